@@ -1,0 +1,13 @@
+//! The modules under test, and what their targets have in common.
+
+pub mod checkpoint;
+#[path = "../../src/codes/mod.rs"]
+pub mod codes;
+#[path = "../../src/error.rs"]
+pub mod error;
+#[path = "../../src/files.rs"]
+pub mod files;
+mod meter;
+pub mod pictures;
+
+pub use meter::within_bounds;

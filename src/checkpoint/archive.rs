@@ -1,0 +1,385 @@
+//! Published models as files: finds configuration and weights in a folder, and unpacks them from a `.tar.gz`.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+use tar::EntryType;
+use tempfile::TempDir;
+
+use crate::error::{Error, Result};
+
+const CONFIG: &str = "config.yaml";
+const WEIGHTS: [&str; 2] = ["pt", "safetensors"];
+/// The file that is meant where a folder has several of weights.
+const PREFERRED: &str = "model.pt";
+/// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
+const MAX_ENTRY_HEADER: u64 = 1 << 20;
+
+/// A model on disk, as published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFiles {
+    /// `config.yaml`.
+    pub config: PathBuf,
+    /// The `.pt` or safetensors beside it.
+    pub weights: PathBuf,
+}
+
+/// Finds the model in `folder` itself, not in folders below it.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if `config.yaml` or weights are missing, or if
+/// there are several weight files and none is called `model.pt`.
+pub fn find(folder: &Path) -> Result<ModelFiles> {
+    find_as(folder, folder)
+}
+
+/// [`find`], with another name for the folder in messages.
+fn find_as(folder: &Path, shown: &Path) -> Result<ModelFiles> {
+    let wrong = |what: String| Error::invalid(format!("{}: {what}", shown.display()));
+    let weights = match &weights_in(folder)?[..] {
+        [only] => only.clone(),
+        [] => return Err(wrong("expected a .pt or .safetensors file, found none".into())),
+        several => several
+            .iter()
+            .find(|path| path.file_name() == Some(OsStr::new(PREFERRED)))
+            .ok_or_else(|| {
+                wrong(format!("expected one weight file, found {}: name one", listed(several, folder)))
+            })?
+            .clone(),
+    };
+    let config = folder.join(CONFIG);
+    if !config.is_file() {
+        return Err(wrong(format!("expected {CONFIG} beside the weights, found none")));
+    }
+    Ok(ModelFiles { config, weights })
+}
+
+fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
+        let path = entry.map_err(Error::io("read", folder))?.path();
+        if is_weights(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_weights(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| WEIGHTS.iter().any(|known| extension == *known))
+}
+
+fn listed(paths: &[PathBuf], below: &Path) -> String {
+    let names = paths.iter().map(|path| path.strip_prefix(below).unwrap_or(path).display().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Models unpacked from an archive. The files are removed when this is dropped.
+#[derive(Debug)]
+pub struct Unpacked {
+    folder: TempDir,
+    models: Vec<ModelFiles>,
+}
+
+impl Unpacked {
+    /// The models, sorted by path; a published second stage comes in one archive with its first. Their folders stand
+    /// to each other as in the archive.
+    pub fn models(&self) -> &[ModelFiles] {
+        &self.models
+    }
+
+    /// The model, of an archive that has one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a list, if it has several.
+    pub fn only(&self) -> Result<&ModelFiles> {
+        match &self.models[..] {
+            [only] => Ok(only),
+            several => {
+                let weights: Vec<_> = several.iter().map(|model| model.weights.clone()).collect();
+                let names = listed(&weights, self.folder.path());
+                Err(Error::invalid(format!(
+                    "expected one model, found {names}: unpack the archive and name a folder"
+                )))
+            }
+        }
+    }
+}
+
+/// Unpacks configurations and weights, and nothing else, from the `.tar` or `.tar.gz` at `path` into a temporary
+/// folder (in `TMPDIR`, or where the system keeps such). Nothing is read whole and no declared size is believed.
+///
+/// # Errors
+/// [`Error::Invalid`] if the archive is damaged, has no model, or has a link, a device or a path that leads outside
+/// (named in the message); [`Error::Io`] if it cannot be read or the disk cannot be written.
+pub fn unpack(path: &Path) -> Result<Unpacked> {
+    let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
+    let folders = unpack_into(path, folder.path())?;
+    let mut models = Vec::new();
+    for below in folders {
+        let inside = folder.path().join(&below);
+        if !weights_in(&inside)?.is_empty() {
+            models.push(find_as(&inside, &path.join(&below))?);
+        }
+    }
+    if models.is_empty() {
+        return Err(Error::invalid(format!("{}: expected {CONFIG} and a .pt, found none", path.display())));
+    }
+    Ok(Unpacked { folder, models })
+}
+
+/// Unpacks what a model is made of, and gives the folders that something was unpacked into.
+fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
+    let damaged = |error: std::io::Error| {
+        Error::invalid(format!(
+            "{}: not a whole .tar or .tar.gz ({error}): download it again",
+            path.display()
+        ))
+    };
+    let allowance = Rc::new(Cell::new(MAX_ENTRY_HEADER));
+    let mut archive = tar::Archive::new(Metered { inner: decompressed(path)?, allowance: allowance.clone() });
+    let mut folders = BTreeSet::new();
+    for entry in archive.entries().map_err(damaged)? {
+        allowance.set(u64::MAX);
+        let mut entry = entry.map_err(damaged)?;
+        let name = entry.path().map_err(damaged)?.into_owned();
+        let is_file = check(&name, entry.header().entry_type())
+            .map_err(|what| Error::invalid(format!("{}: entry {name:?} {what}", path.display())))?;
+        if is_file && (is_weights(&name) || name.file_name() == Some(OsStr::new(CONFIG))) {
+            folders.insert(name.parent().unwrap_or(Path::new("")).to_owned());
+            copy(&mut entry, &target.join(&name), damaged)?;
+        }
+        // The rest is read here, so that reading the next header reads nothing else.
+        std::io::copy(&mut entry, &mut std::io::sink()).map_err(damaged)?;
+        allowance.set(MAX_ENTRY_HEADER);
+    }
+    // What follows the last entry holds the checksum of a .gz.
+    allowance.set(u64::MAX);
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(damaged)?;
+    Ok(folders)
+}
+
+/// Whether the entry is a file; why it is refused, if it is something that could lead outside.
+fn check(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
+    if !name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err("leads outside the folder: do not trust this archive");
+    }
+    match kind {
+        EntryType::Regular | EntryType::Continuous => Ok(true),
+        EntryType::Directory | EntryType::XGlobalHeader => Ok(false),
+        EntryType::Symlink | EntryType::Link => Err("is a link: expected files and folders only"),
+        EntryType::Char | EntryType::Block | EntryType::Fifo => {
+            Err("is a device: expected files and folders only")
+        }
+        _ => Err("is of an unknown kind: expected files and folders only"),
+    }
+}
+
+/// Copies an entry to a new file. Where the archive ends too early, looking for the next entry tells.
+fn copy(entry: &mut impl Read, target: &Path, damaged: impl Fn(std::io::Error) -> Error) -> Result<()> {
+    let parent = target.parent().unwrap_or(target);
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let mut file = File::create_new(target).map_err(Error::io("create", target))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match entry.read(&mut buffer).map_err(&damaged)? {
+            0 => return Ok(()),
+            read => file.write_all(&buffer[..read]).map_err(|error| unwritable(target, error))?,
+        }
+    }
+}
+
+fn unwritable(target: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::invalid(format!(
+            "the disk is full: cannot unpack to {}; free some space, or set TMPDIR to a folder that has it",
+            target.display()
+        )),
+        _ => Error::io("write", target)(error),
+    }
+}
+
+/// The tar's bytes, by the file's content and not by its extension.
+fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
+    let open = || File::open(path).map_err(Error::io("read", path));
+    let mut magic = [0; 2];
+    let is_gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
+    let reader = BufReader::new(open()?);
+    Ok(if is_gzip { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
+}
+
+/// A reader that refuses to give more than it is allowed to for now.
+struct Metered {
+    inner: Box<dyn Read>,
+    allowance: Rc<Cell<u64>>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let allowed = usize::try_from(self.allowance.get()).unwrap_or(usize::MAX).min(buffer.len());
+        if allowed == 0 && !buffer.is_empty() {
+            return Err(std::io::Error::other(format!(
+                "an entry's header is larger than {MAX_ENTRY_HEADER} bytes"
+            )));
+        }
+        let read = self.inner.read(&mut buffer[..allowed])?;
+        self.allowance.set(self.allowance.get() - read as u64);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tar::{Builder, Header};
+
+    type Entry<'a> = (&'a str, EntryType, &'a [u8]);
+    const FILE: EntryType = EntryType::Regular;
+
+    /// A tar written byte by byte where the `tar` crate would refuse to.
+    fn tar_of(entries: &[Entry]) -> Vec<u8> {
+        let mut builder = Builder::new(Vec::new());
+        for (name, kind, data) in entries {
+            let mut header = Header::new_gnu();
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_size(data.len() as u64);
+            header.set_cksum();
+            builder.append(&header, *data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpack_bytes(bytes: &[u8]) -> Result<Unpacked> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        unpack(file.path())
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        unpack_bytes(bytes).unwrap_err().to_string()
+    }
+
+    const MODEL: [Entry; 4] = [
+        ("./ffhq/", EntryType::Directory, b""),
+        ("./ffhq/readme.txt", FILE, b"not unpacked"),
+        ("./ffhq/config.yaml", FILE, b"arch:"),
+        ("./ffhq/model.pt", FILE, &[7; 3000]),
+    ];
+
+    #[test]
+    fn a_published_folder_is_unpacked_and_removed_again() {
+        for bytes in [tar_of(&MODEL), gzip(&tar_of(&MODEL))] {
+            let unpacked = unpack_bytes(&bytes).unwrap();
+            let model = unpacked.only().unwrap().clone();
+            assert_eq!(std::fs::read(&model.config).unwrap(), b"arch:");
+            assert_eq!(std::fs::read(&model.weights).unwrap(), [7; 3000]);
+            assert!(!model.config.with_file_name("readme.txt").exists());
+            drop(unpacked);
+            assert!(!model.weights.exists());
+        }
+    }
+
+    #[test]
+    fn two_stages_keep_their_places() {
+        let stage =
+            |n: u8| [(format!("m/stage{n}/config.yaml"), vec![n]), (format!("m/stage{n}/model.pt"), vec![n])];
+        let files: Vec<_> = [1, 2].into_iter().flat_map(stage).collect();
+        let entries: Vec<Entry> = files.iter().map(|(name, data)| (&name[..], FILE, &data[..])).collect();
+        let unpacked = unpack_bytes(&tar_of(&entries)).unwrap();
+        let error = unpacked.only().unwrap_err().to_string();
+        assert!(error.contains("found m/stage1/model.pt, m/stage2/model.pt"), "{error}");
+        let [first, second] = unpacked.models() else { panic!("{unpacked:?}") };
+        let across = second.weights.parent().unwrap().join("../stage1/model.pt");
+        assert_eq!(std::fs::read(across).unwrap(), std::fs::read(&first.weights).unwrap());
+    }
+
+    #[test]
+    fn what_could_lead_outside_is_refused_by_name() {
+        for (name, kind, expected) in [
+            ("../model.pt", FILE, "leads outside"),
+            ("a/../../model.pt", FILE, "leads outside"),
+            ("/tmp/model.pt", FILE, "leads outside"),
+            ("../readme", FILE, "leads outside"),
+            ("model.pt", EntryType::Symlink, "is a link"),
+            ("model.pt", EntryType::Link, "is a link"),
+            ("model.pt", EntryType::Char, "is a device"),
+            ("model.pt", EntryType::Block, "is a device"),
+            ("model.pt", EntryType::Fifo, "is a device"),
+            ("model.pt", EntryType::new(b'V'), "unknown kind"),
+        ] {
+            let found = message(&tar_of(&[("config.yaml", FILE, b""), (name, kind, b"")]));
+            assert!(found.contains(expected) && found.contains(name), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_cut_or_damaged_archive_is_an_error() {
+        let tar = tar_of(&MODEL);
+        let packed = gzip(&tar);
+        for sixteenth in 0..16 {
+            assert!(unpack_bytes(&packed[..packed.len() * sixteenth / 16]).is_err(), "{sixteenth}");
+            // Two empty blocks end a tar: without them it may still be whole.
+            assert!(unpack_bytes(&tar[..(tar.len() - 2048) * sixteenth / 16]).is_err(), "{sixteenth}");
+        }
+        let mut flipped = packed.clone();
+        let checksum = flipped.len() - 8;
+        flipped[checksum] ^= 1;
+        assert!(message(&flipped).contains("not a whole .tar"), "{}", message(&flipped));
+        assert!(message(b"some text").contains("not a whole .tar"));
+        assert!(message(b"").contains("expected config.yaml and a .pt, found none"));
+        assert!(message(&[b'x'; 2000]).contains("not a whole .tar"));
+    }
+
+    #[test]
+    fn a_huge_name_is_not_read_into_memory() {
+        let name = vec![b'n'; 8 << 20];
+        let bytes = gzip(&tar_of(&[MODEL[2], ("././@LongLink", EntryType::GNULongName, &name), MODEL[3]]));
+        assert!(bytes.len() < 100_000);
+        assert!(message(&bytes).contains("header is larger"), "{}", message(&bytes));
+    }
+
+    #[test]
+    fn the_wrong_number_of_files_is_an_error() {
+        let config = ("m/config.yaml", FILE, &b""[..]);
+        for (entries, expected) in [
+            (vec![config], "found none"),
+            (vec![("m/a.pt", FILE, &b""[..])], "expected config.yaml beside the weights"),
+            (vec![config, ("m/a.pt", FILE, b""), ("m/b.pt", FILE, b"")], "found a.pt, b.pt"),
+            (vec![config, ("m/a.pt", FILE, b""), ("m/a.pt", FILE, b"")], "cannot create"),
+        ] {
+            let found = message(&tar_of(&entries));
+            assert!(found.contains(expected), "{found}");
+        }
+        let unpacked =
+            unpack_bytes(&tar_of(&[config, ("m/a.pt", FILE, b""), ("m/model.pt", FILE, b"")])).unwrap();
+        assert!(unpacked.only().unwrap().weights.ends_with("m/model.pt"));
+    }
+
+    #[test]
+    fn a_folder_is_searched() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class");
+        let found = find(Path::new(folder)).unwrap();
+        assert!(found.weights.ends_with("model.pt") && found.config.ends_with("config.yaml"));
+        assert!(matches!(find(&Path::new(folder).join("none")), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn a_full_disk_says_so() {
+        let error = unwritable(Path::new("model.pt"), ErrorKind::StorageFull.into()).to_string();
+        assert!(error.contains("the disk is full"), "{error}");
+    }
+}

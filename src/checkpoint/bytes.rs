@@ -1,0 +1,201 @@
+//! Random access to the bytes of a file or of memory, every range checked against the length first.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// Bytes that are read a range at a time, from several threads at once where wanted.
+///
+/// A file is read at positions and never mapped: mapped pages would count as memory in use.
+#[derive(Debug)]
+pub enum ByteSource {
+    /// A file, with the length that it had when it was opened.
+    File {
+        /// The open file.
+        file: File,
+        /// Where it is, for messages.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// Bytes that are in memory already: a browser's download, a test.
+    Memory(Arc<[u8]>),
+}
+
+impl ByteSource {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be opened; [`Error::Invalid`] if it is a folder.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let metadata = file.metadata().map_err(Error::io("read", path))?;
+        if !metadata.is_file() {
+            return Err(Error::invalid(format!("expected a file, found a folder: {}", path.display())));
+        }
+        Ok(Self::File { file, path: path.to_owned(), len: metadata.len() })
+    }
+
+    /// The length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::File { len, .. } => *len,
+            Self::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Whether there are no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `len` bytes from `offset` on. Nothing is allocated for a range that is not there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the range ends past the end; [`Error::Io`] if the file cannot be read.
+    pub fn read_at(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
+        let len = self.check(offset, len)?;
+        match self {
+            // The check bounds `offset` by the length of what is in memory.
+            Self::Memory(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
+            Self::File { file, path, .. } => {
+                let mut buffer = vec![0; len];
+                read_exact_at(file, &mut buffer, offset).map_err(Error::io("read", path))?;
+                Ok(buffer)
+            }
+        }
+    }
+
+    /// A reader from the first byte on, for libraries that want one.
+    pub fn reader(&self) -> Cursor<'_> {
+        Cursor { source: self, at: 0 }
+    }
+
+    /// `len` as an index, if the source has `len` bytes from `offset` on.
+    fn check(&self, offset: u64, len: u64) -> Result<usize> {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len());
+        usize::try_from(len).ok().filter(|_| inside).ok_or_else(|| {
+            let found = self.len();
+            Error::invalid(format!(
+                "expected {len} bytes at {offset}, found {found} bytes in all: the file is cut short or damaged"
+            ))
+        })
+    }
+}
+
+/// A [`ByteSource`] read from front to back.
+#[derive(Debug)]
+pub struct Cursor<'s> {
+    source: &'s ByteSource,
+    at: u64,
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.source.len().saturating_sub(self.at).min(buffer.len() as u64);
+        let bytes =
+            self.source.read_at(self.at.min(self.source.len()), len).map_err(std::io::Error::other)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.at += len;
+        Ok(bytes.len())
+    }
+}
+
+impl Seek for Cursor<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.source.len().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = target.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = &mut buffer[read..];
+        offset += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn read_exact_at(_: &File, _: &mut [u8], _: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn both(bytes: &[u8]) -> (tempfile::NamedTempFile, [ByteSource; 2]) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let opened = ByteSource::open(file.path()).unwrap();
+        (file, [opened, ByteSource::Memory(bytes.into())])
+    }
+
+    #[test]
+    fn ranges_inside_are_read_and_others_refused() {
+        let bytes: Vec<u8> = (0..100).collect();
+        let (_file, sources) = both(&bytes);
+        for source in sources {
+            assert_eq!(source.len(), 100);
+            assert_eq!(source.read_at(0, 100).unwrap(), bytes);
+            assert_eq!(source.read_at(97, 3).unwrap(), [97, 98, 99]);
+            assert!(source.read_at(100, 0).unwrap().is_empty());
+            for (offset, len) in [(97, 4), (101, 0), (u64::MAX, 1), (1, u64::MAX), (0, 1 << 60)] {
+                let message = source.read_at(offset, len).unwrap_err().to_string();
+                assert!(message.contains("found 100 bytes in all"), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_an_error() {
+        let (file, [source, _]) = both(&[1; 100]);
+        file.as_file().set_len(10).unwrap();
+        assert!(matches!(source.read_at(5, 50), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn threads_read_at_the_same_time() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1 << 16).collect();
+        let (_file, [source, _]) = both(&bytes);
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let (source, bytes) = (&source, &bytes);
+                scope.spawn(move || {
+                    for step in 0..200 {
+                        let at = (thread * 7919 + step * 311) % 60_000;
+                        assert_eq!(source.read_at(at, 100).unwrap(), bytes[at as usize..][..100]);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_folder_or_nothing_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = ByteSource::open(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("found a folder"), "{message}");
+        assert!(matches!(ByteSource::open(&folder.path().join("none")), Err(Error::Io { .. })));
+    }
+}

@@ -1,0 +1,292 @@
+//! Builds models from named tensors, and reports everything that does not fit at once.
+
+use std::collections::HashSet;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
+
+use super::weights::{Dtype, TensorInfo, WeightFile};
+use crate::device::is_cpu;
+use crate::error::{Error, Result};
+use crate::random::normal;
+
+/// How many names one line of a report lists.
+const LISTED: usize = 4;
+
+/// In what precision the weights of linear layers are kept on the CPU. On a GPU they are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Precision {
+    /// As in the file.
+    #[default]
+    Stored,
+    /// Half: half the memory, and decoding twice as fast; values differ in the fourth digit.
+    Half,
+}
+
+/// Where the values come from.
+enum Source<'a> {
+    /// A checkpoint.
+    File(&'a WeightFile),
+    /// Made up, for benches: normal with standard deviation `fan_in^-1/2`.
+    Random { seed: u32 },
+    /// Nowhere: only names and shapes are wanted.
+    Plan,
+}
+
+/// One tensor that a model is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Published name.
+    pub name: String,
+    /// Shape as published.
+    pub shape: Vec<usize>,
+}
+
+/// Hands out the tensors of a checkpoint by their published names. After the last one, [`Loader::finish`] says whether
+/// the checkpoint was whole; until then a tensor that does not fit is replaced by a single zero.
+pub struct Loader<'a> {
+    source: Source<'a>,
+    device: Device,
+    precision: Precision,
+    parameters: Vec<Parameter>,
+    ignored: Vec<String>,
+    problems: Problems,
+    progress: Box<dyn FnMut(usize) + 'a>,
+}
+
+#[derive(Default)]
+struct Problems {
+    missing: Vec<String>,
+    misshaped: Vec<String>,
+    not_finite: Vec<String>,
+    unreadable: Vec<String>,
+}
+
+impl Problems {
+    fn none(&self) -> bool {
+        [&self.missing, &self.misshaped, &self.not_finite, &self.unreadable].iter().all(|list| list.is_empty())
+    }
+}
+
+impl<'a> Loader<'a> {
+    fn with(source: Source<'a>, device: &Device, precision: Precision) -> Self {
+        Self {
+            source,
+            device: device.clone(),
+            precision,
+            parameters: Vec::new(),
+            ignored: Vec::new(),
+            problems: Problems::default(),
+            progress: Box::new(|_| ()),
+        }
+    }
+
+    /// Loads from `file`; `progress` is told the bytes of each tensor as it is read.
+    pub fn from_file(
+        file: &'a WeightFile,
+        device: &Device,
+        precision: Precision,
+        progress: impl FnMut(usize) + 'a,
+    ) -> Self {
+        let mut loader = Self::with(Source::File(file), device, precision);
+        loader.progress = Box::new(progress);
+        loader
+    }
+
+    /// Makes weights up from `seed`.
+    pub fn random(seed: u32, device: &Device, precision: Precision) -> Self {
+        Self::with(Source::Random { seed }, device, precision)
+    }
+
+    /// Collects names and shapes only; the model built from it is of no use.
+    pub fn plan(device: &Device) -> Self {
+        Self::with(Source::Plan, device, Precision::Stored)
+    }
+
+    /// Whether the model under construction can compute.
+    pub fn is_plan(&self) -> bool {
+        matches!(self.source, Source::Plan)
+    }
+
+    /// Whether all tensors so far had the values and shapes asked for.
+    pub fn is_whole(&self) -> bool {
+        !self.is_plan() && self.problems.none()
+    }
+
+    /// The device that the tensors are made on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The tensor `name` of `shape`, in f32.
+    pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D> {
+        match self.values(name, &shape) {
+            Some(values) => Tensor::from_data(TensorData::new(values, shape), &self.device),
+            None => Tensor::zeros([1; D], &self.device),
+        }
+    }
+
+    /// Weights `[sum of outputs, inputs]` of linear layers that are computed together: the rows of all `names`
+    /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
+    pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Tensor<2> {
+        let shape = [outputs * names.len(), inputs];
+        if self.keeps_half(&names[0]) {
+            let mut rows = Vec::with_capacity(if self.is_plan() { 0 } else { shape[0] * inputs });
+            for name in names {
+                rows.extend(self.half_values(name, &[outputs, inputs]).unwrap_or_default());
+            }
+            if rows.len() == shape[0] * inputs {
+                return Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16));
+            }
+        } else {
+            let mut rows = Vec::new();
+            for name in names {
+                let values = self.values(name, &[outputs, inputs]).unwrap_or_default();
+                if rows.is_empty() { rows = values } else { rows.extend(values) }
+            }
+            if rows.len() == shape[0] * inputs {
+                return Tensor::from_data(TensorData::new(rows, shape), &self.device);
+            }
+        }
+        Tensor::zeros([1, 1], &self.device)
+    }
+
+    /// A codebook `[size, dim]`; published ones have one more row, for padding, which is dropped.
+    pub fn codebook(&mut self, name: &str, [size, dim]: [usize; 2]) -> Tensor<2> {
+        let bare = matches!(&self.source, Source::File(file)
+            if file.get(name).is_some_and(|info| info.shape == [size, dim]));
+        let rows = if bare { size } else { size + 1 };
+        let codebook = self.tensor(name, [rows, dim]);
+        if self.is_whole() { codebook.slice([0..size, 0..dim]) } else { codebook }
+    }
+
+    /// Says that tensors whose names end in `suffix` belong to the checkpoint though the model does not read them.
+    pub fn ignore(&mut self, suffix: impl Into<String>) {
+        self.ignored.push(suffix.into());
+    }
+
+    /// Ends a load: the tensors that were asked for, or everything that did not fit. Unused tensors are warned of.
+    pub fn finish(self) -> Result<Vec<Parameter>> {
+        let Source::File(file) = &self.source else { return Ok(self.parameters) };
+        let unused = self.unused(file);
+        if self.problems.none() {
+            if !unused.is_empty() {
+                tracing::warn!("{} has {} that this model does not use", file.name(), listed(&unused));
+            }
+            return Ok(self.parameters);
+        }
+        let Problems { missing, misshaped, not_finite, unreadable } = self.problems;
+        let lists = [
+            ("missing", missing),
+            ("of another shape", misshaped),
+            ("with NaN or infinite values", not_finite),
+            ("unreadable", unreadable),
+            ("unused", unused),
+        ];
+        let report: Vec<String> = lists
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what}: {}", listed(names)))
+            .collect();
+        Err(Error::invalid(format!(
+            "{} does not fit its configuration; {}; check that config.yaml belongs to it",
+            file.name(),
+            report.join("; ")
+        )))
+    }
+
+    fn unused(&self, file: &WeightFile) -> Vec<String> {
+        let used: HashSet<&str> = self.parameters.iter().map(|p| p.name.as_str()).collect();
+        let known = |name: &str| self.ignored.iter().any(|suffix| name.ends_with(suffix.as_str()));
+        let names = file.tensors().iter().map(|info| info.name.as_str());
+        names.filter(|name| !used.contains(name) && !known(name)).map(String::from).collect()
+    }
+
+    /// Whether linear weights such as `name` are kept in half precision.
+    fn keeps_half(&self, name: &str) -> bool {
+        let stored_half = matches!(&self.source, Source::File(file)
+            if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
+        is_cpu(&self.device) && (stored_half || self.precision == Precision::Half)
+    }
+
+    /// Registers the parameter and finds it in the file: `None` if there is nothing to read.
+    fn find(&mut self, name: &str, shape: &[usize]) -> Option<TensorInfo> {
+        self.parameters.push(Parameter { name: name.into(), shape: shape.into() });
+        let Source::File(file) = &self.source else { return None };
+        match file.get(name) {
+            None => self.problems.missing.push(name.into()),
+            Some(info) if info.shape != shape => {
+                self.problems.misshaped.push(format!("{name} (expected {shape:?}, found {:?})", info.shape));
+            }
+            Some(info) => return Some(info.clone()),
+        }
+        None
+    }
+
+    fn values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
+        let found = self.find(name, shape);
+        match &self.source {
+            Source::Plan => None,
+            Source::Random { seed } => Some(made_up(*seed, name, shape).collect()),
+            Source::File(file) => {
+                let read = file.read_f32(&found?.name);
+                self.checked(name, read, |x| x.is_finite())
+            }
+        }
+    }
+
+    fn half_values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f16>> {
+        let found = self.find(name, shape);
+        match &self.source {
+            Source::Plan => None,
+            Source::Random { seed } => Some(made_up(*seed, name, shape).map(f16::from_f32).collect()),
+            Source::File(file) => {
+                let read = file.read_f16(&found?.name);
+                self.checked(name, read, |x| x.is_finite())
+            }
+        }
+    }
+
+    fn checked<T>(
+        &mut self,
+        name: &str,
+        read: Result<Vec<T>>,
+        is_finite: impl Fn(&T) -> bool,
+    ) -> Option<Vec<T>> {
+        match read {
+            Ok(values) => {
+                (self.progress)(values.len() * size_of::<T>());
+                if !values.iter().all(is_finite) {
+                    self.problems.not_finite.push(name.into());
+                    return None;
+                }
+                Some(values)
+            }
+            Err(error) => {
+                self.problems.unreadable.push(format!("{name} ({error})"));
+                None
+            }
+        }
+    }
+}
+
+/// Made-up values: gains are 1, biases 0, the rest normal with standard deviation `fan_in^-1/2`.
+fn made_up(seed: u32, name: &str, shape: &[usize]) -> Box<dyn Iterator<Item = f32>> {
+    let count = shape.iter().product::<usize>();
+    if shape.len() == 1 {
+        let value = if name.ends_with(".weight") { 1.0 } else { 0.0 };
+        return Box::new(std::iter::repeat_n(value, count));
+    }
+    let deviation = (shape[1..].iter().product::<usize>() as f32).powf(-0.5);
+    let stream = name.bytes().fold(seed, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    Box::new((0..count as u32).map(move |i| deviation * normal([stream, i, 0, 0])))
+}
+
+/// The first few of `names`, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}

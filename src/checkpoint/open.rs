@@ -1,0 +1,257 @@
+//! Finds a checkpoint wherever a person points: a folder, a `.pt`, a `.safetensors`, an archive, or a bundled model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::archive::{ModelFiles, Unpacked, find, unpack};
+use super::weights::{StateKind, WeightFile};
+use super::{Loader, bundled};
+use crate::error::{Error, Result};
+use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+
+/// The longest `config.yaml` or `classes.txt` that is read, in bytes.
+const LONGEST_TEXT: u64 = 1 << 20;
+/// The key of our safetensors under which the configuration is kept.
+pub const CONFIG_KEY: &str = "config";
+
+/// Which of the two models is wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stage {
+    /// The RQ-VAE.
+    RqVae,
+    /// The RQ-Transformer.
+    RqTransformer,
+}
+
+impl Stage {
+    fn of(config: &Config) -> Self {
+        match config.model {
+            ModelConfig::RqVae(_) => Self::RqVae,
+            ModelConfig::RqTransformer(_) => Self::RqTransformer,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::RqVae => "an RQ-VAE (stage 1)",
+            Self::RqTransformer => "an RQ-Transformer (stage 2)",
+        }
+    }
+}
+
+/// An open checkpoint: its configuration, and its weights not yet read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What messages and recipes call it.
+    pub name: String,
+    /// The configuration.
+    pub config: Config,
+    /// The weights.
+    pub weights: WeightFile,
+    /// Where it lies; `None` for a bundled model.
+    path: Option<PathBuf>,
+    /// Keeps unpacked files until the checkpoint is closed.
+    _unpacked: Option<Arc<Unpacked>>,
+}
+
+impl Checkpoint {
+    /// Opens what `place` names: a bundled model, or a path. Where that holds several models, the one of `stage` is
+    /// taken; `None` takes the only one.
+    pub fn open(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Self> {
+        if let Some(files) = bundled::find(place) {
+            return files.open(stage.unwrap_or(Stage::RqTransformer));
+        }
+        let mut found = Self::open_all(Path::new(place), kind)?;
+        if let Some(stage) = stage {
+            found.retain(|checkpoint| Stage::of(&checkpoint.config) == stage);
+        }
+        match (found.len(), stage) {
+            (1, _) => Ok(found.remove(0)),
+            (0, stage) => {
+                let wanted = stage.map_or("a model", Stage::name);
+                Err(Error::invalid(format!("{place}: expected {wanted}, found none in it")))
+            }
+            (_, _) => {
+                let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.name.as_str()).collect();
+                Err(Error::invalid(format!("{place} has several models; name one of {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// Opens all models at `path`: of an archive, of a folder, or of the folders in it.
+    pub fn open_all(path: &Path, kind: StateKind) -> Result<Vec<Self>> {
+        let data = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        if data.is_dir() {
+            return models_in(path)?.into_iter().map(|files| Self::from_files(files, None, kind)).collect();
+        }
+        if is_archive(path) {
+            let unpacked = Arc::new(unpack(path)?);
+            let models = unpacked.models().to_vec();
+            return models
+                .into_iter()
+                .map(|files| {
+                    let mut checkpoint = Self::from_files(files, Some(unpacked.clone()), kind)?;
+                    checkpoint.name = path.display().to_string();
+                    Ok(checkpoint)
+                })
+                .collect();
+        }
+        Ok(vec![Self::from_weights(path, kind)?])
+    }
+
+    /// A weight file with its configuration inside, or beside it in `config.yaml`.
+    fn from_weights(path: &Path, kind: StateKind) -> Result<Self> {
+        let weights = WeightFile::open(path, kind)?;
+        let name = path.display().to_string();
+        let mut config = match weights.metadata().get(CONFIG_KEY) {
+            Some(text) => Config::parse(&name, text)?,
+            None => {
+                let beside = path.with_file_name("config.yaml");
+                if !beside.is_file() {
+                    return Err(Error::invalid(format!("{name}: expected config.yaml beside it, found none")));
+                }
+                read_config(&beside)?
+            }
+        };
+        read_classes(&mut config, path)?;
+        Ok(Self { name, config, weights, path: Some(path.to_path_buf()), _unpacked: None })
+    }
+
+    fn from_files(files: ModelFiles, unpacked: Option<Arc<Unpacked>>, kind: StateKind) -> Result<Self> {
+        let mut config = read_config(&files.config)?;
+        read_classes(&mut config, &files.weights)?;
+        Ok(Self {
+            name: files.weights.display().to_string(),
+            config,
+            weights: WeightFile::open(&files.weights, kind)?,
+            path: Some(files.weights),
+            _unpacked: unpacked,
+        })
+    }
+
+    /// A model whose files are in memory.
+    pub fn from_memory(name: &str, weights: Arc<[u8]>) -> Result<Self> {
+        let weights = WeightFile::from_bytes(name, weights, StateKind::Auto)?;
+        let config = weights.metadata().get(CONFIG_KEY).ok_or_else(|| {
+            Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
+        })?;
+        let config = Config::parse(name, config)?;
+        Ok(Self { name: name.into(), config, weights, path: None, _unpacked: None })
+    }
+
+    /// The stage 1 that this stage 2 was trained on: at `given` if that is said, else where the configuration says, else
+    /// beside it.
+    pub fn open_stage1(&self, given: Option<&str>, kind: StateKind) -> Result<Self> {
+        if let Some(given) = given {
+            return Self::open(given, Some(Stage::RqVae), kind);
+        }
+        let Some(path) = &self.path else {
+            return Self::open(&self.name, Some(Stage::RqVae), kind);
+        };
+        let named = match &self.config.model {
+            ModelConfig::RqTransformer(config) => config.stage1.clone(),
+            ModelConfig::RqVae(_) => None,
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let beside = ["stage1.safetensors", "rqvae.safetensors", "../stage1", "stage1", "../rqvae"];
+        let places = named.iter().map(String::as_str).chain(beside).map(|place| folder.join(place));
+        match places.into_iter().find(|place| place.exists()) {
+            Some(place) => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
+            None => Err(Error::usage(format!(
+                "{}: its RQ-VAE (stage 1) was not found beside it; give it with --rqvae",
+                self.name
+            ))),
+        }
+    }
+
+    /// The configuration of an RQ-VAE.
+    pub fn rqvae(&self) -> Result<&RqVaeConfig> {
+        match &self.config.model {
+            ModelConfig::RqVae(config) => Ok(config),
+            ModelConfig::RqTransformer(_) => Err(self.of_another_stage(Stage::RqVae)),
+        }
+    }
+
+    /// The configuration of an RQ-Transformer.
+    pub fn rqtransformer(&self) -> Result<&RqTransformerConfig> {
+        match &self.config.model {
+            ModelConfig::RqTransformer(config) => Ok(config),
+            ModelConfig::RqVae(_) => Err(self.of_another_stage(Stage::RqTransformer)),
+        }
+    }
+
+    fn of_another_stage(&self, expected: Stage) -> Error {
+        let found = Stage::of(&self.config).name();
+        Error::invalid(format!("{}: expected {}, found {found}", self.name, expected.name()))
+    }
+
+    /// Asks a plan of the model for all that it reads: names and shapes, in the model's order.
+    pub fn parameters(&self) -> Result<Vec<super::Parameter>> {
+        let mut loader = Loader::plan(&crate::device::cpu());
+        match &self.config.model {
+            ModelConfig::RqVae(config) => drop(crate::model::RqVae::load(&mut loader, config)?),
+            ModelConfig::RqTransformer(config) => {
+                drop(crate::model::RqTransformer::load(&mut loader, config, None)?);
+            }
+        }
+        loader.finish()
+    }
+}
+
+/// The model in `folder`, or those in the folders directly below it.
+fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
+    if folder.join("config.yaml").is_file() {
+        return Ok(vec![find(folder)?]);
+    }
+    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let mut below: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("config.yaml").is_file())
+        .collect();
+    below.sort();
+    if below.is_empty() {
+        return Ok(vec![find(folder)?]);
+    }
+    below.iter().map(|path| find(path)).collect()
+}
+
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    [".tar.gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending))
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = crate::files::read_limited(path, LONGEST_TEXT)?;
+    String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
+}
+
+fn read_config(path: &Path) -> Result<Config> {
+    Config::parse(&path.display().to_string(), &read_text(path)?)
+}
+
+/// Class names from `classes.txt` in the model's folder or the one above it, one a line, where the configuration has
+/// none.
+fn read_classes(config: &mut Config, weights: &Path) -> Result<()> {
+    let ModelConfig::RqTransformer(model) = &mut config.model else { return Ok(()) };
+    if !model.classes.is_empty() {
+        return Ok(());
+    }
+    let folder = weights.parent().unwrap_or(Path::new("."));
+    let places = [folder.join("classes.txt"), folder.join("../classes.txt")];
+    if let Some(place) = places.iter().find(|place| place.is_file()) {
+        let names: Vec<String> = read_text(place)?.lines().map(|line| line.trim().to_string()).collect();
+        let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        if names.len() == model.vocab_size_cond {
+            config.document["classes"] = names.clone().into();
+            model.classes = names;
+        } else {
+            tracing::warn!(
+                "{}: expected {} class names, found {}; they are not used",
+                place.display(),
+                model.vocab_size_cond,
+                names.len()
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,392 @@
+//! PyTorch's `.pt` files: finds the tensors of one state dict in the zip, without running or loading any of it.
+
+use std::collections::HashMap;
+use std::io::BufReader;
+
+use super::bytes::ByteSource;
+use super::pickle::{self, Pickle, Tensor, Value};
+use super::tensor::TensorInfo;
+use crate::error::{Error, Result};
+
+/// What to do about a file that is a `.pt`, but of a kind that is not read.
+pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
+/// What `DataParallel` puts in front of each name.
+const WRAPPER: &str = "module.";
+
+/// Which weights of a checkpoint: the trained ones or their moving average.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StateKind {
+    /// The moving average where there is one, else the trained ones.
+    #[default]
+    Auto,
+    /// The trained ones: `state_dict`.
+    State,
+    /// The exponential moving average: `state_dict_ema`.
+    Ema,
+}
+
+/// Which weights a checkpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Available {
+    /// The trained ones.
+    pub state: bool,
+    /// Their exponential moving average.
+    pub ema: bool,
+}
+
+impl Available {
+    /// The weights to take when asked for `wanted`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the file does not have them.
+    pub(super) fn choose(self, wanted: StateKind) -> Result<StateKind> {
+        let missing = |what, key, other| {
+            Err(Error::usage(format!("no {what} weights ({key}) in this file: ask for the {other} ones")))
+        };
+        match wanted {
+            StateKind::State if !self.state => missing("trained", "state_dict", "EMA"),
+            StateKind::Ema if !self.ema => missing("EMA", "state_dict_ema", "trained"),
+            StateKind::Auto if self.ema => Ok(StateKind::Ema),
+            StateKind::Auto => Ok(StateKind::State),
+            kind => Ok(kind),
+        }
+    }
+}
+
+/// The tensors of one state dict.
+#[derive(Debug)]
+pub(super) struct Pt {
+    pub tensors: Vec<TensorInfo>,
+    pub kind: StateKind,
+    pub available: Available,
+}
+
+/// Finds the tensors of the `.pt` in `source`.
+///
+/// # Errors
+/// [`Error::Invalid`] if it is damaged, compressed, big-endian, or wants to run something; [`Error::Usage`] if it
+/// does not have the weights asked for.
+pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
+    let archive = Archive::open(source)?;
+    archive.check_byte_order()?;
+    let bytes = archive.read("data.pkl")?;
+    let pickle = Pickle::parse(&bytes)?;
+    let (state, kind, available) = choose(&pickle, wanted)?;
+    let mut tensors = named_tensors(&pickle, state)
+        .map(|(name, tensor)| archive.place(name, tensor))
+        .collect::<Result<Vec<_>>>()?;
+    unwrap_names(&mut tensors);
+    Ok(Pt { tensors, kind, available })
+}
+
+/// The state dict asked for: below a top-level key, or the whole pickle.
+fn choose<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    wanted: StateKind,
+) -> Result<(&'p Value<'a>, StateKind, Available)> {
+    let root = pickle.root();
+    let below = |key| pickle.lookup(root, key).filter(|state| matches!(state, Value::Dict(_)));
+    let bare = || Some(root).filter(|root| named_tensors(pickle, root).next().is_some());
+    let (state, ema) = (below("state_dict"), below("state_dict_ema"));
+    let state = state.or_else(|| if ema.is_none() { bare() } else { None });
+    let available = Available { state: state.is_some(), ema: ema.is_some() };
+    if state.or(ema).is_none() {
+        return Err(Error::invalid(
+            "expected weights under state_dict, under state_dict_ema or at the top, found none: \
+             save with torch.save({'state_dict': model.state_dict()}, path)",
+        ));
+    }
+    let kind = available.choose(wanted)?;
+    let chosen = if kind == StateKind::Ema { ema } else { state };
+    Ok((chosen.expect("`Available::choose` gives what is there"), kind, available))
+}
+
+/// The tensors of a dictionary by name, each name once; other keys and values are passed over.
+fn named_tensors<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    dict: &'p Value<'a>,
+) -> impl Iterator<Item = (&'a str, &'p Tensor<'a>)> {
+    let pairs = if let Value::Dict(pairs) = dict { &pairs[..] } else { &[] };
+    let last: HashMap<&str, usize> = pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, pair)| as_text(pickle.value(pair.0)).map(|name| (name, index)))
+        .collect();
+    pairs.iter().enumerate().filter_map(move |(index, pair)| {
+        match (as_text(pickle.value(pair.0)), pickle.value(pair.1)) {
+            (Some(name), Value::Tensor(tensor)) if last[name] == index => Some((name, &**tensor)),
+            _ => None,
+        }
+    })
+}
+
+fn as_text<'a>(value: &Value<'a>) -> Option<&'a str> {
+    if let Value::Str(text) = value { Some(text) } else { None }
+}
+
+/// Takes off what wrappers put in front of every name.
+fn unwrap_names(tensors: &mut [TensorInfo]) {
+    let wrappers = |tensor: &TensorInfo| {
+        tensor.name.as_bytes().chunks(WRAPPER.len()).take_while(|part| *part == WRAPPER.as_bytes()).count()
+    };
+    let common = tensors.iter().map(wrappers).min().unwrap_or(0);
+    for tensor in tensors {
+        tensor.name.drain(..common * WRAPPER.len());
+    }
+}
+
+/// The files in a `.pt`, all stored as they are, below one folder.
+struct Archive<'s> {
+    source: &'s ByteSource,
+    /// Start and length by name, the folder left off.
+    files: HashMap<String, (u64, u64)>,
+}
+
+impl<'s> Archive<'s> {
+    fn open(source: &'s ByteSource) -> Result<Self> {
+        let reader = BufReader::new(source.reader());
+        let damaged =
+            |error| Error::invalid(format!("not a whole .pt file ({error}): copy or download it again"));
+        let mut zip = zip::ZipArchive::new(reader).map_err(damaged)?;
+        let mut files = HashMap::new();
+        for index in 0..zip.len() {
+            let entry = zip.by_index_raw(index).map_err(damaged)?;
+            let name = entry.name().map_err(damaged)?;
+            if entry.compression() != zip::CompressionMethod::Stored || entry.encrypted() {
+                return Err(Error::invalid(format!(
+                    "{name:?} in the file is compressed or encrypted: {RE_SAVE}"
+                )));
+            }
+            let name = name.split_once('/').map_or(&*name, |(_, below)| below);
+            let start = entry.data_start().unwrap_or(u64::MAX);
+            let len = entry.compressed_size();
+            if start.checked_add(len).is_none_or(|end| end > source.len()) {
+                return Err(Error::invalid(format!(
+                    "{name:?} ends beyond the file's {} bytes: copy or download the file again",
+                    source.len()
+                )));
+            }
+            files.insert(name.to_owned(), (start, len));
+        }
+        Ok(Self { source, files })
+    }
+
+    /// A file that describes the others, and so is small.
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let &(start, len) = self
+            .files
+            .get(name)
+            .ok_or_else(|| Error::invalid(format!("expected {name} in the zip, found none: {RE_SAVE}")))?;
+        if len > pickle::MAX_BYTES as u64 {
+            return Err(Error::invalid(format!(
+                "{name} has {len} bytes: expected at most {}",
+                pickle::MAX_BYTES
+            )));
+        }
+        self.source.read_at(start, len)
+    }
+
+    fn check_byte_order(&self) -> Result<()> {
+        // PyTorch before 2.0 did not write it and was little-endian wherever anyone ran it.
+        if !self.files.contains_key("byteorder") || self.read("byteorder")? == b"little" {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("the file is not little-endian: on a little-endian machine, {RE_SAVE}")))
+    }
+
+    /// Checks that every element of `tensor` lies in its storage, and the storage in the file.
+    fn place(&self, name: &str, tensor: &Tensor<'_>) -> Result<TensorInfo> {
+        let storage = tensor.storage;
+        let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
+        let &(start, len) = self
+            .files
+            .get(&format!("data/{}", storage.key))
+            .ok_or_else(|| wrong("has no storage in the file"))?;
+        let size = storage.dtype.size() as u64;
+        if storage.elements.checked_mul(size).is_none_or(|bytes| bytes > len) {
+            return Err(wrong("has a storage that is larger than its part of the file"));
+        }
+        let elements = product(&tensor.shape).ok_or_else(|| wrong("has a size that overflows"))?;
+        // Overlapping strides can make a tensor larger than its storage: it must not become larger than the file.
+        if elements.checked_mul(size).is_none_or(|bytes| bytes > self.source.len()) {
+            return Err(wrong("is larger than the file"));
+        }
+        let end = if elements == 0 { Some(0) } else { end(tensor) };
+        if end.is_none_or(|end| end > storage.elements) {
+            return Err(wrong("reaches beyond its storage"));
+        }
+        Ok(TensorInfo {
+            name: name.to_owned(),
+            dtype: storage.dtype,
+            shape: tensor.shape.clone(),
+            start: if elements == 0 { start } else { start + tensor.offset * size },
+            strides: Some(tensor.strides.clone()).filter(|_| !is_contiguous(tensor)),
+        })
+    }
+}
+
+fn product(shape: &[usize]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))
+}
+
+/// One past the last element's index in the storage, of a tensor that has elements.
+fn end(tensor: &Tensor<'_>) -> Option<u64> {
+    let steps = tensor.shape.iter().zip(&tensor.strides);
+    let last = steps.map(|(&size, &stride)| (size as u64 - 1).checked_mul(stride as u64));
+    last.into_iter().try_fold(tensor.offset.checked_add(1)?, |end, step| end.checked_add(step?))
+}
+
+fn is_contiguous(tensor: &Tensor<'_>) -> bool {
+    let mut expected = 1;
+    tensor.shape.iter().zip(&tensor.strides).rev().all(|(&size, &stride)| {
+        let fits = size == 1 || stride == expected;
+        expected = expected.saturating_mul(size);
+        fits
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pickle::tests::{dict, global, int, pickled, storage, tensor, text, tuple};
+    use super::*;
+    use std::io::Write;
+    use zip::write::SimpleFileOptions;
+
+    /// A file's name and bytes.
+    type Part<'a> = (&'a str, &'a [u8]);
+
+    /// A `.pt` of the given files below one folder.
+    fn pt_of(files: &[Part]) -> ByteSource {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in files {
+            zip.start_file(format!("model/{name}"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        ByteSource::Memory(zip.finish().unwrap().into_inner().into())
+    }
+
+    fn of_pickle(value: &[u8]) -> Result<Pt> {
+        read(&pt_of(&[("data.pkl", &pickled(value)), ("data/0", &[0; 24])]), StateKind::Auto)
+    }
+
+    fn message(result: Result<Pt>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn weight() -> Vec<u8> {
+        tensor(storage("FloatStorage", "0", 6), 0, &[2, 3], &[3, 1])
+    }
+
+    fn names(pt: &Pt) -> Vec<&str> {
+        pt.tensors.iter().map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_kind_asked_for_is_taken() {
+        let (state, ema) = (dict(&[("trained", weight())]), dict(&[("averaged", weight())]));
+        let both = dict(&[("state_dict", state.clone()), ("state_dict_ema", ema.clone())]);
+        let only_state = dict(&[("state_dict", state), ("state_dict_ema", b"N".into())]);
+        let only_ema = dict(&[("state_dict_ema", ema)]);
+        let bare = dict(&[("trained", weight())]);
+        use StateKind::{Auto, Ema, State};
+        for (pickle, wanted, expected) in [
+            (&both, Auto, Ok((Ema, "averaged"))),
+            (&both, Ema, Ok((Ema, "averaged"))),
+            (&both, State, Ok((State, "trained"))),
+            (&only_state, Auto, Ok((State, "trained"))),
+            (&only_state, Ema, Err("no EMA weights (state_dict_ema)")),
+            (&only_ema, Auto, Ok((Ema, "averaged"))),
+            (&only_ema, State, Err("no trained weights (state_dict)")),
+            (&bare, Auto, Ok((State, "trained"))),
+            (&bare, Ema, Err("no EMA weights")),
+        ] {
+            let source = pt_of(&[("data.pkl", &pickled(pickle)), ("data/0", &[0; 24])]);
+            match (read(&source, wanted), expected) {
+                (Ok(pt), Ok((kind, name))) => assert_eq!((pt.kind, names(&pt)), (kind, vec![name])),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (found, expected) => panic!("expected {expected:?}, found {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn prefixes_that_all_names_have_are_taken_off() {
+        let named = |list: &[&str]| {
+            let pairs: Vec<_> = list.iter().map(|&name| (name, weight())).collect();
+            let pt = of_pickle(&dict(&pairs)).unwrap();
+            pt.tensors.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&["module.a", "module.b"]), ["a", "b"]);
+        assert_eq!(named(&["module.module.a", "module.b"]), ["module.a", "b"]);
+        assert_eq!(named(&["module.a", "b"]), ["module.a", "b"]);
+        assert_eq!(named(&["a", "a", "b"]), ["a", "b"]);
+    }
+
+    #[test]
+    fn extents_are_checked_against_storage_and_file() {
+        let max = i64::MAX;
+        for (elements, offset, shape, strides, expected) in [
+            (7, 0, vec![6], vec![1], "larger than its part of the file"),
+            (max, 0, vec![6], vec![1], "larger than its part of the file"),
+            (6, 1, vec![6], vec![1], "beyond its storage"),
+            (6, max, vec![1], vec![1], "beyond its storage"),
+            (6, 0, vec![2, 3], vec![4, 1], "beyond its storage"),
+            (6, 0, vec![2, 2], vec![max, max], "beyond its storage"),
+            (6, 0, vec![max, max], vec![1, 1], "overflows"),
+            (6, 0, vec![max, 2], vec![0, 0], "larger than the file"),
+            (6, 0, vec![1 << 40], vec![0], "larger than the file"),
+        ] {
+            let tensor = tensor(storage("FloatStorage", "0", elements), offset, &shape, &strides);
+            let found = message(of_pickle(&dict(&[("w", tensor)])));
+            assert!(found.contains("tensor \"w\"") && found.contains(expected), "{expected}: {found}");
+        }
+        let elsewhere = tensor(storage("FloatStorage", "1", 1), 0, &[1], &[1]);
+        assert!(message(of_pickle(&dict(&[("w", elsewhere)]))).contains("no storage"));
+        let empty = tensor(storage("FloatStorage", "0", 0), max, &[0, max], &[max, 1]);
+        assert_eq!(of_pickle(&dict(&[("w", empty)])).unwrap().tensors[0].elements(), 0);
+    }
+
+    #[test]
+    fn a_pickle_that_wants_to_run_something_is_refused() {
+        let attack = [global("os", "system"), tuple(&[text("echo")]), b"R".into()].concat();
+        let found = message(of_pickle(&dict(&[("state_dict", dict(&[("w", weight())])), ("x", attack)])));
+        assert!(found.contains("the pickle wants to call os.system; nothing was run"), "{found}");
+    }
+
+    #[test]
+    fn other_files_are_told_from_weights() {
+        let pickle = pickled(&dict(&[("w", weight())]));
+        let cases: [(&[Part], &str); 4] = [
+            (&[("other", b"")], "expected data.pkl in the zip"),
+            (&[("data.pkl", &pickled(&int(3)))], "expected weights under state_dict"),
+            (&[("data.pkl", &pickle), ("data/0", &[0; 24]), ("byteorder", b"big")], "not little-endian"),
+            (&[("data.pkl", &vec![b'N'; pickle::MAX_BYTES + 1])], "expected at most"),
+        ];
+        for (files, expected) in cases {
+            let found = message(read(&pt_of(files), StateKind::Auto));
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+
+    /// A `.pt` whose directory's first entry has `value` at `place`.
+    fn with_directory(place: usize, value: &[u8]) -> ByteSource {
+        let ByteSource::Memory(bytes) = pt_of(&[("data.pkl", b"N.")]) else { unreachable!() };
+        let mut bytes = bytes.to_vec();
+        let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        bytes[directory + place..][..value.len()].copy_from_slice(value);
+        ByteSource::Memory(bytes.into())
+    }
+
+    #[test]
+    fn a_compressed_entry_asks_for_another_save() {
+        let found = message(read(&with_directory(10, &[8]), StateKind::Auto));
+        assert!(found.contains("is compressed") && found.contains("torch.save of PyTorch 1.6"), "{found}");
+    }
+
+    #[test]
+    fn an_entry_beyond_the_file_is_refused() {
+        let found = message(read(&with_directory(20, &(1u32 << 30).to_le_bytes()), StateKind::Auto));
+        assert!(found.contains("\"data.pkl\" ends beyond the file's"), "{found}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The header of a safetensors file: names, types, shapes and places of its tensors.
+
+use std::collections::BTreeMap;
+
+use safetensors::tensor::Metadata;
+
+use super::bytes::ByteSource;
+use super::tensor::{Dtype, TensorInfo};
+use crate::error::{Error, Result};
+
+/// Bytes of the number in front of the header that says how long the header is.
+const PREFIX: u64 = 8;
+/// A model of thousands of tensors has a header of some 100 KB.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// The tensors, and the file's own notes.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub tensors: Vec<TensorInfo>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Whether `start`, a file's first nine bytes, could begin a safetensors file of `len` bytes.
+pub(super) fn is_likely(start: &[u8], len: u64) -> bool {
+    matches!(start, [prefix @ .., b'{'] if header_len(prefix).is_some_and(|header| header < len))
+}
+
+/// Reads the header of the safetensors file in `source`. Types, shapes and places are checked against each other
+/// and against the file's length by the rules of the format: no gaps, no overlaps, nothing beyond the end.
+///
+/// # Errors
+/// [`Error::Invalid`] if a rule is broken, or a tensor has a type that no model here uses.
+pub(super) fn read(source: &ByteSource) -> Result<Header> {
+    let damaged = |what: &dyn std::fmt::Display| {
+        Error::invalid(format!("not a whole safetensors file ({what}): copy or download it again"))
+    };
+    let len = header_len(&source.read_at(0, PREFIX)?).filter(|&len| len <= MAX_HEADER);
+    let len = len.ok_or_else(|| damaged(&"the header is larger than any model's"))?;
+    let header: Metadata =
+        serde_json::from_slice(&source.read_at(PREFIX, len)?).map_err(|error| damaged(&error))?;
+    let (expected, found) = (header.data_len() as u64, source.len() - PREFIX - len);
+    if expected != found {
+        return Err(damaged(&format!("expected {expected} bytes of data, found {found}")));
+    }
+    let stored = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        let dtype = dtype(info.dtype).ok_or_else(|| {
+            Error::invalid(format!(
+                "tensor {name:?} has type {}: convert the weights to F32 or F16",
+                info.dtype
+            ))
+        })?;
+        let start = PREFIX + len + info.data_offsets.0 as u64;
+        Ok(TensorInfo { name, dtype, shape: info.shape.clone(), start, strides: None })
+    };
+    let tensors = header.tensors().into_iter().map(stored).collect::<Result<_>>()?;
+    let metadata =
+        header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok(Header { tensors, metadata })
+}
+
+fn header_len(prefix: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(prefix.try_into().ok()?))
+}
+
+fn dtype(stored: safetensors::Dtype) -> Option<Dtype> {
+    use safetensors::Dtype as S;
+    Some(match stored {
+        S::F64 => Dtype::F64,
+        S::F32 => Dtype::F32,
+        S::F16 => Dtype::F16,
+        S::BF16 => Dtype::BF16,
+        S::I64 => Dtype::I64,
+        S::I32 => Dtype::I32,
+        S::I16 => Dtype::I16,
+        S::I8 => Dtype::I8,
+        S::U8 => Dtype::U8,
+        S::BOOL => Dtype::Bool,
+        _ => return None,
+    })
+}

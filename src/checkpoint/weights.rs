@@ -1,0 +1,302 @@
+//! A weight file, PyTorch's `.pt` or safetensors: what is in it, and its tensors one at a time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::bytes::ByteSource;
+pub use super::pt::{Available, StateKind};
+pub use super::tensor::{Dtype, TensorInfo};
+use super::{pt, st};
+use crate::error::{Error, Result};
+
+/// An open weight file. Only its index is in memory; tensors are read when asked for, from any thread.
+#[derive(Debug)]
+pub struct WeightFile {
+    /// What messages call the file.
+    name: String,
+    source: ByteSource,
+    /// Sorted by name.
+    tensors: Vec<TensorInfo>,
+    kind: StateKind,
+    available: Available,
+    metadata: BTreeMap<String, String>,
+}
+
+impl WeightFile {
+    /// Opens the file at `path`, whatever its extension, and reads its index.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a weight file that is read
+    /// here; [`Error::Usage`] if it does not have the `kind` of weights asked for.
+    pub fn open(path: &Path, kind: StateKind) -> Result<Self> {
+        Self::index(path.display().to_string(), ByteSource::open(path)?, kind)
+    }
+
+    /// The same for a file whose `bytes` are in memory; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`WeightFile::open`].
+    pub fn from_bytes(name: &str, bytes: Arc<[u8]>, kind: StateKind) -> Result<Self> {
+        Self::index(name.to_owned(), ByteSource::Memory(bytes), kind)
+    }
+
+    fn index(name: String, source: ByteSource, kind: StateKind) -> Result<Self> {
+        let (mut tensors, kind, available, metadata) =
+            parts(&source, kind).map_err(|error| in_file(&name, error))?;
+        tensors.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Self { name, source, tensors, kind, available, metadata })
+    }
+
+    /// What messages call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Hands out all bytes of the file in order, piece by piece.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn for_each_chunk(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        const CHUNK: u64 = 1 << 20;
+        let mut offset = 0;
+        while offset < self.source.len() {
+            let length = CHUNK.min(self.source.len() - offset);
+            take(&self.source.read_at(offset, length)?);
+            offset += length;
+        }
+        Ok(())
+    }
+
+    /// The tensors, sorted by name.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&TensorInfo> {
+        let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
+        Some(&self.tensors[index])
+    }
+
+    /// The elements of the tensor called `name`, row-major, from whatever type the file has.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such tensor; [`Error::Io`] if the file cannot be read;
+    /// [`Error::Invalid`] if the elements do not fit into memory.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        self.read(name, |out, piece| out.extend_from_slice(piece))
+    }
+
+    /// The elements of the tensor called `name` as half precision, row-major, rounded to nearest by way of `f32`.
+    /// They are converted piece by piece: there is never a whole copy in another type.
+    ///
+    /// # Errors
+    /// As [`WeightFile::read_f32`].
+    pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
+        self.read(name, |out, piece| {
+            let start = out.len();
+            out.resize(start + piece.len(), f16::ZERO);
+            out[start..].convert_from_f32_slice(piece);
+        })
+    }
+
+    fn read<T>(&self, name: &str, mut append: impl FnMut(&mut Vec<T>, &[f32])) -> Result<Vec<T>> {
+        let tensor = self.get(name).ok_or_else(|| {
+            Error::usage(format!("{}: no tensor is called {name:?} in this file", self.name))
+        })?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(tensor.elements()).map_err(|error| {
+            Error::invalid(format!("{}: tensor {name:?} does not fit into memory: {error}", self.name))
+        })?;
+        tensor
+            .for_each_piece(&self.source, |piece| append(&mut out, piece))
+            .map_err(|error| in_file(&self.name, error))?;
+        Ok(out)
+    }
+
+    /// The notes in a safetensors file; none in a `.pt`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Which weights were taken: never [`StateKind::Auto`]. A safetensors file has one kind, called `State`.
+    pub fn kind(&self) -> StateKind {
+        self.kind
+    }
+
+    /// Which weights the file has.
+    pub fn available(&self) -> Available {
+        self.available
+    }
+}
+
+type Parts = (Vec<TensorInfo>, StateKind, Available, BTreeMap<String, String>);
+
+/// Tells the format by content, and reads its index.
+fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
+    let start = source.read_at(0, source.len().min(9))?;
+    match start[..] {
+        [b'P', b'K', ..] => {
+            let pt = pt::read(source, wanted)?;
+            Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
+        }
+        [0x80, 0..=5, ..] => Err(Error::invalid(format!("a .pt of PyTorch before 1.6: {}", pt::RE_SAVE))),
+        [0x1f, 0x8b, ..] => Err(Error::invalid("expected .pt or safetensors, found gzip: unpack it first")),
+        _ if st::is_likely(&start, source.len()) => {
+            let available = Available { state: true, ema: false };
+            let header = st::read(source)?;
+            Ok((header.tensors, available.choose(wanted)?, available, header.metadata))
+        }
+        _ => Err(Error::invalid(
+            "expected a .pt or safetensors file, found something else or a file cut short: copy it again",
+        )),
+    }
+}
+
+/// Says which file an error is about, where it does not say so itself.
+fn in_file(name: &str, error: Error) -> Error {
+    match error {
+        Error::Invalid(what) => Error::invalid(format!("{name}: {what}")),
+        Error::Usage(what) => Error::usage(format!("{name}: {what}")),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use sha2::{Digest, Sha256};
+    use std::path::PathBuf;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    }
+
+    fn golden(name: &str) -> Value {
+        serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
+    }
+
+    /// Compares names, types, shapes and all values with what PyTorch read from the same file.
+    fn assert_as_in_pytorch(file: &WeightFile, expected: &Value) {
+        let expected = expected.as_object().unwrap();
+        let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name).collect();
+        let mut sorted: Vec<_> = expected.keys().collect();
+        sorted.sort();
+        assert_eq!(names, sorted);
+        for (name, entry) in expected {
+            let tensor = file.get(name).unwrap();
+            assert_eq!(format!("{:?}", tensor.dtype), entry["dtype"].as_str().unwrap(), "{name}");
+            let shape: Vec<u64> = tensor.shape.iter().map(|&size| size as u64).collect();
+            assert_eq!(serde_json::json!(shape), entry["shape"], "{name}");
+            let values = file.read_f32(name).unwrap();
+            let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
+            assert!((sum - entry["sum"].as_f64().unwrap()).abs() < 1e-6, "{name}: {sum}");
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hash, entry["sha256"].as_str().unwrap(), "{name}");
+            let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
+            assert_eq!(file.read_f16(name).unwrap(), halves, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_published_checkpoint_has_the_values_that_pytorch_reads() {
+        let (path, golden) = (fixture("rqt-class/model.pt"), golden("rqt-class/tensors.json"));
+        for (wanted, taken, key) in [
+            (StateKind::Auto, StateKind::Ema, "state_dict_ema"),
+            (StateKind::Ema, StateKind::Ema, "state_dict_ema"),
+            (StateKind::State, StateKind::State, "state_dict"),
+        ] {
+            let file = WeightFile::open(&path, wanted).unwrap();
+            assert_eq!((file.kind(), file.available()), (taken, Available { state: true, ema: true }));
+            assert_as_in_pytorch(&file, &golden[key]);
+        }
+    }
+
+    #[test]
+    fn every_type_layout_and_protocol_is_read() {
+        for name in ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt"] {
+            let bytes = std::fs::read(fixture(name)).unwrap();
+            let file = WeightFile::from_bytes(name, bytes.into(), StateKind::Auto).unwrap();
+            assert_eq!(file.available(), Available { state: true, ema: false });
+            assert_as_in_pytorch(&file, &golden("checkpoint/odd.json"));
+        }
+    }
+
+    #[test]
+    fn a_bare_state_dict_loses_its_wrapper() {
+        let file = WeightFile::open(&fixture("checkpoint/bare.pt"), StateKind::Auto).unwrap();
+        let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name[..]).collect();
+        assert_eq!((names, file.kind()), (vec!["bias", "weight"], StateKind::State));
+    }
+
+    #[test]
+    fn safetensors_are_read_as_their_own_crate_reads_them() {
+        let path = fixture("rqt-class/golden.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let ours = WeightFile::open(&path, StateKind::Auto).unwrap();
+        assert_eq!(ours.tensors().len(), theirs.len());
+        for (name, view) in theirs.iter() {
+            let tensor = ours.get(name).unwrap();
+            assert_eq!(tensor.shape, view.shape());
+            let expected: Vec<f32> = match view.dtype() {
+                safetensors::Dtype::F32 => {
+                    view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+                }
+                safetensors::Dtype::I64 => {
+                    view.data().as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as f32).collect()
+                }
+                other => panic!("{other}"),
+            };
+            assert_eq!(ours.read_f32(name).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_file_and_say_what_to_do() {
+        let open = |bytes: &[u8]| WeightFile::from_bytes("w.bin", bytes.into(), StateKind::Auto).unwrap_err();
+        let header = |json: &str, data: usize| {
+            [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &vec![0; data]].concat()
+        };
+        let tensor = |fields: &str| format!(r#"{{"t":{{{fields}}}}}"#);
+        for (bytes, expected) in [
+            (vec![], "something else or a file cut short"),
+            (b"just text".to_vec(), "something else"),
+            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "before 1.6: load it and save it again"),
+            (b"\x1f\x8b\x08".to_vec(), "found gzip"),
+            (b"PK\x03\x04".to_vec(), "not a whole .pt file"),
+            (header("{}", 5), "expected 0 bytes of data, found 5"),
+            (header("{nonsense}", 0), "not a whole safetensors file"),
+            (
+                header(&tensor(r#""dtype":"F32","shape":[2],"data_offsets":[0,8]"#), 7),
+                "expected 8 bytes of data, found 7",
+            ),
+            (header(&tensor(r#""dtype":"F32","shape":[3],"data_offsets":[0,8]"#), 8), "invalid shape"),
+            (header(&tensor(r#""dtype":"F32","shape":[2],"data_offsets":[4,12]"#), 12), "invalid offset"),
+            (
+                header(&tensor(r#""dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]"#), 0),
+                "overflow",
+            ),
+            (header(&tensor(r#""dtype":"U64","shape":[1],"data_offsets":[0,8]"#), 8), "has type U64"),
+            ([&(1u64 << 60).to_le_bytes()[..], b"{}"].concat(), "something else or a file cut short"),
+            ([&(17u64 << 20).to_le_bytes()[..], &vec![b'{'; 18 << 20]].concat(), "larger than any model's"),
+        ] {
+            let message = open(&bytes).to_string();
+            assert!(message.starts_with("w.bin: ") && message.contains(expected), "{expected}: {message}");
+        }
+        let file = WeightFile::open(&fixture("checkpoint/bare.pt"), StateKind::Auto).unwrap();
+        assert!(
+            matches!(file.read_f32("absent"), Err(Error::Usage(message)) if message.contains("\"absent\""))
+        );
+        assert!(matches!(
+            WeightFile::open(&fixture("checkpoint/bare.pt"), StateKind::Ema),
+            Err(Error::Usage(message)) if message.contains("bare.pt: no EMA weights")
+        ));
+    }
+}

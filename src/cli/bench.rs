@@ -1,0 +1,100 @@
+//! `residua bench`: how long the published shapes of work take here.
+
+use clap::Args;
+use serde_json::json;
+
+use super::options::DeviceArguments;
+use super::output::{Console, size};
+use crate::checkpoint::Precision;
+use crate::engine::bench::{Bench as Measured, Compared, Settings, bench, compare};
+use crate::error::{Error, Result};
+use crate::model::preset::{PRESETS, Preset};
+
+/// Time encode, quantize, sample and decode with random weights of a published shape.
+#[derive(Args)]
+pub struct Bench {
+    /// A published shape; --list shows them.
+    #[arg(long, default_value = "ffhq-355m")]
+    preset: String,
+    /// List the presets.
+    #[arg(long)]
+    list: bool,
+    /// Images at once; with --compare, several with commas.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "B[,B..]")]
+    batch: Vec<usize>,
+    /// Timed runs, after one that is not.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
+    #[arg(long)]
+    compare: bool,
+    /// Keep the transformer's weights in f32; on a CPU they are f16 unless this is given.
+    #[arg(long)]
+    f32: bool,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl Bench {
+    /// Prints the medians.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        if self.list {
+            return list(console);
+        }
+        if self.runs == 0 || self.batch.iter().any(|&batch| batch == 0 || batch > 1024) {
+            return Err(Error::usage("expected at least one run, and batches of 1 to 1024"));
+        }
+        let preset = Preset::find(&self.preset)?;
+        let device = self.device.open()?;
+        let precision = if self.f32 { Precision::Stored } else { Precision::Half };
+        let settings = |batch| Settings { batch, runs: self.runs, precision };
+        let mut task = console.task("measuring");
+        if self.compare {
+            let points = compare(preset, &self.batch, settings(1), &device, &mut task)?;
+            console.result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
+            return Ok(());
+        }
+        let mut measured = Vec::new();
+        for &batch in &self.batch {
+            measured.push(bench(preset, settings(batch), &device, &mut task)?);
+        }
+        let text: Vec<String> = measured.iter().map(text).collect();
+        console.result(json!(measured), &text.join("\n\n"));
+        Ok(())
+    }
+}
+
+fn list(console: &Console) -> Result<()> {
+    let names: Vec<String> =
+        PRESETS.iter().map(|preset| format!("{:<15} {}", preset.name, preset.about)).collect();
+    let values: Vec<_> =
+        PRESETS.iter().map(|preset| json!({"name": preset.name, "about": preset.about})).collect();
+    console.result(json!(values), &names.join("\n"));
+    Ok(())
+}
+
+fn text(bench: &Measured) -> String {
+    let mut lines = vec![format!(
+        "{} ({:.0}M parameters, {}) on the {}, batch {}, median of {}",
+        bench.preset,
+        bench.parameters as f64 / 1e6,
+        if bench.half && bench.device == "cpu" { "f16 weights" } else { "f32 weights" },
+        bench.device,
+        bench.batch,
+        bench.runs
+    )];
+    for measure in &bench.stages {
+        let indent = if ["body", "head", "sampling"].contains(&measure.stage) { "  " } else { "" };
+        let peak = measure.peak_bytes.map_or_else(String::new, |bytes| format!("  peak {}", size(bytes)));
+        lines.push(format!("{:<12} {:>10.1} ms{peak}", format!("{indent}{}", measure.stage), measure.ms));
+    }
+    lines.join("\n")
+}
+
+fn compared(preset: &Preset, points: &[Compared]) -> String {
+    let mut lines = vec![format!("batch  16x16x1 ms/image  {} ms/image  faster", preset.name)];
+    lines.extend(points.iter().map(|point| {
+        format!("{:>5}  {:>16.1}  {:>18.1}  {:>5.2}x", point.batch, point.vqgan_ms, point.rq_ms, point.ratio)
+    }));
+    lines.join("\n")
+}

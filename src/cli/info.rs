@@ -1,0 +1,132 @@
+//! `residua info`: what is in a checkpoint.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::options::WeightsChoice;
+use super::output::{Console, size};
+use crate::checkpoint::bundled;
+use crate::checkpoint::{Checkpoint, Parameter, Stage};
+use crate::error::Result;
+
+/// Show a checkpoint's configuration, parameters by part, memory and tensors.
+#[derive(Args)]
+pub struct Info {
+    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz.
+    #[arg(default_value = "emoji-64")]
+    model: String,
+    /// Trained weights, or their moving average where the checkpoint has one.
+    #[arg(long, value_enum, default_value = "auto")]
+    weights: WeightsChoice,
+    /// List every tensor in the file.
+    #[arg(long)]
+    tensors: bool,
+}
+
+impl Info {
+    /// Prints what each model in the checkpoint is.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let checkpoints = match bundled::find(&self.model) {
+            Some(bundled) => vec![bundled.open(Stage::RqVae)?, bundled.open(Stage::RqTransformer)?],
+            None => Checkpoint::open_all(Path::new(&self.model), self.weights.into())?,
+        };
+        let mut values = Vec::new();
+        let mut texts = Vec::new();
+        for checkpoint in &checkpoints {
+            let (value, text) = self.describe(checkpoint)?;
+            values.push(value);
+            texts.push(text);
+        }
+        console.result(json!(values), &texts.join("\n\n"));
+        Ok(())
+    }
+
+    fn describe(&self, checkpoint: &Checkpoint) -> Result<(Value, String)> {
+        let parameters = checkpoint.parameters()?;
+        let parts = by_part(&parameters);
+        let total: usize = parts.values().sum();
+        let weights = &checkpoint.weights;
+        let tensors: Vec<Value> = weights
+            .tensors()
+            .iter()
+            .map(|info| json!({"name": info.name, "dtype": info.dtype.to_string(), "shape": info.shape}))
+            .collect();
+        let available = weights.available();
+        let value = json!({
+            "name": checkpoint.name, "config": checkpoint.config.document, "parameters": total, "by_part": parts,
+            "memory_f32": 4 * total, "memory_f16": 2 * total,
+            "weights": format!("{:?}", weights.kind()).to_lowercase(),
+            "has_state": available.state, "has_ema": available.ema, "tensors": tensors,
+        });
+        let mut lines = vec![format!("{}\n", checkpoint.name)];
+        lines.push(outline(&checkpoint.config.document, 1));
+        lines.push(format!("\nparameters {:>14}", grouped(total)));
+        lines.extend(parts.iter().map(|(part, count)| format!("  {part:<22} {:>14}", grouped(*count))));
+        let bytes = total as u64;
+        lines.push(format!("memory     {} in f32, {} in f16", size(4 * bytes), size(2 * bytes)));
+        lines.push(format!(
+            "weights    {:?} (in the file: state {}, moving average {})",
+            weights.kind(),
+            yes_no(available.state),
+            yes_no(available.ema)
+        ));
+        lines.push(format!("tensors    {} in the file, {} read", weights.tensors().len(), parameters.len()));
+        if self.tensors {
+            let listed = weights.tensors().iter();
+            lines.extend(listed.map(|info| format!("  {:<50} {:<5} {:?}", info.name, info.dtype, info.shape)));
+        }
+        Ok((value, lines.join("\n")))
+    }
+}
+
+fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+/// Elements by the first word of each parameter's name.
+fn by_part(parameters: &[Parameter]) -> BTreeMap<String, usize> {
+    let mut parts = BTreeMap::new();
+    for parameter in parameters {
+        let part = parameter.name.split('.').next().unwrap_or_default().to_string();
+        *parts.entry(part).or_insert(0) += parameter.shape.iter().product::<usize>();
+    }
+    parts
+}
+
+/// A configuration as indented lines.
+fn outline(value: &Value, level: usize) -> String {
+    let Value::Object(fields) = value else { return String::new() };
+    let indent = "  ".repeat(level);
+    let lines = fields.iter().map(|(key, field)| match field {
+        Value::Object(_) => format!("{indent}{key}\n{}", outline(field, level + 1)),
+        field => format!("{indent}{key}: {field}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// 1234567 as 1 234 567.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = (0..digits.len())
+        .rev()
+        .step_by(3)
+        .map(|end| &digits[end.saturating_sub(2)..=end])
+        .collect();
+    groups.into_iter().rev().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_by_threes() {
+        let cases = [(0, "0"), (12, "12"), (123, "123"), (1234, "1 234"), (1234567, "1 234 567")];
+        for (number, expected) in cases {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: one file a subcommand, each of them thin over the engine.
+
+mod bench;
+mod complete;
+mod convert;
+mod decode;
+mod devices;
+mod encode;
+mod explain;
+mod info;
+mod input;
+mod options;
+mod output;
+mod reconstruct;
+mod sample;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use output::Console;
+
+/// See how a picture is made of stacked codes, change some, and make new ones.
+#[derive(Parser)]
+#[command(name = "residua", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print results as JSON on stdout; everything else goes to stderr.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Reconstruct(reconstruct::Reconstruct),
+    Encode(encode::Encode),
+    Decode(decode::Decode),
+    Sample(sample::Sample),
+    Complete(complete::Complete),
+    Explain(explain::Explain),
+    Info(info::Info),
+    Convert(convert::Convert),
+    Devices(devices::Devices),
+    Verify(verify::Verify),
+    Bench(bench::Bench),
+}
+
+/// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::start_log();
+    let console = match Console::new(arguments.json) {
+        Ok(console) => console,
+        Err(error) => return failed(&error),
+    };
+    match run(arguments.command, &console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn run(command: Command, console: &Console) -> Result<()> {
+    match command {
+        Command::Reconstruct(command) => command.run(console),
+        Command::Encode(command) => command.run(console),
+        Command::Decode(command) => command.run(console),
+        Command::Sample(command) => command.run(console),
+        Command::Complete(command) => command.run(console),
+        Command::Explain(command) => command.run(console),
+        Command::Info(command) => command.run(console),
+        Command::Convert(command) => command.run(console),
+        Command::Devices(command) => command.run(console),
+        Command::Verify(command) => command.run(console),
+        Command::Bench(command) => command.run(console),
+    }
+}
+
+fn failed(error: &Error) -> ExitCode {
+    eprintln!("residua: {error}");
+    match error {
+        Error::Usage(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}

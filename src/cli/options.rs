@@ -1,0 +1,151 @@
+//! Options that several subcommands share.
+
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+
+use crate::checkpoint::{Precision, StateKind};
+use crate::device::{self, DeviceChoice};
+use crate::engine::{Condition, Options};
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Sampling};
+use crate::model::RqTransformerConfig;
+
+/// Which model, and where it runs.
+#[derive(Args, Clone)]
+pub struct ModelArguments {
+    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz.
+    #[arg(long, short, default_value = "emoji-64", value_name = "NAME|PATH")]
+    pub model: String,
+    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    #[arg(long, value_name = "PATH")]
+    pub rqvae: Option<String>,
+    /// Trained weights, or their moving average where the checkpoint has one.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub weights: WeightsChoice,
+    /// Halve the transformer's weights on loading: half the memory, and faster on a CPU.
+    #[arg(long)]
+    pub half: bool,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// Where to compute.
+#[derive(Args, Clone)]
+pub struct DeviceArguments {
+    /// auto: a hardware GPU if there is one, else the CPU.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+/// Which weights of a checkpoint to take.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum WeightsChoice {
+    /// The moving average if there is one.
+    Auto,
+    /// The trained weights.
+    State,
+    /// The moving average.
+    Ema,
+}
+
+impl From<WeightsChoice> for StateKind {
+    fn from(choice: WeightsChoice) -> Self {
+        match choice {
+            WeightsChoice::Auto => Self::Auto,
+            WeightsChoice::State => Self::State,
+            WeightsChoice::Ema => Self::Ema,
+        }
+    }
+}
+
+impl ModelArguments {
+    /// For the engine.
+    pub fn options(&self) -> Options {
+        Options {
+            model: self.model.clone(),
+            rqvae: self.rqvae.clone(),
+            state: self.weights.into(),
+            precision: if self.half { Precision::Half } else { Precision::Stored },
+        }
+    }
+}
+
+impl DeviceArguments {
+    /// The device asked for.
+    pub fn open(&self) -> Result<Device> {
+        device::open(self.device)
+    }
+}
+
+/// How codes are drawn. Each of the three filters takes one value, or one for each depth, with commas.
+#[derive(Args, Clone)]
+pub struct SamplingArguments {
+    /// How many pictures.
+    #[arg(long, short = 'n', default_value_t = 1, value_name = "COUNT")]
+    pub number: u32,
+    /// The same seed gives the same pictures.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Below 1: more likely codes; 0: always the most likely.
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
+    pub temperature: Option<Vec<f32>>,
+    /// Draw from the K likeliest codes; 0: from all. [default: the model's]
+    #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
+    pub top_k: Option<Vec<usize>>,
+    /// Draw from the likeliest codes that have this mass; 0 or 1: from all. [default: the model's]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
+    pub top_p: Option<Vec<f32>>,
+}
+
+impl SamplingArguments {
+    /// One filter a depth: what is asked for, else the settings that the model was published with.
+    pub fn filters(&self, config: &RqTransformerConfig) -> Result<Vec<Filter>> {
+        if self.number == 0 {
+            return Err(Error::usage("-n: expected at least 1 picture, found 0"));
+        }
+        let published = config.published_sampling;
+        let sampling = Sampling {
+            temperature: self.temperature.clone().unwrap_or_else(|| vec![1.0]),
+            top_k: self.top_k.clone().unwrap_or_else(|| vec![published.top_k.unwrap_or(0)]),
+            top_p: self.top_p.clone().unwrap_or_else(|| vec![published.top_p.unwrap_or(1.0)]),
+        };
+        let filters = sampling.filters(config.depth())?;
+        if self.temperature.iter().flatten().any(|&t| t == 0.0) {
+            tracing::warn!("temperature 0 is greedy: the most likely code is always taken, whatever the seed");
+        }
+        if self.top_p.iter().flatten().any(|&p| p == 0.0) {
+            tracing::warn!("top-p 0 is off, as in the published code: all codes can be drawn");
+        }
+        Ok(filters)
+    }
+}
+
+/// What pictures are made from.
+#[derive(Args, Clone)]
+pub struct ConditionArguments {
+    /// A class, by name or number.
+    #[arg(long, value_name = "NAME|ID", conflicts_with = "prompt")]
+    pub class: Option<String>,
+    /// A caption.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+}
+
+impl ConditionArguments {
+    /// What was asked for.
+    pub fn condition(&self) -> Condition {
+        match (&self.class, &self.prompt) {
+            (Some(class), _) => Condition::Class(class.clone()),
+            (None, Some(prompt)) => Condition::Prompt(prompt.clone()),
+            (None, None) => Condition::Unconditional,
+        }
+    }
+
+    /// What was asked for, else what the picture at hand was made from.
+    pub fn condition_or(&self, found: Option<Condition>) -> Condition {
+        match (self.condition(), found) {
+            (Condition::Unconditional, Some(found)) => found,
+            (asked, _) => asked,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the command line shows: results on stdout, progress and notes on stderr; and Ctrl-C.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::engine::Task;
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::image_io::png_text::Provenance;
+
+/// Where results and notes go.
+pub struct Console {
+    json: bool,
+    stop: Arc<AtomicBool>,
+}
+
+/// Warnings go to stderr; `RUST_LOG` asks for more.
+pub fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("residua=warn,error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .without_time()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+impl Console {
+    /// Also makes Ctrl-C end work at its next unit instead of killing it; a second one kills.
+    pub fn new(json: bool) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping; once more to stop at once");
+        })
+        .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
+        Ok(Self { json, stop })
+    }
+
+    /// Whether the person has asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A bar with an estimate, for work called `label`.
+    pub fn task(&self, label: &'static str) -> Task<'static> {
+        let bar = ProgressBar::no_length().with_message(label);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        bar.set_style(style.expect("a valid template"));
+        Task::new(self.stop.clone(), move |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            if done == total {
+                bar.finish_and_clear();
+            }
+        })
+    }
+
+    /// The result: `value` for programs, `text` for people.
+    pub fn result(&self, value: Value, text: &str) {
+        match self.json {
+            true => println!("{value}"),
+            false => println!("{text}"),
+        }
+    }
+
+    /// Something worth knowing that is not the result.
+    pub fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Saves a picture and says so.
+    pub fn save(&self, picture: &Picture, path: &Path, provenance: &Provenance) -> Result<()> {
+        picture.save_png(path, provenance)?;
+        self.note(&format!("wrote {}", path.display()));
+        Ok(())
+    }
+}
+
+/// Creates `folder` and those above it.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+/// Bytes for people.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,156 @@
+//! `residua sample`: new pictures.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::input::read_recipe;
+use super::options::{ConditionArguments, ModelArguments, SamplingArguments};
+use super::output::{Console, create_folder};
+use crate::codes::CodeStack;
+use crate::engine::recipe::SamplingRecipe;
+use crate::engine::reconstruct::decode;
+use crate::engine::sample::sample;
+use crate::engine::{Recipe, Stage2};
+use crate::error::{Error, Result};
+use crate::generate::{Forced, Request};
+use crate::image_io::png_text::Provenance;
+use crate::image_io::sheet;
+
+/// Pixels between the pictures of a sheet.
+const GAP: usize = 2;
+
+/// Sample new pictures: single PNGs that carry their codes and recipe, and a sheet of all.
+#[derive(Args)]
+pub struct Sample {
+    #[command(flatten)]
+    condition: ConditionArguments,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+    /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
+    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p"])]
+    from: Option<PathBuf>,
+    /// Folder for the pictures.
+    #[arg(long, short, default_value = "samples", value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Sample {
+    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let mut options = self.model.options();
+        let recipe = match &self.from {
+            Some(path) => Some(sampling_recipe(path)?),
+            None => None,
+        };
+        if let Some(recipe) = &recipe {
+            if recipe.half {
+                options.precision = crate::checkpoint::Precision::Half;
+            }
+        }
+        let device = self.model.device.open()?;
+        let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
+        let config = &stage2.model.config;
+        let plan = match recipe {
+            Some(recipe) => {
+                warn_of_differences(&recipe, &stage2)?;
+                recipe
+            }
+            None => SamplingRecipe {
+                rqtransformer: stage2.id()?,
+                condition: self.condition.condition(),
+                seed: self.sampling.seed,
+                image: 0,
+                count: self.sampling.number,
+                filters: self.sampling.filters(config)?,
+                device: crate::device::kind(&device).into(),
+                half: self.model.half,
+            },
+        };
+        Run { stage2: &stage2, console, out: &self.out, made_by: "sample" }.finish(plan, None)
+    }
+}
+
+fn sampling_recipe(path: &Path) -> Result<SamplingRecipe> {
+    let recipe = read_recipe(path)?;
+    if recipe.made_by == "complete" {
+        return Err(Error::usage(format!(
+            "{}: was completed from given codes; use `complete` with the picture that they came from",
+            path.display()
+        )));
+    }
+    recipe.sampling.ok_or_else(|| {
+        Error::invalid(format!("{}: was made by {}, not by sampling", path.display(), recipe.made_by))
+    })
+}
+
+fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
+    if recipe.rqtransformer.sha256 != stage2.id()?.sha256 {
+        tracing::warn!("the recipe is for another model, {}; give that one with --model", recipe.rqtransformer.name);
+    }
+    let kind = crate::device::kind(stage2.model.device());
+    if recipe.device != kind {
+        tracing::warn!("the recipe was made on a {}, this is a {kind}: some codes may fall otherwise", recipe.device);
+    }
+    Ok(())
+}
+
+/// The rest of `sample` and `complete`: from a plan to files.
+pub struct Run<'a> {
+    /// The models.
+    pub stage2: &'a Stage2,
+    /// Where notes go.
+    pub console: &'a Console,
+    /// Folder for the pictures.
+    pub out: &'a Path,
+    /// The subcommand.
+    pub made_by: &'static str,
+}
+
+impl Run<'_> {
+    /// Samples `plan`, decodes, and writes single pictures and a sheet.
+    pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
+        let model = &self.stage2.model;
+        let end = plan.image.checked_add(plan.count).ok_or_else(|| Error::usage("-n: too many pictures"))?;
+        plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
+        let request = Request {
+            condition: plan.condition.tokens(&model.config)?,
+            filters: plan.filters.clone(),
+            seed: plan.seed,
+            images: plan.image..end,
+            forced,
+        };
+        create_folder(self.out)?;
+        let stacks = pollster::block_on(sample(model, &request, &mut self.console.task("sampling")))?;
+        // What is whole is decoded and saved also after a stop.
+        let pictures =
+            pollster::block_on(decode(&self.stage2.stage1.model, &stacks, &mut crate::engine::Task::unwatched()))?;
+        let recipe = |image: u32, count: u32| {
+            let sampling = SamplingRecipe { image, count, ..plan.clone() };
+            Ok::<_, Error>(Recipe::new(self.made_by, self.stage2.stage1.id()?, Some(sampling)).to_json())
+        };
+        let mut files = Vec::new();
+        for (image, (picture, stack)) in (plan.image..).zip(pictures.iter().zip(&stacks)) {
+            let path = self.out.join(format!("{image:03}.png"));
+            let provenance = Provenance { recipe: Some(recipe(image, 1)?), codes: Some(stack.clone()) };
+            self.console.save(picture, &path, &provenance)?;
+            files.push(path);
+        }
+        if pictures.len() > 1 {
+            let columns = (pictures.len() as f64).sqrt().ceil() as usize;
+            let provenance = Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)?), codes: None };
+            let path = self.out.join("sheet.png");
+            self.console.save(&sheet::grid(&pictures, columns, GAP)?, &path, &provenance)?;
+        }
+        self.report(&stacks, &files);
+        if self.console.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    fn report(&self, stacks: &[CodeStack], files: &[PathBuf]) {
+        let value = json!({"files": files, "stacks": stacks});
+        self.console.result(value, &format!("{} sampled into {}", stacks.len(), self.out.display()));
+    }
+}

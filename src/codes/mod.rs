@@ -1,0 +1,234 @@
+//! The code stack: a picture as an `h x w` grid of cells with `depth` codes each.
+
+pub mod npy;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The codes of one picture, row-major in (row, column, depth), as the published code lays them out. At each cell,
+/// the code at depth `d` quantizes what the codes above it left over (paper, section 3.1).
+///
+/// As JSON: `{"shape": [h, w, depth], "codes": [..]}`; reading it checks it as [`CodeStack::new`] does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct CodeStack {
+    shape: [usize; 3],
+    codes: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    shape: [usize; 3],
+    codes: Vec<u32>,
+}
+
+impl TryFrom<Unchecked> for CodeStack {
+    type Error = Error;
+
+    fn try_from(Unchecked { shape: [h, w, depth], codes }: Unchecked) -> Result<Self> {
+        Self::new(h, w, depth, codes)
+    }
+}
+
+impl CodeStack {
+    /// A stack of `h` rows, `w` columns and `depth` codes a cell.
+    ///
+    /// # Errors
+    /// A size is zero, or `codes` does not hold `h * w * depth` values.
+    pub fn new(h: usize, w: usize, depth: usize, codes: Vec<u32>) -> Result<Self> {
+        let count = h.checked_mul(w).and_then(|cells| cells.checked_mul(depth));
+        if count == Some(0) || count != Some(codes.len()) {
+            let found = codes.len();
+            return Err(Error::invalid(format!(
+                "a code stack of {h}x{w}x{depth} needs as many codes as its sizes multiply to, and at least one; \
+                 found {found}"
+            )));
+        }
+        Ok(Self { shape: [h, w, depth], codes })
+    }
+
+    /// `[h, w, depth]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Rows of the grid.
+    pub fn h(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// Columns of the grid.
+    pub fn w(&self) -> usize {
+        self.shape[1]
+    }
+
+    /// Codes of each cell.
+    pub fn depth(&self) -> usize {
+        self.shape[2]
+    }
+
+    /// All codes, row-major in (row, column, depth).
+    pub fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// The codes alone, row-major in (row, column, depth).
+    pub fn into_codes(self) -> Vec<u32> {
+        self.codes
+    }
+
+    /// The cells in row-major order, `depth` codes each.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.codes.chunks_exact(self.depth())
+    }
+
+    /// The code at a place.
+    ///
+    /// # Errors
+    /// The place is outside the stack.
+    pub fn at(&self, row: usize, col: usize, depth: usize) -> Result<u32> {
+        self.index(row, col, depth).map(|index| self.codes[index])
+    }
+
+    /// Puts `code` at a place.
+    ///
+    /// # Errors
+    /// The place is outside the stack.
+    pub fn set(&mut self, row: usize, col: usize, depth: usize, code: u32) -> Result<()> {
+        let index = self.index(row, col, depth)?;
+        self.codes[index] = code;
+        Ok(())
+    }
+
+    /// Checks every code against the codebook of its depth, which has `codebook_sizes[depth]` words.
+    ///
+    /// # Errors
+    /// The stack has another depth than there are sizes, or a code is outside its codebook; the first is named.
+    pub fn validate(&self, codebook_sizes: &[usize]) -> Result<()> {
+        if codebook_sizes.len() != self.depth() {
+            let (expected, found) = (codebook_sizes.len(), self.depth());
+            return Err(Error::invalid(format!(
+                "expected {expected} codes a cell, as the model has, found {found}"
+            )));
+        }
+        let size_at = |index: usize| codebook_sizes[index % self.depth()];
+        match self.codes.iter().enumerate().find(|&(index, &code)| code as usize >= size_at(index)) {
+            None => Ok(()),
+            Some((index, code)) => {
+                let (row, col, depth) = self.place(index);
+                let last = size_at(index).saturating_sub(1);
+                Err(Error::invalid(format!(
+                    "row {row}, column {col}, depth {depth}: expected a code from 0 to {last}, found {code}"
+                )))
+            }
+        }
+    }
+
+    /// The places `(row, column, depth)` where two stacks differ, in storage order.
+    ///
+    /// # Errors
+    /// The stacks have different shapes.
+    pub fn diff(&self, other: &Self) -> Result<Vec<(usize, usize, usize)>> {
+        if self.shape != other.shape {
+            let ([h, w, depth], [other_h, other_w, other_depth]) = (self.shape, other.shape);
+            return Err(Error::invalid(format!(
+                "code stacks of one shape can be compared: expected {h}x{w}x{depth}, \
+                 found {other_h}x{other_w}x{other_depth}"
+            )));
+        }
+        let pairs = self.codes.iter().zip(&other.codes).enumerate();
+        Ok(pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| self.place(index)).collect())
+    }
+
+    fn index(&self, row: usize, col: usize, depth: usize) -> Result<usize> {
+        let [h, w, depths] = self.shape;
+        if row >= h || col >= w || depth >= depths {
+            return Err(Error::usage(format!(
+                "row {row}, column {col}, depth {depth} is outside the {h}x{w}x{depths} code stack; all count from 0"
+            )));
+        }
+        Ok((row * w + col) * depths + depth)
+    }
+
+    fn place(&self, index: usize) -> (usize, usize, usize) {
+        let [_, w, depths] = self.shape;
+        (index / depths / w, index / depths % w, index % depths)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting() -> CodeStack {
+        CodeStack::new(2, 3, 4, (0..24).collect()).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        for (h, w, depth, count) in
+            [(2, 3, 4, 23), (0, 3, 4, 0), (usize::MAX, usize::MAX, 2, 2), (0, 0, 0, 0)]
+        {
+            let message = CodeStack::new(h, w, depth, vec![0; count]).unwrap_err().to_string();
+            assert!(message.contains(&format!("{h}x{w}x{depth}")), "{message}");
+            assert!(message.ends_with(&format!("found {count}")), "{message}");
+        }
+    }
+
+    #[test]
+    fn places_are_row_major() {
+        let mut stack = counting();
+        assert_eq!(stack.at(1, 2, 3).unwrap(), 23);
+        assert_eq!(stack.at(0, 1, 2).unwrap(), 6);
+        assert_eq!(stack.cells().nth(4).unwrap(), [16, 17, 18, 19]);
+        stack.set(1, 0, 1, 99).unwrap();
+        assert_eq!(stack.codes()[13], 99);
+        assert_eq!(stack.diff(&counting()).unwrap(), [(1, 0, 1)]);
+        assert_eq!(stack.diff(&stack).unwrap(), []);
+    }
+
+    #[test]
+    fn a_place_outside_is_an_error() {
+        let mut stack = counting();
+        for (row, col, depth) in [(2, 0, 0), (0, 3, 0), (0, 0, 4)] {
+            let message = stack.set(row, col, depth, 0).unwrap_err().to_string();
+            assert!(message.contains("outside the 2x3x4 code stack"), "{message}");
+            assert!(stack.at(row, col, depth).is_err());
+        }
+    }
+
+    #[test]
+    fn codes_are_checked_against_the_codebook_of_their_depth() {
+        let stack = counting();
+        stack.validate(&[24; 4]).unwrap();
+        stack.validate(&[21, 22, 23, 24]).unwrap();
+        let message = stack.validate(&[24, 18, 24, 24]).unwrap_err().to_string();
+        assert_eq!(message, "row 1, column 2, depth 1: expected a code from 0 to 17, found 21");
+        let message = stack.validate(&[24; 3]).unwrap_err().to_string();
+        assert_eq!(message, "expected 3 codes a cell, as the model has, found 4");
+    }
+
+    #[test]
+    fn stacks_of_other_shapes_do_not_compare() {
+        let other = CodeStack::new(3, 2, 4, vec![0; 24]).unwrap();
+        let message = counting().diff(&other).unwrap_err().to_string();
+        assert!(message.ends_with("expected 2x3x4, found 3x2x4"), "{message}");
+    }
+
+    #[test]
+    fn json_round_trips_and_is_checked() {
+        let json = serde_json::to_string(&counting()).unwrap();
+        assert!(json.starts_with(r#"{"shape":[2,3,4],"codes":[0,1,"#), "{json}");
+        assert_eq!(serde_json::from_str::<CodeStack>(&json).unwrap(), counting());
+        for wrong in [
+            r#"{"shape":[2,3,4],"codes":[1]}"#,
+            r#"{"shape":[4294967296,4294967296,1],"codes":[]}"#,
+            r#"{"shape":[1,1,1],"codes":[-1]}"#,
+            r#"{"shape":[1,1],"codes":[1]}"#,
+        ] {
+            assert!(serde_json::from_str::<CodeStack>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Code stacks as numpy's `.npy` files: one array of integers, shape (h, w, depth) or (n, h, w, depth).
+//!
+//! The format is numpy's NEP 1: a magic string, a version, the header's length, a header that is a Python dictionary
+//! of three entries, then the raw array.
+
+use std::path::Path;
+
+use super::CodeStack;
+use crate::error::{Error, Result};
+use crate::files;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// Larger files are refused: a million pictures of 8x8x4 codes take half of this.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+/// So that a file of many tiny stacks does not take a hundred times its size in memory.
+const MAX_STACKS: usize = 1 << 22;
+
+/// Writes one stack, shape (h, w, depth), to `path`, whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save(path: &Path, stack: &CodeStack) -> Result<()> {
+    files::save(path, &encode(stack))
+}
+
+/// The stacks in the file at `path`, as [`decode`] reads them.
+///
+/// # Errors
+/// The file cannot be read, or is not an array of codes.
+pub fn load(path: &Path) -> Result<Vec<CodeStack>> {
+    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
+
+/// One stack as an array of shape (h, w, depth), in the smallest of `<u2`, `<i4` and `<i8` that holds its codes.
+/// Signed above 16 bits, because PyTorch has no arithmetic for larger unsigned integers.
+pub fn encode(stack: &CodeStack) -> Vec<u8> {
+    let (dtype, width) = match stack.codes().iter().max() {
+        Some(&max) if max > i32::MAX as u32 => ("<i8", 8),
+        Some(&max) if max > u32::from(u16::MAX) => ("<i4", 4),
+        _ => ("<u2", 2),
+    };
+    let [h, w, depth] = stack.shape();
+    let mut header =
+        format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({h}, {w}, {depth}), }}");
+    // numpy aligns the data to 64 bytes, with spaces before the header's last character, a newline.
+    let unpadded = MAGIC.len() + 4 + header.len() + 1;
+    header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
+    header.push('\n');
+    let length = u16::try_from(header.len()).expect("three numbers and the padding take less than 64 KB");
+
+    let mut bytes = Vec::with_capacity(MAGIC.len() + 4 + header.len() + stack.codes().len() * width);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[1, 0]);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    for &code in stack.codes() {
+        bytes.extend_from_slice(&u64::from(code).to_le_bytes()[..width]);
+    }
+    bytes
+}
+
+/// The stacks in the bytes of a `.npy` file: versions 1 to 3, any integer type, either byte order, C or Fortran order;
+/// shape (h, w, depth) is one stack, (n, h, w, depth) is `n`.
+///
+/// # Errors
+/// The bytes are not such an array, are not of the length that the header says, or hold a negative code.
+pub fn decode(bytes: &[u8]) -> Result<Vec<CodeStack>> {
+    let (header, data) = split(bytes)?;
+    let header = Header::parse(header)?;
+    let dtype = Dtype::parse(&header.descr)?;
+    let (stacks, stack_shape) = match *header.shape.as_slice() {
+        [h, w, depth] => (1, [h, w, depth]),
+        [n, h, w, depth] => (n, [h, w, depth]),
+        _ => return Err(shape_error(&header.shape)),
+    };
+    let expected = header.shape.iter().try_fold(dtype.width, |bytes, &size| bytes.checked_mul(size));
+    if expected != Some(data.len()) {
+        let Header { descr, shape, .. } = &header;
+        return Err(Error::invalid(format!(
+            "the .npy header promises {shape:?} values of type {descr}, but {} bytes of data follow",
+            data.len()
+        )));
+    }
+    if data.is_empty() || stacks > MAX_STACKS {
+        return Err(shape_error(&header.shape));
+    }
+    let values =
+        data.chunks_exact(dtype.width).map(|value| dtype.code(value)).collect::<Result<Vec<u32>>>()?;
+    let values = if header.fortran_order { to_c_order(&values, &header.shape) } else { values };
+    let [h, w, depth] = stack_shape;
+    values.chunks_exact(h * w * depth).map(|codes| CodeStack::new(h, w, depth, codes.to_vec())).collect()
+}
+
+fn shape_error(shape: &[usize]) -> Error {
+    Error::invalid(format!(
+        "expected codes of shape (h, w, depth) or (n, h, w, depth), none zero and at most {MAX_STACKS} stacks, \
+         found {shape:?}"
+    ))
+}
+
+/// The header's text and the bytes that follow it.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| Error::invalid("expected a .npy file, found something else"))?;
+    let truncated = || Error::invalid("the .npy file ends inside its header");
+    let (&[major, _], rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+    let (length, rest) = match major {
+        1 => rest.split_first_chunk().map(|(length, rest)| (u32::from(u16::from_le_bytes(*length)), rest)),
+        2 | 3 => rest.split_first_chunk().map(|(length, rest)| (u32::from_le_bytes(*length), rest)),
+        _ => {
+            return Err(Error::invalid(format!(
+                "expected version 1, 2 or 3 of the .npy format, found {major}"
+            )));
+        }
+    }
+    .ok_or_else(truncated)?;
+    let (header, data) = rest.split_at_checked(length as usize).ok_or_else(truncated)?;
+    let header = std::str::from_utf8(header).map_err(|_| Error::invalid("the .npy header is not text"))?;
+    Ok((header, data))
+}
+
+/// What the header says.
+struct Header {
+    descr: String,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+impl Header {
+    /// Reads numpy's dictionary: `{'descr': '<u2', 'fortran_order': False, 'shape': (8, 8, 4), }`, entries in any order.
+    fn parse(text: &str) -> Result<Self> {
+        let entry = |key: &str| {
+            let quoted = [format!("'{key}':"), format!("\"{key}\":")];
+            let start = quoted.iter().find_map(|quoted| text.find(quoted).map(|at| at + quoted.len()));
+            let value = start.map(|start| text[start..].trim_start());
+            value.ok_or_else(|| Error::invalid(format!("the .npy header has no entry '{key}'")))
+        };
+        Ok(Self {
+            descr: parse_descr(entry("descr")?)?,
+            fortran_order: parse_bool(entry("fortran_order")?)?,
+            shape: parse_shape(entry("shape")?)?,
+        })
+    }
+}
+
+/// The quoted string that `value` begins with.
+fn parse_descr(value: &str) -> Result<String> {
+    let quote = value.chars().next().filter(|quote| matches!(quote, '\'' | '"'));
+    let end = quote.and_then(|quote| value[1..].find(quote));
+    match end {
+        Some(end) => Ok(value[1..=end].to_owned()),
+        None => Err(Error::invalid("expected integer codes, found an array of records")),
+    }
+}
+
+fn parse_bool(value: &str) -> Result<bool> {
+    match (value.starts_with("True"), value.starts_with("False")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(Error::invalid("the .npy header's 'fortran_order' is neither True nor False")),
+    }
+}
+
+/// The tuple that `value` begins with; Python 2 wrote its integers as `8L`.
+fn parse_shape(value: &str) -> Result<Vec<usize>> {
+    let inner = value.strip_prefix('(').and_then(|value| value.split_once(')'));
+    let sizes = inner.map(|(inner, _)| {
+        let sizes = inner.split(',').map(str::trim).filter(|size| !size.is_empty());
+        sizes.map(|size| size.trim_end_matches('L').parse().ok()).collect::<Option<Vec<usize>>>()
+    });
+    sizes.flatten().ok_or_else(|| Error::invalid("the .npy header's 'shape' is not a tuple of sizes"))
+}
+
+/// An integer type of numpy's.
+struct Dtype {
+    signed: bool,
+    big_endian: bool,
+    /// Bytes a value: 1, 2, 4 or 8.
+    width: usize,
+}
+
+impl Dtype {
+    fn parse(descr: &str) -> Result<Self> {
+        let (order, rest) = match descr.as_bytes() {
+            [order @ (b'<' | b'>' | b'|' | b'='), rest @ ..] => (*order, rest),
+            rest => (b'=', rest),
+        };
+        let (signed, width) = match rest {
+            [kind @ (b'i' | b'u'), width @ (b'1' | b'2' | b'4' | b'8')] => (*kind == b'i', width - b'0'),
+            _ => return Err(Error::invalid(format!("expected integer codes, found {}", type_name(descr)))),
+        };
+        Ok(Self { signed, big_endian: order == b'>', width: width.into() })
+    }
+
+    /// The code that `width` bytes hold.
+    fn code(&self, value: &[u8]) -> Result<u32> {
+        let mut little_endian = [0; 8];
+        little_endian[..self.width].copy_from_slice(value);
+        if self.big_endian {
+            little_endian[..self.width].reverse();
+        }
+        let raw = u64::from_le_bytes(little_endian);
+        if self.signed && raw >> (self.width * 8 - 1) == 1 {
+            let unused_bits = 64 - self.width * 8;
+            let negative = (raw << unused_bits).cast_signed() >> unused_bits;
+            return Err(Error::invalid(format!("expected codes from 0 up, found {negative}")));
+        }
+        u32::try_from(raw)
+            .map_err(|_| Error::invalid(format!("expected codes below {}, found {raw}", 1u64 << 32)))
+    }
+}
+
+/// numpy's own name for the types that are likeliest in place of integers.
+fn type_name(descr: &str) -> &str {
+    match descr.trim_start_matches(['<', '>', '|', '=']) {
+        "f2" => "float16",
+        "f4" => "float32",
+        "f8" => "float64",
+        "b1" => "bool",
+        "O" => "Python objects",
+        _ => descr,
+    }
+}
+
+/// Values whose first index varies fastest, rearranged so that the last does.
+fn to_c_order(values: &[u32], shape: &[usize]) -> Vec<u32> {
+    let fortran_index = |mut c_index: usize| {
+        let mut index = 0;
+        for &size in shape.iter().rev() {
+            index = index * size + c_index % size;
+            c_index /= size;
+        }
+        index
+    };
+    (0..values.len()).map(|c_index| values[fortran_index(c_index)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/imageio/");
+        std::fs::read(format!("{folder}{name}.npy")).unwrap()
+    }
+
+    /// The array of the fixtures, plus `offset`: 100 row + 10 column + depth.
+    fn expected(offset: u32) -> CodeStack {
+        let codes =
+            (0..3).flat_map(|r| (0..2).flat_map(move |c| (0..4).map(move |d| 100 * r + 10 * c + d + offset)));
+        CodeStack::new(3, 2, 4, codes.collect()).unwrap()
+    }
+
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u16).to_le_bytes();
+        [&MAGIC[..], &[1, 0], &length, header.as_bytes(), data].concat()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        let message = decode(bytes).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+
+    #[test]
+    fn reads_what_numpy_writes() {
+        let single = ["u2", "i8", "i4_big", "i2_fortran", "version2", "version3"];
+        for name in single.map(|name| format!("codes_{name}")) {
+            assert_eq!(decode(&fixture(&name)).unwrap(), [expected(0)], "{name}");
+        }
+        for name in ["codes_batch", "codes_batch_fortran"] {
+            assert_eq!(decode(&fixture(name)).unwrap(), [expected(0), expected(1)], "{name}");
+        }
+    }
+
+    #[test]
+    fn writes_what_numpy_writes() {
+        assert_eq!(encode(&expected(0)), fixture("codes_u2"));
+        let width = |code| encode(&CodeStack::new(1, 1, 1, vec![code]).unwrap()).len() - 128;
+        assert_eq!([65_535, 65_536, i32::MAX as u32, 1 << 31].map(width), [2, 4, 4, 8]);
+    }
+
+    #[test]
+    fn saved_files_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes.npy");
+        save(&path, &expected(70_000)).unwrap();
+        assert_eq!(load(&path).unwrap(), [expected(70_000)]);
+        std::fs::write(&path, "not an array").unwrap();
+        let message = load(&path).unwrap_err().to_string();
+        assert!(message.ends_with("codes.npy: expected a .npy file, found something else"), "{message}");
+        let message = load(&folder.path().join("none.npy")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read ") && message.contains("none.npy"), "{message}");
+    }
+
+    #[test]
+    fn other_types_are_named() {
+        assert_eq!(message(&fixture("codes_f4")), "expected integer codes, found float32");
+        let header =
+            |descr: &str| format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1, 1, 1), }}");
+        for (descr, found) in [
+            ("'|b1'", "bool"),
+            ("'|O'", "Python objects"),
+            ("'<U3'", "U3"),
+            ("''", ""),
+            ("'<u3'", "u3"),
+            ("[('a', '<u2')]", "an array of records"),
+        ] {
+            let message = message(&file(&header(descr), &[0]));
+            assert!(message.starts_with("expected integer codes, found "), "{message}");
+            assert!(message.ends_with(found), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_checked_against_the_data() {
+        let header =
+            |shape: &str| format!("{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}\n");
+        for shape in ["(1, 1, 2)", "(4000000000, 4000000000, 4)", "(1, 18446744073709551615, 2)", "(0, 8, 4)"]
+        {
+            let message = message(&file(&header(shape), &[0; 2]));
+            assert!(message.contains("2 bytes of data follow"), "{message}");
+        }
+        for (shape, bytes) in
+            [("(2,)", 4), ("(1, 1, 1, 1, 1)", 2), ("(0, 8, 8, 4)", 0), ("(4194305, 1, 1, 1)", 8_388_610)]
+        {
+            let message = message(&file(&header(shape), &vec![0; bytes]));
+            assert!(message.starts_with("expected codes of shape (h, w, depth)"), "{message}");
+        }
+        for shape in ["(-1, 1, 1)", "(1, x)", "(1, 1", "8", "(99999999999999999999, 1, 1)"] {
+            let message = message(&file(&header(shape), &[]));
+            assert!(message.contains("'shape' is not a tuple of sizes"), "{message}");
+        }
+        assert_eq!(decode(&file(&header("(1L, 1L, 1L)"), &[7, 0])).unwrap()[0].codes(), [7]);
+    }
+
+    #[test]
+    fn codes_out_of_range_are_refused() {
+        let header =
+            |descr: &str| format!("{{'shape': (1, 1, 1), 'fortran_order': False, 'descr': '{descr}'}}");
+        assert_eq!(message(&file(&header("|i1"), &[0xfe])), "expected codes from 0 up, found -2");
+        assert_eq!(message(&file(&header(">i2"), &[0xff, 0xfd])), "expected codes from 0 up, found -3");
+        let large = (1u64 << 32).to_le_bytes();
+        assert_eq!(
+            message(&file(&header("<i8"), &large)),
+            "expected codes below 4294967296, found 4294967296"
+        );
+    }
+
+    #[test]
+    fn broken_headers_are_refused() {
+        let whole = encode(&expected(0));
+        for length in 0..whole.len() {
+            message(&whole[..length]);
+        }
+        for (header, found) in [
+            ("{}", "no entry 'descr'"),
+            ("{'descr': '<u2', 'fortran_order': Maybe, 'shape': (1,1,1)}", "neither True nor False"),
+        ] {
+            let message = message(&file(header, &[0, 0]));
+            assert!(message.contains(found), "{message}");
+        }
+        let mut other_version = whole;
+        other_version[6] = 9;
+        assert!(message(&other_version).ends_with("found 9"));
+    }
+
+    proptest! {
+        #[test]
+        fn codes_round_trip((h, w, depth) in (1usize..5, 1usize..5, 1usize..5), bits in 1u32..33, seed: [u32; 64]) {
+            let codes = seed[..h * w * depth].iter().map(|&code| code >> (32 - bits)).collect();
+            let stack = CodeStack::new(h, w, depth, codes).unwrap();
+            prop_assert_eq!(decode(&encode(&stack)).unwrap(), [stack]);
+        }
+
+        #[test]
+        fn flipped_bytes_never_panic(flips in prop::collection::vec((0usize..176, any::<u8>()), 1..8)) {
+            let mut bytes = encode(&expected(0));
+            for (at, value) in flips {
+                bytes[at] = value;
+            }
+            let _ = decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Why a code: the transformer's distribution at each place of a stack, given the codes before it.
+
+use super::pictures::{codes_to_tensor, read};
+use crate::codes::CodeStack;
+use crate::error::{Error, Result};
+use crate::generate::sampling::{Filter, distribution};
+use crate::model::RqTransformer;
+use burn::tensor::{Tensor, TensorData};
+
+/// One code that the transformer might have put at a place.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Suggestion {
+    /// The code.
+    pub code: u32,
+    /// Its probability, unfiltered.
+    pub probability: f32,
+}
+
+/// The distribution at one place.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Explanation {
+    /// The most likely codes, likeliest first.
+    pub suggestions: Vec<Suggestion>,
+    /// Entropy of the whole distribution, in bits.
+    pub entropy: f32,
+    /// The code that the stack has there.
+    pub chosen: Suggestion,
+    /// Codes that are likelier than the chosen one.
+    pub rank: usize,
+}
+
+/// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
+///
+/// # Errors
+/// The stack does not fit the model, or there is no such place in it.
+pub async fn explain(
+    model: &RqTransformer,
+    stack: &CodeStack,
+    condition: &[u32],
+    [row, col, depth]: [usize; 3],
+    count: usize,
+) -> Result<Explanation> {
+    let config = &model.config;
+    if stack.shape() != config.block_size {
+        let found = stack.shape();
+        return Err(Error::invalid(format!("expected codes of shape {:?}, found {found:?}", config.block_size)));
+    }
+    stack.validate(&config.codebook_sizes()?)?;
+    let chosen = stack.at(row, col, depth)?;
+    let tokens: Vec<i32> = condition.iter().map(|&token| token as i32).collect();
+    let condition = Tensor::from_data(TensorData::new(tokens, [1, condition.len()]), model.device());
+    let codes = codes_to_tensor(std::slice::from_ref(stack), model.device());
+    let logits = model.logits(codes, condition).codes;
+    let (place, classes) = ((row * stack.w() + col) * stack.depth() + depth, logits.dims()[2]);
+    let logits = read(logits.slice([0..1, place..place + 1, 0..classes])).await?;
+    explanation(&logits, chosen, count)
+}
+
+/// The explanation of `chosen` by `logits`.
+fn explanation(logits: &[f32], chosen: u32, count: usize) -> Result<Explanation> {
+    let probabilities = distribution(logits, &Filter::NONE)
+        .ok_or_else(|| Error::invalid("the model gave logits that are not numbers; its weights may be damaged"))?;
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    let suggestion = |code: usize| Suggestion { code: code as u32, probability: probabilities[code] };
+    let bits = |p: &f32| if *p > 0.0 { -p * p.log2() } else { 0.0 };
+    Ok(Explanation {
+        suggestions: order.iter().take(count).map(|&code| suggestion(code)).collect(),
+        entropy: probabilities.iter().map(bits).sum(),
+        chosen: suggestion(chosen as usize),
+        rank: order.iter().position(|&code| code == chosen as usize).expect("the stack was validated"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distribution_of_known_entropy() {
+        let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 0.0];
+        let found = explanation(&logits, 3, 2).expect("finite");
+        assert!((found.entropy - 1.5).abs() < 1e-6, "{}", found.entropy);
+        assert_eq!(found.suggestions.iter().map(|s| s.code).collect::<Vec<_>>(), [1, 0]);
+        assert!((found.chosen.probability - 0.25).abs() < 1e-6);
+        assert_eq!(found.rank, 2);
+    }
+}

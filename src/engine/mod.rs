@@ -1,0 +1,17 @@
+//! What a person does with the models, free of any user interface: each file is one thing.
+
+pub mod bench;
+pub mod condition;
+pub mod explain;
+pub mod models;
+pub mod pictures;
+pub mod recipe;
+pub mod reconstruct;
+pub mod sample;
+pub mod task;
+pub mod verify;
+
+pub use condition::Condition;
+pub use models::{Options, Stage1, Stage2};
+pub use recipe::{ModelId, Recipe};
+pub use task::Task;

@@ -1,0 +1,120 @@
+//! Loads models for the things that a person does with them.
+
+use burn::tensor::Device;
+
+use super::recipe::ModelId;
+use super::task::Task;
+use crate::checkpoint::{Checkpoint, Loader, Precision, Stage, StateKind};
+use crate::error::{Error, Result};
+use crate::model::{RqTransformer, RqVae};
+
+/// How models are loaded.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A bundled model's name or a path.
+    pub model: String,
+    /// Where stage 1 lies, if not where stage 2 says.
+    pub rqvae: Option<String>,
+    /// Trained weights or their moving average.
+    pub state: StateKind,
+    /// Precision of the transformer's weights on the CPU.
+    pub precision: Precision,
+}
+
+/// A loaded RQ-VAE.
+#[derive(Debug)]
+pub struct Stage1 {
+    /// The model.
+    pub model: RqVae,
+    /// Its checkpoint.
+    pub checkpoint: Checkpoint,
+}
+
+/// A loaded RQ-Transformer with the RQ-VAE that its codes belong to.
+#[derive(Debug)]
+pub struct Stage2 {
+    /// The model.
+    pub model: RqTransformer,
+    /// Its checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The RQ-VAE.
+    pub stage1: Stage1,
+}
+
+impl Stage1 {
+    /// Loads an RQ-VAE onto `device`.
+    pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
+        let place = options.rqvae.as_deref().unwrap_or(&options.model);
+        let checkpoint = match Checkpoint::open(place, Some(Stage::RqVae), options.state) {
+            // A stage 2 was named: its stage 1 is what is meant.
+            Err(error) => Checkpoint::open(place, Some(Stage::RqTransformer), options.state)
+                .and_then(|stage2| stage2.open_stage1(None, options.state))
+                .map_err(|_| error)?,
+            Ok(checkpoint) => checkpoint,
+        };
+        Self::from_checkpoint(checkpoint, device, task)
+    }
+
+    /// Loads the RQ-VAE of an open checkpoint onto `device`.
+    pub fn from_checkpoint(checkpoint: Checkpoint, device: &Device, task: &mut Task) -> Result<Self> {
+        let config = checkpoint.rqvae()?.clone();
+        let model = load(&checkpoint, device, Precision::Stored, task, |loader| RqVae::load(loader, &config))?;
+        Ok(Self { model, checkpoint })
+    }
+
+    /// What recipes call it.
+    pub fn id(&self) -> Result<ModelId> {
+        ModelId::of(&self.checkpoint)
+    }
+}
+
+impl Stage2 {
+    /// Loads an RQ-Transformer and its RQ-VAE onto `device`.
+    pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
+        let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
+        let config = checkpoint.rqtransformer()?.clone();
+        let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), options.state)?;
+        let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
+        let shape = stage1.model.config.hparams.code_shape;
+        if shape != config.block_size {
+            return Err(Error::invalid(format!(
+                "stage 1 and stage 2 do not belong together: {} makes codes {shape:?}, {} expects {:?}",
+                stage1.checkpoint.name, checkpoint.name, config.block_size
+            )));
+        }
+        let model = load(&checkpoint, device, options.precision, task, |loader| {
+            RqTransformer::load(loader, &config, Some(&stage1.model.quantizer.codebooks))
+        })?;
+        Ok(Self { model, checkpoint, stage1 })
+    }
+
+    /// What recipes call it.
+    pub fn id(&self) -> Result<ModelId> {
+        ModelId::of(&self.checkpoint)
+    }
+}
+
+/// Builds a model from a checkpoint, reporting elements read.
+pub fn load<M>(
+    checkpoint: &Checkpoint,
+    device: &Device,
+    precision: Precision,
+    task: &mut Task,
+    build: impl FnOnce(&mut Loader) -> Result<M>,
+) -> Result<M> {
+    let tensors = checkpoint.weights.tensors();
+    let total = tensors.len();
+    let mut done = 0;
+    let mut loader = Loader::from_file(&checkpoint.weights, device, precision, |_| {
+        done += 1;
+        task.report(done.min(total), total);
+    });
+    let model = build(&mut loader)?;
+    loader.finish()?;
+    Ok(model)
+}
+
+/// Waits until `device` has done all that it was asked.
+pub fn wait(device: &Device) -> Result<()> {
+    device.sync().map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
+}

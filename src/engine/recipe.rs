@@ -1,0 +1,82 @@
+//! How a picture was made, as its PNG carries it: enough to make it again.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::condition::Condition;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::generate::Filter;
+
+/// A model by name and content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelId {
+    /// Where it was opened from: a bundled model's name or a path.
+    pub name: String,
+    /// SHA-256 of the weight file.
+    pub sha256: String,
+}
+
+impl ModelId {
+    /// Reads the whole weight file once.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let mut hash = Sha256::new();
+        checkpoint.weights.for_each_chunk(|chunk| hash.update(chunk))?;
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { name: checkpoint.name.clone(), sha256 })
+    }
+}
+
+/// What made a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Version of Residua.
+    pub residua: String,
+    /// `reconstruct`, `decode`, `sample` or `complete`.
+    pub made_by: String,
+    /// The RQ-VAE.
+    pub rqvae: ModelId,
+    /// The sampling, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<SamplingRecipe>,
+}
+
+/// What made a stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SamplingRecipe {
+    /// The RQ-Transformer.
+    pub rqtransformer: ModelId,
+    /// Class, caption or nothing.
+    pub condition: Condition,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// The picture's number among those of that seed; for a sheet, its first.
+    pub image: u32,
+    /// Pictures in a sheet; 1 for a single one.
+    pub count: u32,
+    /// One a depth.
+    pub filters: Vec<Filter>,
+    /// `cpu` or `gpu`: other devices round otherwise, and a draw may then fall otherwise.
+    pub device: String,
+    /// Whether the transformer's weights were halved on loading.
+    pub half: bool,
+}
+
+impl Recipe {
+    /// A recipe of this version.
+    pub fn new(made_by: &str, rqvae: ModelId, sampling: Option<SamplingRecipe>) -> Self {
+        let residua = env!("CARGO_PKG_VERSION").to_string();
+        Self { residua, made_by: made_by.into(), rqvae, sampling }
+    }
+
+    /// As PNG text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a recipe holds only strings and finite numbers")
+    }
+
+    /// From PNG text.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|e| Error::invalid(format!("the picture's recipe is not one that this version reads: {e}")))
+    }
+}

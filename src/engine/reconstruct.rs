@@ -1,0 +1,117 @@
+//! A picture through the RQ-VAE and back: codes, reconstructions of growing depth, and how good they are.
+
+use burn::tensor::Tensor;
+
+use super::pictures::{codes_from_tensor, codes_to_tensor, from_tensor, read, to_tensor};
+use super::task::Task;
+use crate::codes::CodeStack;
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::metrics::{bits_per_pixel, psnr, ssim};
+use crate::model::RqVae;
+use crate::model::rqvae::Partial;
+
+/// What became of a picture.
+#[derive(Debug)]
+pub struct Reconstruction {
+    /// The picture as the model saw it: resized and cropped.
+    pub original: Picture,
+    /// Its codes.
+    pub codes: CodeStack,
+    /// Pictures made of codes `0..=d`, for each depth `d`; the last is the reconstruction.
+    pub partials: Vec<Picture>,
+    /// Mean over cells of the norm of what the codes `0..=d` leave over of the latent, for each `d`.
+    pub residual_norms: Vec<f32>,
+    /// Mean norm of the latents themselves.
+    pub latent_norm: f32,
+    /// Of the reconstruction, in decibels.
+    pub psnr: f64,
+    /// Of the reconstruction.
+    pub ssim: f64,
+    /// Size of the codes.
+    pub bits_per_pixel: f64,
+}
+
+/// Encodes pictures, of any size, one after the other.
+pub async fn encode(model: &RqVae, pictures: &[Picture], task: &mut Task<'_>) -> Result<Vec<CodeStack>> {
+    let mut stacks = Vec::with_capacity(pictures.len());
+    for (done, picture) in pictures.iter().enumerate() {
+        task.check()?;
+        let images = to_tensor(&[fitted(model, picture)?], model.device());
+        stacks.extend(codes_from_tensor(model.quantizer.quantize(model.encode(images)).codes).await?);
+        task.report(done + 1, pictures.len());
+    }
+    Ok(stacks)
+}
+
+/// Decodes stacks one after the other, which needs the memory of one picture only.
+pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) -> Result<Vec<Picture>> {
+    let mut pictures = Vec::with_capacity(stacks.len());
+    for (done, stack) in stacks.iter().enumerate() {
+        task.check()?;
+        check_codes(model, stack)?;
+        let codes = codes_to_tensor(std::slice::from_ref(stack), model.device());
+        pictures.extend(from_tensor(model.decode_codes(codes)).await?);
+        task.report(done + 1, stacks.len());
+    }
+    Ok(pictures)
+}
+
+/// Reconstructs one picture, of any size.
+pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) -> Result<Reconstruction> {
+    let original = fitted(model, picture)?;
+    let depth = model.config.depth();
+    let latents = model.encode(to_tensor(std::slice::from_ref(&original), model.device()));
+    let quantized = model.quantizer.quantize(latents.clone());
+    task.report(1, depth + 1);
+
+    let mut residual_norms = Vec::with_capacity(depth);
+    for sum in &quantized.partial_sums {
+        residual_norms.push(mean_norm(latents.clone() - sum.clone()).await?);
+    }
+    let codes = codes_from_tensor(quantized.codes.clone()).await?.remove(0);
+    let mut partials = Vec::with_capacity(depth);
+    for d in 0..depth {
+        task.check()?;
+        let images = model.decode_partial(quantized.codes.clone(), Partial::Add(d));
+        partials.extend(from_tensor(images).await?);
+        task.report(d + 2, depth + 1);
+    }
+    let reconstruction = partials.last().expect("a stack has at least one code a cell");
+    let (resolution, sizes) = (model.config.ddconfig.resolution, model.config.codebook_sizes()?);
+    Ok(Reconstruction {
+        psnr: psnr(&original, reconstruction)?,
+        ssim: ssim(&original, reconstruction)?,
+        bits_per_pixel: bits_per_pixel(codes.h(), codes.w(), &sizes, resolution * resolution),
+        latent_norm: mean_norm(latents).await?,
+        original,
+        codes,
+        partials,
+        residual_norms,
+    })
+}
+
+/// Refuses a stack that `model` cannot decode.
+pub fn check_codes(model: &RqVae, stack: &CodeStack) -> Result<()> {
+    let expected = model.config.hparams.code_shape;
+    if stack.shape() != expected {
+        let found = stack.shape();
+        return Err(Error::invalid(format!("expected codes of shape {expected:?} for this model, found {found:?}")));
+    }
+    stack.validate(&model.config.codebook_sizes()?)
+}
+
+/// The picture at the model's resolution.
+fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
+    if model.config.ddconfig.in_channels != 3 {
+        let found = model.config.ddconfig.in_channels;
+        return Err(Error::invalid(format!("expected a model of 3 colour channels, found {found}")));
+    }
+    picture.fit(model.config.ddconfig.resolution)
+}
+
+/// Mean over cells of the norm of latents `[1, h', w', C]`.
+async fn mean_norm(latents: Tensor<4>) -> Result<f32> {
+    let norms = latents.powi_scalar(2).sum_dim(3).sqrt();
+    Ok(read(norms.mean()).await?[0])
+}

@@ -1,0 +1,260 @@
+//! The published sampling rules, pure: logits to the distribution that is drawn from, and the draw.
+
+use crate::error::{Error, Result};
+
+/// What is done to the logits of one code before it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Filter {
+    /// Divides the logits; 0 takes the most likely code.
+    pub temperature: f32,
+    /// Keeps every code whose logit is not below the k-th largest; 0 keeps all.
+    pub top_k: usize,
+    /// Then keeps the likeliest codes, as long as those before them sum to less than this; 0 and 1 keep all.
+    pub top_p: f32,
+}
+
+impl Filter {
+    /// Draws from the model's distribution as it is.
+    pub const NONE: Self = Self { temperature: 1.0, top_k: 0, top_p: 0.0 };
+    /// Takes the most likely code.
+    pub const GREEDY: Self = Self { temperature: 0.0, ..Self::NONE };
+
+    /// Refuses what is not a number or out of range.
+    pub fn check(&self) -> Result<()> {
+        if !self.temperature.is_finite() || self.temperature < 0.0 {
+            let found = self.temperature;
+            return Err(Error::usage(format!("temperature: expected 0 (greedy) or more, found {found}")));
+        }
+        if !(0.0..=1.0).contains(&self.top_p) {
+            let found = self.top_p;
+            return Err(Error::usage(format!("top-p: expected 0 (off) to 1, found {found}")));
+        }
+        Ok(())
+    }
+
+    /// Whether the most likely code is always taken.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0 || self.top_k == 1
+    }
+}
+
+/// One value for all depths, or one for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Temperatures.
+    pub temperature: Vec<f32>,
+    /// Ranks kept.
+    pub top_k: Vec<usize>,
+    /// Mass kept.
+    pub top_p: Vec<f32>,
+}
+
+impl Sampling {
+    /// The filters of `depth` depths.
+    ///
+    /// # Errors
+    /// A list is neither one value long nor `depth`, or a value is out of range.
+    pub fn filters(&self, depth: usize) -> Result<Vec<Filter>> {
+        let filters: Vec<Filter> = (0..depth)
+            .map(|d| {
+                Ok(Filter {
+                    temperature: at("temperature", &self.temperature, d, depth)?,
+                    top_k: at("top-k", &self.top_k, d, depth)?,
+                    top_p: at("top-p", &self.top_p, d, depth)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        filters.iter().try_for_each(Filter::check)?;
+        Ok(filters)
+    }
+}
+
+fn at<T: Copy>(name: &str, values: &[T], d: usize, depth: usize) -> Result<T> {
+    match values {
+        [value] => Ok(*value),
+        values if values.len() == depth => Ok(values[d]),
+        values => Err(Error::usage(format!(
+            "{name}: expected one value, or {depth} for the {depth} depths, found {}",
+            values.len()
+        ))),
+    }
+}
+
+/// The distribution left of `logits` after `filter`: zeros where a code is dropped. A tie for the most likely code goes
+/// to the lowest index. `None` if no logit is a number above minus infinity.
+pub fn distribution(logits: &[f32], filter: &Filter) -> Option<Vec<f32>> {
+    let best = most_likely(logits)?;
+    if filter.temperature == 0.0 || logits[best] == f32::INFINITY {
+        let mut probabilities = vec![0.0; logits.len()];
+        probabilities[best] = 1.0;
+        return Some(probabilities);
+    }
+    let floor = kth_largest(logits, filter.top_k);
+    let weigh = |&logit: &f32| match logit >= floor {
+        true => ((logit - logits[best]) / filter.temperature).exp(),
+        false => 0.0,
+    };
+    let mut probabilities: Vec<f32> = logits.iter().map(weigh).collect();
+    normalize(&mut probabilities);
+    if filter.top_p > 0.0 && filter.top_p < 1.0 {
+        keep_mass(&mut probabilities, filter.top_p);
+    }
+    Some(probabilities)
+}
+
+/// The code that `uniform` in [0, 1) draws from `probabilities`, by the inverse of their cumulative sum.
+pub fn draw(probabilities: &[f32], uniform: f32) -> usize {
+    let mut sum = 0.0;
+    let mut last = 0;
+    for (code, &p) in probabilities.iter().enumerate() {
+        if p > 0.0 {
+            sum += f64::from(p);
+            last = code;
+            if f64::from(uniform) < sum {
+                return code;
+            }
+        }
+    }
+    last
+}
+
+/// One code drawn from `logits` after `filter`; `None` if no logit is a number.
+pub fn sample(logits: &[f32], filter: &Filter, uniform: f32) -> Option<usize> {
+    if filter.temperature == 0.0 {
+        return most_likely(logits);
+    }
+    Some(draw(&distribution(logits, filter)?, uniform))
+}
+
+/// The index of the largest logit, the lowest on a tie.
+pub fn most_likely(logits: &[f32]) -> Option<usize> {
+    let mut best = None;
+    let mut largest = f32::NEG_INFINITY;
+    for (i, &logit) in logits.iter().enumerate() {
+        if logit > largest {
+            (best, largest) = (Some(i), logit);
+        }
+    }
+    best
+}
+
+fn kth_largest(logits: &[f32], k: usize) -> f32 {
+    if k == 0 || k >= logits.len() {
+        return f32::NEG_INFINITY;
+    }
+    let mut copy: Vec<f32> = logits.to_vec();
+    let (_, kth, _) = copy.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+    *kth
+}
+
+/// Drops codes from where the sum of the likelier ones reaches `mass`.
+fn keep_mass(probabilities: &mut [f32], mass: f32) {
+    let mut order: Vec<usize> = (0..probabilities.len()).filter(|&i| probabilities[i] > 0.0).collect();
+    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+    let mut before = 0.0;
+    for i in order {
+        if before >= mass {
+            probabilities[i] = 0.0;
+        } else {
+            before += probabilities[i];
+        }
+    }
+    normalize(probabilities);
+}
+
+fn normalize(weights: &mut [f32]) {
+    let sum: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let scale = (1.0 / sum) as f32;
+    weights.iter_mut().for_each(|w| *w *= scale);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::code_uniform;
+    use proptest::prelude::*;
+    use safetensors::SafeTensors;
+
+    fn rows(tensors: &SafeTensors, name: &str) -> Vec<Vec<f32>> {
+        let tensor = tensors.tensor(name).expect(name);
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(tensor.data());
+        values.chunks(tensor.shape()[1]).map(Vec::from).collect()
+    }
+
+    #[test]
+    fn distributions_are_the_published_samplers() {
+        let bytes = include_bytes!("../../tests/fixtures/sampling-filter/golden.safetensors");
+        let tensors = SafeTensors::deserialize(bytes).expect("fixture");
+        let logits = rows(&tensors, "logits");
+        let mut compared = 0;
+        for name in tensors.names().into_iter().filter(|name| name.starts_with("probs_")) {
+            let parts: Vec<&str> = name.split('_').collect();
+            let number = |part: &str| part[1..].parse::<f32>().expect("a number");
+            let filter = Filter {
+                temperature: number(parts[1]),
+                top_k: number(parts[2]) as usize,
+                top_p: number(parts[3]),
+            };
+            for (row, expected) in logits.iter().zip(rows(&tensors, name)) {
+                let found = distribution(row, &filter).expect("finite logits");
+                for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+                    assert!((a - b).abs() < 2e-6, "{name}, code {i}: {a} but expected {b}");
+                }
+            }
+            compared += 1;
+        }
+        assert_eq!(compared, 32);
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        let logits = [0.0, 1.0, 2.0, f32::NEG_INFINITY, 0.5];
+        let expected = distribution(&logits, &Filter::NONE).expect("finite");
+        let mut counts = [0u32; 5];
+        for image in 0..40_000 {
+            counts[sample(&logits, &Filter::NONE, code_uniform(9, image, 3)).expect("finite")] += 1;
+        }
+        for (count, p) in counts.iter().zip(expected) {
+            assert!((*count as f32 / 40_000.0 - p).abs() < 0.01, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_draw_from_is_said() {
+        for logits in [vec![], vec![f32::NAN; 3], vec![f32::NEG_INFINITY; 2]] {
+            assert_eq!(sample(&logits, &Filter::NONE, 0.5), None);
+        }
+        assert_eq!(sample(&[f32::NAN, 1.0], &Filter::GREEDY, 0.5), Some(1));
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let good = Sampling { temperature: vec![1.0], top_k: vec![0], top_p: vec![0.9, 0.8] };
+        assert!(good.filters(2).is_ok());
+        assert!(good.filters(3).expect_err("two for three").to_string().contains("3 depths"));
+        for temperature in [-1.0, f32::NAN, f32::INFINITY] {
+            assert!(Filter { temperature, ..Filter::NONE }.check().is_err());
+        }
+        for top_p in [-0.1, 1.1, f32::NAN] {
+            assert!(Filter { top_p, ..Filter::NONE }.check().is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_draw_is_always_a_code_that_the_filter_keeps(
+            logits in prop::collection::vec(prop_oneof![9 => -30.0f32..30.0, 1 => Just(f32::NEG_INFINITY)], 1..200),
+            temperature in 0.0f32..3.0, top_k in 0usize..50, top_p in 0.0f32..=1.0, uniform in 0.0f32..1.0,
+        ) {
+            let filter = Filter { temperature, top_k, top_p };
+            match distribution(&logits, &filter) {
+                None => prop_assert!(logits.iter().all(|x| *x == f32::NEG_INFINITY)),
+                Some(p) => {
+                    let sum: f32 = p.iter().sum();
+                    prop_assert!((sum - 1.0).abs() < 1e-4, "{}", sum);
+                    prop_assert!(p[sample(&logits, &filter, uniform).expect("some")] > 0.0);
+                }
+            }
+        }
+    }
+}

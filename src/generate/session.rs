@@ -1,0 +1,179 @@
+//! A batch of stacks under way: one cell a step, so that it can be shown, stopped and taken up again.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::sampling::Filter;
+use crate::codes::CodeStack;
+use crate::error::{Error, Result};
+use crate::kernels::sample_token::{Draw, sample_token};
+use crate::model::RqTransformer;
+use crate::model::rqtransformer::Decoding;
+
+/// Codes that are given and not sampled.
+#[derive(Clone, Debug)]
+pub struct Forced {
+    /// The stack that they are taken from.
+    pub stack: CodeStack,
+    /// Which codes, row-major in (row, column, depth).
+    pub keep: Vec<bool>,
+}
+
+/// What to sample.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The condition's tokens: a class, a padded caption, or 0 for an unconditional model.
+    pub condition: Vec<u32>,
+    /// One filter a depth.
+    pub filters: Vec<Filter>,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Which images of that seed: image `i` is the same in every batch.
+    pub images: std::ops::Range<u32>,
+    /// Codes that are given, the same for all images.
+    pub forced: Option<Forced>,
+}
+
+/// A batch under way.
+pub struct Session<'a> {
+    model: &'a RqTransformer,
+    request: Request,
+    decoding: Decoding,
+    /// The cells so far, `[B, D]` each, in raster order.
+    cells: Vec<Tensor<2, Int>>,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the condition, and the leading cells that are given.
+    pub fn new(model: &'a RqTransformer, request: Request) -> Result<Self> {
+        check(model, &request)?;
+        let (batch, device) = (request.images.len(), model.device());
+        let length = request.condition.len();
+        let condition = repeat(&request.condition, [batch, length], device);
+        let cells: Vec<Tensor<2, Int>> = (0..model.config.cells())
+            .map_while(|cell| given(&request, cell, model.config.depth()))
+            .map(|codes| repeat(&codes, [batch, codes.len()], device))
+            .collect();
+        // The last cell is never read: nothing comes after it.
+        let read = cells.len().min(model.config.cells() - 1);
+        let known = (read > 0).then(|| {
+            Tensor::cat(cells[..read].iter().map(|cell| cell.clone().unsqueeze_dim::<3>(1)).collect(), 1)
+        });
+        let decoding = model.begin(condition, known);
+        Ok(Self { model, request, decoding, cells })
+    }
+
+    /// Cells done.
+    pub fn done(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Cells in all.
+    pub fn total(&self) -> usize {
+        self.model.config.cells()
+    }
+
+    /// Decodes the next cell of every image; does nothing when all are done.
+    pub fn step(&mut self) {
+        let cell = self.cells.len();
+        if cell == self.total() {
+            return;
+        }
+        let codes = self.next_cell(cell);
+        if cell + 1 < self.total() {
+            self.model.read_cell(&mut self.decoding, codes.clone(), cell);
+        }
+        self.cells.push(codes);
+    }
+
+    /// The stacks of all images so far, the cells to come filled with code 0.
+    pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
+        let [h, w, depth] = self.model.config.block_size;
+        let batch = self.request.images.len();
+        let mut stacks = vec![vec![0; h * w * depth]; batch];
+        if !self.cells.is_empty() {
+            let count = self.cells.len() * depth;
+            let cells = Tensor::cat(self.cells.clone(), 1);
+            let data = cells.into_data_async().await.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+            let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
+            for (stack, codes) in stacks.iter_mut().zip(codes.chunks(count)) {
+                for (to, &code) in stack.iter_mut().zip(codes) {
+                    *to = u32::try_from(code).map_err(|_| {
+                        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+                    })?;
+                }
+            }
+        }
+        stacks.into_iter().map(|codes| CodeStack::new(h, w, depth, codes)).collect()
+    }
+
+    /// The codes `[B, D]` of the cell to come.
+    fn next_cell(&mut self, cell: usize) -> Tensor<2, Int> {
+        let (batch, depth) = (self.request.images.len(), self.model.config.depth());
+        // Below the last code that is not given, the head has nothing to say.
+        let last = (0..depth).rev().find(|&d| given_code(&self.request, cell * depth + d).is_none());
+        let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(depth);
+        for d in 0..depth {
+            let place = cell * depth + d;
+            let logits = last
+                .is_some_and(|last| d <= last)
+                .then(|| self.model.code_logits(&mut self.decoding, codes.last().cloned(), d));
+            codes.push(match (given_code(&self.request, place), logits) {
+                (None, Some(logits)) => self.draw(logits, d, place),
+                (Some(code), _) => repeat(&[code], [batch, 1], self.model.device()).reshape([batch]),
+                (None, None) => unreachable!("a code that is not given lies at or above the last such one"),
+            });
+        }
+        Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1)
+    }
+
+    fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
+        let Request { filters, seed, images, .. } = &self.request;
+        let draw = Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
+        sample_token(logits, &draw)
+    }
+}
+
+fn given_code(request: &Request, place: usize) -> Option<u32> {
+    let forced = request.forced.as_ref()?;
+    forced.keep[place].then(|| forced.stack.codes()[place])
+}
+
+/// The codes of a cell if all are given.
+fn given(request: &Request, cell: usize, depth: usize) -> Option<Vec<u32>> {
+    (cell * depth..(cell + 1) * depth).map(|place| given_code(request, place)).collect()
+}
+
+/// The same `row` for every image.
+fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
+    let values: Vec<i32> = (0..shape[0]).flat_map(|_| row.iter().map(|&x| x as i32)).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn check(model: &RqTransformer, request: &Request) -> Result<()> {
+    let config = &model.config;
+    let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
+    if request.condition.len() != length {
+        let found = request.condition.len();
+        return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
+    }
+    if let Some(token) = request.condition.iter().find(|&&token| token as usize >= vocabulary) {
+        return Err(Error::usage(format!("the model's conditions are 0 to {}, found {token}", vocabulary - 1)));
+    }
+    if request.images.is_empty() {
+        return Err(Error::usage("expected at least one image to sample"));
+    }
+    if request.filters.len() != config.depth() {
+        return Err(Error::usage(format!("expected one filter for each of {} depths", config.depth())));
+    }
+    if let Some(forced) = &request.forced {
+        if forced.stack.shape() != config.block_size {
+            let (expected, found) = (config.block_size, forced.stack.shape());
+            return Err(Error::invalid(format!("the model's code stacks are {expected:?}, the given one is {found:?}")));
+        }
+        forced.stack.validate(&config.codebook_sizes()?)?;
+        if forced.keep.len() != forced.stack.codes().len() {
+            return Err(Error::usage("expected one mark for each code of the stack"));
+        }
+    }
+    Ok(())
+}

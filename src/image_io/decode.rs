@@ -1,0 +1,320 @@
+//! Reads picture files: PNG, JPEG, WebP, GIF and BMP of any colour type, to upright 8-bit RGB.
+//!
+//! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; an orientation
+//! in the EXIF data is applied; of an animation the first frame is taken, with a warning.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::{MAX_PIXELS, check_size};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The formats that are read, by their names in messages.
+const FORMATS: [(ImageFormat, &str); 5] = [
+    (ImageFormat::Png, "PNG"),
+    (ImageFormat::Jpeg, "JPEG"),
+    (ImageFormat::WebP, "WebP"),
+    (ImageFormat::Gif, "GIF"),
+    (ImageFormat::Bmp, "BMP"),
+];
+
+/// No picture of [`MAX_PIXELS`] takes more, whatever its format.
+const MAX_FILE_BYTES: u64 = 1 << 29;
+
+/// Reads the picture at `path`, at its full size.
+///
+/// # Errors
+/// The file is missing, empty, no picture, damaged, or has more than [`MAX_PIXELS`]; the message names `path`.
+pub fn read(path: &Path) -> Result<RgbImage> {
+    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
+
+/// Reads a picture file's bytes, at full size.
+///
+/// # Errors
+/// The bytes are empty, no picture, damaged, or hold more than [`MAX_PIXELS`].
+pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
+    let (format, name) = recognise(bytes)?;
+    let damaged =
+        |error| Error::invalid(format!("the {name} picture cannot be decoded: {}", one_line(&error)));
+
+    if format == ImageFormat::Png {
+        check_png_header(bytes)?;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width.into(), height.into())?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(Error::invalid(
+            "the JPEG picture cannot be decoded: the file ends before the picture does",
+        ));
+    }
+    // EXIF data that cannot be read is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+
+    if is_animated(bytes, format) {
+        tracing::warn!("an animated {name} picture: only its first frame is used");
+    }
+    Ok(if image.color().has_alpha() { on_white(image) } else { image.into_rgb8() })
+}
+
+/// The decoders' own limits, a second line behind [`check_size`]: memory for 16 bits of four channels.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 8 + (1 << 20));
+    limits
+}
+
+/// The format by the file's first bytes; its name does not count.
+fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
+    if bytes.is_empty() {
+        return Err(Error::invalid("an empty file: expected a picture"));
+    }
+    let format = image::guess_format(bytes).ok();
+    FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
+        let found = match format {
+            Some(other) => format!("{other:?}"),
+            None => "something else".to_owned(),
+        };
+        let names = FORMATS.map(|(_, name)| name).join(", ");
+        Error::invalid(format!("expected a picture ({names}), found {found}"))
+    })
+}
+
+/// Refuses a PNG by its header. The decoder sets up rows of the picture's width before it says how wide that is.
+fn check_png_header(bytes: &[u8]) -> Result<()> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    // A damaged header is left to the decoder to report.
+    decoder.read_header_info().map_or(Ok(()), |info| check_size(info.width.into(), info.height.into()))
+}
+
+/// The decoders' messages, some of which have several lines.
+fn one_line(error: &image::ImageError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a second frame follows. What is wrong with later frames does not matter here.
+fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+    let source = Cursor::new(bytes);
+    match format {
+        ImageFormat::Png => {
+            PngDecoder::with_limits(source, limits()).and_then(|png| png.is_apng()).unwrap_or(false)
+        }
+        ImageFormat::WebP => WebPDecoder::new(source).is_ok_and(|webp| webp.has_animation()),
+        ImageFormat::Gif => GifDecoder::new(source).is_ok_and(|gif| gif.into_frames().nth(1).is_some()),
+        _ => false,
+    }
+}
+
+/// Whether a JPEG's end marker follows its scans. The decoder fills what a truncated file lacks with grey.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    const END: u8 = 0xd9;
+    const START_OF_SCAN: u8 = 0xda;
+    // After the start marker come segments, each a marker and a length; after the start of a scan comes its data, in
+    // which a 0xff is escaped by a zero or begins a restart marker (0xd0 to 0xd7).
+    let mut at = 2;
+    let mut in_scan = false;
+    loop {
+        match (in_scan, &bytes[at.min(bytes.len())..]) {
+            (_, [0xff, END, ..]) => return true,
+            (_, [0xff, 0xff, ..]) => at += 1,
+            (true, [0xff, 0 | 0xd0..=0xd7, ..]) => at += 2,
+            (_, [0xff, marker, high, low, ..]) => {
+                in_scan = *marker == START_OF_SCAN;
+                at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
+            }
+            (_, [_, _, ..]) => at += 1,
+            _ => return false,
+        }
+    }
+}
+
+/// Composites on white, with Pillow's rounding: to the nearest, `(s * a + 255 * (255 - a)) / 255`.
+fn on_white(image: DynamicImage) -> RgbImage {
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let over = |[r, g, b, a]: [u8; 4]| {
+        [r, g, b].map(|value| {
+            let sum = u32::from(value) * u32::from(a) + 255 * (255 - u32::from(a));
+            ((sum + 127) / 255) as u8
+        })
+    };
+    let pixels = image.pixels().flat_map(|pixel| over(pixel.0)).collect();
+    RgbImage::from_raw(width, height, pixels).expect("three values a pixel")
+}
+
+#[cfg(test)]
+mod tests {
+    use image::codecs::gif::GifEncoder;
+    use image::{Frame, ImageBuffer, Luma, Rgb, Rgba, RgbaImage};
+    use proptest::prelude::*;
+
+    use super::super::testing::{fixture, pixels};
+    use super::*;
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        let message = decode(bytes).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+
+    fn colours() -> RgbImage {
+        RgbImage::from_fn(20, 10, |x, y| Rgb([x as u8 * 12, y as u8 * 25, 77]))
+    }
+
+    fn largest_difference(a: &RgbImage, b: &RgbImage) -> u8 {
+        assert_eq!(a.dimensions(), b.dimensions());
+        a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    }
+
+    #[test]
+    fn every_format_and_colour_type_is_read() {
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+            assert_eq!(decode(&encode(colours(), format)).unwrap(), colours(), "{format:?}");
+        }
+        assert!(largest_difference(&decode(&encode(colours(), ImageFormat::Jpeg)).unwrap(), &colours()) < 16);
+        let grey = ImageBuffer::<Luma<u8>, _>::from_fn(3, 1, |x, _| Luma([x as u8 * 9]));
+        assert_eq!(
+            decode(&encode(grey, ImageFormat::Png)).unwrap().as_raw(),
+            &[0, 0, 0, 9, 9, 9, 18, 18, 18]
+        );
+        let deep = ImageBuffer::<Rgb<u16>, _>::from_pixel(1, 1, Rgb([0, 0x8080, 0xffff]));
+        assert_eq!(decode(&encode(deep, ImageFormat::Png)).unwrap().as_raw(), &[0, 128, 255]);
+        let deep_grey = ImageBuffer::<Luma<u16>, _>::from_pixel(1, 1, Luma([0x0202u16]));
+        assert_eq!(decode(&encode(deep_grey, ImageFormat::Png)).unwrap().as_raw(), &[2; 3]);
+        let deep_alpha = ImageBuffer::<Rgba<u16>, _>::from_pixel(1, 1, Rgba([0, 0, 0, 0]));
+        assert_eq!(decode(&encode(deep_alpha, ImageFormat::Png)).unwrap().as_raw(), &[255; 3]);
+    }
+
+    #[test]
+    fn palettes_cmyk_and_orientation_are_what_pillow_makes_of_them() {
+        assert_eq!(pixels("palette.png"), pixels("palette_expected.png"));
+        assert!(largest_difference(&pixels("cmyk.jpg"), &pixels("cmyk_expected.png")) <= 4);
+        assert!(largest_difference(&pixels("turned.jpg"), &pixels("turned_expected.png")) <= 3);
+    }
+
+    #[test]
+    fn alpha_is_composited_on_white() {
+        for (value, alpha, expected) in
+            [(0, 0, 255), (0, 255, 0), (0, 128, 127), (200, 51, 244), (255, 7, 255)]
+        {
+            let image = RgbaImage::from_pixel(1, 1, Rgba([value, value, value, alpha]));
+            assert_eq!(decode(&encode(image, ImageFormat::Png)).unwrap().as_raw(), &[expected; 3]);
+        }
+    }
+
+    #[test]
+    fn of_an_animation_the_first_frame_is_read() {
+        for name in ["animated.png", "animated.webp", "animated.gif"] {
+            let (format, _) = recognise(&fixture(name)).unwrap();
+            assert!(is_animated(&fixture(name), format), "{name}");
+            let image = pixels(name);
+            assert_eq!(image.dimensions(), (8, 6));
+            assert!(image.pixels().all(|pixel| pixel.0 == [255, 0, 0]), "{name}");
+        }
+        let mut still = Vec::new();
+        let transparent = RgbaImage::from_pixel(4, 4, Rgba([9, 9, 9, 0]));
+        GifEncoder::new(&mut still).encode_frame(Frame::new(transparent)).unwrap();
+        assert!(decode(&still).unwrap().pixels().all(|pixel| pixel.0 == [255; 3]));
+        assert!(!is_animated(&still, ImageFormat::Gif));
+        for (format, _) in FORMATS {
+            assert!(!is_animated(&encode(colours(), format), format), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn missing_empty_and_foreign_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let message_of = |path: &Path| read(path).unwrap_err().to_string();
+        assert!(message_of(&path).starts_with("cannot read "), "{}", message_of(&path));
+        assert!(message_of(folder.path()).starts_with("cannot read "), "{}", message_of(folder.path()));
+        std::fs::write(&path, "").unwrap();
+        assert!(
+            message_of(&path).ends_with("a.png: an empty file: expected a picture"),
+            "{}",
+            message_of(&path)
+        );
+        assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
+        assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
+    }
+
+    #[test]
+    fn truncated_files_are_refused() {
+        let mut whole = vec![fixture("cmyk.jpg"), fixture("turned.jpg"), fixture("animated.webp")];
+        whole.extend(FORMATS.map(|(format, _)| encode(colours(), format)));
+        for bytes in &whole {
+            decode(bytes).unwrap();
+            for length in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
+                let message = message(&bytes[..length]);
+                assert!(message.contains(" picture cannot be decoded: "), "{message}");
+            }
+        }
+        let jpeg = fixture("turned.jpg");
+        assert!(message(&jpeg[..jpeg.len() - 2]).ends_with("the file ends before the picture does"));
+    }
+
+    /// A PNG that ends after its header.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        png::Encoder::new(&mut bytes, 1, 1).write_header().unwrap();
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+        chunk.extend([8, 2, 0, 0, 0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&chunk);
+        chunk.extend(crc.sum().to_be_bytes());
+        chunk.extend(b"\0\0\0\x0bIDAT\x78\x9c\x63\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00");
+        [&bytes[..12], &chunk].concat()
+    }
+
+    #[test]
+    fn enormous_and_empty_pictures_are_refused_by_their_header() {
+        let mut bmp = encode(colours(), ImageFormat::Bmp);
+        bmp[18..26].copy_from_slice(&[60_000u32.to_le_bytes(); 2].concat());
+        let mut gif = fixture("animated.gif");
+        gif[6..10].fill(0xff);
+        let mut jpeg = fixture("turned.jpg");
+        let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].fill(0xff);
+        for bytes in [png_header(100_000, 100_000), png_header(1 << 30, 1 << 30), bmp, gif, jpeg] {
+            let message = message(&bytes);
+            assert!(message.contains("is more than the 64 megapixels allowed"), "{message}");
+        }
+        assert!(message(&png_header(0, 5)).contains("the PNG picture cannot be decoded"));
+        let mut gif = fixture("animated.gif");
+        gif[6..10].fill(0);
+        message(&gif);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn flipped_bytes_never_panic(flips in prop::collection::vec((0usize..4096, any::<u8>()), 1..6)) {
+            for name in ["alpha.png", "cmyk.jpg", "animated.webp", "animated.gif"] {
+                let mut bytes = fixture(name);
+                for &(at, value) in &flips {
+                    let at = at % bytes.len();
+                    bytes[at] = value;
+                }
+                let _ = decode(&bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Pictures: from files to the models' pixels and back.
+
+pub mod decode;
+pub mod png_text;
+pub mod resize;
+pub mod sheet;
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::error::{Error, Result};
+use crate::files;
+use png_text::Provenance;
+
+/// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated.
+pub const MAX_PIXELS: u64 = 64_000_000;
+
+/// An RGB picture as the models see it: planar (channel, row, column), f32. The range is [-1, 1]; what a model gives
+/// may leave it, and is clamped only when shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    data: Vec<f32>,
+}
+
+impl Picture {
+    /// A picture of `data`, `3 * height * width` values in (channel, row, column) order.
+    ///
+    /// # Errors
+    /// A size is zero, there are more than [`MAX_PIXELS`], or `data` has another length.
+    pub fn new(width: usize, height: usize, data: Vec<f32>) -> Result<Self> {
+        check_size(width as u64, height as u64)?;
+        if data.len() != 3 * width * height {
+            let found = data.len();
+            return Err(Error::invalid(format!(
+                "a picture of {width}x{height} needs 3 values a pixel, found {found}"
+            )));
+        }
+        Ok(Self { width, height, data })
+    }
+
+    /// Reads the file at `path` at its full size; see [`decode`] for what is accepted.
+    ///
+    /// # Errors
+    /// The file is missing, no picture, damaged or too large.
+    pub fn read(path: &Path) -> Result<Self> {
+        decode::read(path).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// Reads a file's bytes at full size; see [`decode`] for what is accepted.
+    ///
+    /// # Errors
+    /// The bytes are no picture, damaged or too large.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        decode::decode(bytes).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// The same pixels in [-1, 1], by the published code's own arithmetic: `(v / 255 - 0.5) / 0.5`.
+    pub fn from_rgb8(image: &RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
+        let data = (0..3).flat_map(plane).map(|&value| (f32::from(value) / 255.0 - 0.5) / 0.5).collect();
+        Self { width, height, data }
+    }
+
+    /// As 8-bit pixels: clamped to [-1, 1], mapped to [0, 255], and rounded as torchvision's `save_image` does.
+    pub fn to_rgb8(&self) -> RgbImage {
+        let plane = self.width * self.height;
+        RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
+            let pixel = y as usize * self.width + x as usize;
+            image::Rgb([0, 1, 2].map(|channel| to_u8(self.data[channel * plane + pixel])))
+        })
+    }
+
+    /// The picture as a model of this resolution takes it, `resolution x resolution`: the shorter side resized, the
+    /// middle kept. Resizing works on 8-bit pixels, as in the published pipeline; see [`resize::fit`]. A picture
+    /// that has the resolution already is returned as it is.
+    ///
+    /// # Errors
+    /// `resolution` is zero, or its square more than [`MAX_PIXELS`].
+    pub fn fit(&self, resolution: usize) -> Result<Self> {
+        if (self.width, self.height) == (resolution, resolution) {
+            return Ok(self.clone());
+        }
+        resize::fit(&self.to_rgb8(), resolution).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// Writes an 8-bit PNG that carries `provenance`, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written, or the provenance is too large.
+    pub fn save_png(&self, path: &Path, provenance: &Provenance) -> Result<()> {
+        files::save(path, &png_text::encode_png(&self.to_rgb8(), provenance)?)
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The values, in (channel, row, column) order.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// The values alone, in (channel, row, column) order.
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+}
+
+/// [-1, 1] to [0, 255], rounded half up; what is not a number becomes 0.
+fn to_u8(value: f32) -> u8 {
+    ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+/// Refuses sizes of which no picture is made.
+fn check_size(width: u64, height: u64) -> Result<()> {
+    if width == 0 || height == 0 {
+        return Err(Error::invalid(format!(
+            "a picture of {width}x{height} has no pixels: expected at least one"
+        )));
+    }
+    if width.checked_mul(height).is_none_or(|pixels| pixels > MAX_PIXELS) {
+        let limit = MAX_PIXELS / 1_000_000;
+        return Err(Error::invalid(format!(
+            "a picture of {width}x{height} is more than the {limit} megapixels allowed: make it smaller first"
+        )));
+    }
+    Ok(())
+}
+
+/// Helpers that the tests of this folder share.
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    /// The bytes of a fixture.
+    pub fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/imageio/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    }
+
+    /// The pixels of a fixture.
+    pub fn pixels(name: &str) -> RgbImage {
+        decode::decode(&fixture(name)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bits_survive() {
+        let image = RgbImage::from_fn(256, 2, |x, y| image::Rgb([x as u8, 255 - x as u8, y as u8]));
+        let picture = Picture::from_rgb8(&image);
+        assert_eq!(picture.to_rgb8(), image);
+        assert_eq!((picture.width(), picture.height()), (256, 2));
+        let at = |channel: usize, row: usize, col: usize| picture.data()[(channel * 2 + row) * 256 + col];
+        assert_eq!([at(0, 0, 0), at(0, 1, 255), at(1, 0, 0)], [-1.0, 1.0, 1.0]);
+        assert_eq!(at(2, 1, 7), (1.0f32 / 255.0 - 0.5) / 0.5);
+    }
+
+    #[test]
+    fn values_are_clamped_and_rounded_when_shown() {
+        let cases =
+            [(-3.0, 0), (-1.0, 0), (0.0, 128), (1.0, 255), (9.0, 255), (f32::NAN, 0), (f32::INFINITY, 255)];
+        for (value, shown) in cases {
+            assert_eq!(to_u8(value), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        for (width, height, found) in [
+            (0, 5, "0x5 has no pixels: expected at least one"),
+            (100_000, 100_000, "more than the 64 megapixels allowed"),
+            (usize::MAX, 2, "more than the 64 megapixels allowed"),
+            (2, 2, "needs 3 values a pixel, found 5"),
+        ] {
+            let message = Picture::new(width, height, vec![0.0; 5]).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_fitting_picture_keeps_its_floats() {
+        let picture = Picture::new(1, 1, vec![0.123, 5.0, -7.0]).unwrap();
+        assert_eq!(picture.fit(1).unwrap(), picture);
+        assert_eq!(picture.fit(3).unwrap().height(), 3);
+    }
+
+    #[test]
+    fn a_saved_picture_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let picture = Picture::from_rgb8(&testing::pixels("square.png"));
+        picture.save_png(&path, &Provenance::default()).unwrap();
+        assert_eq!(Picture::read(&path).unwrap(), picture);
+        assert_eq!(Picture::from_bytes(&std::fs::read(&path).unwrap()).unwrap(), picture);
+    }
+}

@@ -1,0 +1,161 @@
+//! Causal self-attention, whole or one position at a time against a cache.
+
+use std::sync::{Arc, Mutex};
+
+use burn::backend::Dispatch;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+use super::flex::CpuKernels;
+use super::{cpu, has_cpu_kernels};
+
+/// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
+pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
+
+/// Keys and values of the positions seen so far, in buffers allocated once.
+#[derive(Debug)]
+pub struct KvCache {
+    buffers: Buffers,
+    length: usize,
+}
+
+#[derive(Debug)]
+enum Buffers {
+    Host(HostCache),
+    /// Keys and values, `[B, heads, capacity, head_dim]` each; absent only while they are written to, so that no
+    /// second handle makes the write a copy.
+    Device(Option<[Tensor<4>; 2]>),
+}
+
+impl KvCache {
+    /// Room for `capacity` positions of `batch` sequences.
+    pub fn new(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
+        let buffers = match has_cpu_kernels(device) {
+            true => {
+                let cache = cpu::attention::KvCache::new(batch, heads, head_dim, capacity);
+                Buffers::Host(Arc::new(Mutex::new(cache)))
+            }
+            false => Self::device_buffers(batch, heads, capacity, head_dim, device),
+        };
+        Self { buffers, length: 0 }
+    }
+
+    fn device_buffers(
+        batch: usize,
+        heads: usize,
+        capacity: usize,
+        head_dim: usize,
+        device: &Device,
+    ) -> Buffers {
+        let zeros = || Tensor::zeros([batch, heads, capacity, head_dim], device);
+        Buffers::Device(Some([zeros(), zeros()]))
+    }
+
+    /// Positions held.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Forgets all positions; the buffers stay.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+}
+
+/// Attention of `qkv` `[B, T, 3 C]` (queries, keys and values side by side), causal, with `heads` heads and scale
+/// `head_dim^-1/2`. With a cache, the `T` positions follow those that it holds. The result is `[B, T, C]`.
+pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
+    let [batch, length, width] = qkv.dims();
+    if !has_cpu_kernels(&qkv.device()) {
+        return composed(qkv, heads, cache);
+    }
+    let mut passing;
+    let cache = match cache {
+        Some(cache) => cache,
+        None => {
+            passing = KvCache::new(batch, heads, length, width / 3 / heads, &qkv.device());
+            &mut passing
+        }
+    };
+    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache lies where its tensors do") };
+    let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length);
+    cache.length += length;
+    Tensor::from_dispatch(y)
+}
+
+/// The same of Burn's own operations.
+pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
+    let [batch, length, width] = qkv.dims();
+    let (device, channels) = (qkv.device(), width / 3);
+    let head_dim = channels / heads;
+    let part = |i: usize| {
+        let part = qkv.clone().slice([0..batch, 0..length, i * channels..(i + 1) * channels]);
+        part.reshape([batch, length, heads, head_dim]).swap_dims(1, 2)
+    };
+    let (queries, added) = (part(0), [part(1), part(2)]);
+    let before = cache.as_ref().map_or(0, |cache| cache.length);
+    let [keys, values] = match cache {
+        Some(cache) => append(cache, added),
+        None => added,
+    };
+    let mut scores = queries.matmul(keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5);
+    if length > 1 {
+        scores = scores.mask_fill(later(length, before, &device), f32::NEG_INFINITY);
+    }
+    let y = softmax(scores, 3).matmul(values);
+    y.swap_dims(1, 2).reshape([batch, length, channels])
+}
+
+/// Appends keys and values `[B, heads, T, head_dim]` and returns all that is held, `[B, heads, length, head_dim]`.
+fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
+    let Buffers::Device(buffers) = &mut cache.buffers else { unreachable!("a cache lies where its tensors do") };
+    let [batch, heads, count, head_dim] = added[0].dims();
+    let at = [0..batch, 0..heads, cache.length..cache.length + count, 0..head_dim];
+    cache.length += count;
+    let [keys, values] = buffers.take().expect("every write puts the buffers back");
+    let [new_keys, new_values] = added;
+    let written = [keys.slice_assign(at.clone(), new_keys), values.slice_assign(at, new_values)];
+    let held = written.clone().map(|all| all.slice([0..batch, 0..heads, 0..cache.length, 0..head_dim]));
+    *buffers = Some(written);
+    held
+}
+
+/// True where a key lies after the query, `[1, 1, length, before + length]`.
+fn later(length: usize, before: usize, device: &Device) -> Tensor<4, Bool> {
+    let keys = before + length;
+    let mask: Vec<bool> = (0..length * keys).map(|i| i % keys > before + i / keys).collect();
+    Tensor::from_data(TensorData::new(mask, [1, 1, length, keys]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::values;
+    use crate::testing::{assert_close, tensor};
+
+    /// Positions given one by one, or in pieces, see what they see when given at once; in the kernel and in its twin.
+    #[test]
+    fn cached_equals_uncached_and_kernel_equals_twin() {
+        let device = Device::flex();
+        for (batch, heads, head_dim, length) in [(1, 3, 16, 6), (2, 4, 10, 9)] {
+            let width = heads * head_dim;
+            let qkv = tensor([batch, length, 3 * width], 5, &device);
+            let whole = values(composed(qkv.clone(), heads, None));
+            assert_close(&values(attend(qkv.clone(), heads, None)), &whole, 1e-5);
+            for pieces in [vec![1; length], vec![length - 2, 1, 1], vec![3, length - 3]] {
+                let mut kernel = KvCache::new(batch, heads, length, head_dim, &device);
+                let buffers = KvCache::device_buffers(batch, heads, length, head_dim, &device);
+                let mut twin = KvCache { buffers, length: 0 };
+                let (mut by_kernel, mut by_twin) = (Vec::new(), Vec::new());
+                for piece in pieces {
+                    let from = kernel.length();
+                    let part = qkv.clone().slice([0..batch, from..from + piece, 0..3 * width]);
+                    by_kernel.push(attend(part.clone(), heads, Some(&mut kernel)));
+                    by_twin.push(composed(part, heads, Some(&mut twin)));
+                }
+                assert_close(&values(Tensor::cat(by_kernel, 1)), &whole, 1e-5);
+                assert_close(&values(Tensor::cat(by_twin, 1)), &whole, 1e-5);
+            }
+        }
+    }
+}

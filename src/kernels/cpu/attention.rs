@@ -1,0 +1,288 @@
+//! Causal attention of new positions against a preallocated cache of keys and values.
+
+use rayon::prelude::*;
+
+use super::activation::exp;
+use super::linear::{Ahead, block};
+use super::vector::{Instructions, Kernel, Simd};
+
+/// Multiply-adds that make a thread's piece of work: about 10 microseconds.
+const PIECE: usize = 1 << 18;
+
+/// Keys and values of the positions seen so far, of one layer.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    /// `[batch, heads, capacity, head_dim]`: a head reads one contiguous run.
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    batch: usize,
+    heads: usize,
+    head_dim: usize,
+    capacity: usize,
+}
+
+impl KvCache {
+    /// Room for `capacity` positions of `batch` sequences.
+    ///
+    /// # Panics
+    /// If a dimension is zero.
+    pub fn new(batch: usize, heads: usize, head_dim: usize, capacity: usize) -> Self {
+        let len = batch * heads * capacity * head_dim;
+        assert!(len > 0, "no dimension of a cache is zero");
+        Self { keys: vec![0.0; len], values: vec![0.0; len], batch, heads, head_dim, capacity }
+    }
+}
+
+/// Attends from `n` new positions, `position..position + n`, each to itself and all before it.
+///
+/// `qkv` is `[batch, n, 3, heads, head_dim]`: queries, keys and values side by side, as one fused linear layer
+/// makes them; `n` follows from its length. The new keys and values are written to the cache; those from
+/// `position + n` on are left as they are and not looked at, so decoding may go back and write again. The scale is
+/// `head_dim^-0.5`. The result is `[batch, n, heads * head_dim]`, and does not depend on `batch`, `n` or threads.
+///
+/// # Panics
+/// If the lengths do not fit each other or the positions the capacity.
+pub fn attention(qkv: &[f32], cache: &mut KvCache, position: usize) -> Vec<f32> {
+    attend(qkv, cache, position, Instructions::best())
+}
+
+fn attend(qkv: &[f32], cache: &mut KvCache, position: usize, instructions: Instructions) -> Vec<f32> {
+    let KvCache { keys, values, batch, heads, head_dim, capacity } = cache;
+    let (batch, heads, head_dim, capacity) = (*batch, *heads, *head_dim, *capacity);
+    let n = qkv.len() / (batch * 3 * heads * head_dim);
+    assert_eq!(qkv.len(), batch * n * 3 * heads * head_dim, "qkv is [batch, n, 3, heads, head_dim]");
+    assert!(n > 0 && position + n <= capacity, "positions from {position} on, {n} of them, of {capacity}");
+
+    let mut by_head = vec![0.0; batch * heads * n * head_dim];
+    let work = 2 * n * (position + n) * head_dim;
+    by_head
+        .par_chunks_mut(n * head_dim)
+        .zip(keys.par_chunks_mut(capacity * head_dim))
+        .zip(values.par_chunks_mut(capacity * head_dim))
+        .enumerate()
+        .with_min_len((PIECE / work).max(1))
+        .for_each(|(i, ((out, keys), values))| {
+            let qkv = &qkv[i / heads * n * 3 * heads * head_dim..];
+            instructions.run(Head { qkv, head: i % heads, heads, position, keys, values, head_dim, out });
+        });
+    if n == 1 { by_head } else { by_position(&by_head, heads, n, head_dim) }
+}
+
+/// `[batch, heads, n, head_dim]` to `[batch, n, heads, head_dim]`.
+fn by_position(by_head: &[f32], heads: usize, n: usize, head_dim: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(by_head.len());
+    for sequence in by_head.chunks(heads * n * head_dim) {
+        for (i, head) in (0..n).flat_map(|i| (0..heads).map(move |head| (i, head))) {
+            out.extend_from_slice(&sequence[(head * n + i) * head_dim..][..head_dim]);
+        }
+    }
+    out
+}
+
+/// One head of one sequence.
+struct Head<'a> {
+    /// The sequence's part of `qkv`, perhaps with others after it.
+    qkv: &'a [f32],
+    head: usize,
+    heads: usize,
+    position: usize,
+    keys: &'a mut [f32],
+    values: &'a mut [f32],
+    head_dim: usize,
+    /// `[n, head_dim]`
+    out: &'a mut [f32],
+}
+
+impl Kernel for Head<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { qkv, head, heads, position, keys, values, head_dim, out } = self;
+        let mut weights = vec![0.0; position + out.len() / head_dim];
+        for (i, out) in out.chunks_exact_mut(head_dim).enumerate() {
+            let part = |which: usize| &qkv[((i * 3 + which) * heads + head) * head_dim..][..head_dim];
+            let at = position + i;
+            keys[at * head_dim..][..head_dim].copy_from_slice(part(1));
+            values[at * head_dim..][..head_dim].copy_from_slice(part(2));
+            let weights = &mut weights[..=at];
+            // SAFETY: the features are those of `S`; keys and values hold `weights.len()` positions.
+            unsafe {
+                scores::<S>(part(0), keys, weights);
+                softmax(weights, 1.0 / (head_dim as f32).sqrt());
+                mix::<S>(weights, values, out);
+            }
+        }
+    }
+}
+
+/// The query's product with each key.
+///
+/// # Safety
+/// As [`Simd`]; `keys` holds at least `scores.len()` rows of `query.len()`.
+#[inline(always)]
+unsafe fn scores<S: Simd>(query: &[f32], keys: &[f32], scores: &mut [f32]) {
+    let head_dim = query.len();
+    let mut ahead = Ahead::nothing();
+    let (fours, rest) = scores.as_chunks_mut::<4>();
+    let fours_end = fours.len() * 4;
+    // SAFETY: all rows read lie below `scores.len()`.
+    unsafe {
+        for (i, four) in fours.iter_mut().enumerate() {
+            let keys = keys.as_ptr().add(i * 4 * head_dim);
+            *four = block::<S, f32, 1, 4>([query.as_ptr()], keys, head_dim, &mut ahead).map(|[sum]| sum);
+        }
+        for (i, score) in rest.iter_mut().enumerate() {
+            let key = keys.as_ptr().add((fours_end + i) * head_dim);
+            [[*score]] = block::<S, f32, 1, 1>([query.as_ptr()], key, head_dim, &mut ahead);
+        }
+    }
+}
+
+/// `softmax(scale * scores)`, in place.
+#[inline(always)]
+fn softmax(scores: &mut [f32], scale: f32) {
+    let mut max = f32::NEG_INFINITY;
+    for &score in scores.iter() {
+        max = if score > max { score } else { max };
+    }
+    for score in scores.iter_mut() {
+        *score = exp((*score - max) * scale);
+    }
+    let inverse = 1.0 / scores.iter().sum::<f32>();
+    for score in scores.iter_mut() {
+        *score *= inverse;
+    }
+}
+
+/// The sum of the values, each times its weight.
+///
+/// # Safety
+/// As [`Simd`]; `values` holds at least `weights.len()` rows of `out.len()`.
+#[inline(always)]
+unsafe fn mix<S: Simd>(weights: &[f32], values: &[f32], out: &mut [f32]) {
+    let mut column = 0;
+    // SAFETY: each step ends at or before the row's end.
+    unsafe {
+        while column + 4 * S::LANES <= out.len() {
+            mix_columns::<S, 4>(weights, values, column, out);
+            column += 4 * S::LANES;
+        }
+        while column + S::LANES <= out.len() {
+            mix_columns::<S, 1>(weights, values, column, out);
+            column += S::LANES;
+        }
+    }
+    let rows = values.chunks_exact(out.len());
+    for column in column..out.len() {
+        out[column] = weights.iter().zip(rows.clone()).map(|(weight, row)| weight * row[column]).sum();
+    }
+}
+
+/// As [`mix`], for `N` vectors of columns from `column` on.
+///
+/// # Safety
+/// As [`mix`]; the columns end at or before `out.len()`.
+#[inline(always)]
+unsafe fn mix_columns<S: Simd, const N: usize>(
+    weights: &[f32],
+    values: &[f32],
+    column: usize,
+    out: &mut [f32],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [S::splat(0.0); N];
+        for (p, &weight) in weights.iter().enumerate() {
+            let row = values.as_ptr().add(p * out.len() + column);
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum = S::mul_add(S::splat(weight), S::load(row.add(k * S::LANES)), *sum);
+            }
+        }
+        for (k, sum) in sums.into_iter().enumerate() {
+            S::store(out.as_mut_ptr().add(column + k * S::LANES), sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values(len: usize, seed: u32) -> Vec<f32> {
+        (0..len).map(|i| ((i as f32 + 1.0) * 12.9898 + seed as f32).sin() * 2.0).collect()
+    }
+
+    /// All positions of one sequence at once, in double precision: `qkv` is `[n, 3, heads, head_dim]`.
+    fn reference(qkv: &[f32], heads: usize, head_dim: usize) -> Vec<f64> {
+        let n = qkv.len() / (3 * heads * head_dim);
+        let at = |i: usize, which: usize, head: usize, d: usize| {
+            f64::from(qkv[((i * 3 + which) * heads + head) * head_dim + d])
+        };
+        let mut out = Vec::new();
+        for (i, head) in (0..n).flat_map(|i| (0..heads).map(move |head| (i, head))) {
+            let score = |j| (0..head_dim).map(|d| at(i, 0, head, d) * at(j, 1, head, d)).sum::<f64>();
+            let weights: Vec<f64> = (0..=i).map(|j| (score(j) / (head_dim as f64).sqrt()).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            out.extend((0..head_dim).map(|d| {
+                weights.iter().enumerate().map(|(j, weight)| weight / total * at(j, 2, head, d)).sum::<f64>()
+            }));
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn equals_double_precision(
+            batch in 1usize..4, heads in 1usize..4, head_dim in 1usize..80, n in 1usize..12, seed in 0u32..1000,
+        ) {
+            let qkv = values(batch * n * 3 * heads * head_dim, seed);
+            let sequence = n * 3 * heads * head_dim;
+            let expected: Vec<f64> =
+                qkv.chunks(sequence).flat_map(|qkv| reference(qkv, heads, head_dim)).collect();
+            for instructions in Instructions::all() {
+                let mut cache = KvCache::new(batch, heads, head_dim, n + 3);
+                let out = attend(&qkv, &mut cache, 0, instructions);
+                for (out, expected) in out.iter().zip(&expected) {
+                    prop_assert!((f64::from(*out) - expected).abs() < 2e-5, "{instructions:?}: {out}, {expected}");
+                }
+            }
+        }
+    }
+
+    /// One position at a time, and each sequence alone, give the same bits as all at once.
+    #[test]
+    fn steps_and_batches_do_not_matter() {
+        let (batch, heads, head_dim, n) = (5, 16, 64, 33);
+        let step = 3 * heads * head_dim;
+        let qkv = values(batch * n * step, 3);
+        let mut cache = KvCache::new(batch, heads, head_dim, 40);
+        let at_once = attention(&qkv, &mut cache, 0);
+        for b in 0..batch {
+            let mut cache = KvCache::new(1, heads, head_dim, 64);
+            for i in 0..n {
+                let out = attention(&qkv[(b * n + i) * step..][..step], &mut cache, i);
+                assert_eq!(out, at_once[(b * n + i) * heads * head_dim..][..heads * head_dim]);
+            }
+        }
+    }
+
+    /// Decoding that goes back reads nothing of the positions it left.
+    #[test]
+    fn goes_back() {
+        let (first, other, again) = (values(3 * 48, 1), values(3 * 48, 2), values(3 * 48, 3));
+        let mut cache = KvCache::new(1, 3, 16, 4);
+        attention(&first, &mut cache, 0);
+        let expected = attention(&again, &mut cache, 1);
+        attention(&other, &mut cache, 1);
+        attention(&other, &mut cache, 2);
+        assert_eq!(attention(&again, &mut cache, 1), expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "positions from 4 on, 1 of them, of 4")]
+    fn refuses_positions_past_the_capacity() {
+        attention(&values(3 * 48, 1), &mut KvCache::new(1, 3, 16, 4), 4);
+    }
+}

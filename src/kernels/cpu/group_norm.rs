@@ -1,0 +1,168 @@
+//! Group normalization on the CPU, with SiLU in the same pass.
+
+use super::activation::exp;
+use super::lanes::{LANES, widest};
+use super::memory::zeros;
+use super::tasks::{Shared, for_each_task};
+
+/// Normalizes each group of channels of `x` `[batch, channels, spatial]` to mean 0 and variance 1, then scales and
+/// shifts each channel by `gamma` and `beta` `[channels]`; with `silu`, each result `y` becomes `y sigmoid(y)`.
+///
+/// `eps` is added to the variance, which is the biased one. Runs on the threads of the current pool.
+///
+/// # Panics
+/// If the lengths do not fit each other, or `groups` does not divide `channels`.
+#[expect(clippy::too_many_arguments, reason = "the sizes of a tensor and the operation's own parameters")]
+pub fn group_norm(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    batch: usize,
+    channels: usize,
+    spatial: usize,
+    groups: usize,
+    eps: f32,
+    silu: bool,
+) -> Vec<f32> {
+    assert_eq!(x.len(), batch * channels * spatial, "the input's length");
+    assert_eq!((gamma.len(), beta.len()), (channels, channels), "one scale and one shift a channel");
+    assert!(groups > 0 && channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
+    let mut out = zeros(x.len());
+    if x.is_empty() {
+        return out;
+    }
+    let members = channels / groups;
+    let size = members * spatial;
+    let shared = Shared::new(&mut out);
+    for_each_task(
+        batch * groups,
+        || (),
+        |(), task| {
+            let group = &x[task * size..][..size];
+            let mean = (total(group, 0.0, false) / size as f64) as f32;
+            let variance = total(group, mean, true) / size as f64;
+            let inverse = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
+            for (member, values) in group.chunks_exact(spatial).enumerate() {
+                let channel = task % groups * members + member;
+                // SAFETY: each channel of each image belongs to one task, which holds one part at a time.
+                let out = unsafe { shared.part(task * size + member * spatial, spatial) };
+                affine(values, mean, inverse * gamma[channel], beta[channel], silu, out);
+            }
+        },
+    );
+    out
+}
+
+widest! {
+    /// The sum of `x - shift`, or of its square: in single precision over short pieces, in double over these.
+    fn total<U>(values: &[f32], shift: f32, square: bool) -> f64 {
+        const WIDTH: usize = 4 * LANES;
+        let term = |value: f32| if square { (value - shift) * (value - shift) } else { value - shift };
+        let mut total = 0.0;
+        for piece in values.chunks(32 * WIDTH) {
+            let (vectors, rest) = piece.as_chunks::<WIDTH>();
+            let mut sums = [0.0_f32; WIDTH];
+            for vector in vectors {
+                for i in 0..WIDTH {
+                    sums[i] += term(vector[i]);
+                }
+            }
+            total += sums.into_iter().chain(rest.iter().map(|&value| term(value))).map(f64::from).sum::<f64>();
+        }
+        total
+    }
+}
+
+widest! {
+    /// `(x - mean) scale + shift`, then SiLU if asked for.
+    fn affine<U>(values: &[f32], mean: f32, scale: f32, shift: f32, silu: bool, out: &mut [f32]) {
+        let line = |value: f32| (value - mean) * scale + shift;
+        if silu {
+            for (out, &value) in out.iter_mut().zip(values) {
+                let y = line(value);
+                *out = y / (1.0 + exp(-y));
+            }
+        } else {
+            for (out, &value) in out.iter_mut().zip(values) {
+                *out = line(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::cpu::noise::{noise, relative_error};
+
+    /// The definition, in double precision.
+    fn defined(
+        x: &[f32],
+        gamma: &[f32],
+        beta: &[f32],
+        spatial: usize,
+        groups: usize,
+        silu: bool,
+    ) -> Vec<f64> {
+        let (channels, mut out) = (gamma.len(), Vec::new());
+        for (number, group) in x.chunks(channels / groups * spatial).enumerate() {
+            let size = group.len() as f64;
+            let mean = group.iter().map(|&x| f64::from(x)).sum::<f64>() / size;
+            let variance = group.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / size;
+            for (i, &x) in group.iter().enumerate() {
+                let channel = number % groups * (channels / groups) + i / spatial;
+                let unit = (f64::from(x) - mean) / (variance + 1e-6).sqrt();
+                let y = unit * f64::from(gamma[channel]) + f64::from(beta[channel]);
+                out.push(if silu { y / (1.0 + (-y).exp()) } else { y });
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn agrees_with_the_definition(
+            batch in 1_usize..4,
+            members in 1_usize..5,
+            groups in 1_usize..9,
+            spatial in 1_usize..700,
+            offset in -3.0_f32..3.0,
+            silu: bool,
+        ) {
+            let channels = members * groups;
+            let x: Vec<f32> = noise(batch * channels * spatial, 1).into_iter().map(|x| x + offset).collect();
+            let (gamma, beta) = (noise(channels, 2), noise(channels, 3));
+            let found = group_norm(&x, &gamma, &beta, batch, channels, spatial, groups, 1e-6, silu);
+            let expected = defined(&x, &gamma, &beta, spatial, groups, silu);
+            let error = relative_error(&found, &expected, 1.0);
+            prop_assert!(error.is_finite() && error < 2e-5, "off by {error}");
+        }
+    }
+
+    #[test]
+    fn a_large_mean_does_not_swallow_the_variance() {
+        let x: Vec<f32> = noise(65_536, 1).into_iter().map(|x| 100.0 + 0.01 * x).collect();
+        let found = group_norm(&x, &[1.0], &[0.0], 1, 1, x.len(), 1, 1e-6, false);
+        let expected = defined(&x, &[1.0], &[0.0], x.len(), 1, false);
+        let error = relative_error(&found, &expected, 1.0);
+        assert!(error < 2e-3, "off by {error}");
+    }
+
+    #[test]
+    fn silu_is_right_at_the_extremes() {
+        let x: Vec<f32> = (-200..=200).map(|x| x as f32).collect();
+        let mut found = vec![f32::NAN; x.len()];
+        affine(&x, 0.0, 1.0, 0.0, true, &mut found);
+        for (&x, &found) in x.iter().zip(&found) {
+            let expected = f64::from(x) / (1.0 + f64::from(-x).exp());
+            assert!(
+                (f64::from(found) - expected).abs() <= 1e-6 * expected.abs() + 1e-35,
+                "silu({x}) = {found}"
+            );
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Dot products of a few rows with a few outputs' weights, all sums held in registers.
+
+use half::f16;
+
+use crate::kernels::cpu::vector::Simd;
+
+/// The bytes that one prefetch brings.
+const LINE: usize = 64;
+
+/// An element of stored weights.
+pub(in crate::kernels::cpu) trait Weight: Copy + Send + Sync {
+    const ZERO: Self;
+
+    /// Loads a vector of weights as `f32`.
+    ///
+    /// # Safety
+    /// As [`Simd`].
+    unsafe fn load<S: Simd>(from: *const Self) -> S::Vector;
+}
+
+impl Weight for f32 {
+    const ZERO: f32 = 0.0;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const f32) -> S::Vector {
+        // SAFETY: the caller's promise is the same.
+        unsafe { S::load(from) }
+    }
+}
+
+impl Weight for f16 {
+    const ZERO: f16 = f16::ZERO;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const f16) -> S::Vector {
+        // SAFETY: the caller's promise is the same.
+        unsafe { S::load_f16(from) }
+    }
+}
+
+/// Brings the weights that are wanted next into the cache, a little at each step of the present computation.
+///
+/// The processor's own prefetching stops at every page, and takes the rows of a block for unrelated streams:
+/// without this a single row gets half of the memory's bandwidth.
+pub(in crate::kernels::cpu) struct Ahead {
+    next: *const u8,
+    /// Times that the present weights are walked over, during which the next ones are fetched once.
+    passes: usize,
+    /// Bytes of the present weights walked over, in units of one line to fetch.
+    walked: usize,
+}
+
+impl Ahead {
+    /// Fetches from `next` on while the present weights are walked over `passes` times. `next` may point to
+    /// nothing: a prefetch never faults.
+    pub fn new(next: *const u8, passes: usize) -> Self {
+        Self { next, passes, walked: 0 }
+    }
+
+    /// Fetches nothing, for what lies in the cache anyway.
+    pub fn nothing() -> Self {
+        Self::new(std::ptr::null(), usize::MAX / LINE)
+    }
+
+    /// Fetches what is due after another `bytes` of the present weights.
+    #[inline(always)]
+    unsafe fn step<S: Simd>(&mut self, bytes: usize) {
+        self.walked += bytes;
+        while self.walked >= LINE * self.passes {
+            // SAFETY: the features are there, and any address will do.
+            unsafe { S::prefetch(self.next) };
+            self.next = self.next.wrapping_add(LINE);
+            self.walked -= LINE * self.passes;
+        }
+    }
+}
+
+/// `sums[o][r]`: row `r` of `x` times output `o` of the weights at `w`, of `inputs` elements each.
+///
+/// Each sum is gathered in one vector, over the inputs in order, and then by [`Simd::sums`]: the same for every
+/// `R` and `O`, which is why a row's result does not depend on the rows beside it.
+///
+/// # Safety
+/// As [`Simd`]; each of `x` is good for `inputs` elements, `w` for `O * inputs`.
+#[inline(always)]
+pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weight, const R: usize, const O: usize>(
+    x: [*const f32; R],
+    w: *const W,
+    inputs: usize,
+    ahead: &mut Ahead,
+) -> [[f32; R]; O] {
+    let whole = inputs - inputs % S::LANES;
+    // SAFETY: the vectors end at `whole <= inputs`; the rest is copied to arrays of 16 >= `LANES` elements.
+    unsafe {
+        let mut gathered = [[S::splat(0.0); R]; O];
+        let mut i = 0;
+        while i < whole {
+            ahead.step::<S>(O * S::LANES * size_of::<W>());
+            let mut weights = [S::splat(0.0); O];
+            for (o, weights) in weights.iter_mut().enumerate() {
+                *weights = W::load::<S>(w.add(o * inputs + i));
+            }
+            for r in 0..R {
+                let value = S::load(x[r].add(i));
+                for o in 0..O {
+                    gathered[o][r] = S::mul_add(value, weights[o], gathered[o][r]);
+                }
+            }
+            i += S::LANES;
+        }
+        if whole < inputs {
+            for (o, gathered) in gathered.iter_mut().enumerate() {
+                let weights = padded(w.add(o * inputs + whole), inputs - whole, W::ZERO);
+                for r in 0..R {
+                    let value = padded(x[r].add(whole), inputs - whole, 0.0);
+                    let (value, weights) = (S::load(value.as_ptr()), W::load::<S>(weights.as_ptr()));
+                    gathered[r] = S::mul_add(value, weights, gathered[r]);
+                }
+            }
+        }
+        sums::<S, R, O>(gathered)
+    }
+}
+
+/// The `count < 16` elements at `from`, followed by zeros.
+#[inline(always)]
+unsafe fn padded<T: Copy>(from: *const T, count: usize, zero: T) -> [T; 16] {
+    let mut all = [zero; 16];
+    // SAFETY: the caller's pointer is good for `count` elements.
+    unsafe { std::ptr::copy_nonoverlapping(from, all.as_mut_ptr(), count) };
+    all
+}
+
+/// The sum of each vector's lanes, four vectors at a time.
+#[inline(always)]
+unsafe fn sums<S: Simd, const R: usize, const O: usize>(gathered: [[S::Vector; R]; O]) -> [[f32; R]; O] {
+    let mut sums = [[0.0; R]; O];
+    let mut first = 0;
+    while first < R * O {
+        let count = if R * O - first < 4 { R * O - first } else { 4 };
+        // SAFETY: the features are those of `S`.
+        unsafe {
+            let mut four = [S::splat(0.0); 4];
+            for k in 0..count {
+                four[k] = gathered[(first + k) / R][(first + k) % R];
+            }
+            let four = S::sums(four);
+            for k in 0..count {
+                sums[(first + k) / R][(first + k) % R] = four[k];
+            }
+        }
+        first += 4;
+    }
+    sums
+}

@@ -1,0 +1,188 @@
+//! The CPU kernels as operations of Burn's CPU backend.
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, backend_extension};
+use burn::tensor::{DType, TensorData};
+use burn_flex::{Flex, FlexTensor};
+use half::f16;
+
+use super::attention::HostCache;
+use super::cpu;
+use super::sample_token::Draw;
+use super::cpu::conv2d::{ConvShape, Resample};
+use super::cpu::linear::{Activation, Weights};
+
+/// Operations with a hand-written CPU kernel. Shapes are those of the functions in [`cpu`].
+#[backend_extension(Flex)]
+pub trait CpuKernels: Backend {
+    /// [`cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
+    fn residua_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        resample: Resample,
+    ) -> FloatTensor<Self>;
+
+    /// [`cpu::group_norm::group_norm`] over NCHW.
+    fn residua_group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> FloatTensor<Self>;
+
+    /// [`cpu::layer_norm::layer_norm`] over the last dimension.
+    fn residua_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// [`cpu::linear::linear`]: `[rows, in]` by `[out, in]`, the weights in f32 or f16.
+    fn residua_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// [`cpu::linear::linear`] with a residual.
+    fn residua_linear_onto(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`, the first of them at `position` of the cache.
+    fn residua_attention(qkv: FloatTensor<Self>, cache: HostCache, position: usize) -> FloatTensor<Self>;
+
+    /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
+    fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
+}
+
+/// A contiguous f32 tensor and its dimensions.
+struct Contiguous {
+    tensor: FlexTensor,
+    dims: Vec<usize>,
+}
+
+impl Contiguous {
+    fn new(tensor: FlexTensor) -> Self {
+        let tensor = tensor.to_contiguous();
+        let dims = tensor.layout().shape().iter().copied().collect();
+        Self { tensor, dims }
+    }
+
+    fn values(&self) -> &[f32] {
+        self.tensor.as_slice().expect("kernels take f32 tensors, made contiguous")
+    }
+}
+
+fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, dims.to_vec()))
+}
+
+impl CpuKernels for Flex {
+    fn residua_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, resample: Resample) -> FlexTensor {
+        let (x, weight, bias) = (Contiguous::new(x), Contiguous::new(weight), Contiguous::new(bias));
+        let shape = ConvShape {
+            batch: x.dims[0],
+            in_channels: x.dims[1],
+            out_channels: weight.dims[0],
+            height: x.dims[2],
+            width: x.dims[3],
+            kernel: weight.dims[2],
+            resample,
+        };
+        let y = cpu::conv2d::conv2d(x.values(), weight.values(), Some(bias.values()), &shape);
+        tensor(y, &[shape.batch, shape.out_channels, shape.out_height(), shape.out_width()])
+    }
+
+    fn residua_group_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> FlexTensor {
+        let (x, gamma, beta) = (Contiguous::new(x), Contiguous::new(gamma), Contiguous::new(beta));
+        let (batch, channels, spatial) = (x.dims[0], x.dims[1], x.dims[2] * x.dims[3]);
+        let y = cpu::group_norm::group_norm(
+            x.values(),
+            gamma.values(),
+            beta.values(),
+            batch,
+            channels,
+            spatial,
+            groups,
+            epsilon,
+            silu,
+        );
+        tensor(y, &x.dims)
+    }
+
+    fn residua_layer_norm(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f32) -> FlexTensor {
+        let (x, gamma, beta) = (Contiguous::new(x), Contiguous::new(gamma), Contiguous::new(beta));
+        tensor(cpu::layer_norm::layer_norm(x.values(), gamma.values(), beta.values(), epsilon), &x.dims)
+    }
+
+    fn residua_linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        activation: Activation,
+    ) -> FlexTensor {
+        linear(x, weight, bias, activation, None)
+    }
+
+    fn residua_linear_onto(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+    ) -> FlexTensor {
+        linear(x, weight, bias, Activation::None, Some(residual))
+    }
+
+    fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize) -> FlexTensor {
+        let qkv = Contiguous::new(qkv);
+        let mut cache = cache.lock().expect("a kernel that panicked ends the process");
+        let y = cpu::attention::attention(qkv.values(), &mut cache, position);
+        tensor(y, &[qkv.dims[0], qkv.dims[1], qkv.dims[2] / 3])
+    }
+
+    fn residua_sample_token(logits: FlexTensor, draw: Draw) -> FlexTensor {
+        let logits = Contiguous::new(logits);
+        let codes = cpu::sample_token::sample_token(logits.values(), logits.dims[0], &draw);
+        FlexTensor::from_data(TensorData::new(codes, [logits.dims[0]]))
+    }
+}
+
+fn linear(
+    x: FlexTensor,
+    weight: FlexTensor,
+    bias: FlexTensor,
+    activation: Activation,
+    residual: Option<FlexTensor>,
+) -> FlexTensor {
+    let (x, bias, residual) = (Contiguous::new(x), Contiguous::new(bias), residual.map(Contiguous::new));
+    let weight = weight.to_contiguous();
+    let weights = match weight.dtype() {
+        DType::F16 => Weights::F16(weight.as_slice::<f16>().expect("contiguous f16")),
+        _ => Weights::F32(weight.as_slice::<f32>().expect("contiguous f32")),
+    };
+    let y = cpu::linear::linear(
+        x.values(),
+        x.dims[1],
+        weights,
+        Some(bias.values()),
+        activation,
+        residual.as_ref().map(Contiguous::values),
+    );
+    tensor(y, &[x.dims[0], weight.layout().shape()[0]])
+}

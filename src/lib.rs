@@ -1,0 +1,29 @@
+//! Residua: a portable studio for residual-quantized image generation, the two-stage system of "Autoregressive Image
+//! Generation using Residual Quantization" (arXiv 2203.01941).
+//!
+//! The house, from the ground up; each part uses only those before it:
+//!
+//! * [`device`] chooses where to compute, [`kernels`] holds the operations that take the time.
+//! * [`model`] has the two models, [`checkpoint`] reads and writes their weights.
+//! * [`generate`] samples stacks, [`metrics`] measures pictures; [`codes`], [`image_io`] and [`tokenizer`] are what goes
+//!   in and comes out.
+//! * [`engine`] joins them into the things that a person does; [`cli`] is the command line on top of it.
+
+pub mod checkpoint;
+pub mod cli;
+pub mod codes;
+pub mod device;
+pub mod engine;
+pub mod error;
+pub mod files;
+pub mod generate;
+pub mod image_io;
+pub mod kernels;
+pub mod metrics;
+pub mod model;
+pub mod random;
+#[cfg(test)]
+mod testing;
+pub mod tokenizer;
+
+pub use error::{Error, Result};

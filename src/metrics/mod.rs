@@ -1,0 +1,83 @@
+//! How good a reconstruction is, and what it costs.
+
+pub mod psnr;
+pub mod ssim;
+
+pub use psnr::psnr;
+pub use ssim::ssim;
+
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+
+/// The bits that a picture's codes take for each of its `pixels`: `h * w * sum(log2(K_d)) / pixels`, where the
+/// codebook of depth `d` has `codebook_sizes[d]` words and every word is as likely. 8x8x4 codes of 16,384 words for
+/// 256x256 pixels are 0.0547.
+pub fn bits_per_pixel(h: usize, w: usize, codebook_sizes: &[usize], pixels: usize) -> f64 {
+    let bits_per_cell: f64 = codebook_sizes.iter().map(|&size| (size as f64).log2()).sum();
+    (h * w) as f64 * bits_per_cell / pixels as f64
+}
+
+/// A picture value as metrics see it: [-1, 1] mapped to [0, 1], clamped as when it is shown.
+fn unit(value: f32) -> f64 {
+    (f64::from(value) * 0.5 + 0.5).clamp(0.0, 1.0)
+}
+
+/// Refuses to compare pictures of different sizes.
+fn check_same_size(a: &Picture, b: &Picture) -> Result<()> {
+    let size = |picture: &Picture| (picture.width(), picture.height());
+    if size(a) == size(b) {
+        return Ok(());
+    }
+    let ((width, height), (other_width, other_height)) = (size(a), size(b));
+    Err(Error::invalid(format!(
+        "pictures of one size can be compared: expected {width}x{height}, found {other_width}x{other_height}"
+    )))
+}
+
+/// Helpers that the tests of this folder share.
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/imageio/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    }
+
+    pub fn picture(name: &str) -> Picture {
+        Picture::from_bytes(&fixture(name)).unwrap()
+    }
+
+    /// Compares `metric` with scikit-image's value, stored under `key`, for every pair of the fixtures.
+    pub fn compare(key: &str, metric: fn(&Picture, &Picture) -> Result<f64>) {
+        let cases: Vec<serde_json::Value> = serde_json::from_slice(&fixture("metrics.json")).unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let other = picture(case["other"].as_str().unwrap());
+            let found = metric(&picture("landscape.png"), &other).unwrap();
+            let expected = case[key].as_f64().unwrap();
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{}: {found}, scikit-image has {expected}",
+                case["other"]
+            );
+        }
+    }
+
+    /// Expects a metric to refuse pictures of different sizes.
+    pub fn refuses_other_sizes(metric: fn(&Picture, &Picture) -> Result<f64>) {
+        let message = metric(&picture("landscape.png"), &picture("square.png")).unwrap_err().to_string();
+        assert!(message.ends_with("expected 97x61, found 40x40"), "{message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_per_pixel_of_the_published_models() {
+        assert_eq!(bits_per_pixel(8, 8, &[16_384; 4], 256 * 256), 64.0 * 56.0 / 65_536.0);
+        assert_eq!(bits_per_pixel(2, 2, &[4, 8], 20), 1.0);
+    }
+}

@@ -1,0 +1,42 @@
+//! Peak signal-to-noise ratio.
+
+use super::{check_same_size, unit};
+use crate::error::Result;
+use crate::image_io::Picture;
+
+/// Peak signal-to-noise ratio of two pictures in decibels, over [0, 1] after clamping: `10 log10(1 / MSE)`, infinite
+/// for equal ones.
+///
+/// # Errors
+/// The pictures differ in size.
+pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
+    check_same_size(a, b)?;
+    let squares = a.data().iter().zip(b.data()).map(|(&a, &b)| (unit(a) - unit(b)).powi(2));
+    let mean = squares.sum::<f64>() / a.data().len() as f64;
+    Ok(-10.0 * mean.log10())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    #[test]
+    fn equals_scikit_image() {
+        testing::compare("psnr", psnr);
+    }
+
+    #[test]
+    fn equal_pictures_have_no_noise() {
+        let picture = testing::picture("square.png");
+        assert_eq!(psnr(&picture, &picture).unwrap(), f64::INFINITY);
+        testing::refuses_other_sizes(psnr);
+    }
+
+    #[test]
+    fn values_are_clamped_first() {
+        let picture = |value| Picture::new(1, 1, vec![value; 3]).unwrap();
+        assert_eq!(psnr(&picture(1.0), &picture(7.0)).unwrap(), f64::INFINITY);
+        assert_eq!(psnr(&picture(-1.0), &picture(1.0)).unwrap(), 0.0);
+    }
+}

@@ -1,0 +1,263 @@
+//! The published YAML configurations: keys as published, every size checked before anything is built from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::rqtransformer::RqTransformerConfig;
+use crate::model::rqvae::RqVaeConfig;
+
+/// A key that is known, but read by training alone.
+pub type Unread = serde_json::Value;
+
+/// The longest configuration that is read, in bytes; the published ones have about a thousand.
+const LONGEST: usize = 1 << 20;
+
+/// What a `config.yaml` describes.
+#[derive(Clone, Debug)]
+pub enum ModelConfig {
+    /// Stage 1: images to code stacks and back.
+    RqVae(RqVaeConfig),
+    /// Stage 2: the distribution of code stacks.
+    RqTransformer(Box<RqTransformerConfig>),
+}
+
+/// A configuration with the text that it came from, which is what is stored beside converted weights.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The model described.
+    pub model: ModelConfig,
+    /// The whole published document, as JSON.
+    pub document: serde_json::Value,
+}
+
+/// A whole published document. Sections that only training reads are accepted as they are.
+#[derive(Deserialize)]
+struct Document {
+    arch: serde_json::Value,
+    #[serde(default)]
+    dataset: Dataset,
+    #[serde(default)]
+    loss: Loss,
+    #[serde(default)]
+    experiment: Experiment,
+    #[serde(default)]
+    vqvae: Stage1,
+    #[serde(default, rename = "optimizer")]
+    _optimizer: Unread,
+    #[serde(default, rename = "gan")]
+    _gan: Unread,
+    #[serde(default)]
+    classes: Vec<String>,
+}
+
+/// Section `dataset`: what of it the model needs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Dataset {
+    /// Name of the data set.
+    #[serde(default, rename = "type", alias = "dataset")]
+    pub name: Option<String>,
+    /// Codebook size of stage 1.
+    #[serde(default)]
+    pub vocab_size: Option<VocabSize>,
+    /// Vocabulary of the captions.
+    #[serde(default)]
+    pub vocab_size_txt: Option<usize>,
+    /// Caption length in tokens.
+    #[serde(default)]
+    pub context_length: Option<usize>,
+    /// The captions' tokenizer.
+    #[serde(default)]
+    pub txt_tok_name: Option<String>,
+    #[serde(default, rename = "transforms", skip_serializing)]
+    _transforms: Unread,
+    #[serde(default, rename = "bpe_dropout", skip_serializing)]
+    _bpe_dropout: Unread,
+    #[serde(default, rename = "bpe_pdrop", skip_serializing)]
+    _bpe_pdrop: Unread,
+    #[serde(default, rename = "image_resolution", skip_serializing)]
+    _image_resolution: Unread,
+}
+
+/// One codebook size, or one for each depth.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(untagged)]
+pub enum VocabSize {
+    /// The same at every depth.
+    Same(usize),
+    /// One for each depth.
+    PerDepth(Vec<usize>),
+}
+
+impl VocabSize {
+    /// The size at each of `depth` depths, or what is wrong with the list.
+    pub fn per_depth(&self, depth: usize) -> Result<Vec<usize>> {
+        match self {
+            Self::Same(size) => Ok(vec![*size; depth]),
+            Self::PerDepth(sizes) if sizes.len() == depth => Ok(sizes.clone()),
+            Self::PerDepth(sizes) => Err(Error::invalid(format!(
+                "config: {} codebook sizes are given for {depth} depths; give one, or one a depth",
+                sizes.len()
+            ))),
+        }
+    }
+}
+
+/// Section `loss`: the temperature of soft targets; the rest is read by training.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Loss {
+    #[serde(default, rename = "type")]
+    _kind: Unread,
+    #[serde(default, rename = "temp")]
+    _temp: Unread,
+    #[serde(default, rename = "stochastic_codes")]
+    _stochastic_codes: Unread,
+    #[serde(default, rename = "txt_weight")]
+    _txt_weight: Unread,
+    #[serde(default, rename = "img_weight")]
+    _img_weight: Unread,
+}
+
+/// Section `experiment`: the published sampling settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Experiment {
+    #[serde(default)]
+    sample: PublishedSampling,
+    #[serde(flatten)]
+    _rest: std::collections::BTreeMap<String, Unread>,
+}
+
+/// The settings with which the published figures were made.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
+pub struct PublishedSampling {
+    /// Tokens kept by rank; 0 keeps all.
+    #[serde(default)]
+    pub top_k: Option<usize>,
+    /// Probability mass kept.
+    #[serde(default)]
+    pub top_p: Option<f32>,
+}
+
+/// Section `vqvae`: where stage 1 lies.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Stage1 {
+    #[serde(default)]
+    ckpt: Option<String>,
+}
+
+impl Config {
+    /// Reads a YAML (or JSON) document; `name` is what messages call it. Unknown keys are warned of.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        if text.len() > LONGEST {
+            return Err(Error::invalid(format!(
+                "{name}: expected a configuration of at most {LONGEST} bytes, found {}",
+                text.len()
+            )));
+        }
+        let document: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| {
+            let reason = e.to_string();
+            let first = reason.lines().next().unwrap_or("unreadable").to_string();
+            Error::invalid(format!("{name}: not a YAML configuration: {first}"))
+        })?;
+        Self::from_document(name, document)
+    }
+
+    /// Reads an already parsed document.
+    pub fn from_document(name: &str, document: serde_json::Value) -> Result<Self> {
+        let parts: Document = read_section(name, "", &document)?;
+        let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
+        let model = match kind {
+            "rq-vae" => ModelConfig::RqVae(read_section(name, "arch", &parts.arch)?),
+            "rq-transformer" => {
+                let mut config: RqTransformerConfig = read_section(name, "arch", &parts.arch)?;
+                config.dataset = parts.dataset;
+                config.published_sampling = parts.experiment.sample;
+                config.stage1 = parts.vqvae.ckpt;
+                config.classes = parts.classes;
+                let _ = parts.loss;
+                ModelConfig::RqTransformer(Box::new(config))
+            }
+            other => {
+                return Err(Error::invalid(format!(
+                    "{name}: expected arch.type rq-vae or rq-transformer, found {other}"
+                )));
+            }
+        };
+        let checked = match &model {
+            ModelConfig::RqVae(config) => config.check(),
+            ModelConfig::RqTransformer(config) => config.check(),
+        };
+        checked.map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+        Ok(Self { model, document })
+    }
+}
+
+/// Reads one section, warning of each key that nothing reads.
+fn read_section<T: serde::de::DeserializeOwned>(
+    name: &str,
+    section: &str,
+    value: &serde_json::Value,
+) -> Result<T> {
+    let dot = if section.is_empty() { "" } else { "." };
+    let mut unknown = |path: serde_ignored::Path| {
+        tracing::warn!("{name}: key {section}{dot}{path} is not known and not used");
+    };
+    serde_ignored::deserialize(value, &mut unknown)
+        .map_err(|e| Error::invalid(format!("{name}: {section}{dot} {e}")))
+}
+
+/// Checks that `value` lies in `1..=most`; `key` is the published key.
+pub(crate) fn within(key: &str, value: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{key}: expected 1 to {most}, found {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-per-depth/config.yaml");
+    const STAGE2: &str = include_str!("../../tests/fixtures/rqt-class/config.yaml");
+
+    #[test]
+    fn reads_both_stages() {
+        let ModelConfig::RqVae(vae) = Config::parse("c", STAGE1).expect("stage 1").model else {
+            panic!("expected stage 1")
+        };
+        assert_eq!(vae.codebook_sizes().expect("sizes"), [48, 64, 40]);
+        let ModelConfig::RqTransformer(rqt) = Config::parse("c", STAGE2).expect("stage 2").model else {
+            panic!("expected stage 2")
+        };
+        assert_eq!((rqt.block_size, rqt.body.n_layer, rqt.body.block.n_head), ([8, 8, 4], 2, 3));
+        assert_eq!(rqt.stage1.as_deref(), Some("../rqvae-shared/model.pt"));
+    }
+
+    #[test]
+    fn a_document_survives_json() {
+        let config = Config::parse("c", STAGE2).expect("stage 2");
+        let again = Config::parse("c", &config.document.to_string()).expect("JSON is YAML");
+        assert_eq!(config.document, again.document);
+    }
+
+    #[test]
+    fn bad_documents_get_one_clear_line() {
+        let huge = STAGE1.replace("resolution: 32", "resolution: 4000000000");
+        let cases = [
+            ("arch: [", "not a YAML"),
+            ("a: &a [*a]", "c:"),
+            ("", "c:"),
+            ("arch: {type: gpt}", "found gpt"),
+            (huge.as_str(), "resolution"),
+            (&STAGE1.replace("ch: 32", "ch: 33"), "32 groups"),
+            (&STAGE1.replace("n_embed:", "n_embedd:"), "n_embed"),
+            (&STAGE2.replace("n_head: 3", "n_head: 5"), "n_head"),
+            (&STAGE2.replace("embed_dim: 48", "embed_dim: -48"), "embed_dim"),
+        ];
+        for (text, expected) in cases {
+            let message = Config::parse("c", text).expect_err(text).to_string();
+            assert!(message.contains(expected), "{message:?} lacks {expected:?}");
+            assert!(!message.contains('\n'), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Configuration of an RQ-Transformer: the published keys of `arch`, and what of the other sections it needs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::kernels::Activation;
+use crate::model::config::{Dataset, PublishedSampling, Unread, VocabSize, within};
+
+/// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RqTransformerConfig {
+    /// Always `rq-transformer`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `[h, w, D]` of the code stack.
+    pub block_size: [usize; 3],
+    /// Width of both transformers.
+    pub embed_dim: usize,
+    /// Length of a code's embedding in stage 1's codebook.
+    #[serde(default)]
+    pub input_embed_dim: Option<usize>,
+    /// Whether all depths share one token embedding (where stage 1's codebook does not embed).
+    #[serde(default)]
+    pub shared_tok_emb: bool,
+    /// Whether all depths share one classifier.
+    #[serde(default)]
+    pub shared_cls_emb: bool,
+    /// Whether stage 1's codebook embeds codes for the body.
+    #[serde(default)]
+    pub input_emb_vqvae: bool,
+    /// Whether stage 1's codebook embeds codes for the head.
+    #[serde(default)]
+    pub head_emb_vqvae: bool,
+    /// Whether the head sees the sum of the codes above, not the last one alone.
+    #[serde(default)]
+    pub cumsum_depth_ctx: bool,
+    /// Number of classes, or of text tokens; 1: unconditional.
+    #[serde(default = "one")]
+    pub vocab_size_cond: usize,
+    /// Tokens of the condition: 1 for a class, the context length for text.
+    #[serde(default = "one")]
+    pub block_size_cond: usize,
+    /// Codebook size, where `arch` and not `dataset` gives it.
+    #[serde(default)]
+    pub vocab_size: Option<VocabSize>,
+    /// The transformer over cells.
+    pub body: Stack,
+    /// The transformer over depths.
+    pub head: Stack,
+    /// Section `dataset`.
+    #[serde(skip)]
+    pub dataset: Dataset,
+    /// Section `experiment.sample`.
+    #[serde(skip)]
+    pub published_sampling: PublishedSampling,
+    /// `vqvae.ckpt`: stage 1, relative to this configuration's folder.
+    #[serde(skip)]
+    pub stage1: Option<String>,
+    /// Names of the classes, where the checkpoint carries them.
+    #[serde(skip)]
+    pub classes: Vec<String>,
+    #[serde(default, rename = "embd_pdrop", skip_serializing)]
+    _embd_pdrop: Unread,
+    #[serde(default, rename = "ema", skip_serializing)]
+    _ema: Unread,
+    #[serde(default, rename = "checkpointing", skip_serializing)]
+    _checkpointing: Unread,
+}
+
+/// A stack of transformer blocks.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Stack {
+    /// Number of blocks; 0 is allowed for the head.
+    pub n_layer: usize,
+    /// What each block is.
+    #[serde(default)]
+    pub block: Block,
+}
+
+/// One transformer block.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Block {
+    /// Attention heads.
+    pub n_head: usize,
+    /// The MLP's activation.
+    #[serde(default)]
+    pub gelu: Gelu,
+    /// Whether all four projections of attention have a bias.
+    #[serde(default = "yes")]
+    pub attn_bias: bool,
+    /// Whether both layers of the MLP have a bias.
+    #[serde(default = "yes")]
+    pub mlp_bias: bool,
+    #[serde(default, rename = "attn_pdrop", skip_serializing)]
+    _attn_pdrop: Unread,
+    #[serde(default, rename = "resid_pdrop", skip_serializing)]
+    _resid_pdrop: Unread,
+    #[serde(default, rename = "mlp_pdrop", skip_serializing)]
+    _mlp_pdrop: Unread,
+    #[serde(default, rename = "embed_dim", skip_serializing)]
+    _embed_dim: Unread,
+}
+
+/// The published versions of GELU.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Gelu {
+    /// The exact one.
+    #[default]
+    V1,
+    /// `x * sigmoid(1.702 x)`.
+    V2,
+}
+
+/// What an image is made from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ConditionKind {
+    /// Nothing.
+    Unconditional,
+    /// One of a number of classes.
+    Class,
+    /// A caption.
+    Text,
+}
+
+fn yes() -> bool {
+    true
+}
+fn one() -> usize {
+    1
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self {
+            n_head: 8,
+            gelu: Gelu::V1,
+            attn_bias: true,
+            mlp_bias: true,
+            _attn_pdrop: Unread::Null,
+            _resid_pdrop: Unread::Null,
+            _mlp_pdrop: Unread::Null,
+            _embed_dim: Unread::Null,
+        }
+    }
+}
+
+impl Gelu {
+    /// The kernels' name for it.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::V1 => Activation::Gelu,
+            Self::V2 => Activation::QuickGelu,
+        }
+    }
+}
+
+impl RqTransformerConfig {
+    /// Cells of a stack, `h * w`.
+    pub fn cells(&self) -> usize {
+        self.block_size[0] * self.block_size[1]
+    }
+
+    /// Codes in one cell, `D`.
+    pub fn depth(&self) -> usize {
+        self.block_size[2]
+    }
+
+    /// Codebook sizes, one for each depth.
+    pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
+        self.vocab_size
+            .as_ref()
+            .or(self.dataset.vocab_size.as_ref())
+            .ok_or_else(|| Error::invalid("expected dataset.vocab_size, the codebook's size; found none"))?
+            .per_depth(self.depth())
+    }
+
+    /// Codes that the classifier tells apart at every depth.
+    pub fn codebook_size(&self) -> Result<usize> {
+        let sizes = self.codebook_sizes()?;
+        Ok(sizes.into_iter().max().unwrap_or(0))
+    }
+
+    /// What an image is made from.
+    pub fn condition(&self) -> ConditionKind {
+        match (self.vocab_size_cond, self.block_size_cond) {
+            (_, 2..) => ConditionKind::Text,
+            (2.., _) => ConditionKind::Class,
+            _ => ConditionKind::Unconditional,
+        }
+    }
+
+    /// Refuses what cannot be built, before anything of its size is allocated.
+    pub fn check(&self) -> Result<()> {
+        let limits = [
+            ("block_size's height", self.block_size[0], 1024),
+            ("block_size's width", self.block_size[1], 1024),
+            ("block_size's depth", self.block_size[2], 64),
+            ("embed_dim", self.embed_dim, 16384),
+            ("vocab_size_cond", self.vocab_size_cond, 1 << 20),
+            ("block_size_cond", self.block_size_cond, 4096),
+            ("body.n_layer", self.body.n_layer, 512),
+            ("head.n_layer + 1", self.head.n_layer.saturating_add(1), 512),
+            ("cells", self.cells(), 1 << 16),
+        ];
+        for (key, value, most) in limits {
+            within(key, value, most)?;
+        }
+        for size in self.codebook_sizes()? {
+            within("vocab_size", size, 1 << 20)?;
+        }
+        for (key, stack) in [("body", &self.body), ("head", &self.head)] {
+            let heads = stack.block.n_head;
+            if heads == 0 || self.embed_dim % heads != 0 {
+                return Err(Error::invalid(format!(
+                    "{key}.block.n_head: expected to divide embed_dim {}, found {heads}",
+                    self.embed_dim
+                )));
+            }
+        }
+        self.check_embedding()
+    }
+
+    fn check_embedding(&self) -> Result<()> {
+        match self.input_embed_dim {
+            Some(dim) => within("input_embed_dim", dim, 1 << 20),
+            None if self.input_emb_vqvae || self.head_emb_vqvae => {
+                Err(Error::invalid("expected input_embed_dim, the length of stage 1's embeddings; found none"))
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Linear layers and layer norms over `[B, T, C]`.
+
+use burn::tensor::Tensor;
+
+use crate::checkpoint::Loader;
+use crate::kernels::Activation;
+use crate::kernels::layer_norm::layer_norm;
+use crate::kernels::linear::{linear, linear_onto};
+
+/// Epsilon of every layer norm in the published models.
+const EPSILON: f32 = 1e-5;
+
+/// A linear layer; or several of the same input, computed together.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[out, in]`, f32 or f16.
+    weight: Tensor<2>,
+    /// `[out]`; zeros for a layer without.
+    bias: Tensor<1>,
+}
+
+impl Linear {
+    /// The layer at `path`, `shape` is `[out, in]`.
+    pub fn load(loader: &mut Loader, path: &str, shape: [usize; 2], bias: bool) -> Self {
+        Self::load_joined(loader, &[path.to_string()], shape, bias)
+    }
+
+    /// The layers at `paths`, `shape` `[out, in]` each; their outputs lie side by side.
+    pub fn load_joined(loader: &mut Loader, paths: &[String], shape: [usize; 2], bias: bool) -> Self {
+        let names: Vec<String> = paths.iter().map(|path| format!("{path}.weight")).collect();
+        let weight = loader.linear_weights(&names, shape);
+        let bias = match bias {
+            true => {
+                let parts = paths.iter().map(|path| loader.tensor(&format!("{path}.bias"), [shape[0]]));
+                Tensor::cat(parts.collect(), 0)
+            }
+            false => Tensor::zeros([shape[0] * paths.len()], loader.device()),
+        };
+        Self { weight, bias }
+    }
+
+    /// Of a weight `[out, in]` and a bias `[out]` already at hand.
+    pub fn new(weight: Tensor<2>, bias: Tensor<1>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// The same with `factor` times the bias.
+    pub fn with_bias_times(&self, factor: f32) -> Self {
+        Self { weight: self.weight.clone(), bias: self.bias.clone() * factor }
+    }
+
+    /// `[rows, in]` to `[rows, out]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        linear(x, &self.weight, &self.bias, Activation::None)
+    }
+
+    /// The same, then `activation`.
+    pub fn forward_activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        linear(x, &self.weight, &self.bias, activation)
+    }
+
+    /// The same, added to `residual` `[rows, out]`.
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        linear_onto(x, &self.weight, &self.bias, residual)
+    }
+}
+
+/// Layer norm over the last dimension.
+#[derive(Debug)]
+pub struct LayerNorm {
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+}
+
+impl LayerNorm {
+    /// Over `channels` channels.
+    pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
+        Self {
+            gamma: loader.tensor(&format!("{path}.weight"), [channels]),
+            beta: loader.tensor(&format!("{path}.bias"), [channels]),
+        }
+    }
+
+    /// `[rows, C]`; the shape stays.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        layer_norm(x, &self.gamma, &self.beta, EPSILON)
+    }
+}

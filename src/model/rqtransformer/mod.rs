@@ -1,0 +1,174 @@
+//! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell.
+
+mod classifier;
+mod config;
+mod decoding;
+mod embedding;
+mod layers;
+mod stack;
+
+pub use config::{Block, ConditionKind, Gelu, RqTransformerConfig, Stack as StackConfig};
+pub use decoding::Decoding;
+
+use burn::tensor::{Device, Int, Tensor};
+
+use classifier::Classifier;
+use embedding::CodeEmbedding;
+use stack::Stack;
+
+use crate::checkpoint::Loader;
+use crate::error::Result;
+use crate::kernels::quantize::Codebook;
+
+/// The autoregressive model of code stacks.
+#[derive(Debug)]
+pub struct RqTransformer {
+    /// What it was built from.
+    pub config: RqTransformerConfig,
+    cond_emb: Tensor<2>,
+    pos_emb_cond: Tensor<3>,
+    pos_emb_hw: Tensor<3>,
+    pos_emb_d: Tensor<3>,
+    input: CodeEmbedding,
+    context: CodeEmbedding,
+    body: Stack,
+    head: Stack,
+    classifier: Classifier,
+    cond_classifier: Option<Classifier>,
+    device: Device,
+}
+
+/// Logits of a teacher-forced pass.
+pub struct Logits {
+    /// Of the codes, `[B, h w D, V]`.
+    pub codes: Tensor<3>,
+    /// Of the caption's tokens after the first, `[B, length - 1, V_c]`; text models only.
+    pub condition: Option<Tensor<3>>,
+}
+
+impl RqTransformer {
+    /// Takes all tensors from `loader`; whether they fit is known when that finishes. `codebooks` are stage 1's, needed
+    /// where the configuration embeds codes by them.
+    pub fn load(
+        loader: &mut Loader,
+        config: &RqTransformerConfig,
+        codebooks: Option<&[Codebook]>,
+    ) -> Result<Self> {
+        let width = config.embed_dim;
+        let own = if config.input_emb_vqvae && config.head_emb_vqvae {
+            None
+        } else {
+            loader.ignore("tok_emb.offsets");
+            Some(loader.tensor("tok_emb.weight", [CodeEmbedding::own_rows(config)?, width]))
+        };
+        let mut embedding = |path: &str, by_codebook: bool| match &own {
+            Some(table) if !by_codebook => CodeEmbedding::own(table.clone(), config),
+            _ => CodeEmbedding::codebooks(loader, path, config, codebooks),
+        };
+        let input = embedding("input_mlp", config.input_emb_vqvae)?;
+        let context = embedding("head_mlp", config.head_emb_vqvae)?;
+        let (classes, path) = (config.codebook_size()?, "classifier");
+        Ok(Self {
+            cond_emb: loader.tensor("cond_emb.weight", [config.vocab_size_cond, width]),
+            pos_emb_cond: loader.tensor("pos_emb_cond", [1, config.block_size_cond, width]),
+            pos_emb_hw: loader.tensor("pos_emb_hw", [1, config.cells(), width]),
+            pos_emb_d: loader.tensor("pos_emb_d", [1, config.depth(), width]),
+            input,
+            context,
+            body: Stack::load(loader, "body_transformer", width, &config.body),
+            head: Stack::load(loader, "head_transformer", width, &config.head),
+            classifier: if config.shared_cls_emb {
+                Classifier::shared(loader, path, width, classes)
+            } else {
+                Classifier::per_depth(loader, path, width, classes, config.depth())
+            },
+            cond_classifier: (config.condition() == ConditionKind::Text)
+                .then(|| Classifier::shared(loader, "cond_classifier", width, config.vocab_size_cond)),
+            config: config.clone(),
+            device: loader.device().clone(),
+        })
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Logits of every code given all before it, for code stacks `[B, h, w, D]` and conditions `[B, length]`
+    /// (zeros `[B, 1]` for an unconditional model).
+    pub fn logits(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>) -> Logits {
+        let [batch, h, w, depth] = codes.dims();
+        let (cells, width) = (h * w, self.config.embed_dim);
+        let length = condition.dims()[1];
+        let codes = codes.reshape([batch * cells, depth]);
+
+        let condition = self.embed_condition(condition);
+        let inputs = self.input.cell(codes.clone()).reshape([batch, cells, width]) + self.pos_emb_hw.clone();
+        let shifted = inputs.slice([0..batch, 0..cells - 1, 0..width]);
+        let body = self.body.forward(Tensor::cat(vec![condition, shifted], 1), None);
+
+        let cell_outputs = body.clone().slice([0..batch, length - 1..length - 1 + cells, 0..width]);
+        let contexts = self.depth_inputs(cell_outputs.reshape([batch * cells, width]), codes);
+        let head = self.head.forward(contexts, None);
+        let per_depth = (0..depth).map(|d| {
+            let x = head.clone().slice([0..batch * cells, d..d + 1, 0..width]).reshape([batch * cells, width]);
+            self.classifier.forward(x, d).unsqueeze_dim::<3>(1)
+        });
+        let logits = Tensor::cat(per_depth.collect(), 1);
+        let classes = logits.dims()[2];
+        Logits {
+            codes: logits.reshape([batch, cells * depth, classes]),
+            condition: self.cond_classifier.as_ref().map(|classifier| {
+                let x = body.slice([0..batch, 0..length - 1, 0..width]);
+                let logits = classifier.forward(x.reshape([batch * (length - 1), width]), 0);
+                let classes = logits.dims()[1];
+                logits.reshape([batch, length - 1, classes])
+            }),
+        }
+    }
+
+    /// Condition tokens `[B, length]` as inputs of the body, `[B, length, width]`.
+    fn embed_condition(&self, condition: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, length] = condition.dims();
+        let width = self.config.embed_dim;
+        let tokens = self.cond_emb.clone().select(0, condition.reshape([batch * length]));
+        let positions = self.pos_emb_cond.clone().slice([0..1, 0..length, 0..width]);
+        tokens.reshape([batch, length, width]) + positions
+    }
+
+    /// Inputs of the head, `[N, D, width]`, for the body's outputs `[N, width]` and the codes `[N, D]` of their cells.
+    fn depth_inputs(&self, body: Tensor<2>, codes: Tensor<2, Int>) -> Tensor<3> {
+        let [cells, depth] = codes.dims();
+        let mut inputs = vec![self.at_depth(body, 0)];
+        let mut context = None;
+        for d in 1..depth {
+            let above = codes.clone().slice([0..cells, d - 1..d]).reshape([cells]);
+            let (input, sum) = self.depth_input(context, above, d);
+            inputs.push(input);
+            context = Some(sum);
+        }
+        Tensor::cat(inputs.into_iter().map(|x| x.unsqueeze_dim(1)).collect(), 1)
+    }
+
+    /// The head's input `[N, width]` at depth `d >= 1` after the code `above` `[N]`, and the context so far, which the
+    /// next depth takes: the sum of embeddings, or the last one alone.
+    fn depth_input(
+        &self,
+        context: Option<Tensor<2>>,
+        above: Tensor<1, Int>,
+        d: usize,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let embedding = self.context.embed(above, d - 1);
+        let context = match context {
+            Some(context) if self.config.cumsum_depth_ctx => context + embedding,
+            _ => embedding,
+        };
+        (self.at_depth(self.context.project(context.clone()), d), context)
+    }
+
+    /// Adds the position of depth `d` to `x` `[N, width]`.
+    fn at_depth(&self, x: Tensor<2>, d: usize) -> Tensor<2> {
+        let width = self.config.embed_dim;
+        x + self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
+    }
+}

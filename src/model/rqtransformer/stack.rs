@@ -1,0 +1,97 @@
+//! A stack of pre-norm transformer blocks: the body over cells, the head over depths.
+
+use burn::tensor::{Device, Tensor};
+
+use super::config;
+use super::layers::{LayerNorm, Linear};
+use crate::checkpoint::Loader;
+use crate::kernels::attention::attend;
+use crate::kernels::{Activation, KvCache};
+
+/// One block: causal attention, then an MLP of four times the width.
+#[derive(Debug)]
+struct Block {
+    norm1: LayerNorm,
+    norm2: LayerNorm,
+    /// Queries, keys and values in one product.
+    qkv: Linear,
+    proj: Linear,
+    mlp: [Linear; 2],
+    heads: usize,
+    activation: Activation,
+}
+
+impl Block {
+    fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Block) -> Self {
+        let qkv = ["query", "key", "value"].map(|name| format!("{path}.attn.{name}"));
+        Self {
+            norm1: LayerNorm::load(loader, &format!("{path}.ln1"), width),
+            norm2: LayerNorm::load(loader, &format!("{path}.ln2"), width),
+            qkv: Linear::load_joined(loader, &qkv, [width, width], config.attn_bias),
+            proj: Linear::load(loader, &format!("{path}.attn.proj"), [width, width], config.attn_bias),
+            mlp: [
+                Linear::load(loader, &format!("{path}.mlp.0"), [4 * width, width], config.mlp_bias),
+                Linear::load(loader, &format!("{path}.mlp.2"), [width, 4 * width], config.mlp_bias),
+            ],
+            heads: config.n_head,
+            activation: config.gelu.activation(),
+        }
+    }
+
+    /// `x` `[B T, C]` of `batch` sequences; the shape stays.
+    fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>) -> Tensor<2> {
+        let [rows, width] = x.dims();
+        let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
+        let y = attend(qkv.reshape([batch, rows / batch, 3 * width]), self.heads, cache);
+        let x = self.proj.forward_onto(y.reshape([rows, width]), x);
+        let hidden = self.mlp[0].forward_activated(self.norm2.forward(x.clone()), self.activation);
+        self.mlp[1].forward_onto(hidden, x)
+    }
+}
+
+/// The blocks of one transformer.
+#[derive(Debug)]
+pub struct Stack {
+    blocks: Vec<Block>,
+    width: usize,
+    heads: usize,
+}
+
+/// One cache a block.
+#[derive(Debug)]
+pub struct StackCache(Vec<KvCache>);
+
+impl StackCache {
+    /// Forgets all positions; the buffers stay.
+    pub fn clear(&mut self) {
+        self.0.iter_mut().for_each(KvCache::clear);
+    }
+}
+
+impl Stack {
+    /// Loads `{path}.blocks.*`.
+    pub fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Stack) -> Self {
+        let blocks = (0..config.n_layer)
+            .map(|i| Block::load(loader, &format!("{path}.blocks.{i}"), width, &config.block))
+            .collect();
+        // A causal mask that some checkpoints carry; ours is made where it is needed.
+        loader.ignore(".attn.mask");
+        Self { blocks, width, heads: config.block.n_head }
+    }
+
+    /// Caches for `batch` sequences of up to `capacity` positions.
+    pub fn cache(&self, batch: usize, capacity: usize, device: &Device) -> StackCache {
+        let cache = || KvCache::new(batch, self.heads, capacity, self.width / self.heads, device);
+        StackCache(self.blocks.iter().map(|_| cache()).collect())
+    }
+
+    /// `x` `[B, T, C]`; the shape stays. With a cache, the `T` positions follow those that it holds.
+    pub fn forward(&self, x: Tensor<3>, mut cache: Option<&mut StackCache>) -> Tensor<3> {
+        let [batch, length, width] = x.dims();
+        let mut x = x.reshape([batch * length, width]);
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, batch, cache.as_mut().map(|cache| &mut cache.0[i]));
+        }
+        x.reshape([batch, length, width])
+    }
+}

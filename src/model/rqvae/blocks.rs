@@ -1,0 +1,193 @@
+//! The blocks of the encoder and decoder: convolution, norm, residual block, attention.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+
+use super::config::GROUPS;
+use crate::checkpoint::Loader;
+use crate::kernels::Resample;
+use crate::kernels::conv2d::conv2d;
+use crate::kernels::group_norm::group_norm;
+
+/// Epsilon of every group norm in the published models.
+const EPSILON: f32 = 1e-6;
+
+/// A convolution with its bias.
+#[derive(Debug)]
+pub struct Conv {
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+}
+
+impl Conv {
+    /// `kernel` is 1 or 3.
+    pub fn load(loader: &mut Loader, path: &str, channels: [usize; 2], kernel: usize) -> Self {
+        let [from, to] = channels;
+        Self {
+            weight: loader.tensor(&format!("{path}.weight"), [to, from, kernel, kernel]),
+            bias: loader.tensor(&format!("{path}.bias"), [to]),
+        }
+    }
+
+    /// `[B, from, H, W]` to `[B, to, H', W']`.
+    pub fn forward(&self, x: Tensor<4>, resample: Resample) -> Tensor<4> {
+        conv2d(x, &self.weight, &self.bias, resample)
+    }
+}
+
+/// Group norm with gains and shifts.
+#[derive(Debug)]
+pub struct Norm {
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+}
+
+impl Norm {
+    /// Over `channels` channels.
+    pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
+        Self {
+            gamma: loader.tensor(&format!("{path}.weight"), [channels]),
+            beta: loader.tensor(&format!("{path}.bias"), [channels]),
+        }
+    }
+
+    /// The shape stays.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        group_norm(x, &self.gamma, &self.beta, GROUPS, EPSILON, false)
+    }
+
+    /// The same, then SiLU.
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        group_norm(x, &self.gamma, &self.beta, GROUPS, EPSILON, true)
+    }
+}
+
+/// Two normed convolutions around which the input is added back, through a 1x1 convolution where channels change.
+#[derive(Debug)]
+pub struct ResidualBlock {
+    norms: [Norm; 2],
+    convs: [Conv; 2],
+    shortcut: Option<Conv>,
+}
+
+impl ResidualBlock {
+    /// From `channels[0]` to `channels[1]` channels.
+    pub fn load(loader: &mut Loader, path: &str, channels: [usize; 2]) -> Self {
+        let [from, to] = channels;
+        Self {
+            norms: [
+                Norm::load(loader, &format!("{path}.norm1"), from),
+                Norm::load(loader, &format!("{path}.norm2"), to),
+            ],
+            convs: [
+                Conv::load(loader, &format!("{path}.conv1"), [from, to], 3),
+                Conv::load(loader, &format!("{path}.conv2"), [to, to], 3),
+            ],
+            shortcut: (from != to)
+                .then(|| Conv::load(loader, &format!("{path}.nin_shortcut"), [from, to], 1)),
+        }
+    }
+
+    /// `[B, from, H, W]` to `[B, to, H, W]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let y = self.convs[0].forward(self.norms[0].forward_silu(x.clone()), Resample::Same);
+        let y = self.convs[1].forward(self.norms[1].forward_silu(y), Resample::Same);
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x, Resample::Same) + y,
+            None => x + y,
+        }
+    }
+}
+
+/// Attention of one head over all cells.
+#[derive(Debug)]
+pub struct AttentionBlock {
+    norm: Norm,
+    query: Conv,
+    key: Conv,
+    value: Conv,
+    out: Conv,
+}
+
+impl AttentionBlock {
+    /// Over `channels` channels.
+    pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
+        let mut conv = |name: &str| Conv::load(loader, &format!("{path}.{name}"), [channels; 2], 1);
+        let (query, key, value, out) = (conv("q"), conv("k"), conv("v"), conv("proj_out"));
+        Self { norm: Norm::load(loader, &format!("{path}.norm"), channels), query, key, value, out }
+    }
+
+    /// `[B, C, H, W]`; the shape stays.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [b, c, h, w] = x.dims();
+        let normed = self.norm.forward(x.clone());
+        let cells = |conv: &Conv| conv.forward(normed.clone(), Resample::Same).reshape([b, c, h * w]);
+        let (queries, keys, values) = (cells(&self.query), cells(&self.key), cells(&self.value));
+        let scores = queries.swap_dims(1, 2).matmul(keys) * (c as f32).powf(-0.5);
+        let y = values.matmul(softmax(scores, 2).swap_dims(1, 2));
+        x + self.out.forward(y.reshape([b, c, h, w]), Resample::Same)
+    }
+}
+
+/// Residual block, attention, residual block: the middle of encoder and decoder.
+#[derive(Debug)]
+pub struct Middle {
+    blocks: [ResidualBlock; 2],
+    attention: AttentionBlock,
+}
+
+impl Middle {
+    /// Over `channels` channels.
+    pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
+        let mut block = |i: u8| ResidualBlock::load(loader, &format!("{path}.block_{i}"), [channels; 2]);
+        let blocks = [block(1), block(2)];
+        Self { blocks, attention: AttentionBlock::load(loader, &format!("{path}.attn_1"), channels) }
+    }
+
+    /// `[B, C, H, W]`; the shape stays.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.blocks[1].forward(self.attention.forward(self.blocks[0].forward(x)))
+    }
+}
+
+/// The residual blocks of one level, each followed by attention where the level's resolution asks for it.
+#[derive(Debug)]
+pub struct Level {
+    blocks: Vec<(ResidualBlock, Option<AttentionBlock>)>,
+    /// The convolution of the resampling that ends the level, `None` where it has none of its own.
+    pub resampling: Option<Conv>,
+}
+
+impl Level {
+    /// `count` blocks from `channels[0]` to `channels[1]` channels; `resampling` names the convolution that ends it.
+    pub fn load(
+        loader: &mut Loader,
+        path: &str,
+        count: usize,
+        channels: [usize; 2],
+        attends: bool,
+        resampling: Option<&str>,
+    ) -> Self {
+        let [from, to] = channels;
+        let blocks = (0..count)
+            .map(|i| {
+                let from = if i == 0 { from } else { to };
+                let block = ResidualBlock::load(loader, &format!("{path}.block.{i}"), [from, to]);
+                (block, attends.then(|| AttentionBlock::load(loader, &format!("{path}.attn.{i}"), to)))
+            })
+            .collect();
+        let resampling = resampling.map(|name| Conv::load(loader, &format!("{path}.{name}.conv"), [to, to], 3));
+        Self { blocks, resampling }
+    }
+
+    /// `[B, from, H, W]` to `[B, to, H, W]`, before resampling.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(x, |x, (block, attention)| {
+            let x = block.forward(x);
+            match attention {
+                Some(attention) => attention.forward(x),
+                None => x,
+            }
+        })
+    }
+}

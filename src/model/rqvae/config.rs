@@ -1,0 +1,204 @@
+//! Configuration of an RQ-VAE: the published keys `hparams` and `ddconfig`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::config::{Unread, VocabSize, within};
+
+/// Groups of every group norm in the published models.
+pub const GROUPS: usize = 32;
+
+/// Section `arch` of a stage 1 configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RqVaeConfig {
+    /// Always `rq-vae`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The bottleneck.
+    pub hparams: Hparams,
+    /// The encoder and decoder.
+    pub ddconfig: DdConfig,
+    #[serde(default, rename = "code_hier", skip_serializing)]
+    _code_hier: Unread,
+    #[serde(default, rename = "checkpointing", skip_serializing)]
+    _checkpointing: Unread,
+    #[serde(default, rename = "ema", skip_serializing)]
+    _ema: Unread,
+}
+
+/// The bottleneck: residual quantization (paper section 3.1).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Hparams {
+    /// Always `rq`.
+    pub bottleneck_type: String,
+    /// Channels of the latent.
+    pub embed_dim: usize,
+    /// Codebook size, or one for each depth.
+    pub n_embed: VocabSize,
+    /// `[h', w', embed_dim]` of the encoder's output.
+    pub latent_shape: [usize; 3],
+    /// `[h, w, D]` of the code stack.
+    pub code_shape: [usize; 3],
+    /// Whether all depths share one codebook.
+    #[serde(default)]
+    pub shared_codebook: bool,
+    /// Decay of the codebook's moving averages.
+    #[serde(default = "default_decay")]
+    pub decay: f64,
+    /// Whether training restarts codes that fall out of use.
+    #[serde(default = "yes")]
+    pub restart_unused_codes: bool,
+    /// `mse` or `l1`.
+    #[serde(default = "default_loss")]
+    pub loss_type: String,
+    /// Weight of the commitment loss.
+    #[serde(default = "default_commitment")]
+    pub latent_loss_weight: f64,
+    #[serde(default, rename = "masked_dropout", skip_serializing)]
+    _masked_dropout: Unread,
+    #[serde(default, rename = "use_padding_idx", skip_serializing)]
+    _use_padding_idx: Unread,
+    #[serde(default, rename = "commitment_loss", skip_serializing)]
+    _commitment_loss: Unread,
+}
+
+/// The convolutional encoder and decoder, as in VQ-GAN.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DdConfig {
+    /// Whether the encoder puts out twice `z_channels`.
+    #[serde(default)]
+    pub double_z: bool,
+    /// Channels of the bottleneck before `quant_conv`.
+    pub z_channels: usize,
+    /// Height and width of the images, in pixels.
+    pub resolution: usize,
+    /// Channels of the images that are read.
+    pub in_channels: usize,
+    /// Channels of the images that are made.
+    pub out_ch: usize,
+    /// Channels of the first level.
+    pub ch: usize,
+    /// Factor on `ch` at each level, the finest first.
+    pub ch_mult: Vec<usize>,
+    /// Residual blocks a level; the decoder has one more.
+    pub num_res_blocks: usize,
+    /// Resolutions, in cells, at which every block is followed by attention.
+    #[serde(default)]
+    pub attn_resolutions: Vec<usize>,
+    /// Whether resampling has a convolution of its own.
+    #[serde(default = "yes")]
+    pub resamp_with_conv: bool,
+    /// Dropout in training.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+fn default_decay() -> f64 {
+    0.99
+}
+fn default_loss() -> String {
+    "mse".into()
+}
+fn default_commitment() -> f64 {
+    0.25
+}
+
+impl RqVaeConfig {
+    /// Codebook sizes, one for each depth.
+    pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
+        self.hparams.n_embed.per_depth(self.depth())
+    }
+
+    /// Codes in one cell, `D`.
+    pub fn depth(&self) -> usize {
+        self.hparams.code_shape[2]
+    }
+
+    /// Rows and columns of latents that one code covers: `[rH, rW]`.
+    pub fn cell(&self) -> [usize; 2] {
+        let Hparams { latent_shape, code_shape, .. } = &self.hparams;
+        [latent_shape[0] / code_shape[0], latent_shape[1] / code_shape[1]]
+    }
+
+    /// Length of one code's embedding: `rH * rW * embed_dim`.
+    pub fn code_dim(&self) -> usize {
+        let [rows, columns] = self.cell();
+        rows * columns * self.hparams.embed_dim
+    }
+
+    /// Channels that the encoder puts out and `quant_conv` takes.
+    pub fn encoder_channels(&self) -> usize {
+        self.ddconfig.z_channels * if self.ddconfig.double_z { 2 } else { 1 }
+    }
+
+    /// Refuses what cannot be built, before anything of its size is allocated.
+    pub fn check(&self) -> Result<()> {
+        let (h, d) = (&self.hparams, &self.ddconfig);
+        if h.bottleneck_type != "rq" {
+            return Err(Error::invalid(format!("bottleneck_type: expected rq, found {}", h.bottleneck_type)));
+        }
+        let limits = [
+            ("resolution", d.resolution, 4096),
+            ("in_channels", d.in_channels, 16),
+            ("out_ch", d.out_ch, 16),
+            ("ch", d.ch, 4096),
+            ("z_channels", d.z_channels, 8192),
+            ("num_res_blocks", d.num_res_blocks, 16),
+            ("ch_mult's length", d.ch_mult.len(), 10),
+            ("embed_dim", h.embed_dim, 8192),
+            ("code_shape's depth", h.code_shape[2], 64),
+            ("code_shape's height", h.code_shape[0], 4096),
+            ("code_shape's width", h.code_shape[1], 4096),
+        ];
+        for (key, value, most) in limits {
+            within(key, value, most)?;
+        }
+        for &factor in &d.ch_mult {
+            within("ch_mult", factor, 64)?;
+        }
+        if d.ch % GROUPS != 0 {
+            return Err(Error::invalid(format!(
+                "ch: expected a multiple of the norm's {GROUPS} groups, found {}",
+                d.ch
+            )));
+        }
+        for size in self.codebook_sizes()? {
+            within("n_embed", size, 1 << 20)?;
+        }
+        self.check_shapes()
+    }
+
+    fn check_shapes(&self) -> Result<()> {
+        let (h, d) = (&self.hparams, &self.ddconfig);
+        let side = d.resolution >> (d.ch_mult.len() - 1);
+        if side << (d.ch_mult.len() - 1) != d.resolution {
+            return Err(Error::invalid(format!(
+                "resolution: expected a multiple of {} for {} levels, found {}",
+                1 << (d.ch_mult.len() - 1),
+                d.ch_mult.len(),
+                d.resolution
+            )));
+        }
+        if h.latent_shape != [side, side, h.embed_dim] {
+            return Err(Error::invalid(format!(
+                "latent_shape: expected [{side}, {side}, {}] from resolution, ch_mult and embed_dim, found {:?}",
+                h.embed_dim, h.latent_shape
+            )));
+        }
+        if h.latent_shape[0] % h.code_shape[0] != 0 || h.latent_shape[1] % h.code_shape[1] != 0 {
+            return Err(Error::invalid(format!(
+                "code_shape: expected to divide the latent's {:?}, found {:?}",
+                &h.latent_shape[..2],
+                &h.code_shape[..2]
+            )));
+        }
+        let sizes = self.codebook_sizes()?;
+        if h.shared_codebook && sizes.iter().any(|&size| size != sizes[0]) {
+            return Err(Error::invalid(format!("n_embed: a shared codebook has one size, found {sizes:?}")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! The decoder: latents to pixels, doubling the resolution after each level but the finest.
+
+use burn::tensor::Tensor;
+
+use super::blocks::{Conv, Level, Middle, Norm};
+use super::config::RqVaeConfig;
+use crate::checkpoint::Loader;
+use crate::kernels::Resample;
+use crate::kernels::conv2d::upsample;
+
+/// The convolutional decoder.
+#[derive(Debug)]
+pub struct Decoder {
+    conv_in: Conv,
+    middle: Middle,
+    /// The finest level first, as published; run from the last to the first.
+    levels: Vec<Level>,
+    norm_out: Norm,
+    conv_out: Conv,
+}
+
+impl Decoder {
+    /// Loads `decoder.*`.
+    pub fn load(loader: &mut Loader, config: &RqVaeConfig) -> Self {
+        let d = &config.ddconfig;
+        let width = |level: usize| d.ch * d.ch_mult[level];
+        let last = d.ch_mult.len() - 1;
+        let levels = (0..=last)
+            .map(|i| {
+                let from = width(if i == last { last } else { i + 1 });
+                let attends = d.attn_resolutions.contains(&(d.resolution >> i));
+                let resampling = (i > 0 && d.resamp_with_conv).then_some("upsample");
+                let path = format!("decoder.up.{i}");
+                Level::load(loader, &path, d.num_res_blocks + 1, [from, width(i)], attends, resampling)
+            })
+            .collect();
+        Self {
+            conv_in: Conv::load(loader, "decoder.conv_in", [d.z_channels, width(last)], 3),
+            middle: Middle::load(loader, "decoder.mid", width(last)),
+            levels,
+            norm_out: Norm::load(loader, "decoder.norm_out", width(0)),
+            conv_out: Conv::load(loader, "decoder.conv_out", [width(0), d.out_ch], 3),
+        }
+    }
+
+    /// `[B, z_channels, h', w']` to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
+    pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
+        let mut x = self.middle.forward(self.conv_in.forward(z, Resample::Same));
+        for (i, level) in self.levels.iter().enumerate().rev() {
+            x = level.forward(x);
+            if i > 0 {
+                x = match &level.resampling {
+                    Some(conv) => conv.forward(x, Resample::Up),
+                    None => upsample(x),
+                };
+            }
+        }
+        self.conv_out.forward(self.norm_out.forward_silu(x), Resample::Same)
+    }
+}

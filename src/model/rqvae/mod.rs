@@ -1,0 +1,87 @@
+//! RQ-VAE (paper section 3.1): images to code stacks and back.
+
+mod blocks;
+mod config;
+mod decoder;
+mod encoder;
+mod quantizer;
+
+pub use config::{DdConfig, GROUPS, Hparams, RqVaeConfig};
+pub use quantizer::{Bottleneck, Quantizer};
+
+use burn::tensor::{Device, Int, Tensor};
+
+use blocks::Conv;
+use decoder::Decoder;
+use encoder::Encoder;
+
+use crate::checkpoint::Loader;
+use crate::error::Result;
+use crate::kernels::Resample;
+
+/// Which codes of a stack make the latents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Partial {
+    /// The code at this depth alone.
+    Select(usize),
+    /// The codes at depths `0..=d`.
+    Add(usize),
+}
+
+/// Encoder, residual quantizer and decoder.
+#[derive(Debug)]
+pub struct RqVae {
+    /// What it was built from.
+    pub config: RqVaeConfig,
+    encoder: Encoder,
+    quant_conv: Conv,
+    /// The bottleneck; its codebooks also embed codes for the transformer.
+    pub quantizer: Quantizer,
+    post_quant_conv: Conv,
+    decoder: Decoder,
+    device: Device,
+}
+
+impl RqVae {
+    /// Takes all tensors from `loader`; whether they fit is known when that finishes.
+    pub fn load(loader: &mut Loader, config: &RqVaeConfig) -> Result<Self> {
+        let (z, dim) = (config.ddconfig.z_channels, config.hparams.embed_dim);
+        Ok(Self {
+            encoder: Encoder::load(loader, config),
+            quant_conv: Conv::load(loader, "quant_conv", [config.encoder_channels(), dim], 1),
+            quantizer: Quantizer::load(loader, config)?,
+            post_quant_conv: Conv::load(loader, "post_quant_conv", [dim, z], 1),
+            decoder: Decoder::load(loader, config),
+            config: config.clone(),
+            device: loader.device().clone(),
+        })
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Images `[B, 3, H, W]` in [-1, 1] to latents `[B, h', w', C]`.
+    pub fn encode(&self, images: Tensor<4>) -> Tensor<4> {
+        let z = self.quant_conv.forward(self.encoder.forward(images), Resample::Same);
+        z.permute([0, 2, 3, 1])
+    }
+
+    /// Latents `[B, h', w', C]` to images `[B, 3, H, W]`, not clamped.
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        let z = latents.permute([0, 3, 1, 2]);
+        self.decoder.forward(self.post_quant_conv.forward(z, Resample::Same))
+    }
+
+    /// Code stacks `[B, h, w, D]` to images `[B, 3, H, W]`, not clamped.
+    pub fn decode_codes(&self, codes: Tensor<4, Int>) -> Tensor<4> {
+        let depth = self.config.depth();
+        self.decode(self.quantizer.latents(codes, Partial::Add(depth - 1)))
+    }
+
+    /// Images made of some of the codes only.
+    pub fn decode_partial(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
+        self.decode(self.quantizer.latents(codes, partial))
+    }
+}

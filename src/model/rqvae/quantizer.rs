@@ -1,0 +1,133 @@
+//! The bottleneck: latents to code stacks and back, where a code may cover a block of latents.
+
+use burn::tensor::{Int, Tensor};
+
+use super::Partial;
+use super::config::RqVaeConfig;
+use crate::checkpoint::Loader;
+use crate::error::Result;
+use crate::kernels::quantize::{Codebook, Quantized, residual_quantize};
+
+/// The residual quantizer.
+#[derive(Debug)]
+pub struct Quantizer {
+    /// One codebook a depth; shared codebooks are the same tensor.
+    pub codebooks: Vec<Codebook>,
+    /// Rows and columns of latents that one code covers.
+    cell: [usize; 2],
+    channels: usize,
+}
+
+/// What quantizing latents gives.
+pub struct Bottleneck {
+    /// Code stacks, `[B, h, w, D]`.
+    pub codes: Tensor<4, Int>,
+    /// Sums of the codes `0..=d` as latents `[B, h', w', C]`, for each depth `d`; the last is the quantized latent.
+    pub partial_sums: Vec<Tensor<4>>,
+}
+
+impl Quantizer {
+    /// Loads `quantizer.codebooks.*`.
+    pub fn load(loader: &mut Loader, config: &RqVaeConfig) -> Result<Self> {
+        let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
+        let shared = config.hparams.shared_codebook;
+        let mut codebooks: Vec<Codebook> = Vec::with_capacity(sizes.len());
+        for (depth, &size) in sizes.iter().enumerate() {
+            let name = format!("quantizer.codebooks.{depth}.weight");
+            let codebook = match codebooks.first() {
+                Some(first) if shared => {
+                    loader.ignore(name);
+                    first.clone()
+                }
+                _ => Codebook::new(loader.codebook(&name, [size, dim])),
+            };
+            codebooks.push(codebook);
+        }
+        // Moving averages, which only training reads.
+        loader.ignore(".cluster_size_ema");
+        loader.ignore(".embed_ema");
+        Ok(Self { codebooks, cell: config.cell(), channels: config.hparams.embed_dim })
+    }
+
+    /// Codes in one cell.
+    pub fn depth(&self) -> usize {
+        self.codebooks.len()
+    }
+
+    /// Quantizes latents `[B, h', w', C]` to the nearest codes.
+    pub fn quantize(&self, latents: Tensor<4>) -> Bottleneck {
+        self.quantize_by(latents, |_, codebook, residual| codebook.nearest(residual))
+    }
+
+    /// Quantizes latents `[B, h', w', C]` to codes that `choose` picks for each depth's residuals `[B h w, C']`.
+    pub fn quantize_by(
+        &self,
+        latents: Tensor<4>,
+        choose: impl FnMut(usize, &Codebook, Tensor<2>) -> Tensor<1, Int>,
+    ) -> Bottleneck {
+        let [batch, rows, columns, _] = latents.dims();
+        let (h, w) = (rows / self.cell[0], columns / self.cell[1]);
+        let Quantized { codes, partial_sums } =
+            residual_quantize(self.to_cells(latents), &self.codebooks, choose);
+        Bottleneck {
+            codes: codes.reshape([batch, h, w, self.depth()]),
+            partial_sums: partial_sums.into_iter().map(|sum| self.to_latents(sum, [batch, h, w])).collect(),
+        }
+    }
+
+    /// `softmax(-distance / temperature)` at each depth, `[N, K_d]` for the `N` cells of latents `[B, h', w', C]`; each
+    /// depth's residual is what the nearest codes above leave.
+    pub fn soft_codes(&self, latents: Tensor<4>, temperature: f32) -> Vec<Tensor<2>> {
+        let mut soft = Vec::with_capacity(self.depth());
+        self.quantize_by(latents, |_, codebook, residual| {
+            soft.push(codebook.soft(residual.clone(), temperature));
+            codebook.nearest(residual)
+        });
+        soft
+    }
+
+    /// The mean over depths of the mean squared distance between the latents and the sums of the codes so far
+    /// (equation 6), all `[B, h', w', C]`. A tensor of one element.
+    pub fn commitment_loss(&self, latents: &Tensor<4>, partial_sums: &[Tensor<4>]) -> Tensor<1> {
+        let losses = partial_sums.iter().map(|sum| (latents.clone() - sum.clone()).powi_scalar(2).mean());
+        Tensor::cat(losses.collect(), 0).mean()
+    }
+
+    /// Embeddings `[N, C']` of the codes `[B, h, w, D]` at each depth, `N = B h w`.
+    pub fn embeddings(&self, codes: &Tensor<4, Int>) -> Vec<Tensor<2>> {
+        let [batch, h, w, depth] = codes.dims();
+        let cells = batch * h * w;
+        let codes = codes.clone().reshape([cells, depth]);
+        let at = |d: usize| codes.clone().slice([0..cells, d..d + 1]).reshape([cells]);
+        self.codebooks.iter().enumerate().map(|(d, codebook)| codebook.embed(at(d))).collect()
+    }
+
+    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, of all or some of their codes.
+    pub fn latents(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
+        let [batch, h, w, _] = codes.dims();
+        let mut embeddings = self.embeddings(&codes);
+        let sum = match partial {
+            Partial::Select(depth) => embeddings.swap_remove(depth),
+            Partial::Add(depth) => {
+                embeddings.into_iter().take(depth + 1).reduce(|sum, next| sum + next).expect("depth is at least 1")
+            }
+        };
+        self.to_latents(sum, [batch, h, w])
+    }
+
+    /// `[B, h', w', C]` to `[B h w, rH rW C]`: a cell's latents in (row, column, channel) order.
+    pub(crate) fn to_cells(&self, latents: Tensor<4>) -> Tensor<2> {
+        let [batch, rows, columns, channels] = latents.dims();
+        let [r, c] = self.cell;
+        let (h, w) = (rows / r, columns / c);
+        let blocks = latents.reshape([batch, h, r, w, c, channels]).permute([0, 1, 3, 2, 4, 5]);
+        blocks.reshape([batch * h * w, r * c * channels])
+    }
+
+    /// The reverse of [`Self::to_cells`].
+    fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
+        let ([r, c], channels) = (self.cell, self.channels);
+        let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
+        blocks.reshape([batch, h * r, w * c, channels])
+    }
+}

@@ -1,0 +1,142 @@
+//! Byte pair encoding: a vocabulary whose later tokens each join two earlier ones, and the merging of a word.
+//!
+//! Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv 1508.07909.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::error::{Error, Result};
+
+/// Ends the last symbol of a word.
+pub(super) const END_OF_WORD: &str = "</w>";
+
+/// Tokens by id, and which pairs of ids join into which.
+pub(super) struct Bpe {
+    tokens: Vec<String>,
+    merges: HashMap<(u32, u32), u32>,
+}
+
+impl Bpe {
+    /// The vocabulary of `alphabet` followed by what each line of `merges` (`left right`) joins.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a line is not two tokens that come before it.
+    pub(super) fn new<'a>(alphabet: Vec<String>, merges: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut tokens = alphabet;
+        let mut ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+        let mut pairs = HashMap::new();
+        for (line, id) in merges.zip(tokens.len() as u32..) {
+            let (left, right, pair) = line
+                .split_once(' ')
+                .and_then(|(left, right)| Some((left, right, (*ids.get(left)?, *ids.get(right)?))))
+                .ok_or_else(|| {
+                    Error::invalid(format!("a merge must name two known tokens, found {line:?}: rebuild"))
+                })?;
+            let token = [left, right].concat();
+            pairs.insert(pair, id);
+            ids.insert(token.clone(), id);
+            tokens.push(token);
+        }
+        Ok(Self { tokens, merges: pairs })
+    }
+
+    /// Adds a token that no merge makes or joins, and returns its id.
+    pub(super) fn add(&mut self, token: &str) -> u32 {
+        self.tokens.push(token.to_owned());
+        self.tokens.len() as u32 - 1
+    }
+
+    /// The number of tokens.
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The token of an id.
+    pub(super) fn token(&self, id: u32) -> Option<&str> {
+        self.tokens.get(id as usize).map(String::as_str)
+    }
+
+    /// Joins a word's symbols, always the pair with the lowest id first and the leftmost of equals, until no pair
+    /// joins, and appends what is left to `ids`. `n log n` in the word's length.
+    pub(super) fn merge(&self, word: Vec<u32>, ids: &mut Vec<u32>) {
+        let mut chain = Chain::new(word);
+        let joined = |chain: &Chain, at| chain.pair(at).and_then(|pair| self.merges.get(&pair).copied());
+        let mut candidates: BinaryHeap<_> =
+            (0..chain.ids.len()).filter_map(|at| Some(Reverse((joined(&chain, at)?, at)))).collect();
+        while let Some(Reverse((id, at))) = candidates.pop() {
+            // One of the two may have joined another since: only this very pair makes `id`.
+            if joined(&chain, at) == Some(id) {
+                chain.join(at, id);
+                let neighbours = [chain.previous[at], at].into_iter();
+                candidates.extend(neighbours.filter_map(|at| Some(Reverse((joined(&chain, at)?, at)))));
+            }
+        }
+        ids.extend(chain.ids.into_iter().filter(|&id| id != Chain::GONE));
+    }
+}
+
+/// A word under merging: a symbol at each place still in use, linked to its neighbours. A link past either end is
+/// out of bounds.
+struct Chain {
+    ids: Vec<u32>,
+    previous: Vec<usize>,
+    next: Vec<usize>,
+}
+
+impl Chain {
+    /// Marks a place whose symbol has joined the one on its left: no merge has this id.
+    const GONE: u32 = u32::MAX;
+
+    fn new(ids: Vec<u32>) -> Self {
+        let length = ids.len();
+        let previous = (0..length).map(|at| at.wrapping_sub(1)).collect();
+        Self { ids, previous, next: (1..=length).collect() }
+    }
+
+    /// The symbol at a place and its right neighbour.
+    fn pair(&self, at: usize) -> Option<(u32, u32)> {
+        Some((*self.ids.get(at)?, *self.ids.get(*self.next.get(at)?)?))
+    }
+
+    /// Puts `id` at a place, instead of the pair there.
+    fn join(&mut self, at: usize, id: u32) {
+        let gone = self.next[at];
+        self.ids[at] = id;
+        self.ids[gone] = Self::GONE;
+        self.next[at] = self.next[gone];
+        if let Some(previous) = self.previous.get_mut(self.next[at]) {
+            *previous = at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(bpe: &Bpe, word: &[u32]) -> Vec<u32> {
+        let mut ids = Vec::new();
+        bpe.merge(word.to_vec(), &mut ids);
+        ids
+    }
+
+    #[test]
+    fn the_lowest_id_joins_first_and_then_the_leftmost() {
+        let alphabet = ["a", "b", "c"].map(String::from).to_vec();
+        let bpe = Bpe::new(alphabet, ["b c", "a a", "aa bc", "a b"].into_iter()).unwrap();
+        assert!(merged(&bpe, &[]).is_empty());
+        assert_eq!(merged(&bpe, &[0, 1]), [6]);
+        assert_eq!(merged(&bpe, &[0, 1, 2]), [0, 3]);
+        assert_eq!(merged(&bpe, &[0, 0, 0]), [4, 0]);
+        assert_eq!(merged(&bpe, &[0, 0, 1, 2, 0, 1]), [5, 6]);
+        assert_eq!(bpe.token(5), Some("aabc"));
+        assert_eq!(bpe.token(7), None);
+    }
+
+    #[test]
+    fn a_damaged_merge_is_an_error() {
+        for line in ["a", "a x", "x a", ""] {
+            assert!(matches!(Bpe::new(vec!["a".to_owned()], [line].into_iter()), Err(Error::Invalid(_))));
+        }
+    }
+}

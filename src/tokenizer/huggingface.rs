@@ -1,0 +1,108 @@
+//! `bpe16k_huggingface` and `bpe30k_huggingface`: the `CharBPETokenizer` of HuggingFace's `tokenizers`, lower-casing,
+//! as the published code sets it up.
+//!
+//! That library knows the punctuation of Unicode 8 and this one today's: the ids agree for all characters but some
+//! 160 that came since, none of which is in these vocabularies.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::assets::Vocabulary;
+use super::bpe::{Bpe, END_OF_WORD};
+use crate::error::{Error, Result};
+
+/// Stands for a character that the vocabulary does not have.
+const UNKNOWN: &str = "[UNK]";
+
+/// Tokens that a caption may spell out; they are looked for before anything else, in this case only.
+static SPECIAL: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\[PAD\]|\[UNK\]").expect("a constant pattern"));
+
+/// What `BertNormalizer` drops: control and format characters, private use, and the mark of undecodable bytes.
+static DROPPED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Co}\u{FFFD}--\t\n\r]+").expect("a constant pattern"));
+
+/// A word of `BertPreTokenizer`: a punctuation mark or an ideograph alone, or a run without them and white space.
+static WORD: LazyLock<Regex> = LazyLock::new(|| {
+    let alone = concat!(
+        r"[:punct:]\p{P}",
+        r"\u{3400}-\u{4DBF}\u{4E00}-\u{9FFF}\u{F900}-\u{FAFF}\u{20000}-\u{2A6DF}",
+        r"\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}",
+    );
+    Regex::new(&format!(r"[{alone}]|[^\s{alone}]+")).expect("a constant pattern")
+});
+
+/// The tokenizer: characters are symbols, merges act within a word.
+pub(super) struct CharBpe {
+    bpe: Bpe,
+    /// The symbol of each character within a word.
+    inner: HashMap<char, u32>,
+    /// The symbol of each character at the end of a word.
+    last: HashMap<char, u32>,
+    special: HashMap<String, u32>,
+    unknown: u32,
+}
+
+impl CharBpe {
+    /// Unpacks a vocabulary.
+    pub(super) fn new(vocabulary: &Vocabulary) -> Result<Self> {
+        let alphabet: Vec<String> = vocabulary.alphabet.text()?.lines().map(String::from).collect();
+        let (mut inner, mut last, mut special) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for (token, id) in alphabet.iter().zip(0..) {
+            match (single(token), token.strip_suffix(END_OF_WORD).and_then(single)) {
+                (Some(character), _) => inner.insert(character, id),
+                (_, Some(character)) => last.insert(character, id),
+                _ => special.insert(token.clone(), id),
+            };
+        }
+        let unknown = *special
+            .get(UNKNOWN)
+            .ok_or_else(|| Error::invalid(format!("the vocabulary has no {UNKNOWN} token: rebuild")))?;
+        let merges = vocabulary.merges.text()?;
+        let bpe = Bpe::new(alphabet, merges.lines().take(vocabulary.merge_count))?;
+        Ok(Self { bpe, inner, last, special, unknown })
+    }
+
+    /// The vocabulary.
+    pub(super) fn bpe(&self) -> &Bpe {
+        &self.bpe
+    }
+
+    /// The ids of a caption.
+    pub(super) fn ids(&self, caption: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut rest = 0;
+        for special in SPECIAL.find_iter(caption) {
+            self.push_text(&caption[rest..special.start()], &mut ids);
+            ids.extend(self.special.get(special.as_str()));
+            rest = special.end();
+        }
+        self.push_text(&caption[rest..], &mut ids);
+        ids
+    }
+
+    fn push_text(&self, text: &str, ids: &mut Vec<u32>) {
+        // Character by character: a whole-string lower-casing would give a final sigma its own form.
+        let text: String = DROPPED.replace_all(text, "").chars().flat_map(char::to_lowercase).collect();
+        for word in WORD.find_iter(&text) {
+            self.bpe.merge(self.symbols(word.as_str()), ids);
+        }
+    }
+
+    fn symbols(&self, word: &str) -> Vec<u32> {
+        let end = word.chars().count();
+        let symbol = |(character, place)| {
+            let symbols = if place == end { &self.last } else { &self.inner };
+            symbols.get(&character).copied().unwrap_or(self.unknown)
+        };
+        word.chars().zip(1..).map(symbol).collect()
+    }
+}
+
+/// The only character of a text.
+fn single(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    characters.next().filter(|_| characters.next().is_none())
+}

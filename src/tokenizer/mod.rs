@@ -1,0 +1,300 @@
+//! Captions to token ids: the three tokenizers that the published text-conditional models name.
+//!
+//! * `assets`: the vocabulary files, compiled in.
+//! * `bpe`: the vocabulary and the merging, which all three share.
+//! * `huggingface`: how `bpe16k_huggingface` and `bpe30k_huggingface` cut a caption into symbols.
+//! * `clip`: how `simple`, the tokenizer of OpenAI's CLIP, does; it first repairs the text
+//!   (`fix_text`) and decodes HTML references (`html`).
+
+mod assets;
+mod bpe;
+mod clip;
+mod fix_text;
+mod html;
+mod huggingface;
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+use clip::Clip;
+use huggingface::CharBpe;
+
+/// The id that fills a caption up to the context length: `[PAD]` of the HuggingFace tokenizers, and what the
+/// published code writes after the end token of `simple`.
+const PAD: u32 = 0;
+
+/// A tokenizer of the published code; its text form is the value of `txt_tok_name` in a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenizerKind {
+    /// `bpe16k_huggingface`: 16,384 tokens.
+    Bpe16kHuggingface,
+    /// `bpe30k_huggingface`: 30,000 tokens.
+    Bpe30kHuggingface,
+    /// `simple`: 49,408 tokens.
+    Simple,
+}
+
+impl TokenizerKind {
+    /// Every kind, smallest vocabulary first.
+    pub const ALL: [Self; 3] = [Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple];
+
+    /// The name that configurations use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bpe16kHuggingface => "bpe16k_huggingface",
+            Self::Bpe30kHuggingface => "bpe30k_huggingface",
+            Self::Simple => "simple",
+        }
+    }
+}
+
+impl Display for TokenizerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for TokenizerKind {
+    type Err = Error;
+
+    /// Reads a configuration's `txt_tok_name`; any other text is [`Error::Invalid`].
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::invalid(format!("unknown tokenizer {name:?}: txt_tok_name must be one of {names}"))
+        })
+    }
+}
+
+/// Turns captions into ids, exactly as the published code does.
+pub struct Tokenizer {
+    kind: TokenizerKind,
+    scheme: Scheme,
+}
+
+enum Scheme {
+    CharBpe(CharBpe),
+    Clip(Clip),
+}
+
+impl Tokenizer {
+    /// Unpacks and indexes the compiled-in vocabulary (tens of milliseconds: make one and keep it).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a compiled-in vocabulary is damaged.
+    pub fn new(kind: TokenizerKind) -> Result<Self> {
+        let scheme = match kind {
+            TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
+            TokenizerKind::Bpe30kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_30K)?),
+            TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
+        };
+        Ok(Self { kind, scheme })
+    }
+
+    /// Which tokenizer this is.
+    pub fn kind(&self) -> TokenizerKind {
+        self.kind
+    }
+
+    /// The ids of the caption alone: no start or end token, no padding, no cut.
+    pub fn ids(&self, caption: &str) -> Vec<u32> {
+        match &self.scheme {
+            Scheme::CharBpe(char_bpe) => char_bpe.ids(caption),
+            Scheme::Clip(clip) => clip.ids(caption),
+        }
+    }
+
+    /// Exactly `context_length` ids, as the model takes them: padded with 0, or cut at the end.
+    ///
+    /// `simple` puts its start token before and its end token after the caption, and keeps both when it cuts.
+    /// The published code cuts a long caption at a random place in `simple`; here it is always the end that
+    /// goes, so that one caption has one encoding.
+    pub fn encode(&self, caption: &str, context_length: usize) -> Vec<u32> {
+        let mut ids = self.ids(caption);
+        if let Scheme::Clip(clip) = &self.scheme {
+            ids.truncate(context_length.saturating_sub(2));
+            ids.insert(0, clip.start());
+            ids.push(clip.end());
+        }
+        ids.resize(context_length, PAD);
+        ids
+    }
+
+    /// How many ids there are: ids are below this.
+    pub fn vocab_size(&self) -> usize {
+        self.bpe().len()
+    }
+
+    /// The token as the vocabulary spells it, for display; `None` if `id` is not below [`Self::vocab_size`].
+    ///
+    /// `</w>` marks the end of a word. `simple` spells bytes, each by a printable character.
+    pub fn token(&self, id: u32) -> Option<&str> {
+        self.bpe().token(id)
+    }
+
+    fn bpe(&self) -> &bpe::Bpe {
+        match &self.scheme {
+            Scheme::CharBpe(char_bpe) => char_bpe.bpe(),
+            Scheme::Clip(clip) => clip.bpe(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use proptest::{collection, sample};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn fixture(name: &str) -> Value {
+        let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokenizers/{}"), name);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    fn ids(value: &Value) -> Vec<u32> {
+        value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    }
+
+    static ALL: LazyLock<[Tokenizer; 3]> =
+        LazyLock::new(|| TokenizerKind::ALL.map(|kind| Tokenizer::new(kind).unwrap()));
+
+    #[test]
+    fn names_are_those_of_the_configurations() {
+        for kind in TokenizerKind::ALL {
+            assert_eq!(kind.to_string().parse::<TokenizerKind>().unwrap(), kind);
+        }
+        let error = "bert_huggingface".parse::<TokenizerKind>().unwrap_err().to_string();
+        assert!(TokenizerKind::ALL.iter().all(|kind| error.contains(kind.name())), "{error}");
+    }
+
+    #[test]
+    fn vocabularies_have_the_published_sizes() {
+        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [16_384, 30_000, 49_408]);
+        for tokenizer in &*ALL {
+            assert_eq!(tokenizer.token(tokenizer.vocab_size() as u32), None);
+        }
+    }
+
+    #[test]
+    fn captions_get_the_ids_of_the_published_code() {
+        let golden = fixture("golden.json");
+        let captions = golden["captions"].as_array().unwrap();
+        for tokenizer in &*ALL {
+            let expected = &golden["tokenizers"][tokenizer.kind().name()];
+            for (caption, row) in captions.iter().zip(expected["ids"].as_array().unwrap()) {
+                let caption = caption.as_str().unwrap();
+                let found = match expected["context_length"].as_u64() {
+                    Some(length) => tokenizer.encode(caption, length as usize),
+                    None => tokenizer.ids(caption),
+                };
+                assert_eq!(found, ids(row), "{} {caption:?}", tokenizer.kind());
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_are_spelt_as_published() {
+        let golden = fixture("golden.json");
+        for tokenizer in &ALL[..2] {
+            let expected = &golden["tokenizers"][tokenizer.kind().name()];
+            for (row, tokens) in
+                expected["ids"].as_array().unwrap().iter().zip(expected["tokens"].as_array().unwrap())
+            {
+                for (id, token) in ids(row).into_iter().zip(tokens.as_array().unwrap()) {
+                    assert_eq!(tokenizer.token(id), token.as_str());
+                }
+            }
+        }
+        let simple = &ALL[2];
+        assert_eq!(
+            [320, 49_406, 49_407].map(|id| simple.token(id).unwrap()),
+            ["a</w>", "<|startoftext|>", "<|endoftext|>"]
+        );
+    }
+
+    /// `captions.json`: random mixtures of words, marks, references and characters of many scripts, with the ids of
+    /// `tokenizers` 0.23.3 and of CLIP's algorithm over ftfy 6.3.1 (mojibake repair off) in Python 3.11.
+    #[test]
+    fn invented_captions_get_the_ids_of_the_python_libraries() {
+        let captions = fixture("captions.json");
+        for tokenizer in &*ALL {
+            for caption in captions.as_array().unwrap() {
+                let text = caption["caption"].as_str().unwrap();
+                assert_eq!(
+                    tokenizer.ids(text),
+                    ids(&caption[tokenizer.kind().name()]),
+                    "{} {text:?}",
+                    tokenizer.kind()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_is_cut_and_the_end_token_kept() {
+        let [bpe16k, _, simple] = &*ALL;
+        let caption = "a painting by Vincent Van Gogh";
+        assert_eq!(bpe16k.encode(caption, 3), [1022, 2690, 2046]);
+        assert_eq!(simple.encode(caption, 5), [49_406, 320, 3086, 638, 49_407]);
+        assert_eq!(simple.encode("a", 5), [49_406, 320, 49_407, 0, 0]);
+        assert_eq!(simple.encode("a", 2), [49_406, 49_407]);
+        assert!(simple.encode("a", 0).is_empty());
+    }
+
+    /// Each of these would take minutes if time grew with the square of the length.
+    #[test]
+    fn long_captions_take_no_quadratic_time() {
+        for (unit, count) in
+            [("x", 300_000), ("é😀", 100_000), ("&amp", 100_000), ("&#", 100_000), ("'s ", 100_000)]
+        {
+            let caption = unit.repeat(count);
+            for tokenizer in &*ALL {
+                assert!(!tokenizer.ids(&caption).is_empty());
+            }
+        }
+        // Each round of repair undoes one escape.
+        let nested = format!("&{}é", "amp;".repeat(2_500));
+        assert_eq!(ALL[2].ids(&nested), ALL[2].ids("&é"));
+    }
+
+    /// A character of any kind, or what some rule looks for.
+    fn fragment() -> impl Strategy<Value = String> {
+        const LOOKED_FOR: &[&str] = &[
+            "&amp;",
+            "&#x",
+            "&#",
+            "9;",
+            "é",
+            "ﬁ",
+            "'S",
+            "[PAD]",
+            "<|endoftext|>",
+            "</w>",
+            "\u{1B}[",
+            "m",
+            "<",
+            "\n",
+            "漢",
+            "x",
+        ];
+        prop_oneof![any::<char>().prop_map(String::from), sample::select(LOOKED_FOR).prop_map(String::from)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_caption_fits_the_model(fragments in collection::vec(fragment(), 0..200), context_length in 0_usize..80) {
+            let caption = fragments.concat();
+            for tokenizer in &*ALL {
+                let ids = tokenizer.encode(&caption, context_length);
+                prop_assert_eq!(ids.len(), context_length);
+                prop_assert!(ids.iter().chain(&tokenizer.ids(&caption)).all(|&id| tokenizer.token(id).is_some()));
+            }
+        }
+    }
+}
