@@ -88,12 +88,17 @@ fn gpu() -> Result<Device> {
     let opened = GPU.get_or_init(|| {
         let adapters = adapters();
         let kind = match adapters.first() {
-            None => return Err("no graphics adapter was found; install a Vulkan driver, or use --device cpu".into()),
+            None => {
+                return Err(
+                    "no graphics adapter was found; install a Vulkan driver, or use --device cpu".into()
+                );
+            }
             Some(adapter) if adapter.hardware => DeviceKind::DefaultDevice,
             Some(_) => DeviceKind::Cpu,
         };
         let opened = Device::wgpu_options().device_kind(kind).init();
-        opened.map_err(|e| format!("the graphics adapter {} refused: {e}; use --device cpu", adapters[0].name))
+        opened
+            .map_err(|e| format!("the graphics adapter {} refused: {e}; use --device cpu", adapters[0].name))
     });
     opened.clone().map_err(Error::Invalid)
 }

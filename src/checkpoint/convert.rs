@@ -29,7 +29,8 @@ pub fn convert(
         let dtype = if parameter.shape.len() > 1 { dtype } else { Dtype::F32 };
         tensors.push((parameter.name.clone(), dtype, stored.shape.clone()));
     }
-    let dtypes: BTreeMap<&str, Dtype> = tensors.iter().map(|(name, dtype, _)| (name.as_str(), *dtype)).collect();
+    let dtypes: BTreeMap<&str, Dtype> =
+        tensors.iter().map(|(name, dtype, _)| (name.as_str(), *dtype)).collect();
     let metadata = BTreeMap::from([
         (CONFIG_KEY.to_string(), checkpoint.config.document.to_string()),
         ("format".to_string(), "residua".to_string()),

@@ -64,7 +64,9 @@ struct Problems {
 
 impl Problems {
     fn none(&self) -> bool {
-        [&self.missing, &self.misshaped, &self.not_finite, &self.unreadable].iter().all(|list| list.is_empty())
+        [&self.missing, &self.misshaped, &self.not_finite, &self.unreadable]
+            .iter()
+            .all(|list| list.is_empty())
     }
 }
 

@@ -108,7 +108,9 @@ impl Checkpoint {
             None => {
                 let beside = path.with_file_name("config.yaml");
                 if !beside.is_file() {
-                    return Err(Error::invalid(format!("{name}: expected config.yaml beside it, found none")));
+                    return Err(Error::invalid(format!(
+                        "{name}: expected config.yaml beside it, found none"
+                    )));
                 }
                 read_config(&beside)?
             }
@@ -222,7 +224,8 @@ fn is_archive(path: &Path) -> bool {
 
 fn read_text(path: &Path) -> Result<String> {
     let bytes = crate::files::read_limited(path, LONGEST_TEXT)?;
-    String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
+    String::from_utf8(bytes)
+        .map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
 }
 
 fn read_config(path: &Path) -> Result<Config> {

@@ -42,8 +42,7 @@ impl Complete {
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-        let codes =
-            Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;
         let keep = match (&self.mask, self.rows) {
             (Some(mask), _) => outside(mask, &stack, stage2.stage1.model.config.ddconfig.resolution)?,

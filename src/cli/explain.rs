@@ -40,14 +40,14 @@ impl Explain {
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-        let codes =
-            Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;
         let found = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
         let tokens = self.condition.condition_or(found).tokens(&stage2.model.config)?;
         let place = [self.row, self.col, self.depth];
         let explanation = pollster::block_on(explain(&stage2.model, &stack, &tokens, place, self.count))?;
-        let value = json!({"row": self.row, "col": self.col, "depth": self.depth, "explanation": explanation});
+        let value =
+            json!({"row": self.row, "col": self.col, "depth": self.depth, "explanation": explanation});
         console.result(value, &text(&explanation));
         Ok(())
     }

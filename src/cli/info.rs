@@ -76,7 +76,8 @@ impl Info {
         lines.push(format!("tensors    {} in the file, {} read", weights.tensors().len(), parameters.len()));
         if self.tensors {
             let listed = weights.tensors().iter();
-            lines.extend(listed.map(|info| format!("  {:<50} {:<5} {:?}", info.name, info.dtype, info.shape)));
+            lines
+                .extend(listed.map(|info| format!("  {:<50} {:<5} {:?}", info.name, info.dtype, info.shape)));
         }
         Ok((value, lines.join("\n")))
     }
@@ -110,11 +111,8 @@ fn outline(value: &Value, level: usize) -> String {
 /// 1234567 as 1 234 567.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = (0..digits.len())
-        .rev()
-        .step_by(3)
-        .map(|end| &digits[end.saturating_sub(2)..=end])
-        .collect();
+    let groups: Vec<&str> =
+        (0..digits.len()).rev().step_by(3).map(|end| &digits[end.saturating_sub(2)..=end]).collect();
     groups.into_iter().rev().collect::<Vec<_>>().join(" ")
 }
 

@@ -111,7 +111,9 @@ impl SamplingArguments {
         };
         let filters = sampling.filters(config.depth())?;
         if self.temperature.iter().flatten().any(|&t| t == 0.0) {
-            tracing::warn!("temperature 0 is greedy: the most likely code is always taken, whatever the seed");
+            tracing::warn!(
+                "temperature 0 is greedy: the most likely code is always taken, whatever the seed"
+            );
         }
         if self.top_p.iter().flatten().any(|&p| p == 0.0) {
             tracing::warn!("top-p 0 is off, as in the published code: all codes can be drawn");

@@ -89,11 +89,17 @@ fn sampling_recipe(path: &Path) -> Result<SamplingRecipe> {
 
 fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
     if recipe.rqtransformer.sha256 != stage2.id()?.sha256 {
-        tracing::warn!("the recipe is for another model, {}; give that one with --model", recipe.rqtransformer.name);
+        tracing::warn!(
+            "the recipe is for another model, {}; give that one with --model",
+            recipe.rqtransformer.name
+        );
     }
     let kind = crate::device::kind(stage2.model.device());
     if recipe.device != kind {
-        tracing::warn!("the recipe was made on a {}, this is a {kind}: some codes may fall otherwise", recipe.device);
+        tracing::warn!(
+            "the recipe was made on a {}, this is a {kind}: some codes may fall otherwise",
+            recipe.device
+        );
     }
     Ok(())
 }
@@ -126,8 +132,11 @@ impl Run<'_> {
         create_folder(self.out)?;
         let stacks = pollster::block_on(sample(model, &request, &mut self.console.task("sampling")))?;
         // What is whole is decoded and saved also after a stop.
-        let pictures =
-            pollster::block_on(decode(&self.stage2.stage1.model, &stacks, &mut crate::engine::Task::unwatched()))?;
+        let pictures = pollster::block_on(decode(
+            &self.stage2.stage1.model,
+            &stacks,
+            &mut crate::engine::Task::unwatched(),
+        ))?;
         let recipe = |image: u32, count: u32| {
             let sampling = SamplingRecipe { image, count, ..plan.clone() };
             Ok::<_, Error>(Recipe::new(self.made_by, self.stage2.stage1.id()?, Some(sampling)).to_json())
@@ -141,7 +150,8 @@ impl Run<'_> {
         }
         if pictures.len() > 1 {
             let columns = (pictures.len() as f64).sqrt().ceil() as usize;
-            let provenance = Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)?), codes: None };
+            let provenance =
+                Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)?), codes: None };
             let path = self.out.join("sheet.png");
             self.console.save(&sheet::grid(&pictures, columns, GAP)?, &path, &provenance)?;
         }

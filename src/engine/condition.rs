@@ -46,7 +46,9 @@ fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
     by_name
         .or_else(|| class.parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
         .map(|number| number as u32)
-        .ok_or_else(|| Error::usage(format!("class {class} does not exist: expected {}", known_classes(config))))
+        .ok_or_else(|| {
+            Error::usage(format!("class {class} does not exist: expected {}", known_classes(config)))
+        })
 }
 
 fn known_classes(config: &RqTransformerConfig) -> String {
@@ -60,7 +62,9 @@ fn known_classes(config: &RqTransformerConfig) -> String {
 
 fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
     let name = config.dataset.txt_tok_name.as_deref().ok_or_else(|| {
-        Error::invalid("the configuration names no tokenizer (dataset.txt_tok_name), so captions cannot be read")
+        Error::invalid(
+            "the configuration names no tokenizer (dataset.txt_tok_name), so captions cannot be read",
+        )
     })?;
     let tokenizer = Tokenizer::new(name.parse::<TokenizerKind>()?)?;
     let tokens = tokenizer.encode(prompt, config.block_size_cond);

@@ -43,7 +43,10 @@ pub async fn explain(
     let config = &model.config;
     if stack.shape() != config.block_size {
         let found = stack.shape();
-        return Err(Error::invalid(format!("expected codes of shape {:?}, found {found:?}", config.block_size)));
+        return Err(Error::invalid(format!(
+            "expected codes of shape {:?}, found {found:?}",
+            config.block_size
+        )));
     }
     stack.validate(&config.codebook_sizes()?)?;
     let chosen = stack.at(row, col, depth)?;
@@ -58,8 +61,9 @@ pub async fn explain(
 
 /// The explanation of `chosen` by `logits`.
 fn explanation(logits: &[f32], chosen: u32, count: usize) -> Result<Explanation> {
-    let probabilities = distribution(logits, &Filter::NONE)
-        .ok_or_else(|| Error::invalid("the model gave logits that are not numbers; its weights may be damaged"))?;
+    let probabilities = distribution(logits, &Filter::NONE).ok_or_else(|| {
+        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+    })?;
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
     let suggestion = |code: usize| Suggestion { code: code as u32, probability: probabilities[code] };

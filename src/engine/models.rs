@@ -58,7 +58,8 @@ impl Stage1 {
     /// Loads the RQ-VAE of an open checkpoint onto `device`.
     pub fn from_checkpoint(checkpoint: Checkpoint, device: &Device, task: &mut Task) -> Result<Self> {
         let config = checkpoint.rqvae()?.clone();
-        let model = load(&checkpoint, device, Precision::Stored, task, |loader| RqVae::load(loader, &config))?;
+        let model =
+            load(&checkpoint, device, Precision::Stored, task, |loader| RqVae::load(loader, &config))?;
         Ok(Self { model, checkpoint })
     }
 

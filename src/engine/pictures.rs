@@ -26,7 +26,8 @@ pub async fn from_tensor(images: Tensor<4>) -> Result<Vec<Picture>> {
 /// Stacks of one shape as `[B, h, w, D]`.
 pub fn codes_to_tensor(stacks: &[CodeStack], device: &Device) -> Tensor<4, Int> {
     let [h, w, depth] = stacks.first().map_or([0; 3], CodeStack::shape);
-    let codes: Vec<i32> = stacks.iter().flat_map(|stack| stack.codes().iter().map(|&code| code as i32)).collect();
+    let codes: Vec<i32> =
+        stacks.iter().flat_map(|stack| stack.codes().iter().map(|&code| code as i32)).collect();
     Tensor::from_data(TensorData::new(codes, [stacks.len(), h, w, depth]), device)
 }
 

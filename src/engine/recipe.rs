@@ -76,7 +76,8 @@ impl Recipe {
 
     /// From PNG text.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .map_err(|e| Error::invalid(format!("the picture's recipe is not one that this version reads: {e}")))
+        serde_json::from_str(text).map_err(|e| {
+            Error::invalid(format!("the picture's recipe is not one that this version reads: {e}"))
+        })
     }
 }

@@ -96,7 +96,9 @@ pub fn check_codes(model: &RqVae, stack: &CodeStack) -> Result<()> {
     let expected = model.config.hparams.code_shape;
     if stack.shape() != expected {
         let found = stack.shape();
-        return Err(Error::invalid(format!("expected codes of shape {expected:?} for this model, found {found:?}")));
+        return Err(Error::invalid(format!(
+            "expected codes of shape {expected:?} for this model, found {found:?}"
+        )));
     }
     stack.validate(&model.config.codebook_sizes()?)
 }

@@ -93,12 +93,17 @@ impl<'a> Session<'a> {
         if !self.cells.is_empty() {
             let count = self.cells.len() * depth;
             let cells = Tensor::cat(self.cells.clone(), 1);
-            let data = cells.into_data_async().await.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+            let data = cells
+                .into_data_async()
+                .await
+                .map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
             let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
             for (stack, codes) in stacks.iter_mut().zip(codes.chunks(count)) {
                 for (to, &code) in stack.iter_mut().zip(codes) {
                     *to = u32::try_from(code).map_err(|_| {
-                        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+                        Error::invalid(
+                            "the model gave logits that are not numbers; its weights may be damaged",
+                        )
                     })?;
                 }
             }
@@ -128,7 +133,8 @@ impl<'a> Session<'a> {
 
     fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
         let Request { filters, seed, images, .. } = &self.request;
-        let draw = Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
+        let draw =
+            Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
         sample_token(logits, &draw)
     }
 }
@@ -157,7 +163,10 @@ fn check(model: &RqTransformer, request: &Request) -> Result<()> {
         return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
     }
     if let Some(token) = request.condition.iter().find(|&&token| token as usize >= vocabulary) {
-        return Err(Error::usage(format!("the model's conditions are 0 to {}, found {token}", vocabulary - 1)));
+        return Err(Error::usage(format!(
+            "the model's conditions are 0 to {}, found {token}",
+            vocabulary - 1
+        )));
     }
     if request.images.is_empty() {
         return Err(Error::usage("expected at least one image to sample"));
@@ -168,7 +177,9 @@ fn check(model: &RqTransformer, request: &Request) -> Result<()> {
     if let Some(forced) = &request.forced {
         if forced.stack.shape() != config.block_size {
             let (expected, found) = (config.block_size, forced.stack.shape());
-            return Err(Error::invalid(format!("the model's code stacks are {expected:?}, the given one is {found:?}")));
+            return Err(Error::invalid(format!(
+                "the model's code stacks are {expected:?}, the given one is {found:?}"
+            )));
         }
         forced.stack.validate(&config.codebook_sizes()?)?;
         if forced.keep.len() != forced.stack.codes().len() {

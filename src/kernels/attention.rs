@@ -108,7 +108,9 @@ pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Te
 
 /// Appends keys and values `[B, heads, T, head_dim]` and returns all that is held, `[B, heads, length, head_dim]`.
 fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
-    let Buffers::Device(buffers) = &mut cache.buffers else { unreachable!("a cache lies where its tensors do") };
+    let Buffers::Device(buffers) = &mut cache.buffers else {
+        unreachable!("a cache lies where its tensors do")
+    };
     let [batch, heads, count, head_dim] = added[0].dims();
     let at = [0..batch, 0..heads, cache.length..cache.length + count, 0..head_dim];
     cache.length += count;

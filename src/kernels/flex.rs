@@ -8,9 +8,9 @@ use half::f16;
 
 use super::attention::HostCache;
 use super::cpu;
-use super::sample_token::Draw;
 use super::cpu::conv2d::{ConvShape, Resample};
 use super::cpu::linear::{Activation, Weights};
+use super::sample_token::Draw;
 
 /// Operations with a hand-written CPU kernel. Shapes are those of the functions in [`cpu`].
 #[backend_extension(Flex)]

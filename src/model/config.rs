@@ -252,7 +252,7 @@ mod tests {
             (&STAGE1.replace("ch: 32", "ch: 33"), "32 groups"),
             (&STAGE1.replace("n_embed:", "n_embedd:"), "n_embed"),
             (&STAGE2.replace("n_head: 3", "n_head: 5"), "n_head"),
-            (&STAGE2.replace("embed_dim: 48", "embed_dim: -48"), "embed_dim"),
+            (&STAGE2.replace("embed_dim: 48", "embed_dim: -48"), "-48"),
         ];
         for (text, expected) in cases {
             let message = Config::parse("c", text).expect_err(text).to_string();

@@ -53,13 +53,8 @@ const F32: Preset = Preset {
     head_width: 64,
 };
 /// Stage 1 with a factor of 16, 256x256 to 16x16x1: VQ-GAN.
-const F16: Preset = Preset {
-    code_shape: [16, 16, 1],
-    multipliers: &[1, 1, 2, 2, 4],
-    attention: 16,
-    conditions: 1000,
-    ..F32
-};
+const F16: Preset =
+    Preset { code_shape: [16, 16, 1], multipliers: &[1, 1, 2, 2, 4], attention: 16, conditions: 1000, ..F32 };
 const CIN: Preset = Preset { conditions: 1000, width: 1536, ..F32 };
 const LSUN: Preset = Preset { layers: [26, 4], width: 1280, ..F32 };
 const TEXT: Preset = Preset { conditions: 16384, condition_length: 32, ..LSUN };
@@ -78,7 +73,13 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "text-3.9b", about: "30 million captions, 3.9B", layers: [42, 6], width: 2560, ..TEXT },
     Preset { name: "vqgan-355m", about: "16x16x1, as deep and wide as ffhq-355m", layers: [28, 0], ..F16 },
     Preset { name: "vqgan-821m", about: "16x16x1, 821M", layers: [28, 0], width: 1536, ..F16 },
-    Preset { name: "vqgan-1.4b", about: "16x16x1, 1.4B (paper figure 4)", layers: [48, 0], width: 1536, ..F16 },
+    Preset {
+        name: "vqgan-1.4b",
+        about: "16x16x1, 1.4B (paper figure 4)",
+        layers: [48, 0],
+        width: 1536,
+        ..F16
+    },
     Preset {
         name: "tiny",
         about: "for tests: 32x32 to 8x8x4",
@@ -105,7 +106,10 @@ impl Preset {
 
     /// The VQ-GAN transformer of the same depth and width, against which the paper's figure 4 sets this one.
     pub fn vqgan(&self) -> Self {
-        Self { layers: [self.layers[0] + self.layers[1], 0], ..Self { conditions: self.conditions, ..F16 }.sized(self) }
+        Self {
+            layers: [self.layers[0] + self.layers[1], 0],
+            ..Self { conditions: self.conditions, ..F16 }.sized(self)
+        }
     }
 
     fn sized(self, like: &Self) -> Self {
@@ -136,7 +140,8 @@ impl Preset {
 
     /// Stage 2.
     pub fn rqtransformer(&self) -> Result<RqTransformerConfig> {
-        let stack = |layers: usize| json!({"n_layer": layers, "block": {"n_head": self.width / self.head_width}});
+        let stack =
+            |layers: usize| json!({"n_layer": layers, "block": {"n_head": self.width / self.head_width}});
         let document = json!({
             "dataset": {"vocab_size": self.codebook},
             "arch": {

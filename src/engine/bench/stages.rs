@@ -39,7 +39,8 @@ pub fn autoencoder(model: &RqVae, batch: usize, device: &Device) -> Result<Vec<M
     let pixels: Vec<f32> =
         (0..3 * side * side).map(|i| crate::random::uniform([SEED, i as u32, 0, 0]) * 2.0 - 1.0).collect();
     let image = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), device);
-    let each = |work: &dyn Fn() -> Tensor<4>| (0..batch).map(|_| work()).next_back().expect("a batch is not empty");
+    let each =
+        |work: &dyn Fn() -> Tensor<4>| (0..batch).map(|_| work()).next_back().expect("a batch is not empty");
 
     let (latents, encode) = measured("encode", device, || each(&|| model.encode(image.clone())))?;
     let quantize = || (0..batch).map(|_| model.quantizer.quantize(latents.clone()).codes).next_back();

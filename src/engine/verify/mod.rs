@@ -103,7 +103,12 @@ fn collect(folder: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<()>
 }
 
 /// Runs every output of the case in `folder` that its model has.
-pub async fn verify(folder: &Path, rqvae: Option<&str>, device: &Device, task: &mut Task<'_>) -> Result<Case> {
+pub async fn verify(
+    folder: &Path,
+    rqvae: Option<&str>,
+    device: &Device,
+    task: &mut Task<'_>,
+) -> Result<Case> {
     if folder.join("golden.json").is_file() {
         return tables::tokenizers(folder);
     }

@@ -59,7 +59,9 @@ impl Run {
         let (quantizer, depth) = (&self.model.quantizer, self.model.config.depth());
         let found = match name {
             "image" => return Ok(None),
-            "codes" | "soft_codes_argmax" => return Ok(Some(self.compare_codes(name, golden, relative).await?)),
+            "codes" | "soft_codes_argmax" => {
+                return Ok(Some(self.compare_codes(name, golden, relative).await?));
+            }
             "z_e" => read(self.latents.clone()).await?,
             "z_q" => read(quantizer.latents(self.given.clone(), Partial::Add(depth - 1))).await?,
             "recon" | "decode_code" => read(self.model.decode_codes(self.given.clone())).await?,
@@ -70,7 +72,8 @@ impl Run {
             }
             "code_embeddings" => {
                 let [b, h, w, _] = self.given.dims();
-                let embeddings = quantizer.embeddings(&self.given).into_iter().map(|e| e.unsqueeze_dim::<3>(1));
+                let embeddings =
+                    quantizer.embeddings(&self.given).into_iter().map(|e| e.unsqueeze_dim::<3>(1));
                 let all: Tensor<3> = Tensor::cat(embeddings.collect(), 1);
                 let dim = all.dims()[2];
                 read(all.reshape([b, h, w, depth, dim])).await?

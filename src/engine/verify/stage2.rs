@@ -104,7 +104,8 @@ impl Run {
             let free = forced.as_ref().map_or(0, |forced| forced.keep.iter().filter(|&&keep| keep).count());
             let found = self.sample(image, forced).await?;
             let places = found.codes().iter().zip(expected.codes()).enumerate();
-            let Some((place, _)) = places.filter(|(_, (a, b))| a != b).map(|(i, pair)| (i, pair)).next() else {
+            let Some((place, _)) = places.filter(|(_, (a, b))| a != b).map(|(i, pair)| (i, pair)).next()
+            else {
                 continue;
             };
             // After a first difference the samples rightly part; it must itself be a tie.
@@ -120,10 +121,12 @@ impl Run {
 
     /// Logits of every place of `stacks`, given the codes before it.
     async fn teacher(&self, stacks: &[CodeStack]) -> Result<Vec<Vec<Vec<f32>>>> {
-        let logits = self.model.logits(codes_to_tensor(stacks, self.model.device()), self.condition_tensor()).codes;
+        let logits =
+            self.model.logits(codes_to_tensor(stacks, self.model.device()), self.condition_tensor()).codes;
         let [_, places, classes] = logits.dims();
         let values = read(logits).await?;
-        let places = values.chunks(places * classes).map(|image| image.chunks(classes).map(Vec::from).collect());
+        let places =
+            values.chunks(places * classes).map(|image| image.chunks(classes).map(Vec::from).collect());
         Ok(places.collect())
     }
 

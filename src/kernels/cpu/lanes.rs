@@ -86,7 +86,7 @@ pub(super) mod x86 {
             let (cd_low, cd_high) = ($to_pairs($low(c, d)), $to_pairs($high(c, d)));
             [
                 $from_pairs($low_pair(ab_low, cd_low)),
-                $from_pairs($high_pair(ab_low, ab_low)),
+                $from_pairs($high_pair(ab_low, cd_low)),
                 $from_pairs($low_pair(ab_high, cd_high)),
                 $from_pairs($high_pair(ab_high, cd_high)),
             ]

@@ -5,12 +5,12 @@ pub mod attention;
 pub mod conv2d;
 pub mod group_norm;
 mod lanes;
-mod memory;
-mod product;
-#[cfg(test)]
-mod noise;
 pub mod layer_norm;
 pub mod linear;
+mod memory;
+#[cfg(test)]
+mod noise;
+mod product;
 pub mod sample_token;
 mod tasks;
 

@@ -224,9 +224,9 @@ impl RqTransformerConfig {
     fn check_embedding(&self) -> Result<()> {
         match self.input_embed_dim {
             Some(dim) => within("input_embed_dim", dim, 1 << 20),
-            None if self.input_emb_vqvae || self.head_emb_vqvae => {
-                Err(Error::invalid("expected input_embed_dim, the length of stage 1's embeddings; found none"))
-            }
+            None if self.input_emb_vqvae || self.head_emb_vqvae => Err(Error::invalid(
+                "expected input_embed_dim, the length of stage 1's embeddings; found none",
+            )),
             None => Ok(()),
         }
     }

@@ -44,7 +44,11 @@ impl CodeEmbedding {
                 codebooks.to_vec()
             }
             None if loader.is_plan() => Vec::new(),
-            None => return Err(Error::usage("this RQ-Transformer embeds codes by stage 1's codebook; give --rqvae")),
+            None => {
+                return Err(Error::usage(
+                    "this RQ-Transformer embeds codes by stage 1's codebook; give --rqvae",
+                ));
+            }
         };
         Ok(Self {
             table: Table::Codebooks(codebooks),

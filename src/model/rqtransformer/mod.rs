@@ -111,7 +111,8 @@ impl RqTransformer {
         let contexts = self.depth_inputs(cell_outputs.reshape([batch * cells, width]), codes);
         let head = self.head.forward(contexts, None);
         let per_depth = (0..depth).map(|d| {
-            let x = head.clone().slice([0..batch * cells, d..d + 1, 0..width]).reshape([batch * cells, width]);
+            let x =
+                head.clone().slice([0..batch * cells, d..d + 1, 0..width]).reshape([batch * cells, width]);
             self.classifier.forward(x, d).unsqueeze_dim::<3>(1)
         });
         let logits = Tensor::cat(per_depth.collect(), 1);

@@ -176,7 +176,8 @@ impl Level {
                 (block, attends.then(|| AttentionBlock::load(loader, &format!("{path}.attn.{i}"), to)))
             })
             .collect();
-        let resampling = resampling.map(|name| Conv::load(loader, &format!("{path}.{name}.conv"), [to, to], 3));
+        let resampling =
+            resampling.map(|name| Conv::load(loader, &format!("{path}.{name}.conv"), [to, to], 3));
         Self { blocks, resampling }
     }
 

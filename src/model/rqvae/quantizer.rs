@@ -108,9 +108,11 @@ impl Quantizer {
         let mut embeddings = self.embeddings(&codes);
         let sum = match partial {
             Partial::Select(depth) => embeddings.swap_remove(depth),
-            Partial::Add(depth) => {
-                embeddings.into_iter().take(depth + 1).reduce(|sum, next| sum + next).expect("depth is at least 1")
-            }
+            Partial::Add(depth) => embeddings
+                .into_iter()
+                .take(depth + 1)
+                .reduce(|sum, next| sum + next)
+                .expect("depth is at least 1"),
         };
         self.to_latents(sum, [batch, h, w])
     }
