@@ -51,7 +51,9 @@ pub struct Loader<'a> {
     parameters: Vec<Parameter>,
     ignored: Vec<String>,
     problems: Problems,
-    progress: Box<dyn FnMut(usize) + 'a>,
+    progress: Box<dyn FnMut() -> Result<()> + 'a>,
+    /// What `progress` ended the load with.
+    ended: Option<Error>,
 }
 
 #[derive(Default)]
@@ -79,16 +81,17 @@ impl<'a> Loader<'a> {
             parameters: Vec::new(),
             ignored: Vec::new(),
             problems: Problems::default(),
-            progress: Box::new(|_| ()),
+            progress: Box::new(|| Ok(())),
+            ended: None,
         }
     }
 
-    /// Loads from `file`; `progress` is told the bytes of each tensor as it is read.
+    /// Loads from `file`. `progress` is called before each tensor; its error ends the load, which [`Self::finish`] returns.
     pub fn from_file(
         file: &'a WeightFile,
         device: &Device,
         precision: Precision,
-        progress: impl FnMut(usize) + 'a,
+        progress: impl FnMut() -> Result<()> + 'a,
     ) -> Self {
         let mut loader = Self::with(Source::File(file), device, precision);
         loader.progress = Box::new(progress);
@@ -112,7 +115,7 @@ impl<'a> Loader<'a> {
 
     /// Whether all tensors so far had the values and shapes asked for.
     pub fn is_whole(&self) -> bool {
-        !self.is_plan() && self.problems.none()
+        !self.is_plan() && self.ended.is_none() && self.problems.none()
     }
 
     /// The device that the tensors are made on.
@@ -170,6 +173,9 @@ impl<'a> Loader<'a> {
     /// Ends a load: the tensors that were asked for, or everything that did not fit. Unused tensors are warned of.
     pub fn finish(self) -> Result<Vec<Parameter>> {
         let Source::File(file) = &self.source else { return Ok(self.parameters) };
+        if let Some(error) = self.ended {
+            return Err(error);
+        }
         let unused = self.unused(file);
         if self.problems.none() {
             if !unused.is_empty() {
@@ -215,6 +221,12 @@ impl<'a> Loader<'a> {
     fn find(&mut self, name: &str, shape: &[usize]) -> Option<TensorInfo> {
         self.parameters.push(Parameter { name: name.into(), shape: shape.into() });
         let Source::File(file) = &self.source else { return None };
+        if self.ended.is_none() {
+            self.ended = (self.progress)().err();
+        }
+        if self.ended.is_some() {
+            return None;
+        }
         match file.get(name) {
             None => self.problems.missing.push(name.into()),
             Some(info) if info.shape != shape => {
@@ -257,7 +269,6 @@ impl<'a> Loader<'a> {
     ) -> Option<Vec<T>> {
         match read {
             Ok(values) => {
-                (self.progress)(values.len() * size_of::<T>());
                 if !values.iter().all(is_finite) {
                     self.problems.not_finite.push(name.into());
                     return None;

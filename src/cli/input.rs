@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::codes::{CodeStack, npy};
 use crate::engine::{Recipe, Task, reconstruct};
+use crate::engine::reconstruct::Choice;
 use crate::error::{Error, Result};
 use crate::files::read_limited;
 use crate::image_io::Picture;
@@ -39,7 +40,7 @@ impl Codes {
             return Ok(codes);
         }
         let picture = Picture::read(path)?;
-        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], task))?;
+        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
         Ok(Self { stacks, recipe: None })
     }
 

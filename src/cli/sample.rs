@@ -46,10 +46,8 @@ impl Sample {
             Some(path) => Some(sampling_recipe(path)?),
             None => None,
         };
-        if let Some(recipe) = &recipe {
-            if recipe.half {
-                options.precision = crate::checkpoint::Precision::Half;
-            }
+        if recipe.as_ref().is_some_and(|recipe| recipe.half) {
+            options.precision = crate::checkpoint::Precision::Half;
         }
         let device = self.model.device.open()?;
         let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;

@@ -95,7 +95,7 @@ impl Stage2 {
     }
 }
 
-/// Builds a model from a checkpoint, reporting elements read.
+/// Builds a model from a checkpoint, reporting tensors read.
 pub fn load<M>(
     checkpoint: &Checkpoint,
     device: &Device,
@@ -103,12 +103,12 @@ pub fn load<M>(
     task: &mut Task,
     build: impl FnOnce(&mut Loader) -> Result<M>,
 ) -> Result<M> {
-    let tensors = checkpoint.weights.tensors();
-    let total = tensors.len();
+    let total = checkpoint.parameters()?.len();
     let mut done = 0;
-    let mut loader = Loader::from_file(&checkpoint.weights, device, precision, |_| {
+    let mut loader = Loader::from_file(&checkpoint.weights, device, precision, || {
         done += 1;
-        task.report(done.min(total), total);
+        task.report(done, total);
+        task.check()
     });
     let model = build(&mut loader)?;
     loader.finish()?;

@@ -32,13 +32,40 @@ pub struct Reconstruction {
     pub bits_per_pixel: f64,
 }
 
+/// How codes are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Choice {
+    /// The nearest.
+    #[default]
+    Nearest,
+    /// Drawn by distance, at a temperature above 0.
+    Stochastic {
+        /// Divides the squared distances.
+        temperature: f32,
+        /// Of all draws.
+        seed: u64,
+    },
+}
+
 /// Encodes pictures, of any size, one after the other.
-pub async fn encode(model: &RqVae, pictures: &[Picture], task: &mut Task<'_>) -> Result<Vec<CodeStack>> {
+pub async fn encode(
+    model: &RqVae,
+    pictures: &[Picture],
+    choice: Choice,
+    task: &mut Task<'_>,
+) -> Result<Vec<CodeStack>> {
     let mut stacks = Vec::with_capacity(pictures.len());
     for (done, picture) in pictures.iter().enumerate() {
         task.check()?;
         let images = to_tensor(&[fitted(model, picture)?], model.device());
-        stacks.extend(codes_from_tensor(model.quantizer.quantize(model.encode(images)).codes).await?);
+        let latents = model.encode(images);
+        let quantized = match choice {
+            Choice::Nearest => model.quantizer.quantize(latents),
+            Choice::Stochastic { temperature, seed } => {
+                model.quantizer.quantize_stochastic(latents, temperature, seed)
+            }
+        };
+        stacks.extend(codes_from_tensor(quantized.codes).await?);
         task.report(done + 1, pictures.len());
     }
     Ok(stacks)

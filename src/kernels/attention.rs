@@ -24,7 +24,7 @@ enum Buffers {
     Host(HostCache),
     /// Keys and values, `[B, heads, capacity, head_dim]` each; absent only while they are written to, so that no
     /// second handle makes the write a copy.
-    Device(Option<[Tensor<4>; 2]>),
+    Device(Option<Box<[Tensor<4>; 2]>>),
 }
 
 impl KvCache {
@@ -48,7 +48,7 @@ impl KvCache {
         device: &Device,
     ) -> Buffers {
         let zeros = || Tensor::zeros([batch, heads, capacity, head_dim], device);
-        Buffers::Device(Some([zeros(), zeros()]))
+        Buffers::Device(Some(Box::new([zeros(), zeros()])))
     }
 
     /// Positions held.
@@ -114,11 +114,11 @@ fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
     let [batch, heads, count, head_dim] = added[0].dims();
     let at = [0..batch, 0..heads, cache.length..cache.length + count, 0..head_dim];
     cache.length += count;
-    let [keys, values] = buffers.take().expect("every write puts the buffers back");
+    let [keys, values] = *buffers.take().expect("every write puts the buffers back");
     let [new_keys, new_values] = added;
     let written = [keys.slice_assign(at.clone(), new_keys), values.slice_assign(at, new_values)];
     let held = written.clone().map(|all| all.slice([0..batch, 0..heads, 0..cache.length, 0..head_dim]));
-    *buffers = Some(written);
+    *buffers = Some(Box::new(written));
     held
 }
 

@@ -3,6 +3,8 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 
+use super::sample_token::{Draw, sample_token};
+
 /// A codebook ready for look-ups.
 #[derive(Clone, Debug)]
 pub struct Codebook {
@@ -49,6 +51,12 @@ impl Codebook {
         self.relative_distances(residual).argmin(1).reshape([rows])
     }
 
+    /// Codes `[N]` drawn for `residual` `[N, C]` from [`Self::soft`] at the temperature of `draw` (paper section 3.2.2);
+    /// row `i` is image `i` of the draw.
+    pub fn stochastic(&self, residual: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
+        sample_token(self.relative_distances(residual) * -1.0, draw)
+    }
+
     /// `softmax(-distance / temperature)` over the codes, `[N, K]` (paper section 3.2.2).
     pub fn soft(&self, residual: Tensor<2>, temperature: f32) -> Tensor<2> {
         softmax(self.relative_distances(residual) * (-1.0 / temperature), 1)
@@ -76,4 +84,45 @@ pub fn residual_quantize(
         codes.push(chosen.unsqueeze_dim(1));
     }
     Quantized { codes: Tensor::cat(codes, 1), partial_sums }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::Filter;
+    use crate::kernels::values;
+    use crate::testing::tensor;
+    use burn::tensor::{Device, TensorData};
+
+    fn codes(codes: Tensor<1, Int>) -> Vec<usize> {
+        let codes: Vec<i64> = codes.into_data().convert::<i64>().try_to_vec().expect("converted");
+        codes.into_iter().map(|code| code as usize).collect()
+    }
+
+    #[test]
+    fn the_nearest_code_is_the_lowest_index_on_a_tie() {
+        let device = Device::flex();
+        let rows = [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]];
+        let codebook = Codebook::new(Tensor::from_data(TensorData::from(rows), &device));
+        let points = TensorData::from([[0.9, 0.1], [-2.0, 0.0], [0.0, 0.0]]);
+        assert_eq!(codes(codebook.nearest(Tensor::from_data(points, &device))), [1, 3, 0]);
+    }
+
+    #[test]
+    fn stochastic_codes_follow_soft_codes() {
+        let device = Device::flex();
+        let codebook = Codebook::new(tensor([8, 3], 1, &device));
+        let point = tensor::<2>([1, 3], 2, &device);
+        let expected = values(codebook.soft(point.clone(), 0.7));
+        let filter = Filter { temperature: 0.7, ..Filter::NONE };
+        let draw = Draw { filter, seed: 5, first_image: 0, place: 0 };
+        let draws = 20_000;
+        let mut counts = [0u32; 8];
+        for code in codes(codebook.stochastic(point.repeat_dim(0, draws), &draw)) {
+            counts[code] += 1;
+        }
+        for (count, p) in counts.iter().zip(expected) {
+            assert!((*count as f32 / draws as f32 - p).abs() < 0.015, "{counts:?}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ const LONGEST: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub enum ModelConfig {
     /// Stage 1: images to code stacks and back.
-    RqVae(RqVaeConfig),
+    RqVae(Box<RqVaeConfig>),
     /// Stage 2: the distribution of code stacks.
     RqTransformer(Box<RqTransformerConfig>),
 }
@@ -166,7 +166,7 @@ impl Config {
         let parts: Document = read_section(name, "", &document)?;
         let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
         let model = match kind {
-            "rq-vae" => ModelConfig::RqVae(read_section(name, "arch", &parts.arch)?),
+            "rq-vae" => ModelConfig::RqVae(Box::new(read_section(name, "arch", &parts.arch)?)),
             "rq-transformer" => {
                 let mut config: RqTransformerConfig = read_section(name, "arch", &parts.arch)?;
                 config.dataset = parts.dataset;

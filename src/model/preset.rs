@@ -133,7 +133,7 @@ impl Preset {
             },
         }});
         match self.parse(document)? {
-            ModelConfig::RqVae(config) => Ok(config),
+            ModelConfig::RqVae(config) => Ok(*config),
             ModelConfig::RqTransformer(_) => unreachable!("the document says rq-vae"),
         }
     }

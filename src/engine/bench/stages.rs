@@ -39,15 +39,20 @@ pub fn autoencoder(model: &RqVae, batch: usize, device: &Device) -> Result<Vec<M
     let pixels: Vec<f32> =
         (0..3 * side * side).map(|i| crate::random::uniform([SEED, i as u32, 0, 0]) * 2.0 - 1.0).collect();
     let image = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), device);
-    let each =
-        |work: &dyn Fn() -> Tensor<4>| (0..batch).map(|_| work()).next_back().expect("a batch is not empty");
-
-    let (latents, encode) = measured("encode", device, || each(&|| model.encode(image.clone())))?;
-    let quantize = || (0..batch).map(|_| model.quantizer.quantize(latents.clone()).codes).next_back();
+    let (latents, encode) = measured("encode", device, || each(batch, || model.encode(image.clone())))?;
+    let quantize = || each(batch, || model.quantizer.quantize(latents.clone()).codes);
     let (codes, quantize) = measured("quantize", device, quantize)?;
-    let codes = codes.expect("a batch is not empty");
-    let (_, decode) = measured("decode", device, || each(&|| model.decode_codes(codes.clone())))?;
+    let (_, decode) = measured("decode", device, || each(batch, || model.decode_codes(codes.clone())))?;
     Ok(vec![encode, quantize, decode])
+}
+
+/// Does `work` once for each image of a batch and gives the last result.
+fn each<T>(batch: usize, work: impl Fn() -> T) -> T {
+    let mut result = work();
+    for _ in 1..batch {
+        result = work();
+    }
+    result
 }
 
 /// A batch sampled.

@@ -103,11 +103,8 @@ impl Run {
             let forced = kept.map(|kept| first_row(&kept[image]));
             let free = forced.as_ref().map_or(0, |forced| forced.keep.iter().filter(|&&keep| keep).count());
             let found = self.sample(image, forced).await?;
-            let places = found.codes().iter().zip(expected.codes()).enumerate();
-            let Some((place, _)) = places.filter(|(_, (a, b))| a != b).map(|(i, pair)| (i, pair)).next()
-            else {
-                continue;
-            };
+            let mut places = found.codes().iter().zip(expected.codes());
+            let Some(place) = places.position(|(a, b)| a != b) else { continue };
             // After a first difference the samples rightly part; it must itself be a tie.
             let logits = &teacher[image][place];
             let (a, b) = (logits[found.codes()[place] as usize], logits[expected.codes()[place] as usize]);

@@ -211,7 +211,7 @@ impl RqTransformerConfig {
         }
         for (key, stack) in [("body", &self.body), ("head", &self.head)] {
             let heads = stack.block.n_head;
-            if heads == 0 || self.embed_dim % heads != 0 {
+            if heads == 0 || !self.embed_dim.is_multiple_of(heads) {
                 return Err(Error::invalid(format!(
                     "{key}.block.n_head: expected to divide embed_dim {}, found {heads}",
                     self.embed_dim

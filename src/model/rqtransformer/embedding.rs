@@ -14,7 +14,7 @@ enum Table {
     /// Stage 1's codebooks, one a depth.
     Codebooks(Vec<Codebook>),
     /// The transformer's own table, `[rows, C]`, and the row at which each depth's codes begin.
-    Own { table: Tensor<2>, offsets: Vec<usize> },
+    Own { table: Box<Tensor<2>>, offsets: Vec<usize> },
 }
 
 /// Embeddings for the body or for the head.
@@ -67,7 +67,7 @@ impl CodeEmbedding {
             offset
         });
         Ok(Self {
-            table: Table::Own { table, offsets: offsets.collect() },
+            table: Table::Own { table: Box::new(table), offsets: offsets.collect() },
             projection: None,
             cell_projection: None,
         })
@@ -83,7 +83,7 @@ impl CodeEmbedding {
     pub fn embed(&self, codes: Tensor<1, Int>, depth: usize) -> Tensor<2> {
         match &self.table {
             Table::Codebooks(codebooks) => codebooks[depth].embed(codes),
-            Table::Own { table, offsets } => table.clone().select(0, codes + offsets[depth] as i32),
+            Table::Own { table, offsets } => table.as_ref().clone().select(0, codes + offsets[depth] as i32),
         }
     }
 

@@ -6,6 +6,8 @@ use super::Partial;
 use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::error::Result;
+use crate::generate::Filter;
+use crate::kernels::sample_token::Draw;
 use crate::kernels::quantize::{Codebook, Quantized, residual_quantize};
 
 /// The residual quantizer.
@@ -57,6 +59,15 @@ impl Quantizer {
     /// Quantizes latents `[B, h', w', C]` to the nearest codes.
     pub fn quantize(&self, latents: Tensor<4>) -> Bottleneck {
         self.quantize_by(latents, |_, codebook, residual| codebook.nearest(residual))
+    }
+
+    /// Quantizes latents `[B, h', w', C]` to codes drawn from `softmax(-distance / temperature)`; the same for the same
+    /// seed (paper section 3.2.2).
+    pub fn quantize_stochastic(&self, latents: Tensor<4>, temperature: f32, seed: u64) -> Bottleneck {
+        let filter = Filter { temperature, ..Filter::NONE };
+        self.quantize_by(latents, |depth, codebook, residual| {
+            codebook.stochastic(residual, &Draw { filter, seed, first_image: 0, place: depth as u32 })
+        })
     }
 
     /// Quantizes latents `[B, h', w', C]` to codes that `choose` picks for each depth's residuals `[B h w, C']`.

@@ -1,0 +1,285 @@
+// The draw of one code a row. Its rules are those of src/generate/sampling.rs, its twin src/kernels/cpu/sample_token.rs.
+//
+// One workgroup holds one row. Nothing is sorted: the k-th largest logit, the cut of top-p and the drawn code are each
+// bisected, with a count or a sum over the row at every step. Sums of non-negative floats in a fixed order grow with
+// their terms even when rounded, so every bisection is of something monotonic.
+
+const THREADS = 256u;
+
+// Of weights, which are at most 1 but for the rounding of `exp`, as bits.
+const ABOVE_ALL_WEIGHTS = 0x40000000u;
+// Weights below exp of this are not normal numbers; they count as 0.
+const SMALLEST_EXPONENT = -87.0;
+
+const INFINITY_BITS = 0x7f800000u;
+const INFINITY_RANK = 0xff800000u;
+const ZERO_RANK = 0x80000000u;
+
+struct Parameters {
+    rows: u32,
+    classes: u32,
+    seed_low: u32,
+    seed_high: u32,
+    first_image: u32,
+    place: u32,
+    // 0 keeps all; at most `classes` else.
+    top_k: u32,
+    // 0 takes the most likely code; never subnormal.
+    temperature: f32,
+    // 0 keeps all; never subnormal.
+    top_p: f32,
+}
+
+// The bits of f32: a shader may not count on NaN and infinity in arithmetic.
+@group(0) @binding(0) var<storage, read_write> logits: array<u32>;
+@group(0) @binding(1) var<storage, read_write> codes: array<i32>;
+@group(0) @binding(2) var<uniform> parameters: Parameters;
+
+var<workgroup> words: array<u32, THREADS>;
+var<workgroup> sums: array<f32, THREADS>;
+
+var<private> thread: u32;
+var<private> row_start: u32;
+// What top-k leaves: codes of this rank and above.
+var<private> lowest_rank: u32;
+// The largest logit.
+var<private> largest: f32;
+// What top-p leaves: codes whose weight has larger bits than `cut`, and those that equal it below the index `tie_end`.
+var<private> cut: u32;
+var<private> tie_end: u32;
+
+fn total_count(count: u32) -> u32 {
+    words[thread] = count;
+    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
+        workgroupBarrier();
+        if (thread < width) {
+            words[thread] += words[thread + width] + words[thread + 2u * width] + words[thread + 3u * width];
+        }
+    }
+    return workgroupUniformLoad(&words[0]);
+}
+
+fn maximum(word: u32) -> u32 {
+    words[thread] = word;
+    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
+        workgroupBarrier();
+        if (thread < width) {
+            let others = max(words[thread + 2u * width], words[thread + 3u * width]);
+            words[thread] = max(max(words[thread], words[thread + width]), others);
+        }
+    }
+    return workgroupUniformLoad(&words[0]);
+}
+
+fn total_sum(sum: f32) -> f32 {
+    sums[thread] = sum;
+    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
+        workgroupBarrier();
+        if (thread < width) {
+            let others = sums[thread + 2u * width] + sums[thread + 3u * width];
+            sums[thread] = (sums[thread] + sums[thread + width]) + others;
+        }
+    }
+    return workgroupUniformLoad(&sums[0]);
+}
+
+// A word that orders logits; 0 for NaN and minus infinity, which are never drawn.
+fn rank(i: u32) -> u32 {
+    let bits = logits[row_start + i];
+    let magnitude = bits & 0x7fffffffu;
+    let negative = bits != magnitude;
+    if (magnitude > INFINITY_BITS || (negative && magnitude == INFINITY_BITS)) {
+        return 0u;
+    }
+    if (magnitude == 0u) {
+        return ZERO_RANK;
+    }
+    return select(bits | 0x80000000u, ~bits, negative);
+}
+
+// The probability of code `i` times that of nothing else but a factor, the same for all codes; 0 if top-k drops it.
+fn weight(i: u32) -> f32 {
+    if (rank(i) < lowest_rank) {
+        return 0.0;
+    }
+    let exponent = (bitcast<f32>(logits[row_start + i]) - largest) / parameters.temperature;
+    if (exponent < SMALLEST_EXPONENT) {
+        return 0.0;
+    }
+    return exp(exponent);
+}
+
+fn is_kept(i: u32, weight_bits: u32) -> bool {
+    return weight_bits > cut || (weight_bits == cut && i < tie_end);
+}
+
+// The sum of the weights kept below index `end`.
+fn kept_mass(end: u32) -> f32 {
+    var sum = 0.0;
+    for (var i = thread; i < end; i += THREADS) {
+        let w = weight(i);
+        sum += select(0.0, w, is_kept(i, bitcast<u32>(w)));
+    }
+    return total_sum(sum);
+}
+
+fn largest_rank() -> u32 {
+    var found = 0u;
+    for (var i = thread; i < parameters.classes; i += THREADS) {
+        found = max(found, rank(i));
+    }
+    return maximum(found);
+}
+
+fn first_of_rank(wanted: u32) -> u32 {
+    var found = 0u;
+    for (var i = thread; i < parameters.classes; i += THREADS) {
+        if (rank(i) == wanted) {
+            found = max(found, parameters.classes - i);
+        }
+    }
+    return parameters.classes - maximum(found);
+}
+
+fn count_from_rank(least: u32) -> u32 {
+    var count = 0u;
+    for (var i = thread; i < parameters.classes; i += THREADS) {
+        count += select(0u, 1u, rank(i) >= least);
+    }
+    return total_count(count);
+}
+
+fn count_of_weight(bits: u32, end: u32) -> u32 {
+    var count = 0u;
+    for (var i = thread; i < end; i += THREADS) {
+        count += select(0u, 1u, bitcast<u32>(weight(i)) == bits);
+    }
+    return total_count(count);
+}
+
+fn last_kept() -> u32 {
+    var found = 0u;
+    for (var i = thread; i < parameters.classes; i += THREADS) {
+        if (is_kept(i, bitcast<u32>(weight(i)))) {
+            found = i;
+        }
+    }
+    return maximum(found);
+}
+
+// The rank of the k-th largest logit, and at least 1, which excludes what is never drawn.
+fn rank_of_kth(top: u32) -> u32 {
+    var low = 1u;
+    if (parameters.top_k == 0u) {
+        return low;
+    }
+    var high = top;
+    for (var step = 0u; step < 32u && low < high; step++) {
+        let middle = high - (high - low) / 2u;
+        if (count_from_rank(middle) >= parameters.top_k) {
+            low = middle;
+        } else {
+            high = middle - 1u;
+        }
+    }
+    return low;
+}
+
+// Sets `cut` and `tie_end`, so that a code is kept while the likelier ones, and those as likely below it, sum to less
+// than `limit`.
+fn keep_likeliest(limit: f32) {
+    var low = 0u;
+    var high = ABOVE_ALL_WEIGHTS;
+    for (var step = 0u; step < 32u && low < high; step++) {
+        let middle = low + (high - low) / 2u;
+        cut = middle;
+        if (kept_mass(parameters.classes) < limit) {
+            high = middle;
+        } else {
+            low = middle + 1u;
+        }
+    }
+    cut = low;
+    let tied = bitcast<f32>(low);
+    let above = kept_mass(parameters.classes);
+    var first = 0u;
+    var end = parameters.classes;
+    for (var step = 0u; step < 32u && first < end; step++) {
+        let middle = first + (end - first) / 2u;
+        if (above + tied * f32(count_of_weight(low, middle)) >= limit) {
+            end = middle;
+        } else {
+            first = middle + 1u;
+        }
+    }
+    tie_end = first;
+}
+
+// The first code at which the sum of the kept weights exceeds `target`.
+fn code_at(target: f32) -> u32 {
+    var low = 0u;
+    var high = last_kept();
+    for (var step = 0u; step < 32u && low < high; step++) {
+        let middle = low + (high - low) / 2u;
+        if (kept_mass(middle + 1u) > target) {
+            high = middle;
+        } else {
+            low = middle + 1u;
+        }
+    }
+    return low;
+}
+
+// src/random.rs: PCG4D, the first of its words as a number in [0, 1) with 24 bits.
+fn code_uniform(image: u32) -> f32 {
+    var v = vec4<u32>(parameters.seed_low, parameters.seed_high, image, parameters.place);
+    v = mix_words(v * 1664525u + 1013904223u);
+    v = mix_words(v ^ (v >> vec4<u32>(16u)));
+    return f32(v.x >> 8u) / 16777216.0;
+}
+
+fn mix_words(words: vec4<u32>) -> vec4<u32> {
+    var v = words;
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    return v;
+}
+
+fn draw(row: u32) -> i32 {
+    let top = largest_rank();
+    if (top == 0u) {
+        return -1;
+    }
+    let best = first_of_rank(top);
+    if (parameters.temperature == 0.0 || top == INFINITY_RANK) {
+        return i32(best);
+    }
+    largest = bitcast<f32>(logits[row_start + best]);
+    lowest_rank = rank_of_kth(top);
+    cut = 0u;
+    tie_end = 0u;
+    if (parameters.top_p > 0.0) {
+        keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
+    }
+    return i32(code_at(code_uniform(parameters.first_image + row) * kept_mass(parameters.classes)));
+}
+
+@compute @workgroup_size(THREADS, 1, 1)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let row = group.x + group.y * groups.x;
+    if (row >= parameters.rows) {
+        return;
+    }
+    thread = index;
+    row_start = row * parameters.classes;
+    let code = draw(row);
+    if (thread == 0u) {
+        codes[row] = code;
+    }
+}
