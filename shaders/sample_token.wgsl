@@ -97,7 +97,7 @@ fn rank(i: u32) -> u32 {
     return select(bits | 0x80000000u, ~bits, negative);
 }
 
-// The probability of code `i` times that of nothing else but a factor, the same for all codes; 0 if top-k drops it.
+// The probability of code `i` but for a factor that all codes share; 0 if top-k drops it.
 fn weight(i: u32) -> f32 {
     if (rank(i) < lowest_rank) {
         return 0.0;
@@ -215,13 +215,13 @@ fn keep_likeliest(limit: f32) {
     tie_end = first;
 }
 
-// The first code at which the sum of the kept weights exceeds `target`.
-fn code_at(target: f32) -> u32 {
+// The first code at which the sum of the kept weights exceeds `bound`.
+fn code_at(bound: f32) -> u32 {
     var low = 0u;
     var high = last_kept();
     for (var step = 0u; step < 32u && low < high; step++) {
         let middle = low + (high - low) / 2u;
-        if (kept_mass(middle + 1u) > target) {
+        if (kept_mass(middle + 1u) > bound) {
             high = middle;
         } else {
             low = middle + 1u;
@@ -238,8 +238,8 @@ fn code_uniform(image: u32) -> f32 {
     return f32(v.x >> 8u) / 16777216.0;
 }
 
-fn mix_words(words: vec4<u32>) -> vec4<u32> {
-    var v = words;
+fn mix_words(before: vec4<u32>) -> vec4<u32> {
+    var v = before;
     v.x += v.y * v.w;
     v.y += v.z * v.x;
     v.z += v.x * v.y;

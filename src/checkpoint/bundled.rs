@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::open::{Checkpoint, Stage};
+use super::weights::StateKind;
 use crate::error::Result;
 
 /// One bundled pair of models.
@@ -27,11 +28,11 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 
 impl Bundled {
     /// Opens one of its stages.
-    pub fn open(&self, stage: Stage) -> Result<Checkpoint> {
+    pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
         let bytes = match stage {
             Stage::RqVae => self.stage1,
             Stage::RqTransformer => self.stage2,
         };
-        Checkpoint::from_memory(self.name, Arc::from(bytes))
+        Checkpoint::from_memory(self.name, Arc::from(bytes), kind)
     }
 }

@@ -8,6 +8,7 @@ use half::f16;
 use super::weights::{Dtype, TensorInfo, WeightFile};
 use crate::device::is_cpu;
 use crate::error::{Error, Result};
+use crate::kernels::cpu::memory::room;
 use crate::random::normal;
 
 /// How many names one line of a report lists.
@@ -135,25 +136,38 @@ impl<'a> Loader<'a> {
     /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
     pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Tensor<2> {
         let shape = [outputs * names.len(), inputs];
-        if self.keeps_half(&names[0]) {
-            let mut rows = Vec::with_capacity(if self.is_plan() { 0 } else { shape[0] * inputs });
-            for name in names {
-                rows.extend(self.half_values(name, &[outputs, inputs]).unwrap_or_default());
-            }
-            if rows.len() == shape[0] * inputs {
-                return Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16));
-            }
+        let made = if self.keeps_half(&names[0]) {
+            let rows = self.joined(names, &[outputs, inputs], Self::half_values);
+            rows.map(|rows| Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)))
         } else {
-            let mut rows = Vec::new();
-            for name in names {
-                let values = self.values(name, &[outputs, inputs]).unwrap_or_default();
-                if rows.is_empty() { rows = values } else { rows.extend(values) }
-            }
-            if rows.len() == shape[0] * inputs {
-                return Tensor::from_data(TensorData::new(rows, shape), &self.device);
+            let rows = self.joined(names, &[outputs, inputs], Self::values);
+            rows.map(|rows| Tensor::from_data(TensorData::new(rows, shape), &self.device))
+        };
+        made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device))
+    }
+
+    /// The values of all `names`, one after the other; `None` if one is not to be had.
+    fn joined<T>(
+        &mut self,
+        names: &[String],
+        shape: &[usize],
+        read: impl Fn(&mut Self, &str, &[usize]) -> Option<Vec<T>>,
+    ) -> Option<Vec<T>> {
+        let mut rows = Vec::new();
+        let mut whole = true;
+        for name in names {
+            match read(self, name, shape) {
+                Some(values) => {
+                    if rows.capacity() == 0 {
+                        rows = room(values.len() * names.len());
+                    }
+                    rows.extend(values);
+                }
+                // The others are asked for all the same: a report names everything that does not fit.
+                None => whole = false,
             }
         }
-        Tensor::zeros([1, 1], &self.device)
+        whole.then_some(rows)
     }
 
     /// A codebook `[size, dim]`; published ones have one more row, for padding, which is dropped.

@@ -59,7 +59,7 @@ impl Checkpoint {
     /// taken; `None` takes the only one.
     pub fn open(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Self> {
         if let Some(files) = bundled::find(place) {
-            return files.open(stage.unwrap_or(Stage::RqTransformer));
+            return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
         }
         let mut found = Self::open_all(Path::new(place), kind)?;
         if let Some(stage) = stage {
@@ -132,8 +132,8 @@ impl Checkpoint {
     }
 
     /// A model whose files are in memory.
-    pub fn from_memory(name: &str, weights: Arc<[u8]>) -> Result<Self> {
-        let weights = WeightFile::from_bytes(name, weights, StateKind::Auto)?;
+    pub fn from_memory(name: &str, weights: Arc<[u8]>, kind: StateKind) -> Result<Self> {
+        let weights = WeightFile::from_bytes(name, weights, kind)?;
         let config = weights.metadata().get(CONFIG_KEY).ok_or_else(|| {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;

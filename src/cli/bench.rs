@@ -51,16 +51,14 @@ impl Bench {
         let mut task = console.task("measuring");
         if self.compare {
             let points = compare(preset, &self.batch, settings(1), &device, &mut task)?;
-            console.result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
-            return Ok(());
+            return console.result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
         }
         let mut measured = Vec::new();
         for &batch in &self.batch {
             measured.push(bench(preset, settings(batch), &device, &mut task)?);
         }
         let text: Vec<String> = measured.iter().map(text).collect();
-        console.result(json!(measured), &text.join("\n\n"));
-        Ok(())
+        console.result(json!(measured), &text.join("\n\n"))
     }
 }
 
@@ -69,8 +67,7 @@ fn list(console: &Console) -> Result<()> {
         PRESETS.iter().map(|preset| format!("{:<15} {}", preset.name, preset.about)).collect();
     let values: Vec<_> =
         PRESETS.iter().map(|preset| json!({"name": preset.name, "about": preset.about})).collect();
-    console.result(json!(values), &names.join("\n"));
-    Ok(())
+    console.result(json!(values), &names.join("\n"))
 }
 
 fn text(bench: &Measured) -> String {

@@ -57,8 +57,7 @@ impl Convert {
             self.convert(checkpoint, &path, console)?;
             files.push(path);
         }
-        console.result(json!({"files": files}), &format!("{} converted", files.len()));
-        Ok(())
+        console.result(json!({"files": files}), &format!("{} converted", files.len()))
     }
 
     fn convert(&self, checkpoint: &Checkpoint, path: &Path, console: &Console) -> Result<()> {

@@ -51,8 +51,7 @@ impl Decode {
             console.save(picture, &path, &provenance)?;
             files.push(path);
         }
-        console.result(json!({"files": files}), &format!("{} decoded", pictures.len()));
-        Ok(())
+        console.result(json!({"files": files}), &format!("{} decoded", pictures.len()))
     }
 }
 

@@ -24,8 +24,7 @@ impl Devices {
         }
         lines.push(format!("--device auto takes the {auto}"));
         let gpus: Vec<Value> = adapters.iter().map(value).collect();
-        console.result(json!({"cpu_threads": threads, "gpus": gpus, "auto": auto}), &lines.join("\n"));
-        Ok(())
+        console.result(json!({"cpu_threads": threads, "gpus": gpus, "auto": auto}), &lines.join("\n"))
     }
 }
 

@@ -46,8 +46,7 @@ impl Encode {
         console.note(&format!("wrote {}", path.display()));
         let [h, w, depth] = stack.shape();
         let value = json!({"codes": stack.codes(), "code_shape": [h, w, depth], "file": path});
-        console.result(value, &format!("code stack {h} x {w} x {depth}"));
-        Ok(())
+        console.result(value, &format!("code stack {h} x {w} x {depth}"))
     }
 
     fn choice(&self) -> Result<Choice> {

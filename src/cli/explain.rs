@@ -48,8 +48,7 @@ impl Explain {
         let explanation = pollster::block_on(explain(&stage2.model, &stack, &tokens, place, self.count))?;
         let value =
             json!({"row": self.row, "col": self.col, "depth": self.depth, "explanation": explanation});
-        console.result(value, &text(&explanation));
-        Ok(())
+        console.result(value, &text(&explanation))
     }
 }
 

@@ -29,9 +29,12 @@ pub struct Info {
 impl Info {
     /// Prints what each model in the checkpoint is.
     pub fn run(&self, console: &Console) -> Result<()> {
+        let kind = self.weights.into();
         let checkpoints = match bundled::find(&self.model) {
-            Some(bundled) => vec![bundled.open(Stage::RqVae)?, bundled.open(Stage::RqTransformer)?],
-            None => Checkpoint::open_all(Path::new(&self.model), self.weights.into())?,
+            Some(bundled) => {
+                vec![bundled.open(Stage::RqVae, kind)?, bundled.open(Stage::RqTransformer, kind)?]
+            }
+            None => Checkpoint::open_all(Path::new(&self.model), kind)?,
         };
         let mut values = Vec::new();
         let mut texts = Vec::new();
@@ -40,8 +43,7 @@ impl Info {
             values.push(value);
             texts.push(text);
         }
-        console.result(json!(values), &texts.join("\n\n"));
-        Ok(())
+        console.result(json!(values), &texts.join("\n\n"))
     }
 
     fn describe(&self, checkpoint: &Checkpoint) -> Result<(Value, String)> {

@@ -79,7 +79,8 @@ fn run(command: Command, console: &Console) -> Result<()> {
 }
 
 fn failed(error: &Error) -> ExitCode {
-    eprintln!("residua: {error}");
+    // Names in damaged files may hold line ends, and codes that a terminal obeys.
+    output::say(&format!("residua: {error}").replace(char::is_control, " "));
     match error {
         Error::Usage(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crate::checkpoint::{Precision, StateKind};
 use crate::device::{self, DeviceChoice};
 use crate::engine::{Condition, Options};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generate::{Filter, Sampling};
 use crate::model::RqTransformerConfig;
 
@@ -100,9 +100,6 @@ pub struct SamplingArguments {
 impl SamplingArguments {
     /// One filter a depth: what is asked for, else the settings that the model was published with.
     pub fn filters(&self, config: &RqTransformerConfig) -> Result<Vec<Filter>> {
-        if self.number == 0 {
-            return Err(Error::usage("-n: expected at least 1 picture, found 0"));
-        }
         let published = config.published_sampling;
         let sampling = Sampling {
             temperature: self.temperature.clone().unwrap_or_else(|| vec![1.0]),

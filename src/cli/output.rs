@@ -1,6 +1,6 @@
 //! What the command line shows: results on stdout, progress and notes on stderr; and Ctrl-C.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ impl Console {
             if seen.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("stopping; once more to stop at once");
+            say("stopping; once more to stop at once");
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
         Ok(Self { json, stop })
@@ -66,17 +66,24 @@ impl Console {
         })
     }
 
-    /// The result: `value` for programs, `text` for people.
-    pub fn result(&self, value: Value, text: &str) {
-        match self.json {
-            true => println!("{value}"),
-            false => println!("{text}"),
+    /// The result: `value` for programs, `text` for people. A reader that has gone away (`| head`) has seen enough.
+    pub fn result(&self, value: Value, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout();
+        let written = match self.json {
+            true => writeln!(stdout, "{value}"),
+            false => writeln!(stdout, "{text}"),
+        };
+        match written {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::io("write", Path::new("the result"))(error))
+            }
+            _ => Ok(()),
         }
     }
 
     /// Something worth knowing that is not the result.
     pub fn note(&self, text: &str) {
-        eprintln!("{text}");
+        say(text);
     }
 
     /// Saves a picture and says so.
@@ -85,6 +92,11 @@ impl Console {
         self.note(&format!("wrote {}", path.display()));
         Ok(())
     }
+}
+
+/// A line on stderr. Where stderr cannot be written, there is nobody to tell.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Creates `folder` and those above it.

@@ -49,12 +49,11 @@ impl Reconstruct {
         let mut shown = vec![made.original.clone()];
         shown.extend(made.partials.iter().cloned());
         console.save(&sheet::strip(&shown, GAP)?, &strip_path, &Provenance::default())?;
-        report(console, &made, &path, &strip_path);
-        Ok(())
+        report(console, &made, &path, &strip_path)
     }
 }
 
-fn report(console: &Console, made: &Reconstruction, path: &std::path::Path, strip: &std::path::Path) {
+fn report(console: &Console, made: &Reconstruction, path: &std::path::Path, strip: &std::path::Path) -> Result<()> {
     let [h, w, depth] = made.codes.shape();
     let norms: Vec<String> = made.residual_norms.iter().map(|norm| format!("{norm:.3}")).collect();
     let text = format!(
@@ -70,5 +69,5 @@ fn report(console: &Console, made: &Reconstruction, path: &std::path::Path, stri
         "latent_norm": made.latent_norm, "residual_norms": made.residual_norms,
         "reconstruction": path, "strip": strip,
     });
-    console.result(value, &text);
+    console.result(value, &text)
 }

@@ -20,6 +20,8 @@ use crate::image_io::sheet;
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
+/// Pictures at a time: all of them are in memory until they are saved.
+const MOST: u32 = 10_000;
 
 /// Sample new pictures: single PNGs that carry their codes and recipe, and a sheet of all.
 #[derive(Args)]
@@ -118,7 +120,12 @@ impl Run<'_> {
     /// Samples `plan`, decodes, and writes single pictures and a sheet.
     pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
         let model = &self.stage2.model;
-        let end = plan.image.checked_add(plan.count).ok_or_else(|| Error::usage("-n: too many pictures"))?;
+        if !(1..=MOST).contains(&plan.count) {
+            return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {}", plan.count)));
+        }
+        let end = plan.image.checked_add(plan.count).ok_or_else(|| {
+            Error::usage(format!("there are no {} pictures of one seed from number {}", plan.count, plan.image))
+        })?;
         plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
         let request = Request {
             condition: plan.condition.tokens(&model.config)?,
@@ -135,30 +142,33 @@ impl Run<'_> {
             &stacks,
             &mut crate::engine::Task::unwatched(),
         ))?;
+        let rqvae = self.stage2.stage1.id()?;
         let recipe = |image: u32, count: u32| {
             let sampling = SamplingRecipe { image, count, ..plan.clone() };
-            Ok::<_, Error>(Recipe::new(self.made_by, self.stage2.stage1.id()?, Some(sampling)).to_json())
+            Recipe::new(self.made_by, rqvae.clone(), Some(sampling)).to_json()
         };
         let mut files = Vec::new();
         for (image, (picture, stack)) in (plan.image..).zip(pictures.iter().zip(&stacks)) {
             let path = self.out.join(format!("{image:03}.png"));
-            let provenance = Provenance { recipe: Some(recipe(image, 1)?), codes: Some(stack.clone()) };
+            let provenance = Provenance { recipe: Some(recipe(image, 1)), codes: Some(stack.clone()) };
             self.console.save(picture, &path, &provenance)?;
             files.push(path);
         }
         if pictures.len() > 1 {
             let columns = (pictures.len() as f64).sqrt().ceil() as usize;
             let provenance =
-                Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)?), codes: None };
-            let path = self.out.join("sheet.png");
-            self.console.save(&sheet::grid(&pictures, columns, GAP)?, &path, &provenance)?;
+                Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)), codes: None };
+            match sheet::grid(&pictures, columns, GAP) {
+                Ok(sheet) => self.console.save(&sheet, &self.out.join("sheet.png"), &provenance)?,
+                Err(error) => tracing::warn!("no sheet is made: {error}"),
+            }
         }
-        self.report(&stacks, &files);
+        self.report(&stacks, &files)?;
         if self.console.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    fn report(&self, stacks: &[CodeStack], files: &[PathBuf]) {
+    fn report(&self, stacks: &[CodeStack], files: &[PathBuf]) -> Result<()> {
         let value = json!({"files": files, "stacks": stacks});
-        self.console.result(value, &format!("{} sampled into {}", stacks.len(), self.out.display()));
+        self.console.result(value, &format!("{} sampled into {}", stacks.len(), self.out.display()))
     }
 }

@@ -35,7 +35,7 @@ impl Verify {
         }
         let failed = done.iter().filter(|case| !case.ok()).count();
         let text: Vec<String> = done.iter().map(text).collect();
-        console.result(json!({"ok": failed == 0, "cases": done}), &text.join("\n"));
+        console.result(json!({"ok": failed == 0, "cases": done}), &text.join("\n"))?;
         match failed {
             0 => Ok(()),
             failed => Err(Error::invalid(format!("{failed} of {} cases FAILED", done.len()))),

@@ -74,13 +74,16 @@ impl Stage2 {
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
         let config = checkpoint.rqtransformer()?.clone();
-        let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), options.state)?;
+        // Published averages are of stage 2; its stage 1 need not have one.
+        let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };
+        let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), stage1_state)?;
         let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
-        let shape = stage1.model.config.hparams.code_shape;
-        if shape != config.block_size {
+        let codes = (stage1.model.config.hparams.code_shape, stage1.model.config.codebook_sizes()?);
+        let expected = (config.block_size, config.codebook_sizes()?);
+        if codes != expected {
             return Err(Error::invalid(format!(
-                "stage 1 and stage 2 do not belong together: {} makes codes {shape:?}, {} expects {:?}",
-                stage1.checkpoint.name, checkpoint.name, config.block_size
+                "stage 1 and stage 2 do not belong together: {} makes codes {:?} of codebooks {:?}, {} expects {:?} of {:?}",
+                stage1.checkpoint.name, codes.0, codes.1, checkpoint.name, expected.0, expected.1
             )));
         }
         let model = load(&checkpoint, device, options.precision, task, |loader| {

@@ -16,7 +16,7 @@ const BATCH: u32 = 8;
 pub async fn sample(model: &RqTransformer, request: &Request, task: &mut Task<'_>) -> Result<Vec<CodeStack>> {
     let cells = model.config.cells();
     let total = cells * request.images.len();
-    let mut stacks: Vec<CodeStack> = Vec::with_capacity(request.images.len());
+    let mut stacks: Vec<CodeStack> = Vec::new();
     let mut first = request.images.start;
     while first < request.images.end {
         let images = first..request.images.end.min(first.saturating_add(BATCH));

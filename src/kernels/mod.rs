@@ -11,6 +11,7 @@ pub mod linear;
 pub mod quantize;
 pub mod sample_token;
 
+mod cube;
 mod flex;
 
 pub use attention::KvCache;

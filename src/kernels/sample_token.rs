@@ -1,10 +1,11 @@
 //! The draw of one code for every image of a batch.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 
+use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{cpu, has_cpu_kernels};
+use super::has_cpu_kernels;
 use crate::generate::Filter;
 
 /// How a code is drawn.
@@ -20,13 +21,218 @@ pub struct Draw {
     pub place: u32,
 }
 
-/// Codes `[B]` drawn from `logits` `[B, V]`; -1 where a row has no number in it.
+/// Codes `[B]` drawn from `logits` `[B, V]`; -1 where a row has no number in it. Row `i` is image `first_image + i`.
+///
+/// The codes stay on the device. Devices agree on the random number of a code and on every rule, but a GPU sums in f32:
+/// where that number falls within rounding (about 1e-6) of the boundary between two codes, or the sum that top-p cuts at
+/// does, a GPU may draw another code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
-    let device = logits.device();
-    if has_cpu_kernels(&device) {
-        return Tensor::from_dispatch(Dispatch::residua_sample_token(logits.into_dispatch(), *draw));
+    let on_cpu = has_cpu_kernels(&logits.device());
+    let logits = logits.into_dispatch();
+    Tensor::from_dispatch(match on_cpu {
+        true => <Dispatch as CpuKernels>::residua_sample_token(logits, *draw),
+        false => <Dispatch as GpuKernels>::residua_sample_token(logits, *draw),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use safetensors::SafeTensors;
+
+    use super::*;
+    use crate::device::{DeviceChoice, open};
+    use crate::kernels::cpu;
+    use crate::random::{code_uniform, pcg4d, uniform};
+
+    /// How far sums in f32 may be off.
+    const ROUNDING: f64 = 1e-5;
+
+    fn gpu() -> Device {
+        open(DeviceChoice::Gpu).unwrap()
     }
-    let rows = logits.dims()[0];
-    let codes = cpu::sample_token::sample_token(&super::values(logits), rows, draw);
-    Tensor::from_data(TensorData::new(codes, [rows]), &device)
+
+    fn on_gpu(logits: &[f32], rows: usize, draw: &Draw) -> Vec<i32> {
+        let data = TensorData::new(logits.to_vec(), [rows, logits.len() / rows]);
+        drawn(Tensor::from_data(data, &gpu()), draw)
+    }
+
+    fn drawn(logits: Tensor<2>, draw: &Draw) -> Vec<i32> {
+        sample_token(logits, draw).into_data().try_to_vec().unwrap()
+    }
+
+    /// What a row is filled with: numbers, numbers of few values or none, and what a share of them is replaced by.
+    const KINDS: [(f32, f32); 8] = [
+        (0.0, 0.0),
+        (4.0, 0.0),
+        (1.0, 0.0),
+        (0.0, f32::NEG_INFINITY),
+        (2.0, f32::NAN),
+        (0.0, f32::INFINITY),
+        (0.0, -0.0),
+        (f32::NAN, f32::NEG_INFINITY),
+    ];
+
+    /// A row of `classes` logits: rounded to `1 / steps` (0: not at all), one in five replaced by `oddity` (0: none).
+    fn row(classes: usize, (steps, oddity): (f32, f32), seed: u32) -> Vec<f32> {
+        let spread = [0.0, 1.0, 6.0, 30.0][seed as usize % 4];
+        let logit = |i: u32| {
+            let x = (uniform([seed, i, 1, 0]) * 2.0 - 1.0) * spread;
+            match oddity {
+                oddity if oddity.to_bits() != 0 && uniform([seed, i, 2, 0]) < 0.2 => oddity,
+                _ if steps == 0.0 => x,
+                _ => (x * steps).round() / steps,
+            }
+        };
+        (0..classes as u32).map(logit).collect()
+    }
+
+    /// The distribution that is drawn from, in f64 and in another way: ranks by sorting all.
+    fn exact(logits: &[f32], filter: &Filter, top_p: f64) -> Vec<f64> {
+        let mut order: Vec<usize> = (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).collect();
+        order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).unwrap().then(a.cmp(&b)));
+        let largest = logits[order[0]];
+        if filter.temperature == 0.0 || largest == f32::INFINITY {
+            order.truncate(1);
+        } else if filter.top_k > 0 && filter.top_k < order.len() {
+            let kth = logits[order[filter.top_k - 1]];
+            order.retain(|&i| logits[i] >= kth);
+        }
+        let weight = |i: usize| match order.len() {
+            1 => 1.0,
+            _ => ((f64::from(logits[i]) - f64::from(largest)) / f64::from(filter.temperature)).exp(),
+        };
+        let total: f64 = order.iter().map(|&i| weight(i)).sum();
+        let mut kept = vec![0.0; logits.len()];
+        let mut before = 0.0;
+        for &i in &order {
+            if top_p <= 0.0 || top_p >= 1.0 || before < top_p * total {
+                kept[i] = weight(i);
+                before += weight(i);
+            }
+        }
+        kept.iter().map(|w| w / before).collect()
+    }
+
+    /// Whether rounding explains that `code` was drawn: some cut within rounding of the right one keeps it, with the
+    /// random number within rounding of its share.
+    fn is_explained(code: i32, logits: &[f32], filter: &Filter, uniform: f32) -> bool {
+        let Ok(code) = usize::try_from(code) else { return false };
+        let top_p = f64::from(filter.top_p);
+        let cuts = [top_p, top_p - ROUNDING, top_p + ROUNDING];
+        cuts.iter().take(if filter.top_p > 0.0 { 3 } else { 1 }).any(|&top_p| {
+            let shares = exact(logits, filter, top_p);
+            let below: f64 = shares[..code].iter().sum();
+            let share = below - ROUNDING..below + shares[code] + ROUNDING;
+            shares[code] > 0.0 && share.contains(&f64::from(uniform))
+        })
+    }
+
+    /// Shapes, filters and oddities at random. The plain twin is given minus infinity for NaN.
+    #[test]
+    fn the_kernel_draws_what_its_twin_draws() {
+        let (mut rows_in_all, mut differing) = (0, 0);
+        let mut compare = |batch: usize, classes: usize, case: u32| {
+            let pick = |n: usize, word: u32| (uniform([case, word, 3, 1]) * n as f32) as usize;
+            let filter = Filter {
+                temperature: [1.0, 0.3, 2.5, 0.0, 1e-40][pick(17, 0) / 4],
+                top_k: [0, 1, 5, classes / 2, classes + 3][pick(5, 1)],
+                top_p: [0.0, 0.05, 0.5, 0.92, 0.999, 1.0][pick(6, 2)],
+            };
+            let [low, high, first_image, place] = pcg4d([case, 0, 0, 9]);
+            let seed = u64::from(high) << 32 | u64::from(low);
+            let draw = Draw { filter, seed, first_image: first_image >> 1, place };
+            let logits: Vec<f32> = (0..batch as u32)
+                .flat_map(|i| row(classes, KINDS[pick(KINDS.len(), 4 + i)], case * 16 + i))
+                .collect();
+            let cleaned: Vec<f32> =
+                logits.iter().map(|&x| if x.is_nan() { f32::NEG_INFINITY } else { x }).collect();
+            let expected = cpu::sample_token::sample_token(&cleaned, batch, &draw);
+            let found = on_gpu(&logits, batch, &draw);
+            rows_in_all += batch;
+            for (i, (&found, &expected)) in found.iter().zip(&expected).enumerate() {
+                if found != expected {
+                    differing += 1;
+                    let uniform = code_uniform(seed, draw.first_image + i as u32, place);
+                    let logits = &cleaned[i * classes..(i + 1) * classes];
+                    assert!(
+                        is_explained(found, logits, &filter, uniform),
+                        "case {case}, row {i} of {batch}x{classes}, {filter:?}: {found} for {expected}"
+                    );
+                }
+            }
+        };
+        for case in 0..300 {
+            let size = uniform([case, 0, 4, 1]);
+            let classes = [1.0, 2.0, 255.0, 256.0, 257.0, 700.0 * size + 1.0, 3000.0 * size + 1.0];
+            compare(1 + case as usize % 9, classes[case as usize % 7] as usize, case);
+        }
+        for (case, classes) in (1000..).zip([16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 20_000]) {
+            compare(2, classes, case);
+        }
+        println!("{differing} of {rows_in_all} rows differ");
+        assert!(differing * 100 < rows_in_all, "{differing} of {rows_in_all} rows differ");
+    }
+
+    #[test]
+    fn the_kernel_follows_the_published_distributions() {
+        let bytes = std::fs::read(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/sampling-filter/golden.safetensors"
+        ))
+        .unwrap();
+        let golden = SafeTensors::deserialize(&bytes).unwrap();
+        let row = |name: &str, row: usize| -> Vec<f32> {
+            let values = golden.tensor(name).unwrap();
+            let row: &[[u8; 4]] = &bytemuck::cast_slice(values.data())[row * 96..(row + 1) * 96];
+            row.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+        };
+        const DRAWS: usize = 4000;
+        for (at, temperature, top_k, top_p) in [(0, 0.7, 10, 0.0), (1, 1.0, 0, 0.0), (2, 1.0, 0, 0.92)] {
+            let filter = Filter { temperature, top_k, top_p };
+            let draw = Draw { filter, seed: 77, first_image: 0, place: 5 };
+            let codes = on_gpu(&row("logits", at).repeat(DRAWS), DRAWS, &draw);
+            let expected = row(&format!("probs_t{temperature:?}_k{top_k}_p{top_p:?}"), at);
+            let mut counts = vec![0u32; 96];
+            codes.iter().for_each(|&code| counts[code as usize] += 1);
+            for (code, (&count, &p)) in counts.iter().zip(&expected).enumerate() {
+                // Five standard deviations: once in millions.
+                let deviation = (p * (1.0 - p) / DRAWS as f32).sqrt();
+                let frequency = count as f32 / DRAWS as f32;
+                assert!(
+                    (frequency - p).abs() <= 5.0 * deviation + if p > 0.0 { 1.0 / DRAWS as f32 } else { 0.0 },
+                    "row {at}, code {code}: {frequency} but expected {p}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parts_and_transposes_of_tensors_are_read_in_their_own_order() {
+        let logits: Vec<f32> = (0..7).flat_map(|i| row(130, KINDS[0], 4 * i + 2)).collect();
+        let draw = Draw { filter: Filter { top_k: 40, ..Filter::NONE }, seed: 3, first_image: 2, place: 0 };
+        let expected = on_gpu(&logits, 7, &draw);
+        let whole = Tensor::<2>::from_data(TensorData::new(logits, [7, 130]), &gpu());
+        let transposed = (whole.clone().transpose() + 0.0).transpose();
+        assert_eq!(drawn(transposed, &draw), expected);
+        let part = Draw { first_image: 5, ..draw };
+        assert_eq!(drawn(whole.clone().slice([3..7, 0..130]), &part), expected[3..]);
+        let wide = Tensor::cat(vec![whole.clone() + 9.0, whole], 1);
+        assert_eq!(drawn(wide.slice([3..7, 130..260]), &part), expected[3..]);
+    }
+
+    /// More rows than one dimension of a launch holds; and the codes are indices as they are.
+    #[test]
+    fn many_rows_are_drawn_and_their_codes_serve_as_indices() {
+        let rows = 66_000;
+        let logits: Vec<f32> =
+            (0..rows).flat_map(|i| (0..3).map(move |j| (i % 3 == j) as u8 as f32)).collect();
+        let draw = Draw { filter: Filter::GREEDY, seed: 0, first_image: 0, place: 0 };
+        let logits = Tensor::<2>::from_data(TensorData::new(logits, [rows, 3]), &gpu());
+        let codes = sample_token(logits, &draw);
+        assert_eq!(codes.dtype(), Tensor::<1, Int>::zeros([1], &gpu()).dtype());
+        let table = Tensor::<2>::from_floats([[10.0], [20.0], [30.0]], &gpu());
+        let taken = crate::kernels::values(table.select(0, codes));
+        assert!(taken.iter().enumerate().all(|(i, &x)| x == [10.0, 20.0, 30.0][i % 3]));
+    }
 }

@@ -6,28 +6,36 @@
 /// faults of its 8,192 fresh pages cost several times what a normalization does. Huge pages of 2 MiB cost an eighth.
 pub(super) fn zeros(len: usize) -> Vec<f32> {
     let mut values = vec![0.0; len];
-    prefer_huge_pages(&mut values);
+    prefer_huge_pages(values.as_mut_ptr(), len);
     values
 }
 
-/// Tells Linux, which by default uses huge pages only where a program asks for them.
+/// Room for `len` values that will be read again and again: a linear layer of one row reads weights a tenth to a quarter
+/// faster from huge pages.
+pub(crate) fn room<T>(len: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    prefer_huge_pages(values.as_mut_ptr(), len);
+    values
+}
+
+/// Tells Linux, which by default uses huge pages only where a program asks for them, of `len` values from `start`.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(values: &mut [f32]) {
+fn prefer_huge_pages<T>(start: *mut T, len: usize) {
     const PAGE: usize = 4096;
     const HUGE: usize = 2 << 20;
-    let bytes = std::mem::size_of_val(values);
+    let bytes = len * size_of::<T>();
     if bytes < 2 * HUGE {
         return;
     }
-    let start = values.as_mut_ptr().cast::<u8>();
+    let start = start.cast::<u8>();
     let skipped = start.align_offset(PAGE);
-    // SAFETY: whole pages of memory that this slice alone owns; the advice does not change what they hold. That the
+    // SAFETY: whole pages of memory that one vector alone owns; the advice does not change what they hold. That the
     // system does not follow it is no failure.
     unsafe { libc::madvise(start.add(skipped).cast(), (bytes - skipped) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_: &mut [f32]) {}
+fn prefer_huge_pages<T>(_: *mut T, _: usize) {}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ pub mod group_norm;
 mod lanes;
 pub mod layer_norm;
 pub mod linear;
-mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod noise;
 mod product;

@@ -1,0 +1,112 @@
+//! `verify`: the program agrees with the published implementation, and notices where it would not.
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::desk::{Desk, given};
+
+/// Every case in the fixtures, and in each an output that must not be forgotten.
+const CASES: [(&str, &str); 12] = [
+    ("rqt-class", "logits"),
+    ("rqt-no-cumsum-gelu2", "logits"),
+    ("rqt-text", "cond_logits"),
+    ("rqt-token-embedding", "greedy"),
+    ("rqt-tuple-embedding", "greedy_keep_row0"),
+    ("rqt-unconditional", "greedy"),
+    ("rqt-vqgan-flat", "logits"),
+    ("rqvae-per-depth", "codes"),
+    ("rqvae-shared", "soft_codes_t0.5"),
+    ("sampling-filter", "probs_t1.0_k0_p0.0"),
+    ("tokenizers", "simple"),
+    ("vqgan-depth1", "recon"),
+];
+
+fn all_agree(device: &str) {
+    let result = Desk::new().json(&format!("verify fixtures/ --device {device}"));
+    let cases = result["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), CASES.len());
+    for (case, (name, output)) in cases.iter().zip(CASES) {
+        assert!(case["folder"].as_str().unwrap().ends_with(name), "{name}: {case}");
+        let compared = case["comparisons"].as_array().unwrap();
+        assert!(compared.iter().any(|comparison| comparison["name"] == output), "{name} lacks {output}");
+        assert!(compared.iter().all(|comparison| comparison["ok"] == true), "{case}");
+    }
+    assert_eq!(result["ok"], true);
+}
+
+#[test]
+fn all_cases_agree_on_the_cpu() {
+    all_agree("cpu");
+}
+
+/// A software rasterizer will do.
+#[test]
+fn a_gpu_agrees_on_all_cases() {
+    all_agree("gpu");
+}
+
+/// Writes the golden values of `case` anew, with the last one of `output` changed.
+fn change(desk: &Desk, case: &str, output: &str) {
+    let bytes = std::fs::read(given(&format!("fixtures/{case}/golden.safetensors"))).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let mut changed = golden.tensor(output).unwrap().data().to_vec();
+    let view = golden.tensor(output).unwrap();
+    match view.dtype() {
+        Dtype::F32 => {
+            let last = changed.last_chunk_mut().unwrap();
+            *last = (f32::from_le_bytes(*last) + 0.5).to_le_bytes();
+        }
+        Dtype::I64 => {
+            let last = changed.last_chunk_mut().unwrap();
+            *last = ((i64::from_le_bytes(*last) + 1) % 32).to_le_bytes();
+        }
+        other => panic!("no such golden values: {other}"),
+    }
+    let changed = TensorView::new(view.dtype(), view.shape().to_vec(), &changed).unwrap();
+    let tensors: Vec<_> = golden
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| if name == output { (name, changed.clone()) } else { (name, view) })
+        .collect();
+    desk.write(&format!("{case}/golden.safetensors"), safetensors::serialize(tensors, None).unwrap());
+}
+
+#[test]
+fn one_changed_value_or_code_fails() {
+    let cases = [
+        ("rqvae-shared", "z_e"),
+        ("rqvae-shared", "recon"),
+        ("rqvae-shared", "partial_add_1"),
+        ("rqvae-shared", "soft_codes_t0.5"),
+        ("rqvae-shared", "codes"),
+        ("rqvae-shared", "commitment_loss"),
+        ("rqt-unconditional", "logits"),
+        ("rqt-unconditional", "greedy"),
+        ("rqt-unconditional", "greedy_keep_row0"),
+        ("rqt-text", "cond_logits"),
+        ("sampling-filter", "probs_t1.0_k0_p0.0"),
+    ];
+    let desk = Desk::new();
+    for (case, output) in cases {
+        for file in ["config.yaml", "model.pt"] {
+            let from = format!("fixtures/{case}/{file}");
+            if given(&from).exists() {
+                desk.copy(&from, &format!("{case}/{file}"));
+            }
+        }
+        change(&desk, case, output);
+        let rqvae = if case.starts_with("rqt") { "--rqvae fixtures/rqvae-shared" } else { "" };
+        let run = desk.run(&format!("verify {case} {rqvae}"));
+        assert_eq!(run.code, Some(1), "{case} {output}: {run:?}");
+        let is_told = |line: &str| line.contains(output) && line.contains("FAILED");
+        assert!(run.stdout.lines().any(is_told), "{case} {output}: {run:?}");
+        assert!(run.stderr.ends_with("residua: 1 of 1 cases FAILED\n"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_folder_without_cases_is_refused() {
+    let desk = Desk::new();
+    desk.write("empty/readme.txt", "nothing");
+    desk.refuses("verify empty", 1, "empty: expected golden.safetensors");
+    desk.refuses("verify nowhere", 1, "cannot read nowhere");
+}

@@ -1,0 +1,70 @@
+//! `complete`: what is kept stays exactly, the rest is sampled as if it had come first.
+
+use image::{Rgb, RgbImage};
+use residua::codes::CodeStack;
+
+use super::desk::{Desk, stacks};
+
+/// A desk with the codes of a sample in `pig.npy`, and those codes.
+fn pig() -> (Desk, CodeStack) {
+    let desk = Desk::new();
+    desk.does("encode samples/pig.png");
+    let codes = residua::codes::npy::load(&desk.path("pig.npy")).unwrap().remove(0);
+    (desk, codes)
+}
+
+#[test]
+fn the_first_rows_are_kept_exactly() {
+    let (desk, codes) = pig();
+    for rows in [0, 3, 7, 8] {
+        let completed = stacks(&desk.json(&format!("complete pig.npy --rows {rows} --class 2 -n 2")));
+        let kept = rows * 8 * 4;
+        for stack in &completed {
+            assert_eq!(stack.codes()[..kept], codes.codes()[..kept], "{rows} rows");
+            assert_eq!(*stack == codes, rows == 8, "{rows} rows");
+        }
+        assert_eq!(completed[0] == completed[1], rows == 8, "{rows} rows");
+    }
+}
+
+#[test]
+fn keeping_nothing_is_sampling() {
+    let (desk, _) = pig();
+    let completed = desk.json("complete pig.npy --rows 0 --class 2 --seed 4 --out completed");
+    let sampled = desk.json("sample --class 2 --seed 4 --out sampled");
+    assert_eq!(stacks(&completed), stacks(&sampled));
+    assert_eq!(desk.pixels("completed/000.png"), desk.pixels("sampled/000.png"));
+}
+
+#[test]
+fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
+    let (desk, codes) = pig();
+    // White over rows 2 to 4 and columns 5 to 7, at another size than the model's.
+    let is_white = |row: u32, col: u32| (2..5).contains(&row) && (5..8).contains(&col);
+    let mask = RgbImage::from_fn(160, 160, |x, y| Rgb([if is_white(y / 20, x / 20) { 255 } else { 0 }; 3]));
+    mask.save(desk.path("mask.png")).unwrap();
+    let completed = stacks(&desk.json("complete samples/pig.png --mask mask.png --class 2 -n 3"));
+    for stack in completed {
+        for place in codes.differences(&stack).unwrap() {
+            assert!(is_white(place.0 as u32, place.1 as u32), "{place:?}");
+        }
+        assert_ne!(stack, codes);
+    }
+}
+
+#[test]
+fn a_sampled_picture_brings_its_condition() {
+    let desk = Desk::new();
+    desk.does("sample --class 4 --out sampled");
+    let found = stacks(&desk.json("complete sampled/000.png --rows 2 --temperature 0"));
+    let given = stacks(&desk.json("complete sampled/000.png --rows 2 --temperature 0 --class 4"));
+    assert_eq!(found, given);
+    desk.refuses("complete samples/pig.png --rows 2", 2, "this model needs --class");
+}
+
+#[test]
+fn a_completed_picture_is_not_repeated_from_its_recipe() {
+    let (desk, _) = pig();
+    desk.does("complete pig.npy --rows 4 --class 2 --out completed");
+    desk.refuses("sample --from completed/000.png", 2, "was completed from given codes; use `complete`");
+}

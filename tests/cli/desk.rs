@@ -1,0 +1,147 @@
+//! A scratch folder in which the program runs, and what became of a run.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use image::RgbImage;
+use residua::codes::CodeStack;
+use residua::image_io::png_text::Provenance;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A scratch folder, removed when dropped.
+pub struct Desk(TempDir);
+
+/// What a run said.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A file of `tests/fixtures` or, where the path begins with it, of `assets/samples`.
+pub fn given(path: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = if path.starts_with("fixtures/") { "tests" } else { "assets" };
+    root.join(folder).join(path)
+}
+
+/// The words of a line. Those that name a file of ours stand for its whole path.
+pub fn words(line: &str) -> Vec<String> {
+    let is_given = |word: &str| word.starts_with("fixtures/") || word.starts_with("samples/");
+    let resolve = |word: &str| match is_given(word) {
+        true => given(word).display().to_string(),
+        false => word.to_string(),
+    };
+    let mut words: Vec<String> = line.split_whitespace().map(resolve).collect();
+    let computes = !words.iter().any(|word| ["info", "convert", "devices", "--device"].contains(&word.as_str()));
+    if computes {
+        words.extend(["--device".into(), "cpu".into()]);
+    }
+    words
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// A copy of a file of ours.
+    pub fn copy(&self, from: &str, to: &str) {
+        self.write(to, std::fs::read(given(from)).unwrap());
+    }
+
+    /// The program, about to run here with the words of `line`, on the CPU unless that says otherwise.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+        command.args(words(line)).current_dir(self.0.path()).env_remove("RUST_LOG");
+        command
+    }
+
+    pub fn run(&self, line: &str) -> Run {
+        Run::of(self.command(line).output().unwrap())
+    }
+
+    /// A run that must succeed.
+    pub fn does(&self, line: &str) -> Run {
+        let run = self.run(line);
+        assert_eq!(run.code, Some(0), "{line}: {run:?}");
+        run
+    }
+
+    /// The result of a run that must succeed: one JSON document, and nothing else, on stdout.
+    pub fn json(&self, line: &str) -> Value {
+        let run = self.does(&format!("--json {line}"));
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {run:?}"))
+    }
+
+    /// A run that must fail with `code` and one line that holds `message`, and leave no file behind.
+    pub fn refuses(&self, line: &str, code: i32, message: &str) {
+        let before = self.files();
+        let run = self.run(line);
+        run.is_refusal(line, code, message);
+        assert_eq!(self.files(), before, "{line} left files behind");
+    }
+
+    /// All files here and below, hidden ones too.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let mut found = BTreeSet::new();
+        let mut folders = vec![self.0.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { found.extend([path]) }
+            }
+        }
+        found
+    }
+
+    pub fn pixels(&self, name: &str) -> RgbImage {
+        image::open(self.path(name)).unwrap().to_rgb8()
+    }
+
+    /// The codes that a PNG carries.
+    pub fn codes(&self, name: &str) -> CodeStack {
+        Provenance::read(&std::fs::read(self.path(name)).unwrap()).unwrap().codes.unwrap()
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Asserts that the run failed with `code`, and with one line that holds `message`.
+    pub fn is_refusal(&self, line: &str, code: i32, message: &str) {
+        assert_eq!(self.code, Some(code), "{line}: {self:?}");
+        let (lines, others): (Vec<&str>, Vec<&str>) =
+            self.stderr.lines().partition(|line| line.starts_with("residua: "));
+        assert!(matches!(lines[..], [only] if only.contains(message)), "{line}: no {message:?}: {self:?}");
+        assert!(others.iter().all(|line| line.trim_start().starts_with("WARN ")), "{line}: {self:?}");
+        assert_eq!(self.stdout, "", "{line}");
+    }
+
+    /// Asserts that a warning holds `message`.
+    pub fn warns(&self, message: &str) {
+        let mut lines = self.stderr.lines();
+        let found = lines.any(|line| line.trim_start().starts_with("WARN ") && line.contains(message));
+        assert!(found, "no warning of {message:?}: {self:?}");
+    }
+}
+
+/// The stacks of a `--json sample` or `complete`.
+pub fn stacks(result: &Value) -> Vec<CodeStack> {
+    serde_json::from_value(result["stacks"].clone()).unwrap()
+}

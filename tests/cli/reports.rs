@@ -1,0 +1,98 @@
+//! `info`, `devices`, `bench`, help: what the program says about models, machines and itself.
+
+use serde_json::Value;
+
+use super::desk::Desk;
+
+#[test]
+fn every_subcommand_gives_one_json_document() {
+    let desk = Desk::new();
+    desk.does("encode samples/pig.png");
+    for line in [
+        "reconstruct samples/pig.png",
+        "encode samples/pig.png",
+        "decode pig.npy",
+        "sample --class 0",
+        "complete pig.npy --rows 1 --class 0",
+        "explain pig.npy --row 0 --col 0 --class 0",
+        "info",
+        "convert fixtures/rqvae-shared shared.safetensors",
+        "devices",
+        "verify fixtures/tokenizers",
+        "bench --preset tiny --runs 1",
+        "bench --preset tiny --runs 1 --compare --batch 1,2",
+        "bench --list",
+    ] {
+        let result = desk.json(line);
+        assert!(result.is_object() || result.is_array(), "{line}: {result}");
+    }
+}
+
+#[test]
+fn info_counts_the_parameters_of_both_stages() {
+    let desk = Desk::new();
+    let models = desk.json("info");
+    let models = models.as_array().unwrap();
+    let kinds: Vec<&Value> = models.iter().map(|model| &model["config"]["arch"]["type"]).collect();
+    assert_eq!(kinds, ["rq-vae", "rq-transformer"]);
+    for model in models {
+        let parts = model["by_part"].as_object().unwrap();
+        let sum: u64 = parts.values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(model["parameters"], sum);
+        let elements = |tensor: &Value| -> u64 {
+            tensor["shape"].as_array().unwrap().iter().map(|size| size.as_u64().unwrap()).product()
+        };
+        let stored: u64 = model["tensors"].as_array().unwrap().iter().map(elements).sum();
+        assert_eq!(sum, stored, "a converted model holds what is read, and nothing else");
+    }
+}
+
+#[test]
+fn info_lists_tensors_and_kinds_of_weights() {
+    let desk = Desk::new();
+    let text = desk.does("info fixtures/rqt-class --tensors").stdout;
+    for part in ["pos_emb_hw", "F32", "[1, 64, 48]", "moving average yes", "n_head: 3", "parameters "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for (weights, kind) in [("auto", "ema"), ("state", "state"), ("ema", "ema")] {
+        let models = desk.json(&format!("info fixtures/rqt-class --weights {weights}"));
+        assert_eq!(models[0]["weights"], kind);
+        assert_eq!((&models[0]["has_state"], &models[0]["has_ema"]), (&true.into(), &true.into()));
+    }
+}
+
+#[test]
+fn devices_names_the_cpu_and_what_auto_takes() {
+    let result = Desk::new().json("devices");
+    assert!(result["cpu_threads"].as_u64().unwrap() > 0);
+    let hardware = result["gpus"].as_array().unwrap().iter().any(|gpu| gpu["hardware"] == true);
+    assert_eq!(result["auto"], if hardware { "gpu" } else { "cpu" });
+}
+
+#[test]
+fn bench_times_every_stage() {
+    let result = Desk::new().json("bench --preset tiny --runs 1 --batch 1,3");
+    let benches = result.as_array().unwrap();
+    assert_eq!(benches.iter().map(|bench| bench["batch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    for bench in benches {
+        let stages = bench["stages"].as_array().unwrap();
+        for name in ["encode", "quantize", "sample", "body", "head", "sampling", "decode"] {
+            let stage = stages.iter().find(|stage| stage["stage"] == name);
+            assert!(stage.is_some_and(|stage| stage["ms"].as_f64().unwrap() >= 0.0), "{name}: {bench}");
+        }
+    }
+}
+
+#[test]
+fn help_names_every_subcommand() {
+    let desk = Desk::new();
+    let help = desk.does("help").stdout;
+    for name in [
+        "reconstruct", "encode", "decode", "sample", "complete", "explain", "info", "convert", "devices",
+        "verify", "bench",
+    ] {
+        assert!(help.contains(&format!("\n  {name} ")), "{name}");
+        assert!(desk.does(&format!("{name} --help")).stdout.contains("Usage: residua"), "{name}");
+    }
+    assert_eq!(desk.does("--version").stdout, format!("residua {}\n", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,104 @@
+//! `sample`: the same seed gives the same pictures, each for itself, and a picture says how it was made.
+
+use super::desk::{Desk, stacks};
+
+#[test]
+fn a_seed_gives_the_same_codes_and_another_seed_others() {
+    let desk = Desk::new();
+    let [a, b, c] = ["--seed 7 --out a", "--seed 7 --out b", "--seed 8 --out c"]
+        .map(|options| stacks(&desk.json(&format!("sample --class 3 -n 2 {options}"))));
+    assert_eq!(a, b);
+    assert_ne!(a, c);
+    assert_ne!(a[0], a[1]);
+    assert_eq!(desk.pixels("a/001.png"), desk.pixels("b/001.png"));
+    assert_eq!(desk.codes("a/001.png"), a[1]);
+}
+
+/// Pictures are sampled eight at a time; the ninth and later ones are of the second batch.
+#[test]
+fn a_picture_does_not_depend_on_how_many_are_sampled() {
+    let desk = Desk::new();
+    let all = stacks(&desk.json("sample --class 2 --seed 5 -n 10 --out ten"));
+    let first = stacks(&desk.json("sample --class 2 --seed 5 -n 1 --out one"));
+    let three = stacks(&desk.json("sample --class 2 --seed 5 -n 3 --out three"));
+    assert_eq!(all[..1], first);
+    assert_eq!(all[..3], three);
+    // The recipe of the tenth picture samples it alone.
+    let tenth = stacks(&desk.json("sample --from ten/009.png --out again"));
+    assert_eq!(all[9..], tenth);
+    assert_eq!(desk.pixels("ten/009.png"), desk.pixels("again/009.png"));
+}
+
+#[test]
+fn a_recipe_is_repeated_exactly() {
+    let desk = Desk::new();
+    let options = "--class symbols --seed 18446744073709551615 -n 3 --half";
+    let filters = "--temperature 0.9,1,1.1,1.2 --top-k 50 --top-p 0.9,0.8,0.7,0";
+    let made = stacks(&desk.json(&format!("sample {options} {filters} --out made")));
+    let one = stacks(&desk.json("sample --from made/001.png --out one"));
+    assert_eq!(made[1..2], one);
+    // The sheet carries the recipe of all, and so does what was decoded again carry that of its picture.
+    assert_eq!(made, stacks(&desk.json("sample --from made/sheet.png --out all")));
+    desk.does("decode made/002.png --out decoded.png");
+    assert_eq!(made[2..], stacks(&desk.json("sample --from decoded.png --out two")));
+    for (from, to) in
+        [("made/001.png", "one/001.png"), ("made/sheet.png", "all/sheet.png"), ("made/002.png", "two/002.png")]
+    {
+        assert_eq!(desk.pixels(from), desk.pixels(to), "{from}");
+    }
+}
+
+#[test]
+fn a_class_has_a_number_and_a_name() {
+    let desk = Desk::new();
+    let by_number = stacks(&desk.json("sample --class 7"));
+    assert_eq!(by_number, stacks(&desk.json("sample --class Symbols")));
+    assert_eq!(by_number, stacks(&desk.json("sample --class sYMBOLS")));
+    assert_ne!(by_number, stacks(&desk.json("sample --class 8")));
+}
+
+#[test]
+fn greedy_sampling_looks_at_no_seed_and_says_so() {
+    let desk = Desk::new();
+    desk.does("sample --class 1 --temperature 0").warns("temperature 0 is greedy");
+    let greedy = stacks(&desk.json("sample --class 1 --temperature 0 --seed 1"));
+    for options in ["--temperature 0 --seed 2", "--top-k 1 --seed 3", "--top-k 1,1,1,1", "--temperature 0,0,0,0"] {
+        assert_eq!(greedy, stacks(&desk.json(&format!("sample --class 1 {options}"))), "{options}");
+    }
+}
+
+#[test]
+fn filters_that_are_off_keep_all_codes() {
+    let desk = Desk::new();
+    desk.does("sample --class 1 --top-p 0").warns("top-p 0 is off");
+    let off = stacks(&desk.json("sample --class 1 --top-k 0 --top-p 0"));
+    assert_eq!(off, stacks(&desk.json("sample --class 1 --top-k 0 --top-p 1")));
+    assert_eq!(off, stacks(&desk.json("sample --class 1 --top-k 1024 --top-p 1")));
+    assert_ne!(off, stacks(&desk.json("sample --class 1 --top-k 5 --top-p 1")));
+}
+
+#[test]
+fn published_folders_are_sampled_with_their_own_stage_1() {
+    let desk = Desk::new();
+    for (options, shape) in [
+        ("--model fixtures/rqt-unconditional", [8, 8, 4]),
+        ("--model fixtures/rqt-class --class 9", [8, 8, 4]),
+        ("--model fixtures/rqt-class/model.pt --class 9 --half", [8, 8, 4]),
+        ("--model fixtures/rqt-vqgan-flat", [4, 4, 1]),
+        ("--model fixtures/rqt-unconditional --rqvae fixtures/rqvae-shared", [8, 8, 4]),
+    ] {
+        let sampled = stacks(&desk.json(&format!("sample -n 2 {options}")));
+        assert!(sampled.iter().all(|stack| stack.shape() == shape), "{options}");
+    }
+}
+
+#[test]
+fn trained_weights_and_their_average_are_told_apart() {
+    let desk = Desk::new();
+    let [auto, state, ema] = ["auto", "state", "ema"].map(|weights| {
+        let line = format!("sample --model fixtures/rqt-class --class 0 --temperature 0 --weights {weights}");
+        stacks(&desk.json(&line))
+    });
+    assert_eq!(auto, ema);
+    assert_ne!(auto, state);
+}
