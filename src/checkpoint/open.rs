@@ -61,10 +61,7 @@ impl Checkpoint {
         if let Some(files) = bundled::find(place) {
             return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
         }
-        let mut found = Self::open_all(Path::new(place), kind)?;
-        if let Some(stage) = stage {
-            found.retain(|checkpoint| Stage::of(&checkpoint.config) == stage);
-        }
+        let mut found = Self::open_all(Path::new(place), stage, kind)?;
         match (found.len(), stage) {
             (1, _) => Ok(found.remove(0)),
             (0, stage) => {
@@ -78,25 +75,28 @@ impl Checkpoint {
         }
     }
 
-    /// Opens all models at `path`: of an archive, of a folder, or of the folders in it.
-    pub fn open_all(path: &Path, kind: StateKind) -> Result<Vec<Self>> {
+    /// Opens all models of `stage`, or of either, at `path`: of an archive, of a folder, or of the folders in it.
+    pub fn open_all(path: &Path, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
         let data = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        if data.is_dir() {
-            return models_in(path)?.into_iter().map(|files| Self::from_files(files, None, kind)).collect();
-        }
-        if is_archive(path) {
+        let (models, unpacked) = if data.is_dir() {
+            (models_in(path)?, None)
+        } else if is_archive(path) {
             let unpacked = Arc::new(unpack(path)?);
-            let models = unpacked.models().to_vec();
-            return models
-                .into_iter()
-                .map(|files| {
-                    let mut checkpoint = Self::from_files(files, Some(unpacked.clone()), kind)?;
-                    checkpoint.name = path.display().to_string();
-                    Ok(checkpoint)
-                })
-                .collect();
+            (unpacked.models().to_vec(), Some(unpacked))
+        } else {
+            let checkpoint = Self::from_weights(path, kind)?;
+            let wanted = stage.is_none_or(|stage| stage == Stage::of(&checkpoint.config));
+            return Ok(if wanted { vec![checkpoint] } else { Vec::new() });
+        };
+        let mut found = Vec::with_capacity(models.len());
+        for files in models {
+            // The weights of a model that is not wanted need not be of the kind that is.
+            let config = read_config(&files.config)?;
+            if stage.is_none_or(|stage| stage == Stage::of(&config)) {
+                found.push(Self::from_files(files, config, unpacked.clone(), kind)?);
+            }
         }
-        Ok(vec![Self::from_weights(path, kind)?])
+        Ok(found)
     }
 
     /// A weight file with its configuration inside, or beside it in `config.yaml`.
@@ -119,8 +119,12 @@ impl Checkpoint {
         Ok(Self { name, config, weights, path: Some(path.to_path_buf()), _unpacked: None })
     }
 
-    fn from_files(files: ModelFiles, unpacked: Option<Arc<Unpacked>>, kind: StateKind) -> Result<Self> {
-        let mut config = read_config(&files.config)?;
+    fn from_files(
+        files: ModelFiles,
+        mut config: Config,
+        unpacked: Option<Arc<Unpacked>>,
+        kind: StateKind,
+    ) -> Result<Self> {
         read_classes(&mut config, &files.weights)?;
         Ok(Self {
             name: files.weights.display().to_string(),

@@ -37,7 +37,7 @@ enum Precision {
 impl Convert {
     /// Converts each model of the input.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let checkpoints = Checkpoint::open_all(&self.input, self.weights.into())?;
+        let checkpoints = Checkpoint::open_all(&self.input, None, self.weights.into())?;
         let several = checkpoints.len() > 1;
         if several {
             create_folder(&self.output)?;

@@ -34,7 +34,7 @@ impl Info {
             Some(bundled) => {
                 vec![bundled.open(Stage::RqVae, kind)?, bundled.open(Stage::RqTransformer, kind)?]
             }
-            None => Checkpoint::open_all(Path::new(&self.model), kind)?,
+            None => Checkpoint::open_all(Path::new(&self.model), None, kind)?,
         };
         let mut values = Vec::new();
         let mut texts = Vec::new();

@@ -47,8 +47,8 @@ impl Stage1 {
         let place = options.rqvae.as_deref().unwrap_or(&options.model);
         let checkpoint = match Checkpoint::open(place, Some(Stage::RqVae), options.state) {
             // A stage 2 was named: its stage 1 is what is meant.
-            Err(error) => Checkpoint::open(place, Some(Stage::RqTransformer), options.state)
-                .and_then(|stage2| stage2.open_stage1(None, options.state))
+            Err(error) => Checkpoint::open(place, Some(Stage::RqTransformer), StateKind::Auto)
+                .and_then(|stage2| stage2.open_stage1(None, StateKind::Auto))
                 .map_err(|_| error)?,
             Ok(checkpoint) => checkpoint,
         };

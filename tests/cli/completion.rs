@@ -45,7 +45,7 @@ fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
     mask.save(desk.path("mask.png")).unwrap();
     let completed = stacks(&desk.json("complete samples/pig.png --mask mask.png --class 2 -n 3"));
     for stack in completed {
-        for place in codes.differences(&stack).unwrap() {
+        for place in codes.diff(&stack).unwrap() {
             assert!(is_white(place.0 as u32, place.1 as u32), "{place:?}");
         }
         assert_ne!(stack, codes);

@@ -21,6 +21,9 @@ pub struct Run {
     pub stderr: String,
 }
 
+/// Words of lines that say where to compute, or do not compute.
+const WITHOUT_DEVICE: [&str; 7] = ["info", "convert", "devices", "--device", "help", "--help", "--version"];
+
 /// A file of `tests/fixtures` or, where the path begins with it, of `assets/samples`.
 pub fn given(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -36,8 +39,7 @@ pub fn words(line: &str) -> Vec<String> {
         false => word.to_string(),
     };
     let mut words: Vec<String> = line.split_whitespace().map(resolve).collect();
-    let computes = !words.iter().any(|word| ["info", "convert", "devices", "--device"].contains(&word.as_str()));
-    if computes {
+    if !words.iter().any(|word| WITHOUT_DEVICE.contains(&word.as_str())) {
         words.extend(["--device".into(), "cpu".into()]);
     }
     words

@@ -1,0 +1,95 @@
+//! Codes that a model cannot decode, and recipes that cannot be repeated.
+
+use image::RgbImage;
+use residua::codes::{CodeStack, npy};
+use residua::image_io::png_text::{Provenance, encode_png};
+use serde_json::{Value, json};
+
+use super::desk::Desk;
+
+fn stack(code: u32) -> CodeStack {
+    CodeStack::new(8, 8, 4, vec![code; 256]).unwrap()
+}
+
+fn png(recipe: Option<String>, codes: Option<CodeStack>) -> Vec<u8> {
+    encode_png(&RgbImage::new(64, 64), &Provenance { recipe, codes }).unwrap()
+}
+
+#[test]
+fn codes_that_do_not_fit_the_model_are_refused() {
+    let whole = npy::encode(&stack(3));
+    let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
+    let files: [(&str, Vec<u8>, &str); 8] = [
+        ("large.npy", npy::encode(&stack(1024)), "row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024"),
+        ("large.png", png(None, Some(stack(u32::MAX))), "expected a code from 0 to 1023, found 4294967295"),
+        ("small.npy", npy::encode(&small), "expected codes of shape [8, 8, 4]"),
+        ("small.png", png(None, Some(small)), "expected codes of shape [8, 8, 4]"),
+        ("cut.npy", whole[..whole.len() - 1].to_vec(), "the .npy header promises [8, 8, 4]"),
+        ("text.npy", b"1 2 3".to_vec(), "expected a .npy file"),
+        ("empty.npy", Vec::new(), "expected a .npy file"),
+        ("bare.png", png(None, None), "carries none (`encode` makes them)"),
+    ];
+    let desk = Desk::new();
+    for (name, bytes, message) in files {
+        desk.write(name, bytes);
+        desk.refuses(&format!("decode {name} --out out.png"), 1, message);
+    }
+    desk.refuses("decode fixtures/imageio/codes_f4.npy", 1, "expected");
+    desk.refuses("decode samples/pig.png", 1, "carries none (`encode` makes them)");
+    for name in ["large.npy", "small.npy"] {
+        for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
+            desk.refuses(&format!("{command} {name}"), 1, "expected");
+        }
+    }
+}
+
+#[test]
+fn one_stack_is_completed_at_a_time() {
+    let desk = Desk::new();
+    let line = "complete fixtures/imageio/codes_batch.npy --rows 1 --class 0";
+    desk.refuses(line, 2, "expected one code stack, found");
+}
+
+/// The recipe of a sampled picture, with `change` made to it, in `changed.png`.
+fn change(desk: &Desk, change: impl FnOnce(&mut Value)) {
+    let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
+    let found = Provenance::read(&bytes).unwrap();
+    let mut recipe: Value = serde_json::from_str(&found.recipe.unwrap()).unwrap();
+    change(&mut recipe);
+    desk.write("changed.png", png(Some(recipe.to_string()), found.codes));
+}
+
+#[test]
+fn recipes_that_make_no_sense_are_refused() {
+    let desk = Desk::new();
+    desk.does("sample --class 0 --out sampled");
+    let changes: [(&str, Value, i32, &str); 10] = [
+        ("/sampling/count", json!(u32::MAX), 2, "expected 1 to 10000 pictures, found 4294967295"),
+        ("/sampling/count", json!(0), 2, "expected 1 to 10000 pictures, found 0"),
+        ("/sampling/image", json!(u32::MAX), 2, "there are no 1 pictures of one seed from number 4294967295"),
+        ("/sampling/seed", json!(-1), 1, "recipe is not one that this version reads"),
+        ("/sampling/filters", json!([]), 2, "expected one filter for each of 4 depths"),
+        ("/sampling/filters/1/temperature", json!(-2.0), 2, "temperature: expected 0"),
+        ("/sampling/filters/2/top_p", json!(7.0), 2, "top-p: expected 0"),
+        ("/sampling/condition", json!({"class": "9"}), 2, "class 9 does not exist"),
+        ("/sampling/condition", json!({"prompt": "a pig"}), 2, "this model needs --class"),
+        ("/sampling", Value::Null, 1, "was made by sample, not by sampling"),
+    ];
+    for (place, value, code, message) in changes {
+        change(&desk, |recipe| *recipe.pointer_mut(place).unwrap() = value);
+        desk.refuses("sample --from changed.png --out out", code, message);
+    }
+    desk.write("nothing.png", png(Some("[1, 2]".into()), None));
+    desk.refuses("sample --from nothing.png", 1, "recipe is not one that this version reads");
+    desk.refuses("sample --from samples/pig.png", 1, "expected a PNG that carries its recipe");
+}
+
+#[test]
+fn a_recipe_of_another_model_or_device_is_warned_of() {
+    let desk = Desk::new();
+    desk.does("sample --class 0 --out sampled");
+    change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
+    desk.does("sample --from changed.png --out out").warns("the recipe is for another model");
+    change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
+    desk.does("sample --from changed.png --out out").warns("the recipe was made on a gpu, this is a cpu");
+}

@@ -1,0 +1,79 @@
+//! Requests that make no sense: exit code 2 and a line that says what would.
+
+use super::desk::{Desk, Run};
+
+#[test]
+fn requests_that_cannot_be_met_are_refused() {
+    let desk = Desk::new();
+    let lines = [
+        ("sample --class 9", "class 9 does not exist: expected a number from 0 to 8 or one of: Smileys"),
+        ("sample --class pigs", "class pigs does not exist"),
+        ("sample", "this model needs --class"),
+        ("sample --prompt pig", "this model needs --class"),
+        ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
+        ("sample --model fixtures/rqt-text --class 0", "this model needs --prompt"),
+        ("sample --class 0 -n 0", "-n: expected 1 to 10000 pictures, found 0"),
+        ("sample --class 0 -n 4294967295", "-n: expected 1 to 10000 pictures, found 4294967295"),
+        ("sample --class 0 --temperature -1", "temperature: expected 0 (greedy) or more, found -1"),
+        ("sample --class 0 --temperature nan", "temperature: expected 0 (greedy) or more, found NaN"),
+        ("sample --class 0 --temperature inf", "temperature: expected 0 (greedy) or more, found inf"),
+        ("sample --class 0 --top-p 1.01", "top-p: expected 0 (off) to 1, found 1.01"),
+        ("sample --class 0 --top-p -0.1", "top-p: expected 0 (off) to 1, found -0.1"),
+        ("sample --class 0 --top-p NaN", "top-p: expected 0 (off) to 1, found NaN"),
+        ("sample --class 0 --top-k 1,2,3", "top-k: expected one value, or 4 for the 4 depths, found 3"),
+        ("sample --class 0 --temperature 1,1", "temperature: expected one value, or 4"),
+        ("sample --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
+        ("complete samples/pig.png --rows 9 --class 0", "--rows: the stack has 8 rows, found 9"),
+        ("explain samples/pig.png --row 8 --col 0 --class 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
+        ("explain samples/pig.png --row 0 --col 8 --class 0", "row 0, column 8, depth 0 is outside"),
+        ("explain samples/pig.png --row 0 --col 0 --depth 4 --class 0", "depth 4 is outside"),
+        ("sample --model fixtures/rqt-token-embedding --class 0", "give it with --rqvae"),
+        ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
+        ("bench --preset tiny --runs 0", "expected at least one run"),
+        ("bench --preset tiny --batch 0", "batches of 1 to 1024"),
+    ];
+    for (line, message) in lines {
+        desk.refuses(line, 2, message);
+    }
+}
+
+/// These never reach a model: the command line itself is wrong.
+#[test]
+fn a_wrong_command_line_is_refused_with_a_hint() {
+    let desk = Desk::new();
+    for line in [
+        "",
+        "paint",
+        "sample --class 0 --temperature hot",
+        "sample --class 0 -n -1",
+        "sample --class 0 --top-k -1",
+        "sample --class 0 --prompt pig",
+        "sample --from a.png --seed 1",
+        "sample --class 0 --device tpu",
+        "complete samples/pig.png --class 0",
+        "complete samples/pig.png --class 0 --rows 1 --mask a.png",
+        "explain samples/pig.png --row -1 --col 0",
+        "reconstruct",
+    ] {
+        let run = desk.run(line);
+        assert_eq!(run.code, Some(2), "{line}: {run:?}");
+        assert!(run.stderr.contains("Usage: residua") || run.stderr.contains("--help"), "{line}: {run:?}");
+        assert_eq!(run.stdout, "", "{line}");
+    }
+}
+
+/// Of the Vulkan loader; other systems always have their own graphics.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gpu_that_is_not_there_is_named() {
+    let desk = Desk::new();
+    let run = |line: &str| {
+        let mut command = desk.command(line);
+        command.env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent");
+        Run::of(command.output().unwrap())
+    };
+    let refused = run("sample --class 0 --device gpu");
+    refused.is_refusal("sample", 1, "no graphics adapter was found; install a Vulkan driver, or use --device cpu");
+    assert_eq!(run("sample --class 0 --device auto").code, Some(0));
+    assert!(run("devices").stdout.contains("gpu  none found"));
+}

@@ -1,0 +1,130 @@
+//! `convert`: from whatever a checkpoint comes in to one file that gives the same.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::desk::{Desk, given, stacks};
+
+/// A published archive: both stages, each in its folder.
+fn archive(desk: &Desk, name: &str) {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for (folder, case) in [("stage1", "rqvae-shared"), ("stage2", "rqt-class")] {
+        for file in ["config.yaml", "model.pt"] {
+            let from = given(&format!("fixtures/{case}/{file}"));
+            tar.append_path_with_name(from, format!("published/{folder}/{file}")).unwrap();
+        }
+    }
+    desk.write(name, tar.into_inner().unwrap().finish().unwrap());
+}
+
+/// Codes of a sample picture.
+fn encoded(desk: &Desk, model: &str) -> Value {
+    desk.json(&format!("encode samples/poodle.png --out codes.npy --model {model}"))["codes"].clone()
+}
+
+#[test]
+fn a_folder_and_a_bare_file_give_the_same_codes_in_f32() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    for input in ["fixtures/rqvae-shared", "fixtures/rqvae-shared/model.pt"] {
+        desk.does(&format!("convert {input} one.safetensors"));
+        assert_eq!(encoded(&desk, "one.safetensors"), expected, "{input}");
+        // What was converted can be converted.
+        desk.does("convert one.safetensors two.safetensors");
+        let [one, two] = ["one", "two"].map(|name| std::fs::read(desk.path(&format!("{name}.safetensors"))));
+        assert_eq!(one.unwrap(), two.unwrap());
+    }
+}
+
+#[test]
+fn an_archive_gives_both_stages_that_sample_the_same() {
+    let desk = Desk::new();
+    archive(&desk, "both.tar.gz");
+    let expected = stacks(&desk.json("sample -n 2 --class 3 --model fixtures/rqt-class --out folder"));
+    assert_eq!(expected, stacks(&desk.json("sample -n 2 --class 3 --model both.tar.gz --out archive")));
+    let files = desk.json("convert both.tar.gz both")["files"].clone();
+    assert_eq!(files, serde_json::json!(["both/stage1.safetensors", "both/stage2.safetensors"]));
+    assert_eq!(
+        expected,
+        stacks(&desk.json("sample -n 2 --class 3 --model both/stage2.safetensors --out converted"))
+    );
+    for out in ["archive", "converted"] {
+        assert_eq!(desk.pixels(&format!("{out}/001.png")), desk.pixels("folder/001.png"), "{out}");
+    }
+}
+
+#[test]
+fn converted_weights_agree_with_the_published_implementation() {
+    let desk = Desk::new();
+    for (case, weights, agrees) in [
+        ("rqvae-per-depth", "auto", true),
+        ("vqgan-depth1", "auto", true),
+        ("rqt-token-embedding", "auto", true),
+        ("rqt-class", "ema", true),
+        // The golden values are those of the moving average.
+        ("rqt-class", "state", false),
+    ] {
+        let folder = format!("{case}-{weights}");
+        desk.copy(&format!("fixtures/{case}/config.yaml"), &format!("{folder}/config.yaml"));
+        desk.copy(&format!("fixtures/{case}/golden.safetensors"), &format!("{folder}/golden.safetensors"));
+        desk.does(&format!("convert fixtures/{case} {folder}/model.safetensors --weights {weights}"));
+        let rqvae = if case == "rqt-class" { "--rqvae fixtures/rqvae-shared" } else { "" };
+        let run = desk.run(&format!("verify {folder} {rqvae}"));
+        assert_eq!(run.code, Some(if agrees { 0 } else { 1 }), "{case} {weights}: {run:?}");
+    }
+}
+
+#[test]
+fn half_precision_is_half_as_large_and_nearly_the_same() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqvae-shared full.safetensors");
+    desk.does("convert fixtures/rqvae-shared half.safetensors --dtype f16");
+    let size = |name| std::fs::metadata(desk.path(name)).unwrap().len() as f64;
+    let ratio = size("half.safetensors") / size("full.safetensors");
+    assert!((0.5..0.53).contains(&ratio), "{ratio}");
+    desk.does("encode samples/poodle.png --out codes.npy --model full.safetensors");
+    desk.does("decode codes.npy --out full.png --model full.safetensors");
+    desk.does("decode codes.npy --out half.png --model half.safetensors");
+    let [full, half] = ["full.png", "half.png"].map(|name| desk.pixels(name));
+    let furthest = full.iter().zip(half.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(furthest <= 2, "{furthest}");
+}
+
+#[test]
+fn weights_that_a_checkpoint_does_not_have_are_refused() {
+    let desk = Desk::new();
+    desk.refuses("convert fixtures/rqvae-shared out.safetensors --weights ema", 2, "no EMA weights");
+    desk.refuses("sample --class 0 --weights ema", 2, "no EMA weights");
+}
+
+#[test]
+fn several_models_of_one_stage_are_not_written_over_each_other() {
+    let desk = Desk::new();
+    for name in ["a", "b"] {
+        desk.copy("fixtures/rqt-vqgan-flat/config.yaml", &format!("models/{name}/config.yaml"));
+        desk.copy("fixtures/rqt-vqgan-flat/model.pt", &format!("models/{name}/model.pt"));
+    }
+    let run = desk.run("convert models out");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("several models of one stage; convert them one by one"), "{run:?}");
+    desk.refuses("sample --model models", 1, "has several models; name one of ");
+}
+
+/// A number beyond half precision's range must not become infinite in silence.
+#[test]
+fn values_beyond_half_precision_are_refused() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqvae-shared full.safetensors");
+    let mut bytes = std::fs::read(desk.path("full.safetensors")).unwrap();
+    let end = bytes.len();
+    // The last tensor is a matrix: vectors would stay f32.
+    (&mut bytes[end - 4..]).write_all(&1e6f32.to_le_bytes()).unwrap();
+    desk.write("full.safetensors", bytes);
+    desk.refuses(
+        "convert full.safetensors half.safetensors --dtype f16",
+        1,
+        "has values beyond half precision's range, or NaN; convert with --dtype f32",
+    );
+}
