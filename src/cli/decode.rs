@@ -30,7 +30,8 @@ impl Decode {
     pub fn run(&self, console: &Console) -> Result<()> {
         let Codes { stacks, recipe } = Codes::read(&self.codes)?;
         let device = self.model.device.open()?;
-        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let maker = recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
+        let stage1 = Stage1::load(&self.model.options_or(maker), &device, &mut console.task("loading"))?;
         let id = stage1.id()?;
         if recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256) {
             tracing::warn!(

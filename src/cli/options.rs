@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
-use crate::checkpoint::{Precision, StateKind};
+use crate::checkpoint::{Precision, StateKind, bundled};
 use crate::device::{self, DeviceChoice};
 use crate::engine::{Condition, Options};
 use crate::error::Result;
@@ -13,9 +13,10 @@ use crate::model::RqTransformerConfig;
 /// Which model, and where it runs.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz.
-    #[arg(long, short, default_value = "emoji-64", value_name = "NAME|PATH")]
-    pub model: String,
+    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz. [default: the one that made the picture
+    /// at hand, where its recipe is followed; else emoji-64]
+    #[arg(long, short, value_name = "NAME|PATH")]
+    pub model: Option<String>,
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     pub rqvae: Option<String>,
@@ -61,8 +62,13 @@ impl From<WeightsChoice> for StateKind {
 impl ModelArguments {
     /// For the engine.
     pub fn options(&self) -> Options {
+        self.options_or(None)
+    }
+
+    /// For the engine, with the model that was `found` in a recipe unless another is asked for.
+    pub fn options_or(&self, found: Option<&str>) -> Options {
         Options {
-            model: self.model.clone(),
+            model: self.model.as_deref().or(found).unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
             state: self.weights.into(),
             precision: if self.half { Precision::Half } else { Precision::Stored },

@@ -43,11 +43,9 @@ pub struct Sample {
 impl Sample {
     /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let mut options = self.model.options();
-        let recipe = match &self.from {
-            Some(path) => Some(sampling_recipe(path)?),
-            None => None,
-        };
+        let recipe = self.from.as_deref().map(sampling_recipe).transpose()?;
+        let maker = recipe.as_ref().map(|recipe| recipe.rqtransformer.name.as_str());
+        let mut options = self.model.options_or(maker);
         if recipe.as_ref().is_some_and(|recipe| recipe.half) {
             options.precision = crate::checkpoint::Precision::Half;
         }
