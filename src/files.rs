@@ -32,7 +32,10 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// The folder is missing or cannot be written; `path` is a device, which would be replaced; what `write` fails with.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     if path.metadata().is_ok_and(|data| !data.is_file()) {
-        return Err(Error::usage(format!("{}: expected a file to write, found something else", path.display())));
+        return Err(Error::usage(format!(
+            "{}: expected a file to write, found something else",
+            path.display()
+        )));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 
 const CONFIG: &str = "config.yaml";
 const WEIGHTS: [&str; 2] = ["pt", "safetensors"];
-/// The file that is meant where a folder has several of weights.
-const PREFERRED: &str = "model.pt";
+/// The file that is meant where a folder has several of weights: the first of these.
+const PREFERRED: [&str; 2] = ["model.pt", "model.safetensors"];
 /// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
 const MAX_ENTRY_HEADER: u64 = 1 << 20;
 
@@ -34,7 +34,7 @@ pub struct ModelFiles {
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if `config.yaml` or weights are missing, or if
-/// there are several weight files and none is called `model.pt`.
+/// there are several weight files and none is called `model.pt` or `model.safetensors`.
 pub fn find(folder: &Path) -> Result<ModelFiles> {
     find_as(folder, folder)
 }
@@ -45,9 +45,9 @@ fn find_as(folder: &Path, shown: &Path) -> Result<ModelFiles> {
     let weights = match &weights_in(folder)?[..] {
         [only] => only.clone(),
         [] => return Err(wrong("expected a .pt or .safetensors file, found none".into())),
-        several => several
+        several => PREFERRED
             .iter()
-            .find(|path| path.file_name() == Some(OsStr::new(PREFERRED)))
+            .find_map(|name| several.iter().find(|path| path.file_name() == Some(OsStr::new(name))))
             .ok_or_else(|| {
                 wrong(format!("expected one weight file, found {}: name one", listed(several, folder)))
             })?

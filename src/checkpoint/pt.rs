@@ -14,7 +14,8 @@ pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of P
 const WRAPPER: &str = "module.";
 
 /// Which weights of a checkpoint: the trained ones or their moving average.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StateKind {
     /// The moving average where there is one, else the trained ones.
     #[default]

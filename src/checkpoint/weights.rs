@@ -140,17 +140,18 @@ type Parts = (Vec<TensorInfo>, StateKind, Available, BTreeMap<String, String>);
 fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     let start = source.read_at(0, source.len().min(9))?;
     match start[..] {
+        // First: it begins with its header's length, which may be any of the numbers below.
+        _ if st::is_likely(&start, source.len()) => {
+            let available = Available { state: true, ema: false };
+            let header = st::read(source)?;
+            Ok((header.tensors, available.choose(wanted)?, available, header.metadata))
+        }
         [b'P', b'K', ..] => {
             let pt = pt::read(source, wanted)?;
             Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
         }
         [0x80, 0..=5, ..] => Err(Error::invalid(format!("a .pt of PyTorch before 1.6: {}", pt::RE_SAVE))),
         [0x1f, 0x8b, ..] => Err(Error::invalid("expected .pt or safetensors, found gzip: unpack it first")),
-        _ if st::is_likely(&start, source.len()) => {
-            let available = Available { state: true, ema: false };
-            let header = st::read(source)?;
-            Ok((header.tensors, available.choose(wanted)?, available, header.metadata))
-        }
         _ => Err(Error::invalid(
             "expected a .pt or safetensors file, found something else or a file cut short: copy it again",
         )),

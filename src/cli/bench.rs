@@ -51,7 +51,8 @@ impl Bench {
         let mut task = console.task("measuring");
         if self.compare {
             let points = compare(preset, &self.batch, settings(1), &device, &mut task)?;
-            return console.result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
+            return console
+                .result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
         }
         let mut measured = Vec::new();
         for &batch in &self.batch {

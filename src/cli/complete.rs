@@ -58,6 +58,7 @@ impl Complete {
             filters: self.sampling.filters(&stage2.model.config)?,
             device: crate::device::kind(&device).into(),
             half: self.model.half,
+            weights: self.model.weights.into(),
         };
         Run { stage2: &stage2, console, out: &self.out, made_by: "complete" }
             .finish(plan, Some(Forced { stack, keep }))

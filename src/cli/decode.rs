@@ -41,8 +41,10 @@ impl Decode {
             );
         }
         let pictures = pollster::block_on(decode(&stage1.model, &stacks, &mut console.task("decoding")))?;
-        let sampling = recipe.and_then(|recipe| recipe.sampling);
-        let recipe = Recipe::new("decode", id, sampling).to_json();
+        // What was sampled or completed is still so when it is decoded again.
+        let (made_by, sampling) =
+            recipe.map_or(("decode".to_string(), None), |recipe| (recipe.made_by, recipe.sampling));
+        let recipe = Recipe::new(&made_by, id, sampling).to_json();
         let out =
             self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-decoded.png", stem(&self.codes))));
         let mut files = Vec::new();

@@ -40,7 +40,8 @@ impl Encode {
         let device = self.model.device.open()?;
         let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let stack =
-            pollster::block_on(encode(&stage1.model, &[picture], choice, &mut console.task("encoding")))?.remove(0);
+            pollster::block_on(encode(&stage1.model, &[picture], choice, &mut console.task("encoding")))?
+                .remove(0);
         let path = self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.npy", stem(&self.image))));
         npy::save(&path, &stack)?;
         console.note(&format!("wrote {}", path.display()));

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::codes::{CodeStack, npy};
-use crate::engine::{Recipe, Task, reconstruct};
 use crate::engine::reconstruct::Choice;
+use crate::engine::{Recipe, Task, reconstruct};
 use crate::error::{Error, Result};
 use crate::files::read_limited;
 use crate::image_io::Picture;

@@ -53,7 +53,12 @@ impl Reconstruct {
     }
 }
 
-fn report(console: &Console, made: &Reconstruction, path: &std::path::Path, strip: &std::path::Path) -> Result<()> {
+fn report(
+    console: &Console,
+    made: &Reconstruction,
+    path: &std::path::Path,
+    strip: &std::path::Path,
+) -> Result<()> {
     let [h, w, depth] = made.codes.shape();
     let norms: Vec<String> = made.residual_norms.iter().map(|norm| format!("{norm:.3}")).collect();
     let text = format!(

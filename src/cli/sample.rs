@@ -8,11 +8,12 @@ use serde_json::json;
 use super::input::read_recipe;
 use super::options::{ConditionArguments, ModelArguments, SamplingArguments};
 use super::output::{Console, create_folder};
+use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::sample;
-use crate::engine::{Recipe, Stage2};
+use crate::engine::{ModelId, Options, Recipe, Stage2};
 use crate::error::{Error, Result};
 use crate::generate::{Forced, Request};
 use crate::image_io::png_text::Provenance;
@@ -43,12 +44,13 @@ pub struct Sample {
 impl Sample {
     /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let recipe = self.from.as_deref().map(sampling_recipe).transpose()?;
-        let maker = recipe.as_ref().map(|recipe| recipe.rqtransformer.name.as_str());
-        let mut options = self.model.options_or(maker);
-        if recipe.as_ref().is_some_and(|recipe| recipe.half) {
-            options.precision = crate::checkpoint::Precision::Half;
-        }
+        let (options, recipe) = match &self.from {
+            Some(path) => {
+                let (rqvae, recipe) = sampling_recipe(path)?;
+                (self.options_of(&rqvae, &recipe), Some(recipe))
+            }
+            None => (self.model.options(), None),
+        };
         let device = self.model.device.open()?;
         let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
@@ -66,13 +68,30 @@ impl Sample {
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
                 half: self.model.half,
+                weights: self.model.weights.into(),
             },
         };
         Run { stage2: &stage2, console, out: &self.out, made_by: "sample" }.finish(plan, None)
     }
+
+    /// The models of `recipe`, with `rqvae`, unless others are asked for.
+    fn options_of(&self, rqvae: &ModelId, recipe: &SamplingRecipe) -> Options {
+        let mut options = self.model.options_or(Some(&recipe.rqtransformer.name));
+        if self.model.model.is_none() {
+            options.rqvae.get_or_insert_with(|| rqvae.name.clone());
+        }
+        if options.state == StateKind::Auto {
+            options.state = recipe.weights;
+        }
+        if recipe.half {
+            options.precision = Precision::Half;
+        }
+        options
+    }
 }
 
-fn sampling_recipe(path: &Path) -> Result<SamplingRecipe> {
+/// The RQ-VAE and the sampling of the PNG at `path`.
+fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
     let recipe = read_recipe(path)?;
     if recipe.made_by == "complete" {
         return Err(Error::usage(format!(
@@ -80,9 +99,14 @@ fn sampling_recipe(path: &Path) -> Result<SamplingRecipe> {
             path.display()
         )));
     }
-    recipe.sampling.ok_or_else(|| {
-        Error::invalid(format!("{}: was made by {}, not by sampling", path.display(), recipe.made_by))
-    })
+    match recipe.sampling {
+        Some(sampling) => Ok((recipe.rqvae, sampling)),
+        None => Err(Error::invalid(format!(
+            "{}: was made by {}, not by sampling",
+            path.display(),
+            recipe.made_by
+        ))),
+    }
 }
 
 fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
@@ -122,7 +146,10 @@ impl Run<'_> {
             return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {}", plan.count)));
         }
         let end = plan.image.checked_add(plan.count).ok_or_else(|| {
-            Error::usage(format!("there are no {} pictures of one seed from number {}", plan.count, plan.image))
+            Error::usage(format!(
+                "there are no {} pictures of one seed from number {}",
+                plan.count, plan.image
+            ))
         })?;
         plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
         let request = Request {

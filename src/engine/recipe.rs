@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::condition::Condition;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, StateKind};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 
@@ -60,6 +60,8 @@ pub struct SamplingRecipe {
     pub device: String,
     /// Whether the transformer's weights were halved on loading.
     pub half: bool,
+    /// Which weights of the checkpoints were asked for.
+    pub weights: StateKind,
 }
 
 impl Recipe {

@@ -108,7 +108,7 @@ impl Run {
             // After a first difference the samples rightly part; it must itself be a tie.
             let logits = &teacher[image][place];
             let (a, b) = (logits[found.codes()[place] as usize], logits[expected.codes()[place] as usize]);
-            let largest = logits.iter().fold(0.0f64, |most, &x| most.max(f64::from(x).abs()));
+            let largest = largest(logits);
             let tie = place >= free && f64::from((a - b).abs()) <= self.relative * largest;
             if tie { ties += 1 } else { wrong += 1 }
         }
@@ -142,7 +142,7 @@ impl Run {
 
     fn as_good(&self, logits: &[f32], code: usize) -> bool {
         let Some(best) = most_likely(logits) else { return false };
-        let largest = logits.iter().fold(0.0f64, |most, &x| most.max(f64::from(x).abs()));
+        let largest = largest(logits);
         f64::from(logits[best] - logits[code]) <= self.relative * largest
     }
 
@@ -161,6 +161,12 @@ impl Run {
         }
         Ok(session.stacks().await?.remove(0))
     }
+}
+
+/// The largest magnitude among the finite logits.
+fn largest(logits: &[f32]) -> f64 {
+    let finite = logits.iter().filter(|x| x.is_finite());
+    finite.fold(0.0, |most, &x| most.max(f64::from(x).abs()))
 }
 
 /// All of `stack`'s first row given, the rest free.

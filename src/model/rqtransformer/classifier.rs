@@ -1,6 +1,6 @@
 //! From the head's output to logits: a layer norm, then one linear layer for all depths or one for each.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
@@ -19,19 +19,24 @@ impl Classifier {
         Self { norm, linear: vec![Linear::load(loader, &format!("{path}.linear"), [classes, width], true)] }
     }
 
-    /// One for each of `depth` depths; stored as one tensor `[D, width, classes]`.
-    pub fn per_depth(loader: &mut Loader, path: &str, width: usize, classes: usize, depth: usize) -> Self {
+    /// One for each depth, of `sizes` codes; stored as one tensor `[D, width, classes]` for the largest.
+    pub fn per_depth(loader: &mut Loader, path: &str, width: usize, sizes: &[usize]) -> Self {
+        let (depth, classes) = (sizes.len(), sizes.iter().copied().max().unwrap_or(0));
         let norm = LayerNorm::load(loader, &format!("{path}.layer_norm"), width);
         let weights = loader.tensor(&format!("{path}.linear.weight"), [depth, width, classes]);
         let biases = loader.tensor(&format!("{path}.linear.bias"), [depth, classes]);
-        let of = |d: usize| {
+        let device = loader.device().clone();
+        let of = |(d, &size): (usize, &usize)| {
             let weight = weights.clone().slice([d..d + 1, 0..width, 0..classes]).reshape([width, classes]);
             let bias = biases.clone().slice([d..d + 1, 0..classes]).reshape([classes]);
             // Made contiguous once, so that no step transposes it again.
             let rows = weight.transpose().reshape([classes * width]).reshape([classes, width]);
-            Linear::new(rows, bias)
+            // A code that this depth's codebook does not have is never drawn.
+            let beyond: Vec<bool> = (0..classes).map(|code| code >= size).collect();
+            let beyond = Tensor::<1, Bool>::from_data(TensorData::new(beyond, [classes]), &device);
+            Linear::new(rows, bias.mask_fill(beyond, f32::NEG_INFINITY))
         };
-        let linear = if loader.is_whole() { (0..depth).map(of).collect() } else { Vec::new() };
+        let linear = if loader.is_whole() { sizes.iter().enumerate().map(of).collect() } else { Vec::new() };
         Self { norm, linear }
     }
 

@@ -31,14 +31,14 @@ pub struct RqTransformerConfig {
     /// Whether stage 1's codebook embeds codes for the head.
     #[serde(default)]
     pub head_emb_vqvae: bool,
-    /// Whether the head sees the sum of the codes above, not the last one alone.
+    /// Whether the head sees the sum of the codes above, not the last one alone; only with stage 1's codebook.
     #[serde(default)]
     pub cumsum_depth_ctx: bool,
-    /// Number of classes, or of text tokens; 1: unconditional.
-    #[serde(default = "one")]
+    /// Number of classes, or of text tokens; 0 or 1 (read as 1): unconditional.
+    #[serde(default = "one", deserialize_with = "at_least_one")]
     pub vocab_size_cond: usize,
-    /// Tokens of the condition: 1 for a class, the context length for text.
-    #[serde(default = "one")]
+    /// Tokens of the condition: 1 (or 0, read as 1) for a class, the context length for text.
+    #[serde(default = "one", deserialize_with = "at_least_one")]
     pub block_size_cond: usize,
     /// Codebook size, where `arch` and not `dataset` gives it.
     #[serde(default)]
@@ -59,6 +59,12 @@ pub struct RqTransformerConfig {
     /// Names of the classes, where the checkpoint carries them.
     #[serde(skip)]
     pub classes: Vec<String>,
+    #[serde(default, rename = "ar_hierarchy", skip_serializing)]
+    _ar_hierarchy: Unread,
+    #[serde(default, rename = "use_padding_emb", skip_serializing)]
+    _use_padding_emb: Unread,
+    #[serde(default, rename = "scaled_head_emb_vqvae", skip_serializing)]
+    _scaled_head_emb_vqvae: Unread,
     #[serde(default, rename = "embd_pdrop", skip_serializing)]
     _embd_pdrop: Unread,
     #[serde(default, rename = "ema", skip_serializing)]
@@ -129,6 +135,9 @@ fn yes() -> bool {
 fn one() -> usize {
     1
 }
+fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    Ok(usize::deserialize(deserializer)?.max(1))
+}
 
 impl Default for Block {
     fn default() -> Self {
@@ -179,6 +188,11 @@ impl RqTransformerConfig {
     pub fn codebook_size(&self) -> Result<usize> {
         let sizes = self.codebook_sizes()?;
         Ok(sizes.into_iter().max().unwrap_or(0))
+    }
+
+    /// Whether the head sees the sum of the codes above: the published models sum stage 1's embeddings only.
+    pub fn sums_depth_context(&self) -> bool {
+        self.cumsum_depth_ctx && self.head_emb_vqvae
     }
 
     /// What an image is made from.

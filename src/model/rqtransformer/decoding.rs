@@ -83,3 +83,102 @@ impl RqTransformer {
         decoding.cell_output = Some(last.reshape([batch, width]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Loader, Precision};
+    use crate::kernels::quantize::Codebook;
+    use crate::kernels::values;
+    use crate::model::{Config, ModelConfig};
+    use crate::testing::{assert_close, tensor};
+    use burn::tensor::{Device, TensorData};
+    use serde_json::json;
+
+    const SIZES: [usize; 3] = [7, 5, 6];
+
+    /// A model of random weights with the options of `bits`, one bit each.
+    fn model(bits: u32, device: &Device) -> RqTransformer {
+        let on = |bit: u32| bits >> bit & 1 == 1;
+        let (shared, sizes) = if on(2) || on(3) { (true, [7; 3]) } else { (false, SIZES) };
+        let stack = |layers: u32| json!({"n_layer": layers, "block": {"n_head": 2, "mlp_bias": on(4)}});
+        let document = json!({
+            "dataset": {"vocab_size": if shared { json!(7) } else { json!(sizes) }},
+            "arch": {
+                "type": "rq-transformer", "block_size": [2, 2, 3], "embed_dim": 8, "input_embed_dim": 4,
+                "input_emb_vqvae": on(0), "head_emb_vqvae": on(1), "shared_tok_emb": on(2), "shared_cls_emb": on(3),
+                "cumsum_depth_ctx": on(5), "vocab_size_cond": 3, "block_size_cond": 1 + (bits & 1),
+                "body": stack(1), "head": stack(bits % 3),
+            },
+        });
+        let ModelConfig::RqTransformer(config) =
+            Config::from_document("test", document).expect("valid").model
+        else {
+            panic!("expected a transformer")
+        };
+        let codebooks = sizes.map(|size| Codebook::new(tensor([size, 4], size as u32, device)));
+        let mut loader = Loader::random(bits, device, Precision::Stored);
+        RqTransformer::load(&mut loader, &config, Some(&codebooks)).expect("the codebooks fit")
+    }
+
+    fn ints<const D: usize>(values: &[i32], shape: [usize; D], device: &Device) -> Tensor<D, Int> {
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+    }
+
+    /// With every combination of options, one code at a time sees what the teacher-forced pass sees.
+    #[test]
+    fn decoding_equals_the_teacher_forced_pass() {
+        let device = Device::flex();
+        let codes = [0, 1, 2, 6, 4, 5, 3, 0, 1, 2, 3, 4];
+        for bits in 0..64 {
+            let model = model(bits, &device);
+            let length = model.config.block_size_cond;
+            let condition = ints(&[2, 1][..length], [1, length], &device);
+            let logits = model.logits(ints(&codes, [1, 2, 2, 3], &device), condition.clone()).codes;
+            let classes = logits.dims()[2];
+            let expected = values(logits);
+            let mut decoding = model.begin(condition, None);
+            for (cell, cell_codes) in codes.chunks(3).enumerate() {
+                let mut found = Vec::new();
+                for depth in 0..3usize {
+                    let above = depth.checked_sub(1).map(|d| ints(&[cell_codes[d]], [1], &device));
+                    found.extend(values(model.code_logits(&mut decoding, above, depth)));
+                }
+                let expected = &expected[cell * 3 * classes..][..3 * classes];
+                let pairs = found.iter().zip(expected).filter(|(_, expected)| expected.is_finite());
+                let (found, finite): (Vec<f32>, Vec<f32>) = pairs.map(|(a, b)| (*a, *b)).unzip();
+                assert_close(&found, &finite, 1e-5);
+                if cell < 3 {
+                    model.read_cell(&mut decoding, ints(cell_codes, [1, 3], &device), cell);
+                }
+            }
+        }
+    }
+
+    /// A depth with a smaller codebook never gets a code that only the others have.
+    #[test]
+    fn codes_beyond_a_codebook_have_no_chance() {
+        let device = Device::flex();
+        let model = model(0, &device);
+        let codes = ints(&[0; 12], [1, 2, 2, 3], &device);
+        let logits = values(model.logits(codes, ints(&[0], [1, 1], &device)).codes);
+        for (place, row) in logits.chunks(7).enumerate() {
+            let size = SIZES[place % 3];
+            assert!(row[..size].iter().all(|x| x.is_finite()), "{row:?}");
+            assert!(row[size..].iter().all(|&x| x == f32::NEG_INFINITY), "{row:?}");
+        }
+    }
+
+    /// The published models sum stage 1's embeddings alone: with a table of its own the head sees the last code.
+    #[test]
+    fn own_embeddings_are_not_summed_over_depth() {
+        let device = Device::flex();
+        let codes = ints(&[0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4], [1, 2, 2, 3], &device);
+        let logits = |bits: u32| {
+            let mut model = model(0b1100, &device);
+            model.config.cumsum_depth_ctx = bits == 1;
+            values(model.logits(codes.clone(), ints(&[0], [1, 1], &device)).codes)
+        };
+        assert_eq!(logits(0), logits(1));
+    }
+}

@@ -80,7 +80,7 @@ impl RqTransformer {
             classifier: if config.shared_cls_emb {
                 Classifier::shared(loader, path, width, classes)
             } else {
-                Classifier::per_depth(loader, path, width, classes, config.depth())
+                Classifier::per_depth(loader, path, width, &config.codebook_sizes()?)
             },
             cond_classifier: (config.condition() == ConditionKind::Text)
                 .then(|| Classifier::shared(loader, "cond_classifier", width, config.vocab_size_cond)),
@@ -161,7 +161,7 @@ impl RqTransformer {
     ) -> (Tensor<2>, Tensor<2>) {
         let embedding = self.context.embed(above, d - 1);
         let context = match context {
-            Some(context) if self.config.cumsum_depth_ctx => context + embedding,
+            Some(context) if self.config.sums_depth_context() => context + embedding,
             _ => embedding,
         };
         (self.at_depth(self.context.project(context.clone()), d), context)

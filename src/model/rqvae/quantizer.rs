@@ -7,8 +7,8 @@ use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::generate::Filter;
-use crate::kernels::sample_token::Draw;
 use crate::kernels::quantize::{Codebook, Quantized, residual_quantize};
+use crate::kernels::sample_token::Draw;
 
 /// The residual quantizer.
 #[derive(Debug)]
