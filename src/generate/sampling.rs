@@ -142,7 +142,9 @@ fn kth_largest(logits: &[f32], k: usize) -> f32 {
     if k == 0 || k >= logits.len() {
         return f32::NEG_INFINITY;
     }
-    let mut copy: Vec<f32> = logits.to_vec();
+    // What is not a number has no rank; in the total order it would come first.
+    let number = |x: &f32| if x.is_nan() { f32::NEG_INFINITY } else { *x };
+    let mut copy: Vec<f32> = logits.iter().map(number).collect();
     let (_, kth, _) = copy.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
     *kth
 }
@@ -152,12 +154,12 @@ fn kth_largest(logits: &[f32], k: usize) -> f32 {
 fn keep_mass(probabilities: &mut [f32], mass: f32) {
     let mut order: Vec<usize> = (0..probabilities.len()).filter(|&i| probabilities[i] > 0.0).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
-    let mut before = 0.0;
+    let mut before = 0.0f64;
     for i in order {
-        if before >= mass {
+        if before >= f64::from(mass) {
             probabilities[i] = 0.0;
         } else {
-            before += probabilities[i];
+            before += f64::from(probabilities[i]);
         }
     }
     normalize(probabilities);
@@ -194,6 +196,8 @@ mod tests {
             assert_eq!(sample(&logits, &Filter::NONE, 0.5), None);
         }
         assert_eq!(sample(&[f32::NAN, 1.0], &Filter::GREEDY, 0.5), Some(1));
+        let top = Filter { top_k: 1, ..Filter::NONE };
+        assert_eq!(sample(&[f32::NAN, 1.0, 2.0], &top, 0.5), Some(2));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct Dataset {
     pub name: Option<String>,
     /// Codebook size of stage 1.
     #[serde(default)]
-    pub vocab_size: Option<VocabSize>,
+    pub vocab_size: Option<PerDepth<usize>>,
     /// Vocabulary of the captions.
     #[serde(default)]
     pub vocab_size_txt: Option<usize>,
@@ -78,25 +78,28 @@ pub struct Dataset {
     _image_resolution: Unread,
 }
 
-/// One codebook size, or one for each depth.
+/// One value for all depths, or one for each.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(untagged)]
-pub enum VocabSize {
+pub enum PerDepth<T> {
     /// The same at every depth.
-    Same(usize),
+    Same(T),
     /// One for each depth.
-    PerDepth(Vec<usize>),
+    Each(Vec<T>),
 }
 
-impl VocabSize {
-    /// The size at each of `depth` depths, or what is wrong with the list.
-    pub fn per_depth(&self, depth: usize) -> Result<Vec<usize>> {
+impl<T: Clone> PerDepth<T> {
+    /// The value at each of `depth` depths; `key` is the published key.
+    ///
+    /// # Errors
+    /// There is a list, and it is of another length.
+    pub fn values(&self, key: &str, depth: usize) -> Result<Vec<T>> {
         match self {
-            Self::Same(size) => Ok(vec![*size; depth]),
-            Self::PerDepth(sizes) if sizes.len() == depth => Ok(sizes.clone()),
-            Self::PerDepth(sizes) => Err(Error::invalid(format!(
-                "config: {} codebook sizes are given for {depth} depths; give one, or one a depth",
-                sizes.len()
+            Self::Same(value) => Ok(vec![value.clone(); depth]),
+            Self::Each(values) if values.len() == depth => Ok(values.clone()),
+            Self::Each(values) => Err(Error::invalid(format!(
+                "{key}: expected one value, or {depth} for {depth} depths, found {}",
+                values.len()
             ))),
         }
     }

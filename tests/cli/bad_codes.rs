@@ -20,7 +20,11 @@ fn codes_that_do_not_fit_the_model_are_refused() {
     let whole = npy::encode(&stack(3));
     let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
     let files: [(&str, Vec<u8>, &str); 8] = [
-        ("large.npy", npy::encode(&stack(1024)), "row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024"),
+        (
+            "large.npy",
+            npy::encode(&stack(1024)),
+            "row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024",
+        ),
         ("large.png", png(None, Some(stack(u32::MAX))), "expected a code from 0 to 1023, found 4294967295"),
         ("small.npy", npy::encode(&small), "expected codes of shape [8, 8, 4]"),
         ("small.png", png(None, Some(small)), "expected codes of shape [8, 8, 4]"),
@@ -36,9 +40,9 @@ fn codes_that_do_not_fit_the_model_are_refused() {
     }
     desk.refuses("decode fixtures/imageio/codes_f4.npy", 1, "expected");
     desk.refuses("decode samples/pig.png", 1, "carries none (`encode` makes them)");
-    for name in ["large.npy", "small.npy"] {
+    for (name, message) in [("large.npy", "expected a code from 0 to 1023"), ("small.npy", "[2, 2, 4]")] {
         for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
-            desk.refuses(&format!("{command} {name}"), 1, "expected");
+            desk.refuses(&format!("{command} {name}"), 1, message);
         }
     }
 }

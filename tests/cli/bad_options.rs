@@ -24,7 +24,10 @@ fn requests_that_cannot_be_met_are_refused() {
         ("sample --class 0 --temperature 1,1", "temperature: expected one value, or 4"),
         ("sample --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
         ("complete samples/pig.png --rows 9 --class 0", "--rows: the stack has 8 rows, found 9"),
-        ("explain samples/pig.png --row 8 --col 0 --class 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
+        (
+            "explain samples/pig.png --row 8 --col 0 --class 0",
+            "row 8, column 0, depth 0 is outside the 8x8x4",
+        ),
         ("explain samples/pig.png --row 0 --col 8 --class 0", "row 0, column 8, depth 0 is outside"),
         ("explain samples/pig.png --row 0 --col 0 --depth 4 --class 0", "depth 4 is outside"),
         ("sample --model fixtures/rqt-token-embedding --class 0", "give it with --rqvae"),
@@ -73,7 +76,11 @@ fn a_gpu_that_is_not_there_is_named() {
         Run::of(command.output().unwrap())
     };
     let refused = run("sample --class 0 --device gpu");
-    refused.is_refusal("sample", 1, "no graphics adapter was found; install a Vulkan driver, or use --device cpu");
+    refused.is_refusal(
+        "sample",
+        1,
+        "no graphics adapter was found; install a Vulkan driver, or use --device cpu",
+    );
     assert_eq!(run("sample --class 0 --device auto").code, Some(0));
     assert!(run("devices").stdout.contains("gpu  none found"));
 }

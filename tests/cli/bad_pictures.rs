@@ -20,10 +20,18 @@ fn what_is_no_picture_is_refused() {
     let files: [(&str, Vec<u8>, &str); 7] = [
         ("empty.png", Vec::new(), "an empty file"),
         ("truncated.png", whole[..whole.len() / 2].to_vec(), "cannot be decoded"),
-        ("text.png", b"a shopping list".to_vec(), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else"),
+        (
+            "text.png",
+            b"a shopping list".to_vec(),
+            "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else",
+        ),
         ("zero.png", png_header(0, 9), "cannot be decoded"),
         ("enormous.png", png_header(1 << 30, 1 << 30), "more than the 64 megapixels allowed"),
-        ("cut.jpg", std::fs::read(given("fixtures/imageio/turned.jpg")).unwrap()[..500].to_vec(), "cannot be decoded"),
+        (
+            "cut.jpg",
+            std::fs::read(given("fixtures/imageio/turned.jpg")).unwrap()[..500].to_vec(),
+            "cannot be decoded",
+        ),
         ("archive.png", b"PK\x03\x04".to_vec(), "expected a picture"),
     ];
     let desk = Desk::new();

@@ -66,5 +66,8 @@ fn a_sampled_picture_brings_its_condition() {
 fn a_completed_picture_is_not_repeated_from_its_recipe() {
     let (desk, _) = pig();
     desk.does("complete pig.npy --rows 4 --class 2 --out completed");
-    desk.refuses("sample --from completed/000.png", 2, "was completed from given codes; use `complete`");
+    desk.does("decode completed/000.png --out decoded.png");
+    for name in ["completed/000.png", "decoded.png"] {
+        desk.refuses(&format!("sample --from {name}"), 2, "was completed from given codes; use `complete`");
+    }
 }

@@ -12,7 +12,8 @@ fn suggestions(explanation: &Value) -> Vec<(u64, f64)> {
 
 #[test]
 fn all_probabilities_sum_to_one_and_give_rank_and_entropy() {
-    let result = Desk::new().json("explain samples/pig.png --row 3 --col 4 --depth 1 --class 2 --count 99999");
+    let result =
+        Desk::new().json("explain samples/pig.png --row 3 --col 4 --depth 1 --class 2 --count 99999");
     let explanation = &result["explanation"];
     let all = suggestions(explanation);
     assert_eq!(all.len(), 1024);
@@ -47,7 +48,8 @@ fn the_condition_matters_and_later_codes_do_not() {
     desk.does("encode samples/pig.png --out pig.npy");
     desk.does("complete pig.npy --rows 2 --class 2 --out completed");
     let at = |input: &str, class: u32| {
-        desk.json(&format!("explain {input} --row 1 --col 7 --depth 3 --class {class}"))["explanation"].clone()
+        desk.json(&format!("explain {input} --row 1 --col 7 --depth 3 --class {class}"))["explanation"]
+            .clone()
     };
     // Of the place itself only the mark on the chosen code depends on the stack, and it was kept.
     assert_eq!(at("pig.npy", 2), at("completed/000.png", 2));

@@ -8,8 +8,7 @@ use super::desk::{Desk, Run};
 
 /// Runs `line`, interrupts it once `begun`, and waits for its end.
 fn interrupted(desk: &Desk, line: &str, begun: impl Fn() -> bool) -> Run {
-    let mut child =
-        desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !begun() {
         assert_eq!(child.try_wait().unwrap(), None, "{line} ended before it was interrupted");
         std::thread::yield_now();

@@ -89,5 +89,7 @@ fn published_checkpoints_encode_and_decode() {
     other.is_refusal("decode", 1, "expected codes of shape [8, 8, 4] for this model, found [4, 4, 1]");
     desk.does("encode samples/metro.png --out codes.npy --model fixtures/rqvae-shared");
     desk.does("decode codes.npy --out a.png --model fixtures/rqvae-shared");
-    desk.does("decode a.png --out b.png").warns("was made with another RQ-VAE");
+    desk.does("decode a.png --out b.png");
+    assert_eq!(desk.pixels("a.png"), desk.pixels("b.png"), "a picture names its model");
+    desk.does("decode a.png --out b.png --model emoji-64").warns("was made with another RQ-VAE");
 }

@@ -51,7 +51,7 @@ fn info_counts_the_parameters_of_both_stages() {
 fn info_lists_tensors_and_kinds_of_weights() {
     let desk = Desk::new();
     let text = desk.does("info fixtures/rqt-class --tensors").stdout;
-    for part in ["pos_emb_hw", "F32", "[1, 64, 48]", "moving average yes", "n_head: 3", "parameters "] {
+    for part in ["pos_emb_hw", "f32", "[1, 64, 48]", "moving average yes", "n_head: 3", "parameters "] {
         assert!(text.contains(part), "{part}: {text}");
     }
     for (weights, kind) in [("auto", "ema"), ("state", "state"), ("ema", "ema")] {
@@ -88,8 +88,17 @@ fn help_names_every_subcommand() {
     let desk = Desk::new();
     let help = desk.does("help").stdout;
     for name in [
-        "reconstruct", "encode", "decode", "sample", "complete", "explain", "info", "convert", "devices",
-        "verify", "bench",
+        "reconstruct",
+        "encode",
+        "decode",
+        "sample",
+        "complete",
+        "explain",
+        "info",
+        "convert",
+        "devices",
+        "verify",
+        "bench",
     ] {
         assert!(help.contains(&format!("\n  {name} ")), "{name}");
         assert!(desk.does(&format!("{name} --help")).stdout.contains("Usage: residua"), "{name}");

@@ -41,10 +41,27 @@ fn a_recipe_is_repeated_exactly() {
     assert_eq!(made, stacks(&desk.json("sample --from made/sheet.png --out all")));
     desk.does("decode made/002.png --out decoded.png");
     assert_eq!(made[2..], stacks(&desk.json("sample --from decoded.png --out two")));
-    for (from, to) in
-        [("made/001.png", "one/001.png"), ("made/sheet.png", "all/sheet.png"), ("made/002.png", "two/002.png")]
-    {
+    for (from, to) in [
+        ("made/001.png", "one/001.png"),
+        ("made/sheet.png", "all/sheet.png"),
+        ("made/002.png", "two/002.png"),
+    ] {
         assert_eq!(desk.pixels(from), desk.pixels(to), "{from}");
+    }
+}
+
+/// Where the models lie, and which weights of theirs were taken, is part of a recipe.
+#[test]
+fn a_recipe_names_its_models() {
+    let desk = Desk::new();
+    for options in [
+        "--model fixtures/rqt-class --class 3 --weights state",
+        "--model fixtures/rqt-class --class 3 --weights ema",
+        "--model fixtures/rqt-unconditional/model.pt --rqvae fixtures/rqvae-shared",
+    ] {
+        let made = stacks(&desk.json(&format!("sample {options} --seed 2 --temperature 0.5 --out made")));
+        assert_eq!(made, stacks(&desk.json("sample --from made/000.png --out again")), "{options}");
+        assert_eq!(desk.pixels("made/000.png"), desk.pixels("again/000.png"), "{options}");
     }
 }
 
@@ -62,7 +79,9 @@ fn greedy_sampling_looks_at_no_seed_and_says_so() {
     let desk = Desk::new();
     desk.does("sample --class 1 --temperature 0").warns("temperature 0 is greedy");
     let greedy = stacks(&desk.json("sample --class 1 --temperature 0 --seed 1"));
-    for options in ["--temperature 0 --seed 2", "--top-k 1 --seed 3", "--top-k 1,1,1,1", "--temperature 0,0,0,0"] {
+    for options in
+        ["--temperature 0 --seed 2", "--top-k 1 --seed 3", "--top-k 1,1,1,1", "--temperature 0,0,0,0"]
+    {
         assert_eq!(greedy, stacks(&desk.json(&format!("sample --class 1 {options}"))), "{options}");
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
-use crate::model::config::{Dataset, PublishedSampling, Unread, VocabSize, within};
+use crate::model::config::{Dataset, PerDepth, PublishedSampling, Unread, within};
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,7 +42,7 @@ pub struct RqTransformerConfig {
     pub block_size_cond: usize,
     /// Codebook size, where `arch` and not `dataset` gives it.
     #[serde(default)]
-    pub vocab_size: Option<VocabSize>,
+    pub vocab_size: Option<PerDepth<usize>>,
     /// The transformer over cells.
     pub body: Stack,
     /// The transformer over depths.
@@ -181,7 +181,7 @@ impl RqTransformerConfig {
             .as_ref()
             .or(self.dataset.vocab_size.as_ref())
             .ok_or_else(|| Error::invalid("expected dataset.vocab_size, the codebook's size; found none"))?
-            .per_depth(self.depth())
+            .values("vocab_size", self.depth())
     }
 
     /// Codes that the classifier tells apart at every depth.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::config::{Unread, VocabSize, within};
+use crate::model::config::{PerDepth, Unread, within};
 
 /// Groups of every group norm in the published models.
 pub const GROUPS: usize = 32;
@@ -34,7 +34,7 @@ pub struct Hparams {
     /// Channels of the latent.
     pub embed_dim: usize,
     /// Codebook size, or one for each depth.
-    pub n_embed: VocabSize,
+    pub n_embed: PerDepth<usize>,
     /// `[h', w', embed_dim]` of the encoder's output.
     pub latent_shape: [usize; 3],
     /// `[h, w, D]` of the code stack.
@@ -42,9 +42,9 @@ pub struct Hparams {
     /// Whether all depths share one codebook.
     #[serde(default)]
     pub shared_codebook: bool,
-    /// Decay of the codebook's moving averages.
+    /// Decay of the codebook's moving averages, or one for each depth.
     #[serde(default = "default_decay")]
-    pub decay: f64,
+    pub decay: PerDepth<f64>,
     /// Whether training restarts codes that fall out of use.
     #[serde(default = "yes")]
     pub restart_unused_codes: bool,
@@ -96,8 +96,8 @@ pub struct DdConfig {
 fn yes() -> bool {
     true
 }
-fn default_decay() -> f64 {
-    0.99
+fn default_decay() -> PerDepth<f64> {
+    PerDepth::Same(0.99)
 }
 fn default_loss() -> String {
     "mse".into()
@@ -109,7 +109,7 @@ fn default_commitment() -> f64 {
 impl RqVaeConfig {
     /// Codebook sizes, one for each depth.
     pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
-        self.hparams.n_embed.per_depth(self.depth())
+        self.hparams.n_embed.values("n_embed", self.depth())
     }
 
     /// Codes in one cell, `D`.

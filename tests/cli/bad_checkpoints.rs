@@ -1,0 +1,184 @@
+//! Checkpoints that are damaged, of the wrong model, or hostile.
+
+use std::io::{Cursor, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{EntryType, Header};
+use zip::write::SimpleFileOptions;
+
+use super::desk::{Desk, given};
+
+/// A line that needs both stages of `model`, and one that needs stage 1.
+fn lines(model: &str) -> [String; 2] {
+    [format!("sample --class 0 --out out --model {model}"), format!("encode samples/pig.png --model {model}")]
+}
+
+/// A folder with the configuration of one case and the weights of another.
+fn mixed(desk: &Desk, folder: &str, config: &str, weights: &str) {
+    desk.copy(&format!("fixtures/{config}/config.yaml"), &format!("{folder}/config.yaml"));
+    desk.copy(&format!("fixtures/{weights}/model.pt"), &format!("{folder}/model.pt"));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let desk = Desk::new();
+    desk.write("empty/readme.txt", "");
+    desk.copy("fixtures/rqvae-shared/model.pt", "alone/model.pt");
+    desk.copy("fixtures/rqvae-shared/config.yaml", "bare/config.yaml");
+    for (model, message) in [
+        ("nowhere", "cannot read nowhere: No such file"),
+        ("empty", "expected a .pt or .safetensors file, found none"),
+        ("alone", "expected config.yaml beside the weights, found none"),
+        ("alone/model.pt", "expected config.yaml beside it, found none"),
+        ("bare", "expected a .pt or .safetensors file, found none"),
+    ] {
+        for line in lines(model) {
+            desk.refuses(&line, 1, message);
+        }
+        desk.refuses(&format!("info {model}"), 1, message);
+        desk.refuses(&format!("convert {model} out.safetensors"), 1, message);
+    }
+    desk.refuses(
+        "sample --model fixtures/rqvae-shared",
+        1,
+        "expected an RQ-Transformer (stage 2), found none",
+    );
+}
+
+#[test]
+fn weights_of_another_model_are_refused_with_what_is_missing() {
+    let desk = Desk::new();
+    mixed(&desk, "one", "rqvae-shared", "rqt-unconditional");
+    mixed(&desk, "two", "rqt-unconditional", "rqvae-shared");
+    mixed(&desk, "other", "rqvae-per-depth", "rqvae-shared");
+    let rqvae = "--rqvae fixtures/rqvae-shared";
+    for (line, message) in [
+        ("encode samples/pig.png --model one".to_string(), "missing: encoder.conv_in.weight"),
+        (format!("sample --model two {rqvae}"), "missing: input_mlp.weight"),
+        ("encode samples/pig.png --model other".to_string(), "of another shape: "),
+        ("convert one out.safetensors".to_string(), "does not fit its configuration"),
+        ("convert two out.safetensors".to_string(), "does not fit its configuration"),
+    ] {
+        desk.refuses(&line, 1, message);
+    }
+}
+
+#[test]
+fn stages_that_do_not_belong_together_are_refused() {
+    let desk = Desk::new();
+    for (model, rqvae) in [
+        ("emoji-64 --class 0", "rqvae-per-depth"),
+        ("emoji-64 --class 0", "rqvae-shared"),
+        // Of the same shape, with its own embeddings, but for codebooks of another size.
+        ("fixtures/rqt-token-embedding --class 0", "rqvae-per-depth"),
+    ] {
+        let line = format!("sample --model {model} --rqvae fixtures/{rqvae}");
+        desk.refuses(&line, 1, "stage 1 and stage 2 do not belong together");
+    }
+    desk.refuses(
+        "sample --class 0 --rqvae fixtures/rqt-class",
+        1,
+        "expected an RQ-VAE (stage 1), found none",
+    );
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "config.yaml");
+    desk.does("convert fixtures/rqvae-shared whole.safetensors");
+    let whole = std::fs::read(desk.path("whole.safetensors")).unwrap();
+    let published = std::fs::read(given("fixtures/rqvae-shared/model.pt")).unwrap();
+    let with_end = |end: f32| [&whole[..whole.len() - 4], &end.to_le_bytes()].concat();
+    let huge = br#"{"a":{"dtype":"F32","shape":[1099511627776,4],"data_offsets":[0,17592186044416]}}"#;
+    let files: [(&str, Vec<u8>, &str); 8] = [
+        ("cut.safetensors", whole[..whole.len() / 2].to_vec(), "not a whole safetensors file"),
+        ("cut.pt", published[..published.len() / 2].to_vec(), ""),
+        ("long.safetensors", [&whole[..], b"more"].concat(), "not a whole safetensors file"),
+        ("nan.safetensors", with_end(f32::NAN), "with NaN or infinite values: "),
+        ("infinite.safetensors", with_end(f32::INFINITY), "with NaN or infinite values: "),
+        (
+            "huge.safetensors",
+            [&(huge.len() as u64).to_le_bytes(), &huge[..], &[0; 64]].concat(),
+            "not a whole safetensors file",
+        ),
+        ("empty.pt", Vec::new(), ""),
+        ("text.pt", b"weights".to_vec(), ""),
+    ];
+    for (name, bytes, message) in files {
+        desk.write(name, bytes);
+        desk.refuses(&format!("encode samples/pig.png --model {name}"), 1, message);
+    }
+}
+
+/// A `.pt` with this pickle in it.
+fn pt(pickle: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("archive/data.pkl", pickle), ("archive/version", b"3\n")] {
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn pickled_code_is_never_run() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "config.yaml");
+    for (module, name, argument) in [
+        ("posix", "system", "touch pwned"),
+        ("os", "system", "touch pwned"),
+        ("builtins", "exec", "open('pwned', 'w')"),
+        ("subprocess", "check_output", "touch pwned"),
+    ] {
+        let pickle = format!("\u{80}c{module}\n{name}\n(S\"{argument}\"\ntR.");
+        // 0x80 0x02 is the protocol; as a string it would be two bytes.
+        let pickle = [b"\x80\x02", &pickle.as_bytes()[2..]].concat();
+        desk.write("model.pt", pt(&pickle));
+        for line in
+            ["info model.pt", "encode samples/pig.png --model model.pt", "convert model.pt out.safetensors"]
+        {
+            desk.refuses(line, 1, &format!("{module}.{name}"));
+        }
+    }
+}
+
+/// A tar written header by header, as the `tar` crate would refuse to.
+fn tar_of(name: &str, kind: EntryType, target: &str) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+    header.set_entry_type(kind);
+    header.set_size(0);
+    header.set_cksum();
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    tar.append(&header, &[][..]).unwrap();
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn archives_that_lead_outside_are_refused() {
+    let desk = Desk::new();
+    let whole = tar_of("model/config.yaml", EntryType::Regular, "");
+    let files: [(Vec<u8>, &str); 7] = [
+        (
+            tar_of("../config.yaml", EntryType::Regular, ""),
+            "leads outside the folder: do not trust this archive",
+        ),
+        (tar_of("/tmp/model.pt", EntryType::Regular, ""), "leads outside the folder"),
+        (tar_of("model/model.pt", EntryType::Symlink, "/etc/passwd"), "is a link"),
+        (tar_of("model/model.pt", EntryType::Link, "../../x"), "is a link"),
+        (tar_of("model/model.pt", EntryType::Fifo, ""), "is a device"),
+        (whole[..whole.len() / 2].to_vec(), "not a whole .tar or .tar.gz"),
+        (whole, "expected config.yaml and a .pt, found none"),
+    ];
+    for (bytes, message) in files {
+        desk.write("model.tar.gz", bytes);
+        for line in lines("model.tar.gz") {
+            desk.refuses(&line, 1, message);
+        }
+        desk.refuses("convert model.tar.gz out", 1, message);
+    }
+}

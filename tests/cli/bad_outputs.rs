@@ -1,0 +1,90 @@
+//! Results that cannot be written: said in one line, and nothing half-written is left.
+
+use std::fs::File;
+
+use super::desk::{Desk, Run};
+
+#[test]
+fn folders_that_are_not_there_are_named() {
+    let desk = Desk::new();
+    desk.write("file.txt", "in the way");
+    desk.does("encode samples/pig.png");
+    for (line, message) in [
+        ("encode samples/pig.png --out none/a.npy", "cannot create none/a.npy"),
+        ("decode pig.npy --out none/a.png", "cannot create none/a.png"),
+        ("convert fixtures/rqvae-shared none/a.safetensors", "cannot create none/a.safetensors"),
+        ("sample --class 0 --out file.txt", "cannot create file.txt"),
+        ("sample --class 0 --out file.txt/below", "cannot create file.txt/below"),
+        ("reconstruct samples/pig.png --out file.txt", "cannot create file.txt"),
+        ("complete pig.npy --rows 1 --class 0 --out file.txt", "cannot create file.txt"),
+    ] {
+        desk.refuses(line, 1, message);
+    }
+}
+
+/// A device or a folder must not be replaced by a file.
+#[test]
+fn only_files_are_written_over() {
+    let desk = Desk::new();
+    desk.write("folder/inside.txt", "");
+    desk.refuses("encode samples/pig.png --out folder", 2, "folder: expected a file to write");
+    desk.refuses("convert fixtures/rqvae-shared folder", 2, "folder: expected a file to write");
+    desk.write("old.npy", "old");
+    desk.does("encode samples/pig.png --out old.npy");
+    assert_ne!(std::fs::read(desk.path("old.npy")).unwrap(), b"old");
+}
+
+/// A limit on the size of files stands in for a full disk: writes fail in the same way after the first kilobyte.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_half_a_file() {
+    let desk = Desk::new();
+    desk.does("reconstruct samples/pig.png --out made");
+    let before = desk.files();
+    for line in [
+        "sample --class 0 --out out",
+        "reconstruct samples/scream.png --out out",
+        "decode made/pig-reconstruction.png --out out.png",
+        "convert fixtures/rqvae-shared out.safetensors",
+        // What was there stays as it was.
+        "decode made/pig-reconstruction.png --out made/pig-strip.png",
+    ] {
+        let program = desk.command(line);
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"]);
+        limited.arg(program.get_program()).args(program.get_args());
+        limited.current_dir(program.get_current_dir().unwrap());
+        let strip = std::fs::read(desk.path("made/pig-strip.png")).unwrap();
+        Run::of(limited.output().unwrap()).is_refusal(line, 1, "File too large");
+        assert_eq!(desk.files(), before, "{line}");
+        assert_eq!(std::fs::read(desk.path("made/pig-strip.png")).unwrap(), strip, "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let desk = Desk::new();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    for line in ["info", "--json info", "sample --class 0", "bench --list"] {
+        let run = Run::of(desk.command(line).stdout(full()).output().unwrap());
+        assert_eq!(run.code, Some(1), "{line}: {run:?}");
+        assert!(run.stderr.contains("residua: cannot write the result: No space left"), "{line}: {run:?}");
+    }
+    // Nobody can be told of an error here, but the work is done.
+    let run = Run::of(desk.command("sample --class 0").stderr(full()).output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+/// As with `residua info | head -1`.
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let desk = Desk::new();
+    for line in ["info --tensors", "--json info", "devices"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = Run::of(desk.command(line).stdout(writer).output().unwrap());
+        assert_eq!(run.code, Some(0), "{line}: {run:?}");
+        assert!(!run.stderr.contains("panicked"), "{line}: {run:?}");
+    }
+}

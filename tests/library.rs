@@ -1,0 +1,162 @@
+//! Properties of the library that need no program around it: codes that are given stay, weights survive files, and a
+//! stop keeps what is whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use half::f16;
+use proptest::prelude::*;
+use residua::checkpoint::write::write_safetensors;
+use residua::checkpoint::{Dtype, Precision, StateKind, WeightFile};
+use residua::codes::CodeStack;
+use residua::device::cpu;
+use residua::engine::sample::sample;
+use residua::engine::{Options, Stage2, Task};
+use residua::generate::{Filter, Forced, Request, Session};
+
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
+}
+
+/// The published class model of the fixtures: 8x8x4 codes of a codebook of 64, ten classes.
+fn model() -> Stage2 {
+    let options = Options {
+        model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class").into(),
+        rqvae: None,
+        state: StateKind::Auto,
+        precision: Precision::Stored,
+    };
+    Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
+}
+
+fn request(images: std::ops::Range<u32>) -> Request {
+    Request { condition: vec![3], filters: vec![Filter::NONE; 4], seed: 11, images, forced: None }
+}
+
+#[test]
+fn codes_that_are_given_come_back_unchanged_in_every_image() {
+    let model = model();
+    let codes = prop::collection::vec(0u32..64, 256);
+    let keep = prop_oneof![
+        prop::collection::vec(any::<bool>(), 256),
+        (0usize..=256).prop_map(|first| (0..256).map(|place| place < first).collect::<Vec<bool>>()),
+    ];
+    let mut runner = proptest::test_runner::TestRunner::new(cases(24));
+    let checked = runner.run(&(codes, keep, 1u32..4), |(codes, keep, images)| {
+        let stack = CodeStack::new(8, 8, 4, codes.clone()).unwrap();
+        let forced = Some(Forced { stack, keep: keep.clone() });
+        let mut session = Session::new(&model.model, Request { forced, ..request(0..images) }).unwrap();
+        while session.done() < session.total() {
+            session.step();
+        }
+        let stacks = pollster::block_on(session.stacks()).unwrap();
+        prop_assert_eq!(stacks.len(), images as usize);
+        for stack in stacks {
+            for (place, keep) in keep.iter().enumerate() {
+                prop_assert!(stack.codes()[place] < 64);
+                prop_assert!(!keep || stack.codes()[place] == codes[place], "{}", place);
+            }
+        }
+        Ok(())
+    });
+    checked.unwrap();
+}
+
+#[test]
+fn an_image_is_the_same_in_every_batch() {
+    let model = model().model;
+    let sampled =
+        |images| pollster::block_on(sample(&model, &request(images), &mut Task::unwatched())).unwrap();
+    let all = sampled(0..19);
+    for images in [0..1, 7..9, 8..16, 5..18, 18..19] {
+        let range = images.start as usize..images.end as usize;
+        assert_eq!(sampled(images), all[range.clone()], "{range:?}");
+    }
+    let far = sampled(u32::MAX - 1..u32::MAX);
+    assert_ne!(far[0], all[0]);
+}
+
+/// The work is stopped while its second batch of eight is under way.
+#[test]
+fn a_stop_keeps_the_batches_that_are_whole() {
+    let model = model().model;
+    let cells = model.config.cells();
+    let stop_after = |limit: usize| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let mut task = Task::new(stop, move |done, _| {
+            if done > limit {
+                told.store(true, Ordering::Relaxed);
+            }
+        });
+        pollster::block_on(sample(&model, &request(0..100), &mut task))
+    };
+    assert!(matches!(stop_after(0), Err(residua::Error::Cancelled)));
+    let kept = stop_after(8 * cells + 5).unwrap();
+    assert_eq!(kept, pollster::block_on(sample(&model, &request(0..8), &mut Task::unwatched())).unwrap());
+}
+
+/// A safetensors file begins with the length of its header, whose bytes may be those with which other formats begin:
+/// 128 those of a pickle, 19280 those of a zip.
+#[test]
+fn a_header_of_any_length_is_told_from_other_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    for length in (0..400).step_by(8).chain((19_000..19_300).step_by(8)) {
+        let notes = BTreeMap::from([("note".to_string(), "n".repeat(length))]);
+        let tensors = [("weight".to_string(), Dtype::F32, vec![1])];
+        write_safetensors(&path, &tensors, &notes, |_| Ok(1f32.to_le_bytes())).unwrap();
+        let file = WeightFile::open(&path, StateKind::Auto).unwrap();
+        assert_eq!(file.read_f32("weight").unwrap(), [1.0], "{length}");
+    }
+}
+
+/// What is written as f32 is read as the same bits, and half precision is rounded once.
+#[test]
+fn weights_survive_a_safetensors_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let shape = prop_oneof![
+        (1usize..40).prop_map(|n| vec![n]),
+        (1usize..9, 1usize..9).prop_map(|(a, b)| vec![a, b]),
+        (1usize..4, 1usize..4, 1usize..4, 1usize..4).prop_map(|(a, b, c, d)| vec![a, b, c, d]),
+    ];
+    let tensor = (shape, any::<bool>(), any::<u32>());
+    let tensors = prop::collection::btree_map("[a-z]{1,8}(\\.[a-z0-9]{1,8}){0,3}", tensor, 1..8);
+    let mut runner = proptest::test_runner::TestRunner::new(cases(64));
+    let checked = runner.run(&(tensors, "\\PC{0,40}"), |(tensors, note)| {
+        let values = |name: &str| -> Vec<f32> {
+            let (shape, _, seed) = &tensors[name];
+            let count = shape.iter().product::<usize>() as u32;
+            (0..count).map(|i| residua::random::normal([*seed, i, 0, 0])).collect()
+        };
+        let dtype = |half: bool| if half { Dtype::F16 } else { Dtype::F32 };
+        let described: Vec<_> = tensors
+            .iter()
+            .map(|(name, (shape, half, _))| (name.clone(), dtype(*half), shape.clone()))
+            .collect();
+        let notes = BTreeMap::from([("note".to_string(), note.clone())]);
+        write_safetensors(&path, &described, &notes, |name| {
+            let bytes = |value: &f32| match tensors[name].1 {
+                true => f16::from_f32(*value).to_le_bytes().to_vec(),
+                false => value.to_le_bytes().to_vec(),
+            };
+            Ok(values(name).iter().flat_map(bytes).collect::<Vec<u8>>())
+        })
+        .unwrap();
+        let file = WeightFile::open(&path, StateKind::Auto).unwrap();
+        prop_assert_eq!(file.tensors().len(), tensors.len());
+        prop_assert_eq!(&file.metadata()["note"], &note);
+        for (name, (shape, half, _)) in &tensors {
+            let expected: Vec<f32> = match half {
+                true => values(name).iter().map(|&value| f16::from_f32(value).to_f32()).collect(),
+                false => values(name),
+            };
+            prop_assert_eq!(&file.get(name).unwrap().shape, shape);
+            prop_assert_eq!(file.read_f32(name).unwrap(), expected);
+        }
+        Ok(())
+    });
+    checked.unwrap();
+}
