@@ -7,7 +7,9 @@ pub mod codes;
 pub mod error;
 #[path = "../../src/files.rs"]
 pub mod files;
+pub mod kernels;
 mod meter;
+pub mod model;
 pub mod pictures;
 
 pub use meter::within_bounds;

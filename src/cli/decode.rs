@@ -31,7 +31,9 @@ impl Decode {
         let Codes { stacks, recipe } = Codes::read(&self.codes)?;
         let device = self.model.device.open()?;
         let maker = recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
-        let stage1 = Stage1::load(&self.model.options_or(maker), &device, &mut console.task("loading"))?;
+        // Where an RQ-VAE is asked for, it is the one.
+        let maker = maker.filter(|_| self.model.rqvae.is_none());
+        let stage1 = Stage1::load(&self.model.options_or(maker)?, &device, &mut console.task("loading"))?;
         let id = stage1.id()?;
         if recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256) {
             tracing::warn!(

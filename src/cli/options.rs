@@ -1,12 +1,14 @@
 //! Options that several subcommands share.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
 use crate::checkpoint::{Precision, StateKind, bundled};
 use crate::device::{self, DeviceChoice};
 use crate::engine::{Condition, Options};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::{Filter, Sampling};
 use crate::model::RqTransformerConfig;
 
@@ -62,18 +64,34 @@ impl From<WeightsChoice> for StateKind {
 impl ModelArguments {
     /// For the engine.
     pub fn options(&self) -> Options {
-        self.options_or(None)
-    }
-
-    /// For the engine, with the model that was `found` in a recipe unless another is asked for.
-    pub fn options_or(&self, found: Option<&str>) -> Options {
         Options {
-            model: self.model.as_deref().or(found).unwrap_or(bundled::BUNDLED[0].name).to_string(),
+            model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
             state: self.weights.into(),
             precision: if self.half { Precision::Half } else { Precision::Stored },
         }
     }
+
+    /// For the engine, with the model that was `found` in a recipe unless another is asked for.
+    pub fn options_or(&self, found: Option<&str>) -> Result<Options> {
+        let mut options = self.options();
+        if let (None, Some(found)) = (&self.model, found) {
+            options.model = present(found)?.to_string();
+        }
+        Ok(options)
+    }
+}
+
+/// The model that a recipe calls `name`, if it is here. A recipe may come from anywhere: nothing but files and folders
+/// is opened at its word.
+pub fn present(name: &str) -> Result<&str> {
+    let is_model = |path: &Path| path.is_file() || path.is_dir();
+    if bundled::find(name).is_some() || is_model(Path::new(name)) {
+        return Ok(name);
+    }
+    Err(Error::usage(format!(
+        "the picture was made with {name}, which is not here; give the model with --model"
+    )))
 }
 
 impl DeviceArguments {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::input::read_recipe;
-use super::options::{ConditionArguments, ModelArguments, SamplingArguments};
+use super::options::{ConditionArguments, ModelArguments, SamplingArguments, present};
 use super::output::{Console, create_folder};
 use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
@@ -47,7 +47,7 @@ impl Sample {
         let (options, recipe) = match &self.from {
             Some(path) => {
                 let (rqvae, recipe) = sampling_recipe(path)?;
-                (self.options_of(&rqvae, &recipe), Some(recipe))
+                (self.options_of(&rqvae, &recipe)?, Some(recipe))
             }
             None => (self.model.options(), None),
         };
@@ -75,10 +75,10 @@ impl Sample {
     }
 
     /// The models of `recipe`, with `rqvae`, unless others are asked for.
-    fn options_of(&self, rqvae: &ModelId, recipe: &SamplingRecipe) -> Options {
-        let mut options = self.model.options_or(Some(&recipe.rqtransformer.name));
-        if self.model.model.is_none() {
-            options.rqvae.get_or_insert_with(|| rqvae.name.clone());
+    fn options_of(&self, rqvae: &ModelId, recipe: &SamplingRecipe) -> Result<Options> {
+        let mut options = self.model.options_or(Some(&recipe.rqtransformer.name))?;
+        if self.model.model.is_none() && options.rqvae.is_none() {
+            options.rqvae = Some(present(&rqvae.name)?.to_string());
         }
         if options.state == StateKind::Auto {
             options.state = recipe.weights;
@@ -86,7 +86,7 @@ impl Sample {
         if recipe.half {
             options.precision = Precision::Half;
         }
-        options
+        Ok(options)
     }
 }
 

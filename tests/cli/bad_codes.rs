@@ -97,3 +97,25 @@ fn a_recipe_of_another_model_or_device_is_warned_of() {
     change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
     desk.does("sample --from changed.png --out out").warns("the recipe was made on a gpu, this is a cpu");
 }
+
+/// A recipe may come from anywhere: what it names is opened only if it is a file or a folder here.
+#[test]
+fn a_recipe_of_a_model_that_is_not_here_asks_for_it() {
+    let desk = Desk::new();
+    desk.does("sample --class 0 --out sampled");
+    for name in ["/nonexistent/model.pt", "/dev/null", "http://127.0.0.1/model.pt"] {
+        change(&desk, |recipe| {
+            recipe["rqvae"]["name"] = json!(name);
+            recipe["sampling"]["rqtransformer"]["name"] = json!(name);
+        });
+        let message =
+            format!("the picture was made with {name}, which is not here; give the model with --model");
+        for command in ["decode", "sample --out out --from"] {
+            desk.refuses(&format!("{command} changed.png"), 2, &message);
+            desk.does(&format!("{command} changed.png --model emoji-64"));
+        }
+        desk.does("decode changed.png --rqvae emoji-64");
+        std::fs::remove_dir_all(desk.path("out")).unwrap();
+        std::fs::remove_file(desk.path("changed-decoded.png")).unwrap();
+    }
+}

@@ -19,7 +19,12 @@ fn sizes_that_cannot_be_are_refused() {
         ("rqvae-shared", "ch: 32", "ch: 0", "ch: expected 1 to 4096, found 0"),
         ("rqvae-shared", "n_embed: 64", "n_embed: 18446744073709551615", "n_embed: expected 1 to"),
         ("rqvae-shared", "n_embed: 64", "n_embed: 18446744073709551616", "model/config.yaml"),
-        ("rqvae-shared", "n_embed: 64", "n_embed: [64, 64]", "2 codebook sizes are given for 4 depths"),
+        (
+            "rqvae-shared",
+            "n_embed: 64",
+            "n_embed: [64, 64]",
+            "n_embed: expected one value, or 4 for 4 depths, found 2",
+        ),
         ("rqvae-shared", "n_embed: 64", "n_embed: .nan", "model/config.yaml"),
         ("rqvae-shared", "num_res_blocks: 1", "num_res_blocks: 99999", "num_res_blocks: expected 1 to 16"),
         ("rqvae-shared", "z_channels: 24", "z_channels: -24", "model/config.yaml"),

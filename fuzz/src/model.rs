@@ -1,0 +1,33 @@
+//! The reader of configurations, without the models that are built from them.
+
+#[path = "../../src/model/config.rs"]
+pub mod config;
+#[path = "../../src/model/rqtransformer/config.rs"]
+mod rqtransformer_config;
+#[path = "../../src/model/rqvae/config.rs"]
+mod rqvae_config;
+
+/// The part of `model::rqtransformer` that configurations need.
+pub mod rqtransformer {
+    pub use super::rqtransformer_config::RqTransformerConfig;
+}
+
+/// The part of `model::rqvae` that configurations need.
+pub mod rqvae {
+    pub use super::rqvae_config::RqVaeConfig;
+}
+
+use config::Config;
+
+/// Reads a configuration; one that is accepted is written as JSON, as converted weights carry it, and read again. What
+/// is refused is refused with one line.
+pub fn read_config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match crate::within_bounds(bytes.len(), || Config::parse("input", text)) {
+        Ok(config) => {
+            let again = Config::parse("again", &config.document.to_string()).expect("JSON is YAML");
+            assert_eq!(again.document, config.document);
+        }
+        Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+    }
+}
