@@ -14,6 +14,7 @@ use residua::device::cpu;
 use residua::engine::sample::sample;
 use residua::engine::{Options, Stage2, Task};
 use residua::generate::{Filter, Forced, Request, Session};
+use residua::model::RqTransformer;
 
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
@@ -63,11 +64,24 @@ fn codes_that_are_given_come_back_unchanged_in_every_image() {
     checked.unwrap();
 }
 
+/// How sampling ended, and the stacks that it handed over until then.
+fn collect(
+    model: &RqTransformer,
+    request: &Request,
+    task: &mut Task,
+) -> (residua::Result<()>, Vec<CodeStack>) {
+    let mut stacks = Vec::new();
+    let keep = |batch: Vec<CodeStack>| {
+        stacks.extend(batch);
+        Ok(())
+    };
+    (pollster::block_on(sample(model, request, task, keep)), stacks)
+}
+
 #[test]
 fn an_image_is_the_same_in_every_batch() {
     let model = model().model;
-    let sampled =
-        |images| pollster::block_on(sample(&model, &request(images), &mut Task::unwatched())).unwrap();
+    let sampled = |images| collect(&model, &request(images), &mut Task::unwatched()).1;
     let all = sampled(0..19);
     for images in [0..1, 7..9, 8..16, 5..18, 18..19] {
         let range = images.start as usize..images.end as usize;
@@ -90,11 +104,13 @@ fn a_stop_keeps_the_batches_that_are_whole() {
                 told.store(true, Ordering::Relaxed);
             }
         });
-        pollster::block_on(sample(&model, &request(0..100), &mut task))
+        collect(&model, &request(0..100), &mut task)
     };
-    assert!(matches!(stop_after(0), Err(residua::Error::Cancelled)));
-    let kept = stop_after(8 * cells + 5).unwrap();
-    assert_eq!(kept, pollster::block_on(sample(&model, &request(0..8), &mut Task::unwatched())).unwrap());
+    let (stopped, kept) = stop_after(0);
+    assert!(matches!(stopped, Err(residua::Error::Cancelled)) && kept.is_empty());
+    let (stopped, kept) = stop_after(8 * cells + 5);
+    assert!(matches!(stopped, Err(residua::Error::Cancelled)));
+    assert_eq!(kept, collect(&model, &request(0..8), &mut Task::unwatched()).1);
 }
 
 /// A safetensors file begins with the length of its header, whose bytes may be those with which other formats begin:

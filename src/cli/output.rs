@@ -47,11 +47,6 @@ impl Console {
         Ok(Self { json, stop })
     }
 
-    /// Whether the person has asked to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     /// A bar with an estimate, for work called `label`.
     pub fn task(&self, label: &'static str) -> Task<'static> {
         let bar = ProgressBar::no_length().with_message(label);

@@ -13,15 +13,15 @@ use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::sample;
-use crate::engine::{ModelId, Options, Recipe, Stage2};
+use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
 use crate::error::{Error, Result};
 use crate::generate::{Forced, Request};
 use crate::image_io::png_text::Provenance;
-use crate::image_io::sheet;
+use crate::image_io::{Picture, sheet};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
-/// Pictures at a time: all of them are in memory until they are saved.
+/// Pictures at a time: all of them are in memory until the sheet is made.
 const MOST: u32 = 10_000;
 
 /// Sample new pictures: single PNGs that carry their codes and recipe, and a sheet of all.
@@ -139,9 +139,30 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Samples `plan`, decodes, and writes single pictures and a sheet.
+    /// Samples `plan` and writes single pictures as they are done, then a sheet of all; on Ctrl-C, of what is whole.
     pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
-        let model = &self.stage2.model;
+        let request = self.request(&plan, forced)?;
+        create_folder(self.out)?;
+        let mut done = Done {
+            run: self,
+            rqvae: self.stage2.stage1.id()?,
+            plan,
+            stacks: Vec::new(),
+            pictures: Vec::new(),
+        };
+        let mut task = self.console.task("sampling");
+        let sampled =
+            pollster::block_on(sample(&self.stage2.model, &request, &mut task, |stacks| done.keep(stacks)));
+        match sampled {
+            Err(Error::Cancelled) if !done.stacks.is_empty() => {
+                done.finish()?;
+                Err(Error::Cancelled)
+            }
+            sampled => sampled.and_then(|()| done.finish()),
+        }
+    }
+
+    fn request(&self, plan: &SamplingRecipe, forced: Option<Forced>) -> Result<Request> {
         if !(1..=MOST).contains(&plan.count) {
             return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {}", plan.count)));
         }
@@ -152,48 +173,64 @@ impl Run<'_> {
             ))
         })?;
         plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
-        let request = Request {
-            condition: plan.condition.tokens(&model.config)?,
+        Ok(Request {
+            condition: plan.condition.tokens(&self.stage2.model.config)?,
             filters: plan.filters.clone(),
             seed: plan.seed,
             images: plan.image..end,
             forced,
-        };
-        create_folder(self.out)?;
-        let stacks = pollster::block_on(sample(model, &request, &mut self.console.task("sampling")))?;
-        // What is whole is decoded and saved also after a stop.
-        let pictures = pollster::block_on(decode(
-            &self.stage2.stage1.model,
-            &stacks,
-            &mut crate::engine::Task::unwatched(),
-        ))?;
-        let rqvae = self.stage2.stage1.id()?;
-        let recipe = |image: u32, count: u32| {
-            let sampling = SamplingRecipe { image, count, ..plan.clone() };
-            Recipe::new(self.made_by, rqvae.clone(), Some(sampling)).to_json()
-        };
-        let mut files = Vec::new();
-        for (image, (picture, stack)) in (plan.image..).zip(pictures.iter().zip(&stacks)) {
-            let path = self.out.join(format!("{image:03}.png"));
-            let provenance = Provenance { recipe: Some(recipe(image, 1)), codes: Some(stack.clone()) };
-            self.console.save(picture, &path, &provenance)?;
-            files.push(path);
+        })
+    }
+}
+
+/// What has been sampled and saved so far.
+struct Done<'a> {
+    run: &'a Run<'a>,
+    rqvae: ModelId,
+    plan: SamplingRecipe,
+    stacks: Vec<CodeStack>,
+    pictures: Vec<Picture>,
+}
+
+impl Done<'_> {
+    /// Decodes and saves a batch; once it is sampled, a stop does not lose it.
+    fn keep(&mut self, stacks: Vec<CodeStack>) -> Result<()> {
+        let model = &self.run.stage2.stage1.model;
+        let pictures = pollster::block_on(decode(model, &stacks, &mut Task::unwatched()))?;
+        for (picture, stack) in pictures.into_iter().zip(stacks) {
+            let image = self.plan.image + self.stacks.len() as u32;
+            let provenance = Provenance { recipe: Some(self.recipe(image, 1)), codes: Some(stack.clone()) };
+            self.run.console.save(&picture, &self.path(self.stacks.len()), &provenance)?;
+            self.stacks.push(stack);
+            self.pictures.push(picture);
         }
-        if pictures.len() > 1 {
-            let columns = (pictures.len() as f64).sqrt().ceil() as usize;
+        Ok(())
+    }
+
+    /// Saves the sheet of several pictures and prints the result.
+    fn finish(self) -> Result<()> {
+        let count = self.pictures.len();
+        if count > 1 {
+            let columns = (count as f64).sqrt().ceil() as usize;
             let provenance =
-                Provenance { recipe: Some(recipe(plan.image, pictures.len() as u32)), codes: None };
-            match sheet::grid(&pictures, columns, GAP) {
-                Ok(sheet) => self.console.save(&sheet, &self.out.join("sheet.png"), &provenance)?,
+                Provenance { recipe: Some(self.recipe(self.plan.image, count as u32)), codes: None };
+            match sheet::grid(&self.pictures, columns, GAP) {
+                Ok(sheet) => self.run.console.save(&sheet, &self.run.out.join("sheet.png"), &provenance)?,
                 Err(error) => tracing::warn!("no sheet is made: {error}"),
             }
         }
-        self.report(&stacks, &files)?;
-        if self.console.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }
+        let files: Vec<PathBuf> = (0..count).map(|index| self.path(index)).collect();
+        let text = format!("{count} sampled into {}", self.run.out.display());
+        self.run.console.result(json!({"files": files, "stacks": self.stacks}), &text)
     }
 
-    fn report(&self, stacks: &[CodeStack], files: &[PathBuf]) -> Result<()> {
-        let value = json!({"files": files, "stacks": stacks});
-        self.console.result(value, &format!("{} sampled into {}", stacks.len(), self.out.display()))
+    /// Where the picture at `index` of this run is saved.
+    fn path(&self, index: usize) -> PathBuf {
+        self.run.out.join(format!("{:03}.png", self.plan.image as usize + index))
+    }
+
+    fn recipe(&self, image: u32, count: u32) -> String {
+        let sampling = SamplingRecipe { image, count, ..self.plan.clone() };
+        Recipe::new(self.run.made_by, self.rqvae.clone(), Some(sampling)).to_json()
     }
 }
