@@ -1,9 +1,9 @@
 //! Convolutions of the RQ-VAE on the CPU: Winograd's where it pays, matrix products over gathered pixels elsewhere.
 
-use super::lanes::widest;
 use super::memory::zeros;
 use super::product::{Rows, multiply};
 use super::tasks::{Shared, block, blocks, for_each_task};
+use super::vector::Instructions;
 use super::winograd;
 
 /// What happens to the resolution.
@@ -108,7 +108,7 @@ fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &Co
     // A small image has too few chunks to occupy every thread: it is gathered once for each block of channels.
     let wanted = (2 * rayon::current_num_threads()).div_ceil(shape.batch * chunks);
     let blocks = blocks(shape.out_channels, wanted);
-    let out = Shared::new(out);
+    let (out, instructions) = (Shared::new(out), Instructions::best());
     for_each_task(
         shape.batch * chunks * blocks,
         || vec![0.0; if taps == 1 { 0 } else { depth * chunk }],
@@ -122,7 +122,10 @@ fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &Co
             let columns = if taps == 1 {
                 Rows { start: &image_in[first_pixel..], stride: pixels }
             } else {
-                gather(image_in, shape, first_pixel, count, gathered);
+                instructions.run(
+                    #[inline(always)]
+                    || gather(image_in, shape, first_pixel, count, gathered),
+                );
                 Rows { start: &gathered[..], stride: count }
             };
             for channel in channels.clone() {
@@ -148,15 +151,14 @@ fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &Co
     );
 }
 
-widest! {
-    /// Writes, for each channel and each of the nine taps, what the tap sees at `count` output pixels from
-    /// `first_pixel` on.
-    fn gather<U>(image: &[f32], shape: &ConvShape, first_pixel: usize, count: usize, gathered: &mut [f32]) {
-        let size = shape.height * shape.width;
-        for (row, values) in gathered[..shape.in_channels * 9 * count].chunks_exact_mut(count).enumerate() {
-            let (channel, tap) = (row / 9, row % 9);
-            gather_tap(&image[channel * size..][..size], shape, tap / 3, tap % 3, first_pixel, values);
-        }
+/// Writes, for each channel and each of the nine taps, what the tap sees at `count` output pixels from
+/// `first_pixel` on.
+#[inline(always)]
+fn gather(image: &[f32], shape: &ConvShape, first_pixel: usize, count: usize, gathered: &mut [f32]) {
+    let size = shape.height * shape.width;
+    for (row, values) in gathered[..shape.in_channels * 9 * count].chunks_exact_mut(count).enumerate() {
+        let (channel, tap) = (row / 9, row % 9);
+        gather_tap(&image[channel * size..][..size], shape, tap / 3, tap % 3, first_pixel, values);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Group normalization on the CPU, with SiLU in the same pass.
 
+use rayon::prelude::*;
+
 use super::activation::exp;
-use super::lanes::{LANES, widest};
+use super::layer_norm::sum;
 use super::memory::zeros;
-use super::tasks::{Shared, for_each_task};
+use super::vector::Instructions;
 
 /// Normalizes each group of channels of `x` `[batch, channels, spatial]` to mean 0 and variance 1, then scales and
 /// shifts each channel by `gamma` and `beta` `[channels]`; with `silu`, each result `y` becomes `y sigmoid(y)`.
@@ -33,59 +35,54 @@ pub fn group_norm(
     }
     let members = channels / groups;
     let size = members * spatial;
-    let shared = Shared::new(&mut out);
-    for_each_task(
-        batch * groups,
-        || (),
-        |(), task| {
-            let group = &x[task * size..][..size];
-            let mean = (total(group, 0.0, false) / size as f64) as f32;
-            let variance = total(group, mean, true) / size as f64;
-            let inverse = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
-            for (member, values) in group.chunks_exact(spatial).enumerate() {
-                let channel = task % groups * members + member;
-                // SAFETY: each channel of each image belongs to one task, which holds one part at a time.
-                let out = unsafe { shared.part(task * size + member * spatial, spatial) };
-                affine(values, mean, inverse * gamma[channel], beta[channel], silu, out);
-            }
-        },
-    );
+    let instructions = Instructions::best();
+    out.par_chunks_mut(size).zip(x.par_chunks(size)).enumerate().with_max_len(1).for_each(|(i, (out, x))| {
+        let first = i % groups * members;
+        let (gamma, beta) = (&gamma[first..][..members], &beta[first..][..members]);
+        instructions.run(
+            #[inline(always)]
+            || normalize(x, gamma, beta, eps, silu, out),
+        );
+    });
     out
 }
 
-widest! {
-    /// The sum of `x - shift`, or of its square: in single precision over short pieces, in double over these.
-    fn total<U>(values: &[f32], shift: f32, square: bool) -> f64 {
-        const WIDTH: usize = 4 * LANES;
-        let term = |value: f32| if square { (value - shift) * (value - shift) } else { value - shift };
-        let mut total = 0.0;
-        for piece in values.chunks(32 * WIDTH) {
-            let (vectors, rest) = piece.as_chunks::<WIDTH>();
-            let mut sums = [0.0_f32; WIDTH];
-            for vector in vectors {
-                for i in 0..WIDTH {
-                    sums[i] += term(vector[i]);
-                }
-            }
-            total += sums.into_iter().chain(rest.iter().map(|&value| term(value))).map(f64::from).sum::<f64>();
-        }
-        total
+/// One group, of `gamma.len()` channels.
+#[inline(always)]
+fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, silu: bool, out: &mut [f32]) {
+    let size = x.len() as f64;
+    let mean = (total(x, |x| x) / size) as f32;
+    let variance = total(x, |x| (x - mean) * (x - mean)) / size;
+    let inverse = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
+    let spatial = x.len() / gamma.len();
+    let channels = x.chunks_exact(spatial).zip(out.chunks_exact_mut(spatial));
+    for ((x, out), (gamma, &shift)) in channels.zip(gamma.iter().zip(beta)) {
+        affine(x, mean, inverse * gamma, shift, silu, out);
     }
 }
 
-widest! {
-    /// `(x - mean) scale + shift`, then SiLU if asked for.
-    fn affine<U>(values: &[f32], mean: f32, scale: f32, shift: f32, silu: bool, out: &mut [f32]) {
-        let line = |value: f32| (value - mean) * scale + shift;
-        if silu {
-            for (out, &value) in out.iter_mut().zip(values) {
-                let y = line(value);
-                *out = y / (1.0 + exp(-y));
-            }
-        } else {
-            for (out, &value) in out.iter_mut().zip(values) {
-                *out = line(value);
-            }
+/// The sum of `f` over `values`: in single precision over short pieces, in double over these.
+#[inline(always)]
+fn total(values: &[f32], f: impl Fn(f32) -> f32) -> f64 {
+    let mut total = 0.0;
+    for piece in values.chunks(2048) {
+        total += f64::from(sum(piece, &f));
+    }
+    total
+}
+
+/// `(x - mean) scale + shift`, then SiLU if asked for.
+#[inline(always)]
+fn affine(x: &[f32], mean: f32, scale: f32, shift: f32, silu: bool, out: &mut [f32]) {
+    let line = |x: f32| (x - mean) * scale + shift;
+    if silu {
+        for (out, &x) in out.iter_mut().zip(x) {
+            let y = line(x);
+            *out = y / (1.0 + exp(-y));
+        }
+    } else {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = line(x);
         }
     }
 }
@@ -156,13 +153,15 @@ mod tests {
     fn silu_is_right_at_the_extremes() {
         let x: Vec<f32> = (-200..=200).map(|x| x as f32).collect();
         let mut found = vec![f32::NAN; x.len()];
-        affine(&x, 0.0, 1.0, 0.0, true, &mut found);
-        for (&x, &found) in x.iter().zip(&found) {
-            let expected = f64::from(x) / (1.0 + f64::from(-x).exp());
-            assert!(
-                (f64::from(found) - expected).abs() <= 1e-6 * expected.abs() + 1e-35,
-                "silu({x}) = {found}"
-            );
+        for instructions in Instructions::all() {
+            instructions.run(|| affine(&x, 0.0, 1.0, 0.0, true, &mut found));
+            for (&x, &found) in x.iter().zip(&found) {
+                let expected = f64::from(x) / (1.0 + f64::from(-x).exp());
+                assert!(
+                    (f64::from(found) - expected).abs() <= 1e-6 * expected.abs() + 1e-35,
+                    "{instructions:?}: silu({x}) = {found}"
+                );
+            }
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Layer normalization of the CPU path.
 
-use super::vector::{Instructions, Kernel, Simd};
-
-/// Sums are gathered in this many lanes, whatever the processor has.
-const LANES: usize = 16;
+use super::vector::{Instructions, WIDEST};
 
 /// `(x - mean) / sqrt(variance + eps) * gamma + beta` for each row of `gamma.len()` values, with the variance that
 /// divides by the row's length. `x` and the result are `[rows, gamma.len()]`; published models use `eps` 1e-5.
@@ -13,40 +10,34 @@ const LANES: usize = 16;
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32) -> Vec<f32> {
     assert!(!gamma.is_empty() && x.len().is_multiple_of(gamma.len()), "x is [rows, gamma.len()]");
     assert_eq!(gamma.len(), beta.len(), "gamma and beta are of one length");
-    Instructions::best().run(Rows { x, gamma, beta, eps })
-}
-
-struct Rows<'a> {
-    x: &'a [f32],
-    gamma: &'a [f32],
-    beta: &'a [f32],
-    eps: f32,
-}
-
-impl Kernel for Rows<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> Vec<f32> {
-        let mut y = vec![0.0; self.x.len()];
-        let width = self.gamma.len();
-        for (x, y) in self.x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-            let mean = sum(x, |x| x) / width as f32;
-            let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
-            let scale = 1.0 / (variance + self.eps).sqrt();
-            for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(self.gamma).zip(self.beta) {
-                *y = (x - mean) * scale * gamma + beta;
+    let mut y = vec![0.0; x.len()];
+    Instructions::best().run(
+        #[inline(always)]
+        || {
+            for (x, y) in x.chunks_exact(gamma.len()).zip(y.chunks_exact_mut(gamma.len())) {
+                normalize(x, gamma, beta, eps, y);
             }
-        }
-        y
+        },
+    );
+    y
+}
+
+/// One row.
+#[inline(always)]
+fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
+    let mean = sum(x, |x| x) / x.len() as f32;
+    let variance = sum(x, |x| (x - mean) * (x - mean)) / x.len() as f32;
+    let scale = 1.0 / (variance + eps).sqrt();
+    for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(gamma).zip(beta) {
+        *y = (x - mean) * scale * gamma + beta;
     }
 }
 
-/// The sum of `f` over a row.
+/// The sum of `f` over `values`, in one order whatever the processor's vectors are.
 #[inline(always)]
-fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let (whole, rest) = row.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
+pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (whole, rest) = values.as_chunks::<WIDEST>();
+    let mut lanes = [0.0; WIDEST];
     for values in whole {
         for (lane, &value) in lanes.iter_mut().zip(values) {
             *lane += f(value);

@@ -4,7 +4,6 @@ pub mod activation;
 pub mod attention;
 pub mod conv2d;
 pub mod group_norm;
-mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub(crate) mod memory;

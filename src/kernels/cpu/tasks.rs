@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -13,17 +12,9 @@ pub(super) fn for_each_task<S>(
     scratch: impl Fn() -> S + Sync,
     body: impl Fn(&mut S, usize) + Sync,
 ) {
-    let next = AtomicUsize::new(0);
-    (0..rayon::current_num_threads().min(count)).into_par_iter().for_each(|_| {
-        let mut scratch = scratch();
-        loop {
-            let task = next.fetch_add(1, Ordering::Relaxed);
-            if task >= count {
-                return;
-            }
-            body(&mut scratch, task);
-        }
-    });
+    (0..count)
+        .par_bridge()
+        .for_each_init(|| None, |kept, task| body(kept.get_or_insert_with(&scratch), task));
 }
 
 /// In how many blocks to cut `count` output channels so that there are about `wanted` of them, but none of a single

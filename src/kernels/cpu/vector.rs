@@ -1,9 +1,23 @@
-//! The vector registers that the decoding kernels are written in, and the choice among them at run time.
+//! The vector registers that the kernels are written in, and the choice among them at run time.
+
+use std::ops::{Add, Mul, Sub};
 
 use half::f16;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+/// How many floats the widest register holds.
+pub(super) const WIDEST: usize = 16;
+
+/// As many floats, on one cache line: what scratch is made of, so that no vector of it straddles two.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Line([f32; WIDEST]);
+
+impl Line {
+    pub const ZERO: Self = Self([0.0; WIDEST]);
+}
 
 /// A register of `LANES` floats and the few operations that the kernels need of it.
 ///
@@ -11,10 +25,15 @@ mod x86;
 /// Every method needs the processor features of its implementation: call them only inside [`Kernel::run`],
 /// which [`Instructions::run`] reaches with those features. Pointers must be good for `LANES` elements, of any alignment.
 pub(super) trait Simd {
+    /// A divisor of [`WIDEST`], and a multiple of 4.
     const LANES: usize;
     /// How many of them the processor has.
     const REGISTERS: usize;
-    type Vector: Copy;
+    /// Added, subtracted and scaled lane by lane.
+    type Vector: Copy
+        + Add<Output = Self::Vector>
+        + Sub<Output = Self::Vector>
+        + Mul<f32, Output = Self::Vector>;
 
     /// All lanes equal to `value`.
     unsafe fn splat(value: f32) -> Self::Vector;
@@ -24,10 +43,23 @@ pub(super) trait Simd {
     unsafe fn store(to: *mut f32, value: Self::Vector);
     /// `a * b + c`
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-    /// The sum of the lanes of each of four vectors; the order of the additions is the same for all four.
-    unsafe fn sums(vectors: [Self::Vector; 4]) -> [f32; 4];
+    /// Interleaves each four lanes of two vectors: `[a0, b0, a1, b1]` and `[a2, b2, a3, b3]`.
+    unsafe fn zip(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
+    /// The same by pairs: `[a0, a1, b0, b1]` and `[a2, a3, b2, b3]`.
+    unsafe fn zip_pairs(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
     /// Asks for the cache line at `from`, which may lie anywhere.
     unsafe fn prefetch(from: *const u8);
+
+    /// Transposes each of the 4x4 matrices whose rows are the same four lanes of the four vectors.
+    #[inline(always)]
+    unsafe fn transpose([a, b, c, d]: [Self::Vector; 4]) -> [Self::Vector; 4] {
+        // SAFETY: the features are there by contract.
+        unsafe {
+            let ([ab, ab_high], [cd, cd_high]) = (Self::zip(a, b), Self::zip(c, d));
+            let ([a, b], [c, d]) = (Self::zip_pairs(ab, cd), Self::zip_pairs(ab_high, cd_high));
+            [a, b, c, d]
+        }
+    }
 }
 
 /// A piece of work that is compiled once for each set of instructions.
@@ -40,6 +72,16 @@ pub(super) trait Kernel {
     /// # Safety
     /// The processor has the features of `S`.
     unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// Plain loops, which the compiler turns into vectors by itself. `FnOnce` would add a call that is not inlined.
+impl<T, F: FnMut() -> T> Kernel for F {
+    type Output = T;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) -> T {
+        self()
+    }
 }
 
 /// A set of instructions that this processor has.
@@ -56,30 +98,21 @@ enum Set {
 }
 
 impl Instructions {
-    /// The widest.
-    pub fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if x86::Avx512::available() {
-                return Self(Set::Avx512);
-            }
-            if x86::Avx2::available() {
-                return Self(Set::Avx2);
-            }
-        }
-        Self(Set::Portable)
+    /// All that there are, the widest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let sets = [
+            #[cfg(target_arch = "x86_64")]
+            (Set::Avx512, x86::Avx512::available()),
+            #[cfg(target_arch = "x86_64")]
+            (Set::Avx2, x86::Avx2::available()),
+            (Set::Portable, true),
+        ];
+        sets.into_iter().filter(|&(_, available)| available).map(|(set, _)| Self(set))
     }
 
-    /// The widest and all narrower ones.
-    #[cfg(test)]
-    pub fn all() -> Vec<Self> {
-        match Self::best().0 {
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => vec![Self(Set::Avx512), Self(Set::Avx2), Self(Set::Portable)],
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => vec![Self(Set::Avx2), Self(Set::Portable)],
-            Set::Portable => vec![Self(Set::Portable)],
-        }
+    /// The widest.
+    pub fn best() -> Self {
+        Self::all().next().expect("the portable set is everywhere")
     }
 
     /// Runs `kernel` with these instructions.
@@ -88,9 +121,9 @@ impl Instructions {
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::run_avx512(kernel),
+                Set::Avx512 => x86::Avx512::run(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::run_avx2(kernel),
+                Set::Avx2 => x86::Avx2::run(kernel),
                 Set::Portable => kernel.run::<Portable>(),
             }
         }
@@ -100,59 +133,105 @@ impl Instructions {
 /// Plain Rust that compilers turn into the baseline vectors of their target (NEON, wasm `simd128`, SSE2).
 pub(super) struct Portable;
 
+/// Eight floats, in whatever registers.
+#[derive(Clone, Copy)]
+pub(super) struct Eight([f32; 8]);
+
+impl Eight {
+    #[inline(always)]
+    fn each(mut self, other: Self, operator: impl Fn(f32, f32) -> f32) -> Self {
+        for lane in 0..8 {
+            self.0[lane] = operator(self.0[lane], other.0[lane]);
+        }
+        self
+    }
+}
+
+impl Add for Eight {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.each(other, f32::add)
+    }
+}
+
+impl Sub for Eight {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.each(other, f32::sub)
+    }
+}
+
+impl Mul<f32> for Eight {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, other: f32) -> Self {
+        self.each(Self([other; 8]), f32::mul)
+    }
+}
+
 impl Simd for Portable {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
-    type Vector = [f32; 8];
+    type Vector = Eight;
 
     #[inline(always)]
-    unsafe fn splat(value: f32) -> [f32; 8] {
-        [value; 8]
+    unsafe fn splat(value: f32) -> Eight {
+        Eight([value; 8])
     }
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> [f32; 8] {
+    unsafe fn load(from: *const f32) -> Eight {
         // SAFETY: the caller's pointer is good for `LANES` elements.
-        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+        Eight(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
     }
 
     #[inline(always)]
-    unsafe fn load_f16(from: *const f16) -> [f32; 8] {
+    unsafe fn load_f16(from: *const f16) -> Eight {
         // SAFETY: as above; `f16` is a transparent `u16`.
         let bits = unsafe { from.cast::<[u16; 8]>().read_unaligned() };
         let mut wide = [0.0; 8];
         for lane in 0..8 {
             wide[lane] = widen(bits[lane]);
         }
-        wide
+        Eight(wide)
     }
 
     #[inline(always)]
-    unsafe fn store(to: *mut f32, value: [f32; 8]) {
+    unsafe fn store(to: *mut f32, value: Eight) {
         // SAFETY: the caller's pointer is good for `LANES` elements.
-        unsafe { to.cast::<[f32; 8]>().write_unaligned(value) }
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(value.0) }
     }
 
     #[inline(always)]
-    unsafe fn mul_add(a: [f32; 8], b: [f32; 8], mut c: [f32; 8]) -> [f32; 8] {
+    unsafe fn mul_add(a: Eight, b: Eight, mut c: Eight) -> Eight {
         for lane in 0..8 {
             // `f32::mul_add` is an instruction on aarch64 and a slow library call elsewhere.
-            c[lane] = if cfg!(target_arch = "aarch64") {
-                a[lane].mul_add(b[lane], c[lane])
+            c.0[lane] = if cfg!(target_arch = "aarch64") {
+                a.0[lane].mul_add(b.0[lane], c.0[lane])
             } else {
-                a[lane] * b[lane] + c[lane]
+                a.0[lane] * b.0[lane] + c.0[lane]
             };
         }
         c
     }
 
     #[inline(always)]
-    unsafe fn sums(vectors: [[f32; 8]; 4]) -> [f32; 4] {
-        let mut sums = [0.0; 4];
-        for (sum, v) in sums.iter_mut().zip(vectors) {
-            *sum = ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-        }
-        sums
+    unsafe fn zip(Eight(a): Eight, Eight(b): Eight) -> [Eight; 2] {
+        let low = [a[0], b[0], a[1], b[1], a[4], b[4], a[5], b[5]];
+        let high = [a[2], b[2], a[3], b[3], a[6], b[6], a[7], b[7]];
+        [Eight(low), Eight(high)]
+    }
+
+    #[inline(always)]
+    unsafe fn zip_pairs(Eight(a): Eight, Eight(b): Eight) -> [Eight; 2] {
+        let low = [a[0], a[1], b[0], b[1], a[4], a[5], b[4], b[5]];
+        let high = [a[2], a[3], b[2], b[3], a[6], a[7], b[6], b[7]];
+        [Eight(low), Eight(high)]
     }
 
     #[inline(always)]
@@ -199,29 +278,33 @@ mod tests {
         }
     }
 
-    /// The lanes' sums of four vectors.
-    struct Sums;
+    /// Transposes the numbers from 0 on.
+    struct Transposed;
 
-    impl Kernel for Sums {
-        type Output = (usize, [f32; 4]);
+    impl Kernel for Transposed {
+        type Output = Vec<f32>;
 
         #[inline(always)]
-        unsafe fn run<S: Simd>(self) -> (usize, [f32; 4]) {
-            let values: [f32; 64] = std::array::from_fn(|i| i as f32);
-            // SAFETY: 64 values are four of the widest vectors.
+        unsafe fn run<S: Simd>(self) -> Vec<f32> {
+            let mut values: Vec<f32> = (0..4 * S::LANES).map(|i| i as f32).collect();
+            // SAFETY: the values are four vectors.
             unsafe {
-                let load = |k: usize| S::load(values.as_ptr().add(k * S::LANES));
-                (S::LANES, S::sums([load(0), load(1), load(2), load(3)]))
+                let rows = [0, 1, 2, 3].map(|i| S::load(values.as_ptr().add(i * S::LANES)));
+                for (i, column) in S::transpose(rows).into_iter().enumerate() {
+                    S::store(values.as_mut_ptr().add(i * S::LANES), column);
+                }
             }
+            values
         }
     }
 
     #[test]
-    fn sums_keep_vectors_apart() {
+    fn transposes_each_matrix() {
         for instructions in Instructions::all() {
-            let (lanes, sums) = instructions.run(Sums);
-            let expected = |k: usize| (k * lanes..(k + 1) * lanes).sum::<usize>() as f32;
-            assert_eq!(sums, [0, 1, 2, 3].map(expected), "{instructions:?}");
+            let found = instructions.run(Transposed);
+            let lanes = found.len() / 4;
+            let expected = |i: usize| i % 4 * lanes + i % lanes / 4 * 4 + i / lanes;
+            assert!(found.iter().enumerate().all(|(i, &x)| x == expected(i) as f32), "{instructions:?}");
         }
     }
 }

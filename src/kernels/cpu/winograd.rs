@@ -12,13 +12,14 @@ mod transform;
 use std::ops::Range;
 
 use super::conv2d::{ConvShape, Resample};
-use super::lanes::{LANES, Lanes};
+use rayon::prelude::*;
+
 use super::product::{Rows, multiply};
 use super::tasks::{Shared, block, blocks, for_each_task};
-use transform::{LINES, MINUS_A, PATCH, POINTS, Points, TILE};
-use transform::{interpolate, transform_patches, transform_weights};
+use super::vector::{Instructions, Line, WIDEST};
+use transform::{MINUS_A, PATCH, POINTS, Patches, Points, QUADS, TILE, Tiles, Weights};
 
-/// Vectors of tiles that a thread works on at once: the height of the widest matrix kernel.
+/// Lines of tiles that a thread works on at once: the height of the widest matrix kernel.
 const CHUNK: usize = 4;
 /// Output channels that a thread works on at once, so that their products stay in the second-level cache.
 const BLOCK: usize = 96;
@@ -26,15 +27,16 @@ const BLOCK: usize = 96;
 /// Whether this is the fastest way to compute `shape`. The batch has no say: an image is the same in every batch.
 pub(super) fn pays(shape: &ConvShape) -> bool {
     let Grid { rows, columns, .. } = Grid::of(shape);
-    shape.kernel == 3 && shape.resample != Resample::Down && rows * columns >= LANES / 2
+    shape.kernel == 3 && shape.resample != Resample::Down && rows * columns >= WIDEST / 2
 }
 
 /// Adds `bias` to the convolution of `x` with `weight` and writes it to `out`; `shape.kernel` is 3.
 pub(super) fn convolve(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape, out: &mut [f32]) {
     let points = if shape.resample == Resample::Up { Points::UPSAMPLED } else { Points::ACCURATE };
     // Odd, so that the points of one channel do not all fall into the same few sets of a cache.
-    let depth = shape.in_channels.div_ceil(LANES) | 1;
-    let conv = Conv { x, weight, bias, shape, grid: Grid::of(shape), points, depth };
+    let depth = shape.in_channels.div_ceil(WIDEST) | 1;
+    let (grid, instructions) = (Grid::of(shape), Instructions::best());
+    let conv = Conv { x, weight, bias, shape, grid, points, depth, instructions };
     let out = Shared::new(out);
     // What every thread needs is transformed first: whichever of weights and patches is smaller.
     if conv.grid.tiles() > shape.out_channels { conv.by_tiles(&out) } else { conv.by_channels(&out) }
@@ -84,7 +86,7 @@ impl Grid {
     }
 }
 
-/// One convolution. Transformed, its operands are, with tiles and input channels in vectors:
+/// One convolution. Transformed, its operands are, with tiles and input channels in lines:
 /// patches `[in_channels, POINTS, tiles]`, weights `[out_channels, POINTS, in_channels]`, and their products
 /// `[out_channels, POINTS, tiles]`.
 struct Conv<'a> {
@@ -94,8 +96,9 @@ struct Conv<'a> {
     shape: &'a ConvShape,
     grid: Grid,
     points: Points,
-    /// Vectors of input channels.
+    /// Lines of input channels.
     depth: usize,
+    instructions: Instructions,
 }
 
 impl Conv<'_> {
@@ -106,16 +109,16 @@ impl Conv<'_> {
         let stride = POINTS * self.depth;
         let blocks = blocks(channels, channels.div_ceil(BLOCK));
         for_each_task(
-            self.grid.tiles().div_ceil(CHUNK * LANES),
+            self.grid.tiles().div_ceil(CHUNK * WIDEST),
             || {
                 let patches = buffer(self.shape.in_channels * POINTS * CHUNK);
-                (patches, buffer(LINES * CHUNK), Products::new(channels.div_ceil(blocks), CHUNK))
+                (patches, buffer(QUADS * CHUNK), Products::new(channels.div_ceil(blocks), CHUNK))
             },
             |(patches, quads, products), task| {
-                let first = task * CHUNK * LANES;
-                let tiles = first..self.grid.tiles().min(first + CHUNK * LANES);
+                let first = task * CHUNK * WIDEST;
+                let tiles = first..self.grid.tiles().min(first + CHUNK * WIDEST);
                 for (channel, patches) in patches.chunks_exact_mut(POINTS * CHUNK).enumerate() {
-                    transform_patches(self, channel, tiles.clone(), quads, patches);
+                    self.transform_patches(channel, tiles.clone(), quads, patches);
                 }
                 for block in (0..blocks).map(|index| block(channels, blocks, index)) {
                     let weights = &weights[block.start * stride..block.end * stride];
@@ -129,7 +132,7 @@ impl Conv<'_> {
     /// Patches first, then each task is a block of output channels.
     fn by_channels(&self, out: &Shared<f32>) {
         let channels = self.shape.out_channels;
-        let width = self.grid.tiles().div_ceil(LANES);
+        let width = self.grid.tiles().div_ceil(WIDEST);
         let patches = self.transformed_patches(width);
         let stride = POINTS * self.depth;
         let blocks = blocks(channels, channels.div_ceil(BLOCK).max(4 * rayon::current_num_threads()));
@@ -143,7 +146,7 @@ impl Conv<'_> {
                 let block = block(channels, blocks, task);
                 let weights = &mut weights[..block.len() * stride];
                 for (channel, weights) in block.clone().zip(weights.chunks_exact_mut(stride)) {
-                    transform_weights(self, channel, weights);
+                    self.transform_weights(channel, weights);
                 }
                 self.mix(&patches, weights, width, &mut products.sums);
                 products.emit(self, block, 0..self.grid.tiles(), out);
@@ -151,41 +154,38 @@ impl Conv<'_> {
         );
     }
 
-    fn transformed_weights(&self) -> Vec<Lanes> {
+    fn transformed_weights(&self) -> Vec<Line> {
         let stride = POINTS * self.depth;
         let mut weights = buffer(self.shape.out_channels * stride);
-        let shared = Shared::new(&mut weights);
-        for_each_task(
-            self.shape.out_channels,
-            || (),
-            |(), channel| {
-                // SAFETY: each channel is one task's.
-                transform_weights(self, channel, unsafe { shared.part(channel * stride, stride) });
-            },
-        );
+        weights
+            .par_chunks_mut(stride)
+            .enumerate()
+            .for_each(|(channel, weights)| self.transform_weights(channel, weights));
         weights
     }
 
-    fn transformed_patches(&self, width: usize) -> Vec<Lanes> {
-        let stride = POINTS * width;
-        let mut patches = buffer(self.shape.in_channels * stride);
-        let shared = Shared::new(&mut patches);
-        for_each_task(
-            self.shape.in_channels,
-            || buffer(LINES * width),
-            |quads, channel| {
-                // SAFETY: each channel is one task's.
-                let patches = unsafe { shared.part(channel * stride, stride) };
-                transform_patches(self, channel, 0..self.grid.tiles(), quads, patches);
-            },
+    fn transformed_patches(&self, width: usize) -> Vec<Line> {
+        let mut patches = buffer(self.shape.in_channels * POINTS * width);
+        patches.par_chunks_mut(POINTS * width).enumerate().for_each_init(
+            || buffer(QUADS * width),
+            |quads, (channel, patches)| self.transform_patches(channel, 0..self.grid.tiles(), quads, patches),
         );
         patches
     }
 
+    fn transform_weights(&self, channel: usize, out: &mut [Line]) {
+        self.instructions.run(Weights { conv: self, channel, out: bytemuck::cast_slice_mut(out) });
+    }
+
+    fn transform_patches(&self, channel: usize, tiles: Range<usize>, quads: &mut [Line], out: &mut [Line]) {
+        let (quads, out) = (bytemuck::cast_slice_mut(quads), bytemuck::cast_slice_mut(out));
+        self.instructions.run(Patches { conv: self, channel, tiles, quads, out });
+    }
+
     /// Mixes the channels at each point that is not known to be zero.
-    fn mix(&self, patches: &[Lanes], weights: &[Lanes], width: usize, sums: &mut [Lanes]) {
+    fn mix(&self, patches: &[Line], weights: &[Line], width: usize, sums: &mut [Line]) {
         let channels = weights.len() / (POINTS * self.depth);
-        let (inputs, tiles, depth) = (self.shape.in_channels, width * LANES, self.depth * LANES);
+        let (inputs, tiles, depth) = (self.shape.in_channels, width * WIDEST, self.depth * WIDEST);
         assert!(patches.len() >= inputs * POINTS * width && sums.len() >= channels * POINTS * width);
         let (patches, weights) =
             (bytemuck::cast_slice::<_, f32>(patches), bytemuck::cast_slice::<_, f32>(weights));
@@ -206,16 +206,16 @@ impl Conv<'_> {
     }
 }
 
-fn buffer(len: usize) -> Vec<Lanes> {
-    vec![Lanes::ZERO; len]
+fn buffer(len: usize) -> Vec<Line> {
+    vec![Line::ZERO; len]
 }
 
 /// A thread's scratch behind the products. Sums at points that vanish stay the zeros they are made as.
 struct Products {
-    sums: Vec<Lanes>,
+    sums: Vec<Line>,
     width: usize,
     /// The four rows of the tiles of one channel, in order of columns.
-    strip: Vec<Lanes>,
+    strip: Vec<Line>,
 }
 
 impl Products {
@@ -226,8 +226,10 @@ impl Products {
     /// Interpolates the tiles of the channels of `block` and writes them to their images.
     fn emit(&mut self, conv: &Conv, block: Range<usize>, tiles: Range<usize>, out: &Shared<f32>) {
         for (channel, sums) in block.zip(self.sums.chunks_exact(POINTS * self.width)) {
-            interpolate(conv.points, sums, conv.bias.map_or(0.0, |bias| bias[channel]), &mut self.strip);
-            conv.write(channel, tiles.clone(), bytemuck::cast_slice(&self.strip), out);
+            let (sums, strip) = (bytemuck::cast_slice(sums), bytemuck::cast_slice_mut(&mut self.strip));
+            let bias = conv.bias.map_or(0.0, |bias| bias[channel]);
+            conv.instructions.run(Tiles { points: conv.points, sums, bias, strip });
+            conv.write(channel, tiles.clone(), strip, out);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::kernels::cpu::vector::Simd;
+use crate::kernels::cpu::vector::{Simd, WIDEST};
 
 /// The bytes that one prefetch brings.
 const LINE: usize = 64;
@@ -77,7 +77,7 @@ impl Ahead {
 
 /// `sums[o][r]`: row `r` of `x` times output `o` of the weights at `w`, of `inputs` elements each.
 ///
-/// Each sum is gathered in one vector, over the inputs in order, and then by [`Simd::sums`]: the same for every
+/// Each sum is gathered in one vector, over the inputs in order, and then by [`sums`]: the same for every
 /// `R` and `O`, which is why a row's result does not depend on the rows beside it.
 ///
 /// # Safety
@@ -90,7 +90,7 @@ pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weight, const R: usize, 
     ahead: &mut Ahead,
 ) -> [[f32; R]; O] {
     let whole = inputs - inputs % S::LANES;
-    // SAFETY: the vectors end at `whole <= inputs`; the rest is copied to arrays of 16 >= `LANES` elements.
+    // SAFETY: the vectors end at `whole <= inputs`; the rest is copied to arrays of `WIDEST` elements.
     unsafe {
         let mut gathered = [[S::splat(0.0); R]; O];
         let mut i = 0;
@@ -122,10 +122,10 @@ pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weight, const R: usize, 
     }
 }
 
-/// The `count < 16` elements at `from`, followed by zeros.
+/// The `count < WIDEST` elements at `from`, followed by zeros.
 #[inline(always)]
-unsafe fn padded<T: Copy>(from: *const T, count: usize, zero: T) -> [T; 16] {
-    let mut all = [zero; 16];
+unsafe fn padded<T: Copy>(from: *const T, count: usize, zero: T) -> [T; WIDEST] {
+    let mut all = [zero; WIDEST];
     // SAFETY: the caller's pointer is good for `count` elements.
     unsafe { std::ptr::copy_nonoverlapping(from, all.as_mut_ptr(), count) };
     all
@@ -144,7 +144,7 @@ unsafe fn sums<S: Simd, const R: usize, const O: usize>(gathered: [[S::Vector; R
             for k in 0..count {
                 four[k] = gathered[(first + k) / R][(first + k) % R];
             }
-            let four = S::sums(four);
+            let four = sums_of_four::<S>(four);
             for k in 0..count {
                 sums[(first + k) / R][(first + k) % R] = four[k];
             }
@@ -152,4 +152,25 @@ unsafe fn sums<S: Simd, const R: usize, const O: usize>(gathered: [[S::Vector; R
         first += 4;
     }
     sums
+}
+
+/// The order of the additions is the same for all four.
+#[inline(always)]
+unsafe fn sums_of_four<S: Simd>([a, b, c, d]: [S::Vector; 4]) -> [f32; 4] {
+    let mut lanes = [0.0; WIDEST];
+    // SAFETY: the features are those of `S`, and there is room for the widest vector.
+    unsafe {
+        let ([ab, ab_high], [cd, cd_high]) = (S::zip(a, b), S::zip(c, d));
+        let [low, high] = S::zip_pairs(ab + ab_high, cd + cd_high);
+        S::store(lanes.as_mut_ptr(), low + high);
+    }
+    // Each four lanes hold a part of the four sums.
+    let mut width = S::LANES;
+    while width > 4 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    [lanes[0], lanes[1], lanes[2], lanes[3]]
 }

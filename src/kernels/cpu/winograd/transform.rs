@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Conv;
 use crate::kernels::cpu::conv2d::Resample;
-use crate::kernels::cpu::lanes::{LANES, Lanes, Unit, widest};
+use crate::kernels::cpu::vector::{Kernel, Simd, WIDEST};
 
 /// Side of a tile of the output.
 pub(super) const TILE: usize = 4;
@@ -14,52 +14,77 @@ pub(super) const PATCH: usize = 6;
 pub(super) const POINTS: usize = PATCH * PATCH;
 /// The place of -A among the six evaluation points of [`Points`].
 pub(super) const MINUS_A: usize = 2;
-/// Vectors of pixels of sixteen patches: six lines, each of four pixels of each patch and of the rest.
-pub(super) const LINES: usize = PATCH * 2 * 4;
+/// Pixels of a patch as they are gathered: in each row, four and then the rest, padded to four.
+pub(super) const QUADS: usize = PATCH * 2 * TILE;
 
-widest! {
-    /// Evaluates the patches of one input channel: `[POINTS, tiles]`, each sixteen tiles in the order that transposing
-    /// 4x4 matrices gives. `quads` is scratch for `LINES * width` vectors.
-    pub(super) fn transform_patches<U>(
-        conv: &Conv,
-        channel: usize,
-        tiles: Range<usize>,
-        quads: &mut [Lanes],
-        out: &mut [Lanes],
-    ) {
+/// Evaluates the patches of one input channel.
+pub(super) struct Patches<'a> {
+    pub conv: &'a Conv<'a>,
+    pub channel: usize,
+    pub tiles: Range<usize>,
+    /// Scratch: `[QUADS, tiles]`.
+    pub quads: &'a mut [f32],
+    /// `[POINTS, tiles]`, in the order that transposing 4x4 matrices gives.
+    pub out: &'a mut [f32],
+}
+
+impl Kernel for Patches<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, channel, tiles, quads, out } = self;
         let width = out.len() / POINTS;
-        let upsampled = conv.shape.resample == Resample::Up;
-        gather_quads(conv, channel, tiles, bytemuck::cast_slice_mut(quads));
-        for t in 0..width {
-            let mut half = [[Lanes::ZERO; PATCH]; PATCH];
-            for (i, quads) in quads.chunks_exact(2 * 4 * width).enumerate() {
-                let (left, right) = quads.split_at(4 * width);
-                // SAFETY: `U` is a unit of this machine.
-                let [a, b, c, d] = unsafe { U::transpose(four(left, t)) };
-                let line = if upsampled {
-                    [a, b, b, c, c, d]
-                } else {
-                    // SAFETY: as above.
-                    let [e, f, ..] = unsafe { U::transpose(four(right, t)) };
-                    [a, b, c, d, e, f]
-                };
-                half[i] = conv.points.evaluate(line);
-            }
-            let [a, b, c, d, e, f] = half;
-            for j in 0..PATCH {
-                let column = conv.points.evaluate([a[j], b[j], c[j], d[j], e[j], f[j]]);
-                for i in 0..PATCH {
-                    out[(i * PATCH + j) * width + t] = column[i];
+        gather_quads(conv, channel, tiles, quads);
+        for t in (0..width).step_by(S::LANES) {
+            // SAFETY: the features are those of `S`.
+            unsafe {
+                let mut half = [[S::splat(0.0); PATCH]; PATCH];
+                for (half, quads) in half.iter_mut().zip(quads.chunks_exact(2 * TILE * width)) {
+                    let (left, right) = quads.split_at(TILE * width);
+                    let [a, b, c, d] = S::transpose(load::<S>(&left[TILE * t..]));
+                    let line = if conv.shape.resample == Resample::Up {
+                        [a, b, b, c, c, d]
+                    } else {
+                        let [e, f, ..] = S::transpose(load::<S>(&right[TILE * t..]));
+                        [a, b, c, d, e, f]
+                    };
+                    *half = conv.points.evaluate::<S>(line);
+                }
+                let [a, b, c, d, e, f] = half;
+                for j in 0..PATCH {
+                    let column = conv.points.evaluate::<S>([a[j], b[j], c[j], d[j], e[j], f[j]]);
+                    for i in 0..PATCH {
+                        store::<S, 1>([column[i]], &mut out[(i * PATCH + j) * width + t..]);
+                    }
                 }
             }
         }
     }
 }
 
-/// Vectors `4 t` to `4 t + 3`.
+/// The first four vectors.
+///
+/// # Safety
+/// As [`Simd`].
 #[inline(always)]
-fn four(vectors: &[Lanes], t: usize) -> [Lanes; 4] {
-    [vectors[4 * t], vectors[4 * t + 1], vectors[4 * t + 2], vectors[4 * t + 3]]
+unsafe fn load<S: Simd>(from: &[f32]) -> [S::Vector; TILE] {
+    let from = from[..TILE * S::LANES].as_ptr();
+    // SAFETY: there are so many.
+    unsafe { [0, 1, 2, 3].map(|i| S::load(from.add(i * S::LANES))) }
+}
+
+/// Stores to the first floats.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+unsafe fn store<S: Simd, const N: usize>(vectors: [S::Vector; N], to: &mut [f32]) {
+    let to = to[..N * S::LANES].as_mut_ptr();
+    for (i, vector) in vectors.into_iter().enumerate() {
+        // SAFETY: there is room for so many.
+        unsafe { S::store(to.add(i * S::LANES), vector) };
+    }
 }
 
 /// Collects, for each row of the patches, pixels 0 to 3 of each tile and then, from the same number of places on,
@@ -108,70 +133,102 @@ fn copy_padded(row: &[f32], start: usize, out: &mut [f32]) {
     after.fill(0.0);
 }
 
-widest! {
-    /// Evaluates the kernels of one output channel: `[POINTS, in_channels]`.
-    pub(super) fn transform_weights<U>(conv: &Conv, channel: usize, out: &mut [Lanes]) {
-        let inputs = conv.shape.in_channels;
-        let kernels = &conv.weight[channel * inputs * 9..][..inputs * 9];
-        for (c, kernels) in kernels.chunks(LANES * 9).enumerate() {
-            // SAFETY: `U` is a unit of this machine.
-            let taps = unsafe { taps::<U>(kernels) };
-            let mut columns = [[Lanes::ZERO; PATCH]; 3];
-            for j in 0..3 {
-                columns[j] = conv.points.evaluate_kernel([taps[j], taps[3 + j], taps[6 + j]]);
-            }
-            for i in 0..PATCH {
-                let row = conv.points.evaluate_kernel([columns[0][i], columns[1][i], columns[2][i]]);
-                for (j, value) in row.into_iter().enumerate() {
-                    out[(i * PATCH + j) * conv.depth + c] = value;
+/// Evaluates the kernels of one output channel.
+pub(super) struct Weights<'a> {
+    pub conv: &'a Conv<'a>,
+    pub channel: usize,
+    /// `[POINTS, in_channels]`
+    pub out: &'a mut [f32],
+}
+
+impl Kernel for Weights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, channel, out } = self;
+        let (inputs, depth) = (conv.shape.in_channels, out.len() / POINTS);
+        let kernels = conv.weight[channel * inputs * 9..][..inputs * 9].as_chunks().0;
+        for (c, kernels) in kernels.chunks(S::LANES).enumerate() {
+            // SAFETY: the features are those of `S`.
+            unsafe {
+                let taps = taps::<S>(kernels);
+                let mut columns = [[S::splat(0.0); PATCH]; 3];
+                for j in 0..3 {
+                    columns[j] = conv.points.evaluate_kernel::<S>([taps[j], taps[3 + j], taps[6 + j]]);
+                }
+                for i in 0..PATCH {
+                    let row = conv.points.evaluate_kernel::<S>([columns[0][i], columns[1][i], columns[2][i]]);
+                    for (j, value) in row.into_iter().enumerate() {
+                        store::<S, 1>([value], &mut out[(i * PATCH + j) * depth + c * S::LANES..]);
+                    }
                 }
             }
         }
     }
 }
 
-/// The nine taps of at most sixteen kernels, a kernel a lane.
+/// The nine taps of at most as many kernels as there are lanes, a kernel a lane.
 ///
 /// # Safety
-/// The machine has the unit.
+/// As [`Simd`].
 #[inline(always)]
-unsafe fn taps<U: Unit>(kernels: &[f32]) -> [Lanes; 9] {
-    let kernels = kernels.as_chunks::<9>().0;
-    let mut padded = [[0.0; 9]; LANES];
-    let kernels = kernels.first_chunk::<LANES>().unwrap_or_else(|| {
+unsafe fn taps<S: Simd>(kernels: &[[f32; 9]]) -> [S::Vector; 9] {
+    let mut padded = [[0.0; 9]; WIDEST];
+    let kernels = if kernels.len() < S::LANES {
         padded[..kernels.len()].copy_from_slice(kernels);
-        &padded
-    });
-    let (mut low, mut high, mut last) = ([Lanes::ZERO; 4], [Lanes::ZERO; 4], Lanes::ZERO);
-    for row in 0..4 {
-        for matrix in 0..4 {
-            let kernel = &kernels[4 * matrix + row];
-            low[row].0[4 * matrix..4 * matrix + 4].copy_from_slice(&kernel[..4]);
-            high[row].0[4 * matrix..4 * matrix + 4].copy_from_slice(&kernel[4..8]);
-            last.0[4 * matrix + row] = kernel[8];
-        }
+        &padded[..S::LANES]
+    } else {
+        &kernels[..S::LANES]
+    };
+    let (mut low, mut high, mut last) = ([[0.0; WIDEST]; 4], [[0.0; WIDEST]; 4], [0.0; WIDEST]);
+    for k in 0..S::LANES {
+        let kernel = &kernels[k];
+        low[k % 4][k / 4 * 4..][..4].copy_from_slice(&kernel[..4]);
+        high[k % 4][k / 4 * 4..][..4].copy_from_slice(&kernel[4..8]);
+        last[k] = kernel[8];
     }
-    // SAFETY: as this function's.
-    let ([a, b, c, d], [e, f, g, h]) = unsafe { (U::transpose(low), U::transpose(high)) };
-    [a, b, c, d, e, f, g, h, last]
+    // SAFETY: the arrays hold the widest vector.
+    unsafe {
+        let [a, b, c, d] = S::transpose(low.map(|row| S::load(row.as_ptr())));
+        let [e, f, g, h] = S::transpose(high.map(|row| S::load(row.as_ptr())));
+        [a, b, c, d, e, f, g, h, S::load(last.as_ptr())]
+    }
 }
 
-widest! {
-    /// Turns the sums `[POINTS, tiles]` of one output channel into rows of pixels `[TILE, tiles * TILE]`.
-    pub(super) fn interpolate<U>(points: Points, sums: &[Lanes], bias: f32, strip: &mut [Lanes]) {
+/// Turns the sums of one output channel into pixels.
+pub(super) struct Tiles<'a> {
+    pub points: Points,
+    /// `[POINTS, tiles]`
+    pub sums: &'a [f32],
+    pub bias: f32,
+    /// Rows of pixels: `[TILE, tiles * TILE]`.
+    pub strip: &'a mut [f32],
+}
+
+impl Kernel for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { points, sums, bias, strip } = self;
         let width = sums.len() / POINTS;
-        for t in 0..width {
-            let at = |i: usize, j: usize| sums[(i * PATCH + j) * width + t];
-            let mut half = [[Lanes::ZERO; TILE]; PATCH];
-            for (j, half) in half.iter_mut().enumerate() {
-                *half = points.interpolate([at(0, j), at(1, j), at(2, j), at(3, j), at(4, j), at(5, j)]);
-            }
-            let [a, b, c, d, e, f] = half;
-            for i in 0..TILE {
-                let [a, b, c, d] = points.interpolate([a[i], b[i], c[i], d[i], e[i], f[i]]);
-                // SAFETY: `U` is a unit of this machine.
-                let pixels = unsafe { U::transpose([a + bias, b + bias, c + bias, d + bias]) };
-                strip[(i * width + t) * TILE..][..TILE].copy_from_slice(&pixels);
+        for t in (0..width).step_by(S::LANES) {
+            // SAFETY: the features are those of `S`, and what is loaded are its lanes of a slice.
+            unsafe {
+                let at =
+                    |i: usize, j: usize| S::load(sums[(i * PATCH + j) * width + t..][..S::LANES].as_ptr());
+                let mut half = [[S::splat(0.0); TILE]; PATCH];
+                for (j, half) in half.iter_mut().enumerate() {
+                    *half =
+                        points.interpolate::<S>([at(0, j), at(1, j), at(2, j), at(3, j), at(4, j), at(5, j)]);
+                }
+                let ([a, b, c, d, e, f], bias) = (half, S::splat(bias));
+                for i in 0..TILE {
+                    let [a, b, c, d] = points.interpolate::<S>([a[i], b[i], c[i], d[i], e[i], f[i]]);
+                    let pixels = S::transpose([a + bias, b + bias, c + bias, d + bias]);
+                    store::<S, TILE>(pixels, &mut strip[(i * width + t) * TILE..]);
+                }
             }
         }
     }
@@ -193,7 +250,7 @@ impl Points {
 
     /// One line of a patch at the points.
     #[inline(always)]
-    fn evaluate(self, d: [Lanes; PATCH]) -> [Lanes; PATCH] {
+    fn evaluate<S: Simd>(self, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
         let (even_a, odd_a) = (d[4] - d[2] * b2, (d[3] - d[1] * b2) * self.a);
         let (even_b, odd_b) = (d[4] - d[2] * a2, (d[3] - d[1] * a2) * self.b);
@@ -209,7 +266,7 @@ impl Points {
 
     /// One line of a kernel at the points, divided by what interpolation would divide by.
     #[inline(always)]
-    fn evaluate_kernel(self, w: [Lanes; 3]) -> [Lanes; PATCH] {
+    fn evaluate_kernel<S: Simd>(self, w: [S::Vector; 3]) -> [S::Vector; PATCH] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
         let (over_a, over_b) = (0.5 / (a2 * (a2 - b2)), 0.5 / (b2 * (b2 - a2)));
         let (even_a, odd_a) = ((w[0] + w[2] * a2) * over_a, w[1] * (self.a * over_a));
@@ -219,7 +276,7 @@ impl Points {
 
     /// The four pixels of a line from the products at the points.
     #[inline(always)]
-    fn interpolate(self, m: [Lanes; PATCH]) -> [Lanes; TILE] {
+    fn interpolate<S: Simd>(self, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
         let (even_a, odd_a) = (m[1] + m[2], (m[1] - m[2]) * self.a);
         let (even_b, odd_b) = (m[3] + m[4], (m[3] - m[4]) * self.b);
