@@ -73,7 +73,7 @@ fn list(console: &Console) -> Result<()> {
 
 fn text(bench: &Measured) -> String {
     let mut lines = vec![format!(
-        "{} ({:.0}M parameters, {}) on the {}, batch {}, median of {}",
+        "{} ({:.1}M parameters, {}) on the {}, batch {}, median of {}",
         bench.preset,
         bench.parameters as f64 / 1e6,
         if bench.half && bench.device == "cpu" { "f16 weights" } else { "f32 weights" },
