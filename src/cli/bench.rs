@@ -76,7 +76,7 @@ fn text(bench: &Measured) -> String {
         "{} ({:.0}M parameters, {}) on the {}, batch {}, median of {}",
         bench.preset,
         bench.parameters as f64 / 1e6,
-        if bench.half && bench.device == "cpu" { "f16 weights" } else { "f32 weights" },
+        if bench.half { "f16 weights" } else { "f32 weights" },
         bench.device,
         bench.batch,
         bench.runs
