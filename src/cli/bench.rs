@@ -28,7 +28,7 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
-    /// Keep the transformer's weights in f32; on a CPU they are f16 unless this is given.
+    /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]
     f32: bool,
     #[command(flatten)]

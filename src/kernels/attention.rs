@@ -204,6 +204,7 @@ mod tests {
             (9, 3, 100, 5),
             (1, 2, 33, 300),
             (1, 1, 257, 4),
+            (1, 66_000, 1, 3),
         ];
         for (seed, (batch, heads, head_dim, length)) in (0..).zip(shapes) {
             let width = heads * head_dim;

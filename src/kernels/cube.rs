@@ -41,7 +41,7 @@ pub trait GpuKernels: Backend {
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
-    /// An f16 tensor, whole and in order, in f32.
+    /// An f16 tensor of two dimensions, contiguous, in f32.
     fn residua_widen(half: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// [`super::cpu::layer_norm::layer_norm`] over `[rows, C]`.

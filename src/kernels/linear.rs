@@ -153,6 +153,17 @@ mod tests {
         }
     }
 
+    /// More workgroups than one dimension of a launch holds.
+    #[test]
+    fn a_layer_of_very_many_outputs_is_computed_on_the_gpu() {
+        let host = Device::flex();
+        let outputs = 2_200_000;
+        let (x, weight, bias) =
+            (tensor([1, 1], 1, &host), tensor([outputs, 1], 2, &host), tensor([outputs], 3, &host));
+        let found = values(linear(moved(&x), &moved(&weight), &moved(&bias), Activation::None));
+        assert_close(&found, &values(linear(x, &weight, &bias, Activation::None)), 1e-4);
+    }
+
     /// The residual's buffer serves for the result only where nothing else needs it.
     #[test]
     fn a_residual_may_be_the_input() {
