@@ -14,7 +14,7 @@ use crate::random::normal;
 /// How many names one line of a report lists.
 const LISTED: usize = 4;
 
-/// In what precision the weights of linear layers are kept on the CPU. On a GPU they are f32.
+/// In what precision the weights of linear layers are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Precision {
     /// As in the file.
@@ -136,7 +136,7 @@ impl<'a> Loader<'a> {
     /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
     pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Tensor<2> {
         let shape = [outputs * names.len(), inputs];
-        let made = if self.keeps_half(&names[0]) {
+        let made = if self.keeps_half(&names[0], inputs) {
             let rows = self.joined(names, &[outputs, inputs], Self::half_values);
             rows.map(|rows| Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)))
         } else {
@@ -224,11 +224,12 @@ impl<'a> Loader<'a> {
         names.filter(|name| !used.contains(name) && !known(name)).map(String::from).collect()
     }
 
-    /// Whether linear weights such as `name` are kept in half precision.
-    fn keeps_half(&self, name: &str) -> bool {
+    /// Whether linear weights such as `name` are kept in half precision. A GPU reads them in pairs.
+    fn keeps_half(&self, name: &str, inputs: usize) -> bool {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
-        is_cpu(&self.device) && (stored_half || self.precision == Precision::Half)
+        let readable = is_cpu(&self.device) || inputs.is_multiple_of(2);
+        readable && (stored_half || self.precision == Precision::Half)
     }
 
     /// Registers the parameter and finds it in the file: `None` if there is nothing to read.

@@ -28,7 +28,7 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
-    /// Keep the transformer's weights in f32; on a CPU they are f16 unless this is given.
+    /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]
     f32: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ fn text(bench: &Measured) -> String {
         "{} ({:.1}M parameters, {}) on the {}, batch {}, median of {}",
         bench.preset,
         bench.parameters as f64 / 1e6,
-        if bench.half && bench.device == "cpu" { "f16 weights" } else { "f32 weights" },
+        if bench.half { "f16 weights" } else { "f32 weights" },
         bench.device,
         bench.batch,
         bench.runs

@@ -25,7 +25,7 @@ pub struct ModelArguments {
     /// Trained weights, or their moving average where the checkpoint has one.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
-    /// Halve the transformer's weights on loading: half the memory, and faster on a CPU.
+    /// Halve the transformer's weights on loading: half the memory, and faster.
     #[arg(long)]
     pub half: bool,
     #[command(flatten)]

@@ -17,7 +17,7 @@ pub struct Options {
     pub rqvae: Option<String>,
     /// Trained weights or their moving average.
     pub state: StateKind,
-    /// Precision of the transformer's weights on the CPU.
+    /// Precision of the transformer's weights.
     pub precision: Precision,
 }
 

@@ -6,6 +6,7 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
+use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
 use super::{cpu, has_cpu_kernels};
 
@@ -60,6 +61,13 @@ impl KvCache {
     pub fn clear(&mut self) {
         self.length = 0;
     }
+
+    /// Whether the GPU kernel takes `count` new positions.
+    fn has_kernel(&self, count: usize) -> bool {
+        let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
+        let [_, _, capacity, head_dim] = buffers[0].dims();
+        decode_attention_fits(count, capacity, head_dim)
+    }
 }
 
 /// Attention of `qkv` `[B, T, 3 C]` (queries, keys and values side by side), causal, with `heads` heads and scale
@@ -67,7 +75,10 @@ impl KvCache {
 pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
     if !has_cpu_kernels(&qkv.device()) {
-        return composed(qkv, heads, cache);
+        return match cache {
+            Some(cache) if cache.has_kernel(length) => decode(qkv, cache),
+            cache => composed(qkv, heads, cache),
+        };
     }
     let mut passing;
     let cache = match cache {
@@ -80,6 +91,17 @@ pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tens
     let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache lies where its tensors do") };
     let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length);
     cache.length += length;
+    Tensor::from_dispatch(y)
+}
+
+/// [`attend`] of one position on the GPU, which writes to the cache in place.
+fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
+    let Buffers::Device(Some(buffers)) = &cache.buffers else {
+        unreachable!("a cache lies where its tensors do")
+    };
+    let [keys, values] = buffers.as_ref().clone().map(Tensor::into_dispatch);
+    let y = Dispatch::residua_decode_attention(qkv.into_dispatch(), keys, values, cache.length);
+    cache.length += 1;
     Tensor::from_dispatch(y)
 }
 
@@ -132,6 +154,7 @@ fn later(length: usize, before: usize, device: &Device) -> Tensor<4, Bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
     use crate::testing::{assert_close, tensor};
 
@@ -159,5 +182,69 @@ mod tests {
                 assert_close(&values(Tensor::cat(by_twin, 1)), &whole, 1e-5);
             }
         }
+    }
+
+    /// What a cache holds beyond its length is never looked at: here it would show in every result.
+    fn poisoned(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> KvCache {
+        let nans = || Tensor::full([batch, heads, capacity, head_dim], f32::NAN, device);
+        KvCache { buffers: Buffers::Device(Some(Box::new([nans(), nans()]))), length: 0 }
+    }
+
+    #[test]
+    fn the_gpu_computes_what_the_cpu_computes() {
+        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let shapes = [
+            (1, 1, 1, 5),
+            (1, 16, 64, 20),
+            (2, 3, 10, 9),
+            (3, 5, 17, 12),
+            (4, 2, 128, 6),
+            (5, 1, 255, 4),
+            (7, 4, 256, 3),
+            (9, 3, 100, 5),
+            (1, 2, 33, 300),
+            (1, 1, 257, 4),
+            (1, 66_000, 1, 3),
+        ];
+        for (seed, (batch, heads, head_dim, length)) in (0..).zip(shapes) {
+            let width = heads * head_dim;
+            let qkv = tensor::<3>([batch, length, 3 * width], seed, &host) * 2.0;
+            let expected = attend(qkv.clone(), heads, None);
+            let qkv = Tensor::<3>::from_data(qkv.into_data(), &gpu);
+            let mut cache = poisoned(batch, heads, length + 2, head_dim, &gpu);
+            // Steps, a few positions at once in the middle, and steps back to be done again.
+            let whole = |range: std::ops::Range<usize>| [0..batch, range, 0..3 * width];
+            let mut parts = Vec::new();
+            while cache.length() < length {
+                let at = cache.length();
+                let count = if at == 1 { 2 } else { 1 };
+                drop(Tensor::<3>::full([batch, 1, width], f32::NAN, &gpu));
+                let part = attend(qkv.clone().slice(whole(at..at + count)), heads, Some(&mut cache));
+                if at == 0 {
+                    attend(qkv.clone().slice(whole(2..3)), heads, Some(&mut cache));
+                    cache.length = 1;
+                }
+                parts.push(part);
+            }
+            println!("{batch} x {heads} heads of {head_dim}, {length} positions");
+            assert_close(&values(Tensor::cat(parts, 1)), &values(expected), 1e-4);
+        }
+    }
+
+    #[test]
+    fn on_a_gpu_an_image_does_not_depend_on_the_batch_either() {
+        let gpu = open(DeviceChoice::Gpu).unwrap();
+        let (batch, heads, head_dim, length) = (5, 3, 40, 7);
+        let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 8, &gpu);
+        let decoded = |sequences: std::ops::Range<usize>| {
+            let mut cache = poisoned(sequences.len(), heads, length, head_dim, &gpu);
+            let steps = (0..length).map(|i| {
+                let part = qkv.clone().slice([sequences.clone(), i..i + 1, 0..3 * heads * head_dim]);
+                attend(part, heads, Some(&mut cache))
+            });
+            values(Tensor::cat(steps.collect(), 1))
+        };
+        let alone: Vec<f32> = (0..batch).flat_map(|i| decoded(i..i + 1)).collect();
+        assert_eq!(decoded(0..batch), alone);
     }
 }

@@ -1,5 +1,9 @@
 //! The WGSL kernels of `shaders/` as operations of Burn's GPU backend.
 
+mod attention;
+mod layer_norm;
+mod linear;
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, Shape};
@@ -10,13 +14,52 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
+use super::Activation;
 use super::sample_token::Draw;
+pub(super) use attention::fits as decode_attention_fits;
+pub(super) use linear::fits as decode_linear_fits;
 
 /// Operations with a hand-written GPU kernel.
 #[backend_extension(Cube)]
 pub trait GpuKernels: Backend {
     /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
+
+    /// [`super::cpu::linear::linear`] of what [`decode_linear_fits`]: `[rows, in]` by `[out, in]`, in f32 or f16.
+    fn residua_decode_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// The same with a residual `[rows, out]`, into whose buffer it computes if nothing else refers to that.
+    fn residua_decode_linear_onto(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// An f16 tensor of two dimensions, contiguous, in f32.
+    fn residua_widen(half: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// [`super::cpu::layer_norm::layer_norm`] over `[rows, C]`.
+    fn residua_row_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::attention::attention`] of one position, where [`decode_attention_fits`]: `[B, 1, 3 C]` to
+    /// `[B, 1, C]`. Keys and values `[B, heads, capacity, head_dim]` are written in place.
+    fn residua_decode_attention(
+        qkv: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        position: usize,
+    ) -> FloatTensor<Self>;
 }
 
 /// Threads of a workgroup in every shader.
@@ -82,7 +125,7 @@ fn normal(x: f32) -> f32 {
 fn launch(
     kernel: impl KernelSource,
     workgroups: u32,
-    buffers: [&CubeTensor; 2],
+    buffers: &[&CubeTensor],
     parameters: &impl bytemuck::Pod,
 ) {
     let width = workgroups.clamp(1, MAX_WORKGROUPS);
@@ -99,20 +142,63 @@ fn launch(
 
 impl GpuKernels for CubeBackend {
     fn residua_sample_token(logits: CubeTensor, draw: Draw) -> CubeTensor {
-        let logits = into_contiguous(cast(logits, DType::F32));
+        let logits = contiguous(logits);
         let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
         let (client, device) = (logits.client.clone(), logits.device.clone());
         let codes = empty_device_dtype(client, device, Shape::new([rows]), DType::I32);
         let parameters = SampleTokenParameters::new(rows, classes, &draw);
-        launch(SampleToken, rows as u32, [&logits, &codes], &parameters);
+        launch(SampleToken, rows as u32, &[&logits, &codes], &parameters);
         codes
     }
+
+    fn residua_decode_linear(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        activation: Activation,
+    ) -> CubeTensor {
+        linear::decode_linear(x, weight, bias, activation, None)
+    }
+
+    fn residua_decode_linear_onto(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        residual: CubeTensor,
+    ) -> CubeTensor {
+        linear::decode_linear(x, weight, bias, Activation::None, Some(residual))
+    }
+
+    fn residua_widen(half: CubeTensor) -> CubeTensor {
+        linear::widen(half)
+    }
+
+    fn residua_row_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {
+        layer_norm::layer_norm(x, gamma, beta, epsilon)
+    }
+
+    fn residua_decode_attention(
+        qkv: CubeTensor,
+        keys: CubeTensor,
+        values: CubeTensor,
+        position: usize,
+    ) -> CubeTensor {
+        attention::decode_attention(qkv, keys, values, position)
+    }
+}
+
+/// A contiguous f32 tensor of the same values.
+fn contiguous(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(cast(tensor, DType::F32))
+}
+
+/// An f32 tensor of `shape` beside `tensor`, its values not yet written.
+fn empty_beside<const D: usize>(tensor: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    empty_device_dtype(tensor.client.clone(), tensor.device.clone(), Shape::new(shape), DType::F32)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::mem::offset_of;
-
     use wgpu::naga::{self, Module, ScalarKind, TypeInner, valid};
 
     use super::*;
@@ -121,37 +207,32 @@ mod tests {
         naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(source)))
     }
 
-    /// Every shader is valid without any optional feature, and has the entry point that the launch names.
+    /// A shader is valid with what WebGPU has everywhere, and has the entry point that the launch names.
+    pub(super) fn assert_valid(source: &str) {
+        let module = parse(source);
+        // `unpack2x16float`, which is no optional feature.
+        let capabilities = valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
+        validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(source)));
+        let [entry] = &module.entry_points[..] else { panic!("one entry point") };
+        assert_eq!((entry.name.as_str(), entry.workgroup_size), ("main", [THREADS, 1, 1]));
+    }
+
     #[test]
     fn every_shader_is_valid() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
         let mut count = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let module = parse(&std::fs::read_to_string(&path).unwrap());
-            let mut validator =
-                valid::Validator::new(valid::ValidationFlags::all(), valid::Capabilities::empty());
-            validator.validate(&module).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
-            let [entry] = &module.entry_points[..] else { panic!("{}: one entry point", path.display()) };
-            assert_eq!((entry.name.as_str(), entry.workgroup_size), ("main", [THREADS, 1, 1]));
+            assert_valid(&std::fs::read_to_string(&path).unwrap());
             count += 1;
         }
         assert!(count > 0);
     }
 
-    /// Names, offsets and kinds of the shader's parameters are those of the host's.
-    #[test]
-    fn host_and_shader_agree_on_the_parameters() {
-        macro_rules! fields {
-            ($($name:ident: $kind:ident),*) => {
-                [$((stringify!($name), offset_of!(SampleTokenParameters, $name) as u32, ScalarKind::$kind)),*]
-            };
-        }
-        let host = fields!(
-            rows: Uint, classes: Uint, seed_low: Uint, seed_high: Uint, first_image: Uint, place: Uint,
-            top_k: Uint, temperature: Float, top_p: Float
-        );
-        let module = parse(include_str!("../../shaders/sample_token.wgsl"));
+    /// Names, offsets and kinds of the parameters in `source` are those of `host`, which takes `size` bytes.
+    pub(super) fn assert_parameters(source: &str, host: &[(&str, usize, ScalarKind)], size: usize) {
+        let module = parse(source);
         let (_, variable) =
             module.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("parameters")).unwrap();
         let TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
@@ -161,10 +242,29 @@ mod tests {
             .iter()
             .map(|member| {
                 let kind = module.types[member.ty].inner.scalar_kind().unwrap();
-                (member.name.as_deref().unwrap(), member.offset, kind)
+                (member.name.as_deref().unwrap(), member.offset as usize, kind)
             })
             .collect();
         assert_eq!(shader, host);
-        assert_eq!(*span as usize, size_of::<SampleTokenParameters>());
+        assert_eq!(*span as usize, size);
+    }
+
+    /// Name, offset and kind of each field of a host's parameters.
+    macro_rules! fields {
+        ($host:ident, $($name:ident: $kind:ident),*) => {
+            [$((stringify!($name), std::mem::offset_of!($host, $name), wgpu::naga::ScalarKind::$kind)),*]
+        };
+    }
+    pub(super) use fields;
+
+    #[test]
+    fn host_and_shader_agree_on_the_parameters() {
+        let host = fields!(
+            SampleTokenParameters,
+            rows: Uint, classes: Uint, seed_low: Uint, seed_high: Uint, first_image: Uint, place: Uint,
+            top_k: Uint, temperature: Float, top_p: Float
+        );
+        let source = include_str!("../../shaders/sample_token.wgsl");
+        assert_parameters(source, &host, size_of::<SampleTokenParameters>());
     }
 }

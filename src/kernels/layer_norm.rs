@@ -3,20 +3,18 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Tensor, module};
 
+use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::has_cpu_kernels;
 
 /// Normalizes each row of `x` `[rows, C]`, scales by `gamma` and shifts by `beta` (`[C]` each).
 pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32) -> Tensor<2> {
-    if !has_cpu_kernels(&x.device()) {
-        return composed(x, gamma, beta, epsilon);
-    }
-    Tensor::from_dispatch(Dispatch::residua_layer_norm(
-        x.into_dispatch(),
-        gamma.clone().into_dispatch(),
-        beta.clone().into_dispatch(),
-        epsilon,
-    ))
+    let kernel = match has_cpu_kernels(&x.device()) {
+        true => <Dispatch as CpuKernels>::residua_layer_norm,
+        false => <Dispatch as GpuKernels>::residua_row_norm,
+    };
+    let [gamma, beta] = [gamma.clone().into_dispatch(), beta.clone().into_dispatch()];
+    Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, epsilon))
 }
 
 /// The same by Burn's own operation.
@@ -27,18 +25,25 @@ pub fn composed(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
     use crate::testing::{assert_close, tensor};
     use burn::tensor::Device;
 
     #[test]
     fn the_kernel_equals_burns_operation() {
-        let device = Device::flex();
-        for dims in [[1, 48], [7, 33], [64, 1024]] {
-            let x = tensor(dims, 1, &device) * 2.0 - 0.5;
-            let (gamma, beta) = (tensor([dims[1]], 2, &device), tensor([dims[1]], 3, &device));
-            let kernel = layer_norm(x.clone(), &gamma, &beta, 1e-5);
-            assert_close(&values(kernel), &values(composed(x, &gamma, &beta, 1e-5)), 1e-5);
+        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        for dims in [[1, 48], [7, 33], [64, 1024], [3, 1], [9, 257], [2, 1536], [66_000, 3]] {
+            let made = |device| {
+                let x = tensor(dims, 1, device) * 2.0 - 0.5;
+                (x, tensor([dims[1]], 2, device), tensor([dims[1]], 3, device))
+            };
+            let (x, gamma, beta) = made(&host);
+            let twin = values(composed(x.clone(), &gamma, &beta, 1e-5));
+            assert_close(&values(layer_norm(x, &gamma, &beta, 1e-5)), &twin, 1e-5);
+            let (x, gamma, beta) = made(&gpu);
+            drop(Tensor::<2>::full(dims, f32::NAN, &gpu));
+            assert_close(&values(layer_norm(x, &gamma, &beta, 1e-5)), &twin, 1e-5);
         }
     }
 }

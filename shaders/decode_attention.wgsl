@@ -1,0 +1,140 @@
+// Causal attention of one new position against a cache, which its key and value are written to first. Its twin is
+// src/kernels/cpu/attention.rs.
+//
+// One workgroup holds one head of one sequence.
+
+const THREADS = 256u;
+// src/kernels/cube/attention.rs takes other heads and caches elsewhere.
+const LARGEST_HEAD = 256u;
+const MOST_POSITIONS = 3072u;
+// Below all scores.
+const LOWEST = -3.4028234e38;
+
+struct Parameters {
+    // Of all sequences.
+    heads_in_all: u32,
+    // Of one sequence.
+    heads: u32,
+    head_dim: u32,
+    capacity: u32,
+    position: u32,
+    scale: f32,
+}
+
+// Queries, keys and values of a sequence side by side.
+@group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(1) var<storage, read_write> keys: array<f32>;
+@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> parameters: Parameters;
+
+var<workgroup> query: array<f32, LARGEST_HEAD>;
+var<workgroup> weights: array<f32, MOST_POSITIONS>;
+var<workgroup> partial: array<f32, THREADS>;
+
+var<private> thread: u32;
+// Where the head's part of the caches starts.
+var<private> cache_start: u32;
+
+fn maximum(x: f32) -> f32 {
+    partial[thread] = x;
+    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
+        workgroupBarrier();
+        if (thread < width) {
+            let others = max(partial[thread + 2u * width], partial[thread + 3u * width]);
+            partial[thread] = max(max(partial[thread], partial[thread + width]), others);
+        }
+    }
+    return workgroupUniformLoad(&partial[0]);
+}
+
+fn total(x: f32) -> f32 {
+    partial[thread] = x;
+    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
+        workgroupBarrier();
+        if (thread < width) {
+            let others = partial[thread + 2u * width] + partial[thread + 3u * width];
+            partial[thread] = (partial[thread] + partial[thread + width]) + others;
+        }
+    }
+    return workgroupUniformLoad(&partial[0]);
+}
+
+// Takes the new query, scaled, and writes the new key and value to the cache.
+fn take(head: u32) {
+    let head_dim = parameters.head_dim;
+    let width = parameters.heads * head_dim;
+    let start = head / parameters.heads * 3u * width + head % parameters.heads * head_dim;
+    let new_row = cache_start + parameters.position * head_dim;
+    for (var i = thread; i < head_dim; i += THREADS) {
+        query[i] = qkv[start + i] * parameters.scale;
+        keys[new_row + i] = qkv[start + width + i];
+        values[new_row + i] = qkv[start + 2u * width + i];
+    }
+    storageBarrier();
+    workgroupBarrier();
+}
+
+// The query's product with the key at `position`.
+fn score(position: u32) -> f32 {
+    let row = cache_start + position * parameters.head_dim;
+    var sum = 0.0;
+    for (var i = 0u; i < parameters.head_dim; i++) {
+        sum = fma(query[i], keys[row + i], sum);
+    }
+    return sum;
+}
+
+// Sets the weights, which are not yet divided by their sum: that is returned.
+fn weigh() -> f32 {
+    var largest = LOWEST;
+    for (var p = thread; p <= parameters.position; p += THREADS) {
+        weights[p] = score(p);
+        largest = max(largest, weights[p]);
+    }
+    largest = maximum(largest);
+    var sum = 0.0;
+    for (var p = thread; p <= parameters.position; p += THREADS) {
+        weights[p] = exp(max(weights[p] - largest, -87.0));
+        sum += weights[p];
+    }
+    return total(sum);
+}
+
+// The thread's part of the weighted sum of the values: one column, one in so many positions.
+fn mix(column: u32, start: u32, step: u32) -> f32 {
+    var sum = 0.0;
+    for (var p = start; p <= parameters.position; p += step) {
+        sum = fma(weights[p], values[cache_start + p * parameters.head_dim + column], sum);
+    }
+    return sum;
+}
+
+@compute @workgroup_size(THREADS, 1, 1)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let head = group.x + group.y * groups.x;
+    if (head >= parameters.heads_in_all) {
+        return;
+    }
+    thread = index;
+    let head_dim = parameters.head_dim;
+    cache_start = head * parameters.capacity * head_dim;
+    take(head);
+    let sum = weigh();
+    let teams = THREADS / head_dim;
+    if (index < teams * head_dim) {
+        partial[index] = mix(index % head_dim, index / head_dim, teams);
+    }
+    workgroupBarrier();
+    if (index < head_dim) {
+        var mixed = partial[index];
+        for (var team = 1u; team < teams; team++) {
+            mixed += partial[team * head_dim + index];
+        }
+        y[head * head_dim + index] = mixed / sum;
+    }
+}

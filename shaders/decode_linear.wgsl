@@ -1,0 +1,151 @@
+// A linear layer of a few rows, for decoding: reading the weights is what takes the time, so every weight is read once
+// and multiplied with all rows. Its twin is src/kernels/cpu/linear.rs.
+//
+// A workgroup is several teams; a team's threads lie along the inputs and hold partial sums of a few outputs, which are
+// added up in workgroup memory at the end. The order of the sums depends on nothing but the inputs' number, so a row's
+// result does not depend on the rows beside it.
+
+const THREADS = 256u;
+const LANES = 64u;
+const TEAMS = THREADS / LANES;
+// Lanes that walk through a segment of a row together: on a GPU a line of memory at a time, and a rasterizer on a CPU,
+// whose vectors are as long, reads on in order.
+const RUN = 8u;
+// Partial sums that one thread adds at a time: LANES is a power of it.
+const FOLD = 8u;
+
+// src/kernels/cube/linear.rs puts other numbers, types and bodies in place of these, for other layers.
+const ROWS = 1u;
+const OUTPUTS = 4u;
+alias Stored = vec4<f32>;
+alias Chunk = vec4<f32>;
+
+// A chunk of weights, as the buffer holds it.
+fn widened(stored: Stored) -> Chunk {
+    return stored;
+}
+
+fn total(chunk: Chunk) -> f32 {
+    return (chunk.x + chunk.y) + (chunk.z + chunk.w);
+}
+
+struct Parameters {
+    outputs: u32,
+    // Of a row of inputs.
+    chunks: u32,
+    // 0 none, 1 GELU, 2 x sigmoid(1.702 x).
+    activation: u32,
+    // 1 if `y` holds a residual to add to.
+    onto: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> x: array<Chunk>;
+@group(0) @binding(1) var<storage, read_write> weights: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> parameters: Parameters;
+
+const SUMS = ROWS * OUTPUTS;
+
+// By sum, team and lane.
+var<workgroup> partial: array<f32, SUMS * THREADS>;
+
+// x Phi(x) within 2e-7 |x| (Abramowitz and Stegun 7.1.26 for the error function).
+fn gelu(x: f32) -> f32 {
+    let z = abs(x) * 0.70710678;
+    let t = 1.0 / (1.0 + 0.3275911 * z);
+    let p = t * (0.2548296 + t * (-0.28449674 + t * (1.4214137 + t * (-1.453152 + t * 1.0614054))));
+    // The weight beyond |x| on one side: taken as it is for negative x, where 1 - erf would cancel.
+    let beyond = 0.5 * p * exp(max(-z * z, -87.0));
+    return x * select(1.0 - beyond, beyond, x < 0.0);
+}
+
+// x sigmoid(1.702 x).
+fn quick_gelu(x: f32) -> f32 {
+    return x / (1.0 + exp(min(-1.702 * x, 87.0)));
+}
+
+fn activated(sum: f32) -> f32 {
+    switch parameters.activation {
+        case 1u: {
+            return gelu(sum);
+        }
+        case 2u: {
+            return quick_gelu(sum);
+        }
+        default: {
+            return sum;
+        }
+    }
+}
+
+// The thread's partial sums of outputs `first` and up; outputs past the end repeat the last one.
+fn accumulate(first: u32, index: u32) {
+    var starts: array<u32, OUTPUTS>;
+    for (var o = 0u; o < OUTPUTS; o++) {
+        starts[o] = min(first + o, parameters.outputs - 1u) * parameters.chunks;
+    }
+    var sums: array<Chunk, SUMS>;
+    let lane = index % LANES;
+    let segment = (parameters.chunks + LANES - 1u) / LANES * RUN;
+    let start = lane / RUN * segment;
+    let end = min(start + segment, parameters.chunks);
+    for (var i = start + lane % RUN; i < end; i += RUN) {
+        var w: array<Chunk, OUTPUTS>;
+        for (var o = 0u; o < OUTPUTS; o++) {
+            w[o] = widened(weights[starts[o] + i]);
+        }
+        for (var row = 0u; row < ROWS; row++) {
+            let inputs = x[row * parameters.chunks + i];
+            for (var o = 0u; o < OUTPUTS; o++) {
+                sums[row * OUTPUTS + o] = fma(inputs, w[o], sums[row * OUTPUTS + o]);
+            }
+        }
+    }
+    for (var sum = 0u; sum < SUMS; sum++) {
+        partial[sum * THREADS + index] = total(sums[sum]);
+    }
+}
+
+// Adds up the lanes of all teams: what is left lies at the first lane of each.
+fn fold(index: u32) {
+    for (var width = LANES / FOLD; width > 0u; width /= FOLD) {
+        workgroupBarrier();
+        for (var i = index; i < SUMS * TEAMS * width; i += THREADS) {
+            let at = i / width * LANES + i % width;
+            var sum = partial[at];
+            for (var k = 1u; k < FOLD; k++) {
+                sum += partial[at + k * width];
+            }
+            partial[at] = sum;
+        }
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(THREADS, 1, 1)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let first = (group.x + group.y * groups.x) * TEAMS * OUTPUTS;
+    if (first >= parameters.outputs) {
+        return;
+    }
+    accumulate(first + index / LANES * OUTPUTS, index);
+    fold(index);
+    let output = first + index % (TEAMS * OUTPUTS);
+    let row = index / (TEAMS * OUTPUTS);
+    if (row >= ROWS || output >= parameters.outputs) {
+        return;
+    }
+    let team = (output - first) / OUTPUTS;
+    let sum = row * OUTPUTS + (output - first) % OUTPUTS;
+    let at = row * parameters.outputs + output;
+    var result = activated(partial[sum * THREADS + team * LANES] + bias[output]);
+    if (parameters.onto == 1u) {
+        result += y[at];
+    }
+    y[at] = result;
+}

@@ -1,0 +1,99 @@
+//! Launches `shaders/decode_attention.wgsl`.
+
+use burn::tensor::DType;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::template::{KernelSource, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{contiguous, empty_beside, launch};
+
+/// Largest head, and most positions, that a workgroup's memory has room for.
+const LARGEST_HEAD: usize = 256;
+const MOST_POSITIONS: usize = 3072;
+
+/// Whether the kernel takes `length` new positions against a cache of `capacity` positions.
+pub fn fits(length: usize, capacity: usize, head_dim: usize) -> bool {
+    length == 1 && capacity <= MOST_POSITIONS && (1..=LARGEST_HEAD).contains(&head_dim)
+}
+
+struct DecodeAttention;
+
+const DECODE_ATTENTION: &str = include_str!("../../../shaders/decode_attention.wgsl");
+
+impl KernelSource for DecodeAttention {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(DECODE_ATTENTION)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/decode_attention.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct DecodeAttentionParameters {
+    heads_in_all: u32,
+    heads: u32,
+    head_dim: u32,
+    capacity: u32,
+    position: u32,
+    scale: f32,
+}
+
+/// [`super::GpuKernels::residua_decode_attention`].
+pub fn decode_attention(
+    qkv: CubeTensor,
+    keys: CubeTensor,
+    values: CubeTensor,
+    position: usize,
+) -> CubeTensor {
+    let qkv = contiguous(qkv);
+    let [batch, heads, capacity, head_dim] = [0, 1, 2, 3].map(|dim| keys.meta.shape()[dim]);
+    assert!(fits(qkv.meta.shape()[1], capacity, head_dim), "the cache is for Burn's operations");
+    assert!(position < capacity, "position {position} of {capacity}");
+    assert_eq!(
+        qkv.meta.shape()[..],
+        [batch, 1, 3 * heads * head_dim],
+        "qkv is [batch, 1, 3, heads, head_dim]"
+    );
+    assert_eq!(keys.meta.shape(), values.meta.shape(), "a value for every key");
+    for cache in [&keys, &values] {
+        // A copy would be written to instead.
+        assert!(cache.is_contiguous() && cache.dtype == DType::F32, "caches are f32, in order");
+    }
+    let y = empty_beside(&qkv, [batch, 1, heads * head_dim]);
+    let parameters = DecodeAttentionParameters {
+        heads_in_all: (batch * heads) as u32,
+        heads: heads as u32,
+        head_dim: head_dim as u32,
+        capacity: capacity as u32,
+        position: position as u32,
+        scale: (head_dim as f32).powf(-0.5),
+    };
+    launch(DecodeAttention, parameters.heads_in_all, &[&qkv, &keys, &values, &y], &parameters);
+    y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_parameters, fields};
+    use super::*;
+
+    #[test]
+    fn host_and_shader_agree() {
+        let host = fields!(
+            DecodeAttentionParameters,
+            heads_in_all: Uint, heads: Uint, head_dim: Uint, capacity: Uint, position: Uint, scale: Float
+        );
+        assert_parameters(DECODE_ATTENTION, &host, size_of::<DecodeAttentionParameters>());
+        for (name, number) in [("LARGEST_HEAD", LARGEST_HEAD), ("MOST_POSITIONS", MOST_POSITIONS)] {
+            assert!(DECODE_ATTENTION.contains(&format!("const {name} = {number}u;")));
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Launches `shaders/decode_linear.wgsl` and `shaders/widen.wgsl`.
+
+use burn::tensor::DType;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::template::{KernelSource, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{Activation, THREADS, contiguous, empty_beside, launch};
+
+/// Rows that one pass over the weights serves.
+const MOST_ROWS: usize = 8;
+
+/// Threads that share an output.
+const LANES: usize = 64;
+const TEAMS: usize = THREADS as usize / LANES;
+
+/// Outputs from which on a GPU gets workgroups enough even of many outputs each.
+const MANY_OUTPUTS: usize = 2048;
+
+/// Whether the kernel takes `rows` of `inputs` and weights of type `weights`; others are for a matrix product.
+pub fn fits(rows: usize, inputs: usize, weights: DType) -> bool {
+    let words = weights != DType::F16 || inputs.is_multiple_of(2);
+    (1..=MOST_ROWS).contains(&rows) && inputs > 0 && words
+}
+
+/// How a row of weights is read: the number of weights in a chunk, and what the shader calls `Stored`, `Chunk`,
+/// `widened(stored)` and `total(chunk)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Reading {
+    chunk: usize,
+    stored: &'static str,
+    widest: &'static str,
+    widened: &'static str,
+    total: &'static str,
+}
+
+const FOURS: Reading = Reading {
+    chunk: 4,
+    stored: "vec4<f32>",
+    widest: "vec4<f32>",
+    widened: "stored",
+    total: "(chunk.x + chunk.y) + (chunk.z + chunk.w)",
+};
+const ONES: Reading = Reading { chunk: 1, stored: "f32", widest: "f32", widened: "stored", total: "chunk" };
+const HALF_FOURS: Reading = Reading {
+    stored: "vec2<u32>",
+    widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
+    ..FOURS
+};
+const HALF_TWOS: Reading = Reading {
+    chunk: 2,
+    stored: "u32",
+    widest: "vec2<f32>",
+    widened: "unpack2x16float(stored)",
+    total: "chunk.x + chunk.y",
+};
+
+impl Reading {
+    fn of(weights: DType, inputs: usize) -> Self {
+        match (weights, inputs.is_multiple_of(4)) {
+            (DType::F16, true) => HALF_FOURS,
+            (DType::F16, false) => HALF_TWOS,
+            (_, true) => FOURS,
+            (_, false) => ONES,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DecodeLinear {
+    reading: Reading,
+    rows: usize,
+    /// Outputs of a thread.
+    outputs: usize,
+}
+
+impl DecodeLinear {
+    fn new(weights: DType, inputs: usize, rows: usize, outputs: usize) -> Self {
+        Self { reading: Reading::of(weights, inputs), rows, outputs: outputs_of_a_thread(rows, outputs) }
+    }
+}
+
+/// Outputs whose sums a thread holds. More of them load the inputs less often, fewer of them make more workgroups,
+/// which a layer with few outputs needs; and workgroup memory has room for 16 sums a thread.
+fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
+    let room = 16 / rows.next_power_of_two();
+    room.min(if outputs < MANY_OUTPUTS { 4 } else { 8 })
+}
+
+const DECODE_LINEAR: &str = include_str!("../../../shaders/decode_linear.wgsl");
+
+impl KernelSource for DecodeLinear {
+    fn source(&self) -> SourceTemplate {
+        let Reading { stored, widest, widened, total, .. } = self.reading;
+        let source = [
+            ("const ROWS = 1u;", format!("const ROWS = {}u;", self.rows)),
+            ("const OUTPUTS = 4u;", format!("const OUTPUTS = {}u;", self.outputs)),
+            ("alias Stored = vec4<f32>;", format!("alias Stored = {stored};")),
+            ("alias Chunk = vec4<f32>;", format!("alias Chunk = {widest};")),
+            ("return stored;", format!("return {widened};")),
+            ("return (chunk.x + chunk.y) + (chunk.z + chunk.w);", format!("return {total};")),
+        ]
+        .iter()
+        .fold(DECODE_LINEAR.to_string(), |source, (general, special)| source.replace(general, special));
+        SourceTemplate::new(source)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info(*self)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/decode_linear.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct DecodeLinearParameters {
+    outputs: u32,
+    chunks: u32,
+    activation: u32,
+    onto: u32,
+}
+
+/// [`super::GpuKernels::residua_decode_linear`], with a residual or without.
+pub fn decode_linear(
+    x: CubeTensor,
+    weight: CubeTensor,
+    bias: CubeTensor,
+    activation: Activation,
+    residual: Option<CubeTensor>,
+) -> CubeTensor {
+    let (x, weight, bias) = (contiguous(x), into_contiguous(weight), contiguous(bias));
+    let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
+    let [outputs, weights_of_an_output] = [0, 1].map(|dim| weight.meta.shape()[dim]);
+    assert!(fits(rows, inputs, weight.dtype), "{rows} rows of {inputs} inputs are for a matrix product");
+    assert_eq!(weights_of_an_output, inputs, "the weights are [outputs, inputs]");
+    assert_eq!(bias.meta.shape()[0], outputs, "the bias is [outputs]");
+    let kernel = DecodeLinear::new(weight.dtype, inputs, rows, outputs);
+    let parameters = DecodeLinearParameters {
+        outputs: outputs as u32,
+        chunks: (inputs / kernel.reading.chunk) as u32,
+        activation: match activation {
+            Activation::None => 0,
+            Activation::Gelu => 1,
+            Activation::QuickGelu => 2,
+        },
+        onto: residual.is_some() as u32,
+    };
+    let y = match residual {
+        Some(residual) => {
+            assert_eq!(residual.meta.shape()[..], [rows, outputs], "the residual is [rows, outputs]");
+            own(contiguous(residual))
+        }
+        None => empty_beside(&x, [rows, outputs]),
+    };
+    let workgroups = outputs.div_ceil(TEAMS * kernel.outputs) as u32;
+    launch(kernel, workgroups, &[&x, &weight, &bias, &y], &parameters);
+    y
+}
+
+/// `tensor` if nothing else refers to its buffer, else a copy: to be written to.
+fn own(tensor: CubeTensor) -> CubeTensor {
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
+
+struct Widen;
+
+const WIDEN: &str = include_str!("../../../shaders/widen.wgsl");
+
+impl KernelSource for Widen {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(WIDEN)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/widen.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct WidenParameters {
+    count: u32,
+}
+
+/// [`super::GpuKernels::residua_widen`].
+pub fn widen(half: CubeTensor) -> CubeTensor {
+    assert!(half.dtype == DType::F16 && half.is_contiguous(), "an f16 tensor, in order");
+    let shape = [0, 1].map(|dim| half.meta.shape()[dim]);
+    let single = empty_beside(&half, shape);
+    let count = shape.iter().product::<usize>() as u32;
+    launch(Widen, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
+    single
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_parameters, assert_valid, fields};
+    use super::*;
+
+    /// All that the host makes of the shader; within the 16 KiB of memory that a workgroup has everywhere.
+    #[test]
+    fn every_variant_is_valid() {
+        for rows in 1..=MOST_ROWS {
+            let layers = [(DType::F32, 4), (DType::F32, 1), (DType::F16, 4), (DType::F16, 2)];
+            for (layer, outputs) in layers.into_iter().flat_map(|layer| [(layer, 1), (layer, MANY_OUTPUTS)]) {
+                let (weights, inputs) = layer;
+                let kernel = DecodeLinear::new(weights, inputs, rows, outputs);
+                let source = kernel.source().complete();
+                assert_valid(&source);
+                let Reading { chunk, stored, widened, .. } = kernel.reading;
+                let numbers = format!("const ROWS = {rows}u;\nconst OUTPUTS = {}u;\n", kernel.outputs);
+                assert!(source.contains(&numbers), "{source}");
+                assert!(source.contains(&format!("alias Stored = {stored};")), "{source}");
+                assert!(source.contains(&format!("return {widened};")), "{source}");
+                assert_eq!(inputs % chunk, 0);
+                assert!(kernel.outputs * rows * THREADS as usize * size_of::<f32>() <= 16 << 10);
+                assert!(kernel.outputs * rows * TEAMS <= THREADS as usize);
+            }
+        }
+        let lanes = format!("const LANES = {LANES}u;");
+        assert!(DECODE_LINEAR.contains(&lanes));
+    }
+
+    #[test]
+    fn hosts_and_shaders_agree_on_the_parameters() {
+        let host = fields!(DecodeLinearParameters, outputs: Uint, chunks: Uint, activation: Uint, onto: Uint);
+        assert_parameters(DECODE_LINEAR, &host, size_of::<DecodeLinearParameters>());
+        let host = fields!(WidenParameters, count: Uint);
+        assert_parameters(WIDEN, &host, size_of::<WidenParameters>());
+    }
+}
