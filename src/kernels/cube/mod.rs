@@ -10,16 +10,40 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
+use super::Resample;
 use super::sample_token::Draw;
+
+#[cfg(test)]
+mod checks;
+mod conv2d;
+mod group_norm;
 
 /// Operations with a hand-written GPU kernel.
 #[backend_extension(Cube)]
 pub trait GpuKernels: Backend {
     /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
+
+    /// [`super::cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
+    fn residua_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        resample: Resample,
+    ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::group_norm::group_norm`] over NCHW.
+    fn residua_group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> FloatTensor<Self>;
 }
 
-/// Threads of a workgroup in every shader.
+/// Threads of a workgroup, where a shader does not say otherwise.
 const THREADS: u32 = 256;
 
 /// Workgroups that WebGPU allows in one dimension.
@@ -29,7 +53,7 @@ struct SampleToken;
 
 impl KernelSource for SampleToken {
     fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(include_str!("../../shaders/sample_token.wgsl"))
+        SourceTemplate::new(include_str!("../../../shaders/sample_token.wgsl"))
     }
 
     fn id(&self) -> KernelId {
@@ -78,11 +102,23 @@ fn normal(x: f32) -> f32 {
     if x > 0.0 { x.max(f32::MIN_POSITIVE) } else { 0.0 }
 }
 
-/// Runs `kernel` on `buffers`, its first bindings, and `parameters`, the last; with `workgroups` or a few more.
+/// `tensor` in f32, its elements in the order of its dimensions.
+fn plain(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(cast(tensor, DType::F32))
+}
+
+/// A tensor of `shape` on the device of `tensor`. What is in it is not defined.
+fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
+}
+
+/// Runs `kernel` on `buffers`, its first bindings, and `parameters`, the last; with `workgroups` of `threads`, or a few
+/// more.
 fn launch(
     kernel: impl KernelSource,
+    threads: u32,
     workgroups: u32,
-    buffers: [&CubeTensor; 2],
+    buffers: &[&CubeTensor],
     parameters: &impl bytemuck::Pod,
 ) {
     let width = workgroups.clamp(1, MAX_WORKGROUPS);
@@ -93,78 +129,71 @@ fn launch(
     let arguments = KernelArguments::new()
         .with_buffers(buffers.iter().map(|tensor| tensor.handle.clone().binding()).collect())
         .with_info(MetadataBindingInfo::custom(words));
-    let kernel = SourceKernel::new(kernel, CubeDim::new_1d(THREADS));
+    let kernel = SourceKernel::new(kernel, CubeDim::new_1d(threads));
     buffers[0].client.launch(Box::new(kernel), count, arguments);
 }
 
 impl GpuKernels for CubeBackend {
     fn residua_sample_token(logits: CubeTensor, draw: Draw) -> CubeTensor {
-        let logits = into_contiguous(cast(logits, DType::F32));
+        let logits = plain(logits);
         let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
-        let (client, device) = (logits.client.clone(), logits.device.clone());
-        let codes = empty_device_dtype(client, device, Shape::new([rows]), DType::I32);
+        let codes = empty(&logits, Shape::new([rows]), DType::I32);
         let parameters = SampleTokenParameters::new(rows, classes, &draw);
-        launch(SampleToken, rows as u32, [&logits, &codes], &parameters);
+        launch(SampleToken, THREADS, rows as u32, &[&logits, &codes], &parameters);
         codes
+    }
+
+    fn residua_conv2d(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, resample: Resample) -> CubeTensor {
+        conv2d::conv2d(plain(x), &plain(weight), &plain(bias), resample)
+    }
+
+    fn residua_group_norm(
+        x: CubeTensor,
+        gamma: CubeTensor,
+        beta: CubeTensor,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> CubeTensor {
+        group_norm::group_norm(plain(x), &plain(gamma), &plain(beta), groups, epsilon, silu)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::mem::offset_of;
-
-    use wgpu::naga::{self, Module, ScalarKind, TypeInner, valid};
-
+    use super::checks::{assert_same_parameters, threads_of_valid};
     use super::*;
 
-    fn parse(source: &str) -> Module {
-        naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(source)))
-    }
-
-    /// Every shader is valid without any optional feature, and has the entry point that the launch names.
     #[test]
     fn every_shader_is_valid() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
         let mut count = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let module = parse(&std::fs::read_to_string(&path).unwrap());
-            let mut validator =
-                valid::Validator::new(valid::ValidationFlags::all(), valid::Capabilities::empty());
-            validator.validate(&module).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
-            let [entry] = &module.entry_points[..] else { panic!("{}: one entry point", path.display()) };
-            assert_eq!((entry.name.as_str(), entry.workgroup_size), ("main", [THREADS, 1, 1]));
+            println!("{}", path.display());
+            threads_of_valid(&std::fs::read_to_string(&path).unwrap());
             count += 1;
         }
         assert!(count > 0);
     }
 
-    /// Names, offsets and kinds of the shader's parameters are those of the host's.
     #[test]
-    fn host_and_shader_agree_on_the_parameters() {
-        macro_rules! fields {
-            ($($name:ident: $kind:ident),*) => {
-                [$((stringify!($name), offset_of!(SampleTokenParameters, $name) as u32, ScalarKind::$kind)),*]
-            };
-        }
-        let host = fields!(
-            rows: Uint, classes: Uint, seed_low: Uint, seed_high: Uint, first_image: Uint, place: Uint,
-            top_k: Uint, temperature: Float, top_p: Float
+    fn host_and_shader_agree() {
+        let source = include_str!("../../../shaders/sample_token.wgsl");
+        assert_eq!(threads_of_valid(source), THREADS);
+        assert_same_parameters!(
+            source,
+            SampleTokenParameters {
+                rows: Uint,
+                classes: Uint,
+                seed_low: Uint,
+                seed_high: Uint,
+                first_image: Uint,
+                place: Uint,
+                top_k: Uint,
+                temperature: Float,
+                top_p: Float,
+            }
         );
-        let module = parse(include_str!("../../shaders/sample_token.wgsl"));
-        let (_, variable) =
-            module.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("parameters")).unwrap();
-        let TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
-            panic!("a struct")
-        };
-        let shader: Vec<_> = members
-            .iter()
-            .map(|member| {
-                let kind = module.types[member.ty].inner.scalar_kind().unwrap();
-                (member.name.as_deref().unwrap(), member.offset, kind)
-            })
-            .collect();
-        assert_eq!(shader, host);
-        assert_eq!(*span as usize, size_of::<SampleTokenParameters>());
     }
 }
