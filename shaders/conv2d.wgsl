@@ -138,16 +138,18 @@ fn main(
     height = parameters.height << parameters.shift;
     width = parameters.width << parameters.shift;
     let channel_blocks = (parameters.out_channels + CHANNELS - 1u) / CHANNELS;
-    let column_blocks = (width + COLUMNS - 1u) / COLUMNS;
-    let row_blocks = (height + ROWS - 1u) / ROWS;
+    // From the parameters alone: barriers follow, and a private variable may differ between threads.
+    let column_blocks = ((parameters.width << parameters.shift) + COLUMNS - 1u) / COLUMNS;
+    let row_blocks = ((parameters.height << parameters.shift) + ROWS - 1u) / ROWS;
     let block = group.x + group.y * groups.x;
+    let block_image = block / channel_blocks / column_blocks / row_blocks;
+    if (block_image >= parameters.images) {
+        return;
+    }
+    image = block_image;
     first_channel = block % channel_blocks * CHANNELS;
     first_column = block / channel_blocks % column_blocks * COLUMNS;
     first_row = block / channel_blocks / column_blocks % row_blocks * ROWS;
-    image = block / channel_blocks / column_blocks / row_blocks;
-    if (image >= parameters.images) {
-        return;
-    }
 
     let own_channel = thread / (ROW_THREADS * COLUMN_THREADS);
     let own_row = thread / COLUMN_THREADS % ROW_THREADS * 4u;

@@ -124,10 +124,12 @@ fn main(
     let tile = group.x + group.y * groups.x;
     let channel_tiles = (parameters.out_channels + 4u * CHANNEL_VECTORS - 1u) / (4u * CHANNEL_VECTORS);
     first_channel = tile % channel_tiles * (4u * CHANNEL_VECTORS);
-    first_pixel = tile / channel_tiles * (4u * PIXEL_VECTORS);
-    if (first_pixel >= parameters.all_pixels) {
+    // Barriers follow, and a private variable may differ between threads.
+    let pixel = tile / channel_tiles * (4u * PIXEL_VECTORS);
+    if (pixel >= parameters.all_pixels) {
         return;
     }
+    first_pixel = pixel;
     thread = index;
     let row = thread / PIXEL_THREADS;
     let column = thread % PIXEL_THREADS;
