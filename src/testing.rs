@@ -22,3 +22,11 @@ pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
         assert!((a - b).abs() <= tolerance * scale, "at {i}: {a} but expected {b} (largest {scale})");
     }
 }
+
+/// Leaves NaN in the memory that the device is likely to give to the next tensor of this size: what a kernel does not
+/// write shows.
+pub fn poison<const D: usize>(dims: [usize; D], device: &Device) {
+    let poisoned = Tensor::<D>::full(dims, f32::NAN, device);
+    device.sync().unwrap();
+    drop(poisoned);
+}

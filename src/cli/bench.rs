@@ -6,7 +6,7 @@ use serde_json::json;
 use super::options::DeviceArguments;
 use super::output::{Console, size};
 use crate::checkpoint::Precision;
-use crate::engine::bench::{Bench as Measured, Compared, Settings, bench, compare};
+use crate::engine::bench::{Bench as Measured, Compared, Kernel, Settings, bench, compare, kernels};
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
 
@@ -28,6 +28,9 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
+    /// Set each hand-written kernel against Burn's own operations, at the published shapes.
+    #[arg(long, conflicts_with = "compare")]
+    kernels: bool,
     /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]
     f32: bool,
@@ -46,6 +49,10 @@ impl Bench {
         }
         let preset = Preset::find(&self.preset)?;
         let device = self.device.open()?;
+        if self.kernels {
+            let measured = kernels(self.runs, &device, &mut console.task("measuring"))?;
+            return console.result(json!(measured), &against_burn(&measured));
+        }
         let precision = if self.f32 { Precision::Stored } else { Precision::Half };
         let settings = |batch| Settings { batch, runs: self.runs, precision };
         let mut task = console.task("measuring");
@@ -93,6 +100,20 @@ fn compared(preset: &Preset, points: &[Compared]) -> String {
     let mut lines = vec![format!("batch  16x16x1 ms/image  {} ms/image  faster", preset.name)];
     lines.extend(points.iter().map(|point| {
         format!("{:>5}  {:>16.1}  {:>18.1}  {:>5.2}x", point.batch, point.vqgan_ms, point.rq_ms, point.ratio)
+    }));
+    lines.join("\n")
+}
+
+fn against_burn(kernels: &[Kernel]) -> String {
+    let mut lines = vec![format!(
+        "{:<20} {:<26} {:>10} {:>10} {:>7} {:>8}",
+        "kernel", "shape", "ms", "Burn's ms", "faster", "GFLOPS"
+    )];
+    lines.extend(kernels.iter().map(|kernel| {
+        format!(
+            "{:<20} {:<26} {:>10.2} {:>10.2} {:>6.2}x {:>8.2}",
+            kernel.kernel, kernel.shape, kernel.ms, kernel.burn_ms, kernel.ratio, kernel.gflops
+        )
     }));
     lines.join("\n")
 }

@@ -5,6 +5,7 @@ use burn::tensor::module::{conv2d as burn_conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, ops::PadMode};
 
+use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::{Resample, has_cpu_kernels};
 
@@ -12,15 +13,12 @@ use super::{Resample, has_cpu_kernels};
 ///
 /// The result is `[B, out, H', W']`: as large as `x`, half, or twice as large, as `resample` says.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    if !has_cpu_kernels(&x.device()) {
-        return composed(x, weight, bias, resample);
-    }
-    Tensor::from_dispatch(Dispatch::residua_conv2d(
-        x.into_dispatch(),
-        weight.clone().into_dispatch(),
-        bias.clone().into_dispatch(),
-        resample,
-    ))
+    let on_cpu = has_cpu_kernels(&x.device());
+    let (x, weight, bias) = (x.into_dispatch(), weight.clone().into_dispatch(), bias.clone().into_dispatch());
+    Tensor::from_dispatch(match on_cpu {
+        true => <Dispatch as CpuKernels>::residua_conv2d(x, weight, bias, resample),
+        false => <Dispatch as GpuKernels>::residua_conv2d(x, weight, bias, resample),
+    })
 }
 
 /// The same of Burn's own operations.
@@ -43,9 +41,60 @@ pub fn upsample(x: Tensor<4>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
-    use crate::testing::{assert_close, tensor};
+    use crate::random::uniform;
+    use crate::testing::{assert_close, poison, tensor};
     use burn::tensor::Device;
+
+    /// Compares the GPU's result with the CPU's.
+    fn compare(resample: Resample, k: usize, dims: [usize; 4], out: usize) {
+        let on = |device: &Device| {
+            let x = tensor(dims, 1, device);
+            let (weight, bias) = (tensor([out, dims[1], k, k], 2, device), tensor([out], 3, device));
+            poison([dims[0], out, resample.size(dims[2]), resample.size(dims[3])], device);
+            conv2d(x, &weight, &bias, resample)
+        };
+        let (found, expected) = (on(&open(DeviceChoice::Gpu).unwrap()), on(&Device::flex()));
+        println!("{resample:?} {k}x{k} {dims:?} to {out} channels");
+        assert_eq!(found.dims(), expected.dims());
+        assert_close(&values(found), &values(expected), 1e-4);
+    }
+
+    #[test]
+    fn gpu_and_cpu_agree_on_shapes_at_random() {
+        const KINDS: [(Resample, usize); 4] =
+            [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)];
+        for case in 0..120 {
+            let pick = |word: u32, most: u32| 1 + (uniform([case, word, 7, 3]) * most as f32) as usize;
+            let (resample, k) = KINDS[case as usize % 4];
+            let least = if resample == Resample::Down { 1 } else { 0 };
+            let out = if case % 3 == 0 { pick(4, 5) } else { pick(4, 70) };
+            compare(resample, k, [pick(0, 3), pick(1, 70), least + pick(2, 37), least + pick(3, 37)], out);
+        }
+    }
+
+    /// Images of many blocks, and more workgroups than one dimension of a launch holds.
+    #[test]
+    fn gpu_and_cpu_agree_on_many_workgroups() {
+        compare(Resample::Same, 3, [1, 5, 70, 131], 130);
+        compare(Resample::Up, 3, [2, 9, 35, 34], 67);
+        compare(Resample::Same, 3, [66_000, 1, 1, 2], 1);
+        compare(Resample::Same, 1, [1, 1, 2050, 2050], 1);
+    }
+
+    #[test]
+    fn parts_and_transposes_of_tensors_are_read_in_their_own_order() {
+        let device = open(DeviceChoice::Gpu).unwrap();
+        let x = tensor([2, 6, 9, 7], 1, &device);
+        let (weight, bias) = (tensor([5, 3, 3, 3], 2, &device), tensor([5], 3, &device));
+        let part = x.clone().slice([1..2, 2..5, 0..9, 0..7]);
+        let expected = values(conv2d(part.clone() + 0.0, &weight, &bias, Resample::Same));
+        assert_eq!(values(conv2d(part.clone(), &weight, &bias, Resample::Same)), expected);
+        let turned = (part.swap_dims(2, 3) + 0.0).swap_dims(2, 3);
+        let weight = (weight.swap_dims(0, 1) + 0.0).swap_dims(0, 1);
+        assert_eq!(values(conv2d(turned, &weight, &bias, Resample::Same)), expected);
+    }
 
     #[test]
     fn the_kernel_equals_burns_operation() {

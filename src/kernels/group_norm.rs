@@ -4,6 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu as burn_silu;
 
+use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::has_cpu_kernels;
 
@@ -17,17 +18,12 @@ pub fn group_norm(
     epsilon: f32,
     silu: bool,
 ) -> Tensor<4> {
-    if !has_cpu_kernels(&x.device()) {
-        return composed(x, gamma, beta, groups, epsilon, silu);
-    }
-    Tensor::from_dispatch(Dispatch::residua_group_norm(
-        x.into_dispatch(),
-        gamma.clone().into_dispatch(),
-        beta.clone().into_dispatch(),
-        groups,
-        epsilon,
-        silu,
-    ))
+    let on_cpu = has_cpu_kernels(&x.device());
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.clone().into_dispatch(), beta.clone().into_dispatch());
+    Tensor::from_dispatch(match on_cpu {
+        true => <Dispatch as CpuKernels>::residua_group_norm(x, gamma, beta, groups, epsilon, silu),
+        false => <Dispatch as GpuKernels>::residua_group_norm(x, gamma, beta, groups, epsilon, silu),
+    })
 }
 
 /// The same of Burn's own operations.
@@ -51,9 +47,59 @@ pub fn composed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
-    use crate::testing::{assert_close, tensor};
+    use crate::random::uniform;
+    use crate::testing::{assert_close, poison, tensor};
     use burn::tensor::Device;
+
+    /// Compares the GPU's result for `x scale + offset` with the CPU's.
+    fn compare(dims: [usize; 4], groups: usize, [scale, offset]: [f32; 2], silu: bool, tolerance: f32) {
+        let on = |device: &Device| {
+            let x = tensor(dims, 1, device) * scale + offset;
+            let (gamma, beta) = (tensor([dims[1]], 2, device), tensor([dims[1]], 3, device));
+            poison(dims, device);
+            values(group_norm(x, &gamma, &beta, groups, 1e-6, silu))
+        };
+        println!("{dims:?} in {groups} groups, {scale} x + {offset}, SiLU {silu}");
+        assert_close(&on(&open(DeviceChoice::Gpu).unwrap()), &on(&Device::flex()), tolerance);
+    }
+
+    #[test]
+    fn gpu_and_cpu_agree_on_shapes_at_random() {
+        for case in 0..60 {
+            let pick = |word: u32, most: u32| 1 + (uniform([case, word, 7, 4]) * most as f32) as usize;
+            let groups = [1, 2, 5, 32][case as usize % 4];
+            let dims = [pick(0, 3), groups * pick(1, 3), pick(2, 40), pick(3, 40)];
+            compare(dims, groups, [3.0, 1.0], case % 2 == 0, 1e-4);
+        }
+    }
+
+    /// Groups of several parts, of more parts than a workgroup has threads, and more groups than one dimension of a
+    /// launch holds.
+    #[test]
+    fn gpu_and_cpu_agree_on_many_parts_and_groups() {
+        compare([1, 64, 101, 103], 32, [3.0, 1.0], true, 1e-4);
+        compare([1, 2, 1300, 1001], 1, [3.0, 1.0], true, 1e-4);
+        compare([2063, 32, 1, 2], 32, [3.0, 1.0], false, 1e-4);
+    }
+
+    /// Half of what the rounding of such an `x` itself costs would be 1e-3.
+    #[test]
+    fn a_large_mean_does_not_swallow_the_variance() {
+        compare([1, 4, 128, 128], 2, [0.01, 100.0], false, 2e-3);
+    }
+
+    #[test]
+    fn silu_is_right_at_the_extremes() {
+        compare([1, 2, 1, 512], 1, [0.0, 5.0], true, 1e-4);
+        let device = open(DeviceChoice::Gpu).unwrap();
+        let x = tensor([1, 1, 64, 64], 1, &device);
+        let (gamma, beta) = (Tensor::full([1], 200.0, &device), Tensor::zeros([1], &device));
+        let y = values(group_norm(x.clone(), &gamma, &beta, 1, 1e-6, true));
+        assert_close(&y, &values(composed(x, &gamma, &beta, 1, 1e-6, true)), 1e-5);
+        assert!(y.iter().all(|y| *y > -0.3), "SiLU is never below -0.28");
+    }
 
     #[test]
     fn the_kernel_equals_burns_operations() {

@@ -1,5 +1,6 @@
 //! How long the published shapes of work take, with random weights.
 
+mod kernels;
 mod memory;
 mod stages;
 
@@ -11,6 +12,7 @@ use crate::checkpoint::{Loader, Precision};
 use crate::error::Result;
 use crate::model::preset::Preset;
 use crate::model::{RqTransformer, RqVae};
+pub use kernels::{Kernel, kernels};
 use stages::Sampled;
 
 /// Seed of weights, images and draws.

@@ -16,7 +16,7 @@ use crate::model::{RqTransformer, RqVae};
 const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95 };
 
 /// Times `work` until the device has done it.
-fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
+pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
     let start = Instant::now();
     let result = work();
     wait(device)?;
@@ -29,7 +29,8 @@ fn measured<T>(stage: &'static str, device: &Device, work: impl FnOnce() -> T) -
     Ok((result, Measure { stage, ms: milliseconds(time), peak_bytes: memory::peak() }))
 }
 
-fn milliseconds(time: Duration) -> f64 {
+/// For people.
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 

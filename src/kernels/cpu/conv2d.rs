@@ -17,6 +17,17 @@ pub enum Resample {
     Up,
 }
 
+impl Resample {
+    /// Rows or columns of the output, from those of the input.
+    pub fn size(self, size: usize) -> usize {
+        match self {
+            Self::Same => size,
+            Self::Down => size / 2,
+            Self::Up => 2 * size,
+        }
+    }
+}
+
 /// The sizes of a convolution. Tensors are NCHW, weights `[out_channels, in_channels, kernel, kernel]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvShape {
@@ -39,20 +50,12 @@ pub struct ConvShape {
 impl ConvShape {
     /// Rows of the output.
     pub fn out_height(&self) -> usize {
-        self.resampled(self.height)
+        self.resample.size(self.height)
     }
 
     /// Columns of the output.
     pub fn out_width(&self) -> usize {
-        self.resampled(self.width)
-    }
-
-    fn resampled(&self, size: usize) -> usize {
-        match self.resample {
-            Resample::Same => size,
-            Resample::Down => size / 2,
-            Resample::Up => 2 * size,
-        }
+        self.resample.size(self.width)
     }
 
     fn check(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) {

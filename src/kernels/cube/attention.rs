@@ -1,11 +1,11 @@
 //! Launches `shaders/decode_attention.wgsl`.
 
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{contiguous, empty_beside, launch};
+use super::{THREADS, empty, launch, plain};
 
 /// Largest head, and most positions, that a workgroup's memory has room for.
 const LARGEST_HEAD: usize = 256;
@@ -53,7 +53,7 @@ pub fn decode_attention(
     values: CubeTensor,
     position: usize,
 ) -> CubeTensor {
-    let qkv = contiguous(qkv);
+    let qkv = plain(qkv);
     let [batch, heads, capacity, head_dim] = [0, 1, 2, 3].map(|dim| keys.meta.shape()[dim]);
     assert!(fits(qkv.meta.shape()[1], capacity, head_dim), "the cache is for Burn's operations");
     assert!(position < capacity, "position {position} of {capacity}");
@@ -67,7 +67,7 @@ pub fn decode_attention(
         // A copy would be written to instead.
         assert!(cache.is_contiguous() && cache.dtype == DType::F32, "caches are f32, in order");
     }
-    let y = empty_beside(&qkv, [batch, 1, heads * head_dim]);
+    let y = empty(&qkv, Shape::new([batch, 1, heads * head_dim]), DType::F32);
     let parameters = DecodeAttentionParameters {
         heads_in_all: (batch * heads) as u32,
         heads: heads as u32,
@@ -76,22 +76,28 @@ pub fn decode_attention(
         position: position as u32,
         scale: (head_dim as f32).powf(-0.5),
     };
-    launch(DecodeAttention, parameters.heads_in_all, &[&qkv, &keys, &values, &y], &parameters);
+    launch(DecodeAttention, THREADS, parameters.heads_in_all, &[&qkv, &keys, &values, &y], &parameters);
     y
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_parameters, fields};
     use super::*;
+    use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
     fn host_and_shader_agree() {
-        let host = fields!(
-            DecodeAttentionParameters,
-            heads_in_all: Uint, heads: Uint, head_dim: Uint, capacity: Uint, position: Uint, scale: Float
+        assert_same_parameters!(
+            DECODE_ATTENTION,
+            DecodeAttentionParameters {
+                heads_in_all: Uint,
+                heads: Uint,
+                head_dim: Uint,
+                capacity: Uint,
+                position: Uint,
+                scale: Float
+            }
         );
-        assert_parameters(DECODE_ATTENTION, &host, size_of::<DecodeAttentionParameters>());
         for (name, number) in [("LARGEST_HEAD", LARGEST_HEAD), ("MOST_POSITIONS", MOST_POSITIONS)] {
             assert!(DECODE_ATTENTION.contains(&format!("const {name} = {number}u;")));
         }

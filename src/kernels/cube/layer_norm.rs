@@ -1,10 +1,11 @@
 //! Launches `shaders/layer_norm.wgsl`.
 
+use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{contiguous, empty_beside, launch};
+use super::{THREADS, empty, launch, plain};
 
 struct LayerNorm;
 
@@ -35,25 +36,24 @@ struct LayerNormParameters {
 
 /// [`super::GpuKernels::residua_row_norm`].
 pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {
-    let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
+    let (x, gamma, beta) = (plain(x), plain(gamma), plain(beta));
     let [rows, width] = [0, 1].map(|dim| x.meta.shape()[dim]);
     for scale in [&gamma, &beta] {
         assert_eq!(scale.meta.shape()[..], [width], "gamma and beta are as wide as a row");
     }
-    let y = empty_beside(&x, [rows, width]);
+    let y = empty(&x, Shape::new([rows, width]), DType::F32);
     let parameters = LayerNormParameters { rows: rows as u32, width: width as u32, epsilon };
-    launch(LayerNorm, parameters.rows, &[&x, &gamma, &beta, &y], &parameters);
+    launch(LayerNorm, THREADS, parameters.rows, &[&x, &gamma, &beta, &y], &parameters);
     y
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_parameters, fields};
     use super::*;
+    use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
     fn host_and_shader_agree_on_the_parameters() {
-        let host = fields!(LayerNormParameters, rows: Uint, width: Uint, epsilon: Float);
-        assert_parameters(LAYER_NORM, &host, size_of::<LayerNormParameters>());
+        assert_same_parameters!(LAYER_NORM, LayerNormParameters { rows: Uint, width: Uint, epsilon: Float });
     }
 }

@@ -1,12 +1,12 @@
 //! Launches `shaders/decode_linear.wgsl` and `shaders/widen.wgsl`.
 
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Activation, THREADS, contiguous, empty_beside, launch};
+use super::{Activation, THREADS, empty, launch, plain};
 
 /// Rows that one pass over the weights serves.
 const MOST_ROWS: usize = 8;
@@ -133,7 +133,7 @@ pub fn decode_linear(
     activation: Activation,
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
-    let (x, weight, bias) = (contiguous(x), into_contiguous(weight), contiguous(bias));
+    let (x, weight, bias) = (plain(x), into_contiguous(weight), plain(bias));
     let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
     let [outputs, weights_of_an_output] = [0, 1].map(|dim| weight.meta.shape()[dim]);
     assert!(fits(rows, inputs, weight.dtype), "{rows} rows of {inputs} inputs are for a matrix product");
@@ -153,12 +153,12 @@ pub fn decode_linear(
     let y = match residual {
         Some(residual) => {
             assert_eq!(residual.meta.shape()[..], [rows, outputs], "the residual is [rows, outputs]");
-            own(contiguous(residual))
+            own(plain(residual))
         }
-        None => empty_beside(&x, [rows, outputs]),
+        None => empty(&x, Shape::new([rows, outputs]), DType::F32),
     };
     let workgroups = outputs.div_ceil(TEAMS * kernel.outputs) as u32;
-    launch(kernel, workgroups, &[&x, &weight, &bias, &y], &parameters);
+    launch(kernel, THREADS, workgroups, &[&x, &weight, &bias, &y], &parameters);
     y
 }
 
@@ -196,16 +196,16 @@ struct WidenParameters {
 pub fn widen(half: CubeTensor) -> CubeTensor {
     assert!(half.dtype == DType::F16 && half.is_contiguous(), "an f16 tensor, in order");
     let shape = [0, 1].map(|dim| half.meta.shape()[dim]);
-    let single = empty_beside(&half, shape);
+    let single = empty(&half, Shape::new(shape), DType::F32);
     let count = shape.iter().product::<usize>() as u32;
-    launch(Widen, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
+    launch(Widen, THREADS, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
     single
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_parameters, assert_valid, fields};
     use super::*;
+    use crate::kernels::cube::checks::{assert_same_parameters, threads_of_valid};
 
     /// All that the host makes of the shader; within the 16 KiB of memory that a workgroup has everywhere.
     #[test]
@@ -216,7 +216,7 @@ mod tests {
                 let (weights, inputs) = layer;
                 let kernel = DecodeLinear::new(weights, inputs, rows, outputs);
                 let source = kernel.source().complete();
-                assert_valid(&source);
+                assert_eq!(threads_of_valid(&source), THREADS);
                 let Reading { chunk, stored, widened, .. } = kernel.reading;
                 let numbers = format!("const ROWS = {rows}u;\nconst OUTPUTS = {}u;\n", kernel.outputs);
                 assert!(source.contains(&numbers), "{source}");
@@ -233,9 +233,10 @@ mod tests {
 
     #[test]
     fn hosts_and_shaders_agree_on_the_parameters() {
-        let host = fields!(DecodeLinearParameters, outputs: Uint, chunks: Uint, activation: Uint, onto: Uint);
-        assert_parameters(DECODE_LINEAR, &host, size_of::<DecodeLinearParameters>());
-        let host = fields!(WidenParameters, count: Uint);
-        assert_parameters(WIDEN, &host, size_of::<WidenParameters>());
+        assert_same_parameters!(
+            DECODE_LINEAR,
+            DecodeLinearParameters { outputs: Uint, chunks: Uint, activation: Uint, onto: Uint }
+        );
+        assert_same_parameters!(WIDEN, WidenParameters { count: Uint });
     }
 }

@@ -1,0 +1,216 @@
+//! The launches of `shaders/conv2d.wgsl` and `shaders/conv2d_gathered.wgsl`.
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::template::{KernelSource, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{empty, launch};
+use crate::kernels::Resample;
+
+/// Convolves contiguous f32 tensors: `x` `[B, in, H, W]`, `weight` `[out, in, k, k]`, `bias` `[out]`.
+pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: Resample) -> CubeTensor {
+    let [images, in_channels, height, width] = [0, 1, 2, 3].map(|dim| x.meta.shape()[dim]);
+    let [out_channels, kernel] = [0, 2].map(|dim| weight.meta.shape()[dim]);
+    let [out_height, out_width] = [height, width].map(|size| resample.size(size));
+    let y = empty(&x, Shape::new([images, out_channels, out_height, out_width]), DType::F32);
+    if y.meta.num_elements() == 0 {
+        return y;
+    }
+    let buffers = [&x, weight, bias, &y];
+    let [images, in_channels, out_channels, height, width] =
+        [images, in_channels, out_channels, height, width].map(|size| size as u32);
+    let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
+    if kernel == 3 && resample != Resample::Down {
+        let block = Block::of([images, out_channels, out_height, out_width]);
+        let workgroups = block.workgroups([images, out_channels, out_height, out_width]);
+        let shift = (resample == Resample::Up).into();
+        let parameters = Parameters { images, in_channels, out_channels, height, width, shift };
+        launch(Conv2d(block), block.threads(), workgroups, &buffers, &parameters);
+    } else {
+        let parameters = GatheredParameters {
+            in_channels,
+            out_channels,
+            height,
+            width,
+            image_pixels: out_height * out_width,
+            out_width,
+            all_pixels: images * out_height * out_width,
+            kernel,
+            stride: if resample == Resample::Down { 2 } else { 1 },
+        };
+        let workgroups = out_channels.div_ceil(GATHERED) * parameters.all_pixels.div_ceil(GATHERED);
+        launch(Conv2dGathered, GATHERED_THREADS, workgroups, &buffers, &parameters);
+    }
+    y
+}
+
+/// What a workgroup of `shaders/conv2d.wgsl` computes: in each direction four times as much as it has threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Block {
+    channel_threads: u32,
+    row_threads: u32,
+    column_threads: u32,
+    /// Input channels that lie in workgroup memory.
+    depth: u32,
+}
+
+/// Reads the least where there is enough to do. The one that the shader's text has.
+const LARGE: Block = Block { channel_threads: 16, row_threads: 4, column_threads: 4, depth: 4 };
+
+/// For small images, and to occupy more of a device.
+const SMALL: Block = Block { channel_threads: 16, row_threads: 2, column_threads: 2, depth: 4 };
+
+/// For the few channels of a picture.
+const THIN: Block = Block { channel_threads: 1, row_threads: 8, column_threads: 8, depth: 2 };
+
+/// Workgroups from which on the large block is taken: enough to occupy most devices.
+const MANY: u32 = 32;
+
+impl Block {
+    /// The one that suits an output of these dimensions.
+    fn of(out: [u32; 4]) -> Self {
+        match out[1] {
+            0..=4 => THIN,
+            _ if LARGE.workgroups(out) >= MANY => LARGE,
+            _ => SMALL,
+        }
+    }
+
+    fn threads(self) -> u32 {
+        self.channel_threads * self.row_threads * self.column_threads
+    }
+
+    fn workgroups(self, [images, channels, rows, columns]: [u32; 4]) -> u32 {
+        images
+            * channels.div_ceil(4 * self.channel_threads)
+            * rows.div_ceil(4 * self.row_threads)
+            * columns.div_ceil(4 * self.column_threads)
+    }
+
+    fn source(self) -> String {
+        let constants = [
+            ("CHANNEL_THREADS", LARGE.channel_threads, self.channel_threads),
+            ("ROW_THREADS", LARGE.row_threads, self.row_threads),
+            ("COLUMN_THREADS", LARGE.column_threads, self.column_threads),
+            ("DEPTH", LARGE.depth, self.depth),
+        ];
+        let text = include_str!("../../../shaders/conv2d.wgsl").to_string();
+        constants.into_iter().fold(text, |text, (name, written, value)| {
+            text.replace(&format!("const {name} = {written}u;"), &format!("const {name} = {value}u;"))
+        })
+    }
+}
+
+struct Conv2d(Block);
+
+impl KernelSource for Conv2d {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.0.source())
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info(self.0)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/conv2d.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Parameters {
+    images: u32,
+    in_channels: u32,
+    out_channels: u32,
+    height: u32,
+    width: u32,
+    shift: u32,
+}
+
+struct Conv2dGathered;
+
+/// Channels, and pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
+const GATHERED: u32 = 64;
+
+/// Threads of a workgroup of `shaders/conv2d_gathered.wgsl`.
+const GATHERED_THREADS: u32 = 64;
+
+impl KernelSource for Conv2dGathered {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(include_str!("../../../shaders/conv2d_gathered.wgsl"))
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/conv2d_gathered.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct GatheredParameters {
+    in_channels: u32,
+    out_channels: u32,
+    height: u32,
+    width: u32,
+    image_pixels: u32,
+    out_width: u32,
+    all_pixels: u32,
+    kernel: u32,
+    stride: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cube::checks::{assert_same_parameters, threads_of_valid};
+
+    #[test]
+    fn every_block_is_a_valid_shader_of_its_own() {
+        let blocks = [LARGE, SMALL, THIN];
+        for block in blocks {
+            assert_eq!(threads_of_valid(&block.source()), block.threads(), "{block:?}");
+        }
+        let sources: std::collections::HashSet<String> = blocks.map(Block::source).into();
+        assert_eq!(sources.len(), blocks.len());
+        assert_eq!(LARGE.source(), include_str!("../../../shaders/conv2d.wgsl"));
+    }
+
+    #[test]
+    fn host_and_shaders_agree() {
+        assert_same_parameters!(
+            include_str!("../../../shaders/conv2d.wgsl"),
+            Parameters {
+                images: Uint,
+                in_channels: Uint,
+                out_channels: Uint,
+                height: Uint,
+                width: Uint,
+                shift: Uint,
+            }
+        );
+        let source = include_str!("../../../shaders/conv2d_gathered.wgsl");
+        assert_eq!(threads_of_valid(source), GATHERED_THREADS);
+        assert_same_parameters!(
+            source,
+            GatheredParameters {
+                in_channels: Uint,
+                out_channels: Uint,
+                height: Uint,
+                width: Uint,
+                image_pixels: Uint,
+                out_width: Uint,
+                all_pixels: Uint,
+                kernel: Uint,
+                stride: Uint,
+            }
+        );
+    }
+}

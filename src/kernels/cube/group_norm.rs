@@ -1,0 +1,138 @@
+//! The launches of `shaders/group_norm_statistics.wgsl` and `shaders/group_norm_silu.wgsl`.
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::template::{KernelSource, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{THREADS, empty, launch};
+
+/// Values of a part of a group, the work of one workgroup, unless that makes more than `THREADS` parts.
+const PART: usize = 8192;
+
+struct Statistics;
+
+impl KernelSource for Statistics {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(include_str!("../../../shaders/group_norm_statistics.wgsl"))
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/group_norm_statistics.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Parts {
+    groups: u32,
+    group_size: u32,
+    part_size: u32,
+    parts: u32,
+}
+
+struct Normalize;
+
+impl KernelSource for Normalize {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(include_str!("../../../shaders/group_norm_silu.wgsl"))
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/group_norm_silu.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Parameters {
+    groups: u32,
+    group_size: u32,
+    part_size: u32,
+    parts: u32,
+    channels: u32,
+    spatial: u32,
+    epsilon: f32,
+    silu: u32,
+}
+
+/// Normalizes contiguous f32 tensors: `x` `[B, C, H, W]`, `gamma` and `beta` `[C]`; `groups` divides C.
+pub fn group_norm(
+    x: CubeTensor,
+    gamma: &CubeTensor,
+    beta: &CubeTensor,
+    groups: usize,
+    epsilon: f32,
+    silu: bool,
+) -> CubeTensor {
+    let [batch, channels, height, width] = [0, 1, 2, 3].map(|dim| x.meta.shape()[dim]);
+    let size = channels / groups * height * width;
+    let part_size = PART.max(size.div_ceil(THREADS as usize));
+    let (groups, parts) = (batch * groups, size.div_ceil(part_size));
+    let statistics = empty(&x, Shape::new([groups, parts, 2]), DType::F32);
+    let y = empty(&x, x.meta.shape().clone(), DType::F32);
+    let of = Parts {
+        groups: groups as u32,
+        group_size: size as u32,
+        part_size: part_size as u32,
+        parts: parts as u32,
+    };
+    let workgroups = of.groups * of.parts;
+    if workgroups == 0 {
+        return y;
+    }
+    launch(Statistics, THREADS, workgroups, &[&x, &statistics], &of);
+    let Parts { groups, group_size, part_size, parts } = of;
+    let parameters = Parameters {
+        groups,
+        group_size,
+        part_size,
+        parts,
+        channels: channels as u32,
+        spatial: (height * width) as u32,
+        epsilon,
+        silu: silu.into(),
+    };
+    launch(Normalize, THREADS, workgroups, &[&x, &statistics, gamma, beta, &y], &parameters);
+    y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cube::checks::{assert_same_parameters, threads_of_valid};
+
+    #[test]
+    fn host_and_shaders_agree() {
+        let statistics = include_str!("../../../shaders/group_norm_statistics.wgsl");
+        let normalize = include_str!("../../../shaders/group_norm_silu.wgsl");
+        assert_eq!([statistics, normalize].map(threads_of_valid), [THREADS; 2]);
+        assert_same_parameters!(
+            statistics,
+            Parts { groups: Uint, group_size: Uint, part_size: Uint, parts: Uint }
+        );
+        assert_same_parameters!(
+            normalize,
+            Parameters {
+                groups: Uint,
+                group_size: Uint,
+                part_size: Uint,
+                parts: Uint,
+                channels: Uint,
+                spatial: Uint,
+                epsilon: Float,
+                silu: Uint,
+            }
+        );
+    }
+}

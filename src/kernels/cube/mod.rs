@@ -1,0 +1,197 @@
+//! The WGSL kernels of `shaders/` as operations of Burn's GPU backend: one file a kernel, and how all are launched.
+
+mod attention;
+#[cfg(test)]
+mod checks;
+mod conv2d;
+mod group_norm;
+mod layer_norm;
+mod linear;
+mod sample_token;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, backend_extension};
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::cubecl::server::{KernelArguments, MetadataBindingInfo};
+use burn_cubecl::kernel::{cast, into_contiguous};
+use burn_cubecl::ops::numeric::empty_device_dtype;
+use burn_cubecl::template::{KernelSource, SourceKernel};
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
+
+use super::sample_token::Draw;
+use super::{Activation, Resample};
+pub(super) use attention::fits as decode_attention_fits;
+pub(super) use linear::fits as decode_linear_fits;
+
+/// Operations with a hand-written GPU kernel.
+#[backend_extension(Cube)]
+pub trait GpuKernels: Backend {
+    /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
+    fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
+
+    /// [`super::cpu::linear::linear`] of what [`decode_linear_fits`]: `[rows, in]` by `[out, in]`, in f32 or f16.
+    fn residua_decode_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// The same with a residual `[rows, out]`, into whose buffer it computes if nothing else refers to that.
+    fn residua_decode_linear_onto(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// An f16 tensor of two dimensions, contiguous, in f32.
+    fn residua_widen(half: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// [`super::cpu::layer_norm::layer_norm`] over `[rows, C]`.
+    fn residua_row_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::attention::attention`] of one position, where [`decode_attention_fits`]: `[B, 1, 3 C]` to
+    /// `[B, 1, C]`. Keys and values `[B, heads, capacity, head_dim]` are written in place.
+    fn residua_decode_attention(
+        qkv: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        position: usize,
+    ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
+    fn residua_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        resample: Resample,
+    ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::group_norm::group_norm`] over NCHW.
+    fn residua_group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> FloatTensor<Self>;
+}
+
+/// Threads of a workgroup, where a shader does not say otherwise.
+const THREADS: u32 = 256;
+
+/// Workgroups that WebGPU allows in one dimension.
+const MAX_WORKGROUPS: u32 = 65_535;
+
+/// `tensor` in f32, its elements in the order of its dimensions.
+fn plain(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(cast(tensor, DType::F32))
+}
+
+/// A tensor of `shape` on the device of `tensor`. What is in it is not defined.
+fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
+}
+
+/// Runs `kernel` on `buffers`, its first bindings, and `parameters`, the last; with `workgroups` of `threads`, or a few
+/// more.
+fn launch(
+    kernel: impl KernelSource,
+    threads: u32,
+    workgroups: u32,
+    buffers: &[&CubeTensor],
+    parameters: &impl bytemuck::Pod,
+) {
+    let width = workgroups.clamp(1, MAX_WORKGROUPS);
+    let count = CubeCount::Static(width, workgroups.div_ceil(width), 1);
+    let bytes = bytemuck::bytes_of(parameters);
+    let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    let arguments = KernelArguments::new()
+        .with_buffers(buffers.iter().map(|tensor| tensor.handle.clone().binding()).collect())
+        .with_info(MetadataBindingInfo::custom(words));
+    let kernel = SourceKernel::new(kernel, CubeDim::new_1d(threads));
+    buffers[0].client.launch(Box::new(kernel), count, arguments);
+}
+
+impl GpuKernels for CubeBackend {
+    fn residua_sample_token(logits: CubeTensor, draw: Draw) -> CubeTensor {
+        sample_token::sample_token(plain(logits), &draw)
+    }
+
+    fn residua_decode_linear(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        activation: Activation,
+    ) -> CubeTensor {
+        linear::decode_linear(x, weight, bias, activation, None)
+    }
+
+    fn residua_decode_linear_onto(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        residual: CubeTensor,
+    ) -> CubeTensor {
+        linear::decode_linear(x, weight, bias, Activation::None, Some(residual))
+    }
+
+    fn residua_widen(half: CubeTensor) -> CubeTensor {
+        linear::widen(half)
+    }
+
+    fn residua_row_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {
+        layer_norm::layer_norm(x, gamma, beta, epsilon)
+    }
+
+    fn residua_decode_attention(
+        qkv: CubeTensor,
+        keys: CubeTensor,
+        values: CubeTensor,
+        position: usize,
+    ) -> CubeTensor {
+        attention::decode_attention(qkv, keys, values, position)
+    }
+
+    fn residua_conv2d(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, resample: Resample) -> CubeTensor {
+        conv2d::conv2d(plain(x), &plain(weight), &plain(bias), resample)
+    }
+
+    fn residua_group_norm(
+        x: CubeTensor,
+        gamma: CubeTensor,
+        beta: CubeTensor,
+        groups: usize,
+        epsilon: f32,
+        silu: bool,
+    ) -> CubeTensor {
+        group_norm::group_norm(plain(x), &plain(gamma), &plain(beta), groups, epsilon, silu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checks::threads_of_valid;
+
+    #[test]
+    fn every_shader_is_valid() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            println!("{}", path.display());
+            threads_of_valid(&std::fs::read_to_string(&path).unwrap());
+            count += 1;
+        }
+        assert!(count > 0);
+    }
+}
