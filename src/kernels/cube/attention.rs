@@ -1,8 +1,6 @@
 //! Launches `shaders/decode_attention.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{THREADS, empty, launch, plain};
@@ -16,23 +14,7 @@ pub fn fits(length: usize, capacity: usize, head_dim: usize) -> bool {
     length == 1 && capacity <= MOST_POSITIONS && (1..=LARGEST_HEAD).contains(&head_dim)
 }
 
-struct DecodeAttention;
-
-const DECODE_ATTENTION: &str = include_str!("../../../shaders/decode_attention.wgsl");
-
-impl KernelSource for DecodeAttention {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(DECODE_ATTENTION)
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(DecodeAttention, "decode_attention.wgsl");
 
 /// The `Parameters` of `shaders/decode_attention.wgsl`.
 #[repr(C)]
@@ -88,7 +70,7 @@ mod tests {
     #[test]
     fn host_and_shader_agree() {
         assert_same_parameters!(
-            DECODE_ATTENTION,
+            DecodeAttention::SOURCE,
             DecodeAttentionParameters {
                 heads_in_all: Uint,
                 heads: Uint,
@@ -99,7 +81,7 @@ mod tests {
             }
         );
         for (name, number) in [("LARGEST_HEAD", LARGEST_HEAD), ("MOST_POSITIONS", MOST_POSITIONS)] {
-            assert!(DECODE_ATTENTION.contains(&format!("const {name} = {number}u;")));
+            assert!(DecodeAttention::SOURCE.contains(&format!("const {name} = {number}u;")));
         }
     }
 }

@@ -130,27 +130,13 @@ struct Parameters {
     shift: u32,
 }
 
-struct Conv2dGathered;
+shader!(Conv2dGathered, "conv2d_gathered.wgsl");
 
 /// Channels, and pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
 const GATHERED: u32 = 64;
 
 /// Threads of a workgroup of `shaders/conv2d_gathered.wgsl`.
 const GATHERED_THREADS: u32 = 64;
-
-impl KernelSource for Conv2dGathered {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(include_str!("../../../shaders/conv2d_gathered.wgsl"))
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
 
 /// The `Parameters` of `shaders/conv2d_gathered.wgsl`.
 #[repr(C)]
@@ -196,7 +182,7 @@ mod tests {
                 shift: Uint,
             }
         );
-        let source = include_str!("../../../shaders/conv2d_gathered.wgsl");
+        let source = Conv2dGathered::SOURCE;
         assert_eq!(threads_of_valid(source), GATHERED_THREADS);
         assert_same_parameters!(
             source,

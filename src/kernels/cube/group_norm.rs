@@ -1,8 +1,6 @@
 //! The launches of `shaders/group_norm_statistics.wgsl` and `shaders/group_norm_silu.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{THREADS, empty, launch};
@@ -10,21 +8,7 @@ use super::{THREADS, empty, launch};
 /// Values of a part of a group, the work of one workgroup, unless that makes more than `THREADS` parts.
 const PART: usize = 8192;
 
-struct Statistics;
-
-impl KernelSource for Statistics {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(include_str!("../../../shaders/group_norm_statistics.wgsl"))
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(Statistics, "group_norm_statistics.wgsl");
 
 /// The `Parameters` of `shaders/group_norm_statistics.wgsl`.
 #[repr(C)]
@@ -36,21 +20,7 @@ struct Parts {
     parts: u32,
 }
 
-struct Normalize;
-
-impl KernelSource for Normalize {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(include_str!("../../../shaders/group_norm_silu.wgsl"))
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(Normalize, "group_norm_silu.wgsl");
 
 /// The `Parameters` of `shaders/group_norm_silu.wgsl`.
 #[repr(C)]
@@ -114,8 +84,8 @@ mod tests {
 
     #[test]
     fn host_and_shaders_agree() {
-        let statistics = include_str!("../../../shaders/group_norm_statistics.wgsl");
-        let normalize = include_str!("../../../shaders/group_norm_silu.wgsl");
+        let statistics = Statistics::SOURCE;
+        let normalize = Normalize::SOURCE;
         assert_eq!([statistics, normalize].map(threads_of_valid), [THREADS; 2]);
         assert_same_parameters!(
             statistics,

@@ -1,29 +1,11 @@
 //! Launches `shaders/layer_norm.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{THREADS, empty, launch, plain};
 
-struct LayerNorm;
-
-const LAYER_NORM: &str = include_str!("../../../shaders/layer_norm.wgsl");
-
-impl KernelSource for LayerNorm {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(LAYER_NORM)
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(LayerNorm, "layer_norm.wgsl");
 
 /// The `Parameters` of `shaders/layer_norm.wgsl`.
 #[repr(C)]
@@ -54,6 +36,9 @@ mod tests {
 
     #[test]
     fn host_and_shader_agree_on_the_parameters() {
-        assert_same_parameters!(LAYER_NORM, LayerNormParameters { rows: Uint, width: Uint, epsilon: Float });
+        assert_same_parameters!(
+            LayerNorm::SOURCE,
+            LayerNormParameters { rows: Uint, width: Uint, epsilon: Float }
+        );
     }
 }

@@ -167,23 +167,7 @@ fn own(tensor: CubeTensor) -> CubeTensor {
     if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
-struct Widen;
-
-const WIDEN: &str = include_str!("../../../shaders/widen.wgsl");
-
-impl KernelSource for Widen {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(WIDEN)
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(Widen, "widen.wgsl");
 
 /// The `Parameters` of `shaders/widen.wgsl`.
 #[repr(C)]
@@ -237,6 +221,6 @@ mod tests {
             DECODE_LINEAR,
             DecodeLinearParameters { outputs: Uint, chunks: Uint, activation: Uint, onto: Uint }
         );
-        assert_same_parameters!(WIDEN, WidenParameters { count: Uint });
+        assert_same_parameters!(Widen::SOURCE, WidenParameters { count: Uint });
     }
 }

@@ -1,5 +1,30 @@
 //! The WGSL kernels of `shaders/` as operations of Burn's GPU backend: one file a kernel, and how all are launched.
 
+/// A shader whose text is fixed: `NAME::SOURCE` is the text of `shaders/FILE`.
+macro_rules! shader {
+    ($name:ident, $file:literal) => {
+        struct $name;
+
+        impl $name {
+            const SOURCE: &'static str = include_str!(concat!("../../../shaders/", $file));
+        }
+
+        impl burn_cubecl::template::KernelSource for $name {
+            fn source(&self) -> burn_cubecl::template::SourceTemplate {
+                burn_cubecl::template::SourceTemplate::new(Self::SOURCE)
+            }
+
+            fn id(&self) -> burn_cubecl::cubecl::prelude::KernelId {
+                burn_cubecl::cubecl::prelude::KernelId::new::<Self>()
+            }
+
+            fn lang(&self) -> &'static str {
+                "wgsl"
+            }
+        }
+    };
+}
+
 mod attention;
 #[cfg(test)]
 mod checks;

@@ -1,28 +1,12 @@
 //! Launches `shaders/sample_token.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{THREADS, empty, launch};
 use crate::kernels::sample_token::Draw;
 
-struct SampleToken;
-
-impl KernelSource for SampleToken {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(include_str!("../../../shaders/sample_token.wgsl"))
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
-    }
-}
+shader!(SampleToken, "sample_token.wgsl");
 
 /// The `Parameters` of `shaders/sample_token.wgsl`.
 #[repr(C)]
@@ -77,7 +61,7 @@ mod tests {
 
     #[test]
     fn host_and_shader_agree() {
-        let source = include_str!("../../../shaders/sample_token.wgsl");
+        let source = SampleToken::SOURCE;
         assert_eq!(threads_of_valid(source), THREADS);
         assert_same_parameters!(
             source,
