@@ -11,7 +11,7 @@ use residua::checkpoint::write::write_safetensors;
 use residua::checkpoint::{Dtype, Precision, StateKind, WeightFile};
 use residua::codes::CodeStack;
 use residua::device::cpu;
-use residua::engine::sample::sample;
+use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Options, Stage2, Task};
 use residua::generate::{Filter, Forced, Request, Session};
 use residua::model::RqTransformer;
@@ -71,11 +71,14 @@ fn collect(
     task: &mut Task,
 ) -> (residua::Result<()>, Vec<CodeStack>) {
     let mut stacks = Vec::new();
-    let keep = |batch: Vec<CodeStack>| {
-        stacks.extend(batch);
+    let keep = async |sampled: Sampled| {
+        match sampled {
+            Sampled::Whole(batch) => stacks.extend(batch),
+            Sampled::Partly { .. } => unreachable!("no previews were asked for"),
+        }
         Ok(())
     };
-    (pollster::block_on(sample(model, request, task, keep)), stacks)
+    (pollster::block_on(sample(model, request, false, task, keep)), stacks)
 }
 
 #[test]

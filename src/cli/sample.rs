@@ -12,7 +12,7 @@ use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
-use crate::engine::sample::sample;
+use crate::engine::sample::{Sampled, sample};
 use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
 use crate::error::{Error, Result};
 use crate::generate::{Forced, Request};
@@ -151,8 +151,11 @@ impl Run<'_> {
             pictures: Vec::new(),
         };
         let mut task = self.console.task("sampling");
-        let sampled =
-            pollster::block_on(sample(&self.stage2.model, &request, &mut task, |stacks| done.keep(stacks)));
+        let keep = async |sampled| match sampled {
+            Sampled::Whole(stacks) => done.keep(stacks).await,
+            Sampled::Partly { .. } => Ok(()),
+        };
+        let sampled = pollster::block_on(sample(&self.stage2.model, &request, false, &mut task, keep));
         match sampled {
             Err(Error::Cancelled) if !done.stacks.is_empty() => {
                 done.finish()?;
@@ -194,9 +197,9 @@ struct Done<'a> {
 
 impl Done<'_> {
     /// Decodes and saves a batch; once it is sampled, a stop does not lose it.
-    fn keep(&mut self, stacks: Vec<CodeStack>) -> Result<()> {
+    async fn keep(&mut self, stacks: Vec<CodeStack>) -> Result<()> {
         let model = &self.run.stage2.stage1.model;
-        let pictures = pollster::block_on(decode(model, &stacks, &mut Task::unwatched()))?;
+        let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
         for (picture, stack) in pictures.into_iter().zip(stacks) {
             let image = self.plan.image + self.stacks.len() as u32;
             let provenance = Provenance { recipe: Some(self.recipe(image, 1)), codes: Some(stack.clone()) };

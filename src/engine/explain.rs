@@ -40,6 +40,36 @@ pub async fn explain(
     [row, col, depth]: [usize; 3],
     count: usize,
 ) -> Result<Explanation> {
+    let logits = logits(model, stack, condition)?;
+    let chosen = stack.at(row, col, depth)?;
+    let (place, classes) = ((row * stack.w() + col) * stack.depth() + depth, logits.dims()[2]);
+    let logits = read(logits.slice([0..1, place..place + 1, 0..classes])).await?;
+    explanation(&logits, chosen, count)
+}
+
+/// The entropy in bits at each place of `stack`, and the probability of the code there; row-major in (row, column, depth).
+///
+/// # Errors
+/// The stack does not fit the model.
+pub async fn surprise(
+    model: &RqTransformer,
+    stack: &CodeStack,
+    condition: &[u32],
+) -> Result<Vec<(f32, Suggestion)>> {
+    let logits = logits(model, stack, condition)?;
+    let classes = logits.dims()[2];
+    let logits = read(logits).await?;
+    let places = logits.chunks(classes).zip(stack.codes());
+    places
+        .map(|(logits, &code)| {
+            let probabilities = probabilities(logits)?;
+            Ok((entropy(&probabilities), Suggestion { code, probability: probabilities[code as usize] }))
+        })
+        .collect()
+}
+
+/// The teacher-forced logits `[1, h w D, V]` of `stack`.
+fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Result<Tensor<3>> {
     let config = &model.config;
     if stack.shape() != config.block_size {
         let found = stack.shape();
@@ -49,28 +79,33 @@ pub async fn explain(
         )));
     }
     stack.validate(&config.codebook_sizes()?)?;
-    let chosen = stack.at(row, col, depth)?;
     let tokens: Vec<i32> = condition.iter().map(|&token| token as i32).collect();
     let condition = Tensor::from_data(TensorData::new(tokens, [1, condition.len()]), model.device());
     let codes = codes_to_tensor(std::slice::from_ref(stack), model.device());
-    let logits = model.logits(codes, condition).codes;
-    let (place, classes) = ((row * stack.w() + col) * stack.depth() + depth, logits.dims()[2]);
-    let logits = read(logits.slice([0..1, place..place + 1, 0..classes])).await?;
-    explanation(&logits, chosen, count)
+    Ok(model.logits(codes, condition).codes)
+}
+
+/// The model's distribution as it is.
+fn probabilities(logits: &[f32]) -> Result<Vec<f32>> {
+    distribution(logits, &Filter::NONE).ok_or_else(|| {
+        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+    })
+}
+
+/// In bits.
+fn entropy(probabilities: &[f32]) -> f32 {
+    probabilities.iter().map(|p| if *p > 0.0 { -p * p.log2() } else { 0.0 }).sum()
 }
 
 /// The explanation of `chosen` by `logits`.
 fn explanation(logits: &[f32], chosen: u32, count: usize) -> Result<Explanation> {
-    let probabilities = distribution(logits, &Filter::NONE).ok_or_else(|| {
-        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
-    })?;
+    let probabilities = probabilities(logits)?;
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
     let suggestion = |code: usize| Suggestion { code: code as u32, probability: probabilities[code] };
-    let bits = |p: &f32| if *p > 0.0 { -p * p.log2() } else { 0.0 };
     Ok(Explanation {
         suggestions: order.iter().take(count).map(|&code| suggestion(code)).collect(),
-        entropy: probabilities.iter().map(bits).sum(),
+        entropy: entropy(&probabilities),
         chosen: suggestion(chosen as usize),
         rank: order.iter().position(|&code| code == chosen as usize).expect("the stack was validated"),
     })

@@ -131,7 +131,7 @@ pub fn check_codes(model: &RqVae, stack: &CodeStack) -> Result<()> {
 }
 
 /// The picture at the model's resolution.
-fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
+pub fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
     if model.config.ddconfig.in_channels != 3 {
         let found = model.config.ddconfig.in_channels;
         return Err(Error::invalid(format!("expected a model of 3 colour channels, found {found}")));

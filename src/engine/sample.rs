@@ -9,18 +9,33 @@ use crate::model::RqTransformer;
 /// Images that are sampled together. More give no speed on a CPU and cost memory for their caches.
 const BATCH: u32 = 8;
 
+/// What [`sample`] hands over.
+pub enum Sampled {
+    /// The batch under way, its cells before `cells` done, the others filled with code 0.
+    Partly {
+        /// The stacks.
+        stacks: Vec<CodeStack>,
+        /// Cells done, in raster order.
+        cells: usize,
+    },
+    /// Stacks that are done.
+    Whole(Vec<CodeStack>),
+}
+
 /// Samples `request` batch after batch and hands each to `keep` as soon as it is whole, so that neither a stop nor a failure
-/// loses what was done. `task` counts cells over all images.
+/// loses what was done; with `preview`, also after each row of cells. `task` counts cells over all images.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with.
 pub async fn sample(
     model: &RqTransformer,
     request: &Request,
+    preview: bool,
     task: &mut Task<'_>,
-    mut keep: impl FnMut(Vec<CodeStack>) -> Result<()>,
+    mut keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
     let cells = model.config.cells();
+    let columns = model.config.block_size[1];
     let total = cells * request.images.len();
     let mut first = request.images.start;
     while first < request.images.end {
@@ -33,9 +48,13 @@ pub async fn sample(
             session.step();
             // On a GPU, work is only queued: without waiting, neither progress nor a stop would be true.
             super::models::wait(model.device())?;
-            task.report(before + session.done() * batch, total);
+            let done = session.done();
+            task.report(before + done * batch, total);
+            if preview && done < cells && done.is_multiple_of(columns) {
+                keep(Sampled::Partly { stacks: session.stacks().await?, cells: done }).await?;
+            }
         }
-        keep(session.stacks().await?)?;
+        keep(Sampled::Whole(session.stacks().await?)).await?;
     }
     Ok(())
 }

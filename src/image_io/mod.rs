@@ -1,6 +1,7 @@
 //! Pictures: from files to the models' pixels and back.
 
 pub mod decode;
+pub mod folder;
 pub mod png_text;
 pub mod resize;
 pub mod sheet;
@@ -85,6 +86,25 @@ impl Picture {
             return Ok(self.clone());
         }
         resize::fit(&self.to_rgb8(), resolution).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// The part of `width x height` pixels whose upper left corner is at (`left`, `top`).
+    ///
+    /// # Errors
+    /// The part is empty, or not within the picture.
+    pub fn crop(&self, left: usize, top: usize, width: usize, height: usize) -> Result<Self> {
+        let within =
+            |from: usize, size: usize, all: usize| from.checked_add(size).is_some_and(|end| end <= all);
+        if !within(left, width, self.width) || !within(top, height, self.height) {
+            return Err(Error::usage(format!(
+                "{width}x{height} pixels at ({left}, {top}) are not within a picture of {}x{}",
+                self.width, self.height
+            )));
+        }
+        let row = |channel: usize, y: usize| (channel * self.height + top + y) * self.width + left;
+        let rows = (0..3).flat_map(|channel| (0..height).map(move |y| row(channel, y)));
+        let data = rows.flat_map(|start| self.data[start..start + width].iter().copied()).collect();
+        Self::new(width, height, data)
     }
 
     /// Writes an 8-bit PNG that carries `provenance`, whole or not at all.

@@ -84,4 +84,10 @@ impl RqVae {
     pub fn decode_partial(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
         self.decode(self.quantizer.latents(codes, partial))
     }
+
+    /// Images of codes `[B, h, w, D]` of which each counts as often as `mask` `[B h w, D]` says: 1, or 0 for one that is
+    /// left out.
+    pub fn decode_masked(&self, codes: Tensor<4, Int>, mask: Tensor<2>) -> Tensor<4> {
+        self.decode(self.quantizer.masked_latents(codes, mask))
+    }
 }

@@ -128,6 +128,16 @@ impl Quantizer {
         self.to_latents(sum, [batch, h, w])
     }
 
+    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, each code's embedding times its place in `mask` `[B h w, D]`.
+    pub fn masked_latents(&self, codes: Tensor<4, Int>, mask: Tensor<2>) -> Tensor<4> {
+        let [batch, h, w, _] = codes.dims();
+        let cells = batch * h * w;
+        let embeddings = self.embeddings(&codes).into_iter().enumerate();
+        let masked = embeddings.map(|(d, embedding)| embedding * mask.clone().slice([0..cells, d..d + 1]));
+        let sum = masked.reduce(|sum, next| sum + next).expect("depth is at least 1");
+        self.to_latents(sum, [batch, h, w])
+    }
+
     /// `[B, h', w', C]` to `[B h w, rH rW C]`: a cell's latents in (row, column, channel) order.
     pub(crate) fn to_cells(&self, latents: Tensor<4>) -> Tensor<2> {
         let [batch, rows, columns, channels] = latents.dims();

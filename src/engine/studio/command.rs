@@ -1,0 +1,138 @@
+//! What the models can be asked for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::JobId;
+use crate::codes::CodeStack;
+use crate::engine::{Condition, Options};
+use crate::generate::{Filter, Forced};
+use crate::image_io::Picture;
+
+/// A picture's codes as they are looked at.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The codes.
+    pub stack: Arc<CodeStack>,
+    /// How many of its codes each cell uses, from the top; row-major.
+    pub limits: Arc<Vec<usize>>,
+    /// What the stack is to look like, if there is such a picture, of the model's size.
+    pub original: Option<Arc<Picture>>,
+}
+
+/// What to sample.
+#[derive(Clone, Debug)]
+pub struct SamplePlan {
+    /// Nothing, a class or a caption.
+    pub condition: Condition,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Number of the first picture among those of the seed.
+    pub first: u32,
+    /// How many pictures.
+    pub count: u32,
+    /// One filter a depth.
+    pub filters: Vec<Filter>,
+    /// Codes that are kept.
+    pub forced: Option<Forced>,
+    /// Whether to show the picture as it grows.
+    pub preview: bool,
+}
+
+/// Something that the models do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Loads a stage 2 with its stage 1, or a stage 1 alone; they take the place of those loaded.
+    Load(Options),
+    /// Encodes a picture, of any size.
+    Encode(Arc<Picture>),
+    /// Decodes a stack, then all its layers. A newer one takes its place.
+    Show(View),
+    /// The codes nearest to one, of the codebook at a depth.
+    Neighbours {
+        /// Depth of the codebook.
+        depth: usize,
+        /// The code.
+        code: u32,
+        /// How many.
+        count: usize,
+    },
+    /// What each code looks like alone.
+    Patches {
+        /// Depth of the codebook.
+        depth: usize,
+        /// The codes.
+        codes: Vec<u32>,
+    },
+    /// The transformer's distribution at a place.
+    Explain {
+        /// The codes.
+        stack: Arc<CodeStack>,
+        /// What the picture was made from.
+        condition: Condition,
+        /// Row, column, depth.
+        place: [usize; 3],
+        /// How many suggestions.
+        count: usize,
+    },
+    /// How sure the transformer is at each place.
+    Surprise {
+        /// The codes.
+        stack: Arc<CodeStack>,
+        /// What the picture was made from.
+        condition: Condition,
+    },
+    /// New pictures.
+    Sample(SamplePlan),
+    /// Which codes the pictures of a folder use.
+    Usage(PathBuf),
+}
+
+/// Of the commands in one slot only the last matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Slot {
+    Load,
+    Show,
+    Neighbours,
+    Patches,
+    Explain,
+    Surprise,
+    Usage,
+}
+
+impl Command {
+    /// What a person calls it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Load(_) => "loading",
+            Self::Encode(_) => "encoding",
+            Self::Show(_) => "decoding",
+            Self::Neighbours { .. } => "looking for neighbours",
+            Self::Patches { .. } => "decoding codes",
+            Self::Explain { .. } | Self::Surprise { .. } => "explaining",
+            Self::Sample(_) => "sampling",
+            Self::Usage(_) => "counting codes",
+        }
+    }
+
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Load(_) => Some(Slot::Load),
+            Self::Show(_) => Some(Slot::Show),
+            Self::Neighbours { .. } => Some(Slot::Neighbours),
+            Self::Patches { .. } => Some(Slot::Patches),
+            Self::Explain { .. } => Some(Slot::Explain),
+            Self::Surprise { .. } => Some(Slot::Surprise),
+            Self::Usage(_) => Some(Slot::Usage),
+            Self::Encode(_) | Self::Sample(_) => None,
+        }
+    }
+}
+
+/// A command on its way.
+pub(super) struct Job {
+    pub id: JobId,
+    pub command: Command,
+    pub stop: Arc<AtomicBool>,
+}

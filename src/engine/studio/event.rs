@@ -1,0 +1,270 @@
+//! What the models answer.
+
+use std::sync::Arc;
+
+use async_channel::Sender;
+
+use super::JobId;
+use crate::codes::CodeStack;
+use crate::engine::Recipe;
+use crate::engine::explain::{Explanation, Suggestion};
+use crate::image_io::Picture;
+use crate::model::{RqTransformerConfig, RqVaeConfig};
+
+/// One step of a job's life.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The worker has taken it up.
+    Begun(&'static str),
+    /// So many of so many units are done.
+    Progress(usize, usize),
+    /// A result; a job may have several.
+    Output(Output),
+    /// It is done, in so many milliseconds.
+    Done(f64),
+    /// It failed, for this reason.
+    Failed(String),
+    /// It was stopped.
+    Cancelled,
+}
+
+impl Event {
+    /// Whether nothing more comes of the job.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Failed(_) | Self::Cancelled)
+    }
+}
+
+/// An event and the job that it is of.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The job.
+    pub job: JobId,
+    /// The event.
+    pub event: Event,
+}
+
+/// A result. All are cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Models are loaded.
+    Loaded(Arc<Loaded>),
+    /// A picture became codes.
+    Encoded(Arc<Encoded>),
+    /// A stack became a picture.
+    Seen(Arc<Seen>),
+    /// The picture's layers.
+    Layers(Arc<Layers>),
+    /// Codes near a code.
+    Neighbours(Arc<Neighbours>),
+    /// Pictures of codes.
+    Patches(Arc<CodePatches>),
+    /// The distribution at `place` of a stack.
+    Explained {
+        /// Row, column, depth.
+        place: [usize; 3],
+        /// The distribution.
+        explanation: Arc<Explanation>,
+    },
+    /// How sure the transformer was.
+    Surprise(Arc<Surprise>),
+    /// The pictures under way, by what is done of them.
+    Preview(Vec<Arc<Picture>>),
+    /// Finished pictures.
+    Sampled(Vec<Made>),
+    /// Which codes pictures use.
+    Usage(Arc<Usage>),
+}
+
+/// What was loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The bundled model's name, or a path.
+    pub name: String,
+    /// Stage 1's configuration.
+    pub rqvae: RqVaeConfig,
+    /// Words in the codebook of each depth.
+    pub codebook_sizes: Vec<usize>,
+    /// Parameters of stage 1.
+    pub stage1_parameters: usize,
+    /// Stage 2, if it was loaded.
+    pub stage2: Option<Stage2Facts>,
+    /// Bytes that the weights take on the device.
+    pub bytes: u64,
+    /// The licence that the checkpoint names.
+    pub licence: Option<String>,
+    /// `cpu` or `gpu`.
+    pub device: &'static str,
+}
+
+/// What was loaded of stage 2.
+#[derive(Clone, Debug)]
+pub struct Stage2Facts {
+    /// Its configuration.
+    pub config: RqTransformerConfig,
+    /// Its parameters.
+    pub parameters: usize,
+}
+
+/// A picture and its codes.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The picture as the model saw it.
+    pub original: Arc<Picture>,
+    /// Its nearest codes.
+    pub stack: Arc<CodeStack>,
+}
+
+/// What a stack looks like.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The stack.
+    pub stack: Arc<CodeStack>,
+    /// Its picture.
+    pub picture: Arc<Picture>,
+    /// Against the original, if there is one: PSNR in decibels, and SSIM.
+    pub quality: Option<(f64, f64)>,
+    /// Size of the codes.
+    pub bits_per_pixel: f64,
+}
+
+/// A stack's picture, code by code.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// The stack.
+    pub stack: Arc<CodeStack>,
+    /// Pictures of the codes `0..=d`.
+    pub add: Vec<Arc<Picture>>,
+    /// Pictures of the codes at `d` alone.
+    pub select: Vec<Arc<Picture>>,
+    /// Norm of what the codes `0..=d` leave over, row-major in (row, column, depth): of the original's latent, or where there
+    /// is no original, of the sum of all codes.
+    pub residual_norms: Vec<f32>,
+    /// Whether the norms are of the original's latent.
+    pub of_original: bool,
+    /// For each depth, bits per pixel and PSNR against the original, or against the whole stack's picture.
+    pub rate_distortion: Vec<(f64, f64)>,
+}
+
+/// Codes near a code.
+#[derive(Clone, Debug)]
+pub struct Neighbours {
+    /// Depth of the codebook.
+    pub depth: usize,
+    /// The code.
+    pub code: u32,
+    /// The nearest others with their distances, nearest first.
+    pub nearest: Vec<(u32, f32)>,
+}
+
+/// What codes look like alone.
+#[derive(Clone, Debug)]
+pub struct CodePatches {
+    /// Depth of the codebook.
+    pub depth: usize,
+    /// Each code with its patch, the size of a cell.
+    pub patches: Vec<(u32, Arc<Picture>)>,
+}
+
+/// How sure the transformer is at each place of a stack, row-major in (row, column, depth).
+#[derive(Clone, Debug)]
+pub struct Surprise {
+    /// The stack.
+    pub stack: Arc<CodeStack>,
+    /// Entropy of the distribution, in bits.
+    pub entropy: Vec<f32>,
+    /// Probability of the code that is there.
+    pub chosen: Vec<Suggestion>,
+}
+
+/// A sampled picture.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// Its codes.
+    pub stack: Arc<CodeStack>,
+    /// How it was made.
+    pub recipe: Arc<Recipe>,
+}
+
+/// How often each code is used.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// Pictures counted.
+    pub pictures: usize,
+    /// Files that could not be read.
+    pub unreadable: usize,
+    /// Uses of each code, one list a depth.
+    pub counts: Vec<Vec<u32>>,
+}
+
+impl Usage {
+    /// Nothing counted yet, for codebooks of these sizes.
+    pub fn new(sizes: &[usize]) -> Self {
+        Self { pictures: 0, unreadable: 0, counts: sizes.iter().map(|&size| vec![0; size]).collect() }
+    }
+
+    /// Counts a stack that fits.
+    pub fn add(&mut self, stack: &CodeStack) {
+        self.pictures += 1;
+        for cell in stack.cells() {
+            for (counts, &code) in self.counts.iter_mut().zip(cell) {
+                if let Some(count) = counts.get_mut(code as usize) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// 2 to the entropy of the codes used at `depth`: how many the codebook is worth.
+    pub fn perplexity(&self, depth: usize) -> f64 {
+        let total: f64 = self.counts[depth].iter().map(|&count| f64::from(count)).sum();
+        let entropy: f64 = self.counts[depth]
+            .iter()
+            .filter(|&&count| count > 0)
+            .map(|&count| f64::from(count) / total)
+            .map(|p| -p * p.log2())
+            .sum();
+        if total == 0.0 { 0.0 } else { entropy.exp2() }
+    }
+
+    /// Codes used at `depth` at least once.
+    pub fn used(&self, depth: usize) -> usize {
+        self.counts[depth].iter().filter(|&&count| count > 0).count()
+    }
+}
+
+/// Where the worker puts its messages.
+pub(super) struct Sink {
+    messages: Sender<Message>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Sink {
+    pub fn new(messages: Sender<Message>, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { messages, wake: Box::new(wake) }
+    }
+
+    /// Sends; a front door that is gone needs no answer.
+    pub fn send(&self, job: JobId, event: Event) {
+        let _ = self.messages.try_send(Message { job, event });
+        (self.wake)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_counts_codes_at_their_depth() {
+        let mut usage = Usage::new(&[4, 2]);
+        assert_eq!(usage.perplexity(0), 0.0);
+        usage.add(&CodeStack::new(1, 4, 2, vec![0, 1, 1, 1, 2, 1, 3, 1]).expect("whole"));
+        assert_eq!(usage.counts, [vec![1, 1, 1, 1], vec![0, 4]]);
+        assert!((usage.perplexity(0) - 4.0).abs() < 1e-12);
+        assert!((usage.perplexity(1) - 1.0).abs() < 1e-12);
+        assert_eq!((usage.used(0), usage.used(1), usage.pictures), (4, 1, 1));
+    }
+}

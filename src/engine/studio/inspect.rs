@@ -1,0 +1,204 @@
+//! Looks into stacks and codebooks: pictures of some codes, residuals, neighbours.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::command::View;
+use super::event::{CodePatches, Layers, Neighbours, Seen};
+use crate::codes::CodeStack;
+use crate::engine::pictures::{codes_to_tensor, from_tensor, read, to_tensor};
+use crate::engine::reconstruct::check_codes;
+use crate::engine::task::Task;
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::metrics::{bits_per_pixel, psnr, ssim};
+use crate::model::RqVae;
+use crate::model::rqvae::Partial;
+
+/// Which codes of a cell count.
+#[derive(Clone, Copy)]
+enum Codes {
+    /// Those at depths `0..=d`.
+    Add(usize),
+    /// That at `d`.
+    Select(usize),
+}
+
+impl Codes {
+    fn has(self, depth: usize) -> bool {
+        match self {
+            Self::Add(last) => depth <= last,
+            Self::Select(only) => depth == only,
+        }
+    }
+}
+
+/// An original's latents, kept for the next look.
+#[derive(Default)]
+pub struct Latents {
+    of: Option<(Arc<Picture>, Tensor<4>)>,
+}
+
+impl Latents {
+    /// Latents `[1, h', w', C]` of `original`.
+    fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Tensor<4> {
+        match &self.of {
+            Some((picture, latents)) if Arc::ptr_eq(picture, original) => latents.clone(),
+            _ => {
+                let latents = model.encode(to_tensor(std::slice::from_ref(original), model.device()));
+                self.of = Some((original.clone(), latents.clone()));
+                latents
+            }
+        }
+    }
+}
+
+/// Refuses a view that `model` cannot decode.
+fn check(model: &RqVae, view: &View) -> Result<()> {
+    check_codes(model, &view.stack)?;
+    let (cells, depth) = (view.stack.h() * view.stack.w(), view.stack.depth());
+    if view.limits.len() != cells || view.limits.iter().any(|&limit| limit > depth) {
+        return Err(Error::usage(format!("expected {cells} depth limits of 0 to {depth}")));
+    }
+    Ok(())
+}
+
+/// Decodes a view.
+pub async fn see(model: &RqVae, view: &View) -> Result<Seen> {
+    check(model, view)?;
+    let picture = decode(model, view, Codes::Add(view.stack.depth() - 1)).await?;
+    let quality = match &view.original {
+        Some(original) => Some((psnr(original, &picture)?, ssim(original, &picture)?)),
+        None => None,
+    };
+    let bits_per_pixel = rate(model, view.stack.depth())?;
+    Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel })
+}
+
+/// Decodes a view's layers. `whole` is its picture, as [`see`] gave it.
+pub async fn layers(
+    model: &RqVae,
+    view: &View,
+    whole: &Arc<Picture>,
+    latents: &mut Latents,
+    task: &mut Task<'_>,
+) -> Result<Layers> {
+    check(model, view)?;
+    let depth = view.stack.depth();
+    let (mut add, mut select, mut rate_distortion) = (Vec::new(), Vec::new(), Vec::new());
+    for d in 0..depth {
+        task.check()?;
+        add.push(if d + 1 == depth { whole.clone() } else { decode(model, view, Codes::Add(d)).await? });
+        task.check()?;
+        select.push(decode(model, view, Codes::Select(d)).await?);
+        let target = view.original.as_ref().unwrap_or(whole);
+        rate_distortion.push((rate(model, d + 1)?, psnr(target, &add[d])?));
+        task.report(d + 1, depth);
+    }
+    let original = view.original.as_ref().map(|original| latents.get(model, original));
+    Ok(Layers {
+        stack: view.stack.clone(),
+        add,
+        select,
+        of_original: original.is_some(),
+        residual_norms: residual_norms(model, view, original).await?,
+        rate_distortion,
+    })
+}
+
+/// Bits per pixel of the first `depth` codes of each cell.
+fn rate(model: &RqVae, depth: usize) -> Result<f64> {
+    let [h, w, _] = model.config.hparams.code_shape;
+    let resolution = model.config.ddconfig.resolution;
+    Ok(bits_per_pixel(h, w, &model.config.codebook_sizes()?[..depth], resolution * resolution))
+}
+
+/// The picture of some of a view's codes.
+async fn decode(model: &RqVae, view: &View, which: Codes) -> Result<Arc<Picture>> {
+    let (codes, depth) =
+        (codes_to_tensor(std::slice::from_ref(&*view.stack), model.device()), view.stack.depth());
+    let images = match which {
+        // The way that saved pictures are decoded, to the last bit.
+        Codes::Add(d) if d + 1 == depth && view.limits.iter().all(|&limit| limit == depth) => {
+            model.decode_codes(codes)
+        }
+        _ => {
+            let counts = view.limits.iter().flat_map(|&limit| {
+                (0..depth).map(move |d| if d < limit && which.has(d) { 1.0 } else { 0.0 })
+            });
+            let mask = TensorData::new(counts.collect::<Vec<f32>>(), [view.limits.len(), depth]);
+            model.decode_masked(codes, Tensor::from_data(mask, model.device()))
+        }
+    };
+    Ok(Arc::new(from_tensor(images).await?.remove(0)))
+}
+
+/// Norms of what each cell's first codes leave over, row-major in (row, column, depth).
+async fn residual_norms(model: &RqVae, view: &View, original: Option<Tensor<4>>) -> Result<Vec<f32>> {
+    let codes = codes_to_tensor(std::slice::from_ref(&*view.stack), model.device());
+    let embeddings = model.quantizer.embeddings(&codes);
+    let whole = || embeddings.iter().cloned().reduce(|sum, next| sum + next).expect("depth is at least 1");
+    let mut residual = match original {
+        Some(latents) => model.quantizer.to_cells(latents),
+        None => whole(),
+    };
+    let mut norms = Vec::with_capacity(embeddings.len());
+    for embedding in embeddings {
+        residual = residual - embedding;
+        norms.push(residual.clone().powi_scalar(2).sum_dim(1).sqrt());
+    }
+    read(Tensor::cat(norms, 1)).await
+}
+
+/// The `count` codes nearest to `code` in the codebook at `depth`.
+pub async fn neighbours(model: &RqVae, depth: usize, code: u32, count: usize) -> Result<Neighbours> {
+    check_code(model, depth, code)?;
+    let embeddings = model.quantizer.codebooks[depth].embeddings.clone();
+    let [_, channels] = embeddings.dims();
+    let of = embeddings.clone().slice([code as usize..code as usize + 1, 0..channels]);
+    let distances = read((embeddings - of).powi_scalar(2).sum_dim(1).sqrt()).await?;
+    let mut order: Vec<u32> = (0..distances.len() as u32).filter(|&other| other != code).collect();
+    order.sort_by(|&a, &b| distances[a as usize].total_cmp(&distances[b as usize]).then(a.cmp(&b)));
+    let nearest = order.into_iter().take(count).map(|other| (other, distances[other as usize])).collect();
+    Ok(Neighbours { depth, code, nearest })
+}
+
+/// What each of `codes` looks like at `depth`: the middle cell of a picture that has this code alone, everywhere.
+pub async fn patches(model: &RqVae, depth: usize, codes: &[u32], task: &mut Task<'_>) -> Result<CodePatches> {
+    let [h, w, depths] = model.config.hparams.code_shape;
+    let mut patches = Vec::with_capacity(codes.len());
+    for &code in codes {
+        task.check()?;
+        check_code(model, depth, code)?;
+        let same =
+            (0..h * w * depths).map(|place| if place % depths == depth { code as i32 } else { 0 }).collect();
+        let stack: Tensor<4, Int> =
+            Tensor::from_data(TensorData::new::<i32, _>(same, [1, h, w, depths]), model.device());
+        let picture = from_tensor(model.decode_partial(stack, Partial::Select(depth))).await?.remove(0);
+        let (high, wide) = (picture.height() / h, picture.width() / w);
+        let patch = picture.crop(w / 2 * wide, h / 2 * high, wide, high)?;
+        patches.push((code, Arc::new(patch)));
+        task.report(patches.len(), codes.len());
+    }
+    Ok(CodePatches { depth, patches })
+}
+
+fn check_code(model: &RqVae, depth: usize, code: u32) -> Result<()> {
+    let sizes = model.config.codebook_sizes()?;
+    match sizes.get(depth) {
+        None => Err(Error::usage(format!("expected a depth from 0 to {}, found {depth}", sizes.len() - 1))),
+        Some(&size) if code as usize >= size => {
+            Err(Error::usage(format!("expected a code from 0 to {}, found {code}", size - 1)))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// A view of all codes of `stack`.
+impl From<Arc<CodeStack>> for View {
+    fn from(stack: Arc<CodeStack>) -> Self {
+        let limits = vec![stack.depth(); stack.h() * stack.w()];
+        Self { stack, limits: Arc::new(limits), original: None }
+    }
+}

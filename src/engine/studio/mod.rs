@@ -1,0 +1,325 @@
+//! The one channel between a front door with a window and the models: commands in, events out. The window never waits.
+
+mod command;
+mod event;
+mod inspect;
+mod worker;
+
+pub use command::{Command, SamplePlan, View};
+pub use event::{
+    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, Stage2Facts,
+    Surprise, Usage,
+};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_channel::{Receiver, Sender};
+use burn::tensor::Device;
+
+use command::{Job, Slot};
+
+/// Names a command that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(u64);
+
+/// Commands go in, messages come out. Dropping it stops all work.
+pub struct Engine {
+    jobs: Sender<Job>,
+    messages: Receiver<Message>,
+    next: u64,
+    /// How each job that is not over is stopped.
+    stops: HashMap<JobId, Arc<AtomicBool>>,
+    /// The last job of each slot.
+    slots: HashMap<Slot, JobId>,
+}
+
+impl Engine {
+    /// Starts the models' thread on `device`, or in a browser their task on the page's own. `wake` is called after each
+    /// message.
+    pub fn start(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let (jobs, queue) = async_channel::unbounded();
+        let (sender, messages) = async_channel::unbounded();
+        let sink = event::Sink::new(sender, wake);
+        #[cfg(not(target_arch = "wasm32"))]
+        std::thread::spawn(move || pollster::block_on(worker::run(device, queue, sink)));
+        #[cfg(target_arch = "wasm32")]
+        wasm_bindgen_futures::spawn_local(worker::run(device, queue, sink));
+        Self { jobs, messages, next: 0, stops: HashMap::new(), slots: HashMap::new() }
+    }
+
+    /// Queues `command`. One that makes an earlier one pointless, such as a newer view of the picture, stops that.
+    pub fn send(&mut self, command: Command) -> JobId {
+        let id = JobId(self.next);
+        self.next += 1;
+        if let Some(slot) = command.slot()
+            && let Some(earlier) = self.slots.insert(slot, id)
+        {
+            self.stop(earlier);
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        self.stops.insert(id, stop.clone());
+        // A worker that is gone has said why in its last message.
+        let _ = self.jobs.try_send(Job { id, command, stop });
+        id
+    }
+
+    /// Ends a job at its next step.
+    pub fn stop(&mut self, id: JobId) {
+        if let Some(stop) = self.stops.get(&id) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends all jobs at their next step.
+    pub fn stop_all(&mut self) {
+        self.stops.values().for_each(|stop| stop.store(true, Ordering::Relaxed));
+    }
+
+    /// The next message, if there is one.
+    pub fn receive(&mut self) -> Option<Message> {
+        let message = self.messages.try_recv().ok()?;
+        if message.event.is_last() {
+            self.stops.remove(&message.job);
+        }
+        Some(message)
+    }
+
+    /// Waits for the next message; for tests and other front doors without frames. `None` if the worker is gone.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(&mut self) -> Option<Message> {
+        let message = self.messages.recv_blocking().ok()?;
+        if message.event.is_last() {
+            self.stops.remove(&message.job);
+        }
+        Some(message)
+    }
+
+    /// Whether anything is queued or under way.
+    pub fn is_busy(&self) -> bool {
+        !self.stops.is_empty()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Precision, StateKind};
+    use crate::codes::CodeStack;
+    use crate::engine::{Condition, Options};
+    use crate::generate::{Filter, Forced};
+    use crate::image_io::Picture;
+    use std::path::Path;
+
+    fn engine() -> Engine {
+        let mut engine = Engine::start(crate::device::cpu(), || ());
+        let loaded = engine.send(Command::Load(options("emoji-64")));
+        assert!(matches!(outputs(&mut engine, loaded).unwrap()[..], [Output::Loaded(_)]));
+        engine
+    }
+
+    fn options(model: &str) -> Options {
+        Options { model: model.into(), rqvae: None, state: StateKind::Auto, precision: Precision::Stored }
+    }
+
+    /// All that comes of `job`, or why it failed.
+    fn outputs(engine: &mut Engine, job: JobId) -> Result<Vec<Output>, String> {
+        let mut outputs = Vec::new();
+        while let Some(message) = engine.wait() {
+            match message.event {
+                _ if message.job != job => (),
+                Event::Output(output) => outputs.push(output),
+                Event::Done(_) => return Ok(outputs),
+                Event::Failed(reason) => return Err(reason),
+                Event::Cancelled => return Err("cancelled".into()),
+                Event::Begun(_) | Event::Progress(..) => (),
+            }
+        }
+        Err("the worker is gone".into())
+    }
+
+    fn scream() -> Arc<Picture> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
+        Arc::new(Picture::read(&path).unwrap())
+    }
+
+    fn encoded(engine: &mut Engine) -> Arc<Encoded> {
+        let job = engine.send(Command::Encode(scream()));
+        match &outputs(engine, job).unwrap()[..] {
+            [Output::Encoded(encoded)] => encoded.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn shown(engine: &mut Engine, view: View) -> (Arc<Seen>, Arc<Layers>) {
+        let job = engine.send(Command::Show(view));
+        match &outputs(engine, job).unwrap()[..] {
+            [Output::Seen(seen), Output::Layers(layers)] => (seen.clone(), layers.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn plan(count: u32, preview: bool) -> SamplePlan {
+        SamplePlan {
+            condition: Condition::Class("Animals & Nature".into()),
+            seed: 3,
+            first: 0,
+            count,
+            filters: vec![Filter::NONE; 4],
+            forced: None,
+            preview,
+        }
+    }
+
+    fn sampled(engine: &mut Engine, plan: SamplePlan) -> (Vec<Vec<Arc<Picture>>>, Vec<Made>) {
+        let (mut previews, mut made) = (Vec::new(), Vec::new());
+        let job = engine.send(Command::Sample(plan));
+        for output in outputs(engine, job).unwrap() {
+            match output {
+                Output::Preview(pictures) => previews.push(pictures),
+                Output::Sampled(more) => made.extend(more),
+                other => panic!("{other:?}"),
+            }
+        }
+        (previews, made)
+    }
+
+    #[test]
+    fn a_picture_is_seen_code_by_code() {
+        let mut engine = engine();
+        let found = encoded(&mut engine);
+        let view = View { original: Some(found.original.clone()), ..View::from(found.stack.clone()) };
+        let (seen, layers) = shown(&mut engine, view.clone());
+        let (psnr, _) = seen.quality.expect("there is an original");
+        assert!((psnr - 22.10).abs() < 0.02, "as `residua reconstruct` prints: {psnr}");
+        assert_eq!(layers.add[3], seen.picture);
+        let rates: Vec<f64> = layers.rate_distortion.iter().map(|point| point.1).collect();
+        assert!(rates.is_sorted(), "{rates:?}");
+        let means: Vec<f32> =
+            (0..4).map(|d| layers.residual_norms.iter().skip(d).step_by(4).sum::<f32>() / 64.0).collect();
+        assert!(means.is_sorted_by(|a, b| a > b), "{means:?}");
+
+        let limits = Arc::new(vec![2; 64]);
+        let (limited, _) = shown(&mut engine, View { limits, ..view.clone() });
+        assert_eq!(limited.picture.data().len(), layers.add[1].data().len());
+        let apart = limited.picture.data().iter().zip(layers.add[1].data()).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-5);
+
+        let (_, alone) = shown(&mut engine, View { original: None, ..view });
+        assert!(
+            alone.residual_norms.iter().skip(3).step_by(4).all(|&norm| norm < 1e-4),
+            "nothing is left over"
+        );
+    }
+
+    #[test]
+    fn sampling_is_previewed_and_repeatable() {
+        let mut engine = engine();
+        let (previews, made) = sampled(&mut engine, plan(2, true));
+        assert_eq!((previews.len(), made.len()), (7, 2), "one preview a row but the last");
+        let (none, again) = sampled(&mut engine, plan(2, false));
+        assert!(none.is_empty());
+        let stacks = |made: &[Made]| made.iter().map(|made| made.stack.clone()).collect::<Vec<_>>();
+        assert_eq!(stacks(&made), stacks(&again));
+        assert_eq!(made[1].recipe.sampling.as_ref().map(|sampling| sampling.image), Some(1));
+
+        let keep = (0..256).map(|place| place < 128).collect();
+        let forced = Some(Forced { stack: (*made[0].stack).clone(), keep });
+        let (_, completed) = sampled(&mut engine, SamplePlan { seed: 4, forced, ..plan(1, false) });
+        assert_eq!(completed[0].stack.codes()[..128], made[0].stack.codes()[..128]);
+        assert_ne!(completed[0].stack, made[0].stack);
+        assert_eq!(completed[0].recipe.made_by, "complete");
+    }
+
+    #[test]
+    fn codes_are_explained() {
+        let mut engine = engine();
+        let stack = encoded(&mut engine).stack.clone();
+        let condition = Condition::Class("Smileys & Emotion".into());
+        let job = engine.send(Command::Surprise { stack: stack.clone(), condition: condition.clone() });
+        let [Output::Surprise(surprise)] = &outputs(&mut engine, job).unwrap()[..] else {
+            panic!("one answer")
+        };
+        let job =
+            engine.send(Command::Explain { stack: stack.clone(), condition, place: [2, 3, 1], count: 5 });
+        let [Output::Explained { explanation, .. }] = &outputs(&mut engine, job).unwrap()[..] else {
+            panic!("one answer")
+        };
+        let place = (2 * 8 + 3) * 4 + 1;
+        assert!((surprise.entropy[place] - explanation.entropy).abs() < 1e-4);
+        assert_eq!(surprise.chosen[place].code, stack.at(2, 3, 1).unwrap());
+        assert!((surprise.chosen[place].probability - explanation.chosen.probability).abs() < 1e-5);
+        assert_eq!(explanation.suggestions.len(), 5);
+    }
+
+    #[test]
+    fn codes_have_neighbours_and_patches() {
+        let mut engine = engine();
+        let job = engine.send(Command::Neighbours { depth: 0, code: 7, count: 6 });
+        let [Output::Neighbours(found)] = &outputs(&mut engine, job).unwrap()[..] else {
+            panic!("one answer")
+        };
+        let codes: Vec<u32> = found.nearest.iter().map(|(code, _)| *code).collect();
+        assert!(codes.len() == 6 && !codes.contains(&7));
+        assert!(found.nearest.is_sorted_by(|a, b| a.1 <= b.1));
+        let job = engine.send(Command::Patches { depth: 0, codes });
+        let [Output::Patches(patches)] = &outputs(&mut engine, job).unwrap()[..] else {
+            panic!("one answer")
+        };
+        assert_eq!(patches.patches.len(), 6);
+        assert_eq!((patches.patches[0].1.width(), patches.patches[0].1.height()), (8, 8));
+    }
+
+    #[test]
+    fn a_folder_is_counted_and_what_is_no_picture_left_out() {
+        let mut engine = engine();
+        let folder = tempfile::tempdir().unwrap();
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
+        std::fs::copy(samples, folder.path().join("a.png")).unwrap();
+        std::fs::write(folder.path().join("b.png"), b"no picture").unwrap();
+        let job = engine.send(Command::Usage(folder.path().into()));
+        let [Output::Usage(usage)] = &outputs(&mut engine, job).unwrap()[..] else { panic!("one answer") };
+        assert_eq!((usage.pictures, usage.unreadable), (1, 1));
+        assert_eq!(usage.counts[0].iter().sum::<u32>(), 64);
+    }
+
+    #[test]
+    fn work_can_be_stopped_and_overtaken() {
+        let mut engine = engine();
+        let long = engine.send(Command::Sample(plan(1000, false)));
+        engine.stop(long);
+        assert_eq!(outputs(&mut engine, long).unwrap_err(), "cancelled");
+        let stack = encoded(&mut engine).stack.clone();
+        let first = engine.send(Command::Show(stack.clone().into()));
+        let second = engine.send(Command::Show(stack.into()));
+        let ends: Vec<(JobId, bool)> = std::iter::from_fn(|| engine.wait())
+            .filter(|message| message.event.is_last())
+            .map(|message| (message.job, matches!(message.event, Event::Done(_))))
+            .take(2)
+            .collect();
+        assert_eq!(ends, [(first, false), (second, true)]);
+        assert!(!engine.is_busy());
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said() {
+        let mut engine = Engine::start(crate::device::cpu(), || ());
+        let job = engine.send(Command::Encode(scream()));
+        assert!(outputs(&mut engine, job).unwrap_err().contains("no model is loaded"));
+        let job = engine.send(Command::Load(options("no-such-model")));
+        assert!(outputs(&mut engine, job).unwrap_err().contains("no-such-model"));
+        let mut engine = self::engine();
+        let small = CodeStack::new(1, 1, 1, vec![0]).unwrap();
+        let job = engine.send(Command::Show(Arc::new(small).into()));
+        assert!(outputs(&mut engine, job).unwrap_err().contains("expected codes of shape [8, 8, 4]"));
+        let job = engine.send(Command::Neighbours { depth: 4, code: 0, count: 1 });
+        assert!(outputs(&mut engine, job).unwrap_err().contains("depth from 0 to 3"));
+    }
+}

@@ -1,0 +1,300 @@
+//! The models' side of the channel: takes up one command after the other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_channel::Receiver;
+use burn::tensor::Device;
+use web_time::Instant;
+
+use super::command::{Command, Job, SamplePlan, View};
+use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
+use super::inspect::{self, Latents};
+use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage};
+use crate::codes::CodeStack;
+use crate::engine::explain::{explain, surprise};
+use crate::engine::models::{Options, Stage1, Stage2};
+use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
+use crate::engine::reconstruct::{Choice, decode, encode, fitted};
+use crate::engine::sample::{Sampled, sample};
+use crate::engine::task::Task;
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Request};
+use crate::image_io::{Picture, folder};
+use crate::model::{RqTransformer, RqVae};
+
+/// Takes up commands until nobody can send any more.
+pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
+    let mut worker = Worker { device, models: None, latents: Latents::default() };
+    while let Ok(Job { id, command, stop }) = queue.recv().await {
+        let send = |event| sink.send(id, event);
+        let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
+        // A command that was overtaken while it waited is not begun.
+        let done = match task.check() {
+            Ok(()) => {
+                send(Event::Begun(command.label()));
+                let begun = Instant::now();
+                let output = |output| send(Event::Output(output));
+                worker.perform(command, &mut task, &output).await.map(|()| begun.elapsed())
+            }
+            Err(stopped) => Err(stopped),
+        };
+        send(match done {
+            Ok(time) => Event::Done(time.as_secs_f64() * 1e3),
+            Err(Error::Cancelled) => Event::Cancelled,
+            Err(error) => Event::Failed(error.to_string()),
+        });
+    }
+}
+
+/// What is loaded.
+struct Models {
+    options: Options,
+    stage1: Stage1,
+    stage1_id: ModelId,
+    /// Stage 2, if there is one.
+    stage2: Option<Transformer>,
+}
+
+struct Transformer {
+    model: RqTransformer,
+    id: ModelId,
+}
+
+struct Worker {
+    device: Device,
+    models: Option<Models>,
+    latents: Latents,
+}
+
+impl Worker {
+    async fn perform(
+        &mut self,
+        command: Command,
+        task: &mut Task<'_>,
+        output: &impl Fn(Output),
+    ) -> Result<()> {
+        match command {
+            Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task)?))),
+            Command::Encode(picture) => {
+                output(Output::Encoded(Arc::new(encoded(self.rqvae()?, &picture, task).await?)));
+            }
+            Command::Show(view) => self.show(&view, task, output).await?,
+            Command::Neighbours { depth, code, count } => {
+                let found = inspect::neighbours(self.rqvae()?, depth, code, count).await?;
+                output(Output::Neighbours(Arc::new(found)));
+            }
+            Command::Patches { depth, codes } => {
+                let patches = inspect::patches(self.rqvae()?, depth, &codes, task).await?;
+                output(Output::Patches(Arc::new(patches)));
+            }
+            Command::Explain { stack, condition, place, count } => {
+                let model = &self.transformer()?.model;
+                let tokens = condition.tokens(&model.config)?;
+                let explanation = Arc::new(explain(model, &stack, &tokens, place, count).await?);
+                output(Output::Explained { place, explanation });
+            }
+            Command::Surprise { stack, condition } => {
+                let model = &self.transformer()?.model;
+                let tokens = condition.tokens(&model.config)?;
+                let (entropy, chosen) = surprise(model, &stack, &tokens).await?.into_iter().unzip();
+                output(Output::Surprise(Arc::new(Surprise { stack, entropy, chosen })));
+            }
+            Command::Sample(plan) => self.sample(&plan, task, output).await?,
+            Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
+        }
+        Ok(())
+    }
+
+    fn models(&self) -> Result<&Models> {
+        self.models.as_ref().ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
+    }
+
+    fn rqvae(&self) -> Result<&RqVae> {
+        Ok(&self.models()?.stage1.model)
+    }
+
+    fn transformer(&self) -> Result<&Transformer> {
+        let stage2 = self.models()?.stage2.as_ref();
+        stage2.ok_or_else(|| Error::usage("this model has no RQ-Transformer; load a stage 2 in Models"))
+    }
+
+    /// Loads a stage 2 with its stage 1, or where the checkpoint has none, a stage 1 alone.
+    fn load(&mut self, options: Options, task: &mut Task) -> Result<Loaded> {
+        let opened = Checkpoint::open(&options.model, None, options.state);
+        let has_stage2 = match &opened {
+            Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
+            // Several models in one place: which of them is meant, their own loading decides.
+            Err(_) => Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok(),
+        };
+        let (stage1, stage2, checkpoint2) = if has_stage2 {
+            let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
+            let id = ModelId::of(&checkpoint)?;
+            (stage1, Some(Transformer { model, id }), Some(checkpoint))
+        } else {
+            (Stage1::load(&options, &self.device, task)?, None, None)
+        };
+        let loaded = facts(&options, &stage1, stage2.as_ref(), checkpoint2.as_ref(), &self.device)?;
+        let stage1_id = stage1.id()?;
+        self.models = Some(Models { options, stage1, stage1_id, stage2 });
+        self.latents = Latents::default();
+        Ok(loaded)
+    }
+
+    async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
+        let models = self.models.as_ref();
+        let models = models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))?;
+        let model = &models.stage1.model;
+        let seen = inspect::see(model, view).await?;
+        let whole = seen.picture.clone();
+        output(Output::Seen(Arc::new(seen)));
+        let layers = inspect::layers(model, view, &whole, &mut self.latents, task).await?;
+        output(Output::Layers(Arc::new(layers)));
+        Ok(())
+    }
+
+    async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
+        let (models, transformer) = (self.models()?, self.transformer()?);
+        let request = request(plan, &transformer.model)?;
+        let rqvae = &models.stage1.model;
+        let mut image = plan.first;
+        let keep = async |sampled| {
+            match sampled {
+                Sampled::Partly { stacks, cells } => {
+                    let mut pictures = Vec::with_capacity(stacks.len());
+                    for stack in stacks {
+                        pictures.push(partly(rqvae, stack, cells).await?);
+                    }
+                    output(Output::Preview(pictures));
+                }
+                Sampled::Whole(stacks) => {
+                    let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
+                    let made = pictures.into_iter().zip(stacks).map(|(picture, stack)| {
+                        let recipe = Arc::new(models.recipe(transformer, plan, image));
+                        image += 1;
+                        Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe }
+                    });
+                    output(Output::Sampled(made.collect()));
+                }
+            }
+            Ok(())
+        };
+        sample(&transformer.model, &request, plan.preview, task, keep).await
+    }
+
+    /// Counts the codes of a folder's pictures; a file that is no picture is counted as such and left out.
+    async fn usage(&self, place: &Path, task: &mut Task<'_>) -> Result<Usage> {
+        let model = self.rqvae()?;
+        let files = folder::pictures(place)?;
+        let mut usage = Usage::new(&model.config.codebook_sizes()?);
+        for (done, file) in files.iter().enumerate() {
+            task.check()?;
+            match Picture::read(file) {
+                Ok(picture) => {
+                    let stacks = encode(model, &[picture], Choice::Nearest, &mut Task::unwatched()).await?;
+                    stacks.iter().for_each(|stack| usage.add(stack));
+                }
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    usage.unreadable += 1;
+                }
+            }
+            task.report(done + 1, files.len());
+        }
+        Ok(usage)
+    }
+}
+
+impl Models {
+    fn recipe(&self, transformer: &Transformer, plan: &SamplePlan, image: u32) -> Recipe {
+        let sampling = SamplingRecipe {
+            rqtransformer: transformer.id.clone(),
+            condition: plan.condition.clone(),
+            seed: plan.seed,
+            image,
+            count: 1,
+            filters: plan.filters.clone(),
+            device: crate::device::kind(transformer.model.device()).into(),
+            half: self.options.precision == Precision::Half,
+            weights: self.options.state,
+        };
+        let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
+        Recipe::new(made_by, self.stage1_id.clone(), Some(sampling))
+    }
+}
+
+/// Encodes a picture of any size.
+async fn encoded(model: &RqVae, picture: &Picture, task: &mut Task<'_>) -> Result<Encoded> {
+    let original = fitted(model, picture)?;
+    let pictures = std::slice::from_ref(&original);
+    let stack = encode(model, pictures, Choice::Nearest, task).await?.remove(0);
+    Ok(Encoded { original: Arc::new(original), stack: Arc::new(stack) })
+}
+
+fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
+    plan.filters.iter().try_for_each(Filter::check)?;
+    let end = plan.first.checked_add(plan.count).ok_or_else(|| {
+        Error::usage(format!("there are no {} pictures of one seed from number {}", plan.count, plan.first))
+    })?;
+    Ok(Request {
+        condition: plan.condition.tokens(&model.config)?,
+        filters: plan.filters.clone(),
+        seed: plan.seed,
+        images: plan.first..end,
+        forced: plan.forced.clone(),
+    })
+}
+
+/// The picture of a stack's first `cells` cells.
+async fn partly(model: &RqVae, stack: CodeStack, cells: usize) -> Result<Arc<Picture>> {
+    let (count, depth) = (stack.h() * stack.w(), stack.depth());
+    let limits = (0..count).map(|cell| if cell < cells { depth } else { 0 }).collect();
+    let view = View { limits: Arc::new(limits), ..View::from(Arc::new(stack)) };
+    Ok(inspect::see(model, &view).await?.picture)
+}
+
+fn facts(
+    options: &Options,
+    stage1: &Stage1,
+    stage2: Option<&Transformer>,
+    checkpoint2: Option<&Checkpoint>,
+    device: &Device,
+) -> Result<Loaded> {
+    let (stage1_parameters, mut bytes) = size(&stage1.checkpoint, Precision::Stored, false)?;
+    let stage2 = match (stage2, checkpoint2) {
+        (Some(stage2), Some(checkpoint)) => {
+            let (parameters, more) = size(checkpoint, options.precision, true)?;
+            bytes += more;
+            Some(Stage2Facts { config: stage2.model.config.clone(), parameters })
+        }
+        _ => None,
+    };
+    let rqvae = stage1.model.config.clone();
+    let document =
+        checkpoint2.map_or(&stage1.checkpoint.config.document, |checkpoint| &checkpoint.config.document);
+    Ok(Loaded {
+        name: options.model.clone(),
+        codebook_sizes: rqvae.codebook_sizes()?,
+        rqvae,
+        stage1_parameters,
+        stage2,
+        bytes,
+        licence: document.get("license").and_then(|licence| licence.as_str()).map(String::from),
+        device: crate::device::kind(device),
+    })
+}
+
+/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices may stay half.
+fn size(checkpoint: &Checkpoint, precision: Precision, halves: bool) -> Result<(usize, u64)> {
+    let (mut parameters, mut bytes) = (0, 0);
+    for parameter in checkpoint.parameters()? {
+        let count: usize = parameter.shape.iter().product();
+        let stored = checkpoint.weights.get(&parameter.name).map(|info| info.dtype);
+        let half = halves
+            && parameter.shape.len() == 2
+            && (precision == Precision::Half || stored == Some(Dtype::F16));
+        parameters += count;
+        bytes += (count * if half { 2 } else { 4 }) as u64;
+    }
+    Ok((parameters, bytes))
+}
