@@ -103,6 +103,24 @@ fn gpu() -> Result<Device> {
     opened.clone().map_err(Error::Invalid)
 }
 
+/// The GPU on a graphics device that exists already, such as a window's: what is computed can then be drawn without a copy.
+///
+/// # Errors
+/// The device cannot compute, or the process has opened another one.
+pub fn share(
+    instance: wgpu::Instance,
+    adapter: wgpu::Adapter,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+) -> Result<Device> {
+    let backend = adapter.get_info().backend;
+    let setup = burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend };
+    let opened = Device::wgpu_options().setup(setup).init();
+    opened.map_err(|e| {
+        Error::invalid(format!("the window's graphics device cannot compute: {e}; use --device cpu"))
+    })
+}
+
 /// Whether `device` is the CPU.
 pub fn is_cpu(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))

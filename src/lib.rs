@@ -7,8 +7,10 @@
 //! * [`model`] has the two models, [`checkpoint`] reads and writes their weights.
 //! * [`generate`] samples stacks, [`metrics`] measures pictures; [`codes`], [`image_io`] and [`tokenizer`] are what goes
 //!   in and comes out.
-//! * [`engine`] joins them into the things that a person does; [`cli`] is the command line on top of it.
+//! * [`engine`] joins them into the things that a person does; [`cli`] is the command line on top of it, [`app`] the
+//!   studio.
 
+pub mod app;
 pub mod checkpoint;
 pub mod cli;
 pub mod codes;

@@ -13,6 +13,7 @@ mod options;
 mod output;
 mod reconstruct;
 mod sample;
+mod studio;
 mod verify;
 
 use std::process::ExitCode;
@@ -24,10 +25,10 @@ use output::Console;
 
 /// See how a picture is made of stacked codes, change some, and make new ones.
 #[derive(Parser)]
-#[command(name = "residua", version, about, arg_required_else_help = true)]
+#[command(name = "residua", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     /// Print results as JSON on stdout; everything else goes to stderr.
     #[arg(long, global = true)]
     json: bool,
@@ -46,6 +47,14 @@ enum Command {
     Devices(devices::Devices),
     Verify(verify::Verify),
     Bench(bench::Bench),
+    Studio(studio::Studio),
+}
+
+/// Without a subcommand the studio opens.
+impl Default for Command {
+    fn default() -> Self {
+        Self::Studio(studio::Studio::default())
+    }
 }
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
@@ -56,7 +65,7 @@ pub fn main() -> ExitCode {
         Ok(console) => console,
         Err(error) => return failed(&error),
     };
-    match run(arguments.command, &console) {
+    match run(arguments.command.unwrap_or_default(), &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -75,6 +84,7 @@ fn run(command: Command, console: &Console) -> Result<()> {
         Command::Devices(command) => command.run(console),
         Command::Verify(command) => command.run(console),
         Command::Bench(command) => command.run(console),
+        Command::Studio(command) => command.run(),
     }
 }
 

@@ -33,7 +33,7 @@ pub struct ModelArguments {
 }
 
 /// Where to compute.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub struct DeviceArguments {
     /// auto: a hardware GPU if there is one, else the CPU.
     #[arg(long, value_enum, default_value = "auto")]

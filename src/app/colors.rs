@@ -1,0 +1,59 @@
+//! Colours that mean something: maps that colour-blind people read too.
+
+use eframe::egui::Color32;
+
+/// Viridis at nine even steps (Smith and van der Walt, 2015): dark blue for little, yellow for much; its lightness rises
+/// evenly, so that it is read without colour.
+const VIRIDIS: [[u8; 3]; 9] = [
+    [68, 1, 84],
+    [71, 44, 122],
+    [59, 81, 139],
+    [44, 113, 142],
+    [33, 144, 141],
+    [39, 173, 129],
+    [92, 200, 99],
+    [170, 220, 50],
+    [253, 231, 37],
+];
+
+/// The colour of `value` in [0, 1]; what lies outside is taken as the end.
+pub fn map(value: f32) -> Color32 {
+    let place = value.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f32;
+    let place = if place.is_finite() { place } else { 0.0 };
+    let below = (place as usize).min(VIRIDIS.len() - 2);
+    let part = place - below as f32;
+    let channel = |i: usize| {
+        let [from, to] = [VIRIDIS[below][i], VIRIDIS[below + 1][i]].map(f32::from);
+        (from + (to - from) * part).round() as u8
+    };
+    Color32::from_rgb(channel(0), channel(1), channel(2))
+}
+
+/// A colour for `code`: neighbours by number are far apart in colour, and lightness differs too.
+pub fn of_code(code: u32) -> Color32 {
+    // Multiples of the golden ratio spread evenly over the circle, whatever their number.
+    let hue = (code as f32 * 0.618_034).fract();
+    let value = 0.55 + 0.4 * (code as f32 * 0.381_966).fract();
+    eframe::egui::epaint::Hsva::new(hue, 0.55, value, 1.0).into()
+}
+
+/// Black or white, whichever is read on `background`.
+pub fn on(background: Color32) -> Color32 {
+    let [r, g, b, _] = background.to_array().map(f32::from);
+    if 0.299 * r + 0.587 * g + 0.114 * b > 140.0 { Color32::BLACK } else { Color32::WHITE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_map_gets_lighter_all_the_way() {
+        let light = |value: f32| {
+            let [r, g, b, _] = map(value).to_array().map(f32::from);
+            0.2126 * r + 0.7152 * g + 0.0722 * b
+        };
+        assert!((0..100).all(|i| light(i as f32 / 100.0) < light((i + 1) as f32 / 100.0)));
+        assert_eq!((map(-1.0), map(2.0), map(f32::NAN)), (map(0.0), map(1.0), map(0.0)));
+    }
+}

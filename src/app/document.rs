@@ -1,0 +1,273 @@
+//! What is being looked at: one code stack with its past, and where in it the person is. No widgets, no tensors.
+
+use std::sync::Arc;
+
+use crate::codes::CodeStack;
+use crate::engine::Condition;
+use crate::engine::studio::{Layers, Seen, Surprise, View};
+use crate::error::Result;
+use crate::image_io::Picture;
+
+/// How many edits can be undone.
+const MOST_EDITS: usize = 1000;
+
+/// One state of the stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// What led to it, as the undo menu calls it.
+    pub what: String,
+    /// The codes.
+    pub stack: Arc<CodeStack>,
+    /// How many of its codes each cell uses, row-major.
+    pub limits: Arc<Vec<usize>>,
+}
+
+/// Whether layers are shown summed or alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Mode {
+    /// The codes down to the chosen depth.
+    #[default]
+    Add,
+    /// The code at the chosen depth alone.
+    Select,
+}
+
+/// A stack that is open.
+pub struct Document {
+    /// The file's name, or what made it.
+    pub name: String,
+    /// The picture that was encoded, at the model's size.
+    pub original: Option<Arc<Picture>>,
+    /// What the transformer is told that the picture shows.
+    pub condition: Condition,
+    /// The states of the stack, oldest first.
+    edits: Vec<Edit>,
+    /// The present one.
+    now: usize,
+    /// Row and column of the cell that is looked at.
+    pub pinned: Option<[usize; 2]>,
+    /// Which cells the next operation is for, row-major.
+    pub selected: Vec<bool>,
+    /// The depth that is looked at, from 0.
+    pub depth: usize,
+    /// Whether layers are shown summed or alone.
+    pub mode: Mode,
+    /// The present stack's picture; of an earlier stack until the new one is decoded.
+    pub seen: Option<Arc<Seen>>,
+    /// Its layers, likewise.
+    pub layers: Option<Arc<Layers>>,
+    /// How sure the transformer is of its codes, if that was asked.
+    pub surprise: Option<Arc<Surprise>>,
+}
+
+impl Document {
+    /// Opens `stack`.
+    pub fn new(
+        name: &str,
+        stack: Arc<CodeStack>,
+        original: Option<Arc<Picture>>,
+        condition: Condition,
+    ) -> Self {
+        let cells = stack.h() * stack.w();
+        let limits = Arc::new(vec![stack.depth(); cells]);
+        Self {
+            name: name.into(),
+            original,
+            condition,
+            depth: stack.depth() - 1,
+            edits: vec![Edit { what: "open".into(), stack, limits }],
+            now: 0,
+            pinned: None,
+            selected: vec![false; cells],
+            mode: Mode::Add,
+            seen: None,
+            layers: None,
+            surprise: None,
+        }
+    }
+
+    /// The present state.
+    pub fn edit(&self) -> &Edit {
+        &self.edits[self.now]
+    }
+
+    /// The present codes.
+    pub fn stack(&self) -> &Arc<CodeStack> {
+        &self.edit().stack
+    }
+
+    /// The codes as they were opened.
+    pub fn opened(&self) -> &Arc<CodeStack> {
+        &self.edits[0].stack
+    }
+
+    /// What the engine is to show.
+    pub fn view(&self) -> View {
+        let Edit { stack, limits, .. } = self.edit().clone();
+        View { stack, limits, original: self.original.clone() }
+    }
+
+    /// The picture that the depth and mode ask for, as far as it is decoded.
+    pub fn shown(&self) -> Option<&Arc<Picture>> {
+        let last = self.depth + 1 == self.stack().depth();
+        match (&self.seen, &self.layers, self.mode) {
+            (Some(seen), _, Mode::Add) if last => Some(&seen.picture),
+            (_, Some(layers), Mode::Add) => layers.add.get(self.depth),
+            (_, Some(layers), Mode::Select) => layers.select.get(self.depth),
+            (seen, None, _) => seen.as_ref().map(|seen| &seen.picture),
+        }
+    }
+
+    /// Puts `stack` and `limits` in place of the present ones; what was undone is forgotten. Nothing if nothing changes.
+    pub fn change(&mut self, what: impl Into<String>, stack: CodeStack, limits: Vec<usize>) -> bool {
+        if *self.edit().stack == stack && *self.edit().limits == limits {
+            return false;
+        }
+        self.edits.truncate(self.now + 1);
+        self.edits.push(Edit { what: what.into(), stack: Arc::new(stack), limits: Arc::new(limits) });
+        if self.edits.len() > MOST_EDITS {
+            // The state that was opened stays, to be compared with.
+            self.edits.remove(1);
+        }
+        self.now = self.edits.len() - 1;
+        true
+    }
+
+    /// Puts other codes in place of the present ones.
+    pub fn change_codes(&mut self, what: impl Into<String>, stack: CodeStack) -> bool {
+        let limits = self.edit().limits.to_vec();
+        self.change(what, stack, limits)
+    }
+
+    /// Changes one code.
+    ///
+    /// # Errors
+    /// There is no such place.
+    pub fn set_code(&mut self, [row, col]: [usize; 2], depth: usize, code: u32) -> Result<bool> {
+        let mut stack = (**self.stack()).clone();
+        stack.set(row, col, depth, code)?;
+        Ok(self.change_codes(format!("code {code} at row {row}, column {col}, depth {depth}"), stack))
+    }
+
+    /// Takes the selected cells' codes from `other`, which has the same shape.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn take_selected(&mut self, other: &CodeStack) -> Result<bool> {
+        let mut stack = (**self.stack()).clone();
+        for (row, col, depth) in self.stack().diff(other)? {
+            if self.selected[row * stack.w() + col] {
+                stack.set(row, col, depth, other.at(row, col, depth)?)?;
+            }
+        }
+        Ok(self.change_codes("swap cells", stack))
+    }
+
+    /// Lets the selected cells use their first `limit` codes only.
+    pub fn limit_selected(&mut self, limit: usize) -> bool {
+        let (stack, limits) = ((**self.stack()).clone(), self.edit().limits.to_vec());
+        let limit = limit.min(stack.depth());
+        let cells = limits.into_iter().zip(&self.selected);
+        let limits = cells.map(|(now, selected)| if *selected { limit } else { now }).collect();
+        self.change(format!("{limit} codes a cell"), stack, limits)
+    }
+
+    /// What undo would take back.
+    pub fn undoable(&self) -> Option<&str> {
+        (self.now > 0).then(|| self.edit().what.as_str())
+    }
+
+    /// What redo would do again.
+    pub fn redoable(&self) -> Option<&str> {
+        self.edits.get(self.now + 1).map(|edit| edit.what.as_str())
+    }
+
+    /// Takes the last edit back. Whether there was one.
+    pub fn undo(&mut self) -> bool {
+        let undone = self.now > 0;
+        self.now -= usize::from(undone);
+        undone
+    }
+
+    /// Does the next edit again. Whether there was one.
+    pub fn redo(&mut self) -> bool {
+        let redone = self.now + 1 < self.edits.len();
+        self.now += usize::from(redone);
+        redone
+    }
+
+    /// Whether any cell is selected.
+    pub fn has_selection(&self) -> bool {
+        self.selected.contains(&true)
+    }
+
+    /// For each code, whether it is kept when the selected cells are sampled anew.
+    pub fn kept(&self) -> Vec<bool> {
+        let depth = self.stack().depth();
+        self.selected.iter().flat_map(|&selected| std::iter::repeat_n(!selected, depth)).collect()
+    }
+
+    /// Moves the pinned cell by rows and columns, within the stack; pins the first one if none is.
+    pub fn move_pin(&mut self, rows: isize, columns: isize) {
+        let (h, w) = (self.stack().h(), self.stack().w());
+        let moved = |at: usize, by: isize, size: usize| at.saturating_add_signed(by).min(size - 1);
+        self.pinned = Some(match self.pinned {
+            Some([row, col]) => [moved(row, rows, h), moved(col, columns, w)],
+            None => [0, 0],
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Document {
+        let stack = CodeStack::new(2, 2, 2, (0..8).collect()).expect("whole");
+        Document::new("test", Arc::new(stack), None, Condition::Unconditional)
+    }
+
+    #[test]
+    fn edits_are_undone_and_done_again() {
+        let mut document = document();
+        assert!(document.undoable().is_none() && !document.undo() && !document.redo());
+        assert!(document.set_code([0, 1], 1, 9).expect("within"));
+        assert!(!document.set_code([0, 1], 1, 9).expect("within"), "nothing changes");
+        assert!(document.set_code([1, 1], 0, 8).expect("within"));
+        assert!(document.set_code([2, 0], 0, 8).is_err());
+        assert!(document.undo());
+        assert_eq!(document.stack().codes(), [0, 1, 2, 9, 4, 5, 6, 7]);
+        assert_eq!(document.redoable(), Some("code 8 at row 1, column 1, depth 0"));
+        assert!(document.redo() && !document.redo());
+        assert!(document.undo() && document.undo() && !document.undo());
+        assert_eq!(document.stack(), document.opened());
+        document.set_code([0, 0], 0, 5).expect("within");
+        assert!(document.redoable().is_none(), "an edit forgets what was undone");
+    }
+
+    #[test]
+    fn operations_are_for_selected_cells() {
+        let mut document = document();
+        document.selected = vec![true, false, false, true];
+        assert_eq!(document.kept(), [false, false, true, true, true, true, false, false]);
+        let other = CodeStack::new(2, 2, 2, vec![9; 8]).expect("whole");
+        assert!(document.take_selected(&other).expect("same shape"));
+        assert_eq!(document.stack().codes(), [9, 9, 2, 3, 4, 5, 9, 9]);
+        assert!(document.limit_selected(1));
+        assert_eq!(*document.edit().limits, [1, 2, 2, 1]);
+        document.undo();
+        assert_eq!(*document.edit().limits, [2; 4]);
+        assert!(document.take_selected(&CodeStack::new(1, 1, 1, vec![0]).expect("whole")).is_err());
+    }
+
+    #[test]
+    fn the_pin_stays_within() {
+        let mut document = document();
+        document.move_pin(0, 1);
+        assert_eq!(document.pinned, Some([0, 0]), "the first step pins");
+        document.move_pin(-1, 5);
+        assert_eq!(document.pinned, Some([0, 1]));
+        document.move_pin(7, -1);
+        assert_eq!(document.pinned, Some([1, 0]));
+    }
+}

@@ -1,0 +1,149 @@
+//! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
+
+pub mod colors;
+pub mod document;
+mod files;
+pub mod gallery;
+mod hint;
+pub mod jobs;
+pub mod log;
+mod menu;
+pub mod panels;
+mod settings;
+mod shortcuts;
+pub mod state;
+mod status;
+mod textures;
+#[cfg(not(target_arch = "wasm32"))]
+mod window;
+
+pub use settings::Settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub use window::open;
+
+use std::path::PathBuf;
+
+use eframe::egui::{CentralPanel, Context, Event, Ui};
+use eframe::{App, Frame, Storage};
+use egui_tiles::Tree;
+
+use crate::engine::studio::Engine;
+use log::Level;
+use panels::{Panel, Panes};
+use state::State;
+
+/// Where the storage keeps settings and layout.
+const SETTINGS: &str = "settings";
+const LAYOUT: &str = "layout";
+
+/// A picture to begin with.
+const SAMPLE: (&str, &[u8]) = ("scream.png", include_bytes!("../../assets/samples/scream.png"));
+
+/// What the studio opens with.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// A picture, codes or a PNG that carries them; else the sample.
+    pub file: Option<PathBuf>,
+    /// A model; else the last one.
+    pub model: Option<String>,
+    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    pub rqvae: Option<String>,
+}
+
+/// The app.
+pub struct Studio {
+    /// What the panels show.
+    pub state: State,
+    /// How they are laid out.
+    tree: Tree<Panel>,
+}
+
+impl Studio {
+    /// Begins as `start` says on `engine`, with what `storage` remembers.
+    pub fn new(
+        ctx: &Context,
+        engine: Engine,
+        device: &'static str,
+        start: Start,
+        storage: Option<&dyn Storage>,
+    ) -> Self {
+        let settings: Settings =
+            storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
+        let tree = storage.and_then(|storage| eframe::get_value(storage, LAYOUT)).filter(is_whole);
+        ctx.set_theme(settings.theme);
+        ctx.set_zoom_factor(settings.zoom);
+        let mut state = State::new(engine, settings, device);
+        let model = start.model.unwrap_or_else(|| state.settings.model.clone());
+        state.load(&model, start.rqvae);
+        match &start.file {
+            Some(file) => state.open_path(file),
+            None => {
+                if let Err(error) = files::open_bytes(&mut state, SAMPLE.0, SAMPLE.1) {
+                    state.log.add(Level::Error, error.to_string());
+                }
+            }
+        }
+        Self { state, tree: tree.unwrap_or_else(panels::first_layout) }
+    }
+
+    /// Puts all panels back where they were at first.
+    fn reset_layout(&mut self) {
+        self.tree = panels::first_layout();
+    }
+
+    /// Brings a panel's tab to the front.
+    fn bring_to_front(&mut self, panel: Panel) {
+        self.tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
+    }
+
+    /// Opens what was dropped on the window or pasted.
+    fn take_files(&mut self, ctx: &Context) {
+        let (dropped, pasted) = ctx.input(|input| {
+            let pasted = input.events.iter().find_map(|event| match event {
+                Event::PasteImage(image) => Some(image.clone()),
+                _ => None,
+            });
+            (input.raw.dropped_files.clone(), pasted)
+        });
+        #[cfg(not(target_arch = "wasm32"))]
+        dropped.iter().for_each(|file| self.state.open_path(file.path()));
+        #[cfg(target_arch = "wasm32")]
+        let _ = dropped;
+        if let Some(image) = pasted {
+            files::open_pasted(&mut self.state, &image);
+        }
+    }
+}
+
+/// A remembered layout of an older version may lack a panel.
+fn is_whole(tree: &Tree<Panel>) -> bool {
+    let has = |panel| tree.tiles.iter().any(|(_, tile)| *tile == egui_tiles::Tile::Pane(panel));
+    panels::PANELS.iter().all(|&(panel, ..)| has(panel))
+}
+
+impl App for Studio {
+    fn logic(&mut self, ctx: &Context, _: &mut Frame) {
+        self.state.receive();
+        self.take_files(ctx);
+        shortcuts::handle(ctx, &mut self.state);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
+        menu::show(ui, self);
+        status::show(ui, &mut self.state);
+        CentralPanel::no_frame().show(ui, |ui| {
+            let mut panes = Panes { state: &mut self.state };
+            self.tree.ui(&mut panes, ui);
+        });
+        hint::show(ui.ctx(), &mut self.state);
+    }
+
+    fn save(&mut self, storage: &mut dyn Storage) {
+        eframe::set_value(storage, SETTINGS, &self.state.settings);
+        eframe::set_value(storage, LAYOUT, &self.tree);
+    }
+
+    fn on_exit(&mut self) {
+        self.state.cancel();
+    }
+}

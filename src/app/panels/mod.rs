@@ -1,0 +1,136 @@
+//! The panels, one file each, and how they are laid out at first.
+
+mod codebook;
+mod explain;
+mod gallery;
+mod generate;
+mod image;
+mod log;
+mod models;
+mod stack;
+
+use eframe::egui::{Id, Ui, WidgetText};
+use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+
+/// A panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Panel {
+    /// What is loaded, and what can be.
+    Models,
+    /// The picture and its reconstruction.
+    Image,
+    /// The codes.
+    Stack,
+    /// New pictures.
+    Generate,
+    /// Why a code.
+    Explain,
+    /// The codebook.
+    Codebook,
+    /// All pictures.
+    Gallery,
+    /// What happened, and where.
+    Log,
+}
+
+/// A panel's title and what it shows.
+type Entry = (Panel, &'static str, fn(&mut Ui, &mut State));
+
+/// All panels.
+pub const PANELS: [Entry; 8] = [
+    (Panel::Models, "Models", models::show),
+    (Panel::Image, "Image", image::show),
+    (Panel::Stack, "Code stack", stack::show),
+    (Panel::Generate, "Generate", generate::show),
+    (Panel::Explain, "Explain", explain::show),
+    (Panel::Codebook, "Codebook", codebook::show),
+    (Panel::Gallery, "Gallery", gallery::show),
+    (Panel::Log, "Log and device", log::show),
+];
+
+impl Panel {
+    fn entry(self) -> &'static Entry {
+        PANELS.iter().find(|entry| entry.0 == self).expect("the table has every panel")
+    }
+
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// Shows its contents.
+    pub fn show(self, ui: &mut Ui, state: &mut State) {
+        (self.entry().2)(ui, state);
+    }
+}
+
+/// The picture and the codes side by side, what makes pictures on the left, the rest below.
+pub fn first_layout() -> Tree<Panel> {
+    let mut tiles = Tiles::default();
+    let tabs = |tiles: &mut Tiles<Panel>, panels: &[Panel]| {
+        let children = panels.iter().map(|&panel| tiles.insert_pane(panel)).collect();
+        tiles.insert_tab_tile(children)
+    };
+    let left = tabs(&mut tiles, &[Panel::Generate, Panel::Models]);
+    let image = tabs(&mut tiles, &[Panel::Image]);
+    let stack = tabs(&mut tiles, &[Panel::Stack]);
+    let below = tabs(&mut tiles, &[Panel::Gallery, Panel::Explain, Panel::Codebook, Panel::Log]);
+    let upper = tiles.insert_horizontal_tile(vec![image, stack]);
+    let right = tiles.insert_vertical_tile(vec![upper, below]);
+    let root = tiles.insert_horizontal_tile(vec![left, right]);
+    share(&mut tiles, root, &[(left, 0.26), (right, 0.74)]);
+    share(&mut tiles, right, &[(upper, 0.68), (below, 0.32)]);
+    share(&mut tiles, upper, &[(image, 0.42), (stack, 0.58)]);
+    Tree::new(Id::unique("panels"), root, tiles)
+}
+
+fn share(tiles: &mut Tiles<Panel>, parent: TileId, shares: &[(TileId, f32)]) {
+    if let Some(egui_tiles::Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(parent) {
+        shares.iter().for_each(|&(tile, share)| linear.shares.set_share(tile, share));
+    }
+}
+
+/// How the tiles show their panels.
+pub struct Panes<'a> {
+    /// What the panels show.
+    pub state: &'a mut State,
+}
+
+impl Behavior<Panel> for Panes<'_> {
+    fn pane_ui(&mut self, ui: &mut Ui, _: TileId, panel: &mut Panel) -> UiResponse {
+        eframe::egui::Frame::central_panel(ui.style()).show(ui, |ui| {
+            ui.expand_to_include_rect(ui.max_rect());
+            panel.show(ui, self.state);
+        });
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, panel: &Panel) -> WidgetText {
+        panel.title().into()
+    }
+
+    fn simplification_options(&self) -> SimplificationOptions {
+        // A panel keeps its tab, and so its name and its handle, even where it is alone.
+        SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_layout_has_every_panel_once() {
+        let tree = first_layout();
+        for (panel, title, _) in PANELS {
+            assert_eq!(
+                tree.tiles.iter().filter(|(_, tile)| **tile == egui_tiles::Tile::Pane(panel)).count(),
+                1,
+                "{title}"
+            );
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The status bar: what is under way, how to stop it, and what went wrong.
+
+use eframe::egui::{Panel, ProgressBar, RichText, Ui};
+
+use super::log::Level;
+use super::state::State;
+
+/// Shows the status bar.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    Panel::bottom("status").show(ui, |ui| {
+        ui.horizontal(|ui| {
+            work(ui, state);
+            notice(ui, state);
+        });
+    });
+}
+
+fn work(ui: &mut Ui, state: &mut State) {
+    let Some(job) = state.jobs.current() else {
+        ui.label("Ready");
+        return;
+    };
+    let mut text = job.label.to_string();
+    if let Some(seconds) = job.seconds_left().filter(|seconds| *seconds >= 1.0) {
+        text += &format!(", {seconds:.0} s left");
+    }
+    let more = state.jobs.count() - 1;
+    if more > 0 {
+        text += &format!(", {more} more");
+    }
+    let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
+    ui.add(ProgressBar::new(part).desired_width(120.0));
+    ui.label(text);
+    if ui.button("Cancel (Esc)").clicked() {
+        state.cancel();
+    }
+}
+
+fn notice(ui: &mut Ui, state: &mut State) {
+    let Some(line) = state.log.notice.clone() else { return };
+    let color =
+        if line.level == Level::Error { ui.visuals().error_fg_color } else { ui.visuals().warn_fg_color };
+    ui.separator();
+    if ui.button("Dismiss").clicked() {
+        state.log.notice = None;
+    }
+    ui.label(RichText::new(line.text).color(color));
+}

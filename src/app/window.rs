@@ -1,0 +1,67 @@
+//! The desktop window, and the one graphics device that it shares with the models.
+
+use std::sync::Arc;
+
+use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupCreateNew};
+use eframe::{NativeOptions, egui::ViewportBuilder};
+
+use super::{Start, Studio};
+use crate::device::{self, DeviceChoice};
+use crate::engine::studio::Engine;
+use crate::error::{Error, Result};
+
+/// Opens the studio and returns when it is closed.
+///
+/// # Errors
+/// The system gives no window.
+pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
+    let viewport = ViewportBuilder::default()
+        .with_title("Residua")
+        .with_app_id("residua")
+        .with_inner_size([1280.0, 800.0])
+        .with_min_inner_size([640.0, 400.0]);
+    let mut options = NativeOptions { viewport, ..Default::default() };
+    options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
+        device_descriptor: Arc::new(everything),
+        ..WgpuSetupCreateNew::without_display_handle()
+    });
+    let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
+        let device = match &context.wgpu_render_state {
+            Some(render) => models_device(choice, render)?,
+            None => device::open(choice)?,
+        };
+        let kind = device::kind(&device);
+        let ctx = context.egui_ctx.clone();
+        let engine = Engine::start(device, move || ctx.request_repaint());
+        Ok(Box::new(Studio::new(&context.egui_ctx, engine, kind, start, context.storage)))
+    };
+    eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
+        Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
+    })
+}
+
+/// All that the adapter has: the models' buffers are larger than what a window needs.
+fn everything(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+    wgpu::DeviceDescriptor {
+        label: Some("residua"),
+        required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    }
+}
+
+/// Where the models run: on the window's own device if that is asked for, or is made of silicon and nothing is asked for.
+fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<burn::tensor::Device> {
+    let info = render.adapter.get_info();
+    let hardware = info.device_type != wgpu::DeviceType::Cpu;
+    match choice {
+        DeviceChoice::Cpu => Ok(device::cpu()),
+        DeviceChoice::Auto if !hardware => Ok(device::cpu()),
+        DeviceChoice::Auto | DeviceChoice::Gpu => device::share(
+            render.instance.clone(),
+            render.adapter.clone(),
+            render.device.clone(),
+            render.queue.clone(),
+        ),
+    }
+}

@@ -1,0 +1,32 @@
+//! `residua studio`: the window.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::DeviceArguments;
+use crate::app::{self, Start};
+use crate::error::Result;
+
+/// Open the studio: see a picture's codes, change them, and make new pictures. This is what runs without a subcommand.
+#[derive(Args, Default)]
+pub struct Studio {
+    /// A picture, a PNG that carries codes, or an .npy of codes.
+    file: Option<PathBuf>,
+    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz. [default: the last one]
+    #[arg(long, short, value_name = "NAME|PATH")]
+    model: Option<String>,
+    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    #[arg(long, value_name = "PATH")]
+    rqvae: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl Studio {
+    /// Opens the window and returns when it is closed.
+    pub fn run(self) -> Result<()> {
+        let start = Start { file: self.file, model: self.model, rqvae: self.rqvae };
+        app::open(start, self.device.device)
+    }
+}

@@ -1,0 +1,4 @@
+//! Drives the real studio without a window, by the names that accessibility tools see, with the real engine and model.
+
+mod desk;
+mod first_steps;
