@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::layer_norm::sum;
 use super::linear::{Ahead, block};
-use super::vector::{Instructions, Kernel, Simd};
+use super::vector::{Instructions, Kernel, Simd, WIDEST};
 
 /// Codes that stay in the cache while all residuals pass over them: a multiple of every block's.
 const GROUP: usize = 24;
@@ -75,9 +75,11 @@ fn nearest(residuals: &[f32], channels: usize, codebook: &Codes) -> Vec<u32> {
         return Vec::new();
     }
     let width = (PIECE / (channels * rows.div_ceil(4))).max(1).next_multiple_of(GROUP);
+    let (mut own, stride) = (Vec::new(), channels.next_multiple_of(WIDEST));
+    let residuals = padded(residuals, channels, stride, &mut own);
     let search = |part: usize| {
         let (first, end) = (part * width, size.min((part + 1) * width));
-        Instructions::best().run(Search { residuals, channels, codebook, first, end })
+        Instructions::best().run(Search { residuals, channels, stride, codebook, first, end })
     };
     let parts = size.div_ceil(width);
     let merge = |mut near: Vec<Best>, far: Vec<Best>| {
@@ -90,6 +92,20 @@ fn nearest(residuals: &[f32], channels: usize, codebook: &Codes) -> Vec<u32> {
     best.into_iter().map(|best| best.code).collect()
 }
 
+/// `rows` of `channels` each, with zeros up to `stride`: whole vectors, whose products are the same. In `scratch` if they
+/// are not of that length already.
+#[inline(always)]
+fn padded<'a>(rows: &'a [f32], channels: usize, stride: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+    if channels == stride {
+        return rows;
+    }
+    scratch.resize(rows.len() / channels * stride, 0.0);
+    for (padded, row) in scratch.chunks_exact_mut(stride).zip(rows.chunks_exact(channels)) {
+        padded[..channels].copy_from_slice(row);
+    }
+    scratch
+}
+
 /// The nearest code so far.
 #[derive(Clone, Copy)]
 struct Best {
@@ -100,18 +116,21 @@ struct Best {
 impl Best {
     const NONE: Self = Self { distance: f32::MAX, code: 0 };
 
+    /// Without a branch, which could not be predicted.
     #[inline(always)]
     fn take(&mut self, other: Self) {
-        if other.distance < self.distance {
-            *self = other;
-        }
+        let nearer = other.distance < self.distance;
+        self.distance = if nearer { other.distance } else { self.distance };
+        self.code = if nearer { other.code } else { self.code };
     }
 }
 
 /// The nearest of the codes `first..end` to every residual.
 struct Search<'a> {
+    /// `[N, stride]`
     residuals: &'a [f32],
     channels: usize,
+    stride: usize,
     codebook: &'a Codes<'a>,
     first: usize,
     end: usize,
@@ -122,16 +141,17 @@ impl Kernel for Search<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> Vec<Best> {
-        let mut best = vec![Best::NONE; self.residuals.len() / self.channels];
+        let mut best = vec![Best::NONE; self.residuals.len() / self.stride];
+        let mut scratch = Vec::new();
         let mut from = self.first;
         while from < self.end {
             let to = self.end.min(from + GROUP);
             // SAFETY: the features are those of `S`.
             unsafe {
                 match (best.len(), S::REGISTERS) {
-                    (1, _) => self.group::<S, 1, 4>(from, to, &mut best),
-                    (_, 32..) => self.group::<S, 4, 6>(from, to, &mut best),
-                    _ => self.group::<S, 4, 3>(from, to, &mut best),
+                    (1, _) => self.group::<S, 1, 4>(from, to, &mut best, &mut scratch),
+                    (_, 32..) => self.group::<S, 4, 6>(from, to, &mut best, &mut scratch),
+                    _ => self.group::<S, 4, 3>(from, to, &mut best, &mut scratch),
                 }
             }
             from = to;
@@ -148,38 +168,43 @@ impl Search<'_> {
         from: usize,
         to: usize,
         best: &mut [Best],
+        scratch: &mut Vec<f32>,
     ) {
-        let (channels, rows) = (self.channels, best.len());
+        let (channels, stride, rows) = (self.channels, self.stride, best.len());
         let embeddings = &self.codebook.embeddings[from * channels..to * channels];
         let next = embeddings.as_ptr_range().end.cast();
+        let embeddings = padded(embeddings, channels, stride, scratch);
         let mut ahead = Ahead::new(next, rows.div_ceil(R));
         for row in (0..rows).step_by(R) {
             let mut starts = [self.residuals.as_ptr(); R];
             for (r, start) in starts.iter_mut().enumerate() {
                 // Rows past the last are the last again: computed, and not taken.
-                *start = self.residuals[(row + r).min(rows - 1) * channels..].as_ptr();
+                *start = self.residuals[(row + r).min(rows - 1) * stride..].as_ptr();
             }
-            let best = &mut best[row..rows.min(row + R)];
+            let own = &mut best[row..rows.min(row + R)];
+            let mut best = [Best::NONE; R];
+            best[..own.len()].copy_from_slice(own);
             let mut at = from;
             // SAFETY: the rows begin at `starts`, and the codes below `to` are in the codebook.
             unsafe {
                 while at + O <= to {
-                    let codes = embeddings[(at - from) * channels..][..O * channels].as_ptr();
-                    self.take(best, at, block::<S, f32, R, O>(starts, codes, channels, &mut ahead));
+                    let codes = embeddings[(at - from) * stride..][..O * stride].as_ptr();
+                    self.take(&mut best, at, block::<S, f32, R, O>(starts, codes, stride, &mut ahead));
                     at += O;
                 }
                 while at < to {
-                    let code = embeddings[(at - from) * channels..][..channels].as_ptr();
-                    self.take(best, at, block::<S, f32, R, 1>(starts, code, channels, &mut ahead));
+                    let code = embeddings[(at - from) * stride..][..stride].as_ptr();
+                    self.take(&mut best, at, block::<S, f32, R, 1>(starts, code, stride, &mut ahead));
                     at += 1;
                 }
             }
+            own.copy_from_slice(&best[..own.len()]);
         }
     }
 
     /// Compares the codes from `at` on, whose products with each residual are `products`.
     #[inline(always)]
-    fn take<const R: usize, const O: usize>(&self, best: &mut [Best], at: usize, products: [[f32; R]; O]) {
+    fn take<const R: usize, const O: usize>(&self, best: &mut [Best; R], at: usize, products: [[f32; R]; O]) {
         for (o, (products, norm)) in products.iter().zip(&self.codebook.norms[at..at + O]).enumerate() {
             for (best, product) in best.iter_mut().zip(products) {
                 // Less the residual's own squared norm, which does not change what is nearest.
