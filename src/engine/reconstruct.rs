@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
-use crate::model::rqvae::Partial;
+use crate::model::rqvae::{Partial, Quantizer};
 
 /// What became of a picture.
 #[derive(Debug)]
@@ -92,10 +92,8 @@ pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) 
     let quantized = model.quantizer.quantize(latents.clone());
     task.report(1, depth + 1);
 
-    let mut residual_norms = Vec::with_capacity(depth);
-    for sum in &quantized.partial_sums {
-        residual_norms.push(mean_norm(latents.clone() - sum.clone()).await?);
-    }
+    let mut residual_norms = read(mean_norms(&model.quantizer, latents, quantized.squares)).await?;
+    let latent_norm = residual_norms.pop().expect("the last is the latents' own");
     let codes = codes_from_tensor(quantized.codes.clone()).await?.remove(0);
     let mut partials = Vec::with_capacity(depth);
     for d in 0..depth {
@@ -110,7 +108,7 @@ pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) 
         psnr: psnr(&original, reconstruction)?,
         ssim: ssim(&original, reconstruction)?,
         bits_per_pixel: bits_per_pixel(codes.h(), codes.w(), &sizes, resolution * resolution),
-        latent_norm: mean_norm(latents).await?,
+        latent_norm,
         original,
         codes,
         partials,
@@ -139,8 +137,10 @@ pub fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
     picture.fit(model.config.ddconfig.resolution)
 }
 
-/// Mean over cells of the norm of latents `[1, h', w', C]`.
-async fn mean_norm(latents: Tensor<4>) -> Result<f32> {
-    let norms = latents.powi_scalar(2).sum_dim(3).sqrt();
-    Ok(read(norms.mean()).await?[0])
+/// Means over cells of the norms whose squares are `squares` `[1, h, w, D]`, and last of the norm of the latents
+/// `[1, h', w', C]` themselves: `[1, D + 1]`.
+fn mean_norms(quantizer: &Quantizer, latents: Tensor<4>, squares: Tensor<4>) -> Tensor<2> {
+    let cells = quantizer.to_cells(latents).powi_scalar(2).sum_dim(1);
+    let squares = squares.reshape([cells.dims()[0], quantizer.depth()]);
+    Tensor::cat(vec![squares, cells], 1).sqrt().mean_dim(0)
 }

@@ -10,6 +10,8 @@ use super::attention::HostCache;
 use super::cpu;
 use super::cpu::conv2d::{ConvShape, Resample};
 use super::cpu::linear::{Activation, Weights};
+use super::cpu::residual_quantize::Codes;
+use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
 
 /// Operations with a hand-written CPU kernel. Shapes are those of the functions in [`cpu`].
@@ -62,6 +64,33 @@ pub trait CpuKernels: Backend {
 
     /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
+
+    /// [`cpu::residual_quantize::residual_quantize`]: `[N, C]` by codebooks in their places of a table `[rows, C]`, the
+    /// squared norms of whose rows are `norms` `[1, rows]`, to codes `[N, D]`, partial sums `[D, N, C]` and squared
+    /// residual norms `[N, D]`.
+    fn residua_residual_quantize(
+        latents: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        norms: FloatTensor<Self>,
+        places: Vec<Place>,
+    ) -> (IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// [`cpu::embed_codes::embed_codes`]: codes `[N, columns]` by a table `[rows, C]` to `[N, outputs, C]`.
+    fn residua_embed_codes(
+        codes: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        places: Vec<Place>,
+        lookup: Lookup,
+    ) -> FloatTensor<Self>;
+
+    /// The same added to rows `[n, C]`, which are taken by turns.
+    fn residua_embed_codes_onto(
+        codes: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        places: Vec<Place>,
+        lookup: Lookup,
+        onto: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 /// A contiguous f32 tensor and its dimensions.
@@ -161,6 +190,65 @@ impl CpuKernels for Flex {
         let codes = cpu::sample_token::sample_token(logits.values(), logits.dims[0], &draw);
         FlexTensor::from_data(TensorData::new(codes, [logits.dims[0]]))
     }
+
+    fn residua_residual_quantize(
+        latents: FlexTensor,
+        table: FlexTensor,
+        norms: FlexTensor,
+        places: Vec<Place>,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (latents, table, norms) =
+            (Contiguous::new(latents), Contiguous::new(table), Contiguous::new(norms));
+        let [rows, channels] = [latents.dims[0], latents.dims[1]];
+        let codebook = |&Place { first, size }: &Place| Codes {
+            embeddings: &table.values()[first * channels..][..size * channels],
+            norms: &norms.values()[first..][..size],
+        };
+        let codebooks: Vec<Codes> = places.iter().map(codebook).collect();
+        let found = cpu::residual_quantize::residual_quantize(latents.values(), channels, &codebooks);
+        let depths = codebooks.len();
+        (
+            FlexTensor::from_data(TensorData::new(found.codes, [rows, depths])),
+            tensor(found.partial_sums, &[depths, rows, channels]),
+            tensor(found.squares, &[rows, depths]),
+        )
+    }
+
+    fn residua_embed_codes(
+        codes: FlexTensor,
+        table: FlexTensor,
+        places: Vec<Place>,
+        lookup: Lookup,
+    ) -> FlexTensor {
+        embed_codes(codes, table, &places, lookup, None)
+    }
+
+    fn residua_embed_codes_onto(
+        codes: FlexTensor,
+        table: FlexTensor,
+        places: Vec<Place>,
+        lookup: Lookup,
+        onto: FlexTensor,
+    ) -> FlexTensor {
+        embed_codes(codes, table, &places, lookup, Some(onto))
+    }
+}
+
+fn embed_codes(
+    codes: FlexTensor,
+    table: FlexTensor,
+    places: &[Place],
+    lookup: Lookup,
+    onto: Option<FlexTensor>,
+) -> FlexTensor {
+    let (table, onto) = (Contiguous::new(table), onto.map(Contiguous::new));
+    let [rows, columns] = [0, 1].map(|dim| codes.layout().shape()[dim]);
+    let codes: Vec<i32> =
+        codes.into_data().convert::<i32>().try_to_vec().expect("converted to i32 just above");
+    let (values, channels) = (table.values(), table.dims[1]);
+    let onto = onto.as_ref().map(Contiguous::values);
+    let y = cpu::embed_codes::embed_codes(&codes, columns, values, channels, places, lookup, onto);
+    tensor(y, &[rows, lookup.outputs(), channels])
 }
 
 fn linear(

@@ -5,6 +5,7 @@
 pub mod attention;
 pub mod conv2d;
 pub mod cpu;
+pub mod embed;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;

@@ -72,9 +72,7 @@ impl Run {
             }
             "code_embeddings" => {
                 let [b, h, w, _] = self.given.dims();
-                let embeddings =
-                    quantizer.embeddings(&self.given).into_iter().map(|e| e.unsqueeze_dim::<3>(1));
-                let all: Tensor<3> = Tensor::cat(embeddings.collect(), 1);
+                let all = quantizer.embeddings(self.given.clone());
                 let dim = all.dims()[2];
                 read(all.reshape([b, h, w, depth, dim])).await?
             }
@@ -135,7 +133,7 @@ impl Distances {
         let quantizer = &run.model.quantizer;
         let cells = read(quantizer.to_cells(run.latents.clone())).await?;
         let mut codebooks = Vec::new();
-        for codebook in &quantizer.codebooks {
+        for codebook in quantizer.codebooks.each() {
             codebooks.push(read(codebook.embeddings.clone()).await?);
         }
         Ok(Self { cells, dim: run.model.config.code_dim(), codebooks })

@@ -12,7 +12,7 @@ use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::sampling::most_likely;
 use crate::generate::{Filter, Forced, Request, Session};
-use crate::kernels::quantize::Codebook;
+use crate::kernels::quantize::Codebooks;
 use crate::model::RqTransformer;
 
 /// Compares everything that `golden` has.
@@ -29,7 +29,7 @@ pub async fn verify(
         false => None,
     };
     let model = load(&checkpoint, device, Precision::Stored, task, |loader| {
-        RqTransformer::load(loader, &config, codebooks.as_deref())
+        RqTransformer::load(loader, &config, codebooks.as_ref())
     })?;
     let codes = golden.stacks("codes")?;
     let conditions = conditions(golden, codes.len(), config.block_size_cond)?;
@@ -51,7 +51,7 @@ fn codebooks(
     rqvae: Option<&str>,
     device: &Device,
     task: &mut Task,
-) -> Result<Vec<Codebook>> {
+) -> Result<Codebooks> {
     let stage1 = Stage1::from_checkpoint(checkpoint.open_stage1(rqvae, StateKind::Auto)?, device, task)?;
     Ok(stage1.model.quantizer.codebooks)
 }

@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod attention;
 pub mod conv2d;
+pub mod embed_codes;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
@@ -10,6 +11,7 @@ pub(crate) mod memory;
 #[cfg(test)]
 mod noise;
 mod product;
+pub mod residual_quantize;
 pub mod sample_token;
 mod tasks;
 

@@ -6,7 +6,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Activation, THREADS, empty, launch, plain};
+use super::{Activation, THREADS, empty, launch, own, plain};
 
 /// Rows that one pass over the weights serves.
 const MOST_ROWS: usize = 8;
@@ -160,11 +160,6 @@ pub fn decode_linear(
     let workgroups = outputs.div_ceil(TEAMS * kernel.outputs) as u32;
     launch(kernel, THREADS, workgroups, &[&x, &weight, &bias, &y], &parameters);
     y
-}
-
-/// `tensor` if nothing else refers to its buffer, else a copy: to be written to.
-fn own(tensor: CubeTensor) -> CubeTensor {
-    if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
 shader!(Widen, "widen.wgsl");

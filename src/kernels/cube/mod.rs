@@ -29,9 +29,11 @@ mod attention;
 #[cfg(test)]
 mod checks;
 mod conv2d;
+mod embed_codes;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod residual_quantize;
 mod sample_token;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -44,10 +46,12 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
+use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
 use super::{Activation, Resample};
 pub(super) use attention::fits as decode_attention_fits;
 pub(super) use linear::fits as decode_linear_fits;
+pub(super) use residual_quantize::fits as residual_quantize_fits;
 
 /// Operations with a hand-written GPU kernel.
 #[backend_extension(Cube)]
@@ -108,6 +112,34 @@ pub trait GpuKernels: Backend {
         epsilon: f32,
         silu: bool,
     ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::residual_quantize::residual_quantize`] of what [`residual_quantize_fits`]: `[N, C]` by
+    /// codebooks in their places of a table `[rows, C]`, the squared norms of whose rows are `norms` `[1, rows]`, to
+    /// codes `[N, D]`, partial sums `[D, N, C]` and squared residual norms `[N, D]`.
+    fn residua_residual_quantize(
+        latents: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        norms: FloatTensor<Self>,
+        places: Vec<Place>,
+    ) -> (IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// [`super::cpu::embed_codes::embed_codes`]: codes `[N, columns]` by a table `[rows, C]`, of which `places`
+    /// `[D, 2]` says where each depth's codes begin and how many there are, to `[N, outputs, C]`.
+    fn residua_embed_codes(
+        codes: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        places: IntTensor<Self>,
+        lookup: Lookup,
+    ) -> FloatTensor<Self>;
+
+    /// The same added to rows `[n, C]`, which are taken by turns.
+    fn residua_embed_codes_onto(
+        codes: IntTensor<Self>,
+        table: FloatTensor<Self>,
+        places: IntTensor<Self>,
+        lookup: Lookup,
+        onto: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Threads of a workgroup, where a shader does not say otherwise.
@@ -119,6 +151,11 @@ const MAX_WORKGROUPS: u32 = 65_535;
 /// `tensor` in f32, its elements in the order of its dimensions.
 fn plain(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(cast(tensor, DType::F32))
+}
+
+/// `tensor` if nothing else refers to its buffer, else a copy: to be written to.
+fn own(tensor: CubeTensor) -> CubeTensor {
+    if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
 /// A tensor of `shape` on the device of `tensor`. What is in it is not defined.
@@ -200,6 +237,34 @@ impl GpuKernels for CubeBackend {
         silu: bool,
     ) -> CubeTensor {
         group_norm::group_norm(plain(x), &plain(gamma), &plain(beta), groups, epsilon, silu)
+    }
+
+    fn residua_residual_quantize(
+        latents: CubeTensor,
+        table: CubeTensor,
+        norms: CubeTensor,
+        places: Vec<Place>,
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        residual_quantize::residual_quantize(latents, table, norms, &places)
+    }
+
+    fn residua_embed_codes(
+        codes: CubeTensor,
+        table: CubeTensor,
+        places: CubeTensor,
+        lookup: Lookup,
+    ) -> CubeTensor {
+        embed_codes::embed_codes(codes, table, places, lookup, None)
+    }
+
+    fn residua_embed_codes_onto(
+        codes: CubeTensor,
+        table: CubeTensor,
+        places: CubeTensor,
+        lookup: Lookup,
+        onto: CubeTensor,
+    ) -> CubeTensor {
+        embed_codes::embed_codes(codes, table, places, lookup, Some(onto))
     }
 }
 

@@ -60,7 +60,7 @@ impl RqTransformer {
             }
             Some(above) => {
                 let (input, context) = self.depth_input(decoding.context.take(), above, depth);
-                decoding.context = Some(context);
+                decoding.context = context;
                 input
             }
         };
@@ -69,11 +69,12 @@ impl RqTransformer {
     }
 
     /// Cells `[B, n, D]` as inputs of the body `[B, n, width]`, the first of them at index `first`.
-    fn embed_cells(&self, cells: Tensor<3, Int>, first: usize) -> Tensor<3> {
+    pub(super) fn embed_cells(&self, cells: Tensor<3, Int>, first: usize) -> Tensor<3> {
         let [batch, count, depth] = cells.dims();
         let width = self.config.embed_dim;
-        let embedded = self.input.cell(cells.reshape([batch * count, depth])).reshape([batch, count, width]);
-        embedded + self.pos_emb_hw.clone().slice([0..1, first..first + count, 0..width])
+        let positions = self.pos_emb_hw.clone().slice([0..1, first..first + count, 0..width]);
+        let cells = cells.reshape([batch * count, depth]);
+        self.input.cells(cells, positions.reshape([count, width])).reshape([batch, count, width])
     }
 
     fn advance_body(&self, decoding: &mut Decoding, inputs: Tensor<3>) {
@@ -88,7 +89,7 @@ impl RqTransformer {
 mod tests {
     use super::*;
     use crate::checkpoint::{Loader, Precision};
-    use crate::kernels::quantize::Codebook;
+    use crate::kernels::quantize::{Codebook, Codebooks};
     use crate::kernels::values;
     use crate::model::{Config, ModelConfig};
     use crate::testing::{assert_close, tensor};
@@ -117,6 +118,7 @@ mod tests {
             panic!("expected a transformer")
         };
         let codebooks = sizes.map(|size| Codebook::new(tensor([size, 4], size as u32, device)));
+        let codebooks = Codebooks::per_depth(codebooks.to_vec());
         let mut loader = Loader::random(bits, device, Precision::Stored);
         RqTransformer::load(&mut loader, &config, Some(&codebooks)).expect("the codebooks fit")
     }

@@ -6,21 +6,14 @@ use super::config::RqTransformerConfig;
 use super::layers::Linear;
 use crate::checkpoint::Loader;
 use crate::error::{Error, Result};
-use crate::kernels::quantize::Codebook;
-
-/// Embeds the code of one depth.
-#[derive(Debug)]
-enum Table {
-    /// Stage 1's codebooks, one a depth.
-    Codebooks(Vec<Codebook>),
-    /// The transformer's own table, `[rows, C]`, and the row at which each depth's codes begin.
-    Own { table: Box<Tensor<2>>, offsets: Vec<usize> },
-}
+use crate::kernels::embed::{CodeTable, Lookup, Place, Reading, embed_codes};
+use crate::kernels::quantize::Codebooks;
 
 /// Embeddings for the body or for the head.
 #[derive(Debug)]
 pub struct CodeEmbedding {
-    table: Table,
+    /// Stage 1's codebooks, or the transformer's own table.
+    table: CodeTable,
     /// The projection from stage 1's dimension to the transformer's width.
     projection: Option<Linear>,
     /// The same with its bias counted once a depth, for a sum over a whole cell.
@@ -33,44 +26,37 @@ impl CodeEmbedding {
         loader: &mut Loader,
         path: &str,
         config: &RqTransformerConfig,
-        codebooks: Option<&[Codebook]>,
+        codebooks: Option<&Codebooks>,
     ) -> Result<Self> {
         let dim = config.input_embed_dim.unwrap_or(0);
         let projection = Linear::load(loader, path, [config.embed_dim, dim], true);
         let cell_projection = projection.with_bias_times(config.depth() as f32);
-        let codebooks = match codebooks {
+        let table = match codebooks {
             Some(codebooks) => {
                 check_codebooks(codebooks, config, dim)?;
-                codebooks.to_vec()
+                codebooks.table().clone()
             }
-            None if loader.is_plan() => Vec::new(),
+            // A plan computes nothing.
+            None if loader.is_plan() => CodeTable::new(Tensor::zeros([1, 1], loader.device()), Vec::new()),
             None => {
                 return Err(Error::usage(
                     "this RQ-Transformer embeds codes by stage 1's codebook; give --rqvae",
                 ));
             }
         };
-        Ok(Self {
-            table: Table::Codebooks(codebooks),
-            projection: Some(projection),
-            cell_projection: Some(cell_projection),
-        })
+        Ok(Self { table, projection: Some(projection), cell_projection: Some(cell_projection) })
     }
 
     /// Embeds with the transformer's own table.
     pub fn own(table: Tensor<2>, config: &RqTransformerConfig) -> Result<Self> {
         let sizes = config.codebook_sizes()?;
         let mut next = 0;
-        let offsets = sizes.iter().map(|size| {
-            let offset = next;
-            next += if config.shared_tok_emb { 0 } else { *size };
-            offset
+        let places = sizes.into_iter().map(|size| {
+            let first = next;
+            next += if config.shared_tok_emb { 0 } else { size };
+            Place { first, size }
         });
-        Ok(Self {
-            table: Table::Own { table: Box::new(table), offsets: offsets.collect() },
-            projection: None,
-            cell_projection: None,
-        })
+        Ok(Self { table: CodeTable::new(table, places.collect()), projection: None, cell_projection: None })
     }
 
     /// Rows of the table that [`Self::own`] takes.
@@ -79,37 +65,49 @@ impl CodeEmbedding {
         Ok(if config.shared_tok_emb { sizes.into_iter().max().unwrap_or(0) } else { sizes.iter().sum() })
     }
 
-    /// Embeddings `[N, C']` of the codes `[N]` at `depth`, before projection.
-    pub fn embed(&self, codes: Tensor<1, Int>, depth: usize) -> Tensor<2> {
-        match &self.table {
-            Table::Codebooks(codebooks) => codebooks[depth].embed(codes),
-            Table::Own { table, offsets } => table.as_ref().clone().select(0, codes + offsets[depth] as i32),
-        }
+    /// Cells `[N, D]` as inputs `[N, width]`: the sum over depth of their projected embeddings and a position, of which
+    /// there are `[n, width]`, taken by turns.
+    pub fn cells(&self, cells: Tensor<2, Int>, positions: Tensor<2>) -> Tensor<2> {
+        let lookup = Lookup::first(cells.dims()[1], Reading::Sum);
+        let Some(projection) = &self.cell_projection else {
+            return embed_codes(cells, &self.table, lookup, Some(positions)).squeeze_dim(1);
+        };
+        let sums = projection.forward(embed_codes(cells, &self.table, lookup, None).squeeze_dim(1));
+        let ([rows, width], count) = (sums.dims(), positions.dims()[0]);
+        let placed = sums.reshape([rows / count, count, width]) + positions.unsqueeze();
+        placed.reshape([rows, width])
     }
 
-    /// The sum over depth of the projected embeddings of cells `[N, D]`: `[N, width]`.
-    pub fn cell(&self, cells: Tensor<2, Int>) -> Tensor<2> {
-        let [rows, depth] = cells.dims();
-        let at = |d: usize| self.embed(cells.clone().slice([0..rows, d..d + 1]).reshape([rows]), d);
-        let sum = (0..depth).map(at).reduce(|sum, next| sum + next).expect("depth is at least 1");
-        project(&self.cell_projection, sum)
+    /// Contexts `[N, depths, width]` after each of the first `depths` codes of cells `[N, D]`.
+    pub fn contexts(&self, cells: Tensor<2, Int>, depths: usize, reading: Reading) -> Tensor<3> {
+        let contexts = embed_codes(cells, &self.table, Lookup::first(depths, reading), None);
+        let Some(projection) = &self.projection else { return contexts };
+        let [rows, depths, channels] = contexts.dims();
+        let projected = projection.forward(contexts.reshape([rows * depths, channels]));
+        let width = projected.dims()[1];
+        projected.reshape([rows, depths, width])
     }
 
-    /// Projects embeddings, or sums of them, `[N, C']` to `[N, width]`.
-    pub fn project(&self, embeddings: Tensor<2>) -> Tensor<2> {
-        project(&self.projection, embeddings)
+    /// The context `[N, width]` at `position` `[1, width]` after `codes` `[N]` of `depth`; and its part before projection,
+    /// with that of the codes above if it is given, for the next depth to sum: `None` without a projection, as only
+    /// stage 1's embeddings are summed.
+    pub fn next_context(
+        &self,
+        codes: Tensor<1, Int>,
+        depth: usize,
+        above: Option<Tensor<2>>,
+        position: Tensor<2>,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let lookup = Lookup { first_column: 0, first_depth: depth, depths: 1, reading: Reading::Sum };
+        let embed = |onto| embed_codes(codes.unsqueeze_dim(1), &self.table, lookup, onto).squeeze_dim(1);
+        let Some(projection) = &self.projection else { return (embed(Some(position)), None) };
+        let context: Tensor<2> = embed(above);
+        (projection.forward(context.clone()) + position, Some(context))
     }
 }
 
-fn project(projection: &Option<Linear>, x: Tensor<2>) -> Tensor<2> {
-    match projection {
-        Some(projection) => projection.forward(x),
-        None => x,
-    }
-}
-
-fn check_codebooks(codebooks: &[Codebook], config: &RqTransformerConfig, dim: usize) -> Result<()> {
-    let found: Vec<[usize; 2]> = codebooks.iter().map(|codebook| codebook.embeddings.dims()).collect();
+fn check_codebooks(codebooks: &Codebooks, config: &RqTransformerConfig, dim: usize) -> Result<()> {
+    let found: Vec<[usize; 2]> = codebooks.each().iter().map(|codebook| codebook.embeddings.dims()).collect();
     let expected: Vec<[usize; 2]> = config.codebook_sizes()?.into_iter().map(|size| [size, dim]).collect();
     if found == expected {
         return Ok(());

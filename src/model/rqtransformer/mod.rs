@@ -18,7 +18,8 @@ use stack::Stack;
 
 use crate::checkpoint::Loader;
 use crate::error::Result;
-use crate::kernels::quantize::Codebook;
+use crate::kernels::embed::Reading;
+use crate::kernels::quantize::Codebooks;
 
 /// The autoregressive model of code stacks.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl RqTransformer {
     pub fn load(
         loader: &mut Loader,
         config: &RqTransformerConfig,
-        codebooks: Option<&[Codebook]>,
+        codebooks: Option<&Codebooks>,
     ) -> Result<Self> {
         let width = config.embed_dim;
         let own = if config.input_emb_vqvae && config.head_emb_vqvae {
@@ -103,7 +104,7 @@ impl RqTransformer {
         let codes = codes.reshape([batch * cells, depth]);
 
         let condition = self.embed_condition(condition);
-        let inputs = self.input.cell(codes.clone()).reshape([batch, cells, width]) + self.pos_emb_hw.clone();
+        let inputs = self.embed_cells(codes.clone().reshape([batch, cells, depth]), 0);
         let shifted = inputs.slice([0..batch, 0..cells - 1, 0..width]);
         let body = self.body.forward(Tensor::cat(vec![condition, shifted], 1), None);
 
@@ -139,37 +140,35 @@ impl RqTransformer {
 
     /// Inputs of the head, `[N, D, width]`, for the body's outputs `[N, width]` and the codes `[N, D]` of their cells.
     fn depth_inputs(&self, body: Tensor<2>, codes: Tensor<2, Int>) -> Tensor<3> {
-        let [cells, depth] = codes.dims();
-        let mut inputs = vec![self.at_depth(body, 0)];
-        let mut context = None;
-        for d in 1..depth {
-            let above = codes.clone().slice([0..cells, d - 1..d]).reshape([cells]);
-            let (input, sum) = self.depth_input(context, above, d);
-            inputs.push(input);
-            context = Some(sum);
+        let above = codes.dims()[1] - 1;
+        let reading = if self.config.sums_depth_context() { Reading::RunningSums } else { Reading::Each };
+        let mut inputs = vec![body.unsqueeze_dim(1)];
+        if above > 0 {
+            inputs.push(self.context.contexts(codes, above, reading));
         }
-        Tensor::cat(inputs.into_iter().map(|x| x.unsqueeze_dim(1)).collect(), 1)
+        Tensor::cat(inputs, 1) + self.pos_emb_d.clone()
     }
 
     /// The head's input `[N, width]` at depth `d >= 1` after the code `above` `[N]`, and the context so far, which the
-    /// next depth takes: the sum of embeddings, or the last one alone.
+    /// next depth takes where it sums embeddings.
     fn depth_input(
         &self,
         context: Option<Tensor<2>>,
         above: Tensor<1, Int>,
         d: usize,
-    ) -> (Tensor<2>, Tensor<2>) {
-        let embedding = self.context.embed(above, d - 1);
-        let context = match context {
-            Some(context) if self.config.sums_depth_context() => context + embedding,
-            _ => embedding,
-        };
-        (self.at_depth(self.context.project(context.clone()), d), context)
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let context = context.filter(|_| self.config.sums_depth_context());
+        self.context.next_context(above, d - 1, context, self.position_of_depth(d))
     }
 
     /// Adds the position of depth `d` to `x` `[N, width]`.
     fn at_depth(&self, x: Tensor<2>, d: usize) -> Tensor<2> {
+        x + self.position_of_depth(d)
+    }
+
+    /// `[1, width]`
+    fn position_of_depth(&self, d: usize) -> Tensor<2> {
         let width = self.config.embed_dim;
-        x + self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
+        self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
     }
 }

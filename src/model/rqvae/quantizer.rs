@@ -7,14 +7,15 @@ use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::generate::Filter;
-use crate::kernels::quantize::{Codebook, Quantized, residual_quantize};
+use crate::kernels::embed::{Lookup, Reading, embed_codes};
+use crate::kernels::quantize::{Codebook, Codebooks, Quantized, residual_quantize, residual_quantize_by};
 use crate::kernels::sample_token::Draw;
 
 /// The residual quantizer.
 #[derive(Debug)]
 pub struct Quantizer {
-    /// One codebook a depth; shared codebooks are the same tensor.
-    pub codebooks: Vec<Codebook>,
+    /// One codebook a depth, or one for all.
+    pub codebooks: Codebooks,
     /// Rows and columns of latents that one code covers.
     cell: [usize; 2],
     channels: usize,
@@ -26,24 +27,22 @@ pub struct Bottleneck {
     pub codes: Tensor<4, Int>,
     /// Sums of the codes `0..=d` as latents `[B, h', w', C]`, for each depth `d`; the last is the quantized latent.
     pub partial_sums: Vec<Tensor<4>>,
+    /// Squared norms of what codes `0..=d` leave over of each cell's latents, `[B, h, w, D]`.
+    pub squares: Tensor<4>,
 }
 
 impl Quantizer {
     /// Loads `quantizer.codebooks.*`.
     pub fn load(loader: &mut Loader, config: &RqVaeConfig) -> Result<Self> {
         let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
-        let shared = config.hparams.shared_codebook;
-        let mut codebooks: Vec<Codebook> = Vec::with_capacity(sizes.len());
-        for (depth, &size) in sizes.iter().enumerate() {
-            let name = format!("quantizer.codebooks.{depth}.weight");
-            let codebook = match codebooks.first() {
-                Some(first) if shared => {
-                    loader.ignore(name);
-                    first.clone()
-                }
-                _ => Codebook::new(loader.codebook(&name, [size, dim])),
-            };
-            codebooks.push(codebook);
+        let name = |depth: usize| format!("quantizer.codebooks.{depth}.weight");
+        let mut codebook = |depth: usize| Codebook::new(loader.codebook(&name(depth), [sizes[depth], dim]));
+        let codebooks = match config.hparams.shared_codebook {
+            true => Codebooks::shared(codebook(0), sizes.len()),
+            false => Codebooks::per_depth((0..sizes.len()).map(codebook).collect()),
+        };
+        if config.hparams.shared_codebook {
+            (1..sizes.len()).for_each(|depth| loader.ignore(name(depth)));
         }
         // Moving averages, which only training reads.
         loader.ignore(".cluster_size_ema");
@@ -53,12 +52,13 @@ impl Quantizer {
 
     /// Codes in one cell.
     pub fn depth(&self) -> usize {
-        self.codebooks.len()
+        self.codebooks.each().len()
     }
 
     /// Quantizes latents `[B, h', w', C]` to the nearest codes.
     pub fn quantize(&self, latents: Tensor<4>) -> Bottleneck {
-        self.quantize_by(latents, |_, codebook, residual| codebook.nearest(residual))
+        let shape = self.code_shape(&latents);
+        self.bottleneck(residual_quantize(self.to_cells(latents), &self.codebooks), shape)
     }
 
     /// Quantizes latents `[B, h', w', C]` to codes drawn from `softmax(-distance / temperature)`; the same for the same
@@ -76,13 +76,26 @@ impl Quantizer {
         latents: Tensor<4>,
         choose: impl FnMut(usize, &Codebook, Tensor<2>) -> Tensor<1, Int>,
     ) -> Bottleneck {
+        let shape = self.code_shape(&latents);
+        self.bottleneck(residual_quantize_by(self.to_cells(latents), &self.codebooks, choose), shape)
+    }
+
+    /// `[B, h, w]` for latents `[B, h', w', C]`.
+    fn code_shape(&self, latents: &Tensor<4>) -> [usize; 3] {
         let [batch, rows, columns, _] = latents.dims();
-        let (h, w) = (rows / self.cell[0], columns / self.cell[1]);
-        let Quantized { codes, partial_sums } =
-            residual_quantize(self.to_cells(latents), &self.codebooks, choose);
+        [batch, rows / self.cell[0], columns / self.cell[1]]
+    }
+
+    fn bottleneck(&self, quantized: Quantized, [batch, h, w]: [usize; 3]) -> Bottleneck {
+        let [depth, cells, channels] = quantized.partial_sums.dims();
+        let sum = |d: usize| {
+            let sum = quantized.partial_sums.clone().slice([d..d + 1, 0..cells, 0..channels]);
+            self.to_latents(sum.reshape([cells, channels]), [batch, h, w])
+        };
         Bottleneck {
-            codes: codes.reshape([batch, h, w, self.depth()]),
-            partial_sums: partial_sums.into_iter().map(|sum| self.to_latents(sum, [batch, h, w])).collect(),
+            codes: quantized.codes.reshape([batch, h, w, depth]),
+            partial_sums: (0..depth).map(sum).collect(),
+            squares: quantized.squares.reshape([batch, h, w, depth]),
         }
     }
 
@@ -104,28 +117,27 @@ impl Quantizer {
         Tensor::cat(losses.collect(), 0).mean()
     }
 
-    /// Embeddings `[N, C']` of the codes `[B, h, w, D]` at each depth, `N = B h w`.
-    pub fn embeddings(&self, codes: &Tensor<4, Int>) -> Vec<Tensor<2>> {
+    /// Embeddings `[N, D, C']` of the codes `[B, h, w, D]`, `N = B h w`.
+    pub fn embeddings(&self, codes: Tensor<4, Int>) -> Tensor<3> {
+        self.embed(codes, Lookup::first(self.depth(), Reading::Each))
+    }
+
+    /// What `lookup` makes of the codes `[B, h, w, D]`: `[N, outputs, C']`.
+    fn embed(&self, codes: Tensor<4, Int>, lookup: Lookup) -> Tensor<3> {
         let [batch, h, w, depth] = codes.dims();
-        let cells = batch * h * w;
-        let codes = codes.clone().reshape([cells, depth]);
-        let at = |d: usize| codes.clone().slice([0..cells, d..d + 1]).reshape([cells]);
-        self.codebooks.iter().enumerate().map(|(d, codebook)| codebook.embed(at(d))).collect()
+        embed_codes(codes.reshape([batch * h * w, depth]), self.codebooks.table(), lookup, None)
     }
 
     /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, of all or some of their codes.
     pub fn latents(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
         let [batch, h, w, _] = codes.dims();
-        let mut embeddings = self.embeddings(&codes);
-        let sum = match partial {
-            Partial::Select(depth) => embeddings.swap_remove(depth),
-            Partial::Add(depth) => embeddings
-                .into_iter()
-                .take(depth + 1)
-                .reduce(|sum, next| sum + next)
-                .expect("depth is at least 1"),
+        let lookup = match partial {
+            Partial::Select(depth) => {
+                Lookup { first_column: depth, first_depth: depth, depths: 1, reading: Reading::Sum }
+            }
+            Partial::Add(depth) => Lookup::first(depth + 1, Reading::Sum),
         };
-        self.to_latents(sum, [batch, h, w])
+        self.to_latents(self.embed(codes, lookup).squeeze_dim(1), [batch, h, w])
     }
 
     /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, each code's embedding times its place in `mask` `[B h w, D]`.

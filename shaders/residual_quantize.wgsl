@@ -1,0 +1,173 @@
+// The search of residual quantization at one depth: for every residual the nearest of some of the codes. What is left
+// of the search, and all that follows from a code, is shaders/residual_take.wgsl. Their twin is
+// src/kernels/cpu/residual_quantize.rs.
+//
+// A workgroup compares some residuals with a part of the codebook, a tile of codes at a time: few residuals are spread
+// over a whole GPU by the parts. It takes `DEPTH` channels at a time into its own memory, and a thread sums 8 residuals
+// by 8 codes in registers. The order of a sum depends on the channels alone, so a code does not depend on the rows
+// beside it.
+
+// The host replaces these three by those of the tile that suits the number of residuals.
+const ROW_THREADS = 8u;
+const CODE_THREADS = 8u;
+const DEPTH = 16u;
+
+const THREADS = ROW_THREADS * CODE_THREADS;
+const ROWS = 8u * ROW_THREADS;
+const CODES = 8u * CODE_THREADS;
+
+// In place of infinity, which WGSL cannot write.
+const FAR = 3.4028235e38;
+
+struct Parameters {
+    rows: u32,
+    channels: u32,
+    // Where they begin in the table, and how many there are.
+    first: u32,
+    codes: u32,
+    // Parts that the codes are split in, and tiles of codes in each.
+    parts: u32,
+    tiles: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> residuals: array<f32>;
+@group(0) @binding(1) var<storage, read_write> table: array<f32>;
+// Squared, of the rows of the table.
+@group(0) @binding(2) var<storage, read_write> norms: array<f32>;
+// Of each row and part: the bits of the distance, and the code.
+@group(0) @binding(3) var<storage, read_write> nearest: array<vec2<u32>>;
+@group(0) @binding(4) var<uniform> parameters: Parameters;
+
+// By channel, and four residuals or codes.
+var<workgroup> seen_residuals: array<vec4<f32>, DEPTH * 2u * ROW_THREADS>;
+var<workgroup> seen_codes: array<vec4<f32>, DEPTH * 2u * CODE_THREADS>;
+// Of each row and thread along the codes.
+var<workgroup> distances: array<f32, 8u * THREADS>;
+var<workgroup> nearest_codes: array<u32, 8u * THREADS>;
+
+const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
+
+// Of the thread's eight rows.
+var<private> best_distance: array<f32, 8>;
+var<private> best_code: array<u32, 8>;
+
+fn gather_residuals(thread: u32, first_row: u32, first_channel: u32) {
+    for (var i = thread; i < DEPTH * 2u * ROW_THREADS; i += THREADS) {
+        // Neighbours read neighbours: channels lie side by side.
+        let channel = first_channel + i % DEPTH;
+        let row = first_row + i / DEPTH * 4u + FOUR;
+        let exists = (row < vec4<u32>(parameters.rows)) & vec4<bool>(channel < parameters.channels);
+        let at = select(vec4<u32>(0u), row * parameters.channels + channel, exists);
+        let values = vec4<f32>(residuals[at.x], residuals[at.y], residuals[at.z], residuals[at.w]);
+        seen_residuals[i % DEPTH * 2u * ROW_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
+    }
+}
+
+fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
+    for (var i = thread; i < DEPTH * 2u * CODE_THREADS; i += THREADS) {
+        let channel = first_channel + i % DEPTH;
+        let code = first_code + i / DEPTH * 4u + FOUR;
+        let exists = (code < vec4<u32>(parameters.codes)) & vec4<bool>(channel < parameters.channels);
+        let at = select(vec4<u32>(0u), (parameters.first + code) * parameters.channels + channel, exists);
+        let values = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
+        seen_codes[i % DEPTH * 2u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
+    }
+}
+
+// Adds the products of four residuals, a column each, and four codes.
+fn added(sums: mat4x4<f32>, rows: vec4<f32>, codes: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        fma(vec4<f32>(rows.x), codes, sums[0]),
+        fma(vec4<f32>(rows.y), codes, sums[1]),
+        fma(vec4<f32>(rows.z), codes, sums[2]),
+        fma(vec4<f32>(rows.w), codes, sums[3]),
+    );
+}
+
+// Takes `code` and the three after it for a row if they are nearer than what it has: of equals the first stays.
+fn consider(row: u32, code: u32, norms_of_four: vec4<f32>, products: vec4<f32>) {
+    let distance = norms_of_four - 2.0 * products;
+    for (var i = 0u; i < 4u; i++) {
+        if (code + i < parameters.codes && distance[i] < best_distance[row]) {
+            best_distance[row] = distance[i];
+            best_code[row] = code + i;
+        }
+    }
+}
+
+fn consider_all(row: u32, code: u32, sums: mat4x4<f32>) {
+    let at = parameters.first + min(vec4<u32>(code) + FOUR, vec4<u32>(parameters.codes - 1u));
+    let four = vec4<f32>(norms[at.x], norms[at.y], norms[at.z], norms[at.w]);
+    consider(row, code, four, sums[0]);
+    consider(row + 1u, code, four, sums[1]);
+    consider(row + 2u, code, four, sums[2]);
+    consider(row + 3u, code, four, sums[3]);
+}
+
+@compute @workgroup_size(THREADS, 1, 1)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let block = group.x + group.y * groups.x;
+    let part = block % parameters.parts;
+    let first_row = block / parameters.parts * ROWS;
+    if (first_row >= parameters.rows) {
+        return;
+    }
+    let own_row = thread / CODE_THREADS;
+    let own_code = thread % CODE_THREADS;
+    for (var i = 0u; i < 8u; i++) {
+        best_distance[i] = FAR;
+        best_code[i] = 0u;
+    }
+    for (var tile = 0u; tile < parameters.tiles; tile++) {
+        let first_code = (part * parameters.tiles + tile) * CODES;
+        var low_low = mat4x4<f32>();
+        var low_high = mat4x4<f32>();
+        var high_low = mat4x4<f32>();
+        var high_high = mat4x4<f32>();
+        for (var channel = 0u; channel < parameters.channels; channel += DEPTH) {
+            workgroupBarrier();
+            gather_residuals(thread, first_row, channel);
+            gather_codes(thread, first_code, channel);
+            workgroupBarrier();
+            for (var i = 0u; i < DEPTH; i++) {
+                let low = seen_residuals[i * 2u * ROW_THREADS + own_row];
+                let high = seen_residuals[i * 2u * ROW_THREADS + ROW_THREADS + own_row];
+                var codes = seen_codes[i * 2u * CODE_THREADS + own_code];
+                low_low = added(low_low, low, codes);
+                high_low = added(high_low, high, codes);
+                codes = seen_codes[i * 2u * CODE_THREADS + CODE_THREADS + own_code];
+                low_high = added(low_high, low, codes);
+                high_high = added(high_high, high, codes);
+            }
+        }
+        let code = first_code + 4u * own_code;
+        consider_all(0u, code, low_low);
+        consider_all(0u, code + 4u * CODE_THREADS, low_high);
+        consider_all(4u, code, high_low);
+        consider_all(4u, code + 4u * CODE_THREADS, high_high);
+    }
+
+    for (var i = 0u; i < 8u; i++) {
+        let row = i / 4u * 4u * ROW_THREADS + 4u * own_row + i % 4u;
+        distances[row * CODE_THREADS + own_code] = best_distance[i];
+        nearest_codes[row * CODE_THREADS + own_code] = best_code[i];
+    }
+    workgroupBarrier();
+    if (thread >= ROWS || first_row + thread >= parameters.rows) {
+        return;
+    }
+    var distance = FAR;
+    var nearest_code = 0u;
+    for (var i = thread * CODE_THREADS; i < (thread + 1u) * CODE_THREADS; i++) {
+        let code = nearest_codes[i];
+        if (distances[i] < distance || (distances[i] == distance && code < nearest_code)) {
+            distance = distances[i];
+            nearest_code = code;
+        }
+    }
+    nearest[(first_row + thread) * parameters.parts + part] = vec2<u32>(bitcast<u32>(distance), nearest_code);
+}

@@ -1,0 +1,219 @@
+//! Launches `shaders/residual_quantize.wgsl` and `shaders/residual_take.wgsl` by turns, once a depth.
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::template::{KernelSource, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{empty, launch, own, plain};
+use crate::kernels::embed::Place;
+
+/// Threads of a workgroup of either shader.
+const THREADS: u32 = 64;
+
+/// Residuals and codes whose products one thread sums.
+const OF_A_THREAD: usize = 8;
+
+/// Workgroups from which on more would not fill a GPU better: each part that codes are split in costs a little.
+const WORKGROUPS: usize = 512;
+
+/// Bytes of a buffer that every WebGPU device can bind.
+const MOST_BYTES: usize = 128 << 20;
+
+const RESIDUAL_QUANTIZE: &str = include_str!("../../../shaders/residual_quantize.wgsl");
+
+/// Whether the kernel takes `rows` of `channels` at `depths` depths: the partial sums are one buffer.
+pub fn fits(rows: usize, channels: usize, depths: usize) -> bool {
+    let values = depths * rows * channels;
+    values > 0 && values * size_of::<f32>() <= MOST_BYTES
+}
+
+/// The block that a workgroup computes: `8 row_threads` residuals by `8 code_threads` codes, `depth` channels at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Search {
+    row_threads: usize,
+    code_threads: usize,
+    depth: usize,
+}
+
+/// For few residuals first. The last serves any number.
+const SEARCHES: [Search; 3] = [
+    Search { row_threads: 1, code_threads: 64, depth: 4 },
+    Search { row_threads: 4, code_threads: 16, depth: 16 },
+    Search { row_threads: 8, code_threads: 8, depth: 16 },
+];
+
+impl Search {
+    fn of(rows: usize) -> Self {
+        let [.., largest] = SEARCHES;
+        SEARCHES.into_iter().find(|search| rows <= search.rows()).unwrap_or(largest)
+    }
+
+    fn rows(&self) -> usize {
+        OF_A_THREAD * self.row_threads
+    }
+
+    fn codes(&self) -> usize {
+        OF_A_THREAD * self.code_threads
+    }
+}
+
+impl KernelSource for Search {
+    fn source(&self) -> SourceTemplate {
+        let Self { row_threads, code_threads, depth } = self;
+        let source = [
+            ("const ROW_THREADS = 8u;", format!("const ROW_THREADS = {row_threads}u;")),
+            ("const CODE_THREADS = 8u;", format!("const CODE_THREADS = {code_threads}u;")),
+            ("const DEPTH = 16u;", format!("const DEPTH = {depth}u;")),
+        ]
+        .iter()
+        .fold(RESIDUAL_QUANTIZE.to_string(), |source, (general, special)| source.replace(general, special));
+        SourceTemplate::new(source)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info(*self)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The `Parameters` of `shaders/residual_quantize.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct SearchParameters {
+    rows: u32,
+    channels: u32,
+    first: u32,
+    codes: u32,
+    parts: u32,
+    tiles: u32,
+}
+
+shader!(Take, "residual_take.wgsl");
+
+/// The `Parameters` of `shaders/residual_take.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct TakeParameters {
+    rows: u32,
+    channels: u32,
+    depths: u32,
+    depth: u32,
+    first: u32,
+    parts: u32,
+}
+
+/// [`super::GpuKernels::residua_residual_quantize`].
+pub fn residual_quantize(
+    latents: CubeTensor,
+    table: CubeTensor,
+    norms: CubeTensor,
+    places: &[Place],
+) -> (CubeTensor, CubeTensor, CubeTensor) {
+    let (residuals, table, norms) = (own(plain(latents)), plain(table), plain(norms));
+    let [rows, channels] = [0, 1].map(|dim| residuals.meta.shape()[dim]);
+    let depths = places.len();
+    assert!(fits(rows, channels, depths), "{rows} rows of {channels} channels are for Burn's operations");
+    assert_eq!(table.meta.shape()[1], channels, "the codes are [rows, C]");
+    assert_eq!(norms.meta.num_elements(), table.meta.shape()[0], "every code has a norm");
+    let codes = empty(&residuals, Shape::new([rows, depths]), DType::I32);
+    let partial_sums = empty(&residuals, Shape::new([depths, rows, channels]), DType::F32);
+    let squares = empty(&residuals, Shape::new([rows, depths]), DType::F32);
+    for (depth, place) in places.iter().enumerate() {
+        assert!(
+            place.size > 0 && place.first + place.size <= table.meta.shape()[0],
+            "codes are in the table"
+        );
+        let (nearest, parts) = search(&residuals, &table, &norms, place);
+        let parameters = TakeParameters {
+            rows: rows as u32,
+            channels: channels as u32,
+            depths: depths as u32,
+            depth: depth as u32,
+            first: place.first as u32,
+            parts,
+        };
+        let buffers = [&nearest, &table, &residuals, &partial_sums, &codes, &squares];
+        launch(Take, THREADS, rows as u32, &buffers, &parameters);
+    }
+    (codes, partial_sums, squares)
+}
+
+/// The nearest of the codes in `place` to each residual, in each part of them, `[rows, parts, 2]`, and the number of parts.
+fn search(
+    residuals: &CubeTensor,
+    table: &CubeTensor,
+    norms: &CubeTensor,
+    place: &Place,
+) -> (CubeTensor, u32) {
+    let [rows, channels] = [0, 1].map(|dim| residuals.meta.shape()[dim]);
+    let kernel = Search::of(rows);
+    let row_blocks = rows.div_ceil(kernel.rows());
+    let all_tiles = place.size.div_ceil(kernel.codes());
+    let tiles = all_tiles.div_ceil(WORKGROUPS.div_ceil(row_blocks));
+    let parts = all_tiles.div_ceil(tiles);
+    let nearest = empty(residuals, Shape::new([rows, parts, 2]), DType::I32);
+    let parameters = SearchParameters {
+        rows: rows as u32,
+        channels: channels as u32,
+        first: place.first as u32,
+        codes: place.size as u32,
+        parts: parts as u32,
+        tiles: tiles as u32,
+    };
+    let workgroups = (row_blocks * parts) as u32;
+    launch(kernel, THREADS, workgroups, &[residuals, table, norms, &nearest], &parameters);
+    (nearest, parts as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::cube::checks::{assert_same_parameters, threads_of_valid};
+
+    /// All that the host makes of the shader.
+    #[test]
+    fn every_variant_is_valid() {
+        for search in SEARCHES {
+            let source = search.source().complete();
+            assert_eq!(threads_of_valid(&source), THREADS);
+            let Search { row_threads, code_threads, depth } = search;
+            let numbers = format!(
+                "const ROW_THREADS = {row_threads}u;\nconst CODE_THREADS = {code_threads}u;\nconst DEPTH = {depth}u;\n"
+            );
+            assert!(source.contains(&numbers), "{source}");
+            // A thread gathers the nearest of one row at the end.
+            assert!(search.rows() <= THREADS as usize);
+        }
+        assert_eq!(threads_of_valid(Take::SOURCE), THREADS);
+    }
+
+    #[test]
+    fn hosts_and_shaders_agree_on_the_parameters() {
+        assert_same_parameters!(
+            RESIDUAL_QUANTIZE,
+            SearchParameters {
+                rows: Uint,
+                channels: Uint,
+                first: Uint,
+                codes: Uint,
+                parts: Uint,
+                tiles: Uint
+            }
+        );
+        assert_same_parameters!(
+            Take::SOURCE,
+            TakeParameters {
+                rows: Uint,
+                channels: Uint,
+                depths: Uint,
+                depth: Uint,
+                first: Uint,
+                parts: Uint
+            }
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! Embeddings of codes, summed over the depths of a cell or not, straight from the codes.
+
+use burn::backend::Dispatch;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::cube::GpuKernels;
+use super::flex::CpuKernels;
+use super::has_cpu_kernels;
+
+/// Bytes up to which the tables of several depths become one, which every WebGPU device can bind.
+const MOST_BYTES: usize = 128 << 20;
+
+/// Where the codes of one depth lie in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Row of the first.
+    pub first: usize,
+    /// How many there are, at least 1.
+    pub size: usize,
+}
+
+/// The embeddings of the codes of every depth.
+#[derive(Clone, Debug)]
+pub struct CodeTable {
+    /// One for all depths, `[rows, C]`; or, where that were too large, one a depth.
+    tables: Vec<Tensor<2>>,
+    /// One a depth.
+    places: Vec<Place>,
+    /// The same on the device, `[D, 2]`.
+    places_there: Tensor<2, Int>,
+}
+
+impl CodeTable {
+    /// A table `[rows, C]` of several depths, each in its place. Depths may share rows.
+    pub fn new(table: Tensor<2>, places: Vec<Place>) -> Self {
+        Self { places_there: on_device(&places, &table.device()), tables: vec![table], places }
+    }
+
+    /// One table `[K, C]` a depth, at least one.
+    pub fn per_depth(tables: Vec<Tensor<2>>) -> Self {
+        let joined = tables.iter().map(|table| table.shape().num_elements()).sum::<usize>()
+            * size_of::<f32>()
+            <= MOST_BYTES;
+        let mut rows = 0;
+        let place = |table: &Tensor<2>| {
+            let (first, size) = (rows, table.dims()[0]);
+            rows += if joined { size } else { 0 };
+            Place { first, size }
+        };
+        let places: Vec<Place> = tables.iter().map(place).collect();
+        let places_there = on_device(&places, &tables[0].device());
+        let tables = if joined { vec![Tensor::cat(tables, 0)] } else { tables };
+        Self { tables, places, places_there }
+    }
+
+    /// The table of all depths, if there is one, and each depth's place in it.
+    pub(super) fn joined(&self) -> Option<(&Tensor<2>, &[Place])> {
+        match &self.tables[..] {
+            [only] => Some((only, &self.places)),
+            _ => None,
+        }
+    }
+
+    /// The embeddings `[N, C]` of `codes` `[N]` at `depth`, of Burn's own operations.
+    fn select(&self, codes: Tensor<1, Int>, depth: usize) -> Tensor<2> {
+        let Place { first, size } = self.places[depth];
+        let table = self.tables.get(depth).unwrap_or(&self.tables[0]);
+        table.clone().select(0, codes.clamp(0, size as i32 - 1) + first as i32)
+    }
+}
+
+fn on_device(places: &[Place], device: &Device) -> Tensor<2, Int> {
+    let words: Vec<i32> =
+        places.iter().flat_map(|place| [place.first, place.size]).map(|word| word as i32).collect();
+    Tensor::from_data(TensorData::new(words, [places.len(), 2]), device)
+}
+
+/// Which codes are embedded.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup {
+    /// Column of the first.
+    pub first_column: usize,
+    /// Depth of the first; the next column is of the next depth.
+    pub first_depth: usize,
+    /// Columns taken, at least 1.
+    pub depths: usize,
+    /// What is made of them.
+    pub reading: Reading,
+}
+
+/// What is made of the embeddings of a row of codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Their sum.
+    Sum,
+    /// The sum of the first, of the first two, and so on.
+    RunningSums,
+    /// Each by itself.
+    Each,
+}
+
+impl Lookup {
+    /// The first `depths` codes of each row.
+    pub fn first(depths: usize, reading: Reading) -> Self {
+        Self { first_column: 0, first_depth: 0, depths, reading }
+    }
+
+    /// Vectors that come of a row of codes.
+    pub fn outputs(&self) -> usize {
+        if self.reading == Reading::Sum { 1 } else { self.depths }
+    }
+}
+
+/// Embeddings `[N, outputs, C]` of `codes` `[N, columns]`. With `onto` `[n, C]`, row `i` is added to row `i % n` of it;
+/// `N` is a multiple of `n`. A code that its depth does not have, such as -1 for one that could not be drawn, counts as
+/// the nearest that it has.
+pub fn embed_codes(
+    codes: Tensor<2, Int>,
+    table: &CodeTable,
+    lookup: Lookup,
+    onto: Option<Tensor<2>>,
+) -> Tensor<3> {
+    let kernel = kernel_for(table);
+    if let Kernel::None = kernel {
+        return composed(codes, table, lookup, onto);
+    }
+    let codes = codes.into_dispatch();
+    let only = table.tables[0].clone().into_dispatch();
+    let (places, places_there) = (table.places.clone(), table.places_there.clone().into_dispatch());
+    Tensor::from_dispatch(match (kernel, onto.map(Tensor::into_dispatch)) {
+        (Kernel::Cpu, None) => <Dispatch as CpuKernels>::residua_embed_codes(codes, only, places, lookup),
+        (Kernel::Cpu, Some(onto)) => {
+            <Dispatch as CpuKernels>::residua_embed_codes_onto(codes, only, places, lookup, onto)
+        }
+        (_, None) => <Dispatch as GpuKernels>::residua_embed_codes(codes, only, places_there, lookup),
+        (_, Some(onto)) => {
+            <Dispatch as GpuKernels>::residua_embed_codes_onto(codes, only, places_there, lookup, onto)
+        }
+    })
+}
+
+/// Which kernel takes a table.
+enum Kernel {
+    Cpu,
+    Gpu,
+    None,
+}
+
+fn kernel_for(table: &CodeTable) -> Kernel {
+    match &table.tables[..] {
+        [only] if has_cpu_kernels(&only.device()) => Kernel::Cpu,
+        [_] => Kernel::Gpu,
+        _ => Kernel::None,
+    }
+}
+
+/// [`embed_codes`] of Burn's own operations.
+pub fn composed(
+    codes: Tensor<2, Int>,
+    table: &CodeTable,
+    lookup: Lookup,
+    onto: Option<Tensor<2>>,
+) -> Tensor<3> {
+    let rows = codes.dims()[0];
+    let start = onto.map(|onto| {
+        let times = rows / onto.dims()[0];
+        onto.repeat_dim(0, times)
+    });
+    let begun = |embedding: Tensor<2>| match &start {
+        Some(start) => start.clone() + embedding,
+        None => embedding,
+    };
+    let mut vectors: Vec<Tensor<2>> = Vec::with_capacity(lookup.depths);
+    for i in 0..lookup.depths {
+        let column = lookup.first_column + i;
+        let code = codes.clone().slice([0..rows, column..column + 1]).reshape([rows]);
+        let embedding = table.select(code, lookup.first_depth + i);
+        vectors.push(match (lookup.reading, vectors.last()) {
+            (Reading::Sum | Reading::RunningSums, Some(sum)) => sum.clone() + embedding,
+            _ => begun(embedding),
+        });
+    }
+    let unread = lookup.depths - lookup.outputs();
+    Tensor::cat(vectors.into_iter().skip(unread).map(|vector| vector.unsqueeze_dim(1)).collect(), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceChoice, open};
+    use crate::kernels::values;
+    use crate::random::pcg4d;
+    use crate::testing::{assert_close, poison, tensor};
+
+    fn size(case: u32, word: u32, most: u32) -> usize {
+        1 + (pcg4d([case, word, 8, 8])[0] % most) as usize
+    }
+
+    const READINGS: [Reading; 3] = [Reading::Sum, Reading::RunningSums, Reading::Each];
+
+    /// Both kernels against Burn's operations on the CPU: all readings, tables shared and not, parts of the columns,
+    /// codes that do not exist.
+    #[test]
+    fn the_kernels_equal_burns_operations() {
+        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        for case in 0..48 {
+            let depth = size(case, 0, 6);
+            let first_depth = size(case, 1, depth as u32) - 1;
+            let lookup = Lookup {
+                first_depth,
+                first_column: size(case, 2, 3) - 1,
+                depths: size(case, 3, (depth - first_depth) as u32),
+                reading: READINGS[case as usize % 3],
+            };
+            let columns = lookup.first_column + lookup.depths + size(case, 4, 2) - 1;
+            let (channels, times) = (size(case, 5, 300), size(case, 6, 9));
+            let turns = [1, 1, 5, 70][size(case, 7, 4) - 1];
+            let rows = turns * times;
+            let sizes: Vec<usize> = (0..depth as u32).map(|d| size(case, 10 + d, 40)).collect();
+            println!("case {case}: {rows} x {columns}, {sizes:?} of {channels}, {lookup:?}");
+            let codes: Vec<i32> =
+                (0..(rows * columns) as u32).map(|i| (pcg4d([case, i, 9, 9])[0] % 44) as i32 - 2).collect();
+            let codes = TensorData::new(codes, [rows, columns]);
+            let onto: Option<Tensor<2>> = (case % 4 > 0).then(|| tensor([turns, channels], case, &host));
+            let table = |device: &Device| match case % 5 {
+                0 => CodeTable::new(
+                    tensor([40, channels], case, device),
+                    sizes.iter().map(|&size| Place { first: 0, size }).collect(),
+                ),
+                _ => CodeTable::per_depth(
+                    sizes.iter().map(|&size| tensor([size, channels], size as u32, device)).collect(),
+                ),
+            };
+            let on = |device: &Device| Tensor::<2, Int>::from_data(codes.clone(), device);
+            let expected = values(composed(on(&host), &table(&host), lookup, onto.clone()));
+            let found = embed_codes(on(&host), &table(&host), lookup, onto.clone());
+            assert_eq!(found.dims(), [rows, lookup.outputs(), channels]);
+            assert_close(&values(found), &expected, 1e-6);
+            let onto = onto.map(|onto| Tensor::from_data(onto.into_data(), &gpu));
+            let there = table(&gpu);
+            poison([rows, lookup.outputs(), channels], &gpu);
+            let found = embed_codes(on(&gpu), &there, lookup, onto.clone());
+            assert_close(&values(found), &expected, 1e-6);
+            assert_close(&values(composed(on(&gpu), &there, lookup, onto)), &expected, 1e-6);
+        }
+    }
+}
