@@ -29,7 +29,7 @@ pub struct Bench {
     #[arg(long)]
     compare: bool,
     /// Set each hand-written kernel against Burn's own operations, at the published shapes.
-    #[arg(long, conflicts_with = "compare")]
+    #[arg(long, conflicts_with_all = ["compare", "gpu_kernels"])]
     kernels: bool,
     /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]

@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
-use super::{cpu, has_cpu_kernels};
+use super::{GpuKernel, cpu, has_cpu_kernels};
 
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
@@ -66,7 +66,7 @@ impl KvCache {
     fn has_kernel(&self, count: usize) -> bool {
         let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
         let [_, _, capacity, head_dim] = buffers[0].dims();
-        decode_attention_fits(count, capacity, head_dim)
+        GpuKernel::DecodeAttention.is_on() && decode_attention_fits(count, capacity, head_dim)
     }
 }
 

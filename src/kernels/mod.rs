@@ -3,6 +3,7 @@
 //! which serves the other devices and stands as the kernel's twin in its test.
 
 pub mod attention;
+pub mod check;
 pub mod conv2d;
 pub mod cpu;
 pub mod group_norm;
@@ -10,6 +11,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod quantize;
 pub mod sample_token;
+pub mod trust;
 
 mod cube;
 mod flex;
@@ -17,6 +19,7 @@ mod flex;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
+pub use trust::GpuKernel;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -25,6 +28,13 @@ use crate::device::is_cpu;
 /// Whether tensors on `device` are taken by the CPU kernels.
 fn has_cpu_kernels(device: &Device) -> bool {
     is_cpu(device)
+}
+
+/// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.
+pub fn noise<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
+    let count = dims.iter().product::<usize>() as u32;
+    let values: Vec<f32> = (0..count).map(|i| crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0).collect();
+    Tensor::from_data(TensorData::new(values, dims), device)
 }
 
 /// The values of a tensor, read back at once: for tests and for results, never inside a step.
