@@ -196,14 +196,13 @@ fn a_preview_adds_one_readback_and_its_picture_another() {
     }
 }
 
-/// Kernels for one cell, sampling included, once the first cells are done.
+/// Kernels for one cell, sampling included, once the first cells are done; Burn itself now and then adds one.
 fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
     let mut session = Session::new(model, request(model, 0..1)).unwrap();
     (0..3).for_each(|_| session.step());
-    let counts: Vec<Counts> = (0..3).map(|_| gpu.counted(|| session.step()).1).collect();
-    assert!(counts.iter().all(|each| each.dispatches == counts[0].dispatches), "{counts:?}");
-    println!("a cell: {:?}", counts[0]);
-    counts[0].dispatches
+    let counts = [(); 3].map(|()| gpu.counted(|| session.step()).1);
+    println!("cells: {counts:?}");
+    counts.iter().map(|counts| counts.dispatches).min().unwrap()
 }
 
 /// A bound, so that a kernel too many in every block or at every code does not go unseen.

@@ -1,11 +1,14 @@
 //! A GPU kernel that is wrong is found out and not used, and results are right without it. In a process of its own: the
 //! switches are everybody's.
 
-use burn::tensor::Device;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::{DType, Device, Tensor};
+use residua::checkpoint::{Loader, Precision};
 use residua::device::{DeviceChoice, cpu, is_cpu, open};
 use residua::error::{Error, Result};
 use residua::kernels::check::{CHECKS, Check, Checked, Reading, check};
-use residua::kernels::{GpuKernel, Resample, conv2d, layer_norm, noise, values};
+use residua::kernels::{GpuKernel, KvCache, Resample, attention, conv2d, layer_norm, noise, values};
 
 /// What a check is told on a GPU; the CPU says 1 and 2.
 fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {
@@ -29,8 +32,15 @@ fn apart(found: &[f32], expected: &[f32]) -> f32 {
     found.iter().zip(expected).fold(0.0, |most, (a, b)| most.max((a - b).abs() / largest))
 }
 
+/// The switches are everybody's: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
+    let _alone = alone();
     let gpu = open(DeviceChoice::Gpu).unwrap();
     let broken = [
         of(GpuKernel::Conv2d, |device| given(device, Ok(vec![1.0, 2.1]))),
@@ -71,4 +81,32 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
     let table = checked(CHECKS, &gpu);
     assert!(table.iter().all(|checked| checked.ok && checked.kernel.is_on()), "{table:?}");
     assert!(GpuKernel::ALL.iter().all(|kernel| table.iter().any(|checked| checked.kernel == *kernel)));
+}
+
+/// A kernel found wrong while a picture is under way: what is in the cache serves Burn's operations, and the other way.
+#[test]
+fn kernel_and_burns_operations_share_a_cache() {
+    let _alone = alone();
+    let gpu = open(DeviceChoice::Gpu).unwrap();
+    let qkv: Tensor<3> = noise([2, 6, 90], 1, &gpu);
+    let mut cache = KvCache::new(2, 3, 6, 10, &gpu);
+    let steps = (0..6).map(|i| {
+        GpuKernel::DecodeAttention.switch(i % 2 == 0);
+        attention::attend(qkv.clone().slice([0..2, i..i + 1, 0..90]), 3, Some(&mut cache))
+    });
+    let found = values(Tensor::cat(steps.collect(), 1));
+    GpuKernel::DecodeAttention.switch(true);
+    assert!(apart(&found, &values(attention::composed(qkv, 3, None))) < 1e-4);
+}
+
+/// Burn's own cast of f16 needs shaders that know it.
+#[test]
+fn without_its_kernel_no_weights_are_kept_in_half_precision() {
+    let _alone = alone();
+    let gpu = open(DeviceChoice::Gpu).unwrap();
+    let stored = |on: bool| {
+        GpuKernel::Widen.switch(on);
+        Loader::random(1, &gpu, Precision::Half).linear_weights(&["weight".into()], [4, 6]).dtype()
+    };
+    assert_eq!([stored(false), stored(true)], [DType::F32, DType::F16]);
 }

@@ -41,6 +41,11 @@ impl KvCache {
         Self { buffers, length: 0 }
     }
 
+    /// The same for [`composed`], which has no use for the CPU kernel's own cache.
+    pub fn of_burn(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
+        Self { buffers: Self::device_buffers(batch, heads, capacity, head_dim, device), length: 0 }
+    }
+
     fn device_buffers(
         batch: usize,
         heads: usize,
@@ -59,7 +64,12 @@ impl KvCache {
 
     /// Forgets all positions; the buffers stay.
     pub fn clear(&mut self) {
-        self.length = 0;
+        self.truncate(0);
+    }
+
+    /// Forgets the positions from `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
     }
 
     /// Whether the GPU kernel takes `count` new positions.
@@ -169,8 +179,7 @@ mod tests {
             assert_close(&values(attend(qkv.clone(), heads, None)), &whole, 1e-5);
             for pieces in [vec![1; length], vec![length - 2, 1, 1], vec![3, length - 3]] {
                 let mut kernel = KvCache::new(batch, heads, length, head_dim, &device);
-                let buffers = KvCache::device_buffers(batch, heads, length, head_dim, &device);
-                let mut twin = KvCache { buffers, length: 0 };
+                let mut twin = KvCache::of_burn(batch, heads, length, head_dim, &device);
                 let (mut by_kernel, mut by_twin) = (Vec::new(), Vec::new());
                 for piece in pieces {
                     let from = kernel.length();
@@ -222,7 +231,7 @@ mod tests {
                 let part = attend(qkv.clone().slice(whole(at..at + count)), heads, Some(&mut cache));
                 if at == 0 {
                     attend(qkv.clone().slice(whole(2..3)), heads, Some(&mut cache));
-                    cache.length = 1;
+                    cache.truncate(1);
                 }
                 parts.push(part);
             }

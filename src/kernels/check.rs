@@ -4,14 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use half::f16;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 use web_time::Instant;
 
 use super::sample_token::{Draw, sample_token};
 use super::{Activation, GpuKernel, KvCache, Resample};
-use super::{attention, conv2d, group_norm, layer_norm, linear, noise};
+use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, noise};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 
@@ -95,14 +94,19 @@ pub const CHECKS: &[Check] = &[
         tolerance: 1e-4,
         work: |device| {
             let (bias, residual) = (noise([19], 3, device), noise([1, 19], 4, device));
-            read(linear::linear_onto(noise([1, 36], 1, device), &half([19, 36], device), &bias, residual))
+            read(linear::linear_onto(
+                noise([1, 36], 1, device),
+                &half_noise([19, 36], 2, device),
+                &bias,
+                residual,
+            ))
         },
     },
     Check {
         kernel: GpuKernel::Widen,
         shape: "19x37",
         tolerance: 0.0,
-        work: |device| read(linear::widened(&half([19, 37], device))),
+        work: |device| read(linear::widened(&half_noise([19, 37], 2, device))),
     },
     Check {
         kernel: GpuKernel::DecodeAttention,
@@ -187,13 +191,6 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
 fn convolution(resample: Resample, device: &Device) -> Reading {
     let (weight, bias) = (noise([7, 5, 3, 3], 2, device), noise([7], 3, device));
     read(conv2d::conv2d(noise([1, 5, 9, 11], 1, device), &weight, &bias, resample))
-}
-
-/// Made-up weights in f16.
-fn half(dims: [usize; 2], device: &Device) -> Tensor<2> {
-    let value = |i: usize| f16::from_f32(crate::random::uniform([2, i as u32, 1, 0]) * 2.0 - 1.0);
-    let values: Vec<f16> = (0..dims[0] * dims[1]).map(value).collect();
-    Tensor::from_data(TensorData::new(values, dims), (device, DType::F16))
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Reading {

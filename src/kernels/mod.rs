@@ -21,7 +21,8 @@ pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
 pub use trust::GpuKernel;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
 
 use crate::device::is_cpu;
 
@@ -35,6 +36,14 @@ pub fn noise<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Te
     let count = dims.iter().product::<usize>() as u32;
     let values: Vec<f32> = (0..count).map(|i| crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0).collect();
     Tensor::from_data(TensorData::new(values, dims), device)
+}
+
+/// [`noise`] in f16, for weights.
+pub fn half_noise(dims: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
+    let count = (dims[0] * dims[1]) as u32;
+    let value = |i| f16::from_f32(crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0);
+    let values: Vec<f16> = (0..count).map(value).collect();
+    Tensor::from_data(TensorData::new(values, dims), (device, DType::F16))
 }
 
 /// The values of a tensor, read back at once: for tests and for results, never inside a step.
