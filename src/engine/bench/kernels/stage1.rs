@@ -113,7 +113,12 @@ mod tests {
         assert_eq!(count(&|layer| layer.resample == Resample::Up), 5);
         assert_eq!(count(&|layer| layer.kernel == 3), 2 + 2 * blocks + 5);
         assert_eq!(count(&|layer| layer.kernel == 1), 2 + 4 * (1 + 3));
-        let finest = Layer { resample: Resample::Same, kernel: 3, channels: [128, 128], side: 256 };
-        assert!(layers.contains(&(finest, 6)), "{layers:?}");
+        let has = |channels, side, count| {
+            let layer = Layer { resample: Resample::Same, kernel: 3, channels, side };
+            assert!(layers.contains(&(layer, count)), "{layer:?} in {layers:?}");
+        };
+        has([256, 512], 8, 1);
+        has([128, 128], 256, 6);
+        has([128, 3], 256, 1);
     }
 }
