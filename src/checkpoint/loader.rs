@@ -8,6 +8,7 @@ use half::f16;
 use super::weights::{Dtype, TensorInfo, WeightFile};
 use crate::device::is_cpu;
 use crate::error::{Error, Result};
+use crate::kernels::GpuKernel;
 use crate::kernels::cpu::memory::room;
 use crate::random::normal;
 
@@ -224,11 +225,12 @@ impl<'a> Loader<'a> {
         names.filter(|name| !used.contains(name) && !known(name)).map(String::from).collect()
     }
 
-    /// Whether linear weights such as `name` are kept in half precision. A GPU reads them in pairs.
+    /// Whether linear weights such as `name` are kept in half precision. A GPU reads them in pairs, and widens them by a
+    /// kernel, whether its shaders know f16 or not.
     fn keeps_half(&self, name: &str, inputs: usize) -> bool {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
-        let readable = is_cpu(&self.device) || inputs.is_multiple_of(2);
+        let readable = is_cpu(&self.device) || inputs.is_multiple_of(2) && GpuKernel::Widen.is_on();
         readable && (stored_half || self.precision == Precision::Half)
     }
 

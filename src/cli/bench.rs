@@ -29,7 +29,7 @@ pub struct Bench {
     #[arg(long)]
     compare: bool,
     /// Set each hand-written kernel against Burn's own operations, at the published shapes.
-    #[arg(long, conflicts_with = "compare")]
+    #[arg(long, conflicts_with_all = ["compare", "gpu_kernels"])]
     kernels: bool,
     /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]
@@ -106,13 +106,14 @@ fn compared(preset: &Preset, points: &[Compared]) -> String {
 
 fn against_burn(kernels: &[Kernel]) -> String {
     let mut lines = vec![format!(
-        "{:<20} {:<26} {:>10} {:>10} {:>7} {:>8}",
-        "kernel", "shape", "ms", "Burn's ms", "faster", "GFLOPS"
+        "{:<16} {:<35} {:>5} {:>10} {:>10} {:>8} {:>8}",
+        "kernel", "shape", "times", "ms", "Burn's ms", "faster", "rate"
     )];
     lines.extend(kernels.iter().map(|kernel| {
+        let Kernel { kernel, shape, count, ms, burn_ms, ratio, rate, unit } = kernel;
+        let count = if *count > 0 { count.to_string() } else { String::new() };
         format!(
-            "{:<20} {:<26} {:>10.2} {:>10.2} {:>6.2}x {:>8.2}",
-            kernel.kernel, kernel.shape, kernel.ms, kernel.burn_ms, kernel.ratio, kernel.gflops
+            "{kernel:<16} {shape:<35} {count:>5} {ms:>10.2} {burn_ms:>10.2} {ratio:>7.2}x {rate:>8.2} {unit}"
         )
     }));
     lines.join("\n")

@@ -1,20 +1,28 @@
-//! `residua devices`: where models can run.
+//! `residua devices`: where models can run, and whether the hand-written kernels are right there.
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{Console, size};
-use crate::device::{Adapter, adapters};
-use crate::error::Result;
+use crate::device::{Adapter, DeviceChoice, adapters, open};
+use crate::error::{Error, Result};
+use crate::kernels::check::{CHECKS, Checked, check};
 
 /// List the CPU and the graphics adapters.
 #[derive(Args)]
-pub struct Devices {}
+pub struct Devices {
+    /// Compare each hand-written kernel, on the GPU that --device gpu takes, with its plain twin on the CPU.
+    #[arg(long)]
+    check: bool,
+}
 
 impl Devices {
-    /// Prints them, and which one `--device auto` takes.
+    /// Prints them, and which one `--device auto` takes; or how the check went, and fails if a kernel is wrong.
     pub fn run(&self, console: &Console) -> Result<()> {
         let adapters = adapters();
+        if self.check {
+            return check_kernels(adapters.first(), console);
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let auto = adapters.iter().find(|adapter| adapter.hardware).map_or("cpu", |_| "gpu");
         let mut lines = vec![format!("cpu  {threads} threads, Burn flex with Residua's kernels")];
@@ -26,6 +34,33 @@ impl Devices {
         let gpus: Vec<Value> = adapters.iter().map(value).collect();
         console.result(json!({"cpu_threads": threads, "gpus": gpus, "auto": auto}), &lines.join("\n"))
     }
+}
+
+fn check_kernels(adapter: Option<&Adapter>, console: &Console) -> Result<()> {
+    let Some(adapter) = adapter else {
+        let text = "gpu  none found: there are no GPU kernels to check";
+        return console.result(json!({"gpu": null, "ok": true, "kernels": []}), text);
+    };
+    let device = open(DeviceChoice::Gpu)?;
+    let table = pollster::block_on(check(CHECKS, &device));
+    let wrong = table.iter().filter(|checked| !checked.ok).count();
+    let result = json!({"gpu": value(adapter), "ok": wrong == 0, "kernels": table});
+    let lines: Vec<String> = std::iter::once(line(adapter)).chain(table.iter().map(verdict)).collect();
+    console.result(result, &lines.join("\n"))?;
+    match wrong {
+        0 => Ok(()),
+        wrong => Err(Error::invalid(format!(
+            "{wrong} of {} checks FAILED; Burn's own operations are used instead of these kernels",
+            table.len()
+        ))),
+    }
+}
+
+fn verdict(checked: &Checked) -> String {
+    let Checked { kernel, shape, ok, difference, tolerance, ms } = checked;
+    let verdict = if *ok { "ok" } else { "FAILED" };
+    let name = format!("{kernel:?}");
+    format!("  {name:<16} {shape:<32} {difference:>9.1e}  of {tolerance:>7.0e}  {ms:>7.1} ms  {verdict}")
 }
 
 fn line(adapter: &Adapter) -> String {

@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
 use crate::checkpoint::{Precision, StateKind, bundled};
-use crate::device::{self, DeviceChoice};
+use crate::device::DeviceChoice;
+use crate::engine::start::{GpuKernels, start};
 use crate::engine::{Condition, Options};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Sampling};
@@ -38,6 +39,9 @@ pub struct DeviceArguments {
     /// auto: a hardware GPU if there is one, else the CPU.
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceChoice,
+    /// What computes on a GPU: the hand-written kernels, each checked first, or Burn's own operations.
+    #[arg(long, value_enum, default_value = "on", value_name = "ON|OFF")]
+    pub gpu_kernels: GpuKernels,
 }
 
 /// Which weights of a checkpoint to take.
@@ -95,9 +99,9 @@ pub fn present(name: &str) -> Result<&str> {
 }
 
 impl DeviceArguments {
-    /// The device asked for.
+    /// The device asked for, ready for work.
     pub fn open(&self) -> Result<Device> {
-        device::open(self.device)
+        pollster::block_on(start(self.device, self.gpu_kernels))
     }
 }
 

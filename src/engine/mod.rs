@@ -8,6 +8,7 @@ pub mod pictures;
 pub mod recipe;
 pub mod reconstruct;
 pub mod sample;
+pub mod start;
 pub mod studio;
 pub mod task;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! A picture through the RQ-VAE and back: codes, reconstructions of growing depth, and how good they are.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use super::pictures::{codes_from_tensor, codes_to_tensor, from_tensor, read, to_tensor};
 use super::task::Task;
@@ -82,6 +82,15 @@ pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) ->
         task.report(done + 1, stacks.len());
     }
     Ok(pictures)
+}
+
+/// The pictures of the first `cells` cells of codes `[B, h, w, D]` that are still on the device, read back at once.
+pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, cells: usize) -> Result<Vec<Picture>> {
+    let [batch, h, w, depth] = codes.dims();
+    let done = Tensor::ones([batch, cells, depth], model.device());
+    let to_come = Tensor::zeros([batch, h * w - cells, depth], model.device());
+    let mask = Tensor::<3>::cat(vec![done, to_come], 1).reshape([batch * h * w, depth]);
+    from_tensor(model.decode_masked(codes, mask)).await
 }
 
 /// Reconstructs one picture, of any size.

@@ -1,5 +1,7 @@
 //! New pictures: sampling in batches, with progress, and what is whole kept when it is stopped.
 
+use burn::tensor::{Int, Tensor};
+
 use super::task::Task;
 use crate::codes::CodeStack;
 use crate::error::Result;
@@ -13,8 +15,8 @@ const BATCH: u32 = 8;
 pub enum Sampled {
     /// The batch under way, its cells before `cells` done, the others filled with code 0.
     Partly {
-        /// The stacks.
-        stacks: Vec<CodeStack>,
+        /// The codes `[B, h, w, D]`, on the device.
+        codes: Tensor<4, Int>,
         /// Cells done, in raster order.
         cells: usize,
     },
@@ -51,7 +53,7 @@ pub async fn sample(
             let done = session.done();
             task.report(before + done * batch, total);
             if preview && done < cells && done.is_multiple_of(columns) {
-                keep(Sampled::Partly { stacks: session.stacks().await?, cells: done }).await?;
+                keep(Sampled::Partly { codes: session.codes(), cells: done }).await?;
             }
         }
         keep(Sampled::Whole(session.stacks().await?)).await?;

@@ -85,30 +85,31 @@ impl<'a> Session<'a> {
         self.cells.push(codes);
     }
 
-    /// The stacks of all images so far, the cells to come filled with code 0.
+    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in the cells to come.
+    pub fn codes(&self) -> Tensor<4, Int> {
+        let [h, w, depth] = self.model.config.block_size;
+        let (batch, to_come) = (self.request.images.len(), self.total() - self.cells.len());
+        let mut cells = self.cells.clone();
+        if to_come > 0 {
+            cells.push(Tensor::zeros([batch, to_come * depth], self.model.device()));
+        }
+        Tensor::cat(cells, 1).reshape([batch, h, w, depth])
+    }
+
+    /// The stacks of all images so far, read back at once; code 0 in the cells to come.
     pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
         let [h, w, depth] = self.model.config.block_size;
-        let batch = self.request.images.len();
-        let mut stacks = vec![vec![0; h * w * depth]; batch];
-        if !self.cells.is_empty() {
-            let count = self.cells.len() * depth;
-            let cells = Tensor::cat(self.cells.clone(), 1);
-            let data = cells
-                .into_data_async()
-                .await
-                .map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
-            let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
-            for (stack, codes) in stacks.iter_mut().zip(codes.chunks(count)) {
-                for (to, &code) in stack.iter_mut().zip(codes) {
-                    *to = u32::try_from(code).map_err(|_| {
-                        Error::invalid(
-                            "the model gave logits that are not numbers; its weights may be damaged",
-                        )
-                    })?;
-                }
-            }
-        }
-        stacks.into_iter().map(|codes| CodeStack::new(h, w, depth, codes)).collect()
+        let data = self.codes().into_data_async().await;
+        let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+        let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
+        let code = |&code: &i64| {
+            u32::try_from(code).map_err(|_| {
+                Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+            })
+        };
+        let stack =
+            |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
+        codes.chunks(h * w * depth).map(stack).collect()
     }
 
     /// The codes `[B, D]` of the cell to come.

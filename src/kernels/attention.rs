@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
-use super::{cpu, has_cpu_kernels};
+use super::{GpuKernel, cpu, has_cpu_kernels};
 
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
@@ -41,6 +41,11 @@ impl KvCache {
         Self { buffers, length: 0 }
     }
 
+    /// The same for [`composed`], which has no use for the CPU kernel's own cache.
+    pub fn of_burn(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
+        Self { buffers: Self::device_buffers(batch, heads, capacity, head_dim, device), length: 0 }
+    }
+
     fn device_buffers(
         batch: usize,
         heads: usize,
@@ -59,14 +64,19 @@ impl KvCache {
 
     /// Forgets all positions; the buffers stay.
     pub fn clear(&mut self) {
-        self.length = 0;
+        self.truncate(0);
+    }
+
+    /// Forgets the positions from `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
     }
 
     /// Whether the GPU kernel takes `count` new positions.
     fn has_kernel(&self, count: usize) -> bool {
         let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
         let [_, _, capacity, head_dim] = buffers[0].dims();
-        decode_attention_fits(count, capacity, head_dim)
+        GpuKernel::DecodeAttention.is_on() && decode_attention_fits(count, capacity, head_dim)
     }
 }
 
@@ -169,8 +179,7 @@ mod tests {
             assert_close(&values(attend(qkv.clone(), heads, None)), &whole, 1e-5);
             for pieces in [vec![1; length], vec![length - 2, 1, 1], vec![3, length - 3]] {
                 let mut kernel = KvCache::new(batch, heads, length, head_dim, &device);
-                let buffers = KvCache::device_buffers(batch, heads, length, head_dim, &device);
-                let mut twin = KvCache { buffers, length: 0 };
+                let mut twin = KvCache::of_burn(batch, heads, length, head_dim, &device);
                 let (mut by_kernel, mut by_twin) = (Vec::new(), Vec::new());
                 for piece in pieces {
                     let from = kernel.length();
@@ -222,7 +231,7 @@ mod tests {
                 let part = attend(qkv.clone().slice(whole(at..at + count)), heads, Some(&mut cache));
                 if at == 0 {
                     attend(qkv.clone().slice(whole(2..3)), heads, Some(&mut cache));
-                    cache.length = 1;
+                    cache.truncate(1);
                 }
                 parts.push(part);
             }

@@ -7,18 +7,19 @@ use burn::tensor::{Tensor, ops::PadMode};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{Resample, has_cpu_kernels};
+use super::{GpuKernel, Resample, has_cpu_kernels};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///
 /// The result is `[B, out, H', W']`: as large as `x`, half, or twice as large, as `resample` says.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    let on_cpu = has_cpu_kernels(&x.device());
-    let (x, weight, bias) = (x.into_dispatch(), weight.clone().into_dispatch(), bias.clone().into_dispatch());
-    Tensor::from_dispatch(match on_cpu {
-        true => <Dispatch as CpuKernels>::residua_conv2d(x, weight, bias, resample),
-        false => <Dispatch as GpuKernels>::residua_conv2d(x, weight, bias, resample),
-    })
+    let kernel = match has_cpu_kernels(&x.device()) {
+        true => <Dispatch as CpuKernels>::residua_conv2d,
+        false if GpuKernel::Conv2d.is_on() => <Dispatch as GpuKernels>::residua_conv2d,
+        false => return composed(x, weight, bias, resample),
+    };
+    let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
+    Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, resample))
 }
 
 /// The same of Burn's own operations.

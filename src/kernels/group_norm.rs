@@ -6,7 +6,7 @@ use burn::tensor::activation::silu as burn_silu;
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::has_cpu_kernels;
+use super::{GpuKernel, has_cpu_kernels};
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
 /// (`[C]` each), and applies SiLU if `silu` says so. The shape stays.
@@ -18,12 +18,13 @@ pub fn group_norm(
     epsilon: f32,
     silu: bool,
 ) -> Tensor<4> {
-    let on_cpu = has_cpu_kernels(&x.device());
-    let (x, gamma, beta) = (x.into_dispatch(), gamma.clone().into_dispatch(), beta.clone().into_dispatch());
-    Tensor::from_dispatch(match on_cpu {
-        true => <Dispatch as CpuKernels>::residua_group_norm(x, gamma, beta, groups, epsilon, silu),
-        false => <Dispatch as GpuKernels>::residua_group_norm(x, gamma, beta, groups, epsilon, silu),
-    })
+    let kernel = match has_cpu_kernels(&x.device()) {
+        true => <Dispatch as CpuKernels>::residua_group_norm,
+        false if GpuKernel::GroupNorm.is_on() => <Dispatch as GpuKernels>::residua_group_norm,
+        false => return composed(x, gamma, beta, groups, epsilon, silu),
+    };
+    let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
+    Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, groups, epsilon, silu))
 }
 
 /// The same of Burn's own operations.

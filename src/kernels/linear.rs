@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::cube::{GpuKernels, decode_linear_fits};
 use super::flex::CpuKernels;
-use super::{Activation, has_cpu_kernels};
+use super::{Activation, GpuKernel, has_cpu_kernels};
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weight` `[out, in]` in f32 or f16, `bias` `[out]`; the result
 /// is `[rows, out]`. On a GPU more than a few rows take Burn's matrix product.
@@ -42,14 +42,16 @@ fn kernel_for(x: &Tensor<2>, weight: &Tensor<2>) -> Kernel {
     let [rows, inputs] = x.dims();
     match has_cpu_kernels(&x.device()) {
         true => Kernel::Cpu,
-        false if decode_linear_fits(rows, inputs, weight.dtype()) => Kernel::Gpu,
+        false if GpuKernel::DecodeLinear.is_on() && decode_linear_fits(rows, inputs, weight.dtype()) => {
+            Kernel::Gpu
+        }
         false => Kernel::None,
     }
 }
 
 /// [`linear`] of Burn's own operations.
 pub fn composed(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
-    let y = x.matmul(single(weight).transpose()) + bias.clone().unsqueeze();
+    let y = x.matmul(widened(weight).transpose()) + bias.clone().unsqueeze();
     match activation {
         Activation::None => y,
         Activation::Gelu => gelu(y),
@@ -57,10 +59,11 @@ pub fn composed(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: 
     }
 }
 
-/// `weight` in f32. Burn's own cast would need a GPU whose shaders know f16.
-fn single(weight: &Tensor<2>) -> Tensor<2> {
+/// `weight` in f32. Burn's own cast would need a GPU whose shaders know f16: without the kernel, no weights are loaded in
+/// f16.
+pub(super) fn widened(weight: &Tensor<2>) -> Tensor<2> {
     match weight.dtype() {
-        DType::F16 if !has_cpu_kernels(&weight.device()) => {
+        DType::F16 if !has_cpu_kernels(&weight.device()) && GpuKernel::Widen.is_on() => {
             Tensor::from_dispatch(Dispatch::residua_widen(weight.clone().into_dispatch()))
         }
         _ => weight.clone().cast(DType::F32),

@@ -3,6 +3,7 @@
 //! which serves the other devices and stands as the kernel's twin in its test.
 
 pub mod attention;
+pub mod check;
 pub mod conv2d;
 pub mod cpu;
 pub mod embed;
@@ -11,6 +12,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod quantize;
 pub mod sample_token;
+pub mod trust;
 
 mod cube;
 mod flex;
@@ -18,14 +20,31 @@ mod flex;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
+pub use trust::GpuKernel;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
 
 use crate::device::is_cpu;
 
 /// Whether tensors on `device` are taken by the CPU kernels.
 fn has_cpu_kernels(device: &Device) -> bool {
     is_cpu(device)
+}
+
+/// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.
+pub fn noise<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
+    let count = dims.iter().product::<usize>() as u32;
+    let values: Vec<f32> = (0..count).map(|i| crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0).collect();
+    Tensor::from_data(TensorData::new(values, dims), device)
+}
+
+/// [`noise`] in f16, for weights.
+pub fn half_noise(dims: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
+    let count = (dims[0] * dims[1]) as u32;
+    let value = |i| f16::from_f32(crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0);
+    let values: Vec<f16> = (0..count).map(value).collect();
+    Tensor::from_data(TensorData::new(values, dims), (device, DType::F16))
 }
 
 /// The values of a tensor, read back at once: for tests and for results, never inside a step.

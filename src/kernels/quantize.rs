@@ -7,8 +7,8 @@ use burn::tensor::{Int, Tensor};
 use super::cube::{GpuKernels, residual_quantize_fits};
 use super::embed::{CodeTable, Place};
 use super::flex::CpuKernels;
-use super::has_cpu_kernels;
 use super::sample_token::{Draw, sample_token};
+use super::{GpuKernel, has_cpu_kernels};
 
 /// A codebook ready for look-ups.
 #[derive(Clone, Debug)]
@@ -135,7 +135,12 @@ fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
     let [rows, channels] = latents.dims();
     match codebooks.table.joined() {
         Some(_) if has_cpu_kernels(&latents.device()) => Kernel::Cpu,
-        Some((_, places)) if residual_quantize_fits(rows, channels, places.len()) => Kernel::Gpu,
+        Some((_, places))
+            if GpuKernel::ResidualQuantize.is_on()
+                && residual_quantize_fits(rows, channels, places.len()) =>
+        {
+            Kernel::Gpu
+        }
         _ => Kernel::None,
     }
 }

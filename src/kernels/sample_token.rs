@@ -1,12 +1,13 @@
 //! The draw of one code for every image of a batch.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::has_cpu_kernels;
+use super::{GpuKernel, has_cpu_kernels};
 use crate::generate::Filter;
+use crate::random::code_uniform;
 
 /// How a code is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -27,23 +28,92 @@ pub struct Draw {
 /// where that number falls within rounding (about 1e-6) of the boundary between two codes, or the sum that top-p cuts at
 /// does, a GPU may draw another code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
-    let on_cpu = has_cpu_kernels(&logits.device());
-    let logits = logits.into_dispatch();
-    Tensor::from_dispatch(match on_cpu {
-        true => <Dispatch as CpuKernels>::residua_sample_token(logits, *draw),
-        false => <Dispatch as GpuKernels>::residua_sample_token(logits, *draw),
-    })
+    let kernel = match has_cpu_kernels(&logits.device()) {
+        true => <Dispatch as CpuKernels>::residua_sample_token,
+        false if GpuKernel::SampleToken.is_on() => <Dispatch as GpuKernels>::residua_sample_token,
+        false => return composed(logits, draw),
+    };
+    Tensor::from_dispatch(kernel(logits.into_dispatch(), *draw))
+}
+
+/// Halvings after which the range of exponents is narrower than two floats in it are apart.
+const HALVINGS: usize = 36;
+
+/// An exponent whose power is 0 in f32.
+const VANISHING: f32 = -200.0;
+
+/// [`sample_token`] of Burn's own operations. There is no sort among those that a browser has: cuts are found by halving
+/// the range of the logits.
+pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
+    let ([rows, classes], device, filter) = (logits.dims(), logits.device(), &draw.filter);
+    let nans = logits.clone().is_nan();
+    let logits = logits.mask_fill(nans, f32::NEG_INFINITY).clamp_max(f32::MAX);
+    let largest = logits.clone().max_dim(1);
+    let is_number = logits.clone().greater_elem(f32::NEG_INFINITY);
+    let temperature = filter.temperature.max(f32::MIN_POSITIVE);
+    let exponents = ((logits - largest.clone()) / temperature).clamp(VANISHING, 0.0);
+    let exponents = exponents.mask_fill(is_number.bool_not(), VANISHING);
+    let mut weights = exponents.clone().exp();
+    // An infinite logit is the most likely code, as every largest one is at temperature 0; of several, the first.
+    let sure = largest.clone().greater_equal_elem(f32::MAX);
+    let is_greedy = filter.temperature == 0.0;
+    if !is_greedy && (1..classes).contains(&filter.top_k) {
+        let count = Tensor::full([rows, 1], filter.top_k as f32, &device);
+        let kth = cut(&exponents, &exponents.ones_like(), count);
+        weights = weights.mask_fill(exponents.clone().lower(kth), 0.0);
+    }
+    if !is_greedy && filter.top_p > 0.0 && filter.top_p < 1.0 {
+        weights = keep_mass(&exponents, weights, filter.top_p);
+    }
+    if is_greedy {
+        weights = weights.mask_fill(exponents.lower_elem(0.0), 0.0);
+    }
+    let uniform = (draw.first_image..).take(rows).map(|image| match is_greedy {
+        true => 0.0,
+        false => code_uniform(draw.seed, image, draw.place),
+    });
+    let uniform = TensorData::new(uniform.collect::<Vec<f32>>(), [rows, 1]);
+    let uniform = Tensor::<2>::from_data(uniform, &device).mask_fill(sure, 0.0);
+    let indices = Tensor::<1, Int>::arange(0..classes as i64, &device).unsqueeze::<2>();
+    let last = (weights.clone().greater_elem(0.0).int() * indices).max_dim(1);
+    let passed = weights.clone().cumsum(1).lower_equal(uniform * weights.sum_dim(1));
+    let codes = passed.int().sum_dim(1).min_pair(last);
+    codes.mask_fill(largest.equal_elem(f32::NEG_INFINITY), -1).reshape([rows])
+}
+
+/// The largest of each row's `exponents` `[B, V]` such that those not below it have `enough` `[B, 1]` of `mass` `[B, V]`.
+fn cut(exponents: &Tensor<2>, mass: &Tensor<2>, enough: Tensor<2>) -> Tensor<2> {
+    let (mut low, mut high) = (enough.full_like(VANISHING), enough.full_like(1.0));
+    for _ in 0..HALVINGS {
+        let middle = (low.clone() + high.clone()) * 0.5;
+        let above = mass.clone().mask_fill(exponents.clone().lower(middle.clone()), 0.0).sum_dim(1);
+        let reaches = above.greater_equal(enough.clone());
+        low = low.mask_where(reaches.clone(), middle.clone());
+        high = high.mask_where(reaches.bool_not(), middle);
+    }
+    exponents.clone().mask_fill(exponents.clone().greater_equal(high), VANISHING).max_dim(1)
+}
+
+/// `weights` with zeros from where those of larger exponents, or the same and a lower index, have the share `top_p`.
+fn keep_mass(exponents: &Tensor<2>, weights: Tensor<2>, top_p: f32) -> Tensor<2> {
+    let enough = weights.clone().sum_dim(1) * top_p;
+    let cut = cut(exponents, &weights, enough.clone());
+    let above = weights.clone().mask_fill(exponents.clone().lower_equal(cut.clone()), 0.0).sum_dim(1);
+    let level = weights.clone().mask_fill(exponents.clone().not_equal(cut.clone()), 0.0);
+    let before = level.clone().cumsum(1) - level + above;
+    let dropped = exponents.clone().equal(cut.clone()).bool_and(before.greater_equal(enough));
+    weights.mask_fill(exponents.clone().lower(cut).bool_or(dropped), 0.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::Device;
     use safetensors::SafeTensors;
 
     use super::*;
     use crate::device::{DeviceChoice, open};
     use crate::kernels::cpu;
-    use crate::random::{code_uniform, pcg4d, uniform};
+    use crate::random::{pcg4d, uniform};
 
     /// How far sums in f32 may be off.
     const ROUNDING: f64 = 1e-5;
@@ -128,9 +198,13 @@ mod tests {
         })
     }
 
-    /// Shapes, filters and oddities at random. The plain twin is given minus infinity for NaN.
-    #[test]
-    fn the_kernel_draws_what_its_twin_draws() {
+    /// Compares `way` with the plain twin: shapes, filters and oddities at random, and rows of `large` classes. The twin is
+    /// given minus infinity for NaN.
+    fn draws_what_the_twin_draws(
+        way: impl Fn(&[f32], usize, &Draw) -> Vec<i32>,
+        cases: u32,
+        large: &[usize],
+    ) {
         let (mut rows_in_all, mut differing) = (0, 0);
         let mut compare = |batch: usize, classes: usize, case: u32| {
             let pick = |n: usize, word: u32| (uniform([case, word, 3, 1]) * n as f32) as usize;
@@ -148,7 +222,7 @@ mod tests {
             let cleaned: Vec<f32> =
                 logits.iter().map(|&x| if x.is_nan() { f32::NEG_INFINITY } else { x }).collect();
             let expected = cpu::sample_token::sample_token(&cleaned, batch, &draw);
-            let found = on_gpu(&logits, batch, &draw);
+            let found = way(&logits, batch, &draw);
             rows_in_all += batch;
             for (i, (&found, &expected)) in found.iter().zip(&expected).enumerate() {
                 if found != expected {
@@ -162,16 +236,35 @@ mod tests {
                 }
             }
         };
-        for case in 0..300 {
+        for case in 0..cases {
             let size = uniform([case, 0, 4, 1]);
             let classes = [1.0, 2.0, 255.0, 256.0, 257.0, 700.0 * size + 1.0, 3000.0 * size + 1.0];
             compare(1 + case as usize % 9, classes[case as usize % 7] as usize, case);
         }
-        for (case, classes) in (1000..).zip([16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 20_000]) {
-            compare(2, classes, case);
+        for (case, classes) in (1000..).zip(large) {
+            compare(2, *classes, case);
         }
         println!("{differing} of {rows_in_all} rows differ");
         assert!(differing * 100 < rows_in_all, "{differing} of {rows_in_all} rows differ");
+    }
+
+    #[test]
+    fn the_kernel_draws_what_its_twin_draws() {
+        let large = [16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 20_000];
+        draws_what_the_twin_draws(on_gpu, 300, &large);
+    }
+
+    #[test]
+    fn burns_operations_draw_what_the_twin_draws() {
+        let on = |device: Device| {
+            move |logits: &[f32], rows: usize, draw: &Draw| {
+                let data = TensorData::new(logits.to_vec(), [rows, logits.len() / rows]);
+                let codes = composed(Tensor::from_data(data, &device), draw);
+                codes.into_data().convert::<i32>().try_to_vec().unwrap()
+            }
+        };
+        draws_what_the_twin_draws(on(Device::flex()), 300, &[16_384, 20_000]);
+        draws_what_the_twin_draws(on(gpu()), 8, &[16_384]);
     }
 
     #[test]

@@ -44,6 +44,20 @@ fn a_gpu_agrees_on_all_cases() {
     all_agree("gpu");
 }
 
+/// With the hand-written kernels, each checked first, and without.
+#[test]
+fn a_gpu_agrees_by_either_kernels() {
+    let desk = Desk::new();
+    for kernels in ["on", "off"] {
+        let line = format!("verify fixtures/rqt-vqgan-flat --device gpu --gpu-kernels {kernels}");
+        assert_eq!(desk.json(&line)["ok"], true, "{kernels}");
+    }
+    for nonsense in ["verify fixtures/rqt-vqgan-flat --gpu-kernels some", "bench --kernels --gpu-kernels off"]
+    {
+        assert_eq!(desk.run(nonsense).code, Some(2), "{nonsense}");
+    }
+}
+
 /// Writes the golden values of `case` anew, with the last one of `output` changed.
 fn change(desk: &Desk, case: &str, output: &str) {
     let bytes = std::fs::read(given(&format!("fixtures/{case}/golden.safetensors"))).unwrap();

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::desk::Desk;
+use residua::kernels::GpuKernel;
+
+use super::desk::{Desk, Run};
 
 #[test]
 fn every_subcommand_gives_one_json_document() {
@@ -18,6 +20,7 @@ fn every_subcommand_gives_one_json_document() {
         "info",
         "convert fixtures/rqvae-shared shared.safetensors",
         "devices",
+        "devices --check",
         "verify fixtures/tokenizers",
         "bench --preset tiny --runs 1",
         "bench --preset tiny --runs 1 --compare --batch 1,2",
@@ -67,6 +70,36 @@ fn devices_names_the_cpu_and_what_auto_takes() {
     assert!(result["cpu_threads"].as_u64().unwrap() > 0);
     let hardware = result["gpus"].as_array().unwrap().iter().any(|gpu| gpu["hardware"] == true);
     assert_eq!(result["auto"], if hardware { "gpu" } else { "cpu" });
+}
+
+#[test]
+fn devices_checks_every_kernel_of_the_gpu() {
+    let desk = Desk::new();
+    let result = desk.json("devices --check");
+    assert_eq!(result["ok"], true, "{result}");
+    let checks = result["kernels"].as_array().unwrap();
+    let text = desk.does("devices --check").stdout;
+    for kernel in GpuKernel::ALL {
+        let name = serde_json::to_value(kernel).unwrap();
+        assert!(
+            checks.iter().any(|check| check["kernel"] == name && check["ok"] == true),
+            "{name}: {result}"
+        );
+        assert!(
+            text.lines().any(|line| line.contains(&format!("{kernel:?} ")) && line.ends_with("ok")),
+            "{text}"
+        );
+    }
+}
+
+/// Where the loader of Vulkan is told of no driver, there is no GPU.
+#[test]
+#[cfg(target_os = "linux")]
+fn devices_has_nothing_to_check_without_a_gpu() {
+    let run =
+        Run::of(Desk::new().command("devices --check").env("VK_DRIVER_FILES", "/none").output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("none found: there are no GPU kernels to check"), "{run:?}");
 }
 
 #[test]

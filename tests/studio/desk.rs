@@ -2,7 +2,6 @@
 
 use eframe::egui::Vec2;
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
 use residua::app::{Start, Studio};
 use residua::engine::studio::Engine;
 

@@ -137,15 +137,16 @@ async fn decode(model: &RqVae, view: &View, which: Codes) -> Result<Arc<Picture>
 /// Norms of what each cell's first codes leave over, row-major in (row, column, depth).
 async fn residual_norms(model: &RqVae, view: &View, original: Option<Tensor<4>>) -> Result<Vec<f32>> {
     let codes = codes_to_tensor(std::slice::from_ref(&*view.stack), model.device());
-    let embeddings = model.quantizer.embeddings(&codes);
-    let whole = || embeddings.iter().cloned().reduce(|sum, next| sum + next).expect("depth is at least 1");
+    let embeddings = model.quantizer.embeddings(codes);
+    let [cells, depth, channels] = embeddings.dims();
     let mut residual = match original {
         Some(latents) => model.quantizer.to_cells(latents),
-        None => whole(),
+        None => embeddings.clone().sum_dim(1).reshape([cells, channels]),
     };
-    let mut norms = Vec::with_capacity(embeddings.len());
-    for embedding in embeddings {
-        residual = residual - embedding;
+    let mut norms = Vec::with_capacity(depth);
+    for d in 0..depth {
+        residual =
+            residual - embeddings.clone().slice([0..cells, d..d + 1, 0..channels]).reshape([cells, channels]);
         norms.push(residual.clone().powi_scalar(2).sum_dim(1).sqrt());
     }
     read(Tensor::cat(norms, 1)).await
@@ -154,7 +155,7 @@ async fn residual_norms(model: &RqVae, view: &View, original: Option<Tensor<4>>)
 /// The `count` codes nearest to `code` in the codebook at `depth`.
 pub async fn neighbours(model: &RqVae, depth: usize, code: u32, count: usize) -> Result<Neighbours> {
     check_code(model, depth, code)?;
-    let embeddings = model.quantizer.codebooks[depth].embeddings.clone();
+    let embeddings = model.quantizer.codebooks.each()[depth].embeddings.clone();
     let [_, channels] = embeddings.dims();
     let of = embeddings.clone().slice([code as usize..code as usize + 1, 0..channels]);
     let distances = read((embeddings - of).powi_scalar(2).sum_dim(1).sqrt()).await?;

@@ -11,11 +11,10 @@ use super::command::{Command, Job, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
 use super::inspect::{self, Latents};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage};
-use crate::codes::CodeStack;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
-use crate::engine::reconstruct::{Choice, decode, encode, fitted};
+use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, fitted};
 use crate::engine::sample::{Sampled, sample};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
@@ -160,12 +159,9 @@ impl Worker {
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {
-                Sampled::Partly { stacks, cells } => {
-                    let mut pictures = Vec::with_capacity(stacks.len());
-                    for stack in stacks {
-                        pictures.push(partly(rqvae, stack, cells).await?);
-                    }
-                    output(Output::Preview(pictures));
+                Sampled::Partly { codes, cells } => {
+                    let pictures = decode_partly(rqvae, codes, cells).await?;
+                    output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
                 }
                 Sampled::Whole(stacks) => {
                     let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
@@ -243,14 +239,6 @@ fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
         images: plan.first..end,
         forced: plan.forced.clone(),
     })
-}
-
-/// The picture of a stack's first `cells` cells.
-async fn partly(model: &RqVae, stack: CodeStack, cells: usize) -> Result<Arc<Picture>> {
-    let (count, depth) = (stack.h() * stack.w(), stack.depth());
-    let limits = (0..count).map(|cell| if cell < cells { depth } else { 0 }).collect();
-    let view = View { limits: Arc::new(limits), ..View::from(Arc::new(stack)) };
-    Ok(inspect::see(model, &view).await?.picture)
 }
 
 fn facts(

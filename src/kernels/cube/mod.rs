@@ -271,6 +271,52 @@ impl GpuKernels for CubeBackend {
 #[cfg(test)]
 mod tests {
     use super::checks::threads_of_valid;
+    use super::*;
+    use crate::device::{DeviceChoice, open};
+    use burn::backend::Dispatch;
+    use burn::tensor::Tensor;
+
+    struct Refused;
+
+    impl KernelSource for Refused {
+        fn source(&self) -> burn_cubecl::template::SourceTemplate {
+            burn_cubecl::template::SourceTemplate::new("no shader at all")
+        }
+
+        fn id(&self) -> KernelId {
+            KernelId::new::<Self>()
+        }
+
+        fn lang(&self) -> &'static str {
+            "wgsl"
+        }
+    }
+
+    #[backend_extension(Cube)]
+    trait Broken: Backend {
+        fn refused(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    }
+
+    impl Broken for CubeBackend {
+        fn refused(x: CubeTensor) -> CubeTensor {
+            let y = empty(&x, x.meta.shape().clone(), DType::F32);
+            launch(Refused, THREADS, 1, &[&x, &y], &[0u32]);
+            y
+        }
+    }
+
+    /// The check at start-up relies on it: an error where the result is read, or one of the kernel's inputs, which it might
+    /// have written to; and nothing else suffers.
+    #[test]
+    fn a_shader_that_is_refused_is_an_error_at_the_read() {
+        let device = open(DeviceChoice::Gpu).unwrap();
+        let x = Tensor::<1>::ones([5], &device);
+        let y = Tensor::<1>::from_dispatch(Dispatch::refused(x.into_dispatch()));
+        let read = pollster::block_on(y.into_data_async());
+        assert!(read.is_err(), "{read:?}");
+        let after = Tensor::<1>::ones([5], &device) + 1.0;
+        assert_eq!(crate::kernels::values(after), [2.0; 5]);
+    }
 
     #[test]
     fn every_shader_is_valid() {

@@ -144,9 +144,9 @@ impl Quantizer {
     pub fn masked_latents(&self, codes: Tensor<4, Int>, mask: Tensor<2>) -> Tensor<4> {
         let [batch, h, w, _] = codes.dims();
         let cells = batch * h * w;
-        let embeddings = self.embeddings(&codes).into_iter().enumerate();
-        let masked = embeddings.map(|(d, embedding)| embedding * mask.clone().slice([0..cells, d..d + 1]));
-        let sum = masked.reduce(|sum, next| sum + next).expect("depth is at least 1");
+        let masked = self.embeddings(codes) * mask.unsqueeze_dim(2);
+        let channels = masked.dims()[2];
+        let sum = masked.sum_dim(1).reshape([cells, channels]);
         self.to_latents(sum, [batch, h, w])
     }
 

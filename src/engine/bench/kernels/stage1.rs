@@ -1,0 +1,124 @@
+//! The kernels of stage 1: convolution and group norm, at the shapes of the FFHQ model.
+
+use burn::tensor::Device;
+
+use super::{Case, Make, Work, work};
+use crate::checkpoint::Loader;
+use crate::error::Result;
+use crate::kernels::{Resample, conv2d, group_norm, noise};
+use crate::model::RqVae;
+use crate::model::preset::Preset;
+
+/// A convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Layer {
+    resample: Resample,
+    /// Size of the kernel.
+    kernel: usize,
+    /// Channels in and out.
+    channels: [usize; 2],
+    /// Rows and columns of the input.
+    side: usize,
+}
+
+/// Of the encoder: from a picture's channels, and to half the size.
+const ENCODER: [Layer; 2] = [
+    Layer { resample: Resample::Same, kernel: 3, channels: [3, 128], side: 256 },
+    Layer { resample: Resample::Down, kernel: 3, channels: [128, 128], side: 128 },
+];
+
+/// Channels, rows and columns.
+const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
+
+/// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group norms.
+pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
+    let mut cases: Vec<Make> = Vec::new();
+    for (layer, count) in decoder_layers()? {
+        cases.push(Box::new(move || Case { count, ..convolution(layer, device) }));
+    }
+    for layer in ENCODER {
+        cases.push(Box::new(move || convolution(layer, device)));
+    }
+    for (channels, side) in GROUP_NORMS {
+        cases.push(Box::new(move || normalization(channels, side, device)));
+    }
+    Ok(cases)
+}
+
+/// The convolutions of the FFHQ decoder and how often a pass has each, by the names and shapes of its weights.
+fn decoder_layers() -> Result<Vec<(Layer, usize)>> {
+    let config = Preset::find("ffhq-355m")?.rqvae()?;
+    let mut loader = Loader::plan(&crate::device::cpu());
+    RqVae::load(&mut loader, &config)?;
+    let coarsest = config.ddconfig.ch_mult.len() - 1;
+    let mut layers: Vec<(Layer, usize)> = Vec::new();
+    for parameter in loader.finish()? {
+        let (Some(place), &[to, from, kernel, _]) =
+            (parameter.name.strip_prefix("decoder."), &parameter.shape[..])
+        else {
+            continue;
+        };
+        let of_level = place.strip_prefix("up.").and_then(|rest| rest.split('.').next()?.parse().ok());
+        let level = of_level.unwrap_or(if place.starts_with("conv_out") { 0 } else { coarsest });
+        let resample = if place.contains(".upsample.") { Resample::Up } else { Resample::Same };
+        // A level's last convolution doubles its size.
+        let side = config.ddconfig.resolution >> level;
+        let layer = Layer { resample, kernel, channels: [from, to], side };
+        match layers.iter_mut().find(|(known, _)| *known == layer) {
+            Some((_, count)) => *count += 1,
+            None => layers.push((layer, 1)),
+        }
+    }
+    Ok(layers)
+}
+
+fn convolution(layer: Layer, device: &Device) -> Case {
+    let Layer { resample, kernel, channels: [from, to], side } = layer;
+    let x = noise([1, from, side, side], 1, device);
+    let (weight, bias) = (noise([to, from, kernel, kernel], 2, device), noise([to], 3, device));
+    let out = resample.size(side);
+    let ways = [conv2d::conv2d, conv2d::composed].map(|way| -> Work {
+        let (x, weight, bias) = (x.clone(), weight.clone(), bias.clone());
+        work(move || way(x.clone(), &weight, &bias, resample))
+    });
+    let shape = format!("{resample:?} {kernel}x{kernel} {from}->{to} at {side}x{side}");
+    Case::computing("conv2d", shape, 2 * from * to * kernel * kernel * out * out, ways)
+}
+
+fn normalization(channels: usize, side: usize, device: &Device) -> Case {
+    let x = noise([1, channels, side, side], 1, device);
+    let (gamma, beta) = (noise([channels], 2, device), noise([channels], 3, device));
+    let ways = [group_norm::group_norm, group_norm::composed].map(|way| -> Work {
+        let (x, gamma, beta) = (x.clone(), gamma.clone(), beta.clone());
+        work(move || way(x.clone(), &gamma, &beta, 32, 1e-6, true))
+    });
+    // The input is read for its statistics and again to be normalized, and the result written.
+    let bytes = 3 * channels * side * side * size_of::<f32>();
+    Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand, of the published configuration: two residual blocks around attention in the middle, three in each of six
+    /// levels, a 1x1 convolution where channels change, attention in the second coarsest level.
+    #[test]
+    fn a_pass_of_the_ffhq_decoder_has_all_its_convolutions() {
+        let layers = decoder_layers().unwrap();
+        let count = |keep: &dyn Fn(&Layer) -> bool| -> usize {
+            layers.iter().filter(|(layer, _)| keep(layer)).map(|(_, count)| count).sum()
+        };
+        let blocks = 2 + 6 * 3;
+        assert_eq!(count(&|layer| layer.resample == Resample::Up), 5);
+        assert_eq!(count(&|layer| layer.kernel == 3), 2 + 2 * blocks + 5);
+        assert_eq!(count(&|layer| layer.kernel == 1), 2 + 4 * (1 + 3));
+        let has = |channels, side, count| {
+            let layer = Layer { resample: Resample::Same, kernel: 3, channels, side };
+            assert!(layers.contains(&(layer, count)), "{layer:?} in {layers:?}");
+        };
+        has([256, 512], 8, 1);
+        has([128, 128], 256, 6);
+        has([128, 3], 256, 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! What making a picture asks of a GPU, counted in wgpu's own records: how often work is handed over, how many kernels
+//! run, and how often the host waits for a result. A new way to wait shows here, on any GPU.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::Device;
+use log::{LevelFilter, Log, Metadata, Record};
+use residua::checkpoint::{Loader, Precision, StateKind};
+use residua::device::{DeviceChoice, open};
+use residua::engine::reconstruct::decode_partly;
+use residua::engine::sample::{Sampled, sample};
+use residua::engine::{Options, Stage2, Task, pictures};
+use residua::generate::{Filter, Request, Session};
+use residua::kernels::GpuKernel;
+use residua::model::preset::Preset;
+use residua::model::{RqTransformer, RqVae};
+
+/// Kernels that Burn hands over together.
+const FULL: usize = 32;
+
+/// What was asked of the GPU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Counts {
+    /// Lists of commands handed over.
+    submissions: usize,
+    /// Buffers mapped to be read by the host.
+    readbacks: usize,
+    /// Kernels run.
+    dispatches: usize,
+}
+
+/// Counts the records of wgpu.
+struct Counter {
+    submissions: AtomicUsize,
+    readbacks: AtomicUsize,
+    dispatches: AtomicUsize,
+}
+
+static COUNTER: Counter = Counter {
+    submissions: AtomicUsize::new(0),
+    readbacks: AtomicUsize::new(0),
+    dispatches: AtomicUsize::new(0),
+};
+
+impl Log for Counter {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.target().starts_with("wgpu_core::")
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let message = record.args().to_string();
+        if message == "Queue::submit" {
+            self.submissions.fetch_add(1, Relaxed);
+        } else if message.starts_with("Buffer::map_async ") && message.contains("host: Read") {
+            self.readbacks.fetch_add(1, Relaxed);
+        } else if message.starts_with("ComputePass::dispatch") {
+            self.dispatches.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Counter {
+    fn counts(&self) -> Counts {
+        Counts {
+            submissions: self.submissions.load(Relaxed),
+            readbacks: self.readbacks.load(Relaxed),
+            dispatches: self.dispatches.load(Relaxed),
+        }
+    }
+}
+
+/// The GPU, for one test at a time: all tests of a process share the counts.
+struct Gpu {
+    device: Device,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Gpu {
+    fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another test has set it already.
+        let _ = log::set_logger(&COUNTER);
+        log::set_max_level(LevelFilter::Trace);
+        Self { device: open(DeviceChoice::Gpu).unwrap(), _alone: alone }
+    }
+
+    /// What `work` asks for, until the GPU has done it.
+    fn counted<T>(&self, work: impl FnOnce() -> T) -> (T, Counts) {
+        self.device.sync().unwrap();
+        let before = COUNTER.counts();
+        let result = work();
+        self.device.sync().unwrap();
+        let after = COUNTER.counts();
+        let counts = Counts {
+            submissions: after.submissions - before.submissions,
+            readbacks: after.readbacks - before.readbacks,
+            dispatches: after.dispatches - before.dispatches,
+        };
+        (result, counts)
+    }
+}
+
+/// Random weights of `preset`.
+fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
+    let mut loader = Loader::random(1, device, Precision::Half);
+    let rqvae = RqVae::load(&mut loader, &preset.rqvae().unwrap()).unwrap();
+    let codebooks = &rqvae.quantizer.codebooks;
+    let config = preset.rqtransformer().unwrap();
+    let transformer = RqTransformer::load(&mut loader, &config, Some(codebooks)).unwrap();
+    (rqvae, transformer)
+}
+
+/// The bundled model.
+fn emoji(device: &Device) -> (RqVae, RqTransformer) {
+    let options =
+        Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::Half };
+    let stage2 = Stage2::load(&options, device, &mut Task::unwatched()).unwrap();
+    (stage2.stage1.model, stage2.model)
+}
+
+/// As small as can be; and as deep as the published FFHQ model, 24 blocks in the body and 4 in the head, but narrow: the
+/// number of kernels does not depend on the width.
+fn presets() -> [Preset; 3] {
+    let tiny = *Preset::find("tiny").unwrap();
+    let small = Preset { code_shape: [4, 4, 2], multipliers: &[1, 2, 2, 2], layers: [1, 2], ..tiny };
+    [tiny, small, Preset { layers: [24, 4], ..tiny }]
+}
+
+fn request(model: &RqTransformer, images: std::ops::Range<u32>) -> Request {
+    let filter = Filter { temperature: 1.0, top_k: 40, top_p: 0.95 };
+    let condition = vec![0; model.config.block_size_cond];
+    Request { condition, filters: vec![filter; model.config.depth()], seed: 3, images, forced: None }
+}
+
+#[test]
+fn a_picture_without_a_preview_is_read_back_once_whatever_its_size() {
+    let gpu = Gpu::new();
+    let [tiny, small, _] = presets();
+    for (name, (_, model)) in [
+        ("tiny", random(&tiny, &gpu.device)),
+        ("small", random(&small, &gpu.device)),
+        ("emoji-64", emoji(&gpu.device)),
+    ] {
+        for images in [0..1, 0..3] {
+            let count = images.len();
+            let mut stacks = Vec::new();
+            let (done, counts) = gpu.counted(|| {
+                pollster::block_on(sample(
+                    &model,
+                    &request(&model, images),
+                    false,
+                    &mut Task::unwatched(),
+                    async |sampled| {
+                        match sampled {
+                            Sampled::Whole(batch) => stacks.extend(batch),
+                            Sampled::Partly { .. } => unreachable!("no previews were asked for"),
+                        }
+                        Ok(())
+                    },
+                ))
+            });
+            done.unwrap();
+            println!("{name}, {count} images: {counts:?}");
+            assert_eq!(stacks.len(), count);
+            assert_eq!(counts.readbacks, 1, "{name}");
+            // Full lists, and what is queued when a cell is waited for, so that progress is true.
+            let most = counts.dispatches / FULL + model.config.cells() + 2;
+            assert!(counts.submissions <= most, "{name}: {counts:?}, expected at most {most} submissions");
+        }
+    }
+}
+
+#[test]
+fn a_preview_adds_one_readback() {
+    let gpu = Gpu::new();
+    let [_, small, _] = presets();
+    for (rqvae, model) in [random(&small, &gpu.device), emoji(&gpu.device)] {
+        let mut previews = 0;
+        let (done, counts) = gpu.counted(|| {
+            pollster::block_on(sample(
+                &model,
+                &request(&model, 0..2),
+                true,
+                &mut Task::unwatched(),
+                async |sampled| {
+                    if let Sampled::Partly { codes, cells } = sampled {
+                        assert_eq!(decode_partly(&rqvae, codes, cells).await?.len(), 2);
+                        previews += 1;
+                    }
+                    Ok(())
+                },
+            ))
+        });
+        done.unwrap();
+        assert_eq!(previews, model.config.block_size[0] - 1);
+        assert_eq!(counts.readbacks, previews + 1, "{counts:?}");
+    }
+}
+
+/// Kernels for one cell, sampling included, once the first cells are done; Burn itself now and then adds one.
+fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
+    let mut session = Session::new(model, request(model, 0..1)).unwrap();
+    (0..3).for_each(|_| session.step());
+    let counts = [(); 3].map(|()| gpu.counted(|| session.step()).1);
+    println!("cells: {counts:?}");
+    counts.iter().map(|counts| counts.dispatches).min().unwrap()
+}
+
+/// A bound, so that a kernel too many in every block or at every code does not go unseen.
+#[test]
+fn a_cell_takes_few_kernels() {
+    let gpu = Gpu::new();
+    let [.., deep] = presets();
+    let (_, model) = random(&deep, &gpu.device);
+    let deep = dispatches_of_a_cell(&gpu, &model);
+    let (_, model) = emoji(&gpu.device);
+    let emoji = dispatches_of_a_cell(&gpu, &model);
+    println!("kernels a cell: {deep} in the depth of FFHQ, {emoji} in emoji-64");
+    GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
+    let composed = dispatches_of_a_cell(&gpu, &model);
+    GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
+    println!("kernels a cell of emoji-64 by Burn's own operations: {composed}");
+    assert!(deep <= 330 && emoji <= 145, "{deep} and {emoji}");
+    assert!(composed > 2 * emoji, "{composed}");
+}

@@ -1,0 +1,112 @@
+//! A GPU kernel that is wrong is found out and not used, and results are right without it. In a process of its own: the
+//! switches are everybody's.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::{DType, Device, Tensor};
+use residua::checkpoint::{Loader, Precision};
+use residua::device::{DeviceChoice, cpu, is_cpu, open};
+use residua::error::{Error, Result};
+use residua::kernels::check::{CHECKS, Check, Checked, Reading, check};
+use residua::kernels::{GpuKernel, KvCache, Resample, attention, conv2d, layer_norm, noise, values};
+
+/// What a check is told on a GPU; the CPU says 1 and 2.
+fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {
+    let values = if is_cpu(device) { Ok(vec![1.0, 2.0]) } else { on_gpu };
+    Box::pin(async { values })
+}
+
+/// A check of `kernel` that does `work`.
+fn of(kernel: GpuKernel, work: fn(&Device) -> Reading) -> Check {
+    Check { kernel, shape: "two values", tolerance: 1e-3, work }
+}
+
+fn checked(checks: &[Check], gpu: &Device) -> Vec<Checked> {
+    pollster::block_on(check(checks, gpu))
+}
+
+/// Largest difference, of the largest magnitude expected.
+fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
+    found.iter().zip(expected).fold(0.0, |most, (a, b)| most.max((a - b).abs() / largest))
+}
+
+/// The switches are everybody's: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
+    let _alone = alone();
+    let gpu = open(DeviceChoice::Gpu).unwrap();
+    let broken = [
+        of(GpuKernel::Conv2d, |device| given(device, Ok(vec![1.0, 2.1]))),
+        of(GpuKernel::GroupNorm, |device| given(device, Ok(vec![1.0, f32::NAN]))),
+        of(GpuKernel::LayerNorm, |device| given(device, Ok(vec![1.0]))),
+        of(GpuKernel::DecodeLinear, |device| given(device, Ok(vec![f32::INFINITY, 2.0]))),
+        of(GpuKernel::DecodeAttention, |device| given(device, Err(Error::invalid("no shader")))),
+        of(GpuKernel::SampleToken, |device| {
+            assert!(is_cpu(device), "a kernel may panic");
+            given(device, Ok(vec![]))
+        }),
+        of(GpuKernel::Widen, |device| given(device, Ok(vec![1.0, 2.0001]))),
+    ];
+    let table = checked(&broken, &gpu);
+    for Checked { kernel, ok, .. } in &table {
+        assert_eq!(*ok, *kernel == GpuKernel::Widen, "{table:?}");
+        assert_eq!(kernel.is_on(), *ok, "{table:?}");
+    }
+
+    // The front functions now give what Burn's operations give, to the bit.
+    let (x, weight, bias) =
+        (noise([1, 5, 9, 11], 1, &gpu), noise([7, 5, 3, 3], 2, &gpu), noise([7], 3, &gpu));
+    let found = conv2d::conv2d(x.clone(), &weight, &bias, Resample::Up);
+    assert_eq!(values(found), values(conv2d::composed(x, &weight, &bias, Resample::Up)));
+    let (x, gamma, beta) = (noise([3, 77], 1, &gpu), noise([77], 2, &gpu), noise([77], 3, &gpu));
+    let found = layer_norm::layer_norm(x.clone(), &gamma, &beta, 1e-5);
+    assert_eq!(values(found), values(layer_norm::composed(x, &gamma, &beta, 1e-5)));
+
+    // And what they give is right: the same work as that of the checks, but without switching kernels on.
+    for Check { kernel, shape, tolerance, work } in CHECKS {
+        let [found, expected] = [&gpu, &cpu()].map(|device| pollster::block_on(work(device)).unwrap());
+        let apart = apart(&found, &expected);
+        println!("{kernel:?} {shape}: {apart:e}");
+        assert!(apart <= *tolerance, "{kernel:?} {shape}: {apart}");
+    }
+
+    // The kernels themselves are right here, and on again.
+    let table = checked(CHECKS, &gpu);
+    assert!(table.iter().all(|checked| checked.ok && checked.kernel.is_on()), "{table:?}");
+    assert!(GpuKernel::ALL.iter().all(|kernel| table.iter().any(|checked| checked.kernel == *kernel)));
+}
+
+/// A kernel found wrong while a picture is under way: what is in the cache serves Burn's operations, and the other way.
+#[test]
+fn kernel_and_burns_operations_share_a_cache() {
+    let _alone = alone();
+    let gpu = open(DeviceChoice::Gpu).unwrap();
+    let qkv: Tensor<3> = noise([2, 6, 90], 1, &gpu);
+    let mut cache = KvCache::new(2, 3, 6, 10, &gpu);
+    let steps = (0..6).map(|i| {
+        GpuKernel::DecodeAttention.switch(i % 2 == 0);
+        attention::attend(qkv.clone().slice([0..2, i..i + 1, 0..90]), 3, Some(&mut cache))
+    });
+    let found = values(Tensor::cat(steps.collect(), 1));
+    GpuKernel::DecodeAttention.switch(true);
+    assert!(apart(&found, &values(attention::composed(qkv, 3, None))) < 1e-4);
+}
+
+/// Burn's own cast of f16 needs shaders that know it.
+#[test]
+fn without_its_kernel_no_weights_are_kept_in_half_precision() {
+    let _alone = alone();
+    let gpu = open(DeviceChoice::Gpu).unwrap();
+    let stored = |on: bool| {
+        GpuKernel::Widen.switch(on);
+        Loader::random(1, &gpu, Precision::Half).linear_weights(&["weight".into()], [4, 6]).dtype()
+    };
+    assert_eq!([stored(false), stored(true)], [DType::F32, DType::F16]);
+}
