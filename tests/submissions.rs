@@ -10,7 +10,7 @@ use residua::checkpoint::{Loader, Precision, StateKind};
 use residua::device::{DeviceChoice, open};
 use residua::engine::reconstruct::decode_partly;
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task, pictures};
+use residua::engine::{Options, Stage2, Task};
 use residua::generate::{Filter, Request, Session};
 use residua::kernels::GpuKernel;
 use residua::model::preset::Preset;
