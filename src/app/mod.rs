@@ -1,5 +1,6 @@
 //! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
 
+pub mod bench;
 pub mod colors;
 pub mod document;
 mod files;
@@ -9,6 +10,8 @@ pub mod jobs;
 pub mod log;
 mod menu;
 pub mod panels;
+#[cfg(not(target_arch = "wasm32"))]
+mod screenshot;
 mod settings;
 mod shortcuts;
 pub mod state;
@@ -23,13 +26,15 @@ pub use window::open;
 
 use std::path::PathBuf;
 
-use eframe::egui::{CentralPanel, Context, Event, Ui};
+use eframe::egui::{CentralPanel, Context, Event, ThemePreference, Ui};
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
 use crate::engine::studio::Engine;
 use log::Level;
 use panels::{Panel, Panes};
+#[cfg(not(target_arch = "wasm32"))]
+use screenshot::Screenshot;
 use state::State;
 
 /// Where the storage keeps settings and layout.
@@ -48,6 +53,10 @@ pub struct Start {
     pub model: Option<String>,
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     pub rqvae: Option<String>,
+    /// Light or dark; else as remembered.
+    pub theme: Option<ThemePreference>,
+    /// Where a picture of the window is to be saved, once everything is drawn; the studio then ends.
+    pub screenshot: Option<PathBuf>,
 }
 
 /// The app.
@@ -56,6 +65,9 @@ pub struct Studio {
     pub state: State,
     /// How they are laid out.
     tree: Tree<Panel>,
+    /// A picture of the window that is still to be taken.
+    #[cfg(not(target_arch = "wasm32"))]
+    screenshot: Option<Screenshot>,
 }
 
 impl Studio {
@@ -70,7 +82,7 @@ impl Studio {
         let settings: Settings =
             storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
         let tree = storage.and_then(|storage| eframe::get_value(storage, LAYOUT)).filter(is_whole);
-        ctx.set_theme(settings.theme);
+        ctx.set_theme(start.theme.unwrap_or(settings.theme));
         ctx.set_zoom_factor(settings.zoom);
         let mut state = State::new(engine, settings, device);
         let model = start.model.unwrap_or_else(|| state.settings.model.clone());
@@ -83,7 +95,23 @@ impl Studio {
                 }
             }
         }
-        Self { state, tree: tree.unwrap_or_else(panels::first_layout) }
+        Self {
+            state,
+            tree: tree.unwrap_or_else(panels::first_layout),
+            #[cfg(not(target_arch = "wasm32"))]
+            screenshot: start.screenshot.map(Screenshot::new),
+        }
+    }
+
+    /// Draws everything.
+    pub fn show(&mut self, ui: &mut Ui) {
+        menu::show(ui, self);
+        status::show(ui, &mut self.state);
+        CentralPanel::no_frame().show(ui, |ui| {
+            let mut panes = Panes { state: &mut self.state };
+            self.tree.ui(&mut panes, ui);
+        });
+        hint::show(ui.ctx(), &mut self.state);
     }
 
     /// Puts all panels back where they were at first.
@@ -126,16 +154,14 @@ impl App for Studio {
         self.state.receive();
         self.take_files(ctx);
         shortcuts::handle(ctx, &mut self.state);
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(screenshot) = &mut self.screenshot {
+            screenshot.take(ctx, &self.state);
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
-        menu::show(ui, self);
-        status::show(ui, &mut self.state);
-        CentralPanel::no_frame().show(ui, |ui| {
-            let mut panes = Panes { state: &mut self.state };
-            self.tree.ui(&mut panes, ui);
-        });
-        hint::show(ui.ctx(), &mut self.state);
+        self.show(ui);
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {

@@ -5,10 +5,14 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::{Console, size};
+use crate::app::bench::{Frames, frames};
 use crate::checkpoint::Precision;
 use crate::engine::bench::{Bench as Measured, Compared, Kernel, Settings, bench, compare, kernels};
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
+
+/// Frames of the studio that are measured.
+const FRAMES: usize = 200;
 
 /// Time encode, quantize, sample and decode with random weights of a published shape.
 #[derive(Args)]
@@ -31,6 +35,9 @@ pub struct Bench {
     /// Set each hand-written kernel against Burn's own operations, at the published shapes.
     #[arg(long, conflicts_with_all = ["compare", "gpu_kernels"])]
     kernels: bool,
+    /// Time the studio's frames with a 16x16x8 stack open.
+    #[arg(long, conflicts_with_all = ["compare", "kernels"])]
+    studio: bool,
     /// Keep the transformer's weights in f32; they are f16 unless this is given.
     #[arg(long)]
     f32: bool,
@@ -46,6 +53,10 @@ impl Bench {
         }
         if self.runs == 0 || self.batch.iter().any(|&batch| batch == 0 || batch > 1024) {
             return Err(Error::usage("expected at least one run, and batches of 1 to 1024"));
+        }
+        if self.studio {
+            let measured = frames(FRAMES)?;
+            return console.result(json!(measured), &of_frames(&measured));
         }
         let preset = Preset::find(&self.preset)?;
         let device = self.device.open()?;
@@ -68,6 +79,16 @@ impl Bench {
         let text: Vec<String> = measured.iter().map(text).collect();
         console.result(json!(measured), &text.join("\n\n"))
     }
+}
+
+fn of_frames(frames: &Frames) -> String {
+    format!(
+        "studio, 16x16x8 stack, {} frames: median {:.2} ms, most {:.2} ms; at rest it draws {}",
+        frames.frames,
+        frames.median_ms,
+        frames.most_ms,
+        if frames.draws_at_rest { "on" } else { "nothing" }
+    )
 }
 
 fn list(console: &Console) -> Result<()> {

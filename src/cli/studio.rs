@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use eframe::egui::ThemePreference;
 
 use super::options::DeviceArguments;
 use crate::app::{self, Start};
@@ -19,14 +20,44 @@ pub struct Studio {
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     rqvae: Option<String>,
+    /// Light or dark; else as the last time.
+    #[arg(long, value_enum)]
+    theme: Option<Theme>,
+    /// Save a picture of the window there once everything is drawn, and end.
+    #[arg(long, value_name = "PNG")]
+    screenshot: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
+}
+
+/// How the window looks.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Theme {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+impl From<Theme> for ThemePreference {
+    fn from(theme: Theme) -> Self {
+        match theme {
+            Theme::Light => Self::Light,
+            Theme::Dark => Self::Dark,
+        }
+    }
 }
 
 impl Studio {
     /// Opens the window and returns when it is closed.
     pub fn run(self) -> Result<()> {
-        let start = Start { file: self.file, model: self.model, rqvae: self.rqvae };
+        let start = Start {
+            file: self.file,
+            model: self.model,
+            rqvae: self.rqvae,
+            theme: self.theme.map(ThemePreference::from),
+            screenshot: self.screenshot,
+        };
         app::open(start, self.device.device)
     }
 }

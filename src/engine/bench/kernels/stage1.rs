@@ -1,10 +1,12 @@
 //! The kernels of stage 1: convolution and group norm, at the shapes of the FFHQ model.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Case, Make, Work, work};
 use crate::checkpoint::Loader;
 use crate::error::Result;
+use crate::kernels::embed::{self, Lookup};
+use crate::kernels::quantize::{self, Codebook, Codebooks};
 use crate::kernels::{Resample, conv2d, group_norm, noise};
 use crate::model::RqVae;
 use crate::model::preset::Preset;
@@ -30,6 +32,14 @@ const ENCODER: [Layer; 2] = [
 /// Channels, rows and columns.
 const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 
+/// Cells, codes in a codebook and channels of the published models, whose cells have four codes; a row at a time, one picture
+/// and four.
+const QUANTIZATIONS: [(usize, usize, usize); 4] =
+    [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
+
+/// Codes in a cell.
+const DEPTH: usize = 4;
+
 /// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group norms.
 pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     let mut cases: Vec<Make> = Vec::new();
@@ -41,6 +51,12 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     }
     for (channels, side) in GROUP_NORMS {
         cases.push(Box::new(move || normalization(channels, side, device)));
+    }
+    for (cells, codes, channels) in QUANTIZATIONS {
+        cases.push(Box::new(move || quantization(cells, codes, channels, device)));
+    }
+    for cells in [1, 64] {
+        cases.push(Box::new(move || embedding(cells, device)));
     }
     Ok(cases)
 }
@@ -95,6 +111,32 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
     // The input is read for its statistics and again to be normalized, and the result written.
     let bytes = 3 * channels * side * side * size_of::<f32>();
     Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
+}
+
+fn quantization(cells: usize, codes: usize, channels: usize, device: &Device) -> Case {
+    let latents: Tensor<2> = noise([cells, channels], 1, device);
+    let codebooks = Codebooks::shared(Codebook::new(noise([codes, channels], 2, device)), DEPTH);
+    let ways = [quantize::residual_quantize, quantize::composed].map(|way| -> Work {
+        let (latents, codebooks) = (latents.clone(), codebooks.clone());
+        work(move || way(latents.clone(), &codebooks).partial_sums)
+    });
+    let shape = format!("{cells} x {channels}, {DEPTH} of {codes}");
+    Case::computing("residual_quantize", shape, 2 * DEPTH * cells * codes * channels, ways)
+}
+
+fn embedding(cells: usize, device: &Device) -> Case {
+    const CODES: usize = 16_384;
+    const CHANNELS: usize = 256;
+    let codebooks = Codebooks::shared(Codebook::new(noise([CODES, CHANNELS], 1, device)), DEPTH);
+    let values = (0..cells * DEPTH).map(|i| (i * 7919 % CODES) as i32).collect::<Vec<_>>();
+    let codes: Tensor<2, Int> = Tensor::from_data(TensorData::new(values, [cells, DEPTH]), device);
+    let ways = [embed::embed_codes, embed::composed].map(|way| -> Work {
+        let (codes, codebooks) = (codes.clone(), codebooks.clone());
+        let lookup = Lookup::first(DEPTH, embed::Reading::Sum);
+        work(move || way(codes.clone(), codebooks.table(), lookup, None))
+    });
+    let bytes = (DEPTH + 1) * cells * CHANNELS * size_of::<f32>();
+    Case::reading("embed_codes", format!("{cells} x {DEPTH} of {CHANNELS}"), bytes, ways)
 }
 
 #[cfg(test)]
