@@ -1,0 +1,81 @@
+//! Pictures of every panel in both themes, against those in `snapshots/`. `UPDATE_SNAPSHOTS=1` makes them anew, to be
+//! looked at.
+
+use eframe::egui::{CentralPanel, Theme, Ui, Vec2};
+use eframe::{App, Frame};
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
+use residua::app::panels::{PANELS, Panel};
+use residua::app::{Start, Studio};
+use residua::engine::studio::Engine;
+
+/// Another rasterizer may draw the edge of a letter otherwise.
+const PIXELS_THAT_MAY_DIFFER: usize = 60;
+
+/// The studio with one panel only.
+struct Alone {
+    studio: Studio,
+    panel: Panel,
+}
+
+impl App for Alone {
+    fn logic(&mut self, ctx: &eframe::egui::Context, frame: &mut Frame) {
+        self.studio.logic(ctx, frame);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
+        CentralPanel::default().show(ui, |ui| self.panel.show(ui, &mut self.studio.state));
+    }
+}
+
+/// A panel with the sample open, a cell pinned and two pictures made.
+fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
+    let mut harness = Harness::builder()
+        .with_size(Vec2::new(760.0, 560.0))
+        .with_theme(theme)
+        .with_max_steps(64)
+        .wgpu()
+        .build_eframe(|context| {
+            let engine = Engine::start(residua::device::cpu(), || ());
+            let start = Start { theme: Some(theme.into()), ..Start::default() };
+            Alone { studio: Studio::new(&context.egui_ctx, engine, "cpu", start, None), panel }
+        });
+    settle(&mut harness);
+    let state = &mut harness.state_mut().studio.state;
+    state.settings.seed = 5;
+    state.settings.seed_locked = true;
+    state.settings.count = 2;
+    state.pin(Some([3, 4]));
+    state.generate();
+    settle(&mut harness);
+    harness
+}
+
+fn settle(harness: &mut Harness<Alone>) {
+    loop {
+        harness.run();
+        let state = &mut harness.state_mut().studio.state;
+        if !state.is_busy() {
+            return;
+        }
+        state.wait();
+    }
+}
+
+#[test]
+fn every_panel_looks_as_it_did() {
+    let mut results = SnapshotResults::new();
+    let options = SnapshotOptions::new()
+        .output_path("tests/studio/snapshots")
+        .max_failed_pixels(PIXELS_THAT_MAY_DIFFER);
+    for theme in [Theme::Light, Theme::Dark] {
+        for (panel, title, _) in PANELS {
+            let mut harness = alone(panel, theme);
+            // What no two runs have in common.
+            harness.state_mut().studio.state.log.times.values_mut().for_each(|time| *time = 12.5);
+            harness.run();
+            let name = format!("{}-{theme:?}", title.replace(' ', "-")).to_lowercase();
+            results.add(harness.try_snapshot_options(name, &options));
+        }
+    }
+    results.unwrap();
+}

@@ -1,0 +1,57 @@
+//! The real window: on the screen if there is one, else on a virtual one.
+
+use std::path::Path;
+use std::process::Command;
+
+use image::RgbImage;
+
+/// The binary, on the display at hand or on one made for it, with a home of its own.
+fn studio(home: &Path) -> Command {
+    let binary = env!("CARGO_BIN_EXE_residua");
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let mut command = match cfg!(target_os = "linux") && !has_display {
+        true => {
+            let mut command = Command::new("xvfb-run");
+            command.args(["--auto-servernum", "--server-args=-screen 0 1280x800x24", binary]);
+            command
+        }
+        false => Command::new(binary),
+    };
+    command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_RUNTIME_DIR", home);
+    command.args(["studio", "--device", "cpu"]);
+    command
+}
+
+/// The window's picture with `arguments`.
+fn screenshot(arguments: &[&str]) -> RgbImage {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("window.png");
+    let output = studio(home.path()).args(arguments).arg("--screenshot").arg(&path).output();
+    let output = output.expect("on Linux without a screen, these tests need xvfb-run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    image::open(&path).expect("a picture of the window").into_rgb8()
+}
+
+/// How many pixels are near to a colour.
+fn near(image: &RgbImage, color: [u8; 3]) -> usize {
+    image.pixels().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(color[i]) <= 12)).count()
+}
+
+#[test]
+fn the_window_shows_the_picture_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("green.png");
+    let green = [40, 200, 60];
+    RgbImage::from_pixel(96, 96, image::Rgb(green)).save(&path).unwrap();
+    let shown = screenshot(&[path.to_str().unwrap(), "--theme", "dark"]);
+    assert!(near(&shown, green) > 2_000, "the picture that was opened is on the screen");
+    assert_eq!(near(&screenshot(&["--theme", "dark"]), green), 0, "it is not there by itself");
+}
+
+#[test]
+fn the_theme_is_light_or_dark() {
+    let mean =
+        |image: RgbImage| image.iter().map(|&value| f64::from(value)).sum::<f64>() / image.len() as f64;
+    let [light, dark] = ["light", "dark"].map(|theme| mean(screenshot(&["--theme", theme])));
+    assert!(light > 150.0 && dark < 100.0, "{light} and {dark}");
+}
