@@ -20,8 +20,8 @@ const OUTPUTS = 4u;
 alias Stored = vec4<f32>;
 alias Chunk = vec4<f32>;
 
-// A chunk of weights, as the buffer holds it.
-fn widened(stored: Stored) -> Chunk {
+// The chunk of weights that the buffer holds `at` its place.
+fn widened(stored: Stored, at: u32) -> Chunk {
     return stored;
 }
 
@@ -93,7 +93,7 @@ fn accumulate(first: u32, index: u32) {
     for (var i = start + lane % RUN; i < end; i += RUN) {
         var w: array<Chunk, OUTPUTS>;
         for (var o = 0u; o < OUTPUTS; o++) {
-            w[o] = widened(weights[starts[o] + i]);
+            w[o] = widened(weights[starts[o] + i], starts[o] + i);
         }
         for (var row = 0u; row < ROWS; row++) {
             let inputs = x[row * parameters.chunks + i];

@@ -10,6 +10,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod quantize;
 pub mod sample_token;
+pub mod weights;
 
 mod cube;
 mod flex;
@@ -17,6 +18,7 @@ mod flex;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
+pub use weights::Weights;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
