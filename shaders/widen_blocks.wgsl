@@ -22,6 +22,6 @@ fn main(
         return;
     }
     // Each byte is moved to the top, and down again with its sign.
-    let numbers = vec4<i32>(packed[word] << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
+    let numbers = vec4<i32>(vec4<u32>(packed[word]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
     singles[word] = scales[word / 8u] * vec4<f32>(numbers);
 }

@@ -335,3 +335,41 @@ fn listed(names: &[String]) -> String {
         more => format!("{first} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu;
+
+    fn kept(precision: Precision, shape: [usize; 2]) -> Weights {
+        let names = ["a", "b", "c"].map(String::from);
+        Loader::random(1, &cpu(), precision).linear_weights(&names, shape)
+    }
+
+    #[test]
+    fn fewer_bits_take_less_memory() {
+        let [stored, half, eighth] = [Precision::Stored, Precision::F16, Precision::Q8]
+            .map(|precision| kept(precision, [64, 96]).bytes());
+        assert_eq!(stored, 3 * 64 * 96 * 4);
+        assert_eq!(half, stored / 2);
+        assert_eq!(eighth, stored / 4 + stored / 32);
+    }
+
+    /// A scale is for 32 weights of one output.
+    #[test]
+    fn inputs_that_do_not_fill_blocks_are_kept_in_half_precision() {
+        for (inputs, in_blocks) in [(32, true), (96, true), (48, false), (33, false), (4, false)] {
+            let weights = kept(Precision::Q8, [5, inputs]);
+            match weights {
+                Weights::Blocks { packed, scales } => {
+                    assert!(in_blocks, "{inputs}");
+                    assert_eq!([packed.dims(), scales.dims()], [[15, inputs / 4], [15, inputs / 32]]);
+                }
+                Weights::Dense(weight) => {
+                    assert!(!in_blocks, "{inputs}");
+                    assert_eq!((weight.dims(), weight.dtype()), ([15, inputs], DType::F16));
+                }
+            }
+        }
+    }
+}

@@ -62,11 +62,13 @@ impl Weights {
 
     /// Bytes that they take.
     pub fn bytes(&self) -> usize {
-        let [outputs, columns] = match self {
-            Self::Dense(weight) => return weight.shape().num_elements() * weight.dtype().size(),
-            Self::Blocks { packed, .. } => packed.dims(),
-        };
-        outputs * columns * (Self::PACKED + size_of::<f32>() * Self::PACKED / Block::SIZE)
+        match self {
+            Self::Dense(weight) => weight.shape().num_elements() * weight.dtype().size(),
+            Self::Blocks { packed, scales } => {
+                let [packed, scales] = [packed.shape(), scales.shape()].map(|shape| shape.num_elements());
+                packed * size_of::<i32>() + scales * size_of::<f32>()
+            }
+        }
     }
 
     /// The type of the elements that hold them: f32, f16, or i32 for four of eight bits.

@@ -68,7 +68,7 @@ const HALF_TWOS: Reading = Reading {
 /// Eight chunks are a block.
 const BYTE_FOURS: Reading = Reading {
     stored: "u32",
-    widened: "scales[at / 8u] * Chunk(vec4<i32>(stored << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
+    widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
     bindings: SCALES_AND_PARAMETERS,
     ..FOURS
 };
