@@ -6,13 +6,13 @@
 // result does not depend on the rows beside it.
 
 const THREADS = 256u;
-const LANES = 64u;
+const LANES = 16u;
 const TEAMS = THREADS / LANES;
 // Lanes that walk through a segment of a row together: on a GPU a line of memory at a time, and a rasterizer on a CPU,
 // whose vectors are as long, reads on in order.
 const RUN = 8u;
 // Partial sums that one thread adds at a time: LANES is a power of it.
-const FOLD = 8u;
+const FOLD = 4u;
 
 // src/kernels/cube/linear.rs puts other numbers, types and bodies in place of these, for other layers.
 const ROWS = 1u;

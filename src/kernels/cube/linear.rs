@@ -12,8 +12,8 @@ use crate::kernels::weights::{StoredWeights, Weights};
 /// Rows that one pass over the weights serves.
 const MOST_ROWS: usize = 8;
 
-/// Threads that share an output.
-const LANES: usize = 64;
+/// Threads that share an output. More of them leave each too little to do between a workgroup's start and its sums.
+const LANES: usize = 16;
 const TEAMS: usize = THREADS as usize / LANES;
 
 /// Outputs from which on a GPU gets workgroups enough even of many outputs each.
@@ -103,7 +103,7 @@ impl DecodeLinear {
 /// which a layer with few outputs needs; and workgroup memory has room for 16 sums a thread.
 fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     let room = 16 / rows.next_power_of_two();
-    room.min(if outputs < MANY_OUTPUTS { 4 } else { 8 })
+    room.min(if outputs < MANY_OUTPUTS { 2 } else { 8 })
 }
 
 const DECODE_LINEAR: &str = include_str!("../../../shaders/decode_linear.wgsl");
