@@ -103,7 +103,7 @@ impl DecodeLinear {
 /// which a layer with few outputs needs; and workgroup memory has room for 16 sums a thread.
 fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     let room = 16 / rows.next_power_of_two();
-    room.min(if outputs < MANY_OUTPUTS { 2 } else { 8 })
+    room.min(if outputs < MANY_OUTPUTS { 4 } else { 8 })
 }
 
 const DECODE_LINEAR: &str = include_str!("../../../shaders/decode_linear.wgsl");
