@@ -105,9 +105,9 @@ mod tests {
         match weights {
             Weights::Dense(weight) => moved(weight).into(),
             Weights::Blocks { packed, scales } => {
-                let packed =
-                    Tensor::<2, Int>::from_data(packed.clone().into_data(), (&gpu(), packed.dtype()));
-                Weights::Blocks { packed, scales: moved(scales) }
+                let words = packed.as_ref().clone().into_data();
+                let packed = Tensor::<2, Int>::from_data(words, (&gpu(), packed.dtype()));
+                Weights::Blocks { packed: Box::new(packed), scales: moved(scales) }
             }
         }
     }

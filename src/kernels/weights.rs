@@ -17,7 +17,7 @@ pub enum Weights {
     /// Eight bits each, with a scale for each [`Block::SIZE`] along the inputs, of which there is a multiple.
     Blocks {
         /// `[out, in / 4]`, i32: four weights in a word, the first in its lowest byte.
-        packed: Tensor<2, Int>,
+        packed: Box<Tensor<2, Int>>,
         /// `[out, in / 32]`, f32.
         scales: Tensor<2>,
     },
@@ -55,7 +55,7 @@ impl Weights {
         let packed = TensorData::new(packed, [outputs, inputs / Self::PACKED]);
         let scales = TensorData::new(scales, [outputs, inputs / Block::SIZE]);
         Self::Blocks {
-            packed: Tensor::from_data(packed, (device, DType::I32)),
+            packed: Box::new(Tensor::from_data(packed, (device, DType::I32))),
             scales: Tensor::from_data(scales, (device, DType::F32)),
         }
     }
@@ -84,7 +84,7 @@ impl Weights {
         match self.clone() {
             Self::Dense(weight) => StoredWeights::Dense(weight.into_dispatch()),
             Self::Blocks { packed, scales } => {
-                StoredWeights::Blocks { packed: packed.into_dispatch(), scales: scales.into_dispatch() }
+                StoredWeights::Blocks { packed: (*packed).into_dispatch(), scales: scales.into_dispatch() }
             }
         }
     }
@@ -115,8 +115,11 @@ impl Weights {
             Self::Blocks { packed, scales } => {
                 let ([outputs, words], [_, blocks]) = (packed.dims(), scales.dims());
                 let byte = |i: i32| {
-                    let number =
-                        packed.clone().bitwise_left_shift_scalar(24 - 8 * i).bitwise_right_shift_scalar(24);
+                    let number = packed
+                        .as_ref()
+                        .clone()
+                        .bitwise_left_shift_scalar(24 - 8 * i)
+                        .bitwise_right_shift_scalar(24);
                     number.reshape([outputs, words, 1])
                 };
                 let numbers = Tensor::cat((0..Self::PACKED as i32).map(byte).collect(), 2).float();
