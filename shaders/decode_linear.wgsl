@@ -6,13 +6,13 @@
 // result does not depend on the rows beside it.
 
 const THREADS = 256u;
-const LANES = 64u;
+const LANES = 16u;
 const TEAMS = THREADS / LANES;
 // Lanes that walk through a segment of a row together: on a GPU a line of memory at a time, and a rasterizer on a CPU,
 // whose vectors are as long, reads on in order.
 const RUN = 8u;
 // Partial sums that one thread adds at a time: LANES is a power of it.
-const FOLD = 8u;
+const FOLD = 4u;
 
 // src/kernels/cube/linear.rs puts other numbers, types and bodies in place of these, for other layers.
 const ROWS = 1u;
@@ -20,8 +20,8 @@ const OUTPUTS = 4u;
 alias Stored = vec4<f32>;
 alias Chunk = vec4<f32>;
 
-// A chunk of weights, as the buffer holds it.
-fn widened(stored: Stored) -> Chunk {
+// The chunk of weights that the buffer holds `at` its place.
+fn widened(stored: Stored, at: u32) -> Chunk {
     return stored;
 }
 
@@ -93,7 +93,7 @@ fn accumulate(first: u32, index: u32) {
     for (var i = start + lane % RUN; i < end; i += RUN) {
         var w: array<Chunk, OUTPUTS>;
         for (var o = 0u; o < OUTPUTS; o++) {
-            w[o] = widened(weights[starts[o] + i]);
+            w[o] = widened(weights[starts[o] + i], starts[o] + i);
         }
         for (var row = 0u; row < ROWS; row++) {
             let inputs = x[row * parameters.chunks + i];

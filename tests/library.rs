@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use proptest::prelude::*;
 use residua::checkpoint::write::write_safetensors;
@@ -29,6 +30,42 @@ fn model() -> Stage2 {
         precision: Precision::Stored,
     };
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
+}
+
+/// The bundled model, its transformer's weights in `precision`.
+fn bundled(precision: Precision) -> RqTransformer {
+    let (model, rqvae, state) = ("emoji-64".into(), None, StateKind::Auto);
+    let options = Options { model, rqvae, state, precision };
+    Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model
+}
+
+/// Eight bits change the logits by a percent, f16 by a hundredth of that, and greedy codes hardly ever.
+#[test]
+fn fewer_bits_change_the_logits_little() {
+    let full = bundled(Precision::Stored);
+    let [h, w, depth] = full.config.block_size;
+    let request = Request { filters: vec![Filter::NONE; depth], ..request(0..4) };
+    let stacks = collect(&full, &request, &mut Task::unwatched()).1;
+    let codes: Vec<i32> = stacks.iter().flat_map(|stack| stack.codes()).map(|&code| code as i32).collect();
+    let codes = Tensor::<4, Int>::from_data(TensorData::new(codes, [4, h, w, depth]), &cpu());
+    let logits = |model: &RqTransformer| {
+        let condition = Tensor::<2, Int>::full([4, 1], 3, &cpu());
+        model.logits(codes.clone(), condition).codes.flatten::<2>(0, 1)
+    };
+    let expected = logits(&full);
+    let spread = expected.clone() - expected.clone().mean_dim(1);
+    let places = expected.dims()[0];
+    for (precision, least, most, agreeing) in
+        [(Precision::F16, 0.0, 1e-3, 0.99), (Precision::Q8, 1e-3, 0.03, 0.95)]
+    {
+        let found = logits(&bundled(precision));
+        let error = (found.clone() - expected.clone()).powi_scalar(2).mean().sqrt().into_scalar::<f32>();
+        let relative = error / spread.clone().powi_scalar(2).mean().sqrt().into_scalar::<f32>();
+        let same = found.argmax(1).equal(expected.clone().argmax(1)).int().sum().into_scalar::<i32>();
+        println!("{precision:?}: {relative} of the spread, {same} of {places} greedy codes the same");
+        assert!((least..most).contains(&relative), "{precision:?}: {relative}");
+        assert!(f64::from(same) >= agreeing * places as f64, "{precision:?}: {same} of {places}");
+    }
 }
 
 fn request(images: std::ops::Range<u32>) -> Request {

@@ -109,7 +109,7 @@ impl Gpu {
 
 /// Random weights of `preset`.
 fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
-    let mut loader = Loader::random(1, device, Precision::Half);
+    let mut loader = Loader::random(1, device, Precision::F16);
     let rqvae = RqVae::load(&mut loader, &preset.rqvae().unwrap()).unwrap();
     let codebooks = &rqvae.quantizer.codebooks;
     let config = preset.rqtransformer().unwrap();
@@ -120,7 +120,7 @@ fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
 /// The bundled model.
 fn emoji(device: &Device) -> (RqVae, RqTransformer) {
     let options =
-        Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::Half };
+        Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::F16 };
     let stage2 = Stage2::load(&options, device, &mut Task::unwatched()).unwrap();
     (stage2.stage1.model, stage2.model)
 }

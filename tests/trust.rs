@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use residua::checkpoint::{Loader, Precision};
 use residua::device::{DeviceChoice, cpu, is_cpu, open};
 use residua::error::{Error, Result};
@@ -101,12 +101,15 @@ fn kernel_and_burns_operations_share_a_cache() {
 
 /// Burn's own cast of f16 needs shaders that know it.
 #[test]
-fn without_its_kernel_no_weights_are_kept_in_half_precision() {
+fn without_its_kernel_no_weights_are_kept_in_less_than_single_precision() {
     let _alone = alone();
     let gpu = open(DeviceChoice::Gpu).unwrap();
-    let stored = |on: bool| {
+    let bytes = |precision, on: bool| {
         GpuKernel::Widen.switch(on);
-        Loader::random(1, &gpu, Precision::Half).linear_weights(&["weight".into()], [4, 6]).dtype()
+        let bytes = Loader::random(1, &gpu, precision).linear_weights(&["weight".into()], [4, 64]).bytes();
+        GpuKernel::Widen.switch(true);
+        bytes
     };
-    assert_eq!([stored(false), stored(true)], [DType::F32, DType::F16]);
+    assert_eq!([false, true].map(|on| bytes(Precision::F16, on)), [1024, 512]);
+    assert_eq!([false, true].map(|on| bytes(Precision::Q8, on)), [1024, 288]);
 }

@@ -3,26 +3,32 @@
 use std::collections::HashSet;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use clap::ValueEnum;
 use half::f16;
+use serde::{Deserialize, Serialize};
 
 use super::weights::{Dtype, TensorInfo, WeightFile};
 use crate::device::is_cpu;
 use crate::error::{Error, Result};
-use crate::kernels::GpuKernel;
+use crate::kernels::cpu::linear::Block;
 use crate::kernels::cpu::memory::room;
+use crate::kernels::{GpuKernel, Weights};
 use crate::random::normal;
 
 /// How many names one line of a report lists.
 const LISTED: usize = 4;
 
 /// In what precision the weights of linear layers are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As in the file.
     #[default]
     Stored,
-    /// Half: half the memory, and decoding twice as fast; values differ in the fourth digit.
-    Half,
+    /// Half of f32: half the memory, and decoding twice as fast; values differ in the fourth digit.
+    F16,
+    /// Eight bits each and a scale for 32: little more than a quarter of the memory; values differ in the third digit.
+    Q8,
 }
 
 /// Where the values come from.
@@ -135,16 +141,20 @@ impl<'a> Loader<'a> {
 
     /// Weights `[sum of outputs, inputs]` of linear layers that are computed together: the rows of all `names`
     /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
-    pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Tensor<2> {
-        let shape = [outputs * names.len(), inputs];
-        let made = if self.keeps_half(&names[0], inputs) {
-            let rows = self.joined(names, &[outputs, inputs], Self::half_values);
-            rows.map(|rows| Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)))
-        } else {
-            let rows = self.joined(names, &[outputs, inputs], Self::values);
-            rows.map(|rows| Tensor::from_data(TensorData::new(rows, shape), &self.device))
+    pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Weights {
+        let (part, shape) = ([outputs, inputs], [outputs * names.len(), inputs]);
+        let made = match self.kept_in(&names[0], inputs) {
+            Precision::Stored => self
+                .joined(names, &part, Self::values)
+                .map(|rows| Tensor::from_data(TensorData::new(rows, shape), &self.device).into()),
+            Precision::F16 => self.joined(names, &part, Self::half_values).map(|rows| {
+                Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)).into()
+            }),
+            Precision::Q8 => self
+                .joined(names, &part, |loader, name, shape| Some(Block::round(&loader.values(name, shape)?)))
+                .map(|blocks| Weights::from_blocks(&blocks, shape, &self.device)),
         };
-        made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device))
+        made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device).into())
     }
 
     /// The values of all `names`, one after the other; `None` if one is not to be had.
@@ -225,13 +235,20 @@ impl<'a> Loader<'a> {
         names.filter(|name| !used.contains(name) && !known(name)).map(String::from).collect()
     }
 
-    /// Whether linear weights such as `name` are kept in half precision. A GPU reads them in pairs, and widens them by a
-    /// kernel, whether its shaders know f16 or not.
-    fn keeps_half(&self, name: &str, inputs: usize) -> bool {
+    /// How linear weights such as `name` are kept; `Stored` in f32. Blocks are whole ones, and a GPU reads f16 in pairs and
+    /// widens either by a kernel: a layer whose inputs do not fit is kept in the next higher precision.
+    fn kept_in(&self, name: &str, inputs: usize) -> Precision {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
-        let readable = is_cpu(&self.device) || inputs.is_multiple_of(2) && GpuKernel::Widen.is_on();
-        readable && (stored_half || self.precision == Precision::Half)
+        let widens = is_cpu(&self.device) || GpuKernel::Widen.is_on();
+        let pairs = is_cpu(&self.device) || inputs.is_multiple_of(2);
+        match self.precision {
+            _ if !widens => Precision::Stored,
+            Precision::Q8 if inputs.is_multiple_of(Block::SIZE) => Precision::Q8,
+            Precision::F16 | Precision::Q8 if pairs => Precision::F16,
+            _ if stored_half && pairs => Precision::F16,
+            _ => Precision::Stored,
+        }
     }
 
     /// Registers the parameter and finds it in the file: `None` if there is nothing to read.
@@ -318,5 +335,43 @@ fn listed(names: &[String]) -> String {
     match names.len().saturating_sub(LISTED) {
         0 => first,
         more => format!("{first} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu;
+
+    fn kept(precision: Precision, shape: [usize; 2]) -> Weights {
+        let names = ["a", "b", "c"].map(String::from);
+        Loader::random(1, &cpu(), precision).linear_weights(&names, shape)
+    }
+
+    #[test]
+    fn fewer_bits_take_less_memory() {
+        let [stored, half, eighth] = [Precision::Stored, Precision::F16, Precision::Q8]
+            .map(|precision| kept(precision, [64, 96]).bytes());
+        assert_eq!(stored, 3 * 64 * 96 * 4);
+        assert_eq!(half, stored / 2);
+        assert_eq!(eighth, stored / 4 + stored / 32);
+    }
+
+    /// A scale is for 32 weights of one output.
+    #[test]
+    fn inputs_that_do_not_fill_blocks_are_kept_in_half_precision() {
+        for (inputs, in_blocks) in [(32, true), (96, true), (48, false), (33, false), (4, false)] {
+            let weights = kept(Precision::Q8, [5, inputs]);
+            match weights {
+                Weights::Blocks { packed, scales } => {
+                    assert!(in_blocks, "{inputs}");
+                    assert_eq!([packed.dims(), scales.dims()], [[15, inputs / 4], [15, inputs / 32]]);
+                }
+                Weights::Dense(weight) => {
+                    assert!(!in_blocks, "{inputs}");
+                    assert_eq!((weight.dims(), weight.dtype()), ([15, inputs], DType::F16));
+                }
+            }
+        }
     }
 }

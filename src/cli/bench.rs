@@ -38,8 +38,11 @@ pub struct Bench {
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "kernels"])]
     studio: bool,
-    /// Keep the transformer's weights in f32; they are f16 unless this is given.
-    #[arg(long)]
+    /// How the transformer's weights are kept; stored: in f32, as random ones are made.
+    #[arg(long, value_enum, default_value = "f16")]
+    precision: Precision,
+    /// The same as --precision stored.
+    #[arg(long, conflicts_with = "precision")]
     f32: bool,
     #[command(flatten)]
     device: DeviceArguments,
@@ -64,7 +67,7 @@ impl Bench {
             let measured = kernels(self.runs, &device, &mut console.task("measuring"))?;
             return console.result(json!(measured), &against_burn(&measured));
         }
-        let precision = if self.f32 { Precision::Stored } else { Precision::Half };
+        let precision = if self.f32 { Precision::Stored } else { self.precision };
         let settings = |batch| Settings { batch, runs: self.runs, precision };
         let mut task = console.task("measuring");
         if self.compare {
@@ -104,7 +107,11 @@ fn text(bench: &Measured) -> String {
         "{} ({:.1}M parameters, {}) on the {}, batch {}, median of {}",
         bench.preset,
         bench.parameters as f64 / 1e6,
-        if bench.half { "f16 weights" } else { "f32 weights" },
+        match bench.precision {
+            Precision::Stored => "f32 weights",
+            Precision::F16 => "f16 weights",
+            Precision::Q8 => "q8 weights",
+        },
         bench.device,
         bench.batch,
         bench.runs

@@ -57,7 +57,7 @@ impl Complete {
             count: self.sampling.number,
             filters: self.sampling.filters(&stage2.model.config)?,
             device: crate::device::kind(&device).into(),
-            half: self.model.half,
+            precision: self.model.precision().unwrap_or_default(),
             weights: self.model.weights.into(),
         };
         Run { stage2: &stage2, console, out: &self.out, made_by: "complete" }

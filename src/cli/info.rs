@@ -59,7 +59,7 @@ impl Info {
         let available = weights.available();
         let value = json!({
             "name": checkpoint.name, "config": checkpoint.config.document, "parameters": total, "by_part": parts,
-            "memory_f32": 4 * total, "memory_f16": 2 * total,
+            "memory_f32": 4 * total, "memory_f16": 2 * total, "memory_q8": total + total / 8,
             "weights": format!("{:?}", weights.kind()).to_lowercase(),
             "has_state": available.state, "has_ema": available.ema, "tensors": tensors,
         });
@@ -68,7 +68,8 @@ impl Info {
         lines.push(format!("\nparameters {:>14}", grouped(total)));
         lines.extend(parts.iter().map(|(part, count)| format!("  {part:<22} {:>14}", grouped(*count))));
         let bytes = total as u64;
-        lines.push(format!("memory     {} in f32, {} in f16", size(4 * bytes), size(2 * bytes)));
+        let [f32, f16, q8] = [4 * bytes, 2 * bytes, bytes + bytes / 8].map(size);
+        lines.push(format!("memory     {f32} in f32, {f16} in f16, {q8} in q8"));
         lines.push(format!(
             "weights    {:?} (in the file: state {}, moving average {})",
             weights.kind(),

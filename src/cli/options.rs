@@ -26,9 +26,12 @@ pub struct ModelArguments {
     /// Trained weights, or their moving average where the checkpoint has one.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
-    /// Halve the transformer's weights on loading: half the memory, and faster.
-    #[arg(long)]
-    pub half: bool,
+    /// How the transformer's weights are kept: fewer bits take less memory and time. [default: as in the file]
+    #[arg(long, value_enum, hide_default_value = true)]
+    precision: Option<Precision>,
+    /// The same as --precision f16.
+    #[arg(long, conflicts_with = "precision")]
+    half: bool,
     #[command(flatten)]
     pub device: DeviceArguments,
 }
@@ -72,8 +75,13 @@ impl ModelArguments {
             model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
             state: self.weights.into(),
-            precision: if self.half { Precision::Half } else { Precision::Stored },
+            precision: self.precision().unwrap_or_default(),
         }
+    }
+
+    /// The precision asked for.
+    pub fn precision(&self) -> Option<Precision> {
+        if self.half { Some(Precision::F16) } else { self.precision }
     }
 
     /// For the engine, with the model that was `found` in a recipe unless another is asked for.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::input::read_recipe;
 use super::options::{ConditionArguments, ModelArguments, SamplingArguments, present};
 use super::output::{Console, create_folder};
-use crate::checkpoint::{Precision, StateKind};
+use crate::checkpoint::StateKind;
 use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
@@ -57,7 +57,7 @@ impl Sample {
         let plan = match recipe {
             Some(recipe) => {
                 warn_of_differences(&recipe, &stage2)?;
-                recipe
+                SamplingRecipe { precision: options.precision, ..recipe }
             }
             None => SamplingRecipe {
                 rqtransformer: stage2.id()?,
@@ -67,7 +67,7 @@ impl Sample {
                 count: self.sampling.number,
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
-                half: self.model.half,
+                precision: options.precision,
                 weights: self.model.weights.into(),
             },
         };
@@ -83,9 +83,7 @@ impl Sample {
         if options.state == StateKind::Auto {
             options.state = recipe.weights;
         }
-        if recipe.half {
-            options.precision = Precision::Half;
-        }
+        options.precision = self.model.precision().unwrap_or(recipe.precision);
         Ok(options)
     }
 }

@@ -1,10 +1,10 @@
 //! How a picture was made, as its PNG carries it: enough to make it again.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::condition::Condition;
-use crate::checkpoint::{Checkpoint, StateKind};
+use crate::checkpoint::{Checkpoint, Precision, StateKind};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 
@@ -58,8 +58,9 @@ pub struct SamplingRecipe {
     pub filters: Vec<Filter>,
     /// `cpu` or `gpu`: other devices round otherwise, and a draw may then fall otherwise.
     pub device: String,
-    /// Whether the transformer's weights were halved on loading.
-    pub half: bool,
+    /// How the transformer's weights were kept.
+    #[serde(alias = "half", deserialize_with = "precision_or_half")]
+    pub precision: Precision,
     /// Which weights of the checkpoints were asked for.
     pub weights: StateKind,
 }
@@ -81,5 +82,59 @@ impl Recipe {
         serde_json::from_str(text).map_err(|e| {
             Error::invalid(format!("the picture's recipe is not one that this version reads: {e}"))
         })
+    }
+}
+
+/// The precision; in older recipes, whether it was `half`.
+fn precision_or_half<'de, D: Deserializer<'de>>(recipe: D) -> std::result::Result<Precision, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Half(bool),
+        Precision(Precision),
+    }
+    Ok(match Told::deserialize(recipe)? {
+        Told::Half(true) => Precision::F16,
+        Told::Half(false) => Precision::Stored,
+        Told::Precision(precision) => precision,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn recipe() -> Recipe {
+        let model = ModelId { name: "emoji-64".into(), sha256: "0".into() };
+        let sampling = SamplingRecipe {
+            rqtransformer: model.clone(),
+            condition: Condition::Unconditional,
+            seed: 1,
+            image: 0,
+            count: 1,
+            filters: vec![Filter::NONE],
+            device: "cpu".into(),
+            precision: Precision::Q8,
+            weights: StateKind::Auto,
+        };
+        Recipe::new("sample", model, Some(sampling))
+    }
+
+    #[test]
+    fn a_recipe_survives_its_text() {
+        assert_eq!(Recipe::from_json(&recipe().to_json()).unwrap(), recipe());
+    }
+
+    /// Pictures outlive versions: older ones say only whether weights were halved.
+    #[test]
+    fn older_recipes_say_half() {
+        for (half, precision) in [(true, Precision::F16), (false, Precision::Stored)] {
+            let mut older: Value = serde_json::from_str(&recipe().to_json()).unwrap();
+            let sampling = older["sampling"].as_object_mut().unwrap();
+            assert_eq!(sampling.remove("precision"), Some(json!("q8")));
+            sampling.insert("half".into(), json!(half));
+            assert_eq!(Recipe::from_json(&older.to_string()).unwrap().sampling.unwrap().precision, precision);
+        }
     }
 }

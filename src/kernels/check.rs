@@ -8,10 +8,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 use web_time::Instant;
 
+use super::cpu::linear::Block;
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
-use super::{Activation, GpuKernel, KvCache, Resample};
+use super::{Activation, GpuKernel, KvCache, Resample, Weights};
 use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, noise};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
@@ -86,8 +87,8 @@ pub const CHECKS: &[Check] = &[
         shape: "3 rows of 36 to 19, f32",
         tolerance: 1e-4,
         work: |device| {
-            let (weight, bias) = (noise([19, 36], 2, device), noise([19], 3, device));
-            read(linear::linear(noise([3, 36], 1, device), &weight, &bias, Activation::Gelu))
+            let (weight, bias): (Tensor<2>, _) = (noise([19, 36], 2, device), noise([19], 3, device));
+            read(linear::linear(noise([3, 36], 1, device), &weight.into(), &bias, Activation::Gelu))
         },
     },
     Check {
@@ -98,17 +99,32 @@ pub const CHECKS: &[Check] = &[
             let (bias, residual) = (noise([19], 3, device), noise([1, 19], 4, device));
             read(linear::linear_onto(
                 noise([1, 36], 1, device),
-                &half_noise([19, 36], 2, device),
+                &half_noise([19, 36], 2, device).into(),
                 &bias,
                 residual,
             ))
         },
     },
     Check {
+        kernel: GpuKernel::DecodeLinear,
+        shape: "3 rows of 64 to 19, 8 bits",
+        tolerance: 1e-4,
+        work: |device| {
+            let (weights, bias) = (eight_bits(device), noise([19], 3, device));
+            read(linear::linear(noise([3, 64], 1, device), &weights, &bias, Activation::QuickGelu))
+        },
+    },
+    Check {
+        kernel: GpuKernel::Widen,
+        shape: "19x64, 8 bits",
+        tolerance: 0.0,
+        work: |device| read(eight_bits(device).single()),
+    },
+    Check {
         kernel: GpuKernel::Widen,
         shape: "19x37",
         tolerance: 0.0,
-        work: |device| read(linear::widened(&half_noise([19, 37], 2, device))),
+        work: |device| read(Weights::from(half_noise([19, 37], 2, device)).single()),
     },
     Check {
         kernel: GpuKernel::DecodeAttention,
@@ -160,6 +176,12 @@ pub const CHECKS: &[Check] = &[
         },
     },
 ];
+
+/// 19 outputs of 64 inputs.
+fn eight_bits(device: &Device) -> Weights {
+    let values: Vec<f32> = (0..19 * 64).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    Weights::from_blocks(&Block::round(&values), [19, 64], device)
+}
 
 /// Does each of `checks` on `device`, a GPU, and switches off the kernels that are wrong, with a warning. One that is
 /// right is on afterwards.

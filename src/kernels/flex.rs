@@ -4,15 +4,16 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, TensorData};
 use burn_flex::{Flex, FlexTensor};
-use half::f16;
+use bytemuck::cast_slice;
 
 use super::attention::HostCache;
 use super::cpu;
 use super::cpu::conv2d::{ConvShape, Resample};
-use super::cpu::linear::{Activation, Weights};
+use super::cpu::linear::{Activation, Blocks, Weights};
 use super::cpu::residual_quantize::Codes;
 use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
+use super::weights::StoredWeights;
 
 /// Operations with a hand-written CPU kernel. Shapes are those of the functions in [`cpu`].
 #[backend_extension(Flex)]
@@ -43,10 +44,10 @@ pub trait CpuKernels: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
 
-    /// [`cpu::linear::linear`]: `[rows, in]` by `[out, in]`, the weights in f32 or f16.
+    /// [`cpu::linear::linear`]: `[rows, in]` by `[out, in]`.
     fn residua_linear(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
+        #[extension_type] weights: StoredWeights<Self>,
         bias: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self>;
@@ -54,7 +55,7 @@ pub trait CpuKernels: Backend {
     /// [`cpu::linear::linear`] with a residual.
     fn residua_linear_onto(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
+        #[extension_type] weights: StoredWeights<Self>,
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
@@ -162,20 +163,20 @@ impl CpuKernels for Flex {
 
     fn residua_linear(
         x: FlexTensor,
-        weight: FlexTensor,
+        weights: StoredWeights<Self>,
         bias: FlexTensor,
         activation: Activation,
     ) -> FlexTensor {
-        linear(x, weight, bias, activation, None)
+        linear(x, weights, bias, activation, None)
     }
 
     fn residua_linear_onto(
         x: FlexTensor,
-        weight: FlexTensor,
+        weights: StoredWeights<Self>,
         bias: FlexTensor,
         residual: FlexTensor,
     ) -> FlexTensor {
-        linear(x, weight, bias, Activation::None, Some(residual))
+        linear(x, weights, bias, Activation::None, Some(residual))
     }
 
     fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize) -> FlexTensor {
@@ -253,24 +254,26 @@ fn embed_codes(
 
 fn linear(
     x: FlexTensor,
-    weight: FlexTensor,
+    weights: StoredWeights<Flex>,
     bias: FlexTensor,
     activation: Activation,
     residual: Option<FlexTensor>,
 ) -> FlexTensor {
     let (x, bias, residual) = (Contiguous::new(x), Contiguous::new(bias), residual.map(Contiguous::new));
-    let weight = weight.to_contiguous();
-    let weights = match weight.dtype() {
-        DType::F16 => Weights::F16(weight.as_slice::<f16>().expect("contiguous f16")),
-        _ => Weights::F32(weight.as_slice::<f32>().expect("contiguous f32")),
+    let compute = |weights| {
+        let residual = residual.as_ref().map(Contiguous::values);
+        cpu::linear::linear(x.values(), x.dims[1], weights, Some(bias.values()), activation, residual)
     };
-    let y = cpu::linear::linear(
-        x.values(),
-        x.dims[1],
-        weights,
-        Some(bias.values()),
-        activation,
-        residual.as_ref().map(Contiguous::values),
-    );
-    tensor(y, &[x.dims[0], weight.layout().shape()[0]])
+    let y = match weights {
+        StoredWeights::Dense(weight) if weight.dtype() == DType::F16 => {
+            compute(Weights::F16(weight.to_contiguous().as_slice().expect("contiguous f16")))
+        }
+        StoredWeights::Dense(weight) => compute(Weights::F32(Contiguous::new(weight).values())),
+        StoredWeights::Blocks { packed, scales } => {
+            let packed = packed.to_contiguous();
+            let words: &[i32] = packed.as_slice().expect("contiguous i32");
+            compute(Weights::Blocks(Blocks::new(cast_slice(words), Contiguous::new(scales).values())))
+        }
+    };
+    tensor(y, &[x.dims[0], bias.dims[0]])
 }

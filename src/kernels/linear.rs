@@ -1,34 +1,33 @@
 //! A linear layer with its activation or its residual.
 
 use burn::backend::Dispatch;
+use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, sigmoid};
-use burn::tensor::{DType, Tensor};
 
 use super::cube::{GpuKernels, decode_linear_fits};
 use super::flex::CpuKernels;
-use super::{Activation, GpuKernel, has_cpu_kernels};
+use super::{Activation, GpuKernel, Weights, has_cpu_kernels};
 
-/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weight` `[out, in]` in f32 or f16, `bias` `[out]`; the result
-/// is `[rows, out]`. On a GPU more than a few rows take Burn's matrix product.
-pub fn linear(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
-    let kernel = match kernel_for(&x, weight) {
+/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is `[rows, out]`. On a GPU more than a few rows take Burn's matrix product.
+pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
+    let kernel = match kernel_for(&x, weights) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear,
         Kernel::Gpu => <Dispatch as GpuKernels>::residua_decode_linear,
-        Kernel::None => return composed(x, weight, bias, activation),
+        Kernel::None => return composed(x, weights, bias, activation),
     };
-    let [weight, bias] = [weight.clone().into_dispatch(), bias.clone().into_dispatch()];
-    Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, activation))
+    let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
+    Tensor::from_dispatch(kernel(x, weights.stored(), bias, activation))
 }
 
 /// `x w^T + bias + residual`, shapes as in [`linear`], `residual` `[rows, out]`.
-pub fn linear_onto(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, residual: Tensor<2>) -> Tensor<2> {
-    let kernel = match kernel_for(&x, weight) {
+pub fn linear_onto(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, residual: Tensor<2>) -> Tensor<2> {
+    let kernel = match kernel_for(&x, weights) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear_onto,
         Kernel::Gpu => <Dispatch as GpuKernels>::residua_decode_linear_onto,
-        Kernel::None => return composed(x, weight, bias, Activation::None) + residual,
+        Kernel::None => return composed(x, weights, bias, Activation::None) + residual,
     };
-    let [weight, bias] = [weight.clone().into_dispatch(), bias.clone().into_dispatch()];
-    Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, residual.into_dispatch()))
+    let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
+    Tensor::from_dispatch(kernel(x, weights.stored(), bias, residual.into_dispatch()))
 }
 
 /// Which kernel takes a layer.
@@ -38,11 +37,11 @@ enum Kernel {
     None,
 }
 
-fn kernel_for(x: &Tensor<2>, weight: &Tensor<2>) -> Kernel {
+fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
     let [rows, inputs] = x.dims();
     match has_cpu_kernels(&x.device()) {
         true => Kernel::Cpu,
-        false if GpuKernel::DecodeLinear.is_on() && decode_linear_fits(rows, inputs, weight.dtype()) => {
+        false if GpuKernel::DecodeLinear.is_on() && decode_linear_fits(rows, inputs, weights.dtype()) => {
             Kernel::Gpu
         }
         false => Kernel::None,
@@ -50,8 +49,8 @@ fn kernel_for(x: &Tensor<2>, weight: &Tensor<2>) -> Kernel {
 }
 
 /// [`linear`] of Burn's own operations.
-pub fn composed(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
-    let y = x.matmul(widened(weight).transpose()) + bias.clone().unsqueeze();
+pub fn composed(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
+    let y = x.matmul(weights.single().transpose()) + bias.clone().unsqueeze();
     match activation {
         Activation::None => y,
         Activation::Gelu => gelu(y),
@@ -59,42 +58,40 @@ pub fn composed(x: Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: 
     }
 }
 
-/// `weight` in f32. Burn's own cast would need a GPU whose shaders know f16: without the kernel, no weights are loaded in
-/// f16.
-pub(super) fn widened(weight: &Tensor<2>) -> Tensor<2> {
-    match weight.dtype() {
-        DType::F16 if !has_cpu_kernels(&weight.device()) && GpuKernel::Widen.is_on() => {
-            Tensor::from_dispatch(Dispatch::residua_widen(weight.clone().into_dispatch()))
-        }
-        _ => weight.clone().cast(DType::F32),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::device::{DeviceChoice, open};
+    use crate::kernels::cpu::linear::Block;
     use crate::kernels::values;
     use crate::random::pcg4d;
     use crate::testing::{assert_close, tensor};
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::{DType, Device, Int, TensorData};
 
     #[test]
     fn the_kernel_equals_burns_operations() {
         let device = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
-        for (rows, inputs, outputs) in [(1, 48, 96), (3, 33, 17), (8, 256, 64), (40, 65, 130)] {
-            for (activation, dtype) in activations.into_iter().zip([DType::F32, DType::F16, DType::F16]) {
+        for (rows, inputs, outputs) in [(1, 48, 96), (3, 33, 17), (8, 256, 64), (40, 65, 130), (5, 96, 31)] {
+            let weight = tensor([outputs, inputs], 2, &device);
+            for (activation, weights) in activations.into_iter().zip(kept(&weight).iter().rev().cycle()) {
                 let x = tensor([rows, inputs], 1, &device);
-                let weight = tensor([outputs, inputs], 2, &device).cast(dtype);
                 let bias = tensor([outputs], 3, &device);
                 let residual = tensor([rows, outputs], 4, &device);
-                let twin = composed(x.clone(), &weight, &bias, activation);
-                assert_close(&values(linear(x.clone(), &weight, &bias, activation)), &values(twin), 1e-5);
-                let twin = composed(x.clone(), &weight, &bias, Activation::None) + residual.clone();
-                assert_close(&values(linear_onto(x, &weight, &bias, residual)), &values(twin), 1e-5);
+                let twin = composed(x.clone(), weights, &bias, activation);
+                assert_close(&values(linear(x.clone(), weights, &bias, activation)), &values(twin), 1e-5);
+                let twin = composed(x.clone(), weights, &bias, Activation::None) + residual.clone();
+                assert_close(&values(linear_onto(x, weights, &bias, residual)), &values(twin), 1e-5);
             }
         }
+    }
+
+    /// The same weights in each precision that they can be kept in.
+    fn kept(weight: &Tensor<2>) -> Vec<Weights> {
+        let shape = weight.dims();
+        let dense = [DType::F32, DType::F16].map(|dtype| weight.clone().cast(dtype).into());
+        let blocks = || Weights::from_blocks(&Block::round(&values(weight.clone())), shape, &weight.device());
+        dense.into_iter().chain(shape[1].is_multiple_of(Block::SIZE).then(blocks)).collect()
     }
 
     fn gpu() -> Device {
@@ -106,52 +103,84 @@ mod tests {
         Tensor::from_data(tensor.clone().into_data(), (&gpu(), tensor.dtype()))
     }
 
-    /// Few rows and many, inputs and outputs in no proportion to the kernel's tiles, both types of weights.
+    fn weights_on_gpu(weights: &Weights) -> Weights {
+        match weights {
+            Weights::Dense(weight) => moved(weight).into(),
+            Weights::Blocks { packed, scales } => {
+                let words = packed.as_ref().clone().into_data();
+                let packed = Tensor::<2, Int>::from_data(words, (&gpu(), packed.dtype()));
+                Weights::Blocks { packed: Box::new(packed), scales: moved(scales) }
+            }
+        }
+    }
+
+    /// Few rows and many, inputs and outputs in no proportion to the kernel's tiles, weights in each precision.
     #[test]
     fn the_gpu_computes_what_the_cpu_computes() {
         let host = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
-        for case in 0..72 {
+        for case in 0..120 {
             let size = |word, most: usize| 1 + pcg4d([case, word, 7, 7])[0] as usize % most;
             let rows = [1, 2, 3, 4, 5, 6, 7, 8, 9, 40][case as usize % 10];
-            let multiple = [1, 2, 4, 4][size(0, 4) - 1];
+            let multiple = [1, 2, 4, 32, 32][size(0, 5) - 1];
+            let most = if multiple == 32 { 40 } else { 200 };
             let (inputs, outputs) =
-                (multiple * size(1, 200), size(2, if case % 9 == 0 { 3000 } else { 300 }));
-            let dtype = [DType::F32, DType::F16][size(3, 2) - 1];
+                (multiple * size(1, most), size(2, if case % 9 == 0 { 3000 } else { 300 }));
             let activation = activations[size(4, 3) - 1];
-            println!("case {case}: {rows} x {inputs} to {outputs}, {dtype:?}, {activation:?}");
             let x = tensor([rows, inputs], case, &host) * 3.0;
-            let weight = tensor([outputs, inputs], case + 100, &host).cast(dtype);
+            let kept = kept(&tensor([outputs, inputs], case + 100, &host));
+            let weights = kept.iter().rev().nth(size(3, 2) - 1).unwrap();
+            println!("case {case}: {rows} x {inputs} to {outputs}, {:?}, {activation:?}", weights.dtype());
             let bias = tensor([outputs], case + 200, &host);
             let residual = tensor([rows, outputs], case + 300, &host);
-            let (on_gpu, gpu_weight, gpu_bias) = (moved(&x), moved(&weight), moved(&bias));
+            let (on_gpu, gpu_weights, gpu_bias) = (moved(&x), weights_on_gpu(weights), moved(&bias));
             // The pool hands the memory of this tensor to the next of its size.
             drop(Tensor::<2>::full([rows, outputs], f32::NAN, &gpu()));
-            let found = values(linear(on_gpu.clone(), &gpu_weight, &gpu_bias, activation));
-            assert_close(&found, &values(linear(x.clone(), &weight, &bias, activation)), 1e-4);
-            let expected = values(linear_onto(x, &weight, &bias, residual.clone()));
+            let found = values(linear(on_gpu.clone(), &gpu_weights, &gpu_bias, activation));
+            assert_close(&found, &values(linear(x.clone(), weights, &bias, activation)), 1e-4);
+            let expected = values(linear_onto(x, weights, &bias, residual.clone()));
             let gpu_residual = moved(&residual);
-            let found = linear_onto(on_gpu.clone(), &gpu_weight, &gpu_bias, gpu_residual.clone());
+            let found = linear_onto(on_gpu.clone(), &gpu_weights, &gpu_bias, gpu_residual.clone());
             assert_close(&values(found), &expected, 1e-4);
             assert_eq!(values(gpu_residual.clone()), values(residual));
-            assert_close(&values(linear_onto(on_gpu, &gpu_weight, &gpu_bias, gpu_residual)), &expected, 1e-4);
+            assert_close(
+                &values(linear_onto(on_gpu, &gpu_weights, &gpu_bias, gpu_residual)),
+                &expected,
+                1e-4,
+            );
         }
     }
 
     #[test]
     fn a_row_does_not_depend_on_the_rows_beside_it() {
         const OUTPUTS: usize = 2077;
-        for (inputs, dtype) in [(1024, DType::F32), (333, DType::F32), (1024, DType::F16), (334, DType::F16)]
-        {
-            let host = Device::flex();
-            let weight = moved(&tensor([OUTPUTS, inputs], 1, &host).cast(dtype));
+        let host = Device::flex();
+        for inputs in [1024, 333, 334] {
             let bias = moved(&tensor([OUTPUTS], 2, &host));
             let x: Tensor<2> = moved(&tensor([8, inputs], 3, &host));
-            let all = values(linear(x.clone(), &weight, &bias, Activation::Gelu));
-            for rows in 1..8 {
-                let part = x.clone().slice([8 - rows..8, 0..inputs]);
-                let part = values(linear(part, &weight, &bias, Activation::Gelu));
-                assert_eq!(part, all[(8 - rows) * OUTPUTS..], "{rows} rows of {inputs}, {dtype:?}");
+            for weights in kept(&tensor([OUTPUTS, inputs], 1, &host)) {
+                let weights = weights_on_gpu(&weights);
+                let all = values(linear(x.clone(), &weights, &bias, Activation::Gelu));
+                for rows in 1..8 {
+                    if matches!(kernel_for(&x, &weights), Kernel::None) {
+                        continue;
+                    }
+                    let part = x.clone().slice([8 - rows..8, 0..inputs]);
+                    let part = values(linear(part, &weights, &bias, Activation::Gelu));
+                    let dtype = weights.dtype();
+                    assert_eq!(part, all[(8 - rows) * OUTPUTS..], "{rows} rows of {inputs}, {dtype:?}");
+                }
+            }
+        }
+    }
+
+    /// What more rows than the kernel takes are computed with.
+    #[test]
+    fn weights_are_widened_on_the_gpu_as_by_burns_operations() {
+        for shape in [[1, 32], [77, 96], [300, 1024]] {
+            for weights in kept(&tensor(shape, 1, &Device::flex())) {
+                let found = values(weights_on_gpu(&weights).single());
+                assert_eq!(found, values(weights.single()), "{shape:?}, {:?}", weights.dtype());
             }
         }
     }
@@ -163,8 +192,9 @@ mod tests {
         let outputs = 2_200_000;
         let (x, weight, bias) =
             (tensor([1, 1], 1, &host), tensor([outputs, 1], 2, &host), tensor([outputs], 3, &host));
-        let found = values(linear(moved(&x), &moved(&weight), &moved(&bias), Activation::None));
-        assert_close(&found, &values(linear(x, &weight, &bias, Activation::None)), 1e-4);
+        let weights = Weights::Dense(weight);
+        let found = values(linear(moved(&x), &weights_on_gpu(&weights), &moved(&bias), Activation::None));
+        assert_close(&found, &values(linear(x, &weights, &bias, Activation::None)), 1e-4);
     }
 
     /// The residual's buffer serves for the result only where nothing else needs it.
@@ -173,9 +203,9 @@ mod tests {
         let host = Device::flex();
         let (x, weight, bias) =
             (tensor([3, 70], 1, &host), tensor([70, 70], 2, &host), tensor([70], 3, &host));
-        let on_gpu = moved(&x);
-        let found = linear_onto(on_gpu.clone(), &moved(&weight), &moved(&bias), on_gpu.clone());
-        assert_close(&values(found), &values(linear_onto(x.clone(), &weight, &bias, x.clone())), 1e-4);
+        let (on_gpu, weights) = (moved(&x), Weights::Dense(weight));
+        let found = linear_onto(on_gpu.clone(), &weights_on_gpu(&weights), &moved(&bias), on_gpu.clone());
+        assert_close(&values(found), &values(linear_onto(x.clone(), &weights, &bias, x.clone())), 1e-4);
         assert_eq!(values(on_gpu), values(x));
     }
 
@@ -187,7 +217,7 @@ mod tests {
         let one = Tensor::<2>::ones([1, 1], &gpu());
         let outputs = x.len();
         let bias = Tensor::<1>::from_data(TensorData::new(x.clone(), [outputs]), &gpu());
-        let zeros = Tensor::<2>::zeros([outputs, 1], &gpu());
+        let zeros = Weights::Dense(Tensor::zeros([outputs, 1], &gpu()));
         for activation in [Activation::Gelu, Activation::QuickGelu] {
             let found = values(linear(one.clone(), &zeros, &bias, activation));
             for (&x, &y) in x.iter().zip(&found) {

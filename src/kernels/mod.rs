@@ -13,6 +13,7 @@ pub mod linear;
 pub mod quantize;
 pub mod sample_token;
 pub mod trust;
+pub mod weights;
 
 mod cube;
 mod flex;
@@ -21,6 +22,7 @@ pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
 pub use trust::GpuKernel;
+pub use weights::Weights;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;

@@ -50,6 +50,22 @@ fn a_recipe_is_repeated_exactly() {
     }
 }
 
+#[test]
+fn the_precision_of_the_weights_is_part_of_a_recipe() {
+    let desk = Desk::new();
+    let sample = |options: &str| stacks(&desk.json(&format!("sample --class 3 --seed 4 -n 2 {options}")));
+    let eight = sample("--precision q8 --out made");
+    assert_eq!(eight, stacks(&desk.json("sample --from made/sheet.png --out again")));
+    assert_eq!(desk.pixels("made/001.png"), desk.pixels("again/001.png"));
+    // Another precision may be asked for, and is then what the new recipe says.
+    let stored = stacks(&desk.json("sample --from made/sheet.png --precision stored --out other"));
+    assert_eq!(stored, sample("--out plain"));
+    assert_ne!(stored, eight);
+    assert_eq!(stored, stacks(&desk.json("sample --from other/sheet.png --out third")));
+    // --half is a shorter name.
+    assert_eq!(sample("--half"), sample("--precision f16"));
+}
+
 /// Where the models lie, and which weights of theirs were taken, is part of a recipe.
 #[test]
 fn a_recipe_names_its_models() {

@@ -36,8 +36,8 @@ pub struct Bench {
     pub preset: &'static str,
     /// `cpu` or `gpu`.
     pub device: &'static str,
-    /// Whether the transformer's weights were f16.
-    pub half: bool,
+    /// Precision of the transformer's weights; random ones are made in f32.
+    pub precision: Precision,
     /// Images at once.
     pub batch: usize,
     /// Timed runs, after one that is not.
@@ -55,7 +55,7 @@ pub struct Settings {
     pub batch: usize,
     /// Timed runs, after one that is not.
     pub runs: usize,
-    /// Precision of the transformer's weights on the CPU.
+    /// Precision of the transformer's weights.
     pub precision: Precision,
 }
 
@@ -79,7 +79,7 @@ pub fn bench(preset: &Preset, settings: Settings, device: &Device, task: &mut Ta
     Ok(Bench {
         preset: preset.name,
         device: crate::device::kind(device),
-        half: settings.precision == Precision::Half,
+        precision: settings.precision,
         batch: settings.batch,
         runs: settings.runs,
         parameters,
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_tiny_preset_runs_through_every_stage() {
-        let settings = Settings { batch: 2, runs: 1, precision: Precision::Half };
+        let settings = Settings { batch: 2, runs: 1, precision: Precision::Q8 };
         let preset = Preset::find("tiny").expect("tiny");
         let bench = bench(preset, settings, &crate::device::cpu(), &mut Task::unwatched()).expect("runs");
         let stages: Vec<&str> = bench.stages.iter().map(|measure| measure.stage).collect();

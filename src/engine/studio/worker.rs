@@ -211,7 +211,7 @@ impl Models {
             count: 1,
             filters: plan.filters.clone(),
             device: crate::device::kind(transformer.model.device()).into(),
-            half: self.options.precision == Precision::Half,
+            precision: self.options.precision,
             weights: self.options.state,
         };
         let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
@@ -272,17 +272,21 @@ fn facts(
     })
 }
 
-/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices may stay half.
-fn size(checkpoint: &Checkpoint, precision: Precision, halves: bool) -> Result<(usize, u64)> {
+/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices are not f32.
+fn size(checkpoint: &Checkpoint, precision: Precision, transformer: bool) -> Result<(usize, u64)> {
     let (mut parameters, mut bytes) = (0, 0);
     for parameter in checkpoint.parameters()? {
         let count: usize = parameter.shape.iter().product();
         let stored = checkpoint.weights.get(&parameter.name).map(|info| info.dtype);
-        let half = halves
-            && parameter.shape.len() == 2
-            && (precision == Precision::Half || stored == Some(Dtype::F16));
+        let matrix = transformer && parameter.shape.len() == 2;
         parameters += count;
-        bytes += (count * if half { 2 } else { 4 }) as u64;
+        bytes += match precision {
+            // A byte each, and four for the scale of 32.
+            Precision::Q8 if matrix => count + count / 8,
+            Precision::F16 if matrix => 2 * count,
+            _ if matrix && stored == Some(Dtype::F16) => 2 * count,
+            _ => 4 * count,
+        } as u64;
     }
     Ok((parameters, bytes))
 }

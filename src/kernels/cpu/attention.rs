@@ -129,12 +129,12 @@ unsafe fn scores<S: Simd>(query: &[f32], keys: &[f32], scores: &mut [f32]) {
     // SAFETY: all rows read lie below `scores.len()`.
     unsafe {
         for (i, four) in fours.iter_mut().enumerate() {
-            let keys = keys.as_ptr().add(i * 4 * head_dim);
-            *four = block::<S, f32, 1, 4>([query.as_ptr()], keys, head_dim, &mut ahead).map(|[sum]| sum);
+            let keys = &keys[i * 4 * head_dim..][..4 * head_dim];
+            *four = block::<S, &[f32], 1, 4>([query.as_ptr()], keys, head_dim, &mut ahead).map(|[sum]| sum);
         }
         for (i, score) in rest.iter_mut().enumerate() {
-            let key = keys.as_ptr().add((fours_end + i) * head_dim);
-            [[*score]] = block::<S, f32, 1, 1>([query.as_ptr()], key, head_dim, &mut ahead);
+            let key = &keys[(fours_end + i) * head_dim..][..head_dim];
+            [[*score]] = block::<S, &[f32], 1, 1>([query.as_ptr()], key, head_dim, &mut ahead);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! cheaper than one from outside, which must wake the pool and sleep until it is done.
 
 mod block;
+mod blocks;
 
 use half::f16;
 use rayon::prelude::*;
@@ -11,7 +12,8 @@ use rayon::prelude::*;
 pub use super::activation::Activation;
 use super::activation::{gelu, quick_gelu};
 use super::vector::{Instructions, Kernel, Simd};
-pub(super) use block::{Ahead, Weight, block};
+pub(super) use block::{Ahead, block};
+pub use blocks::{Block, Blocks};
 
 /// Outputs whose weights stay in the cache while all rows pass over them, and during which the next group's are
 /// fetched: a multiple of every block's outputs. A single row is done so soon that more would come too early.
@@ -28,6 +30,8 @@ pub enum Weights<'a> {
     F32(&'a [f32]),
     /// Half precision, widened in registers: half the memory traffic.
     F16(&'a [f16]),
+    /// Eight bits, widened in registers: a quarter of it, and the scales.
+    Blocks(Blocks<'a>),
 }
 
 /// `y[r, o] = activation(sum_i x[r, i] w[o, i] + bias[o]) + residual[r, o]`.
@@ -49,13 +53,14 @@ pub fn linear(
     match weights {
         Weights::F32(w) => Layer::new(x, inputs, w, bias, activation, residual).compute(best),
         Weights::F16(w) => Layer::new(x, inputs, w, bias, activation, residual).compute(best),
+        Weights::Blocks(w) => Layer::new(x, inputs, w, bias, activation, residual).compute(best),
     }
 }
 
 /// The arguments of [`linear`] for one type of weights.
 struct Layer<'a, W> {
     x: &'a [f32],
-    weights: &'a [W],
+    weights: W,
     bias: Option<&'a [f32]>,
     activation: Activation,
     residual: Option<&'a [f32]>,
@@ -64,11 +69,11 @@ struct Layer<'a, W> {
     outputs: usize,
 }
 
-impl<'a, W: Weight> Layer<'a, W> {
+impl<'a, W: block::Weights> Layer<'a, W> {
     fn new(
         x: &'a [f32],
         inputs: usize,
-        weights: &'a [W],
+        weights: W,
         bias: Option<&'a [f32]>,
         activation: Activation,
         residual: Option<&'a [f32]>,
@@ -120,7 +125,7 @@ struct Panel<'a, W> {
     y: Vec<&'a mut [f32]>,
 }
 
-impl<W: Weight> Kernel for Panel<'_, W> {
+impl<W: block::Weights> Kernel for Panel<'_, W> {
     type Output = ();
 
     #[inline(always)]
@@ -146,7 +151,7 @@ impl<W: Weight> Kernel for Panel<'_, W> {
     }
 }
 
-impl<W: Weight> Panel<'_, W> {
+impl<W: block::Weights> Panel<'_, W> {
     /// The outputs `from..to` of the panel: all rows, `R` at a time, by `O` outputs at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const O: usize>(
@@ -156,8 +161,10 @@ impl<W: Weight> Panel<'_, W> {
         passes: usize,
     ) {
         let Layer { x, weights, rows, inputs, .. } = *self.layer;
-        let weights = &weights[(self.first + from) * inputs..];
-        let mut ahead = Ahead::new(weights.as_ptr().wrapping_add((to - from) * inputs).cast(), passes);
+        let first = self.first;
+        let output = |at: usize| (first + at) * inputs;
+        let next = weights.start().wrapping_add(output(to) * W::BYTES);
+        let mut ahead = Ahead::new(next, passes);
         for row in (0..rows).step_by(R) {
             let mut starts = [x.as_ptr(); R];
             for (r, start) in starts.iter_mut().enumerate() {
@@ -165,16 +172,17 @@ impl<W: Weight> Panel<'_, W> {
                 *start = x[(row + r).min(rows - 1) * inputs..].as_ptr();
             }
             let mut at = from;
-            // SAFETY: the rows begin at `starts`, and the outputs below `to` are in the panel, so in the weights.
+            let part = |at: usize, count: usize| weights.part(output(at)..output(at + count));
+            // SAFETY: the rows begin at `starts`, and each part of the weights is of as many outputs as the block.
             unsafe {
                 while at + O <= to {
-                    let w = weights[(at - from) * inputs..][..O * inputs].as_ptr();
-                    self.store(row, at, block::<S, W, R, O>(starts, w, inputs, &mut ahead));
+                    let sums = block::<S, W, R, O>(starts, part(at, O), inputs, &mut ahead);
+                    self.store(row, at, sums);
                     at += O;
                 }
                 while at < to {
-                    let w = weights[(at - from) * inputs..][..inputs].as_ptr();
-                    self.store(row, at, block::<S, W, R, 1>(starts, w, inputs, &mut ahead));
+                    let sums = block::<S, W, R, 1>(starts, part(at, 1), inputs, &mut ahead);
+                    self.store(row, at, sums);
                     at += 1;
                 }
             }
@@ -242,6 +250,28 @@ mod tests {
         (half, wide)
     }
 
+    /// `inputs` that fill blocks, weights in blocks, and the same widened.
+    struct InBlocks {
+        numbers: Vec<i8>,
+        scales: Vec<f32>,
+        wide: Vec<f32>,
+    }
+
+    impl InBlocks {
+        fn new(len: usize, seed: u32) -> Self {
+            let blocks = Block::round(&values(len, seed));
+            Self {
+                numbers: blocks.iter().flat_map(|block| block.numbers).collect(),
+                scales: blocks.iter().map(|block| block.scale).collect(),
+                wide: blocks.iter().flat_map(Block::weights).collect(),
+            }
+        }
+
+        fn blocks(&self) -> Blocks<'_> {
+            Blocks::new(&self.numbers, &self.scales)
+        }
+    }
+
     /// erf by its series, which converges everywhere and is exact enough below 4.
     fn erf(x: f64) -> f64 {
         if x.abs() > 4.0 {
@@ -287,13 +317,29 @@ mod tests {
             let largest = expected.iter().fold(1.0, |max: f64, y| max.max(y.abs()));
             for instructions in Instructions::all() {
                 let with = (Some(&bias[..]), Some(&residual[..]));
-                let half = Layer::new(&x, inputs, &half, with.0, activation, with.1).compute(instructions);
-                let single = Layer::new(&x, inputs, &wide, with.0, activation, with.1).compute(instructions);
+                let half = Layer::new(&x, inputs, &half[..], with.0, activation, with.1).compute(instructions);
+                let single = Layer::new(&x, inputs, &wide[..], with.0, activation, with.1).compute(instructions);
                 prop_assert_eq!(&half, &single);
                 for (y, expected) in half.iter().zip(&expected) {
                     let error = (f64::from(*y) - expected).abs() / largest;
                     prop_assert!(error < 1e-5, "{instructions:?}: {y} is not {expected}");
                 }
+            }
+        }
+
+        #[test]
+        fn blocks_equal_the_weights_that_they_stand_for(
+            rows in 1usize..40, blocks in 1usize..9, outputs in 1usize..150, seed in 0u32..1000, kind in 0usize..3,
+        ) {
+            let inputs = blocks * Block::SIZE;
+            let (x, bias) = (values(rows * inputs, seed), values(outputs, seed + 1));
+            let residual = values(rows * outputs, seed + 2);
+            let weights = InBlocks::new(outputs * inputs, seed + 3);
+            let with = (Some(&bias[..]), ACTIVATIONS[kind], Some(&residual[..]));
+            for instructions in Instructions::all() {
+                let found = Layer::new(&x, inputs, weights.blocks(), with.0, with.1, with.2).compute(instructions);
+                let single = Layer::new(&x, inputs, &weights.wide[..], with.0, with.1, with.2);
+                prop_assert_eq!(found, single.compute(instructions));
             }
         }
 
@@ -306,7 +352,7 @@ mod tests {
             let (half, _) = weights(outputs * inputs, seed + 3);
             for instructions in Instructions::all() {
                 let compute = |x| {
-                    Layer::new(x, inputs, &half, None, Activation::Gelu, None).compute(instructions)
+                    Layer::new(x, inputs, &half[..], None, Activation::Gelu, None).compute(instructions)
                 };
                 let alone: Vec<f32> = x.chunks(inputs).flat_map(compute).collect();
                 prop_assert_eq!(compute(&x), alone);

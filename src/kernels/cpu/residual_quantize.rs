@@ -188,13 +188,13 @@ impl Search<'_> {
             // SAFETY: the rows begin at `starts`, and the codes below `to` are in the codebook.
             unsafe {
                 while at + O <= to {
-                    let codes = embeddings[(at - from) * stride..][..O * stride].as_ptr();
-                    self.take(&mut best, at, block::<S, f32, R, O>(starts, codes, stride, &mut ahead));
+                    let codes = &embeddings[(at - from) * stride..][..O * stride];
+                    self.take(&mut best, at, block::<S, &[f32], R, O>(starts, codes, stride, &mut ahead));
                     at += O;
                 }
                 while at < to {
-                    let code = embeddings[(at - from) * stride..][..stride].as_ptr();
-                    self.take(&mut best, at, block::<S, f32, R, 1>(starts, code, stride, &mut ahead));
+                    let code = &embeddings[(at - from) * stride..][..stride];
+                    self.take(&mut best, at, block::<S, &[f32], R, 1>(starts, code, stride, &mut ahead));
                     at += 1;
                 }
             }

@@ -40,6 +40,8 @@ pub(super) trait Simd {
     unsafe fn load(from: *const f32) -> Self::Vector;
     /// Loads half floats and widens them.
     unsafe fn load_f16(from: *const f16) -> Self::Vector;
+    /// Loads whole numbers and widens them.
+    unsafe fn load_i8(from: *const i8) -> Self::Vector;
     unsafe fn store(to: *mut f32, value: Self::Vector);
     /// `a * b + c`
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -202,6 +204,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_i8(from: *const i8) -> Eight {
+        // SAFETY: the caller's pointer is good for `LANES` elements.
+        Eight(unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(f32::from))
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, value: Eight) {
         // SAFETY: the caller's pointer is good for `LANES` elements.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(value.0) }
@@ -275,6 +283,32 @@ mod tests {
         for instructions in Instructions::all() {
             let wide: Vec<u32> = instructions.run(Widen(&all)).into_iter().map(f32::to_bits).collect();
             assert!(wide == expected, "{instructions:?}");
+        }
+    }
+
+    /// Widens all numbers of eight bits with `load_i8`.
+    struct WidenBytes;
+
+    impl Kernel for WidenBytes {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) -> Vec<f32> {
+            let all: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+            let mut wide = vec![0.0; all.len()];
+            for at in (0..all.len()).step_by(S::LANES) {
+                // SAFETY: 256 is a multiple of every `LANES`.
+                unsafe { S::store(wide.as_mut_ptr().add(at), S::load_i8(all.as_ptr().add(at))) }
+            }
+            wide
+        }
+    }
+
+    #[test]
+    fn widens_every_number_of_eight_bits() {
+        let expected: Vec<f32> = (-128..128).map(|number| number as f32).collect();
+        for instructions in Instructions::all() {
+            assert_eq!(instructions.run(WidenBytes), expected, "{instructions:?}");
         }
     }
 

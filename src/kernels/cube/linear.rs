@@ -1,4 +1,4 @@
-//! Launches `shaders/decode_linear.wgsl` and `shaders/widen.wgsl`.
+//! Launches `shaders/decode_linear.wgsl`.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
@@ -6,26 +6,28 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Activation, THREADS, empty, launch, own, plain};
+use super::{Activation, CubeBackend, THREADS, empty, launch, own, plain};
+use crate::kernels::weights::{StoredWeights, Weights};
 
 /// Rows that one pass over the weights serves.
 const MOST_ROWS: usize = 8;
 
-/// Threads that share an output.
-const LANES: usize = 64;
+/// Threads that share an output. More of them leave each too little to do between a workgroup's start and its sums.
+const LANES: usize = 16;
 const TEAMS: usize = THREADS as usize / LANES;
 
 /// Outputs from which on a GPU gets workgroups enough even of many outputs each.
 const MANY_OUTPUTS: usize = 2048;
 
-/// Whether the kernel takes `rows` of `inputs` and weights of type `weights`; others are for a matrix product.
+/// Whether the kernel takes `rows` of `inputs` and weights held by elements of type `weights` (i32 for four of eight
+/// bits); others are for a matrix product.
 pub fn fits(rows: usize, inputs: usize, weights: DType) -> bool {
     let words = weights != DType::F16 || inputs.is_multiple_of(2);
     (1..=MOST_ROWS).contains(&rows) && inputs > 0 && words
 }
 
-/// How a row of weights is read: the number of weights in a chunk, and what the shader calls `Stored`, `Chunk`,
-/// `widened(stored)` and `total(chunk)`.
+/// How a row of weights is read: the number of weights in a chunk, what the shader calls `Stored`, `Chunk`,
+/// `widened(stored, at)` and `total(chunk)`, and its last bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Reading {
     chunk: usize,
@@ -33,7 +35,13 @@ struct Reading {
     widest: &'static str,
     widened: &'static str,
     total: &'static str,
+    bindings: &'static str,
 }
+
+/// The line that declares the parameters.
+const PARAMETERS: &str = "@group(0) @binding(4) var<uniform> parameters: Parameters;";
+const SCALES_AND_PARAMETERS: &str = "@group(0) @binding(4) var<storage, read_write> scales: array<f32>;
+@group(0) @binding(5) var<uniform> parameters: Parameters;";
 
 const FOURS: Reading = Reading {
     chunk: 4,
@@ -41,8 +49,9 @@ const FOURS: Reading = Reading {
     widest: "vec4<f32>",
     widened: "stored",
     total: "(chunk.x + chunk.y) + (chunk.z + chunk.w)",
+    bindings: PARAMETERS,
 };
-const ONES: Reading = Reading { chunk: 1, stored: "f32", widest: "f32", widened: "stored", total: "chunk" };
+const ONES: Reading = Reading { chunk: 1, stored: "f32", widest: "f32", total: "chunk", ..FOURS };
 const HALF_FOURS: Reading = Reading {
     stored: "vec2<u32>",
     widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
@@ -54,6 +63,14 @@ const HALF_TWOS: Reading = Reading {
     widest: "vec2<f32>",
     widened: "unpack2x16float(stored)",
     total: "chunk.x + chunk.y",
+    ..FOURS
+};
+/// Eight chunks are a block.
+const BYTE_FOURS: Reading = Reading {
+    stored: "u32",
+    widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
+    bindings: SCALES_AND_PARAMETERS,
+    ..FOURS
 };
 
 impl Reading {
@@ -61,6 +78,7 @@ impl Reading {
         match (weights, inputs.is_multiple_of(4)) {
             (DType::F16, true) => HALF_FOURS,
             (DType::F16, false) => HALF_TWOS,
+            (DType::I32, _) => BYTE_FOURS,
             (_, true) => FOURS,
             (_, false) => ONES,
         }
@@ -92,7 +110,7 @@ const DECODE_LINEAR: &str = include_str!("../../../shaders/decode_linear.wgsl");
 
 impl KernelSource for DecodeLinear {
     fn source(&self) -> SourceTemplate {
-        let Reading { stored, widest, widened, total, .. } = self.reading;
+        let Reading { stored, widest, widened, total, bindings, .. } = self.reading;
         let source = [
             ("const ROWS = 1u;", format!("const ROWS = {}u;", self.rows)),
             ("const OUTPUTS = 4u;", format!("const OUTPUTS = {}u;", self.outputs)),
@@ -100,6 +118,7 @@ impl KernelSource for DecodeLinear {
             ("alias Chunk = vec4<f32>;", format!("alias Chunk = {widest};")),
             ("return stored;", format!("return {widened};")),
             ("return (chunk.x + chunk.y) + (chunk.z + chunk.w);", format!("return {total};")),
+            (PARAMETERS, bindings.to_string()),
         ]
         .iter()
         .fold(DECODE_LINEAR.to_string(), |source, (general, special)| source.replace(general, special));
@@ -128,14 +147,16 @@ struct DecodeLinearParameters {
 /// [`super::GpuKernels::residua_decode_linear`], with a residual or without.
 pub fn decode_linear(
     x: CubeTensor,
-    weight: CubeTensor,
+    weights: StoredWeights<CubeBackend>,
     bias: CubeTensor,
     activation: Activation,
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
-    let (x, weight, bias) = (plain(x), into_contiguous(weight), plain(bias));
+    let (x, bias) = (plain(x), plain(bias));
+    let (weight, scales) = in_order(weights);
     let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
-    let [outputs, weights_of_an_output] = [0, 1].map(|dim| weight.meta.shape()[dim]);
+    let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
+    let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
     assert!(fits(rows, inputs, weight.dtype), "{rows} rows of {inputs} inputs are for a matrix product");
     assert_eq!(weights_of_an_output, inputs, "the weights are [outputs, inputs]");
     assert_eq!(bias.meta.shape()[0], outputs, "the bias is [outputs]");
@@ -158,27 +179,17 @@ pub fn decode_linear(
         None => empty(&x, Shape::new([rows, outputs]), DType::F32),
     };
     let workgroups = outputs.div_ceil(TEAMS * kernel.outputs) as u32;
-    launch(kernel, THREADS, workgroups, &[&x, &weight, &bias, &y], &parameters);
+    let buffers: Vec<&CubeTensor> = [&x, &weight, &bias, &y].into_iter().chain(&scales).collect();
+    launch(kernel, THREADS, workgroups, &buffers, &parameters);
     y
 }
 
-shader!(Widen, "widen.wgsl");
-
-/// The `Parameters` of `shaders/widen.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct WidenParameters {
-    count: u32,
-}
-
-/// [`super::GpuKernels::residua_widen`].
-pub fn widen(half: CubeTensor) -> CubeTensor {
-    assert!(half.dtype == DType::F16 && half.is_contiguous(), "an f16 tensor, in order");
-    let shape = [0, 1].map(|dim| half.meta.shape()[dim]);
-    let single = empty(&half, Shape::new(shape), DType::F32);
-    let count = shape.iter().product::<usize>() as u32;
-    launch(Widen, THREADS, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
-    single
+/// The buffer of the weights, and that of their scales where they have any.
+fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTensor>) {
+    match weights {
+        StoredWeights::Dense(weight) => (into_contiguous(weight), None),
+        StoredWeights::Blocks { packed, scales } => (into_contiguous(packed), Some(into_contiguous(scales))),
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +201,8 @@ mod tests {
     #[test]
     fn every_variant_is_valid() {
         for rows in 1..=MOST_ROWS {
-            let layers = [(DType::F32, 4), (DType::F32, 1), (DType::F16, 4), (DType::F16, 2)];
+            let layers =
+                [(DType::F32, 4), (DType::F32, 1), (DType::F16, 4), (DType::F16, 2), (DType::I32, 32)];
             for (layer, outputs) in layers.into_iter().flat_map(|layer| [(layer, 1), (layer, MANY_OUTPUTS)]) {
                 let (weights, inputs) = layer;
                 let kernel = DecodeLinear::new(weights, inputs, rows, outputs);
@@ -211,11 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_shaders_agree_on_the_parameters() {
+    fn host_and_shader_agree_on_the_parameters() {
         assert_same_parameters!(
             DECODE_LINEAR,
             DecodeLinearParameters { outputs: Uint, chunks: Uint, activation: Uint, onto: Uint }
         );
-        assert_same_parameters!(Widen::SOURCE, WidenParameters { count: Uint });
     }
 }

@@ -35,6 +35,7 @@ mod layer_norm;
 mod linear;
 mod residual_quantize;
 mod sample_token;
+mod widen;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
@@ -48,6 +49,7 @@ use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
 use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
+use super::weights::StoredWeights;
 use super::{Activation, Resample};
 pub(super) use attention::fits as decode_attention_fits;
 pub(super) use linear::fits as decode_linear_fits;
@@ -59,10 +61,10 @@ pub trait GpuKernels: Backend {
     /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
 
-    /// [`super::cpu::linear::linear`] of what [`decode_linear_fits`]: `[rows, in]` by `[out, in]`, in f32 or f16.
+    /// [`super::cpu::linear::linear`] of what [`decode_linear_fits`]: `[rows, in]` by `[out, in]`.
     fn residua_decode_linear(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
+        #[extension_type] weights: StoredWeights<Self>,
         bias: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self>;
@@ -70,13 +72,13 @@ pub trait GpuKernels: Backend {
     /// The same with a residual `[rows, out]`, into whose buffer it computes if nothing else refers to that.
     fn residua_decode_linear_onto(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
+        #[extension_type] weights: StoredWeights<Self>,
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
-    /// An f16 tensor of two dimensions, contiguous, in f32.
-    fn residua_widen(half: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `[out, in]`, f16 or of eight bits, in f32.
+    fn residua_widen(#[extension_type] weights: StoredWeights<Self>) -> FloatTensor<Self>;
 
     /// [`super::cpu::layer_norm::layer_norm`] over `[rows, C]`.
     fn residua_row_norm(
@@ -191,24 +193,24 @@ impl GpuKernels for CubeBackend {
 
     fn residua_decode_linear(
         x: CubeTensor,
-        weight: CubeTensor,
+        weights: StoredWeights<Self>,
         bias: CubeTensor,
         activation: Activation,
     ) -> CubeTensor {
-        linear::decode_linear(x, weight, bias, activation, None)
+        linear::decode_linear(x, weights, bias, activation, None)
     }
 
     fn residua_decode_linear_onto(
         x: CubeTensor,
-        weight: CubeTensor,
+        weights: StoredWeights<Self>,
         bias: CubeTensor,
         residual: CubeTensor,
     ) -> CubeTensor {
-        linear::decode_linear(x, weight, bias, Activation::None, Some(residual))
+        linear::decode_linear(x, weights, bias, Activation::None, Some(residual))
     }
 
-    fn residua_widen(half: CubeTensor) -> CubeTensor {
-        linear::widen(half)
+    fn residua_widen(weights: StoredWeights<Self>) -> CubeTensor {
+        widen::widen(weights)
     }
 
     fn residua_row_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {

@@ -34,7 +34,7 @@ impl Classifier {
             // A code that this depth's codebook does not have is never drawn.
             let beyond: Vec<bool> = (0..classes).map(|code| code >= size).collect();
             let beyond = Tensor::<1, Bool>::from_data(TensorData::new(beyond, [classes]), &device);
-            Linear::new(rows, bias.mask_fill(beyond, f32::NEG_INFINITY))
+            Linear::new(rows.into(), bias.mask_fill(beyond, f32::NEG_INFINITY))
         };
         let linear = if loader.is_whole() { sizes.iter().enumerate().map(of).collect() } else { Vec::new() };
         Self { norm, linear }

@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 
 use crate::checkpoint::Loader;
-use crate::kernels::Activation;
 use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::linear::{linear, linear_onto};
+use crate::kernels::{Activation, Weights};
 
 /// Epsilon of every layer norm in the published models.
 const EPSILON: f32 = 1e-5;
@@ -13,8 +13,8 @@ const EPSILON: f32 = 1e-5;
 /// A linear layer; or several of the same input, computed together.
 #[derive(Debug)]
 pub struct Linear {
-    /// `[out, in]`, f32 or f16.
-    weight: Tensor<2>,
+    /// `[out, in]`.
+    weights: Weights,
     /// `[out]`; zeros for a layer without.
     bias: Tensor<1>,
 }
@@ -28,7 +28,7 @@ impl Linear {
     /// The layers at `paths`, `shape` `[out, in]` each; their outputs lie side by side.
     pub fn load_joined(loader: &mut Loader, paths: &[String], shape: [usize; 2], bias: bool) -> Self {
         let names: Vec<String> = paths.iter().map(|path| format!("{path}.weight")).collect();
-        let weight = loader.linear_weights(&names, shape);
+        let weights = loader.linear_weights(&names, shape);
         let bias = match bias {
             true => {
                 let parts = paths.iter().map(|path| loader.tensor(&format!("{path}.bias"), [shape[0]]));
@@ -36,32 +36,32 @@ impl Linear {
             }
             false => Tensor::zeros([shape[0] * paths.len()], loader.device()),
         };
-        Self { weight, bias }
+        Self { weights, bias }
     }
 
-    /// Of a weight `[out, in]` and a bias `[out]` already at hand.
-    pub fn new(weight: Tensor<2>, bias: Tensor<1>) -> Self {
-        Self { weight, bias }
+    /// Of weights `[out, in]` and a bias `[out]` already at hand.
+    pub fn new(weights: Weights, bias: Tensor<1>) -> Self {
+        Self { weights, bias }
     }
 
     /// The same with `factor` times the bias.
     pub fn with_bias_times(&self, factor: f32) -> Self {
-        Self { weight: self.weight.clone(), bias: self.bias.clone() * factor }
+        Self { weights: self.weights.clone(), bias: self.bias.clone() * factor }
     }
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        linear(x, &self.weight, &self.bias, Activation::None)
+        linear(x, &self.weights, &self.bias, Activation::None)
     }
 
     /// The same, then `activation`.
     pub fn forward_activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
-        linear(x, &self.weight, &self.bias, activation)
+        linear(x, &self.weights, &self.bias, activation)
     }
 
     /// The same, added to `residual` `[rows, out]`.
     pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        linear_onto(x, &self.weight, &self.bias, residual)
+        linear_onto(x, &self.weights, &self.bias, residual)
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::{Case, Make, Work, reading, work};
+use crate::checkpoint::Precision;
 use crate::generate::Filter;
+use crate::kernels::cpu::linear::Block;
 use crate::kernels::sample_token::{self, Draw};
-use crate::kernels::{Activation, KvCache, attention, half_noise, layer_norm, linear, noise};
+use crate::kernels::{
+    Activation, KvCache, Weights, attention, half_noise, layer_norm, linear, noise, values,
+};
 
 /// Widths of the published transformers.
 const WIDTHS: [usize; 2] = [1024, 1536];
@@ -31,8 +35,8 @@ pub fn cases(device: &Device) -> Vec<Make<'_>> {
         for [inputs, outputs] in
             [[width, 3 * width], [width, width], [width, 4 * width], [4 * width, width], [width, CLASSES]]
         {
-            for dtype in [DType::F32, DType::F16] {
-                cases.push(Box::new(move || linear(batch, [inputs, outputs], dtype, device)));
+            for precision in [Precision::Stored, Precision::F16, Precision::Q8] {
+                cases.push(Box::new(move || linear(batch, [inputs, outputs], precision, device)));
             }
         }
         cases.push(Box::new(move || attention(batch, width, device)));
@@ -44,19 +48,29 @@ pub fn cases(device: &Device) -> Vec<Make<'_>> {
     cases
 }
 
-fn linear(rows: usize, [inputs, outputs]: [usize; 2], dtype: DType, device: &Device) -> Case {
+fn linear(rows: usize, [inputs, outputs]: [usize; 2], precision: Precision, device: &Device) -> Case {
     let x: Tensor<2> = noise([rows, inputs], 1, device);
-    let weight = match dtype {
-        DType::F16 => half_noise([outputs, inputs], 2, device),
-        _ => noise([outputs, inputs], 2, device),
+    let shape = [outputs, inputs];
+    let weights: Weights = match precision {
+        Precision::Stored => noise(shape, 2, device).into(),
+        Precision::F16 => half_noise(shape, 2, device).into(),
+        Precision::Q8 => {
+            let values: Vec<f32> = values(noise::<2>(shape, 2, &crate::device::cpu()));
+            Weights::from_blocks(&Block::round(&values), shape, device)
+        }
     };
+    let bytes = weights.bytes();
     let bias = noise([outputs], 3, device);
     let ways = [linear::linear, linear::composed].map(|way| -> Work {
-        let (x, weight, bias) = (x.clone(), weight.clone(), bias.clone());
-        work(move || way(x.clone(), &weight, &bias, Activation::None))
+        let (x, weights, bias) = (x.clone(), weights.clone(), bias.clone());
+        work(move || way(x.clone(), &weights, &bias, Activation::None))
     });
-    let shape = format!("{rows} x {inputs}->{outputs} {}", dtype.name());
-    Case::reading("decode_linear", shape, outputs * inputs * dtype.size(), ways)
+    let kept = match precision {
+        Precision::Stored => "f32",
+        Precision::F16 => "f16",
+        Precision::Q8 => "q8",
+    };
+    Case::reading("decode_linear", format!("{rows} x {inputs}->{outputs} {kept}"), bytes, ways)
 }
 
 fn attention(batch: usize, width: usize, device: &Device) -> Case {

@@ -1,40 +1,116 @@
 //! Dot products of a few rows with a few outputs' weights, all sums held in registers.
 
+use std::ops::Range;
+
 use half::f16;
 
+use super::blocks::Blocks;
 use crate::kernels::cpu::vector::{Simd, WIDEST};
 
 /// The bytes that one prefetch brings.
 const LINE: usize = 64;
 
-/// An element of stored weights.
-pub(in crate::kernels::cpu) trait Weight: Copy + Send + Sync {
-    const ZERO: Self;
+/// Stored weights, one output's after the other's, read as `f32`.
+pub(in crate::kernels::cpu) trait Weights: Copy + Send + Sync {
+    /// Bytes that a weight takes, at which pace the next ones are fetched.
+    const BYTES: usize;
 
-    /// Loads a vector of weights as `f32`.
+    fn len(self) -> usize;
+
+    /// Where they begin in memory.
+    fn start(self) -> *const u8;
+
+    /// Those in `range`, whole outputs.
+    fn part(self, range: Range<usize>) -> Self;
+
+    /// Loads the vector of weights from index `at` on.
     ///
     /// # Safety
-    /// As [`Simd`].
-    unsafe fn load<S: Simd>(from: *const Self) -> S::Vector;
+    /// As [`Simd`]; there are `S::LANES` weights from `at` on.
+    unsafe fn load<S: Simd>(self, at: usize) -> S::Vector;
+
+    /// Loads the `count < WIDEST` weights from index `at` on, followed by zeros.
+    ///
+    /// # Safety
+    /// As [`Simd`]; there are `count` weights from `at` on.
+    unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector;
 }
 
-impl Weight for f32 {
-    const ZERO: f32 = 0.0;
+/// The weights of a slice, loaded by a method of [`Simd`].
+macro_rules! slice_of {
+    ($element:ty, $zero:expr, $load:ident) => {
+        impl Weights for &[$element] {
+            const BYTES: usize = size_of::<$element>();
+
+            #[inline(always)]
+            fn len(self) -> usize {
+                <[$element]>::len(self)
+            }
+
+            #[inline(always)]
+            fn start(self) -> *const u8 {
+                self.as_ptr().cast()
+            }
+
+            #[inline(always)]
+            fn part(self, range: Range<usize>) -> Self {
+                &self[range]
+            }
+
+            #[inline(always)]
+            unsafe fn load<S: Simd>(self, at: usize) -> S::Vector {
+                // SAFETY: the caller's promise is the same.
+                unsafe { S::$load(self.as_ptr().add(at)) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector {
+                // SAFETY: the elements are there by contract, and the array is as long as the widest vector.
+                unsafe { S::$load(padded(self.as_ptr().add(at), count, $zero).as_ptr()) }
+            }
+        }
+    };
+}
+
+slice_of!(f32, 0.0, load);
+slice_of!(f16, f16::ZERO, load_f16);
+
+impl Weights for Blocks<'_> {
+    // The scales are few enough for the processor's own prefetching.
+    const BYTES: usize = size_of::<i8>();
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(from: *const f32) -> S::Vector {
-        // SAFETY: the caller's promise is the same.
-        unsafe { S::load(from) }
+    fn len(self) -> usize {
+        self.numbers.len()
     }
-}
-
-impl Weight for f16 {
-    const ZERO: f16 = f16::ZERO;
 
     #[inline(always)]
-    unsafe fn load<S: Simd>(from: *const f16) -> S::Vector {
-        // SAFETY: the caller's promise is the same.
-        unsafe { S::load_f16(from) }
+    fn start(self) -> *const u8 {
+        self.numbers.as_ptr().cast()
+    }
+
+    #[inline(always)]
+    fn part(self, range: Range<usize>) -> Self {
+        let scales = &self.scales[range.start / Self::SIZE..range.end / Self::SIZE];
+        Self { numbers: &self.numbers[range], scales }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(self, at: usize) -> S::Vector {
+        // SAFETY: the numbers are there by contract, and a scale for each block of them; a vector is part of one block.
+        unsafe {
+            let scale = *self.scales.get_unchecked(at / Self::SIZE);
+            S::load_i8(self.numbers.as_ptr().add(at)) * scale
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector {
+        // SAFETY: as above; the array is as long as the widest vector.
+        unsafe {
+            let scale = *self.scales.get_unchecked(at / Self::SIZE);
+            S::load_i8(padded(self.numbers.as_ptr().add(at), count, 0).as_ptr()) * scale
+        }
     }
 }
 
@@ -75,17 +151,17 @@ impl Ahead {
     }
 }
 
-/// `sums[o][r]`: row `r` of `x` times output `o` of the weights at `w`, of `inputs` elements each.
+/// `sums[o][r]`: row `r` of `x` times output `o` of `weights`, of `inputs` elements each.
 ///
 /// Each sum is gathered in one vector, over the inputs in order, and then by [`sums`]: the same for every
 /// `R` and `O`, which is why a row's result does not depend on the rows beside it.
 ///
 /// # Safety
-/// As [`Simd`]; each of `x` is good for `inputs` elements, `w` for `O * inputs`.
+/// As [`Simd`]; each of `x` is good for `inputs` elements, and there are `O * inputs` weights.
 #[inline(always)]
-pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weight, const R: usize, const O: usize>(
+pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weights, const R: usize, const O: usize>(
     x: [*const f32; R],
-    w: *const W,
+    weights: W,
     inputs: usize,
     ahead: &mut Ahead,
 ) -> [[f32; R]; O] {
@@ -95,26 +171,25 @@ pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weight, const R: usize, 
         let mut gathered = [[S::splat(0.0); R]; O];
         let mut i = 0;
         while i < whole {
-            ahead.step::<S>(O * S::LANES * size_of::<W>());
-            let mut weights = [S::splat(0.0); O];
-            for (o, weights) in weights.iter_mut().enumerate() {
-                *weights = W::load::<S>(w.add(o * inputs + i));
+            ahead.step::<S>(O * S::LANES * W::BYTES);
+            let mut w = [S::splat(0.0); O];
+            for (o, w) in w.iter_mut().enumerate() {
+                *w = weights.load::<S>(o * inputs + i);
             }
             for r in 0..R {
                 let value = S::load(x[r].add(i));
                 for o in 0..O {
-                    gathered[o][r] = S::mul_add(value, weights[o], gathered[o][r]);
+                    gathered[o][r] = S::mul_add(value, w[o], gathered[o][r]);
                 }
             }
             i += S::LANES;
         }
         if whole < inputs {
             for (o, gathered) in gathered.iter_mut().enumerate() {
-                let weights = padded(w.add(o * inputs + whole), inputs - whole, W::ZERO);
+                let w = weights.load_some::<S>(o * inputs + whole, inputs - whole);
                 for r in 0..R {
                     let value = padded(x[r].add(whole), inputs - whole, 0.0);
-                    let (value, weights) = (S::load(value.as_ptr()), W::load::<S>(weights.as_ptr()));
-                    gathered[r] = S::mul_add(value, weights, gathered[r]);
+                    gathered[r] = S::mul_add(S::load(value.as_ptr()), w, gathered[r]);
                 }
             }
         }

@@ -13,6 +13,7 @@ macro_rules! set {
         $(#[$meta:meta])* $set:ident: [$($feature:tt)+];
         $vector:ident: $register:ident, $lanes:literal lanes, $registers:literal registers;
         $splat:ident $load:ident $load_half:ident $widen:ident $store:ident;
+        $load_bytes:ident $widen_bytes:ident $convert:ident;
         $add:ident $sub:ident $mul:ident $mul_add:ident;
         $low:ident $high:ident $low_pair:ident $high_pair:ident $to_pairs:ident $from_pairs:ident
     ) => {
@@ -92,6 +93,11 @@ macro_rules! set {
             }
 
             #[inline(always)]
+            unsafe fn load_i8(from: *const i8) -> $vector {
+                $vector(unsafe { $convert($widen_bytes($load_bytes(from.cast()))) })
+            }
+
+            #[inline(always)]
             unsafe fn store(to: *mut f32, value: $vector) {
                 unsafe { $store(to, value.0) }
             }
@@ -127,6 +133,7 @@ set! {
     Avx512: ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma" "f16c"];
     Sixteen: __m512, 16 lanes, 32 registers;
     _mm512_set1_ps _mm512_loadu_ps _mm256_loadu_si256 _mm512_cvtph_ps _mm512_storeu_ps;
+    _mm_loadu_si128 _mm512_cvtepi8_epi32 _mm512_cvtepi32_ps;
     _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps;
     _mm512_unpacklo_ps _mm512_unpackhi_ps _mm512_unpacklo_pd _mm512_unpackhi_pd _mm512_castps_pd _mm512_castpd_ps
 }
@@ -136,6 +143,7 @@ set! {
     Avx2: ["avx2" "fma" "f16c"];
     Eight: __m256, 8 lanes, 16 registers;
     _mm256_set1_ps _mm256_loadu_ps _mm_loadu_si128 _mm256_cvtph_ps _mm256_storeu_ps;
+    _mm_loadl_epi64 _mm256_cvtepi8_epi32 _mm256_cvtepi32_ps;
     _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps;
     _mm256_unpacklo_ps _mm256_unpackhi_ps _mm256_unpacklo_pd _mm256_unpackhi_pd _mm256_castps_pd _mm256_castpd_ps
 }
