@@ -250,26 +250,12 @@ mod tests {
         (half, wide)
     }
 
-    /// `inputs` that fill blocks, weights in blocks, and the same widened.
-    struct InBlocks {
-        numbers: Vec<i8>,
-        scales: Vec<f32>,
-        wide: Vec<f32>,
-    }
-
-    impl InBlocks {
-        fn new(len: usize, seed: u32) -> Self {
-            let blocks = Block::round(&values(len, seed));
-            Self {
-                numbers: blocks.iter().flat_map(|block| block.numbers).collect(),
-                scales: blocks.iter().map(|block| block.scale).collect(),
-                wide: blocks.iter().flat_map(Block::weights).collect(),
-            }
-        }
-
-        fn blocks(&self) -> Blocks<'_> {
-            Blocks::new(&self.numbers, &self.scales)
-        }
+    /// Numbers and scales of weights in blocks, and the same widened.
+    fn in_blocks(len: usize, seed: u32) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
+        let blocks = Block::round(&values(len, seed));
+        let numbers = blocks.iter().flat_map(|block| block.numbers).collect();
+        let scales = blocks.iter().map(|block| block.scale).collect();
+        (numbers, scales, blocks.iter().flat_map(Block::weights).collect())
     }
 
     /// erf by its series, which converges everywhere and is exact enough below 4.
@@ -334,11 +320,12 @@ mod tests {
             let inputs = blocks * Block::SIZE;
             let (x, bias) = (values(rows * inputs, seed), values(outputs, seed + 1));
             let residual = values(rows * outputs, seed + 2);
-            let weights = InBlocks::new(outputs * inputs, seed + 3);
+            let (numbers, scales, wide) = in_blocks(outputs * inputs, seed + 3);
+            let blocks = Blocks::new(&numbers, &scales);
             let with = (Some(&bias[..]), ACTIVATIONS[kind], Some(&residual[..]));
             for instructions in Instructions::all() {
-                let found = Layer::new(&x, inputs, weights.blocks(), with.0, with.1, with.2).compute(instructions);
-                let single = Layer::new(&x, inputs, &weights.wide[..], with.0, with.1, with.2);
+                let found = Layer::new(&x, inputs, blocks, with.0, with.1, with.2).compute(instructions);
+                let single = Layer::new(&x, inputs, &wide[..], with.0, with.1, with.2);
                 prop_assert_eq!(found, single.compute(instructions));
             }
         }
