@@ -9,15 +9,18 @@ pub mod jobs;
 pub mod log;
 mod menu;
 pub mod panels;
+mod patches;
 mod settings;
 mod shortcuts;
 pub mod state;
 mod status;
 mod textures;
+mod warnings;
 #[cfg(not(target_arch = "wasm32"))]
 mod window;
 
 pub use settings::Settings;
+pub use warnings::{Warnings, listen};
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open;
 

@@ -4,11 +4,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::DeviceArguments;
-use super::output::{Console, size};
+use super::output::Console;
 use crate::checkpoint::Precision;
 use crate::engine::bench::{Bench as Measured, Compared, Kernel, Settings, bench, compare, kernels};
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
+use crate::text::size;
 
 /// Time encode, quantize, sample and decode with random weights of a published shape.
 #[derive(Args)]

@@ -2,3 +2,5 @@
 
 mod desk;
 mod first_steps;
+mod log;
+mod models;
