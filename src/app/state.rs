@@ -246,7 +246,7 @@ impl State {
             (Output::Sampled(made), Purpose::Replace) => self.replace(made),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
             (Output::Usage(usage), _) => {
-                self.codebook_view.counted(&usage);
+                self.codebook_view.counted();
                 self.folder_usage = Some(usage);
             }
         }

@@ -6,6 +6,7 @@ use eframe::egui::{Grid, Label, RichText, ScrollArea, Ui};
 use web_time::{Duration, Instant};
 
 use crate::app::log::{Level, Line};
+use crate::app::panels::parts::column;
 use crate::app::state::State;
 use crate::engine::bench::memory;
 use crate::kernels::check::Checked;
@@ -45,9 +46,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         return;
     }
     ui.columns(2, |columns| {
-        let area = |id| ScrollArea::vertical().id_salt(id).auto_shrink(false);
-        area("device").show(&mut columns[0], |ui| facts(ui, state));
-        area("log").stick_to_bottom(true).show(&mut columns[1], |ui| lines(ui, state));
+        column(&mut columns[0], "device", |ui| facts(ui, state));
+        column(&mut columns[1], "log", |ui| lines(ui, state));
     });
 }
 
@@ -136,7 +136,8 @@ fn lines(ui: &mut Ui, state: &mut State) {
     if state.log.lines().len() == 0 {
         ui.label("Nothing happened yet.");
     }
-    state.log.lines().for_each(|line| show_line(ui, line));
+    // The latest is read without scrolling.
+    state.log.lines().rev().for_each(|line| show_line(ui, line));
 }
 
 fn show_line(ui: &mut Ui, line: &Line) {

@@ -7,6 +7,7 @@ mod generate;
 mod image;
 pub mod log;
 pub mod models;
+mod parts;
 mod stack;
 
 use eframe::egui::{Id, Ui, WidgetText};

@@ -119,7 +119,7 @@ fn stage1(config: &RqVaeConfig, loaded: &Loaded) -> Vec<Fact> {
     vec![
         ("Pictures", format!("{0} x {0} pixels", layers.resolution)),
         ("Codes", format!("{h} x {w} cells of {}", counted(depth, "code"))),
-        ("Codebook", codebook(&loaded.codebook_sizes, hparams.shared_codebook)),
+        ("Codebook of", codebook(&loaded.codebook_sizes, hparams.shared_codebook)),
         ("Code length", counted(config.code_dim(), "number")),
         ("Channels", format!("{}; {} a level", channels.join(", "), counted(layers.num_res_blocks, "block"))),
         (
