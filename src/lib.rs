@@ -26,6 +26,7 @@ pub mod model;
 pub mod random;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod tokenizer;
 
 pub use error::{Error, Result};

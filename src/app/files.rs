@@ -28,7 +28,7 @@ pub fn open(state: &mut State, path: &Path) -> Result<()> {
     if npy || is_picture(path) {
         return open_bytes(state, &name, &read_limited(path, LARGEST)?);
     }
-    state.load(&path.display().to_string(), None);
+    state.load(&path.display().to_string(), state.models_view.rqvae());
     Ok(())
 }
 
@@ -71,6 +71,32 @@ pub fn choose(state: &mut State) {
         .add_filter("Pictures and codes", &["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy"]);
     if let Some(path) = dialog.pick_file() {
         state.open_path(&path);
+    }
+}
+
+/// Lets the person choose a model's file, and loads it.
+pub fn choose_model(state: &mut State) {
+    let dialog = rfd::FileDialog::new()
+        .set_title("Open a model")
+        .add_filter("Models", &["pt", "safetensors", "gz", "tgz", "tar"]);
+    if let Some(path) = dialog.pick_file() {
+        state.load(&path.display().to_string(), state.models_view.rqvae());
+    }
+}
+
+/// Lets the person choose a model's folder, and loads it.
+pub fn choose_model_folder(state: &mut State) {
+    if let Some(path) = rfd::FileDialog::new().set_title("Open a model's folder").pick_folder() {
+        state.load(&path.display().to_string(), state.models_view.rqvae());
+    }
+}
+
+/// Lets the person choose a folder, and counts the codes of its pictures.
+pub fn choose_counted(state: &mut State) {
+    if let Some(path) =
+        rfd::FileDialog::new().set_title("Count the codes of a folder's pictures").pick_folder()
+    {
+        state.count_folder(path);
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Purpose {
     Replace,
     /// Pictures that are sampled go to the gallery.
     Collect(Origin),
+    /// Neighbours of a code of the codebook panel.
+    Browse,
     /// The codes are to be opened under this name.
     Open(String),
 }
@@ -62,6 +64,11 @@ impl Jobs {
     /// A job is over.
     pub fn remove(&mut self, id: JobId) -> Option<Job> {
         self.jobs.remove(&id)
+    }
+
+    /// The latest job that is called `label`.
+    pub fn called(&self, label: &str) -> Option<(JobId, &Job)> {
+        self.jobs.iter().rev().find(|(_, job)| job.label == label).map(|(id, job)| (*id, job))
     }
 
     /// The one under way, or the next.

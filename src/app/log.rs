@@ -20,6 +20,17 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "Note",
+            Self::Warning => "Warning",
+            Self::Error => "Error",
+        }
+    }
+}
+
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
@@ -71,6 +82,17 @@ impl Log {
     /// All lines, oldest first.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> + ExactSizeIterator {
         self.lines.iter()
+    }
+
+    /// All lines as text, each with how grave it is.
+    pub fn text(&self) -> String {
+        self.lines.iter().map(|line| format!("{}: {}\n", line.level.name(), line.text)).collect()
+    }
+
+    /// Forgets all lines.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.notice = None;
     }
 
     /// Where other threads put warnings.

@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod log;
 mod menu;
 pub mod panels;
+mod patches;
 #[cfg(not(target_arch = "wasm32"))]
 mod screenshot;
 mod settings;
@@ -17,10 +18,12 @@ mod shortcuts;
 pub mod state;
 mod status;
 mod textures;
+mod warnings;
 #[cfg(not(target_arch = "wasm32"))]
 mod window;
 
 pub use settings::Settings;
+pub use warnings::{Warnings, listen};
 #[cfg(not(target_arch = "wasm32"))]
 pub use window::open;
 

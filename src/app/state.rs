@@ -10,19 +10,27 @@ use super::document::Document;
 use super::gallery::{Gallery, Item, Origin};
 use super::jobs::{Jobs, Purpose};
 use super::log::{Level, Log};
+use super::panels::codebook::CodebookView;
+use super::panels::log::LogView;
+use super::panels::models::ModelsView;
+use super::patches::Patches;
 use super::settings::Settings;
 use super::textures::Textures;
 use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::explain::Explanation;
 use crate::engine::studio::{
-    CodePatches, Command, Engine, Event, JobId, Loaded, Made, Message, Neighbours, Output, SamplePlan, Usage,
+    Command, Engine, Event, JobId, Loaded, Made, Message, Neighbours, Output, SamplePlan, Usage,
 };
 use crate::engine::{Condition, Options, Recipe};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Forced};
 use crate::image_io::Picture;
+use crate::kernels::check::Checked;
 use crate::model::rqtransformer::ConditionKind;
+
+/// What a job is called that decodes single codes.
+const PATCHES: &str = "decoding codes";
 
 /// How many neighbours and suggestions are asked for.
 pub const SUGGESTIONS: usize = 8;
@@ -55,8 +63,8 @@ pub struct State {
     pub previews: Vec<Arc<Picture>>,
     /// Codes near the pinned one.
     pub neighbours: Option<Arc<Neighbours>>,
-    /// What codes look like; one list for each answer so far, the latest last.
-    pub patches: Vec<Arc<CodePatches>>,
+    /// What codes look like.
+    pub patches: Patches,
     /// The distribution at a place.
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
     /// Which codes the pictures that were open in this session use.
@@ -65,6 +73,16 @@ pub struct State {
     pub folder_usage: Option<Arc<Usage>>,
     /// `cpu` or `gpu`.
     pub device: &'static str,
+    /// The GPU that the models run on, if they do.
+    pub adapter: Option<String>,
+    /// What the check of the GPU kernels found.
+    pub kernel_checks: Vec<Checked>,
+    /// What is typed and why the last load failed.
+    pub models_view: ModelsView,
+    /// What of the codebook is looked at.
+    pub codebook_view: CodebookView,
+    /// What the log panel measured.
+    pub log_view: LogView,
 }
 
 impl State {
@@ -84,11 +102,16 @@ impl State {
             filters: Vec::new(),
             previews: Vec::new(),
             neighbours: None,
-            patches: Vec::new(),
+            patches: Patches::default(),
             explained: None,
             session_usage: None,
             folder_usage: None,
             device,
+            adapter: None,
+            kernel_checks: Vec::new(),
+            models_view: ModelsView::default(),
+            codebook_view: CodebookView::default(),
+            log_view: LogView::default(),
         }
     }
 
@@ -107,7 +130,13 @@ impl State {
 
     /// Ends everything that is under way; what is whole stays.
     pub fn cancel(&mut self) {
+        self.patches.give_up();
         self.engine.stop_all();
+    }
+
+    /// Ends one job.
+    pub fn stop(&mut self, id: JobId) {
+        self.engine.stop(id);
     }
 
     /// Whether anything is under way.
@@ -155,12 +184,21 @@ impl State {
         if job.label == "sampling" {
             self.previews.clear();
         }
+        if job.label == PATCHES {
+            self.patches.over();
+            self.ask_for_patches();
+        }
         match event {
             Event::Done(milliseconds) => {
                 self.log.times.insert(job.label, milliseconds);
             }
-            Event::Failed(reason) => self.log.add(Level::Error, reason),
-            _ if job.begun.is_some() && job.label != "decoding" => {
+            Event::Failed(reason) => {
+                if job.label == "loading" {
+                    self.models_view.failure = Some(reason.clone());
+                }
+                self.log.add(Level::Error, reason);
+            }
+            _ if job.begun.is_some() && !["decoding", PATCHES].contains(&job.label) => {
                 self.log.add(Level::Note, format!("{} was stopped", job.label));
             }
             _ => (),
@@ -184,26 +222,33 @@ impl State {
                     document.layers = Some(layers);
                 }
             }
-            (Output::Neighbours(neighbours), _) => {
+            (Output::Neighbours(neighbours), purpose) => {
                 let codes = neighbours.nearest.iter().map(|(code, _)| *code).collect();
                 self.need_patches(neighbours.depth, codes);
-                self.neighbours = Some(neighbours);
+                match purpose {
+                    Purpose::Browse => self.codebook_view.neighbours = Some(neighbours),
+                    _ => self.neighbours = Some(neighbours),
+                }
             }
-            (Output::Patches(patches), _) => self.patches.push(patches),
+            (Output::Patches(patches), _) => self.patches.learn(&patches),
             (Output::Explained { place, explanation }, _) => {
                 let codes = explanation.suggestions.iter().map(|suggestion| suggestion.code).collect();
                 self.need_patches(place[2], codes);
                 self.explained = Some((place, explanation));
             }
             (Output::Surprise(surprise), _) => {
-                if let Some(document) = self.document_of(&surprise.stack) {
+                let same = |document: &&mut Document| document.condition == surprise.condition;
+                if let Some(document) = self.document_of(&surprise.stack).filter(same) {
                     document.surprise = Some(surprise);
                 }
             }
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace) => self.replace(made),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Usage(usage), _) => self.folder_usage = Some(usage),
+            (Output::Usage(usage), _) => {
+                self.codebook_view.counted();
+                self.folder_usage = Some(usage);
+            }
         }
     }
 
@@ -235,7 +280,9 @@ impl State {
         self.folder_usage = None;
         self.neighbours = None;
         self.explained = None;
-        self.patches.clear();
+        self.patches = Patches::default();
+        self.codebook_view = CodebookView::default();
+        self.models_view.failure = None;
         self.loaded = Some(loaded.clone());
         // A stack of another model means nothing to this one; its picture does.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
@@ -257,6 +304,7 @@ impl State {
 
     /// Loads the model at a place, with its other stage from elsewhere if that is given.
     pub fn load(&mut self, model: &str, rqvae: Option<String>) {
+        self.models_view.failure = None;
         let options =
             Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
         self.send(Command::Load(options));
@@ -377,16 +425,42 @@ impl State {
 
     /// What `code` looks like at `depth`, if it is known by now.
     pub fn patch(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
-        let patches = self.patches.iter().filter(|patches| patches.depth == depth);
-        patches.flat_map(|patches| &patches.patches).find(|(other, _)| *other == code).map(|(_, patch)| patch)
+        self.patches.get(depth, code)
     }
 
     /// Asks for the looks of those of `codes` that are not known yet.
-    pub fn need_patches(&mut self, depth: usize, mut codes: Vec<u32>) {
-        codes.retain(|&code| self.patch(depth, code).is_none());
-        if !codes.is_empty() {
+    pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
+        self.patches.want(depth, &codes);
+        self.ask_for_patches();
+    }
+
+    fn ask_for_patches(&mut self) {
+        if let Some((depth, codes)) = self.patches.next() {
             self.send(Command::Patches { depth, codes });
         }
+    }
+
+    /// Says what the open stack is made from; what the transformer says of it changes with that.
+    pub fn set_condition(&mut self, condition: Condition) {
+        let Some(document) = &mut self.document else { return };
+        document.condition = condition;
+        document.surprise = None;
+        self.explained = None;
+        self.look_at_pinned();
+    }
+
+    /// Asks how sure the transformer is of each code of the open stack.
+    pub fn ask_surprise(&mut self) {
+        if let Some(document) = &self.document {
+            let (stack, condition) = (document.stack().clone(), document.condition.clone());
+            self.send(Command::Surprise { stack, condition });
+        }
+    }
+
+    /// Looks up the neighbours of a code for the codebook panel.
+    pub fn browse(&mut self, depth: usize, code: u32) {
+        let command = Command::Neighbours { depth, code, count: SUGGESTIONS };
+        self.send_for(command, Purpose::Browse);
     }
 
     /// Samples new pictures into the gallery.

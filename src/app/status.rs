@@ -1,6 +1,6 @@
 //! The status bar: what is under way, how to stop it, and what went wrong.
 
-use eframe::egui::{Panel, ProgressBar, RichText, Ui};
+use eframe::egui::{Label, Panel, ProgressBar, RichText, Ui};
 
 use super::log::Level;
 use super::state::State;
@@ -44,5 +44,6 @@ fn notice(ui: &mut Ui, state: &mut State) {
     if ui.button("Dismiss").clicked() {
         state.log.notice = None;
     }
-    ui.label(RichText::new(line.text).color(color));
+    // The whole of it is in the log.
+    ui.add(Label::new(RichText::new(line.text).color(color)).truncate());
 }

@@ -1,4 +1,5 @@
-//! Pictures on their way to the screen: each is uploaded once, and forgotten when nothing shows it any more.
+//! Pictures on their way to the screen: each is uploaded once, and forgotten at the next upload
+//! after nothing shows it any more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -16,15 +17,17 @@ pub struct Textures {
 impl Textures {
     /// The texture of `picture`; enlarged, its pixels stay squares.
     pub fn get(&mut self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
+        let key = Arc::as_ptr(picture);
+        // A picture that is held weakly keeps its address, so that no other can be taken for it.
+        if let Some((_, texture)) = self.held.get(&key) {
+            return texture.clone();
+        }
         self.held.retain(|_, (picture, _)| picture.strong_count() > 0);
-        let held = self.held.entry(Arc::as_ptr(picture)).or_insert_with(|| {
-            let options = TextureOptions {
-                magnification: eframe::egui::TextureFilter::Nearest,
-                ..TextureOptions::LINEAR
-            };
-            (Arc::downgrade(picture), ctx.load_texture("picture", to_color_image(picture), options))
-        });
-        held.1.clone()
+        let options =
+            TextureOptions { magnification: eframe::egui::TextureFilter::Nearest, ..TextureOptions::LINEAR };
+        let texture = ctx.load_texture("picture", to_color_image(picture), options);
+        self.held.insert(key, (Arc::downgrade(picture), texture.clone()));
+        texture
     }
 }
 

@@ -33,7 +33,12 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
         let kind = device::kind(&device);
         let ctx = context.egui_ctx.clone();
         let engine = Engine::start(device, move || ctx.request_repaint());
-        Ok(Box::new(Studio::new(&context.egui_ctx, engine, kind, start, context.storage)))
+        let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
+        super::listen(studio.state.log.sender());
+        if kind == "gpu" {
+            studio.state.adapter = context.wgpu_render_state.as_ref().map(adapter_name);
+        }
+        Ok(Box::new(studio))
     };
     eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
         Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
@@ -48,6 +53,12 @@ fn everything(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
         required_limits: adapter.limits(),
         ..Default::default()
     }
+}
+
+/// The graphics adapter, its API and its driver.
+fn adapter_name(render: &RenderState) -> String {
+    let info = render.adapter.get_info();
+    format!("{}, {}, {} {}", info.name, info.backend, info.driver, info.driver_info)
 }
 
 /// Where the models run: on the window's own device if that is asked for, or is made of silicon and nothing is asked for.

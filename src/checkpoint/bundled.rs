@@ -10,6 +10,8 @@ use crate::error::Result;
 pub struct Bundled {
     /// What `--model` calls it.
     pub name: &'static str,
+    /// Under what terms it is given.
+    pub licence: &'static str,
     stage1: &'static [u8],
     stage2: &'static [u8],
 }
@@ -17,6 +19,7 @@ pub struct Bundled {
 /// All of them; the first is the default.
 pub const BUNDLED: &[Bundled] = &[Bundled {
     name: "emoji-64",
+    licence: "MIT",
     stage1: include_bytes!("../../assets/emoji-64/stage1.safetensors"),
     stage2: include_bytes!("../../assets/emoji-64/stage2.safetensors"),
 }];

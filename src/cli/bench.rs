@@ -4,12 +4,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::DeviceArguments;
-use super::output::{Console, size};
+use super::output::Console;
 use crate::app::bench::{Frames, frames};
 use crate::checkpoint::Precision;
 use crate::engine::bench::{Bench as Measured, Compared, Kernel, Settings, bench, compare, kernels};
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
+use crate::text::size;
 
 /// Frames of the studio that are measured.
 const FRAMES: usize = 200;

@@ -6,11 +6,12 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::WeightsChoice;
-use super::output::{Console, create_folder, size};
+use super::output::{Console, create_folder};
 use crate::checkpoint::convert::convert;
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
+use crate::text::size;
 
 /// Convert a published folder, .pt or .tar.gz to safetensors with its configuration inside.
 #[derive(Args)]

@@ -3,10 +3,11 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output::{Console, size};
+use super::output::Console;
 use crate::device::{Adapter, DeviceChoice, adapters, open};
 use crate::error::{Error, Result};
 use crate::kernels::check::{CHECKS, Checked, check};
+use crate::text::size;
 
 /// List the CPU and the graphics adapters.
 #[derive(Args)]

@@ -7,10 +7,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::WeightsChoice;
-use super::output::{Console, size};
+use super::output::Console;
 use crate::checkpoint::bundled;
 use crate::checkpoint::{Checkpoint, Parameter, Stage};
 use crate::error::Result;
+use crate::text::{grouped, size};
 
 /// Show a checkpoint's configuration, parameters by part, memory and tensors.
 #[derive(Args)]
@@ -109,25 +110,4 @@ fn outline(value: &Value, level: usize) -> String {
         field => format!("{indent}{key}: {field}"),
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// 1234567 as 1 234 567.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        (0..digits.len()).rev().step_by(3).map(|end| &digits[end.saturating_sub(2)..=end]).collect();
-    groups.into_iter().rev().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_are_grouped_by_threes() {
-        let cases = [(0, "0"), (12, "12"), (123, "123"), (1234, "1 234"), (1234567, "1 234 567")];
-        for (number, expected) in cases {
-            assert_eq!(grouped(number), expected);
-        }
-    }
 }

@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::app::Warnings;
 use crate::engine::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
@@ -19,17 +23,17 @@ pub struct Console {
     stop: Arc<AtomicBool>,
 }
 
-/// Warnings go to stderr; `RUST_LOG` asks for more.
+/// Warnings go to stderr, where `RUST_LOG` asks for more, and to the studio if it is open.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("residua=warn,error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .without_time()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        .init();
+        .with_filter(filter);
+    tracing_subscriber::registry().with(lines).with(Warnings).init();
 }
 
 impl Console {
@@ -97,13 +101,4 @@ pub fn say(line: &str) {
 /// Creates `folder` and those above it.
 pub fn create_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
-}
-
-/// Bytes for people.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

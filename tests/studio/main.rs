@@ -1,5 +1,9 @@
 //! Drives the real studio without a window, by the names that accessibility tools see, with the real engine and model.
 
+mod codebook;
 mod desk;
+mod explain;
 mod first_steps;
+mod log;
+mod models;
 mod snapshots;

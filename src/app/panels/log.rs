@@ -1,10 +1,151 @@
-//! The panel "Log and device".
+//! The panel "Log and device": where the models run, what that takes, and what happened.
 
-use eframe::egui::Ui;
+use std::num::NonZero;
 
+use eframe::egui::{Grid, Label, RichText, ScrollArea, Ui};
+use web_time::{Duration, Instant};
+
+use crate::app::log::{Level, Line};
+use crate::app::panels::parts::column;
 use crate::app::state::State;
+use crate::engine::bench::memory;
+use crate::kernels::check::Checked;
+use crate::text::{counted, size};
+
+/// How long a measure of memory is shown before the next one, which reads a file.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Width from which device and log stand side by side.
+const WIDE: f32 = 600.0;
+
+/// What the panel measured.
+#[derive(Default)]
+pub struct LogView {
+    /// When, and bytes in use, if the system tells.
+    memory: Option<(Instant, Option<u64>)>,
+}
+
+impl LogView {
+    /// Bytes that the process has in memory.
+    fn memory(&mut self) -> Option<u64> {
+        match self.memory {
+            Some((measured, bytes)) if measured.elapsed() < FRESH => bytes,
+            _ => self.memory.insert((Instant::now(), memory::resident())).1,
+        }
+    }
+}
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &mut State) {
-    ui.label(state.device);
+    if ui.available_width() < WIDE {
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            facts(ui, state);
+            ui.separator();
+            lines(ui, state);
+        });
+        return;
+    }
+    ui.columns(2, |columns| {
+        column(&mut columns[0], "device", |ui| facts(ui, state));
+        column(&mut columns[1], "log", |ui| lines(ui, state));
+    });
+}
+
+fn facts(ui: &mut Ui, state: &mut State) {
+    device(ui, state);
+    kernels(ui, state);
+    times(ui, state);
+}
+
+fn device(ui: &mut Ui, state: &mut State) {
+    ui.heading("Device");
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let name = match (state.device, &state.adapter) {
+        ("gpu", Some(adapter)) => format!("GPU: {adapter}"),
+        ("gpu", None) => "GPU".into(),
+        _ => format!("CPU: {}", counted(threads, "thread")),
+    };
+    let memory = state.log_view.memory().map_or_else(|| "not told by this system".into(), size);
+    let weights =
+        state.loaded.as_ref().map_or_else(|| "no model is loaded".into(), |loaded| size(loaded.bytes));
+    Grid::new("device").num_columns(2).striped(true).show(ui, |ui| {
+        for (what, value) in [("Models run on", name), ("Memory in use", memory), ("Weights", weights)] {
+            ui.label(what);
+            ui.add(Label::new(value).wrap());
+            ui.end_row();
+        }
+    });
+}
+
+fn kernels(ui: &mut Ui, state: &State) {
+    ui.heading("Kernels");
+    if state.kernel_checks.is_empty() {
+        ui.label(match state.device {
+            "gpu" => "The GPU kernels were not checked.",
+            _ => "The models run on the CPU; no GPU kernels are in use.",
+        });
+        return;
+    }
+    ScrollArea::horizontal().id_salt("kernels").show(ui, |ui| {
+        Grid::new("kernels").num_columns(5).striped(true).show(ui, |ui| {
+            for title in ["Kernel", "Given", "Verdict", "Difference (allowed)", "Time"] {
+                ui.strong(title);
+            }
+            ui.end_row();
+            state.kernel_checks.iter().for_each(|checked| kernel(ui, checked));
+        });
+    });
+}
+
+fn kernel(ui: &mut Ui, checked: &Checked) {
+    ui.label(format!("{:?}", checked.kernel));
+    ui.label(checked.shape);
+    match checked.ok {
+        true => ui.label("right"),
+        false => ui.colored_label(ui.visuals().error_fg_color, "wrong, not used"),
+    };
+    ui.label(format!("{:.1e} ({:.0e})", checked.difference, checked.tolerance));
+    ui.label(format!("{:.1} ms", checked.ms));
+    ui.end_row();
+}
+
+fn times(ui: &mut Ui, state: &State) {
+    ui.heading("Last took");
+    if state.log.times.is_empty() {
+        ui.label("Nothing was done yet.");
+    }
+    Grid::new("times").num_columns(2).striped(true).show(ui, |ui| {
+        for (work, milliseconds) in &state.log.times {
+            ui.label(*work);
+            ui.label(format!("{milliseconds:.1} ms"));
+            ui.end_row();
+        }
+    });
+}
+
+fn lines(ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        ui.heading("Log");
+        if ui.button("Copy all").clicked() {
+            ui.copy_text(state.log.text());
+        }
+        if ui.button("Clear").clicked() {
+            state.log.clear();
+        }
+    });
+    if state.log.lines().len() == 0 {
+        ui.label("Nothing happened yet.");
+    }
+    // The latest is read without scrolling.
+    state.log.lines().rev().for_each(|line| show_line(ui, line));
+}
+
+fn show_line(ui: &mut Ui, line: &Line) {
+    let color = match line.level {
+        Level::Note => ui.visuals().text_color(),
+        Level::Warning => ui.visuals().warn_fg_color,
+        Level::Error => ui.visuals().error_fg_color,
+    };
+    let text = format!("{}: {}", line.level.name(), line.text);
+    ui.add(Label::new(RichText::new(text).color(color)).wrap());
 }

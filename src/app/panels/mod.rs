@@ -1,12 +1,13 @@
 //! The panels, one file each, and how they are laid out at first.
 
-mod codebook;
+pub mod codebook;
 mod explain;
 mod gallery;
 mod generate;
 mod image;
-mod log;
-mod models;
+pub mod log;
+pub mod models;
+mod parts;
 mod stack;
 
 use eframe::egui::{Id, Ui, WidgetText};

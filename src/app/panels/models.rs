@@ -1,10 +1,204 @@
-//! The panel "Models".
+//! The panel "Models": what is loaded, what can be, and why something could not be.
 
-use eframe::egui::Ui;
+use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
 
+use crate::app::files;
 use crate::app::state::State;
+use crate::checkpoint::bundled::BUNDLED;
+use crate::engine::studio::{Loaded, Stage2Facts};
+use crate::model::RqVaeConfig;
+use crate::model::rqtransformer::ConditionKind;
+use crate::text::{counted, grouped, size};
+
+/// What is typed in the panel, and what went wrong.
+#[derive(Default)]
+pub struct ModelsView {
+    /// The place of a model to load.
+    place: String,
+    /// The place of its RQ-VAE, if typed.
+    rqvae: String,
+    /// Why the last load failed.
+    pub failure: Option<String>,
+}
+
+impl ModelsView {
+    /// The RQ-VAE to load a transformer with, if the person says which.
+    pub fn rqvae(&self) -> Option<String> {
+        let typed = self.rqvae.trim();
+        (!typed.is_empty()).then(|| typed.into())
+    }
+}
+
+/// A name and what is to be said under it.
+type Fact = (&'static str, String);
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &mut State) {
-    ui.label(state.device);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        progress(ui, state);
+        failure(ui, state);
+        match state.loaded.clone() {
+            Some(loaded) => describe(ui, &loaded),
+            None => {
+                ui.label("No model is loaded: open one below, or drop its file or folder on the window.");
+            }
+        }
+        ui.separator();
+        choices(ui, state);
+    });
+}
+
+fn progress(ui: &mut Ui, state: &mut State) {
+    let Some((id, job)) = state.jobs.called("loading") else { return };
+    let (done, total) = job.progress.unwrap_or((0, 0));
+    ui.horizontal(|ui| {
+        ui.label(format!("Loading: {done} of {} read", counted(total, "tensor")));
+        if ui.button("Stop loading").clicked() {
+            state.stop(id);
+        }
+    });
+    ui.add(ProgressBar::new(done as f32 / total.max(1) as f32));
+    ui.separator();
+}
+
+fn failure(ui: &mut Ui, state: &mut State) {
+    let Some(reason) = state.models_view.failure.clone() else { return };
+    ui.label(RichText::new("This could not be loaded").strong());
+    ui.add(Label::new(RichText::new(reason).color(ui.visuals().error_fg_color)).wrap());
+    if state.loaded.is_some() {
+        ui.label("The model below is still in use.");
+    }
+    if ui.button("Dismiss this report").clicked() {
+        state.models_view.failure = None;
+    }
+    ui.separator();
+}
+
+fn describe(ui: &mut Ui, loaded: &Loaded) {
+    ui.heading(&loaded.name);
+    table(ui, "model", &about(loaded));
+    ui.label(RichText::new("Stage 1: RQ-VAE").strong());
+    table(ui, "stage 1", &stage1(&loaded.rqvae, loaded));
+    ui.label(RichText::new("Stage 2: RQ-Transformer").strong());
+    match &loaded.stage2 {
+        Some(facts) => table(ui, "stage 2", &stage2(facts)),
+        None => {
+            ui.label("None: pictures can be encoded and edited, but not sampled or explained.");
+        }
+    }
+}
+
+fn table(ui: &mut Ui, id: &str, facts: &[Fact]) {
+    let widest = (ui.available_width() - 110.0).max(80.0);
+    Grid::new(id).num_columns(2).min_col_width(90.0).max_col_width(widest).striped(true).show(ui, |ui| {
+        for (name, value) in facts {
+            ui.label(*name);
+            ui.add(Label::new(value).wrap());
+            ui.end_row();
+        }
+    });
+}
+
+fn about(loaded: &Loaded) -> Vec<Fact> {
+    let parameters = loaded.stage1_parameters + loaded.stage2.as_ref().map_or(0, |facts| facts.parameters);
+    vec![
+        ("Licence", loaded.licence.clone().unwrap_or_else(|| "not stated".into())),
+        ("Parameters", grouped(parameters)),
+        ("Memory", format!("{} of weights", size(loaded.bytes))),
+        ("Device", loaded.device.to_uppercase()),
+    ]
+}
+
+fn stage1(config: &RqVaeConfig, loaded: &Loaded) -> Vec<Fact> {
+    let (hparams, layers) = (&config.hparams, &config.ddconfig);
+    let [h, w, depth] = hparams.code_shape;
+    let channels: Vec<String> =
+        layers.ch_mult.iter().map(|factor| (layers.ch * factor).to_string()).collect();
+    let attention: Vec<String> =
+        layers.attn_resolutions.iter().map(|size| format!("{size} x {size}")).collect();
+    vec![
+        ("Pictures", format!("{0} x {0} pixels", layers.resolution)),
+        ("Codes", format!("{h} x {w} cells of {}", counted(depth, "code"))),
+        ("Codebook of", codebook(&loaded.codebook_sizes, hparams.shared_codebook)),
+        ("Code length", counted(config.code_dim(), "number")),
+        ("Channels", format!("{}; {} a level", channels.join(", "), counted(layers.num_res_blocks, "block"))),
+        (
+            "Attention",
+            if attention.is_empty() { "none".into() } else { format!("at {}", attention.join(", ")) },
+        ),
+        ("Parameters", grouped(loaded.stage1_parameters)),
+    ]
+}
+
+fn codebook(sizes: &[usize], shared: bool) -> String {
+    match sizes {
+        [size, ..] if shared => format!("{} codes, shared by all depths", grouped(*size)),
+        _ => {
+            let each: Vec<String> = sizes.iter().map(|&size| grouped(size)).collect();
+            format!("{} codes, one book a depth", each.join(", "))
+        }
+    }
+}
+
+fn stage2(facts: &Stage2Facts) -> Vec<Fact> {
+    let config = &facts.config;
+    let stack = |layers, heads| format!("{} of {}", counted(layers, "layer"), counted(heads, "head"));
+    let condition = match config.condition() {
+        ConditionKind::Unconditional => "none".into(),
+        ConditionKind::Class => format!("one of {} classes", config.vocab_size_cond),
+        ConditionKind::Text => format!("a caption of up to {}", counted(config.block_size_cond, "token")),
+    };
+    vec![
+        ("Width", grouped(config.embed_dim)),
+        ("Body", stack(config.body.n_layer, config.body.block.n_head)),
+        ("Head", stack(config.head.n_layer, config.head.block.n_head)),
+        ("Condition", condition),
+        ("Parameters", grouped(facts.parameters)),
+    ]
+}
+
+fn choices(ui: &mut Ui, state: &mut State) {
+    ui.heading("Open");
+    ui.horizontal_wrapped(|ui| {
+        for bundled in BUNDLED {
+            if ui.button(format!("{} (bundled)", bundled.name)).clicked() {
+                state.load(bundled.name, None);
+            }
+        }
+        if ui.button("Open file…").clicked() {
+            files::choose_model(state);
+        }
+        if ui.button("Open folder…").clicked() {
+            files::choose_model_folder(state);
+        }
+    });
+    place(ui, state);
+    let name = ui.label("Its RQ-VAE, where the transformer does not find it");
+    let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text("file or folder");
+    ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id);
+    recent(ui, state);
+}
+
+fn place(ui: &mut Ui, state: &mut State) {
+    let name = ui.label("A model's place");
+    ui.horizontal(|ui| {
+        let field = TextEdit::singleline(&mut state.models_view.place).hint_text("file or folder");
+        ui.add(field.desired_width(ui.available_width() - 60.0)).labelled_by(name.id);
+        let typed = state.models_view.place.trim().to_string();
+        if ui.add_enabled(!typed.is_empty(), Button::new("Load")).clicked() {
+            state.load(&typed, state.models_view.rqvae());
+        }
+    });
+}
+
+fn recent(ui: &mut Ui, state: &mut State) {
+    if state.settings.recent.is_empty() {
+        return;
+    }
+    ui.label(RichText::new("Opened before").strong());
+    for place in state.settings.recent.clone() {
+        if ui.add(Button::new(&place).truncate()).on_hover_text(&place).clicked() {
+            state.load(&place, state.models_view.rqvae());
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The largest resident memory of this process, where the system tells.
+//! The resident memory of this process, where the system tells.
 
 /// Forgets the peak so far, so that the next one is of what follows.
 pub fn reset_peak() {
@@ -8,8 +8,18 @@ pub fn reset_peak() {
 
 /// The peak in bytes since [`reset_peak`].
 pub fn peak() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// Bytes at present.
+pub fn resident() -> Option<u64> {
+    status("VmRSS:")
+}
+
+/// A size of this process by its name on Linux, in bytes.
+fn status(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -1,7 +1,7 @@
 //! How long the published shapes of work take, with random weights.
 
 mod kernels;
-mod memory;
+pub mod memory;
 mod stages;
 
 use burn::tensor::Device;

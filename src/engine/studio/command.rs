@@ -95,7 +95,6 @@ pub(super) enum Slot {
     Load,
     Show,
     Neighbours,
-    Patches,
     Explain,
     Surprise,
     Usage,
@@ -121,11 +120,10 @@ impl Command {
             Self::Load(_) => Some(Slot::Load),
             Self::Show(_) => Some(Slot::Show),
             Self::Neighbours { .. } => Some(Slot::Neighbours),
-            Self::Patches { .. } => Some(Slot::Patches),
             Self::Explain { .. } => Some(Slot::Explain),
             Self::Surprise { .. } => Some(Slot::Surprise),
             Self::Usage(_) => Some(Slot::Usage),
-            Self::Encode(_) | Self::Sample(_) => None,
+            Self::Encode(_) | Self::Sample(_) | Self::Patches { .. } => None,
         }
     }
 }

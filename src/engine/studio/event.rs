@@ -6,8 +6,8 @@ use async_channel::Sender;
 
 use super::JobId;
 use crate::codes::CodeStack;
-use crate::engine::Recipe;
 use crate::engine::explain::{Explanation, Suggestion};
+use crate::engine::{Condition, Recipe};
 use crate::image_io::Picture;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
 
@@ -91,7 +91,7 @@ pub struct Loaded {
     pub stage2: Option<Stage2Facts>,
     /// Bytes that the weights take on the device.
     pub bytes: u64,
-    /// The licence that the checkpoint names.
+    /// The licence that the checkpoint names, or that it is bundled under.
     pub licence: Option<String>,
     /// `cpu` or `gpu`.
     pub device: &'static str,
@@ -171,6 +171,8 @@ pub struct CodePatches {
 pub struct Surprise {
     /// The stack.
     pub stack: Arc<CodeStack>,
+    /// What the picture was said to be made from.
+    pub condition: Condition,
     /// Entropy of the distribution, in bits.
     pub entropy: Vec<f32>,
     /// Probability of the code that is there.

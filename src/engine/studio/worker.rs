@@ -10,7 +10,7 @@ use web_time::Instant;
 use super::command::{Command, Job, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
 use super::inspect::{self, Latents};
-use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage};
+use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
 use crate::engine::explain::{explain, surprise};
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
@@ -97,7 +97,7 @@ impl Worker {
                 let model = &self.transformer()?.model;
                 let tokens = condition.tokens(&model.config)?;
                 let (entropy, chosen) = surprise(model, &stack, &tokens).await?.into_iter().unzip();
-                output(Output::Surprise(Arc::new(Surprise { stack, entropy, chosen })));
+                output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
             }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
             Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
@@ -260,6 +260,8 @@ fn facts(
     let rqvae = stage1.model.config.clone();
     let document =
         checkpoint2.map_or(&stage1.checkpoint.config.document, |checkpoint| &checkpoint.config.document);
+    let named = document.get("license").and_then(|licence| licence.as_str());
+    let licence = named.or_else(|| bundled::find(&options.model).map(|bundled| bundled.licence));
     Ok(Loaded {
         name: options.model.clone(),
         codebook_sizes: rqvae.codebook_sizes()?,
@@ -267,7 +269,7 @@ fn facts(
         stage1_parameters,
         stage2,
         bytes,
-        licence: document.get("license").and_then(|licence| licence.as_str()).map(String::from),
+        licence: licence.map(String::from),
         device: crate::device::kind(device),
     })
 }

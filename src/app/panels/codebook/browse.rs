@@ -1,0 +1,130 @@
+//! All codes of a depth with their looks, and the neighbours of one.
+
+use eframe::egui::{
+    Align2, FontId, Grid, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo,
+    pos2,
+};
+
+use super::usage::Summary;
+use crate::app::panels::parts::patch;
+use crate::app::patches::BATCH;
+use crate::app::state::State;
+use crate::text::counted;
+
+/// Side of a code's picture, in points.
+const SIDE: f32 = 40.0;
+
+/// Space for a code: its picture, its number and its use.
+const CELL: Vec2 = Vec2::new(62.0, 70.0);
+
+/// The list of all codes. Only those in view are drawn, and only of them the looks are asked for.
+pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
+    let depth = state.codebook_view.depth;
+    let Some(codes) = state.loaded.as_ref().map(|loaded| loaded.codebook_sizes[depth]) else { return };
+    let order = summary.filter(|_| state.codebook_view.by_use).map(|summary| &summary.order);
+    let columns = ((ui.available_width() / (CELL.x + ui.spacing().item_spacing.x)) as usize).max(1);
+    let mut visible = Vec::new();
+    let mut clicked = None;
+    let area = ScrollArea::vertical().id_salt(("codes", depth)).auto_shrink(false);
+    area.show_rows(ui, CELL.y, codes.div_ceil(columns), |ui, rows| {
+        for row in rows {
+            ui.horizontal(|ui| {
+                for place in row * columns..((row + 1) * columns).min(codes) {
+                    let code = order.map_or(place as u32, |order| order[place]);
+                    visible.push(code);
+                    if cell(ui, state, code, summary) {
+                        clicked = Some(code);
+                    }
+                }
+            });
+        }
+    });
+    visible.retain(|&code| state.patch(depth, code).is_none());
+    if state.patches.is_idle() && !visible.is_empty() {
+        visible.truncate(BATCH);
+        state.need_patches(depth, visible);
+    }
+    if let Some(code) = clicked {
+        choose(state, code);
+    }
+}
+
+/// Shows one code; whether it is clicked.
+fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) -> bool {
+    let depth = state.codebook_view.depth;
+    let chosen = state.codebook_view.code == Some(code);
+    let uses = summary.map(|summary| summary.counts[code as usize]);
+    let (rect, response) = ui.allocate_exact_size(CELL, Sense::click());
+    let words = match uses {
+        None => String::new(),
+        Some(0) => "dead".into(),
+        Some(uses) => counted(uses as usize, "use"),
+    };
+    response.widget_info(|| {
+        let name = format!("Code {code} of depth {depth}, {words}");
+        WidgetInfo::selected(Role::Button, true, chosen, name.trim_end_matches(", "))
+    });
+    let visuals = ui.style().interact_selectable(&response, chosen);
+    ui.painter().rect_filled(rect, 2.0, visuals.weak_bg_fill);
+    let picture =
+        Rect::from_center_size(pos2(rect.center().x, rect.top() + 2.0 + SIDE / 2.0), Vec2::splat(SIDE));
+    match state.patch(depth, code).cloned() {
+        Some(patch) => {
+            let texture = state.texture(ui.ctx(), &patch);
+            eframe::egui::Image::new((texture.id(), picture.size())).paint_at(ui, picture);
+        }
+        None => {
+            ui.painter().rect_filled(picture, 2.0, ui.visuals().faint_bg_color);
+        }
+    }
+    if uses == Some(0) {
+        let stroke = Stroke::new(1.5, ui.visuals().warn_fg_color);
+        ui.painter().rect_stroke(picture, 0.0, stroke, StrokeKind::Inside);
+        ui.painter().line_segment([picture.left_bottom(), picture.right_top()], stroke);
+    }
+    let small = FontId::proportional(TextStyle::Small.resolve(ui.style()).size);
+    let color = visuals.text_color();
+    let line = |y, text: &str| {
+        ui.painter().text(pos2(rect.center().x, y), Align2::CENTER_TOP, text, small.clone(), color);
+    };
+    line(picture.bottom() + 1.0, &code.to_string());
+    line(picture.bottom() + 1.0 + small.size + 2.0, &words);
+    response.clicked()
+}
+
+fn choose(state: &mut State, code: u32) {
+    state.codebook_view.code = Some(code);
+    state.browse(state.codebook_view.depth, code);
+}
+
+/// The codes nearest to the chosen one.
+pub fn show_neighbours(ui: &mut Ui, state: &mut State) {
+    let depth = state.codebook_view.depth;
+    let Some(code) = state.codebook_view.code else {
+        ui.label("Click a code: this shows its nearest neighbours.");
+        return;
+    };
+    let found = state.codebook_view.neighbours.clone();
+    let Some(found) = found.filter(|found| (found.depth, found.code) == (depth, code)) else {
+        ui.label(format!("Looking for the neighbours of code {code}."));
+        return;
+    };
+    ui.horizontal(|ui| {
+        patch(ui, state, depth, code, SIDE);
+        ui.strong(format!("Neighbours of code {code}"));
+    });
+    let mut clicked = None;
+    Grid::new("neighbours").num_columns(3).striped(true).show(ui, |ui| {
+        for (neighbour, distance) in &found.nearest {
+            patch(ui, state, depth, *neighbour, 28.0);
+            if ui.link(format!("Neighbour {neighbour}")).clicked() {
+                clicked = Some(*neighbour);
+            }
+            ui.label(format!("distance {distance:.3}"));
+            ui.end_row();
+        }
+    });
+    if let Some(code) = clicked {
+        choose(state, code);
+    }
+}

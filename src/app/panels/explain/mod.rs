@@ -1,0 +1,50 @@
+//! The panel "Explain": what the transformer would have put at a place, and where in the stack it was unsure.
+
+mod condition;
+mod distribution;
+mod unsure;
+
+use eframe::egui::{ScrollArea, Ui};
+
+use crate::app::panels::parts::column;
+use crate::app::state::State;
+
+/// Width from which the parts stand side by side.
+const WIDE: f32 = 700.0;
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    if let Some(missing) = missing(state) {
+        ui.label(missing);
+        return;
+    }
+    if ui.available_width() < WIDE {
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            condition::show(ui, state);
+            distribution::show_chart(ui, state);
+            distribution::show_suggestions(ui, state);
+            ui.separator();
+            unsure::show(ui, state);
+        });
+        return;
+    }
+    ui.columns(3, |columns| {
+        column(&mut columns[0], "chart", |ui| {
+            condition::show(ui, state);
+            distribution::show_chart(ui, state);
+        });
+        column(&mut columns[1], "suggestions", |ui| distribution::show_suggestions(ui, state));
+        column(&mut columns[2], "unsure", |ui| unsure::show(ui, state));
+    });
+}
+
+/// What has to be done before anything can be explained.
+fn missing(state: &State) -> Option<&'static str> {
+    let stage2 = state.loaded.as_ref().map(|loaded| loaded.stage2.is_some());
+    match (stage2, &state.document) {
+        (None, _) => Some("Load a model: choose one in Models."),
+        (Some(false), _) => Some("This model has no RQ-Transformer: load a stage 2 in Models."),
+        (_, None) => Some("Open a picture or codes: drop a file on the window."),
+        _ => None,
+    }
+}

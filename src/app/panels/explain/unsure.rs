@@ -1,0 +1,156 @@
+//! Where in the stack the transformer was unsure: a map of entropies for each depth.
+
+use std::sync::Arc;
+
+use eframe::egui::{
+    Align, Color32, Layout, Mesh, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2,
+};
+
+use crate::app::colors;
+use crate::app::panels::parts::{named, percent};
+use crate::app::state::State;
+use crate::engine::studio::{Loaded, Surprise};
+use crate::metrics::bits_per_pixel;
+use crate::text::grouped;
+
+/// Sides that a map may have, in points.
+const SIDES: std::ops::RangeInclusive<f32> = 88.0..=200.0;
+
+/// Maps beside one another, if they are not too small for that.
+const IN_A_ROW: usize = 4;
+
+/// Shows the maps, or how to get them.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    if ui.button("Where was the model unsure?").clicked() {
+        state.ask_surprise();
+    }
+    let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
+    let Some(surprise) = document.surprise.clone() else {
+        ui.label("This asks the transformer for the entropy at each place of the stack.");
+        return;
+    };
+    if !Arc::ptr_eq(&surprise.stack, document.stack()) {
+        ui.label("The codes have changed since: ask again.");
+        return;
+    }
+    ui.label(cost(&surprise, &loaded));
+    let most = loaded.codebook_sizes.iter().max().map_or(0.0, |&size| (size as f32).log2());
+    scale(ui, most);
+    let pinned = document.pinned.map(|cell| (cell, document.depth));
+    let mut clicked = None;
+    let depths = surprise.stack.depth();
+    let space = ui.available_width() / depths.min(IN_A_ROW) as f32 - ui.spacing().item_spacing.x;
+    let size =
+        Vec2::new(0.0, ui.spacing().interact_size.y) + Vec2::splat(space.clamp(*SIDES.start(), *SIDES.end()));
+    ui.horizontal_wrapped(|ui| {
+        for depth in 0..depths {
+            let mark = pinned.filter(|(_, of)| *of == depth).map(|(cell, _)| cell);
+            let upright = Layout::top_down(Align::Min);
+            let map = |ui: &mut Ui| map(ui, &surprise, depth, most, mark);
+            if let Some(cell) = ui.allocate_ui_with_layout(size, upright, map).inner {
+                clicked = Some((cell, depth));
+            }
+        }
+    });
+    if let Some((cell, depth)) = clicked {
+        state.choose_depth(depth);
+        state.pin(Some(cell));
+    }
+}
+
+/// What the stack costs under the model, against codes that are all as likely.
+fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
+    let [h, w, _] = surprise.stack.shape();
+    let pixels = loaded.rqvae.ddconfig.resolution.pow(2);
+    let bits = bits(surprise);
+    let uniform = bits_per_pixel(h, w, &loaded.codebook_sizes, pixels);
+    format!(
+        "Under the model the stack takes {} bits, {:.3} bits per pixel; were all codes as likely, {} bits, {:.3} bits per pixel.",
+        grouped(bits.round() as usize),
+        bits / pixels as f64,
+        grouped((uniform * pixels as f64).round() as usize),
+        uniform,
+    )
+}
+
+/// Bits of the stack under the model. What underflows to zero counts as the least number that does not.
+fn bits(surprise: &Surprise) -> f64 {
+    let probabilities = surprise.chosen.iter().map(|chosen| chosen.probability.max(f32::MIN_POSITIVE));
+    probabilities.map(|probability| -f64::from(probability).log2()).sum()
+}
+
+/// Which colour stands for how many bits.
+fn scale(ui: &mut Ui, most: f32) {
+    ui.horizontal(|ui| {
+        ui.label("Entropy: 0");
+        let (rect, _) = ui.allocate_exact_size(Vec2::new(96.0, 12.0), Sense::hover());
+        let steps = 32;
+        let mut mesh = Mesh::default();
+        for step in 0..steps {
+            let x = |step| rect.left() + rect.width() * step as f32 / steps as f32;
+            let part = Rect::from_x_y_ranges(x(step)..=x(step + 1), rect.y_range());
+            mesh.add_colored_rect(part, colors::map(step as f32 / (steps - 1) as f32));
+        }
+        ui.painter().add(Shape::mesh(mesh));
+        ui.label(format!("{most:.1} bits"));
+    });
+}
+
+/// The entropies at one depth. The cell that is clicked, if one is.
+fn map(
+    ui: &mut Ui,
+    surprise: &Surprise,
+    depth: usize,
+    most: f32,
+    mark: Option<[usize; 2]>,
+) -> Option<[usize; 2]> {
+    let [h, w, depths] = surprise.stack.shape();
+    let of_depth = surprise.entropy.iter().skip(depth).step_by(depths);
+    let mean = of_depth.clone().sum::<f32>() / (h * w) as f32;
+    ui.label(format!("Depth {depth}: {mean:.2} bits"));
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(ui.available_width()), Sense::click());
+    let cell = Vec2::new(rect.width() / w as f32, rect.height() / h as f32);
+    let of_cell = |row: usize, col: usize| {
+        Rect::from_min_size(rect.min + Vec2::new(col as f32 * cell.x, row as f32 * cell.y), cell)
+    };
+    let mut mesh = Mesh::default();
+    for (place, entropy) in of_depth.enumerate() {
+        mesh.add_colored_rect(of_cell(place / w, place % w), colors::map(entropy / most));
+    }
+    ui.painter().add(Shape::mesh(mesh));
+    if let Some([row, col]) = mark {
+        let rect = of_cell(row, col);
+        ui.painter().rect_stroke(rect, 0.0, Stroke::new(3.0, Color32::BLACK), StrokeKind::Outside);
+        ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.5, Color32::WHITE), StrokeKind::Outside);
+    }
+    let response =
+        named(response, Role::Image, &format!("Map of entropy at depth {depth}, {mean:.2} bits on average"));
+    let under = |at: Option<Pos2>| {
+        let at = (at? - rect.min) / cell;
+        let [row, col] = [at.y.max(0.0) as usize, at.x.max(0.0) as usize];
+        (row < h && col < w).then_some([row, col])
+    };
+    let clicked = response.clicked().then(|| under(response.interact_pointer_pos())).flatten();
+    hover(response, surprise, depth, under);
+    clicked
+}
+
+/// Says what is under the pointer.
+fn hover(
+    response: Response,
+    surprise: &Surprise,
+    depth: usize,
+    under: impl Fn(Option<Pos2>) -> Option<[usize; 2]>,
+) {
+    let Some([row, col]) = under(response.hover_pos()) else { return };
+    let [_, w, depths] = surprise.stack.shape();
+    let place = (row * w + col) * depths + depth;
+    let chosen = surprise.chosen[place];
+    response.on_hover_text_at_pointer(format!(
+        "row {row}, column {col}, depth {depth}\nentropy {:.2} bits\ncode {} with {}, {:.2} bits",
+        surprise.entropy[place],
+        chosen.code,
+        percent(chosen.probability),
+        -chosen.probability.max(f32::MIN_POSITIVE).log2(),
+    ));
+}

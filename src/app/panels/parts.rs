@@ -1,0 +1,64 @@
+//! Small things that several panels show.
+
+use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
+
+use crate::app::state::State;
+
+/// A column of its own, which scrolls.
+pub fn column(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
+    // Columns stretch what is in them, and their text with it; what stands upright in them is left as it is.
+    ScrollArea::vertical().id_salt(id).auto_shrink(false).show(ui, |ui| ui.vertical(add));
+}
+
+/// Calls a widget `name` for accessibility tools, whatever it shows.
+pub fn named(response: Response, role: Role, name: &str) -> Response {
+    response.widget_info(|| WidgetInfo::labeled(role, response.enabled(), name));
+    response
+}
+
+/// A choice among `count` depths, each called `name` and its number. The one that is clicked, if it is another.
+pub fn depths(ui: &mut Ui, name: &str, count: usize, now: usize) -> Option<usize> {
+    ui.label("Depth");
+    let mut chosen = None;
+    for depth in 0..count {
+        let response = ui.selectable_label(depth == now, depth.to_string());
+        response.widget_info(|| {
+            WidgetInfo::selected(
+                Role::RadioButton,
+                response.enabled(),
+                depth == now,
+                format!("{name} {depth}"),
+            )
+        });
+        if response.clicked() && depth != now {
+            chosen = Some(depth);
+        }
+    }
+    chosen
+}
+
+/// What a code looks like, in a square of `side`; empty until that is known.
+pub fn patch(ui: &mut Ui, state: &mut State, depth: usize, code: u32, side: f32) {
+    let size = Vec2::splat(side);
+    match state.patch(depth, code).cloned() {
+        Some(picture) => {
+            let texture = state.texture(ui.ctx(), &picture);
+            ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {depth}")));
+        }
+        None => {
+            let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+            ui.painter().rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
+        }
+    }
+}
+
+/// A share of one as per cent, with three digits.
+pub fn percent(part: f32) -> String {
+    let percent = 100.0 * part;
+    match percent {
+        10.0.. => format!("{percent:.1} %"),
+        1.0..10.0 => format!("{percent:.2} %"),
+        0.001..1.0 => format!("{percent:.3} %"),
+        _ => format!("{percent:.1e} %"),
+    }
+}

@@ -1,0 +1,103 @@
+//! Which codes are used, and what they look like.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use egui_kittest::kittest::{NodeT, Queryable};
+
+use crate::desk::Desk;
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    // The first steps lie over the panel's corner.
+    desk.click("Enough");
+    desk.click("Codebook");
+    desk
+}
+
+/// Codes of the open stack at `depth`.
+fn used(desk: &Desk, depth: usize) -> HashSet<u32> {
+    let stack = desk.state().document.as_ref().expect("open").stack().clone();
+    stack.codes().iter().skip(depth).step_by(stack.depth()).copied().collect()
+}
+
+#[test]
+fn the_sessions_use_is_counted_by_depth() {
+    let mut desk = desk();
+    for depth in [0, 2] {
+        if depth > 0 {
+            desk.click(&format!("Codebook of depth {depth}"));
+        }
+        let used = used(&desk, depth).len();
+        let words = [
+            format!("{used} of 1 024 codes"),
+            format!("{} codes, {:.1} %", 1024 - used, (1024 - used) as f64 / 10.24),
+            "1 picture".into(),
+        ];
+        words.iter().for_each(|words| assert!(desk.shows(words), "{words}"));
+    }
+}
+
+#[test]
+fn a_folder_is_counted_and_what_cannot_be_read_is_told() {
+    let mut desk = desk();
+    let folder = tempfile::tempdir().unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
+    ["a.png", "b.png"].iter().for_each(|name| {
+        std::fs::copy(&samples, folder.path().join(name)).unwrap();
+    });
+    std::fs::write(folder.path().join("c.png"), b"no picture").unwrap();
+    desk.harness.state_mut().state.count_folder(folder.path().into());
+    desk.settle();
+    assert!(desk.shows("2 pictures; 1 file could not be read"));
+    assert!(desk.shows(&format!("{} of 1 024 codes", used(&desk, 0).len())), "twice the same codes");
+    desk.click("this session");
+    assert!(desk.shows("1 picture"));
+}
+
+#[test]
+fn codes_in_view_are_shown_and_dead_ones_marked() {
+    let mut desk = desk();
+    let used = used(&desk, 0);
+    let words = |code: u32| if used.contains(&code) { "use" } else { "dead" };
+    for code in 0..4 {
+        let name = format!("Code {code} of depth 0, ");
+        let node = desk.harness.get_by_label_contains(&name);
+        let label = node.accesskit_node().label().expect("named");
+        assert!(label.contains(words(code)), "{label}");
+        assert!(desk.state().patch(0, code).is_some(), "code {code} is shown");
+    }
+    assert!(desk.state().patch(0, 1023).is_none(), "what is out of view is not asked for");
+    assert!(desk.harness.query_by_label_contains("Code 1023 of depth 0").is_none());
+    desk.click("Most used first");
+    let stack = desk.state().document.as_ref().unwrap().stack().clone();
+    let count = |code: u32| stack.codes().iter().step_by(4).filter(|&&other| other == code).count();
+    let most = (0..1024).max_by_key(|&code| (count(code), std::cmp::Reverse(code))).unwrap();
+    let uses = count(most);
+    let name = format!("Code {most} of depth 0, {uses} use{}", if uses == 1 { "" } else { "s" });
+    assert!(desk.shows(&name), "{name}");
+    assert!(desk.state().patch(0, most).is_some());
+}
+
+#[test]
+fn a_codes_neighbours_are_shown_beside_it() {
+    let mut desk = desk();
+    desk.harness.state_mut().state.pin(Some([0, 0]));
+    desk.settle();
+    let pinned = desk.state().neighbours.clone().expect("of the pinned code");
+    desk.harness.get_by_label_contains("Code 3 of depth 0").click();
+    desk.settle();
+    let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
+    assert_eq!((found.code, found.depth, found.nearest.len()), (3, 0, 8));
+    for (code, distance) in &found.nearest {
+        assert!(desk.shows(&format!("Neighbour {code}")));
+        assert!(desk.shows(&format!("distance {distance:.3}")));
+        assert!(desk.state().patch(0, *code).is_some());
+    }
+    assert_eq!(desk.state().neighbours.as_ref().unwrap().code, pinned.code, "the code stack's stay");
+    let (next, back) = (found.nearest[0].0, found.nearest[0].1);
+    desk.click(&format!("Neighbour {next}"));
+    let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
+    let distance = found.nearest.iter().find(|(code, _)| *code == 3).map(|(_, distance)| *distance);
+    assert!(found.code == next && distance.is_none_or(|distance| (distance - back).abs() < 1e-5));
+}

@@ -1,0 +1,149 @@
+//! Why a code stands where it stands, by the panel and by the model itself.
+
+use std::sync::Arc;
+
+use egui_kittest::kittest::Queryable;
+use residua::checkpoint::{Precision, StateKind};
+use residua::codes::CodeStack;
+use residua::engine::explain::{Explanation, explain};
+use residua::engine::{Condition, Options, Stage2, Task};
+
+use crate::desk::Desk;
+
+const CELL: [usize; 2] = [3, 4];
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    // The first steps lie over the panel's corner.
+    desk.click("Enough");
+    desk.click("Explain");
+    desk
+}
+
+/// With a cell pinned, at depth 1.
+fn pinned() -> Desk {
+    let mut desk = desk();
+    desk.harness.state_mut().state.pin(Some(CELL));
+    desk.settle();
+    desk.click("Explain depth 1");
+    desk
+}
+
+/// The bundled transformer, without a studio.
+fn transformer() -> Stage2 {
+    let options = Options {
+        model: "emoji-64".into(),
+        rqvae: None,
+        state: StateKind::Auto,
+        precision: Precision::Stored,
+    };
+    Stage2::load(&options, &residua::device::cpu(), &mut Task::unwatched()).expect("bundled")
+}
+
+/// What the transformer says of the place, told that the picture is of `class`.
+fn expected(stage2: &Stage2, stack: &CodeStack, class: &str, place: [usize; 3]) -> Explanation {
+    let tokens = Condition::Class(class.into()).tokens(&stage2.model.config).expect("a class");
+    pollster::block_on(explain(&stage2.model, stack, &tokens, place, 8)).expect("fits")
+}
+
+fn stack(desk: &Desk) -> Arc<CodeStack> {
+    desk.state().document.as_ref().expect("open").stack().clone()
+}
+
+/// The largest whole number of tenths below `probability`, as the panel begins its percentages.
+fn begins(probability: f32) -> String {
+    let text = format!("{:.4}", 100.0 * probability);
+    text[..3].into()
+}
+
+/// Whether the likeliest codes of `explanation` are listed, in order and with their probabilities.
+fn lists(desk: &Desk, explanation: &Explanation) {
+    for (rank, suggestion) in explanation.suggestions.iter().enumerate() {
+        let name = format!("{}. code {}", rank + 1, suggestion.code);
+        assert!(desk.shows(&name), "{name}");
+    }
+    let most = begins(explanation.suggestions[0].probability);
+    assert!(desk.harness.query_all_by_label_contains(&most).next().is_some(), "{most}");
+}
+
+#[test]
+fn the_distribution_is_the_transformers_own() {
+    let mut desk = desk();
+    assert!(
+        desk.shows("Click a cell in the code stack: this shows what the transformer would have put there.")
+    );
+    desk.harness.state_mut().state.pin(Some(CELL));
+    desk.settle();
+    desk.click("Explain depth 1");
+    let stage2 = transformer();
+    let found = expected(&stage2, &stack(&desk), "Smileys & Emotion", [CELL[0], CELL[1], 1]);
+    lists(&desk, &found);
+    let entropy = format!("Entropy: {:.2} bits of at most 10.00.", found.entropy);
+    assert!(desk.shows(&entropy), "{entropy}");
+    let rank = format!("rank {} of 1 024.", found.rank + 1);
+    assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
+    assert!(desk.shows("chosen"), "the chosen code is marked in words");
+    assert!(desk.state().patch(1, found.suggestions[0].code).is_some(), "codes are shown");
+}
+
+#[test]
+fn a_suggestion_is_put_into_the_stack() {
+    let mut desk = pinned();
+    let before = stack(&desk);
+    let (_, explanation) = desk.state().explained.clone().expect("explained");
+    let place = explanation.suggestions.iter().position(|s| s.code != explanation.chosen.code).unwrap();
+    let code = explanation.suggestions[place].code;
+    desk.click(&format!("Use suggestion {}: code {code}", place + 1));
+    assert_eq!(before.diff(&stack(&desk)).unwrap(), [(CELL[0], CELL[1], 1)]);
+    assert_eq!(stack(&desk).at(CELL[0], CELL[1], 1).unwrap(), code);
+    let document = desk.state().document.as_ref().unwrap();
+    assert_eq!(document.seen.as_ref().unwrap().stack, *document.stack(), "the picture follows");
+    let (_, explanation) = desk.state().explained.as_ref().expect("explained anew");
+    assert_eq!((explanation.chosen.code, explanation.rank), (code, place));
+}
+
+#[test]
+fn the_class_matters() {
+    let mut desk = pinned();
+    let stage2 = transformer();
+    let place = [CELL[0], CELL[1], 1];
+    desk.begin("Explain as");
+    desk.click("Explain as Flags");
+    let found = expected(&stage2, &stack(&desk), "Flags", place);
+    let before = expected(&stage2, &stack(&desk), "Smileys & Emotion", place);
+    assert_ne!(found.suggestions, before.suggestions);
+    lists(&desk, &found);
+    assert_eq!(desk.state().document.as_ref().unwrap().condition, Condition::Class("Flags".into()));
+}
+
+#[test]
+fn the_map_shows_where_the_model_was_unsure() {
+    let mut desk = desk();
+    desk.click("Where was the model unsure?");
+    let surprise = desk.state().document.as_ref().unwrap().surprise.clone().expect("asked");
+    let (stage2, codes) = (transformer(), stack(&desk));
+    for [row, col, depth] in [[0, 0, 0], [3, 4, 1], [7, 7, 3]] {
+        let found = expected(&stage2, &codes, "Smileys & Emotion", [row, col, depth]);
+        let place = (row * 8 + col) * 4 + depth;
+        assert!((surprise.entropy[place] - found.entropy).abs() < 1e-3);
+        assert!((surprise.chosen[place].probability - found.chosen.probability).abs() < 1e-4);
+    }
+    let bits = -surprise.chosen.iter().map(|chosen| chosen.probability.log2()).sum::<f32>();
+    // 8x8x4 codes of 10 bits for 64x64 pixels.
+    for words in [format!("{:.3} bits per pixel", bits / 4096.0), "2 560 bits, 0.625 bits per pixel".into()] {
+        assert!(desk.harness.query_by_label_contains(&words).is_some(), "{words}");
+    }
+    let mean: f32 = surprise.entropy.iter().skip(2).step_by(4).sum::<f32>() / 64.0;
+    let map = format!("Map of entropy at depth 2, {mean:.2} bits on average");
+    desk.harness.get_by_label(&map).scroll_to_me();
+    desk.harness.run();
+    desk.click(&map);
+    let document = desk.state().document.as_ref().unwrap();
+    assert_eq!((document.pinned, document.depth), (Some([4, 4]), 2), "the middle of the map");
+    desk.harness.state_mut().state.edit(|document| document.set_code([0, 0], 0, 1));
+    desk.settle();
+    assert!(desk.shows("The codes have changed since: ask again."));
+    desk.harness.state_mut().state.step_history(true);
+    desk.settle();
+    assert!(!desk.shows("The codes have changed since: ask again."), "undo brings the map back");
+}

@@ -1,0 +1,80 @@
+//! What happened, and on what device.
+
+use eframe::egui::OutputCommand;
+use residua::app::log::Level;
+use residua::kernels::GpuKernel;
+use residua::kernels::check::Checked;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::desk::Desk;
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    desk.click("Log and device");
+    desk
+}
+
+#[test]
+fn the_device_and_its_work_are_told() {
+    let mut desk = desk();
+    let threads = std::thread::available_parallelism().unwrap().get();
+    assert!(desk.shows(&format!("CPU: {threads} thread{}", if threads == 1 { "" } else { "s" })));
+    assert!(desk.shows("The models run on the CPU; no GPU kernels are in use."));
+    for work in ["loading", "encoding", "decoding"] {
+        assert!(desk.state().log.times[work] > 0.0);
+        assert!(desk.shows(work));
+    }
+    let checked = Checked {
+        kernel: GpuKernel::Conv2d,
+        shape: "3x3 5->7",
+        ok: false,
+        difference: 0.5,
+        tolerance: 1e-4,
+        ms: 2.0,
+    };
+    desk.harness.state_mut().state.kernel_checks = vec![checked];
+    desk.harness.run();
+    for text in ["Conv2d", "3x3 5->7", "wrong, not used", "5.0e-1 (1e-4)", "2.0 ms"] {
+        assert!(desk.shows(text), "{text}");
+    }
+}
+
+#[test]
+fn lines_are_copied_and_cleared() {
+    let mut desk = desk();
+    desk.harness.state_mut().state.log.add(Level::Error, "a thing that went wrong");
+    desk.harness.run();
+    assert!(desk.shows("Note: emoji-64 is loaded") && desk.shows("Error: a thing that went wrong"));
+    let copied = |desk: &Desk| {
+        desk.harness.output().platform_output.commands.iter().find_map(|command| match command {
+            OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        })
+    };
+    use egui_kittest::kittest::Queryable;
+    desk.harness.get_by_label("Copy all").click();
+    let text = (0..4).find_map(|_| {
+        desk.harness.step();
+        copied(&desk)
+    });
+    assert_eq!(text.as_deref(), Some("Note: emoji-64 is loaded\nError: a thing that went wrong\n"));
+    desk.click("Clear");
+    assert_eq!(desk.state().log.lines().len(), 0);
+    assert!(desk.shows("Nothing happened yet.") && desk.state().log.notice.is_none());
+}
+
+#[test]
+fn warnings_of_the_engine_reach_the_log() {
+    // The process has one subscriber and one log that listens; no other test sets them.
+    let _ = tracing_subscriber::registry().with(residua::app::Warnings).try_init();
+    let mut desk = desk();
+    residua::app::listen(desk.state().log.sender());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
+    desk.harness.state_mut().state.count_folder(folder.path().into());
+    desk.settle();
+    let heard =
+        desk.state().log.lines().any(|line| line.level == Level::Warning && line.text.contains("broken.png"));
+    assert!(heard, "{}", desk.state().log.text());
+}

@@ -1,0 +1,119 @@
+//! Models are loaded, described and refused.
+
+use std::path::{Path, PathBuf};
+
+use egui_kittest::kittest::Queryable;
+use tempfile::TempDir;
+
+use crate::desk::Desk;
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    desk.click("Models");
+    desk
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rqvae-shared")
+}
+
+/// A checkpoint whose weights are not of the widths that its configuration says.
+fn misfit() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture().join("model.pt"), folder.path().join("model.pt")).unwrap();
+    let config = std::fs::read_to_string(fixture().join("config.yaml")).unwrap();
+    assert!(config.contains("ch: 32"));
+    std::fs::write(folder.path().join("config.yaml"), config.replace("ch: 32", "ch: 64")).unwrap();
+    folder
+}
+
+/// Types a place and asks for its model.
+fn load(desk: &mut Desk, place: &Path) {
+    desk.harness.get_by_label("A model's place").focus();
+    desk.harness.run();
+    desk.harness.get_by_label("A model's place").type_text(&place.display().to_string());
+    desk.harness.run();
+    desk.click("Load");
+}
+
+#[test]
+fn the_bundled_model_is_described() {
+    let desk = desk();
+    let loaded = desk.state().loaded.as_ref().expect("loaded");
+    let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
+    // The elements of the tensors in the two files.
+    assert_eq!((loaded.stage1_parameters, parameters), (3_182_883, 3_796_864));
+    for fact in [
+        "MIT",
+        "64 x 64 pixels",
+        "8 x 8 cells of 4 codes",
+        "1 024 codes, shared by all depths",
+        "32, 32, 64, 128; 1 block a level",
+        "at 8 x 8",
+        "6 layers of 6 heads",
+        "2 layers of 6 heads",
+        "192",
+        "one of 9 classes",
+        "CPU",
+    ] {
+        assert!(desk.shows(fact), "{fact}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_said_in_full_and_the_old_model_goes_on() {
+    let mut desk = desk();
+    let before = desk.state().loaded.clone().expect("loaded");
+    let folder = misfit();
+    load(&mut desk, folder.path());
+    let failure = desk.state().models_view.failure.clone().expect("refused");
+    assert!(failure.contains("encoder.conv_in.weight") && failure.contains("expected"), "{failure}");
+    assert!(desk.shows(&failure), "the panel says all of it");
+    assert_eq!(desk.state().log.notice.as_ref().expect("grave").text, failure);
+    assert!(desk.shows("The model below is still in use."));
+    assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
+    let state = &mut desk.harness.state_mut().state;
+    state.edit(|document| document.set_code([1, 2], 0, 5));
+    desk.settle();
+    let document = desk.state().document.as_ref().expect("open");
+    assert_eq!(document.seen.as_ref().expect("decoded").stack, *document.stack(), "edits are still decoded");
+    assert_eq!(document.seen.as_ref().unwrap().stack.at(1, 2, 0).unwrap(), 5);
+    desk.click("Dismiss this report");
+    assert!(desk.state().models_view.failure.is_none());
+}
+
+#[test]
+fn another_model_is_dropped_on_the_window_and_remembered() {
+    let mut desk = desk();
+    desk.drop_file(&fixture());
+    let loaded = desk.state().loaded.clone().expect("loaded");
+    assert_eq!((loaded.rqvae.ddconfig.resolution, loaded.stage2.is_none()), (32, true));
+    assert!(desk.shows("not stated"));
+    assert!(desk.shows("None: pictures can be encoded and edited, but not sampled or explained."));
+    let place = fixture().display().to_string();
+    assert_eq!(desk.state().settings.recent, [place.clone()]);
+    desk.click("emoji-64 (bundled)");
+    assert_eq!(desk.state().loaded.as_ref().expect("loaded").name, "emoji-64");
+    assert_eq!(desk.state().document.as_ref().expect("open anew").stack().shape(), [8, 8, 4]);
+    desk.harness.get_by_label(&place).scroll_to_me();
+    desk.harness.run();
+    desk.click(&place);
+    assert_eq!(desk.state().loaded.as_ref().expect("loaded").name, place);
+}
+
+#[test]
+fn loading_can_be_stopped() {
+    let mut desk = desk();
+    let before = desk.state().loaded.clone().expect("loaded");
+    let state = &mut desk.harness.state_mut().state;
+    // Keeps the engine busy, so that the load is stopped before it is begun.
+    state.settings.count = 1000;
+    state.generate();
+    desk.begin("emoji-64 (bundled)");
+    assert!(desk.state().jobs.called("loading").is_some());
+    desk.begin("Stop loading");
+    desk.harness.state_mut().state.cancel();
+    desk.settle();
+    assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
+    assert!(!desk.shows("Stop loading"));
+}
