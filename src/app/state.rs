@@ -10,6 +10,7 @@ use super::document::Document;
 use super::gallery::{Gallery, Item, Origin};
 use super::jobs::{Jobs, Purpose};
 use super::log::{Level, Log};
+use super::panels::stack::StackView;
 use super::settings::Settings;
 use super::textures::Textures;
 use crate::checkpoint::{Precision, StateKind};
@@ -26,6 +27,12 @@ use crate::model::rqtransformer::ConditionKind;
 
 /// How many neighbours and suggestions are asked for.
 pub const SUGGESTIONS: usize = 8;
+
+/// How many codes are decoded at a time: an edited picture waits for no more than these.
+const PATCHES_AT_A_TIME: usize = 4;
+
+/// What decoding codes is called; see [`Command::label`].
+const DECODING_CODES: &str = "decoding codes";
 
 /// The studio's state.
 pub struct State {
@@ -57,6 +64,10 @@ pub struct State {
     pub neighbours: Option<Arc<Neighbours>>,
     /// What codes look like; one list for each answer so far, the latest last.
     pub patches: Vec<Arc<CodePatches>>,
+    /// Codes, with their depths, whose looks are still to be asked for; the latest last.
+    wanted: Vec<(usize, u32)>,
+    /// How the code stack's panel is set.
+    pub stack_view: StackView,
     /// The distribution at a place.
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
     /// Which codes the pictures that were open in this session use.
@@ -85,6 +96,8 @@ impl State {
             previews: Vec::new(),
             neighbours: None,
             patches: Vec::new(),
+            wanted: Vec::new(),
+            stack_view: StackView::default(),
             explained: None,
             session_usage: None,
             folder_usage: None,
@@ -154,6 +167,12 @@ impl State {
         let Some(job) = self.jobs.remove(job) else { return };
         if job.label == "sampling" {
             self.previews.clear();
+        }
+        if job.label == DECODING_CODES {
+            match event {
+                Event::Done(_) => self.ask_for_patches(),
+                _ => self.wanted.clear(),
+            }
         }
         match event {
             Event::Done(milliseconds) => {
@@ -236,6 +255,7 @@ impl State {
         self.neighbours = None;
         self.explained = None;
         self.patches.clear();
+        self.wanted.clear();
         self.loaded = Some(loaded.clone());
         // A stack of another model means nothing to this one; its picture does.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
@@ -358,7 +378,10 @@ impl State {
             (document.depth, document.stack().clone(), document.condition.clone());
         let Ok(code) = stack.at(row, col, depth) else { return };
         self.send(Command::Neighbours { depth, code, count: SUGGESTIONS });
-        self.need_patches(depth, vec![code]);
+        let cell = (row * stack.w() + col) * stack.depth();
+        for (depth, &code) in stack.codes()[cell..cell + stack.depth()].iter().enumerate() {
+            self.need_patches(depth, vec![code]);
+        }
         if self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some()) {
             self.send(Command::Explain { stack, condition, place: [row, col, depth], count: SUGGESTIONS });
         }
@@ -381,12 +404,29 @@ impl State {
         patches.flat_map(|patches| &patches.patches).find(|(other, _)| *other == code).map(|(_, patch)| patch)
     }
 
-    /// Asks for the looks of those of `codes` that are not known yet.
-    pub fn need_patches(&mut self, depth: usize, mut codes: Vec<u32>) {
-        codes.retain(|&code| self.patch(depth, code).is_none());
-        if !codes.is_empty() {
+    /// Asks for the looks of those of `codes` that are not known yet, before others that were asked for earlier.
+    pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
+        let new = codes.into_iter().rev().map(|code| (depth, code));
+        for code in new {
+            self.wanted.retain(|other| *other != code);
+            self.wanted.push(code);
+        }
+        self.ask_for_patches();
+    }
+
+    /// Asks for the next few wanted codes of one depth, unless some are on their way.
+    fn ask_for_patches(&mut self) {
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.retain(|&(depth, code)| self.patch(depth, code).is_none());
+        if !self.jobs.any(DECODING_CODES)
+            && let Some(&(depth, _)) = wanted.last()
+        {
+            let next: Vec<u32> = wanted.iter().rev().filter(|(d, _)| *d == depth).map(|(_, code)| *code).collect();
+            let codes: Vec<u32> = next.into_iter().take(PATCHES_AT_A_TIME).collect();
+            wanted.retain(|(d, code)| *d != depth || !codes.contains(code));
             self.send(Command::Patches { depth, codes });
         }
+        self.wanted = wanted;
     }
 
     /// Samples new pictures into the gallery.

@@ -7,7 +7,7 @@ mod generate;
 mod image;
 mod log;
 mod models;
-mod stack;
+pub mod stack;
 
 use eframe::egui::{Id, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
