@@ -421,7 +421,8 @@ impl State {
         if !self.jobs.any(DECODING_CODES)
             && let Some(&(depth, _)) = wanted.last()
         {
-            let next: Vec<u32> = wanted.iter().rev().filter(|(d, _)| *d == depth).map(|(_, code)| *code).collect();
+            let next: Vec<u32> =
+                wanted.iter().rev().filter(|(d, _)| *d == depth).map(|(_, code)| *code).collect();
             let codes: Vec<u32> = next.into_iter().take(PATCHES_AT_A_TIME).collect();
             wanted.retain(|(d, code)| *d != depth || !codes.contains(code));
             self.send(Command::Patches { depth, codes });

@@ -102,7 +102,11 @@ fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> 
     });
     let clicked = row_of(ui, state, patches.collect());
     let percent = found.chosen.probability * 100.0;
-    ui.weak(format!("Code {code}: {percent:.1} %, rank {}; entropy {:.1} bits", found.rank + 1, found.entropy));
+    ui.weak(format!(
+        "Code {code}: {percent:.1} %, rank {}; entropy {:.1} bits",
+        found.rank + 1,
+        found.entropy
+    ));
     clicked.map(|(_, code)| code)
 }
 

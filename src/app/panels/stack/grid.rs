@@ -136,7 +136,8 @@ fn drag(ui: &Ui, state: &mut State, area: &Response, cells: Cells) {
     }
     let origin = ui.input(|input| input.pointer.press_origin());
     if area.drag_started() {
-        state.stack_view.drag = origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
+        state.stack_view.drag =
+            origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
     }
     let Some(Drag { from, to }) = state.stack_view.drag else { return };
     let now = area.interact_pointer_pos().unwrap_or(to);

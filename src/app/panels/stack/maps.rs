@@ -21,19 +21,18 @@ use crate::image_io::Picture;
 const SMALLEST: f32 = 40.0;
 
 /// What can be shown, with its name.
-const MAPS: [(Map, &str); 4] = [
-    (Map::Pictures, "Depth pictures"),
-    (Map::Codes, "Code maps"),
-    (Map::Residuals, "Residual maps"),
-    (Map::Rates, "Rate and distortion"),
-];
+const MAPS: [(Map, &str); 4] =
+    [(Map::Pictures, "Pictures"), (Map::Codes, "Codes"), (Map::Residuals, "Residuals"), (Map::Rates, "Rate")];
 
 /// Shows the chosen kind of maps.
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
         for (map, name) in MAPS {
-            ui.selectable_value(&mut state.stack_view.map, map, name);
+            let chosen = state.stack_view.map == map;
+            let response = ui.selectable_value(&mut state.stack_view.map, map, name);
+            let name = format!("{name} by depth");
+            response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &name));
         }
     });
     let Some(document) = &state.document else { return };
@@ -68,8 +67,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
     let Some(document) = &state.document else { return };
     let (depth, mut chosen) = (document.depth, None);
-    let textures: Vec<TextureHandle> =
-        maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
+    let textures: Vec<TextureHandle> = maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
     let gap = ui.spacing().item_spacing.x;
     let wide = ui.available_width() / maps.len() as f32 - gap;
     let side = wide.min(ui.available_height() - 24.0).max(SMALLEST);

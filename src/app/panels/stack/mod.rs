@@ -11,7 +11,7 @@ mod selection;
 
 use std::sync::Arc;
 
-use eframe::egui::{CentralPanel, Frame, Panel, ScrollArea, Slider, Ui};
+use eframe::egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Slider, Ui};
 
 use crate::app::document::Mode;
 use crate::app::state::State;
@@ -40,7 +40,11 @@ pub enum Tool {
 const TOOLS: [(Tool, &str, &str); 3] = [
     (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
     (Tool::Brush, "Brush", "Drag over cells to select them; with Shift, to leave them out"),
-    (Tool::Rectangle, "Rectangle", "Drag over the picture to select its cells; with Shift, to leave them out"),
+    (
+        Tool::Rectangle,
+        "Rectangle",
+        "Drag over the picture to select its cells; with Shift, to leave them out",
+    ),
 ];
 
 /// What is shown of each depth.
@@ -99,13 +103,18 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     toolbar(ui, state);
     depths(ui, state);
     ui.separator();
-    Panel::right("cell or selection").default_size(244.0).frame(Frame::NONE).show(ui, |ui| {
+    let margin = Frame::new().inner_margin(Margin { left: 6, ..Margin::ZERO });
+    Panel::right("cell or selection").default_size(248.0).frame(margin).show(ui, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match state.stack_view.tool {
             Tool::Pin => editor::show(ui, state),
             Tool::Brush | Tool::Rectangle => selection::show(ui, state),
         });
     });
-    Panel::bottom("depths").default_size(132.0).frame(Frame::NONE).show(ui, |ui| maps::show(ui, state));
+    Panel::bottom("depths").default_size(126.0).frame(Frame::NONE).resizable(true).show(ui, |ui| {
+        // Its height is the person's choice, not that of what it shows at the moment.
+        ui.expand_to_include_rect(ui.max_rect());
+        maps::show(ui, state);
+    });
     CentralPanel::no_frame().show(ui, |ui| grid::show(ui, state));
 }
 

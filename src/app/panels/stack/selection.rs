@@ -64,9 +64,9 @@ fn swap(ui: &mut Ui, state: &mut State) {
         ui.weak("To take cells from another picture, put one into the gallery first.");
         return;
     }
-    let chosen = ComboBox::from_label("Swap from").selected_text("another picture").show_ui(ui, |ui| {
-        fitting.filter(|(name, _)| ui.selectable_label(false, name).clicked()).last()
-    });
+    let chosen = ComboBox::from_label("Swap from")
+        .selected_text("another picture")
+        .show_ui(ui, |ui| fitting.filter(|(name, _)| ui.selectable_label(false, name).clicked()).last());
     if let Some((_, stack)) = chosen.inner.flatten() {
         state.edit(|document| document.take_selected(&stack));
     }
@@ -80,7 +80,11 @@ fn limit(ui: &mut Ui, state: &mut State) {
     *limit = (*limit).min(depth);
     ui.add(Slider::new(limit, 0..=depth).text("Depth limit"));
     let limit = *limit;
-    if ui.button("Limit selected").on_hover_text("Lets the selected cells use their first codes only").clicked() {
+    if ui
+        .button("Limit selected")
+        .on_hover_text("Lets the selected cells use their first codes only")
+        .clicked()
+    {
         state.edit(|document| Ok(document.limit_selected(limit)));
     }
 }
