@@ -146,6 +146,8 @@ impl Document {
     pub fn set_code(&mut self, [row, col]: [usize; 2], depth: usize, code: u32) -> Result<bool> {
         let mut stack = (**self.stack()).clone();
         stack.set(row, col, depth, code)?;
+        // Depths are numbered as their keys are.
+        let depth = depth + 1;
         Ok(self.change_codes(format!("code {code} at row {row}, column {col}, depth {depth}"), stack))
     }
 

@@ -1,6 +1,7 @@
 //! All that the panels show and change: what is open, what is loaded, what is under way. The panels hold nothing that
 //! matters; tests drive the studio through them and read its state here.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -405,29 +406,27 @@ impl State {
     }
 
     /// Asks for the looks of those of `codes` that are not known yet, before others that were asked for earlier.
-    pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
-        let new = codes.into_iter().rev().map(|code| (depth, code));
-        for code in new {
-            self.wanted.retain(|other| *other != code);
-            self.wanted.push(code);
-        }
+    pub fn need_patches(&mut self, depth: usize, mut codes: Vec<u32>) {
+        codes.retain(|&code| self.patch(depth, code).is_none());
+        let again: HashSet<u32> = codes.iter().copied().collect();
+        self.wanted.retain(|(of, code)| *of != depth || !again.contains(code));
+        self.wanted.extend(codes.into_iter().rev().map(|code| (depth, code)));
         self.ask_for_patches();
     }
 
     /// Asks for the next few wanted codes of one depth, unless some are on their way.
     fn ask_for_patches(&mut self) {
-        let mut wanted = std::mem::take(&mut self.wanted);
-        wanted.retain(|&(depth, code)| self.patch(depth, code).is_none());
-        if !self.jobs.any(DECODING_CODES)
-            && let Some(&(depth, _)) = wanted.last()
+        while let Some(&(depth, _)) = self.wanted.last()
+            && !self.jobs.any(DECODING_CODES)
         {
-            let next: Vec<u32> =
-                wanted.iter().rev().filter(|(d, _)| *d == depth).map(|(_, code)| *code).collect();
-            let codes: Vec<u32> = next.into_iter().take(PATCHES_AT_A_TIME).collect();
-            wanted.retain(|(d, code)| *d != depth || !codes.contains(code));
-            self.send(Command::Patches { depth, codes });
+            let others = self.wanted.iter().rposition(|(of, _)| *of != depth).map_or(0, |place| place + 1);
+            let next = self.wanted.split_off(others.max(self.wanted.len().saturating_sub(PATCHES_AT_A_TIME)));
+            let mut codes: Vec<u32> = next.into_iter().rev().map(|(_, code)| code).collect();
+            codes.retain(|&code| self.patch(depth, code).is_none());
+            if !codes.is_empty() {
+                self.send(Command::Patches { depth, codes });
+            }
         }
-        self.wanted = wanted;
     }
 
     /// Samples new pictures into the gallery.

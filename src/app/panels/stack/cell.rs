@@ -12,13 +12,13 @@ use crate::image_io::Picture;
 /// Side of what a code adds, in points.
 const SIDE: f32 = 36.0;
 
-/// What each depth adds to the picture: the first its own picture, the others half of what changes, around grey.
+/// What each depth adds to the picture: the first its own picture, the others what they change, around grey.
 pub fn added(layers: &Layers) -> Maps {
     let first = layers.add.iter().take(1).cloned();
     let others = layers.add.windows(2).filter_map(|pair| {
         let (before, after) = (&pair[0], &pair[1]);
-        let halves = before.data().iter().zip(after.data()).map(|(before, after)| (after - before) / 2.0);
-        Picture::new(after.width(), after.height(), halves.collect()).ok().map(Arc::new)
+        let changes = before.data().iter().zip(after.data()).map(|(before, after)| after - before);
+        Picture::new(after.width(), after.height(), changes.collect()).ok().map(Arc::new)
     });
     first.chain(others).collect()
 }
@@ -78,7 +78,7 @@ mod tests {
     use crate::codes::CodeStack;
 
     #[test]
-    fn what_is_added_is_half_the_change() {
+    fn what_is_added_is_the_change() {
         let flat = |value: f32| Arc::new(Picture::new(1, 1, vec![value; 3]).expect("whole"));
         let layers = Layers {
             stack: Arc::new(CodeStack::new(1, 1, 3, vec![0; 3]).expect("whole")),
@@ -89,7 +89,7 @@ mod tests {
             rate_distortion: Vec::new(),
         };
         let values: Vec<f32> = added(&layers).iter().map(|picture| picture.data()[0]).collect();
-        assert_eq!(values, [0.5, -0.5, 0.375]);
+        assert_eq!(values, [0.5, -1.0, 0.75]);
     }
 
     #[test]

@@ -136,16 +136,16 @@ fn by_depth(stack: &CodeStack, color: impl Fn(usize) -> Color32) -> Maps {
 /// What the colours of the residuals stand for.
 fn scale(ui: &mut Ui, layers: &Layers) {
     const STEPS: usize = 24;
-    ui.horizontal(|ui| {
-        ui.weak("Norm left over: 0");
+    let of = if layers.of_original { "of the original" } else { "of all codes' sum" };
+    ui.horizontal_wrapped(|ui| {
+        ui.weak(format!("Norm left over {of}: 0"));
         let (rect, _) = ui.allocate_exact_size(vec2(72.0, 10.0), Sense::hover());
         let at = |step: usize| rect.left() + rect.width() * step as f32 / STEPS as f32;
         for step in 0..STEPS {
             let part = Rect::from_min_max(pos2(at(step), rect.top()), pos2(at(step + 1), rect.bottom()));
             ui.painter().rect_filled(part, 0, colors::map(step as f32 / (STEPS - 1) as f32));
         }
-        let of = if layers.of_original { "the original's latent" } else { "the sum of all codes" };
-        ui.weak(format!("{:.1}, of {of}", most(layers)));
+        ui.weak(format!("{:.1}", most(layers)));
     });
 }
 

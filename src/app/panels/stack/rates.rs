@@ -1,40 +1,54 @@
 //! What each depth costs and gains: bits per pixel against PSNR.
 
-use eframe::egui::{ScrollArea, Ui};
+use eframe::egui::{Grid, Role, ScrollArea, Ui, WidgetInfo};
 use egui_plot::{Line, Plot, PlotPoints, Points};
 
 use crate::app::state::State;
 use crate::engine::studio::Layers;
 
-/// Shows the curve, and its points in words; a click on one chooses the depth.
+/// Width of the numbers, in points.
+const NUMBERS: f32 = 172.0;
+
+/// Shows the curve, and its points in numbers; a click on a depth chooses it.
 pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
     let Some(document) = &state.document else { return };
-    let (depth, mut chosen) = (document.depth, None);
-    ui.horizontal_top(|ui| {
-        let words = (ui.available_width() * 0.45).min(220.0);
-        let size = ui.available_size();
+    let depth = document.depth;
+    let height = ui.available_height();
+    let chosen = ui.horizontal_top(|ui| {
         ui.vertical(|ui| {
-            ui.set_width((size.x - words).max(80.0));
-            curve(ui, layers, depth, size.y);
+            ui.set_width((ui.available_width() - NUMBERS).max(80.0));
+            curve(ui, layers, depth, height);
         });
-        ScrollArea::vertical().id_salt("rates").show(ui, |ui| {
-            ui.vertical(|ui| {
-                for (d, (rate, psnr)) in layers.rate_distortion.iter().enumerate() {
-                    let quality =
-                        if psnr.is_finite() { format!("{psnr:.2} dB") } else { "the same picture".into() };
-                    let text = format!("{}: {rate:.3} bits/pixel, {quality}", d + 1);
-                    if ui.selectable_label(d == depth, text).clicked() {
-                        chosen = Some(d);
-                    }
-                }
-                let against = if layers.of_original { "the original" } else { "the picture of all codes" };
-                ui.weak(format!("PSNR against {against}."));
-            });
-        });
+        ScrollArea::vertical().id_salt("rates").show(ui, |ui| numbers(ui, layers, depth)).inner
     });
-    if let Some(depth) = chosen {
+    if let Some(depth) = chosen.inner {
         state.choose_depth(depth);
     }
+}
+
+/// The points of the curve. The depth that was clicked.
+fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
+    let mut chosen = None;
+    Grid::new("rates").spacing([8.0, 0.0]).show(ui, |ui| {
+        ["depth", "bits/pixel", "PSNR"].into_iter().for_each(|head| {
+            ui.weak(head);
+        });
+        ui.end_row();
+        for (d, (rate, psnr)) in layers.rate_distortion.iter().enumerate() {
+            let response = ui.selectable_label(d == depth, (d + 1).to_string());
+            let name = format!("show depth {}", d + 1);
+            response.widget_info(|| WidgetInfo::selected(Role::Button, true, d == depth, &name));
+            if response.clicked() {
+                chosen = Some(d);
+            }
+            ui.label(format!("{rate:.3}"));
+            ui.label(if psnr.is_finite() { format!("{psnr:.2} dB") } else { "the same".into() });
+            ui.end_row();
+        }
+    });
+    let against = if layers.of_original { "the original" } else { "the picture of all codes" };
+    ui.weak(format!("PSNR against {against}."));
+    chosen
 }
 
 fn curve(ui: &mut Ui, layers: &Layers, depth: usize, height: f32) {
