@@ -274,7 +274,7 @@ fn depths_are_shown_by_key_map_and_slider() {
     click(&mut desk, "Rate by depth");
     let (rate, psnr) = layers.rate_distortion[2];
     desk.harness.get_by_label(&format!("{rate:.3}"));
-    desk.harness.get_by_label(&format!("{psnr:.2} dB"));
+    desk.harness.get_by_label(&format!("{psnr:.2}"));
     click(&mut desk, "show depth 3");
     click(&mut desk, "Add");
     assert!(Arc::ptr_eq(&shown(&desk), &layers.add[2]));

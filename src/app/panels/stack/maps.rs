@@ -136,9 +136,8 @@ fn by_depth(stack: &CodeStack, color: impl Fn(usize) -> Color32) -> Maps {
 /// What the colours of the residuals stand for.
 fn scale(ui: &mut Ui, layers: &Layers) {
     const STEPS: usize = 24;
-    let of = if layers.of_original { "of the original" } else { "of all codes' sum" };
     ui.horizontal_wrapped(|ui| {
-        ui.weak(format!("Norm left over {of}: 0"));
+        ui.weak("Norm left over: 0");
         let (rect, _) = ui.allocate_exact_size(vec2(72.0, 10.0), Sense::hover());
         let at = |step: usize| rect.left() + rect.width() * step as f32 / STEPS as f32;
         for step in 0..STEPS {
@@ -146,6 +145,7 @@ fn scale(ui: &mut Ui, layers: &Layers) {
             ui.painter().rect_filled(part, 0, colors::map(step as f32 / (STEPS - 1) as f32));
         }
         ui.weak(format!("{:.1}", most(layers)));
+        ui.weak(if layers.of_original { "of the original" } else { "of all codes' sum" });
     });
 }
 

@@ -7,7 +7,7 @@ use crate::app::state::State;
 use crate::engine::studio::Layers;
 
 /// Width of the numbers, in points.
-const NUMBERS: f32 = 172.0;
+const NUMBERS: f32 = 186.0;
 
 /// Shows the curve, and its points in numbers; a click on a depth chooses it.
 pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
@@ -30,7 +30,7 @@ pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
 fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
     let mut chosen = None;
     Grid::new("rates").spacing([8.0, 0.0]).show(ui, |ui| {
-        ["depth", "bits/pixel", "PSNR"].into_iter().for_each(|head| {
+        ["depth", "bits/pixel", "PSNR, dB"].into_iter().for_each(|head| {
             ui.weak(head);
         });
         ui.end_row();
@@ -42,7 +42,7 @@ fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
                 chosen = Some(d);
             }
             ui.label(format!("{rate:.3}"));
-            ui.label(if psnr.is_finite() { format!("{psnr:.2} dB") } else { "the same".into() });
+            ui.label(if psnr.is_finite() { format!("{psnr:.2}") } else { "the same".into() });
             ui.end_row();
         }
     });
