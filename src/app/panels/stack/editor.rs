@@ -49,23 +49,24 @@ fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
 fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
     let size = state.loaded.as_ref().and_then(|loaded| loaded.codebook_sizes.get(place[2]).copied());
     let last = size.map_or(u32::MAX, |size| size.saturating_sub(1) as u32);
-    let held = state.stack_view.number.filter(|(of, _)| *of == place).map(|(_, number)| number);
+    let held = state.stack_view.number.take().filter(|(of, _)| *of == place).map(|(_, number)| number);
     let mut number = held.unwrap_or(code);
-    let busy = ui
-        .horizontal(|ui| {
-            let label = ui.label("Code");
-            // What is typed for one place must not be taken at another.
-            let value = ui.push_id(place, |ui| {
-                ui.add(DragValue::new(&mut number).range(0..=last).speed(0.1).update_while_editing(false))
-            });
-            ui.weak(format!("of 0 to {last}"));
-            let value = value.inner.labelled_by(label.id);
-            value.dragged() || value.has_focus()
-        })
-        .inner;
-    // An edit is taken when it is done, not at each step of the way.
-    state.stack_view.number = busy.then_some((place, number));
-    (!busy && number != code).then_some(number)
+    let value = ui.horizontal(|ui| {
+        let label = ui.label("Code");
+        // What is typed for one place must not be taken at another.
+        let value = ui.push_id(place, |ui| {
+            ui.add(DragValue::new(&mut number).range(0..=last).speed(0.1).update_while_editing(false))
+        });
+        ui.weak(format!("of 0 to {last}"));
+        value.inner.labelled_by(label.id)
+    });
+    // A number that is dragged is taken where it is let go, not at each step of the way.
+    if value.inner.dragged() {
+        state.stack_view.number = Some((place, number));
+        return None;
+    }
+    let done = value.inner.drag_stopped() || value.inner.changed();
+    (done && number != code).then_some(number)
 }
 
 /// The nearest codes of the codebook. The one that was clicked.

@@ -67,7 +67,7 @@ pub struct StackView {
     map: Map,
     /// The selection that is being drawn.
     drag: Option<Drag>,
-    /// The code that is being typed or dragged, with its place, until it is taken.
+    /// The code that is being dragged, with its place.
     number: Option<([usize; 3], u32)>,
     /// The depth limit that is to be set.
     limit: Option<usize>,
