@@ -146,6 +146,8 @@ impl Document {
     pub fn set_code(&mut self, [row, col]: [usize; 2], depth: usize, code: u32) -> Result<bool> {
         let mut stack = (**self.stack()).clone();
         stack.set(row, col, depth, code)?;
+        // Depths are numbered as their keys are.
+        let depth = depth + 1;
         Ok(self.change_codes(format!("code {code} at row {row}, column {col}, depth {depth}"), stack))
     }
 
@@ -170,6 +172,21 @@ impl Document {
         let cells = limits.into_iter().zip(&self.selected);
         let limits = cells.map(|(now, selected)| if *selected { limit } else { now }).collect();
         self.change(format!("{limit} codes a cell"), stack, limits)
+    }
+
+    /// Gives the selected cells their opened codes and all depths back; all cells if none is selected.
+    pub fn reset_selected(&mut self) -> bool {
+        let (mut stack, mut limits) = ((**self.stack()).clone(), self.edit().limits.to_vec());
+        let (opened, all, depth) = (self.edits[0].clone(), !self.has_selection(), stack.depth());
+        let mut codes = stack.into_codes();
+        for cell in (0..limits.len()).filter(|&cell| all || self.selected[cell]) {
+            let places = cell * depth..(cell + 1) * depth;
+            codes[places.clone()].copy_from_slice(&opened.stack.codes()[places]);
+            limits[cell] = opened.limits[cell];
+        }
+        let [h, w, _] = opened.stack.shape();
+        stack = CodeStack::new(h, w, depth, codes).expect("of the opened shape");
+        self.change("reset to opened", stack, limits)
     }
 
     /// What undo would take back.
@@ -237,7 +254,7 @@ mod tests {
         assert!(document.set_code([2, 0], 0, 8).is_err());
         assert!(document.undo());
         assert_eq!(document.stack().codes(), [0, 1, 2, 9, 4, 5, 6, 7]);
-        assert_eq!(document.redoable(), Some("code 8 at row 1, column 1, depth 0"));
+        assert_eq!(document.redoable(), Some("code 8 at row 1, column 1, depth 1"));
         assert!(document.redo() && !document.redo());
         assert!(document.undo() && document.undo() && !document.undo());
         assert_eq!(document.stack(), document.opened());

@@ -76,6 +76,11 @@ impl Jobs {
         self.jobs.values().find(|job| job.begun.is_some()).or_else(|| self.jobs.values().next())
     }
 
+    /// Whether any of this label is queued or under way.
+    pub fn any(&self, label: &str) -> bool {
+        self.jobs.values().any(|job| job.label == label)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.jobs.len()

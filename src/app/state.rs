@@ -13,6 +13,7 @@ use super::log::{Level, Log};
 use super::panels::codebook::CodebookView;
 use super::panels::log::LogView;
 use super::panels::models::ModelsView;
+use super::panels::stack::StackView;
 use super::patches::Patches;
 use super::settings::Settings;
 use super::textures::Textures;
@@ -65,6 +66,8 @@ pub struct State {
     pub neighbours: Option<Arc<Neighbours>>,
     /// What codes look like.
     pub patches: Patches,
+    /// How the code stack's panel is set.
+    pub stack_view: StackView,
     /// The distribution at a place.
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
     /// Which codes the pictures that were open in this session use.
@@ -103,6 +106,7 @@ impl State {
             previews: Vec::new(),
             neighbours: None,
             patches: Patches::default(),
+            stack_view: StackView::default(),
             explained: None,
             session_usage: None,
             folder_usage: None,
@@ -406,7 +410,10 @@ impl State {
             (document.depth, document.stack().clone(), document.condition.clone());
         let Ok(code) = stack.at(row, col, depth) else { return };
         self.send(Command::Neighbours { depth, code, count: SUGGESTIONS });
-        self.need_patches(depth, vec![code]);
+        let cell = (row * stack.w() + col) * stack.depth();
+        for (depth, &code) in stack.codes()[cell..cell + stack.depth()].iter().enumerate() {
+            self.need_patches(depth, vec![code]);
+        }
         if self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some()) {
             self.send(Command::Explain { stack, condition, place: [row, col, depth], count: SUGGESTIONS });
         }

@@ -7,3 +7,4 @@ mod first_steps;
 mod log;
 mod models;
 mod snapshots;
+mod stack;

@@ -8,7 +8,7 @@ mod image;
 pub mod log;
 pub mod models;
 mod parts;
-mod stack;
+pub mod stack;
 
 use eframe::egui::{Id, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};

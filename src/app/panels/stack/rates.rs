@@ -1,0 +1,74 @@
+//! What each depth costs and gains: bits per pixel against PSNR.
+
+use eframe::egui::{Grid, Role, ScrollArea, Ui, WidgetInfo};
+use egui_plot::{Line, Plot, PlotPoints, Points};
+
+use crate::app::state::State;
+use crate::engine::studio::Layers;
+
+/// Width of the numbers, in points.
+const NUMBERS: f32 = 186.0;
+
+/// Shows the curve, and its points in numbers; a click on a depth chooses it.
+pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
+    let Some(document) = &state.document else { return };
+    let depth = document.depth;
+    let height = ui.available_height();
+    let chosen = ui.horizontal_top(|ui| {
+        ui.vertical(|ui| {
+            ui.set_width((ui.available_width() - NUMBERS).max(80.0));
+            curve(ui, layers, depth, height);
+        });
+        ScrollArea::vertical().id_salt("rates").show(ui, |ui| numbers(ui, layers, depth)).inner
+    });
+    if let Some(depth) = chosen.inner {
+        state.choose_depth(depth);
+    }
+}
+
+/// The points of the curve. The depth that was clicked.
+fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
+    let mut chosen = None;
+    Grid::new("rates").spacing([8.0, 0.0]).show(ui, |ui| {
+        ["depth", "bits/pixel", "PSNR, dB"].into_iter().for_each(|head| {
+            ui.weak(head);
+        });
+        ui.end_row();
+        for (d, (rate, psnr)) in layers.rate_distortion.iter().enumerate() {
+            let response = ui.selectable_label(d == depth, (d + 1).to_string());
+            let name = format!("show depth {}", d + 1);
+            response.widget_info(|| WidgetInfo::selected(Role::Button, true, d == depth, &name));
+            if response.clicked() {
+                chosen = Some(d);
+            }
+            ui.label(format!("{rate:.3}"));
+            ui.label(if psnr.is_finite() { format!("{psnr:.2}") } else { "the same".into() });
+            ui.end_row();
+        }
+    });
+    let against = if layers.of_original { "the original" } else { "the picture of all codes" };
+    ui.weak(format!("PSNR against {against}."));
+    chosen
+}
+
+fn curve(ui: &mut Ui, layers: &Layers, depth: usize, height: f32) {
+    // A picture is no finite distance from itself.
+    let finite = layers.rate_distortion.iter().filter(|(_, psnr)| psnr.is_finite());
+    let points: Vec<[f64; 2]> = finite.map(|&(rate, psnr)| [rate, psnr]).collect();
+    let here: Vec<[f64; 2]> = points.get(depth).copied().into_iter().collect();
+    let (line, mark) = (ui.visuals().text_color(), ui.visuals().selection.stroke.color);
+    Plot::new("rate against distortion")
+        .height(height.max(60.0))
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .include_x(0.0)
+        .x_axis_label("bits/pixel")
+        .y_axis_label("PSNR, dB")
+        .show(ui, |plot| {
+            plot.line(Line::new("PSNR", PlotPoints::from(points.clone())).color(line));
+            plot.points(Points::new("depths", PlotPoints::from(points)).radius(3.0).color(line));
+            plot.points(Points::new("chosen depth", PlotPoints::from(here)).radius(5.0).color(mark));
+        });
+}

@@ -1,0 +1,90 @@
+//! What can be done with the selected cells.
+
+use eframe::egui::{Button, ComboBox, Slider, Ui};
+
+use super::editor::named;
+use crate::app::document::Document;
+use crate::app::state::State;
+
+/// What a button makes of a cell's being selected.
+type Selector = (&'static str, fn(bool) -> bool);
+
+const SELECTORS: [Selector; 3] =
+    [("Select all", |_| true), ("Select none", |_| false), ("Invert selection", |selected| !selected)];
+
+/// Shows what is selected and what can be done with it.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let Some(document) = &mut state.document else { return };
+    let count = document.selected.iter().filter(|selected| **selected).count();
+    ui.strong(format!("{count} of {} cells selected", document.selected.len()));
+    ui.horizontal_wrapped(|ui| {
+        for (name, selector) in SELECTORS {
+            if ui.button(name).clicked() {
+                document.selected.iter_mut().for_each(|selected| *selected = selector(*selected));
+            }
+        }
+    });
+    if count == 0 {
+        ui.weak("Drag over the picture to select cells; with Shift, to leave them out.");
+    }
+    ui.separator();
+    ui.add_enabled_ui(count > 0, |ui| {
+        resample(ui, state);
+        swap(ui, state);
+        limit(ui, state);
+    });
+    ui.separator();
+    let help = "Puts the opened codes back: those of the selected cells, or all if none is selected";
+    if ui.button("Reset to opened").on_hover_text(help).clicked() {
+        state.edit(|document| Ok(document.reset_selected()));
+    }
+}
+
+fn resample(ui: &mut Ui, state: &mut State) {
+    let possible = state.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some());
+    let condition = state.document.as_ref().map(|document| named(&document.condition));
+    if ui.add_enabled(possible, Button::new("Resample selected")).clicked() {
+        state.resample_selected();
+    }
+    ui.weak(match possible {
+        true => format!("New codes by the transformer{}.", condition.unwrap_or_default()),
+        false => "This model has no RQ-Transformer to sample with.".into(),
+    });
+}
+
+/// Offers the gallery's stacks of the same shape.
+fn swap(ui: &mut Ui, state: &mut State) {
+    let Some(shape) = state.document.as_ref().map(|document| document.stack().shape()) else { return };
+    let fitting = state.gallery.items.iter().enumerate().filter_map(|(index, item)| {
+        let stack = item.stack.clone().filter(|stack| stack.shape() == shape)?;
+        Some((format!("{}: {}", index + 1, item.name), stack))
+    });
+    let mut fitting = fitting.peekable();
+    if fitting.peek().is_none() {
+        ui.weak("To take cells from another picture, put one into the gallery first.");
+        return;
+    }
+    let chosen = ComboBox::from_label("Swap from")
+        .selected_text("another picture")
+        .show_ui(ui, |ui| fitting.filter(|(name, _)| ui.selectable_label(false, name).clicked()).last());
+    if let Some((_, stack)) = chosen.inner.flatten() {
+        state.edit(|document| document.take_selected(&stack));
+    }
+}
+
+fn limit(ui: &mut Ui, state: &mut State) {
+    let Some(depth) = state.document.as_ref().map(|document: &Document| document.stack().depth()) else {
+        return;
+    };
+    let limit = state.stack_view.limit.get_or_insert(depth);
+    *limit = (*limit).min(depth);
+    ui.add(Slider::new(limit, 0..=depth).text("Depth limit"));
+    let limit = *limit;
+    if ui
+        .button("Limit selected")
+        .on_hover_text("Lets the selected cells use their first codes only")
+        .clicked()
+    {
+        state.edit(|document| Ok(document.limit_selected(limit)));
+    }
+}

@@ -1,0 +1,333 @@
+//! The panel "Code stack", as a person uses it.
+
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role;
+use eframe::egui::{Event, Key, Modifiers, PointerButton, Pos2, Vec2};
+use egui_kittest::kittest::{NodeT, Queryable};
+use residua::app::Start;
+use residua::app::document::Document;
+use residua::app::state::State;
+use residua::codes::CodeStack;
+use residua::image_io::Picture;
+
+use crate::desk::Desk;
+
+/// A desk on which all of the panel can be seen.
+fn large() -> Desk {
+    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+}
+
+fn state(desk: &Desk) -> &State {
+    &desk.harness.state().state
+}
+
+fn document(desk: &Desk) -> &Document {
+    state(desk).document.as_ref().expect("the sample is open")
+}
+
+/// The picture of the present stack.
+fn picture(desk: &Desk) -> Arc<Picture> {
+    let seen = document(desk).seen.as_ref().expect("it is decoded");
+    assert!(Arc::ptr_eq(&seen.stack, document(desk).stack()), "the picture is of the present codes");
+    seen.picture.clone()
+}
+
+fn click(desk: &mut Desk, name: &str) {
+    desk.harness.get_by_label(name).click();
+    desk.settle();
+}
+
+fn press(desk: &mut Desk, modifiers: Modifiers, key: Key) {
+    desk.harness.key_press_modifiers(modifiers, key);
+    desk.settle();
+}
+
+fn center(desk: &Desk, [row, col]: [usize; 2]) -> Pos2 {
+    desk.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
+}
+
+/// Presses on one cell, moves over others and lets go on the last.
+fn draw(desk: &mut Desk, cells: &[[usize; 2]], modifiers: Modifiers) {
+    let points: Vec<Pos2> = cells.iter().map(|&cell| center(desk, cell)).collect();
+    let (first, last) = (points[0], points[points.len() - 1]);
+    let button =
+        |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+    desk.harness.event(Event::ModifiersChanged(modifiers));
+    desk.harness.event(Event::PointerMoved(first));
+    desk.harness.event(button(first, true));
+    desk.harness.run();
+    for point in points {
+        desk.harness.event(Event::PointerMoved(point));
+        desk.harness.run();
+    }
+    desk.harness.event(button(last, false));
+    desk.harness.run();
+    desk.harness.event(Event::ModifiersChanged(Modifiers::NONE));
+    desk.settle();
+}
+
+fn selected(desk: &Desk) -> Vec<[usize; 2]> {
+    let cells = document(desk).selected.iter().enumerate().filter(|(_, selected)| **selected);
+    cells.map(|(cell, _)| [cell / 8, cell % 8]).collect()
+}
+
+/// The cells in which two stacks differ.
+fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
+    let mut cells: Vec<[usize; 2]> =
+        before.diff(after).expect("one shape").into_iter().map(|(row, col, _)| [row, col]).collect();
+    cells.dedup();
+    cells
+}
+
+/// A code that the panel offers for the pinned place, with its button's name.
+fn neighbour(desk: &Desk) -> (u32, String) {
+    let code = state(desk).neighbours.as_ref().expect("a cell is pinned").nearest[0].0;
+    (code, format!("use code {code} (neighbour)"))
+}
+
+/// Mean squared change of the pixels within two cells of `cell`, and of all further away.
+fn near_and_far(before: &Picture, after: &Picture, cell: [usize; 2]) -> [f64; 2] {
+    let (wide, mut sums, mut counts) = (before.width(), [0.0; 2], [0.0; 2]);
+    for (i, (before, after)) in before.data().iter().zip(after.data()).enumerate() {
+        let [row, col] = [i / wide % wide, i % wide].map(|pixel| pixel / (wide / 8));
+        let far = usize::from(row.abs_diff(cell[0]).max(col.abs_diff(cell[1])) > 2);
+        sums[far] += f64::from(before - after).powi(2);
+        counts[far] += 1.0;
+    }
+    [sums[0] / counts[0], sums[1] / counts[1]]
+}
+
+#[test]
+fn a_changed_code_changes_the_picture_around_its_cell() {
+    let mut desk = large();
+    let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
+    click(&mut desk, "row 3, column 4");
+    assert_eq!(document(&desk).pinned, Some([3, 4]));
+    for depth in 0..4 {
+        let code = opened.at(3, 4, depth).unwrap();
+        click(&mut desk, &format!("depth {}: code {code}", depth + 1));
+        assert_eq!(document(&desk).depth, depth);
+        let (code, name) = neighbour(&desk);
+        click(&mut desk, &name);
+        assert_eq!(document(&desk).stack().at(3, 4, depth).unwrap(), code);
+        assert_eq!(opened.diff(document(&desk).stack()).unwrap(), [(3, 4, depth)]);
+        let after = picture(&desk);
+        // Attention and group norms reach everywhere, but hardly.
+        let [near, far] = near_and_far(&before, &after, [3, 4]);
+        assert!(near > 20.0 * far, "depth {depth}: {near} near the cell, {far} away from it");
+
+        press(&mut desk, Modifiers::COMMAND, Key::Z);
+        assert_eq!(picture(&desk), before, "to the last bit");
+        press(&mut desk, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+        assert_eq!(picture(&desk), after, "to the last bit");
+        click(&mut desk, "Undo");
+        assert_eq!(document(&desk).stack(), &opened);
+    }
+}
+
+#[test]
+fn a_code_is_set_by_number() {
+    let mut desk = large();
+    click(&mut desk, "row 0, column 7");
+    for (typed, taken) in [("17", 17), ("99999", 1023), ("-5", 0)] {
+        desk.harness.get_by_role_and_label(Role::SpinButton, "Code").click();
+        desk.harness.run();
+        press(&mut desk, Modifiers::COMMAND, Key::A);
+        desk.harness.event(Event::Text(typed.into()));
+        desk.harness.run();
+        press(&mut desk, Modifiers::NONE, Key::Enter);
+        assert_eq!(document(&desk).stack().at(0, 7, 3).unwrap(), taken, "{typed}");
+        assert_eq!(changed(document(&desk).opened(), document(&desk).stack()), [[0, 7]]);
+    }
+    assert_eq!(document(&desk).undoable(), Some("code 0 at row 0, column 7, depth 4"));
+}
+
+#[test]
+fn a_number_left_half_typed_is_not_taken_at_another_depth() {
+    let mut desk = large();
+    click(&mut desk, "row 4, column 4");
+    let codes = [2, 3].map(|depth| document(&desk).stack().at(4, 4, depth).unwrap());
+    assert_eq!(codes[0], codes[1], "else it is known by the code that it is meant for another");
+    desk.harness.get_by_role_and_label(Role::SpinButton, "Code").click();
+    desk.harness.run();
+    press(&mut desk, Modifiers::COMMAND, Key::A);
+    desk.harness.event(Event::Text("17".into()));
+    desk.harness.run();
+    desk.harness.get_by_role_and_label(Role::Slider, "Depth").set_value_accesskit(3.0);
+    desk.harness.run();
+    press(&mut desk, Modifiers::NONE, Key::Enter);
+    assert_eq!(document(&desk).depth, 2);
+    assert_eq!(document(&desk).stack(), document(&desk).opened());
+}
+
+#[test]
+fn a_number_is_dragged_in_one_edit() {
+    let mut desk = large();
+    click(&mut desk, "row 0, column 7");
+    let code = document(&desk).stack().at(0, 7, 3).unwrap();
+    let from = desk.harness.get_by_role_and_label(Role::SpinButton, "Code").rect().center();
+    desk.harness.drag_at(from);
+    for step in 1..=4 {
+        desk.harness.hover_at(from + Vec2::new(30.0 * step as f32, 0.0));
+        desk.harness.run();
+        assert!(document(&desk).undoable().is_none());
+    }
+    desk.harness.drop_at(from + Vec2::new(120.0, 0.0));
+    desk.settle();
+    assert!(document(&desk).stack().at(0, 7, 3).unwrap() > code);
+    click(&mut desk, "Undo");
+    assert_eq!(document(&desk).stack(), document(&desk).opened());
+}
+
+#[test]
+fn the_transformer_suggests_codes() {
+    let mut desk = large();
+    click(&mut desk, "row 2, column 2");
+    let explained = state(&desk).explained.as_ref().expect("a cell is pinned").1.clone();
+    let other = explained.suggestions.iter().find(|other| other.code != explained.chosen.code).unwrap();
+    click(&mut desk, &format!("use code {} ({:.1} %)", other.code, other.probability * 100.0));
+    assert_eq!(document(&desk).stack().at(2, 2, 3).unwrap(), other.code);
+}
+
+#[test]
+fn all_codes_on_offer_are_seen() {
+    let mut desk = large();
+    click(&mut desk, "row 3, column 4");
+    // Many moves in a row ask for more than is answered.
+    for key in [Key::ArrowDown, Key::ArrowLeft, Key::ArrowUp, Key::ArrowUp] {
+        desk.harness.key_press(key);
+        desk.harness.step();
+    }
+    desk.settle();
+    let state = state(&desk);
+    assert_eq!(document(&desk).pinned, Some([2, 3]));
+    let own = (0..4).map(|depth| (depth, document(&desk).stack().at(2, 3, depth).unwrap()));
+    let near = state.neighbours.as_ref().unwrap().nearest.iter().map(|&(code, _)| (3, code));
+    let likely = state.explained.as_ref().unwrap().1.suggestions.iter().map(|other| (3, other.code));
+    for (depth, code) in own.chain(near).chain(likely) {
+        assert!(state.patch(depth, code).is_some(), "code {code} at depth {depth}");
+    }
+}
+
+#[test]
+fn brushed_cells_are_sampled_anew_and_no_others() {
+    let mut desk = large();
+    let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
+    click(&mut desk, "Brush");
+    draw(&mut desk, &[[5, 1], [5, 4], [6, 4]], Modifiers::NONE);
+    let brushed = [[5, 1], [5, 2], [5, 3], [5, 4], [6, 4]];
+    assert_eq!(selected(&desk), brushed);
+    draw(&mut desk, &[[5, 1], [5, 2]], Modifiers::SHIFT);
+    assert_eq!(selected(&desk), brushed[2..]);
+    click(&mut desk, "row 0, column 0");
+    assert_eq!(selected(&desk)[0], [0, 0], "a click is a short stroke");
+    click(&mut desk, "Resample selected");
+    let cells = changed(&opened, document(&desk).stack());
+    assert!(!cells.is_empty() && cells.iter().all(|cell| selected(&desk).contains(cell)), "{cells:?}");
+    assert_ne!(picture(&desk), before);
+    assert!(document(&desk).pinned.is_none(), "the brush pins nothing");
+    click(&mut desk, "Undo");
+    assert_eq!((document(&desk).stack(), &*picture(&desk)), (&opened, &*before));
+}
+
+#[test]
+fn cells_are_swapped_with_another_stack() {
+    let mut desk = large();
+    click(&mut desk, "row 1, column 1");
+    let (code, name) = neighbour(&desk);
+    click(&mut desk, &name);
+    click(&mut desk, "row 6, column 6");
+    let (_, name) = neighbour(&desk);
+    click(&mut desk, &name);
+    desk.harness.state_mut().state.keep();
+    press(&mut desk, Modifiers::COMMAND, Key::Z);
+    press(&mut desk, Modifiers::COMMAND, Key::Z);
+    click(&mut desk, "Rectangle");
+    draw(&mut desk, &[[2, 3], [0, 1]], Modifiers::NONE);
+    assert_eq!(selected(&desk).len(), 9);
+    click(&mut desk, "Swap from");
+    click(&mut desk, "1: scream.png");
+    assert_eq!(changed(document(&desk).opened(), document(&desk).stack()), [[1, 1]]);
+    assert_eq!(document(&desk).stack().at(1, 1, 3).unwrap(), code);
+}
+
+#[test]
+fn depth_limits_are_set_and_taken_back() {
+    let mut desk = large();
+    let before = picture(&desk);
+    click(&mut desk, "Rectangle");
+    draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);
+    click(&mut desk, "Invert selection");
+    assert_eq!(selected(&desk).len(), 60);
+    click(&mut desk, "Select none");
+    assert!(desk.harness.get_by_label("Limit selected").accesskit_node().is_disabled());
+    draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);
+    desk.harness.get_by_role_and_label(Role::Slider, "Depth limit").set_value_accesskit(1.0);
+    desk.settle();
+    click(&mut desk, "Limit selected");
+    let limited = document(&desk).edit().limits.iter().filter(|limit| **limit == 1).count();
+    assert_eq!((limited, document(&desk).stack()), (4, document(&desk).opened()));
+    let [near, far] = near_and_far(&before, &picture(&desk), [1, 1]);
+    assert!(near > 20.0 * far, "{near} near the cells, {far} away from them");
+    click(&mut desk, "Select all");
+    click(&mut desk, "Reset to opened");
+    assert_eq!(picture(&desk), before);
+    assert!(document(&desk).undoable().is_some_and(|what| what == "reset to opened"));
+}
+
+#[test]
+fn depths_are_shown_by_key_map_and_slider() {
+    let mut desk = large();
+    let shown = |desk: &Desk| document(desk).shown().expect("decoded").clone();
+    let layers = document(&desk).layers.clone().expect("decoded");
+    press(&mut desk, Modifiers::NONE, Key::Num2);
+    assert!(Arc::ptr_eq(&shown(&desk), &layers.add[1]));
+    click(&mut desk, "Select");
+    assert!(Arc::ptr_eq(&shown(&desk), &layers.select[1]));
+    desk.harness.get_by_role_and_label(Role::Slider, "Depth").set_value_accesskit(1.0);
+    desk.settle();
+    assert!(Arc::ptr_eq(&shown(&desk), &layers.select[0]));
+    for (kind, depth) in [("Codes", 3), ("Residuals", 4), ("Pictures", 2)] {
+        click(&mut desk, &format!("{kind} by depth"));
+        click(&mut desk, &format!("show depth {depth}"));
+        assert!(Arc::ptr_eq(&shown(&desk), &layers.select[depth - 1]));
+    }
+    click(&mut desk, "Rate by depth");
+    let (rate, psnr) = layers.rate_distortion[2];
+    desk.harness.get_by_label(&format!("{rate:.3}"));
+    desk.harness.get_by_label(&format!("{psnr:.2}"));
+    click(&mut desk, "show depth 3");
+    click(&mut desk, "Add");
+    assert!(Arc::ptr_eq(&shown(&desk), &layers.add[2]));
+}
+
+#[test]
+fn the_pointer_over_a_cell_shows_its_codes() {
+    let mut desk = large();
+    let code = document(&desk).stack().at(4, 2, 1).unwrap();
+    desk.harness.get_by_label("row 4, column 2").hover();
+    desk.harness.run_steps(8);
+    desk.harness.get_by_label("Row 4, column 2");
+    desk.harness.get_by_label(&code.to_string());
+    desk.harness.get_by_label("what depth 4 adds");
+    let norms = &document(&desk).layers.as_ref().unwrap().residual_norms[(4 * 8 + 2) * 4..][..4];
+    for norm in norms {
+        assert!(desk.harness.query_all_by_label(&format!("{norm:.2}")).count() > 0, "{norm}");
+    }
+}
+
+#[test]
+fn three_clicks_lead_to_the_first_edit() {
+    let mut desk = Desk::new();
+    desk.harness.get_by_label("1. Click a cell in the code stack.");
+    click(&mut desk, "row 3, column 4");
+    desk.harness.get_by_label_contains("2. Click one of its codes.");
+    let code = document(&desk).stack().at(3, 4, 0).unwrap();
+    click(&mut desk, &format!("depth 1: code {code}"));
+    let (other, name) = neighbour(&desk);
+    click(&mut desk, &name);
+    assert_eq!(document(&desk).stack().at(3, 4, 0).unwrap(), other);
+    assert!(!state(&desk).settings.hint);
+    assert!(desk.harness.query_by_label_contains("Click one of its codes").is_none());
+}
