@@ -2,3 +2,4 @@
 
 mod desk;
 mod first_steps;
+mod image;

@@ -4,7 +4,7 @@ mod codebook;
 mod explain;
 mod gallery;
 mod generate;
-mod image;
+pub mod image;
 mod log;
 mod models;
 mod stack;

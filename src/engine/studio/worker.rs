@@ -14,11 +14,12 @@ use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage};
 use crate::engine::explain::{explain, surprise};
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
-use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, fitted};
+use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
+use crate::image_io::framing::Framing;
 use crate::image_io::{Picture, folder};
 use crate::model::{RqTransformer, RqVae};
 
@@ -75,8 +76,9 @@ impl Worker {
     ) -> Result<()> {
         match command {
             Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task)?))),
-            Command::Encode(picture) => {
-                output(Output::Encoded(Arc::new(encoded(self.rqvae()?, &picture, task).await?)));
+            Command::Encode(picture, framing) => {
+                let encoded = encoded(self.rqvae()?, &picture, framing, task).await?;
+                output(Output::Encoded(Arc::new(encoded)));
             }
             Command::Show(view) => self.show(&view, task, output).await?,
             Command::Neighbours { depth, code, count } => {
@@ -219,9 +221,9 @@ impl Models {
     }
 }
 
-/// Encodes a picture of any size.
-async fn encoded(model: &RqVae, picture: &Picture, task: &mut Task<'_>) -> Result<Encoded> {
-    let original = fitted(model, picture)?;
+/// Encodes a part of a picture of any size.
+async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut Task<'_>) -> Result<Encoded> {
+    let original = framed(model, picture, framing)?;
     let pictures = std::slice::from_ref(&original);
     let stack = encode(model, pictures, Choice::Nearest, task).await?.remove(0);
     Ok(Encoded { original: Arc::new(original), stack: Arc::new(stack) })
