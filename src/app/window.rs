@@ -22,7 +22,7 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
         .with_min_inner_size([640.0, 400.0]);
     let mut options = NativeOptions { viewport, ..Default::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
-        device_descriptor: Arc::new(everything),
+        device_descriptor: Arc::new(device::descriptor),
         ..WgpuSetupCreateNew::without_display_handle()
     });
     let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
@@ -38,16 +38,6 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
     eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
         Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
     })
-}
-
-/// All that the adapter has: the models' buffers are larger than what a window needs.
-fn everything(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
-    wgpu::DeviceDescriptor {
-        label: Some("residua"),
-        required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    }
 }
 
 /// Where the models run: on the window's own device if that is asked for, or is made of silicon and nothing is asked for.

@@ -63,7 +63,7 @@ fn original_and_reconstruction_are_beside_each_other_with_their_quality() {
     assert!(!original.intersects(found));
     let seen = document(&desk).seen.as_ref().unwrap();
     let ((psnr, ssim), rate) = (seen.quality.unwrap(), seen.bits_per_pixel);
-    let line = format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, {rate:.3} bits per pixel");
+    let line = format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, {rate:.3} bits/pixel");
     desk.harness.get_by_label(&line);
 }
 
@@ -73,7 +73,7 @@ fn fewer_codes_have_their_own_quality() {
     desk.harness.state_mut().state.choose_depth(1);
     desk.settle();
     let (rate, psnr) = document(&desk).layers.as_ref().unwrap().rate_distortion[1];
-    desk.harness.get_by_label(&format!("Codes 1 to 2 of 4: PSNR {psnr:.2} dB, {rate:.3} bits per pixel"));
+    desk.harness.get_by_label(&format!("Codes 1 to 2 of 4: PSNR {psnr:.2} dB, {rate:.3} bits/pixel"));
 }
 
 #[test]

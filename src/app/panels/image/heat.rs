@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{
-    ColorImage, Context, Rect, Sense, Slider, TextureHandle, TextureId, TextureOptions, Ui, Vec2,
-};
+use eframe::egui::{ColorImage, Context, Sense, Slider, TextureHandle, TextureId, TextureOptions, Ui, Vec2};
 
 use super::ImageView;
 use super::canvas::Pair;
@@ -53,11 +51,11 @@ pub fn scale(ui: &mut Ui, brightest: &mut u8) {
     ui.horizontal_wrapped(|ui| {
         ui.label("0");
         let (rect, _) = ui.allocate_exact_size(Vec2::new(80.0, 12.0), Sense::hover());
-        let step = rect.width() / STEPS as f32;
         for i in 0..STEPS {
-            let place = rect.min + Vec2::new(step * i as f32, 0.0);
             let colour = colors::map(i as f32 / (STEPS - 1) as f32);
-            ui.painter().rect_filled(Rect::from_min_size(place, Vec2::new(step + 0.5, 12.0)), 0.0, colour);
+            // To the end each time, so that no seam shows between two steps.
+            let left = rect.left() + rect.width() * i as f32 / STEPS as f32;
+            ui.painter().rect_filled(rect.with_min_x(left), 0.0, colour);
         }
         ui.spacing_mut().slider_width = 72.0;
         ui.add(Slider::new(brightest, 1..=255).logarithmic(true).suffix(" of 255").text("Brightest error"));

@@ -133,11 +133,11 @@ fn quality(document: &Document) -> String {
                 Some((psnr, ssim)) => format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, "),
                 None => String::new(),
             };
-            format!("{quality}{:.3} bits per pixel", seen.bits_per_pixel)
+            format!("{quality}{:.3} bits/pixel", seen.bits_per_pixel)
         }
         (_, Some(layers)) if document.mode == Mode::Add => match layers.rate_distortion.get(document.depth) {
             Some((rate, psnr)) => {
-                format!("Codes 1 to {depth} of {of}: PSNR {psnr:.2} dB, {rate:.3} bits per pixel")
+                format!("Codes 1 to {depth} of {of}: PSNR {psnr:.2} dB, {rate:.3} bits/pixel")
             }
             None => String::new(),
         },
