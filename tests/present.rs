@@ -1,9 +1,18 @@
-//! What the shader draws is what its twin computes. In a process of its own: the models' device is the window's.
+//! What the shader draws is what its twin computes, also in the studio. In a process of its own: the models' device is the
+//! window's.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor};
+use eframe::egui::Vec2;
+use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use residua::app::{Start, Studio};
 use residua::device::{descriptor, share};
+use residua::engine::start::checked;
+use residua::engine::studio::Engine;
 use residua::kernels::cpu::present::{Shown, present};
 use residua::kernels::present::{DeviceImage, Place, Presenter};
 use residua::kernels::{noise, values};
@@ -13,20 +22,18 @@ const TARGET: [u32; 2] = [150, 192];
 
 /// A window's device, and the models' on it.
 struct Shared {
-    wgpu: wgpu::Device,
-    queue: wgpu::Queue,
+    window: RenderState,
     models: Device,
 }
 
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-        let request = instance.request_adapter(&Default::default());
-        let adapter = pollster::block_on(request).expect("a graphics adapter, if of software");
-        let (wgpu, queue) = pollster::block_on(adapter.request_device(&descriptor(&adapter))).unwrap();
-        let models = share(instance, adapter, wgpu.clone(), queue.clone()).unwrap();
-        Shared { wgpu, queue, models }
+        let WgpuSetup::CreateNew(mut setup) = default_wgpu_setup() else { panic!("a new device") };
+        setup.device_descriptor = Arc::new(descriptor);
+        let window = create_render_state(WgpuSetup::CreateNew(setup), RendererOptions::PREDICTABLE);
+        let RenderState { instance, adapter, device, queue, .. } = window.clone();
+        Shared { window, models: share(instance, adapter, device, queue).unwrap() }
     })
 }
 
@@ -43,7 +50,7 @@ fn drawn(
     shown: Shown,
     format: wgpu::TextureFormat,
 ) -> Vec<[u8; 4]> {
-    let Shared { wgpu: device, queue, .. } = shared();
+    let RenderState { device, queue, .. } = &shared().window;
     let [rows, columns] = TARGET;
     let size = wgpu::Extent3d { width: columns, height: rows, depth_or_array_layers: 1 };
     let texture = device.create_texture(&wgpu::TextureDescriptor {
@@ -153,6 +160,53 @@ fn the_window_shows_what_the_twin_computes() {
                 assert!(most <= 1, "{shown:?} at {place:?} on {format:?}: {most}");
             }
         }
+    }
+}
+
+#[test]
+fn the_studio_draws_what_its_models_left_on_the_device() {
+    let Shared { window, models } = shared();
+    let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
+    let renderer = WgpuTestRenderer::from_render_state(window.clone());
+    let mut harness = harness.renderer(renderer).build_eframe(|context| {
+        let engine = Engine::start(models.clone(), || ());
+        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", Start::default(), None);
+        studio.draw_on_device(window);
+        studio
+    });
+    let settle = |harness: &mut Harness<'_, Studio>| {
+        harness.run();
+        while harness.state().state.is_busy() {
+            harness.state_mut().state.wait();
+            harness.run();
+        }
+    };
+    settle(&mut harness);
+    assert!(checked().len() > 5 && checked().iter().all(|checked| checked.ok), "{:?}", checked());
+    let document = harness.state().state.document.as_ref().expect("the sample is open");
+    let seen = document.seen.clone().expect("it is decoded");
+    let original = document.original.clone().expect("it is a picture's");
+    assert!(seen.on_device.as_ref().is_some_and(|seen| seen.original.is_some()));
+    let views = [
+        ("Side by side", "Original picture", Shown::Original),
+        ("Side by side", "Reconstruction picture", Shown::Picture),
+        ("Errors", "Errors of the reconstruction", Shown::Errors { brightest: 64.0 / 255.0 }),
+    ];
+    for (view, name, shown) in views {
+        harness.get_by_label(view).click();
+        harness.remove_cursor();
+        settle(&mut harness);
+        let rect = harness.get_by_label(name).rect();
+        let frame = harness.render().unwrap();
+        let [left, top, right, bottom] =
+            [rect.left(), rect.top(), rect.right(), rect.bottom()].map(|edge| edge.round() as u32);
+        let size = [bottom - top, right - left].map(|size| size as usize);
+        assert!(size[1] > 150, "{rect}");
+        let expected = present(seen.picture.data(), original.data(), [64, 64], size, shown);
+        let found = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
+        let found = found.flat_map(|(x, y)| frame.get_pixel(x, y).0);
+        let most = found.zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(most <= 1, "{name}: {most}");
     }
 }
 

@@ -24,6 +24,7 @@ pub use window::open;
 use std::path::PathBuf;
 
 use eframe::egui::{CentralPanel, Context, Event, Ui};
+use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
@@ -84,6 +85,12 @@ impl Studio {
             }
         }
         Self { state, tree: tree.unwrap_or_else(panels::first_layout) }
+    }
+
+    /// Draws pictures where the models left them: these run on the device of the window that `render` draws.
+    pub fn draw_on_device(&mut self, render: &RenderState) {
+        panels::image::device::register(render);
+        self.state.draws_on_device = true;
     }
 
     /// Puts all panels back where they were at first.

@@ -67,6 +67,8 @@ pub struct State {
     pub folder_usage: Option<Arc<Usage>>,
     /// `cpu` or `gpu`.
     pub device: &'static str,
+    /// Whether the models run on the window's own graphics device, so that it can draw what they made where that lies.
+    pub draws_on_device: bool,
     /// How the image panel shows the picture.
     pub image_view: ImageView,
 }
@@ -93,6 +95,7 @@ impl State {
             session_usage: None,
             folder_usage: None,
             device,
+            draws_on_device: false,
             image_view: ImageView::default(),
         }
     }

@@ -31,9 +31,14 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
             None => device::open(choice)?,
         };
         let kind = device::kind(&device);
+        let shared = !device::is_cpu(&device);
         let ctx = context.egui_ctx.clone();
         let engine = Engine::start(device, move || ctx.request_repaint());
-        Ok(Box::new(Studio::new(&context.egui_ctx, engine, kind, start, context.storage)))
+        let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
+        if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
+            studio.draw_on_device(render);
+        }
+        Ok(Box::new(studio))
     };
     eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
         Error::invalid(format!("no window could be opened: {e}; the command line works without one"))

@@ -7,8 +7,8 @@ mod worker;
 
 pub use command::{Command, SamplePlan, View};
 pub use event::{
-    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, Stage2Facts,
-    Surprise, Usage,
+    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, SeenOnDevice,
+    Stage2Facts, Surprise, Usage,
 };
 
 use std::collections::HashMap;

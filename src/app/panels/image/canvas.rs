@@ -6,7 +6,9 @@ use eframe::egui::{
     Color32, Painter, Rangef, Rect, Response, Role, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
 
+use super::device;
 use crate::app::state::State;
+use crate::engine::studio::SeenOnDevice;
 use crate::image_io::Picture;
 use crate::kernels::cpu::present::Shown;
 
@@ -16,6 +18,8 @@ pub struct Pair {
     pub picture: Arc<Picture>,
     /// What they are to look like, if that is known.
     pub original: Option<Arc<Picture>>,
+    /// The same where the models left them, if the window can draw them there.
+    pub on_device: Option<SeenOnDevice>,
 }
 
 impl Pair {
@@ -40,6 +44,15 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
 
 /// Paints a pair within `rect`.
 fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
+    match pair.on_device.as_ref().and_then(|seen| device::drawing(seen, shown, rect, ui.pixels_per_point())) {
+        Some(drawing) => {
+            ui.painter().add(drawing);
+        }
+        None => paint_textures(ui, state, pair, shown, rect),
+    }
+}
+
+fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
     let (ctx, painter) = (ui.ctx(), ui.painter());
     match shown {
         Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),

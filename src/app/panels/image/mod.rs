@@ -2,6 +2,7 @@
 //! is encoded.
 
 mod canvas;
+pub(in crate::app) mod device;
 mod framing;
 mod heat;
 
@@ -70,10 +71,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.label("Drop a picture here, paste one, or open one.");
         return;
     };
-    let pair = document.shown().map(|picture| Pair {
-        picture: picture.clone(),
-        original: document.original.clone().filter(|original| same_size(original, picture)),
-    });
+    let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
     let quality = quality(document);
     views_bar(ui, state);
     match (state.image_view.view, pair) {
@@ -91,6 +89,14 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             compare(ui, state, view, &pair);
         }
     }
+}
+
+/// What is compared of a document.
+fn pair(document: &Document, picture: &Arc<Picture>, draws_on_device: bool) -> Pair {
+    let original = document.original.clone().filter(|original| same_size(original, picture));
+    let whole = document.seen.as_ref().filter(|seen| Arc::ptr_eq(&seen.picture, picture));
+    let on_device = whole.and_then(|seen| seen.on_device.clone()).filter(|_| draws_on_device);
+    Pair { picture: picture.clone(), original, on_device }
 }
 
 fn same_size(a: &Picture, b: &Picture) -> bool {
