@@ -102,6 +102,18 @@ fn errors_are_a_map_with_a_scale() {
     assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
     desk.harness.get_by_role_and_label(Role::Slider, "Brightest error");
     assert_eq!(desk.harness.state().state.image_view.view, View::Errors);
+    let map = |desk: &Desk| {
+        let manager = desk.harness.ctx.tex_manager();
+        let manager = manager.read();
+        manager.allocated().filter(|(_, meta)| meta.name == "errors").map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    let first = map(&desk);
+    desk.harness.step();
+    assert_eq!(map(&desk), first, "nothing is made twice");
+    desk.harness.state_mut().state.image_view.brightest = 32;
+    desk.harness.step();
+    let second = map(&desk);
+    assert!(second.len() == 1 && second != first, "another scale is another map: {first:?}, {second:?}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn error(a: [f32; 3], b: [f32; 3]) -> f32 {
 
 /// [-1, 1] to [0, 1]; what lies outside is taken as the end, what is no number as 0.
 fn unit(value: f32) -> f32 {
-    (value * 0.5 + 0.5).max(0.0).min(1.0)
+    (value * 0.5 + 0.5).clamp(0.0, 1.0).max(0.0)
 }
 
 /// [0, 1] to a level of 255.

@@ -44,7 +44,8 @@ impl Draft {
         Self { source: source.clone(), shown, framing: source.framing, square, held: (square, Pos2::ZERO) }
     }
 
-    fn is_of(&self, source: &Source) -> bool {
+    /// Whether this is a choice from what is open now.
+    pub fn is_of(&self, source: &Source) -> bool {
         Arc::ptr_eq(&self.source.picture, &source.picture) && self.source.framing == source.framing
     }
 
@@ -60,14 +61,13 @@ impl Draft {
     }
 }
 
-/// Shows the choice.
+/// Shows the choice; one that is under way is of the picture that is open.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(source) = state.document.as_ref().and_then(|document| document.source.as_ref()) else {
         ui.label("There is no picture to take a part of: these codes were opened without one.");
         return;
     };
-    let held = state.image_view.draft.take().filter(|draft| draft.is_of(source));
-    let mut draft = held.unwrap_or_else(|| Draft::new(source));
+    let mut draft = state.image_view.draft.take().unwrap_or_else(|| Draft::new(source));
     choices(ui, &mut draft);
     ui.horizontal_wrapped(|ui| {
         let encode = eframe::egui::Button::new("Encode this part");

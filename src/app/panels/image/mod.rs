@@ -73,6 +73,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     };
     let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
     let quality = quality(document);
+    // A picture may be large: none is kept that is no longer open.
+    state
+        .image_view
+        .draft
+        .take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
     views_bar(ui, state);
     match (state.image_view.view, pair) {
         (View::Crop, _) => framing::show(ui, state),
