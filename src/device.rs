@@ -103,6 +103,17 @@ fn gpu() -> Result<Device> {
     opened.clone().map_err(Error::Invalid)
 }
 
+/// A graphics device with all that the adapter has, for models and a window together: models' buffers are larger than
+/// what a window needs.
+pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+    wgpu::DeviceDescriptor {
+        label: Some("residua"),
+        required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    }
+}
+
 /// The GPU on a graphics device that exists already, such as a window's: what is computed can then be drawn without a copy.
 ///
 /// # Errors

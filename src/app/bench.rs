@@ -96,6 +96,7 @@ fn document() -> Result<Document> {
         picture: add[depth - 1].clone(),
         quality: Some((20.0, 0.7)),
         bits_per_pixel: 0.4,
+        on_device: None,
     }));
     document.layers = Some(Arc::new(Layers {
         stack,

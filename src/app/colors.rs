@@ -2,31 +2,12 @@
 
 use eframe::egui::Color32;
 
-/// Viridis at nine even steps (Smith and van der Walt, 2015): dark blue for little, yellow for much; its lightness rises
-/// evenly, so that it is read without colour.
-const VIRIDIS: [[u8; 3]; 9] = [
-    [68, 1, 84],
-    [71, 44, 122],
-    [59, 81, 139],
-    [44, 113, 142],
-    [33, 144, 141],
-    [39, 173, 129],
-    [92, 200, 99],
-    [170, 220, 50],
-    [253, 231, 37],
-];
+use crate::kernels::cpu::present::viridis;
 
-/// The colour of `value` in [0, 1]; what lies outside is taken as the end.
+/// The colour of `value` in [0, 1] on the map viridis; what lies outside is taken as the end.
 pub fn map(value: f32) -> Color32 {
-    let place = value.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f32;
-    let place = if place.is_finite() { place } else { 0.0 };
-    let below = (place as usize).min(VIRIDIS.len() - 2);
-    let part = place - below as f32;
-    let channel = |i: usize| {
-        let [from, to] = [VIRIDIS[below][i], VIRIDIS[below + 1][i]].map(f32::from);
-        (from + (to - from) * part).round() as u8
-    };
-    Color32::from_rgb(channel(0), channel(1), channel(2))
+    let [r, g, b] = viridis(value);
+    Color32::from_rgb(r, g, b)
 }
 
 /// A colour for `code`: neighbours by number are far apart in colour, and lightness differs too.

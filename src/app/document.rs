@@ -7,6 +7,7 @@ use crate::engine::Condition;
 use crate::engine::studio::{Layers, Seen, Surprise, View};
 use crate::error::Result;
 use crate::image_io::Picture;
+use crate::image_io::framing::Framing;
 
 /// How many edits can be undone.
 const MOST_EDITS: usize = 1000;
@@ -32,12 +33,23 @@ pub enum Mode {
     Select,
 }
 
+/// What was opened: a picture of any size, and the part of it that is encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// The part.
+    pub framing: Framing,
+}
+
 /// A stack that is open.
 pub struct Document {
     /// The file's name, or what made it.
     pub name: String,
     /// The picture that was encoded, at the model's size.
     pub original: Option<Arc<Picture>>,
+    /// Where that was taken from.
+    pub source: Option<Source>,
     /// What the transformer is told that the picture shows.
     pub condition: Condition,
     /// The states of the stack, oldest first.
@@ -73,6 +85,7 @@ impl Document {
         Self {
             name: name.into(),
             original,
+            source: None,
             condition,
             depth: stack.depth() - 1,
             edits: vec![Edit { what: "open".into(), stack, limits }],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use web_time::Instant;
 
+use super::document::Source;
 use super::gallery::Origin;
 use crate::engine::studio::JobId;
 
@@ -18,8 +19,8 @@ pub enum Purpose {
     Collect(Origin),
     /// Neighbours of a code of the codebook panel.
     Browse,
-    /// The codes are to be opened under this name.
-    Open(String),
+    /// The codes are to be opened under this name, as those of a part of a picture.
+    Open(String, Source),
 }
 
 /// A job that is queued or under way.

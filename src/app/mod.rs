@@ -30,6 +30,7 @@ pub use window::open;
 use std::path::PathBuf;
 
 use eframe::egui::{CentralPanel, Context, Event, ThemePreference, Ui};
+use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
@@ -115,6 +116,12 @@ impl Studio {
             self.tree.ui(&mut panes, ui);
         });
         hint::show(ui.ctx(), &mut self.state);
+    }
+
+    /// Draws pictures where the models left them: these run on the device of the window that `render` draws.
+    pub fn draw_on_device(&mut self, render: &RenderState) {
+        panels::image::device::register(render);
+        self.state.draws_on_device = true;
     }
 
     /// Puts all panels back where they were at first.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use eframe::egui::Context;
 
-use super::document::Document;
+use super::document::{Document, Source};
 use super::gallery::{Gallery, Item, Origin};
 use super::jobs::{Jobs, Purpose};
 use super::log::{Level, Log};
 use super::panels::codebook::CodebookView;
+use super::panels::image::ImageView;
 use super::panels::log::LogView;
 use super::panels::models::ModelsView;
 use super::panels::stack::StackView;
@@ -27,6 +28,7 @@ use crate::engine::{Condition, Options, Recipe};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Forced};
 use crate::image_io::Picture;
+use crate::image_io::framing::Framing;
 use crate::kernels::check::Checked;
 use crate::model::rqtransformer::ConditionKind;
 
@@ -51,7 +53,7 @@ pub struct State {
     /// What is open.
     pub document: Option<Document>,
     /// A picture that is to be encoded as soon as a model is loaded, with its name.
-    waiting: Option<(String, Arc<Picture>)>,
+    waiting: Option<(String, Source)>,
     /// The pictures of this session.
     pub gallery: Gallery,
     /// Uploaded pictures.
@@ -86,6 +88,10 @@ pub struct State {
     pub codebook_view: CodebookView,
     /// What the log panel measured.
     pub log_view: LogView,
+    /// Whether the models run on the window's own graphics device, so that it can draw what they made where that lies.
+    pub draws_on_device: bool,
+    /// How the image panel shows the picture.
+    pub image_view: ImageView,
 }
 
 impl State {
@@ -116,6 +122,8 @@ impl State {
             models_view: ModelsView::default(),
             codebook_view: CodebookView::default(),
             log_view: LogView::default(),
+            draws_on_device: false,
+            image_view: ImageView::default(),
         }
     }
 
@@ -212,10 +220,11 @@ impl State {
     fn accept(&mut self, output: Output, purpose: Purpose) {
         match (output, purpose) {
             (Output::Loaded(loaded), _) => self.take_models(loaded),
-            (Output::Encoded(encoded), purpose) => {
-                let name = if let Purpose::Open(name) = purpose { name } else { "picture".into() };
-                self.open_document(&name, encoded.stack.clone(), Some(encoded.original.clone()), None);
+            (Output::Encoded(encoded), Purpose::Open(name, source)) => {
+                let pictures = Some((encoded.original.clone(), source));
+                self.open_document(&name, encoded.stack.clone(), pictures, None);
             }
+            (Output::Encoded(_), _) => (),
             (Output::Seen(seen), _) => {
                 if let Some(document) = self.document_of(&seen.stack) {
                     document.seen = Some(seen);
@@ -291,9 +300,8 @@ impl State {
         // A stack of another model means nothing to this one; its picture does.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
         match self.document.take() {
-            Some(document) if document.original.is_some() => {
-                let original = document.original.clone().expect("just seen");
-                self.waiting.get_or_insert((document.name, original));
+            Some(Document { name, source: Some(source), .. }) => {
+                self.waiting.get_or_insert((name, source));
             }
             Some(document) if fits(&document) => {
                 self.document = Some(document);
@@ -301,8 +309,8 @@ impl State {
             }
             _ => (),
         }
-        if let Some((name, picture)) = self.waiting.take() {
-            self.open_picture(&name, picture);
+        if let Some((name, source)) = self.waiting.take() {
+            self.open_part(&name, source);
         }
     }
 
@@ -314,14 +322,27 @@ impl State {
         self.send(Command::Load(options));
     }
 
-    /// Encodes a picture and opens its codes; once a model is loaded.
+    /// Encodes the middle of a picture and opens its codes; once a model is loaded.
     pub fn open_picture(&mut self, name: &str, picture: Arc<Picture>) {
+        self.open_part(name, Source { picture, framing: Framing::Middle });
+    }
+
+    /// Encodes a part of a picture and opens its codes; once a model is loaded.
+    pub fn open_part(&mut self, name: &str, source: Source) {
         match self.loaded {
             Some(_) => {
-                self.send_for(Command::Encode(picture), Purpose::Open(name.into()));
+                let encode = Command::Encode(source.picture.clone(), source.framing);
+                self.send_for(encode, Purpose::Open(name.into(), source));
             }
-            None => self.waiting = Some((name.into(), picture)),
+            None => self.waiting = Some((name.into(), source)),
         }
+    }
+
+    /// Encodes another part of the open picture in place of the present one.
+    pub fn reframe(&mut self, framing: Framing) {
+        let Some(Document { name, source: Some(source), .. }) = &self.document else { return };
+        let (name, picture) = (name.clone(), source.picture.clone());
+        self.open_part(&name, Source { picture, framing });
     }
 
     /// Opens codes.
@@ -333,7 +354,7 @@ impl State {
         &mut self,
         name: &str,
         stack: Arc<CodeStack>,
-        original: Option<Arc<Picture>>,
+        pictures: Option<(Arc<Picture>, Source)>,
         recipe: Option<&Recipe>,
     ) {
         if let Some(loaded) = &self.loaded {
@@ -355,7 +376,10 @@ impl State {
         if let Some(usage) = &mut self.session_usage {
             usage.add(&stack);
         }
-        self.document = Some(Document::new(name, stack, original, condition));
+        let (original, source) = pictures.unzip();
+        let mut document = Document::new(name, stack, original, condition);
+        document.source = source;
+        self.document = Some(document);
         self.neighbours = None;
         self.explained = None;
         self.show();

@@ -22,7 +22,7 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
         .with_min_inner_size([640.0, 400.0]);
     let mut options = NativeOptions { viewport, ..Default::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
-        device_descriptor: Arc::new(everything),
+        device_descriptor: Arc::new(device::descriptor),
         ..WgpuSetupCreateNew::without_display_handle()
     });
     let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
@@ -31,28 +31,20 @@ pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
             None => device::open(choice)?,
         };
         let kind = device::kind(&device);
+        let shared = !device::is_cpu(&device);
         let ctx = context.egui_ctx.clone();
         let engine = Engine::start(device, move || ctx.request_repaint());
         let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
         super::listen(studio.state.log.sender());
-        if kind == "gpu" {
-            studio.state.adapter = context.wgpu_render_state.as_ref().map(adapter_name);
+        if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
+            studio.state.adapter = Some(adapter_name(render));
+            studio.draw_on_device(render);
         }
         Ok(Box::new(studio))
     };
     eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
         Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
     })
-}
-
-/// All that the adapter has: the models' buffers are larger than what a window needs.
-fn everything(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
-    wgpu::DeviceDescriptor {
-        label: Some("residua"),
-        required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    }
 }
 
 /// The graphics adapter, its API and its driver.

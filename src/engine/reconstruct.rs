@@ -7,6 +7,7 @@ use super::task::Task;
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
+use crate::image_io::framing::Framing;
 use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::{Partial, Quantizer};
@@ -137,13 +138,18 @@ pub fn check_codes(model: &RqVae, stack: &CodeStack) -> Result<()> {
     stack.validate(&model.config.codebook_sizes()?)
 }
 
-/// The picture at the model's resolution.
+/// The middle of the picture at the model's resolution.
 pub fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
+    framed(model, picture, Framing::Middle)
+}
+
+/// A part of the picture at the model's resolution.
+pub fn framed(model: &RqVae, picture: &Picture, framing: Framing) -> Result<Picture> {
     if model.config.ddconfig.in_channels != 3 {
         let found = model.config.ddconfig.in_channels;
         return Err(Error::invalid(format!("expected a model of 3 colour channels, found {found}")));
     }
-    picture.fit(model.config.ddconfig.resolution)
+    framing.apply(picture, model.config.ddconfig.resolution)
 }
 
 /// Means over cells of the norms whose squares are `squares` `[1, h, w, D]`, and last of the norm of the latents

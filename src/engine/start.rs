@@ -1,5 +1,6 @@
 //! Opens the device that models run on, and sees on a GPU whether the hand-written kernels are right there.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
@@ -7,7 +8,7 @@ use burn::tensor::Device;
 use crate::device::{DeviceChoice, is_cpu, open};
 use crate::error::Result;
 use crate::kernels::GpuKernel;
-use crate::kernels::check::{CHECKS, check};
+use crate::kernels::check::{CHECKS, Checked, check};
 
 /// What computes on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
@@ -25,19 +26,27 @@ pub enum GpuKernels {
 /// Those of [`open`]. A kernel that is wrong is none: it is warned of and not used.
 pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
     let device = open(choice)?;
-    if !is_cpu(&device) {
-        match kernels {
-            GpuKernels::On => trust(&device).await,
-            GpuKernels::Off => GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false)),
-        }
+    match kernels {
+        GpuKernels::On => trust(&device).await,
+        GpuKernels::Off if is_cpu(&device) => (),
+        GpuKernels::Off => GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false)),
     }
     Ok(device)
 }
 
-/// Checks the kernels on `device`, a GPU that is about to be used; at the first call.
+/// What the check at the start has found.
+static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
+
+/// Checks the kernels on `device`, which is about to be used; at the first call for a GPU.
 pub async fn trust(device: &Device) {
-    static CHECKED: AtomicBool = AtomicBool::new(false);
-    if !CHECKED.swap(true, Ordering::Relaxed) {
-        check(CHECKS, device).await;
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if !is_cpu(device) && !BEGUN.swap(true, Ordering::Relaxed) {
+        let table = check(CHECKS, device).await;
+        TABLE.get_or_init(|| table);
     }
+}
+
+/// What the check of the kernels has found; nothing before it is done, or without a GPU.
+pub fn checked() -> &'static [Checked] {
+    TABLE.get().map_or(&[], Vec::as_slice)
 }

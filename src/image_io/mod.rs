@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod folder;
+pub mod framing;
 pub mod png_text;
 pub mod resize;
 pub mod sheet;
@@ -107,6 +108,22 @@ impl Picture {
         Self::new(width, height, data)
     }
 
+    /// Every n-th pixel of every n-th row, the fewest left out so that no side is longer than `longest`: a quick look at
+    /// a picture too large for a screen.
+    ///
+    /// # Panics
+    /// If `longest` is zero.
+    pub fn thinned(&self, longest: usize) -> Self {
+        let step = self.width.max(self.height).div_ceil(longest);
+        let [width, height] = [self.width, self.height].map(|size| size.div_ceil(step));
+        let rows = (0..3).flat_map(|channel| {
+            let row = move |y: usize| (channel * self.height + y) * self.width;
+            (0..self.height).step_by(step).map(row)
+        });
+        let data = rows.flat_map(|start| self.data[start..start + self.width].iter().step_by(step));
+        Self { width, height, data: data.copied().collect() }
+    }
+
     /// Writes an 8-bit PNG that carries `provenance`, whole or not at all.
     ///
     /// # Errors
@@ -209,6 +226,15 @@ mod tests {
             let message = Picture::new(width, height, vec![0.0; 5]).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");
         }
+    }
+
+    #[test]
+    fn a_large_picture_is_thinned() {
+        let picture = Picture::new(5, 2, (0..30).map(|i| i as f32).collect()).unwrap();
+        assert_eq!(picture.thinned(5), picture);
+        let expected = Picture::new(3, 1, [0, 2, 4, 10, 12, 14, 20, 22, 24].map(|i| i as f32).to_vec());
+        assert_eq!(picture.thinned(3), expected.unwrap());
+        assert_eq!(picture.thinned(4).width(), 3);
     }
 
     #[test]

@@ -21,11 +21,24 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 /// # Errors
 /// `resolution` is zero, or its square more than [`super::MAX_PIXELS`].
 pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
+    let shorter = image.width().min(image.height()) as usize;
+    square(image, [shorter; 2], resolution)
+}
+
+/// Resizes all of the picture to `resolution x resolution`, whatever its proportions.
+///
+/// # Errors
+/// Those of [`fit`].
+pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
+    square(image, [image.width() as usize, image.height() as usize], resolution)
+}
+
+/// Resizes so that `kept` columns and rows become `resolution` of each, and keeps the middle ones.
+fn square(image: &RgbImage, kept: [usize; 2], resolution: usize) -> Result<RgbImage> {
     check_size(resolution as u64, resolution as u64)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let shorter = width.min(height);
-    let columns = Axis::new(width, shorter, resolution);
-    let rows = Axis::new(height, shorter, resolution);
+    let columns = Axis::new(width, kept[0], resolution);
+    let rows = Axis::new(height, kept[1], resolution);
 
     let needed = rows.source();
     let rows_from = needed.start;
@@ -63,10 +76,10 @@ struct Tap {
 }
 
 impl Axis {
-    /// `source` pixels resized by `resolution / shorter`, of which the middle `resolution` are kept.
-    fn new(source: usize, shorter: usize, resolution: usize) -> Self {
+    /// `source` pixels resized by `resolution / kept`, of which the middle `resolution` are kept.
+    fn new(source: usize, kept: usize, resolution: usize) -> Self {
         // A side of up to 64 million pixels times a resolution of up to 8,000 needs 64 bits, also in a browser.
-        let resized = resolution as u64 * source as u64 / shorter as u64;
+        let resized = resolution as u64 * source as u64 / kept as u64;
         let first = half_to_even(resized - resolution as u64);
         let scale = source as f64 / resized as f64;
         Self { taps: (first..first + resolution as u64).map(|at| Tap::new(at, scale, source)).collect() }
@@ -134,6 +147,24 @@ mod tests {
                 assert_eq!(fit(&source, resolution).unwrap(), expected, "{name} to {resolution}");
             }
         }
+    }
+
+    /// The two passes are apart: what is the same in all rows is resized as columns alone are.
+    #[test]
+    fn a_squeezed_picture_is_resized_along_each_side_by_itself() {
+        let source = pixels("landscape.png");
+        let (width, height) = source.dimensions();
+        let stripes = |size: [u32; 2], along: usize| {
+            RgbImage::from_fn(size[0], size[1], |x, y| *source.get_pixel([x, y][along].min(height - 1), 3))
+        };
+        for (size, along) in [([height, width], 0), ([width, height], 1)] {
+            let equal = [height; 2];
+            let expected = fit(&stripes(equal, along), 40).unwrap();
+            assert_eq!(squeeze(&stripes(size, along), 40).unwrap(), expected);
+        }
+        let square = pixels("square.png");
+        assert_eq!(squeeze(&square, 17).unwrap(), fit(&square, 17).unwrap());
+        assert_ne!(squeeze(&source, 40).unwrap(), fit(&source, 40).unwrap());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod codebook;
 mod desk;
 mod explain;
 mod first_steps;
+mod image;
 mod log;
 mod models;
 mod snapshots;

@@ -4,7 +4,7 @@ pub mod codebook;
 mod explain;
 mod gallery;
 mod generate;
-mod image;
+pub mod image;
 pub mod log;
 pub mod models;
 mod parts;

@@ -9,6 +9,7 @@ use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
 use crate::generate::{Filter, Forced};
 use crate::image_io::Picture;
+use crate::image_io::framing::Framing;
 
 /// A picture's codes as they are looked at.
 #[derive(Clone, Debug)]
@@ -45,8 +46,8 @@ pub struct SamplePlan {
 pub enum Command {
     /// Loads a stage 2 with its stage 1, or a stage 1 alone; they take the place of those loaded.
     Load(Options),
-    /// Encodes a picture, of any size.
-    Encode(Arc<Picture>),
+    /// Encodes a part of a picture of any size.
+    Encode(Arc<Picture>, Framing),
     /// Decodes a stack, then all its layers. A newer one takes its place.
     Show(View),
     /// The codes nearest to one, of the codebook at a depth.
@@ -105,7 +106,7 @@ impl Command {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Load(_) => "loading",
-            Self::Encode(_) => "encoding",
+            Self::Encode(..) => "encoding",
             Self::Show(_) => "decoding",
             Self::Neighbours { .. } => "looking for neighbours",
             Self::Patches { .. } => "decoding codes",
@@ -123,7 +124,7 @@ impl Command {
             Self::Explain { .. } => Some(Slot::Explain),
             Self::Surprise { .. } => Some(Slot::Surprise),
             Self::Usage(_) => Some(Slot::Usage),
-            Self::Encode(_) | Self::Sample(_) | Self::Patches { .. } => None,
+            Self::Encode(..) | Self::Sample(_) | Self::Patches { .. } => None,
         }
     }
 }

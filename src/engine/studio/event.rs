@@ -9,6 +9,7 @@ use crate::codes::CodeStack;
 use crate::engine::explain::{Explanation, Suggestion};
 use crate::engine::{Condition, Recipe};
 use crate::image_io::Picture;
+use crate::kernels::present::DeviceImage;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
 
 /// One step of a job's life.
@@ -126,6 +127,17 @@ pub struct Seen {
     pub quality: Option<(f64, f64)>,
     /// Size of the codes.
     pub bits_per_pixel: f64,
+    /// The same on the graphics device, if the models run there.
+    pub on_device: Option<SeenOnDevice>,
+}
+
+/// A picture and its original where the models left them.
+#[derive(Clone, Debug)]
+pub struct SeenOnDevice {
+    /// The picture.
+    pub picture: Arc<DeviceImage>,
+    /// The original, if there is one.
+    pub original: Option<Arc<DeviceImage>>,
 }
 
 /// A stack's picture, code by code.

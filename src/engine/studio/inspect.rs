@@ -5,13 +5,14 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::command::View;
-use super::event::{CodePatches, Layers, Neighbours, Seen};
+use super::event::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice};
 use crate::codes::CodeStack;
 use crate::engine::pictures::{codes_to_tensor, from_tensor, read, to_tensor};
 use crate::engine::reconstruct::check_codes;
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
+use crate::kernels::present::DeviceImage;
 use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
@@ -54,6 +55,22 @@ impl Latents {
     }
 }
 
+/// An original on the graphics device, kept for the next look.
+#[derive(Default)]
+pub struct Uploaded {
+    of: Option<(Arc<Picture>, Arc<DeviceImage>)>,
+}
+
+impl Uploaded {
+    fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Option<Arc<DeviceImage>> {
+        if self.of.as_ref().is_none_or(|(picture, _)| !Arc::ptr_eq(picture, original)) {
+            let image = DeviceImage::new(to_tensor(std::slice::from_ref(original), model.device()))?;
+            self.of = Some((original.clone(), Arc::new(image)));
+        }
+        self.of.as_ref().map(|(_, image)| image.clone())
+    }
+}
+
 /// Refuses a view that `model` cannot decode.
 fn check(model: &RqVae, view: &View) -> Result<()> {
     check_codes(model, &view.stack)?;
@@ -65,15 +82,20 @@ fn check(model: &RqVae, view: &View) -> Result<()> {
 }
 
 /// Decodes a view.
-pub async fn see(model: &RqVae, view: &View) -> Result<Seen> {
+pub async fn see(model: &RqVae, view: &View, uploaded: &mut Uploaded) -> Result<Seen> {
     check(model, view)?;
-    let picture = decode(model, view, Codes::Add(view.stack.depth() - 1)).await?;
+    let image = decode(model, view, Codes::Add(view.stack.depth() - 1));
+    let on_device = DeviceImage::new(image.clone()).map(|image| SeenOnDevice {
+        picture: Arc::new(image),
+        original: view.original.as_ref().and_then(|original| uploaded.get(model, original)),
+    });
+    let picture = picture_of(image).await?;
     let quality = match &view.original {
         Some(original) => Some((psnr(original, &picture)?, ssim(original, &picture)?)),
         None => None,
     };
     let bits_per_pixel = rate(model, view.stack.depth())?;
-    Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel })
+    Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel, on_device })
 }
 
 /// Decodes a view's layers. `whole` is its picture, as [`see`] gave it.
@@ -89,9 +111,13 @@ pub async fn layers(
     let (mut add, mut select, mut rate_distortion) = (Vec::new(), Vec::new(), Vec::new());
     for d in 0..depth {
         task.check()?;
-        add.push(if d + 1 == depth { whole.clone() } else { decode(model, view, Codes::Add(d)).await? });
+        add.push(if d + 1 == depth {
+            whole.clone()
+        } else {
+            picture_of(decode(model, view, Codes::Add(d))).await?
+        });
         task.check()?;
-        select.push(decode(model, view, Codes::Select(d)).await?);
+        select.push(picture_of(decode(model, view, Codes::Select(d))).await?);
         let target = view.original.as_ref().unwrap_or(whole);
         rate_distortion.push((rate(model, d + 1)?, psnr(target, &add[d])?));
         task.report(d + 1, depth);
@@ -114,11 +140,16 @@ fn rate(model: &RqVae, depth: usize) -> Result<f64> {
     Ok(bits_per_pixel(h, w, &model.config.codebook_sizes()?[..depth], resolution * resolution))
 }
 
-/// The picture of some of a view's codes.
-async fn decode(model: &RqVae, view: &View, which: Codes) -> Result<Arc<Picture>> {
+/// A picture, read back from the device.
+async fn picture_of(image: Tensor<4>) -> Result<Arc<Picture>> {
+    Ok(Arc::new(from_tensor(image).await?.remove(0)))
+}
+
+/// The image `[1, 3, H, W]` of some of a view's codes.
+fn decode(model: &RqVae, view: &View, which: Codes) -> Tensor<4> {
     let (codes, depth) =
         (codes_to_tensor(std::slice::from_ref(&*view.stack), model.device()), view.stack.depth());
-    let images = match which {
+    match which {
         // The way that saved pictures are decoded, to the last bit.
         Codes::Add(d) if d + 1 == depth && view.limits.iter().all(|&limit| limit == depth) => {
             model.decode_codes(codes)
@@ -130,8 +161,7 @@ async fn decode(model: &RqVae, view: &View, which: Codes) -> Result<Arc<Picture>
             let mask = TensorData::new(counts.collect::<Vec<f32>>(), [view.limits.len(), depth]);
             model.decode_masked(codes, Tensor::from_data(mask, model.device()))
         }
-    };
-    Ok(Arc::new(from_tensor(images).await?.remove(0)))
+    }
 }
 
 /// Norms of what each cell's first codes leave over, row-major in (row, column, depth).

@@ -7,8 +7,8 @@ mod worker;
 
 pub use command::{Command, SamplePlan, View};
 pub use event::{
-    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, Stage2Facts,
-    Surprise, Usage,
+    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, SeenOnDevice,
+    Stage2Facts, Surprise, Usage,
 };
 
 use std::collections::HashMap;
@@ -116,6 +116,7 @@ mod tests {
     use crate::engine::{Condition, Options};
     use crate::generate::{Filter, Forced};
     use crate::image_io::Picture;
+    use crate::image_io::framing::Framing;
     use std::path::Path;
 
     fn engine() -> Engine {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     fn encoded(engine: &mut Engine) -> Arc<Encoded> {
-        let job = engine.send(Command::Encode(scream()));
+        let job = engine.send(Command::Encode(scream(), Framing::Middle));
         match &outputs(engine, job).unwrap()[..] {
             [Output::Encoded(encoded)] => encoded.clone(),
             other => panic!("{other:?}"),
@@ -311,7 +312,7 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_said() {
         let mut engine = Engine::start(crate::device::cpu(), || ());
-        let job = engine.send(Command::Encode(scream()));
+        let job = engine.send(Command::Encode(scream(), Framing::Middle));
         assert!(outputs(&mut engine, job).unwrap_err().contains("no model is loaded"));
         let job = engine.send(Command::Load(options("no-such-model")));
         assert!(outputs(&mut engine, job).unwrap_err().contains("no-such-model"));

@@ -9,22 +9,26 @@ use web_time::Instant;
 
 use super::command::{Command, Job, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
-use super::inspect::{self, Latents};
+use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
 use crate::engine::explain::{explain, surprise};
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
-use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, fitted};
+use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
+use crate::engine::start::trust;
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
+use crate::image_io::framing::Framing;
 use crate::image_io::{Picture, folder};
 use crate::model::{RqTransformer, RqVae};
 
 /// Takes up commands until nobody can send any more.
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
-    let mut worker = Worker { device, models: None, latents: Latents::default() };
+    let mut worker =
+        Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+    trust(&worker.device).await;
     while let Ok(Job { id, command, stop }) = queue.recv().await {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
@@ -64,6 +68,7 @@ struct Worker {
     device: Device,
     models: Option<Models>,
     latents: Latents,
+    uploaded: Uploaded,
 }
 
 impl Worker {
@@ -75,8 +80,9 @@ impl Worker {
     ) -> Result<()> {
         match command {
             Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task)?))),
-            Command::Encode(picture) => {
-                output(Output::Encoded(Arc::new(encoded(self.rqvae()?, &picture, task).await?)));
+            Command::Encode(picture, framing) => {
+                let encoded = encoded(self.rqvae()?, &picture, framing, task).await?;
+                output(Output::Encoded(Arc::new(encoded)));
             }
             Command::Show(view) => self.show(&view, task, output).await?,
             Command::Neighbours { depth, code, count } => {
@@ -144,7 +150,7 @@ impl Worker {
         let models = self.models.as_ref();
         let models = models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))?;
         let model = &models.stage1.model;
-        let seen = inspect::see(model, view).await?;
+        let seen = inspect::see(model, view, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
         output(Output::Seen(Arc::new(seen)));
         let layers = inspect::layers(model, view, &whole, &mut self.latents, task).await?;
@@ -219,9 +225,9 @@ impl Models {
     }
 }
 
-/// Encodes a picture of any size.
-async fn encoded(model: &RqVae, picture: &Picture, task: &mut Task<'_>) -> Result<Encoded> {
-    let original = fitted(model, picture)?;
+/// Encodes a part of a picture of any size.
+async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut Task<'_>) -> Result<Encoded> {
+    let original = framed(model, picture, framing)?;
     let pictures = std::slice::from_ref(&original);
     let stack = encode(model, pictures, Choice::Nearest, task).await?.remove(0);
     Ok(Encoded { original: Arc::new(original), stack: Arc::new(stack) })

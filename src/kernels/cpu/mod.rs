@@ -10,6 +10,7 @@ pub mod linear;
 pub(crate) mod memory;
 #[cfg(test)]
 mod noise;
+pub mod present;
 mod product;
 pub mod residual_quantize;
 pub mod sample_token;

@@ -1,6 +1,8 @@
 //! What tests check of a shader before it runs.
 
-use wgpu::naga::{AddressSpace, Module, ScalarKind, TypeInner, front::wgsl, valid};
+use wgpu::naga::{
+    AddressSpace, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner, front::wgsl, valid,
+};
 
 /// Workgroup memory that every WebGPU device has, in bytes.
 const WORKGROUP_MEMORY: u32 = 16_384;
@@ -12,14 +14,41 @@ pub fn parse(source: &str) -> Module {
     wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(source)))
 }
 
-/// Asserts that `source` is valid without any optional feature, within the limits that every device has, and has the
-/// entry point that a launch names; gives its threads a workgroup.
-pub fn threads_of_valid(source: &str) -> u32 {
+/// Asserts that `source` computes or draws, and is valid.
+pub fn assert_valid(source: &str) {
+    match parse(source).entry_points.len() {
+        1 => assert!(threads_of_valid(source) > 0),
+        _ => assert_draws(source),
+    }
+}
+
+/// `source`, which is valid without any optional feature.
+fn validated(source: &str) -> Module {
     let module = parse(source);
     // `unpack2x16float`, which is no optional feature.
     let capabilities = valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
     validator.validate(&module).unwrap_or_else(|e| panic!("{e:?}"));
+    module
+}
+
+/// Asserts that `source` is valid, and draws without writing to what it is given, as every device allows.
+fn assert_draws(source: &str) {
+    let module = validated(source);
+    let entries: Vec<(ShaderStage, &str)> =
+        module.entry_points.iter().map(|entry| (entry.stage, entry.name.as_str())).collect();
+    assert_eq!(entries, [(ShaderStage::Vertex, "vertex"), (ShaderStage::Fragment, "fragment")]);
+    for (_, variable) in module.global_variables.iter() {
+        let store = StorageAccess::STORE;
+        let writable = matches!(variable.space, AddressSpace::Storage { access } if access.contains(store));
+        assert!(!writable, "{:?}", variable.name);
+    }
+}
+
+/// Asserts that `source` is valid, within the limits that every device has, and has the entry point that a launch names;
+/// gives its threads a workgroup.
+pub fn threads_of_valid(source: &str) -> u32 {
+    let module = validated(source);
     let variables = module.global_variables.iter().map(|(_, variable)| variable);
     let memory: u32 = variables
         .filter(|variable| variable.space == AddressSpace::WorkGroup)
@@ -65,4 +94,4 @@ macro_rules! assert_same_parameters {
     };
 }
 
-pub(super) use assert_same_parameters;
+pub(in crate::kernels) use assert_same_parameters;

@@ -27,7 +27,7 @@ macro_rules! shader {
 
 mod attention;
 #[cfg(test)]
-mod checks;
+pub(super) mod checks;
 mod conv2d;
 mod embed_codes;
 mod group_norm;
@@ -151,7 +151,7 @@ const THREADS: u32 = 256;
 const MAX_WORKGROUPS: u32 = 65_535;
 
 /// `tensor` in f32, its elements in the order of its dimensions.
-fn plain(tensor: CubeTensor) -> CubeTensor {
+pub(super) fn plain(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(cast(tensor, DType::F32))
 }
 
@@ -272,7 +272,7 @@ impl GpuKernels for CubeBackend {
 
 #[cfg(test)]
 mod tests {
-    use super::checks::threads_of_valid;
+    use super::checks::assert_valid;
     use super::*;
     use crate::device::{DeviceChoice, open};
     use burn::backend::Dispatch;
@@ -327,7 +327,7 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             println!("{}", path.display());
-            threads_of_valid(&std::fs::read_to_string(&path).unwrap());
+            assert_valid(&std::fs::read_to_string(&path).unwrap());
             count += 1;
         }
         assert!(count > 0);

@@ -1,0 +1,91 @@
+//! A picture on the screen: how large it is, and what of it is painted.
+
+use std::sync::Arc;
+
+use eframe::egui::{
+    Color32, Painter, Rangef, Rect, Response, Role, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
+};
+
+use super::device;
+use crate::app::state::State;
+use crate::engine::studio::SeenOnDevice;
+use crate::image_io::Picture;
+use crate::kernels::cpu::present::Shown;
+
+/// What is compared. Both are of one size.
+pub struct Pair {
+    /// What the codes look like.
+    pub picture: Arc<Picture>,
+    /// What they are to look like, if that is known.
+    pub original: Option<Arc<Picture>>,
+    /// The same where the models left them, if the window can draw them there.
+    pub on_device: Option<SeenOnDevice>,
+}
+
+impl Pair {
+    /// What differences are taken from; the picture itself where there is no original.
+    pub fn reference(&self) -> &Arc<Picture> {
+        self.original.as_ref().unwrap_or(&self.picture)
+    }
+}
+
+/// Shows a pair under a name, as large as the zoom says, in the middle of a room where it is smaller than that.
+pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str, room: Vec2) -> Response {
+    let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
+    let size = match state.image_view.zoom {
+        0 => pixels * (room / pixels).min_elem().max(0.0),
+        zoom => pixels * zoom as f32 / ui.pixels_per_point(),
+    };
+    let (_, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
+    paint(ui, state, pair, shown, response.rect);
+    response
+}
+
+/// Paints a pair within `rect`.
+fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
+    match pair.on_device.as_ref().and_then(|seen| device::drawing(seen, shown, rect, ui.pixels_per_point())) {
+        Some(drawing) => {
+            ui.painter().add(drawing);
+        }
+        None => paint_textures(ui, state, pair, shown, rect),
+    }
+}
+
+fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
+    let (ctx, painter) = (ui.ctx(), ui.painter());
+    match shown {
+        Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
+        Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),
+        Shown::Errors { brightest } => {
+            let heat = state.image_view.heat_of(ctx, pair, brightest);
+            whole(painter, heat, rect);
+        }
+        Shown::Wipe { place } => {
+            let (original, picture) =
+                (state.texture(ctx, pair.reference()), state.texture(ctx, &pair.picture));
+            part(painter, original.id(), rect, 0.0..=place);
+            part(painter, picture.id(), rect, place..=1.0);
+        }
+    }
+}
+
+/// Paints all of a texture.
+pub fn whole(painter: &Painter, texture: TextureId, rect: Rect) {
+    part(painter, texture, rect, 0.0..=1.0);
+}
+
+/// Paints the columns `along` of a texture, 0 the first and 1 the last, where they are when all of it fills `rect`.
+fn part(painter: &Painter, texture: TextureId, rect: Rect, along: std::ops::RangeInclusive<f32>) {
+    let (from, to) = along.into_inner();
+    let x = |place: f32| rect.left() + place * rect.width();
+    let area = Rect::from_x_y_ranges(x(from)..=x(to), rect.y_range());
+    let uv = Rect::from_min_max(pos2(from, 0.0), pos2(to, 1.0));
+    painter.image(texture, area, uv, Color32::WHITE);
+}
+
+/// A line from above to below that is seen on all colours.
+pub fn line(ui: &Ui, x: f32, y: Rangef) {
+    ui.painter().vline(x, y, Stroke::new(3.0, Color32::BLACK));
+    ui.painter().vline(x, y, Stroke::new(1.0, Color32::WHITE));
+}

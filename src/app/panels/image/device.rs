@@ -1,0 +1,73 @@
+//! Pictures that the models left on the window's own device, drawn where they lie.
+
+use std::sync::Arc;
+
+use eframe::egui::{PaintCallback, PaintCallbackInfo, Rect};
+use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, RenderState};
+
+use crate::engine::studio::SeenOnDevice;
+use crate::kernels::cpu::present::Shown;
+use crate::kernels::present::{DeviceImage, Place, Presenter};
+
+/// Makes the window ready to draw them.
+pub fn register(render: &RenderState) {
+    let presenter = Presenter::new(&render.device, render.target_format);
+    render.renderer.write().callback_resources.insert(presenter);
+}
+
+/// What draws a picture and its original within `rect`. `None` where they would be shrunk: a texture, which is smoothed,
+/// looks better there.
+pub fn drawing(
+    seen: &SeenOnDevice,
+    shown: Shown,
+    rect: Rect,
+    pixels_per_point: f32,
+) -> Option<PaintCallback> {
+    let SeenOnDevice { picture, original } = seen.clone();
+    let place = place(rect, pixels_per_point);
+    let [height, width] = picture.size();
+    let enlarged = place.columns as usize >= width && place.rows as usize >= height;
+    let original = original.unwrap_or_else(|| picture.clone());
+    (enlarged && original.size() == picture.size())
+        .then(|| Callback::new_paint_callback(rect, Drawing { picture, original, shown }))
+}
+
+/// A rectangle in pixels, rounded as the window rounds its viewport.
+fn place(rect: Rect, pixels_per_point: f32) -> Place {
+    let round = |points: f32| (points * pixels_per_point).round() as i32;
+    let (left, top) = (round(rect.left()), round(rect.top()));
+    let size = |from: i32, to: f32| round(to).saturating_sub(from).max(1) as u32;
+    Place { left, top, columns: size(left, rect.right()), rows: size(top, rect.bottom()) }
+}
+
+struct Drawing {
+    picture: Arc<DeviceImage>,
+    original: Arc<DeviceImage>,
+    shown: Shown,
+}
+
+impl CallbackTrait for Drawing {
+    fn paint(
+        &self,
+        info: PaintCallbackInfo,
+        pass: &mut wgpu::RenderPass<'static>,
+        resources: &CallbackResources,
+    ) {
+        if let Some(presenter) = resources.get::<Presenter>() {
+            let place = place(info.viewport, info.pixels_per_point);
+            presenter.draw(pass, &self.picture, &self.original, place, self.shown);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eframe::egui::pos2;
+
+    #[test]
+    fn a_place_is_rounded_to_pixels() {
+        let rect = Rect::from_min_max(pos2(-10.2, 3.3), pos2(20.3, 3.4));
+        assert_eq!(place(rect, 2.0), Place { left: -20, top: 7, columns: 61, rows: 1 });
+    }
+}

@@ -1,0 +1,177 @@
+//! The part of a picture that is encoded: seen in the whole, chosen by hand or by number.
+
+use std::sync::Arc;
+
+use eframe::egui::{
+    Color32, DragValue, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
+};
+
+use super::{canvas, showable};
+use crate::app::document::Source;
+use crate::app::state::State;
+use crate::image_io::Picture;
+use crate::image_io::framing::{Framing, Square};
+
+/// The longest side, in pixels, at which a picture is shown here.
+const LONGEST: usize = 1024;
+
+/// Width of the square's corner that is dragged, in points.
+const CORNER: f32 = 14.0;
+
+/// A choice that is not made yet.
+pub struct Draft {
+    /// What is chosen from, and what is encoded of it now.
+    source: Source,
+    /// The whole picture as it is shown.
+    shown: Arc<Picture>,
+    /// What is to be encoded.
+    framing: Framing,
+    /// The square that was chosen last.
+    square: Square,
+    /// The square when a drag began, and where that was.
+    held: (Square, Pos2),
+}
+
+impl Draft {
+    fn new(source: &Source) -> Self {
+        let square = match source.framing {
+            Framing::Square(square) => square,
+            Framing::Middle | Framing::Squeezed => {
+                Square::middle(source.picture.width(), source.picture.height())
+            }
+        };
+        let shown = showable(&source.picture, LONGEST);
+        Self { source: source.clone(), shown, framing: source.framing, square, held: (square, Pos2::ZERO) }
+    }
+
+    /// Whether this is a choice from what is open now.
+    pub fn is_of(&self, source: &Source) -> bool {
+        Arc::ptr_eq(&self.source.picture, &source.picture) && self.source.framing == source.framing
+    }
+
+    fn size(&self) -> [usize; 2] {
+        [self.source.picture.width(), self.source.picture.height()]
+    }
+
+    /// Chooses `square`, moved into the picture.
+    fn choose(&mut self, square: Square) {
+        let [width, height] = self.size();
+        self.square = square.within(width, height);
+        self.framing = Framing::Square(self.square);
+    }
+}
+
+/// Shows the choice; one that is under way is of the picture that is open.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let Some(source) = state.document.as_ref().and_then(|document| document.source.as_ref()) else {
+        ui.label("There is no picture to take a part of: these codes were opened without one.");
+        return;
+    };
+    let mut draft = state.image_view.draft.take().unwrap_or_else(|| Draft::new(source));
+    choices(ui, &mut draft);
+    ui.horizontal_wrapped(|ui| {
+        let encode = eframe::egui::Button::new("Encode this part");
+        if ui.add_enabled(draft.framing != draft.source.framing, encode).clicked() {
+            state.reframe(draft.framing);
+        }
+        let [width, height] = draft.size();
+        ui.label(format!("of {width} x {height} pixels; ends all edits"));
+    });
+    canvas(ui, state, &mut draft);
+    state.image_view.draft = Some(draft);
+}
+
+fn choices(ui: &mut Ui, draft: &mut Draft) {
+    ui.horizontal_wrapped(|ui| {
+        let own = Framing::Square(draft.square);
+        ui.radio_value(&mut draft.framing, Framing::Middle, "Middle square (as published)");
+        ui.radio_value(&mut draft.framing, own, "Own square");
+        ui.radio_value(&mut draft.framing, Framing::Squeezed, "Whole picture squeezed to a square");
+    });
+    if !matches!(draft.framing, Framing::Square(_)) {
+        return;
+    }
+    let ([width, height], mut square) = (draft.size(), draft.square);
+    ui.horizontal_wrapped(|ui| {
+        for (name, value, most) in [
+            ("Left", &mut square.left, width - square.side),
+            ("Top", &mut square.top, height - square.side),
+            ("Side", &mut square.side, width.min(height)),
+        ] {
+            let label = ui.label(name);
+            let least = usize::from(name == "Side");
+            ui.add(DragValue::new(value).range(least..=most).suffix(" px")).labelled_by(label.id);
+        }
+    });
+    if square != draft.square {
+        draft.choose(square);
+    }
+}
+
+/// The whole picture, the part that is not encoded darkened.
+fn canvas(ui: &mut Ui, state: &mut State, draft: &mut Draft) {
+    let [width, height] = draft.size().map(|size| size as f32);
+    let scale = (ui.available_size() / vec2(width, height)).min_elem().max(0.0);
+    let (rect, picture) = ui.allocate_exact_size(vec2(width, height) * scale, Sense::hover());
+    picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Whole picture"));
+    canvas::whole(ui.painter(), state.texture(ui.ctx(), &draft.shown).id(), rect);
+    let Some(square) = seen_square(draft) else { return };
+    let corner = rect.min + vec2(square.left as f32, square.top as f32) * scale;
+    let kept = Rect::from_min_size(corner, Vec2::splat(square.side as f32 * scale));
+    darken(ui, rect, kept);
+    let body = handle(ui, kept, "Square", square, draft);
+    let grip = Rect::from_min_max(kept.max - Vec2::splat(CORNER), kept.max);
+    let grip_moved = handle(ui, grip, "Corner of the square", square, draft);
+    ui.painter().rect_filled(grip, 0.0, Color32::WHITE);
+    ui.painter().rect_stroke(grip, 0.0, Stroke::new(1.0, Color32::BLACK), StrokeKind::Inside);
+    let (held, began) = draft.held;
+    // Pixels by which the pointer has moved since then.
+    let moved = |handle: &Response| handle.interact_pointer_pos().map(|pointer| (pointer - began) / scale);
+    if let Some(by) = moved(&grip_moved) {
+        let side = held.side.saturating_add_signed(by.max_elem().round() as isize);
+        let room = (width as usize - held.left).min(height as usize - held.top);
+        draft.choose(Square { side: side.clamp(1, room), ..held });
+    } else if let Some(by) = moved(&body) {
+        let [left, top] = [(held.left, by.x), (held.top, by.y)]
+            .map(|(from, by)| from.saturating_add_signed(by.round() as isize));
+        draft.choose(Square { left, top, ..held });
+    }
+}
+
+/// The square that is seen, if any.
+fn seen_square(draft: &Draft) -> Option<Square> {
+    let [width, height] = draft.size();
+    match draft.framing {
+        Framing::Middle => Some(Square::middle(width, height)),
+        Framing::Square(square) => Some(square),
+        Framing::Squeezed => None,
+    }
+}
+
+/// A place that can be dragged; where that begins is kept.
+fn handle(ui: &Ui, rect: Rect, name: &str, square: Square, draft: &mut Draft) -> Response {
+    let response = ui.interact(rect, ui.scope_id().with(name), Sense::drag());
+    response.widget_info(|| WidgetInfo::labeled(Role::GenericContainer, true, name));
+    if response.drag_started()
+        && let Some(began) = ui.input(|input| input.pointer.press_origin())
+    {
+        draft.held = (square, began);
+    }
+    response.on_hover_cursor(eframe::egui::CursorIcon::Grab)
+}
+
+/// Darkens `all` but `kept`, and frames that.
+fn darken(ui: &Ui, all: Rect, kept: Rect) {
+    let dark = Color32::from_black_alpha(150);
+    let around = [
+        Rect::from_x_y_ranges(all.x_range(), all.top()..=kept.top()),
+        Rect::from_x_y_ranges(all.x_range(), kept.bottom()..=all.bottom()),
+        Rect::from_x_y_ranges(all.left()..=kept.left(), kept.y_range()),
+        Rect::from_x_y_ranges(kept.right()..=all.right(), kept.y_range()),
+    ];
+    around.iter().for_each(|&rect| {
+        ui.painter().rect_filled(rect, 0.0, dark);
+    });
+    ui.painter().rect_stroke(kept, 0.0, Stroke::new(3.0, Color32::BLACK), StrokeKind::Inside);
+    ui.painter().rect_stroke(kept, 0.0, Stroke::new(1.0, Color32::WHITE), StrokeKind::Inside);
+}

@@ -1,0 +1,63 @@
+//! Errors as colours: the map of a pair, made once, and its scale.
+
+use std::sync::Arc;
+
+use eframe::egui::{ColorImage, Context, Sense, Slider, TextureHandle, TextureId, TextureOptions, Ui, Vec2};
+
+use super::ImageView;
+use super::canvas::Pair;
+use crate::app::colors;
+use crate::image_io::Picture;
+use crate::kernels::cpu::present::{Shown, present};
+
+/// The steps in which the scale is painted.
+const STEPS: usize = 64;
+
+/// A map on the screen.
+pub struct Heat {
+    picture: Arc<Picture>,
+    original: Arc<Picture>,
+    brightest: f32,
+    texture: TextureHandle,
+}
+
+impl Heat {
+    fn is_of(&self, pair: &Pair, brightest: f32) -> bool {
+        Arc::ptr_eq(&self.picture, &pair.picture)
+            && Arc::ptr_eq(&self.original, pair.reference())
+            && self.brightest == brightest
+    }
+
+    fn new(ctx: &Context, pair: &Pair, brightest: f32) -> Self {
+        let (picture, original) = (pair.picture.clone(), pair.reference().clone());
+        let size = [picture.height(), picture.width()];
+        let colours = present(picture.data(), original.data(), size, size, Shown::Errors { brightest });
+        let image = ColorImage::from_rgba_unmultiplied([size[1], size[0]], &colours);
+        let texture = ctx.load_texture("errors", image, TextureOptions::NEAREST);
+        Self { picture, original, brightest, texture }
+    }
+}
+
+impl ImageView {
+    /// The map of a pair.
+    pub(super) fn heat_of(&mut self, ctx: &Context, pair: &Pair, brightest: f32) -> TextureId {
+        let held = self.heat.take().filter(|heat| heat.is_of(pair, brightest));
+        self.heat.insert(held.unwrap_or_else(|| Heat::new(ctx, pair, brightest))).texture.id()
+    }
+}
+
+/// Shows which error has which colour, and lets `brightest` be chosen.
+pub fn scale(ui: &mut Ui, brightest: &mut u8) {
+    ui.horizontal_wrapped(|ui| {
+        ui.label("0");
+        let (rect, _) = ui.allocate_exact_size(Vec2::new(80.0, 12.0), Sense::hover());
+        for i in 0..STEPS {
+            let colour = colors::map(i as f32 / (STEPS - 1) as f32);
+            // To the end each time, so that no seam shows between two steps.
+            let left = rect.left() + rect.width() * i as f32 / STEPS as f32;
+            ui.painter().rect_filled(rect.with_min_x(left), 0.0, colour);
+        }
+        ui.spacing_mut().slider_width = 72.0;
+        ui.add(Slider::new(brightest, 1..=255).logarithmic(true).suffix(" of 255").text("Brightest error"));
+    });
+}

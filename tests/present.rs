@@ -1,0 +1,216 @@
+//! What the shader draws is what its twin computes, also in the studio. In a process of its own: the models' device is the
+//! window's.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::{Device, Tensor};
+use eframe::egui::Vec2;
+use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use residua::app::{Start, Studio};
+use residua::device::{descriptor, share};
+use residua::engine::start::checked;
+use residua::engine::studio::Engine;
+use residua::kernels::cpu::present::{Shown, present};
+use residua::kernels::present::{DeviceImage, Place, Presenter};
+use residua::kernels::{noise, values};
+
+/// Rows and columns of the target.
+const TARGET: [u32; 2] = [150, 192];
+
+/// A window's device, and the models' on it.
+struct Shared {
+    window: RenderState,
+    models: Device,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let WgpuSetup::CreateNew(mut setup) = default_wgpu_setup() else { panic!("a new device") };
+        setup.device_descriptor = Arc::new(descriptor);
+        let window = create_render_state(WgpuSetup::CreateNew(setup), RendererOptions::PREDICTABLE);
+        let RenderState { instance, adapter, device, queue, .. } = window.clone();
+        Shared { window, models: share(instance, adapter, device, queue).unwrap() }
+    })
+}
+
+/// An image `[1, 3, height, width]` that leaves [-1, 1] a little, and whose values are not in the order of its dimensions.
+fn image([height, width]: [usize; 2], seed: u32) -> Tensor<4> {
+    (noise([1, height, width, 3], seed, &shared().models) * 1.2).permute([0, 3, 1, 2])
+}
+
+/// The colours of a target on which an image is drawn at a place, the rest of it black; row-major.
+fn drawn(
+    picture: &DeviceImage,
+    original: &DeviceImage,
+    place: Place,
+    shown: Shown,
+    format: wgpu::TextureFormat,
+) -> Vec<[u8; 4]> {
+    let RenderState { device, queue, .. } = &shared().window;
+    let [rows, columns] = TARGET;
+    let size = wgpu::Extent3d { width: columns, height: rows, depth_or_array_layers: 1 };
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size,
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    });
+    let read = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: u64::from(4 * rows * columns),
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let presenter = Presenter::new(device, format);
+    let mut encoder = device.create_command_encoder(&Default::default());
+    {
+        let view = texture.create_view(&Default::default());
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: &view,
+                resolve_target: None,
+                ops: wgpu::Operations {
+                    load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
+                    store: wgpu::StoreOp::Store,
+                },
+                depth_slice: None,
+            })],
+            ..Default::default()
+        });
+        // As a window does it: what lies outside is cut off.
+        let [left, right] =
+            [place.left, place.left + place.columns as i32].map(|x| x.clamp(0, columns as i32));
+        let [top, bottom] = [place.top, place.top + place.rows as i32].map(|y| y.clamp(0, rows as i32));
+        let [x, y, width, height] = [left, top, right - left, bottom - top].map(|value| value as f32);
+        pass.set_viewport(x, y, width, height, 0.0, 1.0);
+        presenter.draw(&mut pass, picture, original, place, shown);
+    }
+    let layout =
+        wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * columns), rows_per_image: None };
+    encoder.copy_texture_to_buffer(
+        texture.as_image_copy(),
+        wgpu::TexelCopyBufferInfo { buffer: &read, layout },
+        size,
+    );
+    queue.submit([encoder.finish()]);
+    read.map_async(wgpu::MapMode::Read, .., |mapped| mapped.unwrap());
+    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    read.get_mapped_range(..).unwrap().as_chunks().0.to_vec()
+}
+
+/// What the target should be.
+fn expected(picture: &[f32], original: &[f32], size: [usize; 2], place: Place, shown: Shown) -> Vec<[u8; 4]> {
+    let colours = present(picture, original, size, [place.rows as usize, place.columns as usize], shown);
+    let colours: &[[u8; 4]] = colours.as_chunks().0;
+    let at = |start: i32, size: u32, at: u32| {
+        u32::try_from(at as i32 - start).ok().filter(|&at| at < size).map(|at| at as usize)
+    };
+    let [rows, columns] = TARGET;
+    (0..rows * columns)
+        .map(|i| match (at(place.top, place.rows, i / columns), at(place.left, place.columns, i % columns)) {
+            (Some(y), Some(x)) => colours[y * place.columns as usize + x],
+            _ => [0, 0, 0, 255],
+        })
+        .collect()
+}
+
+#[test]
+fn the_window_shows_what_the_twin_computes() {
+    let size = [37, 53];
+    let (picture, original) = (image(size, 1), image(size, 2));
+    let images = [&picture, &original].map(|image| DeviceImage::new(image.clone()).expect("on the device"));
+    // Work that comes between must not take their buffers.
+    let between = values(image(size, 3) + 1.0);
+    let [picture, original] = [picture, original].map(values);
+    assert!(between != picture && images[0].size() == size);
+    let place = |left, top, columns, rows| Place { left, top, columns, rows };
+    let places = [
+        place(0, 0, 53, 37),
+        place(11, 5, 53, 37),
+        place(7, 9, 159, 111),
+        place(30, 40, 71, 90),
+        place(3, 2, 20, 11),
+        place(-40, -13, 300, 170),
+    ];
+    let all = [
+        Shown::Original,
+        Shown::Picture,
+        Shown::Errors { brightest: 0.3 },
+        Shown::Errors { brightest: 1.0 },
+        Shown::Wipe { place: 0.37 },
+        Shown::Wipe { place: 0.0 },
+        Shown::Wipe { place: 1.0 },
+    ];
+    for format in [wgpu::TextureFormat::Rgba8Unorm, wgpu::TextureFormat::Rgba8UnormSrgb] {
+        for place in places {
+            for shown in all {
+                let found = drawn(&images[0], &images[1], place, shown, format);
+                let expected = expected(&picture, &original, size, place, shown);
+                let apart =
+                    found.iter().flatten().zip(expected.iter().flatten()).map(|(a, b)| a.abs_diff(*b));
+                let most = apart.max().unwrap();
+                assert!(most <= 1, "{shown:?} at {place:?} on {format:?}: {most}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_studio_draws_what_its_models_left_on_the_device() {
+    let Shared { window, models } = shared();
+    let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
+    let renderer = WgpuTestRenderer::from_render_state(window.clone());
+    let mut harness = harness.renderer(renderer).build_eframe(|context| {
+        let engine = Engine::start(models.clone(), || ());
+        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", Start::default(), None);
+        studio.draw_on_device(window);
+        studio
+    });
+    let settle = |harness: &mut Harness<'_, Studio>| {
+        harness.run();
+        while harness.state().state.is_busy() {
+            harness.state_mut().state.wait();
+            harness.run();
+        }
+    };
+    settle(&mut harness);
+    assert!(checked().len() > 5 && checked().iter().all(|checked| checked.ok), "{:?}", checked());
+    let document = harness.state().state.document.as_ref().expect("the sample is open");
+    let seen = document.seen.clone().expect("it is decoded");
+    let original = document.original.clone().expect("it is a picture's");
+    assert!(seen.on_device.as_ref().is_some_and(|seen| seen.original.is_some()));
+    let views = [
+        ("Side by side", "Original picture", Shown::Original),
+        ("Side by side", "Reconstruction picture", Shown::Picture),
+        ("Errors", "Errors of the reconstruction", Shown::Errors { brightest: 64.0 / 255.0 }),
+    ];
+    for (view, name, shown) in views {
+        harness.get_by_label(view).click();
+        harness.remove_cursor();
+        settle(&mut harness);
+        let rect = harness.get_by_label(name).rect();
+        let frame = harness.render().unwrap();
+        let [left, top, right, bottom] =
+            [rect.left(), rect.top(), rect.right(), rect.bottom()].map(|edge| edge.round() as u32);
+        let size = [bottom - top, right - left].map(|size| size as usize);
+        assert!(size[1] > 150, "{rect}");
+        let expected = present(seen.picture.data(), original.data(), [64, 64], size, shown);
+        let found = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
+        let found = found.flat_map(|(x, y)| frame.get_pixel(x, y).0);
+        let most = found.zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(most <= 1, "{name}: {most}");
+    }
+}
+
+#[test]
+fn an_image_on_the_cpu_is_not_on_the_graphics_device() {
+    assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua::device::cpu())).is_none());
+}

@@ -1,0 +1,217 @@
+//! The panel "Image": a picture beside its reconstruction, and the part of it that is encoded.
+
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role;
+use eframe::egui::{Pos2, Vec2};
+use egui_kittest::kittest::Queryable;
+use residua::app::Start;
+use residua::app::document::Document;
+use residua::app::panels::image::View;
+use residua::image_io::Picture;
+use residua::image_io::framing::{Framing, Square};
+
+use crate::desk::Desk;
+
+/// A picture of no square size, no two pixels of which are alike.
+fn wide() -> Arc<Picture> {
+    let data = (0..3 * 120 * 80).map(|i| (i as f32 * 0.37).sin()).collect();
+    Arc::new(Picture::from_rgb8(&Picture::new(120, 80, data).unwrap().to_rgb8()))
+}
+
+/// A desk on which that picture is open.
+fn with_wide() -> Desk {
+    let mut desk = Desk::new();
+    desk.harness.state_mut().state.open_picture("wide", wide());
+    desk.settle();
+    desk
+}
+
+fn click(desk: &mut Desk, name: &str) {
+    desk.harness.get_by_label(name).click();
+    desk.settle();
+}
+
+fn document(desk: &Desk) -> &Document {
+    desk.harness.state().state.document.as_ref().expect("a picture is open")
+}
+
+fn drag(desk: &mut Desk, from: Pos2, to: Pos2) {
+    desk.harness.drag_at(from);
+    desk.harness.run();
+    desk.harness.hover_at(from + (to - from) * 0.5);
+    desk.harness.run();
+    desk.harness.drop_at(to);
+    desk.harness.run();
+}
+
+/// The original's framing as a picture, computed apart.
+fn expect_encoded(desk: &Desk, framing: Framing, expected: &Picture) {
+    let document = document(desk);
+    assert_eq!(document.source.as_ref().map(|source| source.framing), Some(framing));
+    assert_eq!(**document.original.as_ref().expect("a picture was opened"), *expected);
+    assert_eq!(document.seen.as_ref().expect("it is decoded").stack, *document.stack());
+}
+
+#[test]
+fn original_and_reconstruction_are_beside_each_other_with_their_quality() {
+    let desk = Desk::new();
+    let [original, found] =
+        ["Original picture", "Reconstruction picture"].map(|name| desk.harness.get_by_label(name).rect());
+    assert_eq!(original.size(), found.size());
+    assert!(original.width() > 150.0 && (original.width() - original.height()).abs() < 0.5, "{original}");
+    assert!(!original.intersects(found));
+    let seen = document(&desk).seen.as_ref().unwrap();
+    let ((psnr, ssim), rate) = (seen.quality.unwrap(), seen.bits_per_pixel);
+    let line = format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, {rate:.3} bits/pixel");
+    desk.harness.get_by_label(&line);
+}
+
+#[test]
+fn fewer_codes_have_their_own_quality() {
+    let mut desk = Desk::new();
+    desk.harness.state_mut().state.choose_depth(1);
+    desk.settle();
+    let (rate, psnr) = document(&desk).layers.as_ref().unwrap().rate_distortion[1];
+    desk.harness.get_by_label(&format!("Codes 1 to 2 of 4: PSNR {psnr:.2} dB, {rate:.3} bits/pixel"));
+}
+
+#[test]
+fn the_wipe_follows_its_slider_and_the_pointer() {
+    let mut desk = Desk::new();
+    click(&mut desk, "Overlaid");
+    let wipe = |desk: &Desk| desk.harness.state().state.image_view.wipe;
+    assert_eq!(wipe(&desk), 0.5);
+    let slider = desk.harness.get_by_role_and_label(Role::Slider, "Wipe");
+    let place = slider.rect();
+    slider.focus();
+    desk.harness.run();
+    desk.harness.key_press(eframe::egui::Key::ArrowRight);
+    desk.harness.run();
+    assert!(wipe(&desk) > 0.5, "{} at {place}", wipe(&desk));
+    let picture = desk.harness.get_by_label("Original and reconstruction").rect();
+    let at = |part: f32| picture.lerp_inside(Vec2::new(part, 0.5));
+    drag(&mut desk, at(0.6), at(0.2));
+    assert!((wipe(&desk) - 0.2).abs() < 0.01, "{}", wipe(&desk));
+}
+
+#[test]
+fn errors_are_a_map_with_a_scale() {
+    let mut desk = Desk::new();
+    click(&mut desk, "Errors");
+    assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
+    desk.harness.get_by_role_and_label(Role::Slider, "Brightest error");
+    assert_eq!(desk.harness.state().state.image_view.view, View::Errors);
+    let map = |desk: &Desk| {
+        let manager = desk.harness.ctx.tex_manager();
+        let manager = manager.read();
+        manager.allocated().filter(|(_, meta)| meta.name == "errors").map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    let first = map(&desk);
+    desk.harness.step();
+    assert_eq!(map(&desk), first, "nothing is made twice");
+    desk.harness.state_mut().state.image_view.brightest = 32;
+    desk.harness.step();
+    let second = map(&desk);
+    assert!(second.len() == 1 && second != first, "another scale is another map: {first:?}, {second:?}");
+}
+
+#[test]
+fn pixels_are_enlarged() {
+    let mut desk = Desk::new();
+    click(&mut desk, "Overlaid");
+    for (zoom, side) in [("1:1", 64.0), ("4:1", 256.0)] {
+        click(&mut desk, zoom);
+        let picture = desk.harness.get_by_label("Original and reconstruction").rect();
+        assert_eq!(picture.size(), Vec2::splat(side));
+    }
+}
+
+#[test]
+fn a_part_is_chosen_by_number() {
+    let mut desk = with_wide();
+    let picture = wide();
+    expect_encoded(&desk, Framing::Middle, &picture.fit(64).unwrap());
+    click(&mut desk, "Crop");
+    click(&mut desk, "Own square");
+    let fields = [("Side", "64"), ("Left", "11"), ("Top", "7")];
+    for (name, value) in fields {
+        let field = desk.harness.get_by_role_and_label(Role::SpinButton, name);
+        field.focus();
+        desk.harness.run();
+        desk.harness.key_press_modifiers(eframe::egui::Modifiers::COMMAND, eframe::egui::Key::A);
+        desk.harness.get_by_role_and_label(Role::SpinButton, name).type_text(value);
+        desk.harness.run();
+        desk.harness.key_press(eframe::egui::Key::Enter);
+        desk.harness.run();
+    }
+    click(&mut desk, "Encode this part");
+    let square = Square { left: 11, top: 7, side: 64 };
+    expect_encoded(&desk, Framing::Square(square), &picture.crop(11, 7, 64, 64).unwrap());
+    click(&mut desk, "Middle square (as published)");
+    click(&mut desk, "Encode this part");
+    expect_encoded(&desk, Framing::Middle, &picture.fit(64).unwrap());
+}
+
+#[test]
+fn a_part_is_chosen_by_hand() {
+    let mut desk = with_wide();
+    click(&mut desk, "Crop");
+    let whole = desk.harness.get_by_label("Whole picture").rect();
+    let scale = whole.width() / 120.0;
+    // The middle square begins 20 pixels from the left.
+    let grip = desk.harness.get_by_label("Corner of the square").rect().center();
+    drag(&mut desk, grip, grip - Vec2::splat(30.0 * scale));
+    let body = desk.harness.get_by_label("Square").rect();
+    assert!((body.width() - 50.0 * scale).abs() < 1.5 * scale, "{body} in {whole}");
+    drag(&mut desk, body.center(), body.center() + Vec2::new(-10.0, 20.0) * scale);
+    click(&mut desk, "Encode this part");
+    let Some(Framing::Square(square)) = document(&desk).source.as_ref().map(|source| source.framing) else {
+        panic!("a square is encoded")
+    };
+    assert_eq!(square, Square { left: 10, top: 20, side: 50 });
+    let expected = wide().crop(10, 20, 50, 50).unwrap().fit(64).unwrap();
+    expect_encoded(&desk, Framing::Square(square), &expected);
+}
+
+#[test]
+fn all_of_a_picture_is_squeezed() {
+    let mut desk = with_wide();
+    click(&mut desk, "Crop");
+    click(&mut desk, "Whole picture squeezed to a square");
+    click(&mut desk, "Encode this part");
+    expect_encoded(&desk, Framing::Squeezed, &Framing::Squeezed.apply(&wide(), 64).unwrap());
+}
+
+/// A picture longer than a texture can be is shown all the same.
+#[test]
+fn a_very_long_picture_is_shown_whole() {
+    let mut desk = Desk::new();
+    let line = Picture::new(40_000, 2, vec![0.25; 3 * 80_000]).unwrap();
+    desk.harness.state_mut().state.open_picture("line", Arc::new(line));
+    desk.settle();
+    click(&mut desk, "Crop");
+    assert!(desk.harness.get_by_label("Whole picture").rect().width() > 200.0);
+}
+
+#[test]
+fn codes_without_a_picture_have_no_original() {
+    let mut desk = Desk::new();
+    let stack = document(&desk).stack().clone();
+    desk.harness.state_mut().state.open_stack("codes", stack, None);
+    desk.settle();
+    assert!(desk.harness.query_by_label("Original picture").is_none());
+    desk.harness.get_by_label("Reconstruction picture");
+    click(&mut desk, "Errors");
+    desk.harness.get_by_label_contains("There is no original");
+    click(&mut desk, "Crop");
+    desk.harness.get_by_label_contains("There is no picture to take a part of");
+}
+
+#[test]
+fn with_nothing_open_the_panel_says_how_to_open_something() {
+    let start = Start { file: Some("no-such.png".into()), ..Start::default() };
+    let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
+    desk.harness.get_by_label("Drop a picture here, paste one, or open one.");
+    desk.harness.get_by_label("Open picture…");
+}
