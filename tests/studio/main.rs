@@ -5,5 +5,4 @@ mod desk;
 mod explain;
 mod first_steps;
 mod log;
-mod look;
 mod models;
