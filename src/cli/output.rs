@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -33,7 +34,9 @@ pub fn start_log() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_filter(filter);
-    tracing_subscriber::registry().with(lines).with(Warnings).init();
+    // What nobody hears is not even formatted.
+    let warnings = Warnings.with_filter(LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines).with(warnings).init();
 }
 
 impl Console {

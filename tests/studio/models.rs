@@ -68,8 +68,9 @@ fn what_does_not_fit_is_said_in_full_and_the_old_model_goes_on() {
     load(&mut desk, folder.path());
     let failure = desk.state().models_view.failure.clone().expect("refused");
     assert!(failure.contains("encoder.conv_in.weight") && failure.contains("expected"), "{failure}");
-    assert!(desk.shows(&failure), "the panel says all of it");
     assert_eq!(desk.state().log.notice.as_ref().expect("grave").text, failure);
+    desk.click("Dismiss");
+    assert!(desk.shows(&failure), "the panel says all of it when the status bar no longer does");
     assert!(desk.shows("The model below is still in use."));
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
     let state = &mut desk.harness.state_mut().state;
@@ -91,7 +92,7 @@ fn another_model_is_dropped_on_the_window_and_remembered() {
     assert!(desk.shows("not stated"));
     assert!(desk.shows("None: pictures can be encoded and edited, but not sampled or explained."));
     let place = fixture().display().to_string();
-    assert_eq!(desk.state().settings.recent, [place.clone()]);
+    assert_eq!(desk.state().settings.recent, std::slice::from_ref(&place));
     desk.click("emoji-64 (bundled)");
     assert_eq!(desk.state().loaded.as_ref().expect("loaded").name, "emoji-64");
     assert_eq!(desk.state().document.as_ref().expect("open anew").stack().shape(), [8, 8, 4]);
@@ -112,7 +113,9 @@ fn loading_can_be_stopped() {
     desk.begin("emoji-64 (bundled)");
     assert!(desk.state().jobs.called("loading").is_some());
     desk.begin("Stop loading");
-    desk.harness.state_mut().state.cancel();
+    let state = &mut desk.harness.state_mut().state;
+    let (sampling, _) = state.jobs.called("sampling").expect("under way");
+    state.stop(sampling);
     desk.settle();
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
     assert!(!desk.shows("Stop loading"));

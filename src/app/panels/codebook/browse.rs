@@ -80,7 +80,6 @@ fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) ->
     if uses == Some(0) {
         let stroke = Stroke::new(1.5, ui.visuals().warn_fg_color);
         ui.painter().rect_stroke(picture, 0.0, stroke, StrokeKind::Inside);
-        ui.painter().line_segment([picture.left_bottom(), picture.right_top()], stroke);
     }
     let small = FontId::proportional(TextStyle::Small.resolve(ui.style()).size);
     let color = visuals.text_color();

@@ -107,7 +107,7 @@ fn map(
     let [h, w, depths] = surprise.stack.shape();
     let of_depth = surprise.entropy.iter().skip(depth).step_by(depths);
     let mean = of_depth.clone().sum::<f32>() / (h * w) as f32;
-    ui.label(format!("Depth {depth}: {mean:.2} bits"));
+    ui.small(format!("Depth {depth}: {mean:.2} bits"));
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(ui.available_width()), Sense::click());
     let cell = Vec2::new(rect.width() / w as f32, rect.height() / h as f32);
     let of_cell = |row: usize, col: usize| {
