@@ -24,6 +24,7 @@ use crate::engine::explain::Explanation;
 use crate::engine::studio::{
     Command, Engine, Event, JobId, Loaded, Made, Message, Neighbours, Output, SamplePlan, Usage,
 };
+use crate::engine::start::checked;
 use crate::engine::{Condition, Options, Recipe};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Forced};
@@ -159,6 +160,9 @@ impl State {
     /// Takes in all that the engine has answered.
     pub fn receive(&mut self) {
         self.log.collect();
+        if self.kernel_checks.len() < checked().len() {
+            self.kernel_checks = checked().to_vec();
+        }
         while let Some(message) = self.engine.receive() {
             self.take(message);
         }
