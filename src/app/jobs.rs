@@ -69,6 +69,11 @@ impl Jobs {
         self.jobs.values().find(|job| job.begun.is_some()).or_else(|| self.jobs.values().next())
     }
 
+    /// The one of this label that is under way, or the next.
+    pub fn of(&self, label: &str) -> Option<&Job> {
+        self.jobs.values().find(|job| job.label == label)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.jobs.len()

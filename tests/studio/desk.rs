@@ -1,7 +1,12 @@
 //! A studio on a desk: clicks go in by name, frames come out, and nothing sleeps.
 
-use eframe::egui::Vec2;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Vec2};
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use residua::app::state::State;
 use residua::app::{Start, Studio};
 use residua::engine::studio::Engine;
 
@@ -36,5 +41,63 @@ impl Desk {
             }
             self.harness.state_mut().state.wait();
         }
+    }
+
+    /// What the panels show.
+    pub fn state(&self) -> &State {
+        &self.harness.state().state
+    }
+
+    /// Clicks what has this name, and waits until all that follows is done.
+    pub fn click(&mut self, name: &str) {
+        self.begin(name);
+        self.settle();
+    }
+
+    /// Clicks what has this name, and waits for nothing.
+    pub fn begin(&mut self, name: &str) {
+        self.harness.get_by_label(name).click();
+        self.harness.run();
+    }
+
+    /// Clicks what has this name twice in one frame, and waits until all that follows is done.
+    pub fn double_click(&mut self, name: &str) {
+        let pos = self.harness.get_by_label(name).rect().center();
+        self.harness.hover_at(pos);
+        self.harness.run();
+        let button = |pressed| Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        self.harness.input_mut().events.extend([true, false, true, false].map(button));
+        self.settle();
+    }
+
+    /// Puts a number into the field that has this name.
+    pub fn enter(&mut self, name: &str, value: f64) {
+        self.harness.get_by_label(name).set_value_accesskit(value);
+        self.harness.run();
+    }
+
+    /// Drops the file at `path` on the window, and waits until all that follows is done.
+    pub fn drop_file(&mut self, path: &Path) {
+        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
+        self.settle();
+    }
+}
+
+/// A file as the window system hands it over.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
     }
 }

@@ -2,3 +2,6 @@
 
 mod desk;
 mod first_steps;
+mod gallery;
+mod generate;
+mod sampled;

@@ -9,6 +9,9 @@ mod log;
 mod models;
 mod stack;
 
+pub use gallery::GalleryView;
+pub use generate::GenerateView;
+
 use eframe::egui::{Id, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
