@@ -161,6 +161,7 @@ fn a_folder_is_shown_with_what_its_pictures_carry() {
     let names: Vec<&str> = desk.state().gallery.items.iter().map(|item| item.name.as_str()).collect();
     assert_eq!(names, ["000.png", "001.png", "sheet.png"]);
     assert!(notice(&desk).starts_with("broken.png: "), "{}", notice(&desk));
+    assert!(desk.harness.query_by_label(&notice(&desk)).is_some());
     let stacks: Vec<_> = desk.state().gallery.items.iter().filter_map(|item| item.stack.as_deref()).collect();
     assert_eq!(stacks, made.iter().collect::<Vec<_>>());
     desk.click("sheet.png");
@@ -178,4 +179,14 @@ fn a_folder_is_shown_with_what_its_pictures_carry() {
     desk.settle();
     assert_eq!(desk.state().gallery.items.len(), 1);
     assert!(notice(&desk).ends_with("no pictures are in this folder"), "{}", notice(&desk));
+}
+
+#[test]
+fn the_latest_pictures_are_in_sight() {
+    let mut desk = Desk::new();
+    desk.enter("Pictures", 40.0);
+    desk.click("Generate (Ctrl+Enter)");
+    assert!(desk.harness.query_by_label("0-0").is_none(), "what is out of sight is not drawn");
+    desk.click("0-33");
+    assert_eq!(desk.state().gallery.chosen, [33]);
 }

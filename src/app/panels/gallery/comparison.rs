@@ -1,6 +1,8 @@
 //! A window with two pictures side by side, and one over the other with a wipe.
 
-use eframe::egui::{Context, Image, Rect, Sense, Slider, TextureHandle, Ui, Vec2, Window, pos2, vec2};
+use eframe::egui::{
+    Align2, Context, Image, Rect, Sense, Slider, TextureHandle, Ui, Vec2, Window, pos2, vec2,
+};
 
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
@@ -13,10 +15,15 @@ pub fn show(ctx: &Context, state: &mut State) {
     let Some(comparison) = state.gallery_view.comparison.take() else { return };
     let textures = comparison.pictures.each_ref().map(|picture| state.texture(ctx, picture));
     let mut closed = false;
-    Window::new("Comparison").resizable(false).collapsible(false).show(ctx, |ui| {
-        contents(ui, &comparison, &textures, &mut state.gallery_view.wipe);
-        closed = ui.button("Close the comparison").clicked();
-    });
+    Window::new("Comparison")
+        .pivot(Align2::CENTER_CENTER)
+        .default_pos(ctx.content_rect().center())
+        .resizable(false)
+        .collapsible(false)
+        .show(ctx, |ui| {
+            contents(ui, &comparison, &textures, &mut state.gallery_view.wipe);
+            closed = ui.button("Close the comparison").clicked();
+        });
     if !closed {
         state.gallery_view.comparison = Some(comparison);
     }

@@ -16,11 +16,13 @@ pub struct GalleryView {
     pub comparison: Option<Comparison>,
     /// Part of the wipe that shows the first of them, from the left.
     wipe: f32,
+    /// Pictures that the last frame had.
+    count: usize,
 }
 
 impl Default for GalleryView {
     fn default() -> Self {
-        Self { comparison: None, wipe: 0.5 }
+        Self { comparison: None, wipe: 0.5, count: 0 }
     }
 }
 

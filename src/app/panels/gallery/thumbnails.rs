@@ -22,6 +22,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let width = ui.available_width() - ui.spacing().scroll.allocated_width();
     let columns = (((width + spacing) / (place.x + spacing)) as usize).max(1);
     let count = state.gallery.items.len();
+    if std::mem::replace(&mut state.gallery_view.count, count) != count {
+        // The list follows its end one frame after it has grown.
+        ui.ctx().request_repaint();
+    }
     let area = ScrollArea::vertical().id_salt("thumbnails").auto_shrink(false).stick_to_bottom(true);
     area.show_rows(ui, place.y, count.div_ceil(columns), |ui, rows| {
         for row in rows {
