@@ -191,7 +191,7 @@ fn a_preview_adds_one_readback() {
                 &mut Task::unwatched(),
                 async |sampled| {
                     if let Sampled::Partly { codes, cells } = sampled {
-                        assert_eq!(decode_partly(&rqvae, codes, cells).await?.len(), 2);
+                        assert_eq!(decode_partly(&rqvae, *codes, cells).await?.len(), 2);
                         previews += 1;
                     }
                     Ok(())

@@ -237,6 +237,12 @@ impl Document {
         self.selected.iter().flat_map(|&selected| std::iter::repeat_n(!selected, depth)).collect()
     }
 
+    /// For each code, whether it lies in the first `rows` rows of cells.
+    pub fn first_rows(&self, rows: usize) -> Vec<bool> {
+        let kept = rows * self.stack().w() * self.stack().depth();
+        (0..self.stack().codes().len()).map(|place| place < kept).collect()
+    }
+
     /// Moves the pinned cell by rows and columns, within the stack; pins the first one if none is.
     pub fn move_pin(&mut self, rows: isize, columns: isize) {
         let (h, w) = (self.stack().h(), self.stack().w());
@@ -280,6 +286,7 @@ mod tests {
         let mut document = document();
         document.selected = vec![true, false, false, true];
         assert_eq!(document.kept(), [false, false, true, true, true, true, false, false]);
+        assert_eq!(document.first_rows(1), [true, true, true, true, false, false, false, false]);
         let other = CodeStack::new(2, 2, 2, vec![9; 8]).expect("whole");
         assert!(document.take_selected(&other).expect("same shape"));
         assert_eq!(document.stack().codes(), [9, 9, 2, 3, 4, 5, 9, 9]);

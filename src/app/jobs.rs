@@ -77,9 +77,9 @@ impl Jobs {
         self.jobs.values().find(|job| job.begun.is_some()).or_else(|| self.jobs.values().next())
     }
 
-    /// Whether any of this label is queued or under way.
-    pub fn any(&self, label: &str) -> bool {
-        self.jobs.values().any(|job| job.label == label)
+    /// The one of this label that is under way, or the next.
+    pub fn of(&self, label: &str) -> Option<&Job> {
+        self.jobs.values().find(|job| job.label == label)
     }
 
     /// How many there are.

@@ -15,16 +15,17 @@ use super::panels::image::ImageView;
 use super::panels::log::LogView;
 use super::panels::models::ModelsView;
 use super::panels::stack::StackView;
+use super::panels::{GalleryView, GenerateView};
 use super::patches::Patches;
 use super::settings::Settings;
 use super::textures::Textures;
 use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::explain::Explanation;
+use crate::engine::start::checked;
 use crate::engine::studio::{
     Command, Engine, Event, JobId, Loaded, Made, Message, Neighbours, Output, SamplePlan, Usage,
 };
-use crate::engine::start::checked;
 use crate::engine::{Condition, Options, Recipe};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Forced};
@@ -63,6 +64,12 @@ pub struct State {
     pub condition: Condition,
     /// How codes are drawn, one filter a depth.
     pub filters: Vec<Filter>,
+    /// Where the person is in the panel "Generate".
+    pub generate_view: GenerateView,
+    /// Where the person is in the panel "Gallery".
+    pub gallery_view: GalleryView,
+    /// A recipe that is to be restored as soon as a model is loaded.
+    waiting_recipe: Option<Recipe>,
     /// Pictures that grow.
     pub previews: Vec<Arc<Picture>>,
     /// Codes near the pinned one.
@@ -110,6 +117,9 @@ impl State {
             textures: Textures::default(),
             condition: Condition::Unconditional,
             filters: Vec::new(),
+            generate_view: GenerateView::default(),
+            gallery_view: GalleryView::default(),
+            waiting_recipe: None,
             previews: Vec::new(),
             neighbours: None,
             patches: Patches::default(),
@@ -286,13 +296,7 @@ impl State {
             },
             None => Condition::Unconditional,
         };
-        let published = loaded.stage2.as_ref().map(|stage2| stage2.config.published_sampling);
-        let filter = Filter {
-            temperature: 1.0,
-            top_k: published.as_ref().and_then(|published| published.top_k).unwrap_or(0),
-            top_p: published.as_ref().and_then(|published| published.top_p).unwrap_or(1.0),
-        };
-        self.filters = vec![filter; loaded.codebook_sizes.len()];
+        self.filters = published_filters(&loaded);
         self.session_usage = Some(Usage::new(&loaded.codebook_sizes));
         self.folder_usage = None;
         self.neighbours = None;
@@ -315,6 +319,9 @@ impl State {
         }
         if let Some((name, source)) = self.waiting.take() {
             self.open_part(&name, source);
+        }
+        if let Some(recipe) = self.waiting_recipe.take() {
+            self.restore(&recipe);
         }
     }
 
@@ -389,15 +396,23 @@ impl State {
         self.show();
     }
 
-    /// Restores what a recipe says of sampling: condition, seed, filters.
+    /// Restores what a recipe says of sampling: condition, seed, filters; once a model is loaded.
     pub fn restore(&mut self, recipe: &Recipe) {
         let Some(sampling) = &recipe.sampling else { return };
+        let Some(loaded) = &self.loaded else {
+            self.waiting_recipe = Some(recipe.clone());
+            return;
+        };
+        let kind = loaded.stage2.as_ref().map(|stage2| stage2.config.condition());
+        if kind != Some(sampling.condition.kind()) || self.filters.len() != sampling.filters.len() {
+            let maker = &sampling.rqtransformer.name;
+            let text = format!("the recipe is of another kind of model, {maker}: load that, then restore it");
+            return self.log.add(Level::Warning, text);
+        }
         self.condition = sampling.condition.clone();
         self.settings.seed = sampling.seed;
         self.settings.seed_locked = true;
-        if self.filters.len() == sampling.filters.len() {
-            self.filters = sampling.filters.clone();
-        }
+        self.filters = sampling.filters.clone();
         self.log.add(Level::Note, format!("the recipe is restored: seed {}", sampling.seed));
     }
 
@@ -522,15 +537,28 @@ impl State {
         self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Varied));
     }
 
-    /// What to sample by the settings; a seed that is not locked moves on.
+    /// Moves the seed on.
+    pub fn next_seed(&mut self) {
+        self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
+    }
+
+    /// Takes a seed that nobody can foresee.
+    pub fn random_seed(&mut self) {
+        let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
+        self.settings.seed = crate::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
+    }
+
+    /// What to sample by the settings. The seed that is shown is the one that is used; only then does one that is not
+    /// locked move on, so that the next pictures are others.
     fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
+        let seed = self.settings.seed;
         if !self.settings.seed_locked {
-            self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
+            self.next_seed();
         }
         let document = self.document.as_ref().filter(|_| forced.is_some());
         SamplePlan {
             condition: document.map_or(&self.condition, |document| &document.condition).clone(),
-            seed: self.settings.seed,
+            seed,
             first: 0,
             count: count.max(1),
             filters: self.filters.clone(),
@@ -602,6 +630,17 @@ impl State {
     pub fn texture(&mut self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
         self.textures.get(ctx, picture)
     }
+}
+
+/// The filters that the model was published with.
+pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
+    let published = loaded.stage2.as_ref().map(|stage2| stage2.config.published_sampling);
+    let filter = Filter {
+        temperature: 1.0,
+        top_k: published.as_ref().and_then(|published| published.top_k).unwrap_or(0),
+        top_p: published.as_ref().and_then(|published| published.top_p).unwrap_or(1.0),
+    };
+    vec![filter; loaded.codebook_sizes.len()]
 }
 
 /// The open stack with all but the selected cells kept.

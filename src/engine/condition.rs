@@ -20,6 +20,15 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// The kind of model that it is for.
+    pub fn kind(&self) -> ConditionKind {
+        match self {
+            Self::Unconditional => ConditionKind::Unconditional,
+            Self::Class(_) => ConditionKind::Class,
+            Self::Prompt(_) => ConditionKind::Text,
+        }
+    }
+
     /// The tokens that `config`'s model is given.
     ///
     /// # Errors
@@ -40,8 +49,18 @@ impl Condition {
     }
 }
 
-/// A class by its name (in any case) or its number.
-fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
+/// The class of this number: by its name, or where an earlier class has the same name, by its number.
+pub fn class_of(number: usize, config: &RqTransformerConfig) -> Condition {
+    let name =
+        config.classes.get(number).filter(|name| class_number(name, config).ok() == Some(number as u32));
+    Condition::Class(name.cloned().unwrap_or_else(|| number.to_string()))
+}
+
+/// The number of a class that is given by its name (in any case) or its number.
+///
+/// # Errors
+/// The model has no such class.
+pub fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
     let by_name = config.classes.iter().position(|name| name.to_lowercase() == class.to_lowercase());
     by_name
         .or_else(|| class.parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
@@ -77,5 +96,27 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
             config.vocab_size_cond
         ))),
         None => Ok(tokens),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Checkpoint, StateKind};
+
+    #[test]
+    fn a_class_is_told_by_its_first_name_or_its_number() {
+        let checkpoint = Checkpoint::open("emoji-64", None, StateKind::Auto).expect("bundled");
+        let mut config = checkpoint.rqtransformer().expect("it has one").clone();
+        config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();
+        let class = |name: &str| Condition::Class(name.into());
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| class_of(number, &config)),
+            [class("crane"), class("tench"), class("2"), class("3")]
+        );
+        for number in [0, 1, 2, 3] {
+            assert_eq!(class_of(number, &config).tokens(&config).expect("known"), [number as u32]);
+        }
+        assert!(class_number("trench", &config).is_err());
     }
 }

@@ -16,7 +16,7 @@ pub enum Sampled {
     /// The batch under way, its cells before `cells` done, the others filled with code 0.
     Partly {
         /// The codes `[B, h, w, D]`, on the device.
-        codes: Tensor<4, Int>,
+        codes: Box<Tensor<4, Int>>,
         /// Cells done, in raster order.
         cells: usize,
     },
@@ -53,7 +53,7 @@ pub async fn sample(
             let done = session.done();
             task.report(before + done * batch, total);
             if preview && done < cells && done.is_multiple_of(columns) {
-                keep(Sampled::Partly { codes: session.codes(), cells: done }).await?;
+                keep(Sampled::Partly { codes: Box::new(session.codes()), cells: done }).await?;
             }
         }
         keep(Sampled::Whole(session.stacks().await?)).await?;

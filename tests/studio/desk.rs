@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eframe::egui::{DroppedFile, Vec2};
+use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
@@ -42,6 +42,7 @@ impl Desk {
             self.harness.state_mut().state.wait();
         }
     }
+
     /// What the panels show.
     pub fn state(&self) -> &State {
         &self.harness.state().state
@@ -62,6 +63,27 @@ impl Desk {
     /// Whether anything has this name.
     pub fn shows(&self, name: &str) -> bool {
         self.harness.query_all_by_label(name).next().is_some()
+    }
+
+    /// Clicks what has this name twice in one frame, and waits until all that follows is done.
+    pub fn double_click(&mut self, name: &str) {
+        let pos = self.harness.get_by_label(name).rect().center();
+        self.harness.hover_at(pos);
+        self.harness.run();
+        let button = |pressed| Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        self.harness.input_mut().events.extend([true, false, true, false].map(button));
+        self.settle();
+    }
+
+    /// Puts a number into the field that has this name.
+    pub fn enter(&mut self, name: &str, value: f64) {
+        self.harness.get_by_label(name).set_value_accesskit(value);
+        self.harness.run();
     }
 
     /// Drops the file at `path` on the window, and waits until all that follows is done.

@@ -10,6 +10,9 @@ pub mod models;
 mod parts;
 pub mod stack;
 
+pub use gallery::GalleryView;
+pub use generate::GenerateView;
+
 use eframe::egui::{Id, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};

@@ -166,7 +166,7 @@ impl Worker {
         let keep = async |sampled| {
             match sampled {
                 Sampled::Partly { codes, cells } => {
-                    let pictures = decode_partly(rqvae, codes, cells).await?;
+                    let pictures = decode_partly(rqvae, *codes, cells).await?;
                     output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
                 }
                 Sampled::Whole(stacks) => {

@@ -1,0 +1,120 @@
+//! What a person does with the gallery's pictures. Where a file is meant, its path is given: asking for it is the panel's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use web_time::Instant;
+
+use super::{Comparison, Item, Origin};
+use crate::app::log::Level;
+use crate::app::state::State;
+use crate::codes::npy;
+use crate::error::{Error, Result};
+use crate::image_io::png_text::Provenance;
+use crate::image_io::{Picture, folder, sheet};
+
+/// Files of a folder that are shown.
+const MOST_FILES: usize = 500;
+/// Time of a frame that goes into reading files; one is read in any case.
+const READING: Duration = Duration::from_millis(8);
+/// Pixels between the pictures of a grid.
+const GAP: usize = 2;
+
+impl State {
+    /// Shows a folder's pictures, in place of those of the folder before.
+    pub fn show_folder(&mut self, place: &Path) {
+        let mut files = match folder::pictures(place) {
+            Ok(files) => files,
+            Err(error) => return self.log.add(Level::Error, error.to_string()),
+        };
+        let (count, place) = (files.len(), place.display());
+        if count == 0 {
+            self.log.add(Level::Warning, format!("{place}: no pictures are in this folder"));
+        } else if count > MOST_FILES {
+            self.log.add(
+                Level::Warning,
+                format!("{place}: the first {MOST_FILES} of {count} pictures are shown"),
+            );
+        }
+        files.truncate(MOST_FILES);
+        self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_)));
+        self.gallery.unread = files.into();
+    }
+
+    /// Reads some more of the folder's files; one that cannot be read is said in the log. Whether there are more.
+    pub fn read_folder(&mut self) -> bool {
+        let begun = Instant::now();
+        while let Some(path) = self.gallery.unread.pop_front() {
+            match Item::read(&path) {
+                Ok(item) => self.gallery.add(item),
+                Err(error) => self.log.add(Level::Warning, error.to_string()),
+            }
+            if begun.elapsed() >= READING {
+                break;
+            }
+        }
+        !self.gallery.unread.is_empty()
+    }
+
+    /// Opens the picture at `index`: its codes, or where it has none, those that it is encoded to.
+    pub fn open_item(&mut self, index: usize) {
+        let Some(item) = self.gallery.items.get(index).cloned() else { return };
+        match (item.stack.clone(), item.full()) {
+            (Some(stack), _) => self.open_stack(&item.name, stack, item.recipe.as_deref()),
+            (None, Ok(picture)) => self.open_picture(&item.name, picture),
+            (None, Err(error)) => self.log.add(Level::Error, error.to_string()),
+        }
+    }
+
+    /// Sets up the sampling that made the chosen picture.
+    pub fn restore_chosen(&mut self) {
+        if let Some(recipe) = self.gallery.single().and_then(|item| item.recipe.clone()) {
+            self.restore(&recipe);
+        }
+    }
+
+    /// Compares the two chosen pictures.
+    pub fn compare_chosen(&mut self) {
+        let [a, b] = self.gallery.chosen[..] else { return };
+        match Comparison::new(&self.gallery.items[a], &self.gallery.items[b]) {
+            Ok(comparison) => self.gallery_view.comparison = Some(comparison),
+            Err(error) => self.log.add(Level::Error, error.to_string()),
+        }
+    }
+
+    /// Takes the chosen pictures off the list; files stay where they are.
+    pub fn remove_chosen(&mut self) {
+        let chosen = std::mem::take(&mut self.gallery.chosen);
+        self.gallery.remove_all(|index, _| chosen.contains(&index));
+    }
+
+    /// Saves the picture at `index` as a PNG that carries its codes and recipe.
+    pub fn save_item(&mut self, index: usize, path: &Path) {
+        let Some(item) = self.gallery.items.get(index) else { return };
+        let saved = item.full().and_then(|picture| picture.save_png(path, &item.provenance()));
+        self.log.saved(path, saved);
+    }
+
+    /// Saves the codes of the picture at `index`.
+    pub fn save_item_codes(&mut self, index: usize, path: &Path) {
+        let Some(item) = self.gallery.items.get(index) else { return };
+        let stack = item.stack.as_ref();
+        let stack = stack
+            .ok_or_else(|| Error::usage(format!("{}: its codes are not known; open it first", item.name)));
+        let saved = stack.and_then(|stack| npy::save(path, stack));
+        self.log.saved(path, saved);
+    }
+
+    /// Saves a grid of the chosen pictures, or if none is chosen, of all.
+    pub fn export_grid(&mut self, path: &Path) {
+        let saved =
+            grid(&self.gallery.chosen_or_all()).and_then(|grid| grid.save_png(path, &Provenance::default()));
+        self.log.saved(path, saved);
+    }
+}
+
+/// The pictures as they are shown, in as many columns as rows.
+fn grid(items: &[&Item]) -> Result<Picture> {
+    let pictures: Vec<Picture> = items.iter().map(|item| (*item.picture).clone()).collect();
+    sheet::grid(&pictures, (pictures.len() as f64).sqrt().ceil() as usize, GAP)
+}

@@ -1,0 +1,224 @@
+//! The pictures of this session and of one folder, and what is done with them.
+
+mod actions;
+mod comparison;
+
+pub use comparison::Comparison;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::codes::CodeStack;
+use crate::engine::Recipe;
+use crate::error::{Error, Result};
+use crate::files::read_limited;
+use crate::image_io::Picture;
+use crate::image_io::png_text::Provenance;
+
+/// The longer side of what is kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
+const MOST_KEPT: usize = 256;
+/// The largest picture file that is read, in bytes.
+const LARGEST: u64 = 512 << 20;
+
+/// Where a picture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was sampled.
+    Sampled,
+    /// It was completed, or its like was sampled.
+    Varied,
+    /// It was kept from the editor.
+    Edited,
+    /// It lies in a file.
+    File(PathBuf),
+}
+
+/// A picture with all that is known of its making.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The name under which it is shown and saved.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The picture; of a large one in a file, its middle made small.
+    pub picture: Arc<Picture>,
+    /// Its codes, if they are known.
+    pub stack: Option<Arc<CodeStack>>,
+    /// How it was made, if that is known.
+    pub recipe: Option<Arc<Recipe>>,
+}
+
+impl Item {
+    /// Reads a picture file with what it carries.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no picture, or carries codes or a recipe that this version does not read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let named = |error: Error| Error::invalid(format!("{name}: {error}"));
+        let bytes = read_limited(path, LARGEST)?;
+        let picture = Picture::from_bytes(&bytes).map_err(named)?;
+        let large = picture.width().max(picture.height()) > MOST_KEPT;
+        let picture = if large { picture.fit(MOST_KEPT)? } else { picture };
+        let Provenance { recipe, codes } = Provenance::read(&bytes).map_err(named)?;
+        let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
+        Ok(Self {
+            origin: Origin::File(path.into()),
+            picture: Arc::new(picture),
+            stack: codes.map(Arc::new),
+            recipe: recipe.map(Arc::new),
+            name,
+        })
+    }
+
+    /// The picture at its full size.
+    ///
+    /// # Errors
+    /// It lies in a file that cannot be read any more.
+    pub fn full(&self) -> Result<Arc<Picture>> {
+        match &self.origin {
+            Origin::File(path) => Picture::read(path).map(Arc::new),
+            Origin::Sampled | Origin::Varied | Origin::Edited => Ok(self.picture.clone()),
+        }
+    }
+
+    /// What its PNG carries.
+    pub fn provenance(&self) -> Provenance {
+        Provenance {
+            recipe: self.recipe.as_ref().map(|recipe| recipe.to_json()),
+            codes: self.stack.as_ref().map(|stack| (**stack).clone()),
+        }
+    }
+
+    /// The name of a file for it, without an ending.
+    pub fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
+    }
+}
+
+/// The pictures, oldest first.
+#[derive(Default)]
+pub struct Gallery {
+    /// All of them.
+    pub items: Vec<Item>,
+    /// Indices of the ones that are chosen, in the order of choice.
+    pub chosen: Vec<usize>,
+    /// Files of the folder that are still to be read.
+    unread: VecDeque<PathBuf>,
+}
+
+impl Gallery {
+    /// Adds a picture; if its name is taken, a number is put behind it.
+    pub fn add(&mut self, mut item: Item) {
+        let is_taken = |name: &str| self.items.iter().any(|other| other.name == name);
+        if is_taken(&item.name) {
+            let numbered = (2..).map(|number| format!("{} ({number})", item.name));
+            item.name = numbered.into_iter().find(|name| !is_taken(name)).expect("numbers do not end");
+        }
+        self.items.push(item);
+    }
+
+    /// The picture that is chosen, if it is one alone.
+    pub fn single(&self) -> Option<&Item> {
+        let [index] = self.chosen[..] else { return None };
+        self.items.get(index)
+    }
+
+    /// The chosen pictures in the order of choice, or if there are none, all.
+    pub fn chosen_or_all(&self) -> Vec<&Item> {
+        match self.chosen.is_empty() {
+            true => self.items.iter().collect(),
+            false => self.chosen.iter().filter_map(|&index| self.items.get(index)).collect(),
+        }
+    }
+
+    /// Chooses the picture at `index`, or no longer.
+    pub fn toggle(&mut self, index: usize) {
+        match self.chosen.iter().position(|&chosen| chosen == index) {
+            Some(place) => {
+                self.chosen.remove(place);
+            }
+            None => self.chosen.push(index),
+        }
+    }
+
+    /// Takes the picture at `index` out.
+    pub fn remove(&mut self, index: usize) {
+        self.items.remove(index);
+        self.chosen.retain(|&chosen| chosen != index);
+        self.chosen.iter_mut().filter(|chosen| **chosen > index).for_each(|chosen| *chosen -= 1);
+    }
+
+    /// Takes out all pictures that `is_old` says.
+    pub fn remove_all(&mut self, is_old: impl Fn(usize, &Item) -> bool) {
+        for index in (0..self.items.len()).rev() {
+            if is_old(index, &self.items[index]) {
+                self.remove(index);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gallery(names: &[&str]) -> Gallery {
+        let picture = Arc::new(Picture::new(1, 1, vec![0.0; 3]).expect("whole"));
+        let mut gallery = Gallery::default();
+        for name in names {
+            gallery.add(Item {
+                name: (*name).into(),
+                origin: Origin::Sampled,
+                picture: picture.clone(),
+                stack: None,
+                recipe: None,
+            });
+        }
+        gallery
+    }
+
+    fn names(items: Vec<&Item>) -> Vec<&str> {
+        items.into_iter().map(|item| item.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_choice_survives_the_removal_of_others() {
+        let mut gallery = gallery(&["a", "b", "c"]);
+        assert_eq!(names(gallery.chosen_or_all()), ["a", "b", "c"]);
+        gallery.toggle(2);
+        gallery.toggle(1);
+        assert_eq!(names(gallery.chosen_or_all()), ["c", "b"]);
+        assert!(gallery.single().is_none());
+        gallery.toggle(1);
+        gallery.remove(0);
+        assert_eq!(gallery.chosen, [1]);
+        assert_eq!(gallery.single().expect("one").name, "c");
+        gallery.remove_all(|_, item| item.name == "c");
+        assert_eq!(names(gallery.chosen_or_all()), ["b"]);
+    }
+
+    #[test]
+    fn no_two_have_the_same_name() {
+        let gallery = gallery(&["a.png", "a.png", "a.png", "b"]);
+        assert_eq!(names(gallery.chosen_or_all()), ["a.png", "a.png (2)", "a.png (3)", "b"]);
+        assert_eq!(gallery.items[0].stem(), "a");
+        assert_eq!(gallery.items[3].stem(), "b");
+    }
+
+    #[test]
+    fn a_large_file_is_kept_small_and_read_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("large.png");
+        let picture = Picture::new(300, 260, vec![0.0; 3 * 300 * 260]).expect("whole");
+        picture.save_png(&path, &Provenance::default()).expect("writable");
+        let item = Item::read(&path).expect("readable");
+        assert_eq!((item.picture.width(), item.picture.height()), (256, 256));
+        let full = item.full().expect("readable");
+        assert_eq!((full.width(), full.height()), (300, 260));
+        assert_eq!(item.provenance(), Provenance::default());
+        std::fs::write(&path, b"no picture").expect("writable");
+        assert!(Item::read(&path).expect_err("broken").to_string().starts_with("large.png: "));
+    }
+}

@@ -1,0 +1,58 @@
+//! What can be done with the chosen pictures, as a row of buttons.
+
+use eframe::egui::{Button, Label, RichText, Ui};
+
+use super::dialogs;
+use crate::app::gallery::Gallery;
+use crate::app::state::State;
+
+/// A button: its name, when it can be used, what is said when it cannot, and what it does.
+type Action = (&'static str, fn(&Gallery) -> bool, &'static str, fn(&mut State));
+
+const ACTIONS: [Action; 9] = [
+    ("Open in the editor", |gallery| gallery.single().is_some(), "Choose one picture first.", open),
+    (
+        "Restore recipe",
+        |gallery| gallery.single().is_some_and(|item| item.recipe.is_some()),
+        "Choose one picture that carries a recipe first.",
+        State::restore_chosen,
+    ),
+    ("Compare", |gallery| gallery.chosen.len() == 2, "Choose two pictures first.", State::compare_chosen),
+    ("Save PNG…", |gallery| gallery.single().is_some(), "Choose one picture first.", dialogs::save_picture),
+    (
+        "Save .npy…",
+        |gallery| gallery.single().is_some_and(|item| item.stack.is_some()),
+        "Choose one picture whose codes are known first.",
+        dialogs::save_codes,
+    ),
+    ("Export grid…", |gallery| !gallery.items.is_empty(), "There are no pictures yet.", dialogs::export_grid),
+    ("Remove", |gallery| !gallery.chosen.is_empty(), "Choose pictures first.", State::remove_chosen),
+    (
+        "Choose none",
+        |gallery| !gallery.chosen.is_empty(),
+        "None is chosen.",
+        |state| state.gallery.chosen.clear(),
+    ),
+    ("Show a folder…", |_| true, "", dialogs::show_folder),
+];
+
+/// Shows the buttons.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    ui.horizontal_wrapped(|ui| {
+        for (name, can, why, act) in ACTIONS {
+            let button = ui.add_enabled(can(&state.gallery), Button::new(name));
+            if button.on_disabled_hover_text(why).clicked() {
+                act(state);
+            }
+        }
+        let (all, chosen) = (state.gallery.items.len(), state.gallery.chosen.len());
+        let pictures = if all == 1 { "picture" } else { "pictures" };
+        ui.add(Label::new(RichText::new(format!("{all} {pictures}, {chosen} chosen")).weak()).extend());
+    });
+}
+
+fn open(state: &mut State) {
+    if let Some(&index) = state.gallery.chosen.first() {
+        state.open_item(index);
+    }
+}

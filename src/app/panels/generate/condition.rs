@@ -1,0 +1,146 @@
+//! What new pictures are made from: nothing, a class of a list with search, or a caption.
+
+use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
+
+use crate::app::state::State;
+use crate::engine::Condition;
+use crate::engine::condition::{class_number, class_of};
+use crate::model::RqTransformerConfig;
+use crate::model::rqtransformer::ConditionKind;
+use crate::tokenizer::{Tokenizer, TokenizerKind};
+
+/// Height of the class list, in points.
+const LIST_HEIGHT: f32 = 130.0;
+
+/// A caption's tokens.
+pub struct Counted {
+    kind: TokenizerKind,
+    tokenizer: Tokenizer,
+    caption: String,
+    tokens: usize,
+}
+
+/// Shows what the loaded model takes.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let Some(loaded) = state.loaded.clone() else { return };
+    let Some(stage2) = &loaded.stage2 else { return };
+    match stage2.config.condition() {
+        ConditionKind::Unconditional => {
+            ui.label("This model is unconditional: it makes pictures from nothing but the seed.");
+        }
+        ConditionKind::Class if stage2.config.classes.is_empty() => number(ui, state, &stage2.config),
+        ConditionKind::Class => classes(ui, state, &stage2.config),
+        ConditionKind::Text => caption(ui, state, &stage2.config),
+    }
+}
+
+/// The number of the class that is chosen.
+fn chosen(state: &State, config: &RqTransformerConfig) -> Option<usize> {
+    let Condition::Class(class) = &state.condition else { return None };
+    class_number(class, config).ok().map(|number| number as usize)
+}
+
+fn number(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
+    let mut number = chosen(state, config).unwrap_or(0);
+    ui.horizontal(|ui| {
+        let label = ui.label("Class number");
+        let field = DragValue::new(&mut number).range(0..=config.vocab_size_cond - 1);
+        if ui.add(field).labelled_by(label.id).changed() {
+            state.condition = Condition::Class(number.to_string());
+        }
+    });
+}
+
+fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
+    let chosen = chosen(state, config);
+    let name = chosen.and_then(|number| config.classes.get(number)).map_or("none chosen", String::as_str);
+    ui.label(format!("Class: {name}"));
+    ui.add(
+        TextEdit::singleline(&mut state.generate_view.search)
+            .hint_text("Search by name or number")
+            .desired_width(f32::INFINITY),
+    )
+    .accessible_name("Search classes");
+    let found = matching(&config.classes, &state.generate_view.search);
+    if found.is_empty() {
+        ui.label("No class has such a name or number.");
+    }
+    let height = ui.spacing().interact_size.y;
+    let list = ScrollArea::vertical().id_salt("classes").max_height(LIST_HEIGHT).auto_shrink([false, true]);
+    list.show_rows(ui, height, found.len(), |ui, rows| {
+        for &number in &found[rows] {
+            let name = &config.classes[number];
+            let entry = Button::selectable(chosen == Some(number), name).truncate();
+            if ui.add(entry).clicked() {
+                state.condition = class_of(number, config);
+            }
+        }
+    });
+}
+
+/// The classes whose names have `search` in them, in any case, or whose number it is.
+fn matching(classes: &[String], search: &str) -> Vec<usize> {
+    let search = search.trim().to_lowercase();
+    let number = search.parse().ok();
+    let fits = |index: usize| number == Some(index) || classes[index].to_lowercase().contains(&search);
+    (0..classes.len()).filter(|&index| fits(index)).collect()
+}
+
+fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
+    let mut text = if let Condition::Prompt(text) = &state.condition { text.clone() } else { String::new() };
+    let label = ui.label("Caption");
+    let field = TextEdit::multiline(&mut text)
+        .hint_text("Say what the picture is to show")
+        .desired_rows(3)
+        .desired_width(f32::INFINITY);
+    if ui.add(field).labelled_by(label.id).changed() {
+        state.condition = Condition::Prompt(text.clone());
+    }
+    let most = config.block_size_cond;
+    let kind = config.dataset.txt_tok_name.as_deref().and_then(|name| name.parse().ok());
+    if let Some(tokens) = kind.and_then(|kind| count(&mut state.generate_view.counted, kind, &text)) {
+        let cut = if tokens > most { "; its end is cut" } else { "" };
+        ui.weak(format!("{tokens} of {most} tokens{cut}"));
+    }
+}
+
+/// How many tokens `caption` has. What was counted last is kept: unpacking a vocabulary takes tens of milliseconds.
+fn count(counted: &mut Option<Counted>, kind: TokenizerKind, caption: &str) -> Option<usize> {
+    if counted.as_ref().is_none_or(|counted| counted.kind != kind) {
+        let tokenizer = Tokenizer::new(kind).ok()?;
+        let tokens = tokenizer.ids(caption).len();
+        *counted = Some(Counted { kind, tokenizer, caption: caption.into(), tokens });
+    }
+    let counted = counted.as_mut()?;
+    if counted.caption != caption {
+        counted.tokens = counted.tokenizer.ids(caption).len();
+        counted.caption = caption.into();
+    }
+    Some(counted.tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_found_by_name_and_number() {
+        let classes = ["Great White", "tench", "White wolf"].map(String::from);
+        assert_eq!(matching(&classes, ""), [0, 1, 2]);
+        assert_eq!(matching(&classes, " white"), [0, 2]);
+        assert_eq!(matching(&classes, "1"), [1]);
+        assert!(matching(&classes, "cat").is_empty());
+    }
+
+    #[test]
+    fn tokens_are_counted_anew_when_the_caption_or_the_tokenizer_changes() {
+        let mut counted = None;
+        let kinds = [TokenizerKind::Bpe16kHuggingface, TokenizerKind::Simple];
+        for kind in kinds {
+            for caption in ["", "a cat", "a painting of a cathedral"] {
+                let expected = Tokenizer::new(kind).expect("compiled in").ids(caption).len();
+                assert_eq!(count(&mut counted, kind, caption), Some(expected), "{kind} {caption}");
+            }
+        }
+    }
+}

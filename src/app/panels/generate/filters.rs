@@ -1,0 +1,67 @@
+//! How codes are drawn: one set of filters for all depths, or one for each.
+
+use eframe::egui::{DragValue, Grid, Response, Ui};
+
+use crate::app::state::{State, published_filters};
+use crate::generate::Filter;
+
+const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always takes the most likely one.";
+const TOP_K: &str = "Draw from this many of the likeliest codes.";
+const TOP_P: &str = "Draw from the likeliest codes that together have this probability.";
+
+/// Shows the filters.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let same = state.filters.windows(2).all(|pair| pair[0] == pair[1]);
+    let mut each = state.generate_view.each_depth || !same;
+    if ui.checkbox(&mut each, "Each depth by itself").changed() {
+        state.generate_view.each_depth = each;
+        if let (false, Some(&first)) = (each, state.filters.first()) {
+            state.filters.fill(first);
+        }
+    }
+    Grid::new("filters").num_columns(4).show(ui, |ui| {
+        ui.label("");
+        for (title, meaning) in [("Temperature", TEMPERATURE), ("Top-k", TOP_K), ("Top-p", TOP_P)] {
+            ui.weak(title).on_hover_text(meaning);
+        }
+        ui.end_row();
+        if each {
+            for (depth, filter) in state.filters.iter_mut().enumerate() {
+                ui.label(format!("Depth {}", depth + 1));
+                row(ui, filter, &format!(" at depth {}", depth + 1));
+            }
+        } else if let Some(mut filter) = state.filters.first().copied() {
+            ui.label("All depths");
+            if row(ui, &mut filter, " at all depths") {
+                state.filters.fill(filter);
+            }
+        }
+    });
+    let published = state.loaded.as_ref().map(|loaded| published_filters(loaded));
+    let differs = published.as_ref().is_some_and(|published| *published != state.filters);
+    ui.add_enabled_ui(differs, |ui| {
+        let button =
+            ui.button("Published settings").on_disabled_hover_text("These are the published settings.");
+        if let (true, Some(published)) = (button.clicked(), published) {
+            state.filters = published;
+            state.generate_view.each_depth = false;
+        }
+    });
+}
+
+/// One set of filters; `place` ends the names of its fields. Whether one was changed.
+fn row(ui: &mut Ui, filter: &mut Filter, place: &str) -> bool {
+    let named = |response: Response, name: &str, meaning: &str| {
+        response.accessible_name(format!("{name}{place}")).on_hover_text(meaning).changed()
+    };
+    let temperature = DragValue::new(&mut filter.temperature).range(0.0..=10.0).speed(0.01);
+    let mut changed = named(ui.add(temperature), "Temperature", TEMPERATURE);
+    let top_k = DragValue::new(&mut filter.top_k)
+        .custom_formatter(|value, _| if value == 0.0 { "all".into() } else { value.to_string() })
+        .custom_parser(|text| if text.trim() == "all" { Some(0.0) } else { text.trim().parse().ok() });
+    changed |= named(ui.add(top_k), "Top-k", TOP_K);
+    let top_p = DragValue::new(&mut filter.top_p).range(0.0..=1.0).speed(0.005);
+    changed |= named(ui.add(top_p), "Top-p", TOP_P);
+    ui.end_row();
+    changed
+}

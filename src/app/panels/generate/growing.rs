@@ -1,0 +1,36 @@
+//! The pictures that are being sampled: how far they are, and what they look like so far.
+
+use eframe::egui::{Image, ProgressBar, Ui};
+
+use crate::app::state::State;
+
+/// Width of a growing picture, in points.
+const SIZE: f32 = 64.0;
+
+/// Shows what is being sampled, if anything is.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let Some(job) = state.jobs.of("sampling") else { return };
+    let mut text = match job.progress {
+        Some((done, total)) => format!("{done} of {total} cells"),
+        None => "waiting".to_string(),
+    };
+    if let Some(seconds) = job.seconds_left().filter(|seconds| *seconds >= 1.0) {
+        text += &format!(", {seconds:.0} s left");
+    }
+    let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
+    ui.add(ProgressBar::new(part).text(text));
+    if ui
+        .button("Stop sampling")
+        .on_hover_text("Pictures that are whole stay in the gallery (Esc).")
+        .clicked()
+    {
+        state.cancel();
+    }
+    ui.horizontal_wrapped(|ui| {
+        for (index, picture) in state.previews.clone().iter().enumerate() {
+            let texture = state.texture(ui.ctx(), picture);
+            let name = format!("Growing picture {}", index + 1);
+            ui.add(Image::new(&texture).fit_to_exact_size([SIZE; 2].into()).alt_text(name));
+        }
+    });
+}

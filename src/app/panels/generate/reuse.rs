@@ -1,0 +1,86 @@
+//! New pictures from a kept part of the open one.
+
+use eframe::egui::{Button, Slider, Ui};
+
+use crate::app::document::Document;
+use crate::app::state::State;
+use crate::engine::Condition;
+
+/// What a button starts.
+enum Start {
+    /// Samples all but the first rows, with the seed that is shown.
+    Rows,
+    /// Samples the selected cells, with the seed that is shown.
+    Selected,
+    /// As `Rows`, with another seed, even if it is locked.
+    Variations,
+}
+
+/// Shows what can be made of the open picture.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    ui.strong("From the open picture");
+    let Some(document) = &mut state.document else {
+        ui.label("Open a picture to keep a part of its codes and sample the rest.");
+        return;
+    };
+    condition(ui, document, &state.condition);
+    let rows = document.stack().h();
+    state.generate_view.rows = state.generate_view.rows.min(rows);
+    ui.add(Slider::new(&mut state.generate_view.rows, 0..=rows).text("Rows kept"));
+    let (below, selected) = (state.generate_view.rows < rows, document.has_selection());
+    let buttons = [
+        (
+            Start::Rows,
+            "Complete below",
+            below,
+            "Sample all cells below the rows that are kept, with the seed above.",
+        ),
+        (Start::Selected, "Complete selected", selected, "Sample the selected cells, keep the others."),
+        (Start::Variations, "Variations", below, "As Complete below, each time with another seed."),
+    ];
+    let mut start = None;
+    ui.horizontal_wrapped(|ui| {
+        for (what, name, enabled, meaning) in buttons {
+            let why = if let Start::Selected = what {
+                "Select cells in Code stack first."
+            } else {
+                "All rows are kept."
+            };
+            let button = ui.add_enabled(enabled, Button::new(name));
+            if button.on_hover_text(meaning).on_disabled_hover_text(why).clicked() {
+                start = Some(what);
+            }
+        }
+    });
+    if let Some(start) = start {
+        begin(state, start);
+    }
+}
+
+/// What the open picture is taken for; the condition above is offered where it is another one.
+fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
+    let text = match &document.condition {
+        Condition::Unconditional => "unconditional".to_string(),
+        Condition::Class(class) => format!("class {class}"),
+        Condition::Prompt(caption) if caption.is_empty() => "no caption".to_string(),
+        Condition::Prompt(caption) => format!("caption \"{caption}\""),
+    };
+    ui.label(format!("{}: {text}", document.name));
+    if document.condition != *above
+        && ui.button("Take it for what is chosen above").on_hover_text("Its class or caption.").clicked()
+    {
+        document.condition = above.clone();
+    }
+}
+
+fn begin(state: &mut State, start: Start) {
+    let Some(document) = &state.document else { return };
+    let keep = match start {
+        Start::Rows | Start::Variations => document.first_rows(state.generate_view.rows),
+        Start::Selected => document.kept(),
+    };
+    if let Start::Variations = start {
+        state.next_seed();
+    }
+    state.vary(keep);
+}

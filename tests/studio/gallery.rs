@@ -1,0 +1,192 @@
+//! The pictures of the session and of folders: chosen, opened, compared, saved, dropped in again.
+
+use std::path::Path;
+
+use eframe::egui::Vec2;
+use egui_kittest::kittest::{NodeT, Queryable};
+use residua::app::Start;
+use residua::app::gallery::Item;
+use residua::codes::{CodeStack, npy};
+use residua::engine::{Condition, Recipe};
+use residua::image_io::Picture;
+use residua::metrics::psnr::psnr;
+
+use crate::desk::Desk;
+use crate::sampled::{CLASS, provenance, sample};
+
+/// A studio that has sampled two pictures of seed 7.
+fn two_sampled() -> Desk {
+    let mut desk = Desk::new();
+    desk.enter("Seed", 7.0);
+    desk.enter("Pictures", 2.0);
+    desk.click("Generate (Ctrl+Enter)");
+    desk
+}
+
+fn item<'a>(desk: &'a Desk, name: &str) -> &'a Item {
+    desk.state().gallery.items.iter().find(|item| item.name == name).expect(name)
+}
+
+fn can(desk: &Desk, name: &str) -> bool {
+    !desk.harness.get_by_label(name).accesskit_node().is_disabled()
+}
+
+fn open_codes(desk: &Desk) -> CodeStack {
+    (**desk.state().document.as_ref().expect("open").stack()).clone()
+}
+
+fn notice(desk: &Desk) -> String {
+    desk.state().log.notice.as_ref().expect("said").text.clone()
+}
+
+#[test]
+fn two_pictures_are_compared_saved_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = two_sampled();
+    assert!(!can(&desk, "Compare") && !can(&desk, "Remove"));
+    desk.click("7-0");
+    assert!(!can(&desk, "Compare") && can(&desk, "Save PNG…"));
+    desk.click("7-1");
+    desk.click("Compare");
+    let (a, b) = (item(&desk, "7-0").clone(), item(&desk, "7-1").clone());
+    let (a_codes, b_codes) = (a.stack.as_ref().unwrap(), b.stack.as_ref().unwrap());
+    let differing = a_codes.codes().iter().zip(b_codes.codes()).filter(|(a, b)| a != b).count();
+    let decibels = psnr(&a.picture, &b.picture).unwrap();
+    let summary = format!("{differing} of 256 codes differ; PSNR {decibels:.2} dB");
+    assert!(desk.harness.query_by_label(&summary).is_some(), "{summary}");
+    desk.click("Close the comparison");
+    assert!(desk.harness.query_by_label(&summary).is_none());
+
+    let at = |name: &str| folder.path().join(name);
+    let state = &mut desk.harness.state_mut().state;
+    state.save_item(1, &at("one.png"));
+    state.save_item_codes(1, &at("one.npy"));
+    state.export_grid(&at("grid.png"));
+    let saved = provenance(&at("one.png"));
+    assert_eq!(saved.codes.as_ref(), b.stack.as_deref());
+    let recipe = Recipe::from_json(&saved.recipe.unwrap()).unwrap();
+    assert_eq!(Some(&recipe), b.recipe.as_deref());
+    assert_eq!(Picture::read(&at("one.png")).unwrap().to_rgb8(), b.picture.to_rgb8());
+    assert_eq!(npy::load(&at("one.npy")).unwrap(), [(**b_codes).clone()]);
+    let grid = Picture::read(&at("grid.png")).unwrap();
+    assert_eq!((grid.width(), grid.height()), (64 + 2 + 64, 64));
+    let right = grid.crop(66, 0, 64, 64).unwrap();
+    assert_eq!(right.to_rgb8(), b.picture.to_rgb8(), "in the order of choice");
+
+    desk.click("7-0");
+    desk.click("Remove");
+    assert!(desk.harness.query_by_label("7-1").is_none());
+    assert_eq!(desk.state().gallery.items.len(), 1);
+    assert!(desk.harness.query_by_label("1 picture, 0 chosen").is_some());
+    desk.harness.state_mut().state.save_item(0, Path::new("/no/such/folder/a.png"));
+    assert!(notice(&desk).contains("/no/such/folder"), "{}", notice(&desk));
+}
+
+#[test]
+fn a_picture_is_opened_and_its_recipe_restored() {
+    let mut desk = two_sampled();
+    let recipe = item(&desk, "7-1").recipe.clone().unwrap();
+    let codes = (**item(&desk, "7-1").stack.as_ref().unwrap()).clone();
+    desk.click(CLASS);
+    desk.enter("Temperature at all depths", 0.5);
+    desk.click("7-1");
+    desk.click("Open in the editor");
+    assert_eq!(open_codes(&desk), codes);
+    assert_eq!(desk.state().condition, Condition::Class(CLASS.into()), "opening restores no recipe");
+    desk.click("Restore recipe");
+    let sampling = recipe.sampling.as_ref().unwrap();
+    assert_eq!(desk.state().condition, sampling.condition);
+    assert_eq!(desk.state().filters, sampling.filters);
+    assert_eq!(desk.state().settings.seed, 7);
+
+    let first = (**item(&desk, "7-0").stack.as_ref().unwrap()).clone();
+    desk.double_click("7-0");
+    assert_eq!(open_codes(&desk), first, "a double click opens");
+}
+
+#[test]
+fn a_picture_of_the_command_line_is_dropped_in_with_its_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = sample(folder.path(), 1 << 60, 2, &["--temperature", "0.5,1,1.5,2"]);
+    let path = folder.path().join("001.png");
+    let mut desk = Desk::new();
+    desk.drop_file(&path);
+    let check = |desk: &Desk| {
+        let state = desk.state();
+        assert_eq!(open_codes(desk), made[1]);
+        assert_eq!(state.condition, Condition::Class(CLASS.into()));
+        assert_eq!(state.document.as_ref().unwrap().condition, state.condition);
+        assert_eq!((state.settings.seed, state.settings.seed_locked), (1 << 60, true));
+        assert_eq!([0, 1, 2, 3].map(|depth| state.filters[depth].temperature), [0.5, 1.0, 1.5, 2.0]);
+        let shown = desk.harness.get_by_label("Seed").value();
+        assert_eq!(shown.as_deref(), Some("1152921504606846976"), "to the last digit");
+    };
+    check(&desk);
+    // What was restored makes the picture again.
+    desk.enter("Pictures", 2.0);
+    desk.click("Generate (Ctrl+Enter)");
+    let again = desk.state().gallery.items.iter().map(|item| (**item.stack.as_ref().unwrap()).clone());
+    assert_eq!(again.collect::<Vec<_>>(), made);
+
+    let start = Start { file: Some(path), ..Start::default() };
+    check(&Desk::with(start, Vec2::new(1280.0, 800.0)));
+}
+
+#[test]
+fn a_broken_file_is_said_in_the_status_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path(), 7, 1, &[]);
+    let path = folder.path().join("000.png");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let mut desk = Desk::new();
+    let before = open_codes(&desk);
+    desk.drop_file(&path);
+    let message = notice(&desk);
+    assert!(message.starts_with("000.png: the PNG picture cannot be decoded"), "{message}");
+    assert!(desk.harness.query_by_label(&message).is_some());
+    assert_eq!(open_codes(&desk), before);
+    desk.click("Dismiss");
+    assert!(desk.harness.query_by_label(&message).is_none());
+}
+
+#[test]
+fn a_folder_is_shown_with_what_its_pictures_carry() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = sample(folder.path(), 7, 2, &[]);
+    std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
+    let mut desk = Desk::new();
+    desk.harness.state_mut().state.show_folder(folder.path());
+    desk.settle();
+    let names: Vec<&str> = desk.state().gallery.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["000.png", "001.png", "sheet.png"]);
+    assert!(notice(&desk).starts_with("broken.png: "), "{}", notice(&desk));
+    assert!(desk.harness.query_by_label(&notice(&desk)).is_some());
+    let stacks: Vec<_> = desk.state().gallery.items.iter().filter_map(|item| item.stack.as_deref()).collect();
+    assert_eq!(stacks, made.iter().collect::<Vec<_>>());
+    desk.click("sheet.png");
+    assert!(can(&desk, "Restore recipe") && !can(&desk, "Save .npy…"));
+    desk.click("sheet.png");
+    desk.click("001.png");
+    desk.click("Open in the editor");
+    assert_eq!(open_codes(&desk), made[1]);
+
+    // Another folder takes its place; the session's pictures stay.
+    desk.enter("Pictures", 1.0);
+    desk.click("Generate (Ctrl+Enter)");
+    let other = tempfile::tempdir().unwrap();
+    desk.harness.state_mut().state.show_folder(other.path());
+    desk.settle();
+    assert_eq!(desk.state().gallery.items.len(), 1);
+    assert!(notice(&desk).ends_with("no pictures are in this folder"), "{}", notice(&desk));
+}
+
+#[test]
+fn the_latest_pictures_are_in_sight() {
+    let mut desk = Desk::new();
+    desk.enter("Pictures", 40.0);
+    desk.click("Generate (Ctrl+Enter)");
+    assert!(desk.harness.query_by_label("0-0").is_none(), "what is out of sight is not drawn");
+    desk.click("0-33");
+    assert_eq!(desk.state().gallery.chosen, [33]);
+}

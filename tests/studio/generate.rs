@@ -1,0 +1,164 @@
+//! Sampling new pictures, as a person does.
+
+use eframe::egui::{Key, Vec2};
+use egui_kittest::kittest::{NodeT, Queryable};
+use residua::app::Start;
+use residua::codes::CodeStack;
+
+use crate::desk::Desk;
+use crate::sampled::{CLASS, sample};
+
+const GENERATE: &str = "Generate (Ctrl+Enter)";
+
+/// The codes of the session's pictures.
+fn stacks(desk: &Desk) -> Vec<CodeStack> {
+    let items = desk.state().gallery.items.iter();
+    items.map(|item| (**item.stack.as_ref().expect("sampled")).clone()).collect()
+}
+
+/// A studio that is set to sample `count` pictures of the class with `seed`.
+fn set(seed: u64, count: usize) -> Desk {
+    let mut desk = Desk::new();
+    desk.click(CLASS);
+    desk.enter("Seed", seed as f64);
+    desk.enter("Pictures", count as f64);
+    desk
+}
+
+#[test]
+fn the_seed_that_is_shown_gives_what_the_command_line_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = set(77, 2);
+    assert!(!desk.state().settings.seed_locked);
+    desk.click(GENERATE);
+    let expected = sample(folder.path(), 77, 2, &[]);
+    assert_eq!(stacks(&desk), expected);
+    assert_ne!(desk.state().settings.seed, 77, "a seed that is not locked moves on");
+    assert!(desk.state().log.notice.is_none());
+
+    desk.enter("Seed", 77.0);
+    desk.click("Lock");
+    desk.harness.key_press_modifiers(eframe::egui::Modifiers::COMMAND, Key::Enter);
+    desk.settle();
+    assert_eq!(stacks(&desk)[2..], expected);
+    assert_eq!(desk.state().settings.seed, 77);
+    desk.click("Random");
+    assert_ne!(desk.state().settings.seed, 77);
+}
+
+#[test]
+fn each_depth_has_its_filters_until_the_published_ones_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = set(5, 1);
+    let published = desk.state().filters.clone();
+    desk.enter("Temperature at all depths", 0.7);
+    assert!(desk.state().filters.iter().all(|filter| filter.temperature == 0.7));
+    desk.click("Each depth by itself");
+    desk.enter("Temperature at depth 2", 1.5);
+    desk.enter("Top-k at depth 3", 3.0);
+    desk.enter("Top-p at depth 4", 0.5);
+    desk.click(GENERATE);
+    let p = published[0].top_p;
+    let arguments = [
+        "--temperature=0.7,1.5,0.7,0.7".to_string(),
+        format!("--top-k={0},{0},3,{0}", published[0].top_k),
+        format!("--top-p={p},{p},{p},0.5"),
+    ];
+    let arguments = arguments.each_ref().map(String::as_str);
+    assert_eq!(stacks(&desk), sample(folder.path(), 5, 1, &arguments));
+    desk.click("Published settings");
+    assert_eq!(desk.state().filters, published);
+    assert!(desk.harness.query_by_label("Temperature at depth 2").is_none());
+}
+
+#[test]
+fn a_stop_keeps_the_pictures_that_are_whole() {
+    let mut desk = set(3, 80);
+    desk.begin(GENERATE);
+    while desk.state().gallery.items.is_empty() {
+        assert!(desk.harness.state_mut().state.wait());
+    }
+    desk.harness.key_press(Key::Escape);
+    desk.settle();
+    let kept = stacks(&desk);
+    assert!((8..80).contains(&kept.len()) && kept.len().is_multiple_of(8), "{}", kept.len());
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(kept[..8], sample(folder.path(), 3, 8, &[]));
+    assert!(desk.state().log.lines().any(|line| line.text == "sampling was stopped"));
+}
+
+#[test]
+fn pictures_are_shown_as_they_grow_unless_that_is_turned_off() {
+    let mut desk = set(3, 2);
+    for expected in [true, false] {
+        desk.begin(GENERATE);
+        let mut shown = false;
+        while desk.state().is_busy() && desk.harness.state_mut().state.wait() {
+            desk.harness.run();
+            shown |= desk.harness.query_by_label("Growing picture 2").is_some();
+        }
+        assert_eq!(shown, expected);
+        assert!(desk.harness.query_by_label("Growing picture 2").is_none());
+        assert!(desk.harness.query_by_label("Stop sampling").is_none());
+        desk.click("Show them as they grow");
+    }
+    assert_eq!(stacks(&desk).len(), 4);
+}
+
+#[test]
+fn a_completion_keeps_the_kept_codes_and_variations_differ() {
+    let mut desk = set(9, 2);
+    let kept = desk.state().document.as_ref().unwrap().stack().codes()[..3 * 8 * 4].to_vec();
+    let slider = desk.harness.get_all_by_label("Rows kept").next().unwrap();
+    slider.set_value_accesskit(3.0);
+    desk.harness.run();
+    desk.click("Complete below");
+    desk.click("Lock");
+    desk.click("Variations");
+    desk.click("Variations");
+    let made = stacks(&desk);
+    assert_eq!(made.len(), 6);
+    assert!(made.iter().all(|stack| stack.codes()[..kept.len()] == kept));
+    let differ = |a: usize, b: usize| made[a].codes() != made[b].codes();
+    assert!((0..6).all(|a| (0..a).all(|b| differ(a, b))));
+    // The open picture's class is its own; the one above is taken on demand.
+    let classes = |desk: &Desk| {
+        let state = desk.state();
+        state.condition == state.document.as_ref().unwrap().condition
+    };
+    assert!(!classes(&desk));
+    desk.click("Take it for what is chosen above");
+    assert!(classes(&desk));
+}
+
+#[test]
+fn selected_cells_are_completed() {
+    let mut desk = set(9, 1);
+    let disabled =
+        |desk: &Desk| desk.harness.get_by_label("Complete selected").accesskit_node().is_disabled();
+    assert!(disabled(&desk));
+    let document = desk.harness.state_mut().state.document.as_mut().unwrap();
+    document.selected[10] = true;
+    let open = document.stack().clone();
+    desk.harness.run();
+    assert!(!disabled(&desk));
+    desk.click("Complete selected");
+    let changed = open.diff(&stacks(&desk)[0]).unwrap();
+    assert!(changed.iter().all(|&(row, col, _)| (row, col) == (1, 2)), "{changed:?}");
+}
+
+#[test]
+fn classes_are_searched_and_without_a_transformer_it_is_said() {
+    let mut desk = Desk::new();
+    desk.harness.get_by_label("Search classes").focus();
+    desk.harness.get_by_label("Search classes").type_text("drink");
+    desk.harness.run();
+    assert!(desk.harness.query_by_label(CLASS).is_some());
+    assert!(desk.harness.query_by_label("Animals & Nature").is_none());
+
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqvae-shared");
+    let start = Start { model: Some(model.into()), ..Start::default() };
+    let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
+    assert!(desk.harness.query_by_label_contains("has no RQ-Transformer").is_some());
+    assert!(desk.harness.get_by_label(GENERATE).accesskit_node().is_disabled());
+}
