@@ -19,7 +19,8 @@ pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
             ui.set_width((ui.available_width() - NUMBERS).max(80.0));
             curve(ui, layers, depth, height);
         });
-        ScrollArea::vertical().id_salt("rates").show(ui, |ui| numbers(ui, layers, depth)).inner
+        let scroll = ScrollArea::vertical().id_salt("rates");
+        scroll.show(ui, |ui| ui.vertical(|ui| numbers(ui, layers, depth)).inner).inner
     });
     if let Some(depth) = chosen.inner {
         state.choose_depth(depth);
