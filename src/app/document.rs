@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::codes::CodeStack;
-use crate::engine::Condition;
 use crate::engine::studio::{Layers, Seen, Surprise, View};
+use crate::engine::{Condition, Recipe};
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
@@ -50,6 +50,8 @@ pub struct Document {
     pub original: Option<Arc<Picture>>,
     /// Where that was taken from.
     pub source: Option<Source>,
+    /// How the codes that were opened were made, if that is known.
+    pub recipe: Option<Recipe>,
     /// What the transformer is told that the picture shows.
     pub condition: Condition,
     /// The states of the stack, oldest first.
@@ -86,6 +88,7 @@ impl Document {
             name: name.into(),
             original,
             source: None,
+            recipe: None,
             condition,
             depth: stack.depth() - 1,
             edits: vec![Edit { what: "open".into(), stack, limits }],
@@ -200,6 +203,11 @@ impl Document {
         let [h, w, _] = opened.stack.shape();
         stack = CodeStack::new(h, w, depth, codes).expect("of the opened shape");
         self.change("reset to opened", stack, limits)
+    }
+
+    /// Whether every cell uses all its codes.
+    pub fn is_whole(&self) -> bool {
+        self.edit().limits.iter().all(|&limit| limit == self.stack().depth())
     }
 
     /// What undo would take back.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use eframe::egui::ColorImage;
 
-use super::document::Document;
 use super::log::Level;
 use super::state::State;
 use crate::codes::npy;
@@ -100,13 +99,23 @@ pub fn choose_counted(state: &mut State) {
     }
 }
 
-/// Lets the person choose where the open stack's picture is saved, with its codes and recipe.
+/// Lets the person choose where the open stack's picture is saved.
 pub fn save_picture(state: &mut State) {
-    let Some((name, picture, provenance)) = state.document.as_ref().and_then(picture_of) else { return };
-    let dialog = rfd::FileDialog::new().set_title("Save the picture").set_file_name(format!("{name}.png"));
+    let Some(document) = state.document.as_ref().filter(|document| document.seen.is_some()) else { return };
+    let stem = Path::new(&document.name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let dialog = rfd::FileDialog::new().set_title("Save the picture").set_file_name(format!("{stem}.png"));
     if let Some(path) = dialog.save_file() {
-        let saved = picture.save_png(&path, &provenance);
-        state.log.saved(&path, saved);
+        save_picture_to(state, &path);
+    }
+}
+
+/// Saves the open stack's picture at `path`, with its codes and recipe.
+pub fn save_picture_to(state: &mut State, path: &Path) {
+    let Some((picture, provenance)) = picture_of(state) else { return };
+    let saved = picture.save_png(path, &provenance);
+    state.log.saved(path, saved);
+    if state.document.as_ref().is_some_and(|document| !document.is_whole()) {
+        state.log.add(Level::Warning, "depth limits are saved in the pixels; the codes are saved whole");
     }
 }
 
@@ -121,10 +130,10 @@ pub fn save_codes(state: &mut State) {
     }
 }
 
-/// The open stack's picture as it is saved: its name, its pixels, and what it carries.
-fn picture_of(document: &Document) -> Option<(String, Arc<Picture>, Provenance)> {
-    let seen = document.seen.as_ref()?;
-    let codes = Some((**document.stack()).clone());
-    let stem = Path::new(&document.name).file_stem()?.to_string_lossy().into_owned();
-    Some((stem, seen.picture.clone(), Provenance { recipe: None, codes }))
+/// The open stack's picture as it is saved, and what it carries.
+fn picture_of(state: &State) -> Option<(Arc<Picture>, Provenance)> {
+    let document = state.document.as_ref()?;
+    let picture = document.seen.as_ref()?.picture.clone();
+    let recipe = state.recipe().map(|recipe| recipe.to_json());
+    Some((picture, Provenance { recipe, codes: Some((**document.stack()).clone()) }))
 }

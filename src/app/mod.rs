@@ -3,7 +3,7 @@
 pub mod bench;
 pub mod colors;
 pub mod document;
-mod files;
+pub mod files;
 pub mod gallery;
 mod hint;
 pub mod jobs;

@@ -32,7 +32,7 @@ impl ModelId {
 pub struct Recipe {
     /// Version of Residua.
     pub residua: String,
-    /// `reconstruct`, `decode`, `sample` or `complete`.
+    /// `reconstruct`, `decode`, `sample`, `complete` or `edit`.
     pub made_by: String,
     /// The RQ-VAE.
     pub rqvae: ModelId,

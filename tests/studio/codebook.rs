@@ -26,7 +26,7 @@ fn the_sessions_use_is_counted_by_depth() {
     let mut desk = desk();
     for depth in [0, 2] {
         if depth > 0 {
-            desk.click(&format!("Codebook of depth {depth}"));
+            desk.click(&format!("Codebook of depth {}", depth + 1));
         }
         let used = used(&desk, depth).len();
         let words = [
@@ -61,20 +61,20 @@ fn codes_in_view_are_shown_and_dead_ones_marked() {
     let used = used(&desk, 0);
     let words = |code: u32| if used.contains(&code) { "use" } else { "dead" };
     for code in 0..4 {
-        let name = format!("Code {code} of depth 0, ");
+        let name = format!("Code {code} of depth 1, ");
         let node = desk.harness.get_by_label_contains(&name);
         let label = node.accesskit_node().label().expect("named");
         assert!(label.contains(words(code)), "{label}");
         assert!(desk.state().patch(0, code).is_some(), "code {code} is shown");
     }
     assert!(desk.state().patch(0, 1023).is_none(), "what is out of view is not asked for");
-    assert!(desk.harness.query_by_label_contains("Code 1023 of depth 0").is_none());
+    assert!(desk.harness.query_by_label_contains("Code 1023 of depth 1").is_none());
     desk.click("Most used first");
     let stack = desk.state().document.as_ref().unwrap().stack().clone();
     let count = |code: u32| stack.codes().iter().step_by(4).filter(|&&other| other == code).count();
     let most = (0..1024).max_by_key(|&code| (count(code), std::cmp::Reverse(code))).unwrap();
     let uses = count(most);
-    let name = format!("Code {most} of depth 0, {uses} use{}", if uses == 1 { "" } else { "s" });
+    let name = format!("Code {most} of depth 1, {uses} use{}", if uses == 1 { "" } else { "s" });
     assert!(desk.shows(&name), "{name}");
     assert!(desk.state().patch(0, most).is_some());
 }
@@ -85,7 +85,7 @@ fn a_codes_neighbours_are_shown_beside_it() {
     desk.harness.state_mut().state.pin(Some([0, 0]));
     desk.settle();
     let pinned = desk.state().neighbours.clone().expect("of the pinned code");
-    desk.harness.get_by_label_contains("Code 3 of depth 0").click();
+    desk.harness.get_by_label_contains("Code 3 of depth 1").click();
     desk.settle();
     let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
     assert_eq!((found.code, found.depth, found.nearest.len()), (3, 0, 8));

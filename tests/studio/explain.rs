@@ -20,12 +20,12 @@ fn desk() -> Desk {
     desk
 }
 
-/// With a cell pinned, at depth 1.
+/// With a cell pinned, at the second depth.
 fn pinned() -> Desk {
     let mut desk = desk();
     desk.harness.state_mut().state.pin(Some(CELL));
     desk.settle();
-    desk.click("Explain depth 1");
+    desk.click("Explain depth 2");
     desk
 }
 
@@ -74,7 +74,7 @@ fn the_distribution_is_the_transformers_own() {
     );
     desk.harness.state_mut().state.pin(Some(CELL));
     desk.settle();
-    desk.click("Explain depth 1");
+    desk.click("Explain depth 2");
     let stage2 = transformer();
     let found = expected(&stage2, &stack(&desk), "Smileys & Emotion", [CELL[0], CELL[1], 1]);
     lists(&desk, &found);
@@ -134,7 +134,7 @@ fn the_map_shows_where_the_model_was_unsure() {
         assert!(desk.harness.query_by_label_contains(&words).is_some(), "{words}");
     }
     let mean: f32 = surprise.entropy.iter().skip(2).step_by(4).sum::<f32>() / 64.0;
-    let map = format!("Map of entropy at depth 2, {mean:.2} bits on average");
+    let map = format!("Map of entropy at depth 3, {mean:.2} bits on average");
     desk.harness.get_by_label(&map).scroll_to_me();
     desk.harness.run();
     desk.click(&map);

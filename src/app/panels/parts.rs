@@ -16,18 +16,18 @@ pub fn named(response: Response, role: Role, name: &str) -> Response {
     response
 }
 
-/// A choice among `count` depths, each called `name` and its number. The one that is clicked, if it is another.
+/// A choice among `count` depths, each called `name` and its number; people count them from 1. The one that is clicked, if it is another.
 pub fn depths(ui: &mut Ui, name: &str, count: usize, now: usize) -> Option<usize> {
     ui.label("Depth");
     let mut chosen = None;
     for depth in 0..count {
-        let response = ui.selectable_label(depth == now, depth.to_string());
+        let response = ui.selectable_label(depth == now, (depth + 1).to_string());
         response.widget_info(|| {
             WidgetInfo::selected(
                 Role::RadioButton,
                 response.enabled(),
                 depth == now,
-                format!("{name} {depth}"),
+                format!("{name} {}", depth + 1),
             )
         });
         if response.clicked() && depth != now {
@@ -43,7 +43,7 @@ pub fn patch(ui: &mut Ui, state: &mut State, depth: usize, code: u32, side: f32)
     match state.patch(depth, code).cloned() {
         Some(picture) => {
             let texture = state.texture(ui.ctx(), &picture);
-            ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {depth}")));
+            ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {}", depth + 1)));
         }
         None => {
             let (rect, _) = ui.allocate_exact_size(size, Sense::hover());

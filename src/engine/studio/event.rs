@@ -7,7 +7,7 @@ use async_channel::Sender;
 use super::JobId;
 use crate::codes::CodeStack;
 use crate::engine::explain::{Explanation, Suggestion};
-use crate::engine::{Condition, Recipe};
+use crate::engine::{Condition, ModelId, Recipe};
 use crate::image_io::Picture;
 use crate::kernels::present::DeviceImage;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
@@ -86,6 +86,8 @@ pub struct Loaded {
     pub rqvae: RqVaeConfig,
     /// Words in the codebook of each depth.
     pub codebook_sizes: Vec<usize>,
+    /// What recipes call stage 1.
+    pub rqvae_id: ModelId,
     /// Parameters of stage 1.
     pub stage1_parameters: usize,
     /// Stage 2, if it was loaded.

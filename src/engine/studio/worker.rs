@@ -140,7 +140,7 @@ impl Worker {
             (Stage1::load(&options, &self.device, task)?, None, None)
         };
         let loaded = facts(&options, &stage1, stage2.as_ref(), checkpoint2.as_ref(), &self.device)?;
-        let stage1_id = stage1.id()?;
+        let stage1_id = loaded.rqvae_id.clone();
         self.models = Some(Models { options, stage1, stage1_id, stage2 });
         self.latents = Latents::default();
         Ok(loaded)
@@ -270,6 +270,7 @@ fn facts(
     let licence = named.or_else(|| bundled::find(&options.model).map(|bundled| bundled.licence));
     Ok(Loaded {
         name: options.model.clone(),
+        rqvae_id: stage1.id()?,
         codebook_sizes: rqvae.codebook_sizes()?,
         rqvae,
         stage1_parameters,

@@ -61,7 +61,7 @@ fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) ->
         Some(uses) => counted(uses as usize, "use"),
     };
     response.widget_info(|| {
-        let name = format!("Code {code} of depth {depth}, {words}");
+        let name = format!("Code {code} of depth {}, {words}", depth + 1);
         WidgetInfo::selected(Role::Button, true, chosen, name.trim_end_matches(", "))
     });
     let visuals = ui.style().interact_selectable(&response, chosen);

@@ -107,7 +107,7 @@ fn map(
     let [h, w, depths] = surprise.stack.shape();
     let of_depth = surprise.entropy.iter().skip(depth).step_by(depths);
     let mean = of_depth.clone().sum::<f32>() / (h * w) as f32;
-    ui.small(format!("Depth {depth}: {mean:.2} bits"));
+    ui.small(format!("Depth {}: {mean:.2} bits", depth + 1));
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(ui.available_width()), Sense::click());
     let cell = Vec2::new(rect.width() / w as f32, rect.height() / h as f32);
     let of_cell = |row: usize, col: usize| {
@@ -123,8 +123,11 @@ fn map(
         ui.painter().rect_stroke(rect, 0.0, Stroke::new(3.0, Color32::BLACK), StrokeKind::Outside);
         ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.5, Color32::WHITE), StrokeKind::Outside);
     }
-    let response =
-        named(response, Role::Image, &format!("Map of entropy at depth {depth}, {mean:.2} bits on average"));
+    let response = named(
+        response,
+        Role::Image,
+        &format!("Map of entropy at depth {}, {mean:.2} bits on average", depth + 1),
+    );
     let under = |at: Option<Pos2>| {
         let at = (at? - rect.min) / cell;
         let [row, col] = [at.y.max(0.0) as usize, at.x.max(0.0) as usize];
@@ -147,7 +150,8 @@ fn hover(
     let place = (row * w + col) * depths + depth;
     let chosen = surprise.chosen[place];
     response.on_hover_text_at_pointer(format!(
-        "row {row}, column {col}, depth {depth}\nentropy {:.2} bits\ncode {} with {}, {:.2} bits",
+        "row {row}, column {col}, depth {}\nentropy {:.2} bits\ncode {} with {}, {:.2} bits",
+        depth + 1,
         surprise.entropy[place],
         chosen.code,
         percent(chosen.probability),

@@ -1,0 +1,199 @@
+//! What becomes of the engine's answers.
+
+use std::sync::Arc;
+
+use crate::app::document::Document;
+use crate::app::gallery::{Item, Origin};
+use crate::app::jobs::Purpose;
+use crate::app::log::Level;
+use crate::app::panels::codebook::CodebookView;
+use crate::app::patches::Patches;
+use crate::codes::CodeStack;
+use crate::engine::Condition;
+use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output, Usage};
+use crate::generate::Filter;
+use crate::model::rqtransformer::ConditionKind;
+
+use super::{PATCHES, State};
+
+impl State {
+    pub(super) fn take(&mut self, Message { job, event }: Message) {
+        match event {
+            Event::Begun(_) => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.begun = Some(web_time::Instant::now());
+                }
+            }
+            Event::Progress(done, total) => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.progress = Some((done, total));
+                }
+            }
+            Event::Output(output) => {
+                let purpose = self.jobs.get_mut(job).map_or(Purpose::Usual, |job| job.purpose.clone());
+                self.accept(output, purpose);
+            }
+            Event::Done(_) | Event::Failed(_) | Event::Cancelled => self.end(job, event),
+        }
+    }
+
+    fn end(&mut self, job: JobId, event: Event) {
+        let Some(job) = self.jobs.remove(job) else { return };
+        if job.label == "sampling" {
+            self.previews.clear();
+        }
+        if job.label == PATCHES {
+            self.patches.over();
+            self.ask_for_patches();
+        }
+        match event {
+            Event::Done(milliseconds) => {
+                self.log.times.insert(job.label, milliseconds);
+            }
+            Event::Failed(reason) => {
+                if job.label == "loading" {
+                    self.models_view.failure = Some(reason.clone());
+                }
+                self.log.add(Level::Error, reason);
+            }
+            _ if job.begun.is_some() && !["decoding", PATCHES].contains(&job.label) => {
+                self.log.add(Level::Note, format!("{} was stopped", job.label));
+            }
+            _ => (),
+        }
+    }
+
+    fn accept(&mut self, output: Output, purpose: Purpose) {
+        match (output, purpose) {
+            (Output::Loaded(loaded), _) => self.take_models(loaded),
+            (Output::Encoded(encoded), Purpose::Open(name, source)) => {
+                let pictures = Some((encoded.original.clone(), source));
+                self.open_document(&name, encoded.stack.clone(), pictures, None);
+            }
+            (Output::Encoded(_), _) => (),
+            (Output::Seen(seen), _) => {
+                if let Some(document) = self.document_of(&seen.stack) {
+                    document.seen = Some(seen);
+                }
+            }
+            (Output::Layers(layers), _) => {
+                if let Some(document) = self.document_of(&layers.stack) {
+                    document.layers = Some(layers);
+                }
+            }
+            (Output::Neighbours(neighbours), purpose) => {
+                let codes = neighbours.nearest.iter().map(|(code, _)| *code).collect();
+                self.need_patches(neighbours.depth, codes);
+                match purpose {
+                    Purpose::Browse => self.codebook_view.neighbours = Some(neighbours),
+                    _ => self.neighbours = Some(neighbours),
+                }
+            }
+            (Output::Patches(patches), _) => self.patches.learn(&patches),
+            (Output::Explained { place, explanation }, _) => {
+                let codes = explanation.suggestions.iter().map(|suggestion| suggestion.code).collect();
+                self.need_patches(place[2], codes);
+                self.explained = Some((place, explanation));
+            }
+            (Output::Surprise(surprise), _) => {
+                let same = |document: &&mut Document| document.condition == surprise.condition;
+                if let Some(document) = self.document_of(&surprise.stack).filter(same) {
+                    document.surprise = Some(surprise);
+                }
+            }
+            (Output::Preview(pictures), _) => self.previews = pictures,
+            (Output::Sampled(made), Purpose::Replace) => self.replace(made),
+            (Output::Sampled(made), purpose) => self.collect(made, purpose),
+            (Output::Usage(usage), _) => {
+                self.codebook_view.counted();
+                self.folder_usage = Some(usage);
+            }
+        }
+    }
+
+    fn document_of(&mut self, stack: &Arc<CodeStack>) -> Option<&mut Document> {
+        self.document.as_mut().filter(|document| Arc::ptr_eq(document.stack(), stack))
+    }
+
+    fn take_models(&mut self, loaded: Arc<Loaded>) {
+        self.log.add(Level::Note, format!("{} is loaded", loaded.name));
+        self.settings.opened(&loaded.name);
+        self.condition = match &loaded.stage2 {
+            Some(stage2) => match stage2.config.condition() {
+                ConditionKind::Unconditional => Condition::Unconditional,
+                ConditionKind::Class => {
+                    Condition::Class(stage2.config.classes.first().cloned().unwrap_or_else(|| "0".into()))
+                }
+                ConditionKind::Text => Condition::Prompt(String::new()),
+            },
+            None => Condition::Unconditional,
+        };
+        self.filters = published_filters(&loaded);
+        self.session_usage = Some(Usage::new(&loaded.codebook_sizes));
+        self.folder_usage = None;
+        self.neighbours = None;
+        self.explained = None;
+        self.patches = Patches::default();
+        self.codebook_view = CodebookView::default();
+        self.models_view.failure = None;
+        self.loaded = Some(loaded.clone());
+        // A stack of another model means nothing to this one; its picture does.
+        let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
+        match self.document.take() {
+            Some(Document { name, source: Some(source), .. }) => {
+                self.waiting.get_or_insert((name, source));
+            }
+            Some(document) if fits(&document) => {
+                self.document = Some(document);
+                self.show();
+            }
+            _ => (),
+        }
+        if let Some((name, source)) = self.waiting.take() {
+            self.open_part(&name, source);
+        }
+        if let Some(recipe) = self.waiting_recipe.take() {
+            self.restore(&recipe);
+        }
+    }
+
+    fn replace(&mut self, made: Vec<Made>) {
+        if let Some(made) = made.into_iter().next() {
+            self.edit(|document| match document.stack().shape() == made.stack.shape() {
+                true => Ok(document.change_codes("sample cells anew", (*made.stack).clone())),
+                false => Ok(false),
+            });
+        }
+    }
+
+    fn collect(&mut self, made: Vec<Made>, purpose: Purpose) {
+        let origin = if let Purpose::Collect(origin) = purpose { origin } else { Origin::Sampled };
+        for made in made {
+            let name = match &made.recipe.sampling {
+                Some(sampling) => format!("{}-{}", sampling.seed, sampling.image),
+                None => format!("{}", self.gallery.items.len()),
+            };
+            if let Some(usage) = &mut self.session_usage {
+                usage.add(&made.stack);
+            }
+            self.gallery.add(Item {
+                name,
+                origin: origin.clone(),
+                picture: made.picture,
+                stack: Some(made.stack),
+                recipe: Some(made.recipe),
+            });
+        }
+    }
+}
+
+/// The filters that the model was published with.
+pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
+    let published = loaded.stage2.as_ref().map(|stage2| stage2.config.published_sampling);
+    let filter = Filter {
+        temperature: 1.0,
+        top_k: published.as_ref().and_then(|published| published.top_k).unwrap_or(0),
+        top_p: published.as_ref().and_then(|published| published.top_p).unwrap_or(1.0),
+    };
+    vec![filter; loaded.codebook_sizes.len()]
+}

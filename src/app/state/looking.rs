@@ -1,0 +1,117 @@
+//! What is looked at and changed: cells, codes, depths; and what is asked of the engine for that.
+
+use std::sync::Arc;
+
+use crate::app::document::Document;
+use crate::app::jobs::Purpose;
+use crate::app::log::Level;
+use crate::engine::Condition;
+use crate::engine::studio::Command;
+use crate::error::Result;
+use crate::image_io::Picture;
+
+use super::{SUGGESTIONS, State};
+
+impl State {
+    /// Asks for the open stack's picture.
+    pub fn show(&mut self) {
+        if let Some(document) = &self.document {
+            let view = document.view();
+            self.send(Command::Show(view));
+        }
+    }
+
+    /// Changes the open document; if that changed its codes, its picture follows.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Document) -> Result<bool>) {
+        let Some(document) = &mut self.document else { return };
+        match change(document) {
+            Ok(true) => {
+                self.show();
+                self.look_at_pinned();
+            }
+            Ok(false) => (),
+            Err(error) => self.log.add(Level::Error, error.to_string()),
+        }
+    }
+
+    /// Pins a cell: its codes are looked into.
+    pub fn pin(&mut self, cell: Option<[usize; 2]>) {
+        if let Some(document) = &mut self.document {
+            document.pinned = cell;
+        }
+        self.look_at_pinned();
+    }
+
+    /// Asks for all that is shown of the pinned code: its neighbours, and what the transformer would have put there.
+    pub fn look_at_pinned(&mut self) {
+        let Some(document) = &self.document else { return };
+        let Some([row, col]) = document.pinned else { return };
+        let (depth, stack, condition) =
+            (document.depth, document.stack().clone(), document.condition.clone());
+        let Ok(code) = stack.at(row, col, depth) else { return };
+        self.send(Command::Neighbours { depth, code, count: SUGGESTIONS });
+        let cell = (row * stack.w() + col) * stack.depth();
+        for (depth, &code) in stack.codes()[cell..cell + stack.depth()].iter().enumerate() {
+            self.need_patches(depth, vec![code]);
+        }
+        if self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some()) {
+            self.send(Command::Explain { stack, condition, place: [row, col, depth], count: SUGGESTIONS });
+        }
+    }
+
+    /// Chooses the depth that is looked at.
+    pub fn choose_depth(&mut self, depth: usize) {
+        if let Some(document) = &mut self.document
+            && depth < document.stack().depth()
+            && document.depth != depth
+        {
+            document.depth = depth;
+            self.look_at_pinned();
+        }
+    }
+
+    /// What `code` looks like at `depth`, if it is known by now.
+    pub fn patch(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
+        self.patches.get(depth, code)
+    }
+
+    /// Asks for the looks of those of `codes` that are not known yet.
+    pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
+        self.patches.want(depth, &codes);
+        self.ask_for_patches();
+    }
+
+    pub(super) fn ask_for_patches(&mut self) {
+        if let Some((depth, codes)) = self.patches.next() {
+            self.send(Command::Patches { depth, codes });
+        }
+    }
+
+    /// Says what the open stack is made from; what the transformer says of it changes with that.
+    pub fn set_condition(&mut self, condition: Condition) {
+        let Some(document) = &mut self.document else { return };
+        document.condition = condition;
+        document.surprise = None;
+        self.explained = None;
+        self.look_at_pinned();
+    }
+
+    /// Asks how sure the transformer is of each code of the open stack.
+    pub fn ask_surprise(&mut self) {
+        if let Some(document) = &self.document {
+            let (stack, condition) = (document.stack().clone(), document.condition.clone());
+            self.send(Command::Surprise { stack, condition });
+        }
+    }
+
+    /// Looks up the neighbours of a code for the codebook panel.
+    pub fn browse(&mut self, depth: usize, code: u32) {
+        let command = Command::Neighbours { depth, code, count: SUGGESTIONS };
+        self.send_for(command, Purpose::Browse);
+    }
+
+    /// Undo, or redo.
+    pub fn step_history(&mut self, back: bool) {
+        self.edit(|document| Ok(if back { document.undo() } else { document.redo() }));
+    }
+}

@@ -1,0 +1,203 @@
+//! All that the panels show and change: what is open, what is loaded, what is under way. The panels hold nothing that
+//! matters; tests drive the studio through them and read its state here.
+
+mod answers;
+mod looking;
+mod opening;
+mod sampling;
+
+pub use answers::published_filters;
+
+use std::sync::Arc;
+
+use eframe::egui::Context;
+
+use crate::app::document::{Document, Source};
+use crate::app::gallery::Gallery;
+use crate::app::jobs::{Jobs, Purpose};
+use crate::app::log::Log;
+use crate::app::panels::codebook::CodebookView;
+use crate::app::panels::image::ImageView;
+use crate::app::panels::log::LogView;
+use crate::app::panels::models::ModelsView;
+use crate::app::panels::stack::StackView;
+use crate::app::panels::{GalleryView, GenerateView};
+use crate::app::patches::Patches;
+use crate::app::settings::Settings;
+use crate::app::textures::Textures;
+use crate::engine::explain::Explanation;
+use crate::engine::start::checked;
+use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours, Usage};
+use crate::engine::{Condition, Recipe};
+use crate::generate::Filter;
+use crate::image_io::Picture;
+use crate::kernels::check::Checked;
+
+/// What a job is called that decodes single codes.
+const PATCHES: &str = "decoding codes";
+
+/// How many neighbours and suggestions are asked for.
+pub const SUGGESTIONS: usize = 8;
+
+/// The studio's state.
+pub struct State {
+    /// Where commands go.
+    engine: Engine,
+    /// What is under way.
+    pub jobs: Jobs,
+    /// What happened.
+    pub log: Log,
+    /// What is remembered.
+    pub settings: Settings,
+    /// What is loaded.
+    pub loaded: Option<Arc<Loaded>>,
+    /// What is open.
+    pub document: Option<Document>,
+    /// A picture that is to be encoded as soon as a model is loaded, with its name.
+    waiting: Option<(String, Source)>,
+    /// The pictures of this session.
+    pub gallery: Gallery,
+    /// Uploaded pictures.
+    pub textures: Textures,
+    /// What pictures are made from.
+    pub condition: Condition,
+    /// How codes are drawn, one filter a depth.
+    pub filters: Vec<Filter>,
+    /// Where the person is in the panel "Generate".
+    pub generate_view: GenerateView,
+    /// Where the person is in the panel "Gallery".
+    pub gallery_view: GalleryView,
+    /// A recipe that is to be restored as soon as a model is loaded.
+    waiting_recipe: Option<Recipe>,
+    /// Pictures that grow.
+    pub previews: Vec<Arc<Picture>>,
+    /// Codes near the pinned one.
+    pub neighbours: Option<Arc<Neighbours>>,
+    /// What codes look like.
+    pub patches: Patches,
+    /// How the code stack's panel is set.
+    pub stack_view: StackView,
+    /// The distribution at a place.
+    pub explained: Option<([usize; 3], Arc<Explanation>)>,
+    /// Which codes the pictures that were open in this session use.
+    pub session_usage: Option<Usage>,
+    /// Which codes a folder's pictures use.
+    pub folder_usage: Option<Arc<Usage>>,
+    /// `cpu` or `gpu`.
+    pub device: &'static str,
+    /// The GPU that the models run on, if they do.
+    pub adapter: Option<String>,
+    /// What the check of the GPU kernels found.
+    pub kernel_checks: Vec<Checked>,
+    /// What is typed and why the last load failed.
+    pub models_view: ModelsView,
+    /// What of the codebook is looked at.
+    pub codebook_view: CodebookView,
+    /// What the log panel measured.
+    pub log_view: LogView,
+    /// Whether the models run on the window's own graphics device, so that it can draw what they made where that lies.
+    pub draws_on_device: bool,
+    /// How the image panel shows the picture.
+    pub image_view: ImageView,
+}
+
+impl State {
+    /// Nothing open yet.
+    pub fn new(engine: Engine, settings: Settings, device: &'static str) -> Self {
+        Self {
+            engine,
+            jobs: Jobs::default(),
+            log: Log::default(),
+            settings,
+            loaded: None,
+            document: None,
+            waiting: None,
+            gallery: Gallery::default(),
+            textures: Textures::default(),
+            condition: Condition::Unconditional,
+            filters: Vec::new(),
+            generate_view: GenerateView::default(),
+            gallery_view: GalleryView::default(),
+            waiting_recipe: None,
+            previews: Vec::new(),
+            neighbours: None,
+            patches: Patches::default(),
+            stack_view: StackView::default(),
+            explained: None,
+            session_usage: None,
+            folder_usage: None,
+            device,
+            adapter: None,
+            kernel_checks: Vec::new(),
+            models_view: ModelsView::default(),
+            codebook_view: CodebookView::default(),
+            log_view: LogView::default(),
+            draws_on_device: false,
+            image_view: ImageView::default(),
+        }
+    }
+
+    /// Sends a command whose result goes where results of its kind go.
+    pub fn send(&mut self, command: Command) -> JobId {
+        self.send_for(command, Purpose::Usual)
+    }
+
+    /// Sends a command for a purpose of its own.
+    pub fn send_for(&mut self, command: Command, purpose: Purpose) -> JobId {
+        let label = command.label();
+        let id = self.engine.send(command);
+        self.jobs.add(id, label, purpose);
+        id
+    }
+
+    /// Ends everything that is under way; what is whole stays.
+    pub fn cancel(&mut self) {
+        self.patches.give_up();
+        self.engine.stop_all();
+    }
+
+    /// Ends one job.
+    pub fn stop(&mut self, id: JobId) {
+        self.engine.stop(id);
+    }
+
+    /// Whether anything is under way.
+    pub fn is_busy(&self) -> bool {
+        self.engine.is_busy()
+    }
+
+    /// Takes in all that the engine has answered.
+    pub fn receive(&mut self) {
+        self.log.collect();
+        if self.kernel_checks.len() < checked().len() {
+            self.kernel_checks = checked().to_vec();
+        }
+        while let Some(message) = self.engine.receive() {
+            self.take(message);
+        }
+    }
+
+    /// Waits for the next answer and takes it in; for tests. Whether there was one.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(&mut self) -> bool {
+        let message = self.engine.wait();
+        message.map(|message| self.take(message)).is_some()
+    }
+
+    /// The texture of a picture.
+    pub fn texture(&mut self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
+        self.textures.get(ctx, picture)
+    }
+
+    /// How the open stack was made: as its file says, or once it is changed, by hand.
+    pub fn recipe(&self) -> Option<Recipe> {
+        let document = self.document.as_ref()?;
+        match &document.recipe {
+            Some(recipe) if document.stack() == document.opened() => Some(recipe.clone()),
+            _ => {
+                let made_by = if document.stack() == document.opened() { "reconstruct" } else { "edit" };
+                Some(Recipe::new(made_by, self.loaded.as_ref()?.rqvae_id.clone(), None))
+            }
+        }
+    }
+}

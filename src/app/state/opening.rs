@@ -1,0 +1,123 @@
+//! How pictures, codes, models and recipes are opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::app::document::{Document, Source};
+use crate::app::jobs::Purpose;
+use crate::app::log::Level;
+use crate::checkpoint::{Precision, StateKind};
+use crate::codes::CodeStack;
+use crate::engine::studio::Command;
+use crate::engine::{Options, Recipe};
+use crate::error::Error;
+use crate::image_io::Picture;
+use crate::image_io::framing::Framing;
+
+use super::State;
+
+impl State {
+    /// Loads the model at a place, with its other stage from elsewhere if that is given.
+    pub fn load(&mut self, model: &str, rqvae: Option<String>) {
+        self.models_view.failure = None;
+        let options =
+            Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
+        self.send(Command::Load(options));
+    }
+
+    /// Encodes the middle of a picture and opens its codes; once a model is loaded.
+    pub fn open_picture(&mut self, name: &str, picture: Arc<Picture>) {
+        self.open_part(name, Source { picture, framing: Framing::Middle });
+    }
+
+    /// Encodes a part of a picture and opens its codes; once a model is loaded.
+    pub fn open_part(&mut self, name: &str, source: Source) {
+        match self.loaded {
+            Some(_) => {
+                let encode = Command::Encode(source.picture.clone(), source.framing);
+                self.send_for(encode, Purpose::Open(name.into(), source));
+            }
+            None => self.waiting = Some((name.into(), source)),
+        }
+    }
+
+    /// Encodes another part of the open picture in place of the present one.
+    pub fn reframe(&mut self, framing: Framing) {
+        let Some(Document { name, source: Some(source), .. }) = &self.document else { return };
+        let (name, picture) = (name.clone(), source.picture.clone());
+        self.open_part(&name, Source { picture, framing });
+    }
+
+    /// Opens codes.
+    pub fn open_stack(&mut self, name: &str, stack: Arc<CodeStack>, recipe: Option<&Recipe>) {
+        self.open_document(name, stack, None, recipe);
+    }
+
+    pub(super) fn open_document(
+        &mut self,
+        name: &str,
+        stack: Arc<CodeStack>,
+        pictures: Option<(Arc<Picture>, Source)>,
+        recipe: Option<&Recipe>,
+    ) {
+        if let Some(loaded) = &self.loaded {
+            let expected = loaded.rqvae.hparams.code_shape;
+            let fits = match stack.shape() == expected {
+                true => stack.validate(&loaded.codebook_sizes),
+                false => Err(Error::invalid(format!(
+                    "the loaded model's codes are of shape {expected:?}, found {:?}; load the model that made them",
+                    stack.shape()
+                ))),
+            };
+            if let Err(error) = fits {
+                return self.log.add(Level::Error, format!("{name}: {error}"));
+            }
+        }
+        let sampling = recipe.and_then(|recipe| recipe.sampling.as_ref());
+        let condition =
+            sampling.map_or_else(|| self.condition.clone(), |sampling| sampling.condition.clone());
+        if let Some(usage) = &mut self.session_usage {
+            usage.add(&stack);
+        }
+        let (original, source) = pictures.unzip();
+        let mut document = Document::new(name, stack, original, condition);
+        document.source = source;
+        document.recipe = recipe.cloned();
+        self.document = Some(document);
+        self.neighbours = None;
+        self.explained = None;
+        self.show();
+    }
+
+    /// Restores what a recipe says of sampling: condition, seed, filters; once a model is loaded.
+    pub fn restore(&mut self, recipe: &Recipe) {
+        let Some(sampling) = &recipe.sampling else { return };
+        let Some(loaded) = &self.loaded else {
+            self.waiting_recipe = Some(recipe.clone());
+            return;
+        };
+        let kind = loaded.stage2.as_ref().map(|stage2| stage2.config.condition());
+        if kind != Some(sampling.condition.kind()) || self.filters.len() != sampling.filters.len() {
+            let maker = &sampling.rqtransformer.name;
+            let text = format!("the recipe is of another kind of model, {maker}: load that, then restore it");
+            return self.log.add(Level::Warning, text);
+        }
+        self.condition = sampling.condition.clone();
+        self.settings.seed = sampling.seed;
+        self.settings.seed_locked = true;
+        self.filters = sampling.filters.clone();
+        self.log.add(Level::Note, format!("the recipe is restored: seed {}", sampling.seed));
+    }
+
+    /// Opens the file or folder at `path`: a picture, codes, or a model. What went wrong is in the log.
+    pub fn open_path(&mut self, path: &Path) {
+        if let Err(error) = crate::app::files::open(self, path) {
+            self.log.add(Level::Error, error.to_string());
+        }
+    }
+
+    /// Counts the codes of a folder's pictures.
+    pub fn count_folder(&mut self, folder: PathBuf) {
+        self.send(Command::Usage(folder));
+    }
+}

@@ -1,0 +1,84 @@
+//! New pictures, and new codes for a part of one.
+
+use crate::app::document::Document;
+use crate::app::gallery::{Item, Origin};
+use crate::app::jobs::Purpose;
+use crate::app::log::Level;
+use crate::engine::studio::{Command, SamplePlan};
+use crate::generate::Forced;
+
+use super::State;
+
+impl State {
+    /// Samples new pictures into the gallery.
+    pub fn generate(&mut self) {
+        let plan = self.plan(self.settings.count, None);
+        self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Sampled));
+    }
+
+    /// Samples the selected cells of the open stack anew, as an edit.
+    pub fn resample_selected(&mut self) {
+        let Some(forced) = self.document.as_ref().filter(|document| document.has_selection()).map(forced)
+        else {
+            return self.log.add(Level::Warning, "select the cells to sample anew first");
+        };
+        let plan = self.plan(1, Some(forced));
+        self.send_for(Command::Sample(plan), Purpose::Replace);
+    }
+
+    /// Samples pictures that share the kept codes of the open stack, into the gallery.
+    pub fn vary(&mut self, keep: Vec<bool>) {
+        let Some(document) = &self.document else { return };
+        let forced = Forced { stack: (**document.stack()).clone(), keep };
+        let plan = self.plan(self.settings.count, Some(forced));
+        self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Varied));
+    }
+
+    /// Moves the seed on.
+    pub fn next_seed(&mut self) {
+        self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
+    }
+
+    /// Takes a seed that nobody can foresee.
+    pub fn random_seed(&mut self) {
+        let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
+        self.settings.seed = crate::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
+    }
+
+    /// What to sample by the settings. The seed that is shown is the one that is used; only then does one that is not
+    /// locked move on, so that the next pictures are others.
+    fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
+        let seed = self.settings.seed;
+        if !self.settings.seed_locked {
+            self.next_seed();
+        }
+        let document = self.document.as_ref().filter(|_| forced.is_some());
+        SamplePlan {
+            condition: document.map_or(&self.condition, |document| &document.condition).clone(),
+            seed,
+            first: 0,
+            count: count.max(1),
+            filters: self.filters.clone(),
+            forced,
+            preview: self.settings.preview,
+        }
+    }
+
+    /// Puts the open stack and its picture into the gallery.
+    pub fn keep(&mut self) {
+        let Some(document) = &self.document else { return };
+        let Some(seen) = &document.seen else { return };
+        self.gallery.add(Item {
+            name: document.name.clone(),
+            origin: Origin::Edited,
+            picture: seen.picture.clone(),
+            stack: Some(document.stack().clone()),
+            recipe: self.recipe().map(std::sync::Arc::new),
+        });
+    }
+}
+
+/// The open stack with all but the selected cells kept.
+fn forced(document: &Document) -> Forced {
+    Forced { stack: (**document.stack()).clone(), keep: document.kept() }
+}
