@@ -57,6 +57,8 @@ pub struct Start {
     pub model: Option<String>,
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     pub rqvae: Option<String>,
+    /// Row and column of the cell to pin when the codes are there.
+    pub pin: Option<[usize; 2]>,
     /// Light or dark; else as remembered.
     pub theme: Option<ThemePreference>,
     /// Where a picture of the window is to be saved, once everything is drawn; the studio then ends.
@@ -69,6 +71,8 @@ pub struct Studio {
     pub state: State,
     /// How they are laid out.
     tree: Tree<Panel>,
+    /// A cell that is still to be pinned.
+    pin: Option<[usize; 2]>,
     /// A picture of the window that is still to be taken.
     #[cfg(not(target_arch = "wasm32"))]
     screenshot: Option<Screenshot>,
@@ -102,6 +106,7 @@ impl Studio {
         Self {
             state,
             tree: tree.unwrap_or_else(panels::first_layout),
+            pin: start.pin,
             #[cfg(not(target_arch = "wasm32"))]
             screenshot: start.screenshot.map(Screenshot::new),
         }
@@ -122,6 +127,16 @@ impl Studio {
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::image::device::register(render);
         self.state.draws_on_device = true;
+    }
+
+    /// Pins the cell that was asked for, once the codes are there and if they have it.
+    fn pin_at_start(&mut self) {
+        let Some(document) = &self.state.document else { return };
+        if let Some([row, col]) = self.pin.take()
+            && document.stack().at(row, col, 0).is_ok()
+        {
+            self.state.pin(Some([row, col]));
+        }
     }
 
     /// Puts all panels back where they were at first.
@@ -164,6 +179,7 @@ impl App for Studio {
         self.state.receive();
         self.take_files(ctx);
         shortcuts::handle(ctx, &mut self.state);
+        self.pin_at_start();
         #[cfg(not(target_arch = "wasm32"))]
         if let Some(screenshot) = &mut self.screenshot {
             screenshot.take(ctx, &self.state);

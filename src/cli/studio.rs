@@ -20,6 +20,9 @@ pub struct Studio {
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     rqvae: Option<String>,
+    /// Begin with this cell pinned; rows and columns count from 0.
+    #[arg(long, value_name = "ROW,COL", value_parser = cell)]
+    pin: Option<[usize; 2]>,
     /// Light or dark; else as the last time.
     #[arg(long, value_enum)]
     theme: Option<Theme>,
@@ -55,9 +58,18 @@ impl Studio {
             file: self.file,
             model: self.model,
             rqvae: self.rqvae,
+            pin: self.pin,
             theme: self.theme.map(ThemePreference::from),
             screenshot: self.screenshot,
         };
         app::open(start, self.device.device)
+    }
+}
+
+fn cell(text: &str) -> Result<[usize; 2], String> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[row, column]) => Ok([row, column]),
+        _ => Err(format!("expected a row and a column such as 2,5, found {text}")),
     }
 }

@@ -1,6 +1,12 @@
 //! What a new person sees.
 
+use std::collections::HashMap;
+
+use eframe::egui::Context;
+use eframe::{App, Storage};
+use residua::app::{Start, Studio};
 use residua::engine::Recipe;
+use residua::engine::studio::Engine;
 use residua::image_io::png_text::Provenance;
 
 use crate::desk::Desk;
@@ -44,4 +50,41 @@ fn an_edited_picture_is_saved_with_its_codes_and_its_model() {
     assert!(decode.status.success(), "{}", String::from_utf8_lossy(&decode.stderr));
     let pixels = |path| image::open(path).unwrap().into_rgb8();
     assert!(pixels(&path) == pixels(&again), "the command line gives the same pixels");
+}
+
+/// A storage that lasts as long as a test.
+#[derive(Default)]
+struct Memory(HashMap<String, String>);
+
+impl Storage for Memory {
+    fn get_string(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+
+    fn set_string(&mut self, key: &str, value: String) {
+        self.0.insert(key.into(), value);
+    }
+
+    fn remove_string(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    fn flush(&mut self) {}
+}
+
+#[test]
+fn settings_and_layout_are_remembered_and_what_is_not_readable_is_not() {
+    let mut desk = Desk::new();
+    desk.harness.state_mut().state.settings.seed = 77;
+    desk.harness.state_mut().state.settings.zoom = 1.25;
+    let mut memory = Memory::default();
+    desk.harness.state_mut().save(&mut memory);
+    let again = |memory: &Memory| {
+        let engine = Engine::start(residua::device::cpu(), || ());
+        Studio::new(&Context::default(), engine, "cpu", Start::default(), Some(memory)).state.settings
+    };
+    let settings = again(&memory);
+    assert_eq!((settings.seed, settings.zoom, settings.model.as_str()), (77, 1.25, "emoji-64"));
+    memory.0.values_mut().for_each(|value| value.truncate(value.len() / 2));
+    assert_eq!(again(&memory), residua::app::Settings::default());
 }
