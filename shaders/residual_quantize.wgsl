@@ -4,17 +4,17 @@
 //
 // A workgroup compares some residuals with a part of the codebook, a tile of codes at a time: few residuals are spread
 // over a whole GPU by the parts. It takes `DEPTH` channels at a time into its own memory, and a thread sums 8 residuals
-// by 8 codes in registers. The order of a sum depends on the channels alone, so a code does not depend on the rows
-// beside it.
+// by 16 codes in registers: by 8 codes, the reading of that memory would set the pace. The order of a sum depends on the
+// channels alone, so a code does not depend on the rows beside it.
 
 // The host replaces these three by those of the tile that suits the number of residuals.
 const ROW_THREADS = 8u;
 const CODE_THREADS = 8u;
-const DEPTH = 16u;
+const DEPTH = 8u;
 
 const THREADS = ROW_THREADS * CODE_THREADS;
 const ROWS = 8u * ROW_THREADS;
-const CODES = 8u * CODE_THREADS;
+const CODES = 16u * CODE_THREADS;
 
 // In place of infinity, which WGSL cannot write.
 const FAR = 3.4028235e38;
@@ -40,7 +40,7 @@ struct Parameters {
 
 // By channel, and four residuals or codes.
 var<workgroup> seen_residuals: array<vec4<f32>, DEPTH * 2u * ROW_THREADS>;
-var<workgroup> seen_codes: array<vec4<f32>, DEPTH * 2u * CODE_THREADS>;
+var<workgroup> seen_codes: array<vec4<f32>, DEPTH * 4u * CODE_THREADS>;
 // Of each row and thread along the codes.
 var<workgroup> distances: array<f32, 8u * THREADS>;
 var<workgroup> nearest_codes: array<u32, 8u * THREADS>;
@@ -64,13 +64,13 @@ fn gather_residuals(thread: u32, first_row: u32, first_channel: u32) {
 }
 
 fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
-    for (var i = thread; i < DEPTH * 2u * CODE_THREADS; i += THREADS) {
+    for (var i = thread; i < DEPTH * 4u * CODE_THREADS; i += THREADS) {
         let channel = first_channel + i % DEPTH;
         let code = first_code + i / DEPTH * 4u + FOUR;
         let exists = (code < vec4<u32>(parameters.codes)) & vec4<bool>(channel < parameters.channels);
         let at = select(vec4<u32>(0u), (parameters.first + code) * parameters.channels + channel, exists);
         let values = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
-        seen_codes[i % DEPTH * 2u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
+        seen_codes[i % DEPTH * 4u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
     }
 }
 
@@ -124,31 +124,47 @@ fn main(
     }
     for (var tile = 0u; tile < parameters.tiles; tile++) {
         let first_code = (part * parameters.tiles + tile) * CODES;
-        var low_low = mat4x4<f32>();
-        var low_high = mat4x4<f32>();
-        var high_low = mat4x4<f32>();
-        var high_high = mat4x4<f32>();
+        // Of the upper and the lower four rows, and each four codes.
+        var upper_0 = mat4x4<f32>();
+        var upper_1 = mat4x4<f32>();
+        var upper_2 = mat4x4<f32>();
+        var upper_3 = mat4x4<f32>();
+        var lower_0 = mat4x4<f32>();
+        var lower_1 = mat4x4<f32>();
+        var lower_2 = mat4x4<f32>();
+        var lower_3 = mat4x4<f32>();
         for (var channel = 0u; channel < parameters.channels; channel += DEPTH) {
             workgroupBarrier();
             gather_residuals(thread, first_row, channel);
             gather_codes(thread, first_code, channel);
             workgroupBarrier();
             for (var i = 0u; i < DEPTH; i++) {
-                let low = seen_residuals[i * 2u * ROW_THREADS + own_row];
-                let high = seen_residuals[i * 2u * ROW_THREADS + ROW_THREADS + own_row];
-                var codes = seen_codes[i * 2u * CODE_THREADS + own_code];
-                low_low = added(low_low, low, codes);
-                high_low = added(high_low, high, codes);
-                codes = seen_codes[i * 2u * CODE_THREADS + CODE_THREADS + own_code];
-                low_high = added(low_high, low, codes);
-                high_high = added(high_high, high, codes);
+                let upper = seen_residuals[i * 2u * ROW_THREADS + own_row];
+                let lower = seen_residuals[i * 2u * ROW_THREADS + ROW_THREADS + own_row];
+                let slot = i * 4u * CODE_THREADS + own_code;
+                var codes = seen_codes[slot];
+                upper_0 = added(upper_0, upper, codes);
+                lower_0 = added(lower_0, lower, codes);
+                codes = seen_codes[slot + CODE_THREADS];
+                upper_1 = added(upper_1, upper, codes);
+                lower_1 = added(lower_1, lower, codes);
+                codes = seen_codes[slot + 2u * CODE_THREADS];
+                upper_2 = added(upper_2, upper, codes);
+                lower_2 = added(lower_2, lower, codes);
+                codes = seen_codes[slot + 3u * CODE_THREADS];
+                upper_3 = added(upper_3, upper, codes);
+                lower_3 = added(lower_3, lower, codes);
             }
         }
         let code = first_code + 4u * own_code;
-        consider_all(0u, code, low_low);
-        consider_all(0u, code + 4u * CODE_THREADS, low_high);
-        consider_all(4u, code, high_low);
-        consider_all(4u, code + 4u * CODE_THREADS, high_high);
+        consider_all(0u, code, upper_0);
+        consider_all(4u, code, lower_0);
+        consider_all(0u, code + 4u * CODE_THREADS, upper_1);
+        consider_all(4u, code + 4u * CODE_THREADS, lower_1);
+        consider_all(0u, code + 8u * CODE_THREADS, upper_2);
+        consider_all(4u, code + 8u * CODE_THREADS, lower_2);
+        consider_all(0u, code + 12u * CODE_THREADS, upper_3);
+        consider_all(4u, code + 12u * CODE_THREADS, lower_3);
     }
 
     for (var i = 0u; i < 8u; i++) {

@@ -19,7 +19,7 @@ pub fn show(ctx: &Context, state: &mut State) {
         Some(_) => "2. Click one of its codes.\n3. Click another code that could stand there.",
     };
     Window::new("First steps")
-        .anchor(Align2::RIGHT_BOTTOM, [-12.0, -40.0])
+        .anchor(Align2::LEFT_BOTTOM, [12.0, -40.0])
         .resizable(false)
         .collapsible(false)
         .show(ctx, |ui| {

@@ -33,9 +33,10 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
-    /// Set each hand-written kernel against Burn's own operations, at the published shapes.
-    #[arg(long, conflicts_with_all = ["compare", "gpu_kernels"])]
-    kernels: bool,
+    /// Set each hand-written kernel, or those whose name has NAME in it, against Burn's own operations, at the published
+    /// shapes.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "gpu_kernels"])]
+    kernels: Option<String>,
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "kernels"])]
     studio: bool,
@@ -64,8 +65,8 @@ impl Bench {
         }
         let preset = Preset::find(&self.preset)?;
         let device = self.device.open()?;
-        if self.kernels {
-            let measured = kernels(self.runs, &device, &mut console.task("measuring"))?;
+        if let Some(name) = &self.kernels {
+            let measured = kernels(name, self.runs, &device, &mut console.task("measuring"))?;
             return console.result(json!(measured), &against_burn(&measured));
         }
         let precision = if self.f32 { Precision::Stored } else { self.precision };

@@ -12,7 +12,8 @@ use crate::kernels::embed::Place;
 const THREADS: u32 = 64;
 
 /// Residuals and codes whose products one thread sums.
-const OF_A_THREAD: usize = 8;
+const ROWS_OF_A_THREAD: usize = 8;
+const CODES_OF_A_THREAD: usize = 16;
 
 /// Workgroups from which on more would not fill a GPU better: each part that codes are split in costs a little.
 const WORKGROUPS: usize = 512;
@@ -28,7 +29,7 @@ pub fn fits(rows: usize, channels: usize, depths: usize) -> bool {
     values > 0 && values * size_of::<f32>() <= MOST_BYTES
 }
 
-/// The block that a workgroup computes: `8 row_threads` residuals by `8 code_threads` codes, `depth` channels at a time.
+/// The block that a workgroup computes: `8 row_threads` residuals by `16 code_threads` codes, `depth` channels at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Search {
     row_threads: usize,
@@ -38,9 +39,9 @@ struct Search {
 
 /// For few residuals first. The last serves any number.
 const SEARCHES: [Search; 3] = [
-    Search { row_threads: 1, code_threads: 64, depth: 4 },
-    Search { row_threads: 4, code_threads: 16, depth: 16 },
-    Search { row_threads: 8, code_threads: 8, depth: 16 },
+    Search { row_threads: 1, code_threads: 64, depth: 2 },
+    Search { row_threads: 4, code_threads: 16, depth: 8 },
+    Search { row_threads: 8, code_threads: 8, depth: 8 },
 ];
 
 impl Search {
@@ -50,11 +51,11 @@ impl Search {
     }
 
     fn rows(&self) -> usize {
-        OF_A_THREAD * self.row_threads
+        ROWS_OF_A_THREAD * self.row_threads
     }
 
     fn codes(&self) -> usize {
-        OF_A_THREAD * self.code_threads
+        CODES_OF_A_THREAD * self.code_threads
     }
 }
 
@@ -64,7 +65,7 @@ impl KernelSource for Search {
         let source = [
             ("const ROW_THREADS = 8u;", format!("const ROW_THREADS = {row_threads}u;")),
             ("const CODE_THREADS = 8u;", format!("const CODE_THREADS = {code_threads}u;")),
-            ("const DEPTH = 16u;", format!("const DEPTH = {depth}u;")),
+            ("const DEPTH = 8u;", format!("const DEPTH = {depth}u;")),
         ]
         .iter()
         .fold(RESIDUAL_QUANTIZE.to_string(), |source, (general, special)| source.replace(general, special));

@@ -77,20 +77,28 @@ fn reading(data: TensorData) -> Vec<f32> {
     data.convert::<f32>().try_to_vec().expect("converted to f32 just above")
 }
 
-/// Measures every kernel at every shape, `runs` times after one that is not timed; and sums up the FFHQ decoder's
-/// convolutions.
+/// Measures every kernel that has `name` in its name, at every shape, `runs` times after one that is not timed; and sums up
+/// the FFHQ decoder's convolutions.
 ///
 /// # Errors
-/// A kernel's result is not that of Burn's operations: a shader that a device refuses is not always reported otherwise.
-pub fn kernels(runs: usize, device: &Device, task: &mut Task) -> Result<Vec<Kernel>> {
+/// No kernel has such a name. A kernel's result is not that of Burn's operations: a shader that a device refuses is not always reported otherwise.
+pub fn kernels(name: &str, runs: usize, device: &Device, task: &mut Task) -> Result<Vec<Kernel>> {
     let mut cases = stage1::cases(device)?;
     cases.extend(stage2::cases(device));
     let mut measured = Vec::with_capacity(cases.len() + 1);
-    for case in &cases {
-        measured.push(measure(&case(), runs, device, task)?);
-        task.report(measured.len(), cases.len());
+    for (done, case) in cases.iter().enumerate() {
+        let case = case();
+        if case.kernel.contains(name) {
+            measured.push(measure(&case, runs, device, task)?);
+        }
+        task.report(done + 1, cases.len());
     }
-    measured.push(decoder(&measured));
+    if measured.is_empty() {
+        return Err(Error::usage(format!("no kernel has {name} in its name; leave it out to see all")));
+    }
+    if measured.iter().any(|kernel| kernel.count > 0) {
+        measured.push(decoder(&measured));
+    }
     Ok(measured)
 }
 
