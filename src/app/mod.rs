@@ -93,8 +93,11 @@ impl Studio {
         ctx.set_theme(start.theme.unwrap_or(settings.theme));
         ctx.set_zoom_factor(settings.zoom);
         let mut state = State::new(engine, settings, device);
-        let model = start.model.unwrap_or_else(|| state.settings.model.clone());
-        state.load(&model, start.rqvae);
+        let (model, rqvae) = match start.model {
+            Some(model) => (model, start.rqvae),
+            None => (state.settings.model.clone(), start.rqvae.or(state.settings.rqvae.clone())),
+        };
+        state.load(&model, rqvae);
         match &start.file {
             Some(file) => state.open_path(file),
             None => {
@@ -115,12 +118,12 @@ impl Studio {
     /// Draws everything.
     pub fn show(&mut self, ui: &mut Ui) {
         menu::show(ui, self);
+        hint::show(ui, &mut self.state);
         status::show(ui, &mut self.state);
         CentralPanel::no_frame().show(ui, |ui| {
             let mut panes = Panes { state: &mut self.state };
             self.tree.ui(&mut panes, ui);
         });
-        hint::show(ui.ctx(), &mut self.state);
     }
 
     /// Draws pictures where the models left them: these run on the device of the window that `render` draws.

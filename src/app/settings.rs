@@ -16,6 +16,8 @@ pub struct Settings {
     pub zoom: f32,
     /// The model to load at the start.
     pub model: String,
+    /// Where its RQ-VAE lies, if that had to be said.
+    pub rqvae: Option<String>,
     /// Models opened before, latest first.
     pub recent: Vec<String>,
     /// Whether pictures are shown while they grow.
@@ -36,6 +38,7 @@ impl Default for Settings {
             theme: ThemePreference::System,
             zoom: 1.0,
             model: crate::checkpoint::bundled::BUNDLED[0].name.into(),
+            rqvae: None,
             recent: Vec::new(),
             preview: true,
             seed_locked: false,
@@ -47,9 +50,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Puts `model` first among the recent ones.
-    pub fn opened(&mut self, model: &str) {
+    /// Puts `model`, whose RQ-VAE was said to lie at `rqvae`, first among the recent ones.
+    pub fn opened(&mut self, model: &str, rqvae: Option<&str>) {
         self.model = model.into();
+        self.rqvae = rqvae.map(String::from);
         self.recent.retain(|other| other != model);
         if crate::checkpoint::bundled::find(model).is_none() {
             self.recent.insert(0, model.into());
@@ -66,7 +70,7 @@ mod tests {
     fn the_latest_model_comes_first_and_once() {
         let mut settings = Settings::default();
         for model in ["a", "b", "a", "emoji-64"] {
-            settings.opened(model);
+            settings.opened(model, None);
         }
         assert_eq!(settings.recent, ["a", "b"]);
         assert_eq!(settings.model, "emoji-64");

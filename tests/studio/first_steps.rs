@@ -88,3 +88,18 @@ fn settings_and_layout_are_remembered_and_what_is_not_readable_is_not() {
     memory.0.values_mut().for_each(|value| value.truncate(value.len() / 2));
     assert_eq!(again(&memory), residua::app::Settings::default());
 }
+
+#[test]
+fn where_the_remembered_model_is_gone_the_bundled_one_is_loaded() {
+    let mut desk = Desk::new();
+    desk.harness.state_mut().state.settings.opened("gone.safetensors", Some("gone too"));
+    let mut memory = Memory::default();
+    desk.harness.state_mut().save(&mut memory);
+    let engine = Engine::start(residua::device::cpu(), || ());
+    let mut state = Studio::new(&Context::default(), engine, "cpu", Start::default(), Some(&memory)).state;
+    while state.is_busy() && state.wait() {}
+    assert_eq!(state.loaded.as_ref().map(|loaded| loaded.name.as_str()), Some("emoji-64"));
+    assert!(state.document.is_some(), "the sample is open");
+    let said = state.log.lines().any(|line| line.text.contains("gone"));
+    assert!(said, "and why is said");
+}

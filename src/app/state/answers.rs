@@ -8,6 +8,7 @@ use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
+use crate::checkpoint::bundled::BUNDLED;
 use crate::codes::CodeStack;
 use crate::engine::Condition;
 use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output, Usage};
@@ -51,15 +52,26 @@ impl State {
                 self.log.times.insert(job.label, milliseconds);
             }
             Event::Failed(reason) => {
+                self.log.add(Level::Error, reason.clone());
                 if job.label == "loading" {
-                    self.models_view.failure = Some(reason.clone());
+                    self.models_view.failure = Some(reason);
+                    self.load_bundled();
                 }
-                self.log.add(Level::Error, reason);
             }
             _ if job.begun.is_some() && !["decoding", PATCHES].contains(&job.label) => {
                 self.log.add(Level::Note, format!("{} was stopped", job.label));
             }
             _ => (),
+        }
+    }
+
+    /// Loads the bundled model where the remembered one is gone and nothing else is loaded.
+    fn load_bundled(&mut self) {
+        let bundled = BUNDLED[0].name;
+        if self.loaded.is_none() && self.settings.model != bundled {
+            // Whatever comes of it, it is not tried again.
+            self.settings.model = bundled.into();
+            self.load(bundled, None);
         }
     }
 
@@ -117,7 +129,7 @@ impl State {
 
     fn take_models(&mut self, loaded: Arc<Loaded>) {
         self.log.add(Level::Note, format!("{} is loaded", loaded.name));
-        self.settings.opened(&loaded.name);
+        self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
         self.condition = match &loaded.stage2 {
             Some(stage2) => match stage2.config.condition() {
                 ConditionKind::Unconditional => Condition::Unconditional,

@@ -82,6 +82,8 @@ pub enum Output {
 pub struct Loaded {
     /// The bundled model's name, or a path.
     pub name: String,
+    /// Where stage 1 was said to lie, if that was said.
+    pub rqvae_place: Option<String>,
     /// Stage 1's configuration.
     pub rqvae: RqVaeConfig,
     /// Words in the codebook of each depth.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender, TryRecvError};
 use burn::tensor::Device;
 
 use command::{Job, Slot};
@@ -60,7 +60,7 @@ impl Engine {
         }
         let stop = Arc::new(AtomicBool::new(false));
         self.stops.insert(id, stop.clone());
-        // A worker that is gone has said why in its last message.
+        // To a worker that is gone nothing can be sent; see `abandoned`.
         let _ = self.jobs.try_send(Job { id, command, stop });
         id
     }
@@ -79,21 +79,34 @@ impl Engine {
 
     /// The next message, if there is one.
     pub fn receive(&mut self) -> Option<Message> {
-        let message = self.messages.try_recv().ok()?;
-        if message.event.is_last() {
-            self.stops.remove(&message.job);
+        match self.messages.try_recv() {
+            Ok(message) => Some(self.taken(message)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => self.abandoned(),
         }
-        Some(message)
     }
 
-    /// Waits for the next message; for tests and other front doors without frames. `None` if the worker is gone.
+    /// Waits for the next message; for tests and other front doors without frames. `None` if no more will come.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(&mut self) -> Option<Message> {
-        let message = self.messages.recv_blocking().ok()?;
+        match self.messages.recv_blocking() {
+            Ok(message) => Some(self.taken(message)),
+            Err(_) => self.abandoned(),
+        }
+    }
+
+    fn taken(&mut self, message: Message) -> Message {
         if message.event.is_last() {
             self.stops.remove(&message.job);
         }
-        Some(message)
+        message
+    }
+
+    /// The worker is gone, which only a fault of ours can bring about: each job that it leaves has failed.
+    fn abandoned(&mut self) -> Option<Message> {
+        let job = *self.stops.keys().next()?;
+        let reason = "the models' part of the program has ended; save what you need and start Residua again";
+        Some(self.taken(Message { job, event: Event::Failed(reason.into()) }))
     }
 
     /// Whether anything is queued or under way.
@@ -307,6 +320,20 @@ mod tests {
             .collect();
         assert_eq!(ends, [(first, false), (second, true)]);
         assert!(!engine.is_busy());
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_leaves_no_job_waiting() {
+        let (jobs, queue) = async_channel::unbounded();
+        let (_, messages) = async_channel::unbounded();
+        drop(queue);
+        let mut engine = Engine { jobs, messages, next: 0, stops: HashMap::new(), slots: HashMap::new() };
+        let sent = [(); 2].map(|()| engine.send(Command::Encode(scream(), Framing::Middle)));
+        let mut failed: Vec<JobId> =
+            std::iter::from_fn(|| engine.receive()).map(|message| message.job).collect();
+        failed.sort();
+        assert_eq!(failed, sent);
+        assert!(!engine.is_busy() && engine.wait().is_none());
     }
 
     #[test]

@@ -270,6 +270,7 @@ fn facts(
     let licence = named.or_else(|| bundled::find(&options.model).map(|bundled| bundled.licence));
     Ok(Loaded {
         name: options.model.clone(),
+        rqvae_place: options.rqvae.clone(),
         rqvae_id: stage1.id()?,
         codebook_sizes: rqvae.codebook_sizes()?,
         rqvae,
