@@ -59,31 +59,29 @@ impl Default for Command {
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Arguments { command, json } = Arguments::parse();
     output::start_log();
-    let console = match Console::new(arguments.json) {
-        Ok(console) => console,
-        Err(error) => return failed(&error),
-    };
-    match run(arguments.command.unwrap_or_default(), &console) {
+    match run(command.unwrap_or_default(), json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
 }
 
-fn run(command: Command, console: &Console) -> Result<()> {
+fn run(command: Command, json: bool) -> Result<()> {
+    // It catches Ctrl-C, which is to close the studio as it ends any program.
+    let console = || Console::new(json);
     match command {
-        Command::Reconstruct(command) => command.run(console),
-        Command::Encode(command) => command.run(console),
-        Command::Decode(command) => command.run(console),
-        Command::Sample(command) => command.run(console),
-        Command::Complete(command) => command.run(console),
-        Command::Explain(command) => command.run(console),
-        Command::Info(command) => command.run(console),
-        Command::Convert(command) => command.run(console),
-        Command::Devices(command) => command.run(console),
-        Command::Verify(command) => command.run(console),
-        Command::Bench(command) => command.run(console),
+        Command::Reconstruct(command) => command.run(&console()?),
+        Command::Encode(command) => command.run(&console()?),
+        Command::Decode(command) => command.run(&console()?),
+        Command::Sample(command) => command.run(&console()?),
+        Command::Complete(command) => command.run(&console()?),
+        Command::Explain(command) => command.run(&console()?),
+        Command::Info(command) => command.run(&console()?),
+        Command::Convert(command) => command.run(&console()?),
+        Command::Devices(command) => command.run(&console()?),
+        Command::Verify(command) => command.run(&console()?),
+        Command::Bench(command) => command.run(&console()?),
         Command::Studio(command) => command.run(),
     }
 }
