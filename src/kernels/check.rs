@@ -165,7 +165,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         kernel: GpuKernel::EmbedCodes,
-        shape: "5 rows of 3 codes, 11 channels, running sums",
+        shape: "5x3 codes of 11, running sums",
         tolerance: 1e-5,
         work: |device| {
             let codebooks = Codebooks::shared(Codebook::new(noise([20, 11], 2, device)), 3);
