@@ -7,6 +7,7 @@ use eframe::{NativeOptions, egui::ViewportBuilder};
 
 use super::{Start, Studio};
 use crate::device::{self, DeviceChoice};
+use crate::engine::start::{GpuKernels, distrust};
 use crate::engine::studio::Engine;
 use crate::error::{Error, Result};
 
@@ -14,7 +15,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// The system gives no window.
-pub fn open(start: Start, choice: DeviceChoice) -> Result<()> {
+pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<()> {
+    if kernels == GpuKernels::Off {
+        distrust();
+    }
     let viewport = ViewportBuilder::default()
         .with_title("Residua")
         .with_app_id("residua")

@@ -62,7 +62,7 @@ impl Studio {
             theme: self.theme.map(ThemePreference::from),
             screenshot: self.screenshot,
         };
-        app::open(start, self.device.device)
+        app::open(start, self.device.device, self.device.gpu_kernels)
     }
 }
 

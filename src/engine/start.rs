@@ -29,7 +29,7 @@ pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> 
     match kernels {
         GpuKernels::On => trust(&device).await,
         GpuKernels::Off if is_cpu(&device) => (),
-        GpuKernels::Off => GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false)),
+        GpuKernels::Off => distrust(),
     }
     Ok(device)
 }
@@ -37,10 +37,19 @@ pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> 
 /// What the check at the start has found.
 static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
 
-/// Checks the kernels on `device`, which is about to be used; at the first call for a GPU.
+/// Whether it was settled which kernels the GPU runs.
+static SETTLED: AtomicBool = AtomicBool::new(false);
+
+/// Leaves all work to Burn's own operations, whatever a check would say.
+pub fn distrust() {
+    SETTLED.store(true, Ordering::Relaxed);
+    GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
+}
+
+/// Checks the kernels on `device`, which is about to be used; at the first call for a GPU, unless
+/// [`distrust`] came before.
 pub async fn trust(device: &Device) {
-    static BEGUN: AtomicBool = AtomicBool::new(false);
-    if !is_cpu(device) && !BEGUN.swap(true, Ordering::Relaxed) {
+    if !is_cpu(device) && !SETTLED.swap(true, Ordering::Relaxed) {
         let table = check(CHECKS, device).await;
         TABLE.get_or_init(|| table);
     }
