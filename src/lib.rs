@@ -11,7 +11,9 @@
 //!   studio.
 
 pub mod app;
+pub mod assets;
 pub mod checkpoint;
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod codes;
 pub mod device;
@@ -19,6 +21,8 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod generate;
+#[cfg(target_family = "wasm")]
+pub mod host;
 pub mod image_io;
 pub mod kernels;
 pub mod metrics;

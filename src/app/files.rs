@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use eframe::egui::ColorImage;
 
+use super::choose::place_to_save;
 use super::log::Level;
 use super::state::State;
+use crate::assets::SAMPLE;
 use crate::codes::npy;
 use crate::engine::Recipe;
 use crate::error::{Error, Result};
@@ -54,6 +56,12 @@ pub fn open_bytes(state: &mut State, name: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Opens a picture to begin with.
+pub fn open_sample(state: &mut State) -> Result<()> {
+    let (name, bytes) = ("scream.png", SAMPLE.open()?);
+    open_bytes(state, name, &bytes.read_at(0, bytes.len())?)
+}
+
 /// Opens a picture from the clipboard.
 pub fn open_pasted(state: &mut State, image: &ColorImage) {
     let [width, height] = image.size;
@@ -63,48 +71,11 @@ pub fn open_pasted(state: &mut State, image: &ColorImage) {
     }
 }
 
-/// Lets the person choose a picture or codes, and opens them.
-pub fn choose(state: &mut State) {
-    let dialog = rfd::FileDialog::new()
-        .set_title("Open a picture or codes")
-        .add_filter("Pictures and codes", &["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy"]);
-    if let Some(path) = dialog.pick_file() {
-        state.open_path(&path);
-    }
-}
-
-/// Lets the person choose a model's file, and loads it.
-pub fn choose_model(state: &mut State) {
-    let dialog = rfd::FileDialog::new()
-        .set_title("Open a model")
-        .add_filter("Models", &["pt", "safetensors", "gz", "tgz", "tar"]);
-    if let Some(path) = dialog.pick_file() {
-        state.load(&path.display().to_string(), state.models_view.rqvae());
-    }
-}
-
-/// Lets the person choose a model's folder, and loads it.
-pub fn choose_model_folder(state: &mut State) {
-    if let Some(path) = rfd::FileDialog::new().set_title("Open a model's folder").pick_folder() {
-        state.load(&path.display().to_string(), state.models_view.rqvae());
-    }
-}
-
-/// Lets the person choose a folder, and counts the codes of its pictures.
-pub fn choose_counted(state: &mut State) {
-    if let Some(path) =
-        rfd::FileDialog::new().set_title("Count the codes of a folder's pictures").pick_folder()
-    {
-        state.count_folder(path);
-    }
-}
-
 /// Lets the person choose where the open stack's picture is saved.
 pub fn save_picture(state: &mut State) {
     let Some(document) = state.document.as_ref().filter(|document| document.seen.is_some()) else { return };
     let stem = Path::new(&document.name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let dialog = rfd::FileDialog::new().set_title("Save the picture").set_file_name(format!("{stem}.png"));
-    if let Some(path) = dialog.save_file() {
+    if let Some(path) = place_to_save("Save the picture", format!("{stem}.png")) {
         save_picture_to(state, &path);
     }
 }
@@ -122,9 +93,7 @@ pub fn save_picture_to(state: &mut State, path: &Path) {
 /// Lets the person choose where the open codes are saved.
 pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
-    let dialog =
-        rfd::FileDialog::new().set_title("Save the codes").set_file_name(format!("{}.npy", document.name));
-    if let Some(path) = dialog.save_file() {
+    if let Some(path) = place_to_save("Save the codes", format!("{}.npy", document.name)) {
         let saved = npy::save(&path, document.stack());
         state.log.saved(&path, saved);
     }

@@ -3,6 +3,7 @@
 use eframe::egui::{MenuBar, Panel as Bar, ThemePreference, Ui};
 
 use super::Studio;
+use super::choose::{self, Wanted};
 use super::panels::PANELS;
 
 /// Sizes that the menu offers.
@@ -22,7 +23,7 @@ pub fn show(ui: &mut Ui, studio: &mut Studio) {
 fn file(ui: &mut Ui, studio: &mut Studio) {
     let state = &mut studio.state;
     if ui.button("Open picture or codes… (Ctrl+O)").clicked() {
-        super::files::choose(state);
+        choose::open(state, Wanted::Picture);
     }
     let open = state.document.as_ref().is_some_and(|document| document.seen.is_some());
     ui.add_enabled_ui(open, |ui| {

@@ -1,6 +1,8 @@
 //! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod bench;
+pub mod choose;
 pub mod colors;
 pub mod document;
 pub mod files;
@@ -11,25 +13,27 @@ pub mod log;
 mod menu;
 pub mod panels;
 mod patches;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_family = "wasm"))]
 mod screenshot;
 mod settings;
 mod shortcuts;
 pub mod state;
 mod status;
+pub mod stored;
 mod textures;
 mod warnings;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_family = "wasm"))]
 mod window;
 
 pub use settings::Settings;
 pub use warnings::{Warnings, listen};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_family = "wasm"))]
 pub use window::open;
 
 use std::path::PathBuf;
 
 use eframe::egui::{CentralPanel, Context, Event, ThemePreference, Ui};
+#[cfg(not(target_family = "wasm"))]
 use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
@@ -37,16 +41,13 @@ use egui_tiles::Tree;
 use crate::engine::studio::Engine;
 use log::Level;
 use panels::{Panel, Panes};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
 use state::State;
 
 /// Where the storage keeps settings and layout.
 const SETTINGS: &str = "settings";
 const LAYOUT: &str = "layout";
-
-/// A picture to begin with.
-const SAMPLE: (&str, &[u8]) = ("scream.png", include_bytes!("../../assets/samples/scream.png"));
 
 /// What the studio opens with.
 #[derive(Clone, Debug, Default)]
@@ -69,12 +70,13 @@ pub struct Start {
 pub struct Studio {
     /// What the panels show.
     pub state: State,
+    ctx: Context,
     /// How they are laid out.
     tree: Tree<Panel>,
     /// A cell that is still to be pinned.
     pin: Option<[usize; 2]>,
     /// A picture of the window that is still to be taken.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_family = "wasm"))]
     screenshot: Option<Screenshot>,
 }
 
@@ -101,16 +103,17 @@ impl Studio {
         match &start.file {
             Some(file) => state.open_path(file),
             None => {
-                if let Err(error) = files::open_bytes(&mut state, SAMPLE.0, SAMPLE.1) {
+                if let Err(error) = files::open_sample(&mut state) {
                     state.log.add(Level::Error, error.to_string());
                 }
             }
         }
         Self {
             state,
+            ctx: ctx.clone(),
             tree: tree.unwrap_or_else(panels::first_layout),
             pin: start.pin,
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(not(target_family = "wasm"))]
             screenshot: start.screenshot.map(Screenshot::new),
         }
     }
@@ -126,10 +129,16 @@ impl Studio {
         });
     }
 
+    #[cfg(not(target_family = "wasm"))]
     /// Draws pictures where the models left them: these run on the device of the window that `render` draws.
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::image::device::register(render);
         self.state.draws_on_device = true;
+    }
+
+    /// Draws everything anew, because something has come from elsewhere.
+    pub fn repaint(&self) {
+        self.ctx.request_repaint();
     }
 
     /// Pins the cell that was asked for, once the codes are there and if they have it.
@@ -161,9 +170,9 @@ impl Studio {
             });
             (input.raw.dropped_files.clone(), pasted)
         });
-        #[cfg(not(target_arch = "wasm32"))]
+        #[cfg(not(target_family = "wasm"))]
         dropped.iter().for_each(|file| self.state.open_path(file.path()));
-        #[cfg(target_arch = "wasm32")]
+        #[cfg(target_family = "wasm")]
         let _ = dropped;
         if let Some(image) = pasted {
             files::open_pasted(&mut self.state, &image);
@@ -183,7 +192,7 @@ impl App for Studio {
         self.take_files(ctx);
         shortcuts::handle(ctx, &mut self.state);
         self.pin_at_start();
-        #[cfg(not(target_arch = "wasm32"))]
+        #[cfg(not(target_family = "wasm"))]
         if let Some(screenshot) = &mut self.screenshot {
             screenshot.take(ctx, &self.state);
         }
@@ -198,6 +207,7 @@ impl App for Studio {
         eframe::set_value(storage, LAYOUT, &self.tree);
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn on_exit(&mut self) {
         self.state.cancel();
     }

@@ -52,6 +52,9 @@ impl Default for Settings {
 impl Settings {
     /// Puts `model`, whose RQ-VAE was said to lie at `rqvae`, first among the recent ones.
     pub fn opened(&mut self, model: &str, rqvae: Option<&str>) {
+        if !lasts(model) || rqvae.is_some_and(|rqvae| !lasts(rqvae)) {
+            return;
+        }
         self.model = model.into();
         self.rqvae = rqvae.map(String::from);
         self.recent.retain(|other| other != model);
@@ -60,6 +63,12 @@ impl Settings {
         }
         self.recent.truncate(MOST_RECENT);
     }
+}
+
+/// Whether a place will be there another day: files that a page has opened are not.
+fn lasts(place: &str) -> bool {
+    let bundled = crate::checkpoint::bundled::find(place).is_some();
+    !cfg!(target_family = "wasm") || bundled || place.contains("://")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
+use super::choose::{self, Wanted};
 use super::files;
 use super::state::State;
 
@@ -14,7 +15,7 @@ const SHORTCUTS: [Shortcut; 6] = [
     (Modifiers::NONE, Key::Escape, State::cancel),
     (Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z, |state| state.step_history(false)),
     (Modifiers::COMMAND, Key::Z, |state| state.step_history(true)),
-    (Modifiers::COMMAND, Key::O, files::choose),
+    (Modifiers::COMMAND, Key::O, |state| choose::open(state, Wanted::Picture)),
     (Modifiers::COMMAND, Key::S, files::save_picture),
 ];
 

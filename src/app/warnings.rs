@@ -2,21 +2,23 @@
 
 use std::fmt::{Debug, Write};
 use std::sync::Mutex;
-use std::sync::mpsc::Sender;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// The log of the studio that is open. Subscribers are of the whole process, so that this is too.
-static LISTENER: Mutex<Option<Sender<String>>> = Mutex::new(None);
+/// What takes a warning.
+type Listener = Box<dyn Fn(String) + Send>;
 
-/// Sends warnings to `log` from now on, in place of the log before it.
-pub fn listen(log: Sender<String>) {
-    // A holder of the lock cannot panic.
+/// The log of the studio that is open. Subscribers are of the whole process, so that this is too.
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+
+/// Hands warnings to `log` from now on, in place of the log before it.
+pub fn listen(log: impl Fn(String) + Send + 'static) {
+    // A listener that panicked is not asked again.
     if let Ok(mut listener) = LISTENER.lock() {
-        *listener = Some(log);
+        *listener = Some(Box::new(log));
     }
 }
 
@@ -35,8 +37,7 @@ impl<S: Subscriber> Layer<S> for Warnings {
         if let Ok(listener) = LISTENER.lock()
             && let Some(log) = &*listener
         {
-            // A studio that is closed reads no log.
-            let _ = log.send(text.0);
+            log(text.0);
         }
     }
 }
@@ -63,14 +64,14 @@ mod tests {
     #[test]
     fn warnings_are_heard_and_notes_are_not() {
         let (log, heard) = std::sync::mpsc::channel();
-        super::listen(log);
+        super::listen(move |line| log.send(line).expect("heard below"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(super::Warnings), || {
             tracing::info!("a note");
             tracing::warn!("key {} is not known", "a.b");
             tracing::warn!(target: "wgpu", "a warning of others");
             tracing::error!(target: "wgpu", code = 7, "an error of others");
         });
-        super::listen(std::sync::mpsc::channel().0);
+        super::listen(drop);
         assert_eq!(heard.iter().collect::<Vec<_>>(), ["key a.b is not known", "an error of others code=7"]);
     }
 }

@@ -39,7 +39,11 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
         let ctx = context.egui_ctx.clone();
         let engine = Engine::start(device, move || ctx.request_repaint());
         let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
-        super::listen(studio.state.log.sender());
+        let log = studio.state.log.sender();
+        super::listen(move |line| {
+            // A studio that is closed reads no log.
+            let _ = log.send(line);
+        });
         if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
             studio.state.adapter = Some(adapter_name(render));
             studio.draw_on_device(render);

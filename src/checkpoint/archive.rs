@@ -1,4 +1,4 @@
-//! Published models as files: finds configuration and weights in a folder, and unpacks them from a `.tar.gz`.
+//! Unpacks published models from a `.tar.gz`.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -12,74 +12,11 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 use tempfile::TempDir;
 
+use super::folder::{CONFIG, ModelFiles, find_as, is_weights, listed, weights_in};
 use crate::error::{Error, Result};
 
-const CONFIG: &str = "config.yaml";
-const WEIGHTS: [&str; 2] = ["pt", "safetensors"];
-/// The file that is meant where a folder has several of weights: the first of these.
-const PREFERRED: [&str; 2] = ["model.pt", "model.safetensors"];
 /// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
 const MAX_ENTRY_HEADER: u64 = 1 << 20;
-
-/// A model on disk, as published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelFiles {
-    /// `config.yaml`.
-    pub config: PathBuf,
-    /// The `.pt` or safetensors beside it.
-    pub weights: PathBuf,
-}
-
-/// Finds the model in `folder` itself, not in folders below it.
-///
-/// # Errors
-/// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if `config.yaml` or weights are missing, or if
-/// there are several weight files and none is called `model.pt` or `model.safetensors`.
-pub fn find(folder: &Path) -> Result<ModelFiles> {
-    find_as(folder, folder)
-}
-
-/// [`find`], with another name for the folder in messages.
-fn find_as(folder: &Path, shown: &Path) -> Result<ModelFiles> {
-    let wrong = |what: String| Error::invalid(format!("{}: {what}", shown.display()));
-    let weights = match &weights_in(folder)?[..] {
-        [only] => only.clone(),
-        [] => return Err(wrong("expected a .pt or .safetensors file, found none".into())),
-        several => PREFERRED
-            .iter()
-            .find_map(|name| several.iter().find(|path| path.file_name() == Some(OsStr::new(name))))
-            .ok_or_else(|| {
-                wrong(format!("expected one weight file, found {}: name one", listed(several, folder)))
-            })?
-            .clone(),
-    };
-    let config = folder.join(CONFIG);
-    if !config.is_file() {
-        return Err(wrong(format!("expected {CONFIG} beside the weights, found none")));
-    }
-    Ok(ModelFiles { config, weights })
-}
-
-fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
-        let path = entry.map_err(Error::io("read", folder))?.path();
-        if is_weights(&path) && path.is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn is_weights(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| WEIGHTS.iter().any(|known| extension == *known))
-}
-
-fn listed(paths: &[PathBuf], below: &Path) -> String {
-    let names = paths.iter().map(|path| path.strip_prefix(below).unwrap_or(path).display().to_string());
-    names.collect::<Vec<_>>().join(", ")
-}
 
 /// Models unpacked from an archive. The files are removed when this is dropped.
 #[derive(Debug)]
@@ -367,14 +304,6 @@ mod tests {
         let unpacked =
             unpack_bytes(&tar_of(&[config, ("m/a.pt", FILE, b""), ("m/model.pt", FILE, b"")])).unwrap();
         assert!(unpacked.only().unwrap().weights.ends_with("m/model.pt"));
-    }
-
-    #[test]
-    fn a_folder_is_searched() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class");
-        let found = find(Path::new(folder)).unwrap();
-        assert!(found.weights.ends_with("model.pt") && found.config.ends_with("config.yaml"));
-        assert!(matches!(find(&Path::new(folder).join("none")), Err(Error::Io { .. })));
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! The models that are part of the program.
-
-use std::sync::Arc;
+//! The models that come with the program.
 
 use super::open::{Checkpoint, Stage};
 use super::weights::StateKind;
+use crate::assets::{Asset, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2};
 use crate::error::Result;
 
 /// One bundled pair of models.
@@ -12,17 +11,13 @@ pub struct Bundled {
     pub name: &'static str,
     /// Under what terms it is given.
     pub licence: &'static str,
-    stage1: &'static [u8],
-    stage2: &'static [u8],
+    stage1: Asset,
+    stage2: Asset,
 }
 
 /// All of them; the first is the default.
-pub const BUNDLED: &[Bundled] = &[Bundled {
-    name: "emoji-64",
-    licence: "MIT",
-    stage1: include_bytes!("../../assets/emoji-64/stage1.safetensors"),
-    stage2: include_bytes!("../../assets/emoji-64/stage2.safetensors"),
-}];
+pub const BUNDLED: &[Bundled] =
+    &[Bundled { name: "emoji-64", licence: "MIT", stage1: EMOJI_64_STAGE_1, stage2: EMOJI_64_STAGE_2 }];
 
 /// The bundled model called `name`.
 pub fn find(name: &str) -> Option<&'static Bundled> {
@@ -30,12 +25,17 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 }
 
 impl Bundled {
+    /// What it is made of.
+    pub fn files(&self) -> [Asset; 2] {
+        [self.stage1, self.stage2]
+    }
+
     /// Opens one of its stages.
     pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
-        let bytes = match stage {
+        let file = match stage {
             Stage::RqVae => self.stage1,
             Stage::RqTransformer => self.stage2,
         };
-        Checkpoint::from_memory(self.name, Arc::from(bytes), kind)
+        Checkpoint::from_source(self.name, file.open()?, kind)
     }
 }

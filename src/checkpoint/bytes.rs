@@ -1,27 +1,25 @@
 //! Random access to the bytes of a file or of memory, every range checked against the length first.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::files::{self, Opened};
 
 /// Bytes that are read a range at a time, from several threads at once where wanted.
 ///
 /// A file is read at positions and never mapped: mapped pages would count as memory in use.
 #[derive(Debug)]
 pub enum ByteSource {
-    /// A file, with the length that it had when it was opened.
+    /// A file.
     File {
         /// The open file.
-        file: File,
+        file: Opened,
         /// Where it is, for messages.
         path: PathBuf,
-        /// Its length in bytes.
-        len: u64,
     },
-    /// Bytes that are in memory already: a browser's download, a test.
+    /// Bytes that are in memory already: a bundled model, a test.
     Memory(Arc<[u8]>),
 }
 
@@ -31,18 +29,13 @@ impl ByteSource {
     /// # Errors
     /// [`Error::Io`] if it cannot be opened; [`Error::Invalid`] if it is a folder.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("read", path))?;
-        let metadata = file.metadata().map_err(Error::io("read", path))?;
-        if !metadata.is_file() {
-            return Err(Error::invalid(format!("expected a file, found a folder: {}", path.display())));
-        }
-        Ok(Self::File { file, path: path.to_owned(), len: metadata.len() })
+        Ok(Self::File { file: files::open(path)?, path: path.to_owned() })
     }
 
     /// The length in bytes.
     pub fn len(&self) -> u64 {
         match self {
-            Self::File { len, .. } => *len,
+            Self::File { file, .. } => file.len(),
             Self::Memory(bytes) => bytes.len() as u64,
         }
     }
@@ -61,9 +54,9 @@ impl ByteSource {
         match self {
             // The check bounds `offset` by the length of what is in memory.
             Self::Memory(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
-            Self::File { file, path, .. } => {
+            Self::File { file, path } => {
                 let mut buffer = vec![0; len];
-                read_exact_at(file, &mut buffer, offset).map_err(Error::io("read", path))?;
+                file.read_exact_at(&mut buffer, offset).map_err(Error::io("read", path))?;
                 Ok(buffer)
             }
         }
@@ -114,29 +107,6 @@ impl Seek for Cursor<'_> {
         self.at = target.ok_or(std::io::ErrorKind::InvalidInput)?;
         Ok(self.at)
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
-    while !buffer.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        buffer = &mut buffer[read..];
-        offset += read as u64;
-    }
-    Ok(())
-}
-
-#[cfg(not(any(unix, windows)))]
-fn read_exact_at(_: &File, _: &mut [u8], _: u64) -> std::io::Result<()> {
-    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use clap::ValueEnum;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,8 @@ use crate::random::normal;
 const LISTED: usize = 4;
 
 /// In what precision the weights of linear layers are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As in the file.

@@ -1,9 +1,12 @@
 //! Checkpoints: the published `.pt` with its `config.yaml`, archives of them, and our safetensors.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod archive;
 pub mod bundled;
 pub mod bytes;
+#[cfg(not(target_family = "wasm"))]
 pub mod convert;
+pub mod folder;
 mod globals;
 mod loader;
 mod machine;
@@ -14,6 +17,7 @@ pub mod pt;
 mod st;
 mod tensor;
 pub mod weights;
+#[cfg(not(target_family = "wasm"))]
 pub mod write;
 
 pub use loader::{Loader, Parameter, Precision};

@@ -3,16 +3,32 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::archive::{ModelFiles, Unpacked, find, unpack};
+#[cfg(not(target_family = "wasm"))]
+use super::archive::Unpacked;
+use super::bytes::ByteSource;
+use super::folder::{ModelFiles, find};
 use super::weights::{StateKind, WeightFile};
 use super::{Loader, bundled};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 
 /// The longest `config.yaml` or `classes.txt` that is read, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
 /// The key of our safetensors under which the configuration is kept.
 pub const CONFIG_KEY: &str = "config";
+
+/// Files that a page has unpacked, it keeps by itself.
+#[cfg(target_family = "wasm")]
+#[derive(Debug)]
+struct Unpacked;
+
+#[cfg(target_family = "wasm")]
+impl Unpacked {
+    fn models(&self) -> &[ModelFiles] {
+        &[]
+    }
+}
 
 /// Which of the two models is wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,11 +93,10 @@ impl Checkpoint {
 
     /// Opens all models of `stage`, or of either, at `path`: of an archive, of a folder, or of the folders in it.
     pub fn open_all(path: &Path, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
-        let data = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        let (models, unpacked) = if data.is_dir() {
+        let (models, unpacked) = if files::is_folder(path)? {
             (models_in(path)?, None)
         } else if is_archive(path) {
-            let unpacked = Arc::new(unpack(path)?);
+            let unpacked = unpacked(path)?;
             (unpacked.models().to_vec(), Some(unpacked))
         } else {
             let checkpoint = Self::from_weights(path, kind)?;
@@ -107,7 +122,7 @@ impl Checkpoint {
             Some(text) => Config::parse(&name, text)?,
             None => {
                 let beside = path.with_file_name("config.yaml");
-                if !beside.is_file() {
+                if !files::is_file(&beside) {
                     return Err(Error::invalid(format!(
                         "{name}: expected config.yaml beside it, found none"
                     )));
@@ -135,9 +150,9 @@ impl Checkpoint {
         })
     }
 
-    /// A model whose files are in memory.
-    pub fn from_memory(name: &str, weights: Arc<[u8]>, kind: StateKind) -> Result<Self> {
-        let weights = WeightFile::from_bytes(name, weights, kind)?;
+    /// A model in one file, with its configuration inside.
+    pub fn from_source(name: &str, weights: ByteSource, kind: StateKind) -> Result<Self> {
+        let weights = WeightFile::from_source(name, weights, kind)?;
         let config = weights.metadata().get(CONFIG_KEY).ok_or_else(|| {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;
@@ -161,7 +176,7 @@ impl Checkpoint {
         let folder = path.parent().unwrap_or(Path::new("."));
         let beside = ["stage1.safetensors", "rqvae.safetensors", "../stage1", "stage1", "../rqvae"];
         let places = named.iter().map(String::as_str).chain(beside).map(|place| folder.join(place));
-        match places.into_iter().find(|place| place.exists()) {
+        match places.into_iter().find(|place| files::exists(place)) {
             Some(place) => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
             None => Err(Error::usage(format!(
                 "{}: its RQ-VAE (stage 1) was not found beside it; give it with --rqvae",
@@ -206,19 +221,26 @@ impl Checkpoint {
 
 /// The model in `folder`, or those in the folders directly below it.
 fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
-    if folder.join("config.yaml").is_file() {
+    if files::is_file(&folder.join("config.yaml")) {
         return Ok(vec![find(folder)?]);
     }
-    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
-    let mut below: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("config.yaml").is_file())
-        .collect();
-    below.sort();
+    let below = files::list(folder)?.into_iter();
+    let below: Vec<PathBuf> = below.filter(|path| files::is_file(&path.join("config.yaml"))).collect();
     if below.is_empty() {
         return Ok(vec![find(folder)?]);
     }
     below.iter().map(|path| find(path)).collect()
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
+    Ok(Arc::new(super::archive::unpack(path)?))
+}
+
+/// A page hands archives over unpacked, as folders.
+#[cfg(target_family = "wasm")]
+fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
+    Err(Error::invalid(format!("{}: expected an archive that is unpacked, found it packed", path.display())))
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -227,7 +249,7 @@ fn is_archive(path: &Path) -> bool {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = crate::files::read_limited(path, LONGEST_TEXT)?;
+    let bytes = files::read_limited(path, LONGEST_TEXT)?;
     String::from_utf8(bytes)
         .map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
 }
@@ -245,7 +267,7 @@ fn read_classes(config: &mut Config, weights: &Path) -> Result<()> {
     }
     let folder = weights.parent().unwrap_or(Path::new("."));
     let places = [folder.join("classes.txt"), folder.join("../classes.txt")];
-    if let Some(place) = places.iter().find(|place| place.is_file()) {
+    if let Some(place) = places.iter().find(|place| files::is_file(place)) {
         let names: Vec<String> = read_text(place)?.lines().map(|line| line.trim().to_string()).collect();
         let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
         if names.len() == model.vocab_size_cond {

@@ -33,7 +33,7 @@ impl WeightFile {
     /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a weight file that is read
     /// here; [`Error::Usage`] if it does not have the `kind` of weights asked for.
     pub fn open(path: &Path, kind: StateKind) -> Result<Self> {
-        Self::index(path.display().to_string(), ByteSource::open(path)?, kind)
+        Self::from_source(&path.display().to_string(), ByteSource::open(path)?, kind)
     }
 
     /// The same for a file whose `bytes` are in memory; `name` is for messages.
@@ -41,14 +41,18 @@ impl WeightFile {
     /// # Errors
     /// As [`WeightFile::open`].
     pub fn from_bytes(name: &str, bytes: Arc<[u8]>, kind: StateKind) -> Result<Self> {
-        Self::index(name.to_owned(), ByteSource::Memory(bytes), kind)
+        Self::from_source(name, ByteSource::Memory(bytes), kind)
     }
 
-    fn index(name: String, source: ByteSource, kind: StateKind) -> Result<Self> {
+    /// The same for bytes wherever they are.
+    ///
+    /// # Errors
+    /// As [`WeightFile::open`].
+    pub fn from_source(name: &str, source: ByteSource, kind: StateKind) -> Result<Self> {
         let (mut tensors, kind, available, metadata) =
-            parts(&source, kind).map_err(|error| in_file(&name, error))?;
+            parts(&source, kind).map_err(|error| in_file(name, error))?;
         tensors.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { name, source, tensors, kind, available, metadata })
+        Ok(Self { name: name.to_owned(), source, tensors, kind, available, metadata })
     }
 
     /// What messages call the file.

@@ -8,7 +8,7 @@ use crate::model::RqTransformer;
 use burn::tensor::{Tensor, TensorData};
 
 /// One code that the transformer might have put at a place.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Suggestion {
     /// The code.
     pub code: u32,
@@ -17,7 +17,7 @@ pub struct Suggestion {
 }
 
 /// The distribution at one place.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
     /// The most likely codes, likeliest first.
     pub suggestions: Vec<Suggestion>,

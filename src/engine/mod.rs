@@ -1,8 +1,11 @@
 //! What a person does with the models, free of any user interface: each file is one thing.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod condition;
 pub mod explain;
+pub mod fetch;
+pub mod memory;
 pub mod models;
 pub mod pictures;
 pub mod recipe;
@@ -11,6 +14,7 @@ pub mod sample;
 pub mod start;
 pub mod studio;
 pub mod task;
+#[cfg(not(target_family = "wasm"))]
 pub mod verify;
 
 pub use condition::Condition;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{RqTransformer, RqVae};
 
 /// How models are loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// A bundled model's name or a path.
     pub model: String,
@@ -116,9 +116,4 @@ pub fn load<M>(
     let model = build(&mut loader)?;
     loader.finish()?;
     Ok(model)
-}
-
-/// Waits until `device` has done all that it was asked.
-pub fn wait(device: &Device) -> Result<()> {
-    device.sync().map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
 }

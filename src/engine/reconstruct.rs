@@ -57,7 +57,7 @@ pub async fn encode(
 ) -> Result<Vec<CodeStack>> {
     let mut stacks = Vec::with_capacity(pictures.len());
     for (done, picture) in pictures.iter().enumerate() {
-        task.check()?;
+        task.pause().await?;
         let images = to_tensor(&[fitted(model, picture)?], model.device());
         let latents = model.encode(images);
         let quantized = match choice {
@@ -76,7 +76,7 @@ pub async fn encode(
 pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) -> Result<Vec<Picture>> {
     let mut pictures = Vec::with_capacity(stacks.len());
     for (done, stack) in stacks.iter().enumerate() {
-        task.check()?;
+        task.pause().await?;
         check_codes(model, stack)?;
         let codes = codes_to_tensor(std::slice::from_ref(stack), model.device());
         pictures.extend(from_tensor(model.decode_codes(codes)).await?);
@@ -107,7 +107,7 @@ pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) 
     let codes = codes_from_tensor(quantized.codes.clone()).await?.remove(0);
     let mut partials = Vec::with_capacity(depth);
     for d in 0..depth {
-        task.check()?;
+        task.pause().await?;
         let images = model.decode_partial(quantized.codes.clone(), Partial::Add(d));
         partials.extend(from_tensor(images).await?);
         task.report(d + 2, depth + 1);

@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::task::Task;
 use crate::codes::CodeStack;
+use crate::device::wait;
 use crate::error::Result;
 use crate::generate::{Request, Session};
 use crate::model::RqTransformer;
@@ -46,10 +47,10 @@ pub async fn sample(
         first = images.end;
         let mut session = Session::new(model, Request { images, ..request.clone() })?;
         while session.done() < cells {
-            task.check()?;
+            task.pause().await?;
             session.step();
             // On a GPU, work is only queued: without waiting, neither progress nor a stop would be true.
-            super::models::wait(model.device())?;
+            wait(model.device()).await?;
             let done = session.done();
             task.report(before + done * batch, total);
             if preview && done < cells && done.is_multiple_of(columns) {

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
-use crate::device::{DeviceChoice, is_cpu, open};
+use crate::device::is_cpu;
+#[cfg(not(target_family = "wasm"))]
+use crate::device::{DeviceChoice, open};
+#[cfg(not(target_family = "wasm"))]
 use crate::error::Result;
 use crate::kernels::GpuKernel;
 use crate::kernels::check::{CHECKS, Checked, check};
 
 /// What computes on a GPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum GpuKernels {
     /// The hand-written kernels, save those that are wrong on this GPU.
     #[default]
@@ -20,6 +24,7 @@ pub enum GpuKernels {
     Off,
 }
 
+#[cfg(not(target_family = "wasm"))]
 /// The device that `choice` stands for, ready for work.
 ///
 /// # Errors

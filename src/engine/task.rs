@@ -32,6 +32,16 @@ impl<'a> Task<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Between two steps of long work: in a browser, orders come in and pictures go out meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the work should end.
+    pub async fn pause(&self) -> Result<()> {
+        #[cfg(target_family = "wasm")]
+        crate::host::breathe().await;
+        self.check()
+    }
+
     /// [`Error::Cancelled`] if the work should end.
     pub fn check(&self) -> Result<()> {
         if self.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }

@@ -10,7 +10,7 @@ use crate::model::RqTransformer;
 use crate::model::rqtransformer::Decoding;
 
 /// Codes that are given and not sampled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Forced {
     /// The stack that they are taken from.
     pub stack: CodeStack,

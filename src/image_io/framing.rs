@@ -4,7 +4,7 @@ use super::{Picture, resize};
 use crate::error::Result;
 
 /// A part of a picture, and how it becomes a square.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Framing {
     /// The largest square in the middle, as the published pipeline takes it.
     #[default]
@@ -16,7 +16,7 @@ pub enum Framing {
 }
 
 /// A square within a picture, in its pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Square {
     /// The first column.
     pub left: usize,

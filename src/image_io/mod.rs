@@ -6,6 +6,7 @@ pub mod framing;
 pub mod png_text;
 pub mod resize;
 pub mod sheet;
+mod wire;
 
 use std::path::Path;
 

@@ -1,11 +1,12 @@
 //! Whether the GPU kernels compute, on the GPU at hand, what their plain twins compute. A shader that a driver gets wrong,
 //! or that a browser refuses, says nothing by itself: the result is then what was in memory before.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::cpu::linear::Block;
@@ -18,12 +19,12 @@ use crate::error::{Error, Result};
 use crate::generate::Filter;
 
 /// A kernel at one shape, compared with its twin.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
     /// The kernel.
     pub kernel: GpuKernel,
     /// What it was given.
-    pub shape: &'static str,
+    pub shape: Cow<'static, str>,
     /// Whether the difference is within the tolerance.
     pub ok: bool,
     /// Largest difference between the two, of the largest magnitude expected; infinite where there is no result.
@@ -216,6 +217,7 @@ impl Check {
             }
         };
         let Self { kernel, shape, tolerance, .. } = *self;
+        let shape = shape.into();
         Checked { kernel, shape, ok: difference <= tolerance, difference, tolerance, ms }
     }
 }

@@ -1,1 +1,123 @@
+//! The program of the page itself: the studio's window. It computes nothing; see `engine.rs` for what does.
+//! `web/page.js` runs it.
+
+use std::path::Path;
+
+use async_channel::Sender;
+use eframe::{WebOptions, WebRunner};
+use residua::app::choose::{Wanted, take};
+use residua::app::log::Level;
+use residua::app::{Start, Studio};
+use residua::engine::studio::{Answer, Engine, Message, wire};
+use residua::error::Result;
+use residua::files::{self, Content};
+use residua::host::{self, Host};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::HtmlCanvasElement;
+
+/// The studio in a canvas.
+#[wasm_bindgen]
+pub struct Page {
+    runner: WebRunner,
+    messages: Sender<Message>,
+}
+
+#[wasm_bindgen]
+impl Page {
+    /// Begins, with a `model` (a bundled one's name, an address, or a path that the worker knows) and a `file` that
+    /// was put here, where they are given.
+    pub async fn start(
+        canvas: HtmlCanvasElement,
+        host: Host,
+        model: Option<String>,
+        file: Option<String>,
+    ) -> Result<Page, JsValue> {
+        console_error_panic_hook::set_once();
+        host::set(host);
+        let (engine, orders, messages) = Engine::remote();
+        spawn_local(async move {
+            while let Ok(order) = orders.recv().await {
+                if let Ok(bytes) = wire::to_bytes(&order) {
+                    host::post(&bytes);
+                }
+            }
+        });
+        let runner = WebRunner::new();
+        let start = Start { file: file.map(Into::into), model, ..Start::default() };
+        let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, _> {
+            Ok(Box::new(Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage)) as _)
+        };
+        runner.start(canvas, WebOptions::default(), Box::new(create)).await?;
+        Ok(Self { runner, messages })
+    }
+
+    /// Takes an answer of the worker.
+    pub fn receive(&self, answer: &[u8]) -> Result<(), JsError> {
+        match wire::from_bytes(answer)? {
+            Answer::Message(message) => {
+                // The studio reads them as long as it is there.
+                let _ = self.messages.try_send(message);
+                self.with(|_| ());
+            }
+            Answer::Ready(ready) => self.with(|studio| studio.state.ready(ready)),
+            Answer::Warning(line) => self.with(|studio| studio.state.log.add(Level::Warning, line)),
+        }
+        Ok(())
+    }
+
+    /// Gives a small file a path.
+    pub fn put(&self, path: &str, bytes: &[u8]) {
+        put(path, bytes);
+    }
+
+    /// Opens what lies at `path`: here, if it is a picture or codes, else with the worker, as a model.
+    pub fn open(&self, path: &str) {
+        self.with(|studio| studio.state.open_path(Path::new(path)));
+    }
+
+    /// The person has chosen what was `wanted`.
+    pub fn chosen(&self, wanted: &str, path: &str) {
+        if let Some(wanted) = Wanted::named(wanted) {
+            self.with(|studio| take(&mut studio.state, wanted, Path::new(path)));
+        }
+    }
+
+    /// What the browser's storage holds: JSON.
+    pub fn stored(&self, list: &str) {
+        if let Ok(stored) = serde_json::from_str(list) {
+            self.with(|studio| studio.state.stored = stored);
+        }
+    }
+
+    /// The open stack's codes, row-major in (row, column, depth), for the browser's console.
+    pub fn codes(&self) -> Option<Vec<u32>> {
+        let studio = self.runner.app_mut::<Studio>()?;
+        Some(studio.state.document.as_ref()?.stack().codes().to_vec())
+    }
+
+    /// The worker is gone and another one begins.
+    pub fn lost(&self, reason: &str) {
+        self.with(|studio| studio.state.lost(reason));
+    }
+
+    /// Adds a warning to the log.
+    pub fn warn(&self, line: &str) {
+        self.with(|studio| studio.state.log.add(Level::Warning, line));
+    }
+
+    fn with(&self, work: impl FnOnce(&mut Studio)) {
+        if let Some(mut studio) = self.runner.app_mut::<Studio>() {
+            work(&mut studio);
+            studio.repaint();
+        }
+    }
+}
+
+/// Gives a small file a path, before the studio begins.
+#[wasm_bindgen]
+pub fn put(path: &str, bytes: &[u8]) {
+    files::put(Path::new(path), Content::Bytes(bytes.into()));
+}
+
 fn main() {}

@@ -27,7 +27,7 @@ fn the_device_and_its_work_are_told() {
     }
     let checked = Checked {
         kernel: GpuKernel::Conv2d,
-        shape: "3x3 5->7",
+        shape: "3x3 5->7".into(),
         ok: false,
         difference: 0.5,
         tolerance: 1e-4,
@@ -69,7 +69,8 @@ fn warnings_of_the_engine_reach_the_log() {
     // The process has one subscriber and one log that listens; no other test sets them.
     let _ = tracing_subscriber::registry().with(residua::app::Warnings).try_init();
     let mut desk = desk();
-    residua::app::listen(desk.state().log.sender());
+    let log = desk.state().log.sender();
+    residua::app::listen(move |line| log.send(line).expect("the log is there"));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
     desk.harness.state_mut().state.count_folder(folder.path().into());

@@ -8,7 +8,7 @@ use web_time::{Duration, Instant};
 use crate::app::log::{Level, Line};
 use crate::app::panels::parts::column;
 use crate::app::state::State;
-use crate::engine::bench::memory;
+use crate::engine::memory;
 use crate::kernels::check::Checked;
 use crate::text::{counted, size};
 
@@ -99,7 +99,7 @@ fn kernels(ui: &mut Ui, state: &State) {
 
 fn kernel(ui: &mut Ui, checked: &Checked) {
     ui.label(format!("{:?}", checked.kernel));
-    ui.label(checked.shape);
+    ui.label(&*checked.shape);
     match checked.ok {
         true => ui.label("right"),
         false => ui.colored_label(ui.visuals().error_fg_color, "wrong, not used"),

@@ -1,8 +1,8 @@
 //! The panel "Models": what is loaded, what can be, and why something could not be.
 
-use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 
-use crate::app::files;
+use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
 use crate::checkpoint::bundled::BUNDLED;
 use crate::engine::studio::{Loaded, Stage2Facts};
@@ -166,10 +166,10 @@ fn choices(ui: &mut Ui, state: &mut State) {
             }
         }
         if ui.button("Open file…").clicked() {
-            files::choose_model(state);
+            choose::open(state, Wanted::Model);
         }
         if ui.button("Open folder…").clicked() {
-            files::choose_model_folder(state);
+            choose::open(state, Wanted::ModelFolder);
         }
     });
     place(ui, state);
@@ -177,6 +177,7 @@ fn choices(ui: &mut Ui, state: &mut State) {
     let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text("file or folder");
     ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id);
     recent(ui, state);
+    stored(ui, state);
 }
 
 fn place(ui: &mut Ui, state: &mut State) {
@@ -201,4 +202,37 @@ fn recent(ui: &mut Ui, state: &mut State) {
             state.load(&place, state.models_view.rqvae());
         }
     }
+}
+
+/// What the browser keeps, with sizes.
+fn stored(ui: &mut Ui, state: &mut State) {
+    if state.stored.is_empty() {
+        return;
+    }
+    ui.label(RichText::new("Kept by this browser").strong());
+    Grid::new("stored").num_columns(4).striped(true).show(ui, |ui| {
+        for stored in state.stored.clone() {
+            let name = stored.place.rsplit('/').next().unwrap_or(&stored.place).to_string();
+            ui.label(&name).on_hover_text(&stored.place);
+            ui.label(if stored.complete {
+                size(stored.bytes)
+            } else {
+                format!("{}, in part", size(stored.bytes))
+            });
+            if named(ui, "Load", &format!("Load {name}")) {
+                state.load(&stored.place, state.models_view.rqvae());
+            }
+            if named(ui, "Delete", &format!("Delete {name} from this browser")) {
+                stored.forget();
+            }
+            ui.end_row();
+        }
+    });
+}
+
+/// A button with more in its name than there is room for.
+fn named(ui: &mut Ui, text: &str, name: &str) -> bool {
+    let button = ui.button(text);
+    button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
+    button.clicked()
 }

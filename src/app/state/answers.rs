@@ -20,7 +20,7 @@ use super::{PATCHES, State};
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
         match event {
-            Event::Begun(_) => {
+            Event::Begun => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.begun = Some(web_time::Instant::now());
                 }
@@ -124,7 +124,7 @@ impl State {
     }
 
     fn document_of(&mut self, stack: &Arc<CodeStack>) -> Option<&mut Document> {
-        self.document.as_mut().filter(|document| Arc::ptr_eq(document.stack(), stack))
+        self.document.as_mut().filter(|document| document.stack() == stack)
     }
 
     fn take_models(&mut self, loaded: Arc<Loaded>) {
@@ -148,10 +148,15 @@ impl State {
         self.patches = Patches::default();
         self.codebook_view = CodebookView::default();
         self.models_view.failure = None;
-        self.loaded = Some(loaded.clone());
+        let before = self.loaded.replace(loaded.clone());
+        let same = before.is_some_and(|before| before.rqvae_id == loaded.rqvae_id);
         // A stack of another model means nothing to this one; its picture does.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
         match self.document.take() {
+            Some(document) if same => {
+                self.document = Some(document);
+                self.show();
+            }
             Some(Document { name, source: Some(source), .. }) => {
                 self.waiting.get_or_insert((name, source));
             }

@@ -4,6 +4,7 @@
 mod answers;
 mod looking;
 mod opening;
+mod remote;
 mod sampling;
 
 pub use answers::published_filters;
@@ -24,6 +25,7 @@ use crate::app::panels::stack::StackView;
 use crate::app::panels::{GalleryView, GenerateView};
 use crate::app::patches::Patches;
 use crate::app::settings::Settings;
+use crate::app::stored::Stored;
 use crate::app::textures::Textures;
 use crate::engine::explain::Explanation;
 use crate::engine::start::checked;
@@ -89,6 +91,8 @@ pub struct State {
     pub adapter: Option<String>,
     /// What the check of the GPU kernels found.
     pub kernel_checks: Vec<Checked>,
+    /// Models that the browser keeps.
+    pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
     pub models_view: ModelsView,
     /// What of the codebook is looked at.
@@ -129,6 +133,7 @@ impl State {
             device,
             adapter: None,
             kernel_checks: Vec::new(),
+            stored: Vec::new(),
             models_view: ModelsView::default(),
             codebook_view: CodebookView::default(),
             log_view: LogView::default(),
@@ -178,7 +183,7 @@ impl State {
     }
 
     /// Waits for the next answer and takes it in; for tests. Whether there was one.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self) -> bool {
         let message = self.engine.wait();
         message.map(|message| self.take(message)).is_some()

@@ -1,7 +1,6 @@
 //! How long the published shapes of work take, with random weights.
 
 mod kernels;
-pub mod memory;
 mod stages;
 
 use burn::tensor::Device;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Measure, SEED, memory};
-use crate::engine::models::wait;
+use super::{Measure, SEED};
+use crate::device::wait_here;
+use crate::engine::memory;
 use crate::engine::task::Task;
 use crate::error::Result;
 use crate::generate::Filter;
@@ -19,7 +20,7 @@ const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95 };
 pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
     let start = Instant::now();
     let result = work();
-    wait(device)?;
+    wait_here(device)?;
     Ok((result, start.elapsed()))
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde::{Deserialize, Serialize};
+
 use super::JobId;
 use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
@@ -12,7 +14,7 @@ use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
 
 /// A picture's codes as they are looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct View {
     /// The codes.
     pub stack: Arc<CodeStack>,
@@ -23,7 +25,7 @@ pub struct View {
 }
 
 /// What to sample.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SamplePlan {
     /// Nothing, a class or a caption.
     pub condition: Condition,
@@ -42,7 +44,7 @@ pub struct SamplePlan {
 }
 
 /// Something that the models do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Loads a stage 2 with its stage 1, or a stage 1 alone; they take the place of those loaded.
     Load(Options),

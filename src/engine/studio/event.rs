@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_channel::Sender;
+use serde::{Deserialize, Serialize};
 
 use super::JobId;
 use crate::codes::CodeStack;
@@ -13,10 +13,10 @@ use crate::kernels::present::DeviceImage;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
 
 /// One step of a job's life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The worker has taken it up.
-    Begun(&'static str),
+    Begun,
     /// So many of so many units are done.
     Progress(usize, usize),
     /// A result; a job may have several.
@@ -37,7 +37,7 @@ impl Event {
 }
 
 /// An event and the job that it is of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// The job.
     pub job: JobId,
@@ -46,7 +46,7 @@ pub struct Message {
 }
 
 /// A result. All are cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Output {
     /// Models are loaded.
     Loaded(Arc<Loaded>),
@@ -78,7 +78,7 @@ pub enum Output {
 }
 
 /// What was loaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Loaded {
     /// The bundled model's name, or a path.
     pub name: String,
@@ -99,20 +99,43 @@ pub struct Loaded {
     /// The licence that the checkpoint names, or that it is bundled under.
     pub licence: Option<String>,
     /// `cpu` or `gpu`.
-    pub device: &'static str,
+    pub device: String,
 }
 
 /// What was loaded of stage 2.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stage2Facts {
     /// Its configuration.
+    #[serde(with = "whole")]
     pub config: RqTransformerConfig,
     /// Its parameters.
     pub parameters: usize,
 }
 
+/// A transformer's configuration with what other sections of the file say of it.
+mod whole {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::RqTransformerConfig;
+
+    pub fn serialize<S: Serializer>(config: &RqTransformerConfig, serializer: S) -> Result<S::Ok, S::Error> {
+        let RqTransformerConfig { dataset, published_sampling, stage1, classes, .. } = config;
+        (config, dataset, published_sampling, stage1, classes).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RqTransformerConfig, D::Error> {
+        let (mut config, dataset, published_sampling, stage1, classes): (RqTransformerConfig, _, _, _, _) =
+            Deserialize::deserialize(deserializer)?;
+        config.dataset = dataset;
+        config.published_sampling = published_sampling;
+        config.stage1 = stage1;
+        config.classes = classes;
+        Ok(config)
+    }
+}
+
 /// A picture and its codes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Encoded {
     /// The picture as the model saw it.
     pub original: Arc<Picture>,
@@ -121,7 +144,7 @@ pub struct Encoded {
 }
 
 /// What a stack looks like.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// The stack.
     pub stack: Arc<CodeStack>,
@@ -131,7 +154,8 @@ pub struct Seen {
     pub quality: Option<(f64, f64)>,
     /// Size of the codes.
     pub bits_per_pixel: f64,
-    /// The same on the graphics device, if the models run there.
+    /// The same on the graphics device, if the models run there and in the same process.
+    #[serde(skip)]
     pub on_device: Option<SeenOnDevice>,
 }
 
@@ -145,7 +169,7 @@ pub struct SeenOnDevice {
 }
 
 /// A stack's picture, code by code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Layers {
     /// The stack.
     pub stack: Arc<CodeStack>,
@@ -163,7 +187,7 @@ pub struct Layers {
 }
 
 /// Codes near a code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Neighbours {
     /// Depth of the codebook.
     pub depth: usize,
@@ -174,7 +198,7 @@ pub struct Neighbours {
 }
 
 /// What codes look like alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodePatches {
     /// Depth of the codebook.
     pub depth: usize,
@@ -183,7 +207,7 @@ pub struct CodePatches {
 }
 
 /// How sure the transformer is at each place of a stack, row-major in (row, column, depth).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Surprise {
     /// The stack.
     pub stack: Arc<CodeStack>,
@@ -196,7 +220,7 @@ pub struct Surprise {
 }
 
 /// A sampled picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Made {
     /// The picture.
     pub picture: Arc<Picture>,
@@ -207,7 +231,7 @@ pub struct Made {
 }
 
 /// How often each code is used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Usage {
     /// Pictures counted.
     pub pictures: usize,
@@ -255,19 +279,17 @@ impl Usage {
 
 /// Where the worker puts its messages.
 pub(super) struct Sink {
-    messages: Sender<Message>,
-    wake: Box<dyn Fn() + Send + Sync>,
+    answer: Box<dyn Fn(Message) + Send + Sync>,
 }
 
 impl Sink {
-    pub fn new(messages: Sender<Message>, wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { messages, wake: Box::new(wake) }
+    pub fn new(answer: impl Fn(Message) + Send + Sync + 'static) -> Self {
+        Self { answer: Box::new(answer) }
     }
 
-    /// Sends; a front door that is gone needs no answer.
+    /// Sends.
     pub fn send(&self, job: JobId, event: Event) {
-        let _ = self.messages.try_send(Message { job, event });
-        (self.wake)();
+        (self.answer)(Message { job, event });
     }
 }
 

@@ -45,7 +45,7 @@ impl Latents {
     /// Latents `[1, h', w', C]` of `original`.
     fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Tensor<4> {
         match &self.of {
-            Some((picture, latents)) if Arc::ptr_eq(picture, original) => latents.clone(),
+            Some((picture, latents)) if same(picture, original) => latents.clone(),
             _ => {
                 let latents = model.encode(to_tensor(std::slice::from_ref(original), model.device()));
                 self.of = Some((original.clone(), latents.clone()));
@@ -63,12 +63,17 @@ pub struct Uploaded {
 
 impl Uploaded {
     fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Option<Arc<DeviceImage>> {
-        if self.of.as_ref().is_none_or(|(picture, _)| !Arc::ptr_eq(picture, original)) {
+        if self.of.as_ref().is_none_or(|(picture, _)| !same(picture, original)) {
             let image = DeviceImage::new(to_tensor(std::slice::from_ref(original), model.device()))?;
             self.of = Some((original.clone(), Arc::new(image)));
         }
         self.of.as_ref().map(|(_, image)| image.clone())
     }
+}
+
+/// Where page and worker share no memory, the same picture comes each time anew.
+fn same(one: &Arc<Picture>, other: &Arc<Picture>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// Refuses a view that `model` cannot decode.
@@ -110,13 +115,13 @@ pub async fn layers(
     let depth = view.stack.depth();
     let (mut add, mut select, mut rate_distortion) = (Vec::new(), Vec::new(), Vec::new());
     for d in 0..depth {
-        task.check()?;
+        task.pause().await?;
         add.push(if d + 1 == depth {
             whole.clone()
         } else {
             picture_of(decode(model, view, Codes::Add(d))).await?
         });
-        task.check()?;
+        task.pause().await?;
         select.push(picture_of(decode(model, view, Codes::Select(d))).await?);
         let target = view.original.as_ref().unwrap_or(whole);
         rate_distortion.push((rate(model, d + 1)?, psnr(target, &add[d])?));
@@ -200,7 +205,7 @@ pub async fn patches(model: &RqVae, depth: usize, codes: &[u32], task: &mut Task
     let [h, w, depths] = model.config.hparams.code_shape;
     let mut patches = Vec::with_capacity(codes.len());
     for &code in codes {
-        task.check()?;
+        task.pause().await?;
         check_code(model, depth, code)?;
         let same =
             (0..h * w * depths).map(|place| if place % depths == depth { code as i32 } else { 0 }).collect();

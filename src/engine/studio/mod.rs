@@ -3,6 +3,7 @@
 mod command;
 mod event;
 mod inspect;
+mod remote;
 mod worker;
 
 pub use command::{Command, SamplePlan, View};
@@ -11,22 +12,27 @@ pub use event::{
     Stage2Facts, Surprise, Usage,
 };
 
+pub use remote::{Answer, Order, Ready, Server, wire};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Receiver, Sender, TryRecvError};
+#[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 
-use command::{Job, Slot};
+#[cfg(not(target_family = "wasm"))]
+use command::Job;
+use command::Slot;
 
 /// Names a command that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct JobId(u64);
 
 /// Commands go in, messages come out. Dropping it stops all work.
 pub struct Engine {
-    jobs: Sender<Job>,
+    orders: Orders,
     messages: Receiver<Message>,
     next: u64,
     /// How each job that is not over is stopped.
@@ -35,18 +41,35 @@ pub struct Engine {
     slots: HashMap<Slot, JobId>,
 }
 
+/// Takes what the worker is told, and the flag by which one of the same process sees that the job is stopped.
+type Orders = Box<dyn Fn(Order, &Arc<AtomicBool>) + Send>;
+
 impl Engine {
-    /// Starts the models' thread on `device`, or in a browser their task on the page's own. `wake` is called after each
-    /// message.
+    /// The front of a worker that shares no memory with this, such as a page's: the orders that it is to be sent, and where
+    /// its answers are to be put.
+    pub fn remote() -> (Self, Receiver<Order>, Sender<Message>) {
+        let (orders, sent) = async_channel::unbounded();
+        let (sender, messages) = async_channel::unbounded();
+        let forward = move |order, _: &Arc<AtomicBool>| drop(orders.try_send(order));
+        (Self::new(Box::new(forward), messages), sent, sender)
+    }
+
+    fn new(orders: Orders, messages: Receiver<Message>) -> Self {
+        Self { orders, messages, next: 0, stops: HashMap::new(), slots: HashMap::new() }
+    }
+
+    /// Starts the models' thread on `device`. `wake` is called after each message.
+    #[cfg(not(target_family = "wasm"))]
     pub fn start(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (jobs, queue) = async_channel::unbounded();
         let (sender, messages) = async_channel::unbounded();
-        let sink = event::Sink::new(sender, wake);
-        #[cfg(not(target_arch = "wasm32"))]
+        let sink = event::Sink::new(move |message| {
+            // A front door that is gone needs no answer.
+            let _ = sender.try_send(message);
+            wake();
+        });
         std::thread::spawn(move || pollster::block_on(worker::run(device, queue, sink)));
-        #[cfg(target_arch = "wasm32")]
-        wasm_bindgen_futures::spawn_local(worker::run(device, queue, sink));
-        Self { jobs, messages, next: 0, stops: HashMap::new(), slots: HashMap::new() }
+        Self::new(to_thread(jobs), messages)
     }
 
     /// Queues `command`. One that makes an earlier one pointless, such as a newer view of the picture, stops that.
@@ -60,8 +83,7 @@ impl Engine {
         }
         let stop = Arc::new(AtomicBool::new(false));
         self.stops.insert(id, stop.clone());
-        // To a worker that is gone nothing can be sent; see `abandoned`.
-        let _ = self.jobs.try_send(Job { id, command, stop });
+        (self.orders)(Order::Do(id, command), &stop);
         id
     }
 
@@ -69,12 +91,14 @@ impl Engine {
     pub fn stop(&mut self, id: JobId) {
         if let Some(stop) = self.stops.get(&id) {
             stop.store(true, Ordering::Relaxed);
+            (self.orders)(Order::Stop(id), stop);
         }
     }
 
     /// Ends all jobs at their next step.
     pub fn stop_all(&mut self) {
-        self.stops.values().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        let under_way: Vec<JobId> = self.stops.keys().copied().collect();
+        under_way.into_iter().for_each(|id| self.stop(id));
     }
 
     /// The next message, if there is one.
@@ -87,7 +111,7 @@ impl Engine {
     }
 
     /// Waits for the next message; for tests and other front doors without frames. `None` if no more will come.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self) -> Option<Message> {
         match self.messages.recv_blocking() {
             Ok(message) => Some(self.taken(message)),
@@ -102,6 +126,14 @@ impl Engine {
         message
     }
 
+    /// The remote worker is gone and another one begins: all that was under way has failed.
+    pub fn lose_all(&mut self, reason: &str) -> Vec<Message> {
+        let under_way: Vec<JobId> = self.stops.drain().map(|(id, _)| id).collect();
+        self.slots.clear();
+        let failed = |job| Message { job, event: Event::Failed(reason.into()) };
+        under_way.into_iter().map(failed).collect()
+    }
+
     /// The worker is gone, which only a fault of ours can bring about: each job that it leaves has failed.
     fn abandoned(&mut self) -> Option<Message> {
         let job = *self.stops.keys().next()?;
@@ -113,6 +145,16 @@ impl Engine {
     pub fn is_busy(&self) -> bool {
         !self.stops.is_empty()
     }
+}
+
+/// To a worker that is gone nothing can be sent; see `abandoned`.
+#[cfg(not(target_family = "wasm"))]
+fn to_thread(jobs: Sender<Job>) -> Orders {
+    Box::new(move |order, stop| {
+        if let Order::Do(id, command) = order {
+            let _ = jobs.try_send(Job { id, command, stop: stop.clone() });
+        }
+    })
 }
 
 impl Drop for Engine {
@@ -153,7 +195,7 @@ mod tests {
                 Event::Done(_) => return Ok(outputs),
                 Event::Failed(reason) => return Err(reason),
                 Event::Cancelled => return Err("cancelled".into()),
-                Event::Begun(_) | Event::Progress(..) => (),
+                Event::Begun | Event::Progress(..) => (),
             }
         }
         Err("the worker is gone".into())
@@ -327,7 +369,7 @@ mod tests {
         let (jobs, queue) = async_channel::unbounded();
         let (_, messages) = async_channel::unbounded();
         drop(queue);
-        let mut engine = Engine { jobs, messages, next: 0, stops: HashMap::new(), slots: HashMap::new() };
+        let mut engine = Engine::new(to_thread(jobs), messages);
         let sent = [(); 2].map(|()| engine.send(Command::Encode(scream(), Framing::Middle)));
         let mut failed: Vec<JobId> =
             std::iter::from_fn(|| engine.receive()).map(|message| message.job).collect();

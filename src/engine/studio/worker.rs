@@ -12,6 +12,7 @@ use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surp
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
 use crate::engine::explain::{explain, surprise};
+use crate::engine::fetch::fetch;
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
@@ -33,9 +34,9 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
         // A command that was overtaken while it waited is not begun.
-        let done = match task.check() {
+        let done = match task.pause().await {
             Ok(()) => {
-                send(Event::Begun(command.label()));
+                send(Event::Begun);
                 let begun = Instant::now();
                 let output = |output| send(Event::Output(output));
                 worker.perform(command, &mut task, &output).await.map(|()| begun.elapsed())
@@ -79,7 +80,7 @@ impl Worker {
         output: &impl Fn(Output),
     ) -> Result<()> {
         match command {
-            Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task)?))),
+            Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task).await?))),
             Command::Encode(picture, framing) => {
                 let encoded = encoded(self.rqvae()?, &picture, framing, task).await?;
                 output(Output::Encoded(Arc::new(encoded)));
@@ -125,7 +126,10 @@ impl Worker {
     }
 
     /// Loads a stage 2 with its stage 1, or where the checkpoint has none, a stage 1 alone.
-    fn load(&mut self, options: Options, task: &mut Task) -> Result<Loaded> {
+    async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
+        for place in std::iter::once(&options.model).chain(&options.rqvae) {
+            fetch(place, task).await?;
+        }
         let opened = Checkpoint::open(&options.model, None, options.state);
         let has_stage2 = match &opened {
             Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
@@ -190,7 +194,7 @@ impl Worker {
         let files = folder::pictures(place)?;
         let mut usage = Usage::new(&model.config.codebook_sizes()?);
         for (done, file) in files.iter().enumerate() {
-            task.check()?;
+            task.pause().await?;
             match Picture::read(file) {
                 Ok(picture) => {
                     let stacks = encode(model, &[picture], Choice::Nearest, &mut Task::unwatched()).await?;
@@ -278,7 +282,7 @@ fn facts(
         stage2,
         bytes,
         licence: licence.map(String::from),
-        device: crate::device::kind(device),
+        device: crate::device::kind(device).into(),
     })
 }
 

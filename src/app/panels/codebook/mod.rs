@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use eframe::egui::{ScrollArea, Ui};
 
-use crate::app::files;
+use crate::app::choose::{self, Wanted};
 use crate::app::panels::parts::{column, depths};
 use crate::app::state::State;
 use crate::engine::studio::{Neighbours, Usage};
@@ -103,7 +103,7 @@ fn controls(ui: &mut Ui, state: &mut State, count: usize) {
             ui.radio_value(&mut state.codebook_view.source, Source::Folder, "a folder");
         });
         if ui.button("Count a folder…").clicked() {
-            files::choose_counted(state);
+            choose::open(state, Wanted::CountedFolder);
         }
         ui.separator();
         ui.checkbox(&mut state.codebook_view.by_use, "Most used first");

@@ -1,7 +1,5 @@
 //! Where in the stack the transformer was unsure: a map of entropies for each depth.
 
-use std::sync::Arc;
-
 use eframe::egui::{
     Align, Color32, Layout, Mesh, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2,
 };
@@ -29,7 +27,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.label("This asks the transformer for the entropy at each place of the stack.");
         return;
     };
-    if !Arc::ptr_eq(&surprise.stack, document.stack()) {
+    if surprise.stack != *document.stack() {
         ui.label("The codes have changed since: ask again.");
         return;
     }

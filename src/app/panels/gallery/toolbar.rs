@@ -3,6 +3,7 @@
 use eframe::egui::{Button, Label, RichText, Ui};
 
 use super::dialogs;
+use crate::app::choose::{self, Wanted};
 use crate::app::gallery::Gallery;
 use crate::app::state::State;
 
@@ -33,7 +34,7 @@ const ACTIONS: [Action; 9] = [
         "None is chosen.",
         |state| state.gallery.chosen.clear(),
     ),
-    ("Show a folder…", |_| true, "", dialogs::show_folder),
+    ("Show a folder…", |_| true, "", |state| choose::open(state, Wanted::GalleryFolder)),
 ];
 
 /// Shows the buttons.

@@ -6,6 +6,7 @@ use eframe::egui::{
     Color32, Painter, Rangef, Rect, Response, Role, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
 
+#[cfg(not(target_family = "wasm"))]
 use super::device;
 use crate::app::state::State;
 use crate::engine::studio::SeenOnDevice;
@@ -18,7 +19,8 @@ pub struct Pair {
     pub picture: Arc<Picture>,
     /// What they are to look like, if that is known.
     pub original: Option<Arc<Picture>>,
-    /// The same where the models left them, if the window can draw them there.
+    /// The same where the models left them, if the window can draw them there; a page's cannot.
+    #[cfg_attr(target_family = "wasm", expect(dead_code))]
     pub on_device: Option<SeenOnDevice>,
 }
 
@@ -44,12 +46,15 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
 
 /// Paints a pair within `rect`.
 fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
-    match pair.on_device.as_ref().and_then(|seen| device::drawing(seen, shown, rect, ui.pixels_per_point())) {
-        Some(drawing) => {
-            ui.painter().add(drawing);
-        }
-        None => paint_textures(ui, state, pair, shown, rect),
+    // A page's models are in a worker with a device of its own.
+    #[cfg(not(target_family = "wasm"))]
+    if let Some(seen) = &pair.on_device
+        && let Some(drawing) = device::drawing(seen, shown, rect, ui.pixels_per_point())
+    {
+        ui.painter().add(drawing);
+        return;
     }
+    paint_textures(ui, state, pair, shown, rect);
 }
 
 fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {

@@ -2,6 +2,7 @@
 //! is encoded.
 
 mod canvas;
+#[cfg(not(target_family = "wasm"))]
 pub(in crate::app) mod device;
 mod framing;
 mod heat;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use eframe::egui::{ScrollArea, Sense, Slider, Ui, Vec2};
 
+use crate::app::choose::{self, Wanted};
 use crate::app::document::{Document, Mode};
 use crate::app::files;
 use crate::app::state::State;
@@ -111,7 +113,7 @@ fn same_size(a: &Picture, b: &Picture) -> bool {
 fn files_bar(ui: &mut Ui, state: &mut State) {
     ui.horizontal_wrapped(|ui| {
         if ui.button("Open picture…").clicked() {
-            files::choose(state);
+            choose::open(state, Wanted::Picture);
         }
         let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
         ui.add_enabled_ui(seen, |ui| {

@@ -1,14 +1,23 @@
 //! The only place where a device is chosen or created.
 
-use std::sync::OnceLock;
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod page;
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::Device;
+
+#[cfg(not(target_family = "wasm"))]
+pub use native::{adapters, open};
+#[cfg(target_family = "wasm")]
+pub use page::{Opened, open, wait};
 
 use crate::error::{Error, Result};
 
 /// What `--device` can ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum DeviceChoice {
     /// A hardware GPU if there is one, else the CPU.
     #[default]
@@ -38,69 +47,9 @@ pub struct Adapter {
     pub hardware: bool,
 }
 
-/// All graphics adapters of this machine, hardware first.
-pub fn adapters() -> Vec<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    let mut adapters: Vec<Adapter> = found
-        .iter()
-        .map(|adapter| {
-            let info = adapter.get_info();
-            Adapter {
-                name: info.name,
-                api: info.backend.to_string(),
-                kind: format!("{:?}", info.device_type),
-                driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-                max_binding: adapter.limits().max_storage_buffer_binding_size,
-                shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-                hardware: info.device_type != wgpu::DeviceType::Cpu,
-            }
-        })
-        .collect();
-    adapters.sort_by_key(|adapter| !adapter.hardware);
-    adapters
-}
-
-/// The device that `choice` stands for.
-///
-/// # Errors
-/// A GPU was asked for and there is none, or it refused.
-pub fn open(choice: DeviceChoice) -> Result<Device> {
-    match choice {
-        DeviceChoice::Cpu => Ok(cpu()),
-        DeviceChoice::Gpu => gpu(),
-        DeviceChoice::Auto if adapters().iter().any(|adapter| adapter.hardware) => gpu().or_else(|error| {
-            tracing::warn!("{error}; going on with the CPU");
-            Ok(cpu())
-        }),
-        DeviceChoice::Auto => Ok(cpu()),
-    }
-}
-
 /// The CPU.
 pub fn cpu() -> Device {
     Device::flex()
-}
-
-/// The GPU, created at the first call.
-fn gpu() -> Result<Device> {
-    static GPU: OnceLock<Result<Device, String>> = OnceLock::new();
-    let opened = GPU.get_or_init(|| {
-        let adapters = adapters();
-        let kind = match adapters.first() {
-            None => {
-                return Err(
-                    "no graphics adapter was found; install a Vulkan driver, or use --device cpu".into()
-                );
-            }
-            Some(adapter) if adapter.hardware => DeviceKind::DefaultDevice,
-            Some(_) => DeviceKind::Cpu,
-        };
-        let opened = Device::wgpu_options().device_kind(kind).init();
-        opened
-            .map_err(|e| format!("the graphics adapter {} refused: {e}; use --device cpu", adapters[0].name))
-    });
-    opened.clone().map_err(Error::Invalid)
 }
 
 /// A graphics device with all that the adapter has, for models and a window together: models' buffers are larger than
@@ -140,4 +89,22 @@ pub fn is_cpu(device: &Device) -> bool {
 /// `cpu` or `gpu`: the kind of device, which together with seed and weights determines what is sampled.
 pub fn kind(device: &Device) -> &'static str {
     if is_cpu(device) { "cpu" } else { "gpu" }
+}
+
+/// Waits until `device` has done all that it was asked.
+///
+/// # Errors
+/// It failed.
+#[cfg(not(target_family = "wasm"))]
+pub async fn wait(device: &Device) -> Result<()> {
+    wait_here(device)
+}
+
+/// [`wait`], for those who cannot do anything else meanwhile.
+///
+/// # Errors
+/// It failed.
+#[cfg(not(target_family = "wasm"))]
+pub fn wait_here(device: &Device) -> Result<()> {
+    device.sync().map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
 }

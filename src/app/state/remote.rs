@@ -1,0 +1,35 @@
+//! What the worker of a browser page says of itself.
+
+use super::State;
+use crate::app::log::Level;
+use crate::engine::studio::Ready;
+
+impl State {
+    /// A worker has begun.
+    pub fn ready(&mut self, ready: Ready) {
+        let Ready { device, said, kernels } = ready;
+        let wrong = kernels.iter().filter(|checked| !checked.ok).count();
+        if wrong > 0 {
+            let text =
+                format!("{wrong} GPU kernels are wrong on this device and not used; see Log and device");
+            self.log.add(Level::Warning, text);
+        }
+        self.kernel_checks = kernels;
+        self.device = if device == "gpu" { "gpu" } else { "cpu" };
+        self.log.add(Level::Note, format!("the models run on the {}: {said}", self.device.to_uppercase()));
+        self.adapter = Some(said);
+    }
+
+    /// The worker is gone, for a reason; another one begins, and gets the model again. What is open stays.
+    pub fn lost(&mut self, reason: &str) {
+        for message in self.engine.lose_all("the models' worker was lost") {
+            // What was being loaded is loaded again just below.
+            self.jobs.remove(message.job);
+        }
+        self.previews.clear();
+        self.patches.give_up();
+        self.log.add(Level::Warning, format!("{reason}; the model is loaded again"));
+        let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
+        self.load(&model, rqvae);
+    }
+}

@@ -1,0 +1,56 @@
+//! The files that come with Residua: part of the program, or in a browser fetched by the page when they are needed.
+
+#[cfg(target_family = "wasm")]
+use std::path::Path;
+
+use crate::checkpoint::bytes::ByteSource;
+use crate::error::Result;
+
+/// One file.
+#[derive(Clone, Copy, Debug)]
+pub struct Asset {
+    /// Its path below `assets`.
+    pub path: &'static str,
+    #[cfg(not(target_family = "wasm"))]
+    bytes: &'static [u8],
+}
+
+/// All files, below `assets`.
+macro_rules! assets {
+    ($($name:ident = $path:literal;)*) => {
+        $(
+            #[doc = $path]
+            pub const $name: Asset = Asset {
+                path: $path,
+                #[cfg(not(target_family = "wasm"))]
+                bytes: include_bytes!(concat!("../assets/", $path)),
+            };
+        )*
+    };
+}
+
+assets! {
+    EMOJI_64_STAGE_1 = "emoji-64/stage1.safetensors";
+    EMOJI_64_STAGE_2 = "emoji-64/stage2.safetensors";
+    SAMPLE = "samples/scream.png";
+}
+
+impl Asset {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// A page has not fetched it.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(self) -> Result<ByteSource> {
+        Ok(ByteSource::Memory(self.bytes.into()))
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// A page has not fetched it.
+    #[cfg(target_family = "wasm")]
+    pub fn open(self) -> Result<ByteSource> {
+        ByteSource::open(&Path::new("assets").join(self.path))
+    }
+}

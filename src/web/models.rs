@@ -1,0 +1,237 @@
+//! The engine without the studio, for other people's pages; `web/residua.js` is its front.
+
+use burn::tensor::Device;
+use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
+use residua::checkpoint::{Checkpoint, Precision, Stage, StateKind};
+use residua::codes::CodeStack;
+use residua::engine::fetch::fetch;
+use residua::engine::reconstruct::{Choice, decode, encode};
+use residua::engine::sample::{Sampled, sample};
+use residua::engine::{Condition, Options, Stage1, Stage2, Task};
+use residua::error::{Error, Result};
+use residua::generate::{Filter, Request};
+use residua::host::Host;
+use residua::image_io::Picture;
+use residua::model::{RqTransformer, RqVae};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wasm_bindgen::prelude::*;
+
+/// Models and the device that they run on.
+#[wasm_bindgen]
+pub struct Models {
+    device: Device,
+    said: String,
+    loaded: Option<Loaded>,
+}
+
+enum Loaded {
+    Stage1(Box<Stage1>),
+    Stage2(Box<Stage2>),
+}
+
+impl Loaded {
+    fn rqvae(&self) -> &RqVae {
+        match self {
+            Self::Stage1(stage1) => &stage1.model,
+            Self::Stage2(stage2) => &stage2.stage1.model,
+        }
+    }
+}
+
+/// What a page asks for when it samples.
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct Wish {
+    count: u32,
+    seed: u64,
+    first: u32,
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+    /// A class, by name or number.
+    class: Option<String>,
+    /// A caption.
+    prompt: Option<String>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            seed: 0,
+            first: 0,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            class: None,
+            prompt: None,
+        }
+    }
+}
+
+impl Wish {
+    fn request(self, model: &RqTransformer) -> Result<Request> {
+        let Self { count, seed, first, temperature, top_k, top_p, class, prompt } = self;
+        let condition = match (class, prompt) {
+            (None, None) => Condition::Unconditional,
+            (Some(class), None) => Condition::Class(class),
+            (None, Some(prompt)) => Condition::Prompt(prompt),
+            (Some(_), Some(_)) => return Err(Error::usage("expected a class or a prompt, found both")),
+        };
+        let filter = Filter { temperature, top_k, top_p };
+        filter.check()?;
+        Ok(Request {
+            condition: condition.tokens(&model.config)?,
+            filters: vec![filter; model.config.depth()],
+            seed,
+            images: first..first.saturating_add(count),
+            forced: None,
+        })
+    }
+}
+
+#[wasm_bindgen]
+impl Models {
+    /// Opens `device`: `auto`, `cpu` or `gpu`.
+    pub async fn open(host: Host, device: &str) -> Result<Models, JsError> {
+        super::begin(host);
+        let opened = super::open(device).await?;
+        Ok(Self { device: opened.device, said: opened.said, loaded: None })
+    }
+
+    /// `cpu` or `gpu`, and what is known of it.
+    pub fn device(&self) -> String {
+        format!("{}: {}", residua::device::kind(&self.device), self.said)
+    }
+
+    /// Loads the model at a place, with its RQ-VAE from elsewhere if that is given. `precision` is `stored`, `f16` or
+    /// `q8`.
+    pub async fn load(
+        &mut self,
+        model: String,
+        rqvae: Option<String>,
+        precision: &str,
+        progress: Function,
+    ) -> Result<JsValue, JsError> {
+        let precision = match precision {
+            "stored" => Precision::Stored,
+            "f16" => Precision::F16,
+            "q8" => Precision::Q8,
+            _ => {
+                let text = format!("expected the precision stored, f16 or q8, found {precision}");
+                return Err(Error::usage(text).into());
+            }
+        };
+        let mut task = watched(&progress);
+        for place in std::iter::once(&model).chain(&rqvae) {
+            fetch(place, &mut task).await?;
+        }
+        let options = Options { model, rqvae, state: StateKind::Auto, precision };
+        let has_stage2 = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok();
+        self.loaded = None;
+        let loaded = match has_stage2 {
+            true => Loaded::Stage2(Box::new(Stage2::load(&options, &self.device, &mut task)?)),
+            false => Loaded::Stage1(Box::new(Stage1::load(&options, &self.device, &mut task)?)),
+        };
+        let config = &loaded.rqvae().config;
+        let facts = Object::new();
+        set(&facts, "device", &self.device().into());
+        set(&facts, "resolution", &(config.ddconfig.resolution as u32).into());
+        set(&facts, "shape", &shape(config.hparams.code_shape));
+        set(&facts, "canSample", &has_stage2.into());
+        self.loaded = Some(loaded);
+        Ok(facts.into())
+    }
+
+    /// The codes of a picture's middle; `picture` is a file's bytes.
+    pub async fn encode(&self, picture: &[u8], progress: Function) -> Result<JsValue, JsError> {
+        let picture = Picture::from_bytes(picture)?;
+        let stacks =
+            encode(self.loaded()?.rqvae(), &[picture], Choice::Nearest, &mut watched(&progress)).await?;
+        Ok(codes(&stacks[0])?)
+    }
+
+    /// The picture of codes, row-major in (row, column, depth).
+    pub async fn decode(
+        &self,
+        codes: &[u16],
+        shape: &[usize],
+        progress: Function,
+    ) -> Result<JsValue, JsError> {
+        let &[h, w, depth] = shape else {
+            return Err(Error::usage("expected a shape of height, width and depth").into());
+        };
+        let stack = CodeStack::new(h, w, depth, codes.iter().map(|&code| code.into()).collect())?;
+        let pictures = decode(self.loaded()?.rqvae(), &[stack], &mut watched(&progress)).await?;
+        Ok(pixels(&pictures[0]))
+    }
+
+    /// New pictures, as `wish` (JSON) says.
+    pub async fn sample(&self, wish: &str, progress: Function) -> Result<JsValue, JsError> {
+        let Loaded::Stage2(stage2) = self.loaded()? else {
+            return Err(Error::usage("this model has no RQ-Transformer; load a stage 2").into());
+        };
+        let wish: Wish = serde_json::from_str(wish).map_err(Error::usage)?;
+        let request = wish.request(&stage2.model)?;
+        let made = js_sys::Array::new();
+        let keep = async |sampled| {
+            let Sampled::Whole(stacks) = sampled else { return Ok(()) };
+            let pictures = decode(self.loaded()?.rqvae(), &stacks, &mut Task::unwatched()).await?;
+            for (stack, picture) in stacks.iter().zip(&pictures) {
+                let one = codes(stack)?;
+                set(one.unchecked_ref(), "picture", &pixels(picture));
+                made.push(&one);
+            }
+            Ok(())
+        };
+        sample(&stage2.model, &request, false, &mut watched(&progress), keep).await?;
+        Ok(made.into())
+    }
+
+    fn loaded(&self) -> Result<&Loaded> {
+        self.loaded.as_ref().ok_or_else(|| Error::usage("no model is loaded; call load first"))
+    }
+}
+
+/// A task that tells `progress` of units done and of all, and is stopped once that answers false.
+fn watched(progress: &Function) -> Task<'_> {
+    let stop = Arc::new(AtomicBool::new(false));
+    Task::new(stop.clone(), move |done, total| {
+        let goes_on = progress.call2(&JsValue::NULL, &(done as f64).into(), &(total as f64).into());
+        if goes_on.is_ok_and(|goes_on| goes_on.is_falsy()) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+}
+
+fn codes(stack: &CodeStack) -> Result<JsValue> {
+    let narrow = stack.codes().iter().map(|&code| {
+        u16::try_from(code).map_err(|_| Error::invalid(format!("expected codes below 65536, found {code}")))
+    });
+    let narrow: Vec<u16> = narrow.collect::<Result<_>>()?;
+    let object = Object::new();
+    set(&object, "codes", &Uint16Array::from(&narrow[..]));
+    set(&object, "shape", &shape(stack.shape()));
+    Ok(object.into())
+}
+
+fn shape(shape: [usize; 3]) -> JsValue {
+    shape.into_iter().map(|size| JsValue::from(size as u32)).collect::<js_sys::Array>().into()
+}
+
+/// Width, height and RGBA bytes, as `ImageData` takes them.
+fn pixels(picture: &Picture) -> JsValue {
+    let rgb = picture.to_rgb8();
+    let rgba: Vec<u8> = rgb.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+    let object = Object::new();
+    set(&object, "width", &rgb.width().into());
+    set(&object, "height", &rgb.height().into());
+    set(&object, "data", &Uint8Array::from(&rgba[..]));
+    object.into()
+}
+
+fn set(object: &Object, key: &str, value: &JsValue) {
+    Reflect::set(object, &key.into(), value).expect("a new object takes all keys");
+}

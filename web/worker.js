@@ -1,0 +1,149 @@
+// The worker of a page: runs the engine's program, keeps downloaded models, answers the page. All that computes, on the
+// GPU or on the CPU, is here, so that the page itself never waits.
+
+import init, { Engine, Hasher, Models, assets, memory, put } from './residua_engine.js';
+import { Store } from './store.js';
+
+/** What the page wants done before it can be: in order. */
+const waiting = [];
+/** @type {Engine | undefined} */
+let engine;
+/** @type {Store | undefined} */
+let store;
+/** Files that the page has opened and that must be unpacked first, by path. */
+const archives = new Map();
+
+const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
+
+/** What the program asks of JavaScript; see src/host.rs. */
+const host = {
+  fetch: async (place, progress) => {
+    const files = await find(place, progress);
+    await tell();
+    return files;
+  },
+  breathe: () => new Promise((resume) => {
+    turns.push(resume);
+    turn.port2.postMessage(null);
+  }),
+  post: (bytes) => postMessage({ kind: 'answer', bytes }, [bytes.buffer]),
+  lost: (why) => postMessage({ kind: 'lost', why }),
+};
+
+/** Turns of the event loop: a message to oneself is the quickest of them. */
+const turn = new MessageChannel();
+const turns = [];
+turn.port1.onmessage = () => turns.shift()();
+
+/**
+ * The files of a model's place.
+ * @returns {Promise<[string, Blob][]>}
+ */
+async function find(place, progress) {
+  const bundled = assets(place);
+  if (bundled.length > 0) return findAssets(bundled, progress);
+  if (archives.has(place)) {
+    const files = await store.unpackLocal(archives.get(place), { progress });
+    return files.map(([path, blob]) => [`${place}/${path}`, blob]);
+  }
+  return /^https?:/i.test(place) ? store.fetch(place, { progress }) : [];
+}
+
+/** Files that come with Residua: fetched once for each version of theirs. */
+async function findAssets(paths, progress) {
+  const response = await fetch(new URL('assets.json', import.meta.url));
+  if (!response.ok) throw new Error(`assets.json: the server answered ${response.status}; build the page anew`);
+  const known = await response.json();
+  const total = paths.reduce((sum, path) => sum + known[path].bytes, 0);
+  const files = [];
+  let before = 0;
+  for (const path of paths) {
+    const { sha256, bytes } = known[path];
+    const place = new URL(`assets/${path}?${sha256.slice(0, 16)}`, import.meta.url).href;
+    const found = await store.fetch(place, { sha256, progress: (done) => progress(before + done, total) });
+    files.push([`assets/${path}`, found[0][1]]);
+    before += bytes;
+  }
+  return files;
+}
+
+/** Tells the page what is stored. */
+async function tell() {
+  postMessage({ kind: 'stored', list: await store.list() });
+}
+
+/** What the page can ask for; each gets the message. */
+const actions = {
+  start: async ({ device, kernels }) => {
+    engine = await Engine.start(host, device, kernels);
+    await tell();
+  },
+  order: ({ bytes }) => engine.take(bytes),
+  files: ({ files }) => {
+    for (const [path, file] of files) {
+      if (ARCHIVE.test(path)) archives.set(path, file);
+      else put(path, file);
+    }
+  },
+  forget: async ({ place }) => {
+    await store.forget(place);
+    await tell();
+  },
+  call: ({ id, method, values }) => call(id, method, values),
+};
+
+/** @type {Models | undefined} */
+let models;
+const stopped = new Set();
+
+/** Calls of the engine without a studio; see residua.js. */
+async function call(id, method, values) {
+  const progress = (done, total) => {
+    postMessage({ kind: 'progress', id, done, total });
+    return !stopped.has(id);
+  };
+  try {
+    let value;
+    if (method === 'open') models = await Models.open(host, ...values);
+    else if (method === 'memory') value = memory();
+    else value = await models[method](...values, progress);
+    postMessage({ kind: 'return', id, value });
+  } catch (error) {
+    postMessage({ kind: 'return', id, error: said(error) });
+  } finally {
+    stopped.delete(id);
+  }
+}
+
+function said(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+onmessage = ({ data }) => {
+  if (data.kind === 'stop') stopped.add(data.id);
+  else if (begun) act(data);
+  else waiting.push(data);
+};
+
+let begun = false;
+/** Actions follow each other; what the program does by itself goes on beside them. */
+let last = Promise.resolve();
+
+function act(data) {
+  last = last.then(() => actions[data.kind](data)).catch((error) => fail(error));
+}
+
+function fail(error) {
+  postMessage({ kind: 'failed', why: said(error) });
+}
+
+self.addEventListener('unhandledrejection', (event) => fail(event.reason));
+
+try {
+  const program = init({ module_or_path: new URL('residua_engine_bg.wasm', import.meta.url) });
+  [store] = await Promise.all([program.then(() => Store.open(() => new Hasher())), program]);
+  begun = true;
+  waiting.forEach(act);
+} catch (error) {
+  fail(error);
+}
