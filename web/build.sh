@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Builds the page into web/dist, which any file server can serve: web/build.sh [--quick]
+#   --quick   without optimizing over crates and without wasm-opt: for working on it
+# CARGO_TARGET_DIR and RESIDUA_TOOLS say where builds and tools are kept (default: the user's cache).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/residua"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
+readonly TOOLS="${RESIDUA_TOOLS:-$CACHE/tools}"
+readonly TARGET=wasm32-unknown-unknown
+readonly BINDGEN=0.2.130
+readonly BINARYEN=132.0.0
+readonly PROGRAMS=(residua-engine residua-studio)
+readonly DIST=web/dist
+
+quick=false
+[ "${1:-}" = --quick ] && quick=true
+
+# The standard library for wasm comes from rustup; where its servers are out of reach, Debian's compiler builds it from
+# source.
+compile() {
+  local flags=(--profile web --target "$TARGET" --features web)
+  for program in "${PROGRAMS[@]}"; do flags+=(--bin "$program"); done
+  if $quick; then
+    export CARGO_PROFILE_WEB_LTO=off CARGO_PROFILE_WEB_CODEGEN_UNITS=16
+  fi
+  if rustup target add "$TARGET" >/dev/null 2>&1; then
+    cargo build "${flags[@]}"
+  elif [ -x /usr/bin/rustc ] && [ -d /usr/share/cargo/registry ] || dpkg -s rust-web-src >/dev/null 2>&1; then
+    local linker
+    linker=$(command -v wasm-ld-19 || rustc --print sysroot | sed 's|$|/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld|')
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker" \
+      cargo build "${flags[@]}" -Z build-std=std,panic_abort
+  else
+    echo "no standard library for $TARGET: install rustup's target, or Debian's rustc-web rust-web-src lld-19" >&2
+    exit 1
+  fi
+}
+
+# The JavaScript doors of a program; the tool must be of the crate's own version.
+bind() {
+  local bindgen="$TOOLS/bin/wasm-bindgen"
+  if [ "$("$bindgen" --version 2>/dev/null)" != "wasm-bindgen $BINDGEN" ]; then
+    CARGO_TARGET_DIR="$TOOLS/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$TOOLS"
+  fi
+  "$bindgen" --target web --no-typescript --out-dir "$DIST" --out-name "${1//-/_}" \
+    "$CARGO_TARGET_DIR/$TARGET/web/$1.wasm"
+}
+
+# Makes a program smaller; what was done for the same bytes before is taken from the cache.
+shrink() {
+  local program="$DIST/${1//-/_}_bg.wasm" kept
+  kept="$TOOLS/shrunk/$BINARYEN-$(sha256sum <"$program" | cut -c1-32).wasm"
+  if [ ! -f "$kept" ]; then
+    [ -x "$TOOLS/node_modules/.bin/wasm-opt" ] || npm install --silent --prefix "$TOOLS" "binaryen@$BINARYEN"
+    mkdir -p "$(dirname "$kept")"
+    "$TOOLS/node_modules/.bin/wasm-opt" --all-features -Oz "$program" -o "$kept.part"
+    mv "$kept.part" "$kept"
+  fi
+  cp "$kept" "$program"
+}
+
+# What does not change from one build to the next, and lists of it: assets.json with sizes and hashes, shell.json with
+# what the page needs to open without a network.
+collect() {
+  cp web/*.html web/*.js web/*.d.ts web/icon.svg "$DIST"
+  mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples"
+  cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
+  cp assets/samples/*.png "$DIST/assets/samples"
+  python3 web/lists.py "$DIST"
+}
+
+compile
+rm -rf "$DIST" && mkdir -p "$DIST"
+for program in "${PROGRAMS[@]}"; do
+  bind "$program"
+  $quick || shrink "$program"
+done
+collect

@@ -1,0 +1,43 @@
+"""Lists of what was built, for the page: assets.json with sizes and hashes, shell.json with what opens without a
+network; and each file of the shell gzipped beside itself, for servers that send such. Prints what the page weighs."""
+
+import gzip
+import hashlib
+import json
+import pathlib
+import sys
+
+# Files that a page needs before anything is opened; a sample picture is among them.
+SHELL = ["*.html", "*.js", "*.wasm", "*.json", "*.svg", "assets/samples/scream.png"]
+NEVER = ["sw.js", "shell.json", "*.d.ts", "example.html"]
+
+
+def main(dist: pathlib.Path) -> None:
+    assets = {
+        str(path.relative_to(dist / "assets")): {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted((dist / "assets").rglob("*"))
+        if path.is_file()
+    }
+    (dist / "assets.json").write_text(json.dumps(assets, indent=1))
+
+    shell = sorted({path for pattern in SHELL for path in dist.glob(pattern)})
+    shell = [path for path in shell if not any(path.match(pattern) for pattern in NEVER)]
+    version = hashlib.sha256(b"".join(path.read_bytes() for path in shell)).hexdigest()[:16]
+    files = [str(path.relative_to(dist)) for path in shell]
+    (dist / "shell.json").write_text(json.dumps({"version": version, "files": files}, indent=1))
+
+    total = 0
+    for path in shell:
+        packed = gzip.compress(path.read_bytes(), 9, mtime=0)
+        if path.suffix != ".png":
+            path.with_name(path.name + ".gz").write_bytes(packed)
+        if path.suffix in (".wasm", ".js"):
+            total += len(packed)
+            print(f"{len(packed):>9} {path.relative_to(dist)}, gzipped")
+    print(f"{total:>9} in all")
+
+
+main(pathlib.Path(sys.argv[1]))

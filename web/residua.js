@@ -1,0 +1,112 @@
+// Residua's engine for other people's pages: models in a worker, so that the page never waits. Types: residua.d.ts.
+
+/** @type {string} */
+let worker;
+
+/** Says where the engine's files lie; by default beside this one. */
+export default function init({ base = new URL('.', import.meta.url).href } = {}) {
+  worker = new URL('worker.js', base).href;
+}
+
+export class Residua {
+  #worker;
+  #calls = new Map();
+  #next = 0;
+
+  constructor() {
+    if (!worker) init();
+    this.#worker = new Worker(worker, { type: 'module', name: 'residua' });
+    this.#worker.onmessage = ({ data }) => this.#hear(data);
+    this.#worker.onerror = (event) => this.#fail(event.message ?? 'the worker could not be loaded');
+  }
+
+  static async load(model = 'emoji-64', options = {}) {
+    const { rqvae, device = 'auto', precision = 'stored', signal, onProgress } = options;
+    const residua = new Residua();
+    try {
+      await residua.#call('open', [device]);
+      const place = residua.#place(model, 'model');
+      const other = rqvae === undefined ? undefined : residua.#place(rqvae, 'rqvae');
+      const facts = await residua.#call('load', [place, other, precision], { signal, onProgress });
+      return Object.assign(residua, facts);
+    } catch (error) {
+      residua.close();
+      throw error;
+    }
+  }
+
+  async encode(picture, options = {}) {
+    const bytes = new Uint8Array(await (await blobOf(picture)).arrayBuffer());
+    return this.#call('encode', [bytes], options);
+  }
+
+  async decode({ codes, shape }, options = {}) {
+    return imageOf(await this.#call('decode', [Uint16Array.from(codes), Uint32Array.from(shape)], options));
+  }
+
+  async sample({ signal, onProgress, ...wish } = {}) {
+    const made = await this.#call('sample', [JSON.stringify(wish)], { signal, onProgress });
+    return made.map(({ codes, shape, picture }) => ({ codes, shape, picture: imageOf(picture) }));
+  }
+
+  memory() {
+    return this.#call('memory', []);
+  }
+
+  close() {
+    this.#worker.terminate();
+    this.#fail('the engine was closed');
+  }
+
+  /** A file is given to the worker under a path; of anything else its address is the place. */
+  #place(model, name) {
+    if (typeof model === 'string') return /[/.]/.test(model) ? new URL(model, location.href).href : model;
+    if (!(model instanceof Blob)) throw new TypeError(`expected a name, an address or a File as ${name}`);
+    const path = `files/${name}/${model.name ?? 'model.safetensors'}`;
+    this.#worker.postMessage({ kind: 'files', files: [[path, model]] });
+    return path;
+  }
+
+  #call(method, values, { signal, onProgress } = {}) {
+    signal?.throwIfAborted();
+    const id = this.#next++;
+    return new Promise((done, failed) => {
+      const stop = () => this.#worker.postMessage({ kind: 'stop', id });
+      signal?.addEventListener('abort', stop, { once: true });
+      this.#calls.set(id, { done, failed, onProgress, signal });
+      this.#worker.postMessage({ kind: 'call', id, method, values });
+    });
+  }
+
+  #hear({ kind, id, value, error, done, total, why }) {
+    const call = this.#calls.get(id);
+    if (kind === 'progress') call?.onProgress?.(done, total);
+    else if (kind === 'failed' || kind === 'lost') this.#fail(why);
+    else if (kind === 'return' && call) {
+      this.#calls.delete(id);
+      if (error === undefined) call.done(value);
+      else call.failed(call.signal?.aborted ? call.signal.reason : new Error(error));
+    }
+  }
+
+  #fail(why) {
+    this.#calls.forEach(({ failed }) => failed(new Error(why)));
+    this.#calls.clear();
+  }
+}
+
+function imageOf({ width, height, data }) {
+  return new ImageData(new Uint8ClampedArray(data.buffer, data.byteOffset, data.length), width, height);
+}
+
+/** The bytes of a picture's file, of anything that a page has pictures in. */
+async function blobOf(picture) {
+  if (picture instanceof Blob) return picture;
+  if (picture instanceof ArrayBuffer || ArrayBuffer.isView(picture)) return new Blob([picture]);
+  const { width, height } = picture;
+  const canvas = new OffscreenCanvas(picture.naturalWidth ?? width, picture.naturalHeight ?? height);
+  const context = canvas.getContext('2d');
+  if (picture instanceof ImageData) context.putImageData(picture, 0, 0);
+  else context.drawImage(picture, 0, 0);
+  return canvas.convertToBlob({ type: 'image/png' });
+}
