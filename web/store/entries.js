@@ -1,0 +1,92 @@
+// The folder of stored models: one entry each, changed by one tab at a time.
+
+import { Entry, nothingYet } from './entry.js';
+import { busy, shown } from './messages.js';
+import { folderName } from './place.js';
+
+/** @typedef {import('./entry.js').About} About */
+
+export class Entries {
+  /** @type {FileSystemDirectoryHandle} */
+  #folder;
+
+  /** @param {FileSystemDirectoryHandle} folder */
+  constructor(folder) {
+    this.#folder = folder;
+  }
+
+  /** Each entry with its folder's name; `about` is null if it was never written, or not to its end. */
+  async *all() {
+    for await (const [name, folder] of this.#folder.entries()) {
+      const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
+      yield { name, entry, about: await entry.about() };
+    }
+  }
+
+  /**
+   * @param {string} url
+   * @returns {Promise<{ entry: Entry, about: About } | null>}
+   */
+  async find(url) {
+    const folder = await this.#folder.getDirectoryHandle(await folderName(url)).catch(() => null);
+    const entry = folder && new Entry(folder);
+    const about = await entry?.about();
+    return entry && about ? { entry, about } : null;
+  }
+
+  /**
+   * A new entry, in place of any other.
+   * @param {string} url
+   */
+  async create(url) {
+    await this.remove(url);
+    const entry = new Entry(await this.#folder.getDirectoryHandle(await folderName(url), { create: true }));
+    const about = nothingYet(url);
+    await entry.save(about);
+    return { entry, about };
+  }
+
+  /**
+   * To remove what is not there is no error.
+   * @param {string} url
+   */
+  async remove(url) {
+    try {
+      await this.#folder.removeEntry(await folderName(url), { recursive: true });
+    } catch (error) {
+      const { name } = /** @type {Error} */ (error);
+      if (name === 'NoModificationAllowedError') throw busy(shown(url));
+      if (name !== 'NotFoundError') throw error;
+    }
+  }
+
+  /** Removes entries that say nothing about themselves. */
+  async sweep() {
+    for await (const { name, about } of this.all()) {
+      if (about) continue;
+      // Whoever is writing it now holds the lock.
+      await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
+        if (lock) await this.#folder.removeEntry(name, { recursive: true });
+      });
+    }
+  }
+
+  /**
+   * Does something to an entry that nobody, in any tab, is changing.
+   * @template T
+   * @param {string} url
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async alone(url, work) {
+    return navigator.locks.request(lockOf(await folderName(url)), { ifAvailable: true }, (lock) => {
+      if (!lock) throw busy(shown(url));
+      return work();
+    });
+  }
+}
+
+/** @param {string} folder */
+function lockOf(folder) {
+  return `residua model ${folder}`;
+}
