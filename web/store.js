@@ -8,7 +8,7 @@ import { download } from './store/download.js';
 import { Entries } from './store/entries.js';
 import { Entry } from './store/entry.js';
 import { hashBlob } from './store/hash.js';
-import { canGoOn, shown, wrongHash } from './store/messages.js';
+import { canGoOn, shown, withRoom, wrongHash } from './store/messages.js';
 import { parsePlace } from './store/place.js';
 import { Scratch } from './store/scratch.js';
 import { unpack } from './store/unpack.js';
@@ -90,7 +90,10 @@ export class Store {
    */
   async fetch(address, options = {}) {
     const place = parsePlace(address, options.sha256);
-    return (await this.#stored(place)) ?? this.#models.alone(place.url, () => this.#complete(place, options));
+    const stored = await this.#stored(place);
+    if (stored) return stored;
+    const complete = () => this.#models.alone(place.url, () => this.#complete(place, options));
+    return withRoom(shown(place.url), complete);
   }
 
   /**
@@ -101,7 +104,8 @@ export class Store {
    */
   async unpackLocal(file, options = {}) {
     const folder = await this.#scratch.folder();
-    const files = await unpack(file, { ...options, folder, name: file.name, newHasher: this.#newHasher });
+    const job = { ...options, folder, name: file.name, newHasher: this.#newHasher };
+    const files = await withRoom(file.name, () => unpack(file, job));
     const blobs = files.map(async ({ path, stored }) => {
       const blob = await new Entry(folder).blob(stored);
       return /** @type {[string, Blob]} */ ([`${file.name}/${path}`, blob]);

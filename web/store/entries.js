@@ -1,6 +1,6 @@
 // The folder of stored models: one entry each, changed by one tab at a time.
 
-import { Entry, nothingYet } from './entry.js';
+import { Entry, nothingYet, remove } from './entry.js';
 import { busy, shown } from './messages.js';
 import { folderName } from './place.js';
 
@@ -52,11 +52,9 @@ export class Entries {
    */
   async remove(url) {
     try {
-      await this.#folder.removeEntry(await folderName(url), { recursive: true });
+      await remove(this.#folder, await folderName(url));
     } catch (error) {
-      const { name } = /** @type {Error} */ (error);
-      if (name === 'NoModificationAllowedError') throw busy(shown(url));
-      if (name !== 'NotFoundError') throw error;
+      throw /** @type {Error} */ (error).name === 'NoModificationAllowedError' ? busy(shown(url)) : error;
     }
   }
 
@@ -66,7 +64,7 @@ export class Entries {
       if (about) continue;
       // Whoever is writing it now holds the lock.
       await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
-        if (lock) await this.#folder.removeEntry(name, { recursive: true });
+        if (lock) await remove(this.#folder, name);
       });
     }
   }

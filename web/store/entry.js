@@ -100,6 +100,19 @@ export async function openFile(folder, name, place) {
 }
 
 /**
+ * Removes a file or a folder with all that is in it, unless somebody did already.
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ */
+export async function remove(folder, name) {
+  try {
+    await folder.removeEntry(name, { recursive: true });
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== 'NotFoundError') throw error;
+  }
+}
+
+/**
  * @param {FileSystemDirectoryHandle} folder
  * @param {string} name
  * @param {Uint8Array<ArrayBuffer>} bytes

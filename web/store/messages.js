@@ -87,11 +87,28 @@ export function busy(place) {
  */
 export async function full(what, needed) {
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-  const free = size(Math.max(quota - usage, 0));
-  const need = needed === null ? 'more room than there is' : `${size(needed)} more`;
-  const error = new Error(`${what}: needs ${need}, and this site may store ${free}: forget a model or free some disk`);
+  const free = Math.max(quota - usage, 0);
+  const need = needed === null ? 'more room' : `${size(needed)} more`;
+  // Some browsers report a quota that has nothing to do with the disk.
+  const found = needed !== null && needed > free ? `this site may store ${size(free)}` : 'this browser has no room for it';
+  const error = new Error(`${what}: needs ${need}, and ${found}: forget a model or free some disk`);
   error.name = 'QuotaExceededError';
   return error;
+}
+
+/**
+ * Does what writes, and explains the browser's own error where there is no room even for a small file.
+ * @template T
+ * @param {string} what is stored
+ * @param {() => Promise<T>} work
+ */
+export async function withRoom(what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    const isBrowsers = error instanceof DOMException && error.name === 'QuotaExceededError';
+    throw isBrowsers ? await full(what, null) : error;
+  }
 }
 
 /**

@@ -1,5 +1,7 @@
 // A place for files that last as long as the tab they belong to.
 
+import { remove } from './entry.js';
+
 export class Scratch {
   /** @type {FileSystemDirectoryHandle} */
   #all;
@@ -19,7 +21,7 @@ export class Scratch {
   static async open(all) {
     for await (const name of all.keys()) {
       await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
-        if (lock) await all.removeEntry(name, { recursive: true });
+        if (lock) await remove(all, name);
       });
     }
     return new Scratch(all);

@@ -141,7 +141,7 @@ function parsePax(bytes, input) {
   for (let at = 0; at < bytes.length; ) {
     const length = parseInt(text(bytes.subarray(at, at + 20)), 10);
     const [, key, value] = /^\d+ ([^=]*)=([^]*)\n$/.exec(text(bytes.subarray(at, at + length))) ?? [];
-    if (!(length > 0) || key === undefined) throw input.damaged('an extended header is malformed');
+    if (!(length > 0 && at + length <= bytes.length) || key === undefined) throw input.damaged('an extended header is malformed');
     if (key === 'path') said.name = value;
     if (key === 'size') said.size = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
     at += length;
