@@ -82,6 +82,18 @@ test('a download that the user stops is continued', async ({ page, server }) => 
   expect(server.asked(MODEL)[1].headers.range).toBe('bytes=3000000-');
 });
 
+test('a download that a reload interrupts is continued', async ({ page, server }) => {
+  const bytes = noise(5_000_000);
+  const store = await openStore(page);
+  const url = server.put(MODEL, bytes, { holdAt: PART });
+  store.call('fetch', url).catch(() => 'the page went away');
+  await page.waitForFunction((part) => window.progress.at(-1)?.[0] === part, PART);
+  await page.reload();
+  const again = await openStore(page);
+  expect(await again.get('fetch', url)).toEqual([[url, bytes.length, sha256(bytes)]]);
+  expect(server.asked(MODEL)[1].headers.range).toBe(`bytes=${PART}-`);
+});
+
 test('a download is not continued with another version of the file', async ({ page, server }) => {
   const store = await openStore(page);
   const url = await interrupt(page, store, server, noise(5_000_000));

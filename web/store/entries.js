@@ -6,6 +6,9 @@ import { folderName } from './place.js';
 
 /** @typedef {import('./entry.js').About} About */
 
+/** Milliseconds that a tab which was just closed or reloaded may need to be gone. */
+const PATIENCE = 1500;
+
 export class Entries {
   /** @type {FileSystemDirectoryHandle} */
   #folder;
@@ -77,10 +80,17 @@ export class Entries {
    * @returns {Promise<T>}
    */
   async alone(url, work) {
-    return navigator.locks.request(lockOf(await folderName(url)), { ifAvailable: true }, (lock) => {
-      if (!lock) throw busy(shown(url));
+    const signal = AbortSignal.timeout(PATIENCE);
+    let began = false;
+    const begin = () => {
+      began = true;
       return work();
-    });
+    };
+    try {
+      return await navigator.locks.request(lockOf(await folderName(url)), { signal }, begin);
+    } catch (error) {
+      throw signal.aborted && !began ? busy(shown(url)) : error;
+    }
   }
 }
 
