@@ -1,0 +1,144 @@
+// Archives of models, from the network and from this computer: unpacked if they are whole and harmless.
+
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { expect, test, WEB } from './base.js';
+import { openStore } from './open-store.js';
+import { entry, longName, pax, tar } from './tar.js';
+
+test.use({ root: WEB });
+
+const sha256 = (/** @type {Buffer | string} */ bytes) => createHash('sha256').update(bytes).digest('hex');
+const LONG = `${'deep/'.repeat(30)}model.pt`;
+const BIG = Buffer.alloc(3_000_001, 7);
+
+const TWO_STAGES = tar(
+  entry('./m/', '', { type: '5' }),
+  entry('./m/readme.txt', 'not unpacked'),
+  entry('./m/stage1/config.yaml', 'arch: 1'),
+  entry('./m/stage1/model.pt', BIG),
+  entry('config.yaml', 'arch: 2', { prefix: 'm/stage2' }),
+  longName('m/stage2/model.safetensors'),
+  entry('cut short', 'two'),
+  pax('path', `m/${LONG}`),
+  entry('other', 'three'),
+  pax('size', 4),
+  entry('m/classes.txt', 'four', { size: 0 }).subarray(0, 1024),
+);
+const UNPACKED = /** @type {[string, Buffer | string][]} */ ([
+  ['classes.txt', 'four'],
+  [LONG, 'three'],
+  ['stage1/config.yaml', 'arch: 1'],
+  ['stage1/model.pt', BIG],
+  ['stage2/config.yaml', 'arch: 2'],
+  ['stage2/model.safetensors', 'two'],
+]);
+const described = (/** @type {string} */ root) =>
+  UNPACKED.map(([path, bytes]) => [`${root}/${path}`, bytes.length, sha256(bytes)]);
+
+for (const [name, archive] of /** @type {[string, Buffer][]} */ ([
+  ['/two.tar', TWO_STAGES],
+  ['/two.tar.gz', gzipSync(TWO_STAGES)],
+  ['/two.TGZ', gzipSync(TWO_STAGES)],
+  // By content: a server may unpack it on the way.
+  ['/plain.tar.gz', TWO_STAGES],
+])) {
+  test(`${name} is unpacked into the store`, async ({ page, server }) => {
+    const store = await openStore(page);
+    const url = server.put(name, archive);
+    expect(await store.get('fetch', `${url}?key=1#sha256=${sha256(archive)}`)).toEqual(described(url));
+    expect((await store.progress()).at(-1)).toEqual([archive.length, archive.length, 'unpack']);
+    const [{ bytes, sha256: found, files }] = await store.get('list');
+    const sum = UNPACKED.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+    // The archive itself is gone.
+    expect([bytes, found, files.length]).toEqual([sum, sha256(archive), UNPACKED.length]);
+    expect(await store.get('verify', `${url}?key=1`)).toEqual([]);
+    expect(await store.get('fetch', `${url}?key=1`)).toEqual(described(url));
+    expect(server.asked(name).length).toBe(1);
+  });
+}
+
+test('an archive dropped on the page lasts as long as the tab', async ({ page, context }) => {
+  const store = await openStore(page);
+  const { result } = await store.drop('two.tar.gz', gzipSync(TWO_STAGES));
+  expect(result).toEqual(described('two.tar.gz'));
+  expect(await store.get('list')).toEqual([]);
+  const scratch = () => page.evaluate(countScratch);
+  // Another tab that opens the store leaves this one's files alone.
+  await openStore(await context.newPage());
+  expect(await scratch()).toBe(1);
+  // Left behind by a closed one, they go.
+  await expect.poll(async () => (await openStore(page), scratch())).toBe(0);
+});
+
+async function countScratch() {
+  const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('residua');
+  let count = 0;
+  for await (const _ of (await root.getDirectoryHandle('scratch')).keys()) count += 1;
+  return count;
+}
+
+const CONFIG = entry('m/config.yaml', 'arch:');
+const WEIGHTS = entry('m/model.pt', 'weights');
+const checksum = () => {
+  const flipped = Buffer.from(gzipSync(tar(CONFIG, WEIGHTS)));
+  flipped[flipped.length - 8] ^= 1;
+  return flipped;
+};
+const notWhole = 'hostile.tar.gz: not a whole .tar or .tar.gz';
+
+for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} */ ([
+  ['a path upwards', tar(CONFIG, entry('../model.pt', '')), 'entry "../model.pt" leads outside the folder'],
+  ['a path upwards inside', tar(WEIGHTS, entry('a/../../model.pt', '')), 'leads outside the folder'],
+  ['an absolute path', tar(WEIGHTS, entry('/tmp/model.pt', '')), 'entry "/tmp/model.pt" leads outside the folder'],
+  ['a path upwards of a file that is not kept', tar(WEIGHTS, entry('../readme', '')), 'leads outside the folder'],
+  ['a path upwards by pax', tar(WEIGHTS, pax('path', '../b.pt'), entry('b.pt')), 'leads outside the folder'],
+  ['a path upwards by GNU', tar(WEIGHTS, longName('../b.pt'), entry('b.pt')), 'leads outside the folder'],
+  ['a symbolic link', tar(WEIGHTS, entry('b.pt', '', { type: '2' })), 'entry "b.pt" is a link'],
+  ['a hard link', tar(WEIGHTS, entry('b.pt', '', { type: '1' })), 'is a link'],
+  ['a character device', tar(WEIGHTS, entry('b.pt', '', { type: '3' })), 'is a device'],
+  ['a block device', tar(WEIGHTS, entry('b.pt', '', { type: '4' })), 'is a device'],
+  ['a pipe', tar(WEIGHTS, entry('b.pt', '', { type: '6' })), 'is a device'],
+  ['an unknown kind', tar(WEIGHTS, entry('b.pt', '', { type: 'V' })), 'is of an unknown kind'],
+  ['a file twice', tar(CONFIG, WEIGHTS, WEIGHTS), 'entry "m/model.pt" is there twice'],
+  ['no weights', tar(CONFIG), 'expected config.yaml and a .pt or .safetensors, found none'],
+  ['nothing', Buffer.alloc(0), 'expected config.yaml and a .pt or .safetensors, found none'],
+  ['text', Buffer.from('some text'), notWhole],
+  ['other bytes', Buffer.alloc(2000, 'x'), `${notWhole} (a header has no number`],
+  ['a cut header', tar(CONFIG, WEIGHTS).subarray(0, 1300), `${notWhole} (it ends too early)`],
+  ['a cut file', tar(entry('m/model.pt', BIG)).subarray(0, 1_000_000), `${notWhole} (it ends too early)`],
+  ['a cut .gz', gzipSync(tar(CONFIG, entry('m/model.pt', BIG))).subarray(0, 2000), notWhole],
+  ['a .gz with a wrong checksum', checksum(), notWhole],
+  ['a wrong header checksum', tar(CONFIG, Buffer.concat([Buffer.from('x'), WEIGHTS.subarray(1)])), "header's checksum is wrong"],
+  ['a size beyond the archive', tar(entry('m/model.pt', 'weights', { size: 8 ** 11 - 1 })), `${notWhole} (it ends too early)`],
+  ['a huge name', gzipSync(tar(WEIGHTS, longName('n'.repeat(8 << 20)), CONFIG)), "an entry's header is larger than 1048576 bytes"],
+  ['many names', gzipSync(tar(WEIGHTS, ...Array(2000).fill(longName('n')), CONFIG)), "an entry's header is larger"],
+  ['a malformed attribute', tar(entry('x', '99 path=a\n', { type: 'x' }), WEIGHTS), 'an extended header is malformed'],
+  ['an attribute of no length', tar(entry('x', '0 path=a\n', { type: 'x' }), WEIGHTS), 'an extended header is malformed'],
+  ['a size that is no number', tar(pax('size', 'ten'), WEIGHTS), 'no number where one is expected'],
+])) {
+  test(`an archive with ${what} is refused, and nothing of it stays`, async ({ page, server }) => {
+    const store = await openStore(page);
+    const url = server.put('/hostile.tar.gz', archive);
+    const errors = [await store.error('fetch', url), (await store.drop('hostile.tar.gz', archive)).error];
+    for (const error of errors) {
+      expect(error).toContain(expected);
+      expect(error).not.toContain('\n');
+    }
+    expect(await store.get('list')).toEqual([]);
+    expect(await page.evaluate(bytesStored)).toBe(0);
+  });
+}
+
+/** Bytes of all files in the store, in the page. */
+async function bytesStored(folder = navigator.storage.getDirectory()) {
+  let sum = 0;
+  const count = async (/** @type {FileSystemDirectoryHandle} */ folder) => {
+    for await (const handle of folder.values()) {
+      if (handle.kind === 'directory') await count(handle);
+      else sum += (await handle.getFile()).size;
+    }
+  };
+  await count(await folder);
+  return sum;
+}

@@ -1,0 +1,110 @@
+// The page's own files: there without a network after the first visit, and always of one version.
+
+import { expect, test, WEB } from './base.js';
+
+test.use({ root: WEB });
+
+/** Puts a tiny page of a version on the server. */
+function publish(/** @type {import('./server.js').Server} */ server, /** @type {string} */ version) {
+  const index = `<!doctype html><title>${version}</title><script type="module">
+    import { keepShell } from './shell.js';
+    window.kept = keepShell();
+    window.late = () => import('./late.js');
+  </script>`;
+  server.put('/index.html', index);
+  server.put('/', index);
+  server.put('/late.js', `export const version = '${version}';`);
+  server.put('/shell.json', JSON.stringify({ version, files: ['index.html', 'shell.js', 'late.js'] }));
+}
+
+/** Waits until the version is stored, and in use unless another is. */
+async function stored(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ version) {
+  expect(await page.evaluate('kept')).toBe(true);
+  await page.evaluate(async (version) => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    const { installing, waiting, active } = registration;
+    const worker = [installing, waiting, active].find((worker) => worker?.scriptURL.endsWith(`?${version}`));
+    const isReady = () => worker.state === 'activated' || (worker.state === 'installed' && registration.active);
+    while (!isReady()) await new Promise((changed) => worker.addEventListener('statechange', changed, { once: true }));
+  }, version);
+}
+
+/** The version of the page, and of a file that it loads later. */
+async function versions(/** @type {import('@playwright/test').Page} */ page) {
+  return [await page.title(), await page.evaluate('late().then((late) => late.version)')];
+}
+
+test('the page opens without a network after the first visit', async ({ page, server }) => {
+  publish(server, 'one');
+  await page.goto('/');
+  await stored(page, 'one');
+  await server.stop();
+  for (const address of ['/', '/index.html', '/?open=ffhq', '/index.html?open=ffhq#stack']) {
+    await page.goto(address);
+    expect(await versions(page)).toEqual(['one', 'one']);
+  }
+});
+
+test('a new version is taken up as a whole at the next visit', async ({ page, server }) => {
+  publish(server, 'one');
+  await page.goto('/');
+  await stored(page, 'one');
+  await page.reload();
+  publish(server, 'two');
+  await page.reload();
+  // It learns of the new one now, and goes on with the old.
+  await stored(page, 'two');
+  expect(await versions(page)).toEqual(['one', 'one']);
+  await page.reload();
+  await expect(page).toHaveTitle('two');
+  expect(await versions(page)).toEqual(['two', 'two']);
+  expect(await page.evaluate(() => caches.keys())).toEqual(['residua shell two']);
+});
+
+test('a new version waits while another tab shows the old one', async ({ page, context, server }) => {
+  publish(server, 'one');
+  await page.goto('/');
+  await stored(page, 'one');
+  await page.reload();
+  const other = await context.newPage();
+  await other.goto('/');
+  publish(server, 'two');
+  await page.reload();
+  await stored(page, 'two');
+  await page.reload();
+  expect(await versions(page)).toEqual(['one', 'one']);
+  expect(await versions(other)).toEqual(['one', 'one']);
+  await page.close();
+  await other.reload();
+  await expect(other).toHaveTitle('two');
+  expect(await versions(other)).toEqual(['two', 'two']);
+});
+
+test('a version whose files are not all there is not taken', async ({ page, server }) => {
+  publish(server, 'one');
+  await page.goto('/');
+  await stored(page, 'one');
+  publish(server, 'two');
+  server.put('/late.js', '', { status: 404 });
+  await page.reload();
+  expect(await page.evaluate('kept')).toBe(true);
+  await expect.poll(() => server.asked('/late.js').at(-1)?.status).toBe(404);
+  await server.stop();
+  await page.reload();
+  expect(await versions(page)).toEqual(['one', 'one']);
+});
+
+test('what is not the page goes to the network', async ({ page, server }) => {
+  publish(server, 'one');
+  await page.goto('/');
+  await stored(page, 'one');
+  await page.reload();
+  const url = server.put('/model.pt', 'weights');
+  const read = (/** @type {RequestInit} */ options) =>
+    page.evaluate(async ([url, options]) => (await fetch(url, options)).text(), /** @type {const} */ ([url, options]));
+  expect(await read({ cache: 'no-store' })).toBe('weights');
+  expect(await read({})).toBe('weights');
+  expect(await read({ method: 'POST' })).toBe('weights');
+  expect(server.asked('/model.pt').length).toBe(3);
+  expect(await page.evaluate(async () => Boolean(await caches.match('/model.pt')))).toBe(false);
+});

@@ -1,0 +1,63 @@
+// The `config.yaml` that published weights have beside them.
+
+import { eachPiece, hashBlob } from './hash.js';
+import { writeFile } from './entry.js';
+
+/** @typedef {import('./entry.js').StoredFile} StoredFile */
+
+const NAME = 'config.yaml';
+/** A configuration is a page of text; more than this is something else. */
+const MAX_BYTES = 1 << 20;
+
+/**
+ * Fetches the configuration into `folder`.
+ * @param {string} weights address of the weights
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {() => import('./hash.js').Hasher} newHasher
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<StoredFile[] | null>} it; nothing, if the server has none; null if that can't be told now
+ */
+export async function fetchConfig(weights, folder, newHasher, signal) {
+  const bytes = await fetchSmall(new URL(NAME, weights), signal);
+  if (!(bytes instanceof Blob)) return bytes;
+  const hasher = newHasher();
+  await hashBlob(bytes, hasher, { signal });
+  await writeFile(folder, NAME, new Uint8Array(await bytes.arrayBuffer()));
+  return [{ path: NAME, stored: NAME, bytes: bytes.size, sha256: hasher.finish() }];
+}
+
+/**
+ * @param {URL} url
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Blob | [] | null>}
+ */
+async function fetchSmall(url, signal) {
+  try {
+    const response = await fetch(url, { signal, cache: 'no-store' });
+    // Some servers answer 403 for what they don't have, and some a page that says so.
+    const isPage = response.headers.get('content-type')?.startsWith('text/html');
+    if (isPage || (response.status >= 400 && response.status < 500)) return [];
+    return response.ok ? await upTo(MAX_BYTES, response) : null;
+  } catch (error) {
+    // A server of another site that has no such file may look like a failing network.
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/**
+ * @param {number} limit
+ * @param {Response} response
+ */
+async function upTo(limit, { body, url }) {
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  const pieces = [];
+  let size = 0;
+  if (!body) return null;
+  await eachPiece(body, (piece) => {
+    size += piece.length;
+    if (size > limit) throw new Error(`${url}: expected a configuration of ${limit} bytes at most, found more`);
+    pieces.push(piece);
+  });
+  return new Blob(pieces);
+}

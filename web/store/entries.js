@@ -1,0 +1,100 @@
+// The folder of stored models: one entry each, changed by one tab at a time.
+
+import { Entry, nothingYet, remove } from './entry.js';
+import { busy, shown } from './messages.js';
+import { folderName } from './place.js';
+
+/** @typedef {import('./entry.js').About} About */
+
+/** Milliseconds that a tab which was just closed or reloaded may need to be gone. */
+const PATIENCE = 1500;
+
+export class Entries {
+  /** @type {FileSystemDirectoryHandle} */
+  #folder;
+
+  /** @param {FileSystemDirectoryHandle} folder */
+  constructor(folder) {
+    this.#folder = folder;
+  }
+
+  /** Each entry with its folder's name; `about` is null if it was never written, or not to its end. */
+  async *all() {
+    for await (const [name, folder] of this.#folder.entries()) {
+      const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
+      yield { name, entry, about: await entry.about() };
+    }
+  }
+
+  /**
+   * @param {string} url
+   * @returns {Promise<{ entry: Entry, about: About } | null>}
+   */
+  async find(url) {
+    const folder = await this.#folder.getDirectoryHandle(await folderName(url)).catch(() => null);
+    const entry = folder && new Entry(folder);
+    const about = await entry?.about();
+    return entry && about ? { entry, about } : null;
+  }
+
+  /**
+   * A new entry, in place of any other.
+   * @param {string} url
+   */
+  async create(url) {
+    await this.remove(url);
+    const entry = new Entry(await this.#folder.getDirectoryHandle(await folderName(url), { create: true }));
+    const about = nothingYet(url);
+    await entry.save(about);
+    return { entry, about };
+  }
+
+  /**
+   * To remove what is not there is no error.
+   * @param {string} url
+   */
+  async remove(url) {
+    try {
+      await remove(this.#folder, await folderName(url));
+    } catch (error) {
+      throw /** @type {Error} */ (error).name === 'NoModificationAllowedError' ? busy(shown(url)) : error;
+    }
+  }
+
+  /** Removes entries that say nothing about themselves. */
+  async sweep() {
+    for await (const { name, about } of this.all()) {
+      if (about) continue;
+      // Whoever is writing it now holds the lock.
+      await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
+        if (lock) await remove(this.#folder, name);
+      });
+    }
+  }
+
+  /**
+   * Does something to an entry that nobody, in any tab, is changing.
+   * @template T
+   * @param {string} url
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async alone(url, work) {
+    const signal = AbortSignal.timeout(PATIENCE);
+    let began = false;
+    const begin = () => {
+      began = true;
+      return work();
+    };
+    try {
+      return await navigator.locks.request(lockOf(await folderName(url)), { signal }, begin);
+    } catch (error) {
+      throw signal.aborted && !began ? busy(shown(url)) : error;
+    }
+  }
+}
+
+/** @param {string} folder */
+function lockOf(folder) {
+  return `residua model ${folder}`;
+}

@@ -1,0 +1,120 @@
+// What the store says when something goes wrong: one line each, with what was expected, found, and what to do.
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+/**
+ * @param {number} bytes
+ * @returns {string} e.g. `1.4 GB`
+ */
+export function size(bytes) {
+  const power = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), UNITS.length - 1);
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]}`;
+}
+
+/**
+ * An address as it is shown: its query may be long, or hold a secret.
+ * @param {string | URL} url
+ */
+export function shown(url) {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
+
+/** @type {Record<number, string>} */
+const ADVICE = {
+  401: 'it wants a login: download it in a tab that is logged in, then drop the file here',
+  403: 'it wants permission: download it in a tab that is logged in, then drop the file here',
+  404: 'check the address',
+  410: 'it was taken away: look for another address',
+  429: 'too many downloads: try again later',
+};
+
+/**
+ * @param {string} url
+ * @param {Response} response
+ */
+export function badStatus(url, { status, statusText }) {
+  const advice = ADVICE[status] ?? (status < 500 ? 'check the address' : 'try again later');
+  return new Error(`${shown(url)}: expected a file, the server answered ${`${status} ${statusText}`.trim()}: ${advice}`);
+}
+
+/** @param {string} url */
+export function webPage(url) {
+  return new Error(`${shown(url)}: expected a model, found a web page: use the address of the file itself`);
+}
+
+/**
+ * A browser doesn't tell a page which of the two it was.
+ * @param {string} url
+ */
+export function unreachable(url) {
+  const why = navigator.onLine
+    ? 'the network fails, or the server lets no other site read its files (CORS)'
+    : 'the network is off';
+  return new Error(`cannot read ${shown(url)}: ${why}; download it in a tab of its own and drop the file here`);
+}
+
+/**
+ * @param {string} url
+ * @param {number} done
+ * @param {number | null} total
+ */
+export function cut(url, done, total) {
+  const of = total === null ? '' : ` of ${size(total)}`;
+  return new Error(`${shown(url)}: the download stopped after ${size(done)}${of}: try again to go on with it`);
+}
+
+/**
+ * @param {string} url
+ * @param {string} expected
+ * @param {string} found
+ */
+export function wrongHash(url, expected, found) {
+  return new Error(
+    `${shown(url)}: expected sha256 ${expected}, found ${found}: it was removed; ` +
+      'download it again, and if that gives the same, do not trust this address',
+  );
+}
+
+/** @param {string} place */
+export function busy(place) {
+  return new Error(`${place}: this model is being downloaded in another tab, or twice in this one: wait until that has ended`);
+}
+
+/**
+ * @param {string} what is stored, e.g. an address or the name of a file
+ * @param {number | null} needed bytes yet to be stored, if known
+ */
+export async function full(what, needed) {
+  const { quota = 0, usage = 0 } = await navigator.storage.estimate();
+  const free = Math.max(quota - usage, 0);
+  const need = needed === null ? 'more room' : `${size(needed)} more`;
+  // Some browsers report a quota that has nothing to do with the disk.
+  const found = needed !== null && needed > free ? `this site may store ${size(free)}` : 'this browser has no room for it';
+  const error = new Error(`${what}: needs ${need}, and ${found}: forget a model or free some disk`);
+  error.name = 'QuotaExceededError';
+  return error;
+}
+
+/**
+ * Does what writes, and explains the browser's own error where there is no room even for a small file.
+ * @template T
+ * @param {string} what is stored
+ * @param {() => Promise<T>} work
+ */
+export async function withRoom(what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    const isBrowsers = error instanceof DOMException && error.name === 'QuotaExceededError';
+    throw isBrowsers ? await full(what, null) : error;
+  }
+}
+
+/**
+ * Whether what was stored so far is still good: there was no room, or the user stopped it.
+ * @param {unknown} error
+ */
+export function canGoOn(error) {
+  return ['QuotaExceededError', 'AbortError'].includes(/** @type {Error} */ (error)?.name);
+}

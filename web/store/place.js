@@ -1,0 +1,66 @@
+// Where a model comes from: an address, understood once.
+
+import { shown } from './messages.js';
+
+/** @typedef {'weights' | 'weights with config' | 'archive' | 'config'} Kind */
+
+/**
+ * @typedef {object} Place
+ * @property {string} url without fragment: what a stored model is known by
+ * @property {Kind} kind
+ * @property {string} name of the file
+ * @property {string} root the virtual folder of the model's files; ends in `/`
+ * @property {string | null} sha256 that the file must have
+ */
+
+/** By the path's ending. Only a published `.pt` has its configuration beside it. @type {[RegExp, Kind][]} */
+const KINDS = [
+  [/\.safetensors$/i, 'weights'],
+  [/\.pt$/i, 'weights with config'],
+  [/\.(tar|tgz|tar\.gz)$/i, 'archive'],
+  [/\.ya?ml$/i, 'config'],
+];
+
+/**
+ * @param {string} text an address; relative to this page, if it names no host; `#sha256=HEX` says what it must hash to
+ * @param {string} [sha256] the same, stronger
+ * @returns {Place}
+ */
+export function parsePlace(text, sha256) {
+  const url = parseUrl(text);
+  const expected = sha256 ?? new URLSearchParams(url.hash.slice(1)).get('sha256');
+  if (expected !== null && !/^[0-9a-f]{64}$/i.test(expected)) {
+    throw new Error(`${shown(url)}: expected a sha256 of 64 hexadecimal digits, found "${expected}": copy it again`);
+  }
+  url.hash = '';
+  const kind = KINDS.find(([ending]) => ending.test(url.pathname))?.[1];
+  if (!kind) {
+    throw new Error(`${shown(url)}: expected the address of a .safetensors, .pt, .tar, .tar.gz, .tgz or .yaml file`);
+  }
+  return {
+    url: url.href,
+    kind,
+    name: url.pathname.slice(url.pathname.lastIndexOf('/') + 1),
+    root: kind === 'archive' ? `${shown(url)}/` : shown(new URL('.', url)),
+    sha256: expected?.toLowerCase() ?? null,
+  };
+}
+
+/** @param {string} text */
+function parseUrl(text) {
+  if (URL.canParse(text, self.location.href)) {
+    const url = new URL(text, self.location.href);
+    if (['http:', 'https:'].includes(url.protocol)) return url;
+  }
+  throw new Error(`expected an http or https address, found "${text}": to open a file of this computer, drop it here`);
+}
+
+/**
+ * A folder name for a place: any address is too long, or has letters that a name can't.
+ * @param {string} url
+ * @returns {Promise<string>} 64 hexadecimal digits
+ */
+export async function folderName(url) {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(url));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,111 @@
+// An archive into the flat folder of one model: configurations and weights, and nothing else.
+
+import { openFile, writeAll } from './entry.js';
+import { readTar } from './tar.js';
+
+/** @typedef {import('./entry.js').StoredFile} StoredFile */
+/** @typedef {import('./hash.js').Hasher} Hasher */
+/** @typedef {import('./hash.js').Progress} Progress */
+
+const WEIGHTS = /\.(pt|safetensors)$/;
+const KEPT = /(^|\/)(config\.yaml|classes\.txt)$/;
+
+/**
+ * @typedef {object} Job
+ * @property {FileSystemDirectoryHandle} folder
+ * @property {string} name of the archive, for messages
+ * @property {() => Hasher} newHasher
+ * @property {Progress} [progress]
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * Unpacks a `.tar` or `.tar.gz` (told apart by content). A folder that everything kept lies in is left out of the
+ * paths. If this fails, nothing of it stays.
+ * @param {Blob} archive
+ * @param {Job} job
+ * @returns {Promise<StoredFile[]>} sorted by path
+ */
+export async function unpack(archive, job) {
+  /** @type {StoredFile[]} */
+  const files = [];
+  try {
+    for await (const { name, isFile, body } of readTar(await decompressed(archive, job), job.name)) {
+      if (!isFile || !(WEIGHTS.test(name) || KEPT.test(name))) continue;
+      const path = name.split('/').filter((part) => part && part !== '.').join('/');
+      if (files.some((file) => file.path === path)) throw twice(job.name, path);
+      const file = { path, stored: `unpacked-${files.length}`, bytes: 0, sha256: '' };
+      files.push(file);
+      Object.assign(file, await copy(body(), file.stored, job));
+    }
+    if (!files.some(({ path }) => WEIGHTS.test(path))) throw nothing(job.name);
+  } catch (error) {
+    for (const { stored } of files) await job.folder.removeEntry(stored).catch(() => {});
+    throw error;
+  }
+  return withoutTopFolder(files).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * The tar's bytes, counted on the way.
+ * @param {Blob} archive
+ * @param {Job} job
+ * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
+ */
+async function decompressed(archive, { progress, signal }) {
+  const magic = new Uint8Array(await archive.slice(0, 2).arrayBuffer());
+  let done = 0;
+  /** @type {TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>} */
+  const counted = new TransformStream({
+    transform(piece, controller) {
+      progress?.((done += piece.length), archive.size, 'unpack');
+      controller.enqueue(piece);
+    },
+  });
+  const stream = archive.stream().pipeThrough(counted, { signal });
+  return magic[0] === 0x1f && magic[1] === 0x8b ? stream.pipeThrough(new DecompressionStream('gzip')) : stream;
+}
+
+/**
+ * @param {AsyncGenerator<Uint8Array<ArrayBuffer>>} pieces
+ * @param {string} stored
+ * @param {Job} job
+ */
+async function copy(pieces, stored, { folder, name, newHasher }) {
+  const handle = await openFile(folder, stored, name);
+  const hasher = newHasher();
+  let bytes = 0;
+  try {
+    // Something may be left there, of an attempt that was killed.
+    handle.truncate(0);
+    for await (const piece of pieces) {
+      await writeAll(handle, piece, bytes, name, null);
+      hasher.update(piece);
+      bytes += piece.length;
+    }
+    handle.flush();
+  } finally {
+    handle.close();
+  }
+  return { bytes, sha256: hasher.finish() };
+}
+
+/**
+ * @param {StoredFile[]} files
+ * @returns {StoredFile[]}
+ */
+function withoutTopFolder(files) {
+  const [top, ...others] = new Set(files.map(({ path }) => path.slice(0, path.indexOf('/') + 1)));
+  const shared = others.length === 0 ? top.length : 0;
+  return files.map((file) => ({ ...file, path: file.path.slice(shared) }));
+}
+
+/** @param {string} archive @param {string} path */
+function twice(archive, path) {
+  return new Error(`${archive}: entry "${path}" is there twice: expected each file once; unpack it and drop the files here`);
+}
+
+/** @param {string} archive */
+function nothing(archive) {
+  return new Error(`${archive}: expected config.yaml and a .pt or .safetensors, found none: choose another archive`);
+}
