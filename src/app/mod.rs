@@ -1,5 +1,6 @@
 //! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
 
+pub mod accessible;
 pub mod bench;
 pub mod colors;
 pub mod document;
