@@ -29,6 +29,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn forget(this: &Host, place: &str);
     #[wasm_bindgen(method)]
+    fn mirror(this: &Host, update: &str);
+    #[wasm_bindgen(method)]
     fn lost(this: &Host, why: &str);
 }
 
@@ -99,6 +101,13 @@ pub fn choose(wanted: &str, endings: &str, folder: bool) {
 pub fn forget(place: &str) {
     if let Ok(host) = host() {
         host.forget(place);
+    }
+}
+
+/// Tells the page what changed for assistive technology; see [`crate::app::accessible`].
+pub fn mirror(update: &str) {
+    if let Ok(host) = host() {
+        host.mirror(update);
     }
 }
 

@@ -64,7 +64,7 @@ shrink() {
 # What does not change from one build to the next, and lists of it: assets.json with sizes and hashes, shell.json with
 # what the page needs to open without a network.
 collect() {
-  cp web/*.html web/*.js web/*.d.ts web/icon.svg "$DIST"
+  cp -r web/*.html web/*.js web/*.d.ts web/icon.svg web/accessible web/store "$DIST"
   mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples"
   cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"

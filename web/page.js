@@ -3,6 +3,7 @@
 
 import init, { Page, put } from './residua_studio.js';
 import { Mirror } from './accessible.js';
+import { keepShell } from './shell.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|safetensors|tar|tgz|gz)$/i;
@@ -69,8 +70,13 @@ const host = {
     input.click();
   },
   forget: (place) => worker.postMessage({ kind: 'forget', place }),
+  mirror: (update) => mirror.update(update),
   lost: () => {},
 };
+
+// What assistive technology sees of the canvas.
+const canvas = document.getElementById('studio');
+const mirror = new Mirror(document.getElementById('mirror'), (action) => page.act(action), canvas);
 
 // Files.
 
@@ -198,15 +204,18 @@ async function begin() {
   const program = await download(new URL('residua_studio_bg.wasm', import.meta.url), (part) => { bar.value = part; });
   await init({ module_or_path: new Response(program, { headers: { 'Content-Type': 'application/wasm' } }) });
   const { path, warning } = await first();
-  page = await Page.start(document.getElementById('studio'), host, address.get('model') ?? undefined, path);
-  const mirror = new Mirror(document.getElementById('mirror'), (action) => page.act(action));
-  page.mirror((update) => mirror.update(update));
+  page = await Page.start(canvas, host, address.get('model') ?? undefined, path);
   if (warning) page.warn(warning);
   early.splice(0).forEach(hear);
   loading.hidden = true;
   // For the browser's console: `residua.codes()`.
   globalThis.residua = page;
+  await keepShell();
 }
 
+addEventListener('error', ({ error }) => {
+  if (!(error instanceof WebAssembly.RuntimeError)) return;
+  loading.hidden = false;
+  say('The studio has stopped because of a fault of its own. Reload the page; the browser\'s console says more.', true);
+});
 begin().catch((error) => say(error.message, true));
-if ('serviceWorker' in navigator) navigator.serviceWorker.register(new URL('sw.js', import.meta.url)).catch(() => {});

@@ -1,7 +1,7 @@
 // The worker of a page: runs the engine's program, keeps downloaded models, answers the page. All that computes, on the
 // GPU or on the CPU, is here, so that the page itself never waits.
 
-import init, { Engine, Hasher, Models, assets, memory, put } from './residua_engine.js';
+import init, { Engine, Hasher, Models, assets, heap, put } from './residua_engine.js';
 import { Store } from './store.js';
 
 /** What the page wants done before it can be: in order. */
@@ -105,7 +105,7 @@ async function call(id, method, values) {
   try {
     let value;
     if (method === 'open') models = await Models.open(host, ...values);
-    else if (method === 'memory') value = memory();
+    else if (method === 'memory') value = heap();
     else value = await models[method](...values, progress);
     postMessage({ kind: 'return', id, value });
   } catch (error) {

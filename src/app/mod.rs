@@ -1,5 +1,6 @@
 //! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
 
+pub mod accessible;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod choose;
@@ -141,6 +142,14 @@ impl Studio {
         self.ctx.request_repaint();
     }
 
+    /// Does what assistive technology asks of an element; see [`accessible`].
+    ///
+    /// # Errors
+    /// There is no such element, or it does not take that.
+    pub fn act(&self, action: &str) -> crate::error::Result<()> {
+        accessible::Accessible::act(&self.ctx, action)
+    }
+
     /// Pins the cell that was asked for, once the codes are there and if they have it.
     fn pin_at_start(&mut self) {
         let Some(document) = &self.state.document else { return };
@@ -205,6 +214,12 @@ impl App for Studio {
     fn save(&mut self, storage: &mut dyn Storage) {
         eframe::set_value(storage, SETTINGS, &self.state.settings);
         eframe::set_value(storage, LAYOUT, &self.tree);
+    }
+
+    /// The page reaches the studio by this.
+    #[cfg(target_family = "wasm")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -91,7 +91,7 @@ impl Hasher {
 
 /// Bytes of memory that this program has been given.
 #[wasm_bindgen]
-pub fn memory() -> f64 {
+pub fn heap() -> f64 {
     residua::engine::memory::resident().unwrap_or_default() as f64
 }
 

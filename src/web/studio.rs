@@ -5,6 +5,7 @@ use std::path::Path;
 
 use async_channel::Sender;
 use eframe::{WebOptions, WebRunner};
+use residua::app::accessible::Accessible;
 use residua::app::choose::{Wanted, take};
 use residua::app::log::Level;
 use residua::app::{Start, Studio};
@@ -46,6 +47,7 @@ impl Page {
         let runner = WebRunner::new();
         let start = Start { file: file.map(Into::into), model, ..Start::default() };
         let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, _> {
+            Accessible::install(&context.egui_ctx, |update| host::mirror(&update));
             Ok(Box::new(Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage)) as _)
         };
         runner.start(canvas, WebOptions::default(), Box::new(create)).await?;
@@ -94,6 +96,15 @@ impl Page {
     pub fn codes(&self) -> Option<Vec<u32>> {
         let studio = self.runner.app_mut::<Studio>()?;
         Some(studio.state.document.as_ref()?.stack().codes().to_vec())
+    }
+
+    /// Does what assistive technology asks of an element.
+    pub fn act(&self, action: &str) {
+        self.with(|studio| {
+            if let Err(error) = studio.act(action) {
+                studio.state.log.add(Level::Warning, error.to_string());
+            }
+        });
     }
 
     /// The worker is gone and another one begins.

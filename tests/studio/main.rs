@@ -1,5 +1,6 @@
 //! Drives the real studio without a window, by the names that accessibility tools see, with the real engine and model.
 
+mod accessible;
 mod codebook;
 mod desk;
 mod explain;

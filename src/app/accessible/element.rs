@@ -1,0 +1,63 @@
+//! One element of the page: a widget in the words of ARIA.
+
+use serde::Serialize;
+
+use super::action::Kind;
+
+/// What the page has to know of a widget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Element {
+    /// egui's id, in decimal: JavaScript's numbers don't hold 64 bits.
+    pub id: String,
+    pub role: &'static str,
+    pub name: String,
+    /// Left, top, width and height of the part that can be seen, in CSS pixels.
+    pub bounds: [f64; 4],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Kind>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
+    #[serde(flatten)]
+    pub states: States,
+}
+
+/// What only some widgets have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct States {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valuenow: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// "true", "false" or "mixed".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pressed: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expanded: Option<bool>,
+    /// "polite" or "assertive": changes are read aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub disabled: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub readonly: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub multiline: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,0 +1,73 @@
+//! What assistive technology is told in a browser.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use eframe::egui::accessibility::is_input;
+use egui_kittest::Node;
+use egui_kittest::kittest::NodeT;
+use residua::app::accessible::Accessible;
+use serde_json::Value;
+
+use crate::desk::Desk;
+
+/// What is clicked one after another, so that everything has been shown: panels, then menus.
+const CLICKS: [&str; 12] = [
+    "Models",
+    "Image",
+    "Crop",
+    "Code stack",
+    "row 0, column 0",
+    "Codebook",
+    "Explain",
+    "Gallery",
+    "Log and device",
+    "File",
+    "Edit",
+    "View",
+];
+
+/// What the test driver sees that can be operated.
+fn inputs<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
+    if is_input(node.accesskit_node().role()) {
+        found.push(node);
+    }
+    node.children().for_each(|child| inputs(child, found));
+}
+
+#[test]
+fn everything_that_can_be_operated_is_told_with_its_name() {
+    let mut desk = Desk::new();
+    let sent = Arc::new(Mutex::new(Vec::<String>::new()));
+    let sender = sent.clone();
+    Accessible::install(&desk.harness.ctx, move |json| sender.lock().unwrap().push(json));
+    let mut elements: HashMap<String, Value> = HashMap::new();
+    for name in CLICKS {
+        desk.click(name);
+        for change in sent.lock().unwrap().drain(..) {
+            let change: Value = serde_json::from_str(&change).unwrap();
+            change["remove"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .for_each(|id| drop(elements.remove(id.as_str().unwrap())));
+            let upsert = change["upsert"].as_array().unwrap().iter();
+            elements.extend(upsert.map(|element| (element["id"].as_str().unwrap().into(), element.clone())));
+        }
+        for element in elements.values().filter(|element| element.get("actions").is_some()) {
+            assert_ne!(element["name"], "", "after {name}: {element}");
+        }
+        let mut seen = Vec::new();
+        inputs(desk.harness.root(), &mut seen);
+        assert!(seen.len() > 100, "after {name}: {}", seen.len());
+        for node in seen {
+            let (id, _) = node.accesskit_node().locate();
+            let told = elements
+                .get(&id.0.to_string())
+                .unwrap_or_else(|| panic!("after {name}: {node:?} is missing"));
+            let label =
+                node.accesskit_node().label().or(node.accesskit_node().placeholder().map(String::from));
+            assert_eq!(told["name"].as_str(), label.as_deref().map(str::trim), "after {name}");
+        }
+    }
+}
