@@ -16,8 +16,8 @@ const THREADS = ROW_THREADS * CODE_THREADS;
 const ROWS = 8u * ROW_THREADS;
 const CODES = 16u * CODE_THREADS;
 
-// In place of infinity, which WGSL cannot write.
-const FAR = 3.4028235e38;
+// The largest f32, in place of infinity, which WGSL cannot write. In decimals, browsers take it for too large.
+const FAR = 0x1.fffffep+127;
 
 struct Parameters {
     rows: u32,

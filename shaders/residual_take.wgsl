@@ -4,7 +4,7 @@
 
 const THREADS = 64u;
 
-const FAR = 3.4028235e38;
+const FAR = 0x1.fffffep+127;
 
 struct Parameters {
     rows: u32,
