@@ -3,12 +3,13 @@
 
 import init, { Engine, Hasher, Models, assets, heap, put } from './residua_engine.js';
 import { Store } from './store.js';
+import { NoStore } from './store/none.js';
 
 /** What the page wants done before it can be: in order. */
 const waiting = [];
 /** @type {Engine | undefined} */
 let engine;
-/** @type {Store | undefined} */
+/** @type {Store | NoStore | undefined} */
 let store;
 /** Files that the page has opened and that must be unpacked first, by path. */
 const archives = new Map();
@@ -40,13 +41,16 @@ turn.port1.onmessage = () => turns.shift()();
  * @returns {Promise<[string, Blob][]>}
  */
 async function find(place, progress) {
+  // A server need not say how long a file is.
+  const told = (done, total) => progress(done, total ?? done);
   const bundled = assets(place);
   if (bundled.length > 0) return findAssets(bundled, progress);
   if (archives.has(place)) {
-    const files = await store.unpackLocal(archives.get(place), { progress });
-    return files.map(([path, blob]) => [`${place}/${path}`, blob]);
+    const files = await store.unpackLocal(archives.get(place), { progress: told });
+    const folder = place.slice(0, place.lastIndexOf('/'));
+    return files.map(([path, blob]) => [`${folder}/${path}`, blob]);
   }
-  return /^https?:/i.test(place) ? store.fetch(place, { progress }) : [];
+  return /^https?:/i.test(place) ? store.fetch(place, { progress: told }) : [];
 }
 
 /** Files that come with Residua: fetched once for each version of theirs. */
@@ -141,7 +145,8 @@ self.addEventListener('unhandledrejection', (event) => fail(event.reason));
 
 try {
   const program = init({ module_or_path: new URL('residua_engine_bg.wasm', import.meta.url) });
-  [store] = await Promise.all([program.then(() => Store.open(() => new Hasher())), program]);
+  await program;
+  store = await Store.open(() => new Hasher()).catch(() => new NoStore());
   begun = true;
   waiting.forEach(act);
 } catch (error) {

@@ -7,12 +7,13 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::weights::{Dtype, TensorInfo, WeightFile};
-use crate::device::is_cpu;
+use crate::device::{is_cpu, largest_tensor};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::linear::Block;
 use crate::kernels::cpu::memory::room;
 use crate::kernels::{GpuKernel, Weights};
 use crate::random::normal;
+use crate::text::size;
 
 /// How many names one line of a report lists.
 const LISTED: usize = 4;
@@ -133,6 +134,7 @@ impl<'a> Loader<'a> {
 
     /// The tensor `name` of `shape`, in f32.
     pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D> {
+        self.check_room(name, 4 * shape.iter().product::<usize>());
         match self.values(name, &shape) {
             Some(values) => Tensor::from_data(TensorData::new(values, shape), &self.device),
             None => Tensor::zeros([1; D], &self.device),
@@ -143,7 +145,17 @@ impl<'a> Loader<'a> {
     /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
     pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Weights {
         let (part, shape) = ([outputs, inputs], [outputs * names.len(), inputs]);
-        let made = match self.kept_in(&names[0], inputs) {
+        let precision = self.kept_in(&names[0], inputs);
+        let elements: usize = shape.iter().product();
+        self.check_room(
+            &names[0],
+            match precision {
+                Precision::Stored => 4 * elements,
+                Precision::F16 => 2 * elements,
+                Precision::Q8 => elements,
+            },
+        );
+        let made = match precision {
             Precision::Stored => self
                 .joined(names, &part, Self::values)
                 .map(|rows| Tensor::from_data(TensorData::new(rows, shape), &self.device).into()),
@@ -155,6 +167,20 @@ impl<'a> Loader<'a> {
                 .map(|blocks| Weights::from_blocks(&blocks, shape, &self.device)),
         };
         made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device).into())
+    }
+
+    /// Ends the load where a tensor of `bytes` is larger than the device takes.
+    fn check_room(&mut self, name: &str, bytes: usize) {
+        let Some(largest) = largest_tensor(&self.device).filter(|&largest| bytes as u64 > largest) else {
+            return;
+        };
+        self.ended.get_or_insert_with(|| {
+            Error::invalid(format!(
+                "{name} takes {}, but this graphics device binds at most {}: run the model on the CPU, or in f16 or q8",
+                size(bytes as u64),
+                size(largest)
+            ))
+        });
     }
 
     /// The values of all `names`, one after the other; `None` if one is not to be had.

@@ -5,6 +5,8 @@ mod native;
 #[cfg(target_family = "wasm")]
 mod page;
 
+use std::sync::OnceLock;
+
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
@@ -74,11 +76,20 @@ pub fn share(
     queue: wgpu::Queue,
 ) -> Result<Device> {
     let backend = adapter.get_info().backend;
+    LARGEST_BINDING.get_or_init(|| device.limits().max_storage_buffer_binding_size);
     let setup = burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend };
     let opened = Device::wgpu_options().setup(setup).init();
     opened.map_err(|e| {
         Error::invalid(format!("the window's graphics device cannot compute: {e}; use --device cpu"))
     })
+}
+
+/// Of the shared device, in bytes.
+static LARGEST_BINDING: OnceLock<u64> = OnceLock::new();
+
+/// The largest tensor that `device` takes, in bytes, where that is known.
+pub fn largest_tensor(device: &Device) -> Option<u64> {
+    LARGEST_BINDING.get().copied().filter(|_| !is_cpu(device))
 }
 
 /// Whether `device` is the CPU.
