@@ -33,6 +33,11 @@ assets! {
     EMOJI_64_STAGE_1 = "emoji-64/stage1.safetensors";
     EMOJI_64_STAGE_2 = "emoji-64/stage2.safetensors";
     SAMPLE = "samples/scream.png";
+    BPE_16K_ALPHABET = "tokenizers/bpe-16k-alphabet.txt.gz";
+    BPE_30K_ALPHABET = "tokenizers/bpe-30k-alphabet.txt.gz";
+    BPE_MERGES = "tokenizers/bpe-merges.txt.gz";
+    CLIP_MERGES = "tokenizers/clip-merges.txt.gz";
+    HTML_ENTITIES = "tokenizers/html-entities.json.gz";
 }
 
 impl Asset {

@@ -65,9 +65,10 @@ shrink() {
 # what the page needs to open without a network.
 collect() {
   cp -r web/*.html web/*.js web/*.d.ts web/icon.svg web/accessible web/store "$DIST"
-  mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples"
+  mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples" "$DIST/assets/tokenizers"
   cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"
+  cp assets/tokenizers/*.gz "$DIST/assets/tokenizers"
   python3 web/lists.py "$DIST"
 }
 

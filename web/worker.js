@@ -43,7 +43,7 @@ turn.port1.onmessage = () => turns.shift()();
 async function find(place, progress) {
   // A server need not say how long a file is.
   const told = (done, total) => progress(done, total ?? done);
-  const bundled = assets(place);
+  const bundled = place.startsWith('assets/') ? [place.slice('assets/'.length)] : assets(place);
   if (bundled.length > 0) return findAssets(bundled, progress);
   if (archives.has(place)) {
     const files = await store.unpackLocal(archives.get(place), { progress: told });

@@ -79,13 +79,25 @@ fn known_classes(config: &RqTransformerConfig) -> String {
     }
 }
 
-fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+/// Which tokenizer the captions of a model take; none, where it takes no captions.
+///
+/// # Errors
+/// The configuration names none, or one that is not known.
+pub fn tokenizer_kind(config: &RqTransformerConfig) -> Result<Option<TokenizerKind>> {
+    if config.condition() != ConditionKind::Text {
+        return Ok(None);
+    }
     let name = config.dataset.txt_tok_name.as_deref().ok_or_else(|| {
         Error::invalid(
             "the configuration names no tokenizer (dataset.txt_tok_name), so captions cannot be read",
         )
     })?;
-    let tokenizer = Tokenizer::new(name.parse::<TokenizerKind>()?)?;
+    name.parse().map(Some)
+}
+
+fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+    let name = tokenizer_kind(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
+    let tokenizer = Tokenizer::new(name)?;
     let tokens = tokenizer.encode(prompt, config.block_size_cond);
     if tokenizer.ids(prompt).len() > config.block_size_cond {
         tracing::warn!("the caption is longer than {} tokens; its end is cut", config.block_size_cond);

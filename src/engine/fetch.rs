@@ -1,22 +1,35 @@
-//! Makes ready what a model's place names, before it is opened.
+//! Makes ready what a model's place names, before it is opened. On a disk all files are; in a browser an address is
+//! downloaded, or found in the browser's storage.
 
 use super::task::Task;
 use crate::error::Result;
+use crate::model::RqTransformerConfig;
 
-/// On a disk all files are ready.
+/// Makes ready the model at `place`; `task` is told bytes.
 ///
 /// # Errors
-/// None.
+/// What the download failed with.
 #[cfg(not(target_family = "wasm"))]
 pub async fn fetch(_: &str, _: &mut Task<'_>) -> Result<()> {
     Ok(())
 }
 
-/// In a browser, an address is downloaded or found in the browser's storage; `task` is told bytes.
+/// Makes ready the model at `place`; `task` is told bytes.
 ///
 /// # Errors
 /// What the download failed with.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
     crate::host::fetch(place, |done, total| task.report(done as usize, total as usize)).await
+}
+
+/// Makes ready the vocabulary of a model's captions, if it has any.
+///
+/// # Errors
+/// What the download failed with; an unknown tokenizer.
+pub async fn fetch_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<()> {
+    for file in super::condition::tokenizer_kind(config)?.map_or(&[][..], |kind| kind.files()) {
+        fetch(&format!("assets/{}", file.path), task).await?;
+    }
+    Ok(())
 }

@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::assets::CLIP_MERGES;
+use super::assets::text;
 use super::bpe::{Bpe, END_OF_WORD};
 use super::fix_text::fix_text;
 use super::html::Entities;
+use crate::assets::CLIP_MERGES;
 use crate::error::Result;
 
 const START: &str = "<|startoftext|>";
@@ -45,7 +46,7 @@ impl Clip {
         }
         let within = spellings(&bytes);
         let at_end: Vec<String> = within.iter().map(|token| [token, END_OF_WORD].concat()).collect();
-        let mut bpe = Bpe::new([within, at_end].concat(), CLIP_MERGES.text()?.lines())?;
+        let mut bpe = Bpe::new([within, at_end].concat(), text(CLIP_MERGES)?.lines())?;
         let (start, end) = (bpe.add(START), bpe.add(END));
         Ok(Self { bpe, symbols, start, end, entities: Entities::new()? })
     }

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::assets::HTML_ENTITIES;
+use super::assets::text;
+use crate::assets::HTML_ENTITIES;
 use crate::error::{Error, Result};
 
 /// Anything that may be a reference, with or without its semicolon.
@@ -36,7 +37,7 @@ pub(super) struct Entities(HashMap<String, String>);
 impl Entities {
     /// Unpacks the table.
     pub(super) fn new() -> Result<Self> {
-        serde_json::from_str(&HTML_ENTITIES.text()?).map(Self).map_err(|error| {
+        serde_json::from_str(&text(HTML_ENTITIES)?).map(Self).map_err(|error| {
             Error::invalid(format!("the compiled-in HTML entities are damaged ({error}): rebuild"))
         })
     }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::assets::Vocabulary;
+use super::assets::{Vocabulary, text};
 use super::bpe::{Bpe, END_OF_WORD};
 use crate::error::{Error, Result};
 
@@ -48,7 +48,7 @@ pub(super) struct CharBpe {
 impl CharBpe {
     /// Unpacks a vocabulary.
     pub(super) fn new(vocabulary: &Vocabulary) -> Result<Self> {
-        let alphabet: Vec<String> = vocabulary.alphabet.text()?.lines().map(String::from).collect();
+        let alphabet: Vec<String> = text(vocabulary.alphabet)?.lines().map(String::from).collect();
         let (mut inner, mut last, mut special) = (HashMap::new(), HashMap::new(), HashMap::new());
         for (token, id) in alphabet.iter().zip(0..) {
             match (single(token), token.strip_suffix(END_OF_WORD).and_then(single)) {
@@ -60,7 +60,7 @@ impl CharBpe {
         let unknown = *special
             .get(UNKNOWN)
             .ok_or_else(|| Error::invalid(format!("the vocabulary has no {UNKNOWN} token: rebuild")))?;
-        let merges = vocabulary.merges.text()?;
+        let merges = text(vocabulary.merges)?;
         let bpe = Bpe::new(alphabet, merges.lines().take(vocabulary.merge_count))?;
         Ok(Self { bpe, inner, last, special, unknown })
     }

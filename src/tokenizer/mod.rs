@@ -1,6 +1,6 @@
 //! Captions to token ids: the three tokenizers that the published text-conditional models name.
 //!
-//! * `assets`: the vocabulary files, compiled in.
+//! * `assets`: the vocabulary files.
 //! * `bpe`: the vocabulary and the merging, which all three share.
 //! * `huggingface`: how `bpe16k_huggingface` and `bpe30k_huggingface` cut a caption into symbols.
 //! * `clip`: how `simple`, the tokenizer of OpenAI's CLIP, does; it first repairs the text
@@ -16,6 +16,7 @@ mod huggingface;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use crate::assets::{Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_MERGES, CLIP_MERGES, HTML_ENTITIES};
 use crate::error::{Error, Result};
 
 use clip::Clip;
@@ -46,6 +47,15 @@ impl TokenizerKind {
             Self::Bpe16kHuggingface => "bpe16k_huggingface",
             Self::Bpe30kHuggingface => "bpe30k_huggingface",
             Self::Simple => "simple",
+        }
+    }
+
+    /// The files that it is made of.
+    pub const fn files(self) -> &'static [Asset] {
+        match self {
+            Self::Bpe16kHuggingface => &[BPE_16K_ALPHABET, BPE_MERGES],
+            Self::Bpe30kHuggingface => &[BPE_30K_ALPHABET, BPE_MERGES],
+            Self::Simple => &[CLIP_MERGES, HTML_ENTITIES],
         }
     }
 }
@@ -80,10 +90,10 @@ enum Scheme {
 }
 
 impl Tokenizer {
-    /// Unpacks and indexes the compiled-in vocabulary (tens of milliseconds: make one and keep it).
+    /// Unpacks and indexes the vocabulary (tens of milliseconds: make one and keep it).
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a compiled-in vocabulary is damaged.
+    /// [`Error::Invalid`] if a vocabulary is damaged, or a page has not fetched it.
     pub fn new(kind: TokenizerKind) -> Result<Self> {
         let scheme = match kind {
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
 use residua::checkpoint::{Checkpoint, Precision, Stage, StateKind};
 use residua::codes::CodeStack;
-use residua::engine::fetch::fetch;
+use residua::engine::fetch::{fetch, fetch_tokenizer};
 use residua::engine::reconstruct::{Choice, decode, encode};
 use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Condition, Options, Stage1, Stage2, Task};
@@ -135,6 +135,9 @@ impl Models {
             true => Loaded::Stage2(Box::new(Stage2::load(&options, &self.device, &mut task)?)),
             false => Loaded::Stage1(Box::new(Stage1::load(&options, &self.device, &mut task)?)),
         };
+        if let Loaded::Stage2(stage2) = &loaded {
+            fetch_tokenizer(&stage2.model.config, &mut task).await?;
+        }
         let config = &loaded.rqvae().config;
         let facts = Object::new();
         set(&facts, "device", &self.device().into());

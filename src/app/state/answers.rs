@@ -113,6 +113,7 @@ impl State {
                     document.surprise = Some(surprise);
                 }
             }
+            (Output::Tokens { caption, tokens }, _) => self.generate_view.counted(caption, tokens),
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace) => self.replace(made),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
@@ -146,6 +147,7 @@ impl State {
         self.neighbours = None;
         self.explained = None;
         self.patches = Patches::default();
+        self.generate_view.forget_counted();
         self.codebook_view = CodebookView::default();
         self.models_view.failure = None;
         let before = self.loaded.replace(loaded.clone());

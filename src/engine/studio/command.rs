@@ -86,6 +86,8 @@ pub enum Command {
         /// What the picture was made from.
         condition: Condition,
     },
+    /// How many tokens a caption has.
+    CountTokens(String),
     /// New pictures.
     Sample(SamplePlan),
     /// Which codes the pictures of a folder use.
@@ -100,6 +102,7 @@ pub(super) enum Slot {
     Neighbours,
     Explain,
     Surprise,
+    CountTokens,
     Usage,
 }
 
@@ -113,6 +116,7 @@ impl Command {
             Self::Neighbours { .. } => "looking for neighbours",
             Self::Patches { .. } => "decoding codes",
             Self::Explain { .. } | Self::Surprise { .. } => "explaining",
+            Self::CountTokens(_) => "counting tokens",
             Self::Sample(_) => "sampling",
             Self::Usage(_) => "counting codes",
         }
@@ -125,6 +129,7 @@ impl Command {
             Self::Neighbours { .. } => Some(Slot::Neighbours),
             Self::Explain { .. } => Some(Slot::Explain),
             Self::Surprise { .. } => Some(Slot::Surprise),
+            Self::CountTokens(_) => Some(Slot::CountTokens),
             Self::Usage(_) => Some(Slot::Usage),
             Self::Encode(..) | Self::Sample(_) | Self::Patches { .. } => None,
         }

@@ -69,6 +69,13 @@ pub enum Output {
     },
     /// How sure the transformer was.
     Surprise(Arc<Surprise>),
+    /// The tokens of a caption.
+    Tokens {
+        /// The caption.
+        caption: String,
+        /// How many there are.
+        tokens: usize,
+    },
     /// The pictures under way, by what is done of them.
     Preview(Vec<Arc<Picture>>),
     /// Finished pictures.

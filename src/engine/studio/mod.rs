@@ -365,6 +365,58 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_those_of_the_tokenizer() {
+        let mut engine = Engine::start(crate::device::cpu(), || ());
+        let fixture = |name: &str| format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+        let loaded = engine.send(Command::Load(Options {
+            rqvae: Some(fixture("rqvae-shared")),
+            ..options(&fixture("rqt-text"))
+        }));
+        let loaded = outputs(&mut engine, loaded).unwrap();
+        let [Output::Loaded(loaded)] = &loaded[..] else { panic!("{loaded:?}") };
+        let config = &loaded.stage2.as_ref().expect("a stage 2").config;
+        let kind = crate::engine::condition::tokenizer_kind(config).unwrap().expect("it takes captions");
+        let tokenizer = crate::tokenizer::Tokenizer::new(kind).unwrap();
+        for caption in ["", "a painting of a cathedral"] {
+            let job = engine.send(Command::CountTokens(caption.into()));
+            let found = outputs(&mut engine, job).unwrap();
+            let [Output::Tokens { caption: of, tokens }] = &found[..] else { panic!("{found:?}") };
+            assert_eq!((of.as_str(), *tokens), (caption, tokenizer.ids(caption).len()));
+        }
+    }
+
+    #[test]
+    fn orders_and_answers_are_the_same_after_the_wire() {
+        let mut engine = self::engine();
+        let encode = Command::Encode(scream(), Framing::Middle);
+        let Order::Do(_, Command::Encode(picture, _)) =
+            wire::from_bytes(&wire::to_bytes(&Order::Do(JobId(7), encode.clone())).unwrap()).unwrap()
+        else {
+            panic!("another order")
+        };
+        assert_eq!(picture, scream());
+        // A server on the other side of the wire answers as a thread does.
+        let job = engine.send(encode);
+        let expected = format!("{:?}", outputs(&mut engine, job).unwrap());
+        let (mut remote, orders, messages) = Engine::remote();
+        let answer = move |message| {
+            let bytes = wire::to_bytes(&Answer::Message(message)).unwrap();
+            let Answer::Message(message) = wire::from_bytes(&bytes).unwrap() else { panic!("not a message") };
+            messages.try_send(message).unwrap();
+        };
+        let (mut server, work) = Server::new(crate::device::cpu(), answer);
+        remote.send(Command::Load(options("emoji-64")));
+        let job = remote.send(Command::Encode(scream(), Framing::Middle));
+        while let Ok(order) = orders.try_recv() {
+            server.take(wire::from_bytes(&wire::to_bytes(&order).unwrap()).unwrap());
+        }
+        // Without a server no more orders come, and the work ends.
+        drop(server);
+        pollster::block_on(work);
+        assert_eq!(format!("{:?}", outputs(&mut remote, job).unwrap()), expected);
+    }
+
+    #[test]
     fn a_worker_that_is_gone_leaves_no_job_waiting() {
         let (jobs, queue) = async_channel::unbounded();
         let (_, messages) = async_channel::unbounded();

@@ -11,8 +11,9 @@ use super::command::{Command, Job, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
+use crate::engine::condition::tokenizer_kind;
 use crate::engine::explain::{explain, surprise};
-use crate::engine::fetch::fetch;
+use crate::engine::fetch::{fetch, fetch_tokenizer};
 use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
@@ -23,7 +24,8 @@ use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
 use crate::image_io::framing::Framing;
 use crate::image_io::{Picture, folder};
-use crate::model::{RqTransformer, RqVae};
+use crate::model::{RqTransformer, RqTransformerConfig, RqVae};
+use crate::tokenizer::Tokenizer;
 
 /// Takes up commands until nobody can send any more.
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
@@ -63,6 +65,8 @@ struct Models {
 struct Transformer {
     model: RqTransformer,
     id: ModelId,
+    /// Of its captions, if it has any.
+    tokenizer: Option<Tokenizer>,
 }
 
 struct Worker {
@@ -106,6 +110,10 @@ impl Worker {
                 let (entropy, chosen) = surprise(model, &stack, &tokens).await?.into_iter().unzip();
                 output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
             }
+            Command::CountTokens(caption) => {
+                let tokens = self.tokenizer()?.ids(&caption).len();
+                output(Output::Tokens { caption, tokens });
+            }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
             Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
         }
@@ -125,6 +133,11 @@ impl Worker {
         stage2.ok_or_else(|| Error::usage("this model has no RQ-Transformer; load a stage 2 in Models"))
     }
 
+    fn tokenizer(&self) -> Result<&Tokenizer> {
+        let tokenizer = self.transformer()?.tokenizer.as_ref();
+        tokenizer.ok_or_else(|| Error::usage("this model takes no captions"))
+    }
+
     /// Loads a stage 2 with its stage 1, or where the checkpoint has none, a stage 1 alone.
     async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
         for place in std::iter::once(&options.model).chain(&options.rqvae) {
@@ -139,7 +152,12 @@ impl Worker {
         let (stage1, stage2, checkpoint2) = if has_stage2 {
             let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
             let id = ModelId::of(&checkpoint)?;
-            (stage1, Some(Transformer { model, id }), Some(checkpoint))
+            let tokenizer = tokenizer(&model.config, task).await.unwrap_or_else(|error| {
+                // Its pictures can be explained and completed all the same.
+                tracing::warn!("{error}");
+                None
+            });
+            (stage1, Some(Transformer { model, id, tokenizer }), Some(checkpoint))
         } else {
             (Stage1::load(&options, &self.device, task)?, None, None)
         };
@@ -227,6 +245,12 @@ impl Models {
         let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
         Recipe::new(made_by, self.stage1_id.clone(), Some(sampling))
     }
+}
+
+/// The tokenizer of a model's captions, if it takes any.
+async fn tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
+    fetch_tokenizer(config, task).await?;
+    tokenizer_kind(config)?.map(Tokenizer::new).transpose()
 }
 
 /// Encodes a part of a picture of any size.

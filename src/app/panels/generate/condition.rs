@@ -5,20 +5,12 @@ use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 use crate::app::state::State;
 use crate::engine::Condition;
 use crate::engine::condition::{class_number, class_of};
+use crate::engine::studio::Command;
 use crate::model::RqTransformerConfig;
 use crate::model::rqtransformer::ConditionKind;
-use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;
-
-/// A caption's tokens.
-pub struct Counted {
-    kind: TokenizerKind,
-    tokenizer: Tokenizer,
-    caption: String,
-    tokens: usize,
-}
 
 /// Shows what the loaded model takes.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -97,26 +89,18 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
         state.condition = Condition::Prompt(text.clone());
     }
     let most = config.block_size_cond;
-    let kind = config.dataset.txt_tok_name.as_deref().and_then(|name| name.parse().ok());
-    if let Some(tokens) = kind.and_then(|kind| count(&mut state.generate_view.counted, kind, &text)) {
-        let cut = if tokens > most { "; its end is cut" } else { "" };
-        ui.weak(format!("{tokens} of {most} tokens{cut}"));
+    match &state.generate_view.counted {
+        Some((caption, tokens)) if *caption == text => {
+            let cut = if *tokens > most { "; its end is cut" } else { "" };
+            ui.weak(format!("{tokens} of {most} tokens{cut}"));
+        }
+        // The models' side knows the tokenizer; it is asked once for each caption.
+        _ if state.generate_view.asked.as_ref() != Some(&text) => {
+            state.generate_view.asked = Some(text.clone());
+            state.send(Command::CountTokens(text));
+        }
+        _ => (),
     }
-}
-
-/// How many tokens `caption` has. What was counted last is kept: unpacking a vocabulary takes tens of milliseconds.
-fn count(counted: &mut Option<Counted>, kind: TokenizerKind, caption: &str) -> Option<usize> {
-    if counted.as_ref().is_none_or(|counted| counted.kind != kind) {
-        let tokenizer = Tokenizer::new(kind).ok()?;
-        let tokens = tokenizer.ids(caption).len();
-        *counted = Some(Counted { kind, tokenizer, caption: caption.into(), tokens });
-    }
-    let counted = counted.as_mut()?;
-    if counted.caption != caption {
-        counted.tokens = counted.tokenizer.ids(caption).len();
-        counted.caption = caption.into();
-    }
-    Some(counted.tokens)
 }
 
 #[cfg(test)]
@@ -130,17 +114,5 @@ mod tests {
         assert_eq!(matching(&classes, " white"), [0, 2]);
         assert_eq!(matching(&classes, "1"), [1]);
         assert!(matching(&classes, "cat").is_empty());
-    }
-
-    #[test]
-    fn tokens_are_counted_anew_when_the_caption_or_the_tokenizer_changes() {
-        let mut counted = None;
-        let kinds = [TokenizerKind::Bpe16kHuggingface, TokenizerKind::Simple];
-        for kind in kinds {
-            for caption in ["", "a cat", "a painting of a cathedral"] {
-                let expected = Tokenizer::new(kind).expect("compiled in").ids(caption).len();
-                assert_eq!(count(&mut counted, kind, caption), Some(expected), "{kind} {caption}");
-            }
-        }
     }
 }

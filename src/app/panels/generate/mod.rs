@@ -19,12 +19,27 @@ const LARGEST_TYPED_SEED: u64 = 1 << 53;
 pub struct GenerateView {
     /// What is searched for among the classes.
     search: String,
-    /// The caption whose tokens were counted last.
-    counted: Option<condition::Counted>,
+    /// The caption whose tokens were asked for last.
+    asked: Option<String>,
+    /// The caption whose tokens were counted last, and how many it has.
+    counted: Option<(String, usize)>,
     /// Whether each depth has filters of its own, even if they are the same.
     each_depth: bool,
     /// Rows of the open picture that are kept.
     rows: usize,
+}
+
+impl GenerateView {
+    /// A caption's tokens are counted.
+    pub fn counted(&mut self, caption: String, tokens: usize) {
+        self.counted = Some((caption, tokens));
+    }
+
+    /// Another model counts otherwise.
+    pub fn forget_counted(&mut self) {
+        self.asked = None;
+        self.counted = None;
+    }
 }
 
 /// Shows the panel.
