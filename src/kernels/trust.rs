@@ -16,6 +16,8 @@ pub enum GpuKernel {
     LayerNorm,
     /// A linear layer of few rows.
     DecodeLinear,
+    /// The matrix product.
+    Matmul,
     /// Weights from f16 to f32. Without it, weights are loaded in f32.
     Widen,
     /// Attention of one position against a cache.
@@ -33,11 +35,12 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl GpuKernel {
     /// All kernels.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Conv2d,
         Self::GroupNorm,
         Self::LayerNorm,
         Self::DecodeLinear,
+        Self::Matmul,
         Self::Widen,
         Self::DecodeAttention,
         Self::SampleToken,
