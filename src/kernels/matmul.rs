@@ -14,8 +14,7 @@ use super::has_cpu_kernels;
 /// Both have the same dimensions before the last two; nothing is broadcast. The last two may be transposed without a
 /// copy. A CPU computes what Burn's product does. A GPU sums each element in the order of `K`, whatever the size.
 ///
-/// In a browser a GPU has no other product than the kernel, which is a tenth of the size of Burn's, so that
-/// [`super::GpuKernel::Matmul`] makes no difference there.
+/// In a browser a GPU always takes the kernel: see [`super::GpuKernel::has_substitute`].
 ///
 /// # Panics
 /// The dimensions do not match.

@@ -1,4 +1,4 @@
-//! The kernels of stage 1: convolution and group norm, at the shapes of the FFHQ model.
+//! The kernels of stage 1 and the matrix product, at the shapes of the FFHQ model.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -7,7 +7,7 @@ use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::kernels::embed::{self, Lookup};
 use crate::kernels::quantize::{self, Codebook, Codebooks};
-use crate::kernels::{Resample, conv2d, group_norm, noise};
+use crate::kernels::{Resample, conv2d, group_norm, matmul, noise};
 use crate::model::RqVae;
 use crate::model::preset::Preset;
 
@@ -37,6 +37,10 @@ const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 const QUANTIZATIONS: [(usize, usize, usize); 4] =
     [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
 
+/// Rows, summed products and columns: attention at 16x16 cells, its scores and its values; 64 rows of a transformer's
+/// widest layer.
+const PRODUCTS: [[usize; 3]; 3] = [[256, 512, 256], [512, 256, 256], [64, 1536, 6144]];
+
 /// Codes in a cell.
 const DEPTH: usize = 4;
 
@@ -51,6 +55,9 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     }
     for (channels, side) in GROUP_NORMS {
         cases.push(Box::new(move || normalization(channels, side, device)));
+    }
+    for (shape, batch) in PRODUCTS.into_iter().flat_map(|shape| [1, 4].map(|batch| (shape, batch))) {
+        cases.push(Box::new(move || product(batch, shape, device)));
     }
     for (cells, codes, channels) in QUANTIZATIONS {
         cases.push(Box::new(move || quantization(cells, codes, channels, device)));
@@ -111,6 +118,18 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
     // The input is read for its statistics and again to be normalized, and the result written.
     let bytes = 3 * channels * side * side * size_of::<f32>();
     Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
+}
+
+/// As attention and linear layers have it: one side transposed.
+fn product(batch: usize, [rows, inner, columns]: [usize; 3], device: &Device) -> Case {
+    let a: Tensor<3> = noise([batch, rows, inner], 1, device);
+    let b: Tensor<3> = noise([batch, columns, inner], 2, device);
+    let ways = [matmul::matmul, matmul::composed].map(|way| -> Work {
+        let (a, b) = (a.clone(), b.clone());
+        work(move || way(a.clone(), b.clone().swap_dims(1, 2)))
+    });
+    let shape = format!("{batch} of {rows}x{inner} by {inner}x{columns}");
+    Case::computing("matmul", shape, 2 * batch * rows * inner * columns, ways)
 }
 
 fn quantization(cells: usize, codes: usize, channels: usize, device: &Device) -> Case {
