@@ -37,9 +37,15 @@ const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 const QUANTIZATIONS: [(usize, usize, usize); 4] =
     [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
 
-/// Rows, summed products and columns: attention at 16x16 cells, its scores and its values; 64 rows of a transformer's
-/// widest layer.
-const PRODUCTS: [[usize; 3]; 3] = [[256, 512, 256], [512, 256, 256], [64, 1536, 6144]];
+/// How many at once, and rows, summed products and columns: attention at 16x16 cells, its scores and its values, of one
+/// picture and of four; 64 rows of a transformer's widest layer.
+const PRODUCTS: [(usize, [usize; 3]); 5] = [
+    (1, [256, 512, 256]),
+    (4, [256, 512, 256]),
+    (1, [512, 256, 256]),
+    (4, [512, 256, 256]),
+    (1, [64, 1536, 6144]),
+];
 
 /// Codes in a cell.
 const DEPTH: usize = 4;
@@ -56,7 +62,7 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     for (channels, side) in GROUP_NORMS {
         cases.push(Box::new(move || normalization(channels, side, device)));
     }
-    for (shape, batch) in PRODUCTS.into_iter().flat_map(|shape| [1, 4].map(|batch| (shape, batch))) {
+    for (batch, shape) in PRODUCTS {
         cases.push(Box::new(move || product(batch, shape, device)));
     }
     for (cells, codes, channels) in QUANTIZATIONS {
