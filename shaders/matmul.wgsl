@@ -2,19 +2,19 @@
 // or not. Its twin is the product of Burn's CPU backend.
 //
 // A workgroup computes a tile of a product. It takes `DEPTH` columns of `a`, and as many rows of `b`, at a time into its own
-// memory, and a thread sums 8 rows by 8 columns in registers. An element is summed from the first of `K` to the last in
+// memory, and a thread sums 8 rows by 16 columns in registers: by 8, the reading of that memory would set the pace. An element is summed from the first of `K` to the last in
 // every tile: it does not depend on the rows and columns beside it, nor on the batch.
 
 // The host replaces these three by those of the tile that suits the size.
 const ROW_THREADS = 8u;
 const COLUMN_THREADS = 8u;
-const DEPTH = 8u;
+const DEPTH = 16u;
 
 const THREADS = ROW_THREADS * COLUMN_THREADS;
 
 // Fours of rows, and of columns, in a tile.
 const ROW_FOURS = 2u * ROW_THREADS;
-const COLUMN_FOURS = 2u * COLUMN_THREADS;
+const COLUMN_FOURS = 4u * COLUMN_THREADS;
 
 struct Parameters {
     matrices: u32,
@@ -120,11 +120,15 @@ fn main(
     }
     let own_row = thread / COLUMN_THREADS;
     let own_column = thread % COLUMN_THREADS;
-    // Of the upper and the lower four rows, the left and the right four columns.
-    var upper_left = mat4x4<f32>();
-    var upper_right = mat4x4<f32>();
-    var lower_left = mat4x4<f32>();
-    var lower_right = mat4x4<f32>();
+    // Of the upper and the lower four rows, and each four columns.
+    var upper_0 = mat4x4<f32>();
+    var upper_1 = mat4x4<f32>();
+    var upper_2 = mat4x4<f32>();
+    var upper_3 = mat4x4<f32>();
+    var lower_0 = mat4x4<f32>();
+    var lower_1 = mat4x4<f32>();
+    var lower_2 = mat4x4<f32>();
+    var lower_3 = mat4x4<f32>();
     for (var inner = 0u; inner < parameters.inner; inner += DEPTH) {
         workgroupBarrier();
         gather_a(thread, matrix, first_row, inner);
@@ -133,18 +137,30 @@ fn main(
         for (var i = 0u; i < DEPTH; i++) {
             let upper = seen_a[i * ROW_FOURS + own_row];
             let lower = seen_a[i * ROW_FOURS + ROW_THREADS + own_row];
-            let left = seen_b[i * COLUMN_FOURS + own_column];
-            let right = seen_b[i * COLUMN_FOURS + COLUMN_THREADS + own_column];
-            upper_left = added(upper_left, upper, left);
-            upper_right = added(upper_right, upper, right);
-            lower_left = added(lower_left, lower, left);
-            lower_right = added(lower_right, lower, right);
+            let slot = i * COLUMN_FOURS + own_column;
+            var columns = seen_b[slot];
+            upper_0 = added(upper_0, upper, columns);
+            lower_0 = added(lower_0, lower, columns);
+            columns = seen_b[slot + COLUMN_THREADS];
+            upper_1 = added(upper_1, upper, columns);
+            lower_1 = added(lower_1, lower, columns);
+            columns = seen_b[slot + 2u * COLUMN_THREADS];
+            upper_2 = added(upper_2, upper, columns);
+            lower_2 = added(lower_2, lower, columns);
+            columns = seen_b[slot + 3u * COLUMN_THREADS];
+            upper_3 = added(upper_3, upper, columns);
+            lower_3 = added(lower_3, lower, columns);
         }
     }
     let row = first_row + 4u * own_row;
     let column = first_column + 4u * own_column;
-    write_all(matrix, row, column, upper_left);
-    write_all(matrix, row, column + 4u * COLUMN_THREADS, upper_right);
-    write_all(matrix, row + 4u * ROW_THREADS, column, lower_left);
-    write_all(matrix, row + 4u * ROW_THREADS, column + 4u * COLUMN_THREADS, lower_right);
+    let row_below = row + 4u * ROW_THREADS;
+    write_all(matrix, row, column, upper_0);
+    write_all(matrix, row_below, column, lower_0);
+    write_all(matrix, row, column + 4u * COLUMN_THREADS, upper_1);
+    write_all(matrix, row_below, column + 4u * COLUMN_THREADS, lower_1);
+    write_all(matrix, row, column + 8u * COLUMN_THREADS, upper_2);
+    write_all(matrix, row_below, column + 8u * COLUMN_THREADS, lower_2);
+    write_all(matrix, row, column + 12u * COLUMN_THREADS, upper_3);
+    write_all(matrix, row_below, column + 12u * COLUMN_THREADS, lower_3);
 }

@@ -10,7 +10,7 @@ use super::{empty, launch};
 
 const MATMUL: &str = include_str!("../../../shaders/matmul.wgsl");
 
-/// What a workgroup computes: `8 row_threads` by `8 column_threads` elements, `depth` products of each at a time.
+/// What a workgroup computes: `8 row_threads` by `16 column_threads` elements, `depth` products of each at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tile {
     row_threads: usize,
@@ -18,31 +18,32 @@ struct Tile {
     depth: usize,
 }
 
-/// Rows, and columns, that one thread sums.
-const OF_A_THREAD: usize = 8;
+/// Rows and columns whose products one thread sums.
+const ROWS_OF_A_THREAD: usize = 8;
+const COLUMNS_OF_A_THREAD: usize = 16;
 
 /// Reads the least where there is enough to do. The one that the shader's text has.
-const LARGE: Tile = Tile { row_threads: 8, column_threads: 8, depth: 8 };
+const LARGE: Tile = Tile { row_threads: 8, column_threads: 8, depth: 16 };
 
 /// For fewer rows, and to occupy more of a device.
-const SMALL: Tile = Tile { row_threads: 4, column_threads: 8, depth: 8 };
+const SMALL: Tile = Tile { row_threads: 4, column_threads: 8, depth: 16 };
 
 /// For the rows of one thread.
-const FLAT: Tile = Tile { row_threads: 1, column_threads: 64, depth: 4 };
+const FLAT: Tile = Tile { row_threads: 1, column_threads: 64, depth: 2 };
 
 /// For the columns of one thread.
 const TALL: Tile = Tile { row_threads: 64, column_threads: 1, depth: 4 };
 
-/// Workgroups from which on the large tile is taken: enough to occupy most devices.
-const MANY: usize = 32;
+/// Workgroups from which on the large tile is taken: smaller ones spread the work, but each reads more.
+const MANY: usize = 8;
 
 impl Tile {
     /// The one that suits products of such dimensions.
     fn of(matrices: usize, rows: usize, columns: usize) -> Self {
         let workgroups = matrices * rows.div_ceil(LARGE.rows()) * columns.div_ceil(LARGE.columns());
         match (rows, columns) {
-            (..=OF_A_THREAD, _) => FLAT,
-            (_, ..=OF_A_THREAD) => TALL,
+            (..=ROWS_OF_A_THREAD, _) => FLAT,
+            (_, ..=COLUMNS_OF_A_THREAD) => TALL,
             _ if rows > SMALL.rows() && workgroups >= MANY => LARGE,
             _ => SMALL,
         }
@@ -53,11 +54,11 @@ impl Tile {
     }
 
     fn rows(self) -> usize {
-        OF_A_THREAD * self.row_threads
+        ROWS_OF_A_THREAD * self.row_threads
     }
 
     fn columns(self) -> usize {
-        OF_A_THREAD * self.column_threads
+        COLUMNS_OF_A_THREAD * self.column_threads
     }
 }
 

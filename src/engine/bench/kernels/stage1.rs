@@ -37,14 +37,24 @@ const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 const QUANTIZATIONS: [(usize, usize, usize); 4] =
     [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
 
-/// How many at once, and rows, summed products and columns: attention at 16x16 cells, its scores and its values, of one
-/// picture and of four; 64 rows of a transformer's widest layer.
-const PRODUCTS: [(usize, [usize; 3]); 5] = [
-    (1, [256, 512, 256]),
-    (4, [256, 512, 256]),
-    (1, [512, 256, 256]),
-    (4, [512, 256, 256]),
-    (1, [64, 1536, 6144]),
+/// A matrix product.
+#[derive(Clone, Copy)]
+struct Product {
+    batch: usize,
+    /// Rows, summed products and columns.
+    shape: [usize; 3],
+    /// Whether the right-hand side, and not the left one, lies transposed in memory.
+    right: bool,
+}
+
+/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows of a
+/// transformer's widest layer.
+const PRODUCTS: [Product; 5] = [
+    Product { batch: 1, shape: [256, 512, 256], right: false },
+    Product { batch: 4, shape: [256, 512, 256], right: false },
+    Product { batch: 1, shape: [512, 256, 256], right: true },
+    Product { batch: 4, shape: [512, 256, 256], right: true },
+    Product { batch: 1, shape: [64, 1536, 6144], right: true },
 ];
 
 /// Codes in a cell.
@@ -62,8 +72,8 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     for (channels, side) in GROUP_NORMS {
         cases.push(Box::new(move || normalization(channels, side, device)));
     }
-    for (batch, shape) in PRODUCTS {
-        cases.push(Box::new(move || product(batch, shape, device)));
+    for shape in PRODUCTS {
+        cases.push(Box::new(move || product(shape, device)));
     }
     for (cells, codes, channels) in QUANTIZATIONS {
         cases.push(Box::new(move || quantization(cells, codes, channels, device)));
@@ -126,13 +136,18 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
     Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
 }
 
-/// As attention and linear layers have it: one side transposed.
-fn product(batch: usize, [rows, inner, columns]: [usize; 3], device: &Device) -> Case {
-    let a: Tensor<3> = noise([batch, rows, inner], 1, device);
-    let b: Tensor<3> = noise([batch, columns, inner], 2, device);
+fn product(product: Product, device: &Device) -> Case {
+    let Product { batch, shape: [rows, inner, columns], right } = product;
+    let side = |rows, columns, turned, seed| -> Tensor<3> {
+        match turned {
+            true => noise([batch, columns, rows], seed, device).swap_dims(1, 2),
+            false => noise([batch, rows, columns], seed, device),
+        }
+    };
+    let (a, b) = (side(rows, inner, !right, 1), side(inner, columns, right, 2));
     let ways = [matmul::matmul, matmul::composed].map(|way| -> Work {
         let (a, b) = (a.clone(), b.clone());
-        work(move || way(a.clone(), b.clone().swap_dims(1, 2)))
+        work(move || way(a.clone(), b.clone()))
     });
     let shape = format!("{batch} of {rows}x{inner} by {inner}x{columns}");
     Case::computing("matmul", shape, 2 * batch * rows * inner * columns, ways)
