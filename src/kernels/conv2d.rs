@@ -79,6 +79,16 @@ pub fn upsample(x: Tensor<4>) -> Tensor<4> {
     blocks.expand([images, channels, height, 2, width, 2]).reshape([images, channels, 2 * height, 2 * width])
 }
 
+/// The mean of each 2x2 block of `x` `[B, C, H, W]`: `[B, C, H / 2, W / 2]`; the last of an odd number is left out.
+pub fn downsample(x: Tensor<4>) -> Tensor<4> {
+    let [_, _, height, width] = x.dims().map(|size| size as isize / 2 * 2);
+    let cells = |row, column| {
+        let [rows, columns] = [Slice::new(row, Some(height), 2), Slice::new(column, Some(width), 2)];
+        x.clone().slice([Slice::full(), Slice::full(), rows, columns])
+    };
+    (cells(0, 0) + cells(0, 1) + cells(1, 0) + cells(1, 1)) / 4.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +97,8 @@ mod tests {
     use crate::random::uniform;
     use crate::testing::{assert_close, poison, tensor};
     use burn::tensor::Device;
+    use burn::tensor::module::{avg_pool2d, interpolate};
+    use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 
     /// Compares the GPU's result with the CPU's.
     fn compare(resample: Resample, k: usize, dims: [usize; 4], out: usize) {
@@ -135,6 +147,22 @@ mod tests {
         let turned = (part.swap_dims(2, 3) + 0.0).swap_dims(2, 3);
         let weight = (weight.swap_dims(0, 1) + 0.0).swap_dims(0, 1);
         assert_eq!(values(conv2d(turned, &weight, &bias, Resample::Same)), expected);
+    }
+
+    #[test]
+    fn sizes_are_halved_and_doubled_as_by_burns_operations() {
+        let halved = AvgPoolOptions::new([2, 2]).with_stride([2, 2]);
+        let doubled = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
+        for dims in [[2, 3, 8, 6], [1, 2, 9, 5], [1, 1, 2, 3]] {
+            let x = tensor(dims, 1, &Device::flex());
+            let smaller = values(avg_pool2d(x.clone(), halved.clone()));
+            let larger = values(interpolate(x, doubled.clone()));
+            for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
+                let x = tensor(dims, 1, &device);
+                assert_eq!(values(downsample(x.clone())), smaller, "{dims:?}");
+                assert_eq!(values(upsample(x)), larger, "{dims:?}");
+            }
+        }
     }
 
     /// On either device: sizes of all kinds, of which some leave half a window over.
