@@ -8,8 +8,7 @@ use burn::tensor::Device;
 use crate::device::is_cpu;
 #[cfg(not(target_family = "wasm"))]
 use crate::device::{DeviceChoice, open};
-#[cfg(not(target_family = "wasm"))]
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::GpuKernel;
 use crate::kernels::check::{CHECKS, Checked, check};
 
@@ -28,11 +27,11 @@ pub enum GpuKernels {
 /// The device that `choice` stands for, ready for work.
 ///
 /// # Errors
-/// Those of [`open`]. A kernel that is wrong is none: it is warned of and not used.
+/// Those of [`open`] and [`trust`].
 pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
     let device = open(choice)?;
     match kernels {
-        GpuKernels::On => trust(&device).await,
+        GpuKernels::On => trust(&device).await?,
         GpuKernels::Off if is_cpu(&device) => (),
         GpuKernels::Off => distrust(),
     }
@@ -45,7 +44,7 @@ static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
 /// Whether it was settled which kernels the GPU runs.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
-/// Leaves all work to Burn's own operations, whatever a check would say.
+/// Leaves all work that they can do to Burn's own operations, whatever a check would say.
 pub fn distrust() {
     SETTLED.store(true, Ordering::Relaxed);
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
@@ -53,10 +52,29 @@ pub fn distrust() {
 
 /// Checks the kernels on `device`, which is about to be used; at the first call for a GPU, unless
 /// [`distrust`] came before.
-pub async fn trust(device: &Device) {
-    if !is_cpu(device) && !SETTLED.swap(true, Ordering::Relaxed) {
+///
+/// # Errors
+/// A kernel is wrong that nothing can replace here: the CPU is to be used. Others that are wrong are warned of and not
+/// used.
+pub async fn trust(device: &Device) -> Result<()> {
+    if is_cpu(device) {
+        return Ok(());
+    }
+    if !SETTLED.swap(true, Ordering::Relaxed) {
         let table = check(CHECKS, device).await;
         TABLE.get_or_init(|| table);
+    }
+    usable(checked())
+}
+
+/// That nothing which is wrong in `table` is without a substitute.
+fn usable(table: &[Checked]) -> Result<()> {
+    match table.iter().find(|checked| !checked.ok && !checked.kernel.has_substitute()) {
+        Some(Checked { kernel, shape, .. }) => Err(Error::invalid(format!(
+            "this GPU computes a wrong result ({kernel:?}, {shape}) and nothing else can do that work: update its driver, \
+             or use the CPU"
+        ))),
+        None => Ok(()),
     }
 }
 

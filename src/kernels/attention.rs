@@ -8,6 +8,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
+use super::matmul::matmul;
 use super::{GpuKernel, cpu, has_cpu_kernels};
 
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
@@ -115,7 +116,7 @@ fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
     Tensor::from_dispatch(y)
 }
 
-/// The same of Burn's own operations.
+/// The same of matrix products and Burn's own operations.
 pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
     let (device, channels) = (qkv.device(), width / 3);
@@ -130,11 +131,11 @@ pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Te
         Some(cache) => append(cache, added),
         None => added,
     };
-    let mut scores = queries.matmul(keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5);
+    let mut scores = matmul(queries, keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5);
     if length > 1 {
         scores = scores.mask_fill(later(length, before, &device), f32::NEG_INFINITY);
     }
-    let y = softmax(scores, 3).matmul(values);
+    let y = matmul(softmax(scores, 3), values);
     y.swap_dims(1, 2).reshape([batch, length, channels])
 }
 

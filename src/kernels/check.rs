@@ -14,7 +14,7 @@ use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
 use super::{Activation, GpuKernel, KvCache, Resample, Weights};
-use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, noise};
+use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, matmul, noise};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 
@@ -116,6 +116,34 @@ pub const CHECKS: &[Check] = &[
         },
     },
     Check {
+        kernel: GpuKernel::Matmul,
+        shape: "35x29 by 29x41",
+        tolerance: 1e-4,
+        work: |device| read(matmul::matmul::<2>(noise([35, 29], 1, device), noise([29, 41], 2, device))),
+    },
+    Check {
+        kernel: GpuKernel::Matmul,
+        shape: "3 of 70x13 by 13x690, transposed",
+        tolerance: 1e-4,
+        work: |device| {
+            let (a, b): (Tensor<3>, Tensor<3>) =
+                (noise([3, 13, 70], 1, device), noise([3, 690, 13], 2, device));
+            read(matmul::matmul(a.swap_dims(1, 2), b.swap_dims(1, 2)))
+        },
+    },
+    Check {
+        kernel: GpuKernel::Matmul,
+        shape: "5x9 by 9x530",
+        tolerance: 1e-4,
+        work: |device| read(matmul::matmul::<2>(noise([5, 9], 1, device), noise([9, 530], 2, device))),
+    },
+    Check {
+        kernel: GpuKernel::Matmul,
+        shape: "530x9 by 9x3",
+        tolerance: 1e-4,
+        work: |device| read(matmul::matmul::<2>(noise([530, 9], 1, device), noise([9, 3], 2, device))),
+    },
+    Check {
         kernel: GpuKernel::Widen,
         shape: "19x64, 8 bits",
         tolerance: 0.0,
@@ -195,9 +223,13 @@ pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
     }
     for Checked { kernel, shape, difference, tolerance, .. } in table.iter().filter(|checked| !checked.ok) {
         kernel.switch(false);
+        let instead = match kernel.has_substitute() {
+            true => "Burn's own operations are used instead of it",
+            false => "nothing here can be used instead of it",
+        };
         tracing::warn!(
             "the GPU kernel {kernel:?} is wrong on this GPU ({shape}: off by {difference:.1e}, expected at most {tolerance:.1e}); \
-             Burn's own operations are used instead of it"
+             {instead}"
         );
     }
     table

@@ -1,5 +1,6 @@
 //! The CPU kernels as operations of Burn's CPU backend.
 
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, TensorData};
@@ -59,6 +60,9 @@ pub trait CpuKernels: Backend {
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+
+    /// Burn's own product: `[.., M, K]` by `[.., K, N]`.
+    fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`, the first of them at `position` of the cache.
     fn residua_attention(qkv: FloatTensor<Self>, cache: HostCache, position: usize) -> FloatTensor<Self>;
@@ -177,6 +181,10 @@ impl CpuKernels for Flex {
         residual: FlexTensor,
     ) -> FlexTensor {
         linear(x, weights, bias, Activation::None, Some(residual))
+    }
+
+    fn residua_matmul(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        Self::float_matmul(a, b)
     }
 
     fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize) -> FlexTensor {

@@ -6,9 +6,11 @@ use burn::tensor::activation::{gelu, sigmoid};
 
 use super::cube::{GpuKernels, decode_linear_fits};
 use super::flex::CpuKernels;
+use super::matmul::matmul;
 use super::{Activation, GpuKernel, Weights, has_cpu_kernels};
 
-/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is `[rows, out]`. On a GPU more than a few rows take Burn's matrix product.
+/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is `[rows, out]`. On a GPU more than a few
+/// rows take [`matmul`].
 pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     let kernel = match kernel_for(&x, weights) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear,
@@ -48,9 +50,9 @@ fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
     }
 }
 
-/// [`linear`] of Burn's own operations.
+/// [`linear`] of a matrix product and Burn's own operations.
 pub fn composed(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
-    let y = x.matmul(weights.single().transpose()) + bias.clone().unsqueeze();
+    let y = matmul(x, weights.single().transpose()) + bias.clone().unsqueeze();
     match activation {
         Activation::None => y,
         Activation::Gelu => gelu(y),

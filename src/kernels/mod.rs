@@ -10,6 +10,7 @@ pub mod embed;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
+pub mod matmul;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;

@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 use super::cube::{GpuKernels, residual_quantize_fits};
 use super::embed::{CodeTable, Place};
 use super::flex::CpuKernels;
+use super::matmul::matmul;
 use super::sample_token::{Draw, sample_token};
 use super::{GpuKernel, has_cpu_kernels};
 
@@ -85,7 +86,7 @@ impl Codebook {
     /// Squared distances `[N, K]` of `residual` `[N, C]` to every code, less each row's own squared norm, which does
     /// not change what is nearest.
     fn relative_distances(&self, residual: Tensor<2>) -> Tensor<2> {
-        self.norms.clone() - residual.matmul(self.embeddings.clone().transpose()) * 2.0
+        self.norms.clone() - matmul(residual, self.embeddings.clone().transpose()) * 2.0
     }
 
     /// The codes `[N]` nearest to `residual` `[N, C]`; the lowest index on a tie.
@@ -145,7 +146,7 @@ fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
     }
 }
 
-/// [`residual_quantize`] of Burn's own operations.
+/// [`residual_quantize`] of matrix products and Burn's own operations.
 pub fn composed(latents: Tensor<2>, codebooks: &Codebooks) -> Quantized {
     residual_quantize_by(latents, codebooks, |_, codebook, residual| codebook.nearest(residual))
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// A hand-written GPU kernel, or a pair that works together. Where one is off, Burn's own operations do its work.
+/// A hand-written GPU kernel, or a pair that works together. Where one is off, Burn's own operations do its work, if there are any: see
+/// [`Self::has_substitute`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuKernel {
@@ -16,6 +17,8 @@ pub enum GpuKernel {
     LayerNorm,
     /// A linear layer of few rows.
     DecodeLinear,
+    /// The matrix product.
+    Matmul,
     /// Weights from f16 to f32. Without it, weights are loaded in f32.
     Widen,
     /// Attention of one position against a cache.
@@ -33,11 +36,12 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl GpuKernel {
     /// All kernels.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Conv2d,
         Self::GroupNorm,
         Self::LayerNorm,
         Self::DecodeLinear,
+        Self::Matmul,
         Self::Widen,
         Self::DecodeAttention,
         Self::SampleToken,
@@ -56,6 +60,12 @@ impl GpuKernel {
             true => OFF.fetch_and(!self.bit(), Ordering::Relaxed),
             false => OFF.fetch_or(self.bit(), Ordering::Relaxed),
         };
+    }
+
+    /// Whether Burn's operations do its work where it is off. A browser's program, whose every byte is fetched, has no
+    /// matrix product for a GPU but ours: Burn's would be a third of it.
+    pub const fn has_substitute(self) -> bool {
+        !(cfg!(target_family = "wasm") && matches!(self, Self::Matmul))
     }
 
     fn bit(self) -> u32 {

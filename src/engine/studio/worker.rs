@@ -31,7 +31,9 @@ use crate::tokenizer::Tokenizer;
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
     let mut worker =
         Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
-    trust(&worker.device).await;
+    if let Err(error) = trust(&worker.device).await {
+        tracing::warn!("{error}");
+    }
     while let Ok(Job { id, command, stop }) = queue.recv().await {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));

@@ -33,6 +33,7 @@ mod embed_codes;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod matmul;
 mod residual_quantize;
 mod sample_token;
 mod widen;
@@ -76,6 +77,9 @@ pub trait GpuKernels: Backend {
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+
+    /// `[.., M, K]` by `[.., K, N]` to `[.., M, N]`, of as many matrices on both sides.
+    fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `[out, in]`, f16 or of eight bits, in f32.
     fn residua_widen(#[extension_type] weights: StoredWeights<Self>) -> FloatTensor<Self>;
@@ -207,6 +211,10 @@ impl GpuKernels for CubeBackend {
         residual: CubeTensor,
     ) -> CubeTensor {
         linear::decode_linear(x, weights, bias, Activation::None, Some(residual))
+    }
+
+    fn residua_matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+        matmul::matmul(a, b)
     }
 
     fn residua_widen(weights: StoredWeights<Self>) -> CubeTensor {

@@ -8,6 +8,7 @@ use crate::checkpoint::Loader;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::group_norm::group_norm;
+use crate::kernels::matmul::matmul;
 
 /// Epsilon of every group norm in the published models.
 const EPSILON: f32 = 1e-6;
@@ -123,8 +124,8 @@ impl AttentionBlock {
         let normed = self.norm.forward(x.clone());
         let cells = |conv: &Conv| conv.forward(normed.clone(), Resample::Same).reshape([b, c, h * w]);
         let (queries, keys, values) = (cells(&self.query), cells(&self.key), cells(&self.value));
-        let scores = queries.swap_dims(1, 2).matmul(keys) * (c as f32).powf(-0.5);
-        let y = values.matmul(softmax(scores, 2).swap_dims(1, 2));
+        let scores = matmul(queries.swap_dims(1, 2), keys) * (c as f32).powf(-0.5);
+        let y = matmul(values, softmax(scores, 2).swap_dims(1, 2));
         x + self.out.forward(y.reshape([b, c, h, w]), Resample::Same)
     }
 }

@@ -1,13 +1,12 @@
 //! The encoder: pixels to latents, halving the resolution after each level but the last.
 
 use burn::tensor::Tensor;
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::ops::AvgPoolOptions;
 
 use super::blocks::{Conv, Level, Middle, Norm};
 use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
+use crate::kernels::conv2d::downsample;
 
 /// The convolutional encoder.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl Encoder {
             if i + 1 < self.levels.len() {
                 x = match &level.resampling {
                     Some(conv) => conv.forward(x, Resample::Down),
-                    None => avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2])),
+                    None => downsample(x),
                 };
             }
         }

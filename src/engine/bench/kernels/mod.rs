@@ -23,7 +23,7 @@ pub struct Kernel {
     pub count: usize,
     /// Milliseconds of the kernel.
     pub ms: f64,
-    /// Milliseconds of Burn's operations.
+    /// Milliseconds of Burn's operations, with our matrix product except where that is what is measured.
     pub burn_ms: f64,
     /// How many times faster the kernel is.
     pub ratio: f64,

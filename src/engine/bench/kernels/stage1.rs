@@ -1,4 +1,4 @@
-//! The kernels of stage 1: convolution and group norm, at the shapes of the FFHQ model.
+//! The kernels of stage 1 and the matrix product, at the shapes of the FFHQ model.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -7,7 +7,7 @@ use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::kernels::embed::{self, Lookup};
 use crate::kernels::quantize::{self, Codebook, Codebooks};
-use crate::kernels::{Resample, conv2d, group_norm, noise};
+use crate::kernels::{Resample, conv2d, group_norm, matmul, noise};
 use crate::model::RqVae;
 use crate::model::preset::Preset;
 
@@ -37,6 +37,26 @@ const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 const QUANTIZATIONS: [(usize, usize, usize); 4] =
     [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
 
+/// A matrix product.
+#[derive(Clone, Copy)]
+struct Product {
+    batch: usize,
+    /// Rows, summed products and columns.
+    shape: [usize; 3],
+    /// Whether the right-hand side, and not the left one, lies transposed in memory.
+    right: bool,
+}
+
+/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows of a
+/// transformer's widest layer.
+const PRODUCTS: [Product; 5] = [
+    Product { batch: 1, shape: [256, 512, 256], right: false },
+    Product { batch: 4, shape: [256, 512, 256], right: false },
+    Product { batch: 1, shape: [512, 256, 256], right: true },
+    Product { batch: 4, shape: [512, 256, 256], right: true },
+    Product { batch: 1, shape: [64, 1536, 6144], right: true },
+];
+
 /// Codes in a cell.
 const DEPTH: usize = 4;
 
@@ -51,6 +71,9 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     }
     for (channels, side) in GROUP_NORMS {
         cases.push(Box::new(move || normalization(channels, side, device)));
+    }
+    for shape in PRODUCTS {
+        cases.push(Box::new(move || product(shape, device)));
     }
     for (cells, codes, channels) in QUANTIZATIONS {
         cases.push(Box::new(move || quantization(cells, codes, channels, device)));
@@ -111,6 +134,23 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
     // The input is read for its statistics and again to be normalized, and the result written.
     let bytes = 3 * channels * side * side * size_of::<f32>();
     Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
+}
+
+fn product(product: Product, device: &Device) -> Case {
+    let Product { batch, shape: [rows, inner, columns], right } = product;
+    let side = |rows, columns, turned, seed| -> Tensor<3> {
+        match turned {
+            true => noise([batch, columns, rows], seed, device).swap_dims(1, 2),
+            false => noise([batch, rows, columns], seed, device),
+        }
+    };
+    let (a, b) = (side(rows, inner, !right, 1), side(inner, columns, right, 2));
+    let ways = [matmul::matmul, matmul::composed].map(|way| -> Work {
+        let (a, b) = (a.clone(), b.clone());
+        work(move || way(a.clone(), b.clone()))
+    });
+    let shape = format!("{batch} of {rows}x{inner} by {inner}x{columns}");
+    Case::computing("matmul", shape, 2 * batch * rows * inner * columns, ways)
 }
 
 fn quantization(cells: usize, codes: usize, channels: usize, device: &Device) -> Case {
