@@ -1,6 +1,5 @@
 //! Opens the device that models run on, and sees on a GPU whether the hand-written kernels are right there.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
@@ -11,7 +10,9 @@ use crate::device::{DeviceChoice, open};
 #[cfg(not(target_family = "wasm"))]
 use crate::error::Result;
 use crate::kernels::GpuKernel;
-use crate::kernels::check::{CHECKS, Checked, check};
+use crate::kernels::check::{CHECKS, check};
+pub use crate::trust::checked;
+use crate::trust::keep;
 
 /// What computes on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -39,9 +40,6 @@ pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> 
     Ok(device)
 }
 
-/// What the check at the start has found.
-static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
-
 /// Whether it was settled which kernels the GPU runs.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
@@ -55,12 +53,6 @@ pub fn distrust() {
 /// [`distrust`] came before.
 pub async fn trust(device: &Device) {
     if !is_cpu(device) && !SETTLED.swap(true, Ordering::Relaxed) {
-        let table = check(CHECKS, device).await;
-        TABLE.get_or_init(|| table);
+        keep(check(CHECKS, device).await);
     }
-}
-
-/// What the check of the kernels has found; nothing before it is done, or without a GPU.
-pub fn checked() -> &'static [Checked] {
-    TABLE.get().map_or(&[], Vec::as_slice)
 }

@@ -1,10 +1,13 @@
 //! The published YAML configurations: keys as published, every size checked before anything is built from it.
 
+pub mod rqtransformer;
+pub mod rqvae;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::rqtransformer::RqTransformerConfig;
-use crate::model::rqvae::RqVaeConfig;
+use rqtransformer::RqTransformerConfig;
+use rqvae::RqVaeConfig;
 
 /// A key that is known, but read by training alone.
 pub type Unread = serde_json::Value;

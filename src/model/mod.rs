@@ -2,9 +2,17 @@
 
 pub mod config;
 pub mod preset;
+#[cfg(feature = "models")]
 pub mod rqtransformer;
+#[cfg(feature = "models")]
 pub mod rqvae;
+pub mod weights;
 
+pub use config::rqtransformer::{ConditionKind, RqTransformerConfig};
+pub use config::rqvae::RqVaeConfig;
 pub use config::{Config, ModelConfig};
-pub use rqtransformer::{RqTransformer, RqTransformerConfig};
-pub use rqvae::{RqVae, RqVaeConfig};
+#[cfg(feature = "models")]
+pub use rqtransformer::RqTransformer;
+#[cfg(feature = "models")]
+pub use rqvae::RqVae;
+pub use weights::{Precision, StateKind};

@@ -5,9 +5,9 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
 use super::blocks::{Conv, Level, Middle, Norm};
-use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
+use crate::model::config::rqvae::RqVaeConfig;
 
 /// The convolutional encoder.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 use crate::app::state::State;
 use crate::engine::Condition;
 use crate::engine::condition::{class_number, class_of};
+use crate::model::ConditionKind;
 use crate::model::RqTransformerConfig;
-use crate::model::rqtransformer::ConditionKind;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// Height of the class list, in points.
