@@ -1,19 +1,6 @@
-//! Which weights of a model are meant, and how they are kept.
+//! How weights are kept.
 
 use serde::{Deserialize, Serialize};
-
-/// Which weights of a checkpoint: the trained ones or their moving average.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateKind {
-    /// The moving average where there is one, else the trained ones.
-    #[default]
-    Auto,
-    /// The trained ones: `state_dict`.
-    State,
-    /// The exponential moving average: `state_dict_ema`.
-    Ema,
-}
 
 /// In what precision the weights of linear layers are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -223,8 +223,8 @@ pub(crate) fn within(key: &str, value: usize, most: usize) -> Result<()> {
 mod tests {
     use super::*;
 
-    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-per-depth/config.yaml");
-    const STAGE2: &str = include_str!("../../tests/fixtures/rqt-class/config.yaml");
+    const STAGE1: &str = include_str!("../../../tests/fixtures/rqvae-per-depth/config.yaml");
+    const STAGE2: &str = include_str!("../../../tests/fixtures/rqt-class/config.yaml");
 
     #[test]
     fn reads_both_stages() {
