@@ -1,10 +1,12 @@
 //! The files that come with Residua: part of the program, or in a browser fetched by the page when they are needed.
 
+pub mod bundled;
+
 #[cfg(target_family = "wasm")]
 use std::path::Path;
 
-use crate::checkpoint::bytes::ByteSource;
 use crate::error::Result;
+use crate::files::bytes::ByteSource;
 
 /// One file.
 #[derive(Clone, Copy, Debug)]

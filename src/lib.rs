@@ -3,19 +3,25 @@
 //!
 //! The house, from the ground up; each part uses only those before it:
 //!
-//! * [`device`] chooses where to compute, [`kernels`] holds the operations that take the time.
+//! * [`device`] chooses where to compute, [`kernels`] holds the operations that take the time, [`trust`] says which of them
+//!   a GPU runs.
 //! * [`model`] has the two models, [`checkpoint`] reads and writes their weights.
 //! * [`generate`] samples stacks, [`metrics`] measures pictures; [`codes`], [`image_io`] and [`tokenizer`] are what goes
 //!   in and comes out.
 //! * [`engine`] joins them into the things that a person does; [`cli`] is the command line on top of it, [`app`] the
 //!   studio.
+//!
+//! All that computes is the feature `models`. Without it there is what a window needs whose models run elsewhere, such as a
+//! page and its worker.
 
 pub mod app;
 pub mod assets;
+#[cfg(feature = "models")]
 pub mod checkpoint;
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod codes;
+#[cfg(feature = "models")]
 pub mod device;
 pub mod engine;
 pub mod error;
@@ -24,6 +30,7 @@ pub mod generate;
 #[cfg(target_family = "wasm")]
 pub mod host;
 pub mod image_io;
+#[cfg(feature = "models")]
 pub mod kernels;
 pub mod metrics;
 pub mod model;
@@ -32,5 +39,6 @@ pub mod random;
 mod testing;
 pub mod text;
 pub mod tokenizer;
+pub mod trust;
 
 pub use error::{Error, Result};

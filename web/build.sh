@@ -17,14 +17,10 @@ readonly DIST=web/dist
 quick=false
 [ "${1:-}" = --quick ] && quick=true
 
-# The standard library for wasm comes from rustup; where its servers are out of reach, Debian's compiler builds it from
-# source.
+# Compiles a program with the features given. The standard library for wasm comes from rustup; where its servers are
+# out of reach, Debian's compiler builds it from source.
 compile() {
-  local flags=(--profile web --target "$TARGET" --features web)
-  for program in "${PROGRAMS[@]}"; do flags+=(--bin "$program"); done
-  if $quick; then
-    export CARGO_PROFILE_WEB_LTO=off CARGO_PROFILE_WEB_CODEGEN_UNITS=16
-  fi
+  local flags=(--profile web --target "$TARGET" --bin "$@")
   if rustup target add "$TARGET" >/dev/null 2>&1; then
     cargo build "${flags[@]}"
   elif [ -x /usr/bin/rustc ] && [ -d /usr/share/cargo/registry ] || dpkg -s rust-web-src >/dev/null 2>&1; then
@@ -72,7 +68,12 @@ collect() {
   python3 web/lists.py "$DIST"
 }
 
-compile
+if $quick; then
+  export CARGO_PROFILE_WEB_LTO=off CARGO_PROFILE_WEB_CODEGEN_UNITS=16
+fi
+# The page's own program computes nothing, and is compiled without the models.
+compile residua-engine --features web
+compile residua-studio --no-default-features --features web
 rm -rf "$DIST" && mkdir -p "$DIST"
 for program in "${PROGRAMS[@]}"; do
   bind "$program"

@@ -1,7 +1,5 @@
 //! The readers of weight files, without the parts that need Burn.
 
-#[path = "../../src/checkpoint/bytes.rs"]
-pub mod bytes;
 #[path = "../../src/checkpoint/globals.rs"]
 pub mod globals;
 #[path = "../../src/checkpoint/machine.rs"]
@@ -19,6 +17,7 @@ pub mod tensor;
 #[path = "../../src/checkpoint/weights.rs"]
 pub mod weights;
 
+pub use crate::files::bytes;
 use weights::{StateKind, WeightFile};
 
 /// Opens a weight file and reads every tensor of it, as both types.

@@ -5,9 +5,8 @@ pub mod checkpoint;
 pub mod codes;
 #[path = "../../src/error.rs"]
 pub mod error;
-#[path = "../../src/files.rs"]
+#[path = "../../src/files/mod.rs"]
 pub mod files;
-pub mod kernels;
 mod meter;
 pub mod model;
 pub mod pictures;

@@ -1,23 +1,12 @@
 //! The reader of configurations, without the models that are built from them.
 
-#[path = "../../src/model/config.rs"]
+#[path = "../../src/model/config/mod.rs"]
 pub mod config;
-#[path = "../../src/model/rqtransformer/config.rs"]
-mod rqtransformer_config;
-#[path = "../../src/model/rqvae/config.rs"]
-mod rqvae_config;
-
-/// The part of `model::rqtransformer` that configurations need.
-pub mod rqtransformer {
-    pub use super::rqtransformer_config::RqTransformerConfig;
-}
-
-/// The part of `model::rqvae` that configurations need.
-pub mod rqvae {
-    pub use super::rqvae_config::RqVaeConfig;
-}
+#[path = "../../src/model/state.rs"]
+mod state;
 
 use config::Config;
+pub use state::StateKind;
 
 /// Reads a configuration; one that is accepted is written as JSON, as converted weights carry it, and read again. What
 /// is refused is refused with one line.

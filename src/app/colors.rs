@@ -2,7 +2,7 @@
 
 use eframe::egui::Color32;
 
-use crate::kernels::cpu::present::viridis;
+use crate::image_io::present::viridis;
 
 /// The colour of `value` in [0, 1] on the map viridis; what lies outside is taken as the end.
 pub fn map(value: f32) -> Color32 {

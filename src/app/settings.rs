@@ -37,7 +37,7 @@ impl Default for Settings {
         Self {
             theme: ThemePreference::System,
             zoom: 1.0,
-            model: crate::checkpoint::bundled::BUNDLED[0].name.into(),
+            model: crate::assets::bundled::BUNDLED[0].name.into(),
             rqvae: None,
             recent: Vec::new(),
             preview: true,
@@ -58,7 +58,7 @@ impl Settings {
         self.model = model.into();
         self.rqvae = rqvae.map(String::from);
         self.recent.retain(|other| other != model);
-        if crate::checkpoint::bundled::find(model).is_none() {
+        if crate::assets::bundled::find(model).is_none() {
             self.recent.insert(0, model.into());
         }
         self.recent.truncate(MOST_RECENT);
@@ -67,7 +67,7 @@ impl Settings {
 
 /// Whether a place will be there another day: files that a page has opened are not.
 fn lasts(place: &str) -> bool {
-    let bundled = crate::checkpoint::bundled::find(place).is_some();
+    let bundled = crate::assets::bundled::find(place).is_some();
     !cfg!(target_family = "wasm") || bundled || place.contains("://")
 }
 

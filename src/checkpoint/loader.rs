@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
-use serde::{Deserialize, Serialize};
 
 use super::weights::{Dtype, TensorInfo, WeightFile};
 use crate::device::{is_cpu, largest_tensor};
@@ -12,25 +11,12 @@ use crate::error::{Error, Result};
 use crate::kernels::cpu::linear::Block;
 use crate::kernels::cpu::memory::room;
 use crate::kernels::{GpuKernel, Weights};
+use crate::model::Precision;
 use crate::random::normal;
 use crate::text::size;
 
 /// How many names one line of a report lists.
 const LISTED: usize = 4;
-
-/// In what precision the weights of linear layers are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// As in the file.
-    #[default]
-    Stored,
-    /// Half of f32: half the memory, and decoding twice as fast; values differ in the fourth digit.
-    F16,
-    /// Eight bits each and a scale for 32: little more than a quarter of the memory; values differ in the third digit.
-    Q8,
-}
 
 /// Where the values come from.
 enum Source<'a> {

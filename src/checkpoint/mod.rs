@@ -2,8 +2,6 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod archive;
-pub mod bundled;
-pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
 pub mod convert;
 pub mod folder;
@@ -20,6 +18,9 @@ pub mod weights;
 #[cfg(not(target_family = "wasm"))]
 pub mod write;
 
-pub use loader::{Loader, Parameter, Precision};
+pub use crate::assets::bundled;
+pub use crate::files::bytes;
+pub use crate::model::Precision;
+pub use loader::{Loader, Parameter};
 pub use open::{Checkpoint, Stage};
 pub use weights::{Dtype, StateKind, TensorInfo, WeightFile};

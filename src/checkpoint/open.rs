@@ -9,6 +9,7 @@ use super::bytes::ByteSource;
 use super::folder::{ModelFiles, find};
 use super::weights::{StateKind, WeightFile};
 use super::{Loader, bundled};
+use crate::assets::bundled::Bundled;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
@@ -216,6 +217,18 @@ impl Checkpoint {
             }
         }
         loader.finish()
+    }
+}
+
+impl Bundled {
+    /// Opens one of its stages.
+    pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
+        let [stage1, stage2] = self.files();
+        let file = match stage {
+            Stage::RqVae => stage1,
+            Stage::RqTransformer => stage2,
+        };
+        Checkpoint::from_source(self.name, file.open()?, kind)
     }
 }
 

@@ -7,24 +7,12 @@ use super::bytes::ByteSource;
 use super::pickle::{self, Pickle, Tensor, Value};
 use super::tensor::TensorInfo;
 use crate::error::{Error, Result};
+use crate::model::StateKind;
 
 /// What to do about a file that is a `.pt`, but of a kind that is not read.
 pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
 /// What `DataParallel` puts in front of each name.
 const WRAPPER: &str = "module.";
-
-/// Which weights of a checkpoint: the trained ones or their moving average.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateKind {
-    /// The moving average where there is one, else the trained ones.
-    #[default]
-    Auto,
-    /// The trained ones: `state_dict`.
-    State,
-    /// The exponential moving average: `state_dict_ema`.
-    Ema,
-}
 
 /// Which weights a checkpoint has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,11 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::bytes::ByteSource;
-pub use super::pt::{Available, StateKind};
+pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
 use super::{pt, st};
 use crate::error::{Error, Result};
+pub use crate::model::StateKind;
 
 /// An open weight file. Only its index is in memory; tensors are read when asked for, from any thread.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::model::ConditionKind;
 use crate::model::RqTransformerConfig;
-use crate::model::rqtransformer::ConditionKind;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// What an image is made from.

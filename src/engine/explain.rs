@@ -1,33 +1,12 @@
 //! Why a code: the transformer's distribution at each place of a stack, given the codes before it.
 
+pub use super::explanation::{Explanation, Suggestion};
 use super::pictures::{codes_to_tensor, read};
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::generate::sampling::{Filter, distribution};
 use crate::model::RqTransformer;
 use burn::tensor::{Tensor, TensorData};
-
-/// One code that the transformer might have put at a place.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Suggestion {
-    /// The code.
-    pub code: u32,
-    /// Its probability, unfiltered.
-    pub probability: f32,
-}
-
-/// The distribution at one place.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Explanation {
-    /// The most likely codes, likeliest first.
-    pub suggestions: Vec<Suggestion>,
-    /// Entropy of the whole distribution, in bits.
-    pub entropy: f32,
-    /// The code that the stack has there.
-    pub chosen: Suggestion,
-    /// Codes that are likelier than the chosen one.
-    pub rank: usize,
-}
 
 /// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
 ///

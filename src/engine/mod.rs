@@ -3,14 +3,22 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod condition;
+#[cfg(feature = "models")]
 pub mod explain;
+pub mod explanation;
 pub mod fetch;
 pub mod memory;
+#[cfg(feature = "models")]
 pub mod models;
+pub mod options;
+#[cfg(feature = "models")]
 pub mod pictures;
 pub mod recipe;
+#[cfg(feature = "models")]
 pub mod reconstruct;
+#[cfg(feature = "models")]
 pub mod sample;
+#[cfg(feature = "models")]
 pub mod start;
 pub mod studio;
 pub mod task;
@@ -18,6 +26,8 @@ pub mod task;
 pub mod verify;
 
 pub use condition::Condition;
-pub use models::{Options, Stage1, Stage2};
+#[cfg(feature = "models")]
+pub use models::{Stage1, Stage2};
+pub use options::Options;
 pub use recipe::{ModelId, Recipe};
 pub use task::Task;

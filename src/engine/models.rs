@@ -1,25 +1,14 @@
 //! Loads models for the things that a person does with them.
 
 use burn::tensor::Device;
+use sha2::{Digest, Sha256};
 
+pub use super::options::Options;
 use super::recipe::ModelId;
 use super::task::Task;
 use crate::checkpoint::{Checkpoint, Loader, Precision, Stage, StateKind};
 use crate::error::{Error, Result};
 use crate::model::{RqTransformer, RqVae};
-
-/// How models are loaded.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Options {
-    /// A bundled model's name or a path.
-    pub model: String,
-    /// Where stage 1 lies, if not where stage 2 says.
-    pub rqvae: Option<String>,
-    /// Trained weights or their moving average.
-    pub state: StateKind,
-    /// Precision of the transformer's weights.
-    pub precision: Precision,
-}
 
 /// A loaded RQ-VAE.
 #[derive(Debug)]
@@ -95,6 +84,16 @@ impl Stage2 {
     /// What recipes call it.
     pub fn id(&self) -> Result<ModelId> {
         ModelId::of(&self.checkpoint)
+    }
+}
+
+impl ModelId {
+    /// Reads the whole weight file once.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let mut hash = Sha256::new();
+        checkpoint.weights.for_each_chunk(|chunk| hash.update(chunk))?;
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { name: checkpoint.name.clone(), sha256 })
     }
 }
 

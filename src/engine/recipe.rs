@@ -1,12 +1,11 @@
 //! How a picture was made, as its PNG carries it: enough to make it again.
 
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::condition::Condition;
-use crate::checkpoint::{Checkpoint, Precision, StateKind};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
+use crate::model::{Precision, StateKind};
 
 /// A model by name and content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,16 +14,6 @@ pub struct ModelId {
     pub name: String,
     /// SHA-256 of the weight file.
     pub sha256: String,
-}
-
-impl ModelId {
-    /// Reads the whole weight file once.
-    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        let mut hash = Sha256::new();
-        checkpoint.weights.for_each_chunk(|chunk| hash.update(chunk))?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { name: checkpoint.name.clone(), sha256 })
-    }
 }
 
 /// What made a picture.

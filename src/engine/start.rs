@@ -1,6 +1,5 @@
 //! Opens the device that models run on, and sees on a GPU whether the hand-written kernels are right there.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
@@ -10,7 +9,9 @@ use crate::device::is_cpu;
 use crate::device::{DeviceChoice, open};
 use crate::error::{Error, Result};
 use crate::kernels::GpuKernel;
-use crate::kernels::check::{CHECKS, Checked, check};
+use crate::kernels::check::{CHECKS, check};
+pub use crate::trust::checked;
+use crate::trust::{Checked, keep};
 
 /// What computes on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,9 +39,6 @@ pub async fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> 
     Ok(device)
 }
 
-/// What the check at the start has found.
-static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
-
 /// Whether it was settled which kernels the GPU runs.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
@@ -61,8 +59,7 @@ pub async fn trust(device: &Device) -> Result<()> {
         return Ok(());
     }
     if !SETTLED.swap(true, Ordering::Relaxed) {
-        let table = check(CHECKS, device).await;
-        TABLE.get_or_init(|| table);
+        keep(check(CHECKS, device).await);
     }
     usable(checked())
 }
@@ -76,9 +73,4 @@ fn usable(table: &[Checked]) -> Result<()> {
         ))),
         None => Ok(()),
     }
-}
-
-/// What the check of the kernels has found; nothing before it is done, or without a GPU.
-pub fn checked() -> &'static [Checked] {
-    TABLE.get().map_or(&[], Vec::as_slice)
 }

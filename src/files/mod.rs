@@ -1,6 +1,7 @@
 //! The user's files: read whole within a limit, at positions, or a folder's names; written whole or not at all. On a disk,
 //! or in a browser among those that the page has opened.
 
+pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
 #[cfg(target_family = "wasm")]

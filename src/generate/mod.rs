@@ -1,7 +1,11 @@
 //! New stacks from the RQ-Transformer: sampling rules, and the resumable session that applies them cell by cell.
 
+mod forced;
 pub mod sampling;
+#[cfg(feature = "models")]
 pub mod session;
 
+pub use forced::Forced;
 pub use sampling::{Filter, Sampling};
-pub use session::{Forced, Request, Session};
+#[cfg(feature = "models")]
+pub use session::{Request, Session};

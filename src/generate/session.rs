@@ -2,21 +2,13 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::forced::Forced;
 use super::sampling::Filter;
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::kernels::sample_token::{Draw, sample_token};
 use crate::model::RqTransformer;
 use crate::model::rqtransformer::Decoding;
-
-/// Codes that are given and not sampled.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Forced {
-    /// The stack that they are taken from.
-    pub stack: CodeStack,
-    /// Which codes, row-major in (row, column, depth).
-    pub keep: Vec<bool>,
-}
 
 /// What to sample.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ pub mod decode;
 pub mod folder;
 pub mod framing;
 pub mod png_text;
+pub mod present;
 pub mod resize;
 pub mod sheet;
 mod wire;

@@ -1,12 +1,10 @@
 //! Whether the GPU kernels compute, on the GPU at hand, what their plain twins compute. A shader that a driver gets wrong,
 //! or that a browser refuses, says nothing by itself: the result is then what was in memory before.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::cpu::linear::Block;
@@ -17,23 +15,7 @@ use super::{Activation, GpuKernel, KvCache, Resample, Weights};
 use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, matmul, noise};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
-
-/// A kernel at one shape, compared with its twin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Checked {
-    /// The kernel.
-    pub kernel: GpuKernel,
-    /// What it was given.
-    pub shape: Cow<'static, str>,
-    /// Whether the difference is within the tolerance.
-    pub ok: bool,
-    /// Largest difference between the two, of the largest magnitude expected; infinite where there is no result.
-    pub difference: f32,
-    /// Largest difference allowed.
-    pub tolerance: f32,
-    /// Milliseconds until the result was read back, most of them for building the shader.
-    pub ms: f64,
-}
+pub use crate::trust::Checked;
 
 /// What is done to check a kernel.
 pub struct Check {

@@ -14,16 +14,15 @@ pub mod matmul;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;
-pub mod trust;
 pub mod weights;
 
 mod cube;
 mod flex;
 
+pub use crate::trust::{self, GpuKernel};
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
-pub use trust::GpuKernel;
 pub use weights::Weights;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -1,10 +1,20 @@
 //! The two models: RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all the options of the published ones.
 
 pub mod config;
+mod precision;
 pub mod preset;
+#[cfg(feature = "models")]
 pub mod rqtransformer;
+#[cfg(feature = "models")]
 pub mod rqvae;
+mod state;
 
+pub use config::rqtransformer::{ConditionKind, RqTransformerConfig};
+pub use config::rqvae::RqVaeConfig;
 pub use config::{Config, ModelConfig};
-pub use rqtransformer::{RqTransformer, RqTransformerConfig};
-pub use rqvae::{RqVae, RqVaeConfig};
+pub use precision::Precision;
+#[cfg(feature = "models")]
+pub use rqtransformer::RqTransformer;
+#[cfg(feature = "models")]
+pub use rqvae::RqVae;
+pub use state::StateKind;

@@ -9,8 +9,8 @@ use crate::app::log::{Level, Line};
 use crate::app::panels::parts::column;
 use crate::app::state::State;
 use crate::engine::memory;
-use crate::kernels::check::Checked;
 use crate::text::{counted, size};
+use crate::trust::Checked;
 
 /// How long a measure of memory is shown before the next one, which reads a file.
 const FRESH: Duration = Duration::from_secs(1);

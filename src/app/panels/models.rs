@@ -4,10 +4,10 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 
 use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
-use crate::checkpoint::bundled::BUNDLED;
+use crate::assets::bundled::BUNDLED;
 use crate::engine::studio::{Loaded, Stage2Facts};
+use crate::model::ConditionKind;
 use crate::model::RqVaeConfig;
-use crate::model::rqtransformer::ConditionKind;
 use crate::text::{counted, grouped, size};
 
 /// What is typed in the panel, and what went wrong.

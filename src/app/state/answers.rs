@@ -8,12 +8,12 @@ use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
-use crate::checkpoint::bundled::BUNDLED;
+use crate::assets::bundled::BUNDLED;
 use crate::codes::CodeStack;
 use crate::engine::Condition;
 use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output, Usage};
 use crate::generate::Filter;
-use crate::model::rqtransformer::ConditionKind;
+use crate::model::ConditionKind;
 
 use super::{PATCHES, State};
 

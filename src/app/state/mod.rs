@@ -27,13 +27,13 @@ use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
-use crate::engine::explain::Explanation;
-use crate::engine::start::checked;
+use crate::engine::explanation::Explanation;
 use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours, Usage};
 use crate::engine::{Condition, Recipe};
 use crate::generate::Filter;
 use crate::image_io::Picture;
-use crate::kernels::check::Checked;
+use crate::trust::Checked;
+use crate::trust::checked;
 
 /// What a job is called that decodes single codes.
 const PATCHES: &str = "decoding codes";

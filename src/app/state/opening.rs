@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::app::document::{Document, Source};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::checkpoint::{Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::studio::Command;
 use crate::engine::{Options, Recipe};
 use crate::error::Error;
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
+use crate::model::{Precision, StateKind};
 
 use super::State;
 

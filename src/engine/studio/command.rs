@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use super::JobId;
 use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
 use crate::generate::{Filter, Forced};
@@ -22,6 +20,14 @@ pub struct View {
     pub limits: Arc<Vec<usize>>,
     /// What the stack is to look like, if there is such a picture, of the model's size.
     pub original: Option<Arc<Picture>>,
+}
+
+/// A view of all codes of `stack`.
+impl From<Arc<CodeStack>> for View {
+    fn from(stack: Arc<CodeStack>) -> Self {
+        let limits = vec![stack.depth(); stack.h() * stack.w()];
+        Self { stack, limits: Arc::new(limits), original: None }
+    }
 }
 
 /// What to sample.
@@ -134,11 +140,4 @@ impl Command {
             Self::Encode(..) | Self::Sample(_) | Self::Patches { .. } => None,
         }
     }
-}
-
-/// A command on its way.
-pub(super) struct Job {
-    pub id: JobId,
-    pub command: Command,
-    pub stop: Arc<AtomicBool>,
 }

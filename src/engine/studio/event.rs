@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::JobId;
 use crate::codes::CodeStack;
-use crate::engine::explain::{Explanation, Suggestion};
+use crate::engine::explanation::{Explanation, Suggestion};
 use crate::engine::{Condition, ModelId, Recipe};
 use crate::image_io::Picture;
+#[cfg(feature = "models")]
 use crate::kernels::present::DeviceImage;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
 
@@ -166,6 +167,11 @@ pub struct Seen {
     pub on_device: Option<SeenOnDevice>,
 }
 
+/// Without models there is none.
+#[cfg(not(feature = "models"))]
+#[derive(Debug)]
+pub enum DeviceImage {}
+
 /// A picture and its original where the models left them.
 #[derive(Clone, Debug)]
 pub struct SeenOnDevice {
@@ -281,22 +287,6 @@ impl Usage {
     /// Codes used at `depth` at least once.
     pub fn used(&self, depth: usize) -> usize {
         self.counts[depth].iter().filter(|&&count| count > 0).count()
-    }
-}
-
-/// Where the worker puts its messages.
-pub(super) struct Sink {
-    answer: Box<dyn Fn(Message) + Send + Sync>,
-}
-
-impl Sink {
-    pub fn new(answer: impl Fn(Message) + Send + Sync + 'static) -> Self {
-        Self { answer: Box::new(answer) }
-    }
-
-    /// Sends.
-    pub fn send(&self, job: JobId, event: Event) {
-        (self.answer)(Message { job, event });
     }
 }
 

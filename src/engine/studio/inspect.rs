@@ -6,7 +6,6 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::command::View;
 use super::event::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice};
-use crate::codes::CodeStack;
 use crate::engine::pictures::{codes_to_tensor, from_tensor, read, to_tensor};
 use crate::engine::reconstruct::check_codes;
 use crate::engine::task::Task;
@@ -228,13 +227,5 @@ fn check_code(model: &RqVae, depth: usize, code: u32) -> Result<()> {
             Err(Error::usage(format!("expected a code from 0 to {}, found {code}", size - 1)))
         }
         Some(_) => Ok(()),
-    }
-}
-
-/// A view of all codes of `stack`.
-impl From<Arc<CodeStack>> for View {
-    fn from(stack: Arc<CodeStack>) -> Self {
-        let limits = vec![stack.depth(); stack.h() * stack.w()];
-        Self { stack, limits: Arc::new(limits), original: None }
     }
 }

@@ -2,8 +2,12 @@
 
 mod command;
 mod event;
+#[cfg(feature = "models")]
 mod inspect;
 mod remote;
+#[cfg(feature = "models")]
+mod server;
+#[cfg(feature = "models")]
 mod worker;
 
 pub use command::{Command, SamplePlan, View};
@@ -12,7 +16,9 @@ pub use event::{
     Stage2Facts, Surprise, Usage,
 };
 
-pub use remote::{Answer, Order, Ready, Server, wire};
+pub use remote::{Answer, Order, Ready, wire};
+#[cfg(feature = "models")]
+pub use server::Server;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,9 +28,9 @@ use async_channel::{Receiver, Sender, TryRecvError};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 
-#[cfg(not(target_family = "wasm"))]
-use command::Job;
 use command::Slot;
+#[cfg(not(target_family = "wasm"))]
+use worker::Job;
 
 /// Names a command that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -63,7 +69,7 @@ impl Engine {
     pub fn start(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (jobs, queue) = async_channel::unbounded();
         let (sender, messages) = async_channel::unbounded();
-        let sink = event::Sink::new(move |message| {
+        let sink = worker::Sink::new(move |message| {
             // A front door that is gone needs no answer.
             let _ = sender.try_send(message);
             wake();

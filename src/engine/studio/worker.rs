@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_channel::Receiver;
 use burn::tensor::Device;
 use web_time::Instant;
 
-use super::command::{Command, Job, SamplePlan, View};
-use super::event::{Encoded, Event, Loaded, Made, Output, Sink, Stage2Facts, Surprise, Usage};
+use super::JobId;
+use super::command::{Command, SamplePlan, View};
+use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise, Usage};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
 use crate::engine::condition::tokenizer_kind;
@@ -26,6 +28,29 @@ use crate::image_io::framing::Framing;
 use crate::image_io::{Picture, folder};
 use crate::model::{RqTransformer, RqTransformerConfig, RqVae};
 use crate::tokenizer::Tokenizer;
+
+/// A command on its way.
+pub struct Job {
+    pub id: JobId,
+    pub command: Command,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where the worker puts its messages.
+pub struct Sink {
+    answer: Box<dyn Fn(Message) + Send + Sync>,
+}
+
+impl Sink {
+    pub fn new(answer: impl Fn(Message) + Send + Sync + 'static) -> Self {
+        Self { answer: Box::new(answer) }
+    }
+
+    /// Sends.
+    pub fn send(&self, job: JobId, event: Event) {
+        (self.answer)(Message { job, event });
+    }
+}
 
 /// Takes up commands until nobody can send any more.
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {

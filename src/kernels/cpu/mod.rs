@@ -10,7 +10,6 @@ pub mod linear;
 pub(crate) mod memory;
 #[cfg(test)]
 mod noise;
-pub mod present;
 mod product;
 pub mod residual_quantize;
 pub mod sample_token;
@@ -18,3 +17,6 @@ mod tasks;
 
 mod vector;
 mod winograd;
+
+/// Also for a window without models.
+pub use crate::image_io::present;

@@ -2,12 +2,12 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::config::RqTransformerConfig;
 use super::layers::Linear;
 use crate::checkpoint::Loader;
 use crate::error::{Error, Result};
 use crate::kernels::embed::{CodeTable, Lookup, Place, Reading, embed_codes};
 use crate::kernels::quantize::Codebooks;
+use crate::model::config::rqtransformer::RqTransformerConfig;
 
 /// Embeddings for the body or for the head.
 #[derive(Debug)]

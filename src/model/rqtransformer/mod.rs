@@ -1,13 +1,14 @@
 //! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell.
 
 mod classifier;
-mod config;
 mod decoding;
 mod embedding;
 mod layers;
 mod stack;
 
-pub use config::{Block, ConditionKind, Gelu, RqTransformerConfig, Stack as StackConfig};
+pub use crate::model::config::rqtransformer::{
+    Block, ConditionKind, Gelu, RqTransformerConfig, Stack as StackConfig,
+};
 pub use decoding::Decoding;
 
 use burn::tensor::{Device, Int, Tensor};

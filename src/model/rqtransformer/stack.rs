@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config;
 use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
 use crate::kernels::attention::attend;
 use crate::kernels::{Activation, KvCache};
+use crate::model::config::rqtransformer::{self as config, Gelu};
 
 /// One block: causal attention, then an MLP of four times the width.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Block {
                 Linear::load(loader, &format!("{path}.mlp.2"), [width, 4 * width], config.mlp_bias),
             ],
             heads: config.n_head,
-            activation: config.gelu.activation(),
+            activation: activation(config.gelu),
         }
     }
 
@@ -46,6 +46,14 @@ impl Block {
         let x = self.proj.forward_onto(y.reshape([rows, width]), x);
         let hidden = self.mlp[0].forward_activated(self.norm2.forward(x.clone()), self.activation);
         self.mlp[1].forward_onto(hidden, x)
+    }
+}
+
+/// The kernels' name for it.
+fn activation(gelu: Gelu) -> Activation {
+    match gelu {
+        Gelu::V1 => Activation::Gelu,
+        Gelu::V2 => Activation::QuickGelu,
     }
 }
 

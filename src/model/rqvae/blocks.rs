@@ -3,12 +3,12 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-use super::config::GROUPS;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::group_norm::group_norm;
 use crate::kernels::matmul::matmul;
+use crate::model::config::rqvae::GROUPS;
 
 /// Epsilon of every group norm in the published models.
 const EPSILON: f32 = 1e-6;

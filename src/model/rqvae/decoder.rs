@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 
 use super::blocks::{Conv, Level, Middle, Norm};
-use super::config::RqVaeConfig;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::upsample;
+use crate::model::config::rqvae::RqVaeConfig;
 
 /// The convolutional decoder.
 #[derive(Debug)]

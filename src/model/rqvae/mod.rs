@@ -1,12 +1,11 @@
 //! RQ-VAE (paper section 3.1): images to code stacks and back.
 
 mod blocks;
-mod config;
 mod decoder;
 mod encoder;
 mod quantizer;
 
-pub use config::{DdConfig, GROUPS, Hparams, RqVaeConfig};
+pub use crate::model::config::rqvae::{DdConfig, GROUPS, Hparams, RqVaeConfig};
 pub use quantizer::{Bottleneck, Quantizer};
 
 use burn::tensor::{Device, Int, Tensor};

@@ -5,7 +5,7 @@ use eframe::egui::{ComboBox, Role, TextEdit, Ui};
 use crate::app::panels::parts::named;
 use crate::app::state::State;
 use crate::engine::Condition;
-use crate::model::rqtransformer::ConditionKind;
+use crate::model::ConditionKind;
 
 /// Shows the condition, to be changed.
 pub fn show(ui: &mut Ui, state: &mut State) {

@@ -7,7 +7,7 @@ use egui_plot::{Bar, BarChart, HoverPosition, Plot, PlotPoint, PlotUi, Text};
 
 use crate::app::panels::parts::{depths, named, patch, percent};
 use crate::app::state::State;
-use crate::engine::explain::{Explanation, Suggestion};
+use crate::engine::explanation::{Explanation, Suggestion};
 use crate::text::grouped;
 
 /// Height of the chart, in points.

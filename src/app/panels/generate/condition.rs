@@ -6,8 +6,8 @@ use crate::app::state::State;
 use crate::engine::Condition;
 use crate::engine::condition::{class_number, class_of};
 use crate::engine::studio::Command;
+use crate::model::ConditionKind;
 use crate::model::RqTransformerConfig;
-use crate::model::rqtransformer::ConditionKind;
 
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;

@@ -11,7 +11,7 @@ use super::device;
 use crate::app::state::State;
 use crate::engine::studio::SeenOnDevice;
 use crate::image_io::Picture;
-use crate::kernels::cpu::present::Shown;
+use crate::image_io::present::Shown;
 
 /// What is compared. Both are of one size.
 pub struct Pair {

@@ -6,7 +6,7 @@ use eframe::egui::{PaintCallback, PaintCallbackInfo, Rect};
 use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, RenderState};
 
 use crate::engine::studio::SeenOnDevice;
-use crate::kernels::cpu::present::Shown;
+use crate::image_io::present::Shown;
 use crate::kernels::present::{DeviceImage, Place, Presenter};
 
 /// Makes the window ready to draw them.

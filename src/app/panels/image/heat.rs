@@ -8,7 +8,7 @@ use super::ImageView;
 use super::canvas::Pair;
 use crate::app::colors;
 use crate::image_io::Picture;
-use crate::kernels::cpu::present::{Shown, present};
+use crate::image_io::present::{Shown, present};
 
 /// The steps in which the scale is painted.
 const STEPS: usize = 64;

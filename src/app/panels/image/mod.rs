@@ -16,7 +16,7 @@ use crate::app::document::{Document, Mode};
 use crate::app::files;
 use crate::app::state::State;
 use crate::image_io::Picture;
-use crate::kernels::cpu::present::Shown;
+use crate::image_io::present::Shown;
 use canvas::Pair;
 use framing::Draft;
 use heat::Heat;

@@ -1,10 +1,13 @@
 //! The published YAML configurations: keys as published, every size checked before anything is built from it.
 
+pub mod rqtransformer;
+pub mod rqvae;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::rqtransformer::RqTransformerConfig;
-use crate::model::rqvae::RqVaeConfig;
+use rqtransformer::RqTransformerConfig;
+use rqvae::RqVaeConfig;
 
 /// A key that is known, but read by training alone.
 pub type Unread = serde_json::Value;
@@ -220,8 +223,8 @@ pub(crate) fn within(key: &str, value: usize, most: usize) -> Result<()> {
 mod tests {
     use super::*;
 
-    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-per-depth/config.yaml");
-    const STAGE2: &str = include_str!("../../tests/fixtures/rqt-class/config.yaml");
+    const STAGE1: &str = include_str!("../../../tests/fixtures/rqvae-per-depth/config.yaml");
+    const STAGE2: &str = include_str!("../../../tests/fixtures/rqt-class/config.yaml");
 
     #[test]
     fn reads_both_stages() {

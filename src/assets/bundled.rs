@@ -1,9 +1,6 @@
 //! The models that come with the program.
 
-use super::open::{Checkpoint, Stage};
-use super::weights::StateKind;
-use crate::assets::{Asset, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2};
-use crate::error::Result;
+use super::{Asset, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2};
 
 /// One bundled pair of models.
 pub struct Bundled {
@@ -25,17 +22,8 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 }
 
 impl Bundled {
-    /// What it is made of.
+    /// What it is made of: stage 1 and stage 2.
     pub fn files(&self) -> [Asset; 2] {
         [self.stage1, self.stage2]
-    }
-
-    /// Opens one of its stages.
-    pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
-        let file = match stage {
-            Stage::RqVae => self.stage1,
-            Stage::RqTransformer => self.stage2,
-        };
-        Checkpoint::from_source(self.name, file.open()?, kind)
     }
 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::kernels::Activation;
 use crate::model::config::{Dataset, PerDepth, PublishedSampling, Unread, within};
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
@@ -150,16 +149,6 @@ impl Default for Block {
             _resid_pdrop: Unread::Null,
             _mlp_pdrop: Unread::Null,
             _embed_dim: Unread::Null,
-        }
-    }
-}
-
-impl Gelu {
-    /// The kernels' name for it.
-    pub fn activation(self) -> Activation {
-        match self {
-            Self::V1 => Activation::Gelu,
-            Self::V2 => Activation::QuickGelu,
         }
     }
 }

@@ -1,5 +1,8 @@
-//! Which hand-written kernels the GPU runs. A process has one GPU, so that there is one switch for each of them.
+//! Which hand-written kernels the GPU runs, and what a check of them has found. A process has one GPU, so that there is one
+//! switch for each of them.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,23 @@ pub enum GpuKernel {
     ResidualQuantize,
     /// Sums of code embeddings.
     EmbedCodes,
+}
+
+/// A kernel at one shape, compared with its twin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checked {
+    /// The kernel.
+    pub kernel: GpuKernel,
+    /// What it was given.
+    pub shape: Cow<'static, str>,
+    /// Whether the difference is within the tolerance.
+    pub ok: bool,
+    /// Largest difference between the two, of the largest magnitude expected; infinite where there is no result.
+    pub difference: f32,
+    /// Largest difference allowed.
+    pub tolerance: f32,
+    /// Milliseconds until the result was read back, most of them for building the shader.
+    pub ms: f64,
 }
 
 /// Kernels that are off, a bit each.
@@ -71,4 +91,17 @@ impl GpuKernel {
     fn bit(self) -> u32 {
         1 << self as u32
     }
+}
+
+/// What the check at the start has found.
+static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
+
+/// Keeps what the check at the start has found; the first time counts.
+pub fn keep(table: Vec<Checked>) {
+    TABLE.get_or_init(|| table);
+}
+
+/// What the check of the kernels has found; nothing before it is done, or without a GPU.
+pub fn checked() -> &'static [Checked] {
+    TABLE.get().map_or(&[], Vec::as_slice)
 }
