@@ -15,8 +15,14 @@ pub async fn fetch(_: &str, _: &mut Task<'_>) -> Result<()> {
 /// In a browser, an address is downloaded or found in the browser's storage; `task` is told bytes.
 ///
 /// # Errors
-/// What the download failed with.
+/// What the download failed with; [`Error::Cancelled`](crate::error::Error::Cancelled) if it was stopped.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
-    crate::host::fetch(place, |done, total| task.report(done as usize, total as usize)).await
+    let fetched = crate::host::fetch(place, |done, total| {
+        task.report(done as usize, total as usize);
+        !task.is_stopped()
+    });
+    let fetched = fetched.await;
+    task.check()?;
+    fetched
 }
