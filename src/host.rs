@@ -48,11 +48,11 @@ fn host() -> Result<Host> {
 }
 
 /// Opens the files of a model: an address is downloaded or found in the browser's storage, a bundled model fetched. Of
-/// other places nothing is done. `progress` is told bytes done and bytes in all.
+/// other places nothing is done. `progress` is told bytes done and bytes in all, and says whether to go on.
 ///
 /// # Errors
-/// What the download failed with.
-pub async fn fetch(place: &str, progress: impl FnMut(f64, f64)) -> Result<()> {
+/// What the download failed with, or that it was not to go on.
+pub async fn fetch(place: &str, progress: impl FnMut(f64, f64) -> bool) -> Result<()> {
     let mut progress = progress;
     let progress = ScopedClosure::borrow_mut(&mut progress);
     let found = host()?.fetch(place, progress.as_ref().unchecked_ref()).await.map_err(said)?;

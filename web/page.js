@@ -36,6 +36,7 @@ function hear(data) {
   if (!page) return void early.push(data);
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
+  else if (data.kind === 'refused') page.warn(`${data.why}; the models run on the CPU, which is slower`);
   else if (data.kind === 'lost') lose(data.why);
   else lose(`the models' worker failed (${data.why})`);
 }
@@ -184,6 +185,13 @@ async function download(url, progress = () => {}) {
   return new Blob(parts, { type: response.headers.get('Content-Type') ?? '' });
 }
 
+/** A model that the address names: one that comes with Residua, or an address, from this page's if it names no host. */
+function wishedModel(name) {
+  const wished = address.get(name);
+  if (!wished) return undefined;
+  return /[/.]/.test(wished) ? new URL(wished, location.href).href : wished;
+}
+
 /** The file to begin with: what the address names, else a sample. */
 async function first() {
   const wished = address.get('codes') ?? address.get('image');
@@ -204,7 +212,7 @@ async function begin() {
   const program = await download(new URL('residua_studio_bg.wasm', import.meta.url), (part) => { bar.value = part; });
   await init({ module_or_path: new Response(program, { headers: { 'Content-Type': 'application/wasm' } }) });
   const { path, warning } = await first();
-  page = await Page.start(canvas, host, address.get('model') ?? undefined, path);
+  page = await Page.start(canvas, host, wishedModel('model'), path, wishedModel('rqvae'));
   if (warning) page.warn(warning);
   early.splice(0).forEach(hear);
   loading.hidden = true;

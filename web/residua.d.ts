@@ -20,8 +20,8 @@ export interface Watch {
 }
 
 export interface LoadOptions extends Watch {
-  /** The RQ-VAE, where the transformer does not find it beside itself: an address or a file. */
-  rqvae?: string | File;
+  /** The RQ-VAE, where the transformer does not find it beside itself: an address, a file or files. */
+  rqvae?: string | File | File[];
   /** `auto` (default): WebGPU where it is made of silicon, else the CPU. `gpu` takes any WebGPU. */
   device?: "auto" | "cpu" | "gpu";
   /** How the transformer's weights are kept: as they are (default), in half precision, in 8 bits. */
@@ -55,10 +55,10 @@ export interface Made extends Codes {
 /** A model in a worker of its own. */
 export class Residua {
   /**
-   * Loads a model: `emoji-64`, the address of a `.safetensors`, `.pt` or `.tar.gz`, or a file. What is downloaded is kept
-   * by the browser.
+   * Loads a model: `emoji-64`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files: a `.pt` and the
+   * `config.yaml` that belongs to it. What is downloaded is kept by the browser.
    */
-  static load(model?: string | File, options?: LoadOptions): Promise<Residua>;
+  static load(model?: string | File | File[], options?: LoadOptions): Promise<Residua>;
   /** `cpu` or `gpu`, and what is known of it. */
   readonly device: string;
   /** Side of the pictures, in pixels. */

@@ -1,5 +1,10 @@
 // Residua's engine for other people's pages: models in a worker, so that the page never waits. Types: residua.d.ts.
 
+const DEVICES = ['auto', 'cpu', 'gpu'];
+const WEIGHTS = /\.(pt|safetensors|tar|tgz|tar\.gz)$/i;
+
+const PICTURES = [ImageData, HTMLImageElement, HTMLCanvasElement, ImageBitmap];
+
 /** @type {string} */
 let worker;
 
@@ -12,6 +17,8 @@ export class Residua {
   #worker;
   #calls = new Map();
   #next = 0;
+  /** Why nothing more can be asked of it. @type {string | undefined} */
+  #over;
 
   constructor() {
     if (!worker) init();
@@ -22,6 +29,7 @@ export class Residua {
 
   static async load(model = 'emoji-64', options = {}) {
     const { rqvae, device = 'auto', precision = 'stored', signal, onProgress } = options;
+    if (!DEVICES.includes(device)) throw new TypeError(`expected the device auto, cpu or gpu, found ${device}`);
     const residua = new Residua();
     try {
       await residua.#call('open', [device]);
@@ -41,7 +49,8 @@ export class Residua {
   }
 
   async decode({ codes, shape }, options = {}) {
-    return imageOf(await this.#call('decode', [Uint16Array.from(codes), Uint32Array.from(shape)], options));
+    const values = [Uint16Array.from(whole(codes, 'codes')), Uint32Array.from(whole(shape, 'shape'))];
+    return imageOf(await this.#call('decode', values, options));
   }
 
   async sample({ signal, onProgress, ...wish } = {}) {
@@ -49,7 +58,7 @@ export class Residua {
     return made.map(({ codes, shape, picture }) => ({ codes, shape, picture: imageOf(picture) }));
   }
 
-  memory() {
+  async memory() {
     return this.#call('memory', []);
   }
 
@@ -58,24 +67,29 @@ export class Residua {
     this.#fail('the engine was closed');
   }
 
-  /** A file is given to the worker under a path; of anything else its address is the place. */
+  /** Files are given to the worker under paths; of anything else its address is the place. */
   #place(model, name) {
     if (typeof model === 'string') return /[/.]/.test(model) ? new URL(model, location.href).href : model;
-    if (!(model instanceof Blob)) throw new TypeError(`expected a name, an address or a File as ${name}`);
-    const path = `files/${name}/${model.name ?? 'model.safetensors'}`;
-    this.#worker.postMessage({ kind: 'files', files: [[path, model]] });
-    return path;
+    const given = [model].flat();
+    if (given.length === 0 || !given.every((file) => file instanceof Blob)) {
+      throw new TypeError(`expected a name, an address or a File as ${name}`);
+    }
+    const files = given.map((file) => [`files/${name}/${file.name ?? 'model.safetensors'}`, file]);
+    this.#worker.postMessage({ kind: 'files', files });
+    return (files.find(([path]) => WEIGHTS.test(path)) ?? files[0])[0];
   }
 
-  #call(method, values, { signal, onProgress } = {}) {
+  async #call(method, values, { signal, onProgress } = {}) {
     signal?.throwIfAborted();
+    if (this.#over) throw new Error(this.#over);
     const id = this.#next++;
-    return new Promise((done, failed) => {
-      const stop = () => this.#worker.postMessage({ kind: 'stop', id });
-      signal?.addEventListener('abort', stop, { once: true });
+    const stop = () => this.#worker.postMessage({ kind: 'stop', id });
+    signal?.addEventListener('abort', stop);
+    const answer = new Promise((done, failed) => {
       this.#calls.set(id, { done, failed, onProgress, signal });
       this.#worker.postMessage({ kind: 'call', id, method, values });
     });
+    return answer.finally(() => signal?.removeEventListener('abort', stop));
   }
 
   #hear({ kind, id, value, error, done, total, why }) {
@@ -90,6 +104,7 @@ export class Residua {
   }
 
   #fail(why) {
+    this.#over ??= why;
     this.#calls.forEach(({ failed }) => failed(new Error(why)));
     this.#calls.clear();
   }
@@ -99,10 +114,21 @@ function imageOf({ width, height, data }) {
   return new ImageData(new Uint8ClampedArray(data.buffer, data.byteOffset, data.length), width, height);
 }
 
+/** Numbers that fit into codes, as an array: others would silently become some that do. */
+function whole(numbers, name) {
+  const found = numbers?.length === undefined ? [undefined] : Array.from(numbers);
+  const wrong = found.findIndex((number) => !(Number.isInteger(number) && number >= 0 && number < 65_536));
+  if (wrong >= 0) throw new TypeError(`expected whole numbers from 0 to 65535 as ${name}, found ${found[wrong]}`);
+  return found;
+}
+
 /** The bytes of a picture's file, of anything that a page has pictures in. */
 async function blobOf(picture) {
   if (picture instanceof Blob) return picture;
   if (picture instanceof ArrayBuffer || ArrayBuffer.isView(picture)) return new Blob([picture]);
+  if (!PICTURES.some((kind) => picture instanceof kind)) {
+    throw new TypeError('expected a picture: a Blob, its bytes, an ImageData, an image, a canvas or an ImageBitmap');
+  }
   const { width, height } = picture;
   const canvas = new OffscreenCanvas(picture.naturalWidth ?? width, picture.naturalHeight ?? height);
   const context = canvas.getContext('2d');

@@ -14,6 +14,8 @@ let store;
 /** Files that the page has opened and that must be unpacked first, by path. */
 const archives = new Map();
 
+/** Milliseconds. */
+const WATCHED_EVERY = 250;
 const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
 
 /** What the program asks of JavaScript; see src/host.rs. */
@@ -37,24 +39,40 @@ const turns = [];
 turn.port1.onmessage = () => turns.shift()();
 
 /**
- * The files of a model's place.
+ * The files of a model's place. `progress` answers false to end it.
  * @returns {Promise<[string, Blob][]>}
  */
 async function find(place, progress) {
-  // A server need not say how long a file is.
-  const told = (done, total) => progress(done, total ?? done);
+  const stop = new AbortController();
+  const { signal } = stop;
+  let last = [0, 0];
+  const tell = (done, total) => {
+    // A server need not say how long a file is.
+    last = [done, total ?? done];
+    if (progress(...last) === false) stop.abort(new Error('stopped'));
+  };
+  // A person may have had enough of a server that sends nothing, too.
+  const watch = setInterval(() => tell(...last), WATCHED_EVERY);
+  try {
+    return await open(place, { progress: tell, signal });
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+async function open(place, options) {
   const bundled = place.startsWith('assets/') ? [place.slice('assets/'.length)] : assets(place);
-  if (bundled.length > 0) return findAssets(bundled, progress);
+  if (bundled.length > 0) return findAssets(bundled, options);
   if (archives.has(place)) {
-    const files = await store.unpackLocal(archives.get(place), { progress: told });
+    const files = await store.unpackLocal(archives.get(place), options);
     const folder = place.slice(0, place.lastIndexOf('/'));
     return files.map(([path, blob]) => [`${folder}/${path}`, blob]);
   }
-  return /^https?:/i.test(place) ? store.fetch(place, { progress: told }) : [];
+  return /^https?:/i.test(place) ? store.fetch(place, options) : [];
 }
 
 /** Files that come with Residua: fetched once for each version of theirs. */
-async function findAssets(paths, progress) {
+async function findAssets(paths, { progress, signal }) {
   const response = await fetch(new URL('assets.json', import.meta.url));
   if (!response.ok) throw new Error(`assets.json: the server answered ${response.status}; build the page anew`);
   const known = await response.json();
@@ -64,7 +82,7 @@ async function findAssets(paths, progress) {
   for (const path of paths) {
     const { sha256, bytes } = known[path];
     const place = new URL(`assets/${path}?${sha256.slice(0, 16)}`, import.meta.url).href;
-    const found = await store.fetch(place, { sha256, progress: (done) => progress(before + done, total) });
+    const found = await store.fetch(place, { sha256, signal, progress: (done) => progress(before + done, total) });
     files.push([`assets/${path}`, found[0][1]]);
     before += bytes;
   }
@@ -79,7 +97,11 @@ async function tell() {
 /** What the page can ask for; each gets the message. */
 const actions = {
   start: async ({ device, kernels }) => {
-    engine = await Engine.start(host, device, kernels);
+    engine = await Engine.start(host, device, kernels).catch((error) => {
+      // There is always a CPU, and another worker would be refused the same.
+      postMessage({ kind: 'refused', why: said(error) });
+      return Engine.start(host, 'auto', kernels);
+    });
     await tell();
   },
   order: ({ bytes }) => engine.take(bytes),

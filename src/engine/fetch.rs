@@ -17,10 +17,16 @@ pub async fn fetch(_: &str, _: &mut Task<'_>) -> Result<()> {
 /// Makes ready the model at `place`; `task` is told bytes.
 ///
 /// # Errors
-/// What the download failed with.
+/// What the download failed with; [`Error::Cancelled`](crate::error::Error::Cancelled) if it was stopped.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
-    crate::host::fetch(place, |done, total| task.report(done as usize, total as usize)).await
+    let fetched = crate::host::fetch(place, |done, total| {
+        task.report(done as usize, total as usize);
+        !task.is_stopped()
+    });
+    let fetched = fetched.await;
+    task.check()?;
+    fetched
 }
 
 /// Makes ready the vocabulary of a model's captions, if it has any.

@@ -26,13 +26,14 @@ pub struct Page {
 
 #[wasm_bindgen]
 impl Page {
-    /// Begins, with a `model` (a bundled one's name, an address, or a path that the worker knows) and a `file` that
-    /// was put here, where they are given.
+    /// Begins, with a `model` (a bundled one's name, an address, or a path that the worker knows) a `file` that
+    /// was put here, and the model's `rqvae` from elsewhere, where they are given.
     pub async fn start(
         canvas: HtmlCanvasElement,
         host: Host,
         model: Option<String>,
         file: Option<String>,
+        rqvae: Option<String>,
     ) -> Result<Page, JsValue> {
         console_error_panic_hook::set_once();
         host::set(host);
@@ -45,7 +46,7 @@ impl Page {
             }
         });
         let runner = WebRunner::new();
-        let start = Start { file: file.map(Into::into), model, ..Start::default() };
+        let start = Start { file: file.map(Into::into), model, rqvae, ..Start::default() };
         let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, _> {
             Accessible::install(&context.egui_ctx, |update| host::mirror(&update));
             Ok(Box::new(Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage)) as _)

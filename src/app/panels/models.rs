@@ -212,7 +212,8 @@ fn stored(ui: &mut Ui, state: &mut State) {
     ui.label(RichText::new("Kept by this browser").strong());
     Grid::new("stored").num_columns(4).striped(true).show(ui, |ui| {
         for stored in state.stored.clone() {
-            let name = stored.place.rsplit('/').next().unwrap_or(&stored.place).to_string();
+            let path = stored.place.split('?').next().unwrap_or_default();
+            let name = path.rsplit('/').next().unwrap_or(path).to_string();
             ui.label(&name).on_hover_text(&stored.place);
             ui.label(if stored.complete {
                 size(stored.bytes)

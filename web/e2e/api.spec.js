@@ -1,0 +1,246 @@
+// The engine in other people's pages: the example, and all that residua.js takes and refuses.
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from './base.js';
+import { native, nativeCodes, ROOT, SAMPLE } from './native.js';
+
+test.setTimeout(120_000);
+
+const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
+
+/** Pixels of a PNG or of a canvas of the page, as RGBA bytes. */
+async function pixels(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ source) {
+  return page.evaluate(async (source) => {
+    const isFile = source.startsWith('data:');
+    const picture = isFile ? await createImageBitmap(await (await fetch(source)).blob()) : document.querySelector(source);
+    const canvas = new OffscreenCanvas(picture.width, picture.height);
+    const context = canvas.getContext('2d');
+    context.drawImage(picture, 0, 0);
+    return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
+  }, source);
+}
+
+const dataUrl = (/** @type {string} */ file) => `data:image/png;base64,${readFileSync(file).toString('base64')}`;
+const furthest = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
+
+for (const device of ['cpu', 'gpu']) {
+  test(`the example runs on the ${device}`, async ({ page }, info) => {
+    await page.goto(`/example.html?device=${device}`);
+    await expect(page.getByRole('status')).toContainText(/^Done|expected|needs|failed|cannot/, { timeout: 100_000 });
+    await expect(page.getByRole('status')).toHaveText(new RegExp(`^Done on ${device}: .*: 8 x 8 x 4 codes$`));
+    await page.screenshot({ path: `out/${info.title.replaceAll(' ', '-')}.png` });
+
+    const { codes, made } = await page.evaluate('result');
+    const folder = info.outputPath('native');
+    expect(codes).toEqual(nativeCodes(folder));
+    expect(made.map((stack) => stack.length)).toEqual([256, 256]);
+    expect(made[0]).not.toEqual(made[1]);
+    const settings = ['--temperature', '1', '--top-k', '0', '--top-p', '1'];
+    const sampled = native('sample', '--class', 'Animals & Nature', '-n', '2', '--seed', '7', ...settings, '-o', folder);
+    // The last digits of a GPU differ, and with them a draw now and then.
+    if (device === 'cpu') expect(made).toEqual(sampled.stacks.map((stack) => stack.codes));
+
+    native('decode', path.join(folder, 'codes.npy'), '--out', path.join(folder, 'decoded.png'));
+    const decoded = await pixels(page, dataUrl(path.join(folder, 'decoded.png')));
+    const before = await pixels(page, 'canvas[title="Reconstruction"]');
+    const after = await pixels(page, 'canvas[title="One code changed"]');
+    expect(before.length).toBe(64 * 64 * 4);
+    expect(furthest(before, decoded)).toBeLessThanOrEqual(1);
+    expect(furthest(before, after)).toBeGreaterThan(20);
+    // The code is of the corner at the top left.
+    const last = (64 * 64 - 1) * 4;
+    expect(after.slice(last)).toEqual(before.slice(last));
+  });
+}
+
+test.describe('residua.js', () => {
+  test.beforeEach(async ({ page, server }) => {
+    server.put('/blank.html', '<!doctype html><link rel="icon" href="data:,"><title>A page</title>');
+    await page.goto('/blank.html');
+    await page.evaluate(async () => {
+      window.api = await import('/residua.js');
+      /** What is thrown, as one line. */
+      window.errorOf = async (work) => {
+        try {
+          await work();
+          return 'no error';
+        } catch (error) {
+          return `${error.name}: ${error.message}`;
+        }
+      };
+      window.fileOf = async (address, name) => new File([await (await fetch(address)).blob()], name);
+    });
+  });
+
+  test('a signal ends a sample at its next step, and the engine goes on', async ({ page }) => {
+    const { error, steps, total, again } = await page.evaluate(async () => {
+      const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
+      const stop = new AbortController();
+      const told = [];
+      const onProgress = (done, total) => {
+        told.push([done, total]);
+        if (told.length === 3) stop.abort(new Error('the person left'));
+      };
+      const wish = { class: '2', count: 500, onProgress, signal: stop.signal };
+      const error = await window.errorOf(() => residua.sample(wish));
+      const [one] = await residua.sample({ class: '2' });
+      return { error, steps: told.length, total: told[0][1], again: one.codes.length };
+    });
+    expect(error).toBe('Error: the person left');
+    // What was under way when the signal was given is told of, little more.
+    expect(steps).toBeLessThan(total / 4);
+    expect(again).toBe(256);
+  });
+
+  test('a signal that was given before begins nothing', async ({ page, server }) => {
+    const error = await page.evaluate(() =>
+      window.errorOf(() => window.api.Residua.load('emoji-64', { device: 'cpu', signal: AbortSignal.abort(new Error('never mind')) })));
+    expect(error).toBe('Error: never mind');
+    expect(server.asked('/assets/emoji-64/stage1.safetensors')).toEqual([]);
+  });
+
+  test('a signal ends a download, and the next load goes on with it', async ({ page, server }) => {
+    const file = '/assets/emoji-64/stage2.safetensors';
+    const bytes = readFileSync(path.join(ROOT, file));
+    const url = server.put('/big.safetensors', bytes, { holdAt: 3_000_000 });
+    const error = await page.evaluate(async (url) => {
+      const stop = new AbortController();
+      const onProgress = (done) => done >= 3_000_000 && stop.abort(new Error('too long'));
+      return window.errorOf(() => window.api.Residua.load(url, { device: 'cpu', signal: stop.signal, onProgress }));
+    }, url);
+    expect(error).toBe('Error: too long');
+    const canSample = await page.evaluate(async (url) => {
+      const rqvae = '/assets/emoji-64/stage1.safetensors';
+      return (await window.api.Residua.load(url, { device: 'cpu', rqvae })).canSample;
+    }, url);
+    expect(canSample).toBe(true);
+    expect(server.asked('/big.safetensors').map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=3000000-']);
+  });
+
+  test('wrong arguments are refused in one clear line', async ({ page }) => {
+    const errors = await page.evaluate(async () => {
+      const { Residua } = window.api;
+      const residua = await Residua.load('emoji-64', { device: 'cpu' });
+      const { codes, shape } = await residua.encode(await (await fetch('/assets/samples/scream.png')).blob());
+      const tries = {
+        'no such model': () => Residua.load('emoji-65'),
+        'a number as model': () => Residua.load(/** @type {any} */ (5)),
+        'no files': () => Residua.load([]),
+        'a device': () => Residua.load('emoji-64', { device: 'tpu' }),
+        'a precision': () => Residua.load('emoji-64', { device: 'cpu', precision: 'q4' }),
+        'a page as model': () => Residua.load('/blank.html', { device: 'cpu' }),
+        'not found': () => Residua.load('/none.safetensors', { device: 'cpu' }),
+        'not a picture': () => residua.encode(new Blob(['text'])),
+        'nothing as picture': () => residua.encode(undefined),
+        'too few codes': () => residua.decode({ codes: codes.slice(1), shape }),
+        'no codes': () => residua.decode({ shape }),
+        'a shape of two': () => residua.decode({ codes, shape: [8, 8] }),
+        'another shape': () => residua.decode({ codes: codes.slice(0, 64), shape: [4, 4, 4] }),
+        'a code too large': () => residua.decode({ codes: [...codes.slice(1), 1024], shape }),
+        'a code that would wrap': () => residua.decode({ codes: [...codes.slice(1), 65_536], shape }),
+        'no class': () => residua.sample(),
+        'an unknown class': () => residua.sample({ class: 'Dragons' }),
+        'a prompt': () => residua.sample({ prompt: 'a dragon' }),
+        'both': () => residua.sample({ class: '1', prompt: 'a dragon' }),
+        'a misspelt option': () => residua.sample({ class: '1', top_k: 5 }),
+        'a temperature': () => residua.sample({ class: '1', temperature: -1 }),
+        'a count': () => residua.sample({ class: '1', count: -1 }),
+      };
+      const found = {};
+      for (const [name, work] of Object.entries(tries)) found[name] = await window.errorOf(work);
+      const under = residua.sample({ class: '1', count: 100 });
+      const closed = window.errorOf(() => under);
+      residua.close();
+      found['closed meanwhile'] = await closed;
+      found['closed before'] = await window.errorOf(() => residua.memory());
+      return found;
+    });
+    const expected = {
+      'no such model': /emoji-65/,
+      'a number as model': /TypeError: expected a name, an address or a File as model/,
+      'no files': /expected a name, an address or a File as model/,
+      'a device': /expected the device auto, cpu or gpu, found tpu/,
+      'a precision': /expected the precision stored, f16 or q8, found q4/,
+      'a page as model': /blank.html: expected the address of a .safetensors, .pt/,
+      'not found': /none.safetensors: expected a file, the server answered 404.*check the address/,
+      'not a picture': /picture/,
+      'nothing as picture': /expected a picture: a Blob/,
+      'too few codes': /a code stack of 8x8x4 needs as many codes.*found 255/,
+      'no codes': /expected whole numbers from 0 to 65535 as codes, found undefined/,
+      'a shape of two': /expected a shape of height, width and depth/,
+      'another shape': /shape/,
+      'a code too large': /1024/,
+      'a code that would wrap': /expected whole numbers from 0 to 65535 as codes, found 65536/,
+      'no class': /needs .*class/,
+      'an unknown class': /Dragons/,
+      'a prompt': /class/,
+      both: /expected a class or a prompt, found both/,
+      'a misspelt option': /top_k/,
+      'a temperature': /temperature/,
+      'a count': /-1/,
+      'closed meanwhile': /the engine was closed/,
+      'closed before': /the engine was closed/,
+    };
+    for (const [name, error] of Object.entries(errors)) expect(error, name).toMatch(expected[name]);
+    expect(Object.keys(errors)).toEqual(Object.keys(expected));
+    for (const error of Object.values(errors)) expect(error).not.toMatch(/\n|undefined is|unreachable/);
+  });
+
+  test('all that a page has pictures in is encoded to the same codes', async ({ page }, info) => {
+    const found = await page.evaluate(async () => {
+      const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
+      const blob = await (await fetch('/assets/samples/scream.png')).blob();
+      const bitmap = await createImageBitmap(blob);
+      const image = new Image();
+      image.src = URL.createObjectURL(blob);
+      await image.decode();
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+      const context = canvas.getContext('2d');
+      context.drawImage(bitmap, 0, 0);
+      const data = context.getImageData(0, 0, canvas.width, canvas.height);
+      const pictures = { blob, bytes: await blob.arrayBuffer(), view: await blob.bytes?.() ?? blob, bitmap, image, canvas, data };
+      const codes = {};
+      for (const [name, picture] of Object.entries(pictures)) codes[name] = [...(await residua.encode(picture)).codes];
+      return codes;
+    });
+    const expected = nativeCodes(info.outputPath('native'));
+    for (const [name, codes] of Object.entries(found)) expect(codes, name).toEqual(expected);
+    expect(Object.keys(found).length).toBe(7);
+  });
+
+  test('files of this computer are models', async ({ page, server }, info) => {
+    for (const name of ['model.pt', 'config.yaml']) {
+      server.put(`/given/${name}`, readFileSync(path.join(FIXTURES, 'rqvae-shared', name)));
+    }
+    const found = await page.evaluate(async () => {
+      const { Residua } = window.api;
+      const picture = await (await fetch('/assets/samples/scream.png')).blob();
+      const stage1 = await window.fileOf('/assets/emoji-64/stage1.safetensors', 'stage1.safetensors');
+      const stage2 = await window.fileOf('/assets/emoji-64/stage2.safetensors', 'stage2.safetensors');
+      const published = [await window.fileOf('/given/model.pt', 'model.pt'), await window.fileOf('/given/config.yaml', 'config.yaml')];
+      const whole = await Residua.load(stage2, { device: 'cpu', rqvae: stage1 });
+      const alone = await Residua.load(stage1, { device: 'cpu' });
+      const pt = await Residua.load(published, { device: 'cpu' });
+      const codesOf = async (residua) => [...(await residua.encode(picture)).codes];
+      return {
+        can: [whole.canSample, alone.canSample, pt.canSample],
+        sizes: [whole.resolution, alone.resolution, pt.resolution],
+        codes: [await codesOf(whole), await codesOf(alone), await codesOf(pt)],
+        alone: await window.errorOf(() => Residua.load(published[0], { device: 'cpu' })),
+        memory: await whole.memory(),
+      };
+    });
+    expect(found.can).toEqual([true, false, false]);
+    expect(found.sizes).toEqual([64, 64, 32]);
+    const emoji = nativeCodes(info.outputPath('native'));
+    const shared = nativeCodes(info.outputPath('native'), path.join(FIXTURES, 'rqvae-shared'), SAMPLE);
+    expect(found.codes).toEqual([emoji, emoji, shared]);
+    expect(found.alone).toContain('config.yaml');
+    // Two files of 14 MB in all, and what the program itself takes.
+    expect(found.memory).toBeGreaterThan(14e6);
+    expect(found.memory).toBeLessThan(400e6);
+  });
+});
