@@ -122,4 +122,6 @@ fn answer(answer: &Answer) {
     }
 }
 
-fn main() {}
+fn main() {
+    host::construct();
+}
