@@ -129,12 +129,17 @@ export class Studio {
   }
 
   /**
-   * What lies at a widget's place, as a PNG.
+   * What lies at a widget's place, as a PNG, once it stays the same.
    * @param {string} name
    * @param {Role} [role]
    */
   async look(name, role = 'img') {
-    return this.page.screenshot({ clip: await this.box(name, role) });
+    let [before, now] = [Buffer.alloc(0), Buffer.alloc(0)];
+    await expect.poll(async () => {
+      [before, now] = [now, await this.page.screenshot({ clip: await this.box(name, role) })];
+      return before.equals(now);
+    }, PATIENCE).toBe(true);
+    return now;
   }
 
   /** Keeps a picture of the window. */
