@@ -112,11 +112,15 @@ async function chosen(wanted, endings, isFolder, files) {
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }
 
-/** All files of what was dropped, with their paths. */
+/** All files of what was dropped, with their paths. Folders have entries; a file that a script drops may have none. */
 async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const found = await Promise.all(entries.map((entry) => below(entry, entry.name)));
-  return { files: found.flat(), isFolder: entries.length === 1 && entries[0].isDirectory };
+  const items = [...transfer.items].filter((item) => item.kind === 'file');
+  const found = items.map((item) => {
+    const [entry, file] = [item.webkitGetAsEntry?.(), item.getAsFile()];
+    return entry ? below(entry, entry.name) : file ? [[file.name, file]] : [];
+  });
+  const isFolder = items.length === 1 && Boolean(items[0].webkitGetAsEntry?.()?.isDirectory);
+  return { files: (await Promise.all(found)).flat(), isFolder };
 }
 
 async function below(entry, path) {

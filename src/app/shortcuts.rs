@@ -1,6 +1,6 @@
 //! Keys that work everywhere, as long as nobody is typing.
 
-use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
 
 use super::choose::{self, Wanted};
 use super::files;
@@ -28,7 +28,12 @@ const ARROWS: [(Key, [isize; 2]); 4] =
 
 /// Does what the pressed keys ask for.
 pub fn handle(ctx: &Context, state: &mut State) {
+    // Escape closes an open menu, and stops nothing then.
+    let in_menu = Popup::is_any_open(ctx);
     for (modifiers, key, action) in SHORTCUTS {
+        if in_menu && key == Key::Escape {
+            continue;
+        }
         if ctx.input_mut(|input| input.consume_shortcut(&KeyboardShortcut::new(modifiers, key))) {
             action(state);
         }

@@ -124,4 +124,6 @@ fn answer(answer: &Answer) {
     }
 }
 
-fn main() {}
+fn main() {
+    host::construct();
+}

@@ -132,4 +132,6 @@ pub fn put(path: &str, bytes: &[u8]) {
     files::put(Path::new(path), Content::Bytes(bytes.into()));
 }
 
-fn main() {}
+fn main() {
+    host::construct();
+}

@@ -1,24 +1,95 @@
-// The native program, which the page is compared with.
+// The native program, to compare with, and what its pictures carry.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { inflateSync } from 'node:zlib';
 
 /** The repository. */
 export const ROOT = path.resolve(import.meta.dirname, '..', '..');
+
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(homedir(), '.cache', 'residua', 'target');
-const RESIDUA = process.env.RESIDUA ?? path.join(TARGET, 'release', 'residua');
+const PROGRAM = process.env.RESIDUA ?? path.join(TARGET, 'release', 'residua');
+
+/** Files of the sample pictures, from the repository's folder. */
+export const SAMPLES = ['croissant', 'metro', 'pig', 'poodle', 'scream', 'woman-girl']
+  .map((name) => `assets/samples/${name}.png`);
+
+/**
+ * Runs the native program.
+ * @param {string[]} values its command and options
+ * @returns {Promise<any>} what it says as JSON
+ */
+async function run(...values) {
+  const { stdout } = await promisify(execFile)(PROGRAM, [...values, '--json'], { cwd: ROOT, maxBuffer: 1 << 26 });
+  return JSON.parse(stdout);
+}
+
+/**
+ * @param {string} picture a path
+ * @param {'cpu' | 'gpu'} device
+ * @param {string} out a path for the codes
+ * @returns {Promise<number[]>} its codes
+ */
+export async function encode(picture, device, out) {
+  return (await run('encode', picture, '--device', device, '--out', out)).codes;
+}
+
+/**
+ * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu' }} wish with the published settings
+ * @param {string} folder for the pictures
+ * @returns {Promise<{ files: string[], stacks: { codes: number[] }[] }>}
+ */
+export async function sample({ seed, class: name, count, device }, folder) {
+  const wish = ['--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
+  return run('sample', ...wish, '--out', folder);
+}
+
+/**
+ * Turns codes that a picture carries into pixels again.
+ * @param {string} picture a path
+ * @param {string} out a path
+ */
+export async function decode(picture, out) {
+  await run('decode', picture, '--device', 'cpu', '--out', out);
+}
+
+/**
+ * @param {Buffer} png that carries codes
+ * @returns {number[]}
+ */
+export function carried(png) {
+  for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {
+    const data = png.subarray(at + 8, at + 8 + png.readUInt32BE(at));
+    const keyword = 'residua:codes\0';
+    if (png.toString('latin1', at + 4, at + 8) !== 'iTXt' || data.toString('latin1', 0, keyword.length) !== keyword) continue;
+    // Compressed, by zlib, in no language, with no translated keyword.
+    return JSON.parse(inflateSync(data.subarray(keyword.length + 4)).toString()).codes;
+  }
+  throw new Error('expected a PNG that carries codes, found none in it');
+}
+
+/**
+ * The places in which two stacks differ.
+ * @param {number[]} found
+ * @param {number[]} expected
+ */
+export function differing(found, expected) {
+  if (found.length !== expected.length) throw new Error(`expected ${expected.length} codes, found ${found.length}`);
+  return found.flatMap((code, place) => (code === expected[place] ? [] : [place]));
+}
 
 /** The sample picture. */
 export const SAMPLE = path.join(ROOT, 'assets', 'samples', 'scream.png');
 
 /**
- * Runs it on the CPU.
+ * Runs it on the CPU, and waits.
  * @param {string[]} words
  * @returns {any} the JSON that it prints
  */
 export function native(...words) {
-  const printed = execFileSync(RESIDUA, [...words, '--device', 'cpu', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const printed = execFileSync(PROGRAM, [...words, '--device', 'cpu', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
   return JSON.parse(String(printed));
 }
 

@@ -1,0 +1,108 @@
+// A code is changed by mouse and keyboard, and the page follows the keyboard and the system's colours.
+
+import { differing } from './native.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 180_000 });
+
+const PICTURE = 'Reconstruction picture';
+
+/** Of an 8x8x4 stack. */
+function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {number} */ depth) {
+  return (row * 8 + col) * 4 + depth - 1;
+}
+
+test('a code is changed by mouse and by number, and undone to the last pixel', async ({ page, studio }) => {
+  await studio.open();
+  // The first steps go away after the first edit, and what is below them moves.
+  await studio.click('Enough');
+  await expect(studio.find('button', 'Enough')).toHaveCount(0);
+  const opened = await studio.codes();
+  await studio.click('row 3, column 4');
+  await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
+  await expect(studio.says(`Instead of code ${opened[place(3, 4, 2)]} at depth 2`)).toBeAttached();
+  await studio.idle();
+  // The picture is that of the codes down to the depth.
+  const before = await studio.look(PICTURE);
+  const neighbour = studio.find('button', /^use code \d+ \(neighbour\)$/).first();
+  const code = Number(/\d+/.exec(await neighbour.getAttribute('aria-label') ?? ''));
+  await studio.click(`use code ${code} (neighbour)`);
+  await expect.poll(async () => differing(await studio.codes(), opened)).toEqual([place(3, 4, 2)]);
+  expect((await studio.codes())[place(3, 4, 2)]).toBe(code);
+  await studio.idle();
+  await expect.poll(async () => before.equals(await studio.look(PICTURE))).toBe(false);
+  await studio.keep('edited');
+  await studio.click('Undo');
+  await expect.poll(() => studio.codes()).toEqual(opened);
+  await expect.poll(async () => before.equals(await studio.look(PICTURE))).toBe(true);
+
+  await studio.enter('Code', 17);
+  await expect.poll(async () => differing(await studio.codes(), opened)).toEqual([place(3, 4, 2)]);
+  expect((await studio.codes())[place(3, 4, 2)]).toBe(17);
+  await page.keyboard.press('Control+Z');
+  await expect.poll(() => studio.codes()).toEqual(opened);
+  await page.keyboard.press('Control+Shift+Z');
+  await expect.poll(async () => (await studio.codes())[place(3, 4, 2)]).toBe(17);
+});
+
+test('arrows move the pinned cell, digits choose the depth', async ({ page, studio }) => {
+  await studio.open();
+  await studio.click('row 3, column 4');
+  await expect(studio.says('Row 3, column 4').first()).toBeAttached();
+  await page.mouse.move(5, 5);
+  for (const [key, text] of [['Right', 'Row 3, column 5'], ['Down', 'Row 4, column 5'], ['Left', 'Row 4, column 4'], ['Up', 'Row 3, column 4']]) {
+    await page.keyboard.press(`Arrow${key}`);
+    await expect(studio.says(text)).toBeAttached();
+  }
+  await page.keyboard.press('2');
+  await expect(studio.find('spinbutton', 'Depth')).toHaveValue('2');
+  await studio.keep('keys');
+});
+
+test('the tabulator goes from widget to widget, and it is seen where it is', async ({ page, studio }) => {
+  await studio.open();
+  await page.mouse.click(5, 1000);
+  const looks = Object.fromEntries(await Promise.all(
+    ['File', 'Edit', 'View'].map(async (name) => /** @type {const} */ ([name, await studio.look(name, 'button')])),
+  ));
+  for (const name of ['File', 'Edit', 'View']) {
+    await page.keyboard.press('Tab');
+    await expect.poll(() => focused(page)).toBe(name);
+    await expect.poll(async () => looks[name].equals(await studio.look(name, 'button'))).toBe(false);
+    await studio.keep(`focus-${name.toLowerCase()}`);
+  }
+  await page.keyboard.press('Enter');
+  await expect(studio.find('button', 'Reset layout')).toBeAttached();
+});
+
+/** The name of the widget that has the keyboard. */
+function focused(/** @type {import('@playwright/test').Page} */ page) {
+  return page.evaluate(() => {
+    const id = document.getElementById('studio')?.getAttribute('aria-activedescendant');
+    return id && document.getElementById(id)?.ariaLabel;
+  });
+}
+
+test('the page is light or dark as the system is', async ({ page, studio }) => {
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await studio.open();
+  await studio.keep('dark');
+  expect(await brightness(page)).toBeLessThan(0.3);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await expect.poll(() => brightness(page)).toBeGreaterThan(0.7);
+  await studio.keep('light');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expect.poll(() => brightness(page)).toBeLessThan(0.3);
+});
+
+/** Of an empty part of the window, from 0 to 1. */
+async function brightness(/** @type {import('@playwright/test').Page} */ page) {
+  const clip = { x: 20, y: 900, width: 8, height: 8 };
+  const png = (await page.screenshot({ clip })).toString('base64');
+  return page.evaluate(async (png) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
+    const context = new OffscreenCanvas(1, 1).getContext('2d');
+    context?.drawImage(bitmap, 0, 0, 1, 1);
+    return (context?.getImageData(0, 0, 1, 1).data[1] ?? NaN) / 255;
+  }, png);
+}

@@ -1,0 +1,84 @@
+// Files dropped on the window: codes are opened as they are, and what is broken is said.
+
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { carried, differing, encode, ROOT, sample, SAMPLES } from './native.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 300_000 });
+
+/** What native pictures are made of here. */
+const WISH = /** @type {const} */ ({ seed: 77, class: 'Food & Drink', count: 2, device: 'cpu' });
+
+test('a picture of the native program is opened with its codes and its recipe', async ({ studio }, info) => {
+  const { files, stacks } = await sample(WISH, info.outputPath('made'));
+  await studio.open();
+  for (const [index, file] of files.entries()) {
+    await studio.drop(path.resolve(ROOT, file));
+    await expect.poll(() => studio.codes()).toEqual(stacks[index].codes);
+    expect(carried(await readFile(path.resolve(ROOT, file)))).toEqual(stacks[index].codes);
+  }
+  await expect(studio.find('spinbutton', 'Seed')).toHaveValue('77');
+  await expect(studio.find('checkbox', 'Lock')).toHaveAttribute('aria-checked', 'true');
+  await expect(studio.says('Class: Food & Drink')).toBeAttached();
+  await studio.seen();
+  await studio.keep('dropped');
+});
+
+test('all samples, dropped on a GPU, have the native codes', async ({ studio }, info) => {
+  await studio.open('?device=gpu');
+  for (const sample of SAMPLES) {
+    await studio.drop(path.join(ROOT, sample));
+    await expect(studio.says(path.basename(sample)).first()).toBeAttached({ timeout: 60_000 });
+    const expected = await encode(path.join(ROOT, sample), 'gpu', info.outputPath('codes.npy'));
+    const differ = differing(await studio.codes(), expected);
+    console.log(`gpu ${sample}: ${differ.length} of ${expected.length} codes differ`);
+    expect(differ).toEqual([]);
+  }
+  await studio.seen();
+  await studio.keep('samples-gpu');
+});
+
+test('a script may drop files without entries', async ({ page, studio }) => {
+  await studio.open();
+  const before = await studio.codes();
+  const bytes = [...await readFile(path.join(ROOT, 'assets', 'samples', 'pig.png'))];
+  await page.evaluate((bytes) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], 'pig.png', { type: 'image/png' }));
+    const event = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+    if (transfer.items[0].webkitGetAsEntry()) throw new Error('expected a file without an entry, found one with');
+    document.getElementById('studio')?.dispatchEvent(event);
+  }, bytes);
+  await expect(studio.says('pig.png')).toBeAttached({ timeout: 30_000 });
+  expect(await studio.codes()).not.toEqual(before);
+});
+
+const BROKEN = /** @type {const} */ ([
+  ['broken.png', 'broken.png'],
+  ['broken.safetensors', 'safetensors'],
+]);
+
+for (const [name, said] of BROKEN) {
+  test(`a broken file is said in one line, and the studio goes on: ${name}`, async ({ studio }, info) => {
+    const file = info.outputPath(name);
+    await writeFile(file, 'this is no such file\n'.repeat(20));
+    await studio.open();
+    const before = await studio.codes();
+    await studio.drop(file);
+    await expect(studio.find('button', 'Dismiss')).toBeAttached({ timeout: 30_000 });
+    await studio.keep(`refused-${name}`);
+    await studio.idle();
+    const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));
+    console.log(wrong.join('\n'));
+    expect(wrong.length).toBe(1);
+    expect(wrong[0]).toContain(said);
+    expect(await studio.codes()).toEqual(before);
+
+    await studio.click('Dismiss');
+    await expect(studio.find('button', 'Dismiss')).toHaveCount(0);
+    await studio.click('row 3, column 4');
+    await studio.click(/^use code \d+ \(neighbour\)$/);
+    await expect.poll(async () => differing(await studio.codes(), before).length).toBe(1);
+  });
+}

@@ -1,0 +1,114 @@
+// New pictures are those of the native program; the page stays alive while they are made, and they can be stopped.
+
+import { readFile } from 'node:fs/promises';
+import { carried, decode, differing, sample } from './native.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 400_000 });
+
+const SEED = 77;
+const CLASS = 'Food & Drink';
+const GENERATE = 'Generate (Ctrl+Enter)';
+
+/** The longest task that the browser does not call long, in milliseconds. */
+const LONGEST = 50;
+
+/** The longest between two turns of the page, in milliseconds: other programs have the processor in it, too. */
+const LONGEST_GAP = 200;
+
+/** How many pictures are sampled where. */
+const DEVICES = /** @type {const} */ ([['cpu', 2], ['gpu', 1]]);
+
+for (const [device, count] of DEVICES) {
+  test(`sampled pictures have the native codes: ${device}`, async ({ page, studio }, info) => {
+    const native = await sample({ seed: SEED, class: CLASS, count, device }, info.outputPath('made'));
+    await studio.open(`?device=${device}`);
+    await prepare(studio, count);
+    await observe(page);
+    const begun = performance.now();
+    await studio.click(GENERATE);
+    await expect(studio.says(new RegExp(`^${count} pictures?, 0 chosen$`))).toBeAttached({ timeout: 200_000 });
+    console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+    const { tasks, gap } = await observed(page);
+    console.log(`${device}: tasks over ${LONGEST} ms: [${tasks.map(Math.round)}], longest without a turn ${Math.round(gap)} ms`);
+    await studio.idle();
+    for (const [index, { codes }] of native.stacks.entries()) {
+      const saved = await save(studio, `${SEED}-${index}`, info.outputPath(`${index}.png`));
+      const differ = differing(saved, codes);
+      console.log(`${device} ${SEED}-${index}: ${differ.length} of ${codes.length} codes differ, first ${differ[0] ?? 'none'}`);
+      expect(differ).toEqual([]);
+    }
+    // The native program reads what was saved.
+    await decode(info.outputPath('0.png'), info.outputPath('again.png'));
+    await studio.keep(`sampled-${device}`);
+    expect(tasks).toEqual([]);
+    expect(gap).toBeLessThan(LONGEST_GAP);
+  });
+
+  test(`sampling shows how far it is, and is stopped: ${device}`, async ({ page, studio }) => {
+    await studio.open(`?device=${device}`);
+    await prepare(studio, 40);
+    await studio.click(GENERATE);
+    await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 60_000 });
+    await expect(studio.find('button', 'Stop sampling')).toBeAttached();
+    const told = studio.find('img', 'Growing picture 1');
+    await expect(told).toBeAttached({ timeout: 60_000 });
+    await studio.keep(`sampling-${device}`);
+    await page.keyboard.press('Escape');
+    await studio.idle();
+    await expect(studio.find('button', 'Stop sampling')).toHaveCount(0);
+    const lines = await studio.log();
+    expect(lines[0]).toBe('Note: sampling was stopped');
+    await studio.keep(`stopped-${device}`);
+  });
+}
+
+/** Sets class, seed and how many. */
+async function prepare(/** @type {import('./studio.js').Studio} */ studio, /** @type {number} */ count) {
+  await studio.click(CLASS);
+  await expect(studio.says(`Class: ${CLASS}`)).toBeAttached();
+  await studio.enter('Seed', SEED);
+  await studio.click('Lock', 'checkbox');
+  await expect(studio.find('checkbox', 'Lock')).toHaveAttribute('aria-checked', 'true');
+  await studio.enter('Pictures', count);
+}
+
+/**
+ * Saves one of the gallery's pictures.
+ * @returns {Promise<number[]>} the codes in the file
+ */
+async function save(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ name, /** @type {string} */ file) {
+  await studio.click(name, 'option');
+  await expect(studio.find('button', 'Save PNG…')).toBeEnabled();
+  const downloaded = studio.page.waitForEvent('download');
+  await studio.click('Save PNG…');
+  const download = await downloaded;
+  expect(download.suggestedFilename()).toBe(`${name}.png`);
+  await download.saveAs(file);
+  await studio.click(name, 'option');
+  return carried(await readFile(file));
+}
+
+/** Begins to watch how long the page does not answer. */
+async function observe(/** @type {import('@playwright/test').Page} */ page) {
+  await page.evaluate(() => {
+    const watch = { tasks: [], gap: 0, last: performance.now() };
+    globalThis.watch = watch;
+    const note = (list) => watch.tasks.push(...list.getEntries().map(({ duration }) => duration));
+    new PerformanceObserver(note).observe({ entryTypes: ['longtask'] });
+    const { port1, port2 } = new MessageChannel();
+    const beat = () => {
+      const now = performance.now();
+      watch.gap = Math.max(watch.gap, now - watch.last);
+      watch.last = now;
+      setTimeout(() => port2.postMessage(null), 5);
+    };
+    port1.onmessage = beat;
+    beat();
+  });
+}
+
+/** @returns {Promise<{ tasks: number[], gap: number }>} long tasks, and the longest time between two beats */
+async function observed(/** @type {import('@playwright/test').Page} */ page) {
+  return page.evaluate(() => globalThis.watch);
+}

@@ -1,0 +1,51 @@
+// The studio opens by itself, and its codes are those of the native program.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { WEB } from './base.js';
+import { differing, encode, ROOT, SAMPLES } from './native.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 300_000 });
+
+/** How many GPU kernels there are, each checked once. */
+const KERNELS = 13;
+
+test('the GPU kernels are right', async ({ studio }) => {
+  await studio.open('?device=gpu');
+  const log = await studio.log();
+  await expect(studio.says('right')).toHaveCount(KERNELS);
+  await expect(studio.says('wrong, not used')).toHaveCount(0);
+  await expect(studio.mirror).toContainText('GPU: ');
+  await studio.keep('kernels');
+  expect(log.filter((line) => !line.startsWith('Note: '))).toEqual([]);
+  expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
+});
+
+test('the sample is there without a click, and loading is shown until then', async ({ page, server, studio }, info) => {
+  const program = await readFile(path.join(WEB, 'dist', 'residua_studio_bg.wasm'));
+  server.put('/residua_studio_bg.wasm', program, { holdAt: program.length / 2 | 0 });
+  const opened = studio.open();
+  await expect.poll(() => page.locator('#bar').evaluate((/** @type {HTMLProgressElement} */ bar) => bar.value)).toBeCloseTo(0.5, 2);
+  await expect(page.locator('#loading')).toBeVisible();
+  await studio.keep('loading');
+  server.release('/residua_studio_bg.wasm');
+  await opened;
+  await expect(page.locator('#loading')).toBeHidden();
+  await expect(studio.says(/PSNR 22\.10 dB/)).toBeAttached();
+  const expected = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
+  expect(differing(await studio.codes(), expected)).toEqual([]);
+  await studio.keep('opened');
+});
+
+test('all samples have the native codes', async ({ studio }, info) => {
+  for (const sample of SAMPLES) {
+    await studio.open(`?device=cpu&image=${sample}`);
+    await expect(studio.says(path.basename(sample))).toBeAttached();
+    const expected = await encode(path.join(ROOT, sample), 'cpu', info.outputPath('codes.npy'));
+    const differ = differing(await studio.codes(), expected);
+    console.log(`cpu ${sample}: ${differ.length} of ${expected.length} codes differ`);
+    expect(differ).toEqual([]);
+  }
+  await studio.keep('samples-cpu');
+});
