@@ -11,16 +11,15 @@ readonly TOOLS="${RESIDUA_TOOLS:-$CACHE/tools}"
 readonly TARGET=wasm32-unknown-unknown
 readonly BINDGEN=0.2.130
 readonly BINARYEN=132.0.0
-readonly PROGRAMS=(residua-engine residua-studio)
 readonly DIST=web/dist
 
 quick=false
 [ "${1:-}" = --quick ] && quick=true
 
-# Compiles a program with the features given. The standard library for wasm comes from rustup; where its servers are
-# out of reach, Debian's compiler builds it from source.
+# Compiles a program with the profile and features given. The standard library for wasm comes from rustup; where its
+# servers are out of reach, Debian's compiler builds it from source.
 compile() {
-  local flags=(--profile web --target "$TARGET" --bin "$@")
+  local flags=(--target "$TARGET" --bin "$@")
   if rustup target add "$TARGET" >/dev/null 2>&1; then
     cargo build "${flags[@]}"
   elif [ -x /usr/bin/rustc ] && [ -d /usr/share/cargo/registry ] || dpkg -s rust-web-src >/dev/null 2>&1; then
@@ -34,14 +33,14 @@ compile() {
   fi
 }
 
-# The JavaScript doors of a program; the tool must be of the crate's own version.
+# The JavaScript doors of a program that was compiled with a profile; the tool must be of the crate's own version.
 bind() {
   local bindgen="$TOOLS/bin/wasm-bindgen"
   if [ "$("$bindgen" --version 2>/dev/null)" != "wasm-bindgen $BINDGEN" ]; then
     CARGO_TARGET_DIR="$TOOLS/target" cargo install wasm-bindgen-cli --version "$BINDGEN" --root "$TOOLS"
   fi
   "$bindgen" --target web --no-typescript --out-dir "$DIST" --out-name "${1//-/_}" \
-    "$CARGO_TARGET_DIR/$TARGET/web/$1.wasm"
+    "$CARGO_TARGET_DIR/$TARGET/$2/$1.wasm"
 }
 
 # Makes a program smaller; what was done for the same bytes before is taken from the cache.
@@ -69,14 +68,20 @@ collect() {
 }
 
 if $quick; then
-  export CARGO_PROFILE_WEB_LTO=off CARGO_PROFILE_WEB_CODEGEN_UNITS=16
+  for profile in WEB WEB_ENGINE; do
+    export "CARGO_PROFILE_${profile}_LTO=off" "CARGO_PROFILE_${profile}_CODEGEN_UNITS=16"
+  done
 fi
 # The page's own program computes nothing, and is compiled without the models.
-compile residua-engine --features web
-compile residua-studio --no-default-features --features web
+compile residua-engine --profile web-engine --features web
+compile residua-studio --profile web --no-default-features --features web
 rm -rf "$DIST" && mkdir -p "$DIST"
-for program in "${PROGRAMS[@]}"; do
-  bind "$program"
-  $quick || shrink "$program"
-done
+bind residua-engine web-engine
+bind residua-studio web
+if ! $quick; then
+  # Each takes minutes on one core.
+  shrink residua-engine &
+  shrink residua-studio
+  wait $!
+fi
 collect
