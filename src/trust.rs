@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Serialize};
 
 /// A hand-written GPU kernel, or a pair that works together. Where one is off, Burn's own operations do its work, if there are any: see
-/// [`Self::has_substitute`].
+/// [`Self::SUBSTITUTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuKernel {
@@ -69,9 +69,13 @@ impl GpuKernel {
         Self::EmbedCodes,
     ];
 
+    /// Whether Burn's operations do the work of kernels that are off. A browser's program, whose every byte is fetched, is
+    /// without them: they would be nearly half of it.
+    pub const SUBSTITUTED: bool = cfg!(not(target_family = "wasm"));
+
     /// Whether the GPU runs it; all are on at first.
     pub fn is_on(self) -> bool {
-        OFF.load(Ordering::Relaxed) & self.bit() == 0
+        !Self::SUBSTITUTED || OFF.load(Ordering::Relaxed) & self.bit() == 0
     }
 
     /// Switches it on or off, for models that are loaded from now on and, but for [`Self::Widen`], those at hand.
@@ -80,12 +84,6 @@ impl GpuKernel {
             true => OFF.fetch_and(!self.bit(), Ordering::Relaxed),
             false => OFF.fetch_or(self.bit(), Ordering::Relaxed),
         };
-    }
-
-    /// Whether Burn's operations do its work where it is off. A browser's program, whose every byte is fetched, has no
-    /// matrix product for a GPU but ours: Burn's would be a third of it.
-    pub const fn has_substitute(self) -> bool {
-        !(cfg!(target_family = "wasm") && matches!(self, Self::Matmul))
     }
 
     fn bit(self) -> u32 {

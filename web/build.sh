@@ -64,6 +64,11 @@ collect() {
   cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"
   cp assets/tokenizers/*.gz "$DIST/assets/tokenizers"
+  # The fonts of the desktop's window, which are a part of egui.
+  mkdir -p "$DIST/assets/fonts"
+  cp "$(dirname "$(cargo metadata --format-version 1 | python3 -c '
+import json, sys
+print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["name"] == "epaint_default_fonts"))')")"/fonts/* "$DIST/assets/fonts"
   python3 web/lists.py "$DIST"
 }
 

@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 # Files that a page needs before anything is opened; a sample picture is among them.
-SHELL = ["*.html", "*.js", "accessible/*.js", "store/*.js", "*.wasm", "assets.json", "*.svg", "assets/samples/scream.png"]
+SHELL = ["*.html", "*.js", "accessible/*.js", "store/*.js", "*.wasm", "assets.json", "*.svg", "assets/samples/scream.png", "assets/fonts/*.ttf"]
 NEVER = ["sw.js", "shell.json", "*.d.ts", "example.html"]
 
 

@@ -27,7 +27,7 @@ function startWorker(device) {
   const started = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'models' });
   started.onmessage = ({ data }) => hear(data);
   started.onerror = (event) => lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
-  started.postMessage({ kind: 'start', device, kernels: address.get('kernels') !== 'off' });
+  started.postMessage({ kind: 'start', device });
   if (given.length > 0) started.postMessage({ kind: 'files', files: given });
   return started;
 }
@@ -196,6 +196,14 @@ function wishedModel(name) {
   return /[/.]/.test(wished) ? new URL(wished, location.href).href : wished;
 }
 
+/** Fonts that the window writes with, see src/app/fonts.rs. */
+const FONTS = ['Hack-Regular', 'Ubuntu-Light', 'egui-icons'].map((name) => `assets/fonts/${name}.ttf`);
+
+/** Puts a file that comes with the page where the program finds it. */
+async function fetchOwn(path) {
+  put(path, new Uint8Array(await (await download(new URL(path, import.meta.url))).arrayBuffer()));
+}
+
 /** The file to begin with: what the address names, else a sample. */
 async function first() {
   const wished = address.get('codes') ?? address.get('image');
@@ -215,6 +223,7 @@ async function begin() {
   }
   const program = await download(new URL('residua_studio_bg.wasm', import.meta.url), (part) => { bar.value = part; });
   await init({ module_or_path: new Response(program, { headers: { 'Content-Type': 'application/wasm' } }) });
+  await Promise.all(FONTS.map(fetchOwn));
   const { path, warning } = await first();
   page = await Page.start(canvas, host, wishedModel('model'), path, wishedModel('rqvae'));
   if (warning) page.warn(warning);

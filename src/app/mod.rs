@@ -7,6 +7,8 @@ pub mod choose;
 pub mod colors;
 pub mod document;
 pub mod files;
+#[cfg(target_family = "wasm")]
+pub mod fonts;
 pub mod gallery;
 mod hint;
 pub mod jobs;

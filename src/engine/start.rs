@@ -66,7 +66,7 @@ pub async fn trust(device: &Device) -> Result<()> {
 
 /// That nothing which is wrong in `table` is without a substitute.
 fn usable(table: &[Checked]) -> Result<()> {
-    match table.iter().find(|checked| !checked.ok && !checked.kernel.has_substitute()) {
+    match table.iter().find(|checked| !checked.ok && !GpuKernel::SUBSTITUTED) {
         Some(Checked { kernel, shape, .. }) => Err(Error::invalid(format!(
             "this GPU computes a wrong result ({kernel:?}, {shape}) and nothing else can do that work: update its driver, \
              or use the CPU"

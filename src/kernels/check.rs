@@ -205,7 +205,7 @@ pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
     }
     for Checked { kernel, shape, difference, tolerance, .. } in table.iter().filter(|checked| !checked.ok) {
         kernel.switch(false);
-        let instead = match kernel.has_substitute() {
+        let instead = match GpuKernel::SUBSTITUTED {
             true => "Burn's own operations are used instead of it",
             false => "nothing here can be used instead of it",
         };

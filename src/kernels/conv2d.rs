@@ -7,7 +7,6 @@ use burn::tensor::{Slice, Tensor};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::matmul::matmul;
 use super::{GpuKernel, Resample, has_cpu_kernels};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
@@ -17,11 +16,7 @@ pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resa
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_conv2d,
         false if GpuKernel::Conv2d.is_on() => <Dispatch as GpuKernels>::residua_conv2d,
-        #[cfg(not(target_family = "wasm"))]
         false => return composed(x, weight, bias, resample),
-        // Burn's convolution is too large a part of a program that a page fetches.
-        #[cfg(target_family = "wasm")]
-        false => return summed(x, weight, bias, resample),
     };
     let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
     Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, resample))
@@ -37,39 +32,6 @@ pub fn composed(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Re
     };
     let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
     burn_conv2d(x, weight.clone(), Some(bias.clone()), options)
-}
-
-/// The same as a sum of matrix products, one for each place in the window.
-pub fn summed(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    let [out, channels, kernel, _] = weight.dims();
-    let (x, stride) = padded(x, kernel, resample);
-    let [images, _, height, width] = x.dims();
-    let [rows, columns] = [height, width].map(|size| (size - kernel) / stride + 1);
-    let pixels = x.permute([0, 2, 3, 1]);
-    let seen = |from: usize, count: usize| {
-        Slice::new(from as isize, Some((from + (count - 1) * stride + 1) as isize), stride as isize)
-    };
-    let places = (0..kernel).flat_map(|i| (0..kernel).map(move |j| (i, j)));
-    let sum = places.fold(bias.clone().unsqueeze::<2>(), |sum, (i, j)| {
-        let seen = pixels.clone().slice([Slice::full(), seen(i, rows), seen(j, columns), Slice::full()]);
-        let weight = weight.clone().slice([0..out, 0..channels, i..i + 1, j..j + 1]);
-        let weight = weight.reshape([out, channels]).transpose();
-        sum + matmul(seen.reshape([images * rows * columns, channels]), weight)
-    });
-    sum.reshape([images, rows, columns, out]).permute([0, 3, 1, 2])
-}
-
-/// `x` resampled and with the zeros around it that a window of `kernel` looks at, and the stride of the window.
-fn padded(x: Tensor<4>, kernel: usize, resample: Resample) -> (Tensor<4>, usize) {
-    let around = |x: Tensor<4>| match kernel / 2 {
-        0 => x,
-        half => x.pad((half, half, half, half), PadMode::Constant(0.0)),
-    };
-    match resample {
-        Resample::Same => (around(x), 1),
-        Resample::Down => (x.pad((0, 1, 0, 1), PadMode::Constant(0.0)), 2),
-        Resample::Up => (around(upsample(x)), 1),
-    }
 }
 
 /// Each cell of `x` `[B, C, H, W]` as a 2x2 block: `[B, C, 2H, 2W]`.
@@ -161,34 +123,6 @@ mod tests {
                 let x = tensor(dims, 1, &device);
                 assert_eq!(values(downsample(x.clone())), smaller, "{dims:?}");
                 assert_eq!(values(upsample(x)), larger, "{dims:?}");
-            }
-        }
-    }
-
-    /// On either device: sizes of all kinds, of which some leave half a window over.
-    #[test]
-    fn a_sum_of_matrix_products_equals_burns_operation() {
-        let cases = [
-            (Resample::Same, 3, [2, 5, 7, 9], 6),
-            (Resample::Same, 3, [1, 3, 1, 1], 2),
-            (Resample::Same, 1, [3, 33, 8, 5], 17),
-            (Resample::Down, 3, [2, 8, 10, 12], 7),
-            (Resample::Down, 3, [1, 4, 11, 5], 3),
-            (Resample::Down, 3, [1, 4, 2, 3], 3),
-            (Resample::Up, 3, [2, 6, 9, 5], 12),
-            (Resample::Up, 1, [1, 6, 1, 4], 3),
-        ];
-        for (resample, k, [b, c, h, w], out) in cases {
-            let operands = |device: &Device| {
-                (tensor([b, c, h, w], 1, device), tensor([out, c, k, k], 2, device), tensor([out], 3, device))
-            };
-            let (x, weight, bias) = operands(&Device::flex());
-            let expected = composed(x, &weight, &bias, resample);
-            for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
-                let (x, weight, bias) = operands(&device);
-                let found = summed(x, &weight, &bias, resample);
-                assert_eq!(found.dims(), expected.dims(), "{resample:?} {k}x{k} {h}x{w}");
-                assert_close(&values(found), &values(expected.clone()), 1e-5);
             }
         }
     }

@@ -3,7 +3,6 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-#[cfg(not(target_family = "wasm"))]
 use super::GpuKernel;
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
@@ -14,15 +13,12 @@ use super::has_cpu_kernels;
 /// Both have the same dimensions before the last two; nothing is broadcast. The last two may be transposed without a
 /// copy. A CPU computes what Burn's product does. A GPU sums each element in the order of `K`, whatever the size.
 ///
-/// In a browser a GPU always takes the kernel: see [`super::GpuKernel::has_substitute`].
-///
 /// # Panics
 /// The dimensions do not match.
 pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "as many matrices on both sides");
     let kernel = match has_cpu_kernels(&a.device()) {
         true => <Dispatch as CpuKernels>::residua_matmul,
-        #[cfg(not(target_family = "wasm"))]
         false if !GpuKernel::Matmul.is_on() => return composed(a, b),
         false => <Dispatch as GpuKernels>::residua_matmul,
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use residua::app::{Warnings, listen};
 use residua::checkpoint::bundled;
 use residua::device::{self, DeviceChoice, Opened, kind};
-use residua::engine::start::{checked, distrust, trust};
+use residua::engine::start::{checked, trust};
 use residua::engine::studio::{Answer, Ready, Server, wire};
 use residua::error::Result;
 use residua::files::{self, Content};
@@ -25,13 +25,9 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels unless they are to be off, and says what was
-    /// found.
-    pub async fn start(host: Host, device: &str, kernels: bool) -> Result<Engine, JsError> {
+    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and says what was found.
+    pub async fn start(host: Host, device: &str) -> Result<Engine, JsError> {
         begin(host);
-        if !kernels {
-            distrust();
-        }
         let opened = open(device).await?;
         answer(&Answer::Ready(Ready {
             device: kind(&opened.device).into(),

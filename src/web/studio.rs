@@ -8,7 +8,7 @@ use eframe::{WebOptions, WebRunner};
 use residua::app::accessible::Accessible;
 use residua::app::choose::{Wanted, take};
 use residua::app::log::Level;
-use residua::app::{Start, Studio};
+use residua::app::{Start, Studio, fonts};
 use residua::engine::studio::{Answer, Engine, Message, wire};
 use residua::error::Result;
 use residua::files::{self, Content};
@@ -48,6 +48,7 @@ impl Page {
         let runner = WebRunner::new();
         let start = Start { file: file.map(Into::into), model, rqvae, ..Start::default() };
         let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, _> {
+            fonts::install(&context.egui_ctx);
             Accessible::install(&context.egui_ctx, |update| host::mirror(&update));
             Ok(Box::new(Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage)) as _)
         };
