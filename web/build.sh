@@ -12,6 +12,8 @@ readonly TARGET=wasm32-unknown-unknown
 readonly BINDGEN=0.2.130
 readonly BINARYEN=132.0.0
 readonly DIST=web/dist
+# What browsers have that have WebGPU or SIMD; more than that, wasm-opt may use and browsers refuse.
+readonly FEATURES=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
 
 quick=false
 [ "${1:-}" = --quick ] && quick=true
@@ -46,11 +48,11 @@ bind() {
 # Makes a program smaller; what was done for the same bytes before is taken from the cache.
 shrink() {
   local program="$DIST/${1//-/_}_bg.wasm" kept
-  kept="$TOOLS/shrunk/$BINARYEN-$(sha256sum <"$program" | cut -c1-32).wasm"
+  kept="$TOOLS/shrunk/$BINARYEN-${#FEATURES[@]}-$(sha256sum <"$program" | cut -c1-32).wasm"
   if [ ! -f "$kept" ]; then
     [ -x "$TOOLS/node_modules/.bin/wasm-opt" ] || npm install --silent --prefix "$TOOLS" "binaryen@$BINARYEN"
     mkdir -p "$(dirname "$kept")"
-    "$TOOLS/node_modules/.bin/wasm-opt" --all-features -Oz "$program" -o "$kept.part"
+    "$TOOLS/node_modules/.bin/wasm-opt" "${FEATURES[@]/#/--enable-}" -Oz "$program" -o "$kept.part"
     mv "$kept.part" "$kept"
   fi
   cp "$kept" "$program"
