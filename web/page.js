@@ -16,6 +16,12 @@ let page;
 /** Answers that came before the page was there. */
 const early = [];
 
+/** A model that the address names: a bundled one's name, or an address, from the page's own if it is short. */
+function place(name) {
+  const wished = address.get(name);
+  return wished && /[/.]/.test(wished) ? new URL(wished, location.href).href : wished ?? undefined;
+}
+
 // The worker.
 
 /** Files that it was given: another one gets them again. */

@@ -24,7 +24,7 @@ impl Opened {
     }
 
     /// Its length in bytes when it was opened.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 

@@ -81,7 +81,7 @@ impl Opened {
     }
 
     /// Its length in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 
@@ -97,14 +97,14 @@ impl Opened {
 /// The file is missing, unreadable or larger than `limit`.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let opened = super::open(path)?;
-    if opened.len() > limit {
+    if opened.size() > limit {
         let path = path.display();
         return Err(Error::invalid(format!(
             "{path}: the file is larger than the {} MB allowed",
             limit >> 20
         )));
     }
-    let mut bytes = vec![0; opened.len() as usize];
+    let mut bytes = vec![0; opened.size() as usize];
     opened.read_exact_at(&mut bytes, 0).map_err(Error::io("read", path))?;
     Ok(bytes)
 }

@@ -1,0 +1,24 @@
+// A browser without WebGPU: the page says so and computes on the CPU.
+
+import { expect, test } from './studio.js';
+import { encode } from './native.js';
+
+test.use({
+  launchOptions: {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-features=WebGPU,WebGPUService', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
+  },
+});
+
+for (const wish of ['auto', 'gpu']) {
+  test(`without WebGPU the models run on the CPU, asked for ${wish}`, async ({ studio }, info) => {
+    test.setTimeout(180_000);
+    const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
+    await studio.open(`?device=${wish}`);
+    expect(await studio.codes()).toEqual(native);
+    const log = (await studio.log()).join('\n');
+    expect(log).toContain('CPU');
+    expect(log).toContain('WebGPU');
+    await studio.keep(`no-webgpu-${wish}`);
+  });
+}

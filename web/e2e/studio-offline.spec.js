@@ -1,0 +1,44 @@
+// The page after its first visit: without a network it opens, and finds the models that the browser keeps.
+
+import { expect, test } from './studio.js';
+import { encode, ROOT } from './native.js';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Waits until the browser has all that the page is made of. */
+async function kept(/** @type {import('@playwright/test').Page} */ page) {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+}
+
+test('the page and its model open without a network', async ({ studio, page, context, server }, info) => {
+  test.setTimeout(180_000);
+  const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
+  await studio.open('?device=cpu');
+  expect(await studio.codes()).toEqual(native);
+  await kept(page);
+  const asked = server.requests.length;
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.locator('#loading')).toBeHidden({ timeout: 60_000 });
+  await studio.seen();
+  expect(await studio.codes()).toEqual(native);
+  expect(server.requests.length).toBe(asked);
+  await studio.keep('offline');
+});
+
+test('a model from an address is kept, listed with its size, and deleted', async ({ studio, page, server }) => {
+  test.setTimeout(180_000);
+  const bytes = await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'));
+  server.put('/models/other.safetensors', bytes);
+  await studio.open(`?device=cpu&model=${encodeURIComponent(`${server.url}/models/other.safetensors`)}`);
+  expect(server.asked('/models/other.safetensors').length).toBeGreaterThan(0);
+  const before = server.asked('/models/other.safetensors').length;
+  await page.reload();
+  await studio.seen();
+  expect(server.asked('/models/other.safetensors').length).toBe(before);
+  await studio.click('Models');
+  await expect(studio.mirror.getByText(/^6\.\d MB$/).first()).toBeAttached({ timeout: 20_000 });
+  await studio.keep('kept-models');
+  await studio.click('Delete other.safetensors from this browser');
+  await expect(studio.find('button', 'Delete other.safetensors from this browser')).toHaveCount(0);
+});
