@@ -35,7 +35,7 @@ impl ByteSource {
     /// The length in bytes.
     pub fn len(&self) -> u64 {
         match self {
-            Self::File { file, .. } => file.len(),
+            Self::File { file, .. } => file.size(),
             Self::Memory(bytes) => bytes.len() as u64,
         }
     }

@@ -196,7 +196,8 @@ fn every_operable_node_of_the_test_driver_has_an_element() {
     let mut ours: Vec<_> = page.elements.values().filter(|element| element["role"] != "text").collect();
     ours.retain(|element| element.get("actions").is_some() || element.get("disabled").is_some());
     let mut ours: Vec<_> = ours.iter().map(|element| element["name"].as_str().unwrap().to_owned()).collect();
-    (names.sort(), ours.sort());
+    names.sort();
+    ours.sort();
     assert_eq!(names, ours);
 }
 
