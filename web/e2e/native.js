@@ -1,6 +1,7 @@
 // The native program, to compare with, and what its pictures carry.
 
 import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -101,5 +102,6 @@ export function native(...words) {
  * @returns {number[]}
  */
 export function nativeCodes(folder, model = 'emoji-64', picture = SAMPLE) {
+  mkdirSync(folder, { recursive: true });
   return native('encode', picture, '--model', model, '--out', path.join(folder, 'codes.npy')).codes;
 }
