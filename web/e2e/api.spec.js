@@ -49,9 +49,9 @@ for (const device of ['cpu', 'gpu']) {
     expect(before.length).toBe(64 * 64 * 4);
     expect(furthest(before, decoded)).toBeLessThanOrEqual(1);
     expect(furthest(before, after)).toBeGreaterThan(20);
-    // The code is of the corner at the top left.
+    // The code is of the corner at the top left; attention and group norm carry a trace of it everywhere.
     const last = (64 * 64 - 1) * 4;
-    expect(after.slice(last)).toEqual(before.slice(last));
+    expect(furthest(after.slice(last), before.slice(last))).toBeLessThanOrEqual(4);
   });
 }
 
