@@ -1,6 +1,6 @@
 //! Builds models from named tensors, and reports everything that does not fit at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
@@ -24,6 +24,8 @@ enum Source<'a> {
     File(&'a WeightFile),
     /// Made up, for benches: normal with standard deviation `fan_in^-1/2`.
     Random { seed: u32 },
+    /// Tensors that are there already, flattened: the model is made of these, and gradients reach them.
+    Given(&'a BTreeMap<String, Tensor<1>>),
     /// Nowhere: only names and shapes are wanted.
     Plan,
 }
@@ -98,6 +100,11 @@ impl<'a> Loader<'a> {
         Self::with(Source::Random { seed }, device, precision)
     }
 
+    /// Makes the model of `given` tensors, flattened, by their names; in training, gradients reach them.
+    pub fn from_given(given: &'a BTreeMap<String, Tensor<1>>, device: &Device) -> Self {
+        Self::with(Source::Given(given), device, Precision::Stored)
+    }
+
     /// Collects names and shapes only; the model built from it is of no use.
     pub fn plan(device: &Device) -> Self {
         Self::with(Source::Plan, device, Precision::Stored)
@@ -121,16 +128,26 @@ impl<'a> Loader<'a> {
     /// The tensor `name` of `shape`, in f32.
     pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D> {
         self.check_room(name, 4 * shape.iter().product::<usize>());
-        match self.values(name, &shape) {
-            Some(values) => Tensor::from_data(TensorData::new(values, shape), &self.device),
-            None => Tensor::zeros([1; D], &self.device),
-        }
+        let tensor = match &self.source {
+            Source::Given(given) => {
+                let given = *given;
+                self.given(given, name, &shape).map(|flat| flat.reshape(shape))
+            }
+            _ => self
+                .values(name, &shape)
+                .map(|values| Tensor::from_data(TensorData::new(values, shape), &self.device)),
+        };
+        tensor.unwrap_or_else(|| Tensor::zeros([1; D], &self.device))
     }
 
     /// Weights `[sum of outputs, inputs]` of linear layers that are computed together: the rows of all `names`
     /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
     pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Weights {
         let (part, shape) = ([outputs, inputs], [outputs * names.len(), inputs]);
+        if matches!(self.source, Source::Given(_)) {
+            let parts: Vec<Tensor<2>> = names.iter().map(|name| self.tensor(name, part)).collect();
+            return Tensor::cat(parts, 0).into();
+        }
         let precision = self.kept_in(&names[0], inputs);
         let elements: usize = shape.iter().product();
         self.check_room(
@@ -209,14 +226,17 @@ impl<'a> Loader<'a> {
 
     /// Ends a load: the tensors that were asked for, or everything that did not fit. Unused tensors are warned of.
     pub fn finish(self) -> Result<Vec<Parameter>> {
-        let Source::File(file) = &self.source else { return Ok(self.parameters) };
         if let Some(error) = self.ended {
             return Err(error);
         }
-        let unused = self.unused(file);
+        let (name, unused) = match &self.source {
+            Source::File(file) => (file.name(), self.unused(file)),
+            Source::Given(_) => ("this run", Vec::new()),
+            Source::Random { .. } | Source::Plan => return Ok(self.parameters),
+        };
         if self.problems.none() {
             if !unused.is_empty() {
-                tracing::warn!("{} has {} that this model does not use", file.name(), listed(&unused));
+                tracing::warn!("{name} has {} that this model does not use", listed(&unused));
             }
             return Ok(self.parameters);
         }
@@ -234,8 +254,7 @@ impl<'a> Loader<'a> {
             .map(|(what, names)| format!("{what}: {}", listed(names)))
             .collect();
         Err(Error::invalid(format!(
-            "{} does not fit its configuration; {}; check that config.yaml belongs to it",
-            file.name(),
+            "{name} does not fit its configuration; {}; check that config.yaml belongs to it",
             report.join("; ")
         )))
     }
@@ -283,10 +302,30 @@ impl<'a> Loader<'a> {
         None
     }
 
+    /// One of the `given` tensors, if it has as many elements as `shape`.
+    fn given(
+        &mut self,
+        given: &BTreeMap<String, Tensor<1>>,
+        name: &str,
+        shape: &[usize],
+    ) -> Option<Tensor<1>> {
+        self.parameters.push(Parameter { name: name.into(), shape: shape.into() });
+        let Some(flat) = given.get(name) else {
+            self.problems.missing.push(name.into());
+            return None;
+        };
+        let (found, expected) = (flat.dims()[0], shape.iter().product::<usize>());
+        if found != expected {
+            self.problems.misshaped.push(format!("{name} (expected {shape:?}, found {found} values)"));
+            return None;
+        }
+        Some(flat.clone())
+    }
+
     fn values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
         let found = self.find(name, shape);
         match &self.source {
-            Source::Plan => None,
+            Source::Plan | Source::Given(_) => None,
             Source::Random { seed } => Some(made_up(*seed, name, shape).collect()),
             Source::File(file) => {
                 let read = file.read_f32(&found?.name);
@@ -298,7 +337,7 @@ impl<'a> Loader<'a> {
     fn half_values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f16>> {
         let found = self.find(name, shape);
         match &self.source {
-            Source::Plan => None,
+            Source::Plan | Source::Given(_) => None,
             Source::Random { seed } => Some(made_up(*seed, name, shape).map(f16::from_f32).collect()),
             Source::File(file) => {
                 let read = file.read_f16(&found?.name);

@@ -92,9 +92,14 @@ pub fn largest_tensor(device: &Device) -> Option<u64> {
     LARGEST_BINDING.get().copied().filter(|_| !is_cpu(device))
 }
 
-/// Whether `device` is the CPU.
+/// Whether `device` is the CPU, with gradients or without.
 pub fn is_cpu(device: &Device) -> bool {
-    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether operations on `device` are remembered for gradients.
+pub fn differentiates(device: &Device) -> bool {
+    device.is_autodiff()
 }
 
 /// `cpu` or `gpu`: the kind of device, which together with seed and weights determines what is sampled.

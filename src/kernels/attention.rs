@@ -9,7 +9,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
 use super::matmul::matmul;
-use super::{GpuKernel, cpu, has_cpu_kernels};
+use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
 
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
@@ -77,7 +77,8 @@ impl KvCache {
     fn has_kernel(&self, count: usize) -> bool {
         let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
         let [_, _, capacity, head_dim] = buffers[0].dims();
-        GpuKernel::DecodeAttention.is_on() && decode_attention_fits(count, capacity, head_dim)
+        has_gpu_kernel(GpuKernel::DecodeAttention, &buffers[0].device())
+            && decode_attention_fits(count, capacity, head_dim)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Slice, Tensor};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{GpuKernel, Resample, has_cpu_kernels};
+use super::{GpuKernel, Resample, has_cpu_kernels, has_gpu_kernel};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///
@@ -15,7 +15,7 @@ use super::{GpuKernel, Resample, has_cpu_kernels};
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_conv2d,
-        false if GpuKernel::Conv2d.is_on() => <Dispatch as GpuKernels>::residua_conv2d,
+        false if has_gpu_kernel(GpuKernel::Conv2d, &x.device()) => <Dispatch as GpuKernels>::residua_conv2d,
         false => return composed(x, weight, bias, resample),
     };
     let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels};
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
 /// Bytes up to which the tables of several depths become one, which every WebGPU device can bind.
 const MOST_BYTES: usize = 128 << 20;
@@ -149,7 +149,7 @@ enum Kernel {
 fn kernel_for(table: &CodeTable) -> Kernel {
     match &table.tables[..] {
         [only] if has_cpu_kernels(&only.device()) => Kernel::Cpu,
-        [_] if GpuKernel::EmbedCodes.is_on() => Kernel::Gpu,
+        [only] if has_gpu_kernel(GpuKernel::EmbedCodes, &only.device()) => Kernel::Gpu,
         _ => Kernel::None,
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::activation::silu as burn_silu;
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels};
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
 /// (`[C]` each), and applies SiLU if `silu` says so. The shape stays.
@@ -20,7 +20,9 @@ pub fn group_norm(
 ) -> Tensor<4> {
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_group_norm,
-        false if GpuKernel::GroupNorm.is_on() => <Dispatch as GpuKernels>::residua_group_norm,
+        false if has_gpu_kernel(GpuKernel::GroupNorm, &x.device()) => {
+            <Dispatch as GpuKernels>::residua_group_norm
+        }
         false => return composed(x, gamma, beta, groups, epsilon, silu),
     };
     let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());

@@ -5,13 +5,15 @@ use burn::tensor::{Tensor, module};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels};
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
 /// Normalizes each row of `x` `[rows, C]`, scales by `gamma` and shifts by `beta` (`[C]` each).
 pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32) -> Tensor<2> {
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_layer_norm,
-        false if GpuKernel::LayerNorm.is_on() => <Dispatch as GpuKernels>::residua_row_norm,
+        false if has_gpu_kernel(GpuKernel::LayerNorm, &x.device()) => {
+            <Dispatch as GpuKernels>::residua_row_norm
+        }
         false => return composed(x, gamma, beta, epsilon),
     };
     let [gamma, beta] = [gamma.clone().into_dispatch(), beta.clone().into_dispatch()];

@@ -7,7 +7,7 @@ use burn::tensor::activation::{gelu, sigmoid};
 use super::cube::{GpuKernels, decode_linear_fits};
 use super::flex::CpuKernels;
 use super::matmul::matmul;
-use super::{Activation, GpuKernel, Weights, has_cpu_kernels};
+use super::{Activation, GpuKernel, Weights, has_cpu_kernels, has_gpu_kernel};
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is `[rows, out]`. On a GPU more than a few
 /// rows take [`matmul`].
@@ -43,7 +43,10 @@ fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
     let [rows, inputs] = x.dims();
     match has_cpu_kernels(&x.device()) {
         true => Kernel::Cpu,
-        false if GpuKernel::DecodeLinear.is_on() && decode_linear_fits(rows, inputs, weights.dtype()) => {
+        false
+            if has_gpu_kernel(GpuKernel::DecodeLinear, &x.device())
+                && decode_linear_fits(rows, inputs, weights.dtype()) =>
+        {
             Kernel::Gpu
         }
         false => Kernel::None,

@@ -28,11 +28,17 @@ pub use weights::Weights;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
-use crate::device::is_cpu;
+use crate::device::{differentiates, is_cpu};
 
-/// Whether tensors on `device` are taken by the CPU kernels.
+/// Whether tensors on `device` are taken by the CPU kernels. Where gradients are wanted, no kernels take them but operations
+/// that have some.
 fn has_cpu_kernels(device: &Device) -> bool {
-    is_cpu(device)
+    is_cpu(device) && !differentiates(device)
+}
+
+/// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `kernel`.
+fn has_gpu_kernel(kernel: GpuKernel, device: &Device) -> bool {
+    kernel.is_on() && !differentiates(device)
 }
 
 /// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.

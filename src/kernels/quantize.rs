@@ -9,7 +9,7 @@ use super::embed::{CodeTable, Place};
 use super::flex::CpuKernels;
 use super::matmul::matmul;
 use super::sample_token::{Draw, sample_token};
-use super::{GpuKernel, has_cpu_kernels};
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
 /// A codebook ready for look-ups.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
     match codebooks.table.joined() {
         Some(_) if has_cpu_kernels(&latents.device()) => Kernel::Cpu,
         Some((_, places))
-            if GpuKernel::ResidualQuantize.is_on()
+            if has_gpu_kernel(GpuKernel::ResidualQuantize, &latents.device())
                 && residual_quantize_fits(rows, channels, places.len()) =>
         {
             Kernel::Gpu

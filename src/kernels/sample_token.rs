@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels};
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 use crate::generate::Filter;
 use crate::random::code_uniform;
 
@@ -30,7 +30,9 @@ pub struct Draw {
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let kernel = match has_cpu_kernels(&logits.device()) {
         true => <Dispatch as CpuKernels>::residua_sample_token,
-        false if GpuKernel::SampleToken.is_on() => <Dispatch as GpuKernels>::residua_sample_token,
+        false if has_gpu_kernel(GpuKernel::SampleToken, &logits.device()) => {
+            <Dispatch as GpuKernels>::residua_sample_token
+        }
         false => return composed(logits, draw),
     };
     Tensor::from_dispatch(kernel(logits.into_dispatch(), *draw))

@@ -1,0 +1,88 @@
+// What a browser takes away while the studio is open: the models' device, and the graphics of all of it.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { WEB } from './base.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 300_000 });
+
+const PICTURE = 'Reconstruction picture';
+
+/** Runs before the worker's own lines: `lose` takes the device away as a browser does, with words of its own. */
+const LOSABLE = `
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...wishes) {
+    const device = await requestDevice.apply(this, wishes);
+    const lost = new Promise((tell) => {
+      self.lose = (message) => {
+        device.destroy();
+        tell({ reason: 'unknown', message });
+      };
+    });
+    return Object.defineProperty(device, 'lost', { value: lost });
+  };
+`;
+
+/** Takes the models' device away. */
+async function lose(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ why) {
+  await page.workers()[0].evaluate((why) => globalThis.lose(why), why);
+}
+
+/** Changes a code by hand, and waits for its picture. */
+async function change(/** @type {import('./studio.js').Studio} */ studio, /** @type {number} */ code) {
+  await studio.enter('Code', code);
+  await studio.idle();
+  return studio.look(PICTURE);
+}
+
+test('a lost device: the model is loaded on another, and the edits stay', async ({ page, server, studio }) => {
+  server.put('/worker.js', LOSABLE + await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
+  await studio.open('?device=gpu');
+  await studio.click('Enough');
+  await studio.click('row 3, column 4');
+  await studio.click('4', 'button');
+  const edited = await change(studio, 17);
+  const codes = await studio.codes();
+
+  await lose(page, 'a test took it');
+  await expect(studio.says(/the graphics device was lost \(a test took it\); the model is loaded again/).first()).toBeAttached();
+  await expect.poll(() => page.workers().length).toBe(1);
+  await studio.idle();
+  expect(await studio.codes()).toEqual(codes);
+  const other = await change(studio, 18);
+  expect(other.equals(edited)).toBe(false);
+  expect((await change(studio, 17)).equals(edited)).toBe(true);
+
+  // While it samples: what was under way has failed, and can be asked for again.
+  await studio.enter('Pictures', 40);
+  await studio.click('Generate (Ctrl+Enter)');
+  await expect(studio.find('img', 'Growing picture 1')).toBeAttached({ timeout: 60_000 });
+  await lose(page, 'a test took it again');
+  await expect(studio.find('button', 'Stop sampling')).toHaveCount(0);
+  await studio.idle();
+  await studio.keep('lost-device');
+  const log = await studio.log();
+  expect(log.filter((line) => line.includes('took it again; the model')).length).toBe(0);
+  expect(log.filter((line) => /^Warning: .*took it again/.test(line)).length).toBe(1);
+  expect(log.filter((line) => line.startsWith('Error: '))).toEqual([expect.stringContaining('lost')]);
+});
+
+test('the graphics of the browser fail, and come back', async ({ browser, page, studio }) => {
+  await studio.open('?device=gpu');
+  await studio.click('Enough');
+  await studio.click('row 3, column 4');
+  const edited = await change(studio, 17);
+  const codes = await studio.codes();
+  const session = await browser.newBrowserCDPSession();
+  await session.send('Browser.crashGpuProcess');
+  await expect(page.locator('#loading')).toBeVisible();
+  await studio.keep('lost-graphics');
+  await expect(page.locator('#loading')).toBeHidden({ timeout: 60_000 });
+  await studio.idle();
+  await studio.keep('graphics-back');
+  expect(await studio.codes()).toEqual(codes);
+  expect((await studio.look(PICTURE)).equals(edited)).toBe(true);
+  await change(studio, 18);
+  expect((await change(studio, 17)).equals(edited)).toBe(true);
+});

@@ -1,0 +1,106 @@
+// Models that people come with: by address or dropped, in each form that is published, whole or cut short on the way.
+
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { nativeCodes, ROOT } from './native.js';
+import { expect, test } from './studio.js';
+import { entry, tar } from './tar.js';
+
+test.describe.configure({ timeout: 180_000 });
+
+const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
+const STAGE1 = path.join(FIXTURES, 'rqvae-shared');
+const STAGE2 = path.join(FIXTURES, 'rqt-class');
+const EMOJI = path.join(ROOT, 'assets', 'emoji-64');
+
+/** Both stages, as published. */
+async function archive() {
+  const files = [['stage1', STAGE1], ['stage2', STAGE2]].flatMap(([stage, folder]) =>
+    ['config.yaml', 'model.pt'].map((name) => /** @type {const} */ ([`m/${stage}/${name}`, path.join(folder, name)])));
+  const entries = await Promise.all(files.map(async ([name, file]) => entry(name, await readFile(file))));
+  return gzipSync(tar(...entries));
+}
+
+/** Drops the sample picture, and compares its codes with those of the native program. */
+async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ folder, /** @type {string} */ model) {
+  await studio.drop(path.join(ROOT, 'assets', 'samples', 'scream.png'));
+  await studio.idle();
+  await expect.poll(() => studio.codes()).toEqual(nativeCodes(folder, model));
+}
+
+/** Makes one picture with what is loaded. */
+async function make(/** @type {import('./studio.js').Studio} */ studio) {
+  await studio.enter('Pictures', 1);
+  await studio.click('Generate (Ctrl+Enter)');
+  await expect(studio.says('1 picture, 0 chosen')).toBeAttached({ timeout: 60_000 });
+  await studio.idle();
+}
+
+test('a transformer and its RQ-VAE come from two addresses', async ({ server, studio }, info) => {
+  const urls = await Promise.all(['stage1', 'stage2'].map(async (stage) =>
+    server.put(`/models/${stage}/${stage}.safetensors`, await readFile(path.join(EMOJI, `${stage}.safetensors`)))));
+  const [rqvae, model] = urls.map(encodeURIComponent);
+  await studio.open(`?device=cpu&model=${model}&rqvae=${rqvae}`);
+  await sameCodes(studio, info.outputPath('native'), 'emoji-64');
+  await make(studio);
+  await studio.keep('model-two-addresses');
+});
+
+test('a published archive comes from an address', async ({ server, studio }, info) => {
+  const url = server.put('/models/m.tar.gz', await archive());
+  await studio.open(`?device=cpu&model=${encodeURIComponent(url)}`);
+  await sameCodes(studio, info.outputPath('native'), STAGE1);
+  await make(studio);
+  await studio.keep('model-archive');
+});
+
+test('a published archive is dropped', async ({ studio }, info) => {
+  const file = info.outputPath('m.tar.gz');
+  await writeFile(file, await archive());
+  await studio.open('?device=cpu');
+  await studio.drop(file);
+  await expect(studio.says(/m\.tar\.gz/).first()).toBeAttached();
+  await sameCodes(studio, info.outputPath('native'), STAGE1);
+  await make(studio);
+});
+
+test('a published .pt is dropped with its configuration', async ({ studio }, info) => {
+  await studio.open('?device=gpu');
+  await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
+  await sameCodes(studio, info.outputPath('native'), STAGE1);
+  await studio.keep('model-pt');
+});
+
+test('a published .pt without its configuration says what is missing', async ({ studio }) => {
+  await studio.open('?device=cpu');
+  const before = await studio.codes();
+  await studio.drop(path.join(STAGE1, 'model.pt'));
+  await expect(studio.find('button', 'Dismiss')).toBeAttached();
+  await studio.keep('model-no-configuration');
+  expect((await studio.log())[0]).toMatch(/^Error: .*config\.yaml/);
+  expect(await studio.codes()).toEqual(before);
+});
+
+test('a download that breaks off is said, and goes on where it was', async ({ page, server, studio }, info) => {
+  const bytes = await readFile(path.join(EMOJI, 'stage1.safetensors'));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const url = server.put('/models/other.safetensors', bytes, { cutAt: 3_000_000 });
+  const wish = `?device=cpu&model=${encodeURIComponent(`${url}#sha256=${sha256}`)}`;
+  await page.goto(`/${wish}`);
+  await expect(studio.find('button', 'Dismiss')).toBeAttached({ timeout: 60_000 });
+  await studio.keep('model-interrupted');
+  await studio.open(wish);
+  expect(server.asked('/models/other.safetensors').map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=3000000-']);
+  await sameCodes(studio, info.outputPath('native'), 'emoji-64');
+});
+
+test('a model that is not the one that was promised is refused', async ({ page, server, studio }) => {
+  const url = server.put('/models/other.safetensors', await readFile(path.join(EMOJI, 'stage1.safetensors')));
+  await page.goto(`/?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
+  await expect(studio.find('button', 'Dismiss')).toBeAttached({ timeout: 60_000 });
+  await studio.keep('model-other-hash');
+  const [line] = await studio.log();
+  expect(line).toMatch(/^Error: .*0{64}/);
+});
