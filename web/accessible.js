@@ -57,6 +57,11 @@ export class Mirror {
     this.#focus(focus);
   }
 
+  /** Forgets everything: the next update tells it from the beginning. */
+  clear() {
+    for (const id of [...this.#shown.keys()]) this.#remove(id);
+  }
+
   /**
    * @param {string} id
    * @returns {Shown}

@@ -16,12 +16,6 @@ let page;
 /** Answers that came before the page was there. */
 const early = [];
 
-/** A model that the address names: a bundled one's name, or an address, from the page's own if it is short. */
-function place(name) {
-  const wished = address.get(name);
-  return wished && /[/.]/.test(wished) ? new URL(wished, location.href).href : wished ?? undefined;
-}
-
 // The worker.
 
 /** Files that it was given: another one gets them again. */
@@ -84,6 +78,19 @@ const host = {
 // What assistive technology sees of the canvas.
 const canvas = document.getElementById('studio');
 const mirror = new Mirror(document.getElementById('mirror'), (action) => page.act(action), canvas);
+
+// A browser may take the canvas's graphics away, and as a rule gives them back.
+canvas.addEventListener('webglcontextlost', (event) => {
+  event.preventDefault();
+  page?.pause();
+  cover('The graphics of this browser have failed; the studio goes on as soon as they are back.');
+});
+canvas.addEventListener('webglcontextrestored', async () => {
+  mirror.clear();
+  await page?.resume();
+  loading.hidden = true;
+  page?.warn('the graphics of this browser have failed, and are back');
+});
 
 // Files.
 
@@ -179,6 +186,12 @@ function say(text, isFailure = false) {
   if (isFailure) bar.hidden = true;
 }
 
+/** Says something in front of the studio. */
+function cover(text) {
+  loading.hidden = false;
+  say(text, true);
+}
+
 /** Fetches bytes; `progress` is told the part that is there. */
 async function download(url, progress = () => {}) {
   const response = await fetch(url);
@@ -242,7 +255,6 @@ async function begin() {
 
 addEventListener('error', ({ error }) => {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
-  loading.hidden = false;
-  say('The studio has stopped because of a fault of its own. Reload the page; the browser\'s console says more.', true);
+  cover('The studio has stopped because of a fault of its own. Reload the page; the browser\'s console says more.');
 });
 begin().catch((error) => say(error.message, true));

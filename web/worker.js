@@ -100,7 +100,7 @@ const actions = {
     engine = await Engine.start(host, device).catch((error) => {
       // There is always a CPU, and another worker would be refused the same.
       postMessage({ kind: 'refused', why: said(error) });
-      return Engine.start(host, 'auto', kernels);
+      return Engine.start(host, 'auto');
     });
     await tell();
   },

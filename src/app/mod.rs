@@ -95,8 +95,8 @@ impl Studio {
         let settings: Settings =
             storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
         let tree = storage.and_then(|storage| eframe::get_value(storage, LAYOUT)).filter(is_whole);
-        ctx.set_theme(start.theme.unwrap_or(settings.theme));
-        ctx.set_zoom_factor(settings.zoom);
+        let theme = start.theme.unwrap_or(settings.theme);
+        dress(ctx, theme, settings.zoom);
         let mut state = State::new(engine, settings, device);
         let (model, rqvae) = match start.model {
             Some(model) => (model, start.rqvae),
@@ -137,6 +137,13 @@ impl Studio {
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::image::device::register(render);
         self.state.draws_on_device = true;
+    }
+
+    /// Goes on in another context: that of the window was lost, with all that was uploaded to it.
+    pub fn move_to(&mut self, ctx: &Context) {
+        dress(ctx, self.state.settings.theme, self.state.settings.zoom);
+        self.state.forget_textures();
+        self.ctx = ctx.clone();
     }
 
     /// Draws everything anew, because something has come from elsewhere.
@@ -191,6 +198,12 @@ impl Studio {
     }
 }
 
+/// Makes a context look as it is remembered.
+fn dress(ctx: &Context, theme: ThemePreference, zoom: f32) {
+    ctx.set_theme(theme);
+    ctx.set_zoom_factor(zoom);
+}
+
 /// A remembered layout of an older version may lack a panel.
 fn is_whole(tree: &Tree<Panel>) -> bool {
     let has = |panel| tree.tiles.iter().any(|(_, tile)| *tile == egui_tiles::Tile::Pane(panel));
@@ -216,12 +229,6 @@ impl App for Studio {
     fn save(&mut self, storage: &mut dyn Storage) {
         eframe::set_value(storage, SETTINGS, &self.state.settings);
         eframe::set_value(storage, LAYOUT, &self.tree);
-    }
-
-    /// The page reaches the studio by this.
-    #[cfg(target_family = "wasm")]
-    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
-        Some(self)
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -3,10 +3,12 @@
 mod models;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use residua::app::{Warnings, listen};
 use residua::checkpoint::bundled;
 use residua::device::{self, DeviceChoice, Opened, kind};
+use residua::engine::memory::resident;
 use residua::engine::start::{checked, trust};
 use residua::engine::studio::{Answer, Ready, Server, wire};
 use residua::error::Result;
@@ -34,7 +36,14 @@ impl Engine {
             said: opened.said,
             kernels: checked().to_vec(),
         }));
-        let (server, work) = Server::new(opened.device, |message| answer(&Answer::Message(message)));
+        let told = AtomicU64::new(0);
+        let (server, work) = Server::new(opened.device, move |message| {
+            answer(&Answer::Message(message));
+            let memory = resident().unwrap_or_default();
+            if told.swap(memory, Ordering::Relaxed) != memory {
+                answer(&Answer::Memory(memory));
+            }
+        });
         spawn_local(work);
         Ok(Self { server })
     }
@@ -88,7 +97,7 @@ impl Hasher {
 /// Bytes of memory that this program has been given.
 #[wasm_bindgen]
 pub fn heap() -> f64 {
-    residua::engine::memory::resident().unwrap_or_default() as f64
+    resident().unwrap_or_default() as f64
 }
 
 /// Opens a device by its name and checks the kernels on it; the CPU in place of a GPU that cannot be trusted.

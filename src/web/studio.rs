@@ -1,10 +1,14 @@
 //! The program of the page itself: the studio's window. It computes nothing; see `engine.rs` for what does.
 //! `web/page.js` runs it.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 
 use async_channel::Sender;
-use eframe::{WebOptions, WebRunner};
+use eframe::egui::{Context, Ui};
+use eframe::{App, AppCreator, CreationContext, Frame, Storage, WebOptions, WebRunner};
 use residua::app::accessible::Accessible;
 use residua::app::choose::{Wanted, take};
 use residua::app::log::Level;
@@ -20,7 +24,9 @@ use web_sys::HtmlCanvasElement;
 /// The studio in a canvas.
 #[wasm_bindgen]
 pub struct Page {
+    canvas: HtmlCanvasElement,
     runner: WebRunner,
+    studio: Rc<RefCell<Studio>>,
     messages: Sender<Message>,
 }
 
@@ -47,13 +53,29 @@ impl Page {
         });
         let runner = WebRunner::new();
         let start = Start { file: file.map(Into::into), model, rqvae, ..Start::default() };
-        let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, _> {
-            fonts::install(&context.egui_ctx);
-            Accessible::install(&context.egui_ctx, |update| host::mirror(&update));
-            Ok(Box::new(Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage)) as _)
-        };
-        runner.start(canvas, WebOptions::default(), Box::new(create)).await?;
-        Ok(Self { runner, messages })
+        let create = window(|context| {
+            let studio = Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage);
+            Rc::new(RefCell::new(studio))
+        });
+        runner.start(canvas.clone(), WebOptions::default(), create).await?;
+        let studio = runner.app_mut::<Window>().map(|window| window.0.clone());
+        let studio = studio.ok_or_else(|| JsError::new("the studio has stopped"))?;
+        Ok(Self { canvas, runner, studio, messages })
+    }
+
+    /// Draws no more: the browser has taken the canvas's graphics away.
+    pub fn pause(&self) {
+        self.runner.destroy();
+    }
+
+    /// Draws again, with graphics that know nothing of what was drawn before.
+    pub async fn resume(&self) -> Result<(), JsValue> {
+        let studio = self.studio.clone();
+        let create = window(move |context| {
+            studio.borrow_mut().move_to(&context.egui_ctx);
+            studio
+        });
+        self.runner.start(self.canvas.clone(), WebOptions::default(), create).await
     }
 
     /// Takes an answer of the worker.
@@ -65,6 +87,7 @@ impl Page {
                 self.with(|_| ());
             }
             Answer::Ready(ready) => self.with(|studio| studio.state.ready(ready)),
+            Answer::Memory(bytes) => self.with(|studio| studio.state.models_memory = bytes),
             Answer::Warning(line) => self.with(|studio| studio.state.log.add(Level::Warning, line)),
         }
         Ok(())
@@ -96,7 +119,7 @@ impl Page {
 
     /// The open stack's codes, row-major in (row, column, depth), for the browser's console.
     pub fn codes(&self) -> Option<Vec<u32>> {
-        let studio = self.runner.app_mut::<Studio>()?;
+        let studio = self.studio.try_borrow().ok()?;
         Some(studio.state.document.as_ref()?.stack().codes().to_vec())
     }
 
@@ -119,12 +142,43 @@ impl Page {
         self.with(|studio| studio.state.log.add(Level::Warning, line));
     }
 
+    /// Does something to the studio, unless a fault has stopped it.
     fn with(&self, work: impl FnOnce(&mut Studio)) {
-        if let Some(mut studio) = self.runner.app_mut::<Studio>() {
+        if let Ok(mut studio) = self.studio.try_borrow_mut() {
             work(&mut studio);
             studio.repaint();
         }
     }
+}
+
+/// What the canvas shows: the studio, which outlives it.
+struct Window(Rc<RefCell<Studio>>);
+
+impl App for Window {
+    fn logic(&mut self, ctx: &Context, frame: &mut Frame) {
+        self.0.borrow_mut().logic(ctx, frame);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, frame: &mut Frame) {
+        self.0.borrow_mut().ui(ui, frame);
+    }
+
+    fn save(&mut self, storage: &mut dyn Storage) {
+        self.0.borrow_mut().save(storage);
+    }
+
+    fn as_any_mut(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
+    }
+}
+
+/// Makes a window, in a new context, for the studio that `studio` gives.
+fn window(studio: impl FnOnce(&CreationContext) -> Rc<RefCell<Studio>> + 'static) -> AppCreator<'static> {
+    Box::new(move |context| {
+        fonts::install(&context.egui_ctx);
+        Accessible::install(&context.egui_ctx, |update| host::mirror(&update));
+        Ok(Box::new(Window(studio(context))))
+    })
 }
 
 /// Gives a small file a path, before the studio begins.

@@ -65,7 +65,8 @@ fn device(ui: &mut Ui, state: &mut State) {
         ("gpu", None) => "GPU".into(),
         _ => format!("CPU: {}", counted(threads, "thread")),
     };
-    let memory = state.log_view.memory().map_or_else(|| "not told by this system".into(), size);
+    let memory = state.log_view.memory().map(|bytes| bytes + state.models_memory);
+    let memory = memory.map_or_else(|| "not told by this system".into(), size);
     let weights =
         state.loaded.as_ref().map_or_else(|| "no model is loaded".into(), |loaded| size(loaded.bytes));
     Grid::new("device").num_columns(2).striped(true).show(ui, |ui| {

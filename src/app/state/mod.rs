@@ -91,6 +91,8 @@ pub struct State {
     pub adapter: Option<String>,
     /// What the check of the GPU kernels found.
     pub kernel_checks: Vec<Checked>,
+    /// Bytes of memory that the models' worker has, where it shares none with the window.
+    pub models_memory: u64,
     /// Models that the browser keeps.
     pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
@@ -133,6 +135,7 @@ impl State {
             device,
             adapter: None,
             kernel_checks: Vec::new(),
+            models_memory: 0,
             stored: Vec::new(),
             models_view: ModelsView::default(),
             codebook_view: CodebookView::default(),
@@ -192,6 +195,12 @@ impl State {
     /// The texture of a picture.
     pub fn texture(&mut self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
         self.textures.get(ctx, picture)
+    }
+
+    /// Forgets what was uploaded to a context that is no more.
+    pub fn forget_textures(&mut self) {
+        self.textures = Textures::default();
+        self.image_view.forget_textures();
     }
 
     /// How the open stack was made: as its file says, or once it is changed, by hand.

@@ -24,6 +24,8 @@ pub enum Answer {
     Ready(Ready),
     /// A job went on.
     Message(Message),
+    /// It has this many bytes of memory now.
+    Memory(u64),
     /// Something that belongs in the log.
     Warning(String),
 }

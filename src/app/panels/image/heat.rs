@@ -39,6 +39,11 @@ impl Heat {
 }
 
 impl ImageView {
+    /// Forgets what was uploaded to a context that is no more.
+    pub fn forget_textures(&mut self) {
+        self.heat = None;
+    }
+
     /// The map of a pair.
     pub(super) fn heat_of(&mut self, ctx: &Context, pair: &Pair, brightest: f32) -> TextureId {
         let held = self.heat.take().filter(|heat| heat.is_of(pair, brightest));
