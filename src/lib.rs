@@ -39,6 +39,8 @@ pub mod random;
 mod testing;
 pub mod text;
 pub mod tokenizer;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod train;
 pub mod trust;
 
 pub use error::{Error, Result};

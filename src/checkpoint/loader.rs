@@ -212,8 +212,11 @@ impl<'a> Loader<'a> {
 
     /// A codebook `[size, dim]`; published ones have one more row, for padding, which is dropped.
     pub fn codebook(&mut self, name: &str, [size, dim]: [usize; 2]) -> Tensor<2> {
-        let bare = matches!(&self.source, Source::File(file)
-            if file.get(name).is_some_and(|info| info.shape == [size, dim]));
+        let bare = match &self.source {
+            Source::File(file) => file.get(name).is_some_and(|info| info.shape == [size, dim]),
+            Source::Given(_) => true,
+            Source::Random { .. } | Source::Plan => false,
+        };
         let rows = if bare { size } else { size + 1 };
         let codebook = self.tensor(name, [rows, dim]);
         if self.is_whole() { codebook.slice([0..size, 0..dim]) } else { codebook }

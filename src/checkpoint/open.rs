@@ -78,7 +78,7 @@ impl Checkpoint {
         if let Some(files) = bundled::find(place) {
             return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
         }
-        let mut found = Self::open_all(Path::new(place), stage, kind)?;
+        let mut found = Self::open_all(files::located(place), stage, kind)?;
         match (found.len(), stage) {
             (1, _) => Ok(found.remove(0)),
             (0, stage) => {

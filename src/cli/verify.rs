@@ -56,8 +56,5 @@ fn text(case: &Case) -> String {
     if case.comparisons.is_empty() {
         lines.push("  nothing to compare  FAILED".into());
     }
-    if !case.left_out.is_empty() {
-        lines.push(format!("  {} outputs of training are not compared", case.left_out.len()));
-    }
     lines.join("\n")
 }

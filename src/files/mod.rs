@@ -34,6 +34,13 @@ pub fn open(path: &Path) -> Result<Opened> {
     })
 }
 
+/// Where the file lies that `place` names: an address has parts that only its server reads, or that say what it must be.
+pub fn located(place: &str) -> &Path {
+    let is_address = place.starts_with("http:") || place.starts_with("https:");
+    let end = if is_address { place.find(['?', '#']) } else { None };
+    Path::new(&place[..end.unwrap_or(place.len())])
+}
+
 /// Whether there is a file at `path`.
 pub fn is_file(path: &Path) -> bool {
     system::is_file(path)

@@ -53,6 +53,11 @@ impl CodeTable {
         Self { tables, places, places_there }
     }
 
+    /// Whether all depths share the same rows.
+    pub(super) fn is_shared(&self) -> bool {
+        self.tables.len() == 1 && self.places.iter().all(|place| *place == self.places[0])
+    }
+
     /// The table of all depths, if there is one, and each depth's place in it.
     pub(super) fn joined(&self) -> Option<(&Tensor<2>, &[Place])> {
         match &self.tables[..] {

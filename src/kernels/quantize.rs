@@ -50,6 +50,11 @@ impl Codebooks {
         &self.each
     }
 
+    /// Whether all depths have the same codebook.
+    pub fn is_shared(&self) -> bool {
+        self.table.is_shared()
+    }
+
     /// The embeddings of all depths.
     pub fn table(&self) -> &CodeTable {
         &self.table

@@ -48,7 +48,8 @@ test('a model many times as large as the heap is loaded', async ({ page, server 
     return { canSample: residua.canSample, device: residua.device, memory: await residua.memory() };
   }, url);
   console.log(`${(bytes.length / MB).toFixed(0)} MB loaded, largest tensor ${largest / MB} MB, heap ${(memory / MB).toFixed(0)} MB`);
-  expect([canSample, device]).toEqual([true, 'gpu']);
+  expect(canSample).toBe(true);
+  expect(device).toMatch(/^gpu/);
   expect(bytes.length).toBeGreaterThan(2 * (largest + BESIDES));
   expect(memory).toBeLessThan(largest + BESIDES);
 });

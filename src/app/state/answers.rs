@@ -65,12 +65,10 @@ impl State {
         }
     }
 
-    /// Loads the bundled model where the remembered one is gone and nothing else is loaded.
+    /// Loads the bundled model where another one could not be had and nothing else is loaded.
     fn load_bundled(&mut self) {
         let bundled = BUNDLED[0].name;
-        if self.loaded.is_none() && self.settings.model != bundled {
-            // Whatever comes of it, it is not tried again.
-            self.settings.model = bundled.into();
+        if self.loaded.is_none() && self.asked != bundled {
             self.load(bundled, None);
         }
     }
@@ -131,6 +129,40 @@ impl State {
     fn take_models(&mut self, loaded: Arc<Loaded>) {
         self.log.add(Level::Note, format!("{} is loaded", loaded.name));
         self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
+        self.models_view.failure = None;
+        let again = std::mem::take(&mut self.reloads);
+        let before = self.loaded.replace(loaded.clone());
+        if !(again && before.as_ref().is_some_and(|before| before.name == loaded.name)) {
+            self.begin_with(&loaded);
+        }
+        let same = before.is_some_and(|before| before.rqvae_id == loaded.rqvae_id);
+        // A stack of another model means nothing to this one; its picture does.
+        let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
+        match self.document.take() {
+            Some(document) if same => self.keep_open(document),
+            Some(Document { name, source: Some(source), .. }) => {
+                self.waiting.get_or_insert((name, source));
+            }
+            Some(document) if fits(&document) => self.keep_open(document),
+            _ => (),
+        }
+        if let Some((name, source)) = self.waiting.take() {
+            self.open_part(&name, source);
+        }
+        if let Some(recipe) = self.waiting_recipe.take() {
+            self.restore(&recipe);
+        }
+    }
+
+    /// What is shown of the open codes is asked of the model anew.
+    fn keep_open(&mut self, document: Document) {
+        self.document = Some(document);
+        self.show();
+        self.look_at_pinned();
+    }
+
+    /// Nothing is chosen or known yet of a model that is new.
+    fn begin_with(&mut self, loaded: &Loaded) {
         self.condition = match &loaded.stage2 {
             Some(stage2) => match stage2.config.condition() {
                 ConditionKind::Unconditional => Condition::Unconditional,
@@ -141,7 +173,7 @@ impl State {
             },
             None => Condition::Unconditional,
         };
-        self.filters = published_filters(&loaded);
+        self.filters = published_filters(loaded);
         self.session_usage = Some(Usage::new(&loaded.codebook_sizes));
         self.folder_usage = None;
         self.neighbours = None;
@@ -149,31 +181,6 @@ impl State {
         self.patches = Patches::default();
         self.generate_view.forget_counted();
         self.codebook_view = CodebookView::default();
-        self.models_view.failure = None;
-        let before = self.loaded.replace(loaded.clone());
-        let same = before.is_some_and(|before| before.rqvae_id == loaded.rqvae_id);
-        // A stack of another model means nothing to this one; its picture does.
-        let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
-        match self.document.take() {
-            Some(document) if same => {
-                self.document = Some(document);
-                self.show();
-            }
-            Some(Document { name, source: Some(source), .. }) => {
-                self.waiting.get_or_insert((name, source));
-            }
-            Some(document) if fits(&document) => {
-                self.document = Some(document);
-                self.show();
-            }
-            _ => (),
-        }
-        if let Some((name, source)) = self.waiting.take() {
-            self.open_part(&name, source);
-        }
-        if let Some(recipe) = self.waiting_recipe.take() {
-            self.restore(&recipe);
-        }
     }
 
     fn replace(&mut self, made: Vec<Made>) {

@@ -91,6 +91,10 @@ pub struct State {
     pub adapter: Option<String>,
     /// What the check of the GPU kernels found.
     pub kernel_checks: Vec<Checked>,
+    /// The model that was asked for last.
+    asked: String,
+    /// Whether the model that is being loaded is the one that was lost.
+    reloads: bool,
     /// Bytes of memory that the models' worker has, where it shares none with the window.
     pub models_memory: u64,
     /// Models that the browser keeps.
@@ -135,6 +139,8 @@ impl State {
             device,
             adapter: None,
             kernel_checks: Vec::new(),
+            asked: String::new(),
+            reloads: false,
             models_memory: 0,
             stored: Vec::new(),
             models_view: ModelsView::default(),

@@ -20,6 +20,7 @@ impl State {
     /// Loads the model at a place, with its other stage from elsewhere if that is given.
     pub fn load(&mut self, model: &str, rqvae: Option<String>) {
         self.models_view.failure = None;
+        self.asked = model.into();
         let options =
             Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
         self.send(Command::Load(options));

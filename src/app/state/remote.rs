@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::app::log::Level;
+use crate::app::patches::Patches;
 use crate::engine::studio::Ready;
 
 impl State {
@@ -22,13 +23,14 @@ impl State {
 
     /// The worker is gone, for a reason; another one begins, and gets the model again. What is open stays.
     pub fn lost(&mut self, reason: &str) {
-        for message in self.engine.lose_all("the models' worker was lost") {
-            // What was being loaded is loaded again just below.
-            self.jobs.remove(message.job);
-        }
+        let lost = self.engine.lose_all("the models' worker was lost");
+        let jobs: Vec<_> = lost.into_iter().filter_map(|message| self.jobs.remove(message.job)).collect();
         self.previews.clear();
-        self.patches.give_up();
-        self.log.add(Level::Warning, format!("{reason}; the model is loaded again"));
+        self.patches = Patches::default();
+        let sampled = jobs.iter().any(|job| job.label == "sampling");
+        let ended = if sampled { ", sampling has to be begun again" } else { "" };
+        self.log.add(Level::Warning, format!("{reason}; the model is loaded again{ended}"));
+        self.reloads = true;
         let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
         self.load(&model, rqvae);
     }

@@ -4,6 +4,7 @@ mod golden;
 mod stage1;
 mod stage2;
 mod tables;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -39,8 +40,6 @@ pub struct Case {
     pub folder: PathBuf,
     /// Its comparisons.
     pub comparisons: Vec<Comparison>,
-    /// Outputs that are not compared, for training makes them.
-    pub left_out: Vec<String>,
 }
 
 impl Case {
@@ -124,8 +123,7 @@ pub async fn verify(
         ModelConfig::RqVae(_) => stage1::verify(checkpoint, &golden, device, task).await?,
         ModelConfig::RqTransformer(_) => stage2::verify(checkpoint, &golden, rqvae, device, task).await?,
     };
-    let left_out = golden.names().filter(|name| name.starts_with("train.")).map(String::from).collect();
-    Ok(Case { folder: folder.to_path_buf(), comparisons, left_out })
+    Ok(Case { folder: folder.to_path_buf(), comparisons })
 }
 
 #[cfg(test)]

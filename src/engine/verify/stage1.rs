@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::golden::Golden;
-use super::{Comparison, tolerance};
+use super::{Comparison, tolerance, training};
 use crate::checkpoint::Checkpoint;
 use crate::codes::CodeStack;
 use crate::engine::models::Stage1;
@@ -20,6 +20,7 @@ pub async fn verify(
     device: &Device,
     task: &mut Task<'_>,
 ) -> Result<Vec<Comparison>> {
+    let trained = training::rqvae(&checkpoint, golden, device).await?;
     let model = Stage1::from_checkpoint(checkpoint, device, task)?.model;
     let shape: [usize; 4] = golden.shape("image")?;
     let (resolution, channels) = (model.config.ddconfig.resolution, model.config.ddconfig.in_channels);
@@ -35,7 +36,7 @@ pub async fn verify(
     let given = codes_to_tensor(&codes, device);
     let run = Run { model, latents, codes, given };
 
-    let mut comparisons = Vec::new();
+    let mut comparisons = trained;
     for name in golden.names() {
         if let Some(comparison) = run.compare(name, golden, tolerance(device)).await? {
             comparisons.push(comparison);

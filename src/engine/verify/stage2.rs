@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::golden::Golden;
-use super::{Comparison, tolerance};
+use super::{Comparison, tolerance, training};
 use crate::checkpoint::{Checkpoint, Precision, StateKind};
 use crate::codes::CodeStack;
 use crate::engine::models::{Stage1, load};
@@ -34,7 +34,9 @@ pub async fn verify(
     let codes = golden.stacks("codes")?;
     let conditions = conditions(golden, codes.len(), config.block_size_cond)?;
     let run = Run { model, conditions, relative: tolerance(device) };
-    let mut comparisons = Vec::new();
+    let condition = run.condition_tensor();
+    let mut comparisons =
+        training::rqtransformer(&checkpoint, golden, codebooks.as_ref(), condition, device).await?;
     for name in golden.names() {
         match name {
             "logits" => comparisons.extend(run.logits(golden, &codes).await?),

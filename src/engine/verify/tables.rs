@@ -33,7 +33,7 @@ pub fn sampling_filter(folder: &Path, golden: &Golden) -> Result<Case> {
         }
         comparisons.push(Comparison::of_values(name, &found, &expected, PROBABILITY));
     }
-    Ok(Case { folder: folder.to_path_buf(), comparisons, left_out: Vec::new() })
+    Ok(Case { folder: folder.to_path_buf(), comparisons })
 }
 
 /// `probabilities` in the order of their logits, equal logits in the order of probability.
@@ -82,5 +82,5 @@ pub fn tokenizers(folder: &Path) -> Result<Case> {
         let missing = golden.captions.len().abs_diff(ids.len());
         comparisons.push(Comparison::of_codes(name, wrong + missing, 0));
     }
-    Ok(Case { folder: folder.to_path_buf(), comparisons, left_out: Vec::new() })
+    Ok(Case { folder: folder.to_path_buf(), comparisons })
 }

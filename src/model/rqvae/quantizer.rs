@@ -160,7 +160,7 @@ impl Quantizer {
     }
 
     /// The reverse of [`Self::to_cells`].
-    fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
+    pub(crate) fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
         let ([r, c], channels) = (self.cell, self.channels);
         let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
         blocks.reshape([batch, h * r, w * c, channels])

@@ -1,0 +1,247 @@
+//! Codebooks that are moving averages of what falls to their codes (paper section 3.1.3; van den Oord et al., arXiv
+//! 1711.00937, appendix A.1). They change within a step: a codebook that depths share has changed before the next depth.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::kernels::quantize::Codebook;
+use crate::kernels::values;
+use crate::random::{normal, pcg4d, uniform};
+
+/// Keeps codes that nothing falls to apart from nothing.
+const EPSILON: f64 = 1e-5;
+
+/// Codes that fewer latents fall to, in the moving average, are restarted.
+const LEAST_USED: f32 = 1.0;
+
+/// Spread of copies of latents, in units of one over the square root of their length, where there are fewer than codes.
+const SPREAD: f32 = 0.01;
+
+/// What each of the streams of random numbers is for.
+mod stream {
+    pub const INITIAL: u32 = 1;
+    pub const ORDER: u32 = 2;
+    pub const SPREAD: u32 = 3;
+}
+
+/// One codebook and its moving averages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MovingCodebook {
+    /// Embeddings, `[K, C]`.
+    pub weight: Vec<f32>,
+    /// How many latents fall to each code, `[K]`.
+    pub cluster_size: Vec<f32>,
+    /// Their sums, `[K, C]`.
+    pub sums: Vec<f32>,
+    dim: usize,
+}
+
+/// How codebooks move.
+#[derive(Clone, Debug)]
+pub struct Moving {
+    /// How much of an average stays in a step, for each depth.
+    pub decay: Vec<f64>,
+    /// The seed and the step with which codes that fell out of use are restarted; `None`: never.
+    pub restart: Option<[u32; 2]>,
+}
+
+impl MovingCodebook {
+    /// Of `weight` `[K, C]`, with averages `[K]` and `[K, C]`.
+    pub fn new(weight: Vec<f32>, cluster_size: Vec<f32>, sums: Vec<f32>) -> Self {
+        let dim = weight.len() / cluster_size.len();
+        Self { weight, cluster_size, sums, dim }
+    }
+
+    /// `size` normally distributed embeddings of length `dim`; nothing has fallen to them yet.
+    pub fn initial(size: usize, dim: usize, seed: u32, depth: usize) -> Self {
+        let number = |i: usize| normal([seed, stream::INITIAL, depth as u32, i as u32]);
+        let weight: Vec<f32> = (0..size * dim).map(number).collect();
+        Self { cluster_size: vec![0.0; size], sums: weight.clone(), weight, dim }
+    }
+
+    /// Codes, `K`.
+    pub fn size(&self) -> usize {
+        self.cluster_size.len()
+    }
+
+    /// Ready for look-ups on `device`.
+    fn on(&self, device: &Device) -> Codebook {
+        let data = TensorData::new(self.weight.clone(), [self.size(), self.dim]);
+        Codebook::new(Tensor::from_data(data, device))
+    }
+
+    /// Counts `latents` `[N, C]`, of which each has fallen to the code in `codes` `[N]`, into the averages.
+    fn count(&mut self, latents: &[f32], codes: &[usize], decay: f64) {
+        let (old, new) = (decay as f32, (1.0 - decay) as f32);
+        let mut sizes = vec![0.0f32; self.size()];
+        let mut sums = vec![0.0f32; self.sums.len()];
+        for (latent, &code) in latents.chunks_exact(self.dim).zip(codes) {
+            sizes[code] += 1.0;
+            let sum = &mut sums[code * self.dim..][..self.dim];
+            sum.iter_mut().zip(latent).for_each(|(sum, x)| *sum += x);
+        }
+        let average = |average: &mut f32, x: f32| *average = *average * old + x * new;
+        self.cluster_size.iter_mut().zip(sizes).for_each(|(mean, x)| average(mean, x));
+        self.sums.iter_mut().zip(sums).for_each(|(mean, x)| average(mean, x));
+    }
+
+    /// Gives codes that are hardly used the place of latents `[N, C]` taken at random.
+    fn restart(&mut self, latents: &[f32], seed: [u32; 3]) {
+        let count = latents.len() / self.dim;
+        let order = shuffled(count.max(self.size()), seed);
+        for code in 0..self.size() {
+            if self.cluster_size[code] >= LEAST_USED {
+                continue;
+            }
+            let chosen = order[code];
+            let latent = &latents[chosen % count * self.dim..][..self.dim];
+            let spread = if count < self.size() { SPREAD / (self.dim as f32).sqrt() } else { 0.0 };
+            for (i, (sum, x)) in self.sums[code * self.dim..][..self.dim].iter_mut().zip(latent).enumerate() {
+                let word = (chosen * self.dim + i) as u32;
+                *sum = x + spread * uniform([seed[0] ^ stream::SPREAD, seed[1], seed[2], word]);
+            }
+            self.cluster_size[code] = 1.0;
+        }
+    }
+
+    /// Makes the embeddings the means of what falls to them.
+    fn settle(&mut self) {
+        let total: f64 = self.cluster_size.iter().map(|&size| f64::from(size)).sum();
+        let scale = total / (total + self.size() as f64 * EPSILON);
+        for (code, &size) in self.cluster_size.iter().enumerate() {
+            let divisor = ((f64::from(size) + EPSILON) * scale) as f32;
+            let row = code * self.dim..(code + 1) * self.dim;
+            let sums = &self.sums[row.clone()];
+            self.weight[row].iter_mut().zip(sums).for_each(|(weight, sum)| *weight = sum / divisor);
+        }
+    }
+}
+
+/// The codebooks of all depths, in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MovingCodebooks {
+    /// One, or one a depth.
+    pub each: Vec<MovingCodebook>,
+    depth: usize,
+}
+
+/// What quantizing a batch has given.
+pub struct Assigned {
+    /// Codes `[D][N]`.
+    pub codes: Vec<Vec<usize>>,
+    /// Sums of the embeddings of codes `0..=d`, `[N, C]` for each depth.
+    pub partial_sums: Vec<Tensor<2>>,
+}
+
+impl MovingCodebooks {
+    /// One codebook for all of `depth` depths, or one for each.
+    pub fn new(each: Vec<MovingCodebook>, depth: usize) -> Self {
+        Self { each, depth }
+    }
+
+    /// The codebook of depth `d`.
+    pub fn of(&self, d: usize) -> &MovingCodebook {
+        &self.each[d.min(self.each.len() - 1)]
+    }
+
+    /// Quantizes `latents` `[N, C]`, which gradients do not pass, and moves the codebooks as `moving` says.
+    pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
+        let device = latents.device();
+        let mut residual = latents;
+        let mut assigned = Assigned { codes: Vec::new(), partial_sums: Vec::new() };
+        for d in 0..self.depth {
+            let index = d.min(self.each.len() - 1);
+            let codebook = self.each[index].on(&device);
+            let codes = codebook.nearest(residual.clone());
+            let embeddings = codebook.embed(codes.clone());
+            let (codes, numbers) = (indices(codes), values(residual.clone()));
+            let moved = &mut self.each[index];
+            moved.count(&numbers, &codes, moving.decay[d]);
+            if let Some([seed, step]) = moving.restart {
+                moved.restart(&numbers, [seed, step, d as u32]);
+            }
+            moved.settle();
+            residual = residual - embeddings.clone();
+            let sum = match assigned.partial_sums.last() {
+                Some(above) => above.clone() + embeddings,
+                None => embeddings,
+            };
+            assigned.partial_sums.push(sum);
+            assigned.codes.push(codes);
+        }
+        assigned
+    }
+}
+
+fn indices(codes: Tensor<1, Int>) -> Vec<usize> {
+    codes.into_data().iter::<i64>().map(|code| code as usize).collect()
+}
+
+/// The numbers below `count` in an order that `seed` determines (Fisher and Yates).
+fn shuffled(count: usize, [seed, step, depth]: [u32; 3]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in (1..count).rev() {
+        let [word, ..] = pcg4d([seed ^ (stream::ORDER << 16), step, depth, i as u32]);
+        order.swap(i, (u64::from(word) * (i as u64 + 1) >> 32) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tensor;
+
+    fn codebooks(shared: bool) -> MovingCodebooks {
+        let count = if shared { 1 } else { 3 };
+        MovingCodebooks::new((0..count).map(|d| MovingCodebook::initial(16, 4, 5, d)).collect(), 3)
+    }
+
+    fn moving(restart: bool) -> Moving {
+        Moving { decay: vec![0.9; 3], restart: restart.then_some([3, 0]) }
+    }
+
+    /// Codes that everything falls to become the mean of what does.
+    #[test]
+    fn codes_come_to_rest_at_the_means() {
+        let mut books = MovingCodebooks::new(vec![MovingCodebook::initial(1, 4, 5, 0)], 1);
+        let latents = tensor([64, 4], 1, &Device::flex()) * 3.0 + 1.0;
+        let mean = values(latents.clone().mean_dim(0));
+        for _ in 0..400 {
+            books.quantize(latents.clone(), &moving(false));
+        }
+        let weight = &books.each[0].weight;
+        assert!(weight.iter().zip(&mean).all(|(w, m)| (w - m).abs() < 1e-4), "{weight:?} {mean:?}");
+    }
+
+    #[test]
+    fn unused_codes_are_restarted_at_latents() {
+        let latents = tensor([64, 4], 1, &Device::flex()) * 0.01 + 50.0;
+        let used = |restart| {
+            let mut books = codebooks(true);
+            (0..30).for_each(|_| drop(books.quantize(latents.clone(), &moving(restart))));
+            let first = books.quantize(latents.clone(), &moving(restart)).codes.swap_remove(0);
+            first.iter().collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(used(false), 1);
+        assert!(used(true) > 8, "{}", used(true));
+    }
+
+    #[test]
+    fn fewer_latents_than_codes_are_spread() {
+        let mut books = codebooks(false);
+        let latents = tensor([5, 4], 1, &Device::flex());
+        books.quantize(latents, &moving(true));
+        for book in &books.each {
+            let rows: Vec<&[f32]> = book.weight.chunks(4).collect();
+            assert!((0..16).all(|i| (0..i).all(|j| rows[i] != rows[j])));
+        }
+    }
+
+    #[test]
+    fn an_order_has_each_number_once() {
+        let mut order = shuffled(1000, [1, 2, 3]);
+        assert_ne!(order[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..1000));
+    }
+}

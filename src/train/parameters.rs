@@ -1,0 +1,166 @@
+//! The values that training changes, by their published names.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::checkpoint::{Parameter, WeightFile};
+use crate::error::{Error, Result};
+use crate::kernels::values;
+
+/// Tensors by name, each flattened.
+pub type Named = BTreeMap<String, Tensor<1>>;
+
+/// The parameters of one model, on the device that computes, outside of its record of operations.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    shapes: BTreeMap<String, Vec<usize>>,
+    values: Named,
+}
+
+impl Parameters {
+    /// The parameters in `list`, each with the values that `initial` gives it.
+    pub fn new(list: &[Parameter], device: &Device, mut initial: impl FnMut(&Parameter) -> Vec<f32>) -> Self {
+        let made = |parameter: &Parameter| {
+            let values = initial(parameter);
+            debug_assert_eq!(values.len(), parameter.shape.iter().product::<usize>());
+            (parameter.name.clone(), Tensor::from_floats(values.as_slice(), device))
+        };
+        let values = list.iter().map(made).collect();
+        Self { shapes: list.iter().map(|p| (p.name.clone(), p.shape.clone())).collect(), values }
+    }
+
+    /// The parameters in `list` as `file` has them; `prefix` comes before the names in the file.
+    ///
+    /// # Errors
+    /// One is missing, or has another shape.
+    pub fn read(list: &[Parameter], file: &WeightFile, prefix: &str, device: &Device) -> Result<Self> {
+        let mut read = BTreeMap::new();
+        for parameter in list {
+            let name = format!("{prefix}{}", parameter.name);
+            let shape = file.get(&name).map(|info| &info.shape);
+            if shape != Some(&parameter.shape) {
+                return Err(Error::invalid(format!(
+                    "{}: expected {name} of shape {:?}, found {}",
+                    file.name(),
+                    parameter.shape,
+                    shape.map_or_else(|| "no such tensor".into(), |shape| format!("shape {shape:?}"))
+                )));
+            }
+            read.insert(parameter.name.clone(), file.read_f32(&name)?);
+        }
+        Ok(Self::new(list, device, |parameter| read.remove(&parameter.name).unwrap_or_default()))
+    }
+
+    /// The same names and shapes, all zeros.
+    pub fn zeros(&self) -> Self {
+        Self { shapes: self.shapes.clone(), values: self.map(|_, value| value.zeros_like()) }
+    }
+
+    /// The device that they lie on.
+    ///
+    /// # Panics
+    /// There is no parameter.
+    pub fn device(&self) -> Device {
+        self.values.values().next().expect("a model has parameters").device()
+    }
+
+    /// By name, flattened.
+    pub fn values(&self) -> &Named {
+        &self.values
+    }
+
+    /// The shape of each.
+    pub fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
+        &self.shapes
+    }
+
+    /// How many numbers there are in all.
+    pub fn count(&self) -> usize {
+        self.shapes.values().map(|shape| shape.iter().product::<usize>()).sum()
+    }
+
+    /// The value called `name`.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn get(&self, name: &str) -> Tensor<1> {
+        self.values[name].clone()
+    }
+
+    /// Puts another value in the place of `name`.
+    pub fn set(&mut self, name: &str, value: Tensor<1>) {
+        self.values.insert(name.into(), value);
+    }
+
+    /// Copies that gradients reach.
+    pub fn tracked(&self) -> Named {
+        self.map(|_, value| value.autodiff().require_grad())
+    }
+
+    /// The numbers of each, read back.
+    pub fn read_back(&self) -> BTreeMap<String, Vec<f32>> {
+        self.values.iter().map(|(name, value)| (name.clone(), values(value.clone()))).collect()
+    }
+
+    /// Moves each towards `other`: `decay` of what it was, the rest of the other.
+    pub fn follow(&mut self, other: &Self, decay: f64) {
+        let moved = |name: &str, value: Tensor<1>| value * decay + other.get(name) * (1.0 - decay);
+        self.values = self.map(moved);
+    }
+
+    fn map(&self, change: impl Fn(&str, Tensor<1>) -> Tensor<1>) -> Named {
+        self.values.iter().map(|(name, value)| (name.clone(), change(name, value.clone()))).collect()
+    }
+}
+
+/// Gradients by name; of what a loss does not depend on there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Gradients(Named);
+
+impl Gradients {
+    /// Of `loss`, a single number, with respect to `tracked`.
+    pub fn of(loss: &Tensor<1>, tracked: &Named) -> Self {
+        let mut all = loss.backward();
+        let found = |(name, value): (&String, &Tensor<1>)| Some((name.clone(), value.grad_remove(&mut all)?));
+        Self(tracked.iter().filter_map(found).collect())
+    }
+
+    /// The gradient of `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
+        self.0.get(name)
+    }
+
+    /// Adds those of another part of the batch.
+    pub fn add(&mut self, other: Self) {
+        for (name, gradient) in other.0 {
+            let sum = match self.0.remove(&name) {
+                Some(before) => before + gradient,
+                None => gradient,
+            };
+            self.0.insert(name, sum);
+        }
+    }
+
+    /// All times `factor`.
+    pub fn scale(&mut self, factor: f64) {
+        let scaled = |gradient: &mut Tensor<1>| *gradient = gradient.clone() * factor;
+        self.0.values_mut().for_each(scaled);
+    }
+
+    /// The length of the vector of all of them.
+    pub fn norm(&self) -> f64 {
+        let squares = self.0.values().map(|gradient| gradient.clone().powi_scalar(2).sum());
+        let squares: Vec<Tensor<1>> = squares.collect();
+        if squares.is_empty() { 0.0 } else { f64::from(values(Tensor::cat(squares, 0).sum())[0]).sqrt() }
+    }
+
+    /// Shortens the vector of all of them to `longest`; what it was long is returned.
+    pub fn clip(&mut self, longest: f64) -> f64 {
+        let norm = self.norm();
+        if norm > longest {
+            self.scale(longest / (norm + 1e-6));
+        }
+        norm
+    }
+}

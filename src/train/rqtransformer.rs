@@ -1,0 +1,177 @@
+//! One step of stage 2: the likelihood of code stacks, with hard targets or soft ones (paper section 3.2.2).
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::parameters::{Gradients, Named, Parameters};
+use crate::checkpoint::{Loader, Parameter, WeightFile};
+use crate::error::Result;
+use crate::kernels::quantize::{Codebook, Codebooks};
+use crate::kernels::values;
+use crate::model::RqTransformer;
+use crate::model::config::rqtransformer::RqTransformerConfig;
+use crate::random::normal;
+
+/// Spread of the first weights, as published.
+const SPREAD: f32 = 0.02;
+
+/// Everything of an RQ-Transformer that training changes.
+#[derive(Clone, Debug)]
+pub struct TrainedRqTransformer {
+    /// What it is built from.
+    pub config: RqTransformerConfig,
+    /// What gradients change.
+    pub parameters: Parameters,
+    /// Stage 1's codebooks, where they embed codes; no gradient changes these.
+    codebooks: Option<Codebooks>,
+}
+
+/// What the codes of a stack should be, `[B h w D]`.
+pub enum Target {
+    /// These codes.
+    Hard(Tensor<1, Int>),
+    /// Each code with this probability, `[B h w D, K]`.
+    Soft(Tensor<2>),
+}
+
+/// How much the likelihoods of codes and of the caption count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// Of the codes.
+    pub image: f64,
+    /// Of the caption's tokens.
+    pub text: f64,
+}
+
+/// A forward pass, and what its loss is made of.
+pub struct Pass {
+    /// What gradients reach.
+    pub tracked: Named,
+    /// Mean negative log-likelihood of a code, in nats.
+    pub image: Tensor<1>,
+    /// The same of a caption's token, where the condition is a caption.
+    pub text: Option<Tensor<1>>,
+    /// Negative log-likelihoods of the codes, `[B h w D]`, in nats.
+    pub each: Tensor<1>,
+}
+
+impl TrainedRqTransformer {
+    /// Untrained weights that `seed` determines; `codebooks` are stage 1's.
+    pub fn initial(
+        config: &RqTransformerConfig,
+        codebooks: Option<&Codebooks>,
+        seed: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let list = plan(config, device)?;
+        let parameters = Parameters::new(&list, device, |parameter| initial(parameter, seed));
+        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.map(constant) })
+    }
+
+    /// The weights of `file`, whose names begin with `prefix`.
+    ///
+    /// # Errors
+    /// A tensor is missing or of another shape.
+    pub fn read(
+        config: &RqTransformerConfig,
+        codebooks: Option<&Codebooks>,
+        file: &WeightFile,
+        prefix: &str,
+        device: &Device,
+    ) -> Result<Self> {
+        let parameters = Parameters::read(&plan(config, device)?, file, prefix, device)?;
+        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.map(constant) })
+    }
+
+    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device.
+    pub fn forward(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>, target: Target) -> Result<Pass> {
+        let tracked = self.parameters.tracked();
+        let model = self.model(&tracked)?;
+        let logits = model.logits(codes.autodiff(), condition.clone().autodiff());
+        let [batch, places, classes] = logits.codes.dims();
+        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
+        let text = logits.condition.map(|logits| {
+            let [batch, length, classes] = logits.dims();
+            let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
+            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next)).mean()
+        });
+        Ok(Pass { tracked, image: each.clone().mean(), text, each: each.inner() })
+    }
+
+    fn model(&self, tracked: &Named) -> Result<RqTransformer> {
+        let device = self.parameters.device().autodiff();
+        let mut loader = Loader::from_given(tracked, &device);
+        let model = RqTransformer::load(&mut loader, &self.config, self.codebooks.as_ref())?;
+        loader.finish()?;
+        Ok(model)
+    }
+}
+
+impl Pass {
+    /// The likelihoods in the proportion of `weights`; that of the codes alone where there is no caption.
+    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+        match &self.text {
+            Some(text) => self.image.clone() * weights.image + text.clone() * weights.text,
+            None => self.image.clone(),
+        }
+    }
+
+    /// Gradients of `loss`.
+    pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
+        Gradients::of(loss, &self.tracked)
+    }
+
+    /// Negative log-likelihood of a code, and of a caption's token, as numbers.
+    pub fn losses(&self) -> (f32, Option<f32>) {
+        let number = |loss: &Tensor<1>| values(loss.clone().inner())[0];
+        (number(&self.image), self.text.as_ref().map(number))
+    }
+}
+
+/// Cross entropy of each row of `logits` `[N, K]` and its target: `[N]`.
+fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
+    let [rows, classes] = logits.dims();
+    // A code that a depth does not have is never a target, but nothing times infinity is no number.
+    let likelihoods = log_softmax(logits, 1).clamp_min(f32::MIN);
+    match target {
+        Target::Hard(codes) => {
+            likelihoods.gather(1, codes.autodiff().reshape([rows, 1])).reshape([rows]).neg()
+        }
+        Target::Soft(soft) => {
+            debug_assert_eq!(soft.dims(), [rows, classes]);
+            (likelihoods * soft.autodiff()).sum_dim(1).reshape([rows]).neg()
+        }
+    }
+}
+
+/// Codebooks among tensors that gradients reach.
+fn constant(codebooks: &Codebooks) -> Codebooks {
+    let of = |codebook: &Codebook| Codebook::new(codebook.embeddings.clone().autodiff());
+    let each = codebooks.each();
+    match codebooks.is_shared() {
+        true => Codebooks::shared(of(&each[0]), each.len()),
+        false => Codebooks::per_depth(each.iter().map(of).collect()),
+    }
+}
+
+/// What gradients change.
+fn plan(config: &RqTransformerConfig, device: &Device) -> Result<Vec<Parameter>> {
+    let mut loader = Loader::plan(device);
+    RqTransformer::load(&mut loader, config, None)?;
+    loader.finish()
+}
+
+/// Normally distributed weights and embeddings; biases and positions begin at nothing, norms as identities.
+fn initial(parameter: &Parameter, seed: u32) -> Vec<f32> {
+    let count = parameter.shape.iter().product::<usize>();
+    let name = parameter.name.as_str();
+    let is_norm = [".ln1.", ".ln2.", ".layer_norm."].iter().any(|part| name.contains(part));
+    match name.rsplit('.').next() {
+        Some("weight") if is_norm => vec![1.0; count],
+        Some("bias") => vec![0.0; count],
+        _ => {
+            let stream = super::stream(name);
+            (0..count as u32).map(|i| SPREAD * normal([seed, stream, i, 0])).collect()
+        }
+    }
+}

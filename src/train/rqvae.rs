@@ -1,0 +1,173 @@
+//! One step of stage 1: reconstruction, commitment and moving codebooks (paper section 3.1.3).
+
+use burn::tensor::{Device, Tensor};
+
+use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks};
+use super::parameters::{Gradients, Named, Parameters};
+use crate::checkpoint::{Loader, Parameter, WeightFile};
+use crate::error::Result;
+use crate::kernels::values;
+use crate::model::RqVae;
+use crate::model::rqvae::RqVaeConfig;
+use crate::random::uniform;
+
+/// Names of the codebooks, which no gradient changes.
+const CODEBOOKS: &str = "quantizer.codebooks.";
+
+/// Everything of an RQ-VAE that training changes.
+#[derive(Clone, Debug)]
+pub struct TrainedRqVae {
+    /// What it is built from.
+    pub config: RqVaeConfig,
+    /// What gradients change.
+    pub parameters: Parameters,
+    /// What moves by itself.
+    pub codebooks: MovingCodebooks,
+}
+
+/// A forward pass, and what its losses are made of.
+pub struct Pass {
+    /// What gradients reach.
+    pub tracked: Named,
+    /// The model that was run.
+    pub model: RqVae,
+    /// Reconstructions `[B, 3, H, W]`.
+    pub images: Tensor<4>,
+    /// The reconstruction loss.
+    pub reconstruction: Tensor<1>,
+    /// The commitment loss.
+    pub commitment: Tensor<1>,
+    /// Codes of each depth.
+    pub codes: Vec<Vec<usize>>,
+}
+
+impl TrainedRqVae {
+    /// Untrained weights that `seed` determines.
+    pub fn initial(config: &RqVaeConfig, seed: u32, device: &Device) -> Result<Self> {
+        let (list, _) = plan(config, device)?;
+        let parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
+        let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
+        let count = if config.hparams.shared_codebook { 1 } else { sizes.len() };
+        let each = (0..count).map(|d| MovingCodebook::initial(sizes[d], dim, seed, d)).collect();
+        Ok(Self { config: config.clone(), parameters, codebooks: MovingCodebooks::new(each, sizes.len()) })
+    }
+
+    /// The weights of `file`. A codebook without moving averages begins new ones.
+    ///
+    /// # Errors
+    /// A tensor is missing or of another shape.
+    pub fn read(config: &RqVaeConfig, file: &WeightFile, device: &Device) -> Result<Self> {
+        let (list, codebooks) = plan(config, device)?;
+        let parameters = Parameters::read(&list, file, "", device)?;
+        let dim = config.code_dim();
+        let each = codebooks.iter().zip(config.codebook_sizes()?).map(|(codebook, size)| {
+            let mut weight = file.read_f32(&codebook.name)?;
+            weight.truncate(size * dim);
+            let path = codebook.name.trim_end_matches(".weight");
+            let average = |what: &str| {
+                let name = format!("{path}.{what}");
+                file.get(&name).map(|_| file.read_f32(&name)).transpose()
+            };
+            let cluster_size = average("cluster_size_ema")?.unwrap_or_else(|| vec![1.0; size]);
+            let sums = average("embed_ema")?.unwrap_or_else(|| weight.clone());
+            Ok(MovingCodebook::new(weight, cluster_size, sums))
+        });
+        let each: Vec<_> = each.collect::<Result<_>>()?;
+        Ok(Self { config: config.clone(), parameters, codebooks: MovingCodebooks::new(each, config.depth()) })
+    }
+
+    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and moves its codebooks; those with codes out of use are
+    /// restarted as `restart`, the seed and the step, says.
+    pub fn forward(&mut self, images: Tensor<4>, restart: Option<[u32; 2]>) -> Result<Pass> {
+        let tracked = self.parameters.tracked();
+        let model = self.model(&tracked)?;
+        let images = images.autodiff();
+        let latents = model.encode(images.clone());
+        let hparams = &self.config.hparams;
+        let moving = Moving {
+            decay: hparams.decay.values("decay", self.config.depth())?,
+            restart: restart.filter(|_| hparams.restart_unused_codes),
+        };
+        let cells = model.quantizer.to_cells(latents.clone());
+        let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
+        let commitment = commitment(&cells, &partial_sums);
+        // Straight through: forwards the codes count, backwards the latents.
+        let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
+        let passed = cells.clone() + (quantized - cells.detach());
+        let [batch, rows, columns, _] = latents.dims();
+        let [r, c] = self.config.cell();
+        let made = model.decode(model.quantizer.to_latents(passed, [batch, rows / r, columns / c]));
+        let difference = made.clone() - images;
+        let reconstruction = match hparams.loss_type.as_str() {
+            "l1" => difference.abs().mean(),
+            _ => difference.powi_scalar(2).mean(),
+        };
+        Ok(Pass { tracked, model, images: made, reconstruction, commitment, codes })
+    }
+
+    /// The model made of `tracked`, on their device.
+    fn model(&self, tracked: &Named) -> Result<RqVae> {
+        let device = self.parameters.device().autodiff();
+        let mut all = tracked.clone();
+        for (d, codebook) in self.codebooks.each.iter().enumerate() {
+            let weight = Tensor::from_floats(codebook.weight.as_slice(), &device);
+            all.insert(format!("{CODEBOOKS}{d}.weight"), weight);
+        }
+        let mut loader = Loader::from_given(&all, &device);
+        let model = RqVae::load(&mut loader, &self.config)?;
+        loader.finish()?;
+        Ok(model)
+    }
+}
+
+impl Pass {
+    /// Reconstruction and commitment in the proportion that the configuration names.
+    pub fn loss(&self) -> Tensor<1> {
+        let weight = self.model.config.hparams.latent_loss_weight;
+        self.reconstruction.clone() + self.commitment.clone() * weight
+    }
+
+    /// Gradients of `loss`.
+    pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
+        Gradients::of(loss, &self.tracked)
+    }
+
+    /// Reconstruction loss and commitment loss as numbers.
+    pub fn losses(&self) -> [f32; 2] {
+        [&self.reconstruction, &self.commitment].map(|loss| values(loss.clone().inner())[0])
+    }
+}
+
+/// The mean over depths of the mean squared distance of `cells` `[N, C]` from the sums of the codes so far (equation 6).
+fn commitment(cells: &Tensor<2>, partial_sums: &[Tensor<2>]) -> Tensor<1> {
+    let losses =
+        partial_sums.iter().map(|sum| (cells.clone() - sum.clone().autodiff()).powi_scalar(2).mean());
+    Tensor::cat(losses.collect(), 0).mean()
+}
+
+/// What gradients change, and the codebooks.
+fn plan(config: &RqVaeConfig, device: &Device) -> Result<(Vec<Parameter>, Vec<Parameter>)> {
+    let mut loader = Loader::plan(device);
+    RqVae::load(&mut loader, config)?;
+    Ok(loader.finish()?.into_iter().partition(|parameter| !parameter.name.starts_with(CODEBOOKS)))
+}
+
+/// PyTorch's first values of a convolution: uniform within one over the square root of the inputs, biases too; norms begin
+/// as identities.
+fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
+    let count = parameter.shape.iter().product::<usize>();
+    let (path, is_weight) = match parameter.name.rsplit_once('.') {
+        Some((path, kind)) => (path, kind == "weight"),
+        None => (parameter.name.as_str(), true),
+    };
+    let weight = list.iter().find(|other| other.name == format!("{path}.weight"));
+    let fan_in = weight.map(|weight| weight.shape[1..].iter().product::<usize>());
+    match fan_in {
+        Some(fan_in) if weight.is_some_and(|weight| weight.shape.len() > 1) => {
+            let bound = (fan_in as f32).powf(-0.5);
+            let stream = super::stream(&parameter.name);
+            (0..count as u32).map(|i| bound * (2.0 * uniform([seed, stream, i, 0]) - 1.0)).collect()
+        }
+        _ => vec![if is_weight { 1.0 } else { 0.0 }; count],
+    }
+}
