@@ -14,6 +14,7 @@ mod output;
 mod reconstruct;
 mod sample;
 mod studio;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ enum Command {
     Info(info::Info),
     Convert(convert::Convert),
     Devices(devices::Devices),
+    Train(train::Train),
     Verify(verify::Verify),
     Bench(bench::Bench),
     Studio(studio::Studio),
@@ -80,6 +82,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Info(command) => command.run(&console()?),
         Command::Convert(command) => command.run(&console()?),
         Command::Devices(command) => command.run(&console()?),
+        Command::Train(command) => command.run(&console()?),
         Command::Verify(command) => command.run(&console()?),
         Command::Bench(command) => command.run(&console()?),
         Command::Studio(command) => command.run(),

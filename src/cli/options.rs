@@ -136,11 +136,11 @@ pub struct SamplingArguments {
 impl SamplingArguments {
     /// One filter a depth: what is asked for, else the settings that the model was published with.
     pub fn filters(&self, config: &RqTransformerConfig) -> Result<Vec<Filter>> {
-        let published = config.published_sampling;
+        let published = Filter::published(config.published_sampling);
         let sampling = Sampling {
-            temperature: self.temperature.clone().unwrap_or_else(|| vec![1.0]),
-            top_k: self.top_k.clone().unwrap_or_else(|| vec![published.top_k.unwrap_or(0)]),
-            top_p: self.top_p.clone().unwrap_or_else(|| vec![published.top_p.unwrap_or(1.0)]),
+            temperature: self.temperature.clone().unwrap_or_else(|| vec![published.temperature]),
+            top_k: self.top_k.clone().unwrap_or_else(|| vec![published.top_k]),
+            top_p: self.top_p.clone().unwrap_or_else(|| vec![published.top_p]),
         };
         let filters = sampling.filters(config.depth())?;
         if self.temperature.iter().flatten().any(|&t| t == 0.0) {

@@ -68,6 +68,19 @@ impl Console {
         })
     }
 
+    /// A bar for a training run, whose message tells of its last step.
+    pub fn training(&self) -> (ProgressBar, Task<'static>) {
+        let bar = ProgressBar::no_length();
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        bar.set_style(style.expect("a valid template"));
+        let shown = bar.clone();
+        let task = Task::new(self.stop.clone(), move |done, total| {
+            shown.set_length(total as u64);
+            shown.set_position(done as u64);
+        });
+        (bar, task)
+    }
+
     /// The result: `value` for programs, `text` for people. A reader that has gone away (`| head`) has seen enough.
     pub fn result(&self, value: Value, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout();

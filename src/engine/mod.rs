@@ -23,6 +23,8 @@ pub mod start;
 pub mod studio;
 pub mod task;
 #[cfg(not(target_family = "wasm"))]
+pub mod train;
+#[cfg(not(target_family = "wasm"))]
 pub mod verify;
 
 pub use condition::Condition;

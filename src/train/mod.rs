@@ -4,11 +4,17 @@
 //! lies in [`parameters`] by its published name, so that a checkpoint of a run is a checkpoint like any other.
 
 pub mod codebooks;
+pub mod config;
+pub mod data;
 pub mod optimizer;
 pub mod parameters;
 pub mod rqtransformer;
 pub mod rqvae;
+pub mod run;
 pub mod schedule;
+pub mod stage1;
+pub mod stage2;
+pub mod trainee;
 
 /// A number for a name (FNV-1a), so that the first values of a tensor do not depend on the others.
 fn stream(name: &str) -> u32 {

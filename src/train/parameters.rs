@@ -75,6 +75,13 @@ impl Parameters {
         &self.shapes
     }
 
+    /// Names and shapes.
+    pub fn list(&self) -> Vec<Parameter> {
+        let parameter =
+            |(name, shape): (&String, &Vec<usize>)| Parameter { name: name.clone(), shape: shape.clone() };
+        self.shapes.iter().map(parameter).collect()
+    }
+
     /// How many numbers there are in all.
     pub fn count(&self) -> usize {
         self.shapes.values().map(|shape| shape.iter().product::<usize>()).sum()

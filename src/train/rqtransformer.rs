@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::parameters::{Gradients, Named, Parameters};
 use crate::checkpoint::{Loader, Parameter, WeightFile};
+use crate::device::differentiates;
 use crate::error::Result;
 use crate::kernels::quantize::{Codebook, Codebooks};
 use crate::kernels::values;
@@ -65,7 +66,7 @@ impl TrainedRqTransformer {
     ) -> Result<Self> {
         let list = plan(config, device)?;
         let parameters = Parameters::new(&list, device, |parameter| initial(parameter, seed));
-        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.map(constant) })
+        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
     }
 
     /// The weights of `file`, whose names begin with `prefix`.
@@ -80,13 +81,18 @@ impl TrainedRqTransformer {
         device: &Device,
     ) -> Result<Self> {
         let parameters = Parameters::read(&plan(config, device)?, file, prefix, device)?;
-        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.map(constant) })
+        Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
+    }
+
+    /// The same model of other `parameters`.
+    pub fn with(&self, parameters: Parameters) -> Self {
+        Self { parameters, ..self.clone() }
     }
 
     /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device.
     pub fn forward(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>, target: Target) -> Result<Pass> {
         let tracked = self.parameters.tracked();
-        let model = self.model(&tracked)?;
+        let model = self.model(&tracked, &self.parameters.device().autodiff())?;
         let logits = model.logits(codes.autodiff(), condition.clone().autodiff());
         let [batch, places, classes] = logits.codes.dims();
         let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
@@ -98,10 +104,17 @@ impl TrainedRqTransformer {
         Ok(Pass { tracked, image: each.clone().mean(), text, each: each.inner() })
     }
 
-    fn model(&self, tracked: &Named) -> Result<RqTransformer> {
-        let device = self.parameters.device().autodiff();
-        let mut loader = Loader::from_given(tracked, &device);
-        let model = RqTransformer::load(&mut loader, &self.config, self.codebooks.as_ref())?;
+    /// The model made of `tensors`, all on `device`.
+    ///
+    /// # Errors
+    /// They are of another model.
+    pub fn model(&self, tensors: &Named, device: &Device) -> Result<RqTransformer> {
+        let mut loader = Loader::from_given(tensors, device);
+        let codebooks = match differentiates(device) {
+            true => self.codebooks.as_ref().map(constant),
+            false => self.codebooks.clone(),
+        };
+        let model = RqTransformer::load(&mut loader, &self.config, codebooks.as_ref())?;
         loader.finish()?;
         Ok(model)
     }

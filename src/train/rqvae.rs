@@ -80,7 +80,7 @@ impl TrainedRqVae {
     /// restarted as `restart`, the seed and the step, says.
     pub fn forward(&mut self, images: Tensor<4>, restart: Option<[u32; 2]>) -> Result<Pass> {
         let tracked = self.parameters.tracked();
-        let model = self.model(&tracked)?;
+        let model = self.model(&tracked, &self.parameters.device().autodiff())?;
         let images = images.autodiff();
         let latents = model.encode(images.clone());
         let hparams = &self.config.hparams;
@@ -105,15 +105,39 @@ impl TrainedRqVae {
         Ok(Pass { tracked, model, images: made, reconstruction, commitment, codes })
     }
 
-    /// The model made of `tracked`, on their device.
-    fn model(&self, tracked: &Named) -> Result<RqVae> {
-        let device = self.parameters.device().autodiff();
-        let mut all = tracked.clone();
+    /// Reconstructions of `images` `[B, 3, H, W]` by a model of other `parameters`.
+    ///
+    /// # Errors
+    /// They are of another model.
+    pub fn reconstruct(&self, parameters: &Parameters, images: Tensor<4>) -> Result<Tensor<4>> {
+        let model = self.model(parameters.values(), &parameters.device())?;
+        let codes = model.quantizer.quantize(model.encode(images)).codes;
+        Ok(model.decode_codes(codes))
+    }
+
+    /// The codebooks as published: with a row for padding, and their averages.
+    pub fn codebook_tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let of = |(d, codebook): (usize, &MovingCodebook)| {
+            let (size, dim) = (codebook.size(), self.config.code_dim());
+            let padded = codebook.weight.iter().copied().chain(vec![0.0; dim]).collect();
+            let name = |what: &str| format!("{CODEBOOKS}{d}.{what}");
+            [
+                (name("weight"), vec![size + 1, dim], padded),
+                (name("cluster_size_ema"), vec![size], codebook.cluster_size.clone()),
+                (name("embed_ema"), vec![size, dim], codebook.sums.clone()),
+            ]
+        };
+        self.codebooks.each.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// The model made of `tensors`, all on `device`.
+    fn model(&self, tensors: &Named, device: &Device) -> Result<RqVae> {
+        let mut all = tensors.clone();
         for (d, codebook) in self.codebooks.each.iter().enumerate() {
-            let weight = Tensor::from_floats(codebook.weight.as_slice(), &device);
+            let weight = Tensor::from_floats(codebook.weight.as_slice(), device);
             all.insert(format!("{CODEBOOKS}{d}.weight"), weight);
         }
-        let mut loader = Loader::from_given(&all, &device);
+        let mut loader = Loader::from_given(&all, device);
         let model = RqVae::load(&mut loader, &self.config)?;
         loader.finish()?;
         Ok(model)

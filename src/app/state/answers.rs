@@ -216,10 +216,5 @@ impl State {
 /// The filters that the model was published with.
 pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
     let published = loaded.stage2.as_ref().map(|stage2| stage2.config.published_sampling);
-    let filter = Filter {
-        temperature: 1.0,
-        top_k: published.as_ref().and_then(|published| published.top_k).unwrap_or(0),
-        top_p: published.as_ref().and_then(|published| published.top_p).unwrap_or(1.0),
-    };
-    vec![filter; loaded.codebook_sizes.len()]
+    vec![Filter::published(published.unwrap_or_default()); loaded.codebook_sizes.len()]
 }

@@ -198,7 +198,7 @@ impl Config {
 }
 
 /// Reads one section, warning of each key that nothing reads.
-fn read_section<T: serde::de::DeserializeOwned>(
+pub(crate) fn read_section<T: serde::de::DeserializeOwned>(
     name: &str,
     section: &str,
     value: &serde_json::Value,

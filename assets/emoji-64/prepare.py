@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Prepares the pictures that emoji-64 is trained on: prepare.py FOLDER
+
+Fetches two npm packages, both MIT: the pictures of @lobehub/fluent-emoji-3d (Microsoft's Fluent Emoji) and the names and
+categories of emoji-datasource. Writes FOLDER/<category>/<name>[~tone].webp, classes.txt with the categories in their
+usual order, and captions.tsv with each picture's name. Pictures that differ in skin tone share the name before the `~`,
+so that they are learned from or held out together.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import pathlib
+import sys
+import tarfile
+import urllib.request
+
+REGISTRY = "https://registry.npmjs.org"
+PICTURES = (
+    f"{REGISTRY}/@lobehub/fluent-emoji-3d/-/fluent-emoji-3d-1.1.0.tgz",
+    "Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ2Qaecgl5wRBv60lUAG3h7g==",
+)
+NAMES = (
+    f"{REGISTRY}/emoji-datasource/-/emoji-datasource-16.0.0.tgz",
+    "/qHKqK5Nr3+8zhgO6kHmF43Fm5C8HNn0AaFRIpgw8HF3+uF0Vfc8jgLI1ZQS5ba1vBzksS8NBCjHejwLb2D/Sg==",
+)
+CLASSES = [
+    "Smileys & Emotion",
+    "People & Body",
+    "Animals & Nature",
+    "Food & Drink",
+    "Travel & Places",
+    "Activities",
+    "Objects",
+    "Symbols",
+    "Flags",
+]
+TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": "medium-dark", "1F3FF": "dark"}
+
+
+def fetch(package):
+    """The files of an npm package, by name, once its hash is the expected one."""
+    address, expected = package
+    with urllib.request.urlopen(address) as answer:
+        data = answer.read()
+    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if found != expected:
+        sys.exit(f"{address}: expected sha512 {expected}, found {found}")
+    archive = tarfile.open(fileobj=io.BytesIO(data))
+    return archive, {member.name.removeprefix("package/"): member for member in archive if member.isfile()}
+
+
+def variants(emoji):
+    """Each code sequence of an emoji, with the tones of its skin, the plain one first."""
+    yield emoji["unified"], ""
+    for tones, variant in emoji.get("skin_variations", {}).items():
+        yield variant["unified"], "-".join(TONES[tone] for tone in tones.split("-"))
+
+
+def main(folder):
+    pictures, files = fetch(PICTURES)
+    # Sequences are written with and without variation selectors; without, they are the same.
+    plain = lambda sequence: sequence.lower().replace("-fe0f", "").lstrip("0")
+    known = {plain(pathlib.Path(name).stem): name for name in files if name.endswith(".webp")}
+    names, documents = fetch(NAMES)
+    emojis = json.load(names.extractfile(documents["emoji.json"]))
+    captions = []
+    for emoji in emojis:
+        category = emoji["category"]
+        for sequence, tones in variants(emoji) if category in CLASSES else ():
+            name = known.get(plain(sequence))
+            if name is None:
+                continue
+            path = pathlib.Path(category) / (emoji["short_name"] + (f"~{tones}" if tones else "") + ".webp")
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(pictures.extractfile(files[name]).read())
+            skin = ": " + " and ".join(tone.replace("-", " ") for tone in [tones]) + " skin tone" if tones else ""
+            captions.append(f"{path}\t{(emoji['name'] or emoji['short_name']).lower()}{skin}\n")
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
+    (folder / "captions.tsv").write_text("".join(captions))
+    print(f"{len(captions)} pictures in {folder}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,105 @@
+//! `residua train`: both stages, from pictures.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::options::DeviceArguments;
+use super::output::Console;
+use crate::engine::train::{TrainOptions, train};
+use crate::error::Result;
+
+/// Train a model on a folder of pictures.
+#[derive(Args)]
+pub struct Train {
+    #[command(subcommand)]
+    stage: Stage,
+}
+
+#[derive(Subcommand)]
+enum Stage {
+    /// Stage 1: pictures to code stacks and back.
+    Rqvae(Common),
+    /// Stage 2: the distribution of code stacks.
+    Rqtransformer(WithRqVae),
+}
+
+#[derive(Args)]
+struct WithRqVae {
+    #[command(flatten)]
+    common: Common,
+    /// The RQ-VAE whose codes are learned: a path, or a bundled model.
+    #[arg(long, value_name = "PATH|NAME")]
+    rqvae: String,
+}
+
+#[derive(Args)]
+struct Common {
+    /// The configuration, with the published keys; a run that goes on has its own.
+    config: PathBuf,
+    /// The folder of pictures; folders in it are classes, `captions.tsv` or `metadata.jsonl` captions.
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// The folder of the run.
+    #[arg(long, short, default_value = "run", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Go on with the run in that folder.
+    #[arg(long)]
+    resume: bool,
+    /// Steps in all, instead of the configuration's epochs.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Steps from one checkpoint to the next. [default: one epoch]
+    #[arg(long, value_name = "N")]
+    save_every: Option<u64>,
+    /// Steps from one sheet of held-out pictures to the next. [default: one epoch]
+    #[arg(long, value_name = "N")]
+    sheet_every: Option<u64>,
+    /// Learn from the pictures that are held out, too.
+    #[arg(long)]
+    all: bool,
+    /// Determines first weights, order and variations.
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl Train {
+    /// Trains until the steps are taken; on Ctrl-C, writes a checkpoint and ends.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let (common, rqvae) = match &self.stage {
+            Stage::Rqvae(common) => (common, None),
+            Stage::Rqtransformer(WithRqVae { common, rqvae }) => (common, Some(rqvae.clone())),
+        };
+        let options = TrainOptions {
+            config: common.config.clone(),
+            data: common.data.clone(),
+            out: common.out.clone(),
+            rqvae,
+            resume: common.resume,
+            steps: common.steps,
+            save_every: common.save_every,
+            sheet_every: common.sheet_every,
+            all: common.all,
+            seed: common.seed,
+        };
+        let device = common.device.open()?;
+        let (bar, mut task) = console.training();
+        let mut last = json!({});
+        let begin = |begun: &crate::engine::train::Begun| {
+            console.note(&format!(
+                "{} pictures, {} held out; step {} of {}",
+                begun.pictures, begun.held_out, begun.begun, begun.steps
+            ));
+        };
+        let checkpoint = train(&options, &device, &mut task, begin, |told| {
+            let loss = told.measured.get("loss").unwrap_or(f64::NAN);
+            bar.set_message(format!("loss {loss:.4}, {:.1} images/s", told.speed));
+            last = json!({ "steps": told.steps, "loss": loss, "images_per_second": told.speed });
+        })?;
+        last["checkpoint"] = json!(checkpoint);
+        console.result(last, &format!("trained: {}", checkpoint.display()))
+    }
+}

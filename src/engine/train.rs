@@ -1,0 +1,188 @@
+//! A training run, from a configuration and a folder of pictures to checkpoints.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::condition::tokenizer_kind;
+use super::models::{Options, Stage1};
+use super::task::Task;
+use crate::checkpoint::StateKind;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::model::{Config, ModelConfig, Precision};
+use crate::tokenizer::Tokenizer;
+use crate::train::config::TrainConfig;
+use crate::train::data::{Augmentation, Batches, DataSet, Loaded, Split, Wish, in_order};
+use crate::train::run::RunFolder;
+use crate::train::stage1::Stage1Training;
+use crate::train::stage2::Stage2Training;
+pub use crate::train::trainee::Told;
+use crate::train::trainee::{Plan, Run, Trainee};
+
+/// The longest configuration that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Pictures on a sheet.
+const SHEET: usize = 8;
+
+/// What is to be trained, on what, and for how long.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// The configuration, with the published keys; a run that goes on has its own.
+    pub config: PathBuf,
+    /// The folder of pictures.
+    pub data: PathBuf,
+    /// The folder of the run.
+    pub out: PathBuf,
+    /// The RQ-VAE whose codes a transformer learns.
+    pub rqvae: Option<String>,
+    /// Whether the run in that folder goes on.
+    pub resume: bool,
+    /// Steps in all; `None`: the configuration's epochs.
+    pub steps: Option<u64>,
+    /// Steps from one checkpoint to the next; `None`: an epoch.
+    pub save_every: Option<u64>,
+    /// Steps from one sheet to the next; `None`: an epoch.
+    pub sheet_every: Option<u64>,
+    /// Whether the pictures that are held out are learned from, too.
+    pub all: bool,
+    /// Determines first weights, order and variations.
+    pub seed: u32,
+}
+
+/// What a run is, before its first step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// Pictures that are learned from.
+    pub pictures: usize,
+    /// Pictures that are held out.
+    pub held_out: usize,
+    /// Steps taken before.
+    pub begun: u64,
+    /// Steps in all.
+    pub steps: u64,
+}
+
+/// Trains until the steps are taken: the last checkpoint. A run that `task` stops writes one first.
+///
+/// # Errors
+/// Configuration, data or folder are not as they should be; the loss is no number any more; [`Error::Cancelled`].
+pub fn train(
+    options: &TrainOptions,
+    device: &Device,
+    task: &mut Task<'_>,
+    begin: impl FnOnce(&Begun),
+    tell: impl FnMut(&Told),
+) -> Result<PathBuf> {
+    let folder = if options.resume { Some(RunFolder::open(&options.out)?) } else { None };
+    let path = folder.as_ref().map_or_else(|| options.config.clone(), RunFolder::config);
+    let config = read(&path)?;
+    let train = TrainConfig::of(&path.display().to_string(), &config)?;
+    let data = DataSet::open(&options.data, &classes(&config))?;
+    let (mut trainee, resolution) = trainee(options, &config, &train, device)?;
+    let wish = Wish {
+        items: data.of(if options.all { Split::All } else { Split::Train }),
+        resolution,
+        size: train.experiment.batch_size,
+        augmentation: Augmentation::named(transforms(&config)),
+        seed: options.seed,
+        device: device.clone(),
+    };
+    let plan = plan(options, &train, wish.items.len());
+    let document = with_classes(config.document, &data.classes);
+    let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
+    let mut run = Run { trainee: trainee.as_mut(), folder: &folder, document: &document, plan };
+    let begun = run.resume()?;
+    let held_out = data.of(Split::HeldOut);
+    begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps });
+    let shown = shown(&wish, held_out)?;
+    let batches = Batches::start(wish, begun * plan.parts as u64);
+    run.train(begun, batches, shown.as_ref(), task, tell)?;
+    folder.latest()?.ok_or_else(|| Error::usage("the run has no steps to take: ask for more by --steps"))
+}
+
+/// What is trained, and the resolution of its pictures.
+fn trainee(
+    options: &TrainOptions,
+    config: &Config,
+    train: &TrainConfig,
+    device: &Device,
+) -> Result<(Box<dyn Trainee>, usize)> {
+    match (&config.model, &options.rqvae) {
+        (ModelConfig::RqVae(model), None) => {
+            let training = Stage1Training::begin(model, train, options.seed, device)?;
+            Ok((Box::new(training), model.ddconfig.resolution))
+        }
+        (ModelConfig::RqTransformer(model), Some(rqvae)) => {
+            let options1 = Options {
+                model: rqvae.clone(),
+                rqvae: None,
+                state: StateKind::Auto,
+                precision: Precision::Stored,
+            };
+            let stage1 = Stage1::load(&options1, device, &mut Task::unwatched())?.model;
+            let tokenizer = tokenizer_kind(model)?.map(Tokenizer::new).transpose()?;
+            let resolution = stage1.config.ddconfig.resolution;
+            let training = Stage2Training::begin(model, train, stage1, tokenizer, options.seed, device)?;
+            Ok((Box::new(training), resolution))
+        }
+        (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
+            "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
+            options.config.display()
+        ))),
+        (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
+            "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
+            options.config.display()
+        ))),
+    }
+}
+
+fn plan(options: &TrainOptions, train: &TrainConfig, pictures: usize) -> Plan {
+    let parts = train.experiment.accumulation;
+    let per_epoch = (pictures as u64 / (train.experiment.batch_size * parts) as u64).max(1);
+    let steps = options.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
+    Plan {
+        schedule: train.schedule(per_epoch, steps),
+        steps,
+        parts,
+        save_every: options.save_every.unwrap_or(per_epoch).max(1),
+        sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
+    }
+}
+
+/// The pictures that the sheets of a run show: some held-out ones, spread over all.
+fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Result<Option<Loaded>> {
+    let every = held_out.len().div_ceil(SHEET).max(1);
+    let items: Vec<_> = held_out.into_iter().step_by(every).collect();
+    in_order(&Wish { items, size: SHEET, ..wish.clone() }).next().transpose()
+}
+
+fn read(path: &Path) -> Result<Config> {
+    let text = String::from_utf8(files::read_limited(path, LONGEST)?)
+        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+    Config::parse(&path.display().to_string(), &text)
+}
+
+fn classes(config: &Config) -> Vec<String> {
+    match &config.model {
+        ModelConfig::RqTransformer(config) => config.classes.clone(),
+        ModelConfig::RqVae(_) => Vec::new(),
+    }
+}
+
+/// `dataset.transforms.type`.
+fn transforms(config: &Config) -> Option<&str> {
+    config.document.pointer("/dataset/transforms/type").and_then(Value::as_str)
+}
+
+/// A transformer's configuration names its classes, so that people can.
+fn with_classes(mut document: Value, classes: &[String]) -> Value {
+    let is_stage2 = document.pointer("/arch/type").and_then(Value::as_str) == Some("rq-transformer");
+    if is_stage2 && !classes.is_empty() {
+        document["classes"] = json!(classes);
+    }
+    document
+}

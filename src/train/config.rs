@@ -1,0 +1,313 @@
+//! What a configuration says of training: the published sections `optimizer`, `experiment`, `loss` and `gan`.
+
+use serde::Deserialize;
+
+use super::optimizer::AdamConfig;
+use super::schedule::Schedule;
+use crate::error::{Error, Result};
+use crate::model::config::{Config, Unread, read_section};
+
+/// The sections of training.
+#[derive(Clone, Debug)]
+pub struct TrainConfig {
+    /// Section `optimizer`.
+    pub optimizer: Optimizer,
+    /// Section `experiment`.
+    pub experiment: Experiment,
+    /// Section `loss`, of stage 2.
+    pub loss: Loss,
+    /// `arch.ema`: how much of the averaged weights stays in a step; absent: none are kept.
+    pub ema: Option<f64>,
+}
+
+/// Section `optimizer`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Optimizer {
+    /// Which of the two.
+    #[serde(rename = "type", default)]
+    pub kind: OptimizerKind,
+    /// Learning rate.
+    #[serde(default = "default_rate")]
+    pub init_lr: f64,
+    /// Weight decay.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Decay of the moments.
+    #[serde(default = "default_betas")]
+    pub betas: [f64; 2],
+    /// The longest that the gradient may be; absent: any length.
+    #[serde(default, alias = "grad_clip_norm")]
+    pub max_gn: Option<f64>,
+    /// How the rate rises and falls; absent: it stays.
+    #[serde(default)]
+    pub warmup: Option<Warmup>,
+}
+
+/// The published optimizers.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+pub enum OptimizerKind {
+    /// Adam.
+    #[default]
+    #[serde(rename = "adam")]
+    Adam,
+    /// Adam with decoupled weight decay.
+    #[serde(rename = "adamw", alias = "adamW", alias = "AdamW")]
+    AdamW,
+}
+
+/// `optimizer.warmup`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Warmup {
+    /// Epochs until the highest rate.
+    #[serde(default)]
+    pub epoch: f64,
+    /// The highest rate, in units of `init_lr`.
+    #[serde(default = "one")]
+    pub multiplier: f64,
+    /// Epochs that it stays there.
+    #[serde(default)]
+    pub buffer_epoch: f64,
+    /// The rate at the end.
+    #[serde(default)]
+    pub min_lr: f64,
+    /// How the published trainer scales `multiplier` with the number of its processes; here is one.
+    #[serde(default)]
+    pub mode: WarmupMode,
+    /// Whether the rate begins at nothing.
+    #[serde(default = "yes")]
+    pub start_from_zero: bool,
+}
+
+/// `optimizer.warmup.mode`. On one device all but `none` are the same: a multiplier of at least 1.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum WarmupMode {
+    /// In proportion to the devices.
+    #[default]
+    Linear,
+    /// In proportion to the square root of the devices.
+    Sqrt,
+    /// The multiplier as it is, at least 1.
+    Fix,
+    /// The multiplier as it is.
+    None,
+}
+
+/// Section `experiment`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Experiment {
+    /// Images in a step.
+    #[serde(default = "default_batch")]
+    pub batch_size: usize,
+    /// Times that the data are gone through.
+    #[serde(default = "default_epochs")]
+    pub epochs: f64,
+    /// Parts of a step whose gradients are added up.
+    #[serde(default = "one_part", alias = "accu_step")]
+    pub accumulation: usize,
+    #[serde(flatten)]
+    _rest: std::collections::BTreeMap<String, Unread>,
+}
+
+/// Section `loss`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Loss {
+    /// Whether targets are soft (paper section 3.2.2).
+    #[serde(rename = "type", default)]
+    pub kind: LossKind,
+    /// Their temperature.
+    #[serde(default)]
+    pub temp: Option<f64>,
+    /// Whether the codes that are read are drawn at that temperature, too.
+    #[serde(default)]
+    pub stochastic_codes: bool,
+    /// Weight of the caption's likelihood.
+    #[serde(default)]
+    pub txt_weight: Option<f64>,
+    /// Weight of the codes' likelihood.
+    #[serde(default)]
+    pub img_weight: Option<f64>,
+}
+
+/// `loss.type`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// The nearest codes.
+    #[default]
+    CrossEntropy,
+    /// All codes, by their distance.
+    SoftTargetCrossEntropy,
+}
+
+fn default_rate() -> f64 {
+    4e-5
+}
+fn default_betas() -> [f64; 2] {
+    AdamConfig::default().betas
+}
+fn default_batch() -> usize {
+    32
+}
+fn default_epochs() -> f64 {
+    10.0
+}
+fn one() -> f64 {
+    1.0
+}
+fn one_part() -> usize {
+    1
+}
+fn yes() -> bool {
+    true
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::default(),
+            init_lr: default_rate(),
+            weight_decay: 0.0,
+            betas: default_betas(),
+            max_gn: None,
+            warmup: None,
+        }
+    }
+}
+
+impl Default for Experiment {
+    fn default() -> Self {
+        Self {
+            batch_size: default_batch(),
+            epochs: default_epochs(),
+            accumulation: one_part(),
+            _rest: Default::default(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Reads the sections of `config`; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// A value is of another type, or out of its range.
+    pub fn of(name: &str, config: &Config) -> Result<Self> {
+        fn section<T: serde::de::DeserializeOwned + Default>(
+            name: &str,
+            config: &Config,
+            key: &str,
+        ) -> Result<T> {
+            match config.document.get(key) {
+                None | Some(serde_json::Value::Null) => Ok(T::default()),
+                Some(value) => read_section(name, key, value),
+            }
+        }
+        let read = Self {
+            optimizer: section(name, config, "optimizer")?,
+            experiment: section(name, config, "experiment")?,
+            loss: section(name, config, "loss")?,
+            ema: config.document.pointer("/arch/ema").and_then(serde_json::Value::as_f64),
+        };
+        read.check().map_err(|error| Error::invalid(format!("{name}: {error}")))?;
+        Ok(read)
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("optimizer.init_lr", self.optimizer.init_lr),
+            ("experiment.batch_size", self.experiment.batch_size as f64),
+            ("experiment.epochs", self.experiment.epochs),
+            ("experiment.accumulation", self.experiment.accumulation as f64),
+            ("optimizer.max_gn", self.optimizer.max_gn.unwrap_or(1.0)),
+            ("loss.temp", self.loss.temp.unwrap_or(1.0)),
+        ];
+        for (key, value) in positive {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::invalid(format!("{key}: expected a number above 0, found {value}")));
+            }
+        }
+        let [first, second] = self.optimizer.betas;
+        let parts =
+            [("optimizer.betas", first), ("optimizer.betas", second), ("arch.ema", self.ema.unwrap_or(0.0))];
+        for (key, value) in parts {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::invalid(format!(
+                    "{key}: expected 0 or more and less than 1, found {value}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The optimizer's settings.
+    pub fn adam(&self) -> AdamConfig {
+        AdamConfig {
+            betas: self.optimizer.betas,
+            decay: self.optimizer.weight_decay,
+            decoupled: self.optimizer.kind == OptimizerKind::AdamW,
+            ..AdamConfig::default()
+        }
+    }
+
+    /// The learning rate over a run of `steps`, of which `per_epoch` go once through the data.
+    pub fn schedule(&self, per_epoch: u64, steps: u64) -> Schedule {
+        let rate = self.optimizer.init_lr;
+        let Some(warmup) = &self.optimizer.warmup else { return Schedule::constant(rate) };
+        let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
+        let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
+        Schedule {
+            rate,
+            multiplier: warmup.multiplier.max(least),
+            warmup: in_steps(warmup.epoch),
+            from_zero: warmup.start_from_zero,
+            hold: in_steps(warmup.buffer_epoch),
+            least: warmup.min_lr,
+            steps,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-shared/config.yaml");
+    const STAGE2: &str = include_str!("../../tests/fixtures/rqt-class/config.yaml");
+
+    fn read(text: &str) -> Result<TrainConfig> {
+        TrainConfig::of("c", &Config::parse("c", text)?)
+    }
+
+    #[test]
+    fn published_keys_are_read() {
+        let text = format!(
+            "{STAGE1}\noptimizer:\n  type: adam\n  init_lr: 4.0e-5\n  weight_decay: 0.\n  betas: [0.5, 0.9]\n  warmup:\n    \
+             epoch: 0.5\n    mode: linear\n    multiplier: 1\n    buffer_epoch: 0\n    min_lr: 4.0e-5\n    \
+             start_from_zero: true\nexperiment:\n  batch_size: 16\n  epochs: 10\n  save_ckpt_freq: 2\n  amp: true\n"
+        );
+        let config = read(&text).unwrap();
+        assert_eq!((config.optimizer.init_lr, config.optimizer.betas), (4e-5, [0.5, 0.9]));
+        assert_eq!((config.experiment.batch_size, config.experiment.epochs), (16, 10.0));
+        let schedule = config.schedule(100, 1000);
+        assert_eq!([schedule.at(24), schedule.at(49), schedule.at(999)], [2e-5, 4e-5, 4e-5]);
+        let loss = read(STAGE2).unwrap().loss;
+        assert_eq!(
+            (loss.kind, loss.temp, loss.stochastic_codes),
+            (LossKind::SoftTargetCrossEntropy, Some(0.5), true)
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_in_one_line() {
+        for (section, expected) in [
+            ("optimizer: {init_lr: -1}", "init_lr"),
+            ("optimizer: {betas: [0.5, 1]}", "betas"),
+            ("optimizer: {type: sgd}", "sgd"),
+            ("experiment: {batch_size: 0}", "batch_size"),
+            ("experiment: {epochs: .nan}", "epochs"),
+        ] {
+            let error = read(&format!("{STAGE1}\n{section}\n")).expect_err(section).to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}

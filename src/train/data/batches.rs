@@ -1,0 +1,309 @@
+//! Batches in an endless order, prepared ahead of the step that takes them.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+
+use super::{Augmentation, Item};
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::random::pcg4d;
+
+/// Batches that wait to be taken.
+const AHEAD: usize = 3;
+
+/// Bytes of framed pictures that are kept.
+const MOST_KEPT: usize = 1 << 30;
+
+/// Pictures on which a row of unreadable ones ends the run.
+const MOST_UNREADABLE: usize = 1000;
+
+/// Separates what the random numbers are for.
+const ORDER: u32 = 0x6f72_6465;
+
+/// What batches are wanted.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The pictures.
+    pub items: Vec<Item>,
+    /// Pixels each way.
+    pub resolution: usize,
+    /// Pictures in a batch.
+    pub size: usize,
+    /// How they vary.
+    pub augmentation: Augmentation,
+    /// What determines order and variations.
+    pub seed: u32,
+    /// The device that the batches go to.
+    pub device: Device,
+}
+
+/// A batch.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// `[B, 3, H, W]` in [-1, 1].
+    pub images: Tensor<4>,
+    /// The items, by their indices.
+    pub indices: Vec<usize>,
+    /// Classes, 0 where there are none.
+    pub classes: Vec<usize>,
+    /// Captions, empty where there are none.
+    pub captions: Vec<String>,
+}
+
+impl Loaded {
+    /// Pictures in it.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+}
+
+/// Batches, one after the other. Each is a function of the wish and its number: whoever goes on at a number sees what an
+/// unbroken run would.
+pub struct Batches {
+    queue: Receiver<Result<Loaded>>,
+}
+
+impl Batches {
+    /// Begins at batch `first`, on a thread of its own, which ends with this.
+    pub fn start(wish: Wish, first: u64) -> Self {
+        let (sender, queue) = sync_channel(AHEAD);
+        std::thread::spawn(move || fill(&Source::new(wish), first, &sender));
+        Self { queue }
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// Nothing can be read.
+    pub fn next_batch(&mut self) -> Result<Loaded> {
+        self.queue.recv().unwrap_or_else(|_| Err(Error::invalid("the data cannot be read any more")))
+    }
+}
+
+/// All of `items` in their order, in batches, not varied.
+///
+/// # Errors
+/// One cannot be read.
+pub fn in_order(wish: &Wish) -> impl Iterator<Item = Result<Loaded>> {
+    let source = Source::new(Wish { augmentation: Augmentation::default(), ..wish.clone() });
+    let count = source.wish.items.len();
+    let size = source.wish.size;
+    (0..count.div_ceil(size)).map(move |batch| {
+        let places: Vec<usize> = (batch * size..count.min((batch + 1) * size)).collect();
+        let mut pixels = vec![0.0; places.len() * source.pixels()];
+        let parts = pixels.par_chunks_exact_mut(source.pixels()).zip(&places);
+        parts.map(|(to, &index)| source.write(index, 0, to)).collect::<Result<()>>()?;
+        Ok(source.loaded(pixels, places))
+    })
+}
+
+fn fill(source: &Source, first: u64, queue: &SyncSender<Result<Loaded>>) {
+    for batch in first.. {
+        // Nobody waits any more, or there is nothing to wait for.
+        let prepared = source.batch(batch);
+        let failed = prepared.is_err();
+        if queue.send(prepared).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// What fills the queue.
+struct Source {
+    wish: Wish,
+    /// Framed pictures by index, as bytes.
+    kept: Mutex<HashMap<usize, Arc<[u8]>>>,
+    /// The order of an epoch, the last that was asked for.
+    order: Mutex<(u64, Arc<Vec<usize>>)>,
+}
+
+impl Source {
+    fn new(wish: Wish) -> Self {
+        let order = Mutex::new((0, Arc::new(order(wish.items.len(), wish.seed, 0))));
+        Self { wish, kept: Mutex::default(), order }
+    }
+
+    /// Numbers of a picture.
+    fn pixels(&self) -> usize {
+        3 * self.wish.resolution * self.wish.resolution
+    }
+
+    fn batch(&self, number: u64) -> Result<Loaded> {
+        let size = self.wish.size;
+        let mut pixels = vec![0.0; size * self.pixels()];
+        let parts = pixels.par_chunks_exact_mut(self.pixels()).enumerate();
+        let indices = parts.map(|(i, to)| self.place(number * size as u64 + i as u64, to));
+        let indices = indices.collect::<Result<Vec<usize>>>()?;
+        Ok(self.loaded(pixels, indices))
+    }
+
+    /// Writes the picture at `place` of the endless order, or the next one that can be read.
+    fn place(&self, place: u64, to: &mut [f32]) -> Result<usize> {
+        let count = self.wish.items.len() as u64;
+        let epoch = place / count;
+        let order = self.order(epoch);
+        let mut last = None;
+        for offset in 0..count.min(MOST_UNREADABLE as u64) {
+            let index = order[((place + offset) % count) as usize];
+            match self.write(index, epoch as u32, to) {
+                Ok(()) => return Ok(index),
+                Err(error) => {
+                    tracing::warn!("left out of the training: {error}");
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::invalid("expected pictures to train on, found none")))
+    }
+
+    fn order(&self, epoch: u64) -> Arc<Vec<usize>> {
+        let mut known = self.order.lock().expect("nothing panics while it holds this");
+        if known.0 != epoch {
+            *known = (epoch, Arc::new(order(self.wish.items.len(), self.wish.seed, epoch)));
+        }
+        known.1.clone()
+    }
+
+    /// Writes picture `index`, as it is varied in `epoch`.
+    fn write(&self, index: usize, epoch: u32, to: &mut [f32]) -> Result<()> {
+        let variation = self.wish.augmentation.of(self.wish.seed, epoch, index as u32);
+        let side = self.wish.resolution;
+        let kept = self.kept.lock().expect("nothing panics while it holds this").get(&index).cloned();
+        let framed = match kept {
+            Some(framed) => framed,
+            None => {
+                let picture = Picture::read(&self.wish.items[index].path)?;
+                let framed: Arc<[u8]> =
+                    variation.frame(&picture, side)?.data().iter().map(|&x| byte(x)).collect();
+                if variation.frames_alike(picture.width(), picture.height()) {
+                    let mut kept = self.kept.lock().expect("nothing panics while it holds this");
+                    if kept.len() * self.pixels() < MOST_KEPT {
+                        kept.insert(index, framed.clone());
+                    }
+                }
+                framed
+            }
+        };
+        variation.write(&framed, side, to);
+        Ok(())
+    }
+
+    fn loaded(&self, pixels: Vec<f32>, indices: Vec<usize>) -> Loaded {
+        let side = self.wish.resolution;
+        let items = || indices.iter().map(|&index| &self.wish.items[index]);
+        Loaded {
+            images: Tensor::from_data(
+                TensorData::new(pixels, [indices.len(), 3, side, side]),
+                &self.wish.device,
+            ),
+            classes: items().map(|item| item.class.unwrap_or(0)).collect(),
+            captions: items().map(|item| item.caption.clone().unwrap_or_default()).collect(),
+            indices,
+        }
+    }
+}
+
+fn byte(x: f32) -> u8 {
+    ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
+}
+
+/// The order of `epoch`: each of `count` once (Fisher and Yates).
+fn order(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in (1..count).rev() {
+        let [word, ..] = pcg4d([seed ^ ORDER, epoch as u32, (epoch >> 32) as u32, i as u32]);
+        order.swap(i, (u64::from(word) * (i as u64 + 1) >> 32) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image_io::png_text::Provenance;
+    use crate::kernels::values;
+
+    fn wish(folder: &std::path::Path, count: usize) -> Wish {
+        let items = (0..count).map(|i| {
+            let path = folder.join(format!("{i}.png"));
+            let values = (0..3 * 64).map(|j| ((i * 7 + j) % 50) as f32 / 50.0).collect();
+            Picture::new(8, 8, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
+            Item { path, class: Some(i % 3), caption: None }
+        });
+        Wish {
+            items: items.collect(),
+            resolution: 8,
+            size: 4,
+            augmentation: Augmentation { crop: true, flip: true, shift: 1 },
+            seed: 5,
+            device: Device::flex(),
+        }
+    }
+
+    #[test]
+    fn each_epoch_has_each_picture_once_in_another_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut batches = Batches::start(wish(folder.path(), 12), 0);
+        let mut epoch =
+            || -> Vec<usize> { (0..3).flat_map(|_| batches.next_batch().unwrap().indices).collect() };
+        let (first, second) = (epoch(), epoch());
+        assert_ne!(first, second);
+        for mut indices in [first, second] {
+            indices.sort_unstable();
+            assert!(indices.into_iter().eq(0..12));
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_sees_what_an_unbroken_one_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let wish = wish(folder.path(), 10);
+        let mut whole = Batches::start(wish.clone(), 0);
+        let whole: Vec<Loaded> = (0..8).map(|_| whole.next_batch().unwrap()).collect();
+        for first in [1, 5] {
+            let mut later = Batches::start(wish.clone(), first);
+            for expected in &whole[first as usize..] {
+                let found = later.next_batch().unwrap();
+                assert_eq!(found.indices, expected.indices);
+                assert_eq!(values(found.images), values(expected.images.clone()));
+                assert!(found.classes.iter().zip(&found.indices).all(|(class, index)| *class == index % 3));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unreadable_picture_among_many_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let wish = wish(folder.path(), 8);
+        std::fs::write(&wish.items[3].path, b"no picture").unwrap();
+        let mut batches = Batches::start(wish.clone(), 0);
+        let seen: Vec<usize> = (0..8).flat_map(|_| batches.next_batch().unwrap().indices).collect();
+        assert_eq!(seen.len(), 32);
+        assert!(!seen.contains(&3));
+        for item in &wish.items {
+            std::fs::write(&item.path, b"no picture").unwrap();
+        }
+        let error = Batches::start(wish, 0).next_batch().unwrap_err().to_string();
+        assert!(error.contains(".png"), "{error}");
+    }
+
+    #[test]
+    fn pictures_in_order_are_not_varied() {
+        let folder = tempfile::tempdir().unwrap();
+        let wish = wish(folder.path(), 6);
+        let all: Vec<Loaded> = in_order(&wish).collect::<Result<_>>().unwrap();
+        assert_eq!(all.iter().map(Loaded::len).collect::<Vec<_>>(), [4, 2]);
+        let expected = Picture::read(&wish.items[5].path).unwrap();
+        let found = &values(all[1].images.clone())[192..];
+        assert!(found.iter().zip(expected.data()).all(|(a, b)| (a - b).abs() < 0.005));
+    }
+}

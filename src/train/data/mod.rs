@@ -1,0 +1,202 @@
+//! The pictures that are trained on: a folder, with classes and captions where it has them.
+
+mod augment;
+mod batches;
+mod captions;
+
+pub use augment::Augmentation;
+pub use batches::{Batches, Loaded, Wish, in_order};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::image_io::folder::is_picture;
+
+/// One name in this many is held out.
+const HELD_OUT: u64 = 16;
+
+/// What comes before it in a file's name says which pictures are variants of one: these are held out together.
+const VARIANT: char = '~';
+
+/// Folders within folders that are looked into.
+const DEEPEST: usize = 8;
+
+/// One picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The index of its class, where the folder has classes.
+    pub class: Option<usize>,
+    /// What it shows, in words, where that is said.
+    pub caption: Option<String>,
+}
+
+/// A folder of pictures.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// All pictures, by path.
+    pub items: Vec<Item>,
+    /// Names of the classes, in the order of their indices.
+    pub classes: Vec<String>,
+}
+
+/// Which pictures are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Those to learn from.
+    Train,
+    /// Those that are held out: names of which the hash is a multiple of 16.
+    HeldOut,
+    /// Both.
+    All,
+}
+
+impl DataSet {
+    /// The pictures in `folder` and the folders in it. The folders right below it are classes, in the order of
+    /// `classes`, of `classes.txt` beside them, or of their names.
+    ///
+    /// # Errors
+    /// There are no pictures; a class is not among `classes`; captions cannot be read, or are of no picture.
+    pub fn open(folder: &Path, classes: &[String]) -> Result<Self> {
+        let mut paths = Vec::new();
+        collect(folder, DEEPEST, &mut paths)?;
+        paths.sort();
+        if paths.is_empty() {
+            return Err(Error::invalid(format!(
+                "{}: expected pictures (PNG, JPEG, WebP, GIF, BMP) in it, found none",
+                folder.display()
+            )));
+        }
+        let names: BTreeSet<String> = paths.iter().filter_map(|path| class_of(folder, path)).collect();
+        let classes = match classes {
+            [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
+            given => given.to_vec(),
+        };
+        if let Some(unknown) = names.iter().find(|name| !classes.contains(name)) {
+            return Err(Error::invalid(format!(
+                "{}: expected folders named after the classes ({}), found {unknown}",
+                folder.display(),
+                classes.join(", ")
+            )));
+        }
+        let index: BTreeMap<&str, usize> =
+            classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let mut captions = captions::read(folder)?;
+        let items = paths.into_iter().map(|path| {
+            let class = class_of(folder, &path).map(|name| index[name.as_str()]);
+            let caption = path.strip_prefix(folder).ok().and_then(|short| captions.remove(short));
+            Item { path, class, caption }
+        });
+        let items = items.collect();
+        match captions.keys().next() {
+            None => Ok(Self { items, classes }),
+            Some(path) => Err(Error::invalid(format!(
+                "{}: expected captions of its pictures, found one of {}, which is not there",
+                folder.display(),
+                path.display()
+            ))),
+        }
+    }
+
+    /// The pictures of `split`.
+    pub fn of(&self, split: Split) -> Vec<Item> {
+        let wanted = |item: &&Item| match split {
+            Split::All => true,
+            Split::Train => !is_held_out(&item.path),
+            Split::HeldOut => is_held_out(&item.path),
+        };
+        self.items.iter().filter(wanted).cloned().collect()
+    }
+}
+
+/// Whether the picture at `path` is never learned from: its name's hash (FNV-1a, 64 bits), up to a `~`, is a multiple of 16.
+pub fn is_held_out(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.split(VARIANT).next().unwrap_or_default();
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    hash.is_multiple_of(HELD_OUT)
+}
+
+fn collect(folder: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+    for path in files::list(folder)? {
+        if files::is_folder(&path)? {
+            if levels > 0 {
+                collect(&path, levels - 1, found)?;
+            }
+        } else if is_picture(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The folder right below `folder` in which `path` lies.
+fn class_of(folder: &Path, path: &Path) -> Option<String> {
+    let mut parts = path.strip_prefix(folder).ok()?.components();
+    let first = parts.next()?;
+    parts.next()?;
+    Some(first.as_os_str().to_string_lossy().into_owned())
+}
+
+fn listed(folder: &Path) -> Result<Option<Vec<String>>> {
+    let path = folder.join("classes.txt");
+    if !files::is_file(&path) {
+        return Ok(None);
+    }
+    let text = String::from_utf8(files::read_limited(&path, 1 << 20)?).map_err(Error::invalid)?;
+    Ok(Some(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn folders_are_classes_and_order_is_by_path() {
+        let made = folder(&["b/2.png", "a/1.jpg", "a/deep/0.png", "b/notes.txt"]);
+        let data = DataSet::open(made.path(), &[]).unwrap();
+        assert_eq!(data.classes, ["a", "b"]);
+        let found: Vec<_> = data.items.iter().map(|item| item.class).collect();
+        assert_eq!(found, [Some(0), Some(0), Some(1)]);
+        let other = DataSet::open(made.path(), &["b".into(), "a".into()]).unwrap();
+        assert_eq!(other.items[0].class, Some(1));
+        fs::write(made.path().join("classes.txt"), "x\nb\na\n").unwrap();
+        assert_eq!(DataSet::open(made.path(), &[]).unwrap().items[2].class, Some(1));
+        let error = DataSet::open(made.path(), &["a".into()]).unwrap_err().to_string();
+        assert!(error.contains("found b"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_folder_is_refused() {
+        let error = DataSet::open(folder(&["a/readme.txt"]).path(), &[]).unwrap_err().to_string();
+        assert!(error.contains("expected pictures"), "{error}");
+    }
+
+    #[test]
+    fn variants_are_held_out_together_and_about_one_in_sixteen() {
+        let held = (0..16_000).filter(|i| is_held_out(Path::new(&format!("n{i}.png")))).count();
+        assert!((800..1200).contains(&held), "{held}");
+        for i in 0..200 {
+            let [plain, toned] = [format!("a/n{i}.png"), format!("b/n{i}~dark.webp")];
+            assert_eq!(is_held_out(Path::new(&plain)), is_held_out(Path::new(&toned)));
+        }
+        let data = DataSet::open(folder(&["1.png", "2.png", "3.png"]).path(), &[]).unwrap();
+        assert_eq!(data.of(Split::Train).len() + data.of(Split::HeldOut).len(), data.of(Split::All).len());
+    }
+}

@@ -1,0 +1,246 @@
+//! A run: a folder with its configuration, what was measured, sheets, and checkpoints from which it goes on exactly.
+//!
+//! ```text
+//! config.yaml                    what is trained
+//! metrics.jsonl                  one line a step
+//! sheets/00000100.png            what the model makes of held-out pictures
+//! checkpoints/00000100/          model.safetensors, which every command opens, and training.safetensors, which a run needs
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::optimizer::Adam;
+use super::parameters::Parameters;
+use crate::checkpoint::write::{Described, write_safetensors};
+use crate::checkpoint::{Dtype, StateKind, WeightFile};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+
+/// Checkpoints that are kept, the latest ones.
+const KEPT: usize = 2;
+
+/// The key of the training file under which the steps taken are kept.
+const STEPS: &str = "steps";
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+/// Named tensors that are written to one file: name, shape and values.
+pub type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+impl RunFolder {
+    /// Begins a run of the configuration `document` in `root`.
+    ///
+    /// # Errors
+    /// There is a run already; the folder cannot be written.
+    pub fn create(root: &Path, document: &Value) -> Result<Self> {
+        let folder = Self { root: root.into() };
+        if folder.latest()?.is_some() || folder.config().exists() {
+            return Err(Error::usage(format!(
+                "{} holds a run already: go on with it by --resume, or choose another folder",
+                root.display()
+            )));
+        }
+        for part in ["checkpoints", "sheets"] {
+            let path = root.join(part);
+            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        }
+        // JSON is YAML.
+        let text = serde_json::to_string_pretty(document).map_err(Error::invalid)?;
+        write_atomically(&folder.config(), |file| {
+            file.write_all(text.as_bytes()).map_err(Error::io("write", root))
+        })?;
+        Ok(folder)
+    }
+
+    /// The run in `root`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open(root: &Path) -> Result<Self> {
+        let folder = Self { root: root.into() };
+        match folder.config().is_file() {
+            true => Ok(folder),
+            false => Err(Error::usage(format!(
+                "{}: expected the folder of a run, found no config.yaml",
+                root.display()
+            ))),
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.yaml")
+    }
+
+    /// The sheet of a step.
+    pub fn sheet(&self, step: u64) -> PathBuf {
+        self.root.join("sheets").join(format!("{step:08}.png"))
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    fn checkpoint(&self, step: u64) -> PathBuf {
+        self.root.join("checkpoints").join(format!("{step:08}"))
+    }
+
+    /// Steps after which there are whole checkpoints, in order.
+    fn checkpoints(&self) -> Result<Vec<u64>> {
+        let folder = self.root.join("checkpoints");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
+        let named = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+        let mut steps: Vec<u64> = entries.filter_map(named).collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// The latest checkpoint.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn latest(&self) -> Result<Option<PathBuf>> {
+        Ok(self.checkpoints()?.last().map(|&step| self.checkpoint(step)))
+    }
+
+    /// Writes the checkpoint of `step`: it appears whole or not at all. Older ones go.
+    ///
+    /// # Errors
+    /// The disk is full, or refuses; earlier checkpoints stay.
+    pub fn save(&self, step: u64, document: &Value, model: &Tensors, training: &Tensors) -> Result<PathBuf> {
+        let target = self.checkpoint(step);
+        // A name that is no number: what a kill leaves of it is not taken for a checkpoint, and goes at the next one.
+        let part = target.with_extension("part");
+        let prepared = remove(&part)
+            .and_then(|()| fs::create_dir_all(&part).map_err(Error::io("create", &part)))
+            .and_then(|()| {
+                let text = document.to_string();
+                let metadata = [("config", text.as_str()), ("format", "residua")];
+                write(&part.join("model.safetensors"), model, &metadata)?;
+                write(&part.join("training.safetensors"), training, &[(STEPS, &step.to_string())])
+            });
+        if let Err(error) = prepared {
+            remove(&part)?;
+            return Err(error);
+        }
+        remove(&target)?;
+        fs::rename(&part, &target).map_err(Error::io("write", &target))?;
+        let steps = self.checkpoints()?;
+        for &old in &steps[..steps.len().saturating_sub(KEPT)] {
+            remove(&self.checkpoint(old))?;
+        }
+        Ok(target)
+    }
+
+    /// Adds a line to what was measured.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn measure(&self, line: &Value) -> Result<()> {
+        let path = self.metrics();
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &path))
+    }
+
+    /// What was measured, line by line.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn measured(&self) -> Result<Vec<Value>> {
+        let path = self.metrics();
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        // A kill may have cut the last line short.
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Forgets what was measured after `steps` steps: the run goes on from there.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn forget_after(&self, steps: u64) -> Result<()> {
+        let kept = self
+            .measured()?
+            .into_iter()
+            .filter(|line| line["step"].as_u64().is_some_and(|step| step <= steps));
+        let text: String = kept.map(|line| format!("{line}\n")).collect();
+        let path = self.metrics();
+        write_atomically(&path, |file| file.write_all(text.as_bytes()).map_err(Error::io("write", &path)))
+    }
+}
+
+/// What of a training file names the steps taken.
+///
+/// # Errors
+/// The file has none.
+pub fn steps_of(training: &WeightFile) -> Result<u64> {
+    let steps = training.metadata().get(STEPS).and_then(|steps| steps.parse().ok());
+    steps.ok_or_else(|| Error::invalid(format!("{}: expected the steps taken, found none", training.name())))
+}
+
+/// The training file of a checkpoint.
+///
+/// # Errors
+/// There is none.
+pub fn open_training(checkpoint: &Path) -> Result<WeightFile> {
+    WeightFile::open(&checkpoint.join("training.safetensors"), StateKind::Auto)
+}
+
+/// All of `parameters`, with `prefix` before their names.
+pub fn tensors(parameters: &Parameters, prefix: &str) -> Tensors {
+    let mut values = parameters.read_back();
+    let described = |(name, shape): (&String, &Vec<usize>)| {
+        (format!("{prefix}{name}"), shape.clone(), values.remove(name).unwrap_or_default())
+    };
+    parameters.shapes().iter().map(described).collect()
+}
+
+/// The moments of `adam`, named after `prefix`.
+pub fn moments(adam: &Adam, prefix: &str) -> Tensors {
+    let mut all = tensors(&adam.means, &format!("{prefix}means."));
+    all.extend(tensors(&adam.squares, &format!("{prefix}squares.")));
+    all
+}
+
+fn write(path: &Path, tensors: &Tensors, metadata: &[(&str, &str)]) -> Result<()> {
+    let described: Vec<Described> =
+        tensors.iter().map(|(name, shape, _)| (name.clone(), Dtype::F32, shape.clone())).collect();
+    let values: BTreeMap<&str, &Vec<f32>> =
+        tensors.iter().map(|(name, _, values)| (name.as_str(), values)).collect();
+    let metadata = metadata.iter().map(|&(key, value)| (key.into(), value.into())).collect();
+    write_safetensors(path, &described, &metadata, |name| Ok(bytemuck::cast_slice::<f32, u8>(values[name])))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The line of a step.
+pub fn line(step: u64, rate: f64, measures: &[(&'static str, f64)]) -> Value {
+    let mut line = json!({ "step": step, "lr": rate });
+    for (name, value) in measures {
+        line[*name] = json!(value);
+    }
+    line
+}

@@ -1,0 +1,127 @@
+//! A run of stage 1: steps, and all that has to be kept to go on exactly.
+
+use std::collections::HashSet;
+
+use burn::tensor::Device;
+
+use super::config::TrainConfig;
+use super::data::Loaded;
+use super::optimizer::Adam;
+use super::parameters::{Gradients, Parameters};
+use super::rqvae::TrainedRqVae;
+use super::run::{Tensors, moments, tensors};
+use super::trainee::{Measured, Trainee, pictures};
+use crate::checkpoint::WeightFile;
+use crate::error::Result;
+use crate::image_io::Picture;
+use crate::kernels::values;
+use crate::model::rqvae::RqVaeConfig;
+
+/// An RQ-VAE under training.
+pub struct Stage1Training {
+    model: TrainedRqVae,
+    adam: Adam,
+    /// The averages of the weights, and how much of them stays in a step.
+    averaged: Option<(Parameters, f64)>,
+    longest_gradient: Option<f64>,
+    seed: u32,
+}
+
+impl Stage1Training {
+    /// From the first values that `seed` determines.
+    ///
+    /// # Errors
+    /// The model cannot be built.
+    pub fn begin(config: &RqVaeConfig, train: &TrainConfig, seed: u32, device: &Device) -> Result<Self> {
+        Ok(Self::with(TrainedRqVae::initial(config, seed, device)?, train, seed))
+    }
+
+    /// From the weights of `file`.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub fn from_weights(
+        config: &RqVaeConfig,
+        train: &TrainConfig,
+        file: &WeightFile,
+        seed: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self::with(TrainedRqVae::read(config, file, device)?, train, seed))
+    }
+
+    fn with(model: TrainedRqVae, train: &TrainConfig, seed: u32) -> Self {
+        Self {
+            adam: Adam::new(train.adam(), &model.parameters),
+            averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
+            longest_gradient: train.optimizer.max_gn,
+            model,
+            seed,
+        }
+    }
+
+    /// What people get: the averages of the weights, where they are kept.
+    fn shown(&self) -> &Parameters {
+        self.averaged.as_ref().map_or(&self.model.parameters, |(averaged, _)| averaged)
+    }
+}
+
+impl Trainee for Stage1Training {
+    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
+        let mut measured = Measured::default();
+        let mut sum = Gradients::default();
+        for part in parts {
+            let pass = self.model.forward(part.images.clone(), Some([self.seed, step as u32]))?;
+            let loss = pass.loss();
+            sum.add(pass.gradients(&loss));
+            let [reconstruction, commitment] = pass.losses();
+            measured.add("loss", f64::from(values(loss.inner())[0]));
+            measured.add("reconstruction", f64::from(reconstruction));
+            measured.add("commitment", f64::from(commitment));
+            let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
+            measured.add("used_at_depth_1", used.len() as f64);
+        }
+        measured.divide(parts.len() as f64);
+        sum.scale(1.0 / parts.len() as f64);
+        if let Some(longest) = self.longest_gradient {
+            measured.add("gradient", sum.clip(longest));
+        }
+        self.adam.step(&mut self.model.parameters, &sum, rate, |_, _| true);
+        if let Some((averaged, decay)) = &mut self.averaged {
+            averaged.follow(&self.model.parameters, *decay);
+        }
+        Ok(measured)
+    }
+
+    fn model(&self) -> Tensors {
+        let mut all = tensors(self.shown(), "");
+        all.extend(self.model.codebook_tensors());
+        all
+    }
+
+    fn training(&self) -> Tensors {
+        let mut all = tensors(&self.model.parameters, "weights.");
+        all.extend(moments(&self.adam, ""));
+        all
+    }
+
+    fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()> {
+        let device = self.model.parameters.device();
+        let list = self.model.parameters.list();
+        let read = |prefix: &str| Parameters::read(&list, training, prefix, &device);
+        self.adam.means = read("means.")?;
+        self.adam.squares = read("squares.")?;
+        self.adam.steps = steps;
+        if let Some((averaged, _)) = &mut self.averaged {
+            *averaged = Parameters::read(&list, model, "", &device)?;
+        }
+        self.model.codebooks = TrainedRqVae::read(&self.model.config, model, &device)?.codebooks;
+        self.model.parameters = read("weights.")?;
+        Ok(())
+    }
+
+    fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {
+        let made = self.model.reconstruct(self.shown(), held_out.images.clone())?;
+        pictures(&[held_out.images.clone(), made])
+    }
+}

@@ -1,0 +1,262 @@
+//! A run of stage 2: codes of a trained RQ-VAE, and all that has to be kept to go on exactly.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::config::{LossKind, TrainConfig};
+use super::data::Loaded;
+use super::optimizer::Adam;
+use super::parameters::{Gradients, Parameters};
+use super::rqtransformer::{Target, TrainedRqTransformer, Weights};
+use super::run::{Tensors, moments, tensors};
+use super::trainee::{Measured, Trainee, pictures};
+use crate::checkpoint::WeightFile;
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Request, Session};
+use crate::image_io::Picture;
+use crate::kernels::sample_token::Draw;
+use crate::kernels::values;
+use crate::model::config::rqtransformer::RqTransformerConfig;
+use crate::model::{ConditionKind, RqVae};
+use crate::tokenizer::Tokenizer;
+
+/// Temperature of soft targets and drawn codes where the configuration names none.
+const TEMPERATURE: f64 = 1.0;
+
+/// How much the codes count beside a caption where the configuration does not say.
+const IMAGE_WEIGHT: f64 = 0.9;
+
+/// An RQ-Transformer under training.
+pub struct Stage2Training {
+    model: TrainedRqTransformer,
+    adam: Adam,
+    /// The averages of the weights, and how much of them stays in a step.
+    averaged: Option<(Parameters, f64)>,
+    longest_gradient: Option<f64>,
+    rqvae: RqVae,
+    tokenizer: Option<Tokenizer>,
+    codes: Codes,
+    weights: Weights,
+    seed: u32,
+}
+
+/// How codes are chosen for latents, and what is learned of them (paper section 3.2.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Codes {
+    /// Of what is drawn or soft.
+    temperature: f32,
+    /// Whether codes are drawn, not the nearest.
+    drawn: bool,
+    /// Whether all codes are learned, by their distances.
+    soft: bool,
+}
+
+/// Stacks to learn.
+struct Stacks {
+    /// `[B, h, w, D]`.
+    codes: Tensor<4, Int>,
+    target: Target,
+}
+
+impl Stage2Training {
+    /// From the first values that `seed` determines, on codes of `rqvae`; `tokenizer` reads captions, where there are any.
+    ///
+    /// # Errors
+    /// The two stages do not belong together.
+    pub fn begin(
+        config: &RqTransformerConfig,
+        train: &TrainConfig,
+        rqvae: RqVae,
+        tokenizer: Option<Tokenizer>,
+        seed: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let (found, expected) = (rqvae.config.hparams.code_shape, config.block_size);
+        if found != expected {
+            return Err(Error::invalid(format!(
+                "block_size: expected {found:?}, the code_shape of the RQ-VAE, found {expected:?}"
+            )));
+        }
+        let codebooks =
+            Some(&rqvae.quantizer.codebooks).filter(|_| config.input_emb_vqvae || config.head_emb_vqvae);
+        let model = TrainedRqTransformer::initial(config, codebooks, seed, device)?;
+        let image = train.loss.img_weight.unwrap_or(IMAGE_WEIGHT);
+        Ok(Self {
+            adam: Adam::new(train.adam(), &model.parameters),
+            averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
+            longest_gradient: train.optimizer.max_gn,
+            codes: Codes {
+                temperature: train.loss.temp.unwrap_or(TEMPERATURE) as f32,
+                drawn: train.loss.stochastic_codes,
+                soft: train.loss.kind == LossKind::SoftTargetCrossEntropy,
+            },
+            weights: Weights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
+            model,
+            rqvae,
+            tokenizer,
+            seed,
+        })
+    }
+
+    /// What people get: the averages of the weights, where they are kept.
+    fn shown(&self) -> &Parameters {
+        self.averaged.as_ref().map_or(&self.model.parameters, |(averaged, _)| averaged)
+    }
+
+    /// A new stack for each condition of `batch`, as published settings draw them.
+    fn sample(&self, batch: &Loaded) -> Result<Tensor<4, Int>> {
+        let shown = self.shown();
+        let model = self.model.model(shown.values(), &shown.device())?;
+        let config = &self.model.config;
+        let filter = Filter::published(config.published_sampling);
+        let stacks = self.tokens(batch)?.into_iter().enumerate().map(|(image, condition)| {
+            let images = image as u32..image as u32 + 1;
+            let filters = vec![filter; config.depth()];
+            let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
+            let mut session = Session::new(&model, request)?;
+            while session.done() < session.total() {
+                session.step();
+            }
+            Ok(session.codes())
+        });
+        Ok(Tensor::cat(stacks.collect::<Result<Vec<_>>>()?, 0))
+    }
+
+    /// Conditions `[B, length]` of a batch.
+    fn conditions(&self, batch: &Loaded) -> Result<Tensor<2, Int>> {
+        let tokens: Vec<i32> = self.tokens(batch)?.concat().into_iter().map(|token| token as i32).collect();
+        let shape = [batch.len(), self.model.config.block_size_cond];
+        Ok(Tensor::from_data(TensorData::new(tokens, shape), &self.model.parameters.device()))
+    }
+
+    /// Condition tokens of each picture of a batch.
+    fn tokens(&self, batch: &Loaded) -> Result<Vec<Vec<u32>>> {
+        let config = &self.model.config;
+        let length = config.block_size_cond;
+        let tokens: Vec<Vec<u32>> = match (config.condition(), &self.tokenizer) {
+            (ConditionKind::Unconditional, _) => vec![vec![0; length]; batch.len()],
+            (ConditionKind::Class, _) => batch.classes.iter().map(|&class| vec![class as u32]).collect(),
+            (ConditionKind::Text, Some(tokenizer)) => {
+                batch.captions.iter().map(|caption| tokenizer.encode(caption, length)).collect()
+            }
+            (ConditionKind::Text, None) => {
+                return Err(Error::usage(
+                    "dataset.txt_tok_name: expected the captions' tokenizer, found none",
+                ));
+            }
+        };
+        if let Some(class) = tokens.iter().flatten().find(|&&token| token as usize >= config.vocab_size_cond)
+        {
+            return Err(Error::invalid(format!(
+                "vocab_size_cond: expected more than {class}, which the data have, found {}",
+                config.vocab_size_cond
+            )));
+        }
+        Ok(tokens)
+    }
+
+    /// What is learned of the images of a batch in step `step`.
+    fn stacks(&self, images: Tensor<4>, codes: Codes, step: u64) -> Stacks {
+        let latents = self.rqvae.encode(images);
+        let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
+        let seed = u64::from(self.seed) << 32 ^ step;
+        let mut soft: Vec<Tensor<3>> = Vec::new();
+        let chosen = self.rqvae.quantizer.quantize_by(latents, |depth, codebook, residual| {
+            if codes.soft {
+                soft.push(codebook.soft(residual.clone(), codes.temperature).unsqueeze_dim(1));
+            }
+            match codes.drawn {
+                true => {
+                    codebook.stochastic(residual, &Draw { filter, seed, first_image: 0, place: depth as u32 })
+                }
+                false => codebook.nearest(residual),
+            }
+        });
+        let [batch, h, w, depth] = chosen.codes.dims();
+        let places = batch * h * w * depth;
+        let target = match soft.is_empty() {
+            true => Target::Hard(chosen.codes.clone().reshape([places])),
+            false => {
+                let all = Tensor::cat(soft, 1);
+                let classes = all.dims()[2];
+                Target::Soft(all.reshape([places, classes]))
+            }
+        };
+        Stacks { codes: chosen.codes, target }
+    }
+
+    /// Negative log-likelihood of the nearest codes of `held_out`, in nats, by the weights that people get.
+    ///
+    /// # Errors
+    /// The data do not fit the model.
+    pub fn unlikelihood(&self, held_out: &Loaded) -> Result<f64> {
+        let nearest = Codes { drawn: false, soft: false, ..self.codes };
+        let Stacks { codes, target } = self.stacks(held_out.images.clone(), nearest, 0);
+        let pass =
+            self.model.with(self.shown().clone()).forward(codes, self.conditions(held_out)?, target)?;
+        Ok(f64::from(pass.losses().0))
+    }
+}
+
+impl Trainee for Stage2Training {
+    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
+        let mut measured = Measured::default();
+        let mut sum = Gradients::default();
+        for part in parts {
+            let Stacks { codes, target } = self.stacks(part.images.clone(), self.codes, step);
+            let pass = self.model.forward(codes, self.conditions(part)?, target)?;
+            let loss = pass.loss(self.weights);
+            sum.add(pass.gradients(&loss));
+            let (image, text) = pass.losses();
+            measured.add("loss", f64::from(values(loss.inner())[0]));
+            measured.add("image", f64::from(image));
+            if let Some(text) = text {
+                measured.add("text", f64::from(text));
+            }
+        }
+        measured.divide(parts.len() as f64);
+        sum.scale(1.0 / parts.len() as f64);
+        if let Some(longest) = self.longest_gradient {
+            measured.add("gradient", sum.clip(longest));
+        }
+        // Biases, norms, embeddings and positions do not decay.
+        let decays = |name: &str, shape: &[usize]| {
+            shape.len() == 2 && name.ends_with(".weight") && !name.contains("emb")
+        };
+        self.adam.step(&mut self.model.parameters, &sum, rate, decays);
+        if let Some((averaged, decay)) = &mut self.averaged {
+            averaged.follow(&self.model.parameters, *decay);
+        }
+        Ok(measured)
+    }
+
+    fn model(&self) -> Tensors {
+        tensors(self.shown(), "")
+    }
+
+    fn training(&self) -> Tensors {
+        let mut all = tensors(&self.model.parameters, "weights.");
+        all.extend(moments(&self.adam, ""));
+        all
+    }
+
+    fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()> {
+        let device = self.model.parameters.device();
+        let list = self.model.parameters.list();
+        let read = |prefix: &str| Parameters::read(&list, training, prefix, &device);
+        self.adam.means = read("means.")?;
+        self.adam.squares = read("squares.")?;
+        self.adam.steps = steps;
+        if let Some((averaged, _)) = &mut self.averaged {
+            *averaged = Parameters::read(&list, model, "", &device)?;
+        }
+        self.model.parameters = read("weights.")?;
+        Ok(())
+    }
+
+    fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {
+        let nearest = Codes { drawn: false, soft: false, ..self.codes };
+        let codes = self.stacks(held_out.images.clone(), nearest, 0).codes;
+        let sampled = self.sample(held_out)?;
+        pictures(&[held_out.images.clone(), self.rqvae.decode_codes(codes), self.rqvae.decode_codes(sampled)])
+    }
+}
