@@ -30,6 +30,20 @@ pub fn code_uniform(seed: u64, image: u32, place: u32) -> f32 {
     uniform([seed as u32, (seed >> 32) as u32, image, place])
 }
 
+/// A random word as a number below `count`.
+pub fn below(word: u32, count: usize) -> usize {
+    ((u64::from(word) * count as u64) >> 32) as usize
+}
+
+/// The numbers below `count` in an order that `key` determines (Fisher and Yates).
+pub fn permutation(count: usize, [a, b, c]: [u32; 3]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in (1..count).rev() {
+        order.swap(i, below(pcg4d([a, b, c, i as u32])[0], i + 1));
+    }
+    order
+}
+
 /// A normally distributed number (Box and Muller).
 pub fn normal(counter: [u32; 4]) -> f32 {
     let [a, b, ..] = pcg4d(counter);
@@ -44,6 +58,18 @@ fn unit(word: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_permutation_has_each_number_once_and_each_place_alike() {
+        let mut first = [0; 8];
+        for key in 0..8000 {
+            let mut order = permutation(8, [key, 2, 3]);
+            first[order[0]] += 1;
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..8));
+        }
+        assert!(first.iter().all(|count| (850..1150).contains(count)), "{first:?}");
+    }
 
     #[test]
     fn uniform_fills_its_range_evenly_along_every_word() {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::kernels::quantize::Codebook;
 use crate::kernels::values;
-use crate::random::{normal, pcg4d, uniform};
+use crate::random::{normal, permutation, uniform};
 
 /// Keeps codes that nothing falls to apart from nothing.
 const EPSILON: f64 = 1e-5;
@@ -19,8 +19,8 @@ const SPREAD: f32 = 0.01;
 /// What each of the streams of random numbers is for.
 mod stream {
     pub const INITIAL: u32 = 1;
-    pub const ORDER: u32 = 2;
-    pub const SPREAD: u32 = 3;
+    pub const ORDER: u32 = 0x6f72_0000;
+    pub const SPREAD: u32 = 0x7370_0000;
 }
 
 /// One codebook and its moving averages.
@@ -87,17 +87,17 @@ impl MovingCodebook {
     /// Gives codes that are hardly used the place of latents `[N, C]` taken at random.
     fn restart(&mut self, latents: &[f32], seed: [u32; 3]) {
         let count = latents.len() / self.dim;
-        let order = shuffled(count.max(self.size()), seed);
-        for code in 0..self.size() {
+        let [seed, step, depth] = seed;
+        let order = permutation(count.max(self.size()), [seed ^ stream::ORDER, step, depth]);
+        for (code, chosen) in order.into_iter().take(self.size()).enumerate() {
             if self.cluster_size[code] >= LEAST_USED {
                 continue;
             }
-            let chosen = order[code];
             let latent = &latents[chosen % count * self.dim..][..self.dim];
             let spread = if count < self.size() { SPREAD / (self.dim as f32).sqrt() } else { 0.0 };
             for (i, (sum, x)) in self.sums[code * self.dim..][..self.dim].iter_mut().zip(latent).enumerate() {
                 let word = (chosen * self.dim + i) as u32;
-                *sum = x + spread * uniform([seed[0] ^ stream::SPREAD, seed[1], seed[2], word]);
+                *sum = x + spread * uniform([seed ^ stream::SPREAD, step, depth, word]);
             }
             self.cluster_size[code] = 1.0;
         }
@@ -176,16 +176,6 @@ fn indices(codes: Tensor<1, Int>) -> Vec<usize> {
     codes.into_data().iter::<i64>().map(|code| code as usize).collect()
 }
 
-/// The numbers below `count` in an order that `seed` determines (Fisher and Yates).
-fn shuffled(count: usize, [seed, step, depth]: [u32; 3]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    for i in (1..count).rev() {
-        let [word, ..] = pcg4d([seed ^ (stream::ORDER << 16), step, depth, i as u32]);
-        order.swap(i, (u64::from(word) * (i as u64 + 1) >> 32) as usize);
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,13 +225,5 @@ mod tests {
             let rows: Vec<&[f32]> = book.weight.chunks(4).collect();
             assert!((0..16).all(|i| (0..i).all(|j| rows[i] != rows[j])));
         }
-    }
-
-    #[test]
-    fn an_order_has_each_number_once() {
-        let mut order = shuffled(1000, [1, 2, 3]);
-        assert_ne!(order[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        order.sort_unstable();
-        assert!(order.into_iter().eq(0..1000));
     }
 }

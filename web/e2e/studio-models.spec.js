@@ -67,7 +67,7 @@ test('a published archive is dropped', async ({ studio }, info) => {
 });
 
 test('a published .pt is dropped with its configuration', async ({ studio }, info) => {
-  await studio.open('?device=gpu');
+  await studio.open('?device=cpu');
   await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
   await sameCodes(studio, info.outputPath('native'), STAGE1);
   await studio.keep('model-pt');

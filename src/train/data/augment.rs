@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::image_io::framing::{Framing, Square};
-use crate::random::pcg4d;
+use crate::random::{below, pcg4d};
 
 /// What is varied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,10 +38,7 @@ impl Augmentation {
     /// What `seed` says of picture `index` in `epoch`.
     pub fn of(self, seed: u32, epoch: u32, index: u32) -> Variation {
         let [words, more] = [0, 1].map(|part| pcg4d([seed, epoch, index, part]));
-        let moved = |word: u32| {
-            let places = 2 * self.shift as u64 + 1;
-            (u64::from(word) * places >> 32) as isize - self.shift as isize
-        };
+        let moved = |word: u32| below(word, 2 * self.shift + 1) as isize - self.shift as isize;
         Variation {
             along: self.crop.then_some((words[0] >> 16) as u16),
             flipped: self.flip && words[1] >> 31 == 1,

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{Augmentation, Item};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
-use crate::random::pcg4d;
+use crate::random::permutation;
 
 /// Batches that wait to be taken.
 const AHEAD: usize = 3;
@@ -216,14 +216,9 @@ fn byte(x: f32) -> u8 {
     ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
 }
 
-/// The order of `epoch`: each of `count` once (Fisher and Yates).
+/// The order of `epoch`.
 fn order(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    for i in (1..count).rev() {
-        let [word, ..] = pcg4d([seed ^ ORDER, epoch as u32, (epoch >> 32) as u32, i as u32]);
-        order.swap(i, (u64::from(word) * (i as u64 + 1) >> 32) as usize);
-    }
-    order
+    permutation(count, [seed ^ ORDER, epoch as u32, (epoch >> 32) as u32])
 }
 
 #[cfg(test)]

@@ -11,6 +11,12 @@ use crate::files;
 /// The longest file of captions that is read, in bytes.
 const LONGEST: u64 = 1 << 30;
 
+/// Reads a line of a file.
+type Parse = fn(&str) -> Option<Line>;
+
+/// The files that captions are in.
+const KINDS: [(&str, Parse); 2] = [("captions.tsv", tabbed), ("metadata.jsonl", json)];
+
 #[derive(Deserialize)]
 struct Line {
     file_name: PathBuf,
@@ -19,8 +25,7 @@ struct Line {
 
 /// Captions by path, relative to `folder`; none where it has no such file.
 pub fn read(folder: &Path) -> Result<BTreeMap<PathBuf, String>> {
-    let kinds: [(&str, fn(&str) -> Option<Line>); 2] = [("captions.tsv", tabbed), ("metadata.jsonl", json)];
-    for (name, parse) in kinds {
+    for (name, parse) in KINDS {
         let path = folder.join(name);
         if !files::is_file(&path) {
             continue;
