@@ -304,7 +304,8 @@ mod tests {
             ("optimizer: {betas: [0.5, 1]}", "betas"),
             ("optimizer: {type: sgd}", "sgd"),
             ("experiment: {batch_size: 0}", "batch_size"),
-            ("experiment: {epochs: .nan}", "epochs"),
+            ("experiment: {epochs: 0}", "epochs"),
+            ("experiment: {epochs: .nan}", "non-finite"),
         ] {
             let error = read(&format!("{STAGE1}\n{section}\n")).expect_err(section).to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

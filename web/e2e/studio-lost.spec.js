@@ -49,7 +49,8 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends',
 
   await lose(page, 'a test took it');
   const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
-  await expect(studio.says(said).first()).toBeAttached();
+  // It is told of when the worker has its next turn.
+  await expect(studio.says(said).first()).toBeAttached({ timeout: 60_000 });
   await expect.poll(() => page.workers().length).toBe(1);
   await studio.idle();
   expect(await studio.codes()).toEqual(codes);
