@@ -7,6 +7,10 @@ use crate::error::{Error, Result};
 use crate::files;
 
 pub(super) const CONFIG: &str = "config.yaml";
+/// The checkpoints of a training run, in folders named after their steps.
+const CHECKPOINTS: &str = "checkpoints";
+/// The file of a model that carries its configuration.
+const OWN: &str = "model.safetensors";
 const WEIGHTS: [&str; 2] = ["pt", "safetensors"];
 /// The file that is meant where a folder has several of weights: the first of these.
 const PREFERRED: [&str; 2] = ["model.pt", "model.safetensors"];
@@ -27,6 +31,26 @@ pub struct ModelFiles {
 /// there are several weight files and none is called `model.pt` or `model.safetensors`.
 pub fn find(folder: &Path) -> Result<ModelFiles> {
     find_as(folder, folder)
+}
+
+/// What `folder` stands for: that of a training run for the model of its latest checkpoint, as the folder of a checkpoint
+/// does for its own; any other for itself.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read.
+pub(super) fn latest(folder: &Path) -> Result<PathBuf> {
+    let checkpoints = folder.join(CHECKPOINTS);
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+    let last = match files::exists(&checkpoints) {
+        true => {
+            files::list(&checkpoints)?.into_iter().filter(|path| number(path).is_some()).max_by_key(number)
+        }
+        false => None,
+    };
+    let checkpoint = last.unwrap_or_else(|| folder.into());
+    let model = checkpoint.join(OWN);
+    let carries_own = files::is_file(&model) && !files::is_file(&checkpoint.join(CONFIG));
+    Ok(if carries_own { model } else { checkpoint })
 }
 
 /// [`find`], with another name for the folder in messages.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(not(target_family = "wasm"))]
 use super::archive::Unpacked;
 use super::bytes::ByteSource;
-use super::folder::{ModelFiles, find};
+use super::folder::{self, ModelFiles, find};
 use super::weights::{StateKind, WeightFile};
 use super::{Loader, bundled};
 use crate::assets::bundled::Bundled;
@@ -94,6 +94,8 @@ impl Checkpoint {
 
     /// Opens all models of `stage`, or of either, at `path`: of an archive, of a folder, or of the folders in it.
     pub fn open_all(path: &Path, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
+        let latest = if files::is_folder(path)? { folder::latest(path)? } else { path.into() };
+        let path = latest.as_path();
         let (models, unpacked) = if files::is_folder(path)? {
             (models_in(path)?, None)
         } else if is_archive(path) {

@@ -92,7 +92,7 @@ pub fn train(
         device: device.clone(),
     };
     let plan = plan(options, &train, wish.items.len());
-    let document = with_classes(config.document, &data.classes);
+    let document = described(config.document, &data.classes, options.rqvae.as_deref());
     let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
     let mut run = Run { trainee: trainee.as_mut(), folder: &folder, document: &document, plan };
     let begun = run.resume()?;
@@ -178,11 +178,14 @@ fn transforms(config: &Config) -> Option<&str> {
     config.document.pointer("/dataset/transforms/type").and_then(Value::as_str)
 }
 
-/// A transformer's configuration names its classes, so that people can.
-fn with_classes(mut document: Value, classes: &[String]) -> Value {
-    let is_stage2 = document.pointer("/arch/type").and_then(Value::as_str) == Some("rq-transformer");
-    if is_stage2 && !classes.is_empty() {
+/// A transformer's configuration names its classes, so that people can, and where its RQ-VAE lies.
+fn described(mut document: Value, classes: &[String], rqvae: Option<&str>) -> Value {
+    let Some(rqvae) = rqvae else { return document };
+    if !classes.is_empty() {
         document["classes"] = json!(classes);
+    }
+    if let Ok(path) = Path::new(rqvae).canonicalize() {
+        document["vqvae"] = json!({ "ckpt": path });
     }
     document
 }

@@ -18,3 +18,4 @@ mod interruption;
 mod pictures;
 mod reports;
 mod sampling;
+mod training;

@@ -1,0 +1,197 @@
+//! Both stages, trained from pictures: broken off and gone on with, used by the other commands, refused in one line.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use residua::image_io::Picture;
+use residua::image_io::png_text::Provenance;
+use serde_json::Value;
+
+use super::desk::{Desk, Run};
+
+const STAGE1: &str = "
+dataset: {transforms: {type: emoji16x16}}
+arch:
+  type: rq-vae
+  ema: 0.9
+  hparams:
+    bottleneck_type: rq
+    embed_dim: 8
+    n_embed: 16
+    latent_shape: [8, 8, 8]
+    code_shape: [4, 4, 2]
+    shared_codebook: true
+  ddconfig: {z_channels: 8, resolution: 16, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1}
+optimizer: {init_lr: 0.002, max_gn: 1.0, warmup: {epoch: 1, min_lr: 0.0001}}
+experiment: {batch_size: 4}
+";
+
+const STAGE2: &str = "
+dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
+arch:
+  type: rq-transformer
+  ema: 0.9
+  block_size: [4, 4, 2]
+  embed_dim: 16
+  input_embed_dim: 32
+  input_emb_vqvae: true
+  head_emb_vqvae: true
+  shared_cls_emb: true
+  cumsum_depth_ctx: true
+  vocab_size_cond: 2
+  block_size_cond: 1
+  body: {n_layer: 1, block: {n_head: 2}}
+  head: {n_layer: 1, block: {n_head: 2}}
+optimizer: {type: adamW, init_lr: 0.002, weight_decay: 0.01, betas: [0.9, 0.95], max_gn: 4.0}
+experiment: {batch_size: 2, accu_step: 2}
+loss: {type: soft_target_cross_entropy, temp: 0.5, stochastic_codes: true}
+";
+
+/// Two classes of pictures: bright above, and bright to the left.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    for i in 0..40 {
+        let (class, along) = [("rows", 16), ("columns", 1)][i % 2];
+        let values = (0..3 * 256).map(|j| (j / along % 16) as f32 / 16.0 * (1.0 + i as f32 / 40.0) - 1.0);
+        let path = desk.path(&format!("data/{class}/{i}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let picture = Picture::new(16, 16, values.collect()).unwrap();
+        picture.save_png(&path, &Provenance::default()).unwrap();
+    }
+    desk.write("stage1.yaml", STAGE1);
+    desk.write("stage2.yaml", STAGE2);
+    desk
+}
+
+fn metrics(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Runs `line` and kills it after some steps into the folder `out`.
+fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
+    let mut child = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while metrics(&desk.path(out)).len() < steps {
+        assert_eq!(child.try_wait().unwrap(), None, "{line} ended before it was killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// All that two runs measured is the same, step by step.
+fn assert_same(found: &[Value], expected: &[Value]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        for (name, value) in expected.as_object().unwrap() {
+            let (a, b) = (found[name].as_f64().unwrap(), value.as_f64().unwrap());
+            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{name}: {found} {expected}");
+        }
+    }
+}
+
+fn mean_loss(lines: &[Value]) -> f64 {
+    lines.iter().map(|line| line["loss"].as_f64().unwrap()).sum::<f64>() / lines.len() as f64
+}
+
+#[test]
+fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
+    let desk = desk();
+    let stages =
+        [("rqvae stage1.yaml", "one", 24, 0.5), ("rqtransformer stage2.yaml --rqvae one", "two", 24, 0.95)];
+    for (stage, name, steps, fallen) in stages {
+        let line = |out: &str| {
+            format!("train {stage} --data data --out {out} --steps {steps} --save-every 5 --sheet-every 12")
+        };
+        let report = desk.json(&line(name));
+        let whole = metrics(&desk.path(name));
+        assert_eq!((whole.len(), &report["steps"]), (steps, &Value::from(steps)));
+        assert!(mean_loss(&whole[steps - 4..]) < fallen * mean_loss(&whole[..4]), "{whole:?}");
+
+        let broken = format!("{name}-broken");
+        kill_after(&desk, &line(&broken), &broken, 8);
+        desk.does(&format!("{} --resume", line(&broken)));
+        assert_same(&metrics(&desk.path(&broken)), &whole);
+
+        let kept: Vec<String> = std::fs::read_dir(desk.path(name).join("checkpoints"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        let sheet = image::open(desk.path(&format!("{name}/sheets/00000024.png"))).unwrap();
+        assert!(sheet.width() >= 16 && sheet.height() >= 34);
+        // The next stage, and people, find it by the run's name.
+        let latest = desk.path(&format!("{name}/checkpoints/00000024"));
+        std::fs::copy(latest.join("model.safetensors"), desk.path(&format!("{name}.safetensors"))).unwrap();
+        let info = desk.json(&format!("info {name}.safetensors"));
+        assert!(info[0]["parameters"].as_u64().unwrap() > 1000, "{info}");
+    }
+    let made = desk.json("reconstruct data/rows/0.png --model one.safetensors --out made.png");
+    assert!(made["psnr"].as_f64().unwrap() > 5.0, "{made}");
+    let sampled = desk.json("sample --model two/checkpoints/00000024 --class rows -n 2 --out samples");
+    assert_eq!(sampled["files"].as_array().unwrap().len(), 2, "{sampled}");
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_writes_a_checkpoint() {
+    let desk = desk();
+    let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
+    let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while metrics(&desk.path("run")).len() < 3 {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was interrupted");
+        std::thread::yield_now();
+    }
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
+    let steps = metrics(&desk.path("run")).len();
+    assert!(desk.path(&format!("run/checkpoints/{steps:08}/model.safetensors")).is_file());
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_in_one_line() {
+    let desk = desk();
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.write("wild.yaml", STAGE1.replace("init_lr: 0.002, max_gn: 1.0", "init_lr: 1e30"));
+    desk.write("odd.yaml", STAGE1.replace("batch_size: 4", "batch_size: 0"));
+    let cases = [
+        ("train rqvae stage1.yaml --data empty --out run", 1, "expected pictures"),
+        ("train rqvae stage2.yaml --data data --out run", 2, "train it by `train rqtransformer`"),
+        ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it by `train rqvae`"),
+        ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
+        ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
+        ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected the folder of a run"),
+    ];
+    for (line, code, message) in cases {
+        desk.refuses(line, code, message);
+    }
+    let run = desk.run("train rqvae wild.yaml --data data --out wild --steps 50 --save-every 1");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
+    let run = desk.run("train rqvae stage1.yaml --data data --out wild");
+    assert!(run.code == Some(2) && run.stderr.contains("holds a run already"), "{run:?}");
+}
+
+#[test]
+fn a_disk_that_refuses_leaves_the_last_checkpoint() {
+    let desk = desk();
+    let line = "train rqvae stage1.yaml --data data --out run --save-every 2";
+    desk.does(&format!("{line} --steps 4"));
+    let before = desk.files();
+    // A file where the next checkpoint's folder would be prepared.
+    desk.write("run/checkpoints/00000006.part", b"in the way");
+    let run = desk.run(&format!("{line} --steps 8 --resume"));
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(before.iter().all(|path| path.exists()), "{run:?}");
+    std::fs::remove_file(desk.path("run/checkpoints/00000006.part")).unwrap();
+    desk.does(&format!("{line} --steps 8 --resume"));
+    assert_eq!(metrics(&desk.path("run")).len(), 8);
+}
