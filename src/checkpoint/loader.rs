@@ -12,6 +12,7 @@ use crate::kernels::cpu::linear::Block;
 use crate::kernels::cpu::memory::room;
 use crate::kernels::{GpuKernel, Weights};
 use crate::model::Precision;
+use crate::model::dropout::{Dropout, Noise};
 use crate::random::normal;
 use crate::text::size;
 
@@ -45,6 +46,9 @@ pub struct Loader<'a> {
     source: Source<'a>,
     device: Device,
     precision: Precision,
+    /// What training leaves out, and the places so far that do.
+    noise: Option<Noise>,
+    places: u32,
     parameters: Vec<Parameter>,
     ignored: Vec<String>,
     problems: Problems,
@@ -75,6 +79,8 @@ impl<'a> Loader<'a> {
             source,
             device: device.clone(),
             precision,
+            noise: None,
+            places: 0,
             parameters: Vec::new(),
             ignored: Vec::new(),
             problems: Problems::default(),
@@ -103,6 +109,18 @@ impl<'a> Loader<'a> {
     /// Makes the model of `given` tensors, flattened, by their names; in training, gradients reach them.
     pub fn from_given(given: &'a BTreeMap<String, Tensor<1>>, device: &Device) -> Self {
         Self::with(Source::Given(given), device, Precision::Stored)
+    }
+
+    /// The model leaves out what `noise` says, for a step of training.
+    pub fn dropping(mut self, noise: Option<Noise>) -> Self {
+        self.noise = noise;
+        self
+    }
+
+    /// The next place of the model where numbers are left out in training, with probability `rate`.
+    pub fn dropout(&mut self, rate: f64) -> Dropout {
+        self.places += 1;
+        Dropout::new(rate, self.noise, self.places)
     }
 
     /// Collects names and shapes only; the model built from it is of no use.

@@ -10,6 +10,7 @@ use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
 use super::matmul::matmul;
 use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
+use crate::model::dropout::Dropout;
 
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
@@ -106,6 +107,11 @@ pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tens
     Tensor::from_dispatch(y)
 }
 
+/// [`attend`] of whole sequences in training, which leaves some of the weights out.
+pub fn attend_dropping(qkv: Tensor<3>, heads: usize, dropout: &Dropout) -> Tensor<3> {
+    weighted(qkv, heads, None, |weights| dropout.apply(weights))
+}
+
 /// [`attend`] of one position on the GPU, which writes to the cache in place.
 fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
     let Buffers::Device(Some(buffers)) = &cache.buffers else {
@@ -119,6 +125,16 @@ fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
 
 /// The same of matrix products and Burn's own operations.
 pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
+    weighted(qkv, heads, cache, |weights| weights)
+}
+
+/// The same, with `change` made to the weights `[B, heads, queries, keys]`.
+fn weighted(
+    qkv: Tensor<3>,
+    heads: usize,
+    cache: Option<&mut KvCache>,
+    change: impl FnOnce(Tensor<4>) -> Tensor<4>,
+) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
     let (device, channels) = (qkv.device(), width / 3);
     let head_dim = channels / heads;
@@ -136,7 +152,7 @@ pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Te
     if length > 1 {
         scores = scores.mask_fill(later(length, before, &device), f32::NEG_INFINITY);
     }
-    let y = matmul(softmax(scores, 3), values);
+    let y = matmul(change(softmax(scores, 3)), values);
     y.swap_dims(1, 2).reshape([batch, length, channels])
 }
 

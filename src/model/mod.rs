@@ -1,6 +1,8 @@
 //! The two models: RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all the options of the published ones.
 
 pub mod config;
+#[cfg(feature = "models")]
+pub mod dropout;
 mod precision;
 pub mod preset;
 #[cfg(feature = "models")]

@@ -11,6 +11,7 @@ use crate::kernels::quantize::{Codebook, Codebooks};
 use crate::kernels::values;
 use crate::model::RqTransformer;
 use crate::model::config::rqtransformer::RqTransformerConfig;
+use crate::model::dropout::Noise;
 use crate::random::normal;
 
 /// Spread of the first weights, as published.
@@ -89,10 +90,19 @@ impl TrainedRqTransformer {
         Self { parameters, ..self.clone() }
     }
 
-    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device.
-    pub fn forward(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>, target: Target) -> Result<Pass> {
+    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device; leaves out what `noise` says.
+    ///
+    /// # Errors
+    /// The model cannot be built.
+    pub fn forward(
+        &self,
+        codes: Tensor<4, Int>,
+        condition: Tensor<2, Int>,
+        target: Target,
+        noise: Option<Noise>,
+    ) -> Result<Pass> {
         let tracked = self.parameters.tracked();
-        let model = self.model(&tracked, &self.parameters.device().autodiff())?;
+        let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
         let logits = model.logits(codes.autodiff(), condition.clone().autodiff());
         let [batch, places, classes] = logits.codes.dims();
         let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
@@ -104,12 +114,12 @@ impl TrainedRqTransformer {
         Ok(Pass { tracked, image: each.clone().mean(), text, each: each.inner() })
     }
 
-    /// The model made of `tensors`, all on `device`.
+    /// The model made of `tensors`, all on `device`, which leaves out what `noise` says.
     ///
     /// # Errors
     /// They are of another model.
-    pub fn model(&self, tensors: &Named, device: &Device) -> Result<RqTransformer> {
-        let mut loader = Loader::from_given(tensors, device);
+    pub fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqTransformer> {
+        let mut loader = Loader::from_given(tensors, device).dropping(noise);
         let codebooks = match differentiates(device) {
             true => self.codebooks.as_ref().map(constant),
             false => self.codebooks.clone(),

@@ -16,6 +16,7 @@ use crate::image_io::Picture;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
 use crate::model::config::rqtransformer::RqTransformerConfig;
+use crate::model::dropout::Noise;
 use crate::model::{ConditionKind, RqVae};
 use crate::tokenizer::Tokenizer;
 
@@ -105,7 +106,7 @@ impl Stage2Training {
     /// A new stack for each condition of `batch`, as published settings draw them.
     fn sample(&self, batch: &Loaded) -> Result<Tensor<4, Int>> {
         let shown = self.shown();
-        let model = self.model.model(shown.values(), &shown.device())?;
+        let model = self.model.model(shown.values(), &shown.device(), None)?;
         let config = &self.model.config;
         let filter = Filter::published(config.published_sampling);
         let stacks = self.tokens(batch)?.into_iter().enumerate().map(|(image, condition)| {
@@ -191,8 +192,8 @@ impl Stage2Training {
     pub fn unlikelihood(&self, held_out: &Loaded) -> Result<f64> {
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
         let Stacks { codes, target } = self.stacks(held_out.images.clone(), nearest, 0);
-        let pass =
-            self.model.with(self.shown().clone()).forward(codes, self.conditions(held_out)?, target)?;
+        let shown = self.model.with(self.shown().clone());
+        let pass = shown.forward(codes, self.conditions(held_out)?, target, None)?;
         Ok(f64::from(pass.losses().0))
     }
 }
@@ -203,7 +204,8 @@ impl Trainee for Stage2Training {
         let mut sum = Gradients::default();
         for part in parts {
             let Stacks { codes, target } = self.stacks(part.images.clone(), self.codes, step);
-            let pass = self.model.forward(codes, self.conditions(part)?, target)?;
+            let noise = Noise { seed: self.seed, step: step as u32 };
+            let pass = self.model.forward(codes, self.conditions(part)?, target, Some(noise))?;
             let loss = pass.loss(self.weights);
             sum.add(pass.gradients(&loss));
             let (image, text) = pass.losses();

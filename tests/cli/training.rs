@@ -39,8 +39,9 @@ arch:
   shared_cls_emb: true
   cumsum_depth_ctx: true
   vocab_size_cond: 2
+  embd_pdrop: 0.1
   block_size_cond: 1
-  body: {n_layer: 1, block: {n_head: 2}}
+  body: {n_layer: 1, block: {n_head: 2, attn_pdrop: 0.1, resid_pdrop: 0.1}}
   head: {n_layer: 1, block: {n_head: 2}}
 optimizer: {type: adamW, init_lr: 0.002, weight_decay: 0.01, betas: [0.9, 0.95], max_gn: 4.0}
 experiment: {batch_size: 2, accu_step: 2}

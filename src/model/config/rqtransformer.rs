@@ -64,8 +64,9 @@ pub struct RqTransformerConfig {
     _use_padding_emb: Unread,
     #[serde(default, rename = "scaled_head_emb_vqvae", skip_serializing)]
     _scaled_head_emb_vqvae: Unread,
-    #[serde(default, rename = "embd_pdrop", skip_serializing)]
-    _embd_pdrop: Unread,
+    /// Dropout of the body's inputs in training.
+    #[serde(default, skip_serializing)]
+    pub embd_pdrop: f64,
     #[serde(default, rename = "ema", skip_serializing)]
     _ema: Unread,
     #[serde(default, rename = "checkpointing", skip_serializing)]
@@ -96,10 +97,13 @@ pub struct Block {
     /// Whether both layers of the MLP have a bias.
     #[serde(default = "yes")]
     pub mlp_bias: bool,
-    #[serde(default, rename = "attn_pdrop", skip_serializing)]
-    _attn_pdrop: Unread,
-    #[serde(default, rename = "resid_pdrop", skip_serializing)]
-    _resid_pdrop: Unread,
+    /// Dropout of the weights of attention in training.
+    #[serde(default, skip_serializing)]
+    pub attn_pdrop: f64,
+    /// Dropout of what attention and MLP add, in training.
+    #[serde(default, skip_serializing)]
+    pub resid_pdrop: f64,
+    /// Read as published and not used: `resid_pdrop` is what the MLP drops.
     #[serde(default, rename = "mlp_pdrop", skip_serializing)]
     _mlp_pdrop: Unread,
     #[serde(default, rename = "embed_dim", skip_serializing)]
@@ -145,8 +149,8 @@ impl Default for Block {
             gelu: Gelu::V1,
             attn_bias: true,
             mlp_bias: true,
-            _attn_pdrop: Unread::Null,
-            _resid_pdrop: Unread::Null,
+            attn_pdrop: 0.0,
+            resid_pdrop: 0.0,
             _mlp_pdrop: Unread::Null,
             _embed_dim: Unread::Null,
         }

@@ -6,6 +6,7 @@ use crate::checkpoint::Loader;
 use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::linear::{linear, linear_onto};
 use crate::kernels::{Activation, Weights};
+use crate::model::dropout::Dropout;
 
 /// Epsilon of every layer norm in the published models.
 const EPSILON: f32 = 1e-5;
@@ -59,9 +60,12 @@ impl Linear {
         linear(x, &self.weights, &self.bias, activation)
     }
 
-    /// The same, added to `residual` `[rows, out]`.
-    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        linear_onto(x, &self.weights, &self.bias, residual)
+    /// The same, added to `residual` `[rows, out]`, less what `dropout` leaves out of it.
+    pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
+        match dropout.is_off() {
+            true => linear_onto(x, &self.weights, &self.bias, residual),
+            false => dropout.apply(self.forward(x)) + residual,
+        }
     }
 }
 

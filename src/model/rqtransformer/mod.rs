@@ -21,6 +21,7 @@ use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::kernels::embed::Reading;
 use crate::kernels::quantize::Codebooks;
+use crate::model::dropout::Dropout;
 
 /// The autoregressive model of code stacks.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct RqTransformer {
     head: Stack,
     classifier: Classifier,
     cond_classifier: Option<Classifier>,
+    /// Of the body's inputs.
+    dropout: Dropout,
     device: Device,
 }
 
@@ -86,6 +89,7 @@ impl RqTransformer {
             },
             cond_classifier: (config.condition() == ConditionKind::Text)
                 .then(|| Classifier::shared(loader, "cond_classifier", width, config.vocab_size_cond)),
+            dropout: loader.dropout(config.embd_pdrop),
             config: config.clone(),
             device: loader.device().clone(),
         })
@@ -107,7 +111,8 @@ impl RqTransformer {
         let condition = self.embed_condition(condition);
         let inputs = self.embed_cells(codes.clone().reshape([batch, cells, depth]), 0);
         let shifted = inputs.slice([0..batch, 0..cells - 1, 0..width]);
-        let body = self.body.forward(Tensor::cat(vec![condition, shifted], 1), None);
+        let inputs = self.dropout.apply(Tensor::cat(vec![condition, shifted], 1));
+        let body = self.body.forward(inputs, None);
 
         let cell_outputs = body.clone().slice([0..batch, length - 1..length - 1 + cells, 0..width]);
         let contexts = self.depth_inputs(cell_outputs.reshape([batch * cells, width]), codes);

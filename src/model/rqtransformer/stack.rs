@@ -4,9 +4,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
-use crate::kernels::attention::attend;
+use crate::kernels::attention::{attend, attend_dropping};
 use crate::kernels::{Activation, KvCache};
 use crate::model::config::rqtransformer::{self as config, Gelu};
+use crate::model::dropout::Dropout;
 
 /// One block: causal attention, then an MLP of four times the width.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ struct Block {
     mlp: [Linear; 2],
     heads: usize,
     activation: Activation,
+    /// Of the weights of attention.
+    attention_dropout: Dropout,
+    /// Of what attention and MLP add.
+    dropouts: [Dropout; 2],
 }
 
 impl Block {
@@ -35,6 +40,8 @@ impl Block {
             ],
             heads: config.n_head,
             activation: activation(config.gelu),
+            attention_dropout: loader.dropout(config.attn_pdrop),
+            dropouts: [config.resid_pdrop; 2].map(|rate| loader.dropout(rate)),
         }
     }
 
@@ -42,10 +49,14 @@ impl Block {
     fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>) -> Tensor<2> {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
-        let y = attend(qkv.reshape([batch, rows / batch, 3 * width]), self.heads, cache);
-        let x = self.proj.forward_onto(y.reshape([rows, width]), x);
+        let qkv = qkv.reshape([batch, rows / batch, 3 * width]);
+        let y = match self.attention_dropout.is_off() {
+            true => attend(qkv, self.heads, cache),
+            false => attend_dropping(qkv, self.heads, &self.attention_dropout),
+        };
+        let x = self.proj.forward_onto(y.reshape([rows, width]), x, &self.dropouts[0]);
         let hidden = self.mlp[0].forward_activated(self.norm2.forward(x.clone()), self.activation);
-        self.mlp[1].forward_onto(hidden, x)
+        self.mlp[1].forward_onto(hidden, x, &self.dropouts[1])
     }
 }
 

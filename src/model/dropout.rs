@@ -1,0 +1,78 @@
+//! Dropout: in training, some of the numbers become nothing, and the others make up for it.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::random::pcg4d;
+
+/// What determines which numbers a step of training leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noise {
+    /// Of the run.
+    pub seed: u32,
+    /// The step.
+    pub step: u32,
+}
+
+/// One place of a model where numbers are left out; none are outside of training.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dropout(Option<Site>);
+
+#[derive(Clone, Copy, Debug)]
+struct Site {
+    rate: f32,
+    noise: Noise,
+    number: u32,
+}
+
+impl Dropout {
+    /// Leaves out numbers with probability `rate`, as `noise` says; `number` is another one for each place of a model.
+    pub fn new(rate: f64, noise: Option<Noise>, number: u32) -> Self {
+        Self(noise.filter(|_| rate > 0.0).map(|noise| Site { rate: rate as f32, noise, number }))
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// `x`, of which some numbers are left out.
+    pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let Some(Site { rate, noise: Noise { seed, step }, number }) = self.0 else { return x };
+        let (shape, device) = (x.shape(), x.device());
+        let bound = (f64::from(rate) * f64::from(u32::MAX)) as u32;
+        let factor = 1.0 / (1.0 - rate);
+        let words = (0..shape.num_elements().div_ceil(4) as u32).flat_map(|i| pcg4d([seed, step, number, i]));
+        let factors = words.take(shape.num_elements()).map(|word| if word < bound { 0.0 } else { factor });
+        x * Tensor::from_data(TensorData::new(factors.collect::<Vec<f32>>(), shape), &device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::values;
+    use burn::tensor::Device;
+
+    fn dropped(rate: f64, step: u32, number: u32) -> Vec<f32> {
+        let x = Tensor::<2>::ones([100, 101], &Device::flex());
+        values(Dropout::new(rate, Some(Noise { seed: 3, step }), number).apply(x))
+    }
+
+    #[test]
+    fn the_mean_stays_and_places_differ() {
+        let found = dropped(0.25, 0, 0);
+        let left_out = found.iter().filter(|&&x| x == 0.0).count() as f32 / found.len() as f32;
+        assert!((left_out - 0.25).abs() < 0.02, "{left_out}");
+        assert!(found.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
+        assert_eq!(found, dropped(0.25, 0, 0));
+        assert_ne!(found, dropped(0.25, 1, 0));
+        assert_ne!(found, dropped(0.25, 0, 1));
+    }
+
+    #[test]
+    fn nothing_is_left_out_where_nothing_should() {
+        assert!(dropped(0.0, 0, 0).iter().all(|&x| x == 1.0));
+        let x = Tensor::<1>::ones([8], &Device::flex());
+        assert_eq!(values(Dropout::new(0.9, None, 0).apply(x)), [1.0; 8]);
+    }
+}
