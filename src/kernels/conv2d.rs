@@ -7,9 +7,9 @@ use burn::tensor::{Slice, Tensor};
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
+use super::{GpuKernel, Resample, has_cpu_kernels, has_gpu_kernel};
 #[cfg(not(target_family = "wasm"))]
 use super::{gradient, has_gradient};
-use super::{GpuKernel, Resample, has_cpu_kernels, has_gpu_kernel};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///

@@ -6,9 +6,9 @@ use burn::tensor::activation::silu as burn_silu;
 
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
+use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 #[cfg(not(target_family = "wasm"))]
 use super::{gradient, has_gradient};
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
 /// (`[C]` each), and applies SiLU if `silu` says so. The shape stays.

@@ -54,8 +54,14 @@ pub fn bias_gradient(dy: &[f32], channels: usize, spatial: usize) -> Vec<f32> {
             )
         })
         .collect();
-    assert_eq!((planes.len() % channels, planes.len() * spatial), (0, dy.len()), "planes of {channels} channels");
-    let total = |channel: usize| planes.iter().skip(channel).step_by(channels).map(|&sum| f64::from(sum)).sum::<f64>();
+    assert_eq!(
+        (planes.len() % channels, planes.len() * spatial),
+        (0, dy.len()),
+        "planes of {channels} channels"
+    );
+    let total = |channel: usize| {
+        planes.iter().skip(channel).step_by(channels).map(|&sum| f64::from(sum)).sum::<f64>()
+    };
     (0..channels).map(|channel| total(channel) as f32).collect()
 }
 
@@ -79,7 +85,9 @@ fn spread(dy: &[f32], shape: &ConvShape) -> Vec<f32> {
     if dy.is_empty() {
         return out;
     }
-    let planes = out.par_chunks_exact_mut(shape.height * width).zip(dy.par_chunks_exact(shape.out_height() * out_width));
+    let planes = out
+        .par_chunks_exact_mut(shape.height * width)
+        .zip(dy.par_chunks_exact(shape.out_height() * out_width));
     planes.for_each(|(plane, dy)| {
         let odd_rows = plane.chunks_exact_mut(width).skip(1).step_by(2);
         for (row, dy) in odd_rows.zip(dy.chunks_exact(out_width)) {
@@ -95,12 +103,14 @@ fn block_sums(large: &[f32], width: usize) -> Vec<f32> {
     if out.is_empty() {
         return out;
     }
-    out.par_chunks_exact_mut(width).zip(large.par_chunks_exact(4 * width)).with_min_len(64).for_each(|(row, large)| {
-        let (upper, lower) = large.split_at(2 * width);
-        let blocks = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-        for (pixel, (upper, lower)) in row.iter_mut().zip(blocks) {
-            *pixel = (upper[0] + upper[1]) + (lower[0] + lower[1]);
-        }
-    });
+    out.par_chunks_exact_mut(width).zip(large.par_chunks_exact(4 * width)).with_min_len(64).for_each(
+        |(row, large)| {
+            let (upper, lower) = large.split_at(2 * width);
+            let blocks = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+            for (pixel, (upper, lower)) in row.iter_mut().zip(blocks) {
+                *pixel = (upper[0] + upper[1]) + (lower[0] + lower[1]);
+            }
+        },
+    );
     out
 }

@@ -158,7 +158,8 @@ impl Scratch {
             for (plane, rows) in planes.zip(self.inputs.chunks_exact_mut(layout.phases * row)) {
                 lay_input(plane, shape, layout, i * layout.image, rows);
             }
-            let planes = dy[(image * shape.out_channels + channels.start) * out_size..].chunks_exact(out_size);
+            let planes =
+                dy[(image * shape.out_channels + channels.start) * out_size..].chunks_exact(out_size);
             for (plane, row) in planes.zip(self.outputs.chunks_exact_mut(row)).take(channels.len()) {
                 lay(plane, shape.out_width(), layout.stride, &mut row[i * layout.image..]);
             }
@@ -186,7 +187,12 @@ fn lay_input(plane: &[f32], shape: &ConvShape, layout: &Layout, first: usize, ro
         Resample::Up => {
             for (i, to) in rows[start..].chunks_mut(stride).take(2 * shape.height).enumerate() {
                 let line = &plane[i / 2 * width..][..width];
-                to[..2 * width].as_chunks_mut::<2>().0.iter_mut().zip(line).for_each(|(to, &pixel)| *to = [pixel; 2]);
+                to[..2 * width]
+                    .as_chunks_mut::<2>()
+                    .0
+                    .iter_mut()
+                    .zip(line)
+                    .for_each(|(to, &pixel)| *to = [pixel; 2]);
             }
         }
         Resample::Down => {
@@ -219,9 +225,7 @@ impl Kernel for Products<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
         // SAFETY: the features are there by contract.
-        unsafe {
-            if S::REGISTERS >= 32 { self.run_tiles::<S, 4, 6>() } else { self.run_tiles::<S, 2, 4>() }
-        }
+        unsafe { if S::REGISTERS >= 32 { self.run_tiles::<S, 4, 6>() } else { self.run_tiles::<S, 2, 4>() } }
     }
 }
 
@@ -242,7 +246,8 @@ impl Products<'_> {
                 // Beyond the last there is the last again, whose sums are not taken.
                 let rows: [usize; O] = std::array::from_fn(|o| (output + o).min(outputs - 1) * self.row);
                 for column in (0..columns).step_by(T) {
-                    let seen: [usize; T] = std::array::from_fn(|t| self.columns[(column + t).min(columns - 1)]);
+                    let seen: [usize; T] =
+                        std::array::from_fn(|t| self.columns[(column + t).min(columns - 1)]);
                     // SAFETY: all rows and columns are as long as has been checked, and the features are there.
                     let tile = unsafe {
                         let rows = rows.map(|row| self.scratch.outputs.as_ptr().add(row + segment));

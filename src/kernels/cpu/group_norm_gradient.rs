@@ -39,7 +39,13 @@ pub struct NormGradients {
 ///
 /// # Panics
 /// If the lengths do not fit each other, or the groups do not divide the channels.
-pub fn group_norm_gradient(x: &[f32], gamma: &[f32], beta: &[f32], dy: &[f32], shape: &NormShape) -> NormGradients {
+pub fn group_norm_gradient(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    dy: &[f32],
+    shape: &NormShape,
+) -> NormGradients {
     let &NormShape { channels, spatial, groups, .. } = shape;
     assert_eq!(x.len(), dy.len(), "a gradient of another length");
     assert_eq!((gamma.len(), beta.len()), (channels, channels), "one scale and one shift a channel");
@@ -64,7 +70,8 @@ pub fn group_norm_gradient(x: &[f32], gamma: &[f32], beta: &[f32], dy: &[f32], s
         );
     });
     let total = |of: fn(&Sums) -> f64| {
-        let of_channel = |channel: usize| sums.iter().skip(channel).step_by(channels).map(of).sum::<f64>() as f32;
+        let of_channel =
+            |channel: usize| sums.iter().skip(channel).step_by(channels).map(of).sum::<f64>() as f32;
         (0..channels).map(of_channel).collect()
     };
     NormGradients { x: dx, gamma: total(|sums| sums.gradient_by_normal), beta: total(|sums| sums.gradient) }

@@ -27,7 +27,13 @@ impl Gradients for Flex {
         tensor(bias_gradient(dy.values(), channels, spatial), &[channels])
     }
 
-    fn group_norm(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, dy: FlexTensor, norm: Norm) -> [FlexTensor; 3] {
+    fn group_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        dy: FlexTensor,
+        norm: Norm,
+    ) -> [FlexTensor; 3] {
         let [x, gamma, beta, dy] = [x, gamma, beta, dy].map(Contiguous::new);
         let Norm { groups, epsilon, silu } = norm;
         let (channels, spatial) = (x.dims[1], x.dims[2] * x.dims[3]);

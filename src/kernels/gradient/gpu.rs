@@ -30,7 +30,13 @@ impl Gradients for CubeBackend {
         by_channel(dy)
     }
 
-    fn group_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, dy: CubeTensor, norm: Norm) -> [CubeTensor; 3] {
+    fn group_norm(
+        x: CubeTensor,
+        gamma: CubeTensor,
+        beta: CubeTensor,
+        dy: CubeTensor,
+        norm: Norm,
+    ) -> [CubeTensor; 3] {
         let [images, channels, height, width] = dims(&x);
         let whole = Shape::new([images, channels, height, width]);
         let grouped = Shape::new([images, norm.groups, channels / norm.groups * height * width]);
@@ -95,7 +101,8 @@ fn block_sums(large: CubeTensor, [images, channels, height, width]: [usize; 4]) 
 /// The sum over all but the channels.
 fn by_channel(pixels: CubeTensor) -> CubeTensor {
     let [images, channels, height, width] = dims(&pixels);
-    let planes = B::float_sum_dim(B::float_reshape(pixels, Shape::new([images, channels, height * width])), 2);
+    let planes =
+        B::float_sum_dim(B::float_reshape(pixels, Shape::new([images, channels, height * width])), 2);
     B::float_reshape(B::float_sum_dim(planes, 0), Shape::new([channels]))
 }
 

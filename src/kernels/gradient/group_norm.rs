@@ -36,7 +36,8 @@ pub(super) fn recorded<B: Gradients, C: CheckpointStrategy>(
     beta: FloatTensor<Autodiff<B, C>>,
     norm: Norm,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] = [x, gamma, beta].map(|operand| operand.into_parts());
+    let [(x, x_node), (gamma, gamma_node), (beta, beta_node)] =
+        [x, gamma, beta].map(|operand| operand.into_parts());
     let Norm { groups, epsilon, silu } = norm;
     match GroupNorm.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
         OpsKind::Tracked(step) => {

@@ -27,10 +27,17 @@ fn gradients(dims: [usize; 4], operands: [usize; 2], operation: Operation, devic
 }
 
 /// Compares the gradients of `operation` on `device` with those of `composed` on the CPU.
-fn compare(dims: [usize; 4], operands: [usize; 2], device: &Device, operation: Operation, composed: Operation) {
+fn compare(
+    dims: [usize; 4],
+    operands: [usize; 2],
+    device: &Device,
+    operation: Operation,
+    composed: Operation,
+) {
     let found = gradients(dims, operands, operation, device);
     let expected = gradients(dims, operands, composed, &Device::flex());
-    for (name, (found, expected)) in ["input", "first", "second"].into_iter().zip(found.iter().zip(&expected)) {
+    for (name, (found, expected)) in ["input", "first", "second"].into_iter().zip(found.iter().zip(&expected))
+    {
         println!("the gradient of the {name} operand");
         assert_close(found, expected, TOLERANCE);
     }
@@ -85,7 +92,7 @@ impl Normed {
     fn case(case: u32, most: [u32; 5]) -> Self {
         let pick = |word: usize| 1 + (uniform([case, word as u32, 7, 6]) * most[word] as f32) as usize;
         let groups = pick(1);
-        let norm = Norm { groups, epsilon: 1e-3, silu: case % 2 == 0 };
+        let norm = Norm { groups, epsilon: 1e-3, silu: case.is_multiple_of(2) };
         Self { dims: [pick(0), groups * pick(2), pick(3), 1 + pick(4)], norm }
     }
 
@@ -97,9 +104,8 @@ impl Normed {
     fn compare(&self, device: &Device) {
         println!("{self:?}");
         let Norm { groups, epsilon, silu } = self.norm;
-        let composed = |x, [gamma, beta]: [Tensor<1>; 2]| {
-            group_norm::composed(x, &gamma, &beta, groups, epsilon, silu)
-        };
+        let composed =
+            |x, [gamma, beta]: [Tensor<1>; 2]| group_norm::composed(x, &gamma, &beta, groups, epsilon, silu);
         compare(self.dims, [self.dims[1]; 2], device, &|x, operands| self.run(x, operands), &composed);
     }
 }
@@ -133,7 +139,8 @@ fn norms_on_the_cpu_have_burns_gradients() {
         Normed::case(case, [5, 6, 4, 30, 30]).compare(&Device::flex());
     }
     for silu in [false, true] {
-        Normed { dims: [2, 4, 64, 70], norm: Norm { groups: 2, epsilon: 1e-6, silu } }.compare(&Device::flex());
+        Normed { dims: [2, 4, 64, 70], norm: Norm { groups: 2, epsilon: 1e-6, silu } }
+            .compare(&Device::flex());
     }
 }
 
@@ -149,7 +156,9 @@ fn differences(dims: [usize; 4], operands: [usize; 2], operation: Operation) {
     let device = Device::flex();
     let found = gradients(dims, operands, operation, &device);
     let sum = |which: usize, step: f64| {
-        let moved = |i: usize, length: usize| if which == i { tensor([length], 9, &device) * step } else { Tensor::zeros([length], &device) };
+        let moved = |i: usize, length: usize| {
+            if which == i { tensor([length], 9, &device) * step } else { Tensor::zeros([length], &device) }
+        };
         let count = dims.iter().product();
         let x = tensor(dims, 1, &device) * 2.0 + 0.5 + moved(0, count).reshape(dims);
         let a = tensor([operands[0]], 2, &device) + moved(1, operands[0]);
@@ -170,7 +179,9 @@ fn differences(dims: [usize; 4], operands: [usize; 2], operation: Operation) {
 
 #[test]
 fn gradients_are_what_differences_tend_to() {
-    for (resample, kernel) in [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)] {
+    for (resample, kernel) in
+        [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)]
+    {
         let conv = Conv { resample, kernel, dims: [2, 5, 7, 8], out: 6 };
         differences(conv.dims, conv.operands(), &|x, operands| conv.run(x, operands));
     }
@@ -195,9 +206,14 @@ fn on(threads: usize, resample: Resample, kernel: usize) -> Vec<[Vec<f32>; 3]> {
 
 #[test]
 fn threads_change_no_bit() {
-    for (resample, kernel) in [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)] {
+    for (resample, kernel) in
+        [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)]
+    {
         let expected = on(1, resample, kernel);
-        assert!(on(2, resample, kernel) == expected && on(5, resample, kernel) == expected, "{resample:?} {kernel}");
+        assert!(
+            on(2, resample, kernel) == expected && on(5, resample, kernel) == expected,
+            "{resample:?} {kernel}"
+        );
     }
 }
 
