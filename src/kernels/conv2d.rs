@@ -8,11 +8,17 @@ use burn::tensor::{Slice, Tensor};
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::{GpuKernel, Resample, has_cpu_kernels, has_gpu_kernel};
+#[cfg(not(target_family = "wasm"))]
+use super::{gradient, has_gradient};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///
 /// The result is `[B, out, H', W']`: as large as `x`, half, or twice as large, as `resample` says.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
+    #[cfg(not(target_family = "wasm"))]
+    if has_gradient(GpuKernel::Conv2d, &x.device()) {
+        return gradient::conv2d(x, weight, bias, resample);
+    }
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_conv2d,
         false if has_gpu_kernel(GpuKernel::Conv2d, &x.device()) => <Dispatch as GpuKernels>::residua_conv2d,

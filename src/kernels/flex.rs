@@ -99,39 +99,44 @@ pub trait CpuKernels: Backend {
 }
 
 /// A contiguous f32 tensor and its dimensions.
-struct Contiguous {
+pub(super) struct Contiguous {
     tensor: FlexTensor,
-    dims: Vec<usize>,
+    pub dims: Vec<usize>,
 }
 
 impl Contiguous {
-    fn new(tensor: FlexTensor) -> Self {
+    pub fn new(tensor: FlexTensor) -> Self {
         let tensor = tensor.to_contiguous();
         let dims = tensor.layout().shape().iter().copied().collect();
         Self { tensor, dims }
     }
 
-    fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[f32] {
         self.tensor.as_slice().expect("kernels take f32 tensors, made contiguous")
     }
 }
 
-fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, dims.to_vec()))
+}
+
+/// The sizes of the convolution of `x` by `weight`.
+pub(super) fn conv_shape(x: &Contiguous, weight: &Contiguous, resample: Resample) -> ConvShape {
+    ConvShape {
+        batch: x.dims[0],
+        in_channels: x.dims[1],
+        out_channels: weight.dims[0],
+        height: x.dims[2],
+        width: x.dims[3],
+        kernel: weight.dims[2],
+        resample,
+    }
 }
 
 impl CpuKernels for Flex {
     fn residua_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, resample: Resample) -> FlexTensor {
         let (x, weight, bias) = (Contiguous::new(x), Contiguous::new(weight), Contiguous::new(bias));
-        let shape = ConvShape {
-            batch: x.dims[0],
-            in_channels: x.dims[1],
-            out_channels: weight.dims[0],
-            height: x.dims[2],
-            width: x.dims[3],
-            kernel: weight.dims[2],
-            resample,
-        };
+        let shape = conv_shape(&x, &weight, resample);
         let y = cpu::conv2d::conv2d(x.values(), weight.values(), Some(bias.values()), &shape);
         tensor(y, &[shape.batch, shape.out_channels, shape.out_height(), shape.out_width()])
     }

@@ -7,6 +7,8 @@ use burn::tensor::activation::silu as burn_silu;
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
+#[cfg(not(target_family = "wasm"))]
+use super::{gradient, has_gradient};
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
 /// (`[C]` each), and applies SiLU if `silu` says so. The shape stays.
@@ -18,6 +20,10 @@ pub fn group_norm(
     epsilon: f32,
     silu: bool,
 ) -> Tensor<4> {
+    #[cfg(not(target_family = "wasm"))]
+    if has_gradient(GpuKernel::GroupNorm, &x.device()) {
+        return gradient::group_norm(x, gamma, beta, gradient::Norm { groups, epsilon, silu });
+    }
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_group_norm,
         false if has_gpu_kernel(GpuKernel::GroupNorm, &x.device()) => {

@@ -7,6 +7,8 @@ pub mod check;
 pub mod conv2d;
 pub mod cpu;
 pub mod embed;
+#[cfg(not(target_family = "wasm"))]
+pub mod gradient;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
@@ -39,6 +41,12 @@ fn has_cpu_kernels(device: &Device) -> bool {
 /// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `kernel`.
 fn has_gpu_kernel(kernel: GpuKernel, device: &Device) -> bool {
     kernel.is_on() && !differentiates(device)
+}
+
+/// Whether tensors on `device` are taken by kernels with gradients of their own, which on a GPU begin with `kernel`.
+#[cfg(not(target_family = "wasm"))]
+fn has_gradient(kernel: GpuKernel, device: &Device) -> bool {
+    differentiates(device) && (is_cpu(device) || kernel.is_on())
 }
 
 /// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.

@@ -50,15 +50,21 @@ pub fn group_norm(
 /// One group, of `gamma.len()` channels.
 #[inline(always)]
 fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, silu: bool, out: &mut [f32]) {
-    let size = x.len() as f64;
-    let mean = (total(x, |x| x) / size) as f32;
-    let variance = total(x, |x| (x - mean) * (x - mean)) / size;
-    let inverse = (1.0 / (variance + f64::from(eps)).sqrt()) as f32;
+    let (mean, inverse) = statistics(x, eps);
     let spatial = x.len() / gamma.len();
     let channels = x.chunks_exact(spatial).zip(out.chunks_exact_mut(spatial));
     for ((x, out), (gamma, &shift)) in channels.zip(gamma.iter().zip(beta)) {
         affine(x, mean, inverse * gamma, shift, silu, out);
     }
+}
+
+/// The mean of `x`, and one over its standard deviation.
+#[inline(always)]
+pub(super) fn statistics(x: &[f32], eps: f32) -> (f32, f32) {
+    let size = x.len() as f64;
+    let mean = (total(x, |x| x) / size) as f32;
+    let variance = total(x, |x| (x - mean) * (x - mean)) / size;
+    (mean, (1.0 / (variance + f64::from(eps)).sqrt()) as f32)
 }
 
 /// The sum of `f` over `values`: in single precision over short pieces, in double over these.

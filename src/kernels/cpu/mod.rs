@@ -3,8 +3,11 @@
 pub mod activation;
 pub mod attention;
 pub mod conv2d;
+pub mod conv2d_gradient;
+pub mod conv2d_weights;
 pub mod embed_codes;
 pub mod group_norm;
+pub mod group_norm_gradient;
 pub mod layer_norm;
 pub mod linear;
 pub(crate) mod memory;
