@@ -85,3 +85,65 @@ impl Adam {
         value - mean / (square.sqrt() * square_part.powf(-0.5) + epsilon) * (rate / mean_part)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Parameter;
+    use crate::kernels::values;
+    use crate::testing::assert_close;
+    use burn::tensor::Device;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        start: Vec<f32>,
+        gradients: Vec<Vec<f32>>,
+        betas: [f64; 2],
+        rates: Vec<f64>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        decoupled: bool,
+        decay: f64,
+        path: Vec<Vec<f32>>,
+    }
+
+    #[test]
+    fn steps_are_those_of_pytorch() {
+        let golden: Golden = serde_json::from_str(include_str!("../../tests/fixtures/training/adam.json"))
+            .expect("our own file");
+        let device = Device::flex();
+        let list = [Parameter { name: "x".into(), shape: vec![3] }];
+        for Case { decoupled, decay, path } in golden.cases {
+            let mut parameters = Parameters::new(&list, &device, |_| golden.start.clone());
+            let config = AdamConfig { betas: golden.betas, decay, decoupled, ..AdamConfig::default() };
+            let mut adam = Adam::new(config, &parameters);
+            for ((gradient, rate), expected) in golden.gradients.iter().zip(&golden.rates).zip(path) {
+                // The gradient of `gradient x` with respect to `x` is `gradient`.
+                let tracked = parameters.tracked();
+                let factor = Tensor::<1>::from_floats(gradient.as_slice(), &device).autodiff();
+                let gradients = Gradients::of(&(tracked["x"].clone() * factor).sum(), &tracked);
+                adam.step(&mut parameters, &gradients, *rate, |_, _| true);
+                assert_close(&values(parameters.get("x")), &expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_are_added_and_clipped() {
+        let device = Device::flex();
+        let list = [Parameter { name: "x".into(), shape: vec![2] }];
+        let parameters = Parameters::new(&list, &device, |_| vec![1.0, 1.0]);
+        let tracked = parameters.tracked();
+        let loss = || (tracked["x"].clone() * Tensor::<1>::from_floats([3.0, 4.0], &device).autodiff()).sum();
+        let mut gradients = Gradients::of(&loss(), &tracked);
+        gradients.add(Gradients::of(&loss(), &tracked));
+        assert!((gradients.norm() - 10.0).abs() < 1e-5);
+        assert!((gradients.clip(20.0) - 10.0).abs() < 1e-5);
+        assert!((gradients.norm() - 10.0).abs() < 1e-5, "what is short enough stays");
+        gradients.clip(1.0);
+        assert!((gradients.norm() - 1.0).abs() < 1e-5);
+    }
+}
