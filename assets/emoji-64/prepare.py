@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prepares the pictures that emoji-64 is trained on: prepare.py FOLDER
 
-Fetches two npm packages, both MIT: the pictures of @lobehub/fluent-emoji-3d (Microsoft's Fluent Emoji) and the names and
+Fetches two npm packages with npm, both MIT: the pictures of @lobehub/fluent-emoji-3d (Microsoft's Fluent Emoji) and the names and
 categories of emoji-datasource. Writes FOLDER/<category>/<name>[~tone].webp, classes.txt with the categories in their
 usual order, and captions.tsv with each picture's name. Pictures that differ in skin tone share the name before the `~`,
 so that they are learned from or held out together.
@@ -12,17 +12,17 @@ import hashlib
 import io
 import json
 import pathlib
+import subprocess
 import sys
 import tarfile
-import urllib.request
+import tempfile
 
-REGISTRY = "https://registry.npmjs.org"
 PICTURES = (
-    f"{REGISTRY}/@lobehub/fluent-emoji-3d/-/fluent-emoji-3d-1.1.0.tgz",
+    "@lobehub/fluent-emoji-3d@1.1.0",
     "Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ2Qaecgl5wRBv60lUAG3h7g==",
 )
 NAMES = (
-    f"{REGISTRY}/emoji-datasource/-/emoji-datasource-16.0.0.tgz",
+    "emoji-datasource@16.0.0",
     "/qHKqK5Nr3+8zhgO6kHmF43Fm5C8HNn0AaFRIpgw8HF3+uF0Vfc8jgLI1ZQS5ba1vBzksS8NBCjHejwLb2D/Sg==",
 )
 CLASSES = [
@@ -39,14 +39,14 @@ CLASSES = [
 TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": "medium-dark", "1F3FF": "dark"}
 
 
-def fetch(package):
+def fetch(package, folder):
     """The files of an npm package, by name, once its hash is the expected one."""
-    address, expected = package
-    with urllib.request.urlopen(address) as answer:
-        data = answer.read()
+    name, expected = package
+    packed = subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, capture_output=True, text=True)
+    data = (pathlib.Path(folder) / packed.stdout.strip()).read_bytes()
     found = base64.b64encode(hashlib.sha512(data).digest()).decode()
     if found != expected:
-        sys.exit(f"{address}: expected sha512 {expected}, found {found}")
+        sys.exit(f"{name}: expected sha512 {expected}, found {found}")
     archive = tarfile.open(fileobj=io.BytesIO(data))
     return archive, {member.name.removeprefix("package/"): member for member in archive if member.isfile()}
 
@@ -59,11 +59,12 @@ def variants(emoji):
 
 
 def main(folder):
-    pictures, files = fetch(PICTURES)
+    with tempfile.TemporaryDirectory() as packages:
+        pictures, files = fetch(PICTURES, packages)
+        names, documents = fetch(NAMES, packages)
     # Sequences are written with and without variation selectors; without, they are the same.
     plain = lambda sequence: sequence.lower().replace("-fe0f", "").lstrip("0")
     known = {plain(pathlib.Path(name).stem): name for name in files if name.endswith(".webp")}
-    names, documents = fetch(NAMES)
     emojis = json.load(names.extractfile(documents["emoji.json"]))
     captions = []
     for emoji in emojis:

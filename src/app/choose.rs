@@ -113,6 +113,13 @@ pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     }
 }
 
+/// A file or a folder that the person chooses for `title`.
+#[cfg(not(target_family = "wasm"))]
+pub fn path(title: &str, folder: bool) -> Option<PathBuf> {
+    let dialog = rfd::FileDialog::new().set_title(title);
+    if folder { dialog.pick_folder() } else { dialog.pick_file() }
+}
+
 /// Where a file is to be saved. A browser puts it where it puts all downloads.
 #[cfg(not(target_family = "wasm"))]
 pub fn place_to_save(title: &str, name: String) -> Option<PathBuf> {

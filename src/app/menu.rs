@@ -56,7 +56,7 @@ fn edit(ui: &mut Ui, studio: &mut Studio) {
 }
 
 fn view(ui: &mut Ui, studio: &mut Studio) {
-    for (panel, title, _) in PANELS {
+    for &(panel, title, _) in PANELS {
         if ui.button(title).clicked() {
             studio.bring_to_front(panel);
         }

@@ -24,6 +24,8 @@ pub mod state;
 mod status;
 pub mod stored;
 mod textures;
+#[cfg(not(target_family = "wasm"))]
+pub mod training;
 mod warnings;
 #[cfg(not(target_family = "wasm"))]
 mod window;

@@ -7,7 +7,9 @@ use super::options::DeviceArguments;
 use super::output::Console;
 use crate::app::bench::{Frames, frames};
 use crate::checkpoint::Precision;
-use crate::engine::bench::{Bench as Measured, Compared, Kernel, Settings, bench, compare, kernels};
+use crate::engine::bench::{
+    Bench as Measured, Compared, Kernel, Settings, TrainSpeed, bench, compare, kernels, train,
+};
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
 use crate::text::size;
@@ -40,6 +42,9 @@ pub struct Bench {
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "kernels"])]
     studio: bool,
+    /// Time the training of both stages of emoji-64, 32 images at once unless --batch says otherwise.
+    #[arg(long, conflicts_with_all = ["compare", "kernels", "studio"])]
+    train: bool,
     /// How the transformer's weights are kept; stored: in f32, as random ones are made.
     #[arg(long, value_enum, default_value = "f16")]
     precision: Precision,
@@ -69,6 +74,11 @@ impl Bench {
             let measured = kernels(name, self.runs, &device, &mut console.task("measuring"))?;
             return console.result(json!(measured), &against_burn(&measured));
         }
+        if self.train {
+            let batch = if self.batch == [1] { 32 } else { self.batch[0] };
+            let measured = train(batch, self.runs, &device, &mut console.task("measuring"))?;
+            return console.result(json!(measured), &of_training(&measured));
+        }
         let precision = if self.f32 { Precision::Stored } else { self.precision };
         let settings = |batch| Settings { batch, runs: self.runs, precision };
         let mut task = console.task("measuring");
@@ -94,6 +104,14 @@ fn of_frames(frames: &Frames) -> String {
         frames.most_ms,
         if frames.draws_at_rest { "on" } else { "nothing" }
     )
+}
+
+fn of_training(speeds: &[TrainSpeed]) -> String {
+    let line = |speed: &TrainSpeed| {
+        let TrainSpeed { stage, batch, ms, images_per_second } = speed;
+        format!("{stage:<14} batch {batch}: {ms:>8.1} ms a step, {images_per_second:>6.1} images/s")
+    };
+    speeds.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn list(console: &Console) -> Result<()> {

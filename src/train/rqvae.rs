@@ -115,6 +115,14 @@ impl TrainedRqVae {
         Ok(model.decode_codes(codes))
     }
 
+    /// The model as it is, for use.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub fn plain(&self) -> Result<RqVae> {
+        self.model(self.parameters.values(), &self.parameters.device())
+    }
+
     /// The codebooks as published: with a row for padding, and their averages.
     pub fn codebook_tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let of = |(d, codebook): (usize, &MovingCodebook)| {

@@ -1,6 +1,6 @@
 //! Anything that is trained step by step, and the loop that does it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use serde_json::Value;
@@ -39,6 +39,11 @@ impl Measured {
     /// The value called `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    /// All values by name.
+    pub fn all(&self) -> &[(&'static str, f64)] {
+        &self.0
     }
 
     fn first_not_finite(&self) -> Option<(&'static str, f64)> {
@@ -108,6 +113,8 @@ pub struct Told<'a> {
     pub measured: &'a Measured,
     /// Images a second, since the run was begun or gone on with.
     pub speed: f64,
+    /// The sheet that was just drawn.
+    pub sheet: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -150,15 +157,14 @@ impl Run<'_> {
             self.check(steps, &measured)?;
             self.folder.measure(&line(steps, rate, &measured.0))?;
             let speed = images as f64 / started.elapsed().as_secs_f64();
-            tell(&Told { steps, measured: &measured, speed });
-            task.report(steps as usize, self.plan.steps as usize);
             let over = steps == self.plan.steps || task.is_stopped();
-            if let Some(held_out) = held_out.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every)) {
-                self.draw(steps, held_out)?;
-            }
+            let drawn = held_out.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
+            let sheet = drawn.map(|held_out| self.draw(steps, held_out)).transpose()?;
             if over || steps.is_multiple_of(self.plan.save_every) {
                 self.save(steps)?;
             }
+            tell(&Told { steps, measured: &measured, speed, sheet });
+            task.report(steps as usize, self.plan.steps as usize);
             task.check()?;
         }
         Ok(())
@@ -169,10 +175,12 @@ impl Run<'_> {
         self.folder.save(steps, self.document, &model, &training).map(drop)
     }
 
-    fn draw(&mut self, steps: u64, held_out: &Loaded) -> Result<()> {
+    fn draw(&mut self, steps: u64, held_out: &Loaded) -> Result<PathBuf> {
         let pictures = self.trainee.sheet(held_out)?;
         let columns = held_out.len().max(1);
-        sheet::grid(&pictures, columns, GAP)?.save_png(&self.folder.sheet(steps), &Provenance::default())
+        let path = self.folder.sheet(steps);
+        sheet::grid(&pictures, columns, GAP)?.save_png(&path, &Provenance::default())?;
+        Ok(path)
     }
 
     fn check(&self, steps: u64, measured: &Measured) -> Result<()> {

@@ -13,3 +13,4 @@ mod models;
 mod sampled;
 mod snapshots;
 mod stack;
+mod train;

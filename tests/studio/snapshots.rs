@@ -69,7 +69,7 @@ fn every_panel_looks_as_it_did() {
         .output_path("tests/studio/snapshots")
         .max_failed_pixels(PIXELS_THAT_MAY_DIFFER);
     for theme in [Theme::Light, Theme::Dark] {
-        for (panel, title, _) in PANELS {
+        for &(panel, title, _) in PANELS {
             let mut harness = alone(panel, theme);
             // What no two runs have in common.
             harness.state_mut().studio.state.log.times.values_mut().for_each(|time| *time = 12.5);

@@ -9,6 +9,8 @@ pub mod log;
 pub mod models;
 mod parts;
 pub mod stack;
+#[cfg(not(target_family = "wasm"))]
+pub mod train;
 
 pub use gallery::GalleryView;
 pub use generate::GenerateView;
@@ -36,6 +38,9 @@ pub enum Panel {
     Codebook,
     /// All pictures.
     Gallery,
+    /// Training runs.
+    #[cfg(not(target_family = "wasm"))]
+    Train,
     /// What happened, and where.
     Log,
 }
@@ -43,8 +48,8 @@ pub enum Panel {
 /// A panel's title and what it shows.
 type Entry = (Panel, &'static str, fn(&mut Ui, &mut State));
 
-/// All panels.
-pub const PANELS: [Entry; 8] = [
+/// All panels; a browser trains nothing.
+pub const PANELS: &[Entry] = &[
     (Panel::Models, "Models", models::show),
     (Panel::Image, "Image", image::show),
     (Panel::Stack, "Code stack", stack::show),
@@ -52,6 +57,8 @@ pub const PANELS: [Entry; 8] = [
     (Panel::Explain, "Explain", explain::show),
     (Panel::Codebook, "Codebook", codebook::show),
     (Panel::Gallery, "Gallery", gallery::show),
+    #[cfg(not(target_family = "wasm"))]
+    (Panel::Train, "Train", train::show),
     (Panel::Log, "Log and device", log::show),
 ];
 
@@ -81,7 +88,15 @@ pub fn first_layout() -> Tree<Panel> {
     let left = tabs(&mut tiles, &[Panel::Generate, Panel::Models]);
     let image = tabs(&mut tiles, &[Panel::Image]);
     let stack = tabs(&mut tiles, &[Panel::Stack]);
-    let below = tabs(&mut tiles, &[Panel::Gallery, Panel::Explain, Panel::Codebook, Panel::Log]);
+    let below = [
+        Panel::Gallery,
+        Panel::Explain,
+        Panel::Codebook,
+        #[cfg(not(target_family = "wasm"))]
+        Panel::Train,
+        Panel::Log,
+    ];
+    let below = tabs(&mut tiles, &below);
     let upper = tiles.insert_horizontal_tile(vec![image, stack]);
     let right = tiles.insert_vertical_tile(vec![upper, below]);
     let root = tiles.insert_horizontal_tile(vec![left, right]);
@@ -129,7 +144,7 @@ mod tests {
     #[test]
     fn the_first_layout_has_every_panel_once() {
         let tree = first_layout();
-        for (panel, title, _) in PANELS {
+        for &(panel, title, _) in PANELS {
             assert_eq!(
                 tree.tiles.iter().filter(|(_, tile)| **tile == egui_tiles::Tile::Pane(panel)).count(),
                 1,

@@ -22,6 +22,8 @@ use crate::app::panels::image::ImageView;
 use crate::app::panels::log::LogView;
 use crate::app::panels::models::ModelsView;
 use crate::app::panels::stack::StackView;
+#[cfg(not(target_family = "wasm"))]
+use crate::app::panels::train::TrainView;
 use crate::app::panels::{GalleryView, GenerateView};
 use crate::app::patches::Patches;
 use crate::app::settings::Settings;
@@ -101,6 +103,9 @@ pub struct State {
     pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
     pub models_view: ModelsView,
+    /// The training run.
+    #[cfg(not(target_family = "wasm"))]
+    pub train_view: TrainView,
     /// What of the codebook is looked at.
     pub codebook_view: CodebookView,
     /// What the log panel measured.
@@ -144,6 +149,8 @@ impl State {
             models_memory: 0,
             stored: Vec::new(),
             models_view: ModelsView::default(),
+            #[cfg(not(target_family = "wasm"))]
+            train_view: TrainView::default(),
             codebook_view: CodebookView::default(),
             log_view: LogView::default(),
             draws_on_device: false,

@@ -2,6 +2,7 @@
 
 mod kernels;
 mod stages;
+mod train;
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::model::preset::Preset;
 use crate::model::{RqTransformer, RqVae};
 pub use kernels::{Kernel, kernels};
 use stages::Sampled;
+pub use train::{TrainSpeed, train};
 
 /// Seed of weights, images and draws.
 const SEED: u32 = 1;

@@ -1,0 +1,207 @@
+//! The panel "Train": a run of either stage, begun, watched, paused and stopped.
+
+use std::path::PathBuf;
+
+use eframe::egui::{Button, Grid, Image, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui_plot::{Line, Plot, PlotPoints};
+
+use crate::app::choose;
+use crate::app::state::State;
+use crate::app::training::{Ended, Training};
+use crate::device::DeviceChoice;
+use crate::engine::train::TrainOptions;
+use crate::text::counted;
+
+/// Width from which the form and the curve stand side by side.
+const WIDE: f32 = 600.0;
+
+/// Height of the curve, in points.
+const CURVE: f32 = 160.0;
+
+/// What is typed in the panel, and the run.
+#[derive(Default)]
+pub struct TrainView {
+    config: String,
+    data: String,
+    rqvae: String,
+    out: String,
+    steps: String,
+    /// The run.
+    pub training: Training,
+}
+
+impl TrainView {
+    /// Types how many steps a run has in all.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps.to_string();
+    }
+}
+
+/// Which field a path is typed in.
+type Field = fn(&mut TrainView) -> &mut String;
+
+/// Fields: what they are called, what is typed there, and whether that is a folder.
+const FIELDS: [(&str, &str, Field, bool); 4] = [
+    ("Configuration", "config.yaml", |view| &mut view.config, false),
+    ("Pictures", "folder; folders in it are classes", |view| &mut view.data, true),
+    ("RQ-VAE, for an RQ-Transformer", "file, folder or run", |view| &mut view.rqvae, true),
+    ("Folder of the run", "a new one, or one that goes on", |view| &mut view.out, true),
+];
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    state.train_view.training.receive();
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        if ui.available_width() < WIDE {
+            form(ui, state);
+            watch(ui, state);
+            return;
+        }
+        ui.columns(2, |columns| {
+            columns[0].vertical(|ui| form(ui, state));
+            columns[1].vertical(|ui| watch(ui, state));
+        });
+    });
+}
+
+fn form(ui: &mut Ui, state: &mut State) {
+    let running = state.train_view.training.is_running();
+    ui.add_enabled_ui(!running, |ui| {
+        for (name, hint, field, is_folder) in FIELDS {
+            path(ui, state, name, hint, field, is_folder);
+        }
+        let name = ui.label("Steps");
+        let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("as the configuration says");
+        ui.add(steps.desired_width(160.0)).labelled_by(name.id);
+    });
+    buttons(ui, state);
+}
+
+fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is_folder: bool) {
+    let label = ui.label(name);
+    ui.horizontal(|ui| {
+        let typed = TextEdit::singleline(field(&mut state.train_view)).hint_text(hint);
+        ui.add(typed.desired_width((ui.available_width() - 80.0).max(80.0))).labelled_by(label.id);
+        let choose = ui.button("Choose…");
+        let choose = super::parts::named(choose, eframe::egui::Role::Button, &format!("Choose: {name}"));
+        if choose.clicked()
+            && let Some(path) = choose::path(name, is_folder)
+        {
+            *field(&mut state.train_view) = path.display().to_string();
+        }
+    });
+}
+
+fn buttons(ui: &mut Ui, state: &mut State) {
+    let view = &state.train_view;
+    let (running, paused) = (view.training.is_running(), view.training.is_paused());
+    let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
+    ui.horizontal_wrapped(|ui| {
+        if !running {
+            let goes_on = PathBuf::from(view.out.trim()).join("config.yaml").is_file();
+            let name = if goes_on { "Go on with the run" } else { "Start the run" };
+            if ui.add_enabled(ready, Button::new(name)).clicked() {
+                begin(ui, state, goes_on);
+            }
+            return;
+        }
+        if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
+            view.training.pause(!paused);
+        }
+        if ui.button("Stop the run").on_hover_text("Writes a checkpoint first").clicked() {
+            view.training.stop();
+        }
+    });
+}
+
+fn begin(ui: &Ui, state: &mut State, resume: bool) {
+    let view = &mut state.train_view;
+    let [config, data, rqvae, out] = FIELDS.map(|(_, _, field, _)| field(view).trim().to_string());
+    let options = TrainOptions {
+        config: config.into(),
+        data: data.into(),
+        out: out.into(),
+        rqvae: (!rqvae.is_empty()).then_some(rqvae),
+        resume,
+        steps: view.steps.trim().parse().ok(),
+        save_every: None,
+        sheet_every: None,
+        all: false,
+        seed: 0,
+    };
+    let device = if state.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
+    view.training.start(options, device, ui.ctx());
+}
+
+fn watch(ui: &mut Ui, state: &mut State) {
+    let training = &state.train_view.training;
+    match (&training.begun, &training.ended) {
+        (None, None) if training.is_running() => {
+            ui.label("Reading the pictures…");
+        }
+        (None, None) => {
+            ui.label(
+                "A run learns from a folder of pictures; its folder holds checkpoints that open as models.",
+            );
+        }
+        _ => (),
+    }
+    progress(ui, training);
+    ended(ui, training);
+    if !training.curve.is_empty() {
+        curve(ui, training);
+    }
+    numbers(ui, training);
+    if let Some(sheet) = training.sheet.clone() {
+        ui.label("Held-out pictures, and what the model makes of them");
+        let texture = state.texture(ui.ctx(), &sheet);
+        let width = ui.available_width().min(2.0 * sheet.width() as f32);
+        let size = vec2(width, width * sheet.height() as f32 / sheet.width() as f32);
+        ui.add(Image::new((texture.id(), size)).alt_text("Sheet of held-out pictures"));
+    }
+}
+
+fn progress(ui: &mut Ui, training: &Training) {
+    let Some(begun) = &training.begun else { return };
+    let steps = training.curve.last().map_or(begun.begun as f64, |point| point[0]);
+    ui.label(format!("{} learned from, {} held out", counted(begun.pictures, "picture"), begun.held_out));
+    let waits = if training.is_paused() { ", paused" } else { "" };
+    ui.label(format!("Step {steps} of {}, {:.1} images/s{waits}", begun.steps, training.speed));
+    ui.add(ProgressBar::new((steps / begun.steps.max(1) as f64) as f32));
+}
+
+fn ended(ui: &mut Ui, training: &Training) {
+    let (text, color) = match &training.ended {
+        None => return,
+        Some(Ended::Done(path)) => (format!("Done: {}", path.display()), ui.visuals().text_color()),
+        Some(Ended::Stopped) => ("Stopped; it can go on.".into(), ui.visuals().text_color()),
+        Some(Ended::Failed(reason)) => (reason.clone(), ui.visuals().error_fg_color),
+    };
+    ui.add(Label::new(RichText::new(text).color(color)).wrap());
+}
+
+fn curve(ui: &mut Ui, training: &Training) {
+    let color = ui.visuals().text_color();
+    Plot::new("loss")
+        .height(CURVE)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .x_axis_label("steps")
+        .y_axis_label("log10 of the loss")
+        .show(ui, |plot| {
+            let points = training.curve.iter().map(|&[step, loss]| [step, loss.max(1e-9).log10()]);
+            plot.line(Line::new("loss", PlotPoints::from_iter(points)).color(color));
+        });
+}
+
+fn numbers(ui: &mut Ui, training: &Training) {
+    Grid::new("measured").num_columns(2).striped(true).show(ui, |ui| {
+        for (name, value) in &training.measured {
+            ui.label(name.replace('_', " "));
+            ui.label(format!("{value:.5}"));
+            ui.end_row();
+        }
+    });
+}

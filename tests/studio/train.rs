@@ -1,0 +1,113 @@
+//! A run is begun, paused, stopped and gone on with, and its curve and sheet are seen.
+
+use std::path::Path;
+
+use egui_kittest::kittest::Queryable;
+use residua::app::training::{Ended, Training};
+use residua::image_io::Picture;
+use residua::image_io::png_text::Provenance;
+use tempfile::TempDir;
+
+use crate::desk::Desk;
+
+const CONFIG: &str = "
+dataset: {transforms: {type: emoji16x16}}
+arch:
+  type: rq-vae
+  hparams:
+    bottleneck_type: rq
+    embed_dim: 8
+    n_embed: 16
+    latent_shape: [8, 8, 8]
+    code_shape: [4, 4, 2]
+    shared_codebook: true
+  ddconfig: {z_channels: 8, resolution: 16, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1}
+optimizer: {init_lr: 0.001}
+experiment: {batch_size: 4}
+";
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.yaml"), CONFIG).unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    for i in 0..40 {
+        let values = (0..3 * 256).map(|j| ((i * 5 + j) % 40) as f32 / 20.0 - 1.0).collect();
+        let path = folder.path().join(format!("data/{i}.png"));
+        Picture::new(16, 16, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
+    }
+    folder
+}
+
+fn desk(folder: &Path, steps: &str) -> Desk {
+    let mut desk = Desk::new();
+    desk.click("Train");
+    type_in(&mut desk, "Configuration", &folder.join("config.yaml").display().to_string());
+    type_in(&mut desk, "Pictures", &folder.join("data").display().to_string());
+    type_in(&mut desk, "Folder of the run", &folder.join("run").display().to_string());
+    type_in(&mut desk, "Steps", steps);
+    desk
+}
+
+fn type_in(desk: &mut Desk, field: &str, text: &str) {
+    desk.harness.get_by_role_and_label(eframe::egui::accesskit::Role::TextInput, field).focus();
+    desk.harness.run();
+    desk.harness.get_by_role_and_label(eframe::egui::accesskit::Role::TextInput, field).type_text(text);
+    desk.harness.run();
+}
+
+fn training(desk: &mut Desk) -> &mut Training {
+    &mut desk.harness.state_mut().state.train_view.training
+}
+
+fn wait_until(desk: &mut Desk, done: impl Fn(&Training) -> bool) {
+    while !done(training(desk)) {
+        assert!(training(desk).wait(), "the run ended before");
+    }
+    desk.harness.run();
+}
+
+#[test]
+fn a_run_is_watched_paused_stopped_and_gone_on_with() {
+    let folder = folder();
+    let mut desk = desk(folder.path(), "100000");
+    desk.begin("Start the run");
+    wait_until(&mut desk, |training| training.curve.len() >= 3);
+    assert!(desk.shows("loss") && desk.shows("reconstruction"));
+    desk.begin("Pause");
+    assert!(training(&mut desk).is_paused());
+    desk.begin("Continue");
+    let seen = training(&mut desk).curve.len();
+    wait_until(&mut desk, |training| training.curve.len() > seen + 1);
+    desk.begin("Pause");
+    // What is paused can be stopped.
+    desk.begin("Stop the run");
+    wait_until(&mut desk, |training| training.ended.is_some());
+    assert_eq!(training(&mut desk).ended, Some(Ended::Stopped));
+    assert!(desk.shows("Stopped; it can go on."));
+    let steps = training(&mut desk).curve.len();
+    assert!(desk.shows("Sheet of held-out pictures"));
+
+    // Five steps more.
+    desk.harness.state_mut().state.train_view.set_steps(steps as u64 + 5);
+    desk.harness.run();
+    desk.begin("Go on with the run");
+    wait_until(&mut desk, |training| training.ended.is_some());
+    assert!(
+        matches!(&training(&mut desk).ended, Some(Ended::Done(path)) if path.is_dir()),
+        "{:?}",
+        training(&mut desk).ended
+    );
+    let curve = training(&mut desk).curve.clone();
+    assert!(curve.iter().map(|point| point[0]).eq((1..=steps as u64 + 5).map(|step| step as f64)));
+}
+
+#[test]
+fn what_went_wrong_is_said_in_the_panel() {
+    let folder = folder();
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let mut desk = desk(folder.path(), "5");
+    desk.begin("Start the run");
+    wait_until(&mut desk, |training| training.ended.is_some());
+    assert!(desk.harness.query_by_label_contains("expected pictures").is_some());
+}
