@@ -37,6 +37,8 @@ assets! {
     SAMPLE = "samples/scream.png";
     BPE_16K_ALPHABET = "tokenizers/bpe-16k-alphabet.txt.gz";
     BPE_30K_ALPHABET = "tokenizers/bpe-30k-alphabet.txt.gz";
+    BPE_EMOJI_ALPHABET = "tokenizers/bpe-emoji-alphabet.txt.gz";
+    BPE_EMOJI_MERGES = "tokenizers/bpe-emoji-merges.txt.gz";
     BPE_MERGES = "tokenizers/bpe-merges.txt.gz";
     CLIP_MERGES = "tokenizers/clip-merges.txt.gz";
     HTML_ENTITIES = "tokenizers/html-entities.json.gz";

@@ -49,7 +49,8 @@ pub enum Ended {
 
 /// The thread of a run.
 struct Running {
-    thread: JoinHandle<()>,
+    /// Until it is waited for.
+    thread: Option<JoinHandle<()>>,
     news: Receiver<News>,
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
@@ -69,7 +70,8 @@ impl Training {
         let (stop, pause) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let work = Work { sender, ctx: ctx.clone(), stop: stop.clone(), pause: pause.clone() };
         let thread = std::thread::spawn(move || work.run(&options, device));
-        *self = Self { running: Some(Running { thread, news, stop, pause }), ..Self::default() };
+        let running = Running { thread: Some(thread), news, stop, pause };
+        *self = Self { running: Some(running), ..Self::default() };
     }
 
     /// Takes in what the thread has told since.
@@ -117,26 +119,38 @@ impl Training {
     pub fn pause(&self, pause: bool) {
         if let Some(running) = &self.running {
             running.pause.store(pause, Ordering::Relaxed);
-            running.thread.thread().unpark();
+            running.wake();
         }
     }
 
     /// Writes a checkpoint after the step under way, and ends.
     pub fn stop(&self) {
         if let Some(running) = &self.running {
-            running.stop.store(true, Ordering::Relaxed);
-            running.thread.thread().unpark();
+            running.stop();
+        }
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
         }
     }
 }
 
 /// A window that closes ends its run as a person would: with a checkpoint.
-impl Drop for Training {
+impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-        if let Some(running) = self.running.take() {
+        if let Some(thread) = self.thread.take() {
             // It has nothing to tell any more.
-            let _ = running.thread.join();
+            let _ = thread.join();
         }
     }
 }

@@ -10,6 +10,9 @@ use super::output::Console;
 use crate::engine::train::{TrainOptions, train};
 use crate::error::Result;
 
+/// Variations of each picture in a cache, unless told otherwise.
+const VARIATIONS: u32 = 8;
+
 /// Train a model on a folder of pictures.
 #[derive(Args)]
 pub struct Train {
@@ -32,6 +35,12 @@ struct WithRqVae {
     /// The RQ-VAE whose codes are learned: a path, or a bundled model.
     #[arg(long, value_name = "PATH|NAME")]
     rqvae: String,
+    /// Encode the pictures once, into this file, and learn from it; a file that is there already is used.
+    #[arg(long, value_name = "FILE")]
+    cache: Option<PathBuf>,
+    /// Variations of each picture that the cache has.
+    #[arg(long, value_name = "N", default_value_t = VARIATIONS, requires = "cache", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    variations: u32,
 }
 
 #[derive(Args)]
@@ -69,15 +78,19 @@ struct Common {
 impl Train {
     /// Trains until the steps are taken; on Ctrl-C, writes a checkpoint and ends.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let (common, rqvae) = match &self.stage {
-            Stage::Rqvae(common) => (common, None),
-            Stage::Rqtransformer(WithRqVae { common, rqvae }) => (common, Some(rqvae.clone())),
+        let (common, rqvae, cache, variations) = match &self.stage {
+            Stage::Rqvae(common) => (common, None, None, VARIATIONS),
+            Stage::Rqtransformer(WithRqVae { common, rqvae, cache, variations }) => {
+                (common, Some(rqvae.clone()), cache.clone(), *variations)
+            }
         };
         let options = TrainOptions {
             config: common.config.clone(),
             data: common.data.clone(),
             out: common.out.clone(),
             rqvae,
+            cache,
+            variations,
             resume: common.resume,
             steps: common.steps,
             save_every: common.save_every,

@@ -12,10 +12,11 @@ use super::task::Task;
 use crate::checkpoint::StateKind;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::{Config, ModelConfig, Precision};
+use crate::model::{Config, ModelConfig, Precision, RqTransformerConfig, RqVaeConfig};
 use crate::tokenizer::Tokenizer;
 use crate::train::config::TrainConfig;
 use crate::train::data::{Augmentation, Batches, DataSet, Loaded, Split, Wish, in_order};
+use crate::train::latents::Latents;
 use crate::train::run::RunFolder;
 use crate::train::stage1::Stage1Training;
 use crate::train::stage2::Stage2Training;
@@ -39,6 +40,10 @@ pub struct TrainOptions {
     pub out: PathBuf,
     /// The RQ-VAE whose codes a transformer learns.
     pub rqvae: Option<String>,
+    /// The file of latents that a transformer learns from, made where there is none; `None`: every step encodes its pictures.
+    pub cache: Option<PathBuf>,
+    /// Variations of each picture in that file.
+    pub variations: u32,
     /// Whether the run in that folder goes on.
     pub resume: bool,
     /// Steps in all; `None`: the configuration's epochs.
@@ -82,15 +87,17 @@ pub fn train(
     let config = read(&path)?;
     let train = TrainConfig::of(&path.display().to_string(), &config)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
-    let (mut trainee, resolution) = trainee(options, &config, &train, device)?;
+    let stage = Stage::of(options, &config, device)?;
     let wish = Wish {
         items: data.of(if options.all { Split::All } else { Split::Train }),
-        resolution,
+        resolution: stage.resolution(),
         size: train.experiment.batch_size,
         augmentation: Augmentation::named(transforms(&config)),
+        variations: options.cache.as_ref().map(|_| options.variations),
         seed: options.seed,
         device: device.clone(),
     };
+    let mut trainee = stage.begin(options, &train, &wish, task)?;
     let plan = plan(options, &train, wish.items.len());
     let document = described(config.document, &data.classes, options.rqvae.as_deref());
     let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
@@ -104,39 +111,75 @@ pub fn train(
     folder.latest()?.ok_or_else(|| Error::usage("the run has no steps to take: ask for more by --steps"))
 }
 
-/// What is trained, and the resolution of its pictures.
-fn trainee(
-    options: &TrainOptions,
-    config: &Config,
-    train: &TrainConfig,
-    device: &Device,
-) -> Result<(Box<dyn Trainee>, usize)> {
-    match (&config.model, &options.rqvae) {
-        (ModelConfig::RqVae(model), None) => {
-            let training = Stage1Training::begin(model, train, options.seed, device)?;
-            Ok((Box::new(training), model.ddconfig.resolution))
+/// What is trained.
+enum Stage<'a> {
+    RqVae(&'a RqVaeConfig),
+    /// On the codes of this RQ-VAE.
+    RqTransformer(&'a RqTransformerConfig, Stage1),
+}
+
+impl<'a> Stage<'a> {
+    fn of(options: &TrainOptions, config: &'a Config, device: &Device) -> Result<Self> {
+        match (&config.model, &options.rqvae) {
+            (ModelConfig::RqVae(model), None) => Ok(Self::RqVae(model)),
+            (ModelConfig::RqTransformer(model), Some(rqvae)) => {
+                let rqvae = Options {
+                    model: rqvae.clone(),
+                    rqvae: None,
+                    state: StateKind::Auto,
+                    precision: Precision::Stored,
+                };
+                let rqvae = Stage1::load(&rqvae, device, &mut Task::unwatched())?;
+                Ok(Self::RqTransformer(model, rqvae))
+            }
+            (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
+                "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
+                options.config.display()
+            ))),
+            (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
+                "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
+                options.config.display()
+            ))),
         }
-        (ModelConfig::RqTransformer(model), Some(rqvae)) => {
-            let options1 = Options {
-                model: rqvae.clone(),
-                rqvae: None,
-                state: StateKind::Auto,
-                precision: Precision::Stored,
-            };
-            let stage1 = Stage1::load(&options1, device, &mut Task::unwatched())?.model;
-            let tokenizer = tokenizer_kind(model)?.map(Tokenizer::new).transpose()?;
-            let resolution = stage1.config.ddconfig.resolution;
-            let training = Stage2Training::begin(model, train, stage1, tokenizer, options.seed, device)?;
-            Ok((Box::new(training), resolution))
+    }
+
+    /// Of the pictures.
+    fn resolution(&self) -> usize {
+        match self {
+            Self::RqVae(config) => config.ddconfig.resolution,
+            Self::RqTransformer(_, rqvae) => rqvae.model.config.ddconfig.resolution,
         }
-        (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
-            "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
-            options.config.display()
-        ))),
-        (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
-            "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
-            options.config.display()
-        ))),
+    }
+
+    /// Its training on the pictures of `wish`, before its first step.
+    fn begin(
+        self,
+        options: &TrainOptions,
+        train: &TrainConfig,
+        wish: &Wish,
+        task: &mut Task<'_>,
+    ) -> Result<Box<dyn Trainee>> {
+        let (config, rqvae) = match self {
+            Self::RqVae(config) => {
+                let training = Stage1Training::begin(config, train, options.seed, &wish.device)?;
+                return Ok(Box::new(training));
+            }
+            Self::RqTransformer(config, rqvae) => (config, rqvae),
+        };
+        let latents = match &options.cache {
+            Some(path) => {
+                let hash = rqvae.id()?.sha256;
+                Some(Latents::open_or_make(path, &rqvae.model, &hash, wish, task)?)
+            }
+            None => None,
+        };
+        let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
+        let model = rqvae.model;
+        let training = Stage2Training::begin(config, train, model, tokenizer, options.seed, &wish.device)?;
+        Ok(match latents {
+            Some(latents) => Box::new(training.with_latents(latents)),
+            None => Box::new(training),
+        })
     }
 }
 

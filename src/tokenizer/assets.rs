@@ -4,7 +4,9 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use crate::assets::{Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_MERGES};
+use crate::assets::{
+    Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES,
+};
 use crate::error::{Error, Result};
 
 /// The whole text of a file.
@@ -29,6 +31,10 @@ pub(super) struct Vocabulary {
     /// How many lines of `merges` belong to the vocabulary.
     pub(super) merge_count: usize,
 }
+
+/// `bpe1k_emoji`.
+pub(super) static BPE_EMOJI: Vocabulary =
+    Vocabulary { alphabet: BPE_EMOJI_ALPHABET, merges: BPE_EMOJI_MERGES, merge_count: 927 };
 
 /// `bpe16k_huggingface`: its merges are the first of those of `bpe30k_huggingface`.
 pub(super) static BPE_16K: Vocabulary =

@@ -1,4 +1,4 @@
-//! `bpe16k_huggingface` and `bpe30k_huggingface`: the `CharBPETokenizer` of HuggingFace's `tokenizers`, lower-casing,
+//! `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji`: the `CharBPETokenizer` of HuggingFace's `tokenizers`, lower-casing,
 //! as the published code sets it up.
 //!
 //! That library knows the punctuation of Unicode 8 and this one today's: the ids agree for all characters but some

@@ -1,8 +1,8 @@
-//! Captions to token ids: the three tokenizers that the published text-conditional models name.
+//! Captions to token ids: the three tokenizers that the published text-conditional models name, and that of emoji-64.
 //!
 //! * `assets`: the vocabulary files.
-//! * `bpe`: the vocabulary and the merging, which all three share.
-//! * `huggingface`: how `bpe16k_huggingface` and `bpe30k_huggingface` cut a caption into symbols.
+//! * `bpe`: the vocabulary and the merging, which all share.
+//! * `huggingface`: how `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji` cut a caption into symbols.
 //! * `clip`: how `simple`, the tokenizer of OpenAI's CLIP, does; it first repairs the text
 //!   (`fix_text`) and decodes HTML references (`html`).
 
@@ -16,7 +16,10 @@ mod huggingface;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use crate::assets::{Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_MERGES, CLIP_MERGES, HTML_ENTITIES};
+use crate::assets::{
+    Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES, CLIP_MERGES,
+    HTML_ENTITIES,
+};
 use crate::error::{Error, Result};
 
 use clip::Clip;
@@ -26,9 +29,11 @@ use huggingface::CharBpe;
 /// published code writes after the end token of `simple`.
 const PAD: u32 = 0;
 
-/// A tokenizer of the published code; its text form is the value of `txt_tok_name` in a configuration.
+/// A tokenizer; its text form is the value of `txt_tok_name` in a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenizerKind {
+    /// `bpe1k_emoji`: 1,024 tokens, made from the names of emoji.
+    Bpe1kEmoji,
     /// `bpe16k_huggingface`: 16,384 tokens.
     Bpe16kHuggingface,
     /// `bpe30k_huggingface`: 30,000 tokens.
@@ -39,11 +44,13 @@ pub enum TokenizerKind {
 
 impl TokenizerKind {
     /// Every kind, smallest vocabulary first.
-    pub const ALL: [Self; 3] = [Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple];
+    pub const ALL: [Self; 4] =
+        [Self::Bpe1kEmoji, Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple];
 
     /// The name that configurations use.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bpe1kEmoji => "bpe1k_emoji",
             Self::Bpe16kHuggingface => "bpe16k_huggingface",
             Self::Bpe30kHuggingface => "bpe30k_huggingface",
             Self::Simple => "simple",
@@ -53,6 +60,7 @@ impl TokenizerKind {
     /// The files that it is made of.
     pub const fn files(self) -> &'static [Asset] {
         match self {
+            Self::Bpe1kEmoji => &[BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES],
             Self::Bpe16kHuggingface => &[BPE_16K_ALPHABET, BPE_MERGES],
             Self::Bpe30kHuggingface => &[BPE_30K_ALPHABET, BPE_MERGES],
             Self::Simple => &[CLIP_MERGES, HTML_ENTITIES],
@@ -78,7 +86,7 @@ impl FromStr for TokenizerKind {
     }
 }
 
-/// Turns captions into ids, exactly as the published code does.
+/// Turns captions into ids, exactly as the published code does for the published ones.
 pub struct Tokenizer {
     kind: TokenizerKind,
     scheme: Scheme,
@@ -96,6 +104,7 @@ impl Tokenizer {
     /// [`Error::Invalid`] if a vocabulary is damaged, or a page has not fetched it.
     pub fn new(kind: TokenizerKind) -> Result<Self> {
         let scheme = match kind {
+            TokenizerKind::Bpe1kEmoji => Scheme::CharBpe(CharBpe::new(&assets::BPE_EMOJI)?),
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
             TokenizerKind::Bpe30kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_30K)?),
             TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
@@ -171,8 +180,12 @@ mod tests {
         value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
     }
 
-    static ALL: LazyLock<[Tokenizer; 3]> =
+    static ALL: LazyLock<[Tokenizer; 4]> =
         LazyLock::new(|| TokenizerKind::ALL.map(|kind| Tokenizer::new(kind).unwrap()));
+
+    fn published() -> &'static [Tokenizer] {
+        &ALL[1..]
+    }
 
     #[test]
     fn names_are_those_of_the_configurations() {
@@ -185,7 +198,7 @@ mod tests {
 
     #[test]
     fn vocabularies_have_the_published_sizes() {
-        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [16_384, 30_000, 49_408]);
+        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [1024, 16_384, 30_000, 49_408]);
         for tokenizer in &*ALL {
             assert_eq!(tokenizer.token(tokenizer.vocab_size() as u32), None);
         }
@@ -195,7 +208,7 @@ mod tests {
     fn captions_get_the_ids_of_the_published_code() {
         let golden = fixture("golden.json");
         let captions = golden["captions"].as_array().unwrap();
-        for tokenizer in &*ALL {
+        for tokenizer in published() {
             let expected = &golden["tokenizers"][tokenizer.kind().name()];
             for (caption, row) in captions.iter().zip(expected["ids"].as_array().unwrap()) {
                 let caption = caption.as_str().unwrap();
@@ -208,10 +221,20 @@ mod tests {
         }
     }
 
+    /// `emoji.json`: captions with the ids of `tokenizers` 0.23.3 (assets/emoji-64/make_tokenizer.py).
+    #[test]
+    fn captions_of_emoji_get_the_ids_of_the_library_that_made_the_vocabulary() {
+        let pairs = fixture("emoji.json");
+        for pair in pairs.as_array().unwrap() {
+            let caption = pair[0].as_str().unwrap();
+            assert_eq!(ALL[0].ids(caption), ids(&pair[1]), "{caption:?}");
+        }
+    }
+
     #[test]
     fn tokens_are_spelt_as_published() {
         let golden = fixture("golden.json");
-        for tokenizer in &ALL[..2] {
+        for tokenizer in &published()[..2] {
             let expected = &golden["tokenizers"][tokenizer.kind().name()];
             for (row, tokens) in
                 expected["ids"].as_array().unwrap().iter().zip(expected["tokens"].as_array().unwrap())
@@ -221,7 +244,7 @@ mod tests {
                 }
             }
         }
-        let simple = &ALL[2];
+        let simple = &published()[2];
         assert_eq!(
             [320, 49_406, 49_407].map(|id| simple.token(id).unwrap()),
             ["a</w>", "<|startoftext|>", "<|endoftext|>"]
@@ -233,7 +256,7 @@ mod tests {
     #[test]
     fn invented_captions_get_the_ids_of_the_python_libraries() {
         let captions = fixture("captions.json");
-        for tokenizer in &*ALL {
+        for tokenizer in published() {
             for caption in captions.as_array().unwrap() {
                 let text = caption["caption"].as_str().unwrap();
                 assert_eq!(
@@ -248,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_end_is_cut_and_the_end_token_kept() {
-        let [bpe16k, _, simple] = &*ALL;
+        let [_, bpe16k, _, simple] = &*ALL;
         let caption = "a painting by Vincent Van Gogh";
         assert_eq!(bpe16k.encode(caption, 3), [1022, 2690, 2046]);
         assert_eq!(simple.encode(caption, 5), [49_406, 320, 3086, 638, 49_407]);
@@ -270,7 +293,8 @@ mod tests {
         }
         // Each round of repair undoes one escape.
         let nested = format!("&{}é", "amp;".repeat(2_500));
-        assert_eq!(ALL[2].ids(&nested), ALL[2].ids("&é"));
+        let simple = &published()[2];
+        assert_eq!(simple.ids(&nested), simple.ids("&é"));
     }
 
     /// A character of any kind, or what some rule looks for.

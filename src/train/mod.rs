@@ -6,6 +6,7 @@
 pub mod codebooks;
 pub mod config;
 pub mod data;
+pub mod latents;
 pub mod optimizer;
 pub mod parameters;
 pub mod rqtransformer;

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::{LossKind, TrainConfig};
 use super::data::Loaded;
+use super::latents::Latents;
 use super::optimizer::Adam;
 use super::parameters::{Gradients, Parameters};
 use super::rqtransformer::{Target, TrainedRqTransformer, Weights};
@@ -34,6 +35,8 @@ pub struct Stage2Training {
     averaged: Option<(Parameters, f64)>,
     longest_gradient: Option<f64>,
     rqvae: RqVae,
+    /// Latents that need not be encoded.
+    latents: Option<Latents>,
     tokenizer: Option<Tokenizer>,
     codes: Codes,
     weights: Weights,
@@ -93,9 +96,16 @@ impl Stage2Training {
             weights: Weights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
             model,
             rqvae,
+            latents: None,
             tokenizer,
             seed,
         })
+    }
+
+    /// Takes the latents of what is learned from `latents`, instead of encoding pictures in each step.
+    pub fn with_latents(mut self, latents: Latents) -> Self {
+        self.latents = Some(latents);
+        self
     }
 
     /// What people get: the averages of the weights, where they are kept.
@@ -155,9 +165,8 @@ impl Stage2Training {
         Ok(tokens)
     }
 
-    /// What is learned of the images of a batch in step `step`.
-    fn stacks(&self, images: Tensor<4>, codes: Codes, step: u64) -> Stacks {
-        let latents = self.rqvae.encode(images);
+    /// What is learned of `latents` `[B, h', w', C]` in step `step`.
+    fn stacks(&self, latents: Tensor<4>, codes: Codes, step: u64) -> Stacks {
         let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
         let seed = u64::from(self.seed) << 32 ^ step;
         let mut soft: Vec<Tensor<3>> = Vec::new();
@@ -191,7 +200,7 @@ impl Stage2Training {
     /// The data do not fit the model.
     pub fn unlikelihood(&self, held_out: &Loaded) -> Result<f64> {
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
-        let Stacks { codes, target } = self.stacks(held_out.images.clone(), nearest, 0);
+        let Stacks { codes, target } = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, 0);
         let shown = self.model.with(self.shown().clone());
         let pass = shown.forward(codes, self.conditions(held_out)?, target, None)?;
         Ok(f64::from(pass.losses().0))
@@ -203,7 +212,11 @@ impl Trainee for Stage2Training {
         let mut measured = Measured::default();
         let mut sum = Gradients::default();
         for part in parts {
-            let Stacks { codes, target } = self.stacks(part.images.clone(), self.codes, step);
+            let latents = match &self.latents {
+                Some(latents) => latents.of(part)?,
+                None => self.rqvae.encode(part.images.clone()),
+            };
+            let Stacks { codes, target } = self.stacks(latents, self.codes, step);
             let noise = Noise { seed: self.seed, step: step as u32 };
             let pass = self.model.forward(codes, self.conditions(part)?, target, Some(noise))?;
             let loss = pass.loss(self.weights);
@@ -257,7 +270,7 @@ impl Trainee for Stage2Training {
 
     fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
-        let codes = self.stacks(held_out.images.clone(), nearest, 0).codes;
+        let codes = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, 0).codes;
         let sampled = self.sample(held_out)?;
         pictures(&[held_out.images.clone(), self.rqvae.decode_codes(codes), self.rqvae.decode_codes(sampled)])
     }

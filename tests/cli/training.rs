@@ -133,6 +133,26 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
     assert_eq!(sampled["files"].as_array().unwrap().len(), 2, "{sampled}");
 }
 
+/// Pictures that are encoded once give the steps of pictures that are encoded each time, as long as variations last.
+#[test]
+fn a_cache_changes_no_step() {
+    let desk = desk();
+    desk.does("train rqvae stage1.yaml --data data --out one --steps 12");
+    let line =
+        |rest: &str| format!("train rqtransformer stage2.yaml --data data --rqvae one --steps 16 {rest}");
+    desk.does(&line("--out plain"));
+    // 38 pictures or so, four a step: 16 steps are less than two epochs.
+    desk.does(&line("--out first --cache latents.safetensors --variations 2"));
+    let made = std::fs::read(desk.path("latents.safetensors")).unwrap();
+    desk.does(&line("--out second --cache latents.safetensors --variations 2"));
+    assert_eq!(std::fs::read(desk.path("latents.safetensors")).unwrap(), made, "it is made once");
+    let expected = metrics(&desk.path("plain"));
+    for out in ["first", "second"] {
+        assert_same(&metrics(&desk.path(out)), &expected);
+    }
+    desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "name another file");
+}
+
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_writes_a_checkpoint() {

@@ -93,25 +93,30 @@ fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is
 }
 
 fn buttons(ui: &mut Ui, state: &mut State) {
-    let view = &state.train_view;
-    let (running, paused) = (view.training.is_running(), view.training.is_paused());
-    let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
-    ui.horizontal_wrapped(|ui| {
-        if !running {
-            let goes_on = PathBuf::from(view.out.trim()).join("config.yaml").is_file();
-            let name = if goes_on { "Go on with the run" } else { "Start the run" };
-            if ui.add_enabled(ready, Button::new(name)).clicked() {
-                begin(ui, state, goes_on);
-            }
-            return;
-        }
-        if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
-            view.training.pause(!paused);
-        }
-        if ui.button("Stop the run").on_hover_text("Writes a checkpoint first").clicked() {
-            view.training.stop();
-        }
+    ui.horizontal_wrapped(|ui| match state.train_view.training.is_running() {
+        true => control(ui, &state.train_view.training),
+        false => start(ui, state),
     });
+}
+
+fn start(ui: &mut Ui, state: &mut State) {
+    let view = &state.train_view;
+    let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
+    let goes_on = PathBuf::from(view.out.trim()).join("config.yaml").is_file();
+    let name = if goes_on { "Go on with the run" } else { "Start the run" };
+    if ui.add_enabled(ready, Button::new(name)).clicked() {
+        begin(ui, state, goes_on);
+    }
+}
+
+fn control(ui: &mut Ui, training: &Training) {
+    let paused = training.is_paused();
+    if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
+        training.pause(!paused);
+    }
+    if ui.button("Stop the run").on_hover_text("Writes a checkpoint first").clicked() {
+        training.stop();
+    }
 }
 
 fn begin(ui: &Ui, state: &mut State, resume: bool) {
@@ -122,6 +127,8 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         data: data.into(),
         out: out.into(),
         rqvae: (!rqvae.is_empty()).then_some(rqvae),
+        cache: None,
+        variations: 1,
         resume,
         steps: view.steps.trim().parse().ok(),
         save_every: None,

@@ -48,6 +48,7 @@ pub fn train(batch: usize, runs: usize, device: &Device, task: &mut Task<'_>) ->
     let images = Loaded {
         images: noise([batch, stage1.ddconfig.in_channels, side, side], SEED, device),
         indices: (0..batch).collect(),
+        variations: vec![0; batch],
         classes: vec![0; batch],
         captions: Vec::new(),
     };

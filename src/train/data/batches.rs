@@ -35,6 +35,8 @@ pub struct Wish {
     pub size: usize,
     /// How they vary.
     pub augmentation: Augmentation,
+    /// After how many epochs the variations repeat; `None`: never.
+    pub variations: Option<u32>,
     /// What determines order and variations.
     pub seed: u32,
     /// The device that the batches go to.
@@ -48,6 +50,8 @@ pub struct Loaded {
     pub images: Tensor<4>,
     /// The items, by their indices.
     pub indices: Vec<usize>,
+    /// Which variation of each it is.
+    pub variations: Vec<u32>,
     /// Classes, 0 where there are none.
     pub classes: Vec<usize>,
     /// Captions, empty where there are none.
@@ -93,16 +97,30 @@ impl Batches {
 ///
 /// # Errors
 /// One cannot be read.
-pub fn in_order(wish: &Wish) -> impl Iterator<Item = Result<Loaded>> {
-    let source = Source::new(Wish { augmentation: Augmentation::default(), ..wish.clone() });
+pub fn in_order(wish: &Wish) -> impl Iterator<Item = Result<Loaded>> + use<> {
+    ordered(Wish { augmentation: Augmentation::default(), ..wish.clone() }, 0, |read| read)
+}
+
+/// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read.
+pub fn in_epoch(wish: &Wish, epoch: u32) -> impl Iterator<Item = Result<Loaded>> + use<> {
+    // No batch has these, see `Source::place`.
+    ordered(wish.clone(), epoch, |_| Ok(()))
+}
+
+fn ordered(
+    wish: Wish,
+    epoch: u32,
+    accept: fn(Result<()>) -> Result<()>,
+) -> impl Iterator<Item = Result<Loaded>> {
+    let source = Source::new(wish);
     let count = source.wish.items.len();
     let size = source.wish.size;
     (0..count.div_ceil(size)).map(move |batch| {
         let places: Vec<usize> = (batch * size..count.min((batch + 1) * size)).collect();
         let mut pixels = vec![0.0; places.len() * source.pixels()];
         let parts = pixels.par_chunks_exact_mut(source.pixels()).zip(&places);
-        parts.map(|(to, &index)| source.write(index, 0, to)).collect::<Result<()>>()?;
-        Ok(source.loaded(pixels, places))
+        parts.map(|(to, &index)| accept(source.write(index, epoch, to))).collect::<Result<()>>()?;
+        Ok(source.loaded(pixels, places.into_iter().map(|index| (index, epoch)).collect()))
     })
 }
 
@@ -141,21 +159,22 @@ impl Source {
         let size = self.wish.size;
         let mut pixels = vec![0.0; size * self.pixels()];
         let parts = pixels.par_chunks_exact_mut(self.pixels()).enumerate();
-        let indices = parts.map(|(i, to)| self.place(number * size as u64 + i as u64, to));
-        let indices = indices.collect::<Result<Vec<usize>>>()?;
-        Ok(self.loaded(pixels, indices))
+        let placed = parts.map(|(i, to)| self.place(number * size as u64 + i as u64, to));
+        let placed = placed.collect::<Result<Vec<_>>>()?;
+        Ok(self.loaded(pixels, placed))
     }
 
-    /// Writes the picture at `place` of the endless order, or the next one that can be read.
-    fn place(&self, place: u64, to: &mut [f32]) -> Result<usize> {
+    /// Writes the picture at `place` of the endless order, or the next one that can be read: which, in which variation.
+    fn place(&self, place: u64, to: &mut [f32]) -> Result<(usize, u32)> {
         let count = self.wish.items.len() as u64;
         let epoch = place / count;
         let order = self.order(epoch);
+        let variation = self.wish.variations.map_or(epoch as u32, |many| (epoch % u64::from(many)) as u32);
         let mut last = None;
         for offset in 0..count.min(MOST_UNREADABLE as u64) {
             let index = order[((place + offset) % count) as usize];
-            match self.write(index, epoch as u32, to) {
-                Ok(()) => return Ok(index),
+            match self.write(index, variation, to) {
+                Ok(()) => return Ok((index, variation)),
                 Err(error) => {
                     tracing::warn!("left out of the training: {error}");
                     last = Some(error);
@@ -173,9 +192,9 @@ impl Source {
         known.1.clone()
     }
 
-    /// Writes picture `index`, as it is varied in `epoch`.
-    fn write(&self, index: usize, epoch: u32, to: &mut [f32]) -> Result<()> {
-        let variation = self.wish.augmentation.of(self.wish.seed, epoch, index as u32);
+    /// Writes picture `index` in one of its variations.
+    fn write(&self, index: usize, variation: u32, to: &mut [f32]) -> Result<()> {
+        let variation = self.wish.augmentation.of(self.wish.seed, variation, index as u32);
         let side = self.wish.resolution;
         let kept = self.kept.lock().expect("nothing panics while it holds this").get(&index).cloned();
         let framed = match kept {
@@ -197,8 +216,9 @@ impl Source {
         Ok(())
     }
 
-    fn loaded(&self, pixels: Vec<f32>, indices: Vec<usize>) -> Loaded {
+    fn loaded(&self, pixels: Vec<f32>, placed: Vec<(usize, u32)>) -> Loaded {
         let side = self.wish.resolution;
+        let (indices, variations): (Vec<usize>, Vec<u32>) = placed.into_iter().unzip();
         let items = || indices.iter().map(|&index| &self.wish.items[index]);
         Loaded {
             images: Tensor::from_data(
@@ -208,6 +228,7 @@ impl Source {
             classes: items().map(|item| item.class.unwrap_or(0)).collect(),
             captions: items().map(|item| item.caption.clone().unwrap_or_default()).collect(),
             indices,
+            variations,
         }
     }
 }
@@ -239,6 +260,7 @@ mod tests {
             resolution: 8,
             size: 4,
             augmentation: Augmentation { crop: true, flip: true, shift: 1 },
+            variations: None,
             seed: 5,
             device: Device::flex(),
         }
@@ -273,6 +295,27 @@ mod tests {
                 assert!(found.classes.iter().zip(&found.indices).all(|(class, index)| *class == index % 3));
             }
         }
+    }
+
+    #[test]
+    fn variations_repeat_when_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let wish = Wish { variations: Some(2), ..wish(folder.path(), 4) };
+        let mut batches = Batches::start(wish.clone(), 0);
+        let mut seen: Vec<(usize, u32, Vec<f32>)> = Vec::new();
+        for epoch in 0..4 {
+            let batch = batches.next_batch().unwrap();
+            assert_eq!(batch.variations, [epoch % 2; 4]);
+            let all = in_epoch(&wish, epoch % 2).next().unwrap().unwrap();
+            let all = values(all.images);
+            for (&index, pixels) in batch.indices.iter().zip(values(batch.images).chunks(192)) {
+                assert_eq!(pixels, &all[index * 192..][..192]);
+                seen.push((index, epoch % 2, pixels.to_vec()));
+            }
+        }
+        let [first, second] =
+            [0, 1].map(|epoch| seen.iter().find(|s| (s.0, s.1) == (0, epoch)).unwrap().2.clone());
+        assert_ne!(first, second);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod batches;
 mod captions;
 
 pub use augment::Augmentation;
-pub use batches::{Batches, Loaded, Wish, in_order};
+pub use batches::{Batches, Loaded, Wish, in_epoch, in_order};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

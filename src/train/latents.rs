@@ -1,0 +1,113 @@
+//! Latents of all pictures that a run of stage 2 learns, encoded once and kept in a file: after that no step runs the
+//! encoder. Codes follow from them, be they the nearest, drawn or soft.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::data::{Loaded, Wish, in_epoch};
+use crate::checkpoint::write::{Described, write_safetensors};
+use crate::checkpoint::{Dtype, StateKind, WeightFile};
+use crate::engine::task::Task;
+use crate::error::{Error, Result};
+use crate::kernels::values;
+use crate::model::RqVae;
+
+/// The key of the file under which stands what it holds the latents of.
+const OF: &str = "of";
+
+/// Latents of each picture in each of its variations.
+pub struct Latents {
+    file: WeightFile,
+    /// `[h', w', C]`.
+    shape: [usize; 3],
+}
+
+impl Latents {
+    /// Those in the file at `path`, or where there is none, those that `rqvae`, whose hash is `hash`, makes of the pictures
+    /// of `wish`: as many variations of each as it says.
+    ///
+    /// # Errors
+    /// The file holds latents of something else, or cannot be written; no picture can be read; [`Error::Cancelled`].
+    pub fn open_or_make(
+        path: &Path,
+        rqvae: &RqVae,
+        hash: &str,
+        wish: &Wish,
+        task: &mut Task<'_>,
+    ) -> Result<Self> {
+        let of = described(hash, wish);
+        if !path.is_file() {
+            make(path, rqvae, &of, wish, task)?;
+        }
+        let file = WeightFile::open(path, StateKind::Auto)?;
+        if file.metadata().get(OF) != Some(&of) {
+            return Err(Error::usage(format!(
+                "{}: expected latents of these pictures by this RQ-VAE with this seed, found others: name another file",
+                path.display()
+            )));
+        }
+        let first = file.get(&name(0, 0)).map(|info| info.shape.clone()).unwrap_or_default();
+        let shape = first.try_into().map_err(|_| {
+            Error::invalid(format!(
+                "{}: expected latents of three dimensions: delete the file",
+                path.display()
+            ))
+        })?;
+        Ok(Self { file, shape })
+    }
+
+    /// Latents `[B, h', w', C]` of a batch.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn of(&self, batch: &Loaded) -> Result<Tensor<4>> {
+        let mut all = Vec::with_capacity(batch.len() * self.shape.iter().product::<usize>());
+        for (&picture, &variation) in batch.indices.iter().zip(&batch.variations) {
+            all.extend(self.file.read_f32(&name(variation, picture))?);
+        }
+        let [h, w, channels] = self.shape;
+        Ok(Tensor::from_data(TensorData::new(all, [batch.len(), h, w, channels]), &batch.images.device()))
+    }
+}
+
+/// What a file holds the latents of.
+fn described(hash: &str, wish: &Wish) -> String {
+    let paths: Vec<String> = wish.items.iter().map(|item| item.path.display().to_string()).collect();
+    let pictures = super::stream(&paths.join("\n"));
+    let Wish { resolution, augmentation, seed, variations, .. } = wish;
+    format!("{hash} {pictures:08x} {} {resolution} {augmentation:?} {seed} {variations:?}", paths.len())
+}
+
+fn name(variation: u32, picture: usize) -> String {
+    format!("{variation:04}.{picture:08}")
+}
+
+/// Encodes everything, in the order of the names.
+fn make(path: &Path, rqvae: &RqVae, of: &str, wish: &Wish, task: &mut Task<'_>) -> Result<()> {
+    let variations = wish.variations.unwrap_or(1);
+    let [h, w, channels] = rqvae.config.hparams.latent_shape;
+    let tensor = |variation| {
+        move |picture| -> Described { (name(variation, picture), Dtype::F32, vec![h, w, channels]) }
+    };
+    let tensors: Vec<Described> =
+        (0..variations).flat_map(|variation| (0..wish.items.len()).map(tensor(variation))).collect();
+    let mut batches = (0..variations).flat_map(|variation| in_epoch(wish, variation));
+    let mut waiting = Vec::new().into_iter();
+    let mut done = 0;
+    write_safetensors(path, &tensors, &BTreeMap::from([(OF.into(), of.into())]), |_| {
+        if waiting.len() == 0 {
+            task.check()?;
+            let batch =
+                batches.next().ok_or_else(|| Error::invalid("expected more pictures, found none"))??;
+            let latents = values(rqvae.encode(batch.images));
+            let parts =
+                latents.chunks_exact(h * w * channels).map(|part| bytemuck::cast_slice(part).to_vec());
+            waiting = parts.collect::<Vec<Vec<u8>>>().into_iter();
+        }
+        done += 1;
+        task.report(done, tensors.len());
+        waiting.next().ok_or_else(|| Error::invalid("expected latents of pictures, found none"))
+    })
+}
