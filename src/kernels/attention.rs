@@ -8,6 +8,8 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::cube::{GpuKernels, decode_attention_fits};
 use super::flex::CpuKernels;
+#[cfg(not(target_family = "wasm"))]
+use super::gradient::transformer::{attend_recorded, has_transformer_steps};
 use super::matmul::matmul;
 use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
 use crate::model::dropout::Dropout;
@@ -87,6 +89,10 @@ impl KvCache {
 /// `head_dim^-1/2`. With a cache, the `T` positions follow those that it holds. The result is `[B, T, C]`.
 pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
     let [batch, length, width] = qkv.dims();
+    #[cfg(not(target_family = "wasm"))]
+    if cache.is_none() && has_transformer_steps(&qkv.device()) {
+        return attend_recorded(qkv, heads);
+    }
     if !has_cpu_kernels(&qkv.device()) {
         return match cache {
             Some(cache) if cache.has_kernel(length) => decode(qkv, cache),

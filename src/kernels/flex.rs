@@ -70,6 +70,9 @@ pub trait CpuKernels: Backend {
     /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
 
+    /// [`cpu::cross_entropy::softmax`]: `[rows, K]`; the shape stays.
+    fn residua_softmax(x: FloatTensor<Self>, factor: f32) -> FloatTensor<Self>;
+
     /// [`cpu::residual_quantize::residual_quantize`]: `[N, C]` by codebooks in their places of a table `[rows, C]`, the
     /// squared norms of whose rows are `norms` `[1, rows]`, to codes `[N, D]`, partial sums `[D, N, C]` and squared
     /// residual norms `[N, D]`.
@@ -203,6 +206,11 @@ impl CpuKernels for Flex {
         let logits = Contiguous::new(logits);
         let codes = cpu::sample_token::sample_token(logits.values(), logits.dims[0], &draw);
         FlexTensor::from_data(TensorData::new(codes, [logits.dims[0]]))
+    }
+
+    fn residua_softmax(x: FlexTensor, factor: f32) -> FlexTensor {
+        let x = Contiguous::new(x);
+        tensor(cpu::cross_entropy::softmax(x.values(), x.dims[1], factor), &x.dims)
     }
 
     fn residua_residual_quantize(

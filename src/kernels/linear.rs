@@ -6,6 +6,8 @@ use burn::tensor::activation::{gelu, sigmoid};
 
 use super::cube::{GpuKernels, decode_linear_fits};
 use super::flex::CpuKernels;
+#[cfg(not(target_family = "wasm"))]
+use super::gradient::transformer::{self, has_transformer_steps};
 use super::matmul::matmul;
 use super::{Activation, GpuKernel, Weights, has_cpu_kernels, has_gpu_kernel};
 
@@ -56,6 +58,10 @@ fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
 /// [`linear`] of a matrix product and Burn's own operations.
 pub fn composed(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     let y = matmul(x, weights.single().transpose()) + bias.clone().unsqueeze();
+    #[cfg(not(target_family = "wasm"))]
+    if activation != Activation::None && has_transformer_steps(&y.device()) {
+        return transformer::activation(y, activation);
+    }
     match activation {
         Activation::None => y,
         Activation::Gelu => gelu(y),

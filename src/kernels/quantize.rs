@@ -108,7 +108,11 @@ impl Codebook {
 
     /// `softmax(-distance / temperature)` over the codes, `[N, K]` (paper section 3.2.2).
     pub fn soft(&self, residual: Tensor<2>, temperature: f32) -> Tensor<2> {
-        softmax(self.relative_distances(residual) * (-1.0 / temperature), 1)
+        let (distances, factor) = (self.relative_distances(residual), -1.0 / temperature);
+        match has_cpu_kernels(&distances.device()) {
+            true => Tensor::from_dispatch(Dispatch::residua_softmax(distances.into_dispatch(), factor)),
+            false => softmax(distances * factor, 1),
+        }
     }
 }
 

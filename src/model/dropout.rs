@@ -1,8 +1,12 @@
 //! Dropout: in training, some of the numbers become nothing, and the others make up for it.
 
 use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::random::pcg4d;
+
+/// Numbers that make a thread's piece of work, a multiple of 4.
+const PIECE: usize = 1 << 14;
 
 /// What determines which numbers a step of training leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +45,16 @@ impl Dropout {
         let (shape, device) = (x.shape(), x.device());
         let bound = (f64::from(rate) * f64::from(u32::MAX)) as u32;
         let factor = 1.0 / (1.0 - rate);
-        let words = (0..shape.num_elements().div_ceil(4) as u32).flat_map(|i| pcg4d([seed, step, number, i]));
-        let factors = words.take(shape.num_elements()).map(|word| if word < bound { 0.0 } else { factor });
-        x * Tensor::from_data(TensorData::new(factors.collect::<Vec<f32>>(), shape), &device)
+        let mut factors = vec![0.0f32; shape.num_elements()];
+        let pieces = factors.par_chunks_mut(PIECE).enumerate();
+        pieces.for_each(|(piece, factors)| {
+            for (i, factors) in factors.chunks_mut(4).enumerate() {
+                let words = pcg4d([seed, step, number, (piece * PIECE / 4 + i) as u32]);
+                let drawn = words.map(|word| if word < bound { 0.0 } else { factor });
+                factors.copy_from_slice(&drawn[..factors.len()]);
+            }
+        });
+        x * Tensor::from_data(TensorData::new(factors, shape), &device)
     }
 }
 

@@ -7,6 +7,7 @@ use super::parameters::{Gradients, Named, Parameters};
 use crate::checkpoint::{Loader, Parameter, WeightFile};
 use crate::device::differentiates;
 use crate::error::Result;
+use crate::kernels::gradient::transformer::{cross_entropy_recorded, has_transformer_steps};
 use crate::kernels::quantize::{Codebook, Codebooks};
 use crate::kernels::values;
 use crate::model::RqTransformer;
@@ -154,17 +155,23 @@ impl Pass {
 /// Cross entropy of each row of `logits` `[N, K]` and its target: `[N]`.
 fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
     let [rows, classes] = logits.dims();
-    // A code that a depth does not have is never a target, but nothing times infinity is no number.
-    let likelihoods = log_softmax(logits, 1).clamp_min(f32::MIN);
     match target {
-        Target::Hard(codes) => {
-            likelihoods.gather(1, codes.autodiff().reshape([rows, 1])).reshape([rows]).neg()
+        Target::Soft(soft) if has_transformer_steps(&logits.device()) => {
+            cross_entropy_recorded(logits, soft.autodiff())
         }
         Target::Soft(soft) => {
             debug_assert_eq!(soft.dims(), [rows, classes]);
-            (likelihoods * soft.autodiff()).sum_dim(1).reshape([rows]).neg()
+            (likelihoods(logits) * soft.autodiff()).sum_dim(1).reshape([rows]).neg()
+        }
+        Target::Hard(codes) => {
+            likelihoods(logits).gather(1, codes.autodiff().reshape([rows, 1])).reshape([rows]).neg()
         }
     }
+}
+
+/// A code that a depth does not have is never a target, but nothing times infinity is no number.
+fn likelihoods(logits: Tensor<2>) -> Tensor<2> {
+    log_softmax(logits, 1).clamp_min(f32::MIN)
 }
 
 /// Codebooks among tensors that gradients reach.

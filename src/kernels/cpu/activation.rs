@@ -34,9 +34,9 @@ pub(super) fn exp(x: f32) -> f32 {
     p * f32::from_bits(power)
 }
 
-/// `x Phi(x)`, within 2e-7 |x| (Abramowitz and Stegun 7.1.26 for the error function).
+/// The weight of the normal distribution beyond `|x|` on one side (Abramowitz and Stegun 7.1.26), and `exp(-x^2 / 2)`.
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
+fn beyond(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let p = 1.061_405_4;
@@ -44,15 +44,38 @@ pub(super) fn gelu(x: f32) -> f32 {
     let p = p * t + 1.421_413_7;
     let p = p * t - 0.284_496_74;
     let p = p * t + 0.254_829_6;
-    // The weight beyond |x| on one side: taken as it is for negative x, where 1 - erf would cancel.
-    let beyond = 0.5 * p * t * exp(-z * z);
+    let density = exp(-z * z);
+    (0.5 * p * t * density, density)
+}
+
+/// `x Phi(x)`, within 2e-7 |x|.
+#[inline(always)]
+pub(super) fn gelu(x: f32) -> f32 {
+    // Taken as it is for negative x, where 1 - erf would cancel.
+    let (beyond, _) = beyond(x);
     x * if x < 0.0 { beyond } else { 1.0 - beyond }
+}
+
+/// The slope of [`gelu`].
+#[inline(always)]
+pub(super) fn gelu_slope(x: f32) -> f32 {
+    /// One over the square root of two pi.
+    const PEAK: f32 = 0.398_942_3;
+    let (beyond, density) = beyond(x);
+    (if x < 0.0 { beyond } else { 1.0 - beyond }) + x * PEAK * density
 }
 
 /// `x sigmoid(1.702 x)`.
 #[inline(always)]
 pub(super) fn quick_gelu(x: f32) -> f32 {
     x / (1.0 + exp(-1.702 * x))
+}
+
+/// The slope of [`quick_gelu`].
+#[inline(always)]
+pub(super) fn quick_gelu_slope(x: f32) -> f32 {
+    let sigmoid = 1.0 / (1.0 + exp(-1.702 * x));
+    sigmoid * (1.0 + 1.702 * x * (1.0 - sigmoid))
 }
 
 #[cfg(test)]

@@ -49,6 +49,22 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
+/// The sum of `a f(b)` over two rows of one length, in one order whatever the processor's vectors are.
+#[inline(always)]
+pub(super) fn product(a: &[f32], b: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDEST>(), b.as_chunks::<WIDEST>());
+    let mut lanes = [0.0; WIDEST];
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * f(b);
+        }
+    }
+    for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += a * f(b);
+    }
+    lanes.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

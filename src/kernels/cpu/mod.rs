@@ -1,14 +1,18 @@
 //! The kernels in plain Rust over slices: the fast path of the CPU, and the twins that GPU kernels are held against.
 
 pub mod activation;
+pub mod activation_gradient;
 pub mod attention;
+pub mod attention_gradient;
 pub mod conv2d;
 pub mod conv2d_gradient;
 pub mod conv2d_weights;
+pub mod cross_entropy;
 pub mod embed_codes;
 pub mod group_norm;
 pub mod group_norm_gradient;
 pub mod layer_norm;
+pub mod layer_norm_gradient;
 pub mod linear;
 pub(crate) mod memory;
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod conv2d;
 mod cpu;
 mod gpu;
 mod group_norm;
+mod step;
+pub mod transformer;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
@@ -150,3 +152,6 @@ pub fn group_norm(x: Tensor<4>, gamma: &Tensor<1>, beta: &Tensor<1>, norm: Norm)
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod transformer_tests;

@@ -1,0 +1,57 @@
+//! An operation of several tensors as one step of the record.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients as Found;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
+
+/// An operation of `N` tensors with its settings.
+pub(super) trait Step<B: Backend, const N: usize>: Clone + Debug + Send + 'static {
+    /// Its result.
+    fn forward(&self, operands: [FloatTensor<B>; N]) -> FloatTensor<B>;
+
+    /// Gradients of the operands from that of the result; none of an operand that never wants one.
+    fn backward(&self, operands: [FloatTensor<B>; N], dy: FloatTensor<B>) -> [Option<FloatTensor<B>>; N];
+}
+
+/// The record of a step.
+#[derive(Debug)]
+struct Recorded<S>(PhantomData<fn() -> S>);
+
+impl<B: Backend, S: Step<B, N>, const N: usize> Backward<B, N> for Recorded<S> {
+    type State = ([FloatTensor<B>; N], S);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Found, _: &mut Checkpointer) {
+        let (operands, step) = ops.state;
+        let dy = grads.consume::<B>(&ops.node);
+        for (node, gradient) in ops.parents.into_iter().zip(step.backward(operands, dy)) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// Takes `step`, and records it if a gradient is wanted of an operand.
+pub(super) fn recorded<B: Backend, C: CheckpointStrategy, S: Step<B, N>, const N: usize>(
+    step: S,
+    operands: [FloatTensor<Autodiff<B, C>>; N],
+) -> FloatTensor<Autodiff<B, C>> {
+    let mut nodes = Vec::with_capacity(N);
+    let operands = operands.map(|operand| {
+        let (operand, node) = operand.into_parts();
+        nodes.push(node);
+        operand
+    });
+    let nodes = nodes.try_into().unwrap_or_else(|_| unreachable!("a node for each operand"));
+    let y = step.forward(operands.clone());
+    match Recorded::<S>(PhantomData).prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(record) => record.finish((operands, step), y),
+        OpsKind::UnTracked(record) => record.finish(y),
+    }
+}
