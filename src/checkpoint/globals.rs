@@ -14,7 +14,12 @@ pub enum Global {
     Parameter,
     /// A storage's class.
     Storage(Dtype),
+    /// A class of a TorchScript program, whose code is elsewhere in the file and not looked at.
+    Module,
 }
+
+/// The package of all classes that a TorchScript program brings along.
+const TORCH_SCRIPT: &str = "__torch__";
 
 /// Packages whose classes hold data: such objects are passed over. Any other global is an error, by name.
 const DATA_PACKAGES: &[&str] = &[
@@ -80,6 +85,9 @@ pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
         return Ok(Some(*global));
     }
     let package = module.split('.').next().unwrap_or_default();
+    if package == TORCH_SCRIPT {
+        return Ok(Some(Global::Module));
+    }
     let is_data = match module {
         "builtins" | "__builtin__" => DATA_BUILTINS.contains(&name),
         _ => DATA_PACKAGES.contains(&package),

@@ -52,6 +52,8 @@ pub struct Loader<'a> {
     parameters: Vec<Parameter>,
     ignored: Vec<String>,
     problems: Problems,
+    /// What the tensors must fit, and what to do where they do not.
+    expected: [&'static str; 2],
     progress: Box<dyn FnMut() -> Result<()> + 'a>,
     /// What `progress` ended the load with.
     ended: Option<Error>,
@@ -84,6 +86,7 @@ impl<'a> Loader<'a> {
             parameters: Vec::new(),
             ignored: Vec::new(),
             problems: Problems::default(),
+            expected: ["its configuration", "check that config.yaml belongs to it"],
             progress: Box::new(|| Ok(())),
             ended: None,
         }
@@ -99,6 +102,12 @@ impl<'a> Loader<'a> {
         let mut loader = Self::with(Source::File(file), device, precision);
         loader.progress = Box::new(progress);
         loader
+    }
+
+    /// Says in messages what the tensors must fit, where that is no configuration, and what to do where they do not.
+    pub fn expecting(mut self, what: &'static str, advice: &'static str) -> Self {
+        self.expected = [what, advice];
+        self
     }
 
     /// Makes weights up from `seed`.
@@ -274,10 +283,8 @@ impl<'a> Loader<'a> {
             .filter(|(_, names)| !names.is_empty())
             .map(|(what, names)| format!("{what}: {}", listed(names)))
             .collect();
-        Err(Error::invalid(format!(
-            "{name} does not fit its configuration; {}; check that config.yaml belongs to it",
-            report.join("; ")
-        )))
+        let [expected, advice] = self.expected;
+        Err(Error::invalid(format!("{name} does not fit {expected}; {}; {advice}", report.join("; "))))
     }
 
     fn unused(&self, file: &WeightFile) -> Vec<String> {

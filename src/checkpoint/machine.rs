@@ -80,11 +80,12 @@ impl<'a> Machine<'a> {
             op::DICT => self.marked().and_then(|items| self.new_dict(&items)),
             op::SETITEM => self.set_items(Self::top_two),
             op::SETITEMS => self.set_items(Self::marked),
-            // No weights are kept in lists or sets, nor in an object's own state.
+            // No weights are kept in lists or sets.
             op::EMPTY_LIST | op::EMPTY_SET => self.opaque(),
             op::LIST | op::FROZENSET => self.marked().and_then(|_| self.opaque()),
             op::APPENDS | op::ADDITEMS | op::POP_MARK => self.marked().map(drop),
-            op::APPEND | op::BUILD | op::POP => self.pop().map(drop),
+            op::APPEND | op::POP => self.pop().map(drop),
+            op::BUILD => self.build(),
             op::DUP => self.top().and_then(|id| self.push_id(id)),
             op::MARK => self.mark(),
             op::BINPUT => self.number::<1>().and_then(|key| self.memoize(key)),
@@ -159,6 +160,7 @@ impl<'a> Machine<'a> {
         let Value::Tuple(arguments) = self.value(arguments) else { return self.opaque() };
         match (self.value(callable), &arguments[..]) {
             (Value::Global(Global::Dict), _) => self.push(Value::Dict(Vec::new())),
+            (Value::Global(Global::Module), _) => self.push(Value::Module(OPAQUE)),
             (Value::Global(Global::Parameter), &[tensor, ..]) => self.push_id(tensor),
             (Value::Global(Global::Tensor), &[storage, offset, shape, strides, ..]) => {
                 let tensor = self.tensor(storage, offset, shape, strides).ok_or_else(|| {
@@ -170,6 +172,16 @@ impl<'a> Machine<'a> {
             }
             _ => self.opaque(),
         }
+    }
+
+    /// Gives a module its attributes; no weights are kept in another object's own state.
+    fn build(&mut self) -> Result<()> {
+        let state = self.pop()?;
+        let target = self.top()?;
+        if let Value::Module(attributes) = &mut self.values[target.0 as usize] {
+            *attributes = state;
+        }
+        Ok(())
     }
 
     fn tensor(&self, storage: Id, offset: Id, shape: Id, strides: Id) -> Option<Tensor<'a>> {

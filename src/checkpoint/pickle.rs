@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
 /// A value's place in its [`Pickle`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id(pub(super) u32);
 
 /// The elements that a tensor looks at: one file in the checkpoint's zip.
@@ -58,6 +58,8 @@ pub enum Value<'a> {
     Storage(Box<Storage<'a>>),
     /// A tensor.
     Tensor(Box<Tensor<'a>>),
+    /// A module of a TorchScript program: where the dictionary of its attributes is.
+    Module(Id),
 }
 
 /// What a pickle holds.
@@ -171,6 +173,7 @@ pub(super) mod tests {
         let call = |module, name| pickled(&[&global(module, name)[..], &command, b"R"].concat());
         for (module, name) in [
             ("os", "system"),
+            ("__torch__x", "Module"),
             ("posix", "system"),
             ("nt", "system"),
             ("subprocess", "Popen"),

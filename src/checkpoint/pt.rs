@@ -1,16 +1,21 @@
-//! PyTorch's `.pt` files: finds the tensors of one state dict in the zip, without running or loading any of it.
+//! PyTorch's `.pt` files: finds the tensors of one state dict, or of a TorchScript program, in the zip, without running or
+//! loading any of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufReader;
 
 use super::bytes::ByteSource;
-use super::pickle::{self, Pickle, Tensor, Value};
+use super::pickle::{self, Id, Pickle, Tensor, Value};
 use super::tensor::TensorInfo;
 use crate::error::{Error, Result};
 use crate::model::StateKind;
 
 /// What to do about a file that is a `.pt`, but of a kind that is not read.
 pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
+/// Where a TorchScript program's code is in its file. Nothing there is read.
+const CODE: &str = "code/";
+/// The most bytes that the names of all tensors of a TorchScript program take: modules within modules make long ones.
+const LONGEST_NAMES: usize = 16 << 20;
 /// What `DataParallel` puts in front of each name.
 const WRAPPER: &str = "module.";
 
@@ -60,10 +65,19 @@ pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     archive.check_byte_order()?;
     let bytes = archive.read("data.pkl")?;
     let pickle = Pickle::parse(&bytes)?;
-    let (state, kind, available) = choose(&pickle, wanted)?;
-    let mut tensors = named_tensors(&pickle, state)
-        .map(|(name, tensor)| archive.place(name, tensor))
-        .collect::<Result<Vec<_>>>()?;
+    let (named, kind, available) = match pickle.root() {
+        Value::Module(attributes) => {
+            let available = Available { state: true, ema: false };
+            (module_tensors(&pickle, *attributes)?, available.choose(wanted)?, available)
+        }
+        _ => {
+            let (state, kind, available) = choose(&pickle, wanted)?;
+            let named = named_tensors(&pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
+            (named.collect(), kind, available)
+        }
+    };
+    let mut tensors =
+        named.into_iter().map(|(name, tensor)| archive.place(name, tensor)).collect::<Result<Vec<_>>>()?;
     unwrap_names(&mut tensors);
     Ok(Pt { tensors, kind, available })
 }
@@ -88,6 +102,39 @@ fn choose<'p, 'a>(
     let kind = available.choose(wanted)?;
     let chosen = if kind == StateKind::Ema { ema } else { state };
     Ok((chosen.expect("`Available::choose` gives what is there"), kind, available))
+}
+
+/// The tensors of a TorchScript program by the names that its state dict has. A module that is part of several is taken
+/// for a part of one.
+fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(String, &'p Tensor<'a>)>> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let (mut open, mut seen) = (vec![(String::new(), root)], HashSet::from([root]));
+    while let Some((path, attributes)) = open.pop() {
+        let Value::Dict(pairs) = pickle.value(attributes) else { continue };
+        for &(key, value) in pairs {
+            let Some(key) = as_text(pickle.value(key)) else { continue };
+            let is_new = match pickle.value(value) {
+                Value::Tensor(_) => true,
+                Value::Module(inner) => seen.insert(*inner),
+                _ => false,
+            };
+            if !is_new {
+                continue;
+            }
+            bytes += path.len() + key.len();
+            if bytes > LONGEST_NAMES {
+                return Err(Error::invalid(format!(
+                    "expected names of tensors of at most {LONGEST_NAMES} bytes in all, found more: the file is damaged"
+                )));
+            }
+            match pickle.value(value) {
+                Value::Tensor(tensor) => found.push((format!("{path}{key}"), &**tensor)),
+                Value::Module(inner) => open.push((format!("{path}{key}."), *inner)),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The tensors of a dictionary by name, each name once; other keys and values are passed over.
@@ -124,7 +171,7 @@ fn unwrap_names(tensors: &mut [TensorInfo]) {
     }
 }
 
-/// The files in a `.pt`, all stored as they are, below one folder.
+/// The files in a `.pt`, all stored as they are, below one folder; but for code.
 struct Archive<'s> {
     source: &'s ByteSource,
     /// Start and length by name, the folder left off.
@@ -141,6 +188,10 @@ impl<'s> Archive<'s> {
         for index in 0..zip.len() {
             let entry = zip.by_index_raw(index).map_err(damaged)?;
             let name = entry.name().map_err(damaged)?;
+            let is_code = name.split_once('/').is_some_and(|(_, below)| below.starts_with(CODE));
+            if is_code {
+                continue;
+            }
             if entry.compression() != zip::CompressionMethod::Stored || entry.encrypted() {
                 return Err(Error::invalid(format!(
                     "{name:?} in the file is compressed or encrypted: {RE_SAVE}"
@@ -184,7 +235,7 @@ impl<'s> Archive<'s> {
     }
 
     /// Checks that every element of `tensor` lies in its storage, and the storage in the file.
-    fn place(&self, name: &str, tensor: &Tensor<'_>) -> Result<TensorInfo> {
+    fn place(&self, name: String, tensor: &Tensor<'_>) -> Result<TensorInfo> {
         let storage = tensor.storage;
         let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
         let &(start, len) = self
@@ -205,7 +256,7 @@ impl<'s> Archive<'s> {
             return Err(wrong("reaches beyond its storage"));
         }
         Ok(TensorInfo {
-            name: name.to_owned(),
+            name,
             dtype: storage.dtype,
             shape: tensor.shape.clone(),
             start: if elements == 0 { start } else { start + tensor.offset * size },
@@ -269,6 +320,22 @@ mod tests {
 
     fn names(pt: &Pt) -> Vec<&str> {
         pt.tensors.iter().map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    #[test]
+    fn modules_within_each_other_come_to_an_end() {
+        let module =
+            |attributes: &[u8]| [&global("__torch__.m", "M")[..], b")\x81", attributes, b"b"].concat();
+        // A module that is a part of itself, and twice of another.
+        let inner = [&b"}(X\x01\0\0\0w"[..], &weight(), b"X\x01\0\0\0mh\x07u"].concat();
+        let inner = [&global("__torch__.m", "M")[..], b")\x81q\x07", &inner, b"b"].concat();
+        let outer = module(&dict(&[("a", inner), ("b", b"h\x07".to_vec()), ("n", int(1))]));
+        assert_eq!(names(&of_pickle(&outer).unwrap()), ["a.w"]);
+        // Names that would take more than the file.
+        let long = "n".repeat(1 << 20);
+        let nested = (0..12).fold(weight(), |inner, _| module(&dict(&[(&long, inner)])));
+        let error = message(of_pickle(&nested));
+        assert!(error.contains("expected names of tensors of at most 16777216 bytes"), "{error}");
     }
 
     #[test]

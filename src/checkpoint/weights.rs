@@ -87,6 +87,28 @@ impl WeightFile {
         Some(&self.tensors[index])
     }
 
+    /// The shape of the tensor called `name`, for a model whose sizes are read from its weights.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such tensor, it has other than `D` dimensions, or one of them is empty.
+    pub fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
+        let found = self.get(name).map(|tensor| tensor.shape.as_slice());
+        let shape = found.and_then(|shape| <[usize; D]>::try_from(shape).ok());
+        shape.filter(|shape| !shape.contains(&0)).ok_or_else(|| {
+            let found = found.map_or("none".into(), |shape| format!("one of shape {shape:?}"));
+            Error::invalid(format!(
+                "{}: expected a tensor {name} of {D} dimensions, found {found}",
+                self.name
+            ))
+        })
+    }
+
+    /// How many tensors have a name that is `before`, a number and `after`: the layers of a model.
+    pub fn count(&self, before: &str, after: &str) -> usize {
+        let number = |name: &str| name.strip_prefix(before)?.strip_suffix(after)?.parse::<u32>().ok();
+        self.tensors.iter().filter(|tensor| number(&tensor.name).is_some()).count()
+    }
+
     /// The elements of the tensor called `name`, row-major, from whatever type the file has.
     ///
     /// # Errors
@@ -232,6 +254,13 @@ mod tests {
             assert_eq!(file.available(), Available { state: true, ema: false });
             assert_as_in_pytorch(&file, &golden("checkpoint/odd.json"));
         }
+    }
+
+    #[test]
+    fn a_torch_script_program_has_the_weights_of_its_state_dict() {
+        let file = WeightFile::open(&fixture("checkpoint/scripted.pt"), StateKind::Auto).unwrap();
+        assert_eq!(file.available(), Available { state: true, ema: false });
+        assert_as_in_pytorch(&file, &golden("checkpoint/scripted.json"));
     }
 
     #[test]

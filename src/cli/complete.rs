@@ -60,7 +60,7 @@ impl Complete {
             precision: self.model.precision().unwrap_or_default(),
             weights: self.model.weights.into(),
         };
-        Run { stage2: &stage2, console, out: &self.out, made_by: "complete" }
+        Run { stage2: &stage2, console, out: &self.out, made_by: "complete", choosing: None }
             .finish(plan, Some(Forced { stack, keep }))
     }
 }

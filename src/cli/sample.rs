@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::choosing::{Choosing, ChoosingArguments};
 use super::input::read_recipe;
 use super::options::{ConditionArguments, ModelArguments, SamplingArguments, present};
 use super::output::{Console, create_folder};
 use crate::checkpoint::StateKind;
 use crate::codes::CodeStack;
+use crate::engine::judge::Best;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::{Sampled, sample};
@@ -22,7 +24,7 @@ use crate::image_io::{Picture, sheet};
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
 /// Pictures at a time: all of them are in memory until the sheet is made.
-const MOST: u32 = 10_000;
+const MOST: usize = 10_000;
 
 /// Sample new pictures: single PNGs that carry their codes and recipe, and a sheet of all.
 #[derive(Args)]
@@ -31,8 +33,10 @@ pub struct Sample {
     condition: ConditionArguments,
     #[command(flatten)]
     sampling: SamplingArguments,
+    #[command(flatten)]
+    choosing: ChoosingArguments,
     /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
-    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p"])]
+    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "clip", "classifier"])]
     from: Option<PathBuf>,
     /// Folder for the pictures.
     #[arg(long, short, default_value = "samples", value_name = "FOLDER")]
@@ -64,14 +68,15 @@ impl Sample {
                 condition: self.condition.condition(),
                 seed: self.sampling.seed,
                 image: 0,
-                count: self.sampling.number,
+                count: self.choosing.sampled(self.sampling.number)?,
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
                 weights: self.model.weights.into(),
             },
         };
-        Run { stage2: &stage2, console, out: &self.out, made_by: "sample" }.finish(plan, None)
+        let choosing = self.choosing.open(&plan, &stage2, self.sampling.number, console)?;
+        Run { stage2: &stage2, console, out: &self.out, made_by: "sample", choosing }.finish(plan, None)
     }
 
     /// The models of `recipe`, with `rqvae`, unless others are asked for.
@@ -134,6 +139,8 @@ pub struct Run<'a> {
     pub out: &'a Path,
     /// The subcommand.
     pub made_by: &'static str,
+    /// What is kept of all that is sampled; `None` for everything, in order.
+    pub choosing: Option<Choosing>,
 }
 
 impl Run<'_> {
@@ -144,9 +151,9 @@ impl Run<'_> {
         let mut done = Done {
             run: self,
             rqvae: self.stage2.stage1.id()?,
+            sampled: 0,
+            kept: Best::new(self.kept(&plan)),
             plan,
-            stacks: Vec::new(),
-            pictures: Vec::new(),
         };
         let mut task = self.console.task("sampling");
         let keep = async |sampled| match sampled {
@@ -155,7 +162,7 @@ impl Run<'_> {
         };
         let sampled = pollster::block_on(sample(&self.stage2.model, &request, false, &mut task, keep));
         match sampled {
-            Err(Error::Cancelled) if !done.stacks.is_empty() => {
+            Err(Error::Cancelled) if done.sampled > 0 => {
                 done.finish()?;
                 Err(Error::Cancelled)
             }
@@ -163,9 +170,15 @@ impl Run<'_> {
         }
     }
 
+    /// How many of the plan's pictures are kept.
+    fn kept(&self, plan: &SamplingRecipe) -> usize {
+        self.choosing.as_ref().map_or(plan.count as usize, |choosing| choosing.kept)
+    }
+
     fn request(&self, plan: &SamplingRecipe, forced: Option<Forced>) -> Result<Request> {
-        if !(1..=MOST).contains(&plan.count) {
-            return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {}", plan.count)));
+        let kept = self.kept(plan);
+        if !(1..=MOST).contains(&kept) {
+            return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {kept}")));
         }
         let end = plan.image.checked_add(plan.count).ok_or_else(|| {
             Error::usage(format!(
@@ -184,54 +197,97 @@ impl Run<'_> {
     }
 }
 
-/// What has been sampled and saved so far.
+/// What has been sampled so far, and what of it is kept and saved.
 struct Done<'a> {
     run: &'a Run<'a>,
     rqvae: ModelId,
     plan: SamplingRecipe,
-    stacks: Vec<CodeStack>,
-    pictures: Vec<Picture>,
+    sampled: u32,
+    kept: Best<Kept>,
+}
+
+/// A picture, its codes, and its number.
+struct Kept {
+    image: u32,
+    stack: CodeStack,
+    picture: Picture,
 }
 
 impl Done<'_> {
-    /// Decodes and saves a batch; once it is sampled, a stop does not lose it.
+    /// Decodes and judges a batch and saves what is kept of it; once it is sampled, a stop does not lose it.
     async fn keep(&mut self, stacks: Vec<CodeStack>) -> Result<()> {
         let model = &self.run.stage2.stage1.model;
         let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
-        for (picture, stack) in pictures.into_iter().zip(stacks) {
-            let image = self.plan.image + self.stacks.len() as u32;
-            let provenance = Provenance { recipe: Some(self.recipe(image, 1)), codes: Some(stack.clone()) };
-            self.run.console.save(&picture, &self.path(self.stacks.len()), &provenance)?;
-            self.stacks.push(stack);
-            self.pictures.push(picture);
+        let scores = match &self.run.choosing {
+            Some(choosing) => choosing.judge.scores(&pictures).await?,
+            // All alike: they are kept in order.
+            None => vec![0.0; pictures.len()],
+        };
+        for ((picture, stack), score) in pictures.into_iter().zip(stacks).zip(scores) {
+            let image = self.plan.image + self.sampled;
+            self.sampled += 1;
+            let provenance =
+                Provenance { recipe: Some(self.recipe(image, score)), codes: Some(stack.clone()) };
+            let path = path(self.run.out, image);
+            match self.kept.add(score, Kept { image, stack, picture: picture.clone() }) {
+                Some(left) if left.image == image => continue,
+                Some(left) => self.remove(&left)?,
+                None => {}
+            }
+            self.run.console.save(&picture, &path, &provenance)?;
         }
+        Ok(())
+    }
+
+    /// Removes a picture that better ones have taken the place of.
+    fn remove(&self, left: &Kept) -> Result<()> {
+        let path = path(self.run.out, left.image);
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        self.run.console.note(&format!("removed {}: others are better", path.display()));
         Ok(())
     }
 
     /// Saves the sheet of several pictures and prints the result.
     fn finish(self) -> Result<()> {
-        let count = self.pictures.len();
-        if count > 1 {
-            let columns = (count as f64).sqrt().ceil() as usize;
-            let provenance =
-                Provenance { recipe: Some(self.recipe(self.plan.image, count as u32)), codes: None };
-            match sheet::grid(&self.pictures, columns, GAP) {
-                Ok(sheet) => self.run.console.save(&sheet, &self.run.out.join("sheet.png"), &provenance)?,
+        let Self { run, rqvae, plan, sampled, kept } = self;
+        let (scores, kept): (Vec<f32>, Vec<Kept>) = kept.into_vec().into_iter().unzip();
+        let files: Vec<PathBuf> = kept.iter().map(|kept| path(run.out, kept.image)).collect();
+        let (stacks, pictures): (Vec<CodeStack>, Vec<Picture>) =
+            kept.into_iter().map(|kept| (kept.stack, kept.picture)).unzip();
+        if pictures.len() > 1 {
+            let columns = (pictures.len() as f64).sqrt().ceil() as usize;
+            // Of all that they were chosen from.
+            let sampling = SamplingRecipe { count: sampled, ..plan };
+            let recipe = Recipe::new(run.made_by, rqvae, Some(sampling)).to_json();
+            let provenance = Provenance { recipe: Some(recipe), codes: None };
+            match sheet::grid(&pictures, columns, GAP) {
+                Ok(sheet) => run.console.save(&sheet, &run.out.join("sheet.png"), &provenance)?,
                 Err(error) => tracing::warn!("no sheet is made: {error}"),
             }
         }
-        let files: Vec<PathBuf> = (0..count).map(|index| self.path(index)).collect();
-        let text = format!("{count} sampled into {}", self.run.out.display());
-        self.run.console.result(json!({"files": files, "stacks": self.stacks}), &text)
+        let mut value = json!({"files": files, "stacks": stacks});
+        let text = match &run.choosing {
+            Some(choosing) => {
+                value["measure"] = json!(choosing.judge.measure());
+                value["scores"] = json!(scores);
+                value["sampled"] = json!(sampled);
+                choosing.listed(&scores, &files, sampled)
+            }
+            None => format!("{sampled} sampled into {}", run.out.display()),
+        };
+        run.console.result(value, &text)
     }
 
-    /// Where the picture at `index` of this run is saved.
-    fn path(&self, index: usize) -> PathBuf {
-        self.run.out.join(format!("{:03}.png", self.plan.image as usize + index))
+    /// The recipe of one picture.
+    fn recipe(&self, image: u32, score: f32) -> String {
+        let sampling = SamplingRecipe { image, count: 1, ..self.plan.clone() };
+        let judgement = self.run.choosing.as_ref().map(|choosing| choosing.judge.judgement(score));
+        let recipe = Recipe::new(self.run.made_by, self.rqvae.clone(), Some(sampling));
+        Recipe { judgement, ..recipe }.to_json()
     }
+}
 
-    fn recipe(&self, image: u32, count: u32) -> String {
-        let sampling = SamplingRecipe { image, count, ..self.plan.clone() };
-        Recipe::new(self.run.made_by, self.rqvae.clone(), Some(sampling)).to_json()
-    }
+/// Where the picture of number `image` is saved.
+fn path(out: &Path, image: u32) -> PathBuf {
+    out.join(format!("{image:03}.png"))
 }

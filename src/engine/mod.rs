@@ -2,11 +2,15 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+#[cfg(not(target_family = "wasm"))]
+pub mod clip_score;
 pub mod condition;
 #[cfg(feature = "models")]
 pub mod explain;
 pub mod explanation;
 pub mod fetch;
+#[cfg(feature = "models")]
+pub mod judge;
 pub mod memory;
 #[cfg(feature = "models")]
 pub mod models;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 pub use super::options::Options;
 use super::recipe::ModelId;
 use super::task::Task;
-use crate::checkpoint::{Checkpoint, Loader, Precision, Stage, StateKind};
+use crate::checkpoint::{Checkpoint, Loader, Precision, Stage, StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::model::{RqTransformer, RqVae};
 
@@ -90,10 +90,15 @@ impl Stage2 {
 impl ModelId {
     /// Reads the whole weight file once.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        Ok(Self { name: checkpoint.name.clone(), ..Self::of_file(&checkpoint.weights)? })
+    }
+
+    /// The same of weights that have no configuration.
+    pub fn of_file(weights: &WeightFile) -> Result<Self> {
         let mut hash = Sha256::new();
-        checkpoint.weights.for_each_chunk(|chunk| hash.update(chunk))?;
+        weights.for_each_chunk(|chunk| hash.update(chunk))?;
         let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { name: checkpoint.name.clone(), sha256 })
+        Ok(Self { name: weights.name().into(), sha256 })
     }
 }
 

@@ -28,6 +28,40 @@ pub struct Recipe {
     /// The sampling, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingRecipe>,
+    /// What it was chosen by, where it was chosen among others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+}
+
+/// What a picture was chosen by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The weights.
+    pub judge: ModelId,
+    /// What they say.
+    pub measure: Measure,
+    /// The picture's.
+    pub score: f32,
+}
+
+/// What pictures are chosen by: more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// How well it fits its caption: a cosine, in [-1, 1].
+    ClipScore,
+    /// That it shows its class: in [0, 1].
+    ClassProbability,
+}
+
+impl Measure {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClipScore => "CLIP score",
+            Self::ClassProbability => "class probability",
+        }
+    }
 }
 
 /// What made a stack.
@@ -58,7 +92,7 @@ impl Recipe {
     /// A recipe of this version.
     pub fn new(made_by: &str, rqvae: ModelId, sampling: Option<SamplingRecipe>) -> Self {
         let residua = env!("CARGO_PKG_VERSION").to_string();
-        Self { residua, made_by: made_by.into(), rqvae, sampling }
+        Self { residua, made_by: made_by.into(), rqvae, sampling, judgement: None }
     }
 
     /// As PNG text.
@@ -112,7 +146,11 @@ mod tests {
 
     #[test]
     fn a_recipe_survives_its_text() {
-        assert_eq!(Recipe::from_json(&recipe().to_json()).unwrap(), recipe());
+        let judge = ModelId { name: "clip.pt".into(), sha256: "1".into() };
+        let judgement = Some(Judgement { judge, measure: Measure::ClipScore, score: 0.25 });
+        for recipe in [recipe(), Recipe { judgement, ..recipe() }] {
+            assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        }
     }
 
     /// Pictures outlive versions: older ones say only whether weights were halved.

@@ -1,6 +1,6 @@
 //! Resize and centre crop, equal to the bit to torchvision's `Resize` and `CenterCrop` on Pillow images.
 //!
-//! Pillow's bilinear filter widens its support when it shrinks, works in fixed point, and rounds to 8 bits after the
+//! Pillow's filters widen their support when they shrink, works in fixed point, and rounds to 8 bits after the
 //! horizontal pass and again after the vertical one (Pillow, `Resample.c`). Models were trained on those pixels, with
 //! Pillow before 13, which later swapped the passes for tall pictures: there it differs by up to one level of 255. (So
 //! did older ones where the height is over a hundred times the width; that exception is left out.)
@@ -15,30 +15,61 @@ use crate::error::Result;
 /// Weights are integers, a weight of one being `1 << PRECISION_BITS`: 32 bits less 8 for the pixel and 2 for the sum.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
+/// How much the source's pixels count, by their distance from the output's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Filter {
+    /// Less with distance: the models' own.
+    Bilinear,
+    /// Keys' cubic with `a = -0.5`, which sharpens edges.
+    Bicubic,
+}
+
+/// How a picture becomes a square.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// What the shorter side is resized to, at least `resolution`.
+    pub shorter: usize,
+    /// The middle `resolution x resolution` are kept.
+    pub resolution: usize,
+    /// What resizes.
+    pub filter: Filter,
+}
+
 /// Resizes so that the shorter side is `resolution`, and keeps the middle `resolution x resolution`. Only the pixels
 /// that are kept are computed.
 ///
 /// # Errors
 /// `resolution` is zero, or its square more than [`super::MAX_PIXELS`].
 pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
+    fit_as(image, Fit { shorter: resolution, resolution, filter: Filter::Bilinear })
+}
+
+/// The same with another filter, or with more cut off.
+///
+/// # Errors
+/// Those of [`fit()`], of either size.
+pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
     let shorter = image.width().min(image.height()) as usize;
-    square(image, [shorter; 2], resolution)
+    square(image, [shorter; 2], fit)
 }
 
 /// Resizes all of the picture to `resolution x resolution`, whatever its proportions.
 ///
 /// # Errors
-/// Those of [`fit`].
+/// Those of [`fit()`].
 pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
-    square(image, [image.width() as usize, image.height() as usize], resolution)
+    let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
+    square(image, [image.width() as usize, image.height() as usize], fit)
 }
 
-/// Resizes so that `kept` columns and rows become `resolution` of each, and keeps the middle ones.
-fn square(image: &RgbImage, kept: [usize; 2], resolution: usize) -> Result<RgbImage> {
+/// Resizes so that `kept` columns and rows become `fit.shorter` of each, and keeps the middle ones.
+fn square(image: &RgbImage, kept: [usize; 2], fit: Fit) -> Result<RgbImage> {
+    let resolution = fit.resolution;
     check_size(resolution as u64, resolution as u64)?;
+    check_size(fit.shorter as u64, fit.shorter as u64)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let columns = Axis::new(width, kept[0], resolution);
-    let rows = Axis::new(height, kept[1], resolution);
+    let columns = Axis::new(width, kept[0], fit);
+    let rows = Axis::new(height, kept[1], fit);
 
     let needed = rows.source();
     let rows_from = needed.start;
@@ -69,6 +100,27 @@ struct Axis {
     taps: Vec<Tap>,
 }
 
+impl Filter {
+    /// Pixels to either side that count when nothing is shrunk.
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+
+    fn weight(self, distance: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = distance.abs();
+        match self {
+            Self::Bilinear => (1.0 - x).max(0.0),
+            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            Self::Bicubic => 0.0,
+        }
+    }
+}
+
 /// The pixels of the source that one output pixel is made of.
 struct Tap {
     first: usize,
@@ -76,13 +128,14 @@ struct Tap {
 }
 
 impl Axis {
-    /// `source` pixels resized by `resolution / kept`, of which the middle `resolution` are kept.
-    fn new(source: usize, kept: usize, resolution: usize) -> Self {
+    /// `source` pixels resized by `fit.shorter / kept`, of which the middle `fit.resolution` are kept.
+    fn new(source: usize, kept: usize, fit: Fit) -> Self {
         // A side of up to 64 million pixels times a resolution of up to 8,000 needs 64 bits, also in a browser.
-        let resized = resolution as u64 * source as u64 / kept as u64;
-        let first = half_to_even(resized - resolution as u64);
+        let resized = fit.shorter as u64 * source as u64 / kept as u64;
+        let first = half_to_even(resized - fit.resolution as u64);
         let scale = source as f64 / resized as f64;
-        Self { taps: (first..first + resolution as u64).map(|at| Tap::new(at, scale, source)).collect() }
+        let kept = first..first + fit.resolution as u64;
+        Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.filter)).collect() }
     }
 
     /// The range of source pixels that any output pixel is made of.
@@ -94,20 +147,21 @@ impl Axis {
 
 impl Tap {
     /// Pillow's `precompute_coeffs` for the output pixel `at`, and `normalize_coeffs_8bpc`.
-    fn new(at: u64, scale: f64, source: usize) -> Self {
-        // When enlarging, neighbours two pixels apart; when shrinking, all that the output pixel covers, and as many
-        // again around.
-        let support = scale.max(1.0);
+    fn new(at: u64, scale: f64, source: usize, filter: Filter) -> Self {
+        // When enlarging, the neighbours that the filter reaches; when shrinking, as many times more as the output pixel
+        // covers.
+        let stretch = scale.max(1.0);
+        let support = filter.support() * stretch;
         let center = (at as f64 + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(source);
-        let triangle = |pixel: usize| {
-            let distance = ((pixel as f64 - center + 0.5) * (1.0 / support)).abs();
-            (1.0 - distance).max(0.0)
-        };
-        let weights: Vec<f64> = (first..end).map(triangle).collect();
+        let weight = |pixel: usize| filter.weight((pixel as f64 - center + 0.5) * (1.0 / stretch));
+        let weights: Vec<f64> = (first..end).map(weight).collect();
         let total: f64 = weights.iter().sum();
-        let fixed = |weight: f64| (0.5 + weight / total * f64::from(1 << PRECISION_BITS)) as i32;
+        let fixed = |weight: f64| {
+            let scaled = weight / total * f64::from(1 << PRECISION_BITS);
+            (scaled + 0.5f64.copysign(scaled)) as i32
+        };
         Self { first, weights: weights.into_iter().map(fixed).collect() }
     }
 
@@ -147,6 +201,26 @@ mod tests {
                 assert_eq!(fit(&source, resolution).unwrap(), expected, "{name} to {resolution}");
             }
         }
+    }
+
+    /// As CLIP's pictures are prepared, and as a classifier's are.
+    #[test]
+    fn other_fits_equal_torchvision_to_the_bit() {
+        let cubic = |resolution| Fit { shorter: resolution, resolution, filter: Filter::Bicubic };
+        let cropped = Fit { shorter: 80, resolution: 61, filter: Filter::Bilinear };
+        for (name, fit, expected) in [
+            ("landscape", cubic(32), "landscape_cubic32"),
+            ("landscape", cubic(80), "landscape_cubic80"),
+            ("square", cubic(64), "square_cubic64"),
+            ("portrait", cubic(24), "portrait_cubic24"),
+            ("landscape", cropped, "landscape_crop61"),
+        ] {
+            let found = fit_as(&pixels(&format!("{name}.png")), fit).unwrap();
+            assert_eq!(found, pixels(&format!("{expected}.png")), "{expected}");
+        }
+        let image = pixels("square.png");
+        let endless = Fit { shorter: 8_001, ..cropped };
+        assert!(fit_as(&image, endless).unwrap_err().to_string().contains("a picture of"));
     }
 
     /// The two passes are apart: what is the same in all rows is resized as columns alone are.

@@ -1,4 +1,4 @@
-//! Causal self-attention, whole or one position at a time against a cache.
+//! Self-attention: causal, whole or one position at a time against a cache; or of all positions to all.
 
 use std::sync::{Arc, Mutex};
 
@@ -141,25 +141,46 @@ fn weighted(
     cache: Option<&mut KvCache>,
     change: impl FnOnce(Tensor<4>) -> Tensor<4>,
 ) -> Tensor<3> {
-    let [batch, length, width] = qkv.dims();
-    let (device, channels) = (qkv.device(), width / 3);
-    let head_dim = channels / heads;
-    let part = |i: usize| {
-        let part = qkv.clone().slice([0..batch, 0..length, i * channels..(i + 1) * channels]);
-        part.reshape([batch, length, heads, head_dim]).swap_dims(1, 2)
-    };
-    let (queries, added) = (part(0), [part(1), part(2)]);
+    let (device, length) = (qkv.device(), qkv.dims()[1]);
+    let [queries, added @ ..] = parts(qkv, heads);
     let before = cache.as_ref().map_or(0, |cache| cache.length);
     let [keys, values] = match cache {
         Some(cache) => append(cache, added),
         None => added,
     };
-    let mut scores = matmul(queries, keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5);
+    let mut scores = scores(queries, keys);
     if length > 1 {
         scores = scores.mask_fill(later(length, before, &device), f32::NEG_INFINITY);
     }
-    let y = matmul(change(softmax(scores, 3)), values);
-    y.swap_dims(1, 2).reshape([batch, length, channels])
+    joined(matmul(change(softmax(scores, 3)), values))
+}
+
+/// Attention of every position of `qkv` `[B, T, 3 C]` to all, before it and after; otherwise as [`attend`].
+pub fn attend_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let [queries, keys, values] = parts(qkv, heads);
+    joined(matmul(softmax(scores(queries, keys), 3), values))
+}
+
+/// Queries, keys and values `[B, heads, T, head_dim]` of `[B, T, 3 C]`.
+fn parts(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
+    let [batch, length, width] = qkv.dims();
+    let channels = width / 3;
+    [0, 1, 2].map(|i| {
+        let part = qkv.clone().slice([0..batch, 0..length, i * channels..(i + 1) * channels]);
+        part.reshape([batch, length, heads, channels / heads]).swap_dims(1, 2)
+    })
+}
+
+/// How much each query has to do with each key, `[B, heads, queries, keys]`.
+fn scores(queries: Tensor<4>, keys: Tensor<4>) -> Tensor<4> {
+    let head_dim = queries.dims()[3];
+    matmul(queries, keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5)
+}
+
+/// `[B, heads, T, head_dim]` as `[B, T, C]`.
+fn joined(y: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, length, head_dim] = y.dims();
+    y.swap_dims(1, 2).reshape([batch, length, heads * head_dim])
 }
 
 /// Appends keys and values `[B, heads, T, head_dim]` and returns all that is held, `[B, heads, length, head_dim]`.
@@ -261,6 +282,24 @@ mod tests {
             }
             println!("{batch} x {heads} heads of {head_dim}, {length} positions");
             assert_close(&values(Tensor::cat(parts, 1)), &values(expected), 1e-4);
+        }
+    }
+
+    /// Without a mask, all positions are alike: an order of theirs is an order of the result.
+    #[test]
+    fn attention_to_all_knows_no_order() {
+        let (batch, length, heads, head_dim) = (2, 7, 3, 10);
+        for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
+            let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 4, &device);
+            let y = attend_all(qkv.clone(), heads);
+            assert_close(
+                &values(attend_all(qkv.clone().flip([1]), heads)),
+                &values(y.clone().flip([1])),
+                1e-5,
+            );
+            // The last position sees as much where attention is causal.
+            let last = |y: Tensor<3>| values(y.slice([0..batch, length - 1..length, 0..heads * head_dim]));
+            assert_close(&last(y), &last(composed(qkv, heads, None)), 1e-5);
         }
     }
 

@@ -1,6 +1,12 @@
-//! How good a reconstruction is, and what it costs.
+//! How good a reconstruction is, what it costs, and how well a picture shows what it should.
 
+#[cfg(feature = "models")]
+pub mod clip;
+#[cfg(feature = "models")]
+pub mod prepare;
 pub mod psnr;
+#[cfg(feature = "models")]
+pub mod resnet;
 pub mod ssim;
 
 pub use psnr::psnr;

@@ -3,7 +3,7 @@
 mod classifier;
 mod decoding;
 mod embedding;
-mod layers;
+pub(crate) mod layers;
 mod stack;
 
 pub use crate::model::config::rqtransformer::{

@@ -1,0 +1,91 @@
+//! Options of `sample` that choose among what is sampled, and what they print.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::Console;
+use crate::engine::Stage2;
+use crate::engine::condition::{Condition, class_number};
+use crate::engine::judge::{Judge, sampled_for};
+use crate::engine::recipe::SamplingRecipe;
+use crate::error::{Error, Result};
+
+/// The part of samples that a classifier accepts, unless another is asked for.
+const ACCEPTANCE: f64 = 0.25;
+
+/// How the best of what is sampled are found.
+#[derive(Args, Clone)]
+pub struct ChoosingArguments {
+    /// Sort by how well pictures fit the caption, best first: weights of CLIP (ViT), a .pt or .safetensors.
+    #[arg(long, value_name = "PATH", requires = "prompt")]
+    clip: Option<PathBuf>,
+    /// Keep the K best of them. [default: all]
+    #[arg(long, value_name = "K", requires = "clip")]
+    keep: Option<u32>,
+    /// Sample more than -n, and keep those that show the class most surely: weights of a ResNet of torchvision, a .pt, .pth
+    /// or .safetensors.
+    #[arg(long, value_name = "PATH", requires = "class", conflicts_with = "clip")]
+    classifier: Option<PathBuf>,
+    /// The part of what is sampled that the classifier accepts. [default: 0.25]
+    #[arg(long, value_name = "RATE", requires = "classifier", allow_negative_numbers = true)]
+    acceptance: Option<f64>,
+}
+
+/// What is kept of all that is sampled.
+pub struct Choosing {
+    /// What says how good they are.
+    pub judge: Judge,
+    /// How many are kept.
+    pub kept: usize,
+}
+
+impl ChoosingArguments {
+    /// How many pictures are sampled, where `number` are asked for.
+    pub fn sampled(&self, number: u32) -> Result<u32> {
+        match self.classifier {
+            Some(_) => sampled_for(number, self.acceptance.unwrap_or(ACCEPTANCE)),
+            None => Ok(number),
+        }
+    }
+
+    /// Loads what judges the pictures of `plan`, of which `number` were asked for, if anything does.
+    pub fn open(
+        &self,
+        plan: &SamplingRecipe,
+        stage2: &Stage2,
+        number: u32,
+        console: &Console,
+    ) -> Result<Option<Choosing>> {
+        let (config, device) = (&stage2.model.config, stage2.model.device());
+        // What the model is not made for is refused before anything else is loaded.
+        plan.condition.tokens(config)?;
+        let mut task = console.task("loading");
+        let (judge, kept) = match (&plan.condition, &self.clip, &self.classifier) {
+            (Condition::Prompt(prompt), Some(path), _) => {
+                let kept = self.keep.unwrap_or(number);
+                if !(1..=number).contains(&kept) {
+                    return Err(Error::usage(format!(
+                        "--keep: expected 1 to the {number} of -n, found {kept}"
+                    )));
+                }
+                (Judge::of_caption(path, prompt, device, &mut task)?, kept)
+            }
+            (Condition::Class(class), _, Some(path)) => {
+                let class = class_number(class, config)? as usize;
+                (Judge::of_class(path, class, config.vocab_size_cond, device, &mut task)?, number)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Choosing { judge, kept: kept as usize }))
+    }
+}
+
+impl Choosing {
+    /// A line for each picture kept, best first, and how many were `sampled`.
+    pub fn listed(&self, scores: &[f32], files: &[PathBuf], sampled: u32) -> String {
+        let measure = self.judge.measure().name();
+        let lines = scores.iter().zip(files).map(|(score, file)| format!("{score:.4}  {}\n", file.display()));
+        format!("{}best of {sampled} by {measure}: {}", lines.collect::<String>(), files.len())
+    }
+}

@@ -1,0 +1,178 @@
+//! Choosing among samples: by how well they fit their caption (CLIP), or by how surely they show their class (rejection
+//! sampling, paper section 4.1).
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+
+use super::pictures::read;
+use super::recipe::{Judgement, Measure, ModelId};
+use super::task::Task;
+use crate::checkpoint::{StateKind, WeightFile};
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::metrics::clip::{Clip, clip_score};
+use crate::metrics::resnet::ResNet;
+
+/// A model that says how good pictures of one caption or class are.
+pub struct Judge {
+    id: ModelId,
+    kind: Kind,
+}
+
+enum Kind {
+    /// CLIP, and the caption's embedding `[1, E]`.
+    Caption(Box<Clip>, Tensor<2>),
+    /// A classifier, and the class.
+    Class(Box<ResNet>, usize),
+}
+
+impl Judge {
+    /// Judges by `caption`, with the CLIP in the file at `path`.
+    ///
+    /// # Errors
+    /// The file is no CLIP.
+    pub fn of_caption(path: &Path, caption: &str, device: &Device, task: &mut Task) -> Result<Self> {
+        let file = WeightFile::open(path, StateKind::Auto)?;
+        let clip = load_clip(&file, device, task)?;
+        let caption = clip.caption(caption);
+        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Caption(Box::new(clip), caption) })
+    }
+
+    /// Judges by `class`, of the transformer's `classes`, with the ResNet in the file at `path`.
+    ///
+    /// # Errors
+    /// The file is no ResNet, or one of other classes.
+    pub fn of_class(
+        path: &Path,
+        class: usize,
+        classes: usize,
+        device: &Device,
+        task: &mut Task,
+    ) -> Result<Self> {
+        let file = WeightFile::open(path, StateKind::Auto)?;
+        let classifier = ResNet::load(&file, device, watched(&file, task))?;
+        if classifier.classes() != classes {
+            return Err(Error::invalid(format!(
+                "{}: expected a classifier of the transformer's {classes} classes, found one of {}; their numbers must mean the same",
+                file.name(),
+                classifier.classes()
+            )));
+        }
+        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Class(Box::new(classifier), class) })
+    }
+
+    /// What it judges by.
+    pub fn measure(&self) -> Measure {
+        match self.kind {
+            Kind::Caption(..) => Measure::ClipScore,
+            Kind::Class(..) => Measure::ClassProbability,
+        }
+    }
+
+    /// How good each picture is, all at once: for a batch.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn scores(&self, pictures: &[Picture]) -> Result<Vec<f32>> {
+        read(match &self.kind {
+            Kind::Caption(clip, caption) => clip_score(clip.pictures(pictures)?, caption.clone()),
+            Kind::Class(classifier, class) => classifier.probability(pictures, *class)?,
+        })
+        .await
+    }
+
+    /// For the recipe of a picture of this score.
+    pub fn judgement(&self, score: f32) -> Judgement {
+        Judgement { judge: self.id.clone(), measure: self.measure(), score }
+    }
+}
+
+/// How many pictures to sample so that `count` of them are the part `acceptance` of all.
+///
+/// # Errors
+/// `acceptance` is not above 0 and at most 1, or so small that the pictures could not be counted.
+pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
+    if !(acceptance > 0.0 && acceptance <= 1.0) {
+        return Err(Error::usage(format!(
+            "--acceptance: expected above 0 and at most 1, found {acceptance}"
+        )));
+    }
+    // What rounding adds to a quotient that is whole makes no picture more.
+    let sampled = (f64::from(count) / acceptance * (1.0 - 1e-12)).ceil();
+    if sampled > f64::from(u32::MAX) {
+        return Err(Error::usage(format!("--acceptance: {acceptance} of any number of pictures is none")));
+    }
+    Ok(sampled as u32)
+}
+
+/// Loads the CLIP in `file`.
+///
+/// # Errors
+/// The file is no CLIP.
+pub fn load_clip(file: &WeightFile, device: &Device, task: &mut Task) -> Result<Clip> {
+    Clip::load(file, device, watched(file, task))
+}
+
+/// Reports tensors read, and ends a load that is stopped.
+fn watched<'a>(file: &WeightFile, task: &'a mut Task<'_>) -> impl FnMut() -> Result<()> + 'a {
+    let (mut done, total) = (0, file.tensors().len());
+    move || {
+        done += 1;
+        task.report(done.min(total), total);
+        task.check()
+    }
+}
+
+/// The best of what has been judged so far, best first; of equals, the first.
+pub struct Best<T> {
+    most: usize,
+    /// Scores, sinking.
+    kept: Vec<(f32, T)>,
+}
+
+impl<T> Best<T> {
+    /// Room for the `most` best.
+    pub fn new(most: usize) -> Self {
+        Self { most, kept: Vec::new() }
+    }
+
+    /// Adds one, and hands back what there is no room for, if that is the case: it may be the new one.
+    pub fn add(&mut self, score: f32, one: T) -> Option<T> {
+        let at = self.kept.partition_point(|(other, _)| other.total_cmp(&score).is_ge());
+        self.kept.insert(at, (score, one));
+        if self.kept.len() > self.most { self.kept.pop().map(|(_, least)| least) } else { None }
+    }
+
+    /// Scores with what has them, best first.
+    pub fn into_vec(self) -> Vec<(f32, T)> {
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_are_kept_and_the_first_of_equals() {
+        let mut best = Best::new(3);
+        let added = [(0.5, 'a'), (0.1, 'b'), (0.5, 'c'), (0.9, 'd'), (0.1, 'e'), (0.5, 'f')];
+        let left: Vec<Option<char>> = added.map(|(score, one)| best.add(score, one)).to_vec();
+        assert_eq!(left, [None, None, None, Some('b'), Some('e'), Some('f')]);
+        assert_eq!(best.into_vec(), [(0.9, 'd'), (0.5, 'a'), (0.5, 'c')]);
+    }
+
+    #[test]
+    fn the_part_accepted_says_how_many_are_sampled() {
+        for (count, acceptance, sampled) in
+            [(4, 0.25, 16), (3, 0.3, 10), (1, 0.3, 4), (7, 1.0, 7), (49, 0.7, 70), (10, 0.05, 200)]
+        {
+            assert_eq!(sampled_for(count, acceptance).unwrap(), sampled, "{count} of {acceptance}");
+        }
+        for acceptance in [0.0, -1.0, 1.5, f64::NAN, 1e-12] {
+            let error = sampled_for(4, acceptance).unwrap_err().to_string();
+            assert!(error.starts_with("--acceptance: "), "{error}");
+        }
+    }
+}

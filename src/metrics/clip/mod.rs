@@ -1,0 +1,167 @@
+//! CLIP (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021): how well a picture
+//! fits a caption.
+//!
+//! The weights are OpenAI's with a vision transformer (ViT-B/32, ViT-B/16, ViT-L/14), under OpenAI's names or those of
+//! Hugging Face; sizes are read from the shapes of their tensors.
+
+mod names;
+mod tower;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use names::Names;
+use tower::{Sizes, Tower};
+
+use super::prepare::Preparation;
+use crate::checkpoint::{Loader, Precision, WeightFile};
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::image_io::resize::{Filter, Fit};
+use crate::kernels::attention::{attend, attend_all};
+use crate::kernels::matmul::matmul;
+use crate::model::rqtransformer::layers::LayerNorm;
+use crate::tokenizer::{Tokenizer, TokenizerKind};
+
+/// Mean and deviation of the pictures that CLIP was trained on.
+const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+/// Norms whose product is smaller than this count as it.
+const SMALLEST: f32 = 1e-8;
+
+/// Both encoders.
+pub struct Clip {
+    /// `[1, 1, width]`: where the image encoder says what it saw.
+    class: Tensor<3>,
+    /// `[width, 3, patch, patch]`.
+    patches: Tensor<4>,
+    norm_before: LayerNorm,
+    image: Tower,
+    /// `[vocabulary, width]`.
+    tokens: Tensor<2>,
+    text: Tower,
+    tokenizer: Tokenizer,
+    /// Tokens of the longest caption.
+    context: usize,
+    preparation: Preparation,
+    device: Device,
+}
+
+impl Clip {
+    /// Loads the weights in `file`. `progress` is called before each tensor; its error ends the load.
+    ///
+    /// # Errors
+    /// The file is no CLIP with a vision transformer, or has not all of one.
+    pub fn load(file: &WeightFile, device: &Device, progress: impl FnMut() -> Result<()>) -> Result<Self> {
+        let names = names_of(file)?;
+        let (image, text) = (Sizes::of(file, &names.image, names)?, Sizes::of(file, &names.text, names)?);
+        let patch = patch(file, image, names)?;
+        let tokenizer = Tokenizer::new(TokenizerKind::Simple)?;
+        check(
+            file,
+            "embeddings of text with as many channels as those of images",
+            image.embedding,
+            text.embedding,
+        )?;
+        check(file, "tokens in its vocabulary", tokenizer.vocab_size(), file.shape::<2>(names.tokens)?[0])?;
+
+        let resolution = patch * (image.positions - 1).isqrt();
+        let mut loader = Loader::from_file(file, device, Precision::Stored, progress)
+            .expecting("CLIP", "download the weights again");
+        names.unread.iter().for_each(|&name| loader.ignore(name));
+        let clip = Self {
+            class: loader.tensor(names.class, [image.width]).unsqueeze(),
+            patches: loader.tensor(names.patches, [image.width, 3, patch, patch]),
+            norm_before: LayerNorm::load(&mut loader, names.norm_before, image.width),
+            image: Tower::load(&mut loader, image, &names.image, names),
+            tokens: loader.tensor(names.tokens, [tokenizer.vocab_size(), text.width]),
+            text: Tower::load(&mut loader, text, &names.text, names),
+            tokenizer,
+            context: text.positions,
+            preparation: Preparation {
+                fit: Fit { shorter: resolution, resolution, filter: Filter::Bicubic },
+                mean: MEAN,
+                deviation: DEVIATION,
+            },
+            device: device.clone(),
+        };
+        loader.finish()?;
+        Ok(clip)
+    }
+
+    /// The embeddings `[B, E]` of pictures of any size, of which the middle is seen.
+    ///
+    /// # Errors
+    /// A picture cannot be resized.
+    pub fn pictures(&self, pictures: &[Picture]) -> Result<Tensor<2>> {
+        let images = self.preparation.images(pictures, &self.device)?;
+        let [width, channels, patch, _] = self.patches.dims();
+        let (batch, grid) = (pictures.len(), self.preparation.fit.resolution / patch);
+        let inputs = channels * patch * patch;
+        // A convolution whose stride is its size: a linear layer of each patch.
+        let cells = images.reshape([batch, channels, grid, patch, grid, patch]).permute([0, 2, 4, 1, 3, 5]);
+        let weights = self.patches.clone().reshape([width, inputs]).transpose();
+        let cells = matmul(cells.reshape([batch * grid * grid, inputs]), weights);
+        let class = self.class.clone().expand([batch, 1, width]);
+        let x = Tensor::cat(vec![class, cells.reshape([batch, grid * grid, width])], 1);
+        let [_, length, _] = x.dims();
+        let x = self.image.placed(x).reshape([batch * length, width]);
+        let x = self.norm_before.forward(x).reshape([batch, length, width]);
+        Ok(self.image.embed(x, 0, attend_all))
+    }
+
+    /// The embedding `[1, E]` of a caption; the end of one that is too long is cut.
+    pub fn caption(&self, caption: &str) -> Tensor<2> {
+        if self.tokenizer.ids(caption).len() + 2 > self.context {
+            tracing::warn!("CLIP reads {} tokens of a caption; the end of {caption:?} is cut", self.context);
+        }
+        let mut tokens: Vec<i32> =
+            self.tokenizer.encode(caption, self.context).into_iter().map(|token| token as i32).collect();
+        // What the encoder says at the first end token is the embedding; attention is causal, so that nothing after it counts.
+        let end = self.tokenizer.vocab_size() as i32 - 1;
+        let length = tokens.iter().position(|&token| token == end).map_or(tokens.len(), |at| at + 1);
+        tokens.truncate(length);
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(tokens, [length]), &self.device);
+        let x = self.text.placed(self.tokens.clone().select(0, ids).unsqueeze());
+        self.text.embed(x, length - 1, |qkv, heads| attend(qkv, heads, None))
+    }
+}
+
+/// The CLIP score: the cosine of each of the embeddings `pictures` `[B, E]` with that of its caption, of `captions` `[B, E]`
+/// or of `[1, E]` for all. `[B, 1]`, in [-1, 1].
+pub fn clip_score(pictures: Tensor<2>, captions: Tensor<2>) -> Tensor<2> {
+    let norm = |x: &Tensor<2>| x.clone().powi_scalar(2).sum_dim(1).sqrt();
+    let norms = (norm(&pictures) * norm(&captions)).clamp_min(SMALLEST);
+    (pictures * captions).sum_dim(1) / norms
+}
+
+/// The names that the tensors of `file` have.
+fn names_of(file: &WeightFile) -> Result<&'static Names> {
+    names::ALL.iter().find(|names| file.get(names.class).is_some()).ok_or_else(|| {
+        let known = names::ALL.each_ref().map(|names| names.class).join(" or ");
+        Error::invalid(format!(
+            "{}: expected CLIP with a vision transformer (ViT), found no tensor {known}",
+            file.name()
+        ))
+    })
+}
+
+/// The side of a patch in pixels.
+fn patch(file: &WeightFile, image: Sizes, names: &Names) -> Result<usize> {
+    let [width, channels, rows, columns] = file.shape(names.patches)?;
+    check(file, "patches of 3 channels", 3, channels)?;
+    check(file, "square patches: columns", rows, columns)?;
+    check(file, "channels of a patch", image.width, width)?;
+    let cells = image.positions - 1;
+    check(file, "positions of a square of patches", cells.isqrt().pow(2), cells)?;
+    Ok(rows)
+}
+
+fn check(file: &WeightFile, what: &str, expected: usize, found: usize) -> Result<()> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "{} is no CLIP that is read here; {what}: expected {expected}, found {found}",
+            file.name()
+        ))),
+    }
+}

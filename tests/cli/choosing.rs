@@ -1,0 +1,134 @@
+//! `sample --clip` and `sample --classifier`: the best of what is sampled.
+
+use residua::codes::CodeStack;
+use residua::engine::Recipe;
+use residua::image_io::png_text::Provenance;
+use serde_json::Value;
+
+use super::desk::{Desk, stacks};
+use super::made_up::{MadeUp, golden};
+
+const BY_CAPTION: &str = "sample --model fixtures/rqt-text --prompt cat";
+const BY_CLASS: &str = "sample --model fixtures/rqt-class --class 3";
+
+/// A desk with weights that judge on it.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    MadeUp::of(&golden("clip.json")).write(&desk.path("clip.safetensors"));
+    MadeUp::of(&golden("resnet.json")["basic"]).write(&desk.path("resnet.safetensors"));
+    desk
+}
+
+/// Scores of a result, best first.
+fn scores(result: &Value) -> Vec<f64> {
+    let scores: Vec<f64> = serde_json::from_value(result["scores"].clone()).unwrap();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    scores
+}
+
+/// The recipe of a picture that a result lists.
+fn recipe(desk: &Desk, file: &Value) -> Recipe {
+    let bytes = std::fs::read(desk.path(file.as_str().unwrap())).unwrap();
+    Recipe::from_json(&Provenance::read(&bytes).unwrap().recipe.unwrap()).unwrap()
+}
+
+#[test]
+fn samples_of_a_caption_are_sorted_by_clip() {
+    let desk = desk();
+    let plain = stacks(&desk.json(&format!("{BY_CAPTION} -n 10 --out plain")));
+    let all = desk.json(&format!("{BY_CAPTION} -n 10 --clip clip.safetensors --out all"));
+    assert_eq!((all["measure"].as_str(), all["sampled"].as_u64()), (Some("clip_score"), Some(10)));
+    let (sorted, each) = (stacks(&all), scores(&all));
+    assert!(each[0] > each[9] && each.iter().all(|score| (-1.0..=1.0).contains(score)), "{each:?}");
+    assert!(plain.iter().all(|stack| sorted.contains(stack)));
+    assert_ne!(plain, sorted);
+    for ((file, stack), score) in all["files"].as_array().unwrap().iter().zip(&sorted).zip(&each) {
+        // A picture keeps its number, by which it is sampled again, and says what it was chosen by.
+        let recipe = recipe(&desk, file);
+        let image = recipe.sampling.unwrap().image;
+        assert_eq!(&plain[image as usize], stack);
+        assert!(file.as_str().unwrap().ends_with(&format!("{image:03}.png")));
+        assert_eq!(f64::from(recipe.judgement.unwrap().score), *score);
+    }
+
+    // More than one batch: some of the first are removed again.
+    let best = desk.json(&format!("{BY_CAPTION} -n 10 --clip clip.safetensors --keep 3 --out best"));
+    assert_eq!(stacks(&best), sorted[..3]);
+    assert_eq!(scores(&best), each[..3]);
+    let left = desk.files().into_iter().filter(|path| path.starts_with(desk.path("best"))).count();
+    assert_eq!(left, 3 + 1, "three pictures and a sheet");
+    assert_eq!(stacks(&desk.json("sample --from best/sheet.png --out again")), plain);
+}
+
+#[test]
+fn scores_are_shown_to_people() {
+    let run = desk().does(&format!("{BY_CAPTION} -n 2 --clip clip.safetensors"));
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{run:?}");
+    assert!(lines[..2].iter().all(|line| line.ends_with(".png")), "{run:?}");
+    assert_eq!(lines[2], "best of 2 by CLIP score: 2");
+}
+
+#[test]
+fn a_classifier_rejects_all_but_the_surest() {
+    let desk = desk();
+    let line = format!("{BY_CLASS} -n 3 --classifier resnet.safetensors");
+    let kept = desk.json(&format!("{line} --acceptance 0.3 --out kept"));
+    assert_eq!((kept["measure"].as_str(), kept["sampled"].as_u64()), (Some("class_probability"), Some(10)));
+    let all =
+        desk.json(&format!("{BY_CLASS} -n 10 --classifier resnet.safetensors --acceptance 1 --out all"));
+    assert_eq!(scores(&kept), scores(&all)[..3]);
+    assert_eq!(stacks(&kept), stacks(&all)[..3]);
+    let plain: Vec<CodeStack> = stacks(&desk.json(&format!("{BY_CLASS} -n 10 --out plain")));
+    assert!(stacks(&all).iter().all(|stack| plain.contains(stack)));
+    // A quarter, unless another part is asked for.
+    assert_eq!(desk.json(&line)["sampled"], 12);
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused() {
+    let desk = desk();
+    desk.write("text.txt", "no weights");
+    for (line, code, message) in [
+        (
+            format!("{BY_CAPTION} -n 2 --clip clip.safetensors --keep 3"),
+            2,
+            "--keep: expected 1 to the 2 of -n, found 3",
+        ),
+        (format!("{BY_CAPTION} --clip clip.safetensors --keep 0"), 2, "--keep: expected 1"),
+        (format!("{BY_CAPTION} --clip text.txt"), 1, "expected a .pt or safetensors file"),
+        (format!("{BY_CAPTION} --clip none.pt"), 1, "cannot read none.pt"),
+        (
+            format!("{BY_CAPTION} --clip resnet.safetensors"),
+            1,
+            "expected CLIP with a vision transformer (ViT)",
+        ),
+        (
+            format!("{BY_CLASS} --classifier clip.safetensors"),
+            1,
+            "expected a tensor conv1.weight of 4 dimensions",
+        ),
+        (
+            format!("{BY_CLASS} --classifier resnet.safetensors --acceptance 1.5"),
+            2,
+            "--acceptance: expected above 0",
+        ),
+        (
+            format!("{BY_CLASS} --classifier resnet.safetensors -n 10001"),
+            2,
+            "-n: expected 1 to 10000 pictures",
+        ),
+        ("sample --class 3 --classifier resnet.safetensors".into(), 1, "classes, found one of 10"),
+        ("sample --prompt cat --clip clip.safetensors".into(), 2, "this model needs --class"),
+    ] {
+        desk.refuses(&line, code, message);
+    }
+    for line in [
+        "sample --clip clip.safetensors",
+        "sample --class 1 --keep 2",
+        "sample --class 1 --acceptance 0.5",
+        "sample --prompt cat --classifier resnet.safetensors",
+    ] {
+        assert_eq!(desk.run(line).code, Some(2), "{line}");
+    }
+}
