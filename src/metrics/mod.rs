@@ -1,10 +1,14 @@
 //! How good a reconstruction is, and what it costs.
 
+mod mse;
 pub mod psnr;
 pub mod ssim;
+mod usage;
 
+pub use mse::mse;
 pub use psnr::psnr;
 pub use ssim::ssim;
+pub use usage::Usage;
 
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
