@@ -3,6 +3,8 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod condition;
+#[cfg(not(target_family = "wasm"))]
+pub mod eval;
 #[cfg(feature = "models")]
 pub mod explain;
 pub mod explanation;
