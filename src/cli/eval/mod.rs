@@ -1,5 +1,6 @@
 //! `residua eval`: how good models are, one file a kind of figure.
 
+mod likelihood;
 mod reconstruction;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub struct Eval {
 #[derive(Subcommand)]
 enum What {
     Reconstruction(reconstruction::Reconstruction),
+    Likelihood(likelihood::Likelihood),
 }
 
 impl Eval {
@@ -28,6 +30,7 @@ impl Eval {
     pub fn run(&self, console: &Console) -> Result<()> {
         match &self.what {
             What::Reconstruction(command) => command.run(console),
+            What::Likelihood(command) => command.run(console),
         }
     }
 }
