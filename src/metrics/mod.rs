@@ -1,8 +1,18 @@
 //! How good a reconstruction is, and what it costs.
 
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod frechet;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod inception;
+#[cfg(not(target_family = "wasm"))]
+pub mod inception_score;
 mod mse;
 pub mod psnr;
 pub mod ssim;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+mod statistics_file;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod symmetric;
 mod usage;
 
 pub use mse::mse;
@@ -42,6 +52,12 @@ fn check_same_size(a: &Picture, b: &Picture) -> Result<()> {
 #[cfg(test)]
 mod testing {
     use super::*;
+
+    /// What `tests/fixtures/metrics/make_metrics_golden.py` wrote.
+    pub fn golden(name: &str) -> serde_json::Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/metrics/").to_string() + name;
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
 
     fn fixture(name: &str) -> Vec<u8> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/imageio/");
