@@ -13,6 +13,7 @@ mod bad_pictures;
 mod completion;
 mod conversion;
 mod desk;
+mod evaluation;
 mod explanation;
 mod interruption;
 mod pictures;

@@ -1,7 +1,10 @@
 //! `residua eval`: how good models are, one file a kind of figure.
 
+mod fid;
 mod likelihood;
 mod reconstruction;
+mod rfid;
+mod statistics;
 
 use std::path::PathBuf;
 
@@ -9,6 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::output::Console;
 use crate::engine::eval::Selection;
+use crate::engine::eval::sets::Protocol;
 use crate::error::Result;
 use crate::train::data::Split;
 
@@ -23,6 +27,9 @@ pub struct Eval {
 enum What {
     Reconstruction(reconstruction::Reconstruction),
     Likelihood(likelihood::Likelihood),
+    Rfid(rfid::Rfid),
+    Fid(fid::Fid),
+    Statistics(statistics::SaveStatistics),
 }
 
 impl Eval {
@@ -31,6 +38,9 @@ impl Eval {
         match &self.what {
             What::Reconstruction(command) => command.run(console),
             What::Likelihood(command) => command.run(console),
+            What::Rfid(command) => command.run(console),
+            What::Fid(command) => command.run(console),
+            What::Statistics(command) => command.run(console),
         }
     }
 }
@@ -69,4 +79,22 @@ fn measured_on(pictures: usize, left_out: usize, split: Split) -> String {
     };
     let left_out = if left_out > 0 { format!(", {left_out} left out") } else { String::new() };
     format!("{pictures} pictures{split}{left_out}")
+}
+
+/// How figures of sets were come by, in words.
+fn protocol_lines(protocol: &Protocol) -> String {
+    let reference = match protocol.reference_pictures {
+        Some(count) => format!("{count} pictures"),
+        None => "saved statistics".into(),
+    };
+    let crop = match protocol.resolution {
+        Some(side) => {
+            format!("pictures of folders: shorter side to {side}, middle {side}x{side} kept; then ")
+        }
+        None => String::new(),
+    };
+    format!(
+        "pictures    {}, against {reference}\nresize      {crop}{}\ncovariance  {}\ninception   SHA-256 {}",
+        protocol.pictures, protocol.resize, protocol.covariance, protocol.inception_sha256
+    )
 }

@@ -3,6 +3,7 @@
 pub mod likelihood;
 pub mod pictures;
 pub mod reconstruction;
+pub mod sets;
 
 pub use pictures::{LeftOut, Pictures, Selection};
 
