@@ -219,7 +219,8 @@ mod tests {
             batch: 1,
         };
         let mut pictures = Pictures::open(&selection, &[], Some(64)).unwrap();
-        let measured = measure(&stage2(), &mut pictures, &mut Task::unwatched());
+        let (stage2, mut task) = (stage2(), Task::unwatched());
+        let measured = measure(&stage2, &mut pictures, &mut task);
         let error = pollster::block_on(measured).unwrap_err().to_string();
         assert!(error.contains("croissant.png: expected a class"), "{error}");
     }
