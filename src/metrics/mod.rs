@@ -6,6 +6,8 @@ pub mod frechet;
 pub mod inception;
 #[cfg(not(target_family = "wasm"))]
 pub mod inception_score;
+#[cfg(feature = "models")]
+pub mod lpips;
 mod mse;
 pub mod psnr;
 pub mod ssim;
@@ -15,6 +17,8 @@ mod statistics_file;
 pub mod symmetric;
 mod usage;
 
+#[cfg(feature = "models")]
+pub use lpips::Lpips;
 pub use mse::mse;
 pub use psnr::psnr;
 pub use ssim::ssim;
