@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_type_layout_and_protocol_is_read() {
-        for name in ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt"] {
+        for name in ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt", "checkpoint/odd-legacy.pt"] {
             let bytes = std::fs::read(fixture(name)).unwrap();
             let file = WeightFile::from_bytes(name, bytes.into(), StateKind::Auto).unwrap();
             assert_eq!(file.available(), Available { state: true, ema: false });

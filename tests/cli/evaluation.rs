@@ -59,6 +59,11 @@ fn reconstructions_are_measured_as_one_by_one() {
     assert!(depths.windows(2).all(|two| number(&two[0]["psnr"]) < number(&two[1]["psnr"])), "{found}");
     assert_eq!(depths[3]["psnr"], found["psnr"]);
 
+    assert_eq!(found["lpips"], Value::Null);
+    let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
+    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips}"));
+    assert!(number(&looked["lpips"]) > 0.0, "{looked}");
+
     let run = desk.does("eval reconstruction --data data --limit 3");
     assert!(run.stdout.contains("64x64") && run.stdout.contains(" of 1024"), "{run:?}");
 }

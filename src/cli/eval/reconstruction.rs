@@ -1,5 +1,7 @@
 //! `residua eval reconstruction`: a folder through the model and back.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
@@ -10,12 +12,17 @@ use crate::engine::Stage1;
 use crate::engine::eval::Pictures;
 use crate::engine::eval::reconstruction::{Depth, Measured, measure};
 use crate::error::Result;
+use crate::metrics::Lpips;
 
 /// Stage 1: PSNR, SSIM, MSE, use of the codebooks, bits, and rate against distortion by depth.
 #[derive(Args)]
 pub struct Reconstruction {
     #[command(flatten)]
     pictures: PicturesArguments,
+    /// Also LPIPS, by its weights: a file with both network and layers, or `--lpips` twice, with torchvision's vgg16 and the
+    /// lpips package's vgg.pth.
+    #[arg(long, value_name = "PATH")]
+    lpips: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArguments,
 }
@@ -25,10 +32,14 @@ impl Reconstruction {
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let lpips = match self.lpips.as_slice() {
+            [] => None,
+            paths => Some(Lpips::load(paths, &device)?),
+        };
         let resolution = stage1.model.config.ddconfig.resolution;
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], Some(resolution))?;
         let mut task = console.task("measuring");
-        let measured = pollster::block_on(measure(&stage1.model, &mut pictures, &mut task))?;
+        let measured = pollster::block_on(measure(&stage1.model, lpips.as_ref(), &mut pictures, &mut task))?;
         let mut value = json!(measured);
         value["model"] = json!(stage1.id()?);
         value["split"] = json!(self.pictures.split);
@@ -52,9 +63,12 @@ impl Reconstruction {
                 measured.entropy_bits_per_image,
                 measured.entropy_bits_per_pixel
             ),
+        ];
+        lines.extend(measured.lpips.map(|lpips| format!("LPIPS    {lpips:.4}, VGG16")));
+        lines.extend([
             String::new(),
             "codes             used   perplexity       bits   by use     PSNR        MSE".into(),
-        ];
+        ]);
         lines.extend(measured.depths.iter().map(line));
         lines.join("\n")
     }

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::{LeftOut, Pictures, mean};
 use crate::engine::Task;
-use crate::engine::pictures::{codes_from_tensor, from_tensor, to_tensor};
+use crate::engine::pictures::{codes_from_tensor, from_tensor, read, to_tensor};
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::metrics::psnr::decibels;
-use crate::metrics::{Usage, mse, ssim};
+use crate::metrics::{Lpips, Usage, mse, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
 
@@ -30,6 +30,8 @@ pub struct Measured {
     pub ssim: f64,
     /// Mean squared error over [0, 1].
     pub mse: f64,
+    /// Mean over pictures, where it was asked for.
+    pub lpips: Option<f64>,
     /// Bits of a picture's codes, every code as likely.
     pub bits_per_image: f64,
     /// The same for each pixel.
@@ -65,28 +67,54 @@ pub struct Depth {
     pub mse: f64,
 }
 
-/// Reconstructs all `pictures`, which have the resolution of `model`, by their nearest codes.
+/// What is measured of each picture.
+struct Figures {
+    /// Squared errors at each depth.
+    errors: Vec<Vec<f64>>,
+    /// Of the last depth.
+    similarities: Vec<f64>,
+    /// Of the last depth, where asked for.
+    distances: Vec<f64>,
+}
+
+/// Reconstructs all `pictures`, which have the resolution of `model`, by their nearest codes; `lpips` says how different they
+/// look.
 ///
 /// # Errors
 /// The model is not of pictures; the task was stopped; not one picture could be read.
-pub async fn measure(model: &RqVae, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
+pub async fn measure(
+    model: &RqVae,
+    lpips: Option<&Lpips>,
+    pictures: &mut Pictures,
+    task: &mut Task<'_>,
+) -> Result<Measured> {
     let mut usage = Usage::new(&model.config.codebook_sizes()?);
-    let mut errors = vec![Vec::new(); model.config.depth()];
-    let mut similarities = Vec::new();
+    let mut figures = Figures {
+        errors: vec![Vec::new(); model.config.depth()],
+        similarities: Vec::new(),
+        distances: Vec::new(),
+    };
     while let Some(batch) = pictures.next_batch(task).await? {
         let originals = batch.pictures;
         let latents = model.encode(to_tensor(&originals, model.device()));
         let codes = model.quantizer.quantize(latents).codes;
         codes_from_tensor(codes.clone()).await?.iter().for_each(|stack| usage.add(stack));
         let mut made = Vec::new();
-        for (depth, errors) in errors.iter_mut().enumerate() {
+        for (depth, errors) in figures.errors.iter_mut().enumerate() {
             task.pause().await?;
             made = from_tensor(model.decode_partial(codes.clone(), Partial::Add(depth))).await?;
             errors.extend(each(&originals, &made, mse)?);
         }
-        similarities.extend(each(&originals, &made, ssim)?);
+        figures.similarities.extend(each(&originals, &made, ssim)?);
+        if let Some(lpips) = lpips {
+            task.pause().await?;
+            let [a, b] = [&originals, &made].map(|pictures| to_tensor(pictures, model.device()));
+            // As when it is shown, and as all other figures see it.
+            let distances = read(lpips.distance(a, b.clamp(-1.0, 1.0))).await?;
+            figures.distances.extend(distances.into_iter().map(f64::from));
+        }
     }
-    summary(model, &usage, &errors, &similarities, std::mem::take(&mut pictures.left_out))
+    summary(model, &usage, &figures, std::mem::take(&mut pictures.left_out))
 }
 
 /// `metric` of each original and what was made of it.
@@ -98,19 +126,13 @@ fn each(
     originals.par_iter().zip(made).map(|(original, made)| metric(original, made)).collect()
 }
 
-/// Figures of squared `errors` of each depth, one a picture, and `similarities` of the last.
-fn summary(
-    model: &RqVae,
-    usage: &Usage,
-    errors: &[Vec<f64>],
-    similarities: &[f64],
-    left_out: Vec<LeftOut>,
-) -> Result<Measured> {
+/// The means of `figures`, and what the codes cost.
+fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOut>) -> Result<Measured> {
     let ([h, w, _], resolution) = (model.config.hparams.code_shape, model.config.ddconfig.resolution);
     let (cells, pixels) = ((h * w) as f64, (resolution * resolution) as f64);
     let sizes = model.config.codebook_sizes()?;
     let (mut bits, mut entropy) = (0.0, 0.0);
-    let depths = errors.iter().zip(&sizes).enumerate().map(|(depth, (errors, &size))| {
+    let depths = figures.errors.iter().zip(&sizes).enumerate().map(|(depth, (errors, &size))| {
         bits += cells * (size as f64).log2();
         entropy += cells * usage.entropy(depth);
         Depth {
@@ -128,13 +150,14 @@ fn summary(
     let depths: Vec<Depth> = depths.collect();
     let all = depths.last().expect("a stack has at least one code a cell");
     Ok(Measured {
-        pictures: similarities.len(),
+        pictures: figures.similarities.len(),
         left_out,
         resolution,
         psnr: all.psnr,
         psnr_of_mean_mse: decibels(all.mse),
-        ssim: mean(similarities),
+        ssim: mean(&figures.similarities),
         mse: all.mse,
+        lpips: (!figures.distances.is_empty()).then(|| mean(&figures.distances)),
         bits_per_image: bits,
         bits_per_pixel: bits / pixels,
         entropy_bits_per_image: entropy,

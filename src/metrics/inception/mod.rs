@@ -97,8 +97,8 @@ impl Inception {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         let [batch, channels, height, width] = x.dims();
         let features = x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]);
-        let logits =
-            features.clone().matmul(self.weight.clone().transpose()) + self.bias.clone().unsqueeze_dim::<2>(0);
+        let logits = features.clone().matmul(self.weight.clone().transpose())
+            + self.bias.clone().unsqueeze_dim::<2>(0);
         Seen { features, logits }
     }
 }
