@@ -25,8 +25,13 @@ fn read_all(bytes: &[u8]) -> bool {
     })
 }
 
-const SMALL: [&str; 4] =
-    ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt", "checkpoint/bare.pt", "rqt-class/golden.safetensors"];
+const SMALL: [&str; 5] = [
+    "checkpoint/odd-2.pt",
+    "checkpoint/odd-4.pt",
+    "checkpoint/bare.pt",
+    "lpips/vgg16.pth",
+    "rqt-class/golden.safetensors",
+];
 
 #[test]
 fn whole_files_are_read_and_cut_ones_refused() {

@@ -2,6 +2,8 @@
 
 #[path = "../../src/checkpoint/globals.rs"]
 pub mod globals;
+#[path = "../../src/checkpoint/legacy.rs"]
+pub mod legacy;
 #[path = "../../src/checkpoint/machine.rs"]
 pub mod machine;
 #[path = "../../src/checkpoint/opcode.rs"]

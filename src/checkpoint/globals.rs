@@ -60,6 +60,7 @@ const DATA_BUILTINS: &[&str] = &[
 /// The globals that mean something here.
 const GLOBALS: &[(&str, &str, Global)] = &[
     ("collections", "OrderedDict", Global::Dict),
+    ("torch._utils", "_rebuild_tensor", Global::Tensor),
     ("torch._utils", "_rebuild_tensor_v2", Global::Tensor),
     ("torch._utils", "_rebuild_parameter", Global::Parameter),
     ("torch._utils", "_rebuild_parameter_with_state", Global::Parameter),

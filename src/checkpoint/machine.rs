@@ -39,12 +39,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Every value, and the one that the whole pickle stands for.
-    pub fn run(mut self) -> Result<(Vec<Value<'a>>, Id)> {
+    /// Every value, the one that the whole pickle stands for, and how many bytes that took.
+    pub fn run(mut self) -> Result<(Vec<Value<'a>>, Id, usize)> {
         loop {
             let at = self.at;
             match self.byte()? {
-                op::STOP => return self.pop().map(|root| (self.values, root)),
+                op::STOP => return self.pop().map(|root| (self.values, root, self.at)),
                 opcode => self.step(opcode).map_err(|error| match error {
                     Error::Invalid(what) => Error::invalid(format!("in the pickle at byte {at}: {what}")),
                     other => other,
@@ -141,11 +141,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// `("storage", class, key, device, elements)`, or something that is no storage.
+    /// `("storage", class, key, device, elements)`, before PyTorch 1.6 with `None` after it, or something that is no storage.
     fn persistent(&mut self) -> Result<()> {
         let id = self.pop()?;
         let Value::Tuple(parts) = self.value(id) else { return self.opaque() };
-        let [_, class, key, _, elements] = parts[..] else { return self.opaque() };
+        let ([_, class, key, _, elements] | [_, class, key, _, elements, OPAQUE]) = parts[..] else {
+            return self.opaque();
+        };
         match (self.value(class), self.value(key), self.count(elements)) {
             (&Value::Global(Global::Storage(dtype)), &Value::Str(key), Some(elements)) => {
                 self.push(Value::Storage(Box::new(Storage { key, dtype, elements })))

@@ -6,6 +6,7 @@ pub mod archive;
 pub mod convert;
 pub mod folder;
 mod globals;
+mod legacy;
 mod loader;
 mod machine;
 mod opcode;

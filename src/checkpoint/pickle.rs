@@ -82,8 +82,28 @@ impl<'a> Pickle<'a> {
                 "expected a pickle of at most {MAX_BYTES} bytes, found {found}"
             )));
         }
-        let (values, root) = Machine::new(bytes).run()?;
-        Ok(Self { values, root })
+        Self::parse_first(bytes).map(|(pickle, _)| pickle)
+    }
+
+    /// Reads the pickle that `bytes` begin with, and how many of them it takes.
+    ///
+    /// # Errors
+    /// As [`Pickle::parse`].
+    pub(super) fn parse_first(bytes: &'a [u8]) -> Result<(Self, usize)> {
+        let (values, root, len) = Machine::new(bytes).run()?;
+        Ok((Self { values, root }, len))
+    }
+
+    /// All storages in it.
+    pub(super) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
+        self.values
+            .iter()
+            .filter_map(|value| if let Value::Storage(storage) = value { Some(&**storage) } else { None })
+    }
+
+    /// All texts in it, in the order of writing.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
+        self.values.iter().filter_map(|value| if let Value::Str(text) = value { Some(*text) } else { None })
     }
 
     /// The whole pickle's value.

@@ -64,20 +64,35 @@ pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     let archive = Archive::open(source)?;
     archive.check_byte_order()?;
     let bytes = archive.read("data.pkl")?;
-    let pickle = Pickle::parse(&bytes)?;
+    let part = |key: &str| archive.files.get(&format!("data/{key}")).copied();
+    of_pickle(&Pickle::parse(&bytes)?, wanted, source.len(), part)
+}
+
+/// Start and length of a part of a file.
+pub(super) type Part = (u64, u64);
+
+/// The tensors that `pickle` names, of a file of `len` bytes in which storages lie where `part` says.
+pub(super) fn of_pickle(
+    pickle: &Pickle<'_>,
+    wanted: StateKind,
+    len: u64,
+    part: impl Fn(&str) -> Option<Part>,
+) -> Result<Pt> {
     let (named, kind, available) = match pickle.root() {
         Value::Module(attributes) => {
             let available = Available { state: true, ema: false };
-            (module_tensors(&pickle, *attributes)?, available.choose(wanted)?, available)
+            (module_tensors(pickle, *attributes)?, available.choose(wanted)?, available)
         }
         _ => {
-            let (state, kind, available) = choose(&pickle, wanted)?;
-            let named = named_tensors(&pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
+            let (state, kind, available) = choose(pickle, wanted)?;
+            let named = named_tensors(pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
             (named.collect(), kind, available)
         }
     };
-    let mut tensors =
-        named.into_iter().map(|(name, tensor)| archive.place(name, tensor)).collect::<Result<Vec<_>>>()?;
+    let mut tensors = named
+        .into_iter()
+        .map(|(name, tensor)| place(name, tensor, part(tensor.storage.key), len))
+        .collect::<Result<Vec<_>>>()?;
     unwrap_names(&mut tensors);
     Ok(Pt { tensors, kind, available })
 }
@@ -175,7 +190,7 @@ fn unwrap_names(tensors: &mut [TensorInfo]) {
 struct Archive<'s> {
     source: &'s ByteSource,
     /// Start and length by name, the folder left off.
-    files: HashMap<String, (u64, u64)>,
+    files: HashMap<String, Part>,
 }
 
 impl<'s> Archive<'s> {
@@ -233,36 +248,33 @@ impl<'s> Archive<'s> {
         }
         Err(Error::invalid(format!("the file is not little-endian: on a little-endian machine, {RE_SAVE}")))
     }
+}
 
-    /// Checks that every element of `tensor` lies in its storage, and the storage in the file.
-    fn place(&self, name: String, tensor: &Tensor<'_>) -> Result<TensorInfo> {
-        let storage = tensor.storage;
-        let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
-        let &(start, len) = self
-            .files
-            .get(&format!("data/{}", storage.key))
-            .ok_or_else(|| wrong("has no storage in the file"))?;
-        let size = storage.dtype.size() as u64;
-        if storage.elements.checked_mul(size).is_none_or(|bytes| bytes > len) {
-            return Err(wrong("has a storage that is larger than its part of the file"));
-        }
-        let elements = product(&tensor.shape).ok_or_else(|| wrong("has a size that overflows"))?;
-        // Overlapping strides can make a tensor larger than its storage: it must not become larger than the file.
-        if elements.checked_mul(size).is_none_or(|bytes| bytes > self.source.len()) {
-            return Err(wrong("is larger than the file"));
-        }
-        let end = if elements == 0 { Some(0) } else { end(tensor) };
-        if end.is_none_or(|end| end > storage.elements) {
-            return Err(wrong("reaches beyond its storage"));
-        }
-        Ok(TensorInfo {
-            name,
-            dtype: storage.dtype,
-            shape: tensor.shape.clone(),
-            start: if elements == 0 { start } else { start + tensor.offset * size },
-            strides: Some(tensor.strides.clone()).filter(|_| !is_contiguous(tensor)),
-        })
+/// Checks that every element of `tensor` lies in its storage, which is `part` of a file of `file_len` bytes.
+fn place(name: String, tensor: &Tensor<'_>, part: Option<Part>, file_len: u64) -> Result<TensorInfo> {
+    let storage = tensor.storage;
+    let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
+    let (start, len) = part.ok_or_else(|| wrong("has no storage in the file"))?;
+    let size = storage.dtype.size() as u64;
+    if storage.elements.checked_mul(size).is_none_or(|bytes| bytes > len) {
+        return Err(wrong("has a storage that is larger than its part of the file"));
     }
+    let elements = product(&tensor.shape).ok_or_else(|| wrong("has a size that overflows"))?;
+    // Overlapping strides can make a tensor larger than its storage: it must not become larger than the file.
+    if elements.checked_mul(size).is_none_or(|bytes| bytes > file_len) {
+        return Err(wrong("is larger than the file"));
+    }
+    let end = if elements == 0 { Some(0) } else { end(tensor) };
+    if end.is_none_or(|end| end > storage.elements) {
+        return Err(wrong("reaches beyond its storage"));
+    }
+    Ok(TensorInfo {
+        name,
+        dtype: storage.dtype,
+        shape: tensor.shape.clone(),
+        start: if elements == 0 { start } else { start + tensor.offset * size },
+        strides: Some(tensor.strides.clone()).filter(|_| !is_contiguous(tensor)),
+    })
 }
 
 fn product(shape: &[usize]) -> Option<u64> {

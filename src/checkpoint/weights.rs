@@ -10,7 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use super::bytes::ByteSource;
 pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
-use super::{pt, st};
+use super::{legacy, pt, st};
 use crate::error::{Error, Result};
 pub use crate::model::StateKind;
 
@@ -177,7 +177,13 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
             let pt = pt::read(source, wanted)?;
             Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
         }
-        [0x80, 0..=5, ..] => Err(Error::invalid(format!("a .pt of PyTorch before 1.6: {}", pt::RE_SAVE))),
+        _ if start.starts_with(&legacy::START) => {
+            let pt = legacy::read(source, wanted)?;
+            Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
+        }
+        [0x80, 0..=5, ..] => {
+            Err(Error::invalid(format!("a pickle that is no whole file of PyTorch: {}", pt::RE_SAVE)))
+        }
         [0x1f, 0x8b, ..] => Err(Error::invalid("expected .pt or safetensors, found gzip: unpack it first")),
         _ => Err(Error::invalid(
             "expected a .pt or safetensors file, found something else or a file cut short: copy it again",
@@ -248,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_type_layout_and_protocol_is_read() {
-        for name in ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt"] {
+        for name in ["checkpoint/odd-2.pt", "checkpoint/odd-4.pt", "checkpoint/odd-legacy.pt"] {
             let bytes = std::fs::read(fixture(name)).unwrap();
             let file = WeightFile::from_bytes(name, bytes.into(), StateKind::Auto).unwrap();
             assert_eq!(file.available(), Available { state: true, ema: false });
@@ -303,7 +309,8 @@ mod tests {
         for (bytes, expected) in [
             (vec![], "something else or a file cut short"),
             (b"just text".to_vec(), "something else"),
-            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "before 1.6: load it and save it again"),
+            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "no whole file of PyTorch: load it and save it again"),
+            (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9".to_vec(), "the pickle is cut short"),
             (b"\x1f\x8b\x08".to_vec(), "found gzip"),
             (b"PK\x03\x04".to_vec(), "not a whole .pt file"),
             (header("{}", 5), "expected 0 bytes of data, found 5"),

@@ -7,6 +7,7 @@ mod convert;
 mod decode;
 mod devices;
 mod encode;
+mod eval;
 mod explain;
 mod info;
 mod input;
@@ -48,6 +49,7 @@ enum Command {
     Convert(convert::Convert),
     Devices(devices::Devices),
     Train(train::Train),
+    Eval(eval::Eval),
     Verify(verify::Verify),
     Bench(bench::Bench),
     Studio(studio::Studio),
@@ -84,6 +86,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Convert(command) => command.run(&console()?),
         Command::Devices(command) => command.run(&console()?),
         Command::Train(command) => command.run(&console()?),
+        Command::Eval(command) => command.run(&console()?),
         Command::Verify(command) => command.run(&console()?),
         Command::Bench(command) => command.run(&console()?),
         Command::Studio(command) => command.run(),

@@ -1,15 +1,12 @@
 //! Code stacks as numpy's `.npy` files: one array of integers, shape (h, w, depth) or (n, h, w, depth).
-//!
-//! The format is numpy's NEP 1: a magic string, a version, the header's length, a header that is a Python dictionary
-//! of three entries, then the raw array.
 
 use std::path::Path;
 
 use super::CodeStack;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::files::npy::{self, Array};
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Larger files are refused: a million pictures of 8x8x4 codes take half of this.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 /// So that a file of many tiny stacks does not take a hundred times its size in memory.
@@ -40,24 +37,9 @@ pub fn encode(stack: &CodeStack) -> Vec<u8> {
         Some(&max) if max > u32::from(u16::MAX) => ("<i4", 4),
         _ => ("<u2", 2),
     };
-    let [h, w, depth] = stack.shape();
-    let mut header =
-        format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({h}, {w}, {depth}), }}");
-    // numpy aligns the data to 64 bytes, with spaces before the header's last character, a newline.
-    let unpadded = MAGIC.len() + 4 + header.len() + 1;
-    header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
-    header.push('\n');
-    let length = u16::try_from(header.len()).expect("three numbers and the padding take less than 64 KB");
-
-    let mut bytes = Vec::with_capacity(MAGIC.len() + 4 + header.len() + stack.codes().len() * width);
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[1, 0]);
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    for &code in stack.codes() {
-        bytes.extend_from_slice(&u64::from(code).to_le_bytes()[..width]);
-    }
-    bytes
+    let codes = stack.codes().iter().map(|&code| u64::from(code).to_le_bytes());
+    let data: Vec<u8> = codes.flat_map(|bytes| bytes.into_iter().take(width)).collect();
+    npy::encode(dtype, &stack.shape(), &data)
 }
 
 /// The stacks in the bytes of a `.npy` file: versions 1 to 3, any integer type, either byte order, C or Fortran order;
@@ -66,28 +48,21 @@ pub fn encode(stack: &CodeStack) -> Vec<u8> {
 /// # Errors
 /// The bytes are not such an array, are not of the length that the header says, or hold a negative code.
 pub fn decode(bytes: &[u8]) -> Result<Vec<CodeStack>> {
-    let (header, data) = split(bytes)?;
-    let header = Header::parse(header)?;
-    let dtype = Dtype::parse(&header.descr)?;
-    let (stacks, stack_shape) = match *header.shape.as_slice() {
+    let array = Array::parse(bytes)?;
+    let dtype = Dtype::parse(array.descr.as_deref().unwrap_or("an array of records"))?;
+    let (stacks, stack_shape) = match *array.shape.as_slice() {
         [h, w, depth] => (1, [h, w, depth]),
         [n, h, w, depth] => (n, [h, w, depth]),
-        _ => return Err(shape_error(&header.shape)),
+        _ => return Err(shape_error(&array.shape)),
     };
-    let expected = header.shape.iter().try_fold(dtype.width, |bytes, &size| bytes.checked_mul(size));
-    if expected != Some(data.len()) {
-        let Header { descr, shape, .. } = &header;
-        return Err(Error::invalid(format!(
-            "the .npy header promises {shape:?} values of type {descr}, but {} bytes of data follow",
-            data.len()
-        )));
-    }
+    array.check_length(dtype.width)?;
+    let data = array.data;
     if data.is_empty() || stacks > MAX_STACKS {
-        return Err(shape_error(&header.shape));
+        return Err(shape_error(&array.shape));
     }
     let values =
         data.chunks_exact(dtype.width).map(|value| dtype.code(value)).collect::<Result<Vec<u32>>>()?;
-    let values = if header.fortran_order { to_c_order(&values, &header.shape) } else { values };
+    let values = array.in_c_order(values);
     let [h, w, depth] = stack_shape;
     values.chunks_exact(h * w * depth).map(|codes| CodeStack::new(h, w, depth, codes.to_vec())).collect()
 }
@@ -97,80 +72,6 @@ fn shape_error(shape: &[usize]) -> Error {
         "expected codes of shape (h, w, depth) or (n, h, w, depth), none zero and at most {MAX_STACKS} stacks, \
          found {shape:?}"
     ))
-}
-
-/// The header's text and the bytes that follow it.
-fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
-    let rest = bytes
-        .strip_prefix(MAGIC)
-        .ok_or_else(|| Error::invalid("expected a .npy file, found something else"))?;
-    let truncated = || Error::invalid("the .npy file ends inside its header");
-    let (&[major, _], rest) = rest.split_first_chunk().ok_or_else(truncated)?;
-    let (length, rest) = match major {
-        1 => rest.split_first_chunk().map(|(length, rest)| (u32::from(u16::from_le_bytes(*length)), rest)),
-        2 | 3 => rest.split_first_chunk().map(|(length, rest)| (u32::from_le_bytes(*length), rest)),
-        _ => {
-            return Err(Error::invalid(format!(
-                "expected version 1, 2 or 3 of the .npy format, found {major}"
-            )));
-        }
-    }
-    .ok_or_else(truncated)?;
-    let (header, data) = rest.split_at_checked(length as usize).ok_or_else(truncated)?;
-    let header = std::str::from_utf8(header).map_err(|_| Error::invalid("the .npy header is not text"))?;
-    Ok((header, data))
-}
-
-/// What the header says.
-struct Header {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<usize>,
-}
-
-impl Header {
-    /// Reads numpy's dictionary: `{'descr': '<u2', 'fortran_order': False, 'shape': (8, 8, 4), }`, entries in any order.
-    fn parse(text: &str) -> Result<Self> {
-        let entry = |key: &str| {
-            let quoted = [format!("'{key}':"), format!("\"{key}\":")];
-            let start = quoted.iter().find_map(|quoted| text.find(quoted).map(|at| at + quoted.len()));
-            let value = start.map(|start| text[start..].trim_start());
-            value.ok_or_else(|| Error::invalid(format!("the .npy header has no entry '{key}'")))
-        };
-        Ok(Self {
-            descr: parse_descr(entry("descr")?)?,
-            fortran_order: parse_bool(entry("fortran_order")?)?,
-            shape: parse_shape(entry("shape")?)?,
-        })
-    }
-}
-
-/// The quoted string that `value` begins with.
-fn parse_descr(value: &str) -> Result<String> {
-    let quote = value.chars().next().filter(|quote| matches!(quote, '\'' | '"'));
-    let end = quote.and_then(|quote| value[1..].find(quote));
-    match end {
-        Some(end) => Ok(value[1..=end].to_owned()),
-        None => Err(Error::invalid("expected integer codes, found an array of records")),
-    }
-}
-
-fn parse_bool(value: &str) -> Result<bool> {
-    match (value.starts_with("True"), value.starts_with("False")) {
-        (true, _) => Ok(true),
-        (_, true) => Ok(false),
-        _ => Err(Error::invalid("the .npy header's 'fortran_order' is neither True nor False")),
-    }
-}
-
-/// The tuple that `value` begins with; Python 2 wrote its integers as `8L`.
-fn parse_shape(value: &str) -> Result<Vec<usize>> {
-    let inner = value.strip_prefix('(').and_then(|value| value.split_once(')'));
-    let sizes = inner.map(|(inner, _)| {
-        let sizes = inner.split(',').map(str::trim).filter(|size| !size.is_empty());
-        sizes.map(|size| size.trim_end_matches('L').parse().ok()).collect::<Option<Vec<usize>>>()
-    });
-    sizes.flatten().ok_or_else(|| Error::invalid("the .npy header's 'shape' is not a tuple of sizes"))
 }
 
 /// An integer type of numpy's.
@@ -224,19 +125,6 @@ fn type_name(descr: &str) -> &str {
     }
 }
 
-/// Values whose first index varies fastest, rearranged so that the last does.
-fn to_c_order(values: &[u32], shape: &[usize]) -> Vec<u32> {
-    let fortran_index = |mut c_index: usize| {
-        let mut index = 0;
-        for &size in shape.iter().rev() {
-            index = index * size + c_index % size;
-            c_index /= size;
-        }
-        index
-    };
-    (0..values.len()).map(|c_index| values[fortran_index(c_index)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -257,7 +145,7 @@ mod tests {
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         let length = (header.len() as u16).to_le_bytes();
-        [&MAGIC[..], &[1, 0], &length, header.as_bytes(), data].concat()
+        [&npy::MAGIC[..], &[1, 0], &length, header.as_bytes(), data].concat()
     }
 
     fn message(bytes: &[u8]) -> String {

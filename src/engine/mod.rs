@@ -5,6 +5,8 @@ pub mod bench;
 #[cfg(not(target_family = "wasm"))]
 pub mod clip_score;
 pub mod condition;
+#[cfg(not(target_family = "wasm"))]
+pub mod eval;
 #[cfg(feature = "models")]
 pub mod explain;
 pub mod explanation;

@@ -22,6 +22,11 @@ impl<'a> Task<'a> {
         Task::new(Arc::default(), |_, _| ())
     }
 
+    /// A part of the work that is counted in other units: it stops with the whole, and its progress is not told.
+    pub fn silent(&self) -> Task<'static> {
+        Task::new(self.stop.clone(), |_, _| ())
+    }
+
     /// `done` of `total` units are done.
     pub fn report(&mut self, done: usize, total: usize) {
         (self.report)(done, total);

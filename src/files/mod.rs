@@ -4,6 +4,7 @@
 pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
+pub mod npy;
 #[cfg(target_family = "wasm")]
 mod page;
 

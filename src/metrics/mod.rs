@@ -2,15 +2,33 @@
 
 #[cfg(feature = "models")]
 pub mod clip;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod frechet;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod inception;
+#[cfg(not(target_family = "wasm"))]
+pub mod inception_score;
+#[cfg(feature = "models")]
+pub mod lpips;
+mod mse;
 #[cfg(feature = "models")]
 pub mod prepare;
 pub mod psnr;
 #[cfg(feature = "models")]
 pub mod resnet;
 pub mod ssim;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+mod statistics_file;
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
+pub mod symmetric;
+mod usage;
 
+#[cfg(feature = "models")]
+pub use lpips::Lpips;
+pub use mse::mse;
 pub use psnr::psnr;
 pub use ssim::ssim;
+pub use usage::Usage;
 
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
@@ -44,6 +62,12 @@ fn check_same_size(a: &Picture, b: &Picture) -> Result<()> {
 #[cfg(test)]
 mod testing {
     use super::*;
+
+    /// What `tests/fixtures/metrics/make_metrics_golden.py` wrote.
+    pub fn golden(name: &str) -> serde_json::Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/metrics/").to_string() + name;
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
 
     fn fixture(name: &str) -> Vec<u8> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/imageio/");

@@ -1,6 +1,6 @@
 //! Peak signal-to-noise ratio.
 
-use super::{check_same_size, unit};
+use super::mse;
 use crate::error::Result;
 use crate::image_io::Picture;
 
@@ -10,10 +10,12 @@ use crate::image_io::Picture;
 /// # Errors
 /// The pictures differ in size.
 pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
-    check_same_size(a, b)?;
-    let squares = a.data().iter().zip(b.data()).map(|(&a, &b)| (unit(a) - unit(b)).powi(2));
-    let mean = squares.sum::<f64>() / a.data().len() as f64;
-    Ok(-10.0 * mean.log10())
+    mse(a, b).map(decibels)
+}
+
+/// A mean squared error over [0, 1] as a ratio in decibels.
+pub fn decibels(mse: f64) -> f64 {
+    -10.0 * mse.log10()
 }
 
 #[cfg(test)]

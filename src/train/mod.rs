@@ -4,6 +4,7 @@
 //! lies in [`parameters`] by its published name, so that a checkpoint of a run is a checkpoint like any other.
 
 pub mod codebooks;
+pub mod conditions;
 pub mod config;
 pub mod data;
 pub mod latents;

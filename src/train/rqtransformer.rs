@@ -106,11 +106,11 @@ impl TrainedRqTransformer {
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
         let logits = model.logits(codes.autodiff(), condition.clone().autodiff());
         let [batch, places, classes] = logits.codes.dims();
-        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
+        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target.autodiff());
         let text = logits.condition.map(|logits| {
             let [batch, length, classes] = logits.dims();
             let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
-            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next)).mean()
+            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next).autodiff()).mean()
         });
         Ok(Pass { tracked, image: each.clone().mean(), text, each: each.inner() })
     }
@@ -128,6 +128,16 @@ impl TrainedRqTransformer {
         let model = RqTransformer::load(&mut loader, &self.config, codebooks.as_ref())?;
         loader.finish()?;
         Ok(model)
+    }
+}
+
+impl Target {
+    /// The same among tensors that gradients reach.
+    fn autodiff(self) -> Self {
+        match self {
+            Self::Hard(codes) => Self::Hard(codes.autodiff()),
+            Self::Soft(soft) => Self::Soft(soft.autodiff()),
+        }
     }
 }
 
@@ -152,20 +162,16 @@ impl Pass {
     }
 }
 
-/// Cross entropy of each row of `logits` `[N, K]` and its target: `[N]`.
-fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
+/// Cross entropy of each row of `logits` `[N, K]` and its target, in nats: `[N]`. Gradients reach both or neither.
+pub fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
     let [rows, classes] = logits.dims();
     match target {
-        Target::Soft(soft) if has_transformer_steps(&logits.device()) => {
-            cross_entropy_recorded(logits, soft.autodiff())
-        }
+        Target::Soft(soft) if has_transformer_steps(&logits.device()) => cross_entropy_recorded(logits, soft),
         Target::Soft(soft) => {
             debug_assert_eq!(soft.dims(), [rows, classes]);
-            (likelihoods(logits) * soft.autodiff()).sum_dim(1).reshape([rows]).neg()
+            (likelihoods(logits) * soft).sum_dim(1).reshape([rows]).neg()
         }
-        Target::Hard(codes) => {
-            likelihoods(logits).gather(1, codes.autodiff().reshape([rows, 1])).reshape([rows]).neg()
-        }
+        Target::Hard(codes) => likelihoods(logits).gather(1, codes.reshape([rows, 1])).reshape([rows]).neg(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::conditions::condition_tokens;
 use super::config::{LossKind, TrainConfig};
 use super::data::Loaded;
 use super::latents::Latents;
@@ -16,9 +17,9 @@ use crate::generate::{Filter, Request, Session};
 use crate::image_io::Picture;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
+use crate::model::RqVae;
 use crate::model::config::rqtransformer::RqTransformerConfig;
 use crate::model::dropout::Noise;
-use crate::model::{ConditionKind, RqVae};
 use crate::tokenizer::Tokenizer;
 
 /// Temperature of soft targets and drawn codes where the configuration names none.
@@ -141,28 +142,7 @@ impl Stage2Training {
 
     /// Condition tokens of each picture of a batch.
     fn tokens(&self, batch: &Loaded) -> Result<Vec<Vec<u32>>> {
-        let config = &self.model.config;
-        let length = config.block_size_cond;
-        let tokens: Vec<Vec<u32>> = match (config.condition(), &self.tokenizer) {
-            (ConditionKind::Unconditional, _) => vec![vec![0; length]; batch.len()],
-            (ConditionKind::Class, _) => batch.classes.iter().map(|&class| vec![class as u32]).collect(),
-            (ConditionKind::Text, Some(tokenizer)) => {
-                batch.captions.iter().map(|caption| tokenizer.encode(caption, length)).collect()
-            }
-            (ConditionKind::Text, None) => {
-                return Err(Error::usage(
-                    "dataset.txt_tok_name: expected the captions' tokenizer, found none",
-                ));
-            }
-        };
-        if let Some(class) = tokens.iter().flatten().find(|&&token| token as usize >= config.vocab_size_cond)
-        {
-            return Err(Error::invalid(format!(
-                "vocab_size_cond: expected more than {class}, which the data have, found {}",
-                config.vocab_size_cond
-            )));
-        }
-        Ok(tokens)
+        condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions)
     }
 
     /// What is learned of `latents` `[B, h', w', C]` in step `step`.

@@ -14,6 +14,7 @@ mod choosing;
 mod completion;
 mod conversion;
 mod desk;
+mod evaluation;
 mod explanation;
 mod interruption;
 mod judges;

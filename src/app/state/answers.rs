@@ -11,8 +11,9 @@ use crate::app::patches::Patches;
 use crate::assets::bundled::BUNDLED;
 use crate::codes::CodeStack;
 use crate::engine::Condition;
-use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output, Usage};
+use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output};
 use crate::generate::Filter;
+use crate::metrics::Usage;
 use crate::model::ConditionKind;
 
 use super::{PATCHES, State};

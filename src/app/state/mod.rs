@@ -30,10 +30,11 @@ use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
 use crate::engine::explanation::Explanation;
-use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours, Usage};
+use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours};
 use crate::engine::{Condition, Recipe};
 use crate::generate::Filter;
 use crate::image_io::Picture;
+use crate::metrics::Usage;
 use crate::trust::Checked;
 use crate::trust::checked;
 

@@ -13,7 +13,7 @@ mod worker;
 pub use command::{Command, SamplePlan, View};
 pub use event::{
     CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, SeenOnDevice,
-    Stage2Facts, Surprise, Usage,
+    Stage2Facts, Surprise,
 };
 
 pub use remote::{Answer, Order, Ready, wire};

@@ -10,7 +10,7 @@ use web_time::Instant;
 
 use super::JobId;
 use super::command::{Command, SamplePlan, View};
-use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise, Usage};
+use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
 use crate::engine::condition::tokenizer_kind;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
 use crate::image_io::framing::Framing;
 use crate::image_io::{Picture, folder};
+use crate::metrics::Usage;
 use crate::model::{RqTransformer, RqTransformerConfig, RqVae};
 use crate::tokenizer::Tokenizer;
 

@@ -44,7 +44,8 @@ pub struct DataSet {
 }
 
 /// Which pictures are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Those to learn from.
     Train,

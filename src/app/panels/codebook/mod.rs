@@ -10,7 +10,8 @@ use eframe::egui::{ScrollArea, Ui};
 use crate::app::choose::{self, Wanted};
 use crate::app::panels::parts::{column, depths};
 use crate::app::state::State;
-use crate::engine::studio::{Neighbours, Usage};
+use crate::engine::studio::Neighbours;
+use crate::metrics::Usage;
 use usage::Summary;
 
 /// Width from which the parts stand side by side.

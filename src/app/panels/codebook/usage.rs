@@ -6,7 +6,7 @@ use egui_plot::{Bar, BarChart, HoverPosition, Plot, VLine};
 use super::Source;
 use crate::app::panels::parts::named;
 use crate::app::state::State;
-use crate::engine::studio::Usage;
+use crate::metrics::Usage;
 use crate::text::{counted, grouped};
 
 /// Bars in the histogram; each is of as many codes as there must be.

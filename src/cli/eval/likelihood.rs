@@ -1,0 +1,66 @@
+//! `residua eval likelihood`: how likely a stage 2 holds a folder's pictures.
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::options::ModelArguments;
+use super::super::output::Console;
+use super::{PicturesArguments, measured_on};
+use crate::engine::Stage2;
+use crate::engine::eval::Pictures;
+use crate::engine::eval::likelihood::{Depth, Measured, measure};
+use crate::error::Result;
+
+/// Stage 2: negative log-likelihood of the nearest codes of pictures, given their classes or captions.
+#[derive(Args)]
+pub struct Likelihood {
+    #[command(flatten)]
+    pictures: PicturesArguments,
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Likelihood {
+    /// Prints the figures.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let device = self.model.device.open()?;
+        let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let resolution = stage2.stage1.model.config.ddconfig.resolution;
+        let classes = &stage2.model.config.classes;
+        let mut pictures = Pictures::open(&self.pictures.selection(), classes, Some(resolution))?;
+        let mut task = console.task("measuring");
+        let measured = pollster::block_on(measure(&stage2, &mut pictures, &mut task))?;
+        let mut value = json!(measured);
+        value["model"] = json!(stage2.id()?);
+        value["rqvae"] = json!(stage2.stage1.id()?);
+        value["split"] = json!(self.pictures.split);
+        console.result(value, &self.text(&measured))
+    }
+
+    fn text(&self, measured: &Measured) -> String {
+        let mut lines = vec![
+            measured_on(measured.pictures, measured.left_out.len(), self.pictures.split),
+            format!("nats a code    {:.4}", measured.nats_per_code),
+            format!("below uniform  {:.4}", measured.nats_below_uniform),
+            format!(
+                "bits           {:.1} an image, {:.4} a pixel; every code as likely {:.1}",
+                measured.bits_per_image, measured.bits_per_pixel, measured.uniform_bits_per_image
+            ),
+            String::new(),
+            "depth   nats a code   uniform     below       bits".into(),
+        ];
+        lines.extend(measured.depths.iter().map(line));
+        lines.join("\n")
+    }
+}
+
+fn line(depth: &Depth) -> String {
+    format!(
+        "{:<5} {:>13.4} {:>9.4} {:>9.4} {:>10.1}",
+        depth.depth,
+        depth.nats_per_code,
+        depth.uniform_nats_per_code,
+        depth.nats_below_uniform,
+        depth.bits_per_image
+    )
+}

@@ -1,0 +1,88 @@
+//! `residua eval reconstruction`: a folder through the model and back.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::options::ModelArguments;
+use super::super::output::Console;
+use super::{PicturesArguments, measured_on};
+use crate::engine::Stage1;
+use crate::engine::eval::Pictures;
+use crate::engine::eval::reconstruction::{Depth, Measured, measure};
+use crate::error::Result;
+use crate::metrics::Lpips;
+
+/// Stage 1: PSNR, SSIM, MSE, use of the codebooks, bits, and rate against distortion by depth.
+#[derive(Args)]
+pub struct Reconstruction {
+    #[command(flatten)]
+    pictures: PicturesArguments,
+    /// Also LPIPS, by its weights: a file with both network and layers, or `--lpips` twice, with torchvision's vgg16 and the
+    /// lpips package's vgg.pth.
+    #[arg(long, value_name = "PATH")]
+    lpips: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Reconstruction {
+    /// Prints the figures.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let device = self.model.device.open()?;
+        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let lpips = match self.lpips.as_slice() {
+            [] => None,
+            paths => Some(Lpips::load(paths, &device)?),
+        };
+        let resolution = stage1.model.config.ddconfig.resolution;
+        let mut pictures = Pictures::open(&self.pictures.selection(), &[], Some(resolution))?;
+        let mut task = console.task("measuring");
+        let measured = pollster::block_on(measure(&stage1.model, lpips.as_ref(), &mut pictures, &mut task))?;
+        let mut value = json!(measured);
+        value["model"] = json!(stage1.id()?);
+        value["split"] = json!(self.pictures.split);
+        console.result(value, &self.text(&measured))
+    }
+
+    fn text(&self, measured: &Measured) -> String {
+        let mut lines = vec![
+            format!(
+                "{}, {resolution}x{resolution}",
+                measured_on(measured.pictures, measured.left_out.len(), self.pictures.split),
+                resolution = measured.resolution
+            ),
+            format!("PSNR     {:.3} dB; of the mean MSE {:.3} dB", measured.psnr, measured.psnr_of_mean_mse),
+            format!("SSIM     {:.4}", measured.ssim),
+            format!("MSE      {:.6}, over [0, 1]", measured.mse),
+            format!(
+                "bits     {:.1} an image, {:.4} a pixel; by the use of the codes {:.1} and {:.4}",
+                measured.bits_per_image,
+                measured.bits_per_pixel,
+                measured.entropy_bits_per_image,
+                measured.entropy_bits_per_pixel
+            ),
+        ];
+        lines.extend(measured.lpips.map(|lpips| format!("LPIPS    {lpips:.4}, VGG16")));
+        lines.extend([
+            String::new(),
+            "codes             used   perplexity       bits   by use     PSNR        MSE".into(),
+        ]);
+        lines.extend(measured.depths.iter().map(line));
+        lines.join("\n")
+    }
+}
+
+fn line(depth: &Depth) -> String {
+    format!(
+        "{:<5} {:>16} {:>12.1} {:>10.1} {:>8.1} {:>8.3} {:>10.6}",
+        depth.codes,
+        format!("{} of {}", depth.codes_used, depth.codebook_size),
+        depth.perplexity,
+        depth.bits_per_image,
+        depth.entropy_bits_per_image,
+        depth.psnr,
+        depth.mse
+    )
+}

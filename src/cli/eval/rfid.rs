@@ -1,0 +1,48 @@
+//! `residua eval rfid`: how far reconstructions are from their originals, as sets.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::options::ModelArguments;
+use super::super::output::Console;
+use super::{PicturesArguments, protocol_lines};
+use crate::engine::Stage1;
+use crate::engine::eval::Pictures;
+use crate::engine::eval::sets::{Judge, Protocol};
+use crate::error::Result;
+
+/// Stage 1: Fréchet inception distance of pictures and their reconstructions.
+#[derive(Args)]
+pub struct Rfid {
+    #[command(flatten)]
+    pictures: PicturesArguments,
+    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    #[arg(long, value_name = "PATH")]
+    inception: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Rfid {
+    /// Prints the figure and how it was come by.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let device = self.model.device.open()?;
+        let judge = Judge::open(&self.inception, &device)?;
+        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let resolution = Some(stage1.model.config.ddconfig.resolution);
+        let mut pictures = Pictures::open(&self.pictures.selection(), &[], resolution)?;
+        let mut task = console.task("looking");
+        let looked = judge.look_twice(&stage1.model, &mut pictures, &mut task);
+        let [originals, reconstructions] = pollster::block_on(looked)?;
+        let count = originals.count();
+        let distance = originals.statistics()?.distance(&reconstructions.statistics()?)?;
+        let protocol = Protocol::new(&judge, count, Some(count), resolution);
+        let value = json!({
+            "rfid": distance, "protocol": protocol, "left_out": pictures.left_out, "model": stage1.id()?,
+            "split": self.pictures.split,
+        });
+        console.result(value, &format!("rFID        {distance:.4}\n{}", protocol_lines(&protocol)))
+    }
+}

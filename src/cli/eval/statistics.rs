@@ -1,0 +1,45 @@
+//! `residua eval statistics`: what distances need of a folder, saved.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::options::DeviceArguments;
+use super::super::output::Console;
+use super::{PicturesArguments, protocol_lines};
+use crate::engine::eval::Pictures;
+use crate::engine::eval::sets::{Judge, Protocol};
+use crate::error::Result;
+
+/// Save mean and covariance of a folder's features as .npz, for `eval fid --data`.
+#[derive(Args)]
+pub struct SaveStatistics {
+    #[command(flatten)]
+    pictures: PicturesArguments,
+    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    #[arg(long, value_name = "PATH")]
+    inception: PathBuf,
+    /// Bring the shorter side to so many pixels and keep the middle. [default: take pictures as they are]
+    #[arg(long, value_name = "N")]
+    resolution: Option<usize>,
+    /// The file to write.
+    #[arg(long, short, value_name = "NPZ")]
+    out: PathBuf,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl SaveStatistics {
+    /// Writes the file and says how it was come by.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let device = self.device.open()?;
+        let judge = Judge::open(&self.inception, &device)?;
+        let mut pictures = Pictures::open(&self.pictures.selection(), &[], self.resolution)?;
+        let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
+        let protocol = Protocol::new(&judge, seen.count(), Some(seen.count()), self.resolution);
+        seen.statistics()?.write(&self.out)?;
+        let value = json!({ "file": self.out, "protocol": protocol, "left_out": pictures.left_out });
+        console.result(value, &format!("wrote {}\n{}", self.out.display(), protocol_lines(&protocol)))
+    }
+}

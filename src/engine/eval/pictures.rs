@@ -1,0 +1,189 @@
+//! The pictures that a model is judged on.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::engine::Task;
+use crate::error::{Error, Result};
+use crate::image_io::Picture;
+use crate::train::data::{DataSet, Item, Split};
+
+/// Which pictures are judged.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The folder, as for training.
+    pub folder: PathBuf,
+    /// Which of its pictures.
+    pub split: Split,
+    /// At most so many of these, spread evenly over all; `None`: all.
+    pub limit: Option<usize>,
+    /// Pictures at a time.
+    pub batch: usize,
+}
+
+/// A picture that could not be read.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The pictures of a selection, batch by batch. Those that cannot be read are named and left out.
+#[derive(Debug)]
+pub struct Pictures {
+    items: Vec<Item>,
+    resolution: Option<usize>,
+    batch: usize,
+    taken: usize,
+    /// Names of the classes, in the order of their indices.
+    pub classes: Vec<String>,
+    /// Those left out so far.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Some pictures, and what their folder says of them.
+pub struct Batch {
+    /// As a model takes them.
+    pub pictures: Vec<Picture>,
+    /// As many.
+    pub items: Vec<Item>,
+}
+
+impl Pictures {
+    /// Finds the pictures of `selection`; `classes` are those of the model, where it names them. They are given as a model of
+    /// `resolution` takes them, or where that is `None` in their own sizes.
+    ///
+    /// # Errors
+    /// The folder is not as [`DataSet::open`] wants it, or has no pictures of that split; a limit or batch is 0.
+    pub fn open(selection: &Selection, classes: &[String], resolution: Option<usize>) -> Result<Self> {
+        let Selection { folder, split, limit, batch } = selection;
+        let data = DataSet::open(folder, classes)?;
+        let mut items = data.of(*split);
+        if items.is_empty() {
+            return Err(Error::usage(format!(
+                "{}: expected pictures of the split asked for, found none among its {}; take --split all",
+                folder.display(),
+                data.items.len()
+            )));
+        }
+        let limit = limit.unwrap_or(items.len()).min(items.len());
+        if limit == 0 || *batch == 0 {
+            return Err(Error::usage("--limit and --batch: expected at least 1, found 0"));
+        }
+        items = (0..limit).map(|i| items[i * items.len() / limit].clone()).collect();
+        let (batch, classes) = (*batch, data.classes);
+        Ok(Self { items, resolution, batch, taken: 0, classes, left_out: Vec::new() })
+    }
+
+    /// What the pictures show, in words, where that is said of all of them.
+    pub fn captions(&self) -> Option<Vec<String>> {
+        self.items.iter().map(|item| item.caption.clone()).collect()
+    }
+
+    /// The next ones that can be read; `None` after the last. `task` counts pictures.
+    ///
+    /// # Errors
+    /// The task was stopped; not one picture could be read.
+    pub async fn next_batch(&mut self, task: &mut Task<'_>) -> Result<Option<Batch>> {
+        let mut read = Batch { pictures: Vec::new(), items: Vec::new() };
+        while read.items.is_empty() {
+            task.pause().await?;
+            task.report(self.taken, self.items.len());
+            if self.taken == self.items.len() {
+                return self.end().map(|()| None);
+            }
+            let end = self.items.len().min(self.taken + self.batch);
+            let items = &self.items[self.taken..end];
+            self.taken = end;
+            let pictures: Vec<Result<Picture>> = items.par_iter().map(|item| self.read(item)).collect();
+            for (item, picture) in items.iter().zip(pictures) {
+                match picture {
+                    Ok(picture) => {
+                        read.pictures.push(picture);
+                        read.items.push(item.clone());
+                    }
+                    Err(error) => {
+                        tracing::warn!("left out: {error}");
+                        let reason = error.to_string();
+                        self.left_out.push(LeftOut { path: item.path.clone(), reason });
+                    }
+                }
+            }
+        }
+        Ok(Some(read))
+    }
+
+    fn read(&self, item: &Item) -> Result<Picture> {
+        let picture = Picture::read(&item.path)?;
+        self.resolution.map_or(Ok(picture.clone()), |resolution| picture.fit(resolution))
+    }
+
+    fn end(&self) -> Result<()> {
+        match self.left_out.first() {
+            Some(first) if self.left_out.len() == self.items.len() => {
+                let count = self.items.len();
+                Err(Error::invalid(format!("none of {count} pictures could be read; {}", first.reason)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image_io::png_text::Provenance;
+
+    fn selection(count: usize, split: Split, limit: Option<usize>) -> (tempfile::TempDir, Selection) {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..count {
+            let picture = Picture::new(6, 4, vec![i as f32 / count as f32; 72]).unwrap();
+            picture.save_png(&folder.path().join(format!("{i:03}.png")), &Provenance::default()).unwrap();
+        }
+        let selection = Selection { folder: folder.path().into(), split, limit, batch: 4 };
+        (folder, selection)
+    }
+
+    fn names(selection: &Selection) -> Vec<String> {
+        let mut pictures = Pictures::open(selection, &[], Some(2)).unwrap();
+        let mut names = Vec::new();
+        while let Some(batch) = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).unwrap() {
+            assert!(batch.pictures.iter().all(|picture| picture.width() == 2));
+            let name = |item: &Item| item.path.file_stem().unwrap().to_string_lossy().into_owned();
+            names.extend(batch.items.iter().map(name));
+        }
+        names
+    }
+
+    #[test]
+    fn a_limit_takes_pictures_from_all_over() {
+        let (_folder, selection) = selection(10, Split::All, Some(4));
+        assert_eq!(names(&selection), ["000", "002", "005", "007"]);
+        assert_eq!(names(&Selection { limit: Some(99), ..selection }).len(), 10);
+    }
+
+    #[test]
+    fn unreadable_pictures_are_named_and_left_out() {
+        let (folder, selection) = selection(6, Split::All, None);
+        (0..5).for_each(|i| std::fs::write(folder.path().join(format!("{i:03}.png")), b"none").unwrap());
+        assert_eq!(names(&selection), ["005"]);
+        std::fs::write(folder.path().join("005.png"), b"none").unwrap();
+        let mut pictures = Pictures::open(&selection, &[], None).unwrap();
+        let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
+        assert!(error.to_string().contains("none of 6") && error.to_string().contains("000.png"), "{error}");
+        assert_eq!(pictures.left_out.len(), 6);
+    }
+
+    #[test]
+    fn a_split_without_pictures_is_refused() {
+        let (_folder, selection) = selection(1, Split::HeldOut, None);
+        let error = Pictures::open(&selection, &[], None).unwrap_err().to_string();
+        assert!(error.contains("--split all"), "{error}");
+        let error = Pictures::open(&Selection { split: Split::All, batch: 0, ..selection }, &[], None);
+        assert!(error.unwrap_err().to_string().contains("--batch"));
+    }
+}

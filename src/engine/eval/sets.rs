@@ -1,0 +1,233 @@
+//! Sets of pictures as Inception sees them: how far one is from another, and how sure and varied one looks.
+
+use std::ops::Range;
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn::tensor::activation::softmax;
+use serde::Serialize;
+
+use super::Pictures;
+use crate::engine::condition::tokenizer_kind;
+use crate::engine::pictures::{from_tensor, read, to_tensor};
+use crate::engine::reconstruct::decode;
+use crate::engine::sample::{Sampled, sample};
+use crate::engine::{Stage2, Task};
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Request};
+use crate::image_io::Picture;
+use crate::metrics::frechet::{Moments, Statistics};
+use crate::metrics::inception::{CLASSES, FEATURES, Inception, input};
+use crate::metrics::inception_score::{InceptionScore, inception_score};
+use crate::model::{ConditionKind, RqTransformerConfig, RqVae};
+use crate::random::permutation;
+use crate::tokenizer::Tokenizer;
+
+/// Inception, and which weights it has.
+#[derive(Debug)]
+pub struct Judge {
+    network: Inception,
+    /// SHA-256 of its file.
+    pub sha256: String,
+}
+
+/// What Inception saw of a set of pictures.
+#[derive(Debug)]
+pub struct Seen {
+    moments: Moments,
+    /// Of the classes, picture after picture.
+    probabilities: Vec<f32>,
+}
+
+/// How figures of sets were come by, without which they cannot be compared.
+#[derive(Clone, Debug, Serialize)]
+pub struct Protocol {
+    /// SHA-256 of Inception's weights.
+    pub inception_sha256: String,
+    /// Pictures judged.
+    pub pictures: usize,
+    /// Pictures that they were compared with; `None`: statistics that were saved.
+    pub reference_pictures: Option<usize>,
+    /// Pixels each way that pictures of folders were brought to first: their shorter side, of which the middle was kept.
+    /// `None`: they were taken as they are.
+    pub resolution: Option<usize>,
+    /// What Inception was given.
+    pub resize: &'static str,
+    /// How covariances are divided.
+    pub covariance: &'static str,
+}
+
+/// Samples to be made: from which condition, and as which of a seed's pictures.
+pub type Orders = Vec<(Vec<u32>, Range<u32>)>;
+
+impl Judge {
+    /// Loads the weights at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Inception::open`].
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        let (network, sha256) = Inception::open(path, device)?;
+        Ok(Self { network, sha256 })
+    }
+
+    /// Looks at all `pictures`.
+    ///
+    /// # Errors
+    /// The task was stopped; not one picture could be read.
+    pub async fn look(&self, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Seen> {
+        let mut seen = Seen::nothing();
+        while let Some(batch) = pictures.next_batch(task).await? {
+            self.add(&mut seen, &batch.pictures).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Looks at all `pictures`, which have the resolution of `model`, and at what it makes of their nearest codes.
+    ///
+    /// # Errors
+    /// Those of [`Self::look`].
+    pub async fn look_twice(
+        &self,
+        model: &RqVae,
+        pictures: &mut Pictures,
+        task: &mut Task<'_>,
+    ) -> Result<[Seen; 2]> {
+        let (mut originals, mut reconstructions) = (Seen::nothing(), Seen::nothing());
+        while let Some(batch) = pictures.next_batch(task).await? {
+            let latents = model.encode(to_tensor(&batch.pictures, model.device()));
+            let made = from_tensor(model.decode_codes(model.quantizer.quantize(latents).codes)).await?;
+            task.pause().await?;
+            self.add(&mut originals, &batch.pictures).await?;
+            self.add(&mut reconstructions, &made).await?;
+        }
+        Ok([originals, reconstructions])
+    }
+
+    /// Looks at new pictures of `stage2`.
+    ///
+    /// # Errors
+    /// The orders do not fit the model; the task was stopped.
+    pub async fn look_at_samples(
+        &self,
+        stage2: &Stage2,
+        orders: Orders,
+        filters: &[Filter],
+        seed: u64,
+        task: &mut Task<'_>,
+    ) -> Result<Seen> {
+        let total = orders.iter().map(|(_, images)| images.len()).sum();
+        let mut seen = Seen::nothing();
+        for (condition, images) in orders {
+            let request = Request { condition, filters: filters.to_vec(), seed, images, forced: None };
+            let mut silent = task.silent();
+            let keep = async |sampled: Sampled| match sampled {
+                Sampled::Partly { .. } => Ok(()),
+                Sampled::Whole(stacks) => {
+                    let made = decode(&stage2.stage1.model, &stacks, &mut task.silent()).await?;
+                    self.add(&mut seen, &made).await?;
+                    task.report(seen.moments.count(), total);
+                    Ok(())
+                }
+            };
+            sample(&stage2.model, &request, false, &mut silent, keep).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Looks at a few pictures.
+    async fn add(&self, seen: &mut Seen, pictures: &[Picture]) -> Result<()> {
+        let inputs: Vec<Picture> = pictures.iter().map(input).collect();
+        let found = self.network.forward(to_tensor(&inputs, self.network.device()));
+        seen.moments.add(&read(found.features).await?);
+        seen.probabilities.extend(read(softmax(found.logits, 1)).await?);
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        Self { moments: Moments::new(FEATURES), probabilities: Vec::new() }
+    }
+
+    /// Pictures seen.
+    pub fn count(&self) -> usize {
+        self.moments.count()
+    }
+
+    /// The inception score, by so many parts, of the pictures in an order that is always the same and not theirs: classes
+    /// are not to stay together.
+    ///
+    /// # Errors
+    /// There are fewer pictures than parts.
+    pub fn score(&self, parts: usize) -> Result<InceptionScore> {
+        let order = permutation(self.count(), [0; 3]);
+        let row = |picture: usize| &self.probabilities[picture * CLASSES..][..CLASSES];
+        let mixed: Vec<f32> = order.into_iter().flat_map(row).copied().collect();
+        inception_score(&mixed, CLASSES, parts)
+    }
+
+    /// Mean and covariance of the features.
+    ///
+    /// # Errors
+    /// There are fewer than two pictures.
+    pub fn statistics(self) -> Result<Statistics> {
+        if self.count() < FEATURES {
+            tracing::warn!(
+                "{} pictures are fewer than the {FEATURES} features: a distance is then larger than of more pictures, and \
+                 compares only with those of as many",
+                self.count()
+            );
+        }
+        self.moments.finish()
+    }
+}
+
+impl Protocol {
+    /// Of `pictures` pictures.
+    pub fn new(
+        judge: &Judge,
+        pictures: usize,
+        reference_pictures: Option<usize>,
+        resolution: Option<usize>,
+    ) -> Self {
+        Self {
+            inception_sha256: judge.sha256.clone(),
+            pictures,
+            reference_pictures,
+            resolution,
+            resize: "all of the picture to 299x299, bilinear without antialiasing, values clamped to [-1, 1]",
+            covariance: "divided by one less than the pictures",
+        }
+    }
+}
+
+/// What to sample for `count` pictures where no condition was asked for: as many of each class, or by the `captions` in
+/// their order, again from the first where they are fewer.
+///
+/// # Errors
+/// The model is given captions, and there are none.
+pub fn orders(config: &RqTransformerConfig, count: u32, captions: &[String]) -> Result<Orders> {
+    let length = config.block_size_cond;
+    match config.condition() {
+        ConditionKind::Unconditional => Ok(vec![(vec![0; length], 0..count)]),
+        ConditionKind::Class => {
+            let named = config.classes.len() as u32;
+            let classes = if named > 0 { named } else { config.vocab_size_cond as u32 };
+            let share = |class: u32| (u64::from(count) * u64::from(class) / u64::from(classes)) as u32;
+            let each = (0..classes).map(|class| (vec![class], share(class)..share(class + 1)));
+            Ok(each.filter(|(_, images)| !images.is_empty()).collect())
+        }
+        ConditionKind::Text => {
+            let kind = tokenizer_kind(config)?;
+            let tokenizer =
+                Tokenizer::new(kind.ok_or_else(|| Error::usage("this model takes no captions"))?)?;
+            if captions.is_empty() {
+                return Err(Error::usage(
+                    "this model needs captions: give --prompt TEXT, or --data a folder with captions.tsv",
+                ));
+            }
+            let all = captions.iter().cycle().zip(0..count);
+            Ok(all.map(|(caption, image)| (tokenizer.encode(caption, length), image..image + 1)).collect())
+        }
+    }
+}

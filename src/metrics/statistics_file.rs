@@ -1,0 +1,153 @@
+//! Statistics of features in numpy's `.npz`: arrays `mu` and `sigma`, as the common tools save and read them.
+
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+use flate2::read::DeflateDecoder;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::frechet::Statistics;
+use super::symmetric::Matrix;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::files::npy::{self, Array};
+
+/// Larger files and arrays are refused; 2,048 features take 34 MB.
+const LARGEST: u64 = 1 << 30;
+
+impl Statistics {
+    /// Reads `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no `.npz` of `mu` `[D]` and `sigma` `[D, D]`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = files::read_limited(path, LARGEST)?;
+        Self::decode(&bytes).map_err(|error| {
+            Error::invalid(format!(
+                "{}: expected statistics, an .npz of mu and sigma; {error}",
+                path.display()
+            ))
+        })
+    }
+
+    /// Writes `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        files::save(path, &self.encode())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(Error::invalid)?;
+        let (shape, mean) = floats(&mut zip, "mu.npy")?;
+        let (square, covariance) = floats(&mut zip, "sigma.npy")?;
+        let size = mean.len();
+        if size == 0 || shape != [size] || square != [size, size] {
+            return Err(Error::invalid(format!(
+                "mu of shape (D,) and sigma of shape (D, D) were expected, found {shape:?} and {square:?}"
+            )));
+        }
+        Ok(Self { mean, covariance: Matrix { columns: size, values: covariance } })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let size = self.mean.len();
+        let arrays =
+            [("mu.npy", vec![size], &self.mean), ("sigma.npy", vec![size, size], &self.covariance.values)];
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        for (name, shape, values) in arrays {
+            let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            zip.start_file(name, options).expect("the names are short and two");
+            zip.write_all(&npy::encode("<f8", &shape, &data)).expect("memory takes what it is given");
+        }
+        zip.finish().expect("memory takes what it is given").into_inner()
+    }
+}
+
+/// Shape and values of an array of the archive.
+fn floats(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+    let index = zip.index_for_name(name).ok_or_else(|| Error::invalid(format!("it has no {name}")))?;
+    let entry = zip.by_index_raw(index).map_err(Error::invalid)?;
+    let compression = entry.compression();
+    let unreadable = |error| Error::invalid(format!("{name} cannot be read: {error}"));
+    let mut bytes = Vec::new();
+    match compression {
+        CompressionMethod::Stored => entry.take(LARGEST).read_to_end(&mut bytes),
+        // numpy's `savez_compressed`.
+        _ => DeflateDecoder::new(entry).take(LARGEST).read_to_end(&mut bytes),
+    }
+    .map_err(unreadable)?;
+    let array = Array::parse(&bytes)?;
+    let values: Vec<f64> = match array.descr.as_deref() {
+        Some("<f8") => {
+            array.check_length(8)?;
+            array.data.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value)).collect()
+        }
+        Some("<f4") => {
+            array.check_length(4)?;
+            array.data.as_chunks().0.iter().map(|&value| f64::from(f32::from_le_bytes(value))).collect()
+        }
+        other => {
+            return Err(Error::invalid(format!(
+                "{name}: expected float64 or float32, found {}",
+                other.unwrap_or("records")
+            )));
+        }
+    };
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(Error::invalid(format!("{name} has values that are no finite numbers")));
+    }
+    let values = array.in_c_order(values);
+    Ok((array.shape, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::testing::golden;
+
+    fn fixture(name: &str) -> Statistics {
+        let path = format!("{}/tests/fixtures/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
+        Statistics::read(Path::new(&path)).unwrap()
+    }
+
+    #[test]
+    fn reads_what_numpy_writes() {
+        let golden = golden("frechet.json");
+        for (name, tolerance) in [("statistics.npz", 1e-14), ("statistics_compressed.npz", 1e-6)] {
+            let found = fixture(name);
+            let close = |found: &f64, expected: &serde_json::Value| {
+                (found - expected.as_f64().unwrap()).abs() <= tolerance
+            };
+            let mean = golden["mean"].as_array().unwrap();
+            assert!(found.mean.iter().zip(mean).all(|(a, b)| close(a, b)), "{name}");
+            let rows = golden["covariance"].as_array().unwrap().iter();
+            let covariance = rows.flat_map(|row| row.as_array().unwrap());
+            assert!(found.covariance.values.iter().zip(covariance).all(|(a, b)| close(a, b)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.npz");
+        let statistics = fixture("statistics.npz");
+        statistics.write(&path).unwrap();
+        assert_eq!(Statistics::read(&path).unwrap(), statistics);
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = Statistics::read(&path).unwrap_err().to_string();
+            assert!(error.contains("s.npz: expected statistics"), "{error}");
+        }
+        let odd = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(2, 2) };
+        odd.write(&path).unwrap();
+        assert!(Statistics::read(&path).unwrap_err().to_string().contains("promises"));
+        let infinite = Statistics { mean: vec![f64::NAN], covariance: Matrix::zeros(1, 1) };
+        infinite.write(&path).unwrap();
+        assert!(Statistics::read(&path).unwrap_err().to_string().contains("no finite numbers"));
+    }
+}

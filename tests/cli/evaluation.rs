@@ -1,0 +1,157 @@
+//! What is measured of folders: reconstructions, likelihoods, and sets of pictures as Inception sees them.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use residua::checkpoint::Parameter;
+use residua::metrics::inception::Inception;
+use residua::random::pcg4d;
+use serde_json::Value;
+
+use super::desk::Desk;
+
+const SAMPLES: [&str; 6] =
+    ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
+
+/// The sample pictures in the folder `data`, and two files there that are no pictures.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    SAMPLES.iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    desk.write("data/broken.png", b"no picture");
+    desk.write("data/notes.txt", b"no picture either");
+    desk
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("expected a number, found {value}"))
+}
+
+fn assert_near(found: &Value, expected: f64) {
+    assert!((number(found) - expected).abs() < 1e-4 * expected.abs(), "{found}, expected {expected}");
+}
+
+#[test]
+fn reconstructions_are_measured_as_one_by_one() {
+    let desk = desk();
+    let found = desk.json("eval reconstruction --data data --batch 4");
+    let singles: Vec<Value> =
+        SAMPLES.iter().map(|name| desk.json(&format!("reconstruct data/{name} --out out"))).collect();
+    let mean = |key: &str| singles.iter().map(|single| number(&single[key])).sum::<f64>() / 6.0;
+    assert_eq!((&found["pictures"], &found["resolution"]), (&Value::from(6), &Value::from(64)));
+    assert!(found["left_out"][0]["path"].as_str().unwrap().ends_with("broken.png"), "{found}");
+    for (key, expected) in [("psnr", mean("psnr")), ("ssim", mean("ssim"))] {
+        assert_near(&found[key], expected);
+    }
+    let mean_mse =
+        singles.iter().map(|single| 10f64.powf(-number(&single["psnr"]) / 10.0)).sum::<f64>() / 6.0;
+    assert_near(&found["mse"], mean_mse);
+    assert_near(&found["psnr_of_mean_mse"], -10.0 * mean_mse.log10());
+    assert_near(&found["bits_per_pixel"], mean("bits_per_pixel"));
+    let depths = found["depths"].as_array().unwrap();
+    assert_eq!(depths.len(), 4);
+    for (i, depth) in depths.iter().enumerate() {
+        assert_near(&depth["bits_per_image"], 640.0 * (i + 1) as f64);
+        assert!(number(&depth["entropy_bits_per_image"]) < number(&depth["bits_per_image"]));
+        let used = number(&depth["codes_used"]);
+        assert!((1.0..=384.0).contains(&number(&depth["perplexity"])) && used <= 384.0, "{depth}");
+        assert_near(&depth["usage"], used / 1024.0);
+    }
+    assert!(depths.windows(2).all(|two| number(&two[0]["psnr"]) < number(&two[1]["psnr"])), "{found}");
+    assert_eq!(depths[3]["psnr"], found["psnr"]);
+
+    assert_eq!(found["lpips"], Value::Null);
+    let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
+    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips}"));
+    assert!(number(&looked["lpips"]) > 0.0, "{looked}");
+
+    let run = desk.does("eval reconstruction --data data --limit 3");
+    assert!(run.stdout.contains("64x64") && run.stdout.contains(" of 1024"), "{run:?}");
+}
+
+#[test]
+fn likelihoods_are_better_than_chance_under_the_right_class() {
+    let desk = Desk::new();
+    for name in ["pig.png", "poodle.png"] {
+        desk.copy(&format!("samples/{name}"), &format!("data/Animals & Nature/{name}"));
+    }
+    let found = desk.json("eval likelihood --data data");
+    assert_eq!(found["pictures"], 2);
+    assert!(number(&found["nats_below_uniform"]) > 0.5, "{found}");
+    assert_near(&found["uniform_bits_per_image"], 2560.0);
+    assert!(number(&found["bits_per_image"]) < 2560.0);
+    let run = desk.does("eval likelihood --data data --precision q8");
+    assert!(run.stdout.contains("below uniform"), "{run:?}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_in_one_line() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.copy("samples/pig.png", "data/pig.png");
+    desk.copy("samples/pig.png", "unknown/swine/pig.png");
+    desk.write("broken/a.png", b"no picture");
+    let cases = [
+        ("eval reconstruction --data empty", 1, "expected pictures"),
+        ("eval reconstruction --data none", 1, "none"),
+        ("eval reconstruction --data broken", 1, "none of 1 pictures could be read"),
+        ("eval reconstruction --data data --limit 0", 2, "--limit"),
+        ("eval reconstruction --data data --split held-out", 2, "--split all"),
+        ("eval likelihood --data data", 2, "expected a class"),
+        ("eval likelihood --data unknown", 1, "found swine"),
+        ("eval rfid --data data --inception none.pth", 1, "none.pth"),
+        ("eval rfid --data data --inception fixtures/checkpoint/bare.pt", 1, "Inception v3"),
+    ];
+    for (line, code, message) in cases {
+        desk.refuses(line, code, message);
+    }
+}
+
+/// A file of made-up weights for Inception.
+fn write_inception(desk: &Desk, name: &str) {
+    let value = |stream: u32, index: u32, shape: &[usize]| {
+        let signed = (pcg4d([1, stream, index, 0])[0] >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        let fan_in: usize = shape[1..].iter().product();
+        if shape.len() == 1 { 1.0 + 0.2 * signed } else { signed * (6.0 / fan_in as f32).sqrt() }
+    };
+    let mut header = BTreeMap::new();
+    let mut data: Vec<u8> = Vec::new();
+    let parameters = Inception::parameters(&Device::flex()).unwrap();
+    for (stream, Parameter { name, shape }) in parameters.iter().enumerate() {
+        let start = data.len();
+        let count = shape.iter().product::<usize>() as u32;
+        data.extend((0..count).flat_map(|index| value(stream as u32, index, shape).to_le_bytes()));
+        let entry =
+            serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+        header.insert(name.clone(), entry);
+    }
+    let header = serde_json::to_string(&header).unwrap();
+    desk.write(name, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat());
+}
+
+#[test]
+fn sets_are_compared_as_inception_sees_them() {
+    let desk = desk();
+    write_inception(&desk, "inception.safetensors");
+    let inception = "--inception inception.safetensors";
+    let rfid = desk.json(&format!("eval rfid --data data {inception}"));
+    assert!(number(&rfid["rfid"]) > 0.0, "{rfid}");
+    assert_eq!(rfid["protocol"]["pictures"], 6);
+    assert_eq!(rfid["protocol"]["resolution"], 64);
+
+    let line = format!("eval statistics --data data --resolution 64 --out reference.npz {inception}");
+    let saved = desk.json(&line);
+    assert_eq!(saved["protocol"]["inception_sha256"], rfid["protocol"]["inception_sha256"]);
+    // The same pictures, once from their statistics and once read again.
+    let own = desk.json(&format!("eval fid --samples data --data data --splits 2 {inception}"));
+    assert!(number(&own["fid"]).abs() < 1e-3, "{own}");
+    assert!(number(&own["inception_score"]["mean"]) >= 1.0, "{own}");
+    let line = format!("eval fid --data reference.npz -n 9 --seed 3 --splits 2 {inception}");
+    let sampled = desk.json(&line);
+    assert!(number(&sampled["fid"]) > 0.0, "{sampled}");
+    assert_eq!(sampled["protocol"]["pictures"], 9);
+    assert_eq!(sampled["protocol"]["reference_pictures"], Value::Null);
+    let run = desk.does(&line);
+    assert!(run.stdout.contains("SHA-256") && run.stdout.contains("299x299"), "{run:?}");
+    run.warns("fewer than the 2048 features");
+    desk.refuses(&format!("eval fid --samples data --data data --splits 7 {inception}"), 2, "--splits");
+}
