@@ -22,7 +22,7 @@ pub struct Judge {
 
 enum Kind {
     /// CLIP, and the caption's embedding `[1, E]`.
-    Caption(Box<Clip>, Tensor<2>),
+    Caption(Box<(Clip, Tensor<2>)>),
     /// A classifier, and the class.
     Class(Box<ResNet>, usize),
 }
@@ -36,7 +36,7 @@ impl Judge {
         let file = WeightFile::open(path, StateKind::Auto)?;
         let clip = load_clip(&file, device, task)?;
         let caption = clip.caption(caption);
-        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Caption(Box::new(clip), caption) })
+        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Caption(Box::new((clip, caption))) })
     }
 
     /// Judges by `class`, of the transformer's `classes`, with the ResNet in the file at `path`.
@@ -76,7 +76,7 @@ impl Judge {
     /// The device failed.
     pub async fn scores(&self, pictures: &[Picture]) -> Result<Vec<f32>> {
         read(match &self.kind {
-            Kind::Caption(clip, caption) => clip_score(clip.pictures(pictures)?, caption.clone()),
+            Kind::Caption(judge) => clip_score(judge.0.pictures(pictures)?, judge.1.clone()),
             Kind::Class(classifier, class) => classifier.probability(pictures, *class)?,
         })
         .await

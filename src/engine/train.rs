@@ -115,7 +115,7 @@ pub fn train(
 enum Stage<'a> {
     RqVae(&'a RqVaeConfig),
     /// On the codes of this RQ-VAE.
-    RqTransformer(&'a RqTransformerConfig, Stage1),
+    RqTransformer(&'a RqTransformerConfig, Box<Stage1>),
 }
 
 impl<'a> Stage<'a> {
@@ -130,7 +130,7 @@ impl<'a> Stage<'a> {
                     precision: Precision::Stored,
                 };
                 let rqvae = Stage1::load(&rqvae, device, &mut Task::unwatched())?;
-                Ok(Self::RqTransformer(model, rqvae))
+                Ok(Self::RqTransformer(model, Box::new(rqvae)))
             }
             (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
                 "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",

@@ -64,7 +64,7 @@ pub fn cross_entropy_gradient(logits: &[f32], target: &[f32], dy: &[f32]) -> Vec
     assert!(!dy.is_empty() && logits.len().is_multiple_of(dy.len()), "a gradient for each row");
     let width = logits.len() / dy.len();
     let mut out = zeros(logits.len());
-    by_rows(logits, target, &mut out, [width, width], |logits, target, out| slopes(logits, target, out));
+    by_rows(logits, target, &mut out, [width, width], slopes);
     let rows = out.par_chunks_mut(width).zip(dy).with_min_len(PIECE);
     rows.for_each(|(row, dy)| row.iter_mut().for_each(|out| *out *= dy));
     out

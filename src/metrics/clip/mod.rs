@@ -24,7 +24,7 @@ use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// Mean and deviation of the pictures that CLIP was trained on.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// Norms whose product is smaller than this count as it.
 const SMALLEST: f32 = 1e-8;
 

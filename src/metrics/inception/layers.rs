@@ -55,14 +55,12 @@ impl Conv {
 /// One row of the table.
 #[derive(Debug)]
 pub enum Step {
-    /// A convolution.
-    Conv(Conv),
+    /// Convolutions of the same, joined; most often a single one.
+    Convs(Vec<Conv>),
     /// The largest of 3x3.
     Largest(MaxPoolOptions<2>),
     /// The mean of 3x3.
     Mean(AvgPoolOptions<2>),
-    /// Convolutions of the same, joined.
-    Fork([Conv; 2]),
 }
 
 impl Step {
@@ -84,11 +82,11 @@ impl Step {
             Conv::load(loader, &format!("{path}{name}"), [from, to], kernel, 1, padding)
         };
         match *row {
-            Row::Same(name, to, kernel) => Self::Conv(same(name, to, kernel)),
-            Row::Fork(two) => Self::Fork(two.map(|(name, to, kernel)| same(name, to, kernel))),
+            Row::Same(name, to, kernel) => Self::Convs(vec![same(name, to, kernel)]),
+            Row::Fork(two) => Self::Convs(two.map(|(name, to, kernel)| same(name, to, kernel)).into()),
             Row::Within(name, to, kernel, stride) => {
                 let path = format!("{path}{name}");
-                Self::Conv(Conv::load(loader, &path, [from, to], kernel, stride, [0, 0]))
+                Self::Convs(vec![Conv::load(loader, &path, [from, to], kernel, stride, [0, 0])])
             }
             Row::LargestWithin => Self::Largest(MaxPoolOptions::new([3, 3]).with_stride([2, 2])),
             Row::Largest => {
@@ -106,8 +104,7 @@ impl Step {
     /// Channels that come out, where they are other ones.
     fn channels(&self) -> Option<usize> {
         match self {
-            Self::Conv(conv) => Some(conv.channels),
-            Self::Fork(two) => Some(two.iter().map(|conv| conv.channels).sum()),
+            Self::Convs(convs) => Some(convs.iter().map(|conv| conv.channels).sum()),
             Self::Largest(_) | Self::Mean(_) => None,
         }
     }
@@ -115,10 +112,9 @@ impl Step {
     /// `[B, C, H, W]` to `[B, C', H', W']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv(conv) => conv.forward(x),
+            Self::Convs(convs) => Tensor::cat(convs.iter().map(|conv| conv.forward(x.clone())).collect(), 1),
             Self::Largest(options) => max_pool2d(x, options.clone()),
             Self::Mean(options) => avg_pool2d(x, options.clone()),
-            Self::Fork(two) => Tensor::cat(two.iter().map(|conv| conv.forward(x.clone())).collect(), 1),
         }
     }
 }
