@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the page into web/dist, which any file server can serve: web/build.sh [--quick]
 #   --quick   without optimizing over crates and without wasm-opt: for working on it
-# CARGO_TARGET_DIR and RESIDUA_TOOLS say where builds and tools are kept (default: the user's cache).
+# CARGO_TARGET_DIR and RESIDUA_TOOLS say where builds and tools are kept (default: the user's cache);
+# RESIDUA_WEB_TOOLCHAIN, whether rustup's compiler or debian's is taken (default: rustup's, if it gets what it needs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,20 +19,24 @@ readonly FEATURES=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sig
 quick=false
 [ "${1:-}" = --quick ] && quick=true
 
-# Compiles a program with the profile and features given. The standard library for wasm comes from rustup; where its
-# servers are out of reach, Debian's compiler builds it from source.
+# Whose compiler there is. The standard library for wasm comes from rustup; where its servers are out of reach, Debian's
+# compiler builds it from source.
+toolchain() {
+  if rustup target add "$TARGET" >/dev/null 2>&1; then
+    echo rustup
+  else
+    echo debian
+  fi
+}
+
+# Compiles a program with the profile and features given.
 compile() {
   local flags=(--target "$TARGET" --bin "$@")
-  if rustup target add "$TARGET" >/dev/null 2>&1; then
+  if [ "$TOOLCHAIN" = rustup ]; then
     cargo build "${flags[@]}"
-  elif [ -x /usr/bin/rustc ] && [ -d /usr/share/cargo/registry ] || dpkg -s rust-web-src >/dev/null 2>&1; then
-    local linker
-    linker=$(command -v wasm-ld-19 || rustc --print sysroot | sed 's|$|/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld|')
-    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$linker" \
-      cargo build "${flags[@]}" -Z build-std=std,panic_abort
   else
-    echo "no standard library for $TARGET: install rustup's target, or Debian's rustc-web rust-web-src lld-19" >&2
-    exit 1
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 \
+      cargo build "${flags[@]}" -Z build-std=std,panic_abort
   fi
 }
 
@@ -74,6 +79,11 @@ print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["na
   python3 web/lists.py "$DIST"
 }
 
+readonly TOOLCHAIN="${RESIDUA_WEB_TOOLCHAIN:-$(toolchain)}"
+if [ "$TOOLCHAIN" != rustup ] && ! { [ -d /usr/lib/rustlib/src/rust/library ] && command -v wasm-ld-19 >/dev/null; }; then
+  echo "no standard library for $TARGET: install rustup's target, or Debian's rustc-web rust-web-src lld-19" >&2
+  exit 1
+fi
 if $quick; then
   for profile in WEB WEB_ENGINE; do
     export "CARGO_PROFILE_${profile}_LTO=off" "CARGO_PROFILE_${profile}_CODEGEN_UNITS=16"

@@ -36,7 +36,6 @@ function hear(data) {
   if (!page) return void early.push(data);
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
-  else if (data.kind === 'refused') page.warn(`${data.why}; the models run on the CPU, which is slower`);
   else if (data.kind === 'lost') lose(data.why);
   else lose(`the models' worker failed (${data.why})`);
 }

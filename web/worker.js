@@ -97,11 +97,7 @@ async function tell() {
 /** What the page can ask for; each gets the message. */
 const actions = {
   start: async ({ device }) => {
-    engine = await Engine.start(host, device).catch((error) => {
-      // There is always a CPU, and another worker would be refused the same.
-      postMessage({ kind: 'refused', why: said(error) });
-      return Engine.start(host, 'auto');
-    });
+    engine = await Engine.start(host, device);
     await tell();
   },
   order: ({ bytes }) => engine.take(bytes),

@@ -11,46 +11,49 @@ use crate::error::{Error, Result};
 pub struct Opened {
     /// The device.
     pub device: Device,
-    /// The graphics adapter's name and limits, or why there is none.
+    /// The graphics adapter's name and limits, or why it is the CPU.
     pub said: String,
+    /// Whether a GPU was wanted in vain.
+    pub lacking: bool,
 }
 
 /// The device that `choice` stands for. `lost` is told if the browser takes it away.
 ///
 /// # Errors
-/// A GPU was asked for and there is none, or it refused.
+/// A GPU is wanted, and there is none or it refuses.
 pub async fn open(choice: DeviceChoice, lost: impl Fn(String) + Send + 'static) -> Result<Opened> {
-    let on_cpu = |why: String| Opened { device: cpu(), said: why };
-    match choice {
-        DeviceChoice::Cpu => Ok(on_cpu("the CPU was asked for".into())),
-        DeviceChoice::Gpu => gpu(true, lost).await,
-        DeviceChoice::Auto => Ok(gpu(false, lost).await.unwrap_or_else(|error| on_cpu(error.to_string()))),
+    let on_cpu = |why: &str| Opened { device: cpu(), said: why.into(), lacking: false };
+    if choice == DeviceChoice::Cpu {
+        return Ok(on_cpu("the CPU was asked for"));
     }
-}
-
-async fn gpu(software: bool, lost: impl Fn(String) + Send + 'static) -> Result<Opened> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let wanted =
         RequestAdapterOptions { power_preference: PowerPreference::HighPerformance, ..Default::default() };
     let adapter = instance.request_adapter(&wanted).await.map_err(|_| {
-        Error::invalid("this browser gives no WebGPU adapter: update it or its graphics driver")
+        Error::invalid(
+            "this browser gives no WebGPU adapter: update it or its graphics driver, and open the page by https",
+        )
     })?;
     let info = adapter.get_info();
-    if info.device_type == wgpu::DeviceType::Cpu && !software {
-        return Err(Error::invalid("this browser's WebGPU is a software one, slower than the CPU itself"));
+    if info.device_type == wgpu::DeviceType::Cpu && choice == DeviceChoice::Auto {
+        return Ok(on_cpu("this browser's WebGPU is a software one, slower than the CPU itself"));
     }
     let (device, queue) = adapter.request_device(&descriptor(&adapter)).await.map_err(|error| {
-        Error::invalid(format!("the graphics adapter {} refused ({error}): restart the browser", info.name))
+        Error::invalid(format!("the graphics adapter {} refused ({error}): restart the browser", name(&info)))
     })?;
     device.set_device_lost_callback(move |reason, message| {
         if reason != DeviceLostReason::Destroyed {
             lost(message);
         }
     });
-    let name = if info.name.is_empty() { "WebGPU".into() } else { info.name };
     let largest = device.limits().max_storage_buffer_binding_size >> 20;
-    let said = format!("{name}, buffers up to {largest} MB");
-    Ok(Opened { device: share(instance, adapter, device, queue)?, said })
+    let said = format!("{}, buffers up to {largest} MB", name(&info));
+    Ok(Opened { device: share(instance, adapter, device, queue)?, said, lacking: false })
+}
+
+/// Browsers may keep an adapter's name to themselves.
+fn name(info: &wgpu::AdapterInfo) -> &str {
+    if info.name.is_empty() { "WebGPU" } else { &info.name }
 }
 
 /// Waits until `device` has done all that it was asked; meanwhile the browser does other things.

@@ -27,13 +27,15 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and says what was found.
-    pub async fn start(host: Host, device: &str) -> Result<Engine, JsError> {
+    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and says what was found. Where there is no GPU to
+    /// work with, it is the CPU.
+    pub async fn start(host: Host, device: &str) -> Engine {
         begin(host);
-        let opened = open(device).await?;
+        let opened = open_any(device).await;
         answer(&Answer::Ready(Ready {
             device: kind(&opened.device).into(),
             said: opened.said,
+            lacking: opened.lacking,
             kernels: checked().to_vec(),
         }));
         let told = AtomicU64::new(0);
@@ -45,7 +47,7 @@ impl Engine {
             }
         });
         spawn_local(work);
-        Ok(Self { server })
+        Self { server }
     }
 
     /// Takes an order of the page.
@@ -100,7 +102,7 @@ pub fn heap() -> f64 {
     resident().unwrap_or_default() as f64
 }
 
-/// Opens a device by its name and checks the kernels on it; the CPU in place of a GPU that cannot be trusted.
+/// Opens a device by its name and checks the kernels on it.
 async fn open(device: &str) -> Result<Opened> {
     let choice = match device {
         "cpu" => DeviceChoice::Cpu,
@@ -109,10 +111,17 @@ async fn open(device: &str) -> Result<Opened> {
     };
     let lost = |why| host::lost(&format!("the graphics device was lost ({why})"));
     let opened = device::open(choice, lost).await?;
-    match trust(&opened.device).await {
-        Ok(()) => Ok(opened),
-        Err(error) => Ok(Opened { device: device::cpu(), said: error.to_string() }),
-    }
+    trust(&opened.device).await?;
+    Ok(opened)
+}
+
+/// [`open`], but the CPU in place of a GPU that isn't there, refuses, or cannot be trusted.
+async fn open_any(device: &str) -> Opened {
+    open(device).await.unwrap_or_else(|error| Opened {
+        device: device::cpu(),
+        said: error.to_string(),
+        lacking: true,
+    })
 }
 
 fn begin(host: Host) {

@@ -94,10 +94,13 @@ impl Wish {
 
 #[wasm_bindgen]
 impl Models {
-    /// Opens `device`: `auto`, `cpu` or `gpu`.
+    /// Opens `device`: `auto`, `cpu` or `gpu`. Only `gpu` fails where there is no GPU to work with.
     pub async fn open(host: Host, device: &str) -> Result<Models, JsError> {
         super::begin(host);
-        let opened = super::open(device).await?;
+        let opened = match device {
+            "gpu" => super::open(device).await?,
+            _ => super::open_any(device).await,
+        };
         Ok(Self { device: opened.device, said: opened.said, loaded: None })
     }
 

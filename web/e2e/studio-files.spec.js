@@ -39,6 +39,23 @@ test('all samples, dropped on a GPU, have the native codes', async ({ studio }, 
   await studio.keep('samples-gpu');
 });
 
+test('codes come from an address, as an array or in a picture', async ({ server, studio }, info) => {
+  const array = info.outputPath('codes.npy');
+  const expected = await encode(path.join(ROOT, 'assets', 'samples', 'pig.png'), 'cpu', array);
+  const { files, stacks } = await sample({ ...WISH, count: 1 }, info.outputPath('made'));
+  const given = /** @type {const} */ ([
+    ['codes.npy', array, expected],
+    ['made.png', path.resolve(ROOT, files[0]), stacks[0].codes],
+  ]);
+  for (const [name, file, codes] of given) {
+    const url = server.put(`/given/${name}`, await readFile(file));
+    await studio.open(`?device=cpu&codes=${encodeURIComponent(url)}`);
+    await expect(studio.says(name).first()).toBeAttached();
+    expect(await studio.codes()).toEqual(codes);
+  }
+  await studio.keep('codes-from-address');
+});
+
 test('a script may drop files without entries', async ({ page, studio }) => {
   await studio.open();
   const before = await studio.codes();

@@ -29,6 +29,9 @@ impl ModelsView {
     }
 }
 
+/// What can be typed as a place.
+const PLACES: &str = if cfg!(target_family = "wasm") { "name or address" } else { "file or folder" };
+
 /// A name and what is to be said under it.
 type Fact = (&'static str, String);
 
@@ -174,7 +177,7 @@ fn choices(ui: &mut Ui, state: &mut State) {
     });
     place(ui, state);
     let name = ui.label("Its RQ-VAE, where the transformer does not find it");
-    let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text("file or folder");
+    let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text(PLACES);
     ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id);
     recent(ui, state);
     stored(ui, state);
@@ -183,7 +186,7 @@ fn choices(ui: &mut Ui, state: &mut State) {
 fn place(ui: &mut Ui, state: &mut State) {
     let name = ui.label("A model's place");
     ui.horizontal(|ui| {
-        let field = TextEdit::singleline(&mut state.models_view.place).hint_text("file or folder");
+        let field = TextEdit::singleline(&mut state.models_view.place).hint_text(PLACES);
         ui.add(field.desired_width(ui.available_width() - 60.0)).labelled_by(name.id);
         let typed = state.models_view.place.trim().to_string();
         if ui.add_enabled(!typed.is_empty(), Button::new("Load")).clicked() {

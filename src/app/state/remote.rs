@@ -8,16 +8,14 @@ use crate::engine::studio::Ready;
 impl State {
     /// A worker has begun.
     pub fn ready(&mut self, ready: Ready) {
-        let Ready { device, said, kernels } = ready;
-        let wrong = kernels.iter().filter(|checked| !checked.ok).count();
-        if wrong > 0 {
-            let text =
-                format!("{wrong} GPU kernels are wrong on this device and not used; see Log and device");
-            self.log.add(Level::Warning, text);
-        }
+        let Ready { device, said, lacking, kernels } = ready;
         self.kernel_checks = kernels;
         self.device = if device == "gpu" { "gpu" } else { "cpu" };
-        self.log.add(Level::Note, format!("the models run on the {}: {said}", self.device.to_uppercase()));
+        let (level, slower) = match lacking {
+            true => (Level::Warning, ", which is slower"),
+            false => (Level::Note, ""),
+        };
+        self.log.add(level, format!("the models run on the {}{slower}: {said}", self.device.to_uppercase()));
         self.adapter = Some(said);
     }
 

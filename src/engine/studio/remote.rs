@@ -35,8 +35,10 @@ pub enum Answer {
 pub struct Ready {
     /// `cpu` or `gpu`.
     pub device: String,
-    /// The graphics adapter and its limits, or why there is none.
+    /// The graphics adapter and its limits, or why it is the CPU.
     pub said: String,
+    /// Whether a GPU was wanted in vain.
+    pub lacking: bool,
     /// What the check of the GPU kernels has found.
     pub kernels: Vec<Checked>,
 }

@@ -1,0 +1,72 @@
+// What the GPU of a browser may lack: the page says it, and the models run where they can.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { WEB } from './base.js';
+import { encode, ROOT } from './native.js';
+import { expect, test } from './studio.js';
+import { wide } from './wide.js';
+
+test.describe.configure({ timeout: 180_000 });
+
+/** Each: what is lacking, what brings it about in front of the worker's own lines, and how it is said. */
+const LACKING = /** @type {const} */ ([
+  ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', /gives no WebGPU adapter: update it/],
+  [
+    'an adapter that refuses',
+    `GPUAdapter.prototype.requestDevice = async () => {
+      throw new DOMException('a test refuses', 'OperationError');
+    };`,
+    /graphics adapter .* refused .*: restart the browser/,
+  ],
+  [
+    'a kernel that is wrong',
+    `const { createShaderModule } = GPUDevice.prototype;
+    GPUDevice.prototype.createShaderModule = function (wish) {
+      const code = wish.code.replaceAll('sqrt(', 'exp(');
+      return createShaderModule.call(this, { ...wish, code });
+    };`,
+    /computes a wrong result .*: update its driver/,
+  ],
+]);
+
+/** Serves the worker with other lines before its own. */
+async function stub(/** @type {import('./server.js').Server} */ server, /** @type {string} */ lines) {
+  server.put('/worker.js', `${lines}\n${await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8')}`);
+}
+
+for (const [what, lines, said] of LACKING) {
+  test(`${what}: the models run on the CPU, and the page says why`, async ({ server, studio }, info) => {
+    await stub(server, lines);
+    await studio.open('?device=gpu');
+    expect(await studio.codes()).toEqual(await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy')));
+    await expect(studio.find('button', 'Dismiss')).toBeAttached();
+    await studio.keep(`lacking-${what.replaceAll(' ', '-')}`);
+    const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));
+    expect(wrong).toEqual([expect.stringMatching(/^Warning: the models run on the CPU, which is slower: /)]);
+    expect(wrong[0]).toMatch(said);
+  });
+}
+
+test('a model with a tensor too large for the adapter is refused, and both sizes are said', async ({ server, studio }) => {
+  const { bytes, largest } = await wide();
+  const most = largest - 4;
+  // Real devices bind 128 MB at least.
+  await stub(server, `
+    const { get } = Object.getOwnPropertyDescriptor(GPUDevice.prototype, 'limits');
+    const less = { get: (limits, key) => (key === 'maxStorageBufferBindingSize' ? ${most} : limits[key]) };
+    Object.defineProperty(GPUDevice.prototype, 'limits', { get() { return new Proxy(get.call(this), less); } });
+  `);
+  const model = encodeURIComponent(server.put('/models/wide.safetensors', bytes));
+  const rqvae = encodeURIComponent(server.put('/models/rqvae.safetensors',
+    await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'))));
+  await studio.open(`?device=gpu&model=${model}&rqvae=${rqvae}`);
+  await expect(studio.find('button', 'Dismiss')).toBeAttached();
+  await studio.keep('lacking-buffers');
+  const mb = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const errors = (await studio.log()).filter((line) => line.startsWith('Error: '));
+  expect(errors).toEqual([expect.stringContaining(
+    `takes ${mb(largest)}, but this graphics device binds at most ${mb(most)}: run the model on the CPU, or in f16 or q8`)]);
+  // The bundled model stands in.
+  await expect(studio.mirror).toContainText('emoji-64 is loaded');
+});
