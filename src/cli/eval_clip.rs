@@ -16,8 +16,9 @@ use crate::error::Result;
 /// PNGs carry.
 #[derive(Args)]
 pub struct EvalClip {
-    /// Folder of pictures.
-    folder: PathBuf,
+    /// The folder of pictures, and of folders with pictures.
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
     /// Weights of CLIP (ViT), a .pt or .safetensors.
     #[arg(long, value_name = "PATH")]
     clip: PathBuf,
@@ -28,7 +29,7 @@ pub struct EvalClip {
 impl EvalClip {
     /// Prints the mean, and each picture's score.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let pictures = captioned(&self.folder)?;
+        let pictures = captioned(&self.data)?;
         let device = self.device.open()?;
         let file = WeightFile::open(&self.clip, StateKind::Auto)?;
         let clip = load_clip(&file, &device, &mut console.task("loading"))?;

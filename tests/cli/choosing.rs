@@ -2,13 +2,15 @@
 
 use residua::codes::CodeStack;
 use residua::engine::Recipe;
+use residua::engine::clip_score::captioned;
 use residua::image_io::png_text::Provenance;
 use serde_json::Value;
 
 use super::desk::{Desk, stacks};
 use super::made_up::{MadeUp, golden};
 
-const BY_CAPTION: &str = "sample --model fixtures/rqt-text --prompt cat";
+/// The small model knows no words: its captions are empty.
+const BY_CAPTION: &str = "sample --model fixtures/rqt-text --prompt=";
 const BY_CLASS: &str = "sample --model fixtures/rqt-class --class 3";
 
 /// A desk with weights that judge on it.
@@ -48,7 +50,7 @@ fn samples_of_a_caption_are_sorted_by_clip() {
         let image = recipe.sampling.unwrap().image;
         assert_eq!(&plain[image as usize], stack);
         assert!(file.as_str().unwrap().ends_with(&format!("{image:03}.png")));
-        assert_eq!(f64::from(recipe.judgement.unwrap().score), *score);
+        assert!((f64::from(recipe.judgement.unwrap().score) - score).abs() < 1e-6);
     }
 
     // More than one batch: some of the first are removed again.
@@ -58,6 +60,11 @@ fn samples_of_a_caption_are_sorted_by_clip() {
     let left = desk.files().into_iter().filter(|path| path.starts_with(desk.path("best"))).count();
     assert_eq!(left, 3 + 1, "three pictures and a sheet");
     assert_eq!(stacks(&desk.json("sample --from best/sheet.png --out again")), plain);
+
+    // What was sampled says its caption itself; the sheet is no picture of its own.
+    let seen = captioned(&desk.path("best")).unwrap();
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|one| one.caption.is_empty()), "{seen:?}");
 }
 
 #[test]

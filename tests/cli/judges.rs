@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use residua::checkpoint::{StateKind, WeightFile};
 use residua::device::{DeviceChoice, cpu, open};
 use residua::engine::Task;
+use residua::engine::clip_score::{captioned, clip_scores};
 use residua::engine::judge::{Judge, load_clip};
 use residua::image_io::Picture;
 use residua::kernels::values;
@@ -59,6 +60,28 @@ fn clip_embeds_as_pytorch_does_on_either_device() {
     let golden = golden("clip.json");
     for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
         embeds_as_pytorch_does(&load(&Desk::new(), &MadeUp::of(&golden), &device).unwrap(), &golden);
+    }
+}
+
+#[test]
+fn a_folder_is_scored_by_its_captions() {
+    let (desk, golden) = (Desk::new(), golden("clip.json"));
+    let names: Vec<String> = serde_json::from_value(golden["pictures"].clone()).unwrap();
+    let captions: Vec<String> = serde_json::from_value(golden["captions"].clone()).unwrap();
+    let mut lines = String::new();
+    for (number, (name, caption)) in names.iter().zip(&captions).enumerate() {
+        desk.copy(short(name), &format!("seen/{number}.png"));
+        lines += &format!("{number}.png\t{caption}\n");
+    }
+    let missing = captioned(&desk.path("seen")).unwrap_err().to_string();
+    assert!(missing.contains("0.png: expected a caption for it, in captions.tsv"), "{missing}");
+    desk.write("seen/captions.tsv", lines);
+    let pictures = captioned(&desk.path("seen")).unwrap();
+    let clip = load(&desk, &MadeUp::of(&golden), &cpu()).unwrap();
+    let found = pollster::block_on(clip_scores(&clip, &pictures, &mut Task::unwatched())).unwrap();
+    let expected = numbers(&golden["scores"]);
+    for (at, score) in found.iter().enumerate() {
+        assert!((score - expected[4 * at]).abs() < TOLERANCE, "{score} but expected {}", expected[4 * at]);
     }
 }
 
