@@ -11,7 +11,7 @@ pub mod eval;
 pub mod explain;
 pub mod explanation;
 pub mod fetch;
-#[cfg(feature = "models")]
+#[cfg(not(target_family = "wasm"))]
 pub mod judge;
 pub mod memory;
 #[cfg(feature = "models")]

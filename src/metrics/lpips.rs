@@ -184,7 +184,7 @@ mod tests {
 
     impl Golden {
         fn open() -> Self {
-            Self(WeightFile::open(&fixture("golden.safetensors"), StateKind::Auto).unwrap())
+            Self(WeightFile::open(&fixture("distances.safetensors"), StateKind::Auto).unwrap())
         }
 
         fn values(&self, name: &str) -> Vec<f32> {

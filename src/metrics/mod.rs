@@ -1,6 +1,6 @@
 //! How good a reconstruction is, what it costs, and how well a picture shows what it should.
 
-#[cfg(feature = "models")]
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod clip;
 #[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod frechet;
@@ -8,13 +8,13 @@ pub mod frechet;
 pub mod inception;
 #[cfg(not(target_family = "wasm"))]
 pub mod inception_score;
-#[cfg(feature = "models")]
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod lpips;
 mod mse;
-#[cfg(feature = "models")]
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod prepare;
 pub mod psnr;
-#[cfg(feature = "models")]
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod resnet;
 pub mod ssim;
 #[cfg(all(feature = "models", not(target_family = "wasm")))]
@@ -23,7 +23,7 @@ mod statistics_file;
 pub mod symmetric;
 mod usage;
 
-#[cfg(feature = "models")]
+#[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub use lpips::Lpips;
 pub use mse::mse;
 pub use psnr::psnr;

@@ -65,6 +65,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 }
 
 fn form(ui: &mut Ui, state: &mut State) {
+    // In sight without scrolling, however low the panel is.
+    buttons(ui, state);
     let running = state.train_view.training.is_running();
     ui.add_enabled_ui(!running, |ui| {
         for (name, hint, field, is_folder) in FIELDS {
@@ -74,7 +76,6 @@ fn form(ui: &mut Ui, state: &mut State) {
         let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("as the configuration says");
         ui.add(steps.desired_width(160.0)).labelled_by(name.id);
     });
-    buttons(ui, state);
 }
 
 fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is_folder: bool) {
