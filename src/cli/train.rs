@@ -23,9 +23,19 @@ pub struct Train {
 #[derive(Subcommand)]
 enum Stage {
     /// Stage 1: pictures to code stacks and back.
-    Rqvae(Common),
+    Rqvae(WithLpips),
     /// Stage 2: the distribution of code stacks.
     Rqtransformer(WithRqVae),
+}
+
+#[derive(Args)]
+struct WithLpips {
+    #[command(flatten)]
+    common: Common,
+    /// Weights of LPIPS, for the perceptual loss: a file with both network and layers, or `--lpips` twice, with torchvision's
+    /// vgg16 and the lpips package's vgg.pth. A run that goes on knows where they are.
+    #[arg(long, value_name = "FILE")]
+    lpips: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -78,10 +88,13 @@ struct Common {
 impl Train {
     /// Trains until the steps are taken; on Ctrl-C, writes a checkpoint and ends.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let (common, rqvae, cache, variations) = match &self.stage {
-            Stage::Rqvae(common) => (common, None, None, VARIATIONS),
-            Stage::Rqtransformer(WithRqVae { common, rqvae, cache, variations }) => {
-                (common, Some(rqvae.clone()), cache.clone(), *variations)
+        let common = match &self.stage {
+            Stage::Rqvae(WithLpips { common, .. }) | Stage::Rqtransformer(WithRqVae { common, .. }) => common,
+        };
+        let (rqvae, lpips, cache, variations) = match &self.stage {
+            Stage::Rqvae(WithLpips { lpips, .. }) => (None, lpips.clone(), None, VARIATIONS),
+            Stage::Rqtransformer(WithRqVae { rqvae, cache, variations, .. }) => {
+                (Some(rqvae.clone()), Vec::new(), cache.clone(), *variations)
             }
         };
         let options = TrainOptions {
@@ -89,6 +102,7 @@ impl Train {
             data: common.data.clone(),
             out: common.out.clone(),
             rqvae,
+            lpips,
             cache,
             variations,
             resume: common.resume,

@@ -12,10 +12,12 @@ use super::task::Task;
 use crate::checkpoint::StateKind;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::metrics::Lpips;
 use crate::model::{Config, ModelConfig, Precision, RqTransformerConfig, RqVaeConfig};
 use crate::tokenizer::Tokenizer;
 use crate::train::config::TrainConfig;
 use crate::train::data::{Augmentation, Batches, DataSet, Loaded, Split, Wish, in_order};
+use crate::train::judges::{Judges, Length};
 use crate::train::latents::Latents;
 use crate::train::run::RunFolder;
 use crate::train::stage1::Stage1Training;
@@ -40,6 +42,8 @@ pub struct TrainOptions {
     pub out: PathBuf,
     /// The RQ-VAE whose codes a transformer learns.
     pub rqvae: Option<String>,
+    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`]. None: where the configuration says that they are.
+    pub lpips: Vec<PathBuf>,
     /// The file of latents that a transformer learns from, made where there is none; `None`: every step encodes its pictures.
     pub cache: Option<PathBuf>,
     /// Variations of each picture in that file.
@@ -97,9 +101,10 @@ pub fn train(
         seed: options.seed,
         device: device.clone(),
     };
-    let mut trainee = stage.begin(options, &train, &wish, task)?;
-    let plan = plan(options, &train, wish.items.len());
-    let document = described(config.document, &data.classes, options.rqvae.as_deref());
+    let length = length(options, &train, wish.items.len());
+    let mut trainee = stage.begin(options, &train, &wish, length, task)?;
+    let plan = plan(options, &train, length);
+    let document = described(config.document, &data.classes, options);
     let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
     let mut run = Run { trainee: trainee.as_mut(), folder: &folder, document: &document, plan };
     let begun = run.resume()?;
@@ -157,12 +162,16 @@ impl<'a> Stage<'a> {
         options: &TrainOptions,
         train: &TrainConfig,
         wish: &Wish,
+        length: Length,
         task: &mut Task<'_>,
     ) -> Result<Box<dyn Trainee>> {
         let (config, rqvae) = match self {
             Self::RqVae(config) => {
-                let training = Stage1Training::begin(config, train, options.seed, &wish.device)?;
-                return Ok(Box::new(training));
+                let (seed, device) = (options.seed, &wish.device);
+                let lpips = lpips(options, train, device)?;
+                let judges = Judges::begin(train, lpips, wish.resolution, length, seed, device)?;
+                let training = Stage1Training::begin(config, train, seed, device)?;
+                return Ok(Box::new(training.judged_by(judges)));
             }
             Self::RqTransformer(config, rqvae) => (config, rqvae),
         };
@@ -183,14 +192,39 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn plan(options: &TrainOptions, train: &TrainConfig, pictures: usize) -> Plan {
-    let parts = train.experiment.accumulation;
-    let per_epoch = (pictures as u64 / (train.experiment.batch_size * parts) as u64).max(1);
+/// LPIPS, where the configuration gives it a weight and its files are there.
+fn lpips(options: &TrainOptions, train: &TrainConfig, device: &Device) -> Result<Option<Lpips>> {
+    let loss = train.gan.as_ref().map(|gan| &gan.loss);
+    let (weight, known) = loss.map_or((0.0, &[][..]), |loss| (loss.perceptual_weight, &loss.lpips[..]));
+    let paths = if options.lpips.is_empty() { known } else { &options.lpips };
+    match (weight > 0.0, paths.is_empty()) {
+        (true, false) => Lpips::load(paths, device).map(Some),
+        (true, true) => {
+            tracing::warn!(
+                "gan.loss.perceptual_weight is {weight}, but no weights of LPIPS are given (--lpips): the perceptual term is off"
+            );
+            Ok(None)
+        }
+        (false, true) => Ok(None),
+        (false, false) => Err(Error::usage(format!(
+            "{}: expected a gan.loss.perceptual_weight above 0 for the weights of LPIPS, found none",
+            options.config.display()
+        ))),
+    }
+}
+
+fn length(options: &TrainOptions, train: &TrainConfig, pictures: usize) -> Length {
+    let in_a_step = train.experiment.batch_size * train.experiment.accumulation;
+    let per_epoch = (pictures as u64 / in_a_step as u64).max(1);
     let steps = options.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
+    Length { per_epoch, steps }
+}
+
+fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }: Length) -> Plan {
     Plan {
-        schedule: train.schedule(per_epoch, steps),
+        schedule: train.optimizer.schedule(per_epoch, steps),
         steps,
-        parts,
+        parts: train.experiment.accumulation,
         save_every: options.save_every.unwrap_or(per_epoch).max(1),
         sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
     }
@@ -221,9 +255,14 @@ fn transforms(config: &Config) -> Option<&str> {
     config.document.pointer("/dataset/transforms/type").and_then(Value::as_str)
 }
 
-/// A transformer's configuration names its classes, so that people can, and where its RQ-VAE lies.
-fn described(mut document: Value, classes: &[String], rqvae: Option<&str>) -> Value {
-    let Some(rqvae) = rqvae else { return document };
+/// A transformer's configuration names its classes, so that people can, and where its RQ-VAE lies; an RQ-VAE's where the
+/// weights of LPIPS do.
+fn described(mut document: Value, classes: &[String], options: &TrainOptions) -> Value {
+    let lpips: Vec<PathBuf> = options.lpips.iter().flat_map(|path| path.canonicalize()).collect();
+    if !lpips.is_empty() {
+        document["gan"]["loss"]["lpips"] = json!(lpips);
+    }
+    let Some(rqvae) = &options.rqvae else { return document };
     if !classes.is_empty() {
         document["classes"] = json!(classes);
     }

@@ -1,5 +1,9 @@
 //! What a configuration says of training: the published sections `optimizer`, `experiment`, `loss` and `gan`.
 
+mod gan;
+
+pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
+
 use serde::Deserialize;
 
 use super::optimizer::AdamConfig;
@@ -16,6 +20,8 @@ pub struct TrainConfig {
     pub experiment: Experiment,
     /// Section `loss`, of stage 2.
     pub loss: Loss,
+    /// Section `gan`, of stage 1.
+    pub gan: Option<Gan>,
     /// `arch.ema`: how much of the averaged weights stays in a step; absent: none are kept.
     pub ema: Option<f64>,
 }
@@ -206,6 +212,7 @@ impl TrainConfig {
             optimizer: section(name, config, "optimizer")?,
             experiment: section(name, config, "experiment")?,
             loss: section(name, config, "loss")?,
+            gan: Gan::of(name, config)?,
             ema: config.document.pointer("/arch/ema").and_then(serde_json::Value::as_f64),
         };
         read.check().map_err(|error| Error::invalid(format!("{name}: {error}")))?;
@@ -213,46 +220,40 @@ impl TrainConfig {
     }
 
     fn check(&self) -> Result<()> {
-        let positive = [
-            ("optimizer.init_lr", self.optimizer.init_lr),
+        self.optimizer.check("optimizer")?;
+        all_positive(&[
             ("experiment.batch_size", self.experiment.batch_size as f64),
             ("experiment.epochs", self.experiment.epochs),
             ("experiment.accumulation", self.experiment.accumulation as f64),
-            ("optimizer.max_gn", self.optimizer.max_gn.unwrap_or(1.0)),
             ("loss.temp", self.loss.temp.unwrap_or(1.0)),
-        ];
-        for (key, value) in positive {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(Error::invalid(format!("{key}: expected a number above 0, found {value}")));
-            }
-        }
-        let [first, second] = self.optimizer.betas;
-        let parts =
-            [("optimizer.betas", first), ("optimizer.betas", second), ("arch.ema", self.ema.unwrap_or(0.0))];
-        for (key, value) in parts {
-            if !(0.0..1.0).contains(&value) {
-                return Err(Error::invalid(format!(
-                    "{key}: expected 0 or more and less than 1, found {value}"
-                )));
-            }
-        }
-        Ok(())
+        ])?;
+        all_parts(&[("arch.ema", self.ema.unwrap_or(0.0))])?;
+        self.gan.as_ref().map_or(Ok(()), Gan::check)
+    }
+}
+
+impl Optimizer {
+    /// Refuses what makes no sense; `section` is what messages call this one.
+    fn check(&self, section: &str) -> Result<()> {
+        let key = |key: &str| format!("{section}.{key}");
+        all_positive(&[(key("init_lr"), self.init_lr), (key("max_gn"), self.max_gn.unwrap_or(1.0))])?;
+        all_parts(&self.betas.map(|beta| (key("betas"), beta)))
     }
 
-    /// The optimizer's settings.
+    /// The settings of Adam.
     pub fn adam(&self) -> AdamConfig {
         AdamConfig {
-            betas: self.optimizer.betas,
-            decay: self.optimizer.weight_decay,
-            decoupled: self.optimizer.kind == OptimizerKind::AdamW,
+            betas: self.betas,
+            decay: self.weight_decay,
+            decoupled: self.kind == OptimizerKind::AdamW,
             ..AdamConfig::default()
         }
     }
 
     /// The learning rate over a run of `steps`, of which `per_epoch` go once through the data.
     pub fn schedule(&self, per_epoch: u64, steps: u64) -> Schedule {
-        let rate = self.optimizer.init_lr;
-        let Some(warmup) = &self.optimizer.warmup else { return Schedule::constant(rate) };
+        let rate = self.init_lr;
+        let Some(warmup) = &self.warmup else { return Schedule::constant(rate) };
         let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
         let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
         Schedule {
@@ -263,6 +264,24 @@ impl TrainConfig {
             hold: in_steps(warmup.buffer_epoch),
             least: warmup.min_lr,
             steps,
+        }
+    }
+}
+
+/// Refuses what is not above 0.
+fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
+    match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+        None => Ok(()),
+        Some((key, value)) => Err(Error::invalid(format!("{key}: expected a number above 0, found {value}"))),
+    }
+}
+
+/// Refuses what is no part of 1.
+fn all_parts<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
+    match values.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
+        None => Ok(()),
+        Some((key, value)) => {
+            Err(Error::invalid(format!("{key}: expected 0 or more and less than 1, found {value}")))
         }
     }
 }
@@ -288,7 +307,7 @@ mod tests {
         let config = read(&text).unwrap();
         assert_eq!((config.optimizer.init_lr, config.optimizer.betas), (4e-5, [0.5, 0.9]));
         assert_eq!((config.experiment.batch_size, config.experiment.epochs), (16, 10.0));
-        let schedule = config.schedule(100, 1000);
+        let schedule = config.optimizer.schedule(100, 1000);
         assert_eq!([schedule.at(24), schedule.at(49), schedule.at(999)], [2e-5, 4e-5, 4e-5]);
         let loss = read(STAGE2).unwrap().loss;
         assert_eq!(

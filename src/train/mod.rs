@@ -7,6 +7,8 @@ pub mod codebooks;
 pub mod conditions;
 pub mod config;
 pub mod data;
+pub mod discriminator;
+pub mod judges;
 pub mod latents;
 pub mod optimizer;
 pub mod parameters;

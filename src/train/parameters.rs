@@ -138,6 +138,11 @@ impl Gradients {
         self.0.get(name)
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds those of another part of the batch.
     pub fn add(&mut self, other: Self) {
         for (name, gradient) in other.0 {

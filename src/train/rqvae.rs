@@ -8,11 +8,14 @@ use crate::checkpoint::{Loader, Parameter, WeightFile};
 use crate::error::Result;
 use crate::kernels::values;
 use crate::model::RqVae;
-use crate::model::rqvae::RqVaeConfig;
+use crate::model::rqvae::{Hparams, RqVaeConfig};
 use crate::random::uniform;
 
 /// Names of the codebooks, which no gradient changes.
 const CODEBOOKS: &str = "quantizer.codebooks.";
+
+/// Name of the weights of the last layer.
+const LAST_LAYER: &str = "decoder.conv_out.weight";
 
 /// Everything of an RQ-VAE that training changes.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Pass {
     pub tracked: Named,
     /// The model that was run.
     pub model: RqVae,
+    /// What the last layer saw, `[B, ch, H, W]`; no gradients pass it.
+    pub features: Tensor<4>,
     /// Reconstructions `[B, 3, H, W]`.
     pub images: Tensor<4>,
     /// The reconstruction loss.
@@ -96,13 +101,18 @@ impl TrainedRqVae {
         let passed = cells.clone() + (quantized - cells.detach());
         let [batch, rows, columns, _] = latents.dims();
         let [r, c] = self.config.cell();
-        let made = model.decode(model.quantizer.to_latents(passed, [batch, rows / r, columns / c]));
-        let difference = made.clone() - images;
-        let reconstruction = match hparams.loss_type.as_str() {
-            "l1" => difference.abs().mean(),
-            _ => difference.powi_scalar(2).mean(),
-        };
-        Ok(Pass { tracked, model, images: made, reconstruction, commitment, codes })
+        let latents = model.quantizer.to_latents(passed, [batch, rows / r, columns / c]);
+        let [features, made] = model.decode_with_features(latents);
+        let reconstruction = compare(hparams, made.clone(), images);
+        Ok(Pass {
+            tracked,
+            model,
+            features: features.inner(),
+            images: made,
+            reconstruction,
+            commitment,
+            codes,
+        })
     }
 
     /// Reconstructions of `images` `[B, 3, H, W]` by a model of other `parameters`.
@@ -155,8 +165,30 @@ impl TrainedRqVae {
 impl Pass {
     /// Reconstruction and commitment in the proportion that the configuration names.
     pub fn loss(&self) -> Tensor<1> {
-        let weight = self.model.config.hparams.latent_loss_weight;
-        self.reconstruction.clone() + self.commitment.clone() * weight
+        self.reconstruction.clone() + self.commitment.clone() * self.commitment_weight()
+    }
+
+    /// How much the commitment loss counts.
+    pub fn commitment_weight(&self) -> f64 {
+        self.model.config.hparams.latent_loss_weight
+    }
+
+    /// The reconstruction loss of other `made` images, both `[B, 3, H, W]`.
+    pub fn compare(&self, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
+        compare(&self.model.config.hparams, made, images)
+    }
+
+    /// A loss with the gradients of any that has the gradient `wanted` `[B, 3, H, W]` at the reconstructions, and of the
+    /// commitment loss beside it.
+    pub fn toward(&self, wanted: Tensor<4>) -> Tensor<1> {
+        let at_images = (self.images.clone() * wanted.autodiff()).sum();
+        at_images + self.commitment.clone() * self.commitment_weight()
+    }
+
+    /// The weights of the last layer, `[3, ch, 3, 3]`; no gradients reach them.
+    pub fn last_layer(&self) -> Tensor<4> {
+        let shape = [self.images.dims()[1], self.features.dims()[1], 3, 3];
+        self.tracked[LAST_LAYER].clone().inner().reshape(shape)
     }
 
     /// Gradients of `loss`.
@@ -167,6 +199,15 @@ impl Pass {
     /// Reconstruction loss and commitment loss as numbers.
     pub fn losses(&self) -> [f32; 2] {
         [&self.reconstruction, &self.commitment].map(|loss| values(loss.clone().inner())[0])
+    }
+}
+
+/// The reconstruction loss that the configuration names.
+fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
+    let difference = made - images;
+    match hparams.loss_type.as_str() {
+        "l1" => difference.abs().mean(),
+        _ => difference.powi_scalar(2).mean(),
     }
 }
 

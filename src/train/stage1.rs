@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::config::TrainConfig;
 use super::data::Loaded;
+use super::judges::Judges;
 use super::optimizer::Adam;
 use super::parameters::{Gradients, Parameters};
 use super::rqvae::TrainedRqVae;
@@ -14,7 +15,6 @@ use super::trainee::{Measured, Trainee, pictures};
 use crate::checkpoint::WeightFile;
 use crate::error::Result;
 use crate::image_io::Picture;
-use crate::kernels::values;
 use crate::model::rqvae::RqVaeConfig;
 
 /// An RQ-VAE under training.
@@ -24,6 +24,7 @@ pub struct Stage1Training {
     /// The averages of the weights, and how much of them stays in a step.
     averaged: Option<(Parameters, f64)>,
     longest_gradient: Option<f64>,
+    judges: Judges,
     seed: u32,
 }
 
@@ -34,6 +35,11 @@ impl Stage1Training {
     /// The model cannot be built.
     pub fn begin(config: &RqVaeConfig, train: &TrainConfig, seed: u32, device: &Device) -> Result<Self> {
         Ok(Self::with(TrainedRqVae::initial(config, seed, device)?, train, seed))
+    }
+
+    /// Judged by `judges`, too.
+    pub fn judged_by(self, judges: Judges) -> Self {
+        Self { judges, ..self }
     }
 
     /// From the weights of `file`.
@@ -52,9 +58,10 @@ impl Stage1Training {
 
     fn with(model: TrainedRqVae, train: &TrainConfig, seed: u32) -> Self {
         Self {
-            adam: Adam::new(train.adam(), &model.parameters),
+            adam: Adam::new(train.optimizer.adam(), &model.parameters),
             averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
             longest_gradient: train.optimizer.max_gn,
+            judges: Judges::default(),
             model,
             seed,
         }
@@ -72,10 +79,8 @@ impl Trainee for Stage1Training {
         let mut sum = Gradients::default();
         for part in parts {
             let pass = self.model.forward(part.images.clone(), Some([self.seed, step as u32]))?;
-            let loss = pass.loss();
-            sum.add(pass.gradients(&loss));
+            sum.add(self.judges.gradients(&pass, &part.images, step, &mut measured));
             let [reconstruction, commitment] = pass.losses();
-            measured.add("loss", f64::from(values(loss.inner())[0]));
             measured.add("reconstruction", f64::from(reconstruction));
             measured.add("commitment", f64::from(commitment));
             let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
@@ -90,6 +95,7 @@ impl Trainee for Stage1Training {
         if let Some((averaged, decay)) = &mut self.averaged {
             averaged.follow(&self.model.parameters, *decay);
         }
+        self.judges.step(parts.len());
         Ok(measured)
     }
 
@@ -102,6 +108,7 @@ impl Trainee for Stage1Training {
     fn training(&self) -> Tensors {
         let mut all = tensors(&self.model.parameters, "weights.");
         all.extend(moments(&self.adam, ""));
+        all.extend(self.judges.training());
         all
     }
 
@@ -117,7 +124,7 @@ impl Trainee for Stage1Training {
         }
         self.model.codebooks = TrainedRqVae::read(&self.model.config, model, &device)?.codebooks;
         self.model.parameters = read("weights.")?;
-        Ok(())
+        self.judges.resume(training, &device)
     }
 
     fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {

@@ -86,7 +86,7 @@ impl Stage2Training {
         let model = TrainedRqTransformer::initial(config, codebooks, seed, device)?;
         let image = train.loss.img_weight.unwrap_or(IMAGE_WEIGHT);
         Ok(Self {
-            adam: Adam::new(train.adam(), &model.parameters),
+            adam: Adam::new(train.optimizer.adam(), &model.parameters),
             averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
             longest_gradient: train.optimizer.max_gn,
             codes: Codes {

@@ -26,6 +26,16 @@ optimizer: {init_lr: 0.002, max_gn: 1.0, warmup: {epoch: 1, min_lr: 0.0001}}
 experiment: {batch_size: 4}
 ";
 
+/// What judges stage 1 besides, from the first step.
+const JUDGES: &str = "
+gan:
+  disc: {arch: {in_channels: 3, num_layers: 1, ndf: 8}, optimizer: {init_lr: 0.001, betas: [0.5, 0.9]}}
+  loss: {disc_loss: hinge, gen_loss: vanilla, disc_weight: 0.1, perceptual_weight: 0.2, disc_start: 0}
+";
+
+/// A small network of the form of LPIPS.
+const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
+
 const STAGE2: &str = "
 dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
 arch:
@@ -60,6 +70,7 @@ fn desk() -> Desk {
         picture.save_png(&path, &Provenance::default()).unwrap();
     }
     desk.write("stage1.yaml", STAGE1);
+    desk.write("judged.yaml", format!("{STAGE1}{JUDGES}"));
     desk.write("stage2.yaml", STAGE2);
     desk
 }
@@ -98,19 +109,22 @@ fn mean_loss(lines: &[Value]) -> f64 {
 #[test]
 fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
     let desk = desk();
-    let stages =
-        [("rqvae stage1.yaml", "one", 24, 0.5), ("rqtransformer stage2.yaml --rqvae one", "two", 24, 0.95)];
-    for (stage, name, steps, fallen) in stages {
+    let stages = [
+        ("rqvae judged.yaml", LPIPS, "one", 24, 0.5),
+        ("rqtransformer stage2.yaml --rqvae one", "", "two", 24, 0.95),
+    ];
+    for (stage, judges, name, steps, fallen) in stages {
         let line = |out: &str| {
             format!("train {stage} --data data --out {out} --steps {steps} --save-every 5 --sheet-every 12")
         };
-        let report = desk.json(&line(name));
+        let report = desk.json(&format!("{} {judges}", line(name)));
         let whole = metrics(&desk.path(name));
         assert_eq!((whole.len(), &report["steps"]), (steps, &Value::from(steps)));
         assert!(mean_loss(&whole[steps - 4..]) < fallen * mean_loss(&whole[..4]), "{whole:?}");
 
         let broken = format!("{name}-broken");
-        kill_after(&desk, &line(&broken), &broken, 8);
+        kill_after(&desk, &format!("{} {judges}", line(&broken)), &broken, 8);
+        // A run that goes on knows where the weights of LPIPS are.
         desk.does(&format!("{} --resume", line(&broken)));
         assert_same(&metrics(&desk.path(&broken)), &whole);
 
@@ -126,6 +140,10 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
         std::fs::copy(latest.join("model.safetensors"), desk.path(&format!("{name}.safetensors"))).unwrap();
         let info = desk.json(&format!("info {name}.safetensors"));
         assert!(info[0]["parameters"].as_u64().unwrap() > 1000, "{info}");
+    }
+    for measure in ["perceptual", "generator", "discriminator", "adaptive_weight"] {
+        let lines = metrics(&desk.path("one"));
+        assert!(lines.iter().all(|line| line[measure].is_number()), "{measure}: {lines:?}");
     }
     let made = desk.json("reconstruct data/rows/0.png --model one.safetensors --out made.png");
     assert!(made["psnr"].as_f64().unwrap() > 5.0, "{made}");
@@ -183,7 +201,15 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
     std::fs::create_dir(desk.path("empty")).unwrap();
     desk.write("wild.yaml", STAGE1.replace("init_lr: 0.002, max_gn: 1.0", "init_lr: 1e30"));
     desk.write("odd.yaml", STAGE1.replace("batch_size: 4", "batch_size: 0"));
+    desk.write("mad.yaml", format!("{STAGE1}{JUDGES}").replace("init_lr: 0.001", "init_lr: 1e30"));
+    let judged = format!("train rqvae stage1.yaml --data data --out run {LPIPS}");
     let cases = [
+        (&*judged, 2, "expected a gan.loss.perceptual_weight above 0"),
+        (
+            "train rqvae judged.yaml --data data --out run --lpips fixtures/lpips/lin.pth",
+            1,
+            "features.0.weight",
+        ),
         ("train rqvae stage1.yaml --data empty --out run", 1, "expected pictures"),
         ("train rqvae stage2.yaml --data data --out run", 2, "train it by `train rqtransformer`"),
         ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it by `train rqvae`"),
@@ -197,6 +223,11 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
     let run = desk.run("train rqvae wild.yaml --data data --out wild --steps 50 --save-every 1");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
+    // The discriminator's losses are looked at, too; what is not there is said.
+    let run = desk.run("train rqvae mad.yaml --data data --out mad --steps 50 --save-every 1");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
+    assert_eq!(run.stderr.matches("the perceptual term is off").count(), 1, "{run:?}");
     let run = desk.run("train rqvae stage1.yaml --data data --out wild");
     assert!(run.code == Some(2) && run.stderr.contains("holds a run already"), "{run:?}");
 }

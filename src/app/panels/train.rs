@@ -128,6 +128,7 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         data: data.into(),
         out: out.into(),
         rqvae: (!rqvae.is_empty()).then_some(rqvae),
+        lpips: Vec::new(),
         cache: None,
         variations: 1,
         resume,

@@ -43,8 +43,8 @@ impl Decoder {
         }
     }
 
-    /// `[B, z_channels, h', w']` to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
-    pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
+    /// `[B, z_channels, h', w']` to what the last layer sees, `[B, ch, H, W]`.
+    pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
         let mut x = self.middle.forward(self.conv_in.forward(z, Resample::Same));
         for (i, level) in self.levels.iter().enumerate().rev() {
             x = level.forward(x);
@@ -55,6 +55,11 @@ impl Decoder {
                 };
             }
         }
-        self.conv_out.forward(self.norm_out.forward_silu(x), Resample::Same)
+        self.norm_out.forward_silu(x)
+    }
+
+    /// That to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
+    pub fn images(&self, features: Tensor<4>) -> Tensor<4> {
+        self.conv_out.forward(features, Resample::Same)
     }
 }

@@ -69,8 +69,18 @@ impl RqVae {
 
     /// Latents `[B, h', w', C]` to images `[B, 3, H, W]`, not clamped.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        self.decoder.images(self.features(latents))
+    }
+
+    /// The same, and before the images what the last layer sees, `[B, ch, H, W]`.
+    pub fn decode_with_features(&self, latents: Tensor<4>) -> [Tensor<4>; 2] {
+        let features = self.features(latents);
+        [features.clone(), self.decoder.images(features)]
+    }
+
+    fn features(&self, latents: Tensor<4>) -> Tensor<4> {
         let z = latents.permute([0, 3, 1, 2]);
-        self.decoder.forward(self.post_quant_conv.forward(z, Resample::Same))
+        self.decoder.features(self.post_quant_conv.forward(z, Resample::Same))
     }
 
     /// Code stacks `[B, h, w, D]` to images `[B, 3, H, W]`, not clamped.

@@ -1,0 +1,211 @@
+//! Section `gan`: what judges reconstructions besides their distance from the pictures.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Optimizer;
+use crate::error::{Error, Result};
+use crate::model::config::{Config, Unread, read_section, within};
+
+/// Section `gan`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Gan {
+    /// The discriminator.
+    #[serde(default)]
+    pub disc: Disc,
+    /// The losses.
+    #[serde(default)]
+    pub loss: GanLoss,
+}
+
+/// `gan.disc`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Disc {
+    /// Its layers.
+    #[serde(default)]
+    pub arch: DiscArch,
+    /// How it is optimized: as section `optimizer` says, but for what is given here.
+    #[serde(skip)]
+    pub optimizer: Optimizer,
+    #[serde(default, rename = "optimizer")]
+    _overlay: Unread,
+}
+
+/// `gan.disc.arch`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct DiscArch {
+    /// Channels of a picture.
+    pub in_channels: usize,
+    /// Convolutions that halve the resolution.
+    pub num_layers: usize,
+    /// Channels of the first of them.
+    pub ndf: usize,
+    /// Always false: batch norms.
+    pub use_actnorm: bool,
+    /// Without effect, as published.
+    pub spectral_norm: Unread,
+}
+
+/// `gan.loss`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct GanLoss {
+    /// What the discriminator is to minimize.
+    pub disc_loss: DiscLoss,
+    /// What the generator is to minimize.
+    pub gen_loss: GenLoss,
+    /// Weight of both; 0: there is no discriminator.
+    pub disc_weight: f64,
+    /// Weight of LPIPS.
+    pub perceptual_weight: f64,
+    /// Epochs before the discriminator counts.
+    pub disc_start: f64,
+    /// Where the weights of LPIPS lie; not among the published keys.
+    pub lpips: Vec<PathBuf>,
+}
+
+/// `gan.loss.disc_loss`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum DiscLoss {
+    /// How far logits are from beyond 1 and -1.
+    #[default]
+    Hinge,
+    /// Cross-entropy.
+    Vanilla,
+}
+
+/// `gan.loss.gen_loss`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum GenLoss {
+    /// The mean logit of reconstructions, negated.
+    #[default]
+    Vanilla,
+}
+
+impl Default for DiscArch {
+    fn default() -> Self {
+        Self { in_channels: 3, num_layers: 3, ndf: 64, use_actnorm: false, spectral_norm: Unread::Null }
+    }
+}
+
+impl Default for GanLoss {
+    fn default() -> Self {
+        Self {
+            disc_loss: DiscLoss::default(),
+            gen_loss: GenLoss::default(),
+            disc_weight: 0.75,
+            perceptual_weight: 1.0,
+            disc_start: 0.0,
+            lpips: Vec::new(),
+        }
+    }
+}
+
+impl Gan {
+    /// Reads the section of `config`, if it has one; `name` is what messages call that.
+    ///
+    /// # Errors
+    /// A value is of another type.
+    pub(super) fn of(name: &str, config: &Config) -> Result<Option<Self>> {
+        let Some(section) = config.document.get("gan").filter(|section| !section.is_null()) else {
+            return Ok(None);
+        };
+        let mut gan: Self = read_section(name, "gan", section)?;
+        let mut optimizer = config.document.get("optimizer").cloned().unwrap_or_default();
+        if let Some(overlay) = section.pointer("/disc/optimizer") {
+            lay_over(&mut optimizer, overlay);
+        }
+        if !optimizer.is_null() {
+            gan.disc.optimizer = read_section(name, "gan.disc.optimizer", &optimizer)?;
+        }
+        Ok(Some(gan))
+    }
+
+    /// Refuses what makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        within("gan.disc.arch.in_channels", self.disc.arch.in_channels, 4)?;
+        within("gan.disc.arch.num_layers", self.disc.arch.num_layers, 8)?;
+        within("gan.disc.arch.ndf", self.disc.arch.ndf, 1024)?;
+        if self.disc.arch.use_actnorm {
+            return Err(Error::invalid("gan.disc.arch.use_actnorm: expected false, found true"));
+        }
+        let loss = &self.loss;
+        for (key, value) in [
+            ("disc_weight", loss.disc_weight),
+            ("perceptual_weight", loss.perceptual_weight),
+            ("disc_start", loss.disc_start),
+        ] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::invalid(format!(
+                    "gan.loss.{key}: expected a number of 0 or more, found {value}"
+                )));
+            }
+        }
+        self.disc.optimizer.check("gan.disc.optimizer")
+    }
+}
+
+/// Puts what `over` has in the place of what `base` has, key by key.
+fn lay_over(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TrainConfig;
+    use super::*;
+
+    const STAGE1: &str = include_str!("../../../tests/fixtures/rqvae-shared/config.yaml");
+
+    fn read(text: &str) -> Result<TrainConfig> {
+        TrainConfig::of("c", &Config::parse("c", &format!("{STAGE1}\n{text}\n"))?)
+    }
+
+    #[test]
+    fn published_keys_are_read() {
+        let gan = read(
+            "optimizer: {type: adam, init_lr: 4.0e-5, betas: [0.5, 0.9], warmup: {epoch: 5, min_lr: 4.0e-5}}\n\
+             gan:\n  disc:\n    arch: {in_channels: 3, num_layers: 2, use_actnorm: False, ndf: 64, spectral_norm: False}\n    \
+             optimizer: {init_lr: 1.0e-5, warmup: {epoch: 1}}\n  loss: {disc_loss: hinge, gen_loss: vanilla, \
+             disc_weight: 0.75, perceptual_weight: 1.0, disc_start: 0}",
+        )
+        .unwrap()
+        .gan
+        .unwrap();
+        assert_eq!((gan.disc.arch.num_layers, gan.disc.arch.ndf), (2, 64));
+        assert_eq!((gan.loss.disc_loss, gan.loss.disc_weight), (DiscLoss::Hinge, 0.75));
+        // The discriminator's optimizer is the other one but for what is said of it.
+        let optimizer = gan.disc.optimizer;
+        assert_eq!((optimizer.init_lr, optimizer.betas), (1e-5, [0.5, 0.9]));
+        let warmup = optimizer.warmup.unwrap();
+        assert_eq!((warmup.epoch, warmup.min_lr), (1.0, 4e-5));
+        assert!(read("").unwrap().gan.is_none());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_in_one_line() {
+        for (section, expected) in [
+            ("{disc: {arch: {num_layers: 0}}}", "num_layers"),
+            ("{disc: {arch: {use_actnorm: true}}}", "use_actnorm"),
+            ("{disc: {optimizer: {init_lr: 0}}}", "gan.disc.optimizer.init_lr"),
+            ("{loss: {disc_weight: -1}}", "disc_weight"),
+            ("{loss: {disc_loss: wasserstein}}", "wasserstein"),
+            ("{loss: {gen_loss: hinge}}", "hinge"),
+        ] {
+            let error = read(&format!("gan: {section}")).expect_err(section).to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The discriminator of stage 1: a PatchGAN (Isola et al., arXiv 1611.07004), whose every logit sees a patch of a picture.
+
+use burn::tensor::activation::{leaky_relu, relu, softplus};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+use super::config::{DiscArch, DiscLoss, GenLoss};
+use super::parameters::{Named, Parameters};
+use crate::checkpoint::Parameter;
+use crate::error::{Error, Result};
+use crate::random::{normal, uniform};
+
+/// Height and width of every kernel.
+const KERNEL: usize = 4;
+
+/// The most that channels grow by.
+const WIDEST: usize = 8;
+
+/// What is left of a negative value.
+const SLOPE: f64 = 0.2;
+
+/// Spread of first weights.
+const SPREAD: f32 = 0.02;
+
+/// Added to the variances of batch norms.
+const EPSILON: f64 = 1e-5;
+
+/// How much of the running statistics goes in a pass.
+const MOMENTUM: f64 = 0.1;
+
+/// A convolution and what follows it.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// Its place in the published `main`; a norm comes at the next one.
+    place: usize,
+    channels: [usize; 2],
+    stride: usize,
+    /// Whether a batch norm follows; the convolution has a bias where none does.
+    normed: bool,
+}
+
+/// The discriminator under training.
+#[derive(Clone, Debug)]
+pub struct Discriminator {
+    layers: Vec<Layer>,
+    /// What gradients change, by published names.
+    pub parameters: Parameters,
+    /// Means and variances of the norms over what was seen; a checkpoint has them, training does not read them.
+    pub running: Parameters,
+}
+
+impl Discriminator {
+    /// With the first values that `seed` determines, for pictures of `resolution`.
+    ///
+    /// # Errors
+    /// Too little of a picture would be left.
+    pub fn initial(arch: &DiscArch, resolution: usize, seed: u32, device: &Device) -> Result<Self> {
+        let layers = layers(arch);
+        let smaller =
+            |size: usize, layer: &Layer| (size + 2).checked_sub(KERNEL).map(|n| n / layer.stride + 1);
+        let left = layers.iter().try_fold(resolution, smaller);
+        if left.is_none_or(|left| left == 0) {
+            return Err(Error::invalid(format!(
+                "gan.disc.arch.num_layers: expected fewer for pictures of {resolution} pixels, found {}",
+                arch.num_layers
+            )));
+        }
+        let list: Vec<Parameter> = layers.iter().flat_map(Layer::parameters).collect();
+        let running: Vec<Parameter> = layers.iter().flat_map(Layer::running).collect();
+        let parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
+        let running = Parameters::new(&running, device, |parameter| {
+            let variance = parameter.name.ends_with("running_var");
+            vec![if variance { 1.0 } else { 0.0 }; parameter.shape[0]]
+        });
+        Ok(Self { layers, parameters, running })
+    }
+
+    /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, by `parameters`, which may be tracked; the norms take the
+    /// statistics of the pictures, and remember them.
+    pub fn logits(&mut self, parameters: &Named, images: Tensor<4>) -> Tensor<4> {
+        let mut x = images.autodiff();
+        let last = self.layers.len() - 1;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let of = |place: usize, kind: &str| {
+                parameters.get(&format!("main.{place}.{kind}")).map(|value| value.clone().autodiff())
+            };
+            let [from, to] = layer.channels;
+            let weight = of(layer.place, "weight").expect("parameters are the layers'");
+            let weight = weight.reshape([to, from, KERNEL, KERNEL]);
+            let options = ConvOptions::new([layer.stride; 2], [1, 1], [1, 1], 1);
+            x = conv2d(x, weight, of(layer.place, "bias"), options);
+            let norm = layer.place + 1;
+            if let (true, Some(gain), Some(shift)) = (layer.normed, of(norm, "weight"), of(norm, "bias")) {
+                x = batch_norm(x, [gain, shift], &mut self.running, norm);
+            }
+            if index < last {
+                x = leaky_relu(x, SLOPE);
+            }
+        }
+        x
+    }
+}
+
+impl Layer {
+    fn parameters(&self) -> Vec<Parameter> {
+        let [from, to] = self.channels;
+        let named = |place: usize, kind: &str, shape: Vec<usize>| Parameter {
+            name: format!("main.{place}.{kind}"),
+            shape,
+        };
+        let mut all = vec![named(self.place, "weight", vec![to, from, KERNEL, KERNEL])];
+        if self.normed {
+            all.push(named(self.place + 1, "weight", vec![to]));
+        }
+        all.push(named(self.place + usize::from(self.normed), "bias", vec![to]));
+        all
+    }
+
+    fn running(&self) -> Vec<Parameter> {
+        let named = |kind: &str| Parameter {
+            name: format!("main.{}.{kind}", self.place + 1),
+            shape: vec![self.channels[1]],
+        };
+        if self.normed { vec![named("running_mean"), named("running_var")] } else { Vec::new() }
+    }
+}
+
+/// The published layers: `num_layers` that halve the resolution, two that do not.
+fn layers(arch: &DiscArch) -> Vec<Layer> {
+    let width = |n: usize| arch.ndf * (1 << n).min(WIDEST);
+    let count = arch.num_layers;
+    let first = Layer { place: 0, channels: [arch.in_channels, width(0)], stride: 2, normed: false };
+    let middle = (1..=count).map(|n| Layer {
+        place: 3 * n - 1,
+        channels: [width(n - 1), width(n)],
+        stride: if n < count { 2 } else { 1 },
+        normed: true,
+    });
+    let last = Layer { place: 3 * count + 2, channels: [width(count), 1], stride: 1, normed: false };
+    std::iter::once(first).chain(middle).chain(std::iter::once(last)).collect()
+}
+
+/// Normalizes each channel of `x` by its mean and variance, which `running` of the norm at `place` follows.
+fn batch_norm(
+    x: Tensor<4>,
+    [gain, shift]: [Tensor<1>; 2],
+    running: &mut Parameters,
+    place: usize,
+) -> Tensor<4> {
+    let [images, channels, height, width] = x.dims();
+    let by_channel = |x: Tensor<4>| x.mean_dim(3).mean_dim(2).mean_dim(0);
+    let each_channel = |values: Tensor<1>| values.reshape([1, channels, 1, 1]);
+    let mean = by_channel(x.clone());
+    let centred = x - mean.clone();
+    let variance = by_channel(centred.clone().powi_scalar(2));
+    let count = (images * height * width) as f64;
+    // The variance of what the pictures are a sample of.
+    let unbiased = variance.clone().inner() * (count / (count - 1.0).max(1.0));
+    for (kind, seen) in [("mean", mean.inner()), ("var", unbiased)] {
+        let name = format!("main.{place}.running_{kind}");
+        let moved = running.get(&name) * (1.0 - MOMENTUM) + seen.reshape([channels]) * MOMENTUM;
+        running.set(&name, moved);
+    }
+    centred / (variance + EPSILON).sqrt() * each_channel(gain) + each_channel(shift)
+}
+
+/// First values: weights normally distributed around 0, gains of norms around 1; biases of convolutions as PyTorch has them,
+/// uniform within one over the square root of the inputs.
+fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
+    let stream = super::stream(&format!("discriminator.{}", parameter.name));
+    let draw = |i: u32| normal([seed, stream, i, 0]);
+    let count = parameter.shape.iter().product::<usize>() as u32;
+    let path = parameter.name.trim_end_matches("bias");
+    let weight = list.iter().find(|other| other.name == format!("{path}weight"));
+    let inputs = weight.map_or(1, |weight| weight.shape[1..].iter().product::<usize>());
+    match (parameter.name.ends_with(".weight"), parameter.shape.len()) {
+        (true, 1) => (0..count).map(|i| 1.0 + SPREAD * draw(i)).collect(),
+        (true, _) => (0..count).map(|i| SPREAD * draw(i)).collect(),
+        (false, _) if inputs > 1 => {
+            let bound = (inputs as f32).powf(-0.5);
+            (0..count).map(|i| bound * (2.0 * uniform([seed, stream, i, 0]) - 1.0)).collect()
+        }
+        (false, _) => vec![0.0; count as usize],
+    }
+}
+
+impl DiscLoss {
+    /// Of the logits of pictures and of reconstructions.
+    pub fn of(self, real: Tensor<4>, made: Tensor<4>) -> Tensor<1> {
+        let [real, made] = match self {
+            Self::Hinge => [relu(-real + 1.0), relu(made + 1.0)],
+            Self::Vanilla => [softplus(-real, 1.0), softplus(made, 1.0)],
+        };
+        (real.mean() + made.mean()) * 0.5
+    }
+}
+
+impl GenLoss {
+    /// Of the logits of reconstructions.
+    pub fn of(self, made: Tensor<4>) -> Tensor<1> {
+        match self {
+            Self::Vanilla => -made.mean(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{StateKind, WeightFile};
+    use crate::device::{DeviceChoice, open};
+    use crate::kernels::values;
+    use crate::testing::assert_close;
+    use crate::train::parameters::Gradients;
+    use burn::tensor::TensorData;
+    use std::path::Path;
+
+    fn arch() -> DiscArch {
+        DiscArch { num_layers: 2, ndf: 4, ..DiscArch::default() }
+    }
+
+    fn golden() -> WeightFile {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/training/gan.safetensors");
+        WeightFile::open(&path, StateKind::Auto).unwrap()
+    }
+
+    fn read(golden: &WeightFile, device: &Device) -> Discriminator {
+        let mut read = Discriminator::initial(&arch(), 16, 1, device).unwrap();
+        read.parameters = Parameters::read(&read.parameters.list(), golden, "before.", device).unwrap();
+        read
+    }
+
+    fn images(golden: &WeightFile, name: &str, device: &Device) -> Tensor<4> {
+        let shape = golden.get(name).unwrap().shape.clone();
+        Tensor::from_data(TensorData::new(golden.read_f32(name).unwrap(), shape), device)
+    }
+
+    fn assert_all(found: &Named, golden: &WeightFile, prefix: &str) {
+        assert!(!found.is_empty());
+        for (name, found) in found {
+            assert_close(&values(found.clone()), &golden.read_f32(&format!("{prefix}{name}")).unwrap(), 1e-4);
+        }
+    }
+
+    #[test]
+    fn logits_losses_gradients_and_statistics_are_those_of_pytorch() {
+        let golden = golden();
+        for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
+            let mut discriminator = read(&golden, &device);
+            let [real, made] = ["real", "made"].map(|name| images(&golden, name, &device));
+            let close = |found: Tensor<1>, name: &str| {
+                assert_close(&values(found), &golden.read_f32(name).unwrap(), 1e-4);
+            };
+
+            // The generator's turn: gradients reach the images.
+            let seen = made.clone().autodiff().require_grad();
+            let constants = discriminator.parameters.values().clone();
+            let logits = discriminator.logits(&constants, seen.clone());
+            close(logits.clone().inner().flatten(0, 3), "generator.logits");
+            let loss = GenLoss::Vanilla.of(logits);
+            close(loss.clone().inner(), "generator.loss");
+            let gradient = seen.grad(&loss.backward()).unwrap();
+            close(gradient.flatten(0, 3), "generator.gradient");
+
+            // The discriminator's: they reach its parameters.
+            let tracked = discriminator.parameters.tracked();
+            let made = discriminator.logits(&tracked, made);
+            let real = discriminator.logits(&tracked, real);
+            close(real.clone().inner().flatten(0, 3), "discriminator.logits");
+            close(DiscLoss::Vanilla.of(real.clone(), made.clone()).inner(), "discriminator.vanilla");
+            let loss = DiscLoss::Hinge.of(real, made);
+            close(loss.clone().inner(), "discriminator.loss");
+            let gradients = Gradients::of(&loss, &tracked);
+            let found = tracked.keys().map(|name| (name.clone(), gradients.get(name).unwrap().clone()));
+            assert_all(&found.collect(), &golden, "gradient.");
+            assert_all(discriminator.running.values(), &golden, "after.");
+        }
+    }
+
+    #[test]
+    fn it_begins_as_published() {
+        let device = Device::flex();
+        let arch = DiscArch { num_layers: 2, ndf: 64, ..DiscArch::default() };
+        let discriminator = Discriminator::initial(&arch, 256, 1, &device).unwrap();
+        let spread = |name: &str, around: f64| {
+            let numbers = values(discriminator.parameters.get(name));
+            (numbers.iter().map(|x| (f64::from(*x) - around).powi(2)).sum::<f64>() / numbers.len() as f64)
+                .sqrt()
+        };
+        assert!((spread("main.2.weight", 0.0) - 0.02).abs() < 1e-3);
+        assert!((spread("main.3.weight", 1.0) - 0.02).abs() < 5e-3);
+        assert_eq!(spread("main.3.bias", 0.0), 0.0);
+        assert!(spread("main.0.bias", 0.0) > 0.05);
+        // 3x64, 64x128 and 128x256 kernels, the last one to a logit, two norms and the biases beside them.
+        let kernels = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256);
+        assert_eq!(discriminator.parameters.count(), kernels + 64 + 2 * 128 + 2 * 256 + 1);
+        let large = DiscArch { num_layers: 4, ..arch };
+        let error = Discriminator::initial(&large, 16, 1, &device).unwrap_err().to_string();
+        assert!(error.contains("num_layers: expected fewer"), "{error}");
+    }
+}

@@ -1,0 +1,351 @@
+//! What judges the reconstructions of stage 1 besides their distance from the pictures: LPIPS and a discriminator, whose
+//! weight adapts (Esser et al., arXiv 2012.09841, section 3.1).
+//!
+//! Burn's `backward` uses a record up, and the weight needs gradients before there is a loss. So the losses are recorded from
+//! a copy of the reconstruction; what they want of it goes back through the model in one pass.
+
+use burn::tensor::{Device, Tensor};
+
+use super::config::{Gan, GanLoss, TrainConfig};
+use super::discriminator::Discriminator;
+use super::optimizer::Adam;
+use super::parameters::{Gradients, Parameters};
+use super::rqvae::Pass;
+use super::run::{Tensors, moments, tensors};
+use super::schedule::Schedule;
+use super::trainee::Measured;
+use crate::checkpoint::WeightFile;
+use crate::error::{Error, Result};
+use crate::kernels::conv2d::conv2d;
+use crate::kernels::{Resample, values};
+use crate::metrics::Lpips;
+use crate::metrics::lpips::LEAST_SIZE;
+
+/// Keeps the adaptive weight finite.
+const EPSILON: f64 = 1e-4;
+
+/// The largest adaptive weight.
+const LARGEST: f64 = 1e4;
+
+/// The prefix of a checkpoint's tensors of the discriminator.
+const PREFIX: &str = "discriminator.";
+
+/// How many steps the discriminator has taken, in a checkpoint.
+const STEPS: &str = "discriminator.steps";
+
+/// The judges that a configuration asks for; there may be none.
+#[derive(Default)]
+pub struct Judges {
+    /// LPIPS and its weight.
+    perceptual: Option<(Lpips, f64)>,
+    adversary: Option<Adversary>,
+}
+
+/// How long a run is: the adversary begins late, and its learning rate has a way of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Length {
+    /// Steps that go once through the data.
+    pub per_epoch: u64,
+    /// Steps in all.
+    pub steps: u64,
+}
+
+/// A discriminator, and how it learns.
+struct Adversary {
+    discriminator: Discriminator,
+    adam: Adam,
+    schedule: Schedule,
+    /// The step at which it begins.
+    begins: u64,
+    loss: GanLoss,
+    /// Gradients of the parts of this step so far.
+    sum: Gradients,
+}
+
+impl Judges {
+    /// Those of section `gan` for pictures of `resolution`; `lpips` is taken where LPIPS has a weight.
+    ///
+    /// # Errors
+    /// Pictures are too small.
+    pub fn begin(
+        train: &TrainConfig,
+        lpips: Option<Lpips>,
+        resolution: usize,
+        length: Length,
+        seed: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let Some(gan) = &train.gan else { return Ok(Self::default()) };
+        let weight = gan.loss.perceptual_weight;
+        let perceptual = lpips.filter(|_| weight > 0.0).map(|lpips| (lpips, weight));
+        if perceptual.is_some() && resolution < LEAST_SIZE {
+            return Err(Error::invalid(format!(
+                "ddconfig.resolution: expected {LEAST_SIZE} or more for LPIPS, found {resolution}"
+            )));
+        }
+        let adversary = match gan.loss.disc_weight > 0.0 {
+            true => Some(Adversary::begin(gan, resolution, length, seed, device)?),
+            false => None,
+        };
+        Ok(Self { perceptual, adversary })
+    }
+
+    /// The gradients of all losses of a part of step `step`, which is a pass over `images` `[B, 3, H, W]`. The discriminator
+    /// learns from it at the next [`Self::step`].
+    pub fn gradients(
+        &mut self,
+        pass: &Pass,
+        images: &Tensor<4>,
+        step: u64,
+        measured: &mut Measured,
+    ) -> Gradients {
+        let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
+        let [reconstruction, commitment] = pass.losses().map(f64::from);
+        let mut total = reconstruction + commitment * pass.commitment_weight();
+        if self.perceptual.is_none() && adversary.is_none() {
+            measured.add("loss", total);
+            return pass.gradients(&pass.loss());
+        }
+        let made = pass.images.clone().inner().autodiff().require_grad();
+        let mut loss = pass.compare(made.clone(), images.clone().autodiff());
+        if let Some((lpips, weight)) = &self.perceptual {
+            let distance = lpips.distance(made.clone(), images.clone().autodiff()).mean();
+            let found = number(&distance);
+            measured.add("perceptual", found);
+            total += found * weight;
+            loss = loss + distance * *weight;
+        }
+        measured.add("loss", total);
+        let mut wanted = gradient(&loss, &made);
+        if let Some(adversary) = adversary {
+            let made = pass.images.clone().inner();
+            let (loss, other) = adversary.generator(made.clone());
+            let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other]);
+            measured.add("generator", loss);
+            measured.add("adaptive_weight", adaptive);
+            measured.add("discriminator", adversary.learn(images.clone(), made));
+            wanted = wanted + other * (adaptive * adversary.loss.disc_weight);
+        }
+        pass.gradients(&pass.toward(wanted))
+    }
+
+    /// The discriminator takes a step with the mean gradient of `parts` parts.
+    pub fn step(&mut self, parts: usize) {
+        if let Some(adversary) = &mut self.adversary {
+            adversary.step(parts);
+        }
+    }
+
+    /// What a run needs to go on.
+    pub fn training(&self) -> Tensors {
+        let Some(adversary) = &self.adversary else { return Tensors::new() };
+        let mut all = tensors(&adversary.discriminator.parameters, PREFIX);
+        all.extend(tensors(&adversary.discriminator.running, PREFIX));
+        all.extend(moments(&adversary.adam, PREFIX));
+        all.push((STEPS.into(), vec![1], vec![adversary.adam.steps as f32]));
+        all
+    }
+
+    /// Goes on from what [`Self::training`] has written.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn resume(&mut self, training: &WeightFile, device: &Device) -> Result<()> {
+        let Some(Adversary { discriminator, adam, .. }) = &mut self.adversary else { return Ok(()) };
+        let list = discriminator.parameters.list();
+        let read =
+            |list: &[_], part: &str| Parameters::read(list, training, &format!("{PREFIX}{part}"), device);
+        adam.means = read(&list, "means.")?;
+        adam.squares = read(&list, "squares.")?;
+        adam.steps = training.read_f32(STEPS)?.first().map_or(0, |&steps| steps as u64);
+        discriminator.running = read(&discriminator.running.list(), "")?;
+        discriminator.parameters = read(&list, "")?;
+        Ok(())
+    }
+}
+
+impl Adversary {
+    fn begin(gan: &Gan, resolution: usize, length: Length, seed: u32, device: &Device) -> Result<Self> {
+        let discriminator = Discriminator::initial(&gan.disc.arch, resolution, seed, device)?;
+        let optimizer = &gan.disc.optimizer;
+        let begins = (gan.loss.disc_start * length.per_epoch as f64).ceil() as u64;
+        Ok(Self {
+            adam: Adam::new(optimizer.adam(), &discriminator.parameters),
+            schedule: optimizer.schedule(length.per_epoch, length.steps.saturating_sub(begins)),
+            begins,
+            discriminator,
+            loss: gan.loss.clone(),
+            sum: Gradients::default(),
+        })
+    }
+
+    /// The generator's loss of reconstructions `made`, and its gradient there.
+    fn generator(&mut self, made: Tensor<4>) -> (f64, Tensor<4>) {
+        let made = made.autodiff().require_grad();
+        let constants = self.discriminator.parameters.values().clone();
+        let loss = self.loss.gen_loss.of(self.discriminator.logits(&constants, made.clone()));
+        (number(&loss), gradient(&loss, &made))
+    }
+
+    /// The discriminator's loss, whose gradients are kept for the step.
+    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>) -> f64 {
+        let tracked = self.discriminator.parameters.tracked();
+        let made = self.discriminator.logits(&tracked, made);
+        let real = self.discriminator.logits(&tracked, images);
+        let loss = self.loss.disc_loss.of(real, made);
+        self.sum.add(Gradients::of(&(loss.clone() * self.loss.disc_weight), &tracked));
+        number(&loss)
+    }
+
+    /// A step, if there is something to learn.
+    fn step(&mut self, parts: usize) {
+        let mut sum = std::mem::take(&mut self.sum);
+        if sum.is_empty() {
+            return;
+        }
+        sum.scale(1.0 / parts as f64);
+        let rate = self.schedule.at(self.adam.steps);
+        self.adam.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
+    }
+}
+
+/// How much the generator's loss counts, so that it pulls at the last layer as hard as the other losses do. `at_images` are
+/// the gradients of those and of that at the reconstructions; the layer makes them of `features` `[B, ch, H, W]` by `weights`
+/// `[3, ch, 3, 3]`.
+fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tensor<4>; 2]) -> f64 {
+    let [wanted, other] = at_images.map(|at_images| {
+        // The layer is linear: gradients at its weights do not depend on its bias.
+        let weights = weights.clone().autodiff().require_grad();
+        let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
+        let images = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
+        let loss = (images * at_images.clone().autodiff()).sum();
+        number(&gradient(&loss, &weights).powi_scalar(2).sum()).sqrt()
+    });
+    (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
+}
+
+/// Of a loss that depends on `of`.
+fn gradient(loss: &Tensor<1>, of: &Tensor<4>) -> Tensor<4> {
+    of.grad(&loss.backward()).unwrap_or_else(|| of.clone().inner().zeros_like())
+}
+
+fn number(loss: &Tensor<1>) -> f64 {
+    f64::from(values(loss.clone().without_autodiff())[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::StateKind;
+    use crate::model::{Config, ModelConfig, RqVaeConfig};
+    use crate::testing::{assert_close, tensor};
+    use crate::train::rqvae::TrainedRqVae;
+    use burn::tensor::TensorData;
+    use std::path::Path;
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    }
+
+    #[test]
+    fn the_weight_is_that_of_pytorch() {
+        let golden = WeightFile::open(&fixture("training/gan.safetensors"), StateKind::Auto).unwrap();
+        let read = |name: &str| {
+            let shape = golden.get(name).unwrap().shape.clone();
+            Tensor::from_data(TensorData::new(golden.read_f32(name).unwrap(), shape), &Device::flex())
+        };
+        let [features, weights, wanted, other] =
+            ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
+        let found = adaptive_weight(&features, &weights, [&wanted, &other]);
+        assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
+        // Where the generator has nothing to want, the weight is bounded.
+        let nothing = other.zeros_like();
+        assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing]), LARGEST);
+    }
+
+    const CONFIG: &str = include_str!("../../tests/fixtures/rqvae-shared/config.yaml");
+
+    fn configs(gan: &str) -> (RqVaeConfig, TrainConfig) {
+        let config = Config::parse("c", &format!("{CONFIG}\n{gan}\n")).unwrap();
+        let train = TrainConfig::of("c", &config).unwrap();
+        let ModelConfig::RqVae(model) = config.model else { panic!("a stage 1") };
+        (*model, train)
+    }
+
+    fn judges(train: &TrainConfig) -> Judges {
+        let device = Device::flex();
+        let paths = ["lpips/vgg16.pth", "lpips/lin.pth"].map(fixture);
+        let lpips = Lpips::load(&paths, &device).unwrap();
+        Judges::begin(train, Some(lpips), 32, Length { per_epoch: 4, steps: 16 }, 7, &device).unwrap()
+    }
+
+    /// What the pass over a copy gives is what all losses in one record give.
+    #[test]
+    fn gradients_are_those_of_the_sum_of_all_losses() {
+        let gan =
+            "gan: {disc: {arch: {num_layers: 2, ndf: 8}}, loss: {disc_weight: 0.7, perceptual_weight: 0.5}}";
+        let (config, train) = configs(gan);
+        let device = Device::flex();
+        let mut model = TrainedRqVae::initial(&config, 3, &device).unwrap();
+        let images = tensor([2, 3, 32, 32], 5, &device);
+        let mut judges = judges(&train);
+        let (mut measured, mut again) = (Measured::default(), model.clone());
+        let pass = model.forward(images.clone(), None).unwrap();
+        let found = judges.gradients(&pass, &images, 0, &mut measured);
+
+        let pass = again.forward(images.clone(), None).unwrap();
+        let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
+            panic!("both judge")
+        };
+        let constants = adversary.discriminator.parameters.values().clone();
+        let generator = -adversary.discriminator.logits(&constants, pass.images.clone()).mean();
+        let adaptive = measured.get("adaptive_weight").unwrap();
+        assert!(adaptive > 0.0 && adaptive < LARGEST, "{adaptive}");
+        let loss = pass.loss()
+            + lpips.distance(pass.images.clone(), images.autodiff()).mean() * 0.5
+            + generator * (adaptive * 0.7);
+        let expected = pass.gradients(&loss);
+        let of = |gradients: &Gradients, name: &String| values(gradients.get(name).unwrap().clone());
+        let all: Vec<f32> = pass.tracked.keys().flat_map(|name| of(&expected, name)).collect();
+        let largest = |numbers: &[f32]| numbers.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        // Some, such as biases before norms, are nothing but rounding.
+        let least = 1e-4 * largest(&all);
+        for name in pass.tracked.keys() {
+            let (found, expected) = (of(&found, name), of(&expected, name));
+            let off = 1e-3 * largest(&expected).max(least);
+            let same = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= off);
+            assert!(same, "{name}: {found:?} but expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_discriminator_begins_when_it_is_to() {
+        let (config, train) =
+            configs("gan: {disc: {arch: {num_layers: 1, ndf: 4}}, loss: {disc_start: 0.5}}");
+        let device = Device::flex();
+        let mut model = TrainedRqVae::initial(&config, 3, &device).unwrap();
+        let images = tensor([1, 3, 32, 32], 5, &device);
+        let mut judges = judges(&train);
+        let first = judges.training();
+        for step in 0..4 {
+            let mut measured = Measured::default();
+            let pass = model.forward(images.clone(), None).unwrap();
+            judges.gradients(&pass, &images, step, &mut measured);
+            judges.step(1);
+            // Half an epoch is two steps.
+            assert_eq!(measured.get("discriminator").is_some(), step >= 2);
+            assert!(measured.get("perceptual").is_some_and(|distance| distance > 0.0));
+            assert_eq!(judges.training() != first, step >= 2);
+        }
+        assert_eq!(judges.training().last().unwrap().2, [2.0]);
+    }
+
+    #[test]
+    fn pictures_too_small_for_the_network_are_refused() {
+        let (_, train) = configs("gan: {loss: {disc_weight: 0}}");
+        let lpips = Lpips::load(&["lpips/vgg16.pth", "lpips/lin.pth"].map(fixture), &Device::flex()).unwrap();
+        let length = Length { per_epoch: 1, steps: 1 };
+        let error = Judges::begin(&train, Some(lpips), 8, length, 0, &Device::flex()).err().unwrap();
+        assert!(error.to_string().contains("expected 16 or more for LPIPS, found 8"), "{error}");
+    }
+}
