@@ -2,8 +2,6 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
-#[cfg(not(target_family = "wasm"))]
-pub mod clip_score;
 pub mod condition;
 #[cfg(not(target_family = "wasm"))]
 pub mod eval;

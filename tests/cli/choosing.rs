@@ -2,7 +2,6 @@
 
 use residua::codes::CodeStack;
 use residua::engine::Recipe;
-use residua::engine::clip_score::captioned;
 use residua::image_io::png_text::Provenance;
 use serde_json::Value;
 
@@ -62,9 +61,10 @@ fn samples_of_a_caption_are_sorted_by_clip() {
     assert_eq!(stacks(&desk.json("sample --from best/sheet.png --out again")), plain);
 
     // What was sampled says its caption itself; the sheet is no picture of its own.
-    let seen = captioned(&desk.path("best")).unwrap();
-    assert_eq!(seen.len(), 3);
-    assert!(seen.iter().all(|one| one.caption.is_empty()), "{seen:?}");
+    let seen = desk.json("eval clip --data best --clip clip.safetensors");
+    assert_eq!(seen["pictures"].as_array().unwrap().len(), 3);
+    let mean = each[..3].iter().sum::<f64>() / 3.0;
+    assert!((seen["clip_score"].as_f64().unwrap() - mean).abs() < 1e-4, "{seen}");
 }
 
 #[test]

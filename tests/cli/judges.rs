@@ -4,7 +4,6 @@ use burn::tensor::{Device, Tensor};
 use residua::checkpoint::{StateKind, WeightFile};
 use residua::device::{DeviceChoice, cpu, open};
 use residua::engine::Task;
-use residua::engine::clip_score::{captioned, clip_scores};
 use residua::engine::judge::{Judge, load_clip};
 use residua::image_io::Picture;
 use residua::kernels::values;
@@ -66,6 +65,7 @@ fn clip_embeds_as_pytorch_does_on_either_device() {
 #[test]
 fn a_folder_is_scored_by_its_captions() {
     let (desk, golden) = (Desk::new(), golden("clip.json"));
+    MadeUp::of(&golden).write(&desk.path("clip.safetensors"));
     let names: Vec<String> = serde_json::from_value(golden["pictures"].clone()).unwrap();
     let captions: Vec<String> = serde_json::from_value(golden["captions"].clone()).unwrap();
     let mut lines = String::new();
@@ -73,16 +73,18 @@ fn a_folder_is_scored_by_its_captions() {
         desk.copy(short(name), &format!("seen/{number}.png"));
         lines += &format!("{number}.png\t{caption}\n");
     }
-    let missing = captioned(&desk.path("seen")).unwrap_err().to_string();
-    assert!(missing.contains("0.png: expected a caption for it, in captions.tsv"), "{missing}");
+    let line = "eval clip --data seen --clip clip.safetensors";
+    desk.refuses(line, 1, "0.png: expected a caption for it, in captions.tsv");
     desk.write("seen/captions.tsv", lines);
-    let pictures = captioned(&desk.path("seen")).unwrap();
-    let clip = load(&desk, &MadeUp::of(&golden), &cpu()).unwrap();
-    let found = pollster::block_on(clip_scores(&clip, &pictures, &mut Task::unwatched())).unwrap();
+    let found = desk.json(line);
     let expected = numbers(&golden["scores"]);
-    for (at, score) in found.iter().enumerate() {
-        assert!((score - expected[4 * at]).abs() < TOLERANCE, "{score} but expected {}", expected[4 * at]);
+    let own: Vec<f32> = (0..3).map(|at| expected[4 * at]).collect();
+    for (at, picture) in found["pictures"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(picture["caption"], captions[at].as_str());
+        assert!((picture["score"].as_f64().unwrap() as f32 - own[at]).abs() < TOLERANCE, "{picture}");
     }
+    let mean = own.iter().sum::<f32>() / 3.0;
+    assert!((found["clip_score"].as_f64().unwrap() as f32 - mean).abs() < TOLERANCE, "{found}");
 }
 
 /// Queries, keys and values apart, and projections transposed.

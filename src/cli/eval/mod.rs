@@ -1,5 +1,6 @@
 //! `residua eval`: how good models are, one file a kind of figure.
 
+mod clip;
 mod fid;
 mod likelihood;
 mod reconstruction;
@@ -30,6 +31,7 @@ enum What {
     Rfid(rfid::Rfid),
     Fid(fid::Fid),
     Statistics(statistics::SaveStatistics),
+    Clip(clip::ClipScore),
 }
 
 impl Eval {
@@ -41,6 +43,7 @@ impl Eval {
             What::Rfid(command) => command.run(console),
             What::Fid(command) => command.run(console),
             What::Statistics(command) => command.run(console),
+            What::Clip(command) => command.run(console),
         }
     }
 }

@@ -1,0 +1,53 @@
+//! `residua eval clip`: how well pictures fit their captions.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::options::DeviceArguments;
+use super::super::output::Console;
+use super::{PicturesArguments, measured_on};
+use crate::checkpoint::{StateKind, WeightFile};
+use crate::engine::ModelId;
+use crate::engine::eval::Pictures;
+use crate::engine::eval::clip::clip_scores;
+use crate::engine::judge::load_clip;
+use crate::error::Result;
+
+/// Mean CLIP score of pictures with captions.
+///
+/// Captions are those of captions.tsv (path, tab, caption) or metadata.jsonl, or what sampled PNGs say that they were made from.
+#[derive(Args)]
+pub struct ClipScore {
+    #[command(flatten)]
+    pictures: PicturesArguments,
+    /// Weights of CLIP (ViT), a .pt or .safetensors.
+    #[arg(long, value_name = "PATH")]
+    clip: PathBuf,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl ClipScore {
+    /// Prints the mean, and each picture's score.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let mut pictures = Pictures::open(&self.pictures.selection(), &[], None)?;
+        let device = self.device.open()?;
+        let file = WeightFile::open(&self.clip, StateKind::Auto)?;
+        let clip = load_clip(&file, &device, &mut console.task("loading"))?;
+        let scores = pollster::block_on(clip_scores(&clip, &mut pictures, &mut console.task("scoring")))?;
+        let each = scores.pictures.iter();
+        let each = each.map(|one| format!("{:.4}  {}\n", one.score, one.path.display()));
+        let text = format!(
+            "{}CLIP score  {:.4}, {}",
+            each.collect::<String>(),
+            scores.clip_score,
+            measured_on(scores.pictures.len(), scores.left_out.len(), self.pictures.split)
+        );
+        let mut value = json!(scores);
+        value["clip"] = json!(ModelId::of_file(&file)?);
+        value["split"] = json!(self.pictures.split);
+        console.result(value, &text)
+    }
+}

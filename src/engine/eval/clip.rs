@@ -1,0 +1,87 @@
+//! How well a folder of pictures fits its captions: the mean CLIP score, by which the paper compares text-to-image models.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Tensor;
+use serde::Serialize;
+
+use super::{LeftOut, Pictures, mean};
+use crate::engine::pictures::read;
+use crate::engine::recipe::SamplingRecipe;
+use crate::engine::{Condition, Recipe, Task};
+use crate::error::{Error, Result};
+use crate::files::read_limited;
+use crate::image_io::png_text::Provenance;
+use crate::metrics::clip::{Clip, clip_score};
+
+/// The largest picture whose recipe is read, in bytes.
+const LARGEST: u64 = 512 << 20;
+
+/// How a folder fits its captions.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClipScores {
+    /// The mean of all.
+    pub clip_score: f64,
+    /// Each by itself.
+    pub pictures: Vec<Scored>,
+    /// Those that could not be read.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// How a picture fits its caption.
+#[derive(Clone, Debug, Serialize)]
+pub struct Scored {
+    /// The picture's file.
+    pub path: PathBuf,
+    /// What it should show.
+    pub caption: String,
+    /// The cosine of their embeddings.
+    pub score: f64,
+}
+
+/// Scores `pictures`, in their own sizes, by their captions: of `captions.tsv` or `metadata.jsonl`, or else what a PNG that was
+/// sampled says that it was made from. Sheets of samples are passed over. `task` counts pictures.
+///
+/// # Errors
+/// A picture has no caption; the task was stopped; not one picture could be read.
+pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<ClipScores> {
+    let mut scored: Vec<Scored> = Vec::new();
+    while let Some(batch) = pictures.next_batch(task).await? {
+        let (mut seen, mut captions) = (Vec::new(), Vec::new());
+        for (picture, item) in batch.pictures.into_iter().zip(batch.items) {
+            let caption = match item.caption {
+                Some(caption) => Some(caption),
+                None => told(&item.path)?,
+            };
+            if let Some(caption) = caption {
+                seen.push(picture);
+                captions.push((item.path, caption));
+            }
+        }
+        if seen.is_empty() {
+            continue;
+        }
+        let texts = captions.iter().map(|(_, caption)| clip.caption(caption)).collect();
+        let scores = read(clip_score(clip.pictures(&seen)?, Tensor::cat(texts, 0))).await?;
+        let of = |((path, caption), score)| Scored { path, caption, score: f64::from(score) };
+        scored.extend(captions.into_iter().zip(scores).map(of));
+    }
+    if scored.is_empty() {
+        return Err(Error::invalid("expected pictures with captions, found sheets alone"));
+    }
+    let scores: Vec<f64> = scored.iter().map(|scored| scored.score).collect();
+    Ok(ClipScores { clip_score: mean(&scores), pictures: scored, left_out: pictures.left_out.clone() })
+}
+
+/// The caption that the picture at `path` says it was sampled from; `None` for a sheet, whose pictures are there by themselves.
+fn told(path: &Path) -> Result<Option<String>> {
+    let provenance = Provenance::read(&read_limited(path, LARGEST)?).unwrap_or_default();
+    match provenance.recipe.and_then(|recipe| Recipe::from_json(&recipe).ok()?.sampling) {
+        Some(sampling) if sampling.count > 1 => Ok(None),
+        Some(SamplingRecipe { condition: Condition::Prompt(prompt), .. }) => Ok(Some(prompt)),
+        _ => Err(Error::invalid(format!(
+            "{}: expected a caption for it, in captions.tsv, metadata.jsonl or its recipe, found none",
+            path.display()
+        ))),
+    }
+}
