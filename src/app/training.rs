@@ -175,7 +175,12 @@ impl Work {
 
     fn train(&self, options: &TrainOptions, device: DeviceChoice) -> Result<PathBuf> {
         let device = open(device)?;
-        let mut task = Task::new(self.stop.clone(), |_, _| ());
+        // Held before it is known whether the run is over, so that what is stopped while it waits has its checkpoint.
+        let mut task = Task::new(self.stop.clone(), |_, _| {
+            while self.pause.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
+                std::thread::park();
+            }
+        });
         let begin = |begun: &Begun| {
             let curve = RunFolder::open(&options.out).and_then(|folder| folder.measured());
             let point = |line: &serde_json::Value| Some([line["step"].as_f64()?, line["loss"].as_f64()?]);
@@ -186,9 +191,6 @@ impl Work {
             let sheet = told.sheet.as_ref().and_then(|path| Picture::read(path).ok());
             let measured = told.measured.all().to_vec();
             self.tell(News::Step { steps: told.steps, measured, speed: told.speed, sheet });
-            while self.pause.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
-                std::thread::park();
-            }
         })
     }
 

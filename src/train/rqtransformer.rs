@@ -86,11 +86,6 @@ impl TrainedRqTransformer {
         Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
     }
 
-    /// The same model of other `parameters`.
-    pub fn with(&self, parameters: Parameters) -> Self {
-        Self { parameters, ..self.clone() }
-    }
-
     /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device; leaves out what `noise` says.
     ///
     /// # Errors

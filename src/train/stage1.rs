@@ -34,37 +34,20 @@ impl Stage1Training {
     /// # Errors
     /// The model cannot be built.
     pub fn begin(config: &RqVaeConfig, train: &TrainConfig, seed: u32, device: &Device) -> Result<Self> {
-        Ok(Self::with(TrainedRqVae::initial(config, seed, device)?, train, seed))
-    }
-
-    /// Judged by `judges`, too.
-    pub fn judged_by(self, judges: Judges) -> Self {
-        Self { judges, ..self }
-    }
-
-    /// From the weights of `file`.
-    ///
-    /// # Errors
-    /// They do not fit.
-    pub fn from_weights(
-        config: &RqVaeConfig,
-        train: &TrainConfig,
-        file: &WeightFile,
-        seed: u32,
-        device: &Device,
-    ) -> Result<Self> {
-        Ok(Self::with(TrainedRqVae::read(config, file, device)?, train, seed))
-    }
-
-    fn with(model: TrainedRqVae, train: &TrainConfig, seed: u32) -> Self {
-        Self {
+        let model = TrainedRqVae::initial(config, seed, device)?;
+        Ok(Self {
             adam: Adam::new(train.optimizer.adam(), &model.parameters),
             averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
             model,
             seed,
-        }
+        })
+    }
+
+    /// Judged by `judges`, too.
+    pub fn judged_by(self, judges: Judges) -> Self {
+        Self { judges, ..self }
     }
 
     /// What people get: the averages of the weights, where they are kept.

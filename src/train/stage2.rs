@@ -173,18 +173,6 @@ impl Stage2Training {
         };
         Stacks { codes: chosen.codes, target }
     }
-
-    /// Negative log-likelihood of the nearest codes of `held_out`, in nats, by the weights that people get.
-    ///
-    /// # Errors
-    /// The data do not fit the model.
-    pub fn unlikelihood(&self, held_out: &Loaded) -> Result<f64> {
-        let nearest = Codes { drawn: false, soft: false, ..self.codes };
-        let Stacks { codes, target } = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, 0);
-        let shown = self.model.with(self.shown().clone());
-        let pass = shown.forward(codes, self.conditions(held_out)?, target, None)?;
-        Ok(f64::from(pass.losses().0))
-    }
 }
 
 impl Trainee for Stage2Training {

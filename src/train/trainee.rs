@@ -157,6 +157,8 @@ impl Run<'_> {
             self.check(steps, &measured)?;
             self.folder.measure(&line(steps, rate, &measured.0))?;
             let speed = images as f64 / started.elapsed().as_secs_f64();
+            // Whoever watches may hold the run here, and stop it then.
+            task.report(steps as usize, self.plan.steps as usize);
             let over = steps == self.plan.steps || task.is_stopped();
             let drawn = held_out.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
             let sheet = drawn.map(|held_out| self.draw(steps, held_out)).transpose()?;
@@ -164,7 +166,6 @@ impl Run<'_> {
                 self.save(steps)?;
             }
             tell(&Told { steps, measured: &measured, speed, sheet });
-            task.report(steps as usize, self.plan.steps as usize);
             task.check()?;
         }
         Ok(())
