@@ -29,7 +29,7 @@ test('all samples, dropped on a GPU, have the native codes', async ({ studio }, 
   await studio.open('?device=gpu');
   for (const sample of SAMPLES) {
     await studio.drop(path.join(ROOT, sample));
-    await expect(studio.says(path.basename(sample)).first()).toBeAttached({ timeout: 60_000 });
+    await expect(studio.says(path.basename(sample)).first()).toBeAttached({ timeout: 180_000 });
     const expected = await encode(path.join(ROOT, sample), 'gpu', info.outputPath('codes.npy'));
     const differ = differing(await studio.codes(), expected);
     console.log(`gpu ${sample}: ${differ.length} of ${expected.length} codes differ`);

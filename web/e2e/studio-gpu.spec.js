@@ -17,7 +17,7 @@ const LACKING = /** @type {const} */ ([
     `GPUAdapter.prototype.requestDevice = async () => {
       throw new DOMException('a test refuses', 'OperationError');
     };`,
-    /graphics adapter .* refused .*: restart the browser/,
+    /graphics adapter [^]* refused [^]*: restart the browser/,
   ],
   [
     'a kernel that is wrong',
@@ -43,7 +43,7 @@ for (const [what, lines, said] of LACKING) {
     await expect(studio.find('button', 'Dismiss')).toBeAttached();
     await studio.keep(`lacking-${what.replaceAll(' ', '-')}`);
     const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));
-    expect(wrong).toEqual([expect.stringMatching(/^Warning: the models run on the CPU, which is slower: /)]);
+    expect(wrong[0]).toMatch(/^Warning: the models run on the CPU, which is slower: /);
     expect(wrong[0]).toMatch(said);
   });
 }

@@ -45,12 +45,12 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends',
   const codes = await studio.codes();
   await studio.enter('Pictures', 40);
   await studio.click('Generate (Ctrl+Enter)');
-  await expect(studio.find('img', 'Growing picture 1')).toBeAttached({ timeout: 60_000 });
+  await expect(studio.find('img', 'Growing picture 1')).toBeAttached({ timeout: 180_000 });
 
   await lose(page, 'a test took it');
   const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
   // It is told of when the worker has its next turn.
-  await expect(studio.says(said).first()).toBeAttached({ timeout: 60_000 });
+  await expect(studio.says(said).first()).toBeAttached({ timeout: 180_000 });
   await expect.poll(() => page.workers().length).toBe(1);
   await studio.idle();
   expect(await studio.codes()).toEqual(codes);
@@ -73,7 +73,7 @@ test('the graphics of the browser fail, and come back', async ({ browser, page, 
   await session.send('Browser.crashGpuProcess');
   await expect(page.locator('#loading')).toBeVisible();
   await studio.keep('lost-graphics');
-  await expect(page.locator('#loading')).toBeHidden({ timeout: 60_000 });
+  await expect(page.locator('#loading')).toBeHidden({ timeout: 180_000 });
   await studio.idle();
   await studio.keep('graphics-back');
   expect(await studio.codes()).toEqual(codes);

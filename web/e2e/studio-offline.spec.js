@@ -19,7 +19,7 @@ test('the page and its model open without a network', async ({ studio, page, con
   const asked = server.requests.length;
   await context.setOffline(true);
   await page.reload();
-  await expect(page.locator('#loading')).toBeHidden({ timeout: 60_000 });
+  await expect(page.locator('#loading')).toBeHidden({ timeout: 180_000 });
   await studio.seen();
   expect(await studio.codes()).toEqual(native);
   expect(server.requests.length).toBe(asked);

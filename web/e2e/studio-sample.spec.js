@@ -49,10 +49,10 @@ for (const [device, count] of DEVICES) {
     await studio.open(`?device=${device}`);
     await prepare(studio, 40);
     await studio.click(GENERATE);
-    await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 60_000 });
+    await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 180_000 });
     await expect(studio.find('button', 'Stop sampling')).toBeAttached();
     const told = studio.find('img', 'Growing picture 1');
-    await expect(told).toBeAttached({ timeout: 60_000 });
+    await expect(told).toBeAttached({ timeout: 180_000 });
     await studio.keep(`sampling-${device}`);
     await page.keyboard.press('Escape');
     await studio.idle();
