@@ -6,7 +6,7 @@ import { expect, test } from './base.js';
 import { native, nativeCodes, ROOT, SAMPLE } from './native.js';
 
 // The first to open a GPU in this browser waits until SwiftShader has compiled every shader.
-test.setTimeout(300_000);
+test.setTimeout(600_000);
 
 const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
 
@@ -29,7 +29,7 @@ const furthest = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
 for (const device of ['cpu', 'gpu']) {
   test(`the example runs on the ${device}`, async ({ page }, info) => {
     await page.goto(`/example.html?device=${device}`);
-    await expect(page.getByRole('status')).toContainText(/^Done|expected|needs|failed|cannot/, { timeout: 240_000 });
+    await expect(page.getByRole('status')).toContainText(/^Done|expected|needs|failed|cannot/, { timeout: 500_000 });
     await expect(page.getByRole('status')).toHaveText(new RegExp(`^Done on ${device}: .*: 8 x 8 x 4 codes$`));
     await page.screenshot({ path: `out/${info.title.replaceAll(' ', '-')}.png` });
 

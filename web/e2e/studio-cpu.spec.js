@@ -12,7 +12,7 @@ test.use({
 
 for (const wish of ['auto', 'gpu']) {
   test(`without WebGPU the models run on the CPU, asked for ${wish}`, async ({ studio }, info) => {
-    test.setTimeout(180_000);
+    test.setTimeout(600_000);
     const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
     await studio.open(`?device=${wish}`);
     expect(await studio.codes()).toEqual(native);

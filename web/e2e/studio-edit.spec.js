@@ -3,7 +3,7 @@
 import { differing } from './native.js';
 import { expect, test } from './studio.js';
 
-test.describe.configure({ timeout: 180_000 });
+test.describe.configure({ timeout: 600_000 });
 
 const PICTURE = 'Reconstruction picture';
 

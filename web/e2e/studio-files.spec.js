@@ -5,7 +5,7 @@ import path from 'node:path';
 import { carried, differing, encode, ROOT, sample, SAMPLES } from './native.js';
 import { expect, test } from './studio.js';
 
-test.describe.configure({ timeout: 300_000 });
+test.describe.configure({ timeout: 900_000 });
 
 /** What native pictures are made of here. */
 const WISH = /** @type {const} */ ({ seed: 77, class: 'Food & Drink', count: 2, device: 'cpu' });

@@ -7,7 +7,7 @@ import { encode, ROOT } from './native.js';
 import { expect, test } from './studio.js';
 import { wide } from './wide.js';
 
-test.describe.configure({ timeout: 180_000 });
+test.describe.configure({ timeout: 600_000 });
 
 /** Each: what is lacking, what brings it about in front of the worker's own lines, and how it is said. */
 const LACKING = /** @type {const} */ ([

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { WEB } from './base.js';
 import { expect, test } from './studio.js';
 
-test.describe.configure({ timeout: 300_000 });
+test.describe.configure({ timeout: 900_000 });
 
 const PICTURE = 'Reconstruction picture';
 

@@ -8,7 +8,7 @@ import { nativeCodes, ROOT } from './native.js';
 import { expect, test } from './studio.js';
 import { entry, tar } from './tar.js';
 
-test.describe.configure({ timeout: 180_000 });
+test.describe.configure({ timeout: 600_000 });
 
 const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
 const STAGE1 = path.join(FIXTURES, 'rqvae-shared');

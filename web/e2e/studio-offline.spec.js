@@ -11,7 +11,7 @@ async function kept(/** @type {import('@playwright/test').Page} */ page) {
 }
 
 test('the page and its model open without a network', async ({ studio, page, context, server }, info) => {
-  test.setTimeout(180_000);
+  test.setTimeout(600_000);
   const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
   await studio.open('?device=cpu');
   expect(await studio.codes()).toEqual(native);
@@ -27,7 +27,7 @@ test('the page and its model open without a network', async ({ studio, page, con
 });
 
 test('a model from an address is kept, listed with its size, and deleted', async ({ studio, page, server }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(600_000);
   const bytes = await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'));
   server.put('/models/other.safetensors', bytes);
   await studio.open(`?device=cpu&model=${encodeURIComponent(`${server.url}/models/other.safetensors`)}`);

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { carried, decode, differing, sample } from './native.js';
 import { expect, test } from './studio.js';
 
-test.describe.configure({ timeout: 400_000 });
+test.describe.configure({ timeout: 900_000 });
 
 const SEED = 77;
 const CLASS = 'Food & Drink';

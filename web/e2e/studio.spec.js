@@ -6,7 +6,7 @@ import { WEB } from './base.js';
 import { differing, encode, native, ROOT, SAMPLE, SAMPLES } from './native.js';
 import { expect, test } from './studio.js';
 
-test.describe.configure({ timeout: 300_000 });
+test.describe.configure({ timeout: 900_000 });
 
 /** How many GPU kernels there are, each checked once. */
 const KERNELS = 17;
