@@ -96,6 +96,20 @@ mod tests {
         assert_eq!(places[0].1, places[1].1 + 24, "{places:?}");
     }
 
+    /// As in the files of the lpips package.
+    #[test]
+    fn dictionaries_of_python_2_are_read() {
+        let of = |key| tensor(storage("FloatStorage", key, 4), 0, &[4], &[1]);
+        let pair = |name, value: Vec<u8>| [b"](", &text(name)[..], &value, b"e"].concat();
+        let one_by_one = |name, value: Vec<u8>| [b"]", &text(name)[..], b"a", &value, b"a"].concat();
+        let pairs = [b"](", &pair("a", of("7"))[..], &one_by_one("b", of("5")), b"e"].concat();
+        let weights = [global("collections", "OrderedDict"), pairs, b"\x85R".into()].concat();
+        let bytes = file(&weights, &[("5", 4), ("7", 4)]);
+        let found = read(&ByteSource::Memory(bytes.into()), StateKind::Auto).unwrap();
+        let names: Vec<_> = found.tensors.iter().map(|tensor| &tensor.name[..]).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
     #[test]
     fn damage_is_said_and_nothing_is_run() {
         let whole = file(&weights(), &[("5", 4), ("7", 4)]);

@@ -80,11 +80,15 @@ impl<'a> Machine<'a> {
             op::DICT => self.marked().and_then(|items| self.new_dict(&items)),
             op::SETITEM => self.set_items(Self::top_two),
             op::SETITEMS => self.set_items(Self::marked),
-            // No weights are kept in lists or sets.
-            op::EMPTY_LIST | op::EMPTY_SET => self.opaque(),
-            op::LIST | op::FROZENSET => self.marked().and_then(|_| self.opaque()),
-            op::APPENDS | op::ADDITEMS | op::POP_MARK => self.marked().map(drop),
-            op::APPEND | op::POP => self.pop().map(drop),
+            op::EMPTY_LIST => self.push(Value::List(Vec::new())),
+            op::LIST => self.marked().and_then(|items| self.push(Value::List(items))),
+            op::APPEND => self.append(|machine| Ok(vec![machine.pop()?])),
+            op::APPENDS => self.append(Self::marked),
+            // No weights are kept in sets.
+            op::EMPTY_SET => self.opaque(),
+            op::FROZENSET => self.marked().and_then(|_| self.opaque()),
+            op::ADDITEMS | op::POP_MARK => self.marked().map(drop),
+            op::POP => self.pop().map(drop),
             op::BUILD => self.build(),
             op::DUP => self.top().and_then(|id| self.push_id(id)),
             op::MARK => self.mark(),
@@ -118,6 +122,28 @@ impl<'a> Machine<'a> {
             pairs.extend(added);
         }
         Ok(())
+    }
+
+    /// Adds the items that `take` removes from the stack to the list below them; objects ignore theirs.
+    fn append(&mut self, take: impl Fn(&mut Self) -> Result<Vec<Id>>) -> Result<()> {
+        let added = take(self)?;
+        let target = self.top()?;
+        if let Value::List(items) = &mut self.values[target.0 as usize] {
+            items.extend(added);
+        }
+        Ok(())
+    }
+
+    /// The pairs in the list `id`, of which Python 2 makes an ordered dictionary. The list is used up: were it taken again and
+    /// again, a small file could fill the memory.
+    fn listed_pairs(&mut self, id: Id) -> Vec<(Id, Id)> {
+        let Value::List(items) = &mut self.values[id.0 as usize] else { return Vec::new() };
+        let items = std::mem::take(items);
+        let pair = |id: Id| match self.value(id) {
+            Value::List(pair) | Value::Tuple(pair) => Some((*pair.first()?, *pair.get(1)?)),
+            _ => None,
+        };
+        items.into_iter().filter_map(pair).collect()
     }
 
     /// `module\nname\n`.
@@ -161,7 +187,11 @@ impl<'a> Machine<'a> {
         let [callable, arguments] = self.top_two()?[..] else { return self.opaque() };
         let Value::Tuple(arguments) = self.value(arguments) else { return self.opaque() };
         match (self.value(callable), &arguments[..]) {
-            (Value::Global(Global::Dict), _) => self.push(Value::Dict(Vec::new())),
+            (Value::Global(Global::Dict), &[]) => self.push(Value::Dict(Vec::new())),
+            (Value::Global(Global::Dict), &[items, ..]) => {
+                let pairs = self.listed_pairs(items);
+                self.push(Value::Dict(pairs))
+            }
             (Value::Global(Global::Module), _) => self.push(Value::Module(OPAQUE)),
             (Value::Global(Global::Parameter), &[tensor, ..]) => self.push_id(tensor),
             (Value::Global(Global::Tensor), &[storage, offset, shape, strides, ..]) => {

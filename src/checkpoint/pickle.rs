@@ -50,6 +50,8 @@ pub enum Value<'a> {
     Str(&'a str),
     /// A tuple.
     Tuple(Vec<Id>),
+    /// A list.
+    List(Vec<Id>),
     /// A dictionary's pairs in the order of writing; of equal keys the last one counts.
     Dict(Vec<(Id, Id)>),
     /// A known callable.
