@@ -39,7 +39,8 @@ pub async fn open(choice: DeviceChoice, lost: impl Fn(String) + Send + 'static) 
         return Ok(on_cpu("this browser's WebGPU is a software one, slower than the CPU itself"));
     }
     let (device, queue) = adapter.request_device(&descriptor(&adapter)).await.map_err(|error| {
-        Error::invalid(format!("the graphics adapter {} refused ({error}): restart the browser", name(&info)))
+        let why = without_place(&error.to_string());
+        Error::invalid(format!("the graphics adapter {} refused ({why}): restart the browser", name(&info)))
     })?;
     device.set_device_lost_callback(move |reason, message| {
         if reason != DeviceLostReason::Destroyed {
@@ -49,6 +50,12 @@ pub async fn open(choice: DeviceChoice, lost: impl Fn(String) + Send + 'static) 
     let largest = device.limits().max_storage_buffer_binding_size >> 20;
     let said = format!("{}, buffers up to {largest} MB", name(&info));
     Ok(Opened { device: share(instance, adapter, device, queue)?, said, lacking: false })
+}
+
+/// What JavaScript says of an error, in one line, without where in its code that was.
+fn without_place(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    line.replacen("JsValue(", "", 1).trim_end_matches(')').into()
 }
 
 /// Browsers may keep an adapter's name to themselves.
