@@ -3,6 +3,7 @@
 //! A step makes its model of tensors that gradients reach (see [`crate::checkpoint::Loader::from_given`]); what it changes
 //! lies in [`parameters`] by its published name, so that a checkpoint of a run is a checkpoint like any other.
 
+pub mod average;
 pub mod codebooks;
 pub mod conditions;
 pub mod config;

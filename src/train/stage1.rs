@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use burn::tensor::Device;
 
+use super::average::Average;
 use super::config::TrainConfig;
 use super::data::Loaded;
 use super::judges::Judges;
@@ -21,8 +22,8 @@ use crate::model::rqvae::RqVaeConfig;
 pub struct Stage1Training {
     model: TrainedRqVae,
     adam: Adam,
-    /// The averages of the weights, and how much of them stays in a step.
-    averaged: Option<(Parameters, f64)>,
+    /// The averages of the weights, where they are kept.
+    average: Option<Average>,
     longest_gradient: Option<f64>,
     judges: Judges,
     seed: u32,
@@ -37,7 +38,7 @@ impl Stage1Training {
         let model = TrainedRqVae::initial(config, seed, device)?;
         Ok(Self {
             adam: Adam::new(train.optimizer.adam(), &model.parameters),
-            averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
+            average: train.ema.map(|decay| Average::new(&model.parameters, decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
             model,
@@ -52,7 +53,7 @@ impl Stage1Training {
 
     /// What people get: the averages of the weights, where they are kept.
     fn shown(&self) -> &Parameters {
-        self.averaged.as_ref().map_or(&self.model.parameters, |(averaged, _)| averaged)
+        self.average.as_ref().map_or(&self.model.parameters, |average| &average.weights)
     }
 }
 
@@ -75,8 +76,8 @@ impl Trainee for Stage1Training {
             measured.add("gradient", sum.clip(longest));
         }
         self.adam.step(&mut self.model.parameters, &sum, rate, |_, _| true);
-        if let Some((averaged, decay)) = &mut self.averaged {
-            averaged.follow(&self.model.parameters, *decay);
+        if let Some(average) = &mut self.average {
+            average.follow(&self.model.parameters, step);
         }
         self.judges.step(parts.len());
         Ok(measured)
@@ -102,8 +103,8 @@ impl Trainee for Stage1Training {
         self.adam.means = read("means.")?;
         self.adam.squares = read("squares.")?;
         self.adam.steps = steps;
-        if let Some((averaged, _)) = &mut self.averaged {
-            *averaged = Parameters::read(&list, model, "", &device)?;
+        if let Some(average) = &mut self.average {
+            average.resume(model, &device)?;
         }
         self.model.codebooks = TrainedRqVae::read(&self.model.config, model, &device)?.codebooks;
         self.model.parameters = read("weights.")?;

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::average::Average;
 use super::conditions::condition_tokens;
 use super::config::{LossKind, TrainConfig};
 use super::data::Loaded;
@@ -32,8 +33,8 @@ const IMAGE_WEIGHT: f64 = 0.9;
 pub struct Stage2Training {
     model: TrainedRqTransformer,
     adam: Adam,
-    /// The averages of the weights, and how much of them stays in a step.
-    averaged: Option<(Parameters, f64)>,
+    /// The averages of the weights, where they are kept.
+    average: Option<Average>,
     longest_gradient: Option<f64>,
     rqvae: RqVae,
     /// Latents that need not be encoded.
@@ -87,7 +88,7 @@ impl Stage2Training {
         let image = train.loss.img_weight.unwrap_or(IMAGE_WEIGHT);
         Ok(Self {
             adam: Adam::new(train.optimizer.adam(), &model.parameters),
-            averaged: train.ema.map(|decay| (model.parameters.clone(), decay)),
+            average: train.ema.map(|decay| Average::new(&model.parameters, decay)),
             longest_gradient: train.optimizer.max_gn,
             codes: Codes {
                 temperature: train.loss.temp.unwrap_or(TEMPERATURE) as f32,
@@ -111,7 +112,7 @@ impl Stage2Training {
 
     /// What people get: the averages of the weights, where they are kept.
     fn shown(&self) -> &Parameters {
-        self.averaged.as_ref().map_or(&self.model.parameters, |(averaged, _)| averaged)
+        self.average.as_ref().map_or(&self.model.parameters, |average| &average.weights)
     }
 
     /// A new stack for each condition of `batch`, as published settings draw them.
@@ -206,8 +207,8 @@ impl Trainee for Stage2Training {
             shape.len() == 2 && name.ends_with(".weight") && !name.contains("emb")
         };
         self.adam.step(&mut self.model.parameters, &sum, rate, decays);
-        if let Some((averaged, decay)) = &mut self.averaged {
-            averaged.follow(&self.model.parameters, *decay);
+        if let Some(average) = &mut self.average {
+            average.follow(&self.model.parameters, step);
         }
         Ok(measured)
     }
@@ -229,8 +230,8 @@ impl Trainee for Stage2Training {
         self.adam.means = read("means.")?;
         self.adam.squares = read("squares.")?;
         self.adam.steps = steps;
-        if let Some((averaged, _)) = &mut self.averaged {
-            *averaged = Parameters::read(&list, model, "", &device)?;
+        if let Some(average) = &mut self.average {
+            average.resume(model, &device)?;
         }
         self.model.parameters = read("weights.")?;
         Ok(())
