@@ -52,12 +52,12 @@ bind() {
 
 # Makes a program smaller; what was done for the same bytes before is taken from the cache.
 shrink() {
-  local program="$DIST/${1//-/_}_bg.wasm" kept
-  kept="$TOOLS/shrunk/$BINARYEN-${#FEATURES[@]}-$(sha256sum <"$program" | cut -c1-32).wasm"
+  local program="$DIST/${1//-/_}_bg.wasm" flags=(-Oz "${FEATURES[@]/#/--enable-}") kept
+  kept="$TOOLS/shrunk/$BINARYEN-$({ echo "${flags[@]}" && cat "$program"; } | sha256sum | cut -c1-32).wasm"
   if [ ! -f "$kept" ]; then
     [ -x "$TOOLS/node_modules/.bin/wasm-opt" ] || npm install --silent --prefix "$TOOLS" "binaryen@$BINARYEN"
     mkdir -p "$(dirname "$kept")"
-    "$TOOLS/node_modules/.bin/wasm-opt" "${FEATURES[@]/#/--enable-}" -Oz "$program" -o "$kept.part"
+    "$TOOLS/node_modules/.bin/wasm-opt" "${flags[@]}" "$program" -o "$kept.part"
     mv "$kept.part" "$kept"
   fi
   cp "$kept" "$program"

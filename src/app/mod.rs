@@ -13,6 +13,7 @@ pub mod gallery;
 mod hint;
 pub mod jobs;
 pub mod log;
+mod memory;
 mod menu;
 pub mod panels;
 mod patches;
@@ -45,6 +46,7 @@ use egui_tiles::Tree;
 
 use crate::engine::studio::Engine;
 use log::Level;
+use memory::{recall, remember};
 use panels::{Panel, Panes};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
@@ -94,9 +96,8 @@ impl Studio {
         start: Start,
         storage: Option<&dyn Storage>,
     ) -> Self {
-        let settings: Settings =
-            storage.and_then(|storage| eframe::get_value(storage, SETTINGS)).unwrap_or_default();
-        let tree = storage.and_then(|storage| eframe::get_value(storage, LAYOUT)).filter(is_whole);
+        let settings: Settings = storage.and_then(|storage| recall(storage, SETTINGS)).unwrap_or_default();
+        let tree = storage.and_then(|storage| recall(storage, LAYOUT)).filter(is_whole);
         let theme = start.theme.unwrap_or(settings.theme);
         dress(ctx, theme, settings.zoom);
         let mut state = State::new(engine, settings, device);
@@ -229,8 +230,8 @@ impl App for Studio {
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
-        eframe::set_value(storage, SETTINGS, &self.state.settings);
-        eframe::set_value(storage, LAYOUT, &self.tree);
+        remember(storage, SETTINGS, &self.state.settings);
+        remember(storage, LAYOUT, &self.tree);
     }
 
     #[cfg(not(target_family = "wasm"))]

@@ -63,6 +63,10 @@ struct Common {
     /// The folder of the run.
     #[arg(long, short, default_value = "run", value_name = "FOLDER")]
     out: PathBuf,
+    /// Begin with the weights of this model, as far as it has them in the shapes of the configuration: a path, or a bundled
+    /// model.
+    #[arg(long, value_name = "PATH|NAME")]
+    from: Option<String>,
     /// Go on with the run in that folder.
     #[arg(long)]
     resume: bool,
@@ -105,6 +109,7 @@ impl Train {
             lpips,
             cache,
             variations,
+            from: common.from.clone(),
             resume: common.resume,
             steps: common.steps,
             save_every: common.save_every,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::condition::tokenizer_kind;
 use super::models::{Options, Stage1};
 use super::task::Task;
-use crate::checkpoint::StateKind;
+use crate::checkpoint::{self, Checkpoint, StateKind};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::metrics::Lpips;
@@ -48,6 +48,8 @@ pub struct TrainOptions {
     pub cache: Option<PathBuf>,
     /// Variations of each picture in that file.
     pub variations: u32,
+    /// A model of the same kind, whose weights a new run begins with.
+    pub from: Option<String>,
     /// Whether the run in that folder goes on.
     pub resume: bool,
     /// Steps in all; `None`: the configuration's epochs.
@@ -102,7 +104,11 @@ pub fn train(
         device: device.clone(),
     };
     let length = length(options, &train, wish.items.len());
+    let kind = stage.kind();
     let mut trainee = stage.begin(options, &train, &wish, length, task)?;
+    if let Some(from) = options.from.as_ref().filter(|_| folder.is_none()) {
+        take(trainee.as_mut(), from, kind)?;
+    }
     let plan = plan(options, &train, length);
     let document = described(config.document, &data.classes, options);
     let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
@@ -148,6 +154,14 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Which of the two it is.
+    fn kind(&self) -> checkpoint::Stage {
+        match self {
+            Self::RqVae(_) => checkpoint::Stage::RqVae,
+            Self::RqTransformer(..) => checkpoint::Stage::RqTransformer,
+        }
+    }
+
     /// Of the pictures.
     fn resolution(&self) -> usize {
         match self {
@@ -190,6 +204,16 @@ impl<'a> Stage<'a> {
             None => Box::new(training),
         })
     }
+}
+
+/// Has `trainee` begin with the weights of the model `from`.
+fn take(trainee: &mut dyn Trainee, from: &str, kind: checkpoint::Stage) -> Result<()> {
+    let weights = Checkpoint::open(from, Some(kind), StateKind::Auto)?.weights;
+    let others = trainee.take(&weights)?;
+    if !others.is_empty() {
+        tracing::warn!("{from}: without these, or of other shapes; they begin anew: {}", others.join(", "));
+    }
+    Ok(())
 }
 
 /// LPIPS, where the configuration gives it a weight and its files are there.

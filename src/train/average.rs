@@ -21,6 +21,11 @@ impl Average {
         Self { weights: weights.clone(), decay }
     }
 
+    /// The same, of `weights` from now on.
+    pub fn restarted(self, weights: &Parameters) -> Self {
+        Self::new(weights, self.decay)
+    }
+
     /// Moves towards `weights`, which step `step`, counted from 0, has left. As published, averages are short at first: they
     /// would else be full of the first weights, which nothing was learned by.
     pub fn follow(&mut self, weights: &Parameters, step: u64) {

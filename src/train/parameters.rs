@@ -52,6 +52,24 @@ impl Parameters {
         Ok(Self::new(list, device, |parameter| read.remove(&parameter.name).unwrap_or_default()))
     }
 
+    /// Takes the values of `file` that have the name and the shape of one of these: the names of the others.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
+        let device = self.device();
+        let mut others = Vec::new();
+        for (name, shape) in &self.shapes {
+            if file.get(name).is_some_and(|info| info.shape == *shape) {
+                let value = Tensor::from_floats(file.read_f32(name)?.as_slice(), &device);
+                self.values.insert(name.clone(), value);
+            } else {
+                others.push(name.clone());
+            }
+        }
+        Ok(others)
+    }
+
     /// The same names and shapes, all zeros.
     pub fn zeros(&self) -> Self {
         Self { shapes: self.shapes.clone(), values: self.map(|_, value| value.zeros_like()) }

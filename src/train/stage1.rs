@@ -58,6 +58,15 @@ impl Stage1Training {
 }
 
 impl Trainee for Stage1Training {
+    fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
+        let others = self.model.parameters.take(file)?;
+        if let Ok(read) = TrainedRqVae::read(&self.model.config, file, &self.model.parameters.device()) {
+            self.model.codebooks = read.codebooks;
+        }
+        self.average = self.average.take().map(|average| average.restarted(&self.model.parameters));
+        Ok(others)
+    }
+
     fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
         let mut measured = Measured::default();
         let mut sum = Gradients::default();

@@ -177,6 +177,12 @@ impl Stage2Training {
 }
 
 impl Trainee for Stage2Training {
+    fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
+        let others = self.model.parameters.take(file)?;
+        self.average = self.average.take().map(|average| average.restarted(&self.model.parameters));
+        Ok(others)
+    }
+
     fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
         let mut measured = Measured::default();
         let mut sum = Gradients::default();

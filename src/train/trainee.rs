@@ -53,6 +53,12 @@ impl Measured {
 
 /// Anything that is trained.
 pub trait Trainee {
+    /// Takes the weights in `file` that fit, before the first step: the names of those that are not there.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn take(&mut self, file: &WeightFile) -> Result<Vec<String>>;
+
     /// Takes step `step`, which counts from 0, with the mean gradient of `parts`.
     ///
     /// # Errors

@@ -171,6 +171,30 @@ fn a_cache_changes_no_step() {
     desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "name another file");
 }
 
+/// A run begins with what another has learned, as far as that fits, and says what does not.
+#[test]
+fn a_run_begins_with_the_weights_of_a_model() {
+    let desk = desk();
+    let loss = |line: &str, out: &str| {
+        let run = desk.does(&format!("train {line} --data data --out {out} --sheet-every 100"));
+        (mean_loss(&metrics(&desk.path(out))[..1]), run.stderr)
+    };
+    loss("rqvae stage1.yaml --steps 24", "one");
+    let (anew, _) = loss("rqvae stage1.yaml --steps 1 --seed 7", "anew");
+    let (further, said) = loss("rqvae stage1.yaml --steps 1 --seed 7 --from one", "further");
+    assert!(further < 0.7 * anew, "{further} {anew}");
+    assert!(!said.contains("begin anew"), "{said}");
+
+    loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");
+    desk.write("other.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
+    let line = "rqtransformer other.yaml --rqvae one --steps 1 --seed 7";
+    let (anew, _) = loss(line, "other");
+    let (further, said) = loss(&format!("{line} --from two"), "other-further");
+    assert!(further < anew, "{further} {anew}");
+    assert!(said.contains("begin anew: ") && said.contains("cond"), "{said}");
+    desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
+}
+
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_writes_a_checkpoint() {

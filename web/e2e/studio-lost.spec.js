@@ -51,7 +51,7 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends',
   const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
   // It is told of when the worker has its next turn.
   await expect(studio.says(said).first()).toBeAttached({ timeout: 180_000 });
-  await expect.poll(() => page.workers().length).toBe(1);
+  await expect.poll(() => page.workers().length, { timeout: 180_000 }).toBe(1);
   await studio.idle();
   expect(await studio.codes()).toEqual(codes);
   // What is known of the pinned code is asked for anew, and what was chosen stays chosen.

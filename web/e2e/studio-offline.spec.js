@@ -16,13 +16,12 @@ test('the page and its model open without a network', async ({ studio, page, con
   await studio.open('?device=cpu');
   expect(await studio.codes()).toEqual(native);
   await kept(page);
-  const asked = server.requests.length;
   await context.setOffline(true);
+  await server.stop();
   await page.reload();
   await expect(page.locator('#loading')).toBeHidden({ timeout: 180_000 });
   await studio.seen();
   expect(await studio.codes()).toEqual(native);
-  expect(server.requests.length).toBe(asked);
   await studio.keep('offline');
 });
 

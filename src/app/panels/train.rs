@@ -24,6 +24,8 @@ pub struct TrainView {
     config: String,
     data: String,
     rqvae: String,
+    lpips: String,
+    from: String,
     out: String,
     steps: String,
     /// The run.
@@ -41,10 +43,17 @@ impl TrainView {
 type Field = fn(&mut TrainView) -> &mut String;
 
 /// Fields: what they are called, what is typed there, and whether that is a folder.
-const FIELDS: [(&str, &str, Field, bool); 4] = [
+const FIELDS: [(&str, &str, Field, bool); 6] = [
     ("Configuration", "config.yaml", |view| &mut view.config, false),
     ("Pictures", "folder; folders in it are classes", |view| &mut view.data, true),
     ("RQ-VAE, for an RQ-Transformer", "file, folder or run", |view| &mut view.rqvae, true),
+    (
+        "LPIPS weights, for an RQ-VAE",
+        "none, a file, or two with a semicolon between",
+        |view| &mut view.lpips,
+        false,
+    ),
+    ("Model to begin with", "none: new weights", |view| &mut view.from, true),
     ("Folder of the run", "a new one, or one that goes on", |view| &mut view.out, true),
 ];
 
@@ -122,15 +131,17 @@ fn control(ui: &mut Ui, training: &Training) {
 
 fn begin(ui: &Ui, state: &mut State, resume: bool) {
     let view = &mut state.train_view;
-    let [config, data, rqvae, out] = FIELDS.map(|(_, _, field, _)| field(view).trim().to_string());
+    let [config, data, rqvae, lpips, from, out] =
+        FIELDS.map(|(_, _, field, _)| field(view).trim().to_string());
     let options = TrainOptions {
         config: config.into(),
         data: data.into(),
         out: out.into(),
         rqvae: (!rqvae.is_empty()).then_some(rqvae),
-        lpips: Vec::new(),
+        lpips: lpips.split(';').map(str::trim).filter(|path| !path.is_empty()).map(Into::into).collect(),
         cache: None,
         variations: 1,
+        from: (!from.is_empty()).then_some(from),
         resume,
         steps: view.steps.trim().parse().ok(),
         save_every: None,
