@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks};
 use super::parameters::{Gradients, Named, Parameters};
 use crate::checkpoint::{Loader, Parameter, WeightFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::values;
 use crate::model::RqVae;
 use crate::model::rqvae::{Hparams, RqVaeConfig};
@@ -64,21 +64,27 @@ impl TrainedRqVae {
     pub fn read(config: &RqVaeConfig, file: &WeightFile, device: &Device) -> Result<Self> {
         let (list, codebooks) = plan(config, device)?;
         let parameters = Parameters::read(&list, file, "", device)?;
-        let dim = config.code_dim();
-        let each = codebooks.iter().zip(config.codebook_sizes()?).map(|(codebook, size)| {
-            let mut weight = file.read_f32(&codebook.name)?;
-            weight.truncate(size * dim);
-            let path = codebook.name.trim_end_matches(".weight");
-            let average = |what: &str| {
-                let name = format!("{path}.{what}");
-                file.get(&name).map(|_| file.read_f32(&name)).transpose()
-            };
-            let cluster_size = average("cluster_size_ema")?.unwrap_or_else(|| vec![1.0; size]);
-            let sums = average("embed_ema")?.unwrap_or_else(|| weight.clone());
-            Ok(MovingCodebook::new(weight, cluster_size, sums))
-        });
+        let each = codebooks.iter().zip(config.codebook_sizes()?);
+        let each =
+            each.map(|(codebook, size)| read_codebook(file, &codebook.name, [size, config.code_dim()]));
         let each: Vec<_> = each.collect::<Result<_>>()?;
         Ok(Self { config: config.clone(), parameters, codebooks: MovingCodebooks::new(each, config.depth()) })
+    }
+
+    /// Takes what `file` has in the shapes of this model: the names of the others.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
+        let mut others = self.parameters.take(file)?;
+        for (d, codebook) in self.codebooks.each.iter_mut().enumerate() {
+            let name = format!("{CODEBOOKS}{d}.weight");
+            match read_codebook(file, &name, [codebook.size(), self.config.code_dim()]) {
+                Ok(read) => *codebook = read,
+                Err(_) => others.push(name),
+            }
+        }
+        Ok(others)
     }
 
     /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and moves its codebooks; those with codes out of use are
@@ -216,6 +222,29 @@ fn commitment(cells: &Tensor<2>, partial_sums: &[Tensor<2>]) -> Tensor<1> {
     let losses =
         partial_sums.iter().map(|sum| (cells.clone() - sum.clone().autodiff()).powi_scalar(2).mean());
     Tensor::cat(losses.collect(), 0).mean()
+}
+
+/// The codebook `name` of `shape` `[K, C]`, which has a row more for padding as published, and its averages. Without those
+/// it begins new ones.
+fn read_codebook(file: &WeightFile, name: &str, [size, dim]: [usize; 2]) -> Result<MovingCodebook> {
+    let part = |name: &str, whole: &[usize], padded: &[usize]| {
+        let shape = &file.get(name)?.shape;
+        (shape == whole || shape == padded).then(|| file.read_f32(name))
+    };
+    let Some(weight) = part(name, &[size, dim], &[size + 1, dim]) else {
+        let file = file.name();
+        return Err(Error::invalid(format!(
+            "{file}: expected {name} of shape {:?}, found none",
+            [size, dim]
+        )));
+    };
+    let mut weight = weight?;
+    weight.truncate(size * dim);
+    let path = name.trim_end_matches(".weight");
+    let average = |what: &str, shape: &[usize]| part(&format!("{path}.{what}"), shape, shape).transpose();
+    let cluster_size = average("cluster_size_ema", &[size])?.unwrap_or_else(|| vec![1.0; size]);
+    let sums = average("embed_ema", &[size, dim])?.unwrap_or_else(|| weight.clone());
+    Ok(MovingCodebook::new(weight, cluster_size, sums))
 }
 
 /// What gradients change, and the codebooks.

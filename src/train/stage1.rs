@@ -59,10 +59,7 @@ impl Stage1Training {
 
 impl Trainee for Stage1Training {
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
-        let others = self.model.parameters.take(file)?;
-        if let Ok(read) = TrainedRqVae::read(&self.model.config, file, &self.model.parameters.device()) {
-            self.model.codebooks = read.codebooks;
-        }
+        let others = self.model.take(file)?;
         self.average = self.average.take().map(|average| average.restarted(&self.model.parameters));
         Ok(others)
     }

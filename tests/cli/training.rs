@@ -184,6 +184,9 @@ fn a_run_begins_with_the_weights_of_a_model() {
     let (further, said) = loss("rqvae stage1.yaml --steps 1 --seed 7 --from one", "further");
     assert!(further < 0.7 * anew, "{further} {anew}");
     assert!(!said.contains("begin anew"), "{said}");
+    desk.write("small.yaml", STAGE1.replace("n_embed: 16", "n_embed: 8"));
+    let (_, said) = loss("rqvae small.yaml --steps 1 --from one", "small");
+    assert!(said.contains("begin anew: quantizer.codebooks.0.weight"), "{said}");
 
     loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");
     desk.write("other.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));

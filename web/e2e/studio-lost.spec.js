@@ -43,7 +43,7 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends',
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);
   const codes = await studio.codes();
-  await studio.enter('Pictures', 40);
+  await studio.enter('Pictures', 2);
   await studio.click('Generate (Ctrl+Enter)');
   await expect(studio.find('img', 'Growing picture 1')).toBeAttached({ timeout: 180_000 });
 
@@ -56,7 +56,7 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends',
   expect(await studio.codes()).toEqual(codes);
   // What is known of the pinned code is asked for anew, and what was chosen stays chosen.
   await expect(studio.find('button', /^use code \d+ \(neighbour\)$/).first()).toBeAttached();
-  await expect(studio.find('spinbutton', 'Pictures')).toHaveValue('40');
+  await expect(studio.find('spinbutton', 'Pictures')).toHaveValue('2');
   await studio.keep('lost-device');
   expect((await change(studio, 18)).equals(edited)).toBe(false);
   const log = await studio.log();

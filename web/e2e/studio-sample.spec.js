@@ -4,34 +4,33 @@ import { readFile } from 'node:fs/promises';
 import { carried, decode, differing, sample } from './native.js';
 import { expect, test } from './studio.js';
 
-// Other programs, too, hold the page up now and then; what is its own doing happens again.
-test.describe.configure({ timeout: 900_000, retries: 1 });
+test.describe.configure({ timeout: 900_000 });
 
 const SEED = 77;
 const CLASS = 'Food & Drink';
 const GENERATE = 'Generate (Ctrl+Enter)';
 
-/** The longest task that the browser does not call long, in milliseconds. */
+/** The longest task of the page, in milliseconds of the processor: on the clock, other programs have it meanwhile. */
 const LONGEST = 50;
 
-/** The longest between two turns of the page, in milliseconds: other programs have the processor in it, too. */
-const LONGEST_GAP = 200;
+/** The longest between two turns of the page, in milliseconds on the clock. */
+const LONGEST_GAP = 300;
 
 /** How many pictures are sampled where. */
 const DEVICES = /** @type {const} */ ([['cpu', 2], ['gpu', 1]]);
 
 for (const [device, count] of DEVICES) {
-  test(`sampled pictures have the native codes: ${device}`, async ({ page, studio }, info) => {
+  test(`sampled pictures have the native codes: ${device}`, async ({ browser, page, studio }, info) => {
     const native = await sample({ seed: SEED, class: CLASS, count, device }, info.outputPath('made'));
     await studio.open(`?device=${device}`);
     await prepare(studio, count);
-    await observe(page);
+    await observe(browser, page);
     const begun = performance.now();
     await studio.click(GENERATE);
     await expect(studio.says(new RegExp(`^${count} pictures?, 0 chosen$`))).toBeAttached({ timeout: 200_000 });
     console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
-    const { tasks, gap } = await observed(page);
-    console.log(`${device}: tasks over ${LONGEST} ms: [${tasks.map(Math.round)}], longest without a turn ${Math.round(gap)} ms`);
+    const { task, gap } = await observed(browser, page);
+    console.log(`${device}: longest task ${Math.round(task)} ms of the processor, longest without a turn ${Math.round(gap)} ms`);
     await studio.idle();
     for (const [index, { codes }] of native.stacks.entries()) {
       const saved = await save(studio, `${SEED}-${index}`, info.outputPath(`${index}.png`));
@@ -42,7 +41,7 @@ for (const [device, count] of DEVICES) {
     // The native program reads what was saved.
     await decode(info.outputPath('0.png'), info.outputPath('again.png'));
     await studio.keep(`sampled-${device}`);
-    expect(tasks).toEqual([]);
+    expect(task).toBeLessThanOrEqual(LONGEST);
     expect(gap).toBeLessThan(LONGEST_GAP);
   });
 
@@ -90,13 +89,12 @@ async function save(/** @type {import('./studio.js').Studio} */ studio, /** @typ
   return carried(await readFile(file));
 }
 
-/** Begins to watch how long the page does not answer. */
-async function observe(/** @type {import('@playwright/test').Page} */ page) {
+/** Begins to watch how long the page does not answer, and how long its tasks are. */
+async function observe(/** @type {import('@playwright/test').Browser} */ browser, /** @type {import('@playwright/test').Page} */ page) {
+  await browser.startTracing(page, { categories: ['toplevel'] });
   await page.evaluate(() => {
-    const watch = { tasks: [], gap: 0, last: performance.now() };
+    const watch = { gap: 0, last: performance.now() };
     globalThis.watch = watch;
-    const note = (list) => watch.tasks.push(...list.getEntries().map(({ duration }) => duration));
-    new PerformanceObserver(note).observe({ entryTypes: ['longtask'] });
     const { port1, port2 } = new MessageChannel();
     const beat = () => {
       const now = performance.now();
@@ -109,7 +107,14 @@ async function observe(/** @type {import('@playwright/test').Page} */ page) {
   });
 }
 
-/** @returns {Promise<{ tasks: number[], gap: number }>} long tasks, and the longest time between two beats */
-async function observed(/** @type {import('@playwright/test').Page} */ page) {
-  return page.evaluate(() => globalThis.watch);
+/** @returns {Promise<{ task: number, gap: number }>} the longest task, and the longest time between two beats */
+async function observed(/** @type {import('@playwright/test').Browser} */ browser, /** @type {import('@playwright/test').Page} */ page) {
+  const gap = await page.evaluate(() => globalThis.watch.gap);
+  /** @type {{ traceEvents: { name: string, pid: number, tid: number, tdur?: number, args: { name?: string } }[] }} */
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
+  const thread = (/** @type {{ pid: number, tid: number }} */ { pid, tid }) => `${pid} ${tid}`;
+  const pages = new Set(traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(thread));
+  const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && pages.has(thread(event)));
+  expect(tasks.length).toBeGreaterThan(100);
+  return { task: tasks.reduce((longest, { tdur = 0 }) => Math.max(longest, tdur / 1000), 0), gap };
 }

@@ -12,7 +12,7 @@ const OUT = path.join(import.meta.dirname, 'out');
 const SIZE = { width: 1600, height: 1200 };
 
 /** A software rasterizer on a busy machine. */
-const PATIENCE = { timeout: 120_000 };
+const PATIENCE = { timeout: 300_000 };
 
 /** @typedef {import('@playwright/test').Page} Page */
 /** @typedef {Parameters<Page['getByRole']>[0]} Role */
