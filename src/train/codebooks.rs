@@ -10,9 +10,6 @@ use crate::random::{normal, permutation, uniform};
 /// Keeps codes that nothing falls to apart from nothing.
 const EPSILON: f64 = 1e-5;
 
-/// Codes that fewer latents fall to, in the moving average, are restarted.
-const LEAST_USED: f32 = 1.0;
-
 /// Spread of copies of latents, in units of one over the square root of their length, where there are fewer than codes.
 const SPREAD: f32 = 0.01;
 
@@ -20,6 +17,7 @@ const SPREAD: f32 = 0.01;
 mod stream {
     pub const INITIAL: u32 = 1;
     pub const ORDER: u32 = 0x6f72_0000;
+    pub const ERROR: u32 = 0x6572_0000;
     pub const SPREAD: u32 = 0x7370_0000;
 }
 
@@ -40,8 +38,22 @@ pub struct MovingCodebook {
 pub struct Moving {
     /// How much of an average stays in a step, for each depth.
     pub decay: Vec<f64>,
-    /// The seed and the step with which codes that fell out of use are restarted; `None`: never.
-    pub restart: Option<[u32; 2]>,
+    /// How codes that fell out of use are restarted; `None`: never.
+    pub restart: Option<Restart>,
+}
+
+/// How codes that fell out of use get the place of a latent.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// Of the random numbers.
+    pub seed: u32,
+    /// Of the training.
+    pub step: u32,
+    /// Out of use are codes that fewer latents fall to, in the moving average.
+    pub threshold: f64,
+    /// Whether latents are drawn by their error, as k-means++ does (Arthur and Vassilvitskii, 2007), and not all alike. All
+    /// alike, codes crowd where latents do: on the background, of which there is little to tell.
+    pub by_error: bool,
 }
 
 impl MovingCodebook {
@@ -84,15 +96,19 @@ impl MovingCodebook {
         self.sums.iter_mut().zip(sums).for_each(|(mean, x)| average(mean, x));
     }
 
-    /// Gives codes that are hardly used the place of latents `[N, C]` taken at random.
-    fn restart(&mut self, latents: &[f32], seed: [u32; 3]) {
+    /// Gives codes that are hardly used the place of `latents` `[N, C]`, of which each fell to the code in `codes` `[N]`.
+    fn restart(&mut self, latents: &[f32], codes: &[usize], restart: &Restart, depth: u32) {
+        let Restart { seed, step, threshold, by_error } = *restart;
         let count = latents.len() / self.dim;
-        let [seed, step, depth] = seed;
-        let order = permutation(count.max(self.size()), [seed ^ stream::ORDER, step, depth]);
-        for (code, chosen) in order.into_iter().take(self.size()).enumerate() {
-            if self.cluster_size[code] >= LEAST_USED {
-                continue;
-            }
+        let is_dead = |&code: &usize| f64::from(self.cluster_size[code]) < threshold;
+        let dead: Vec<usize> = (0..self.size()).filter(is_dead).collect();
+        let chosen = if by_error {
+            self.drawn_by_error(latents, codes, dead.len(), [seed ^ stream::ERROR, step, depth])
+        } else {
+            let order = permutation(count.max(self.size()), [seed ^ stream::ORDER, step, depth]);
+            dead.iter().map(|&code| order[code]).collect()
+        };
+        for (code, chosen) in dead.into_iter().zip(chosen) {
             let latent = &latents[chosen % count * self.dim..][..self.dim];
             let spread = if count < self.size() { SPREAD / (self.dim as f32).sqrt() } else { 0.0 };
             for (i, (sum, x)) in self.sums[code * self.dim..][..self.dim].iter_mut().zip(latent).enumerate() {
@@ -101,6 +117,35 @@ impl MovingCodebook {
             }
             self.cluster_size[code] = 1.0;
         }
+    }
+
+    /// `wanted` of `latents`, each drawn in proportion to the squared distance from the code that it fell to, or from the
+    /// nearest latent that was drawn before.
+    fn drawn_by_error(
+        &self,
+        latents: &[f32],
+        codes: &[usize],
+        wanted: usize,
+        stream: [u32; 3],
+    ) -> Vec<usize> {
+        let rows: Vec<&[f32]> = latents.chunks_exact(self.dim).collect();
+        let error =
+            |(row, &code): (&&[f32], &usize)| distance(row, &self.weight[code * self.dim..][..self.dim]);
+        let mut errors: Vec<f32> = rows.iter().zip(codes).map(error).collect();
+        let draw = |i: usize| {
+            let total: f64 = errors.iter().map(|&error| f64::from(error)).sum();
+            let [seed, step, depth] = stream;
+            let mut left = f64::from(uniform([seed, step, depth, i as u32])) * total;
+            let is_reached = |&error: &f32| {
+                left -= f64::from(error);
+                left < 0.0
+            };
+            let chosen = errors.iter().position(is_reached).unwrap_or(rows.len() - 1);
+            let nearer = |(error, row): (&mut f32, &&[f32])| *error = error.min(distance(row, rows[chosen]));
+            errors.iter_mut().zip(&rows).for_each(nearer);
+            chosen
+        };
+        (0..wanted).map(draw).collect()
     }
 
     /// Makes the embeddings the means of what falls to them.
@@ -114,6 +159,11 @@ impl MovingCodebook {
             self.weight[row].iter_mut().zip(sums).for_each(|(weight, sum)| *weight = sum / divisor);
         }
     }
+}
+
+/// The squared distance.
+fn distance(x: &[f32], y: &[f32]) -> f32 {
+    x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
 }
 
 /// The codebooks of all depths, in training.
@@ -156,8 +206,8 @@ impl MovingCodebooks {
             let (codes, numbers) = (indices(codes), values(residual.clone()));
             let moved = &mut self.each[index];
             moved.count(&numbers, &codes, moving.decay[d]);
-            if let Some([seed, step]) = moving.restart {
-                moved.restart(&numbers, [seed, step, d as u32]);
+            if let Some(restart) = &moving.restart {
+                moved.restart(&numbers, &codes, restart, d as u32);
             }
             moved.settle();
             residual = residual - embeddings.clone();
@@ -186,8 +236,10 @@ mod tests {
         MovingCodebooks::new((0..count).map(|d| MovingCodebook::initial(16, 4, 5, d)).collect(), 3)
     }
 
+    const ANY: Restart = Restart { seed: 3, step: 0, threshold: 1.0, by_error: false };
+
     fn moving(restart: bool) -> Moving {
-        Moving { decay: vec![0.9; 3], restart: restart.then_some([3, 0]) }
+        Moving { decay: vec![0.9; 3], restart: restart.then_some(ANY) }
     }
 
     /// Codes that everything falls to become the mean of what does.
@@ -214,6 +266,22 @@ mod tests {
         };
         assert_eq!(used(false), 1);
         assert!(used(true) > 8, "{}", used(true));
+    }
+
+    /// Where all latents are alike there is nothing to gain by more than one code: the others go to where they differ.
+    #[test]
+    fn restarts_by_error_go_to_what_is_badly_told() {
+        let nearly_alike = tensor([48, 4], 2, &Device::flex()) * 1e-3;
+        let latents = Tensor::cat(vec![nearly_alike, tensor([16, 4], 1, &Device::flex()) * 8.0], 0);
+        let alike = |by_error| {
+            let restart = Some(Restart { by_error, ..ANY });
+            let mut books = MovingCodebooks::new(vec![MovingCodebook::initial(16, 4, 5, 0)], 1);
+            drop(books.quantize(latents.clone(), &Moving { decay: vec![0.9], restart }));
+            let weight = &books.each[0].weight;
+            weight.chunks(4).filter(|row| row.iter().all(|x| x.abs() < 0.01)).count()
+        };
+        assert!(alike(true) <= 1, "{}", alike(true));
+        assert!(alike(false) > 6, "{}", alike(false));
     }
 
     #[test]

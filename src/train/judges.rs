@@ -101,7 +101,8 @@ impl Judges {
     ) -> Gradients {
         let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
         let [reconstruction, commitment] = pass.losses().map(f64::from);
-        let mut total = reconstruction + commitment * pass.commitment_weight();
+        let blank = pass.blank.as_ref().map_or(0.0, number);
+        let mut total = reconstruction + commitment * pass.commitment_weight() + blank;
         if self.perceptual.is_none() && adversary.is_none() {
             measured.add("loss", total);
             return pass.gradients(&pass.loss());

@@ -4,6 +4,7 @@
 //! lies in [`parameters`] by its published name, so that a checkpoint of a run is a checkpoint like any other.
 
 pub mod average;
+mod blank;
 pub mod codebooks;
 pub mod conditions;
 pub mod config;

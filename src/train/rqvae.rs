@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks};
+use super::blank::blank;
+use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
 use crate::checkpoint::{Loader, Parameter, WeightFile};
 use crate::error::{Error, Result};
@@ -42,6 +43,8 @@ pub struct Pass {
     pub reconstruction: Tensor<1>,
     /// The commitment loss.
     pub commitment: Tensor<1>,
+    /// What white cells differ in, times its weight, where the configuration gives it one.
+    pub blank: Option<Tensor<1>>,
     /// Codes of each depth.
     pub codes: Vec<Vec<usize>>,
 }
@@ -95,6 +98,8 @@ impl TrainedRqVae {
         let images = images.autodiff();
         let latents = model.encode(images.clone());
         let hparams = &self.config.hparams;
+        let (threshold, by_error) = (hparams.restart_threshold, hparams.restart_by_error);
+        let restart = restart.map(|[seed, step]| Restart { seed, step, threshold, by_error });
         let moving = Moving {
             decay: hparams.decay.values("decay", self.config.depth())?,
             restart: restart.filter(|_| hparams.restart_unused_codes),
@@ -102,11 +107,13 @@ impl TrainedRqVae {
         let cells = model.quantizer.to_cells(latents.clone());
         let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
         let commitment = commitment(&cells, &partial_sums);
+        let [batch, rows, columns, _] = latents.dims();
+        let [r, c] = self.config.cell();
+        let blank = (hparams.blank_weight > 0.0)
+            .then(|| blank(&cells, images.clone().inner(), [rows / r, columns / c]) * hparams.blank_weight);
         // Straight through: forwards the codes count, backwards the latents.
         let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
         let passed = cells.clone() + (quantized - cells.detach());
-        let [batch, rows, columns, _] = latents.dims();
-        let [r, c] = self.config.cell();
         let latents = model.quantizer.to_latents(passed, [batch, rows / r, columns / c]);
         let [features, made] = model.decode_with_features(latents);
         let reconstruction = compare(hparams, made.clone(), images);
@@ -117,6 +124,7 @@ impl TrainedRqVae {
             images: made,
             reconstruction,
             commitment,
+            blank,
             codes,
         })
     }
@@ -169,9 +177,18 @@ impl TrainedRqVae {
 }
 
 impl Pass {
-    /// Reconstruction and commitment in the proportion that the configuration names.
+    /// All losses in the proportion that the configuration names.
     pub fn loss(&self) -> Tensor<1> {
-        self.reconstruction.clone() + self.commitment.clone() * self.commitment_weight()
+        self.reconstruction.clone() + self.of_latents()
+    }
+
+    /// The losses that the latents have by themselves.
+    fn of_latents(&self) -> Tensor<1> {
+        let commitment = self.commitment.clone() * self.commitment_weight();
+        match &self.blank {
+            Some(blank) => commitment + blank.clone(),
+            None => commitment,
+        }
     }
 
     /// How much the commitment loss counts.
@@ -185,10 +202,10 @@ impl Pass {
     }
 
     /// A loss with the gradients of any that has the gradient `wanted` `[B, 3, H, W]` at the reconstructions, and of the
-    /// commitment loss beside it.
+    /// losses of the latents beside it.
     pub fn toward(&self, wanted: Tensor<4>) -> Tensor<1> {
         let at_images = (self.images.clone() * wanted.autodiff()).sum();
-        at_images + self.commitment.clone() * self.commitment_weight()
+        at_images + self.of_latents()
     }
 
     /// The weights of the last layer, `[3, ch, 3, 3]`; no gradients reach them.

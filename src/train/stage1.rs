@@ -16,6 +16,7 @@ use super::trainee::{Measured, Trainee, pictures};
 use crate::checkpoint::WeightFile;
 use crate::error::Result;
 use crate::image_io::Picture;
+use crate::kernels::values;
 use crate::model::rqvae::RqVaeConfig;
 
 /// An RQ-VAE under training.
@@ -73,6 +74,9 @@ impl Trainee for Stage1Training {
             let [reconstruction, commitment] = pass.losses();
             measured.add("reconstruction", f64::from(reconstruction));
             measured.add("commitment", f64::from(commitment));
+            if let Some(blank) = &pass.blank {
+                measured.add("blank", f64::from(values(blank.clone().inner())[0]));
+            }
             let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
             measured.add("used_at_depth_1", used.len() as f64);
         }
