@@ -65,7 +65,7 @@ struct Common {
     out: PathBuf,
     /// Begin with the weights of this model, as far as it has them in the shapes of the configuration: a path, or a bundled
     /// model.
-    #[arg(long, value_name = "PATH|NAME")]
+    #[arg(long, value_name = "PATH|NAME", conflicts_with = "resume")]
     from: Option<String>,
     /// Go on with the run in that folder.
     #[arg(long)]
