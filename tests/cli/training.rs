@@ -243,7 +243,6 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
         ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
         ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
         ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected the folder of a run"),
-        ("train rqvae stage1.yaml --data data --out run --resume --from one", 2, "cannot be used with"),
     ];
     for (line, code, message) in cases {
         desk.refuses(line, code, message);
