@@ -81,6 +81,24 @@ impl WeightFile {
         &self.tensors
     }
 
+    /// The file without the tensors of which the names start with one of `prefixes`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if no name starts with one of them.
+    pub fn without(mut self, prefixes: &[String]) -> Result<Self> {
+        for prefix in prefixes {
+            let count = self.tensors.len();
+            self.tensors.retain(|tensor| !tensor.name.starts_with(prefix.as_str()));
+            if self.tensors.len() == count {
+                return Err(Error::usage(format!(
+                    "{}: expected tensors called {prefix}…, found none",
+                    self.name
+                )));
+            }
+        }
+        Ok(self)
+    }
+
     /// The tensor called `name`.
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;

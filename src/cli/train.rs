@@ -67,6 +67,9 @@ struct Common {
     /// model.
     #[arg(long, value_name = "PATH|NAME", conflicts_with = "resume")]
     from: Option<String>,
+    /// Begin these anew, though that model has them: tensors of which the names start so, such as quantizer for the codebooks.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    anew: Vec<String>,
     /// Go on with the run in that folder.
     #[arg(long)]
     resume: bool,
@@ -110,6 +113,7 @@ impl Train {
             cache,
             variations,
             from: common.from.clone(),
+            anew: common.anew.clone(),
             resume: common.resume,
             steps: common.steps,
             save_every: common.save_every,

@@ -50,6 +50,8 @@ pub struct TrainOptions {
     pub variations: u32,
     /// A model of the same kind, whose weights a new run begins with.
     pub from: Option<String>,
+    /// What begins anew though that model has it: tensors of which the names start so.
+    pub anew: Vec<String>,
     /// Whether the run in that folder goes on.
     pub resume: bool,
     /// Steps in all; `None`: the configuration's epochs.
@@ -107,7 +109,7 @@ pub fn train(
     let kind = stage.kind();
     let mut trainee = stage.begin(options, &train, &wish, length, task)?;
     if let Some(from) = options.from.as_ref().filter(|_| folder.is_none()) {
-        take(trainee.as_mut(), from, kind)?;
+        take(trainee.as_mut(), from, &options.anew, kind)?;
     }
     let plan = plan(options, &train, length);
     let document = described(config.document, &data.classes, options);
@@ -206,9 +208,9 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Has `trainee` begin with the weights of the model `from`.
-fn take(trainee: &mut dyn Trainee, from: &str, kind: checkpoint::Stage) -> Result<()> {
-    let weights = Checkpoint::open(from, Some(kind), StateKind::Auto)?.weights;
+/// Has `trainee` begin with the weights of the model `from`, but for those of which the names start as `anew` says.
+fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint::Stage) -> Result<()> {
+    let weights = Checkpoint::open(from, Some(kind), StateKind::Auto)?.weights.without(anew)?;
     let others = trainee.take(&weights)?;
     if !others.is_empty() {
         tracing::warn!("{from}: without these, or of other shapes; they begin anew: {}", others.join(", "));

@@ -43,17 +43,20 @@ pub struct Moving {
 }
 
 /// How codes that fell out of use get the place of a latent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Restart {
     /// Of the random numbers.
     pub seed: u32,
     /// Of the training.
     pub step: u32,
-    /// Out of use are codes that fewer latents fall to, in the moving average.
-    pub threshold: f64,
+    /// Out of use are codes that fewer latents fall to, in the moving average, for each depth.
+    pub threshold: Vec<f64>,
     /// Whether latents are drawn by their error, as k-means++ does (Arthur and Vassilvitskii, 2007), and not all alike. All
     /// alike, codes crowd where latents do: on the background, of which there is little to tell.
+    /// New codebooks are then placed before they are first used, so that each depth begins with what the one above leaves.
     pub by_error: bool,
+    /// Those latents that no code gets the place of when they are drawn by error; empty: there are none.
+    pub blank: Vec<bool>,
 }
 
 impl MovingCodebook {
@@ -73,6 +76,11 @@ impl MovingCodebook {
     /// Codes, `K`.
     pub fn size(&self) -> usize {
         self.cluster_size.len()
+    }
+
+    /// Whether nothing has fallen to any code yet.
+    fn is_new(&self) -> bool {
+        self.cluster_size.iter().all(|&size| size == 0.0)
     }
 
     /// Ready for look-ups on `device`.
@@ -97,13 +105,14 @@ impl MovingCodebook {
     }
 
     /// Gives codes that are hardly used the place of `latents` `[N, C]`, of which each fell to the code in `codes` `[N]`.
-    fn restart(&mut self, latents: &[f32], codes: &[usize], restart: &Restart, depth: u32) {
-        let Restart { seed, step, threshold, by_error } = *restart;
+    fn restart(&mut self, latents: &[f32], codes: &[usize], restart: &Restart, d: usize) {
+        let &Restart { seed, step, ref threshold, by_error, ref blank } = restart;
+        let depth = d as u32;
         let count = latents.len() / self.dim;
-        let is_dead = |&code: &usize| f64::from(self.cluster_size[code]) < threshold;
+        let is_dead = |&code: &usize| f64::from(self.cluster_size[code]) < threshold[d];
         let dead: Vec<usize> = (0..self.size()).filter(is_dead).collect();
         let chosen = if by_error {
-            self.drawn_by_error(latents, codes, dead.len(), [seed ^ stream::ERROR, step, depth])
+            self.drawn_by_error(latents, codes, blank, dead.len(), [seed ^ stream::ERROR, step, depth])
         } else {
             let order = permutation(count.max(self.size()), [seed ^ stream::ORDER, step, depth]);
             dead.iter().map(|&code| order[code]).collect()
@@ -120,11 +129,12 @@ impl MovingCodebook {
     }
 
     /// `wanted` of `latents`, each drawn in proportion to the squared distance from the code that it fell to, or from the
-    /// nearest latent that was drawn before.
+    /// nearest latent that was drawn before; those that are `blank` are not drawn.
     fn drawn_by_error(
         &self,
         latents: &[f32],
         codes: &[usize],
+        blank: &[bool],
         wanted: usize,
         stream: [u32; 3],
     ) -> Vec<usize> {
@@ -132,6 +142,7 @@ impl MovingCodebook {
         let error =
             |(row, &code): (&&[f32], &usize)| distance(row, &self.weight[code * self.dim..][..self.dim]);
         let mut errors: Vec<f32> = rows.iter().zip(codes).map(error).collect();
+        errors.iter_mut().zip(blank).filter(|(_, blank)| **blank).for_each(|(error, _)| *error = 0.0);
         let draw = |i: usize| {
             let total: f64 = errors.iter().map(|&error| f64::from(error)).sum();
             let [seed, step, depth] = stream;
@@ -208,14 +219,21 @@ impl MovingCodebooks {
         let mut assigned = Assigned { codes: Vec::new(), partial_sums: Vec::new() };
         for d in 0..self.depth {
             let index = d.min(self.each.len() - 1);
-            let codebook = self.each[index].on(&device);
+            let numbers = values(residual.clone());
+            let moved = &mut self.each[index];
+            let restart = moving.restart.as_ref();
+            if let Some(restart) = restart.filter(|restart| restart.by_error && moved.is_new()) {
+                let codes = indices(moved.on(&device).nearest(residual.clone()));
+                moved.restart(&numbers, &codes, restart, d);
+                moved.settle();
+            }
+            let codebook = moved.on(&device);
             let codes = codebook.nearest(residual.clone());
             let embeddings = codebook.embed(codes.clone());
-            let (codes, numbers) = (indices(codes), values(residual.clone()));
-            let moved = &mut self.each[index];
+            let codes = indices(codes);
             moved.count(&numbers, &codes, moving.decay[d]);
-            if let Some(restart) = &moving.restart {
-                moved.restart(&numbers, &codes, restart, d as u32);
+            if let Some(restart) = restart {
+                moved.restart(&numbers, &codes, restart, d);
             }
             moved.settle();
             residual = residual - embeddings.clone();
@@ -244,10 +262,12 @@ mod tests {
         MovingCodebooks::new((0..count).map(|d| MovingCodebook::initial(16, 4, 5, d)).collect(), 3)
     }
 
-    const ANY: Restart = Restart { seed: 3, step: 0, threshold: 1.0, by_error: false };
+    fn restart() -> Restart {
+        Restart { seed: 3, step: 0, threshold: vec![1.0; 3], by_error: false, blank: Vec::new() }
+    }
 
-    fn moving(restart: bool) -> Moving {
-        Moving { decay: vec![0.9; 3], restart: restart.then_some(ANY) }
+    fn moving(restarts: bool) -> Moving {
+        Moving { decay: vec![0.9; 3], restart: restarts.then(restart) }
     }
 
     /// Codes that everything falls to become the mean of what does.
@@ -282,7 +302,7 @@ mod tests {
         let nearly_alike = tensor([48, 4], 2, &Device::flex()) * 1e-3;
         let latents = Tensor::cat(vec![nearly_alike, tensor([16, 4], 1, &Device::flex()) * 8.0], 0);
         let alike = |by_error| {
-            let restart = Some(Restart { by_error, ..ANY });
+            let restart = Some(Restart { by_error, ..restart() });
             let mut books = MovingCodebooks::new(vec![MovingCodebook::initial(16, 4, 5, 0)], 1);
             drop(books.quantize(latents.clone(), &Moving { decay: vec![0.9], restart }));
             let weight = &books.each[0].weight;
@@ -290,6 +310,56 @@ mod tests {
         };
         assert!(alike(true) <= 1, "{}", alike(true));
         assert!(alike(false) > 6, "{}", alike(false));
+    }
+
+    /// No code is placed at what is blank, and one moves there by itself; the others have fewer latents than there are codes.
+    #[test]
+    fn blank_latents_share_a_code() {
+        let (white, others) = (tensor([32, 4], 2, &Device::flex()), tensor([8, 4], 1, &Device::flex()) * 8.0);
+        let latents = Tensor::cat(vec![white * 0.1, others], 0);
+        let distinct = |count: usize| {
+            let blank = (0..40).map(|i| i < count).collect();
+            let restart = Some(Restart { by_error: true, blank, ..restart() });
+            let mut books = MovingCodebooks::new(vec![MovingCodebook::initial(16, 4, 5, 0)], 1);
+            let moving = Moving { decay: vec![0.9], restart };
+            let mut quantize = || books.quantize(latents.clone(), &moving).codes.swap_remove(0);
+            (0..30).for_each(|_| drop(quantize()));
+            quantize()[..32].iter().collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(distinct(32), 1);
+        assert!(distinct(0) > 4, "{}", distinct(0));
+    }
+
+    /// What the first depth leaves is told apart by the second, though that is placed once only.
+    #[test]
+    fn new_codebooks_are_placed_depth_by_depth() {
+        let latents = tensor([64, 4], 1, &Device::flex()) * 0.5 + 8.0;
+        let distinct = |by_error| {
+            let restart = Some(Restart { by_error, threshold: vec![1e-6; 3], ..restart() });
+            let mut books = codebooks(false);
+            let moving = Moving { decay: vec![0.9; 3], restart };
+            (0..2).for_each(|_| drop(books.quantize(latents.clone(), &moving)));
+            let second = books.quantize(latents.clone(), &moving).codes.swap_remove(1);
+            second.iter().collect::<std::collections::HashSet<_>>().len()
+        };
+        assert!(distinct(true) > 8, "{}", distinct(true));
+        assert!(distinct(false) < 4, "{}", distinct(false));
+    }
+
+    /// A depth of which the threshold is small is seeded, and left alone from then on; of which it is none, not seeded.
+    #[test]
+    fn a_small_threshold_seeds_and_hardly_restarts() {
+        let latents = tensor([64, 4], 1, &Device::flex()) * 0.5 + 8.0;
+        let restart = Some(Restart { threshold: vec![1.0, 1e-6, 0.0], ..restart() });
+        let moving = Moving { decay: vec![0.9; 3], restart };
+        let mut books = codebooks(false);
+        let mut least_used = |steps: usize| {
+            (0..steps).for_each(|_| drop(books.quantize(latents.clone(), &moving)));
+            [0, 1, 2].map(|d| books.each[d].cluster_size.iter().copied().fold(f32::INFINITY, f32::min))
+        };
+        assert_eq!(least_used(1), [1.0, 1.0, 0.0]);
+        let [first, second, third] = least_used(30);
+        assert!(first >= 1.0 && second < 0.5 && third == 0.0, "{first} {second} {third}");
     }
 
     #[test]

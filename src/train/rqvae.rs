@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::blank::blank;
+use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
 use crate::checkpoint::{Loader, Parameter, WeightFile};
@@ -98,19 +98,15 @@ impl TrainedRqVae {
         let images = images.autodiff();
         let latents = model.encode(images.clone());
         let hparams = &self.config.hparams;
-        let (threshold, by_error) = (hparams.restart_threshold, hparams.restart_by_error);
-        let restart = restart.map(|[seed, step]| Restart { seed, step, threshold, by_error });
-        let moving = Moving {
-            decay: hparams.decay.values("decay", self.config.depth())?,
-            restart: restart.filter(|_| hparams.restart_unused_codes),
-        };
+        let [batch, rows, columns, _] = latents.dims();
+        let [r, c] = self.config.cell();
+        let is_white =
+            (hparams.blank_weight > 0.0).then(|| white(images.clone().inner(), [rows / r, columns / c]));
+        let moving = moving(&self.config, restart, is_white.as_ref())?;
         let cells = model.quantizer.to_cells(latents.clone());
         let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
         let commitment = commitment(&cells, &partial_sums);
-        let [batch, rows, columns, _] = latents.dims();
-        let [r, c] = self.config.cell();
-        let blank = (hparams.blank_weight > 0.0)
-            .then(|| blank(&cells, images.clone().inner(), [rows / r, columns / c]) * hparams.blank_weight);
+        let blank = is_white.map(|white| blank(&cells, white) * hparams.blank_weight);
         // Straight through: forwards the codes count, backwards the latents.
         let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
         let passed = cells.clone() + (quantized - cells.detach());
@@ -225,6 +221,19 @@ impl Pass {
     }
 }
 
+/// How the codebooks of `config` move: restarts as seed and step determine, at none of the latents for which `is_white`
+/// `[N, 1]` is 1.
+fn moving(config: &RqVaeConfig, restart: Option<[u32; 2]>, is_white: Option<&Tensor<2>>) -> Result<Moving> {
+    let (hparams, depth) = (&config.hparams, config.depth());
+    let threshold = hparams.restart_threshold.values("restart_threshold", depth)?;
+    let is_blank = |white: &Tensor<2>| values(white.clone()).iter().map(|&white| white > 0.0).collect();
+    let blank = is_white.map_or_else(Vec::new, is_blank);
+    let by_error = hparams.restart_by_error;
+    let restart = restart.filter(|_| hparams.restart_unused_codes);
+    let restart = restart.map(|[seed, step]| Restart { seed, step, threshold, by_error, blank });
+    Ok(Moving { decay: hparams.decay.values("decay", depth)?, restart })
+}
+
 /// The reconstruction loss that the configuration names.
 fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
     let difference = made - images;
@@ -249,11 +258,9 @@ fn read_codebook(file: &WeightFile, name: &str, [size, dim]: [usize; 2]) -> Resu
         (shape == whole || shape == padded).then(|| file.read_f32(name))
     };
     let Some(weight) = part(name, &[size, dim], &[size + 1, dim]) else {
-        let file = file.name();
-        return Err(Error::invalid(format!(
-            "{file}: expected {name} of shape {:?}, found none",
-            [size, dim]
-        )));
+        let found = file.get(name).map_or("none".into(), |info| format!("{:?}", info.shape));
+        let (file, expected) = (file.name(), [size, dim]);
+        return Err(Error::invalid(format!("{file}: expected {name} of shape {expected:?}, found {found}")));
     };
     let mut weight = weight?;
     weight.truncate(size * dim);

@@ -187,6 +187,14 @@ fn a_run_begins_with_the_weights_of_a_model() {
     desk.write("small.yaml", STAGE1.replace("n_embed: 16", "n_embed: 8"));
     let (_, said) = loss("rqvae small.yaml --steps 1 --from one", "small");
     assert!(said.contains("begin anew: quantizer.codebooks.0.weight"), "{said}");
+    let (_, said) = loss("rqvae stage1.yaml --steps 1 --from one --anew quantizer", "codebooks");
+    assert!(said.contains("begin anew: quantizer.codebooks.0.weight"), "{said}");
+    assert!(!said.contains("coder"), "{said}");
+    desk.refuses(
+        "train rqvae stage1.yaml --data data --out typo --from one --anew quantiser",
+        2,
+        "called quantiser…",
+    );
 
     loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");
     desk.write("other.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));

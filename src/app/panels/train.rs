@@ -142,6 +142,7 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         cache: None,
         variations: 1,
         from: (!from.is_empty()).then_some(from),
+        anew: Vec::new(),
         resume,
         steps: view.steps.trim().parse().ok(),
         save_every: None,

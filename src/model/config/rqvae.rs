@@ -48,9 +48,10 @@ pub struct Hparams {
     /// Whether training restarts codes that fall out of use.
     #[serde(default = "yes")]
     pub restart_unused_codes: bool,
-    /// Those out of use: fewer latents of a batch fall to them on average. Not a published key; published is 1.
+    /// Those out of use: fewer latents of a batch fall to them on average, or a number for each depth. Not a published key;
+    /// published is 1.
     #[serde(default = "default_restart_threshold")]
-    pub restart_threshold: f64,
+    pub restart_threshold: PerDepth<f64>,
     /// Whether they are restarted at latents drawn by their error, and not at any. Not a published key.
     #[serde(default)]
     pub restart_by_error: bool,
@@ -60,7 +61,8 @@ pub struct Hparams {
     /// Weight of the commitment loss.
     #[serde(default = "default_commitment")]
     pub latent_loss_weight: f64,
-    /// Weight of the variance of the latents of white cells. Not a published key.
+    /// Weight of the variance of the latents of white cells, at which `restart_by_error` then places no codes. Not a published
+    /// key.
     #[serde(default)]
     pub blank_weight: f64,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
@@ -108,8 +110,8 @@ fn yes() -> bool {
 fn default_decay() -> PerDepth<f64> {
     PerDepth::Same(0.99)
 }
-fn default_restart_threshold() -> f64 {
-    1.0
+fn default_restart_threshold() -> PerDepth<f64> {
+    PerDepth::Same(1.0)
 }
 fn default_loss() -> String {
     "mse".into()
