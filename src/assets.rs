@@ -34,6 +34,7 @@ macro_rules! assets {
 assets! {
     EMOJI_64_STAGE_1 = "emoji-64/stage1.safetensors";
     EMOJI_64_STAGE_2 = "emoji-64/stage2.safetensors";
+    EMOJI_64_STAGE_2_CAPTIONS = "emoji-64/stage2-captions.safetensors";
     SAMPLE = "samples/scream.png";
     BPE_16K_ALPHABET = "tokenizers/bpe-16k-alphabet.txt.gz";
     BPE_30K_ALPHABET = "tokenizers/bpe-30k-alphabet.txt.gz";

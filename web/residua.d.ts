@@ -55,8 +55,8 @@ export interface Made extends Codes {
 /** A model in a worker of its own. */
 export class Residua {
   /**
-   * Loads a model: `emoji-64`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files: a `.pt` and the
-   * `config.yaml` that belongs to it. What is downloaded is kept by the browser.
+   * Loads a model: `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files: a
+   * `.pt` and the `config.yaml` that belongs to it. What is downloaded is kept by the browser.
    */
   static load(model?: string | File | File[], options?: LoadOptions): Promise<Residua>;
   /** `cpu` or `gpu`, and what is known of it. */

@@ -1,6 +1,6 @@
 //! The models that come with the program.
 
-use super::{Asset, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2};
+use super::{Asset, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2, EMOJI_64_STAGE_2_CAPTIONS};
 
 /// One bundled pair of models.
 pub struct Bundled {
@@ -13,8 +13,15 @@ pub struct Bundled {
 }
 
 /// All of them; the first is the default.
-pub const BUNDLED: &[Bundled] =
-    &[Bundled { name: "emoji-64", licence: "MIT", stage1: EMOJI_64_STAGE_1, stage2: EMOJI_64_STAGE_2 }];
+pub const BUNDLED: &[Bundled] = &[
+    Bundled { name: "emoji-64", licence: "MIT", stage1: EMOJI_64_STAGE_1, stage2: EMOJI_64_STAGE_2 },
+    Bundled {
+        name: "emoji-64-captions",
+        licence: "MIT",
+        stage1: EMOJI_64_STAGE_1,
+        stage2: EMOJI_64_STAGE_2_CAPTIONS,
+    },
+];
 
 /// The bundled model called `name`.
 pub fn find(name: &str) -> Option<&'static Bundled> {

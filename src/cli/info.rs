@@ -16,7 +16,7 @@ use crate::text::{grouped, size};
 /// Show a checkpoint's configuration, parameters by part, memory and tensors.
 #[derive(Args)]
 pub struct Info {
-    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz.
+    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz.
     #[arg(default_value = "emoji-64")]
     model: String,
     /// Trained weights, or their moving average where the checkpoint has one.

@@ -16,8 +16,8 @@ use crate::model::RqTransformerConfig;
 /// Which model, and where it runs.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz. [default: the one that made the picture
-    /// at hand, where its recipe is followed; else emoji-64]
+    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz. [default: the one that made
+    /// the picture at hand, where its recipe is followed; else emoji-64]
     #[arg(long, short, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.

@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct Studio {
     /// A picture, a PNG that carries codes, or an .npy of codes.
     file: Option<PathBuf>,
-    /// A bundled model (emoji-64), a folder, a .pt, a .safetensors or a .tar.gz. [default: the last one]
+    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz. [default: the last one]
     #[arg(long, short, value_name = "NAME|PATH")]
     model: Option<String>,
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.

@@ -137,3 +137,19 @@ fn trained_weights_and_their_average_are_told_apart() {
     assert_eq!(auto, ema);
     assert_ne!(auto, state);
 }
+
+/// The bundled model of captions has learned what faces are.
+#[test]
+fn a_bundled_model_draws_what_a_caption_says() {
+    let desk = Desk::new();
+    let yellow = |caption: &str, out: &str| {
+        let mut sample = desk.command(&format!("sample --model emoji-64-captions -n 6 --out {out}"));
+        assert!(sample.args(["--prompt", caption]).status().unwrap().success());
+        let pixels: Vec<_> = (0..6).map(|i| desk.pixels(&format!("{out}/00{i}.png"))).collect();
+        let all = pixels.iter().flat_map(|picture| picture.pixels());
+        let sum: f64 = all.map(|pixel| f64::from(pixel.0[0]) - f64::from(pixel.0[2])).sum();
+        sum / (6 * 64 * 64) as f64
+    };
+    let [face, heart] = [yellow("grinning face", "face"), yellow("blue heart", "heart")];
+    assert!(face > 60.0 && heart < 30.0, "{face} {heart}");
+}
