@@ -212,6 +212,18 @@ test.describe('residua.js', () => {
     expect(Object.keys(found).length).toBe(7);
   });
 
+  test('the bundled model of captions has the native codes', async ({ page }, info) => {
+    const wish = { prompt: 'grinning face', seed: 7 };
+    const { stacks: [{ codes: expected }] } = native('sample', '--model', 'emoji-64-captions', '--prompt', wish.prompt, '--seed', '7',
+      '--top-k', '0', '--top-p', '1', '--out', info.outputPath('native'));
+    const codes = await page.evaluate(async (wish) => {
+      const residua = await window.api.Residua.load('emoji-64-captions', { device: 'cpu' });
+      const [one] = await residua.sample(wish);
+      return [...one.codes];
+    }, wish);
+    expect(codes).toEqual(expected);
+  });
+
   test('files of this computer are models', async ({ page, server }, info) => {
     for (const name of ['model.pt', 'config.yaml']) {
       server.put(`/given/${name}`, readFileSync(path.join(FIXTURES, 'rqvae-shared', name)));

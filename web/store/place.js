@@ -2,7 +2,7 @@
 
 import { shown } from './messages.js';
 
-/** @typedef {'weights' | 'weights with config' | 'archive' | 'config'} Kind */
+/** @typedef {'weights' | 'weights with config' | 'archive' | 'config' | 'vocabulary'} Kind */
 
 /**
  * @typedef {object} Place
@@ -19,6 +19,7 @@ const KINDS = [
   [/\.pt$/i, 'weights with config'],
   [/\.(tar|tgz|tar\.gz)$/i, 'archive'],
   [/\.ya?ml$/i, 'config'],
+  [/\.(txt|json)\.gz$/i, 'vocabulary'],
 ];
 
 /**
