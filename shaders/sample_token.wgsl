@@ -2,7 +2,8 @@
 //
 // One workgroup holds one row. Nothing is sorted: the k-th largest logit, the cut of top-p and the drawn code are each
 // bisected, with a count or a sum over the row at every step. Sums of non-negative floats in a fixed order grow with
-// their terms even when rounded, so every bisection is of something monotonic.
+// their terms even when rounded, so every bisection is of something monotonic. Loops around barriers take a number of
+// steps that depends on uniforms alone: Direct3D's older compiler refuses others.
 
 const THREADS = 256u;
 
@@ -174,11 +175,11 @@ fn rank_of_kth(top: u32) -> u32 {
         return low;
     }
     var high = top;
-    for (var step = 0u; step < 32u && low < high; step++) {
+    for (var step = 0u; step < 32u; step++) {
         let middle = high - (high - low) / 2u;
         if (count_from_rank(middle) >= parameters.top_k) {
             low = middle;
-        } else {
+        } else if (low < high) {
             high = middle - 1u;
         }
     }
@@ -190,12 +191,12 @@ fn rank_of_kth(top: u32) -> u32 {
 fn keep_likeliest(limit: f32) {
     var low = 0u;
     var high = ABOVE_ALL_WEIGHTS;
-    for (var step = 0u; step < 32u && low < high; step++) {
+    for (var step = 0u; step < 31u; step++) {
         let middle = low + (high - low) / 2u;
         cut = middle;
         if (kept_mass(parameters.classes) < limit) {
             high = middle;
-        } else {
+        } else if (low < high) {
             low = middle + 1u;
         }
     }
@@ -204,11 +205,11 @@ fn keep_likeliest(limit: f32) {
     let above = kept_mass(parameters.classes);
     var first = 0u;
     var end = parameters.classes;
-    for (var step = 0u; step < 32u && first < end; step++) {
+    for (var step = 0u; (parameters.classes >> step) > 0u; step++) {
         let middle = first + (end - first) / 2u;
         if (above + tied * f32(count_of_weight(low, middle)) >= limit) {
             end = middle;
-        } else {
+        } else if (first < end) {
             first = middle + 1u;
         }
     }
@@ -219,11 +220,11 @@ fn keep_likeliest(limit: f32) {
 fn code_at(bound: f32) -> u32 {
     var low = 0u;
     var high = last_kept();
-    for (var step = 0u; step < 32u && low < high; step++) {
+    for (var step = 0u; (parameters.classes >> step) > 0u; step++) {
         let middle = low + (high - low) / 2u;
         if (kept_mass(middle + 1u) > bound) {
             high = middle;
-        } else {
+        } else if (low < high) {
             low = middle + 1u;
         }
     }
@@ -249,21 +250,21 @@ fn mix_words(before: vec4<u32>) -> vec4<u32> {
 
 fn draw(row: u32) -> i32 {
     let top = largest_rank();
-    if (top == 0u) {
-        return -1;
-    }
     let best = first_of_rank(top);
-    if (parameters.temperature == 0.0 || top == INFINITY_RANK) {
-        return i32(best);
+    var code = best;
+    if (parameters.temperature > 0.0) {
+        largest = bitcast<f32>(logits[row_start + best]);
+        lowest_rank = rank_of_kth(top);
+        cut = 0u;
+        tie_end = 0u;
+        if (parameters.top_p > 0.0) {
+            keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
+        }
+        let drawn = code_at(code_uniform(parameters.first_image + row) * kept_mass(parameters.classes));
+        // Of weights in proportion to an infinite one nothing is left.
+        code = select(drawn, best, top == INFINITY_RANK);
     }
-    largest = bitcast<f32>(logits[row_start + best]);
-    lowest_rank = rank_of_kth(top);
-    cut = 0u;
-    tie_end = 0u;
-    if (parameters.top_p > 0.0) {
-        keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
-    }
-    return i32(code_at(code_uniform(parameters.first_image + row) * kept_mass(parameters.classes)));
+    return select(i32(code), -1, top == 0u);
 }
 
 @compute @workgroup_size(THREADS, 1, 1)

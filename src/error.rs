@@ -22,6 +22,11 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A graphics device has no memory left for the work.
+    #[error(
+        "the graphics device has run out of memory: make fewer pictures at once, use --precision q8, or --device cpu"
+    )]
+    OutOfMemory,
     /// The person stopped the work; what was whole has been kept.
     #[error("stopped")]
     Cancelled,

@@ -1,9 +1,9 @@
-//! Which hand-written kernels the GPU runs, and what a check of them has found. A process has one GPU, so that there is one
+//! Which hand-written kernels the GPU runs, and what checks of them have found. A process has one GPU, so there is one
 //! switch for each of them.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,9 @@ pub struct Checked {
 /// Kernels that are off, a bit each.
 static OFF: AtomicU32 = AtomicU32::new(0);
 
+/// Kernels that were checked or switched, a bit each.
+static SETTLED: AtomicU32 = AtomicU32::new(0);
+
 impl GpuKernel {
     /// All kernels.
     pub const ALL: [Self; 10] = [
@@ -80,10 +83,16 @@ impl GpuKernel {
 
     /// Switches it on or off, for models that are loaded from now on and, but for [`Self::Widen`], those at hand.
     pub fn switch(self, on: bool) {
+        self.settle();
         match on {
             true => OFF.fetch_and(!self.bit(), Ordering::Relaxed),
             false => OFF.fetch_or(self.bit(), Ordering::Relaxed),
         };
+    }
+
+    /// Whether nobody has checked or switched it yet: true for the first who asks, who has to check it.
+    pub fn settle(self) -> bool {
+        SETTLED.fetch_or(self.bit(), Ordering::Relaxed) & self.bit() == 0
     }
 
     fn bit(self) -> u32 {
@@ -91,15 +100,25 @@ impl GpuKernel {
     }
 }
 
-/// What the check at the start has found.
-static TABLE: OnceLock<Vec<Checked>> = OnceLock::new();
+/// What checks have found.
+static TABLE: Mutex<Vec<Checked>> = Mutex::new(Vec::new());
 
-/// Keeps what the check at the start has found; the first time counts.
-pub fn keep(table: Vec<Checked>) {
-    TABLE.get_or_init(|| table);
+fn table() -> MutexGuard<'static, Vec<Checked>> {
+    // A list is whole after every step.
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the check of the kernels has found; nothing before it is done, or without a GPU.
-pub fn checked() -> &'static [Checked] {
-    TABLE.get().map_or(&[], Vec::as_slice)
+/// Keeps what a check has found.
+pub fn keep(found: &[Checked]) {
+    table().extend_from_slice(found);
+}
+
+/// What the checks have found so far; nothing without a GPU.
+pub fn checked() -> Vec<Checked> {
+    table().clone()
+}
+
+/// All but the first `known` of [`checked`].
+pub fn checked_since(known: usize) -> Vec<Checked> {
+    table().iter().skip(known).cloned().collect()
 }

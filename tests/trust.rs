@@ -22,7 +22,7 @@ fn of(kernel: GpuKernel, work: fn(&Device) -> Reading) -> Check {
 }
 
 fn checked(checks: &[Check], gpu: &Device) -> Vec<Checked> {
-    pollster::block_on(check(checks, gpu))
+    pollster::block_on(check(&checks.iter().collect::<Vec<_>>(), gpu))
 }
 
 /// Largest difference, of the largest magnitude expected.

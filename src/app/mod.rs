@@ -18,6 +18,8 @@ mod menu;
 pub mod panels;
 mod patches;
 #[cfg(not(target_family = "wasm"))]
+mod resizing;
+#[cfg(not(target_family = "wasm"))]
 mod screenshot;
 mod settings;
 mod shortcuts;

@@ -1,10 +1,16 @@
 //! The desktop window, and the one graphics device that it shares with the models.
 
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupCreateNew};
-use eframe::{NativeOptions, egui::ViewportBuilder};
+use eframe::{NativeOptions, UserEvent, egui::ViewportBuilder};
+use winit::error::EventLoopError;
+use winit::event_loop::EventLoop;
 
+use super::resizing::Resizing;
 use super::{Start, Studio};
 use crate::device::{self, DeviceChoice};
 use crate::engine::start::{GpuKernels, distrust};
@@ -27,52 +33,101 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
     let mut options = NativeOptions { viewport, ..Default::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
         device_descriptor: Arc::new(device::descriptor),
+        native_adapter_selector: Some(Arc::new(select)),
         ..WgpuSetupCreateNew::without_display_handle()
     });
-    let create = move |context: &eframe::CreationContext| -> Result<Box<dyn eframe::App>, Box<dyn std::error::Error + Send + Sync>> {
-        let device = match &context.wgpu_render_state {
-            Some(render) => models_device(choice, render)?,
-            None => device::open(choice)?,
-        };
-        let kind = device::kind(&device);
-        let shared = !device::is_cpu(&device);
-        let ctx = context.egui_ctx.clone();
-        let engine = Engine::start(device, move || ctx.request_repaint());
-        let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
-        let log = studio.state.log.sender();
-        super::listen(move |line| {
-            // A studio that is closed reads no log.
-            let _ = log.send(line);
-        });
-        if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
-            studio.state.adapter = Some(adapter_name(render));
-            studio.draw_on_device(render);
+    // What eframe can't hand back: where the models run, or why there is no studio.
+    let (models, refused) = (Rc::new(OnceCell::new()), Rc::new(Cell::new(None)));
+    let (opened, why) = (models.clone(), refused.clone());
+    let create = move |context: &eframe::CreationContext| match studio(context, start, choice) {
+        Ok((studio, device)) => {
+            opened.get_or_init(|| device);
+            Ok(Box::new(studio) as Box<dyn eframe::App>)
         }
-        Ok(Box::new(studio))
+        Err(error) => {
+            let text = error.to_string();
+            why.set(Some(error));
+            Err(text.into())
+        }
     };
-    eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
-        Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
-    })
+    let event_loop = EventLoop::<UserEvent>::with_user_event().build().map_err(|error| no_display(&error))?;
+    let window = eframe::create_native("residua", options, Box::new(create), &event_loop);
+    let mut window = Resizing { window, models };
+    event_loop.run_app(&mut window).map_err(|error| no_display(&error))?;
+    match (refused.take(), window.models.get()) {
+        (Some(error), _) => Err(error),
+        (None, Some(_)) => Ok(()),
+        (None, None) => Err(Error::invalid(
+            "no window could be opened: no graphics adapter can draw it; install a graphics driver, or use the command line",
+        )),
+    }
 }
 
-/// The graphics adapter, its API and its driver.
-fn adapter_name(render: &RenderState) -> String {
-    let info = render.adapter.get_info();
-    format!("{}, {}, {} {}", info.name, info.backend, info.driver, info.driver_info)
+/// The studio, and where its models run.
+fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
+    let device = match &context.wgpu_render_state {
+        Some(render) => models_device(choice, render)?,
+        None => device::open(choice)?,
+    };
+    let kind = device::kind(&device);
+    let shared = !device::is_cpu(&device);
+    let ctx = context.egui_ctx.clone();
+    let engine = Engine::start(device.clone(), move || ctx.request_repaint());
+    let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
+    let log = studio.state.log.sender();
+    super::listen(move |line| {
+        // A studio that is closed reads no log.
+        let _ = log.send(line);
+    });
+    if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
+        studio.state.adapter = Some(device::adapter().into());
+        studio.draw_on_device(render);
+    }
+    Ok((studio, device))
+}
+
+/// The window's system refuses, as a rule because there is no screen.
+fn no_display(error: &EventLoopError) -> Error {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let why = match error {
+        _ if cfg!(target_os = "linux") && !set("DISPLAY") && !set("WAYLAND_DISPLAY") => {
+            "there is no display (neither WAYLAND_DISPLAY nor DISPLAY is set)".into()
+        }
+        // It says where in winit's source that is, too.
+        EventLoopError::Os(_) => "the display can't be reached".into(),
+        other => other.to_string(),
+    };
+    Error::invalid(format!(
+        "no window could be opened: {why}; start the studio on a desktop, or use the command line, which needs no display"
+    ))
+}
+
+/// The adapter that the command line would take, of those that can draw on `surface`.
+fn select(adapters: &[wgpu::Adapter], surface: Option<&wgpu::Surface<'_>>) -> Result<wgpu::Adapter, String> {
+    let draws =
+        |adapter: &&wgpu::Adapter| surface.is_none_or(|surface| adapter.is_surface_supported(surface));
+    let drawing: Vec<wgpu::Adapter> = adapters.iter().filter(draws).cloned().collect();
+    device::choose(&drawing)
+        .cloned()
+        .ok_or_else(|| "no graphics adapter can draw a window; install a graphics driver".into())
 }
 
 /// Where the models run: on the window's own device if that is asked for, or is made of silicon and nothing is asked for.
-fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<burn::tensor::Device> {
-    let info = render.adapter.get_info();
-    let hardware = info.device_type != wgpu::DeviceType::Cpu;
+///
+/// # Errors
+/// A GPU is asked for that can't run them.
+fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<Device> {
+    let hardware = render.adapter.get_info().device_type != wgpu::DeviceType::Cpu;
+    let share = || {
+        let RenderState { instance, adapter, device, queue, .. } = render;
+        device::share(instance.clone(), adapter.clone(), device.clone(), queue.clone())
+    };
     match choice {
-        DeviceChoice::Cpu => Ok(device::cpu()),
-        DeviceChoice::Auto if !hardware => Ok(device::cpu()),
-        DeviceChoice::Auto | DeviceChoice::Gpu => device::share(
-            render.instance.clone(),
-            render.adapter.clone(),
-            render.device.clone(),
-            render.queue.clone(),
-        ),
+        DeviceChoice::Gpu => share(),
+        DeviceChoice::Auto if hardware => share().or_else(|error| {
+            tracing::warn!("{error}; going on with the CPU");
+            Ok(device::cpu())
+        }),
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(device::cpu()),
     }
 }

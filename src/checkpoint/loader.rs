@@ -10,7 +10,7 @@ use crate::device::{is_cpu, largest_tensor};
 use crate::error::{Error, Result};
 use crate::kernels::cpu::linear::Block;
 use crate::kernels::cpu::memory::room;
-use crate::kernels::{GpuKernel, Weights};
+use crate::kernels::{GpuKernel, Weights, has_gpu_kernel};
 use crate::model::Precision;
 use crate::model::dropout::{Dropout, Noise};
 use crate::random::normal;
@@ -176,27 +176,49 @@ impl<'a> Loader<'a> {
             return Tensor::cat(parts, 0).into();
         }
         let precision = self.kept_in(&names[0], inputs);
-        let elements: usize = shape.iter().product();
-        self.check_room(
-            &names[0],
-            match precision {
-                Precision::Stored => 4 * elements,
-                Precision::F16 => 2 * elements,
-                Precision::Q8 => elements,
-            },
-        );
+        self.check_room(&names[0], bytes(precision, shape));
         let made = match precision {
-            Precision::Stored => self
-                .joined(names, &part, Self::values)
-                .map(|rows| Tensor::from_data(TensorData::new(rows, shape), &self.device).into()),
+            // As it is in the file.
             Precision::F16 => self.joined(names, &part, Self::half_values).map(|rows| {
                 Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)).into()
             }),
-            Precision::Q8 => self
-                .joined(names, &part, |loader, name, shape| Some(Block::round(&loader.values(name, shape)?)))
-                .map(|blocks| Weights::from_blocks(&blocks, shape, &self.device)),
+            Precision::Stored | Precision::Q8 => {
+                self.joined(names, &part, Self::values).map(|rows| keep(rows, shape, precision, &self.device))
+            }
         };
         made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device).into())
+    }
+
+    /// Weights `[outputs, inputs]` of each of `count` linear layers that lie in one tensor `name` `[count, inputs, outputs]`, in
+    /// the precision chosen for such weights; none if the tensor is not to be had.
+    pub fn stacked_linear_weights(
+        &mut self,
+        name: &str,
+        count: usize,
+        [outputs, inputs]: [usize; 2],
+    ) -> Vec<Weights> {
+        let whole = [count, inputs, outputs];
+        if matches!(self.source, Source::Given(_)) {
+            let all = self.tensor(name, whole);
+            if !self.is_whole() {
+                return Vec::new();
+            }
+            let layer = |i| all.clone().slice([i..i + 1, 0..inputs, 0..outputs]).reshape([inputs, outputs]);
+            // Made contiguous once, so that no step transposes it again.
+            let rows = |weight: Tensor<2>| weight.transpose().reshape([outputs * inputs]);
+            return (0..count).map(|i| rows(layer(i)).reshape([outputs, inputs]).into()).collect();
+        }
+        let precision = self.kept_in(name, inputs);
+        self.check_room(name, bytes(precision, [outputs, inputs]));
+        let Some(values) = self.values(name, &whole) else { return Vec::new() };
+        let layers = values.chunks_exact(inputs * outputs);
+        let rows = |layer: &[f32]| {
+            (0..outputs)
+                .flat_map(|o| (0..inputs).map(move |i| (i, o)))
+                .map(|(i, o)| layer[i * outputs + o])
+                .collect()
+        };
+        layers.map(|layer| keep(rows(layer), [outputs, inputs], precision, &self.device)).collect()
     }
 
     /// Ends the load where a tensor of `bytes` is larger than the device takes.
@@ -299,7 +321,7 @@ impl<'a> Loader<'a> {
     fn kept_in(&self, name: &str, inputs: usize) -> Precision {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
-        let widens = is_cpu(&self.device) || GpuKernel::Widen.is_on();
+        let widens = is_cpu(&self.device) || has_gpu_kernel(GpuKernel::Widen, &self.device);
         let pairs = is_cpu(&self.device) || inputs.is_multiple_of(2);
         match self.precision {
             _ if !widens => Precision::Stored,
@@ -417,10 +439,33 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// Bytes of weights of `shape` in `precision`, all but the scales of blocks.
+fn bytes(precision: Precision, shape: [usize; 2]) -> usize {
+    let elements: usize = shape.iter().product();
+    match precision {
+        Precision::Stored => 4 * elements,
+        Precision::F16 => 2 * elements,
+        Precision::Q8 => elements,
+    }
+}
+
+/// Weights `rows` of `shape` in `precision`.
+fn keep(rows: Vec<f32>, shape: [usize; 2], precision: Precision, device: &Device) -> Weights {
+    match precision {
+        Precision::Stored => Tensor::from_data(TensorData::new(rows, shape), device).into(),
+        Precision::F16 => {
+            let halves: Vec<f16> = rows.into_iter().map(f16::from_f32).collect();
+            Tensor::from_data(TensorData::new(halves, shape), (device, DType::F16)).into()
+        }
+        Precision::Q8 => Weights::from_blocks(&Block::round(&rows), shape, device),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::device::cpu;
+    use crate::kernels::values;
 
     fn kept(precision: Precision, shape: [usize; 2]) -> Weights {
         let names = ["a", "b", "c"].map(String::from);
@@ -434,6 +479,27 @@ mod tests {
         assert_eq!(stored, 3 * 64 * 96 * 4);
         assert_eq!(half, stored / 2);
         assert_eq!(eighth, stored / 4 + stored / 32);
+    }
+
+    #[test]
+    fn stacked_layers_are_the_transposed_parts_of_their_tensor() {
+        let [count, outputs, inputs] = [3, 5, 64];
+        let all = values(Loader::random(1, &cpu(), Precision::Stored).tensor("w", [count, inputs, outputs]));
+        for (precision, off) in [(Precision::Stored, 0.0), (Precision::F16, 1e-3), (Precision::Q8, 1e-2)] {
+            let mut loader = Loader::random(1, &cpu(), precision);
+            let layers = loader.stacked_linear_weights("w", count, [outputs, inputs]);
+            assert_eq!(layers.iter().map(Weights::bytes).sum::<usize>(), count * bytes_kept(precision));
+            for (layer, expected) in layers.iter().zip(all.chunks(inputs * outputs)) {
+                for (place, found) in values(layer.single()).iter().enumerate() {
+                    let expected = expected[place % inputs * outputs + place / inputs];
+                    assert!((found - expected).abs() <= off, "{found} but expected {expected}");
+                }
+            }
+        }
+        fn bytes_kept(precision: Precision) -> usize {
+            let scales = if precision == Precision::Q8 { 4 * 5 * 64 / 32 } else { 0 };
+            bytes(precision, [5, 64]) + scales
+        }
     }
 
     /// A scale is for 32 weights of one output.

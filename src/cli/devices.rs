@@ -43,7 +43,7 @@ fn check_kernels(adapter: Option<&Adapter>, console: &Console) -> Result<()> {
         return console.result(json!({"gpu": null, "ok": true, "kernels": []}), text);
     };
     let device = open(DeviceChoice::Gpu)?;
-    let table = pollster::block_on(check(CHECKS, &device));
+    let table = pollster::block_on(check(&CHECKS.iter().collect::<Vec<_>>(), &device));
     let wrong = table.iter().filter(|checked| !checked.ok).count();
     let result = json!({"gpu": value(adapter), "ok": wrong == 0, "kernels": table});
     let lines: Vec<String> = std::iter::once(line(adapter)).chain(table.iter().map(verdict)).collect();

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::kernels::verdicts;
 use output::Console;
 
 /// See how a picture is made of stacked codes, change some, and make new ones.
@@ -66,6 +67,9 @@ impl Default for Command {
 pub fn main() -> ExitCode {
     let Arguments { command, json } = Arguments::parse();
     output::start_log();
+    if let Some(folder) = eframe::storage_dir("residua") {
+        verdicts::remember_in(folder.join("kernels.json"));
+    }
     match run(command.unwrap_or_default(), json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),

@@ -109,7 +109,7 @@ pub fn present(name: &str) -> Result<&str> {
 impl DeviceArguments {
     /// The device asked for, ready for work.
     pub fn open(&self) -> Result<Device> {
-        pollster::block_on(start(self.device, self.gpu_kernels))
+        start(self.device, self.gpu_kernels)
     }
 }
 

@@ -1,19 +1,28 @@
 //! The only place where a device is chosen or created.
 
+pub mod failure;
+mod fence;
+#[cfg(not(target_family = "wasm"))]
+mod hold;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
 mod page;
+mod request;
 
 use std::sync::OnceLock;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
+pub use fence::Fence;
 #[cfg(not(target_family = "wasm"))]
-pub use native::{adapters, open};
+pub use hold::hold;
+#[cfg(not(target_family = "wasm"))]
+pub use native::{adapters, choose, open};
 #[cfg(target_family = "wasm")]
-pub use page::{Opened, open, wait};
+pub use page::{Opened, open};
+pub use request::descriptor;
 
 use crate::error::{Error, Result};
 
@@ -54,35 +63,43 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
-/// A graphics device with all that the adapter has, for models and a window together: models' buffers are larger than
-/// what a window needs.
-pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
-    wgpu::DeviceDescriptor {
-        label: Some("residua"),
-        required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    }
-}
-
 /// The GPU on a graphics device that exists already, such as a window's: what is computed can then be drawn without a copy.
 ///
 /// # Errors
-/// The device cannot compute, or the process has opened another one.
+/// The adapter lacks what models need, or the process has opened another device.
 pub fn share(
     instance: wgpu::Instance,
     adapter: wgpu::Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
 ) -> Result<Device> {
-    let backend = adapter.get_info().backend;
+    let info = adapter.get_info();
+    let lacking = request::lacking(&adapter.limits());
+    if !lacking.is_empty() {
+        let lacking = lacking.join(", ");
+        return Err(Error::invalid(format!(
+            "the graphics adapter {} can't run the models: it lacks {lacking}; use --device cpu",
+            info.name
+        )));
+    }
+    let backend = info.backend;
+    ADAPTER.get_or_init(|| format!("{}, {backend}, {} {}", info.name, info.driver, info.driver_info));
     LARGEST_BINDING.get_or_init(|| device.limits().max_storage_buffer_binding_size);
-    let setup = burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend };
-    let opened = Device::wgpu_options().setup(setup).init();
-    opened.map_err(|e| {
-        Error::invalid(format!("the window's graphics device cannot compute: {e}; use --device cpu"))
-    })
+    let setup = burn::tensor::wgpu::WgpuSetup { instance, adapter, device: device.clone(), queue, backend };
+    let opened = Device::wgpu_options().setup(setup).init().map_err(|e| {
+        Error::invalid(format!("the graphics adapter {} refused: {e}; use --device cpu", info.name))
+    })?;
+    // After CubeCL's own watch, which it replaces.
+    failure::watch(&device);
+    Ok(opened)
 }
+
+/// The name, API and driver of the adapter in use; empty before there is one.
+pub fn adapter() -> &'static str {
+    ADAPTER.get().map_or("", String::as_str)
+}
+
+static ADAPTER: OnceLock<String> = OnceLock::new();
 
 /// Of the shared device, in bytes.
 static LARGEST_BINDING: OnceLock<u64> = OnceLock::new();
@@ -112,15 +129,8 @@ pub fn kind(device: &Device) -> &'static str {
 /// # Errors
 /// It failed.
 #[cfg(not(target_family = "wasm"))]
-pub async fn wait(device: &Device) -> Result<()> {
-    wait_here(device)
-}
-
-/// [`wait`], for those who cannot do anything else meanwhile.
-///
-/// # Errors
-/// It failed.
-#[cfg(not(target_family = "wasm"))]
-pub fn wait_here(device: &Device) -> Result<()> {
-    device.sync().map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
+pub fn wait(device: &Device) -> Result<()> {
+    let done = device.sync();
+    failure::check()?;
+    done.map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
 }

@@ -2,32 +2,58 @@
 
 use std::sync::OnceLock;
 
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::Device;
+use wgpu::{Backends, DeviceType, InstanceDescriptor};
 
-use super::{Adapter, DeviceChoice, cpu};
+use super::{Adapter, DeviceChoice, cpu, descriptor, share};
 use crate::error::{Error, Result};
 
-/// All graphics adapters of this machine, hardware first.
+/// All graphics adapters of this machine that can run models, the best first.
 pub fn adapters() -> Vec<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    let mut adapters: Vec<Adapter> = found
-        .iter()
-        .map(|adapter| {
-            let info = adapter.get_info();
-            Adapter {
-                name: info.name,
-                api: info.backend.to_string(),
-                kind: format!("{:?}", info.device_type),
-                driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-                max_binding: adapter.limits().max_storage_buffer_binding_size,
-                shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-                hardware: info.device_type != wgpu::DeviceType::Cpu,
-            }
-        })
-        .collect();
-    adapters.sort_by_key(|adapter| !adapter.hardware);
-    adapters
+    let (_, found) = enumerate();
+    let about = |adapter: &wgpu::Adapter| {
+        let info = adapter.get_info();
+        Adapter {
+            name: info.name,
+            api: info.backend.to_string(),
+            kind: format!("{:?}", info.device_type),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            max_binding: adapter.limits().max_storage_buffer_binding_size,
+            shader_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+            hardware: info.device_type != DeviceType::Cpu,
+        }
+    };
+    found.iter().map(about).collect()
+}
+
+/// The adapter that the command line and the window both take: a GPU of its own before one that is part of the processor, a
+/// software rasterizer last, and OpenGL, which can draw a window but not run the models, only where there is nothing else.
+pub fn choose(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
+    adapters.iter().min_by_key(|adapter| rank(&adapter.get_info()))
+}
+
+fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
+    let kind = match info.device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    };
+    (info.backend == wgpu::Backend::Gl, kind)
+}
+
+/// The adapters of the APIs that models run on, the best first.
+fn enumerate() -> (wgpu::Instance, Vec<wgpu::Adapter>) {
+    // OpenGL runs no models, so its drivers need not be loaded.
+    let backends = Backends::PRIMARY;
+    let instance = wgpu::Instance::new(InstanceDescriptor {
+        backends,
+        ..InstanceDescriptor::new_without_display_handle()
+    });
+    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
+    found.sort_by_key(|adapter| rank(&adapter.get_info()));
+    (instance, found)
 }
 
 /// The device that `choice` stands for.
@@ -49,20 +75,18 @@ pub fn open(choice: DeviceChoice) -> Result<Device> {
 /// The GPU, created at the first call.
 fn gpu() -> Result<Device> {
     static GPU: OnceLock<Result<Device, String>> = OnceLock::new();
-    let opened = GPU.get_or_init(|| {
-        let adapters = adapters();
-        let kind = match adapters.first() {
-            None => {
-                return Err(
-                    "no graphics adapter was found; install a Vulkan driver, or use --device cpu".into()
-                );
-            }
-            Some(adapter) if adapter.hardware => DeviceKind::DefaultDevice,
-            Some(_) => DeviceKind::Cpu,
-        };
-        let opened = Device::wgpu_options().device_kind(kind).init();
-        opened
-            .map_err(|e| format!("the graphics adapter {} refused: {e}; use --device cpu", adapters[0].name))
-    });
-    opened.clone().map_err(Error::Invalid)
+    GPU.get_or_init(|| create().map_err(|error| error.to_string())).clone().map_err(Error::Invalid)
+}
+
+fn create() -> Result<Device> {
+    let (instance, found) = enumerate();
+    let adapter = found.into_iter().next().ok_or_else(|| {
+        Error::invalid("no graphics adapter was found; install a Vulkan driver, or use --device cpu")
+    })?;
+    let (device, queue) =
+        pollster::block_on(adapter.request_device(&descriptor(&adapter))).map_err(|error| {
+            let name = adapter.get_info().name;
+            Error::invalid(format!("the graphics adapter {name} refused: {error}; use --device cpu"))
+        })?;
+    share(instance, adapter, device, queue)
 }

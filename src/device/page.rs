@@ -1,6 +1,5 @@
 //! The devices that a browser gives.
 
-use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 use wgpu::{DeviceLostReason, PowerPreference, RequestAdapterOptions};
 
@@ -61,14 +60,4 @@ fn without_place(error: &str) -> String {
 /// Browsers may keep an adapter's name to themselves.
 fn name(info: &wgpu::AdapterInfo) -> &str {
     if info.name.is_empty() { "WebGPU" } else { &info.name }
-}
-
-/// Waits until `device` has done all that it was asked; meanwhile the browser does other things.
-///
-/// # Errors
-/// It failed.
-pub async fn wait(device: &Device) -> Result<()> {
-    let DispatchDevice::Cube(device) = device.as_dispatch() else { return Ok(()) };
-    let done = device.client().sync().await;
-    done.map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
 }

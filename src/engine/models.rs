@@ -119,5 +119,8 @@ pub fn load<M>(
     });
     let model = build(&mut loader)?;
     loader.finish()?;
+    // Weights are on their way until the device says otherwise. A browser can't wait here, and is asked later.
+    #[cfg(not(target_family = "wasm"))]
+    crate::device::wait(device)?;
     Ok(model)
 }

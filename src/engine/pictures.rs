@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::codes::CodeStack;
+use crate::device::failure;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 
@@ -34,7 +35,7 @@ pub fn codes_to_tensor(stacks: &[CodeStack], device: &Device) -> Tensor<4, Int> 
 /// Stacks `[B, h, w, D]` read back from the device.
 pub async fn codes_from_tensor(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
     let [_, h, w, depth] = codes.dims();
-    let data = codes.into_data_async().await.map_err(device_failed)?;
+    let data = arrived(codes.into_data_async()).await?;
     let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
     let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(|&code| code as u32).collect());
     codes.chunks(h * w * depth).map(stack).collect()
@@ -42,10 +43,15 @@ pub async fn codes_from_tensor(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> 
 
 /// The values of a tensor, read back from the device.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(device_failed)?;
+    let data = arrived(tensor.into_data_async()).await?;
     Ok(data.convert::<f32>().try_to_vec().expect("converted to f32 just above"))
 }
 
-fn device_failed(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("the device failed: {error}; try --device cpu"))
+/// Data from the device, if all work that it is made of has succeeded.
+async fn arrived<E: std::fmt::Display>(
+    data: impl Future<Output = Result<TensorData, E>>,
+) -> Result<TensorData> {
+    let data = data.await;
+    failure::check()?;
+    data.map_err(|error| Error::invalid(format!("the device failed: {error}; try --device cpu")))
 }

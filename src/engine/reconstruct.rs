@@ -85,13 +85,15 @@ pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) ->
     Ok(pictures)
 }
 
-/// The pictures of the first `cells` cells of codes `[B, h, w, D]` that are still on the device, read back at once.
+/// The pictures of the first `cells` cells of codes `[B, h, w, D]` that are still on the device, read back at once. They are
+/// decoded one after the other: a layer of a whole batch can be more than a graphics device binds.
 pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, cells: usize) -> Result<Vec<Picture>> {
     let [batch, h, w, depth] = codes.dims();
-    let done = Tensor::ones([batch, cells, depth], model.device());
-    let to_come = Tensor::zeros([batch, h * w - cells, depth], model.device());
-    let mask = Tensor::<3>::cat(vec![done, to_come], 1).reshape([batch * h * w, depth]);
-    from_tensor(model.decode_masked(codes, mask)).await
+    let done = Tensor::ones([cells, depth], model.device());
+    let to_come = Tensor::zeros([h * w - cells, depth], model.device());
+    let mask = Tensor::<2>::cat(vec![done, to_come], 0);
+    let image = |i| model.decode_masked(codes.clone().slice([i..i + 1, 0..h, 0..w, 0..depth]), mask.clone());
+    from_tensor(Tensor::cat((0..batch).map(image).collect(), 0)).await
 }
 
 /// Reconstructs one picture, of any size.

@@ -1,16 +1,22 @@
 //! New pictures: sampling in batches, with progress, and what is whole kept when it is stopped.
 
+use std::collections::VecDeque;
+
 use burn::tensor::{Int, Tensor};
+use web_time::{Duration, Instant};
 
 use super::task::Task;
 use crate::codes::CodeStack;
-use crate::device::wait;
+use crate::device::Fence;
 use crate::error::Result;
 use crate::generate::{Request, Session};
 use crate::model::RqTransformer;
 
 /// Images that are sampled together. More give no speed on a CPU and cost memory for their caches.
 const BATCH: u32 = 8;
+
+/// How much work a GPU is given before it is waited for: enough that it never idles, little enough that a stop is prompt.
+const AHEAD: Duration = Duration::from_millis(200);
 
 /// What [`sample`] hands over.
 pub enum Sampled {
@@ -46,13 +52,20 @@ pub async fn sample(
         let (batch, before) = (images.len(), cells * (first - request.images.start) as usize);
         first = images.end;
         let mut session = Session::new(model, Request { images, ..request.clone() })?;
+        let (start, mut queued) = (Instant::now(), VecDeque::new());
         while session.done() < cells {
             task.pause().await?;
             session.step();
-            // On a GPU, work is only queued: without waiting, neither progress nor a stop would be true.
-            wait(model.device()).await?;
             let done = session.done();
-            task.report(before + done * batch, total);
+            // On a GPU, work is only queued. Waiting for the newest cell would leave it idle, and some browsers look only
+            // every 100 ms whether it is done: up to a row is queued.
+            queued.push_back(Fence::new(model.device()).await);
+            let a_cell = start.elapsed() / done as u32;
+            let ahead = AHEAD.div_duration_f32(a_cell.max(Duration::from_millis(1))) as usize;
+            while queued.len() > ahead.min(columns) {
+                queued.pop_front().expect("it is not empty").wait().await?;
+            }
+            task.report(before + (done - queued.len()) * batch, total);
             if preview && done < cells && done.is_multiple_of(columns) {
                 keep(Sampled::Partly { codes: Box::new(session.codes()), cells: done }).await?;
             }

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::forced::Forced;
 use super::sampling::Filter;
 use crate::codes::CodeStack;
+use crate::device::failure;
 use crate::error::{Error, Result};
 use crate::kernels::sample_token::{Draw, sample_token};
 use crate::model::RqTransformer;
@@ -92,6 +93,7 @@ impl<'a> Session<'a> {
     pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
         let [h, w, depth] = self.model.config.block_size;
         let data = self.codes().into_data_async().await;
+        failure::check()?;
         let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
         let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
         let code = |&code: &i64| {

@@ -32,7 +32,7 @@ pub struct Check {
 /// Values on their way back from a device.
 pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
-/// Small shapes in no proportion to the kernels' tiles; each shader once, in one of its variants.
+/// Small shapes in no proportion to the kernels' tiles; each shader, in each of the variants that differ by more than a size.
 pub const CHECKS: &[Check] = &[
     Check {
         kernel: GpuKernel::Conv2d,
@@ -45,6 +45,24 @@ pub const CHECKS: &[Check] = &[
         shape: "3x3 5->7 at 9x11 to half",
         tolerance: 1e-4,
         work: |device| convolution(Resample::Down, device),
+    },
+    Check {
+        kernel: GpuKernel::Conv2d,
+        shape: "3x3 5->7 at 48x48 to twice",
+        tolerance: 1e-4,
+        work: |device| {
+            let (weight, bias) = (noise([7, 5, 3, 3], 2, device), noise([7], 3, device));
+            read(conv2d::conv2d(noise([1, 5, 48, 48], 1, device), &weight, &bias, Resample::Up))
+        },
+    },
+    Check {
+        kernel: GpuKernel::Conv2d,
+        shape: "3x3 5->3 at 35x37",
+        tolerance: 1e-4,
+        work: |device| {
+            let (weight, bias) = (noise([3, 5, 3, 3], 2, device), noise([3], 3, device));
+            read(conv2d::conv2d(noise([1, 5, 35, 37], 1, device), &weight, &bias, Resample::Same))
+        },
     },
     Check {
         kernel: GpuKernel::GroupNorm,
@@ -95,6 +113,15 @@ pub const CHECKS: &[Check] = &[
         work: |device| {
             let (weights, bias) = (eight_bits(device), noise([19], 3, device));
             read(linear::linear(noise([3, 64], 1, device), &weights, &bias, Activation::QuickGelu))
+        },
+    },
+    Check {
+        kernel: GpuKernel::DecodeLinear,
+        shape: "8 rows of 36 to 2051, f32",
+        tolerance: 1e-4,
+        work: |device| {
+            let (weight, bias): (Tensor<2>, _) = (noise([2051, 36], 2, device), noise([2051], 3, device));
+            read(linear::linear(noise([8, 36], 1, device), &weight.into(), &bias, Activation::None))
         },
     },
     Check {
@@ -162,17 +189,21 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         kernel: GpuKernel::ResidualQuantize,
+        shape: "5 rows of 9, 2 codes of 70",
+        tolerance: 1e-4,
+        work: |device| quantization(5, device),
+    },
+    Check {
+        kernel: GpuKernel::ResidualQuantize,
         shape: "13 rows of 9, 2 codes of 70",
         tolerance: 1e-4,
-        work: |device| {
-            let codebooks = Codebooks::shared(Codebook::new(noise([70, 9], 2, device)), 2);
-            let found = residual_quantize(noise([13, 9], 1, device), &codebooks);
-            let [depth, rows, channels] = found.partial_sums.dims();
-            let sums = found.partial_sums.reshape([rows * depth * channels]);
-            let squares = found.squares.reshape([rows * depth]);
-            // Equal codes have equal sums.
-            read(Tensor::cat(vec![sums, squares], 0))
-        },
+        work: |device| quantization(13, device),
+    },
+    Check {
+        kernel: GpuKernel::ResidualQuantize,
+        shape: "77 rows of 9, 2 codes of 70",
+        tolerance: 1e-4,
+        work: |device| quantization(77, device),
     },
     Check {
         kernel: GpuKernel::EmbedCodes,
@@ -196,7 +227,7 @@ fn eight_bits(device: &Device) -> Weights {
 
 /// Does each of `checks` on `device`, a GPU, and switches off the kernels that are wrong, with a warning. One that is
 /// right is on afterwards.
-pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
+pub async fn check(checks: &[&Check], device: &Device) -> Vec<Checked> {
     let mut table = Vec::with_capacity(checks.len());
     for check in checks {
         // Else Burn's operations would be compared.
@@ -257,6 +288,16 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
 fn convolution(resample: Resample, device: &Device) -> Reading {
     let (weight, bias) = (noise([7, 5, 3, 3], 2, device), noise([7], 3, device));
     read(conv2d::conv2d(noise([1, 5, 9, 11], 1, device), &weight, &bias, resample))
+}
+
+fn quantization(rows: usize, device: &Device) -> Reading {
+    let codebooks = Codebooks::shared(Codebook::new(noise([70, 9], 2, device)), 2);
+    let found = residual_quantize(noise([rows, 9], 1, device), &codebooks);
+    let [depth, rows, channels] = found.partial_sums.dims();
+    let sums = found.partial_sums.reshape([rows * depth * channels]);
+    let squares = found.squares.reshape([rows * depth]);
+    // Equal codes have equal sums.
+    read(Tensor::cat(vec![sums, squares], 0))
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Reading {

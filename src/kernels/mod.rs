@@ -16,6 +16,8 @@ pub mod matmul;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;
+#[cfg(not(target_family = "wasm"))]
+pub mod verdicts;
 pub mod weights;
 
 mod cube;
@@ -39,14 +41,24 @@ fn has_cpu_kernels(device: &Device) -> bool {
 }
 
 /// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `kernel`.
-fn has_gpu_kernel(kernel: GpuKernel, device: &Device) -> bool {
-    kernel.is_on() && !differentiates(device)
+pub(crate) fn has_gpu_kernel(kernel: GpuKernel, device: &Device) -> bool {
+    !differentiates(device) && is_right(kernel, device)
+}
+
+/// Whether `kernel` is on, after a check at its first use: opening a window waits for none, and what is never used costs
+/// nothing. A browser can't wait here, and checks all kernels before it begins.
+fn is_right(kernel: GpuKernel, device: &Device) -> bool {
+    #[cfg(not(target_family = "wasm"))]
+    verdicts::settle(kernel, device);
+    #[cfg(target_family = "wasm")]
+    let _ = device;
+    kernel.is_on()
 }
 
 /// Whether tensors on `device` are taken by kernels with gradients of their own, which on a GPU begin with `kernel`.
 #[cfg(not(target_family = "wasm"))]
 fn has_gradient(kernel: GpuKernel, device: &Device) -> bool {
-    differentiates(device) && (is_cpu(device) || kernel.is_on())
+    differentiates(device) && (is_cpu(device) || is_right(kernel, &device.clone().without_autodiff()))
 }
 
 /// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.

@@ -90,7 +90,7 @@ impl Weights {
     }
 
     /// `[out, in]` in f32.
-    pub(super) fn single(&self) -> Tensor<2> {
+    pub(crate) fn single(&self) -> Tensor<2> {
         match self {
             Self::Dense(weight) if weight.dtype() == DType::F32 => weight.clone(),
             // Burn's own cast would need a GPU whose shaders know f16, and eight bits several passes.

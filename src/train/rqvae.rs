@@ -35,7 +35,7 @@ pub struct Pass {
     pub tracked: Named,
     /// The model that was run.
     pub model: RqVae,
-    /// What the last layer saw, `[B, ch, H, W]`; no gradients pass it.
+    /// What the last layer saw, `[B, ch, H / patch, W / patch]`; no gradients pass it.
     pub features: Tensor<4>,
     /// Reconstructions `[B, 3, H, W]`.
     pub images: Tensor<4>,
@@ -204,9 +204,10 @@ impl Pass {
         at_images + self.of_latents()
     }
 
-    /// The weights of the last layer, `[3, ch, 3, 3]`; no gradients reach them.
+    /// The weights of the last layer, `[3 patch patch, ch, 3, 3]`; no gradients reach them.
     pub fn last_layer(&self) -> Tensor<4> {
-        let shape = [self.images.dims()[1], self.features.dims()[1], 3, 3];
+        let channels = self.images.dims()[1] * self.model.config.ddconfig.patch.pow(2);
+        let shape = [channels, self.features.dims()[1], 3, 3];
         self.tracked[LAST_LAYER].clone().inner().reshape(shape)
     }
 

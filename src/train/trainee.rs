@@ -159,6 +159,7 @@ impl Run<'_> {
             images += parts.iter().map(Loaded::len).sum::<usize>();
             let rate = self.plan.schedule.at(step);
             let measured = self.trainee.step(&parts, step, rate)?;
+            crate::device::failure::check()?;
             let steps = step + 1;
             self.check(steps, &measured)?;
             self.folder.measure(&line(steps, rate, &measured.0))?;

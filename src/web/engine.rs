@@ -36,7 +36,7 @@ impl Engine {
             device: kind(&opened.device).into(),
             said: opened.said,
             lacking: opened.lacking,
-            kernels: checked().to_vec(),
+            kernels: checked(),
         }));
         let told = AtomicU64::new(0);
         let (server, work) = Server::new(opened.device, move |message| {

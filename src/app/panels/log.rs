@@ -82,7 +82,7 @@ fn kernels(ui: &mut Ui, state: &State) {
     ui.heading("Kernels");
     if state.kernel_checks.is_empty() {
         ui.label(match state.device {
-            "gpu" => "The GPU kernels were not checked.",
+            "gpu" => "Each GPU kernel is checked when it is first used.",
             _ => "The models run on the CPU; no GPU kernels are in use.",
         });
         return;

@@ -35,8 +35,7 @@ use crate::engine::{Condition, Recipe};
 use crate::generate::Filter;
 use crate::image_io::Picture;
 use crate::metrics::Usage;
-use crate::trust::Checked;
-use crate::trust::checked;
+use crate::trust::{Checked, checked_since};
 
 /// What a job is called that decodes single codes.
 const PATCHES: &str = "decoding codes";
@@ -191,9 +190,7 @@ impl State {
     /// Takes in all that the engine has answered.
     pub fn receive(&mut self) {
         self.log.collect();
-        if self.kernel_checks.len() < checked().len() {
-            self.kernel_checks = checked().to_vec();
-        }
+        self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
         while let Some(message) = self.engine.receive() {
             self.take(message);
         }

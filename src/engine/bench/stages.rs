@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Measure, SEED};
-use crate::device::wait_here;
+use crate::device::wait;
 use crate::engine::memory;
 use crate::engine::task::Task;
 use crate::error::Result;
@@ -20,7 +20,7 @@ const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95 };
 pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
     let start = Instant::now();
     let result = work();
-    wait_here(device)?;
+    wait(device)?;
     Ok((result, start.elapsed()))
 }
 

@@ -13,6 +13,7 @@ use super::command::{Command, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
+use crate::device::Fence;
 use crate::engine::condition::tokenizer_kind;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::fetch::{fetch, fetch_tokenizer};
@@ -20,7 +21,6 @@ use crate::engine::models::{Options, Stage1, Stage2};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
-use crate::engine::start::trust;
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
@@ -57,9 +57,6 @@ impl Sink {
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
     let mut worker =
         Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
-    if let Err(error) = trust(&worker.device).await {
-        tracing::warn!("{error}");
-    }
     while let Ok(Job { id, command, stop }) = queue.recv().await {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
@@ -189,6 +186,7 @@ impl Worker {
         } else {
             (Stage1::load(&options, &self.device, task)?, None, None)
         };
+        Fence::new(&self.device).await.wait().await?;
         let loaded = facts(&options, &stage1, stage2.as_ref(), checkpoint2.as_ref(), &self.device)?;
         let stage1_id = loaded.rqvae_id.clone();
         self.models = Some(Models { options, stage1, stage1_id, stage2 });
@@ -344,7 +342,8 @@ fn size(checkpoint: &Checkpoint, precision: Precision, transformer: bool) -> Res
     for parameter in checkpoint.parameters()? {
         let count: usize = parameter.shape.iter().product();
         let stored = checkpoint.weights.get(&parameter.name).map(|info| info.dtype);
-        let matrix = transformer && parameter.shape.len() == 2;
+        let is_linear = parameter.shape.len() == 2 || parameter.name.ends_with("linear.weight");
+        let matrix = transformer && is_linear;
         parameters += count;
         bytes += match precision {
             // A byte each, and four for the scale of 32.

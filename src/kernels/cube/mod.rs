@@ -41,6 +41,7 @@ mod widen;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::ExecutionMode;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn_cubecl::kernel::{cast, into_contiguous};
@@ -169,6 +170,24 @@ fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
 }
 
+/// A kernel whose loops end and whose accesses stay within its buffers, by its own text: CubeCL then adds no counter to each
+/// loop, which keeps drivers from unrolling them.
+struct Unchecked<K>(K);
+
+impl<K: KernelSource> KernelSource for Unchecked<K> {
+    fn source(&self) -> burn_cubecl::template::SourceTemplate {
+        self.0.source()
+    }
+
+    fn id(&self) -> KernelId {
+        self.0.id().mode(ExecutionMode::Unchecked)
+    }
+
+    fn lang(&self) -> &'static str {
+        self.0.lang()
+    }
+}
+
 /// Runs `kernel` on `buffers`, its first bindings, and `parameters`, the last; with `workgroups` of `threads`, or a few
 /// more.
 fn launch(
@@ -186,7 +205,7 @@ fn launch(
     let arguments = KernelArguments::new()
         .with_buffers(buffers.iter().map(|tensor| tensor.handle.clone().binding()).collect())
         .with_info(MetadataBindingInfo::custom(words));
-    let kernel = SourceKernel::new(kernel, CubeDim::new_1d(threads));
+    let kernel = SourceKernel::new(Unchecked(kernel), CubeDim::new_1d(threads));
     buffers[0].client.launch(Box::new(kernel), count, arguments);
 }
 
@@ -283,6 +302,8 @@ mod tests {
     use super::checks::assert_valid;
     use super::*;
     use crate::device::{DeviceChoice, open};
+    use crate::kernels::check::CHECKS;
+    use crate::kernels::values;
     use burn::backend::Dispatch;
     use burn::tensor::Tensor;
 
@@ -325,7 +346,28 @@ mod tests {
         let read = pollster::block_on(y.into_data_async());
         assert!(read.is_err(), "{read:?}");
         let after = Tensor::<1>::ones([5], &device) + 1.0;
-        assert_eq!(crate::kernels::values(after), [2.0; 5]);
+        assert_eq!(values(after), [2.0; 5]);
+    }
+
+    /// Small buffers lie side by side in a large one: what a kernel reads or writes outside its own is another's. The kernels
+    /// run between buffers of NaN, and take the places of such buffers.
+    #[test]
+    fn nothing_is_read_or_written_outside_a_kernels_buffers() {
+        let device = open(DeviceChoice::Gpu).unwrap();
+        for check in CHECKS {
+            let poison = |elements: usize| Tensor::<1>::full([elements], f32::NAN, &device);
+            let sizes = (0..16).flat_map(|i| [1 << i, 3 << i].repeat(6));
+            let (kept, dropped): (Vec<_>, Vec<_>) = sizes.map(|size| (poison(size), poison(size))).unzip();
+            // Written before they are dropped.
+            crate::device::wait(&device).unwrap();
+            drop(dropped);
+            let found = pollster::block_on(crate::kernels::check::check(&[check], &device));
+            assert!(found[0].ok, "{:?} reads what it was not given: {found:?}", check.kernel);
+            for poisoned in kept {
+                let unharmed = values(poisoned).into_iter().all(f32::is_nan);
+                assert!(unharmed, "{:?} ({}) writes outside its buffers", check.kernel, check.shape);
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,10 @@ pub struct DdConfig {
     pub ch: usize,
     /// Factor on `ch` at each level, the finest first.
     pub ch_mult: Vec<usize>,
+    /// Side of the squares of pixels that the first convolution takes, and the last makes, as channels: with 4, the finest level
+    /// is a quarter as wide as the images. Not a published key; published is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub patch: usize,
     /// Residual blocks a level; the decoder has one more.
     pub num_res_blocks: usize,
     /// Resolutions, in cells, at which every block is followed by attention.
@@ -107,6 +111,12 @@ pub struct DdConfig {
 fn yes() -> bool {
     true
 }
+fn one() -> usize {
+    1
+}
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
 fn default_decay() -> PerDepth<f64> {
     PerDepth::Same(0.99)
 }
@@ -118,6 +128,13 @@ fn default_loss() -> String {
 }
 fn default_commitment() -> f64 {
     0.25
+}
+
+impl DdConfig {
+    /// Height and width of level `level`, the finest being 0, in cells.
+    pub fn side(&self, level: usize) -> usize {
+        (self.resolution / self.patch) >> level
+    }
 }
 
 impl RqVaeConfig {
@@ -160,6 +177,7 @@ impl RqVaeConfig {
             ("out_ch", d.out_ch, 16),
             ("ch", d.ch, 4096),
             ("z_channels", d.z_channels, 8192),
+            ("patch", d.patch, 16),
             ("num_res_blocks", d.num_res_blocks, 16),
             ("ch_mult's length", d.ch_mult.len(), 10),
             ("embed_dim", h.embed_dim, 8192),
@@ -187,18 +205,18 @@ impl RqVaeConfig {
 
     fn check_shapes(&self) -> Result<()> {
         let (h, d) = (&self.hparams, &self.ddconfig);
-        let side = d.resolution >> (d.ch_mult.len() - 1);
-        if side << (d.ch_mult.len() - 1) != d.resolution {
+        let levels = d.ch_mult.len();
+        let side = d.side(levels - 1);
+        let multiple = d.patch << (levels - 1);
+        if side * multiple != d.resolution {
             return Err(Error::invalid(format!(
-                "resolution: expected a multiple of {} for {} levels, found {}",
-                1 << (d.ch_mult.len() - 1),
-                d.ch_mult.len(),
-                d.resolution
+                "resolution: expected a multiple of {multiple} for {levels} levels and a patch of {}, found {}",
+                d.patch, d.resolution
             )));
         }
         if h.latent_shape != [side, side, h.embed_dim] {
             return Err(Error::invalid(format!(
-                "latent_shape: expected [{side}, {side}, {}] from resolution, ch_mult and embed_dim, found {:?}",
+                "latent_shape: expected [{side}, {side}, {}] from resolution, patch, ch_mult and embed_dim, found {:?}",
                 h.embed_dim, h.latent_shape
             )));
         }

@@ -4,6 +4,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
+use crate::kernels::Weights;
 
 /// The logits of codes or of text tokens.
 #[derive(Debug)]
@@ -23,20 +24,19 @@ impl Classifier {
     pub fn per_depth(loader: &mut Loader, path: &str, width: usize, sizes: &[usize]) -> Self {
         let (depth, classes) = (sizes.len(), sizes.iter().copied().max().unwrap_or(0));
         let norm = LayerNorm::load(loader, &format!("{path}.layer_norm"), width);
-        let weights = loader.tensor(&format!("{path}.linear.weight"), [depth, width, classes]);
+        let weights =
+            loader.stacked_linear_weights(&format!("{path}.linear.weight"), depth, [classes, width]);
         let biases = loader.tensor(&format!("{path}.linear.bias"), [depth, classes]);
         let device = loader.device().clone();
-        let of = |(d, &size): (usize, &usize)| {
-            let weight = weights.clone().slice([d..d + 1, 0..width, 0..classes]).reshape([width, classes]);
+        let of = |(d, (weights, &size)): (usize, (Weights, &usize))| {
             let bias = biases.clone().slice([d..d + 1, 0..classes]).reshape([classes]);
-            // Made contiguous once, so that no step transposes it again.
-            let rows = weight.transpose().reshape([classes * width]).reshape([classes, width]);
             // A code that this depth's codebook does not have is never drawn.
             let beyond: Vec<bool> = (0..classes).map(|code| code >= size).collect();
             let beyond = Tensor::<1, Bool>::from_data(TensorData::new(beyond, [classes]), &device);
-            Linear::new(rows.into(), bias.mask_fill(beyond, f32::NEG_INFINITY))
+            Linear::new(weights, bias.mask_fill(beyond, f32::NEG_INFINITY))
         };
-        let linear = if loader.is_whole() { sizes.iter().enumerate().map(of).collect() } else { Vec::new() };
+        let layers = weights.into_iter().zip(sizes).enumerate();
+        let linear = if loader.is_whole() { layers.map(of).collect() } else { Vec::new() };
         Self { norm, linear }
     }
 

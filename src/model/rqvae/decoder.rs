@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::blocks::{Conv, Level, Middle, Norm};
+use super::patches::unfold;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::upsample;
@@ -17,6 +18,8 @@ pub struct Decoder {
     levels: Vec<Level>,
     norm_out: Norm,
     conv_out: Conv,
+    /// Side of the squares of pixels that `conv_out` makes as channels.
+    patch: usize,
 }
 
 impl Decoder {
@@ -28,7 +31,7 @@ impl Decoder {
         let levels = (0..=last)
             .map(|i| {
                 let from = width(if i == last { last } else { i + 1 });
-                let attends = d.attn_resolutions.contains(&(d.resolution >> i));
+                let attends = d.attn_resolutions.contains(&(d.side(i)));
                 let resampling = (i > 0 && d.resamp_with_conv).then_some("upsample");
                 let path = format!("decoder.up.{i}");
                 Level::load(loader, &path, d.num_res_blocks + 1, [from, width(i)], attends, resampling)
@@ -39,11 +42,12 @@ impl Decoder {
             middle: Middle::load(loader, "decoder.mid", width(last)),
             levels,
             norm_out: Norm::load(loader, "decoder.norm_out", width(0)),
-            conv_out: Conv::load(loader, "decoder.conv_out", [width(0), d.out_ch], 3),
+            conv_out: Conv::load(loader, "decoder.conv_out", [width(0), d.out_ch * d.patch.pow(2)], 3),
+            patch: d.patch,
         }
     }
 
-    /// `[B, z_channels, h', w']` to what the last layer sees, `[B, ch, H, W]`.
+    /// `[B, z_channels, h', w']` to what the last layer sees, `[B, ch, H / patch, W / patch]`.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
         let mut x = self.middle.forward(self.conv_in.forward(z, Resample::Same));
         for (i, level) in self.levels.iter().enumerate().rev() {
@@ -60,6 +64,6 @@ impl Decoder {
 
     /// That to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
     pub fn images(&self, features: Tensor<4>) -> Tensor<4> {
-        self.conv_out.forward(features, Resample::Same)
+        unfold(self.conv_out.forward(features, Resample::Same), self.patch)
     }
 }

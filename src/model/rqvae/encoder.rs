@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::blocks::{Conv, Level, Middle, Norm};
+use super::patches::fold;
 use crate::checkpoint::Loader;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::downsample;
@@ -11,6 +12,8 @@ use crate::model::config::rqvae::RqVaeConfig;
 /// The convolutional encoder.
 #[derive(Debug)]
 pub struct Encoder {
+    /// Side of the squares of pixels that `conv_in` takes as channels.
+    patch: usize,
     conv_in: Conv,
     levels: Vec<Level>,
     middle: Middle,
@@ -24,17 +27,18 @@ impl Encoder {
         let d = &config.ddconfig;
         let width = |level: usize| d.ch * d.ch_mult[level];
         let last = d.ch_mult.len() - 1;
-        let conv_in = Conv::load(loader, "encoder.conv_in", [d.in_channels, d.ch], 3);
+        let conv_in = Conv::load(loader, "encoder.conv_in", [d.in_channels * d.patch.pow(2), d.ch], 3);
         let levels = (0..=last)
             .map(|i| {
                 let from = if i == 0 { d.ch } else { width(i - 1) };
-                let attends = d.attn_resolutions.contains(&(d.resolution >> i));
+                let attends = d.attn_resolutions.contains(&(d.side(i)));
                 let resampling = (i < last && d.resamp_with_conv).then_some("downsample");
                 let path = format!("encoder.down.{i}");
                 Level::load(loader, &path, d.num_res_blocks, [from, width(i)], attends, resampling)
             })
             .collect();
         Self {
+            patch: d.patch,
             conv_in,
             levels,
             middle: Middle::load(loader, "encoder.mid", width(last)),
@@ -45,7 +49,7 @@ impl Encoder {
 
     /// Images `[B, 3, H, W]` in [-1, 1] to `[B, z_channels, h', w']`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let mut x = self.conv_in.forward(images, Resample::Same);
+        let mut x = self.conv_in.forward(fold(images, self.patch), Resample::Same);
         for (i, level) in self.levels.iter().enumerate() {
             x = level.forward(x);
             if i + 1 < self.levels.len() {

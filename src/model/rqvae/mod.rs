@@ -3,6 +3,7 @@
 mod blocks;
 mod decoder;
 mod encoder;
+pub mod patches;
 mod quantizer;
 
 pub use crate::model::config::rqvae::{DdConfig, GROUPS, Hparams, RqVaeConfig};
@@ -72,7 +73,7 @@ impl RqVae {
         self.decoder.images(self.features(latents))
     }
 
-    /// The same, and before the images what the last layer sees, `[B, ch, H, W]`.
+    /// The same, and before the images what the last layer sees, `[B, ch, H / patch, W / patch]`.
     pub fn decode_with_features(&self, latents: Tensor<4>) -> [Tensor<4>; 2] {
         let features = self.features(latents);
         [features.clone(), self.decoder.images(features)]

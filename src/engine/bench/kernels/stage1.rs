@@ -101,7 +101,7 @@ fn decoder_layers() -> Result<Vec<(Layer, usize)>> {
         let level = of_level.unwrap_or(if place.starts_with("conv_out") { 0 } else { coarsest });
         let resample = if place.contains(".upsample.") { Resample::Up } else { Resample::Same };
         // A level's last convolution doubles its size.
-        let side = config.ddconfig.resolution >> level;
+        let side = config.ddconfig.side(level);
         let layer = Layer { resample, kernel, channels: [from, to], side };
         match layers.iter_mut().find(|(known, _)| *known == layer) {
             Some((_, count)) => *count += 1,

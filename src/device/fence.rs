@@ -1,0 +1,73 @@
+//! A place in a device's queue of work.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::Device;
+
+use super::failure;
+use crate::error::{Error, Result};
+
+/// All work that a device was given before it, which can be waited for later while more is given. The CPU does its work at
+/// once.
+pub struct Fence(State);
+
+enum State {
+    Passed(Result<()>),
+    Ahead(Pin<Box<dyn Future<Output = Result<()>>>>),
+}
+
+impl Fence {
+    /// After all that `device` was given so far.
+    pub async fn new(device: &Device) -> Self {
+        let DispatchDevice::Cube(device) = device.as_dispatch() else { return Self(State::Passed(Ok(()))) };
+        let done = device.client().sync();
+        let mut done: Pin<Box<dyn Future<Output = Result<()>>>> = Box::pin(async move {
+            let done = done.await;
+            failure::check()?;
+            done.map_err(|error| Error::invalid(format!("the device failed: {error:?}")))
+        });
+        // The device is asked to tell when the future is polled first.
+        match poll_fn(|context| Poll::Ready(done.as_mut().poll(context))).await {
+            Poll::Ready(result) => Self(State::Passed(result)),
+            Poll::Pending => Self(State::Ahead(done)),
+        }
+    }
+
+    /// Until the device has done it.
+    ///
+    /// # Errors
+    /// It failed.
+    pub async fn wait(self) -> Result<()> {
+        match self.0 {
+            State::Passed(result) => result,
+            State::Ahead(done) => done.await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::device::{DeviceChoice, cpu, open};
+
+    #[test]
+    fn fences_pass_in_any_order() {
+        for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
+            let mut x = Tensor::<2>::ones([64, 64], &device);
+            let mut fences = Vec::new();
+            for _ in 0..4 {
+                x = x.clone().matmul(x) / 64.0;
+                fences.push(pollster::block_on(Fence::new(&device)));
+            }
+            for fence in [3, 0, 0, 0].map(|i| fences.remove(i)) {
+                pollster::block_on(fence.wait()).unwrap();
+            }
+            assert_eq!(crate::kernels::values(x), [1.0; 64 * 64]);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Keeps the models' work off a graphics device for a moment.
+
+use std::sync::mpsc::channel;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::Device;
+
+/// Runs `work` while nothing new is sent to `device` by models; what they ask for meanwhile is queued. `work` must not wait for
+/// a result of theirs.
+pub fn hold<R>(device: &Device, work: impl FnOnce() -> R) -> R {
+    let DispatchDevice::Cube(device) = device.as_dispatch() else { return work() };
+    let client = device.client();
+    let (held, is_held) = channel();
+    let (release, is_released) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // In CubeCL's own thread, which is the one that submits.
+            client.exclusive(move || {
+                let _ = held.send(());
+                let _ = is_released.recv();
+            })
+        });
+        // An error says that the thread is gone: then nothing is sent, either.
+        let _ = is_held.recv();
+        let result = work();
+        drop(release);
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::device::{DeviceChoice, cpu, open};
+    use crate::kernels::values;
+
+    #[test]
+    fn work_of_models_waits_and_then_goes_on() {
+        for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
+            let ended = AtomicBool::new(false);
+            let on_gpu = !crate::device::is_cpu(&device);
+            std::thread::scope(|scope| {
+                let held = hold(&device, || {
+                    let models = scope.spawn(|| {
+                        let sum = values(Tensor::<1>::ones([5], &device) + 1.0);
+                        assert!(!on_gpu || ended.load(Ordering::SeqCst), "it has not waited");
+                        sum
+                    });
+                    ended.store(true, Ordering::SeqCst);
+                    models
+                });
+                assert_eq!(held.join().unwrap(), [2.0; 5]);
+            });
+        }
+    }
+}

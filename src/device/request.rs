@@ -1,0 +1,86 @@
+//! What a graphics device is asked for: the features and limits that are used, and no others. wgpu refuses a device that is
+//! asked for experimental features without a token, and most current adapters have some.
+
+use wgpu::{Features, Limits};
+
+/// Features that are used where the adapter has them. CubeCL writes Burn's shaders for what the *adapter* can do, so the device
+/// must have all that CubeCL looks for.
+const FEATURES: &[Features] = &[
+    // Weights in f16, in Burn's shaders.
+    Features::SHADER_F16,
+    // Reductions and matrix products on hardware.
+    Features::SUBGROUP,
+    // Types that CubeCL then offers.
+    Features::SHADER_INT64,
+    Features::SHADER_F64,
+    Features::SHADER_FLOAT32_ATOMIC,
+    // How CubeCL times kernels.
+    Features::TIMESTAMP_QUERY,
+];
+
+fn features() -> Features {
+    FEATURES.iter().fold(Features::empty(), |all, &feature| all | feature)
+}
+
+/// A device for models and a window together, with as much of [`limits`] as the adapter has: a window needs less than models.
+pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+    let has = adapter.limits();
+    wgpu::DeviceDescriptor {
+        label: Some("residua"),
+        required_features: features() & adapter.features(),
+        required_limits: limits(&has).or_worse_values_from(&has),
+        // CubeCL allocates large blocks and divides them itself.
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    }
+}
+
+/// What models need and an adapter with `has` lacks, such as `max_buffer_size (268435456 of 1073741824)`; nothing, as a rule.
+pub fn lacking(has: &Limits) -> Vec<String> {
+    let mut lacking = Vec::new();
+    limits(has).check_limits_with_fail_fn(has, false, |name, wanted, found| {
+        lacking.push(format!("{name} ({found} of {wanted})"));
+    });
+    lacking
+}
+
+/// WebGPU's default limits, which our shaders keep to, and more where more is of use.
+fn limits(has: &Limits) -> Limits {
+    let least = Limits::default();
+    Limits {
+        // A tensor is one buffer, bound as a whole.
+        max_buffer_size: has.max_buffer_size,
+        max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        // Windows on large screens, and sheets of pictures.
+        max_texture_dimension_2d: has.max_texture_dimension_2d,
+        // CubeCL shapes Burn's shaders by these of the adapter.
+        max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage,
+        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: has.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: has.max_compute_workgroup_size_y,
+        max_compute_workgroup_size_z: has.max_compute_workgroup_size_z,
+        max_compute_workgroups_per_dimension: has.max_compute_workgroups_per_dimension,
+        ..least.clone()
+    }
+    .or_better_values_from(&least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_adapter_lacks_is_named() {
+        assert_eq!(lacking(&Limits::default()), [""; 0]);
+        let weak = Limits { max_storage_buffers_per_shader_stage: 4, ..Limits::default() };
+        assert_eq!(lacking(&weak), ["max_storage_buffers_per_shader_stage (4 of 8)"]);
+        let large = Limits { max_buffer_size: 1 << 40, ..Limits::default() };
+        assert_eq!(limits(&large).max_buffer_size, 1 << 40);
+    }
+
+    #[test]
+    fn no_feature_is_experimental() {
+        assert!(!features().intersects(Features::all_experimental_mask()));
+    }
+}
