@@ -1,7 +1,8 @@
 //! The real window: on the screen if there is one, else on a virtual one.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
@@ -25,8 +26,14 @@ fn studio(home: &Path) -> Command {
 /// The window's picture with `arguments`.
 fn screenshot(arguments: &[&str]) -> RgbImage {
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("window.png");
-    let output = studio(home.path()).args(arguments).arg("--screenshot").arg(&path).output();
+    let command = studio(home.path());
+    screenshot_of(command, home.path(), arguments)
+}
+
+/// The picture of the window that `command` opens.
+fn screenshot_of(mut command: Command, home: &Path, arguments: &[&str]) -> RgbImage {
+    let path = home.join("window.png");
+    let output = command.args(arguments).arg("--screenshot").arg(&path).output();
     let output = output.expect("on Linux without a screen, these tests need xvfb-run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     image::open(&path).expect("a picture of the window").into_rgb8()
@@ -54,4 +61,87 @@ fn the_theme_is_light_or_dark() {
         |image: RgbImage| image.iter().map(|&value| f64::from(value)).sum::<f64>() / image.len() as f64;
     let [light, dark] = ["light", "dark"].map(|theme| mean(screenshot(&["--theme", theme])));
     assert!(light > 150.0 && dark < 100.0, "{light} and {dark}");
+}
+
+/// What the studio says, in one line, when it is started with no display but those given.
+#[cfg(target_os = "linux")]
+fn refusal(displays: &[(&str, &str)]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command.args(["studio", "--device", "cpu"]).env("XDG_RUNTIME_DIR", home.path());
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(displays.iter().copied()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(!said.contains(".rs") && said.contains("residua --help"), "{said}");
+    said
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_display_one_line_says_what_to_do() {
+    let none = refusal(&[]);
+    assert!(none.contains("neither WAYLAND_DISPLAY nor DISPLAY is set"), "{none}");
+    for display in [("DISPLAY", ":987"), ("WAYLAND_DISPLAY", "nowhere")] {
+        let unreachable = refusal(&[display]);
+        assert!(unreachable.contains(&format!("the display {}={}", display.0, display.1)), "{unreachable}");
+    }
+}
+
+/// A Wayland compositor without a screen, ended with the test.
+#[cfg(target_os = "linux")]
+struct Weston(Child);
+
+#[cfg(target_os = "linux")]
+impl Weston {
+    const SOCKET: &str = "residua-test";
+
+    /// Begins in `home`, and waits until it listens there.
+    fn new(home: &Path) -> Self {
+        let mut command = Command::new("weston");
+        command.args([
+            "--backend=headless-backend.so",
+            "--width=1280",
+            "--height=800",
+            "--socket",
+            Self::SOCKET,
+        ]);
+        let log = std::fs::File::create(home.join("weston.log")).unwrap();
+        let child = command.env("XDG_RUNTIME_DIR", home).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        let weston = Self(child.expect("on Linux, this test needs weston"));
+        let begun = Instant::now();
+        while !home.join(Self::SOCKET).exists() {
+            let log = std::fs::read_to_string(home.join("weston.log")).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(20), "weston does not listen: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        weston
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Weston {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_window_opens_on_wayland() {
+    let home = tempfile::tempdir().unwrap();
+    let green = home.path().join("green.png");
+    RgbImage::from_pixel(96, 96, image::Rgb([40, 200, 60])).save(&green).unwrap();
+    let _weston = Weston::new(home.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command.env("HOME", home.path()).env("XDG_DATA_HOME", home.path().join("data"));
+    command.env("XDG_RUNTIME_DIR", home.path()).env("WAYLAND_DISPLAY", Weston::SOCKET).env_remove("DISPLAY");
+    command.args(["studio", "--device", "cpu", "--theme", "dark"]);
+    let shown = screenshot_of(command, home.path(), &[green.to_str().unwrap()]);
+    assert!(near(&shown, [40, 200, 60]) > 2_000, "the picture that was opened is on the screen");
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupCreateNew};
 use eframe::{NativeOptions, egui::ViewportBuilder};
 
-use super::{Start, Studio};
+use super::display::no_window;
+use super::{Start, Studio, fonts};
 use crate::device::{self, DeviceChoice};
 use crate::engine::start::{GpuKernels, distrust};
 use crate::engine::studio::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Opens the studio and returns when it is closed.
 ///
@@ -38,6 +39,7 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
         let shared = !device::is_cpu(&device);
         let ctx = context.egui_ctx.clone();
         let engine = Engine::start(device, move || ctx.request_repaint());
+        fonts::install(&context.egui_ctx);
         let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
         let log = studio.state.log.sender();
         super::listen(move |line| {
@@ -50,9 +52,7 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
         }
         Ok(Box::new(studio))
     };
-    eframe::run_native("residua", options, Box::new(create)).map_err(|e| {
-        Error::invalid(format!("no window could be opened: {e}; the command line works without one"))
-    })
+    eframe::run_native("residua", options, Box::new(create)).map_err(no_window)
 }
 
 /// The graphics adapter, its API and its driver.
