@@ -1,9 +1,11 @@
 //! Lets the person choose files and folders, in the system's dialogs or the browser's.
 
 use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
+use std::path::PathBuf;
 
 #[cfg(not(target_family = "wasm"))]
-use rfd::AsyncFileDialog;
+use rfd::{AsyncFileDialog, FileHandle};
 
 #[cfg(not(target_family = "wasm"))]
 use super::dialogs;
@@ -122,9 +124,9 @@ pub fn pick(
 ) {
     let dialog = AsyncFileDialog::new().set_title(title);
     match (folder, endings) {
-        (true, _) => dialogs::ask(state, dialog.pick_folder(), then),
-        (false, []) => dialogs::ask(state, dialog.pick_file(), then),
-        (false, _) => dialogs::ask(state, dialog.add_filter("Files", endings).pick_file(), then),
+        (true, _) => dialogs::ask(state, path_of(dialog.pick_folder()), then),
+        (false, []) => dialogs::ask(state, path_of(dialog.pick_file()), then),
+        (false, _) => dialogs::ask(state, path_of(dialog.add_filter("Files", endings).pick_file()), then),
     }
 }
 
@@ -137,7 +139,13 @@ pub fn save_as(
     then: impl FnOnce(&mut State, &Path) + Send + 'static,
 ) {
     let dialog = AsyncFileDialog::new().set_title(title).set_file_name(name);
-    dialogs::ask(state, dialog.save_file(), then);
+    dialogs::ask(state, path_of(dialog.save_file()), then);
+}
+
+/// What the person chooses in a dialog that is open.
+#[cfg(not(target_family = "wasm"))]
+async fn path_of(dialog: impl Future<Output = Option<FileHandle>>) -> Option<PathBuf> {
+    dialog.await.map(|file| file.path().to_path_buf())
 }
 
 /// Saves a file under its name: a browser puts it where it puts all downloads.

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use eframe::egui::Context;
-use rfd::FileHandle;
 
 use super::log::Level;
 use super::state::State;
@@ -31,14 +30,14 @@ impl Dialogs {
 /// Waits for a dialog beside the window, and then does `then` with the path, if one is chosen.
 pub fn ask(
     state: &mut State,
-    dialog: impl Future<Output = Option<FileHandle>> + Send + 'static,
+    dialog: impl Future<Output = Option<PathBuf>> + Send + 'static,
     then: impl FnOnce(&mut State, &Path) + Send + 'static,
 ) {
     let (ctx, sender) = (state.dialogs.ctx.clone(), state.dialogs.sender.clone());
     let wait = move || {
-        if let Some(file) = pollster::block_on(dialog) {
+        if let Some(path) = pollster::block_on(dialog) {
             // A studio that is closed takes no answer.
-            let _ = sender.send((Box::new(then), file.path().to_path_buf()));
+            let _ = sender.send((Box::new(then), path));
             ctx.request_repaint();
         }
     };

@@ -3,6 +3,7 @@
 mod accessible;
 mod codebook;
 mod desk;
+mod dialogs;
 mod explain;
 mod first_steps;
 mod gallery;
