@@ -110,8 +110,8 @@ mod tests {
             tracing::warn!(target: "wgpu", "a warning of others");
             tracing::error!(target: "wgpu", code = 7, "an error of others");
             // As a record of the crate `log` arrives.
-            tracing::error!(target: "log", log.target = "rfd::backend", log.line = 9, "no bus");
-            tracing::error!(target: "log", log.target = "rfd::backend", log.line = 9, "Failed to pick file with zenity: no");
+            tracing::error!(target: "log", { log.target = "rfd::backend", log.line = 9 }, "no bus");
+            tracing::error!(target: "log", { log.target = "rfd::backend" }, "Failed to pick file with zenity: no");
         });
         super::listen(drop);
         let heard: Vec<String> = heard.iter().collect();
