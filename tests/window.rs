@@ -1,8 +1,7 @@
 //! The real window: on the screen if there is one, else on a virtual one.
 
 use std::path::Path;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use image::RgbImage;
 
@@ -89,59 +88,4 @@ fn without_a_display_one_line_says_what_to_do() {
         let unreachable = refusal(&[display]);
         assert!(unreachable.contains(&format!("the display {}={}", display.0, display.1)), "{unreachable}");
     }
-}
-
-/// A Wayland compositor without a screen, ended with the test.
-#[cfg(target_os = "linux")]
-struct Weston(Child);
-
-#[cfg(target_os = "linux")]
-impl Weston {
-    const SOCKET: &str = "residua-test";
-
-    /// Begins in `home`, and waits until it listens there.
-    fn new(home: &Path) -> Self {
-        let mut command = Command::new("weston");
-        command.args([
-            "--backend=headless-backend.so",
-            "--width=1280",
-            "--height=800",
-            "--socket",
-            Self::SOCKET,
-        ]);
-        let log = std::fs::File::create(home.join("weston.log")).unwrap();
-        let child = command.env("XDG_RUNTIME_DIR", home).stdout(log.try_clone().unwrap()).stderr(log).spawn();
-        let weston = Self(child.expect("on Linux, this test needs weston"));
-        let begun = Instant::now();
-        while !home.join(Self::SOCKET).exists() {
-            let log = std::fs::read_to_string(home.join("weston.log")).unwrap();
-            assert!(begun.elapsed() < Duration::from_secs(20), "weston does not listen: {log}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        weston
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Weston {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_window_opens_on_wayland() {
-    let home = tempfile::tempdir().unwrap();
-    let green = home.path().join("green.png");
-    RgbImage::from_pixel(96, 96, image::Rgb([40, 200, 60])).save(&green).unwrap();
-    let _weston = Weston::new(home.path());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
-    command.env("HOME", home.path()).env("XDG_DATA_HOME", home.path().join("data"));
-    command.env("XDG_RUNTIME_DIR", home.path()).env("WAYLAND_DISPLAY", Weston::SOCKET).env_remove("DISPLAY");
-    command.args(["studio", "--device", "cpu", "--theme", "dark"]);
-    let shown = screenshot_of(command, home.path(), &[green.to_str().unwrap()]);
-    assert!(near(&shown, [40, 200, 60]) > 2_000, "the picture that was opened is on the screen");
 }

@@ -14,4 +14,6 @@ mod models;
 mod sampled;
 mod snapshots;
 mod stack;
+mod touch;
 mod train;
+mod typing;

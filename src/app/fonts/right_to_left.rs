@@ -59,10 +59,11 @@ fn is_in_blocks(char: char) -> bool {
     BLOCKS.iter().any(|block| block.contains(&char))
 }
 
-/// Where a text begins: on the side of its first letter.
+/// Where a text begins: on the right if no letter in it runs from left to right. A text with both is, as a rule, the
+/// studio's own with a name in it.
 fn base_of(galley: &Galley) -> Level {
-    let first = galley.text().chars().find(|&char| is_letter(char) || bidi_class(char) == BidiClass::L);
-    if first.is_some_and(is_letter) { Level::rtl() } else { Level::ltr() }
+    let is_mixed = galley.text().chars().any(|char| bidi_class(char) == BidiClass::L);
+    if is_mixed { Level::ltr() } else { Level::rtl() }
 }
 
 fn move_glyphs(row: &mut Row, base: Level, pixels_per_point: f32) {
