@@ -10,9 +10,13 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use residua::app::{Start, Studio};
-use residua::device::{descriptor, share};
+use residua::checkpoint::{Precision, StateKind};
+use residua::codes::CodeStack;
+use residua::device::{cpu, descriptor, share};
 use residua::engine::start::checked;
 use residua::engine::studio::Engine;
+use residua::engine::{Options, Stage2, Task};
+use residua::generate::{Filter, Request, Session};
 use residua::kernels::cpu::present::{Shown, present};
 use residua::kernels::present::{DeviceImage, Place, Presenter};
 use residua::kernels::{noise, values};
@@ -208,6 +212,28 @@ fn the_studio_draws_what_its_models_left_on_the_device() {
         let most = found.zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(most <= 1, "{name}: {most}");
     }
+
+    harness.state_mut().state.settings.count = 1;
+    let (seed, filters) = (harness.state().state.settings.seed, harness.state().state.filters.clone());
+    harness.get_by_label("Generate (Ctrl+Enter)").click();
+    settle(&mut harness);
+    let made: Vec<_> = harness.state().state.gallery.items.iter().map(|item| item.stack.clone()).collect();
+    assert_eq!(made, [Some(Arc::new(sampled_on_the_cpu(seed, filters)))]);
+}
+
+/// The first picture of the first class by the bundled model.
+fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
+    let options = Options {
+        model: "emoji-64".into(),
+        rqvae: None,
+        state: StateKind::Auto,
+        precision: Precision::Stored,
+    };
+    let model = Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model;
+    let request = Request { condition: vec![0], filters, seed, images: 0..1, forced: None };
+    let mut session = Session::new(&model, request).unwrap();
+    (0..model.config.cells()).for_each(|_| session.step());
+    pollster::block_on(session.stacks()).unwrap().remove(0)
 }
 
 #[test]

@@ -18,15 +18,27 @@ fn studio(home: &Path) -> Command {
         false => Command::new(binary),
     };
     command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_RUNTIME_DIR", home);
-    command.args(["studio", "--device", "cpu"]);
+    command.arg("studio");
     command
 }
 
-/// The window's picture with `arguments`.
+/// The window's picture with `arguments`, the models on the CPU.
 fn screenshot(arguments: &[&str]) -> RgbImage {
+    screenshot_on("cpu", arguments)
+}
+
+/// The window's picture with `arguments`, the models on `device`.
+fn screenshot_on(device: &str, arguments: &[&str]) -> RgbImage {
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("window.png");
-    let output = studio(home.path()).args(arguments).arg("--screenshot").arg(&path).output();
+    let mut command = studio(home.path());
+    command.args(["--device", device]);
+    screenshot_of(command, home.path(), arguments)
+}
+
+/// The picture of the window that `command` opens.
+fn screenshot_of(mut command: Command, home: &Path, arguments: &[&str]) -> RgbImage {
+    let path = home.join("window.png");
+    let output = command.args(arguments).arg("--screenshot").arg(&path).output();
     let output = output.expect("on Linux without a screen, these tests need xvfb-run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     image::open(&path).expect("a picture of the window").into_rgb8()
@@ -48,10 +60,49 @@ fn the_window_shows_the_picture_that_it_is_given() {
     assert_eq!(near(&screenshot(&["--theme", "dark"]), green), 0, "it is not there by itself");
 }
 
+/// Whatever its driver, and though the window takes its size while the models begin to compute.
+#[test]
+fn the_window_is_the_same_on_the_graphics_device() {
+    let [gpu, cpu] = ["gpu", "cpu"].map(|device| screenshot_on(device, &["--theme", "dark"]));
+    assert_eq!(gpu.dimensions(), cpu.dimensions());
+    let apart = gpu.pixels().zip(cpu.pixels());
+    let apart = apart.filter(|(a, b)| (0..3).any(|i| a[i].abs_diff(b[i]) > 16)).count();
+    // Edges in the two large pictures, which another shader draws there.
+    assert!(apart < 5_000, "{apart} pixels differ");
+}
+
 #[test]
 fn the_theme_is_light_or_dark() {
     let mean =
         |image: RgbImage| image.iter().map(|&value| f64::from(value)).sum::<f64>() / image.len() as f64;
     let [light, dark] = ["light", "dark"].map(|theme| mean(screenshot(&["--theme", theme])));
     assert!(light > 150.0 && dark < 100.0, "{light} and {dark}");
+}
+
+/// What the studio says, in one line, when it is started with no display but those given.
+#[cfg(target_os = "linux")]
+fn refusal(displays: &[(&str, &str)]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command.args(["studio", "--device", "cpu"]).env("XDG_RUNTIME_DIR", home.path());
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(displays.iter().copied()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(!said.contains(".rs") && said.contains("residua --help"), "{said}");
+    said
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_display_one_line_says_what_to_do() {
+    let none = refusal(&[]);
+    assert!(none.contains("neither WAYLAND_DISPLAY nor DISPLAY is set"), "{none}");
+    for display in [("DISPLAY", ":987"), ("WAYLAND_DISPLAY", "nowhere")] {
+        let unreachable = refusal(&[display]);
+        assert!(unreachable.contains(&format!("the display {}={}", display.0, display.1)), "{unreachable}");
+    }
 }

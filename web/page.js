@@ -215,7 +215,7 @@ function wishedModel(name) {
   return /[/.]/.test(wished) ? new URL(wished, location.href).href : wished;
 }
 
-/** Fonts that the window writes with, see src/app/fonts.rs. */
+/** Fonts that the window writes with, see src/app/fonts/page.rs. */
 const FONTS = ['Hack-Regular', 'Ubuntu-Light', 'egui-icons'].map((name) => `assets/fonts/${name}.ttf`);
 
 /** Puts a file that comes with the page where the program finds it. */

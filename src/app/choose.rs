@@ -1,7 +1,14 @@
 //! Lets the person choose files and folders, in the system's dialogs or the browser's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
+use std::path::PathBuf;
 
+#[cfg(not(target_family = "wasm"))]
+use rfd::{AsyncFileDialog, FileHandle};
+
+#[cfg(not(target_family = "wasm"))]
+use super::dialogs;
 use super::state::State;
 
 /// What a file or folder is chosen for.
@@ -79,18 +86,11 @@ impl Wanted {
     }
 }
 
-/// Lets the person choose, and does with the choice what it is wanted for.
+/// Lets the person choose; the choice comes later, by [`take`].
 #[cfg(not(target_family = "wasm"))]
 pub fn open(state: &mut State, wanted: Wanted) {
     let Asked { title, endings, folder, .. } = wanted.asked();
-    let dialog = rfd::FileDialog::new().set_title(*title);
-    let chosen = match folder {
-        true => dialog.pick_folder(),
-        false => dialog.add_filter("Files", endings).pick_file(),
-    };
-    if let Some(path) = chosen {
-        take(state, wanted, &path);
-    }
+    pick(state, title, *folder, endings, move |state, path| take(state, wanted, path));
 }
 
 /// Lets the person choose; the choice comes later, by [`take`].
@@ -113,23 +113,45 @@ pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     }
 }
 
-/// A file or a folder that the person chooses for `title`.
+/// Lets the person choose a file with one of `endings`, or a folder, and then does `then` with its path.
 #[cfg(not(target_family = "wasm"))]
-pub fn path(title: &str, folder: bool) -> Option<PathBuf> {
-    let dialog = rfd::FileDialog::new().set_title(title);
-    if folder { dialog.pick_folder() } else { dialog.pick_file() }
+pub fn pick(
+    state: &mut State,
+    title: &str,
+    folder: bool,
+    endings: &[&str],
+    then: impl FnOnce(&mut State, &Path) + Send + 'static,
+) {
+    let dialog = AsyncFileDialog::new().set_title(title);
+    match (folder, endings) {
+        (true, _) => dialogs::ask(state, path_of(dialog.pick_folder()), then),
+        (false, []) => dialogs::ask(state, path_of(dialog.pick_file()), then),
+        (false, _) => dialogs::ask(state, path_of(dialog.add_filter("Files", endings).pick_file()), then),
+    }
 }
 
-/// Where a file is to be saved. A browser puts it where it puts all downloads.
+/// Lets the person choose where a file is to be saved, and then does `then` with the path.
 #[cfg(not(target_family = "wasm"))]
-pub fn place_to_save(title: &str, name: String) -> Option<PathBuf> {
-    rfd::FileDialog::new().set_title(title).set_file_name(name).save_file()
+pub fn save_as(
+    state: &mut State,
+    title: &str,
+    name: String,
+    then: impl FnOnce(&mut State, &Path) + Send + 'static,
+) {
+    let dialog = AsyncFileDialog::new().set_title(title).set_file_name(name);
+    dialogs::ask(state, path_of(dialog.save_file()), then);
 }
 
-/// Where a file is to be saved. A browser puts it where it puts all downloads.
+/// What the person chooses in a dialog that is open.
+#[cfg(not(target_family = "wasm"))]
+async fn path_of(dialog: impl Future<Output = Option<FileHandle>>) -> Option<PathBuf> {
+    dialog.await.map(|file| file.path().to_path_buf())
+}
+
+/// Saves a file under its name: a browser puts it where it puts all downloads.
 #[cfg(target_family = "wasm")]
-pub fn place_to_save(_: &str, name: String) -> Option<PathBuf> {
-    Some(name.into())
+pub fn save_as(state: &mut State, _: &str, name: String, then: impl FnOnce(&mut State, &Path)) {
+    then(state, Path::new(&name));
 }
 
 #[cfg(test)]

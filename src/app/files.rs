@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use eframe::egui::ColorImage;
 
-use super::choose::place_to_save;
+use super::choose::save_as;
 use super::log::Level;
 use super::state::State;
 use crate::assets::SAMPLE;
@@ -73,36 +73,56 @@ pub fn open_pasted(state: &mut State, image: &ColorImage) {
 
 /// Lets the person choose where the open stack's picture is saved.
 pub fn save_picture(state: &mut State) {
-    let Some(document) = state.document.as_ref().filter(|document| document.seen.is_some()) else { return };
-    let stem = Path::new(&document.name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(path) = place_to_save("Save the picture", format!("{stem}.png")) {
-        save_picture_to(state, &path);
-    }
+    let Some(saved) = Saved::of(state) else { return };
+    let name = format!("{}.png", saved.stem);
+    save_as(state, "Save the picture", name, move |state, path| saved.write(state, path));
 }
 
 /// Saves the open stack's picture at `path`, with its codes and recipe.
 pub fn save_picture_to(state: &mut State, path: &Path) {
-    let Some((picture, provenance)) = picture_of(state) else { return };
-    let saved = picture.save_png(path, &provenance);
-    state.log.saved(path, saved);
-    if state.document.as_ref().is_some_and(|document| !document.is_whole()) {
-        state.log.add(Level::Warning, "depth limits are saved in the pixels; the codes are saved whole");
+    if let Some(saved) = Saved::of(state) {
+        saved.write(state, path);
     }
 }
 
 /// Lets the person choose where the open codes are saved.
 pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
-    if let Some(path) = place_to_save("Save the codes", format!("{}.npy", document.name)) {
-        let saved = npy::save(&path, document.stack());
-        state.log.saved(&path, saved);
-    }
+    let (name, stack) = (format!("{}.npy", document.name), document.stack().clone());
+    save_as(state, "Save the codes", name, move |state, path| {
+        let saved = npy::save(path, &stack);
+        state.log.saved(path, saved);
+    });
 }
 
-/// The open stack's picture as it is saved, and what it carries.
-fn picture_of(state: &State) -> Option<(Arc<Picture>, Provenance)> {
-    let document = state.document.as_ref()?;
-    let picture = document.seen.as_ref()?.picture.clone();
-    let recipe = state.recipe().map(|recipe| recipe.to_json());
-    Some((picture, Provenance { recipe, codes: Some((**document.stack()).clone()) }))
+/// The open stack's picture as it was when the person asked to save it, and what it carries.
+struct Saved {
+    stem: String,
+    picture: Arc<Picture>,
+    provenance: Provenance,
+    /// Whether all depths are seen.
+    is_whole: bool,
+}
+
+impl Saved {
+    /// None where no picture is seen yet.
+    fn of(state: &State) -> Option<Self> {
+        let document = state.document.as_ref()?;
+        let picture = document.seen.as_ref()?.picture.clone();
+        let recipe = state.recipe().map(|recipe| recipe.to_json());
+        Some(Self {
+            stem: Path::new(&document.name).file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            picture,
+            provenance: Provenance { recipe, codes: Some((**document.stack()).clone()) },
+            is_whole: document.is_whole(),
+        })
+    }
+
+    fn write(&self, state: &mut State, path: &Path) {
+        let saved = self.picture.save_png(path, &self.provenance);
+        state.log.saved(path, saved);
+        if !self.is_whole {
+            state.log.add(Level::Warning, "depth limits are saved in the pixels; the codes are saved whole");
+        }
+    }
 }

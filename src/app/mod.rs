@@ -5,9 +5,12 @@ pub mod accessible;
 pub mod bench;
 pub mod choose;
 pub mod colors;
+#[cfg(not(target_family = "wasm"))]
+pub mod dialogs;
+#[cfg(not(target_family = "wasm"))]
+mod display;
 pub mod document;
 pub mod files;
-#[cfg(target_family = "wasm")]
 pub mod fonts;
 pub mod gallery;
 mod hint;
@@ -102,7 +105,7 @@ impl Studio {
         let tree = storage.and_then(|storage| recall(storage, LAYOUT)).filter(is_whole);
         let theme = start.theme.unwrap_or(settings.theme);
         dress(ctx, theme, settings.zoom);
-        let mut state = State::new(engine, settings, device);
+        let mut state = State::new(ctx, engine, settings, device);
         let (model, rqvae) = match start.model {
             Some(model) => (model, start.rqvae),
             None => (state.settings.model.clone(), start.rqvae.or(state.settings.rqvae.clone())),

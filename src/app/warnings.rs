@@ -22,6 +22,20 @@ pub fn listen(log: impl Fn(String) + Send + 'static) {
     }
 }
 
+/// What others say that a person is told in other words or not at all: who says it, words of it, and what is told.
+const REPLACED: [(&str, &str, Option<&str>); 2] = [
+    (
+        "rfd",
+        "with zenity",
+        Some(
+            "no file dialog could be opened, as the desktop has neither a file portal nor zenity: install \
+             xdg-desktop-portal with a backend, or zenity. Until then, files can be dropped on the window",
+        ),
+    ),
+    // Without a portal it goes on with zenity.
+    ("rfd", "", None),
+];
+
 /// Hands on our own warnings, and everybody's errors.
 pub struct Warnings;
 
@@ -32,28 +46,53 @@ impl<S: Subscriber> Layer<S> for Warnings {
         if !ours && *metadata.level() != Level::ERROR {
             return;
         }
-        let mut text = Text::default();
-        event.record(&mut text);
-        if let Ok(listener) = LISTENER.lock()
+        let mut said = Said { target: metadata.target().into(), text: String::new() };
+        event.record(&mut said);
+        if let Some(text) = said.told()
+            && let Ok(listener) = LISTENER.lock()
             && let Some(log) = &*listener
         {
-            log(text.0);
+            log(text);
         }
     }
 }
 
-/// The message of an event, and its other fields behind.
-#[derive(Default)]
-struct Text(String);
+/// Who says it, and the message with its other fields behind.
+struct Said {
+    target: String,
+    text: String,
+}
 
-impl Visit for Text {
+impl Said {
+    /// What a person is told of it.
+    fn told(self) -> Option<String> {
+        let replaced = REPLACED
+            .iter()
+            .find(|(target, words, _)| self.target.starts_with(target) && self.text.contains(words));
+        match replaced {
+            Some((.., told)) => told.map(String::from),
+            None => Some(self.text),
+        }
+    }
+}
+
+impl Visit for Said {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let written = match field.name() {
-            "message" => write!(self.0, "{value:?}"),
-            name => write!(self.0, " {name}={value:?}"),
+            "message" => write!(self.text, "{value:?}"),
+            // Records of the crate `log` say in fields where they come from, down to the line.
+            name if name.starts_with("log.") => Ok(()),
+            name => write!(self.text, " {name}={value:?}"),
         };
         // Writing to a string cannot fail.
         let _ = written;
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" => self.target = value.into(),
+            _ => self.record_debug(field, &value),
+        }
     }
 }
 
@@ -70,8 +109,13 @@ mod tests {
             tracing::warn!("key {} is not known", "a.b");
             tracing::warn!(target: "wgpu", "a warning of others");
             tracing::error!(target: "wgpu", code = 7, "an error of others");
+            // As a record of the crate `log` arrives.
+            tracing::error!(target: "log", { log.target = "rfd::backend", log.line = 9 }, "no bus");
+            tracing::error!(target: "log", { log.target = "rfd::backend" }, "Failed to pick file with zenity: no");
         });
         super::listen(drop);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), ["key a.b is not known", "an error of others code=7"]);
+        let heard: Vec<String> = heard.iter().collect();
+        assert_eq!(heard[..2], ["key a.b is not known", "an error of others code=7"]);
+        assert!(heard[2].starts_with("no file dialog could be opened") && heard.len() == 3, "{heard:?}");
     }
 }

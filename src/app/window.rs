@@ -7,15 +7,15 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupCreateNew};
 use eframe::{NativeOptions, UserEvent, egui::ViewportBuilder};
-use winit::error::EventLoopError;
 use winit::event_loop::EventLoop;
 
+use super::display::no_window;
 use super::resizing::Resizing;
-use super::{Start, Studio};
+use super::{Start, Studio, fonts};
 use crate::device::{self, DeviceChoice};
 use crate::engine::start::{GpuKernels, distrust};
 use crate::engine::studio::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Opens the studio and returns when it is closed.
 ///
@@ -50,16 +50,16 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
             Err(text.into())
         }
     };
-    let event_loop = EventLoop::<UserEvent>::with_user_event().build().map_err(|error| no_display(&error))?;
+    let refused_by_winit = |error| no_window(eframe::Error::WinitEventLoop(error));
+    let event_loop = EventLoop::<UserEvent>::with_user_event().build().map_err(refused_by_winit)?;
     let window = eframe::create_native("residua", options, Box::new(create), &event_loop);
     let mut window = Resizing { window, models };
-    event_loop.run_app(&mut window).map_err(|error| no_display(&error))?;
+    event_loop.run_app(&mut window).map_err(refused_by_winit)?;
     match (refused.take(), window.models.get()) {
         (Some(error), _) => Err(error),
         (None, Some(_)) => Ok(()),
-        (None, None) => Err(Error::invalid(
-            "no window could be opened: no graphics adapter can draw it; install a graphics driver, or use the command line",
-        )),
+        // What eframe says of it is in the log.
+        (None, None) => Err(no_window(eframe::Error::AppCreation("no graphics adapter can draw it".into()))),
     }
 }
 
@@ -73,6 +73,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     let shared = !device::is_cpu(&device);
     let ctx = context.egui_ctx.clone();
     let engine = Engine::start(device.clone(), move || ctx.request_repaint());
+    fonts::install(&context.egui_ctx);
     let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
     let log = studio.state.log.sender();
     super::listen(move |line| {
@@ -84,22 +85,6 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
         studio.draw_on_device(render);
     }
     Ok((studio, device))
-}
-
-/// The window's system refuses, as a rule because there is no screen.
-fn no_display(error: &EventLoopError) -> Error {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let why = match error {
-        _ if cfg!(target_os = "linux") && !set("DISPLAY") && !set("WAYLAND_DISPLAY") => {
-            "there is no display (neither WAYLAND_DISPLAY nor DISPLAY is set)".into()
-        }
-        // It says where in winit's source that is, too.
-        EventLoopError::Os(_) => "the display can't be reached".into(),
-        other => other.to_string(),
-    };
-    Error::invalid(format!(
-        "no window could be opened: {why}; start the studio on a desktop, or use the command line, which needs no display"
-    ))
 }
 
 /// The adapter that the command line would take, of those that can draw on `surface`.

@@ -59,9 +59,9 @@ fn two_pictures_are_compared_saved_and_removed() {
 
     let at = |name: &str| folder.path().join(name);
     let state = &mut desk.harness.state_mut().state;
-    state.save_item(1, &at("one.png"));
-    state.save_item_codes(1, &at("one.npy"));
-    state.export_grid(&at("grid.png"));
+    state.save_item(&b, &at("one.png"));
+    state.save_item_codes(&b, &at("one.npy"));
+    state.export_grid(&[a, b.clone()], &at("grid.png"));
     let saved = provenance(&at("one.png"));
     assert_eq!(saved.codes.as_ref(), b.stack.as_deref());
     let recipe = Recipe::from_json(&saved.recipe.unwrap()).unwrap();
@@ -78,7 +78,7 @@ fn two_pictures_are_compared_saved_and_removed() {
     assert!(desk.harness.query_by_label("7-1").is_none());
     assert_eq!(desk.state().gallery.items.len(), 1);
     assert!(desk.harness.query_by_label("1 picture, 0 chosen").is_some());
-    desk.harness.state_mut().state.save_item(0, Path::new("/no/such/folder/a.png"));
+    desk.harness.state_mut().state.save_item(&b, Path::new("/no/such/folder/a.png"));
     assert!(notice(&desk).contains("/no/such/folder"), "{}", notice(&desk));
 }
 

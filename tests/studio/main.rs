@@ -3,6 +3,7 @@
 mod accessible;
 mod codebook;
 mod desk;
+mod dialogs;
 mod explain;
 mod first_steps;
 mod gallery;
@@ -13,4 +14,6 @@ mod models;
 mod sampled;
 mod snapshots;
 mod stack;
+mod touch;
 mod train;
+mod typing;

@@ -88,16 +88,14 @@ impl State {
         self.gallery.remove_all(|index, _| chosen.contains(&index));
     }
 
-    /// Saves the picture at `index` as a PNG that carries its codes and recipe.
-    pub fn save_item(&mut self, index: usize, path: &Path) {
-        let Some(item) = self.gallery.items.get(index) else { return };
+    /// Saves a picture as a PNG that carries its codes and recipe.
+    pub fn save_item(&mut self, item: &Item, path: &Path) {
         let saved = item.full().and_then(|picture| picture.save_png(path, &item.provenance()));
         self.log.saved(path, saved);
     }
 
-    /// Saves the codes of the picture at `index`.
-    pub fn save_item_codes(&mut self, index: usize, path: &Path) {
-        let Some(item) = self.gallery.items.get(index) else { return };
+    /// Saves the codes of a picture.
+    pub fn save_item_codes(&mut self, item: &Item, path: &Path) {
         let stack = item.stack.as_ref();
         let stack = stack
             .ok_or_else(|| Error::usage(format!("{}: its codes are not known; open it first", item.name)));
@@ -105,16 +103,15 @@ impl State {
         self.log.saved(path, saved);
     }
 
-    /// Saves a grid of the chosen pictures, or if none is chosen, of all.
-    pub fn export_grid(&mut self, path: &Path) {
-        let saved =
-            grid(&self.gallery.chosen_or_all()).and_then(|grid| grid.save_png(path, &Provenance::default()));
+    /// Saves a grid of pictures.
+    pub fn export_grid(&mut self, items: &[Item], path: &Path) {
+        let saved = grid(items).and_then(|grid| grid.save_png(path, &Provenance::default()));
         self.log.saved(path, saved);
     }
 }
 
 /// The pictures as they are shown, in as many columns as rows.
-fn grid(items: &[&Item]) -> Result<Picture> {
+fn grid(items: &[Item]) -> Result<Picture> {
     let pictures: Vec<Picture> = items.iter().map(|item| (*item.picture).clone()).collect();
     sheet::grid(&pictures, (pictures.len() as f64).sqrt().ceil() as usize, GAP)
 }

@@ -94,10 +94,10 @@ fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is
         ui.add(typed.desired_width((ui.available_width() - 80.0).max(80.0))).labelled_by(label.id);
         let choose = ui.button("Choose…");
         let choose = super::parts::named(choose, eframe::egui::Role::Button, &format!("Choose: {name}"));
-        if choose.clicked()
-            && let Some(path) = choose::path(name, is_folder)
-        {
-            *field(&mut state.train_view) = path.display().to_string();
+        if choose.clicked() {
+            choose::pick(state, name, is_folder, &[], move |state, path| {
+                *field(&mut state.train_view) = path.display().to_string();
+            });
         }
     });
 }

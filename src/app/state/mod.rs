@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use eframe::egui::Context;
 
+#[cfg(not(target_family = "wasm"))]
+use crate::app::dialogs::{self, Dialogs};
 use crate::app::document::{Document, Source};
 use crate::app::gallery::Gallery;
 use crate::app::jobs::{Jobs, Purpose};
@@ -103,6 +105,9 @@ pub struct State {
     pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
     pub models_view: ModelsView,
+    /// The file dialogs that are open.
+    #[cfg(not(target_family = "wasm"))]
+    pub dialogs: Dialogs,
     /// The training run.
     #[cfg(not(target_family = "wasm"))]
     pub train_view: TrainView,
@@ -117,8 +122,9 @@ pub struct State {
 }
 
 impl State {
-    /// Nothing open yet.
-    pub fn new(engine: Engine, settings: Settings, device: &'static str) -> Self {
+    /// Nothing open yet, in the window of `ctx`.
+    #[cfg_attr(target_family = "wasm", expect(unused_variables))]
+    pub fn new(ctx: &Context, engine: Engine, settings: Settings, device: &'static str) -> Self {
         Self {
             engine,
             jobs: Jobs::default(),
@@ -149,6 +155,8 @@ impl State {
             models_memory: 0,
             stored: Vec::new(),
             models_view: ModelsView::default(),
+            #[cfg(not(target_family = "wasm"))]
+            dialogs: Dialogs::new(ctx.clone()),
             #[cfg(not(target_family = "wasm"))]
             train_view: TrainView::default(),
             codebook_view: CodebookView::default(),
@@ -187,10 +195,12 @@ impl State {
         self.engine.is_busy()
     }
 
-    /// Takes in all that the engine has answered.
+    /// Takes in all that the engine and the file dialogs have answered.
     pub fn receive(&mut self) {
         self.log.collect();
         self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
+        #[cfg(not(target_family = "wasm"))]
+        dialogs::receive(self);
         while let Some(message) = self.engine.receive() {
             self.take(message);
         }

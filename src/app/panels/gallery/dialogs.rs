@@ -1,29 +1,25 @@
-//! Asks where files are to go.
+//! Asks where files are to go. What is saved is what was chosen when the person asked.
 
-use crate::app::choose::place_to_save;
+use crate::app::choose::save_as;
+use crate::app::gallery::Item;
 use crate::app::state::State;
 
 /// Asks where the chosen picture is to be saved.
 pub fn save_picture(state: &mut State) {
-    let Some(item) = state.gallery.single() else { return };
-    let place = place_to_save("Save the picture", format!("{}.png", item.stem()));
-    if let (Some(path), Some(&index)) = (place, state.gallery.chosen.first()) {
-        state.save_item(index, &path);
-    }
+    let Some(item) = state.gallery.single().cloned() else { return };
+    let name = format!("{}.png", item.stem());
+    save_as(state, "Save the picture", name, move |state, path| state.save_item(&item, path));
 }
 
 /// Asks where the chosen picture's codes are to be saved.
 pub fn save_codes(state: &mut State) {
-    let Some(item) = state.gallery.single() else { return };
-    let place = place_to_save("Save the codes", format!("{}.npy", item.stem()));
-    if let (Some(path), Some(&index)) = (place, state.gallery.chosen.first()) {
-        state.save_item_codes(index, &path);
-    }
+    let Some(item) = state.gallery.single().cloned() else { return };
+    let name = format!("{}.npy", item.stem());
+    save_as(state, "Save the codes", name, move |state, path| state.save_item_codes(&item, path));
 }
 
 /// Asks where a grid of the pictures is to be saved.
 pub fn export_grid(state: &mut State) {
-    if let Some(path) = place_to_save("Export a grid", "grid.png".into()) {
-        state.export_grid(&path);
-    }
+    let items: Vec<Item> = state.gallery.chosen_or_all().into_iter().cloned().collect();
+    save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));
 }

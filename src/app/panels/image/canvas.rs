@@ -13,6 +13,10 @@ use crate::engine::studio::SeenOnDevice;
 use crate::image_io::Picture;
 use crate::image_io::present::Shown;
 
+/// Points of the screen's raster for a pixel of the picture, at the least and at the most, where fingers zoom.
+const SMALLEST: f32 = 0.25;
+const LARGEST: f32 = 32.0;
+
 /// What is compared. Both are of one size.
 pub struct Pair {
     /// What the codes look like.
@@ -35,13 +39,25 @@ impl Pair {
 pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str, room: Vec2) -> Response {
     let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
     let size = match state.image_view.zoom {
-        0 => pixels * (room / pixels).min_elem().max(0.0),
-        zoom => pixels * zoom as f32 / ui.pixels_per_point(),
+        0.0 => pixels * (room / pixels).min_elem().max(0.0),
+        zoom => pixels * zoom / ui.pixels_per_point(),
     };
     let (_, response) = ui.allocate_exact_size(size, Sense::hover());
+    pinch(ui, &mut state.image_view.zoom, &response, size.x * ui.pixels_per_point() / pixels.x);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     paint(ui, state, pair, shown, response.rect);
     response
+}
+
+/// Zooms a picture that is shown at `scale`, by two fingers or by the wheel and Ctrl. What is under them stays there.
+fn pinch(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
+    let (by, touch, hover) =
+        ui.input(|input| (input.zoom_delta(), input.multi_touch(), input.pointer.hover_pos()));
+    let center = touch.map(|touch| touch.center_pos).or(hover);
+    if let Some(center) = center.filter(|_| by != 1.0 && scale > 0.0 && picture.contains_pointer()) {
+        *zoom = (scale * by).clamp(SMALLEST, LARGEST);
+        ui.scroll_with_delta((picture.rect.min - center) * (*zoom / scale - 1.0));
+    }
 }
 
 /// Paints a pair within `rect`.

@@ -44,14 +44,14 @@ const VIEWS: [(View, &str); 4] = [
 ];
 
 /// Points of the screen's raster for a pixel of the picture, by name; 0 where the picture fills its room.
-const ZOOMS: [(u32, &str); 3] = [(0, "Fit"), (1, "1:1"), (4, "4:1")];
+const ZOOMS: [(f32, &str); 3] = [(0.0, "Fit"), (1.0, "1:1"), (4.0, "4:1")];
 
 /// How the panel shows the picture.
 pub struct ImageView {
     /// What of it.
     pub view: View,
     /// Points of the screen's raster for a pixel of the picture; 0 where it fills its room.
-    pub zoom: u32,
+    pub zoom: f32,
     /// Where the wipe stands, from 0 at the left to 1.
     pub wipe: f32,
     /// The error that has the brightest colour, in levels of 255.
@@ -62,7 +62,7 @@ pub struct ImageView {
 
 impl Default for ImageView {
     fn default() -> Self {
-        Self { view: View::default(), zoom: 0, wipe: 0.5, brightest: 64, draft: None, heat: None }
+        Self { view: View::default(), zoom: 0.0, wipe: 0.5, brightest: 64, draft: None, heat: None }
     }
 }
 

@@ -1,0 +1,77 @@
+//! File dialogs are open beside the window, and it is said where none can be opened.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use residua::app::choose::{self, Wanted};
+use residua::app::{Warnings, dialogs, listen};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::desk::Desk;
+
+/// Frames, until the studio says something grave.
+fn grave(desk: &mut Desk) -> String {
+    let begun = Instant::now();
+    loop {
+        desk.harness.step();
+        if let Some(notice) = &desk.state().log.notice {
+            return notice.text.clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was said");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// In place of the system's dialog: it answers when it is told to.
+fn pretend(desk: &mut Desk, answer: async_channel::Receiver<Option<PathBuf>>) {
+    let dialog = async move { answer.recv().await.ok().flatten() };
+    dialogs::ask(&mut desk.harness.state_mut().state, dialog, |state, path| state.show_folder(path));
+}
+
+#[test]
+fn the_window_goes_on_while_a_dialog_is_open() {
+    let mut desk = Desk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (async_channel::bounded(1), async_channel::bounded(1));
+    pretend(&mut desk, first.1);
+    pretend(&mut desk, second.1);
+    desk.click("Log and device");
+    assert!(desk.shows("Copy all"), "clicks are taken");
+    second.0.try_send(None).unwrap();
+    first.0.try_send(Some(folder.path().into())).unwrap();
+    let said = grave(&mut desk);
+    assert!(said.contains(&folder.path().display().to_string()), "{said}");
+}
+
+/// Run by the test below, in a process where there is neither a portal nor zenity.
+#[test]
+#[ignore = "run by the next one"]
+fn without_a_dialog() {
+    let log = tracing_subscriber::registry().with(Warnings);
+    tracing_subscriber::util::SubscriberInitExt::init(log);
+    let mut desk = Desk::new();
+    let sender = desk.state().log.sender();
+    listen(move |line| sender.send(line).expect("heard below"));
+    choose::open(&mut desk.harness.state_mut().state, Wanted::Picture);
+    let said = grave(&mut desk);
+    assert!(said.starts_with("no file dialog could be opened") && said.contains("zenity"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_no_dialog_can_be_opened_it_is_said_what_to_install() {
+    let nothing = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "dialogs::without_a_dialog", "--ignored"])
+        .env("PATH", nothing.path())
+        .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", nothing.path().join("bus").display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,45 @@
+//! Text that an input method composes, as the window hands it over.
+
+use eframe::egui::{Event, ImeEvent, Key, Vec2};
+use egui_kittest::kittest::Queryable;
+use residua::app::{Start, fonts};
+use residua::engine::Condition;
+
+use crate::desk::Desk;
+
+/// The input method says something, and a frame is shown.
+fn compose(desk: &mut Desk, event: ImeEvent) {
+    desk.harness.event(Event::Ime(event));
+    desk.harness.step();
+}
+
+fn preedit(text: &str) -> ImeEvent {
+    ImeEvent::Preedit { text: text.into(), active_range_chars: None }
+}
+
+#[test]
+fn a_caption_is_composed_by_an_input_method() {
+    let start = Start { model: Some("emoji-64-captions".into()), ..Start::default() };
+    let mut desk = Desk::with(start, Vec2::new(1280.0, 800.0));
+    fonts::install(&desk.harness.ctx);
+    desk.harness.get_by_label("Caption").focus();
+    desk.harness.run();
+    assert!(desk.harness.output().platform_output.ime.is_some(), "the window lets an input method in");
+
+    for step in ["ね", "ねk", "ねこ"] {
+        compose(&mut desk, preedit(step));
+        assert_eq!(desk.harness.get_by_label("Caption").value().as_deref(), Some(step));
+    }
+    compose(&mut desk, preedit("猫"));
+    compose(&mut desk, ImeEvent::Commit("猫".into()));
+    desk.settle();
+    assert_eq!(desk.state().condition, Condition::Prompt("猫".into()));
+
+    compose(&mut desk, preedit("い"));
+    compose(&mut desk, preedit(""));
+    desk.harness.key_press(Key::ArrowLeft);
+    desk.settle();
+    compose(&mut desk, ImeEvent::Commit("白".into()));
+    desk.settle();
+    assert_eq!(desk.state().condition, Condition::Prompt("白猫".into()), "what is given up leaves nothing");
+}

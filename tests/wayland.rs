@@ -1,0 +1,106 @@
+//! The real window under a Wayland compositor: Weston, without a screen or within an X server without one.
+#![cfg(target_os = "linux")]
+
+use std::fs::read;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+
+/// Where the compositor listens, below the folder of the session.
+const SOCKET: &str = "residua-test";
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Running {
+    fn new(command: &mut Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        Self(command.spawn().unwrap_or_else(|error| panic!("on Linux, this test needs {name}: {error}")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until `is_so`.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// Weston in a session of its own; `set_up` says on what it draws.
+fn weston(session: &Path, backend: &str, set_up: impl FnOnce(&mut Command)) -> Running {
+    let mut command = Command::new("weston");
+    command.args(["--width=1280", "--height=800", "--idle-time=0", "--socket", SOCKET, "--backend", backend]);
+    command.env("XDG_RUNTIME_DIR", session).stdout(Stdio::null()).stderr(Stdio::null());
+    set_up(&mut command);
+    let weston = Running::new(&mut command);
+    until("weston's socket", || session.join(SOCKET).exists());
+    weston
+}
+
+/// The studio in such a session.
+fn studio(session: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command.env("XDG_RUNTIME_DIR", session).env("WAYLAND_DISPLAY", SOCKET).env_remove("DISPLAY");
+    command.env("HOME", session).env("XDG_DATA_HOME", session.join("data"));
+    command.args(["studio", "--device", "cpu", "--theme", "dark"]);
+    command
+}
+
+#[test]
+fn the_window_opens_and_draws() {
+    let session = tempfile::tempdir().unwrap();
+    let [green, shown] = ["green.png", "window.png"].map(|name| session.path().join(name));
+    let color = image::Rgb([40, 200, 60]);
+    RgbImage::from_pixel(96, 96, color).save(&green).unwrap();
+    let _weston = weston(session.path(), "headless-backend.so", |_| ());
+    let output = studio(session.path()).arg(green).arg("--screenshot").arg(&shown).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = image::open(shown).unwrap().into_rgb8();
+    let near = shown.pixels().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(color[i]) <= 12)).count();
+    assert!(near > 2_000, "the picture that was opened is on the screen");
+}
+
+#[test]
+fn keys_arrive() {
+    let session = tempfile::tempdir().unwrap();
+    let mut screen = Command::new("Xvfb");
+    screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-fbdir"]);
+    screen.arg(session.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut screen = Running::new(&mut screen);
+    let mut number = String::new();
+    BufReader::new(screen.0.stdout.take().unwrap()).read_line(&mut number).unwrap();
+    let display = format!(":{}", number.trim());
+    let press = |words: &[&str]| {
+        let status = Command::new("xdotool").args(words).env("DISPLAY", &display).status();
+        assert!(status.expect("on Linux, this test needs xdotool").success());
+    };
+    let seen = || read(session.path().join("Xvfb_screen0")).unwrap();
+    let differ = |a: &[u8], b: &[u8]| a.iter().zip(b).filter(|(a, b)| a != b).count();
+
+    let blank = seen();
+    let _weston = weston(session.path(), "x11-backend.so", |weston| _ = weston.env("DISPLAY", &display));
+    let _studio = Running::new(&mut studio(session.path()));
+    let mut before = seen();
+    until("a window at rest", || {
+        sleep(Duration::from_secs(1));
+        let last = std::mem::replace(&mut before, seen());
+        differ(&blank, &before) > 1_000_000 && differ(&last, &before) < 5_000
+    });
+    // What is written in Weston's bar is small.
+    press(&["mousemove", "640", "400", "key", "1"]);
+    until("the picture of the first codes", || differ(&before, &seen()) > 50_000);
+}
