@@ -4,6 +4,7 @@
 import init, { Page, put } from './residua_studio.js';
 import { Mirror } from './accessible.js';
 import { keepShell } from './shell.js';
+import { eachPiece } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|safetensors|tar|tgz|gz)$/i;
@@ -199,11 +200,11 @@ async function download(url, progress = () => {}) {
   const packed = response.headers.has('Content-Encoding');
   const parts = [];
   let done = 0;
-  for await (const part of response.body) {
+  await eachPiece(response.body, (part) => {
     parts.push(part);
     done += part.length;
     if (total > 0 && !packed) progress(Math.min(1, done / total));
-  }
+  });
   return new Blob(parts, { type: response.headers.get('Content-Type') ?? '' });
 }
 

@@ -1,7 +1,8 @@
 // The `config.yaml` that published weights have beside them.
 
-import { eachPiece, hashBlob } from './hash.js';
 import { writeFile } from './entry.js';
+import { hashBlob } from './hash.js';
+import { eachPiece } from './stream.js';
 
 /** @typedef {import('./entry.js').StoredFile} StoredFile */
 

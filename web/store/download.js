@@ -2,7 +2,7 @@
 
 import { openFile, writeAll } from './entry.js';
 import { badStatus, cut, full, shown, unreachable, webPage } from './messages.js';
-import { eachPiece } from './hash.js';
+import { eachPiece } from './stream.js';
 
 /** @typedef {import('./entry.js').About} About */
 /** @typedef {import('./hash.js').Hasher} Hasher */

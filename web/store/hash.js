@@ -1,5 +1,7 @@
 // Hashing of what is stored already, in pieces.
 
+import { eachPiece } from './stream.js';
+
 /**
  * A running sha-256.
  * @typedef {object} Hasher
@@ -9,25 +11,6 @@
 
 /** @typedef {'download' | 'check' | 'unpack'} Step */
 /** @typedef {(done: number, total: number | null, step: Step) => void} Progress */
-
-/**
- * Calls `use` with each piece of a stream. (Not every browser can `for await` one.)
- * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
- * @param {(piece: Uint8Array<ArrayBuffer>) => void | Promise<void>} use
- */
-export async function eachPiece(stream, use) {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      await use(value);
-    }
-  } catch (error) {
-    await reader.cancel().catch(() => {});
-    throw error;
-  }
-}
 
 /**
  * @param {Blob} blob
