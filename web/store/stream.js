@@ -18,3 +18,24 @@ export async function eachPiece(stream, use) {
     throw error;
   }
 }
+
+/**
+ * All that a server answers.
+ * @param {Response} response
+ * @param {(done: number, total: number | null) => void} [progress] is told bytes, in all where the server says how many
+ */
+export async function wholeBody({ headers, body }, progress = () => {}) {
+  const length = headers.get('content-length');
+  // What was packed for the way is longer here.
+  const total = length === null || headers.has('content-encoding') ? null : Number(length);
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  const pieces = [];
+  let done = 0;
+  if (body) {
+    await eachPiece(body, (piece) => {
+      pieces.push(piece);
+      progress((done += piece.length), total);
+    });
+  }
+  return new Blob(pieces, { type: headers.get('content-type') ?? '' });
+}
