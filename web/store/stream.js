@@ -1,7 +1,7 @@
 // Reading a stream piece by piece, in a way that every browser has.
 
 /**
- * Calls `use` with each piece of a stream. (`for await` would do the same, but Safari cannot iterate a stream.)
+ * Calls `use` with each piece of a stream. (`for await` would do the same, but Safari and older Chromes cannot iterate a stream.)
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
  * @param {(piece: Uint8Array<ArrayBuffer>) => void | Promise<void>} use
  */
