@@ -4,7 +4,7 @@
 import init, { Page, put } from './residua_studio.js';
 import { Mirror } from './accessible.js';
 import { keepShell } from './shell.js';
-import { eachPiece } from './store/stream.js';
+import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|safetensors|tar|tgz|gz)$/i;
@@ -37,6 +37,7 @@ function hear(data) {
   if (!page) return void early.push(data);
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
+  else if (data.kind === 'warning') page.warn(data.line);
   else if (data.kind === 'lost') lose(data.why);
   else lose(`the models' worker failed (${data.why})`);
 }
@@ -196,16 +197,7 @@ function cover(text) {
 async function download(url, progress = () => {}) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: the server answered ${response.status}`);
-  const total = Number(response.headers.get('Content-Length')) || 0;
-  const packed = response.headers.has('Content-Encoding');
-  const parts = [];
-  let done = 0;
-  await eachPiece(response.body, (part) => {
-    parts.push(part);
-    done += part.length;
-    if (total > 0 && !packed) progress(Math.min(1, done / total));
-  });
-  return new Blob(parts, { type: response.headers.get('Content-Type') ?? '' });
+  return wholeBody(response, (done, total) => { if (total) progress(done / total); });
 }
 
 /** A model that the address names: one that comes with Residua, or an address, from this page's if it names no host. */
@@ -236,10 +228,23 @@ async function first() {
   }
 }
 
-async function begin() {
-  if (!document.createElement('canvas').getContext('webgl2')) {
-    throw new Error('This browser gives no WebGL, with which the studio draws: switch hardware acceleration on.');
+/** A program of nothing but an instruction on vectors. */
+const SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
+/** Throws where the browser lacks what the studio cannot do without. */
+function needAll() {
+  if (!globalThis.WebAssembly?.validate(SIMD)) {
+    throw new Error('This browser runs no WebAssembly with vectors (SIMD), of which the studio is made: update it, or leave its lockdown mode.');
   }
+  if (!document.createElement('canvas').getContext('webgl2')) {
+    throw new Error('This browser gives no WebGL 2, with which the studio draws: switch hardware acceleration on, or update it.');
+  }
+}
+
+async function begin() {
+  needAll();
   const program = await download(new URL('residua_studio_bg.wasm', import.meta.url), (part) => { bar.value = part; });
   await init({ module_or_path: new Response(program, { headers: { 'Content-Type': 'application/wasm' } }) });
   await Promise.all(FONTS.map(fetchOwn));
@@ -257,4 +262,8 @@ addEventListener('error', ({ error }) => {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
   cover('The studio has stopped because of a fault of its own. Reload the page; the browser\'s console says more.');
 });
-begin().catch((error) => say(error.message, true));
+begin().catch((error) => {
+  // It would say something less to the point.
+  worker.terminate();
+  say(error.message, true);
+});

@@ -6,9 +6,9 @@
 import { fetchConfig } from './store/config.js';
 import { download } from './store/download.js';
 import { Entries } from './store/entries.js';
-import { Entry } from './store/entry.js';
+import { Entry, writeFile } from './store/entry.js';
 import { hashBlob } from './store/hash.js';
-import { canGoOn, shown, withRoom, wrongHash } from './store/messages.js';
+import { canGoOn, keepsNothing, shown, withRoom, wrongHash } from './store/messages.js';
 import { parsePlace } from './store/place.js';
 import { Scratch } from './store/scratch.js';
 import { unpack } from './store/unpack.js';
@@ -68,6 +68,17 @@ export class Store {
     const scratch = await Scratch.open(await root.getDirectoryHandle('scratch', { create: true }));
     await models.sweep();
     return new Store(models, scratch, newHasher);
+  }
+
+  /**
+   * Throws where files cannot be written in place, though the browser has a file system. Dedicated workers only.
+   */
+  async tryWriting() {
+    try {
+      await writeFile(await this.#scratch.folder(), 'trial', new Uint8Array(1));
+    } catch (error) {
+      throw keepsNothing(error);
+    }
   }
 
   /**
@@ -252,11 +263,12 @@ export class Store {
 
 /** The folder that is the store. */
 async function ownRoot() {
+  // Only secure pages have it, and not in every browser.
+  if (!navigator.storage?.getDirectory) throw keepsNothing(new Error('it has no private file system here'));
   try {
     const root = await navigator.storage.getDirectory();
     return await root.getDirectoryHandle('residua', { create: true });
   } catch (error) {
-    const { message } = /** @type {Error} */ (error);
-    throw new Error(`this browser stores no models here (${message}): leave private browsing, or use https or localhost`);
+    throw keepsNothing(error);
   }
 }

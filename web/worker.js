@@ -137,6 +137,19 @@ async function call(id, method, values) {
   }
 }
 
+/** The store; where the browser gives none, one that keeps nothing, and the page says so. */
+async function openStore() {
+  const newHasher = () => new Hasher();
+  try {
+    const opened = await Store.open(newHasher);
+    await opened.tryWriting();
+    return opened;
+  } catch (error) {
+    postMessage({ kind: 'warning', line: said(error) });
+    return new NoStore(newHasher);
+  }
+}
+
 function said(error) {
   return error instanceof Error ? error.message : String(error);
 }
@@ -164,7 +177,7 @@ self.addEventListener('unhandledrejection', (event) => fail(event.reason));
 try {
   const program = init({ module_or_path: new URL('residua_engine_bg.wasm', import.meta.url) });
   await program;
-  store = await Store.open(() => new Hasher()).catch(() => new NoStore());
+  store = await openStore();
   begun = true;
   waiting.forEach(act);
 } catch (error) {

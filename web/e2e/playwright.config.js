@@ -13,6 +13,8 @@ const SOFTWARE_WEBGPU = [
 
 export default defineConfig({
   testDir: '.',
+  // They have a configuration of their own.
+  testIgnore: 'engines/**',
   outputDir: 'out',
   snapshotPathTemplate: 'snapshots/{testFilePath}/{arg}{ext}',
   workers: 1,

@@ -9,7 +9,7 @@ import { expect, test } from './studio.js';
 test.describe.configure({ timeout: 900_000 });
 
 /** How many GPU kernels there are, each checked once. */
-const KERNELS = 17;
+const KERNELS = 22;
 
 test('the GPU kernels are right', async ({ studio }) => {
   await studio.open('?device=gpu');

@@ -6,7 +6,7 @@ import { eachPiece } from './stream.js';
 
 /** @typedef {import('./entry.js').StoredFile} StoredFile */
 
-const NAME = 'config.yaml';
+export const NAME = 'config.yaml';
 /** A configuration is a page of text; more than this is something else. */
 const MAX_BYTES = 1 << 20;
 
@@ -19,7 +19,7 @@ const MAX_BYTES = 1 << 20;
  * @returns {Promise<StoredFile[] | null>} it; nothing, if the server has none; null if that can't be told now
  */
 export async function fetchConfig(weights, folder, newHasher, signal) {
-  const bytes = await fetchSmall(new URL(NAME, weights), signal);
+  const bytes = await readConfig(weights, signal);
   if (!(bytes instanceof Blob)) return bytes;
   const hasher = newHasher();
   await hashBlob(bytes, hasher, { signal });
@@ -28,13 +28,13 @@ export async function fetchConfig(weights, folder, newHasher, signal) {
 }
 
 /**
- * @param {URL} url
+ * @param {string} weights address of the weights
  * @param {AbortSignal} [signal]
- * @returns {Promise<Blob | [] | null>}
+ * @returns {Promise<Blob | [] | null>} the configuration; nothing, if the server has none; null if that can't be told now
  */
-async function fetchSmall(url, signal) {
+export async function readConfig(weights, signal) {
   try {
-    const response = await fetch(url, { signal, cache: 'no-store' });
+    const response = await fetch(new URL(NAME, weights), { signal, cache: 'no-store' });
     // Some servers answer 403 for what they don't have, and some a page that says so.
     const isPage = response.headers.get('content-type')?.startsWith('text/html');
     if (isPage || (response.status >= 400 && response.status < 500)) return [];

@@ -1,7 +1,7 @@
 // One address into one file, piece by piece, going on where an earlier download stopped.
 
 import { openFile, writeAll } from './entry.js';
-import { badStatus, cut, full, shown, unreachable, webPage } from './messages.js';
+import { badStatus, cut, full, room, shown, unreachable, webPage } from './messages.js';
 import { eachPiece } from './stream.js';
 
 /** @typedef {import('./entry.js').About} About */
@@ -192,7 +192,6 @@ function missing({ bytes, job }) {
  * @param {Part} part
  */
 async function checkRoom(part) {
-  const { quota, usage = 0 } = await navigator.storage.estimate();
   const needed = missing(part);
-  if (quota !== undefined && needed !== null && needed > quota - usage) throw await full(shown(part.job.url), needed);
+  if (needed !== null && needed > (await room())) throw await full(shown(part.job.url), needed);
 }

@@ -81,19 +81,36 @@ export function busy(place) {
   return new Error(`${place}: this model is being downloaded in another tab, or twice in this one: wait until that has ended`);
 }
 
+/** Bytes that this site may still store; no limit where the browser names none, as Safari before 17. */
+export async function room() {
+  const { quota = Infinity, usage = 0 } = (await navigator.storage.estimate?.()) ?? {};
+  return Math.max(quota - usage, 0);
+}
+
 /**
  * @param {string} what is stored, e.g. an address or the name of a file
  * @param {number | null} needed bytes yet to be stored, if known
  */
 export async function full(what, needed) {
-  const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-  const free = Math.max(quota - usage, 0);
+  const free = await room();
   const need = needed === null ? 'more room' : `${size(needed)} more`;
   // Some browsers report a quota that has nothing to do with the disk.
   const found = needed !== null && needed > free ? `this site may store ${size(free)}` : 'this browser has no room for it';
   const error = new Error(`${what}: needs ${need}, and ${found}: forget a model or free some disk`);
   error.name = 'QuotaExceededError';
   return error;
+}
+
+/**
+ * Where the page runs, but keeps no models.
+ * @param {unknown} why
+ */
+export function keepsNothing(why) {
+  const { message } = /** @type {Error} */ (why);
+  return new Error(
+    `this browser keeps no models, so each visit downloads them again (${message}): ` +
+      'update it, leave private browsing, or open the page by https',
+  );
 }
 
 /**

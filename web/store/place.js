@@ -49,9 +49,11 @@ export function parsePlace(text, sha256) {
 
 /** @param {string} text */
 function parseUrl(text) {
-  if (URL.canParse(text, self.location.href)) {
+  try {
     const url = new URL(text, self.location.href);
     if (['http:', 'https:'].includes(url.protocol)) return url;
+  } catch {
+    // Neither is an address.
   }
   throw new Error(`expected an http or https address, found "${text}": to open a file of this computer, drop it here`);
 }

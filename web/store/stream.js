@@ -1,7 +1,7 @@
 // Reading a stream piece by piece, in a way that every browser has.
 
 /**
- * Calls `use` with each piece of a stream. (`for await` would do the same, but Safari cannot iterate a stream.)
+ * Calls `use` with each piece of a stream. (`for await` would do the same, but Safari and older Chromes cannot iterate a stream.)
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
  * @param {(piece: Uint8Array<ArrayBuffer>) => void | Promise<void>} use
  */
@@ -17,4 +17,25 @@ export async function eachPiece(stream, use) {
     await reader.cancel().catch(() => {});
     throw error;
   }
+}
+
+/**
+ * All that a server answers.
+ * @param {Response} response
+ * @param {(done: number, total: number | null) => void} [progress] is told bytes, in all where the server says how many
+ */
+export async function wholeBody({ headers, body }, progress = () => {}) {
+  const length = headers.get('content-length');
+  // What was packed for the way is longer here.
+  const total = length === null || headers.has('content-encoding') ? null : Number(length);
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  const pieces = [];
+  let done = 0;
+  if (body) {
+    await eachPiece(body, (piece) => {
+      pieces.push(piece);
+      progress((done += piece.length), total);
+    });
+  }
+  return new Blob(pieces, { type: headers.get('content-type') ?? '' });
 }

@@ -1,0 +1,14 @@
+// The same tests in browsers that Playwright does not drive: `npm run engines`, which needs xvfb-run. Chromium has more tests
+// of its own beside this folder; `npm run engines -- --project chromium` adds these.
+
+import { defineConfig } from '@playwright/test';
+
+export default defineConfig({
+  testDir: '.',
+  outputDir: '../out/engines',
+  workers: 1,
+  forbidOnly: Boolean(process.env.CI),
+  reporter: 'list',
+  timeout: 300_000,
+  projects: ['firefox', 'webkit', 'chromium'].map((engine) => ({ name: engine, use: /** @type {any} */ ({ engine }) })),
+});

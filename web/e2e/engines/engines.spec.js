@@ -1,0 +1,142 @@
+// What the page does, in each browser: codes are those of the native program, and what a browser lacks is said.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { WEB } from '../base.js';
+import { differing, encode, native, nativeCodes, ROOT, sample, SAMPLE } from '../native.js';
+import { expect, test } from './studio.js';
+
+/** A browser here has no GPU to give. */
+const ON_CPU = /^Warning: the models run on the CPU, which is slower: .*WebGPU/;
+/** Debian's WebKit has no private file system, other than Safari. */
+const KEEPS_NOTHING = /^Warning: this browser keeps no models, so each visit downloads them again \(.*\): update it/;
+
+/** What is warned of in a browser as it is. */
+const WARNED = /** @type {Record<string, RegExp[]>} */ ({ webkit: [ON_CPU, KEEPS_NOTHING] });
+
+const PIG = path.join(ROOT, 'assets', 'samples', 'pig.png');
+
+/** Serves a script with other lines before its own. */
+async function stub(/** @type {import('../server.js').Server} */ server, /** @type {string} */ script, /** @type {string} */ lines) {
+  server.put(`/${script}`, `${lines}\n${await readFile(path.join(WEB, 'dist', script), 'utf8')}`);
+}
+
+/** Of an 8x8x4 stack. */
+function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {number} */ depth) {
+  return (row * 8 + col) * 4 + depth - 1;
+}
+
+test('opens, says what the browser lacks, opens files and changes a code', async ({ engine, server, studio }, info) => {
+  const folder = info.outputPath('native');
+  await studio.open(server.url);
+  await studio.keep('opened');
+  expect(await studio.codes()).toEqual(nativeCodes(folder));
+  const { psnr } = native('reconstruct', SAMPLE, '--out', info.outputPath('reconstructed'));
+  await studio.has(new RegExp(`PSNR ${psnr.toFixed(2)} dB`));
+  const expected = WARNED[engine] ?? [ON_CPU];
+  const wrong = await studio.wrong();
+  expect(wrong.length).toBe(expected.length);
+  for (const line of expected) expect(wrong).toContainEqual(expect.stringMatching(line));
+  await studio.keep('log');
+
+  await studio.drop(PIG);
+  await studio.has('pig.png');
+  await expect.poll(() => studio.codes(), { timeout: 60_000 }).toEqual(nativeCodes(folder, 'emoji-64', PIG));
+  await studio.choose(SAMPLE);
+  await expect.poll(() => studio.codes(), { timeout: 60_000 }).toEqual(nativeCodes(folder));
+  await studio.idle();
+
+  const opened = await studio.codes();
+  await studio.click('Enough');
+  await studio.hasNot('Enough', 'button');
+  await studio.click('row 3, column 4');
+  await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
+  await studio.has(`Instead of code ${opened[place(3, 4, 2)]} at depth 2`);
+  await studio.enter('Code', 17);
+  await expect.poll(async () => differing(await studio.codes(), opened)).toEqual([place(3, 4, 2)]);
+  expect((await studio.codes())[place(3, 4, 2)]).toBe(17);
+  await studio.idle();
+  await studio.keep('edited');
+  await studio.driver.press('Control', 'z');
+  await expect.poll(() => studio.codes()).toEqual(opened);
+  await studio.driver.press('Control', 'Shift', 'z');
+  await expect.poll(async () => (await studio.codes())[place(3, 4, 2)]).toBe(17);
+});
+
+test('samples as the native program does', async ({ server, studio }, info) => {
+  const { stacks } = await sample({ seed: 77, class: 'Food & Drink', count: 1, device: 'cpu' }, info.outputPath('made'));
+  await studio.open(`${server.url}/?device=cpu`);
+  await studio.click('Food & Drink');
+  await studio.has('Class: Food & Drink');
+  await studio.enter('Seed', 77);
+  await studio.enter('Pictures', 1);
+  await studio.click('Generate (Ctrl+Enter)');
+  await studio.has('1 picture, 0 chosen');
+  await studio.idle();
+  await studio.click('77-0', 'option');
+  await studio.click('Open in the editor');
+  await expect.poll(() => studio.codes()).toEqual(stacks[0].codes);
+  await studio.keep('sampled');
+});
+
+test('the engine in a page of one\'s own', async ({ driver, server, studio }, info) => {
+  const folder = info.outputPath('native');
+  await driver.goto(`${server.url}/example.html?device=cpu`);
+  const status = () => driver.evaluate(() => document.getElementById('said')?.textContent);
+  await expect.poll(status, { timeout: 120_000 }).toMatch(/^Done|expected|needs|failed|cannot/);
+  await studio.keep('example');
+  expect(await status()).toMatch(/^Done on cpu: .*: 8 x 8 x 4 codes$/);
+  const { codes, made } = await driver.evaluate(() => /** @type {any} */ (globalThis).result);
+  expect(codes).toEqual(nativeCodes(folder));
+  const settings = ['--temperature', '1', '--top-k', '0', '--top-p', '1'];
+  const sampled = native('sample', '--class', 'Animals & Nature', '-n', '2', '--seed', '7', ...settings, '-o', folder);
+  expect(made).toEqual(sampled.stacks.map((/** @type {any} */ stack) => stack.codes));
+});
+
+test('keeps models and opens without a network, where the browser can', async ({ engine, server, studio }, info) => {
+  const model = server.put('/models/other.safetensors', await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors')));
+  const wish = `${server.url}/?device=cpu&model=${encodeURIComponent(model)}`;
+  const asked = () => server.asked('/models/other.safetensors').length;
+  await studio.open(wish);
+  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native')));
+  const before = asked();
+  expect(before).toBeGreaterThan(0);
+  await studio.driver.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  if (engine === 'webkit') {
+    await studio.open(wish);
+    expect(asked()).toBeGreaterThan(before);
+    return;
+  }
+  await studio.click('Models');
+  await studio.has('Delete other.safetensors from this browser', 'button');
+  await studio.keep('kept');
+  await server.stop();
+  await studio.open(wish);
+  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native')));
+  await studio.keep('offline');
+});
+
+/** Each: what is lacking, the script, lines in front of its own that bring it about, and what is said in place of the studio. */
+const NEEDED = /** @type {const} */ ([
+  ['WebGL', 'HTMLCanvasElement.prototype.getContext = () => null;', /^This browser gives no WebGL 2, .*: switch hardware acceleration on, or update it\.$/],
+  ['vectors', 'WebAssembly.validate = () => false;', /^This browser runs no WebAssembly with vectors .*: update it/],
+  ['WebAssembly', 'delete globalThis.WebAssembly;', /^This browser runs no WebAssembly .*: update it/],
+]);
+
+for (const [what, lines, said] of NEEDED) {
+  test(`without ${what} the page says what to do`, async ({ driver, server, studio }) => {
+    await stub(server, 'page.js', lines);
+    await driver.goto(server.url);
+    await expect.poll(() => studio.said()).toMatch(said);
+    await studio.keep(`without-${what.toLowerCase()}`);
+  });
+}
+
+test('where files cannot be written, models are loaded all the same, and the page says so', async ({ server, studio }, info) => {
+  await stub(server, 'worker.js', `if (globalThis.FileSystemFileHandle) FileSystemFileHandle.prototype.createSyncAccessHandle = async () => {
+    throw new DOMException('Backend does not support this operation', 'NotSupportedError');
+  };`);
+  await studio.open(`${server.url}/?device=cpu`);
+  expect(await studio.codes()).toEqual(await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy')));
+  expect(await studio.wrong()).toEqual([expect.stringMatching(KEEPS_NOTHING)]);
+});

@@ -1,0 +1,210 @@
+// The studio in any browser: widgets are found by role and name in the mirror, and used by the real mouse and keyboard.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test as base } from '../base.js';
+import { DRIVERS } from './drivers.js';
+
+export { expect } from '../base.js';
+
+/** Pictures of the tests. */
+const OUT = path.join(import.meta.dirname, '..', 'out');
+
+/** Models on two busy cores. */
+const PATIENCE = { timeout: 120_000 };
+
+/**
+ * What is known of an element of the mirror.
+ * @typedef {object} Widget
+ * @property {string} name
+ * @property {string | null} value of a field
+ * @property {string | null} checked
+ * @property {number} x of its middle
+ * @property {number} y
+ */
+
+/**
+ * Runs in the page: the elements of a role (`text`: any) and a name.
+ * @param {string} role
+ * @param {{ text?: string, pattern?: string }} wanted
+ * @returns {Widget[]}
+ */
+function widgets(role, { text, pattern }) {
+  /** @type {Record<string, string>} */
+  const fields = { range: 'slider', number: 'spinbutton', text: 'textbox', search: 'searchbox' };
+  const isNamed = (/** @type {string} */ name) => (pattern === undefined ? name === text : new RegExp(pattern).test(name));
+  return [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('#mirror *'))]
+    .filter((element) => role === 'text' || (element.getAttribute('role') ?? fields[element.type]) === role)
+    .map((element) => {
+      const { left, top, width, height } = element.getBoundingClientRect();
+      const own = element.firstChild instanceof Text ? element.firstChild.data : '';
+      const name = role === 'text' ? own : element.getAttribute('aria-label') ?? own;
+      const [value, checked] = [element.value ?? null, element.getAttribute('aria-checked')];
+      return { name, value, checked, x: left + width / 2, y: top + height / 2 };
+    })
+    .filter(({ name }) => isNamed(name));
+}
+
+export class Studio {
+  /**
+   * @param {import('./drivers.js').Driver} driver
+   * @param {string} engine
+   */
+  constructor(driver, engine) {
+    this.driver = driver;
+    this.engine = engine;
+  }
+
+  /**
+   * Opens the page and waits until the first picture is there.
+   * @param {string} address
+   */
+  async open(address) {
+    await this.driver.goto(address);
+    await this.seen();
+  }
+
+  /** Waits until a picture is open and decoded, and nothing is under way. */
+  async seen() {
+    // A page that could not begin has said why: there is no need to wait for it.
+    await expect.poll(() => this.codes().then((codes) => codes?.length ?? this.said()), PATIENCE).not.toBe('Loading the studio…');
+    expect(await this.said()).toBeNull();
+    await this.has('Reconstruction picture', 'img');
+    await this.idle();
+  }
+
+  /** What the page says in front of the studio; null if the studio is there. */
+  said() {
+    return this.driver.evaluate(() => {
+      const loading = /** @type {HTMLElement} */ (document.getElementById('loading'));
+      return loading.hidden ? null : document.getElementById('said')?.textContent;
+    });
+  }
+
+  /** Waits until nothing is under way. */
+  async idle() {
+    await this.has('Ready');
+  }
+
+  /** @returns {Promise<number[] | null>} the open stack's codes */
+  codes() {
+    return this.driver.evaluate(() => {
+      const codes = /** @type {any} */ (globalThis).residua?.codes?.();
+      return codes ? [...codes] : null;
+    });
+  }
+
+  /**
+   * @param {string | RegExp} name
+   * @param {string} [role]
+   * @returns {Promise<Widget[]>}
+   */
+  find(name, role = 'text') {
+    return this.driver.evaluate(widgets, role, name instanceof RegExp ? { pattern: name.source } : { text: name });
+  }
+
+  /**
+   * Waits until it is there.
+   * @param {string | RegExp} name
+   * @param {string} [role]
+   * @returns {Promise<Widget>}
+   */
+  async has(name, role = 'text') {
+    await expect.poll(() => this.find(name, role).then((found) => found.length), { message: `${role} ${name}`, ...PATIENCE }).toBeGreaterThan(0);
+    return (await this.find(name, role))[0];
+  }
+
+  /**
+   * Waits until it is gone.
+   * @param {string | RegExp} name
+   * @param {string} [role]
+   */
+  async hasNot(name, role = 'text') {
+    await expect.poll(() => this.find(name, role).then((found) => found.length), { message: `no ${role} ${name}`, ...PATIENCE }).toBe(0);
+  }
+
+  /**
+   * Clicks the middle of a widget with the mouse.
+   * @param {string | RegExp} name
+   * @param {string} [role]
+   */
+  async click(name, role = 'button') {
+    const { x, y } = await this.has(name, role);
+    await this.driver.click(x, y);
+  }
+
+  /**
+   * Types a number into a field.
+   * @param {string} name
+   * @param {number} value
+   */
+  async enter(name, value) {
+    await this.click(name, 'spinbutton');
+    await this.driver.press('Control', 'a');
+    for (const digit of String(value)) await this.driver.press(digit);
+    await this.driver.press('Enter');
+    await expect.poll(() => this.has(name, 'spinbutton').then((found) => found.value), PATIENCE).toBe(String(value));
+  }
+
+  /**
+   * Drops a file on the window, as a script does: none of the drivers can do it as the system does.
+   * @param {string} file
+   */
+  async drop(file) {
+    await this.driver.evaluate((/** @type {string} */ name, /** @type {string} */ base64) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], name));
+      const event = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+      document.getElementById('studio')?.dispatchEvent(event);
+    }, path.basename(file), (await readFile(file)).toString('base64'));
+  }
+
+  /**
+   * Chooses a file by the menu. The browser's dialog is not opened: the driver gives the file to the page's input.
+   * @param {string} file
+   */
+  async choose(file) {
+    await this.driver.evaluate(() => {
+      HTMLInputElement.prototype.click = function () {
+        this.id = 'chooser';
+        document.body.append(this);
+      };
+    });
+    await this.click('File');
+    await this.click('Open picture or codes… (Ctrl+O)');
+    await expect.poll(() => this.driver.evaluate(() => Boolean(document.getElementById('chooser'))), PATIENCE).toBe(true);
+    await this.driver.upload('#chooser', file);
+  }
+
+  /** @returns {Promise<string[]>} the log's warnings and errors, the latest first */
+  async wrong() {
+    await this.click('Log and device');
+    await this.has('Copy all', 'button');
+    return (await this.find(/^(Warning|Error): /)).map(({ name }) => name);
+  }
+
+  /** Keeps a picture of the window. */
+  async keep(/** @type {string} */ name) {
+    await mkdir(OUT, { recursive: true });
+    await writeFile(path.join(OUT, `${this.engine}-${name}.png`), await this.driver.screenshot());
+  }
+}
+
+/**
+ * `engine`: the browser's name; `studio`: its window, with a page that is still to be opened. One window does for all tests.
+ * @type {import('@playwright/test').TestType<any, any>}
+ */
+export const test = base.extend({
+  engine: ['', { option: true, scope: 'worker' }],
+  driver: [async (/** @type {{ engine: string }} */ { engine }, /** @type {Function} */ use) => {
+    const driver = await DRIVERS[engine]();
+    console.log(`${engine} is ${driver.version}`);
+    await use(driver);
+    await driver.close();
+  }, { scope: 'worker' }],
+  studio: async (/** @type {any} */ { driver, engine }, /** @type {Function} */ use, /** @type {import('@playwright/test').TestInfo} */ info) => {
+    const studio = new Studio(driver, engine);
+    await use(studio);
+    if (info.status !== info.expectedStatus) await studio.keep(`failed-${info.title.replaceAll(/\W+/g, '-')}`);
+  },
+});
