@@ -71,7 +71,7 @@ fn a_caption_in_every_script_is_drawn_with_the_systems_fonts() {
 fn right_to_left_text_is_read_from_the_right() {
     let written = ["חתול בשלג (12).", "קובץ cat 12.png (חדש)", "Opened חתול שחור (1)"];
     // Brackets keep their names and are mirrored: what closes stands on the left, and looks like one that opens.
-    let seen = [".)12( גלשב לותח", "ץבוק cat 12.png )שדח(", "Opened )1( רוחש לותח"];
+    let seen = [".)12( גלשב לותח", "ץבוק cat 12.png (שדח)", "Opened )1( רוחש לותח"];
     let harness = window(move |ui| {
         for text in written {
             ui.label(text);

@@ -1,8 +1,6 @@
 //! Fingers on the screen, as the window hands them over: the first one also moves the pointer.
 
-use eframe::egui::{
-    Event, Modifiers, PointerButton, Pos2, Rect, TouchDeviceId, TouchId, TouchPhase, Vec2, vec2,
-};
+use eframe::egui::{Event, Modifiers, PointerButton, Pos2, Rect, TouchDeviceId, TouchId, TouchPhase, vec2};
 use egui_kittest::kittest::Queryable;
 
 use crate::desk::Desk;
