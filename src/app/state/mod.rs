@@ -106,7 +106,7 @@ pub struct State {
     pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
     pub models_view: ModelsView,
-    /// The file dialogs that are open.
+    /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
     pub dialogs: Dialogs,
     /// The training run.
@@ -196,7 +196,7 @@ impl State {
         self.engine.is_busy()
     }
 
-    /// Takes in all that the engine and the file dialogs have answered.
+    /// Takes in what the engine and the file dialogs have answered.
     pub fn receive(&mut self) {
         self.log.collect();
         #[cfg(not(target_family = "wasm"))]
