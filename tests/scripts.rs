@@ -1,4 +1,4 @@
-//! Names and captions in every script: drawn with the system's fonts, in the order in which they are read.
+//! Names and captions in every script are drawn with the system's fonts, in reading order.
 
 use std::process::Command;
 
@@ -19,12 +19,12 @@ const CAPTIONS: [(&str, &str); 8] = [
     ("Chinese, traditional", "雪地裡的貓，這裡"),
 ];
 
-/// A window that shows `ui` with the system's fonts. A missing glyph is a panic in the harness.
+/// A window that shows `ui` with the system's fonts. In this harness a missing glyph is a panic.
 fn window<'a>(ui: impl FnMut(&mut Ui) + 'a) -> Harness<'a> {
     Harness::builder().with_size([480.0, 320.0]).with_context_setup(fonts::install).wgpu().build_ui(ui)
 }
 
-/// Characters of a painted text and where they begin, from left to right.
+/// The characters of a painted text, from left to right.
 fn painted(harness: &Harness<'_>, text: &str) -> String {
     fn find(shape: &Shape, text: &str) -> Option<Vec<(f32, char)>> {
         match shape {
@@ -70,8 +70,8 @@ fn a_caption_in_every_script_is_drawn_with_the_systems_fonts() {
 #[test]
 fn right_to_left_text_is_read_from_the_right() {
     let written = ["חתול בשלג (12).", "קובץ cat 12.png (חדש)", "Opened חתול שחור (1)"];
-    // Brackets keep their names and are mirrored: what closes stands on the left, and looks like one that opens.
-    let seen = [".)12( גלשב לותח", "ץבוק cat 12.png )שדח(", "Opened )1( רוחש לותח"];
+    // A mirrored bracket keeps its character: the closing one stands on the left and looks like an opening one.
+    let seen = [".)12( גלשב לותח", "ץבוק cat 12.png (שדח)", "Opened )1( רוחש לותח"];
     let harness = window(move |ui| {
         for text in written {
             ui.label(text);
@@ -103,7 +103,7 @@ fn an_arabic_caption_can_be_edited() {
     assert!(text.contains("في الثلج"), "{text}");
 }
 
-/// Fontconfig reads its environment once: this is run by the test below, in a process where there is no font.
+/// Run by the test below, in a process that has no font: fontconfig reads its environment only once.
 #[test]
 #[ignore = "run by the next one"]
 fn without_fonts() {

@@ -1,4 +1,4 @@
-//! The real window under a Wayland compositor: Weston, without a screen or within an X server without one.
+//! The real window under Weston, a Wayland compositor that needs no screen: headless, or nested in a virtual X server.
 #![cfg(target_os = "linux")]
 
 use std::fs::read;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-/// Where the compositor listens, below the folder of the session.
+/// The compositor's socket, in the session's folder.
 const SOCKET: &str = "residua-test";
 
-/// A process that ends with the test.
+/// A process that is killed when the test ends.
 struct Running(Child);
 
 impl Running {
@@ -40,7 +40,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Weston in a session of its own; `set_up` says on what it draws.
+/// Starts Weston in a session of its own and waits until it listens.
 fn weston(session: &Path, backend: &str, set_up: impl FnOnce(&mut Command)) -> Running {
     let mut command = Command::new("weston");
     command.args(["--width=1280", "--height=800", "--idle-time=0", "--socket", SOCKET, "--backend", backend]);
@@ -100,7 +100,7 @@ fn keys_arrive() {
         let last = std::mem::replace(&mut before, seen());
         differ(&blank, &before) > 1_000_000 && differ(&last, &before) < 5_000
     });
-    // What is written in Weston's bar is small.
+    // The clock in Weston's bar changes far fewer bytes.
     press(&["mousemove", "640", "400", "key", "1"]);
     until("the picture of the first codes", || differ(&before, &seen()) > 50_000);
 }

@@ -113,7 +113,7 @@ pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     }
 }
 
-/// Lets the person choose a file with one of `endings`, or a folder, and then does `then` with its path.
+/// Lets the person choose a file with one of `endings`, or a folder. `then` is called with its path.
 #[cfg(not(target_family = "wasm"))]
 pub fn pick(
     state: &mut State,
@@ -130,7 +130,7 @@ pub fn pick(
     }
 }
 
-/// Lets the person choose where a file is to be saved, and then does `then` with the path.
+/// Lets the person choose where to save a file. `then` is called with the path.
 #[cfg(not(target_family = "wasm"))]
 pub fn save_as(
     state: &mut State,
@@ -142,13 +142,13 @@ pub fn save_as(
     dialogs::ask(state, path_of(dialog.save_file()), then);
 }
 
-/// What the person chooses in a dialog that is open.
+/// The path that the person picks, if any.
 #[cfg(not(target_family = "wasm"))]
 async fn path_of(dialog: impl Future<Output = Option<FileHandle>>) -> Option<PathBuf> {
     dialog.await.map(|file| file.path().to_path_buf())
 }
 
-/// Saves a file under its name: a browser puts it where it puts all downloads.
+/// Calls `then` with the file's name: a browser puts it with the other downloads.
 #[cfg(target_family = "wasm")]
 pub fn save_as(state: &mut State, _: &str, name: String, then: impl FnOnce(&mut State, &Path)) {
     then(state, Path::new(&name));

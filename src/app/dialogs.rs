@@ -1,4 +1,4 @@
-//! The system's file dialogs, each on a thread of its own: the window goes on while one is open.
+//! The system's file dialogs. Each is awaited on a thread of its own, so the window keeps working while one is open.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,10 +9,10 @@ use eframe::egui::Context;
 use super::log::Level;
 use super::state::State;
 
-/// What is done with the path that is chosen.
+/// What to do with the chosen path.
 type Then = Box<dyn FnOnce(&mut State, &Path) + Send>;
 
-/// The dialogs that are open, and the answers that have come.
+/// The answers of the dialogs that are open.
 pub struct Dialogs {
     ctx: Context,
     sender: Sender<(Then, PathBuf)>,
@@ -20,14 +20,14 @@ pub struct Dialogs {
 }
 
 impl Dialogs {
-    /// None is open yet. An answer makes `ctx` draw another frame.
+    /// No dialog is open yet. Each answer asks `ctx` for another frame.
     pub fn new(ctx: Context) -> Self {
         let (sender, answers) = channel();
         Self { ctx, sender, answers }
     }
 }
 
-/// Waits for a dialog beside the window, and then does `then` with the path, if one is chosen.
+/// Returns at once. When the person picks a path in `dialog`, `then` is called with it.
 pub fn ask(
     state: &mut State,
     dialog: impl Future<Output = Option<PathBuf>> + Send + 'static,
@@ -36,7 +36,7 @@ pub fn ask(
     let (ctx, sender) = (state.dialogs.ctx.clone(), state.dialogs.sender.clone());
     let wait = move || {
         if let Some(path) = pollster::block_on(dialog) {
-            // A studio that is closed takes no answer.
+            // If the studio has closed, nobody listens.
             let _ = sender.send((Box::new(then), path));
             ctx.request_repaint();
         }
@@ -46,7 +46,7 @@ pub fn ask(
     }
 }
 
-/// Does what the answers that have come are wanted for.
+/// Acts on the answers that have arrived.
 pub fn receive(state: &mut State) {
     while let Ok((then, path)) = state.dialogs.answers.try_recv() {
         then(state, &path);

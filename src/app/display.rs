@@ -4,13 +4,22 @@ use std::env;
 
 use crate::error::Error;
 
-/// Where Linux says which display there is, in the order in which they are tried.
+/// The variables that name the display on Linux, in the order in which they are tried.
 const DISPLAYS: [&str; 2] = ["WAYLAND_DISPLAY", "DISPLAY"];
+
+/// What may be wrong with a display, by words of the system's reason.
+const ADVICE: [(&str, &str); 2] = [
+    (
+        "librar",
+        "Install libX11, libXcursor, libXi and libxkbcommon-x11, or for Wayland libwayland-client and libxkbcommon",
+    ),
+    ("", "Check that it is running and that you may connect to it"),
+];
 
 /// What works without a window.
 const OTHERWISE: &str = "Commands work without a window: see residua --help";
 
-/// The error that stands for one of the window's.
+/// Says in one line why the window could not be opened.
 pub fn no_window(failure: eframe::Error) -> Error {
     let display = DISPLAYS.into_iter().find_map(|name| {
         let value = env::var(name).ok().filter(|value| !value.is_empty())?;
@@ -31,16 +40,17 @@ fn explain(failure: &eframe::Error, display: Option<&str>) -> String {
              or through ssh -X. {OTHERWISE}",
             DISPLAYS.join(" nor ")
         ),
-        (true, Some(display)) => format!(
-            "no window could be opened on the display {display}: {}. Check that the display runs and lets you in. \
-             {OTHERWISE}",
-            reason(&failure)
-        ),
+        (true, Some(display)) => {
+            let reason = reason(&failure);
+            let advice =
+                ADVICE.iter().find(|(words, _)| reason.contains(words)).map_or("", |(_, advice)| advice);
+            format!("no window could be opened on the display {display}: {reason}. {advice}. {OTHERWISE}")
+        }
         (false, _) => format!("no window could be opened: {}. {OTHERWISE}", reason(&failure)),
     }
 }
 
-/// The system's words without the place in the source that reports them.
+/// The system's reason, without the source location in front of it.
 fn reason(failure: &str) -> &str {
     let failure = failure.trim_end_matches('.');
     match failure.split_once(".rs:") {

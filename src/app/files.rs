@@ -95,17 +95,17 @@ pub fn save_codes(state: &mut State) {
     });
 }
 
-/// The open stack's picture as it was when the person asked to save it, and what it carries.
+/// The open stack's picture and what it carries, as they were when the person asked to save them.
 struct Saved {
     stem: String,
     picture: Arc<Picture>,
     provenance: Provenance,
-    /// Whether all depths are seen.
+    /// Whether every depth is shown.
     is_whole: bool,
 }
 
 impl Saved {
-    /// None where no picture is seen yet.
+    /// None while no picture is shown.
     fn of(state: &State) -> Option<Self> {
         let document = state.document.as_ref()?;
         let picture = document.seen.as_ref()?.picture.clone();

@@ -22,17 +22,17 @@ pub fn listen(log: impl Fn(String) + Send + 'static) {
     }
 }
 
-/// What others say that a person is told in other words or not at all: who says it, words of it, and what is told.
+/// Messages of other crates to replace or drop: the crate, words in the message, and what the person reads instead.
 const REPLACED: [(&str, &str, Option<&str>); 2] = [
     (
         "rfd",
         "with zenity",
         Some(
-            "no file dialog could be opened, as the desktop has neither a file portal nor zenity: install \
-             xdg-desktop-portal with a backend, or zenity. Until then, files can be dropped on the window",
+            "no file dialog could be opened: neither a desktop portal nor zenity was found. Install \
+             xdg-desktop-portal with a backend, or zenity; you can also drop files on the window",
         ),
     ),
-    // Without a portal it goes on with zenity.
+    // Without a portal, rfd tries zenity next.
     ("rfd", "", None),
 ];
 
@@ -57,14 +57,14 @@ impl<S: Subscriber> Layer<S> for Warnings {
     }
 }
 
-/// Who says it, and the message with its other fields behind.
+/// Who says it, and the message followed by its other fields.
 struct Said {
     target: String,
     text: String,
 }
 
 impl Said {
-    /// What a person is told of it.
+    /// What the person reads.
     fn told(self) -> Option<String> {
         let replaced = REPLACED
             .iter()
@@ -80,7 +80,7 @@ impl Visit for Said {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let written = match field.name() {
             "message" => write!(self.text, "{value:?}"),
-            // Records of the crate `log` say in fields where they come from, down to the line.
+            // Records of the `log` crate carry their source location in fields.
             name if name.starts_with("log.") => Ok(()),
             name => write!(self.text, " {name}={value:?}"),
         };
@@ -109,7 +109,7 @@ mod tests {
             tracing::warn!("key {} is not known", "a.b");
             tracing::warn!(target: "wgpu", "a warning of others");
             tracing::error!(target: "wgpu", code = 7, "an error of others");
-            // As a record of the crate `log` arrives.
+            // The form in which records of the `log` crate arrive.
             tracing::error!(target: "log", { log.target = "rfd::backend", log.line = 9 }, "no bus");
             tracing::error!(target: "log", { log.target = "rfd::backend" }, "Failed to pick file with zenity: no");
         });

@@ -32,6 +32,7 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
         .with_min_inner_size([640.0, 400.0]);
     let mut options = NativeOptions { viewport, ..Default::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(WgpuSetupCreateNew {
+        instance_descriptor: device::instance(wgpu::Backends::PRIMARY | wgpu::Backends::GL),
         device_descriptor: Arc::new(device::descriptor),
         native_adapter_selector: Some(Arc::new(select)),
         ..WgpuSetupCreateNew::without_display_handle()

@@ -19,7 +19,7 @@ pub use fence::Fence;
 #[cfg(not(target_family = "wasm"))]
 pub use hold::hold;
 #[cfg(not(target_family = "wasm"))]
-pub use native::{adapters, choose, open};
+pub use native::{adapters, choose, instance, open};
 #[cfg(target_family = "wasm")]
 pub use page::{Opened, open};
 pub use request::descriptor;

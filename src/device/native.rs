@@ -3,10 +3,16 @@
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use wgpu::{Backends, DeviceType, InstanceDescriptor};
+use wgpu::{Backends, DeviceType, InstanceDescriptor, MemoryBudgetThresholds};
 
 use super::{Adapter, DeviceChoice, cpu, descriptor, share};
 use crate::error::{Error, Result};
+
+/// The environment's say on how much of a GPU's memory may be used, in percent.
+const MEMORY_SHARE: &str = "RESIDUA_GPU_MEMORY";
+
+/// Percent of a GPU's memory that is used if the environment says nothing.
+const MOST_MEMORY: u8 = 95;
 
 /// All graphics adapters of this machine that can run models, the best first.
 pub fn adapters() -> Vec<Adapter> {
@@ -43,15 +49,25 @@ fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
     (info.backend == wgpu::Backend::Gl, kind)
 }
 
+/// How the adapters of `backends` are reached. An allocation fails, and ends its job with a message, before the memory of a
+/// GPU is so full that the whole desktop suffers.
+pub fn instance(backends: Backends) -> InstanceDescriptor {
+    let share = std::env::var(MEMORY_SHARE).ok().and_then(|share| share.parse().ok());
+    InstanceDescriptor {
+        backends,
+        memory_budget_thresholds: MemoryBudgetThresholds {
+            for_resource_creation: Some(share.unwrap_or(MOST_MEMORY).min(100)),
+            for_device_loss: None,
+        },
+        ..InstanceDescriptor::new_without_display_handle()
+    }
+}
+
 /// The adapters of the APIs that models run on, the best first.
 fn enumerate() -> (wgpu::Instance, Vec<wgpu::Adapter>) {
     // OpenGL runs no models, so its drivers need not be loaded.
-    let backends = Backends::PRIMARY;
-    let instance = wgpu::Instance::new(InstanceDescriptor {
-        backends,
-        ..InstanceDescriptor::new_without_display_handle()
-    });
-    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
+    let instance = wgpu::Instance::new(instance(Backends::PRIMARY));
+    let mut found = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
     found.sort_by_key(|adapter| rank(&adapter.get_info()));
     (instance, found)
 }

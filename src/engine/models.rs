@@ -6,9 +6,11 @@ use sha2::{Digest, Sha256};
 pub use super::options::Options;
 use super::recipe::ModelId;
 use super::task::Task;
-use crate::checkpoint::{Checkpoint, Loader, Precision, Stage, StateKind, WeightFile};
+use crate::checkpoint::{Checkpoint, Dtype, Loader, Precision, Stage, StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::model::{RqTransformer, RqVae};
+#[cfg(not(target_family = "wasm"))]
+use crate::text::size;
 
 /// A loaded RQ-VAE.
 #[derive(Debug)]
@@ -121,6 +123,41 @@ pub fn load<M>(
     loader.finish()?;
     // Weights are on their way until the device says otherwise. A browser can't wait here, and is asked later.
     #[cfg(not(target_family = "wasm"))]
-    crate::device::wait(device)?;
+    crate::device::wait(device).map_err(|error| too_large(error, checkpoint, precision))?;
     Ok(model)
+}
+
+/// Names what was needed where `error` says that memory has run out.
+#[cfg(not(target_family = "wasm"))]
+fn too_large(error: Error, checkpoint: &Checkpoint, precision: Precision) -> Error {
+    let bytes = |precision| Some(size(footprint(checkpoint, precision).ok()?.1));
+    match (&error, bytes(precision), bytes(Precision::Q8)) {
+        (Error::OutOfMemory, Some(needed), Some(least)) => Error::invalid(format!(
+            "the weights of {} take {needed}, more than the graphics device has left: use --precision q8 ({least}), or \
+             --device cpu",
+            checkpoint.name
+        )),
+        _ => error,
+    }
+}
+
+/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices are not f32.
+pub fn footprint(checkpoint: &Checkpoint, precision: Precision) -> Result<(usize, u64)> {
+    let transformer = checkpoint.rqtransformer().is_ok();
+    let (mut parameters, mut bytes) = (0, 0);
+    for parameter in checkpoint.parameters()? {
+        let count: usize = parameter.shape.iter().product();
+        let stored = checkpoint.weights.get(&parameter.name).map(|info| info.dtype);
+        let is_linear = parameter.shape.len() == 2 || parameter.name.ends_with("linear.weight");
+        let matrix = transformer && is_linear;
+        parameters += count;
+        bytes += match precision {
+            // A byte each, and four for the scale of 32.
+            Precision::Q8 if matrix => count + count / 8,
+            Precision::F16 if matrix => 2 * count,
+            _ if matrix && stored == Some(Dtype::F16) => 2 * count,
+            _ => 4 * count,
+        } as u64;
+    }
+    Ok((parameters, bytes))
 }

@@ -1,4 +1,4 @@
-//! File dialogs are open beside the window, and it is said where none can be opened.
+//! The window works while a file dialog is open, and says so when none can be opened.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;
 
-/// Frames, until the studio says something grave.
+/// Shows frames until there is a warning or an error, and returns it.
 fn grave(desk: &mut Desk) -> String {
     let begun = Instant::now();
     loop {
@@ -23,7 +23,7 @@ fn grave(desk: &mut Desk) -> String {
     }
 }
 
-/// In place of the system's dialog: it answers when it is told to.
+/// Stands in for the system's dialog and answers on demand.
 fn pretend(desk: &mut Desk, answer: async_channel::Receiver<Option<PathBuf>>) {
     let dialog = async move { answer.recv().await.ok().flatten() };
     dialogs::ask(&mut desk.harness.state_mut().state, dialog, |state, path| state.show_folder(path));
@@ -44,7 +44,7 @@ fn the_window_goes_on_while_a_dialog_is_open() {
     assert!(said.contains(&folder.path().display().to_string()), "{said}");
 }
 
-/// Run by the test below, in a process where there is neither a portal nor zenity.
+/// Run by the test below, in a process that finds neither a portal nor zenity.
 #[test]
 #[ignore = "run by the next one"]
 fn without_a_dialog() {
@@ -60,7 +60,7 @@ fn without_a_dialog() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn where_no_dialog_can_be_opened_it_is_said_what_to_install() {
+fn without_portal_and_zenity_the_person_is_told_what_to_install() {
     let nothing = tempfile::tempdir().unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "dialogs::without_a_dialog", "--ignored"])

@@ -1,4 +1,4 @@
-//! Fingers on the screen, as the window hands them over: the first one also moves the pointer.
+//! Touch, as the window reports it: the first finger also moves the pointer.
 
 use eframe::egui::{Event, Modifiers, PointerButton, Pos2, Rect, TouchDeviceId, TouchId, TouchPhase, vec2};
 use egui_kittest::kittest::Queryable;
@@ -7,7 +7,7 @@ use crate::desk::Desk;
 
 const RECONSTRUCTION: &str = "Reconstruction picture";
 
-/// A finger goes down, moves or goes up, and a frame is shown.
+/// One finger event, and a frame.
 fn finger(desk: &mut Desk, id: u64, phase: TouchPhase, pos: Pos2) {
     let events = &mut desk.harness.input_mut().events;
     events.push(Event::Touch { device_id: TouchDeviceId(1), id: TouchId(id), phase, pos, force: None });
@@ -30,7 +30,7 @@ fn rect(desk: &Desk, name: &str) -> Rect {
     desk.harness.get_by_label(name).rect()
 }
 
-/// Two fingers around a point go from one distance of it to another.
+/// Two fingers around a point move from one distance to another.
 fn pinch(desk: &mut Desk, center: Pos2, from: f32, to: f32) {
     let at = |distance: f32| [center - vec2(distance, 0.0), center + vec2(distance, 0.0)];
     for (phase, distance) in [(TouchPhase::Start, from), (TouchPhase::Move, to), (TouchPhase::End, to)] {

@@ -1,4 +1,4 @@
-//! Text that an input method composes, as the window hands it over.
+//! Text from an input method, as the window reports it.
 
 use eframe::egui::{Event, ImeEvent, Key, Vec2};
 use egui_kittest::kittest::Queryable;
@@ -7,7 +7,7 @@ use residua::engine::Condition;
 
 use crate::desk::Desk;
 
-/// The input method says something, and a frame is shown.
+/// One event of the input method, and a frame.
 fn compose(desk: &mut Desk, event: ImeEvent) {
     desk.harness.event(Event::Ime(event));
     desk.harness.step();

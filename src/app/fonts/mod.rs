@@ -1,4 +1,4 @@
-//! What the window writes with: built-in fonts, and for characters that they lack, the system's or the browser's.
+//! The window's fonts: the built-in ones, then the system's for characters they lack. In a page, eframe asks the browser.
 
 #[cfg(target_family = "wasm")]
 mod page;
@@ -10,7 +10,7 @@ mod system;
 #[cfg(target_family = "wasm")]
 pub use page::install;
 
-/// Lets `ctx` write every script that a font of the system has.
+/// Lets `ctx` show every script for which the system has a font.
 #[cfg(not(target_family = "wasm"))]
 pub fn install(ctx: &eframe::egui::Context) {
     ctx.add_font_provider(std::sync::Arc::new(system::SystemFonts::default()));

@@ -1,6 +1,6 @@
-//! Text that runs from right to left. egui shapes each Arabic or Hebrew word well, but sets the words from left to
-//! right. Here the glyphs of a row move to where the Unicode bidirectional algorithm puts them, just before they are
-//! painted: layout, editing and accessible names keep the order in which the text is written.
+//! Right-to-left text. egui shapes each Arabic or Hebrew word correctly, but places the words from left to right. Just
+//! before painting, this moves the glyphs of each row to where the Unicode bidirectional algorithm puts them. Layout,
+//! editing and accessible names keep the logical order.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use eframe::egui::epaint::text::{Galley, Glyph, Row};
 use eframe::egui::{Context, FullOutput, Plugin, Shape};
 use unicode_bidi::{BidiClass, BidiDataSource, BidiInfo, HardcodedBidiData, Level, bidi_class};
 
-/// Blocks of the scripts that run from right to left, with their marks, digits and punctuation. None of the built-in
-/// fonts has any of them, so that they are shaped by themselves.
+/// Blocks of right-to-left scripts, with their marks, digits and punctuation. No built-in font covers them, so they are
+/// always shaped apart from other text.
 const BLOCKS: [RangeInclusive<char>; 5] = [
     '\u{590}'..='\u{8ff}',
     '\u{fb1d}'..='\u{fdff}',
@@ -20,7 +20,7 @@ const BLOCKS: [RangeInclusive<char>; 5] = [
     '\u{1e800}'..='\u{1efff}',
 ];
 
-/// Puts right-to-left text in order on its way to the screen.
+/// Reorders right-to-left text on its way to the screen.
 pub struct RightToLeft;
 
 impl Plugin for RightToLeft {
@@ -59,8 +59,8 @@ fn is_in_blocks(char: char) -> bool {
     BLOCKS.iter().any(|block| block.contains(&char))
 }
 
-/// Where a text begins: on the right if no letter in it runs from left to right. A text with both is, as a rule, the
-/// studio's own with a name in it.
+/// The side on which a text begins: the right, unless it has left-to-right letters. A text with both is usually one of
+/// the studio's own with a name in it.
 fn base_of(galley: &Galley) -> Level {
     let is_mixed = galley.text().chars().any(|char| bidi_class(char) == BidiClass::L);
     if is_mixed { Level::ltr() } else { Level::rtl() }
@@ -87,7 +87,7 @@ fn move_glyphs(row: &mut Row, base: Level, pixels_per_point: f32) {
             }
         }
         let width = starts.get(unit + 1).copied().unwrap_or(end) - starts[unit];
-        // Glyphs stay on whole pixels, or they would blur.
+        // Off whole pixels, glyphs would blur.
         x += (width * pixels_per_point).round() / pixels_per_point;
     }
 }
@@ -96,7 +96,7 @@ fn is_bracket(char: char) -> bool {
     HardcodedBidiData.bidi_matched_opening_bracket(char).is_some()
 }
 
-/// Turns a glyph's picture around: its left corners show what its right ones showed.
+/// Mirrors a glyph: its left corners show what its right ones showed.
 fn mirror(corners: &mut [Vertex]) {
     for side in corners.chunks_exact_mut(2) {
         let (left, right) = (side[0].uv, side[1].uv);
@@ -104,7 +104,7 @@ fn mirror(corners: &mut [Vertex]) {
     }
 }
 
-/// What moves as one: a word of a right-to-left script, whose glyphs the shaper has put in order, or a glyph.
+/// What moves as one: a right-to-left word, whose glyphs the shaper has already ordered, or any other single glyph.
 fn units(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     let mut units: Vec<Range<usize>> = Vec::new();
     for (index, glyph) in glyphs.iter().enumerate() {
@@ -117,13 +117,13 @@ fn units(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     units
 }
 
-/// How deep each unit is embedded; those of odd levels run from right to left.
+/// The embedding level of each unit; odd levels run from right to left.
 fn levels(glyphs: &[Glyph], units: &[Range<usize>], base: Level) -> Vec<Level> {
     let stands_for = |unit: &Range<usize>| {
         let glyphs = &glyphs[unit.clone()];
         let letter = glyphs.iter().map(|glyph| glyph.chr).find(|&char| is_letter(char));
         match letter.unwrap_or(glyphs[0].chr) {
-            // A row is one line, whatever is in it.
+            // A row is one paragraph, whatever is in it.
             char if bidi_class(char) == BidiClass::B => ' ',
             char => char,
         }

@@ -1,5 +1,5 @@
-//! The system's fonts. They are asked when a character is first shown that the built-in ones lack, and are mapped into
-//! memory, not copied. A character that none of them has stays a square.
+//! The system's fonts, consulted when a character first appears that the built-in ones lack. The files are mapped into
+//! memory, not copied. A character that no font has stays a square.
 
 use std::sync::Mutex;
 
@@ -11,11 +11,11 @@ use fontique::{
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 use unicode_script::UnicodeScript;
 
-/// Languages to ask in after the person's own, where a script has a font for each: Chinese, in Singapore's and Taiwan's
-/// hand, Japanese and Korean. Of the font for plain `zh-CN` fontique takes no care.
+/// Languages to try after the person's own, for scripts that have a font per language. `zh-SG` stands for simplified
+/// Chinese: for plain `zh-CN`, fontique may return a Japanese font.
 const LANGUAGES: [&str; 4] = ["zh-SG", "zh-TW", "ja", "ko"];
 
-/// Kinds of fonts to look through at last.
+/// Families to search last.
 const KINDS: [GenericFamily; 5] = [
     GenericFamily::SansSerif,
     GenericFamily::SystemUi,
@@ -24,7 +24,7 @@ const KINDS: [GenericFamily; 5] = [
     GenericFamily::Monospace,
 ];
 
-/// The system's fonts, listed when they are first asked.
+/// The system's fonts, listed on first use.
 #[derive(Default)]
 pub struct SystemFonts(Mutex<Option<(Collection, SourceCache)>>);
 
@@ -35,13 +35,13 @@ impl FontProvider for SystemFonts {
         let (collection, cache) = fonts.get_or_insert_default();
         let font = find(&mut collection.query(cache), char)?;
         let family = collection.family_name(font.family.0).unwrap_or("unnamed");
-        let name = format!("{family}, {} of the system's, {}", font.family.1, font.index);
+        let name = format!("system: {family}, {}, {}", font.family.1, font.index);
         let (bytes, _) = font.blob.into_raw_parts();
         Some(FontInsert::new(&name, FontData::from_blob(bytes, font.index), Vec::new()))
     }
 }
 
-/// The font that the system would take for a character, or the next best that has it.
+/// The font that the system prefers for a character, or the next best one that has it.
 fn find(query: &mut Query<'_>, char: char) -> Option<QueryFont> {
     let script = Script::parse(char.script().short_name()).ok()?;
     let own = sys_locale::get_locale().filter(|own| !["zh", "zh-CN", "zh-Hans"].contains(&own.as_str()));
@@ -67,7 +67,7 @@ fn first_with(query: &mut Query<'_>, char: char) -> Option<QueryFont> {
     found
 }
 
-/// Whether a font has an outline for a character; of pictures, such as those of colored emoji, nothing would be seen.
+/// Whether a font has an outline for a character. Bitmaps, such as color emoji, would be drawn as nothing.
 fn draws(font: &QueryFont, char: char) -> bool {
     let glyph = font.charmap().and_then(|chars| chars.map(char)).map(GlyphId::new);
     let glyph = glyph.filter(|&glyph| glyph != GlyphId::NOTDEF);

@@ -105,7 +105,7 @@ pub struct State {
     pub stored: Vec<Stored>,
     /// What is typed and why the last load failed.
     pub models_view: ModelsView,
-    /// The file dialogs that are open.
+    /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
     pub dialogs: Dialogs,
     /// The training run.
@@ -195,7 +195,7 @@ impl State {
         self.engine.is_busy()
     }
 
-    /// Takes in all that the engine and the file dialogs have answered.
+    /// Takes in what the engine and the file dialogs have answered.
     pub fn receive(&mut self) {
         self.log.collect();
         self.kernel_checks.extend(checked_since(self.kernel_checks.len()));

@@ -12,12 +12,12 @@ use super::JobId;
 use super::command::{Command, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
-use crate::checkpoint::{Checkpoint, Dtype, Precision, Stage, bundled};
+use crate::checkpoint::{Checkpoint, Precision, Stage, bundled};
 use crate::device::Fence;
 use crate::engine::condition::tokenizer_kind;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::fetch::{fetch, fetch_tokenizer};
-use crate::engine::models::{Options, Stage1, Stage2};
+use crate::engine::models::{Options, Stage1, Stage2, footprint};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
@@ -308,10 +308,10 @@ fn facts(
     checkpoint2: Option<&Checkpoint>,
     device: &Device,
 ) -> Result<Loaded> {
-    let (stage1_parameters, mut bytes) = size(&stage1.checkpoint, Precision::Stored, false)?;
+    let (stage1_parameters, mut bytes) = footprint(&stage1.checkpoint, Precision::Stored)?;
     let stage2 = match (stage2, checkpoint2) {
         (Some(stage2), Some(checkpoint)) => {
-            let (parameters, more) = size(checkpoint, options.precision, true)?;
+            let (parameters, more) = footprint(checkpoint, options.precision)?;
             bytes += more;
             Some(Stage2Facts { config: stage2.model.config.clone(), parameters })
         }
@@ -334,24 +334,4 @@ fn facts(
         licence: licence.map(String::from),
         device: crate::device::kind(device).into(),
     })
-}
-
-/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices are not f32.
-fn size(checkpoint: &Checkpoint, precision: Precision, transformer: bool) -> Result<(usize, u64)> {
-    let (mut parameters, mut bytes) = (0, 0);
-    for parameter in checkpoint.parameters()? {
-        let count: usize = parameter.shape.iter().product();
-        let stored = checkpoint.weights.get(&parameter.name).map(|info| info.dtype);
-        let is_linear = parameter.shape.len() == 2 || parameter.name.ends_with("linear.weight");
-        let matrix = transformer && is_linear;
-        parameters += count;
-        bytes += match precision {
-            // A byte each, and four for the scale of 32.
-            Precision::Q8 if matrix => count + count / 8,
-            Precision::F16 if matrix => 2 * count,
-            _ if matrix && stored == Some(Dtype::F16) => 2 * count,
-            _ => 4 * count,
-        } as u64;
-    }
-    Ok((parameters, bytes))
 }

@@ -1,4 +1,4 @@
-//! Asks where files are to go. What is saved is what was chosen when the person asked.
+//! Asks where to save files. What is saved is what was chosen when the person asked.
 
 use crate::app::choose::save_as;
 use crate::app::gallery::Item;

@@ -13,7 +13,7 @@ use crate::engine::studio::SeenOnDevice;
 use crate::image_io::Picture;
 use crate::image_io::present::Shown;
 
-/// Points of the screen's raster for a pixel of the picture, at the least and at the most, where fingers zoom.
+/// Limits of zooming by pinch, in screen pixels per picture pixel.
 const SMALLEST: f32 = 0.25;
 const LARGEST: f32 = 32.0;
 
@@ -49,7 +49,7 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
     response
 }
 
-/// Zooms a picture that is shown at `scale`, by two fingers or by the wheel and Ctrl. What is under them stays there.
+/// Zooms a picture shown at `scale` by a pinch or Ctrl and the wheel, keeping the point under the fingers in place.
 fn pinch(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
     let (by, touch, hover) =
         ui.input(|input| (input.zoom_delta(), input.multi_touch(), input.pointer.hover_pos()));
