@@ -7,6 +7,7 @@ use super::output::Console;
 use crate::device::{Adapter, DeviceChoice, adapters, open};
 use crate::error::{Error, Result};
 use crate::kernels::check::{CHECKS, Checked, check};
+use crate::kernels::cpu::vectors;
 use crate::text::size;
 
 /// List the CPU and the graphics adapters.
@@ -25,15 +26,17 @@ impl Devices {
             return check_kernels(adapters.first(), console);
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let vectors = vectors()?;
         let auto = adapters.iter().find(|adapter| adapter.hardware).map_or("cpu", |_| "gpu");
-        let mut lines = vec![format!("cpu  {threads} threads, Burn flex with Residua's kernels")];
+        let mut lines = vec![format!("cpu  {threads} threads, {vectors}, Burn flex with Residua's kernels")];
         lines.extend(adapters.iter().map(line));
         if adapters.is_empty() {
             lines.push("gpu  none found".into());
         }
         lines.push(format!("--device auto takes the {auto}"));
         let gpus: Vec<Value> = adapters.iter().map(value).collect();
-        console.result(json!({"cpu_threads": threads, "gpus": gpus, "auto": auto}), &lines.join("\n"))
+        let result = json!({"cpu_threads": threads, "cpu_vectors": vectors, "gpus": gpus, "auto": auto});
+        console.result(result, &lines.join("\n"))
     }
 }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::kernels::verdicts;
+use crate::kernels::{cpu, verdicts};
 use output::Console;
 
 /// See how a picture is made of stacked codes, change some, and make new ones.
@@ -77,6 +77,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, json: bool) -> Result<()> {
+    cpu::vectors()?;
     // It catches Ctrl-C, which is to close the studio as it ends any program.
     let console = || Console::new(json);
     match command {

@@ -9,6 +9,8 @@ use bytemuck::{Pod, Zeroable};
 
 use super::cpu::present::Shown;
 use super::cube::plain;
+#[cfg(test)]
+use super::cube::variants::Variant;
 
 const SOURCE: &str = include_str!("../../shaders/present.wgsl");
 
@@ -166,6 +168,12 @@ impl Presenter {
         buffer.unmap();
         buffer
     }
+}
+
+/// What a window is given to draw with.
+#[cfg(test)]
+pub(super) fn variants() -> Vec<Variant> {
+    vec![Variant::fixed("present", 0, SOURCE)]
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Requests that make no sense: exit code 2 and a line that says what would.
 
-use super::desk::{Desk, Run};
+use super::desk::Desk;
 
 #[test]
 fn requests_that_cannot_be_met_are_refused() {
@@ -72,6 +72,7 @@ fn a_wrong_command_line_is_refused_with_a_hint() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_gpu_that_is_not_there_is_named() {
+    use super::desk::Run;
     let desk = Desk::new();
     let run = |line: &str| {
         let mut command = desk.command(line);

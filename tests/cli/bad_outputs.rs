@@ -1,7 +1,5 @@
 //! Results that cannot be written: said in one line, and nothing half-written is left.
 
-use std::fs::File;
-
 use super::desk::{Desk, Run};
 
 #[test]
@@ -65,7 +63,7 @@ fn a_full_disk_leaves_no_half_a_file() {
 #[test]
 fn a_result_that_cannot_be_printed_is_a_failure() {
     let desk = Desk::new();
-    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     for line in ["info", "--json info", "sample --class 0", "bench --list"] {
         let run = Run::of(desk.command(line).stdout(full()).output().unwrap());
         assert_eq!(run.code, Some(1), "{line}: {run:?}");

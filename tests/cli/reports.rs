@@ -73,6 +73,23 @@ fn devices_names_the_cpu_and_what_auto_takes() {
 }
 
 #[test]
+fn one_setting_caps_the_vectors_of_the_cpu() {
+    let desk = Desk::new();
+    let run = |vectors: &str| {
+        let mut command = desk.command("--json devices");
+        Run::of(command.env("RESIDUA_VECTORS", vectors).output().unwrap())
+    };
+    let taken = |vectors| -> Value {
+        let run = run(vectors);
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+    };
+    let plain = if cfg!(target_arch = "aarch64") { "NEON" } else { "baseline vectors" };
+    assert_eq!(taken("none")["cpu_vectors"], plain);
+    assert_ne!(taken("avx2")["cpu_vectors"], "AVX-512");
+    run("sse").is_refusal("devices", 2, "RESIDUA_VECTORS: expected avx512, avx2 or none, found sse");
+}
+
+#[test]
 fn devices_checks_every_kernel_of_the_gpu() {
     let desk = Desk::new();
     let result = desk.json("devices --check");

@@ -7,7 +7,7 @@ use residua::image_io::Picture;
 use residua::image_io::png_text::Provenance;
 use serde_json::Value;
 
-use super::desk::{Desk, Run};
+use super::desk::Desk;
 
 const STAGE1: &str = "
 dataset: {transforms: {type: emoji16x16}}
@@ -209,6 +209,7 @@ fn a_run_begins_with_the_weights_of_a_model() {
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_writes_a_checkpoint() {
+    use super::desk::Run;
     let desk = desk();
     let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
     let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -25,5 +25,7 @@ mod tasks;
 mod vector;
 mod winograd;
 
+pub use vector::vectors;
+
 /// Also for a window without models.
 pub use crate::image_io::present;

@@ -4,8 +4,12 @@ use std::ops::{Add, Mul, Sub};
 
 use half::f16;
 
+mod cap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+use crate::error::Result;
+use cap::{Cap, cap};
 
 /// How many floats the widest register holds.
 pub(super) const WIDEST: usize = 16;
@@ -86,7 +90,7 @@ impl<T, F: FnMut() -> T> Kernel for F {
     }
 }
 
-/// A set of instructions that this processor has.
+/// A set of instructions that this processor has, and that the setting allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instructions(Set);
 
@@ -101,13 +105,17 @@ enum Set {
 
 impl Instructions {
     /// All that there are, the widest first.
+    ///
+    /// # Panics
+    /// If [`cap`] finds the setting wrong.
     pub fn all() -> impl Iterator<Item = Self> {
+        let cap = cap().unwrap_or_else(|error| panic!("{error}"));
         let sets = [
             #[cfg(target_arch = "x86_64")]
-            (Set::Avx512, x86::Avx512::available()),
+            (Set::Avx512, cap >= Cap::Avx512 && x86::Avx512::available()),
             #[cfg(target_arch = "x86_64")]
-            (Set::Avx2, x86::Avx2::available()),
-            (Set::Portable, true),
+            (Set::Avx2, cap >= Cap::Avx2 && x86::Avx2::available()),
+            (Set::Portable, cap >= Cap::None),
         ];
         sets.into_iter().filter(|&(_, available)| available).map(|(set, _)| Self(set))
     }
@@ -115,6 +123,18 @@ impl Instructions {
     /// The widest.
     pub fn best() -> Self {
         Self::all().next().expect("the portable set is everywhere")
+    }
+
+    /// What people call them.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            Set::Portable if cfg!(target_arch = "aarch64") => "NEON",
+            Set::Portable => "baseline vectors",
+        }
     }
 
     /// Runs `kernel` with these instructions.
@@ -130,6 +150,11 @@ impl Instructions {
             }
         }
     }
+}
+
+/// What the kernels' vectors are called here, or how the setting that caps them is wrong.
+pub fn vectors() -> Result<&'static str> {
+    cap().map(|_| Instructions::best().name())
 }
 
 /// Plain Rust that compilers turn into the baseline vectors of their target (NEON, wasm `simd128`, SSE2).

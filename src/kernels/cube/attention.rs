@@ -3,6 +3,8 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+#[cfg(test)]
+use super::variants::Variant;
 use super::{THREADS, empty, launch, plain};
 
 /// Largest head, and most positions, that a workgroup's memory has room for.
@@ -60,6 +62,12 @@ pub fn decode_attention(
     };
     launch(DecodeAttention, THREADS, parameters.heads_in_all, &[&qkv, &keys, &values, &y], &parameters);
     y
+}
+
+/// What the host launches.
+#[cfg(test)]
+pub(super) fn variants() -> Vec<Variant> {
+    vec![Variant::fixed("decode_attention", THREADS, DecodeAttention::SOURCE)]
 }
 
 #[cfg(test)]

@@ -1,25 +1,22 @@
 //! What tests check of a shader before it runs.
 
 use wgpu::naga::{
-    AddressSpace, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner, front::wgsl, valid,
+    AddressSpace, EntryPoint, GlobalVariable, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner,
+    front::wgsl, valid,
 };
 
-/// Workgroup memory that every WebGPU device has, in bytes.
+/// What every WebGPU device allows a workgroup: threads, and bytes of memory.
+const THREADS: u32 = 256;
 const WORKGROUP_MEMORY: u32 = 16_384;
+
+/// Storage buffers that every WebGPU device binds at once.
+const STORAGE_BUFFERS: usize = 8;
 
 /// A field of the parameters: name, offset in bytes, kind.
 pub type Field<'a> = (&'a str, u32, ScalarKind);
 
-pub fn parse(source: &str) -> Module {
+fn parse(source: &str) -> Module {
     wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(source)))
-}
-
-/// Asserts that `source` computes or draws, and is valid.
-pub fn assert_valid(source: &str) {
-    match parse(source).entry_points.len() {
-        1 => assert!(threads_of_valid(source) > 0),
-        _ => assert_draws(source),
-    }
 }
 
 /// `source`, which is valid without any optional feature.
@@ -32,34 +29,57 @@ fn validated(source: &str) -> Module {
     module
 }
 
-/// Asserts that `source` is valid, and draws without writing to what it is given, as every device allows.
-fn assert_draws(source: &str) {
+/// What a shader takes of a device: threads and bytes of memory of a workgroup (none if it draws), and storage buffers.
+#[derive(Default)]
+pub struct Taken {
+    pub threads: u32,
+    pub memory: u32,
+    pub buffers: usize,
+}
+
+/// Asserts that `source` is valid, takes no more than every device has, and has the entry points that the host names.
+pub fn taken_by_valid(source: &str) -> Taken {
     let module = validated(source);
+    let threads = match &module.entry_points[..] {
+        [entry] => threads_of(entry),
+        _ => {
+            assert_draws(&module);
+            0
+        }
+    };
+    let memory = globals(&module, |space| space == AddressSpace::WorkGroup)
+        // As WebGPU counts it.
+        .map(|variable| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16))
+        .sum();
+    let buffers = globals(&module, |space| matches!(space, AddressSpace::Storage { .. })).count();
+    assert!(threads <= THREADS, "{threads} threads");
+    assert!(memory <= WORKGROUP_MEMORY, "{memory} bytes of workgroup memory");
+    assert!(buffers <= STORAGE_BUFFERS, "{buffers} storage buffers");
+    Taken { threads, memory, buffers }
+}
+
+fn globals(module: &Module, wanted: impl Fn(AddressSpace) -> bool) -> impl Iterator<Item = &GlobalVariable> {
+    module
+        .global_variables
+        .iter()
+        .map(|(_, variable)| variable)
+        .filter(move |variable| wanted(variable.space))
+}
+
+fn threads_of(entry: &EntryPoint) -> u32 {
+    assert_eq!((entry.stage, entry.name.as_str()), (ShaderStage::Compute, "main"));
+    let [threads, 1, 1] = entry.workgroup_size else { panic!("workgroups of one dimension") };
+    threads
+}
+
+/// Asserts that `module` draws without writing to what it is given, as every device allows.
+fn assert_draws(module: &Module) {
     let entries: Vec<(ShaderStage, &str)> =
         module.entry_points.iter().map(|entry| (entry.stage, entry.name.as_str())).collect();
     assert_eq!(entries, [(ShaderStage::Vertex, "vertex"), (ShaderStage::Fragment, "fragment")]);
-    for (_, variable) in module.global_variables.iter() {
-        let store = StorageAccess::STORE;
-        let writable = matches!(variable.space, AddressSpace::Storage { access } if access.contains(store));
-        assert!(!writable, "{:?}", variable.name);
-    }
-}
-
-/// Asserts that `source` is valid, within the limits that every device has, and has the entry point that a launch names;
-/// gives its threads a workgroup.
-pub fn threads_of_valid(source: &str) -> u32 {
-    let module = validated(source);
-    let variables = module.global_variables.iter().map(|(_, variable)| variable);
-    let memory: u32 = variables
-        .filter(|variable| variable.space == AddressSpace::WorkGroup)
-        .map(|variable| module.types[variable.ty].inner.size(module.to_ctx()))
-        .sum();
-    assert!(memory <= WORKGROUP_MEMORY, "{memory} bytes of workgroup memory");
-    let [entry] = &module.entry_points[..] else { panic!("one entry point") };
-    let [threads, 1, 1] = entry.workgroup_size else { panic!("workgroups of one dimension") };
-    assert_eq!(entry.name, "main");
-    assert!(threads <= 256, "{threads} threads");
-    threads
+    let writable =
+        |space| matches!(space, AddressSpace::Storage { access } if access.contains(StorageAccess::STORE));
+    assert_eq!(globals(module, writable).count(), 0, "buffers that a fragment could write to");
 }
 
 /// Asserts that the shader's parameters are `host`, in `size` bytes.

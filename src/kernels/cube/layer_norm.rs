@@ -3,6 +3,8 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+#[cfg(test)]
+use super::variants::Variant;
 use super::{THREADS, empty, launch, plain};
 
 shader!(LayerNorm, "layer_norm.wgsl");
@@ -27,6 +29,12 @@ pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f
     let parameters = LayerNormParameters { rows: rows as u32, width: width as u32, epsilon };
     launch(LayerNorm, THREADS, parameters.rows, &[&x, &gamma, &beta, &y], &parameters);
     y
+}
+
+/// What the host launches.
+#[cfg(test)]
+pub(super) fn variants() -> Vec<Variant> {
+    vec![Variant::fixed("layer_norm", THREADS, LayerNorm::SOURCE)]
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+#[cfg(test)]
+use super::variants::Variant;
 use super::{THREADS, empty, launch};
 use crate::kernels::sample_token::Draw;
 
@@ -54,17 +56,21 @@ pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     codes
 }
 
+/// What the host launches.
+#[cfg(test)]
+pub(super) fn variants() -> Vec<Variant> {
+    vec![Variant::fixed("sample_token", THREADS, SampleToken::SOURCE)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::cube::checks::{assert_same_parameters, threads_of_valid};
+    use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
     fn host_and_shader_agree() {
-        let source = SampleToken::SOURCE;
-        assert_eq!(threads_of_valid(source), THREADS);
         assert_same_parameters!(
-            source,
+            SampleToken::SOURCE,
             SampleTokenParameters {
                 rows: Uint,
                 classes: Uint,

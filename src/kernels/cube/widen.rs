@@ -4,6 +4,8 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
+#[cfg(test)]
+use super::variants::Variant;
 use super::{CubeBackend, THREADS, empty, launch};
 use crate::kernels::weights::{StoredWeights, Weights};
 
@@ -49,6 +51,15 @@ fn widen_blocks(packed: CubeTensor, scales: CubeTensor) -> CubeTensor {
     let buffers = [&packed, &scales, &single];
     launch(WidenBlocks, THREADS, words.div_ceil(THREADS), &buffers, &WidenBlocksParameters { words });
     single
+}
+
+/// What the host launches.
+#[cfg(test)]
+pub(super) fn variants() -> Vec<Variant> {
+    vec![
+        Variant::fixed("widen", THREADS, Widen::SOURCE),
+        Variant::fixed("widen_blocks", THREADS, WidenBlocks::SOURCE),
+    ]
 }
 
 #[cfg(test)]

@@ -1,0 +1,109 @@
+//! Every shader text that the host hands to a driver, checked for what all devices allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::checks::{Taken, taken_by_valid};
+
+/// One text that the host makes of a shader.
+pub struct Variant {
+    /// The file in `shaders/` that it is made of, without the ending.
+    shader: &'static str,
+    /// Sets it apart from the others of the same file; empty if there is only one.
+    kind: String,
+    /// Threads of a workgroup as the host launches it; none for one that draws.
+    threads: u32,
+    source: String,
+}
+
+impl Variant {
+    pub fn new(
+        shader: &'static str,
+        kind: impl Into<String>,
+        threads: u32,
+        source: impl Into<String>,
+    ) -> Self {
+        Self { shader, kind: kind.into(), threads, source: source.into() }
+    }
+
+    /// A shader whose text is fixed.
+    pub fn fixed(shader: &'static str, threads: u32, source: &str) -> Self {
+        Self::new(shader, "", threads, source)
+    }
+
+    fn name(&self) -> String {
+        if self.kind.is_empty() { self.shader.into() } else { format!("{}-{}", self.shader, self.kind) }
+    }
+}
+
+fn all() -> Vec<Variant> {
+    [
+        super::attention::variants(),
+        super::conv2d::variants(),
+        super::embed_codes::variants(),
+        super::group_norm::variants(),
+        super::layer_norm::variants(),
+        super::linear::variants(),
+        super::matmul::variants(),
+        super::residual_quantize::variants(),
+        super::sample_token::variants(),
+        super::widen::variants(),
+        crate::kernels::present::variants(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Prints what each shader takes at most. tests/shaders/run has the texts written into `RESIDUA_SHADERS_OUT`, for the
+/// compilers of other platforms.
+#[test]
+fn every_variant_is_valid_on_every_device() {
+    let variants = all();
+    let mut largest = BTreeMap::<&str, (usize, Taken)>::new();
+    for variant in &variants {
+        println!("{}", variant.name());
+        let taken = taken_by_valid(&variant.source);
+        assert_eq!(taken.threads, variant.threads, "shader and launch disagree on the threads");
+        let (count, most) = largest.entry(variant.shader).or_default();
+        *count += 1;
+        most.threads = most.threads.max(taken.threads);
+        most.memory = most.memory.max(taken.memory);
+        most.buffers = most.buffers.max(taken.buffers);
+    }
+    for (shader, (count, Taken { threads, memory, buffers })) in largest {
+        println!(
+            "{shader:22} {count:3} variants, at most {threads:3} threads, {memory:5} bytes of workgroup memory, {buffers} storage buffers"
+        );
+    }
+    if let Some(folder) = std::env::var_os("RESIDUA_SHADERS_OUT") {
+        for variant in &variants {
+            fs::write(Path::new(&folder).join(variant.name()).with_extension("wgsl"), &variant.source)
+                .unwrap();
+        }
+    }
+}
+
+/// Or a substitution found nothing to replace.
+#[test]
+fn no_two_variants_are_the_same() {
+    let variants = all();
+    let names: BTreeSet<String> = variants.iter().map(Variant::name).collect();
+    let sources: BTreeSet<&str> = variants.iter().map(|variant| variant.source.as_str()).collect();
+    assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
+}
+
+/// A file as it stands is one of its variants, so what one reads there is what runs.
+#[test]
+fn no_shader_is_left_out() {
+    let variants = all();
+    let mut count = 0;
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders")).unwrap() {
+        let path = entry.unwrap().path();
+        let (stem, text) = (path.file_stem().unwrap(), fs::read_to_string(&path).unwrap());
+        assert!(variants.iter().any(|variant| stem == variant.shader && text == variant.source), "{stem:?}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
