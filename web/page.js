@@ -131,7 +131,8 @@ async function dropped(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === 'file');
   const found = items.map((item) => {
     const [entry, file] = [item.webkitGetAsEntry?.(), item.getAsFile()];
-    return entry ? below(entry, entry.name) : file ? [[file.name, file]] : [];
+    // What a script drops has an entry in WebKit, which leads nowhere.
+    return entry?.isDirectory ? below(entry, entry.name) : file ? [[file.name, file]] : [];
   });
   const isFolder = items.length === 1 && Boolean(items[0].webkitGetAsEntry?.()?.isDirectory);
   return { files: (await Promise.all(found)).flat(), isFolder };
