@@ -13,7 +13,7 @@ use super::display::no_window;
 use super::resizing::Resizing;
 use super::{Start, Studio, fonts};
 use crate::device::{self, DeviceChoice};
-use crate::engine::start::{GpuKernels, distrust};
+use crate::engine::start::{GpuKernels, distrust, faster};
 use crate::engine::studio::Engine;
 use crate::error::Result;
 
@@ -110,9 +110,12 @@ fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<Device> {
     };
     match choice {
         DeviceChoice::Gpu => share(),
-        DeviceChoice::Auto if hardware => share().or_else(|error| {
-            tracing::warn!("{error}; going on with the CPU");
-            Ok(device::cpu())
+        DeviceChoice::Auto if hardware => Ok(match share() {
+            Ok(device) => faster(device).0,
+            Err(error) => {
+                tracing::warn!("{error}; going on with the CPU");
+                device::cpu()
+            }
         }),
         DeviceChoice::Auto | DeviceChoice::Cpu => Ok(device::cpu()),
     }

@@ -102,7 +102,9 @@ fn create() -> Result<Device> {
     let (device, queue) =
         pollster::block_on(adapter.request_device(&descriptor(&adapter))).map_err(|error| {
             let name = adapter.get_info().name;
-            Error::invalid(format!("the graphics adapter {name} refused: {error}; use --device cpu"))
+            let why = error.to_string();
+            let why = why.trim_end_matches('.');
+            Error::invalid(format!("the graphics adapter {name} refused: {why}; use --device cpu"))
         })?;
     share(instance, adapter, device, queue)
 }

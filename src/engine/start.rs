@@ -2,13 +2,17 @@
 //! ([`crate::kernels::verdicts`]), in a browser all before anything else.
 
 use burn::tensor::Device;
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::Tensor;
 
 #[cfg(not(target_family = "wasm"))]
-use crate::device::{DeviceChoice, open};
+use crate::device::{DeviceChoice, cpu, is_cpu, open};
 #[cfg(target_family = "wasm")]
 use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::GpuKernel;
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::{Resample, conv2d::conv2d, noise, values, verdicts};
 pub use crate::trust::checked;
 
 /// What computes on a GPU.
@@ -31,7 +35,36 @@ pub fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
     if kernels == GpuKernels::Off {
         distrust();
     }
-    open(choice)
+    let device = open(choice)?;
+    Ok(if choice == DeviceChoice::Auto { faster(device).0 } else { device })
+}
+
+/// `device`, or the CPU if that is faster, as it can be than a GPU that is a part of it; and how many seconds a trial took on
+/// either, where it was made.
+#[cfg(not(target_family = "wasm"))]
+pub fn faster(device: Device) -> (Device, Option<[f64; 2]>) {
+    if is_cpu(&device) {
+        return (device, None);
+    }
+    let seconds = verdicts::seconds(|| [trial(&device), trial(&cpu())]);
+    let [on_gpu, on_cpu] = seconds;
+    (if on_gpu <= on_cpu { device } else { cpu() }, Some(seconds))
+}
+
+/// Seconds that `device` takes for a few convolutions of a decoder, at best.
+#[cfg(not(target_family = "wasm"))]
+fn trial(device: &Device) -> f64 {
+    let (x, bias) = (noise([1, 64, 64, 64], 1, device), noise([64], 3, device));
+    let weight: Tensor<4> = noise([64, 64, 3, 3], 2, device) / 24.0;
+    let run = || {
+        let begun = std::time::Instant::now();
+        let once = |x, _| conv2d(x, &weight, &bias, Resample::Same);
+        values((0..4).fold(x.clone(), once).sum());
+        begun.elapsed().as_secs_f64()
+    };
+    // The first builds shaders.
+    run();
+    (0..3).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
 /// Leaves all work that they can do to Burn's own operations, whatever a check would say.
@@ -59,5 +92,20 @@ pub async fn trust(device: &Device) -> Result<()> {
              or use the CPU"
         ))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_slower_is_not_taken() {
+        let gpu = open(DeviceChoice::Gpu).unwrap();
+        let (taken, seconds) = faster(gpu);
+        let [on_gpu, on_cpu] = seconds.expect("a trial was made");
+        assert!(on_gpu > 0.0 && on_cpu > 0.0);
+        assert_eq!(is_cpu(&taken), on_cpu < on_gpu);
+        assert_eq!(faster(cpu()), (cpu(), None));
     }
 }

@@ -1,5 +1,5 @@
-//! When kernels are checked: each at its first use, unless an earlier run of this program has found it right on the same
-//! adapter. Some drivers take seconds to build a shader.
+//! What is found out about an adapter once and remembered: which kernels are right there, each checked at its first use, and
+//! how fast it is. Some drivers take seconds to build a shader.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,7 +25,16 @@ struct Verdicts {
     /// The program that found it: another one may have other kernels.
     program: String,
     /// By adapter and driver.
-    adapters: BTreeMap<String, Vec<Checked>>,
+    adapters: BTreeMap<String, Found>,
+}
+
+/// What was found about an adapter.
+#[derive(Default, Serialize, Deserialize)]
+struct Found {
+    /// Kernels that are right.
+    checks: Vec<Checked>,
+    /// How long the same work takes on the adapter and on the CPU, in seconds.
+    seconds: Option<[f64; 2]>,
 }
 
 /// Keeps verdicts in the file `place` from now on. Without it they end with the process.
@@ -38,7 +47,8 @@ pub fn settle(kernel: GpuKernel, device: &Device) {
     if !kernel.settle() {
         return;
     }
-    let known = Verdicts::read().of(kernel);
+    let mut known = Verdicts::read().take().checks;
+    known.retain(|checked| checked.kernel == kernel);
     if !known.is_empty() {
         return keep(&known);
     }
@@ -47,8 +57,17 @@ pub fn settle(kernel: GpuKernel, device: &Device) {
     keep(&found);
     // A wrong one is checked again: a person may have updated the driver to mend it.
     if found.iter().all(|checked| checked.ok) {
-        Verdicts::read().with(found).write();
+        Verdicts::change(|here| here.checks.extend(found));
     }
+}
+
+/// How long the same work takes on the adapter and on the CPU, in seconds: what an earlier run has found, or `measure` finds.
+pub fn seconds(measure: impl FnOnce() -> [f64; 2]) -> [f64; 2] {
+    Verdicts::read().take().seconds.unwrap_or_else(|| {
+        let seconds = measure();
+        Verdicts::change(|here| here.seconds = Some(seconds));
+        seconds
+    })
 }
 
 impl Verdicts {
@@ -60,14 +79,16 @@ impl Verdicts {
         read.filter(|read| read.program == program).unwrap_or(Self { program, ..Self::default() })
     }
 
-    fn of(&self, kernel: GpuKernel) -> Vec<Checked> {
-        let here = self.adapters.get(adapter()).into_iter().flatten();
-        here.filter(|checked| checked.kernel == kernel).cloned().collect()
+    /// What was found about the adapter in use.
+    fn take(mut self) -> Found {
+        self.adapters.remove(adapter()).unwrap_or_default()
     }
 
-    fn with(mut self, found: Vec<Checked>) -> Self {
-        self.adapters.entry(adapter().into()).or_default().extend(found);
-        self
+    /// Changes what is kept of the adapter in use.
+    fn change(how: impl FnOnce(&mut Found)) {
+        let mut verdicts = Self::read();
+        how(verdicts.adapters.entry(adapter().into()).or_default());
+        verdicts.write();
     }
 
     fn write(&self) {

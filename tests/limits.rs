@@ -1,0 +1,69 @@
+//! Pictures are made within the limits of a weak adapter. In a process of its own: a process has one GPU.
+
+use burn::tensor::Device;
+use residua::checkpoint::{Precision, StateKind};
+use residua::device::{cpu, descriptor, instance, largest_tensor, share};
+use residua::engine::pictures::{codes_to_tensor, from_tensor};
+use residua::engine::reconstruct::{decode, decode_partly};
+use residua::engine::sample::{Sampled, sample};
+use residua::engine::{Options, Stage2, Task};
+use residua::generate::{Filter, Request};
+
+/// The largest buffer that may be bound. A layer of the bundled model's decoder takes a quarter of it for one picture.
+const LARGEST: u64 = 2 << 20;
+
+/// Pictures that are sampled together.
+const PICTURES: u32 = 5;
+
+fn weak() -> Device {
+    let instance = wgpu::Instance::new(instance(wgpu::Backends::PRIMARY));
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let adapter = adapters.into_iter().next().expect("a graphics adapter");
+    let mut wanted = descriptor(&adapter);
+    wanted.required_limits.max_storage_buffer_binding_size = LARGEST;
+    let (device, queue) = pollster::block_on(adapter.request_device(&wanted)).unwrap();
+    share(instance, adapter, device, queue).unwrap()
+}
+
+fn emoji(device: &Device) -> Stage2 {
+    let options = Options {
+        model: "emoji-64".into(),
+        rqvae: None,
+        state: StateKind::Auto,
+        precision: Precision::Stored,
+    };
+    Stage2::load(&options, device, &mut Task::unwatched()).unwrap()
+}
+
+#[test]
+fn a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together() {
+    let device = weak();
+    assert_eq!(largest_tensor(&device), Some(LARGEST));
+    let model = emoji(&device);
+    let filter = Filter { temperature: 1.0, top_k: 40, top_p: 0.95 };
+    let filters = vec![filter; model.model.config.depth()];
+    let request = Request { condition: vec![0], filters, seed: 3, images: 0..PICTURES, forced: None };
+    let (mut previews, mut stacks) = (0, Vec::new());
+    let keep = async |sampled| {
+        match sampled {
+            Sampled::Partly { codes, cells } => {
+                previews += decode_partly(&model.stage1.model, *codes, cells).await?.len();
+            }
+            Sampled::Whole(whole) => stacks.extend(whole),
+        }
+        Ok(())
+    };
+    pollster::block_on(sample(&model.model, &request, true, &mut Task::unwatched(), keep)).unwrap();
+    assert_eq!(previews, 7 * PICTURES as usize);
+    let pictures = |model: &Stage2| {
+        pollster::block_on(decode(&model.stage1.model, &stacks, &mut Task::unwatched())).unwrap()
+    };
+    for (found, expected) in pictures(&model).iter().zip(pictures(&emoji(&cpu()))) {
+        let apart =
+            found.data().iter().zip(expected.data()).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart < 1e-3, "{apart}");
+    }
+    // Together they are too large, and that is said.
+    let together = model.stage1.model.decode_codes(codes_to_tensor(&stacks, &device));
+    assert!(pollster::block_on(from_tensor(together)).is_err());
+}
