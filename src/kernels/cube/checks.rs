@@ -20,12 +20,12 @@ fn parse(source: &str) -> Module {
 }
 
 /// `source`, which is valid without any optional feature.
-fn validated(source: &str) -> Module {
+fn validated(name: &str, source: &str) -> Module {
     let module = parse(source);
     // `unpack2x16float`, which is no optional feature.
     let capabilities = valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let mut validator = valid::Validator::new(valid::ValidationFlags::all(), capabilities);
-    validator.validate(&module).unwrap_or_else(|e| panic!("{e:?}"));
+    validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
     module
 }
 
@@ -38,8 +38,8 @@ pub struct Taken {
 }
 
 /// Asserts that `source` is valid, takes no more than every device has, and has the entry points that the host names.
-pub fn taken_by_valid(source: &str) -> Taken {
-    let module = validated(source);
+pub fn taken_by_valid(name: &str, source: &str) -> Taken {
+    let module = validated(name, source);
     let threads = match &module.entry_points[..] {
         [entry] => threads_of(entry),
         _ => {
@@ -52,9 +52,9 @@ pub fn taken_by_valid(source: &str) -> Taken {
         .map(|variable| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16))
         .sum();
     let buffers = globals(&module, |space| matches!(space, AddressSpace::Storage { .. })).count();
-    assert!(threads <= THREADS, "{threads} threads");
-    assert!(memory <= WORKGROUP_MEMORY, "{memory} bytes of workgroup memory");
-    assert!(buffers <= STORAGE_BUFFERS, "{buffers} storage buffers");
+    assert!(threads <= THREADS, "{name}: {threads} threads");
+    assert!(memory <= WORKGROUP_MEMORY, "{name}: {memory} bytes of workgroup memory");
+    assert!(buffers <= STORAGE_BUFFERS, "{name}: {buffers} storage buffers");
     Taken { threads, memory, buffers }
 }
 

@@ -63,19 +63,17 @@ fn every_variant_is_valid_on_every_device() {
     let variants = all();
     let mut largest = BTreeMap::<&str, (usize, Taken)>::new();
     for variant in &variants {
-        println!("{}", variant.name());
-        let taken = taken_by_valid(&variant.source);
-        assert_eq!(taken.threads, variant.threads, "shader and launch disagree on the threads");
+        let taken = taken_by_valid(&variant.name(), &variant.source);
+        assert_eq!(taken.threads, variant.threads, "{}: as launched", variant.name());
         let (count, most) = largest.entry(variant.shader).or_default();
         *count += 1;
         most.threads = most.threads.max(taken.threads);
         most.memory = most.memory.max(taken.memory);
         most.buffers = most.buffers.max(taken.buffers);
     }
+    println!("{:22} variants  threads  bytes of workgroup memory  storage buffers", "shader");
     for (shader, (count, Taken { threads, memory, buffers })) in largest {
-        println!(
-            "{shader:22} {count:3} variants, at most {threads:3} threads, {memory:5} bytes of workgroup memory, {buffers} storage buffers"
-        );
+        println!("{shader:22} {count:8}  {threads:7}  {memory:25}  {buffers:15}");
     }
     if let Some(folder) = std::env::var_os("RESIDUA_SHADERS_OUT") {
         for variant in &variants {
