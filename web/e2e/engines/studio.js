@@ -11,7 +11,7 @@ export { expect } from '../base.js';
 const OUT = path.join(import.meta.dirname, '..', 'out');
 
 /** Models on two busy cores. */
-const PATIENCE = { timeout: 120_000 };
+const PATIENCE = { timeout: 300_000 };
 
 /**
  * What is known of an element of the mirror.
