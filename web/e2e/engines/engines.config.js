@@ -9,6 +9,7 @@ export default defineConfig({
   workers: 1,
   forbidOnly: Boolean(process.env.CI),
   reporter: 'list',
-  timeout: 300_000,
+  timeout: 900_000,
+  expect: { timeout: 60_000 },
   projects: ['firefox', 'webkit', 'chromium'].map((engine) => ({ name: engine, use: /** @type {any} */ ({ engine }) })),
 });

@@ -41,9 +41,9 @@ test('opens, says what the browser lacks, opens files and changes a code', async
 
   await studio.drop(PIG);
   await studio.has('pig.png');
-  await expect.poll(() => studio.codes(), { timeout: 60_000 }).toEqual(nativeCodes(folder, 'emoji-64', PIG));
+  await expect.poll(() => studio.codes(), { timeout: 300_000 }).toEqual(nativeCodes(folder, 'emoji-64', PIG));
   await studio.choose(SAMPLE);
-  await expect.poll(() => studio.codes(), { timeout: 60_000 }).toEqual(nativeCodes(folder));
+  await expect.poll(() => studio.codes(), { timeout: 300_000 }).toEqual(nativeCodes(folder));
   await studio.idle();
 
   const opened = await studio.codes();
@@ -83,7 +83,7 @@ test('the engine in a page of one\'s own', async ({ driver, server, studio }, in
   const folder = info.outputPath('native');
   await driver.goto(`${server.url}/example.html?device=cpu`);
   const status = () => driver.evaluate(() => document.getElementById('said')?.textContent);
-  await expect.poll(status, { timeout: 120_000 }).toMatch(/^Done|expected|needs|failed|cannot/);
+  await expect.poll(status, { timeout: 300_000 }).toMatch(/^Done|expected|needs|failed|cannot/);
   await studio.keep('example');
   expect(await status()).toMatch(/^Done on cpu: .*: 8 x 8 x 4 codes$/);
   const { codes, made } = await driver.evaluate(() => /** @type {any} */ (globalThis).result);

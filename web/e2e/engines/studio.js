@@ -11,14 +11,14 @@ export { expect } from '../base.js';
 const OUT = path.join(import.meta.dirname, '..', 'out');
 
 /** Models on two busy cores. */
-const PATIENCE = { timeout: 120_000 };
+const PATIENCE = { timeout: 300_000 };
 
 /**
  * What is known of an element of the mirror.
  * @typedef {object} Widget
  * @property {string} name
  * @property {string | null} value of a field
- * @property {string | null} checked
+ * @property {boolean} enabled
  * @property {number} x of its middle
  * @property {number} y
  */
@@ -39,8 +39,8 @@ function widgets(role, { text, pattern }) {
       const { left, top, width, height } = element.getBoundingClientRect();
       const own = element.firstChild instanceof Text ? element.firstChild.data : '';
       const name = role === 'text' ? own : element.getAttribute('aria-label') ?? own;
-      const [value, checked] = [element.value ?? null, element.getAttribute('aria-checked')];
-      return { name, value, checked, x: left + width / 2, y: top + height / 2 };
+      const enabled = element.getAttribute('aria-disabled') !== 'true';
+      return { name, value: element.value ?? null, enabled, x: left + width / 2, y: top + height / 2 };
     })
     .filter(({ name }) => isNamed(name));
 }
@@ -124,11 +124,13 @@ export class Studio {
   }
 
   /**
-   * Clicks the middle of a widget with the mouse.
+   * Clicks the middle of a widget with the mouse, once it takes clicks.
    * @param {string | RegExp} name
    * @param {string} [role]
    */
   async click(name, role = 'button') {
+    const isEnabled = () => this.find(name, role).then(([found]) => found?.enabled ?? false);
+    await expect.poll(isEnabled, { message: `${role} ${name}, enabled`, ...PATIENCE }).toBe(true);
     const { x, y } = await this.has(name, role);
     await this.driver.click(x, y);
   }
