@@ -27,7 +27,7 @@ const furthest = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
 for (const device of ['cpu', 'gpu']) {
-  test(`the example runs on the ${device}`, async ({ page }, info) => {
+  test(`the example runs on the ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page }, info) => {
     await page.goto(`/example.html?device=${device}`);
     await expect(page.getByRole('status')).toContainText(/^Done|expected|needs|failed|cannot/, { timeout: 500_000 });
     await expect(page.getByRole('status')).toHaveText(new RegExp(`^Done on ${device}: .*: 8 x 8 x 4 codes$`));

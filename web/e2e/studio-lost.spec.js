@@ -36,7 +36,7 @@ async function change(/** @type {import('./studio.js').Studio} */ studio, /** @t
   return studio.look(PICTURE);
 }
 
-test('a lost device: the model is loaded on another, edits stay, sampling ends', async ({ page, server, studio }) => {
+test('a lost device: the model is loaded on another, edits stay, sampling ends @slow', async ({ page, server, studio }) => {
   server.put('/worker.js', LOSABLE + await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
   await studio.open('?device=gpu');
   await studio.click('Enough');

@@ -45,7 +45,7 @@ for (const [device, count] of DEVICES) {
     expect(gap).toBeLessThan(LONGEST_GAP);
   });
 
-  test(`sampling shows how far it is, and is stopped: ${device}`, async ({ page, studio }) => {
+  test(`sampling shows how far it is, and is stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, studio }) => {
     await studio.open(`?device=${device}`);
     await prepare(studio, 40);
     await studio.click(GENERATE);
