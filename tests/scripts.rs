@@ -62,9 +62,6 @@ fn a_caption_in_every_script_is_drawn_with_the_systems_fonts() {
         }
     });
     harness.run();
-    if let (Ok(folder), Ok(picture)) = (std::env::var("RESIDUA_LOOK"), harness.render()) {
-        picture.save(std::path::Path::new(&folder).join("scripts.png")).unwrap();
-    }
 }
 
 #[test]

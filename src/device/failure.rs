@@ -1,5 +1,5 @@
-//! What a graphics device reports by itself, with nobody waiting for it: that memory has run out, above all. The work that
-//! was under way then has no result, though every call of it has returned.
+//! Errors that a graphics device reports on its own, outside any call: above all, that memory has run out. The work in
+//! progress then has no result, although each of its calls returned.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use wgpu::Error as Reported;
 
 use crate::error::{Error, Result};
 
-/// The first report that no work has answered for yet.
+/// The first report that no job has picked up yet.
 static REPORT: Mutex<Option<Reported>> = Mutex::new(None);
 
-/// A window that changes its size while models compute; it is tried again with the next frame.
+/// Part of the error when a surface is configured while models compute; the next frame tries again.
 const RETRIED: &str = "before reconfiguring the Surface";
 
-/// Keeps what `device` reports from now on. wgpu would panic, and in CubeCL's thread nobody would notice.
+/// Records what `device` reports from now on. By default wgpu panics, which goes unnoticed on CubeCL's thread.
 pub(super) fn watch(device: &wgpu::Device) {
     device.on_uncaptured_error(Arc::new(|report| {
         let text = report.to_string();
@@ -25,10 +25,10 @@ pub(super) fn watch(device: &wgpu::Device) {
     }));
 }
 
-/// Whether the work that has just ended has a result.
+/// Whether the work that just ended has a result.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`], or another failure that the device has reported meanwhile.
+/// [`Error::OutOfMemory`], or another failure reported since the last check.
 pub fn check() -> Result<()> {
     match REPORT.lock().unwrap_or_else(PoisonError::into_inner).take() {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! A place in a device's queue of work.
+//! A marker in a device's queue of work.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,8 +10,7 @@ use burn::tensor::Device;
 use super::failure;
 use crate::error::{Error, Result};
 
-/// All work that a device was given before it, which can be waited for later while more is given. The CPU does its work at
-/// once.
+/// Marks the work queued so far, so that it can be waited for while more is queued. On the CPU it has already passed.
 pub struct Fence(State);
 
 enum State {
@@ -20,7 +19,7 @@ enum State {
 }
 
 impl Fence {
-    /// After all that `device` was given so far.
+    /// A fence after everything queued on `device` so far.
     pub async fn new(device: &Device) -> Self {
         let DispatchDevice::Cube(device) = device.as_dispatch() else { return Self(State::Passed(Ok(()))) };
         let done = device.client().sync();
@@ -29,14 +28,14 @@ impl Fence {
             failure::check()?;
             done.map_err(|error| Error::invalid(format!("the device failed: {error:?}")))
         });
-        // The device is asked to tell when the future is polled first.
+        // The first poll registers the callback, so poll once now.
         match poll_fn(|context| Poll::Ready(done.as_mut().poll(context))).await {
             Poll::Ready(result) => Self(State::Passed(result)),
             Poll::Pending => Self(State::Ahead(done)),
         }
     }
 
-    /// Until the device has done it.
+    /// Waits until the device gets there.
     ///
     /// # Errors
     /// It failed.

@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-/// Runs `work` while nothing new is sent to `device` by models; what they ask for meanwhile is queued. `work` must not wait for
-/// a result of theirs.
+/// Runs `work` while the models submit nothing to `device`; what they ask for meanwhile is queued. `work` must not wait for
+/// one of their results, or it would wait forever.
 pub fn hold<R>(device: &Device, work: impl FnOnce() -> R) -> R {
     let DispatchDevice::Cube(device) = device.as_dispatch() else { return work() };
     let client = device.client();
@@ -14,13 +14,13 @@ pub fn hold<R>(device: &Device, work: impl FnOnce() -> R) -> R {
     let (release, is_released) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // In CubeCL's own thread, which is the one that submits.
+            // Blocks CubeCL's own thread, the only one that submits.
             client.exclusive(move || {
                 let _ = held.send(());
                 let _ = is_released.recv();
             })
         });
-        // An error says that the thread is gone: then nothing is sent, either.
+        // An error means that the thread is gone, and then nothing is submitted either.
         let _ = is_held.recv();
         let result = work();
         drop(release);

@@ -121,7 +121,7 @@ pub fn load<M>(
     });
     let model = build(&mut loader)?;
     loader.finish()?;
-    // Weights are on their way until the device says otherwise. A browser can't wait here, and is asked later.
+    // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks later.
     #[cfg(not(target_family = "wasm"))]
     crate::device::wait(device).map_err(|error| too_large(error, checkpoint, precision))?;
     Ok(model)

@@ -57,8 +57,8 @@ pub async fn sample(
             task.pause().await?;
             session.step();
             let done = session.done();
-            // On a GPU, work is only queued. Waiting for the newest cell would leave it idle, and some browsers look only
-            // every 100 ms whether it is done: up to a row is queued.
+            // A GPU only queues work. Waiting for the newest cell would leave it idle, and some browsers poll only every
+            // 100 ms, so up to a row is queued ahead.
             queued.push_back(Fence::new(model.device()).await);
             let a_cell = start.elapsed() / done as u32;
             let ahead = AHEAD.div_duration_f32(a_cell.max(Duration::from_millis(1))) as usize;

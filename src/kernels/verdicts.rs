@@ -42,7 +42,7 @@ pub fn remember_in(place: PathBuf) {
     PLACE.get_or_init(|| place);
 }
 
-/// Checks `kernel` on `device`, a GPU, if that was not done yet. Others who use it meanwhile do not wait.
+/// Checks `kernel` on `device`, a GPU, if nobody has yet. Other threads that use it meanwhile do not wait.
 pub fn settle(kernel: GpuKernel, device: &Device) {
     if !kernel.settle() {
         return;
