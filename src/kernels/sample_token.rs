@@ -48,10 +48,11 @@ const VANISHING: f32 = -200.0;
 /// the range of the logits.
 pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let ([rows, classes], device, filter) = (logits.dims(), logits.device(), &draw.filter);
+    // Only finite numbers from here on: compilers of shaders may assume that there are no others.
     let nans = logits.clone().is_nan();
-    let logits = logits.mask_fill(nans, f32::NEG_INFINITY).clamp_max(f32::MAX);
+    let logits = logits.mask_fill(nans, f32::MIN).clamp(f32::MIN, f32::MAX);
     let largest = logits.clone().max_dim(1);
-    let is_number = logits.clone().greater_elem(f32::NEG_INFINITY);
+    let is_number = logits.clone().greater_elem(f32::MIN);
     let temperature = filter.temperature.max(f32::MIN_POSITIVE);
     let exponents = ((logits - largest.clone()) / temperature).clamp(VANISHING, 0.0);
     let exponents = exponents.mask_fill(is_number.bool_not(), VANISHING);
@@ -80,7 +81,7 @@ pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let last = (weights.clone().greater_elem(0.0).int() * indices).max_dim(1);
     let passed = weights.clone().cumsum(1).lower_equal(uniform * weights.sum_dim(1));
     let codes = passed.int().sum_dim(1).min_pair(last);
-    codes.mask_fill(largest.equal_elem(f32::NEG_INFINITY), -1).reshape([rows])
+    codes.mask_fill(largest.lower_equal_elem(f32::MIN), -1).reshape([rows])
 }
 
 /// The largest of each row's `exponents` `[B, V]` such that those not below it have `enough` `[B, 1]` of `mass` `[B, V]`.

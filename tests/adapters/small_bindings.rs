@@ -1,13 +1,16 @@
-//! Pictures are made within the limits of a weak adapter. In a process of its own: a process has one GPU.
+//! Pictures are made where a buffer that may be bound is smaller than the layers of a batch.
 
 use burn::tensor::Device;
 use residua::checkpoint::{Precision, StateKind};
-use residua::device::{cpu, descriptor, instance, largest_tensor, share};
+use residua::device::{cpu, descriptor, largest_tensor, share};
 use residua::engine::pictures::{codes_to_tensor, from_tensor};
 use residua::engine::reconstruct::{decode, decode_partly};
 use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Options, Stage2, Task};
 use residua::generate::{Filter, Request};
+
+use crate::alone;
+use crate::stand_in::first;
 
 /// The largest buffer that may be bound. A layer of the bundled model's decoder takes a quarter of it for one picture.
 const LARGEST: u64 = 2 << 20;
@@ -16,9 +19,7 @@ const LARGEST: u64 = 2 << 20;
 const PICTURES: u32 = 5;
 
 fn weak() -> Device {
-    let instance = wgpu::Instance::new(instance(wgpu::Backends::PRIMARY));
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    let adapter = adapters.into_iter().next().expect("a graphics adapter");
+    let (instance, adapter) = first();
     let mut wanted = descriptor(&adapter);
     wanted.required_limits.max_storage_buffer_binding_size = LARGEST;
     let (device, queue) = pollster::block_on(adapter.request_device(&wanted)).unwrap();
@@ -37,6 +38,14 @@ fn emoji(device: &Device) -> Stage2 {
 
 #[test]
 fn a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together() {
+    alone(
+        "small_bindings::a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together",
+        "",
+        batch,
+    );
+}
+
+fn batch() {
     let device = weak();
     assert_eq!(largest_tensor(&device), Some(LARGEST));
     let model = emoji(&device);
