@@ -1,6 +1,7 @@
 //! Errors that a graphics device reports on its own, outside any call: above all, that memory has run out. The work in
 //! progress then has no result, although each of its calls returned.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wgpu::Error as Reported;
@@ -9,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// The first report that no job has picked up yet.
 static REPORT: Mutex<Option<Reported>> = Mutex::new(None);
+
+/// Whether there was one since [`forget`].
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Part of the error when a surface is configured while models compute; the next frame tries again.
 const RETRIED: &str = "before reconfiguring the Surface";
@@ -21,8 +25,15 @@ pub(super) fn watch(device: &wgpu::Device) {
             return tracing::debug!("{text}");
         }
         tracing::debug!("the graphics device reports: {text}");
+        FAILED.store(true, Ordering::Relaxed);
         REPORT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(report);
     }));
+}
+
+/// Forgets all reports, and says whether there were some.
+pub(super) fn forget() -> bool {
+    REPORT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    FAILED.swap(false, Ordering::Relaxed)
 }
 
 /// Whether the work that just ended has a result.

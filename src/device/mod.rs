@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
+use burn::tensor::wgpu::WgpuSetup;
 
 pub use fence::Fence;
 #[cfg(not(target_family = "wasm"))]
@@ -85,13 +86,37 @@ pub fn share(
     let backend = info.backend;
     ADAPTER.get_or_init(|| format!("{}, {backend}, {} {}", info.name, info.driver, info.driver_info));
     LARGEST_BINDING.get_or_init(|| device.limits().max_storage_buffer_binding_size);
-    let setup = burn::tensor::wgpu::WgpuSetup { instance, adapter, device: device.clone(), queue, backend };
-    let opened = Device::wgpu_options().setup(setup).init().map_err(|e| {
-        Error::invalid(format!("the graphics adapter {} refused: {e}; use --device cpu", info.name))
+    let setup = WgpuSetup { instance, adapter, device, queue, backend };
+    let opened = init(&setup)?;
+    SETUP.get_or_init(|| setup);
+    Ok(opened)
+}
+
+fn init(setup: &WgpuSetup) -> Result<Device> {
+    let opened = Device::wgpu_options().setup(setup.clone()).init().map_err(|e| {
+        let name = setup.adapter.get_info().name;
+        Error::invalid(format!("the graphics adapter {name} refused: {e}; use --device cpu"))
     })?;
     // After CubeCL's own watch, which it replaces.
-    failure::watch(&device);
+    failure::watch(&setup.device);
     Ok(opened)
+}
+
+/// What takes the place of `device` if work on it has failed: the same graphics device with new memory. In the old one lie
+/// buffers that could not be had, and CubeCL goes on to hand them out. Nothing on `device` may be used any more.
+///
+/// # Errors
+/// The graphics device refuses.
+pub async fn renew(device: &Device) -> Result<Option<Device>> {
+    let Some(setup) = SETUP.get().filter(|_| !is_cpu(device)) else { return Ok(None) };
+    // What is still queued runs out; that it fails is known.
+    let _ = Fence::new(device).await.wait().await;
+    if !failure::forget() {
+        return Ok(None);
+    }
+    device.memory_cleanup();
+    failure::forget();
+    init(setup).map(Some)
 }
 
 /// The name, API and driver of the adapter in use; empty before there is one.
@@ -100,6 +125,9 @@ pub fn adapter() -> &'static str {
 }
 
 static ADAPTER: OnceLock<String> = OnceLock::new();
+
+/// Of the shared device.
+static SETUP: OnceLock<WgpuSetup> = OnceLock::new();
 
 /// Of the shared device, in bytes.
 static LARGEST_BINDING: OnceLock<u64> = OnceLock::new();

@@ -24,7 +24,7 @@ fn alone(name: &str, part: &str, body: impl FnOnce()) {
         Err(_) => {
             let program = std::env::current_exe().unwrap();
             let run = Command::new(program)
-                .args(["--exact", name, "--nocapture"])
+                .args(["--exact", name, "--nocapture", "--include-ignored"])
                 .env(TEST, &this)
                 .output()
                 .unwrap();

@@ -13,7 +13,7 @@ use super::command::{Command, SamplePlan, View};
 use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Precision, Stage, bundled};
-use crate::device::Fence;
+use crate::device::{self, Fence};
 use crate::engine::condition::tokenizer_kind;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::fetch::{fetch, fetch_tokenizer};
@@ -73,7 +73,10 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
         send(match done {
             Ok(time) => Event::Done(time.as_secs_f64() * 1e3),
             Err(Error::Cancelled) => Event::Cancelled,
-            Err(error) => Event::Failed(error.to_string()),
+            Err(error) => {
+                worker.renew().await;
+                Event::Failed(error.to_string())
+            }
         });
     }
 }
@@ -102,6 +105,22 @@ struct Worker {
 }
 
 impl Worker {
+    /// Where the device has failed, what lies on it is lost: all is loaded anew.
+    async fn renew(&mut self) {
+        let device = match device::renew(&self.device).await {
+            Ok(None) => return,
+            Ok(Some(device)) => device,
+            Err(error) => return tracing::warn!("{error}"),
+        };
+        let options = self.models.take().map(|models| models.options);
+        *self = Self { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+        if let Some(options) = options
+            && let Err(error) = self.load(options, &mut Task::unwatched()).await
+        {
+            tracing::warn!("the model is no longer loaded ({error}): open it again, or a smaller one");
+        }
+    }
+
     async fn perform(
         &mut self,
         command: Command,
