@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each of them thin over the engine.
 
 mod bench;
+mod bulk;
 mod choosing;
 mod complete;
 mod convert;

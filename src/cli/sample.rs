@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::bulk::BulkArguments;
 use super::choosing::{Choosing, ChoosingArguments};
 use super::input::read_recipe;
 use super::options::{ConditionArguments, ModelArguments, SamplingArguments, present};
@@ -35,6 +36,8 @@ pub struct Sample {
     sampling: SamplingArguments,
     #[command(flatten)]
     choosing: ChoosingArguments,
+    #[command(flatten)]
+    bulk: BulkArguments,
     /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
     #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "clip", "classifier"])]
     from: Option<PathBuf>,
@@ -48,6 +51,10 @@ pub struct Sample {
 impl Sample {
     /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
     pub fn run(&self, console: &Console) -> Result<()> {
+        if self.bulk.bulk {
+            let device = self.model.device.open()?;
+            return self.bulk.run(&self.out, &self.sampling, &self.model, &device, console);
+        }
         let (options, recipe) = match &self.from {
             Some(path) => {
                 let (rqvae, recipe) = sampling_recipe(path)?;

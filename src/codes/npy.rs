@@ -32,14 +32,31 @@ pub fn load(path: &Path) -> Result<Vec<CodeStack>> {
 /// One stack as an array of shape (h, w, depth), in the smallest of `<u2`, `<i4` and `<i8` that holds its codes.
 /// Signed above 16 bits, because PyTorch has no arithmetic for larger unsigned integers.
 pub fn encode(stack: &CodeStack) -> Vec<u8> {
-    let (dtype, width) = match stack.codes().iter().max() {
+    array(&stack.shape(), stack.codes())
+}
+
+/// Stacks of one shape as an array of shape (n, h, w, depth), of the type that [`encode`] would take.
+///
+/// # Errors
+/// They have several shapes, or there are none.
+pub fn encode_all(stacks: &[CodeStack]) -> Result<Vec<u8>> {
+    let shape = stacks.first().map(CodeStack::shape);
+    let Some([h, w, depth]) = shape.filter(|shape| stacks.iter().all(|stack| stack.shape() == *shape)) else {
+        return Err(Error::invalid("expected code stacks of one shape for one array, found others"));
+    };
+    let codes: Vec<u32> = stacks.iter().flat_map(|stack| stack.codes()).copied().collect();
+    Ok(array(&[stacks.len(), h, w, depth], &codes))
+}
+
+fn array(shape: &[usize], codes: &[u32]) -> Vec<u8> {
+    let (dtype, width) = match codes.iter().max() {
         Some(&max) if max > i32::MAX as u32 => ("<i8", 8),
         Some(&max) if max > u32::from(u16::MAX) => ("<i4", 4),
         _ => ("<u2", 2),
     };
-    let codes = stack.codes().iter().map(|&code| u64::from(code).to_le_bytes());
-    let data: Vec<u8> = codes.flat_map(|bytes| bytes.into_iter().take(width)).collect();
-    npy::encode(dtype, &stack.shape(), &data)
+    let bytes = codes.iter().map(|&code| u64::from(code).to_le_bytes());
+    let data: Vec<u8> = bytes.flat_map(|bytes| bytes.into_iter().take(width)).collect();
+    npy::encode(dtype, shape, &data)
 }
 
 /// The stacks in the bytes of a `.npy` file: versions 1 to 3, any integer type, either byte order, C or Fortran order;

@@ -2,6 +2,8 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+#[cfg(not(target_family = "wasm"))]
+pub mod bulk;
 pub mod condition;
 #[cfg(not(target_family = "wasm"))]
 pub mod eval;

@@ -63,6 +63,9 @@ fn reconstructions_are_measured_as_one_by_one() {
     let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
     let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips}"));
     assert!(number(&looked["lpips"]) > 0.0, "{looked}");
+    let depths = looked["depths"].as_array().unwrap();
+    assert_eq!(depths[3]["lpips"], looked["lpips"]);
+    assert!(number(&depths[0]["lpips"]) > number(&depths[3]["lpips"]), "{looked}");
 
     let run = desk.does("eval reconstruction --data data --limit 3");
     assert!(run.stdout.contains("64x64") && run.stdout.contains(" of 1024"), "{run:?}");
@@ -137,6 +140,9 @@ fn sets_are_compared_as_inception_sees_them() {
     let inception = "--inception inception.safetensors";
     let rfid = desk.json(&format!("eval rfid --data data {inception}"));
     assert!(number(&rfid["rfid"]) > 0.0, "{rfid}");
+    let by_depth = rfid["by_depth"].as_array().unwrap();
+    assert_eq!((by_depth.len(), &by_depth[3]), (4, &rfid["rfid"]));
+    assert_ne!(by_depth[0], by_depth[3]);
     assert_eq!((&rfid["protocol"]["pictures"], &rfid["protocol"]["resolution"]), (&3.into(), &64.into()));
 
     let saved = desk.json(&format!("eval statistics --data data --out reference.npz {inception}"));

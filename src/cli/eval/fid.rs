@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::super::options::{ConditionArguments, ModelArguments, SamplingArguments};
 use super::super::output::Console;
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::eval::sets::{Judge, Protocol, Seen, orders};
+use crate::engine::bulk::{Given, Order, conditions, spread};
+use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
 use crate::error::Result;
@@ -95,8 +96,11 @@ impl Fid {
         let config = &stage2.model.config;
         let count = self.sampling.number;
         let orders = match self.condition.condition() {
-            Condition::Unconditional => orders(config, count, &self.captions()?)?,
-            condition => vec![(condition.tokens(config)?, 0..count)],
+            Condition::Unconditional => spread(conditions(config, &self.captions()?)?, count),
+            condition => {
+                let tokens = condition.tokens(config)?;
+                vec![Order { given: Given { condition, tokens }, images: 0..count }]
+            }
         };
         let filters = self.sampling.filters(config)?;
         let mut task = console.task("sampling");

@@ -67,7 +67,7 @@ impl Reconstruction {
         lines.extend(measured.lpips.map(|lpips| format!("LPIPS    {lpips:.4}, VGG16")));
         lines.extend([
             String::new(),
-            "codes             used   perplexity       bits   by use     PSNR        MSE".into(),
+            "codes             used   perplexity       bits   by use     PSNR        MSE    LPIPS".into(),
         ]);
         lines.extend(measured.depths.iter().map(line));
         lines.join("\n")
@@ -76,13 +76,14 @@ impl Reconstruction {
 
 fn line(depth: &Depth) -> String {
     format!(
-        "{:<5} {:>16} {:>12.1} {:>10.1} {:>8.1} {:>8.3} {:>10.6}",
+        "{:<5} {:>16} {:>12.1} {:>10.1} {:>8.1} {:>8.3} {:>10.6} {:>8}",
         depth.codes,
         format!("{} of {}", depth.codes_used, depth.codebook_size),
         depth.perplexity,
         depth.bits_per_image,
         depth.entropy_bits_per_image,
         depth.psnr,
-        depth.mse
+        depth.mse,
+        depth.lpips.map_or_else(|| "-".into(), |lpips| format!("{lpips:.4}"))
     )
 }

@@ -34,15 +34,20 @@ impl Rfid {
         let resolution = Some(stage1.model.config.ddconfig.resolution);
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], resolution)?;
         let mut task = console.task("looking");
-        let looked = judge.look_twice(&stage1.model, &mut pictures, &mut task);
-        let [originals, reconstructions] = pollster::block_on(looked)?;
-        let count = originals.count();
-        let distance = originals.statistics()?.distance(&reconstructions.statistics()?)?;
+        let looked = judge.look_by_depth(&stage1.model, &mut pictures, &mut task);
+        let (originals, reconstructions) = pollster::block_on(looked)?;
+        let (count, originals) = (originals.count(), originals.statistics()?);
+        let by_depth = reconstructions.into_iter().map(|seen| originals.distance(&seen.statistics()?));
+        let by_depth = by_depth.collect::<Result<Vec<f64>>>()?;
         let protocol = Protocol::new(&judge, count, Some(count), resolution);
         let value = json!({
-            "rfid": distance, "protocol": protocol, "left_out": pictures.left_out, "model": stage1.id()?,
+            "rfid": by_depth.last(), "by_depth": by_depth, "protocol": protocol, "left_out": pictures.left_out, "model": stage1.id()?,
             "split": self.pictures.split,
         });
-        console.result(value, &format!("rFID        {distance:.4}\n{}", protocol_lines(&protocol)))
+        let line = |(depth, distance): (usize, &f64)| {
+            format!("rFID        {distance:.4}, codes a cell: {}\n", depth + 1)
+        };
+        let lines: String = by_depth.iter().enumerate().map(line).collect();
+        console.result(value, &format!("{lines}{}", protocol_lines(&protocol)))
     }
 }

@@ -65,6 +65,8 @@ pub struct Depth {
     pub psnr: f64,
     /// Mean squared error over [0, 1].
     pub mse: f64,
+    /// Mean over pictures, where it was asked for.
+    pub lpips: Option<f64>,
 }
 
 /// What is measured of each picture.
@@ -73,8 +75,8 @@ struct Figures {
     errors: Vec<Vec<f64>>,
     /// Of the last depth.
     similarities: Vec<f64>,
-    /// Of the last depth, where asked for.
-    distances: Vec<f64>,
+    /// LPIPS at each depth, where asked for.
+    distances: Vec<Vec<f64>>,
 }
 
 /// Reconstructs all `pictures`, which have the resolution of `model`, by their nearest codes; `lpips` says how different they
@@ -92,7 +94,7 @@ pub async fn measure(
     let mut figures = Figures {
         errors: vec![Vec::new(); model.config.depth()],
         similarities: Vec::new(),
-        distances: Vec::new(),
+        distances: vec![Vec::new(); model.config.depth()],
     };
     while let Some(batch) = pictures.next_batch(task).await? {
         let originals = batch.pictures;
@@ -104,15 +106,15 @@ pub async fn measure(
             task.pause().await?;
             made = from_tensor(model.decode_partial(codes.clone(), Partial::Add(depth))).await?;
             errors.extend(each(&originals, &made, mse)?);
+            if let Some(lpips) = lpips {
+                task.pause().await?;
+                let [a, b] = [&originals, &made].map(|pictures| to_tensor(pictures, model.device()));
+                // As when it is shown, and as all other figures see it.
+                let distances = read(lpips.distance(a, b.clamp(-1.0, 1.0))).await?;
+                figures.distances[depth].extend(distances.into_iter().map(f64::from));
+            }
         }
         figures.similarities.extend(each(&originals, &made, ssim)?);
-        if let Some(lpips) = lpips {
-            task.pause().await?;
-            let [a, b] = [&originals, &made].map(|pictures| to_tensor(pictures, model.device()));
-            // As when it is shown, and as all other figures see it.
-            let distances = read(lpips.distance(a, b.clamp(-1.0, 1.0))).await?;
-            figures.distances.extend(distances.into_iter().map(f64::from));
-        }
     }
     summary(model, &usage, &figures, std::mem::take(&mut pictures.left_out))
 }
@@ -145,6 +147,7 @@ fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOu
             entropy_bits_per_image: entropy,
             psnr: mean(&errors.iter().copied().map(decibels).collect::<Vec<_>>()),
             mse: mean(errors),
+            lpips: (!figures.distances[depth].is_empty()).then(|| mean(&figures.distances[depth])),
         }
     });
     let depths: Vec<Depth> = depths.collect();
@@ -157,7 +160,7 @@ fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOu
         psnr_of_mean_mse: decibels(all.mse),
         ssim: mean(&figures.similarities),
         mse: all.mse,
-        lpips: (!figures.distances.is_empty()).then(|| mean(&figures.distances)),
+        lpips: all.lpips,
         bits_per_image: bits,
         bits_per_pixel: bits / pixels,
         entropy_bits_per_image: entropy,

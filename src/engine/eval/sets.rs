@@ -1,27 +1,27 @@
 //! Sets of pictures as Inception sees them: how far one is from another, and how sure and varied one looks.
 
-use std::ops::Range;
 use std::path::Path;
+use std::sync::Once;
 
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
 use serde::Serialize;
 
 use super::Pictures;
-use crate::engine::condition::tokenizer_kind;
+use crate::engine::bulk::Order;
 use crate::engine::pictures::{from_tensor, read, to_tensor};
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::{Sampled, sample};
 use crate::engine::{Stage2, Task};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::generate::{Filter, Request};
 use crate::image_io::Picture;
 use crate::metrics::frechet::{Moments, Statistics};
 use crate::metrics::inception::{CLASSES, FEATURES, Inception, input};
 use crate::metrics::inception_score::{InceptionScore, inception_score};
-use crate::model::{ConditionKind, RqTransformerConfig, RqVae};
+use crate::model::RqVae;
+use crate::model::rqvae::Partial;
 use crate::random::permutation;
-use crate::tokenizer::Tokenizer;
 
 /// Inception, and which weights it has.
 #[derive(Debug)]
@@ -57,9 +57,6 @@ pub struct Protocol {
     pub covariance: &'static str,
 }
 
-/// Samples to be made: from which condition, and as which of a seed's pictures.
-pub type Orders = Vec<(Vec<u32>, Range<u32>)>;
-
 impl Judge {
     /// Loads the weights at `path`.
     ///
@@ -82,25 +79,30 @@ impl Judge {
         Ok(seen)
     }
 
-    /// Looks at all `pictures`, which have the resolution of `model`, and at what it makes of their nearest codes.
+    /// Looks at all `pictures`, which have the resolution of `model`, and at what it makes of their nearest codes: of the first of
+    /// each cell alone, of the first two, and so on.
     ///
     /// # Errors
     /// Those of [`Self::look`].
-    pub async fn look_twice(
+    pub async fn look_by_depth(
         &self,
         model: &RqVae,
         pictures: &mut Pictures,
         task: &mut Task<'_>,
-    ) -> Result<[Seen; 2]> {
-        let (mut originals, mut reconstructions) = (Seen::nothing(), Seen::nothing());
+    ) -> Result<(Seen, Vec<Seen>)> {
+        let mut originals = Seen::nothing();
+        let mut reconstructions: Vec<Seen> = (0..model.config.depth()).map(|_| Seen::nothing()).collect();
         while let Some(batch) = pictures.next_batch(task).await? {
-            let latents = model.encode(to_tensor(&batch.pictures, model.device()));
-            let made = from_tensor(model.decode_codes(model.quantizer.quantize(latents).codes)).await?;
-            task.pause().await?;
             self.add(&mut originals, &batch.pictures).await?;
-            self.add(&mut reconstructions, &made).await?;
+            let latents = model.encode(to_tensor(&batch.pictures, model.device()));
+            let codes = model.quantizer.quantize(latents).codes;
+            for (depth, seen) in reconstructions.iter_mut().enumerate() {
+                task.pause().await?;
+                let made = from_tensor(model.decode_partial(codes.clone(), Partial::Add(depth))).await?;
+                self.add(seen, &made).await?;
+            }
         }
-        Ok([originals, reconstructions])
+        Ok((originals, reconstructions))
     }
 
     /// Looks at new pictures of `stage2`.
@@ -110,15 +112,16 @@ impl Judge {
     pub async fn look_at_samples(
         &self,
         stage2: &Stage2,
-        orders: Orders,
+        orders: Vec<Order>,
         filters: &[Filter],
         seed: u64,
         task: &mut Task<'_>,
     ) -> Result<Seen> {
-        let total = orders.iter().map(|(_, images)| images.len()).sum();
+        let total = orders.iter().map(|order| order.images.len()).sum();
         let mut seen = Seen::nothing();
-        for (condition, images) in orders {
-            let request = Request { condition, filters: filters.to_vec(), seed, images, forced: None };
+        for Order { given, images } in orders {
+            let (condition, filters) = (given.tokens, filters.to_vec());
+            let request = Request { condition, filters, seed, images, forced: None };
             let mut silent = task.silent();
             let keep = async |sampled: Sampled| match sampled {
                 Sampled::Partly { .. } => Ok(()),
@@ -171,12 +174,14 @@ impl Seen {
     /// # Errors
     /// There are fewer than two pictures.
     pub fn statistics(self) -> Result<Statistics> {
+        // One command may ask this of several sets.
+        static SAID: Once = Once::new();
         if self.count() < FEATURES {
-            tracing::warn!(
+            SAID.call_once(|| tracing::warn!(
                 "{} pictures are fewer than the {FEATURES} features: a distance is then larger than of more pictures, and \
                  compares only with those of as many",
                 self.count()
-            );
+            ));
         }
         self.moments.finish()
     }
@@ -197,37 +202,6 @@ impl Protocol {
             resolution,
             resize: "all of the picture to 299x299, bilinear without antialiasing, values clamped to [-1, 1]",
             covariance: "divided by one less than the pictures",
-        }
-    }
-}
-
-/// What to sample for `count` pictures where no condition was asked for: as many of each class, or by the `captions` in
-/// their order, again from the first where they are fewer.
-///
-/// # Errors
-/// The model is given captions, and there are none.
-pub fn orders(config: &RqTransformerConfig, count: u32, captions: &[String]) -> Result<Orders> {
-    let length = config.block_size_cond;
-    match config.condition() {
-        ConditionKind::Unconditional => Ok(vec![(vec![0; length], 0..count)]),
-        ConditionKind::Class => {
-            let named = config.classes.len() as u32;
-            let classes = if named > 0 { named } else { config.vocab_size_cond as u32 };
-            let share = |class: u32| (u64::from(count) * u64::from(class) / u64::from(classes)) as u32;
-            let each = (0..classes).map(|class| (vec![class], share(class)..share(class + 1)));
-            Ok(each.filter(|(_, images)| !images.is_empty()).collect())
-        }
-        ConditionKind::Text => {
-            let kind = tokenizer_kind(config)?;
-            let tokenizer =
-                Tokenizer::new(kind.ok_or_else(|| Error::usage("this model takes no captions"))?)?;
-            if captions.is_empty() {
-                return Err(Error::usage(
-                    "this model needs captions: give --prompt TEXT, or --data a folder with captions.tsv",
-                ));
-            }
-            let all = captions.iter().cycle().zip(0..count);
-            Ok(all.map(|(caption, image)| (tokenizer.encode(caption, length), image..image + 1)).collect())
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Samples in bulk: `sample --bulk`, and those that `eval fid --out` keeps.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::Args;
+use serde_json::json;
+
+use super::options::{ModelArguments, SamplingArguments};
+use super::output::Console;
+use crate::engine::bulk::{Bulk, Order, conditions, spread};
+use crate::engine::{Options, Stage2};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The longest file of captions that is read, in bytes.
+const LONGEST: u64 = 1 << 30;
+
+/// Many pictures at once.
+#[derive(Args)]
+pub struct BulkArguments {
+    /// Sample -n pictures of every class, into a folder of numbered PNGs with the codes of all in codes.npy. A second call goes
+    /// on where a first one stopped.
+    #[arg(long, conflicts_with_all = ["class", "prompt", "from", "clip", "classifier", "keep"])]
+    pub bulk: bool,
+    /// With --bulk: -n pictures of every caption in this file, one a line.
+    #[arg(long, requires = "bulk", value_name = "FILE")]
+    pub captions: Option<PathBuf>,
+}
+
+impl BulkArguments {
+    /// Makes what `out` lacks.
+    pub fn run(
+        &self,
+        out: &Path,
+        sampling: &SamplingArguments,
+        model: &ModelArguments,
+        device: &Device,
+        console: &Console,
+    ) -> Result<()> {
+        let options = model.options();
+        let captions = self.captions.as_deref().map(read_captions).transpose()?.unwrap_or_default();
+        let stage2 = Stage2::load(&options, device, &mut console.task("loading"))?;
+        let given = conditions(&stage2.model.config, &captions)?;
+        let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.number));
+        let total = total.filter(|&total| total > 0).ok_or_else(|| {
+            Error::usage(format!(
+                "-n {}: expected 1 to {} pictures in all, found {} for each of {}",
+                sampling.number,
+                u32::MAX,
+                sampling.number,
+                given.len()
+            ))
+        })?;
+        let bulk = bulk(&stage2, &options, sampling, spread(given, total))?;
+        let filled = pollster::block_on(bulk.fill(out, &mut console.task("sampling")))?;
+        let text = match filled.found {
+            0 => format!("{} sampled into {}", filled.made, out.display()),
+            found => format!("{} sampled into {}, {found} were there", filled.made, out.display()),
+        };
+        let folder = out.display().to_string();
+        console.result(json!({"folder": folder, "made": filled.made, "found": filled.found}), &text)
+    }
+}
+
+/// How `orders` are made with these options.
+pub fn bulk<'a>(
+    stage2: &'a Stage2,
+    options: &Options,
+    sampling: &SamplingArguments,
+    orders: Vec<Order>,
+) -> Result<Bulk<'a>> {
+    let filters = sampling.filters(&stage2.model.config)?;
+    filters.iter().try_for_each(crate::generate::Filter::check)?;
+    let (precision, weights) = (options.precision, options.state);
+    Ok(Bulk { stage2, filters, seed: sampling.seed, precision, weights, orders })
+}
+
+/// One caption a line; empty lines are passed over.
+fn read_captions(path: &Path) -> Result<Vec<String>> {
+    let bytes = files::read_limited(path, LONGEST)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::invalid(format!("{}: expected captions in UTF-8: {error}", path.display()))
+    })?;
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let captions: Vec<String> = lines.map(String::from).collect();
+    if captions.is_empty() {
+        return Err(Error::invalid(format!("{}: expected captions, one a line, found none", path.display())));
+    }
+    Ok(captions)
+}

@@ -1,0 +1,335 @@
+//! Pictures in bulk, as figures are made of them: of every class, or of a list of captions, in a folder that a later call goes
+//! on with.
+//!
+//! ```text
+//! samples.json      what determines the pictures
+//! 000000.png        a picture, with its codes and its recipe
+//! captions.tsv      their captions, where they have some
+//! codes.npy         the codes of all (n, h, w, depth), once all are there
+//! ```
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::condition::{class_of, tokenizer_kind};
+use super::recipe::SamplingRecipe;
+use super::reconstruct::decode;
+use super::sample::{Sampled, sample};
+use super::{Condition, Recipe, Stage2, Task};
+use crate::codes::{CodeStack, npy};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::generate::{Filter, Request};
+use crate::image_io::Picture;
+use crate::image_io::png_text::Provenance;
+use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
+use crate::tokenizer::Tokenizer;
+
+/// What determines the pictures of a folder.
+const PLAN: &str = "samples.json";
+
+/// The longest that one is read, in bytes: a million captions.
+const LONGEST: u64 = 1 << 30;
+
+/// What a model is given for some of the pictures.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// For people.
+    pub condition: Condition,
+    /// For the model.
+    pub tokens: Vec<u32>,
+}
+
+/// Pictures from one condition, by their numbers among those of a seed.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What they are made from.
+    pub given: Given,
+    /// Which they are.
+    pub images: Range<u32>,
+}
+
+/// All that the model of `config` can be given: every class, each of the `captions`, or nothing.
+///
+/// # Errors
+/// The model is given captions, and there are none.
+pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<Vec<Given>> {
+    let length = config.block_size_cond;
+    match config.condition() {
+        ConditionKind::Unconditional => {
+            Ok(vec![Given { condition: Condition::Unconditional, tokens: vec![0; length] }])
+        }
+        ConditionKind::Class => {
+            let named = config.classes.len();
+            let classes = if named > 0 { named } else { config.vocab_size_cond };
+            let given = |class| Given { condition: class_of(class, config), tokens: vec![class as u32] };
+            Ok((0..classes).map(given).collect())
+        }
+        ConditionKind::Text if captions.is_empty() => Err(Error::usage(
+            "this model needs captions: give --prompt TEXT, --captions FILE, or --data a folder with captions.tsv",
+        )),
+        ConditionKind::Text => {
+            let kind = tokenizer_kind(config)?;
+            let tokenizer =
+                Tokenizer::new(kind.ok_or_else(|| Error::usage("this model takes no captions"))?)?;
+            let given = |caption: &String| Given {
+                condition: Condition::Prompt(caption.clone()),
+                tokens: tokenizer.encode(caption, length),
+            };
+            Ok(captions.iter().map(given).collect())
+        }
+    }
+}
+
+/// `total` pictures, as evenly as can be from all that is `given`.
+pub fn spread(given: Vec<Given>, total: u32) -> Vec<Order> {
+    let all = given.len() as u64;
+    let until = |which: usize| (u64::from(total) * which as u64 / all) as u32;
+    let orders = given.into_iter().enumerate();
+    let orders = orders.map(|(which, given)| Order { given, images: until(which)..until(which + 1) });
+    orders.filter(|order| !order.images.is_empty()).collect()
+}
+
+/// How pictures in bulk are made.
+pub struct Bulk<'a> {
+    /// The models.
+    pub stage2: &'a Stage2,
+    /// One a depth.
+    pub filters: Vec<Filter>,
+    /// Of all draws.
+    pub seed: u64,
+    /// How the transformer's weights are kept.
+    pub precision: Precision,
+    /// Which weights of the checkpoints were asked for.
+    pub weights: StateKind,
+    /// From what.
+    pub orders: Vec<Order>,
+}
+
+/// What determines the pictures of a folder, as it is kept there: models by their hashes, since they may move.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Plan {
+    rqvae_sha256: String,
+    rqtransformer_sha256: String,
+    seed: u64,
+    filters: Vec<Filter>,
+    device: String,
+    precision: Precision,
+    weights: StateKind,
+    orders: Vec<(Condition, Range<u32>)>,
+}
+
+/// What a call has done.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Filled {
+    /// Pictures that it made.
+    pub made: usize,
+    /// Pictures that were there already.
+    pub found: usize,
+}
+
+impl Bulk<'_> {
+    /// Makes the pictures that `folder` lacks, then the lists of all. What is whole when the task is stopped stays, for a
+    /// later call.
+    ///
+    /// # Errors
+    /// The folder has pictures of another plan; the disk refuses; the task was stopped.
+    pub async fn fill(&self, folder: &Path, task: &mut Task<'_>) -> Result<Filled> {
+        self.claim(folder)?;
+        let there = numbers(folder)?;
+        let (found, total) = (there.len(), self.count());
+        let mut made = 0;
+        for order in missing(&self.orders, &there) {
+            let Order { given: Given { condition, tokens }, images } = order;
+            let mut number = images.start;
+            let (filters, seed) = (self.filters.clone(), self.seed);
+            let request = Request { condition: tokens, filters, seed, images, forced: None };
+            let mut silent = task.silent();
+            let keep = async |sampled: Sampled| {
+                let Sampled::Whole(stacks) = sampled else { return Ok(()) };
+                // Once codes are sampled, a stop does not lose them.
+                let model = &self.stage2.stage1.model;
+                let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
+                for (picture, stack) in pictures.iter().zip(stacks) {
+                    self.save(folder, number, &condition, picture, stack)?;
+                    number += 1;
+                    made += 1;
+                }
+                task.report(found + made, total);
+                Ok(())
+            };
+            sample(&self.stage2.model, &request, false, &mut silent, keep).await?;
+        }
+        self.list(folder)?;
+        Ok(Filled { made, found })
+    }
+
+    /// Pictures in all.
+    fn count(&self) -> usize {
+        self.orders.iter().map(|order| order.images.len()).sum()
+    }
+
+    /// Has the folder say what it is of, or checks what it says.
+    fn claim(&self, folder: &Path) -> Result<()> {
+        let plan = Plan {
+            rqvae_sha256: self.stage2.stage1.id()?.sha256,
+            rqtransformer_sha256: self.stage2.id()?.sha256,
+            seed: self.seed,
+            filters: self.filters.clone(),
+            device: crate::device::kind(self.stage2.model.device()).into(),
+            precision: self.precision,
+            weights: self.weights,
+            orders: self
+                .orders
+                .iter()
+                .map(|order| (order.given.condition.clone(), order.images.clone()))
+                .collect(),
+        };
+        let path = folder.join(PLAN);
+        if path.exists() {
+            let bytes = files::read_limited(&path, LONGEST)?;
+            let found: Option<Plan> = serde_json::from_slice(&bytes).ok();
+            return if found.is_some_and(|found| found == plan) {
+                Ok(())
+            } else {
+                Err(Error::usage(format!(
+                    "{}: expected samples of this model, seed, conditions, filters and device, found others: choose another folder",
+                    folder.display()
+                )))
+            };
+        }
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        if !numbers(folder)?.is_empty() {
+            return Err(Error::usage(format!(
+                "{}: expected a new folder or one with {PLAN}, found other numbered pictures: choose another folder",
+                folder.display()
+            )));
+        }
+        files::save(&path, &serde_json::to_vec_pretty(&plan).map_err(Error::invalid)?)
+    }
+
+    fn save(
+        &self,
+        folder: &Path,
+        number: u32,
+        condition: &Condition,
+        picture: &Picture,
+        stack: CodeStack,
+    ) -> Result<()> {
+        let sampling = SamplingRecipe {
+            rqtransformer: self.stage2.id()?,
+            condition: condition.clone(),
+            seed: self.seed,
+            image: number,
+            count: 1,
+            filters: self.filters.clone(),
+            device: crate::device::kind(self.stage2.model.device()).into(),
+            precision: self.precision,
+            weights: self.weights,
+        };
+        let recipe = Recipe::new("sample", self.stage2.stage1.id()?, Some(sampling)).to_json();
+        picture.save_png(&file(folder, number), &Provenance { recipe: Some(recipe), codes: Some(stack) })
+    }
+
+    /// Writes the codes of all, and the captions where there are some.
+    fn list(&self, folder: &Path) -> Result<()> {
+        let (mut stacks, mut captions) = (Vec::with_capacity(self.count()), String::new());
+        for Order { given, images } in &self.orders {
+            for number in images.clone() {
+                stacks.push(codes(&file(folder, number))?);
+                if let Condition::Prompt(caption) = &given.condition {
+                    let name = name(number);
+                    captions += &format!("{name}\t{}\n", caption.replace(['\t', '\n', '\r'], " "));
+                }
+            }
+        }
+        files::save(&folder.join("codes.npy"), &npy::encode_all(&stacks)?)?;
+        if captions.is_empty() {
+            Ok(())
+        } else {
+            files::save(&folder.join("captions.tsv"), captions.as_bytes())
+        }
+    }
+}
+
+fn name(number: u32) -> String {
+    format!("{number:06}.png")
+}
+
+/// The picture of number `number`.
+pub fn file(folder: &Path, number: u32) -> PathBuf {
+    folder.join(name(number))
+}
+
+/// The codes that the picture at `path` carries.
+fn codes(path: &Path) -> Result<CodeStack> {
+    let bytes = files::read_limited(path, LONGEST)?;
+    Provenance::read(&bytes)?.codes.ok_or_else(|| {
+        Error::invalid(format!(
+            "{}: expected a picture with its codes, found none: delete it",
+            path.display()
+        ))
+    })
+}
+
+/// The numbers of the pictures in `folder`.
+fn numbers(folder: &Path) -> Result<BTreeSet<u32>> {
+    let number = |path: PathBuf| {
+        let number = path.file_name()?.to_str()?.strip_suffix(".png")?.parse().ok()?;
+        (file(folder, number) == path).then_some(number)
+    };
+    let files = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    Ok(files.filter_map(|file| number(file.ok()?.path())).collect())
+}
+
+/// `orders` without the numbers that are `there`.
+fn missing(orders: &[Order], there: &BTreeSet<u32>) -> Vec<Order> {
+    let mut missing: Vec<Order> = Vec::new();
+    for order in orders {
+        let mut start = order.images.start;
+        let ends = there.range(order.images.clone()).copied().chain([order.images.end]);
+        for end in ends {
+            if start < end {
+                missing.push(Order { images: start..end, ..order.clone() });
+            }
+            start = end + 1;
+        }
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(class: usize) -> Given {
+        Given { condition: Condition::Class(class.to_string()), tokens: vec![class as u32] }
+    }
+
+    fn ranges(orders: &[Order]) -> Vec<(u32, Range<u32>)> {
+        orders.iter().map(|order| (order.given.tokens[0], order.images.clone())).collect()
+    }
+
+    #[test]
+    fn pictures_are_spread_evenly() {
+        let orders = |classes, total| ranges(&spread((0..classes).map(given).collect(), total));
+        assert_eq!(orders(3, 6), [(0, 0..2), (1, 2..4), (2, 4..6)]);
+        assert_eq!(orders(3, 7), [(0, 0..2), (1, 2..4), (2, 4..7)]);
+        assert_eq!(orders(4, 2), [(1, 0..1), (3, 1..2)]);
+        assert_eq!(orders(2, 0), []);
+        // More than fit into 32 bits on the way.
+        assert_eq!(orders(1000, u32::MAX).last().unwrap().1.end, u32::MAX);
+    }
+
+    #[test]
+    fn what_is_there_is_not_made_again() {
+        let orders = spread([0, 1].map(given).to_vec(), 10);
+        let left = |there: &[u32]| ranges(&missing(&orders, &there.iter().copied().collect()));
+        assert_eq!(left(&[]), [(0, 0..5), (1, 5..10)]);
+        assert_eq!(left(&[0, 1, 4, 5, 7, 99]), [(0, 2..4), (1, 6..7), (1, 8..10)]);
+        assert_eq!(left(&(0..10).collect::<Vec<_>>()), []);
+    }
+}
