@@ -16,6 +16,7 @@ mod output;
 mod reconstruct;
 mod sample;
 mod studio;
+mod target;
 mod train;
 mod verify;
 
@@ -65,6 +66,8 @@ impl Default for Command {
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
 pub fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    crate::device::quiet_without_desktop();
     let Arguments { command, json } = Arguments::parse();
     output::start_log();
     if let Some(folder) = eframe::storage_dir("residua") {
@@ -94,6 +97,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Eval(command) => command.run(&console()?),
         Command::Verify(command) => command.run(&console()?),
         Command::Bench(command) => command.run(&console()?),
+        Command::Studio(_) if json => Err(Error::usage("the studio prints nothing: leave out --json")),
         Command::Studio(command) => command.run(),
     }
 }
