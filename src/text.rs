@@ -1,4 +1,6 @@
-//! Numbers as people read them.
+//! Numbers and paths as people read them.
+
+use std::path::Path;
 
 /// Bytes with a unit.
 pub fn size(bytes: u64) -> String {
@@ -20,6 +22,14 @@ pub fn grouped(number: usize) -> String {
 /// `count` of a thing, such as `1 file` or `2 files`.
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// Serializes a path as text, also one that is not UTF-8.
+///
+/// # Errors
+/// Those of `serializer`.
+pub fn shown_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 #[cfg(test)]

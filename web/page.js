@@ -7,7 +7,7 @@ import { keepShell } from './shell.js';
 import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
-const WEIGHTS = /\.(pt|safetensors|tar|tgz|gz)$/i;
+const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|gz)$/i;
 /** Workers that may be lost within a minute before the models go to the CPU. */
 const MOST_LOST = 3;
 

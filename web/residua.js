@@ -1,7 +1,7 @@
 // Residua's engine for other people's pages: models in a worker, so that the page never waits. Types: residua.d.ts.
 
 const DEVICES = ['auto', 'cpu', 'gpu'];
-const WEIGHTS = /\.(pt|safetensors|tar|tgz|tar\.gz)$/i;
+const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|tar\.gz)$/i;
 
 const PICTURES = [ImageData, HTMLImageElement, HTMLCanvasElement, ImageBitmap];
 

@@ -18,6 +18,10 @@ pub mod st;
 pub mod tensor;
 #[path = "../../src/checkpoint/weights.rs"]
 pub mod weights;
+#[path = "../../src/checkpoint/wrappers.rs"]
+mod wrappers;
+#[path = "../../src/checkpoint/zipped.rs"]
+mod zipped;
 
 pub use crate::files::bytes;
 use weights::{StateKind, WeightFile};

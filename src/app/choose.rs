@@ -40,8 +40,8 @@ struct Asked {
 }
 
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy"];
-const MODELS: &[&str] = &["pt", "safetensors", "gz", "tgz", "tar"];
-const MODEL_FILES: &[&str] = &["pt", "safetensors", "yaml", "txt"];
+const MODELS: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "gz", "tgz", "tar"];
+const MODEL_FILES: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "yaml", "yml", "txt"];
 
 const ASKED: &[Asked] = &[
     Asked {

@@ -13,12 +13,12 @@ use crate::codes::npy;
 use crate::engine::Recipe;
 use crate::error::{Error, Result};
 use crate::files::read_limited;
-use crate::image_io::Picture;
 use crate::image_io::folder::is_picture;
 use crate::image_io::png_text::Provenance;
+use crate::image_io::{Picture, is_edited};
 
 /// Largest picture or code file that is read, in bytes.
-const LARGEST: u64 = 512 << 20;
+const LARGEST: u64 = 1 << 30;
 
 /// Opens the file or folder at `path` by its ending: pictures, codes, and all else as a model.
 pub fn open(state: &mut State, path: &Path) -> Result<()> {
@@ -46,6 +46,14 @@ pub fn open_bytes(state: &mut State, name: &str, bytes: &[u8]) -> Result<()> {
     }
     let Provenance { recipe, codes } = Provenance::read(bytes).map_err(named)?;
     let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
+    let codes = codes.filter(|_| {
+        let edited = is_edited(bytes);
+        if edited {
+            let text = format!("{name} was changed after its codes were written: they are made anew");
+            state.log.add(Level::Warning, text);
+        }
+        !edited
+    });
     match codes {
         Some(stack) => state.open_stack(name, Arc::new(stack), recipe.as_ref()),
         None => state.open_picture(name, Arc::new(Picture::from_bytes(bytes).map_err(named)?)),

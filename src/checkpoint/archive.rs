@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 use tempfile::TempDir;
 
-use super::folder::{CONFIG, ModelFiles, find_as, is_weights, listed, weights_in};
+use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use crate::error::{Error, Result};
 
 /// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
@@ -59,17 +58,26 @@ impl Unpacked {
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
-    let mut models = Vec::new();
+    let mut found = Vec::new();
     for below in folders {
-        let inside = folder.path().join(&below);
-        if !weights_in(&inside)?.is_empty() {
-            models.push(find_as(&inside, &path.join(&below))?);
+        let (inside, shown) = (folder.path().join(&below), path.join(&below));
+        let models = models(&inside, &shown)?;
+        if models.is_empty() && !weights_in(&inside)?.is_empty() {
+            return Err(Error::invalid(format!(
+                "{}: expected config.yaml beside the weights, found none",
+                shown.display()
+            )));
         }
+        found.extend(models);
     }
-    if models.is_empty() {
-        return Err(Error::invalid(format!("{}: expected {CONFIG} and a .pt, found none", path.display())));
+    if found.is_empty() {
+        return Err(Error::invalid(format!(
+            "{}: expected config.yaml and weights ({}), found none",
+            path.display(),
+            endings()
+        )));
     }
-    Ok(Unpacked { folder, models })
+    Ok(Unpacked { folder, models: found })
 }
 
 /// Unpacks what a model is made of, and gives the folders that something was unpacked into.
@@ -89,7 +97,7 @@ fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
         let name = entry.path().map_err(damaged)?.into_owned();
         let is_file = check(&name, entry.header().entry_type())
             .map_err(|what| Error::invalid(format!("{}: entry {name:?} {what}", path.display())))?;
-        if is_file && (is_weights(&name) || name.file_name() == Some(OsStr::new(CONFIG))) {
+        if is_file && (is_weights(&name) || is_config(&name)) {
             folders.insert(name.parent().unwrap_or(Path::new("")).to_owned());
             copy(&mut entry, &target.join(&name), damaged)?;
         }
@@ -222,9 +230,13 @@ mod tests {
         for bytes in [tar_of(&MODEL), gzip(&tar_of(&MODEL))] {
             let unpacked = unpack_bytes(&bytes).unwrap();
             let model = unpacked.only().unwrap().clone();
-            assert_eq!(std::fs::read(&model.config).unwrap(), b"arch:");
+            let config = model.config.unwrap();
+            assert_eq!(std::fs::read(&config).unwrap(), b"arch:");
             assert_eq!(std::fs::read(&model.weights).unwrap(), [7; 3000]);
-            assert!(!model.config.with_file_name("readme.txt").exists());
+            assert!(!config.with_file_name("readme.txt").exists());
+            assert!(
+                model.shown.ends_with("ffhq/model.pt") && !model.shown.starts_with(unpacked.folder.path())
+            );
             drop(unpacked);
             assert!(!model.weights.exists());
         }
@@ -277,7 +289,7 @@ mod tests {
         flipped[checksum] ^= 1;
         assert!(message(&flipped).contains("not a whole .tar"), "{}", message(&flipped));
         assert!(message(b"some text").contains("not a whole .tar"));
-        assert!(message(b"").contains("expected config.yaml and a .pt, found none"));
+        assert!(message(b"").contains("expected config.yaml and weights"));
         assert!(message(&[b'x'; 2000]).contains("not a whole .tar"));
     }
 
@@ -293,7 +305,7 @@ mod tests {
     fn the_wrong_number_of_files_is_an_error() {
         let config = ("m/config.yaml", FILE, &b""[..]);
         for (entries, expected) in [
-            (vec![config], "found none"),
+            (vec![config], "beside the configuration, found none"),
             (vec![("m/a.pt", FILE, &b""[..])], "expected config.yaml beside the weights"),
             (vec![config, ("m/a.pt", FILE, b""), ("m/b.pt", FILE, b"")], "found a.pt, b.pt"),
             (vec![config, ("m/a.pt", FILE, b""), ("m/a.pt", FILE, b"")], "cannot create"),

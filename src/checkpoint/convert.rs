@@ -1,28 +1,29 @@
 //! Published checkpoints to safetensors: only what the model reads, the configuration inside the file.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use half::f16;
 
 use super::open::CONFIG_KEY;
-use super::write::write_safetensors;
+use super::write::write_safetensors_into;
 use super::{Checkpoint, Dtype, Parameter};
 use crate::error::{Error, Result};
 
-/// Writes `checkpoint` to `path` in `dtype`, `F32` or `F16`; with `F16`, vectors (biases and gains) stay `F32`. One tensor
-/// is in memory at a time. `progress` is told each tensor's elements.
+/// Writes `checkpoint` to `out`, which messages call `name`, in `dtype`, `F32` or `F16`; with `F16`, vectors (biases and
+/// gains) stay `F32`. One tensor is in memory at a time. `progress` is told each tensor's elements.
 ///
 /// # Errors
-/// A tensor that the model reads is missing or of another shape (all are listed); the file cannot be written.
+/// A tensor that the model reads is missing or of another shape (all are listed); `out` cannot be written.
 pub fn convert(
     checkpoint: &Checkpoint,
-    path: &Path,
+    out: &mut dyn Write,
+    name: &Path,
     dtype: Dtype,
     mut progress: impl FnMut(usize) -> Result<()>,
 ) -> Result<()> {
-    let parameters = checkpoint.parameters()?;
-    check(checkpoint, &parameters)?;
+    let parameters = fitting(checkpoint)?;
     let mut tensors: Vec<super::write::Described> = Vec::with_capacity(parameters.len());
     for parameter in &parameters {
         let stored = checkpoint.weights.get(&parameter.name).expect("checked just above");
@@ -35,7 +36,7 @@ pub fn convert(
         (CONFIG_KEY.to_string(), checkpoint.config.document.to_string()),
         ("format".to_string(), "residua".to_string()),
     ]);
-    write_safetensors(path, &tensors, &metadata, |name| {
+    write_safetensors_into(out, name, &tensors, &metadata, |name| {
         let bytes = match dtypes[name] {
             Dtype::F16 => Elements::Half(halved(checkpoint, name)?),
             _ => Elements::Single(checkpoint.weights.read_f32(name)?),
@@ -72,7 +73,12 @@ impl AsRef<[u8]> for Elements {
     }
 }
 
-fn check(checkpoint: &Checkpoint, parameters: &[Parameter]) -> Result<()> {
+/// What the model reads of `checkpoint`.
+///
+/// # Errors
+/// A tensor is missing or of another shape; all such are listed.
+pub fn fitting(checkpoint: &Checkpoint) -> Result<Vec<Parameter>> {
+    let parameters = checkpoint.parameters()?;
     let misfits: Vec<String> = parameters
         .iter()
         .filter_map(|parameter| match checkpoint.weights.get(&parameter.name) {
@@ -84,7 +90,7 @@ fn check(checkpoint: &Checkpoint, parameters: &[Parameter]) -> Result<()> {
         })
         .collect();
     if misfits.is_empty() {
-        return Ok(());
+        return Ok(parameters);
     }
     let more = misfits.len().saturating_sub(4);
     let first = misfits.into_iter().take(4).collect::<Vec<_>>().join("; ");

@@ -1,4 +1,4 @@
-//! The Python names that a pickle may mention: those with a meaning here, those passed over, and none else.
+//! The Python names in a pickle: those with a meaning here, those refused, and all others, which are passed over.
 
 use super::tensor::Dtype;
 use crate::error::{Error, Result};
@@ -21,32 +21,80 @@ pub enum Global {
 /// The package of all classes that a TorchScript program brings along.
 const TORCH_SCRIPT: &str = "__torch__";
 
-/// Packages whose classes hold data: such objects are passed over. Any other global is an error, by name.
-const DATA_PACKAGES: &[&str] = &[
-    "torch",
-    "collections",
-    "numpy",
-    "argparse",
-    "omegaconf",
-    "easydict",
-    "yacs",
-    "rqvae",
-    "pathlib",
-    "datetime",
-    "enum",
-    "typing",
-    "_codecs",
-    "copyreg",
-    "copy_reg",
+/// Packages of Python's own library that run, open or load something, which weights have no reason to mention. Objects of
+/// other packages are passed over: of torch, Lightning, omegaconf, a person's own, and so on.
+const ACTING_PACKAGES: &[&str] = &[
+    "",
+    "_io",
+    "_operator",
+    "_pickle",
+    "_posixsubprocess",
+    "_thread",
+    "asyncio",
+    "bdb",
+    "cProfile",
+    "code",
+    "codeop",
+    "commands",
+    "compileall",
+    "ctypes",
+    "doctest",
+    "ftplib",
+    "gc",
+    "http",
+    "httplib",
+    "imp",
+    "importlib",
+    "inspect",
+    "io",
+    "linecache",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "operator",
+    "os",
+    "pdb",
+    "pickle",
+    "pip",
+    "pkgutil",
+    "platform",
+    "popen2",
+    "posix",
+    "profile",
+    "pty",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "shutil",
+    "signal",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "timeit",
+    "trace",
+    "urllib",
+    "urllib2",
+    "webbrowser",
+    "xmlrpc",
+    "zipimport",
 ];
-/// The built-in types among the globals that are passed over; `eval` and its like are not.
+/// The built-in types among the globals that are passed over, by the names of Python 3 and of 2, which protocol 2 writes;
+/// `eval` and its like are not.
 const DATA_BUILTINS: &[&str] = &[
     "object",
     "bool",
     "int",
+    "long",
     "float",
     "complex",
     "str",
+    "unicode",
+    "basestring",
     "bytes",
     "bytearray",
     "tuple",
@@ -56,12 +104,17 @@ const DATA_BUILTINS: &[&str] = &[
     "frozenset",
     "slice",
     "range",
+    "xrange",
+    "Ellipsis",
+    "NotImplemented",
 ];
 /// The globals that mean something here.
 const GLOBALS: &[(&str, &str, Global)] = &[
     ("collections", "OrderedDict", Global::Dict),
     ("torch._utils", "_rebuild_tensor", Global::Tensor),
     ("torch._utils", "_rebuild_tensor_v2", Global::Tensor),
+    ("torch._utils", "_rebuild_tensor_v3", Global::Tensor),
+    ("torch._utils", "_rebuild_qtensor", Global::Tensor),
     ("torch._utils", "_rebuild_parameter", Global::Parameter),
     ("torch._utils", "_rebuild_parameter_with_state", Global::Parameter),
     ("torch", "DoubleStorage", Global::Storage(Dtype::F64)),
@@ -74,12 +127,20 @@ const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch", "CharStorage", Global::Storage(Dtype::I8)),
     ("torch", "ByteStorage", Global::Storage(Dtype::U8)),
     ("torch", "BoolStorage", Global::Storage(Dtype::Bool)),
+    ("torch", "ComplexDoubleStorage", Global::Storage(Dtype::Other("complex128", 16))),
+    ("torch", "ComplexFloatStorage", Global::Storage(Dtype::Other("complex64", 8))),
+    ("torch", "QInt32Storage", Global::Storage(Dtype::Other("qint32", 4))),
+    ("torch", "QInt8Storage", Global::Storage(Dtype::Other("qint8", 1))),
+    ("torch", "QUInt8Storage", Global::Storage(Dtype::Other("quint8", 1))),
+    ("torch", "QUInt4x2Storage", Global::Storage(Dtype::Other("quint4x2", 1))),
+    ("torch", "QUInt2x4Storage", Global::Storage(Dtype::Other("quint2x4", 1))),
+    ("torch.storage", "UntypedStorage", Global::Storage(Dtype::Other("bytes", 1))),
 ];
 
-/// What `module.name` means; `None` if it is a kind of data that is passed over.
+/// What `module.name` means; `None` if it is passed over.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the name, if it is anything else. Nothing would be run in any case: a pickle that
+/// [`Error::Invalid`] with the name, if it runs, opens or loads something. Nothing would be run in any case: a pickle that
 /// mentions such a name is either an attack or no weight file.
 pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
     if let Some((.., global)) = GLOBALS.iter().find(|known| (known.0, known.1) == (module, name)) {
@@ -91,7 +152,7 @@ pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
     }
     let is_data = match module {
         "builtins" | "__builtin__" => DATA_BUILTINS.contains(&name),
-        _ => DATA_PACKAGES.contains(&package),
+        _ => package != "builtins" && package != "__builtin__" && !ACTING_PACKAGES.contains(&package),
     };
     if is_data {
         return Ok(None);

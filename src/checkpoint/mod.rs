@@ -16,8 +16,10 @@ pub mod pt;
 mod st;
 mod tensor;
 pub mod weights;
+mod wrappers;
 #[cfg(not(target_family = "wasm"))]
 pub mod write;
+mod zipped;
 
 pub use crate::assets::bundled;
 pub use crate::files::bytes;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(not(target_family = "wasm"))]
 use super::archive::Unpacked;
 use super::bytes::ByteSource;
-use super::folder::{self, ModelFiles, find};
+use super::folder::{self, ModelFiles};
 use super::weights::{StateKind, WeightFile};
 use super::{Loader, bundled};
 use crate::assets::bundled::Bundled;
@@ -59,7 +59,7 @@ impl Stage {
 /// An open checkpoint: its configuration, and its weights not yet read.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// What messages and recipes call it.
+    /// What recipes and messages call it: how it can be opened again.
     pub name: String,
     /// The configuration.
     pub config: Config,
@@ -68,7 +68,7 @@ pub struct Checkpoint {
     /// Where it lies; `None` for a bundled model.
     path: Option<PathBuf>,
     /// Keeps unpacked files until the checkpoint is closed.
-    _unpacked: Option<Arc<Unpacked>>,
+    unpacked: Option<Arc<Unpacked>>,
 }
 
 impl Checkpoint {
@@ -78,7 +78,7 @@ impl Checkpoint {
         if let Some(files) = bundled::find(place) {
             return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
         }
-        let mut found = Self::open_all(files::located(place), stage, kind)?;
+        let mut found = Self::open_all(place, stage, kind)?;
         match (found.len(), stage) {
             (1, _) => Ok(found.remove(0)),
             (0, stage) => {
@@ -86,14 +86,26 @@ impl Checkpoint {
                 Err(Error::invalid(format!("{place}: expected {wanted}, found none in it")))
             }
             (_, _) => {
-                let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.name.as_str()).collect();
+                let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.weights.name()).collect();
                 Err(Error::invalid(format!("{place} has several models; name one of {}", names.join(", "))))
             }
         }
     }
 
-    /// Opens all models of `stage`, or of either, at `path`: of an archive, of a folder, or of the folders in it.
-    pub fn open_all(path: &Path, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
+    /// Opens all models of `stage`, or of either, that `place` names: a bundled model, or the path of weights, of an archive,
+    /// or of a folder with models in it or in the folders below.
+    pub fn open_all(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
+        if let Some(files) = bundled::find(place) {
+            let stages = [Stage::RqVae, Stage::RqTransformer].into_iter();
+            let stages = stages.filter(|of| stage.is_none_or(|stage| stage == *of));
+            return stages.map(|stage| files.open(stage, kind)).collect();
+        }
+        if place == "-" {
+            return Err(Error::usage(
+                "expected a model's file or folder, found -: a model is not read in order",
+            ));
+        }
+        let path = files::located(place);
         let latest = if files::is_folder(path)? { folder::latest(path)? } else { path.into() };
         let path = latest.as_path();
         let (models, unpacked) = if files::is_folder(path)? {
@@ -102,54 +114,48 @@ impl Checkpoint {
             let unpacked = unpacked(path)?;
             (unpacked.models().to_vec(), Some(unpacked))
         } else {
-            let checkpoint = Self::from_weights(path, kind)?;
-            let wanted = stage.is_none_or(|stage| stage == Stage::of(&checkpoint.config));
-            return Ok(if wanted { vec![checkpoint] } else { Vec::new() });
+            (vec![of_weights(path)?], None)
         };
         let mut found = Vec::with_capacity(models.len());
         for files in models {
             // The weights of a model that is not wanted need not be of the kind that is.
-            let config = read_config(&files.config)?;
-            if stage.is_none_or(|stage| stage == Stage::of(&config)) {
-                found.push(Self::from_files(files, config, unpacked.clone(), kind)?);
+            let config = files.config.as_ref().map(|_| read_config(&files)).transpose()?;
+            let is_wanted = |config: &Config| stage.is_none_or(|stage| stage == Stage::of(config));
+            if config.as_ref().is_some_and(|config| !is_wanted(config)) {
+                continue;
+            }
+            let archive = unpacked.clone().map(|unpacked| (path, unpacked));
+            let checkpoint = Self::from_files(&files, config, archive, kind)?;
+            if is_wanted(&checkpoint.config) {
+                found.push(checkpoint);
             }
         }
         Ok(found)
     }
 
-    /// A weight file with its configuration inside, or beside it in `config.yaml`.
-    fn from_weights(path: &Path, kind: StateKind) -> Result<Self> {
-        let weights = WeightFile::open(path, kind)?;
-        let name = path.display().to_string();
-        let mut config = match weights.metadata().get(CONFIG_KEY) {
-            Some(text) => Config::parse(&name, text)?,
-            None => {
-                let beside = path.with_file_name("config.yaml");
-                if !files::is_file(&beside) {
-                    return Err(Error::invalid(format!(
-                        "{name}: expected config.yaml beside it, found none"
-                    )));
-                }
-                read_config(&beside)?
-            }
-        };
-        read_classes(&mut config, path)?;
-        Ok(Self { name, config, weights, path: Some(path.to_path_buf()), _unpacked: None })
-    }
-
+    /// Opens `files`, whose configuration is `config`, or else inside the weights; unpacked from an archive, if they are.
     fn from_files(
-        files: ModelFiles,
-        mut config: Config,
-        unpacked: Option<Arc<Unpacked>>,
+        files: &ModelFiles,
+        config: Option<Config>,
+        archive: Option<(&Path, Arc<Unpacked>)>,
         kind: StateKind,
     ) -> Result<Self> {
+        let shown = files.shown.display().to_string();
+        let weights = WeightFile::from_source(&shown, ByteSource::open(&files.weights)?, kind)?;
+        let mut config = match (config, weights.metadata().get(CONFIG_KEY)) {
+            (Some(config), _) => config,
+            (None, Some(text)) => Config::parse(&shown, text)?,
+            (None, None) => {
+                return Err(Error::invalid(format!("{shown}: expected config.yaml beside it, found none")));
+            }
+        };
         read_classes(&mut config, &files.weights)?;
         Ok(Self {
-            name: files.weights.display().to_string(),
+            name: archive.as_ref().map_or(shown, |(path, _)| path.display().to_string()),
+            weights: weights.renamed(config.names),
             config,
-            weights: WeightFile::open(&files.weights, kind)?,
-            path: Some(files.weights),
-            _unpacked: unpacked,
+            path: Some(files.weights.clone()),
+            unpacked: archive.map(|(_, unpacked)| unpacked),
         })
     }
 
@@ -160,7 +166,7 @@ impl Checkpoint {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;
         let config = Config::parse(name, config)?;
-        Ok(Self { name: name.into(), config, weights, path: None, _unpacked: None })
+        Ok(Self { name: name.into(), config, weights, path: None, unpacked: None })
     }
 
     /// The stage 1 that this stage 2 was trained on: at `given` if that is said, else where the configuration says, else
@@ -180,12 +186,27 @@ impl Checkpoint {
         let beside = ["stage1.safetensors", "rqvae.safetensors", "../stage1", "stage1", "../rqvae"];
         let places = named.iter().map(String::as_str).chain(beside).map(|place| folder.join(place));
         match places.into_iter().find(|place| files::exists(place)) {
-            Some(place) => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
+            Some(place) => match self.beside_in_archive(&place) {
+                Some((files, unpacked)) => {
+                    let config = files.config.as_ref().map(|_| read_config(files)).transpose()?;
+                    Self::from_files(files, config, Some((Path::new(&self.name), unpacked.clone())), kind)
+                }
+                None => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
+            },
             None => Err(Error::usage(format!(
                 "{}: its RQ-VAE (stage 1) was not found beside it; give it with --rqvae",
                 self.name
             ))),
         }
+    }
+
+    /// The model at `place`, if that lies in the same unpacked archive as this one.
+    fn beside_in_archive(&self, place: &Path) -> Option<(&ModelFiles, &Arc<Unpacked>)> {
+        let (unpacked, place) = (self.unpacked.as_ref()?, place.canonicalize().ok()?);
+        let is_there = |files: &&ModelFiles| {
+            files.weights.canonicalize().is_ok_and(|weights| weights.starts_with(&place))
+        };
+        Some((unpacked.models().iter().find(is_there)?, unpacked))
     }
 
     /// The configuration of an RQ-VAE.
@@ -234,17 +255,33 @@ impl Bundled {
     }
 }
 
-/// The model in `folder`, or those in the folders directly below it.
+/// The weights at `path` alone, with the configuration that belongs to them.
+fn of_weights(path: &Path) -> Result<ModelFiles> {
+    let carried = WeightFile::open(path, StateKind::Auto)?.metadata().contains_key(CONFIG_KEY);
+    let config = if carried { None } else { folder::config_of(path)? };
+    Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
+}
+
+/// The models in `folder`, or those in the folders directly below it.
 fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
-    if files::is_file(&folder.join("config.yaml")) {
-        return Ok(vec![find(folder)?]);
+    let mut found = folder::models(folder, folder)?;
+    if found.is_empty() {
+        for below in files::list(folder)?.into_iter().filter(|path| files::is_folder(path).unwrap_or(false)) {
+            match folder::models(&below, &below) {
+                // A folder that may not be looked into holds no model for this person.
+                Err(Error::Io { .. }) => {}
+                models => found.extend(models?),
+            }
+        }
     }
-    let below = files::list(folder)?.into_iter();
-    let below: Vec<PathBuf> = below.filter(|path| files::is_file(&path.join("config.yaml"))).collect();
-    if below.is_empty() {
-        return Ok(vec![find(folder)?]);
+    if !found.is_empty() {
+        return Ok(found);
     }
-    below.iter().map(|path| find(path)).collect()
+    let expected = match folder::weights_in(folder)?.is_empty() {
+        true => format!("expected config.yaml and weights ({})", folder::endings()),
+        false => "expected config.yaml beside the weights".into(),
+    };
+    Err(Error::invalid(format!("{}: {expected}, found none", folder.display())))
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -269,8 +306,11 @@ fn read_text(path: &Path) -> Result<String> {
         .map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
 }
 
-fn read_config(path: &Path) -> Result<Config> {
-    Config::parse(&path.display().to_string(), &read_text(path)?)
+/// The configuration beside the weights of `files`.
+fn read_config(files: &ModelFiles) -> Result<Config> {
+    let path = files.config.as_deref().unwrap_or(&files.weights);
+    let name = path.file_name().map_or(path.into(), |name| files.shown.with_file_name(name));
+    Config::parse(&name.display().to_string(), &read_text(path)?)
 }
 
 /// Class names from `classes.txt` in the model's folder or the one above it, one a line, where the configuration has

@@ -2,22 +2,19 @@
 //! loading any of it.
 
 use std::collections::{HashMap, HashSet};
-use std::io::BufReader;
 
 use super::bytes::ByteSource;
-use super::pickle::{self, Id, Pickle, Tensor, Value};
-use super::tensor::TensorInfo;
+use super::pickle::{Id, Pickle, Tensor, Value};
+use super::tensor::{Dtype, TensorInfo};
+use super::wrappers::{NESTS_OF_AVERAGE, below, state_dict};
+use super::zipped::Archive;
 use crate::error::{Error, Result};
 use crate::model::StateKind;
 
 /// What to do about a file that is a `.pt`, but of a kind that is not read.
 pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
-/// Where a TorchScript program's code is in its file. Nothing there is read.
-const CODE: &str = "code/";
 /// The most bytes that the names of all tensors of a TorchScript program take: modules within modules make long ones.
 const LONGEST_NAMES: usize = 16 << 20;
-/// What `DataParallel` puts in front of each name.
-const WRAPPER: &str = "module.";
 
 /// Which weights a checkpoint has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +50,22 @@ pub(super) struct Pt {
     pub tensors: Vec<TensorInfo>,
     pub kind: StateKind,
     pub available: Available,
+    /// What the tensors' places are in, where that is not the file: its content, unpacked.
+    pub unpacked: Option<ByteSource>,
 }
 
 /// Finds the tensors of the `.pt` in `source`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is damaged, compressed, big-endian, or wants to run something; [`Error::Usage`] if it
+/// [`Error::Invalid`] if it is damaged, encrypted, big-endian, or wants to run something; [`Error::Usage`] if it
 /// does not have the weights asked for.
 pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     let archive = Archive::open(source)?;
     archive.check_byte_order()?;
     let bytes = archive.read("data.pkl")?;
     let part = |key: &str| archive.files.get(&format!("data/{key}")).copied();
-    of_pickle(&Pickle::parse(&bytes)?, wanted, source.len(), part)
+    let pt = of_pickle(&Pickle::parse(&bytes)?, wanted, archive.content().len(), part)?;
+    Ok(Pt { unpacked: archive.unpacked, ..pt })
 }
 
 /// Start and length of a part of a file.
@@ -89,24 +89,29 @@ pub(super) fn of_pickle(
             (named.collect(), kind, available)
         }
     };
-    let mut tensors = named
-        .into_iter()
-        .map(|(name, tensor)| place(name, tensor, part(tensor.storage.key), len))
-        .collect::<Result<Vec<_>>>()?;
-    unwrap_names(&mut tensors);
-    Ok(Pt { tensors, kind, available })
+    let mut tensors = Vec::new();
+    for (name, tensor) in named {
+        match place(name, tensor, part(tensor.storage.key), len) {
+            // Where it lies does not matter.
+            Err(_) if matches!(tensor.storage.dtype, Dtype::Other(..)) => {}
+            placed => tensors.push(placed?),
+        }
+    }
+    Ok(Pt { tensors, kind, available, unpacked: None })
 }
 
-/// The state dict asked for: below a top-level key, or the whole pickle.
+/// The state dict asked for: below keys that wrappers use, or the whole pickle.
 fn choose<'p, 'a>(
     pickle: &'p Pickle<'a>,
     wanted: StateKind,
 ) -> Result<(&'p Value<'a>, StateKind, Available)> {
     let root = pickle.root();
-    let below = |key| pickle.lookup(root, key).filter(|state| matches!(state, Value::Dict(_)));
-    let bare = || Some(root).filter(|root| named_tensors(pickle, root).next().is_some());
-    let (state, ema) = (below("state_dict"), below("state_dict_ema"));
-    let state = state.or_else(|| if ema.is_none() { bare() } else { None });
+    let ema = below(pickle, root, &NESTS_OF_AVERAGE).find_map(|dict| state_dict(pickle, dict));
+    let state = match state_dict(pickle, root) {
+        // What is beside the average is no state dict because it has a tensor, such as a count of steps.
+        Some(bare) if ema.is_some() && std::ptr::eq(bare, root) => None,
+        state => state,
+    };
     let available = Available { state: state.is_some(), ema: ema.is_some() };
     if state.or(ema).is_none() {
         return Err(Error::invalid(
@@ -153,7 +158,7 @@ fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(Strin
 }
 
 /// The tensors of a dictionary by name, each name once; other keys and values are passed over.
-fn named_tensors<'p, 'a>(
+pub(super) fn named_tensors<'p, 'a>(
     pickle: &'p Pickle<'a>,
     dict: &'p Value<'a>,
 ) -> impl Iterator<Item = (&'a str, &'p Tensor<'a>)> {
@@ -173,81 +178,6 @@ fn named_tensors<'p, 'a>(
 
 fn as_text<'a>(value: &Value<'a>) -> Option<&'a str> {
     if let Value::Str(text) = value { Some(text) } else { None }
-}
-
-/// Takes off what wrappers put in front of every name.
-fn unwrap_names(tensors: &mut [TensorInfo]) {
-    let wrappers = |tensor: &TensorInfo| {
-        tensor.name.as_bytes().chunks(WRAPPER.len()).take_while(|part| *part == WRAPPER.as_bytes()).count()
-    };
-    let common = tensors.iter().map(wrappers).min().unwrap_or(0);
-    for tensor in tensors {
-        tensor.name.drain(..common * WRAPPER.len());
-    }
-}
-
-/// The files in a `.pt`, all stored as they are, below one folder; but for code.
-struct Archive<'s> {
-    source: &'s ByteSource,
-    /// Start and length by name, the folder left off.
-    files: HashMap<String, Part>,
-}
-
-impl<'s> Archive<'s> {
-    fn open(source: &'s ByteSource) -> Result<Self> {
-        let reader = BufReader::new(source.reader());
-        let damaged =
-            |error| Error::invalid(format!("not a whole .pt file ({error}): copy or download it again"));
-        let mut zip = zip::ZipArchive::new(reader).map_err(damaged)?;
-        let mut files = HashMap::new();
-        for index in 0..zip.len() {
-            let entry = zip.by_index_raw(index).map_err(damaged)?;
-            let name = entry.name().map_err(damaged)?;
-            let is_code = name.split_once('/').is_some_and(|(_, below)| below.starts_with(CODE));
-            if is_code {
-                continue;
-            }
-            if entry.compression() != zip::CompressionMethod::Stored || entry.encrypted() {
-                return Err(Error::invalid(format!(
-                    "{name:?} in the file is compressed or encrypted: {RE_SAVE}"
-                )));
-            }
-            let name = name.split_once('/').map_or(&*name, |(_, below)| below);
-            let start = entry.data_start().unwrap_or(u64::MAX);
-            let len = entry.compressed_size();
-            if start.checked_add(len).is_none_or(|end| end > source.len()) {
-                return Err(Error::invalid(format!(
-                    "{name:?} ends beyond the file's {} bytes: copy or download the file again",
-                    source.len()
-                )));
-            }
-            files.insert(name.to_owned(), (start, len));
-        }
-        Ok(Self { source, files })
-    }
-
-    /// A file that describes the others, and so is small.
-    fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let &(start, len) = self
-            .files
-            .get(name)
-            .ok_or_else(|| Error::invalid(format!("expected {name} in the zip, found none: {RE_SAVE}")))?;
-        if len > pickle::MAX_BYTES as u64 {
-            return Err(Error::invalid(format!(
-                "{name} has {len} bytes: expected at most {}",
-                pickle::MAX_BYTES
-            )));
-        }
-        self.source.read_at(start, len)
-    }
-
-    fn check_byte_order(&self) -> Result<()> {
-        // PyTorch before 2.0 did not write it and was little-endian wherever anyone ran it.
-        if !self.files.contains_key("byteorder") || self.read("byteorder")? == b"little" {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("the file is not little-endian: on a little-endian machine, {RE_SAVE}")))
-    }
 }
 
 /// Checks that every element of `tensor` lies in its storage, which is `part` of a file of `file_len` bytes.
@@ -299,6 +229,7 @@ fn is_contiguous(tensor: &Tensor<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pickle::MAX_BYTES;
     use super::super::pickle::tests::{dict, global, int, pickled, storage, tensor, text, tuple};
     use super::*;
     use std::io::Write;
@@ -379,16 +310,45 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_that_all_names_have_are_taken_off() {
-        let named = |list: &[&str]| {
-            let pairs: Vec<_> = list.iter().map(|&name| (name, weight())).collect();
-            let pt = of_pickle(&dict(&pairs)).unwrap();
-            pt.tensors.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>()
-        };
-        assert_eq!(named(&["module.a", "module.b"]), ["a", "b"]);
-        assert_eq!(named(&["module.module.a", "module.b"]), ["module.a", "b"]);
-        assert_eq!(named(&["module.a", "b"]), ["module.a", "b"]);
-        assert_eq!(named(&["a", "a", "b"]), ["a", "b"]);
+    fn of_equal_names_one_is_taken() {
+        let pt = of_pickle(&dict(&[("a", weight()), ("a", weight()), ("b", weight())])).unwrap();
+        assert_eq!(names(&pt), ["a", "b"]);
+    }
+
+    #[test]
+    fn state_dicts_are_found_within_each_other() {
+        let state = || dict(&[("w", weight())]);
+        let nested = |keys: &[&str]| keys.iter().rev().fold(state(), |inner, key| dict(&[(key, inner)]));
+        for keys in [
+            &["model"][..],
+            &["state_dict", "model"],
+            &["model", "state_dict"],
+            &["model_state_dict"],
+            &["state_dict", "model", "module", "net"],
+        ] {
+            // Others beside it are not its affair.
+            let pt = of_pickle(&nested(keys)).unwrap();
+            assert_eq!((names(&pt), pt.kind), (vec!["w"], StateKind::State), "{keys:?}");
+        }
+        let lightning = dict(&[
+            ("epoch", int(3)),
+            ("callbacks", dict(&[("w", weight())])),
+            ("optimizer_states", b"]".into()),
+            ("state_dict", state()),
+        ]);
+        assert_eq!(names(&of_pickle(&lightning).unwrap()), ["w"]);
+        let both = dict(&[("step", weight()), ("model_ema", dict(&[("averaged", weight())]))]);
+        let pt = of_pickle(&both).unwrap();
+        assert_eq!((names(&pt), pt.available), (vec!["averaged"], Available { state: false, ema: true }));
+    }
+
+    #[test]
+    fn tensors_of_other_types_block_nothing() {
+        for (class, elements) in [("ComplexFloatStorage", 3), ("QUInt4x2Storage", 48), ("QInt8Storage", 24)] {
+            let odd = tensor(storage(class, "0", elements), 0, &[elements], &[1]);
+            let pt = of_pickle(&dict(&[("odd", odd), ("w", weight())])).unwrap();
+            assert!(names(&pt).contains(&"w"), "{class}");
+        }
     }
 
     #[test]
@@ -429,7 +389,7 @@ mod tests {
             (&[("other", b"")], "expected data.pkl in the zip"),
             (&[("data.pkl", &pickled(&int(3)))], "expected weights under state_dict"),
             (&[("data.pkl", &pickle), ("data/0", &[0; 24]), ("byteorder", b"big")], "not little-endian"),
-            (&[("data.pkl", &vec![b'N'; pickle::MAX_BYTES + 1])], "expected at most"),
+            (&[("data.pkl", &vec![b'N'; MAX_BYTES + 1])], "expected at most"),
         ];
         for (files, expected) in cases {
             let found = message(read(&pt_of(files), StateKind::Auto));
@@ -447,14 +407,33 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_entry_asks_for_another_save() {
-        let found = message(read(&with_directory(10, &[8]), StateKind::Auto));
-        assert!(found.contains("is compressed") && found.contains("torch.save of PyTorch 1.6"), "{found}");
-    }
-
-    #[test]
     fn an_entry_beyond_the_file_is_refused() {
         let found = message(read(&with_directory(20, &(1u32 << 30).to_le_bytes()), StateKind::Auto));
         assert!(found.contains("\"data.pkl\" ends beyond the file's"), "{found}");
+    }
+
+    fn deflated(files: &[Part]) -> ByteSource {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        for (name, bytes) in files {
+            zip.start_file(format!("model/{name}"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        ByteSource::Memory(zip.finish().unwrap().into_inner().into())
+    }
+
+    #[test]
+    fn a_compressed_file_is_unpacked() {
+        let pickle = pickled(&dict(&[("w", weight())]));
+        let values: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
+        let source = deflated(&[("data/0", &values), ("data.pkl", &pickle), ("byteorder", b"little")]);
+        let pt = read(&source, StateKind::Auto).unwrap();
+        let [tensor] = &pt.tensors[..] else { panic!("{pt:?}") };
+        let mut found = Vec::new();
+        tensor.for_each_piece(pt.unpacked.as_ref().unwrap(), |piece| found.extend_from_slice(piece)).unwrap();
+        assert_eq!(found, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let bomb = deflated(&[("data.pkl", &pickle), ("data/0", &vec![0; 1 << 20])]);
+        assert!(bomb.len() < 10_000);
+        assert!(message(read(&bomb, StateKind::Auto)).contains("more than 32 times its size"));
     }
 }

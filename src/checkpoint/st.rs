@@ -29,7 +29,7 @@ pub(super) fn is_likely(start: &[u8], len: u64) -> bool {
 /// and against the file's length by the rules of the format: no gaps, no overlaps, nothing beyond the end.
 ///
 /// # Errors
-/// [`Error::Invalid`] if a rule is broken, or a tensor has a type that no model here uses.
+/// [`Error::Invalid`] if a rule is broken.
 pub(super) fn read(source: &ByteSource) -> Result<Header> {
     let damaged = |what: &dyn std::fmt::Display| {
         Error::invalid(format!("not a whole safetensors file ({what}): copy or download it again"))
@@ -43,16 +43,10 @@ pub(super) fn read(source: &ByteSource) -> Result<Header> {
         return Err(damaged(&format!("expected {expected} bytes of data, found {found}")));
     }
     let stored = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
-        let dtype = dtype(info.dtype).ok_or_else(|| {
-            Error::invalid(format!(
-                "tensor {name:?} has type {}: convert the weights to F32 or F16",
-                info.dtype
-            ))
-        })?;
         let start = PREFIX + len + info.data_offsets.0 as u64;
-        Ok(TensorInfo { name, dtype, shape: info.shape.clone(), start, strides: None })
+        TensorInfo { name, dtype: dtype(info.dtype), shape: info.shape.clone(), start, strides: None }
     };
-    let tensors = header.tensors().into_iter().map(stored).collect::<Result<_>>()?;
+    let tensors = header.tensors().into_iter().map(stored).collect();
     let metadata =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     Ok(Header { tensors, metadata })
@@ -62,9 +56,9 @@ fn header_len(prefix: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(prefix.try_into().ok()?))
 }
 
-fn dtype(stored: safetensors::Dtype) -> Option<Dtype> {
+fn dtype(stored: safetensors::Dtype) -> Dtype {
     use safetensors::Dtype as S;
-    Some(match stored {
+    match stored {
         S::F64 => Dtype::F64,
         S::F32 => Dtype::F32,
         S::F16 => Dtype::F16,
@@ -75,6 +69,13 @@ fn dtype(stored: safetensors::Dtype) -> Option<Dtype> {
         S::I8 => Dtype::I8,
         S::U8 => Dtype::U8,
         S::BOOL => Dtype::Bool,
-        _ => return None,
-    })
+        S::U64 => Dtype::Other("U64", 8),
+        S::U32 => Dtype::Other("U32", 4),
+        S::U16 => Dtype::Other("U16", 2),
+        S::C64 => Dtype::Other("C64", 8),
+        S::F8_E4M3 => Dtype::Other("F8_E4M3", 1),
+        S::F8_E5M2 => Dtype::Other("F8_E5M2", 1),
+        // Of fewer than eight bits, or newer than this.
+        _ => Dtype::Other("of another kind", 1),
+    }
 }

@@ -3,7 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 
 use super::bytes::ByteSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Bytes that are read and converted at a time; a multiple of every element's size.
 const PIECE: u64 = 1 << 20;
@@ -31,11 +31,16 @@ pub enum Dtype {
     U8,
     /// One byte, 0 or not.
     Bool,
+    /// A type that no model here is made of, such as complex numbers: what messages call it, and the bytes of an element.
+    Other(&'static str, u8),
 }
 
 impl std::fmt::Display for Dtype {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("{self:?}").to_lowercase())
+        match self {
+            Self::Other(name, _) => f.pad(name),
+            known => f.pad(&format!("{known:?}").to_lowercase()),
+        }
     }
 }
 
@@ -47,6 +52,7 @@ impl Dtype {
             Self::F32 | Self::I32 => 4,
             Self::F16 | Self::BF16 | Self::I16 => 2,
             Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::Other(_, size) => size.into(),
         }
     }
 
@@ -63,6 +69,7 @@ impl Dtype {
             Self::I8 => each(bytes, out, |b| f32::from(i8::from_le_bytes(b))),
             Self::U8 => each(bytes, out, |[b]: [u8; 1]| f32::from(b)),
             Self::Bool => each(bytes, out, |[b]: [u8; 1]| f32::from(b != 0)),
+            Self::Other(..) => unreachable!("such tensors are refused before they are read"),
         }
     }
 }
@@ -89,7 +96,16 @@ impl TensorInfo {
     }
 
     /// Hands the elements to `take` in row-major order, a piece at a time.
+    ///
+    /// # Errors
+    /// They are of a type that no model here is made of, or cannot be read.
     pub(super) fn for_each_piece(&self, source: &ByteSource, mut take: impl FnMut(&[f32])) -> Result<()> {
+        if let Dtype::Other(..) = self.dtype {
+            return Err(Error::invalid(format!(
+                "tensor {:?} has type {}: convert it to F32 or F16",
+                self.name, self.dtype
+            )));
+        }
         let mut piece = Vec::new();
         let mut decode = |bytes: &[u8]| {
             piece.clear();

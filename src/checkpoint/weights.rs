@@ -10,9 +10,12 @@ use half::slice::HalfFloatSliceExt;
 use super::bytes::ByteSource;
 pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
+use super::wrappers::unwrap_names;
 use super::{legacy, pt, st};
 use crate::error::{Error, Result};
+use crate::files::kinds;
 pub use crate::model::StateKind;
+use crate::model::config::Renamed;
 
 /// An open weight file. Only its index is in memory; tensors are read when asked for, from any thread.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct WeightFile {
     /// What messages call the file.
     name: String,
     source: ByteSource,
+    /// What the tensors' places are in, where that is not the file itself.
+    unpacked: Option<ByteSource>,
     /// Sorted by name.
     tensors: Vec<TensorInfo>,
     kind: StateKind,
@@ -50,10 +55,34 @@ impl WeightFile {
     /// # Errors
     /// As [`WeightFile::open`].
     pub fn from_source(name: &str, source: ByteSource, kind: StateKind) -> Result<Self> {
-        let (mut tensors, kind, available, metadata) =
+        let Parts { mut tensors, kind, available, metadata, unpacked } =
             parts(&source, kind).map_err(|error| in_file(name, error))?;
-        tensors.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { name: name.to_owned(), source, tensors, kind, available, metadata })
+        unwrap_names(&mut tensors);
+        let file = Self { name: name.to_owned(), source, unpacked, tensors, kind, available, metadata };
+        Ok(file.sorted())
+    }
+
+    fn sorted(mut self) -> Self {
+        self.tensors.sort_by(|one, other| one.name.cmp(&other.name));
+        self
+    }
+
+    /// The file with its tensors called by the names of our models, where `names` says so.
+    pub fn renamed(mut self, names: &[Renamed]) -> Self {
+        let renamed = |tensor: &TensorInfo| {
+            let known =
+                |(theirs, ours): &Renamed| Some((tensor.name.strip_prefix(theirs)?.to_owned(), *ours));
+            names.iter().find_map(known)
+        };
+        self.tensors.retain_mut(|tensor| match renamed(tensor) {
+            Some((rest, Some(ours))) => {
+                tensor.name = format!("{ours}{rest}");
+                true
+            }
+            Some((_, None)) => false,
+            None => true,
+        });
+        self.sorted()
     }
 
     /// What messages call the file.
@@ -158,7 +187,7 @@ impl WeightFile {
             Error::invalid(format!("{}: tensor {name:?} does not fit into memory: {error}", self.name))
         })?;
         tensor
-            .for_each_piece(&self.source, |piece| append(&mut out, piece))
+            .for_each_piece(self.unpacked.as_ref().unwrap_or(&self.source), |piece| append(&mut out, piece))
             .map_err(|error| in_file(&self.name, error))?;
         Ok(out)
     }
@@ -179,33 +208,45 @@ impl WeightFile {
     }
 }
 
-type Parts = (Vec<TensorInfo>, StateKind, Available, BTreeMap<String, String>);
+/// What is in a file.
+struct Parts {
+    tensors: Vec<TensorInfo>,
+    kind: StateKind,
+    available: Available,
+    metadata: BTreeMap<String, String>,
+    unpacked: Option<ByteSource>,
+}
+
+impl From<pt::Pt> for Parts {
+    fn from(pt: pt::Pt) -> Self {
+        let pt::Pt { tensors, kind, available, unpacked } = pt;
+        Self { tensors, kind, available, metadata: BTreeMap::new(), unpacked }
+    }
+}
 
 /// Tells the format by content, and reads its index.
 fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
-    let start = source.read_at(0, source.len().min(9))?;
+    let start = source.read_at(0, source.len().min(kinds::LONGEST_START as u64))?;
     match start[..] {
         // First: it begins with its header's length, which may be any of the numbers below.
-        _ if st::is_likely(&start, source.len()) => {
+        _ if st::is_likely(&start[..start.len().min(9)], source.len()) => {
             let available = Available { state: true, ema: false };
-            let header = st::read(source)?;
-            Ok((header.tensors, available.choose(wanted)?, available, header.metadata))
+            let st::Header { tensors, metadata } = st::read(source)?;
+            let kind = available.choose(wanted)?;
+            Ok(Parts { tensors, kind, available, metadata, unpacked: None })
         }
-        [b'P', b'K', ..] => {
-            let pt = pt::read(source, wanted)?;
-            Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
-        }
-        _ if start.starts_with(&legacy::START) => {
-            let pt = legacy::read(source, wanted)?;
-            Ok((pt.tensors, pt.kind, pt.available, BTreeMap::new()))
-        }
+        [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),
+        _ if start.starts_with(&legacy::START) => legacy::read(source, wanted).map(Parts::from),
         [0x80, 0..=5, ..] => {
             Err(Error::invalid(format!("a pickle that is no whole file of PyTorch: {}", pt::RE_SAVE)))
         }
-        [0x1f, 0x8b, ..] => Err(Error::invalid("expected .pt or safetensors, found gzip: unpack it first")),
-        _ => Err(Error::invalid(
-            "expected a .pt or safetensors file, found something else or a file cut short: copy it again",
-        )),
+        _ => Err(Error::invalid(match kinds::known(&start) {
+            Some(found) => format!("expected a .pt or safetensors file, found {found}"),
+            None => {
+                "expected a .pt or safetensors file, found something else or a file cut short: copy it again"
+                    .into()
+            }
+        })),
     }
 }
 
@@ -294,6 +335,65 @@ mod tests {
         assert_eq!((names, file.kind()), (vec!["bias", "weight"], StateKind::State));
     }
 
+    /// A safetensors file of one element of each type.
+    fn safetensors(tensors: &[(&str, &str, usize)]) -> Arc<[u8]> {
+        let mut end = 0;
+        let entries: Vec<String> = tensors
+            .iter()
+            .map(|(name, dtype, size)| {
+                let start = end;
+                end += size;
+                format!(r#""{name}":{{"dtype":"{dtype}","shape":[1],"data_offsets":[{start},{end}]}}"#)
+            })
+            .collect();
+        let header = format!("{{{}}}", entries.join(","));
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; end]].concat().into()
+    }
+
+    #[test]
+    fn tensors_of_other_types_block_nothing_until_they_are_read() {
+        let bytes = safetensors(&[
+            ("a", "F32", 4),
+            ("b", "U64", 8),
+            ("c", "F8_E4M3", 1),
+            ("d", "C64", 8),
+            ("e", "F32", 4),
+        ]);
+        let file = WeightFile::from_bytes("w.bin", bytes, StateKind::Auto).unwrap();
+        assert_eq!(file.tensors().len(), 5);
+        assert_eq!(file.read_f32("e").unwrap(), [0.0]);
+        for (name, dtype) in [("b", "U64"), ("c", "F8_E4M3"), ("d", "C64")] {
+            let message = file.read_f32(name).unwrap_err().to_string();
+            assert_eq!(message, format!("w.bin: tensor {name:?} has type {dtype}: convert it to F32 or F16"));
+        }
+    }
+
+    #[test]
+    fn prefixes_that_all_names_have_are_taken_off() {
+        let named = |names: &[&str]| {
+            let tensors: Vec<_> = names.iter().map(|&name| (name, "F32", 4)).collect();
+            let file = WeightFile::from_bytes("w", safetensors(&tensors), StateKind::Auto).unwrap();
+            file.tensors().iter().map(|tensor| tensor.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&["module.a", "module.b"]), ["a", "b"]);
+        assert_eq!(named(&["module.module.a", "module.b"]), ["b", "module.a"]);
+        assert_eq!(named(&["module.a", "b"]), ["b", "module.a"]);
+        assert_eq!(named(&["state_dict.model._orig_mod.a", "state_dict.model._orig_mod.b"]), ["a", "b"]);
+        // What is beside the model has no part in it.
+        assert_eq!(named(&["model.a", "model.b", "loss.model.c"]), ["a", "b", "loss.model.c"]);
+        assert!(named(&[]).is_empty());
+    }
+
+    #[test]
+    fn tensors_are_renamed_by_how_they_begin() {
+        let bytes = safetensors(&[("a.b", "F32", 4), ("loss.x", "F32", 4), ("q.weight", "F32", 4)]);
+        let file = WeightFile::from_bytes("w", bytes, StateKind::Auto).unwrap();
+        let file = file.renamed(&[("q.", Some("a.a.")), ("loss.", None)]);
+        let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name[..]).collect();
+        assert_eq!(names, ["a.a.weight", "a.b"]);
+        assert!(file.get("a.a.weight").is_some());
+    }
+
     #[test]
     fn safetensors_are_read_as_their_own_crate_reads_them() {
         let path = fixture("rqt-class/golden.safetensors");
@@ -343,7 +443,9 @@ mod tests {
                 header(&tensor(r#""dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]"#), 0),
                 "overflow",
             ),
-            (header(&tensor(r#""dtype":"U64","shape":[1],"data_offsets":[0,8]"#), 8), "has type U64"),
+            (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "found a pointer of Git LFS"),
+            (b"<!DOCTYPE html>".to_vec(), "found a web page"),
+            (b"GGUF\x03\0\0\0\0\0\0\0".to_vec(), "found a GGUF file"),
             ([&(1u64 << 60).to_le_bytes()[..], b"{}"].concat(), "something else or a file cut short"),
             ([&(17u64 << 20).to_le_bytes()[..], &vec![b'{'; 18 << 20]].concat(), "larger than any model's"),
         ] {

@@ -24,7 +24,7 @@ pub struct Bench {
     #[arg(long, default_value = "ffhq-355m")]
     preset: String,
     /// List the presets.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
     /// Images at once; with --compare, several with commas.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "B[,B..]")]
@@ -37,13 +37,13 @@ pub struct Bench {
     compare: bool,
     /// Set each hand-written kernel, or those whose name has NAME in it, against Burn's own operations, at the published
     /// shapes.
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "gpu_kernels"])]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "gpu_kernels", "preset", "batch", "precision", "f32"])]
     kernels: Option<String>,
     /// Time the studio's frames with a 16x16x8 stack open.
-    #[arg(long, conflicts_with_all = ["compare", "kernels"])]
+    #[arg(long, conflicts_with_all = ["compare", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
     studio: bool,
     /// Time the training of both stages of emoji-64, 32 images at once unless --batch says otherwise.
-    #[arg(long, conflicts_with_all = ["compare", "kernels", "studio"])]
+    #[arg(long, conflicts_with_all = ["compare", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// How the transformer's weights are kept; stored: in f32, as random ones are made.
     #[arg(long, value_enum, default_value = "f16")]
@@ -63,6 +63,9 @@ impl Bench {
         }
         if self.runs == 0 || self.batch.iter().any(|&batch| batch == 0 || batch > 1024) {
             return Err(Error::usage("expected at least one run, and batches of 1 to 1024"));
+        }
+        if self.train && self.batch.len() > 1 {
+            return Err(Error::usage("--train takes one --batch"));
         }
         if self.studio {
             let measured = frames(FRAMES)?;

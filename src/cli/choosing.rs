@@ -14,21 +14,23 @@ use crate::error::{Error, Result};
 /// The part of samples that a classifier accepts, unless another is asked for.
 const ACCEPTANCE: f64 = 0.25;
 
+// clap does not ask for what an option requires where that conflicts with another option: what the required one conflicts
+// with is therefore listed here, too.
 /// How the best of what is sampled are found.
 #[derive(Args, Clone)]
 pub struct ChoosingArguments {
     /// Sort by how well pictures fit the caption, best first: weights of CLIP (ViT), a .pt or .safetensors.
-    #[arg(long, value_name = "PATH", requires = "prompt")]
+    #[arg(long, value_name = "PATH", requires = "prompt", conflicts_with_all = ["class", "from"])]
     clip: Option<PathBuf>,
     /// Keep the K best of them. [default: all]
-    #[arg(long, value_name = "K", requires = "clip")]
+    #[arg(long, value_name = "K", requires = "clip", conflicts_with_all = ["class", "classifier", "from"])]
     keep: Option<u32>,
     /// Sample more than -n, and keep those that show the class most surely: weights of a ResNet of torchvision, a .pt, .pth
     /// or .safetensors.
-    #[arg(long, value_name = "PATH", requires = "class", conflicts_with = "clip")]
+    #[arg(long, value_name = "PATH", requires = "class", conflicts_with_all = ["prompt", "clip", "from"])]
     classifier: Option<PathBuf>,
     /// The part of what is sampled that the classifier accepts. [default: 0.25]
-    #[arg(long, value_name = "RATE", requires = "classifier", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", requires = "classifier", conflicts_with_all = ["prompt", "clip", "from"], allow_negative_numbers = true)]
     acceptance: Option<f64>,
 }
 
@@ -83,9 +85,9 @@ impl ChoosingArguments {
 
 impl Choosing {
     /// A line for each picture kept, best first, and how many were `sampled`.
-    pub fn listed(&self, scores: &[f32], files: &[PathBuf], sampled: u32) -> String {
+    pub fn listed(&self, scores: &[f32], files: &[String], sampled: u32) -> String {
         let measure = self.judge.measure().name();
-        let lines = scores.iter().zip(files).map(|(score, file)| format!("{score:.4}  {}\n", file.display()));
+        let lines = scores.iter().zip(files).map(|(score, file)| format!("{score:.4}  {file}\n"));
         format!("{}best of {sampled} by {measure}: {}", lines.collect::<String>(), files.len())
     }
 }

@@ -4,26 +4,27 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::input::Codes;
-use super::options::{ConditionArguments, ModelArguments, SamplingArguments};
+use super::input::{Codes, bytes, in_file};
+use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
 use super::sample::Run;
+use super::target::ForceArguments;
 use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::{Condition, Stage2};
 use crate::error::{Error, Result};
 use crate::generate::Forced;
-use crate::image_io::Picture;
+use crate::image_io::mask;
 
 /// Keep a part of a picture's codes and sample the rest; kept codes are fed to the transformer.
 #[derive(Args)]
 pub struct Complete {
-    /// A picture, a PNG that carries codes, or an .npy of codes.
+    /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
     /// Keep the first rows of cells.
     #[arg(long, value_name = "N", required_unless_present = "mask", conflicts_with = "mask")]
     rows: Option<usize>,
-    /// Resample the cells under the white part of this picture, keep those under the black part.
+    /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
     #[arg(long, value_name = "IMAGE")]
     mask: Option<PathBuf>,
     #[command(flatten)]
@@ -34,13 +35,15 @@ pub struct Complete {
     #[arg(long, short, default_value = "completed", value_name = "FOLDER")]
     out: PathBuf,
     #[command(flatten)]
-    model: ModelArguments,
+    force: ForceArguments,
+    #[command(flatten)]
+    model: TransformerArguments,
 }
 
 impl Complete {
     /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.device.open()?;
+        let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;
@@ -58,9 +61,10 @@ impl Complete {
             filters: self.sampling.filters(&stage2.model.config)?,
             device: crate::device::kind(&device).into(),
             precision: self.model.precision().unwrap_or_default(),
-            weights: self.model.weights.into(),
+            weights: self.model.model.weights.into(),
         };
-        Run { stage2: &stage2, console, out: &self.out, made_by: "complete", choosing: None }
+        let (out, force) = (&self.out, self.force);
+        Run { stage2: &stage2, console, out, force, made_by: "complete", choosing: None }
             .finish(plan, Some(Forced { stack, keep }))
     }
 }
@@ -74,8 +78,8 @@ fn first_rows(rows: usize, stack: &CodeStack) -> Result<Vec<bool>> {
 }
 
 /// Keeps the cells under which the mask, fitted like the picture, is darker than middle grey on average.
-fn outside(mask: &Path, stack: &CodeStack, resolution: usize) -> Result<Vec<bool>> {
-    let mask = Picture::read(mask)?.fit(resolution)?;
+fn outside(path: &Path, stack: &CodeStack, resolution: usize) -> Result<Vec<bool>> {
+    let mask = in_file(path, mask::from_bytes(&bytes(path)?))?.fit(resolution)?;
     let (rows, columns) = (resolution / stack.h(), resolution / stack.w());
     let brightness = |row: usize, column: usize| -> f32 {
         let pixels = (row * rows..(row + 1) * rows)

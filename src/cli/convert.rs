@@ -6,19 +6,19 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::WeightsChoice;
-use super::output::{Console, create_folder};
+use super::output::{Console, shown};
+use super::target::{self, ForceArguments, Target};
 use crate::checkpoint::convert::convert;
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
-use crate::text::size;
 
 /// Convert a published folder, .pt or .tar.gz to safetensors with its configuration inside.
 #[derive(Args)]
 pub struct Convert {
-    /// A folder with config.yaml and weights, a .pt beside config.yaml, or a .tar.gz of such.
-    input: PathBuf,
-    /// The .safetensors to write; a folder where the input has both stages.
+    /// A bundled model, a folder with config.yaml and weights, a .pt beside config.yaml, or a .tar.gz of such.
+    input: String,
+    /// The .safetensors to write, - for standard output; a folder where the input has both stages.
     output: PathBuf,
     /// f16 halves the size; biases and gains stay f32.
     #[arg(long, value_enum, default_value = "f32")]
@@ -26,6 +26,8 @@ pub struct Convert {
     /// Trained weights, or their moving average where the checkpoint has one.
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
+    #[command(flatten)]
+    force: ForceArguments,
 }
 
 /// The type that weights are written in.
@@ -39,44 +41,48 @@ impl Convert {
     /// Converts each model of the input.
     pub fn run(&self, console: &Console) -> Result<()> {
         let checkpoints = Checkpoint::open_all(&self.input, None, self.weights.into())?;
-        let several = checkpoints.len() > 1;
-        if several {
-            create_folder(&self.output)?;
-        }
+        let targets = self.targets(&checkpoints, console)?;
         let mut files = Vec::new();
-        for checkpoint in &checkpoints {
-            let path = match several {
-                true => self.output.join(file_name(checkpoint)),
-                false => self.output.clone(),
-            };
-            if files.contains(&path) {
-                return Err(Error::invalid(format!(
-                    "{} has several models of one stage; convert them one by one",
-                    self.input.display()
-                )));
-            }
-            self.convert(checkpoint, &path, console)?;
-            files.push(path);
+        for (checkpoint, target) in checkpoints.iter().zip(targets) {
+            files.push(shown(&self.convert(checkpoint, &target, console)?));
         }
         console.result(json!({"files": files}), &format!("{} converted", files.len()))
     }
 
-    fn convert(&self, checkpoint: &Checkpoint, path: &Path, console: &Console) -> Result<()> {
+    /// Where each model goes.
+    fn targets(&self, checkpoints: &[Checkpoint], console: &Console) -> Result<Vec<Target>> {
+        let given = |path: &Path| Target::given(path, "safetensors", self.force, console);
+        if let [_] = checkpoints {
+            return Ok(vec![given(&self.output)?]);
+        }
+        let names: Vec<&str> = checkpoints.iter().map(file_name).collect();
+        if names.iter().enumerate().any(|(i, name)| names[..i].contains(name)) {
+            return Err(Error::invalid(format!(
+                "{} has several models of one stage; convert them one by one",
+                self.input
+            )));
+        }
+        target::folder(&self.output)?;
+        names.iter().map(|name| given(&self.output.join(name))).collect()
+    }
+
+    fn convert(&self, checkpoint: &Checkpoint, target: &Target, console: &Console) -> Result<PathBuf> {
         let dtype = match self.dtype {
             Precision::F32 => Dtype::F32,
             Precision::F16 => Dtype::F16,
         };
         let mut task = console.task("converting");
         let (mut done, total) = (0, checkpoint.parameters()?.len());
-        convert(checkpoint, path, dtype, |_| {
-            task.check()?;
-            done += 1;
-            task.report(done, total);
-            Ok(())
+        let path = target.write(|out, name| {
+            convert(checkpoint, out, name, dtype, |_| {
+                task.check()?;
+                done += 1;
+                task.report(done, total);
+                Ok(())
+            })
         })?;
-        let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-        console.note(&format!("wrote {} ({})", path.display(), size(bytes)));
-        Ok(())
+        console.wrote(&path);
+        Ok(path)
     }
 }
 

@@ -1,13 +1,14 @@
 //! `residua decode`: codes to pictures.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use super::input::{Codes, stem};
 use super::options::ModelArguments;
-use super::output::Console;
+use super::output::{Console, shown};
+use super::target::{ForceArguments, Target};
 use crate::engine::reconstruct::decode;
 use crate::engine::{Recipe, Stage1};
 use crate::error::Result;
@@ -16,11 +17,13 @@ use crate::image_io::png_text::Provenance;
 /// Decode an .npy of codes, or a PNG that carries its codes, into a picture.
 #[derive(Args)]
 pub struct Decode {
-    /// .npy of shape (h, w, D) or (n, h, w, D), or a PNG made by Residua.
+    /// .npy of shape (h, w, D) or (n, h, w, D), or a PNG made by Residua; - for standard input.
     codes: PathBuf,
-    /// The PNG to write; numbered if there are several. [default: the input's name with -decoded]
+    /// The PNG to write, numbered if there are several; - for standard output. [default: the input's name with -decoded]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArguments,
     #[command(flatten)]
     model: ModelArguments,
 }
@@ -28,39 +31,44 @@ pub struct Decode {
 impl Decode {
     /// Writes the pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let Codes { stacks, recipe } = Codes::read(&self.codes)?;
+        let name = || PathBuf::from(format!("{}-decoded.png", stem(&self.codes)));
+        let target = Target::given_or(self.out.as_deref(), name, "png", self.force, console)?;
+        let codes = Codes::read(&self.codes)?;
+        let targets = match codes.stacks.len() {
+            1 => vec![target],
+            several => (0..several).map(|i| target.numbered(i)).collect::<Result<_>>()?,
+        };
+        let options = self.model.rqvae_options()?;
         let device = self.model.device.open()?;
-        let maker = recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
+        let maker = codes.recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
         // Where an RQ-VAE is asked for, it is the one.
         let maker = maker.filter(|_| self.model.rqvae.is_none());
-        let stage1 = Stage1::load(&self.model.options_or(maker)?, &device, &mut console.task("loading"))?;
+        let options = self.model.model_or(maker, options)?;
+        let stage1 = Stage1::load(&options, &device, &mut console.task("loading"))?;
         let id = stage1.id()?;
-        if recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256) {
+        let is_another = codes.recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256);
+        if is_another {
             tracing::warn!(
                 "{} was made with another RQ-VAE; with {} it may look otherwise",
                 self.codes.display(),
                 id.name
             );
         }
-        let pictures = pollster::block_on(decode(&stage1.model, &stacks, &mut console.task("decoding")))?;
+        let pictures =
+            pollster::block_on(decode(&stage1.model, &codes.stacks, &mut console.task("decoding")))?;
+        if let ([made], false) = (&pictures[..], is_another) {
+            codes.compare(&self.codes, made);
+        }
+        let Codes { stacks, recipe, .. } = codes;
         // What was sampled or completed is still so when it is decoded again.
         let (made_by, sampling) =
             recipe.map_or(("decode".to_string(), None), |recipe| (recipe.made_by, recipe.sampling));
         let recipe = Recipe::new(&made_by, id, sampling).to_json();
-        let out =
-            self.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-decoded.png", stem(&self.codes))));
         let mut files = Vec::new();
-        for (i, (picture, stack)) in pictures.iter().zip(stacks).enumerate() {
-            let path = if pictures.len() == 1 { out.clone() } else { numbered(&out, i) };
+        for ((picture, stack), target) in pictures.iter().zip(stacks).zip(targets) {
             let provenance = Provenance { recipe: Some(recipe.clone()), codes: Some(stack) };
-            console.save(picture, &path, &provenance)?;
-            files.push(path);
+            files.push(shown(&console.save(picture, &target, &provenance)?));
         }
         console.result(json!({"files": files}), &format!("{} decoded", pictures.len()))
     }
-}
-
-/// `picture.png` to `picture-003.png`.
-fn numbered(path: &Path, number: usize) -> PathBuf {
-    path.with_file_name(format!("{}-{number:03}.png", stem(path)))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::input::Codes;
-use super::options::{ConditionArguments, ModelArguments};
+use super::options::{ConditionArguments, TransformerArguments};
 use super::output::Console;
 use crate::engine::Stage2;
 use crate::engine::explain::{Explanation, explain};
@@ -15,7 +15,7 @@ use crate::error::Result;
 /// Show the likeliest codes at one cell and depth, given the codes before it.
 #[derive(Args)]
 pub struct Explain {
-    /// A picture, a PNG that carries codes, or an .npy of codes.
+    /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
     /// Row of the cell, from 0.
     #[arg(long)]
@@ -32,13 +32,13 @@ pub struct Explain {
     #[command(flatten)]
     condition: ConditionArguments,
     #[command(flatten)]
-    model: ModelArguments,
+    model: TransformerArguments,
 }
 
 impl Explain {
     /// Prints the distribution.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.device.open()?;
+        let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;

@@ -1,15 +1,14 @@
 //! `residua info`: what is in a checkpoint.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::WeightsChoice;
 use super::output::Console;
-use crate::checkpoint::bundled;
-use crate::checkpoint::{Checkpoint, Parameter, Stage};
+use crate::checkpoint::convert::fitting;
+use crate::checkpoint::{Checkpoint, Parameter};
 use crate::error::Result;
 use crate::text::{grouped, size};
 
@@ -28,15 +27,9 @@ pub struct Info {
 }
 
 impl Info {
-    /// Prints what each model in the checkpoint is.
+    /// Prints what each model in the checkpoint is, and fails if one does not fit its configuration.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let kind = self.weights.into();
-        let checkpoints = match bundled::find(&self.model) {
-            Some(bundled) => {
-                vec![bundled.open(Stage::RqVae, kind)?, bundled.open(Stage::RqTransformer, kind)?]
-            }
-            None => Checkpoint::open_all(Path::new(&self.model), None, kind)?,
-        };
+        let checkpoints = Checkpoint::open_all(&self.model, None, self.weights.into())?;
         let mut values = Vec::new();
         let mut texts = Vec::new();
         for checkpoint in &checkpoints {
@@ -44,7 +37,8 @@ impl Info {
             values.push(value);
             texts.push(text);
         }
-        console.result(json!(values), &texts.join("\n\n"))
+        console.result(json!(values), &texts.join("\n\n"))?;
+        checkpoints.iter().try_for_each(|checkpoint| fitting(checkpoint).map(drop))
     }
 
     fn describe(&self, checkpoint: &Checkpoint) -> Result<(Value, String)> {
@@ -59,12 +53,12 @@ impl Info {
             .collect();
         let available = weights.available();
         let value = json!({
-            "name": checkpoint.name, "config": checkpoint.config.document, "parameters": total, "by_part": parts,
+            "name": checkpoint.name, "file": weights.name(), "config": checkpoint.config.document, "parameters": total, "by_part": parts,
             "memory_f32": 4 * total, "memory_f16": 2 * total, "memory_q8": total + total / 8,
             "weights": format!("{:?}", weights.kind()).to_lowercase(),
             "has_state": available.state, "has_ema": available.ema, "tensors": tensors,
         });
-        let mut lines = vec![format!("{}\n", checkpoint.name)];
+        let mut lines = vec![format!("{}\n", weights.name())];
         lines.push(outline(&checkpoint.config.document, 1));
         lines.push(format!("\nparameters {:>14}", grouped(total)));
         lines.extend(parts.iter().map(|(part, count)| format!("  {part:<22} {:>14}", grouped(*count))));

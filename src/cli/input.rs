@@ -1,18 +1,25 @@
 //! What a person hands over: a picture, codes, or a picture that carries codes.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::codes::{CodeStack, npy};
 use crate::engine::reconstruct::Choice;
 use crate::engine::{Recipe, Task, reconstruct};
 use crate::error::{Error, Result};
+use crate::files::npy::MAGIC;
 use crate::files::read_limited;
-use crate::image_io::Picture;
-use crate::image_io::png_text::Provenance;
+use crate::image_io::decode::decode;
+use crate::image_io::png_text::{Provenance, has_its_pixels};
+use crate::image_io::{Picture, is_edited};
 use crate::model::RqVae;
 
 /// Largest picture or code file that is read, in bytes.
-const LARGEST: u64 = 512 << 20;
+const LARGEST: u64 = 1 << 30;
+/// Levels of 255 by which pixels may differ on average that other devices or compilers have made of the same codes.
+const MOST_ROUNDING: u64 = 4;
+/// The name of standard input.
+const STDIN: &str = "-";
 
 /// Codes, and the recipe that came with them.
 pub struct Codes {
@@ -20,64 +27,139 @@ pub struct Codes {
     pub stacks: Vec<CodeStack>,
     /// How they were made, if the file says.
     pub recipe: Option<Recipe>,
+    /// The picture that they came with, if it has no checksum, as those of older versions.
+    unchecked: Option<Picture>,
 }
 
 impl Codes {
     /// Reads codes from an `.npy`, or from a PNG that carries them.
     pub fn read(path: &Path) -> Result<Self> {
-        match Self::carried(path)? {
-            Some(codes) => Ok(codes),
-            None => Err(Error::invalid(format!(
+        let bytes = bytes(path)?;
+        let codes = Self::carried(path, &bytes)?.ok_or_else(|| {
+            Error::invalid(format!(
                 "{}: expected an .npy of codes, or a PNG that carries codes; this picture carries none (`encode` makes them)",
-                path.display()
-            ))),
+                name(path)
+            ))
+        })?;
+        if is_edited(&bytes) {
+            codes.warn_of_edits(path, "they give the picture as it was before");
+        }
+        Ok(codes)
+    }
+
+    /// Reads codes from an `.npy` or a PNG; a picture without codes is encoded by `model`, and so is one that was changed
+    /// after its codes were written.
+    pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
+        let bytes = bytes(path)?;
+        let mut recipe = None;
+        if let Some(codes) = Self::carried(path, &bytes)? {
+            if !is_edited(&bytes) && !codes.show_another(model)? {
+                return Ok(codes);
+            }
+            codes.warn_of_edits(path, "they are made anew, of the picture as it is now");
+            recipe = codes.recipe;
+        }
+        let picture = in_file(path, Picture::from_bytes(&bytes))?;
+        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
+        Ok(Self { stacks, recipe, unchecked: None })
+    }
+
+    /// Whether `model` makes another picture of the codes than the file has, where that was not to be told by a checksum.
+    fn show_another(&self, model: &RqVae) -> Result<bool> {
+        let Some(shown) = &self.unchecked else { return Ok(false) };
+        let made = pollster::block_on(reconstruct::decode(model, &self.stacks, &mut Task::unwatched()))?;
+        Ok(made.first().is_some_and(|made| differ(made, shown)))
+    }
+
+    /// Warns where `made` of the codes is another picture than the file has, and that was not to be told by a checksum.
+    pub fn compare(&self, path: &Path, made: &Picture) {
+        if self.unchecked.as_ref().is_some_and(|shown| differ(made, shown)) {
+            self.warn_of_edits(path, "they give the picture as it was before");
         }
     }
 
-    /// Reads codes from an `.npy` or a PNG; a picture without codes is encoded by `model`.
-    pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
-        if let Some(codes) = Self::carried(path)? {
-            return Ok(codes);
-        }
-        let picture = Picture::read(path)?;
-        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
-        Ok(Self { stacks, recipe: None })
+    fn warn_of_edits(&self, path: &Path, outcome: &str) {
+        tracing::warn!("{} was changed after its codes were written: {outcome}", name(path));
     }
 
     /// The single stack, for what works on one.
     pub fn single(mut self, path: &Path) -> Result<(CodeStack, Option<Recipe>)> {
         match self.stacks.len() {
             1 => Ok((self.stacks.remove(0), self.recipe)),
-            count => Err(Error::usage(format!("{}: expected one code stack, found {count}", path.display()))),
+            count => Err(Error::usage(format!("{}: expected one code stack, found {count}", name(path)))),
         }
     }
 
-    fn carried(path: &Path) -> Result<Option<Self>> {
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
-            return Ok(Some(Self { stacks: npy::load(path)?, recipe: None }));
+    fn carried(path: &Path, bytes: &[u8]) -> Result<Option<Self>> {
+        let is_npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        if is_npy || bytes.starts_with(MAGIC) {
+            let stacks = in_file(path, npy::decode(bytes))?;
+            return Ok(Some(Self { stacks, recipe: None, unchecked: None }));
         }
-        let provenance = Provenance::read(&read_limited(path, LARGEST)?)
-            .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+        let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
         let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose()?;
-        Ok(Some(Self { stacks: vec![stack], recipe }))
+        let image = in_file(path, decode(bytes))?;
+        let unchecked = has_its_pixels(bytes, &image).is_none().then(|| Picture::from_rgb8(&image));
+        Ok(Some(Self { stacks: vec![stack], recipe, unchecked }))
     }
+}
+
+/// Whether two pictures are not the same but for rounding: they are of other sizes, or levels differ by more on average.
+fn differ(one: &Picture, other: &Picture) -> bool {
+    let [one, other] = [one, other].map(Picture::to_rgb8);
+    let sum: u64 = one.iter().zip(other.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    one.dimensions() != other.dimensions() || sum > MOST_ROUNDING * one.len() as u64
 }
 
 /// The recipe that the PNG at `path` carries.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
-    let provenance = Provenance::read(&read_limited(path, LARGEST)?)
-        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
-    match provenance.recipe {
+    match provenance(path, &bytes(path)?)?.recipe {
         Some(recipe) => Recipe::from_json(&recipe),
         None => Err(Error::invalid(format!(
             "{}: expected a PNG that carries its recipe, found none in it",
-            path.display()
+            name(path)
         ))),
     }
 }
 
+/// The picture at `path`, at its full size.
+pub fn picture(path: &Path) -> Result<Picture> {
+    in_file(path, Picture::from_bytes(&bytes(path)?))
+}
+
+/// All bytes of the file at `path`, or of standard input where that is `-`.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    if path != Path::new(STDIN) {
+        return read_limited(path, LARGEST);
+    }
+    let mut bytes = Vec::new();
+    let name = Path::new(&name(path)).to_path_buf();
+    std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes).map_err(Error::io("read", &name))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Error::invalid(format!("standard input has more than the {} MB allowed", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn provenance(path: &Path, bytes: &[u8]) -> Result<Provenance> {
+    in_file(path, Provenance::read(bytes))
+}
+
+/// Says which file an error is about.
+pub fn in_file<T>(path: &Path, result: Result<T>) -> Result<T> {
+    result.map_err(|error| Error::invalid(format!("{}: {error}", name(path))))
+}
+
+/// What messages call the file at `path`.
+fn name(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() }
+}
+
 /// The file's name without folder and ending, for naming what is made of it.
 pub fn stem(path: &Path) -> String {
+    if path == Path::new(STDIN) {
+        return "picture".into();
+    }
     path.file_stem().map_or_else(|| "picture".into(), |stem| stem.to_string_lossy().into_owned())
 }

@@ -17,6 +17,7 @@ mod output;
 mod reconstruct;
 mod sample;
 mod studio;
+mod target;
 mod train;
 mod verify;
 
@@ -66,6 +67,8 @@ impl Default for Command {
 
 /// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
 pub fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    crate::device::quiet_without_desktop();
     let Arguments { command, json } = Arguments::parse();
     output::start_log();
     if let Some(folder) = eframe::storage_dir("residua") {
@@ -95,6 +98,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Eval(command) => command.run(&console()?),
         Command::Verify(command) => command.run(&console()?),
         Command::Bench(command) => command.run(&console()?),
+        Command::Studio(_) if json => Err(Error::usage("the studio prints nothing: leave out --json")),
         Command::Studio(command) => command.run(),
     }
 }

@@ -26,14 +26,21 @@ pub struct ModelArguments {
     /// Trained weights, or their moving average where the checkpoint has one.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// Which transformer, with its RQ-VAE, and where they run.
+#[derive(Args, Clone)]
+pub struct TransformerArguments {
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// How the transformer's weights are kept: fewer bits take less memory and time. [default: as in the file]
     #[arg(long, value_enum, hide_default_value = true)]
     precision: Option<Precision>,
     /// The same as --precision f16.
     #[arg(long, conflicts_with = "precision")]
     half: bool,
-    #[command(flatten)]
-    pub device: DeviceArguments,
 }
 
 /// Where to compute.
@@ -42,9 +49,9 @@ pub struct DeviceArguments {
     /// auto: a hardware GPU if there is one, else the CPU.
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceChoice,
-    /// What computes on a GPU: the hand-written kernels, each checked first, or Burn's own operations.
-    #[arg(long, value_enum, default_value = "on", value_name = "ON|OFF")]
-    pub gpu_kernels: GpuKernels,
+    /// What computes on a GPU: the hand-written kernels, each checked first, or Burn's own operations. [default: on]
+    #[arg(long, value_enum, value_name = "ON|OFF")]
+    gpu_kernels: Option<GpuKernels>,
 }
 
 /// Which weights of a checkpoint to take.
@@ -75,22 +82,41 @@ impl ModelArguments {
             model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
             state: self.weights.into(),
-            precision: self.precision().unwrap_or_default(),
+            precision: Precision::default(),
         }
+    }
+
+    /// For what needs an RQ-VAE alone.
+    ///
+    /// # Errors
+    /// Two are named.
+    pub fn rqvae_options(&self) -> Result<Options> {
+        match (&self.model, &self.rqvae) {
+            (Some(_), Some(_)) => Err(Error::usage(
+                "--rqvae names the model here, and --model would not be used: give one of them",
+            )),
+            _ => Ok(self.options()),
+        }
+    }
+
+    /// The model that was `found` in a recipe, unless another is asked for.
+    pub fn model_or(&self, found: Option<&str>, options: Options) -> Result<Options> {
+        match (&self.model, found) {
+            (None, Some(found)) => Ok(Options { model: present(found)?.to_string(), ..options }),
+            _ => Ok(options),
+        }
+    }
+}
+
+impl TransformerArguments {
+    /// For the engine.
+    pub fn options(&self) -> Options {
+        Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
     }
 
     /// The precision asked for.
     pub fn precision(&self) -> Option<Precision> {
         if self.half { Some(Precision::F16) } else { self.precision }
-    }
-
-    /// For the engine, with the model that was `found` in a recipe unless another is asked for.
-    pub fn options_or(&self, found: Option<&str>) -> Result<Options> {
-        let mut options = self.options();
-        if let (None, Some(found)) = (&self.model, found) {
-            options.model = present(found)?.to_string();
-        }
-        Ok(options)
     }
 }
 
@@ -109,7 +135,20 @@ pub fn present(name: &str) -> Result<&str> {
 impl DeviceArguments {
     /// The device asked for, ready for work.
     pub fn open(&self) -> Result<Device> {
-        start(self.device, self.gpu_kernels)
+        start(self.device, self.kernels()?)
+    }
+
+    /// What computes on a GPU.
+    ///
+    /// # Errors
+    /// It was said for the CPU.
+    pub fn kernels(&self) -> Result<GpuKernels> {
+        match (self.device, self.gpu_kernels) {
+            (DeviceChoice::Cpu, Some(_)) => {
+                Err(Error::usage("--gpu-kernels does nothing on the CPU: leave it out, or give --device gpu"))
+            }
+            (_, kernels) => Ok(kernels.unwrap_or_default()),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the command line shows: results on stdout, progress and notes on stderr; and Ctrl-C.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -12,6 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::target::Target;
 use crate::app::Warnings;
 use crate::engine::Task;
 use crate::error::{Error, Result};
@@ -22,21 +25,47 @@ use crate::image_io::png_text::Provenance;
 pub struct Console {
     json: bool,
     stop: Arc<AtomicBool>,
+    /// Whether a file goes to stdout, so that nothing else may.
+    stdout_is_taken: Cell<bool>,
 }
 
-/// Warnings go to stderr, where `RUST_LOG` asks for more, and to the studio if it is open.
+/// Warnings go to stderr, each once, unless `RUST_LOG` asks for more, and to the studio if it is open.
 pub fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("residua=warn,error"));
+    let asked = tracing_subscriber::EnvFilter::try_from_default_env().ok();
+    let all = asked.is_some();
+    let filter = asked.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("residua=warn,error"));
+    let said = Arc::new(Mutex::new(HashSet::new()));
     let lines = tracing_subscriber::fmt::layer()
         .without_time()
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(move || Once { said: (!all).then(|| said.clone()) })
         .with_filter(filter);
     // What nobody hears is not even formatted.
     let warnings = Warnings.with_filter(LevelFilter::WARN);
     tracing_subscriber::registry().with(lines).with(warnings).init();
+}
+
+/// Stderr, but for lines that were `said` already.
+struct Once {
+    said: Option<Arc<Mutex<HashSet<Vec<u8>>>>>,
+}
+
+impl Write for Once {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let is_new = self
+            .said
+            .as_ref()
+            .is_none_or(|said| said.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_vec()));
+        if is_new {
+            std::io::stderr().write_all(line)?
+        };
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 impl Console {
@@ -51,7 +80,19 @@ impl Console {
             say("stopping; once more to stop at once");
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
-        Ok(Self { json, stop })
+        Ok(Self { json, stop, stdout_is_taken: Cell::new(false) })
+    }
+
+    /// Keeps stdout for a file: the result goes to stderr.
+    ///
+    /// # Errors
+    /// The result must be on stdout.
+    pub fn take_stdout(&self) -> Result<()> {
+        if self.json {
+            return Err(Error::usage("--json prints on standard output: name a file for what is written"));
+        }
+        self.stdout_is_taken.set(true);
+        Ok(())
     }
 
     /// A bar with an estimate, for work called `label`.
@@ -83,6 +124,10 @@ impl Console {
 
     /// The result: `value` for programs, `text` for people. A reader that has gone away (`| head`) has seen enough.
     pub fn result(&self, value: Value, text: &str) -> Result<()> {
+        if self.stdout_is_taken.get() {
+            say(text);
+            return Ok(());
+        }
         let mut stdout = std::io::stdout();
         let written = match self.json {
             true => writeln!(stdout, "{value}"),
@@ -101,11 +146,18 @@ impl Console {
         say(text);
     }
 
-    /// Saves a picture and says so.
-    pub fn save(&self, picture: &Picture, path: &Path, provenance: &Provenance) -> Result<()> {
-        picture.save_png(path, provenance)?;
-        self.note(&format!("wrote {}", path.display()));
-        Ok(())
+    /// Says that a file is written, unless it is standard output.
+    pub fn wrote(&self, path: &Path) {
+        if !self.stdout_is_taken.get() {
+            self.note(&format!("wrote {}", path.display()));
+        }
+    }
+
+    /// Saves a picture as PNG and says so; gives its path.
+    pub fn save(&self, picture: &Picture, target: &Target, provenance: &Provenance) -> Result<PathBuf> {
+        let path = target.save(&picture.to_png(provenance)?)?;
+        self.wrote(&path);
+        Ok(path)
     }
 }
 
@@ -114,7 +166,7 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Creates `folder` and those above it.
-pub fn create_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+/// A path as text, also one that is not UTF-8, for JSON.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string()
 }

@@ -1,18 +1,19 @@
 //! `residua reconstruct`: a picture through the model and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::input::stem;
+use super::input::{self, stem};
 use super::options::ModelArguments;
-use super::output::{Console, create_folder};
+use super::output::{Console, shown};
+use super::target::{self, ForceArguments, Target};
 use crate::engine::reconstruct::{Reconstruction, reconstruct};
 use crate::engine::{Recipe, Stage1};
 use crate::error::Result;
 use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, sheet};
+use crate::image_io::sheet;
 
 /// Pixels between the pictures of a strip.
 const GAP: usize = 4;
@@ -20,11 +21,13 @@ const GAP: usize = 4;
 /// Reconstruct a picture from its codes, and show it one code deep, two deep, and so on.
 #[derive(Args)]
 pub struct Reconstruct {
-    /// PNG, JPEG, WebP, GIF or BMP, of any size.
+    /// PNG, JPEG, WebP, GIF or BMP, of any size; - for standard input.
     image: PathBuf,
     /// Folder for the two pictures.
     #[arg(long, short, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
+    #[command(flatten)]
+    force: ForceArguments,
     #[command(flatten)]
     model: ModelArguments,
 }
@@ -32,33 +35,30 @@ pub struct Reconstruct {
 impl Reconstruct {
     /// Prints the figures and writes both pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let picture = Picture::read(&self.image)?;
+        let picture = input::picture(&self.image)?;
         let device = self.model.device.open()?;
-        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let made =
             pollster::block_on(reconstruct(&stage1.model, &picture, &mut console.task("reconstructing")))?;
 
-        create_folder(&self.out)?;
-        let name = stem(&self.image);
-        let path = self.out.join(format!("{name}-reconstruction.png"));
-        let strip_path = self.out.join(format!("{name}-strip.png"));
+        target::folder(&self.out)?;
+        let named = |what: &str| {
+            let name = format!("{}-{what}.png", stem(&self.image));
+            Target::Chosen(self.out.join(name), self.force.existing())
+        };
         let recipe = Recipe::new("reconstruct", stage1.id()?, None).to_json();
         let provenance = Provenance { recipe: Some(recipe), codes: Some(made.codes.clone()) };
         let reconstruction = made.partials.last().expect("a stack has at least one code a cell");
-        console.save(reconstruction, &path, &provenance)?;
-        let mut shown = vec![made.original.clone()];
-        shown.extend(made.partials.iter().cloned());
-        console.save(&sheet::strip(&shown, GAP)?, &strip_path, &Provenance::default())?;
+        let path = console.save(reconstruction, &named("reconstruction"), &provenance)?;
+        let mut pictures = vec![made.original.clone()];
+        pictures.extend(made.partials.iter().cloned());
+        let strip = sheet::strip(&pictures, GAP)?;
+        let strip_path = console.save(&strip, &named("strip"), &Provenance::default())?;
         report(console, &made, &path, &strip_path)
     }
 }
 
-fn report(
-    console: &Console,
-    made: &Reconstruction,
-    path: &std::path::Path,
-    strip: &std::path::Path,
-) -> Result<()> {
+fn report(console: &Console, made: &Reconstruction, path: &Path, strip: &Path) -> Result<()> {
     let [h, w, depth] = made.codes.shape();
     let norms: Vec<String> = made.residual_norms.iter().map(|norm| format!("{norm:.3}")).collect();
     let text = format!(
@@ -72,7 +72,7 @@ fn report(
     let value = json!({
         "psnr": made.psnr, "ssim": made.ssim, "bits_per_pixel": made.bits_per_pixel, "code_shape": [h, w, depth],
         "latent_norm": made.latent_norm, "residual_norms": made.residual_norms,
-        "reconstruction": path, "strip": strip,
+        "reconstruction": shown(path), "strip": shown(strip),
     });
     console.result(value, &text)
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::bulk::BulkArguments;
 use super::choosing::{Choosing, ChoosingArguments};
 use super::input::read_recipe;
-use super::options::{ConditionArguments, ModelArguments, SamplingArguments, present};
-use super::output::{Console, create_folder};
+use super::options::{ConditionArguments, SamplingArguments, TransformerArguments, present};
+use super::output::{Console, shown};
+use super::target::{self, ForceArguments, Numbered, Target};
 use crate::checkpoint::StateKind;
 use crate::codes::CodeStack;
 use crate::engine::judge::Best;
@@ -45,7 +46,9 @@ pub struct Sample {
     #[arg(long, short, default_value = "samples", value_name = "FOLDER")]
     out: PathBuf,
     #[command(flatten)]
-    model: ModelArguments,
+    force: ForceArguments,
+    #[command(flatten)]
+    model: TransformerArguments,
 }
 
 impl Sample {
@@ -62,7 +65,7 @@ impl Sample {
             }
             None => (self.model.options(), None),
         };
-        let device = self.model.device.open()?;
+        let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
         let plan = match recipe {
@@ -79,17 +82,19 @@ impl Sample {
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
-                weights: self.model.weights.into(),
+                weights: self.model.model.weights.into(),
             },
         };
         let choosing = self.choosing.open(&plan, &stage2, self.sampling.number, console)?;
-        Run { stage2: &stage2, console, out: &self.out, made_by: "sample", choosing }.finish(plan, None)
+        let (out, force) = (&self.out, self.force);
+        Run { stage2: &stage2, console, out, force, made_by: "sample", choosing }.finish(plan, None)
     }
 
     /// The models of `recipe`, with `rqvae`, unless others are asked for.
     fn options_of(&self, rqvae: &ModelId, recipe: &SamplingRecipe) -> Result<Options> {
-        let mut options = self.model.options_or(Some(&recipe.rqtransformer.name))?;
-        if self.model.model.is_none() && options.rqvae.is_none() {
+        let asked = &self.model.model;
+        let mut options = asked.model_or(Some(&recipe.rqtransformer.name), self.model.options())?;
+        if asked.model.is_none() && options.rqvae.is_none() {
             options.rqvae = Some(present(&rqvae.name)?.to_string());
         }
         if options.state == StateKind::Auto {
@@ -144,6 +149,8 @@ pub struct Run<'a> {
     pub console: &'a Console,
     /// Folder for the pictures.
     pub out: &'a Path,
+    /// What is done with pictures that are there already.
+    pub force: ForceArguments,
     /// The subcommand.
     pub made_by: &'static str,
     /// What is kept of all that is sampled; `None` for everything, in order.
@@ -154,8 +161,9 @@ impl Run<'_> {
     /// Samples `plan` and writes single pictures as they are done, then a sheet of all; on Ctrl-C, of what is whole.
     pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
         let request = self.request(&plan, forced)?;
-        create_folder(self.out)?;
+        target::folder(self.out)?;
         let mut done = Done {
+            files: Numbered::new(self.out, plan.image, self.force)?,
             run: self,
             rqvae: self.stage2.stage1.id()?,
             sampled: 0,
@@ -207,17 +215,18 @@ impl Run<'_> {
 /// What has been sampled so far, and what of it is kept and saved.
 struct Done<'a> {
     run: &'a Run<'a>,
+    files: Numbered<'a>,
     rqvae: ModelId,
     plan: SamplingRecipe,
     sampled: u32,
     kept: Best<Kept>,
 }
 
-/// A picture, its codes, and its number.
+/// A picture, its codes, and where it is saved.
 struct Kept {
-    image: u32,
     stack: CodeStack,
     picture: Picture,
+    path: PathBuf,
 }
 
 impl Done<'_> {
@@ -235,30 +244,30 @@ impl Done<'_> {
             self.sampled += 1;
             let provenance =
                 Provenance { recipe: Some(self.recipe(image, score)), codes: Some(stack.clone()) };
-            let path = path(self.run.out, image);
-            match self.kept.add(score, Kept { image, stack, picture: picture.clone() }) {
-                Some(left) if left.image == image => continue,
-                Some(left) => self.remove(&left)?,
-                None => {}
+            if !self.kept.takes(score) {
+                continue;
             }
-            self.run.console.save(&picture, &path, &provenance)?;
+            let path = self.files.save(image, &picture.to_png(&provenance)?)?;
+            self.run.console.wrote(&path);
+            if let Some(left) = self.kept.add(score, Kept { stack, picture, path }) {
+                self.remove(&left.path)?;
+            }
         }
         Ok(())
     }
 
     /// Removes a picture that better ones have taken the place of.
-    fn remove(&self, left: &Kept) -> Result<()> {
-        let path = path(self.run.out, left.image);
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    fn remove(&self, path: &Path) -> Result<()> {
+        std::fs::remove_file(path).map_err(Error::io("remove", path))?;
         self.run.console.note(&format!("removed {}: others are better", path.display()));
         Ok(())
     }
 
     /// Saves the sheet of several pictures and prints the result.
     fn finish(self) -> Result<()> {
-        let Self { run, rqvae, plan, sampled, kept } = self;
+        let Self { run, rqvae, plan, sampled, kept, .. } = self;
         let (scores, kept): (Vec<f32>, Vec<Kept>) = kept.into_vec().into_iter().unzip();
-        let files: Vec<PathBuf> = kept.iter().map(|kept| path(run.out, kept.image)).collect();
+        let files: Vec<String> = kept.iter().map(|kept| shown(&kept.path)).collect();
         let (stacks, pictures): (Vec<CodeStack>, Vec<Picture>) =
             kept.into_iter().map(|kept| (kept.stack, kept.picture)).unzip();
         if pictures.len() > 1 {
@@ -268,7 +277,10 @@ impl Done<'_> {
             let recipe = Recipe::new(run.made_by, rqvae, Some(sampling)).to_json();
             let provenance = Provenance { recipe: Some(recipe), codes: None };
             match sheet::grid(&pictures, columns, GAP) {
-                Ok(sheet) => run.console.save(&sheet, &run.out.join("sheet.png"), &provenance)?,
+                Ok(sheet) => {
+                    let target = Target::Chosen(run.out.join("sheet.png"), run.force.existing());
+                    run.console.save(&sheet, &target, &provenance)?;
+                }
                 Err(error) => tracing::warn!("no sheet is made: {error}"),
             }
         }
@@ -292,9 +304,4 @@ impl Done<'_> {
         let recipe = Recipe::new(self.run.made_by, self.rqvae.clone(), Some(sampling));
         Recipe { judgement, ..recipe }.to_json()
     }
-}
-
-/// Where the picture of number `image` is saved.
-fn path(out: &Path, image: u32) -> PathBuf {
-    out.join(format!("{image:03}.png"))
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use eframe::egui::ThemePreference;
 
 use super::options::DeviceArguments;
+use super::target::{self, ForceArguments};
 use crate::app::{self, Start};
 use crate::error::Result;
 
@@ -29,6 +30,9 @@ pub struct Studio {
     /// Save a picture of the window there once everything is drawn, and end.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
+    /// Replace that picture if it is there already.
+    #[arg(long, requires = "screenshot")]
+    force: bool,
     #[command(flatten)]
     device: DeviceArguments,
 }
@@ -54,6 +58,10 @@ impl From<Theme> for ThemePreference {
 impl Studio {
     /// Opens the window and returns when it is closed.
     pub fn run(self) -> Result<()> {
+        if let Some(path) = &self.screenshot {
+            target::check(path, "png", ForceArguments::new(self.force))?;
+        }
+        let kernels = self.device.kernels()?;
         let start = Start {
             file: self.file,
             model: self.model,
@@ -62,7 +70,7 @@ impl Studio {
             theme: self.theme.map(ThemePreference::from),
             screenshot: self.screenshot,
         };
-        app::open(start, self.device.device, self.device.gpu_kernels)
+        app::open(start, self.device.device, kernels)
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::options::DeviceArguments;
-use super::output::Console;
+use super::output::{Console, shown};
 use crate::engine::train::{TrainOptions, train};
 use crate::error::Result;
 
@@ -68,7 +68,7 @@ struct Common {
     #[arg(long, value_name = "PATH|NAME", conflicts_with = "resume")]
     from: Option<String>,
     /// Begin these anew, though that model has them: tensors of which the names start so, such as quantizer for the codebooks.
-    #[arg(long, value_name = "NAME", requires = "from")]
+    #[arg(long, value_name = "NAME", requires = "from", conflicts_with = "resume")]
     anew: Vec<String>,
     /// Go on with the run in that folder.
     #[arg(long)]
@@ -135,7 +135,7 @@ impl Train {
             bar.set_message(format!("loss {loss:.4}, {:.1} images/s", told.speed));
             last = json!({ "steps": told.steps, "loss": loss, "images_per_second": told.speed });
         })?;
-        last["checkpoint"] = json!(checkpoint);
+        last["checkpoint"] = json!(shown(&checkpoint));
         console.result(last, &format!("trained: {}", checkpoint.display()))
     }
 }

@@ -19,6 +19,8 @@ use burn::tensor::wgpu::WgpuSetup;
 pub use fence::Fence;
 #[cfg(not(target_family = "wasm"))]
 pub use hold::hold;
+#[cfg(target_os = "linux")]
+pub use native::quiet_without_desktop;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{adapters, choose, instance, open};
 #[cfg(target_family = "wasm")]

@@ -14,6 +14,22 @@ const MEMORY_SHARE: &str = "RESIDUA_GPU_MEMORY";
 /// Percent of a GPU's memory that is used if the environment says nothing.
 const MOST_MEMORY: u8 = 95;
 
+/// Keeps a layer of Mesa's from complaining at each look for adapters: it asks the desktop which one it prefers, also where
+/// there is no desktop.
+///
+/// To be called before there are threads.
+#[cfg(target_os = "linux")]
+pub fn quiet_without_desktop() {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if !["XDG_RUNTIME_DIR", "DRI_PRIME", "MESA_VK_DEVICE_SELECT", NO_SELECTION].into_iter().any(is_set) {
+        // SAFETY: there are no other threads yet that could read the environment.
+        unsafe { std::env::set_var(NO_SELECTION, "1") };
+    }
+}
+
+#[cfg(target_os = "linux")]
+const NO_SELECTION: &str = "NODEVICE_SELECT";
+
 /// All graphics adapters of this machine that can run models, the best first.
 pub fn adapters() -> Vec<Adapter> {
     let (_, found) = enumerate();
@@ -63,13 +79,16 @@ pub fn instance(backends: Backends) -> InstanceDescriptor {
     }
 }
 
-/// The adapters of the APIs that models run on, the best first.
-fn enumerate() -> (wgpu::Instance, Vec<wgpu::Adapter>) {
-    // OpenGL runs no models, so its drivers need not be loaded.
-    let instance = wgpu::Instance::new(instance(Backends::PRIMARY));
-    let mut found = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
-    found.sort_by_key(|adapter| rank(&adapter.get_info()));
-    (instance, found)
+/// The adapters of the APIs that models run on, the best first. They are looked for once: drivers may complain each time.
+fn enumerate() -> &'static (wgpu::Instance, Vec<wgpu::Adapter>) {
+    static FOUND: OnceLock<(wgpu::Instance, Vec<wgpu::Adapter>)> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        // OpenGL runs no models, so its drivers need not be loaded.
+        let instance = wgpu::Instance::new(instance(Backends::PRIMARY));
+        let mut found = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
+        found.sort_by_key(|adapter| rank(&adapter.get_info()));
+        (instance, found)
+    })
 }
 
 /// The device that `choice` stands for.
@@ -96,15 +115,15 @@ fn gpu() -> Result<Device> {
 
 fn create() -> Result<Device> {
     let (instance, found) = enumerate();
-    let adapter = found.into_iter().next().ok_or_else(|| {
+    let adapter = found.first().ok_or_else(|| {
         Error::invalid("no graphics adapter was found; install a Vulkan driver, or use --device cpu")
     })?;
     let (device, queue) =
-        pollster::block_on(adapter.request_device(&descriptor(&adapter))).map_err(|error| {
+        pollster::block_on(adapter.request_device(&descriptor(adapter))).map_err(|error| {
             let name = adapter.get_info().name;
             let why = error.to_string();
             let why = why.trim_end_matches('.');
             Error::invalid(format!("the graphics adapter {name} refused: {why}; use --device cpu"))
         })?;
-    share(instance, adapter, device, queue)
+    share(instance.clone(), adapter.clone(), device, queue)
 }

@@ -137,6 +137,12 @@ impl<T> Best<T> {
         Self { most, kept: Vec::new() }
     }
 
+    /// Whether one with `score` would be kept.
+    pub fn takes(&self, score: f32) -> bool {
+        self.kept.len() < self.most
+            || self.kept.last().is_some_and(|(least, _)| score.total_cmp(least).is_gt())
+    }
+
     /// Adds one, and hands back what there is no room for, if that is the case: it may be the new one.
     pub fn add(&mut self, score: f32, one: T) -> Option<T> {
         let at = self.kept.partition_point(|(other, _)| other.total_cmp(&score).is_ge());

@@ -284,7 +284,8 @@ fn transforms(config: &Config) -> Option<&str> {
 /// A transformer's configuration names its classes, so that people can, and where its RQ-VAE lies; an RQ-VAE's where the
 /// weights of LPIPS do.
 fn described(mut document: Value, classes: &[String], options: &TrainOptions) -> Value {
-    let lpips: Vec<PathBuf> = options.lpips.iter().flat_map(|path| path.canonicalize()).collect();
+    let lpips = options.lpips.iter().flat_map(|path| path.canonicalize());
+    let lpips: Vec<String> = lpips.map(|path| path.display().to_string()).collect();
     if !lpips.is_empty() {
         document["gan"]["loss"]["lpips"] = json!(lpips);
     }
@@ -293,7 +294,7 @@ fn described(mut document: Value, classes: &[String], options: &TrainOptions) ->
         document["classes"] = json!(classes);
     }
     if let Ok(path) = Path::new(rqvae).canonicalize() {
-        document["vqvae"] = json!({ "ckpt": path });
+        document["vqvae"] = json!({ "ckpt": path.display().to_string() });
     }
     document
 }

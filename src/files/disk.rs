@@ -83,24 +83,111 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes `path` through a temporary file in the same folder, renamed once `write` has succeeded: a reader never
-/// sees half a file, and a failure leaves the old one as it was.
+/// What is done with a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays as it is, and nothing is written.
+    Keep,
+    /// It is replaced.
+    Replace,
+}
+
+/// Writes `path` as [`write`] does, in place of a file that is there already.
 ///
 /// # Errors
-/// The folder is missing or cannot be written; `path` is a device, which would be replaced; what `write` fails with.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    if path.metadata().is_ok_and(|data| !data.is_file()) {
-        return Err(Error::usage(format!(
-            "{}: expected a file to write, found something else",
-            path.display()
-        )));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// As for [`write`].
+pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    write(path, Existing::Replace, fill)
+}
+
+/// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader never sees half
+/// a file, and a failure leaves the old one as it was. Missing folders are made. A link stays a link: the file behind it is
+/// written. What is no file, such as a pipe or a device, is written to as it is.
+///
+/// # Errors
+/// The folder cannot be written; `path` is a folder; there is a file already, and it is to be kept (an [`Error::Io`] of
+/// [`ErrorKind::AlreadyExists`]); what `fill` fails with.
+pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let target = match place(path)? {
+        Place::File(target) => target,
+        Place::Stream => {
+            let mut stream = File::options().write(true).open(path).map_err(Error::io("write", path))?;
+            fill(&mut stream)?;
+            return stream.flush().map_err(Error::io("write", path));
+        }
+    };
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", path)(in_the_way(error)))?;
     let mut file = temporary(folder).map_err(Error::io("create", path))?;
-    write(file.as_file_mut())?;
+    fill(file.as_file_mut())?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
-    Ok(())
+    let written = match existing {
+        Existing::Keep => file.persist_noclobber(&target),
+        Existing::Replace => file.persist(&target),
+    };
+    written.map(drop).map_err(|error| Error::io("write", path)(error.error))
+}
+
+/// What is said where a folder is to be made in place of a file: that the file is no folder, not that it is there.
+fn in_the_way(error: std::io::Error) -> std::io::Error {
+    if error.kind() == ErrorKind::AlreadyExists { ErrorKind::NotADirectory.into() } else { error }
+}
+
+/// What stands at a path that is to be written.
+enum Place {
+    /// A file, or nothing yet, with all links followed.
+    File(PathBuf),
+    /// A pipe, a device, or a name for something that is open already.
+    Stream,
+}
+
+/// Whether `folder` has names that stand for devices and for what is open, such as `/dev/stdout`. They are never replaced.
+fn is_of_the_system(folder: &Path) -> bool {
+    folder == Path::new("/dev") || folder == Path::new("/dev/fd") || folder.starts_with("/proc")
+}
+
+/// Links that lead to links, at most; as Linux allows.
+const MOST_LINKS: usize = 40;
+
+fn place(path: &Path) -> Result<Place> {
+    match path.metadata() {
+        Ok(data) if data.is_dir() => {
+            return Err(Error::usage(format!(
+                "{}: expected a file to write, found a folder",
+                path.display()
+            )));
+        }
+        Ok(data) if !data.is_file() => return Ok(Place::Stream),
+        _ => {}
+    }
+    let mut target = path.to_path_buf();
+    for _ in 0..MOST_LINKS {
+        let folder = target.parent().and_then(|folder| folder.canonicalize().ok());
+        if folder.is_some_and(|folder| is_of_the_system(&folder)) {
+            return Ok(Place::Stream);
+        }
+        match target.read_link() {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(Place::File(target)),
+        }
+    }
+    Err(Error::usage(format!("{}: expected a file to write, found links in a circle", path.display())))
+}
+
+/// Whether writing to `path` would replace a file.
+///
+/// # Errors
+/// It is a folder.
+pub fn would_replace(path: &Path) -> Result<bool> {
+    Ok(match place(path)? {
+        Place::File(target) => target.symlink_metadata().is_ok(),
+        Place::Stream => false,
+    })
+}
+
+/// Whether what is written to `path` goes to a pipe, a device, or something that is open already.
+pub fn is_stream(path: &Path) -> bool {
+    matches!(place(path), Ok(Place::Stream))
 }
 
 /// A temporary file, as readable as any other, which it will become. By default it would be private.
@@ -115,12 +202,20 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     tempfile::NamedTempFile::new_in(folder)
 }
 
-/// Writes `bytes` to `path`, whole or not at all; see [`write_atomically`].
+/// Writes `bytes` to `path`, whole or not at all, in place of a file that is there already; see [`write`].
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_atomically(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
+    save_as(path, Existing::Replace, bytes)
+}
+
+/// Writes `bytes` to `path`, whole or not at all; see [`write`].
+///
+/// # Errors
+/// As for [`write`].
+pub fn save_as(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
+    write(path, existing, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
 #[cfg(test)]
@@ -142,12 +237,96 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_and_a_large_file_are_named() {
+    fn folders_are_made_where_they_can_be() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("none").join("a.txt");
-        let message = save(&path, b"").unwrap_err().to_string();
-        assert!(message.starts_with("cannot create ") && message.contains("a.txt"), "{message}");
+        let path = folder.path().join("some/more/a.txt");
+        save(&path, b"whole").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        let message = save(&path.join("b.txt"), b"").unwrap_err().to_string();
+        assert!(message.starts_with("cannot create ") && message.contains("b.txt"), "{message}");
+    }
 
+    #[test]
+    fn a_file_that_is_to_be_kept_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        assert!(!would_replace(&path).unwrap());
+        save_as(&path, Existing::Keep, b"first").unwrap();
+        let error = save_as(&path, Existing::Keep, b"second").unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert!(would_replace(&path).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_behind_a_link_is_written() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("store")).unwrap();
+        std::fs::write(at("store/real"), "old").unwrap();
+        // A link to a link to a file, and one to nothing yet.
+        symlink("store/real", at("one")).unwrap();
+        symlink(at("one"), at("two")).unwrap();
+        symlink("store/new", at("three")).unwrap();
+        save(&at("two"), b"new").unwrap();
+        save_as(&at("three"), Existing::Keep, b"first").unwrap();
+        assert_eq!(std::fs::read(at("store/real")).unwrap(), b"new");
+        assert_eq!(std::fs::read(at("store/new")).unwrap(), b"first");
+        assert!(would_replace(&at("three")).unwrap());
+        for link in ["one", "two", "three"] {
+            assert!(at(link).symlink_metadata().unwrap().is_symlink(), "{link}");
+        }
+        symlink("around", at("around")).unwrap();
+        let message = save(&at("around"), b"").unwrap_err().to_string();
+        assert!(message.ends_with("links in a circle"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_are_written_to_and_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let null = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        save_as(&null, Existing::Keep, b"nothing").unwrap();
+        assert!(null.symlink_metadata().unwrap().is_symlink());
+
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        save_as(&pipe, Existing::Keep, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(is_stream(&pipe) && !pipe.is_file());
+    }
+
+    /// A descriptor's name stands for what is open, be it a file: that is written, not replaced.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_file_is_written_through_its_descriptor() {
+        use std::os::fd::AsRawFd;
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("open")).unwrap();
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&name, &link).unwrap();
+        for path in [Path::new(&name), &link] {
+            save_as(path, Existing::Keep, b"codes").unwrap();
+            assert_eq!(std::fs::read(folder.path().join("open")).unwrap(), b"codes");
+            assert_eq!(file.metadata().unwrap().len(), 5, "another file took its place");
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
         std::fs::write(&path, vec![0; (1 << 20) + 1]).unwrap();
         let message = read_limited(&path, 1 << 20).unwrap_err().to_string();

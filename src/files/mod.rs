@@ -4,6 +4,7 @@
 pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
+pub mod kinds;
 pub mod npy;
 #[cfg(target_family = "wasm")]
 mod page;
@@ -11,7 +12,9 @@ mod page;
 use std::path::{Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::{Opened, read_limited, save, write_atomically};
+pub use disk::{
+    Existing, Opened, is_stream, read_limited, save, save_as, would_replace, write, write_atomically,
+};
 #[cfg(target_family = "wasm")]
 pub use page::{Content, Opened, put, read_limited, remove, save};
 

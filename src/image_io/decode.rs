@@ -10,9 +10,9 @@ use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{MAX_PIXELS, check_size};
+use super::{MAX_PIXELS, check_size, png_text};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, kinds};
 
 /// The formats that are read, by their names in messages.
 const FORMATS: [(ImageFormat, &str); 5] = [
@@ -23,8 +23,8 @@ const FORMATS: [(ImageFormat, &str); 5] = [
     (ImageFormat::Bmp, "BMP"),
 ];
 
-/// No picture of [`MAX_PIXELS`] takes more, whatever its format.
-const MAX_FILE_BYTES: u64 = 1 << 29;
+/// The largest picture file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads the picture at `path`, at its full size.
 ///
@@ -40,7 +40,28 @@ pub fn read(path: &Path) -> Result<RgbImage> {
 /// # Errors
 /// The bytes are empty, no picture, damaged, or hold more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
+    let image = upright(bytes)?;
+    Ok(if image.color().has_alpha() { on_white(image) } else { image.into_rgb8() })
+}
+
+/// The picture in `bytes`, upright, with its alpha.
+///
+/// # Errors
+/// As for [`decode`].
+pub(super) fn upright(bytes: &[u8]) -> Result<DynamicImage> {
     let (format, name) = recognise(bytes)?;
+    let image = match whole(bytes, format, name) {
+        Ok(image) => image,
+        Err(error) => without_end(bytes, format, name).ok_or(error)?,
+    };
+    if is_animated(bytes, format) {
+        tracing::warn!("an animated {name} picture: only its first frame is used");
+    }
+    Ok(image)
+}
+
+/// The picture in the `bytes` of a whole file.
+fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> {
     let damaged =
         |error| Error::invalid(format!("the {name} picture cannot be decoded: {}", one_line(&error)));
 
@@ -61,11 +82,26 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
+    Ok(image)
+}
 
-    if is_animated(bytes, format) {
-        tracing::warn!("an animated {name} picture: only its first frame is used");
+/// What ends a JPEG: a marker.
+const JPEG_END: &[u8] = b"\xff\xd9";
+/// Data that follow a JPEG's own where that has no end, so that pixels that are made of them are noticed.
+const STRANGE_DATA: [[u8; 1024]; 2] = [[0x00; 1024], [0x55; 1024]];
+
+/// The picture in the `bytes` of a file that lacks its end, but none of its pixels.
+fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicImage> {
+    match format {
+        ImageFormat::Png => whole(&[bytes, png_text::END].concat(), format, name).ok(),
+        ImageFormat::Jpeg if !jpeg_is_whole(bytes) => {
+            let decoded = |more: &[u8]| whole(&[bytes, more, JPEG_END].concat(), format, name).ok();
+            let image = decoded(&[])?;
+            let is_complete = STRANGE_DATA.iter().all(|more| decoded(more).as_ref() == Some(&image));
+            is_complete.then_some(image)
+        }
+        _ => None,
     }
-    Ok(if image.color().has_alpha() { on_white(image) } else { image.into_rgb8() })
 }
 
 /// The decoders' own limits, a second line behind [`check_size`]: memory for 16 bits of four channels.
@@ -84,7 +120,7 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
         let found = match format {
             Some(other) => format!("{other:?}"),
-            None => "something else".to_owned(),
+            None => kinds::known(bytes).unwrap_or("something else").to_owned(),
         };
         let names = FORMATS.map(|(_, name)| name).join(", ");
         Error::invalid(format!("expected a picture ({names}), found {found}"))
@@ -267,7 +303,26 @@ mod tests {
             }
         }
         let jpeg = fixture("turned.jpg");
-        assert!(message(&jpeg[..jpeg.len() - 2]).ends_with("the file ends before the picture does"));
+        assert!(message(&jpeg[..jpeg.len() - 12]).ends_with("the file ends before the picture does"));
+    }
+
+    #[test]
+    fn files_that_lack_only_their_end_are_read() {
+        let noise = RgbImage::from_fn(50, 41, |x, y| {
+            Rgb([0, 1, 2]
+                .map(|c| (x * 7919 + y * 104_729 + c * 31).wrapping_mul(2_654_435_761).to_be_bytes()[0]))
+        });
+        let jpegs = [fixture("cmyk.jpg"), fixture("turned.jpg"), encode(noise.clone(), ImageFormat::Jpeg)];
+        for jpeg in jpegs {
+            let cut = |by: usize| decode(&jpeg[..jpeg.len() - by]);
+            assert_eq!(cut(2).unwrap(), decode(&jpeg).unwrap());
+            for by in [10, 20, 40, 100] {
+                assert!(cut(by).is_err(), "{by}");
+            }
+        }
+        let png = encode(noise.clone(), ImageFormat::Png);
+        assert_eq!(decode(&png[..png.len() - 12]).unwrap(), noise);
+        assert!(decode(&png[..png.len() - 40]).is_err());
     }
 
     /// A PNG that ends after its header.
@@ -295,7 +350,7 @@ mod tests {
         jpeg[frame + 5..frame + 9].fill(0xff);
         for bytes in [png_header(100_000, 100_000), png_header(1 << 30, 1 << 30), bmp, gif, jpeg] {
             let message = message(&bytes);
-            assert!(message.contains("is more than the 64 megapixels allowed"), "{message}");
+            assert!(message.contains("is more than the 256 megapixels allowed"), "{message}");
         }
         assert!(message(&png_header(0, 5)).contains("the PNG picture cannot be decoded"));
         let mut gif = fixture("animated.gif");

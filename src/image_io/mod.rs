@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod folder;
 pub mod framing;
+pub mod mask;
 pub mod png_text;
 pub mod present;
 pub mod resize;
@@ -17,8 +18,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use png_text::Provenance;
 
-/// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated.
-pub const MAX_PIXELS: u64 = 64_000_000;
+/// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated. A page has at most
+/// 4 GB of memory, of which a pixel takes up to 20 bytes.
+pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else { 256_000_000 };
 
 /// An RGB picture as the models see it: planar (channel, row, column), f32. The range is [-1, 1]; what a model gives
 /// may leave it, and is clamped only when shown.
@@ -71,6 +73,15 @@ impl Picture {
 
     /// As 8-bit pixels: clamped to [-1, 1], mapped to [0, 255], and rounded as torchvision's `save_image` does.
     pub fn to_rgb8(&self) -> RgbImage {
+        self.to_rgb8_by(to_u8)
+    }
+
+    /// As 8-bit pixels, not rounded but cut, as the published code hands samples to CLIP. Pixels that had 8 bits keep them.
+    pub fn to_rgb8_downwards(&self) -> RgbImage {
+        self.to_rgb8_by(to_u8_downwards)
+    }
+
+    fn to_rgb8_by(&self, to_u8: fn(f32) -> u8) -> RgbImage {
         let plane = self.width * self.height;
         RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             let pixel = y as usize * self.width + x as usize;
@@ -131,7 +142,15 @@ impl Picture {
     /// # Errors
     /// The file cannot be written, or the provenance is too large.
     pub fn save_png(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        files::save(path, &png_text::encode_png(&self.to_rgb8(), provenance)?)
+        files::save(path, &self.to_png(provenance)?)
+    }
+
+    /// The bytes of an 8-bit PNG that carries `provenance`.
+    ///
+    /// # Errors
+    /// The provenance is too large.
+    pub fn to_png(&self, provenance: &Provenance) -> Result<Vec<u8>> {
+        png_text::encode_png(&self.to_rgb8(), provenance)
     }
 
     /// Columns.
@@ -155,9 +174,20 @@ impl Picture {
     }
 }
 
+/// Whether the picture file in `bytes` was changed after Residua wrote it, so that codes in it are no longer those of its
+/// pixels.
+pub fn is_edited(bytes: &[u8]) -> bool {
+    decode::decode(bytes).is_ok_and(|image| png_text::has_its_pixels(bytes, &image) == Some(false))
+}
+
 /// [-1, 1] to [0, 255], rounded half up; what is not a number becomes 0.
 fn to_u8(value: f32) -> u8 {
     ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+/// The same without rounding, but that a number is not missed by an error of f32.
+fn to_u8_downwards(value: f32) -> u8 {
+    ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 1e-3) as u8
 }
 
 /// Refuses sizes of which no picture is made.
@@ -218,11 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn eight_bits_are_cut_and_whole_ones_kept() {
+        let image = RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8, 255 - x as u8, x as u8]));
+        assert_eq!(Picture::from_rgb8(&image).to_rgb8_downwards(), image);
+        for (level, cut) in [(7.9, 7), (7.1, 7), (254.99, 254), (300.0, 255), (-3.0, 0)] {
+            assert_eq!(to_u8_downwards(level / 127.5 - 1.0), cut, "{level}");
+        }
+    }
+
+    #[test]
     fn sizes_are_checked() {
         for (width, height, found) in [
             (0, 5, "0x5 has no pixels: expected at least one"),
-            (100_000, 100_000, "more than the 64 megapixels allowed"),
-            (usize::MAX, 2, "more than the 64 megapixels allowed"),
+            (100_000, 100_000, "more than the 256 megapixels allowed"),
+            (usize::MAX, 2, "more than the 256 megapixels allowed"),
             (2, 2, "needs 3 values a pixel, found 5"),
         ] {
             let message = Picture::new(width, height, vec![0.0; 5]).unwrap_err().to_string();

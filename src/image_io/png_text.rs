@@ -1,8 +1,10 @@
-//! What a picture carries about its making: two compressed `iTXt` chunks of its PNG file.
+//! What a picture carries about its making: compressed `iTXt` chunks of its PNG file.
 //!
 //! * `residua:recipe`: how it was made, as JSON.
 //! * `residua:codes`: its code stack, as JSON `{"shape": [h, w, depth], "codes": [..]}`. Decimal numbers, once
 //!   compressed, are no larger than base64 (8x8x4 codes take about 0.8 KB), and anyone can read them.
+//! * `residua:pixels`: a checksum of the pixels that belong to these codes, as `WIDTHxHEIGHT CRC-32`, in the way of PNG,
+//!   of the 8-bit RGB rows. A program that changes pixels and keeps such chunks leaves codes that are no longer theirs.
 //!
 //! Other programs keep such chunks or drop them, and show the picture either way.
 
@@ -17,6 +19,7 @@ use crate::error::{Error, Result};
 
 const RECIPE: &str = "residua:recipe";
 const CODES: &str = "residua:codes";
+const PIXELS: &str = "residua:pixels";
 /// The most text that a chunk may unpack to, so that a small file cannot fill the memory: 64x64x32 codes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
@@ -48,8 +51,8 @@ impl Provenance {
         Ok(Self { recipe, codes })
     }
 
-    /// The chunks to write.
-    fn chunks(&self) -> Result<Vec<ITXtChunk>> {
+    /// The chunks to write, for a picture of these pixels.
+    fn chunks(&self, image: &RgbImage) -> Result<Vec<ITXtChunk>> {
         let mut chunks = Vec::new();
         if let Some(recipe) = &self.recipe {
             chunks.push(chunk(RECIPE, recipe.clone())?);
@@ -58,6 +61,7 @@ impl Provenance {
             let codes =
                 serde_json::to_string(codes).map_err(|error| Error::invalid(format!("{CODES}: {error}")))?;
             chunks.push(chunk(CODES, codes)?);
+            chunks.push(chunk(PIXELS, checksum(image))?);
         }
         Ok(chunks)
     }
@@ -68,7 +72,7 @@ impl Provenance {
 /// # Errors
 /// A part of the provenance is more than 1 MB of text.
 pub fn encode_png(image: &RgbImage, provenance: &Provenance) -> Result<Vec<u8>> {
-    let chunks = provenance.chunks()?;
+    let chunks = provenance.chunks(image)?;
     write_png(image, &chunks).map_err(|error| Error::invalid(format!("cannot encode a PNG picture: {error}")))
 }
 
@@ -86,6 +90,19 @@ fn write_png(image: &RgbImage, chunks: &[ITXtChunk]) -> Result<Vec<u8>, png::Enc
     Ok(bytes)
 }
 
+/// Whether `image`, which was decoded of the picture file in `bytes`, has the pixels that belong to the file's codes; `None` if
+/// the file does not say, as those of older versions.
+pub fn has_its_pixels(bytes: &[u8], image: &RgbImage) -> Option<bool> {
+    let expected = text_chunks(bytes).and_then(|chunks| text(&chunks, PIXELS)).ok()??;
+    Some(expected == checksum(image))
+}
+
+fn checksum(image: &RgbImage) -> String {
+    let mut crc = flate2::Crc::new();
+    crc.update(image.as_raw());
+    format!("{}x{} {:08x}", image.width(), image.height(), crc.sum())
+}
+
 fn chunk(keyword: &str, text: String) -> Result<ITXtChunk> {
     check_length(keyword, &text)?;
     let mut chunk = ITXtChunk::new(keyword, text);
@@ -93,14 +110,23 @@ fn chunk(keyword: &str, text: String) -> Result<ITXtChunk> {
     Ok(chunk)
 }
 
-/// All `iTXt` chunks, also those that another program has put after the pixels. The pixels are not decoded.
+/// What ends a PNG: a chunk without content.
+pub(super) const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// All `iTXt` chunks, also those that another program has put after the pixels. The pixels are not decoded. A file may lack
+/// its end.
 fn text_chunks(bytes: &[u8]) -> Result<Vec<ITXtChunk>> {
-    let damaged = |error| Error::invalid(format!("the PNG picture cannot be decoded: {error}"));
+    let chunks = chunks_of_whole(bytes);
+    let chunks = chunks.or_else(|error| chunks_of_whole(&[bytes, END].concat()).map_err(|_| error));
+    chunks.map_err(|error| Error::invalid(format!("the PNG picture cannot be decoded: {error}")))
+}
+
+fn chunks_of_whole(bytes: &[u8]) -> Result<Vec<ITXtChunk>, png::DecodingError> {
     let limits = png::Limits { bytes: 16 * MAX_TEXT_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    reader.finish().map_err(damaged)?;
+    let mut reader = decoder.read_info()?;
+    reader.finish()?;
     Ok(reader.info().utf8_text.clone())
 }
 
@@ -185,6 +211,21 @@ mod tests {
             codes: Some(CodeStack::new(2, 1, 3, vec![5, 0, 16_383, 1, 2, 3]).unwrap()),
         };
         assert_eq!(Provenance::read(&fixture("provenance.png")).unwrap(), expected);
+    }
+
+    #[test]
+    fn other_pixels_are_noticed() {
+        let bytes = encode_png(&image(), &example()).unwrap();
+        assert_eq!(has_its_pixels(&bytes, &image()), Some(true));
+        let mut edited = image();
+        edited.put_pixel(3, 2, image::Rgb([1, 2, 4]));
+        assert_eq!(has_its_pixels(&bytes, &edited), Some(false));
+        let turned = RgbImage::from_pixel(3, 4, image::Rgb([1, 2, 3]));
+        assert_eq!(has_its_pixels(&bytes, &turned), Some(false));
+        // Those of older versions, and of other programs, say nothing.
+        for bytes in [encode_png(&image(), &Provenance::default()).unwrap(), fixture("provenance.png")] {
+            assert_eq!(has_its_pixels(&bytes, &edited), None);
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ struct Tap {
 impl Axis {
     /// `source` pixels resized by `fit.shorter / kept`, of which the middle `fit.resolution` are kept.
     fn new(source: usize, kept: usize, fit: Fit) -> Self {
-        // A side of up to 64 million pixels times a resolution of up to 8,000 needs 64 bits, also in a browser.
+        // A side of up to 256 million pixels times a resolution of up to 16,000 needs 64 bits, also in a browser.
         let resized = fit.shorter as u64 * source as u64 / kept as u64;
         let first = half_to_even(resized - fit.resolution as u64);
         let scale = source as f64 / resized as f64;
@@ -219,7 +219,7 @@ mod tests {
             assert_eq!(found, pixels(&format!("{expected}.png")), "{expected}");
         }
         let image = pixels("square.png");
-        let endless = Fit { shorter: 8_001, ..cropped };
+        let endless = Fit { shorter: 16_001, ..cropped };
         assert!(fit_as(&image, endless).unwrap_err().to_string().contains("a picture of"));
     }
 
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn impossible_resolutions_are_refused() {
         let image = RgbImage::new(2, 2);
-        for resolution in [0, 8_001, usize::MAX] {
+        for resolution in [0, 16_001, usize::MAX] {
             assert!(fit(&image, resolution).unwrap_err().to_string().contains("a picture of"));
         }
     }

@@ -15,10 +15,21 @@ pub struct Preparation {
     pub mean: [f32; 3],
     /// The deviation of each channel, which divides the rest.
     pub deviation: [f32; 3],
+    /// How pixels become 8 bits first.
+    pub rounding: Rounding,
+}
+
+/// How values become 8 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rounding {
+    /// To the nearest, as they would be saved.
+    Nearest,
+    /// Downwards.
+    Down,
 }
 
 impl Preparation {
-    /// `pictures` as `[B, 3, resolution, resolution]`. They are seen as they would be saved, in 8 bits a channel.
+    /// `pictures` as `[B, 3, resolution, resolution]`. They are seen in 8 bits a channel.
     ///
     /// # Errors
     /// Those of [`fit_as`].
@@ -26,7 +37,11 @@ impl Preparation {
         let resolution = self.fit.resolution;
         let mut values = Vec::with_capacity(pictures.len() * 3 * resolution * resolution);
         for picture in pictures {
-            let pixels = fit_as(&picture.to_rgb8(), self.fit)?.into_raw();
+            let image = match self.rounding {
+                Rounding::Nearest => picture.to_rgb8(),
+                Rounding::Down => picture.to_rgb8_downwards(),
+            };
+            let pixels = fit_as(&image, self.fit)?.into_raw();
             for channel in 0..3 {
                 let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
                 let plane = pixels.iter().skip(channel).step_by(3);

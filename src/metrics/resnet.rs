@@ -9,7 +9,7 @@ use burn::tensor::module::{conv2d as burn_conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Slice, Tensor};
 
-use super::prepare::Preparation;
+use super::prepare::{Preparation, Rounding};
 use crate::checkpoint::{Loader, Precision, WeightFile};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
@@ -25,6 +25,7 @@ const PREPARATION: Preparation = Preparation {
     fit: Fit { shorter: 256, resolution: 224, filter: Filter::Bilinear },
     mean: [0.485, 0.456, 0.406],
     deviation: [0.229, 0.224, 0.225],
+    rounding: Rounding::Nearest,
 };
 
 /// The network.

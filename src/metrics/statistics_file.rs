@@ -31,14 +31,6 @@ impl Statistics {
         })
     }
 
-    /// Writes `path`, whole or not at all.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        files::save(path, &self.encode())
-    }
-
     fn decode(bytes: &[u8]) -> Result<Self> {
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(Error::invalid)?;
         let (shape, mean) = floats(&mut zip, "mu.npy")?;
@@ -52,7 +44,8 @@ impl Statistics {
         Ok(Self { mean, covariance: Matrix { columns: size, values: covariance } })
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The bytes of an `.npz` of `mu` and `sigma`.
+    pub fn encode(&self) -> Vec<u8> {
         let size = self.mean.len();
         let arrays =
             [("mu.npy", vec![size], &self.mean), ("sigma.npy", vec![size, size], &self.covariance.values)];
@@ -135,7 +128,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.npz");
         let statistics = fixture("statistics.npz");
-        statistics.write(&path).unwrap();
+        files::save(&path, &statistics.encode()).unwrap();
         assert_eq!(Statistics::read(&path).unwrap(), statistics);
         let whole = std::fs::read(&path).unwrap();
         for length in [0, 10, whole.len() / 2, whole.len() - 1] {
@@ -144,10 +137,10 @@ mod tests {
             assert!(error.contains("s.npz: expected statistics"), "{error}");
         }
         let odd = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(2, 2) };
-        odd.write(&path).unwrap();
+        files::save(&path, &odd.encode()).unwrap();
         assert!(Statistics::read(&path).unwrap_err().to_string().contains("promises"));
         let infinite = Statistics { mean: vec![f64::NAN], covariance: Matrix::zeros(1, 1) };
-        infinite.write(&path).unwrap();
+        files::save(&path, &infinite.encode()).unwrap();
         assert!(Statistics::read(&path).unwrap_err().to_string().contains("no finite numbers"));
     }
 }

@@ -5,7 +5,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::desk::{Desk, given};
 
 /// Every case in the fixtures, and in each an output that must not be forgotten.
-const CASES: [(&str, &str); 12] = [
+const CASES: [(&str, &str); 13] = [
     ("rqt-class", "logits"),
     ("rqt-no-cumsum-gelu2", "logits"),
     ("rqt-text", "cond_logits"),
@@ -16,6 +16,7 @@ const CASES: [(&str, &str); 12] = [
     ("rqvae-per-depth", "codes"),
     ("rqvae-shared", "soft_codes_t0.5"),
     ("sampling-filter", "probs_t1.0_k0_p0.0"),
+    ("taming-vqgan", "recon"),
     ("tokenizers", "simple"),
     ("vqgan-depth1", "recon"),
 ];

@@ -28,10 +28,13 @@ fn what_is_missing_is_named() {
     desk.copy("fixtures/rqvae-shared/config.yaml", "bare/config.yaml");
     for (model, message) in [
         ("nowhere", "cannot read nowhere: No such file"),
-        ("empty", "expected a .pt or .safetensors file, found none"),
+        ("empty", "expected config.yaml and weights (.pt, .pth, .ckpt, .bin, .safetensors), found none"),
         ("alone", "expected config.yaml beside the weights, found none"),
         ("alone/model.pt", "expected config.yaml beside it, found none"),
-        ("bare", "expected a .pt or .safetensors file, found none"),
+        (
+            "bare",
+            "expected weights (.pt, .pth, .ckpt, .bin, .safetensors) beside the configuration, found none",
+        ),
     ] {
         for line in lines(model) {
             desk.refuses(&line, 1, message);
@@ -61,6 +64,11 @@ fn weights_of_another_model_are_refused_with_what_is_missing() {
         ("convert two out.safetensors".to_string(), "does not fit its configuration"),
     ] {
         desk.refuses(&line, 1, message);
+    }
+    for model in ["one", "two", "other"] {
+        let run = desk.run(&format!("info {model}"));
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stderr.contains("does not fit its configuration") && run.stdout.contains("parameters"));
     }
 }
 
@@ -92,7 +100,7 @@ fn damaged_files_are_refused() {
     let published = std::fs::read(given("fixtures/rqvae-shared/model.pt")).unwrap();
     let with_end = |end: f32| [&whole[..whole.len() - 4], &end.to_le_bytes()].concat();
     let huge = br#"{"a":{"dtype":"F32","shape":[1099511627776,4],"data_offsets":[0,17592186044416]}}"#;
-    let files: [(&str, Vec<u8>, &str); 8] = [
+    let files: [(&str, Vec<u8>, &str); 11] = [
         ("cut.safetensors", whole[..whole.len() / 2].to_vec(), "not a whole safetensors file"),
         ("cut.pt", published[..published.len() / 2].to_vec(), ""),
         ("long.safetensors", [&whole[..], b"more"].concat(), "not a whole safetensors file"),
@@ -105,6 +113,13 @@ fn damaged_files_are_refused() {
         ),
         ("empty.pt", Vec::new(), ""),
         ("text.pt", b"weights".to_vec(), ""),
+        (
+            "pointer.pt",
+            b"version https://git-lfs.github.com/spec/v1\n".to_vec(),
+            "found a pointer of Git LFS",
+        ),
+        ("page.pt", b"\n<!DOCTYPE html>".to_vec(), "found a web page"),
+        ("model.gguf", b"GGUF\x03\0\0\0".to_vec(), "found a GGUF file"),
     ];
     for (name, bytes, message) in files {
         desk.write(name, bytes);
@@ -172,7 +187,7 @@ fn archives_that_lead_outside_are_refused() {
         (tar_of("model/model.pt", EntryType::Link, "../../x"), "is a link"),
         (tar_of("model/model.pt", EntryType::Fifo, ""), "is a device"),
         (whole[..whole.len() / 2].to_vec(), "not a whole .tar or .tar.gz"),
-        (whole, "expected config.yaml and a .pt, found none"),
+        (whole, "beside the configuration, found none"),
     ];
     for (bytes, message) in files {
         desk.write("model.tar.gz", bytes);

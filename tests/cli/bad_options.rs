@@ -68,6 +68,55 @@ fn a_wrong_command_line_is_refused_with_a_hint() {
     }
 }
 
+/// An option that would do nothing is an error, however it is combined with others.
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let desk = Desk::new();
+    for line in [
+        // What an option needs is asked for also where that conflicts with another.
+        "sample --class 2 --clip /nofile --keep 1",
+        "sample --class 2 --clip /nofile",
+        "sample --prompt cat --classifier /nofile",
+        "sample --class 2 --classifier /nofile --keep 1",
+        "sample --prompt cat --clip /nofile --acceptance 0.5",
+        "sample --from a.png --keep 1",
+        "sample --from a.png --acceptance 0.5",
+        "train rqvae c.yaml --data . --resume --anew quantizer",
+        "train rqtransformer c.yaml --data . --rqvae emoji-64 --variations 3",
+        // Of the transformer, which these do not have.
+        "encode samples/pig.png --precision q8",
+        "decode samples/pig.png --half",
+        "reconstruct samples/pig.png --precision f16",
+        "eval reconstruction --data . --half",
+        "eval rfid --data . --inception w.pth --half",
+        // One of them would be the model.
+        "encode samples/pig.png --model emoji-64 --rqvae emoji-64",
+        "reconstruct samples/pig.png --model emoji-64 --rqvae emoji-64",
+        "encode samples/pig.png --seed 3",
+        "encode samples/pig.png --seed 3 --temperature 0",
+        "encode samples/pig.png --device cpu --gpu-kernels off",
+        "verify fixtures/rqvae-shared --device cpu --gpu-kernels on",
+        "eval fid --data . --inception w.pth --samples . --seed 1",
+        "eval fid --data . --inception w.pth --samples . --rqvae emoji-64",
+        "eval fid --data . --inception w.pth --samples . --precision q8",
+        "eval fid --data a.npz --inception w.pth --samples . --split held-out",
+        "eval fid --data a.npz --inception w.pth --samples . --limit 3",
+        "eval fid --data a.npz --inception w.pth --samples . --resolution 64",
+        "bench --list --preset tiny",
+        "bench --list --runs 1",
+        "bench --studio --preset tiny --device auto",
+        "bench --train --preset tiny",
+        "bench --train --batch 1,2",
+        "bench --kernels --batch 2",
+        "--json studio",
+        "studio --force",
+    ] {
+        let run = desk.run(line);
+        assert_eq!(run.code, Some(2), "{line}: {run:?}");
+        assert_eq!(run.stdout, "", "{line}");
+    }
+}
+
 /// Of the Vulkan loader; other systems always have their own graphics.
 #[cfg(target_os = "linux")]
 #[test]

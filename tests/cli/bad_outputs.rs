@@ -3,14 +3,14 @@
 use super::desk::{Desk, Run};
 
 #[test]
-fn folders_that_are_not_there_are_named() {
+fn folders_that_cannot_be_made_are_named() {
     let desk = Desk::new();
     desk.write("file.txt", "in the way");
     desk.does("encode samples/pig.png");
     for (line, message) in [
-        ("encode samples/pig.png --out none/a.npy", "cannot create none/a.npy"),
-        ("decode pig.npy --out none/a.png", "cannot create none/a.png"),
-        ("convert fixtures/rqvae-shared none/a.safetensors", "cannot create none/a.safetensors"),
+        ("encode samples/pig.png --out file.txt/a.npy", "cannot create file.txt/a.npy"),
+        ("decode pig.npy --out file.txt/a.png", "cannot create file.txt/a.png"),
+        ("convert fixtures/rqvae-shared file.txt/a.safetensors", "cannot create file.txt/a.safetensors"),
         ("sample --class 0 --out file.txt", "cannot create file.txt"),
         ("sample --class 0 --out file.txt/below", "cannot create file.txt/below"),
         ("reconstruct samples/pig.png --out file.txt", "cannot create file.txt"),
@@ -25,10 +25,14 @@ fn folders_that_are_not_there_are_named() {
 fn only_files_are_written_over() {
     let desk = Desk::new();
     desk.write("folder/inside.txt", "");
-    desk.refuses("encode samples/pig.png --out folder", 2, "folder: expected a file to write");
-    desk.refuses("convert fixtures/rqvae-shared folder", 2, "folder: expected a file to write");
+    desk.refuses(
+        "encode samples/pig.png --out folder",
+        2,
+        "folder: expected a file to write, found a folder",
+    );
+    desk.refuses("convert fixtures/rqvae-shared folder --force", 2, "folder: expected a file to write");
     desk.write("old.npy", "old");
-    desk.does("encode samples/pig.png --out old.npy");
+    desk.does("encode samples/pig.png --out old.npy --force");
     assert_ne!(std::fs::read(desk.path("old.npy")).unwrap(), b"old");
 }
 
@@ -45,7 +49,7 @@ fn a_full_disk_leaves_no_half_a_file() {
         "decode made/pig-reconstruction.png --out out.png",
         "convert fixtures/rqvae-shared out.safetensors",
         // What was there stays as it was.
-        "decode made/pig-reconstruction.png --out made/pig-strip.png",
+        "decode made/pig-reconstruction.png --out made/pig-strip.png --force",
     ] {
         let program = desk.command(line);
         let mut limited = std::process::Command::new("sh");

@@ -60,11 +60,12 @@ fn samples_of_a_caption_are_sorted_by_clip() {
     assert_eq!(left, 3 + 1, "three pictures and a sheet");
     assert_eq!(stacks(&desk.json("sample --from best/sheet.png --out again")), plain);
 
-    // What was sampled says its caption itself; the sheet is no picture of its own.
+    // What was sampled says its caption itself; the sheet is no picture of its own. Files are rounded to 8 bits, where samples
+    // were cut.
     let seen = desk.json("eval clip --data best --clip clip.safetensors");
     assert_eq!(seen["pictures"].as_array().unwrap().len(), 3);
     let mean = each[..3].iter().sum::<f64>() / 3.0;
-    assert!((seen["clip_score"].as_f64().unwrap() - mean).abs() < 1e-4, "{seen}");
+    assert!((seen["clip_score"].as_f64().unwrap() - mean).abs() < 1e-2, "{seen}");
 }
 
 #[test]

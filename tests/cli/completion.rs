@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use residua::codes::CodeStack;
 
-use super::desk::{Desk, stacks};
+use super::desk::{Desk, given, stacks};
 
 /// A desk with the codes of a sample in `pig.npy`, and those codes.
 fn pig() -> (Desk, CodeStack) {
@@ -50,6 +50,23 @@ fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
         }
         assert_ne!(stack, codes);
     }
+}
+
+/// The part that is rubbed out of a picture is what is wanted anew.
+#[test]
+fn a_mask_may_be_transparent() {
+    let (desk, _) = pig();
+    let is_meant = |y: u32, height: u32| (2..4).contains(&(8 * y / height));
+    let bright = RgbImage::from_fn(64, 64, |_, y| Rgb([if is_meant(y, 64) { 255 } else { 0 }; 3]));
+    bright.save(desk.path("bright.png")).unwrap();
+    let mut rubbed = image::open(given("samples/pig.png")).unwrap().into_rgba8();
+    let height = rubbed.height();
+    rubbed
+        .enumerate_pixels_mut()
+        .for_each(|(_, y, pixel)| pixel.0[3] = if is_meant(y, height) { 0 } else { 255 });
+    rubbed.save(desk.path("rubbed.png")).unwrap();
+    let complete = |mask: &str| stacks(&desk.json(&format!("complete pig.npy --mask {mask} --class 2")));
+    assert_eq!(complete("bright.png"), complete("rubbed.png"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn archive(desk: &Desk, name: &str) {
 
 /// Codes of a sample picture.
 fn encoded(desk: &Desk, model: &str) -> Value {
-    desk.json(&format!("encode samples/poodle.png --out codes.npy --model {model}"))["codes"].clone()
+    desk.json(&format!("encode samples/poodle.png --out codes.npy --force --model {model}"))["codes"].clone()
 }
 
 #[test]
@@ -29,10 +29,10 @@ fn a_folder_and_a_bare_file_give_the_same_codes_in_f32() {
     let desk = Desk::new();
     let expected = encoded(&desk, "fixtures/rqvae-shared");
     for input in ["fixtures/rqvae-shared", "fixtures/rqvae-shared/model.pt"] {
-        desk.does(&format!("convert {input} one.safetensors"));
+        desk.does(&format!("convert {input} one.safetensors --force"));
         assert_eq!(encoded(&desk, "one.safetensors"), expected, "{input}");
         // What was converted can be converted.
-        desk.does("convert one.safetensors two.safetensors");
+        desk.does("convert one.safetensors two.safetensors --force");
         let [one, two] = ["one", "two"].map(|name| std::fs::read(desk.path(&format!("{name}.safetensors"))));
         assert_eq!(one.unwrap(), two.unwrap());
     }
@@ -50,9 +50,50 @@ fn an_archive_gives_both_stages_that_sample_the_same() {
         expected,
         stacks(&desk.json("sample -n 2 --class 3 --model both/stage2.safetensors --out converted"))
     );
-    for out in ["archive", "converted"] {
+    // What was made of an archive is a model by the folder's name, as the archive is by its own.
+    assert_eq!(expected, stacks(&desk.json("sample -n 2 --class 3 --model both --out by-folder")));
+    assert_eq!(encoded(&desk, "both"), encoded(&desk, "fixtures/rqvae-shared"));
+    let stages = desk.json("info both");
+    assert_eq!(stages.as_array().unwrap().len(), 2);
+    for out in ["archive", "converted", "by-folder"] {
         assert_eq!(desk.pixels(&format!("{out}/001.png")), desk.pixels("folder/001.png"), "{out}");
     }
+}
+
+#[test]
+fn a_recipe_names_the_archive_and_is_repeated_from_it() {
+    let desk = Desk::new();
+    archive(&desk, "both.tar.gz");
+    for stage in desk.json("info both.tar.gz").as_array().unwrap() {
+        assert_eq!(stage["name"], "both.tar.gz");
+        assert!(stage["file"].as_str().unwrap().starts_with("both.tar.gz/published/stage"), "{stage}");
+    }
+    let made = stacks(&desk.json("sample --model both.tar.gz --class 3 --out made"));
+    let recipe = desk.recipe("made/000.png");
+    assert_eq!(recipe["rqvae"]["name"], "both.tar.gz");
+    assert_eq!(recipe["sampling"]["rqtransformer"]["name"], "both.tar.gz");
+    assert_eq!(made, stacks(&desk.json("sample --from made/000.png --out again")));
+    desk.does("decode made/000.png --out decoded.png");
+    for name in ["again/000.png", "decoded.png"] {
+        assert_eq!(desk.pixels(name), desk.pixels("made/000.png"), "{name}");
+    }
+}
+
+/// A file that carries its configuration needs none beside it, whatever it is called.
+#[test]
+fn a_folder_with_one_converted_file_is_a_model() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqvae-shared one/weights.safetensors");
+    assert_eq!(encoded(&desk, "one"), encoded(&desk, "fixtures/rqvae-shared"));
+}
+
+#[test]
+fn bundled_models_are_converted_by_name() {
+    let desk = Desk::new();
+    let files = desk.json("convert emoji-64 emoji")["files"].clone();
+    assert_eq!(files, serde_json::json!(["emoji/stage1.safetensors", "emoji/stage2.safetensors"]));
+    let expected = stacks(&desk.json("sample --class 1 --out bundled"));
+    assert_eq!(expected, stacks(&desk.json("sample --class 1 --model emoji --out converted")));
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub struct Run {
 }
 
 /// Words of lines that say where to compute, or do not compute.
-const WITHOUT_DEVICE: [&str; 7] = ["info", "convert", "devices", "--device", "help", "--help", "--version"];
+const WITHOUT_DEVICE: [&str; 8] =
+    ["info", "convert", "devices", "--device", "--list", "help", "--help", "--version"];
 
 /// A file of `tests/fixtures` or, where the path begins with it, of `assets/samples`.
 pub fn given(path: &str) -> PathBuf {
@@ -111,6 +112,12 @@ impl Desk {
 
     pub fn pixels(&self, name: &str) -> RgbImage {
         image::open(self.path(name)).unwrap().to_rgb8()
+    }
+
+    /// The recipe that a PNG carries.
+    pub fn recipe(&self, name: &str) -> Value {
+        let recipe = Provenance::read(&std::fs::read(self.path(name)).unwrap()).unwrap().recipe.unwrap();
+        serde_json::from_str(&recipe).unwrap()
     }
 
     /// The codes that a PNG carries.

@@ -62,6 +62,42 @@ fn clip_embeds_as_pytorch_does_on_either_device() {
     }
 }
 
+/// OpenCLIP's, such as LAION's, are of the same shapes. What is different is in the configuration beside them, of either form.
+#[test]
+fn clips_with_other_heads_and_activations_embed_as_pytorch_does() {
+    let golden = golden("clip-openclip.json");
+    let weights = MadeUp::of(&golden);
+    let encoder = r#"{"hidden_act": "gelu", "num_attention_heads": 4}"#;
+    let configurations = [
+        ("config.json", format!(r#"{{"text_config": {encoder}, "vision_config": {encoder}}}"#)),
+        (
+            "open_clip_config.json",
+            r#"{"model_cfg": {"vision_cfg": {"head_width": 16}, "text_cfg": {"heads": 4}}}"#.into(),
+        ),
+    ];
+    for (name, configuration) in configurations {
+        let desk = Desk::new();
+        desk.write(name, configuration);
+        embeds_as_pytorch_does(&load(&desk, &weights, &cpu()).unwrap(), &golden);
+    }
+    for (configuration, expected) in [
+        (r#"{"model_type": "siglip"}"#.to_string(), "expected the configuration of a CLIP"),
+        (
+            format!(r#"{{"text_config": {encoder}, "vision_config": {{"hidden_act": "silu"}}}}"#),
+            "hidden_act: expected quick_gelu or gelu of both encoders, found [\"silu\", \"gelu\"]",
+        ),
+        (
+            r#"{"model_cfg": {"vision_cfg": {"head_width": 16}, "text_cfg": {"heads": 5}}}"#.into(),
+            "of a CLIP, found [4, 5]",
+        ),
+    ] {
+        let desk = Desk::new();
+        desk.write("config.json", configuration);
+        let error = load(&desk, &weights, &cpu()).err().expect("it is not read").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn a_folder_is_scored_by_its_captions() {
     let (desk, golden) = (Desk::new(), golden("clip.json"));
@@ -152,7 +188,7 @@ fn weights_that_are_no_clip_are_refused() {
         ),
         (
             |made| drop(made.0.insert("positional_embedding".into(), (vec![7, 70], vec![0.0; 490]))),
-            "expected a CLIP whose widths are multiples of 64, found 70",
+            "expected heads that divide the widths [64, 70] of a CLIP, found [1, 0]",
         ),
         (
             |made| drop(made.0.insert("token_embedding.weight".into(), (vec![9, 64], vec![0.0; 576]))),

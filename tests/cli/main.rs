@@ -20,6 +20,7 @@ mod explanation;
 mod interruption;
 mod judges;
 mod made_up;
+mod outputs;
 mod pictures;
 mod reports;
 mod sampling;

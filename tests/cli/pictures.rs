@@ -77,7 +77,7 @@ fn published_checkpoints_encode_and_decode() {
         ("vqgan-depth1", [4, 4, 1], 100),
     ] {
         let model_option = format!("--model fixtures/{model}");
-        let result = desk.json(&format!("encode samples/metro.png --out codes.npy {model_option}"));
+        let result = desk.json(&format!("encode samples/metro.png --out codes.npy --force {model_option}"));
         assert_eq!(result["code_shape"], serde_json::json!(shape), "{model}");
         let codes: Vec<u32> = serde_json::from_value(result["codes"].clone()).unwrap();
         assert!(codes.iter().all(|&code| code < codebook), "{model}: {codes:?}");
@@ -87,9 +87,9 @@ fn published_checkpoints_encode_and_decode() {
     // Decoding by another model than a picture was made with is allowed where it fits, but not silent.
     let other = desk.run("decode vqgan-depth1.png --model fixtures/rqvae-shared");
     other.is_refusal("decode", 1, "expected codes of shape [8, 8, 4] for this model, found [4, 4, 1]");
-    desk.does("encode samples/metro.png --out codes.npy --model fixtures/rqvae-shared");
+    desk.does("encode samples/metro.png --out codes.npy --force --model fixtures/rqvae-shared");
     desk.does("decode codes.npy --out a.png --model fixtures/rqvae-shared");
     desk.does("decode a.png --out b.png");
     assert_eq!(desk.pixels("a.png"), desk.pixels("b.png"), "a picture names its model");
-    desk.does("decode a.png --out b.png --model emoji-64").warns("was made with another RQ-VAE");
+    desk.does("decode a.png --out b.png --force --model emoji-64").warns("was made with another RQ-VAE");
 }

@@ -75,8 +75,9 @@ fn a_recipe_names_its_models() {
         "--model fixtures/rqt-class --class 3 --weights ema",
         "--model fixtures/rqt-unconditional/model.pt --rqvae fixtures/rqvae-shared",
     ] {
-        let made = stacks(&desk.json(&format!("sample {options} --seed 2 --temperature 0.5 --out made")));
-        assert_eq!(made, stacks(&desk.json("sample --from made/000.png --out again")), "{options}");
+        let made =
+            stacks(&desk.json(&format!("sample {options} --seed 2 --temperature 0.5 --out made --force")));
+        assert_eq!(made, stacks(&desk.json("sample --from made/000.png --out again --force")), "{options}");
         assert_eq!(desk.pixels("made/000.png"), desk.pixels("again/000.png"), "{options}");
     }
 }

@@ -13,8 +13,8 @@ use crate::codes::CodeStack;
 use crate::engine::Recipe;
 use crate::error::{Error, Result};
 use crate::files::read_limited;
-use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
+use crate::image_io::{Picture, is_edited};
 
 /// The longer side of what is kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
 const MOST_KEPT: usize = 256;
@@ -66,7 +66,8 @@ impl Item {
         Ok(Self {
             origin: Origin::File(path.into()),
             picture: Arc::new(picture),
-            stack: codes.map(Arc::new),
+            // Codes of other pixels are not this picture's.
+            stack: codes.filter(|_| !is_edited(&bytes)).map(Arc::new),
             recipe: recipe.map(Arc::new),
             name,
         })

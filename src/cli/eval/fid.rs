@@ -6,14 +6,14 @@ use burn::tensor::Device;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::options::{ConditionArguments, ModelArguments, SamplingArguments};
+use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::{PicturesArguments, protocol_lines};
 use crate::engine::bulk::{Given, Order, conditions, spread};
 use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::frechet::Statistics;
 use crate::train::data::Split;
 
@@ -29,7 +29,7 @@ pub struct Fid {
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
     /// Judge the pictures in this folder instead of new ones of the model.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "class", "prompt", "number"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p"])]
     samples: Option<PathBuf>,
     /// Bring the shorter side of the pictures in --data to so many pixels and keep the middle. [default: the model's; with
     /// --samples, take pictures as they are]
@@ -43,7 +43,7 @@ pub struct Fid {
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
-    model: ModelArguments,
+    model: TransformerArguments,
 }
 
 /// What is judged.
@@ -58,7 +58,12 @@ struct Judged {
 impl Fid {
     /// Prints the figures and how they were come by.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.device.open()?;
+        if self.is_saved() && (self.resolution.is_some() || self.reference.selects()) {
+            return Err(Error::usage(
+                "--data is of saved statistics: --split, --limit and --resolution choose among pictures, and do nothing",
+            ));
+        }
+        let device = self.model.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
         let judged = match &self.samples {
             Some(folder) => self.folder(&judge, folder, console)?,

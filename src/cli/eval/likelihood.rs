@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::super::options::ModelArguments;
+use super::super::options::TransformerArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
 use crate::engine::Stage2;
@@ -17,13 +17,13 @@ pub struct Likelihood {
     #[command(flatten)]
     pictures: PicturesArguments,
     #[command(flatten)]
-    model: ModelArguments,
+    model: TransformerArguments,
 }
 
 impl Likelihood {
     /// Prints the figures.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.device.open()?;
+        let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let resolution = stage2.stage1.model.config.ddconfig.resolution;
         let classes = &stage2.model.config.classes;

@@ -66,6 +66,11 @@ struct PicturesArguments {
 }
 
 impl PicturesArguments {
+    /// Whether not all pictures are taken.
+    fn selects(&self) -> bool {
+        self.split != Split::All || self.limit.is_some()
+    }
+
     /// For the engine.
     fn selection(&self) -> Selection {
         let Self { data, split, limit, batch } = self.clone();

@@ -31,7 +31,7 @@ impl Reconstruction {
     /// Prints the figures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
-        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let lpips = match self.lpips.as_slice() {
             [] => None,
             paths => Some(Lpips::load(paths, &device)?),

@@ -30,7 +30,7 @@ impl Rfid {
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
-        let stage1 = Stage1::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let resolution = Some(stage1.model.config.ddconfig.resolution);
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], resolution)?;
         let mut task = console.task("looking");

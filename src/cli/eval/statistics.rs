@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::options::DeviceArguments;
-use super::super::output::Console;
+use super::super::output::{Console, shown};
+use super::super::target::{ForceArguments, Target};
 use super::{PicturesArguments, protocol_lines};
 use crate::engine::eval::Pictures;
 use crate::engine::eval::sets::{Judge, Protocol};
@@ -27,19 +28,23 @@ pub struct SaveStatistics {
     #[arg(long, short, value_name = "NPZ")]
     out: PathBuf,
     #[command(flatten)]
+    force: ForceArguments,
+    #[command(flatten)]
     device: DeviceArguments,
 }
 
 impl SaveStatistics {
     /// Writes the file and says how it was come by.
     pub fn run(&self, console: &Console) -> Result<()> {
+        let target = Target::given(&self.out, "npz", self.force, console)?;
         let device = self.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], self.resolution)?;
         let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
         let protocol = Protocol::new(&judge, seen.count(), Some(seen.count()), self.resolution);
-        seen.statistics()?.write(&self.out)?;
-        let value = json!({ "file": self.out, "protocol": protocol, "left_out": pictures.left_out });
-        console.result(value, &format!("wrote {}\n{}", self.out.display(), protocol_lines(&protocol)))
+        let path = target.save(&seen.statistics()?.encode())?;
+        console.wrote(&path);
+        let value = json!({ "file": shown(&path), "protocol": protocol, "left_out": pictures.left_out });
+        console.result(value, &protocol_lines(&protocol))
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::read_limited;
 use crate::image_io::png_text::Provenance;
 use crate::metrics::clip::{Clip, clip_score};
+use crate::text::shown_path;
 
 /// The largest picture whose recipe is read, in bytes.
 const LARGEST: u64 = 512 << 20;
@@ -32,6 +33,7 @@ pub struct ClipScores {
 #[derive(Clone, Debug, Serialize)]
 pub struct Scored {
     /// The picture's file.
+    #[serde(serialize_with = "shown_path")]
     pub path: PathBuf,
     /// What it should show.
     pub caption: String,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::engine::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
+use crate::text::shown_path;
 use crate::train::data::{DataSet, Item, Split};
 
 /// Which pictures are judged.
@@ -27,6 +28,7 @@ pub struct Selection {
 #[derive(Clone, Debug, Serialize)]
 pub struct LeftOut {
     /// Where it lies.
+    #[serde(serialize_with = "shown_path")]
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,

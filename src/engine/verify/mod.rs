@@ -12,10 +12,12 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use super::task::Task;
+use crate::checkpoint::folder::config_in;
 use crate::checkpoint::{Checkpoint, StateKind};
 use crate::device::is_cpu;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
+use crate::text::shown_path;
 use golden::Golden;
 
 /// One output compared.
@@ -37,6 +39,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, Serialize)]
 pub struct Case {
     /// The folder.
+    #[serde(serialize_with = "shown_path")]
     pub folder: PathBuf,
     /// Its comparisons.
     pub comparisons: Vec<Comparison>,
@@ -115,7 +118,7 @@ pub async fn verify(
         return tables::tokenizers(folder);
     }
     let golden = Golden::open(&folder.join("golden.safetensors"))?;
-    if !folder.join("config.yaml").is_file() {
+    if config_in(folder)?.is_none() {
         return tables::sampling_filter(folder, &golden);
     }
     let checkpoint = Checkpoint::open(&folder.display().to_string(), None, StateKind::Auto)?;

@@ -1,18 +1,20 @@
 //! CLIP (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021): how well a picture
 //! fits a caption.
 //!
-//! The weights are OpenAI's with a vision transformer (ViT-B/32, ViT-B/16, ViT-L/14), under OpenAI's names or those of
-//! Hugging Face; sizes are read from the shapes of their tensors.
+//! The weights are OpenAI's with a vision transformer (ViT-B/32, ViT-B/16, ViT-L/14), or OpenCLIP's, such as LAION's, under
+//! their names or those of Hugging Face; sizes are read from the shapes of their tensors.
 
 mod names;
 mod tower;
+mod variant;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use names::Names;
 use tower::{Sizes, Tower};
+use variant::Variant;
 
-use super::prepare::Preparation;
+use super::prepare::{Preparation, Rounding};
 use crate::checkpoint::{Loader, Precision, WeightFile};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
@@ -53,7 +55,11 @@ impl Clip {
     /// The file is no CLIP with a vision transformer, or has not all of one.
     pub fn load(file: &WeightFile, device: &Device, progress: impl FnMut() -> Result<()>) -> Result<Self> {
         let names = names_of(file)?;
-        let (image, text) = (Sizes::of(file, &names.image, names)?, Sizes::of(file, &names.text, names)?);
+        let [_, image_width] = file.shape(names.image.positions)?;
+        let [_, text_width] = file.shape(names.text.positions)?;
+        let variant = Variant::of(file, [image_width, text_width], names)?;
+        let image = Sizes::of(file, &names.image, names, (variant, 0))?;
+        let text = Sizes::of(file, &names.text, names, (variant, 1))?;
         let patch = patch(file, image, names)?;
         let tokenizer = Tokenizer::new(TokenizerKind::Simple)?;
         check(
@@ -81,6 +87,7 @@ impl Clip {
                 fit: Fit { shorter: resolution, resolution, filter: Filter::Bicubic },
                 mean: MEAN,
                 deviation: DEVIATION,
+                rounding: Rounding::Down,
             },
             device: device.clone(),
         };

@@ -19,6 +19,8 @@ pub(super) struct Names {
     pub block: Block,
     /// Whether projections are linear layers, `[embedding, width]`, instead of matrices to multiply by.
     pub projections_are_layers: bool,
+    /// A tensor that OpenAI's own files have, and others not.
+    pub openai: Option<&'static str>,
     /// Ends of names that belong to the file and are not read.
     pub unread: &'static [&'static str],
 }
@@ -77,6 +79,7 @@ const OPENAI: Names = Names {
         mlp: ["mlp.c_fc", "mlp.c_proj"],
     },
     projections_are_layers: false,
+    openai: Some("input_resolution"),
     unread: &["logit_scale", "input_resolution", "context_length", "vocab_size", "attn_mask"],
 };
 
@@ -107,6 +110,7 @@ const HUGGING_FACE: Names = Names {
         mlp: ["mlp.fc1", "mlp.fc2"],
     },
     projections_are_layers: true,
+    openai: None,
     unread: &["logit_scale", "position_ids"],
 };
 

@@ -3,19 +3,17 @@
 use burn::tensor::Tensor;
 
 use super::names::{self, Names};
+use super::variant::Variant;
 use crate::checkpoint::{Loader, WeightFile};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::Activation;
 use crate::kernels::matmul::matmul;
 use crate::model::rqtransformer::layers::{LayerNorm, Linear};
 
-/// Channels of a head in every published CLIP.
-const HEAD: usize = 64;
-
 /// Attention over the positions of `[B, T, 3 C]` by a number of heads.
 type Attend = fn(Tensor<3>, usize) -> Tensor<3>;
 
-/// Attention, then an MLP of four times the width.
+/// Attention, then an MLP.
 #[derive(Debug)]
 struct Block {
     norms: [LayerNorm; 2],
@@ -23,11 +21,14 @@ struct Block {
     qkv: Linear,
     out: Linear,
     mlp: [Linear; 2],
+    heads: usize,
+    activation: Activation,
 }
 
 impl Block {
     /// The block whose tensors' names begin with `path`.
-    fn load(loader: &mut Loader, path: &str, width: usize, names: &names::Block) -> Self {
+    fn load(loader: &mut Loader, path: &str, sizes: Sizes, names: &names::Block) -> Self {
+        let Sizes { width, hidden, heads, activation, .. } = sizes;
         let [norm1, norm2] =
             names.norms.map(|name| LayerNorm::load(loader, &format!("{path}.{name}"), width));
         let full = |name: &&str| format!("{path}.{name}");
@@ -40,7 +41,9 @@ impl Block {
             norms: [norm1, norm2],
             qkv: Linear::new(weights, Tensor::cat(biases, 0)),
             out: linear(names.out, [width, width]),
-            mlp: [linear(names.mlp[0], [4 * width, width]), linear(names.mlp[1], [width, 4 * width])],
+            mlp: [linear(names.mlp[0], [hidden, width]), linear(names.mlp[1], [width, hidden])],
+            heads,
+            activation,
         }
     }
 
@@ -48,9 +51,9 @@ impl Block {
     fn forward(&self, x: Tensor<2>, batch: usize, attend: Attend) -> Tensor<2> {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward(self.norms[0].forward(x.clone()));
-        let y = attend(qkv.reshape([batch, rows / batch, 3 * width]), width / HEAD);
+        let y = attend(qkv.reshape([batch, rows / batch, 3 * width]), self.heads);
         let x = x + self.out.forward(y.reshape([rows, width]));
-        let hidden = self.mlp[0].forward_activated(self.norms[1].forward(x.clone()), Activation::QuickGelu);
+        let hidden = self.mlp[0].forward_activated(self.norms[1].forward(x.clone()), self.activation);
         x + self.mlp[1].forward(hidden)
     }
 }
@@ -77,39 +80,53 @@ pub(super) struct Sizes {
     pub embedding: usize,
     /// Blocks.
     layers: usize,
+    /// Channels within an MLP.
+    hidden: usize,
+    /// Heads of attention.
+    heads: usize,
+    /// Within an MLP.
+    activation: Activation,
 }
 
 impl Sizes {
-    /// Reads them from the shapes of the tensors of `names`.
+    /// Reads them from the shapes of the tensors of `names`, but for what `variant` says of encoder `which`.
     ///
     /// # Errors
-    /// A tensor is missing, or the width is no multiple of a head's.
-    pub fn of(file: &WeightFile, tower: &names::Tower, names: &Names) -> Result<Self> {
+    /// A tensor is missing.
+    pub fn of(
+        file: &WeightFile,
+        tower: &names::Tower,
+        names: &Names,
+        (variant, which): (Variant, usize),
+    ) -> Result<Self> {
         let [positions, width] = file.shape(tower.positions)?;
         let mut projection: [usize; 2] = file.shape(tower.projection)?;
         if names.projections_are_layers {
             projection.reverse();
         }
-        if !width.is_multiple_of(HEAD) {
-            return Err(Error::invalid(format!(
-                "{}: expected a CLIP whose widths are multiples of {HEAD}, found {width} in {}",
-                file.name(),
-                tower.positions
-            )));
-        }
         let layers = file.count(tower.blocks, &format!(".{}.weight", names.block.norms[0]));
-        Ok(Self { positions, width, embedding: projection[1], layers })
+        let [hidden, _] = file.shape(&format!("{}0.{}.weight", tower.blocks, names.block.mlp[0]))?;
+        let Variant { activation, heads } = variant;
+        Ok(Self {
+            positions,
+            width,
+            embedding: projection[1],
+            layers,
+            hidden,
+            heads: heads[which],
+            activation,
+        })
     }
 }
 
 impl Tower {
     /// Loads all but what comes before the blocks.
     pub fn load(loader: &mut Loader, sizes: Sizes, tower: &names::Tower, names: &Names) -> Self {
-        let Sizes { positions, width, embedding, layers } = sizes;
+        let Sizes { positions, width, embedding, layers, .. } = sizes;
         let path = |layer: usize| format!("{}{layer}", tower.blocks);
         Self {
             positions: loader.tensor(tower.positions, [positions, width]),
-            blocks: (0..layers).map(|i| Block::load(loader, &path(i), width, &names.block)).collect(),
+            blocks: (0..layers).map(|i| Block::load(loader, &path(i), sizes, &names.block)).collect(),
             norm: LayerNorm::load(loader, tower.norm, width),
             projection: match names.projections_are_layers {
                 true => loader.tensor(tower.projection, [embedding, width]).transpose(),

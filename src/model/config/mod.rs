@@ -1,7 +1,9 @@
 //! The published YAML configurations: keys as published, every size checked before anything is built from it.
 
+mod misfit;
 pub mod rqtransformer;
 pub mod rqvae;
+mod taming;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +33,12 @@ pub struct Config {
     pub model: ModelConfig,
     /// The whole published document, as JSON.
     pub document: serde_json::Value,
+    /// What its weights are called in checkpoints of another program.
+    pub names: &'static [Renamed],
 }
+
+/// How names of weights begin in checkpoints of another program, and how ours do; `None` for those that no model here has.
+pub type Renamed = (&'static str, Option<&'static str>);
 
 /// A whole published document. Sections that only training reads are accepted as they are.
 #[derive(Deserialize)]
@@ -160,7 +167,7 @@ impl Config {
             )));
         }
         let document: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| {
-            let reason = e.to_string();
+            let reason = e.render_with_formatter(&serde_saphyr::UserMessageFormatter);
             let first = reason.lines().next().unwrap_or("unreadable").to_string();
             Error::invalid(format!("{name}: not a YAML configuration: {first}"))
         })?;
@@ -169,6 +176,10 @@ impl Config {
 
     /// Reads an already parsed document.
     pub fn from_document(name: &str, document: serde_json::Value) -> Result<Self> {
+        let (document, names) = match taming::translated(name, &document)? {
+            Some(translated) => (translated, taming::NAMES),
+            None => (document, &[][..]),
+        };
         let parts: Document = read_section(name, "", &document)?;
         let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
         let model = match kind {
@@ -193,7 +204,7 @@ impl Config {
             ModelConfig::RqTransformer(config) => config.check(),
         };
         checked.map_err(|e| Error::invalid(format!("{name}: {e}")))?;
-        Ok(Self { model, document })
+        Ok(Self { model, document, names })
     }
 }
 
@@ -207,8 +218,9 @@ pub(crate) fn read_section<T: serde::de::DeserializeOwned>(
     let mut unknown = |path: serde_ignored::Path| {
         tracing::warn!("{name}: key {section}{dot}{path} is not known and not used");
     };
-    serde_ignored::deserialize(value, &mut unknown)
-        .map_err(|e| Error::invalid(format!("{name}: {section}{dot} {e}")))
+    let reader = serde_ignored::Deserializer::new(value, &mut unknown);
+    serde_path_to_error::deserialize(reader)
+        .map_err(|error| Error::invalid(format!("{name}: {}", misfit::said(section, &error))))
 }
 
 /// Checks that `value` lies in `1..=most`; `key` is the published key.

@@ -1,0 +1,287 @@
+//! Where results go: names and their endings, what is there already, standard output.
+
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::Console;
+use crate::error::{Error, Result};
+use crate::files::{self, Existing};
+
+/// Names of standard output.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// What is done with files that are there already.
+#[derive(Args, Clone, Copy, Default)]
+pub struct ForceArguments {
+    /// Replace files that are there already. Without it, a name that you give must be free, and other names are counted up.
+    #[arg(long)]
+    force: bool,
+}
+
+impl ForceArguments {
+    /// As if it was given, or not.
+    pub fn new(force: bool) -> Self {
+        Self { force }
+    }
+
+    /// For writing.
+    pub fn existing(self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
+}
+
+/// Where one result goes.
+#[derive(Debug)]
+pub enum Target {
+    /// To standard output, which then has nothing else.
+    Stdout,
+    /// Under a name that the person gave.
+    Given(PathBuf, Existing),
+    /// Under a name that the program chose: where that is taken, under the next of the kind `name-2.npy`.
+    Chosen(PathBuf, Existing),
+}
+
+impl Target {
+    /// Where `path` says, whose ending must be `ending`, which says the format; pipes, devices and `-` have none.
+    ///
+    /// # Errors
+    /// It has another ending, is a folder, or is there already and not to be replaced.
+    pub fn given(path: &Path, ending: &str, force: ForceArguments, console: &Console) -> Result<Self> {
+        if STDOUT.iter().any(|name| path == Path::new(name)) {
+            console.take_stdout()?;
+            return Ok(Self::Stdout);
+        }
+        check(path, ending, force)?;
+        Ok(Self::Given(path.into(), force.existing()))
+    }
+
+    /// Where `given` says, or else under the name `chosen`, which may be counted up.
+    ///
+    /// # Errors
+    /// As for [`Target::given`].
+    pub fn given_or(
+        given: Option<&Path>,
+        chosen: impl FnOnce() -> PathBuf,
+        ending: &str,
+        force: ForceArguments,
+        console: &Console,
+    ) -> Result<Self> {
+        match given {
+            Some(path) => Self::given(path, ending, force, console),
+            None => Ok(Self::Chosen(chosen(), force.existing())),
+        }
+    }
+
+    /// The target of picture `number` of several: `picture.png` becomes `picture-003.png`.
+    ///
+    /// # Errors
+    /// Standard output takes one; the name is taken, and was given.
+    pub fn numbered(&self, number: usize) -> Result<Self> {
+        let numbered = |path: &Path| with_suffix(path, &format!("-{number:03}"));
+        match self {
+            Self::Stdout => Err(Error::usage("expected one picture for standard output, found several")),
+            Self::Given(path, existing) => {
+                let path = numbered(path);
+                match existing {
+                    Existing::Keep if files::would_replace(&path)? => Err(there_already(&path)),
+                    existing => Ok(Self::Given(path, *existing)),
+                }
+            }
+            Self::Chosen(path, existing) => Ok(Self::Chosen(numbered(path), *existing)),
+        }
+    }
+
+    /// Writes `bytes`, whole or not at all, and says where.
+    ///
+    /// # Errors
+    /// They cannot be written, or the name was taken in the meantime.
+    pub fn save(&self, bytes: &[u8]) -> Result<PathBuf> {
+        let Self::Chosen(path, Existing::Keep) = self else {
+            return self.write(|out, name| out.write_all(bytes).map_err(Error::io("write", name)));
+        };
+        let next = |count| if count == 1 { path.clone() } else { with_suffix(path, &format!("-{count}")) };
+        for name in (1u64..).map(next) {
+            if save_new(&name, bytes)? {
+                return Ok(name);
+            }
+        }
+        unreachable!("there is no end of numbers")
+    }
+
+    /// Writes what `fill` gives, whole or not at all, and says where; `fill` is told what messages call it.
+    ///
+    /// # Errors
+    /// It cannot be written, or the name was taken in the meantime.
+    pub fn write(&self, fill: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<PathBuf> {
+        match self {
+            Self::Stdout => {
+                let name = Path::new("standard output");
+                let mut stdout = std::io::stdout().lock();
+                fill(&mut stdout, name)?;
+                stdout.flush().map_err(Error::io("write", name))?;
+                Ok("-".into())
+            }
+            Self::Given(path, existing) | Self::Chosen(path, existing) => {
+                files::write(path, *existing, |file| fill(file, path))
+                    .map_err(|error| if is_taken(&error) { there_already(path) } else { error })?;
+                Ok(path.clone())
+            }
+        }
+    }
+}
+
+/// Checks that a file can be written to `path`, in the format that `ending` says.
+///
+/// # Errors
+/// As for [`Target::given`].
+pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
+    let replaces = files::would_replace(path)?;
+    let fits = path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    if !fits && !files::is_stream(path) {
+        return Err(Error::usage(format!(
+            "{}: expected a name that ends in .{ending}, the format that is written",
+            path.display()
+        )));
+    }
+    match force.existing() {
+        Existing::Keep if replaces => Err(there_already(path)),
+        _ => Ok(()),
+    }
+}
+
+/// A folder for several results, made if it is not there.
+///
+/// # Errors
+/// `folder` is standard output, or cannot be made.
+pub fn folder(folder: &Path) -> Result<()> {
+    if STDOUT.iter().any(|name| folder == Path::new(name)) {
+        return Err(Error::usage(format!(
+            "{}: expected a folder, for several files, found standard output",
+            folder.display()
+        )));
+    }
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+/// Numbered pictures in a folder, `000.png` and so on. Those that are there already keep their numbers, and new ones go on
+/// from the highest, so that nothing is lost, and no two pictures of one seed are mixed up with those of another.
+pub struct Numbered<'a> {
+    folder: &'a Path,
+    existing: Existing,
+    /// What is added to a picture's number within its seed.
+    shift: u64,
+}
+
+impl<'a> Numbered<'a> {
+    /// Pictures of a seed, of which the first has the number `first`.
+    ///
+    /// # Errors
+    /// `folder` cannot be read.
+    pub fn new(folder: &'a Path, first: u32, force: ForceArguments) -> Result<Self> {
+        let existing = force.existing();
+        let free = if existing == Existing::Keep { next_free(folder)? } else { 0 };
+        Ok(Self { folder, existing, shift: free.saturating_sub(first.into()) })
+    }
+
+    /// Saves picture `image` of the seed, under the number after all others if another run has taken its own.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&mut self, image: u32, bytes: &[u8]) -> Result<PathBuf> {
+        loop {
+            let path = self.folder.join(format!("{:03}.png", u64::from(image) + self.shift));
+            match self.existing {
+                Existing::Replace => return files::save(&path, bytes).map(|()| path),
+                Existing::Keep if save_new(&path, bytes)? => return Ok(path),
+                Existing::Keep => self.shift = next_free(self.folder)?.saturating_sub(image.into()),
+            }
+        }
+    }
+}
+
+/// The number after the highest of the pictures in `folder`.
+fn next_free(folder: &Path) -> Result<u64> {
+    let number = |path: PathBuf| {
+        let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+        path.file_stem()?.to_str()?.parse::<u32>().ok().filter(|_| is_png)
+    };
+    let highest = files::list(folder)?.into_iter().filter_map(number).max();
+    Ok(highest.map_or(0, |highest| u64::from(highest) + 1))
+}
+
+/// Saves `bytes` if nothing is at `path` yet, and says whether it did.
+fn save_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    match files::save_as(path, Existing::Keep, bytes) {
+        Err(error) if is_taken(&error) => Ok(false),
+        saved => saved.map(|()| true),
+    }
+}
+
+fn is_taken(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists)
+}
+
+fn there_already(path: &Path) -> Error {
+    Error::usage(format!(
+        "{} is there already: choose another name, or give --force to replace it",
+        path.display()
+    ))
+}
+
+/// `picture.png` to `picture-2.png`, for the suffix `-2`.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let part = |part: Option<&OsStr>| part.map(OsStr::to_os_string).unwrap_or_default();
+    let mut name = part(path.file_stem());
+    name.push(suffix);
+    if let Some(ending) = path.extension() {
+        name.push(".");
+        name.push(ending);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_names_are_counted_up_and_given_ones_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cat.npy");
+        let chosen = |existing| Target::Chosen(path.clone(), existing);
+        let names = [1, 2, 3].map(|i| chosen(Existing::Keep).save(&[i]).unwrap());
+        let expected = ["cat.npy", "cat-2.npy", "cat-3.npy"].map(|name| folder.path().join(name));
+        assert_eq!(names, expected);
+        assert_eq!(std::fs::read(&path).unwrap(), [1]);
+        let error = Target::Given(path.clone(), Existing::Keep).save(b"").unwrap_err();
+        assert!(matches!(&error, Error::Usage(what) if what.contains("is there already")), "{error}");
+        assert_eq!(chosen(Existing::Replace).save(&[4]).unwrap(), path);
+        assert_eq!(std::fs::read(&path).unwrap(), [4]);
+    }
+
+    #[test]
+    fn numbers_go_on_from_the_highest() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = ForceArguments::default();
+        let names = |taken: &mut Numbered, images: &[u32]| -> Vec<String> {
+            let saved = images.iter().map(|&image| taken.save(image, b"").unwrap());
+            saved.map(|path| path.file_name().unwrap().to_str().unwrap().into()).collect()
+        };
+        let open = |first, force| Numbered::new(folder.path(), first, force).unwrap();
+        // A picture keeps its number in its seed where that is free.
+        assert_eq!(names(&mut open(2, keep), &[2, 4]), ["002.png", "004.png"]);
+        assert_eq!(names(&mut open(0, keep), &[0, 1]), ["005.png", "006.png"]);
+        assert_eq!(names(&mut open(9, keep), &[9]), ["009.png"]);
+        // Two at once: neither takes the other's.
+        let [mut one, mut two] = [open(0, keep), open(0, keep)];
+        assert_eq!(names(&mut one, &[0, 1]), ["010.png", "011.png"]);
+        assert_eq!(names(&mut two, &[0, 1]), ["012.png", "013.png"]);
+        assert_eq!(names(&mut one, &[2]), ["014.png"]);
+        assert_eq!(names(&mut open(0, ForceArguments { force: true }), &[0]), ["000.png"]);
+        std::fs::write(folder.path().join("4294967295.png"), "").unwrap();
+        assert_eq!(names(&mut open(0, keep), &[0]), ["4294967296.png"]);
+    }
+}

@@ -1,0 +1,56 @@
+//! Files that are something else than what was expected, told by how they begin.
+
+/// How a file begins, in lower case, and what it is, with advice.
+const KINDS: &[(&[u8], &str)] = &[
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS, not the file itself: fetch that with `git lfs pull`, or download it from its page",
+    ),
+    (b"<!doctype html", HTML),
+    (b"<html", HTML),
+    (b"<head", HTML),
+    (b"<?xml", "an XML document, probably a server's error: download the file again"),
+    (b"gguf", "a GGUF file, a format of llama.cpp"),
+    (b"\x89hdf\r\n", "an HDF5 file, a format of Keras"),
+    (b"\x93numpy", "an .npy array"),
+    (b"\x1f\x8b", "gzip: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard: unpack it first"),
+    (b"bzh", "bzip2: unpack it first"),
+    (b"\xfd7zxz", "xz: unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
+    (b"rar!", "a RAR archive: unpack it first"),
+    (b"\x89png", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+];
+
+const HTML: &str = "a web page, not a file: download it by its own address, where need be after signing in";
+
+/// The longest beginning that tells anything, with some white space before it.
+pub const LONGEST_START: usize = 64;
+
+/// What a file is that begins with `start`, if it is one of what is often taken for another.
+pub fn known(start: &[u8]) -> Option<&'static str> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().to_ascii_lowercase();
+    KINDS.iter().find(|(beginning, _)| start.starts_with(beginning)).map(|(_, what)| *what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings_tell_what_a_file_is() {
+        for (start, expected) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:0"[..], "Git LFS"),
+            (b"\n\n <!DOCTYPE html><title>Sign in</title>", "a web page"),
+            (b"\xef\xbb\xbf<html lang=\"en\">", "a web page"),
+            (b"GGUF\x03\0\0\0", "GGUF"),
+            (b"\x1f\x8b\x08", "gzip"),
+        ] {
+            assert!(known(start).unwrap().contains(expected), "{expected}");
+        }
+        for start in [&b""[..], b"PK\x03\x04", b"version 2", b"<h"] {
+            assert_eq!(known(start), None);
+        }
+    }
+}

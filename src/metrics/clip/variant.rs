@@ -1,0 +1,149 @@
+//! What the weights of a CLIP do not say by themselves: how wide its heads are, and what its MLPs are activated by. OpenAI's
+//! have heads of 64 channels and QuickGELU; those of LAION and others, which OpenCLIP has trained, have GELU.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::names::Names;
+use crate::checkpoint::WeightFile;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::kernels::Activation;
+
+/// Channels of a head, where nothing else is said.
+const HEAD: usize = 64;
+/// Widths of OpenCLIP's image encoders whose heads are not so wide (ViT-H, -g and -bigG), and their heads. OpenAI's are
+/// narrower.
+const LARGE: &[(usize, usize)] = &[(1280, 16), (1408, 16), (1664, 16)];
+/// What files are called whose weights OpenCLIP has trained, in lower case.
+const OPENCLIP: &[&str] = &["open_clip", "openclip", "laion"];
+/// The longest configuration that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// How a CLIP computes, beyond its shapes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Variant {
+    /// Within the MLPs.
+    pub activation: Activation,
+    /// Heads of the image encoder, and of that of text.
+    pub heads: [usize; 2],
+}
+
+impl Variant {
+    /// The variant of the CLIP in `file`, whose encoders have these `widths`: by the configuration beside it
+    /// (`open_clip_config.json` or Hugging Face's `config.json`), or else by what is known of its kind.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or says what is not known here; the heads do not divide a width.
+    pub fn of(file: &WeightFile, widths: [usize; 2], names: &Names) -> Result<Self> {
+        let beside = |name: &str| Path::new(file.name()).with_file_name(name);
+        let configurations = [beside("open_clip_config.json"), beside("config.json")];
+        let variant = match configurations.iter().find(|path| files::is_file(path)) {
+            Some(path) => configured(path, widths)?,
+            None => Self::known(file, widths, names),
+        };
+        let divides = |(width, heads): (&usize, &usize)| *heads > 0 && width.is_multiple_of(*heads);
+        if widths.iter().zip(&variant.heads).all(divides) {
+            return Ok(variant);
+        }
+        Err(Error::invalid(format!(
+            "{}: expected heads that divide the widths {widths:?} of a CLIP, found {:?}; put its own config.json or \
+             open_clip_config.json beside it",
+            file.name(),
+            variant.heads
+        )))
+    }
+
+    fn known(file: &WeightFile, widths: [usize; 2], names: &Names) -> Self {
+        let large = LARGE.iter().find(|(width, _)| *width == widths[0]);
+        let of_usual_width = |width: usize| if width.is_multiple_of(HEAD) { width / HEAD } else { 0 };
+        let image = large.map_or(of_usual_width(widths[0]), |(_, heads)| *heads);
+        let name = Path::new(file.name()).file_name().map(|name| name.to_string_lossy().to_lowercase());
+        let is_called_so = OPENCLIP.iter().any(|part| name.as_ref().is_some_and(|name| name.contains(part)));
+        let is_openai = names.openai.is_some_and(|tensor| file.get(tensor).is_some());
+        let activation = match large.is_some() || (is_called_so && !is_openai) {
+            true => Activation::Gelu,
+            false => Activation::QuickGelu,
+        };
+        Self { activation, heads: [image, of_usual_width(widths[1])] }
+    }
+}
+
+/// Both forms of configurations; what is left out has the default of its form.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Configuration {
+    OpenClip { model_cfg: OpenClip },
+    HuggingFace { vision_config: Encoder, text_config: Encoder },
+}
+
+#[derive(Deserialize)]
+struct OpenClip {
+    #[serde(default)]
+    quick_gelu: bool,
+    vision_cfg: OpenClipImage,
+    text_cfg: OpenClipText,
+}
+
+#[derive(Deserialize)]
+struct OpenClipImage {
+    #[serde(default = "head")]
+    head_width: usize,
+}
+
+#[derive(Deserialize)]
+struct OpenClipText {
+    #[serde(default = "eight")]
+    heads: usize,
+}
+
+#[derive(Deserialize)]
+struct Encoder {
+    #[serde(default = "quick_gelu")]
+    hidden_act: String,
+    num_attention_heads: Option<usize>,
+}
+
+fn head() -> usize {
+    HEAD
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn quick_gelu() -> String {
+    "quick_gelu".into()
+}
+
+/// The variant that the configuration at `path` describes.
+fn configured(path: &Path, widths: [usize; 2]) -> Result<Variant> {
+    let wrong = |what: String| Error::invalid(format!("{}: {what}", path.display()));
+    let configuration: Configuration = serde_json::from_slice(&files::read_limited(path, LONGEST)?).map_err(|_| {
+        wrong("expected the configuration of a CLIP (vision_config and text_config, or model_cfg), found something else".into())
+    })?;
+    match configuration {
+        Configuration::OpenClip { model_cfg: OpenClip { quick_gelu, vision_cfg, text_cfg } } => Ok(Variant {
+            activation: if quick_gelu { Activation::QuickGelu } else { Activation::Gelu },
+            heads: [widths[0] / vision_cfg.head_width.max(1), text_cfg.heads],
+        }),
+        Configuration::HuggingFace { vision_config, text_config } => {
+            let activation = match [vision_config.hidden_act.as_str(), text_config.hidden_act.as_str()] {
+                ["quick_gelu", "quick_gelu"] => Activation::QuickGelu,
+                ["gelu", "gelu"] => Activation::Gelu,
+                found => {
+                    return Err(wrong(format!(
+                        "hidden_act: expected quick_gelu or gelu of both encoders, found {found:?}"
+                    )));
+                }
+            };
+            // Hugging Face's own defaults, of ViT-B.
+            let heads = [
+                vision_config.num_attention_heads.unwrap_or(12),
+                text_config.num_attention_heads.unwrap_or(8),
+            ];
+            Ok(Variant { activation, heads })
+        }
+    }
+}

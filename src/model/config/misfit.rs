@@ -1,0 +1,125 @@
+//! What is said of a value that is not of the type that its key takes. serde speaks of types of this program; people have a
+//! file.
+
+use serde_path_to_error::Error;
+
+/// How serde names types, and what people call them.
+const EXPECTED: &[(&str, &str)] = &[
+    ("usize", WHOLE),
+    ("u64", WHOLE),
+    ("u32", WHOLE),
+    ("f64", "a number"),
+    ("f32", "a number"),
+    ("a string", "a text"),
+    ("a boolean", "true or false"),
+    ("a sequence", "a list"),
+    ("a map", KEYS),
+    ("struct ", KEYS),
+    ("an array of length ", "a list of "),
+    ("tuple ", "a list"),
+];
+const WHOLE: &str = "a whole number, 0 or more";
+const KEYS: &str = "keys with values";
+
+/// How serde names values, and what people call them. Those that a file shows are within backticks or quotes.
+const FOUND: &[(&str, &str)] =
+    &[("null", "nothing"), ("unit value", "nothing"), ("map", KEYS), ("sequence", "a list")];
+
+/// A sentence about the key of section `section` that `error` speaks of.
+pub fn said(section: &str, error: &Error<serde_json::Error>) -> String {
+    let path = error.path().to_string();
+    let key = match (section, path.as_str()) {
+        (section, ".") => section.to_owned(),
+        ("", path) => path.to_owned(),
+        (section, path) => format!("{section}.{path}"),
+    };
+    let what = sentence(&error.inner().to_string());
+    if key.is_empty() { what } else { format!("{key}: {what}") }
+}
+
+fn sentence(message: &str) -> String {
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return format!("expected a key {field}, found none");
+    }
+    if message.starts_with("data did not match any variant") {
+        return "expected one value, or a list of one for each depth, found something else".into();
+    }
+    let parts = ["invalid type: ", "invalid value: ", "invalid length "]
+        .iter()
+        .find_map(|start| message.strip_prefix(start)?.split_once(", expected "));
+    let Some((found, expected)) = parts else { return message.to_owned() };
+    let said = format!("expected {}, found {}", expected_as(expected), found_as(found));
+    if found.contains("${") {
+        return format!("{said}: a reference of OmegaConf, in whose place the value itself must stand");
+    }
+    said
+}
+
+fn expected_as(expected: &str) -> String {
+    match EXPECTED.iter().find_map(|&(start, said)| Some((expected.strip_prefix(start)?, said))) {
+        Some((rest, said)) if said.ends_with(' ') => format!("{said}{rest}"),
+        Some((_, said)) => said.into(),
+        None => expected.into(),
+    }
+}
+
+fn found_as(found: &str) -> &str {
+    if let Some((_, said)) = FOUND.iter().find(|(name, _)| *name == found) {
+        return said;
+    }
+    // A value as it stands in the file: floating point `32.0`, string "a".
+    let quoted = |quote: char| Some(&found[found.find(quote)?..=found.rfind(quote)?]);
+    quoted('"').or_else(|| quoted('`').map(|value| value.trim_matches('`'))).unwrap_or(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Config;
+
+    #[test]
+    fn values_of_other_types_are_named_by_their_keys() {
+        let arch = |hparams: serde_json::Value| json!({"arch": {"type": "rq-vae", "hparams": hparams}});
+        for (document, expected) in [
+            (json!(null), "c: expected keys with values, found nothing"),
+            (json!({}), "c: expected a key arch, found none"),
+            (arch(json!(3)), "c: arch.hparams: expected keys with values, found 3"),
+            (
+                arch(json!({"bottleneck_type": 1})),
+                "c: arch.hparams.bottleneck_type: expected a text, found 1",
+            ),
+            (
+                arch(json!({"embed_dim": 32.0})),
+                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found 32.0",
+            ),
+            (
+                arch(json!({"embed_dim": "${arch.ddconfig.z_channels}"})),
+                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found \"${arch.ddconfig.z_channels}\": a \
+                 reference of OmegaConf, in whose place the value itself must stand",
+            ),
+            (
+                arch(json!({"latent_shape": [1, 2]})),
+                "c: arch.hparams.latent_shape: expected a list of 3, found 2",
+            ),
+            (
+                arch(json!({"n_embed": "many"})),
+                "c: arch.hparams.n_embed: expected one value, or a list of one for each depth, found something else",
+            ),
+        ] {
+            let message = Config::from_document("c", document).unwrap_err().to_string();
+            assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_yaml_is_told_in_the_terms_of_its_file() {
+        for text in ["arch: 1\narch: 2", "arch: 1\n---\narch: 2", "a: *b", "arch: ["] {
+            let message = Config::parse("c", text).unwrap_err().to_string();
+            assert!(message.starts_with("c: not a YAML configuration: "), "{message}");
+            for internal in ["Options", "Policy", "from_str", "struct"] {
+                assert!(!message.contains(internal), "{message}");
+            }
+        }
+    }
+}
