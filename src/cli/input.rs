@@ -56,8 +56,7 @@ impl Codes {
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
             return Ok(Some(Self { stacks: npy::load(path)?, recipe: None }));
         }
-        let provenance = Provenance::read(&read_limited(path, LARGEST)?)
-            .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+        let provenance = provenance(path)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
         let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose()?;
         Ok(Some(Self { stacks: vec![stack], recipe }))
@@ -66,15 +65,20 @@ impl Codes {
 
 /// The recipe that the PNG at `path` carries.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
-    let provenance = Provenance::read(&read_limited(path, LARGEST)?)
-        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
-    match provenance.recipe {
+    match provenance(path)?.recipe {
         Some(recipe) => Recipe::from_json(&recipe),
         None => Err(Error::invalid(format!(
             "{}: expected a PNG that carries its recipe, found none in it",
             path.display()
         ))),
     }
+}
+
+/// What the picture at `path` carries, with its models named as seen from here.
+fn provenance(path: &Path) -> Result<Provenance> {
+    let provenance = Provenance::read(&read_limited(path, LARGEST)?)
+        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+    Ok(provenance.located(path))
 }
 
 /// The file's name without folder and ending, for naming what is made of it.

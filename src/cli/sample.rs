@@ -68,14 +68,14 @@ impl Sample {
                 condition: self.condition.condition(),
                 seed: self.sampling.seed,
                 image: 0,
-                count: self.choosing.sampled(self.sampling.number)?,
+                count: self.choosing.sampled(self.sampling.count())?,
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
                 weights: self.model.weights.into(),
             },
         };
-        let choosing = self.choosing.open(&plan, &stage2, self.sampling.number, console)?;
+        let choosing = self.choosing.open(&plan, &stage2, self.sampling.count(), console)?;
         Run { stage2: &stage2, console, out: &self.out, made_by: "sample", choosing }.finish(plan, None)
     }
 

@@ -24,7 +24,7 @@ const FORMATS: [(ImageFormat, &str); 5] = [
 ];
 
 /// No picture of [`MAX_PIXELS`] takes more, whatever its format.
-const MAX_FILE_BYTES: u64 = 1 << 29;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 29;
 
 /// Reads the picture at `path`, at its full size.
 ///

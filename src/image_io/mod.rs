@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod folder;
 pub mod framing;
+mod places;
 pub mod png_text;
 pub mod present;
 pub mod resize;
@@ -15,6 +16,7 @@ use image::RgbImage;
 
 use crate::error::{Error, Result};
 use crate::files;
+pub use places::run_of;
 use png_text::Provenance;
 
 /// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated.
@@ -126,12 +128,12 @@ impl Picture {
         Self { width, height, data: data.copied().collect() }
     }
 
-    /// Writes an 8-bit PNG that carries `provenance`, whole or not at all.
+    /// Writes an 8-bit PNG that carries `provenance`, with models named as seen from its folder, whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written, or the provenance is too large.
     pub fn save_png(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        files::save(path, &png_text::encode_png(&self.to_rgb8(), provenance)?)
+        files::save(path, &png_text::encode_png(&self.to_rgb8(), &provenance.seen_from(path))?)
     }
 
     /// Columns.
