@@ -27,6 +27,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn choose(this: &Host, wanted: &str, endings: &str, folder: bool);
     #[wasm_bindgen(method)]
+    fn font(this: &Host, path: &str);
+    #[wasm_bindgen(method)]
     fn forget(this: &Host, place: &str);
     #[wasm_bindgen(method)]
     fn mirror(this: &Host, update: &str);
@@ -106,6 +108,13 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn choose(wanted: &str, endings: &str, folder: bool) {
     if let Ok(host) = host() {
         host.choose(wanted, endings, folder);
+    }
+}
+
+/// Has the page fetch a font that comes with it, and put it where the window finds it.
+pub fn font(path: &str) {
+    if let Ok(host) = host() {
+        host.font(path);
     }
 }
 

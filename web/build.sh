@@ -13,6 +13,8 @@ readonly TARGET=wasm32-unknown-unknown
 readonly BINDGEN=0.2.130
 readonly BINARYEN=132.0.0
 readonly DIST=web/dist
+# Fonts that a page fetches when their script first appears.
+readonly SCRIPTS=(@expo-google-fonts/noto-sans-arabic@0.4.3 @expo-google-fonts/noto-sans-hebrew@0.4.1)
 # What browsers have that have WebGPU or SIMD; more than that, wasm-opt may use and browsers refuse.
 readonly FEATURES=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
 
@@ -76,6 +78,13 @@ collect() {
   cp "$(dirname "$(cargo metadata --format-version 1 | python3 -c '
 import json, sys
 print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["name"] == "epaint_default_fonts"))')")"/fonts/* "$DIST/assets/fonts"
+  mkdir -p "$DIST/assets/scripts"
+  local font
+  for font in "${SCRIPTS[@]}"; do
+    local place="$TOOLS/fonts/${font##*/}"
+    [ -d "$place" ] || npm install --silent --no-fund --prefix "$place" "$font"
+    cp "$place/node_modules/${font%@*}"/{400Regular/*.ttf,LICENSE_FONT} "$DIST/assets/scripts"
+  done
   python3 web/lists.py "$DIST"
 }
 

@@ -71,6 +71,8 @@ const host = {
     input.onchange = () => chosen(wanted, endings, folder, [...input.files]);
     input.click();
   },
+  // Without a network the browser goes on drawing those letters.
+  font: (path) => fetchOwn(path).then(() => page.refreshFonts(), () => {}),
   forget: (place) => worker.postMessage({ kind: 'forget', place }),
   mirror: (update) => mirror.update(update),
   lost: () => {},

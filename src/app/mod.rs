@@ -159,6 +159,12 @@ impl Studio {
         self.ctx.request_repaint();
     }
 
+    /// Writes with the fonts that have come since the start.
+    #[cfg(target_family = "wasm")]
+    pub fn refresh_fonts(&self) {
+        fonts::refresh(&self.ctx);
+    }
+
     /// Does what assistive technology asks of an element; see [`accessible`].
     ///
     /// # Errors

@@ -166,14 +166,18 @@ impl Run<'_> {
             let speed = images as f64 / started.elapsed().as_secs_f64();
             // Whoever watches may hold the run here, and stop it then.
             task.report(steps as usize, self.plan.steps as usize);
-            let over = steps == self.plan.steps || task.is_stopped();
+            // Asked once: a stop that comes later lets the next step write the checkpoint.
+            let stopped = task.is_stopped();
+            let over = steps == self.plan.steps || stopped;
             let drawn = held_out.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
             let sheet = drawn.map(|held_out| self.draw(steps, held_out)).transpose()?;
             if over || steps.is_multiple_of(self.plan.save_every) {
                 self.save(steps)?;
             }
             tell(&Told { steps, measured: &measured, speed, sheet });
-            task.check()?;
+            if stopped {
+                return Err(Error::Cancelled);
+            }
         }
         Ok(())
     }

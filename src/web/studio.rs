@@ -98,6 +98,12 @@ impl Page {
         put(path, bytes);
     }
 
+    /// A font that the window asked for is there.
+    #[wasm_bindgen(js_name = refreshFonts)]
+    pub fn refresh_fonts(&self) {
+        self.with(|studio| studio.refresh_fonts());
+    }
+
     /// Opens what lies at `path`: here, if it is a picture or codes, else with the worker, as a model.
     pub fn open(&self, path: &str) {
         self.with(|studio| studio.state.open_path(Path::new(path)));

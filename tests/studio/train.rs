@@ -1,9 +1,15 @@
 //! A run is begun, paused, stopped and gone on with, and its curve and sheet are seen.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui_kittest::kittest::Queryable;
 use residua::app::training::{Ended, Training};
+use residua::device::{DeviceChoice, open};
+use residua::engine::Task;
+use residua::engine::train::{TrainOptions, train};
+use residua::error::Error;
 use residua::image_io::Picture;
 use residua::image_io::png_text::Provenance;
 use tempfile::TempDir;
@@ -99,6 +105,46 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
     );
     let curve = training(&mut desk).curve.clone();
     assert!(curve.iter().map(|point| point[0]).eq((1..=steps as u64 + 5).map(|step| step as f64)));
+}
+
+#[test]
+fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
+    let folder = folder();
+    let options = TrainOptions {
+        config: folder.path().join("config.yaml"),
+        data: folder.path().join("data"),
+        out: folder.path().join("run"),
+        rqvae: None,
+        lpips: Vec::new(),
+        cache: None,
+        variations: 1,
+        from: None,
+        anew: Vec::new(),
+        resume: false,
+        steps: Some(9),
+        save_every: Some(9),
+        sheet_every: Some(9),
+        all: false,
+        seed: 0,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let device = open(DeviceChoice::Cpu).unwrap();
+    let mut task = Task::new(stop.clone(), |_, _| ());
+    let mut sheets = Vec::new();
+    // After the second step has asked whether it is the last.
+    let ended = train(
+        &options,
+        &device,
+        &mut task,
+        |_| (),
+        |told| {
+            sheets.push(told.sheet.is_some());
+            stop.store(told.steps == 2, Ordering::Relaxed);
+        },
+    );
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert_eq!(sheets, [false, false, true]);
+    assert!(options.out.join("checkpoints/00000003").is_dir());
 }
 
 #[test]

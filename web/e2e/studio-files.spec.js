@@ -1,6 +1,6 @@
 // Files dropped on the window: codes are opened as they are, and what is broken is said.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { carried, differing, encode, ROOT, sample, SAMPLES } from './native.js';
 import { expect, test } from './studio.js';
@@ -23,6 +23,21 @@ test('a picture of the native program is opened with its codes and its recipe', 
   await expect(studio.says('Class: Food & Drink')).toBeAttached();
   await studio.seen();
   await studio.keep('dropped');
+});
+
+test('the font of a script whose letters join is fetched when its first letter appears', async ({ page, studio }, info) => {
+  /** @type {string[]} */
+  const fetched = [];
+  page.on('requestfinished', (request) => fetched.push(path.basename(new URL(request.url()).pathname)));
+  await studio.open('?device=cpu');
+  expect(fetched.filter((name) => name.startsWith('Noto'))).toEqual([]);
+  const named = info.outputPath('قطة سوداء.png');
+  await copyFile(path.join(ROOT, SAMPLES[0]), named);
+  await studio.drop(named);
+  await expect(studio.says(path.basename(named)).first()).toBeAttached();
+  await expect.poll(() => fetched.filter((name) => name.startsWith('Noto'))).toEqual(['NotoSansArabic_400Regular.ttf']);
+  await studio.seen();
+  await studio.keep('arabic');
 });
 
 const [FIRST_SAMPLE, ...OTHER_SAMPLES] = SAMPLES;

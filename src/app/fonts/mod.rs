@@ -1,14 +1,13 @@
-//! The window's fonts: the built-in ones, then the system's for characters they lack. In a page, eframe asks the browser.
+//! The window's fonts: the built-in ones, then others for characters they lack: the system's, or in a page the browser's.
 
 #[cfg(target_family = "wasm")]
 mod page;
-#[cfg(not(target_family = "wasm"))]
 mod right_to_left;
 #[cfg(not(target_family = "wasm"))]
 mod system;
 
 #[cfg(target_family = "wasm")]
-pub use page::install;
+pub use page::{install, refresh};
 
 /// Lets `ctx` show every script for which the system has a font.
 #[cfg(not(target_family = "wasm"))]

@@ -1,30 +1,60 @@
-//! The window's fonts in a browser: files that the page has fetched beside the program, those that the desktop has built in.
+//! The window's fonts in a browser: files that the page has fetched beside the program. Those that the desktop has built in
+//! are there from the start. What they lack, the browser draws letter by letter, which is right but for scripts whose letters
+//! join and run from the right: their fonts are fetched when such a letter first appears.
 
-use eframe::egui::{Context, FontData, FontDefinitions, FontFamily, FontTweak};
-
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use eframe::egui::{
+    Context, FallbackRequest, FontData, FontDefinitions, FontFamily, FontInsert, FontProvider, FontTweak,
+};
+
+use super::right_to_left::RightToLeft;
 use crate::files::read_limited;
+use crate::host;
 
 /// Largest file of a font, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Name, file below `assets`, and size against the others.
-const FONTS: [(&str, &str, f32); 3] = [
+const ARABIC: &str = "assets/scripts/NotoSansArabic_400Regular.ttf";
+const HEBREW: &str = "assets/scripts/NotoSansHebrew_400Regular.ttf";
+
+/// Name, file, and size against the others.
+const FONTS: [(&str, &str, f32); 5] = [
     ("Hack", "assets/fonts/Hack-Regular.ttf", 1.0),
     ("Ubuntu-Light", "assets/fonts/Ubuntu-Light.ttf", 1.0),
     ("egui-icons", "assets/fonts/egui-icons.ttf", 0.9),
+    ("Arabic", ARABIC, 1.0),
+    ("Hebrew", HEBREW, 1.0),
 ];
 
 /// Who writes with which.
 const FAMILIES: [(FontFamily, &[&str]); 2] = [
-    (FontFamily::Proportional, &["Ubuntu-Light", "egui-icons"]),
-    (FontFamily::Monospace, &["Hack", "Ubuntu-Light", "egui-icons"]),
+    (FontFamily::Proportional, &["Ubuntu-Light", "egui-icons", "Arabic", "Hebrew"]),
+    (FontFamily::Monospace, &["Hack", "Ubuntu-Light", "egui-icons", "Arabic", "Hebrew"]),
 ];
 
-/// Gives `ctx` the fonts that are there.
+/// Characters whose font is fetched when one of them first appears.
+const FETCHED: [(RangeInclusive<char>, &str); 6] = [
+    ('\u{590}'..='\u{5ff}', HEBREW),
+    ('\u{fb1d}'..='\u{fb4f}', HEBREW),
+    ('\u{600}'..='\u{6ff}', ARABIC),
+    ('\u{750}'..='\u{77f}', ARABIC),
+    ('\u{8a0}'..='\u{8ff}', ARABIC),
+    ('\u{fb50}'..='\u{fdff}', ARABIC),
+];
+
+/// Lets `ctx` show every script.
 pub fn install(ctx: &Context) {
+    ctx.add_font_provider(Arc::new(Fetched::default()));
+    ctx.add_plugin(RightToLeft);
+    refresh(ctx);
+}
+
+/// Gives `ctx` the fonts whose files are there.
+pub fn refresh(ctx: &Context) {
     let mut fonts = FontDefinitions::empty();
     for (name, path, scale) in FONTS {
         if let Ok(bytes) = read_limited(Path::new(path), LARGEST) {
@@ -37,4 +67,19 @@ pub fn install(ctx: &Context) {
         fonts.families.insert(family, known.map(|&name| name.into()).collect());
     }
     ctx.set_fonts(fonts);
+}
+
+/// Asks the page for the font of a character, once; the browser draws it until [`refresh`] finds the file.
+#[derive(Default)]
+struct Fetched(Mutex<BTreeSet<&'static str>>);
+
+impl FontProvider for Fetched {
+    fn font_for(&self, request: &FallbackRequest<'_>) -> Option<FontInsert> {
+        let char = request.cluster.chars().next()?;
+        let (_, path) = FETCHED.iter().find(|(chars, _)| chars.contains(&char))?;
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path) {
+            host::font(path);
+        }
+        None
+    }
 }
