@@ -22,19 +22,18 @@ const LARGEST: u64 = 1 << 30;
 
 /// Opens the file or folder at `path` by its ending: pictures, codes, and all else as a model.
 pub fn open(state: &mut State, path: &Path) -> Result<()> {
-    let name = path
-        .file_name()
-        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
     if npy || is_picture(path) {
-        return open_bytes(state, &name, &read_limited(path, LARGEST)?);
+        return open_bytes(state, path, &read_limited(path, LARGEST)?);
     }
     state.load(&path.display().to_string(), state.models_view.rqvae());
     Ok(())
 }
 
-/// Opens the bytes of a picture, of a PNG that carries codes, or of an `.npy`.
-pub fn open_bytes(state: &mut State, name: &str, bytes: &[u8]) -> Result<()> {
+/// Opens the bytes at `path` of a picture, of a PNG that carries codes, or of an `.npy`.
+fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = name.as_ref();
     let named = |error: Error| Error::invalid(format!("{name}: {error}"));
     if bytes.starts_with(b"\x93NUMPY") || name.to_lowercase().ends_with(".npy") {
         let mut stacks = npy::decode(bytes).map_err(named)?;
@@ -44,7 +43,7 @@ pub fn open_bytes(state: &mut State, name: &str, bytes: &[u8]) -> Result<()> {
         state.open_stack(name, Arc::new(stacks.remove(0)), None);
         return Ok(());
     }
-    let Provenance { recipe, codes } = Provenance::read(bytes).map_err(named)?;
+    let Provenance { recipe, codes } = Provenance::read(bytes).map_err(named)?.located(path);
     let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
     let codes = codes.filter(|_| {
         let edited = is_edited(bytes);
@@ -67,7 +66,7 @@ pub fn open_bytes(state: &mut State, name: &str, bytes: &[u8]) -> Result<()> {
 /// Opens a picture to begin with.
 pub fn open_sample(state: &mut State) -> Result<()> {
     let (name, bytes) = ("scream.png", SAMPLE.open()?);
-    open_bytes(state, name, &bytes.read_at(0, bytes.len())?)
+    open_bytes(state, Path::new(name), &bytes.read_at(0, bytes.len())?)
 }
 
 /// Opens a picture from the clipboard.

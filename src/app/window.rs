@@ -64,6 +64,28 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
     }
 }
 
+/// What ends a session or a terminal closes the window as a person does: a training run writes its checkpoint first. Ctrl-C
+/// ends the program when it comes again; a closed terminal may say so several times.
+#[cfg(unix)]
+fn close_on_signals(ctx: eframe::egui::Context) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
+    let Ok(mut signals) =
+        signals.inspect_err(|error| tracing::warn!("signals end the program at once: {error}"))
+    else {
+        return;
+    };
+    std::thread::spawn(move || {
+        for (earlier, signal) in signals.forever().enumerate() {
+            if earlier > 0 && signal == SIGINT {
+                // It ends the process.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            ctx.send_viewport_cmd(eframe::egui::ViewportCommand::Close);
+        }
+    });
+}
+
 /// The studio, and where its models run.
 fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
     let device = match &context.wgpu_render_state {
@@ -72,6 +94,8 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     };
     let kind = device::kind(&device);
     let shared = !device::is_cpu(&device);
+    #[cfg(unix)]
+    close_on_signals(context.egui_ctx.clone());
     let ctx = context.egui_ctx.clone();
     let engine = Engine::start(device.clone(), move || ctx.request_repaint());
     fonts::install(&context.egui_ctx);

@@ -301,9 +301,7 @@ fn is_archive(path: &Path) -> bool {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = files::read_limited(path, LONGEST_TEXT)?;
-    String::from_utf8(bytes)
-        .map_err(|_| Error::invalid(format!("{}: expected text in UTF-8", path.display())))
+    files::read_text(path, LONGEST_TEXT)
 }
 
 /// The configuration beside the weights of `files`.

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
-use super::options::{ModelArguments, SamplingArguments};
+use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
 use crate::engine::bulk::{Bulk, Order, conditions, spread};
 use crate::engine::{Options, Stage2};
@@ -21,7 +21,7 @@ const LONGEST: u64 = 1 << 30;
 pub struct BulkArguments {
     /// Sample -n pictures of every class, into a folder of numbered PNGs with the codes of all in codes.npy. A second call goes
     /// on where a first one stopped.
-    #[arg(long, conflicts_with_all = ["class", "prompt", "from", "clip", "classifier", "keep"])]
+    #[arg(long, conflicts_with_all = ["class", "prompt", "from", "clip", "classifier", "keep", "force"])]
     pub bulk: bool,
     /// With --bulk: -n pictures of every caption in this file, one a line.
     #[arg(long, requires = "bulk", value_name = "FILE")]
@@ -34,7 +34,7 @@ impl BulkArguments {
         &self,
         out: &Path,
         sampling: &SamplingArguments,
-        model: &ModelArguments,
+        model: &TransformerArguments,
         device: &Device,
         console: &Console,
     ) -> Result<()> {
@@ -42,13 +42,13 @@ impl BulkArguments {
         let captions = self.captions.as_deref().map(read_captions).transpose()?.unwrap_or_default();
         let stage2 = Stage2::load(&options, device, &mut console.task("loading"))?;
         let given = conditions(&stage2.model.config, &captions)?;
-        let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.number));
+        let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.count()));
         let total = total.filter(|&total| total > 0).ok_or_else(|| {
             Error::usage(format!(
                 "-n {}: expected 1 to {} pictures in all, found {} for each of {}",
-                sampling.number,
+                sampling.count(),
                 u32::MAX,
-                sampling.number,
+                sampling.count(),
                 given.len()
             ))
         })?;
@@ -77,7 +77,7 @@ pub fn bulk<'a>(
 }
 
 /// One caption a line; empty lines are passed over.
-fn read_captions(path: &Path) -> Result<Vec<String>> {
+pub fn read_captions(path: &Path) -> Result<Vec<String>> {
     let bytes = files::read_limited(path, LONGEST)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         Error::invalid(format!("{}: expected captions in UTF-8: {error}", path.display()))

@@ -57,7 +57,7 @@ impl Complete {
             condition: self.condition.condition_or(found),
             seed: self.sampling.seed,
             image: 0,
-            count: self.sampling.number,
+            count: self.sampling.count(),
             filters: self.sampling.filters(&stage2.model.config)?,
             device: crate::device::kind(&device).into(),
             precision: self.model.precision().unwrap_or_default(),

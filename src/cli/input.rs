@@ -142,8 +142,9 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What the picture at `path` carries, with its models named as seen from here.
 fn provenance(path: &Path, bytes: &[u8]) -> Result<Provenance> {
-    in_file(path, Provenance::read(bytes))
+    Ok(in_file(path, Provenance::read(bytes))?.located(path))
 }
 
 /// Says which file an error is about.

@@ -14,6 +14,7 @@ mod info;
 mod input;
 mod options;
 mod output;
+mod progress;
 mod reconstruct;
 mod sample;
 mod studio;

@@ -11,6 +11,7 @@ use crate::engine::start::{GpuKernels, start};
 use crate::engine::{Condition, Options};
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Sampling};
+use crate::image_io::run_of;
 use crate::model::RqTransformerConfig;
 
 /// Which model, and where it runs.
@@ -120,16 +121,19 @@ impl TransformerArguments {
     }
 }
 
-/// The model that a recipe calls `name`, if it is here. A recipe may come from anywhere: nothing but files and folders
-/// is opened at its word.
+/// The model that a recipe calls `name`, if it is here: also where a run has gone on since, and kept a later checkpoint
+/// only. A recipe may come from anywhere: nothing but files and folders is opened at its word.
 pub fn present(name: &str) -> Result<&str> {
     let is_model = |path: &Path| path.is_file() || path.is_dir();
     if bundled::find(name).is_some() || is_model(Path::new(name)) {
         return Ok(name);
     }
-    Err(Error::usage(format!(
-        "the picture was made with {name}, which is not here; give the model with --model"
-    )))
+    let run = run_of(Path::new(name)).filter(|run| run.join("config.yaml").is_file()).and_then(Path::to_str);
+    run.ok_or_else(|| {
+        Error::usage(format!(
+            "the picture was made with {name}, which is not here; give the model with --model"
+        ))
+    })
 }
 
 impl DeviceArguments {
@@ -155,9 +159,9 @@ impl DeviceArguments {
 /// How codes are drawn. Each of the three filters takes one value, or one for each depth, with commas.
 #[derive(Args, Clone)]
 pub struct SamplingArguments {
-    /// How many pictures.
-    #[arg(long, short = 'n', default_value_t = 1, value_name = "COUNT")]
-    pub number: u32,
+    /// How many pictures. [default: 1; for `eval fid`, as many as it compares with]
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub number: Option<u32>,
     /// The same seed gives the same pictures.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -173,6 +177,11 @@ pub struct SamplingArguments {
 }
 
 impl SamplingArguments {
+    /// How many pictures are asked for, to be saved.
+    pub fn count(&self) -> u32 {
+        self.number.unwrap_or(1)
+    }
+
     /// One filter a depth: what is asked for, else the settings that the model was published with.
     pub fn filters(&self, config: &RqTransformerConfig) -> Result<Vec<Filter>> {
         let published = Filter::published(config.published_sampling);

@@ -1,4 +1,4 @@
-//! What the command line shows: results on stdout, progress and notes on stderr; and Ctrl-C.
+//! What the command line shows: results on stdout, progress and notes on stderr; and what stops it.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::progress::Progress;
 use super::target::Target;
 use crate::app::Warnings;
 use crate::engine::Task;
@@ -40,6 +40,8 @@ pub fn start_log() {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(move || Once { said: (!all).then(|| said.clone()) })
+        // It would say so on stderr, too, and panic where a terminal that was closed has taken that away.
+        .log_internal_errors(false)
         .with_filter(filter);
     // What nobody hears is not even formatted.
     let warnings = Warnings.with_filter(LevelFilter::WARN);
@@ -69,7 +71,8 @@ impl Write for Once {
 }
 
 impl Console {
-    /// Also makes Ctrl-C end work at its next unit instead of killing it; a second one kills.
+    /// Also makes Ctrl-C end work at its next unit instead of killing it; a second one kills. What ends a session, a job or a
+    /// container (SIGTERM) and a terminal that is closed (SIGHUP) end work, too; they may come several times.
     pub fn new(json: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -80,6 +83,11 @@ impl Console {
             say("stopping; once more to stop at once");
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
+        #[cfg(unix)]
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+            signal_hook::flag::register(signal, stop.clone())
+                .map_err(|e| Error::invalid(format!("cannot catch signal {signal}: {e}")))?;
+        }
         Ok(Self { json, stop, stdout_is_taken: Cell::new(false) })
     }
 
@@ -97,29 +105,19 @@ impl Console {
 
     /// A bar with an estimate, for work called `label`.
     pub fn task(&self, label: &'static str) -> Task<'static> {
-        let bar = ProgressBar::no_length().with_message(label);
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-        bar.set_style(style.expect("a valid template"));
-        Task::new(self.stop.clone(), move |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-            if done == total {
-                bar.finish_and_clear();
-            }
-        })
+        let mut progress = Progress::quiet(label);
+        Task::new(self.stop.clone(), move |done, total| progress.set(done, total))
     }
 
-    /// A bar for a training run, whose message tells of its last step.
-    pub fn training(&self) -> (ProgressBar, Task<'static>) {
-        let bar = ProgressBar::no_length();
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-        bar.set_style(style.expect("a valid template"));
-        let shown = bar.clone();
+    /// Progress of a training run, which is told of its last step.
+    pub fn training(&self) -> (Progress, Task<'static>) {
+        let progress = Progress::long();
+        let bar = progress.bar();
         let task = Task::new(self.stop.clone(), move |done, total| {
-            shown.set_length(total as u64);
-            shown.set_position(done as u64);
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
         });
-        (bar, task)
+        (progress, task)
     }
 
     /// The result: `value` for programs, `text` for people. A reader that has gone away (`| head`) has seen enough.
@@ -155,7 +153,7 @@ impl Console {
 
     /// Saves a picture as PNG and says so; gives its path.
     pub fn save(&self, picture: &Picture, target: &Target, provenance: &Provenance) -> Result<PathBuf> {
-        let path = target.save(&picture.to_png(provenance)?)?;
+        let path = target.save(&picture.to_png(provenance, target.path())?)?;
         self.wrote(&path);
         Ok(path)
     }

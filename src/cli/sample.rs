@@ -55,7 +55,7 @@ impl Sample {
     /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.bulk.bulk {
-            let device = self.model.device.open()?;
+            let device = self.model.model.device.open()?;
             return self.bulk.run(&self.out, &self.sampling, &self.model, &device, console);
         }
         let (options, recipe) = match &self.from {
@@ -78,14 +78,14 @@ impl Sample {
                 condition: self.condition.condition(),
                 seed: self.sampling.seed,
                 image: 0,
-                count: self.choosing.sampled(self.sampling.number)?,
+                count: self.choosing.sampled(self.sampling.count())?,
                 filters: self.sampling.filters(config)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
                 weights: self.model.model.weights.into(),
             },
         };
-        let choosing = self.choosing.open(&plan, &stage2, self.sampling.number, console)?;
+        let choosing = self.choosing.open(&plan, &stage2, self.sampling.count(), console)?;
         let (out, force) = (&self.out, self.force);
         Run { stage2: &stage2, console, out, force, made_by: "sample", choosing }.finish(plan, None)
     }
@@ -247,7 +247,9 @@ impl Done<'_> {
             if !self.kept.takes(score) {
                 continue;
             }
-            let path = self.files.save(image, &picture.to_png(&provenance)?)?;
+            // Whatever their numbers are, they lie in one folder.
+            let png = picture.to_png(&provenance, &self.run.out.join("picture.png"))?;
+            let path = self.files.save(image, &png)?;
             self.run.console.wrote(&path);
             if let Some(left) = self.kept.add(score, Kept { stack, picture, path }) {
                 self.remove(&left.path)?;

@@ -75,6 +75,14 @@ impl Target {
         }
     }
 
+    /// Where it lies, as far as is known before it is written; `-` for standard output.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Stdout => Path::new(STDOUT[0]),
+            Self::Given(path, _) | Self::Chosen(path, _) => path,
+        }
+    }
+
     /// The target of picture `number` of several: `picture.png` becomes `picture-003.png`.
     ///
     /// # Errors

@@ -7,11 +7,8 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
-use crate::engine::train::{TrainOptions, train};
+use crate::engine::train::{Begun, TrainOptions, train};
 use crate::error::Result;
-
-/// Variations of each picture in a cache, unless told otherwise.
-const VARIATIONS: u32 = 8;
 
 /// Train a model on a folder of pictures.
 #[derive(Args)]
@@ -42,22 +39,23 @@ struct WithLpips {
 struct WithRqVae {
     #[command(flatten)]
     common: Common,
-    /// The RQ-VAE whose codes are learned: a path, or a bundled model.
-    #[arg(long, value_name = "PATH|NAME")]
-    rqvae: String,
+    /// The RQ-VAE whose codes are learned: a path, or a bundled model. A run that goes on has kept its own.
+    #[arg(long, value_name = "PATH|NAME", required_unless_present = "resume")]
+    rqvae: Option<String>,
     /// Encode the pictures once, into this file, and learn from it; a file that is there already is used.
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
-    /// Variations of each picture that the cache has.
-    #[arg(long, value_name = "N", default_value_t = VARIATIONS, requires = "cache", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    variations: u32,
+    /// Variations of each picture that the cache has. [default: 8]
+    #[arg(long, value_name = "N", requires = "cache", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    variations: Option<u32>,
 }
 
 #[derive(Args)]
 struct Common {
-    /// The configuration, with the published keys; a run that goes on has its own.
+    /// The configuration, with the published keys. A run that goes on has its own, which this one may not contradict.
     config: PathBuf,
-    /// The folder of pictures; folders in it are classes, `captions.tsv` or `metadata.jsonl` captions.
+    /// The folder of pictures; folders in it are classes; captions are in captions.tsv, metadata.jsonl, metadata.csv, or a text
+    /// beside each picture.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// The folder of the run.
@@ -70,24 +68,28 @@ struct Common {
     /// Begin these anew, though that model has them: tensors of which the names start so, such as quantizer for the codebooks.
     #[arg(long, value_name = "NAME", requires = "from", conflicts_with = "resume")]
     anew: Vec<String>,
-    /// Go on with the run in that folder.
+    /// Go on with the run in that folder, on the same pictures, as it was begun.
     #[arg(long)]
     resume: bool,
     /// Steps in all, instead of the configuration's epochs.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Steps from one checkpoint to the next. [default: one epoch]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     save_every: Option<u64>,
     /// Steps from one sheet of held-out pictures to the next. [default: one epoch]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     sheet_every: Option<u64>,
     /// Learn from the pictures that are held out, too.
     #[arg(long)]
     all: bool,
-    /// Determines first weights, order and variations.
-    #[arg(long, default_value_t = 0)]
-    seed: u32,
+    /// Learn from pictures without a class or caption, too, though the model is given one: as of the first class, or with an
+    /// empty caption.
+    #[arg(long)]
+    unlabelled: bool,
+    /// Determines first weights, order and variations. [default: 0]
+    #[arg(long)]
+    seed: Option<u32>,
     #[command(flatten)]
     device: DeviceArguments,
 }
@@ -99,9 +101,9 @@ impl Train {
             Stage::Rqvae(WithLpips { common, .. }) | Stage::Rqtransformer(WithRqVae { common, .. }) => common,
         };
         let (rqvae, lpips, cache, variations) = match &self.stage {
-            Stage::Rqvae(WithLpips { lpips, .. }) => (None, lpips.clone(), None, VARIATIONS),
+            Stage::Rqvae(WithLpips { lpips, .. }) => (None, lpips.clone(), None, None),
             Stage::Rqtransformer(WithRqVae { rqvae, cache, variations, .. }) => {
-                (Some(rqvae.clone()), Vec::new(), cache.clone(), *variations)
+                (rqvae.clone(), Vec::new(), cache.clone(), *variations)
             }
         };
         let options = TrainOptions {
@@ -119,12 +121,13 @@ impl Train {
             save_every: common.save_every,
             sheet_every: common.sheet_every,
             all: common.all,
+            unlabelled: common.unlabelled,
             seed: common.seed,
         };
         let device = common.device.open()?;
-        let (bar, mut task) = console.training();
+        let (mut progress, mut task) = console.training();
         let mut last = json!({});
-        let begin = |begun: &crate::engine::train::Begun| {
+        let begin = |begun: &Begun| {
             console.note(&format!(
                 "{} pictures, {} held out; step {} of {}",
                 begun.pictures, begun.held_out, begun.begun, begun.steps
@@ -132,7 +135,7 @@ impl Train {
         };
         let checkpoint = train(&options, &device, &mut task, begin, |told| {
             let loss = told.measured.get("loss").unwrap_or(f64::NAN);
-            bar.set_message(format!("loss {loss:.4}, {:.1} images/s", told.speed));
+            progress.tell(told.steps, &format!("loss {loss:.4}, {:.1} images/s", told.speed));
             last = json!({ "steps": told.steps, "loss": loss, "images_per_second": told.speed });
         })?;
         last["checkpoint"] = json!(shown(&checkpoint));

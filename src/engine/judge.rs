@@ -50,16 +50,8 @@ impl Judge {
         device: &Device,
         task: &mut Task,
     ) -> Result<Self> {
-        let file = WeightFile::open(path, StateKind::Auto)?;
-        let classifier = ResNet::load(&file, device, watched(&file, task))?;
-        if classifier.classes() != classes {
-            return Err(Error::invalid(format!(
-                "{}: expected a classifier of the transformer's {classes} classes, found one of {}; their numbers must mean the same",
-                file.name(),
-                classifier.classes()
-            )));
-        }
-        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Class(Box::new(classifier), class) })
+        let (classifier, id) = load_classifier(path, classes, device, task)?;
+        Ok(Self { id, kind: Kind::Class(Box::new(classifier), class) })
     }
 
     /// What it judges by.
@@ -112,6 +104,28 @@ pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
 /// The file is no CLIP.
 pub fn load_clip(file: &WeightFile, device: &Device, task: &mut Task) -> Result<Clip> {
     Clip::load(file, device, watched(file, task))
+}
+
+/// Loads the ResNet in the file at `path`, of the transformer's `classes`.
+///
+/// # Errors
+/// The file is no ResNet, or one of other classes.
+pub fn load_classifier(
+    path: &Path,
+    classes: usize,
+    device: &Device,
+    task: &mut Task,
+) -> Result<(ResNet, ModelId)> {
+    let file = WeightFile::open(path, StateKind::Auto)?;
+    let classifier = ResNet::load(&file, device, watched(&file, task))?;
+    if classifier.classes() != classes {
+        return Err(Error::invalid(format!(
+            "{}: expected a classifier of the transformer's {classes} classes, found one of {}; their numbers must mean the same",
+            file.name(),
+            classifier.classes()
+        )));
+    }
+    Ok((classifier, ModelId::of_file(&file)?))
 }
 
 /// Reports tensors read, and ends a load that is stopped.

@@ -35,15 +35,17 @@ pub struct Stage2 {
 impl Stage1 {
     /// Loads an RQ-VAE onto `device`.
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
+        Self::from_checkpoint(Self::open(options)?, device, task)
+    }
+
+    /// Opens an RQ-VAE. Where a stage 2 is named, its stage 1 is what is meant.
+    pub fn open(options: &Options) -> Result<Checkpoint> {
         let place = options.rqvae.as_deref().unwrap_or(&options.model);
-        let checkpoint = match Checkpoint::open(place, Some(Stage::RqVae), options.state) {
-            // A stage 2 was named: its stage 1 is what is meant.
-            Err(error) => Checkpoint::open(place, Some(Stage::RqTransformer), StateKind::Auto)
+        Checkpoint::open(place, Some(Stage::RqVae), options.state).or_else(|error| {
+            Checkpoint::open(place, Some(Stage::RqTransformer), StateKind::Auto)
                 .and_then(|stage2| stage2.open_stage1(None, StateKind::Auto))
-                .map_err(|_| error)?,
-            Ok(checkpoint) => checkpoint,
-        };
-        Self::from_checkpoint(checkpoint, device, task)
+                .map_err(|_| error)
+        })
     }
 
     /// Loads the RQ-VAE of an open checkpoint onto `device`.
@@ -69,6 +71,17 @@ impl Stage2 {
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };
         let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), stage1_state)?;
         let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
+        if config
+            .stage1_sha256
+            .as_ref()
+            .is_some_and(|learned| stage1.id().is_ok_and(|id| id.sha256 != *learned))
+        {
+            tracing::warn!(
+                "{} has learned the codes of another RQ-VAE than {}: its pictures may be noise",
+                checkpoint.name,
+                stage1.checkpoint.name
+            );
+        }
         let codes = (stage1.model.config.hparams.code_shape, stage1.model.config.codebook_sizes()?);
         let expected = (config.block_size, config.codebook_sizes()?);
         if codes != expected {

@@ -1,29 +1,31 @@
 //! A training run, from a configuration and a folder of pictures to checkpoints.
 
+mod document;
+mod held;
+mod stage;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::condition::tokenizer_kind;
-use super::models::{Options, Stage1};
 use super::task::Task;
 use crate::checkpoint::{self, Checkpoint, StateKind};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::metrics::Lpips;
-use crate::model::{Config, ModelConfig, Precision, RqTransformerConfig, RqVaeConfig};
-use crate::tokenizer::Tokenizer;
+use crate::model::{Config, ModelConfig};
 use crate::train::config::TrainConfig;
-use crate::train::data::{Augmentation, Batches, DataSet, Loaded, Split, Wish, in_order};
-use crate::train::judges::{Judges, Length};
-use crate::train::latents::Latents;
+use crate::train::data::{
+    Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
+};
+use crate::train::judges::Length;
 use crate::train::run::RunFolder;
-use crate::train::stage1::Stage1Training;
-use crate::train::stage2::Stage2Training;
 pub use crate::train::trainee::Told;
 use crate::train::trainee::{Plan, Run, Trainee};
+use document::Places;
+use held::{Held, Settled, check_config, check_data, check_stage1};
+use stage::Stage;
 
 /// The longest configuration that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -40,21 +42,21 @@ pub struct TrainOptions {
     pub data: PathBuf,
     /// The folder of the run.
     pub out: PathBuf,
-    /// The RQ-VAE whose codes a transformer learns.
+    /// The RQ-VAE whose codes a transformer learns; a run that goes on has kept its own.
     pub rqvae: Option<String>,
-    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`]. None: where the configuration says that they are.
+    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`](crate::metrics::Lpips::load). None: where the configuration says that they are.
     pub lpips: Vec<PathBuf>,
     /// The file of latents that a transformer learns from, made where there is none; `None`: every step encodes its pictures.
     pub cache: Option<PathBuf>,
-    /// Variations of each picture in that file.
-    pub variations: u32,
+    /// Variations of each picture in that file; `None`: those of the run that goes on, or 8.
+    pub variations: Option<u32>,
     /// A model of the same kind, whose weights a new run begins with.
     pub from: Option<String>,
     /// What begins anew though that model has it: tensors of which the names start so.
     pub anew: Vec<String>,
     /// Whether the run in that folder goes on.
     pub resume: bool,
-    /// Steps in all; `None`: the configuration's epochs.
+    /// Steps in all; `None`: those of the run that goes on, or the configuration's epochs.
     pub steps: Option<u64>,
     /// Steps from one checkpoint to the next; `None`: an epoch.
     pub save_every: Option<u64>,
@@ -62,8 +64,10 @@ pub struct TrainOptions {
     pub sheet_every: Option<u64>,
     /// Whether the pictures that are held out are learned from, too.
     pub all: bool,
-    /// Determines first weights, order and variations.
-    pub seed: u32,
+    /// Whether pictures may lack the class or caption that the model is given.
+    pub unlabelled: bool,
+    /// Determines first weights, order and variations; `None`: that of the run that goes on, or 0.
+    pub seed: Option<u32>,
 }
 
 /// What a run is, before its first step.
@@ -82,7 +86,8 @@ pub struct Begun {
 /// Trains until the steps are taken: the last checkpoint. A run that `task` stops writes one first.
 ///
 /// # Errors
-/// Configuration, data or folder are not as they should be; the loss is no number any more; [`Error::Cancelled`].
+/// Configuration, data or folder are not as they should be, or not those that the run began with; another process trains it;
+/// the loss is no number any more; [`Error::Cancelled`]. A new run that has taken no step leaves nothing behind.
 pub fn train(
     options: &TrainOptions,
     device: &Device,
@@ -90,121 +95,95 @@ pub fn train(
     begin: impl FnOnce(&Begun),
     tell: impl FnMut(&Told),
 ) -> Result<PathBuf> {
-    let folder = if options.resume { Some(RunFolder::open(&options.out)?) } else { None };
-    let path = folder.as_ref().map_or_else(|| options.config.clone(), RunFolder::config);
+    let goes_on = options.resume.then(|| Held::open(&options.out)).transpose()?;
+    let folder = goes_on.as_ref().map(|held| &held.folder);
+    let (kept, path) = match folder {
+        Some(folder) => (folder.record()?, folder.config()),
+        None => (RunFolder::check_free(&options.out).map(|()| None)?, options.config.clone()),
+    };
+    if options.resume && kept.is_none() {
+        tracing::warn!(
+            "{} was begun by a version that kept neither seed nor options: those of the command line are taken",
+            options.out.display()
+        );
+    }
+    let settled = Settled::of(options, kept.as_ref())?;
     let config = read(&path)?;
     let train = TrainConfig::of(&path.display().to_string(), &config)?;
+    if options.resume {
+        check_config(options, &config.document)?;
+    }
+    if let Some(kept) = &kept {
+        check_stage1(options, kept)?;
+    }
+    let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
-    let stage = Stage::of(options, &config, device)?;
+    stage.check(&options.data, &data, settled.unlabelled)?;
+    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data))?;
+    if let Some(kept) = &kept {
+        check_data(options, kept, record.pictures, &record.data)?;
+    }
     let wish = Wish {
-        items: data.of(if options.all { Split::All } else { Split::Train }),
+        items: data.of(if settled.all { Split::All } else { Split::Train }),
         resolution: stage.resolution(),
         size: train.experiment.batch_size,
         augmentation: Augmentation::named(transforms(&config)),
-        variations: options.cache.as_ref().map(|_| options.variations),
-        seed: options.seed,
+        variations: settled.variations,
+        seed: settled.seed,
         device: device.clone(),
+        unreadable: Unreadable::default(),
     };
-    let length = length(options, &train, wish.items.len());
+    if wish.items.is_empty() {
+        return Err(Error::usage(format!(
+            "{}: expected pictures to learn from, found all of its {} held out by their names: --all learns from them, too",
+            options.data.display(),
+            record.pictures
+        )));
+    }
+    let length = length(settled, &train, wish.items.len());
+    check_steps(options, folder, length)?;
+
+    let held = goes_on.map_or_else(|| Held::create(&options.out), Ok)?;
+    let places = Places {
+        stage1: stage.keep(&held.folder)?,
+        lpips: lpips_files(options, &train),
+        classes: data.classes.clone(),
+    };
     let kind = stage.kind();
-    let mut trainee = stage.begin(options, &train, &wish, length, task)?;
-    if let Some(from) = options.from.as_ref().filter(|_| folder.is_none()) {
+    let latents = stage.latents(options, &places, &record.data, &wish, task)?;
+    let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;
+    if let Some(from) = options.from.as_ref().filter(|_| !options.resume) {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
     let plan = plan(options, &train, length);
-    let document = described(config.document, &data.classes, options);
-    let folder = folder.map_or_else(|| RunFolder::create(&options.out, &document), Ok)?;
-    let mut run = Run { trainee: trainee.as_mut(), folder: &folder, document: &document, plan };
+    let [document, carried] = places.described(&config.document, &options.out);
+    match options.resume {
+        true => held.folder.keep(&record)?,
+        false => held.folder.begin(&record, &document)?,
+    }
+    let mut run = Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan };
     let begun = run.resume()?;
     let held_out = data.of(Split::HeldOut);
     begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps });
-    let shown = shown(&wish, held_out)?;
+    let shown = shown(&wish, held_out);
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
-    folder.latest()?.ok_or_else(|| Error::usage("the run has no steps to take: ask for more by --steps"))
+    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps to take: ask for more by --steps"))
 }
 
-/// What is trained.
-enum Stage<'a> {
-    RqVae(&'a RqVaeConfig),
-    /// On the codes of this RQ-VAE.
-    RqTransformer(&'a RqTransformerConfig, Box<Stage1>),
-}
-
-impl<'a> Stage<'a> {
-    fn of(options: &TrainOptions, config: &'a Config, device: &Device) -> Result<Self> {
-        match (&config.model, &options.rqvae) {
-            (ModelConfig::RqVae(model), None) => Ok(Self::RqVae(model)),
-            (ModelConfig::RqTransformer(model), Some(rqvae)) => {
-                let rqvae = Options {
-                    model: rqvae.clone(),
-                    rqvae: None,
-                    state: StateKind::Auto,
-                    precision: Precision::Stored,
-                };
-                let rqvae = Stage1::load(&rqvae, device, &mut Task::unwatched())?;
-                Ok(Self::RqTransformer(model, Box::new(rqvae)))
-            }
-            (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
-                options.config.display()
-            ))),
-            (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
-                options.config.display()
-            ))),
-        }
+/// Refuses a number of steps that the run in `folder` has gone beyond.
+fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Length) -> Result<()> {
+    if options.steps == Some(0) {
+        return Err(Error::usage("--steps: expected 1 or more, found 0"));
     }
-
-    /// Which of the two it is.
-    fn kind(&self) -> checkpoint::Stage {
-        match self {
-            Self::RqVae(_) => checkpoint::Stage::RqVae,
-            Self::RqTransformer(..) => checkpoint::Stage::RqTransformer,
-        }
-    }
-
-    /// Of the pictures.
-    fn resolution(&self) -> usize {
-        match self {
-            Self::RqVae(config) => config.ddconfig.resolution,
-            Self::RqTransformer(_, rqvae) => rqvae.model.config.ddconfig.resolution,
-        }
-    }
-
-    /// Its training on the pictures of `wish`, before its first step.
-    fn begin(
-        self,
-        options: &TrainOptions,
-        train: &TrainConfig,
-        wish: &Wish,
-        length: Length,
-        task: &mut Task<'_>,
-    ) -> Result<Box<dyn Trainee>> {
-        let (config, rqvae) = match self {
-            Self::RqVae(config) => {
-                let (seed, device) = (options.seed, &wish.device);
-                let lpips = lpips(options, train, device)?;
-                let judges = Judges::begin(train, lpips, wish.resolution, length, seed, device)?;
-                let training = Stage1Training::begin(config, train, seed, device)?;
-                return Ok(Box::new(training.judged_by(judges)));
-            }
-            Self::RqTransformer(config, rqvae) => (config, rqvae),
-        };
-        let latents = match &options.cache {
-            Some(path) => {
-                let hash = rqvae.id()?.sha256;
-                Some(Latents::open_or_make(path, &rqvae.model, &hash, wish, task)?)
-            }
-            None => None,
-        };
-        let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
-        let model = rqvae.model;
-        let training = Stage2Training::begin(config, train, model, tokenizer, options.seed, &wish.device)?;
-        Ok(match latents {
-            Some(latents) => Box::new(training.with_latents(latents)),
-            None => Box::new(training),
-        })
+    let taken = folder.map_or(Ok(0), RunFolder::taken)?;
+    match length.steps >= taken {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "--steps: expected {taken} or more, as {} has taken so many, found {}",
+            options.out.display(),
+            length.steps
+        ))),
     }
 }
 
@@ -218,31 +197,20 @@ fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint
     Ok(())
 }
 
-/// LPIPS, where the configuration gives it a weight and its files are there.
-fn lpips(options: &TrainOptions, train: &TrainConfig, device: &Device) -> Result<Option<Lpips>> {
-    let loss = train.gan.as_ref().map(|gan| &gan.loss);
-    let (weight, known) = loss.map_or((0.0, &[][..]), |loss| (loss.perceptual_weight, &loss.lpips[..]));
-    let paths = if options.lpips.is_empty() { known } else { &options.lpips };
-    match (weight > 0.0, paths.is_empty()) {
-        (true, false) => Lpips::load(paths, device).map(Some),
-        (true, true) => {
-            tracing::warn!(
-                "gan.loss.perceptual_weight is {weight}, but no weights of LPIPS are given (--lpips): the perceptual term is off"
-            );
-            Ok(None)
-        }
-        (false, true) => Ok(None),
-        (false, false) => Err(Error::usage(format!(
-            "{}: expected a gan.loss.perceptual_weight above 0 for the weights of LPIPS, found none",
-            options.config.display()
-        ))),
+/// The files of LPIPS that are given, or that the configuration names: that of a run as seen from its folder.
+fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
+    if !options.lpips.is_empty() {
+        return options.lpips.clone();
     }
+    let seen_from = if options.resume { options.out.as_path() } else { Path::new("") };
+    let known = train.gan.iter().flat_map(|gan| &gan.loss.lpips);
+    known.map(|path| seen_from.join(path)).collect()
 }
 
-fn length(options: &TrainOptions, train: &TrainConfig, pictures: usize) -> Length {
+fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
     let in_a_step = train.experiment.batch_size * train.experiment.accumulation;
     let per_epoch = (pictures as u64 / in_a_step as u64).max(1);
-    let steps = options.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
+    let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
     Length { per_epoch, steps }
 }
 
@@ -256,16 +224,15 @@ fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }
     }
 }
 
-/// The pictures that the sheets of a run show: some held-out ones, spread over all.
-fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Result<Option<Loaded>> {
+/// The pictures that the sheets of a run show: some held-out ones that can be read, spread over all.
+fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Option<Loaded> {
     let every = held_out.len().div_ceil(SHEET).max(1);
     let items: Vec<_> = held_out.into_iter().step_by(every).collect();
-    in_order(&Wish { items, size: SHEET, ..wish.clone() }).next().transpose()
+    in_order(&Wish { items, size: SHEET, ..wish.clone() }).next()
 }
 
 fn read(path: &Path) -> Result<Config> {
-    let text = String::from_utf8(files::read_limited(path, LONGEST)?)
-        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+    let text = files::read_text(path, LONGEST)?;
     Config::parse(&path.display().to_string(), &text)
 }
 
@@ -279,22 +246,4 @@ fn classes(config: &Config) -> Vec<String> {
 /// `dataset.transforms.type`.
 fn transforms(config: &Config) -> Option<&str> {
     config.document.pointer("/dataset/transforms/type").and_then(Value::as_str)
-}
-
-/// A transformer's configuration names its classes, so that people can, and where its RQ-VAE lies; an RQ-VAE's where the
-/// weights of LPIPS do.
-fn described(mut document: Value, classes: &[String], options: &TrainOptions) -> Value {
-    let lpips = options.lpips.iter().flat_map(|path| path.canonicalize());
-    let lpips: Vec<String> = lpips.map(|path| path.display().to_string()).collect();
-    if !lpips.is_empty() {
-        document["gan"]["loss"]["lpips"] = json!(lpips);
-    }
-    let Some(rqvae) = &options.rqvae else { return document };
-    if !classes.is_empty() {
-        document["classes"] = json!(classes);
-    }
-    if let Ok(path) = Path::new(rqvae).canonicalize() {
-        document["vqvae"] = json!({ "ckpt": path.display().to_string() });
-    }
-    document
 }

@@ -60,6 +60,14 @@ pub(super) fn is_folder(path: &Path) -> std::io::Result<bool> {
     Ok(std::fs::metadata(path)?.is_dir())
 }
 
+pub(super) fn is_link(path: &Path) -> bool {
+    path.is_symlink()
+}
+
+pub(super) fn real(path: &Path) -> std::io::Result<PathBuf> {
+    path.canonicalize()
+}
+
 pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }

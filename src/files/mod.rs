@@ -8,6 +8,7 @@ pub mod kinds;
 pub mod npy;
 #[cfg(target_family = "wasm")]
 mod page;
+mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,41 @@ pub fn is_folder(path: &Path) -> Result<bool> {
     system::is_folder(path).map_err(Error::io("read", path))
 }
 
+/// Whether `path` is a link, to whatever.
+pub fn is_link(path: &Path) -> bool {
+    system::is_link(path)
+}
+
+/// Where `path` lies once all links are followed.
+///
+/// # Errors
+/// There is nothing, or links lead in a circle.
+pub fn real(path: &Path) -> std::io::Result<PathBuf> {
+    system::real(path)
+}
+
+/// `path` as it is seen from `folder`, both of which exist, with `/` between its parts. `None`: there is no way from one to
+/// the other, or a name is no Unicode.
+pub fn relative(path: &Path, folder: &Path) -> Option<String> {
+    let [path, folder] = [path, folder].map(real);
+    let (path, folder) = (path.ok()?, folder.ok()?);
+    let shared = path.components().zip(folder.components()).take_while(|(one, other)| one == other).count();
+    let ups = folder.components().skip(shared).map(|_| Some(".."));
+    let downs = path.components().skip(shared).map(|part| part.as_os_str().to_str());
+    // Another drive has another first part, which is no folder.
+    let parts = (shared > 0).then(|| ups.chain(downs).collect::<Option<Vec<_>>>())??;
+    Some(parts.join("/"))
+}
+
+/// The text in the file at `path`, of at most `limit` bytes: in UTF-8, or in UTF-16 with a byte order mark.
+///
+/// # Errors
+/// The file is missing, unreadable, larger than `limit`, or no text.
+pub fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let not_text = || Error::invalid(format!("{}: expected text in UTF-8", path.display()));
+    text::decode(&read_limited(path, limit)?).ok_or_else(not_text)
+}
+
 /// Whether there is something at `path`.
 pub fn exists(path: &Path) -> bool {
     system::is_folder(path).is_ok()
@@ -71,4 +107,25 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = system::list(folder).map_err(Error::io("read", folder))?;
     found.sort();
     Ok(found)
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_seen_from_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        ["a/b", "c"].iter().for_each(|name| std::fs::create_dir_all(at(name)).unwrap());
+        std::fs::write(at("c/x.pt"), "").unwrap();
+        for (path, folder, expected) in [
+            ("c/x.pt", "c", Some("x.pt")),
+            ("c/x.pt", "a/b", Some("../../c/x.pt")),
+            ("a/../c/x.pt", "a", Some("../c/x.pt")),
+            ("c/y.pt", "c", None),
+        ] {
+            assert_eq!(relative(&at(path), &at(folder)).as_deref(), expected, "{path} from {folder}");
+        }
+    }
 }

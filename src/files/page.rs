@@ -131,6 +131,15 @@ pub(super) fn is_folder(path: &Path) -> std::io::Result<bool> {
     })
 }
 
+/// A page has no links.
+pub(super) fn is_link(_: &Path) -> bool {
+    false
+}
+
+pub(super) fn real(path: &Path) -> std::io::Result<PathBuf> {
+    Ok(plain(path))
+}
+
 pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let folder = plain(folder);
     FILES.with_borrow(|files| {

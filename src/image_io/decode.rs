@@ -24,7 +24,7 @@ const FORMATS: [(ImageFormat, &str); 5] = [
 ];
 
 /// The largest picture file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads the picture at `path`, at its full size.
 ///

@@ -4,6 +4,7 @@ pub mod decode;
 pub mod folder;
 pub mod framing;
 pub mod mask;
+mod places;
 pub mod png_text;
 pub mod present;
 pub mod resize;
@@ -16,6 +17,7 @@ use image::RgbImage;
 
 use crate::error::{Error, Result};
 use crate::files;
+pub use places::run_of;
 use png_text::Provenance;
 
 /// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated. A page has at most
@@ -137,20 +139,20 @@ impl Picture {
         Self { width, height, data: data.copied().collect() }
     }
 
-    /// Writes an 8-bit PNG that carries `provenance`, whole or not at all.
+    /// Writes an 8-bit PNG that carries `provenance`, with models named as seen from its folder, whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written, or the provenance is too large.
     pub fn save_png(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        files::save(path, &self.to_png(provenance)?)
+        files::save(path, &self.to_png(provenance, path)?)
     }
 
-    /// The bytes of an 8-bit PNG that carries `provenance`.
+    /// The bytes of an 8-bit PNG that carries `provenance`, to lie at `path`: models are named as seen from there.
     ///
     /// # Errors
     /// The provenance is too large.
-    pub fn to_png(&self, provenance: &Provenance) -> Result<Vec<u8>> {
-        png_text::encode_png(&self.to_rgb8(), provenance)
+    pub fn to_png(&self, provenance: &Provenance, path: &Path) -> Result<Vec<u8>> {
+        png_text::encode_png(&self.to_rgb8(), &provenance.seen_from(path))
     }
 
     /// Columns.

@@ -1,5 +1,8 @@
 //! What the pictures of a folder are made from, as a transformer is given it: their classes or captions.
 
+use std::path::Path;
+
+use super::data::Item;
 use crate::error::{Error, Result};
 use crate::model::ConditionKind;
 use crate::model::config::rqtransformer::RqTransformerConfig;
@@ -32,5 +35,61 @@ pub fn condition_tokens(
             "vocab_size_cond: expected more than {token}, which the data have, found {}",
             config.vocab_size_cond
         ))),
+    }
+}
+
+/// Refuses pictures of `folder` that lack what a model of this `kind` is given.
+///
+/// # Errors
+/// [`Error::Usage`], with the number of these pictures and the first.
+pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Result<()> {
+    let (what, how, lacks): (_, _, fn(&Item) -> bool) = match kind {
+        ConditionKind::Unconditional => return Ok(()),
+        ConditionKind::Class => {
+            ("class", "put pictures into folders named after their classes", |item| item.class.is_none())
+        }
+        ConditionKind::Text => (
+            "caption",
+            "write captions.tsv, metadata.jsonl or metadata.csv, or a text beside each picture",
+            |item| item.caption.is_none(),
+        ),
+    };
+    let lacking: Vec<&Item> = items.iter().filter(|item| lacks(item)).collect();
+    match lacking.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::usage(format!(
+            "{}: expected a {what} for each picture, which this model is given, found none for {} of {}, such as {}; {how}, \
+             or go on without by --unlabelled",
+            folder.display(),
+            lacking.len(),
+            items.len(),
+            first.path.display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_without_what_the_model_is_given_are_counted() {
+        let item = |name: &str, class, caption: Option<&str>| Item {
+            path: name.into(),
+            class,
+            caption: caption.map(String::from),
+        };
+        let items =
+            [item("a.png", Some(1), None), item("b.png", None, Some("a cat")), item("c.png", None, None)];
+        let check = |kind| check_labels(Path::new("data"), &items, kind).map_err(|error| error.to_string());
+        assert_eq!(check(ConditionKind::Unconditional), Ok(()));
+        let class = check(ConditionKind::Class).unwrap_err();
+        assert!(class.contains("a class for each") && class.contains("2 of 3, such as b.png"), "{class}");
+        let caption = check(ConditionKind::Text).unwrap_err();
+        assert!(
+            caption.contains("a caption for each") && caption.contains("2 of 3, such as a.png"),
+            "{caption}"
+        );
+        assert!(check_labels(Path::new("data"), &items[..1], ConditionKind::Class).is_ok());
     }
 }

@@ -25,19 +25,19 @@ pub struct Latents {
 }
 
 impl Latents {
-    /// Those in the file at `path`, or where there is none, those that `rqvae`, whose hash is `hash`, makes of the pictures
-    /// of `wish`: as many variations of each as it says.
+    /// Those in the file at `path`, or where there is none, those that `rqvae` makes of the pictures of `wish`: as many
+    /// variations of each as it says. `hashes` tell the model's file and the data from others.
     ///
     /// # Errors
     /// The file holds latents of something else, or cannot be written; no picture can be read; [`Error::Cancelled`].
     pub fn open_or_make(
         path: &Path,
         rqvae: &RqVae,
-        hash: &str,
+        hashes: [&str; 2],
         wish: &Wish,
         task: &mut Task<'_>,
     ) -> Result<Self> {
-        let of = described(hash, wish);
+        let of = described(hashes, wish);
         if !path.is_file() {
             make(path, rqvae, &of, wish, task)?;
         }
@@ -73,11 +73,9 @@ impl Latents {
 }
 
 /// What a file holds the latents of.
-fn described(hash: &str, wish: &Wish) -> String {
-    let paths: Vec<String> = wish.items.iter().map(|item| item.path.display().to_string()).collect();
-    let pictures = super::stream(&paths.join("\n"));
-    let Wish { resolution, augmentation, seed, variations, .. } = wish;
-    format!("{hash} {pictures:08x} {} {resolution} {augmentation:?} {seed} {variations:?}", paths.len())
+fn described([model, data]: [&str; 2], wish: &Wish) -> String {
+    let Wish { items, resolution, augmentation, seed, variations, .. } = wish;
+    format!("{model} {data} {} {resolution} {augmentation:?} {seed} {variations:?}", items.len())
 }
 
 fn name(variation: u32, picture: usize) -> String {
@@ -99,8 +97,7 @@ fn make(path: &Path, rqvae: &RqVae, of: &str, wish: &Wish, task: &mut Task<'_>) 
     write_safetensors(path, &tensors, &BTreeMap::from([(OF.into(), of.into())]), |_| {
         if waiting.len() == 0 {
             task.check()?;
-            let batch =
-                batches.next().ok_or_else(|| Error::invalid("expected more pictures, found none"))??;
+            let batch = batches.next().ok_or_else(|| Error::invalid("expected more pictures, found none"))?;
             let latents = values(rqvae.encode(batch.images));
             let parts =
                 latents.chunks_exact(h * w * channels).map(|part| bytemuck::cast_slice(part).to_vec());

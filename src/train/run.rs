@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! config.yaml                    what is trained
+//! run.json                       what else determines it
+//! stage1/model.safetensors       the RQ-VAE whose codes a transformer learns
 //! metrics.jsonl                  one line a step
 //! sheets/00000100.png            what the model makes of held-out pictures
 //! checkpoints/00000100/          model.safetensors, which every command opens, and training.safetensors, which a run needs
@@ -14,15 +16,26 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::lock;
 use super::optimizer::Adam;
 use super::parameters::Parameters;
+use super::record::Record;
 use crate::checkpoint::write::{Described, write_safetensors};
 use crate::checkpoint::{Dtype, StateKind, WeightFile};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// Checkpoints that are kept, the latest ones.
 const KEPT: usize = 2;
+
+/// The longest record that is read, in bytes.
+const LONGEST_RECORD: u64 = 1 << 20;
+
+/// Where the RQ-VAE lies whose codes a transformer learns, seen from the run's folder.
+pub const STAGE1: &str = "stage1/model.safetensors";
+
+/// The run's folder, seen from that of a checkpoint.
+pub const UP: &str = "../../";
 
 /// The key of the training file under which the steps taken are kept.
 const STEPS: &str = "steps";
@@ -37,28 +50,58 @@ pub struct RunFolder {
 pub type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 impl RunFolder {
-    /// Begins a run of the configuration `document` in `root`.
+    /// Makes the folders of a new run in `root`; [`Self::begin`] makes it one.
     ///
     /// # Errors
-    /// There is a run already; the folder cannot be written.
-    pub fn create(root: &Path, document: &Value) -> Result<Self> {
+    /// There is a run already, see [`Self::check_free`]; the folder cannot be written.
+    pub fn create(root: &Path) -> Result<Self> {
+        Self::check_free(root)?;
         let folder = Self { root: root.into() };
-        if folder.latest()?.is_some() || folder.config().exists() {
-            return Err(Error::usage(format!(
-                "{} holds a run already: go on with it by --resume, or choose another folder",
-                root.display()
-            )));
-        }
         for part in ["checkpoints", "sheets"] {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
-        // JSON is YAML.
-        let text = serde_json::to_string_pretty(document).map_err(Error::invalid)?;
-        write_atomically(&folder.config(), |file| {
-            file.write_all(text.as_bytes()).map_err(Error::io("write", root))
-        })?;
         Ok(folder)
+    }
+
+    /// Refuses a folder that a run has checkpoints in, or a configuration that is of no run. One that was begun and killed
+    /// before its first checkpoint has nothing to go on from: it may be begun anew.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_free(root: &Path) -> Result<()> {
+        let folder = Self { root: root.into() };
+        let wrong = match (folder.taken()? > 0, folder.record_path().is_file(), folder.config().exists()) {
+            (true, ..) => "holds a run already: go on with it by --resume, or choose another folder",
+            (false, false, true) => "holds a config.yaml that is of no run: choose another folder",
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!("{} {wrong}", root.display())))
+    }
+
+    /// Makes this a run: keeps its record, and its configuration `document`.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn begin(&self, record: &Record, document: &Value) -> Result<()> {
+        self.keep(record)?;
+        // JSON is YAML.
+        write_json(&self.config(), document)
+    }
+
+    /// Removes what was made of a run that has taken no step.
+    pub fn remove_start(&self) {
+        let files =
+            [self.config(), self.record_path(), self.metrics(), self.stage1(), lock::place(&self.root)];
+        let folders = ["checkpoints", "sheets", "stage1"].map(|part| self.root.join(part));
+        // What cannot be removed, or holds something else, stays.
+        files.iter().for_each(|path| drop(fs::remove_file(path)));
+        folders.iter().for_each(|path| drop(fs::remove_dir(path)));
+    }
+
+    /// Whether no step was taken, as far as can be seen.
+    pub fn is_untouched(&self) -> bool {
+        self.taken().is_ok_and(|steps| steps == 0) && self.measured().is_ok_and(|lines| lines.is_empty())
     }
 
     /// The run in `root`.
@@ -76,9 +119,46 @@ impl RunFolder {
         }
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The configuration.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.yaml")
+    }
+
+    /// Where the RQ-VAE lies whose codes a transformer learns.
+    pub fn stage1(&self) -> PathBuf {
+        self.root.join(STAGE1)
+    }
+
+    /// What determines the run besides its configuration; `None`: a version that kept none has begun it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn record(&self) -> Result<Option<Record>> {
+        let path = self.record_path();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = files::read_text(&path, LONGEST_RECORD)?;
+        let wrong =
+            |error| Error::invalid(format!("{}: expected the record of a run: {error}", path.display()));
+        serde_json::from_str(&text).map(Some).map_err(wrong)
+    }
+
+    /// Keeps what determines the run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, record: &Record) -> Result<()> {
+        write_json(&self.record_path(), record)
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.root.join("run.json")
     }
 
     /// The sheet of a step.
@@ -105,6 +185,14 @@ impl RunFolder {
         let mut steps: Vec<u64> = entries.filter_map(named).collect();
         steps.sort_unstable();
         Ok(steps)
+    }
+
+    /// Steps that the latest checkpoint has taken.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn taken(&self) -> Result<u64> {
+        Ok(self.checkpoints()?.last().copied().unwrap_or(0))
     }
 
     /// The latest checkpoint.
@@ -227,6 +315,11 @@ fn write(path: &Path, tensors: &Tensors, metadata: &[(&str, &str)]) -> Result<()
         tensors.iter().map(|(name, _, values)| (name.as_str(), values)).collect();
     let metadata = metadata.iter().map(|&(key, value)| (key.into(), value.into())).collect();
     write_safetensors(path, &described, &metadata, |name| Ok(bytemuck::cast_slice::<f32, u8>(values[name])))
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::invalid)?;
+    files::save(path, text.as_bytes())
 }
 
 fn remove(folder: &Path) -> Result<()> {

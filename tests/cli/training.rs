@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 
-const STAGE1: &str = "
+pub const STAGE1: &str = "
 dataset: {transforms: {type: emoji16x16}}
 arch:
   type: rq-vae
@@ -36,7 +36,7 @@ gan:
 /// A small network of the form of LPIPS.
 const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
 
-const STAGE2: &str = "
+pub const STAGE2: &str = "
 dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
 arch:
   type: rq-transformer
@@ -75,7 +75,7 @@ fn desk() -> Desk {
     desk
 }
 
-fn metrics(folder: &Path) -> Vec<Value> {
+pub fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
@@ -92,7 +92,7 @@ fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
 }
 
 /// All that two runs measured is the same, step by step.
-fn assert_same(found: &[Value], expected: &[Value]) {
+pub fn assert_same(found: &[Value], expected: &[Value]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         for (name, value) in expected.as_object().unwrap() {

@@ -24,7 +24,10 @@ impl State {
     /// Shows a folder's pictures, in place of those of the folder before.
     pub fn show_folder(&mut self, place: &Path) {
         let mut files = match folder::pictures(place) {
-            Ok(files) => files,
+            Ok(found) => {
+                folder::warn(place, &found.left_out);
+                found.pictures
+            }
             Err(error) => return self.log.add(Level::Error, error.to_string()),
         };
         let (count, place) = (files.len(), place.display());

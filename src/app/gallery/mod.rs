@@ -61,7 +61,7 @@ impl Item {
         let picture = Picture::from_bytes(&bytes).map_err(named)?;
         let large = picture.width().max(picture.height()) > MOST_KEPT;
         let picture = if large { picture.fit(MOST_KEPT)? } else { picture };
-        let Provenance { recipe, codes } = Provenance::read(&bytes).map_err(named)?;
+        let Provenance { recipe, codes } = Provenance::read(&bytes).map_err(named)?.located(path);
         let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
         Ok(Self {
             origin: Origin::File(path.into()),

@@ -133,6 +133,18 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
     let view = &mut state.train_view;
     let [config, data, rqvae, lpips, from, out] =
         FIELDS.map(|(_, _, field, _)| field(view).trim().to_string());
+    let steps = match view.steps.trim() {
+        "" => None,
+        typed => match typed.parse() {
+            Ok(steps) => Some(steps),
+            Err(_) => {
+                let reason = format!("Steps: expected a number from 1 on, found {typed}");
+                view.training = Training::default();
+                view.training.ended = Some(Ended::Failed(reason));
+                return;
+            }
+        },
+    };
     let options = TrainOptions {
         config: config.into(),
         data: data.into(),
@@ -140,15 +152,16 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         rqvae: (!rqvae.is_empty()).then_some(rqvae),
         lpips: lpips.split(';').map(str::trim).filter(|path| !path.is_empty()).map(Into::into).collect(),
         cache: None,
-        variations: 1,
+        variations: None,
         from: (!from.is_empty()).then_some(from),
         anew: Vec::new(),
         resume,
-        steps: view.steps.trim().parse().ok(),
+        steps,
         save_every: None,
         sheet_every: None,
         all: false,
-        seed: 0,
+        unlabelled: false,
+        seed: None,
     };
     let device = if state.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
     view.training.start(options, device, ui.ctx());

@@ -17,7 +17,7 @@ use crate::error::Result;
 
 /// Mean CLIP score of pictures with captions.
 ///
-/// Captions are those of captions.tsv (path, tab, caption) or metadata.jsonl, or what sampled PNGs say that they were made from.
+/// Captions are those of captions.tsv (path, tab, caption), metadata.jsonl, metadata.csv or a text beside each picture, or what sampled PNGs say that they were made from.
 #[derive(Args)]
 pub struct ClipScore {
     #[command(flatten)]

@@ -8,19 +8,21 @@ use serde_json::{Value, json};
 
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
+use super::reference::{Reference, enough, parts};
 use super::{PicturesArguments, protocol_lines};
 use crate::engine::bulk::{Given, Order, conditions, spread};
 use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
-use crate::error::{Error, Result};
-use crate::metrics::frechet::Statistics;
+use crate::error::Result;
+use crate::generate::Filter;
 use crate::train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
 ///
-/// Samples are as many of each class, or by the captions of --data, unless --class or --prompt is given. --data may be
-/// statistics that `eval statistics`, or another tool, has saved as .npz.
+/// Samples are as many of each class, or by the captions of --data, unless --class or --prompt is given: -n of them, or as
+/// many as --data has pictures. --data may be statistics that `eval statistics`, or another tool, has saved as .npz; then
+/// 50,000 are sampled unless -n says otherwise.
 #[derive(Args)]
 pub struct Fid {
     #[command(flatten)]
@@ -35,15 +37,21 @@ pub struct Fid {
     /// --samples, take pictures as they are]
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
-    /// Parts of the inception score.
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    splits: usize,
+    /// Parts of the inception score. [default: 10, or as many as there are pictures]
+    #[arg(long, value_name = "N")]
+    splits: Option<usize>,
     #[command(flatten)]
     condition: ConditionArguments,
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
     model: TransformerArguments,
+}
+
+/// What is judged, before it is looked at.
+enum Plan {
+    Folder(Pictures),
+    Samples { stage2: Box<Stage2>, orders: Vec<Order>, filters: Vec<Filter>, about: Value },
 }
 
 /// What is judged.
@@ -56,22 +64,22 @@ struct Judged {
 }
 
 impl Fid {
-    /// Prints the figures and how they were come by.
+    /// Prints the figures and how they were come by. What is wrong is found before any picture is made or read.
     pub fn run(&self, console: &Console) -> Result<()> {
-        if self.is_saved() && (self.resolution.is_some() || self.reference.selects()) {
-            return Err(Error::usage(
-                "--data is of saved statistics: --split, --limit and --resolution choose among pictures, and do nothing",
-            ));
+        if let Some(count) = self.sampling.number {
+            parts(self.splits, count as usize)?;
         }
+        let reference = Reference::open(&self.reference, self.resolution)?;
         let device = self.model.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
-        let judged = match &self.samples {
-            Some(folder) => self.folder(&judge, folder, console)?,
-            None => self.sampled(&judge, &device, console)?,
+        let plan = match &self.samples {
+            Some(folder) => self.folder(folder)?,
+            None => self.sampled(&reference, &device, console)?,
         };
+        let judged = self.judged(plan, &judge, console)?;
         let resolution = self.resolution.or(judged.resolution);
-        let (reference, reference_pictures) = self.reference(&judge, resolution, console)?;
-        let score = judged.seen.score(self.splits)?;
+        let (reference, reference_pictures) = reference.statistics(&judge, resolution, console)?;
+        let score = judged.seen.score(parts(self.splits, judged.seen.count())?)?;
         let protocol = Protocol::new(&judge, judged.seen.count(), reference_pictures, resolution);
         let distance = reference.distance(&judged.seen.statistics()?)?;
         let deviation = score.deviation.map_or_else(|| "?".into(), |deviation| format!("{deviation:.4}"));
@@ -88,63 +96,47 @@ impl Fid {
         console.result(value, &text)
     }
 
-    fn folder(&self, judge: &Judge, folder: &Path, console: &Console) -> Result<Judged> {
+    fn folder(&self, folder: &Path) -> Result<Plan> {
         let batch = self.reference.batch;
         let selection = Selection { folder: folder.into(), split: Split::All, limit: None, batch };
-        let mut pictures = Pictures::open(&selection, &[], None)?;
-        let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
-        Ok(Judged { seen, resolution: None, about: json!({ "left_out": pictures.left_out }) })
+        let pictures = Pictures::open(&selection, &[], None)?;
+        enough(folder, pictures.items().len())?;
+        parts(self.splits, pictures.items().len())?;
+        Ok(Plan::Folder(pictures))
     }
 
-    fn sampled(&self, judge: &Judge, device: &Device, console: &Console) -> Result<Judged> {
+    fn sampled(&self, reference: &Reference, device: &Device, console: &Console) -> Result<Plan> {
+        let count = self.sampling.number.unwrap_or(reference.count());
+        parts(self.splits, count as usize)?;
         let stage2 = Stage2::load(&self.model.options(), device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
-        let count = self.sampling.number;
         let orders = match self.condition.condition() {
-            Condition::Unconditional => spread(conditions(config, &self.captions()?)?, count),
+            Condition::Unconditional => spread(conditions(config, &reference.captions())?, count),
             condition => {
                 let tokens = condition.tokens(config)?;
                 vec![Order { given: Given { condition, tokens }, images: 0..count }]
             }
         };
         let filters = self.sampling.filters(config)?;
-        let mut task = console.task("sampling");
-        let seed = self.sampling.seed;
-        let seen = pollster::block_on(judge.look_at_samples(&stage2, orders, &filters, seed, &mut task))?;
         let about = json!({
-            "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": seed, "filters": filters,
-            "condition": self.condition.condition(),
+            "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": self.sampling.seed,
+            "filters": filters, "condition": self.condition.condition(),
         });
-        Ok(Judged { seen, resolution: Some(stage2.stage1.model.config.ddconfig.resolution), about })
+        Ok(Plan::Samples { stage2: Box::new(stage2), orders, filters, about })
     }
 
-    /// Captions of the reference pictures, where it has any.
-    fn captions(&self) -> Result<Vec<String>> {
-        if self.is_saved() {
-            return Ok(Vec::new());
+    fn judged(&self, plan: Plan, judge: &Judge, console: &Console) -> Result<Judged> {
+        match plan {
+            Plan::Folder(mut pictures) => {
+                let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
+                Ok(Judged { seen, resolution: None, about: json!({ "left_out": pictures.left_out }) })
+            }
+            Plan::Samples { stage2, orders, filters, about } => {
+                let (seed, mut task) = (self.sampling.seed, console.task("sampling"));
+                let looked = judge.look_at_samples(&stage2, orders, &filters, seed, &mut task);
+                let resolution = stage2.stage1.model.config.ddconfig.resolution;
+                Ok(Judged { seen: pollster::block_on(looked)?, resolution: Some(resolution), about })
+            }
         }
-        let pictures = Pictures::open(&self.reference.selection(), &[], None)?;
-        Ok(pictures.captions().unwrap_or_default())
-    }
-
-    /// Statistics to compare with, and of how many pictures, where that is known.
-    fn reference(
-        &self,
-        judge: &Judge,
-        resolution: Option<usize>,
-        console: &Console,
-    ) -> Result<(Statistics, Option<usize>)> {
-        if self.is_saved() {
-            return Ok((Statistics::read(&self.reference.data)?, None));
-        }
-        let mut pictures = Pictures::open(&self.reference.selection(), &[], resolution)?;
-        let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
-        let count = seen.count();
-        Ok((seen.statistics()?, Some(count)))
-    }
-
-    /// Whether the reference is saved statistics.
-    fn is_saved(&self) -> bool {
-        self.reference.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
     }
 }

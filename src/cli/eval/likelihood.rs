@@ -10,12 +10,17 @@ use crate::engine::Stage2;
 use crate::engine::eval::Pictures;
 use crate::engine::eval::likelihood::{Depth, Measured, measure};
 use crate::error::Result;
+use crate::train::conditions::check_labels;
 
 /// Stage 2: negative log-likelihood of the nearest codes of pictures, given their classes or captions.
 #[derive(Args)]
 pub struct Likelihood {
     #[command(flatten)]
     pictures: PicturesArguments,
+    /// Measure pictures without a class or caption, too, though the model is given one: as of the first class, or with an
+    /// empty caption.
+    #[arg(long)]
+    unlabelled: bool,
     #[command(flatten)]
     model: TransformerArguments,
 }
@@ -28,6 +33,9 @@ impl Likelihood {
         let resolution = stage2.stage1.model.config.ddconfig.resolution;
         let classes = &stage2.model.config.classes;
         let mut pictures = Pictures::open(&self.pictures.selection(), classes, Some(resolution))?;
+        if !self.unlabelled {
+            check_labels(&self.pictures.data, pictures.items(), stage2.model.config.condition())?;
+        }
         let mut task = console.task("measuring");
         let measured = pollster::block_on(measure(&stage2, &mut pictures, &mut task))?;
         let mut value = json!(measured);

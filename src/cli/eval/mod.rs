@@ -4,8 +4,11 @@ mod clip;
 mod fid;
 mod likelihood;
 mod reconstruction;
+mod reference;
 mod rfid;
+mod samples;
 mod statistics;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -30,6 +33,7 @@ enum What {
     Likelihood(likelihood::Likelihood),
     Rfid(rfid::Rfid),
     Fid(fid::Fid),
+    Samples(samples::Samples),
     Statistics(statistics::SaveStatistics),
     Clip(clip::ClipScore),
 }
@@ -42,6 +46,7 @@ impl Eval {
             What::Likelihood(command) => command.run(console),
             What::Rfid(command) => command.run(console),
             What::Fid(command) => command.run(console),
+            What::Samples(command) => command.run(console),
             What::Statistics(command) => command.run(console),
             What::Clip(command) => command.run(console),
         }

@@ -41,8 +41,8 @@ pub struct Scored {
     pub score: f64,
 }
 
-/// Scores `pictures`, in their own sizes, by their captions: of `captions.tsv` or `metadata.jsonl`, or else what a PNG that was
-/// sampled says that it was made from. Sheets of samples are passed over. `task` counts pictures.
+/// Scores `pictures`, in their own sizes, by their captions: those that their folder has, or else what a PNG that was
+/// sampled says that it was made from. `task` counts pictures.
 ///
 /// # Errors
 /// A picture has no caption; the task was stopped; not one picture could be read.
@@ -51,38 +51,26 @@ pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'
     while let Some(batch) = pictures.next_batch(task).await? {
         let (mut seen, mut captions) = (Vec::new(), Vec::new());
         for (picture, item) in batch.pictures.into_iter().zip(batch.items) {
-            let caption = match item.caption {
-                Some(caption) => Some(caption),
-                None => told(&item.path)?,
-            };
-            if let Some(caption) = caption {
-                seen.push(picture);
-                captions.push((item.path, caption));
-            }
-        }
-        if seen.is_empty() {
-            continue;
+            let caption = item.caption.map_or_else(|| told(&item.path), Ok)?;
+            seen.push(picture);
+            captions.push((item.path, caption));
         }
         let texts = captions.iter().map(|(_, caption)| clip.caption(caption)).collect();
         let scores = read(clip_score(clip.pictures(&seen)?, Tensor::cat(texts, 0))).await?;
         let of = |((path, caption), score)| Scored { path, caption, score: f64::from(score) };
         scored.extend(captions.into_iter().zip(scores).map(of));
     }
-    if scored.is_empty() {
-        return Err(Error::invalid("expected pictures with captions, found sheets alone"));
-    }
     let scores: Vec<f64> = scored.iter().map(|scored| scored.score).collect();
     Ok(ClipScores { clip_score: mean(&scores), pictures: scored, left_out: pictures.left_out.clone() })
 }
 
-/// The caption that the picture at `path` says it was sampled from; `None` for a sheet, whose pictures are there by themselves.
-fn told(path: &Path) -> Result<Option<String>> {
+/// The caption that the picture at `path` says it was sampled from.
+fn told(path: &Path) -> Result<String> {
     let provenance = Provenance::read(&read_limited(path, LARGEST)?).unwrap_or_default();
     match provenance.recipe.and_then(|recipe| Recipe::from_json(&recipe).ok()?.sampling) {
-        Some(sampling) if sampling.count > 1 => Ok(None),
-        Some(SamplingRecipe { condition: Condition::Prompt(prompt), .. }) => Ok(Some(prompt)),
+        Some(SamplingRecipe { condition: Condition::Prompt(prompt), .. }) => Ok(prompt),
         _ => Err(Error::invalid(format!(
-            "{}: expected a caption for it, in captions.tsv, metadata.jsonl or its recipe, found none",
+            "{}: expected a caption for it, in captions.tsv, metadata.jsonl, metadata.csv, a text beside it or its recipe, found none",
             path.display()
         ))),
     }

@@ -1,5 +1,6 @@
 //! How good models are on a folder of pictures: each file is one thing that is measured.
 
+pub mod acceptance;
 pub mod clip;
 pub mod likelihood;
 pub mod pictures;

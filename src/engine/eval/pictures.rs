@@ -1,14 +1,15 @@
 //! The pictures that a model is judged on.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::engine::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
-use crate::text::shown_path;
+use crate::image_io::folder;
+pub use crate::image_io::folder::LeftOut;
 use crate::train::data::{DataSet, Item, Split};
 
 /// Which pictures are judged.
@@ -24,16 +25,6 @@ pub struct Selection {
     pub batch: usize,
 }
 
-/// A picture that could not be read.
-#[derive(Clone, Debug, Serialize)]
-pub struct LeftOut {
-    /// Where it lies.
-    #[serde(serialize_with = "shown_path")]
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// The pictures of a selection, batch by batch. Those that cannot be read are named and left out.
 #[derive(Debug)]
 pub struct Pictures {
@@ -41,9 +32,11 @@ pub struct Pictures {
     resolution: Option<usize>,
     batch: usize,
     taken: usize,
+    /// How many of these were read.
+    read: usize,
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
-    /// Those left out so far.
+    /// What was left out so far, when the folder was listed or because it could not be read.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -78,7 +71,24 @@ impl Pictures {
         }
         items = (0..limit).map(|i| items[i * items.len() / limit].clone()).collect();
         let (batch, classes) = (*batch, data.classes);
-        Ok(Self { items, resolution, batch, taken: 0, classes, left_out: Vec::new() })
+        let left_out = data.left_out;
+        Ok(Self { items, resolution, batch, taken: 0, read: 0, classes, left_out })
+    }
+
+    /// The same, given as a model of `resolution` takes them.
+    pub fn fitted_to(self, resolution: Option<usize>) -> Self {
+        Self { resolution, ..self }
+    }
+
+    /// Those of `files` alone.
+    pub fn among(mut self, files: &BTreeSet<PathBuf>) -> Self {
+        self.items.retain(|item| files.contains(&item.path));
+        self
+    }
+
+    /// What is known of them, whether they can be read or not.
+    pub fn items(&self) -> &[Item] {
+        &self.items
     }
 
     /// What the pictures show, in words, where that is said of all of them.
@@ -105,6 +115,7 @@ impl Pictures {
             for (item, picture) in items.iter().zip(pictures) {
                 match picture {
                     Ok(picture) => {
+                        self.read += 1;
                         read.pictures.push(picture);
                         read.items.push(item.clone());
                     }
@@ -120,15 +131,15 @@ impl Pictures {
     }
 
     fn read(&self, item: &Item) -> Result<Picture> {
-        let picture = Picture::read(&item.path)?;
+        let picture = folder::read(&item.path)?;
         self.resolution.map_or(Ok(picture.clone()), |resolution| picture.fit(resolution))
     }
 
     fn end(&self) -> Result<()> {
-        match self.left_out.first() {
-            Some(first) if self.left_out.len() == self.items.len() => {
+        match self.left_out.last() {
+            Some(last) if self.read == 0 => {
                 let count = self.items.len();
-                Err(Error::invalid(format!("none of {count} pictures could be read; {}", first.reason)))
+                Err(Error::invalid(format!("none of {count} pictures could be read; {}", last.reason)))
             }
             _ => Ok(()),
         }
@@ -176,7 +187,7 @@ mod tests {
         std::fs::write(folder.path().join("005.png"), b"none").unwrap();
         let mut pictures = Pictures::open(&selection, &[], None).unwrap();
         let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
-        assert!(error.to_string().contains("none of 6") && error.to_string().contains("000.png"), "{error}");
+        assert!(error.to_string().contains("none of 6") && error.to_string().contains("005.png"), "{error}");
         assert_eq!(pictures.left_out.len(), 6);
     }
 

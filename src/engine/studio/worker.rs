@@ -24,8 +24,9 @@ use crate::engine::sample::{Sampled, sample};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Request};
+use crate::image_io::Picture;
+use crate::image_io::folder::{self, Found};
 use crate::image_io::framing::Framing;
-use crate::image_io::{Picture, folder};
 use crate::metrics::Usage;
 use crate::model::{RqTransformer, RqTransformerConfig, RqVae};
 use crate::tokenizer::Tokenizer;
@@ -254,11 +255,12 @@ impl Worker {
     /// Counts the codes of a folder's pictures; a file that is no picture is counted as such and left out.
     async fn usage(&self, place: &Path, task: &mut Task<'_>) -> Result<Usage> {
         let model = self.rqvae()?;
-        let files = folder::pictures(place)?;
+        let Found { pictures: files, left_out, .. } = folder::pictures(place)?;
+        folder::warn(place, &left_out);
         let mut usage = Usage::new(&model.config.codebook_sizes()?);
         for (done, file) in files.iter().enumerate() {
             task.pause().await?;
-            match Picture::read(file) {
+            match folder::read(file) {
                 Ok(picture) => {
                     let stacks = encode(model, &[picture], Choice::Nearest, &mut Task::unwatched()).await?;
                     stacks.iter().for_each(|stack| usage.add(stack));

@@ -155,6 +155,9 @@ pub struct PublishedSampling {
 struct Stage1 {
     #[serde(default)]
     ckpt: Option<String>,
+    /// Of its weights, which runs of ours know.
+    #[serde(default)]
+    sha256: Option<String>,
 }
 
 impl Config {
@@ -189,6 +192,7 @@ impl Config {
                 config.dataset = parts.dataset;
                 config.published_sampling = parts.experiment.sample;
                 config.stage1 = parts.vqvae.ckpt;
+                config.stage1_sha256 = parts.vqvae.sha256;
                 config.classes = parts.classes;
                 let _ = parts.loss;
                 ModelConfig::RqTransformer(Box::new(config))

@@ -55,6 +55,9 @@ pub struct RqTransformerConfig {
     /// `vqvae.ckpt`: stage 1, relative to this configuration's folder.
     #[serde(skip)]
     pub stage1: Option<String>,
+    /// SHA-256 of the weights of that stage 1, where it is known.
+    #[serde(skip)]
+    pub stage1_sha256: Option<String>,
     /// Names of the classes, where the checkpoint carries them.
     #[serde(skip)]
     pub classes: Vec<String>,

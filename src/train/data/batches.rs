@@ -1,6 +1,7 @@
 //! Batches in an endless order, prepared ahead of the step that takes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Augmentation, Item};
 use crate::error::{Error, Result};
-use crate::image_io::Picture;
+use crate::image_io::folder;
 use crate::random::permutation;
 
 /// Batches that wait to be taken.
@@ -41,6 +42,21 @@ pub struct Wish {
     pub seed: u32,
     /// The device that the batches go to.
     pub device: Device,
+    /// Those of them that cannot be read, as far as that is known.
+    pub unreadable: Unreadable,
+}
+
+/// Pictures that cannot be read: each is named once, however often it is met.
+#[derive(Clone, Debug, Default)]
+pub struct Unreadable(Arc<Mutex<HashSet<PathBuf>>>);
+
+impl Unreadable {
+    fn name(&self, path: &Path, error: &Error) {
+        let mut named = self.0.lock().expect("nothing panics while it holds this");
+        if named.insert(path.into()) {
+            tracing::warn!("left out of the training, {} so far: {error}", named.len());
+        }
+    }
 }
 
 /// A batch.
@@ -93,34 +109,33 @@ impl Batches {
     }
 }
 
-/// All of `items` in their order, in batches, not varied.
-///
-/// # Errors
-/// One cannot be read.
-pub fn in_order(wish: &Wish) -> impl Iterator<Item = Result<Loaded>> + use<> {
-    ordered(Wish { augmentation: Augmentation::default(), ..wish.clone() }, 0, |read| read)
+/// All of `items` that can be read, in their order, in batches, not varied. A batch may be smaller where some cannot.
+pub fn in_order(wish: &Wish) -> impl Iterator<Item = Loaded> + use<> {
+    let wish = Wish { augmentation: Augmentation::default(), ..wish.clone() };
+    ordered(wish, 0, false)
 }
 
-/// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read.
-pub fn in_epoch(wish: &Wish, epoch: u32) -> impl Iterator<Item = Result<Loaded>> + use<> {
-    // No batch has these, see `Source::place`.
-    ordered(wish.clone(), epoch, |_| Ok(()))
+/// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read,
+/// which no batch has, see `Source::place`.
+pub fn in_epoch(wish: &Wish, epoch: u32) -> impl Iterator<Item = Loaded> + use<> {
+    ordered(wish.clone(), epoch, true)
 }
 
-fn ordered(
-    wish: Wish,
-    epoch: u32,
-    accept: fn(Result<()>) -> Result<()>,
-) -> impl Iterator<Item = Result<Loaded>> {
+/// `all`: also those that cannot be read.
+fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
     let source = Source::new(wish);
     let count = source.wish.items.len();
     let size = source.wish.size;
-    (0..count.div_ceil(size)).map(move |batch| {
+    (0..count.div_ceil(size)).filter_map(move |batch| {
         let places: Vec<usize> = (batch * size..count.min((batch + 1) * size)).collect();
-        let mut pixels = vec![0.0; places.len() * source.pixels()];
-        let parts = pixels.par_chunks_exact_mut(source.pixels()).zip(&places);
-        parts.map(|(to, &index)| accept(source.write(index, epoch, to))).collect::<Result<()>>()?;
-        Ok(source.loaded(pixels, places.into_iter().map(|index| (index, epoch)).collect()))
+        let read = places.par_iter().map(|&index| {
+            let mut pixels = vec![0.0; source.pixels()];
+            let is_read = source.write_or_name(index, epoch, &mut pixels).is_ok();
+            (is_read || all).then_some((pixels, (index, epoch)))
+        });
+        let read: Vec<_> = read.collect();
+        let (pixels, placed): (Vec<_>, Vec<_>) = read.into_iter().flatten().unzip();
+        (!placed.is_empty()).then(|| source.loaded(pixels.concat(), placed))
     })
 }
 
@@ -173,12 +188,9 @@ impl Source {
         let mut last = None;
         for offset in 0..count.min(MOST_UNREADABLE as u64) {
             let index = order[((place + offset) % count) as usize];
-            match self.write(index, variation, to) {
+            match self.write_or_name(index, variation, to) {
                 Ok(()) => return Ok((index, variation)),
-                Err(error) => {
-                    tracing::warn!("left out of the training: {error}");
-                    last = Some(error);
-                }
+                Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| Error::invalid("expected pictures to train on, found none")))
@@ -192,6 +204,12 @@ impl Source {
         known.1.clone()
     }
 
+    /// Writes picture `index` in one of its variations; one that cannot be read is named.
+    fn write_or_name(&self, index: usize, variation: u32, to: &mut [f32]) -> Result<()> {
+        let written = self.write(index, variation, to);
+        written.inspect_err(|error| self.wish.unreadable.name(&self.wish.items[index].path, error))
+    }
+
     /// Writes picture `index` in one of its variations.
     fn write(&self, index: usize, variation: u32, to: &mut [f32]) -> Result<()> {
         let variation = self.wish.augmentation.of(self.wish.seed, variation, index as u32);
@@ -200,7 +218,7 @@ impl Source {
         let framed = match kept {
             Some(framed) => framed,
             None => {
-                let picture = Picture::read(&self.wish.items[index].path)?;
+                let picture = folder::read(&self.wish.items[index].path)?;
                 let framed: Arc<[u8]> =
                     variation.frame(&picture, side)?.data().iter().map(|&x| byte(x)).collect();
                 if variation.frames_alike(picture.width(), picture.height()) {
@@ -245,6 +263,7 @@ fn order(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image_io::Picture;
     use crate::image_io::png_text::Provenance;
     use crate::kernels::values;
 
@@ -263,6 +282,7 @@ mod tests {
             variations: None,
             seed: 5,
             device: Device::flex(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -306,7 +326,7 @@ mod tests {
         for epoch in 0..4 {
             let batch = batches.next_batch().unwrap();
             assert_eq!(batch.variations, [epoch % 2; 4]);
-            let all = in_epoch(&wish, epoch % 2).next().unwrap().unwrap();
+            let all = in_epoch(&wish, epoch % 2).next().unwrap();
             let all = values(all.images);
             for (&index, pixels) in batch.indices.iter().zip(values(batch.images).chunks(192)) {
                 assert_eq!(pixels, &all[index * 192..][..192]);
@@ -327,9 +347,13 @@ mod tests {
         let seen: Vec<usize> = (0..8).flat_map(|_| batches.next_batch().unwrap().indices).collect();
         assert_eq!(seen.len(), 32);
         assert!(!seen.contains(&3));
+        let seen: Vec<usize> = in_order(&wish).flat_map(|batch| batch.indices).collect();
+        assert_eq!(seen, [0, 1, 2, 4, 5, 6, 7]);
+        assert_eq!(wish.unreadable.0.lock().unwrap().len(), 1, "it is named once");
         for item in &wish.items {
             std::fs::write(&item.path, b"no picture").unwrap();
         }
+        assert_eq!(in_order(&wish).count(), 0);
         let error = Batches::start(wish, 0).next_batch().unwrap_err().to_string();
         assert!(error.contains(".png"), "{error}");
     }
@@ -338,7 +362,7 @@ mod tests {
     fn pictures_in_order_are_not_varied() {
         let folder = tempfile::tempdir().unwrap();
         let wish = wish(folder.path(), 6);
-        let all: Vec<Loaded> = in_order(&wish).collect::<Result<_>>().unwrap();
+        let all: Vec<Loaded> = in_order(&wish).collect();
         assert_eq!(all.iter().map(Loaded::len).collect::<Vec<_>>(), [4, 2]);
         let expected = Picture::read(&wish.items[5].path).unwrap();
         let found = &values(all[1].images.clone())[192..];

@@ -1,82 +1,228 @@
-//! What pictures show, in words: `captions.tsv` (a path, a tab, the caption) or `metadata.jsonl` (`file_name` and `text`).
+//! What pictures show, in words: in a table of a folder, or in a text beside each picture.
+//!
+//! ```text
+//! captions.tsv      path, tab, caption
+//! metadata.jsonl    {"file_name": "a.png", "text": "a red cat"}
+//! metadata.csv      with the columns file_name and text
+//! a.txt, a.caption  of a.png: the first line
+//! ```
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::image_io::folder::{self, Found, LeftOut};
 
-/// The longest file of captions that is read, in bytes.
+/// The longest table that is read, in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// Reads a line of a file.
-type Parse = fn(&str) -> Option<Line>;
+/// The longest text beside a picture that is read, in bytes.
+const LONGEST_TEXT: u64 = 1 << 20;
 
-/// The files that captions are in.
-const KINDS: [(&str, Parse); 2] = [("captions.tsv", tabbed), ("metadata.jsonl", json)];
+/// Endings of texts beside pictures, the first that is there.
+const BESIDE: [&str; 2] = ["txt", "caption"];
 
-#[derive(Deserialize)]
-struct Line {
-    file_name: PathBuf,
-    text: String,
-}
+/// What tables call the paths of pictures, and their captions.
+const PATHS: [&str; 4] = ["file_name", "filename", "image", "path"];
+const CAPTIONS: [&str; 3] = ["text", "caption", "prompt"];
 
-/// Captions by path, relative to `folder`; none where it has no such file.
-pub fn read(folder: &Path) -> Result<BTreeMap<PathBuf, String>> {
-    for (name, parse) in KINDS {
-        let path = folder.join(name);
-        if !files::is_file(&path) {
-            continue;
+/// A path as a table has it, and a caption, where the table has one.
+type Row = (String, Option<String>);
+
+/// Reads a table; what is wrong with it, in words.
+type Parse = fn(&str) -> Result<Vec<Row>, String>;
+
+/// The tables that captions are in; the first that speaks of a picture is believed.
+const TABLES: [(&str, Parse); 3] =
+    [("captions.tsv", tabbed), ("metadata.jsonl", json), ("metadata.csv", comma_separated)];
+
+/// Captions of the pictures `found` in `root`, by path. What is of no picture there is warned of.
+///
+/// # Errors
+/// A table cannot be read.
+pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
+    let mut captions = BTreeMap::new();
+    let mut left_out = Vec::new();
+    for folder in &found.folders {
+        for (name, parse) in TABLES {
+            let table = folder.join(name);
+            if !found.texts.contains(&table) {
+                continue;
+            }
+            let rows = parse(&files::read_text(&table, LONGEST)?)
+                .map_err(|wrong| Error::invalid(format!("{}: {wrong}", table.display())))?;
+            for (path, caption) in rows {
+                let reason =
+                    match (resolve(folder, &path, found), caption.filter(|text| !text.trim().is_empty())) {
+                        (Some(picture), Some(caption)) if !captions.contains_key(picture) => {
+                            captions.insert(picture.clone(), caption.trim().to_string());
+                            continue;
+                        }
+                        (Some(_), None) => continue,
+                        (Some(_), Some(_)) => "further captions of pictures that have one",
+                        (None, _) => "captions of pictures that are not there",
+                    };
+                left_out.push(LeftOut { path: path.into(), reason: reason.into() });
+            }
         }
-        let text = String::from_utf8(files::read_limited(&path, LONGEST)?)
-            .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
-        let mut captions = BTreeMap::new();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let line = parse(line).ok_or_else(|| {
-                Error::invalid(format!("{}: line {} is no caption of a file", path.display(), number + 1))
-            })?;
-            captions.insert(line.file_name, line.text);
-        }
-        return Ok(captions);
     }
-    Ok(BTreeMap::new())
+    for picture in &found.pictures {
+        if let Some(text) = beside(picture, &found.texts).filter(|_| !captions.contains_key(picture)) {
+            match first_line(text) {
+                Ok(Some(caption)) => drop(captions.insert(picture.clone(), caption)),
+                Ok(None) => (),
+                Err(error) => left_out.push(LeftOut { path: text.clone(), reason: error.to_string() }),
+            }
+        }
+    }
+    folder::warn(root, &left_out);
+    Ok(captions)
 }
 
-fn tabbed(line: &str) -> Option<Line> {
-    let (path, text) = line.split_once('\t')?;
-    Some(Line { file_name: path.into(), text: text.trim().into() })
+/// The picture that a table in `folder` calls `name`, on whatever system that was written.
+fn resolve<'f>(folder: &Path, name: &str, found: &'f Found) -> Option<&'f PathBuf> {
+    let paths = [name.to_string(), name.replace('\\', "/")];
+    paths.iter().find_map(|path| {
+        let plain = Path::new(path.trim()).components().filter(|part| *part != Component::CurDir);
+        let place = found.pictures.binary_search(&folder.join(plain.collect::<PathBuf>())).ok()?;
+        Some(&found.pictures[place])
+    })
 }
 
-fn json(line: &str) -> Option<Line> {
-    serde_json::from_str(line).ok()
+/// The text beside a picture.
+fn beside<'t>(picture: &Path, texts: &'t BTreeSet<PathBuf>) -> Option<&'t PathBuf> {
+    BESIDE.iter().find_map(|ending| texts.get(&picture.with_extension(ending)))
+}
+
+/// The first line of a text that is not blank.
+fn first_line(text: &Path) -> Result<Option<String>> {
+    let text = files::read_text(text, LONGEST_TEXT)?;
+    Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).map(String::from))
+}
+
+fn tabbed(text: &str) -> Result<Vec<Row>, String> {
+    rows(text, |line| {
+        let (path, caption) = line.split_once('\t')?;
+        Some((path.into(), Some(caption.into())))
+    })
+}
+
+fn json(text: &str) -> Result<Vec<Row>, String> {
+    rows(text, |line| {
+        let row: Value = serde_json::from_str(line).ok()?;
+        let first = |names: &[&str]| names.iter().find_map(|name| row[name].as_str().map(String::from));
+        Some((first(&PATHS)?, first(&CAPTIONS)))
+    })
+}
+
+/// What `parse` makes of each line that is not blank.
+fn rows(text: &str, parse: fn(&str) -> Option<Row>) -> Result<Vec<Row>, String> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let row = |(number, line)| parse(line).ok_or(format!("line {} is no caption of a file", number + 1));
+    lines.map(row).collect()
+}
+
+fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
+    let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = table.headers().map_err(|error| error.to_string())?.clone();
+    let column = |names: &[&str]| {
+        names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
+    };
+    let Some(path) = column(&PATHS) else {
+        let found = header.iter().collect::<Vec<_>>().join(", ");
+        return Err(format!("expected the columns file_name and text, found {found}"));
+    };
+    let caption = column(&CAPTIONS);
+    let row = |record: csv::Result<csv::StringRecord>| -> Result<Row, String> {
+        let record = record.map_err(|error| error.to_string())?;
+        let field = |column: usize| record.get(column).unwrap_or_default().to_string();
+        Ok((field(path), caption.map(field)))
+    };
+    table.records().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn both_forms_say_the_same() {
-        let [tsv, jsonl] = [
-            ("captions.tsv", "a/1.png\ta red cat\n\nb/2.png\ttwo\tdogs\n"),
-            ("metadata.jsonl", "{\"file_name\":\"a/1.png\",\"text\":\"a red cat\"}\n{\"file_name\":\"b/2.png\",\"text\":\"two\\tdogs\"}\n"),
-        ]
-        .map(|(name, text)| {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(name), text).unwrap();
-            read(folder.path()).unwrap()
-        });
-        assert_eq!(tsv, jsonl);
-        assert_eq!(tsv[Path::new("a/1.png")], "a red cat");
+    /// What is read of a folder with the pictures a/1.png and b/2.png and these texts.
+    fn captions(texts: &[(&str, &[u8])]) -> Result<Vec<(String, String)>> {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [("a/1.png", &b""[..]), ("b/2.png", b"")].iter().chain(texts) {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let captions = read(root.path(), &folder::all_pictures(root.path()).unwrap())?;
+        let short =
+            |path: PathBuf| path.strip_prefix(root.path()).unwrap().to_str().unwrap().replace('\\', "/");
+        Ok(captions.into_iter().map(|(path, caption)| (short(path), caption)).collect())
+    }
+
+    fn both() -> Vec<(String, String)> {
+        [("a/1.png", "a red cat"), ("b/2.png", "two, or \"three\" dogs")]
+            .map(|(p, c)| (p.into(), c.into()))
+            .into()
     }
 
     #[test]
-    fn a_line_that_is_none_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("captions.tsv"), "a.png\tok\nb.png no tab\n").unwrap();
-        let error = read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("line 2"), "{error}");
+    fn all_forms_say_the_same() {
+        let forms: [&[(&str, &[u8])]; 9] = [
+            &[("captions.tsv", b"a/1.png\ta red cat\n\nb/2.png\ttwo, or \"three\" dogs\n")],
+            &[("captions.tsv", b"\xef\xbb\xbf./a/1.png\ta red cat\r\n.\\b\\2.png\ttwo, or \"three\" dogs\r\n")],
+            &[("a/captions.tsv", b"1.png\ta red cat"), ("b/captions.tsv", b"./2.png\ttwo, or \"three\" dogs")],
+            &[(
+                "metadata.jsonl",
+                b"{\"file_name\":\"a/1.png\",\"text\":\"a red cat\"}\r\n{\"file_name\":\"b/2.png\",\"caption\":\"two, or \\\"three\\\" dogs\"}",
+            )],
+            &[("metadata.csv", b"file_name,text\na/1.png,a red cat\nb/2.png,\"two, or \"\"three\"\" dogs\"\n")],
+            &[(
+                "metadata.csv",
+                b"\xef\xbb\xbfid,Caption,file_name\r\n1,a red cat,./a/1.png\r\n2,\"two, or \"\"three\"\" dogs\",b/2.png\r\n",
+            )],
+            &[("a/1.txt", b"a red cat\r\n"), ("b/2.caption", b"\n  two, or \"three\" dogs \nanother")],
+            &[("a/1.txt", b"\xff\xfea\0 \0r\0e\0d\0 \0c\0a\0t\0"), ("b/2.txt", b"two, or \"three\" dogs")],
+            // The table is believed; a text beside a picture stands in where it says nothing.
+            &[
+                ("captions.tsv", b"a/1.png\ta red cat\na/1.png\tanother\nnone.png\ta dog\n"),
+                ("a/1.txt", b"a dog"),
+                ("b/2.txt", b"two, or \"three\" dogs"),
+            ],
+        ];
+        for texts in forms {
+            assert_eq!(captions(texts).unwrap(), both(), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_refused_in_one_line() {
+        let cases: [(&str, &[u8], &str); 6] = [
+            ("captions.tsv", b"a/1.png\tok\nb/2.png no tab\n", "line 2 is no caption"),
+            ("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"te", "line 1 is no caption"),
+            ("metadata.jsonl", b"[]", "line 1 is no caption"),
+            ("metadata.csv", b"name,label\na/1.png,3\n", "found name, label"),
+            ("metadata.csv", b"file_name,text\na/1.png\n", "line: 2"),
+            ("captions.tsv", b"a/1.png\t\xe4\n", "UTF-8"),
+        ];
+        for (name, text, message) in cases {
+            let error = captions(&[(name, text)]).unwrap_err().to_string();
+            assert!(error.contains(message) && error.contains(name) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn pictures_without_a_caption_have_none() {
+        let empty: [&[(&str, &[u8])]; 4] = [
+            &[],
+            &[("metadata.csv", b"file_name,label\na/1.png,3\n")],
+            &[("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"text\":null}")],
+            &[("a/1.txt", b" \n"), ("notes.txt", b"not of a picture"), ("b/2.txt", b"\xe4")],
+        ];
+        for texts in empty {
+            assert!(captions(texts).unwrap().is_empty(), "{texts:?}");
+        }
     }
 }

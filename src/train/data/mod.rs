@@ -3,25 +3,26 @@
 mod augment;
 mod batches;
 mod captions;
+mod fingerprint;
+#[cfg(test)]
+mod mutations;
 
 pub use augment::Augmentation;
-pub use batches::{Batches, Loaded, Wish, in_epoch, in_order};
+pub use batches::{Batches, Loaded, Unreadable, Wish, in_epoch, in_order};
+pub use fingerprint::fingerprint;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::image_io::folder::is_picture;
+use crate::image_io::folder::{self, LeftOut};
 
 /// One name in this many is held out.
 const HELD_OUT: u64 = 16;
 
 /// What comes before it in a file's name says which pictures are variants of one: these are held out together.
 const VARIANT: char = '~';
-
-/// Folders within folders that are looked into.
-const DEEPEST: usize = 8;
 
 /// One picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub struct DataSet {
     pub items: Vec<Item>,
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
+    /// What looks like data and is not read.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Which pictures are meant.
@@ -56,22 +59,23 @@ pub enum Split {
 }
 
 impl DataSet {
-    /// The pictures in `folder` and the folders in it. The folders right below it are classes, in the order of
-    /// `classes`, of `classes.txt` beside them, or of their names.
+    /// The pictures in `folder` and the folders in it, as [`folder::all_pictures`] finds them. The folders right below it
+    /// are classes, in the order of `classes`, of `classes.txt` beside them, or of their names. What is left out is warned
+    /// of.
     ///
     /// # Errors
-    /// There are no pictures; a class is not among `classes`; captions cannot be read, or are of no picture.
+    /// There are no pictures; a class is not among `classes`; captions cannot be read.
     pub fn open(folder: &Path, classes: &[String]) -> Result<Self> {
-        let mut paths = Vec::new();
-        collect(folder, DEEPEST, &mut paths)?;
-        paths.sort();
-        if paths.is_empty() {
+        let found = folder::all_pictures(folder)?;
+        folder::warn(folder, &found.left_out);
+        if found.pictures.is_empty() {
             return Err(Error::invalid(format!(
                 "{}: expected pictures (PNG, JPEG, WebP, GIF, BMP) in it, found none",
                 folder.display()
             )));
         }
-        let names: BTreeSet<String> = paths.iter().filter_map(|path| class_of(folder, path)).collect();
+        let names: BTreeSet<String> =
+            found.pictures.iter().filter_map(|path| class_of(folder, path)).collect();
         let classes = match classes {
             [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
             given => given.to_vec(),
@@ -85,21 +89,13 @@ impl DataSet {
         }
         let index: BTreeMap<&str, usize> =
             classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-        let mut captions = captions::read(folder)?;
-        let items = paths.into_iter().map(|path| {
+        let mut captions = captions::read(folder, &found)?;
+        let items = found.pictures.into_iter().map(|path| {
             let class = class_of(folder, &path).map(|name| index[name.as_str()]);
-            let caption = path.strip_prefix(folder).ok().and_then(|short| captions.remove(short));
+            let caption = captions.remove(&path);
             Item { path, class, caption }
         });
-        let items = items.collect();
-        match captions.keys().next() {
-            None => Ok(Self { items, classes }),
-            Some(path) => Err(Error::invalid(format!(
-                "{}: expected captions of its pictures, found one of {}, which is not there",
-                folder.display(),
-                path.display()
-            ))),
-        }
+        Ok(Self { items: items.collect(), classes, left_out: found.left_out })
     }
 
     /// The pictures of `split`.
@@ -123,19 +119,6 @@ pub fn is_held_out(path: &Path) -> bool {
     hash.is_multiple_of(HELD_OUT)
 }
 
-fn collect(folder: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    for path in files::list(folder)? {
-        if files::is_folder(&path)? {
-            if levels > 0 {
-                collect(&path, levels - 1, found)?;
-            }
-        } else if is_picture(&path) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// The folder right below `folder` in which `path` lies.
 fn class_of(folder: &Path, path: &Path) -> Option<String> {
     let mut parts = path.strip_prefix(folder).ok()?.components();
@@ -149,7 +132,7 @@ fn listed(folder: &Path) -> Result<Option<Vec<String>>> {
     if !files::is_file(&path) {
         return Ok(None);
     }
-    let text = String::from_utf8(files::read_limited(&path, 1 << 20)?).map_err(Error::invalid)?;
+    let text = files::read_text(&path, 1 << 20)?;
     Ok(Some(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect()))
 }
 

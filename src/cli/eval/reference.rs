@@ -1,0 +1,107 @@
+//! What sets of pictures are compared with.
+
+use std::path::Path;
+
+use super::super::output::Console;
+use super::PicturesArguments;
+use crate::engine::eval::Pictures;
+use crate::engine::eval::sets::Judge;
+use crate::error::{Error, Result};
+use crate::metrics::frechet::Statistics;
+
+/// Samples that published figures are measured on.
+const PUBLISHED: u32 = 50_000;
+
+/// Parts of the inception score in published figures.
+const PARTS: usize = 10;
+
+/// Pictures that have a covariance.
+const FEWEST: usize = 2;
+
+/// What is compared with, before it is looked at.
+pub enum Reference {
+    /// Statistics from a file.
+    Saved(Statistics),
+    /// The pictures of a folder.
+    Pictures(Pictures),
+}
+
+impl Reference {
+    /// What `arguments` name; of statistics, the extension tells. Pictures are brought to `resolution`, where that was asked for.
+    pub fn open(arguments: &PicturesArguments, resolution: Option<usize>) -> Result<Self> {
+        let data = &arguments.data;
+        if !data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+            let pictures = Pictures::open(&arguments.selection(), &[], None)?;
+            enough(data, pictures.items().len())?;
+            return Ok(Self::Pictures(pictures));
+        }
+        if resolution.is_some() || arguments.selects() {
+            return Err(Error::usage(
+                "--data is of saved statistics: --split, --limit and --resolution choose among pictures, and do nothing",
+            ));
+        }
+        Statistics::read(data).map(Self::Saved)
+    }
+
+    /// How many samples are compared with it unless a person says otherwise.
+    pub fn count(&self) -> u32 {
+        match self {
+            Self::Saved(_) => PUBLISHED,
+            Self::Pictures(pictures) => pictures.items().len() as u32,
+        }
+    }
+
+    /// The captions of its pictures, where all have one.
+    pub fn captions(&self) -> Vec<String> {
+        match self {
+            Self::Saved(_) => Vec::new(),
+            Self::Pictures(pictures) => pictures.captions().unwrap_or_default(),
+        }
+    }
+
+    /// Its statistics, and of how many pictures they are, where that is known.
+    pub fn statistics(
+        self,
+        judge: &Judge,
+        resolution: Option<usize>,
+        console: &Console,
+    ) -> Result<(Statistics, Option<usize>)> {
+        match self {
+            Self::Saved(statistics) => Ok((statistics, None)),
+            Self::Pictures(pictures) => {
+                let mut pictures = pictures.fitted_to(resolution);
+                let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
+                let count = seen.count();
+                Ok((seen.statistics()?, Some(count)))
+            }
+        }
+    }
+}
+
+/// Refuses a folder of too few pictures.
+pub fn enough(folder: &Path, count: usize) -> Result<()> {
+    match count >= FEWEST {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "{}: expected at least {FEWEST} pictures, found {count}",
+            folder.display()
+        ))),
+    }
+}
+
+/// The parts of the inception score of `count` pictures: as `asked`, or as published where there are so many.
+///
+/// # Errors
+/// There are fewer pictures than have a covariance, or than parts.
+pub fn parts(asked: Option<usize>, count: usize) -> Result<usize> {
+    if count < FEWEST {
+        return Err(Error::usage(format!("-n: expected at least {FEWEST} samples, found {count}")));
+    }
+    let parts = asked.unwrap_or(PARTS.min(count));
+    match (1..=count).contains(&parts) {
+        true => Ok(parts),
+        false => Err(Error::usage(format!(
+            "--splits: expected 1 to {count}, the number of pictures, found {parts}"
+        ))),
+    }
+}

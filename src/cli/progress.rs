@@ -1,0 +1,102 @@
+//! How far long work is: a bar on a terminal, and where none shows it, a line every so often.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::output::say;
+
+/// Between two lines.
+const PACE: Duration = Duration::from_secs(60);
+
+/// How far some work is.
+pub struct Progress {
+    bar: ProgressBar,
+    /// Where stderr is no terminal: when the next line is due.
+    lines: Option<Pace>,
+}
+
+/// When something is due again.
+struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + PACE;
+        }
+        is_due
+    }
+}
+
+impl Progress {
+    /// Of work whose first line is due after `wait`.
+    fn after(wait: Duration) -> Self {
+        let bar = ProgressBar::no_length();
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+        bar.set_style(style.expect("a valid template"));
+        let lines = (!std::io::stderr().is_terminal()).then(|| Pace { next: Instant::now() + wait });
+        Self { bar, lines }
+    }
+
+    /// Of work that is over soon as a rule: no line comes before it takes long.
+    pub fn quiet(label: &'static str) -> Self {
+        let progress = Self::after(PACE);
+        progress.bar.set_message(label);
+        progress
+    }
+
+    /// Of work that takes hours: it says so at once.
+    pub fn long() -> Self {
+        Self::after(Duration::ZERO)
+    }
+
+    /// The bar.
+    pub fn bar(&self) -> ProgressBar {
+        self.bar.clone()
+    }
+
+    /// `done` of `total` are done.
+    pub fn set(&mut self, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        let label = self.bar.message();
+        self.line(|| format!("{label}: {done} of {total}"), false);
+        if done == total {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    /// Step `steps` has brought `news`. The last step of all always has its line.
+    pub fn tell(&mut self, steps: u64, news: &str) {
+        self.bar.set_message(news.to_string());
+        let (total, left) = (self.bar.length().unwrap_or(steps), self.bar.eta());
+        let line = || match steps == total {
+            true => format!("step {steps} of {total}: {news}"),
+            false => format!("step {steps} of {total}: {news}, {} left", HumanDuration(left)),
+        };
+        self.line(line, steps == total);
+    }
+
+    fn line(&mut self, line: impl FnOnce() -> String, always: bool) {
+        if self.lines.as_mut().is_some_and(|pace| pace.is_due(Instant::now()) || always) {
+            say(&line());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_pace() {
+        let begun = Instant::now();
+        let mut pace = Pace { next: begun };
+        let due: Vec<u64> = (0..100).filter(|&s| pace.is_due(begun + Duration::from_secs(s))).collect();
+        assert_eq!(due, [0, 60]);
+    }
+}

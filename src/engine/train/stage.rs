@@ -1,0 +1,215 @@
+//! What a run trains: either stage, with all that it learns from.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+
+use super::TrainOptions;
+use super::document::Places;
+use super::held::{Settled, stage1_options};
+use crate::checkpoint::convert::convert;
+use crate::checkpoint::open::CONFIG_KEY;
+use crate::checkpoint::{self, Checkpoint, Dtype, StateKind};
+use crate::engine::ModelId;
+use crate::engine::condition::tokenizer_kind;
+use crate::engine::models::Stage1;
+use crate::engine::task::Task;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::metrics::Lpips;
+use crate::model::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+use crate::tokenizer::Tokenizer;
+use crate::train::conditions::check_labels;
+use crate::train::config::TrainConfig;
+use crate::train::data::{DataSet, Wish};
+use crate::train::judges::{Judges, Length};
+use crate::train::latents::Latents;
+use crate::train::record::Record;
+use crate::train::run::RunFolder;
+use crate::train::stage1::Stage1Training;
+use crate::train::stage2::Stage2Training;
+use crate::train::trainee::Trainee;
+
+/// What is trained.
+pub enum Stage<'a> {
+    RqVae(&'a RqVaeConfig),
+    /// On the codes of this RQ-VAE.
+    RqTransformer(&'a RqTransformerConfig, Box<Stage1>),
+}
+
+impl<'a> Stage<'a> {
+    /// `folder` is that of a run that goes on: it has kept its RQ-VAE.
+    pub fn of(
+        options: &TrainOptions,
+        config: &'a Config,
+        folder: Option<&RunFolder>,
+        device: &Device,
+    ) -> Result<Self> {
+        let kept = folder.map(RunFolder::stage1).filter(|path| path.is_file());
+        let rqvae = kept.map(|path| path.display().to_string()).or_else(|| options.rqvae.clone());
+        match (&config.model, rqvae) {
+            (ModelConfig::RqVae(model), None) => Ok(Self::RqVae(model)),
+            (ModelConfig::RqTransformer(model), Some(rqvae)) => {
+                let rqvae = Stage1::load(&stage1_options(&rqvae), device, &mut Task::unwatched())?;
+                Ok(Self::RqTransformer(model, Box::new(rqvae)))
+            }
+            (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
+                "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
+                options.config.display()
+            ))),
+            (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
+                "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
+                options.config.display()
+            ))),
+        }
+    }
+
+    /// Refuses data of which the model cannot learn.
+    pub fn check(&self, folder: &Path, data: &DataSet, unlabelled: bool) -> Result<()> {
+        let Self::RqTransformer(config, _) = self else { return Ok(()) };
+        let classes = data.items.iter().filter_map(|item| item.class).max().map_or(0, |last| last + 1);
+        if config.condition() == ConditionKind::Class && classes > config.vocab_size_cond {
+            return Err(Error::invalid(format!(
+                "vocab_size_cond: expected at least {classes}, as {} has classes, found {}",
+                folder.display(),
+                config.vocab_size_cond
+            )));
+        }
+        if unlabelled { Ok(()) } else { check_labels(folder, &data.items, config.condition()) }
+    }
+
+    /// What determines the run; one that goes on has `kept` it.
+    pub fn record(
+        &self,
+        settled: Settled,
+        kept: Option<&Record>,
+        data: &DataSet,
+        fingerprint: String,
+    ) -> Result<Record> {
+        let Settled { seed, all, unlabelled, variations, steps } = settled;
+        let stage1 = match (self, kept.and_then(|kept| kept.stage1.clone())) {
+            (Self::RqTransformer(_, rqvae), None) => Some(rqvae.id()?.sha256),
+            (_, kept) => kept,
+        };
+        let residua = env!("CARGO_PKG_VERSION").into();
+        let pictures = data.items.len();
+        Ok(Record { residua, seed, all, unlabelled, variations, steps, pictures, data: fingerprint, stage1 })
+    }
+
+    /// Keeps the RQ-VAE in `folder`, if there is one and it is not there already: the SHA-256 of what is kept.
+    pub fn keep(&self, folder: &RunFolder) -> Result<Option<String>> {
+        let Self::RqTransformer(_, rqvae) = self else { return Ok(None) };
+        let path = folder.stage1();
+        if !path.is_file() {
+            let parent = path.parent().unwrap_or(folder.root());
+            std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+            keep(&rqvae.checkpoint, &path)?;
+        }
+        let kept =
+            Checkpoint::open(&path.display().to_string(), Some(checkpoint::Stage::RqVae), StateKind::Auto)?;
+        Ok(Some(ModelId::of(&kept)?.sha256))
+    }
+
+    /// Which of the two it is.
+    pub fn kind(&self) -> checkpoint::Stage {
+        match self {
+            Self::RqVae(_) => checkpoint::Stage::RqVae,
+            Self::RqTransformer(..) => checkpoint::Stage::RqTransformer,
+        }
+    }
+
+    /// Of the pictures.
+    pub fn resolution(&self) -> usize {
+        match self {
+            Self::RqVae(config) => config.ddconfig.resolution,
+            Self::RqTransformer(_, rqvae) => rqvae.model.config.ddconfig.resolution,
+        }
+    }
+
+    /// Latents of the pictures of `wish` in the file that is asked for; `data` is the fingerprint of their folder.
+    pub fn latents(
+        &self,
+        options: &TrainOptions,
+        places: &Places,
+        data: &str,
+        wish: &Wish,
+        task: &mut Task<'_>,
+    ) -> Result<Option<Latents>> {
+        match (self, &options.cache, &places.stage1) {
+            (Self::RqTransformer(_, rqvae), Some(path), Some(hash)) => {
+                Latents::open_or_make(path, &rqvae.model, [hash, data], wish, task).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Its training on the pictures of `wish`, before its first step.
+    pub fn begin(
+        self,
+        options: &TrainOptions,
+        train: &TrainConfig,
+        wish: &Wish,
+        places: &Places,
+        latents: Option<Latents>,
+        length: Length,
+    ) -> Result<Box<dyn Trainee>> {
+        let (seed, device) = (wish.seed, &wish.device);
+        let (config, rqvae) = match self {
+            Self::RqVae(config) => {
+                let lpips = lpips(options, train, &places.lpips, device)?;
+                let judges = Judges::begin(train, lpips, wish.resolution, length, seed, device)?;
+                let training = Stage1Training::begin(config, train, seed, device)?;
+                return Ok(Box::new(training.judged_by(judges)));
+            }
+            Self::RqTransformer(config, rqvae) => (config, rqvae),
+        };
+        let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
+        let training = Stage2Training::begin(config, train, rqvae.model, tokenizer, seed, device)?;
+        Ok(match latents {
+            Some(latents) => Box::new(training.with_latents(latents)),
+            None => Box::new(training),
+        })
+    }
+}
+
+/// Writes the weights of `checkpoint` to `path`: its file as it is where that carries its configuration, so that it is the
+/// same by its hash, or else what the model reads of it.
+fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
+    if !checkpoint.weights.metadata().contains_key(CONFIG_KEY) {
+        return convert(checkpoint, path, Dtype::F32, |_| Ok(()));
+    }
+    files::write_atomically(path, |file| {
+        let mut written = Ok(());
+        checkpoint.weights.for_each_chunk(|chunk| {
+            if written.is_ok() {
+                written = file.write_all(chunk);
+            }
+        })?;
+        written.map_err(Error::io("write", path))
+    })
+}
+
+/// LPIPS, where the configuration gives it a weight and its files are there.
+fn lpips(
+    options: &TrainOptions,
+    train: &TrainConfig,
+    paths: &[PathBuf],
+    device: &Device,
+) -> Result<Option<Lpips>> {
+    let weight = train.gan.as_ref().map_or(0.0, |gan| gan.loss.perceptual_weight);
+    match (weight > 0.0, paths.is_empty()) {
+        (true, false) => Lpips::load(paths, device).map(Some),
+        (true, true) => {
+            tracing::warn!(
+                "gan.loss.perceptual_weight is {weight}, but no weights of LPIPS are given (--lpips): the perceptual term is off"
+            );
+            Ok(None)
+        }
+        (false, true) => Ok(None),
+        (false, false) => Err(Error::usage(format!(
+            "{}: expected a gan.loss.perceptual_weight above 0 for the weights of LPIPS, found none",
+            options.config.display()
+        ))),
+    }
+}

@@ -1,0 +1,55 @@
+//! What tells one folder of pictures from another: its pictures' names, sizes, classes and captions.
+
+use std::path::{Component, Path};
+
+use sha2::{Digest, Sha256};
+
+use super::DataSet;
+
+/// SHA-256 of all that `data`, in `folder`, says of its pictures, but for their pixels: a folder that was moved stays the
+/// same.
+pub fn fingerprint(folder: &Path, data: &DataSet) -> String {
+    let mut hash = Sha256::new();
+    for item in &data.items {
+        let below = item.path.strip_prefix(folder).unwrap_or(&item.path).components();
+        let names: Vec<_> = below.map(|part: Component| part.as_os_str().to_string_lossy()).collect();
+        // One that has vanished since is named when it is read.
+        let size = std::fs::metadata(&item.path).map_or(0, |found| found.len());
+        let said = (names, size, item.class.map(|class| &data.classes[class]), &item.caption);
+        hash.update(serde_json::to_vec(&said).expect("text and numbers"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn it_changes_with_the_pictures_and_not_with_their_place() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("data");
+        let of = |folder: &Path| fingerprint(folder, &DataSet::open(folder, &[]).unwrap());
+        fs::create_dir_all(folder.join("a")).unwrap();
+        fs::write(folder.join("a/1.png"), b"one").unwrap();
+        fs::write(folder.join("2.png"), b"two").unwrap();
+        let mut seen = vec![of(&folder)];
+        let moved = place.path().join("moved");
+        fs::rename(&folder, &moved).unwrap();
+        fs::write(moved.join(".DS_Store"), b"").unwrap();
+        assert_eq!(of(&moved), seen[0]);
+        let changes: [fn(&Path); 4] = [
+            |folder| fs::write(folder.join("2.png"), b"three").unwrap(),
+            |folder| fs::write(folder.join("3.png"), b"three").unwrap(),
+            |folder| fs::write(folder.join("2.txt"), b"a caption").unwrap(),
+            |folder| fs::rename(folder.join("a"), folder.join("b")).unwrap(),
+        ];
+        for change in changes {
+            change(&moved);
+            let changed = of(&moved);
+            assert!(!seen.contains(&changed));
+            seen.push(changed);
+        }
+    }
+}

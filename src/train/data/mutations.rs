@@ -1,0 +1,330 @@
+//! Folders as chance makes them: each is read as it should be, or refused in one clear line. `RESIDUA_MUTATIONS=10000` tries
+//! so many; otherwise as many as three seconds allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+
+use super::*;
+use crate::image_io::Picture;
+use crate::image_io::png_text::Provenance;
+use crate::random::{below, pcg4d};
+
+/// Time for all folders, unless their number is given.
+const TIME: Duration = Duration::from_secs(3);
+
+/// Numbers that a seed determines.
+struct Dice {
+    seed: u32,
+    thrown: u32,
+}
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.thrown += 1;
+        below(pcg4d([self.seed, self.thrown, 0, 0])[0], limit)
+    }
+
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+/// A folder, and what should be read in it.
+struct Made {
+    place: tempfile::TempDir,
+    dice: Dice,
+    /// Pictures that should be listed, and whether they can be read.
+    pictures: BTreeMap<String, bool>,
+    /// Rows of tables of captions, by the table's name.
+    tables: BTreeMap<&'static str, Vec<(String, String)>>,
+    /// Captions beside pictures.
+    beside: BTreeMap<String, String>,
+    /// Names of classes that are listed in a file.
+    listed: Option<Vec<String>>,
+    /// Parts of messages, one of which should be given.
+    wrong: Vec<&'static str>,
+    names: usize,
+}
+
+/// What happens to folders.
+const MUTATIONS: [fn(&mut Made); 19] = [
+    |made| drop(made.add_picture("")),
+    |made| drop(made.add_picture("")),
+    |made| {
+        let folder = made
+            .dice
+            .one(&["deep/".repeat(12), "x.png/".into(), "ÄÖ ü/🧀/".into(), "n".repeat(200) + "/"])
+            .clone();
+        made.add_picture(&folder);
+    },
+    // What systems leave behind.
+    |made| {
+        let name = made.dice.one(&["._", ".", ".ipynb_checkpoints/", "__MACOSX/", "@eaDir/"]).to_string();
+        let (folder, name) = (made.folder(), name + &made.name(".png"));
+        made.write(&(folder + &name), b"hidden");
+    },
+    // What is no picture, or not any more.
+    |made| {
+        let folder = made.folder();
+        let name = folder + &made.name(made_ending(made.names));
+        made.write(&name, b"not a picture");
+    },
+    |made| {
+        let (folder, cut) = (made.folder(), made.dice.below(45));
+        let name = folder + &made.name(".PNG");
+        made.write(&name, &picture(None)[..cut]);
+        made.pictures.insert(name, false);
+    },
+    |made| {
+        let name = made.folder() + &made.name(".png");
+        made.write(&name, &picture(Some(r#"{"sampling": {"count": 4}}"#)));
+        made.pictures.insert(name, false);
+    },
+    |made| {
+        if let Some(name) = made.any_picture() {
+            fs::remove_file(made.at(&name)).unwrap();
+            made.pictures.remove(&name);
+        }
+    },
+    // Links.
+    |made| drop(made.link(PathBuf::from("nowhere.png"), ".png")),
+    |made| drop(made.link(PathBuf::from(".."), "")),
+    |made| drop(made.link(made.root(), "")),
+    |made| {
+        if let Some(name) = made.any_picture() {
+            made.link(made.at(&name), ".png");
+        }
+    },
+    |made| {
+        let (outside, name) = (format!("outside-{}", made.names), made.name(".jpg"));
+        let beyond = made.place.path().join(&outside);
+        fs::create_dir(&beyond).unwrap();
+        fs::write(beyond.join(&name), picture(None)).unwrap();
+        let link = made.link(beyond, "");
+        if made.at(&link).is_dir() {
+            made.pictures.insert(format!("{link}/{name}"), true);
+        }
+    },
+    |made| made.special(),
+    // Captions.
+    |made| {
+        if let Some(name) = made.any_picture() {
+            let text = name.rsplit_once('.').unwrap().0.to_string() + *made.dice.one(&[".txt", ".caption"]);
+            let (mark, caption) = (*made.dice.one(&["", "\u{feff}"]), format!("beside {}", made.names));
+            made.write(&text, format!("{mark}\r\n {caption}\r\nmore").as_bytes());
+            made.names += 1;
+            // The .txt is looked at first.
+            let earlier = text.ends_with(".caption") && made.at(&text).with_extension("txt").exists();
+            if !earlier {
+                made.beside.insert(name, caption);
+            }
+        }
+    },
+    |made| made.table(),
+    |made| made.table(),
+    |made| {
+        made.write("metadata.jsonl", b"{\"file_name\": \"1.png\", \"text\": \"ha");
+        made.tables.remove("metadata.jsonl");
+        made.wrong.push("line 1 is no caption");
+    },
+    |made| {
+        let mut classes: Vec<String> = made.classes().into_iter().rev().collect();
+        classes.push("unused".into());
+        let text = *made.dice.one(&["\u{feff}", ""]);
+        made.write("classes.txt", format!("{text}{}\r\n", classes.join("\r\n")).as_bytes());
+        made.listed = Some(classes);
+    },
+];
+
+fn made_ending(number: usize) -> &'static str {
+    [".txt.bak", ".db", ".tiff", "", ".heic", ".json"][number % 6]
+}
+
+/// The file of a picture.
+fn picture(recipe: Option<&str>) -> Vec<u8> {
+    let picture = Picture::new(2, 2, vec![0.5; 12]).unwrap();
+    let provenance = Provenance { recipe: recipe.map(String::from), codes: None };
+    crate::image_io::png_text::encode_png(&picture.to_rgb8(), &provenance).unwrap()
+}
+
+impl Made {
+    fn new(seed: u32) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("data")).unwrap();
+        let dice = Dice { seed, thrown: 0 };
+        let (pictures, tables, beside) = Default::default();
+        let mut made =
+            Self { place, dice, pictures, tables, beside, listed: None, wrong: Vec::new(), names: 0 };
+        for folder in ["cat/", "dog/"] {
+            made.add_picture(folder);
+        }
+        made
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.path().join("data")
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// A name that was not there before.
+    fn name(&mut self, ending: &str) -> String {
+        self.names += 1;
+        format!("{}{ending}", self.names)
+    }
+
+    fn folder(&mut self) -> String {
+        self.dice.one(&["", "cat/", "dog/", "cat/below/"]).to_string()
+    }
+
+    fn any_picture(&mut self) -> Option<String> {
+        let names: Vec<String> = self.pictures.keys().cloned().collect();
+        (!names.is_empty()).then(|| self.dice.one(&names).clone())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.at(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn add_picture(&mut self, within: &str) -> String {
+        let ending = *self.dice.one(&[".png", ".JPG", ".webp", "~dark.gif", " copy.bmp", ".jpeg"]);
+        let name = format!("{within}{}{}", self.folder(), self.name(ending));
+        self.write(&name, &picture(None));
+        self.pictures.insert(name.clone(), true);
+        name
+    }
+
+    /// A link to `to`, whose name is returned. What there is already, and circles, it adds nothing to.
+    fn link(&mut self, to: PathBuf, ending: &str) -> String {
+        let name = self.name(ending);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(to, self.at(&name)).unwrap();
+        #[cfg(windows)]
+        drop(to);
+        name
+    }
+
+    /// Something that is read without end, or not at all.
+    fn special(&mut self) {
+        let name = self.name(".png");
+        #[cfg(unix)]
+        drop(std::os::unix::net::UnixListener::bind(self.at(&name)).unwrap());
+        #[cfg(windows)]
+        drop(name);
+    }
+
+    /// A table of captions, as some system and editor writes it.
+    fn table(&mut self) {
+        let name = *self.dice.one(&["captions.tsv", "metadata.jsonl", "metadata.csv"]);
+        let (mark, end) = (*self.dice.one(&["", "\u{feff}"]), *self.dice.one(&["\n", "\r\n"]));
+        let before = *self.dice.one(&["", "./", "./././"]);
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for _ in 0..self.dice.below(4) {
+            rows.extend(self.any_picture().map(|picture| (picture, self.name(", \"of\" a cat"))));
+        }
+        rows.push(("gone.png".into(), "of nothing".into()));
+        let line = |(path, caption): &(String, String)| match name {
+            "captions.tsv" => format!("{before}{path}\t {caption}"),
+            "metadata.jsonl" => {
+                serde_json::json!({ "file_name": format!("{before}{path}"), "text": caption }).to_string()
+            }
+            _ => format!("{before}{path},\"{}\"", caption.replace('"', "\"\"")),
+        };
+        let header = (name == "metadata.csv").then(|| "file_name,text".to_string());
+        let lines: Vec<String> = header.into_iter().chain(rows.iter().map(line)).collect();
+        self.write(name, format!("{mark}{}", lines.join(end)).as_bytes());
+        self.wrong.retain(|_| name != "metadata.jsonl");
+        self.tables.insert(name, rows);
+    }
+
+    fn classes(&self) -> BTreeSet<String> {
+        self.pictures.keys().filter_map(|name| Some(name.split_once('/')?.0.to_string())).collect()
+    }
+
+    fn caption(&self, picture: &str) -> Option<String> {
+        let tables = ["captions.tsv", "metadata.jsonl", "metadata.csv"];
+        let mut rows = tables.into_iter().filter_map(|table| self.tables.get(table)).flatten();
+        let row = rows.find(|(path, _)| path == picture);
+        row.map(|(_, caption)| caption).or(self.beside.get(picture)).cloned()
+    }
+
+    /// Reads the folder and compares.
+    fn check(mut self) {
+        if self.pictures.is_empty() {
+            self.wrong = vec!["expected pictures"];
+        } else if self
+            .listed
+            .as_ref()
+            .is_some_and(|listed| !self.classes().iter().all(|class| listed.contains(class)))
+        {
+            self.wrong.push("expected folders named after the classes");
+        }
+        let root = self.root();
+        let data = match DataSet::open(&root, &[]) {
+            Ok(data) => data,
+            Err(error) => {
+                let text = error.to_string();
+                assert!(self.wrong.iter().any(|part| text.contains(part)), "{text}: {:?}", self.wrong);
+                return assert!(!text.contains('\n'), "{text}");
+            }
+        };
+        assert!(self.wrong.is_empty(), "expected {:?}, found {data:?}", self.wrong);
+        let classes = self.listed.clone().unwrap_or_else(|| self.classes().into_iter().collect());
+        let short = |path: &Path| path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+        let found: BTreeMap<String, _> =
+            data.items.iter().map(|item| (short(&item.path), (item.class, item.caption.clone()))).collect();
+        let class = |name: &str| {
+            classes.iter().position(|class| name.split_once('/').is_some_and(|(it, _)| it == class))
+        };
+        let said = |name: &String| (name.clone(), (class(name), self.caption(name)));
+        assert_eq!(found, self.pictures.keys().map(said).collect::<BTreeMap<_, _>>());
+        assert_eq!(data.classes, classes);
+        let named: BTreeSet<&Path> = data.left_out.iter().map(|left| left.path.as_path()).collect();
+        assert_eq!(named.len(), data.left_out.len(), "each is named once: {:?}", data.left_out);
+        self.check_read(&data, short);
+    }
+
+    /// What can be read is read, and nothing else.
+    fn check_read(&self, data: &DataSet, short: impl Fn(&Path) -> String) {
+        let wish = Wish {
+            items: data.items.clone(),
+            resolution: 2,
+            size: 8,
+            augmentation: Augmentation::default(),
+            variations: None,
+            seed: 0,
+            device: Device::flex(),
+            unreadable: Unreadable::default(),
+        };
+        let read: Vec<usize> = in_order(&wish).flat_map(|batch| batch.indices).collect();
+        let read: BTreeSet<String> = read.iter().map(|&index| short(&data.items[index].path)).collect();
+        let expected = self.pictures.iter().filter(|(_, is_whole)| **is_whole).map(|(name, _)| name.clone());
+        assert_eq!(read, expected.collect::<BTreeSet<_>>());
+    }
+}
+
+#[test]
+fn every_folder_is_read_or_refused() {
+    let number = std::env::var("RESIDUA_MUTATIONS").ok().map(|number| number.parse().expect("a number"));
+    let begun = Instant::now();
+    let is_enough = |seed: u32| number.map_or(begun.elapsed() >= TIME, |number| seed >= number);
+    for seed in (0..).take_while(|&seed| !is_enough(seed)) {
+        // What fails is told with the number that makes it again.
+        let outcome = std::panic::catch_unwind(|| {
+            let mut made = Made::new(seed);
+            for _ in 0..made.dice.below(12) {
+                made.dice.one(&MUTATIONS)(&mut made);
+            }
+            made.check();
+        });
+        assert!(outcome.is_ok(), "folder {seed}");
+    }
+}

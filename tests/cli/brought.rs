@@ -1,0 +1,274 @@
+//! What people bring to training and evaluation, and do to runs: each test is a kind of mishap that others have reported.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use residua::image_io::Picture;
+use residua::image_io::png_text::Provenance;
+use residua::train::data::is_held_out;
+use serde_json::Value;
+
+use super::desk::{Desk, Run};
+use super::training::{STAGE1, STAGE2, assert_same, metrics};
+
+/// The folders in `data`.
+const CLASSES: [&str; 2] = ["cat", "dog"];
+
+/// A folder `data` with 16 pictures of two classes, of which at least one is held out, and configurations for both stages.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    for i in 0..16 {
+        write_picture(&desk, &format!("data/{}/p{i:03}.png", CLASSES[i % 2]), i);
+    }
+    desk.write("stage1.yaml", STAGE1);
+    desk.write("stage2.yaml", STAGE2);
+    desk
+}
+
+fn write_picture(desk: &Desk, name: &str, seed: usize) {
+    let values = (0..3 * 256).map(|j| ((seed * 5 + j) % 40) as f32 / 20.0 - 1.0).collect();
+    let path = desk.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    Picture::new(16, 16, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
+}
+
+/// The pictures in `data` that are held out, or those that are not.
+fn pictures(desk: &Desk, held_out: bool) -> Vec<PathBuf> {
+    let all = desk.files().into_iter().filter(|path| path.starts_with(desk.path("data")));
+    all.filter(|path| is_held_out(path) == held_out).collect()
+}
+
+/// Trains the first stage for some steps.
+fn train(desk: &Desk, rest: &str) -> Run {
+    desk.does(&format!("train rqvae stage1.yaml --data data --sheet-every 100 {rest}"))
+}
+
+fn losses(folder: &Path) -> Vec<f64> {
+    metrics(folder).iter().map(|line| line["loss"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn hidden_files_and_folders_are_no_data() {
+    let desk = desk();
+    let plain = train(&desk, "--out plain --steps 2");
+    for path in pictures(&desk, false).iter().chain(&pictures(&desk, true)) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        desk.write(&format!("data/cat/._{name}"), b"resource fork");
+        desk.write(&format!("data/__MACOSX/cat/._{name}"), b"resource fork");
+        desk.write(&format!("data/.ipynb_checkpoints/{name}"), std::fs::read(path).unwrap());
+    }
+    desk.write("data/cat/.DS_Store", b"");
+    let run = train(&desk, "--out run --steps 2");
+    run.warns("18 left out, hidden: .ipynb_checkpoints, __MACOSX, cat/._p000.png");
+    let counts = |run: &Run| run.stderr.lines().find(|line| line.contains("held out")).unwrap().to_string();
+    assert_eq!(counts(&run), counts(&plain));
+    assert_eq!(losses(&desk.path("run")), losses(&desk.path("plain")));
+    let run = desk.does("train rqtransformer stage2.yaml --data data --rqvae run --out two --steps 1");
+    assert_eq!(run.stderr.matches("left out, hidden").count(), 1, "{run:?}");
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(desk.path("two/config.yaml")).unwrap()).unwrap();
+    assert_eq!(config["classes"], serde_json::json!(CLASSES));
+    let found = desk.json("eval likelihood --data data --model two");
+    assert_eq!(found["pictures"], 16);
+}
+
+#[test]
+fn one_bad_picture_is_named_and_left_out_wherever_it_lies() {
+    let desk = desk();
+    let bad = [true, false].map(|held_out| pictures(&desk, held_out)[0].clone());
+    bad.iter().for_each(|path| std::fs::write(path, b"not a picture").unwrap());
+    let run = train(&desk, "--out run --steps 12");
+    for path in &bad {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(run.stderr.matches(name).count(), 1, "{name}: {run:?}");
+    }
+    let found = desk.json("eval reconstruction --data data --model run");
+    assert_eq!((&found["pictures"], found["left_out"].as_array().unwrap().len()), (&Value::from(14), 2));
+}
+
+/// A caption model is not trained on nothing; that some captions are missing is said with their number.
+#[test]
+fn captions_that_are_missing_are_counted() {
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    let text = STAGE2
+        .replace("vocab_size_cond: 2", "vocab_size_cond: 1024")
+        .replace("block_size_cond: 1", "block_size_cond: 4")
+        .replace("dataset: {", "dataset: {txt_tok_name: bpe1k_emoji, ");
+    desk.write("text.yaml", text);
+    let line = "train rqtransformer text.yaml --data data --rqvae one --steps 1 --out two";
+    desk.refuses(
+        line,
+        2,
+        "expected a caption for each picture, which this model is given, found none for 16 of 16",
+    );
+    desk.write("data/captions.tsv", "cat/p000.png\ta cat\n./dog/p001.png\ta dog\nnone.png\tgone\n");
+    desk.refuses(line, 2, "found none for 14 of 16");
+    desk.does(&format!("{line} --unlabelled"))
+        .warns("1 left out, captions of pictures that are not there: none.png");
+
+    // By classes, a picture beside their folders has none.
+    write_picture(&desk, "data/p100.png", 100);
+    let line = "train rqtransformer stage2.yaml --data data --rqvae one --steps 1 --out three";
+    desk.refuses(
+        line,
+        2,
+        "expected a class for each picture, which this model is given, found none for 1 of 17",
+    );
+    desk.refuses("eval likelihood --data data --model two", 2, "expected a caption for each picture");
+}
+
+#[test]
+fn a_start_that_takes_no_step_leaves_nothing_behind() {
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    write_picture(&desk, "data/mouse/p100.png", 100);
+    let line =
+        |config: &str| format!("train rqtransformer {config} --data data --rqvae one --out two --steps 1");
+    desk.refuses(&line("stage2.yaml"), 1, "vocab_size_cond: expected at least 3");
+    assert!(!desk.path("two").exists());
+    desk.write("mended.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
+    desk.does(&line("mended.yaml"));
+    // A run is only written where there is none, and a file of one's own is not taken for one.
+    desk.refuses(&line("mended.yaml"), 2, "two holds a run already");
+    desk.write("mine/config.yaml", STAGE1);
+    desk.refuses(
+        "train rqvae stage1.yaml --data data --out mine --steps 1",
+        2,
+        "config.yaml that is of no run",
+    );
+    // Nothing is left to learn from.
+    write_picture(&desk, "odd/p007.png", 7);
+    desk.refuses("train rqvae stage1.yaml --data odd --out three --steps 1", 2, "all of its 1 held out");
+    assert!(!desk.path("three").exists());
+}
+
+/// A run goes on with what it was begun with, and with nothing else.
+#[test]
+fn a_run_remembers_what_determines_it() {
+    let desk = desk();
+    train(&desk, "--out whole --steps 8 --seed 5 --all");
+    train(&desk, "--out half --steps 4 --seed 5 --all");
+    std::fs::rename(desk.path("data"), desk.path("moved")).unwrap();
+    let line = |rest: &str| format!("train rqvae stage1.yaml --data moved --out half --resume {rest}");
+    desk.refuses(&line("--steps 8 --seed 6"), 2, "--seed: expected 5, with which half was begun, found 6");
+    desk.refuses(&line("--steps 3"), 2, "--steps: expected 4 or more, as half has taken so many, found 3");
+    assert_eq!(desk.run(&line("--steps 0")).code, Some(2));
+    desk.write("other.yaml", STAGE1.replace("init_lr: 0.002", "init_lr: 0.001"));
+    let other = line("--steps 8").replace("stage1.yaml", "other.yaml");
+    desk.refuses(
+        &other,
+        2,
+        "expected optimizer.init_lr 0.002, as in the run's own configuration, found 0.001",
+    );
+    desk.refuses(&line("--steps 8").replace("stage1.yaml", "none.yaml"), 1, "none.yaml");
+    write_picture(&desk, "moved/cat/p100.png", 100);
+    desk.refuses(&line("--steps 8"), 2, "expected the 16 pictures that half has learned from so far");
+    std::fs::remove_file(desk.path("moved/cat/p100.png")).unwrap();
+    desk.does(&line("--steps 8 --sheet-every 100"));
+    assert_same(&metrics(&desk.path("half")), &metrics(&desk.path("whole")));
+    // All steps are taken: that is no mistake.
+    desk.does(&line(""));
+}
+
+/// Where no terminal shows a bar, lines do.
+#[test]
+fn a_run_without_a_terminal_tells_of_itself() {
+    let run = train(&desk(), "--out run --steps 3");
+    for line in ["step 1 of 3: loss ", "step 3 of 3: loss "] {
+        assert!(run.stderr.contains(line), "{run:?}");
+    }
+}
+
+/// A run without end into the folder `run`, once it has taken some steps.
+#[cfg(unix)]
+fn endless(desk: &Desk) -> Child {
+    let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
+    let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while metrics(&desk.path("run")).len() < 3 {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was stopped");
+        std::thread::yield_now();
+    }
+    child
+}
+
+/// What ends a session, a job or a container, or closes a terminal, ends a run as Ctrl-C does, however often it comes.
+#[test]
+#[cfg(unix)]
+fn a_run_that_is_ended_from_outside_keeps_its_steps() {
+    for signal in ["-TERM", "-HUP"] {
+        let desk = desk();
+        let child = endless(&desk);
+        // Meanwhile no other process writes it.
+        let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --resume";
+        desk.run(line).is_refusal(line, 2, "run: expected a run that nobody writes");
+        for _ in 0..2 {
+            let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+            assert!(sent.unwrap().success());
+        }
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
+        let steps = metrics(&desk.path("run")).len();
+        assert!(desk.path(&format!("run/checkpoints/{steps:08}/model.safetensors")).is_file(), "{signal}");
+    }
+}
+
+/// A transformer has its RQ-VAE with it: whatever becomes of the run that made it, and wherever both are moved.
+#[test]
+fn a_transformer_keeps_its_rqvae() {
+    let desk = desk();
+    train(&desk, "--out v1 --steps 2");
+    desk.does("train rqtransformer stage2.yaml --data data --rqvae v1 --out t1 --steps 2 --sheet-every 100");
+    let likelihood = |place: &str| {
+        desk.json(&format!("eval likelihood --data {place}data --model {place}t1"))["nats_per_code"].clone()
+    };
+    let before = likelihood("");
+    desk.does("sample --model t1 --class cat --out made");
+    desk.does("decode made/000.png --out before.png");
+
+    // The first run goes on: its checkpoint of then is gone after a while.
+    train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
+    assert_eq!(likelihood(""), before);
+    let resumed = "train rqtransformer stage2.yaml --data data --out t1 --steps 3 --sheet-every 100 --resume";
+    desk.refuses(
+        &format!("{resumed} --rqvae v1"),
+        2,
+        "v1: expected the RQ-VAE whose codes t1 has learned so far",
+    );
+    desk.does(resumed);
+    desk.does("decode made/000.png --out after.png");
+    assert_eq!(desk.pixels("before.png"), desk.pixels("after.png"));
+    // Another one is taken where it is asked for, and warned of.
+    desk.does("sample --model t1 --rqvae v1 --class cat --out other")
+        .warns("has learned the codes of another RQ-VAE");
+
+    // Everything moves: nothing names a place on this machine.
+    std::fs::create_dir(desk.path("elsewhere")).unwrap();
+    for name in ["data", "t1", "made"] {
+        std::fs::rename(desk.path(name), desk.path("elsewhere").join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(desk.path("v1")).unwrap();
+    assert!(likelihood("elsewhere/").is_number());
+    desk.does("decode elsewhere/made/000.png --out moved.png");
+    assert_eq!(desk.pixels("before.png"), desk.pixels("moved.png"));
+    let machine = desk.path("").display().to_string();
+    for path in desk.files().into_iter().filter(|path| path.starts_with(desk.path("elsewhere"))) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let carried = Provenance::read(&bytes).ok().and_then(|provenance| provenance.recipe);
+        bytes.extend(carried.unwrap_or_default().bytes());
+        let found = bytes.windows(machine.len()).any(|part| part == machine.as_bytes());
+        assert!(!found, "{} names {machine}", path.display());
+    }
+}
+
+/// What cannot be compared is refused before any picture is read.
+#[test]
+fn a_distance_of_too_few_pictures_is_refused_at_once() {
+    let desk = desk();
+    let eval = |rest: &str| format!("eval fid --data data --inception none.pth {rest}");
+    desk.refuses(&eval("-n 1"), 2, "-n: expected at least 2 samples, found 1");
+    desk.refuses(&eval("-n 8 --splits 9"), 2, "--splits: expected 1 to 8");
+    desk.refuses(&eval("--limit 1"), 2, "data: expected at least 2 pictures, found 1");
+    desk.refuses(&eval("--class cat"), 1, "none.pth");
+}
