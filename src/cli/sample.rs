@@ -69,7 +69,7 @@ impl Sample {
                 seed: self.sampling.seed,
                 image: 0,
                 count: self.choosing.sampled(self.sampling.number)?,
-                filters: self.sampling.filters(config)?,
+                filters: self.sampling.filters(config, None)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
                 weights: self.model.weights.into(),

@@ -43,6 +43,7 @@ impl Stage1 {
                 .map_err(|_| error)?,
             Ok(checkpoint) => checkpoint,
         };
+        checkpoint.warn_of_average()?;
         Self::from_checkpoint(checkpoint, device, task)
     }
 
@@ -64,6 +65,7 @@ impl Stage2 {
     /// Loads an RQ-Transformer and its RQ-VAE onto `device`.
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
+        checkpoint.warn_of_average()?;
         let config = checkpoint.rqtransformer()?.clone();
         // Published averages are of stage 2; its stage 1 need not have one.
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };

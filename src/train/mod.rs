@@ -14,6 +14,10 @@ pub mod judges;
 pub mod latents;
 pub mod optimizer;
 pub mod parameters;
+#[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
+mod published_tests;
 pub mod rqtransformer;
 pub mod rqvae;
 pub mod run;
@@ -21,6 +25,7 @@ pub mod schedule;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;
+pub mod validation;
 
 /// A number for a name (FNV-1a), so that the first values of a tensor do not depend on the others.
 fn stream(name: &str) -> u32 {

@@ -103,6 +103,8 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
         "{:?}",
         training(&mut desk).ended
     );
+    assert_eq!(training(&mut desk).held_out.last().map(|point| point[0]), Some((steps + 5) as f64));
+    assert!(desk.shows("held out psnr"));
     let curve = training(&mut desk).curve.clone();
     assert!(curve.iter().map(|point| point[0]).eq((1..=steps as u64 + 5).map(|step| step as f64)));
 }

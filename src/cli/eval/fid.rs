@@ -98,7 +98,7 @@ impl Fid {
             Condition::Unconditional => orders(config, count, &self.captions()?)?,
             condition => vec![(condition.tokens(config)?, 0..count)],
         };
-        let filters = self.sampling.filters(config)?;
+        let filters = self.sampling.filters(config, None)?;
         let mut task = console.task("sampling");
         let seed = self.sampling.seed;
         let seen = pollster::block_on(judge.look_at_samples(&stage2, orders, &filters, seed, &mut task))?;

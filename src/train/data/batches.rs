@@ -93,12 +93,12 @@ impl Batches {
     }
 }
 
-/// All of `items` in their order, in batches, not varied.
+/// All of `items` in their order, in batches, not varied: as held-out ones are shown.
 ///
 /// # Errors
 /// One cannot be read.
 pub fn in_order(wish: &Wish) -> impl Iterator<Item = Result<Loaded>> + use<> {
-    ordered(Wish { augmentation: Augmentation::default(), ..wish.clone() }, 0, |read| read)
+    ordered(Wish { augmentation: wish.augmentation.held_out(), ..wish.clone() }, 0, |read| read)
 }
 
 /// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read.
@@ -247,6 +247,7 @@ mod tests {
     use super::*;
     use crate::image_io::png_text::Provenance;
     use crate::kernels::values;
+    use crate::train::data::Frame;
 
     fn wish(folder: &std::path::Path, count: usize) -> Wish {
         let items = (0..count).map(|i| {
@@ -259,7 +260,7 @@ mod tests {
             items: items.collect(),
             resolution: 8,
             size: 4,
-            augmentation: Augmentation { crop: true, flip: true, shift: 1 },
+            augmentation: Augmentation { frame: Frame::Along, flip: true, shift: 1 },
             variations: None,
             seed: 5,
             device: Device::flex(),

@@ -4,7 +4,7 @@ mod augment;
 mod batches;
 mod captions;
 
-pub use augment::Augmentation;
+pub use augment::{Augmentation, Frame};
 pub use batches::{Batches, Loaded, Wish, in_epoch, in_order};
 
 use std::collections::{BTreeMap, BTreeSet};
