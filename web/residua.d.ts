@@ -35,11 +35,11 @@ export interface SampleOptions extends Watch {
   seed?: number;
   /** Number of the first picture among those of the seed; 0 unless said. */
   first?: number;
-  /** Divides the logits; 1 unless said. */
+  /** Divides the logits; as the model's configuration says unless said, and so are the next two. */
   temperature?: number;
-  /** Codes kept by rank; 0 (unless said) keeps all. */
+  /** Codes kept by rank; 0 keeps all. */
   topK?: number;
-  /** Probability mass kept; 1 unless said. */
+  /** Probability mass kept; 0 and 1 keep all. */
   topP?: number;
   /** A class by name or number, for a model of classes. */
   class?: string;

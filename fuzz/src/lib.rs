@@ -7,6 +7,7 @@ pub mod codes;
 pub mod error;
 #[path = "../../src/files/mod.rs"]
 pub mod files;
+pub mod generate;
 mod meter;
 pub mod model;
 pub mod pictures;

@@ -10,7 +10,7 @@ use eframe::egui::Context;
 
 use crate::device::{DeviceChoice, open};
 use crate::engine::Task;
-use crate::engine::train::{Begun, TrainOptions, train};
+use crate::engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Measures, TrainOptions, train};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::train::run::RunFolder;
@@ -26,8 +26,12 @@ pub struct Training {
     pub begun: Option<Begun>,
     /// The loss after each step.
     pub curve: Vec<Point>,
+    /// The loss on held-out pictures, where it was measured.
+    pub held_out: Vec<Point>,
     /// What the last step measured, by name.
-    pub measured: Vec<(&'static str, f64)>,
+    pub measured: Measures,
+    /// What was measured on held-out pictures the last time, by name.
+    pub validated: Measures,
     /// Images a second.
     pub speed: f64,
     /// What the model makes of held-out pictures, the latest.
@@ -58,8 +62,8 @@ struct Running {
 
 /// What the thread tells.
 enum News {
-    Begun(Begun, Vec<Point>),
-    Step { steps: u64, measured: Vec<(&'static str, f64)>, speed: f64, sheet: Option<Picture> },
+    Begun(Begun, [Vec<Point>; 2]),
+    Step { steps: u64, measured: Measures, speed: f64, sheet: Option<Picture> },
     Ended(Ended),
 }
 
@@ -89,10 +93,21 @@ impl Training {
 
     fn take(&mut self, news: News) {
         match news {
-            News::Begun(begun, curve) => (self.begun, self.curve) = (Some(begun), curve),
+            News::Begun(begun, [curve, held_out]) => {
+                (self.begun, self.curve, self.held_out) = (Some(begun), curve, held_out);
+            }
             News::Step { steps, measured, speed, sheet } => {
-                let loss = measured.iter().find(|(name, _)| *name == "loss");
-                self.curve.extend(loss.map(|(_, loss)| [steps as f64, *loss]));
+                let point = |named: &str| {
+                    let (_, loss) = measured.iter().find(|(name, _)| *name == named)?;
+                    Some([steps as f64, *loss])
+                };
+                self.curve.extend(point("loss"));
+                self.held_out.extend(point(HELD_OUT_LOSS));
+                let (validated, measured): (Measures, Measures) =
+                    measured.into_iter().partition(|(name, _)| name.starts_with(HELD_OUT));
+                if !validated.is_empty() {
+                    self.validated = validated;
+                }
                 (self.measured, self.speed) = (measured, speed);
                 if let Some(sheet) = sheet {
                     self.sheet = Some(Arc::new(sheet));
@@ -182,10 +197,13 @@ impl Work {
             }
         });
         let begin = |begun: &Begun| {
-            let curve = RunFolder::open(&options.out).and_then(|folder| folder.measured());
-            let point = |line: &serde_json::Value| Some([line["step"].as_f64()?, line["loss"].as_f64()?]);
-            let curve = curve.unwrap_or_default().iter().filter_map(point).collect();
-            self.tell(News::Begun(begun.clone(), curve));
+            let lines = RunFolder::open(&options.out).and_then(|folder| folder.measured());
+            let lines = lines.unwrap_or_default();
+            let curve = |name: &str| {
+                let point = |line: &serde_json::Value| Some([line["step"].as_f64()?, line[name].as_f64()?]);
+                lines.iter().filter_map(point).collect()
+            };
+            self.tell(News::Begun(begun.clone(), ["loss", HELD_OUT_LOSS].map(curve)));
         };
         train(options, &device, &mut task, begin, |told| {
             let sheet = told.sheet.as_ref().and_then(|path| Picture::read(path).ok());

@@ -97,12 +97,7 @@ pub fn config_in(folder: &Path) -> Result<Option<PathBuf>> {
     let found = files::list(folder)?;
     let named = |name: &&str| found.iter().find(|path| path.file_name() == Some(OsStr::new(name)));
     let by_ending = || found.iter().find(|path| is_config(path));
-    Ok(CONFIGS
-        .iter()
-        .find_map(|name| named(&name))
-        .or_else(by_ending)
-        .filter(|path| files::is_file(path))
-        .cloned())
+    Ok(CONFIGS.iter().find_map(named).or_else(by_ending).filter(|path| files::is_file(path)).cloned())
 }
 
 /// Whether the name of `path` is that of a configuration.
@@ -118,7 +113,7 @@ fn meant<'a>(weights: &'a [PathBuf], folder: &Path, shown: &Path) -> Result<&'a 
     match weights {
         [only] => Ok(only),
         [] => wrong(format!("expected weights ({}) beside the configuration, found none", endings())),
-        several => match PREFERRED.iter().find_map(|name| preferred(&name)) {
+        several => match PREFERRED.iter().find_map(preferred) {
             Some(weights) => Ok(weights),
             None => wrong(format!("expected one weight file, found {}: name one", listed(several, folder))),
         },

@@ -2,6 +2,7 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod archive;
+mod average;
 #[cfg(not(target_family = "wasm"))]
 pub mod convert;
 pub mod folder;

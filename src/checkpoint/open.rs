@@ -66,7 +66,7 @@ pub struct Checkpoint {
     /// The weights.
     pub weights: WeightFile,
     /// Where it lies; `None` for a bundled model.
-    path: Option<PathBuf>,
+    pub(super) path: Option<PathBuf>,
     /// Keeps unpacked files until the checkpoint is closed.
     unpacked: Option<Arc<Unpacked>>,
 }

@@ -37,8 +37,8 @@ impl Available {
         match wanted {
             StateKind::State if !self.state => missing("trained", "state_dict", "EMA"),
             StateKind::Ema if !self.ema => missing("EMA", "state_dict_ema", "trained"),
-            StateKind::Auto if self.ema => Ok(StateKind::Ema),
-            StateKind::Auto => Ok(StateKind::State),
+            StateKind::Auto if self.state => Ok(StateKind::State),
+            StateKind::Auto => Ok(StateKind::Ema),
             kind => Ok(kind),
         }
     }
@@ -120,7 +120,16 @@ fn choose<'p, 'a>(
         ));
     }
     let kind = available.choose(wanted)?;
-    let chosen = if kind == StateKind::Ema { ema } else { state };
+    let chosen = match kind {
+        StateKind::Ema => ema,
+        StateKind::Discriminator => {
+            let discriminator = pickle.lookup(root, "discriminator");
+            let discriminator = discriminator.filter(|state| matches!(state, Value::Dict(_)));
+            let lacking = || Error::usage("no discriminator in this file");
+            return Ok((discriminator.ok_or_else(lacking)?, kind, available));
+        }
+        StateKind::State | StateKind::Auto => state,
+    };
     Ok((chosen.expect("`Available::choose` gives what is there"), kind, available))
 }
 
@@ -288,9 +297,13 @@ mod tests {
         let only_state = dict(&[("state_dict", state), ("state_dict_ema", b"N".into())]);
         let only_ema = dict(&[("state_dict_ema", ema)]);
         let bare = dict(&[("trained", weight())]);
-        use StateKind::{Auto, Ema, State};
+        let judged = dict(&[
+            ("state_dict", dict(&[("trained", weight())])),
+            ("discriminator", dict(&[("judging", weight())])),
+        ]);
+        use StateKind::{Auto, Discriminator, Ema, State};
         for (pickle, wanted, expected) in [
-            (&both, Auto, Ok((Ema, "averaged"))),
+            (&both, Auto, Ok((State, "trained"))),
             (&both, Ema, Ok((Ema, "averaged"))),
             (&both, State, Ok((State, "trained"))),
             (&only_state, Auto, Ok((State, "trained"))),
@@ -298,6 +311,9 @@ mod tests {
             (&only_ema, Auto, Ok((Ema, "averaged"))),
             (&only_ema, State, Err("no trained weights (state_dict)")),
             (&bare, Auto, Ok((State, "trained"))),
+            (&judged, Auto, Ok((State, "trained"))),
+            (&judged, Discriminator, Ok((Discriminator, "judging"))),
+            (&both, Discriminator, Err("no discriminator")),
             (&bare, Ema, Err("no EMA weights")),
         ] {
             let source = pt_of(&[("data.pkl", &pickled(pickle)), ("data/0", &[0; 24])]);

@@ -301,7 +301,7 @@ mod tests {
     fn a_published_checkpoint_has_the_values_that_pytorch_reads() {
         let (path, golden) = (fixture("rqt-class/model.pt"), golden("rqt-class/tensors.json"));
         for (wanted, taken, key) in [
-            (StateKind::Auto, StateKind::Ema, "state_dict_ema"),
+            (StateKind::Auto, StateKind::State, "state_dict"),
             (StateKind::Ema, StateKind::Ema, "state_dict_ema"),
             (StateKind::State, StateKind::State, "state_dict"),
         ] {

@@ -70,7 +70,7 @@ pub fn bulk<'a>(
     sampling: &SamplingArguments,
     orders: Vec<Order>,
 ) -> Result<Bulk<'a>> {
-    let filters = sampling.filters(&stage2.model.config)?;
+    let filters = sampling.filters(&stage2.model.config, None)?;
     filters.iter().try_for_each(crate::generate::Filter::check)?;
     let (precision, weights) = (options.precision, options.state);
     Ok(Bulk { stage2, filters, seed: sampling.seed, precision, weights, orders })

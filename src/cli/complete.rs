@@ -10,8 +10,8 @@ use super::output::Console;
 use super::sample::Run;
 use super::target::ForceArguments;
 use crate::codes::CodeStack;
+use crate::engine::Stage2;
 use crate::engine::recipe::SamplingRecipe;
-use crate::engine::{Condition, Stage2};
 use crate::error::{Error, Result};
 use crate::generate::Forced;
 use crate::image_io::mask;
@@ -51,14 +51,18 @@ impl Complete {
             (Some(mask), _) => outside(mask, &stack, stage2.stage1.model.config.ddconfig.resolution)?,
             (None, rows) => first_rows(rows.unwrap_or(0), &stack)?,
         };
-        let found: Option<Condition> = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
+        let rqtransformer = stage2.id()?;
+        let found = recipe.and_then(|recipe| recipe.sampling);
+        // What another model was sampled with says nothing of this one.
+        let same = found.as_ref().filter(|found| found.rqtransformer.sha256 == rqtransformer.sha256);
+        let filters = self.sampling.filters(&stage2.model.config, same.map(|found| &found.filters[..]))?;
         let plan = SamplingRecipe {
-            rqtransformer: stage2.id()?,
-            condition: self.condition.condition_or(found),
+            rqtransformer,
+            condition: self.condition.condition_or(found.map(|found| found.condition)),
             seed: self.sampling.seed,
             image: 0,
             count: self.sampling.count(),
-            filters: self.sampling.filters(&stage2.model.config)?,
+            filters,
             device: crate::device::kind(&device).into(),
             precision: self.model.precision().unwrap_or_default(),
             weights: self.model.model.weights.into(),

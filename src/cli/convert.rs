@@ -23,7 +23,7 @@ pub struct Convert {
     /// f16 halves the size; biases and gains stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
-    /// Trained weights, or their moving average where the checkpoint has one.
+    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     #[command(flatten)]
@@ -71,6 +71,7 @@ impl Convert {
             Precision::F32 => Dtype::F32,
             Precision::F16 => Dtype::F16,
         };
+        checkpoint.warn_of_average()?;
         let mut task = console.task("converting");
         let (mut done, total) = (0, checkpoint.parameters()?.len());
         let path = target.write(|out, name| {

@@ -10,6 +10,8 @@ use super::output::Console;
 use crate::checkpoint::convert::fitting;
 use crate::checkpoint::{Checkpoint, Parameter};
 use crate::error::Result;
+use crate::generate::Filter;
+use crate::model::config::DefaultSampling;
 use crate::text::{grouped, size};
 
 /// Show a checkpoint's configuration, parameters by part, memory and tensors.
@@ -18,7 +20,7 @@ pub struct Info {
     /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz.
     #[arg(default_value = "emoji-64")]
     model: String,
-    /// Trained weights, or their moving average where the checkpoint has one.
+    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     /// List every tensor in the file.
@@ -33,6 +35,7 @@ impl Info {
         let mut values = Vec::new();
         let mut texts = Vec::new();
         for checkpoint in &checkpoints {
+            checkpoint.warn_of_average()?;
             let (value, text) = self.describe(checkpoint)?;
             values.push(value);
             texts.push(text);
@@ -52,11 +55,12 @@ impl Info {
             .map(|info| json!({"name": info.name, "dtype": info.dtype.to_string(), "shape": info.shape}))
             .collect();
         let available = weights.available();
+        let sampling = checkpoint.rqtransformer().ok().map(|config| &config.sampling);
         let value = json!({
             "name": checkpoint.name, "file": weights.name(), "config": checkpoint.config.document, "parameters": total, "by_part": parts,
             "memory_f32": 4 * total, "memory_f16": 2 * total, "memory_q8": total + total / 8,
             "weights": format!("{:?}", weights.kind()).to_lowercase(),
-            "has_state": available.state, "has_ema": available.ema, "tensors": tensors,
+            "has_state": available.state, "has_ema": available.ema, "sampling": sampling, "tensors": tensors,
         });
         let mut lines = vec![format!("{}\n", weights.name())];
         lines.push(outline(&checkpoint.config.document, 1));
@@ -71,6 +75,7 @@ impl Info {
             yes_no(available.state),
             yes_no(available.ema)
         ));
+        lines.extend(sampling.map(|sampling| format!("sampling   {}", drawn(sampling))));
         lines.push(format!("tensors    {} in the file, {} read", weights.tensors().len(), parameters.len()));
         if self.tensors {
             let listed = weights.tensors().iter();
@@ -79,6 +84,26 @@ impl Info {
         }
         Ok((value, lines.join("\n")))
     }
+}
+
+/// How codes are drawn unless a person says otherwise, and which section of the configuration says so.
+fn drawn(sampling: &DefaultSampling) -> String {
+    let of = |value: fn(&Filter) -> String| {
+        let mut values: Vec<String> = sampling.filters.iter().map(value).collect();
+        values.dedup();
+        values.join(",")
+    };
+    format!(
+        "temperature {}, top-k {}, top-p {} ({})",
+        of(|filter| filter.temperature.to_string()),
+        of(|filter| if filter.top_k == 0 { "all".into() } else { filter.top_k.to_string() }),
+        of(|filter| match filter.top_p {
+            0.0 => "all".into(),
+            Filter::ONLY_THE_LIKELIEST => "the likeliest code".into(),
+            mass => mass.to_string(),
+        }),
+        sampling.from.key()
+    )
 }
 
 fn yes_no(yes: bool) -> &'static str {

@@ -24,7 +24,7 @@ pub struct ModelArguments {
     /// The RQ-VAE, if it does not lie where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     pub rqvae: Option<String>,
-    /// Trained weights, or their moving average where the checkpoint has one.
+    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub struct DeviceArguments {
 /// Which weights of a checkpoint to take.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum WeightsChoice {
-    /// The moving average if there is one.
+    /// The trained weights; the moving average of a file that has nothing else.
     Auto,
     /// The trained weights.
     State,
@@ -165,13 +165,14 @@ pub struct SamplingArguments {
     /// The same seed gives the same pictures.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Below 1: more likely codes; 0: always the most likely.
+    /// Below 1: more likely codes; 0: always the most likely. [default: the model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
     pub temperature: Option<Vec<f32>>,
     /// Draw from the K likeliest codes; 0: from all. [default: the model's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     pub top_k: Option<Vec<usize>>,
-    /// Draw from the likeliest codes that have this mass; 0 or 1: from all. [default: the model's]
+    /// Draw from the likeliest codes that have this mass; 0 or 1: from all. (In a configuration, 0 keeps the likeliest code alone,
+    /// as in the published code.) [default: the model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
     pub top_p: Option<Vec<f32>>,
 }
@@ -182,13 +183,16 @@ impl SamplingArguments {
         self.number.unwrap_or(1)
     }
 
-    /// One filter a depth: what is asked for, else the settings that the model was published with.
-    pub fn filters(&self, config: &RqTransformerConfig) -> Result<Vec<Filter>> {
-        let published = Filter::published(config.published_sampling);
+    /// One filter a depth: what is asked for, else what the recipe at hand says, else what the model's configuration does.
+    pub fn filters(&self, config: &RqTransformerConfig, recipe: Option<&[Filter]>) -> Result<Vec<Filter>> {
+        let defaults = recipe.unwrap_or(&config.sampling.filters);
+        fn asked<T: Clone>(asked: &Option<Vec<T>>, defaults: &[Filter], of: fn(&Filter) -> T) -> Vec<T> {
+            asked.clone().unwrap_or_else(|| defaults.iter().map(of).collect())
+        }
         let sampling = Sampling {
-            temperature: self.temperature.clone().unwrap_or_else(|| vec![published.temperature]),
-            top_k: self.top_k.clone().unwrap_or_else(|| vec![published.top_k]),
-            top_p: self.top_p.clone().unwrap_or_else(|| vec![published.top_p]),
+            temperature: asked(&self.temperature, defaults, |filter| filter.temperature),
+            top_k: asked(&self.top_k, defaults, |filter| filter.top_k),
+            top_p: asked(&self.top_p, defaults, |filter| filter.top_p),
         };
         let filters = sampling.filters(config.depth())?;
         if self.temperature.iter().flatten().any(|&t| t == 0.0) {
@@ -197,7 +201,9 @@ impl SamplingArguments {
             );
         }
         if self.top_p.iter().flatten().any(|&p| p == 0.0) {
-            tracing::warn!("top-p 0 is off, as in the published code: all codes can be drawn");
+            tracing::warn!(
+                "top-p 0 is off: all codes can be drawn (the published code would take the likeliest; --temperature 0 does)"
+            );
         }
         Ok(filters)
     }

@@ -79,7 +79,7 @@ impl Sample {
                 seed: self.sampling.seed,
                 image: 0,
                 count: self.choosing.sampled(self.sampling.count())?,
-                filters: self.sampling.filters(config)?,
+                filters: self.sampling.filters(config, None)?,
                 device: crate::device::kind(&device).into(),
                 precision: options.precision,
                 weights: self.model.model.weights.into(),

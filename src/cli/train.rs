@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
-use crate::engine::train::{Begun, TrainOptions, train};
+use crate::engine::train::{Begun, HELD_OUT_LOSS, TrainOptions, train};
 use crate::error::Result;
 
 /// Train a model on a folder of pictures.
@@ -74,9 +74,13 @@ struct Common {
     /// Steps in all, instead of the configuration's epochs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Steps from one checkpoint to the next. [default: one epoch]
+    /// Steps from one checkpoint to the next. [default: the configuration's save_ckpt_freq, else one epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     save_every: Option<u64>,
+    /// Steps from one measurement on the held-out pictures to the next. [default: the configuration's test_freq, else after the
+    /// first epoch and every ten]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    test_every: Option<u64>,
     /// Steps from one sheet of held-out pictures to the next. [default: one epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     sheet_every: Option<u64>,
@@ -120,6 +124,7 @@ impl Train {
             steps: common.steps,
             save_every: common.save_every,
             sheet_every: common.sheet_every,
+            test_every: common.test_every,
             all: common.all,
             unlabelled: common.unlabelled,
             seed: common.seed,
@@ -132,11 +137,17 @@ impl Train {
                 "{} pictures, {} held out; step {} of {}",
                 begun.pictures, begun.held_out, begun.begun, begun.steps
             ));
+            begun.notes.iter().for_each(|note| console.note(note));
         };
+        let mut held_out = None;
         let checkpoint = train(&options, &device, &mut task, begin, |told| {
             let loss = told.measured.get("loss").unwrap_or(f64::NAN);
-            progress.tell(told.steps, &format!("loss {loss:.4}, {:.1} images/s", told.speed));
-            last = json!({ "steps": told.steps, "loss": loss, "images_per_second": told.speed });
+            held_out = told.measured.get(HELD_OUT_LOSS).or(held_out);
+            let unseen = held_out.map(|loss| format!(" (held out {loss:.4})")).unwrap_or_default();
+            progress.tell(told.steps, &format!("loss {loss:.4}{unseen}, {:.1} images/s", told.speed));
+            last = json!({
+                "steps": told.steps, "loss": loss, "held_out_loss": held_out, "images_per_second": told.speed,
+            });
         })?;
         last["checkpoint"] = json!(shown(&checkpoint));
         console.result(last, &format!("trained: {}", checkpoint.display()))

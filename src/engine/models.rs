@@ -35,7 +35,9 @@ pub struct Stage2 {
 impl Stage1 {
     /// Loads an RQ-VAE onto `device`.
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
-        Self::from_checkpoint(Self::open(options)?, device, task)
+        let checkpoint = Self::open(options)?;
+        checkpoint.warn_of_average()?;
+        Self::from_checkpoint(checkpoint, device, task)
     }
 
     /// Opens an RQ-VAE. Where a stage 2 is named, its stage 1 is what is meant.
@@ -66,6 +68,7 @@ impl Stage2 {
     /// Loads an RQ-Transformer and its RQ-VAE onto `device`.
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
+        checkpoint.warn_of_average()?;
         let config = checkpoint.rqtransformer()?.clone();
         // Published averages are of stage 2; its stage 1 need not have one.
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };

@@ -2,13 +2,13 @@
 
 mod document;
 mod held;
+mod notes;
 mod stage;
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::task::Task;
 use crate::checkpoint::{self, Checkpoint, StateKind};
@@ -22,13 +22,18 @@ use crate::train::data::{
 use crate::train::judges::Length;
 use crate::train::run::RunFolder;
 pub use crate::train::trainee::Told;
-use crate::train::trainee::{Plan, Run, Trainee};
+use crate::train::trainee::{Name, Plan, Run, Trainee};
+pub use crate::train::validation::{HELD_OUT, HELD_OUT_LOSS};
 use document::Places;
 use held::{Held, Settled, check_config, check_data, check_stage1};
+use notes::notes;
 use stage::Stage;
 
 /// The longest configuration that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// Begins the names of what judges an RQ-VAE.
+const DISCRIMINATOR: &str = "discriminator";
 
 /// Pictures on a sheet.
 const SHEET: usize = 8;
@@ -58,10 +63,12 @@ pub struct TrainOptions {
     pub resume: bool,
     /// Steps in all; `None`: those of the run that goes on, or the configuration's epochs.
     pub steps: Option<u64>,
-    /// Steps from one checkpoint to the next; `None`: an epoch.
+    /// Steps from one checkpoint to the next; `None`: the configuration's.
     pub save_every: Option<u64>,
     /// Steps from one sheet to the next; `None`: an epoch.
     pub sheet_every: Option<u64>,
+    /// Steps from one measurement on held-out pictures to the next; `None`: the configuration's.
+    pub test_every: Option<u64>,
     /// Whether the pictures that are held out are learned from, too.
     pub all: bool,
     /// Whether pictures may lack the class or caption that the model is given.
@@ -69,6 +76,9 @@ pub struct TrainOptions {
     /// Determines first weights, order and variations; `None`: that of the run that goes on, or 0.
     pub seed: Option<u32>,
 }
+
+/// What was measured, by name.
+pub type Measures = Vec<(Name, f64)>;
 
 /// What a run is, before its first step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +91,8 @@ pub struct Begun {
     pub begun: u64,
     /// Steps in all.
     pub steps: u64,
+    /// What is done otherwise than the configuration asks of the published trainer, and in how many parts a step is taken.
+    pub notes: Vec<String>,
 }
 
 /// Trains until the steps are taken: the last checkpoint. A run that `task` stops writes one first.
@@ -127,7 +139,7 @@ pub fn train(
         items: data.of(if settled.all { Split::All } else { Split::Train }),
         resolution: stage.resolution(),
         size: train.experiment.batch_size,
-        augmentation: Augmentation::named(transforms(&config)),
+        augmentation: Augmentation::named(transforms(&config))?,
         variations: settled.variations,
         seed: settled.seed,
         device: device.clone(),
@@ -155,16 +167,20 @@ pub fn train(
     if let Some(from) = options.from.as_ref().filter(|_| !options.resume) {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
-    let plan = plan(options, &train, length);
+    let (plan, notes) = (plan(options, &train, length), notes(&config, &train));
     let [document, carried] = places.described(&config.document, &options.out);
     match options.resume {
         true => held.folder.keep(&record)?,
         false => held.folder.begin(&record, &document)?,
     }
-    let mut run = Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan };
-    let begun = run.resume()?;
     let held_out = data.of(Split::HeldOut);
-    begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps });
+    // What is learned from says nothing of what is not.
+    let measured = if settled.all { Vec::new() } else { held_out.clone() };
+    let measured = Wish { items: measured, ..wish.clone() };
+    let mut run =
+        Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan, held_out: measured };
+    let begun = run.resume()?;
+    begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
     let shown = shown(&wish, held_out);
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
@@ -189,8 +205,14 @@ fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Lengt
 
 /// Has `trainee` begin with the weights of the model `from`, but for those of which the names start as `anew` says.
 fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint::Stage) -> Result<()> {
-    let weights = Checkpoint::open(from, Some(kind), StateKind::Auto)?.weights.without(anew)?;
-    let others = trainee.take(&weights)?;
+    let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
+    let (judges_anew, anew): (Vec<String>, Vec<String>) =
+        anew.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
+    let judges = checkpoint.discriminator()?.filter(|_| judges_anew.is_empty());
+    let mut others = trainee.take(&checkpoint.weights.without(&anew)?)?;
+    if let Some((judges, prefix)) = judges {
+        others.extend(trainee.take_judges(&judges, prefix)?);
+    }
     if !others.is_empty() {
         tracing::warn!("{from}: without these, or of other shapes; they begin anew: {}", others.join(", "));
     }
@@ -208,19 +230,25 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
 }
 
 fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
-    let in_a_step = train.experiment.batch_size * train.experiment.accumulation;
+    let in_a_step = train.experiment.batch_size * train.experiment.parts();
     let per_epoch = (pictures as u64 / in_a_step as u64).max(1);
     let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
     Length { per_epoch, steps }
 }
 
 fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }: Length) -> Plan {
+    let experiment = &train.experiment;
+    let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
+    let test_every = options.test_every.unwrap_or(in_steps(experiment.test_freq)).max(1);
     Plan {
         schedule: train.optimizer.schedule(per_epoch, steps),
         steps,
-        parts: train.experiment.accumulation,
-        save_every: options.save_every.unwrap_or(per_epoch).max(1),
+        parts: experiment.parts(),
+        save_every: options.save_every.unwrap_or(in_steps(experiment.save_ckpt_freq)).max(1),
         sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
+        test_every,
+        // As published, the first epoch is always followed by one.
+        first_test: options.test_every.unwrap_or(per_epoch).min(test_every),
     }
 }
 
@@ -243,7 +271,8 @@ fn classes(config: &Config) -> Vec<String> {
     }
 }
 
-/// `dataset.transforms.type`.
+/// `dataset.transforms.type`, or where that is a string, as for captions, `dataset.transforms`.
 fn transforms(config: &Config) -> Option<&str> {
-    config.document.pointer("/dataset/transforms/type").and_then(Value::as_str)
+    let transforms = config.document.pointer("/dataset/transforms")?;
+    transforms.get("type").unwrap_or(transforms).as_str()
 }

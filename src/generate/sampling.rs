@@ -1,7 +1,6 @@
 //! The published sampling rules, pure: logits to the distribution that is drawn from, and the draw.
 
 use crate::error::{Error, Result};
-use crate::model::config::PublishedSampling;
 
 /// What is done to the logits of one code before it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -19,11 +18,8 @@ impl Filter {
     pub const NONE: Self = Self { temperature: 1.0, top_k: 0, top_p: 0.0 };
     /// Takes the most likely code.
     pub const GREEDY: Self = Self { temperature: 0.0, ..Self::NONE };
-
-    /// As `settings` say that the published figures were made.
-    pub fn published(settings: PublishedSampling) -> Self {
-        Self { top_k: settings.top_k.unwrap_or(0), top_p: settings.top_p.unwrap_or(1.0), temperature: 1.0 }
-    }
+    /// A [`Self::top_p`] that only the most likely code is kept by: of a million codes, it has more than this.
+    pub const ONLY_THE_LIKELIEST: f32 = 1e-9;
 
     /// Refuses what is not a number or out of range.
     pub fn check(&self) -> Result<()> {

@@ -8,13 +8,13 @@ use crate::random::pcg4d;
 /// Numbers that make a thread's piece of work, a multiple of 4.
 const PIECE: usize = 1 << 14;
 
-/// What determines which numbers a step of training leaves out.
+/// What determines which numbers a pass of training leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noise {
     /// Of the run.
     pub seed: u32,
-    /// The step.
-    pub step: u32,
+    /// Of the pass through the model: of a step, or of a part of one.
+    pub pass: u32,
 }
 
 /// One place of a model where numbers are left out; none are outside of training.
@@ -41,7 +41,7 @@ impl Dropout {
 
     /// `x`, of which some numbers are left out.
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let Some(Site { rate, noise: Noise { seed, step }, number }) = self.0 else { return x };
+        let Some(Site { rate, noise: Noise { seed, pass }, number }) = self.0 else { return x };
         let (shape, device) = (x.shape(), x.device());
         let bound = (f64::from(rate) * f64::from(u32::MAX)) as u32;
         let factor = 1.0 / (1.0 - rate);
@@ -49,7 +49,7 @@ impl Dropout {
         let pieces = factors.par_chunks_mut(PIECE).enumerate();
         pieces.for_each(|(piece, factors)| {
             for (i, factors) in factors.chunks_mut(4).enumerate() {
-                let words = pcg4d([seed, step, number, (piece * PIECE / 4 + i) as u32]);
+                let words = pcg4d([seed, pass, number, (piece * PIECE / 4 + i) as u32]);
                 let drawn = words.map(|word| if word < bound { 0.0 } else { factor });
                 factors.copy_from_slice(&drawn[..factors.len()]);
             }
@@ -64,9 +64,9 @@ mod tests {
     use crate::kernels::values;
     use burn::tensor::Device;
 
-    fn dropped(rate: f64, step: u32, number: u32) -> Vec<f32> {
+    fn dropped(rate: f64, pass: u32, number: u32) -> Vec<f32> {
         let x = Tensor::<2>::ones([100, 101], &Device::flex());
-        values(Dropout::new(rate, Some(Noise { seed: 3, step }), number).apply(x))
+        values(Dropout::new(rate, Some(Noise { seed: 3, pass }), number).apply(x))
     }
 
     #[test]

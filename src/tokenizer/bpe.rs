@@ -59,11 +59,28 @@ impl Bpe {
     /// Joins a word's symbols, always the pair with the lowest id first and the leftmost of equals, until no pair
     /// joins, and appends what is left to `ids`. `n log n` in the word's length.
     pub(super) fn merge(&self, word: Vec<u32>, ids: &mut Vec<u32>) {
+        self.merge_dropping(word, &mut || false, ids);
+    }
+
+    /// The same, but a pair for which `leaves_out` is true waits until another has joined, as in HuggingFace's library; with none
+    /// left that may join, it stays as it is.
+    pub(super) fn merge_dropping(
+        &self,
+        word: Vec<u32>,
+        leaves_out: &mut dyn FnMut() -> bool,
+        ids: &mut Vec<u32>,
+    ) {
         let mut chain = Chain::new(word);
         let joined = |chain: &Chain, at| chain.pair(at).and_then(|pair| self.merges.get(&pair).copied());
         let mut candidates: BinaryHeap<_> =
             (0..chain.ids.len()).filter_map(|at| Some(Reverse((joined(&chain, at)?, at)))).collect();
+        let mut waiting = Vec::new();
         while let Some(Reverse((id, at))) = candidates.pop() {
+            if leaves_out() {
+                waiting.push(Reverse((id, at)));
+                continue;
+            }
+            candidates.extend(waiting.drain(..));
             // One of the two may have joined another since: only this very pair makes `id`.
             if joined(&chain, at) == Some(id) {
                 chain.join(at, id);
@@ -131,6 +148,24 @@ mod tests {
         assert_eq!(merged(&bpe, &[0, 0, 1, 2, 0, 1]), [5, 6]);
         assert_eq!(bpe.token(5), Some("aabc"));
         assert_eq!(bpe.token(7), None);
+    }
+
+    /// The order of what is asked is that of `tokenizers` 0.13's `merge_all`.
+    #[test]
+    fn merges_that_are_left_out_wait_for_another() {
+        let alphabet = ["a", "b", "c"].map(String::from).to_vec();
+        let bpe = Bpe::new(alphabet, ["b c", "a a", "aa bc", "a b"].into_iter()).unwrap();
+        let dropped = |word: &[u32], answers: &[bool]| {
+            let (mut ids, mut answers) = (Vec::new(), answers.iter().copied());
+            bpe.merge_dropping(word.to_vec(), &mut || answers.next().unwrap_or(false), &mut ids);
+            ids
+        };
+        assert_eq!(dropped(&[0, 0, 1, 2], &[]), [5]);
+        // "b c" waits while "a a" joins, and joins after it.
+        assert_eq!(dropped(&[0, 0, 1, 2], &[true]), [5]);
+        // "b c" and "a a" wait while "a b" joins, which takes a part of both.
+        assert_eq!(dropped(&[0, 0, 1, 2], &[true, true]), [0, 6, 2]);
+        assert_eq!(dropped(&[0, 0, 1, 2], &[true; 3]), [0, 0, 1, 2]);
     }
 
     #[test]

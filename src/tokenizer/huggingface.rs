@@ -72,22 +72,27 @@ impl CharBpe {
 
     /// The ids of a caption.
     pub(super) fn ids(&self, caption: &str) -> Vec<u32> {
+        self.ids_dropping(caption, &mut || false)
+    }
+
+    /// The same, without the merges that `leaves_out` says.
+    pub(super) fn ids_dropping(&self, caption: &str, leaves_out: &mut dyn FnMut() -> bool) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = 0;
         for special in SPECIAL.find_iter(caption) {
-            self.push_text(&caption[rest..special.start()], &mut ids);
+            self.push_text(&caption[rest..special.start()], leaves_out, &mut ids);
             ids.extend(self.special.get(special.as_str()));
             rest = special.end();
         }
-        self.push_text(&caption[rest..], &mut ids);
+        self.push_text(&caption[rest..], leaves_out, &mut ids);
         ids
     }
 
-    fn push_text(&self, text: &str, ids: &mut Vec<u32>) {
+    fn push_text(&self, text: &str, leaves_out: &mut dyn FnMut() -> bool, ids: &mut Vec<u32>) {
         // Character by character: a whole-string lower-casing would give a final sigma its own form.
         let text: String = DROPPED.replace_all(text, "").chars().flat_map(char::to_lowercase).collect();
         for word in WORD.find_iter(&text) {
-            self.bpe.merge(self.symbols(word.as_str()), ids);
+            self.bpe.merge_dropping(self.symbols(word.as_str()), leaves_out, ids);
         }
     }
 

@@ -131,7 +131,21 @@ impl Tokenizer {
     /// The published code cuts a long caption at a random place in `simple`; here it is always the end that
     /// goes, so that one caption has one encoding.
     pub fn encode(&self, caption: &str, context_length: usize) -> Vec<u32> {
-        let mut ids = self.ids(caption);
+        self.encode_dropping(caption, context_length, &mut || false)
+    }
+
+    /// The same, leaving out each merge for which `leaves_out` is true, which is asked of one after the other; `simple` has no
+    /// such thing, as published. (BPE dropout: Provilkov, Emelianenko, Voita, arXiv 1910.13267.)
+    pub fn encode_dropping(
+        &self,
+        caption: &str,
+        context_length: usize,
+        leaves_out: &mut dyn FnMut() -> bool,
+    ) -> Vec<u32> {
+        let mut ids = match &self.scheme {
+            Scheme::CharBpe(char_bpe) => char_bpe.ids_dropping(caption, leaves_out),
+            Scheme::Clip(clip) => clip.ids(caption),
+        };
         if let Scheme::Clip(clip) = &self.scheme {
             ids.truncate(context_length.saturating_sub(2));
             ids.insert(0, clip.start());

@@ -2,35 +2,42 @@
 
 use burn::tensor::Device;
 
+use super::codebooks::MovingCodebooks;
 use super::parameters::Parameters;
 use crate::checkpoint::WeightFile;
 use crate::error::Result;
 
-/// Weights that follow those under training.
+/// Weights, and codebooks where the model has some, that follow those under training.
 #[derive(Clone, Debug)]
 pub struct Average {
     /// The averages.
     pub weights: Parameters,
+    /// As published, averages of codebooks too, which are moving averages by themselves.
+    pub codebooks: Option<MovingCodebooks>,
     /// How much of them stays in a step, in the long run.
     decay: f64,
 }
 
 impl Average {
-    /// Of `weights` as they are.
-    pub fn new(weights: &Parameters, decay: f64) -> Self {
-        Self { weights: weights.clone(), decay }
+    /// Of `weights` and `codebooks` as they are.
+    pub fn new(weights: &Parameters, codebooks: Option<&MovingCodebooks>, decay: f64) -> Self {
+        Self { weights: weights.clone(), codebooks: codebooks.cloned(), decay }
     }
 
-    /// The same, of `weights` from now on.
-    pub fn restarted(self, weights: &Parameters) -> Self {
-        Self::new(weights, self.decay)
+    /// The same, of these from now on.
+    pub fn restarted(self, weights: &Parameters, codebooks: Option<&MovingCodebooks>) -> Self {
+        Self::new(weights, codebooks, self.decay)
     }
 
-    /// Moves towards `weights`, which step `step`, counted from 0, has left. As published, averages are short at first: they
-    /// would else be full of the first weights, which nothing was learned by.
-    pub fn follow(&mut self, weights: &Parameters, step: u64) {
+    /// Moves towards `weights` and `codebooks`, which step `step`, counted from 0, has left. As published, averages are short
+    /// at first: they would else be full of the first weights, which nothing was learned by.
+    pub fn follow(&mut self, weights: &Parameters, codebooks: Option<&MovingCodebooks>, step: u64) {
         let step = step as f64;
-        self.weights.follow(weights, self.decay.min((1.0 + step) / (10.0 + step)));
+        let decay = self.decay.min((1.0 + step) / (10.0 + step));
+        self.weights.follow(weights, decay);
+        if let (Some(average), Some(codebooks)) = (&mut self.codebooks, codebooks) {
+            average.follow(codebooks, decay);
+        }
     }
 
     /// Goes on with the averages in `file`.
@@ -49,6 +56,7 @@ mod tests {
     use crate::checkpoint::Parameter;
     use crate::kernels::values;
     use crate::testing::assert_close;
+    use crate::train::codebooks::MovingCodebook;
 
     /// Averages of `weights`, one a step, that begin at `first`.
     fn averages(first: f32, weights: &[f32], decay: f64) -> Vec<f32> {
@@ -56,9 +64,9 @@ mod tests {
         let of = |value: f32| {
             Parameters::new(&[Parameter { name: "x".into(), shape: vec![1] }], &device, |_| vec![value])
         };
-        let mut average = Average::new(&of(first), decay);
+        let mut average = Average::new(&of(first), None, decay);
         let followed = weights.iter().zip(0..).map(|(&weight, step)| {
-            average.follow(&of(weight), step);
+            average.follow(&of(weight), None, step);
             values(average.weights.get("x"))[0]
         });
         followed.collect()
@@ -69,6 +77,24 @@ mod tests {
     fn averages_are_the_published_ones() {
         assert_close(&averages(8.0, &[1.0, 2.0, 4.0], 0.998), &[1.7, 1.945_454_5, 3.486_363_6], 1e-6);
         assert_close(&averages(8.0, &[1.0, 2.0, 4.0], 0.15), &[1.7, 1.955, 3.693_25], 1e-6);
+    }
+
+    /// Codebooks go the way of a single weight.
+    #[test]
+    fn codebooks_are_averaged_too() {
+        let book = |value: f32| {
+            let each = vec![MovingCodebook::new(vec![value], vec![2.0 * value], vec![3.0 * value])];
+            MovingCodebooks::new(each, 1)
+        };
+        let device = Device::flex();
+        let nothing = Parameters::new(&[], &device, |_| Vec::new());
+        let mut average = Average::new(&nothing, Some(&book(8.0)), 0.998);
+        for (value, step) in [1.0, 2.0, 4.0].into_iter().zip(0..) {
+            average.follow(&nothing, Some(&book(value)), step);
+        }
+        let MovingCodebook { weight, cluster_size, sums, .. } = average.codebooks.unwrap().each.remove(0);
+        let expected = 3.486_363_6;
+        assert_close(&[weight[0], cluster_size[0], sums[0]], &[1.0, 2.0, 3.0].map(|x| x * expected), 1e-5);
     }
 
     #[test]

@@ -212,6 +212,19 @@ impl MovingCodebooks {
         &self.each[d.min(self.each.len() - 1)]
     }
 
+    /// Moves all numbers towards those of `other`: `decay` of what they were, the rest of the other's.
+    pub fn follow(&mut self, other: &Self, decay: f64) {
+        let (old, new) = (decay as f32, (1.0 - decay) as f32);
+        let mix = |to: &mut Vec<f32>, from: &[f32]| {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *to * old + from * new);
+        };
+        for (to, from) in self.each.iter_mut().zip(&other.each) {
+            mix(&mut to.weight, &from.weight);
+            mix(&mut to.cluster_size, &from.cluster_size);
+            mix(&mut to.sums, &from.sums);
+        }
+    }
+
     /// Quantizes `latents` `[N, C]`, which gradients do not pass, and moves the codebooks as `moving` says.
     pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
         let device = latents.device();

@@ -6,10 +6,10 @@ pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
 
 use serde::Deserialize;
 
-use super::optimizer::AdamConfig;
+use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Unread, read_section};
+use crate::model::config::{Config, Unread, read_known, read_section};
 
 /// The sections of training.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct TrainConfig {
 /// Section `optimizer`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Optimizer {
-    /// Which of the two.
+    /// Which one; published is AdamW where it is not said.
     #[serde(rename = "type", default)]
     pub kind: OptimizerKind,
     /// Learning rate.
@@ -47,18 +47,34 @@ pub struct Optimizer {
     /// How the rate rises and falls; absent: it stays.
     #[serde(default)]
     pub warmup: Option<Warmup>,
+    #[serde(default, rename = "grad_accm_steps")]
+    _grad_accm_steps: Unread,
 }
 
-/// The published optimizers.
+/// The published optimizers; capitals do not matter.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(try_from = "String")]
 pub enum OptimizerKind {
     /// Adam.
-    #[default]
-    #[serde(rename = "adam")]
     Adam,
     /// Adam with decoupled weight decay.
-    #[serde(rename = "adamw", alias = "adamW", alias = "AdamW")]
+    #[default]
     AdamW,
+    /// Gradient descent with momentum.
+    Sgd,
+}
+
+impl TryFrom<String> for OptimizerKind {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.to_lowercase().as_str() {
+            "adam" => Ok(Self::Adam),
+            "adamw" => Ok(Self::AdamW),
+            "sgd" => Ok(Self::Sgd),
+            _ => Err(format!("expected the type adam, adamW or sgd, found {name}")),
+        }
+    }
 }
 
 /// `optimizer.warmup`.
@@ -105,14 +121,24 @@ pub struct Experiment {
     /// Images in a step.
     #[serde(default = "default_batch")]
     pub batch_size: usize,
+    /// Images in a step of the published trainer on many devices; here it is taken in parts of `batch_size`.
+    #[serde(default)]
+    pub total_batch_size: Option<usize>,
+    /// Parts of a step whose gradients are added up, where `total_batch_size` does not say it.
+    #[serde(default, alias = "accu_step")]
+    pub accumulation: Option<usize>,
     /// Times that the data are gone through.
     #[serde(default = "default_epochs")]
     pub epochs: f64,
-    /// Parts of a step whose gradients are added up.
-    #[serde(default = "one_part", alias = "accu_step")]
-    pub accumulation: usize,
-    #[serde(flatten)]
-    _rest: std::collections::BTreeMap<String, Unread>,
+    /// Epochs from one measurement on held-out pictures to the next; the first comes after one epoch.
+    #[serde(default = "default_test_freq")]
+    pub test_freq: f64,
+    /// Epochs from one checkpoint to the next.
+    #[serde(default = "one")]
+    pub save_ckpt_freq: f64,
+    /// Whether the published trainer computes in half precision; here all is f32.
+    #[serde(default)]
+    pub amp: bool,
 }
 
 /// Section `loss`.
@@ -150,7 +176,7 @@ fn default_rate() -> f64 {
     4e-5
 }
 fn default_betas() -> [f64; 2] {
-    AdamConfig::default().betas
+    DescentConfig::default().betas
 }
 fn default_batch() -> usize {
     32
@@ -158,11 +184,11 @@ fn default_batch() -> usize {
 fn default_epochs() -> f64 {
     10.0
 }
+fn default_test_freq() -> f64 {
+    10.0
+}
 fn one() -> f64 {
     1.0
-}
-fn one_part() -> usize {
-    1
 }
 fn yes() -> bool {
     true
@@ -177,6 +203,7 @@ impl Default for Optimizer {
             betas: default_betas(),
             max_gn: None,
             warmup: None,
+            _grad_accm_steps: Unread::Null,
         }
     }
 }
@@ -185,9 +212,12 @@ impl Default for Experiment {
     fn default() -> Self {
         Self {
             batch_size: default_batch(),
+            total_batch_size: None,
+            accumulation: None,
             epochs: default_epochs(),
-            accumulation: one_part(),
-            _rest: Default::default(),
+            test_freq: default_test_freq(),
+            save_ckpt_freq: one(),
+            amp: false,
         }
     }
 }
@@ -198,20 +228,18 @@ impl TrainConfig {
     /// # Errors
     /// A value is of another type, or out of its range.
     pub fn of(name: &str, config: &Config) -> Result<Self> {
-        fn section<T: serde::de::DeserializeOwned + Default>(
-            name: &str,
-            config: &Config,
-            key: &str,
-        ) -> Result<T> {
+        type Read<T> = fn(&str, &str, &serde_json::Value) -> Result<T>;
+        fn section<T: Default>(name: &str, config: &Config, key: &str, read: Read<T>) -> Result<T> {
             match config.document.get(key) {
                 None | Some(serde_json::Value::Null) => Ok(T::default()),
-                Some(value) => read_section(name, key, value),
+                Some(value) => read(name, key, value),
             }
         }
         let read = Self {
-            optimizer: section(name, config, "optimizer")?,
-            experiment: section(name, config, "experiment")?,
-            loss: section(name, config, "loss")?,
+            optimizer: section(name, config, "optimizer", read_section)?,
+            // The keys of these two were looked at with the model's.
+            experiment: section(name, config, "experiment", read_known)?,
+            loss: section(name, config, "loss", read_known)?,
             gan: Gan::of(name, config)?,
             ema: config.document.pointer("/arch/ema").and_then(serde_json::Value::as_f64),
         };
@@ -224,11 +252,42 @@ impl TrainConfig {
         all_positive(&[
             ("experiment.batch_size", self.experiment.batch_size as f64),
             ("experiment.epochs", self.experiment.epochs),
-            ("experiment.accumulation", self.experiment.accumulation as f64),
+            ("experiment.accumulation", self.experiment.accumulation.unwrap_or(1) as f64),
+            ("experiment.test_freq", self.experiment.test_freq),
+            ("experiment.save_ckpt_freq", self.experiment.save_ckpt_freq),
             ("loss.temp", self.loss.temp.unwrap_or(1.0)),
         ])?;
+        self.experiment.check_parts()?;
         all_parts(&[("arch.ema", self.ema.unwrap_or(0.0))])?;
         self.gan.as_ref().map_or(Ok(()), Gan::check)
+    }
+}
+
+impl Experiment {
+    /// Parts in which a step is taken, of `batch_size` images each.
+    pub fn parts(&self) -> usize {
+        match self.total_batch_size {
+            Some(total) => total / self.batch_size,
+            None => self.accumulation.unwrap_or(1),
+        }
+    }
+
+    /// Refuses a total that is no whole number of batches, or of others than `accumulation` says.
+    fn check_parts(&self) -> Result<()> {
+        let (Some(total), batch) = (self.total_batch_size, self.batch_size) else { return Ok(()) };
+        if total == 0 || !total.is_multiple_of(batch) {
+            return Err(Error::invalid(format!(
+                "experiment.total_batch_size: expected a multiple of batch_size {batch}, found {total}"
+            )));
+        }
+        match self.accumulation {
+            Some(parts) if parts != self.parts() => Err(Error::invalid(format!(
+                "experiment.total_batch_size: expected {} for {parts} parts of {batch}, found {total}: leave one of the two \
+                 out",
+                parts * batch
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -240,13 +299,13 @@ impl Optimizer {
         all_parts(&self.betas.map(|beta| (key("betas"), beta)))
     }
 
-    /// The settings of Adam.
-    pub fn adam(&self) -> AdamConfig {
-        AdamConfig {
+    /// What it does in a step.
+    pub fn descent(&self) -> DescentConfig {
+        DescentConfig {
+            kind: self.kind,
             betas: self.betas,
             decay: self.weight_decay,
-            decoupled: self.kind == OptimizerKind::AdamW,
-            ..AdamConfig::default()
+            ..DescentConfig::default()
         }
     }
 
@@ -308,7 +367,10 @@ mod tests {
         assert_eq!((config.optimizer.init_lr, config.optimizer.betas), (4e-5, [0.5, 0.9]));
         assert_eq!((config.experiment.batch_size, config.experiment.epochs), (16, 10.0));
         let schedule = config.optimizer.schedule(100, 1000);
-        assert_eq!([schedule.at(24), schedule.at(49), schedule.at(999)], [2e-5, 4e-5, 4e-5]);
+        assert_eq!(
+            [schedule.at(0), schedule.at(25), schedule.at(50), schedule.at(999)],
+            [0.0, 2e-5, 4e-5, 4e-5]
+        );
         let loss = read(STAGE2).unwrap().loss;
         assert_eq!(
             (loss.kind, loss.temp, loss.stochastic_codes),
@@ -321,7 +383,16 @@ mod tests {
         for (section, expected) in [
             ("optimizer: {init_lr: -1}", "init_lr"),
             ("optimizer: {betas: [0.5, 1]}", "betas"),
-            ("optimizer: {type: sgd}", "sgd"),
+            ("optimizer: {type: lion}", "expected the type adam, adamW or sgd, found lion"),
+            (
+                "experiment: {batch_size: 32, total_batch_size: 100}",
+                "expected a multiple of batch_size 32, found 100",
+            ),
+            (
+                "experiment: {batch_size: 8, total_batch_size: 32, accu_step: 2}",
+                "expected 16 for 2 parts of 8",
+            ),
+            ("experiment: {test_freq: 0}", "test_freq"),
             ("experiment: {batch_size: 0}", "batch_size"),
             ("experiment: {epochs: 0}", "epochs"),
             ("experiment: {epochs: .nan}", "non-finite"),

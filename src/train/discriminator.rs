@@ -1,5 +1,9 @@
 //! The discriminator of stage 1: a PatchGAN (Isola et al., arXiv 1611.07004), whose every logit sees a patch of a picture.
 
+mod norm;
+
+pub use norm::Mode;
+
 use burn::tensor::activation::{leaky_relu, relu, softplus};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
@@ -7,9 +11,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{DiscArch, DiscLoss, GenLoss};
 use super::parameters::{Named, Parameters};
-use crate::checkpoint::Parameter;
+use crate::checkpoint::{Parameter, WeightFile};
 use crate::error::{Error, Result};
+use crate::kernels::values;
 use crate::random::{normal, uniform};
+use norm::{Norm, fixed_by};
 
 /// Height and width of every kernel.
 const KERNEL: usize = 4;
@@ -23,12 +29,6 @@ const SLOPE: f64 = 0.2;
 /// Spread of first weights.
 const SPREAD: f32 = 0.02;
 
-/// Added to the variances of batch norms.
-const EPSILON: f64 = 1e-5;
-
-/// How much of the running statistics goes in a pass.
-const MOMENTUM: f64 = 0.1;
-
 /// A convolution and what follows it.
 #[derive(Clone, Debug)]
 struct Layer {
@@ -36,8 +36,9 @@ struct Layer {
     place: usize,
     channels: [usize; 2],
     stride: usize,
-    /// Whether a batch norm follows; the convolution has a bias where none does.
-    normed: bool,
+    /// The norm that follows.
+    norm: Option<Norm>,
+    is_last: bool,
 }
 
 /// The discriminator under training.
@@ -46,9 +47,12 @@ pub struct Discriminator {
     layers: Vec<Layer>,
     /// What gradients change, by published names.
     pub parameters: Parameters,
-    /// Means and variances of the norms over what was seen; a checkpoint has them, training does not read them.
+    /// Means and variances of batch norms over what was seen, and whether an ActNorm is fixed.
     pub running: Parameters,
 }
+
+/// Ends the names of the flags that say whether an ActNorm is fixed.
+const FIXED: &str = ".initialized";
 
 impl Discriminator {
     /// With the first values that `seed` determines, for pictures of `resolution`.
@@ -71,58 +75,88 @@ impl Discriminator {
         let parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
         let running = Parameters::new(&running, device, |parameter| {
             let variance = parameter.name.ends_with("running_var");
-            vec![if variance { 1.0 } else { 0.0 }; parameter.shape[0]]
+            vec![if variance { 1.0 } else { 0.0 }; parameter.shape.iter().product()]
         });
         Ok(Self { layers, parameters, running })
     }
 
-    /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, by `parameters`, which may be tracked; the norms take the
-    /// statistics of the pictures, and remember them.
-    pub fn logits(&mut self, parameters: &Named, images: Tensor<4>) -> Tensor<4> {
+    /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, by `parameters`, which may be tracked.
+    pub fn logits(&mut self, parameters: &Named, images: Tensor<4>, mode: Mode) -> Tensor<4> {
         let mut x = images.autodiff();
-        let last = self.layers.len() - 1;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let of = |place: usize, kind: &str| {
-                parameters.get(&format!("main.{place}.{kind}")).map(|value| value.clone().autodiff())
-            };
-            let [from, to] = layer.channels;
-            let weight = of(layer.place, "weight").expect("parameters are the layers'");
-            let weight = weight.reshape([to, from, KERNEL, KERNEL]);
-            let options = ConvOptions::new([layer.stride; 2], [1, 1], [1, 1], 1);
-            x = conv2d(x, weight, of(layer.place, "bias"), options);
-            let norm = layer.place + 1;
-            if let (true, Some(gain), Some(shift)) = (layer.normed, of(norm, "weight"), of(norm, "bias")) {
-                x = batch_norm(x, [gain, shift], &mut self.running, norm);
+        for layer in &self.layers {
+            x = layer.convolve(x, parameters);
+            if let Some(norm) = layer.norm {
+                x = norm.apply(x, parameters, &mut self.running, layer.place + 1, mode);
             }
-            if index < last {
-                x = leaky_relu(x, SLOPE);
-            }
+            x = layer.activate(x);
         }
         x
+    }
+
+    /// Fixes the norms that the first pictures are to fix, `images` `[B, in_channels, H, W]`; nothing, once they are.
+    pub fn fix(&mut self, images: &Tensor<4>) {
+        let is_fixed =
+            |(name, value): (&String, &Tensor<1>)| !name.ends_with(FIXED) || values(value.clone())[0] > 0.0;
+        if self.running.values().iter().all(is_fixed) {
+            return;
+        }
+        let mut x = images.clone().autodiff();
+        for layer in &self.layers {
+            x = layer.convolve(x, self.parameters.values());
+            if let Some(norm) = layer.norm {
+                let place = layer.place + 1;
+                let [shift, factor] = fixed_by(&x.clone().inner());
+                self.running.set(&format!("main.{place}{FIXED}"), Tensor::ones([1], &shift.device()));
+                self.parameters.set(&format!("main.{place}.loc"), shift);
+                self.parameters.set(&format!("main.{place}.scale"), factor);
+                x = norm.apply(x, self.parameters.values(), &mut self.running, place, Mode::Training);
+            }
+            x = layer.activate(x);
+        }
+    }
+
+    /// Takes what `file` has in the shapes of this one, under names that begin with `prefix`: the names of the others.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take(&mut self, file: &WeightFile, prefix: &str) -> Result<Vec<String>> {
+        let mut others = self.parameters.take(file, prefix)?;
+        others.extend(self.running.take(file, prefix)?);
+        Ok(others)
     }
 }
 
 impl Layer {
+    /// A convolution has a bias where no batch norm follows.
+    fn has_bias(&self) -> bool {
+        self.norm != Some(Norm::Batch)
+    }
+
     fn parameters(&self) -> Vec<Parameter> {
         let [from, to] = self.channels;
-        let named = |place: usize, kind: &str, shape: Vec<usize>| Parameter {
-            name: format!("main.{place}.{kind}"),
-            shape,
-        };
-        let mut all = vec![named(self.place, "weight", vec![to, from, KERNEL, KERNEL])];
-        if self.normed {
-            all.push(named(self.place + 1, "weight", vec![to]));
-        }
-        all.push(named(self.place + usize::from(self.normed), "bias", vec![to]));
+        let named =
+            |kind: &str, shape: Vec<usize>| Parameter { name: format!("main.{}.{kind}", self.place), shape };
+        let mut all = vec![named("weight", vec![to, from, KERNEL, KERNEL])];
+        all.extend(self.has_bias().then(|| named("bias", vec![to])));
+        all.extend(self.norm.into_iter().flat_map(|norm| norm.parameters(self.place + 1, to)));
         all
     }
 
     fn running(&self) -> Vec<Parameter> {
-        let named = |kind: &str| Parameter {
-            name: format!("main.{}.{kind}", self.place + 1),
-            shape: vec![self.channels[1]],
-        };
-        if self.normed { vec![named("running_mean"), named("running_var")] } else { Vec::new() }
+        self.norm.into_iter().flat_map(|norm| norm.running(self.place + 1, self.channels[1])).collect()
+    }
+
+    fn convolve(&self, x: Tensor<4>, parameters: &Named) -> Tensor<4> {
+        let of = |kind: &str| parameters[&format!("main.{}.{kind}", self.place)].clone().autodiff();
+        let [from, to] = self.channels;
+        let weight = of("weight").reshape([to, from, KERNEL, KERNEL]);
+        let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
+        conv2d(x, weight, self.has_bias().then(|| of("bias")), options)
+    }
+
+    /// Outputs of the last layer are the logits, and stay.
+    fn activate(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.is_last { x } else { leaky_relu(x, SLOPE) }
     }
 }
 
@@ -130,43 +164,23 @@ impl Layer {
 fn layers(arch: &DiscArch) -> Vec<Layer> {
     let width = |n: usize| arch.ndf * (1 << n).min(WIDEST);
     let count = arch.num_layers;
-    let first = Layer { place: 0, channels: [arch.in_channels, width(0)], stride: 2, normed: false };
+    let norm = Some(if arch.use_actnorm { Norm::Act } else { Norm::Batch });
+    let first =
+        Layer { place: 0, channels: [arch.in_channels, width(0)], stride: 2, norm: None, is_last: false };
     let middle = (1..=count).map(|n| Layer {
         place: 3 * n - 1,
         channels: [width(n - 1), width(n)],
         stride: if n < count { 2 } else { 1 },
-        normed: true,
+        norm,
+        is_last: false,
     });
-    let last = Layer { place: 3 * count + 2, channels: [width(count), 1], stride: 1, normed: false };
+    let last =
+        Layer { place: 3 * count + 2, channels: [width(count), 1], stride: 1, norm: None, is_last: true };
     std::iter::once(first).chain(middle).chain(std::iter::once(last)).collect()
 }
 
-/// Normalizes each channel of `x` by its mean and variance, which `running` of the norm at `place` follows.
-fn batch_norm(
-    x: Tensor<4>,
-    [gain, shift]: [Tensor<1>; 2],
-    running: &mut Parameters,
-    place: usize,
-) -> Tensor<4> {
-    let [images, channels, height, width] = x.dims();
-    let by_channel = |x: Tensor<4>| x.mean_dim(3).mean_dim(2).mean_dim(0);
-    let each_channel = |values: Tensor<1>| values.reshape([1, channels, 1, 1]);
-    let mean = by_channel(x.clone());
-    let centred = x - mean.clone();
-    let variance = by_channel(centred.clone().powi_scalar(2));
-    let count = (images * height * width) as f64;
-    // The variance of what the pictures are a sample of.
-    let unbiased = variance.clone().inner() * (count / (count - 1.0).max(1.0));
-    for (kind, seen) in [("mean", mean.inner()), ("var", unbiased)] {
-        let name = format!("main.{place}.running_{kind}");
-        let moved = running.get(&name) * (1.0 - MOMENTUM) + seen.reshape([channels]) * MOMENTUM;
-        running.set(&name, moved);
-    }
-    centred / (variance + EPSILON).sqrt() * each_channel(gain) + each_channel(shift)
-}
-
-/// First values: weights normally distributed around 0, gains of norms around 1; biases of convolutions as PyTorch has them,
-/// uniform within one over the square root of the inputs.
+/// First values: weights normally distributed around 0, gains of batch norms around 1; biases of convolutions as PyTorch has
+/// them, uniform within one over the square root of the inputs; factors of an ActNorm 1.
 fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
     let stream = super::stream(&format!("discriminator.{}", parameter.name));
     let draw = |i: u32| normal([seed, stream, i, 0]);
@@ -177,6 +191,7 @@ fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
     match (parameter.name.ends_with(".weight"), parameter.shape.len()) {
         (true, 1) => (0..count).map(|i| 1.0 + SPREAD * draw(i)).collect(),
         (true, _) => (0..count).map(|i| SPREAD * draw(i)).collect(),
+        (false, _) if parameter.name.ends_with(".scale") => vec![1.0; count as usize],
         (false, _) if inputs > 1 => {
             let bound = (inputs as f32).powf(-0.5);
             (0..count).map(|i| bound * (2.0 * uniform([seed, stream, i, 0]) - 1.0)).collect()
@@ -256,7 +271,7 @@ mod tests {
             // The generator's turn: gradients reach the images.
             let seen = made.clone().autodiff().require_grad();
             let constants = discriminator.parameters.values().clone();
-            let logits = discriminator.logits(&constants, seen.clone());
+            let logits = discriminator.logits(&constants, seen.clone(), Mode::Training);
             close(logits.clone().inner().flatten(0, 3), "generator.logits");
             let loss = GenLoss::Vanilla.of(logits);
             close(loss.clone().inner(), "generator.loss");
@@ -265,8 +280,8 @@ mod tests {
 
             // The discriminator's: they reach its parameters.
             let tracked = discriminator.parameters.tracked();
-            let made = discriminator.logits(&tracked, made);
-            let real = discriminator.logits(&tracked, real);
+            let made = discriminator.logits(&tracked, made, Mode::Training);
+            let real = discriminator.logits(&tracked, real, Mode::Training);
             close(real.clone().inner().flatten(0, 3), "discriminator.logits");
             close(DiscLoss::Vanilla.of(real.clone(), made.clone()).inner(), "discriminator.vanilla");
             let loss = DiscLoss::Hinge.of(real, made);
@@ -276,6 +291,44 @@ mod tests {
             assert_all(&found.collect(), &golden, "gradient.");
             assert_all(discriminator.running.values(), &golden, "after.");
         }
+    }
+
+    /// Shifts and factors of an ActNorm begin as those by which the first pictures have mean 0 and deviation 1 in each channel.
+    #[test]
+    fn the_first_pictures_fix_act_norms() {
+        let device = Device::flex();
+        let arch = DiscArch { use_actnorm: true, ..arch() };
+        let mut discriminator = Discriminator::initial(&arch, 16, 1, &device).unwrap();
+        let images = crate::testing::tensor([4, 3, 16, 16], 3, &device) * 2.0 + 0.5;
+        let before = values(discriminator.parameters.get("main.3.scale"));
+        assert!(before.iter().all(|&scale| scale == 1.0));
+        discriminator.fix(&images);
+        let x =
+            discriminator.layers[0].convolve(images.clone().autodiff(), discriminator.parameters.values());
+        let x = discriminator.layers[0].activate(x);
+        let x = discriminator.layers[1].convolve(x, discriminator.parameters.values());
+        let normed = Norm::Act.apply(
+            x,
+            discriminator.parameters.values(),
+            &mut discriminator.running.clone(),
+            3,
+            Mode::Training,
+        );
+        let [_, channels, height, width] = normed.dims();
+        let by_channel = values(normed.inner().permute([1, 0, 2, 3]).reshape([channels, 4 * height * width]));
+        for channel in by_channel.chunks(4 * height * width) {
+            let count = channel.len() as f32;
+            let mean = channel.iter().sum::<f32>() / count;
+            let variance = channel.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / (count - 1.0);
+            assert!(mean.abs() < 1e-4 && (variance.sqrt() - 1.0).abs() < 1e-3, "{mean} {variance}");
+        }
+        // They are fixed once.
+        let fixed = values(discriminator.parameters.get("main.3.loc"));
+        discriminator.fix(&(images + 1.0));
+        assert_eq!(values(discriminator.parameters.get("main.3.loc")), fixed);
+        // As published, a convolution before such a norm has a bias, too.
+        assert_eq!(discriminator.parameters.shapes()["main.2.bias"], [8]);
+        assert_eq!(discriminator.parameters.shapes()["main.3.loc"], [1, 8, 1, 1]);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Gan, GanLoss, TrainConfig};
-use super::discriminator::Discriminator;
-use super::optimizer::Adam;
+use super::discriminator::{Discriminator, Mode};
+use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqvae::Pass;
 use super::run::{Tensors, moments, tensors};
@@ -54,7 +54,7 @@ pub struct Length {
 /// A discriminator, and how it learns.
 struct Adversary {
     discriminator: Discriminator,
-    adam: Adam,
+    descent: Descent,
     schedule: Schedule,
     /// The step at which it begins.
     begins: u64,
@@ -121,6 +121,7 @@ impl Judges {
         let mut wanted = gradient(&loss, &made);
         if let Some(adversary) = adversary {
             let made = pass.images.clone().inner();
+            adversary.discriminator.fix(&made);
             let (loss, other) = adversary.generator(made.clone());
             let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other]);
             measured.add("generator", loss);
@@ -143,8 +144,8 @@ impl Judges {
         let Some(adversary) = &self.adversary else { return Tensors::new() };
         let mut all = tensors(&adversary.discriminator.parameters, PREFIX);
         all.extend(tensors(&adversary.discriminator.running, PREFIX));
-        all.extend(moments(&adversary.adam, PREFIX));
-        all.push((STEPS.into(), vec![1], vec![adversary.adam.steps as f32]));
+        all.extend(moments(&adversary.descent, PREFIX));
+        all.push((STEPS.into(), vec![1], vec![adversary.descent.steps as f32]));
         all
     }
 
@@ -153,16 +154,43 @@ impl Judges {
     /// # Errors
     /// It does not fit.
     pub fn resume(&mut self, training: &WeightFile, device: &Device) -> Result<()> {
-        let Some(Adversary { discriminator, adam, .. }) = &mut self.adversary else { return Ok(()) };
-        let list = discriminator.parameters.list();
-        let read =
-            |list: &[_], part: &str| Parameters::read(list, training, &format!("{PREFIX}{part}"), device);
-        adam.means = read(&list, "means.")?;
-        adam.squares = read(&list, "squares.")?;
-        adam.steps = training.read_f32(STEPS)?.first().map_or(0, |&steps| steps as u64);
-        discriminator.running = read(&discriminator.running.list(), "")?;
-        discriminator.parameters = read(&list, "")?;
+        let Some(Adversary { discriminator, descent, .. }) = &mut self.adversary else { return Ok(()) };
+        let read = |known: &Parameters| Parameters::read(&known.list(), training, PREFIX, device);
+        let steps = training.read_f32(STEPS)?.first().map_or(0, |&steps| steps as u64);
+        descent.resume(training, PREFIX, steps)?;
+        discriminator.running = read(&discriminator.running)?;
+        discriminator.parameters = read(&discriminator.parameters)?;
         Ok(())
+    }
+
+    /// Begins with the discriminator in `file`, under names that begin with `prefix`, as far as it has the shapes of this one:
+    /// the names of what it does not have.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take(&mut self, file: &WeightFile, prefix: &str) -> Result<Vec<String>> {
+        let Some(adversary) = &mut self.adversary else { return Ok(Vec::new()) };
+        let others = adversary.discriminator.take(file, prefix)?;
+        Ok(others.into_iter().map(|name| format!("{PREFIX}{name}")).collect())
+    }
+
+    /// Measures reconstructions `made` of `images`, both `[B, 3, H, W]`, which nothing is learned from; LPIPS adds to the
+    /// `loss`, as in training.
+    pub fn measure(&mut self, made: &Tensor<4>, images: &Tensor<4>, step: u64, found: &mut Measured) {
+        if let Some((lpips, weight)) = &self.perceptual {
+            let distance = number(&lpips.distance(made.clone(), images.clone()).mean());
+            found.add("perceptual", distance);
+            found.add("loss", distance * weight);
+        }
+        if let Some(adversary) = self.adversary.as_mut().filter(|adversary| step > adversary.begins) {
+            let constants = adversary.discriminator.parameters.values().clone();
+            let mut logits = |of: &Tensor<4>| {
+                adversary.discriminator.logits(&constants, of.clone(), Mode::Measuring).inner()
+            };
+            let [made, real] = [logits(made), logits(images)];
+            found.add("generator", number(&adversary.loss.gen_loss.of(made.clone())));
+            found.add("discriminator", number(&adversary.loss.disc_loss.of(real, made)));
+        }
     }
 }
 
@@ -172,7 +200,7 @@ impl Adversary {
         let optimizer = &gan.disc.optimizer;
         let begins = (gan.loss.disc_start * length.per_epoch as f64).ceil() as u64;
         Ok(Self {
-            adam: Adam::new(optimizer.adam(), &discriminator.parameters),
+            descent: Descent::new(optimizer.descent(), &discriminator.parameters),
             schedule: optimizer.schedule(length.per_epoch, length.steps.saturating_sub(begins)),
             begins,
             discriminator,
@@ -185,15 +213,15 @@ impl Adversary {
     fn generator(&mut self, made: Tensor<4>) -> (f64, Tensor<4>) {
         let made = made.autodiff().require_grad();
         let constants = self.discriminator.parameters.values().clone();
-        let loss = self.loss.gen_loss.of(self.discriminator.logits(&constants, made.clone()));
+        let loss = self.loss.gen_loss.of(self.discriminator.logits(&constants, made.clone(), Mode::Training));
         (number(&loss), gradient(&loss, &made))
     }
 
     /// The discriminator's loss, whose gradients are kept for the step.
     fn learn(&mut self, images: Tensor<4>, made: Tensor<4>) -> f64 {
         let tracked = self.discriminator.parameters.tracked();
-        let made = self.discriminator.logits(&tracked, made);
-        let real = self.discriminator.logits(&tracked, images);
+        let made = self.discriminator.logits(&tracked, made, Mode::Training);
+        let real = self.discriminator.logits(&tracked, images, Mode::Training);
         let loss = self.loss.disc_loss.of(real, made);
         self.sum.add(Gradients::of(&(loss.clone() * self.loss.disc_weight), &tracked));
         number(&loss)
@@ -206,8 +234,8 @@ impl Adversary {
             return;
         }
         sum.scale(1.0 / parts as f64);
-        let rate = self.schedule.at(self.adam.steps);
-        self.adam.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
+        let rate = self.schedule.at(self.descent.steps);
+        self.descent.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
     }
 }
 
@@ -301,7 +329,8 @@ mod tests {
             panic!("both judge")
         };
         let constants = adversary.discriminator.parameters.values().clone();
-        let generator = -adversary.discriminator.logits(&constants, pass.images.clone()).mean();
+        let generator =
+            -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training).mean();
         let adaptive = measured.get("adaptive_weight").unwrap();
         assert!(adaptive > 0.0 && adaptive < LARGEST, "{adaptive}");
         let loss = pass.loss()

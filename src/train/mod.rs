@@ -15,6 +15,10 @@ pub mod latents;
 pub mod lock;
 pub mod optimizer;
 pub mod parameters;
+#[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
+mod published_tests;
 pub mod record;
 pub mod rqtransformer;
 pub mod rqvae;
@@ -23,6 +27,7 @@ pub mod schedule;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;
+pub mod validation;
 
 /// A number for a name (FNV-1a), so that the first values of a tensor do not depend on the others.
 fn stream(name: &str) -> u32 {

@@ -1,46 +1,70 @@
-//! Adam, with weight decay as part of the gradient (Adam) or beside it (AdamW; Loshchilov and Hutter, arXiv 1711.05101).
+//! The published optimizers: Adam, with weight decay as part of the gradient (Adam) or beside it (AdamW; Loshchilov and Hutter,
+//! arXiv 1711.05101), and gradient descent with momentum (SGD).
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
+use super::config::OptimizerKind;
 use super::parameters::{Gradients, Parameters};
+use crate::checkpoint::WeightFile;
+use crate::error::Result;
 
-/// What the configuration says of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AdamConfig {
+/// How much of the last step is in the next one of SGD, as published.
+const MOMENTUM: f64 = 0.9;
+
+/// What the configuration says of an optimizer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DescentConfig {
+    /// Which one it is.
+    pub kind: OptimizerKind,
     /// Decay of the mean and of the mean square of the gradients.
     pub betas: [f64; 2],
     /// Added to the square root of the latter.
     pub epsilon: f64,
     /// Weight decay.
     pub decay: f64,
-    /// Whether the decay goes beside the gradient.
-    pub decoupled: bool,
 }
 
-impl Default for AdamConfig {
-    /// PyTorch's.
+impl Default for DescentConfig {
+    /// PyTorch's of Adam.
     fn default() -> Self {
-        Self { betas: [0.9, 0.999], epsilon: 1e-8, decay: 0.0, decoupled: false }
+        Self { kind: OptimizerKind::Adam, betas: [0.9, 0.999], epsilon: 1e-8, decay: 0.0 }
     }
 }
 
-/// Moments of the gradients of some parameters.
+/// An optimizer of some parameters, with what it knows of their gradients.
 #[derive(Clone, Debug)]
-pub struct Adam {
-    config: AdamConfig,
-    /// Means of the gradients.
+pub struct Descent {
+    config: DescentConfig,
+    /// Means of the gradients; of SGD, their sums with momentum.
     pub means: Parameters,
-    /// Means of their squares.
+    /// Means of their squares; of SGD, nothing.
     pub squares: Parameters,
     /// Steps taken.
     pub steps: u64,
 }
 
-impl Adam {
+impl Descent {
     /// Nothing known of the gradients of `parameters`.
-    pub fn new(config: AdamConfig, parameters: &Parameters) -> Self {
-        Self { config, means: parameters.zeros(), squares: parameters.zeros(), steps: 0 }
+    pub fn new(config: DescentConfig, parameters: &Parameters) -> Self {
+        let squares = match config.kind {
+            OptimizerKind::Sgd => Parameters::new(&[], &parameters.device(), |_| Vec::new()),
+            OptimizerKind::Adam | OptimizerKind::AdamW => parameters.zeros(),
+        };
+        Self { config, means: parameters.zeros(), squares, steps: 0 }
+    }
+
+    /// Goes on after `steps` steps from what `training` has under names that begin with `prefix`.
+    ///
+    /// # Errors
+    /// It is of other parameters.
+    pub fn resume(&mut self, training: &WeightFile, prefix: &str, steps: u64) -> Result<()> {
+        let device = self.means.device();
+        let read = |known: &Parameters, part: &str| {
+            Parameters::read(&known.list(), training, &format!("{prefix}{part}"), &device)
+        };
+        (self.means, self.squares) = (read(&self.means, "means.")?, read(&self.squares, "squares.")?);
+        self.steps = steps;
+        Ok(())
     }
 
     /// Takes a step of `rate` along `gradients`; parameters for which `decays` is false keep their weight.
@@ -69,12 +93,17 @@ impl Adam {
         rate: f64,
         decay: f64,
     ) -> Tensor<1> {
-        let AdamConfig { betas: [first, second], epsilon, decoupled, .. } = self.config;
-        let (value, gradient) = match (decay, decoupled) {
+        let DescentConfig { kind, betas: [first, second], epsilon, .. } = self.config;
+        let (value, gradient) = match (decay, kind) {
             (0.0, _) => (value, gradient),
-            (_, true) => (value * (1.0 - rate * decay), gradient),
-            (_, false) => (value.clone(), gradient + value * decay),
+            (_, OptimizerKind::AdamW) => (value * (1.0 - rate * decay), gradient),
+            (_, OptimizerKind::Adam | OptimizerKind::Sgd) => (value.clone(), gradient + value * decay),
         };
+        if kind == OptimizerKind::Sgd {
+            let sum = self.means.get(name) * MOMENTUM + gradient;
+            self.means.set(name, sum.clone());
+            return value - sum * rate;
+        }
         let mean = self.means.get(name) * first + gradient.clone() * (1.0 - first);
         let square = self.squares.get(name) * second + gradient.powi_scalar(2) * (1.0 - second);
         self.means.set(name, mean.clone());
@@ -93,6 +122,7 @@ mod tests {
     use crate::kernels::values;
     use crate::testing::assert_close;
     use burn::tensor::Device;
+    use serde::Deserialize;
 
     #[derive(Deserialize)]
     struct Golden {
@@ -118,8 +148,9 @@ mod tests {
         let list = [Parameter { name: "x".into(), shape: vec![3] }];
         for Case { decoupled, decay, path } in golden.cases {
             let mut parameters = Parameters::new(&list, &device, |_| golden.start.clone());
-            let config = AdamConfig { betas: golden.betas, decay, decoupled, ..AdamConfig::default() };
-            let mut adam = Adam::new(config, &parameters);
+            let kind = if decoupled { OptimizerKind::AdamW } else { OptimizerKind::Adam };
+            let config = DescentConfig { kind, betas: golden.betas, decay, ..DescentConfig::default() };
+            let mut adam = Descent::new(config, &parameters);
             for ((gradient, rate), expected) in golden.gradients.iter().zip(&golden.rates).zip(path) {
                 // The gradient of `gradient x` with respect to `x` is `gradient`.
                 let tracked = parameters.tracked();
@@ -128,6 +159,23 @@ mod tests {
                 adam.step(&mut parameters, &gradients, *rate, |_, _| true);
                 assert_close(&values(parameters.get("x")), &expected, 1e-5);
             }
+        }
+    }
+
+    /// The numbers follow from the rule in PyTorch's documentation of SGD: `v = 0.9 v + g + decay x`, `x = x - rate v`.
+    #[test]
+    fn descent_with_momentum_is_that_of_pytorch() {
+        let device = Device::flex();
+        let list = [Parameter { name: "x".into(), shape: vec![1] }];
+        let mut parameters = Parameters::new(&list, &device, |_| vec![2.0]);
+        let config = DescentConfig { kind: OptimizerKind::Sgd, decay: 0.5, ..DescentConfig::default() };
+        let mut descent = Descent::new(config, &parameters);
+        // v: 2, then 1.8 + 3 + 0.9 = 5.7; x: 2 - 0.2 = 1.8, then 1.8 - 0.57.
+        for (gradient, expected) in [(1.0, 1.8), (3.0, 1.23)] {
+            let tracked = parameters.tracked();
+            let gradients = Gradients::of(&(tracked["x"].clone() * gradient).sum(), &tracked);
+            descent.step(&mut parameters, &gradients, 0.1, |_, _| true);
+            assert_close(&values(parameters.get("x")), &[expected], 1e-6);
         }
     }
 

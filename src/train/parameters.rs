@@ -52,16 +52,17 @@ impl Parameters {
         Ok(Self::new(list, device, |parameter| read.remove(&parameter.name).unwrap_or_default()))
     }
 
-    /// Takes the values of `file` that have the name and the shape of one of these: the names of the others.
+    /// Takes the values of `file` that have the name, after `prefix`, and the shape of one of these: the names of the others.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
+    pub fn take(&mut self, file: &WeightFile, prefix: &str) -> Result<Vec<String>> {
         let device = self.device();
         let mut others = Vec::new();
         for (name, shape) in &self.shapes {
-            if file.get(name).is_some_and(|info| info.shape == *shape) {
-                let value = Tensor::from_floats(file.read_f32(name)?.as_slice(), &device);
+            let named = format!("{prefix}{name}");
+            if file.get(&named).is_some_and(|info| info.shape == *shape) {
+                let value = Tensor::from_floats(file.read_f32(&named)?.as_slice(), &device);
                 self.values.insert(name.clone(), value);
             } else {
                 others.push(name.clone());

@@ -50,12 +50,45 @@ pub struct Weights {
 pub struct Pass {
     /// What gradients reach.
     pub tracked: Named,
-    /// Mean negative log-likelihood of a code, in nats.
-    pub image: Tensor<1>,
-    /// The same of a caption's token, where the condition is a caption.
-    pub text: Option<Tensor<1>>,
-    /// Negative log-likelihoods of the codes, `[B h w D]`, in nats.
+    /// Of the stacks and their captions.
+    likelihood: Likelihood,
+}
+
+/// How unlikely a model holds stacks and their captions, in nats.
+pub struct Likelihood {
+    /// Negative log-likelihoods of the codes, `[B h w D]`.
     pub each: Tensor<1>,
+    /// The mean of a caption's tokens, where the condition is a caption.
+    pub text: Option<Tensor<1>>,
+}
+
+impl Likelihood {
+    /// Of stacks `[B, h, w, D]` made from conditions `[B, length]`. Gradients reach all of it or nothing.
+    pub fn of(
+        model: &RqTransformer,
+        codes: Tensor<4, Int>,
+        condition: Tensor<2, Int>,
+        target: Target,
+    ) -> Self {
+        let logits = model.logits(codes, condition.clone());
+        let [batch, places, classes] = logits.codes.dims();
+        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
+        let text = logits.condition.map(|logits| {
+            let [batch, length, classes] = logits.dims();
+            let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
+            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next)).mean()
+        });
+        Self { each, text }
+    }
+
+    /// The likelihoods in the proportion of `weights`; that of the codes alone where there is no caption.
+    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+        let image = self.each.clone().mean();
+        match &self.text {
+            Some(text) => image * weights.image + text.clone() * weights.text,
+            None => image,
+        }
+    }
 }
 
 impl TrainedRqTransformer {
@@ -99,15 +132,8 @@ impl TrainedRqTransformer {
     ) -> Result<Pass> {
         let tracked = self.parameters.tracked();
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
-        let logits = model.logits(codes.autodiff(), condition.clone().autodiff());
-        let [batch, places, classes] = logits.codes.dims();
-        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target.autodiff());
-        let text = logits.condition.map(|logits| {
-            let [batch, length, classes] = logits.dims();
-            let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
-            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next).autodiff()).mean()
-        });
-        Ok(Pass { tracked, image: each.clone().mean(), text, each: each.inner() })
+        let likelihood = Likelihood::of(&model, codes.autodiff(), condition.autodiff(), target.autodiff());
+        Ok(Pass { tracked, likelihood })
     }
 
     /// The model made of `tensors`, all on `device`, which leaves out what `noise` says.
@@ -139,10 +165,7 @@ impl Target {
 impl Pass {
     /// The likelihoods in the proportion of `weights`; that of the codes alone where there is no caption.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
-        match &self.text {
-            Some(text) => self.image.clone() * weights.image + text.clone() * weights.text,
-            None => self.image.clone(),
-        }
+        self.likelihood.loss(weights)
     }
 
     /// Gradients of `loss`.
@@ -152,8 +175,9 @@ impl Pass {
 
     /// Negative log-likelihood of a code, and of a caption's token, as numbers.
     pub fn losses(&self) -> (f32, Option<f32>) {
-        let number = |loss: &Tensor<1>| values(loss.clone().inner())[0];
-        (number(&self.image), self.text.as_ref().map(number))
+        let Likelihood { each, text } = &self.likelihood;
+        let number = |loss: Tensor<1>| values(loss.inner())[0];
+        (number(each.clone().mean()), text.clone().map(number))
     }
 }
 

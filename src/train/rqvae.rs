@@ -1,6 +1,6 @@
 //! One step of stage 1: reconstruction, commitment and moving codebooks (paper section 3.1.3).
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
@@ -9,7 +9,8 @@ use crate::checkpoint::{Loader, Parameter, WeightFile};
 use crate::error::{Error, Result};
 use crate::kernels::values;
 use crate::model::RqVae;
-use crate::model::rqvae::{Hparams, RqVaeConfig};
+use crate::model::dropout::Noise;
+use crate::model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig};
 use crate::random::uniform;
 
 /// Names of the codebooks, which no gradient changes.
@@ -49,6 +50,18 @@ pub struct Pass {
     pub codes: Vec<Vec<usize>>,
 }
 
+/// What a model makes of pictures.
+pub struct Looked {
+    /// Reconstructions `[B, 3, H, W]`.
+    pub images: Tensor<4>,
+    /// Stacks `[B, h, w, D]`.
+    pub codes: Tensor<4, Int>,
+    /// The reconstruction loss and the commitment loss.
+    pub losses: [f64; 2],
+    /// What white cells differ in, times its weight; 0 where it has none.
+    pub blank: f64,
+}
+
 impl TrainedRqVae {
     /// Untrained weights that `seed` determines.
     pub fn initial(config: &RqVaeConfig, seed: u32, device: &Device) -> Result<Self> {
@@ -65,13 +78,9 @@ impl TrainedRqVae {
     /// # Errors
     /// A tensor is missing or of another shape.
     pub fn read(config: &RqVaeConfig, file: &WeightFile, device: &Device) -> Result<Self> {
-        let (list, codebooks) = plan(config, device)?;
+        let (list, _) = plan(config, device)?;
         let parameters = Parameters::read(&list, file, "", device)?;
-        let each = codebooks.iter().zip(config.codebook_sizes()?);
-        let each =
-            each.map(|(codebook, size)| read_codebook(file, &codebook.name, [size, config.code_dim()]));
-        let each: Vec<_> = each.collect::<Result<_>>()?;
-        Ok(Self { config: config.clone(), parameters, codebooks: MovingCodebooks::new(each, config.depth()) })
+        Ok(Self { config: config.clone(), parameters, codebooks: read_codebooks(config, file, "")? })
     }
 
     /// Takes what `file` has in the shapes of this model: the names of the others.
@@ -79,7 +88,7 @@ impl TrainedRqVae {
     /// # Errors
     /// The file cannot be read.
     pub fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
-        let mut others = self.parameters.take(file)?;
+        let mut others = self.parameters.take(file, "")?;
         for (d, codebook) in self.codebooks.each.iter_mut().enumerate() {
             let name = format!("{CODEBOOKS}{d}.weight");
             match read_codebook(file, &name, [codebook.size(), self.config.code_dim()]) {
@@ -90,11 +99,11 @@ impl TrainedRqVae {
         Ok(others)
     }
 
-    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and moves its codebooks; those with codes out of use are
-    /// restarted as `restart`, the seed and the step, says.
-    pub fn forward(&mut self, images: Tensor<4>, restart: Option<[u32; 2]>) -> Result<Pass> {
+    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and moves its codebooks. `noise` determines what is left out and
+    /// which latents restart codes out of use; without it, nothing is and none are.
+    pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
         let tracked = self.parameters.tracked();
-        let model = self.model(&tracked, &self.parameters.device().autodiff())?;
+        let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
         let images = images.autodiff();
         let latents = model.encode(images.clone());
         let hparams = &self.config.hparams;
@@ -102,7 +111,7 @@ impl TrainedRqVae {
         let [r, c] = self.config.cell();
         let is_white =
             (hparams.blank_weight > 0.0).then(|| white(images.clone().inner(), [rows / r, columns / c]));
-        let moving = moving(&self.config, restart, is_white.as_ref())?;
+        let moving = moving(&self.config, noise, is_white.as_ref())?;
         let cells = model.quantizer.to_cells(latents.clone());
         let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
         let commitment = commitment(&cells, &partial_sums);
@@ -125,14 +134,27 @@ impl TrainedRqVae {
         })
     }
 
-    /// Reconstructions of `images` `[B, 3, H, W]` by a model of other `parameters`.
+    /// What the model as it is makes of `images` `[B, 3, H, W]`: nothing is learned and nothing moves.
     ///
     /// # Errors
-    /// They are of another model.
-    pub fn reconstruct(&self, parameters: &Parameters, images: Tensor<4>) -> Result<Tensor<4>> {
-        let model = self.model(parameters.values(), &parameters.device())?;
-        let codes = model.quantizer.quantize(model.encode(images)).codes;
-        Ok(model.decode_codes(codes))
+    /// It cannot be built.
+    pub fn look(&self, images: &Tensor<4>) -> Result<Looked> {
+        let model = self.plain()?;
+        let latents = model.encode(images.clone());
+        let Bottleneck { codes, partial_sums, .. } = model.quantizer.quantize(latents.clone());
+        let hparams = &self.config.hparams;
+        let [_, h, w, _] = codes.dims();
+        let blank = (hparams.blank_weight > 0.0).then(|| {
+            let cells = model.quantizer.to_cells(latents.clone()).autodiff();
+            blank(&cells, white(images.clone(), [h, w])).inner() * hparams.blank_weight
+        });
+        let made = model.decode_codes(codes.clone());
+        let number = |loss: Tensor<1>| f64::from(values(loss)[0]);
+        let losses = [
+            compare(hparams, made.clone(), images.clone()),
+            model.quantizer.commitment_loss(&latents, &partial_sums),
+        ];
+        Ok(Looked { images: made, codes, losses: losses.map(number), blank: blank.map_or(0.0, number) })
     }
 
     /// The model as it is, for use.
@@ -140,7 +162,7 @@ impl TrainedRqVae {
     /// # Errors
     /// It cannot be built.
     pub fn plain(&self) -> Result<RqVae> {
-        self.model(self.parameters.values(), &self.parameters.device())
+        self.model(self.parameters.values(), &self.parameters.device(), None)
     }
 
     /// The codebooks as published: with a row for padding, and their averages.
@@ -158,14 +180,14 @@ impl TrainedRqVae {
         self.codebooks.each.iter().enumerate().flat_map(of).collect()
     }
 
-    /// The model made of `tensors`, all on `device`.
-    fn model(&self, tensors: &Named, device: &Device) -> Result<RqVae> {
+    /// The model made of `tensors`, all on `device`, which leaves out what `noise` says.
+    fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqVae> {
         let mut all = tensors.clone();
         for (d, codebook) in self.codebooks.each.iter().enumerate() {
             let weight = Tensor::from_floats(codebook.weight.as_slice(), device);
             all.insert(format!("{CODEBOOKS}{d}.weight"), weight);
         }
-        let mut loader = Loader::from_given(&all, device);
+        let mut loader = Loader::from_given(&all, device).dropping(noise);
         let model = RqVae::load(&mut loader, &self.config)?;
         loader.finish()?;
         Ok(model)
@@ -222,25 +244,26 @@ impl Pass {
     }
 }
 
-/// How the codebooks of `config` move: restarts as seed and step determine, at none of the latents for which `is_white`
-/// `[N, 1]` is 1.
-fn moving(config: &RqVaeConfig, restart: Option<[u32; 2]>, is_white: Option<&Tensor<2>>) -> Result<Moving> {
+/// How the codebooks of `config` move: restarts as `noise` determines, at none of the latents for which `is_white` `[N, 1]`
+/// is 1.
+fn moving(config: &RqVaeConfig, noise: Option<Noise>, is_white: Option<&Tensor<2>>) -> Result<Moving> {
     let (hparams, depth) = (&config.hparams, config.depth());
     let threshold = hparams.restart_threshold.values("restart_threshold", depth)?;
     let is_blank = |white: &Tensor<2>| values(white.clone()).iter().map(|&white| white > 0.0).collect();
     let blank = is_white.map_or_else(Vec::new, is_blank);
     let by_error = hparams.restart_by_error;
-    let restart = restart.filter(|_| hparams.restart_unused_codes);
-    let restart = restart.map(|[seed, step]| Restart { seed, step, threshold, by_error, blank });
+    let restart = noise.filter(|_| hparams.restart_unused_codes);
+    let restart =
+        restart.map(|Noise { seed, pass }| Restart { seed, step: pass, threshold, by_error, blank });
     Ok(Moving { decay: hparams.decay.values("decay", depth)?, restart })
 }
 
 /// The reconstruction loss that the configuration names.
 fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
     let difference = made - images;
-    match hparams.loss_type.as_str() {
-        "l1" => difference.abs().mean(),
-        _ => difference.powi_scalar(2).mean(),
+    match hparams.loss_type {
+        ReconstructionLoss::L1 => difference.abs().mean(),
+        ReconstructionLoss::Mse => difference.powi_scalar(2).mean(),
     }
 }
 
@@ -249,6 +272,20 @@ fn commitment(cells: &Tensor<2>, partial_sums: &[Tensor<2>]) -> Tensor<1> {
     let losses =
         partial_sums.iter().map(|sum| (cells.clone() - sum.clone().autodiff()).powi_scalar(2).mean());
     Tensor::cat(losses.collect(), 0).mean()
+}
+
+/// The codebooks of a model of `config`, which `file` has under names that begin with `prefix`.
+///
+/// # Errors
+/// One is missing or of another shape.
+pub fn read_codebooks(config: &RqVaeConfig, file: &WeightFile, prefix: &str) -> Result<MovingCodebooks> {
+    let sizes = config.codebook_sizes()?;
+    let own = if config.hparams.shared_codebook { &sizes[..1] } else { &sizes[..] };
+    let read = |(d, &size): (usize, &usize)| {
+        read_codebook(file, &format!("{prefix}{CODEBOOKS}{d}.weight"), [size, config.code_dim()])
+    };
+    let each = own.iter().enumerate().map(read).collect::<Result<_>>()?;
+    Ok(MovingCodebooks::new(each, config.depth()))
 }
 
 /// The codebook `name` of `shape` `[K, C]`, which has a row more for padding as published, and its averages. Without those

@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::lock;
-use super::optimizer::Adam;
+use super::optimizer::Descent;
 use super::parameters::Parameters;
 use super::record::Record;
+use super::trainee::Name;
 use crate::checkpoint::write::{Described, write_safetensors};
 use crate::checkpoint::{Dtype, StateKind, WeightFile};
 use crate::error::{Error, Result};
@@ -301,10 +302,10 @@ pub fn tensors(parameters: &Parameters, prefix: &str) -> Tensors {
     parameters.shapes().iter().map(described).collect()
 }
 
-/// The moments of `adam`, named after `prefix`.
-pub fn moments(adam: &Adam, prefix: &str) -> Tensors {
-    let mut all = tensors(&adam.means, &format!("{prefix}means."));
-    all.extend(tensors(&adam.squares, &format!("{prefix}squares.")));
+/// What `descent` knows of gradients, named after `prefix`.
+pub fn moments(descent: &Descent, prefix: &str) -> Tensors {
+    let mut all = tensors(&descent.means, &format!("{prefix}means."));
+    all.extend(tensors(&descent.squares, &format!("{prefix}squares.")));
     all
 }
 
@@ -330,10 +331,10 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// The line of a step.
-pub fn line(step: u64, rate: f64, measures: &[(&'static str, f64)]) -> Value {
+pub fn line(step: u64, rate: f64, measures: &[(Name, f64)]) -> Value {
     let mut line = json!({ "step": step, "lr": rate });
     for (name, value) in measures {
-        line[*name] = json!(value);
+        line[name.as_ref()] = json!(value);
     }
     line
 }

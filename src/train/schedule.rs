@@ -35,12 +35,13 @@ impl Schedule {
         }
     }
 
-    /// The rate of step `step`, which counts from 0.
+    /// The rate of step `step`, which counts from 0. As published, the way up begins at its first rate, and ends one step after
+    /// the warm-up's last.
     pub fn at(&self, step: u64) -> f64 {
         let peak = self.rate * self.multiplier;
         if step < self.warmup {
             let begin = if self.from_zero { 0.0 } else { self.rate };
-            return begin + (peak - begin) * (step + 1) as f64 / self.warmup as f64;
+            return begin + (peak - begin) * step as f64 / self.warmup as f64;
         }
         let gone = (step - self.warmup).saturating_sub(self.hold);
         let left = self.steps.saturating_sub(self.warmup).saturating_sub(self.hold).max(1);
@@ -65,7 +66,7 @@ mod tests {
             steps: 14,
         };
         let rates: Vec<f64> = (0..20).map(|step| schedule.at(step)).collect();
-        assert_eq!(rates[..6], [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]);
+        assert_eq!(rates[..6], [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]);
         assert!(rates[6..14].windows(2).all(|pair| pair[0] > pair[1]), "{rates:?}");
         assert!((rates[10] - 1.25).abs() < 1e-12, "half way down a cosine");
         assert!(rates[14..].iter().all(|&rate| rate == 0.5));

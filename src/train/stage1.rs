@@ -5,24 +5,29 @@ use std::collections::HashSet;
 use burn::tensor::Device;
 
 use super::average::Average;
+use super::codebooks::MovingCodebooks;
 use super::config::TrainConfig;
 use super::data::Loaded;
 use super::judges::Judges;
-use super::optimizer::Adam;
+use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
-use super::rqvae::TrainedRqVae;
+use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
-use super::trainee::{Measured, Trainee, pictures};
+use super::trainee::{Measured, Trainee, passes, pictures};
+use super::validation::Validation;
 use crate::checkpoint::WeightFile;
+use crate::engine::pictures::codes_from_tensor;
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::kernels::values;
+use crate::metrics::psnr;
+use crate::model::dropout::Noise;
 use crate::model::rqvae::RqVaeConfig;
 
 /// An RQ-VAE under training.
 pub struct Stage1Training {
     model: TrainedRqVae,
-    adam: Adam,
+    descent: Descent,
     /// The averages of the weights, where they are kept.
     average: Option<Average>,
     longest_gradient: Option<f64>,
@@ -38,8 +43,8 @@ impl Stage1Training {
     pub fn begin(config: &RqVaeConfig, train: &TrainConfig, seed: u32, device: &Device) -> Result<Self> {
         let model = TrainedRqVae::initial(config, seed, device)?;
         Ok(Self {
-            adam: Adam::new(train.optimizer.adam(), &model.parameters),
-            average: train.ema.map(|decay| Average::new(&model.parameters, decay)),
+            descent: Descent::new(train.optimizer.descent(), &model.parameters),
+            average: train.ema.map(|decay| Average::new(&model.parameters, Some(&model.codebooks), decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
             model,
@@ -52,24 +57,51 @@ impl Stage1Training {
         Self { judges, ..self }
     }
 
-    /// What people get: the averages of the weights, where they are kept.
-    fn shown(&self) -> &Parameters {
-        self.average.as_ref().map_or(&self.model.parameters, |average| &average.weights)
+    /// What people get: the averages of weights and codebooks, where they are kept.
+    fn shown(&self) -> TrainedRqVae {
+        let model = self.model.clone();
+        match &self.average {
+            Some(Average { weights, codebooks: Some(codebooks), .. }) => {
+                TrainedRqVae { parameters: weights.clone(), codebooks: codebooks.clone(), ..model }
+            }
+            _ => model,
+        }
+    }
+
+    /// The codebooks under training, which an average in the checkpoint is not: with their names in a training file.
+    fn moving_codebooks(&self) -> Tensors {
+        let named = |(name, shape, values)| (format!("{WEIGHTS}{name}"), shape, values);
+        self.model.codebook_tensors().into_iter().map(named).collect()
+    }
+
+    /// The codebooks in `training`, or in `model` where that does not have them.
+    fn codebooks_of(&self, model: &WeightFile, training: &WeightFile) -> Result<MovingCodebooks> {
+        read_codebooks(&self.model.config, training, WEIGHTS)
+            .or_else(|_| read_codebooks(&self.model.config, model, ""))
     }
 }
+
+/// Comes before the names of weights under training in a training file.
+const WEIGHTS: &str = "weights.";
 
 impl Trainee for Stage1Training {
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
         let others = self.model.take(file)?;
-        self.average = self.average.take().map(|average| average.restarted(&self.model.parameters));
+        let TrainedRqVae { parameters, codebooks, .. } = &self.model;
+        self.average = self.average.take().map(|average| average.restarted(parameters, Some(codebooks)));
         Ok(others)
+    }
+
+    fn take_judges(&mut self, file: &WeightFile, prefix: &str) -> Result<Vec<String>> {
+        self.judges.take(file, prefix)
     }
 
     fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
         let mut measured = Measured::default();
         let mut sum = Gradients::default();
-        for part in parts {
-            let pass = self.model.forward(part.images.clone(), Some([self.seed, step as u32]))?;
+        for (number, part) in passes(step, parts) {
+            let noise = Noise { seed: self.seed, pass: number };
+            let pass = self.model.forward(part.images.clone(), Some(noise))?;
             sum.add(self.judges.gradients(&pass, &part.images, step, &mut measured));
             let [reconstruction, commitment] = pass.losses();
             measured.add("reconstruction", f64::from(reconstruction));
@@ -85,44 +117,62 @@ impl Trainee for Stage1Training {
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }
-        self.adam.step(&mut self.model.parameters, &sum, rate, |_, _| true);
+        self.descent.step(&mut self.model.parameters, &sum, rate, |_, _| true);
         if let Some(average) = &mut self.average {
-            average.follow(&self.model.parameters, step);
+            average.follow(&self.model.parameters, Some(&self.model.codebooks), step);
         }
         self.judges.step(parts.len());
         Ok(measured)
     }
 
     fn model(&self) -> Tensors {
-        let mut all = tensors(self.shown(), "");
-        all.extend(self.model.codebook_tensors());
+        let shown = self.shown();
+        let mut all = tensors(&shown.parameters, "");
+        all.extend(shown.codebook_tensors());
         all
     }
 
     fn training(&self) -> Tensors {
-        let mut all = tensors(&self.model.parameters, "weights.");
-        all.extend(moments(&self.adam, ""));
+        let mut all = tensors(&self.model.parameters, WEIGHTS);
+        all.extend(self.moving_codebooks());
+        all.extend(moments(&self.descent, ""));
         all.extend(self.judges.training());
         all
     }
 
     fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()> {
         let device = self.model.parameters.device();
-        let list = self.model.parameters.list();
-        let read = |prefix: &str| Parameters::read(&list, training, prefix, &device);
-        self.adam.means = read("means.")?;
-        self.adam.squares = read("squares.")?;
-        self.adam.steps = steps;
+        self.descent.resume(training, "", steps)?;
         if let Some(average) = &mut self.average {
             average.resume(model, &device)?;
+            average.codebooks = Some(read_codebooks(&self.model.config, model, "")?);
         }
-        self.model.codebooks = TrainedRqVae::read(&self.model.config, model, &device)?.codebooks;
-        self.model.parameters = read("weights.")?;
+        self.model.codebooks = self.codebooks_of(model, training)?;
+        self.model.parameters = Parameters::read(&self.model.parameters.list(), training, WEIGHTS, &device)?;
         self.judges.resume(training, &device)
     }
 
+    fn validate(&mut self, held_out: &Loaded, steps: u64, found: &mut Validation) -> Result<()> {
+        let Looked { images, codes, losses: [reconstruction, commitment], blank } =
+            self.shown().look(&held_out.images)?;
+        let mut measured = Measured::default();
+        let weight = self.model.config.hparams.latent_loss_weight;
+        measured.add("loss", reconstruction + commitment * weight + blank);
+        measured.add("reconstruction", reconstruction);
+        measured.add("commitment", commitment);
+        self.judges.measure(&images, &held_out.images, steps, &mut measured);
+        let [made, wanted] = [images, held_out.images.clone()].map(|images| pictures(&[images]));
+        let ratios: Vec<f64> =
+            made?.iter().zip(&wanted?).map(|(made, wanted)| psnr(made, wanted)).collect::<Result<_>>()?;
+        measured.add("psnr", ratios.iter().sum::<f64>() / ratios.len() as f64);
+        found.add(held_out.len(), &measured);
+        let stacks = pollster::block_on(codes_from_tensor(codes))?;
+        found.count(&self.model.config.codebook_sizes()?, &stacks);
+        Ok(())
+    }
+
     fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {
-        let made = self.model.reconstruct(self.shown(), held_out.images.clone())?;
+        let made = self.shown().look(&held_out.images)?.images;
         pictures(&[held_out.images.clone(), made])
     }
 }

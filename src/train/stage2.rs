@@ -7,11 +7,12 @@ use super::conditions::condition_tokens;
 use super::config::{LossKind, TrainConfig};
 use super::data::Loaded;
 use super::latents::Latents;
-use super::optimizer::Adam;
+use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
-use super::rqtransformer::{Target, TrainedRqTransformer, Weights};
+use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use super::run::{Tensors, moments, tensors};
-use super::trainee::{Measured, Trainee, pictures};
+use super::trainee::{Measured, Trainee, passes, pictures};
+use super::validation::{Validation, nats_at};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Request, Session};
@@ -32,7 +33,7 @@ const IMAGE_WEIGHT: f64 = 0.9;
 /// An RQ-Transformer under training.
 pub struct Stage2Training {
     model: TrainedRqTransformer,
-    adam: Adam,
+    descent: Descent,
     /// The averages of the weights, where they are kept.
     average: Option<Average>,
     longest_gradient: Option<f64>,
@@ -82,13 +83,19 @@ impl Stage2Training {
                 "block_size: expected {found:?}, the code_shape of the RQ-VAE, found {expected:?}"
             )));
         }
+        let (found, expected) = (config.codebook_sizes()?, rqvae.config.codebook_sizes()?);
+        if found != expected {
+            return Err(Error::invalid(format!(
+                "vocab_size: expected {expected:?}, the codebooks of the RQ-VAE, found {found:?}"
+            )));
+        }
         let codebooks =
             Some(&rqvae.quantizer.codebooks).filter(|_| config.input_emb_vqvae || config.head_emb_vqvae);
         let model = TrainedRqTransformer::initial(config, codebooks, seed, device)?;
         let image = train.loss.img_weight.unwrap_or(IMAGE_WEIGHT);
         Ok(Self {
-            adam: Adam::new(train.optimizer.adam(), &model.parameters),
-            average: train.ema.map(|decay| Average::new(&model.parameters, decay)),
+            descent: Descent::new(train.optimizer.descent(), &model.parameters),
+            average: train.ema.map(|decay| Average::new(&model.parameters, None, decay)),
             longest_gradient: train.optimizer.max_gn,
             codes: Codes {
                 temperature: train.loss.temp.unwrap_or(TEMPERATURE) as f32,
@@ -120,10 +127,9 @@ impl Stage2Training {
         let shown = self.shown();
         let model = self.model.model(shown.values(), &shown.device(), None)?;
         let config = &self.model.config;
-        let filter = Filter::published(config.published_sampling);
-        let stacks = self.tokens(batch)?.into_iter().enumerate().map(|(image, condition)| {
+        let stacks = self.tokens(batch, None)?.into_iter().enumerate().map(|(image, condition)| {
             let images = image as u32..image as u32 + 1;
-            let filters = vec![filter; config.depth()];
+            let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
             let mut session = Session::new(&model, request)?;
             while session.done() < session.total() {
@@ -134,22 +140,23 @@ impl Stage2Training {
         Ok(Tensor::cat(stacks.collect::<Result<Vec<_>>>()?, 0))
     }
 
-    /// Conditions `[B, length]` of a batch.
-    fn conditions(&self, batch: &Loaded) -> Result<Tensor<2, Int>> {
-        let tokens: Vec<i32> = self.tokens(batch)?.concat().into_iter().map(|token| token as i32).collect();
+    /// Conditions `[B, length]` of a batch; captions are split as `noise` says.
+    fn conditions(&self, batch: &Loaded, noise: Option<Noise>) -> Result<Tensor<2, Int>> {
+        let tokens = self.tokens(batch, noise)?.concat();
+        let tokens: Vec<i32> = tokens.into_iter().map(|token| token as i32).collect();
         let shape = [batch.len(), self.model.config.block_size_cond];
         Ok(Tensor::from_data(TensorData::new(tokens, shape), &self.model.parameters.device()))
     }
 
-    /// Condition tokens of each picture of a batch.
-    fn tokens(&self, batch: &Loaded) -> Result<Vec<Vec<u32>>> {
-        condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions)
+    /// Condition tokens of each picture of a batch; captions are split as `noise` says.
+    fn tokens(&self, batch: &Loaded, noise: Option<Noise>) -> Result<Vec<Vec<u32>>> {
+        condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions, noise)
     }
 
-    /// What is learned of `latents` `[B, h', w', C]` in step `step`.
-    fn stacks(&self, latents: Tensor<4>, codes: Codes, step: u64) -> Stacks {
+    /// What is learned of `latents` `[B, h', w', C]` in pass `pass`.
+    fn stacks(&self, latents: Tensor<4>, codes: Codes, pass: u32) -> Stacks {
         let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
-        let seed = u64::from(self.seed) << 32 ^ step;
+        let seed = u64::from(self.seed) << 32 ^ u64::from(pass);
         let mut soft: Vec<Tensor<3>> = Vec::new();
         let chosen = self.rqvae.quantizer.quantize_by(latents, |depth, codebook, residual| {
             if codes.soft {
@@ -167,33 +174,45 @@ impl Stage2Training {
         let target = match soft.is_empty() {
             true => Target::Hard(chosen.codes.clone().reshape([places])),
             false => {
-                let all = Tensor::cat(soft, 1);
-                let classes = all.dims()[2];
-                Target::Soft(all.reshape([places, classes]))
+                let classes = soft.iter().map(|soft| soft.dims()[2]).max().unwrap_or(0);
+                let padded = soft.into_iter().map(|soft| padded(soft, classes)).collect();
+                Target::Soft(Tensor::cat(padded, 1).reshape([places, classes]))
             }
         };
         Stacks { codes: chosen.codes, target }
     }
 }
 
+/// `soft` `[N, 1, K]` with zeros up to `classes`: codes that a smaller codebook does not have.
+fn padded(soft: Tensor<3>, classes: usize) -> Tensor<3> {
+    let [cells, one, size] = soft.dims();
+    match classes - size {
+        0 => soft,
+        lacking => {
+            let none = Tensor::zeros([cells, one, lacking], &soft.device());
+            Tensor::cat(vec![soft, none], 2)
+        }
+    }
+}
+
 impl Trainee for Stage2Training {
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
-        let others = self.model.parameters.take(file)?;
-        self.average = self.average.take().map(|average| average.restarted(&self.model.parameters));
+        let others = self.model.parameters.take(file, "")?;
+        self.average = self.average.take().map(|average| average.restarted(&self.model.parameters, None));
         Ok(others)
     }
 
     fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
         let mut measured = Measured::default();
         let mut sum = Gradients::default();
-        for part in parts {
+        for (number, part) in passes(step, parts) {
             let latents = match &self.latents {
                 Some(latents) => latents.of(part)?,
                 None => self.rqvae.encode(part.images.clone()),
             };
-            let Stacks { codes, target } = self.stacks(latents, self.codes, step);
-            let noise = Noise { seed: self.seed, step: step as u32 };
-            let pass = self.model.forward(codes, self.conditions(part)?, target, Some(noise))?;
+            let Stacks { codes, target } = self.stacks(latents, self.codes, number);
+            let noise = Noise { seed: self.seed, pass: number };
+            let pass = self.model.forward(codes, self.conditions(part, Some(noise))?, target, Some(noise))?;
             let loss = pass.loss(self.weights);
             sum.add(pass.gradients(&loss));
             let (image, text) = pass.losses();
@@ -212,9 +231,9 @@ impl Trainee for Stage2Training {
         let decays = |name: &str, shape: &[usize]| {
             shape.len() == 2 && name.ends_with(".weight") && !name.contains("emb")
         };
-        self.adam.step(&mut self.model.parameters, &sum, rate, decays);
+        self.descent.step(&mut self.model.parameters, &sum, rate, decays);
         if let Some(average) = &mut self.average {
-            average.follow(&self.model.parameters, step);
+            average.follow(&self.model.parameters, None, step);
         }
         Ok(measured)
     }
@@ -225,21 +244,44 @@ impl Trainee for Stage2Training {
 
     fn training(&self) -> Tensors {
         let mut all = tensors(&self.model.parameters, "weights.");
-        all.extend(moments(&self.adam, ""));
+        all.extend(moments(&self.descent, ""));
         all
     }
 
     fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()> {
         let device = self.model.parameters.device();
-        let list = self.model.parameters.list();
-        let read = |prefix: &str| Parameters::read(&list, training, prefix, &device);
-        self.adam.means = read("means.")?;
-        self.adam.squares = read("squares.")?;
-        self.adam.steps = steps;
+        self.descent.resume(training, "", steps)?;
         if let Some(average) = &mut self.average {
             average.resume(model, &device)?;
         }
-        self.model.parameters = read("weights.")?;
+        self.model.parameters =
+            Parameters::read(&self.model.parameters.list(), training, "weights.", &device)?;
+        Ok(())
+    }
+
+    fn validate(&mut self, held_out: &Loaded, _steps: u64, found: &mut Validation) -> Result<()> {
+        let latents = self.rqvae.encode(held_out.images.clone());
+        let model = self.model.model(self.shown().values(), &self.shown().device(), None)?;
+        let condition = self.conditions(held_out, None)?;
+        // Codes are drawn alike each time.
+        let pass = held_out.indices.first().map_or(0, |&index| index as u32);
+        let Stacks { codes, target } = self.stacks(latents.clone(), self.codes, pass);
+        let learned = Likelihood::of(&model, codes, condition.clone(), target);
+        let mut measured = Measured::default();
+        let number = |nats: Tensor<1>| f64::from(values(nats)[0]);
+        measured.add("loss", number(learned.loss(self.weights)));
+        measured.add("image", number(learned.each.clone().mean()));
+        if let Some(text) = &learned.text {
+            measured.add("text", number(text.clone()));
+        }
+        let nearest = Codes { drawn: false, soft: false, ..self.codes };
+        let Stacks { codes, target } = self.stacks(latents, nearest, pass);
+        let nats = Likelihood::of(&model, codes, condition, target).each;
+        let depths = self.model.config.depth();
+        let cells = nats.dims()[0] / depths;
+        let by_depth = values(nats.reshape([cells, depths]).mean_dim(0));
+        by_depth.iter().enumerate().for_each(|(d, &nats)| measured.add(nats_at(d), nats.into()));
+        found.add(held_out.len(), &measured);
         Ok(())
     }
 

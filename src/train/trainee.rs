@@ -1,14 +1,16 @@
 //! Anything that is trained step by step, and the loop that does it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 use web_time::Instant;
 
-use super::data::{Batches, Loaded};
+use super::data::{Batches, Loaded, Wish, in_order};
 use super::run::{RunFolder, Tensors, line, open_training, steps_of};
 use super::schedule::Schedule;
+use super::validation::Validation;
 use crate::checkpoint::{StateKind, WeightFile};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
@@ -18,17 +20,26 @@ use crate::image_io::{Picture, sheet};
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
 
+/// What is measured is called.
+pub type Name = Cow<'static, str>;
+
 /// What one step has measured, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Measured(Vec<(&'static str, f64)>);
+pub struct Measured(Vec<(Name, f64)>);
 
 impl Measured {
     /// Adds `value` to what is called `name`.
-    pub fn add(&mut self, name: &'static str, value: f64) {
+    pub fn add(&mut self, name: impl Into<Name>, value: f64) {
+        let name = name.into();
         match self.0.iter_mut().find(|(other, _)| *other == name) {
             Some((_, sum)) => *sum += value,
             None => self.0.push((name, value)),
         }
+    }
+
+    /// Adds all that `other` has.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     /// Makes means of sums.
@@ -42,12 +53,12 @@ impl Measured {
     }
 
     /// All values by name.
-    pub fn all(&self) -> &[(&'static str, f64)] {
+    pub fn all(&self) -> &[(Name, f64)] {
         &self.0
     }
 
-    fn first_not_finite(&self) -> Option<(&'static str, f64)> {
-        self.0.iter().copied().find(|(_, value)| !value.is_finite())
+    fn first_not_finite(&self) -> Option<&(Name, f64)> {
+        self.0.iter().find(|(_, value)| !value.is_finite())
     }
 }
 
@@ -58,6 +69,15 @@ pub trait Trainee {
     /// # Errors
     /// The file cannot be read.
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>>;
+
+    /// Takes what judges the model from `file`, under names that begin with `prefix`, as far as it fits: the names of what is
+    /// not there. Nothing judges most models.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn take_judges(&mut self, _file: &WeightFile, _prefix: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// Takes step `step`, which counts from 0, with the mean gradient of `parts`.
     ///
@@ -76,6 +96,12 @@ pub trait Trainee {
     /// # Errors
     /// It does not fit.
     fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()>;
+
+    /// Measures on a batch of held-out pictures, after `steps` steps, the model that people get: it learns nothing.
+    ///
+    /// # Errors
+    /// The data do not fit the model.
+    fn validate(&mut self, held_out: &Loaded, steps: u64, found: &mut Validation) -> Result<()>;
 
     /// What the model makes of held-out pictures, for people to see: rows of as many pictures.
     ///
@@ -97,6 +123,17 @@ pub struct Plan {
     pub save_every: u64,
     /// Steps from one sheet to the next.
     pub sheet_every: u64,
+    /// Steps from one measurement on held-out pictures to the next.
+    pub test_every: u64,
+    /// Steps before the first of these.
+    pub first_test: u64,
+}
+
+impl Plan {
+    /// Whether held-out pictures are measured after `steps` steps: always at the end.
+    fn tests_after(&self, steps: u64) -> bool {
+        steps == self.steps || steps == self.first_test || steps.is_multiple_of(self.test_every)
+    }
 }
 
 /// A run under way.
@@ -109,6 +146,8 @@ pub struct Run<'a> {
     pub document: &'a Value,
     /// How long it is.
     pub plan: Plan,
+    /// The pictures that it is measured on, none or those that are held out.
+    pub held_out: Wish,
 }
 
 /// What a front door is told after each step.
@@ -149,7 +188,7 @@ impl Run<'_> {
         &mut self,
         begun: u64,
         mut batches: Batches,
-        held_out: Option<&Loaded>,
+        shown: Option<&Loaded>,
         task: &mut Task<'_>,
         mut tell: impl FnMut(&Told),
     ) -> Result<()> {
@@ -158,10 +197,13 @@ impl Run<'_> {
             let parts = (0..self.plan.parts).map(|_| batches.next_batch()).collect::<Result<Vec<_>>>()?;
             images += parts.iter().map(Loaded::len).sum::<usize>();
             let rate = self.plan.schedule.at(step);
-            let measured = self.trainee.step(&parts, step, rate)?;
+            let mut measured = self.trainee.step(&parts, step, rate)?;
             crate::device::failure::check()?;
             let steps = step + 1;
             self.check(steps, &measured)?;
+            if self.plan.tests_after(steps) {
+                measured.extend(self.validate(steps, task)?);
+            }
             self.folder.measure(&line(steps, rate, &measured.0))?;
             let speed = images as f64 / started.elapsed().as_secs_f64();
             // Whoever watches may hold the run here, and stop it then.
@@ -169,8 +211,8 @@ impl Run<'_> {
             // Asked once: a stop that comes later lets the next step write the checkpoint.
             let stopped = task.is_stopped();
             let over = steps == self.plan.steps || stopped;
-            let drawn = held_out.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
-            let sheet = drawn.map(|held_out| self.draw(steps, held_out)).transpose()?;
+            let drawn = shown.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
+            let sheet = drawn.map(|shown| self.draw(steps, shown)).transpose()?;
             if over || steps.is_multiple_of(self.plan.save_every) {
                 self.save(steps)?;
             }
@@ -180,6 +222,18 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the model is worth on held-out pictures; nothing where there are none, or the run is stopped meanwhile.
+    fn validate(&mut self, steps: u64, task: &Task<'_>) -> Result<Measured> {
+        let mut found = Validation::default();
+        for batch in in_order(&self.held_out) {
+            if task.is_stopped() {
+                return Ok(Measured::default());
+            }
+            self.trainee.validate(&batch, steps, &mut found)?;
+        }
+        Ok(found.finish().unwrap_or_default())
     }
 
     fn save(&self, steps: u64) -> Result<()> {
@@ -207,6 +261,12 @@ impl Run<'_> {
             "{name} became {value} at step {steps}; {kept}: go on with a lower init_lr or with optimizer.max_gn"
         )))
     }
+}
+
+/// The parts of step `step`, each with a number that no other part of the run has: of what it draws and leaves out.
+pub fn passes(step: u64, parts: &[Loaded]) -> impl Iterator<Item = (u32, &Loaded)> {
+    let first = step * parts.len() as u64;
+    (first..).map(|pass| pass as u32).zip(parts)
 }
 
 /// Rows of `images` `[B, 3, H, W]` as pictures, one after the other.

@@ -47,9 +47,10 @@ struct Wish {
     count: u32,
     seed: u64,
     first: u32,
-    temperature: f32,
-    top_k: usize,
-    top_p: f32,
+    /// These three as the model's configuration says, unless they are given.
+    temperature: Option<f32>,
+    top_k: Option<usize>,
+    top_p: Option<f32>,
     /// A class, by name or number.
     class: Option<String>,
     /// A caption.
@@ -62,9 +63,9 @@ impl Default for Wish {
             count: 1,
             seed: 0,
             first: 0,
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
+            temperature: None,
+            top_k: None,
+            top_p: None,
             class: None,
             prompt: None,
         }
@@ -80,11 +81,16 @@ impl Wish {
             (None, Some(prompt)) => Condition::Prompt(prompt),
             (Some(_), Some(_)) => return Err(Error::usage("expected a class or a prompt, found both")),
         };
-        let filter = Filter { temperature, top_k, top_p };
-        filter.check()?;
+        let filter = |default: &Filter| Filter {
+            temperature: temperature.unwrap_or(default.temperature),
+            top_k: top_k.unwrap_or(default.top_k),
+            top_p: top_p.unwrap_or(default.top_p),
+        };
+        let filters: Vec<Filter> = model.config.sampling.filters.iter().map(filter).collect();
+        filters.iter().try_for_each(Filter::check)?;
         Ok(Request {
             condition: condition.tokens(&model.config)?,
-            filters: vec![filter; model.config.depth()],
+            filters,
             seed,
             images: first..first.saturating_add(count),
             forced: None,

@@ -93,6 +93,16 @@ fn unknown_keys_are_warned_of() {
         changed(&desk, case, from, to);
         desk.does("info model").warns(&format!("key {key} is not known and not used"));
     }
+    for (from, to, key, nearest) in [
+        ("experiment:", "experiment:\n  totalbatchsize: 8", "experiment.totalbatchsize", "total_batch_size"),
+        ("    top_k: 64", "    topk: 64", "experiment.sample.topk", "top_k"),
+        ("loss:", "loss:\n  stochastic_code: true", "loss.stochastic_code", "stochastic_codes"),
+        ("loss:", "sampling: {tmp: 0.5}\nloss:", "sampling.tmp", "temp"),
+    ] {
+        changed(&desk, "rqt-class", from, to);
+        let told = format!("key {key} is not known and not used; the nearest known one is {nearest}");
+        desk.does("info model").warns(&told);
+    }
 }
 
 /// The configuration inside a safetensors file is no more to be trusted than one beside it.

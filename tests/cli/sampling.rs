@@ -1,6 +1,6 @@
 //! `sample`: the same seed gives the same pictures, each for itself, and a picture says how it was made.
 
-use super::desk::{Desk, stacks};
+use super::desk::{Desk, given, stacks};
 
 #[test]
 fn a_seed_gives_the_same_codes_and_another_seed_others() {
@@ -113,6 +113,56 @@ fn filters_that_are_off_keep_all_codes() {
     assert_ne!(off, stacks(&desk.json("sample --class 1 --top-k 5 --top-p 1")));
 }
 
+/// A copy of a fixture, with `section` added to its configuration, whose `experiment.sample` has top-k 64 and top-p 0.92.
+fn published(desk: &Desk, section: &str) {
+    let config = std::fs::read_to_string(given("fixtures/rqt-class/config.yaml")).unwrap();
+    desk.write("model/config.yaml", format!("{config}{section}\n"));
+    desk.copy("fixtures/rqt-class/model.pt", "model/model.pt");
+}
+
+#[test]
+fn codes_are_drawn_as_the_configuration_says_and_info_tells_which_section_does() {
+    let desk = Desk::new();
+    let sample = "sample --model model --rqvae fixtures/rqvae-shared --class 3 --seed 5";
+    for (section, filters, told) in [
+        ("", "--temperature 1 --top-k 64 --top-p 0.92", "experiment.sample"),
+        (
+            "sampling: {temp: 0.8, top_k: [9, 8, 7, 6], top_p: 0.9}",
+            "--temperature 0.8 --top-k 9,8,7,6 --top-p 0.9",
+            "sampling",
+        ),
+        (
+            "sampling: {temp: 1.0, top_k: null, top_p: null}",
+            "--temperature 1 --top-k 0 --top-p 1",
+            "sampling",
+        ),
+        ("sampling: {temp: 1.0, top_p: 0}", "--temperature 0", "sampling"),
+    ] {
+        published(&desk, section);
+        let drawn = stacks(&desk.json(sample));
+        assert_eq!(drawn, stacks(&desk.json(&format!("{sample} {filters}"))), "{section}");
+        let info = desk.does("info model").stdout;
+        let line = info.lines().find(|line| line.starts_with("sampling ")).unwrap();
+        assert!(line.ends_with(&format!("({told})")), "{line}");
+    }
+    // What is asked for comes before the configuration, value by value.
+    published(&desk, "sampling: {temp: 0.8, top_k: 9, top_p: 0.9}");
+    let asked = stacks(&desk.json(&format!("{sample} --top-k 3")));
+    assert_eq!(asked, stacks(&desk.json(&format!("{sample} --temperature 0.8 --top-k 3 --top-p 0.9"))));
+}
+
+/// A picture is completed as it was sampled, unless something else is asked for or it was another model.
+#[test]
+fn a_completion_follows_the_recipe_at_hand() {
+    let desk = Desk::new();
+    desk.does("sample --class 3 --seed 5 --temperature 0.3 --top-k 7 --top-p 0.6");
+    let complete =
+        |rest: &str| stacks(&desk.json(&format!("complete samples/000.png --rows 2 --seed 9 {rest}")));
+    let found = complete("");
+    assert_eq!(found, complete("--temperature 0.3 --top-k 7 --top-p 0.6"));
+    assert_ne!(found, complete("--temperature 1 --top-k 0 --top-p 1"));
+}
+
 #[test]
 fn published_folders_are_sampled_with_their_own_stage_1() {
     let desk = Desk::new();
@@ -135,8 +185,13 @@ fn trained_weights_and_their_average_are_told_apart() {
         let line = format!("sample --model fixtures/rqt-class --class 0 --temperature 0 --weights {weights}");
         stacks(&desk.json(&line))
     });
-    assert_eq!(auto, ema);
-    assert_ne!(auto, state);
+    // The published trainer never moves the average, which so holds the first weights.
+    assert_eq!(auto, state);
+    assert_ne!(auto, ema);
+    let line = "sample --model fixtures/rqt-class --class 0 --weights ema";
+    desk.does(line).warns("the moving average is far from the trained weights");
+    desk.does("convert fixtures/rqt-class averaged.safetensors --weights ema").warns("is far from");
+    assert!(!desk.does("sample --model fixtures/rqt-class --class 0").stderr.contains("is far from"));
 }
 
 /// The bundled model of captions has learned what faces are.

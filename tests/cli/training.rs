@@ -21,8 +21,10 @@ arch:
     latent_shape: [8, 8, 8]
     code_shape: [4, 4, 2]
     shared_codebook: true
+    restart_unused_codes: true
+    loss_type: mse
   ddconfig: {z_channels: 8, resolution: 16, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1}
-optimizer: {init_lr: 0.002, max_gn: 1.0, warmup: {epoch: 1, min_lr: 0.0001}}
+optimizer: {type: adam, init_lr: 0.002, max_gn: 1.0, warmup: {epoch: 1, min_lr: 0.0001}}
 experiment: {batch_size: 4}
 ";
 
@@ -149,6 +151,115 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
     assert!(made["psnr"].as_f64().unwrap() > 5.0, "{made}");
     let sampled = desk.json("sample --model two/checkpoints/00000024 --class rows -n 2 --out samples");
     assert_eq!(sampled["files"].as_array().unwrap().len(), 2, "{sampled}");
+}
+
+/// Held-out pictures are measured after the first epoch, every `test_freq` epochs and at the end; a model that learns its
+/// pictures by heart shows.
+#[test]
+fn both_stages_are_measured_on_held_out_pictures() {
+    let desk = desk();
+    let often = |config: &str| config.replace("experiment: {", "experiment: {test_freq: 2, ");
+    desk.write("judged.yaml", often(&format!("{STAGE1}{JUDGES}")));
+    desk.write("stage2.yaml", often(STAGE2));
+    let stages = [
+        (
+            "rqvae judged.yaml",
+            LPIPS,
+            "one",
+            &["reconstruction", "commitment", "perceptual", "generator", "psnr"][..],
+        ),
+        ("rqtransformer stage2.yaml --rqvae one", "", "two", &["image"][..]),
+    ];
+    for (stage, judges, name, measures) in stages {
+        let line = format!("train {stage} --data data --out {name} --steps 40 --sheet-every 100 {judges}");
+        let report = desk.json(&line);
+        let lines = metrics(&desk.path(name));
+        let per_epoch = 38 / 4;
+        let measured: Vec<usize> =
+            (1..=40).filter(|step| lines[step - 1]["held_out_loss"].is_number()).collect();
+        assert_eq!(measured, [per_epoch, 2 * per_epoch, 4 * per_epoch, 40], "{name}");
+        let last = lines.last().unwrap();
+        assert_eq!(report["held_out_loss"], last["held_out_loss"]);
+        for measure in measures {
+            assert!(last[format!("held_out_{measure}")].is_number(), "{measure}: {last}");
+        }
+        for depth in [1, 2] {
+            let perplexity = last[format!("held_out_perplexity_at_depth_{depth}")].as_f64().unwrap();
+            assert!((1.0..=20.0).contains(&perplexity), "{last}");
+        }
+    }
+    // What is measured while training is what is measured of the checkpoint.
+    let last = metrics(&desk.path("one")).pop().unwrap();
+    let again = desk.json("eval reconstruction --data data --model one --split held-out");
+    for (told, measured) in [
+        (&last["held_out_psnr"], &again["psnr"]),
+        (&last["held_out_used_at_depth_2"], &again["depths"][1]["codes_used"]),
+        (&last["held_out_perplexity_at_depth_1"], &again["depths"][0]["perplexity"]),
+    ] {
+        let (told, measured) = (told.as_f64().unwrap(), measured.as_f64().unwrap());
+        assert!((told - measured).abs() < 1e-3 * measured, "{told} {measured}");
+    }
+    let last = metrics(&desk.path("two")).pop().unwrap();
+    let again = desk.json("eval likelihood --data data --model two --split held-out");
+    let (told, nats) = (&last["held_out_perplexity_at_depth_1"], &again["depths"][0]["nats_per_code"]);
+    assert!((told.as_f64().unwrap().ln() - nats.as_f64().unwrap()).abs() < 1e-3, "{told} {nats}");
+    // Nothing is held out where everything is learned.
+    desk.does("train rqvae stage1.yaml --data data --out whole --steps 1 --all");
+    assert!(metrics(&desk.path("whole"))[0].get("held_out_loss").is_none());
+}
+
+/// What is not done as the published trainer does is said when a run starts, once.
+#[test]
+fn a_published_configuration_is_followed_or_said_not_to_be() {
+    let desk = desk();
+    let published = STAGE1
+        .replace(
+            "experiment: {batch_size: 4}",
+            "experiment: {batch_size: 4, total_batch_size: 8, amp: true, totl: 1}",
+        )
+        .replace("type: rq-vae", "type: rq-vae\n  checkpointing: true")
+        .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
+    desk.write("published.yaml", published);
+    let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
+    for note in ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: "] {
+        assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
+    }
+    for key in ["experiment.totl", "optimizer.momentum"] {
+        assert_eq!(
+            run.stderr.matches(&format!("key {key} is not known")).count(),
+            1,
+            "{key}: {}",
+            run.stderr
+        );
+    }
+    desk.write("odd.yaml", STAGE1.replace("batch_size: 4", "batch_size: 4, total_batch_size: 6"));
+    desk.refuses(
+        "train rqvae odd.yaml --data data --out odd",
+        1,
+        "expected a multiple of batch_size 4, found 6",
+    );
+}
+
+/// A run that begins with another's weights is judged by its discriminator, too, unless that begins anew.
+#[test]
+fn a_run_begins_with_the_discriminator_of_another() {
+    let desk = desk();
+    let judged = STAGE1.to_string() + &JUDGES.replace("ndf: 8", "ndf: 8, use_actnorm: true");
+    desk.write("judged.yaml", &judged);
+    desk.does("train rqvae judged.yaml --data data --out one --steps 30");
+    let begin = |out: &str, rest: &str| {
+        let line = format!("train rqvae judged.yaml --data data --out {out} --steps 1 --seed 3 {rest}");
+        let said = desk.does(&line).stderr;
+        (metrics(&desk.path(out))[0]["discriminator"].as_f64().unwrap(), said)
+    };
+    let (taken, said) = begin("two", "--from one");
+    assert!(!said.contains("begin anew"), "{said}");
+    let (anew, said) = begin("three", "--from one --anew discriminator");
+    assert!(!said.contains("begin anew"), "{said}");
+    assert!(taken < anew, "{taken} {anew}");
+    desk.write("judged.yaml", judged.replace("ndf: 8", "ndf: 4"));
+    let (_, said) = begin("four", "--from one");
+    assert!(said.contains("begin anew: discriminator.main.0"), "{said}");
 }
 
 /// Pictures that are encoded once give the steps of pictures that are encoded each time, as long as variations last.

@@ -103,6 +103,8 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
         "{:?}",
         training(&mut desk).ended
     );
+    assert_eq!(training(&mut desk).held_out.last().map(|point| point[0]), Some((steps + 5) as f64));
+    assert!(desk.shows("held out psnr"));
     let curve = training(&mut desk).curve.clone();
     assert!(curve.iter().map(|point| point[0]).eq((1..=steps as u64 + 5).map(|step| step as f64)));
 }
@@ -117,15 +119,17 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
         rqvae: None,
         lpips: Vec::new(),
         cache: None,
-        variations: 1,
+        variations: None,
         from: None,
         anew: Vec::new(),
         resume: false,
         steps: Some(9),
         save_every: Some(9),
         sheet_every: Some(9),
+        test_every: None,
         all: false,
-        seed: 0,
+        unlabelled: false,
+        seed: None,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let device = open(DeviceChoice::Cpu).unwrap();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use eframe::egui::{Button, Grid, Image, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2};
-use egui_plot::{Line, Plot, PlotPoints};
+use egui_plot::{Legend, Line, Plot, PlotPoints};
 
 use crate::app::choose;
 use crate::app::state::State;
@@ -159,6 +159,7 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         steps,
         save_every: None,
         sheet_every: None,
+        test_every: None,
         all: false,
         unlabelled: false,
         seed: None,
@@ -183,7 +184,7 @@ fn watch(ui: &mut Ui, state: &mut State) {
     progress(ui, training);
     ended(ui, training);
     if !training.curve.is_empty() {
-        curve(ui, training);
+        curves(ui, training);
     }
     numbers(ui, training);
     if let Some(sheet) = training.sheet.clone() {
@@ -199,6 +200,7 @@ fn progress(ui: &mut Ui, training: &Training) {
     let Some(begun) = &training.begun else { return };
     let steps = training.curve.last().map_or(begun.begun as f64, |point| point[0]);
     ui.label(format!("{} learned from, {} held out", counted(begun.pictures, "picture"), begun.held_out));
+    begun.notes.iter().for_each(|note| drop(ui.weak(note)));
     let waits = if training.is_paused() { ", paused" } else { "" };
     ui.label(format!("Step {steps} of {}, {:.1} images/s{waits}", begun.steps, training.speed));
     ui.add(ProgressBar::new((steps / begun.steps.max(1) as f64) as f32));
@@ -214,9 +216,11 @@ fn ended(ui: &mut Ui, training: &Training) {
     ui.add(Label::new(RichText::new(text).color(color)).wrap());
 }
 
-fn curve(ui: &mut Ui, training: &Training) {
-    let color = ui.visuals().text_color();
+/// The loss of what is learned, and of what is held out, which rises where a model learns its pictures by heart.
+fn curves(ui: &mut Ui, training: &Training) {
+    let (color, other) = (ui.visuals().text_color(), ui.visuals().warn_fg_color);
     Plot::new("loss")
+        .legend(Legend::default())
         .height(CURVE)
         .allow_drag(false)
         .allow_zoom(false)
@@ -225,14 +229,17 @@ fn curve(ui: &mut Ui, training: &Training) {
         .x_axis_label("steps")
         .y_axis_label("log10 of the loss")
         .show(ui, |plot| {
-            let points = training.curve.iter().map(|&[step, loss]| [step, loss.max(1e-9).log10()]);
-            plot.line(Line::new("loss", PlotPoints::from_iter(points)).color(color));
+            let curves = [("Learned from", &training.curve, color), ("Held out", &training.held_out, other)];
+            for (name, curve, color) in curves {
+                let points = curve.iter().map(|&[step, loss]| [step, loss.max(1e-9).log10()]);
+                plot.line(Line::new(name, PlotPoints::from_iter(points)).color(color));
+            }
         });
 }
 
 fn numbers(ui: &mut Ui, training: &Training) {
     Grid::new("measured").num_columns(2).striped(true).show(ui, |ui| {
-        for (name, value) in &training.measured {
+        for (name, value) in training.measured.iter().chain(&training.validated) {
             ui.label(name.replace('_', " "));
             ui.label(format!("{value:.5}"));
             ui.end_row();

@@ -214,8 +214,10 @@ impl State {
     }
 }
 
-/// The filters that the model was published with.
+/// The filters that the model was published with; none where no stage 2 is loaded.
 pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
-    let published = loaded.stage2.as_ref().map(|stage2| stage2.config.published_sampling);
-    vec![Filter::published(published.unwrap_or_default()); loaded.codebook_sizes.len()]
+    match &loaded.stage2 {
+        Some(stage2) => stage2.config.sampling.filters.clone(),
+        None => vec![Filter::NONE; loaded.codebook_sizes.len()],
+    }
 }

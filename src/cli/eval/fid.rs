@@ -117,7 +117,7 @@ impl Fid {
                 vec![Order { given: Given { condition, tokens }, images: 0..count }]
             }
         };
-        let filters = self.sampling.filters(config)?;
+        let filters = self.sampling.filters(config, None)?;
         let about = json!({
             "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": self.sampling.seed,
             "filters": filters, "condition": self.condition.condition(),

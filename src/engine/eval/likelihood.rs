@@ -90,7 +90,7 @@ fn conditions(
     let classes: Vec<usize> = batch.items.iter().map(|item| item.class.unwrap_or(0)).collect();
     let captions: Vec<String> =
         batch.items.iter().map(|item| item.caption.clone().unwrap_or_default()).collect();
-    let tokens = condition_tokens(config, tokenizer, &classes, &captions)?;
+    let tokens = condition_tokens(config, tokenizer, &classes, &captions, None)?;
     Ok(tokens.into_iter().flatten().map(|token| token as i32).collect())
 }
 

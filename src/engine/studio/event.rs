@@ -128,15 +128,15 @@ mod whole {
     use crate::model::RqTransformerConfig;
 
     pub fn serialize<S: Serializer>(config: &RqTransformerConfig, serializer: S) -> Result<S::Ok, S::Error> {
-        let RqTransformerConfig { dataset, published_sampling, stage1, classes, .. } = config;
-        (config, dataset, published_sampling, stage1, classes).serialize(serializer)
+        let RqTransformerConfig { dataset, sampling, stage1, classes, .. } = config;
+        (config, dataset, sampling, stage1, classes).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RqTransformerConfig, D::Error> {
-        let (mut config, dataset, published_sampling, stage1, classes): (RqTransformerConfig, _, _, _, _) =
+        let (mut config, dataset, sampling, stage1, classes): (RqTransformerConfig, _, _, _, _) =
             Deserialize::deserialize(deserializer)?;
         config.dataset = dataset;
-        config.published_sampling = published_sampling;
+        config.sampling = sampling;
         config.stage1 = stage1;
         config.classes = classes;
         Ok(config)

@@ -1,6 +1,5 @@
 //! What a run trains: either stage, with all that it learns from.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -177,7 +176,7 @@ impl<'a> Stage<'a> {
 /// same by its hash, or else what the model reads of it.
 fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     if !checkpoint.weights.metadata().contains_key(CONFIG_KEY) {
-        return convert(checkpoint, path, Dtype::F32, |_| Ok(()));
+        return files::write_atomically(path, |file| convert(checkpoint, file, path, Dtype::F32, |_| Ok(())));
     }
     files::write_atomically(path, |file| {
         let mut written = Ok(());

@@ -121,7 +121,10 @@ pub async fn verify(
     if config_in(folder)?.is_none() {
         return tables::sampling_filter(folder, &golden);
     }
-    let checkpoint = Checkpoint::open(&folder.display().to_string(), None, StateKind::Auto)?;
+    let open = |kind| Checkpoint::open(&folder.display().to_string(), None, kind);
+    let checkpoint = open(StateKind::Auto)?;
+    // Where there is an average, the outputs are of that.
+    let checkpoint = if checkpoint.weights.available().ema { open(StateKind::Ema)? } else { checkpoint };
     let comparisons = match checkpoint.config.model {
         ModelConfig::RqVae(_) => stage1::verify(checkpoint, &golden, device, task).await?,
         ModelConfig::RqTransformer(_) => stage2::verify(checkpoint, &golden, rqvae, device, task).await?,

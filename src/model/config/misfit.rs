@@ -1,8 +1,6 @@
 //! What is said of a value that is not of the type that its key takes. serde speaks of types of this program; people have a
 //! file.
 
-use serde_path_to_error::Error;
-
 /// How serde names types, and what people call them.
 const EXPECTED: &[(&str, &str)] = &[
     ("usize", WHOLE),
@@ -25,16 +23,10 @@ const KEYS: &str = "keys with values";
 const FOUND: &[(&str, &str)] =
     &[("null", "nothing"), ("unit value", "nothing"), ("map", KEYS), ("sequence", "a list")];
 
-/// A sentence about the key of section `section` that `error` speaks of.
-pub fn said(section: &str, error: &Error<serde_json::Error>) -> String {
-    let path = error.path().to_string();
-    let key = match (section, path.as_str()) {
-        (section, ".") => section.to_owned(),
-        ("", path) => path.to_owned(),
-        (section, path) => format!("{section}.{path}"),
-    };
-    let what = sentence(&error.inner().to_string());
-    if key.is_empty() { what } else { format!("{key}: {what}") }
+/// A sentence about the key at `path` of the document, of which serde says `message`.
+pub fn said(path: &str, message: &str) -> String {
+    let what = sentence(message);
+    if path.is_empty() { what } else { format!("{path}: {what}") }
 }
 
 fn sentence(message: &str) -> String {

@@ -1,9 +1,13 @@
 //! The published YAML configurations: keys as published, every size checked before anything is built from it.
 
+mod keys;
 mod misfit;
 pub mod rqtransformer;
 pub mod rqvae;
+mod sampling;
 mod taming;
+
+pub use sampling::{DefaultSampling, SamplingSection};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +50,12 @@ struct Document {
     arch: serde_json::Value,
     #[serde(default)]
     dataset: Dataset,
-    #[serde(default)]
-    loss: Loss,
+    #[serde(default, rename = "loss")]
+    _loss: Loss,
     #[serde(default)]
     experiment: Experiment,
+    #[serde(default)]
+    sampling: Option<sampling::Settings>,
     #[serde(default)]
     vqvae: Stage1,
     #[serde(default, rename = "optimizer")]
@@ -58,6 +64,12 @@ struct Document {
     _gan: Unread,
     #[serde(default)]
     classes: Vec<String>,
+    #[serde(default, rename = "seed")]
+    _seed: Unread,
+    #[serde(default, rename = "runtime")]
+    _runtime: Unread,
+    #[serde(default, rename = "result_path")]
+    _result_path: Unread,
 }
 
 /// Section `dataset`: what of it the model needs.
@@ -78,19 +90,20 @@ pub struct Dataset {
     /// The captions' tokenizer.
     #[serde(default)]
     pub txt_tok_name: Option<String>,
-    #[serde(default, rename = "transforms", skip_serializing)]
+    /// Probability with which training leaves out a merge of a caption's symbols.
+    #[serde(default, alias = "bpe_pdrop", skip_serializing)]
+    pub bpe_dropout: Option<f64>,
+    #[serde(default, rename = "transforms", alias = "transform", skip_serializing)]
     _transforms: Unread,
-    #[serde(default, rename = "bpe_dropout", skip_serializing)]
-    _bpe_dropout: Unread,
-    #[serde(default, rename = "bpe_pdrop", skip_serializing)]
-    _bpe_pdrop: Unread,
+    #[serde(default, rename = "root", skip_serializing)]
+    _root: Unread,
     #[serde(default, rename = "image_resolution", skip_serializing)]
     _image_resolution: Unread,
 }
 
 /// One value for all depths, or one for each.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected one value, or a list of one for each depth")]
 pub enum PerDepth<T> {
     /// The same at every depth.
     Same(T),
@@ -130,27 +143,28 @@ struct Loss {
     _img_weight: Unread,
 }
 
-/// Section `experiment`: the published sampling settings.
+/// Section `experiment`: how the trainer's samples are drawn; the rest is read by training.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Experiment {
     #[serde(default)]
-    sample: PublishedSampling,
-    #[serde(flatten)]
-    _rest: std::collections::BTreeMap<String, Unread>,
+    sample: Option<sampling::Settings>,
+    #[serde(default, rename = "batch_size")]
+    _batch_size: Unread,
+    #[serde(default, rename = "total_batch_size")]
+    _total_batch_size: Unread,
+    #[serde(default, rename = "accumulation", alias = "accu_step")]
+    _accumulation: Unread,
+    #[serde(default, rename = "epochs")]
+    _epochs: Unread,
+    #[serde(default, rename = "test_freq")]
+    _test_freq: Unread,
+    #[serde(default, rename = "save_ckpt_freq")]
+    _save_ckpt_freq: Unread,
+    #[serde(default, rename = "amp")]
+    _amp: Unread,
 }
 
-/// The settings with which the published figures were made.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
-pub struct PublishedSampling {
-    /// Tokens kept by rank; 0 keeps all.
-    #[serde(default)]
-    pub top_k: Option<usize>,
-    /// Probability mass kept.
-    #[serde(default)]
-    pub top_p: Option<f32>,
-}
-
-/// Section `vqvae`: where stage 1 lies.
+/// Section `vqvae`: where stage 1 lies. The published trainer writes its configuration there, too.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Stage1 {
     #[serde(default)]
@@ -158,6 +172,18 @@ struct Stage1 {
     /// Of its weights, which runs of ours know.
     #[serde(default)]
     sha256: Option<String>,
+    #[serde(default, rename = "type")]
+    _kind: Unread,
+    #[serde(default, rename = "ema")]
+    _ema: Unread,
+    #[serde(default, rename = "code_hier")]
+    _code_hier: Unread,
+    #[serde(default, rename = "hparams")]
+    _hparams: Unread,
+    #[serde(default, rename = "ddconfig")]
+    _ddconfig: Unread,
+    #[serde(default, rename = "checkpointing")]
+    _checkpointing: Unread,
 }
 
 impl Config {
@@ -190,11 +216,12 @@ impl Config {
             "rq-transformer" => {
                 let mut config: RqTransformerConfig = read_section(name, "arch", &parts.arch)?;
                 config.dataset = parts.dataset;
-                config.published_sampling = parts.experiment.sample;
+                let sections = [parts.sampling, parts.experiment.sample];
+                config.sampling = DefaultSampling::of(sections, config.depth())
+                    .map_err(|error| Error::invalid(format!("{name}: {error}")))?;
                 config.stage1 = parts.vqvae.ckpt;
                 config.stage1_sha256 = parts.vqvae.sha256;
                 config.classes = parts.classes;
-                let _ = parts.loss;
                 ModelConfig::RqTransformer(Box::new(config))
             }
             other => {
@@ -218,13 +245,38 @@ pub(crate) fn read_section<T: serde::de::DeserializeOwned>(
     section: &str,
     value: &serde_json::Value,
 ) -> Result<T> {
-    let dot = if section.is_empty() { "" } else { "." };
-    let mut unknown = |path: serde_ignored::Path| {
-        tracing::warn!("{name}: key {section}{dot}{path} is not known and not used");
-    };
-    let reader = serde_ignored::Deserializer::new(value, &mut unknown);
-    serde_path_to_error::deserialize(reader)
-        .map_err(|error| Error::invalid(format!("{name}: {}", misfit::said(section, &error))))
+    read(name, section, value, &|path, nearest| {
+        tracing::warn!("{name}: key {path} is not known and not used; the nearest known one is {nearest}");
+    })
+}
+
+/// The same without a warning, of a section whose keys were looked at before.
+///
+/// # Errors
+/// A value is missing, or of another type.
+pub fn read_known<T: serde::de::DeserializeOwned>(
+    name: &str,
+    section: &str,
+    value: &serde_json::Value,
+) -> Result<T> {
+    read(name, section, value, &|_, _| ())
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    name: &str,
+    section: &str,
+    value: &serde_json::Value,
+    report: &dyn Fn(&str, &str),
+) -> Result<T> {
+    keys::read(value, section, report).map_err(|error| Error::invalid(format!("{name}: {error}")))
+}
+
+/// Checks that `rate`, with which numbers are left out, leaves some; `key` is the published key.
+pub(crate) fn dropout(key: &str, rate: f64) -> Result<()> {
+    if (0.0..1.0).contains(&rate) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{key}: expected 0 or more and less than 1, found {rate}")))
 }
 
 /// Checks that `value` lies in `1..=most`; `key` is the published key.
@@ -253,6 +305,30 @@ mod tests {
         };
         assert_eq!((rqt.block_size, rqt.body.n_layer, rqt.body.block.n_head), ([8, 8, 4], 2, 3));
         assert_eq!(rqt.stage1.as_deref(), Some("../rqvae-shared/model.pt"));
+    }
+
+    /// Nor those that the published trainer adds to a configuration before it keeps that.
+    #[test]
+    fn no_published_key_is_unknown() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/published");
+        let added = "seed: 0\nruntime: {args: {}}\nresult_path: /tmp\nsampling: {temp: 1.0, top_k: null, top_p: null}\n";
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let document: serde_json::Value = serde_saphyr::from_str(&format!("{text}\n{added}")).unwrap();
+            let unknown = |key: &str, _: &str| panic!("{}: {key}", path.display());
+            let parts: Document = keys::read(&document, "", &unknown).unwrap();
+            match parts.arch["type"].as_str().unwrap() {
+                "rq-vae" => drop(keys::read::<RqVaeConfig>(&parts.arch, "arch", &unknown).unwrap()),
+                _ => drop(keys::read::<RqTransformerConfig>(&parts.arch, "arch", &unknown).unwrap()),
+            }
+            read += 1;
+        }
+        assert_eq!(read, 6);
     }
 
     #[test]

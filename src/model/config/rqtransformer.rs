@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::config::{Dataset, PerDepth, PublishedSampling, Unread, within};
+use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, dropout, within};
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,9 +49,9 @@ pub struct RqTransformerConfig {
     /// Section `dataset`.
     #[serde(skip)]
     pub dataset: Dataset,
-    /// Section `experiment.sample`.
+    /// How codes are drawn unless a person says otherwise: section `sampling` or `experiment.sample`.
     #[serde(skip)]
-    pub published_sampling: PublishedSampling,
+    pub sampling: DefaultSampling,
     /// `vqvae.ckpt`: stage 1, relative to this configuration's folder.
     #[serde(skip)]
     pub stage1: Option<String>,
@@ -103,8 +103,8 @@ pub struct Block {
     /// Dropout of the weights of attention in training.
     #[serde(default, skip_serializing)]
     pub attn_pdrop: f64,
-    /// Dropout of what attention and MLP add, in training.
-    #[serde(default, skip_serializing)]
+    /// Dropout of what attention and MLP add, in training; published is 0.1 where it is not said.
+    #[serde(default = "default_resid_pdrop", skip_serializing)]
     pub resid_pdrop: f64,
     /// Read as published and not used: `resid_pdrop` is what the MLP drops.
     #[serde(default, rename = "mlp_pdrop", skip_serializing)]
@@ -141,6 +141,9 @@ fn yes() -> bool {
 fn one() -> usize {
     1
 }
+fn default_resid_pdrop() -> f64 {
+    0.1
+}
 fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     Ok(usize::deserialize(deserializer)?.max(1))
 }
@@ -153,7 +156,7 @@ impl Default for Block {
             attn_bias: true,
             mlp_bias: true,
             attn_pdrop: 0.0,
-            resid_pdrop: 0.0,
+            resid_pdrop: default_resid_pdrop(),
             _mlp_pdrop: Unread::Null,
             _embed_dim: Unread::Null,
         }
@@ -228,7 +231,28 @@ impl RqTransformerConfig {
                 )));
             }
         }
+        let sizes = self.codebook_sizes()?;
+        if self.shared_cls_emb && sizes.iter().any(|&size| size != sizes[0]) {
+            return Err(Error::invalid(format!(
+                "shared_cls_emb: one classifier for all depths needs codebooks of one size, found {sizes:?}: set it to \
+                 false"
+            )));
+        }
+        self.check_dropout()?;
         self.check_embedding()
+    }
+
+    fn check_dropout(&self) -> Result<()> {
+        let (body, head) = (&self.body.block, &self.head.block);
+        let rates = [
+            ("embd_pdrop", self.embd_pdrop),
+            ("body.block.attn_pdrop", body.attn_pdrop),
+            ("body.block.resid_pdrop", body.resid_pdrop),
+            ("head.block.attn_pdrop", head.attn_pdrop),
+            ("head.block.resid_pdrop", head.resid_pdrop),
+            ("dataset.bpe_dropout", self.dataset.bpe_dropout.unwrap_or(0.0)),
+        ];
+        rates.into_iter().try_for_each(|(key, rate)| dropout(key, rate))
     }
 
     fn check_embedding(&self) -> Result<()> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::config::{PerDepth, Unread, within};
+use crate::model::config::{PerDepth, Unread, dropout, within};
 
 /// Groups of every group norm in the published models.
 pub const GROUPS: usize = 32;
@@ -45,8 +45,8 @@ pub struct Hparams {
     /// Decay of the codebook's moving averages, or one for each depth.
     #[serde(default = "default_decay")]
     pub decay: PerDepth<f64>,
-    /// Whether training restarts codes that fall out of use.
-    #[serde(default = "yes")]
+    /// Whether training restarts codes that fall out of use; published is that it does not where that is not said.
+    #[serde(default)]
     pub restart_unused_codes: bool,
     /// Those out of use: fewer latents of a batch fall to them on average, or a number for each depth. Not a published key;
     /// published is 1.
@@ -55,9 +55,9 @@ pub struct Hparams {
     /// Whether they are restarted at latents drawn by their error, and not at any. Not a published key.
     #[serde(default)]
     pub restart_by_error: bool,
-    /// `mse` or `l1`.
-    #[serde(default = "default_loss")]
-    pub loss_type: String,
+    /// What is minimized between pictures and reconstructions; published is `l1` where it is not said.
+    #[serde(default)]
+    pub loss_type: ReconstructionLoss,
     /// Weight of the commitment loss.
     #[serde(default = "default_commitment")]
     pub latent_loss_weight: f64,
@@ -71,6 +71,17 @@ pub struct Hparams {
     _use_padding_idx: Unread,
     #[serde(default, rename = "commitment_loss", skip_serializing)]
     _commitment_loss: Unread,
+}
+
+/// How far a reconstruction is from its picture, the mean over all values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReconstructionLoss {
+    /// The squared difference.
+    Mse,
+    /// The difference without its sign.
+    #[default]
+    L1,
 }
 
 /// The convolutional encoder and decoder, as in VQ-GAN.
@@ -122,9 +133,6 @@ fn default_decay() -> PerDepth<f64> {
 }
 fn default_restart_threshold() -> PerDepth<f64> {
     PerDepth::Same(1.0)
-}
-fn default_loss() -> String {
-    "mse".into()
 }
 fn default_commitment() -> f64 {
     0.25
@@ -200,6 +208,7 @@ impl RqVaeConfig {
         for size in self.codebook_sizes()? {
             within("n_embed", size, 1 << 20)?;
         }
+        dropout("dropout", d.dropout)?;
         self.check_shapes()
     }
 

@@ -8,7 +8,8 @@ use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::group_norm::group_norm;
 use crate::kernels::matmul::matmul;
-use crate::model::config::rqvae::GROUPS;
+use crate::model::config::rqvae::{DdConfig, GROUPS};
+use crate::model::dropout::Dropout;
 
 /// Epsilon of every group norm in the published models.
 const EPSILON: f32 = 1e-6;
@@ -69,13 +70,16 @@ pub struct ResidualBlock {
     norms: [Norm; 2],
     convs: [Conv; 2],
     shortcut: Option<Conv>,
+    /// Of what the second convolution reads.
+    dropout: Dropout,
 }
 
 impl ResidualBlock {
-    /// From `channels[0]` to `channels[1]` channels.
-    pub fn load(loader: &mut Loader, path: &str, channels: [usize; 2]) -> Self {
+    /// From `channels[0]` to `channels[1]` channels; training leaves numbers out with probability `dropout`.
+    pub fn load(loader: &mut Loader, path: &str, channels: [usize; 2], dropout: f64) -> Self {
         let [from, to] = channels;
         Self {
+            dropout: loader.dropout(dropout),
             norms: [
                 Norm::load(loader, &format!("{path}.norm1"), from),
                 Norm::load(loader, &format!("{path}.norm2"), to),
@@ -92,7 +96,8 @@ impl ResidualBlock {
     /// `[B, from, H, W]` to `[B, to, H, W]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = self.convs[0].forward(self.norms[0].forward_silu(x.clone()), Resample::Same);
-        let y = self.convs[1].forward(self.norms[1].forward_silu(y), Resample::Same);
+        let y = self.dropout.apply(self.norms[1].forward_silu(y));
+        let y = self.convs[1].forward(y, Resample::Same);
         match &self.shortcut {
             Some(shortcut) => shortcut.forward(x, Resample::Same) + y,
             None => x + y,
@@ -138,9 +143,10 @@ pub struct Middle {
 }
 
 impl Middle {
-    /// Over `channels` channels.
-    pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
-        let mut block = |i: u8| ResidualBlock::load(loader, &format!("{path}.block_{i}"), [channels; 2]);
+    /// Over `channels` channels; its blocks have this `dropout`.
+    pub fn load(loader: &mut Loader, path: &str, channels: usize, dropout: f64) -> Self {
+        let mut block =
+            |i: u8| ResidualBlock::load(loader, &format!("{path}.block_{i}"), [channels; 2], dropout);
         let blocks = [block(1), block(2)];
         Self { blocks, attention: AttentionBlock::load(loader, &format!("{path}.attn_1"), channels) }
     }
@@ -160,20 +166,23 @@ pub struct Level {
 }
 
 impl Level {
-    /// `count` blocks from `channels[0]` to `channels[1]` channels; `resampling` names the convolution that ends it.
+    /// Blocks of `config` from `channels[0]` to `channels[1]` channels, `extra` more than it says; `resampling` names the
+    /// convolution that ends the level.
     pub fn load(
         loader: &mut Loader,
         path: &str,
-        count: usize,
+        config: &DdConfig,
+        extra: usize,
         channels: [usize; 2],
         attends: bool,
         resampling: Option<&str>,
     ) -> Self {
         let [from, to] = channels;
-        let blocks = (0..count)
+        let blocks = (0..config.num_res_blocks + extra)
             .map(|i| {
                 let from = if i == 0 { from } else { to };
-                let block = ResidualBlock::load(loader, &format!("{path}.block.{i}"), [from, to]);
+                let path_of = format!("{path}.block.{i}");
+                let block = ResidualBlock::load(loader, &path_of, [from, to], config.dropout);
                 (block, attends.then(|| AttentionBlock::load(loader, &format!("{path}.attn.{i}"), to)))
             })
             .collect();

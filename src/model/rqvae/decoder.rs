@@ -34,12 +34,12 @@ impl Decoder {
                 let attends = d.attn_resolutions.contains(&(d.side(i)));
                 let resampling = (i > 0 && d.resamp_with_conv).then_some("upsample");
                 let path = format!("decoder.up.{i}");
-                Level::load(loader, &path, d.num_res_blocks + 1, [from, width(i)], attends, resampling)
+                Level::load(loader, &path, d, 1, [from, width(i)], attends, resampling)
             })
             .collect();
         Self {
             conv_in: Conv::load(loader, "decoder.conv_in", [d.z_channels, width(last)], 3),
-            middle: Middle::load(loader, "decoder.mid", width(last)),
+            middle: Middle::load(loader, "decoder.mid", width(last), d.dropout),
             levels,
             norm_out: Norm::load(loader, "decoder.norm_out", width(0)),
             conv_out: Conv::load(loader, "decoder.conv_out", [width(0), d.out_ch * d.patch.pow(2)], 3),

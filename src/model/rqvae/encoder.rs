@@ -34,14 +34,14 @@ impl Encoder {
                 let attends = d.attn_resolutions.contains(&(d.side(i)));
                 let resampling = (i < last && d.resamp_with_conv).then_some("downsample");
                 let path = format!("encoder.down.{i}");
-                Level::load(loader, &path, d.num_res_blocks, [from, width(i)], attends, resampling)
+                Level::load(loader, &path, d, 0, [from, width(i)], attends, resampling)
             })
             .collect();
         Self {
             patch: d.patch,
             conv_in,
             levels,
-            middle: Middle::load(loader, "encoder.mid", width(last)),
+            middle: Middle::load(loader, "encoder.mid", width(last), d.dropout),
             norm_out: Norm::load(loader, "encoder.norm_out", width(last)),
             conv_out: Conv::load(loader, "encoder.conv_out", [width(last), config.encoder_channels()], 3),
         }

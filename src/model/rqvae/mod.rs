@@ -6,7 +6,7 @@ mod encoder;
 pub mod patches;
 mod quantizer;
 
-pub use crate::model::config::rqvae::{DdConfig, GROUPS, Hparams, RqVaeConfig};
+pub use crate::model::config::rqvae::{DdConfig, GROUPS, Hparams, ReconstructionLoss, RqVaeConfig};
 pub use quantizer::{Bottleneck, Quantizer};
 
 use burn::tensor::{Device, Int, Tensor};

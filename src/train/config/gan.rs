@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Optimizer;
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Unread, read_section, within};
+use crate::model::config::{Config, Unread, read_known, read_section, within};
 
 /// Section `gan`.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Disc {
     #[serde(skip)]
     pub optimizer: Optimizer,
     #[serde(default, rename = "optimizer")]
-    _overlay: Unread,
+    _overlay: Option<Optimizer>,
 }
 
 /// `gan.disc.arch`.
@@ -43,7 +43,7 @@ pub struct DiscArch {
     pub num_layers: usize,
     /// Channels of the first of them.
     pub ndf: usize,
-    /// Always false: batch norms.
+    /// Whether its norms are fixed by the first pictures and then learned, instead of those of each batch.
     pub use_actnorm: bool,
     /// Without effect, as published.
     pub spectral_norm: Unread,
@@ -121,7 +121,7 @@ impl Gan {
             lay_over(&mut optimizer, overlay);
         }
         if !optimizer.is_null() {
-            gan.disc.optimizer = read_section(name, "gan.disc.optimizer", &optimizer)?;
+            gan.disc.optimizer = read_known(name, "gan.disc.optimizer", &optimizer)?;
         }
         Ok(Some(gan))
     }
@@ -131,9 +131,6 @@ impl Gan {
         within("gan.disc.arch.in_channels", self.disc.arch.in_channels, 4)?;
         within("gan.disc.arch.num_layers", self.disc.arch.num_layers, 8)?;
         within("gan.disc.arch.ndf", self.disc.arch.ndf, 1024)?;
-        if self.disc.arch.use_actnorm {
-            return Err(Error::invalid("gan.disc.arch.use_actnorm: expected false, found true"));
-        }
         let loss = &self.loss;
         for (key, value) in [
             ("disc_weight", loss.disc_weight),
@@ -198,7 +195,6 @@ mod tests {
     fn what_makes_no_sense_is_refused_in_one_line() {
         for (section, expected) in [
             ("{disc: {arch: {num_layers: 0}}}", "num_layers"),
-            ("{disc: {arch: {use_actnorm: true}}}", "use_actnorm"),
             ("{disc: {optimizer: {init_lr: 0}}}", "gan.disc.optimizer.init_lr"),
             ("{loss: {disc_weight: -1}}", "disc_weight"),
             ("{loss: {disc_loss: wasserstein}}", "wasserstein"),

@@ -1,51 +1,153 @@
 //! How a picture is varied from epoch to epoch.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::framing::{Framing, Square};
 use crate::random::{below, pcg4d};
 
 /// What is varied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
-    /// The square that is cut from a picture lies anywhere along its longer side.
-    pub crop: bool,
+    /// Which part of a picture is taken.
+    pub frame: Frame,
     /// Half of the pictures are mirrored.
     pub flip: bool,
     /// Pictures are moved by up to so many pixels each way; what comes in repeats the border.
     pub shift: usize,
 }
 
+/// Which part of a picture is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Frame {
+    /// The largest square in the middle.
+    #[default]
+    Middle,
+    /// All of it, its longer side shrunk more.
+    Squeezed,
+    /// The largest square, anywhere along the longer side.
+    Along,
+    /// Any part as large as [`Part`] says.
+    Anywhere(Part),
+    /// Any part of all of it, squeezed.
+    AnywhereSqueezed(Part),
+    /// The largest square, somewhere about the middle, and most of that.
+    NearMiddle,
+}
+
+/// How large a part is, as torchvision's `RandomResizedCrop` takes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// The least share of the area; all of it is the most.
+    least: f64,
+    /// The narrowest and the widest, as width by height.
+    proportions: [f64; 2],
+}
+
 /// What is done to one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variation {
-    /// Where the square lies, in `0..=u16::MAX` along the longer side.
-    along: Option<u16>,
+    frame: Frame,
+    /// Of the random numbers: seed, epoch and picture.
+    key: [u32; 3],
     flipped: bool,
     moved: [isize; 2],
 }
 
+/// Tries to find a part that fits.
+const TRIES: u32 = 10;
+
+/// How much larger than its resolution a square about the middle becomes at most, before a part of it is taken.
+const ENLARGED: f64 = 9.0 / 8.0;
+
+const PLAIN: Augmentation = Augmentation { frame: Frame::Middle, flip: false, shift: 0 };
+const ALONG: Augmentation = Augmentation { frame: Frame::Along, flip: true, shift: 0 };
+const FFHQ: Part = Part { least: 0.75, proportions: [1.0, 1.0] };
+const CLIP: Part = Part { least: 0.8, proportions: [3.0 / 4.0, 4.0 / 3.0] };
+
+/// How a name is compared with a word.
+type Compare = fn(&str, &str) -> bool;
+
+/// What the values of `dataset.transforms` stand for, those of the published trainers first.
+const NAMED: [(Compare, &str, Augmentation); 8] = [
+    (contains, "ffhq", Augmentation { frame: Frame::Anywhere(FFHQ), ..ALONG }),
+    (begins, "imagenet", ALONG),
+    (begins, "LSUN", PLAIN),
+    (begins, "none", PLAIN),
+    (is, "dalle-vqvae", Augmentation { frame: Frame::NearMiddle, ..PLAIN }),
+    (is, "clip", Augmentation { frame: Frame::AnywhereSqueezed(CLIP), ..PLAIN }),
+    (begins, "emoji", Augmentation { flip: true, shift: 3, ..PLAIN }),
+    (begins, "flip", ALONG),
+];
+
+/// Published values for a model whose pixels have another range.
+const OF_OTHERS: [&str; 2] = ["dalle", "clip-dvae"];
+
+fn contains(name: &str, word: &str) -> bool {
+    name.contains(word)
+}
+fn begins(name: &str, word: &str) -> bool {
+    name.starts_with(word)
+}
+fn is(name: &str, word: &str) -> bool {
+    name == word
+}
+
 impl Augmentation {
-    /// What the published key `dataset.transforms.type` stands for.
-    pub fn named(kind: Option<&str>) -> Self {
-        match kind {
-            None | Some("none") => Self::default(),
-            Some(kind) if kind.starts_with("emoji") => Self { crop: false, flip: true, shift: 3 },
-            Some(_) => Self { crop: true, flip: true, shift: 0 },
+    /// What the published key `dataset.transforms.type`, or `dataset.transforms` of captions, stands for.
+    ///
+    /// # Errors
+    /// It is of another kind of model.
+    pub fn named(kind: Option<&str>) -> Result<Self> {
+        let Some(kind) = kind else { return Ok(PLAIN) };
+        if OF_OTHERS.contains(&kind) {
+            return Err(Error::invalid(format!(
+                "dataset.transforms: expected dalle-vqvae or clip for this kind of model, found {kind}"
+            )));
+        }
+        let known = NAMED.iter().find(|(compare, word, _)| compare(kind, word));
+        Ok(known.map_or_else(
+            || {
+                let words = NAMED.map(|(_, word, _)| word).join(", ");
+                tracing::warn!(
+                    "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and mirrored as for imagenet"
+                );
+                ALONG
+            },
+            |(_, _, augmentation)| *augmentation,
+        ))
+    }
+
+    /// What is done to pictures that are held out.
+    pub fn held_out(self) -> Self {
+        match self.frame {
+            Frame::Squeezed | Frame::AnywhereSqueezed(_) | Frame::NearMiddle => {
+                Self { frame: Frame::Squeezed, ..PLAIN }
+            }
+            Frame::Middle | Frame::Along | Frame::Anywhere(_) => PLAIN,
         }
     }
 
     /// What `seed` says of picture `index` in `epoch`.
     pub fn of(self, seed: u32, epoch: u32, index: u32) -> Variation {
-        let [words, more] = [0, 1].map(|part| pcg4d([seed, epoch, index, part]));
+        let key = [seed, epoch, index];
+        let [words, more] = [0, 1].map(|number| draw(key, number));
         let moved = |word: u32| below(word, 2 * self.shift + 1) as isize - self.shift as isize;
         Variation {
-            along: self.crop.then_some((words[0] >> 16) as u16),
+            frame: self.frame,
+            key,
             flipped: self.flip && words[1] >> 31 == 1,
             moved: [moved(words[2]), moved(more[0])],
         }
     }
 }
+
+/// Four random words for a picture, another four for each `number`.
+fn draw([seed, epoch, index]: [u32; 3], number: u32) -> [u32; 4] {
+    pcg4d([seed, epoch, index, number])
+}
+
+/// The first of the numbers by which a picture is framed.
+const FRAME: u32 = 2;
 
 impl Variation {
     /// What becomes of `picture`: a square of `resolution`.
@@ -53,21 +155,57 @@ impl Variation {
     /// # Errors
     /// Those of [`Picture::fit`].
     pub fn frame(self, picture: &Picture, resolution: usize) -> Result<Picture> {
-        let (width, height) = (picture.width(), picture.height());
-        let framing = match self.along {
-            Some(along) if width != height => {
-                let side = width.min(height);
-                let place = |size: usize| (size - side) * usize::from(along) / usize::from(u16::MAX);
-                Framing::Square(Square { left: place(width), top: place(height), side })
+        match self.frame {
+            Frame::Middle => picture.fit(resolution),
+            Frame::Squeezed => Framing::Squeezed.apply(picture, resolution),
+            Frame::Along => self.along(picture).apply(picture, resolution),
+            Frame::Anywhere(part) => self.part(picture, part, resolution),
+            Frame::AnywhereSqueezed(part) => {
+                self.part(&Framing::Squeezed.apply(picture, resolution)?, part, resolution)
             }
-            _ => Framing::Middle,
-        };
-        framing.apply(picture, resolution)
+            Frame::NearMiddle => self.near_middle(picture, resolution),
+        }
     }
 
     /// Whether all variations frame a picture of this size alike.
     pub fn frames_alike(self, width: usize, height: usize) -> bool {
-        self.along.is_none() || width == height
+        match self.frame {
+            Frame::Middle | Frame::Squeezed => true,
+            Frame::Along => width == height,
+            Frame::Anywhere(_) | Frame::AnywhereSqueezed(_) | Frame::NearMiddle => false,
+        }
+    }
+
+    fn along(self, picture: &Picture) -> Framing {
+        let (width, height) = (picture.width(), picture.height());
+        let (side, along) = (width.min(height), (draw(self.key, 0)[0] >> 16) as usize);
+        let place = |size: usize| (size - side) * along / usize::from(u16::MAX);
+        Framing::Square(Square { left: place(width), top: place(height), side })
+    }
+
+    fn part(self, picture: &Picture, part: Part, resolution: usize) -> Result<Picture> {
+        let (width, height) = (picture.width(), picture.height());
+        let place = |number: u32| part.within(width, height, draw(self.key, FRAME + number));
+        let [left, top, width, height] =
+            (0..TRIES).find_map(place).unwrap_or_else(|| part.in_the_middle(width, height));
+        Framing::Squeezed.apply(&picture.crop(left, top, width, height)?, resolution)
+    }
+
+    fn near_middle(self, picture: &Picture, resolution: usize) -> Result<Picture> {
+        let (width, height) = (picture.width(), picture.height());
+        let side = width.min(height);
+        let [across, down, enlarged, _] = draw(self.key, FRAME);
+        // The middle quarter of all places along the longer side.
+        let place = |size: usize, word: u32| {
+            let (first, end) = (3 * (size - side) / 8, 5 * (size - side) / 8);
+            first + below(word, end.saturating_sub(first).max(1))
+        };
+        let square = Square { left: place(width, across), top: place(height, down), side };
+        let most = side.min((ENLARGED * resolution as f64).round() as usize).max(resolution);
+        let larger = resolution + below(enlarged, most - resolution + 1);
+        let [across, down, ..] = draw(self.key, FRAME + 1);
+        let [left, top] = [across, down].map(|word| below(word, larger - resolution + 1));
+        Framing::Square(square).apply(picture, larger)?.crop(left, top, resolution, resolution)
     }
 
     /// Writes a framed picture `[3, S, S]`, values as bytes, varied and in [-1, 1], to `to`.
@@ -85,11 +223,37 @@ impl Variation {
     }
 }
 
+impl Part {
+    /// Left, top, width and height of a part of `width x height` pixels that `words` determine; `None` where it does not fit.
+    fn within(self, width: usize, height: usize, words: [u32; 4]) -> Option<[usize; 4]> {
+        let unit = |word: u32| f64::from(word) / f64::from(u32::MAX);
+        let [narrowest, widest] = self.proportions.map(f64::ln);
+        let area = (width * height) as f64 * (self.least + (1.0 - self.least) * unit(words[0]));
+        let proportion = (narrowest + (widest - narrowest) * unit(words[1])).exp();
+        let [across, down] =
+            [area * proportion, area / proportion].map(|square| square.sqrt().round() as usize);
+        let fits = (1..=width).contains(&across) && (1..=height).contains(&down);
+        fits.then(|| [below(words[2], width - across + 1), below(words[3], height - down + 1), across, down])
+    }
+
+    /// The largest part in the middle that has these proportions.
+    fn in_the_middle(self, width: usize, height: usize) -> [usize; 4] {
+        let [narrowest, widest] = self.proportions;
+        let found = width as f64 / height as f64;
+        let [across, down] = match found {
+            _ if found < narrowest => [width, (width as f64 / narrowest).round() as usize],
+            _ if found > widest => [(height as f64 * widest).round() as usize, height],
+            _ => [width, height],
+        };
+        [(width - across) / 2, (height - down) / 2, across, down]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: Augmentation = Augmentation { crop: true, flip: true, shift: 2 };
+    const ALL: Augmentation = Augmentation { frame: Frame::Along, flip: true, shift: 2 };
 
     #[test]
     fn variations_are_functions_of_their_place_and_differ() {
@@ -113,7 +277,7 @@ mod tests {
             variation.write(&framed, side, &mut to);
             to.iter().map(|x| ((x + 1.0) * 127.5).round() as u8 / 5).collect::<Vec<_>>()
         };
-        let plain = Variation { along: None, flipped: false, moved: [0, 0] };
+        let plain = PLAIN.of(1, 2, 3);
         assert!(write(plain).into_iter().eq(0..48));
         assert_eq!(write(Variation { flipped: true, ..plain })[..4], [3, 2, 1, 0]);
         let moved = write(Variation { moved: [1, -1], ..plain });
@@ -121,14 +285,79 @@ mod tests {
         assert_eq!(moved[16..20], [17, 18, 19, 19]);
     }
 
-    #[test]
-    fn squares_lie_anywhere_along_the_longer_side() {
-        let values = (0..3 * 4 * 12).map(|i| (i % 12) as f32 / 12.0).collect();
-        let picture = Picture::new(12, 4, values).unwrap();
-        let first = |along| {
-            let variation = Variation { along, flipped: false, moved: [0, 0] };
-            variation.frame(&picture, 4).unwrap().data()[0]
+    /// A picture whose red is its column and whose green is its row, as parts of 255.
+    fn places(width: usize, height: usize) -> Picture {
+        let value = |i: usize| match i / (width * height) {
+            0 => (i % width) as f32,
+            1 => (i / width % height) as f32,
+            _ => 0.0,
         };
-        assert!(first(Some(0)) < first(None) && first(None) < first(Some(u16::MAX)));
+        let values = (0..3 * width * height).map(|i| value(i) / 127.5 - 1.0).collect();
+        Picture::new(width, height, values).unwrap()
+    }
+
+    /// The first and the last column and row that a frame shows.
+    fn corners(framed: &Picture) -> [f32; 4] {
+        let (side, pixels) = (framed.width(), framed.width() * framed.height());
+        let value = |i: usize| (framed.data()[i] + 1.0) * 127.5;
+        [value(0), value(side - 1), value(pixels), value(2 * pixels - 1)]
+    }
+
+    fn framed(augmentation: Augmentation, size: [usize; 2], resolution: usize) -> Vec<[f32; 4]> {
+        let picture = places(size[0], size[1]);
+        let frame = |index| corners(&augmentation.of(1, 2, index).frame(&picture, resolution).unwrap());
+        (0..200).map(frame).collect()
+    }
+
+    #[test]
+    fn the_largest_square_lies_anywhere_along_the_longer_side() {
+        let all = framed(Augmentation::named(Some("imagenet256x256")).unwrap(), [120, 40], 40);
+        assert!(all.iter().all(|[left, right, top, bottom]| {
+            (right - left - 39.0).abs() < 0.1 && top.abs() < 0.1 && (bottom - 39.0).abs() < 0.1
+        }));
+        let places: std::collections::BTreeSet<u32> = all.iter().map(|frame| frame[0] as u32).collect();
+        assert!(places.len() > 60 && places.iter().max() > Some(&75), "{places:?}");
+    }
+
+    /// As torchvision's `RandomResizedCrop` with scale 0.75 to 1 and ratio 1: sides are 0.866 of all and more.
+    #[test]
+    fn faces_are_shown_by_parts_of_three_quarters_of_the_area_and_more() {
+        let augmentation = Augmentation::named(Some("ffhq256x256")).unwrap();
+        assert!(augmentation.flip);
+        let all = framed(augmentation, [200, 200], 200);
+        let sides: Vec<f32> = all.iter().map(|[left, right, ..]| right - left + 1.0).collect();
+        assert!(sides.iter().all(|side| (171.0..=200.5).contains(side)), "{sides:?}");
+        assert!(sides.iter().any(|side| *side < 176.0) && sides.iter().any(|side| *side > 197.0));
+        let squares = all.iter().all(|[left, right, top, bottom]| (right - left - bottom + top).abs() < 1.5);
+        assert!(squares, "{all:?}");
+        // Where no such part fits, it is the largest square in the middle.
+        let all = framed(augmentation, [400, 100], 100);
+        assert!(all.iter().all(|[left, right, ..]| (*left - 150.0).abs() < 0.1 && *right < 250.0));
+    }
+
+    /// The published `AugmentationDALLE`: the middle quarter of the places along the longer side, and up to an eighth cut off.
+    #[test]
+    fn pictures_of_captions_are_shown_by_squares_about_the_middle() {
+        let augmentation = Augmentation::named(Some("dalle-vqvae")).unwrap();
+        assert_eq!((augmentation.flip, augmentation.held_out().frame), (false, Frame::Squeezed));
+        let all = framed(augmentation, [250, 90], 80);
+        for [left, right, top, bottom] in all.clone() {
+            // 160 columns are left over: the square begins between 60 and 100, and loses a tenth of its 90 at most.
+            assert!((60.0..110.0).contains(&left) && right < 190.5, "{left} {right}");
+            assert!((79.0..=90.5).contains(&(right - left + 1.0)) && bottom - top > 78.0, "{left} {right}");
+        }
+        assert!(all.iter().any(|frame| frame[0] < 66.0) && all.iter().any(|frame| frame[0] > 94.0));
+    }
+
+    #[test]
+    fn published_names_stand_for_what_they_do() {
+        let named = |name| Augmentation::named(Some(name));
+        for name in ["LSUN", "LSUN-cat", "LSUN-church", "LSUN-bedroom", "none"] {
+            assert_eq!(named(name).unwrap(), PLAIN, "{name}");
+        }
+        assert_eq!(named("clip").unwrap().held_out().frame, Frame::Squeezed);
+        assert_eq!(named("ffhq1024x1024").unwrap().held_out(), PLAIN);
+        let error = named("clip-dvae").unwrap_err().to_string();
+        assert!(error.contains("expected dalle-vqvae or clip") && error.contains("clip-dvae"), "{error}");
     }
 }

@@ -109,10 +109,10 @@ impl Batches {
     }
 }
 
-/// All of `items` that can be read, in their order, in batches, not varied. A batch may be smaller where some cannot.
+/// All of `items` that can be read, in their order, in batches, not varied: as held-out ones are shown. A batch may be smaller
+/// where some cannot.
 pub fn in_order(wish: &Wish) -> impl Iterator<Item = Loaded> + use<> {
-    let wish = Wish { augmentation: Augmentation::default(), ..wish.clone() };
-    ordered(wish, 0, false)
+    ordered(Wish { augmentation: wish.augmentation.held_out(), ..wish.clone() }, 0, false)
 }
 
 /// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read,
@@ -266,6 +266,7 @@ mod tests {
     use crate::image_io::Picture;
     use crate::image_io::png_text::Provenance;
     use crate::kernels::values;
+    use crate::train::data::Frame;
 
     fn wish(folder: &std::path::Path, count: usize) -> Wish {
         let items = (0..count).map(|i| {
@@ -278,7 +279,7 @@ mod tests {
             items: items.collect(),
             resolution: 8,
             size: 4,
-            augmentation: Augmentation { crop: true, flip: true, shift: 1 },
+            augmentation: Augmentation { frame: Frame::Along, flip: true, shift: 1 },
             variations: None,
             seed: 5,
             device: Device::flex(),

@@ -7,7 +7,7 @@ mod fingerprint;
 #[cfg(test)]
 mod mutations;
 
-pub use augment::Augmentation;
+pub use augment::{Augmentation, Frame};
 pub use batches::{Batches, Loaded, Unreadable, Wish, in_epoch, in_order};
 pub use fingerprint::fingerprint;
 

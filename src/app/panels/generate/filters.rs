@@ -7,7 +7,7 @@ use crate::generate::Filter;
 
 const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always takes the most likely one.";
 const TOP_K: &str = "Draw from this many of the likeliest codes.";
-const TOP_P: &str = "Draw from the likeliest codes that together have this probability.";
+const TOP_P: &str = "Draw from the likeliest codes that together have this probability; 0 and 1: from all.";
 
 /// Shows the filters.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -60,7 +60,17 @@ fn row(ui: &mut Ui, filter: &mut Filter, place: &str) -> bool {
         .custom_formatter(|value, _| if value == 0.0 { "all".into() } else { value.to_string() })
         .custom_parser(|text| if text.trim() == "all" { Some(0.0) } else { text.trim().parse().ok() });
     changed |= named(ui.add(top_k), "Top-k", TOP_K);
-    let top_p = DragValue::new(&mut filter.top_p).range(0.0..=1.0).speed(0.005);
+    let top_p = DragValue::new(&mut filter.top_p)
+        .range(0.0..=1.0)
+        .speed(0.005)
+        .custom_formatter(|value, decimals| match value as f32 {
+            Filter::ONLY_THE_LIKELIEST => "likeliest".into(),
+            _ => eframe::egui::emath::format_with_decimals_in_range(value, decimals),
+        })
+        .custom_parser(|text| match text.trim() {
+            "likeliest" => Some(Filter::ONLY_THE_LIKELIEST.into()),
+            number => number.parse().ok(),
+        });
     changed |= named(ui.add(top_p), "Top-p", TOP_P);
     ui.end_row();
     changed

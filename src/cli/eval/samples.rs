@@ -1,0 +1,234 @@
+//! `residua eval samples`: the figures of a paper's table, of samples that are kept.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::super::bulk::{bulk, read_captions};
+use super::super::options::{SamplingArguments, TransformerArguments};
+use super::super::output::Console;
+use super::reference::{Reference, parts};
+use super::sweep::{Sweep, settings};
+use super::{PicturesArguments, protocol_lines};
+use crate::checkpoint::{StateKind, WeightFile};
+use crate::engine::Stage2;
+use crate::engine::bulk::{Order, conditions, file, spread};
+use crate::engine::eval::acceptance::{accepted, class_probabilities};
+use crate::engine::eval::clip::clip_scores;
+use crate::engine::eval::sets::{Judge, Protocol};
+use crate::engine::eval::{Pictures, Selection};
+use crate::engine::judge::{load_classifier, load_clip};
+use crate::error::{Error, Result};
+use crate::metrics::clip::Clip;
+use crate::metrics::frechet::Statistics;
+use crate::metrics::inception_score::InceptionScore;
+use crate::metrics::resnet::ResNet;
+use crate::model::{ConditionKind, RqTransformerConfig};
+use crate::train::data::Split;
+
+/// Stage 2: FID, inception score and CLIP score of samples that are kept, by settings and by the part that a classifier accepts.
+///
+/// Samples are as many of each class, or by the captions of --captions or --data. They are kept in --out, as `sample --bulk` does;
+/// a second call goes on where a first one stopped, and may ask for other figures of the same samples.
+#[derive(Args)]
+pub struct Samples {
+    #[command(flatten)]
+    reference: PicturesArguments,
+    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    #[arg(long, value_name = "PATH")]
+    inception: PathBuf,
+    /// Folder for the samples; with --sweep, of folders for them.
+    #[arg(long, short, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Captions to sample by, one a line. [default: those of --data]
+    #[arg(long, value_name = "FILE")]
+    captions: Option<PathBuf>,
+    /// Try several settings: temperature, top-k or top-p, such as top-k=100,300. Given more than once: all combinations.
+    #[arg(long, value_name = "NAME=V,V..")]
+    sweep: Vec<Sweep>,
+    /// Also the mean CLIP score, by the weights of CLIP (ViT), a .pt or .safetensors.
+    #[arg(long, value_name = "PATH")]
+    clip: Option<PathBuf>,
+    /// Accept only the samples that show their class most surely: weights of a ResNet of torchvision, a .pt, .pth or .safetensors.
+    #[arg(long, value_name = "PATH", conflicts_with = "clip", requires = "acceptance")]
+    classifier: Option<PathBuf>,
+    /// The parts of the samples of each class that are accepted, one row of figures each.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "RATE[,RATE..]",
+        requires = "classifier",
+        allow_negative_numbers = true
+    )]
+    acceptance: Vec<f64>,
+    /// Parts of the inception score. [default: 10, or as many as there are pictures]
+    #[arg(long, value_name = "N")]
+    splits: Option<usize>,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+    #[command(flatten)]
+    model: TransformerArguments,
+}
+
+/// Figures of one set of samples.
+#[derive(Serialize)]
+struct Row {
+    /// The settings that differ; empty where there is no sweep.
+    settings: String,
+    /// The part that a classifier accepted.
+    accepted: Option<f64>,
+    pictures: usize,
+    fid: f64,
+    inception_score: InceptionScore,
+    clip_score: Option<f64>,
+}
+
+impl Samples {
+    /// Samples what is missing and prints the figures.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        let reference = Reference::open(&self.reference, None)?;
+        let count = self.sampling.number.unwrap_or(reference.count());
+        parts(self.splits, count as usize)?;
+        let captions = match &self.captions {
+            Some(path) => read_captions(path)?,
+            None => reference.captions(),
+        };
+        let device = self.model.model.device.open()?;
+        let options = self.model.options();
+        let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
+        let config = &stage2.model.config;
+        let orders = spread(conditions(config, &captions)?, count);
+        let judge = Judge::open(&self.inception, &device)?;
+        let resolution = Some(stage2.stage1.model.config.ddconfig.resolution);
+        let (reference, reference_pictures) = reference.statistics(&judge, resolution, console)?;
+        let others = self.others(config, &device, console)?;
+        let mut rows = Vec::new();
+        for (name, sampling) in settings(&self.sweep, &self.sampling) {
+            let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
+            let bulk = bulk(&stage2, &options, &sampling, orders.clone())?;
+            pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
+            let set = Set { name, folder, orders: &orders, batch: self.reference.batch };
+            rows.extend(self.rows(&set, &judge, &reference, &others, console)?);
+        }
+        let protocol = Protocol::new(&judge, count as usize, reference_pictures, resolution);
+        let value = json!({
+            "rows": rows, "protocol": protocol, "model": stage2.id()?, "rqvae": stage2.stage1.id()?,
+            "seed": self.sampling.seed, "split": self.reference.split,
+        });
+        console.result(value, &format!("{}\n{}", table(&rows), protocol_lines(&protocol)))
+    }
+
+    /// What judges the samples beside Inception.
+    fn others(&self, config: &RqTransformerConfig, device: &Device, console: &Console) -> Result<Others> {
+        let mut task = console.task("loading");
+        Ok(match (&self.clip, &self.classifier) {
+            (Some(path), _) => {
+                let file = WeightFile::open(path, StateKind::Auto)?;
+                Others::Clip(Box::new(load_clip(&file, device, &mut task)?))
+            }
+            (None, Some(path)) if config.condition() == ConditionKind::Class => Others::Classifier(Box::new(
+                load_classifier(path, config.vocab_size_cond, device, &mut task)?.0,
+            )),
+            (None, Some(_)) => {
+                return Err(Error::usage("--classifier: expected a model of classes, found another"));
+            }
+            (None, None) => Others::None,
+        })
+    }
+
+    /// The figures of all samples of `set`, or of those that are accepted at each rate.
+    fn rows(
+        &self,
+        set: &Set,
+        judge: &Judge,
+        reference: &Statistics,
+        others: &Others,
+        console: &Console,
+    ) -> Result<Vec<Row>> {
+        let row = |accepted: Option<f64>, files: Option<&BTreeSet<PathBuf>>| {
+            let (mut looked_at, mut task) = (set.pictures(files)?, console.task("looking"));
+            let seen = pollster::block_on(judge.look(&mut looked_at, &mut task))?;
+            let pictures = seen.count();
+            Ok(Row {
+                settings: set.name.clone(),
+                accepted,
+                pictures,
+                inception_score: seen.score(parts(self.splits, pictures)?)?,
+                fid: reference.distance(&seen.statistics()?)?,
+                clip_score: others.clip_score(set, console)?,
+            })
+        };
+        let Others::Classifier(classifier) = others else { return Ok(vec![row(None, None)?]) };
+        let mut task = console.task("classifying");
+        let probabilities = class_probabilities(classifier, &set.folder, set.orders, &mut task);
+        let probabilities = pollster::block_on(probabilities)?;
+        let at = |&rate: &f64| {
+            let numbers = accepted(set.orders, &probabilities, rate)?;
+            let files = numbers.into_iter().map(|number| file(&set.folder, number)).collect();
+            row(Some(rate), Some(&files))
+        };
+        self.acceptance.iter().map(at).collect()
+    }
+}
+
+/// Samples of one setting.
+struct Set<'a> {
+    name: String,
+    folder: PathBuf,
+    orders: &'a [Order],
+    /// Pictures that are looked at together.
+    batch: usize,
+}
+
+impl Set<'_> {
+    /// All of them, or those of `files`.
+    fn pictures(&self, files: Option<&BTreeSet<PathBuf>>) -> Result<Pictures> {
+        let (folder, batch) = (self.folder.clone(), self.batch);
+        let all = Pictures::open(&Selection { folder, split: Split::All, limit: None, batch }, &[], None)?;
+        Ok(match files {
+            Some(files) => all.among(files),
+            None => all,
+        })
+    }
+}
+
+/// What judges samples beside Inception.
+enum Others {
+    Clip(Box<Clip>),
+    Classifier(Box<ResNet>),
+    None,
+}
+
+impl Others {
+    fn clip_score(&self, set: &Set, console: &Console) -> Result<Option<f64>> {
+        let Self::Clip(clip) = self else { return Ok(None) };
+        let mut task = console.task("scoring");
+        let mut pictures = set.pictures(None)?;
+        let scores = pollster::block_on(clip_scores(clip, &mut pictures, &mut task))?;
+        Ok(Some(scores.clip_score))
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let line = |row: &Row| {
+        let shown = |figure: Option<f64>| figure.map_or_else(|| "-".into(), |figure| format!("{figure:.4}"));
+        format!(
+            "{:<32} {:>8} {:>9} {:>10.4} {:>10.4} {:>8}",
+            row.settings,
+            shown(row.accepted),
+            row.pictures,
+            row.fid,
+            row.inception_score.mean,
+            shown(row.clip_score)
+        )
+    };
+    let head = format!(
+        "{:<32} {:>8} {:>9} {:>10} {:>10} {:>8}",
+        "settings", "accepted", "pictures", "FID", "IS", "CLIP"
+    );
+    std::iter::once(head).chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
+}

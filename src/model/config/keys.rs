@@ -1,0 +1,178 @@
+//! Reads a section of a configuration, and reports the keys that nothing reads, each with the nearest one that something does.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Error, Value};
+
+use super::misfit;
+
+/// What is told of a key that nothing reads: its path, and the nearest key that could stand there.
+type Report<'r> = &'r dyn Fn(&str, &str);
+
+/// Reads `value`, which lies at `path` of its document, and tells `report` of each key that nothing reads.
+///
+/// # Errors
+/// A value is missing, or of another type: where, and why.
+pub(super) fn read<T: DeserializeOwned>(value: &Value, path: &str, report: Report<'_>) -> Result<T, String> {
+    let failed = RefCell::default();
+    T::deserialize(Node { value, path: path.into(), report, failed: &failed })
+        .map_err(|error| misfit::said(&failed.take(), &error.to_string()))
+}
+
+/// A value of a document that is being read.
+struct Node<'de, 'r> {
+    value: &'de Value,
+    path: String,
+    report: Report<'r>,
+    /// Where the first value lies that could not be read.
+    failed: &'r RefCell<String>,
+}
+
+impl<'de, 'r> Node<'de, 'r> {
+    fn below(&self, value: &'de Value, key: impl Display) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Node { value, path: format!("{}{dot}{key}", self.path), ..*self }
+    }
+
+    fn noted<T>(failed: &RefCell<String>, path: &str, read: Result<T, Error>) -> Result<T, Error> {
+        if read.is_err() && failed.borrow().is_empty() {
+            failed.replace(path.into());
+        }
+        read
+    }
+}
+
+impl<'de> Deserializer<'de> for Node<'de, '_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let read = match self.value {
+            Value::Object(fields) => {
+                let below = fields.iter().map(|(key, value)| (key.as_str(), self.below(value, key)));
+                visitor.visit_map(MapDeserializer::new(below))
+            }
+            Value::Array(values) => {
+                let below = values.iter().enumerate().map(|(i, value)| self.below(value, i));
+                let mut sequence = SeqDeserializer::new(below);
+                visitor.visit_seq(&mut sequence).and_then(|read| sequence.end().map(|()| read))
+            }
+            scalar => scalar.deserialize_any(visitor),
+        };
+        Self::noted(self.failed, &self.path, read)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let keys = self.value.as_object().into_iter().flat_map(|object| object.keys());
+        for key in keys.filter(|key| !fields.contains(&key.as_str())) {
+            let nearest = fields.iter().max_by(|a, b| likeness(key, a).total_cmp(&likeness(key, b)));
+            (self.report)(&self.below(self.value, key).path, nearest.unwrap_or(&""));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        Self::noted(self.failed, &self.path, self.value.deserialize_enum(name, variants, visitor))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for Node<'de, '_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// How alike two keys are, from 0 to 1.
+fn likeness(key: &str, other: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(&key.to_lowercase(), other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        #[serde(rename = "type", alias = "kind")]
+        name: String,
+        inner: Vec<Inner>,
+        #[serde(default)]
+        raw: Value,
+        #[serde(default)]
+        shape: Option<[usize; 2]>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        batch_size: usize,
+        #[serde(default)]
+        epochs: f64,
+    }
+
+    #[test]
+    fn each_unknown_key_is_told_with_the_nearest_known_one() {
+        let value = json!({
+            "kind": "a", "inner": [{"batch_size": 1}, {"batch_size": 2, "epochs": 3, "batchsize": 4}],
+            "raw": {"anything": 1}, "shap": [1, 2],
+        });
+        let told = RefCell::new(Vec::new());
+        let outer: Outer = read(&value, "top", &|path, nearest| {
+            told.borrow_mut().push((path.to_string(), nearest.to_string()));
+        })
+        .unwrap();
+        let expected = [("top.shap", "shape"), ("top.inner.1.batchsize", "batch_size")];
+        assert_eq!(told.into_inner(), expected.map(|(path, nearest)| (path.into(), nearest.into())));
+        assert_eq!((outer.name.as_str(), outer.inner[1].epochs), ("a", 3.0));
+        assert_eq!(outer.raw, json!({"anything": 1}));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_its_place() {
+        for (value, expected) in [
+            (json!({"type": "a", "inner": [{}]}), "inner.0: missing field `batch_size`"),
+            (json!({"type": "a", "inner": [], "shape": [1, 2, 3]}), "shape: invalid length 3"),
+            (json!({"type": "a", "inner": [{"batch_size": 1.5}]}), "inner.0.batch_size: invalid type"),
+            (json!(7), "invalid type: integer `7`"),
+        ] {
+            let error = read::<Outer>(&value, "", &|_, _| ()).unwrap_err();
+            assert!(error.starts_with(expected), "{value}: {error}");
+        }
+    }
+}

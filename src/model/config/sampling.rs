@@ -1,0 +1,142 @@
+//! How codes are drawn unless a person says otherwise: what a checkpoint's configuration says of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::PerDepth;
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Sampling};
+
+/// The sections that may say it, the one that holds first.
+const SECTIONS: [(SamplingSection, &str); 2] =
+    [(SamplingSection::Sampling, "sampling"), (SamplingSection::Experiment, "experiment.sample")];
+
+/// Section `sampling` or `experiment.sample`, as published: each value for all depths, or one for each.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Settings {
+    /// Divides the logits.
+    #[serde(default, alias = "temperature")]
+    temp: Option<PerDepth<f32>>,
+    /// Codes kept by rank; 0 keeps all.
+    #[serde(default)]
+    top_k: Option<PerDepth<usize>>,
+    /// Probability mass kept. Here 0 keeps the likeliest code alone, and more than 1 all, as in the published code.
+    #[serde(default)]
+    top_p: Option<PerDepth<f32>>,
+}
+
+/// What draws the codes of a model unless a person says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DefaultSampling {
+    /// One a depth.
+    pub filters: Vec<Filter>,
+    /// Which section says so.
+    pub from: SamplingSection,
+}
+
+/// The section of a configuration that says how codes are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplingSection {
+    /// `sampling`, which the published sampler reads.
+    Sampling,
+    /// `experiment.sample`, which the published trainer reads; it holds where `sampling` is absent.
+    Experiment,
+    /// Neither is there: codes are drawn from the model's distribution as it is.
+    #[default]
+    None,
+}
+
+impl SamplingSection {
+    /// The key of the section, for people.
+    pub fn key(self) -> &'static str {
+        SECTIONS.iter().find(|(section, _)| *section == self).map_or("no section", |(_, key)| key)
+    }
+}
+
+impl DefaultSampling {
+    /// What the first section that is there says of `depth` depths.
+    ///
+    /// # Errors
+    /// It has neither one value nor one for each depth, or one is out of range.
+    pub(super) fn of(sections: [Option<Settings>; 2], depth: usize) -> Result<Self> {
+        let there =
+            SECTIONS.into_iter().zip(sections).find_map(|((from, _), settings)| Some((from, settings?)));
+        let (from, settings) = there.unwrap_or_default();
+        let sampling = Sampling {
+            temperature: list(settings.temp, Filter::NONE.temperature),
+            top_k: list(settings.top_k, Filter::NONE.top_k),
+            top_p: list(settings.top_p, 1.0).into_iter().map(kept_mass).collect(),
+        };
+        let filters = sampling.filters(depth);
+        let filters = filters.map_err(|error| Error::invalid(format!("{}: {error}", from.key())))?;
+        Ok(Self { filters, from })
+    }
+}
+
+/// The mass that a configuration's `top_p` keeps, as a filter says it.
+fn kept_mass(top_p: f32) -> f32 {
+    top_p.clamp(Filter::ONLY_THE_LIKELIEST, 1.0)
+}
+
+fn list<T>(values: Option<PerDepth<T>>, absent: T) -> Vec<T> {
+    match values {
+        Some(PerDepth::Same(value)) => vec![value],
+        Some(PerDepth::Each(values)) => values,
+        None => vec![absent],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::generate::sampling::distribution;
+    use crate::model::{Config, ModelConfig};
+
+    use super::*;
+
+    const STAGE2: &str = include_str!("../../../tests/fixtures/rqt-class/config.yaml");
+
+    /// The fixture, whose `experiment.sample` has top-k 64 and top-p 0.92, with `section` beside it.
+    fn sampling(section: &str) -> Result<DefaultSampling> {
+        match Config::parse("c", &format!("{STAGE2}\n{section}\n"))?.model {
+            ModelConfig::RqTransformer(config) => Ok(config.sampling),
+            ModelConfig::RqVae(_) => panic!("expected stage 2"),
+        }
+    }
+
+    #[test]
+    fn the_samplers_section_comes_before_the_trainers() {
+        let found = sampling("sampling: {temp: 0.9, top_k: [2048, 5, 6, 7], top_p: [0.8]}").unwrap();
+        assert_eq!(found.from, SamplingSection::Sampling);
+        let of = |depth: usize| Filter { temperature: 0.9, top_k: [2048, 5, 6, 7][depth], top_p: 0.8 };
+        assert_eq!(found.filters, [0, 1, 2, 3].map(of));
+        // The one that holds is taken whole: what it does not say is off.
+        let found = sampling("sampling: {top_p: 0.5}").unwrap();
+        assert_eq!(found.filters, [Filter { top_p: 0.5, ..Filter::NONE }; 4]);
+        let found = sampling("sampling: null").unwrap();
+        assert_eq!(found.from, SamplingSection::Experiment);
+        assert_eq!(found.filters, [Filter { temperature: 1.0, top_k: 64, top_p: 0.92 }; 4]);
+    }
+
+    #[test]
+    fn a_mass_of_nothing_keeps_the_likeliest_code_as_published() {
+        let [filter, ..] = sampling("sampling: {temp: 1.0, top_k: 0, top_p: 0}").unwrap().filters[..] else {
+            panic!("four depths")
+        };
+        let kept = distribution(&[1.0, 1.5, 1.5, 0.2], &filter).unwrap();
+        assert_eq!(kept, [0.0, 1.0, 0.0, 0.0]);
+        // More than all is all.
+        assert_eq!(sampling("sampling: {top_p: 1.5}").unwrap().filters[0].top_p, 1.0);
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_in_one_line() {
+        for (section, expected) in [
+            ("sampling: {top_k: [1, 2]}", "sampling: top-k: expected one value, or 4"),
+            ("sampling: {temp: -1}", "sampling: temperature: expected 0"),
+            ("sampling: {top_k: most}", "sampling.top_k: expected one value, or a list"),
+        ] {
+            let error = sampling(section).expect_err(section).to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}
