@@ -9,6 +9,7 @@ use residua::random::pcg4d;
 use serde_json::Value;
 
 use super::desk::Desk;
+use super::made_up::{MadeUp, golden};
 
 const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
@@ -160,4 +161,33 @@ fn sets_are_compared_as_inception_sees_them() {
         assert!(run.stdout.contains(part), "{part}: {run:?}");
     }
     run.warns("fewer than the 2048 features");
+}
+
+#[test]
+fn figures_of_kept_samples_are_those_of_their_folders() {
+    let desk = Desk::new();
+    SAMPLES[..2].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    write_inception(&desk, "inception.safetensors");
+    MadeUp::of(&golden("resnet.json")["basic"]).write(&desk.path("resnet.safetensors"));
+    let inception = "--data data --inception inception.safetensors";
+    let swept = desk.json(&format!("eval samples {inception} -n 2 --seed 3 --sweep top-k=1,40 --out kept"));
+    let rows = swept["rows"].as_array().unwrap();
+    let settings: Vec<&str> = rows.iter().map(|row| row["settings"].as_str().unwrap()).collect();
+    assert_eq!(settings, ["top-k-1", "top-k-40"]);
+    let fid = desk.json(&format!("eval fid {inception} --samples kept/top-k-40 --resolution 64"));
+    assert_eq!((&rows[1]["fid"], &rows[1]["inception_score"]), (&fid["fid"], &fid["inception_score"]));
+    assert_ne!(rows[0]["fid"], rows[1]["fid"]);
+
+    // The samples that are there already, of which all are accepted.
+    let line = format!("eval samples {inception} -n 2 --seed 3 --top-k 40 --out kept/top-k-40");
+    let accepted = desk.json(&format!("{line} --classifier resnet.safetensors --acceptance 1"));
+    assert_eq!((&accepted["rows"][0]["accepted"], &accepted["rows"][0]["fid"]), (&1.0.into(), &fid["fid"]));
+    for (rest, message) in [
+        ("--sweep size=3", "expected temperature, top-k or top-p, found size"),
+        ("--sweep top-k", "expected NAME=V,V.."),
+        ("--classifier resnet.safetensors", "--acceptance"),
+    ] {
+        let run = desk.run(&format!("eval samples {inception} --out none {rest}"));
+        assert!(run.code == Some(2) && run.stderr.contains(message), "{rest}: {run:?}");
+    }
 }
