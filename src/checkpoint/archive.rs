@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use crate::error::{Error, Result};
 
+/// Names of a model's classes.
+const CLASSES: &str = "classes.txt";
 /// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
 const MAX_ENTRY_HEADER: u64 = 1 << 20;
 
@@ -49,7 +51,7 @@ impl Unpacked {
     }
 }
 
-/// Unpacks configurations and weights, and nothing else, from the `.tar` or `.tar.gz` at `path` into a temporary
+/// Unpacks configurations, weights and names of classes, and nothing else, from the `.tar` or `.tar.gz` at `path` into a temporary
 /// folder (in `TMPDIR`, or where the system keeps such). Nothing is read whole and no declared size is believed.
 ///
 /// # Errors
@@ -97,7 +99,7 @@ fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
         let name = entry.path().map_err(damaged)?.into_owned();
         let is_file = check(&name, entry.header().entry_type())
             .map_err(|what| Error::invalid(format!("{}: entry {name:?} {what}", path.display())))?;
-        if is_file && (is_weights(&name) || is_config(&name)) {
+        if is_file && (is_weights(&name) || is_config(&name) || name.ends_with(CLASSES)) {
             folders.insert(name.parent().unwrap_or(Path::new("")).to_owned());
             copy(&mut entry, &target.join(&name), damaged)?;
         }

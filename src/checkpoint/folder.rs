@@ -45,7 +45,10 @@ pub struct ModelFiles {
 /// that can be meant.
 pub(super) fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
     let weights = weights_in(folder)?;
-    let config = config_in(folder)?;
+    let config = match weights.first() {
+        Some(weights) => config_of(weights)?,
+        None => config_in(folder)?,
+    };
     let model = |weights: &PathBuf| ModelFiles {
         config: config.clone(),
         weights: weights.clone(),
@@ -215,5 +218,7 @@ mod tests {
         let folder = folder_of(&["checkpoints/last.ckpt", "configs/2021-01-01T00-00-00-project.yaml"]);
         let config = config_of(&folder.path().join("checkpoints/last.ckpt")).unwrap().unwrap();
         assert!(config.ends_with("2021-01-01T00-00-00-project.yaml"));
+        let found = models(&folder.path().join("checkpoints"), Path::new("run/checkpoints")).unwrap();
+        assert_eq!((found.len(), &found[0].config), (1, &Some(config)));
     }
 }

@@ -267,10 +267,10 @@ fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     let mut found = folder::models(folder, folder)?;
     if found.is_empty() {
         for below in files::list(folder)?.into_iter().filter(|path| files::is_folder(path).unwrap_or(false)) {
-            match folder::models(&below, &below) {
-                // A folder that may not be looked into holds no model for this person.
-                Err(Error::Io { .. }) => {}
-                models => found.extend(models?),
+            // A configuration alone is none, such as that of a run whose checkpoints are in another folder. Nor is a folder that
+            // may not be looked into.
+            if folder::weights_in(&below).is_ok_and(|weights| !weights.is_empty()) {
+                found.extend(folder::models(&below, &below)?);
             }
         }
     }
@@ -307,7 +307,10 @@ fn read_text(path: &Path) -> Result<String> {
 /// The configuration beside the weights of `files`.
 fn read_config(files: &ModelFiles) -> Result<Config> {
     let path = files.config.as_deref().unwrap_or(&files.weights);
-    let name = path.file_name().map_or(path.into(), |name| files.shown.with_file_name(name));
+    let folder_of = |path: &Path| path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let name = path
+        .strip_prefix(folder_of(&files.weights))
+        .map_or(path.into(), |name| folder_of(&files.shown).join(name));
     Config::parse(&name.display().to_string(), &read_text(path)?)
 }
 

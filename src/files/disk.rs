@@ -130,7 +130,12 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     fill(file.as_file_mut())?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     let written = match existing {
-        Existing::Keep => file.persist_noclobber(&target),
+        Existing::Keep => file.persist_noclobber(&target).or_else(|error| {
+            // Not all file systems can do that in one step, such as those of memory cards.
+            let is_free =
+                error.error.kind() != ErrorKind::AlreadyExists && target.symlink_metadata().is_err();
+            if is_free { error.file.persist(&target) } else { Err(error) }
+        }),
         Existing::Replace => file.persist(&target),
     };
     written.map(drop).map_err(|error| Error::io("write", path)(error.error))

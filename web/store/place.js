@@ -13,10 +13,10 @@ import { shown } from './messages.js';
  * @property {string | null} sha256 that the file must have
  */
 
-/** By the path's ending. Only a published `.pt` has its configuration beside it. @type {[RegExp, Kind][]} */
+/** By the path's ending. Only PyTorch's weights have their configuration beside them. @type {[RegExp, Kind][]} */
 const KINDS = [
   [/\.safetensors$/i, 'weights'],
-  [/\.pt$/i, 'weights with config'],
+  [/\.(pt|pth|ckpt|bin)$/i, 'weights with config'],
   [/\.(tar|tgz|tar\.gz)$/i, 'archive'],
   [/\.ya?ml$/i, 'config'],
   [/\.(txt|json)\.gz$/i, 'vocabulary'],

@@ -7,8 +7,9 @@ import { readTar } from './tar.js';
 /** @typedef {import('./hash.js').Hasher} Hasher */
 /** @typedef {import('./hash.js').Progress} Progress */
 
-const WEIGHTS = /\.(pt|safetensors)$/;
-const KEPT = /(^|\/)(config\.yaml|classes\.txt)$/;
+// Names that begin with a dot are none of a model: macOS puts `._model.pt` beside `model.pt`.
+const WEIGHTS = /(^|\/)[^./][^/]*\.(pt|pth|ckpt|bin|safetensors)$/i;
+const KEPT = /(^|\/)((config|model)\.ya?ml|(?!\.)[^/]*project\.yaml|classes\.txt)$/;
 
 /**
  * @typedef {object} Job

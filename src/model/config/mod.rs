@@ -197,7 +197,8 @@ impl Config {
         }
         let document: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| {
             let reason = e.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-            let first = reason.lines().next().unwrap_or("unreadable").to_string();
+            let first =
+                reason.lines().next().unwrap_or("unreadable").trim_start_matches("error: ").to_string();
             Error::invalid(format!("{name}: not a YAML configuration: {first}"))
         })?;
         Self::from_document(name, document)
