@@ -126,6 +126,7 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
         steps: Some(9),
         save_every: Some(9),
         sheet_every: Some(9),
+        test_every: None,
         all: false,
         seed: 0,
     };
