@@ -57,7 +57,7 @@ fn info_lists_tensors_and_kinds_of_weights() {
     for part in ["pos_emb_hw", "f32", "[1, 64, 48]", "moving average yes", "n_head: 3", "parameters "] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    for (weights, kind) in [("auto", "ema"), ("state", "state"), ("ema", "ema")] {
+    for (weights, kind) in [("auto", "state"), ("state", "state"), ("ema", "ema")] {
         let models = desk.json(&format!("info fixtures/rqt-class --weights {weights}"));
         assert_eq!(models[0]["weights"], kind);
         assert_eq!((&models[0]["has_state"], &models[0]["has_ema"]), (&true.into(), &true.into()));

@@ -155,9 +155,9 @@ fn codes_are_drawn_as_the_configuration_says_and_info_tells_which_section_does()
 #[test]
 fn a_completion_follows_the_recipe_at_hand() {
     let desk = Desk::new();
-    desk.does("sample --class 3 --seed 5 --temperature 0.3 --top-k 7 --top-p 0.6");
+    desk.does("sample --class 3 --seed 5 --temperature 0.3 --top-k 7 --top-p 0.6 --out made");
     let complete =
-        |rest: &str| stacks(&desk.json(&format!("complete samples/000.png --rows 2 --seed 9 {rest}")));
+        |rest: &str| stacks(&desk.json(&format!("complete made/000.png --rows 2 --seed 9 {rest}")));
     let found = complete("");
     assert_eq!(found, complete("--temperature 0.3 --top-k 7 --top-p 0.6"));
     assert_ne!(found, complete("--temperature 1 --top-k 0 --top-p 1"));
