@@ -395,7 +395,7 @@ mod tests {
             ("experiment: {test_freq: 0}", "test_freq"),
             ("experiment: {batch_size: 0}", "batch_size"),
             ("experiment: {epochs: 0}", "epochs"),
-            ("experiment: {epochs: .nan}", "non-finite"),
+            ("experiment: {epochs: .nan}", "`.nan` is not a finite number"),
         ] {
             let error = read(&format!("{STAGE1}\n{section}\n")).expect_err(section).to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

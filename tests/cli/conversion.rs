@@ -69,9 +69,10 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
         assert!(stage["file"].as_str().unwrap().starts_with("both.tar.gz/published/stage"), "{stage}");
     }
     let made = stacks(&desk.json("sample --model both.tar.gz --class 3 --out made"));
+    // As seen from the picture.
     let recipe = desk.recipe("made/000.png");
-    assert_eq!(recipe["rqvae"]["name"], "both.tar.gz");
-    assert_eq!(recipe["sampling"]["rqtransformer"]["name"], "both.tar.gz");
+    assert_eq!(recipe["rqvae"]["name"], "../both.tar.gz");
+    assert_eq!(recipe["sampling"]["rqtransformer"]["name"], "../both.tar.gz");
     assert_eq!(made, stacks(&desk.json("sample --from made/000.png --out again")));
     desk.does("decode made/000.png --out decoded.png");
     for name in ["again/000.png", "decoded.png"] {

@@ -169,25 +169,29 @@ fn figures_of_kept_samples_are_those_of_their_folders() {
     SAMPLES[..2].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     write_inception(&desk, "inception.safetensors");
     MadeUp::of(&golden("resnet.json")["basic"]).write(&desk.path("resnet.safetensors"));
-    let inception = "--data data --inception inception.safetensors";
-    let swept = desk.json(&format!("eval samples {inception} -n 2 --seed 3 --sweep top-k=1,40 --out kept"));
+    let given = "--data data --inception inception.safetensors";
+    let sampled = format!("eval samples {given} --model fixtures/rqt-class -n 20 --seed 3");
+    let swept = desk.json(&format!("{sampled} --sweep top-k=1,40 --out kept"));
     let rows = swept["rows"].as_array().unwrap();
     let settings: Vec<&str> = rows.iter().map(|row| row["settings"].as_str().unwrap()).collect();
     assert_eq!(settings, ["top-k-1", "top-k-40"]);
-    let fid = desk.json(&format!("eval fid {inception} --samples kept/top-k-40 --resolution 64"));
+    let resolution = &swept["protocol"]["resolution"];
+    let fid = desk.json(&format!("eval fid {given} --samples kept/top-k-40 --resolution {resolution}"));
     assert_eq!((&rows[1]["fid"], &rows[1]["inception_score"]), (&fid["fid"], &fid["inception_score"]));
     assert_ne!(rows[0]["fid"], rows[1]["fid"]);
 
-    // The samples that are there already, of which all are accepted.
-    let line = format!("eval samples {inception} -n 2 --seed 3 --top-k 40 --out kept/top-k-40");
-    let accepted = desk.json(&format!("{line} --classifier resnet.safetensors --acceptance 1"));
-    assert_eq!((&accepted["rows"][0]["accepted"], &accepted["rows"][0]["fid"]), (&1.0.into(), &fid["fid"]));
+    // Of the samples that are there already: two of each class, of which one or both are accepted.
+    let line = format!("{sampled} --top-k 40 --out kept/top-k-40");
+    let accepted = desk.json(&format!("{line} --classifier resnet.safetensors --acceptance 0.5,1"));
+    let row = |at: usize| (&accepted["rows"][at]["pictures"], &accepted["rows"][at]["fid"]);
+    assert_eq!(row(1), (&20.into(), &fid["fid"]));
+    assert_eq!(row(0).0, &Value::from(10));
     for (rest, message) in [
         ("--sweep size=3", "expected temperature, top-k or top-p, found size"),
         ("--sweep top-k", "expected NAME=V,V.."),
         ("--classifier resnet.safetensors", "--acceptance"),
     ] {
-        let run = desk.run(&format!("eval samples {inception} --out none {rest}"));
+        let run = desk.run(&format!("eval samples {given} --out none {rest}"));
         assert!(run.code == Some(2) && run.stderr.contains(message), "{rest}: {run:?}");
     }
 }

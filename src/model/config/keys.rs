@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
@@ -53,7 +53,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         let read = match self.value {
             Value::Object(fields) => {
                 let below = fields.iter().map(|(key, value)| (key.as_str(), self.below(value, key)));
-                visitor.visit_map(MapDeserializer::new(below))
+                visitor.visit_map(Fields { left: below, value: None })
             }
             Value::Array(values) => {
                 let below = values.iter().enumerate().map(|(i, value)| self.below(value, i));
@@ -103,6 +103,29 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
+    }
+}
+
+/// The fields of an object. A value is noted with its place, whoever refuses it.
+struct Fields<'de, 'r, I> {
+    left: I,
+    /// Of the key that was read last.
+    value: Option<Node<'de, 'r>>,
+}
+
+impl<'de, 'r, I: Iterator<Item = (&'de str, Node<'de, 'r>)>> MapAccess<'de> for Fields<'de, 'r, I> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        let Some((key, value)) = self.left.next() else { return Ok(None) };
+        self.value = Some(value);
+        seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let value = self.value.take().expect("a key is read before its value");
+        let (failed, path) = (value.failed, value.path.clone());
+        Node::noted(failed, &path, seed.deserialize(value))
     }
 }
 
@@ -166,10 +189,13 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_said_with_its_place() {
         for (value, expected) in [
-            (json!({"type": "a", "inner": [{}]}), "inner.0: missing field `batch_size`"),
-            (json!({"type": "a", "inner": [], "shape": [1, 2, 3]}), "shape: invalid length 3"),
-            (json!({"type": "a", "inner": [{"batch_size": 1.5}]}), "inner.0.batch_size: invalid type"),
-            (json!(7), "invalid type: integer `7`"),
+            (json!({"type": "a", "inner": [{}]}), "inner.0: expected a key batch_size, found none"),
+            (json!({"type": "a", "inner": [], "shape": [1, 2, 3]}), "shape: expected a list of 2, found 3"),
+            (
+                json!({"type": "a", "inner": [{"batch_size": 1.5}]}),
+                "inner.0.batch_size: expected a whole number",
+            ),
+            (json!(7), "expected keys with values, found 7"),
         ] {
             let error = read::<Outer>(&value, "", &|_, _| ()).unwrap_err();
             assert!(error.starts_with(expected), "{value}: {error}");

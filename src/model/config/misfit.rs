@@ -33,9 +33,6 @@ fn sentence(message: &str) -> String {
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("expected a key {field}, found none");
     }
-    if message.starts_with("data did not match any variant") {
-        return "expected one value, or a list of one for each depth, found something else".into();
-    }
     let parts = ["invalid type: ", "invalid value: ", "invalid length "]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split_once(", expected "));
@@ -96,7 +93,7 @@ mod tests {
             ),
             (
                 arch(json!({"n_embed": "many"})),
-                "c: arch.hparams.n_embed: expected one value, or a list of one for each depth, found something else",
+                "c: arch.hparams.n_embed: expected one value, or a list of one for each depth, found others",
             ),
         ] {
             let message = Config::from_document("c", document).unwrap_err().to_string();

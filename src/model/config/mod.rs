@@ -103,7 +103,7 @@ pub struct Dataset {
 
 /// One value for all depths, or one for each.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(untagged, expecting = "expected one value, or a list of one for each depth")]
+#[serde(untagged, expecting = "expected one value, or a list of one for each depth, found others")]
 pub enum PerDepth<T> {
     /// The same at every depth.
     Same(T),
