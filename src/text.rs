@@ -1,4 +1,11 @@
-//! Numbers as people read them.
+//! Numbers and names as people read them.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// `name` with its letters composed (NFC): some systems keep the names of files taken apart, others as they were typed.
+pub fn composed(name: &str) -> String {
+    name.nfc().collect()
+}
 
 /// Bytes with a unit.
 pub fn size(bytes: u64) -> String {

@@ -117,7 +117,7 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
         rqvae: None,
         lpips: Vec::new(),
         cache: None,
-        variations: 1,
+        variations: None,
         from: None,
         anew: Vec::new(),
         resume: false,
@@ -125,7 +125,8 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
         save_every: Some(9),
         sheet_every: Some(9),
         all: false,
-        seed: 0,
+        unlabelled: false,
+        seed: None,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let device = open(DeviceChoice::Cpu).unwrap();
