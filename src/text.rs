@@ -1,6 +1,13 @@
-//! Numbers and paths as people read them.
+//! Numbers, names and paths as people read them.
 
 use std::path::Path;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// `name` with its letters composed (NFC): some systems keep the names of files taken apart, others as they were typed.
+pub fn composed(name: &str) -> String {
+    name.nfc().collect()
+}
 
 /// Bytes with a unit.
 pub fn size(bytes: u64) -> String {

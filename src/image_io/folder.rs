@@ -149,8 +149,8 @@ struct Walk {
     pictures: BTreeSet<PathBuf>,
     /// Folders to look into: where they were found, and where they really lie.
     waiting: Vec<(PathBuf, PathBuf)>,
-    /// Links to follow.
-    links: BTreeSet<PathBuf>,
+    /// Links to follow: to folders first, so that what lies in them is not left out because a single link leads to it.
+    links: BTreeSet<(bool, PathBuf)>,
     /// Where that really lies to which links have led.
     linked: HashSet<PathBuf>,
     found: Found,
@@ -178,8 +178,8 @@ impl Walk {
                 if let Err(error) = self.look_into(folder.clone(), &real) {
                     self.leave_out(folder, &error.to_string());
                 }
-            } else if let Some(link) = self.links.pop_first() {
-                // Last, so that nothing is left out because a link leads to it.
+            } else if let Some((_, link)) = self.links.pop_first() {
+                // Last, for the same reason.
                 self.follow(link);
             } else {
                 break;
@@ -201,7 +201,7 @@ impl Walk {
                     self.leave_out(path, "hidden");
                 }
             } else if files::is_link(&path) {
-                self.links.insert(path);
+                self.links.insert((kind(&path).ok() != Some(Kind::Folder), path));
             } else if is_linked {
                 self.take_once(path, real);
             } else {

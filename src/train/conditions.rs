@@ -83,7 +83,7 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
         None => Ok(()),
         Some(first) => Err(Error::usage(format!(
             "{}: expected a {what} for each picture, which this model is given, found none for {} of {}, such as {}; {how}, \
-             or go on without by --unlabelled",
+             or go on without (--unlabelled)",
             folder.display(),
             lacking.len(),
             items.len(),

@@ -226,6 +226,7 @@ fn a_transformer_keeps_its_rqvae() {
     let before = likelihood("");
     desk.does("sample --model t1 --class cat --out made");
     desk.does("decode made/000.png --out before.png");
+    desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
 
     // The first run goes on: its checkpoint of then is gone after a while.
     train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
@@ -239,6 +240,8 @@ fn a_transformer_keeps_its_rqvae() {
     desk.does(resumed);
     desk.does("decode made/000.png --out after.png");
     assert_eq!(desk.pixels("before.png"), desk.pixels("after.png"));
+    // What v1 itself has made is decoded by what it is now, which is said.
+    desk.does("decode seen/p000-reconstruction.png --out now.png").warns("was made with another RQ-VAE");
     // Another one is taken where it is asked for, and warned of.
     desk.does("sample --model t1 --rqvae v1 --class cat --out other")
         .warns("has learned the codes of another RQ-VAE");

@@ -28,6 +28,7 @@ pub struct TrainView {
     from: String,
     out: String,
     steps: String,
+    unlabelled: bool,
     /// The run.
     pub training: Training,
 }
@@ -84,6 +85,8 @@ fn form(ui: &mut Ui, state: &mut State) {
         let name = ui.label("Steps");
         let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("as the configuration says");
         ui.add(steps.desired_width(160.0)).labelled_by(name.id);
+        let unlabelled = &mut state.train_view.unlabelled;
+        ui.checkbox(unlabelled, "Unlabelled pictures, too, for an RQ-Transformer that is given labels");
     });
 }
 
@@ -161,7 +164,7 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         sheet_every: None,
         test_every: None,
         all: false,
-        unlabelled: false,
+        unlabelled: view.unlabelled,
         seed: None,
     };
     let device = if state.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };

@@ -7,7 +7,7 @@
 //! a.txt, a.caption  of a.png: the first line
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::image_io::folder::{self, Found, LeftOut};
+use crate::text::composed;
 
 /// The longest table that is read, in bytes.
 const LONGEST: u64 = 1 << 30;
@@ -44,6 +45,7 @@ const TABLES: [(&str, Parse); 3] =
 /// # Errors
 /// A table cannot be read.
 pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
+    let pictures = Pictures::of(found);
     let mut captions = BTreeMap::new();
     let mut left_out = Vec::new();
     for folder in &found.folders {
@@ -56,7 +58,7 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
                 .map_err(|wrong| Error::invalid(format!("{}: {wrong}", table.display())))?;
             for (path, caption) in rows {
                 let reason =
-                    match (resolve(folder, &path, found), caption.filter(|text| !text.trim().is_empty())) {
+                    match (pictures.find(folder, &path), caption.filter(|text| !text.trim().is_empty())) {
                         (Some(picture), Some(caption)) if !captions.contains_key(picture) => {
                             captions.insert(picture.clone(), caption.trim().to_string());
                             continue;
@@ -82,14 +84,26 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
     Ok(captions)
 }
 
-/// The picture that a table in `folder` calls `name`, on whatever system that was written.
-fn resolve<'f>(folder: &Path, name: &str, found: &'f Found) -> Option<&'f PathBuf> {
-    let paths = [name.to_string(), name.replace('\\', "/")];
-    paths.iter().find_map(|path| {
-        let plain = Path::new(path.trim()).components().filter(|part| *part != Component::CurDir);
-        let place = found.pictures.binary_search(&folder.join(plain.collect::<PathBuf>())).ok()?;
-        Some(&found.pictures[place])
-    })
+/// The pictures of a folder, by their paths with composed letters.
+struct Pictures<'f>(HashMap<String, &'f PathBuf>);
+
+impl<'f> Pictures<'f> {
+    fn of(found: &'f Found) -> Self {
+        Self(found.pictures.iter().map(|path| (key(path), path)).collect())
+    }
+
+    /// The picture that a table in `folder` calls `name`, on whatever system that was written.
+    fn find(&self, folder: &Path, name: &str) -> Option<&'f PathBuf> {
+        let paths = [name.trim().to_string(), name.trim().replace('\\', "/")];
+        paths.iter().find_map(|path| {
+            let plain = Path::new(path).components().filter(|part| *part != Component::CurDir);
+            self.0.get(&key(&folder.join(plain.collect::<PathBuf>()))).copied()
+        })
+    }
+}
+
+fn key(path: &Path) -> String {
+    composed(&path.to_string_lossy())
 }
 
 /// The text beside a picture.

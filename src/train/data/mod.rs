@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::image_io::folder::{self, LeftOut};
+use crate::text::composed;
 
 /// One name in this many is held out.
 const HELD_OUT: u64 = 16;
@@ -80,18 +81,18 @@ impl DataSet {
             [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
             given => given.to_vec(),
         };
-        if let Some(unknown) = names.iter().find(|name| !classes.contains(name)) {
+        let index: BTreeMap<String, usize> =
+            classes.iter().enumerate().map(|(i, name)| (composed(name), i)).collect();
+        if let Some(unknown) = names.iter().find(|name| !index.contains_key(*name)) {
             return Err(Error::invalid(format!(
                 "{}: expected folders named after the classes ({}), found {unknown}",
                 folder.display(),
                 classes.join(", ")
             )));
         }
-        let index: BTreeMap<&str, usize> =
-            classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         let mut captions = captions::read(folder, &found)?;
         let items = found.pictures.into_iter().map(|path| {
-            let class = class_of(folder, &path).map(|name| index[name.as_str()]);
+            let class = class_of(folder, &path).map(|name| index[&name]);
             let caption = captions.remove(&path);
             Item { path, class, caption }
         });
@@ -119,12 +120,12 @@ pub fn is_held_out(path: &Path) -> bool {
     hash.is_multiple_of(HELD_OUT)
 }
 
-/// The folder right below `folder` in which `path` lies.
+/// The name of the folder right below `folder` in which `path` lies.
 fn class_of(folder: &Path, path: &Path) -> Option<String> {
     let mut parts = path.strip_prefix(folder).ok()?.components();
     let first = parts.next()?;
     parts.next()?;
-    Some(first.as_os_str().to_string_lossy().into_owned())
+    Some(composed(&first.as_os_str().to_string_lossy()))
 }
 
 fn listed(folder: &Path) -> Result<Option<Vec<String>>> {
@@ -164,6 +165,15 @@ mod tests {
         assert_eq!(DataSet::open(made.path(), &[]).unwrap().items[2].class, Some(1));
         let error = DataSet::open(made.path(), &["a".into()]).unwrap_err().to_string();
         assert!(error.contains("found b"), "{error}");
+    }
+
+    #[test]
+    fn letters_may_be_taken_apart() {
+        let made = folder(&["a\u{308}/1.png"]);
+        fs::write(made.path().join("classes.txt"), "a\n\u{e4}\n").unwrap();
+        fs::write(made.path().join("captions.tsv"), "\u{e4}/1.png\tk\u{e4}se\n").unwrap();
+        let item = DataSet::open(made.path(), &[]).unwrap().items.remove(0);
+        assert_eq!((item.class, item.caption.as_deref()), (Some(1), Some("k\u{e4}se")));
     }
 
     #[test]
