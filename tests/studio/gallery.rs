@@ -1,7 +1,5 @@
 //! The pictures of the session and of folders: chosen, opened, compared, saved, dropped in again.
 
-use std::path::Path;
-
 use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
@@ -78,8 +76,9 @@ fn two_pictures_are_compared_saved_and_removed() {
     assert!(desk.harness.query_by_label("7-1").is_none());
     assert_eq!(desk.state().gallery.items.len(), 1);
     assert!(desk.harness.query_by_label("1 picture, 0 chosen").is_some());
-    desk.harness.state_mut().state.save_item(&b, Path::new("/no/such/folder/a.png"));
-    assert!(notice(&desk).contains("/no/such/folder"), "{}", notice(&desk));
+    // A file is no folder.
+    desk.harness.state_mut().state.save_item(&b, &at("one.npy").join("a.png"));
+    assert!(notice(&desk).contains("one.npy"), "{}", notice(&desk));
 }
 
 #[test]
