@@ -31,6 +31,9 @@ use crate::tokenizer::Tokenizer;
 /// What determines the pictures of a folder.
 const PLAN: &str = "samples.json";
 
+/// The codes of all pictures, and their captions.
+const LISTS: [&str; 2] = ["codes.npy", "captions.tsv"];
+
 /// The longest that one is read, in bytes: a million captions.
 const LONGEST: u64 = 1 << 30;
 
@@ -202,9 +205,10 @@ impl Bulk<'_> {
             };
         }
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        if !numbers(folder)?.is_empty() {
+        let is_used = LISTS.iter().any(|name| folder.join(name).exists()) || !numbers(folder)?.is_empty();
+        if is_used {
             return Err(Error::usage(format!(
-                "{}: expected a new folder or one with {PLAN}, found other numbered pictures: choose another folder",
+                "{}: expected a new folder or one with {PLAN}, found other numbered pictures or lists: choose another folder",
                 folder.display()
             )));
         }
@@ -246,12 +250,9 @@ impl Bulk<'_> {
                 }
             }
         }
-        files::save(&folder.join("codes.npy"), &npy::encode_all(&stacks)?)?;
-        if captions.is_empty() {
-            Ok(())
-        } else {
-            files::save(&folder.join("captions.tsv"), captions.as_bytes())
-        }
+        let [all_codes, all_captions] = LISTS.map(|name| folder.join(name));
+        files::save(&all_codes, &npy::encode_all(&stacks)?)?;
+        if captions.is_empty() { Ok(()) } else { files::save(&all_captions, captions.as_bytes()) }
     }
 }
 

@@ -47,6 +47,8 @@ fn every_class_is_sampled_and_a_second_call_makes_what_is_missing() {
     }
     std::fs::remove_file(desk.path("all/samples.json")).unwrap();
     desk.refuses(SAMPLE, 2, "found other numbered pictures");
+    desk.write("mine/codes.npy", b"a person's own");
+    desk.refuses("sample --bulk --out mine", 2, "numbered pictures or lists");
 }
 
 #[test]

@@ -45,6 +45,9 @@ fn sentence(message: &str) -> String {
 }
 
 fn expected_as(expected: &str) -> String {
+    if let Some(count) = expected.strip_suffix(" elements in sequence") {
+        return format!("a list of {count}");
+    }
     match EXPECTED.iter().find_map(|&(start, said)| Some((expected.strip_prefix(start)?, said))) {
         Some((rest, said)) if said.ends_with(' ') => format!("{said}{rest}"),
         Some((_, said)) => said.into(),
