@@ -86,7 +86,7 @@ fn form(ui: &mut Ui, state: &mut State) {
         let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("as the configuration says");
         ui.add(steps.desired_width(160.0)).labelled_by(name.id);
         let unlabelled = &mut state.train_view.unlabelled;
-        ui.checkbox(unlabelled, "Unlabelled pictures, too, for an RQ-Transformer that is given labels");
+        ui.checkbox(unlabelled, "Allow unlabelled pictures");
     });
 }
 
