@@ -34,7 +34,7 @@ async function run(...values) {
  * @returns {Promise<number[]>} its codes
  */
 export async function encode(picture, device, out) {
-  return (await run('encode', picture, '--device', device, '--out', out)).codes;
+  return (await run('encode', picture, '--device', device, '--out', out, '--force')).codes;
 }
 
 /**
@@ -53,7 +53,7 @@ export async function sample({ seed, class: name, count, device }, folder) {
  * @param {string} out a path
  */
 export async function decode(picture, out) {
-  await run('decode', picture, '--device', 'cpu', '--out', out);
+  await run('decode', picture, '--device', 'cpu', '--out', out, '--force');
 }
 
 /**
@@ -103,5 +103,5 @@ export function native(...words) {
  */
 export function nativeCodes(folder, model = 'emoji-64', picture = SAMPLE) {
   mkdirSync(folder, { recursive: true });
-  return native('encode', picture, '--model', model, '--out', path.join(folder, 'codes.npy')).codes;
+  return native('encode', picture, '--model', model, '--out', path.join(folder, 'codes.npy'), '--force').codes;
 }
