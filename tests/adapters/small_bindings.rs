@@ -1,15 +1,15 @@
 //! Pictures are made where a buffer that may be bound is smaller than the layers of a batch.
 
 use burn::tensor::Device;
-use residua::checkpoint::{Precision, StateKind};
 use residua::device::{cpu, descriptor, largest_tensor, share};
 use residua::engine::pictures::{codes_to_tensor, from_tensor};
 use residua::engine::reconstruct::{decode, decode_partly};
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
+use residua::engine::{Stage2, Task};
 use residua::generate::{Filter, Request};
 
 use crate::alone;
+use crate::real::bundled;
 use crate::stand_in::first;
 
 /// The largest buffer that may be bound. A layer of the bundled model's decoder takes a quarter of it for one picture.
@@ -26,16 +26,6 @@ fn weak() -> Device {
     share(instance, adapter, device, queue).unwrap()
 }
 
-fn emoji(device: &Device) -> Stage2 {
-    let options = Options {
-        model: "emoji-64".into(),
-        rqvae: None,
-        state: StateKind::Auto,
-        precision: Precision::Stored,
-    };
-    Stage2::load(&options, device, &mut Task::unwatched()).unwrap()
-}
-
 #[test]
 fn a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together() {
     alone(
@@ -48,7 +38,7 @@ fn a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together() {
 fn batch() {
     let device = weak();
     assert_eq!(largest_tensor(&device), Some(LARGEST));
-    let model = emoji(&device);
+    let model = bundled(&device);
     let filter = Filter { temperature: 1.0, top_k: 40, top_p: 0.95 };
     let filters = vec![filter; model.model.config.depth()];
     let request = Request { condition: vec![0], filters, seed: 3, images: 0..PICTURES, forced: None };
@@ -67,7 +57,7 @@ fn batch() {
     let pictures = |model: &Stage2| {
         pollster::block_on(decode(&model.stage1.model, &stacks, &mut Task::unwatched())).unwrap()
     };
-    for (found, expected) in pictures(&model).iter().zip(pictures(&emoji(&cpu()))) {
+    for (found, expected) in pictures(&model).iter().zip(pictures(&bundled(&cpu()))) {
         let apart =
             found.data().iter().zip(expected.data()).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(apart < 1e-3, "{apart}");
