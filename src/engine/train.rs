@@ -139,7 +139,7 @@ pub fn train(
         items: data.of(if settled.all { Split::All } else { Split::Train }),
         resolution: stage.resolution(),
         size: train.experiment.batch_size,
-        augmentation: Augmentation::named(transforms(&config))?,
+        augmentation: Augmentation::named(config.transforms.0.as_deref())?,
         variations: settled.variations,
         seed: settled.seed,
         device: device.clone(),
@@ -269,10 +269,4 @@ fn classes(config: &Config) -> Vec<String> {
         ModelConfig::RqTransformer(config) => config.classes.clone(),
         ModelConfig::RqVae(_) => Vec::new(),
     }
-}
-
-/// `dataset.transforms.type`, or where that is a string, as for captions, `dataset.transforms`.
-fn transforms(config: &Config) -> Option<&str> {
-    let transforms = config.document.pointer("/dataset/transforms")?;
-    transforms.get("type").unwrap_or(transforms).as_str()
 }

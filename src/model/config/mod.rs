@@ -6,8 +6,10 @@ pub mod rqtransformer;
 pub mod rqvae;
 mod sampling;
 mod taming;
+mod transforms;
 
 pub use sampling::{DefaultSampling, SamplingSection};
+pub use transforms::Transforms;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// The whole published document, as JSON.
     pub document: serde_json::Value,
+    /// What training does to pictures.
+    pub transforms: Transforms,
     /// What its weights are called in checkpoints of another program.
     pub names: &'static [Renamed],
 }
@@ -93,8 +97,9 @@ pub struct Dataset {
     /// Probability with which training leaves out a merge of a caption's symbols.
     #[serde(default, alias = "bpe_pdrop", skip_serializing)]
     pub bpe_dropout: Option<f64>,
-    #[serde(default, rename = "transforms", alias = "transform", skip_serializing)]
-    _transforms: Unread,
+    /// What training does to pictures.
+    #[serde(default, alias = "transform", skip_serializing)]
+    pub transforms: Transforms,
     #[serde(default, rename = "root", skip_serializing)]
     _root: Unread,
     #[serde(default, rename = "image_resolution", skip_serializing)]
@@ -212,6 +217,7 @@ impl Config {
         };
         let parts: Document = read_section(name, "", &document)?;
         let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
+        let transforms = parts.dataset.transforms.clone();
         let model = match kind {
             "rq-vae" => ModelConfig::RqVae(Box::new(read_section(name, "arch", &parts.arch)?)),
             "rq-transformer" => {
@@ -236,7 +242,7 @@ impl Config {
             ModelConfig::RqTransformer(config) => config.check(),
         };
         checked.map_err(|e| Error::invalid(format!("{name}: {e}")))?;
-        Ok(Self { model, document, names })
+        Ok(Self { model, document, transforms, names })
     }
 }
 
