@@ -18,12 +18,11 @@ use super::condition::{class_of, tokenizer_kind};
 use super::recipe::SamplingRecipe;
 use super::reconstruct::decode;
 use super::sample::{Sampled, sample};
-use super::{Condition, Recipe, Stage2, Task};
+use super::{Condition, ModelId, Recipe, Stage2, Task};
 use crate::codes::{CodeStack, npy};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::generate::{Filter, Request};
-use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
 use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 use crate::tokenizer::Tokenizer;
@@ -141,7 +140,9 @@ impl Bulk<'_> {
     /// # Errors
     /// The folder has pictures of another plan; the disk refuses; the task was stopped.
     pub async fn fill(&self, folder: &Path, task: &mut Task<'_>) -> Result<Filled> {
-        self.claim(folder)?;
+        // Each reads a whole file of weights.
+        let models = [self.stage2.stage1.id()?, self.stage2.id()?];
+        self.claim(folder, &models)?;
         let there = numbers(folder)?;
         let (found, total) = (there.len(), self.count());
         let mut made = 0;
@@ -157,7 +158,8 @@ impl Bulk<'_> {
                 let model = &self.stage2.stage1.model;
                 let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
                 for (picture, stack) in pictures.iter().zip(stacks) {
-                    self.save(folder, number, &condition, picture, stack)?;
+                    let recipe = Some(self.recipe(&models, number, &condition).to_json());
+                    picture.save_png(&file(folder, number), &Provenance { recipe, codes: Some(stack) })?;
                     number += 1;
                     made += 1;
                 }
@@ -176,10 +178,10 @@ impl Bulk<'_> {
     }
 
     /// Has the folder say what it is of, or checks what it says.
-    fn claim(&self, folder: &Path) -> Result<()> {
+    fn claim(&self, folder: &Path, [rqvae, rqtransformer]: &[ModelId; 2]) -> Result<()> {
         let plan = Plan {
-            rqvae_sha256: self.stage2.stage1.id()?.sha256,
-            rqtransformer_sha256: self.stage2.id()?.sha256,
+            rqvae_sha256: rqvae.sha256.clone(),
+            rqtransformer_sha256: rqtransformer.sha256.clone(),
             seed: self.seed,
             filters: self.filters.clone(),
             device: crate::device::kind(self.stage2.model.device()).into(),
@@ -215,16 +217,10 @@ impl Bulk<'_> {
         files::save(&path, &serde_json::to_vec_pretty(&plan).map_err(Error::invalid)?)
     }
 
-    fn save(
-        &self,
-        folder: &Path,
-        number: u32,
-        condition: &Condition,
-        picture: &Picture,
-        stack: CodeStack,
-    ) -> Result<()> {
+    /// The recipe of one picture.
+    fn recipe(&self, [rqvae, rqtransformer]: &[ModelId; 2], number: u32, condition: &Condition) -> Recipe {
         let sampling = SamplingRecipe {
-            rqtransformer: self.stage2.id()?,
+            rqtransformer: rqtransformer.clone(),
             condition: condition.clone(),
             seed: self.seed,
             image: number,
@@ -234,8 +230,7 @@ impl Bulk<'_> {
             precision: self.precision,
             weights: self.weights,
         };
-        let recipe = Recipe::new("sample", self.stage2.stage1.id()?, Some(sampling)).to_json();
-        picture.save_png(&file(folder, number), &Provenance { recipe: Some(recipe), codes: Some(stack) })
+        Recipe::new("sample", rqvae.clone(), Some(sampling))
     }
 
     /// Writes the codes of all, and the captions where there are some.
