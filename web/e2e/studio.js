@@ -46,6 +46,13 @@ export class Studio {
     await this.idle();
   }
 
+  /** @returns {Promise<number>} percent done of what is under way; 0 if nothing is */
+  async progress() {
+    const bars = await this.mirror.getByRole('progressbar').all();
+    const shown = await bars[0]?.getAttribute('aria-valuenow', { timeout: 1000 }).catch(() => null);
+    return Number(shown);
+  }
+
   /** Waits until nothing is under way. */
   async idle() {
     await expect(this.says('Ready')).toBeAttached(PATIENCE);
