@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::{class_of, tokenizer_kind};
+use super::condition::{class_of, tokenizer};
 use super::recipe::SamplingRecipe;
 use super::reconstruct::decode;
 use super::sample::{Sampled, sample};
@@ -25,7 +25,6 @@ use crate::files;
 use crate::generate::{Filter, Request};
 use crate::image_io::png_text::Provenance;
 use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
-use crate::tokenizer::Tokenizer;
 
 /// What determines the pictures of a folder.
 const PLAN: &str = "samples.json";
@@ -74,9 +73,7 @@ pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<V
             "this model needs captions: give --prompt TEXT, --captions FILE, or --data a folder with captions.tsv",
         )),
         ConditionKind::Text => {
-            let kind = tokenizer_kind(config)?;
-            let tokenizer =
-                Tokenizer::new(kind.ok_or_else(|| Error::usage("this model takes no captions"))?)?;
+            let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
             let given = |caption: &String| Given {
                 condition: Condition::Prompt(caption.clone()),
                 tokens: tokenizer.encode(caption, length),

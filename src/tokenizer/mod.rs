@@ -1,10 +1,12 @@
-//! Captions to token ids: the three tokenizers that the published text-conditional models name, and that of emoji-64.
+//! Captions to token ids: the three tokenizers that the published text-conditional models name, that of emoji-64, and one of
+//! words that the configuration lists.
 //!
 //! * `assets`: the vocabulary files.
 //! * `bpe`: the vocabulary and the merging, which all share.
 //! * `huggingface`: how `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji` cut a caption into symbols.
 //! * `clip`: how `simple`, the tokenizer of OpenAI's CLIP, does; it first repairs the text
 //!   (`fix_text`) and decodes HTML references (`html`).
+//! * `words`: how `words` does.
 
 mod assets;
 mod bpe;
@@ -12,6 +14,7 @@ mod clip;
 mod fix_text;
 mod html;
 mod huggingface;
+mod words;
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -24,6 +27,7 @@ use crate::error::{Error, Result};
 
 use clip::Clip;
 use huggingface::CharBpe;
+use words::Words;
 
 /// The id that fills a caption up to the context length: `[PAD]` of the HuggingFace tokenizers, and what the
 /// published code writes after the end token of `simple`.
@@ -40,12 +44,14 @@ pub enum TokenizerKind {
     Bpe30kHuggingface,
     /// `simple`: 49,408 tokens.
     Simple,
+    /// `words`: those that `dataset.words` lists.
+    Words,
 }
 
 impl TokenizerKind {
-    /// Every kind, smallest vocabulary first.
-    pub const ALL: [Self; 4] =
-        [Self::Bpe1kEmoji, Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple];
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Bpe1kEmoji, Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple, Self::Words];
 
     /// The name that configurations use.
     pub const fn name(self) -> &'static str {
@@ -54,6 +60,7 @@ impl TokenizerKind {
             Self::Bpe16kHuggingface => "bpe16k_huggingface",
             Self::Bpe30kHuggingface => "bpe30k_huggingface",
             Self::Simple => "simple",
+            Self::Words => "words",
         }
     }
 
@@ -64,6 +71,7 @@ impl TokenizerKind {
             Self::Bpe16kHuggingface => &[BPE_16K_ALPHABET, BPE_MERGES],
             Self::Bpe30kHuggingface => &[BPE_30K_ALPHABET, BPE_MERGES],
             Self::Simple => &[CLIP_MERGES, HTML_ENTITIES],
+            Self::Words => &[],
         }
     }
 }
@@ -95,19 +103,22 @@ pub struct Tokenizer {
 enum Scheme {
     CharBpe(CharBpe),
     Clip(Clip),
+    Words(Words),
 }
 
 impl Tokenizer {
-    /// Unpacks and indexes the vocabulary (tens of milliseconds: make one and keep it).
+    /// Unpacks and indexes the vocabulary (tens of milliseconds: make one and keep it); `words` is that of
+    /// [`TokenizerKind::Words`], and the others take none.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a vocabulary is damaged, or a page has not fetched it.
-    pub fn new(kind: TokenizerKind) -> Result<Self> {
+    pub fn new(kind: TokenizerKind, words: &[String]) -> Result<Self> {
         let scheme = match kind {
             TokenizerKind::Bpe1kEmoji => Scheme::CharBpe(CharBpe::new(&assets::BPE_EMOJI)?),
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
             TokenizerKind::Bpe30kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_30K)?),
             TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
+            TokenizerKind::Words => Scheme::Words(Words::new(words)),
         };
         Ok(Self { kind, scheme })
     }
@@ -122,6 +133,15 @@ impl Tokenizer {
         match &self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.ids(caption),
             Scheme::Clip(clip) => clip.ids(caption),
+            Scheme::Words(words) => words.ids(caption),
+        }
+    }
+
+    /// The words of `caption` that have no ids and are left out; only `words` leaves any out.
+    pub fn unknown(&self, caption: &str) -> Vec<String> {
+        match &self.scheme {
+            Scheme::CharBpe(_) | Scheme::Clip(_) => Vec::new(),
+            Scheme::Words(words) => words.unknown(caption),
         }
     }
 
@@ -135,7 +155,7 @@ impl Tokenizer {
     }
 
     /// The same, leaving out each merge for which `leaves_out` is true, which is asked of one after the other; `simple` has no
-    /// such thing, as published. (BPE dropout: Provilkov, Emelianenko, Voita, arXiv 1910.13267.)
+    /// such thing, as published, and `words` has no merges. (BPE dropout: Provilkov, Emelianenko, Voita, arXiv 1910.13267.)
     pub fn encode_dropping(
         &self,
         caption: &str,
@@ -144,7 +164,7 @@ impl Tokenizer {
     ) -> Vec<u32> {
         let mut ids = match &self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.ids_dropping(caption, leaves_out),
-            Scheme::Clip(clip) => clip.ids(caption),
+            Scheme::Clip(_) | Scheme::Words(_) => self.ids(caption),
         };
         if let Scheme::Clip(clip) = &self.scheme {
             ids.truncate(context_length.saturating_sub(2));
@@ -157,20 +177,21 @@ impl Tokenizer {
 
     /// How many ids there are: ids are below this.
     pub fn vocab_size(&self) -> usize {
-        self.bpe().len()
+        match &self.scheme {
+            Scheme::CharBpe(char_bpe) => char_bpe.bpe().len(),
+            Scheme::Clip(clip) => clip.bpe().len(),
+            Scheme::Words(words) => words.len(),
+        }
     }
 
     /// The token as the vocabulary spells it, for display; `None` if `id` is not below [`Self::vocab_size`].
     ///
     /// `</w>` marks the end of a word. `simple` spells bytes, each by a printable character.
     pub fn token(&self, id: u32) -> Option<&str> {
-        self.bpe().token(id)
-    }
-
-    fn bpe(&self) -> &bpe::Bpe {
         match &self.scheme {
-            Scheme::CharBpe(char_bpe) => char_bpe.bpe(),
-            Scheme::Clip(clip) => clip.bpe(),
+            Scheme::CharBpe(char_bpe) => char_bpe.bpe().token(id),
+            Scheme::Clip(clip) => clip.bpe().token(id),
+            Scheme::Words(words) => words.token(id),
         }
     }
 }
@@ -194,11 +215,13 @@ mod tests {
         value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
     }
 
-    static ALL: LazyLock<[Tokenizer; 4]> =
-        LazyLock::new(|| TokenizerKind::ALL.map(|kind| Tokenizer::new(kind).unwrap()));
+    static ALL: LazyLock<[Tokenizer; 5]> = LazyLock::new(|| {
+        let words = ["a", "red", "cat"].map(String::from);
+        TokenizerKind::ALL.map(|kind| Tokenizer::new(kind, &words).unwrap())
+    });
 
     fn published() -> &'static [Tokenizer] {
-        &ALL[1..]
+        &ALL[1..4]
     }
 
     #[test]
@@ -212,7 +235,7 @@ mod tests {
 
     #[test]
     fn vocabularies_have_the_published_sizes() {
-        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [1024, 16_384, 30_000, 49_408]);
+        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [1024, 16_384, 30_000, 49_408, 4]);
         for tokenizer in &*ALL {
             assert_eq!(tokenizer.token(tokenizer.vocab_size() as u32), None);
         }
@@ -285,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_end_is_cut_and_the_end_token_kept() {
-        let [_, bpe16k, _, simple] = &*ALL;
+        let [_, bpe16k, _, simple, _] = &*ALL;
         let caption = "a painting by Vincent Van Gogh";
         assert_eq!(bpe16k.encode(caption, 3), [1022, 2690, 2046]);
         assert_eq!(simple.encode(caption, 5), [49_406, 320, 3086, 638, 49_407]);
@@ -302,7 +325,8 @@ mod tests {
         {
             let caption = unit.repeat(count);
             for tokenizer in &*ALL {
-                assert!(!tokenizer.ids(&caption).is_empty());
+                let ids = tokenizer.ids(&caption);
+                assert!(!ids.is_empty() || tokenizer.kind() == TokenizerKind::Words);
             }
         }
         // Each round of repair undoes one escape.

@@ -51,7 +51,7 @@ pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'
     while let Some(batch) = pictures.next_batch(task).await? {
         let (mut seen, mut captions) = (Vec::new(), Vec::new());
         for (picture, item) in batch.pictures.into_iter().zip(batch.items) {
-            let caption = item.caption.map_or_else(|| told(&item.path), Ok)?;
+            let caption = item.caption().map_or_else(|| told(&item.path), |caption| Ok(caption.into()))?;
             seen.push(picture);
             captions.push((item.path, caption));
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::pictures::Batch;
 use super::{LeftOut, Pictures, mean};
-use crate::engine::condition::tokenizer_kind;
+use crate::engine::condition::tokenizer;
 use crate::engine::pictures::{read, to_tensor};
 use crate::engine::{Stage2, Task};
 use crate::error::Result;
@@ -57,7 +57,7 @@ pub struct Depth {
 /// The task was stopped; not one picture could be read.
 pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
-    let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
+    let tokenizer = tokenizer(config)?;
     let depths = config.depth();
     let mut sums = vec![0.0; depths];
     let mut count = 0;
@@ -89,7 +89,7 @@ fn conditions(
 ) -> Result<Vec<i32>> {
     let classes: Vec<usize> = batch.items.iter().map(|item| item.class.unwrap_or(0)).collect();
     let captions: Vec<String> =
-        batch.items.iter().map(|item| item.caption.clone().unwrap_or_default()).collect();
+        batch.items.iter().map(|item| item.caption().unwrap_or_default().into()).collect();
     let tokens = condition_tokens(config, tokenizer, &classes, &captions, None)?;
     Ok(tokens.into_iter().flatten().map(|token| token as i32).collect())
 }

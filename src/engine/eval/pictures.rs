@@ -93,7 +93,7 @@ impl Pictures {
 
     /// What the pictures show, in words, where that is said of all of them.
     pub fn captions(&self) -> Option<Vec<String>> {
-        self.items.iter().map(|item| item.caption.clone()).collect()
+        self.items.iter().map(|item| item.caption().map(String::from)).collect()
     }
 
     /// The next ones that can be read; `None` after the last. `task` counts pictures.

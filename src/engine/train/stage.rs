@@ -11,14 +11,13 @@ use crate::checkpoint::convert::convert;
 use crate::checkpoint::open::CONFIG_KEY;
 use crate::checkpoint::{self, Checkpoint, Dtype, StateKind};
 use crate::engine::ModelId;
-use crate::engine::condition::tokenizer_kind;
+use crate::engine::condition::tokenizer;
 use crate::engine::models::Stage1;
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::metrics::Lpips;
 use crate::model::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
-use crate::tokenizer::Tokenizer;
 use crate::train::conditions::check_labels;
 use crate::train::config::TrainConfig;
 use crate::train::data::{DataSet, Wish};
@@ -163,7 +162,7 @@ impl<'a> Stage<'a> {
             }
             Self::RqTransformer(config, rqvae) => (config, rqvae),
         };
-        let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
+        let tokenizer = tokenizer(config)?;
         let training = Stage2Training::begin(config, train, rqvae.model, tokenizer, seed, device)?;
         Ok(match latents {
             Some(latents) => Box::new(training.with_latents(latents)),

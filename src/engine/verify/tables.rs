@@ -48,7 +48,12 @@ fn filter_of(name: &str) -> Result<Filter> {
         let part = name.split('_').find_map(|part| part.strip_prefix(letter)?.parse::<f32>().ok());
         part.ok_or_else(|| Error::invalid(format!("expected a name like probs_t0.7_k10_p0.92, found {name}")))
     };
-    Ok(Filter { temperature: number('t')?, top_k: number('k')? as usize, top_p: number('p')? })
+    Ok(Filter {
+        temperature: number('t')?,
+        top_k: number('k')? as usize,
+        top_p: number('p')?,
+        ..Filter::NONE
+    })
 }
 
 #[derive(Deserialize)]
@@ -72,7 +77,7 @@ pub fn tokenizers(folder: &Path) -> Result<Case> {
     let mut comparisons = Vec::new();
     for (name, Ids { context_length, ids }) in &golden.tokenizers {
         let kind: TokenizerKind = name.parse()?;
-        let tokenizer = Tokenizer::new(kind)?;
+        let tokenizer = Tokenizer::new(kind, &[])?;
         let found = golden.captions.iter().map(|caption| match (kind, context_length) {
             // The published code adds start and end tokens to these later; the golden ids are without.
             (TokenizerKind::Simple, _) | (_, None) => tokenizer.ids(caption),

@@ -61,7 +61,7 @@ impl Clip {
         let image = Sizes::of(file, &names.image, names, (variant, 0))?;
         let text = Sizes::of(file, &names.text, names, (variant, 1))?;
         let patch = patch(file, image, names)?;
-        let tokenizer = Tokenizer::new(TokenizerKind::Simple)?;
+        let tokenizer = Tokenizer::new(TokenizerKind::Simple, &[])?;
         check(
             file,
             "embeddings of text with as many channels as those of images",

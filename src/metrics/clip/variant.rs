@@ -62,10 +62,15 @@ impl Variant {
         let name = Path::new(file.name()).file_name().map(|name| name.to_string_lossy().to_lowercase());
         let is_called_so = OPENCLIP.iter().any(|part| name.as_ref().is_some_and(|name| name.contains(part)));
         let is_openai = names.openai.is_some_and(|tensor| file.get(tensor).is_some());
-        let activation = match large.is_some() || (is_called_so && !is_openai) {
-            true => Activation::Gelu,
-            false => Activation::QuickGelu,
-        };
+        let is_of_openclip = large.is_some() || (is_called_so && !is_openai);
+        if names.openai.is_some() && !is_openai && !is_of_openclip {
+            tracing::warn!(
+                "{}: nothing says who trained this CLIP, so it is read as one of OpenAI's, with QuickGELU; if it is OpenCLIP's, \
+                 put its open_clip_config.json beside it",
+                file.name()
+            );
+        }
+        let activation = if is_of_openclip { Activation::Gelu } else { Activation::QuickGelu };
         Self { activation, heads: [image, of_usual_width(widths[1])] }
     }
 }

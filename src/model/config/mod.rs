@@ -94,6 +94,9 @@ pub struct Dataset {
     /// The captions' tokenizer.
     #[serde(default)]
     pub txt_tok_name: Option<String>,
+    /// The vocabulary of the tokenizer `words`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Probability with which training leaves out a merge of a caption's symbols.
     #[serde(default, alias = "bpe_pdrop", skip_serializing)]
     pub bpe_dropout: Option<f64>,

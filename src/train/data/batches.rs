@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Augmentation, Item};
 use crate::error::{Error, Result};
 use crate::image_io::folder;
-use crate::random::permutation;
+use crate::random::{pcg4d, permutation};
 
 /// Batches that wait to be taken.
 const AHEAD: usize = 3;
@@ -22,8 +22,9 @@ const MOST_KEPT: usize = 1 << 30;
 /// Pictures on which a row of unreadable ones ends the run.
 const MOST_UNREADABLE: usize = 1000;
 
-/// Separates what the random numbers are for.
+/// Separate what the random numbers are for.
 const ORDER: u32 = 0x6f72_6465;
+const CAPTION: u32 = 0x6361_7074;
 
 /// What batches are wanted.
 #[derive(Clone, Debug)]
@@ -70,8 +71,18 @@ pub struct Loaded {
     pub variations: Vec<u32>,
     /// Classes, 0 where there are none.
     pub classes: Vec<usize>,
-    /// Captions, empty where there are none.
+    /// Captions, one of each picture's, drawn anew in each epoch; the first where nothing is varied; empty where there are none.
     pub captions: Vec<String>,
+}
+
+/// A picture of a batch.
+struct Placed {
+    /// Of the item.
+    index: usize,
+    /// Which variation of it.
+    variation: u32,
+    /// Which of its captions; modulo their number.
+    caption: u32,
 }
 
 impl Loaded {
@@ -131,7 +142,7 @@ fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
         let read = places.par_iter().map(|&index| {
             let mut pixels = vec![0.0; source.pixels()];
             let is_read = source.write_or_name(index, epoch, &mut pixels).is_ok();
-            (is_read || all).then_some((pixels, (index, epoch)))
+            (is_read || all).then_some((pixels, Placed { index, variation: epoch, caption: 0 }))
         });
         let read: Vec<_> = read.collect();
         let (pixels, placed): (Vec<_>, Vec<_>) = read.into_iter().flatten().unzip();
@@ -179,8 +190,8 @@ impl Source {
         Ok(self.loaded(pixels, placed))
     }
 
-    /// Writes the picture at `place` of the endless order, or the next one that can be read: which, in which variation.
-    fn place(&self, place: u64, to: &mut [f32]) -> Result<(usize, u32)> {
+    /// Writes the picture at `place` of the endless order, or the next one that can be read.
+    fn place(&self, place: u64, to: &mut [f32]) -> Result<Placed> {
         let count = self.wish.items.len() as u64;
         let epoch = place / count;
         let order = self.order(epoch);
@@ -189,7 +200,10 @@ impl Source {
         for offset in 0..count.min(MOST_UNREADABLE as u64) {
             let index = order[((place + offset) % count) as usize];
             match self.write_or_name(index, variation, to) {
-                Ok(()) => return Ok((index, variation)),
+                Ok(()) => {
+                    let caption = pcg4d([self.wish.seed ^ CAPTION, epoch as u32, index as u32, 0])[0];
+                    return Ok(Placed { index, variation, caption });
+                }
                 Err(error) => last = Some(error),
             }
         }
@@ -234,19 +248,19 @@ impl Source {
         Ok(())
     }
 
-    fn loaded(&self, pixels: Vec<f32>, placed: Vec<(usize, u32)>) -> Loaded {
-        let side = self.wish.resolution;
-        let (indices, variations): (Vec<usize>, Vec<u32>) = placed.into_iter().unzip();
-        let items = || indices.iter().map(|&index| &self.wish.items[index]);
+    fn loaded(&self, pixels: Vec<f32>, placed: Vec<Placed>) -> Loaded {
+        let shape = [placed.len(), 3, self.wish.resolution, self.wish.resolution];
+        let item = |placed: &Placed| &self.wish.items[placed.index];
+        let caption = |placed: &Placed| match &item(placed).captions[..] {
+            [] => String::new(),
+            captions => captions[placed.caption as usize % captions.len()].clone(),
+        };
         Loaded {
-            images: Tensor::from_data(
-                TensorData::new(pixels, [indices.len(), 3, side, side]),
-                &self.wish.device,
-            ),
-            classes: items().map(|item| item.class.unwrap_or(0)).collect(),
-            captions: items().map(|item| item.caption.clone().unwrap_or_default()).collect(),
-            indices,
-            variations,
+            images: Tensor::from_data(TensorData::new(pixels, shape), &self.wish.device),
+            classes: placed.iter().map(|placed| item(placed).class.unwrap_or(0)).collect(),
+            captions: placed.iter().map(caption).collect(),
+            indices: placed.iter().map(|placed| placed.index).collect(),
+            variations: placed.iter().map(|placed| placed.variation).collect(),
         }
     }
 }
@@ -273,7 +287,7 @@ mod tests {
             let path = folder.join(format!("{i}.png"));
             let values = (0..3 * 64).map(|j| ((i * 7 + j) % 50) as f32 / 50.0).collect();
             Picture::new(8, 8, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
-            Item { path, class: Some(i % 3), caption: None }
+            Item { path, class: Some(i % 3), captions: (0..i).map(|n| format!("{i}, {n}")).collect() }
         });
         Wish {
             items: items.collect(),
@@ -316,6 +330,27 @@ mod tests {
                 assert!(found.classes.iter().zip(&found.indices).all(|(class, index)| *class == index % 3));
             }
         }
+    }
+
+    #[test]
+    fn captions_are_drawn_anew_in_each_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let wish = wish(folder.path(), 4);
+        let mut batches = Batches::start(wish.clone(), 0);
+        let mut seen = HashSet::new();
+        for _ in 0..40 {
+            let batch = batches.next_batch().unwrap();
+            for (index, caption) in batch.indices.into_iter().zip(batch.captions) {
+                assert!(if index == 0 {
+                    caption.is_empty()
+                } else {
+                    wish.items[index].captions.contains(&caption)
+                });
+                seen.insert(caption);
+            }
+        }
+        assert_eq!(seen.len(), 1 + 1 + 2 + 3, "{seen:?}");
+        assert_eq!(in_order(&wish).next().unwrap().captions, ["", "1, 0", "2, 0", "3, 0"]);
     }
 
     #[test]

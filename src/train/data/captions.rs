@@ -6,6 +6,8 @@
 //! metadata.csv      with the columns file_name and text
 //! a.txt, a.caption  of a.png: the first line
 //! ```
+//!
+//! A table may have several rows for a picture: all are its captions.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -40,13 +42,13 @@ type Parse = fn(&str) -> Result<Vec<Row>, String>;
 const TABLES: [(&str, Parse); 3] =
     [("captions.tsv", tabbed), ("metadata.jsonl", json), ("metadata.csv", comma_separated)];
 
-/// Captions of the pictures `found` in `root`, by path. What is of no picture there is warned of.
+/// Captions of the pictures `found` in `root`, by path, in the order of the table. What is of no picture there is warned of.
 ///
 /// # Errors
 /// A table cannot be read.
-pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
+pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>> {
     let pictures = Pictures::of(found);
-    let mut captions = BTreeMap::new();
+    let mut captions: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     let mut left_out = Vec::new();
     for folder in &found.folders {
         for (name, parse) in TABLES {
@@ -56,25 +58,27 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, String>> {
             }
             let rows = parse(&files::read_text(&table, LONGEST)?)
                 .map_err(|wrong| Error::invalid(format!("{}: {wrong}", table.display())))?;
+            let mut here: BTreeMap<&PathBuf, Vec<String>> = BTreeMap::new();
             for (path, caption) in rows {
                 let reason =
                     match (pictures.find(folder, &path), caption.filter(|text| !text.trim().is_empty())) {
                         (Some(picture), Some(caption)) if !captions.contains_key(picture) => {
-                            captions.insert(picture.clone(), caption.trim().to_string());
+                            here.entry(picture).or_default().push(caption.trim().to_string());
                             continue;
                         }
                         (Some(_), None) => continue,
-                        (Some(_), Some(_)) => "further captions of pictures that have one",
+                        (Some(_), Some(_)) => "captions of pictures that another table has captions of",
                         (None, _) => "captions of pictures that are not there",
                     };
                 left_out.push(LeftOut { path: path.into(), reason: reason.into() });
             }
+            captions.extend(here.into_iter().map(|(picture, captions)| (picture.clone(), captions)));
         }
     }
     for picture in &found.pictures {
         if let Some(text) = beside(picture, &found.texts).filter(|_| !captions.contains_key(picture)) {
             match first_line(text) {
-                Ok(Some(caption)) => drop(captions.insert(picture.clone(), caption)),
+                Ok(Some(caption)) => drop(captions.insert(picture.clone(), vec![caption])),
                 Ok(None) => (),
                 Err(error) => left_out.push(LeftOut { path: text.clone(), reason: error.to_string() }),
             }
@@ -173,7 +177,7 @@ mod tests {
         let captions = read(root.path(), &folder::all_pictures(root.path()).unwrap())?;
         let short =
             |path: PathBuf| path.strip_prefix(root.path()).unwrap().to_str().unwrap().replace('\\', "/");
-        Ok(captions.into_iter().map(|(path, caption)| (short(path), caption)).collect())
+        Ok(captions.into_iter().map(|(path, captions)| (short(path), captions.join(" | "))).collect())
     }
 
     fn both() -> Vec<(String, String)> {
@@ -201,7 +205,8 @@ mod tests {
             &[("a/1.txt", b"\xff\xfea\0 \0r\0e\0d\0 \0c\0a\0t\0"), ("b/2.txt", b"two, or \"three\" dogs")],
             // The table is believed; a text beside a picture stands in where it says nothing.
             &[
-                ("captions.tsv", b"a/1.png\ta red cat\na/1.png\tanother\nnone.png\ta dog\n"),
+                ("captions.tsv", b"a/1.png\ta red cat\nnone.png\ta dog\n"),
+                ("metadata.csv", b"file_name,text\na/1.png,another\n"),
                 ("a/1.txt", b"a dog"),
                 ("b/2.txt", b"two, or \"three\" dogs"),
             ],
@@ -209,6 +214,16 @@ mod tests {
         for texts in forms {
             assert_eq!(captions(texts).unwrap(), both(), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn a_picture_may_have_several_captions() {
+        let rows = b"a/1.png\ta red cat\nb/2.png\ta dog\na/1.png\ta cat\na/1.png\t \n";
+        let found = captions(&[("captions.tsv", rows)]).unwrap();
+        assert_eq!(
+            found,
+            [("a/1.png".into(), "a red cat | a cat".into()), ("b/2.png".into(), "a dog".into())]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub fn fingerprint(folder: &Path, data: &DataSet) -> String {
         let names: Vec<_> = below.map(|part: Component| part.as_os_str().to_string_lossy()).collect();
         // One that has vanished since is named when it is read.
         let size = std::fs::metadata(&item.path).map_or(0, |found| found.len());
-        let said = (names, size, item.class.map(|class| &data.classes[class]), &item.caption);
+        let said = (names, size, item.class.map(|class| &data.classes[class]), &item.captions);
         hash.update(serde_json::to_vec(&said).expect("text and numbers"));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

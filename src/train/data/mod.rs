@@ -32,8 +32,15 @@ pub struct Item {
     pub path: PathBuf,
     /// The index of its class, where the folder has classes.
     pub class: Option<usize>,
-    /// What it shows, in words, where that is said.
-    pub caption: Option<String>,
+    /// What it shows, in words; more than one where a table says more.
+    pub captions: Vec<String>,
+}
+
+impl Item {
+    /// The first of its captions.
+    pub fn caption(&self) -> Option<&str> {
+        self.captions.first().map(String::as_str)
+    }
 }
 
 /// A folder of pictures.
@@ -93,8 +100,8 @@ impl DataSet {
         let mut captions = captions::read(folder, &found)?;
         let items = found.pictures.into_iter().map(|path| {
             let class = class_of(folder, &path).map(|name| index[&name]);
-            let caption = captions.remove(&path);
-            Item { path, class, caption }
+            let captions = captions.remove(&path).unwrap_or_default();
+            Item { path, class, captions }
         });
         Ok(Self { items: items.collect(), classes, left_out: found.left_out })
     }
@@ -173,7 +180,7 @@ mod tests {
         fs::write(made.path().join("classes.txt"), "a\n\u{e4}\n").unwrap();
         fs::write(made.path().join("captions.tsv"), "\u{e4}/1.png\tk\u{e4}se\n").unwrap();
         let item = DataSet::open(made.path(), &[]).unwrap().items.remove(0);
-        assert_eq!((item.class, item.caption.as_deref()), (Some(1), Some("k\u{e4}se")));
+        assert_eq!((item.class, item.caption()), (Some(1), Some("k\u{e4}se")));
     }
 
     #[test]

@@ -279,8 +279,11 @@ impl Made {
         assert!(self.wrong.is_empty(), "expected {:?}, found {data:?}", self.wrong);
         let classes = self.listed.clone().unwrap_or_else(|| self.classes().into_iter().collect());
         let short = |path: &Path| path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-        let found: BTreeMap<String, _> =
-            data.items.iter().map(|item| (short(&item.path), (item.class, item.caption.clone()))).collect();
+        let found: BTreeMap<String, _> = data
+            .items
+            .iter()
+            .map(|item| (short(&item.path), (item.class, item.caption().map(String::from))))
+            .collect();
         let class = |name: &str| {
             classes.iter().position(|class| name.split_once('/').is_some_and(|(it, _)| it == class))
         };

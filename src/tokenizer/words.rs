@@ -1,0 +1,63 @@
+//! `words`: a vocabulary of whole words, which a configuration lists.
+
+use std::collections::HashMap;
+
+/// A list of words; the id of each is its place, from 1.
+pub struct Words {
+    /// What the ids mean, the padding's first.
+    tokens: Vec<String>,
+    ids: HashMap<String, u32>,
+}
+
+impl Words {
+    /// Of `words`, in any case; the first of equal ones counts.
+    pub fn new(words: &[String]) -> Self {
+        let tokens: Vec<String> =
+            std::iter::once("[PAD]".into()).chain(words.iter().map(|word| word.to_lowercase())).collect();
+        let last_first = tokens.iter().enumerate().skip(1).rev();
+        let ids = last_first.map(|(id, word)| (word.clone(), id as u32)).collect();
+        Self { tokens, ids }
+    }
+
+    /// The ids of the words of `caption` that it knows.
+    pub fn ids(&self, caption: &str) -> Vec<u32> {
+        words(caption).filter_map(|word| self.ids.get(&word).copied()).collect()
+    }
+
+    /// The words of `caption` that it does not know.
+    pub fn unknown(&self, caption: &str) -> Vec<String> {
+        words(caption).filter(|word| !self.ids.contains_key(word)).collect()
+    }
+
+    /// Ids are below this.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The word of `id`.
+    pub fn token(&self, id: u32) -> Option<&str> {
+        self.tokens.get(id as usize).map(String::as_str)
+    }
+}
+
+/// The words of `text`: runs of letters and digits, in lower case.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_cut_into_known_words() {
+        let words = Words::new(&["A", "red", "cat", "red", "Über"].map(String::from));
+        assert_eq!(words.ids("a Red-cat, über; a DRAGON"), [1, 2, 3, 5, 1]);
+        assert_eq!(words.unknown("a Red-cat, über; a DRAGON"), ["dragon"]);
+        assert_eq!(
+            (words.len(), words.token(0), words.token(2), words.token(6)),
+            (6, Some("[PAD]"), Some("red"), None)
+        );
+        assert!(words.ids(" -,.\n").is_empty() && words.unknown("").is_empty());
+    }
+}
