@@ -94,13 +94,17 @@ fn drawn(sampling: &DefaultSampling) -> String {
         values.join(",")
     };
     format!(
-        "temperature {}, top-k {}, top-p {} ({})",
+        "temperature {}, top-k {}, top-p {}, guidance {} ({})",
         of(|filter| filter.temperature.to_string()),
         of(|filter| if filter.top_k == 0 { "all".into() } else { filter.top_k.to_string() }),
         of(|filter| match filter.top_p {
             0.0 => "all".into(),
             Filter::ONLY_THE_LIKELIEST => "the likeliest code".into(),
             mass => mass.to_string(),
+        }),
+        of(|filter| match filter.guidance {
+            1.0 => "none".into(),
+            scale => scale.to_string(),
         }),
         sampling.from.key()
     )

@@ -156,7 +156,7 @@ impl DeviceArguments {
     }
 }
 
-/// How codes are drawn. Each of the three filters takes one value, or one for each depth, with commas.
+/// How codes are drawn. Each of the four filters takes one value, or one for each depth, with commas.
 #[derive(Args, Clone)]
 pub struct SamplingArguments {
     /// How many pictures. [default: 1; for `eval fid`, as many as it compares with]
@@ -175,6 +175,10 @@ pub struct SamplingArguments {
     /// as in the published code.) [default: the model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
     pub top_p: Option<Vec<f32>>,
+    /// Above 1: closer to the class or caption than the model's own samples, and less varied; 0: without it. Only for models trained
+    /// with `arch.cond_dropout`. [default: the model's]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
+    pub guidance: Option<Vec<f32>>,
 }
 
 impl SamplingArguments {
@@ -193,6 +197,7 @@ impl SamplingArguments {
             temperature: asked(&self.temperature, defaults, |filter| filter.temperature),
             top_k: asked(&self.top_k, defaults, |filter| filter.top_k),
             top_p: asked(&self.top_p, defaults, |filter| filter.top_p),
+            guidance: asked(&self.guidance, defaults, |filter| filter.guidance),
         };
         let filters = sampling.filters(config.depth())?;
         if self.temperature.iter().flatten().any(|&t| t == 0.0) {

@@ -40,7 +40,7 @@ pub struct Sample {
     #[command(flatten)]
     bulk: BulkArguments,
     /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
-    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "clip", "classifier"])]
+    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "clip", "classifier"])]
     from: Option<PathBuf>,
     /// Folder for the pictures.
     #[arg(long, short, default_value = "samples", value_name = "FOLDER")]

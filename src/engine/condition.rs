@@ -38,6 +38,11 @@ impl Condition {
             (ConditionKind::Unconditional, Self::Unconditional) => Ok(vec![0; config.block_size_cond]),
             (ConditionKind::Class, Self::Class(class)) => Ok(vec![class_number(class, config)?]),
             (ConditionKind::Text, Self::Prompt(prompt)) => caption(prompt, config),
+            (ConditionKind::Class | ConditionKind::Text, Self::Unconditional)
+                if config.null_token().is_some() =>
+            {
+                Ok(config.null_condition().unwrap_or_default())
+            }
             (ConditionKind::Unconditional, _) => {
                 Err(Error::usage("this model is unconditional: leave --class and --prompt out"))
             }
@@ -95,16 +100,29 @@ pub fn tokenizer_kind(config: &RqTransformerConfig) -> Result<Option<TokenizerKi
     name.parse().map(Some)
 }
 
+/// The tokenizer of a model's captions, if it takes any.
+///
+/// # Errors
+/// The configuration names none, or one that is not known.
+pub fn tokenizer(config: &RqTransformerConfig) -> Result<Option<Tokenizer>> {
+    let kind = tokenizer_kind(config)?;
+    kind.map(|kind| Tokenizer::new(kind, &config.dataset.words)).transpose()
+}
+
 fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
-    let name = tokenizer_kind(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
-    let tokenizer = Tokenizer::new(name)?;
+    let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
+    let unknown = tokenizer.unknown(prompt);
+    if !unknown.is_empty() {
+        tracing::warn!("not in this model's vocabulary, and left out: {}", unknown.join(", "));
+    }
     let tokens = tokenizer.encode(prompt, config.block_size_cond);
     if tokenizer.ids(prompt).len() > config.block_size_cond {
         tracing::warn!("the caption is longer than {} tokens; its end is cut", config.block_size_cond);
     }
     match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
         Some(token) => Err(Error::invalid(format!(
-            "the tokenizer {name} gives token {token}, but the model knows {} only",
+            "the tokenizer {} gives token {token}, but the model knows {} only",
+            tokenizer.kind(),
             config.vocab_size_cond
         ))),
         None => Ok(tokens),

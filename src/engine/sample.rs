@@ -9,11 +9,11 @@ use super::task::Task;
 use crate::codes::CodeStack;
 use crate::device::Fence;
 use crate::error::Result;
-use crate::generate::{Request, Session};
+use crate::generate::{Guidance, Request, Session};
 use crate::model::RqTransformer;
 
-/// Images that are sampled together. More give no speed on a CPU and cost memory for their caches.
-const BATCH: u32 = 8;
+/// Rows that are sampled together. More give no speed on a CPU and cost memory for their caches.
+const ROWS: u32 = 8;
 
 /// How much work a GPU is given before it is waited for: enough that it never idles, little enough that a stop is prompt.
 const AHEAD: Duration = Duration::from_millis(200);
@@ -46,9 +46,10 @@ pub async fn sample(
     let cells = model.config.cells();
     let columns = model.config.block_size[1];
     let total = cells * request.images.len();
+    let at_a_time = ROWS / Guidance::of(&request.filters).rows_an_image();
     let mut first = request.images.start;
     while first < request.images.end {
-        let images = first..request.images.end.min(first.saturating_add(BATCH));
+        let images = first..request.images.end.min(first.saturating_add(at_a_time));
         let (batch, before) = (images.len(), cells * (first - request.images.start) as usize);
         first = images.end;
         let mut session = Session::new(model, Request { images, ..request.clone() })?;

@@ -11,15 +11,28 @@ pub struct Filter {
     pub top_k: usize,
     /// Then keeps the likeliest codes, as long as those before them sum to less than this; 0 and 1 keep all.
     pub top_p: f32,
+    /// Comes first, and needs a model that was trained without its condition, too: how far the logits move from those without
+    /// the condition towards those with it, and beyond. 1 takes those with it, 0 those without. (Classifier-free guidance:
+    /// Ho, Salimans, arXiv 2207.12598.)
+    #[serde(default = "unguided")]
+    pub guidance: f32,
+}
+
+/// The guidance of what was written before there was any.
+fn unguided() -> f32 {
+    Filter::NONE.guidance
 }
 
 impl Filter {
     /// Draws from the model's distribution as it is.
-    pub const NONE: Self = Self { temperature: 1.0, top_k: 0, top_p: 0.0 };
+    pub const NONE: Self = Self { temperature: 1.0, top_k: 0, top_p: 0.0, guidance: 1.0 };
     /// Takes the most likely code.
     pub const GREEDY: Self = Self { temperature: 0.0, ..Self::NONE };
     /// A [`Self::top_p`] that only the most likely code is kept by: of a million codes, it has more than this.
     pub const ONLY_THE_LIKELIEST: f32 = 1e-9;
+
+    /// The largest [`Self::guidance`].
+    pub const MOST_GUIDANCE: f32 = 100.0;
 
     /// Refuses what is not a number or out of range.
     pub fn check(&self) -> Result<()> {
@@ -30,6 +43,10 @@ impl Filter {
         if !(0.0..=1.0).contains(&self.top_p) {
             let found = self.top_p;
             return Err(Error::usage(format!("top-p: expected 0 (off) to 1, found {found}")));
+        }
+        if !(0.0..=Self::MOST_GUIDANCE).contains(&self.guidance) {
+            let (found, most) = (self.guidance, Self::MOST_GUIDANCE);
+            return Err(Error::usage(format!("guidance: expected 0 to {most}, found {found}")));
         }
         Ok(())
     }
@@ -49,6 +66,8 @@ pub struct Sampling {
     pub top_k: Vec<usize>,
     /// Mass kept.
     pub top_p: Vec<f32>,
+    /// Guidance.
+    pub guidance: Vec<f32>,
 }
 
 impl Sampling {
@@ -63,6 +82,7 @@ impl Sampling {
                     temperature: at("temperature", &self.temperature, d, depth)?,
                     top_k: at("top-k", &self.top_k, d, depth)?,
                     top_p: at("top-p", &self.top_p, d, depth)?,
+                    guidance: at("guidance", &self.guidance, d, depth)?,
                 })
             })
             .collect::<Result<_>>()?;
@@ -204,7 +224,8 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_refused() {
-        let good = Sampling { temperature: vec![1.0], top_k: vec![0], top_p: vec![0.9, 0.8] };
+        let good =
+            Sampling { temperature: vec![1.0], top_k: vec![0], top_p: vec![0.9, 0.8], guidance: vec![1.0] };
         assert!(good.filters(2).is_ok());
         assert!(good.filters(3).expect_err("two for three").to_string().contains("3 depths"));
         for temperature in [-1.0, f32::NAN, f32::INFINITY] {
@@ -221,7 +242,7 @@ mod tests {
             logits in prop::collection::vec(prop_oneof![9 => -30.0f32..30.0, 1 => Just(f32::NEG_INFINITY)], 1..200),
             temperature in 0.0f32..3.0, top_k in 0usize..50, top_p in 0.0f32..=1.0, uniform in 0.0f32..1.0,
         ) {
-            let filter = Filter { temperature, top_k, top_p };
+            let filter = Filter { temperature, top_k, top_p, ..Filter::NONE };
             match distribution(&logits, &filter) {
                 None => prop_assert!(logits.iter().all(|x| *x == f32::NEG_INFINITY)),
                 Some(p) => {

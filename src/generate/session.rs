@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::forced::Forced;
+use super::guidance::Guidance;
 use super::sampling::Filter;
 use crate::codes::CodeStack;
 use crate::device::failure;
@@ -30,6 +31,9 @@ pub struct Request {
 pub struct Session<'a> {
     model: &'a RqTransformer,
     request: Request,
+    guidance: Guidance,
+    /// Of the codebooks.
+    sizes: Vec<usize>,
     decoding: Decoding,
     /// The cells so far, `[B, D]` each, in raster order.
     cells: Vec<Tensor<2, Int>>,
@@ -40,8 +44,10 @@ impl<'a> Session<'a> {
     pub fn new(model: &'a RqTransformer, request: Request) -> Result<Self> {
         check(model, &request)?;
         let (batch, device) = (request.images.len(), model.device());
-        let length = request.condition.len();
-        let condition = repeat(&request.condition, [batch, length], device);
+        let guidance = Guidance::of(&request.filters);
+        let conditions = guidance.conditions(&request.condition, model.config.null_condition())?;
+        let condition = conditions.iter().map(|tokens| repeat(tokens, [batch, tokens.len()], device));
+        let condition = Tensor::cat(condition.collect(), 0);
         let cells: Vec<Tensor<2, Int>> = (0..model.config.cells())
             .map_while(|cell| given(&request, cell, model.config.depth()))
             .map(|codes| repeat(&codes, [batch, codes.len()], device))
@@ -51,8 +57,8 @@ impl<'a> Session<'a> {
         let known = (read > 0).then(|| {
             Tensor::cat(cells[..read].iter().map(|cell| cell.clone().unsqueeze_dim::<3>(1)).collect(), 1)
         });
-        let decoding = model.begin(condition, known);
-        Ok(Self { model, request, decoding, cells })
+        let decoding = model.begin(condition, known.map(|known| guidance.rows(known)));
+        Ok(Self { model, sizes: model.config.codebook_sizes()?, request, guidance, decoding, cells })
     }
 
     /// Cells done.
@@ -73,7 +79,7 @@ impl<'a> Session<'a> {
         }
         let codes = self.next_cell(cell);
         if cell + 1 < self.total() {
-            self.model.read_cell(&mut self.decoding, codes.clone(), cell);
+            self.model.read_cell(&mut self.decoding, self.guidance.rows(codes.clone()), cell);
         }
         self.cells.push(codes);
     }
@@ -114,9 +120,10 @@ impl<'a> Session<'a> {
         let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(depth);
         for d in 0..depth {
             let place = cell * depth + d;
-            let logits = last
-                .is_some_and(|last| d <= last)
-                .then(|| self.model.code_logits(&mut self.decoding, codes.last().cloned(), d));
+            let logits = last.is_some_and(|last| d <= last).then(|| {
+                let above = codes.last().cloned().map(|codes| self.guidance.rows(codes));
+                self.model.code_logits(&mut self.decoding, above, d)
+            });
             codes.push(match (given_code(&self.request, place), logits) {
                 (None, Some(logits)) => self.draw(logits, d, place),
                 (Some(code), _) => repeat(&[code], [batch, 1], self.model.device()).reshape([batch]),
@@ -128,6 +135,7 @@ impl<'a> Session<'a> {
 
     fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
         let Request { filters, seed, images, .. } = &self.request;
+        let logits = self.guidance.logits(logits, depth, self.sizes[depth]);
         let draw =
             Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
         sample_token(logits, &draw)
@@ -157,7 +165,8 @@ fn check(model: &RqTransformer, request: &Request) -> Result<()> {
         let found = request.condition.len();
         return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
     }
-    if let Some(token) = request.condition.iter().find(|&&token| token as usize >= vocabulary) {
+    let is_null = config.null_condition().is_some_and(|null| null == request.condition);
+    if let Some(token) = request.condition.iter().find(|&&token| token as usize >= vocabulary && !is_null) {
         return Err(Error::usage(format!(
             "the model's conditions are 0 to {}, found {token}",
             vocabulary - 1

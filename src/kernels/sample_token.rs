@@ -215,6 +215,7 @@ mod tests {
                 temperature: [1.0, 0.3, 2.5, 0.0, 1e-40][pick(17, 0) / 4],
                 top_k: [0, 1, 5, classes / 2, classes + 3][pick(5, 1)],
                 top_p: [0.0, 0.05, 0.5, 0.92, 0.999, 1.0][pick(6, 2)],
+                ..Filter::NONE
             };
             let [low, high, first_image, place] = pcg4d([case, 0, 0, 9]);
             let seed = u64::from(high) << 32 | u64::from(low);
@@ -285,7 +286,7 @@ mod tests {
         };
         const DRAWS: usize = 4000;
         for (at, temperature, top_k, top_p) in [(0, 0.7, 10, 0.0), (1, 1.0, 0, 0.0), (2, 1.0, 0, 0.92)] {
-            let filter = Filter { temperature, top_k, top_p };
+            let filter = Filter { temperature, top_k, top_p, ..Filter::NONE };
             let draw = Draw { filter, seed: 77, first_image: 0, place: 5 };
             let codes = on_gpu(&row("logits", at).repeat(DRAWS), DRAWS, &draw);
             let expected = row(&format!("probs_t{temperature:?}_k{top_k}_p{top_p:?}"), at);

@@ -10,11 +10,13 @@ use crate::model::dropout::Noise;
 use crate::random::uniform;
 use crate::tokenizer::Tokenizer;
 
-/// Separates what the random numbers are for.
+/// Separate what the random numbers are for.
 const MERGES: u32 = 0x6d65_7267;
+const NULL: u32 = 0x6e75_6c6c;
 
 /// Condition tokens of pictures with these `classes` and `captions`; `tokenizer` reads the latter, where the model takes any. In
-/// training it leaves out merges (`dataset.bpe_dropout`), as `noise` says: a caption is then split in many ways.
+/// training it leaves out merges (`dataset.bpe_dropout`), as `noise` says: a caption is then split in many ways; and whole
+/// conditions (`arch.cond_dropout`), for which the null condition stands.
 ///
 /// # Errors
 /// There is no tokenizer for captions; a token is not among those of the model.
@@ -42,12 +44,26 @@ pub fn condition_tokens(
         }
     };
     match tokens.iter().flatten().find(|&&token| token as usize >= config.vocab_size_cond) {
-        None => Ok(tokens),
+        None => Ok(some_left_out(tokens, config, noise)),
         Some(token) => Err(Error::invalid(format!(
             "vocab_size_cond: expected more than {token}, which the data have, found {}",
             config.vocab_size_cond
         ))),
     }
+}
+
+/// `conditions` with the null condition in place of some, as `noise` says.
+fn some_left_out(
+    mut conditions: Vec<Vec<u32>>,
+    config: &RqTransformerConfig,
+    noise: Option<Noise>,
+) -> Vec<Vec<u32>> {
+    if let (Some(Noise { seed, pass }), Some(null)) = (noise, config.null_condition()) {
+        let left_out = |number: u32| f64::from(uniform([seed ^ NULL, pass, number, 0])) < config.cond_dropout;
+        let dropped = conditions.iter_mut().zip(0..).filter(|(_, number)| left_out(*number));
+        dropped.for_each(|(condition, _)| condition.clone_from(&null));
+    }
+    conditions
 }
 
 /// Says of one merge after the other whether it is left out of caption `number` of a pass, with probability `rate`.
@@ -75,7 +91,7 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
         ConditionKind::Text => (
             "caption",
             "write captions.tsv, metadata.jsonl or metadata.csv, or a text beside each picture",
-            |item| item.caption.is_none(),
+            |item| item.captions.is_empty(),
         ),
     };
     let lacking: Vec<&Item> = items.iter().filter(|item| lacks(item)).collect();
@@ -95,13 +111,14 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Config, ModelConfig};
 
     #[test]
     fn pictures_without_what_the_model_is_given_are_counted() {
         let item = |name: &str, class, caption: Option<&str>| Item {
             path: name.into(),
             class,
-            caption: caption.map(String::from),
+            captions: caption.into_iter().map(String::from).collect(),
         };
         let items =
             [item("a.png", Some(1), None), item("b.png", None, Some("a cat")), item("c.png", None, None)];
@@ -115,5 +132,30 @@ mod tests {
             "{caption}"
         );
         assert!(check_labels(Path::new("data"), &items[..1], ConditionKind::Class).is_ok());
+    }
+
+    #[test]
+    fn the_condition_is_left_out_as_often_as_the_configuration_says() {
+        let document = serde_json::json!({
+            "dataset": {"vocab_size": 8},
+            "arch": {
+                "type": "rq-transformer", "block_size": [1, 1, 1], "embed_dim": 8, "vocab_size_cond": 3, "cond_dropout": 0.25,
+                "body": {"n_layer": 1}, "head": {"n_layer": 1},
+            },
+        });
+        let ModelConfig::RqTransformer(config) = Config::from_document("test", document).unwrap().model
+        else {
+            panic!("expected a transformer")
+        };
+        let classes = vec![1; 4000];
+        let tokens = |pass| {
+            let noise = Some(Noise { seed: 7, pass });
+            condition_tokens(&config, None, &classes, &[], noise).unwrap().concat()
+        };
+        let left_out = tokens(0).iter().filter(|&&token| token == 3).count();
+        // Five standard deviations.
+        assert!((863..1137).contains(&left_out), "{left_out}");
+        assert_ne!(tokens(0), tokens(1));
+        assert_eq!(condition_tokens(&config, None, &classes, &[], None).unwrap().concat(), vec![1; 4000]);
     }
 }

@@ -76,7 +76,12 @@ impl Likelihood {
         let text = logits.condition.map(|logits| {
             let [batch, length, classes] = logits.dims();
             let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
-            unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next)).mean()
+            // The null condition's tokens are not a caption's: nothing is learned of them.
+            let learned = next.clone().lower_elem(classes as i64);
+            let next = next.mask_fill(learned.clone().bool_not(), 0);
+            let each = unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next));
+            let learned = learned.float();
+            (each * learned.clone()).sum() / learned.sum().clamp_min(1.0)
         });
         Self { each, text }
     }

@@ -51,6 +51,7 @@ struct Wish {
     temperature: Option<f32>,
     top_k: Option<usize>,
     top_p: Option<f32>,
+    guidance: Option<f32>,
     /// A class, by name or number.
     class: Option<String>,
     /// A caption.
@@ -66,6 +67,7 @@ impl Default for Wish {
             temperature: None,
             top_k: None,
             top_p: None,
+            guidance: None,
             class: None,
             prompt: None,
         }
@@ -74,7 +76,7 @@ impl Default for Wish {
 
 impl Wish {
     fn request(self, model: &RqTransformer) -> Result<Request> {
-        let Self { count, seed, first, temperature, top_k, top_p, class, prompt } = self;
+        let Self { count, seed, first, temperature, top_k, top_p, guidance, class, prompt } = self;
         let condition = match (class, prompt) {
             (None, None) => Condition::Unconditional,
             (Some(class), None) => Condition::Class(class),
@@ -85,6 +87,7 @@ impl Wish {
             temperature: temperature.unwrap_or(default.temperature),
             top_k: top_k.unwrap_or(default.top_k),
             top_p: top_p.unwrap_or(default.top_p),
+            guidance: guidance.unwrap_or(default.guidance),
         };
         let filters: Vec<Filter> = model.config.sampling.filters.iter().map(filter).collect();
         filters.iter().try_for_each(Filter::check)?;

@@ -39,7 +39,7 @@ fn batch() {
     let device = weak();
     assert_eq!(largest_tensor(&device), Some(LARGEST));
     let model = bundled(&device);
-    let filter = Filter { temperature: 1.0, top_k: 40, top_p: 0.95 };
+    let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.model.config.depth()];
     let request = Request { condition: vec![0], filters, seed: 3, images: 0..PICTURES, forced: None };
     let (mut previews, mut stacks) = (0, Vec::new());

@@ -15,7 +15,7 @@ use super::training::{STAGE1, STAGE2, assert_same, metrics};
 const CLASSES: [&str; 2] = ["cat", "dog"];
 
 /// A folder `data` with 16 pictures of two classes, of which at least one is held out, and configurations for both stages.
-fn desk() -> Desk {
+pub fn desk() -> Desk {
     let desk = Desk::new();
     for i in 0..16 {
         write_picture(&desk, &format!("data/{}/p{i:03}.png", CLASSES[i % 2]), i);

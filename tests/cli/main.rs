@@ -18,6 +18,7 @@ mod conversion;
 mod desk;
 mod evaluation;
 mod explanation;
+mod guidance;
 mod interruption;
 mod judges;
 mod made_up;

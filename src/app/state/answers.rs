@@ -112,7 +112,7 @@ impl State {
                     document.surprise = Some(surprise);
                 }
             }
-            (Output::Tokens { caption, tokens }, _) => self.generate_view.counted(caption, tokens),
+            (Output::Tokens(found), _) => self.generate_view.counted = Some(found),
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace) => self.replace(made),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),

@@ -31,7 +31,7 @@ pub struct Fid {
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
     /// Judge the pictures in this folder instead of new ones of the model.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance"])]
     samples: Option<PathBuf>,
     /// Bring the shorter side of the pictures in --data to so many pixels and keep the middle. [default: the model's; with
     /// --samples, take pictures as they are]

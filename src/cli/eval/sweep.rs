@@ -11,6 +11,7 @@ pub enum Sweep {
     Temperature(Vec<f32>),
     TopK(Vec<usize>),
     TopP(Vec<f32>),
+    Guidance(Vec<f32>),
 }
 
 impl FromStr for Sweep {
@@ -22,7 +23,8 @@ impl FromStr for Sweep {
             "temperature" => values(given).map(Self::Temperature),
             "top-k" => values(given).map(Self::TopK),
             "top-p" => values(given).map(Self::TopP),
-            _ => Err(format!("expected temperature, top-k or top-p, found {name}")),
+            "guidance" => values(given).map(Self::Guidance),
+            _ => Err(format!("expected temperature, top-k, top-p or guidance, found {name}")),
         }
     }
 }
@@ -70,6 +72,11 @@ impl Sweep {
                 values,
                 |value| SamplingArguments { top_p: Some(vec![value]), ..sampling.clone() },
                 |value| label("top-p", value),
+            ),
+            Self::Guidance(values) => each(
+                values,
+                |value| SamplingArguments { guidance: Some(vec![value]), ..sampling.clone() },
+                |value| label("guidance", value),
             ),
         }
     }

@@ -14,7 +14,7 @@ use crate::kernels::sample_token::{Draw, sample_token};
 use crate::model::{RqTransformer, RqVae};
 
 /// The filter of the published FFHQ samples, which costs more than none.
-const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95 };
+const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95, ..Filter::NONE };
 
 /// Times `work` until the device has done it.
 pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {

@@ -72,12 +72,7 @@ pub enum Output {
     /// How sure the transformer was.
     Surprise(Arc<Surprise>),
     /// The tokens of a caption.
-    Tokens {
-        /// The caption.
-        caption: String,
-        /// How many there are.
-        tokens: usize,
-    },
+    Tokens(CaptionTokens),
     /// The pictures under way, by what is done of them.
     Preview(Vec<Arc<Picture>>),
     /// Finished pictures.
@@ -231,6 +226,17 @@ pub struct Surprise {
     pub entropy: Vec<f32>,
     /// Probability of the code that is there.
     pub chosen: Vec<Suggestion>,
+}
+
+/// A caption, as the model's tokenizer reads it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaptionTokens {
+    /// The caption.
+    pub caption: String,
+    /// How many tokens it has.
+    pub tokens: usize,
+    /// Its words that the tokenizer does not know.
+    pub unknown: Vec<String>,
 }
 
 /// A sampled picture.

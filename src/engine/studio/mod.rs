@@ -12,8 +12,8 @@ mod worker;
 
 pub use command::{Command, SamplePlan, View};
 pub use event::{
-    CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen, SeenOnDevice,
-    Stage2Facts, Surprise,
+    CaptionTokens, CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen,
+    SeenOnDevice, Stage2Facts, Surprise,
 };
 
 pub use remote::{Answer, Order, Ready, wire};
@@ -381,13 +381,13 @@ mod tests {
         let loaded = outputs(&mut engine, loaded).unwrap();
         let [Output::Loaded(loaded)] = &loaded[..] else { panic!("{loaded:?}") };
         let config = &loaded.stage2.as_ref().expect("a stage 2").config;
-        let kind = crate::engine::condition::tokenizer_kind(config).unwrap().expect("it takes captions");
-        let tokenizer = crate::tokenizer::Tokenizer::new(kind).unwrap();
+        let tokenizer = crate::engine::condition::tokenizer(config).unwrap().expect("it takes captions");
         for caption in ["", "a painting of a cathedral"] {
             let job = engine.send(Command::CountTokens(caption.into()));
             let found = outputs(&mut engine, job).unwrap();
-            let [Output::Tokens { caption: of, tokens }] = &found[..] else { panic!("{found:?}") };
-            assert_eq!((of.as_str(), *tokens), (caption, tokenizer.ids(caption).len()));
+            let [Output::Tokens(found)] = &found[..] else { panic!("{found:?}") };
+            assert_eq!((found.caption.as_str(), found.tokens), (caption, tokenizer.ids(caption).len()));
+            assert!(found.unknown.is_empty());
         }
     }
 

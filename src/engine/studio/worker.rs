@@ -10,11 +10,11 @@ use web_time::Instant;
 
 use super::JobId;
 use super::command::{Command, SamplePlan, View};
-use super::event::{Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
+use super::event::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Precision, Stage, bundled};
 use crate::device::{self, Fence};
-use crate::engine::condition::tokenizer_kind;
+use crate::engine::condition::tokenizer;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::fetch::{fetch, fetch_tokenizer};
 use crate::engine::models::{Options, Stage1, Stage2, footprint};
@@ -156,8 +156,9 @@ impl Worker {
                 output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
             }
             Command::CountTokens(caption) => {
-                let tokens = self.tokenizer()?.ids(&caption).len();
-                output(Output::Tokens { caption, tokens });
+                let tokenizer = self.tokenizer()?;
+                let (tokens, unknown) = (tokenizer.ids(&caption).len(), tokenizer.unknown(&caption));
+                output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
             }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
             Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
@@ -197,7 +198,7 @@ impl Worker {
         let (stage1, stage2, checkpoint2) = if has_stage2 {
             let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
             let id = ModelId::of(&checkpoint)?;
-            let tokenizer = tokenizer(&model.config, task).await.unwrap_or_else(|error| {
+            let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
                 // Its pictures can be explained and completed all the same.
                 tracing::warn!("{error}");
                 None
@@ -295,9 +296,9 @@ impl Models {
 }
 
 /// The tokenizer of a model's captions, if it takes any.
-async fn tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
+async fn fetched_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
     fetch_tokenizer(config, task).await?;
-    tokenizer_kind(config)?.map(Tokenizer::new).transpose()
+    tokenizer(config)
 }
 
 /// Encodes a part of a picture of any size.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, dropout, within};
+use crate::tokenizer::TokenizerKind;
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -70,6 +71,10 @@ pub struct RqTransformerConfig {
     /// Dropout of the body's inputs in training.
     #[serde(default, skip_serializing)]
     pub embd_pdrop: f64,
+    /// How often training leaves out the condition: our own key. Above 0, the model has a null condition, too, and its samples
+    /// can be guided. (Classifier-free guidance: Ho, Salimans, arXiv 2207.12598, algorithm 1.)
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cond_dropout: f64,
     #[serde(default, rename = "ema", skip_serializing)]
     _ema: Unread,
     #[serde(default, rename = "checkpointing", skip_serializing)]
@@ -144,6 +149,9 @@ fn one() -> usize {
 fn default_resid_pdrop() -> f64 {
     0.1
 }
+fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
+}
 fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     Ok(usize::deserialize(deserializer)?.max(1))
 }
@@ -203,6 +211,17 @@ impl RqTransformerConfig {
         }
     }
 
+    /// The token that stands at every position of the null condition, one after the last real token; none where training
+    /// always gives the condition.
+    pub fn null_token(&self) -> Option<u32> {
+        (self.cond_dropout > 0.0).then_some(self.vocab_size_cond as u32)
+    }
+
+    /// The tokens of the null condition, if the model has one.
+    pub fn null_condition(&self) -> Option<Vec<u32>> {
+        self.null_token().map(|token| vec![token; self.block_size_cond])
+    }
+
     /// Refuses what cannot be built, before anything of its size is allocated.
     pub fn check(&self) -> Result<()> {
         let limits = [
@@ -239,19 +258,39 @@ impl RqTransformerConfig {
             )));
         }
         self.check_dropout()?;
+        self.check_words()?;
         self.check_embedding()
+    }
+
+    fn check_words(&self) -> Result<()> {
+        let takes_words = self.dataset.txt_tok_name.as_deref() == Some(TokenizerKind::Words.name());
+        let (tokens, most) = (self.dataset.words.len() + 1, self.vocab_size_cond);
+        if takes_words && !(2..=most).contains(&tokens) {
+            return Err(Error::invalid(format!(
+                "dataset.words: expected 1 to {} words, as vocab_size_cond counts them and the padding, found {}",
+                most.saturating_sub(1),
+                tokens - 1
+            )));
+        }
+        Ok(())
     }
 
     fn check_dropout(&self) -> Result<()> {
         let (body, head) = (&self.body.block, &self.head.block);
         let rates = [
             ("embd_pdrop", self.embd_pdrop),
+            ("cond_dropout", self.cond_dropout),
             ("body.block.attn_pdrop", body.attn_pdrop),
             ("body.block.resid_pdrop", body.resid_pdrop),
             ("head.block.attn_pdrop", head.attn_pdrop),
             ("head.block.resid_pdrop", head.resid_pdrop),
             ("dataset.bpe_dropout", self.dataset.bpe_dropout.unwrap_or(0.0)),
         ];
+        if self.cond_dropout > 0.0 && self.condition() == ConditionKind::Unconditional {
+            return Err(Error::invalid(
+                "cond_dropout: expected 0, as an unconditional model has no condition to leave out",
+            ));
+        }
         rates.into_iter().try_for_each(|(key, rate)| dropout(key, rate))
     }
 

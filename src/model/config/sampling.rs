@@ -22,6 +22,9 @@ pub(super) struct Settings {
     /// Probability mass kept. Here 0 keeps the likeliest code alone, and more than 1 all, as in the published code.
     #[serde(default)]
     top_p: Option<PerDepth<f32>>,
+    /// How far logits move away from those without the condition; our own key.
+    #[serde(default)]
+    guidance: Option<PerDepth<f32>>,
 }
 
 /// What draws the codes of a model unless a person says otherwise.
@@ -66,6 +69,7 @@ impl DefaultSampling {
             temperature: list(settings.temp, Filter::NONE.temperature),
             top_k: list(settings.top_k, Filter::NONE.top_k),
             top_p: list(settings.top_p, 1.0).into_iter().map(kept_mass).collect(),
+            guidance: list(settings.guidance, Filter::NONE.guidance),
         };
         let filters = sampling.filters(depth);
         let filters = filters.map_err(|error| Error::invalid(format!("{}: {error}", from.key())))?;
@@ -107,14 +111,19 @@ mod tests {
     fn the_samplers_section_comes_before_the_trainers() {
         let found = sampling("sampling: {temp: 0.9, top_k: [2048, 5, 6, 7], top_p: [0.8]}").unwrap();
         assert_eq!(found.from, SamplingSection::Sampling);
-        let of = |depth: usize| Filter { temperature: 0.9, top_k: [2048, 5, 6, 7][depth], top_p: 0.8 };
+        let of = |depth: usize| Filter {
+            temperature: 0.9,
+            top_k: [2048, 5, 6, 7][depth],
+            top_p: 0.8,
+            ..Filter::NONE
+        };
         assert_eq!(found.filters, [0, 1, 2, 3].map(of));
         // The one that holds is taken whole: what it does not say is off.
         let found = sampling("sampling: {top_p: 0.5}").unwrap();
         assert_eq!(found.filters, [Filter { top_p: 0.5, ..Filter::NONE }; 4]);
         let found = sampling("sampling: null").unwrap();
         assert_eq!(found.from, SamplingSection::Experiment);
-        assert_eq!(found.filters, [Filter { temperature: 1.0, top_k: 64, top_p: 0.92 }; 4]);
+        assert_eq!(found.filters, [Filter { top_k: 64, top_p: 0.92, ..Filter::NONE }; 4]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::model::dropout::Dropout;
 pub struct RqTransformer {
     /// What it was built from.
     pub config: RqTransformerConfig,
+    /// Of the condition's tokens; the null token's comes last, where there is one.
     cond_emb: Tensor<2>,
     pos_emb_cond: Tensor<3>,
     pos_emb_hw: Tensor<3>,
@@ -74,7 +75,7 @@ impl RqTransformer {
         let context = embedding("head_mlp", config.head_emb_vqvae)?;
         let (classes, path) = (config.codebook_size()?, "classifier");
         Ok(Self {
-            cond_emb: loader.tensor("cond_emb.weight", [config.vocab_size_cond, width]),
+            cond_emb: condition_table(loader, config),
             pos_emb_cond: loader.tensor("pos_emb_cond", [1, config.block_size_cond, width]),
             pos_emb_hw: loader.tensor("pos_emb_hw", [1, config.cells(), width]),
             pos_emb_d: loader.tensor("pos_emb_d", [1, config.depth(), width]),
@@ -101,7 +102,7 @@ impl RqTransformer {
     }
 
     /// Logits of every code given all before it, for code stacks `[B, h, w, D]` and conditions `[B, length]`
-    /// (zeros `[B, 1]` for an unconditional model).
+    /// (zeros `[B, 1]` for an unconditional model; [`RqTransformerConfig::null_condition`] where it is left out).
     pub fn logits(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>) -> Logits {
         let [batch, h, w, depth] = codes.dims();
         let (cells, width) = (h * w, self.config.embed_dim);
@@ -176,5 +177,15 @@ impl RqTransformer {
     fn position_of_depth(&self, d: usize) -> Tensor<2> {
         let width = self.config.embed_dim;
         self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
+    }
+}
+
+/// Embeddings of the condition's tokens `[tokens, width]`.
+fn condition_table(loader: &mut Loader, config: &RqTransformerConfig) -> Tensor<2> {
+    let width = config.embed_dim;
+    let tokens = loader.tensor("cond_emb.weight", [config.vocab_size_cond, width]);
+    match config.null_token() {
+        Some(_) => Tensor::cat(vec![tokens, loader.tensor("null_emb", [1, width])], 0),
+        None => tokens,
     }
 }

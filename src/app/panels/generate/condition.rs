@@ -46,7 +46,14 @@ fn number(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
 fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     let chosen = chosen(state, config);
     let name = chosen.and_then(|number| config.classes.get(number)).map_or("none chosen", String::as_str);
-    ui.label(format!("Class: {name}"));
+    ui.horizontal(|ui| {
+        ui.label(format!("Class: {name}"));
+        if config.null_token().is_some()
+            && ui.add_enabled(chosen.is_some(), Button::new("Any class")).clicked()
+        {
+            state.condition = Condition::Unconditional;
+        }
+    });
     ui.add(
         TextEdit::singleline(&mut state.generate_view.search)
             .hint_text("Search by name or number")
@@ -86,13 +93,18 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
         .desired_rows(3)
         .desired_width(f32::INFINITY);
     if ui.add(field).labelled_by(label.id).changed() {
-        state.condition = Condition::Prompt(text.clone());
+        let anything = config.null_token().is_some() && text.trim().is_empty();
+        state.condition = if anything { Condition::Unconditional } else { Condition::Prompt(text.clone()) };
     }
     let most = config.block_size_cond;
     match &state.generate_view.counted {
-        Some((caption, tokens)) if *caption == text => {
-            let cut = if *tokens > most { "; its end is cut" } else { "" };
-            ui.weak(format!("{tokens} of {most} tokens{cut}"));
+        Some(found) if found.caption == text => {
+            let cut = if found.tokens > most { "; its end is cut" } else { "" };
+            ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
+            if !found.unknown.is_empty() {
+                let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
+                ui.colored_label(ui.visuals().warn_fg_color, unknown);
+            }
         }
         // The models' side knows the tokenizer; it is asked once for each caption.
         _ if state.generate_view.asked.as_ref() != Some(&text) => {
@@ -101,6 +113,27 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
         }
         _ => (),
     }
+    if !config.dataset.words.is_empty() {
+        words(ui, state, &config.dataset.words);
+    }
+}
+
+/// The words that the model knows; a click adds one to the caption.
+fn words(ui: &mut Ui, state: &mut State, known: &[String]) {
+    ui.collapsing("Words that this model knows", |ui| {
+        ui.horizontal_wrapped(|ui| {
+            for word in known {
+                if ui.small_button(word).clicked() {
+                    let before = match &state.condition {
+                        Condition::Prompt(text) => text.trim_end(),
+                        _ => "",
+                    };
+                    let text = [before, word].join(" ");
+                    state.condition = Condition::Prompt(text.trim_start().into());
+                }
+            }
+        });
+    });
 }
 
 #[cfg(test)]

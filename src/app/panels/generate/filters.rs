@@ -3,10 +3,12 @@
 use eframe::egui::{DragValue, Grid, Response, Ui};
 
 use crate::app::state::{State, published_filters};
+use crate::engine::studio::Loaded;
 use crate::generate::Filter;
 
 const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always takes the most likely one.";
 const TOP_K: &str = "Draw from this many of the likeliest codes.";
+const GUIDANCE: &str = "Above 1: closer to the class or caption, and less varied; 0: without it.";
 const TOP_P: &str = "Draw from the likeliest codes that together have this probability; 0 and 1: from all.";
 
 /// Shows the filters.
@@ -19,20 +21,23 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             state.filters.fill(first);
         }
     }
-    Grid::new("filters").num_columns(4).show(ui, |ui| {
+    let guided = state.loaded.as_ref().is_some_and(|loaded| is_guided(loaded));
+    Grid::new("filters").num_columns(4 + usize::from(guided)).show(ui, |ui| {
         ui.label("");
-        for (title, meaning) in [("Temperature", TEMPERATURE), ("Top-k", TOP_K), ("Top-p", TOP_P)] {
-            ui.weak(title).on_hover_text(meaning);
+        let titles =
+            [("Temperature", TEMPERATURE), ("Top-k", TOP_K), ("Top-p", TOP_P), ("Guidance", GUIDANCE)];
+        for (title, meaning) in &titles[..3 + usize::from(guided)] {
+            ui.weak(*title).on_hover_text(*meaning);
         }
         ui.end_row();
         if each {
             for (depth, filter) in state.filters.iter_mut().enumerate() {
                 ui.label(format!("Depth {}", depth + 1));
-                row(ui, filter, &format!(" at depth {}", depth + 1));
+                row(ui, filter, guided, &format!(" at depth {}", depth + 1));
             }
         } else if let Some(mut filter) = state.filters.first().copied() {
             ui.label("All depths");
-            if row(ui, &mut filter, " at all depths") {
+            if row(ui, &mut filter, guided, " at all depths") {
                 state.filters.fill(filter);
             }
         }
@@ -49,8 +54,13 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     });
 }
 
+/// Whether the model's samples can be guided.
+fn is_guided(loaded: &Loaded) -> bool {
+    loaded.stage2.as_ref().is_some_and(|stage2| stage2.config.null_token().is_some())
+}
+
 /// One set of filters; `place` ends the names of its fields. Whether one was changed.
-fn row(ui: &mut Ui, filter: &mut Filter, place: &str) -> bool {
+fn row(ui: &mut Ui, filter: &mut Filter, guided: bool, place: &str) -> bool {
     let named = |response: Response, name: &str, meaning: &str| {
         response.accessible_name(format!("{name}{place}")).on_hover_text(meaning).changed()
     };
@@ -72,6 +82,10 @@ fn row(ui: &mut Ui, filter: &mut Filter, place: &str) -> bool {
             number => number.parse().ok(),
         });
     changed |= named(ui.add(top_p), "Top-p", TOP_P);
+    if guided {
+        let guidance = DragValue::new(&mut filter.guidance).range(0.0..=Filter::MOST_GUIDANCE).speed(0.05);
+        changed |= named(ui.add(guidance), "Guidance", GUIDANCE);
+    }
     ui.end_row();
     changed
 }

@@ -8,6 +8,7 @@ mod reuse;
 use eframe::egui::{DragValue, ScrollArea, Ui};
 
 use crate::app::state::State;
+use crate::engine::studio::CaptionTokens;
 
 /// Pictures that can be asked for at a time.
 const MOST_PICTURES: u32 = 1000;
@@ -21,8 +22,8 @@ pub struct GenerateView {
     search: String,
     /// The caption whose tokens were asked for last.
     asked: Option<String>,
-    /// The caption whose tokens were counted last, and how many it has.
-    counted: Option<(String, usize)>,
+    /// What is known of the caption that was counted last.
+    pub counted: Option<CaptionTokens>,
     /// Whether each depth has filters of its own, even if they are the same.
     each_depth: bool,
     /// Rows of the open picture that are kept.
@@ -30,11 +31,6 @@ pub struct GenerateView {
 }
 
 impl GenerateView {
-    /// A caption's tokens are counted.
-    pub fn counted(&mut self, caption: String, tokens: usize) {
-        self.counted = Some((caption, tokens));
-    }
-
     /// Another model counts otherwise.
     pub fn forget_counted(&mut self) {
         self.asked = None;

@@ -1,0 +1,177 @@
+//! Classifier-free guidance (Ho, Salimans, arXiv 2207.12598): logits move away from those without the condition.
+
+use burn::tensor::{Int, Tensor};
+
+use super::sampling::Filter;
+use crate::error::{Error, Result};
+
+/// Which conditions a batch is read with, and what becomes of the logits that they give.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guidance {
+    /// The condition alone.
+    Condition,
+    /// The null condition alone.
+    Null,
+    /// Both, the images with the condition first, with a scale for each depth.
+    Both(Vec<f32>),
+}
+
+impl Guidance {
+    /// What the filters of all depths ask for.
+    pub fn of(filters: &[Filter]) -> Self {
+        let all = |scale| filters.iter().all(|filter| filter.guidance == scale);
+        if all(1.0) {
+            Self::Condition
+        } else if all(0.0) {
+            Self::Null
+        } else {
+            Self::Both(filters.iter().map(|filter| filter.guidance).collect())
+        }
+    }
+
+    /// Rows of a batch for each image.
+    pub fn rows_an_image(&self) -> u32 {
+        match self {
+            Self::Condition | Self::Null => 1,
+            Self::Both(_) => 2,
+        }
+    }
+
+    /// The conditions that each image is read with: `condition`, `null` or both.
+    ///
+    /// # Errors
+    /// There is no null condition, and it is asked for.
+    pub fn conditions(&self, condition: &[u32], null: Option<Vec<u32>>) -> Result<Vec<Vec<u32>>> {
+        let null = || {
+            null.ok_or_else(|| {
+                Error::usage(
+                    "guidance: expected 1, as this model was trained with its condition only (arch.cond_dropout)",
+                )
+            })
+        };
+        Ok(match self {
+            Self::Condition => vec![condition.to_vec()],
+            Self::Null => vec![null()?],
+            Self::Both(_) => vec![condition.to_vec(), null()?],
+        })
+    }
+
+    /// The codes of the images `[B, ..]`, for each row of the batch.
+    pub fn rows<const D: usize>(&self, codes: Tensor<D, Int>) -> Tensor<D, Int> {
+        match self {
+            Self::Condition | Self::Null => codes,
+            Self::Both(_) => Tensor::cat(vec![codes.clone(), codes], 0),
+        }
+    }
+
+    /// The logits that codes at `depth` are drawn by, of those of all rows; there are `size` codes.
+    pub fn logits(&self, logits: Tensor<2>, depth: usize, size: usize) -> Tensor<2> {
+        let Self::Both(scales) = self else { return logits };
+        let images = logits.dims()[0] / 2;
+        // Codes that only other depths have are minus infinity, which cannot be subtracted.
+        let half = |first: usize| logits.clone().slice([first..first + images, 0..size]);
+        let (given, null) = (half(0), half(images));
+        match scales[depth] {
+            1.0 => given,
+            0.0 => null,
+            scale => null.clone() + (given - null) * scale,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use serde_json::json;
+
+    use super::*;
+    use crate::checkpoint::{Loader, Precision};
+    use crate::codes::CodeStack;
+    use crate::generate::{Request, Session};
+    use crate::kernels::values;
+    use crate::model::{Config, ModelConfig, RqTransformer};
+
+    const DEPTHS: usize = 3;
+    const SIZES: [usize; DEPTHS] = [7, 5, 6];
+    const CLASSES: usize = 7;
+
+    /// Random weights, of a model by classes, or by captions of three tokens.
+    fn model(tokens: usize, cond_dropout: f64) -> RqTransformer {
+        let stack = json!({"n_layer": 2, "block": {"n_head": 2}});
+        let document = json!({
+            "dataset": {"vocab_size": SIZES},
+            "arch": {
+                "type": "rq-transformer", "block_size": [2, 2, DEPTHS], "embed_dim": 8, "vocab_size_cond": 4,
+                "block_size_cond": tokens, "cond_dropout": cond_dropout, "body": stack, "head": stack,
+            },
+        });
+        let ModelConfig::RqTransformer(config) = Config::from_document("test", document).unwrap().model
+        else {
+            panic!("expected a transformer")
+        };
+        let mut loader = Loader::random(5, &Device::flex(), Precision::Stored);
+        RqTransformer::load(&mut loader, &config, None).unwrap()
+    }
+
+    fn request(condition: &[u32], filters: Vec<Filter>) -> Request {
+        Request { condition: condition.to_vec(), filters, seed: 3, images: 0..2, forced: None }
+    }
+
+    fn sampled(model: &RqTransformer, request: Request) -> Vec<CodeStack> {
+        let mut session = Session::new(model, request).unwrap();
+        while session.done() < session.total() {
+            session.step();
+        }
+        pollster::block_on(session.stacks()).unwrap()
+    }
+
+    /// Logits of each code of `stack` given those before it, from a pass over the whole of it.
+    fn whole_pass(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Vec<f64> {
+        let device = Device::flex();
+        let codes: Vec<i32> = stack.codes().iter().map(|&code| code as i32).collect();
+        let condition: Vec<i32> = condition.iter().map(|&token| token as i32).collect();
+        let shape = [1, condition.len()];
+        let codes = Tensor::from_data(TensorData::new(codes, [1, 2, 2, DEPTHS]), &device);
+        let logits = model.logits(codes, Tensor::from_data(TensorData::new(condition, shape), &device));
+        values(logits.codes).into_iter().map(f64::from).collect()
+    }
+
+    /// Each greedy code has the largest of the logits that the definition gives, from passes of both conditions over the
+    /// whole stack.
+    #[test]
+    fn codes_are_drawn_from_guided_logits() {
+        let mut moved = 0;
+        for condition in [&[2][..], &[3, 0, 1][..]] {
+            let model = model(condition.len(), 0.1);
+            let null = model.config.null_condition().unwrap();
+            for scales in [[3.0; DEPTHS], [0.5; DEPTHS], [1.0, 0.0, 8.0]] {
+                let filters = scales.map(|guidance| Filter { guidance, ..Filter::GREEDY });
+                let stack = sampled(&model, request(condition, filters.to_vec())).remove(0);
+                let [given, without] = [condition, &null].map(|tokens| whole_pass(&model, &stack, tokens));
+                for (place, &code) in stack.codes().iter().enumerate() {
+                    let scale = f64::from(scales[place % DEPTHS]);
+                    let row = place * CLASSES..place * CLASSES + SIZES[place % DEPTHS];
+                    let pairs = given[row.clone()].iter().zip(&without[row.clone()]);
+                    let guided: Vec<f64> = pairs.map(|(given, null)| null + scale * (given - null)).collect();
+                    let largest = |logits: &[f64]| logits.iter().copied().fold(f64::MIN, f64::max);
+                    assert!(largest(&guided) - guided[code as usize] < 1e-5, "{place}: {guided:?}, {code}");
+                    moved += usize::from(given[row.start + code as usize] < largest(&given[row]) - 1e-5);
+                }
+            }
+        }
+        assert!(moved > 5, "guidance changed {moved} codes: too few to tell");
+    }
+
+    #[test]
+    fn guidance_1_is_the_condition_alone_and_0_the_null_condition() {
+        let with = |guidance: f32| vec![Filter { guidance, ..Filter::NONE }; DEPTHS];
+        let (guided, plain) = (model(1, 0.1), model(1, 0.0));
+        let found = sampled(&guided, request(&[2], with(1.0)));
+        assert_ne!(found, sampled(&guided, request(&[2], with(0.0))));
+        assert_eq!(sampled(&guided, request(&[4], with(1.0))), sampled(&guided, request(&[2], with(0.0))));
+        let refused = Session::new(&plain, request(&[2], with(2.0))).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("arch.cond_dropout"), "{refused}");
+        let unknown = Session::new(&plain, request(&[4], with(1.0))).map(drop).unwrap_err().to_string();
+        assert!(unknown.contains("0 to 3, found 4"), "{unknown}");
+    }
+}
