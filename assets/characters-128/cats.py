@@ -1,4 +1,4 @@
-"""Composes David Revoy's cats (CC BY 4.0) from their parts, which PyPI's robohash has, with captions made from the parts.
+"""Composes David Revoy's cats (CC BY 4.0) from their parts, which PyPI's robohash has, and lists what each shows.
 
 python cats.py PARTS FOLDER COUNT PIXELS
 """
@@ -37,15 +37,10 @@ def read_layers(folder, pixels):
     return [parts for _, parts in sorted(found)]
 
 
-def caption(shown):
-    start = f"{'an' if shown['coat'][0] in 'aeio' else 'a'} {shown['coat']} {shown['fur']} cat with {shown['eyes']} and {shown['mouth']}"
-    return ', '.join([start] + ([f"with {shown['wears']}"] if 'wears' in shown else []))
-
-
 def main(parts, folder, count, pixels):
     os.makedirs(f'{folder}/cat', exist_ok=True)
     layers, rng = read_layers(parts, pixels), random.Random('cat')
-    with open(f'{folder}/cat.tsv', 'w') as captions, open(f'{folder}/cat.jsonl', 'w') as attributes:
+    with open(f'{folder}/cat.jsonl', 'w') as attributes:
         for index in range(count):
             chosen = [rng.randrange(len(layer)) for layer in layers]
             picture = Image.new('RGBA', (pixels, pixels), 'white')
@@ -56,7 +51,6 @@ def main(parts, folder, count, pixels):
             # What comes before the tilde decides whether a picture is held out: all cats of one coat with eyes of one kind.
             name = f"cat/{shown['coat']}-cat-{shown['eyes'].replace(' ', '-')}~{index:05d}.png"
             picture.convert('RGB').save(f'{folder}/{name}')
-            captions.write(f'{name}\t{caption(shown)}\n')
             attributes.write(json.dumps({'file_name': name, 'family': 'cat', **shown}) + '\n')
 
 

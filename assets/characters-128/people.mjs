@@ -1,4 +1,4 @@
-// Renders people in DiceBear's toonHead style (CC BY 4.0, Johan Melin), with captions made from their parts.
+// Renders people in DiceBear's toonHead style (CC BY 4.0, Johan Melin), and lists what each shows.
 // node people.mjs FOLDER COUNT PIXELS
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -32,8 +32,6 @@ const WORDS = {
   clothes: { turtleNeck: 'turtleneck', openJacket: 'jacket', dress: 'dress', shirt: 'cardigan', tShirt: 't-shirt' },
 };
 
-const article = (words) => (/^[aeio]/.test(words) ? 'an' : 'a');
-
 // What the picture of one seed shows, in words.
 function draw(index) {
   const avatar = createAvatar(toonHead, {
@@ -52,19 +50,8 @@ function draw(index) {
   return { svg: avatar.toString(), shown };
 }
 
-function caption(shown) {
-  const hair = shown.hairColor
-    ? `${[shown.rearHair, shown.hairColor].filter(Boolean).join(' ')} hair${shown.hair ? `, ${shown.hair}` : ''}`
-    : 'no hair';
-  const clothes = `${shown.clothesColor} ${shown.clothes}`;
-  return [
-    `a person with ${shown.skinColor} skin and ${hair}`, shown.beard, shown.eyebrows, shown.eyes, shown.mouth,
-    `in ${article(clothes)} ${clothes}`, `${shown.backgroundColor} background`,
-  ].filter(Boolean).join(', ');
-}
-
 fs.mkdirSync(`${folder}/person`, { recursive: true });
-const [captions, attributes] = [[], []];
+const attributes = [];
 for (let index = 0; index < count; index++) {
   const { svg, shown } = draw(index);
   // What comes before the tilde decides whether a picture is held out: all people of one hair colour in clothes of one colour.
@@ -72,8 +59,6 @@ for (let index = 0; index < count; index++) {
   const name = `person/${group}~${String(index).padStart(5, '0')}.png`;
   const picture = new Resvg(svg, { fitTo: { mode: 'width', value: pixels }, background: '#fff', font: { loadSystemFonts: false } });
   fs.writeFileSync(`${folder}/${name}`, picture.render().asPng());
-  captions.push(`${name}\t${caption(shown)}\n`);
   attributes.push(`${JSON.stringify({ file_name: name, family: 'person', ...shown })}\n`);
 }
-fs.writeFileSync(`${folder}/person.tsv`, captions.join(''));
 fs.writeFileSync(`${folder}/person.jsonl`, attributes.join(''));
