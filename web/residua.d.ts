@@ -35,12 +35,14 @@ export interface SampleOptions extends Watch {
   seed?: number;
   /** Number of the first picture among those of the seed; 0 unless said. */
   first?: number;
-  /** Divides the logits; as the model's configuration says unless said, and so are the next two. */
+  /** Divides the logits; as the model's configuration says unless said, and so are the next three. */
   temperature?: number;
   /** Codes kept by rank; 0 keeps all. */
   topK?: number;
   /** Probability mass kept; 0 and 1 keep all. */
   topP?: number;
+  /** Above 1: closer to the class or prompt, and less varied; 0: without it. Only for models trained without their condition, too. */
+  guidance?: number;
   /** A class by name or number, for a model of classes. */
   class?: string;
   /** A caption, for a model of captions. */

@@ -16,6 +16,7 @@ mod choosing;
 mod completion;
 mod conversion;
 mod desk;
+mod documentation;
 mod evaluation;
 mod explanation;
 mod guidance;
