@@ -3,6 +3,7 @@
 pub mod accessible;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+pub mod choices;
 pub mod choose;
 pub mod colors;
 #[cfg(not(target_family = "wasm"))]

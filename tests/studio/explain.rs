@@ -83,7 +83,7 @@ fn the_distribution_is_the_transformers_own() {
     let rank = format!("rank {} of 1 024.", found.rank + 1);
     assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
     assert!(desk.shows("chosen"), "the chosen code is marked in words");
-    assert!(desk.state().patch(1, found.suggestions[0].code).is_some(), "codes are shown");
+    assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "what codes would do is shown");
 }
 
 #[test]

@@ -207,12 +207,45 @@ fn all_codes_on_offer_are_seen() {
     desk.settle();
     let state = state(&desk);
     assert_eq!(document(&desk).pinned, Some([2, 3]));
-    let own = (0..4).map(|depth| (depth, document(&desk).stack().at(2, 3, depth).unwrap()));
-    let near = state.neighbours.as_ref().unwrap().nearest.iter().map(|&(code, _)| (3, code));
-    let likely = state.explained.as_ref().unwrap().1.suggestions.iter().map(|other| (3, other.code));
-    for (depth, code) in own.chain(near).chain(likely) {
-        assert!(state.patch(depth, code).is_some(), "code {code} at depth {depth}");
+    let near = state.neighbours.as_ref().unwrap().nearest.iter().map(|&(code, _)| code);
+    let likely = state.explained.as_ref().unwrap().1.suggestions.iter().map(|other| other.code);
+    for code in near.chain(likely) {
+        assert!(state.choices.get(code).is_some(), "code {code}");
     }
+}
+
+/// What is shown of a code before it is taken is what the picture then becomes.
+#[test]
+fn a_choice_is_seen_in_the_picture_before_it_is_taken() {
+    let mut desk = large();
+    click(&mut desk, "row 3, column 4");
+    let before = picture(&desk);
+    let (code, name) = neighbour(&desk);
+    let choice = state(&desk).choices.get(code).unwrap().clone();
+    click(&mut desk, &name);
+    let after = picture(&desk);
+    // Three cells of eight pixels each way, from row 2 and column 3.
+    assert_eq!(*choice.picture, after.crop(24, 16, 24, 24).unwrap());
+    let differences =
+        before.data().iter().zip(after.data()).map(|(before, after)| f64::from(after - before).powi(2));
+    let rms = (differences.sum::<f64>() / before.data().len() as f64).sqrt() * 127.5;
+    assert!((f64::from(choice.effect) - rms).abs() < 1e-3 * rms, "{} {rms}", choice.effect);
+}
+
+#[test]
+fn choices_are_ordered_by_what_they_change() {
+    let mut desk = large();
+    click(&mut desk, "row 3, column 4");
+    click(&mut desk, "depth 1: code 1005");
+    click(&mut desk, "Largest change first");
+    let nearest = &state(&desk).neighbours.as_ref().unwrap().nearest;
+    let mut placed: Vec<(i32, i32, f32)> = Vec::new();
+    for (code, _) in nearest {
+        let rect = desk.harness.get_by_label(&format!("use code {code} (neighbour)")).rect();
+        placed.push((rect.top() as i32, rect.left() as i32, state(&desk).choices.get(*code).unwrap().effect));
+    }
+    placed.sort_by_key(|(top, left, _)| (*top, *left));
+    assert!(placed.windows(2).all(|pair| pair[0].2 >= pair[1].2), "{placed:?}");
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
 use crate::app::state::State;
+use crate::engine::studio::Choice;
+
+/// Side of a picture that is shown large, in points.
+const LARGE: f32 = 132.0;
 
 /// A column of its own, which scrolls.
 pub fn column(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
@@ -45,11 +49,39 @@ pub fn patch(ui: &mut Ui, state: &mut State, depth: usize, code: u32, side: f32)
             let texture = state.texture(ui.ctx(), &picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {}", depth + 1)));
         }
-        None => {
-            let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
-            ui.painter().rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
-        }
+        None => nothing_yet(ui, size),
     }
+}
+
+fn nothing_yet(ui: &mut Ui, size: Vec2) {
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    ui.painter().rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
+}
+
+/// What `code` would make of the picture around the pinned cell, in a square of `side`; empty until that is known.
+pub fn choice(ui: &mut Ui, state: &mut State, code: u32, side: f32) {
+    let size = Vec2::splat(side);
+    match state.choices.get(code).cloned() {
+        Some(choice) => {
+            let texture = state.texture(ui.ctx(), &choice.picture);
+            ui.add(Image::new((texture.id(), size)).alt_text(format!("the picture with code {code}")))
+                .on_hover_ui(|ui| change(ui, state, &choice));
+        }
+        None => nothing_yet(ui, size),
+    }
+}
+
+/// What a choice makes of the picture around the cell, large, and what it changes there.
+pub fn change(ui: &mut Ui, state: &mut State, choice: &Choice) {
+    ui.horizontal(|ui| {
+        for (picture, name) in [(&choice.picture, "with this code"), (&choice.change, "the change")] {
+            let texture = state.texture(ui.ctx(), picture);
+            ui.add(Image::new((texture.id(), Vec2::splat(LARGE))).alt_text(name));
+        }
+    });
+    let Choice { amplified, effect, .. } = choice;
+    ui.label(format!("Around the cell with this code, and the change {amplified}x amplified"));
+    ui.weak(format!("Over the whole picture, pixels change by {effect:.1} of 255 (RMS)."));
 }
 
 /// A share of one as per cent, with three digits.

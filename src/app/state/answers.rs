@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::choices::Choices;
 use crate::app::document::Document;
 use crate::app::gallery::{Item, Origin};
 use crate::app::jobs::Purpose;
@@ -16,7 +17,7 @@ use crate::generate::Filter;
 use crate::metrics::Usage;
 use crate::model::ConditionKind;
 
-use super::{PATCHES, State};
+use super::{CHOICES, PATCHES, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -59,7 +60,7 @@ impl State {
                     self.load_bundled();
                 }
             }
-            _ if job.begun.is_some() && !["decoding", PATCHES].contains(&job.label) => {
+            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES].contains(&job.label) => {
                 self.log.add(Level::Note, format!("{} was stopped", job.label));
             }
             _ => (),
@@ -93,17 +94,24 @@ impl State {
                 }
             }
             (Output::Neighbours(neighbours), purpose) => {
-                let codes = neighbours.nearest.iter().map(|(code, _)| *code).collect();
-                self.need_patches(neighbours.depth, codes);
+                let codes: Vec<u32> = neighbours.nearest.iter().map(|(code, _)| *code).collect();
                 match purpose {
-                    Purpose::Browse => self.codebook_view.neighbours = Some(neighbours),
-                    _ => self.neighbours = Some(neighbours),
+                    Purpose::Browse => {
+                        self.need_patches(neighbours.depth, codes);
+                        self.codebook_view.neighbours = Some(neighbours);
+                    }
+                    _ => {
+                        self.need_choices(&codes);
+                        self.neighbours = Some(neighbours);
+                    }
                 }
             }
             (Output::Patches(patches), _) => self.patches.learn(&patches),
+            (Output::Choices(choices), _) => self.choices.learn(choices),
             (Output::Explained { place, explanation }, _) => {
-                let codes = explanation.suggestions.iter().map(|suggestion| suggestion.code).collect();
-                self.need_patches(place[2], codes);
+                let listed = explanation.suggestions.iter().chain([&explanation.chosen]);
+                let codes: Vec<u32> = listed.map(|suggestion| suggestion.code).collect();
+                self.need_choices(&codes);
                 self.explained = Some((place, explanation));
             }
             (Output::Surprise(surprise), _) => {
@@ -180,6 +188,7 @@ impl State {
         self.neighbours = None;
         self.explained = None;
         self.patches = Patches::default();
+        self.choices = Choices::default();
         self.generate_view.forget_counted();
         self.codebook_view = CodebookView::default();
     }

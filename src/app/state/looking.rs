@@ -6,11 +6,11 @@ use crate::app::document::Document;
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::engine::Condition;
-use crate::engine::studio::Command;
+use crate::engine::studio::{Command, View};
 use crate::error::Result;
 use crate::image_io::Picture;
 
-use super::{SUGGESTIONS, State};
+use super::{CHOICES, SUGGESTIONS, State};
 
 impl State {
     /// Asks for the open stack's picture.
@@ -26,6 +26,10 @@ impl State {
         let Some(document) = &mut self.document else { return };
         match change(document) {
             Ok(true) => {
+                // The picture comes first; what other codes would do at the pinned place is another thing now.
+                if let Some((choices, _)) = self.jobs.called(CHOICES) {
+                    self.stop(choices);
+                }
                 self.show();
                 self.look_at_pinned();
             }
@@ -49,11 +53,8 @@ impl State {
         let (depth, stack, condition) =
             (document.depth, document.stack().clone(), document.condition.clone());
         let Ok(code) = stack.at(row, col, depth) else { return };
+        self.choices.look_at(View { original: None, ..document.view() }, [row, col, depth]);
         self.send(Command::Neighbours { depth, code, count: SUGGESTIONS });
-        let cell = (row * stack.w() + col) * stack.depth();
-        for (depth, &code) in stack.codes()[cell..cell + stack.depth()].iter().enumerate() {
-            self.need_patches(depth, vec![code]);
-        }
         if self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some()) {
             self.send(Command::Explain { stack, condition, place: [row, col, depth], count: SUGGESTIONS });
         }
@@ -79,6 +80,13 @@ impl State {
     pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
         self.patches.want(depth, &codes);
         self.ask_for_patches();
+    }
+
+    /// Asks for what those of `codes` would do at the pinned place that were not asked for yet.
+    pub(super) fn need_choices(&mut self, codes: &[u32]) {
+        if let Some((view, place, codes)) = self.choices.want(codes) {
+            self.send(Command::Choices { view, place, codes });
+        }
     }
 
     pub(super) fn ask_for_patches(&mut self) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use eframe::egui::Context;
 
+use crate::app::choices::Choices;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::dialogs::{self, Dialogs};
 use crate::app::document::{Document, Source};
@@ -41,6 +42,9 @@ use crate::trust::{Checked, checked_since};
 
 /// What a job is called that decodes single codes.
 const PATCHES: &str = "decoding codes";
+
+/// What a job is called that decodes other codes at the pinned place.
+const CHOICES: &str = "decoding choices";
 
 /// How many neighbours and suggestions are asked for.
 pub const SUGGESTIONS: usize = 8;
@@ -81,6 +85,8 @@ pub struct State {
     pub neighbours: Option<Arc<Neighbours>>,
     /// What codes look like.
     pub patches: Patches,
+    /// What codes would do at the pinned place.
+    pub choices: Choices,
     /// How the code stack's panel is set.
     pub stack_view: StackView,
     /// The distribution at a place.
@@ -143,6 +149,7 @@ impl State {
             previews: Vec::new(),
             neighbours: None,
             patches: Patches::default(),
+            choices: Choices::default(),
             stack_view: StackView::default(),
             explained: None,
             session_usage: None,

@@ -1,6 +1,7 @@
 //! What the worker of a browser page says of itself.
 
 use super::State;
+use crate::app::choices::Choices;
 use crate::app::log::Level;
 use crate::app::patches::Patches;
 use crate::engine::studio::Ready;
@@ -25,6 +26,7 @@ impl State {
         let jobs: Vec<_> = lost.into_iter().filter_map(|message| self.jobs.remove(message.job)).collect();
         self.previews.clear();
         self.patches = Patches::default();
+        self.choices = Choices::default();
         let sampled = jobs.iter().any(|job| job.label == "sampling");
         let ended = if sampled { ", sampling has to be begun again" } else { "" };
         self.log.add(Level::Warning, format!("{reason}; the model is loaded again{ended}"));

@@ -74,6 +74,15 @@ pub enum Command {
         /// The codes.
         codes: Vec<u32>,
     },
+    /// What each of some codes would do at a place.
+    Choices {
+        /// The picture's codes.
+        view: View,
+        /// Row, column, depth.
+        place: [usize; 3],
+        /// The codes.
+        codes: Vec<u32>,
+    },
     /// The transformer's distribution at a place.
     Explain {
         /// The codes.
@@ -106,6 +115,7 @@ pub(super) enum Slot {
     Load,
     Show,
     Neighbours,
+    Choices,
     Explain,
     Surprise,
     CountTokens,
@@ -121,6 +131,7 @@ impl Command {
             Self::Show(_) => "decoding",
             Self::Neighbours { .. } => "looking for neighbours",
             Self::Patches { .. } => "decoding codes",
+            Self::Choices { .. } => "decoding choices",
             Self::Explain { .. } | Self::Surprise { .. } => "explaining",
             Self::CountTokens(_) => "counting tokens",
             Self::Sample(_) => "sampling",
@@ -133,6 +144,7 @@ impl Command {
             Self::Load(_) => Some(Slot::Load),
             Self::Show(_) => Some(Slot::Show),
             Self::Neighbours { .. } => Some(Slot::Neighbours),
+            Self::Choices { .. } => Some(Slot::Choices),
             Self::Explain { .. } => Some(Slot::Explain),
             Self::Surprise { .. } => Some(Slot::Surprise),
             Self::CountTokens(_) => Some(Slot::CountTokens),

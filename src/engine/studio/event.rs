@@ -62,6 +62,8 @@ pub enum Output {
     Neighbours(Arc<Neighbours>),
     /// Pictures of codes.
     Patches(Arc<CodePatches>),
+    /// What a code would do at a place.
+    Choices(Choices),
     /// The distribution at `place` of a stack.
     Explained {
         /// Row, column, depth.
@@ -213,6 +215,34 @@ pub struct CodePatches {
     pub depth: usize,
     /// Each code with its patch, the size of a cell.
     pub patches: Vec<(u32, Arc<Picture>)>,
+}
+
+/// What a code would do at a place of a stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Choices {
+    /// The stack.
+    pub stack: Arc<CodeStack>,
+    /// How many codes of each cell count.
+    pub limits: Arc<Vec<usize>>,
+    /// Row, column, depth.
+    pub place: [usize; 3],
+    /// The code.
+    pub code: u32,
+    /// What it would do.
+    pub choice: Arc<Choice>,
+}
+
+/// The picture with another code in place, and how that differs from what it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Choice {
+    /// The picture around the cell.
+    pub picture: Arc<Picture>,
+    /// The change there, around grey, amplified.
+    pub change: Arc<Picture>,
+    /// How much it is amplified.
+    pub amplified: f32,
+    /// Root mean square of the change of the whole picture, of 255.
+    pub effect: f32,
 }
 
 /// How sure the transformer is at each place of a stack, row-major in (row, column, depth).

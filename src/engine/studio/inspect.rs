@@ -76,7 +76,7 @@ fn same(one: &Arc<Picture>, other: &Arc<Picture>) -> bool {
 }
 
 /// Refuses a view that `model` cannot decode.
-fn check(model: &RqVae, view: &View) -> Result<()> {
+pub(super) fn check(model: &RqVae, view: &View) -> Result<()> {
     check_codes(model, &view.stack)?;
     let (cells, depth) = (view.stack.h() * view.stack.w(), view.stack.depth());
     if view.limits.len() != cells || view.limits.iter().any(|&limit| limit > depth) {
@@ -142,6 +142,11 @@ fn rate(model: &RqVae, depth: usize) -> Result<f64> {
     let [h, w, _] = model.config.hparams.code_shape;
     let resolution = model.config.ddconfig.resolution;
     Ok(bits_per_pixel(h, w, &model.config.codebook_sizes()?[..depth], resolution * resolution))
+}
+
+/// The picture of all codes of `view`.
+pub(super) async fn picture(model: &RqVae, view: &View) -> Result<Arc<Picture>> {
+    picture_of(decode(model, view, Codes::Add(view.stack.depth() - 1))).await
 }
 
 /// A picture, read back from the device.
@@ -219,7 +224,7 @@ pub async fn patches(model: &RqVae, depth: usize, codes: &[u32], task: &mut Task
     Ok(CodePatches { depth, patches })
 }
 
-fn check_code(model: &RqVae, depth: usize, code: u32) -> Result<()> {
+pub(super) fn check_code(model: &RqVae, depth: usize, code: u32) -> Result<()> {
     let sizes = model.config.codebook_sizes()?;
     match sizes.get(depth) {
         None => Err(Error::usage(format!("expected a depth from 0 to {}, found {depth}", sizes.len() - 1))),

@@ -1,5 +1,8 @@
 //! The one channel between a front door with a window and the models: commands in, events out. The window never waits.
 
+mod around;
+#[cfg(feature = "models")]
+mod choices;
 mod command;
 mod event;
 #[cfg(feature = "models")]
@@ -10,10 +13,11 @@ mod server;
 #[cfg(feature = "models")]
 mod worker;
 
+pub use around::around;
 pub use command::{Command, SamplePlan, View};
 pub use event::{
-    CaptionTokens, CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours, Output, Seen,
-    SeenOnDevice, Stage2Facts, Surprise,
+    CaptionTokens, Choice, Choices, CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours,
+    Output, Seen, SeenOnDevice, Stage2Facts, Surprise,
 };
 
 pub use remote::{Answer, Order, Ready, wire};

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use web_time::Instant;
 
 use super::JobId;
+use super::choices::choices;
 use super::command::{Command, SamplePlan, View};
 use super::event::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
@@ -142,6 +143,10 @@ impl Worker {
             Command::Patches { depth, codes } => {
                 let patches = inspect::patches(self.rqvae()?, depth, &codes, task).await?;
                 output(Output::Patches(Arc::new(patches)));
+            }
+            Command::Choices { view, place, codes } => {
+                let found = |choices| output(Output::Choices(choices));
+                choices(self.rqvae()?, &view, place, &codes, task, found).await?;
             }
             Command::Explain { stack, condition, place, count } => {
                 let model = &self.transformer()?.model;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eframe::egui::{Align2, Grid, Role, Ui};
 use egui_plot::{Bar, BarChart, HoverPosition, Plot, PlotPoint, PlotUi, Text};
 
-use crate::app::panels::parts::{depths, named, patch, percent};
+use crate::app::panels::parts::{choice, depths, named, percent};
 use crate::app::state::State;
 use crate::engine::explanation::{Explanation, Suggestion};
 use crate::text::grouped;
@@ -52,7 +52,7 @@ pub fn show_suggestions(ui: &mut Ui, state: &mut State) {
     let mut used = None;
     Grid::new("suggestions").num_columns(4).striped(true).show(ui, |ui| {
         for (rank, suggestion) in listed(&explanation) {
-            patch(ui, state, depth, suggestion.code, 28.0);
+            choice(ui, state, suggestion.code, 28.0);
             ui.label(format!("{}. code {}", rank + 1, suggestion.code));
             ui.label(percent(suggestion.probability));
             if suggestion.code == explanation.chosen.code {

@@ -46,14 +46,10 @@ fn number(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
 fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     let chosen = chosen(state, config);
     let name = chosen.and_then(|number| config.classes.get(number)).map_or("none chosen", String::as_str);
-    ui.horizontal(|ui| {
-        ui.label(format!("Class: {name}"));
-        if config.null_token().is_some()
-            && ui.add_enabled(chosen.is_some(), Button::new("Any class")).clicked()
-        {
-            state.condition = Condition::Unconditional;
-        }
-    });
+    ui.label(format!("Class: {name}"));
+    if config.null_token().is_some() && ui.add_enabled(chosen.is_some(), Button::new("Any class")).clicked() {
+        state.condition = Condition::Unconditional;
+    }
     ui.add(
         TextEdit::singleline(&mut state.generate_view.search)
             .hint_text("Search by name or number")

@@ -1,10 +1,28 @@
 //! The pinned cell: its codes, and others that could stand in their places.
 
-use eframe::egui::{DragValue, TextureHandle, Ui};
+use eframe::egui::{DragValue, Rect, Ui, pos2};
 
-use super::patch::Patch;
+use super::patch::{Patch, WHOLE};
+use crate::app::panels::parts::change;
 use crate::app::state::State;
 use crate::engine::Condition;
+use crate::engine::studio::around;
+
+/// How codes are ordered that could stand in a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The nearest first, the most probable first.
+    #[default]
+    Likely,
+    /// Those that change the picture most first.
+    Effect,
+}
+
+/// Orders with their names and what they do.
+const ORDERS: [(Order, &str, &str); 2] = [
+    (Order::Likely, "Likeliest first", "The nearest codes first, and the most probable first"),
+    (Order::Effect, "Largest change first", "The codes first that change the picture most"),
+];
 
 /// Shows the pinned cell, and puts the code that the person chooses in place of the one at the chosen depth.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -23,6 +41,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     ui.separator();
     ui.strong(format!("Instead of code {code} at depth {}", depth + 1));
+    ui.horizontal_wrapped(|ui| {
+        for (order, name, help) in ORDERS {
+            ui.selectable_value(&mut state.stack_view.order, order, name).on_hover_text(help);
+        }
+    });
     let place = [row, col, depth];
     let typed = number(ui, state, place, code);
     let near = neighbours(ui, state, depth, code);
@@ -32,17 +55,32 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The cell's codes. The depth that was clicked.
+/// The cell's codes, each with what the picture is around the cell down to its depth. The depth that was clicked.
 fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
     let document = state.document.as_ref()?;
     let [row, col] = document.pinned?;
     let (chosen, limit) = (document.depth, document.edit().limits[row * document.stack().w() + col]);
-    let patches = codes.iter().enumerate().map(|(d, &code)| {
-        let note = if d < limit { format!("depth {}", d + 1) } else { "unused".into() };
-        (format!("depth {}: code {code}", d + 1), d, code, note, d == chosen)
+    let (h, w) = (document.stack().h(), document.stack().w());
+    let [rows, cols] = around([row, col], h, w);
+    let corner = |row: usize, col: usize| pos2(col as f32 / w as f32, row as f32 / h as f32);
+    let part = Rect::from_min_max(corner(rows.start, cols.start), corner(rows.end, cols.end));
+    let layers = document.layers.clone();
+    let mut clicked = None;
+    side_by_side(ui, |ui| {
+        for (d, &code) in codes.iter().enumerate() {
+            let layer = layers.as_ref().and_then(|layers| layers.add.get(d));
+            let texture = layer.map(|picture| state.texture(ui.ctx(), picture));
+            let note = if d < limit { format!("depth {}", d + 1) } else { "unused".into() };
+            let look = texture.as_ref().map(|texture| (texture, part));
+            let name = format!("depth {}: code {code}", d + 1);
+            let button = Patch { name, code, note, look, chosen: d == chosen }.show(ui);
+            if button.on_hover_text("The picture around the cell, with the codes down to this one").clicked()
+            {
+                clicked = Some(d);
+            }
+        }
     });
-    let clicked = row_of(ui, state, patches.collect());
-    clicked.map(|(depth, _)| depth)
+    clicked
 }
 
 /// The code by its number. The number that was taken.
@@ -77,10 +115,13 @@ fn neighbours(ui: &mut Ui, state: &mut State, depth: usize, code: u32) -> Option
         ui.weak("looking…");
         return None;
     };
-    let patches = found.nearest.iter().map(|&(code, distance)| {
-        (format!("use code {code} (neighbour)"), depth, code, format!("{distance:.2}"), false)
+    let entries = found.nearest.iter().map(|&(code, distance)| Entry {
+        name: format!("use code {code} (neighbour)"),
+        code,
+        note: format!("{distance:.2}"),
+        chosen: false,
     });
-    row_of(ui, state, patches.collect()).map(|(_, code)| code)
+    choices(ui, state, entries.collect())
 }
 
 /// What the transformer would have put there. The one that was clicked.
@@ -96,19 +137,19 @@ fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> 
         ui.weak("looking…");
         return None;
     };
-    let patches = found.suggestions.iter().map(|suggestion| {
+    let entries = found.suggestions.iter().map(|suggestion| {
         let percent = format!("{:.1} %", suggestion.probability * 100.0);
         let name = format!("use code {} ({percent})", suggestion.code);
-        (name, place[2], suggestion.code, percent, suggestion.code == code)
+        Entry { name, code: suggestion.code, note: percent, chosen: suggestion.code == code }
     });
-    let clicked = row_of(ui, state, patches.collect());
+    let clicked = choices(ui, state, entries.collect());
     let percent = found.chosen.probability * 100.0;
     ui.weak(format!(
         "Code {code}: {percent:.1} %, rank {}; entropy {:.1} bits",
         found.rank + 1,
         found.entropy
     ));
-    clicked.map(|(_, code)| code)
+    clicked
 }
 
 /// How a condition ends a sentence.
@@ -120,22 +161,46 @@ pub fn named(condition: &Condition) -> String {
     }
 }
 
-/// Name, depth, code, note, and whether it is the one that is looked at.
-type Entry = (String, usize, u32, String, bool);
+/// A code beside others.
+struct Entry {
+    /// What accessibility tools call it.
+    name: String,
+    code: u32,
+    note: String,
+    chosen: bool,
+}
 
-/// Codes side by side. Depth and code of the one that was clicked.
-fn row_of(ui: &mut Ui, state: &mut State, entries: Vec<Entry>) -> Option<(usize, u32)> {
+/// Codes side by side, each with the part of the picture around the cell that it would make. The one that was clicked.
+fn choices(ui: &mut Ui, state: &mut State, mut entries: Vec<Entry>) -> Option<u32> {
+    if state.stack_view.order == Order::Effect {
+        let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
+        entries.sort_by(|a, b| effect(b.code).total_cmp(&effect(a.code)));
+        for entry in &mut entries {
+            entry.note =
+                state.choices.get(entry.code).map_or("…".into(), |choice| format!("±{:.1}", choice.effect));
+        }
+    }
     let mut clicked = None;
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
-        for (name, depth, code, note, chosen) in entries {
-            let patch = state.patch(depth, code).cloned();
-            let texture: Option<TextureHandle> = patch.map(|patch| state.texture(ui.ctx(), &patch));
-            let button = Patch { name, code, note, texture: texture.as_ref(), chosen };
-            if button.show(ui).clicked() {
-                clicked = Some((depth, code));
+    side_by_side(ui, |ui| {
+        for Entry { name, code, note, chosen } in entries {
+            let choice = state.choices.get(code).cloned();
+            let texture = choice.as_ref().map(|choice| state.texture(ui.ctx(), &choice.picture));
+            let look = texture.as_ref().map(|texture| (texture, WHOLE));
+            let mut button = Patch { name, code, note, look, chosen }.show(ui);
+            if let Some(choice) = choice {
+                button = button.on_hover_ui(|ui| change(ui, state, &choice));
+            }
+            if button.clicked() {
+                clicked = Some(code);
             }
         }
     });
     clicked
+}
+
+fn side_by_side(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        add(ui);
+    });
 }

@@ -69,6 +69,8 @@ pub struct StackView {
     drag: Option<Drag>,
     /// The code that is being dragged, with its place.
     number: Option<([usize; 3], u32)>,
+    /// How codes are ordered that could stand at the pinned place.
+    order: editor::Order,
     /// The depth limit that is to be set.
     limit: Option<usize>,
     codes: Cached<CodeStack, Maps>,
@@ -84,6 +86,7 @@ impl Default for StackView {
             map: Map::Pictures,
             drag: None,
             number: None,
+            order: editor::Order::default(),
             limit: None,
             codes: Cached::default(),
             residuals: Cached::default(),

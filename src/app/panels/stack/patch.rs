@@ -1,4 +1,4 @@
-//! A code that can be clicked: what it looks like, its number, and a word on it.
+//! A code that can be clicked: a picture of it, its number, and a word on it.
 
 use eframe::egui::{
     Align2, Color32, CornerRadius, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureHandle,
@@ -20,8 +20,8 @@ pub struct Patch<'a> {
     pub code: u32,
     /// A word on it.
     pub note: String,
-    /// What it looks like, if that is known by now.
-    pub texture: Option<&'a TextureHandle>,
+    /// A picture of it, if there is one by now, and the part of that which is shown.
+    pub look: Option<(&'a TextureHandle, Rect)>,
     /// Whether it is the one that is looked at.
     pub chosen: bool,
 }
@@ -36,9 +36,9 @@ impl Patch<'_> {
         let painter = ui.painter();
         painter.rect(rect, 3, visuals.weak_bg_fill, visuals.bg_stroke, StrokeKind::Inside);
         let picture = Rect::from_min_size(rect.min + Vec2::splat(4.0), Vec2::splat(SIDE));
-        match self.texture {
-            Some(texture) => {
-                painter.image(texture.id(), picture, WHOLE, Color32::WHITE);
+        match self.look {
+            Some((texture, part)) => {
+                painter.image(texture.id(), picture, part, Color32::WHITE);
             }
             None => {
                 let stroke = Stroke::new(1.0, visuals.text_color().gamma_multiply(0.4));

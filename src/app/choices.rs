@@ -1,0 +1,99 @@
+//! What codes would do at the pinned place: what is known, and what to ask for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::studio::{self, Choice, View};
+
+/// Choices for one place of one view.
+#[derive(Default)]
+pub struct Choices {
+    of: Option<(View, [usize; 3])>,
+    known: HashMap<u32, Arc<Choice>>,
+    /// What was asked for, known or not.
+    asked: Vec<u32>,
+}
+
+impl Choices {
+    /// Looks at `place` of `view`: what is known of others is forgotten.
+    pub fn look_at(&mut self, view: View, place: [usize; 3]) {
+        let same = |(of, at): &(View, [usize; 3])| *at == place && is_same(of, &view.stack, &view.limits);
+        if !self.of.as_ref().is_some_and(same) {
+            *self = Self { of: Some((view, place)), ..Self::default() };
+        }
+    }
+
+    /// What `code` would do, if that is known by now.
+    pub fn get(&self, code: u32) -> Option<&Arc<Choice>> {
+        self.known.get(&code)
+    }
+
+    /// What to ask for so that all of `codes` become known; nothing, if all were asked for. A new request takes the place of
+    /// the last, so it has what that one still owes.
+    pub fn want(&mut self, codes: &[u32]) -> Option<(View, [usize; 3], Vec<u32>)> {
+        let (view, place) = self.of.clone()?;
+        let news: Vec<u32> = codes.iter().copied().filter(|code| !self.asked.contains(code)).collect();
+        if news.is_empty() {
+            return None;
+        }
+        self.asked.extend(news);
+        let missing = self.asked.iter().copied().filter(|code| !self.known.contains_key(code)).collect();
+        Some((view, place, missing))
+    }
+
+    /// An answer; one of another place is passed over.
+    pub fn learn(&mut self, answer: studio::Choices) {
+        let studio::Choices { stack, limits, place, code, choice } = answer;
+        if self.of.as_ref().is_some_and(|(of, at)| *at == place && is_same(of, &stack, &limits)) {
+            self.known.insert(code, choice);
+        }
+    }
+}
+
+fn is_same(view: &View, stack: &crate::codes::CodeStack, limits: &[usize]) -> bool {
+    *view.stack == *stack && *view.limits == limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes::CodeStack;
+    use crate::image_io::Picture;
+
+    fn view(code: u32) -> View {
+        Arc::new(CodeStack::new(1, 1, 2, vec![code, 0]).unwrap()).into()
+    }
+
+    fn answer(of: &View, place: [usize; 3], code: u32) -> studio::Choices {
+        let picture = Arc::new(Picture::new(1, 1, vec![0.0; 3]).unwrap());
+        let choice =
+            Arc::new(Choice { picture: picture.clone(), change: picture, amplified: 1.0, effect: 0.0 });
+        studio::Choices { stack: of.stack.clone(), limits: of.limits.clone(), place, code, choice }
+    }
+
+    #[test]
+    fn a_new_request_has_what_the_last_still_owes() {
+        let mut choices = Choices::default();
+        assert!(choices.want(&[1]).is_none(), "nothing is looked at");
+        choices.look_at(view(5), [0, 0, 1]);
+        assert_eq!(choices.want(&[1, 2]).unwrap().2, [1, 2]);
+        choices.learn(answer(&view(5), [0, 0, 1], 1));
+        assert!(choices.want(&[2, 1]).is_none(), "nothing is asked for twice");
+        assert_eq!(choices.want(&[1, 3]).unwrap().2, [2, 3]);
+    }
+
+    #[test]
+    fn what_is_of_another_place_or_stack_is_forgotten() {
+        let mut choices = Choices::default();
+        choices.look_at(view(5), [0, 0, 1]);
+        choices.want(&[1]);
+        choices.learn(answer(&view(6), [0, 0, 1], 1));
+        choices.learn(answer(&view(5), [0, 0, 0], 1));
+        assert!(choices.get(1).is_none());
+        choices.learn(answer(&view(5), [0, 0, 1], 1));
+        choices.look_at(view(5), [0, 0, 1]);
+        assert!(choices.get(1).is_some(), "the same place");
+        choices.look_at(view(5), [0, 0, 0]);
+        assert!(choices.get(1).is_none() && choices.want(&[1]).is_some());
+    }
+}
