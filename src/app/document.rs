@@ -202,7 +202,7 @@ impl Document {
         }
         let [h, w, _] = opened.stack.shape();
         stack = CodeStack::new(h, w, depth, codes).expect("of the opened shape");
-        self.change("reset to opened", stack, limits)
+        self.change("revert to opened", stack, limits)
     }
 
     /// Whether every cell uses all its codes.

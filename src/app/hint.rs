@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             ui.strong("First steps");
             ui.label("This picture is made of stacked codes.");
             ui.label(step);
-            if ui.button("Enough").clicked() {
+            if ui.button("Got it").clicked() {
                 state.settings.hint = false;
             }
         });

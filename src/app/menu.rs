@@ -68,7 +68,7 @@ fn view(ui: &mut Ui, studio: &mut Studio) {
     let ctx = ui.ctx().clone();
     let settings = &mut studio.state.settings;
     let themes = [
-        (ThemePreference::System, "As the system"),
+        (ThemePreference::System, "Follow system"),
         (ThemePreference::Light, "Light"),
         (ThemePreference::Dark, "Dark"),
     ];

@@ -15,7 +15,7 @@ const CELL: [usize; 2] = [3, 4];
 fn desk() -> Desk {
     let mut desk = Desk::new();
     // The first steps lie over the panel's corner.
-    desk.click("Enough");
+    desk.click("Got it");
     desk.click("Explain");
     desk
 }
@@ -69,9 +69,7 @@ fn lists(desk: &Desk, explanation: &Explanation) {
 #[test]
 fn the_distribution_is_the_transformers_own() {
     let mut desk = desk();
-    assert!(
-        desk.shows("Click a cell in the code stack: this shows what the transformer would have put there.")
-    );
+    assert!(desk.shows("Click a cell in the code stack to see what the transformer would put there."));
     desk.harness.state_mut().state.pin(Some(CELL));
     desk.settle();
     desk.click("Explain depth 2");

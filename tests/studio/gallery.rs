@@ -75,7 +75,7 @@ fn two_pictures_are_compared_saved_and_removed() {
     desk.click("Remove");
     assert!(desk.harness.query_by_label("7-1").is_none());
     assert_eq!(desk.state().gallery.items.len(), 1);
-    assert!(desk.harness.query_by_label("1 picture, 0 chosen").is_some());
+    assert!(desk.harness.query_by_label("1 picture, 0 selected").is_some());
     // A file is no folder.
     desk.harness.state_mut().state.save_item(&b, &at("one.npy").join("a.png"));
     assert!(notice(&desk).contains("one.npy"), "{}", notice(&desk));

@@ -53,7 +53,7 @@ fn each_depth_has_its_filters_until_the_published_ones_are_taken() {
     let published = desk.state().filters.clone();
     desk.enter("Temperature at all depths", 0.7);
     assert!(desk.state().filters.iter().all(|filter| filter.temperature == 0.7));
-    desk.click("Each depth by itself");
+    desk.click("Each depth separately");
     desk.enter("Temperature at depth 2", 1.5);
     desk.enter("Top-k at depth 3", 3.0);
     desk.enter("Top-p at depth 4", 0.5);
@@ -95,12 +95,12 @@ fn pictures_are_shown_as_they_grow_unless_that_is_turned_off() {
         let mut shown = false;
         while desk.state().is_busy() && desk.harness.state_mut().state.wait() {
             desk.harness.run();
-            shown |= desk.harness.query_by_label("Growing picture 2").is_some();
+            shown |= desk.harness.query_by_label("Preview 2").is_some();
         }
         assert_eq!(shown, expected);
-        assert!(desk.harness.query_by_label("Growing picture 2").is_none());
+        assert!(desk.harness.query_by_label("Preview 2").is_none());
         assert!(desk.harness.query_by_label("Stop sampling").is_none());
-        desk.click("Show them as they grow");
+        desk.click("Show previews");
     }
     assert_eq!(stacks(&desk).len(), 4);
 }
@@ -127,7 +127,7 @@ fn a_completion_keeps_the_kept_codes_and_variations_differ() {
         state.condition == state.document.as_ref().unwrap().condition
     };
     assert!(!classes(&desk));
-    desk.click("Take it for what is chosen above");
+    desk.click("Use this condition above");
     assert!(classes(&desk));
 }
 

@@ -79,7 +79,7 @@ fn fewer_codes_have_their_own_quality() {
 #[test]
 fn the_wipe_follows_its_slider_and_the_pointer() {
     let mut desk = Desk::new();
-    click(&mut desk, "Overlaid");
+    click(&mut desk, "Overlay");
     let wipe = |desk: &Desk| desk.harness.state().state.image_view.wipe;
     assert_eq!(wipe(&desk), 0.5);
     let slider = desk.harness.get_by_role_and_label(Role::Slider, "Wipe");
@@ -119,7 +119,7 @@ fn errors_are_a_map_with_a_scale() {
 #[test]
 fn pixels_are_enlarged() {
     let mut desk = Desk::new();
-    click(&mut desk, "Overlaid");
+    click(&mut desk, "Overlay");
     for (zoom, side) in [("1:1", 64.0), ("4:1", 256.0)] {
         click(&mut desk, zoom);
         let picture = desk.harness.get_by_label("Original and reconstruction").rect();
@@ -133,7 +133,7 @@ fn a_part_is_chosen_by_number() {
     let picture = wide();
     expect_encoded(&desk, Framing::Middle, &picture.fit(64).unwrap());
     click(&mut desk, "Crop");
-    click(&mut desk, "Own square");
+    click(&mut desk, "Custom square");
     let fields = [("Side", "64"), ("Left", "11"), ("Top", "7")];
     for (name, value) in fields {
         let field = desk.harness.get_by_role_and_label(Role::SpinButton, name);
@@ -205,7 +205,7 @@ fn codes_without_a_picture_have_no_original() {
     click(&mut desk, "Errors");
     desk.harness.get_by_label_contains("There is no original");
     click(&mut desk, "Crop");
-    desk.harness.get_by_label_contains("There is no picture to take a part of");
+    desk.harness.get_by_label_contains("There is no picture to crop");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn lines_are_copied_and_cleared() {
     assert_eq!(text.as_deref(), Some("Note: emoji-64 is loaded\nError: a thing that went wrong\n"));
     desk.click("Clear");
     assert_eq!(desk.state().log.lines().len(), 0);
-    assert!(desk.shows("Nothing happened yet.") && desk.state().log.notice.is_none());
+    assert!(desk.shows("Nothing yet.") && desk.state().log.notice.is_none());
 }
 
 #[test]

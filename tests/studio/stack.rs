@@ -309,9 +309,9 @@ fn depth_limits_are_set_and_taken_back() {
     let [near, far] = near_and_far(&before, &picture(&desk), [1, 1]);
     assert!(near > 20.0 * far, "{near} near the cells, {far} away from them");
     click(&mut desk, "Select all");
-    click(&mut desk, "Reset to opened");
+    click(&mut desk, "Revert to opened");
     assert_eq!(picture(&desk), before);
-    assert!(document(&desk).undoable().is_some_and(|what| what == "reset to opened"));
+    assert!(document(&desk).undoable().is_some_and(|what| what == "revert to opened"));
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn wait_until(desk: &mut Desk, done: impl Fn(&Training) -> bool) {
 fn a_run_is_watched_paused_stopped_and_gone_on_with() {
     let folder = folder();
     let mut desk = desk(folder.path(), "100000");
-    desk.begin("Start the run");
+    desk.begin("Start run");
     wait_until(&mut desk, |training| training.curve.len() >= 3);
     assert!(desk.shows("loss") && desk.shows("reconstruction"));
     desk.begin("Pause");
@@ -86,17 +86,17 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
     wait_until(&mut desk, |training| training.curve.len() > seen + 1);
     desk.begin("Pause");
     // What is paused can be stopped.
-    desk.begin("Stop the run");
+    desk.begin("Stop run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert_eq!(training(&mut desk).ended, Some(Ended::Stopped));
-    assert!(desk.shows("Stopped; it can go on."));
+    assert!(desk.shows("Stopped. You can resume it."));
     let steps = training(&mut desk).curve.len();
     assert!(desk.shows("Sheet of held-out pictures"));
 
     // Five steps more.
     desk.harness.state_mut().state.train_view.set_steps(steps as u64 + 5);
     desk.harness.run();
-    desk.begin("Go on with the run");
+    desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert!(
         matches!(&training(&mut desk).ended, Some(Ended::Done(path)) if path.is_dir()),
@@ -157,7 +157,7 @@ fn what_went_wrong_is_said_in_the_panel() {
     std::fs::remove_dir_all(folder.path().join("data")).unwrap();
     std::fs::create_dir(folder.path().join("data")).unwrap();
     let mut desk = desk(folder.path(), "5");
-    desk.begin("Start the run");
+    desk.begin("Start run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert!(desk.harness.query_by_label_contains("expected pictures").is_some());
 }

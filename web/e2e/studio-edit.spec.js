@@ -15,12 +15,12 @@ function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {
 test('a code is changed by mouse and by number, and undone to the last pixel', async ({ page, studio }) => {
   await studio.open();
   // The first steps go away after the first edit, and what is below them moves.
-  await studio.click('Enough');
-  await expect(studio.find('button', 'Enough')).toHaveCount(0);
+  await studio.click('Got it');
+  await expect(studio.find('button', 'Got it')).toHaveCount(0);
   const opened = await studio.codes();
   await studio.click('row 3, column 4');
   await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
-  await expect(studio.says(`Instead of code ${opened[place(3, 4, 2)]} at depth 2`)).toBeAttached();
+  await expect(studio.says(`Replace code ${opened[place(3, 4, 2)]} at depth 2`)).toBeAttached();
   await studio.idle();
   // The picture is that of the codes down to the depth.
   const before = await studio.look(PICTURE);

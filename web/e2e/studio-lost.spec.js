@@ -39,13 +39,13 @@ async function change(/** @type {import('./studio.js').Studio} */ studio, /** @t
 test('a lost device: the model is loaded on another, edits stay, sampling ends @slow', async ({ page, server, studio }) => {
   server.put('/worker.js', LOSABLE + await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
   await studio.open('?device=gpu');
-  await studio.click('Enough');
+  await studio.click('Got it');
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);
   const codes = await studio.codes();
   await studio.enter('Pictures', 2);
   await studio.click('Generate (Ctrl+Enter)');
-  await expect(studio.find('img', 'Growing picture 1')).toBeAttached({ timeout: 180_000 });
+  await expect(studio.find('img', 'Preview 1')).toBeAttached({ timeout: 180_000 });
 
   await lose(page, 'a test took it');
   const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
@@ -65,7 +65,7 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends @
 
 test('the graphics of the browser fail, and come back', async ({ browser, page, studio }) => {
   await studio.open('?device=cpu');
-  await studio.click('Enough');
+  await studio.click('Got it');
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);
   const codes = await studio.codes();

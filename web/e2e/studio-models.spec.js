@@ -34,7 +34,7 @@ async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /**
 async function make(/** @type {import('./studio.js').Studio} */ studio) {
   await studio.enter('Pictures', 1);
   await studio.click('Generate (Ctrl+Enter)');
-  await expect(studio.says('1 picture, 0 chosen')).toBeAttached({ timeout: 180_000 });
+  await expect(studio.says('1 picture, 0 selected')).toBeAttached({ timeout: 180_000 });
   await studio.idle();
 }
 

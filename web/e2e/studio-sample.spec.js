@@ -27,7 +27,7 @@ for (const [device, count] of DEVICES) {
     await observe(browser, page);
     const begun = performance.now();
     await studio.click(GENERATE);
-    await expect(studio.says(new RegExp(`^${count} pictures?, 0 chosen$`))).toBeAttached({ timeout: 200_000 });
+    await expect(studio.says(new RegExp(`^${count} pictures?, 0 selected$`))).toBeAttached({ timeout: 200_000 });
     console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
     const { task, gap } = await observed(browser, page);
     console.log(`${device}: longest task ${Math.round(task)} ms of the processor, longest without a turn ${Math.round(gap)} ms`);
@@ -51,7 +51,7 @@ for (const [device, count] of DEVICES) {
     await studio.click(GENERATE);
     await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 180_000 });
     await expect(studio.find('button', 'Stop sampling')).toBeAttached();
-    const told = studio.find('img', 'Growing picture 1');
+    const told = studio.find('img', 'Preview 1');
     await expect(told).toBeAttached({ timeout: 180_000 });
     await studio.keep(`sampling-${device}`);
     await page.keyboard.press('Escape');

@@ -66,7 +66,7 @@ fn device(ui: &mut Ui, state: &mut State) {
         _ => format!("CPU: {}", counted(threads, "thread")),
     };
     let memory = state.log_view.memory().map(|bytes| bytes + state.models_memory);
-    let memory = memory.map_or_else(|| "not told by this system".into(), size);
+    let memory = memory.map_or_else(|| "not reported by this system".into(), size);
     let weights =
         state.loaded.as_ref().map_or_else(|| "no model is loaded".into(), |loaded| size(loaded.bytes));
     Grid::new("device").num_columns(2).striped(true).show(ui, |ui| {
@@ -113,7 +113,7 @@ fn kernel(ui: &mut Ui, checked: &Checked) {
 fn times(ui: &mut Ui, state: &State) {
     ui.heading("Last took");
     if state.log.times.is_empty() {
-        ui.label("Nothing was done yet.");
+        ui.label("No work yet.");
     }
     Grid::new("times").num_columns(2).striped(true).show(ui, |ui| {
         for (work, milliseconds) in &state.log.times {
@@ -135,7 +135,7 @@ fn lines(ui: &mut Ui, state: &mut State) {
         }
     });
     if state.log.lines().len() == 0 {
-        ui.label("Nothing happened yet.");
+        ui.label("Nothing yet.");
     }
     // The latest is read without scrolling.
     state.log.lines().rev().for_each(|line| show_line(ui, line));

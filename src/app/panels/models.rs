@@ -66,7 +66,7 @@ fn progress(ui: &mut Ui, state: &mut State) {
 
 fn failure(ui: &mut Ui, state: &mut State) {
     let Some(reason) = state.models_view.failure.clone() else { return };
-    ui.label(RichText::new("This could not be loaded").strong());
+    ui.label(RichText::new("Could not load this model").strong());
     ui.add(Label::new(RichText::new(reason).color(ui.visuals().error_fg_color)).wrap());
     if state.loaded.is_some() {
         ui.label("The model below is still in use.");
@@ -199,7 +199,7 @@ fn recent(ui: &mut Ui, state: &mut State) {
     if state.settings.recent.is_empty() {
         return;
     }
-    ui.label(RichText::new("Opened before").strong());
+    ui.label(RichText::new("Recent").strong());
     for place in state.settings.recent.clone() {
         if ui.add(Button::new(&place).truncate()).on_hover_text(&place).clicked() {
             state.load(&place, state.models_view.rqvae());

@@ -54,8 +54,8 @@ const FIELDS: [(&str, &str, Field, bool); 6] = [
         |view| &mut view.lpips,
         false,
     ),
-    ("Model to begin with", "none: new weights", |view| &mut view.from, true),
-    ("Folder of the run", "a new one, or one that goes on", |view| &mut view.out, true),
+    ("Initial weights", "none: new weights", |view| &mut view.from, true),
+    ("Folder of the run", "a new folder, or that of a run to resume", |view| &mut view.out, true),
 ];
 
 /// Shows the panel.
@@ -116,7 +116,7 @@ fn start(ui: &mut Ui, state: &mut State) {
     let view = &state.train_view;
     let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
     let goes_on = PathBuf::from(view.out.trim()).join("config.yaml").is_file();
-    let name = if goes_on { "Go on with the run" } else { "Start the run" };
+    let name = if goes_on { "Resume run" } else { "Start run" };
     if ui.add_enabled(ready, Button::new(name)).clicked() {
         begin(ui, state, goes_on);
     }
@@ -127,7 +127,7 @@ fn control(ui: &mut Ui, training: &Training) {
     if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
         training.pause(!paused);
     }
-    if ui.button("Stop the run").on_hover_text("Writes a checkpoint first").clicked() {
+    if ui.button("Stop run").on_hover_text("Writes a checkpoint first").clicked() {
         training.stop();
     }
 }
@@ -213,7 +213,7 @@ fn ended(ui: &mut Ui, training: &Training) {
     let (text, color) = match &training.ended {
         None => return,
         Some(Ended::Done(path)) => (format!("Done: {}", path.display()), ui.visuals().text_color()),
-        Some(Ended::Stopped) => ("Stopped; it can go on.".into(), ui.visuals().text_color()),
+        Some(Ended::Stopped) => ("Stopped. You can resume it.".into(), ui.visuals().text_color()),
         Some(Ended::Failed(reason)) => (reason.clone(), ui.visuals().error_fg_color),
     };
     ui.add(Label::new(RichText::new(text).color(color)).wrap());
@@ -232,7 +232,7 @@ fn curves(ui: &mut Ui, training: &Training) {
         .x_axis_label("steps")
         .y_axis_label("log10 of the loss")
         .show(ui, |plot| {
-            let curves = [("Learned from", &training.curve, color), ("Held out", &training.held_out, other)];
+            let curves = [("Training", &training.curve, color), ("Held out", &training.held_out, other)];
             for (name, curve, color) in curves {
                 let points = curve.iter().map(|&[step, loss]| [step, loss.max(1e-9).log10()]);
                 plot.line(Line::new(name, PlotPoints::from_iter(points)).color(color));

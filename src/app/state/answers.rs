@@ -196,7 +196,7 @@ impl State {
     fn replace(&mut self, made: Vec<Made>) {
         if let Some(made) = made.into_iter().next() {
             self.edit(|document| match document.stack().shape() == made.stack.shape() {
-                true => Ok(document.change_codes("sample cells anew", (*made.stack).clone())),
+                true => Ok(document.change_codes("resample cells", (*made.stack).clone())),
                 false => Ok(false),
             });
         }

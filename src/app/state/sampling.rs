@@ -20,7 +20,7 @@ impl State {
     pub fn resample_selected(&mut self) {
         let Some(forced) = self.document.as_ref().filter(|document| document.has_selection()).map(forced)
         else {
-            return self.log.add(Level::Warning, "select the cells to sample anew first");
+            return self.log.add(Level::Warning, "select the cells to resample first");
         };
         let plan = self.plan(1, Some(forced));
         self.send_for(Command::Sample(plan), Purpose::Replace);

@@ -47,11 +47,11 @@ test('opens, says what the browser lacks, opens files and changes a code', async
   await studio.idle();
 
   const opened = await studio.codes();
-  await studio.click('Enough');
-  await studio.hasNot('Enough', 'button');
+  await studio.click('Got it');
+  await studio.hasNot('Got it', 'button');
   await studio.click('row 3, column 4');
   await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
-  await studio.has(`Instead of code ${opened[place(3, 4, 2)]} at depth 2`);
+  await studio.has(`Replace code ${opened[place(3, 4, 2)]} at depth 2`);
   await studio.enter('Code', 17);
   await expect.poll(async () => differing(await studio.codes(), opened)).toEqual([place(3, 4, 2)]);
   expect((await studio.codes())[place(3, 4, 2)]).toBe(17);
@@ -71,7 +71,7 @@ test('samples as the native program does', async ({ server, studio }, info) => {
   await studio.enter('Seed', 77);
   await studio.enter('Pictures', 1);
   await studio.click('Generate (Ctrl+Enter)');
-  await studio.has('1 picture, 0 chosen');
+  await studio.has('1 picture, 0 selected');
   await studio.idle();
   await studio.click('77-0', 'option');
   await studio.click('Open in the editor');

@@ -100,7 +100,7 @@ fn choose(state: &mut State, code: u32) {
 pub fn show_neighbours(ui: &mut Ui, state: &mut State) {
     let depth = state.codebook_view.depth;
     let Some(code) = state.codebook_view.code else {
-        ui.label("Click a code: this shows its nearest neighbours.");
+        ui.label("Click a code to see its nearest neighbours.");
         return;
     };
     let found = state.codebook_view.neighbours.clone();

@@ -18,7 +18,7 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (pinned, depth, count) = (document.pinned, document.depth, document.stack().depth());
     let Some([row, col]) = pinned else {
-        ui.label("Click a cell in the code stack: this shows what the transformer would have put there.");
+        ui.label("Click a cell in the code stack to see what the transformer would put there.");
         return;
     };
     ui.horizontal_wrapped(|ui| {
@@ -34,10 +34,10 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
             chart(ui, &explanation);
         }
         None if state.is_busy() => {
-            ui.label("The transformer is asked.");
+            ui.label("Asking the transformer…");
         }
         None => {
-            ui.label("There is no answer; if something went wrong, the log says what.");
+            ui.label("No answer. If something went wrong, the log says what.");
             if ui.button("Ask the transformer").clicked() {
                 state.look_at_pinned();
             }

@@ -24,7 +24,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
     let Some(surprise) = document.surprise.clone() else {
-        ui.label("This asks the transformer for the entropy at each place of the stack.");
+        ui.label("Computes the transformer's entropy at each place of the stack.");
         return;
     };
     if surprise.stack != *document.stack() {
@@ -63,7 +63,7 @@ fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
     let bits = bits(surprise);
     let uniform = bits_per_pixel(h, w, &loaded.codebook_sizes, pixels);
     format!(
-        "Under the model the stack takes {} bits, {:.3} bits per pixel; were all codes as likely, {} bits, {:.3} bits per pixel.",
+        "The model codes this stack in {} bits, {:.3} bits per pixel; with all codes equally likely it takes {} bits, {:.3} bits per pixel.",
         grouped(bits.round() as usize),
         bits / pixels as f64,
         grouped((uniform * pixels as f64).round() as usize),

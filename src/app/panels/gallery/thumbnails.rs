@@ -85,6 +85,6 @@ fn description(item: &Item) -> String {
     if let Some(stack) = &item.stack {
         lines.push(format!("{}x{}x{} codes", stack.h(), stack.w(), stack.depth()));
     }
-    lines.push("A click chooses it, a double click opens it.".into());
+    lines.push("Click to select, double-click to open.".into());
     lines.join("\n")
 }

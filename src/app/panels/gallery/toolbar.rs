@@ -11,27 +11,27 @@ use crate::app::state::State;
 type Action = (&'static str, fn(&Gallery) -> bool, &'static str, fn(&mut State));
 
 const ACTIONS: [Action; 9] = [
-    ("Open in the editor", |gallery| gallery.single().is_some(), "Choose one picture first.", open),
+    ("Open in the editor", |gallery| gallery.single().is_some(), "Select one picture first.", open),
     (
         "Restore recipe",
         |gallery| gallery.single().is_some_and(|item| item.recipe.is_some()),
-        "Choose one picture that carries a recipe first.",
+        "Select one picture with a recipe first.",
         State::restore_chosen,
     ),
-    ("Compare", |gallery| gallery.chosen.len() == 2, "Choose two pictures first.", State::compare_chosen),
-    ("Save PNG…", |gallery| gallery.single().is_some(), "Choose one picture first.", dialogs::save_picture),
+    ("Compare", |gallery| gallery.chosen.len() == 2, "Select two pictures first.", State::compare_chosen),
+    ("Save PNG…", |gallery| gallery.single().is_some(), "Select one picture first.", dialogs::save_picture),
     (
         "Save .npy…",
         |gallery| gallery.single().is_some_and(|item| item.stack.is_some()),
-        "Choose one picture whose codes are known first.",
+        "Select one picture with codes first.",
         dialogs::save_codes,
     ),
     ("Export grid…", |gallery| !gallery.items.is_empty(), "There are no pictures yet.", dialogs::export_grid),
-    ("Remove", |gallery| !gallery.chosen.is_empty(), "Choose pictures first.", State::remove_chosen),
+    ("Remove", |gallery| !gallery.chosen.is_empty(), "Select pictures first.", State::remove_chosen),
     (
-        "Choose none",
+        "Clear selection",
         |gallery| !gallery.chosen.is_empty(),
-        "None is chosen.",
+        "Nothing is selected.",
         |state| state.gallery.chosen.clear(),
     ),
     ("Show a folder…", |_| true, "", |state| choose::open(state, Wanted::GalleryFolder)),
@@ -48,7 +48,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
         let (all, chosen) = (state.gallery.items.len(), state.gallery.chosen.len());
         let pictures = if all == 1 { "picture" } else { "pictures" };
-        ui.add(Label::new(RichText::new(format!("{all} {pictures}, {chosen} chosen")).weak()).extend());
+        ui.add(Label::new(RichText::new(format!("{all} {pictures}, {chosen} selected")).weak()).extend());
     });
 }
 

@@ -85,7 +85,7 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     let mut text = if let Condition::Prompt(text) = &state.condition { text.clone() } else { String::new() };
     let label = ui.label("Caption");
     let field = TextEdit::multiline(&mut text)
-        .hint_text("Say what the picture is to show")
+        .hint_text("Describe the picture")
         .desired_rows(3)
         .desired_width(f32::INFINITY);
     if ui.add(field).labelled_by(label.id).changed() {

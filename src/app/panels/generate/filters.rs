@@ -15,7 +15,7 @@ const TOP_P: &str = "Draw from the likeliest codes that together have this proba
 pub fn show(ui: &mut Ui, state: &mut State) {
     let same = state.filters.windows(2).all(|pair| pair[0] == pair[1]);
     let mut each = state.generate_view.each_depth || !same;
-    if ui.checkbox(&mut each, "Each depth by itself").changed() {
+    if ui.checkbox(&mut each, "Each depth separately").changed() {
         state.generate_view.each_depth = each;
         if let (false, Some(&first)) = (each, state.filters.first()) {
             state.filters.fill(first);

@@ -19,17 +19,13 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
     ui.add(ProgressBar::new(part).text(text));
-    if ui
-        .button("Stop sampling")
-        .on_hover_text("Pictures that are whole stay in the gallery (Esc).")
-        .clicked()
-    {
+    if ui.button("Stop sampling").on_hover_text("Finished pictures stay in the gallery (Esc).").clicked() {
         state.cancel();
     }
     ui.horizontal_wrapped(|ui| {
         for (index, picture) in state.previews.clone().iter().enumerate() {
             let texture = state.texture(ui.ctx(), picture);
-            let name = format!("Growing picture {}", index + 1);
+            let name = format!("Preview {}", index + 1);
             ui.add(Image::new(&texture).fit_to_exact_size([SIZE; 2].into()).alt_text(name));
         }
     });

@@ -82,11 +82,11 @@ fn seed(ui: &mut Ui, state: &mut State) {
             .range(0..=LARGEST_TYPED_SEED)
             .clamp_existing_to_range(false)
             .custom_formatter(move |_, _| exact.clone());
-        ui.add(field).labelled_by(label.id).on_hover_text(
-            "The next pictures are made with this seed; the same seed makes the same pictures.",
-        );
+        ui.add(field)
+            .labelled_by(label.id)
+            .on_hover_text("The seed of the next pictures; the same seed makes the same pictures.");
         ui.checkbox(&mut state.settings.seed_locked, "Lock")
-            .on_hover_text("Keep the seed. Unlocked, it moves on after each use.");
+            .on_hover_text("Keep the seed. If unlocked, it changes after each use.");
         if ui.button("Random").clicked() {
             state.random_seed();
         }
@@ -98,7 +98,7 @@ fn count(ui: &mut Ui, state: &mut State) {
         let label = ui.label("Pictures");
         let field = DragValue::new(&mut state.settings.count).range(1..=MOST_PICTURES);
         ui.add(field).labelled_by(label.id);
-        ui.checkbox(&mut state.settings.preview, "Show them as they grow")
+        ui.checkbox(&mut state.settings.preview, "Show previews")
             .on_hover_text("Decoding the unfinished pictures takes some time.");
     });
 }

@@ -29,14 +29,9 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     ui.add(Slider::new(&mut state.generate_view.rows, 0..=rows).text("Rows kept"));
     let (below, selected) = (state.generate_view.rows < rows, document.has_selection());
     let buttons = [
-        (
-            Start::Rows,
-            "Complete below",
-            below,
-            "Sample all cells below the rows that are kept, with the seed above.",
-        ),
+        (Start::Rows, "Complete below", below, "Sample all cells below the kept rows, with the seed above."),
         (Start::Selected, "Complete selected", selected, "Sample the selected cells, keep the others."),
-        (Start::Variations, "Variations", below, "As Complete below, each time with another seed."),
+        (Start::Variations, "Variations", below, "Like Complete below, with a different seed each time."),
     ];
     let mut start = None;
     ui.horizontal_wrapped(|ui| {
@@ -67,7 +62,7 @@ fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
     };
     ui.label(format!("{}: {text}", document.name));
     if document.condition != *above
-        && ui.button("Take it for what is chosen above").on_hover_text("Its class or caption.").clicked()
+        && ui.button("Use this condition above").on_hover_text("Its class or caption.").clicked()
     {
         document.condition = above.clone();
     }

@@ -64,7 +64,7 @@ impl Draft {
 /// Shows the choice; one that is under way is of the picture that is open.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(source) = state.document.as_ref().and_then(|document| document.source.as_ref()) else {
-        ui.label("There is no picture to take a part of: these codes were opened without one.");
+        ui.label("There is no picture to crop: these codes were opened without one.");
         return;
     };
     let mut draft = state.image_view.draft.take().unwrap_or_else(|| Draft::new(source));
@@ -75,7 +75,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             state.reframe(draft.framing);
         }
         let [width, height] = draft.size();
-        ui.label(format!("of {width} x {height} pixels; ends all edits"));
+        ui.label(format!("of {width} x {height} pixels; discards all edits"));
     });
     canvas(ui, state, &mut draft);
     state.image_view.draft = Some(draft);
@@ -85,7 +85,7 @@ fn choices(ui: &mut Ui, draft: &mut Draft) {
     ui.horizontal_wrapped(|ui| {
         let own = Framing::Square(draft.square);
         ui.radio_value(&mut draft.framing, Framing::Middle, "Middle square (as published)");
-        ui.radio_value(&mut draft.framing, own, "Own square");
+        ui.radio_value(&mut draft.framing, own, "Custom square");
         ui.radio_value(&mut draft.framing, Framing::Squeezed, "Whole picture squeezed to a square");
     });
     if !matches!(draft.framing, Framing::Square(_)) {

@@ -38,7 +38,7 @@ pub enum View {
 /// Each view with its name.
 const VIEWS: [(View, &str); 4] = [
     (View::SideBySide, "Side by side"),
-    (View::Overlaid, "Overlaid"),
+    (View::Overlaid, "Overlay"),
     (View::Errors, "Errors"),
     (View::Crop, "Crop"),
 ];
@@ -84,7 +84,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     match (state.image_view.view, pair) {
         (View::Crop, _) => framing::show(ui, state),
         (_, None) => {
-            ui.label("The picture comes as soon as its codes are decoded.");
+            ui.label("The picture appears as soon as its codes are decoded.");
         }
         (view, Some(pair)) => {
             ui.horizontal_wrapped(|ui| {
@@ -182,7 +182,7 @@ fn compare(ui: &mut Ui, state: &mut State, view: View, pair: &Pair) {
 fn wipe_slider(ui: &mut Ui, state: &mut State) {
     let mut percent = state.image_view.wipe * 100.0;
     let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").fixed_decimals(0).text("Wipe");
-    if ui.add(slider).on_hover_text("Left of it the original, right of it the reconstruction").changed() {
+    if ui.add(slider).on_hover_text("The original on the left, the reconstruction on the right").changed() {
         state.image_view.wipe = percent / 100.0;
     }
 }

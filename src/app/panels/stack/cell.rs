@@ -45,7 +45,7 @@ pub fn tip(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
     };
     ui.strong(format!("Row {row}, column {col}"));
     Grid::new("codes of the cell").show(ui, |ui| {
-        ["depth", "code", "adds", "left over"].iter().for_each(|head| {
+        ["depth", "code", "adds", "residual"].iter().for_each(|head| {
             ui.weak(*head);
         });
         ui.end_row();

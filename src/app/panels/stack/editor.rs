@@ -20,8 +20,8 @@ pub enum Order {
 
 /// Orders with their names and what they do.
 const ORDERS: [(Order, &str, &str); 2] = [
-    (Order::Likely, "Likeliest first", "The nearest codes first, and the most probable first"),
-    (Order::Effect, "Largest change first", "The codes first that change the picture most"),
+    (Order::Likely, "Likeliest first", "The nearest and the most probable codes come first"),
+    (Order::Effect, "Largest change first", "The codes that change the picture most come first"),
 ];
 
 /// Shows the pinned cell, and puts the code that the person chooses in place of the one at the chosen depth.
@@ -40,7 +40,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         return state.choose_depth(depth);
     }
     ui.separator();
-    ui.strong(format!("Instead of code {code} at depth {}", depth + 1));
+    ui.strong(format!("Replace code {code} at depth {}", depth + 1));
     ui.horizontal_wrapped(|ui| {
         for (order, name, help) in ORDERS {
             ui.selectable_value(&mut state.stack_view.order, order, name).on_hover_text(help);

@@ -39,12 +39,8 @@ pub enum Tool {
 /// Tools with their names and what they are for.
 const TOOLS: [(Tool, &str, &str); 3] = [
     (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
-    (Tool::Brush, "Brush", "Drag over cells to select them; with Shift, to leave them out"),
-    (
-        Tool::Rectangle,
-        "Rectangle",
-        "Drag over the picture to select its cells; with Shift, to leave them out",
-    ),
+    (Tool::Brush, "Brush", "Drag over cells to select them; hold Shift to deselect"),
+    (Tool::Rectangle, "Rectangle", "Drag over the picture to select its cells; hold Shift to deselect"),
 ];
 
 /// What is shown of each depth.

@@ -25,7 +25,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
     });
     if count == 0 {
-        ui.weak("Drag over the picture to select cells; with Shift, to leave them out.");
+        ui.weak("Drag over the picture to select cells; hold Shift to deselect.");
     }
     ui.separator();
     ui.add_enabled_ui(count > 0, |ui| {
@@ -34,8 +34,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         limit(ui, state);
     });
     ui.separator();
-    let help = "Puts the opened codes back: those of the selected cells, or all if none is selected";
-    if ui.button("Reset to opened").on_hover_text(help).clicked() {
+    let help = "Restores the codes as opened: for the selected cells, or for all if none are selected";
+    if ui.button("Revert to opened").on_hover_text(help).clicked() {
         state.edit(|document| Ok(document.reset_selected()));
     }
 }
@@ -47,7 +47,7 @@ fn resample(ui: &mut Ui, state: &mut State) {
         state.resample_selected();
     }
     ui.weak(match possible {
-        true => format!("New codes by the transformer{}.", condition.unwrap_or_default()),
+        true => format!("Samples new codes from the transformer{}.", condition.unwrap_or_default()),
         false => "This model has no RQ-Transformer to sample with.".into(),
     });
 }
@@ -61,7 +61,7 @@ fn swap(ui: &mut Ui, state: &mut State) {
     });
     let mut fitting = fitting.peekable();
     if fitting.peek().is_none() {
-        ui.weak("To take cells from another picture, put one into the gallery first.");
+        ui.weak("To swap in cells from another picture, add one to the gallery first.");
         return;
     }
     let chosen = ComboBox::from_label("Swap from")
