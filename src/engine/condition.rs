@@ -29,20 +29,18 @@ impl Condition {
         }
     }
 
-    /// The tokens that `config`'s model is given.
+    /// The tokens that `config`'s model is given; those of the null condition for nothing, where the model has one.
     ///
     /// # Errors
     /// The model is of another kind, or has no such class.
     pub fn tokens(&self, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+        if let (Self::Unconditional, Some(null)) = (self, config.null_condition()) {
+            return Ok(null);
+        }
         match (config.condition(), self) {
             (ConditionKind::Unconditional, Self::Unconditional) => Ok(vec![0; config.block_size_cond]),
             (ConditionKind::Class, Self::Class(class)) => Ok(vec![class_number(class, config)?]),
             (ConditionKind::Text, Self::Prompt(prompt)) => caption(prompt, config),
-            (ConditionKind::Class | ConditionKind::Text, Self::Unconditional)
-                if config.null_token().is_some() =>
-            {
-                Ok(config.null_condition().unwrap_or_default())
-            }
             (ConditionKind::Unconditional, _) => {
                 Err(Error::usage("this model is unconditional: leave --class and --prompt out"))
             }
