@@ -8,8 +8,8 @@ use crate::codes::CodeStack;
 use crate::device::failure;
 use crate::error::{Error, Result};
 use crate::kernels::sample_token::{Draw, sample_token};
-use crate::model::RqTransformer;
 use crate::model::rqtransformer::Decoding;
+use crate::model::{Architecture, RqTransformer};
 
 /// What to sample.
 #[derive(Clone, Debug)]
@@ -152,6 +152,11 @@ fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tens
 
 fn check(model: &RqTransformer, request: &Request) -> Result<()> {
     let config = &model.config;
+    config.kind.must_be(
+        Architecture::Autoregressive,
+        "sampling cell after cell",
+        "`sample`, `complete` and `revise` draft and revise with it",
+    )?;
     let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
     if request.condition.len() != length {
         let found = request.condition.len();

@@ -19,9 +19,9 @@ use crate::generate::{Filter, Request, Session};
 use crate::image_io::Picture;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
-use crate::model::RqVae;
 use crate::model::config::rqtransformer::RqTransformerConfig;
 use crate::model::dropout::Noise;
+use crate::model::{Architecture, RqVae};
 use crate::tokenizer::Tokenizer;
 
 /// Temperature of soft targets and drawn codes where the configuration names none.
@@ -77,6 +77,7 @@ impl Stage2Training {
         seed: u32,
         device: &Device,
     ) -> Result<Self> {
+        config.kind.must_be(Architecture::Autoregressive, "training", "choose that type")?;
         let (found, expected) = (rqvae.config.hparams.code_shape, config.block_size);
         if found != expected {
             return Err(Error::invalid(format!(
