@@ -38,6 +38,11 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Reads the condition, and the leading cells that are given.
     pub fn new(model: &'a RqTransformer, request: Request) -> Result<Self> {
+        model.config.kind.must_be(
+            Architecture::Autoregressive,
+            "sampling cell after cell",
+            "`sample`, `complete` and `revise` draft and revise with it",
+        )?;
         check(model, &request)?;
         let (batch, device) = (request.images.len(), model.device());
         let length = request.condition.len();
@@ -63,6 +68,11 @@ impl<'a> Session<'a> {
     /// Cells in all.
     pub fn total(&self) -> usize {
         self.model.config.cells()
+    }
+
+    /// Cells in a row.
+    pub fn columns(&self) -> usize {
+        self.model.config.block_size[1]
     }
 
     /// Decodes the next cell of every image; does nothing when all are done.
@@ -91,19 +101,7 @@ impl<'a> Session<'a> {
 
     /// The stacks of all images so far, read back at once; code 0 in the cells to come.
     pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        let [h, w, depth] = self.model.config.block_size;
-        let data = self.codes().into_data_async().await;
-        failure::check()?;
-        let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
-        let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
-        let code = |&code: &i64| {
-            u32::try_from(code).map_err(|_| {
-                Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
-            })
-        };
-        let stack =
-            |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
-        codes.chunks(h * w * depth).map(stack).collect()
+        read_stacks(self.codes()).await
     }
 
     /// The codes `[B, D]` of the cell to come.
@@ -128,13 +126,35 @@ impl<'a> Session<'a> {
 
     fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
         let Request { filters, seed, images, .. } = &self.request;
-        let draw =
-            Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
+        let draw = Draw {
+            filter: filters[depth],
+            seed: *seed,
+            first_image: images.start,
+            place: place as u32,
+            turns: None,
+        };
         sample_token(logits, &draw)
     }
 }
 
-fn given_code(request: &Request, place: usize) -> Option<u32> {
+/// The stacks of `codes` `[B, h, w, D]`, read back at once.
+pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
+    let [_, h, w, depth] = codes.dims();
+    let data = codes.into_data_async().await;
+    failure::check()?;
+    let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+    let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
+    let code = |&code: &i64| {
+        u32::try_from(code).map_err(|_| {
+            Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+        })
+    };
+    let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
+    codes.chunks(h * w * depth).map(stack).collect()
+}
+
+/// The code at `place` if it is given.
+pub(super) fn given_code(request: &Request, place: usize) -> Option<u32> {
     let forced = request.forced.as_ref()?;
     forced.keep[place].then(|| forced.stack.codes()[place])
 }
@@ -145,18 +165,14 @@ fn given(request: &Request, cell: usize, depth: usize) -> Option<Vec<u32>> {
 }
 
 /// The same `row` for every image.
-fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
+pub(super) fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
     let values: Vec<i32> = (0..shape[0]).flat_map(|_| row.iter().map(|&x| x as i32)).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn check(model: &RqTransformer, request: &Request) -> Result<()> {
+/// Refuses a request that does not fit `model`.
+pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
     let config = &model.config;
-    config.kind.must_be(
-        Architecture::Autoregressive,
-        "sampling cell after cell",
-        "`sample`, `complete` and `revise` draft and revise with it",
-    )?;
     let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
     if request.condition.len() != length {
         let found = request.condition.len();

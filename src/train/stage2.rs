@@ -164,9 +164,10 @@ impl Stage2Training {
                 soft.push(codebook.soft(residual.clone(), codes.temperature).unsqueeze_dim(1));
             }
             match codes.drawn {
-                true => {
-                    codebook.stochastic(residual, &Draw { filter, seed, first_image: 0, place: depth as u32 })
-                }
+                true => codebook.stochastic(
+                    residual,
+                    &Draw { filter, seed, first_image: 0, place: depth as u32, turns: None },
+                ),
                 false => codebook.nearest(residual),
             }
         });

@@ -233,8 +233,8 @@ impl Worker {
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {
-                Sampled::Partly { codes, cells } => {
-                    let pictures = decode_partly(rqvae, *codes, cells).await?;
+                Sampled::Partly { codes, known } => {
+                    let pictures = decode_partly(rqvae, *codes, &known).await?;
                     output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
                 }
                 Sampled::Whole(stacks) => {

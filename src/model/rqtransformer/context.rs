@@ -1,4 +1,4 @@
-//! Reading all cells at once, some of them masked (Draft-and-Revise, arXiv 2206.04452, section 3.2).
+//! Reading all cells at once, some of them masked (Draft-and-Revise, arXiv 2206.04452, section 3.2.2, equations 6 to 9).
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
