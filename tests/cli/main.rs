@@ -24,5 +24,6 @@ mod made_up;
 mod outputs;
 mod pictures;
 mod reports;
+mod revision;
 mod sampling;
 mod training;

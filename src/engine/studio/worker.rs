@@ -285,6 +285,7 @@ impl Models {
             image,
             count: 1,
             filters: plan.filters.clone(),
+            schedule: None,
             device: crate::device::kind(transformer.model.device()).into(),
             precision: self.options.precision,
             weights: self.options.state,
