@@ -60,7 +60,7 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
     config.kind.must_be(
         Architecture::Autoregressive,
         "the likelihood of whole pictures",
-        "choose an autoregressive model",
+        "that of masked cells is measured",
     )?;
     let tokenizer = tokenizer_kind(config)?.map(Tokenizer::new).transpose()?;
     let depths = config.depth();
@@ -87,7 +87,7 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
 }
 
 /// Condition tokens of a batch, one picture after the other.
-fn conditions(
+pub(super) fn conditions(
     config: &RqTransformerConfig,
     tokenizer: Option<&Tokenizer>,
     batch: &Batch,
