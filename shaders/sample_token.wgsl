@@ -23,6 +23,9 @@ struct Parameters {
     seed_high: u32,
     first_image: u32,
     place: u32,
+    // After so many rows comes the next place, this much further.
+    images: u32,
+    stride: u32,
     // 0 keeps all; at most `classes` else.
     top_k: u32,
     // 0 takes the most likely code; never subnormal.
@@ -232,8 +235,10 @@ fn code_at(bound: f32) -> u32 {
 }
 
 // src/random.rs: PCG4D, the first of its words as a number in [0, 1) with 24 bits.
-fn code_uniform(image: u32) -> f32 {
-    var v = vec4<u32>(parameters.seed_low, parameters.seed_high, image, parameters.place);
+fn code_uniform(row: u32) -> f32 {
+    let image = parameters.first_image + row % parameters.images;
+    let place = parameters.place + row / parameters.images * parameters.stride;
+    var v = vec4<u32>(parameters.seed_low, parameters.seed_high, image, place);
     v = mix_words(v * 1664525u + 1013904223u);
     v = mix_words(v ^ (v >> vec4<u32>(16u)));
     return f32(v.x >> 8u) / 16777216.0;
@@ -260,7 +265,7 @@ fn draw(row: u32) -> i32 {
         if (parameters.top_p > 0.0) {
             keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
         }
-        let drawn = code_at(code_uniform(parameters.first_image + row) * kept_mass(parameters.classes));
+        let drawn = code_at(code_uniform(row) * kept_mass(parameters.classes));
         // Of weights in proportion to an infinite one nothing is left.
         code = select(drawn, best, top == INFINITY_RANK);
     }

@@ -9,12 +9,12 @@ use log::{LevelFilter, Log, Metadata, Record};
 use residua::checkpoint::{Loader, Precision, StateKind};
 use residua::device::{DeviceChoice, open};
 use residua::engine::reconstruct::decode_partly;
-use residua::engine::sample::{Sampled, sample};
+use residua::engine::sample::{Sampled, draft_and_revise, sample};
 use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request, Session};
+use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session};
 use residua::kernels::{GpuKernel, verdicts};
 use residua::model::preset::Preset;
-use residua::model::{RqTransformer, RqVae};
+use residua::model::{Architecture, RqTransformer, RqVae};
 
 /// Kernels that Burn hands over together.
 const FULL: usize = 32;
@@ -193,8 +193,8 @@ fn a_preview_adds_one_readback() {
                 true,
                 &mut Task::unwatched(),
                 async |sampled| {
-                    if let Sampled::Partly { codes, cells } = sampled {
-                        assert_eq!(decode_partly(&rqvae, *codes, cells).await?.len(), 2);
+                    if let Sampled::Partly { codes, known } = sampled {
+                        assert_eq!(decode_partly(&rqvae, *codes, &known).await?.len(), 2);
                         previews += 1;
                     }
                     Ok(())
@@ -232,4 +232,39 @@ fn a_cell_takes_few_kernels() {
     println!("kernels a cell of emoji-64 by Burn's own operations: {composed}");
     assert!(deep <= 315 && emoji <= 131, "{deep} and {emoji}");
     assert!(composed > 2 * emoji, "{composed}");
+}
+
+/// A contextual model takes as many kernels for a part of few cells as for one of many, and asks for one readback.
+#[test]
+fn a_drafted_picture_is_read_back_once_and_its_parts_take_as_many_kernels() {
+    let gpu = Gpu::new();
+    let [.., deep] = presets();
+    let rqvae = random(&deep, &gpu.device).0;
+    let mut config = deep.rqtransformer().unwrap();
+    config.kind = Architecture::Contextual;
+    let mut loader = Loader::random(1, &gpu.device, Precision::F16);
+    let model = RqTransformer::load(&mut loader, &config, Some(&rqvae.quantizer.codebooks)).unwrap();
+    let request = request(&model, 0..2);
+    let revise = Rounds { rounds: 1, parts: 2 };
+    let schedule = Schedule { draft: 4, revise, filters: request.filters.clone() };
+    let mut session = DraftAndRevise::new(&model, request.clone(), schedule.clone()).unwrap();
+    let parts: Vec<usize> =
+        (0..session.total()).map(|_| gpu.counted(|| session.step()).1.dispatches).collect();
+    println!("kernels a part: {parts:?}");
+    // The first four have 16 cells, the last two 32. Burn itself now and then adds a kernel.
+    let fewest = parts.iter().min().unwrap();
+    assert!(parts.iter().all(|count| count - fewest < 10) && *fewest <= 1284, "{parts:?}");
+    let mut pictures = 0;
+    let (done, counts) = gpu.counted(|| {
+        let task = &mut Task::unwatched();
+        pollster::block_on(draft_and_revise(&model, &request, &schedule, false, task, async |sampled| {
+            match sampled {
+                Sampled::Whole(batch) => pictures += batch.len(),
+                Sampled::Partly { .. } => unreachable!("no previews were asked for"),
+            }
+            Ok(())
+        }))
+    });
+    done.unwrap();
+    assert_eq!((pictures, counts.readbacks), (2, 1), "{counts:?}");
 }

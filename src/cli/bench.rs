@@ -8,7 +8,8 @@ use super::output::Console;
 use crate::app::bench::{Frames, frames};
 use crate::checkpoint::Precision;
 use crate::engine::bench::{
-    Bench as Measured, Compared, Kernel, Settings, TrainSpeed, bench, compare, kernels, train,
+    Bench as Measured, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, compare, drafting, kernels,
+    train,
 };
 use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
@@ -24,9 +25,9 @@ pub struct Bench {
     #[arg(long, default_value = "ffhq-355m")]
     preset: String,
     /// List the presets.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
-    /// Images at once; with --compare, several with commas.
+    /// Images at once; with --compare or --drafting, several with commas.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "B[,B..]")]
     batch: Vec<usize>,
     /// Timed runs, after one that is not.
@@ -35,15 +36,18 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
+    /// Set draft-and-revise by a contextual transformer of the preset's shape against sampling cell after cell.
+    #[arg(long, conflicts_with = "compare")]
+    drafting: bool,
     /// Set each hand-written kernel, or those whose name has NAME in it, against Burn's own operations, at the published
     /// shapes.
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "gpu_kernels", "preset", "batch", "precision", "f32"])]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "drafting", "gpu_kernels", "preset", "batch", "precision", "f32"])]
     kernels: Option<String>,
     /// Time the studio's frames with a 16x16x8 stack open.
-    #[arg(long, conflicts_with_all = ["compare", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
+    #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
     studio: bool,
     /// Time the training of both stages of emoji-64, 32 images at once unless --batch says otherwise.
-    #[arg(long, conflicts_with_all = ["compare", "kernels", "studio", "preset", "precision", "f32"])]
+    #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// How the transformer's weights are kept; stored: in f32, as random ones are made.
     #[arg(long, value_enum, default_value = "f16")]
@@ -89,6 +93,10 @@ impl Bench {
             let points = compare(preset, &self.batch, settings(1), &device, &mut task)?;
             return console
                 .result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
+        }
+        if self.drafting {
+            let rows = drafting(preset, &self.batch, settings(1), &device, &mut task)?;
+            return console.result(json!({"preset": preset.name, "rows": rows}), &drafted(preset, &rows));
         }
         let mut measured = Vec::new();
         for &batch in &self.batch {
@@ -151,6 +159,18 @@ fn compared(preset: &Preset, points: &[Compared]) -> String {
     let mut lines = vec![format!("batch  16x16x1 ms/image  {} ms/image  faster", preset.name)];
     lines.extend(points.iter().map(|point| {
         format!("{:>5}  {:>16.1}  {:>18.1}  {:>5.2}x", point.batch, point.vqgan_ms, point.rq_ms, point.ratio)
+    }));
+    lines.join("\n")
+}
+
+fn drafted(preset: &Preset, rows: &[Drafted]) -> String {
+    let mut lines = vec![format!("{:<26} batch  passes  s/picture", preset.name)];
+    lines.extend(rows.iter().map(|row| {
+        let way = match (row.draft, &row.revise) {
+            (Some(draft), Some(revise)) => format!("--draft {draft} --revise {revise}"),
+            _ => "cell after cell".into(),
+        };
+        format!("{way:<26} {:>5}  {:>6}  {:>9.3}", row.batch, row.passes, row.seconds)
     }));
     lines.join("\n")
 }

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
+use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
 use crate::engine::bulk::{Bulk, Order, conditions, spread};
@@ -34,6 +35,7 @@ impl BulkArguments {
         &self,
         out: &Path,
         sampling: &SamplingArguments,
+        drafting: &DraftingArguments,
         model: &TransformerArguments,
         device: &Device,
         console: &Console,
@@ -52,7 +54,7 @@ impl BulkArguments {
                 given.len()
             ))
         })?;
-        let bulk = bulk(&stage2, &options, sampling, spread(given, total))?;
+        let bulk = bulk(&stage2, &options, sampling, drafting, spread(given, total))?;
         let filled = pollster::block_on(bulk.fill(out, &mut console.task("sampling")))?;
         let text = match filled.found {
             0 => format!("{} sampled into {}", filled.made, out.display()),
@@ -68,12 +70,14 @@ pub fn bulk<'a>(
     stage2: &'a Stage2,
     options: &Options,
     sampling: &SamplingArguments,
+    drafting: &DraftingArguments,
     orders: Vec<Order>,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
     filters.iter().try_for_each(crate::generate::Filter::check)?;
+    let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
     let (precision, weights) = (options.precision, options.state);
-    Ok(Bulk { stage2, filters, seed: sampling.seed, precision, weights, orders })
+    Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })
 }
 
 /// One caption a line; empty lines are passed over.

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each of them thin over the engine.
 
+mod begun;
 mod bench;
 mod bulk;
 mod choosing;
@@ -7,6 +8,7 @@ mod complete;
 mod convert;
 mod decode;
 mod devices;
+mod drafting;
 mod encode;
 mod eval;
 mod explain;
@@ -16,6 +18,7 @@ mod options;
 mod output;
 mod progress;
 mod reconstruct;
+mod revise;
 mod sample;
 mod studio;
 mod target;
@@ -48,6 +51,7 @@ enum Command {
     Decode(decode::Decode),
     Sample(sample::Sample),
     Complete(complete::Complete),
+    Revise(revise::Revise),
     Explain(explain::Explain),
     Info(info::Info),
     Convert(convert::Convert),
@@ -91,6 +95,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Decode(command) => command.run(&console()?),
         Command::Sample(command) => command.run(&console()?),
         Command::Complete(command) => command.run(&console()?),
+        Command::Revise(command) => command.run(&console()?),
         Command::Explain(command) => command.run(&console()?),
         Command::Info(command) => command.run(&console()?),
         Command::Convert(command) => command.run(&console()?),

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::bulk::BulkArguments;
 use super::choosing::{Choosing, ChoosingArguments};
+use super::drafting::DraftingArguments;
 use super::input::read_recipe;
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments, present};
 use super::output::{Console, shown};
@@ -16,7 +17,7 @@ use crate::codes::CodeStack;
 use crate::engine::judge::Best;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample};
+use crate::engine::sample::{Sampled, sample_by};
 use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
 use crate::error::{Error, Result};
 use crate::generate::{Forced, Request};
@@ -25,6 +26,8 @@ use crate::image_io::{Picture, sheet};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
+/// What makes pictures from the codes of others, and is not repeated from a recipe alone.
+const FROM_CODES: [(&str, &str); 2] = [("complete", "completed"), ("revise", "revised")];
 /// Pictures at a time: all of them are in memory until the sheet is made.
 const MOST: usize = 10_000;
 
@@ -36,11 +39,13 @@ pub struct Sample {
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
+    drafting: DraftingArguments,
+    #[command(flatten)]
     choosing: ChoosingArguments,
     #[command(flatten)]
     bulk: BulkArguments,
     /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
-    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "clip", "classifier"])]
+    #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "draft", "revise", "revise_temperature", "revise_top_k", "revise_top_p", "revise_guidance", "clip", "classifier"])]
     from: Option<PathBuf>,
     /// Folder for the pictures.
     #[arg(long, short, default_value = "samples", value_name = "FOLDER")]
@@ -56,7 +61,7 @@ impl Sample {
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.bulk.bulk {
             let device = self.model.model.device.open()?;
-            return self.bulk.run(&self.out, &self.sampling, &self.model, &device, console);
+            return self.bulk.run(&self.out, &self.sampling, &self.drafting, &self.model, &device, console);
         }
         let (options, recipe) = match &self.from {
             Some(path) => {
@@ -73,17 +78,21 @@ impl Sample {
                 warn_of_differences(&recipe, &stage2)?;
                 SamplingRecipe { precision: options.precision, ..recipe }
             }
-            None => SamplingRecipe {
-                rqtransformer: stage2.id()?,
-                condition: self.condition.condition(),
-                seed: self.sampling.seed,
-                image: 0,
-                count: self.choosing.sampled(self.sampling.count())?,
-                filters: self.sampling.filters(config, None)?,
-                device: crate::device::kind(&device).into(),
-                precision: options.precision,
-                weights: self.model.model.weights.into(),
-            },
+            None => {
+                let filters = self.sampling.filters(config, None)?;
+                SamplingRecipe {
+                    rqtransformer: stage2.id()?,
+                    condition: self.condition.condition(),
+                    seed: self.sampling.seed,
+                    image: 0,
+                    count: self.choosing.sampled(self.sampling.count())?,
+                    schedule: self.drafting.schedule(config, &filters, None)?,
+                    filters,
+                    device: crate::device::kind(&device).into(),
+                    precision: options.precision,
+                    weights: self.model.model.weights.into(),
+                }
+            }
         };
         let choosing = self.choosing.open(&plan, &stage2, self.sampling.count(), console)?;
         let (out, force) = (&self.out, self.force);
@@ -108,9 +117,9 @@ impl Sample {
 /// The RQ-VAE and the sampling of the PNG at `path`.
 fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
     let recipe = read_recipe(path)?;
-    if recipe.made_by == "complete" {
+    if let Some((command, done)) = FROM_CODES.iter().find(|(command, _)| recipe.made_by == *command) {
         return Err(Error::usage(format!(
-            "{}: was completed from given codes; use `complete` with the picture that they came from",
+            "{}: was {done} from given codes; use `{command}` with the picture that they came from",
             path.display()
         )));
     }
@@ -141,7 +150,7 @@ fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
     Ok(())
 }
 
-/// The rest of `sample` and `complete`: from a plan to files.
+/// The rest of `sample`, `complete` and `revise`: from a plan to files.
 pub struct Run<'a> {
     /// The models.
     pub stage2: &'a Stage2,
@@ -161,6 +170,7 @@ impl Run<'_> {
     /// Samples `plan` and writes single pictures as they are done, then a sheet of all; on Ctrl-C, of what is whole.
     pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
         let request = self.request(&plan, forced)?;
+        let schedule = plan.schedule.clone();
         target::folder(self.out)?;
         let mut done = Done {
             files: Numbered::new(self.out, plan.image, self.force)?,
@@ -175,7 +185,8 @@ impl Run<'_> {
             Sampled::Whole(stacks) => done.keep(stacks).await,
             Sampled::Partly { .. } => Ok(()),
         };
-        let sampled = pollster::block_on(sample(&self.stage2.model, &request, false, &mut task, keep));
+        let sampled =
+            pollster::block_on(sample_by(&self.stage2.model, &request, schedule.as_ref(), &mut task, keep));
         match sampled {
             Err(Error::Cancelled) if done.sampled > 0 => {
                 done.finish()?;

@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::condition::{class_of, tokenizer};
 use super::recipe::SamplingRecipe;
 use super::reconstruct::decode;
-use super::sample::{Sampled, sample};
+use super::sample::{Sampled, sample_by};
 use super::{Condition, ModelId, Recipe, Stage2, Task};
 use crate::codes::{CodeStack, npy};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::generate::{Filter, Request};
+use crate::generate::{Filter, Request, Schedule};
 use crate::image_io::png_text::Provenance;
 use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 
@@ -98,6 +98,8 @@ pub struct Bulk<'a> {
     pub stage2: &'a Stage2,
     /// One a depth.
     pub filters: Vec<Filter>,
+    /// How a contextual model drafts and revises.
+    pub schedule: Option<Schedule>,
     /// Of all draws.
     pub seed: u64,
     /// How the transformer's weights are kept.
@@ -115,6 +117,8 @@ struct Plan {
     rqtransformer_sha256: String,
     seed: u64,
     filters: Vec<Filter>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
     device: String,
     precision: Precision,
     weights: StateKind,
@@ -163,7 +167,7 @@ impl Bulk<'_> {
                 task.report(found + made, total);
                 Ok(())
             };
-            sample(&self.stage2.model, &request, false, &mut silent, keep).await?;
+            sample_by(&self.stage2.model, &request, self.schedule.as_ref(), &mut silent, keep).await?;
         }
         self.list(folder)?;
         Ok(Filled { made, found })
@@ -181,6 +185,7 @@ impl Bulk<'_> {
             rqtransformer_sha256: rqtransformer.sha256.clone(),
             seed: self.seed,
             filters: self.filters.clone(),
+            schedule: self.schedule.clone(),
             device: crate::device::kind(self.stage2.model.device()).into(),
             precision: self.precision,
             weights: self.weights,
@@ -223,6 +228,7 @@ impl Bulk<'_> {
             image: number,
             count: 1,
             filters: self.filters.clone(),
+            schedule: self.schedule.clone(),
             device: crate::device::kind(self.stage2.model.device()).into(),
             precision: self.precision,
             weights: self.weights,

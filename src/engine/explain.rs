@@ -5,7 +5,7 @@ use super::pictures::{codes_to_tensor, read};
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::generate::sampling::{Filter, distribution};
-use crate::model::RqTransformer;
+use crate::model::{Architecture, RqTransformer};
 use burn::tensor::{Tensor, TensorData};
 
 /// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
@@ -50,6 +50,11 @@ pub async fn surprise(
 /// The teacher-forced logits `[1, h w D, V]` of `stack`.
 fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Result<Tensor<3>> {
     let config = &model.config;
+    config.kind.must_be(
+        Architecture::Autoregressive,
+        "explaining codes by those before them",
+        "choose an autoregressive model",
+    )?;
     if stack.shape() != config.block_size {
         let found = stack.shape();
         return Err(Error::invalid(format!(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
 use crate::error::{Error, Result};
-use crate::generate::Filter;
+use crate::generate::{Filter, Schedule};
 use crate::model::{Precision, StateKind};
 
 /// A model by name and content.
@@ -21,7 +21,7 @@ pub struct ModelId {
 pub struct Recipe {
     /// Version of Residua.
     pub residua: String,
-    /// `reconstruct`, `decode`, `sample`, `complete` or `edit`.
+    /// `reconstruct`, `decode`, `sample`, `complete`, `revise` or `edit`.
     pub made_by: String,
     /// The RQ-VAE.
     pub rqvae: ModelId,
@@ -79,6 +79,9 @@ pub struct SamplingRecipe {
     pub count: u32,
     /// One a depth.
     pub filters: Vec<Filter>,
+    /// How a contextual model drafted and revised it; the filters are those of the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// `cpu` or `gpu`: other devices round otherwise, and a draw may then fall otherwise.
     pub device: String,
     /// How the transformer's weights were kept.
@@ -126,6 +129,7 @@ fn precision_or_half<'de, D: Deserializer<'de>>(recipe: D) -> std::result::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::Rounds;
     use serde_json::{Value, json};
 
     fn recipe() -> Recipe {
@@ -137,6 +141,7 @@ mod tests {
             image: 0,
             count: 1,
             filters: vec![Filter::NONE],
+            schedule: None,
             device: "cpu".into(),
             precision: Precision::Q8,
             weights: StateKind::Auto,
@@ -148,7 +153,12 @@ mod tests {
     fn a_recipe_survives_its_text() {
         let judge = ModelId { name: "clip.pt".into(), sha256: "1".into() };
         let judgement = Some(Judgement { judge, measure: Measure::ClipScore, score: 0.25 });
-        for recipe in [recipe(), Recipe { judgement, ..recipe() }] {
+        let mut drafted = recipe();
+        if let Some(sampling) = &mut drafted.sampling {
+            let filters = vec![Filter::GREEDY];
+            sampling.schedule = Some(Schedule { draft: 9, revise: Rounds { rounds: 3, parts: 2 }, filters });
+        }
+        for recipe in [recipe(), Recipe { judgement, ..recipe() }, drafted] {
             assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
         }
     }

@@ -1,6 +1,6 @@
 //! A picture through the RQ-VAE and back: codes, reconstructions of growing depth, and how good they are.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::pictures::{codes_from_tensor, codes_to_tensor, from_tensor, read, to_tensor};
 use super::task::Task;
@@ -85,14 +85,16 @@ pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) ->
     Ok(pictures)
 }
 
-/// The pictures of the first `cells` cells of codes `[B, h, w, D]` that are still on the device, read back at once. They are
+/// The pictures of codes `[B, h, w, D]` that are still on the device, of the cells that are `known`, of each image in turn, read back at once. They are
 /// decoded one after the other: a layer of a whole batch can be more than a graphics device binds.
-pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, cells: usize) -> Result<Vec<Picture>> {
+pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, known: &[bool]) -> Result<Vec<Picture>> {
     let [batch, h, w, depth] = codes.dims();
-    let done = Tensor::ones([cells, depth], model.device());
-    let to_come = Tensor::zeros([h * w - cells, depth], model.device());
-    let mask = Tensor::<2>::cat(vec![done, to_come], 0);
-    let image = |i| model.decode_masked(codes.clone().slice([i..i + 1, 0..h, 0..w, 0..depth]), mask.clone());
+    let image = |i| {
+        let known = known[i * h * w..][..h * w].iter().flat_map(|&known| std::iter::repeat_n(known, depth));
+        let mask: Vec<f32> = known.map(|known| if known { 1.0 } else { 0.0 }).collect();
+        let mask = Tensor::from_data(TensorData::new(mask, [h * w, depth]), model.device());
+        model.decode_masked(codes.clone().slice([i..i + 1, 0..h, 0..w, 0..depth]), mask)
+    };
     from_tensor(Tensor::cat((0..batch).map(image).collect(), 0)).await
 }
 

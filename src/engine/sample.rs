@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use web_time::{Duration, Instant};
 
 use super::task::Task;
 use crate::codes::CodeStack;
 use crate::device::Fence;
 use crate::error::Result;
-use crate::generate::{Guidance, Request, Session};
+use crate::generate::{DraftAndRevise, Guidance, Request, Schedule, Session};
 use crate::model::RqTransformer;
 
 /// Rows that are sampled together. More give no speed on a CPU and cost memory for their caches.
@@ -20,55 +20,171 @@ const AHEAD: Duration = Duration::from_millis(200);
 
 /// What [`sample`] hands over.
 pub enum Sampled {
-    /// The batch under way, its cells before `cells` done, the others filled with code 0.
+    /// The batch under way, some of its cells known, the others filled with code 0.
     Partly {
         /// The codes `[B, h, w, D]`, on the device.
         codes: Box<Tensor<4, Int>>,
-        /// Cells done, in raster order.
-        cells: usize,
+        /// Which cells are known, of each image in turn.
+        known: Vec<bool>,
     },
     /// Stacks that are done.
     Whole(Vec<CodeStack>),
+}
+
+/// A batch of stacks under way, one pass through the body of the model a step.
+trait Steps {
+    /// Steps after which a picture has changed enough to be shown; as many are queued ahead at most.
+    fn shown_every(&self) -> usize;
+    /// Steps done.
+    fn done(&self) -> usize;
+    /// Steps in all.
+    fn total(&self) -> usize;
+    /// Takes the next one.
+    fn step(&mut self);
+    /// The codes so far, and which cells they are known of.
+    fn partly(&self) -> Sampled;
+    /// The stacks, read back.
+    async fn stacks(&self) -> Result<Vec<CodeStack>>;
+}
+
+/// A step is a cell, and a row of them is shown.
+impl Steps for Session<'_> {
+    fn shown_every(&self) -> usize {
+        self.columns()
+    }
+
+    fn done(&self) -> usize {
+        self.done()
+    }
+
+    fn total(&self) -> usize {
+        self.total()
+    }
+
+    fn step(&mut self) {
+        self.step();
+    }
+
+    fn partly(&self) -> Sampled {
+        let (codes, done) = (self.codes(), self.done());
+        let known = (0..codes.dims()[0] * self.total()).map(|cell| cell % self.total() < done);
+        Sampled::Partly { known: known.collect(), codes: Box::new(codes) }
+    }
+
+    async fn stacks(&self) -> Result<Vec<CodeStack>> {
+        self.stacks().await
+    }
+}
+
+/// A step is a part of the cells, and each is shown.
+impl Steps for DraftAndRevise<'_> {
+    fn shown_every(&self) -> usize {
+        1
+    }
+
+    fn done(&self) -> usize {
+        self.done()
+    }
+
+    fn total(&self) -> usize {
+        self.total()
+    }
+
+    fn step(&mut self) {
+        self.step();
+    }
+
+    fn partly(&self) -> Sampled {
+        Sampled::Partly { codes: Box::new(self.codes()), known: self.known() }
+    }
+
+    async fn stacks(&self) -> Result<Vec<CodeStack>> {
+        self.stacks().await
+    }
 }
 
 /// Samples `request` batch after batch and hands each to `keep` as soon as it is whole, so that neither a stop nor a failure
 /// loses what was done; with `preview`, also after each row of cells. `task` counts cells over all images.
 ///
 /// # Errors
-/// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with.
+/// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with; the model is contextual.
 pub async fn sample(
     model: &RqTransformer,
     request: &Request,
     preview: bool,
     task: &mut Task<'_>,
+    keep: impl AsyncFnMut(Sampled) -> Result<()>,
+) -> Result<()> {
+    batches(|request| Session::new(model, request), model.device(), request, preview, task, keep).await
+}
+
+/// The same by a model of either kind: cell after cell, or as `schedule` says where there is one.
+///
+/// # Errors
+/// As [`sample`]; the model is of the other kind.
+#[cfg(not(target_family = "wasm"))]
+pub async fn sample_by(
+    model: &RqTransformer,
+    request: &Request,
+    schedule: Option<&Schedule>,
+    task: &mut Task<'_>,
+    keep: impl AsyncFnMut(Sampled) -> Result<()>,
+) -> Result<()> {
+    match schedule {
+        None => sample(model, request, false, task, keep).await,
+        Some(schedule) => draft_and_revise(model, request, schedule, false, task, keep).await,
+    }
+}
+
+/// The same by a contextual model, as `schedule` says; previews follow each part of the cells, and `task` counts parts over all
+/// images.
+///
+/// # Errors
+/// As [`sample`]; the model is not contextual.
+pub async fn draft_and_revise(
+    model: &RqTransformer,
+    request: &Request,
+    schedule: &Schedule,
+    preview: bool,
+    task: &mut Task<'_>,
+    keep: impl AsyncFnMut(Sampled) -> Result<()>,
+) -> Result<()> {
+    let begin = |request| DraftAndRevise::new(model, request, schedule.clone());
+    batches(begin, model.device(), request, preview, task, keep).await
+}
+
+async fn batches<S: Steps>(
+    begin: impl Fn(Request) -> Result<S>,
+    device: &Device,
+    request: &Request,
+    preview: bool,
+    task: &mut Task<'_>,
     mut keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    let cells = model.config.cells();
-    let columns = model.config.block_size[1];
-    let total = cells * request.images.len();
     let at_a_time = ROWS / Guidance::of(&request.filters).rows_an_image();
     let mut first = request.images.start;
     while first < request.images.end {
         let images = first..request.images.end.min(first.saturating_add(at_a_time));
-        let (batch, before) = (images.len(), cells * (first - request.images.start) as usize);
+        let (batch, before) = (images.len(), (first - request.images.start) as usize);
         first = images.end;
-        let mut session = Session::new(model, Request { images, ..request.clone() })?;
+        let mut session = begin(Request { images, ..request.clone() })?;
+        let (steps, shown_every) = (session.total(), session.shown_every());
         let (start, mut queued) = (Instant::now(), VecDeque::new());
-        while session.done() < cells {
+        while session.done() < steps {
             task.pause().await?;
             session.step();
             let done = session.done();
-            // A GPU only queues work. Waiting for the newest cell would leave it idle, and some browsers poll only every
-            // 100 ms, so up to a row is queued ahead.
-            queued.push_back(Fence::new(model.device()).await);
-            let a_cell = start.elapsed() / done as u32;
-            let ahead = AHEAD.div_duration_f32(a_cell.max(Duration::from_millis(1))) as usize;
-            while queued.len() > ahead.min(columns) {
+            // A GPU only queues work. Waiting for the newest step would leave it idle, and some browsers poll only every
+            // 100 ms, so up to a row of cells is queued ahead.
+            queued.push_back(Fence::new(device).await);
+            let a_step = start.elapsed() / done as u32;
+            let ahead = AHEAD.div_duration_f32(a_step.max(Duration::from_millis(1))) as usize;
+            while queued.len() > ahead.min(shown_every) {
                 queued.pop_front().expect("it is not empty").wait().await?;
             }
-            task.report(before + (done - queued.len()) * batch, total);
-            if preview && done < cells && done.is_multiple_of(columns) {
-                keep(Sampled::Partly { codes: Box::new(session.codes()), cells: done }).await?;
+            task.report(before * steps + (done - queued.len()) * batch, request.images.len() * steps);
+            if preview && done < steps && done.is_multiple_of(shown_every) {
+                keep(session.partly()).await?;
             }
         }
         keep(Sampled::Whole(session.stacks().await?)).await?;

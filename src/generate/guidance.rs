@@ -87,8 +87,9 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Loader, Precision};
     use crate::codes::CodeStack;
-    use crate::generate::{Request, Session};
+    use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session};
     use crate::kernels::values;
+    use crate::model::rqtransformer::Masked;
     use crate::model::{Config, ModelConfig, RqTransformer};
 
     const DEPTHS: usize = 3;
@@ -96,12 +97,12 @@ mod tests {
     const CLASSES: usize = 7;
 
     /// Random weights, of a model by classes, or by captions of three tokens.
-    fn model(tokens: usize, cond_dropout: f64) -> RqTransformer {
+    fn model(kind: &str, tokens: usize, cond_dropout: f64) -> RqTransformer {
         let stack = json!({"n_layer": 2, "block": {"n_head": 2}});
         let document = json!({
             "dataset": {"vocab_size": SIZES},
             "arch": {
-                "type": "rq-transformer", "block_size": [2, 2, DEPTHS], "embed_dim": 8, "vocab_size_cond": 4,
+                "type": kind, "block_size": [2, 2, DEPTHS], "embed_dim": 8, "vocab_size_cond": 4,
                 "block_size_cond": tokens, "cond_dropout": cond_dropout, "body": stack, "head": stack,
             },
         });
@@ -125,47 +126,84 @@ mod tests {
         pollster::block_on(session.stacks()).unwrap()
     }
 
-    /// Logits of each code of `stack` given those before it, from a pass over the whole of it.
-    fn whole_pass(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Vec<f64> {
+    /// Logits of each code of `stack` from one pass: given those before it, or where `masked`, given no other cell.
+    fn whole_pass(model: &RqTransformer, stack: &CodeStack, condition: &[u32], masked: bool) -> Vec<f64> {
         let device = Device::flex();
         let codes: Vec<i32> = stack.codes().iter().map(|&code| code as i32).collect();
         let condition: Vec<i32> = condition.iter().map(|&token| token as i32).collect();
         let shape = [1, condition.len()];
         let codes = Tensor::from_data(TensorData::new(codes, [1, 2, 2, DEPTHS]), &device);
-        let logits = model.logits(codes, Tensor::from_data(TensorData::new(condition, shape), &device));
-        values(logits.codes).into_iter().map(f64::from).collect()
+        let condition = Tensor::from_data(TensorData::new(condition, shape), &device);
+        let logits = match masked {
+            true => {
+                values(model.masked_logits(codes, condition, &Masked::all_of(&[0, 1, 2, 3], 1, 4, &device)))
+            }
+            false => values(model.logits(codes, condition).codes),
+        };
+        logits.into_iter().map(f64::from).collect()
     }
 
-    /// Each greedy code has the largest of the logits that the definition gives, from passes of both conditions over the
-    /// whole stack.
+    /// How many codes of the greedy `stack` are not those that the condition alone makes likeliest. Each has the largest of the
+    /// logits that the definition gives.
+    fn moved(
+        model: &RqTransformer,
+        stack: &CodeStack,
+        condition: &[u32],
+        scales: [f32; DEPTHS],
+        masked: bool,
+    ) -> usize {
+        let null = model.config.null_condition().unwrap();
+        let [given, without] = [condition, &null].map(|tokens| whole_pass(model, stack, tokens, masked));
+        let largest = |logits: &[f64]| logits.iter().copied().fold(f64::MIN, f64::max);
+        let mut moved = 0;
+        for (place, &code) in stack.codes().iter().enumerate() {
+            let scale = f64::from(scales[place % DEPTHS]);
+            let row = place * CLASSES..place * CLASSES + SIZES[place % DEPTHS];
+            let pairs = given[row.clone()].iter().zip(&without[row.clone()]);
+            let guided: Vec<f64> = pairs.map(|(given, null)| null + scale * (given - null)).collect();
+            assert!(largest(&guided) - guided[code as usize] < 1e-5, "{place}: {guided:?}, {code}");
+            moved += usize::from(given[row.start + code as usize] < largest(&given[row]) - 1e-5);
+        }
+        moved
+    }
+
     #[test]
     fn codes_are_drawn_from_guided_logits() {
-        let mut moved = 0;
+        let mut count = 0;
         for condition in [&[2][..], &[3, 0, 1][..]] {
-            let model = model(condition.len(), 0.1);
-            let null = model.config.null_condition().unwrap();
+            let model = model("rq-transformer", condition.len(), 0.1);
             for scales in [[3.0; DEPTHS], [0.5; DEPTHS], [1.0, 0.0, 8.0]] {
                 let filters = scales.map(|guidance| Filter { guidance, ..Filter::GREEDY });
                 let stack = sampled(&model, request(condition, filters.to_vec())).remove(0);
-                let [given, without] = [condition, &null].map(|tokens| whole_pass(&model, &stack, tokens));
-                for (place, &code) in stack.codes().iter().enumerate() {
-                    let scale = f64::from(scales[place % DEPTHS]);
-                    let row = place * CLASSES..place * CLASSES + SIZES[place % DEPTHS];
-                    let pairs = given[row.clone()].iter().zip(&without[row.clone()]);
-                    let guided: Vec<f64> = pairs.map(|(given, null)| null + scale * (given - null)).collect();
-                    let largest = |logits: &[f64]| logits.iter().copied().fold(f64::MIN, f64::max);
-                    assert!(largest(&guided) - guided[code as usize] < 1e-5, "{place}: {guided:?}, {code}");
-                    moved += usize::from(given[row.start + code as usize] < largest(&given[row]) - 1e-5);
+                count += moved(&model, &stack, condition, scales, false);
+            }
+        }
+        assert!(count > 5, "guidance changed {count} codes: too few to tell");
+    }
+
+    #[test]
+    fn drafts_are_guided_too() {
+        let mut count = 0;
+        for condition in [&[2][..], &[3, 0, 1][..]] {
+            let model = model("contextual-rq-transformer", condition.len(), 0.1);
+            for scales in [[3.0; DEPTHS], [1.0, 0.0, 8.0]] {
+                let filters = scales.map(|guidance| Filter { guidance, ..Filter::GREEDY }).to_vec();
+                let schedule =
+                    Schedule { draft: 1, revise: Rounds { rounds: 0, parts: 1 }, filters: filters.clone() };
+                let mut session = DraftAndRevise::new(&model, request(condition, filters), schedule).unwrap();
+                session.step();
+                for stack in pollster::block_on(session.stacks()).unwrap() {
+                    count += moved(&model, &stack, condition, scales, true);
                 }
             }
         }
-        assert!(moved > 5, "guidance changed {moved} codes: too few to tell");
+        assert!(count > 5, "guidance changed {count} codes: too few to tell");
     }
 
     #[test]
     fn guidance_1_is_the_condition_alone_and_0_the_null_condition() {
         let with = |guidance: f32| vec![Filter { guidance, ..Filter::NONE }; DEPTHS];
-        let (guided, plain) = (model(1, 0.1), model(1, 0.0));
+        let [guided, plain] = [0.1, 0.0].map(|dropout| model("rq-transformer", 1, dropout));
         let found = sampled(&guided, request(&[2], with(1.0)));
         assert_ne!(found, sampled(&guided, request(&[2], with(0.0))));
         assert_eq!(sampled(&guided, request(&[4], with(1.0))), sampled(&guided, request(&[2], with(0.0))));

@@ -1,15 +1,22 @@
-//! New stacks from the RQ-Transformer: sampling rules, and the resumable session that applies them cell by cell.
+//! New stacks from the RQ-Transformer: sampling rules, and the resumable sessions that apply them, cell by cell or part by part.
 
+#[cfg(feature = "models")]
+mod draft_and_revise;
 mod forced;
 #[cfg(feature = "models")]
 mod guidance;
+mod partition;
 pub mod sampling;
+mod schedule;
 #[cfg(feature = "models")]
 pub mod session;
 
+#[cfg(feature = "models")]
+pub use draft_and_revise::DraftAndRevise;
 pub use forced::Forced;
 #[cfg(feature = "models")]
 pub use guidance::Guidance;
 pub use sampling::{Filter, Sampling};
+pub use schedule::{Rounds, Schedule};
 #[cfg(feature = "models")]
 pub use session::{Request, Session};

@@ -9,8 +9,8 @@ use crate::codes::CodeStack;
 use crate::device::failure;
 use crate::error::{Error, Result};
 use crate::kernels::sample_token::{Draw, sample_token};
-use crate::model::RqTransformer;
 use crate::model::rqtransformer::Decoding;
+use crate::model::{Architecture, RqTransformer};
 
 /// What to sample.
 #[derive(Clone, Debug)]
@@ -42,12 +42,15 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Reads the condition, and the leading cells that are given.
     pub fn new(model: &'a RqTransformer, request: Request) -> Result<Self> {
+        model.config.kind.must_be(
+            Architecture::Autoregressive,
+            "sampling cell after cell",
+            "`sample`, `complete` and `revise` draft and revise with it",
+        )?;
         check(model, &request)?;
         let (batch, device) = (request.images.len(), model.device());
         let guidance = Guidance::of(&request.filters);
-        let conditions = guidance.conditions(&request.condition, model.config.null_condition())?;
-        let condition = conditions.iter().map(|tokens| repeat(tokens, [batch, tokens.len()], device));
-        let condition = Tensor::cat(condition.collect(), 0);
+        let condition = conditions(model, &request, &guidance)?;
         let cells: Vec<Tensor<2, Int>> = (0..model.config.cells())
             .map_while(|cell| given(&request, cell, model.config.depth()))
             .map(|codes| repeat(&codes, [batch, codes.len()], device))
@@ -69,6 +72,11 @@ impl<'a> Session<'a> {
     /// Cells in all.
     pub fn total(&self) -> usize {
         self.model.config.cells()
+    }
+
+    /// Cells in a row.
+    pub fn columns(&self) -> usize {
+        self.model.config.block_size[1]
     }
 
     /// Decodes the next cell of every image; does nothing when all are done.
@@ -97,19 +105,7 @@ impl<'a> Session<'a> {
 
     /// The stacks of all images so far, read back at once; code 0 in the cells to come.
     pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        let [h, w, depth] = self.model.config.block_size;
-        let data = self.codes().into_data_async().await;
-        failure::check()?;
-        let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
-        let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
-        let code = |&code: &i64| {
-            u32::try_from(code).map_err(|_| {
-                Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
-            })
-        };
-        let stack =
-            |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
-        codes.chunks(h * w * depth).map(stack).collect()
+        read_stacks(self.codes()).await
     }
 
     /// The codes `[B, D]` of the cell to come.
@@ -136,13 +132,35 @@ impl<'a> Session<'a> {
     fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
         let Request { filters, seed, images, .. } = &self.request;
         let logits = self.guidance.logits(logits, depth, self.sizes[depth]);
-        let draw =
-            Draw { filter: filters[depth], seed: *seed, first_image: images.start, place: place as u32 };
+        let draw = Draw {
+            filter: filters[depth],
+            seed: *seed,
+            first_image: images.start,
+            place: place as u32,
+            turns: None,
+        };
         sample_token(logits, &draw)
     }
 }
 
-fn given_code(request: &Request, place: usize) -> Option<u32> {
+/// The stacks of `codes` `[B, h, w, D]`, read back at once.
+pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
+    let [_, h, w, depth] = codes.dims();
+    let data = codes.into_data_async().await;
+    failure::check()?;
+    let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+    let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
+    let code = |&code: &i64| {
+        u32::try_from(code).map_err(|_| {
+            Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+        })
+    };
+    let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
+    codes.chunks(h * w * depth).map(stack).collect()
+}
+
+/// The code at `place` if it is given.
+pub(super) fn given_code(request: &Request, place: usize) -> Option<u32> {
     let forced = request.forced.as_ref()?;
     forced.keep[place].then(|| forced.stack.codes()[place])
 }
@@ -152,13 +170,25 @@ fn given(request: &Request, cell: usize, depth: usize) -> Option<Vec<u32>> {
     (cell * depth..(cell + 1) * depth).map(|place| given_code(request, place)).collect()
 }
 
+/// The condition of each row of a batch, `[rows, length]`.
+pub(super) fn conditions(
+    model: &RqTransformer,
+    request: &Request,
+    guidance: &Guidance,
+) -> Result<Tensor<2, Int>> {
+    let conditions = guidance.conditions(&request.condition, model.config.null_condition())?;
+    let of_all = |tokens: &Vec<u32>| repeat(tokens, [request.images.len(), tokens.len()], model.device());
+    Ok(Tensor::cat(conditions.iter().map(of_all).collect(), 0))
+}
+
 /// The same `row` for every image.
-fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
+pub(super) fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
     let values: Vec<i32> = (0..shape[0]).flat_map(|_| row.iter().map(|&x| x as i32)).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn check(model: &RqTransformer, request: &Request) -> Result<()> {
+/// Refuses a request that does not fit `model`.
+pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
     let config = &model.config;
     let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
     if request.condition.len() != length {

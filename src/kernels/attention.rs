@@ -14,6 +14,8 @@ use super::matmul::matmul;
 use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
 use crate::model::dropout::Dropout;
 
+pub use super::cpu::attention::Reach;
+
 /// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
 
@@ -88,34 +90,52 @@ impl KvCache {
 /// Attention of `qkv` `[B, T, 3 C]` (queries, keys and values side by side), causal, with `heads` heads and scale
 /// `head_dim^-1/2`. With a cache, the `T` positions follow those that it holds. The result is `[B, T, C]`.
 pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
-    let [batch, length, width] = qkv.dims();
-    #[cfg(not(target_family = "wasm"))]
-    if cache.is_none() && has_transformer_steps(&qkv.device()) {
-        return attend_recorded(qkv, heads);
+    match cache {
+        None => whole(qkv, heads, Reach::Before),
+        Some(cache) if has_cpu_kernels(&qkv.device()) => on_host(qkv, cache, Reach::Before),
+        Some(cache) if cache.has_kernel(qkv.dims()[1]) => decode(qkv, cache),
+        cache => composed(qkv, heads, cache),
     }
-    if !has_cpu_kernels(&qkv.device()) {
-        return match cache {
-            Some(cache) if cache.has_kernel(length) => decode(qkv, cache),
-            cache => composed(qkv, heads, cache),
-        };
-    }
-    let mut passing;
-    let cache = match cache {
-        Some(cache) => cache,
-        None => {
-            passing = KvCache::new(batch, heads, length, width / 3 / heads, &qkv.device());
-            &mut passing
-        }
-    };
-    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache lies where its tensors do") };
-    let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length);
-    cache.length += length;
-    Tensor::from_dispatch(y)
 }
 
-/// [`attend`] of whole sequences in training, which leaves some of the weights out.
-pub fn attend_dropping(qkv: Tensor<3>, heads: usize, dropout: &Dropout) -> Tensor<3> {
-    weighted(qkv, heads, None, |weights| dropout.apply(weights))
+/// Attention of every position of `qkv` `[B, T, 3 C]` to all, before it and after; otherwise as [`attend`].
+pub fn attend_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    whole(qkv, heads, Reach::All)
+}
+
+/// Attention of whole sequences in training, which leaves some of the weights out.
+pub fn attend_dropping(qkv: Tensor<3>, heads: usize, reach: Reach, dropout: &Dropout) -> Tensor<3> {
+    match reach {
+        Reach::Before => weighted(qkv, heads, None, |weights| dropout.apply(weights)),
+        Reach::All => weighted_all(qkv, heads, |weights| dropout.apply(weights)),
+    }
+}
+
+/// Attention of whole sequences.
+fn whole(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
+    let device = qkv.device();
+    #[cfg(not(target_family = "wasm"))]
+    if has_transformer_steps(&device) {
+        return attend_recorded(qkv, heads, reach);
+    }
+    if has_cpu_kernels(&device) {
+        let [batch, length, width] = qkv.dims();
+        let mut passing = KvCache::new(batch, heads, length, width / 3 / heads, &device);
+        return on_host(qkv, &mut passing, reach);
+    }
+    match reach {
+        Reach::Before => composed(qkv, heads, None),
+        Reach::All => composed_all(qkv, heads),
+    }
+}
+
+/// By the CPU kernel.
+fn on_host(qkv: Tensor<3>, cache: &mut KvCache, reach: Reach) -> Tensor<3> {
+    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache lies where its tensors do") };
+    let length = qkv.dims()[1];
+    let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length, reach);
+    cache.length += length;
+    Tensor::from_dispatch(y)
 }
 
 /// [`attend`] of one position on the GPU, which writes to the cache in place.
@@ -155,10 +175,15 @@ fn weighted(
     joined(matmul(change(softmax(scores, 3)), values))
 }
 
-/// Attention of every position of `qkv` `[B, T, 3 C]` to all, before it and after; otherwise as [`attend`].
-pub fn attend_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+/// [`attend_all`] of matrix products and Burn's own operations.
+pub fn composed_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    weighted_all(qkv, heads, |weights| weights)
+}
+
+/// The same, with `change` made to the weights `[B, heads, queries, keys]`.
+fn weighted_all(qkv: Tensor<3>, heads: usize, change: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Tensor<3> {
     let [queries, keys, values] = parts(qkv, heads);
-    joined(matmul(softmax(scores(queries, keys), 3), values))
+    joined(matmul(change(softmax(scores(queries, keys), 3)), values))
 }
 
 /// Queries, keys and values `[B, heads, T, head_dim]` of `[B, T, 3 C]`.

@@ -182,7 +182,7 @@ pub const CHECKS: &[Check] = &[
         tolerance: 0.0,
         work: |device| {
             let filter = Filter { temperature: 0.3, top_k: 250, top_p: 0.92, ..Filter::NONE };
-            let draw = Draw { filter, seed: 5, first_image: 0, place: 3 };
+            let draw = Draw { filter, seed: 5, first_image: 0, place: 3, turns: None };
             let codes = sample_token(noise([5, 700], 1, device), &draw);
             reading(codes.into_data_async())
         },

@@ -7,7 +7,7 @@ use burn::tensor::{DType, TensorData};
 use burn_flex::{Flex, FlexTensor};
 use bytemuck::cast_slice;
 
-use super::attention::HostCache;
+use super::attention::{HostCache, Reach};
 use super::cpu;
 use super::cpu::conv2d::{ConvShape, Resample};
 use super::cpu::linear::{Activation, Blocks, Weights};
@@ -65,7 +65,12 @@ pub trait CpuKernels: Backend {
     fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`, the first of them at `position` of the cache.
-    fn residua_attention(qkv: FloatTensor<Self>, cache: HostCache, position: usize) -> FloatTensor<Self>;
+    fn residua_attention(
+        qkv: FloatTensor<Self>,
+        cache: HostCache,
+        position: usize,
+        reach: Reach,
+    ) -> FloatTensor<Self>;
 
     /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
@@ -195,10 +200,10 @@ impl CpuKernels for Flex {
         Self::float_matmul(a, b)
     }
 
-    fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize) -> FlexTensor {
+    fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize, reach: Reach) -> FlexTensor {
         let qkv = Contiguous::new(qkv);
         let mut cache = cache.lock().expect("a kernel that panicked ends the process");
-        let y = cpu::attention::attention(qkv.values(), &mut cache, position);
+        let y = cpu::attention::attention(qkv.values(), &mut cache, position, reach);
         tensor(y, &[qkv.dims[0], qkv.dims[1], qkv.dims[2] / 3])
     }
 

@@ -20,9 +20,35 @@ pub struct Draw {
     pub first_image: u32,
     /// The code's place in its stack, `cell * D + depth`.
     pub place: u32,
+    /// How rows of several places follow each other; `None` where all rows are of the same place.
+    pub turns: Option<Turns>,
 }
 
-/// Codes `[B]` drawn from `logits` `[B, V]`; -1 where a row has no number in it. Row `i` is image `first_image + i`.
+/// Rows of one place after the other, of all images each.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns {
+    /// How many images there are, at least 1.
+    pub images: u32,
+    /// From one place to the next.
+    pub stride: u32,
+}
+
+impl Draw {
+    /// The random number of `row`.
+    pub fn uniform(&self, row: u32) -> f32 {
+        let Turns { images, stride } = self.turns();
+        let place = self.place.wrapping_add(row / images * stride);
+        code_uniform(self.seed, self.first_image.wrapping_add(row % images), place)
+    }
+
+    /// How rows follow each other.
+    pub fn turns(&self) -> Turns {
+        self.turns.unwrap_or(Turns { images: u32::MAX, stride: 0 })
+    }
+}
+
+/// Codes `[B]` drawn from `logits` `[B, V]`; -1 where a row has no number in it. Row `i` is image `first_image + i`, or as
+/// [`Draw::turns`] says.
 ///
 /// The codes stay on the device. Devices agree on the random number of a code and on every rule, but a GPU sums in f32:
 /// where that number falls within rounding (about 1e-6) of the boundary between two codes, or the sum that top-p cuts at
@@ -71,10 +97,7 @@ pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     if is_greedy {
         weights = weights.mask_fill(exponents.lower_elem(0.0), 0.0);
     }
-    let uniform = (draw.first_image..).take(rows).map(|image| match is_greedy {
-        true => 0.0,
-        false => code_uniform(draw.seed, image, draw.place),
-    });
+    let uniform = (0..rows as u32).map(|row| if is_greedy { 0.0 } else { draw.uniform(row) });
     let uniform = TensorData::new(uniform.collect::<Vec<f32>>(), [rows, 1]);
     let uniform = Tensor::<2>::from_data(uniform, &device).mask_fill(sure, 0.0);
     let indices = Tensor::<1, Int>::arange(0..classes as i64, &device).unsqueeze::<2>();
@@ -219,7 +242,8 @@ mod tests {
             };
             let [low, high, first_image, place] = pcg4d([case, 0, 0, 9]);
             let seed = u64::from(high) << 32 | u64::from(low);
-            let draw = Draw { filter, seed, first_image: first_image >> 1, place };
+            let turns = case.is_multiple_of(3).then_some(Turns { images: 1 + case % 4, stride: case % 5 });
+            let draw = Draw { filter, seed, first_image: first_image >> 1, place, turns };
             let logits: Vec<f32> = (0..batch as u32)
                 .flat_map(|i| row(classes, KINDS[pick(KINDS.len(), 4 + i)], case * 16 + i))
                 .collect();
@@ -231,7 +255,7 @@ mod tests {
             for (i, (&found, &expected)) in found.iter().zip(&expected).enumerate() {
                 if found != expected {
                     differing += 1;
-                    let uniform = code_uniform(seed, draw.first_image + i as u32, place);
+                    let uniform = draw.uniform(i as u32);
                     let logits = &cleaned[i * classes..(i + 1) * classes];
                     assert!(
                         is_explained(found, logits, &filter, uniform),
@@ -287,7 +311,7 @@ mod tests {
         const DRAWS: usize = 4000;
         for (at, temperature, top_k, top_p) in [(0, 0.7, 10, 0.0), (1, 1.0, 0, 0.0), (2, 1.0, 0, 0.92)] {
             let filter = Filter { temperature, top_k, top_p, ..Filter::NONE };
-            let draw = Draw { filter, seed: 77, first_image: 0, place: 5 };
+            let draw = Draw { filter, seed: 77, first_image: 0, place: 5, turns: None };
             let codes = on_gpu(&row("logits", at).repeat(DRAWS), DRAWS, &draw);
             let expected = row(&format!("probs_t{temperature:?}_k{top_k}_p{top_p:?}"), at);
             let mut counts = vec![0u32; 96];
@@ -307,7 +331,13 @@ mod tests {
     #[test]
     fn parts_and_transposes_of_tensors_are_read_in_their_own_order() {
         let logits: Vec<f32> = (0..7).flat_map(|i| row(130, KINDS[0], 4 * i + 2)).collect();
-        let draw = Draw { filter: Filter { top_k: 40, ..Filter::NONE }, seed: 3, first_image: 2, place: 0 };
+        let draw = Draw {
+            filter: Filter { top_k: 40, ..Filter::NONE },
+            seed: 3,
+            first_image: 2,
+            place: 0,
+            turns: None,
+        };
         let expected = on_gpu(&logits, 7, &draw);
         let whole = Tensor::<2>::from_data(TensorData::new(logits, [7, 130]), &gpu());
         let transposed = (whole.clone().transpose() + 0.0).transpose();
@@ -318,13 +348,28 @@ mod tests {
         assert_eq!(drawn(wide.slice([3..7, 130..260]), &part), expected[3..]);
     }
 
+    /// Rows of several places at once are what each place draws alone.
+    #[test]
+    fn places_take_turns() {
+        let logits: Vec<f32> = (0..12).flat_map(|i| row(90, KINDS[0], i)).collect();
+        let one = Draw { filter: Filter::NONE, seed: 8, first_image: 4, place: 6, turns: None };
+        let all = Draw { turns: Some(Turns { images: 3, stride: 5 }), ..one };
+        let each = |turn: usize| {
+            let draw = Draw { place: 6 + 5 * turn as u32, ..one };
+            cpu::sample_token::sample_token(&logits[turn * 3 * 90..][..3 * 90], 3, &draw)
+        };
+        let expected: Vec<i32> = (0..4).flat_map(each).collect();
+        assert_eq!(cpu::sample_token::sample_token(&logits, 12, &all), expected);
+        assert_eq!(on_gpu(&logits, 12, &all), expected);
+    }
+
     /// More rows than one dimension of a launch holds; and the codes are indices as they are.
     #[test]
     fn many_rows_are_drawn_and_their_codes_serve_as_indices() {
         let rows = 66_000;
         let logits: Vec<f32> =
             (0..rows).flat_map(|i| (0..3).map(move |j| (i % 3 == j) as u8 as f32)).collect();
-        let draw = Draw { filter: Filter::GREEDY, seed: 0, first_image: 0, place: 0 };
+        let draw = Draw { filter: Filter::GREEDY, seed: 0, first_image: 0, place: 0, turns: None };
         let logits = Tensor::<2>::from_data(TensorData::new(logits, [rows, 3]), &gpu());
         let codes = sample_token(logits, &draw);
         assert_eq!(codes.dtype(), Tensor::<1, Int>::zeros([1], &gpu()).dtype());

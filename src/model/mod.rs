@@ -11,6 +11,7 @@ pub mod rqtransformer;
 pub mod rqvae;
 mod state;
 
+pub use config::architecture::Architecture;
 pub use config::rqtransformer::{ConditionKind, RqTransformerConfig};
 pub use config::rqvae::RqVaeConfig;
 pub use config::{Config, ModelConfig};

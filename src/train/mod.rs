@@ -8,11 +8,14 @@ mod blank;
 pub mod codebooks;
 pub mod conditions;
 pub mod config;
+#[cfg(test)]
+mod context_tests;
 pub mod data;
 pub mod discriminator;
 pub mod judges;
 pub mod latents;
 pub mod lock;
+pub mod masks;
 pub mod optimizer;
 pub mod parameters;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::kernels::values;
 use crate::model::RqTransformer;
 use crate::model::config::rqtransformer::RqTransformerConfig;
 use crate::model::dropout::Noise;
+use crate::model::rqtransformer::Masked;
 use crate::random::normal;
 
 /// Spread of the first weights, as published.
@@ -29,7 +30,7 @@ pub struct TrainedRqTransformer {
     codebooks: Option<Codebooks>,
 }
 
-/// What the codes of a stack should be, `[B h w D]`.
+/// What the codes of stacks should be, `[B h w D]`; of a contextual model, what those of the masked cells should be.
 pub enum Target {
     /// These codes.
     Hard(Tensor<1, Int>),
@@ -56,13 +57,28 @@ pub struct Pass {
 
 /// How unlikely a model holds stacks and their captions, in nats.
 pub struct Likelihood {
-    /// Negative log-likelihoods of the codes, `[B h w D]`.
+    /// Negative log-likelihoods of the codes, `[B h w D]`; of a contextual model, of those of the masked cells.
     pub each: Tensor<1>,
     /// The mean of a caption's tokens, where the condition is a caption.
     pub text: Option<Tensor<1>>,
 }
 
 impl Likelihood {
+    /// Of the masked cells of stacks `[B, h, w, D]`, given the others; `target` is of all cells. As [`Self::of`], of a contextual
+    /// model (Draft-and-Revise, arXiv 2206.04452, equation 11).
+    pub fn of_masked(
+        model: &RqTransformer,
+        codes: Tensor<4, Int>,
+        condition: Tensor<2, Int>,
+        target: Target,
+        masked: &Masked,
+    ) -> Self {
+        let logits = model.masked_logits(codes, condition, masked);
+        let [cells, depth, classes] = logits.dims();
+        let target = target.of_cells(masked, depth);
+        Self { each: unlikelihood(logits.reshape([cells * depth, classes]), target), text: None }
+    }
+
     /// Of stacks `[B, h, w, D]` made from conditions `[B, length]`. Gradients reach all of it or nothing.
     pub fn of(
         model: &RqTransformer,
@@ -124,7 +140,8 @@ impl TrainedRqTransformer {
         Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
     }
 
-    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device; leaves out what `noise` says.
+    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device; leaves out what `noise` says. A
+    /// contextual model is given which cells are `masked`.
     ///
     /// # Errors
     /// The model cannot be built.
@@ -133,11 +150,16 @@ impl TrainedRqTransformer {
         codes: Tensor<4, Int>,
         condition: Tensor<2, Int>,
         target: Target,
+        masked: Option<Masked>,
         noise: Option<Noise>,
     ) -> Result<Pass> {
         let tracked = self.parameters.tracked();
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
-        let likelihood = Likelihood::of(&model, codes.autodiff(), condition.autodiff(), target.autodiff());
+        let (codes, condition, target) = (codes.autodiff(), condition.autodiff(), target.autodiff());
+        let likelihood = match masked.map(Masked::autodiff) {
+            Some(masked) => Likelihood::of_masked(&model, codes, condition, target, &masked),
+            None => Likelihood::of(&model, codes, condition, target),
+        };
         Ok(Pass { tracked, likelihood })
     }
 
@@ -158,6 +180,23 @@ impl TrainedRqTransformer {
 }
 
 impl Target {
+    /// The part of it that belongs to the cells asked for, of `depth` codes each.
+    fn of_cells(self, masked: &Masked, depth: usize) -> Self {
+        match self {
+            Self::Hard(codes) => {
+                let cells = codes.dims()[0] / depth;
+                let codes = masked.rows_of(codes.reshape([cells, depth]));
+                Self::Hard(codes.flatten(0, 1))
+            }
+            Self::Soft(soft) => {
+                let [places, classes] = soft.dims();
+                let by_cell = soft.reshape([places / depth, depth * classes]).select(0, masked.asked());
+                let rows = by_cell.dims()[0] * depth;
+                Self::Soft(by_cell.reshape([rows, classes]))
+            }
+        }
+    }
+
     /// The same among tensors that gradients reach.
     fn autodiff(self) -> Self {
         match self {

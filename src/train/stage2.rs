@@ -7,6 +7,7 @@ use super::conditions::condition_tokens;
 use super::config::{LossKind, TrainConfig};
 use super::data::Loaded;
 use super::latents::Latents;
+use super::masks::masked_rows;
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
@@ -15,13 +16,14 @@ use super::trainee::{Measured, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Request, Session};
+use crate::generate::{DraftAndRevise, Filter, Request, Schedule, Session};
 use crate::image_io::Picture;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
-use crate::model::RqVae;
 use crate::model::config::rqtransformer::RqTransformerConfig;
 use crate::model::dropout::Noise;
+use crate::model::rqtransformer::Masked;
+use crate::model::{Architecture, RqVae};
 use crate::tokenizer::Tokenizer;
 
 /// Temperature of soft targets and drawn codes where the configuration names none.
@@ -131,11 +133,18 @@ impl Stage2Training {
             let images = image as u32..image as u32 + 1;
             let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
-            let mut session = Session::new(&model, request)?;
-            while session.done() < session.total() {
-                session.step();
+            match Schedule::usual(config, &request.filters) {
+                Some(schedule) => {
+                    let mut session = DraftAndRevise::new(&model, request, schedule)?;
+                    (0..session.total()).for_each(|_| session.step());
+                    Ok(session.codes())
+                }
+                None => {
+                    let mut session = Session::new(&model, request)?;
+                    (0..session.total()).for_each(|_| session.step());
+                    Ok(session.codes())
+                }
             }
-            Ok(session.codes())
         });
         Ok(Tensor::cat(stacks.collect::<Result<Vec<_>>>()?, 0))
     }
@@ -153,6 +162,16 @@ impl Stage2Training {
         condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions, noise)
     }
 
+    /// Which cells of `images` stacks a contextual model is not shown in pass `pass`.
+    fn masked(&self, images: usize, pass: u32) -> Option<Masked> {
+        let config = &self.model.config;
+        let noise = Noise { seed: self.seed, pass };
+        (config.kind == Architecture::Contextual).then(|| {
+            let rows = masked_rows(images, config.cells(), noise);
+            Masked::all_of(&rows, images, config.cells(), &self.model.parameters.device())
+        })
+    }
+
     /// What is learned of `latents` `[B, h', w', C]` in pass `pass`.
     fn stacks(&self, latents: Tensor<4>, codes: Codes, pass: u32) -> Stacks {
         let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
@@ -163,9 +182,10 @@ impl Stage2Training {
                 soft.push(codebook.soft(residual.clone(), codes.temperature).unsqueeze_dim(1));
             }
             match codes.drawn {
-                true => {
-                    codebook.stochastic(residual, &Draw { filter, seed, first_image: 0, place: depth as u32 })
-                }
+                true => codebook.stochastic(
+                    residual,
+                    &Draw { filter, seed, first_image: 0, place: depth as u32, turns: None },
+                ),
                 false => codebook.nearest(residual),
             }
         });
@@ -212,7 +232,8 @@ impl Trainee for Stage2Training {
             };
             let Stacks { codes, target } = self.stacks(latents, self.codes, number);
             let noise = Noise { seed: self.seed, pass: number };
-            let pass = self.model.forward(codes, self.conditions(part, Some(noise))?, target, Some(noise))?;
+            let (condition, masked) = (self.conditions(part, Some(noise))?, self.masked(part.len(), number));
+            let pass = self.model.forward(codes, condition, target, masked, Some(noise))?;
             let loss = pass.loss(self.weights);
             sum.add(pass.gradients(&loss));
             let (image, text) = pass.losses();
@@ -263,10 +284,15 @@ impl Trainee for Stage2Training {
         let latents = self.rqvae.encode(held_out.images.clone());
         let model = self.model.model(self.shown().values(), &self.shown().device(), None)?;
         let condition = self.conditions(held_out, None)?;
-        // Codes are drawn alike each time.
+        // Codes are drawn alike each time, and the same cells are masked.
         let pass = held_out.indices.first().map_or(0, |&index| index as u32);
         let Stacks { codes, target } = self.stacks(latents.clone(), self.codes, pass);
-        let learned = Likelihood::of(&model, codes, condition.clone(), target);
+        let masked = self.masked(held_out.len(), pass);
+        let likelihood = |codes, target| match &masked {
+            Some(masked) => Likelihood::of_masked(&model, codes, condition.clone(), target, masked),
+            None => Likelihood::of(&model, codes, condition.clone(), target),
+        };
+        let learned = likelihood(codes, target);
         let mut measured = Measured::default();
         let number = |nats: Tensor<1>| f64::from(values(nats)[0]);
         measured.add("loss", number(learned.loss(self.weights)));
@@ -276,7 +302,7 @@ impl Trainee for Stage2Training {
         }
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
         let Stacks { codes, target } = self.stacks(latents, nearest, pass);
-        let nats = Likelihood::of(&model, codes, condition, target).each;
+        let nats = likelihood(codes, target).each;
         let depths = self.model.config.depth();
         let cells = nats.dims()[0] / depths;
         let by_depth = values(nats.reshape([cells, depths]).mean_dim(0));

@@ -45,8 +45,8 @@ fn batch() {
     let (mut previews, mut stacks) = (0, Vec::new());
     let keep = async |sampled| {
         match sampled {
-            Sampled::Partly { codes, cells } => {
-                previews += decode_partly(&model.stage1.model, *codes, cells).await?.len();
+            Sampled::Partly { codes, known } => {
+                previews += decode_partly(&model.stage1.model, *codes, &known).await?.len();
             }
             Sampled::Whole(whole) => stacks.extend(whole),
         }

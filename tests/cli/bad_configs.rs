@@ -32,7 +32,7 @@ fn sizes_that_cannot_be_are_refused() {
             "rqvae-shared",
             "type: rq-vae",
             "type: vae",
-            "expected arch.type rq-vae or rq-transformer, found vae",
+            "expected arch.type rq-vae, rq-transformer or contextual-rq-transformer, found vae",
         ),
         (
             "rqt-class",

@@ -108,6 +108,8 @@ fn options_that_would_do_nothing_are_refused() {
         "bench --train --preset tiny",
         "bench --train --batch 1,2",
         "bench --kernels --batch 2",
+        "bench --drafting --compare",
+        "bench --drafting --train",
         "--json studio",
         "studio --force",
     ] {

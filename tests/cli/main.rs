@@ -26,5 +26,6 @@ mod made_up;
 mod outputs;
 mod pictures;
 mod reports;
+mod revision;
 mod sampling;
 mod training;

@@ -143,6 +143,7 @@ fn help_names_every_subcommand() {
         "decode",
         "sample",
         "complete",
+        "revise",
         "explain",
         "info",
         "convert",

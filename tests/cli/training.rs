@@ -394,3 +394,30 @@ fn a_disk_that_refuses_leaves_the_last_checkpoint() {
     desk.does(&format!("{line} --steps 8 --resume"));
     assert_eq!(metrics(&desk.path("run")).len(), 8);
 }
+
+/// The configuration's type decides what is trained; its model is measured and samples as any other.
+#[test]
+fn a_contextual_model_is_trained_gone_on_with_measured_and_used() {
+    let desk = desk();
+    desk.does("train rqvae stage1.yaml --data data --out vae --steps 10");
+    let config = STAGE2.replace("type: rq-transformer", "type: contextual-rq-transformer");
+    desk.write("contextual.yaml", config);
+    let train = "train rqtransformer contextual.yaml --data data --rqvae vae";
+    desk.does(&format!("{train} --out whole --steps 24 --test-every 12"));
+    desk.does(&format!("{train} --out parts --steps 12 --test-every 12"));
+    desk.does(&format!("{train} --out parts --steps 24 --test-every 12 --resume"));
+    let whole = metrics(&desk.path("whole"));
+    assert_same(&metrics(&desk.path("parts")), &whole);
+    let loss = |lines: &[Value]| {
+        lines.iter().filter_map(|line| line["loss"].as_f64()).sum::<f64>() / lines.len() as f64
+    };
+    assert!(loss(&whole[16..]) < loss(&whole[..8]), "{whole:?}");
+    let found = desk.json("eval likelihood --data data --model whole");
+    let ratios = found["ratios"].as_array().unwrap();
+    let cells: Vec<u64> = ratios.iter().map(|at| at["cells"].as_u64().unwrap()).collect();
+    assert_eq!(cells, [1, 4, 8, 12, 16]);
+    assert!(ratios.iter().all(|at| at["nats_below_uniform"].as_f64().unwrap() > 0.0), "{found}");
+    assert!(desk.does("eval likelihood --data data --model whole").stdout.contains("   16 cells  100 %"));
+    desk.does("sample --model whole --class rows --draft 3 --revise 1x2 --out sampled");
+    desk.does("revise sampled/000.png --model whole --out revised");
+}

@@ -7,12 +7,14 @@ use super::super::options::TransformerArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
 use crate::engine::Stage2;
-use crate::engine::eval::Pictures;
 use crate::engine::eval::likelihood::{Depth, Measured, measure};
+use crate::engine::eval::{Pictures, context};
 use crate::error::Result;
+use crate::model::Architecture;
 use crate::train::conditions::check_labels;
 
-/// Stage 2: negative log-likelihood of the nearest codes of pictures, given their classes or captions.
+/// Stage 2: negative log-likelihood of the nearest codes of pictures, given their classes or captions. Of a contextual model: of those
+/// of masked cells, given all others, by how many are masked.
 #[derive(Args)]
 pub struct Likelihood {
     #[command(flatten)]
@@ -37,12 +39,20 @@ impl Likelihood {
             check_labels(&self.pictures.data, pictures.items(), stage2.model.config.condition())?;
         }
         let mut task = console.task("measuring");
-        let measured = pollster::block_on(measure(&stage2, &mut pictures, &mut task))?;
-        let mut value = json!(measured);
+        let (mut value, text) = match stage2.model.config.kind {
+            Architecture::Autoregressive => {
+                let measured = pollster::block_on(measure(&stage2, &mut pictures, &mut task))?;
+                (json!(measured), self.text(&measured))
+            }
+            Architecture::Contextual => {
+                let measured = pollster::block_on(context::measure(&stage2, &mut pictures, &mut task))?;
+                (json!(measured), super::context::text(&measured, self.pictures.split))
+            }
+        };
         value["model"] = json!(stage2.id()?);
         value["rqvae"] = json!(stage2.stage1.id()?);
         value["split"] = json!(self.pictures.split);
-        console.result(value, &self.text(&measured))
+        console.result(value, &text)
     }
 
     fn text(&self, measured: &Measured) -> String {

@@ -1,6 +1,7 @@
 //! `residua eval`: how good models are, one file a kind of figure.
 
 mod clip;
+mod context;
 mod fid;
 mod likelihood;
 mod reconstruction;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::bulk::{bulk, read_captions};
+use super::super::drafting::DraftingArguments;
 use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::reference::{Reference, parts};
@@ -109,7 +110,7 @@ impl Samples {
         let mut rows = Vec::new();
         for (name, sampling) in settings(&self.sweep, &self.sampling) {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
-            let bulk = bulk(&stage2, &options, &sampling, orders.clone())?;
+            let bulk = bulk(&stage2, &options, &sampling, &DraftingArguments::default(), orders.clone())?;
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
             let set = Set { name, folder, orders: &orders, batch: self.reference.batch };
             rows.extend(self.rows(&set, &judge, &reference, &others, console)?);

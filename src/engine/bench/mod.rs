@@ -1,5 +1,6 @@
 //! How long the published shapes of work take, with random weights.
 
+mod drafting;
 mod kernels;
 mod stages;
 mod train;
@@ -12,6 +13,7 @@ use crate::checkpoint::{Loader, Precision};
 use crate::error::Result;
 use crate::model::preset::Preset;
 use crate::model::{RqTransformer, RqVae};
+pub use drafting::{Drafted, drafting};
 pub use kernels::{Kernel, kernels};
 use stages::Sampled;
 pub use train::{TrainSpeed, train};

@@ -14,7 +14,7 @@ use crate::kernels::sample_token::{Draw, sample_token};
 use crate::model::{RqTransformer, RqVae};
 
 /// The filter of the published FFHQ samples, which costs more than none.
-const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95, ..Filter::NONE };
+pub const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95, ..Filter::NONE };
 
 /// Times `work` until the device has done it.
 pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
@@ -80,7 +80,7 @@ pub fn sample(model: &RqTransformer, batch: usize, task: &Task) -> Result<Sample
             let (logits, time) = timed(&device, || model.code_logits(&mut decoding, above, depth))?;
             head += time;
             let place = (cell * config.depth() + depth) as u32;
-            let draw = Draw { filter: FILTER, seed: u64::from(SEED), first_image: 0, place };
+            let draw = Draw { filter: FILTER, seed: u64::from(SEED), first_image: 0, place, turns: None };
             let (drawn, time) = timed(&device, || sample_token(logits, &draw))?;
             drawing += time;
             codes.push(drawn);

@@ -9,7 +9,7 @@ use crate::engine::condition::tokenizer;
 use crate::engine::pictures::{read, to_tensor};
 use crate::engine::{Stage2, Task};
 use crate::error::Result;
-use crate::model::RqTransformerConfig;
+use crate::model::{Architecture, RqTransformerConfig};
 use crate::tokenizer::Tokenizer;
 use crate::train::conditions::condition_tokens;
 use crate::train::rqtransformer::{Target, unlikelihood};
@@ -57,6 +57,11 @@ pub struct Depth {
 /// The task was stopped; not one picture could be read.
 pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
+    config.kind.must_be(
+        Architecture::Autoregressive,
+        "the likelihood of whole pictures",
+        "that of masked cells is measured",
+    )?;
     let tokenizer = tokenizer(config)?;
     let depths = config.depth();
     let mut sums = vec![0.0; depths];
@@ -82,7 +87,7 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
 }
 
 /// Condition tokens of a batch, one picture after the other.
-fn conditions(
+pub(super) fn conditions(
     config: &RqTransformerConfig,
     tokenizer: Option<&Tokenizer>,
     batch: &Batch,

@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod clip;
+pub mod context;
 pub mod likelihood;
 pub mod pictures;
 pub mod reconstruction;

@@ -11,10 +11,10 @@ use super::Pictures;
 use crate::engine::bulk::Order;
 use crate::engine::pictures::{from_tensor, read, to_tensor};
 use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample};
+use crate::engine::sample::{Sampled, sample_by};
 use crate::engine::{Stage2, Task};
 use crate::error::Result;
-use crate::generate::{Filter, Request};
+use crate::generate::{Filter, Request, Schedule};
 use crate::image_io::Picture;
 use crate::metrics::frechet::{Moments, Statistics};
 use crate::metrics::inception::{CLASSES, FEATURES, Inception, input};
@@ -119,6 +119,7 @@ impl Judge {
     ) -> Result<Seen> {
         let total = orders.iter().map(|order| order.images.len()).sum();
         let mut seen = Seen::nothing();
+        let schedule = Schedule::usual(&stage2.model.config, filters);
         for Order { given, images } in orders {
             let (condition, filters) = (given.tokens, filters.to_vec());
             let request = Request { condition, filters, seed, images, forced: None };
@@ -132,7 +133,7 @@ impl Judge {
                     Ok(())
                 }
             };
-            sample(&stage2.model, &request, false, &mut silent, keep).await?;
+            sample_by(&stage2.model, &request, schedule.as_ref(), &mut silent, keep).await?;
         }
         Ok(seen)
     }

@@ -239,8 +239,8 @@ impl Worker {
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {
-                Sampled::Partly { codes, cells } => {
-                    let pictures = decode_partly(rqvae, *codes, cells).await?;
+                Sampled::Partly { codes, known } => {
+                    let pictures = decode_partly(rqvae, *codes, &known).await?;
                     output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
                 }
                 Sampled::Whole(stacks) => {
@@ -291,6 +291,7 @@ impl Models {
             image,
             count: 1,
             filters: plan.filters.clone(),
+            schedule: None,
             device: crate::device::kind(transformer.model.device()).into(),
             precision: self.options.precision,
             weights: self.options.state,

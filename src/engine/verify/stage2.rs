@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generate::sampling::most_likely;
 use crate::generate::{Filter, Forced, Request, Session};
 use crate::kernels::quantize::Codebooks;
-use crate::model::RqTransformer;
+use crate::model::{Architecture, RqTransformer};
 
 /// Compares everything that `golden` has.
 pub async fn verify(
@@ -24,6 +24,11 @@ pub async fn verify(
     task: &mut Task<'_>,
 ) -> Result<Vec<Comparison>> {
     let config = checkpoint.rqtransformer()?.clone();
+    config.kind.must_be(
+        Architecture::Autoregressive,
+        "verify",
+        "the published programs have no outputs of others",
+    )?;
     let codebooks = match config.input_emb_vqvae || config.head_emb_vqvae {
         true => Some(codebooks(&checkpoint, rqvae, device, task)?),
         false => None,

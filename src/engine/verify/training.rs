@@ -64,7 +64,7 @@ pub async fn rqtransformer(
     let codes = codes_to_tensor(&golden.stacks("codes")?, device);
     let places = codes.shape().num_elements();
     let target = Target::Hard(codes.clone().reshape([places]));
-    let pass = trained.forward(codes, conditions, target, None)?;
+    let pass = trained.forward(codes, conditions, target, None, None)?;
     let loss = pass.loss(WEIGHTS);
     let gradients = pass.gradients(&loss);
     let mut comparisons = Vec::new();

@@ -1,4 +1,4 @@
-//! Causal attention of new positions against a preallocated cache of keys and values.
+//! Attention of new positions against a preallocated cache of keys and values: causal, or of all to all.
 
 use rayon::prelude::*;
 
@@ -8,6 +8,15 @@ use super::vector::{Instructions, Kernel, Simd};
 
 /// Multiply-adds that make a thread's piece of work: about 10 microseconds.
 const PIECE: usize = 1 << 18;
+
+/// What a position attends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Itself and all positions before it.
+    Before,
+    /// All positions.
+    All,
+}
 
 /// Keys and values of the positions seen so far, of one layer.
 #[derive(Clone, Debug)]
@@ -33,7 +42,8 @@ impl KvCache {
     }
 }
 
-/// Attends from `n` new positions, `position..position + n`, each to itself and all before it.
+/// Attends from `n` new positions, `position..position + n`, each as far as `reach` says: to itself and all before it, or to
+/// the new positions after it, too.
 ///
 /// `qkv` is `[batch, n, 3, heads, head_dim]`: queries, keys and values side by side, as one fused linear layer
 /// makes them; `n` follows from its length. The new keys and values are written to the cache; those from
@@ -42,11 +52,17 @@ impl KvCache {
 ///
 /// # Panics
 /// If the lengths do not fit each other or the positions the capacity.
-pub fn attention(qkv: &[f32], cache: &mut KvCache, position: usize) -> Vec<f32> {
-    attend(qkv, cache, position, Instructions::best())
+pub fn attention(qkv: &[f32], cache: &mut KvCache, position: usize, reach: Reach) -> Vec<f32> {
+    attend(qkv, cache, position, reach, Instructions::best())
 }
 
-fn attend(qkv: &[f32], cache: &mut KvCache, position: usize, instructions: Instructions) -> Vec<f32> {
+fn attend(
+    qkv: &[f32],
+    cache: &mut KvCache,
+    position: usize,
+    reach: Reach,
+    instructions: Instructions,
+) -> Vec<f32> {
     let KvCache { keys, values, batch, heads, head_dim, capacity } = cache;
     let (batch, heads, head_dim, capacity) = (*batch, *heads, *head_dim, *capacity);
     let n = qkv.len() / (batch * 3 * heads * head_dim);
@@ -63,7 +79,8 @@ fn attend(qkv: &[f32], cache: &mut KvCache, position: usize, instructions: Instr
         .with_min_len((PIECE / work).max(1))
         .for_each(|(i, ((out, keys), values))| {
             let qkv = &qkv[i / heads * n * 3 * heads * head_dim..];
-            instructions.run(Head { qkv, head: i % heads, heads, position, keys, values, head_dim, out });
+            let head = i % heads;
+            instructions.run(Head { qkv, head, heads, position, reach, keys, values, head_dim, out });
         });
     if n == 1 { by_head } else { by_position(&by_head, heads, n, head_dim) }
 }
@@ -86,6 +103,7 @@ struct Head<'a> {
     head: usize,
     heads: usize,
     position: usize,
+    reach: Reach,
     keys: &'a mut [f32],
     values: &'a mut [f32],
     head_dim: usize,
@@ -98,17 +116,23 @@ impl Kernel for Head<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { qkv, head, heads, position, keys, values, head_dim, out } = self;
-        let mut weights = vec![0.0; position + out.len() / head_dim];
+        let Self { qkv, head, heads, position, reach, keys, values, head_dim, out } = self;
+        let end = position + out.len() / head_dim;
+        let part = |i: usize, which: usize| &qkv[((i * 3 + which) * heads + head) * head_dim..][..head_dim];
+        for at in position..end {
+            keys[at * head_dim..][..head_dim].copy_from_slice(part(at - position, 1));
+            values[at * head_dim..][..head_dim].copy_from_slice(part(at - position, 2));
+        }
+        let mut weights = vec![0.0; end];
         for (i, out) in out.chunks_exact_mut(head_dim).enumerate() {
-            let part = |which: usize| &qkv[((i * 3 + which) * heads + head) * head_dim..][..head_dim];
-            let at = position + i;
-            keys[at * head_dim..][..head_dim].copy_from_slice(part(1));
-            values[at * head_dim..][..head_dim].copy_from_slice(part(2));
-            let weights = &mut weights[..=at];
+            let seen = match reach {
+                Reach::Before => position + i + 1,
+                Reach::All => end,
+            };
+            let weights = &mut weights[..seen];
             // SAFETY: the features are those of `S`; keys and values hold `weights.len()` positions.
             unsafe {
-                scores::<S>(part(0), keys, weights);
+                scores::<S>(part(i, 0), keys, weights);
                 softmax(weights, 1.0 / (head_dim as f32).sqrt());
                 mix::<S>(weights, values, out);
             }
@@ -215,7 +239,7 @@ mod tests {
     }
 
     /// All positions of one sequence at once, in double precision: `qkv` is `[n, 3, heads, head_dim]`.
-    fn reference(qkv: &[f32], heads: usize, head_dim: usize) -> Vec<f64> {
+    fn reference(qkv: &[f32], heads: usize, head_dim: usize, reach: Reach) -> Vec<f64> {
         let n = qkv.len() / (3 * heads * head_dim);
         let at = |i: usize, which: usize, head: usize, d: usize| {
             f64::from(qkv[((i * 3 + which) * heads + head) * head_dim + d])
@@ -223,7 +247,8 @@ mod tests {
         let mut out = Vec::new();
         for (i, head) in (0..n).flat_map(|i| (0..heads).map(move |head| (i, head))) {
             let score = |j| (0..head_dim).map(|d| at(i, 0, head, d) * at(j, 1, head, d)).sum::<f64>();
-            let weights: Vec<f64> = (0..=i).map(|j| (score(j) / (head_dim as f64).sqrt()).exp()).collect();
+            let seen = if reach == Reach::All { n } else { i + 1 };
+            let weights: Vec<f64> = (0..seen).map(|j| (score(j) / (head_dim as f64).sqrt()).exp()).collect();
             let total: f64 = weights.iter().sum();
             out.extend((0..head_dim).map(|d| {
                 weights.iter().enumerate().map(|(j, weight)| weight / total * at(j, 2, head, d)).sum::<f64>()
@@ -236,14 +261,16 @@ mod tests {
         #[test]
         fn equals_double_precision(
             batch in 1usize..4, heads in 1usize..4, head_dim in 1usize..80, n in 1usize..12, seed in 0u32..1000,
+            all in any::<bool>(),
         ) {
             let qkv = values(batch * n * 3 * heads * head_dim, seed);
             let sequence = n * 3 * heads * head_dim;
+            let reach = if all { Reach::All } else { Reach::Before };
             let expected: Vec<f64> =
-                qkv.chunks(sequence).flat_map(|qkv| reference(qkv, heads, head_dim)).collect();
+                qkv.chunks(sequence).flat_map(|qkv| reference(qkv, heads, head_dim, reach)).collect();
             for instructions in Instructions::all() {
                 let mut cache = KvCache::new(batch, heads, head_dim, n + 3);
-                let out = attend(&qkv, &mut cache, 0, instructions);
+                let out = attend(&qkv, &mut cache, 0, reach, instructions);
                 for (out, expected) in out.iter().zip(&expected) {
                     prop_assert!((f64::from(*out) - expected).abs() < 2e-5, "{instructions:?}: {out}, {expected}");
                 }
@@ -258,11 +285,11 @@ mod tests {
         let step = 3 * heads * head_dim;
         let qkv = values(batch * n * step, 3);
         let mut cache = KvCache::new(batch, heads, head_dim, 40);
-        let at_once = attention(&qkv, &mut cache, 0);
+        let at_once = attention(&qkv, &mut cache, 0, Reach::Before);
         for b in 0..batch {
             let mut cache = KvCache::new(1, heads, head_dim, 64);
             for i in 0..n {
-                let out = attention(&qkv[(b * n + i) * step..][..step], &mut cache, i);
+                let out = attention(&qkv[(b * n + i) * step..][..step], &mut cache, i, Reach::Before);
                 assert_eq!(out, at_once[(b * n + i) * heads * head_dim..][..heads * head_dim]);
             }
         }
@@ -273,16 +300,16 @@ mod tests {
     fn goes_back() {
         let (first, other, again) = (values(3 * 48, 1), values(3 * 48, 2), values(3 * 48, 3));
         let mut cache = KvCache::new(1, 3, 16, 4);
-        attention(&first, &mut cache, 0);
-        let expected = attention(&again, &mut cache, 1);
-        attention(&other, &mut cache, 1);
-        attention(&other, &mut cache, 2);
-        assert_eq!(attention(&again, &mut cache, 1), expected);
+        attention(&first, &mut cache, 0, Reach::Before);
+        let expected = attention(&again, &mut cache, 1, Reach::Before);
+        attention(&other, &mut cache, 1, Reach::Before);
+        attention(&other, &mut cache, 2, Reach::Before);
+        assert_eq!(attention(&again, &mut cache, 1, Reach::Before), expected);
     }
 
     #[test]
     #[should_panic(expected = "positions from 4 on, 1 of them, of 4")]
     fn refuses_positions_past_the_capacity() {
-        attention(&values(3 * 48, 1), &mut KvCache::new(1, 3, 16, 4), 4);
+        attention(&values(3 * 48, 1), &mut KvCache::new(1, 3, 16, 4), 4, Reach::Before);
     }
 }

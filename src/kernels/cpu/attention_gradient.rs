@@ -1,20 +1,22 @@
-//! The gradient of causal attention over whole sequences.
+//! The gradient of attention over whole sequences.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::activation::exp;
+use super::attention::Reach;
 use super::layer_norm::{product, sum};
 use super::memory::zeros;
 use super::vector::Instructions;
 
 /// The gradient of `qkv` `[batch, n, 3, heads, head_dim]` of [`super::attention::attention`] of new sequences, from that of
-/// its result, `dy` `[batch, n, heads, head_dim]`; `sizes` are `n`, `heads` and `head_dim`.
+/// its result, `dy` `[batch, n, heads, head_dim]`; `sizes` are `n`, `heads` and `head_dim`; each position attends as far as `reach`
+/// says.
 ///
 /// # Panics
 /// If the lengths do not fit each other, or a size is zero.
-pub fn attention_gradient(qkv: &[f32], dy: &[f32], sizes: [usize; 3]) -> Vec<f32> {
+pub fn attention_gradient(qkv: &[f32], dy: &[f32], sizes: [usize; 3], reach: Reach) -> Vec<f32> {
     let size = sizes.iter().product::<usize>();
     assert!(size > 0 && dy.len().is_multiple_of(size), "sequences of {sizes:?}");
     assert_eq!(qkv.len(), 3 * dy.len(), "queries, keys and values of each position");
@@ -27,7 +29,7 @@ pub fn attention_gradient(qkv: &[f32], dy: &[f32], sizes: [usize; 3]) -> Vec<f32
             #[inline(always)]
             || {
                 for head in 0..sizes[1] {
-                    Head { sizes, head }.gradient(qkv, dy, out, scratch);
+                    Head { sizes, head, reach }.gradient(qkv, dy, out, scratch);
                 }
             },
         );
@@ -40,6 +42,7 @@ pub fn attention_gradient(qkv: &[f32], dy: &[f32], sizes: [usize; 3]) -> Vec<f32
 struct Head {
     sizes: [usize; 3],
     head: usize,
+    reach: Reach,
 }
 
 impl Head {
@@ -59,7 +62,11 @@ impl Head {
         for i in 0..n {
             let query = &qkv[self.part(i, 0)];
             let dy = &dy[(i * heads + self.head) * head_dim..][..head_dim];
-            let (weights, slopes) = (&mut weights[..=i], &mut slopes[..=i]);
+            let seen = match self.reach {
+                Reach::Before => i + 1,
+                Reach::All => n,
+            };
+            let (weights, slopes) = (&mut weights[..seen], &mut slopes[..seen]);
             for (j, (weight, slope)) in weights.iter_mut().zip(slopes.iter_mut()).enumerate() {
                 *weight = scale * product(query, &qkv[self.part(j, 1)], |x| x);
                 *slope = product(dy, &qkv[self.part(j, 2)], |x| x);

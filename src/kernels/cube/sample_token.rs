@@ -20,6 +20,8 @@ struct SampleTokenParameters {
     seed_high: u32,
     first_image: u32,
     place: u32,
+    images: u32,
+    stride: u32,
     top_k: u32,
     temperature: f32,
     top_p: f32,
@@ -27,7 +29,7 @@ struct SampleTokenParameters {
 
 impl SampleTokenParameters {
     fn new(rows: usize, classes: usize, draw: &Draw) -> Self {
-        let filter = &draw.filter;
+        let (filter, turns) = (&draw.filter, draw.turns());
         Self {
             rows: rows as u32,
             classes: classes as u32,
@@ -35,6 +37,8 @@ impl SampleTokenParameters {
             seed_high: (draw.seed >> 32) as u32,
             first_image: draw.first_image,
             place: draw.place,
+            images: turns.images,
+            stride: turns.stride,
             top_k: if filter.top_k < classes { filter.top_k as u32 } else { 0 },
             temperature: normal(filter.temperature),
             top_p: if filter.top_p < 1.0 { normal(filter.top_p) } else { 0.0 },
@@ -78,6 +82,8 @@ mod tests {
                 seed_high: Uint,
                 first_image: Uint,
                 place: Uint,
+                images: Uint,
+                stride: Uint,
                 top_k: Uint,
                 temperature: Float,
                 top_p: Float,

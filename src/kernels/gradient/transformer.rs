@@ -10,7 +10,7 @@ use burn_flex::{Flex, FlexTensor};
 use super::step::{Step, recorded};
 use crate::device::{differentiates, is_cpu};
 use crate::kernels::cpu::activation_gradient::{activate, activation_gradient};
-use crate::kernels::cpu::attention::{KvCache, attention};
+use crate::kernels::cpu::attention::{KvCache, Reach, attention};
 use crate::kernels::cpu::attention_gradient::attention_gradient;
 use crate::kernels::cpu::cross_entropy::{cross_entropy, cross_entropy_gradient};
 use crate::kernels::cpu::layer_norm::layer_norm;
@@ -32,8 +32,8 @@ pub trait TransformerSteps: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
 
-    /// [`super::super::attention::attend`] of whole sequences: `[B, T, 3 C]` to `[B, T, C]`.
-    fn residua_recorded_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+    /// [`super::super::attention`] of whole sequences, each position as far as `reach` says: `[B, T, 3 C]` to `[B, T, C]`.
+    fn residua_recorded_attention(qkv: FloatTensor<Self>, heads: usize, reach: Reach) -> FloatTensor<Self>;
 
     /// [`cross_entropy`]: `[rows, K]` twice to `[rows]`. The target is given no gradient.
     fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -77,12 +77,15 @@ impl Step<Flex, 3> for LayerNorm {
 }
 
 #[derive(Clone, Debug)]
-struct Attend(usize);
+struct Attend {
+    heads: usize,
+    reach: Reach,
+}
 
 impl Attend {
     /// Sequences, positions, heads and channels of a head.
     fn sizes(&self, qkv: &Contiguous) -> [usize; 4] {
-        [qkv.dims[0], qkv.dims[1], self.0, qkv.dims[2] / 3 / self.0]
+        [qkv.dims[0], qkv.dims[1], self.heads, qkv.dims[2] / 3 / self.heads]
     }
 }
 
@@ -91,13 +94,14 @@ impl Step<Flex, 1> for Attend {
         let [qkv] = operands.map(Contiguous::new);
         let [batch, positions, heads, head_dim] = self.sizes(&qkv);
         let mut passing = KvCache::new(batch, heads, head_dim, positions);
-        tensor(attention(qkv.values(), &mut passing, 0), &[batch, positions, heads * head_dim])
+        let y = attention(qkv.values(), &mut passing, 0, self.reach);
+        tensor(y, &[batch, positions, heads * head_dim])
     }
 
     fn backward(&self, operands: [FlexTensor; 1], dy: FlexTensor) -> [Option<FlexTensor>; 1] {
         let ([qkv], dy) = (operands.map(Contiguous::new), Contiguous::new(dy));
         let [_, sizes @ ..] = self.sizes(&qkv);
-        [Some(tensor(attention_gradient(qkv.values(), dy.values(), sizes), &qkv.dims))]
+        [Some(tensor(attention_gradient(qkv.values(), dy.values(), sizes, self.reach), &qkv.dims))]
     }
 }
 
@@ -131,8 +135,8 @@ impl TransformerSteps for Flex {
         LayerNorm(epsilon).forward([x, gamma, beta])
     }
 
-    fn residua_recorded_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
-        Attend(heads).forward([qkv])
+    fn residua_recorded_attention(qkv: FlexTensor, heads: usize, reach: Reach) -> FlexTensor {
+        Attend { heads, reach }.forward([qkv])
     }
 
     fn residua_cross_entropy(logits: FlexTensor, target: FlexTensor) -> FlexTensor {
@@ -154,8 +158,8 @@ impl<C: CheckpointStrategy> TransformerSteps for Autodiff<Flex, C> {
         recorded::<Flex, C, _, 3>(LayerNorm(epsilon), [x, gamma, beta])
     }
 
-    fn residua_recorded_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        recorded::<Flex, C, _, 1>(Attend(heads), [qkv])
+    fn residua_recorded_attention(qkv: FloatTensor<Self>, heads: usize, reach: Reach) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 1>(Attend { heads, reach }, [qkv])
     }
 
     fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -174,9 +178,9 @@ pub fn layer_norm_recorded(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, ep
     Tensor::from_dispatch(Dispatch::residua_recorded_layer_norm(x.into_dispatch(), gamma, beta, epsilon))
 }
 
-/// Causal attention of `qkv` `[B, T, 3 C]`: `[B, T, C]`.
-pub fn attend_recorded(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::residua_recorded_attention(qkv.into_dispatch(), heads))
+/// Attention of `qkv` `[B, T, 3 C]`, each position as far as `reach` says: `[B, T, C]`.
+pub fn attend_recorded(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::residua_recorded_attention(qkv.into_dispatch(), heads, reach))
 }
 
 /// Cross entropy of each row of `logits` and `target`, `[rows, K]` both: `[rows]`.

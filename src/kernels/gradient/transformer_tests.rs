@@ -4,7 +4,8 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::transformer::{activation, attend_recorded, cross_entropy_recorded, layer_norm_recorded};
-use crate::kernels::{Activation, attention, layer_norm, linear, values};
+use crate::kernels::attention::{self, Reach};
+use crate::kernels::{Activation, layer_norm, linear, values};
 use crate::testing::{assert_close, tensor};
 
 /// Relative to the largest magnitude.
@@ -63,8 +64,11 @@ fn layer_norms() {
 fn attentions() {
     for (batch, heads, head_dim, length) in [(1, 3, 16, 6), (9, 6, 32, 4), (2, 2, 10, 70), (1, 1, 3, 1)] {
         let qkv = [tensor([batch, length, 3 * heads * head_dim], 5, &Device::flex()) * 3.0];
-        let found = results(&qkv, |[qkv]| attend_recorded(qkv.clone(), heads));
-        compare(found, results(&qkv, |[qkv]| attention::composed(qkv.clone(), heads, None)));
+        let found = |reach| results(&qkv, |[qkv]| attend_recorded(qkv.clone(), heads, reach));
+        let causal = results(&qkv, |[qkv]| attention::composed(qkv.clone(), heads, None));
+        compare(found(Reach::Before), causal);
+        let all = results(&qkv, |[qkv]| attention::composed_all(qkv.clone(), heads));
+        compare(found(Reach::All), all);
     }
 }
 

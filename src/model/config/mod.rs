@@ -1,5 +1,6 @@
 //! The published YAML configurations: keys as published, every size checked before anything is built from it.
 
+pub mod architecture;
 mod keys;
 mod misfit;
 pub mod rqtransformer;
@@ -223,7 +224,7 @@ impl Config {
         let transforms = parts.dataset.transforms.clone();
         let model = match kind {
             "rq-vae" => ModelConfig::RqVae(Box::new(read_section(name, "arch", &parts.arch)?)),
-            "rq-transformer" => {
+            "rq-transformer" | "contextual-rq-transformer" => {
                 let mut config: RqTransformerConfig = read_section(name, "arch", &parts.arch)?;
                 config.dataset = parts.dataset;
                 let sections = [parts.sampling, parts.experiment.sample];
@@ -236,7 +237,7 @@ impl Config {
             }
             other => {
                 return Err(Error::invalid(format!(
-                    "{name}: expected arch.type rq-vae or rq-transformer, found {other}"
+                    "{name}: expected arch.type rq-vae, rq-transformer or contextual-rq-transformer, found {other}"
                 )));
             }
         };

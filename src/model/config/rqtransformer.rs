@@ -3,15 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::model::config::architecture::Architecture;
 use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, dropout, within};
 use crate::tokenizer::TokenizerKind;
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RqTransformerConfig {
-    /// Always `rq-transformer`.
+    /// How it reads the cells.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Architecture,
     /// `[h, w, D]` of the code stack.
     pub block_size: [usize; 3],
     /// Width of both transformers.

@@ -9,11 +9,17 @@ use super::stack::StackCache;
 #[derive(Debug)]
 pub struct Decoding {
     body: StackCache,
+    /// The cell to come, of each image.
+    cells: CellDecoding,
+}
+
+/// Cells under way, whose codes are decoded one depth after the other.
+#[derive(Debug)]
+pub struct CellDecoding {
     head: StackCache,
-    batch: usize,
-    /// The body's output for the cell under way, `[B, width]`.
-    cell_output: Option<Tensor<2>>,
-    /// The head's context so far in the cell under way, `[B, C']`.
+    /// The body's outputs for them, `[N, width]`.
+    outputs: Tensor<2>,
+    /// The head's context so far, `[N, C']`.
     context: Option<Tensor<2>>,
 }
 
@@ -22,26 +28,19 @@ impl RqTransformer {
     /// once. The next cell to come is then the `n`-th.
     pub fn begin(&self, condition: Tensor<2, Int>, known: Option<Tensor<3, Int>>) -> Decoding {
         let [batch, length] = condition.dims();
-        let device = self.device();
-        let mut decoding = Decoding {
-            body: self.body.cache(batch, length + self.config.cells(), device),
-            head: self.head.cache(batch, self.config.depth(), device),
-            batch,
-            cell_output: None,
-            context: None,
-        };
+        let mut body = self.body.cache(batch, length + self.config.cells(), self.device());
         let mut inputs = self.embed_condition(condition);
         if let Some(known) = known {
             inputs = Tensor::cat(vec![inputs, self.embed_cells(known, 0)], 1);
         }
-        self.advance_body(&mut decoding, inputs);
-        decoding
+        let outputs = self.advance_body(&mut body, inputs);
+        Decoding { body, cells: self.begin_cells(outputs) }
     }
 
     /// Reads the cell `[B, D]` at index `cell`; the next one can then be decoded.
     pub fn read_cell(&self, decoding: &mut Decoding, codes: Tensor<2, Int>, cell: usize) {
         let inputs = self.embed_cells(codes.unsqueeze_dim(1), cell);
-        self.advance_body(decoding, inputs);
+        decoding.cells.outputs = self.advance_body(&mut decoding.body, inputs);
     }
 
     /// Logits `[B, V]` of the code at `depth` of the cell to come, given the code `above` `[B]` it (`None` at depth 0).
@@ -51,21 +50,37 @@ impl RqTransformer {
         above: Option<Tensor<1, Int>>,
         depth: usize,
     ) -> Tensor<2> {
+        self.cell_logits(&mut decoding.cells, above, depth)
+    }
+
+    /// Begins cells, for which the body's outputs are `[N, width]`.
+    pub(super) fn begin_cells(&self, outputs: Tensor<2>) -> CellDecoding {
+        let head = self.head.cache(outputs.dims()[0], self.config.depth(), self.device());
+        CellDecoding { head, outputs, context: None }
+    }
+
+    /// Logits `[N, V]` of the codes at `depth` of the cells under way, given the codes `above` `[N]` them (`None` at depth 0).
+    pub fn cell_logits(
+        &self,
+        cells: &mut CellDecoding,
+        above: Option<Tensor<1, Int>>,
+        depth: usize,
+    ) -> Tensor<2> {
         let input = match above {
             None => {
-                decoding.head.clear();
-                decoding.context = None;
-                let body = decoding.cell_output.clone().expect("begin has run the body once");
-                self.at_depth(body, 0)
+                cells.head.clear();
+                cells.context = None;
+                self.at_depth(cells.outputs.clone(), 0)
             }
             Some(above) => {
-                let (input, context) = self.depth_input(decoding.context.take(), above, depth);
-                decoding.context = context;
+                let (input, context) = self.depth_input(cells.context.take(), above, depth);
+                cells.context = context;
                 input
             }
         };
-        let head = self.head.forward(input.unsqueeze_dim(1), Some(&mut decoding.head));
-        self.classifier.forward(head.reshape([decoding.batch, self.config.embed_dim]), depth)
+        let head = self.head.forward(input.unsqueeze_dim(1), Some(&mut cells.head));
+        let rows = cells.outputs.dims()[0];
+        self.classifier.forward(head.reshape([rows, self.config.embed_dim]), depth)
     }
 
     /// Cells `[B, n, D]` as inputs of the body `[B, n, width]`, the first of them at index `first`.
@@ -77,11 +92,11 @@ impl RqTransformer {
         self.input.cells(cells, positions.reshape([count, width])).reshape([batch, count, width])
     }
 
-    fn advance_body(&self, decoding: &mut Decoding, inputs: Tensor<3>) {
+    /// The body's outputs `[B, width]` after the last of the inputs `[B, n, width]`.
+    fn advance_body(&self, cache: &mut StackCache, inputs: Tensor<3>) -> Tensor<2> {
         let [batch, length, width] = inputs.dims();
-        let output = self.body.forward(inputs, Some(&mut decoding.body));
-        let last = output.slice([0..batch, length - 1..length, 0..width]);
-        decoding.cell_output = Some(last.reshape([batch, width]));
+        let outputs = self.body.forward(inputs, Some(cache));
+        outputs.slice([0..batch, length - 1..length, 0..width]).reshape([batch, width])
     }
 }
 

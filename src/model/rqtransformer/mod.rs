@@ -1,6 +1,8 @@
-//! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell.
+//! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell. The contextual
+//! one (Draft-and-Revise, arXiv 2206.04452) is the same but for its body, which sees all cells at once, some of them masked.
 
 mod classifier;
+mod context;
 mod decoding;
 mod embedding;
 pub(crate) mod layers;
@@ -9,7 +11,8 @@ mod stack;
 pub use crate::model::config::rqtransformer::{
     Block, ConditionKind, Gelu, RqTransformerConfig, Stack as StackConfig,
 };
-pub use decoding::Decoding;
+pub use context::Masked;
+pub use decoding::{CellDecoding, Decoding};
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -19,11 +22,13 @@ use stack::Stack;
 
 use crate::checkpoint::Loader;
 use crate::error::Result;
+use crate::kernels::attention::Reach;
 use crate::kernels::embed::Reading;
 use crate::kernels::quantize::Codebooks;
+use crate::model::config::architecture::Architecture;
 use crate::model::dropout::Dropout;
 
-/// The autoregressive model of code stacks.
+/// The model of code stacks.
 #[derive(Debug)]
 pub struct RqTransformer {
     /// What it was built from.
@@ -33,6 +38,8 @@ pub struct RqTransformer {
     pos_emb_cond: Tensor<3>,
     pos_emb_hw: Tensor<3>,
     pos_emb_d: Tensor<3>,
+    /// What stands for the codes of a masked cell, `[1, 1, width]`; contextual models only.
+    mask_emb: Option<Tensor<3>>,
     input: CodeEmbedding,
     context: CodeEmbedding,
     body: Stack,
@@ -74,21 +81,24 @@ impl RqTransformer {
         let input = embedding("input_mlp", config.input_emb_vqvae)?;
         let context = embedding("head_mlp", config.head_emb_vqvae)?;
         let (classes, path) = (config.codebook_size()?, "classifier");
+        let contextual = config.kind == Architecture::Contextual;
+        let reach = if contextual { Reach::All } else { Reach::Before };
         Ok(Self {
             cond_emb: condition_table(loader, config),
             pos_emb_cond: loader.tensor("pos_emb_cond", [1, config.block_size_cond, width]),
             pos_emb_hw: loader.tensor("pos_emb_hw", [1, config.cells(), width]),
             pos_emb_d: loader.tensor("pos_emb_d", [1, config.depth(), width]),
+            mask_emb: contextual.then(|| loader.tensor("mask_emb", [1, 1, width])),
             input,
             context,
-            body: Stack::load(loader, "body_transformer", width, &config.body),
-            head: Stack::load(loader, "head_transformer", width, &config.head),
+            body: Stack::load(loader, "body_transformer", width, &config.body, reach),
+            head: Stack::load(loader, "head_transformer", width, &config.head, Reach::Before),
             classifier: if config.shared_cls_emb {
                 Classifier::shared(loader, path, width, classes)
             } else {
                 Classifier::per_depth(loader, path, width, &config.codebook_sizes()?)
             },
-            cond_classifier: (config.condition() == ConditionKind::Text)
+            cond_classifier: (config.condition() == ConditionKind::Text && !contextual)
                 .then(|| Classifier::shared(loader, "cond_classifier", width, config.vocab_size_cond)),
             dropout: loader.dropout(config.embd_pdrop),
             config: config.clone(),
@@ -103,7 +113,11 @@ impl RqTransformer {
 
     /// Logits of every code given all before it, for code stacks `[B, h, w, D]` and conditions `[B, length]`
     /// (zeros `[B, 1]` for an unconditional model; [`RqTransformerConfig::null_condition`] where it is left out).
+    ///
+    /// # Panics
+    /// The model is contextual: see [`Self::masked_logits`].
     pub fn logits(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>) -> Logits {
+        assert_eq!(self.config.kind, Architecture::Autoregressive, "its body sees the code asked for");
         let [batch, h, w, depth] = codes.dims();
         let (cells, width) = (h * w, self.config.embed_dim);
         let length = condition.dims()[1];
@@ -116,14 +130,7 @@ impl RqTransformer {
         let body = self.body.forward(inputs, None);
 
         let cell_outputs = body.clone().slice([0..batch, length - 1..length - 1 + cells, 0..width]);
-        let contexts = self.depth_inputs(cell_outputs.reshape([batch * cells, width]), codes);
-        let head = self.head.forward(contexts, None);
-        let per_depth = (0..depth).map(|d| {
-            let x =
-                head.clone().slice([0..batch * cells, d..d + 1, 0..width]).reshape([batch * cells, width]);
-            self.classifier.forward(x, d).unsqueeze_dim::<3>(1)
-        });
-        let logits = Tensor::cat(per_depth.collect(), 1);
+        let logits = self.head_logits(cell_outputs.reshape([batch * cells, width]), codes);
         let classes = logits.dims()[2];
         Logits {
             codes: logits.reshape([batch, cells * depth, classes]),
@@ -134,6 +141,17 @@ impl RqTransformer {
                 logits.reshape([batch, length - 1, classes])
             }),
         }
+    }
+
+    /// Logits `[N, D, V]` of the codes `[N, D]` of cells, given those above each, for the body's outputs `[N, width]`.
+    fn head_logits(&self, body: Tensor<2>, codes: Tensor<2, Int>) -> Tensor<3> {
+        let ([rows, depth], width) = (codes.dims(), self.config.embed_dim);
+        let head = self.head.forward(self.depth_inputs(body, codes), None);
+        let per_depth = (0..depth).map(|d| {
+            let x = head.clone().slice([0..rows, d..d + 1, 0..width]).reshape([rows, width]);
+            self.classifier.forward(x, d).unsqueeze_dim::<3>(1)
+        });
+        Tensor::cat(per_depth.collect(), 1)
     }
 
     /// Condition tokens `[B, length]` as inputs of the body, `[B, length, width]`.

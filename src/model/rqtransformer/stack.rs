@@ -4,12 +4,12 @@ use burn::tensor::{Device, Tensor};
 
 use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
-use crate::kernels::attention::{attend, attend_dropping};
+use crate::kernels::attention::{Reach, attend, attend_all, attend_dropping};
 use crate::kernels::{Activation, KvCache};
 use crate::model::config::rqtransformer::{self as config, Gelu};
 use crate::model::dropout::Dropout;
 
-/// One block: causal attention, then an MLP of four times the width.
+/// One block: attention, then an MLP of four times the width.
 #[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
@@ -19,6 +19,7 @@ struct Block {
     proj: Linear,
     mlp: [Linear; 2],
     heads: usize,
+    reach: Reach,
     activation: Activation,
     /// Of the weights of attention.
     attention_dropout: Dropout,
@@ -27,7 +28,7 @@ struct Block {
 }
 
 impl Block {
-    fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Block) -> Self {
+    fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Block, reach: Reach) -> Self {
         let qkv = ["query", "key", "value"].map(|name| format!("{path}.attn.{name}"));
         Self {
             norm1: LayerNorm::load(loader, &format!("{path}.ln1"), width),
@@ -39,6 +40,7 @@ impl Block {
                 Linear::load(loader, &format!("{path}.mlp.2"), [width, 4 * width], config.mlp_bias),
             ],
             heads: config.n_head,
+            reach,
             activation: activation(config.gelu),
             attention_dropout: loader.dropout(config.attn_pdrop),
             dropouts: [config.resid_pdrop; 2].map(|rate| loader.dropout(rate)),
@@ -50,9 +52,10 @@ impl Block {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
         let qkv = qkv.reshape([batch, rows / batch, 3 * width]);
-        let y = match self.attention_dropout.is_off() {
-            true => attend(qkv, self.heads, cache),
-            false => attend_dropping(qkv, self.heads, &self.attention_dropout),
+        let y = match (self.attention_dropout.is_off(), self.reach) {
+            (true, Reach::Before) => attend(qkv, self.heads, cache),
+            (true, Reach::All) => attend_all(qkv, self.heads),
+            (false, reach) => attend_dropping(qkv, self.heads, reach, &self.attention_dropout),
         };
         let x = self.proj.forward_onto(y.reshape([rows, width]), x, &self.dropouts[0]);
         let hidden = self.mlp[0].forward_activated(self.norm2.forward(x.clone()), self.activation);
@@ -88,10 +91,10 @@ impl StackCache {
 }
 
 impl Stack {
-    /// Loads `{path}.blocks.*`.
-    pub fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Stack) -> Self {
+    /// Loads `{path}.blocks.*`, which attend as far as `reach` says.
+    pub fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Stack, reach: Reach) -> Self {
         let blocks = (0..config.n_layer)
-            .map(|i| Block::load(loader, &format!("{path}.blocks.{i}"), width, &config.block))
+            .map(|i| Block::load(loader, &format!("{path}.blocks.{i}"), width, &config.block, reach))
             .collect();
         // A causal mask that some checkpoints carry; ours is made where it is needed.
         loader.ignore(".attn.mask");
@@ -104,7 +107,8 @@ impl Stack {
         StackCache(self.blocks.iter().map(|_| cache()).collect())
     }
 
-    /// `x` `[B, T, C]`; the shape stays. With a cache, the `T` positions follow those that it holds.
+    /// `x` `[B, T, C]`; the shape stays. With a cache, the `T` positions follow those that it holds;
+    /// only where each attends to those before it.
     pub fn forward(&self, x: Tensor<3>, mut cache: Option<&mut StackCache>) -> Tensor<3> {
         let [batch, length, width] = x.dims();
         let mut x = x.reshape([batch * length, width]);

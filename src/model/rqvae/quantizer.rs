@@ -66,7 +66,10 @@ impl Quantizer {
     pub fn quantize_stochastic(&self, latents: Tensor<4>, temperature: f32, seed: u64) -> Bottleneck {
         let filter = Filter { temperature, ..Filter::NONE };
         self.quantize_by(latents, |depth, codebook, residual| {
-            codebook.stochastic(residual, &Draw { filter, seed, first_image: 0, place: depth as u32 })
+            codebook.stochastic(
+                residual,
+                &Draw { filter, seed, first_image: 0, place: depth as u32, turns: None },
+            )
         })
     }
 

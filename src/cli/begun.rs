@@ -1,0 +1,88 @@
+//! What `complete` and `revise` begin with: the models, the codes of a picture, and how that was sampled.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::input::{Codes, bytes, in_file};
+use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
+use super::output::Console;
+use crate::codes::CodeStack;
+use crate::engine::recipe::SamplingRecipe;
+use crate::engine::{ModelId, Stage2};
+use crate::error::Result;
+use crate::generate::{Filter, Schedule};
+use crate::image_io::mask;
+
+/// A picture's codes, and what samples others in their places.
+pub struct Begun<'a> {
+    /// The models.
+    pub stage2: Stage2,
+    /// The codes.
+    pub stack: CodeStack,
+    model: &'a TransformerArguments,
+    device: Device,
+    id: ModelId,
+    /// How the picture was sampled, if it was.
+    found: Option<SamplingRecipe>,
+}
+
+impl<'a> Begun<'a> {
+    /// Loads the models and reads or encodes `input`.
+    pub fn new(model: &'a TransformerArguments, input: &Path, console: &Console) -> Result<Self> {
+        let device = model.model.device.open()?;
+        let stage2 = Stage2::load(&model.options(), &device, &mut console.task("loading"))?;
+        let codes = Codes::read_or_encode(input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let (stack, recipe) = codes.single(input)?;
+        let id = stage2.id()?;
+        Ok(Self { stage2, stack, model, device, id, found: recipe.and_then(|recipe| recipe.sampling) })
+    }
+
+    /// How the picture was sampled, if this model did. What another was sampled with says nothing of this one.
+    pub fn same(&self) -> Option<&SamplingRecipe> {
+        self.found.as_ref().filter(|found| found.rqtransformer.sha256 == self.id.sha256)
+    }
+
+    /// What is to be sampled.
+    pub fn plan(
+        &self,
+        condition: &ConditionArguments,
+        sampling: &SamplingArguments,
+        filters: Vec<Filter>,
+        schedule: Option<Schedule>,
+    ) -> SamplingRecipe {
+        SamplingRecipe {
+            rqtransformer: self.id.clone(),
+            condition: condition.condition_or(self.found.as_ref().map(|found| found.condition.clone())),
+            seed: sampling.seed,
+            image: 0,
+            count: sampling.count(),
+            filters,
+            schedule,
+            device: crate::device::kind(&self.device).into(),
+            precision: self.model.precision().unwrap_or_default(),
+            weights: self.model.model.weights.into(),
+        }
+    }
+
+    /// Which codes are kept: those of the cells under which the mask at `path`, fitted like the picture, is darker than middle grey
+    /// on average.
+    pub fn outside(&self, path: &Path) -> Result<Vec<bool>> {
+        let (stack, resolution) = (&self.stack, self.stage2.stage1.model.config.ddconfig.resolution);
+        let mask = in_file(path, mask::from_bytes(&bytes(path)?))?.fit(resolution)?;
+        let (rows, columns) = (resolution / stack.h(), resolution / stack.w());
+        let brightness = |row: usize, column: usize| -> f32 {
+            let pixels = (row * rows..(row + 1) * rows)
+                .flat_map(|y| (column * columns..(column + 1) * columns).map(move |x| y * resolution + x));
+            pixels.map(|i| mask.data()[i]).sum()
+        };
+        let mut keep = Vec::with_capacity(stack.codes().len());
+        for row in 0..stack.h() {
+            for column in 0..stack.w() {
+                let dark = brightness(row, column) < 0.0;
+                keep.extend(std::iter::repeat_n(dark, stack.depth()));
+            }
+        }
+        Ok(keep)
+    }
+}

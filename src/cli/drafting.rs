@@ -1,0 +1,103 @@
+//! Options of models that draft and revise: in how many parts, how often, and how codes are then drawn.
+
+use clap::Args;
+
+use super::options::SamplingArguments;
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Rounds, Schedule};
+use crate::model::RqTransformerConfig;
+
+/// How a contextual model makes pictures.
+#[derive(Args, Clone, Default)]
+pub struct DraftingArguments {
+    /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
+    #[arg(long, value_name = "N")]
+    draft: Option<u32>,
+    /// For a contextual model: then revise the draft so many times, in so many random parts each, every part drawn anew given all
+    /// other cells; 0: not at all. [default: 2x2]
+    #[arg(long, value_name = "ROUNDSxPARTS")]
+    revise: Option<Rounds>,
+    /// The same as --temperature, for revisions. [default: that of the draft]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
+    revise_temperature: Option<Vec<f32>>,
+    /// The same as --top-k, for revisions. [default: that of the draft]
+    #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
+    revise_top_k: Option<Vec<usize>>,
+    /// The same as --top-p, for revisions. [default: that of the draft]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
+    revise_top_p: Option<Vec<f32>>,
+    /// The same as --guidance, for revisions. [default: that of the draft]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
+    revise_guidance: Option<Vec<f32>>,
+}
+
+impl DraftingArguments {
+    /// How the model of `config` drafts and revises, where the draft draws by `filters`: what is asked for, else what the recipe at
+    /// hand says, else what is usual; `None` for an autoregressive model.
+    ///
+    /// # Errors
+    /// The model or the options leave nothing for an option to do.
+    pub fn schedule(
+        &self,
+        config: &RqTransformerConfig,
+        filters: &[Filter],
+        recipe: Option<&Schedule>,
+    ) -> Result<Option<Schedule>> {
+        let given = self.given();
+        let Some(usual) = Schedule::usual(config, filters) else {
+            return match given.first() {
+                None => Ok(None),
+                Some(option) => Err(Error::usage(format!(
+                    "{option}: this model samples cell after cell, once ({}): leave it out, or choose a contextual model",
+                    config.kind.name()
+                ))),
+            };
+        };
+        let base = Schedule { draft: usual.draft, ..recipe.cloned().unwrap_or(usual) };
+        let revise = self.revise.unwrap_or(base.revise);
+        if let (0, Some(option)) =
+            (revise.rounds, given.iter().find(|option| option.starts_with("--revise-")))
+        {
+            return Err(Error::usage(format!(
+                "{option} does nothing without revisions: leave it or --revise 0 out"
+            )));
+        }
+        if self.draft == Some(0) {
+            return Err(Error::usage(
+                "--draft: expected 1 or more, found 0: `revise` draws given pictures anew",
+            ));
+        }
+        let schedule = Schedule {
+            draft: self.draft.unwrap_or(base.draft),
+            revise,
+            filters: self.revisions().filters(config, Some(&base.filters))?,
+        };
+        schedule.check(config.depth())?;
+        Ok(Some(schedule))
+    }
+
+    /// How codes are drawn in revisions.
+    fn revisions(&self) -> SamplingArguments {
+        SamplingArguments {
+            number: None,
+            seed: 0,
+            temperature: self.revise_temperature.clone(),
+            top_k: self.revise_top_k.clone(),
+            top_p: self.revise_top_p.clone(),
+            guidance: self.revise_guidance.clone(),
+        }
+    }
+
+    /// The options that are given.
+    fn given(&self) -> Vec<&'static str> {
+        let all = [
+            ("--draft", self.draft.is_some()),
+            ("--revise", self.revise.is_some()),
+            ("--revise-temperature", self.revise_temperature.is_some()),
+            ("--revise-top-k", self.revise_top_k.is_some()),
+            ("--revise-top-p", self.revise_top_p.is_some()),
+            ("--revise-guidance", self.revise_guidance.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
+    }
+}

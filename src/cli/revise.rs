@@ -1,0 +1,67 @@
+//! `residua revise`: draw a picture's cells anew, given all others.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::begun::Begun;
+use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
+use super::output::Console;
+use super::sample::Run;
+use super::target::ForceArguments;
+use crate::error::{Error, Result};
+use crate::generate::{Forced, Rounds, Schedule};
+use crate::model::Architecture;
+
+/// Draw a picture's cells anew by a contextual model, a random part at a time, each given all other cells.
+#[derive(Args)]
+pub struct Revise {
+    /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
+    input: PathBuf,
+    /// Revise the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
+    /// [default: all cells]
+    #[arg(long, value_name = "IMAGE")]
+    cells: Option<PathBuf>,
+    /// So many times, in so many random parts each: fewer parts change more at once.
+    #[arg(long, value_name = "ROUNDSxPARTS", default_value_t = Rounds::default())]
+    revise: Rounds,
+    #[command(flatten)]
+    condition: ConditionArguments,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+    /// Folder for the pictures.
+    #[arg(long, short, default_value = "revised", value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    force: ForceArguments,
+    #[command(flatten)]
+    model: TransformerArguments,
+}
+
+impl Revise {
+    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        if self.revise.rounds == 0 {
+            return Err(Error::usage("--revise: expected at least one round, such as 2x2, found 0"));
+        }
+        let begun = Begun::new(&self.model, &self.input, console)?;
+        let config = &begun.stage2.model.config;
+        config.kind.must_be(
+            Architecture::Contextual,
+            "revising",
+            "`complete` samples a part anew by an autoregressive model",
+        )?;
+        let keep = match &self.cells {
+            Some(mask) => begun.outside(mask)?,
+            None => vec![false; begun.stack.codes().len()],
+        };
+        let revised = |schedule: &Schedule| schedule.filters.clone();
+        let recipe = begun.same().and_then(|same| same.schedule.as_ref()).map(revised);
+        let filters = self.sampling.filters(config, recipe.as_deref())?;
+        let schedule = Schedule { draft: 0, revise: self.revise, filters: filters.clone() };
+        let plan = begun.plan(&self.condition, &self.sampling, filters, Some(schedule));
+        let (out, force, stack) = (&self.out, self.force, begun.stack.clone());
+        Run { stage2: &begun.stage2, console, out, force, made_by: "revise", choosing: None }
+            .finish(plan, Some(Forced { stack, keep }))
+    }
+}
