@@ -1,8 +1,7 @@
 //! Which hand-written kernels the GPU runs, and what checks of them have found. A process has one GPU, so there is one
-//! switch for each of them.
+//! switch for each variant of them.
 
-use std::borrow::Cow;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -34,13 +33,28 @@ pub enum GpuKernel {
     EmbedCodes,
 }
 
+/// A kernel as it is built for some of the shapes that it takes. A driver may get one wrong and the others right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    kernel: GpuKernel,
+    /// Less than 64.
+    number: usize,
+}
+
+/// The only variant of a kernel that is built in one way.
+impl From<GpuKernel> for Variant {
+    fn from(kernel: GpuKernel) -> Self {
+        kernel.variant(0)
+    }
+}
+
 /// A kernel at one shape, compared with its twin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
     /// The kernel.
     pub kernel: GpuKernel,
     /// What it was given.
-    pub shape: Cow<'static, str>,
+    pub shape: String,
     /// Whether the difference is within the tolerance.
     pub ok: bool,
     /// Largest difference between the two, of the largest magnitude expected; infinite where there is no result.
@@ -51,11 +65,14 @@ pub struct Checked {
     pub ms: f64,
 }
 
-/// Kernels that are off, a bit each.
-static OFF: AtomicU32 = AtomicU32::new(0);
+/// A bit for each variant of each kernel.
+type Switches = [AtomicU64; GpuKernel::ALL.len()];
 
-/// Kernels that were checked or switched, a bit each.
-static SETTLED: AtomicU32 = AtomicU32::new(0);
+/// Variants that are off.
+static OFF: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
+
+/// Variants that were checked or switched.
+static SETTLED: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
 
 impl GpuKernel {
     /// All kernels.
@@ -76,27 +93,46 @@ impl GpuKernel {
     /// without them: they would be nearly half of it.
     pub const SUBSTITUTED: bool = cfg!(not(target_family = "wasm"));
 
-    /// Whether the GPU runs it; all are on at first.
-    pub fn is_on(self) -> bool {
-        !Self::SUBSTITUTED || OFF.load(Ordering::Relaxed) & self.bit() == 0
+    /// One of its variants.
+    pub fn variant(self, number: usize) -> Variant {
+        Variant { kernel: self, number }
     }
 
-    /// Switches it on or off, for models that are loaded from now on and, but for [`Self::Widen`], those at hand.
+    /// Switches all variants on or off, for models that are loaded from now on and, but for [`Self::Widen`], those at hand.
+    pub fn switch(self, on: bool) {
+        SETTLED[self as usize].store(u64::MAX, Ordering::Relaxed);
+        OFF[self as usize].store(if on { 0 } else { u64::MAX }, Ordering::Relaxed);
+    }
+}
+
+impl Variant {
+    /// What it is a variant of.
+    pub fn kernel(self) -> GpuKernel {
+        self.kernel
+    }
+
+    /// Whether the GPU runs it; all are on at first.
+    pub fn is_on(self) -> bool {
+        !GpuKernel::SUBSTITUTED || OFF[self.kernel as usize].load(Ordering::Relaxed) & self.bit() == 0
+    }
+
+    /// Switches it on or off, as [`GpuKernel::switch`] does all of them.
     pub fn switch(self, on: bool) {
         self.settle();
+        let off = &OFF[self.kernel as usize];
         match on {
-            true => OFF.fetch_and(!self.bit(), Ordering::Relaxed),
-            false => OFF.fetch_or(self.bit(), Ordering::Relaxed),
+            true => off.fetch_and(!self.bit(), Ordering::Relaxed),
+            false => off.fetch_or(self.bit(), Ordering::Relaxed),
         };
     }
 
     /// Whether nobody has checked or switched it yet: true for the first who asks, who has to check it.
     pub fn settle(self) -> bool {
-        SETTLED.fetch_or(self.bit(), Ordering::Relaxed) & self.bit() == 0
+        SETTLED[self.kernel as usize].fetch_or(self.bit(), Ordering::Relaxed) & self.bit() == 0
     }
 
-    fn bit(self) -> u32 {
-        1 << self as u32
+    fn bit(self) -> u64 {
+        1 << self.number
     }
 }
 

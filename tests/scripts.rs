@@ -1,7 +1,5 @@
 //! Names and captions in every script are drawn with the system's fonts, in reading order.
 
-use std::process::Command;
-
 use eframe::egui::{Color32, Context, Event, FontId, Key, Modifiers, Shape, TextEdit, Ui};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -126,7 +124,7 @@ fn where_there_is_no_font_squares_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let none = folder.path().join("fonts.conf");
     std::fs::write(&none, "<?xml version=\"1.0\"?><fontconfig></fontconfig>").unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "without_fonts", "--ignored"])
         .env("FONTCONFIG_FILE", none)
         .output()

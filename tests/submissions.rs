@@ -12,7 +12,7 @@ use residua::engine::reconstruct::decode_partly;
 use residua::engine::sample::{Sampled, draft_and_revise, sample};
 use residua::engine::{Options, Stage2, Task};
 use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session};
-use residua::kernels::{GpuKernel, verdicts};
+use residua::kernels::GpuKernel;
 use residua::model::preset::Preset;
 use residua::model::{Architecture, RqTransformer, RqVae};
 
@@ -89,8 +89,8 @@ impl Gpu {
         let _ = log::set_logger(&COUNTER);
         log::set_max_level(LevelFilter::Trace);
         let device = open(DeviceChoice::Gpu).unwrap();
-        // Their checks at the first use are not what is counted.
-        GpuKernel::ALL.into_iter().for_each(|kernel| verdicts::settle(kernel, &device));
+        // Checked they would be at their first use, and that is not what is counted.
+        GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
         Self { device, _alone: alone }
     }
 

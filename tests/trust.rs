@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use residua::checkpoint::{Loader, Precision};
 use residua::device::{DeviceChoice, cpu, is_cpu, open};
 use residua::error::{Error, Result};
-use residua::kernels::check::{CHECKS, Check, Checked, Reading, check};
-use residua::kernels::{GpuKernel, KvCache, Resample, attention, conv2d, layer_norm, noise, values};
+use residua::kernels::check::{Check, Checked, Reading, check, checks};
+use residua::kernels::{GpuKernel, KvCache, Resample, Variant, attention, conv2d, layer_norm, noise, values};
 
 /// What a check is told on a GPU; the CPU says 1 and 2.
 fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {
@@ -16,13 +16,15 @@ fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {
     Box::pin(async { values })
 }
 
-/// A check of `kernel` that does `work`.
+/// A check of the first variant of `kernel` that does `work`.
 fn of(kernel: GpuKernel, work: fn(&Device) -> Reading) -> Check {
-    Check { kernel, shape: "two values", tolerance: 1e-3, work }
+    let variant =
+        checks().iter().map(|check| check.variant).find(|variant| variant.kernel() == kernel).unwrap();
+    Check { variant, shape: "two values".into(), tolerance: 1e-3, work: Box::new(work) }
 }
 
 fn checked(checks: &[Check], gpu: &Device) -> Vec<Checked> {
-    pollster::block_on(check(&checks.iter().collect::<Vec<_>>(), gpu))
+    pollster::block_on(check(checks, gpu))
 }
 
 /// Largest difference, of the largest magnitude expected.
@@ -55,9 +57,12 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
         of(GpuKernel::Widen, |device| given(device, Ok(vec![1.0, 2.0001]))),
     ];
     let table = checked(&broken, &gpu);
-    for Checked { kernel, ok, .. } in &table {
+    for (Check { variant, .. }, Checked { kernel, ok, .. }) in broken.iter().zip(&table) {
         assert_eq!(*ok, *kernel == GpuKernel::Widen, "{table:?}");
-        assert_eq!(kernel.is_on(), *ok, "{table:?}");
+        assert_eq!(variant.is_on(), *ok, "{table:?}");
+        let others = checks().into_iter().map(|check| check.variant).filter(|other| other != variant);
+        let mut others = others.filter(|other| other.kernel() == *kernel);
+        assert!(others.all(Variant::is_on), "{kernel:?} is right in other variants");
     }
 
     // The front functions now give what Burn's operations give, to the bit.
@@ -70,16 +75,18 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
     assert_eq!(values(found), values(layer_norm::composed(x, &gamma, &beta, 1e-5)));
 
     // And what they give is right: the same work as that of the checks, but without switching kernels on.
-    for Check { kernel, shape, tolerance, work } in CHECKS {
+    GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
+    for Check { variant, shape, tolerance, work } in checks() {
         let [found, expected] = [&gpu, &cpu()].map(|device| pollster::block_on(work(device)).unwrap());
         let apart = apart(&found, &expected);
-        println!("{kernel:?} {shape}: {apart:e}");
-        assert!(apart <= *tolerance, "{kernel:?} {shape}: {apart}");
+        println!("{variant:?} {shape}: {apart:e}");
+        assert!(apart <= tolerance, "{variant:?} {shape}: {apart}");
     }
 
     // The kernels themselves are right here, and on again.
-    let table = checked(CHECKS, &gpu);
-    assert!(table.iter().all(|checked| checked.ok && checked.kernel.is_on()), "{table:?}");
+    let table = checked(&checks(), &gpu);
+    assert!(table.iter().all(|checked| checked.ok), "{table:?}");
+    assert!(checks().iter().all(|check| check.variant.is_on()));
     assert!(GpuKernel::ALL.iter().all(|kernel| table.iter().any(|checked| checked.kernel == *kernel)));
 }
 

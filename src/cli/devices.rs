@@ -7,7 +7,7 @@ use super::output::Console;
 use crate::device::{Adapter, DeviceChoice, adapters, kind, open};
 use crate::engine::start::faster;
 use crate::error::{Error, Result};
-use crate::kernels::check::{CHECKS, Checked, check};
+use crate::kernels::check::{Checked, check, checks};
 use crate::kernels::cpu::vectors;
 use crate::text::size;
 
@@ -56,7 +56,7 @@ fn check_kernels(adapter: Option<&Adapter>, console: &Console) -> Result<()> {
         return console.result(json!({"gpu": null, "ok": true, "kernels": []}), text);
     };
     let device = open(DeviceChoice::Gpu)?;
-    let table = pollster::block_on(check(&CHECKS.iter().collect::<Vec<_>>(), &device));
+    let table = pollster::block_on(check(&checks(), &device));
     let wrong = table.iter().filter(|checked| !checked.ok).count();
     let result = json!({"gpu": value(adapter), "ok": wrong == 0, "kernels": table});
     let lines: Vec<String> = std::iter::once(line(adapter)).chain(table.iter().map(verdict)).collect();

@@ -1,4 +1,4 @@
-//! Opens the device that models run on. On a GPU the hand-written kernels are checked: natively each at its first use
+//! Opens the device that models run on. On a GPU the hand-written kernels are checked: natively each variant at its first use
 //! ([`crate::kernels::verdicts`]), in a browser all before anything else.
 
 use burn::tensor::Device;
@@ -78,13 +78,13 @@ pub fn distrust() {
 /// A kernel is wrong, which nothing can replace here: the CPU is to be used.
 #[cfg(target_family = "wasm")]
 pub async fn trust(device: &Device) -> Result<()> {
-    use crate::kernels::check::{CHECKS, check};
+    use crate::kernels::check::{check, checks};
 
     if crate::device::is_cpu(device) {
         return Ok(());
     }
     if checked().is_empty() {
-        crate::trust::keep(&check(&CHECKS.iter().collect::<Vec<_>>(), device).await);
+        crate::trust::keep(&check(&checks(), device).await);
     }
     match checked().into_iter().find(|checked| !checked.ok) {
         Some(crate::trust::Checked { kernel, shape, .. }) => Err(Error::invalid(format!(

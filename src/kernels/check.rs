@@ -4,238 +4,102 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use web_time::Instant;
 
 use super::cpu::linear::Block;
+use super::cube::{conv2d_variant, decode_linear_variant, matmul_variant, residual_quantize_variant};
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
-use super::{Activation, GpuKernel, KvCache, Resample, Weights};
+use super::{Activation, GpuKernel, KvCache, Resample, Variant, Weights};
 use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, matmul, noise};
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 pub use crate::trust::Checked;
 
-/// What is done to check a kernel.
+/// What is done to check a variant of a kernel.
 pub struct Check {
-    /// The kernel.
-    pub kernel: GpuKernel,
+    /// The variant.
+    pub variant: Variant,
     /// What it is given.
-    pub shape: &'static str,
+    pub shape: String,
     /// Largest difference allowed, of the largest magnitude expected.
     pub tolerance: f32,
     /// The same work on the device that it is given: by the kernel on a GPU, by its plain twin on a CPU.
-    pub work: fn(&Device) -> Reading,
+    pub work: Box<dyn Fn(&Device) -> Reading>,
 }
 
 /// Values on their way back from a device.
 pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
-/// Small shapes in no proportion to the kernels' tiles; each shader, in each of the variants that differ by more than a size.
-pub const CHECKS: &[Check] = &[
-    Check {
-        kernel: GpuKernel::Conv2d,
-        shape: "3x3 5->7 at 9x11",
-        tolerance: 1e-4,
-        work: |device| convolution(Resample::Same, device),
-    },
-    Check {
-        kernel: GpuKernel::Conv2d,
-        shape: "3x3 5->7 at 9x11 to half",
-        tolerance: 1e-4,
-        work: |device| convolution(Resample::Down, device),
-    },
-    Check {
-        kernel: GpuKernel::Conv2d,
-        shape: "3x3 5->7 at 48x48 to twice",
-        tolerance: 1e-4,
-        work: |device| {
-            let (weight, bias) = (noise([7, 5, 3, 3], 2, device), noise([7], 3, device));
-            read(conv2d::conv2d(noise([1, 5, 48, 48], 1, device), &weight, &bias, Resample::Up))
-        },
-    },
-    Check {
-        kernel: GpuKernel::Conv2d,
-        shape: "3x3 5->3 at 35x37",
-        tolerance: 1e-4,
-        work: |device| {
-            let (weight, bias) = (noise([3, 5, 3, 3], 2, device), noise([3], 3, device));
-            read(conv2d::conv2d(noise([1, 5, 35, 37], 1, device), &weight, &bias, Resample::Same))
-        },
-    },
-    Check {
-        kernel: GpuKernel::GroupNorm,
-        shape: "2x6 at 5x7 in 3 groups",
-        tolerance: 1e-4,
-        work: |device| {
-            let x = noise([2, 6, 5, 7], 1, device);
-            let (gamma, beta) = (noise([6], 2, device), noise([6], 3, device));
-            read(group_norm::group_norm(x, &gamma, &beta, 3, 1e-6, true))
-        },
-    },
-    Check {
-        kernel: GpuKernel::LayerNorm,
-        shape: "3 rows of 77",
-        tolerance: 1e-4,
-        work: |device| {
-            let (gamma, beta) = (noise([77], 2, device), noise([77], 3, device));
-            read(layer_norm::layer_norm(noise([3, 77], 1, device), &gamma, &beta, 1e-5))
-        },
-    },
-    Check {
-        kernel: GpuKernel::DecodeLinear,
-        shape: "3 rows of 36 to 19, f32",
-        tolerance: 1e-4,
-        work: |device| {
-            let (weight, bias): (Tensor<2>, _) = (noise([19, 36], 2, device), noise([19], 3, device));
-            read(linear::linear(noise([3, 36], 1, device), &weight.into(), &bias, Activation::Gelu))
-        },
-    },
-    Check {
-        kernel: GpuKernel::DecodeLinear,
-        shape: "1 row of 36 to 19, f16",
-        tolerance: 1e-4,
-        work: |device| {
-            let (bias, residual) = (noise([19], 3, device), noise([1, 19], 4, device));
-            read(linear::linear_onto(
-                noise([1, 36], 1, device),
-                &half_noise([19, 36], 2, device).into(),
-                &bias,
-                residual,
-            ))
-        },
-    },
-    Check {
-        kernel: GpuKernel::DecodeLinear,
-        shape: "3 rows of 64 to 19, 8 bits",
-        tolerance: 1e-4,
-        work: |device| {
-            let (weights, bias) = (eight_bits(device), noise([19], 3, device));
-            read(linear::linear(noise([3, 64], 1, device), &weights, &bias, Activation::QuickGelu))
-        },
-    },
-    Check {
-        kernel: GpuKernel::DecodeLinear,
-        shape: "8 rows of 36 to 2051, f32",
-        tolerance: 1e-4,
-        work: |device| {
-            let (weight, bias): (Tensor<2>, _) = (noise([2051, 36], 2, device), noise([2051], 3, device));
-            read(linear::linear(noise([8, 36], 1, device), &weight.into(), &bias, Activation::None))
-        },
-    },
-    Check {
-        kernel: GpuKernel::Matmul,
-        shape: "35x29 by 29x41",
-        tolerance: 1e-4,
-        work: |device| read(matmul::matmul::<2>(noise([35, 29], 1, device), noise([29, 41], 2, device))),
-    },
-    Check {
-        kernel: GpuKernel::Matmul,
-        shape: "3 of 70x13 by 13x690, transposed",
-        tolerance: 1e-4,
-        work: |device| {
-            let (a, b): (Tensor<3>, Tensor<3>) =
-                (noise([3, 13, 70], 1, device), noise([3, 690, 13], 2, device));
-            read(matmul::matmul(a.swap_dims(1, 2), b.swap_dims(1, 2)))
-        },
-    },
-    Check {
-        kernel: GpuKernel::Matmul,
-        shape: "5x9 by 9x530",
-        tolerance: 1e-4,
-        work: |device| read(matmul::matmul::<2>(noise([5, 9], 1, device), noise([9, 530], 2, device))),
-    },
-    Check {
-        kernel: GpuKernel::Matmul,
-        shape: "530x9 by 9x3",
-        tolerance: 1e-4,
-        work: |device| read(matmul::matmul::<2>(noise([530, 9], 1, device), noise([9, 3], 2, device))),
-    },
-    Check {
-        kernel: GpuKernel::Widen,
-        shape: "19x64, 8 bits",
-        tolerance: 0.0,
-        work: |device| read(eight_bits(device).single()),
-    },
-    Check {
-        kernel: GpuKernel::Widen,
-        shape: "19x37",
-        tolerance: 0.0,
-        work: |device| read(Weights::from(half_noise([19, 37], 2, device)).single()),
-    },
-    Check {
-        kernel: GpuKernel::DecodeAttention,
-        shape: "2x3 heads of 10, third position",
-        tolerance: 1e-4,
-        work: |device| {
-            let mut cache = KvCache::new(2, 3, 5, 10, device);
-            let mut attend = |seed| attention::attend(noise([2, 1, 90], seed, device), 3, Some(&mut cache));
-            attend(1);
-            attend(2);
-            read(attend(3))
-        },
-    },
-    Check {
-        kernel: GpuKernel::SampleToken,
-        shape: "5 rows of 700",
-        tolerance: 0.0,
-        work: |device| {
-            let filter = Filter { temperature: 0.3, top_k: 250, top_p: 0.92, ..Filter::NONE };
-            let draw = Draw { filter, seed: 5, first_image: 0, place: 3, turns: None };
-            let codes = sample_token(noise([5, 700], 1, device), &draw);
-            reading(codes.into_data_async())
-        },
-    },
-    Check {
-        kernel: GpuKernel::ResidualQuantize,
-        shape: "5 rows of 9, 2 codes of 70",
-        tolerance: 1e-4,
-        work: |device| quantization(5, device),
-    },
-    Check {
-        kernel: GpuKernel::ResidualQuantize,
-        shape: "13 rows of 9, 2 codes of 70",
-        tolerance: 1e-4,
-        work: |device| quantization(13, device),
-    },
-    Check {
-        kernel: GpuKernel::ResidualQuantize,
-        shape: "77 rows of 9, 2 codes of 70",
-        tolerance: 1e-4,
-        work: |device| quantization(77, device),
-    },
-    Check {
-        kernel: GpuKernel::EmbedCodes,
-        shape: "5x3 codes of 11, running sums",
-        tolerance: 1e-5,
-        work: |device| {
-            let codebooks = Codebooks::shared(Codebook::new(noise([20, 11], 2, device)), 3);
-            let codes = TensorData::new((0..15).map(|i| i * 7 % 20).collect::<Vec<i32>>(), [5, 3]);
-            let lookup = Lookup::first(3, embed::Reading::RunningSums);
-            let codes = Tensor::from_data(codes, device);
-            read(embed_codes(codes, codebooks.table(), lookup, Some(noise([1, 11], 3, device))))
-        },
-    },
-];
-
-/// 19 outputs of 64 inputs.
-fn eight_bits(device: &Device) -> Weights {
-    let values: Vec<f32> = (0..19 * 64).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
-    Weights::from_blocks(&Block::round(&values), [19, 64], device)
+/// Every variant of every kernel at a small shape, in no proportion to its tiles.
+pub fn checks() -> Vec<Check> {
+    let mut checks = vec![
+        convolution([5, 7, 9, 11], Resample::Same),
+        convolution([5, 7, 9, 11], Resample::Down),
+        convolution([5, 7, 48, 48], Resample::Up),
+        convolution([5, 3, 35, 37], Resample::Same),
+        group_norm(),
+        layer_norm(),
+        product(1, [35, 29, 41]),
+        product(3, [70, 13, 690]),
+        product(1, [5, 9, 530]),
+        product(1, [530, 9, 3]),
+        widening([19, 64], EIGHT_BITS),
+        widening([19, 37], HALF),
+        decode_attention(),
+        draw(),
+        quantization(5),
+        quantization(13),
+        quantization(77),
+        embedding(),
+    ];
+    for (rows, outputs) in LAYERS {
+        checks.extend([
+            layer([rows, 36, outputs], SINGLE, Some(Activation::Gelu)),
+            layer([rows, 36, outputs], HALF, None),
+            layer([rows, 64, outputs], EIGHT_BITS, Some(Activation::QuickGelu)),
+        ]);
+    }
+    checks
 }
 
-/// Does each of `checks` on `device`, a GPU, and switches off the kernels that are wrong, with a warning. One that is
+/// Those of `variant`.
+pub fn checks_of(variant: Variant) -> Vec<Check> {
+    checks().into_iter().filter(|check| check.variant == variant).collect()
+}
+
+/// Rows and outputs of layers, as the kernel tells them apart.
+const LAYERS: [(usize, usize); 10] =
+    [(1, 19), (1, 2051), (2, 19), (2, 2051), (3, 19), (4, 19), (5, 19), (6, 19), (7, 19), (8, 19)];
+
+/// A way to keep the weights of a layer.
+#[derive(Clone, Copy)]
+struct Kept {
+    name: &'static str,
+    dtype: DType,
+    /// Some of this shape.
+    weights: fn([usize; 2], &Device) -> Weights,
+}
+
+const SINGLE: Kept =
+    Kept { name: "f32", dtype: DType::F32, weights: |shape, device| noise(shape, 2, device).into() };
+const HALF: Kept =
+    Kept { name: "f16", dtype: DType::F16, weights: |shape, device| half_noise(shape, 2, device).into() };
+const EIGHT_BITS: Kept = Kept { name: "8 bits", dtype: DType::I32, weights: eight_bits };
+/// Does each of `checks` on `device`, a GPU, and switches off the variants that are wrong, with a warning. One that is
 /// right is on afterwards.
-pub async fn check(checks: &[&Check], device: &Device) -> Vec<Checked> {
+pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
     let mut table = Vec::with_capacity(checks.len());
     for check in checks {
         // Else Burn's operations would be compared.
-        check.kernel.switch(true);
+        check.variant.switch(true);
         table.push(check.run(device).await);
     }
-    for Checked { kernel, shape, difference, tolerance, .. } in table.iter().filter(|checked| !checked.ok) {
-        kernel.switch(false);
+    for (check, found) in checks.iter().zip(&table).filter(|(_, found)| !found.ok) {
+        check.variant.switch(false);
+        let Checked { kernel, shape, difference, tolerance, .. } = found;
         let instead = match GpuKernel::SUBSTITUTED {
             true => "Burn's own operations are used instead of it",
             false => "nothing here can be used instead of it",
@@ -251,24 +115,23 @@ pub async fn check(checks: &[&Check], device: &Device) -> Vec<Checked> {
 impl Check {
     async fn run(&self, device: &Device) -> Checked {
         let start = Instant::now();
-        let found = on(device, self.work).await;
+        let found = on(device, &self.work).await;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        let expected = on(&crate::device::cpu(), self.work).await;
+        let expected = on(&crate::device::cpu(), &self.work).await;
         let difference = match (found, expected) {
             (Ok(found), Ok(expected)) => difference(&found, &expected),
             (Err(error), _) | (_, Err(error)) => {
-                tracing::debug!("{:?}: {error}", self.kernel);
+                tracing::debug!("{:?}: {error}", self.variant);
                 f32::INFINITY
             }
         };
-        let Self { kernel, shape, tolerance, .. } = *self;
-        let shape = shape.into();
+        let (kernel, shape, tolerance) = (self.variant.kernel(), self.shape.clone(), self.tolerance);
         Checked { kernel, shape, ok: difference <= tolerance, difference, tolerance, ms }
     }
 }
 
 /// Does `work`; a panic in it is its failure and nobody else's.
-async fn on(device: &Device, work: fn(&Device) -> Reading) -> Result<Vec<f32>> {
+async fn on(device: &Device, work: &dyn Fn(&Device) -> Reading) -> Result<Vec<f32>> {
     match catch_unwind(AssertUnwindSafe(|| work(device))) {
         Ok(reading) => reading.await,
         Err(_) => Err(Error::invalid("panicked")),
@@ -285,19 +148,116 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
     apart.fold(0.0, |most, apart| if apart <= most { most } else { apart.min(f32::INFINITY) })
 }
 
-fn convolution(resample: Resample, device: &Device) -> Reading {
-    let (weight, bias) = (noise([7, 5, 3, 3], 2, device), noise([7], 3, device));
-    read(conv2d::conv2d(noise([1, 5, 9, 11], 1, device), &weight, &bias, resample))
+fn close(variant: impl Into<Variant>, shape: String, work: impl Fn(&Device) -> Reading + 'static) -> Check {
+    Check { variant: variant.into(), shape, tolerance: 1e-4, work: Box::new(work) }
 }
 
-fn quantization(rows: usize, device: &Device) -> Reading {
-    let codebooks = Codebooks::shared(Codebook::new(noise([70, 9], 2, device)), 2);
-    let found = residual_quantize(noise([rows, 9], 1, device), &codebooks);
-    let [depth, rows, channels] = found.partial_sums.dims();
-    let sums = found.partial_sums.reshape([rows * depth * channels]);
-    let squares = found.squares.reshape([rows * depth]);
-    // Equal codes have equal sums.
-    read(Tensor::cat(vec![sums, squares], 0))
+fn exact(variant: impl Into<Variant>, shape: String, work: impl Fn(&Device) -> Reading + 'static) -> Check {
+    Check { tolerance: 0.0, ..close(variant, shape, work) }
+}
+
+fn convolution([inputs, outputs, height, width]: [usize; 4], resample: Resample) -> Check {
+    let (x, weight) = ([1, inputs, height, width], [outputs, inputs, 3, 3]);
+    let shape = format!("3x3 {inputs}->{outputs} at {height}x{width}, {resample:?}");
+    close(conv2d_variant(x, weight, resample), shape, move |device| {
+        let (weight, bias) = (noise(weight, 2, device), noise([outputs], 3, device));
+        read(conv2d::conv2d(noise(x, 1, device), &weight, &bias, resample))
+    })
+}
+
+fn group_norm() -> Check {
+    close(GpuKernel::GroupNorm, "2x6 at 5x7 in 3 groups".into(), |device| {
+        let x = noise([2, 6, 5, 7], 1, device);
+        let (gamma, beta) = (noise([6], 2, device), noise([6], 3, device));
+        read(group_norm::group_norm(x, &gamma, &beta, 3, 1e-6, true))
+    })
+}
+
+fn layer_norm() -> Check {
+    close(GpuKernel::LayerNorm, "3 rows of 77".into(), |device| {
+        let (gamma, beta) = (noise([77], 2, device), noise([77], 3, device));
+        read(layer_norm::layer_norm(noise([3, 77], 1, device), &gamma, &beta, 1e-5))
+    })
+}
+
+/// The factors of several products lie transposed in memory.
+fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
+    let shape = format!("{matrices} of {rows}x{inner} by {inner}x{columns}");
+    close(matmul_variant(matrices, rows, columns), shape, move |device| {
+        let factor = |[rows, columns]: [usize; 2], seed| -> Tensor<3> {
+            match matrices {
+                1 => noise([1, rows, columns], seed, device),
+                _ => noise([matrices, columns, rows], seed, device).swap_dims(1, 2),
+            }
+        };
+        read(matmul::matmul(factor([rows, inner], 1), factor([inner, columns], 2)))
+    })
+}
+
+fn layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
+    let variant = decode_linear_variant(rows, inputs, kept.dtype, outputs).expect("it takes few rows");
+    let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
+    close(variant, shape, move |device| {
+        let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
+        let x = noise([rows, inputs], 1, device);
+        read(match activation {
+            Some(activation) => linear::linear(x, &weights, &bias, activation),
+            None => linear::linear_onto(x, &weights, &bias, noise([rows, outputs], 4, device)),
+        })
+    })
+}
+
+fn widening(shape: [usize; 2], kept: Kept) -> Check {
+    let [outputs, inputs] = shape;
+    exact(GpuKernel::Widen, format!("{outputs}x{inputs}, {}", kept.name), move |device| {
+        read((kept.weights)(shape, device).single())
+    })
+}
+
+fn decode_attention() -> Check {
+    close(GpuKernel::DecodeAttention, "2x3 heads of 10, third position".into(), |device| {
+        let mut cache = KvCache::new(2, 3, 5, 10, device);
+        let mut attend = |seed| attention::attend(noise([2, 1, 90], seed, device), 3, Some(&mut cache));
+        attend(1);
+        attend(2);
+        read(attend(3))
+    })
+}
+
+fn draw() -> Check {
+    exact(GpuKernel::SampleToken, "5 rows of 700".into(), |device| {
+        let filter = Filter { temperature: 0.3, top_k: 250, top_p: 0.92, ..Filter::NONE };
+        let draw = Draw { filter, seed: 5, first_image: 0, place: 3, turns: None };
+        reading(sample_token(noise([5, 700], 1, device), &draw).into_data_async())
+    })
+}
+
+fn quantization(rows: usize) -> Check {
+    let variant = residual_quantize_variant(rows, 9, 2).expect("it takes few residuals");
+    close(variant, format!("{rows} rows of 9, 2 codes of 70"), move |device| {
+        let codebooks = Codebooks::shared(Codebook::new(noise([70, 9], 2, device)), 2);
+        let found = residual_quantize(noise([rows, 9], 1, device), &codebooks);
+        let [depth, rows, channels] = found.partial_sums.dims();
+        let sums = found.partial_sums.reshape([rows * depth * channels]);
+        let squares = found.squares.reshape([rows * depth]);
+        // Equal codes have equal sums.
+        read(Tensor::cat(vec![sums, squares], 0))
+    })
+}
+
+fn embedding() -> Check {
+    close(GpuKernel::EmbedCodes, "5x3 codes of 11, running sums".into(), |device| {
+        let codebooks = Codebooks::shared(Codebook::new(noise([20, 11], 2, device)), 3);
+        let codes = TensorData::new((0..15).map(|i| i * 7 % 20).collect::<Vec<i32>>(), [5, 3]);
+        let lookup = Lookup::first(3, embed::Reading::RunningSums);
+        let codes = Tensor::from_data(codes, device);
+        read(embed_codes(codes, codebooks.table(), lookup, Some(noise([1, 11], 3, device))))
+    })
+}
+
+fn eight_bits([outputs, inputs]: [usize; 2], device: &Device) -> Weights {
+    let values: Vec<f32> = (0..outputs * inputs).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    Weights::from_blocks(&Block::round(&values), [outputs, inputs], device)
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Reading {

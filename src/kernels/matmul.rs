@@ -3,10 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::GpuKernel;
-use super::cube::GpuKernels;
+use super::cube::{GpuKernels, matmul_variant};
 use super::flex::CpuKernels;
-use super::{has_cpu_kernels, has_gpu_kernel};
+use super::{Variant, has_cpu_kernels, has_gpu_kernel};
 
 /// `a` `[.., M, K]` by `b` `[.., K, N]`: `[.., M, N]`, in f32.
 ///
@@ -19,10 +18,15 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "as many matrices on both sides");
     let kernel = match has_cpu_kernels(&a.device()) {
         true => <Dispatch as CpuKernels>::residua_matmul,
-        false if !has_gpu_kernel(GpuKernel::Matmul, &a.device()) => return composed(a, b),
+        false if !has_gpu_kernel(variant(&a, &b), &a.device()) => return composed(a, b),
         false => <Dispatch as GpuKernels>::residua_matmul,
     };
     Tensor::from_dispatch(kernel(a.into_dispatch(), b.into_dispatch()))
+}
+
+fn variant<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> Variant {
+    let (a, b) = (a.dims(), b.dims());
+    matmul_variant(a[..D - 2].iter().product(), a[D - 2], b[D - 1])
 }
 
 /// The same by Burn.

@@ -23,7 +23,7 @@ pub mod weights;
 mod cube;
 mod flex;
 
-pub use crate::trust::{self, GpuKernel};
+pub use crate::trust::{self, GpuKernel, Variant};
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
@@ -40,25 +40,25 @@ fn has_cpu_kernels(device: &Device) -> bool {
     is_cpu(device) && !differentiates(device)
 }
 
-/// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `kernel`.
-pub(crate) fn has_gpu_kernel(kernel: GpuKernel, device: &Device) -> bool {
-    !differentiates(device) && is_right(kernel, device)
+/// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `variant` of a kernel.
+pub(crate) fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
+    !differentiates(device) && is_right(variant.into(), device)
 }
 
-/// Whether `kernel` is on, after a check at its first use: opening a window waits for none, and what is never used costs
-/// nothing. A browser can't wait here, and checks all kernels before it begins.
-fn is_right(kernel: GpuKernel, device: &Device) -> bool {
+/// Whether `variant` is on, after a check at its first use: opening a window waits for none, and what is never used costs
+/// nothing. A browser can't wait here, and checks all of them before it begins.
+fn is_right(variant: Variant, device: &Device) -> bool {
     #[cfg(not(target_family = "wasm"))]
-    verdicts::settle(kernel, device);
+    verdicts::settle(variant, device);
     #[cfg(target_family = "wasm")]
     let _ = device;
-    kernel.is_on()
+    variant.is_on()
 }
 
-/// Whether tensors on `device` are taken by kernels with gradients of their own, which on a GPU begin with `kernel`.
+/// Whether tensors on `device` are taken by kernels with gradients of their own, which on a GPU begin with `variant`.
 #[cfg(not(target_family = "wasm"))]
-fn has_gradient(kernel: GpuKernel, device: &Device) -> bool {
-    differentiates(device) && (is_cpu(device) || is_right(kernel, &device.clone().without_autodiff()))
+fn has_gradient(variant: impl Into<Variant>, device: &Device) -> bool {
+    differentiates(device) && (is_cpu(device) || is_right(variant.into(), &device.clone().without_autodiff()))
 }
 
 /// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.

@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use super::cpu::present::Shown;
 use super::cube::plain;
 #[cfg(test)]
-use super::cube::variants::Variant;
+use super::cube::texts::Text;
 
 const SOURCE: &str = include_str!("../../shaders/present.wgsl");
 
@@ -172,8 +172,8 @@ impl Presenter {
 
 /// What a window is given to draw with.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    vec![Variant::fixed("present", 0, SOURCE)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("present", 0, SOURCE)]
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 
-use super::cube::{GpuKernels, residual_quantize_fits};
+use super::cube::{GpuKernels, residual_quantize_variant};
 use super::embed::{CodeTable, Place};
 use super::flex::CpuKernels;
 use super::matmul::matmul;
 use super::sample_token::{Draw, sample_token};
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
+use super::{has_cpu_kernels, has_gpu_kernel};
 
 /// A codebook ready for look-ups.
 #[derive(Clone, Debug)]
@@ -142,15 +142,13 @@ enum Kernel {
 }
 
 fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
-    let [rows, channels] = latents.dims();
-    match codebooks.table.joined() {
-        Some(_) if has_cpu_kernels(&latents.device()) => Kernel::Cpu,
-        Some((_, places))
-            if has_gpu_kernel(GpuKernel::ResidualQuantize, &latents.device())
-                && residual_quantize_fits(rows, channels, places.len()) =>
-        {
-            Kernel::Gpu
-        }
+    let ([rows, channels], device) = (latents.dims(), latents.device());
+    let Some((_, places)) = codebooks.table.joined() else { return Kernel::None };
+    if has_cpu_kernels(&device) {
+        return Kernel::Cpu;
+    }
+    match residual_quantize_variant(rows, channels, places.len()) {
+        Some(variant) if has_gpu_kernel(variant, &device) => Kernel::Gpu,
         _ => Kernel::None,
     }
 }

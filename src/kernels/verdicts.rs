@@ -1,5 +1,5 @@
-//! What is found out about an adapter once and remembered: which kernels are right there, each checked at its first use, and
-//! how fast it is. Some drivers take seconds to build a shader.
+//! What is found out about an adapter once and remembered: which variants of the kernels are right there, each checked at
+//! its first use, and how fast it is. Some drivers take seconds to build a shader.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::check::{CHECKS, check};
+use super::check::{check, checks_of};
 use crate::device::adapter;
 use crate::files;
-use crate::trust::{Checked, GpuKernel, keep};
+use crate::trust::{Checked, Variant, keep};
 
 /// More than the file ever has, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -31,7 +31,7 @@ struct Verdicts {
 /// What was found about an adapter.
 #[derive(Default, Serialize, Deserialize)]
 struct Found {
-    /// Kernels that are right.
+    /// Variants that are right.
     checks: Vec<Checked>,
     /// How long the same work takes on the adapter and on the CPU, in seconds.
     seconds: Option<[f64; 2]>,
@@ -42,17 +42,19 @@ pub fn remember_in(place: PathBuf) {
     PLACE.get_or_init(|| place);
 }
 
-/// Checks `kernel` on `device`, a GPU, if nobody has yet. Other threads that use it meanwhile do not wait.
-pub fn settle(kernel: GpuKernel, device: &Device) {
-    if !kernel.settle() {
+/// Checks `variant` on `device`, a GPU, if nobody has yet. Other threads that use it meanwhile do not wait.
+pub fn settle(variant: Variant, device: &Device) {
+    if !variant.settle() {
         return;
     }
+    let checks = checks_of(variant);
     let mut known = Verdicts::read().take().checks;
-    known.retain(|checked| checked.kernel == kernel);
+    known.retain(|known| {
+        known.kernel == variant.kernel() && checks.iter().any(|check| check.shape == known.shape)
+    });
     if !known.is_empty() {
         return keep(&known);
     }
-    let checks: Vec<_> = CHECKS.iter().filter(|check| check.kernel == kernel).collect();
     let found = pollster::block_on(check(&checks, device));
     keep(&found);
     // A wrong one is checked again: a person may have updated the driver to mend it.

@@ -71,6 +71,12 @@ impl Weights {
         }
     }
 
+    /// Outputs of the layer.
+    pub(super) fn outputs(&self) -> usize {
+        let (Self::Dense(rows) | Self::Blocks { scales: rows, .. }) = self;
+        rows.dims()[0]
+    }
+
     /// The type of the elements that hold them: f32, f16, or i32 for four of eight bits.
     pub(super) fn dtype(&self) -> DType {
         match self {

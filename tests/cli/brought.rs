@@ -1,6 +1,7 @@
 //! What people bring to training and evaluation, and do to runs: each test is a kind of mishap that others have reported.
 
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::{Child, Stdio};
 
 use residua::image_io::Picture;

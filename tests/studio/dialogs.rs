@@ -1,7 +1,6 @@
 //! The window works while a file dialog is open, and says so when none can be opened.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
@@ -62,7 +61,7 @@ fn without_a_dialog() {
 #[cfg(target_os = "linux")]
 fn without_portal_and_zenity_the_person_is_told_what_to_install() {
     let nothing = tempfile::tempdir().unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "dialogs::without_a_dialog", "--ignored"])
         .env("PATH", nothing.path())
         .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", nothing.path().join("bus").display()))

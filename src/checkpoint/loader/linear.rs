@@ -90,18 +90,18 @@ impl Loader<'_> {
         whole.then_some(rows)
     }
 
-    /// How linear weights such as `name` are kept; `Stored` in f32. Blocks are whole ones, and a GPU reads f16 in pairs and
+    /// How linear weights such as `name` are kept; `Stored` in f32. Blocks are whole ones, and a GPU reads f16 in fours and
     /// widens either by a kernel: a layer whose inputs do not fit is kept in the next higher precision.
     fn kept_in(&self, name: &str, inputs: usize) -> Precision {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
         let widens = is_cpu(&self.device) || has_gpu_kernel(GpuKernel::Widen, &self.device);
-        let pairs = is_cpu(&self.device) || inputs.is_multiple_of(2);
+        let fours = is_cpu(&self.device) || inputs.is_multiple_of(4);
         match self.precision {
             _ if !widens => Precision::Stored,
             Precision::Q8 if inputs.is_multiple_of(Block::SIZE) => Precision::Q8,
-            Precision::F16 | Precision::Q8 if pairs => Precision::F16,
-            _ if stored_half && pairs => Precision::F16,
+            Precision::F16 | Precision::Q8 if fours => Precision::F16,
+            _ if stored_half && fours => Precision::F16,
             _ => Precision::Stored,
         }
     }

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{THREADS, empty, launch, plain};
 
 /// Largest head, and most positions, that a workgroup's memory has room for.
@@ -66,8 +66,8 @@ pub fn decode_attention(
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    vec![Variant::fixed("decode_attention", THREADS, DecodeAttention::SOURCE)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("decode_attention", THREADS, DecodeAttention::SOURCE)]
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Whether kernels keep to their buffers. Drivers hide it where one doesn't: what is beyond a binding reads as zero there,
 //! and is not written. So each launch is repeated on longer copies of its buffers, with NaN at their ends.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::server::{Handle, KernelArguments, MetadataBindingInfo};
@@ -9,19 +10,18 @@ use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 thread_local! {
-    /// Whether launches of this thread are repeated.
-    static WATCHED: Cell<bool> = const { Cell::new(false) };
+    /// The texts launched by this thread, while its launches are repeated.
+    static WATCHED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
 }
 
 /// Elements of 32 bits behind each copy.
 const BEYOND: usize = 4096;
 
-/// Does `work`, and panics if one of its kernels reads or writes outside its buffers.
-pub fn watched<T>(work: impl FnOnce() -> T) -> T {
-    WATCHED.set(true);
+/// Does `work`, and panics if one of its kernels reads or writes outside its buffers; the result, and the kernels' texts.
+pub fn watched<T>(work: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
+    WATCHED.set(Some(BTreeSet::new()));
     let result = work();
-    WATCHED.set(false);
-    result
+    (result, WATCHED.take().expect("nobody else ends it"))
 }
 
 /// A launch that is to be repeated: the kernel, and what its buffers held before.
@@ -50,10 +50,13 @@ impl KernelSource for Text {
 impl Repeated {
     /// What has to be known before `kernel` runs on `buffers`; nothing if nobody watches.
     pub fn before(kernel: &impl KernelSource, buffers: &[&CubeTensor]) -> Option<Self> {
-        WATCHED.get().then(|| Self {
-            text: kernel.source().complete(),
-            before: buffers.iter().map(|buffer| contents(buffer, buffer.handle.clone())).collect(),
-        })
+        let text = WATCHED.with_borrow_mut(|watched| {
+            let (launched, text) = (watched.as_mut()?, kernel.source().complete());
+            launched.insert(text.clone());
+            Some(text)
+        })?;
+        let before = buffers.iter().map(|buffer| contents(buffer, buffer.handle.clone())).collect();
+        Some(Self { text, before })
     }
 
     /// Runs it again on longer buffers, and compares these with `buffers`, on which it has run.

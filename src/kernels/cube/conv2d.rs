@@ -6,9 +6,18 @@ use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{empty, launch};
-use crate::kernels::Resample;
+use crate::kernels::{GpuKernel, Resample, Variant};
+
+/// What takes `x` of these dimensions with `weight`.
+pub fn variant(x: [usize; 4], weight: [usize; 4], resample: Resample) -> Variant {
+    let [images, _, height, width] = x;
+    let [out_channels, _, kernel, _] = weight;
+    let out = [images, out_channels, resample.size(height), resample.size(width)].map(|size| size as u32);
+    let block = Block::of(out, kernel as u32, resample);
+    GpuKernel::Conv2d.variant(BLOCKS.iter().position(|&one| Some(one) == block).unwrap_or(BLOCKS.len()))
+}
 
 /// Convolves contiguous f32 tensors: `x` `[B, in, H, W]`, `weight` `[out, in, k, k]`, `bias` `[out]`.
 pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: Resample) -> CubeTensor {
@@ -23,9 +32,9 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     let [images, in_channels, out_channels, height, width] =
         [images, in_channels, out_channels, height, width].map(|size| size as u32);
     let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
-    if kernel == 3 && resample != Resample::Down {
-        let block = Block::of([images, out_channels, out_height, out_width]);
-        let workgroups = block.workgroups([images, out_channels, out_height, out_width]);
+    let out = [images, out_channels, out_height, out_width];
+    if let Some(block) = Block::of(out, kernel, resample) {
+        let workgroups = block.workgroups(out);
         let shift = (resample == Resample::Up).into();
         let parameters = Parameters { images, in_channels, out_channels, height, width, shift };
         launch(Conv2d(block), block.threads(), workgroups, &buffers, &parameters);
@@ -66,16 +75,19 @@ const SMALL: Block = Block { channel_threads: 16, row_threads: 2, column_threads
 /// For the few channels of a picture.
 const THIN: Block = Block { channel_threads: 1, row_threads: 8, column_threads: 8, depth: 2 };
 
+const BLOCKS: [Block; 3] = [LARGE, SMALL, THIN];
+
 /// Workgroups from which on the large block is taken: enough to occupy most devices.
 const MANY: u32 = 32;
 
 impl Block {
-    /// The one that suits an output of these dimensions.
-    fn of(out: [u32; 4]) -> Self {
+    /// The one that suits an output of these dimensions; none if its inputs are gathered.
+    fn of(out: [u32; 4], kernel: u32, resample: Resample) -> Option<Self> {
         match out[1] {
-            0..=4 => THIN,
-            _ if LARGE.workgroups(out) >= MANY => LARGE,
-            _ => SMALL,
+            _ if kernel != 3 || resample == Resample::Down => None,
+            0..=4 => Some(THIN),
+            _ if LARGE.workgroups(out) >= MANY => Some(LARGE),
+            _ => Some(SMALL),
         }
     }
 
@@ -157,13 +169,13 @@ struct GatheredParameters {
 
 /// All that the host makes of the shaders.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    let blocks = [LARGE, SMALL, THIN].map(|block| {
+pub(super) fn texts() -> Vec<Text> {
+    let blocks = BLOCKS.map(|block| {
         let Block { channel_threads, row_threads, column_threads, depth } = block;
         let kind = format!("{channel_threads}x{row_threads}x{column_threads}x{depth}");
-        Variant::new("conv2d", kind, block.threads(), block.source())
+        Text::new("conv2d", kind, block.threads(), block.source())
     });
-    let gathered = Variant::fixed("conv2d_gathered", GATHERED_THREADS, Conv2dGathered::SOURCE);
+    let gathered = Text::fixed("conv2d_gathered", GATHERED_THREADS, Conv2dGathered::SOURCE);
     blocks.into_iter().chain([gathered]).collect()
 }
 

@@ -5,7 +5,7 @@ use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{empty, launch, plain};
 use crate::kernels::embed::{Lookup, Reading};
 
@@ -69,8 +69,8 @@ pub fn embed_codes(
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    vec![Variant::fixed("embed_codes", THREADS, EmbedCodes::SOURCE)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("embed_codes", THREADS, EmbedCodes::SOURCE)]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{THREADS, empty, launch};
 
 /// Values of a part of a group, the work of one workgroup, unless that makes more than `THREADS` parts.
@@ -81,10 +81,10 @@ pub fn group_norm(
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
+pub(super) fn texts() -> Vec<Text> {
     vec![
-        Variant::fixed("group_norm_statistics", THREADS, Statistics::SOURCE),
-        Variant::fixed("group_norm_silu", THREADS, Normalize::SOURCE),
+        Text::fixed("group_norm_statistics", THREADS, Statistics::SOURCE),
+        Text::fixed("group_norm_silu", THREADS, Normalize::SOURCE),
     ]
 }
 

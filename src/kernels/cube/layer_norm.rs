@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{THREADS, empty, launch, plain};
 
 shader!(LayerNorm, "layer_norm.wgsl");
@@ -33,8 +33,8 @@ pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    vec![Variant::fixed("layer_norm", THREADS, LayerNorm::SOURCE)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("layer_norm", THREADS, LayerNorm::SOURCE)]
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{Activation, CubeBackend, THREADS, empty, launch, own, plain};
 use crate::kernels::weights::{StoredWeights, Weights};
+use crate::kernels::{GpuKernel, Variant};
 
 /// Rows that one pass over the weights serves.
 const MOST_ROWS: usize = 8;
@@ -21,22 +22,16 @@ const TEAMS: usize = THREADS as usize / LANES;
 /// Outputs from which on a GPU gets workgroups enough even of many outputs each.
 const MANY_OUTPUTS: usize = 2048;
 
-/// Whether the kernel takes `rows` of `inputs` and weights held by elements of type `weights` (i32 for four of eight
-/// bits); others are for a matrix product.
-pub fn fits(rows: usize, inputs: usize, weights: DType) -> bool {
-    let words = weights != DType::F16 || inputs.is_multiple_of(2);
-    (1..=MOST_ROWS).contains(&rows) && inputs > 0 && words
-}
+/// The most that one thread then has.
+const MOST_OUTPUTS: usize = 8;
 
-/// How a row of weights is read: the number of weights in a chunk, what the shader calls `Stored`, `Chunk`,
-/// `widened(stored, at)` and `total(chunk)`, and its last bindings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Inputs that are multiplied at once.
+const CHUNK: usize = 4;
+
+/// How a row of weights is read: what the shader calls `Stored` and `widened(stored, at)`, and its last bindings.
 struct Reading {
-    chunk: usize,
     stored: &'static str,
-    widest: &'static str,
     widened: &'static str,
-    total: &'static str,
     bindings: &'static str,
 }
 
@@ -45,81 +40,73 @@ const PARAMETERS: &str = "@group(0) @binding(4) var<uniform> parameters: Paramet
 const SCALES_AND_PARAMETERS: &str = "@group(0) @binding(4) var<storage, read_write> scales: array<f32>;
 @group(0) @binding(5) var<uniform> parameters: Parameters;";
 
-const FOURS: Reading = Reading {
-    chunk: 4,
-    stored: "vec4<f32>",
-    widest: "vec4<f32>",
-    widened: "stored",
-    total: "(chunk.x + chunk.y) + (chunk.z + chunk.w)",
-    bindings: PARAMETERS,
-};
-const ONES: Reading = Reading { chunk: 1, stored: "f32", widest: "f32", total: "chunk", ..FOURS };
-const HALF_FOURS: Reading = Reading {
-    stored: "vec2<u32>",
-    widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
-    ..FOURS
-};
-const HALF_TWOS: Reading = Reading {
-    chunk: 2,
-    stored: "u32",
-    widest: "vec2<f32>",
-    widened: "unpack2x16float(stored)",
-    total: "chunk.x + chunk.y",
-    ..FOURS
-};
-/// Eight chunks are a block.
-const BYTE_FOURS: Reading = Reading {
-    stored: "u32",
-    widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
-    bindings: SCALES_AND_PARAMETERS,
-    ..FOURS
-};
-
-impl Reading {
-    fn of(weights: DType, inputs: usize) -> Self {
-        match (weights, inputs.is_multiple_of(4)) {
-            (DType::F16, true) => HALF_FOURS,
-            (DType::F16, false) => HALF_TWOS,
-            (DType::I32, _) => BYTE_FOURS,
-            (_, true) => FOURS,
-            (_, false) => ONES,
-        }
-    }
-}
+/// Of f32, of f16, and of eight bits, where eight chunks are a block.
+const READINGS: [Reading; 3] = [
+    Reading { stored: "vec4<f32>", widened: "stored", bindings: PARAMETERS },
+    Reading {
+        stored: "vec2<u32>",
+        widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
+        bindings: PARAMETERS,
+    },
+    Reading {
+        stored: "u32",
+        widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
+        bindings: SCALES_AND_PARAMETERS,
+    },
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct DecodeLinear {
-    reading: Reading,
+    /// Its place in [`READINGS`].
+    reading: usize,
     rows: usize,
     /// Outputs of a thread.
     outputs: usize,
 }
 
 impl DecodeLinear {
-    fn new(weights: DType, inputs: usize, rows: usize, outputs: usize) -> Self {
-        Self { reading: Reading::of(weights, inputs), rows, outputs: outputs_of_a_thread(rows, outputs) }
+    /// What takes `rows` of `inputs` and weights held by elements of type `weights` (i32 for four of eight bits); others
+    /// are for a matrix product.
+    fn of(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Self> {
+        let fits = (1..=MOST_ROWS).contains(&rows) && inputs > 0 && inputs.is_multiple_of(CHUNK);
+        let reading = match weights {
+            DType::F16 => 1,
+            DType::I32 => 2,
+            _ => 0,
+        };
+        fits.then(|| Self { reading, rows, outputs: outputs_of_a_thread(rows, outputs) })
     }
+
+    /// A number that no other one has.
+    fn number(self) -> usize {
+        let many = self.outputs == MOST_OUTPUTS;
+        (self.reading * MOST_ROWS + self.rows - 1) * 2 + usize::from(many)
+    }
+}
+
+/// What takes a layer, if it is not for a matrix product.
+pub fn variant(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Variant> {
+    let kernel = DecodeLinear::of(rows, inputs, weights, outputs)?;
+    Some(GpuKernel::DecodeLinear.variant(kernel.number()))
 }
 
 /// Outputs whose sums a thread holds. More of them load the inputs less often, fewer of them make more workgroups,
 /// which a layer with few outputs needs; and workgroup memory has room for 16 sums a thread.
 fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     let room = 16 / rows.next_power_of_two();
-    room.min(if outputs < MANY_OUTPUTS { 4 } else { 8 })
+    room.min(if outputs < MANY_OUTPUTS { 4 } else { MOST_OUTPUTS })
 }
 
 const DECODE_LINEAR: &str = include_str!("../../../shaders/decode_linear.wgsl");
 
 impl KernelSource for DecodeLinear {
     fn source(&self) -> SourceTemplate {
-        let Reading { stored, widest, widened, total, bindings, .. } = self.reading;
+        let Reading { stored, widened, bindings } = &READINGS[self.reading];
         let source = [
             ("const ROWS = 1u;", format!("const ROWS = {}u;", self.rows)),
             ("const OUTPUTS = 4u;", format!("const OUTPUTS = {}u;", self.outputs)),
             ("alias Stored = vec4<f32>;", format!("alias Stored = {stored};")),
-            ("alias Chunk = vec4<f32>;", format!("alias Chunk = {widest};")),
             ("return stored;", format!("return {widened};")),
-            ("return (chunk.x + chunk.y) + (chunk.z + chunk.w);", format!("return {total};")),
             (PARAMETERS, bindings.to_string()),
         ]
         .iter()
@@ -159,13 +146,13 @@ pub fn decode_linear(
     let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
     let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
     let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
-    assert!(fits(rows, inputs, weight.dtype), "{rows} rows of {inputs} inputs are for a matrix product");
     assert_eq!(weights_of_an_output, inputs, "the weights are [outputs, inputs]");
     assert_eq!(bias.meta.shape()[0], outputs, "the bias is [outputs]");
-    let kernel = DecodeLinear::new(weight.dtype, inputs, rows, outputs);
+    let kernel = DecodeLinear::of(rows, inputs, weight.dtype, outputs);
+    let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs are for a matrix product"));
     let parameters = DecodeLinearParameters {
         outputs: outputs as u32,
-        chunks: (inputs / kernel.reading.chunk) as u32,
+        chunks: (inputs / CHUNK) as u32,
         activation: match activation {
             Activation::None => 0,
             Activation::Gelu => 1,
@@ -194,18 +181,14 @@ fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTens
     }
 }
 
-/// A layer for each way to read weights: what holds them, and its inputs.
-#[cfg(test)]
-const LAYERS: [(DType, usize); 5] =
-    [(DType::F32, 4), (DType::F32, 1), (DType::F16, 4), (DType::F16, 2), (DType::I32, 32)];
-
+/// All that the host makes of the shader.
 #[cfg(test)]
 fn kernels() -> Vec<DecodeLinear> {
     let mut kernels = Vec::new();
     for rows in 1..=MOST_ROWS {
-        for (weights, inputs) in LAYERS {
-            kernels
-                .extend([1, MANY_OUTPUTS].map(|outputs| DecodeLinear::new(weights, inputs, rows, outputs)));
+        for weights in [DType::F32, DType::F16, DType::I32] {
+            let of = |outputs| DecodeLinear::of(rows, CHUNK, weights, outputs);
+            kernels.extend([1, MANY_OUTPUTS].into_iter().filter_map(of));
         }
     }
     // With many rows the number of outputs makes no difference.
@@ -213,21 +196,16 @@ fn kernels() -> Vec<DecodeLinear> {
     kernels
 }
 
-/// All that the host makes of the shader.
+/// What it is then.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    let variant = |kernel: DecodeLinear| {
+pub(super) fn texts() -> Vec<Text> {
+    let text = |kernel: DecodeLinear| {
         let DecodeLinear { reading, rows, outputs } = kernel;
-        let Reading { chunk, stored, .. } = reading;
-        let stored = stored.replace(['<', '>'], "");
-        Variant::new(
-            "decode_linear",
-            format!("{chunk}-{stored}-{rows}x{outputs}"),
-            THREADS,
-            kernel.source().complete(),
-        )
+        let stored = READINGS[reading].stored.replace(['<', '>'], "");
+        let kind = format!("{stored}-{rows}x{outputs}");
+        Text::new("decode_linear", kind, THREADS, kernel.source().complete())
     };
-    kernels().into_iter().map(variant).collect()
+    kernels().into_iter().map(text).collect()
 }
 
 #[cfg(test)]
@@ -238,7 +216,8 @@ mod tests {
     #[test]
     fn the_shader_takes_every_reading() {
         for kernel in kernels() {
-            let DecodeLinear { reading: Reading { stored, widened, .. }, rows, outputs } = kernel;
+            let DecodeLinear { reading, rows, outputs } = kernel;
+            let Reading { stored, widened, .. } = READINGS[reading];
             let source = kernel.source().complete();
             assert!(
                 source.contains(&format!("const ROWS = {rows}u;\nconst OUTPUTS = {outputs}u;\n")),
@@ -248,9 +227,6 @@ mod tests {
             assert!(source.contains(&format!("return {widened};")), "{source}");
             // A thread writes at most one result.
             assert!(outputs * rows * TEAMS <= THREADS as usize);
-        }
-        for (weights, inputs) in LAYERS {
-            assert_eq!(inputs % Reading::of(weights, inputs).chunk, 0);
         }
         assert!(DECODE_LINEAR.contains(&format!("const LANES = {LANES}u;")));
     }

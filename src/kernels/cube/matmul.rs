@@ -7,8 +7,9 @@ use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{empty, launch};
+use crate::kernels::{GpuKernel, Variant};
 
 const MATMUL: &str = include_str!("../../../shaders/matmul.wgsl");
 
@@ -35,6 +36,8 @@ const FLAT: Tile = Tile { row_threads: 1, column_threads: 64, depth: 2 };
 
 /// For the columns of one thread.
 const TALL: Tile = Tile { row_threads: 64, column_threads: 1, depth: 4 };
+
+const TILES: [Tile; 4] = [LARGE, SMALL, FLAT, TALL];
 
 /// Workgroups from which on the large tile is taken: smaller ones spread the work, but each reads more.
 const MANY: usize = 8;
@@ -154,6 +157,12 @@ fn even_distance(tensor: &CubeTensor) -> Option<usize> {
     Some(distance)
 }
 
+/// What takes products of `[rows, inner]` by `[inner, columns]`.
+pub fn variant(matrices: usize, rows: usize, columns: usize) -> Variant {
+    let tile = Tile::of(matrices, rows, columns);
+    GpuKernel::Matmul.variant(TILES.iter().position(|&one| one == tile).expect("one of all tiles"))
+}
+
 /// [`super::GpuKernels::residua_matmul`].
 pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let mut shape: Vec<usize> = a.meta.shape().iter().copied().collect();
@@ -192,12 +201,12 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
 
 /// All that the host makes of the shader.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    let variant = |tile: Tile| {
+pub(super) fn texts() -> Vec<Text> {
+    let text = |tile: Tile| {
         let kind = format!("{}x{}x{}", tile.row_threads, tile.column_threads, tile.depth);
-        Variant::new("matmul", kind, tile.threads(), tile.source().complete())
+        Text::new("matmul", kind, tile.threads(), tile.source().complete())
     };
-    [LARGE, SMALL, FLAT, TALL].map(variant).into()
+    TILES.map(text).into()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ mod matmul;
 mod residual_quantize;
 mod sample_token;
 #[cfg(test)]
-pub(super) mod variants;
+pub(super) mod texts;
 mod widen;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -58,8 +58,10 @@ use super::sample_token::Draw;
 use super::weights::StoredWeights;
 use super::{Activation, Resample};
 pub(super) use attention::fits as decode_attention_fits;
-pub(super) use linear::fits as decode_linear_fits;
-pub(super) use residual_quantize::fits as residual_quantize_fits;
+pub(super) use conv2d::variant as conv2d_variant;
+pub(super) use linear::variant as decode_linear_variant;
+pub(super) use matmul::variant as matmul_variant;
+pub(super) use residual_quantize::variant as residual_quantize_variant;
 
 /// Operations with a hand-written GPU kernel.
 #[backend_extension(Cube)]
@@ -67,7 +69,7 @@ pub trait GpuKernels: Backend {
     /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
 
-    /// [`super::cpu::linear::linear`] of what [`decode_linear_fits`]: `[rows, in]` by `[out, in]`.
+    /// [`super::cpu::linear::linear`] of what has a [`decode_linear_variant`]: `[rows, in]` by `[out, in]`.
     fn residua_decode_linear(
         x: FloatTensor<Self>,
         #[extension_type] weights: StoredWeights<Self>,
@@ -124,7 +126,7 @@ pub trait GpuKernels: Backend {
         silu: bool,
     ) -> FloatTensor<Self>;
 
-    /// [`super::cpu::residual_quantize::residual_quantize`] of what [`residual_quantize_fits`]: `[N, C]` by
+    /// [`super::cpu::residual_quantize::residual_quantize`] of what has a [`residual_quantize_variant`]: `[N, C]` by
     /// codebooks in their places of a table `[rows, C]`, the squared norms of whose rows are `norms` `[1, rows]`, to
     /// codes `[N, D]`, partial sums `[D, N, C]` and squared residual norms `[N, D]`.
     fn residua_residual_quantize(
@@ -311,10 +313,11 @@ impl GpuKernels for CubeBackend {
 mod tests {
     use super::*;
     use crate::device::{DeviceChoice, open};
-    use crate::kernels::check::{CHECKS, Check};
-    use crate::kernels::values;
+    use crate::kernels::check::{Check, checks};
+    use crate::kernels::{Variant, values};
     use burn::backend::Dispatch;
     use burn::tensor::Tensor;
+    use std::collections::BTreeSet;
 
     struct Refused;
 
@@ -358,12 +361,31 @@ mod tests {
         assert_eq!(values(after), [2.0; 5]);
     }
 
+    /// Nothing is read or written outside a kernel's buffers, and nothing that the host makes of a shader is never checked:
+    /// what is launched here, by the host's own choice, is all of it.
     #[test]
-    fn nothing_is_read_or_written_outside_a_kernels_buffers() {
+    fn checks_launch_every_text_within_its_buffers() {
         let device = open(DeviceChoice::Gpu).unwrap();
-        for Check { kernel, shape, work, .. } in CHECKS {
-            println!("{kernel:?} {shape}");
-            pollster::block_on(bounds::watched(|| work(&device))).unwrap();
+        let mut by_variant: Vec<(Variant, BTreeSet<String>)> = Vec::new();
+        for Check { variant, shape, work, .. } in checks() {
+            println!("{variant:?} {shape}");
+            // Else it would be checked within its check.
+            variant.switch(true);
+            let (reading, launched) = bounds::watched(|| work(&device));
+            pollster::block_on(reading).unwrap();
+            match by_variant.iter_mut().find(|(other, _)| *other == variant) {
+                Some((_, texts)) => texts.extend(launched),
+                None => by_variant.push((variant, launched)),
+            }
         }
+        let launched: BTreeSet<&String> = by_variant.iter().flat_map(|(_, texts)| texts).collect();
+        let unchecked: Vec<String> = texts::computing()
+            .filter(|text| !launched.contains(&text.source))
+            .map(|text| text.name())
+            .collect();
+        assert!(unchecked.is_empty(), "no check launches {unchecked:?}");
+        // A verdict on one says nothing about another.
+        let different: BTreeSet<&BTreeSet<String>> = by_variant.iter().map(|(_, texts)| texts).collect();
+        assert_eq!(different.len(), by_variant.len(), "two variants are the same text");
     }
 }

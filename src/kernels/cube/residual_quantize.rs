@@ -6,9 +6,10 @@ use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{empty, launch, own, plain};
 use crate::kernels::embed::Place;
+use crate::kernels::{GpuKernel, Variant};
 
 /// Threads of a workgroup of either shader.
 const THREADS: u32 = 64;
@@ -25,10 +26,11 @@ const MOST_BYTES: usize = 128 << 20;
 
 const RESIDUAL_QUANTIZE: &str = include_str!("../../../shaders/residual_quantize.wgsl");
 
-/// Whether the kernel takes `rows` of `channels` at `depths` depths: the partial sums are one buffer.
-pub fn fits(rows: usize, channels: usize, depths: usize) -> bool {
+/// What takes `rows` of `channels` at `depths` depths. None does if the partial sums are no one buffer.
+pub fn variant(rows: usize, channels: usize, depths: usize) -> Option<Variant> {
     let values = depths * rows * channels;
-    values > 0 && values * size_of::<f32>() <= MOST_BYTES
+    let fits = values > 0 && values * size_of::<f32>() <= MOST_BYTES;
+    fits.then(|| GpuKernel::ResidualQuantize.variant(Search::place(rows)))
 }
 
 /// The block that a workgroup computes: `8 row_threads` residuals by `16 code_threads` codes, `depth` channels at a time.
@@ -47,9 +49,9 @@ const SEARCHES: [Search; 3] = [
 ];
 
 impl Search {
-    fn of(rows: usize) -> Self {
-        let [.., largest] = SEARCHES;
-        SEARCHES.into_iter().find(|search| rows <= search.rows()).unwrap_or(largest)
+    /// Where the one for `rows` residuals is among them.
+    fn place(rows: usize) -> usize {
+        SEARCHES.iter().position(|search| rows <= search.rows()).unwrap_or(SEARCHES.len() - 1)
     }
 
     fn rows(&self) -> usize {
@@ -119,7 +121,10 @@ pub fn residual_quantize(
     let (residuals, table, norms) = (own(plain(latents)), plain(table), plain(norms));
     let [rows, channels] = [0, 1].map(|dim| residuals.meta.shape()[dim]);
     let depths = places.len();
-    assert!(fits(rows, channels, depths), "{rows} rows of {channels} channels are for Burn's operations");
+    assert!(
+        variant(rows, channels, depths).is_some(),
+        "{rows} rows of {channels} channels are for Burn's operations"
+    );
     assert_eq!(table.meta.shape()[1], channels, "the codes are [rows, C]");
     assert_eq!(norms.meta.num_elements(), table.meta.shape()[0], "every code has a norm");
     let codes = empty(&residuals, Shape::new([rows, depths]), DType::I32);
@@ -153,7 +158,7 @@ fn search(
     place: &Place,
 ) -> (CubeTensor, u32) {
     let [rows, channels] = [0, 1].map(|dim| residuals.meta.shape()[dim]);
-    let kernel = Search::of(rows);
+    let kernel = SEARCHES[Search::place(rows)];
     let row_blocks = rows.div_ceil(kernel.rows());
     let all_tiles = place.size.div_ceil(kernel.codes());
     let tiles = all_tiles.div_ceil(WORKGROUPS.div_ceil(row_blocks));
@@ -174,13 +179,13 @@ fn search(
 
 /// All that the host makes of the shaders.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
+pub(super) fn texts() -> Vec<Text> {
     let searches = SEARCHES.map(|search| {
         let Search { row_threads, code_threads, depth } = search;
         let kind = format!("{row_threads}x{code_threads}x{depth}");
-        Variant::new("residual_quantize", kind, THREADS, search.source().complete())
+        Text::new("residual_quantize", kind, THREADS, search.source().complete())
     });
-    searches.into_iter().chain([Variant::fixed("residual_take", THREADS, Take::SOURCE)]).collect()
+    searches.into_iter().chain([Text::fixed("residual_take", THREADS, Take::SOURCE)]).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{THREADS, empty, launch};
 use crate::kernels::sample_token::Draw;
 
@@ -62,8 +62,8 @@ pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
-    vec![Variant::fixed("sample_token", THREADS, SampleToken::SOURCE)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("sample_token", THREADS, SampleToken::SOURCE)]
 }
 
 #[cfg(test)]

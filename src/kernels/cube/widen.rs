@@ -5,7 +5,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
-use super::variants::Variant;
+use super::texts::Text;
 use super::{CubeBackend, THREADS, empty, launch};
 use crate::kernels::weights::{StoredWeights, Weights};
 
@@ -55,10 +55,10 @@ fn widen_blocks(packed: CubeTensor, scales: CubeTensor) -> CubeTensor {
 
 /// What the host launches.
 #[cfg(test)]
-pub(super) fn variants() -> Vec<Variant> {
+pub(super) fn texts() -> Vec<Text> {
     vec![
-        Variant::fixed("widen", THREADS, Widen::SOURCE),
-        Variant::fixed("widen_blocks", THREADS, WidenBlocks::SOURCE),
+        Text::fixed("widen", THREADS, Widen::SOURCE),
+        Text::fixed("widen_blocks", THREADS, WidenBlocks::SOURCE),
     ]
 }
 

@@ -7,17 +7,17 @@ use std::path::Path;
 use super::checks::{Taken, taken_by_valid};
 
 /// One text that the host makes of a shader.
-pub struct Variant {
+pub struct Text {
     /// The file in `shaders/` that it is made of, without the ending.
     shader: &'static str,
     /// Sets it apart from the others of the same file; empty if there is only one.
     kind: String,
     /// Threads of a workgroup as the host launches it; none for one that draws.
     threads: u32,
-    source: String,
+    pub source: String,
 }
 
-impl Variant {
+impl Text {
     pub fn new(
         shader: &'static str,
         kind: impl Into<String>,
@@ -32,24 +32,29 @@ impl Variant {
         Self::new(shader, "", threads, source)
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         if self.kind.is_empty() { self.shader.into() } else { format!("{}-{}", self.shader, self.kind) }
     }
 }
 
-fn all() -> Vec<Variant> {
+/// All that computes.
+pub fn computing() -> impl Iterator<Item = Text> {
+    all().into_iter().filter(|text| text.threads > 0)
+}
+
+fn all() -> Vec<Text> {
     [
-        super::attention::variants(),
-        super::conv2d::variants(),
-        super::embed_codes::variants(),
-        super::group_norm::variants(),
-        super::layer_norm::variants(),
-        super::linear::variants(),
-        super::matmul::variants(),
-        super::residual_quantize::variants(),
-        super::sample_token::variants(),
-        super::widen::variants(),
-        crate::kernels::present::variants(),
+        super::attention::texts(),
+        super::conv2d::texts(),
+        super::embed_codes::texts(),
+        super::group_norm::texts(),
+        super::layer_norm::texts(),
+        super::linear::texts(),
+        super::matmul::texts(),
+        super::residual_quantize::texts(),
+        super::sample_token::texts(),
+        super::widen::texts(),
+        crate::kernels::present::texts(),
     ]
     .into_iter()
     .flatten()
@@ -87,7 +92,7 @@ fn every_variant_is_valid_on_every_device() {
 #[test]
 fn no_two_variants_are_the_same() {
     let variants = all();
-    let names: BTreeSet<String> = variants.iter().map(Variant::name).collect();
+    let names: BTreeSet<String> = variants.iter().map(Text::name).collect();
     let sources: BTreeSet<&str> = variants.iter().map(|variant| variant.source.as_str()).collect();
     assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
 }
