@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Console;
-use crate::engine::Stage2;
+use crate::codes::CodeStack;
 use crate::engine::condition::{Condition, class_number};
+use crate::engine::fit::Fit;
 use crate::engine::judge::{Judge, sampled_for};
-use crate::engine::recipe::SamplingRecipe;
+use crate::engine::recipe::{Judgement, Measure, SamplingRecipe};
+use crate::engine::{ModelId, Stage2};
 use crate::error::{Error, Result};
+use crate::image_io::Picture;
 
 /// The part of samples that a classifier accepts, unless another is asked for.
 const ACCEPTANCE: f64 = 0.25;
@@ -37,9 +40,17 @@ pub struct ChoosingArguments {
 /// What is kept of all that is sampled.
 pub struct Choosing {
     /// What says how good they are.
-    pub judge: Judge,
+    pub by: By,
     /// How many are kept.
     pub kept: usize,
+}
+
+/// What says how good samples are.
+pub enum By {
+    /// A model that looks at pictures.
+    Judge(Judge),
+    /// The transformer itself, by the codes that were kept.
+    Fit(Fit, ModelId),
 }
 
 impl ChoosingArguments {
@@ -79,14 +90,48 @@ impl ChoosingArguments {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Choosing { judge, kept: kept as usize }))
+        Ok(Some(Choosing { by: By::Judge(judge), kept: kept as usize }))
+    }
+}
+
+impl By {
+    /// What they are compared by.
+    pub fn measure(&self) -> Measure {
+        match self {
+            Self::Judge(judge) => judge.measure(),
+            Self::Fit(..) => Measure::KeptLikelihood,
+        }
+    }
+
+    /// How good each of a batch is.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn scores(
+        &self,
+        stage2: &Stage2,
+        stacks: &[CodeStack],
+        pictures: &[Picture],
+    ) -> Result<Vec<f32>> {
+        match self {
+            Self::Judge(judge) => judge.scores(pictures).await,
+            Self::Fit(fit, _) => fit.scores(&stage2.model, stacks).await,
+        }
+    }
+
+    /// For the recipe of a picture of this score.
+    pub fn judgement(&self, score: f32) -> Judgement {
+        match self {
+            Self::Judge(judge) => judge.judgement(score),
+            Self::Fit(_, id) => Judgement { judge: id.clone(), measure: self.measure(), score },
+        }
     }
 }
 
 impl Choosing {
     /// A line for each picture kept, best first, and how many were `sampled`.
     pub fn listed(&self, scores: &[f32], files: &[String], sampled: u32) -> String {
-        let measure = self.judge.measure().name();
+        let measure = self.by.measure().name();
         let lines = scores.iter().zip(files).map(|(score, file)| format!("{score:.4}  {file}\n"));
         format!("{}best of {sampled} by {measure}: {}", lines.collect::<String>(), files.len())
     }

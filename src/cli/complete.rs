@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::begun::Begun;
+use super::choosing::{By, Choosing};
 use super::drafting::DraftingArguments;
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
 use super::sample::Run;
 use super::target::ForceArguments;
 use crate::codes::CodeStack;
+use crate::engine::Stage2;
+use crate::engine::fit::Fit;
+use crate::engine::recipe::SamplingRecipe;
 use crate::error::{Error, Result};
 use crate::generate::Forced;
 
@@ -26,6 +30,10 @@ pub struct Complete {
     /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
     #[arg(long, value_name = "IMAGE")]
     mask: Option<PathBuf>,
+    /// Sample N, and keep the one (or the -n) after which the transformer finds the kept cells likeliest that come later. An
+    /// autoregressive model does not see those while it samples: this chooses among guesses.
+    #[arg(long, value_name = "N")]
+    best_of: Option<u32>,
     #[command(flatten)]
     condition: ConditionArguments,
     #[command(flatten)]
@@ -53,10 +61,31 @@ impl Complete {
         let filters = self.sampling.filters(config, same.map(|found| &found.filters[..]))?;
         let recipe = same.and_then(|found| found.schedule.as_ref());
         let schedule = self.drafting.schedule(config, &filters, recipe)?;
-        let plan = begun.plan(&self.condition, &self.sampling, filters, schedule);
-        let (out, force, stack) = (&self.out, self.force, begun.stack.clone());
-        Run { stage2: &begun.stage2, console, out, force, made_by: "complete", choosing: None }
-            .finish(plan, Some(Forced { stack, keep }))
+        let mut plan = begun.plan(&self.condition, &self.sampling, filters, schedule);
+        let forced = Forced { stack: begun.stack.clone(), keep };
+        let choosing =
+            self.best_of.map(|most| self.choosing(most, &begun.stage2, &plan, &forced)).transpose()?;
+        plan.count = self.best_of.unwrap_or(plan.count);
+        let (out, force) = (&self.out, self.force);
+        Run { stage2: &begun.stage2, console, out, force, made_by: "complete", choosing }
+            .finish(plan, Some(forced))
+    }
+
+    /// What keeps the best of `most`.
+    fn choosing(
+        &self,
+        most: u32,
+        stage2: &Stage2,
+        plan: &SamplingRecipe,
+        forced: &Forced,
+    ) -> Result<Choosing> {
+        let kept = self.sampling.count();
+        if !(1..=most).contains(&kept) {
+            return Err(Error::usage(format!("--best-of: expected at least the {kept} of -n, found {most}")));
+        }
+        let condition = plan.condition.tokens(&stage2.model.config)?;
+        let fit = Fit::new(&stage2.model, forced, condition)?;
+        Ok(Choosing { by: By::Fit(fit, plan.rqtransformer.clone()), kept: kept as usize })
     }
 }
 

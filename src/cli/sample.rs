@@ -246,7 +246,7 @@ impl Done<'_> {
         let model = &self.run.stage2.stage1.model;
         let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
         let scores = match &self.run.choosing {
-            Some(choosing) => choosing.judge.scores(&pictures).await?,
+            Some(choosing) => choosing.by.scores(self.run.stage2, &stacks, &pictures).await?,
             // All alike: they are kept in order.
             None => vec![0.0; pictures.len()],
         };
@@ -300,7 +300,7 @@ impl Done<'_> {
         let mut value = json!({"files": files, "stacks": stacks});
         let text = match &run.choosing {
             Some(choosing) => {
-                value["measure"] = json!(choosing.judge.measure());
+                value["measure"] = json!(choosing.by.measure());
                 value["scores"] = json!(scores);
                 value["sampled"] = json!(sampled);
                 choosing.listed(&scores, &files, sampled)
@@ -313,7 +313,7 @@ impl Done<'_> {
     /// The recipe of one picture.
     fn recipe(&self, image: u32, score: f32) -> String {
         let sampling = SamplingRecipe { image, count: 1, ..self.plan.clone() };
-        let judgement = self.run.choosing.as_ref().map(|choosing| choosing.judge.judgement(score));
+        let judgement = self.run.choosing.as_ref().map(|choosing| choosing.by.judgement(score));
         let recipe = Recipe::new(self.run.made_by, self.rqvae.clone(), Some(sampling));
         Recipe { judgement, ..recipe }.to_json()
     }

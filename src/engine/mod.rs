@@ -12,6 +12,8 @@ pub mod explain;
 pub mod explanation;
 pub mod fetch;
 #[cfg(not(target_family = "wasm"))]
+pub mod fit;
+#[cfg(not(target_family = "wasm"))]
 pub mod judge;
 pub mod memory;
 #[cfg(feature = "models")]

@@ -52,6 +52,9 @@ pub enum Measure {
     ClipScore,
     /// That it shows its class: in [0, 1].
     ClassProbability,
+    /// How well what was sampled leads to what was kept after it: the mean of the logarithms of the probabilities that the
+    /// transformer gives those codes, in bits; at most 0.
+    KeptLikelihood,
 }
 
 impl Measure {
@@ -60,6 +63,7 @@ impl Measure {
         match self {
             Self::ClipScore => "CLIP score",
             Self::ClassProbability => "class probability",
+            Self::KeptLikelihood => "likelihood of the kept codes after it",
         }
     }
 }

@@ -88,3 +88,37 @@ fn a_completed_picture_is_not_repeated_from_its_recipe() {
         desk.refuses(&format!("sample --from {name}"), 2, "was completed from given codes; use `complete`");
     }
 }
+
+/// The best completions are those after which `explain` gives the kept codes the largest probabilities.
+#[test]
+fn the_completion_is_chosen_that_leads_to_what_is_kept() {
+    let (desk, codes) = pig();
+    // All but the last cell is sampled anew.
+    let mask = RgbImage::from_fn(64, 64, |x, y| Rgb([if x < 56 || y < 56 { 255 } else { 0 }; 3]));
+    mask.save(desk.path("mask.png")).unwrap();
+    let line = "complete pig.npy --mask mask.png --class 2 --seed 9";
+    let all = stacks(&desk.json(&format!("{line} -n 4 --out all")));
+    let score = |image: usize| -> f64 {
+        let bits = (0..4).map(|depth| {
+            let place = format!("--row 7 --col 7 --depth {depth} --class 2");
+            let found = desk.json(&format!("explain all/{image:03}.png {place}"));
+            found["explanation"]["chosen"]["probability"].as_f64().unwrap().log2()
+        });
+        bits.sum::<f64>() / 4.0
+    };
+    let mut scored: Vec<(f64, CodeStack)> = (0..4).map(score).zip(all).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = desk.json(&format!("{line} -n 2 --best-of 4 --out best"));
+    assert_eq!(best["measure"], "kept_likelihood");
+    for ((expected, stack), found) in scored.iter().zip(stacks(&best)) {
+        assert_eq!(*stack, found);
+        assert_eq!(stack.at(7, 7, 3).unwrap(), codes.at(7, 7, 3).unwrap());
+        let scores = best["scores"].as_array().unwrap();
+        assert!(
+            scores.iter().any(|score| (score.as_f64().unwrap() - expected).abs() < 1e-3),
+            "{scores:?} {expected}"
+        );
+    }
+    desk.refuses("complete pig.npy --rows 3 --class 2 --best-of 4", 2, "expected kept cells after");
+    desk.refuses(&format!("{line} -n 3 --best-of 2"), 2, "--best-of: expected at least the 3 of -n");
+}

@@ -1,0 +1,49 @@
+//! How well completions fit what is kept after them, where the model only sees what lies before.
+
+use super::explain::surprise;
+use crate::codes::CodeStack;
+use crate::error::{Error, Result};
+use crate::generate::Forced;
+use crate::model::{Architecture, RqTransformer};
+
+/// The kept codes that come after the first sampled one, in the order of sampling.
+pub struct Fit {
+    places: Vec<usize>,
+    condition: Vec<u32>,
+}
+
+impl Fit {
+    /// For completions of `forced` made from `condition`.
+    ///
+    /// # Errors
+    /// The model is contextual, and needs no such choice; nothing is kept after what is sampled.
+    pub fn new(model: &RqTransformer, forced: &Forced, condition: Vec<u32>) -> Result<Self> {
+        model.config.kind.must_be(
+            Architecture::Autoregressive,
+            "--best-of",
+            "a contextual model sees all kept cells while it samples: leave it out",
+        )?;
+        let first = forced.keep.iter().position(|kept| !kept).unwrap_or(forced.keep.len());
+        let places: Vec<usize> = (first..forced.keep.len()).filter(|&place| forced.keep[place]).collect();
+        if places.is_empty() {
+            return Err(Error::usage(
+                "--best-of: expected kept cells after those that are sampled, found none to choose by: leave it out",
+            ));
+        }
+        Ok(Self { places, condition })
+    }
+
+    /// Mean log2 of the probabilities of the kept codes in each of `stacks`.
+    ///
+    /// # Errors
+    /// A stack does not fit the model.
+    pub async fn scores(&self, model: &RqTransformer, stacks: &[CodeStack]) -> Result<Vec<f32>> {
+        let mut scores = Vec::with_capacity(stacks.len());
+        for stack in stacks {
+            let found = surprise(model, stack, &self.condition).await?;
+            let bits = |&place: &usize| found[place].1.probability.max(f32::MIN_POSITIVE).log2();
+            scores.push(self.places.iter().map(bits).sum::<f32>() / self.places.len() as f32);
+        }
+        Ok(scores)
+    }
+}
