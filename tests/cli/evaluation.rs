@@ -187,7 +187,7 @@ fn figures_of_kept_samples_are_those_of_their_folders() {
     assert_eq!(row(1), (&20.into(), &fid["fid"]));
     assert_eq!(row(0).0, &Value::from(10));
     for (rest, message) in [
-        ("--sweep size=3", "expected temperature, top-k or top-p, found size"),
+        ("--sweep size=3", "expected temperature, top-k, top-p or guidance, found size"),
         ("--sweep top-k", "expected NAME=V,V.."),
         ("--classifier resnet.safetensors", "--acceptance"),
     ] {
