@@ -24,6 +24,7 @@ use crate::assets::{
     HTML_ENTITIES,
 };
 use crate::error::{Error, Result};
+use crate::model::config::WORDS;
 
 use clip::Clip;
 use huggingface::CharBpe;
@@ -60,7 +61,7 @@ impl TokenizerKind {
             Self::Bpe16kHuggingface => "bpe16k_huggingface",
             Self::Bpe30kHuggingface => "bpe30k_huggingface",
             Self::Simple => "simple",
-            Self::Words => "words",
+            Self::Words => WORDS,
         }
     }
 

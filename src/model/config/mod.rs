@@ -110,6 +110,9 @@ pub struct Dataset {
     _image_resolution: Unread,
 }
 
+/// The `txt_tok_name` of the tokenizer whose vocabulary is `dataset.words`.
+pub const WORDS: &str = "words";
+
 /// One value for all depths, or one for each.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(untagged, expecting = "expected one value, or a list of one for each depth, found others")]

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::config::architecture::Architecture;
-use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, dropout, within};
-use crate::tokenizer::TokenizerKind;
+use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, WORDS, dropout, within};
 
 /// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -264,7 +263,7 @@ impl RqTransformerConfig {
     }
 
     fn check_words(&self) -> Result<()> {
-        let takes_words = self.dataset.txt_tok_name.as_deref() == Some(TokenizerKind::Words.name());
+        let takes_words = self.dataset.txt_tok_name.as_deref() == Some(WORDS);
         let (tokens, most) = (self.dataset.words.len() + 1, self.vocab_size_cond);
         if takes_words && !(2..=most).contains(&tokens) {
             return Err(Error::invalid(format!(
