@@ -14,7 +14,7 @@ use residua::codes::CodeStack;
 use residua::device::cpu;
 use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Forced, Request, Session};
+use residua::generate::{Filter, Forced, Request, Session, Steps};
 use residua::model::RqTransformer;
 
 fn cases(count: u32) -> ProptestConfig {

@@ -16,7 +16,7 @@ use residua::device::{cpu, descriptor, share};
 use residua::engine::start::checked;
 use residua::engine::studio::Engine;
 use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request, Session};
+use residua::generate::{Filter, Request, Session, Steps};
 use residua::kernels::cpu::present::{Shown, present};
 use residua::kernels::present::{DeviceImage, Place, Presenter};
 use residua::kernels::{noise, values};

@@ -11,7 +11,7 @@ use residua::device::{DeviceChoice, open};
 use residua::engine::reconstruct::decode_partly;
 use residua::engine::sample::{Sampled, draft_and_revise, sample};
 use residua::engine::{Options, Stage2, Task};
-use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session};
+use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session, Steps};
 use residua::kernels::GpuKernel;
 use residua::model::preset::Preset;
 use residua::model::{Architecture, RqTransformer, RqVae};

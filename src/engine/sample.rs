@@ -9,7 +9,7 @@ use super::task::Task;
 use crate::codes::CodeStack;
 use crate::device::Fence;
 use crate::error::Result;
-use crate::generate::{DraftAndRevise, Guidance, Request, Schedule, Session};
+use crate::generate::{DraftAndRevise, Filter, Guidance, Request, Schedule, Session, Steps};
 use crate::model::RqTransformer;
 
 /// Rows that are sampled together. More give no speed on a CPU and cost memory for their caches.
@@ -31,78 +31,6 @@ pub enum Sampled {
     Whole(Vec<CodeStack>),
 }
 
-/// A batch of stacks under way, one pass through the body of the model a step.
-trait Steps {
-    /// Steps after which a picture has changed enough to be shown; as many are queued ahead at most.
-    fn shown_every(&self) -> usize;
-    /// Steps done.
-    fn done(&self) -> usize;
-    /// Steps in all.
-    fn total(&self) -> usize;
-    /// Takes the next one.
-    fn step(&mut self);
-    /// The codes so far, and which cells they are known of.
-    fn partly(&self) -> Sampled;
-    /// The stacks, read back.
-    async fn stacks(&self) -> Result<Vec<CodeStack>>;
-}
-
-/// A step is a cell, and a row of them is shown.
-impl Steps for Session<'_> {
-    fn shown_every(&self) -> usize {
-        self.columns()
-    }
-
-    fn done(&self) -> usize {
-        self.done()
-    }
-
-    fn total(&self) -> usize {
-        self.total()
-    }
-
-    fn step(&mut self) {
-        self.step();
-    }
-
-    fn partly(&self) -> Sampled {
-        let (codes, done) = (self.codes(), self.done());
-        let known = (0..codes.dims()[0] * self.total()).map(|cell| cell % self.total() < done);
-        Sampled::Partly { known: known.collect(), codes: Box::new(codes) }
-    }
-
-    async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        self.stacks().await
-    }
-}
-
-/// A step is a part of the cells, and each is shown.
-impl Steps for DraftAndRevise<'_> {
-    fn shown_every(&self) -> usize {
-        1
-    }
-
-    fn done(&self) -> usize {
-        self.done()
-    }
-
-    fn total(&self) -> usize {
-        self.total()
-    }
-
-    fn step(&mut self) {
-        self.step();
-    }
-
-    fn partly(&self) -> Sampled {
-        Sampled::Partly { codes: Box::new(self.codes()), known: self.known() }
-    }
-
-    async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        self.stacks().await
-    }
-}
-
 /// Samples `request` batch after batch and hands each to `keep` as soon as it is whole, so that neither a stop nor a failure
 /// loses what was done; with `preview`, also after each row of cells. `task` counts cells over all images.
 ///
@@ -115,7 +43,9 @@ pub async fn sample(
     task: &mut Task<'_>,
     keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    batches(|request| Session::new(model, request), model.device(), request, preview, task, keep).await
+    let at_a_time = at_a_time(&[&request.filters]);
+    batches(|request| Session::new(model, request), at_a_time, model.device(), request, preview, task, keep)
+        .await
 }
 
 /// The same by a model of either kind: cell after cell, or as `schedule` says where there is one.
@@ -150,18 +80,25 @@ pub async fn draft_and_revise(
     keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
     let begin = |request| DraftAndRevise::new(model, request, schedule.clone());
-    batches(begin, model.device(), request, preview, task, keep).await
+    let at_a_time = at_a_time(&[&request.filters, &schedule.filters]);
+    batches(begin, at_a_time, model.device(), request, preview, task, keep).await
+}
+
+/// Images of a batch, in phases with these filters.
+fn at_a_time(phases: &[&[Filter]]) -> u32 {
+    let rows = phases.iter().map(|filters| Guidance::of(filters).rows_an_image());
+    ROWS / rows.max().unwrap_or(1)
 }
 
 async fn batches<S: Steps>(
     begin: impl Fn(Request) -> Result<S>,
+    at_a_time: u32,
     device: &Device,
     request: &Request,
     preview: bool,
     task: &mut Task<'_>,
     mut keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    let at_a_time = ROWS / Guidance::of(&request.filters).rows_an_image();
     let mut first = request.images.start;
     while first < request.images.end {
         let images = first..request.images.end.min(first.saturating_add(at_a_time));
@@ -184,7 +121,8 @@ async fn batches<S: Steps>(
             }
             task.report(before * steps + (done - queued.len()) * batch, request.images.len() * steps);
             if preview && done < steps && done.is_multiple_of(shown_every) {
-                keep(session.partly()).await?;
+                let codes = Box::new(session.codes());
+                keep(Sampled::Partly { codes, known: session.known() }).await?;
             }
         }
         keep(Sampled::Whole(session.stacks().await?)).await?;

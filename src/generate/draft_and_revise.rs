@@ -8,8 +8,8 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 use super::guidance::Guidance;
 use super::partition::{order, parts};
 use super::schedule::Schedule;
-use super::session::{Request, check, conditions, given_code, read_stacks, repeat};
-use crate::codes::CodeStack;
+use super::session::{Request, check, conditions, given_code, repeat};
+use super::steps::Steps;
 use crate::error::{Error, Result};
 use crate::generate::Filter;
 use crate::kernels::sample_token::{Draw, Turns, sample_token};
@@ -100,56 +100,6 @@ impl<'a> DraftAndRevise<'a> {
         })
     }
 
-    /// Parts done.
-    pub fn done(&self) -> usize {
-        self.done
-    }
-
-    /// Parts in all.
-    pub fn total(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// Draws the next part of every image; does nothing when all are done.
-    pub fn step(&mut self) {
-        let Some(step) = self.steps.get(self.done).cloned() else { return };
-        let orders = self.orders(step.pass);
-        // One rank after the other, of all images each: so rows of one draw lie together.
-        let cells = self.model.config.cells();
-        let row =
-            |rank: usize| orders.iter().enumerate().map(move |(image, order)| image * cells + order[rank]);
-        let rows: Vec<usize> = step.ranks.clone().flat_map(row).collect();
-        let drawn = self.draw(&step, &orders, &rows);
-        self.codes = written(self.codes.clone(), drawn, &rows);
-        self.done += 1;
-    }
-
-    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in the cells to come.
-    pub fn codes(&self) -> Tensor<4, Int> {
-        let [h, w, depth] = self.model.config.block_size;
-        self.codes.clone().reshape([self.request.images.len(), h, w, depth])
-    }
-
-    /// Which cells have their codes, of each image in turn.
-    pub fn known(&self) -> Vec<bool> {
-        let all = self.request.images.len() * self.model.config.cells();
-        match self.steps.get(self.done) {
-            Some(step) if step.pass == 0 => {
-                let hidden = self.hidden(step, &self.orders(step.pass));
-                hidden.into_iter().map(|hidden| !hidden).collect()
-            }
-            _ => vec![true; all],
-        }
-    }
-
-    /// The stacks of all images so far, read back at once; code 0 in the cells to come.
-    ///
-    /// # Errors
-    /// The device failed, or the model gives no numbers.
-    pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        read_stacks(self.codes()).await
-    }
-
     fn orders(&self, pass: u32) -> Orders {
         let Request { seed, images, .. } = &self.request;
         images.clone().map(|image| order(&self.free, *seed, image, pass)).collect()
@@ -222,6 +172,50 @@ impl<'a> DraftAndRevise<'a> {
     }
 }
 
+/// A step is a part of the cells, and each is shown.
+impl Steps for DraftAndRevise<'_> {
+    fn done(&self) -> usize {
+        self.done
+    }
+
+    fn total(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn shown_every(&self) -> usize {
+        1
+    }
+
+    fn step(&mut self) {
+        let Some(step) = self.steps.get(self.done).cloned() else { return };
+        let orders = self.orders(step.pass);
+        // One rank after the other, of all images each: so rows of one draw lie together.
+        let cells = self.model.config.cells();
+        let row =
+            |rank: usize| orders.iter().enumerate().map(move |(image, order)| image * cells + order[rank]);
+        let rows: Vec<usize> = step.ranks.clone().flat_map(row).collect();
+        let drawn = self.draw(&step, &orders, &rows);
+        self.codes = written(self.codes.clone(), drawn, &rows);
+        self.done += 1;
+    }
+
+    fn codes(&self) -> Tensor<4, Int> {
+        let [h, w, depth] = self.model.config.block_size;
+        self.codes.clone().reshape([self.request.images.len(), h, w, depth])
+    }
+
+    fn known(&self) -> Vec<bool> {
+        let all = self.request.images.len() * self.model.config.cells();
+        match self.steps.get(self.done) {
+            Some(step) if step.pass == 0 => {
+                let hidden = self.hidden(step, &self.orders(step.pass));
+                hidden.into_iter().map(|hidden| !hidden).collect()
+            }
+            _ => vec![true; all],
+        }
+    }
+}
+
 /// The parts of all passes over `free` cells.
 fn steps(schedule: &Schedule, free: usize) -> Vec<Step> {
     let revisions = (1..=schedule.revise.rounds).map(|pass| (pass, schedule.revise.parts));
@@ -248,6 +242,7 @@ fn written(codes: Tensor<2, Int>, new: Tensor<2, Int>, rows: &[usize]) -> Tensor
 mod tests {
     use super::*;
     use crate::checkpoint::{Loader, Precision};
+    use crate::codes::CodeStack;
     use crate::device::{DeviceChoice, open};
     use crate::generate::sampling::distribution;
     use crate::generate::{Forced, Rounds};
@@ -295,7 +290,7 @@ mod tests {
 
     fn made(model: &RqTransformer, request: Request, schedule: Schedule) -> Vec<CodeStack> {
         let mut session = DraftAndRevise::new(model, request, schedule).unwrap();
-        (0..session.total()).for_each(|_| session.step());
+        session.finish();
         assert!(session.known().iter().all(|&known| known));
         pollster::block_on(session.stacks()).unwrap()
     }

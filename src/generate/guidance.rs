@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Loader, Precision};
     use crate::codes::CodeStack;
-    use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session};
+    use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session, Steps};
     use crate::kernels::values;
     use crate::model::rqtransformer::Masked;
     use crate::model::{Config, ModelConfig, RqTransformer};
@@ -120,9 +120,7 @@ mod tests {
 
     fn sampled(model: &RqTransformer, request: Request) -> Vec<CodeStack> {
         let mut session = Session::new(model, request).unwrap();
-        while session.done() < session.total() {
-            session.step();
-        }
+        session.finish();
         pollster::block_on(session.stacks()).unwrap()
     }
 

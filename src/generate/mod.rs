@@ -10,6 +10,8 @@ pub mod sampling;
 mod schedule;
 #[cfg(feature = "models")]
 pub mod session;
+#[cfg(feature = "models")]
+mod steps;
 
 #[cfg(feature = "models")]
 pub use draft_and_revise::DraftAndRevise;
@@ -20,3 +22,5 @@ pub use sampling::{Filter, Sampling};
 pub use schedule::{Rounds, Schedule};
 #[cfg(feature = "models")]
 pub use session::{Request, Session};
+#[cfg(feature = "models")]
+pub use steps::Steps;

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::forced::Forced;
 use super::guidance::Guidance;
 use super::sampling::Filter;
+use super::steps::Steps;
 use crate::codes::CodeStack;
 use crate::device::failure;
 use crate::error::{Error, Result};
@@ -64,50 +65,6 @@ impl<'a> Session<'a> {
         Ok(Self { model, sizes: model.config.codebook_sizes()?, request, guidance, decoding, cells })
     }
 
-    /// Cells done.
-    pub fn done(&self) -> usize {
-        self.cells.len()
-    }
-
-    /// Cells in all.
-    pub fn total(&self) -> usize {
-        self.model.config.cells()
-    }
-
-    /// Cells in a row.
-    pub fn columns(&self) -> usize {
-        self.model.config.block_size[1]
-    }
-
-    /// Decodes the next cell of every image; does nothing when all are done.
-    pub fn step(&mut self) {
-        let cell = self.cells.len();
-        if cell == self.total() {
-            return;
-        }
-        let codes = self.next_cell(cell);
-        if cell + 1 < self.total() {
-            self.model.read_cell(&mut self.decoding, self.guidance.rows(codes.clone()), cell);
-        }
-        self.cells.push(codes);
-    }
-
-    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in the cells to come.
-    pub fn codes(&self) -> Tensor<4, Int> {
-        let [h, w, depth] = self.model.config.block_size;
-        let (batch, to_come) = (self.request.images.len(), self.total() - self.cells.len());
-        let mut cells = self.cells.clone();
-        if to_come > 0 {
-            cells.push(Tensor::zeros([batch, to_come * depth], self.model.device()));
-        }
-        Tensor::cat(cells, 1).reshape([batch, h, w, depth])
-    }
-
-    /// The stacks of all images so far, read back at once; code 0 in the cells to come.
-    pub async fn stacks(&self) -> Result<Vec<CodeStack>> {
-        read_stacks(self.codes()).await
-    }
-
     /// The codes `[B, D]` of the cell to come.
     fn next_cell(&mut self, cell: usize) -> Tensor<2, Int> {
         let (batch, depth) = (self.request.images.len(), self.model.config.depth());
@@ -157,6 +114,48 @@ pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>>
     };
     let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
     codes.chunks(h * w * depth).map(stack).collect()
+}
+
+/// A step is a cell, and a row of them is shown.
+impl Steps for Session<'_> {
+    fn done(&self) -> usize {
+        self.cells.len()
+    }
+
+    fn total(&self) -> usize {
+        self.model.config.cells()
+    }
+
+    fn shown_every(&self) -> usize {
+        self.model.config.block_size[1]
+    }
+
+    fn step(&mut self) {
+        let cell = self.cells.len();
+        if cell == self.total() {
+            return;
+        }
+        let codes = self.next_cell(cell);
+        if cell + 1 < self.total() {
+            self.model.read_cell(&mut self.decoding, self.guidance.rows(codes.clone()), cell);
+        }
+        self.cells.push(codes);
+    }
+
+    fn codes(&self) -> Tensor<4, Int> {
+        let [h, w, depth] = self.model.config.block_size;
+        let (batch, to_come) = (self.request.images.len(), self.total() - self.cells.len());
+        let mut cells = self.cells.clone();
+        if to_come > 0 {
+            cells.push(Tensor::zeros([batch, to_come * depth], self.model.device()));
+        }
+        Tensor::cat(cells, 1).reshape([batch, h, w, depth])
+    }
+
+    fn known(&self) -> Vec<bool> {
+        let of_one = (0..self.total()).map(|cell| cell < self.done()).collect::<Vec<_>>();
+        of_one.repeat(self.request.images.len())
+    }
 }
 
 /// The code at `place` if it is given.

@@ -16,7 +16,7 @@ use super::trainee::{Measured, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
-use crate::generate::{DraftAndRevise, Filter, Request, Schedule, Session};
+use crate::generate::{DraftAndRevise, Filter, Request, Schedule, Session, Steps};
 use crate::image_io::Picture;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
@@ -134,16 +134,8 @@ impl Stage2Training {
             let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
             match Schedule::usual(config, &request.filters) {
-                Some(schedule) => {
-                    let mut session = DraftAndRevise::new(&model, request, schedule)?;
-                    (0..session.total()).for_each(|_| session.step());
-                    Ok(session.codes())
-                }
-                None => {
-                    let mut session = Session::new(&model, request)?;
-                    (0..session.total()).for_each(|_| session.step());
-                    Ok(session.codes())
-                }
+                Some(schedule) => Ok(finished(DraftAndRevise::new(&model, request, schedule)?)),
+                None => Ok(finished(Session::new(&model, request)?)),
             }
         });
         Ok(Tensor::cat(stacks.collect::<Result<Vec<_>>>()?, 0))
@@ -201,6 +193,12 @@ impl Stage2Training {
         };
         Stacks { codes: chosen.codes, target }
     }
+}
+
+/// The codes `[B, h, w, D]` of a batch, to its end.
+fn finished(mut session: impl Steps) -> Tensor<4, Int> {
+    session.finish();
+    session.codes()
 }
 
 /// `soft` `[N, 1, K]` with zeros up to `classes`: codes that a smaller codebook does not have.

@@ -9,7 +9,7 @@ use super::{SEED, Settings, median};
 use crate::checkpoint::{Loader, Precision};
 use crate::engine::task::Task;
 use crate::error::Result;
-use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session};
+use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session, Steps};
 use crate::model::preset::Preset;
 use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
 
@@ -112,17 +112,14 @@ fn measure(
 /// Samples a batch; how many passes through the body that took.
 fn sampled(model: &RqTransformer, request: Request, schedule: Option<Schedule>) -> Result<usize> {
     match schedule {
-        None => {
-            let mut session = Session::new(model, request)?;
-            (0..session.total()).for_each(|_| session.step());
-            Ok(session.total())
-        }
-        Some(schedule) => {
-            let mut session = DraftAndRevise::new(model, request, schedule)?;
-            (0..session.total()).for_each(|_| session.step());
-            Ok(session.total())
-        }
+        None => Ok(finished(Session::new(model, request)?)),
+        Some(schedule) => Ok(finished(DraftAndRevise::new(model, request, schedule)?)),
     }
+}
+
+fn finished(mut session: impl Steps) -> usize {
+    session.finish();
+    session.total()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::engine::pictures::{codes_to_tensor, read};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::generate::sampling::most_likely;
-use crate::generate::{Filter, Forced, Request, Session};
+use crate::generate::{Filter, Forced, Request, Session, Steps};
 use crate::kernels::quantize::Codebooks;
 use crate::model::{Architecture, RqTransformer};
 
@@ -163,9 +163,7 @@ impl Run {
             forced,
         };
         let mut session = Session::new(&self.model, request)?;
-        while session.done() < session.total() {
-            session.step();
-        }
+        session.finish();
         Ok(session.stacks().await?.remove(0))
     }
 }
