@@ -80,7 +80,9 @@ pub fn change(ui: &mut Ui, state: &mut State, choice: &Choice) {
         }
     });
     let Choice { amplified, effect, .. } = choice;
-    ui.label(format!("Around the cell with this code, and the change {amplified}x amplified"));
+    ui.label(format!(
+        "The picture around the cell with this code, and the change, amplified {amplified} times"
+    ));
     ui.weak(format!("Over the whole picture, pixels change by {effect:.1} of 255 (RMS)."));
 }
 

@@ -178,6 +178,7 @@ impl State {
                 ConditionKind::Class => {
                     Condition::Class(stage2.config.classes.first().cloned().unwrap_or_else(|| "0".into()))
                 }
+                ConditionKind::Text if stage2.config.null_token().is_some() => Condition::Unconditional,
                 ConditionKind::Text => Condition::Prompt(String::new()),
             },
             None => Condition::Unconditional,

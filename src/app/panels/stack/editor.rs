@@ -156,6 +156,7 @@ fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> 
 pub fn named(condition: &Condition) -> String {
     match condition {
         Condition::Unconditional => String::new(),
+        Condition::Prompt(prompt) if prompt.trim().is_empty() => ", without a caption".into(),
         Condition::Class(class) => format!(", for class “{class}”"),
         Condition::Prompt(prompt) => format!(", for “{prompt}”"),
     }
