@@ -129,3 +129,16 @@ async fn batches<S: Steps>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_fewer_images_where_any_phase_reads_each_twice() {
+        let filters = |guidance| [Filter { guidance, ..Filter::NONE }; 2];
+        assert_eq!(at_a_time(&[&filters(1.0)]), ROWS);
+        assert_eq!(at_a_time(&[&filters(0.0), &filters(1.0)]), ROWS);
+        assert_eq!(at_a_time(&[&filters(1.0), &filters(3.0)]), ROWS / 2);
+    }
+}

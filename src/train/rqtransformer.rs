@@ -274,3 +274,47 @@ fn initial(parameter: &Parameter, seed: u32) -> Vec<f32> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Config, ModelConfig};
+    use burn::tensor::TensorData;
+    use serde_json::json;
+
+    /// A batch's captions are learned of, and not the null conditions among them.
+    #[test]
+    fn a_caption_that_is_left_out_has_no_likelihood() {
+        let document = json!({
+            "dataset": {"vocab_size": 5},
+            "arch": {
+                "type": "rq-transformer", "block_size": [1, 2, 1], "embed_dim": 8, "vocab_size_cond": 4,
+                "block_size_cond": 3, "cond_dropout": 0.5,
+                "body": {"n_layer": 1, "block": {"n_head": 2}}, "head": {"n_layer": 1, "block": {"n_head": 2}},
+            },
+        });
+        let ModelConfig::RqTransformer(config) = Config::from_document("test", document).unwrap().model
+        else {
+            panic!("expected a transformer")
+        };
+        let device = Device::flex();
+        let trained = TrainedRqTransformer::initial(&config, None, 3, &device).unwrap();
+        let model = trained.model(trained.parameters.values(), &device, None).unwrap();
+        let text = |conditions: &[[i32; 3]]| {
+            let count = conditions.len();
+            let ints = |values: Vec<i32>, columns| {
+                Tensor::<2, Int>::from_data(TensorData::new(values, [count, columns]), &device)
+            };
+            let codes = ints([1, 4].repeat(count), 2);
+            let target = Target::Hard(codes.clone().reshape([2 * count]));
+            let codes = codes.reshape([count, 1, 2, 1]);
+            let found = Likelihood::of(&model, codes, ints(conditions.concat(), 3), target);
+            values(found.text.expect("a model of captions"))[0]
+        };
+        let null = [4; 3];
+        let alone = text(&[[1, 2, 3]]);
+        assert!(alone > 0.5, "{alone}");
+        assert!((text(&[[1, 2, 3], null, null]) - alone).abs() < 1e-6);
+        assert_eq!(text(&[null]), 0.0);
+    }
+}
