@@ -182,9 +182,9 @@ mod tests {
     #[test]
     fn drafts_are_guided_too() {
         let mut count = 0;
-        for condition in [&[2][..], &[3, 0, 1][..]] {
+        for condition in [&[0][..], &[1], &[2], &[3], &[3, 0, 1], &[2, 2, 0], &[1, 3, 2]] {
             let model = model("contextual-rq-transformer", condition.len(), 0.1);
-            for scales in [[3.0; DEPTHS], [1.0, 0.0, 8.0]] {
+            for scales in [[3.0; DEPTHS], [1.5, 2.0, 5.0], [0.5, 10.0, 4.0], [1.0, 0.0, 8.0]] {
                 let filters = scales.map(|guidance| Filter { guidance, ..Filter::GREEDY }).to_vec();
                 let schedule =
                     Schedule { draft: 1, revise: Rounds { rounds: 0, parts: 1 }, filters: filters.clone() };

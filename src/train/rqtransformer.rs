@@ -313,7 +313,13 @@ mod tests {
         };
         let null = [4; 3];
         let alone = text(&[[1, 2, 3]]);
-        assert!(alone > 0.5, "{alone}");
+        // The definition: of the second and the third token, by the logits after the first and the second.
+        let codes = Tensor::<4, Int>::from_data(TensorData::new(vec![1, 4], [1, 1, 2, 1]), &device);
+        let condition = Tensor::<2, Int>::from_data(TensorData::new(vec![1, 2, 3], [1, 3]), &device);
+        let logits = values(model.logits(codes, condition).condition.expect("a model of captions"));
+        let nats = |row: &[f32], token: usize| row.iter().map(|x| x.exp()).sum::<f32>().ln() - row[token];
+        let expected = (nats(&logits[..4], 2) + nats(&logits[4..8], 3)) / 2.0;
+        assert!((alone - expected).abs() < 1e-5, "{alone} {expected}");
         assert!((text(&[[1, 2, 3], null, null]) - alone).abs() < 1e-6);
         assert_eq!(text(&[null]), 0.0);
     }
