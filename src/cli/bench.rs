@@ -36,7 +36,7 @@ pub struct Bench {
     /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
     #[arg(long)]
     compare: bool,
-    /// Set draft-and-revise by a contextual transformer of the preset's shape against sampling cell after cell.
+    /// Compare draft-and-revise, by a contextual transformer of the preset's shape, with sampling cell by cell.
     #[arg(long, conflicts_with = "compare")]
     drafting: bool,
     /// Set each hand-written kernel, or those whose name has NAME in it, against Burn's own operations, at the published
@@ -168,7 +168,7 @@ fn drafted(preset: &Preset, rows: &[Drafted]) -> String {
     lines.extend(rows.iter().map(|row| {
         let way = match (row.draft, &row.revise) {
             (Some(draft), Some(revise)) => format!("--draft {draft} --revise {revise}"),
-            _ => "cell after cell".into(),
+            _ => "cell by cell".into(),
         };
         format!("{way:<26} {:>5}  {:>6}  {:>9.3}", row.batch, row.passes, row.seconds)
     }));

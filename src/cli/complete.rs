@@ -18,8 +18,8 @@ use crate::engine::recipe::SamplingRecipe;
 use crate::error::{Error, Result};
 use crate::generate::Forced;
 
-/// Keep a part of a picture's codes and sample the rest; kept codes are fed to the transformer. An autoregressive one sees those
-/// before a cell, a contextual one all.
+/// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before each cell, a
+/// contextual one all codes that are kept.
 #[derive(Args)]
 pub struct Complete {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
@@ -30,8 +30,8 @@ pub struct Complete {
     /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
     #[arg(long, value_name = "IMAGE")]
     mask: Option<PathBuf>,
-    /// Sample N, and keep the one (or the -n) after which the transformer finds the kept cells likeliest that come later. An
-    /// autoregressive model does not see those while it samples: this chooses among guesses.
+    /// Sample N completions and keep the best (or the -n best): those after which the transformer finds the later, kept cells
+    /// likeliest. An autoregressive model does not see these cells while it samples, so this only chooses among guesses.
     #[arg(long, value_name = "N")]
     best_of: Option<u32>,
     #[command(flatten)]

@@ -13,8 +13,8 @@ pub struct DraftingArguments {
     /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
     #[arg(long, value_name = "N")]
     draft: Option<u32>,
-    /// For a contextual model: then revise the draft so many times, in so many random parts each, every part drawn anew given all
-    /// other cells; 0: not at all. [default: 2x2]
+    /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is resampled given all other cells.
+    /// 0: no revisions. [default: 2x2]
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
     /// The same as --temperature, for revisions. [default: that of the draft]
@@ -64,7 +64,7 @@ impl DraftingArguments {
         }
         if self.draft == Some(0) {
             return Err(Error::usage(
-                "--draft: expected 1 or more, found 0: `revise` draws given pictures anew",
+                "--draft: expected 1 or more, found 0: use `revise` to resample an existing picture",
             ));
         }
         let schedule = Schedule {

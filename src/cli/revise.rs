@@ -1,4 +1,4 @@
-//! `residua revise`: draw a picture's cells anew, given all others.
+//! `residua revise`: resample a picture's cells, given all others.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generate::{Forced, Rounds, Schedule};
 use crate::model::Architecture;
 
-/// Draw a picture's cells anew by a contextual model, a random part at a time, each given all other cells.
+/// Resample a picture's cells with a contextual model, one random part at a time, each given all other cells.
 #[derive(Args)]
 pub struct Revise {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
@@ -22,7 +22,7 @@ pub struct Revise {
     /// [default: all cells]
     #[arg(long, value_name = "IMAGE")]
     cells: Option<PathBuf>,
-    /// So many times, in so many random parts each: fewer parts change more at once.
+    /// How many rounds, and how many random parts in each: fewer parts change more at once.
     #[arg(long, value_name = "ROUNDSxPARTS", default_value_t = Rounds::default())]
     revise: Rounds,
     #[command(flatten)]
@@ -49,7 +49,7 @@ impl Revise {
         config.kind.must_be(
             Architecture::Contextual,
             "revising",
-            "`complete` samples a part anew by an autoregressive model",
+            "use `complete` to resample a part with an autoregressive model",
         )?;
         let keep = match &self.cells {
             Some(mask) => begun.outside(mask)?,

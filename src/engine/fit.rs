@@ -21,7 +21,7 @@ impl Fit {
         model.config.kind.must_be(
             Architecture::Autoregressive,
             "--best-of",
-            "a contextual model sees all kept cells while it samples: leave it out",
+            "a contextual model sees all kept cells while it samples, so leave --best-of out",
         )?;
         let first = forced.keep.iter().position(|kept| !kept).unwrap_or(forced.keep.len());
         let places: Vec<usize> = (first..forced.keep.len()).filter(|&place| forced.keep[place]).collect();

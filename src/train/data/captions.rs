@@ -67,7 +67,7 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
                             continue;
                         }
                         (Some(_), None) => continue,
-                        (Some(_), Some(_)) => "captions of pictures that another table has captions of",
+                        (Some(_), Some(_)) => "captions of pictures that another table describes already",
                         (None, _) => "captions of pictures that are not there",
                     };
                 left_out.push(LeftOut { path: path.into(), reason: reason.into() });
