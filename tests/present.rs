@@ -192,8 +192,8 @@ fn the_studio_draws_what_its_models_left_on_the_device() {
     let original = document.original.clone().expect("it is a picture's");
     assert!(seen.on_device.as_ref().is_some_and(|seen| seen.original.is_some()));
     let views = [
-        ("Side by side", "Original picture", Shown::Original),
-        ("Side by side", "Reconstruction picture", Shown::Picture),
+        ("Original", "Original picture", Shown::Original),
+        ("Reconstruction", "Reconstruction picture", Shown::Picture),
         ("Errors", "Errors of the reconstruction", Shown::Errors { brightest: 64.0 / 255.0 }),
     ];
     for (view, name, shown) in views {

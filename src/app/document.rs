@@ -66,6 +66,8 @@ pub struct Document {
     pub depth: usize,
     /// Whether layers are shown summed or alone.
     pub mode: Mode,
+    /// A revision of the stack that is not finished.
+    pub preview: Option<Arc<Picture>>,
     /// The present stack's picture; of an earlier stack until the new one is decoded.
     pub seen: Option<Arc<Seen>>,
     /// Its layers, likewise.
@@ -96,6 +98,7 @@ impl Document {
             pinned: None,
             selected: vec![false; cells],
             mode: Mode::Add,
+            preview: None,
             seen: None,
             layers: None,
             surprise: None,
@@ -123,8 +126,11 @@ impl Document {
         View { stack, limits, original: self.original.clone() }
     }
 
-    /// The picture that the depth and mode ask for, as far as it is decoded.
+    /// The preview of a revision, else the picture of the chosen depth and mode, if it is decoded.
     pub fn shown(&self) -> Option<&Arc<Picture>> {
+        if self.preview.is_some() {
+            return self.preview.as_ref();
+        }
         let last = self.depth + 1 == self.stack().depth();
         match (&self.seen, &self.layers, self.mode) {
             (Some(seen), _, Mode::Add) if last => Some(&seen.picture),

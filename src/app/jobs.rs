@@ -13,8 +13,8 @@ use crate::engine::studio::JobId;
 pub enum Purpose {
     /// The result goes where results of its kind go.
     Usual,
-    /// The sampled stack takes the place of the open one, as an edit.
-    Replace,
+    /// The sampled stack replaces the open one, as an edit that undo calls by this name.
+    Replace(&'static str),
     /// Pictures that are sampled go to the gallery.
     Collect(Origin),
     /// Neighbours of a code of the codebook panel.

@@ -62,6 +62,9 @@ use state::State;
 const SETTINGS: &str = "settings";
 const LAYOUT: &str = "layout";
 
+/// Width in points below which the panels stand below the picture.
+const NARROW: f32 = 760.0;
+
 /// What the studio opens with.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
@@ -86,6 +89,8 @@ pub struct Studio {
     ctx: Context,
     /// How they are laid out.
     tree: Tree<Panel>,
+    /// How they are laid out in a narrow window.
+    narrow: Tree<Panel>,
     /// A cell that is still to be pinned.
     pin: Option<[usize; 2]>,
     /// A picture of the window that is still to be taken.
@@ -124,6 +129,7 @@ impl Studio {
             state,
             ctx: ctx.clone(),
             tree: tree.unwrap_or_else(panels::first_layout),
+            narrow: panels::narrow_layout(),
             pin: start.pin,
             #[cfg(not(target_family = "wasm"))]
             screenshot: start.screenshot.map(Screenshot::new),
@@ -137,14 +143,15 @@ impl Studio {
         status::show(ui, &mut self.state);
         CentralPanel::no_frame().show(ui, |ui| {
             let mut panes = Panes { state: &mut self.state };
-            self.tree.ui(&mut panes, ui);
+            let tree = if ui.available_width() < NARROW { &mut self.narrow } else { &mut self.tree };
+            tree.ui(&mut panes, ui);
         });
     }
 
     #[cfg(not(target_family = "wasm"))]
     /// Draws pictures where the models left them: these run on the device of the window that `render` draws.
     pub fn draw_on_device(&mut self, render: &RenderState) {
-        panels::image::device::register(render);
+        panels::picture::device::register(render);
         self.state.draws_on_device = true;
     }
 
@@ -187,11 +194,14 @@ impl Studio {
     /// Puts all panels back where they were at first.
     fn reset_layout(&mut self) {
         self.tree = panels::first_layout();
+        self.narrow = panels::narrow_layout();
     }
 
     /// Brings a panel's tab to the front.
     fn bring_to_front(&mut self, panel: Panel) {
-        self.tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
+        for tree in [&mut self.tree, &mut self.narrow] {
+            tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
+        }
     }
 
     /// Opens what was dropped on the window or pasted.

@@ -1,4 +1,4 @@
-//! `residua explain`: what the transformer would have put at a place.
+//! `residua explain`: the transformer's distribution at a place.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::engine::Stage2;
 use crate::engine::explain::{Explanation, explain};
 use crate::error::Result;
 
-/// Show the likeliest codes at one cell and depth, given the codes before it.
+/// Show the likeliest codes at one cell and depth, given the codes before it, or by a contextual model, all other cells.
 #[derive(Args)]
 pub struct Explain {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.

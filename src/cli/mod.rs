@@ -14,6 +14,7 @@ mod eval;
 mod explain;
 mod info;
 mod input;
+mod morph;
 mod options;
 mod output;
 mod progress;
@@ -52,6 +53,7 @@ enum Command {
     Sample(sample::Sample),
     Complete(complete::Complete),
     Revise(revise::Revise),
+    Morph(morph::Morph),
     Explain(explain::Explain),
     Info(info::Info),
     Convert(convert::Convert),
@@ -96,6 +98,7 @@ fn run(command: Command, json: bool) -> Result<()> {
         Command::Sample(command) => command.run(&console()?),
         Command::Complete(command) => command.run(&console()?),
         Command::Revise(command) => command.run(&console()?),
+        Command::Morph(command) => command.run(&console()?),
         Command::Explain(command) => command.run(&console()?),
         Command::Info(command) => command.run(&console()?),
         Command::Convert(command) => command.run(&console()?),

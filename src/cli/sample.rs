@@ -17,7 +17,7 @@ use crate::codes::CodeStack;
 use crate::engine::judge::Best;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample_by};
+use crate::engine::sample::{Sampled, sample};
 use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
 use crate::error::{Error, Result};
 use crate::generate::{Forced, Request};
@@ -186,7 +186,7 @@ impl Run<'_> {
             Sampled::Partly { .. } => Ok(()),
         };
         let sampled =
-            pollster::block_on(sample_by(&self.stage2.model, &request, schedule.as_ref(), &mut task, keep));
+            pollster::block_on(sample(&self.stage2.model, &request, schedule.as_ref(), false, &mut task, keep));
         match sampled {
             Err(Error::Cancelled) if done.sampled > 0 => {
                 done.finish()?;

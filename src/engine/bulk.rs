@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::{class_of, tokenizer};
 use super::recipe::SamplingRecipe;
 use super::reconstruct::decode;
-use super::sample::{Sampled, sample_by};
+use super::sample::{Sampled, sample};
 use super::{Condition, ModelId, Recipe, Stage2, Task};
 use crate::codes::{CodeStack, npy};
 use crate::error::{Error, Result};
@@ -167,7 +167,7 @@ impl Bulk<'_> {
                 task.report(found + made, total);
                 Ok(())
             };
-            sample_by(&self.stage2.model, &request, self.schedule.as_ref(), &mut silent, keep).await?;
+            sample(&self.stage2.model, &request, self.schedule.as_ref(), false, &mut silent, keep).await?;
         }
         self.list(folder)?;
         Ok(Filled { made, found })

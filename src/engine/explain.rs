@@ -1,12 +1,18 @@
-//! Why a code: the transformer's distribution at each place of a stack, given the codes before it.
+//! Why a code: the transformer's distribution at each place of a stack, given the codes before it, or by a contextual
+//! model, given all other cells and the codes above it.
 
 pub use super::explanation::{Explanation, Suggestion};
 use super::pictures::{codes_to_tensor, read};
+use super::task::Task;
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::generate::sampling::{Filter, distribution};
+use crate::model::rqtransformer::Masked;
 use crate::model::{Architecture, RqTransformer};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// Cells that a contextual model is asked for at a time, each with a copy of the stack.
+const CELLS: usize = 16;
 
 /// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
 ///
@@ -19,54 +25,78 @@ pub async fn explain(
     [row, col, depth]: [usize; 3],
     count: usize,
 ) -> Result<Explanation> {
-    let logits = logits(model, stack, condition)?;
     let chosen = stack.at(row, col, depth)?;
-    let (place, classes) = ((row * stack.w() + col) * stack.depth() + depth, logits.dims()[2]);
-    let logits = read(logits.slice([0..1, place..place + 1, 0..classes])).await?;
+    let logits = logits(model, stack, condition, &[row * stack.w() + col])?;
+    let classes = logits.dims()[2];
+    let logits = read(logits.slice([0..1, depth..depth + 1, 0..classes])).await?;
     explanation(&logits, chosen, count)
 }
 
 /// The entropy in bits at each place of `stack`, and the probability of the code there; row-major in (row, column, depth).
+/// A contextual model reads the stack once for each cell; `task` counts cells.
 ///
 /// # Errors
-/// The stack does not fit the model.
+/// The task was stopped; the stack does not fit the model.
 pub async fn surprise(
     model: &RqTransformer,
     stack: &CodeStack,
     condition: &[u32],
+    task: &mut Task<'_>,
 ) -> Result<Vec<(f32, Suggestion)>> {
-    let logits = logits(model, stack, condition)?;
-    let classes = logits.dims()[2];
-    let logits = read(logits).await?;
-    let places = logits.chunks(classes).zip(stack.codes());
-    places
-        .map(|(logits, &code)| {
-            let probabilities = probabilities(logits)?;
-            Ok((entropy(&probabilities), Suggestion { code, probability: probabilities[code as usize] }))
-        })
-        .collect()
+    let cells: Vec<usize> = (0..stack.h() * stack.w()).collect();
+    let at_a_time = match model.config.kind {
+        Architecture::Autoregressive => cells.len(),
+        Architecture::Contextual => CELLS,
+    };
+    let mut found = Vec::with_capacity(stack.codes().len());
+    for some in cells.chunks(at_a_time) {
+        task.pause().await?;
+        let logits = logits(model, stack, condition, some)?;
+        let classes = logits.dims()[2];
+        let logits = read(logits).await?;
+        for logits in logits.chunks(classes) {
+            let (probabilities, code) = (probabilities(logits)?, stack.codes()[found.len()]);
+            let probability = probabilities[code as usize];
+            found.push((entropy(&probabilities), Suggestion { code, probability }));
+        }
+        task.report(found.len() / stack.depth(), cells.len());
+    }
+    Ok(found)
 }
 
-/// The teacher-forced logits `[1, h w D, V]` of `stack`.
-fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Result<Tensor<3>> {
-    let config = &model.config;
-    config.kind.must_be(
-        Architecture::Autoregressive,
-        "explaining codes by those before them",
-        "choose an autoregressive model",
-    )?;
-    if stack.shape() != config.block_size {
-        let found = stack.shape();
-        return Err(Error::invalid(format!(
-            "expected codes of shape {:?}, found {found:?}",
-            config.block_size
-        )));
-    }
-    stack.validate(&config.codebook_sizes()?)?;
+/// The logits `[N, D, V]` of the codes of `cells`. A contextual model is given all other cells, an autoregressive one those
+/// before each cell.
+fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32], cells: &[usize]) -> Result<Tensor<3>> {
+    check(model, stack)?;
+    let (all, depth, device) = (model.config.cells(), stack.depth(), model.device());
     let tokens: Vec<i32> = condition.iter().map(|&token| token as i32).collect();
-    let condition = Tensor::from_data(TensorData::new(tokens, [1, condition.len()]), model.device());
-    let codes = codes_to_tensor(std::slice::from_ref(stack), model.device());
-    Ok(model.logits(codes, condition).codes)
+    let condition = Tensor::from_data(TensorData::new(tokens, [1, condition.len()]), device);
+    let codes = codes_to_tensor(std::slice::from_ref(stack), device);
+    Ok(match model.config.kind {
+        Architecture::Autoregressive => {
+            let logits = model.logits(codes, condition).codes;
+            let classes = logits.dims()[2];
+            let rows: Vec<i32> = cells.iter().map(|&cell| cell as i32).collect();
+            let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [cells.len()]), device);
+            logits.reshape([all, depth, classes]).select(0, rows)
+        }
+        Architecture::Contextual => {
+            let rows: Vec<usize> = cells.iter().enumerate().map(|(i, cell)| i * all + cell).collect();
+            let masked = Masked::all_of(&rows, cells.len(), all, device);
+            let (codes, condition) =
+                (codes.repeat_dim(0, cells.len()), condition.repeat_dim(0, cells.len()));
+            model.masked_logits(codes, condition, &masked)
+        }
+    })
+}
+
+/// Refuses a stack that the model does not know.
+fn check(model: &RqTransformer, stack: &CodeStack) -> Result<()> {
+    let (expected, found) = (model.config.block_size, stack.shape());
+    if found != expected {
+        return Err(Error::invalid(format!("expected codes of shape {expected:?}, found {found:?}")));
+    }
+    stack.validate(&model.config.codebook_sizes()?)
 }
 
 /// The model's distribution as it is.

@@ -1,6 +1,7 @@
 //! How well completions fit what is kept after them, where the model only sees what lies before.
 
 use super::explain::surprise;
+use super::task::Task;
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::generate::Forced;
@@ -40,7 +41,7 @@ impl Fit {
     pub async fn scores(&self, model: &RqTransformer, stacks: &[CodeStack]) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(stacks.len());
         for stack in stacks {
-            let found = surprise(model, stack, &self.condition).await?;
+            let found = surprise(model, stack, &self.condition, &mut Task::unwatched()).await?;
             let bits = |&place: &usize| found[place].1.probability.max(f32::MIN_POSITIVE).log2();
             scores.push(self.places.iter().map(bits).sum::<f32>() / self.places.len() as f32);
         }

@@ -18,6 +18,8 @@ pub mod judge;
 pub mod memory;
 #[cfg(feature = "models")]
 pub mod models;
+#[cfg(feature = "models")]
+pub mod morph;
 pub mod options;
 #[cfg(feature = "models")]
 pub mod pictures;

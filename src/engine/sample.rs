@@ -31,57 +31,33 @@ pub enum Sampled {
     Whole(Vec<CodeStack>),
 }
 
-/// Samples `request` batch after batch and hands each to `keep` as soon as it is whole, so that neither a stop nor a failure
-/// loses what was done; with `preview`, also after each row of cells. `task` counts cells over all images.
+/// Samples `request` batch by batch, and hands each to `keep` as soon as it is complete, so that neither a stop nor a failure
+/// loses finished images. An autoregressive model samples cell by cell, a contextual one in the parts of `schedule`. With
+/// `preview`, unfinished batches are handed over too, after each row of cells or each part. `task` counts steps over all images.
 ///
 /// # Errors
-/// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with; the model is contextual.
+/// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with; a contextual model without a schedule, or an
+/// autoregressive one with one.
 pub async fn sample(
     model: &RqTransformer,
     request: &Request,
-    preview: bool,
-    task: &mut Task<'_>,
-    keep: impl AsyncFnMut(Sampled) -> Result<()>,
-) -> Result<()> {
-    let at_a_time = at_a_time(&[&request.filters]);
-    batches(|request| Session::new(model, request), at_a_time, model.device(), request, preview, task, keep)
-        .await
-}
-
-/// The same by a model of either kind: cell after cell, or as `schedule` says where there is one.
-///
-/// # Errors
-/// As [`sample`]; the model is of the other kind.
-#[cfg(not(target_family = "wasm"))]
-pub async fn sample_by(
-    model: &RqTransformer,
-    request: &Request,
     schedule: Option<&Schedule>,
-    task: &mut Task<'_>,
-    keep: impl AsyncFnMut(Sampled) -> Result<()>,
-) -> Result<()> {
-    match schedule {
-        None => sample(model, request, false, task, keep).await,
-        Some(schedule) => draft_and_revise(model, request, schedule, false, task, keep).await,
-    }
-}
-
-/// The same by a contextual model, as `schedule` says; previews follow each part of the cells, and `task` counts parts over all
-/// images.
-///
-/// # Errors
-/// As [`sample`]; the model is not contextual.
-pub async fn draft_and_revise(
-    model: &RqTransformer,
-    request: &Request,
-    schedule: &Schedule,
     preview: bool,
     task: &mut Task<'_>,
     keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    let begin = |request| DraftAndRevise::new(model, request, schedule.clone());
-    let at_a_time = at_a_time(&[&request.filters, &schedule.filters]);
-    batches(begin, at_a_time, model.device(), request, preview, task, keep).await
+    let device = model.device();
+    match schedule {
+        None => {
+            let begin = |request| Session::new(model, request);
+            batches(begin, at_a_time(&[&request.filters]), device, request, preview, task, keep).await
+        }
+        Some(schedule) => {
+            let begin = |request| DraftAndRevise::new(model, request, schedule.clone());
+            let at_a_time = at_a_time(&[&request.filters, &schedule.filters]);
+            batches(begin, at_a_time, device, request, preview, task, keep).await
+        }
+    }
 }
 
 /// Images of a batch, in phases with these filters.

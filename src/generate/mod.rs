@@ -5,6 +5,7 @@ mod draft_and_revise;
 mod forced;
 #[cfg(feature = "models")]
 mod guidance;
+pub mod morph;
 mod partition;
 pub mod sampling;
 mod schedule;

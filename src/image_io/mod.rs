@@ -1,5 +1,6 @@
 //! Pictures: from files to the models' pixels and back.
 
+pub mod animation;
 pub mod decode;
 pub mod folder;
 pub mod framing;

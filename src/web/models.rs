@@ -9,7 +9,7 @@ use residua::engine::reconstruct::{Choice, decode, encode};
 use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Condition, Options, Stage1, Stage2, Task};
 use residua::error::{Error, Result};
-use residua::generate::{Filter, Request};
+use residua::generate::{Filter, Request, Schedule};
 use residua::host::Host;
 use residua::image_io::Picture;
 use residua::model::{RqTransformer, RqVae};
@@ -201,7 +201,8 @@ impl Models {
             }
             Ok(())
         };
-        sample(&stage2.model, &request, false, &mut watched(&progress), keep).await?;
+        let schedule = Schedule::usual(&stage2.model.config, &request.filters);
+        sample(&stage2.model, &request, schedule.as_ref(), false, &mut watched(&progress), keep).await?;
         Ok(made.into())
     }
 

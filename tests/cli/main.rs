@@ -23,6 +23,7 @@ mod guidance;
 mod interruption;
 mod judges;
 mod made_up;
+mod morph;
 mod outputs;
 mod pictures;
 mod reports;

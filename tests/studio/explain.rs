@@ -69,7 +69,7 @@ fn lists(desk: &Desk, explanation: &Explanation) {
 #[test]
 fn the_distribution_is_the_transformers_own() {
     let mut desk = desk();
-    assert!(desk.shows("Click a cell in the code stack to see what the transformer would put there."));
+    assert!(desk.shows("Click a cell of the picture to see what the transformer would put there."));
     desk.harness.state_mut().state.pin(Some(CELL));
     desk.settle();
     desk.click("Explain depth 2");

@@ -2,18 +2,20 @@
 
 mod accessible;
 mod codebook;
+mod codes;
 mod desk;
 mod dialogs;
 mod explain;
 mod first_steps;
 mod gallery;
 mod generate;
-mod image;
 mod log;
 mod models;
+mod narrow;
+mod picture;
+mod revise;
 mod sampled;
 mod snapshots;
-mod stack;
 mod touch;
 mod train;
 mod typing;

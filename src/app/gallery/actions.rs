@@ -1,15 +1,20 @@
 //! What a person does with the gallery's pictures. Where a file is meant, its path is given: asking for it is the panel's.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use web_time::Instant;
 
 use super::{Comparison, Item, Origin};
+use crate::app::choose::save_as;
 use crate::app::log::Level;
 use crate::app::state::State;
 use crate::codes::npy;
+use crate::engine::studio::{Command, MorphPlan};
 use crate::error::{Error, Result};
+use crate::files;
+use crate::generate::morph::{Morph, MorphOrder};
 use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, folder, sheet};
 
@@ -19,6 +24,9 @@ const MOST_FILES: usize = 500;
 const READING: Duration = Duration::from_millis(8);
 /// Pixels between the pictures of a grid.
 const GAP: usize = 2;
+/// Frames of a morph, and how long each is shown.
+const MORPH_FRAMES: u32 = 32;
+const MORPH_MILLISECONDS: u16 = 80;
 
 impl State {
     /// Shows a folder's pictures, in place of those of the folder before.
@@ -83,6 +91,28 @@ impl State {
             Ok(comparison) => self.gallery_view.comparison = Some(comparison),
             Err(error) => self.log.add(Level::Error, error.to_string()),
         }
+    }
+
+    /// Animates the way from the first chosen picture to the second; where to save it is asked when it is done.
+    pub fn morph_chosen(&mut self) {
+        let Some([from, to]) = self.gallery.pair() else { return };
+        let plan = MorphPlan {
+            from: from.clone(),
+            to: to.clone(),
+            morph: Morph { order: MorphOrder::Distance, frames: MORPH_FRAMES, seed: self.settings.seed },
+            milliseconds: MORPH_MILLISECONDS,
+            condition: self.condition.clone(),
+            filters: self.filters.clone(),
+        };
+        self.send(Command::Morph(plan));
+    }
+
+    /// Asks where a finished animation is to be saved.
+    pub fn save_animation(&mut self, bytes: Arc<Vec<u8>>) {
+        save_as(self, "Save the morph", "morph.png".into(), move |state, path| {
+            let saved = files::save(path, &bytes);
+            state.log.saved(path, saved);
+        });
     }
 
     /// Takes the chosen pictures off the list; files stay where they are.

@@ -126,6 +126,13 @@ impl Gallery {
         self.items.get(index)
     }
 
+    /// The codes of the two pictures that are chosen, if they are of one shape.
+    pub fn pair(&self) -> Option<[&Arc<CodeStack>; 2]> {
+        let [from, to] = self.chosen[..] else { return None };
+        let pair = [self.items.get(from)?.stack.as_ref()?, self.items.get(to)?.stack.as_ref()?];
+        (pair[0].shape() == pair[1].shape()).then_some(pair)
+    }
+
     /// The chosen pictures in the order of choice, or if there are none, all.
     pub fn chosen_or_all(&self) -> Vec<&Item> {
         match self.chosen.is_empty() {

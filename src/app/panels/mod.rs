@@ -1,14 +1,14 @@
 //! The panels, one file each, and how they are laid out at first.
 
 pub mod codebook;
+pub mod codes;
 mod explain;
 mod gallery;
 mod generate;
-pub mod image;
 pub mod log;
 pub mod models;
 mod parts;
-pub mod stack;
+pub mod picture;
 #[cfg(not(target_family = "wasm"))]
 pub mod train;
 
@@ -26,10 +26,10 @@ use super::state::State;
 pub enum Panel {
     /// What is loaded, and what can be.
     Models,
-    /// The picture and its reconstruction.
-    Image,
-    /// The codes.
-    Stack,
+    /// The open picture and its cells.
+    Picture,
+    /// The codes of the pinned cell, or of the selected cells.
+    Codes,
     /// New pictures.
     Generate,
     /// Why a code.
@@ -51,8 +51,8 @@ type Entry = (Panel, &'static str, fn(&mut Ui, &mut State));
 /// All panels; a browser trains nothing.
 pub const PANELS: &[Entry] = &[
     (Panel::Models, "Models", models::show),
-    (Panel::Image, "Image", image::show),
-    (Panel::Stack, "Code stack", stack::show),
+    (Panel::Picture, "Picture", picture::show),
+    (Panel::Codes, "Codes", codes::show),
     (Panel::Generate, "Generate", generate::show),
     (Panel::Explain, "Explain", explain::show),
     (Panel::Codebook, "Codebook", codebook::show),
@@ -78,32 +78,56 @@ impl Panel {
     }
 }
 
-/// The picture and the codes side by side, what makes pictures on the left, the rest below.
+/// Panels that open in tabs beside "Gallery".
+const BELOW: &[Panel] = &[
+    Panel::Gallery,
+    Panel::Explain,
+    Panel::Codebook,
+    #[cfg(not(target_family = "wasm"))]
+    Panel::Train,
+    Panel::Log,
+];
+
+/// Panels that open in tabs below the picture in a narrow window.
+const BELOW_NARROW: &[Panel] = &[
+    Panel::Codes,
+    Panel::Generate,
+    Panel::Gallery,
+    Panel::Models,
+    Panel::Explain,
+    Panel::Codebook,
+    #[cfg(not(target_family = "wasm"))]
+    Panel::Train,
+    Panel::Log,
+];
+
+/// The picture in the middle, between what makes pictures on the left and its codes on the right; the rest below.
 pub fn first_layout() -> Tree<Panel> {
     let mut tiles = Tiles::default();
-    let tabs = |tiles: &mut Tiles<Panel>, panels: &[Panel]| {
-        let children = panels.iter().map(|&panel| tiles.insert_pane(panel)).collect();
-        tiles.insert_tab_tile(children)
-    };
     let left = tabs(&mut tiles, &[Panel::Generate, Panel::Models]);
-    let image = tabs(&mut tiles, &[Panel::Image]);
-    let stack = tabs(&mut tiles, &[Panel::Stack]);
-    let below = [
-        Panel::Gallery,
-        Panel::Explain,
-        Panel::Codebook,
-        #[cfg(not(target_family = "wasm"))]
-        Panel::Train,
-        Panel::Log,
-    ];
-    let below = tabs(&mut tiles, &below);
-    let upper = tiles.insert_horizontal_tile(vec![image, stack]);
-    let right = tiles.insert_vertical_tile(vec![upper, below]);
-    let root = tiles.insert_horizontal_tile(vec![left, right]);
-    share(&mut tiles, root, &[(left, 0.26), (right, 0.74)]);
-    share(&mut tiles, right, &[(upper, 0.68), (below, 0.32)]);
-    share(&mut tiles, upper, &[(image, 0.42), (stack, 0.58)]);
+    let picture = tabs(&mut tiles, &[Panel::Picture]);
+    let below = tabs(&mut tiles, BELOW);
+    let codes = tabs(&mut tiles, &[Panel::Codes]);
+    let middle = tiles.insert_vertical_tile(vec![picture, below]);
+    let root = tiles.insert_horizontal_tile(vec![left, middle, codes]);
+    share(&mut tiles, root, &[(left, 0.21), (middle, 0.57), (codes, 0.22)]);
+    share(&mut tiles, middle, &[(picture, 0.72), (below, 0.28)]);
     Tree::new(Id::unique("panels"), root, tiles)
+}
+
+/// The picture above all other panels, for a window as narrow as a phone.
+pub fn narrow_layout() -> Tree<Panel> {
+    let mut tiles = Tiles::default();
+    let picture = tabs(&mut tiles, &[Panel::Picture]);
+    let below = tabs(&mut tiles, BELOW_NARROW);
+    let root = tiles.insert_vertical_tile(vec![picture, below]);
+    share(&mut tiles, root, &[(picture, 0.58), (below, 0.42)]);
+    Tree::new(Id::unique("narrow panels"), root, tiles)
+}
+
+fn tabs(tiles: &mut Tiles<Panel>, panels: &[Panel]) -> TileId {
+    let children = panels.iter().map(|&panel| tiles.insert_pane(panel)).collect();
+    tiles.insert_tab_tile(children)
 }
 
 fn share(tiles: &mut Tiles<Panel>, parent: TileId, shares: &[(TileId, f32)]) {
@@ -142,14 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_layout_has_every_panel_once() {
-        let tree = first_layout();
-        for &(panel, title, _) in PANELS {
-            assert_eq!(
-                tree.tiles.iter().filter(|(_, tile)| **tile == egui_tiles::Tile::Pane(panel)).count(),
-                1,
-                "{title}"
-            );
+    fn each_layout_has_every_panel_once() {
+        for tree in [first_layout(), narrow_layout()] {
+            for &(panel, title, _) in PANELS {
+                let is_it = |tile: &egui_tiles::Tile<Panel>| *tile == egui_tiles::Tile::Pane(panel);
+                assert_eq!(tree.tiles.iter().filter(|(_, tile)| is_it(tile)).count(), 1, "{title}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
+use crate::app::colors;
 use crate::app::state::State;
 use crate::engine::studio::Choice;
 
@@ -84,6 +85,26 @@ pub fn change(ui: &mut Ui, state: &mut State, choice: &Choice) {
         "The picture around the cell with this code, and the change, amplified {amplified} times"
     ));
     ui.weak(format!("Over the whole picture, pixels change by {effect:.1} of 255 (RMS)."));
+}
+
+/// The colours of the map, from the least value on the left to the greatest on the right.
+pub fn gradient(ui: &mut Ui, size: Vec2) {
+    const STEPS: usize = 64;
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    for i in 0..STEPS {
+        // Each step reaches to the right end, so that no seam shows between two of them.
+        let left = rect.left() + rect.width() * i as f32 / STEPS as f32;
+        ui.painter().rect_filled(rect.with_min_x(left), 0.0, colors::map(i as f32 / (STEPS - 1) as f32));
+    }
+}
+
+/// The scale of a map from zero to `most`: what is measured on the left, its unit on the right.
+pub fn scale(ui: &mut Ui, what: &str, most: f32, unit: &str) {
+    ui.horizontal_wrapped(|ui| {
+        ui.label(format!("{what}: 0"));
+        gradient(ui, Vec2::new(80.0, 12.0));
+        ui.label(format!("{most:.1}{unit}"));
+    });
 }
 
 /// A share of one as per cent, with three digits.

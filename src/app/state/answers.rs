@@ -44,6 +44,12 @@ impl State {
         let Some(job) = self.jobs.remove(job) else { return };
         if job.label == "sampling" {
             self.previews.clear();
+            if let Some(document) = &mut self.document {
+                document.preview = None;
+            }
+        }
+        if matches!(event, Event::Failed(_) | Event::Cancelled) {
+            self.give_up_revising();
         }
         if job.label == PATCHES {
             self.patches.over();
@@ -117,13 +123,20 @@ impl State {
             (Output::Surprise(surprise), _) => {
                 let same = |document: &&mut Document| document.condition == surprise.condition;
                 if let Some(document) = self.document_of(&surprise.stack).filter(same) {
-                    document.surprise = Some(surprise);
+                    document.surprise = Some(surprise.clone());
+                    self.revise_next(&surprise);
                 }
             }
             (Output::Tokens(found), _) => self.generate_view.counted = Some(found),
+            (Output::Preview(pictures), Purpose::Replace(_)) => {
+                if let Some(document) = &mut self.document {
+                    document.preview = pictures.into_iter().next();
+                }
+            }
             (Output::Preview(pictures), _) => self.previews = pictures,
-            (Output::Sampled(made), Purpose::Replace) => self.replace(made),
+            (Output::Sampled(made), Purpose::Replace(what)) => self.replace(made, what),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
+            (Output::Animated(bytes), _) => self.save_animation(bytes),
             (Output::Usage(usage), _) => {
                 self.codebook_view.counted();
                 self.folder_usage = Some(usage);
@@ -194,12 +207,13 @@ impl State {
         self.codebook_view = CodebookView::default();
     }
 
-    fn replace(&mut self, made: Vec<Made>) {
+    fn replace(&mut self, made: Vec<Made>, what: &'static str) {
         if let Some(made) = made.into_iter().next() {
-            self.edit(|document| match document.stack().shape() == made.stack.shape() {
-                true => Ok(document.change_codes("resample cells", (*made.stack).clone())),
-                false => Ok(false),
+            self.edit(|document| {
+                let fits = document.stack().shape() == made.stack.shape();
+                Ok(fits && document.change_codes(what, (*made.stack).clone()))
             });
+            self.revised();
         }
     }
 

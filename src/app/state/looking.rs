@@ -100,16 +100,9 @@ impl State {
         let Some(document) = &mut self.document else { return };
         document.condition = condition;
         document.surprise = None;
+        self.revising.forget_surprise();
         self.explained = None;
         self.look_at_pinned();
-    }
-
-    /// Asks how sure the transformer is of each code of the open stack.
-    pub fn ask_surprise(&mut self) {
-        if let Some(document) = &self.document {
-            let (stack, condition) = (document.stack().clone(), document.condition.clone());
-            self.send(Command::Surprise { stack, condition });
-        }
     }
 
     /// Looks up the neighbours of a code for the codebook panel.

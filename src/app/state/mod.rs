@@ -5,9 +5,11 @@ mod answers;
 mod looking;
 mod opening;
 mod remote;
+mod revising;
 mod sampling;
 
 pub use answers::published_filters;
+pub use revising::Revising;
 
 use std::sync::Arc;
 
@@ -21,10 +23,10 @@ use crate::app::gallery::Gallery;
 use crate::app::jobs::{Jobs, Purpose};
 use crate::app::log::Log;
 use crate::app::panels::codebook::CodebookView;
-use crate::app::panels::image::ImageView;
+use crate::app::panels::codes::CodesView;
 use crate::app::panels::log::LogView;
 use crate::app::panels::models::ModelsView;
-use crate::app::panels::stack::StackView;
+use crate::app::panels::picture::PictureView;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::panels::train::TrainView;
 use crate::app::panels::{GalleryView, GenerateView};
@@ -87,8 +89,12 @@ pub struct State {
     pub patches: Patches,
     /// What codes would do at the pinned place.
     pub choices: Choices,
-    /// How the code stack's panel is set.
-    pub stack_view: StackView,
+    /// How cells are revised.
+    pub revising: Revising,
+    /// How the canvas is set.
+    pub picture_view: PictureView,
+    /// How the panel "Codes" is set.
+    pub codes_view: CodesView,
     /// The distribution at a place.
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
     /// Which codes the pictures that were open in this session use.
@@ -123,8 +129,6 @@ pub struct State {
     pub log_view: LogView,
     /// Whether the models run on the window's own graphics device, so that it can draw what they made where that lies.
     pub draws_on_device: bool,
-    /// How the image panel shows the picture.
-    pub image_view: ImageView,
 }
 
 impl State {
@@ -150,7 +154,9 @@ impl State {
             neighbours: None,
             patches: Patches::default(),
             choices: Choices::default(),
-            stack_view: StackView::default(),
+            revising: Revising::default(),
+            picture_view: PictureView::default(),
+            codes_view: CodesView::default(),
             explained: None,
             session_usage: None,
             folder_usage: None,
@@ -169,7 +175,6 @@ impl State {
             codebook_view: CodebookView::default(),
             log_view: LogView::default(),
             draws_on_device: false,
-            image_view: ImageView::default(),
         }
     }
 
@@ -228,7 +233,7 @@ impl State {
     /// Forgets what was uploaded to a context that is no more.
     pub fn forget_textures(&mut self) {
         self.textures = Textures::default();
-        self.image_view.forget_textures();
+        self.picture_view.forget_textures();
     }
 
     /// How the open stack was made: as its file says, or once it is changed, by hand.

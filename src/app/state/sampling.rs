@@ -16,14 +16,14 @@ impl State {
         self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Sampled));
     }
 
-    /// Samples the selected cells of the open stack anew, as an edit.
+    /// Resamples the selected cells of the open stack, as an edit.
     pub fn resample_selected(&mut self) {
         let Some(forced) = self.document.as_ref().filter(|document| document.has_selection()).map(forced)
         else {
             return self.log.add(Level::Warning, "select the cells to resample first");
         };
         let plan = self.plan(1, Some(forced));
-        self.send_for(Command::Sample(plan), Purpose::Replace);
+        self.send_for(Command::Sample(plan), Purpose::Replace("resample cells"));
     }
 
     /// Samples pictures that share the kept codes of the open stack, into the gallery.
@@ -34,20 +34,20 @@ impl State {
         self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Varied));
     }
 
-    /// Moves the seed on.
+    /// Picks the next seed, which follows from the present one.
     pub fn next_seed(&mut self) {
         self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
     }
 
-    /// Takes a seed that nobody can foresee.
+    /// Picks a random seed.
     pub fn random_seed(&mut self) {
         let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
         self.settings.seed = crate::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
     }
 
-    /// What to sample by the settings. The seed that is shown is the one that is used; only then does one that is not
-    /// locked move on, so that the next pictures are others.
-    fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
+    /// What the settings say to sample, with the seed that is shown. A seed that is not locked then changes, so that the next
+    /// pictures differ.
+    pub(super) fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
         let seed = self.settings.seed;
         if !self.settings.seed_locked {
             self.next_seed();
@@ -59,6 +59,7 @@ impl State {
             first: 0,
             count: count.max(1),
             filters: self.filters.clone(),
+            schedule: None,
             forced,
             preview: self.settings.preview,
         }

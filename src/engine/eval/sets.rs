@@ -11,7 +11,7 @@ use super::Pictures;
 use crate::engine::bulk::Order;
 use crate::engine::pictures::{from_tensor, read, to_tensor};
 use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample_by};
+use crate::engine::sample::{Sampled, sample};
 use crate::engine::{Stage2, Task};
 use crate::error::Result;
 use crate::generate::{Filter, Request, Schedule};
@@ -133,7 +133,7 @@ impl Judge {
                     Ok(())
                 }
             };
-            sample_by(&stage2.model, &request, schedule.as_ref(), &mut silent, keep).await?;
+            sample(&stage2.model, &request, schedule.as_ref(), false, &mut silent, keep).await?;
         }
         Ok(seen)
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
-use crate::generate::{Filter, Forced};
+use crate::generate::morph::Morph;
+use crate::generate::{Filter, Forced, Schedule};
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
 
@@ -43,10 +44,29 @@ pub struct SamplePlan {
     pub count: u32,
     /// One filter a depth.
     pub filters: Vec<Filter>,
+    /// Parts and rounds for a contextual model; `None` for its usual ones. An autoregressive model has no use for it.
+    pub schedule: Option<Schedule>,
     /// Codes that are kept.
     pub forced: Option<Forced>,
     /// Whether to show the picture as it grows.
     pub preview: bool,
+}
+
+/// What to animate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MorphPlan {
+    /// The first stack.
+    pub from: Arc<CodeStack>,
+    /// The last stack.
+    pub to: Arc<CodeStack>,
+    /// How one becomes the other.
+    pub morph: Morph,
+    /// How long a frame is shown, in milliseconds.
+    pub milliseconds: u16,
+    /// What a contextual model is told that the pictures show, as it revises the cells where the two meet.
+    pub condition: Condition,
+    /// One filter a depth, for these cells.
+    pub filters: Vec<Filter>,
 }
 
 /// Something that the models do.
@@ -105,6 +125,8 @@ pub enum Command {
     CountTokens(String),
     /// New pictures.
     Sample(SamplePlan),
+    /// An animation from one stack to another.
+    Morph(MorphPlan),
     /// Which codes the pictures of a folder use.
     Usage(PathBuf),
 }
@@ -132,9 +154,11 @@ impl Command {
             Self::Neighbours { .. } => "looking for neighbours",
             Self::Patches { .. } => "decoding codes",
             Self::Choices { .. } => "decoding choices",
-            Self::Explain { .. } | Self::Surprise { .. } => "explaining",
+            Self::Explain { .. } => "explaining",
+            Self::Surprise { .. } => "measuring surprise",
             Self::CountTokens(_) => "counting tokens",
             Self::Sample(_) => "sampling",
+            Self::Morph(_) => "morphing",
             Self::Usage(_) => "counting codes",
         }
     }
@@ -149,7 +173,7 @@ impl Command {
             Self::Surprise { .. } => Some(Slot::Surprise),
             Self::CountTokens(_) => Some(Slot::CountTokens),
             Self::Usage(_) => Some(Slot::Usage),
-            Self::Encode(..) | Self::Sample(_) | Self::Patches { .. } => None,
+            Self::Encode(..) | Self::Sample(_) | Self::Morph(_) | Self::Patches { .. } => None,
         }
     }
 }

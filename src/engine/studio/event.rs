@@ -79,6 +79,8 @@ pub enum Output {
     Preview(Vec<Arc<Picture>>),
     /// Finished pictures.
     Sampled(Vec<Made>),
+    /// An animated PNG file.
+    Animated(Arc<Vec<u8>>),
     /// Which codes pictures use.
     Usage(Arc<Usage>),
 }
@@ -256,6 +258,19 @@ pub struct Surprise {
     pub entropy: Vec<f32>,
     /// Probability of the code that is there.
     pub chosen: Vec<Suggestion>,
+}
+
+impl Surprise {
+    /// The information of each code, in bits. A probability that underflows to zero counts as the least positive number.
+    pub fn bits(&self) -> impl Iterator<Item = f64> {
+        self.chosen.iter().map(|chosen| -f64::from(chosen.probability.max(f32::MIN_POSITIVE)).log2())
+    }
+
+    /// The information of each cell's codes together, in bits, row-major.
+    pub fn bits_per_cell(&self) -> Vec<f32> {
+        let bits: Vec<f64> = self.bits().collect();
+        bits.chunks_exact(self.stack.depth()).map(|codes| codes.iter().sum::<f64>() as f32).collect()
+    }
 }
 
 /// A caption, as the model's tokenizer reads it.

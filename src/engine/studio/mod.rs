@@ -14,7 +14,7 @@ mod server;
 mod worker;
 
 pub use around::around;
-pub use command::{Command, SamplePlan, View};
+pub use command::{Command, MorphPlan, SamplePlan, View};
 pub use event::{
     CaptionTokens, Choice, Choices, CodePatches, Encoded, Event, Layers, Loaded, Made, Message, Neighbours,
     Output, Seen, SeenOnDevice, Stage2Facts, Surprise,
@@ -239,6 +239,7 @@ mod tests {
             first: 0,
             count,
             filters: vec![Filter::NONE; 4],
+            schedule: None,
             forced: None,
             preview,
         }

@@ -10,7 +10,7 @@ use web_time::Instant;
 
 use super::JobId;
 use super::choices::choices;
-use super::command::{Command, SamplePlan, View};
+use super::command::{Command, MorphPlan, SamplePlan, View};
 use super::event::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
 use crate::checkpoint::{Checkpoint, Precision, Stage, bundled};
@@ -19,17 +19,19 @@ use crate::engine::condition::tokenizer;
 use crate::engine::explain::{explain, surprise};
 use crate::engine::fetch::{fetch, fetch_tokenizer};
 use crate::engine::models::{Options, Stage1, Stage2, footprint};
+use crate::engine::morph::{Fitting, morph};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Request};
+use crate::generate::{Filter, Request, Schedule};
 use crate::image_io::Picture;
+use crate::image_io::animation::encode_apng;
 use crate::image_io::folder::{self, Found};
 use crate::image_io::framing::Framing;
 use crate::metrics::Usage;
-use crate::model::{RqTransformer, RqTransformerConfig, RqVae};
+use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
 use crate::tokenizer::Tokenizer;
 
 /// A command on its way.
@@ -157,7 +159,7 @@ impl Worker {
             Command::Surprise { stack, condition } => {
                 let model = &self.transformer()?.model;
                 let tokens = condition.tokens(&model.config)?;
-                let (entropy, chosen) = surprise(model, &stack, &tokens).await?.into_iter().unzip();
+                let (entropy, chosen) = surprise(model, &stack, &tokens, task).await?.into_iter().unzip();
                 output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
             }
             Command::CountTokens(caption) => {
@@ -166,6 +168,7 @@ impl Worker {
                 output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
             }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
+            Command::Morph(plan) => output(Output::Animated(Arc::new(self.morph(&plan, task).await?))),
             Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
         }
         Ok(())
@@ -235,6 +238,7 @@ impl Worker {
     async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
         let (models, transformer) = (self.models()?, self.transformer()?);
         let request = request(plan, &transformer.model)?;
+        let schedule = schedule(plan, &transformer.model);
         let rqvae = &models.stage1.model;
         let mut image = plan.first;
         let keep = async |sampled| {
@@ -246,7 +250,7 @@ impl Worker {
                 Sampled::Whole(stacks) => {
                     let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
                     let made = pictures.into_iter().zip(stacks).map(|(picture, stack)| {
-                        let recipe = Arc::new(models.recipe(transformer, plan, image));
+                        let recipe = Arc::new(models.recipe(transformer, plan, schedule.clone(), image));
                         image += 1;
                         Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe }
                     });
@@ -255,7 +259,23 @@ impl Worker {
             }
             Ok(())
         };
-        sample(&transformer.model, &request, plan.preview, task, keep).await
+        sample(&transformer.model, &request, schedule.as_ref(), plan.preview, task, keep).await
+    }
+
+    /// The animated PNG of a morph. A contextual model fits its frames.
+    async fn morph(&self, plan: &MorphPlan, task: &mut Task<'_>) -> Result<Vec<u8>> {
+        let rqvae = self.rqvae()?;
+        let stage2 = self.models()?.stage2.as_ref().map(|stage2| &stage2.model);
+        let contextual = stage2.filter(|model| model.config.kind == Architecture::Contextual);
+        let fitting = match contextual {
+            Some(model) => {
+                let condition = plan.condition.tokens(&model.config)?;
+                Some(Fitting { model, condition, filters: plan.filters.clone() })
+            }
+            None => None,
+        };
+        let frames = morph(&plan.from, &plan.to, &plan.morph, fitting.as_ref(), task).await?;
+        encode_apng(&decode(rqvae, &frames, &mut task.silent()).await?, plan.milliseconds)
     }
 
     /// Counts the codes of a folder's pictures; a file that is no picture is counted as such and left out.
@@ -283,7 +303,13 @@ impl Worker {
 }
 
 impl Models {
-    fn recipe(&self, transformer: &Transformer, plan: &SamplePlan, image: u32) -> Recipe {
+    fn recipe(
+        &self,
+        transformer: &Transformer,
+        plan: &SamplePlan,
+        schedule: Option<Schedule>,
+        image: u32,
+    ) -> Recipe {
         let sampling = SamplingRecipe {
             rqtransformer: transformer.id.clone(),
             condition: plan.condition.clone(),
@@ -291,7 +317,7 @@ impl Models {
             image,
             count: 1,
             filters: plan.filters.clone(),
-            schedule: None,
+            schedule,
             device: crate::device::kind(transformer.model.device()).into(),
             precision: self.options.precision,
             weights: self.options.state,
@@ -327,6 +353,12 @@ fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
         images: plan.first..end,
         forced: plan.forced.clone(),
     })
+}
+
+/// How a contextual model samples `plan`; `None` for an autoregressive one.
+fn schedule(plan: &SamplePlan, model: &RqTransformer) -> Option<Schedule> {
+    let usual = Schedule::usual(&model.config, &plan.filters)?;
+    Some(plan.schedule.clone().unwrap_or(usual))
 }
 
 fn facts(

@@ -18,7 +18,7 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (pinned, depth, count) = (document.pinned, document.depth, document.stack().depth());
     let Some([row, col]) = pinned else {
-        ui.label("Click a cell in the code stack to see what the transformer would put there.");
+        ui.label("Click a cell of the picture to see what the transformer would put there.");
         return;
     };
     ui.horizontal_wrapped(|ui| {

@@ -5,7 +5,7 @@ use eframe::egui::{
 };
 
 use crate::app::colors;
-use crate::app::panels::parts::{named, percent};
+use crate::app::panels::parts::{named, percent, scale};
 use crate::app::state::State;
 use crate::engine::studio::{Loaded, Surprise};
 use crate::metrics::bits_per_pixel;
@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     ui.label(cost(&surprise, &loaded));
     let most = loaded.codebook_sizes.iter().max().map_or(0.0, |&size| (size as f32).log2());
-    scale(ui, most);
+    scale(ui, "Entropy", most, " bits");
     let pinned = document.pinned.map(|cell| (cell, document.depth));
     let mut clicked = None;
     let depths = surprise.stack.depth();
@@ -60,7 +60,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
     let [h, w, _] = surprise.stack.shape();
     let pixels = loaded.rqvae.ddconfig.resolution.pow(2);
-    let bits = bits(surprise);
+    let bits = surprise.bits().sum::<f64>();
     let uniform = bits_per_pixel(h, w, &loaded.codebook_sizes, pixels);
     format!(
         "The model codes this stack in {} bits, {:.3} bits per pixel; with all codes equally likely it takes {} bits, {:.3} bits per pixel.",
@@ -69,29 +69,6 @@ fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
         grouped((uniform * pixels as f64).round() as usize),
         uniform,
     )
-}
-
-/// Bits of the stack under the model. What underflows to zero counts as the least number that does not.
-fn bits(surprise: &Surprise) -> f64 {
-    let probabilities = surprise.chosen.iter().map(|chosen| chosen.probability.max(f32::MIN_POSITIVE));
-    probabilities.map(|probability| -f64::from(probability).log2()).sum()
-}
-
-/// Which colour stands for how many bits.
-fn scale(ui: &mut Ui, most: f32) {
-    ui.horizontal(|ui| {
-        ui.label("Entropy: 0");
-        let (rect, _) = ui.allocate_exact_size(Vec2::new(96.0, 12.0), Sense::hover());
-        let steps = 32;
-        let mut mesh = Mesh::default();
-        for step in 0..steps {
-            let x = |step| rect.left() + rect.width() * step as f32 / steps as f32;
-            let part = Rect::from_x_y_ranges(x(step)..=x(step + 1), rect.y_range());
-            mesh.add_colored_rect(part, colors::map(step as f32 / (steps - 1) as f32));
-        }
-        ui.painter().add(Shape::mesh(mesh));
-        ui.label(format!("{most:.1} bits"));
-    });
 }
 
 /// The entropies at one depth. The cell that is clicked, if one is.

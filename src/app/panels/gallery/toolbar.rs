@@ -10,7 +10,7 @@ use crate::app::state::State;
 /// A button: its name, when it can be used, what is said when it cannot, and what it does.
 type Action = (&'static str, fn(&Gallery) -> bool, &'static str, fn(&mut State));
 
-const ACTIONS: [Action; 9] = [
+const ACTIONS: [Action; 10] = [
     ("Open in the editor", |gallery| gallery.single().is_some(), "Select one picture first.", open),
     (
         "Restore recipe",
@@ -20,6 +20,12 @@ const ACTIONS: [Action; 9] = [
     ),
     ("Compare", |gallery| gallery.chosen.len() == 2, "Select two pictures first.", State::compare_chosen),
     ("Save PNG…", |gallery| gallery.single().is_some(), "Select one picture first.", dialogs::save_picture),
+    (
+        "Morph…",
+        |gallery| gallery.pair().is_some(),
+        "Select two pictures with codes of the same shape first.",
+        State::morph_chosen,
+    ),
     (
         "Save .npy…",
         |gallery| gallery.single().is_some_and(|item| item.stack.is_some()),

@@ -37,7 +37,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     ui.horizontal_wrapped(|ui| {
         for (what, name, enabled, meaning) in buttons {
             let why = if let Start::Selected = what {
-                "Select cells in Code stack first."
+                "Select cells with Brush or Rectangle first."
             } else {
                 "All rows are kept."
             };

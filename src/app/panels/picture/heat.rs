@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{ColorImage, Context, Sense, Slider, TextureHandle, TextureId, TextureOptions, Ui, Vec2};
+use eframe::egui::{ColorImage, Context, Slider, TextureHandle, TextureId, TextureOptions, Ui, Vec2};
 
-use super::ImageView;
+use super::PictureView;
 use super::canvas::Pair;
-use crate::app::colors;
+use crate::app::panels::parts::gradient;
 use crate::image_io::Picture;
 use crate::image_io::present::{Shown, present};
-
-/// The steps in which the scale is painted.
-const STEPS: usize = 64;
 
 /// A map on the screen.
 pub struct Heat {
@@ -38,7 +35,7 @@ impl Heat {
     }
 }
 
-impl ImageView {
+impl PictureView {
     /// Forgets what was uploaded to a context that is no more.
     pub fn forget_textures(&mut self) {
         self.heat = None;
@@ -55,13 +52,7 @@ impl ImageView {
 pub fn scale(ui: &mut Ui, brightest: &mut u8) {
     ui.horizontal_wrapped(|ui| {
         ui.label("0");
-        let (rect, _) = ui.allocate_exact_size(Vec2::new(80.0, 12.0), Sense::hover());
-        for i in 0..STEPS {
-            let colour = colors::map(i as f32 / (STEPS - 1) as f32);
-            // To the end each time, so that no seam shows between two steps.
-            let left = rect.left() + rect.width() * i as f32 / STEPS as f32;
-            ui.painter().rect_filled(rect.with_min_x(left), 0.0, colour);
-        }
+        gradient(ui, Vec2::new(80.0, 12.0));
         ui.spacing_mut().slider_width = 72.0;
         ui.add(Slider::new(brightest, 1..=255).logarithmic(true).suffix(" of 255").text("Brightest error"));
     });

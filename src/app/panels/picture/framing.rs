@@ -67,7 +67,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.label("There is no picture to crop: these codes were opened without one.");
         return;
     };
-    let mut draft = state.image_view.draft.take().unwrap_or_else(|| Draft::new(source));
+    let mut draft = state.picture_view.draft.take().unwrap_or_else(|| Draft::new(source));
     choices(ui, &mut draft);
     ui.horizontal_wrapped(|ui| {
         let encode = eframe::egui::Button::new("Encode this part");
@@ -78,7 +78,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.label(format!("of {width} x {height} pixels; discards all edits"));
     });
     canvas(ui, state, &mut draft);
-    state.image_view.draft = Some(draft);
+    state.picture_view.draft = Some(draft);
 }
 
 fn choices(ui: &mut Ui, draft: &mut Draft) {

@@ -43,7 +43,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     ui.strong(format!("Replace code {code} at depth {}", depth + 1));
     ui.horizontal_wrapped(|ui| {
         for (order, name, help) in ORDERS {
-            ui.selectable_value(&mut state.stack_view.order, order, name).on_hover_text(help);
+            ui.selectable_value(&mut state.codes_view.order, order, name).on_hover_text(help);
         }
     });
     let place = [row, col, depth];
@@ -87,7 +87,7 @@ fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
 fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
     let size = state.loaded.as_ref().and_then(|loaded| loaded.codebook_sizes.get(place[2]).copied());
     let last = size.map_or(u32::MAX, |size| size.saturating_sub(1) as u32);
-    let held = state.stack_view.number.take().filter(|(of, _)| *of == place).map(|(_, number)| number);
+    let held = state.codes_view.number.take().filter(|(of, _)| *of == place).map(|(_, number)| number);
     let mut number = held.unwrap_or(code);
     let value = ui.horizontal(|ui| {
         let label = ui.label("Code");
@@ -100,7 +100,7 @@ fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Optio
     });
     // A number that is dragged is taken where it is let go, not at each step of the way.
     if value.inner.dragged() {
-        state.stack_view.number = Some((place, number));
+        state.codes_view.number = Some((place, number));
         return None;
     }
     let done = value.inner.drag_stopped() || value.inner.changed();
@@ -173,7 +173,7 @@ struct Entry {
 
 /// Codes side by side, each with the part of the picture around the cell that it would make. The one that was clicked.
 fn choices(ui: &mut Ui, state: &mut State, mut entries: Vec<Entry>) -> Option<u32> {
-    if state.stack_view.order == Order::Effect {
+    if state.codes_view.order == Order::Effect {
         let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
         entries.sort_by(|a, b| effect(b.code).total_cmp(&effect(a.code)));
         for entry in &mut entries {

@@ -76,7 +76,7 @@ fn limit(ui: &mut Ui, state: &mut State) {
     let Some(depth) = state.document.as_ref().map(|document: &Document| document.stack().depth()) else {
         return;
     };
-    let limit = state.stack_view.limit.get_or_insert(depth);
+    let limit = state.codes_view.limit.get_or_insert(depth);
     *limit = (*limit).min(depth);
     ui.add(Slider::new(limit, 0..=depth).text("Depth limit"));
     let limit = *limit;

@@ -1,28 +1,23 @@
 //! What each depth costs and gains: bits per pixel against PSNR.
 
-use eframe::egui::{Grid, Role, ScrollArea, Ui, WidgetInfo};
+use eframe::egui::{Grid, Role, Ui, WidgetInfo};
 use egui_plot::{Line, Plot, PlotPoints, Points};
 
 use crate::app::state::State;
 use crate::engine::studio::Layers;
 
-/// Width of the numbers, in points.
-const NUMBERS: f32 = 186.0;
+/// Height of the curve, in points.
+const HEIGHT: f32 = 120.0;
 
 /// Shows the curve, and its points in numbers; a click on a depth chooses it.
-pub fn show(ui: &mut Ui, state: &mut State, layers: &Layers) {
+pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
-    let depth = document.depth;
-    let height = ui.available_height();
-    let chosen = ui.horizontal_top(|ui| {
-        ui.vertical(|ui| {
-            ui.set_width((ui.available_width() - NUMBERS).max(80.0));
-            curve(ui, layers, depth, height);
-        });
-        let scroll = ScrollArea::vertical().id_salt("rates");
-        scroll.show(ui, |ui| ui.vertical(|ui| numbers(ui, layers, depth)).inner).inner
-    });
-    if let Some(depth) = chosen.inner {
+    let (Some(layers), depth) = (document.layers.clone(), document.depth) else {
+        ui.weak("decoding…");
+        return;
+    };
+    curve(ui, &layers, depth);
+    if let Some(depth) = numbers(ui, &layers, depth) {
         state.choose_depth(depth);
     }
 }
@@ -37,7 +32,7 @@ fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
         ui.end_row();
         for (d, (rate, psnr)) in layers.rate_distortion.iter().enumerate() {
             let response = ui.selectable_label(d == depth, (d + 1).to_string());
-            let name = format!("show depth {}", d + 1);
+            let name = format!("rate at depth {}", d + 1);
             response.widget_info(|| WidgetInfo::selected(Role::Button, true, d == depth, &name));
             if response.clicked() {
                 chosen = Some(d);
@@ -52,14 +47,14 @@ fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
     chosen
 }
 
-fn curve(ui: &mut Ui, layers: &Layers, depth: usize, height: f32) {
+fn curve(ui: &mut Ui, layers: &Layers, depth: usize) {
     // A picture is no finite distance from itself.
     let finite = layers.rate_distortion.iter().filter(|(_, psnr)| psnr.is_finite());
     let points: Vec<[f64; 2]> = finite.map(|&(rate, psnr)| [rate, psnr]).collect();
     let here: Vec<[f64; 2]> = points.get(depth).copied().into_iter().collect();
     let (line, mark) = (ui.visuals().text_color(), ui.visuals().selection.stroke.color);
     Plot::new("rate against distortion")
-        .height(height.max(60.0))
+        .height(HEIGHT)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, Painter, Rangef, Rect, Response, Role, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
+    Color32, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
 
 #[cfg(not(target_family = "wasm"))]
 use super::device;
+use super::{Tool, cells};
 use crate::app::state::State;
 use crate::engine::studio::SeenOnDevice;
 use crate::image_io::Picture;
 use crate::image_io::present::Shown;
 
-/// Limits of zooming by pinch, in screen pixels per picture pixel.
+/// Limits of the zoom, in screen pixels per picture pixel.
 const SMALLEST: f32 = 0.25;
-const LARGEST: f32 = 32.0;
+const LARGEST: f32 = 64.0;
+
+/// How far the wheel turns, in points, for a zoom by e.
+const POINTS_PER_E: f32 = 250.0;
 
 /// What is compared. Both are of one size.
 pub struct Pair {
@@ -35,26 +39,56 @@ impl Pair {
     }
 }
 
-/// Shows a pair under a name, as large as the zoom says, in the middle of a room where it is smaller than that.
-pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str, room: Vec2) -> Response {
-    let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
-    let size = match state.image_view.zoom {
-        0.0 => pixels * (room / pixels).min_elem().max(0.0),
-        zoom => pixels * zoom / ui.pixels_per_point(),
-    };
-    let (_, response) = ui.allocate_exact_size(size, Sense::hover());
-    pinch(ui, &mut state.image_view.zoom, &response, size.x * ui.pixels_per_point() / pixels.x);
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
-    paint(ui, state, pair, shown, response.rect);
-    response
+/// Shows a pair under a name, as large as the zoom says, in the middle of the panel where it is smaller than that; its cells
+/// above it. The wheel or a pinch zooms, a drag pans.
+pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str) {
+    let room = ui.available_size();
+    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+        let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
+        let size = match state.picture_view.zoom {
+            0.0 => pixels * (room / pixels).min_elem().max(0.0),
+            zoom => pixels * zoom / ui.pixels_per_point(),
+        };
+        let (area, _) = ui.allocate_exact_size(size.max(room), Sense::hover());
+        let rect = Rect::from_center_size(area.center(), size);
+        let picture = ui.interact(rect, ui.scope_id().with("picture"), Sense::hover());
+        picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
+        zoom(ui, &mut state.picture_view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
+        paint(ui, state, pair, shown, rect);
+        if let Shown::Wipe { .. } = shown {
+            wipe(ui, state, rect);
+        }
+        cells::show(ui, state, rect);
+    });
 }
 
-/// Zooms a picture shown at `scale` by a pinch or Ctrl and the wheel, keeping the point under the fingers in place.
-fn pinch(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
-    let (by, touch, hover) =
-        ui.input(|input| (input.zoom_delta(), input.multi_touch(), input.pointer.hover_pos()));
+/// Moves the line of the wipe, unless a tool takes the drag.
+fn wipe(ui: &Ui, state: &mut State, rect: Rect) {
+    let view = &mut state.picture_view;
+    if view.tool == Tool::Pin {
+        let line = ui.interact(rect, ui.scope_id().with("wipe"), Sense::DRAG);
+        if let Some(pointer) = line.interact_pointer_pos() {
+            view.wipe = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+        }
+    }
+    let x = rect.left() + view.wipe * rect.width();
+    ui.painter().vline(x, rect.y_range(), Stroke::new(3.0, Color32::BLACK));
+    ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, Color32::WHITE));
+}
+
+/// Zooms a picture shown at `scale` by the wheel or a pinch, and keeps the point under the pointer or fingers in place.
+fn zoom(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
+    if !picture.contains_pointer() || scale <= 0.0 {
+        return;
+    }
+    let (by, touch, hover) = ui.input_mut(|input| {
+        // The panel would scroll by the wheel; with Shift it still does, sideways.
+        let wheel = std::mem::take(&mut input.smooth_scroll_delta.y);
+        let by = input.zoom_delta() * (wheel / POINTS_PER_E).exp();
+        (by, input.multi_touch(), input.pointer.hover_pos())
+    });
     let center = touch.map(|touch| touch.center_pos).or(hover);
-    if let Some(center) = center.filter(|_| by != 1.0 && scale > 0.0 && picture.contains_pointer()) {
+    if let Some(center) = center.filter(|_| by != 1.0) {
         *zoom = (scale * by).clamp(SMALLEST, LARGEST);
         ui.scroll_with_delta((picture.rect.min - center) * (*zoom / scale - 1.0));
     }
@@ -79,7 +113,7 @@ fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: R
         Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
         Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),
         Shown::Errors { brightest } => {
-            let heat = state.image_view.heat_of(ctx, pair, brightest);
+            let heat = state.picture_view.heat_of(ctx, pair, brightest);
             whole(painter, heat, rect);
         }
         Shown::Wipe { place } => {
@@ -103,10 +137,4 @@ fn part(painter: &Painter, texture: TextureId, rect: Rect, along: std::ops::Rang
     let area = Rect::from_x_y_ranges(x(from)..=x(to), rect.y_range());
     let uv = Rect::from_min_max(pos2(from, 0.0), pos2(to, 1.0));
     painter.image(texture, area, uv, Color32::WHITE);
-}
-
-/// A line from above to below that is seen on all colours.
-pub fn line(ui: &Ui, x: f32, y: Rangef) {
-    ui.painter().vline(x, y, Stroke::new(3.0, Color32::BLACK));
-    ui.painter().vline(x, y, Stroke::new(1.0, Color32::WHITE));
 }

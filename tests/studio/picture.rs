@@ -1,13 +1,13 @@
-//! The panel "Image": a picture beside its reconstruction, and the part of it that is encoded.
+//! The panel "Picture": what the canvas shows of a picture and its codes, and the part of it that is encoded.
 
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role;
-use eframe::egui::{Pos2, Vec2};
+use eframe::egui::{Event, Modifiers, MouseWheelUnit, Pos2, TouchPhase, Vec2};
 use egui_kittest::kittest::Queryable;
 use residua::app::Start;
 use residua::app::document::Document;
-use residua::app::panels::image::View;
+use residua::app::panels::picture::View;
 use residua::image_io::Picture;
 use residua::image_io::framing::{Framing, Square};
 
@@ -54,17 +54,57 @@ fn expect_encoded(desk: &Desk, framing: Framing, expected: &Picture) {
 }
 
 #[test]
-fn original_and_reconstruction_are_beside_each_other_with_their_quality() {
-    let desk = Desk::new();
-    let [original, found] =
-        ["Original picture", "Reconstruction picture"].map(|name| desk.harness.get_by_label(name).rect());
-    assert_eq!(original.size(), found.size());
-    assert!(original.width() > 150.0 && (original.width() - original.height()).abs() < 0.5, "{original}");
-    assert!(!original.intersects(found));
+fn one_canvas_shows_original_and_reconstruction_with_their_quality() {
+    let mut desk = Desk::new();
+    let found = desk.harness.get_by_label("Reconstruction picture").rect();
+    assert!(found.width() > 300.0 && (found.width() - found.height()).abs() < 0.5, "{found}");
     let seen = document(&desk).seen.as_ref().unwrap();
     let ((psnr, ssim), rate) = (seen.quality.unwrap(), seen.bits_per_pixel);
     let line = format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, {rate:.3} bits/pixel");
     desk.harness.get_by_label(&line);
+    click(&mut desk, "Original");
+    assert_eq!(desk.harness.get_by_label("Original picture").rect(), found, "in the same place");
+    assert!(!desk.shows("Reconstruction picture"));
+}
+
+#[test]
+fn residuals_and_surprise_are_maps_with_a_scale() {
+    let mut desk = Desk::new();
+    click(&mut desk, "Residual");
+    let norms = &document(&desk).layers.as_ref().unwrap().residual_norms;
+    let most = norms.iter().copied().fold(0.0, f32::max);
+    desk.harness.get_by_label("Norm left over of the original: 0");
+    desk.harness.get_by_label(&format!("{most:.1}"));
+    assert!(document(&desk).surprise.is_none(), "nothing is measured that nobody looks at");
+    click(&mut desk, "Surprise");
+    let surprise = document(&desk).surprise.clone().expect("it is measured at once");
+    let most = surprise.bits_per_cell().into_iter().fold(0.0, f32::max);
+    desk.harness.get_by_label(&format!("{most:.1} bits"));
+    desk.harness.state_mut().state.edit(|document| document.set_code([2, 5], 1, 9));
+    desk.settle();
+    assert_eq!(document(&desk).surprise.as_ref().unwrap().stack, *document(&desk).stack(), "and after each edit");
+}
+
+/// The point under the pointer stays there.
+#[test]
+fn the_wheel_zooms_about_the_pointer() {
+    let mut desk = Desk::new();
+    click(&mut desk, "4:1");
+    let before = desk.harness.get_by_label("Reconstruction picture").rect();
+    let at = before.lerp_inside(Vec2::splat(0.5));
+    desk.harness.hover_at(at);
+    desk.harness.run();
+    for _ in 0..6 {
+        desk.harness.event(Event::MouseWheel {
+            unit: MouseWheelUnit::Point,
+            delta: Vec2::new(0.0, 60.0),
+            phase: TouchPhase::Move,
+            modifiers: Modifiers::NONE,
+        });
+        desk.harness.run();
+    }
+    let after = desk.harness.get_by_label("Reconstruction picture").rect();
+    assert!(after.width() > 1.5 * before.width(), "{before} became {after}");
 }
 
 #[test]
@@ -80,7 +120,7 @@ fn fewer_codes_have_their_own_quality() {
 fn the_wipe_follows_its_slider_and_the_pointer() {
     let mut desk = Desk::new();
     click(&mut desk, "Overlay");
-    let wipe = |desk: &Desk| desk.harness.state().state.image_view.wipe;
+    let wipe = |desk: &Desk| desk.harness.state().state.picture_view.wipe;
     assert_eq!(wipe(&desk), 0.5);
     let slider = desk.harness.get_by_role_and_label(Role::Slider, "Wipe");
     let place = slider.rect();
@@ -101,7 +141,7 @@ fn errors_are_a_map_with_a_scale() {
     click(&mut desk, "Errors");
     assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
     desk.harness.get_by_role_and_label(Role::Slider, "Brightest error");
-    assert_eq!(desk.harness.state().state.image_view.view, View::Errors);
+    assert_eq!(desk.harness.state().state.picture_view.view, View::Errors);
     let map = |desk: &Desk| {
         let manager = desk.harness.ctx.tex_manager();
         let manager = manager.read();
@@ -110,7 +150,7 @@ fn errors_are_a_map_with_a_scale() {
     let first = map(&desk);
     desk.harness.step();
     assert_eq!(map(&desk), first, "nothing is made twice");
-    desk.harness.state_mut().state.image_view.brightest = 32;
+    desk.harness.state_mut().state.picture_view.brightest = 32;
     desk.harness.step();
     let second = map(&desk);
     assert!(second.len() == 1 && second != first, "another scale is another map: {first:?}, {second:?}");
@@ -200,10 +240,11 @@ fn codes_without_a_picture_have_no_original() {
     let stack = document(&desk).stack().clone();
     desk.harness.state_mut().state.open_stack("codes", stack, None);
     desk.settle();
-    assert!(desk.harness.query_by_label("Original picture").is_none());
     desk.harness.get_by_label("Reconstruction picture");
-    click(&mut desk, "Errors");
-    desk.harness.get_by_label_contains("There is no original");
+    for view in ["Original", "Overlay", "Errors"] {
+        click(&mut desk, view);
+        desk.harness.get_by_label_contains("There is no original");
+    }
     click(&mut desk, "Crop");
     desk.harness.get_by_label_contains("There is no picture to crop");
 }
@@ -212,6 +253,6 @@ fn codes_without_a_picture_have_no_original() {
 fn with_nothing_open_the_panel_says_how_to_open_something() {
     let start = Start { file: Some("no-such.png".into()), ..Start::default() };
     let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
-    desk.harness.get_by_label("Drop a picture here, paste one, or open one.");
+    desk.harness.get_by_label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
     desk.harness.get_by_label("Open picture…");
 }

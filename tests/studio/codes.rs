@@ -1,4 +1,4 @@
-//! The panel "Code stack", as a person uses it.
+//! The panel "Codes" and the tools that select cells, as a person uses them.
 
 use std::sync::Arc;
 
@@ -159,7 +159,7 @@ fn a_number_left_half_typed_is_not_taken_at_another_depth() {
     assert_eq!(codes, [code; 2], "else it is known by the code that it is meant for another");
     let before = document(&desk).stack().clone();
     type_code(&mut desk, "17");
-    desk.harness.get_by_role_and_label(Role::Slider, "Depth").set_value_accesskit(3.0);
+    desk.harness.get_by_label("show depth 3").click();
     desk.harness.run();
     press(&mut desk, Modifiers::NONE, Key::Enter);
     assert_eq!(document(&desk).depth, 2);
@@ -249,7 +249,7 @@ fn choices_are_ordered_by_what_they_change() {
 }
 
 #[test]
-fn brushed_cells_are_sampled_anew_and_no_others() {
+fn selected_cells_are_resampled_and_no_others() {
     let mut desk = large();
     let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
     click(&mut desk, "Brush");
@@ -315,7 +315,7 @@ fn depth_limits_are_set_and_taken_back() {
 }
 
 #[test]
-fn depths_are_shown_by_key_map_and_slider() {
+fn depths_are_chosen_by_key_map_and_rate() {
     let mut desk = large();
     let shown = |desk: &Desk| document(desk).shown().expect("decoded").clone();
     let layers = document(&desk).layers.clone().expect("decoded");
@@ -323,11 +323,10 @@ fn depths_are_shown_by_key_map_and_slider() {
     assert!(Arc::ptr_eq(&shown(&desk), &layers.add[1]));
     click(&mut desk, "Select");
     assert!(Arc::ptr_eq(&shown(&desk), &layers.select[1]));
-    desk.harness.get_by_role_and_label(Role::Slider, "Depth").set_value_accesskit(1.0);
-    desk.settle();
-    assert!(Arc::ptr_eq(&shown(&desk), &layers.select[0]));
-    for (kind, depth) in [("Codes", 3), ("Residuals", 4), ("Pictures", 2)] {
-        click(&mut desk, &format!("{kind} by depth"));
+    for (kind, depth) in [("Code colours", 3), ("Residuals", 4), ("Pictures", 1)] {
+        click(&mut desk, "Shown by depth");
+        desk.harness.get_by_role_and_label(Role::Button, kind).click();
+        desk.settle();
         click(&mut desk, &format!("show depth {depth}"));
         assert!(Arc::ptr_eq(&shown(&desk), &layers.select[depth - 1]));
     }
@@ -335,7 +334,7 @@ fn depths_are_shown_by_key_map_and_slider() {
     let (rate, psnr) = layers.rate_distortion[2];
     desk.harness.get_by_label(&format!("{rate:.3}"));
     desk.harness.get_by_label(&format!("{psnr:.2}"));
-    click(&mut desk, "show depth 3");
+    click(&mut desk, "rate at depth 3");
     click(&mut desk, "Add");
     assert!(Arc::ptr_eq(&shown(&desk), &layers.add[2]));
 }
@@ -353,19 +352,4 @@ fn the_pointer_over_a_cell_shows_its_codes() {
     for norm in norms {
         assert!(desk.harness.query_all_by_label(&format!("{norm:.2}")).count() > 0, "{norm}");
     }
-}
-
-#[test]
-fn three_clicks_lead_to_the_first_edit() {
-    let mut desk = Desk::new();
-    desk.harness.get_by_label("1. Click a cell in the code stack.");
-    click(&mut desk, "row 3, column 4");
-    desk.harness.get_by_label_contains("2. Click one of its codes.");
-    let code = document(&desk).stack().at(3, 4, 0).unwrap();
-    click(&mut desk, &format!("depth 1: code {code}"));
-    let (other, name) = neighbour(&desk);
-    click(&mut desk, &name);
-    assert_eq!(document(&desk).stack().at(3, 4, 0).unwrap(), other);
-    assert!(!state(&desk).settings.hint);
-    assert!(desk.harness.query_by_label_contains("Click one of its codes").is_none());
 }

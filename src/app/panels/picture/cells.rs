@@ -1,15 +1,19 @@
-//! The picture with its cells: where the pointer pins and selects.
+//! The cells over the picture: where the pointer pins, selects and revises.
 
 use eframe::egui::{
     Align2, Color32, FontId, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
     WidgetInfo, vec2,
 };
 
-use super::Tool;
-use super::cell;
-use super::patch::WHOLE;
+use super::depths::largest_residual;
+use super::{Tool, View, tip};
+use crate::app::colors;
 use crate::app::document::Document;
+use crate::app::panels::parts::scale;
 use crate::app::state::State;
+
+/// How much of the picture the colours of a map cover.
+const HEAT: f32 = 0.75;
 
 /// Marks are drawn in light on dark, so that they show on every picture.
 const LIGHT: Color32 = Color32::from_rgb(255, 255, 255);
@@ -34,7 +38,7 @@ struct Cells {
 
 impl Cells {
     fn of(&self, [row, col]: [usize; 2]) -> Rect {
-        let part = cell::part([row, col], self.h, self.w);
+        let part = tip::part([row, col], self.h, self.w);
         let at = |place: Pos2| self.rect.min + place.to_vec2() * self.rect.size();
         Rect::from_min_max(at(part.min), at(part.max))
     }
@@ -66,40 +70,69 @@ impl Cells {
     }
 }
 
-/// Shows the picture and its cells.
-pub fn show(ui: &mut Ui, state: &mut State) {
+/// Shows the cells of the picture that fills `rect`, with what the view says of each.
+pub fn show(ui: &mut Ui, state: &mut State, rect: Rect) {
     let Some(document) = &state.document else { return };
-    let (h, w) = (document.stack().h(), document.stack().w());
-    let shown = document.shown().cloned();
-    let (rect, area) = ui.allocate_exact_size(ui.available_size(), Sense::DRAG);
-    let rect = fit(rect.shrink(4.0), w as f32 / h as f32);
-    match &shown {
-        Some(picture) => {
-            let texture = state.texture(ui.ctx(), picture);
-            ui.painter().image(texture.id(), rect, WHOLE, Color32::WHITE);
-        }
-        None => {
-            let (text, color) = ("decoding…", ui.visuals().text_color());
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, text, FontId::proportional(14.0), color);
-        }
-    }
-    let cells = Cells { rect, h, w };
-    // The area takes drags and the cells above it clicks.
+    let cells = Cells { rect, h: document.stack().h(), w: document.stack().w() };
+    // A drag that no tool takes pans the canvas.
+    let sense = if state.picture_view.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
+    let area = ui.interact(rect, ui.scope_id().with("cells"), sense);
     drag(ui, state, &area, cells);
     click(ui, state, &area, cells);
-    if let Some(document) = &state.document {
-        paint(ui, document, cells, state.stack_view.lines);
+    if let Some(values) = values(state) {
+        heat(ui.painter(), cells, &values);
     }
-    if let (Tool::Rectangle, Some(Drag { from, to })) = (state.stack_view.tool, state.stack_view.drag) {
+    if let Some(document) = &state.document {
+        paint(ui, document, cells, state.picture_view.lines);
+    }
+    if let (Tool::Rectangle, Some(Drag { from, to })) = (state.picture_view.tool, state.picture_view.drag) {
         let marked = cells.spanned(from, to).into_iter().map(|cell| cells.of(cell));
         outline(ui.painter(), marked.fold(Rect::NOTHING, |all, cell| all.union(cell)), 1.5);
     }
 }
 
-/// The largest rectangle of an aspect (width by height) in the middle of another.
-fn fit(within: Rect, aspect: f32) -> Rect {
-    let height = within.height().min(within.width() / aspect).max(1.0);
-    Rect::from_center_size(within.center(), Vec2::new(height * aspect, height))
+/// What the view shows of each cell, row-major, as parts of the largest of all.
+fn values(state: &mut State) -> Option<Vec<f32>> {
+    match state.picture_view.view {
+        View::Residuals => {
+            let document = state.document.as_ref()?;
+            let (layers, depth, depths) =
+                (document.layers.as_ref()?, document.depth, document.stack().depth());
+            let most = largest_residual(layers);
+            Some(layers.residual_norms.iter().skip(depth).step_by(depths).map(|norm| norm / most).collect())
+        }
+        View::Surprise => {
+            state.keep_surprise();
+            let bits = state.document.as_ref()?.surprise.as_ref()?.bits_per_cell();
+            let most = bits.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+            Some(bits.into_iter().map(|bits| bits / most).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Values from 0 to 1 as colours over the cells.
+fn heat(painter: &Painter, cells: Cells, values: &[f32]) {
+    for (place, &value) in cells.all().zip(values) {
+        painter.rect_filled(cells.of(place), 0, colors::map(value).gamma_multiply(HEAT));
+    }
+}
+
+/// The scale of the surprise, or why there is none.
+pub fn surprise_scale(ui: &mut Ui, state: &State) {
+    let Some(document) = &state.document else { return };
+    match &document.surprise {
+        Some(surprise) => {
+            let most = surprise.bits_per_cell().into_iter().fold(0.0, f32::max);
+            scale(ui, "Surprise of a cell", most, " bits");
+        }
+        None if state.has_transformer() => {
+            ui.weak("measuring…");
+        }
+        None => {
+            ui.weak("This model has no RQ-Transformer, which measures surprise.");
+        }
+    }
 }
 
 /// Every cell that can be seen has a name, and is pinned or selected by a click.
@@ -117,42 +150,59 @@ fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
             WidgetInfo::selected(Role::Button, true, pinned, format!("row {row}, column {col}"))
         });
         if response.clicked() {
-            match state.stack_view.tool {
+            match state.picture_view.tool {
                 Tool::Pin => state.pin(Some(place)),
                 Tool::Brush | Tool::Rectangle => select(ui, state, &[place]),
+                Tool::Revise => {
+                    begin_stroke(state);
+                    select(ui, state, &[place]);
+                    state.revise_selected();
+                }
             }
         }
-        if state.stack_view.drag.is_none() {
-            response.on_hover_ui(|ui| cell::tip(ui, state, place));
+        if state.picture_view.drag.is_none() {
+            response.on_hover_ui(|ui| tip::show(ui, state, place));
         }
     }
 }
 
-/// Draws a selection.
+/// Draws a selection; that of the tool "Revise" is resampled at its end.
 fn drag(ui: &Ui, state: &mut State, area: &Response, cells: Cells) {
-    let tool = state.stack_view.tool;
+    let tool = state.picture_view.tool;
     if tool == Tool::Pin {
         return;
     }
     let origin = ui.input(|input| input.pointer.press_origin());
     if area.drag_started() {
-        state.stack_view.drag =
+        state.picture_view.drag =
             origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
+        if tool == Tool::Revise && state.picture_view.drag.is_some() {
+            begin_stroke(state);
+        }
     }
-    let Some(Drag { from, to }) = state.stack_view.drag else { return };
+    let Some(Drag { from, to }) = state.picture_view.drag else { return };
     let now = area.interact_pointer_pos().unwrap_or(to);
     match tool {
-        Tool::Brush => {
+        Tool::Brush | Tool::Revise => {
             select(ui, state, &cells.between(to, now));
-            state.stack_view.drag = Some(Drag { from, to: now });
+            state.picture_view.drag = Some(Drag { from, to: now });
         }
-        _ => state.stack_view.drag = Some(Drag { from, to: now }),
+        Tool::Rectangle | Tool::Pin => state.picture_view.drag = Some(Drag { from, to: now }),
     }
     if !area.dragged() {
-        if tool == Tool::Rectangle {
-            select(ui, state, &cells.spanned(from, now));
+        state.picture_view.drag = None;
+        match tool {
+            Tool::Rectangle => select(ui, state, &cells.spanned(from, now)),
+            Tool::Revise => state.revise_selected(),
+            Tool::Brush | Tool::Pin => (),
         }
-        state.stack_view.drag = None;
+    }
+}
+
+/// A stroke of the tool "Revise" is for its own cells only.
+fn begin_stroke(state: &mut State) {
+    if let Some(document) = &mut state.document {
+        document.selected.fill(false);
     }
 }
 
@@ -249,11 +299,5 @@ mod tests {
     fn a_rectangle_may_be_drawn_either_way() {
         let spanned = CELLS.spanned(pos2(35.0, 38.0), pos2(22.0, 21.0));
         assert_eq!(spanned, [[0, 1], [0, 2], [1, 1], [1, 2]]);
-    }
-
-    #[test]
-    fn a_picture_keeps_its_aspect() {
-        let within = Rect::from_min_max(pos2(0.0, 0.0), pos2(100.0, 40.0));
-        assert_eq!(fit(within, 1.0), Rect::from_min_max(pos2(30.0, 0.0), pos2(70.0, 40.0)));
     }
 }

@@ -30,7 +30,7 @@ pub fn part([row, col]: [usize; 2], h: usize, w: usize) -> Rect {
 }
 
 /// Shows the codes of a cell, with the patch that each adds and what it leaves over.
-pub fn tip(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
+pub fn show(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
     let Some(document) = &state.document else { return };
     let (stack, layers) = (document.stack().clone(), document.layers.clone());
     let [row, col] = cell;
@@ -38,7 +38,7 @@ pub fn tip(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
     let limit = document.edit().limits[place];
     let textures: Vec<TextureHandle> = match &layers {
         Some(layers) => {
-            let maps = state.stack_view.added.get(layers, added);
+            let maps = state.picture_view.added.get(layers, added);
             maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect()
         }
         None => Vec::new(),

@@ -1,0 +1,43 @@
+//! The panel "Codes": the codes of the pinned cell, or what can be done with the selected cells.
+
+mod editor;
+mod patch;
+mod rates;
+mod revise;
+mod selection;
+
+use eframe::egui::{ScrollArea, Ui};
+
+use crate::app::panels::picture::Tool;
+use crate::app::state::State;
+pub use patch::WHOLE;
+
+/// How the panel is set.
+#[derive(Default)]
+pub struct CodesView {
+    /// The order of the codes that could replace the pinned one.
+    order: editor::Order,
+    /// The code number that is being dragged, with its place.
+    number: Option<([usize; 3], u32)>,
+    /// The depth limit for the selected cells.
+    limit: Option<usize>,
+    /// How many of the worst cells to revise.
+    worst: u32,
+}
+
+/// Shows the panel: its contents follow the tool.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    if state.document.is_none() {
+        ui.label("Open a picture to see its codes.");
+        return;
+    }
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        match state.picture_view.tool {
+            Tool::Pin => editor::show(ui, state),
+            Tool::Brush | Tool::Rectangle => selection::show(ui, state),
+            Tool::Revise => revise::show(ui, state),
+        }
+        ui.separator();
+        ui.collapsing("Rate by depth", |ui| rates::show(ui, state));
+    });
+}

@@ -1,0 +1,175 @@
+//! One small map for each depth: its picture, its codes, or the residual it leaves. A click chooses the depth.
+
+use std::sync::Arc;
+
+use eframe::egui::{
+    Align2, Color32, ComboBox, FontId, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle, Ui,
+    Vec2, WidgetInfo, vec2,
+};
+use image::{Rgb, RgbImage};
+
+use super::Maps;
+use crate::app::colors;
+use crate::app::document::Mode;
+use crate::app::panels::codes::WHOLE;
+use crate::app::state::State;
+use crate::codes::CodeStack;
+use crate::engine::studio::Layers;
+use crate::image_io::Picture;
+
+/// Width of the strip, in points.
+pub const WIDTH: f32 = 88.0;
+
+/// What is shown of each depth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Map {
+    #[default]
+    Pictures,
+    Codes,
+    Residuals,
+}
+
+/// Maps with their names, and what they show.
+const MAPS: [(Map, &str, &str); 3] = [
+    (Map::Pictures, "Pictures", "The picture of the codes down to each depth, or of each depth's codes alone"),
+    (Map::Codes, "Code colours", "Each colour is a code; equal colours are equal codes"),
+    (Map::Residuals, "Residuals", "The norm that the codes down to each depth leave over, all on one scale"),
+];
+
+/// Modes with their names, and what they do.
+const MODES: [(Mode, &str, &str); 2] = [
+    (Mode::Add, "Add", "The picture of the codes from the first depth down to the chosen one"),
+    (Mode::Select, "Select", "The picture of the chosen depth's codes alone"),
+];
+
+/// Shows the chosen kind of maps, the first depth at the top.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    kind(ui, state);
+    let Some(document) = &mut state.document else { return };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().button_padding.x = 3.0;
+        for (mode, name, help) in MODES {
+            ui.selectable_value(&mut document.mode, mode, name).on_hover_text(help);
+        }
+    });
+    let (stack, layers, mode) = (document.stack().clone(), document.layers.clone(), document.mode);
+    let maps: Maps = match (state.picture_view.map, layers) {
+        (Map::Codes, _) => state.picture_view.codes.get(&stack, codes),
+        (_, None) => return,
+        (Map::Pictures, Some(layers)) => match mode {
+            Mode::Add => layers.add.clone().into(),
+            Mode::Select => layers.select.clone().into(),
+        },
+        (Map::Residuals, Some(layers)) => state.picture_view.residuals.get(&layers, residuals),
+    };
+    strip(ui, state, &maps);
+}
+
+fn kind(ui: &mut Ui, state: &mut State) {
+    let chosen = MAPS.iter().find(|(map, ..)| *map == state.picture_view.map).expect("the table has all").1;
+    let list = ComboBox::from_id_salt("what is shown of each depth").selected_text(chosen).width(WIDTH - 8.0);
+    let list = list.show_ui(ui, |ui| {
+        for (map, name, help) in MAPS {
+            ui.selectable_value(&mut state.picture_view.map, map, name).on_hover_text(help);
+        }
+    });
+    list.response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Shown by depth"));
+}
+
+/// One map a depth, each below the one before.
+fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
+    let Some(document) = &state.document else { return };
+    let (depth, mut chosen) = (document.depth, None);
+    let textures: Vec<TextureHandle> = maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
+    ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(ui, |ui| {
+        let side = WIDTH - 12.0;
+        for (d, texture) in textures.iter().enumerate() {
+            let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::click());
+            let name = format!("show depth {}", d + 1);
+            response.widget_info(|| WidgetInfo::selected(Role::Button, true, d == depth, &name));
+            ui.painter().image(texture.id(), rect.shrink(2.0), WHOLE, Color32::WHITE);
+            if d == depth || response.hovered() {
+                let stroke = Stroke::new(2.0, ui.visuals().selection.stroke.color);
+                ui.painter().rect_stroke(rect, 1, stroke, StrokeKind::Inside);
+            }
+            number(ui, rect, d + 1);
+            if response.on_hover_text("Keys 1 to 9").clicked() {
+                chosen = Some(d);
+            }
+        }
+    });
+    if let Some(depth) = chosen {
+        state.choose_depth(depth);
+    }
+}
+
+/// A depth's number in the corner of its map.
+fn number(ui: &Ui, rect: Rect, depth: usize) {
+    let tag = Rect::from_min_size(rect.min + Vec2::splat(2.0), vec2(14.0, 14.0));
+    ui.painter().rect_filled(tag, 2, Color32::from_black_alpha(170));
+    let font = FontId::proportional(11.0);
+    ui.painter().text(tag.center(), Align2::CENTER_CENTER, depth, font, Color32::WHITE);
+}
+
+/// The codes of each depth by colour.
+fn codes(stack: &CodeStack) -> Maps {
+    by_depth(stack, |place| colors::of_code(stack.codes()[place]))
+}
+
+/// The norms that each depth leaves over, all on one scale.
+fn residuals(layers: &Layers) -> Maps {
+    let most = largest_residual(layers);
+    by_depth(&layers.stack, |place| {
+        colors::map(layers.residual_norms.get(place).copied().unwrap_or(0.0) / most)
+    })
+}
+
+/// The largest norm that is left over at any depth.
+pub fn largest_residual(layers: &Layers) -> f32 {
+    layers.residual_norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max)
+}
+
+/// One pixel a cell, of the colour that its place in (row, column, depth) has.
+fn by_depth(stack: &CodeStack, color: impl Fn(usize) -> Color32) -> Maps {
+    let (h, w, depth) = (stack.h(), stack.w(), stack.depth());
+    let map = |d: usize| {
+        let pixels = RgbImage::from_fn(w as u32, h as u32, |x, y| {
+            let [r, g, b, _] = color((y as usize * w + x as usize) * depth + d).to_array();
+            Rgb([r, g, b])
+        });
+        Arc::new(Picture::from_rgb8(&pixels))
+    };
+    (0..depth).map(map).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_has_the_colours_of_its_depth() {
+        let stack = CodeStack::new(1, 2, 2, vec![3, 5, 7, 9]).expect("whole");
+        let maps = codes(&stack);
+        for (depth, expected) in [[3, 7], [5, 9]].into_iter().enumerate() {
+            let pixels = maps[depth].to_rgb8();
+            for (x, code) in expected.into_iter().enumerate() {
+                assert_eq!(pixels.get_pixel(x as u32, 0).0, colors::of_code(code).to_array()[..3]);
+            }
+        }
+    }
+
+    #[test]
+    fn residuals_share_one_scale() {
+        let layers = Layers {
+            stack: Arc::new(CodeStack::new(1, 1, 2, vec![0; 2]).expect("whole")),
+            add: Vec::new(),
+            select: Vec::new(),
+            residual_norms: vec![4.0, 1.0],
+            of_original: true,
+            rate_distortion: Vec::new(),
+        };
+        let found: Vec<[u8; 3]> =
+            residuals(&layers).iter().map(|map| map.to_rgb8().get_pixel(0, 0).0).collect();
+        assert_eq!(found, [1.0, 0.25].map(|part| colors::map(part).to_array()).map(|[r, g, b, _]| [r, g, b]));
+    }
+}

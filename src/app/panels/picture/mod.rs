@@ -1,0 +1,306 @@
+//! The panel "Picture": the open picture with its cells on one canvas, what is shown of it, and the tools that work on it.
+
+mod cached;
+mod canvas;
+mod cells;
+mod depths;
+#[cfg(not(target_family = "wasm"))]
+pub(in crate::app) mod device;
+mod framing;
+mod heat;
+mod tip;
+
+use std::sync::Arc;
+
+use eframe::egui::{Button, CentralPanel, Frame, Margin, Panel, Slider, Ui};
+
+use crate::app::choose::{self, Wanted};
+use crate::app::document::{Document, Mode};
+use crate::app::files;
+use crate::app::panels::parts::scale;
+use crate::app::state::State;
+use crate::codes::CodeStack;
+use crate::engine::studio::Layers;
+use crate::image_io::Picture;
+use crate::image_io::present::Shown;
+use cached::Cached;
+use canvas::Pair;
+use cells::Drag;
+use depths::Map;
+use framing::Draft;
+use heat::Heat;
+
+/// One picture for each depth, the first depth first.
+type Maps = Arc<[Arc<Picture>]>;
+
+/// What the canvas shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// The decoded codes.
+    #[default]
+    Reconstruction,
+    /// The picture that was encoded.
+    Original,
+    /// The original left of a line, the reconstruction right of it.
+    Overlaid,
+    /// The difference between the two.
+    Errors,
+    /// What each cell's codes leave over.
+    Residuals,
+    /// How unlikely each cell's codes are.
+    Surprise,
+    /// Which part of the picture is encoded.
+    Crop,
+}
+
+/// Views with their names, and what they show.
+const VIEWS: [(View, &str, &str); 7] = [
+    (View::Reconstruction, "Reconstruction", "The picture that the codes decode to"),
+    (View::Original, "Original", "The picture that was encoded"),
+    (View::Overlaid, "Overlay", "The original on the left, the reconstruction on the right; drag the line"),
+    (View::Errors, "Errors", "How far the reconstruction is from the original"),
+    (View::Residuals, "Residual", "The norm that each cell's codes leave over, down to the chosen depth"),
+    (View::Surprise, "Surprise", "How unlikely the transformer finds the codes of each cell"),
+    (View::Crop, "Crop", "Which part of the picture is encoded"),
+];
+
+/// What the pointer does to cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    /// Looks at one.
+    #[default]
+    Pin,
+    /// Selects the cells it passes.
+    Brush,
+    /// Selects a rectangle of cells.
+    Rectangle,
+    /// Resamples the cells it passes.
+    Revise,
+}
+
+/// Tools with their names, and what they do.
+const TOOLS: [(Tool, &str, &str); 4] = [
+    (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
+    (Tool::Revise, "Revise", "Paint over cells: the model resamples them"),
+    (Tool::Brush, "Brush", "Drag over cells to select them; hold Shift to deselect"),
+    (Tool::Rectangle, "Rectangle", "Drag over the picture to select its cells; hold Shift to deselect"),
+];
+
+/// Screen pixels per picture pixel, by name; 0 fits the picture into the panel.
+const ZOOMS: [(f32, &str); 3] = [(0.0, "Fit"), (1.0, "1:1"), (4.0, "4:1")];
+
+/// How the panel is set, and what it has drawn.
+pub struct PictureView {
+    /// What the canvas shows.
+    pub view: View,
+    /// What the pointer does.
+    pub tool: Tool,
+    /// Screen pixels per picture pixel; 0 fits the picture into the panel.
+    pub zoom: f32,
+    /// Position of the wipe, from 0 at the left to 1.
+    pub wipe: f32,
+    /// The error with the brightest colour, in levels of 255.
+    pub brightest: u8,
+    /// Whether lines part the cells.
+    lines: bool,
+    /// What is shown of each depth.
+    map: Map,
+    /// The selection that is being drawn.
+    drag: Option<Drag>,
+    draft: Option<Draft>,
+    heat: Option<Heat>,
+    codes: Cached<CodeStack, Maps>,
+    residuals: Cached<Layers, Maps>,
+    added: Cached<Layers, Maps>,
+}
+
+impl Default for PictureView {
+    fn default() -> Self {
+        Self {
+            view: View::default(),
+            tool: Tool::default(),
+            zoom: 0.0,
+            wipe: 0.5,
+            brightest: 64,
+            lines: true,
+            map: Map::default(),
+            drag: None,
+            draft: None,
+            heat: None,
+            codes: Cached::default(),
+            residuals: Cached::default(),
+            added: Cached::default(),
+        }
+    }
+}
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    toolbar(ui, state);
+    let Some(document) = &state.document else {
+        ui.centered_and_justified(|ui| {
+            ui.label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
+        });
+        return;
+    };
+    // Pictures can be large: keep none that is no longer open.
+    state
+        .picture_view
+        .draft
+        .take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
+    views(ui, state);
+    if state.picture_view.view == View::Crop {
+        return framing::show(ui, state);
+    }
+    let margin = Frame::new().inner_margin(Margin { top: 4, ..Margin::ZERO });
+    Panel::bottom("about the view").frame(margin).show_separator_line(false).show(ui, |ui| about(ui, state));
+    let margin = Frame::new().inner_margin(Margin { right: 4, ..Margin::ZERO });
+    let strip = Panel::left("depths").exact_size(depths::WIDTH).resizable(false).frame(margin);
+    strip.show(ui, |ui| depths::show(ui, state));
+    CentralPanel::no_frame().show(ui, |ui| picture(ui, state));
+}
+
+/// Files, tools, and the way back.
+fn toolbar(ui: &mut Ui, state: &mut State) {
+    ui.horizontal_wrapped(|ui| {
+        if ui.button("Open picture…").clicked() {
+            choose::open(state, Wanted::Picture);
+        }
+        let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
+        if ui.add_enabled(seen, Button::new("Save picture…")).clicked() {
+            files::save_picture(state);
+        }
+        if state.document.is_none() {
+            return;
+        }
+        ui.separator();
+        for (tool, name, help) in TOOLS {
+            ui.selectable_value(&mut state.picture_view.tool, tool, name).on_hover_text(help);
+        }
+        ui.separator();
+        history(ui, state);
+    });
+}
+
+fn history(ui: &mut Ui, state: &mut State) {
+    let past = state.document.as_ref().map(|document| (document.undoable(), document.redoable()));
+    let (undoable, redoable) = past.unwrap_or_default();
+    let steps = [("Undo", undoable, true), ("Redo", redoable, false)];
+    let buttons = steps.map(|(name, what, back)| {
+        let button = ui.add_enabled(what.is_some(), Button::new(name));
+        (button.on_hover_text(what.unwrap_or_default()).clicked(), back)
+    });
+    for (_, back) in buttons.into_iter().filter(|(clicked, _)| *clicked) {
+        state.step_history(back);
+    }
+}
+
+/// What the canvas shows, and how large.
+fn views(ui: &mut Ui, state: &mut State) {
+    ui.horizontal_wrapped(|ui| {
+        for (view, name, help) in VIEWS {
+            ui.selectable_value(&mut state.picture_view.view, view, name).on_hover_text(help);
+        }
+        ui.separator();
+        for (zoom, name) in ZOOMS {
+            ui.selectable_value(&mut state.picture_view.zoom, zoom, name);
+        }
+        ui.separator();
+        ui.checkbox(&mut state.picture_view.lines, "Grid lines");
+    });
+}
+
+/// The picture's name and quality, and the scale of its colours.
+fn about(ui: &mut Ui, state: &mut State) {
+    match state.picture_view.view {
+        View::Overlaid => wipe_slider(ui, state),
+        View::Errors => heat::scale(ui, &mut state.picture_view.brightest),
+        View::Residuals => {
+            if let Some(layers) = state.document.as_ref().and_then(|document| document.layers.clone()) {
+                let of = if layers.of_original { "the original" } else { "the sum of all codes" };
+                scale(ui, &format!("Norm left over of {of}"), depths::largest_residual(&layers), "");
+            }
+        }
+        View::Surprise => cells::surprise_scale(ui, state),
+        View::Reconstruction | View::Original | View::Crop => (),
+    }
+    let Some(document) = &state.document else { return };
+    ui.horizontal_wrapped(|ui| {
+        ui.label(&document.name);
+        ui.weak(quality(document));
+    });
+}
+
+fn wipe_slider(ui: &mut Ui, state: &mut State) {
+    let mut percent = state.picture_view.wipe * 100.0;
+    let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").fixed_decimals(0).text("Wipe");
+    if ui.add(slider).on_hover_text("The original on the left, the reconstruction on the right").changed() {
+        state.picture_view.wipe = percent / 100.0;
+    }
+}
+
+/// The quality of the picture shown, in one line.
+fn quality(document: &Document) -> String {
+    let (depth, of) = (document.depth + 1, document.stack().depth());
+    let whole = depth == of && document.mode == Mode::Add;
+    match (&document.seen, &document.layers) {
+        (Some(seen), _) if whole => {
+            let quality = match seen.quality {
+                Some((psnr, ssim)) => format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, "),
+                None => String::new(),
+            };
+            format!("{quality}{:.3} bits/pixel", seen.bits_per_pixel)
+        }
+        (_, Some(layers)) if document.mode == Mode::Add => match layers.rate_distortion.get(document.depth) {
+            Some((rate, psnr)) => {
+                format!("Codes 1 to {depth} of {of}: PSNR {psnr:.2} dB, {rate:.3} bits/pixel")
+            }
+            None => String::new(),
+        },
+        _ => format!("Code {depth} of {of} alone"),
+    }
+}
+
+/// The canvas: the picture, and its cells above it.
+fn picture(ui: &mut Ui, state: &mut State) {
+    let Some(document) = &state.document else { return };
+    let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
+    let Some(pair) = pair else {
+        ui.centered_and_justified(|ui| ui.label("decoding…"));
+        return;
+    };
+    let view = state.picture_view.view;
+    if pair.original.is_none() && matches!(view, View::Original | View::Overlaid | View::Errors) {
+        ui.label("There is no original: these codes were opened without a picture.");
+        return;
+    }
+    let brightest = f32::from(state.picture_view.brightest) / 255.0;
+    let (shown, name) = match view {
+        View::Original => (Shown::Original, "Original picture"),
+        View::Overlaid => (Shown::Wipe { place: state.picture_view.wipe }, "Original and reconstruction"),
+        View::Errors => (Shown::Errors { brightest }, "Errors of the reconstruction"),
+        _ => (Shown::Picture, "Reconstruction picture"),
+    };
+    canvas::show(ui, state, &pair, shown, name);
+}
+
+/// The reconstruction and original of a document.
+fn pair(document: &Document, picture: &Arc<Picture>, draws_on_device: bool) -> Pair {
+    let original = document.original.clone().filter(|original| same_size(original, picture));
+    let whole = document.seen.as_ref().filter(|seen| Arc::ptr_eq(&seen.picture, picture));
+    let on_device = whole.and_then(|seen| seen.on_device.clone()).filter(|_| draws_on_device);
+    Pair { picture: picture.clone(), original, on_device }
+}
+
+fn same_size(a: &Picture, b: &Picture) -> bool {
+    (a.width(), a.height()) == (b.width(), b.height())
+}
+
+/// `image` itself if no side is too long for a texture, else a smaller copy.
+fn showable(image: &Arc<Picture>, longest: usize) -> Arc<Picture> {
+    if image.width().max(image.height()) <= longest {
+        image.clone()
+    } else {
+        Arc::new(image.thinned(longest))
+    }
+}

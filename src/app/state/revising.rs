@@ -1,0 +1,138 @@
+//! Cells that are resampled to fit the rest of the picture: by a stroke, again, or where they fit worst.
+
+use std::sync::Arc;
+
+use crate::app::jobs::Purpose;
+use crate::codes::CodeStack;
+use crate::engine::studio::{Command, Surprise};
+use crate::generate::Forced;
+
+use super::State;
+
+/// What undo calls a revision.
+const REVISE: &str = "revise cells";
+
+/// How cells are revised, and what was revised last.
+#[derive(Default)]
+pub struct Revising {
+    /// Codes of a cell that are resampled, from the deepest up; `None` for all.
+    pub strength: Option<usize>,
+    /// Whether the condition is that of new pictures, not that of the open one.
+    pub generates: bool,
+    /// The last revision's codes before it, and its cells.
+    last: Option<(Arc<CodeStack>, Vec<bool>)>,
+    /// Worst cells still to be revised.
+    worst: u32,
+    /// The codes whose surprise was asked for last.
+    asked: Option<Arc<CodeStack>>,
+}
+
+impl Revising {
+    /// The surprise that was asked for is of another condition now.
+    pub(super) fn forget_surprise(&mut self) {
+        self.asked = None;
+    }
+}
+
+impl State {
+    /// True if the loaded model samples codes.
+    pub fn has_transformer(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some())
+    }
+
+    /// Resamples the selected cells of the open stack, as an edit.
+    pub fn revise_selected(&mut self) {
+        let Some(document) = self.document.as_ref().filter(|document| document.has_selection()) else { return };
+        self.revising.last = Some((document.stack().clone(), document.selected.clone()));
+        self.revise();
+    }
+
+    /// True if there is a revision of the open stack's cells to repeat.
+    pub fn can_revise_again(&self) -> bool {
+        let shape = self.document.as_ref().map(|document| document.stack().shape());
+        self.has_transformer() && self.revising.last.as_ref().is_some_and(|(of, _)| Some(of.shape()) == shape)
+    }
+
+    /// Resamples the cells of the last revision with another seed.
+    pub fn revise_again(&mut self) {
+        if self.can_revise_again() {
+            self.next_seed();
+            self.revise();
+        }
+    }
+
+    /// Revises `count` cells, one at a time, each the one that the model then finds least likely.
+    pub fn revise_worst(&mut self, count: u32) {
+        self.revising.worst = count;
+        self.ask_surprise();
+    }
+
+    /// Asks for the surprise of the open codes unless it is known or was asked for.
+    pub fn keep_surprise(&mut self) {
+        let Some(document) = &self.document else { return };
+        let stack = document.stack();
+        let is_known = document.surprise.as_ref().is_some_and(|surprise| surprise.stack == *stack);
+        let is_asked = self.revising.asked.as_ref().is_some_and(|asked| Arc::ptr_eq(asked, stack));
+        if !is_known && !is_asked && self.has_transformer() {
+            self.ask_surprise();
+        }
+    }
+
+    /// Asks how unlikely the transformer finds each code of the open stack.
+    pub fn ask_surprise(&mut self) {
+        if let Some(document) = &self.document {
+            let (stack, condition) = (document.stack().clone(), document.condition.clone());
+            self.revising.asked = Some(stack.clone());
+            self.send(Command::Surprise { stack, condition });
+        }
+    }
+
+    /// Revises the worst cell next, if any is still to be revised.
+    pub(super) fn revise_next(&mut self, surprise: &Surprise) {
+        let Some(document) = self.document.as_mut().filter(|_| self.revising.worst > 0) else { return };
+        self.revising.worst -= 1;
+        let bits = surprise.bits_per_cell();
+        let worst = (0..bits.len()).max_by(|&a, &b| bits[a].total_cmp(&bits[b]));
+        document.selected.iter_mut().enumerate().for_each(|(cell, selected)| *selected = Some(cell) == worst);
+        self.revise_selected();
+    }
+
+    /// Goes on with the worst cells after one was revised.
+    pub(super) fn revised(&mut self) {
+        if self.revising.worst > 0 {
+            self.ask_surprise();
+        }
+    }
+
+    /// Revises no more of the worst cells.
+    pub(super) fn give_up_revising(&mut self) {
+        self.revising.worst = 0;
+    }
+
+    fn revise(&mut self) {
+        let Some((stack, cells)) = self.revising.last.clone() else { return };
+        let strength = self.revising.strength.unwrap_or(stack.depth());
+        let keep = kept(&cells, stack.depth(), strength);
+        let mut plan = self.plan(1, Some(Forced { stack: (*stack).clone(), keep }));
+        if self.revising.generates {
+            plan.condition = self.condition.clone();
+        }
+        self.send_for(Command::Sample(plan), Purpose::Replace(REVISE));
+    }
+}
+
+/// Which codes a revision of `cells` keeps: all of the others, and the first ones of these.
+fn kept(cells: &[bool], depth: usize, strength: usize) -> Vec<bool> {
+    cells.iter().flat_map(|&revised| (0..depth).map(move |d| !revised || d + strength < depth)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weak_revision_keeps_the_first_codes() {
+        assert_eq!(kept(&[false, true], 3, 3), [true, true, true, false, false, false]);
+        assert_eq!(kept(&[false, true], 3, 1), [true, true, true, true, true, false]);
+    }
+}

@@ -1,0 +1,136 @@
+//! `residua morph`: an animation from one picture to another.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::input::Codes;
+use super::options::{ConditionArguments, TransformerArguments};
+use super::output::{Console, shown};
+use super::target::{ForceArguments, Target};
+use crate::codes::CodeStack;
+use crate::engine::morph::{Fitting, morph};
+use crate::engine::reconstruct::decode;
+use crate::engine::{Condition, Stage1, Stage2};
+use crate::error::{Error, Result};
+use crate::generate::morph::{Morph as Plan, MorphOrder};
+use crate::image_io::Picture;
+use crate::image_io::animation::encode_apng;
+use crate::model::RqVae;
+
+/// Most frames a second: a frame lasts whole milliseconds, and at least 10.
+const MOST_FPS: u16 = 100;
+
+/// Turn one picture into another cell by cell, as an animated PNG.
+#[derive(Args)]
+pub struct Morph {
+    /// The first picture, a PNG that carries codes, or an .npy of codes.
+    from: PathBuf,
+    /// The last picture, likewise.
+    to: PathBuf,
+    /// The animated PNG to write; - for standard output.
+    #[arg(long, short, default_value = "morph.png", value_name = "FILE")]
+    out: PathBuf,
+    /// Number of frames, the first and last picture included.
+    #[arg(long, default_value_t = 24, value_name = "N")]
+    frames: u32,
+    /// Frames a second.
+    #[arg(long, default_value_t = 12, value_name = "N")]
+    fps: u16,
+    /// The order in which cells change.
+    #[arg(long, value_enum, default_value_t)]
+    order: Order,
+    /// Revise the cells where the two pictures meet in each frame, so that they fit. Needs a contextual model.
+    #[arg(long)]
+    fit: bool,
+    /// Seed of a random order, and of --fit.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    condition: ConditionArguments,
+    #[command(flatten)]
+    force: ForceArguments,
+    #[command(flatten)]
+    model: TransformerArguments,
+}
+
+/// The order in which cells change.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Order {
+    /// From the middle outward.
+    #[default]
+    Distance,
+    /// Row by row.
+    Raster,
+    /// At random.
+    Random,
+}
+
+impl From<Order> for MorphOrder {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Distance => Self::Distance,
+            Order::Raster => Self::Raster,
+            Order::Random => Self::Random,
+        }
+    }
+}
+
+impl Morph {
+    /// Writes the animation.
+    pub fn run(&self, console: &Console) -> Result<()> {
+        if self.fps == 0 || self.fps > MOST_FPS {
+            return Err(Error::usage(format!("--fps: expected 1 to {MOST_FPS}, found {}", self.fps)));
+        }
+        if !self.fit && self.condition.condition() != Condition::Unconditional {
+            return Err(Error::usage("--class and --prompt do nothing without --fit: leave them out, or add --fit"));
+        }
+        let target = Target::given(&self.out, "png", self.force, console)?;
+        let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed };
+        let device = self.model.model.device.open()?;
+        let made = if self.fit {
+            let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
+            self.fitted(&stage2, &plan, console)?
+        } else {
+            let options = self.model.model.rqvae_options()?;
+            let rqvae = Stage1::load(&options, &device, &mut console.task("loading"))?.model;
+            let [from, to] = [self.end(&self.from, &rqvae, console)?, self.end(&self.to, &rqvae, console)?];
+            let mut task = console.task("morphing");
+            let frames = pollster::block_on(morph(&from.stack, &to.stack, &plan, None, &mut task))?;
+            pollster::block_on(decode(&rqvae, &frames, &mut console.task("decoding")))?
+        };
+        let path = target.save(&encode_apng(&made, 1000 / self.fps)?)?;
+        console.wrote(&path);
+        let value = json!({"file": shown(&path), "frames": made.len()});
+        console.result(value, &format!("{} frames", made.len()))
+    }
+
+    /// The pictures of the frames, their seams revised. The condition is the last picture's unless one is given.
+    fn fitted(&self, stage2: &Stage2, plan: &Plan, console: &Console) -> Result<Vec<Picture>> {
+        let (model, rqvae) = (&stage2.model, &stage2.stage1.model);
+        let [from, to] = [self.end(&self.from, rqvae, console)?, self.end(&self.to, rqvae, console)?];
+        let fitting = Fitting {
+            model,
+            condition: self.condition.condition_or(to.condition).tokens(&model.config)?,
+            filters: model.config.sampling.filters.clone(),
+        };
+        let mut task = console.task("morphing");
+        let frames = pollster::block_on(morph(&from.stack, &to.stack, plan, Some(&fitting), &mut task))?;
+        pollster::block_on(decode(rqvae, &frames, &mut console.task("decoding")))
+    }
+
+    fn end(&self, path: &Path, rqvae: &RqVae, console: &Console) -> Result<End> {
+        let codes = Codes::read_or_encode(path, rqvae, &mut console.task("encoding"))?;
+        let (stack, recipe) = codes.single(path)?;
+        let condition = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
+        Ok(End { stack, condition })
+    }
+}
+
+/// The first or the last picture.
+struct End {
+    stack: CodeStack,
+    /// What it was sampled from, if it was.
+    condition: Option<Condition>,
+}

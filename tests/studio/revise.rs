@@ -1,0 +1,203 @@
+//! The tool "Revise": cells that are painted over are resampled, by an autoregressive model and by a contextual one.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use eframe::egui::accesskit::Role;
+use eframe::egui::{Pos2, Vec2};
+use egui_kittest::kittest::{NodeT, Queryable};
+use residua::app::Start;
+use residua::checkpoint::Loader;
+use residua::codes::CodeStack;
+use residua::device::cpu;
+use residua::generate::Rounds;
+use residua::model::{Config, ModelConfig, RqTransformer};
+use residua::random::normal;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::desk::Desk;
+
+/// A contextual model of the bundled RQ-VAE's codes.
+const CONFIG: &str = "
+dataset: {vocab_size: 1024}
+arch:
+  type: contextual-rq-transformer
+  block_size: [8, 8, 4]
+  embed_dim: 24
+  shared_tok_emb: true
+  vocab_size_cond: 3
+  body: {n_layer: 1, block: {n_head: 2}}
+  head: {n_layer: 1, block: {n_head: 2}}
+";
+
+/// Writes a model of random weights into `folder`.
+fn write(folder: &Path) {
+    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", CONFIG).unwrap().model else {
+        panic!("expected a transformer")
+    };
+    let mut plan = Loader::plan(&cpu());
+    RqTransformer::load(&mut plan, &config, None).unwrap();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = plan
+        .finish()
+        .unwrap()
+        .into_iter()
+        .zip(0..)
+        .map(|(parameter, stream)| {
+            let count = parameter.shape.iter().product::<usize>() as u32;
+            let bytes = (0..count).flat_map(|i| (0.8 * normal([stream, i, 0, 0])).to_le_bytes()).collect();
+            (parameter.name, parameter.shape, bytes)
+        })
+        .collect();
+    let views: HashMap<&str, TensorView<'_>> = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()))
+        .collect();
+    std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
+    std::fs::write(folder.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn desk() -> Desk {
+    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+}
+
+/// A desk with a contextual model of random weights.
+fn contextual() -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path());
+    let model = Some(folder.path().to_str().unwrap().into());
+    let start = Start { model, rqvae: Some("emoji-64".into()), ..Start::default() };
+    Desk::with(start, Vec2::new(1600.0, 1200.0))
+}
+
+fn stack(desk: &Desk) -> Arc<CodeStack> {
+    desk.state().document.as_ref().expect("the sample is open").stack().clone()
+}
+
+/// The places in which two stacks differ.
+fn changed(before: &CodeStack, after: &CodeStack) -> Vec<(usize, usize, usize)> {
+    before.diff(after).expect("one shape")
+}
+
+/// Presses on the first cell, moves to the last and lets go.
+fn paint(desk: &mut Desk, from: [usize; 2], to: [usize; 2]) {
+    let center = |[row, col]: [usize; 2]| -> Pos2 {
+        desk.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
+    };
+    let (from, to) = (center(from), center(to));
+    desk.harness.drag_at(from);
+    desk.harness.run();
+    desk.harness.hover_at(from + (to - from) * 0.5);
+    desk.harness.run();
+    desk.harness.hover_at(to);
+    desk.harness.run();
+    desk.harness.drop_at(to);
+    desk.settle();
+}
+
+#[test]
+fn painted_cells_are_resampled_again_and_undone() {
+    for mut desk in [desk(), contextual()] {
+        let opened = stack(&desk);
+        desk.click("Revise");
+        assert!(desk.harness.get_by_label("Again").accesskit_node().is_disabled());
+        paint(&mut desk, [2, 1], [2, 5]);
+        let first = stack(&desk);
+        let places = changed(&opened, &first);
+        assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| row == 2 && (1..=5).contains(&col)));
+        let seen = desk.state().document.as_ref().unwrap().seen.clone().expect("it is decoded");
+        assert_eq!(seen.stack, first);
+
+        desk.click("Again");
+        let second = stack(&desk);
+        assert_ne!(second, first, "another seed");
+        assert!(changed(&opened, &second).iter().all(|&(row, col, _)| row == 2 && (1..=5).contains(&col)));
+        desk.click("Undo");
+        assert_eq!(stack(&desk), first, "one variation back");
+        desk.click("Undo");
+        assert_eq!(stack(&desk), opened);
+
+        // A click is a stroke of one cell, and a weak one keeps the first codes.
+        desk.harness.get_by_role_and_label(Role::Slider, "Strength").set_value_accesskit(2.0);
+        desk.settle();
+        desk.click("row 6, column 6");
+        let places = changed(&opened, &stack(&desk));
+        assert!(!places.is_empty() && places.iter().all(|&(row, col, depth)| [row, col] == [6, 6] && depth >= 2));
+        assert_eq!(desk.state().document.as_ref().unwrap().undoable(), Some("revise cells"));
+        assert!(desk.state().document.as_ref().unwrap().preview.is_none());
+    }
+}
+
+#[test]
+fn a_revision_is_for_the_condition_that_is_chosen() {
+    let mut desk = desk();
+    desk.harness.state_mut().state.settings.seed_locked = true;
+    let opened = stack(&desk);
+    desk.click("Food & Drink");
+    desk.click("Revise");
+    paint(&mut desk, [2, 1], [5, 6]);
+    let own = stack(&desk);
+    desk.click("Undo");
+    desk.click("As set in Generate, for class “Food & Drink”");
+    paint(&mut desk, [2, 1], [5, 6]);
+    assert_ne!(stack(&desk), own, "the same cells and seed, for another class");
+    assert_ne!(stack(&desk), opened);
+}
+
+#[test]
+fn the_worst_cells_are_revised_one_by_one() {
+    for mut desk in [desk(), contextual()] {
+        desk.click("Surprise");
+        let opened = stack(&desk);
+        let bits = desk.state().document.as_ref().unwrap().surprise.as_ref().unwrap().bits_per_cell();
+        let worst = (0..64).max_by(|&a, &b| bits[a].total_cmp(&bits[b])).unwrap();
+        desk.click("Revise");
+        desk.enter("Worst cells", 1.0);
+        desk.click("Revise worst");
+        let places = changed(&opened, &stack(&desk));
+        assert!(places.iter().all(|&(row, col, _)| row * 8 + col == worst), "{places:?}");
+        desk.enter("Worst cells", 3.0);
+        desk.click("Revise worst");
+        let edits = std::iter::from_fn(|| {
+            let undone = desk.state().document.as_ref()?.undoable().is_some();
+            desk.click("Undo");
+            undone.then_some(())
+        });
+        let count = edits.take(9).count();
+        assert!((1..=4).contains(&count), "{count} edits: a cell may get its own codes again");
+    }
+}
+
+/// The surprise of a contextual model at a cell is that given all others.
+#[test]
+fn a_contextual_model_explains_and_samples() {
+    let mut desk = contextual();
+    desk.click("row 3, column 4");
+    desk.click("Surprise");
+    let state = desk.state();
+    let (place, explained) = state.explained.clone().expect("a cell is pinned");
+    assert_eq!(place, [3, 4, 3]);
+    let surprise = state.document.as_ref().unwrap().surprise.clone().unwrap();
+    let there = &surprise.chosen[(3 * 8 + 4) * 4 + 3];
+    assert_eq!(there.code, explained.chosen.code);
+    assert!((there.probability - explained.chosen.probability).abs() < 1e-5);
+    desk.harness.state_mut().state.settings.count = 2;
+    desk.click("Generate (Ctrl+Enter)");
+    let items = &desk.state().gallery.items;
+    assert_eq!(items.len(), 2);
+    let recipe = items[0].recipe.as_ref().unwrap().sampling.clone().unwrap();
+    let schedule = recipe.schedule.expect("a contextual model drafts and revises");
+    assert_eq!((schedule.draft, schedule.revise), (16, Rounds::default()));
+}
+
+#[test]
+fn the_first_steps_lead_to_a_revision_and_back() {
+    let mut desk = Desk::new();
+    desk.harness.get_by_label_contains("Choose Revise, and paint over a part of it.");
+    desk.click("Revise");
+    paint(&mut desk, [3, 2], [3, 5]);
+    desk.harness.get_by_label_contains("Now press Undo.");
+    desk.click("Undo");
+    assert!(!desk.state().settings.hint);
+    assert!(!desk.shows("First steps"));
+}
