@@ -23,7 +23,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The GPU ran out of memory.
-    #[error("the graphics device ran out of memory: use a smaller batch, --precision q8 or --device cpu")]
+    #[error(
+        "the graphics device ran out of memory: generate fewer images at once, or use --precision q8 or --device cpu"
+    )]
     OutOfMemory,
     /// The user stopped the work; finished results are kept.
     #[error("stopped")]

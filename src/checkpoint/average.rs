@@ -49,7 +49,7 @@ impl Checkpoint {
         if distance > FARTHEST {
             tracing::warn!(
                 "{}: the moving average is far from the trained weights ({:.0}% of their length away): the trainer may never \
-                 have moved it from the first weights; take the others by --weights state",
+                 have updated it; use --weights state for the trained weights",
                 self.name,
                 100.0 * distance
             );

@@ -51,7 +51,7 @@ fn parts<'a>(
     for key in order.texts() {
         let size = *sizes.get(key).ok_or_else(|| damaged("a storage belongs to no tensor"))?;
         let length = source.read_at(at, 8).map_err(|_| damaged("a storage is missing"))?;
-        let length: [u8; 8] = length.try_into().expect("eight bytes were asked for");
+        let length: [u8; 8] = length.try_into().expect("eight bytes were requested");
         let bytes = u64::from_le_bytes(length).checked_mul(size as u64);
         let start = at + 8;
         let end = bytes.and_then(|bytes| start.checked_add(bytes)).filter(|&end| end <= source.len());

@@ -32,7 +32,7 @@ impl Available {
     /// [`Error::Usage`] if the file does not have them.
     pub(super) fn choose(self, wanted: StateKind) -> Result<StateKind> {
         let missing = |what, key, other| {
-            Err(Error::usage(format!("no {what} weights ({key}) in this file: ask for the {other} ones")))
+            Err(Error::usage(format!("no {what} weights ({key}) in this file: use the {other} ones")))
         };
         match wanted {
             StateKind::State if !self.state => missing("trained", "state_dict", "EMA"),
@@ -131,7 +131,7 @@ fn choose<'p, 'a>(
         }
         StateKind::State | StateKind::Auto => state,
     };
-    Ok((chosen.expect("`Available::choose` gives what is there"), kind, available))
+    Ok((chosen.expect("`Available::choose` picks weights that exist"), kind, available))
 }
 
 /// The tensors of a TorchScript program, under the names in its state dict. A module shared by several others

@@ -34,8 +34,9 @@ impl Loader<'_> {
         made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device).into())
     }
 
-    /// Weights `[outputs, inputs]` of each of `count` linear layers stored in one tensor `name` `[count,
-    /// inputs, outputs]`, in the precision chosen for such weights; empty if the tensor is unavailable.
+    /// Weights `[outputs, inputs]` of each of `count` linear layers stored in one tensor `name`
+    /// `[count, inputs, outputs]`, in the precision chosen for such weights; empty if the tensor is
+    /// unavailable.
     pub fn stacked_linear_weights(
         &mut self,
         name: &str,
