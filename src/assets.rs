@@ -1,4 +1,4 @@
-//! The files that come with Residua: part of the program, or in a browser fetched by the page when they are needed.
+//! Files bundled with Residua: compiled into the program, or fetched by the page on demand in a browser.
 
 pub mod bundled;
 
@@ -8,16 +8,16 @@ use std::path::Path;
 use crate::error::Result;
 use crate::files::bytes::ByteSource;
 
-/// One file.
+/// A bundled file.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// Its path below `assets`.
+    /// Path below `assets`.
     pub path: &'static str,
     #[cfg(not(target_family = "wasm"))]
     bytes: &'static [u8],
 }
 
-/// All files, below `assets`.
+/// Defines a constant for each file below `assets`.
 macro_rules! assets {
     ($($name:ident = $path:literal;)*) => {
         $(
@@ -46,19 +46,19 @@ assets! {
 }
 
 impl Asset {
-    /// Its bytes.
+    /// The file's bytes.
     ///
     /// # Errors
-    /// A page has not fetched it.
+    /// The page has not fetched it.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(self) -> Result<ByteSource> {
         Ok(ByteSource::Memory(self.bytes.into()))
     }
 
-    /// Its bytes.
+    /// The file's bytes.
     ///
     /// # Errors
-    /// A page has not fetched it.
+    /// The page has not fetched it.
     #[cfg(target_family = "wasm")]
     pub fn open(self) -> Result<ByteSource> {
         ByteSource::open(&Path::new("assets").join(self.path))

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::path::Path;
 
-/// What went wrong, for a reason outside the program. `Display` is one line, fit to be shown to a person.
+/// Something failed for a reason outside the program. `Display` gives one line that can be shown to the user.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller asked for something that does not exist or makes no sense (exit code 2).
+    /// The request names something that does not exist or makes no sense (exit code 2).
     #[error("{0}")]
     Usage(String),
-    /// A file, a model or a device is not what it should be (exit code 1).
+    /// A file, a model or a device is invalid (exit code 1).
     #[error("{0}")]
     Invalid(String),
     /// The operating system refused to read or write `path`.
@@ -22,26 +22,26 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A graphics device has no memory left for the work.
+    /// The GPU ran out of memory.
     #[error(
-        "the graphics device has run out of memory: make fewer pictures at once, use --precision q8, or --device cpu"
+        "the graphics device ran out of memory: generate fewer images at once, or use --precision q8 or --device cpu"
     )]
     OutOfMemory,
-    /// The person stopped the work; what was whole has been kept.
+    /// The user stopped the work; finished results are kept.
     #[error("stopped")]
     Cancelled,
 }
 
-/// The library's result.
+/// A result with the library's error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A request that cannot be met as asked.
+    /// The request cannot be met.
     pub fn usage(message: impl Display) -> Self {
         Self::Usage(message.to_string())
     }
 
-    /// A file, model or device that is not what it should be.
+    /// A file, model or device is invalid.
     pub fn invalid(message: impl Display) -> Self {
         Self::Invalid(message.to_string())
     }

@@ -1,18 +1,18 @@
 //! Residua: a portable studio for residual-quantized image generation, the two-stage system of "Autoregressive Image
 //! Generation using Residual Quantization" (arXiv 2203.01941).
 //!
-//! The house, from the ground up; each part uses only those before it:
+//! The modules, from the bottom up; each uses only those before it:
 //!
-//! * [`device`] chooses where to compute, [`kernels`] holds the operations that take the time, [`trust`] says which of them
-//!   a GPU runs.
+//! * [`device`] chooses where to compute, [`kernels`] holds the expensive operations, [`trust`] decides which
+//!   of them run on a GPU.
 //! * [`model`] has the two models, [`checkpoint`] reads and writes their weights.
-//! * [`generate`] samples stacks, [`metrics`] measures pictures; [`codes`], [`image_io`] and [`tokenizer`] are what goes
-//!   in and comes out.
-//! * [`engine`] joins them into the things that a person does; [`cli`] is the command line on top of it, [`app`] the
+//! * [`generate`] samples code stacks, [`metrics`] measures images; [`codes`], [`image_io`] and [`tokenizer`]
+//!   handle input and output.
+//! * [`engine`] combines them into the program's tasks; [`cli`] is the command line on top of it, [`app`] the
 //!   studio.
 //!
-//! All that computes is the feature `models`. Without it there is what a window needs whose models run elsewhere, such as a
-//! page and its worker.
+//! The feature `models` covers everything that computes. Without it, only the parts remain that a window
+//! needs when its models run elsewhere, such as a page with a worker.
 
 pub mod app;
 pub mod assets;

@@ -1,10 +1,10 @@
-//! The entry point: everything is in the library.
+//! The entry point: all code is in the library.
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {
     residua::cli::main()
 }
 
-/// A browser runs the programs in src/web instead.
+/// In a browser, the programs in src/web run instead.
 #[cfg(target_family = "wasm")]
 fn main() {}

@@ -1,10 +1,10 @@
-//! The one source of randomness: a counter-based generator, the same in Rust and WGSL, so that a number depends on
-//! what it is for (seed, image, cell, depth) and never on what was drawn before it.
+//! The only source of randomness: a counter-based generator, the same in Rust and WGSL. A number depends on
+//! its purpose (seed, image, cell, depth) and never on earlier draws.
 //!
-//! PCG4D of Jarzynski and Olano, "Hash Functions for GPU Rendering" (JCGT 9(3), 2020): four words in, four out, in
-//! 32-bit arithmetic only.
+//! PCG4D by Jarzynski and Olano, "Hash Functions for GPU Rendering" (JCGT 9(3), 2020): four words in, four
+//! out, in 32-bit arithmetic only.
 
-/// Four well-mixed words for a counter of four words.
+/// Hashes a counter of four words to four well-mixed words.
 pub fn pcg4d(counter: [u32; 4]) -> [u32; 4] {
     let mut v = counter.map(|x| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     mix(&mut v);
@@ -20,22 +20,22 @@ fn mix(v: &mut [u32; 4]) {
     v[3] = v[3].wrapping_add(v[1].wrapping_mul(v[2]));
 }
 
-/// A number in `[0, 1)` with 24 bits.
+/// A uniform number in `[0, 1)` with 24 bits.
 pub fn uniform(counter: [u32; 4]) -> f32 {
     unit(pcg4d(counter)[0])
 }
 
-/// The draw for one code: seed, image of the batch, and the code's place `cell * D + depth`.
+/// The uniform number for one code: seed, image in the batch, and the code's position `cell * D + depth`.
 pub fn code_uniform(seed: u64, image: u32, place: u32) -> f32 {
     uniform([seed as u32, (seed >> 32) as u32, image, place])
 }
 
-/// A random word as a number below `count`.
+/// Maps a random word to a number below `count`.
 pub fn below(word: u32, count: usize) -> usize {
     ((u64::from(word) * count as u64) >> 32) as usize
 }
 
-/// The numbers below `count` in an order that `key` determines (Fisher and Yates).
+/// A permutation of the numbers below `count`, determined by `key` (Fisher-Yates).
 pub fn permutation(count: usize, [a, b, c]: [u32; 3]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for i in (1..count).rev() {
@@ -44,7 +44,7 @@ pub fn permutation(count: usize, [a, b, c]: [u32; 3]) -> Vec<usize> {
     order
 }
 
-/// A normally distributed number (Box and Muller).
+/// A standard normal number (Box-Muller).
 pub fn normal(counter: [u32; 4]) -> f32 {
     let [a, b, ..] = pcg4d(counter);
     let radius = (-2.0 * (1.0 - unit(a)).ln()).sqrt();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_permutation_has_each_number_once_and_each_place_alike() {
+    fn a_permutation_has_each_number_once_and_is_uniform() {
         let mut first = [0; 8];
         for key in 0..8000 {
             let mut order = permutation(8, [key, 2, 3]);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_fills_its_range_evenly_along_every_word() {
+    fn uniform_numbers_are_even_along_every_word_of_the_counter() {
         for word in 0..4 {
             let mut bins = [0u32; 16];
             for i in 0..16_000 {

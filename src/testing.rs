@@ -1,8 +1,8 @@
-//! What tests share: made-up tensors and a comparison that says where it failed.
+//! Test helpers: made-up tensors, and a comparison that reports where it failed.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A tensor of values in [-1, 1] that depend on `seed` alone.
+/// A tensor of values in [-1, 1] that depend only on `seed`.
 pub fn tensor<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
     let values: Vec<f32> = (0..dims.iter().product::<usize>())
@@ -14,7 +14,7 @@ pub fn tensor<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> T
     Tensor::from_data(TensorData::new(values, dims), device)
 }
 
-/// Asserts that the largest difference is at most `tolerance` of the largest magnitude expected.
+/// Asserts that the largest difference is at most `tolerance` times the largest expected magnitude.
 pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(0.0f32, |most, x| most.max(x.abs())).max(1e-6);
@@ -23,8 +23,8 @@ pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
-/// Leaves NaN in the memory that the device is likely to give to the next tensor of this size: what a kernel does not
-/// write shows.
+/// Leaves NaN in the memory that the device is likely to reuse for the next tensor of this size, so that
+/// elements a kernel fails to write show up.
 pub fn poison<const D: usize>(dims: [usize; D], device: &Device) {
     let poisoned = Tensor::<D>::full(dims, f32::NAN, device);
     device.sync().unwrap();

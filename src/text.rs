@@ -1,15 +1,15 @@
-//! Numbers, names and paths as people read them.
+//! Formats numbers, names and paths for people.
 
 use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// `name` with its letters composed (NFC): some systems keep the names of files taken apart, others as they were typed.
+/// `name` in composed form (NFC): some systems decompose file names, others keep them as typed.
 pub fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
-/// Bytes with a unit.
+/// Formats bytes with a unit.
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
@@ -18,7 +18,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// 1234567 as 1 234 567.
+/// Formats 1234567 as 1 234 567.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
@@ -26,12 +26,12 @@ pub fn grouped(number: usize) -> String {
     groups.into_iter().rev().collect::<Vec<_>>().join(" ")
 }
 
-/// `count` of a thing, such as `1 file` or `2 files`.
+/// Formats a count of `thing`, such as `1 file` or `2 files`.
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
-/// Serializes a path as text, also one that is not UTF-8.
+/// Serializes a path as text, even if it is not UTF-8.
 ///
 /// # Errors
 /// Those of `serializer`.

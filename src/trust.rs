@@ -1,31 +1,31 @@
-//! Which hand-written kernels the GPU runs, and what checks of them have found. A process has one GPU, so there is one
-//! switch for each variant of them.
+//! Which hand-written kernels the GPU runs, and the results of checking them. A process uses one GPU, so each
+//! kernel variant has one switch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A hand-written GPU kernel, or a pair that works together. Where one is off, Burn's own operations do its work, if there are any: see
-/// [`Self::SUBSTITUTED`].
+/// A hand-written GPU kernel, or a pair that works together. If it is off, Burn's own operations replace it
+/// where available: see [`Self::SUBSTITUTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuKernel {
     /// Convolution.
     Conv2d,
-    /// Group norm, with SiLU or without.
+    /// Group norm, with or without SiLU.
     GroupNorm,
     /// Layer norm.
     LayerNorm,
-    /// A linear layer of few rows.
+    /// A linear layer with few rows.
     DecodeLinear,
-    /// The matrix product.
+    /// Matrix product.
     Matmul,
-    /// Weights from f16 to f32. Without it, weights are loaded in f32.
+    /// Converts weights from f16 to f32. Without it, weights are loaded in f32.
     Widen,
-    /// Attention of one position against a cache.
+    /// Attention of one position over a cache.
     DecodeAttention,
-    /// The draw of a code.
+    /// Sampling of a code.
     SampleToken,
     /// Residual quantization.
     ResidualQuantize,
@@ -33,7 +33,8 @@ pub enum GpuKernel {
     EmbedCodes,
 }
 
-/// A kernel as it is built for some of the shapes that it takes. A driver may get one wrong and the others right.
+/// A kernel as built for some of the shapes that it accepts. A driver may get one variant wrong and the
+/// others right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
     kernel: GpuKernel,
@@ -41,37 +42,38 @@ pub struct Variant {
     number: usize,
 }
 
-/// The only variant of a kernel that is built in one way.
+/// The only variant of a kernel that has just one.
 impl From<GpuKernel> for Variant {
     fn from(kernel: GpuKernel) -> Self {
         kernel.variant(0)
     }
 }
 
-/// A kernel at one shape, compared with its twin.
+/// A kernel compared with its reference at one shape.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checked {
     /// The kernel.
     pub kernel: GpuKernel,
-    /// What it was given.
+    /// The input shape.
     pub shape: String,
     /// Whether the difference is within the tolerance.
     pub ok: bool,
-    /// Largest difference between the two, of the largest magnitude expected; infinite where there is no result.
+    /// Largest difference between the two, relative to the largest expected magnitude; infinite if there is
+    /// no result.
     pub difference: f32,
     /// Largest difference allowed.
     pub tolerance: f32,
-    /// Milliseconds until the result was read back, most of them for building the shader.
+    /// Milliseconds until the result was read back, mostly spent compiling the shader.
     pub ms: f64,
 }
 
-/// A bit for each variant of each kernel.
+/// One bit for each variant of each kernel.
 type Switches = [AtomicU64; GpuKernel::ALL.len()];
 
 /// Variants that are off.
 static OFF: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
 
-/// Variants that were checked or switched.
+/// Variants that have been checked or switched.
 static SETTLED: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
 
 impl GpuKernel {
@@ -89,16 +91,17 @@ impl GpuKernel {
         Self::EmbedCodes,
     ];
 
-    /// Whether Burn's operations do the work of kernels that are off. A browser's program, whose every byte is fetched, is
-    /// without them: they would be nearly half of it.
+    /// Whether Burn's operations replace kernels that are off. The browser build leaves them out: they would
+    /// be nearly half of its download.
     pub const SUBSTITUTED: bool = cfg!(not(target_family = "wasm"));
 
-    /// One of its variants.
+    /// The variant with this number.
     pub fn variant(self, number: usize) -> Variant {
         Variant { kernel: self, number }
     }
 
-    /// Switches all variants on or off, for models that are loaded from now on and, but for [`Self::Widen`], those at hand.
+    /// Switches all variants on or off. This affects models loaded from now on and, except for
+    /// [`Self::Widen`], models already loaded.
     pub fn switch(self, on: bool) {
         SETTLED[self as usize].store(u64::MAX, Ordering::Relaxed);
         OFF[self as usize].store(if on { 0 } else { u64::MAX }, Ordering::Relaxed);
@@ -106,17 +109,17 @@ impl GpuKernel {
 }
 
 impl Variant {
-    /// What it is a variant of.
+    /// The kernel.
     pub fn kernel(self) -> GpuKernel {
         self.kernel
     }
 
-    /// Whether the GPU runs it; all are on at first.
+    /// Whether the GPU runs this variant; all are on at first.
     pub fn is_on(self) -> bool {
         !GpuKernel::SUBSTITUTED || OFF[self.kernel as usize].load(Ordering::Relaxed) & self.bit() == 0
     }
 
-    /// Switches it on or off, as [`GpuKernel::switch`] does all of them.
+    /// Switches this variant on or off; [`GpuKernel::switch`] switches all of them.
     pub fn switch(self, on: bool) {
         self.settle();
         let off = &OFF[self.kernel as usize];
@@ -126,7 +129,8 @@ impl Variant {
         };
     }
 
-    /// Whether nobody has checked or switched it yet: true for the first who asks, who has to check it.
+    /// True for the first caller if the variant has not been checked or switched yet; that caller has to
+    /// check it.
     pub fn settle(self) -> bool {
         SETTLED[self.kernel as usize].fetch_or(self.bit(), Ordering::Relaxed) & self.bit() == 0
     }
@@ -136,20 +140,20 @@ impl Variant {
     }
 }
 
-/// What checks have found.
+/// Results of all checks.
 static TABLE: Mutex<Vec<Checked>> = Mutex::new(Vec::new());
 
 fn table() -> MutexGuard<'static, Vec<Checked>> {
-    // A list is whole after every step.
+    // The list is valid after every step, so a poisoned lock is safe to use.
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps what a check has found.
+/// Stores the results of a check.
 pub fn keep(found: &[Checked]) {
     table().extend_from_slice(found);
 }
 
-/// What the checks have found so far; nothing without a GPU.
+/// All results so far; empty without a GPU.
 pub fn checked() -> Vec<Checked> {
     table().clone()
 }

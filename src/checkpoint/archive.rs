@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use crate::error::{Error, Result};
 
-/// Names of a model's classes.
+/// File with the names of a model's classes.
 const CLASSES: &str = "classes.txt";
-/// Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory.
+/// Limit on the names and attributes before one entry: tar sets none, and they are read into memory.
 const MAX_ENTRY_HEADER: u64 = 1 << 20;
 
-/// Models unpacked from an archive. The files are removed when this is dropped.
+/// Models unpacked from an archive. Dropping this deletes the files.
 #[derive(Debug)]
 pub struct Unpacked {
     folder: TempDir,
@@ -27,16 +27,16 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// The models, sorted by path; a published second stage comes in one archive with its first. Their folders stand
-    /// to each other as in the archive.
+    /// The models, sorted by path; a published second stage shares an archive with its first. The layout of
+    /// their folders is that of the archive.
     pub fn models(&self) -> &[ModelFiles] {
         &self.models
     }
 
-    /// The model, of an archive that has one.
+    /// The only model in the archive.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with a list, if it has several.
+    /// [`Error::Invalid`] with a list, if there are several.
     pub fn only(&self) -> Result<&ModelFiles> {
         match &self.models[..] {
             [only] => Ok(only),
@@ -51,12 +51,13 @@ impl Unpacked {
     }
 }
 
-/// Unpacks configurations, weights and names of classes, and nothing else, from the `.tar` or `.tar.gz` at `path` into a temporary
-/// folder (in `TMPDIR`, or where the system keeps such). Nothing is read whole and no declared size is believed.
+/// Unpacks only configurations, weights and class names from the `.tar` or `.tar.gz` at `path` into a
+/// temporary folder (in `TMPDIR` or the system's default). It never reads a whole file into memory and trusts
+/// no declared size.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the archive is damaged, has no model, or has a link, a device or a path that leads outside
-/// (named in the message); [`Error::Io`] if it cannot be read or the disk cannot be written.
+/// [`Error::Invalid`] if the archive is damaged, has no model, or has a link, a device or a path that leads
+/// outside (named in the message); [`Error::Io`] if the archive cannot be read or the disk cannot be written.
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
@@ -82,11 +83,11 @@ pub fn unpack(path: &Path) -> Result<Unpacked> {
     Ok(Unpacked { folder, models: found })
 }
 
-/// Unpacks what a model is made of, and gives the folders that something was unpacked into.
+/// Unpacks the files of models, and returns the folders that received any.
 fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
     let damaged = |error: std::io::Error| {
         Error::invalid(format!(
-            "{}: not a whole .tar or .tar.gz ({error}): download it again",
+            "{}: not a complete .tar or .tar.gz ({error}): download it again",
             path.display()
         ))
     };
@@ -103,17 +104,17 @@ fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
             folders.insert(name.parent().unwrap_or(Path::new("")).to_owned());
             copy(&mut entry, &target.join(&name), damaged)?;
         }
-        // The rest is read here, so that reading the next header reads nothing else.
+        // Read the rest here, so that reading the next header reads nothing else.
         std::io::copy(&mut entry, &mut std::io::sink()).map_err(damaged)?;
         allowance.set(MAX_ENTRY_HEADER);
     }
-    // What follows the last entry holds the checksum of a .gz.
+    // The checksum of a .gz follows the last entry.
     allowance.set(u64::MAX);
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(damaged)?;
     Ok(folders)
 }
 
-/// Whether the entry is a file; why it is refused, if it is something that could lead outside.
+/// Whether the entry is a file; the reason for refusing it if it could lead outside.
 fn check(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
     if !name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         return Err("leads outside the folder: do not trust this archive");
@@ -129,7 +130,7 @@ fn check(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
     }
 }
 
-/// Copies an entry to a new file. Where the archive ends too early, looking for the next entry tells.
+/// Copies an entry to a new file. A truncated archive is detected when looking for the next entry.
 fn copy(entry: &mut impl Read, target: &Path, damaged: impl Fn(std::io::Error) -> Error) -> Result<()> {
     let parent = target.parent().unwrap_or(target);
     std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
@@ -153,7 +154,7 @@ fn unwritable(target: &Path, error: std::io::Error) -> Error {
     }
 }
 
-/// The tar's bytes, by the file's content and not by its extension.
+/// The tar's bytes, judging by the file's content rather than its extension.
 fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
     let open = || File::open(path).map_err(Error::io("read", path));
     let mut magic = [0; 2];
@@ -162,7 +163,7 @@ fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
 }
 
-/// A reader that refuses to give more than it is allowed to for now.
+/// A reader that gives no more bytes than currently allowed.
 struct Metered {
     inner: Box<dyn Read>,
     allowance: Rc<Cell<u64>>,
@@ -190,7 +191,7 @@ mod tests {
     type Entry<'a> = (&'a str, EntryType, &'a [u8]);
     const FILE: EntryType = EntryType::Regular;
 
-    /// A tar written byte by byte where the `tar` crate would refuse to.
+    /// A tar, written byte by byte because the `tar` crate would refuse some entries.
     fn tar_of(entries: &[Entry]) -> Vec<u8> {
         let mut builder = Builder::new(Vec::new());
         for (name, kind, data) in entries {
@@ -228,7 +229,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_published_folder_is_unpacked_and_removed_again() {
+    fn a_published_folder_is_unpacked_and_removed_on_drop() {
         for bytes in [tar_of(&MODEL), gzip(&tar_of(&MODEL))] {
             let unpacked = unpack_bytes(&bytes).unwrap();
             let model = unpacked.only().unwrap().clone();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn two_stages_keep_their_places() {
+    fn two_stages_keep_their_relative_paths() {
         let stage =
             |n: u8| [(format!("m/stage{n}/config.yaml"), vec![n]), (format!("m/stage{n}/model.pt"), vec![n])];
         let files: Vec<_> = [1, 2].into_iter().flat_map(stage).collect();
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_lead_outside_is_refused_by_name() {
+    fn entries_that_could_lead_outside_are_refused_by_name() {
         for (name, kind, expected) in [
             ("../model.pt", FILE, "leads outside"),
             ("a/../../model.pt", FILE, "leads outside"),
@@ -278,21 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_damaged_archive_is_an_error() {
+    fn a_truncated_or_damaged_archive_is_an_error() {
         let tar = tar_of(&MODEL);
         let packed = gzip(&tar);
         for sixteenth in 0..16 {
             assert!(unpack_bytes(&packed[..packed.len() * sixteenth / 16]).is_err(), "{sixteenth}");
-            // Two empty blocks end a tar: without them it may still be whole.
+            // A tar ends with two empty blocks: without them it may still be whole.
             assert!(unpack_bytes(&tar[..(tar.len() - 2048) * sixteenth / 16]).is_err(), "{sixteenth}");
         }
         let mut flipped = packed.clone();
         let checksum = flipped.len() - 8;
         flipped[checksum] ^= 1;
-        assert!(message(&flipped).contains("not a whole .tar"), "{}", message(&flipped));
-        assert!(message(b"some text").contains("not a whole .tar"));
+        assert!(message(&flipped).contains("not a complete .tar"), "{}", message(&flipped));
+        assert!(message(b"some text").contains("not a complete .tar"));
         assert!(message(b"").contains("expected config.yaml and weights"));
-        assert!(message(&[b'x'; 2000]).contains("not a whole .tar"));
+        assert!(message(&[b'x'; 2000]).contains("not a complete .tar"));
     }
 
     #[test]
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_says_so() {
+    fn a_full_disk_is_reported() {
         let error = unwritable(Path::new("model.pt"), ErrorKind::StorageFull.into()).to_string();
         assert!(error.contains("the disk is full"), "{error}");
     }

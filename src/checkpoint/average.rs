@@ -1,22 +1,22 @@
-//! What a checkpoint has besides the weights that are taken: a moving average, which the published trainer makes and never
-//! moves, and a discriminator.
+//! Other contents of a checkpoint besides the selected weights: a moving average, which the published trainer
+//! creates but never updates, and a discriminator.
 
 use super::{Checkpoint, StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The file beside the weights of a run of ours that has what the run needs to go on.
+/// The file beside the weights of our own runs that stores the state needed to resume.
 const TRAINING: &str = "training.safetensors";
 
-/// The most numbers that are compared.
+/// The largest number of elements to compare.
 const MOST: usize = 1 << 22;
 
-/// The largest distance from the trained weights that an average may have, as a part of their length. Weights that are
-/// forgotten are about as far as their own length and that of the others, together.
+/// The largest allowed distance between an average and the trained weights, relative to the latter's norm. If
+/// an average was never updated, the distance is about the sum of both norms.
 const FARTHEST: f64 = 0.5;
 
 impl Checkpoint {
-    /// The discriminator that an RQ-VAE was trained with, and what comes before the names of its tensors; `None` where the
+    /// The discriminator that an RQ-VAE was trained with, and the prefix of its tensor names; `None` if the
     /// checkpoint has none.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Checkpoint {
         }
     }
 
-    /// Warns where the moving average was taken, the trained weights are there too, and the two are far apart.
+    /// Warns if the moving average was loaded but is far from the trained weights in the same file.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -48,8 +48,8 @@ impl Checkpoint {
         let distance = distance(&self.weights, &trained)?;
         if distance > FARTHEST {
             tracing::warn!(
-                "{}: the moving average is far from the trained weights ({:.0}% of their length away): its trainer may never \
-                 have moved it from the first weights; take the others by --weights state",
+                "{}: the moving average is far from the trained weights ({:.0}% of their length away): the trainer may never \
+                 have updated it; use --weights state for the trained weights",
                 self.name,
                 100.0 * distance
             );
@@ -58,12 +58,12 @@ impl Checkpoint {
     }
 }
 
-/// How far the matrices of `average` are from those of `trained`, in lengths of the latter.
+/// Distance between the matrices of `average` and `trained`, relative to the norm of the latter.
 fn distance(average: &WeightFile, trained: &WeightFile) -> Result<f64> {
     let (mut apart, mut length, mut left) = (0.0, 0.0, MOST);
     for info in average.tensors() {
         let same = trained.get(&info.name).is_some_and(|other| other.shape == info.shape);
-        // Gains of norms begin where they stay, near one.
+        // Norm gains start near one and stay there.
         if !same || info.shape.len() < 2 || info.elements() > left {
             continue;
         }
@@ -83,9 +83,9 @@ mod tests {
 
     use super::*;
 
-    /// The fixture's two kinds of weights are drawn by themselves: as far apart as two can be that are alike in length.
+    /// The fixture's two kinds of weights are independent: as far apart as two of equal norm can be.
     #[test]
-    fn weights_that_have_nothing_in_common_are_far_apart() {
+    fn unrelated_weights_are_far_apart() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rqt-class/model.pt");
         let open = |kind| WeightFile::open(&path, kind).unwrap();
         let [average, trained] = [open(StateKind::Ema), open(StateKind::State)];

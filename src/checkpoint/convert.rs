@@ -1,4 +1,5 @@
-//! Published checkpoints to safetensors: only what the model reads, the configuration inside the file.
+//! Converts published checkpoints to safetensors, with only the tensors that the model reads and the
+//! configuration inside the file.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,11 +12,13 @@ use super::write::write_safetensors_into;
 use super::{Checkpoint, Dtype, Parameter};
 use crate::error::{Error, Result};
 
-/// Writes `checkpoint` to `out`, which messages call `name`, in `dtype`, `F32` or `F16`; with `F16`, vectors (biases and
-/// gains) stay `F32`. One tensor is in memory at a time. `progress` is told each tensor's elements.
+/// Writes `checkpoint` to `out`, called `name` in messages. `dtype` is `F32` or `F16`; with `F16`, vectors
+/// (biases and gains) stay `F32`. Only one tensor is in memory at a time. `progress` receives the element
+/// count of each tensor.
 ///
 /// # Errors
-/// A tensor that the model reads is missing or of another shape (all are listed); `out` cannot be written.
+/// A tensor that the model reads is missing or has the wrong shape (all are listed), or `out` cannot be
+/// written.
 pub fn convert(
     checkpoint: &Checkpoint,
     out: &mut dyn Write,
@@ -46,7 +49,7 @@ pub fn convert(
     })
 }
 
-/// Half precision has a largest value of 65504: a weight beyond it is refused rather than made infinite.
+/// Half precision ends at 65504: a larger weight is refused rather than made infinite.
 fn halved(checkpoint: &Checkpoint, name: &str) -> Result<Vec<f16>> {
     let values: Vec<f16> = checkpoint.weights.read_f16(name)?;
     if values.iter().any(|value| !value.is_finite()) {
@@ -73,10 +76,10 @@ impl AsRef<[u8]> for Elements {
     }
 }
 
-/// What the model reads of `checkpoint`.
+/// The parameters that the model reads from `checkpoint`.
 ///
 /// # Errors
-/// A tensor is missing or of another shape; all such are listed.
+/// A tensor is missing or has the wrong shape; all such tensors are listed.
 pub fn fitting(checkpoint: &Checkpoint) -> Result<Vec<Parameter>> {
     let parameters = checkpoint.parameters()?;
     let misfits: Vec<String> = parameters

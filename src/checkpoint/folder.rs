@@ -1,4 +1,4 @@
-//! Models in a folder: weights, and the configuration that is beside or inside them.
+//! Models in a folder: weights, with the configuration beside or inside them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,40 +9,41 @@ use super::weights::{StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Names of a configuration; where a folder has several, the first of these is meant. The published ones are `config.yaml`;
-/// the others come with checkpoints of taming-transformers.
+/// Names of configurations; if a folder has several, the first of these wins. Published models use
+/// `config.yaml`; the others come with taming-transformers checkpoints.
 const CONFIGS: [&str; 4] = ["config.yaml", "config.yml", "model.yaml", "model.yml"];
-/// How taming-transformers ends the names of its own configurations, after their dates.
+/// How taming-transformers ends the names of its configurations, after their dates.
 const CONFIG_ENDING: &str = "project.yaml";
-/// Where it keeps them, beside its folder of checkpoints.
+/// Where taming-transformers keeps them, relative to its checkpoint folder.
 const CONFIG_FOLDER: &str = "../configs";
-/// The checkpoints of a training run, in folders named after their steps.
+/// The folder of a training run's checkpoints, in subfolders named after their steps.
 const CHECKPOINTS: &str = "checkpoints";
 /// The file of a model that carries its configuration.
 const OWN: &str = "model.safetensors";
-/// How names of weights end.
+/// File extensions of weights.
 const WEIGHTS: [&str; 5] = ["pt", "pth", "ckpt", "bin", "safetensors"];
-/// The file that is meant where a folder has several of weights: the first of these. Others there are an optimizer's, say.
+/// If a folder has several weight files, the first of these wins. The others there may be an optimizer's, for
+/// example.
 const PREFERRED: [&str; 6] =
     ["model.pt", "model.safetensors", "model.ckpt", "model.pth", "pytorch_model.bin", "last.ckpt"];
 
 /// A model on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFiles {
-    /// The configuration beside the weights; `None` where they carry it.
+    /// The configuration beside the weights; `None` if the weights carry it.
     pub config: Option<PathBuf>,
     /// The weights.
     pub weights: PathBuf,
-    /// What messages call the weights.
+    /// The name of the weights in messages.
     pub shown: PathBuf,
 }
 
-/// The models in `folder` itself, not in folders below it: the one of its configuration, or else all weights that carry
-/// theirs. Messages call the folder `shown`.
+/// The models in `folder` itself, not in its subfolders: the one that its configuration describes, or else
+/// all weights that carry their own. Messages call the folder `shown`.
 ///
 /// # Errors
-/// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if there is a configuration and not one file of weights
-/// that can be meant.
+/// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if there is a configuration but no
+/// unambiguous weight file.
 pub(super) fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
     let weights = weights_in(folder)?;
     let config = match weights.first() {
@@ -60,8 +61,8 @@ pub(super) fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
     Ok(weights.iter().filter(|path| carries_config(path)).map(model).collect())
 }
 
-/// What `folder` stands for: that of a training run for the model of its latest checkpoint, as the folder of a checkpoint
-/// does for its own; any other for itself.
+/// Resolves `folder`: the folder of a training run becomes the model of its latest checkpoint, the folder of
+/// a checkpoint becomes its model, and any other stays as it is.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read.
@@ -80,7 +81,7 @@ pub(super) fn latest(folder: &Path) -> Result<PathBuf> {
     Ok(if carries_own { model } else { checkpoint })
 }
 
-/// The configuration that belongs to the weights at `path`: beside them, or where taming-transformers keeps it.
+/// The configuration for the weights at `path`: beside them, or where taming-transformers keeps it.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read.
@@ -92,7 +93,7 @@ pub(super) fn config_of(path: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// The configuration in `folder`, if there is one.
+/// The configuration in `folder`, if any.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read.
@@ -103,13 +104,13 @@ pub fn config_in(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(CONFIGS.iter().find_map(named).or_else(by_ending).filter(|path| files::is_file(path)).cloned())
 }
 
-/// Whether the name of `path` is that of a configuration.
+/// Whether `path` has the name of a configuration.
 pub(super) fn is_config(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     !is_hidden(path) && (CONFIGS.contains(&&*name) || name.ends_with(CONFIG_ENDING))
 }
 
-/// The one of `weights` that is meant by the folder.
+/// Picks the weights that the folder stands for.
 fn meant<'a>(weights: &'a [PathBuf], folder: &Path, shown: &Path) -> Result<&'a PathBuf> {
     let wrong = |what: String| Err(Error::invalid(format!("{}: {what}", shown.display())));
     let preferred = |name: &&str| weights.iter().find(|path| path.file_name() == Some(OsStr::new(name)));
@@ -123,7 +124,7 @@ fn meant<'a>(weights: &'a [PathBuf], folder: &Path, shown: &Path) -> Result<&'a 
     }
 }
 
-/// The endings of weights, for messages.
+/// The extensions of weights, for messages.
 pub(super) fn endings() -> String {
     WEIGHTS.map(|ending| format!(".{ending}")).join(", ")
 }
@@ -147,7 +148,7 @@ pub(super) fn is_weights(path: &Path) -> bool {
     !is_hidden(path) && path.extension().is_some_and(is_known)
 }
 
-/// Whether the name begins with a dot, as those of the resource forks that macOS puts beside files: `._model.pt`.
+/// Whether the name begins with a dot, as do the resource forks that macOS puts beside files: `._model.pt`.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_has_the_model_of_its_configuration() {
+    fn a_folder_has_the_model_that_its_configuration_describes() {
         for (names, config, weights) in [
             (&["config.yaml", "model.pt"][..], "config.yaml", "model.pt"),
             (&["config.yml", "weights.pth"], "config.yml", "weights.pth"),
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_said() {
+    fn ambiguous_folders_are_errors() {
         for (names, expected) in [
             (&["config.yaml"][..], "shown: expected weights (.pt, .pth, .ckpt, .bin, .safetensors) beside"),
             (&["config.yaml", "a.pt", "b.pt"], "shown: expected one weight file, found a.pt, b.pt: name one"),
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_taming_keeps_its_configuration_apart() {
+    fn a_taming_run_keeps_its_configuration_in_another_folder() {
         let folder = folder_of(&["checkpoints/last.ckpt", "configs/2021-01-01T00-00-00-project.yaml"]);
         let config = config_of(&folder.path().join("checkpoints/last.ckpt")).unwrap().unwrap();
         assert!(config.ends_with("2021-01-01T00-00-00-project.yaml"));

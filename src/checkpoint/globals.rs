@@ -1,28 +1,29 @@
-//! The Python names in a pickle: those with a meaning here, those refused, and all others, which are passed over.
+//! The Python names in a pickle: those with a meaning here, those that are refused, and all others, which are
+//! ignored.
 
 use super::tensor::Dtype;
 use crate::error::{Error, Result};
 
-/// A callable that the machine knows by name and imitates.
+/// A callable that the machine knows by name and emulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Global {
     /// `collections.OrderedDict`.
     Dict,
-    /// A function that makes a tensor of a storage.
+    /// A function that builds a tensor from a storage.
     Tensor,
-    /// A function that makes a parameter of a tensor.
+    /// A function that builds a parameter from a tensor.
     Parameter,
-    /// A storage's class.
+    /// A storage class.
     Storage(Dtype),
-    /// A class of a TorchScript program, whose code is elsewhere in the file and not looked at.
+    /// A class of a TorchScript program. Its code is elsewhere in the file and is ignored.
     Module,
 }
 
-/// The package of all classes that a TorchScript program brings along.
+/// The package of all classes in a TorchScript program.
 const TORCH_SCRIPT: &str = "__torch__";
 
-/// Packages of Python's own library that run, open or load something, which weights have no reason to mention. Objects of
-/// other packages are passed over: of torch, Lightning, omegaconf, a person's own, and so on.
+/// Packages of Python's standard library that run, open or load something; weights have no reason to mention
+/// them. Objects from other packages are ignored: torch, Lightning, omegaconf, the user's own, and so on.
 const ACTING_PACKAGES: &[&str] = &[
     "",
     "_io",
@@ -83,8 +84,8 @@ const ACTING_PACKAGES: &[&str] = &[
     "xmlrpc",
     "zipimport",
 ];
-/// The built-in types among the globals that are passed over, by the names of Python 3 and of 2, which protocol 2 writes;
-/// `eval` and its like are not.
+/// The built-in types that are ignored, under their names in Python 3 and in Python 2, which protocol 2
+/// writes; `eval` and the like are not among them.
 const DATA_BUILTINS: &[&str] = &[
     "object",
     "bool",
@@ -108,7 +109,7 @@ const DATA_BUILTINS: &[&str] = &[
     "Ellipsis",
     "NotImplemented",
 ];
-/// The globals that mean something here.
+/// The globals with a meaning here.
 const GLOBALS: &[(&str, &str, Global)] = &[
     ("collections", "OrderedDict", Global::Dict),
     ("torch._utils", "_rebuild_tensor", Global::Tensor),
@@ -137,11 +138,11 @@ const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch.storage", "UntypedStorage", Global::Storage(Dtype::Other("bytes", 1))),
 ];
 
-/// What `module.name` means; `None` if it is passed over.
+/// The meaning of `module.name`; `None` if it is ignored.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the name, if it runs, opens or loads something. Nothing would be run in any case: a pickle that
-/// mentions such a name is either an attack or no weight file.
+/// [`Error::Invalid`] with the name, if it runs, opens or loads something. Nothing would run in any case: a
+/// pickle that mentions such a name is either an attack or not a weight file.
 pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
     if let Some((.., global)) = GLOBALS.iter().find(|known| (known.0, known.1) == (module, name)) {
         return Ok(Some(*global));
@@ -164,7 +165,7 @@ pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
     )))
 }
 
-/// A name from the file, made fit for a one-line message.
+/// A name from the file, made safe for a one-line message.
 fn shown(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

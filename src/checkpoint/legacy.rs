@@ -1,5 +1,5 @@
-//! What PyTorch before 1.6 wrote, and torchvision still hands out: pickles one after the other, then the storages. Nothing is
-//! run here either.
+//! The format of PyTorch before 1.6, which torchvision still distributes: a sequence of pickles, then the
+//! storages. No code from the file is run.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,17 @@ use super::pt::{Part, Pt, RE_SAVE, of_pickle};
 use crate::error::{Error, Result};
 use crate::model::StateKind;
 
-/// How such a file begins: a pickle of a number that stands for the format.
+/// How such a file begins: a pickle of the format's magic number.
 pub(super) const START: [u8; 8] = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46];
 
-/// Pickles before the one of the weights: the format's number, its version, what machine wrote it.
+/// Pickles before the weights: magic number, version and system information.
 const BEFORE: usize = 3;
 
 /// Finds the tensors of the file in `source`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is damaged or wants to run something; [`Error::Usage`] if it does not have the weights asked for.
+/// [`Error::Invalid`] if it is damaged or tries to run code; [`Error::Usage`] if it does not have the
+/// requested weights.
 pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     let bytes = source.read_at(0, source.len().min(pickle::MAX_BYTES as u64))?;
     let mut at = 0;
@@ -35,7 +36,7 @@ pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     of_pickle(&weights, wanted, source.len(), |key| parts.get(key).copied())
 }
 
-/// Where the storages lie: after `at`, in the order of the texts in `order`, each with its length before it.
+/// Locates the storages: after `at`, in the order of the keys in `order`, each preceded by its length.
 fn parts<'a>(
     source: &ByteSource,
     weights: &Pickle<'a>,
@@ -50,7 +51,7 @@ fn parts<'a>(
     for key in order.texts() {
         let size = *sizes.get(key).ok_or_else(|| damaged("a storage belongs to no tensor"))?;
         let length = source.read_at(at, 8).map_err(|_| damaged("a storage is missing"))?;
-        let length: [u8; 8] = length.try_into().expect("eight bytes were asked for");
+        let length: [u8; 8] = length.try_into().expect("eight bytes were requested");
         let bytes = u64::from_le_bytes(length).checked_mul(size as u64);
         let start = at + 8;
         let end = bytes.and_then(|bytes| start.checked_add(bytes)).filter(|&end| end <= source.len());
@@ -65,7 +66,7 @@ mod tests {
     use super::super::pickle::tests::{dict, global, int, pickled, storage, tensor, text, tuple};
     use super::*;
 
-    /// A file of the weights in the pickle `weights`, with storages of `lengths` floats.
+    /// A file with the weights in the pickle `weights` and storages of `lengths` floats.
     fn file(weights: &[u8], storages: &[(&str, u64)]) -> Vec<u8> {
         let magic = [&START[..], &[0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.']].concat();
         let keys: Vec<u8> = storages.iter().flat_map(|(key, _)| text(key)).collect();
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_said_and_nothing_is_run() {
+    fn damage_is_reported_and_nothing_is_run() {
         let whole = file(&weights(), &[("5", 4), ("7", 4)]);
         assert!(message(whole[..whole.len() - 1].to_vec()).contains("ends beyond the file"));
         assert!(message(whole[..whole.len() - 20].to_vec()).contains("a storage is missing"));

@@ -1,4 +1,4 @@
-//! Builds models from named tensors, and reports everything that does not fit at once.
+//! Builds models from named tensors and reports all mismatches at once.
 
 mod linear;
 
@@ -22,15 +22,15 @@ const LISTED: usize = 4;
 enum Source<'a> {
     /// A checkpoint.
     File(&'a WeightFile),
-    /// Made up, for benches: normal with standard deviation `fan_in^-1/2`.
+    /// Made up, for benchmarks: normal with standard deviation `fan_in^-1/2`.
     Random { seed: u32 },
-    /// Tensors that are there already, flattened: the model is made of these, and gradients reach them.
+    /// Existing tensors, flattened: the model uses these, and gradients reach them.
     Given(&'a BTreeMap<String, Tensor<1>>),
-    /// Nowhere: only names and shapes are wanted.
+    /// Nothing: only names and shapes are wanted.
     Plan,
 }
 
-/// One tensor that a model is made of.
+/// One tensor of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// Published name.
@@ -39,22 +39,23 @@ pub struct Parameter {
     pub shape: Vec<usize>,
 }
 
-/// Hands out the tensors of a checkpoint by their published names. After the last one, [`Loader::finish`] says whether
-/// the checkpoint was whole; until then a tensor that does not fit is replaced by a single zero.
+/// Hands out the tensors of a checkpoint by their published names. After the last one, [`Loader::finish`]
+/// reports whether the checkpoint was complete; until then a tensor that does not fit is replaced by a single
+/// zero.
 pub struct Loader<'a> {
     source: Source<'a>,
     device: Device,
     precision: Precision,
-    /// What training leaves out, and the places so far that do.
+    /// Dropout noise for training, and the number of dropout layers so far.
     noise: Option<Noise>,
     places: u32,
     parameters: Vec<Parameter>,
     ignored: Vec<String>,
     problems: Problems,
-    /// What the tensors must fit, and what to do where they do not.
+    /// What the tensors must fit, and what to do if they do not.
     expected: [&'static str; 2],
     progress: Box<dyn FnMut() -> Result<()> + 'a>,
-    /// What `progress` ended the load with.
+    /// The error from `progress` that ended the load.
     ended: Option<Error>,
 }
 
@@ -91,7 +92,8 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Loads from `file`. `progress` is called before each tensor; its error ends the load, which [`Self::finish`] returns.
+    /// Loads from `file`. `progress` is called before each tensor; an error from it ends the load, and
+    /// [`Self::finish`] returns it.
     pub fn from_file(
         file: &'a WeightFile,
         device: &Device,
@@ -103,50 +105,51 @@ impl<'a> Loader<'a> {
         loader
     }
 
-    /// Says in messages what the tensors must fit, where that is no configuration, and what to do where they do not.
+    /// Changes what messages say the tensors must fit (by default, the configuration) and what to do if they
+    /// do not.
     pub fn expecting(mut self, what: &'static str, advice: &'static str) -> Self {
         self.expected = [what, advice];
         self
     }
 
-    /// Makes weights up from `seed`.
+    /// Makes up weights from `seed`.
     pub fn random(seed: u32, device: &Device, precision: Precision) -> Self {
         Self::with(Source::Random { seed }, device, precision)
     }
 
-    /// Makes the model of `given` tensors, flattened, by their names; in training, gradients reach them.
+    /// Builds the model from the flattened tensors in `given`, by name; in training, gradients reach them.
     pub fn from_given(given: &'a BTreeMap<String, Tensor<1>>, device: &Device) -> Self {
         Self::with(Source::Given(given), device, Precision::Stored)
     }
 
-    /// The model leaves out what `noise` says, for a step of training.
+    /// Sets the dropout noise for a training step.
     pub fn dropping(mut self, noise: Option<Noise>) -> Self {
         self.noise = noise;
         self
     }
 
-    /// The next place of the model where numbers are left out in training, with probability `rate`.
+    /// The next dropout layer of the model, with probability `rate`.
     pub fn dropout(&mut self, rate: f64) -> Dropout {
         self.places += 1;
         Dropout::new(rate, self.noise, self.places)
     }
 
-    /// Collects names and shapes only; the model built from it is of no use.
+    /// Collects names and shapes only; the resulting model cannot compute.
     pub fn plan(device: &Device) -> Self {
         Self::with(Source::Plan, device, Precision::Stored)
     }
 
-    /// Whether the model under construction can compute.
+    /// Whether only names and shapes are collected.
     pub fn is_plan(&self) -> bool {
         matches!(self.source, Source::Plan)
     }
 
-    /// Whether all tensors so far had the values and shapes asked for.
+    /// Whether all tensors so far had the requested values and shapes.
     pub fn is_whole(&self) -> bool {
         !self.is_plan() && self.ended.is_none() && self.problems.none()
     }
 
-    /// The device that the tensors are made on.
+    /// The device that holds the tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -166,7 +169,7 @@ impl<'a> Loader<'a> {
         tensor.unwrap_or_else(|| Tensor::zeros([1; D], &self.device))
     }
 
-    /// Ends the load where a tensor of `bytes` is larger than the device takes.
+    /// Ends the load if a tensor of `bytes` is too large for the device.
     fn check_room(&mut self, name: &str, bytes: usize) {
         let Some(largest) = largest_tensor(&self.device).filter(|&largest| bytes as u64 > largest) else {
             return;
@@ -180,7 +183,7 @@ impl<'a> Loader<'a> {
         });
     }
 
-    /// A codebook `[size, dim]`; published ones have one more row, for padding, which is dropped.
+    /// A codebook `[size, dim]`. Published ones have one more row, for padding, which is dropped.
     pub fn codebook(&mut self, name: &str, [size, dim]: [usize; 2]) -> Tensor<2> {
         let bare = match &self.source {
             Source::File(file) => file.get(name).is_some_and(|info| info.shape == [size, dim]),
@@ -192,12 +195,14 @@ impl<'a> Loader<'a> {
         if self.is_whole() { codebook.slice([0..size, 0..dim]) } else { codebook }
     }
 
-    /// Says that tensors whose names end in `suffix` belong to the checkpoint though the model does not read them.
+    /// Marks tensors whose names end in `suffix` as part of the checkpoint even though the model does not
+    /// read them.
     pub fn ignore(&mut self, suffix: impl Into<String>) {
         self.ignored.push(suffix.into());
     }
 
-    /// Ends a load: the tensors that were asked for, or everything that did not fit. Unused tensors are warned of.
+    /// Ends the load: returns the requested tensors, or an error that lists all mismatches. Warns of unused
+    /// tensors.
     pub fn finish(self) -> Result<Vec<Parameter>> {
         if let Some(error) = self.ended {
             return Err(error);
@@ -216,7 +221,7 @@ impl<'a> Loader<'a> {
         let Problems { missing, misshaped, not_finite, unreadable } = self.problems;
         let lists = [
             ("missing", missing),
-            ("of another shape", misshaped),
+            ("wrong shape", misshaped),
             ("with NaN or infinite values", not_finite),
             ("unreadable", unreadable),
             ("unused", unused),
@@ -323,7 +328,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Made-up values: gains are 1, biases 0, the rest normal with standard deviation `fan_in^-1/2`.
+/// Made-up values: 1 for gains, 0 for biases, otherwise normal with standard deviation `fan_in^-1/2`.
 fn made_up(seed: u32, name: &str, shape: &[usize]) -> Box<dyn Iterator<Item = f32>> {
     let count = shape.iter().product::<usize>();
     if shape.len() == 1 {
@@ -335,7 +340,7 @@ fn made_up(seed: u32, name: &str, shape: &[usize]) -> Box<dyn Iterator<Item = f3
     Box::new((0..count as u32).map(move |i| deviation * normal([stream, i, 0, 0])))
 }
 
-/// The first few of `names`, and how many more there are.
+/// The first few `names`, and how many more there are.
 fn listed(names: &[String]) -> String {
     let first = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(LISTED) {

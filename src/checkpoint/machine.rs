@@ -1,6 +1,6 @@
-//! The machine that reads a pickle: it imitates what `torch.save` writes, and calls nothing.
+//! A virtual machine that reads pickles: it emulates what `torch.save` writes and calls nothing.
 //!
-//! Each opcode adds at most one value, so that memory is bounded by the pickle's length.
+//! Each opcode adds at most one value, so the pickle's length bounds the memory.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::opcode as op;
 use super::pickle::{Id, Storage, Tensor, Value};
 use crate::error::{Error, Result};
 
-/// Weights have four dimensions; more would let a small file describe large shapes many times over.
+/// Weights have four dimensions; allowing more would let a small file describe large shapes many times over.
 const MAX_RANK: usize = 8;
 
-/// Shared by every value that weights have no use for, and by every empty tuple.
+/// Shared by all values that weights never use, and by all empty tuples.
 const OPAQUE: Id = Id(0);
 const EMPTY_TUPLE: Id = Id(1);
 
@@ -22,7 +22,7 @@ pub(super) struct Machine<'a> {
     at: usize,
     values: Vec<Value<'a>>,
     stack: Vec<Id>,
-    /// The stack's heights where a collection was begun.
+    /// The stack's heights where collections begin.
     marks: Vec<u32>,
     memo: HashMap<u64, Id>,
 }
@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Every value, the one that the whole pickle stands for, and how many bytes that took.
+    /// Runs the pickle. Returns all values, the root value and the number of bytes consumed.
     pub fn run(mut self) -> Result<(Vec<Value<'a>>, Id, usize)> {
         loop {
             let at = self.at;
@@ -53,7 +53,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Carries out one opcode.
+    /// Executes one opcode.
     fn step(&mut self, opcode: u8) -> Result<()> {
         match opcode {
             op::PROTO => self.skip(1),
@@ -84,7 +84,7 @@ impl<'a> Machine<'a> {
             op::LIST => self.marked().and_then(|items| self.push(Value::List(items))),
             op::APPEND => self.append(|machine| Ok(vec![machine.pop()?])),
             op::APPENDS => self.append(Self::marked),
-            // No weights are kept in sets.
+            // Sets never hold weights.
             op::EMPTY_SET => self.opaque(),
             op::FROZENSET => self.marked().and_then(|_| self.opaque()),
             op::ADDITEMS | op::POP_MARK => self.marked().map(drop),
@@ -101,7 +101,7 @@ impl<'a> Machine<'a> {
             op::STACK_GLOBAL => self.global_on_stack(),
             op::BINPERSID => self.persistent(),
             op::REDUCE | op::NEWOBJ => self.call(),
-            // Keywords tell nothing that is needed.
+            // The keyword arguments are not needed.
             op::NEWOBJ_EX => self.pop().and_then(|_| self.call()),
             other => Err(Error::invalid(format!(
                 "expected an opcode that torch.save writes, found {other:#04x}: re-save the file with PyTorch"
@@ -114,7 +114,7 @@ impl<'a> Machine<'a> {
         self.push(Value::Dict(pairs))
     }
 
-    /// Adds the `items` that `take` removes from the stack to the dictionary below them; objects ignore theirs.
+    /// Adds the `items` that `take` removes from the stack to the dictionary below them; ignored for objects.
     fn set_items(&mut self, take: impl Fn(&mut Self) -> Result<Vec<Id>>) -> Result<()> {
         let added = pairs(&take(self)?)?;
         let target = self.top()?;
@@ -124,7 +124,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Adds the items that `take` removes from the stack to the list below them; objects ignore theirs.
+    /// Adds the items that `take` removes from the stack to the list below them; ignored for objects.
     fn append(&mut self, take: impl Fn(&mut Self) -> Result<Vec<Id>>) -> Result<()> {
         let added = take(self)?;
         let target = self.top()?;
@@ -134,8 +134,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The pairs in the list `id`, of which Python 2 makes an ordered dictionary. The list is used up: were it taken again and
-    /// again, a small file could fill the memory.
+    /// The pairs in the list `id`, from which Python 2 builds an ordered dictionary. This empties the list:
+    /// if it could be taken repeatedly, a small file could fill the memory.
     fn listed_pairs(&mut self, id: Id) -> Vec<(Id, Id)> {
         let Value::List(items) = &mut self.values[id.0 as usize] else { return Vec::new() };
         let items = std::mem::take(items);
@@ -167,7 +167,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// `("storage", class, key, device, elements)`, before PyTorch 1.6 with `None` after it, or something that is no storage.
+    /// `("storage", class, key, device, elements)`, followed by `None` before PyTorch 1.6, or something other
+    /// than a storage.
     fn persistent(&mut self) -> Result<()> {
         let id = self.pop()?;
         let Value::Tuple(parts) = self.value(id) else { return self.opaque() };
@@ -182,7 +183,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Replaces a callable and its arguments by what it would give, if it is known here, without calling anything.
+    /// Replaces a callable and its arguments by the result, if the callable is known here, without calling
+    /// anything.
     fn call(&mut self) -> Result<()> {
         let [callable, arguments] = self.top_two()?[..] else { return self.opaque() };
         let Value::Tuple(arguments) = self.value(arguments) else { return self.opaque() };
@@ -197,7 +199,8 @@ impl<'a> Machine<'a> {
             (Value::Global(Global::Tensor), &[storage, offset, shape, strides, ..]) => {
                 match self.tensor(storage, offset, shape, strides) {
                     Some(tensor) => self.push(Value::Tensor(Box::new(tensor))),
-                    // No weights are made so. If a model needs this one after all, it is missed there, by name.
+                    // Weights are never built this way. If a model does need this one, it is reported missing
+                    // by name.
                     None => self.opaque(),
                 }
             }
@@ -205,7 +208,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Gives a module its attributes; no weights are kept in another object's own state.
+    /// Sets a module's attributes; the state of any other object never holds weights.
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
         let target = self.top()?;
@@ -231,7 +234,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A number that is not negative.
+    /// A non-negative number.
     fn count(&self, id: Id) -> Option<u64> {
         let Value::Int(number) = self.value(id) else { return None };
         u64::try_from(*number).ok()
@@ -257,7 +260,7 @@ impl<'a> Machine<'a> {
         self.push_id(OPAQUE)
     }
 
-    /// The newest value since the last mark.
+    /// The top of the stack above the last mark.
     fn top(&self) -> Result<Id> {
         let floor = self.marks.last().map_or(0, |&mark| mark as usize);
         self.stack[floor..]
@@ -272,7 +275,7 @@ impl<'a> Machine<'a> {
         Ok(id)
     }
 
-    /// The two newest values, in the order of pushing.
+    /// The top two values, in push order.
     fn top_two(&mut self) -> Result<Vec<Id>> {
         let second = self.pop()?;
         Ok(vec![self.pop()?, second])
@@ -289,7 +292,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Everything since the last mark.
+    /// Everything above the last mark.
     fn marked(&mut self) -> Result<Vec<Id>> {
         let mark =
             self.marks.pop().ok_or_else(|| Error::invalid("a mark is missing: the pickle is damaged"))?;
@@ -304,9 +307,9 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, key: u64) -> Result<()> {
         let found = self.memo.get(&key).copied();
-        self.push_id(
-            found.ok_or_else(|| Error::invalid(format!("value {key} is recalled, but was never kept")))?,
-        )
+        self.push_id(found.ok_or_else(|| {
+            Error::invalid(format!("value {key} is read from the memo, but was never stored"))
+        })?)
     }
 
     fn integer<const N: usize>(&mut self, signed: bool) -> Result<()> {
@@ -315,7 +318,7 @@ impl<'a> Machine<'a> {
         self.push(Value::Int(number))
     }
 
-    /// An integer of any length; those beyond 64 bits count nothing in a file.
+    /// An integer of any length; larger than 64 bits, it cannot be a count and is ignored.
     fn long<const N: usize>(&mut self) -> Result<()> {
         let bytes = self.counted::<N>()?;
         if bytes.len() > 8 {
@@ -353,7 +356,7 @@ impl<'a> Machine<'a> {
         Ok(u64::from_le_bytes(padded))
     }
 
-    /// As many bytes as the number in front of them says.
+    /// As many bytes as the preceding length says.
     fn counted<const N: usize>(&mut self) -> Result<&'a [u8]> {
         let len = self.number::<N>()?;
         self.take(usize::try_from(len).unwrap_or(usize::MAX))

@@ -1,4 +1,5 @@
-//! Finds a checkpoint wherever a person points: a folder, a `.pt`, a `.safetensors`, an archive, or a bundled model.
+//! Opens a checkpoint from any place the user names: a folder, a `.pt`, a `.safetensors`, an archive or a
+//! bundled model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 
-/// The longest `config.yaml` or `classes.txt` that is read, in bytes.
+/// The size limit for `config.yaml` and `classes.txt`, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
-/// The key of our safetensors under which the configuration is kept.
+/// The metadata key for the configuration in our safetensors.
 pub const CONFIG_KEY: &str = "config";
 
-/// Files that a page has unpacked, it keeps by itself.
+/// Files that a page has unpacked, which it keeps itself.
 #[cfg(target_family = "wasm")]
 #[derive(Debug)]
 struct Unpacked;
@@ -31,7 +32,7 @@ impl Unpacked {
     }
 }
 
-/// Which of the two models is wanted.
+/// Which of the two models to open.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stage {
     /// The RQ-VAE.
@@ -56,24 +57,24 @@ impl Stage {
     }
 }
 
-/// An open checkpoint: its configuration, and its weights not yet read.
+/// An open checkpoint: its configuration, with weights not read yet.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// What recipes and messages call it: how it can be opened again.
+    /// The name in recipes and messages, with which the checkpoint can be reopened.
     pub name: String,
     /// The configuration.
     pub config: Config,
     /// The weights.
     pub weights: WeightFile,
-    /// Where it lies; `None` for a bundled model.
+    /// The path; `None` for a bundled model.
     pub(super) path: Option<PathBuf>,
     /// Keeps unpacked files until the checkpoint is closed.
     unpacked: Option<Arc<Unpacked>>,
 }
 
 impl Checkpoint {
-    /// Opens what `place` names: a bundled model, or a path. Where that holds several models, the one of `stage` is
-    /// taken; `None` takes the only one.
+    /// Opens the bundled model or path named by `place`. If there are several models, takes the one of
+    /// `stage`; with `None`, there must be only one.
     pub fn open(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Self> {
         if let Some(files) = bundled::find(place) {
             return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
@@ -92,8 +93,8 @@ impl Checkpoint {
         }
     }
 
-    /// Opens all models of `stage`, or of either, that `place` names: a bundled model, or the path of weights, of an archive,
-    /// or of a folder with models in it or in the folders below.
+    /// Opens all models that `place` names, optionally only those of `stage`. A place is a bundled model, or
+    /// the path of weights, of an archive, or of a folder with models in it or in its direct subfolders.
     pub fn open_all(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Vec<Self>> {
         if let Some(files) = bundled::find(place) {
             let stages = [Stage::RqVae, Stage::RqTransformer].into_iter();
@@ -102,7 +103,7 @@ impl Checkpoint {
         }
         if place == "-" {
             return Err(Error::usage(
-                "expected a model's file or folder, found -: a model is not read in order",
+                "expected a model's file or folder, found -: a model cannot be read from standard input",
             ));
         }
         let path = files::located(place);
@@ -118,7 +119,7 @@ impl Checkpoint {
         };
         let mut found = Vec::with_capacity(models.len());
         for files in models {
-            // The weights of a model that is not wanted need not be of the kind that is.
+            // Check the stage first: an unwanted model need not have the requested kind of weights.
             let config = files.config.as_ref().map(|_| read_config(&files)).transpose()?;
             let is_wanted = |config: &Config| stage.is_none_or(|stage| stage == Stage::of(config));
             if config.as_ref().is_some_and(|config| !is_wanted(config)) {
@@ -133,7 +134,8 @@ impl Checkpoint {
         Ok(found)
     }
 
-    /// Opens `files`, whose configuration is `config`, or else inside the weights; unpacked from an archive, if they are.
+    /// Opens `files`, with the configuration `config` or else the one inside the weights; `archive` is where
+    /// they were unpacked from.
     fn from_files(
         files: &ModelFiles,
         config: Option<Config>,
@@ -159,7 +161,7 @@ impl Checkpoint {
         })
     }
 
-    /// A model in one file, with its configuration inside.
+    /// Opens a model in one file, with its configuration inside.
     pub fn from_source(name: &str, weights: ByteSource, kind: StateKind) -> Result<Self> {
         let weights = WeightFile::from_source(name, weights, kind)?;
         let config = weights.metadata().get(CONFIG_KEY).ok_or_else(|| {
@@ -169,8 +171,8 @@ impl Checkpoint {
         Ok(Self { name: name.into(), config, weights, path: None, unpacked: None })
     }
 
-    /// The stage 1 that this stage 2 was trained on: at `given` if that is said, else where the configuration says, else
-    /// beside it.
+    /// Opens the stage 1 that this stage 2 was trained on: at `given`, else where the configuration says,
+    /// else beside this file.
     pub fn open_stage1(&self, given: Option<&str>, kind: StateKind) -> Result<Self> {
         if let Some(given) = given {
             return Self::open(given, Some(Stage::RqVae), kind);
@@ -194,13 +196,13 @@ impl Checkpoint {
                 None => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
             },
             None => Err(Error::usage(format!(
-                "{}: its RQ-VAE (stage 1) was not found beside it; give it with --rqvae",
+                "{}: no RQ-VAE (stage 1) found beside it; name one with --rqvae",
                 self.name
             ))),
         }
     }
 
-    /// The model at `place`, if that lies in the same unpacked archive as this one.
+    /// The model at `place`, if that is in the same unpacked archive as this one.
     fn beside_in_archive(&self, place: &Path) -> Option<(&ModelFiles, &Arc<Unpacked>)> {
         let (unpacked, place) = (self.unpacked.as_ref()?, place.canonicalize().ok()?);
         let is_there = |files: &&ModelFiles| {
@@ -209,7 +211,7 @@ impl Checkpoint {
         Some((unpacked.models().iter().find(is_there)?, unpacked))
     }
 
-    /// The configuration of an RQ-VAE.
+    /// The configuration, if this is an RQ-VAE.
     pub fn rqvae(&self) -> Result<&RqVaeConfig> {
         match &self.config.model {
             ModelConfig::RqVae(config) => Ok(config),
@@ -217,7 +219,7 @@ impl Checkpoint {
         }
     }
 
-    /// The configuration of an RQ-Transformer.
+    /// The configuration, if this is an RQ-Transformer.
     pub fn rqtransformer(&self) -> Result<&RqTransformerConfig> {
         match &self.config.model {
             ModelConfig::RqTransformer(config) => Ok(config),
@@ -230,7 +232,7 @@ impl Checkpoint {
         Error::invalid(format!("{}: expected {}, found {found}", self.name, expected.name()))
     }
 
-    /// Asks a plan of the model for all that it reads: names and shapes, in the model's order.
+    /// The names and shapes of all tensors that the model reads, in the model's order.
     pub fn parameters(&self) -> Result<Vec<super::Parameter>> {
         let mut loader = Loader::plan(&crate::device::cpu());
         match &self.config.model {
@@ -244,7 +246,7 @@ impl Checkpoint {
 }
 
 impl Bundled {
-    /// Opens one of its stages.
+    /// Opens one of the two stages.
     pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
         let [stage1, stage2] = self.files();
         let file = match stage {
@@ -255,20 +257,20 @@ impl Bundled {
     }
 }
 
-/// The weights at `path` alone, with the configuration that belongs to them.
+/// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
     let carried = WeightFile::open(path, StateKind::Auto)?.metadata().contains_key(CONFIG_KEY);
     let config = if carried { None } else { folder::config_of(path)? };
     Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
 }
 
-/// The models in `folder`, or those in the folders directly below it.
+/// The models in `folder`, or those in its direct subfolders.
 fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     let mut found = folder::models(folder, folder)?;
     if found.is_empty() {
         for below in files::list(folder)?.into_iter().filter(|path| files::is_folder(path).unwrap_or(false)) {
-            // A configuration alone is none, such as that of a run whose checkpoints are in another folder. Nor is a folder that
-            // may not be looked into.
+            // Skip folders with only a configuration, such as a run whose checkpoints are in another folder,
+            // and folders that cannot be read.
             if folder::weights_in(&below).is_ok_and(|weights| !weights.is_empty()) {
                 found.extend(folder::models(&below, &below)?);
             }
@@ -289,10 +291,10 @@ fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
     Ok(Arc::new(super::archive::unpack(path)?))
 }
 
-/// A page hands archives over unpacked, as folders.
+/// A page passes archives already unpacked, as folders.
 #[cfg(target_family = "wasm")]
 fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
-    Err(Error::invalid(format!("{}: expected an archive that is unpacked, found it packed", path.display())))
+    Err(Error::invalid(format!("{}: expected an unpacked archive, found a packed one", path.display())))
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -304,7 +306,7 @@ fn read_text(path: &Path) -> Result<String> {
     files::read_text(path, LONGEST_TEXT)
 }
 
-/// The configuration beside the weights of `files`.
+/// The configuration beside the weights in `files`.
 fn read_config(files: &ModelFiles) -> Result<Config> {
     let path = files.config.as_deref().unwrap_or(&files.weights);
     let folder_of = |path: &Path| path.parent().unwrap_or(Path::new("")).to_path_buf();
@@ -314,8 +316,8 @@ fn read_config(files: &ModelFiles) -> Result<Config> {
     Config::parse(&name.display().to_string(), &read_text(path)?)
 }
 
-/// Class names from `classes.txt` in the model's folder or the one above it, one a line, where the configuration has
-/// none.
+/// Reads class names from `classes.txt` in the model's folder or its parent, one per line, if the
+/// configuration has none.
 fn read_classes(config: &mut Config, weights: &Path) -> Result<()> {
     let ModelConfig::RqTransformer(model) = &mut config.model else { return Ok(()) };
     if !model.classes.is_empty() {

@@ -1,6 +1,6 @@
-//! The values in a pickle as far as weights are made of them. Reading one builds plain values and runs nothing.
+//! The values in a pickle that matter for weights. Reading a pickle builds plain values and runs nothing.
 //!
-//! Values live in one list and refer to each other by index, so that neither deep nor circular ones can exhaust
+//! Values are in one list and refer to each other by index, so neither deep nor circular ones can overflow
 //! the call stack.
 
 use super::globals::Global;
@@ -8,51 +8,51 @@ use super::machine::Machine;
 use super::tensor::Dtype;
 use crate::error::{Error, Result};
 
-/// No real checkpoint's pickle comes near: a model of 4 billion weights has one of about 300 KB.
+/// Far above any real checkpoint's pickle: that of a model with 4 billion weights is about 300 KB.
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
-/// A value's place in its [`Pickle`].
+/// A value's index in its [`Pickle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id(pub(super) u32);
 
-/// The elements that a tensor looks at: one file in the checkpoint's zip.
+/// The elements that a tensor views: one file in the checkpoint's zip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Storage<'a> {
     /// The file's name below `data/`.
     pub key: &'a str,
-    /// The type of its elements.
+    /// The element type.
     pub dtype: Dtype,
-    /// How many elements the pickle says that there are.
+    /// The element count that the pickle claims.
     pub elements: u64,
 }
 
-/// A view of a storage. All numbers are as the pickle claims; nothing is checked against the storage.
+/// A view of a storage. All numbers are as claimed by the pickle and not checked against the storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor<'a> {
-    /// What is viewed.
+    /// The viewed storage.
     pub storage: Storage<'a>,
     /// The first element's index in the storage.
     pub offset: u64,
     /// Elements along each dimension.
     pub shape: Vec<usize>,
-    /// Steps in the storage along each dimension, as many as there are dimensions.
+    /// Strides in the storage, in elements, one for each dimension.
     pub strides: Vec<usize>,
 }
 
-/// A value that weights are made of.
+/// A value in a pickle.
 #[derive(Debug)]
 pub enum Value<'a> {
-    /// Anything else: a flag, a float, an object of a class that is not ours to build.
+    /// Anything else: a flag, a float, an object of an unknown class.
     Opaque,
     /// An integer.
     Int(i64),
-    /// Text, where it stands in the pickle.
+    /// Text, borrowed from the pickle.
     Str(&'a str),
     /// A tuple.
     Tuple(Vec<Id>),
     /// A list.
     List(Vec<Id>),
-    /// A dictionary's pairs in the order of writing; of equal keys the last one counts.
+    /// A dictionary's pairs in the order written; the last of several equal keys wins.
     Dict(Vec<(Id, Id)>),
     /// A known callable.
     Global(Global),
@@ -60,11 +60,11 @@ pub enum Value<'a> {
     Storage(Box<Storage<'a>>),
     /// A tensor.
     Tensor(Box<Tensor<'a>>),
-    /// A module of a TorchScript program: where the dictionary of its attributes is.
+    /// A module of a TorchScript program: the id of its attribute dictionary.
     Module(Id),
 }
 
-/// What a pickle holds.
+/// The values of a pickle.
 #[derive(Debug)]
 pub struct Pickle<'a> {
     values: Vec<Value<'a>>,
@@ -75,8 +75,8 @@ impl<'a> Pickle<'a> {
     /// Reads the pickle in `bytes`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is damaged, larger than any checkpoint's, refers to something that acts (named in the
-    /// message), or uses opcodes that `torch.save` does not.
+    /// [`Error::Invalid`] if it is damaged, larger than any checkpoint's, refers to something that runs,
+    /// opens or loads things (named in the message), or uses opcodes that `torch.save` does not.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         if bytes.len() > MAX_BYTES {
             let found = bytes.len();
@@ -87,28 +87,28 @@ impl<'a> Pickle<'a> {
         Self::parse_first(bytes).map(|(pickle, _)| pickle)
     }
 
-    /// Reads the pickle that `bytes` begin with, and how many of them it takes.
+    /// Reads the pickle at the start of `bytes`, and returns its length too.
     ///
     /// # Errors
-    /// As [`Pickle::parse`].
+    /// Those of [`Pickle::parse`].
     pub(super) fn parse_first(bytes: &'a [u8]) -> Result<(Self, usize)> {
         let (values, root, len) = Machine::new(bytes).run()?;
         Ok((Self { values, root }, len))
     }
 
-    /// All storages in it.
+    /// All storages in the pickle.
     pub(super) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.values
             .iter()
             .filter_map(|value| if let Value::Storage(storage) = value { Some(&**storage) } else { None })
     }
 
-    /// All texts in it, in the order of writing.
+    /// All strings in the pickle, in the order written.
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
         self.values.iter().filter_map(|value| if let Value::Str(text) = value { Some(*text) } else { None })
     }
 
-    /// The whole pickle's value.
+    /// The value of the whole pickle.
     pub fn root(&self) -> &Value<'a> {
         self.value(self.root)
     }
@@ -118,7 +118,7 @@ impl<'a> Pickle<'a> {
         &self.values[id.0 as usize]
     }
 
-    /// What the text `key` stands for in the dictionary `dict`; `None` too if that is no dictionary.
+    /// The value of the string `key` in the dictionary `dict`; `None` also if `dict` is not a dictionary.
     pub fn lookup(&self, dict: &Value<'a>, key: &str) -> Option<&Value<'a>> {
         let Value::Dict(pairs) = dict else { return None };
         let is_key = |id| matches!(self.value(id), Value::Str(text) if *text == key);
@@ -183,14 +183,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn of_equal_keys_the_last_counts() {
+    fn the_last_of_equal_keys_wins() {
         let bytes = pickled(&dict(&[("w", int(1)), ("w", int(2))]));
         let pickle = Pickle::parse(&bytes).unwrap();
         assert!(matches!(pickle.lookup(pickle.root(), "w"), Some(Value::Int(2))));
     }
 
     #[test]
-    fn calls_are_refused_by_name_whatever_way_they_are_written() {
+    fn calls_are_refused_by_name_however_they_are_written() {
         let command = tuple(&[text("touch /tmp/x")]);
         let call = |module, name| pickled(&[&global(module, name)[..], &command, b"R"].concat());
         for (module, name) in [
@@ -217,7 +217,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn objects_of_data_classes_are_passed_over() {
+    fn objects_of_data_classes_are_ignored() {
         let object = |module, name| [&global(module, name)[..], b")R}(X\x01\0\0\0aK\x01ub"].concat();
         for (module, name) in [
             ("argparse", "Namespace"),
@@ -226,7 +226,7 @@ pub(super) mod tests {
             ("builtins", "set"),
             ("torch.optim.lr_scheduler", "StepLR"),
             ("collections", "defaultdict"),
-            // Protocol 2 calls the types of Python 3 by the names of Python 2.
+            // Protocol 2 uses Python 2's names for the types of Python 3.
             ("__builtin__", "long"),
             ("__builtin__", "unicode"),
             ("__builtin__", "xrange"),
@@ -243,7 +243,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn tensors_that_no_weights_are_made_of_are_passed_over() {
+    fn tensors_that_cannot_be_weights_are_ignored() {
         let nine = [1; 9];
         for odd in [
             tensor(int(1), 0, &[1], &[1]),
@@ -269,13 +269,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_its_place() {
+    fn damage_is_reported_with_its_position() {
         for (bytes, expected) in [
             (&b"\x80\x02"[..], "cut short"),
             (b"\x80\x02.", "a value is missing"),
             (b"\x80\x02Nt.", "a mark is missing"),
             (b"\x80\x02N(0.", "a value is missing"),
-            (b"\x80\x02h\x05.", "at byte 2: value 5 is recalled, but was never kept"),
+            (b"\x80\x02h\x05.", "at byte 2: value 5 is read from the memo, but was never stored"),
             (b"\x80\x02X\xff\xff\xff\xffa.", "cut short"),
             (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffa.", "cut short"),
             (b"\x80\x02X\x01\0\0\0\xff.", "text in UTF-8"),

@@ -1,5 +1,5 @@
-//! PyTorch's `.pt` files: finds the tensors of one state dict, or of a TorchScript program, in the zip, without running or
-//! loading any of it.
+//! PyTorch's `.pt` files: finds the tensors of one state dict, or of a TorchScript program, in the zip,
+//! without running or loading any of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,28 +11,28 @@ use super::zipped::Archive;
 use crate::error::{Error, Result};
 use crate::model::StateKind;
 
-/// What to do about a file that is a `.pt`, but of a kind that is not read.
+/// Advice for a `.pt` file of an unsupported kind.
 pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
-/// The most bytes that the names of all tensors of a TorchScript program take: modules within modules make long ones.
+/// Limit on the total bytes of tensor names in a TorchScript program: nested modules make long ones.
 const LONGEST_NAMES: usize = 16 << 20;
 
 /// Which weights a checkpoint has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Available {
-    /// The trained ones.
+    /// The trained weights.
     pub state: bool,
     /// Their exponential moving average.
     pub ema: bool,
 }
 
 impl Available {
-    /// The weights to take when asked for `wanted`.
+    /// The weights to load for the request `wanted`.
     ///
     /// # Errors
     /// [`Error::Usage`] if the file does not have them.
     pub(super) fn choose(self, wanted: StateKind) -> Result<StateKind> {
         let missing = |what, key, other| {
-            Err(Error::usage(format!("no {what} weights ({key}) in this file: ask for the {other} ones")))
+            Err(Error::usage(format!("no {what} weights ({key}) in this file: use the {other} ones")))
         };
         match wanted {
             StateKind::State if !self.state => missing("trained", "state_dict", "EMA"),
@@ -50,15 +50,15 @@ pub(super) struct Pt {
     pub tensors: Vec<TensorInfo>,
     pub kind: StateKind,
     pub available: Available,
-    /// What the tensors' places are in, where that is not the file: its content, unpacked.
+    /// The uncompressed content, if the tensors' offsets refer to that rather than to the file.
     pub unpacked: Option<ByteSource>,
 }
 
 /// Finds the tensors of the `.pt` in `source`.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is damaged, encrypted, big-endian, or wants to run something; [`Error::Usage`] if it
-/// does not have the weights asked for.
+/// [`Error::Invalid`] if it is damaged, encrypted, big-endian or tries to run code; [`Error::Usage`] if it
+/// does not have the requested weights.
 pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
     let archive = Archive::open(source)?;
     archive.check_byte_order()?;
@@ -71,7 +71,8 @@ pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
 /// Start and length of a part of a file.
 pub(super) type Part = (u64, u64);
 
-/// The tensors that `pickle` names, of a file of `len` bytes in which storages lie where `part` says.
+/// The tensors that `pickle` names, in a file of `len` bytes whose storages are at the places that `part`
+/// returns.
 pub(super) fn of_pickle(
     pickle: &Pickle<'_>,
     wanted: StateKind,
@@ -92,7 +93,7 @@ pub(super) fn of_pickle(
     let mut tensors = Vec::new();
     for (name, tensor) in named {
         match place(name, tensor, part(tensor.storage.key), len) {
-            // Where it lies does not matter.
+            // Its position does not matter.
             Err(_) if matches!(tensor.storage.dtype, Dtype::Other(..)) => {}
             placed => tensors.push(placed?),
         }
@@ -100,7 +101,7 @@ pub(super) fn of_pickle(
     Ok(Pt { tensors, kind, available, unpacked: None })
 }
 
-/// The state dict asked for: below keys that wrappers use, or the whole pickle.
+/// The requested state dict: below keys that wrappers use, or the whole pickle.
 fn choose<'p, 'a>(
     pickle: &'p Pickle<'a>,
     wanted: StateKind,
@@ -108,7 +109,7 @@ fn choose<'p, 'a>(
     let root = pickle.root();
     let ema = below(pickle, root, &NESTS_OF_AVERAGE).find_map(|dict| state_dict(pickle, dict));
     let state = match state_dict(pickle, root) {
-        // What is beside the average is no state dict because it has a tensor, such as a count of steps.
+        // A tensor beside the average, such as a step count, does not make the root a state dict.
         Some(bare) if ema.is_some() && std::ptr::eq(bare, root) => None,
         state => state,
     };
@@ -130,11 +131,11 @@ fn choose<'p, 'a>(
         }
         StateKind::State | StateKind::Auto => state,
     };
-    Ok((chosen.expect("`Available::choose` gives what is there"), kind, available))
+    Ok((chosen.expect("`Available::choose` picks weights that exist"), kind, available))
 }
 
-/// The tensors of a TorchScript program by the names that its state dict has. A module that is part of several is taken
-/// for a part of one.
+/// The tensors of a TorchScript program, under the names in its state dict. A module shared by several others
+/// is listed once.
 fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(String, &'p Tensor<'a>)>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     let (mut open, mut seen) = (vec![(String::new(), root)], HashSet::from([root]));
@@ -153,7 +154,7 @@ fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(Strin
             bytes += path.len() + key.len();
             if bytes > LONGEST_NAMES {
                 return Err(Error::invalid(format!(
-                    "expected names of tensors of at most {LONGEST_NAMES} bytes in all, found more: the file is damaged"
+                    "expected tensor names of at most {LONGEST_NAMES} bytes in total, found more: the file is damaged"
                 )));
             }
             match pickle.value(value) {
@@ -166,7 +167,7 @@ fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(Strin
     Ok(found)
 }
 
-/// The tensors of a dictionary by name, each name once; other keys and values are passed over.
+/// The tensors of a dictionary by name, each name once; other keys and values are ignored.
 pub(super) fn named_tensors<'p, 'a>(
     pickle: &'p Pickle<'a>,
     dict: &'p Value<'a>,
@@ -189,7 +190,8 @@ fn as_text<'a>(value: &Value<'a>) -> Option<&'a str> {
     if let Value::Str(text) = value { Some(text) } else { None }
 }
 
-/// Checks that every element of `tensor` lies in its storage, which is `part` of a file of `file_len` bytes.
+/// Checks that every element of `tensor` is inside its storage, which is `part` of a file of `file_len`
+/// bytes.
 fn place(name: String, tensor: &Tensor<'_>, part: Option<Part>, file_len: u64) -> Result<TensorInfo> {
     let storage = tensor.storage;
     let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
@@ -199,7 +201,7 @@ fn place(name: String, tensor: &Tensor<'_>, part: Option<Part>, file_len: u64) -
         return Err(wrong("has a storage that is larger than its part of the file"));
     }
     let elements = product(&tensor.shape).ok_or_else(|| wrong("has a size that overflows"))?;
-    // Overlapping strides can make a tensor larger than its storage: it must not become larger than the file.
+    // Overlapping strides can make a tensor larger than its storage, but it must not be larger than the file.
     if elements.checked_mul(size).is_none_or(|bytes| bytes > file_len) {
         return Err(wrong("is larger than the file"));
     }
@@ -220,7 +222,7 @@ fn product(shape: &[usize]) -> Option<u64> {
     shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))
 }
 
-/// One past the last element's index in the storage, of a tensor that has elements.
+/// One past the last element's index in the storage, for a non-empty tensor.
 fn end(tensor: &Tensor<'_>) -> Option<u64> {
     let steps = tensor.shape.iter().zip(&tensor.strides);
     let last = steps.map(|(&size, &stride)| (size as u64 - 1).checked_mul(stride as u64));
@@ -247,7 +249,7 @@ mod tests {
     /// A file's name and bytes.
     type Part<'a> = (&'a str, &'a [u8]);
 
-    /// A `.pt` of the given files below one folder.
+    /// A `.pt` with the given files below one folder.
     fn pt_of(files: &[Part]) -> ByteSource {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -275,23 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn modules_within_each_other_come_to_an_end() {
+    fn nested_and_circular_modules_terminate() {
         let module =
             |attributes: &[u8]| [&global("__torch__.m", "M")[..], b")\x81", attributes, b"b"].concat();
-        // A module that is a part of itself, and twice of another.
+        // A module that contains itself, and that another contains twice.
         let inner = [&b"}(X\x01\0\0\0w"[..], &weight(), b"X\x01\0\0\0mh\x07u"].concat();
         let inner = [&global("__torch__.m", "M")[..], b")\x81q\x07", &inner, b"b"].concat();
         let outer = module(&dict(&[("a", inner), ("b", b"h\x07".to_vec()), ("n", int(1))]));
         assert_eq!(names(&of_pickle(&outer).unwrap()), ["a.w"]);
-        // Names that would take more than the file.
+        // Names that would take more space than the file.
         let long = "n".repeat(1 << 20);
         let nested = (0..12).fold(weight(), |inner, _| module(&dict(&[(&long, inner)])));
         let error = message(of_pickle(&nested));
-        assert!(error.contains("expected names of tensors of at most 16777216 bytes"), "{error}");
+        assert!(error.contains("expected tensor names of at most 16777216 bytes"), "{error}");
     }
 
     #[test]
-    fn the_kind_asked_for_is_taken() {
+    fn the_requested_kind_is_loaded() {
         let (state, ema) = (dict(&[("trained", weight())]), dict(&[("averaged", weight())]));
         let both = dict(&[("state_dict", state.clone()), ("state_dict_ema", ema.clone())]);
         let only_state = dict(&[("state_dict", state), ("state_dict_ema", b"N".into())]);
@@ -326,13 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_names_one_is_taken() {
+    fn one_of_several_equal_names_is_kept() {
         let pt = of_pickle(&dict(&[("a", weight()), ("a", weight()), ("b", weight())])).unwrap();
         assert_eq!(names(&pt), ["a", "b"]);
     }
 
     #[test]
-    fn state_dicts_are_found_within_each_other() {
+    fn nested_state_dicts_are_found() {
         let state = || dict(&[("w", weight())]);
         let nested = |keys: &[&str]| keys.iter().rev().fold(state(), |inner, key| dict(&[(key, inner)]));
         for keys in [
@@ -342,7 +344,6 @@ mod tests {
             &["model_state_dict"],
             &["state_dict", "model", "module", "net"],
         ] {
-            // Others beside it are not its affair.
             let pt = of_pickle(&nested(keys)).unwrap();
             assert_eq!((names(&pt), pt.kind), (vec!["w"], StateKind::State), "{keys:?}");
         }
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn tensors_of_other_types_block_nothing() {
+    fn tensors_of_unsupported_types_do_not_block_others() {
         for (class, elements) in [("ComplexFloatStorage", 3), ("QUInt4x2Storage", 48), ("QInt8Storage", 24)] {
             let odd = tensor(storage(class, "0", elements), 0, &[elements], &[1]);
             let pt = of_pickle(&dict(&[("odd", odd), ("w", weight())])).unwrap();
@@ -392,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pickle_that_wants_to_run_something_is_refused() {
+    fn a_pickle_that_tries_to_run_code_is_refused() {
         let attack = [global("os", "system"), tuple(&[text("echo")]), b"R".into()].concat();
         let found = message(of_pickle(&dict(&[("state_dict", dict(&[("w", weight())])), ("x", attack)])));
         assert!(found.contains("the pickle wants to call os.system; nothing was run"), "{found}");
     }
 
     #[test]
-    fn other_files_are_told_from_weights() {
+    fn files_without_weights_are_refused() {
         let pickle = pickled(&dict(&[("w", weight())]));
         let cases: [(&[Part], &str); 4] = [
             (&[("other", b"")], "expected data.pkl in the zip"),
@@ -413,7 +414,7 @@ mod tests {
         }
     }
 
-    /// A `.pt` whose directory's first entry has `value` at `place`.
+    /// A `.pt` whose first directory entry has `value` at `place`.
     fn with_directory(place: usize, value: &[u8]) -> ByteSource {
         let ByteSource::Memory(bytes) = pt_of(&[("data.pkl", b"N.")]) else { unreachable!() };
         let mut bytes = bytes.to_vec();
@@ -439,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_file_is_unpacked() {
+    fn a_compressed_file_is_decompressed() {
         let pickle = pickled(&dict(&[("w", weight())]));
         let values: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
         let source = deflated(&[("data/0", &values), ("data.pkl", &pickle), ("byteorder", b"little")]);

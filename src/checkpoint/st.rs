@@ -1,4 +1,4 @@
-//! The header of a safetensors file: names, types, shapes and places of its tensors.
+//! The header of a safetensors file: names, types, shapes and offsets of its tensors.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +8,32 @@ use super::bytes::ByteSource;
 use super::tensor::{Dtype, TensorInfo};
 use crate::error::{Error, Result};
 
-/// Bytes of the number in front of the header that says how long the header is.
+/// Bytes of the header's length, which comes before the header.
 const PREFIX: u64 = 8;
-/// A model of thousands of tensors has a header of some 100 KB.
+/// Size limit of the header. A model with thousands of tensors has a header of about 100 KB.
 const MAX_HEADER: u64 = 16 << 20;
 
-/// The tensors, and the file's own notes.
+/// The tensors and the file's metadata.
 #[derive(Debug)]
 pub(super) struct Header {
     pub tensors: Vec<TensorInfo>,
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Whether `start`, a file's first nine bytes, could begin a safetensors file of `len` bytes.
+/// Whether `start`, the first nine bytes of a file, could begin a safetensors file of `len` bytes.
 pub(super) fn is_likely(start: &[u8], len: u64) -> bool {
     matches!(start, [prefix @ .., b'{'] if header_len(prefix).is_some_and(|header| header < len))
 }
 
-/// Reads the header of the safetensors file in `source`. Types, shapes and places are checked against each other
-/// and against the file's length by the rules of the format: no gaps, no overlaps, nothing beyond the end.
+/// Reads the header of the safetensors file in `source`. Types, shapes and offsets are checked against each
+/// other and against the file's length by the rules of the format: no gaps, no overlaps, nothing beyond the
+/// end.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a rule is broken.
 pub(super) fn read(source: &ByteSource) -> Result<Header> {
     let damaged = |what: &dyn std::fmt::Display| {
-        Error::invalid(format!("not a whole safetensors file ({what}): copy or download it again"))
+        Error::invalid(format!("not a complete safetensors file ({what}): copy or download it again"))
     };
     let len = header_len(&source.read_at(0, PREFIX)?).filter(|&len| len <= MAX_HEADER);
     let len = len.ok_or_else(|| damaged(&"the header is larger than any model's"))?;
@@ -75,7 +76,7 @@ fn dtype(stored: safetensors::Dtype) -> Dtype {
         S::C64 => Dtype::Other("C64", 8),
         S::F8_E4M3 => Dtype::Other("F8_E4M3", 1),
         S::F8_E5M2 => Dtype::Other("F8_E5M2", 1),
-        // Of fewer than eight bits, or newer than this.
-        _ => Dtype::Other("of another kind", 1),
+        // Smaller than eight bits, or newer than this code.
+        _ => Dtype::Other("unknown", 1),
     }
 }

@@ -1,11 +1,11 @@
-//! Tensors as weight files store them: type, shape, place, and their elements as `f32`.
+//! Tensors as stored in weight files: type, shape, offset, and their elements as `f32`.
 
 use half::slice::HalfFloatSliceExt;
 
 use super::bytes::ByteSource;
 use crate::error::{Error, Result};
 
-/// Bytes that are read and converted at a time; a multiple of every element's size.
+/// Bytes read and converted at a time; a multiple of every element size.
 const PIECE: u64 = 1 << 20;
 
 /// An element type as stored, little-endian.
@@ -29,9 +29,10 @@ pub enum Dtype {
     I8,
     /// Unsigned, 1 byte.
     U8,
-    /// One byte, 0 or not.
+    /// One byte, zero or nonzero.
     Bool,
-    /// A type that no model here is made of, such as complex numbers: what messages call it, and the bytes of an element.
+    /// A type that no model here uses, such as complex numbers: its name in messages, and the bytes per
+    /// element.
     Other(&'static str, u8),
 }
 
@@ -56,7 +57,7 @@ impl Dtype {
         }
     }
 
-    /// Appends the elements in `bytes` (whole ones) to `out` as `f32`, rounded to nearest.
+    /// Appends the elements in `bytes` (only whole ones) to `out` as `f32`, rounded to nearest.
     fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
             Self::F64 => each(bytes, out, |b| f64::from_le_bytes(b) as f32),
@@ -74,31 +75,31 @@ impl Dtype {
     }
 }
 
-/// A tensor in a weight file. All its elements lie inside the file, as its reader has checked.
+/// A tensor in a weight file. The reader has checked that all its elements are inside the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     /// The name in the model.
     pub name: String,
-    /// The type of its elements in the file.
+    /// The element type in the file.
     pub dtype: Dtype,
     /// Elements along each dimension.
     pub shape: Vec<usize>,
-    /// The first element's place in the file.
+    /// The offset of the first element in the file.
     pub(super) start: u64,
-    /// Elements to step over along each dimension, if they are not in row-major order without gaps.
+    /// Strides in elements, if the elements are not contiguous in row-major order.
     pub(super) strides: Option<Vec<usize>>,
 }
 
 impl TensorInfo {
-    /// How many elements there are.
+    /// The element count.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Hands the elements to `take` in row-major order, a piece at a time.
+    /// Passes the elements to `take` in row-major order, a piece at a time.
     ///
     /// # Errors
-    /// They are of a type that no model here is made of, or cannot be read.
+    /// Their type is one that no model here uses, or they cannot be read.
     pub(super) fn for_each_piece(&self, source: &ByteSource, mut take: impl FnMut(&[f32])) -> Result<()> {
         if let Dtype::Other(..) = self.dtype {
             return Err(Error::invalid(format!(
@@ -124,7 +125,7 @@ impl TensorInfo {
         Ok(())
     }
 
-    /// The elements' bytes in row-major order, of a tensor that is not stored so.
+    /// The elements' bytes in row-major order, for a tensor that is stored with strides.
     fn gathered(&self, source: &ByteSource, strides: &[usize]) -> Result<Vec<u8>> {
         let Self { dtype, shape, .. } = self;
         let mut out = Vec::with_capacity(self.elements() * dtype.size());
@@ -150,7 +151,7 @@ fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, convert: impl Fn([u8; 
     out.extend(bytes.as_chunks::<N>().0.iter().map(|&element| convert(element)));
 }
 
-/// Many at once: the processor's own conversion works on several elements.
+/// Converts in bulk: the processor's instruction handles several elements at once.
 fn halves(bytes: &[u8], out: &mut Vec<f32>) {
     let stored: Vec<half::f16> = bytes.as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b)).collect();
     let start = out.len();
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_type_decodes_its_own_bytes() {
+    fn each_type_decodes_its_bytes() {
         let cases: [(Dtype, Vec<u8>, f32); 10] = [
             (Dtype::F64, (-1.5f64).to_le_bytes().into(), -1.5),
             (Dtype::F32, 3.25f32.to_le_bytes().into(), 3.25),
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_of_several_pieces_is_whole() {
+    fn a_tensor_of_several_pieces_is_complete() {
         let elements = PIECE as usize / 2 + 3;
         let source = ByteSource::Memory((0..elements).flat_map(|i| (i as i16).to_le_bytes()).collect());
         let (name, shape) = ("t".into(), vec![elements]);

@@ -1,4 +1,4 @@
-//! A weight file, PyTorch's `.pt` or safetensors: what is in it, and its tensors one at a time.
+//! A weight file, PyTorch's `.pt` or safetensors: its contents, and its tensors one at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::files::kinds;
 pub use crate::model::StateKind;
 use crate::model::config::Renamed;
 
-/// An open weight file. Only its index is in memory; tensors are read when asked for, from any thread.
+/// An open weight file. Only its index is in memory; tensors are read on request, from any thread.
 #[derive(Debug)]
 pub struct WeightFile {
-    /// What messages call the file.
+    /// The name of the file in messages.
     name: String,
     source: ByteSource,
-    /// What the tensors' places are in, where that is not the file itself.
+    /// The uncompressed content, if the tensors' offsets refer to that rather than to the file.
     unpacked: Option<ByteSource>,
     /// Sorted by name.
     tensors: Vec<TensorInfo>,
@@ -36,24 +36,24 @@ impl WeightFile {
     /// Opens the file at `path`, whatever its extension, and reads its index.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a weight file that is read
-    /// here; [`Error::Usage`] if it does not have the `kind` of weights asked for.
+    /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a supported weight
+    /// file; [`Error::Usage`] if it does not have the requested `kind` of weights.
     pub fn open(path: &Path, kind: StateKind) -> Result<Self> {
         Self::from_source(&path.display().to_string(), ByteSource::open(path)?, kind)
     }
 
-    /// The same for a file whose `bytes` are in memory; `name` is for messages.
+    /// Like [`Self::open`], for a file whose `bytes` are in memory; `name` is for messages.
     ///
     /// # Errors
-    /// As [`WeightFile::open`].
+    /// Those of [`WeightFile::open`].
     pub fn from_bytes(name: &str, bytes: Arc<[u8]>, kind: StateKind) -> Result<Self> {
         Self::from_source(name, ByteSource::Memory(bytes), kind)
     }
 
-    /// The same for bytes wherever they are.
+    /// Like [`Self::open`], for any source of bytes.
     ///
     /// # Errors
-    /// As [`WeightFile::open`].
+    /// Those of [`WeightFile::open`].
     pub fn from_source(name: &str, source: ByteSource, kind: StateKind) -> Result<Self> {
         let Parts { mut tensors, kind, available, metadata, unpacked } =
             parts(&source, kind).map_err(|error| in_file(name, error))?;
@@ -67,7 +67,7 @@ impl WeightFile {
         self
     }
 
-    /// The file with its tensors called by the names of our models, where `names` says so.
+    /// Renames tensors to our models' names, and drops others, as `names` says.
     pub fn renamed(mut self, names: &[Renamed]) -> Self {
         let renamed = |tensor: &TensorInfo| {
             let known =
@@ -85,12 +85,12 @@ impl WeightFile {
         self.sorted()
     }
 
-    /// What messages call the file.
+    /// The name of the file in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Hands out all bytes of the file in order, piece by piece.
+    /// Passes all bytes of the file to `take`, in order and piece by piece.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
@@ -110,7 +110,7 @@ impl WeightFile {
         &self.tensors
     }
 
-    /// The file without the tensors of which the names start with one of `prefixes`.
+    /// Removes the tensors whose names start with one of `prefixes`.
     ///
     /// # Errors
     /// [`Error::Usage`] if no name starts with one of them.
@@ -120,7 +120,7 @@ impl WeightFile {
             self.tensors.retain(|tensor| !tensor.name.starts_with(prefix.as_str()));
             if self.tensors.len() == count {
                 return Err(Error::usage(format!(
-                    "{}: expected tensors called {prefix}…, found none",
+                    "{}: expected tensors named {prefix}…, found none",
                     self.name
                 )));
             }
@@ -128,23 +128,24 @@ impl WeightFile {
         Ok(self)
     }
 
-    /// The tensor called `name`.
+    /// The tensor named `name`.
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
         Some(&self.tensors[index])
     }
 
-    /// The shape of the tensor called `name`, for a model whose sizes are read from its weights.
+    /// The shape of the tensor named `name`, for a model whose sizes are read from its weights.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such tensor, it has other than `D` dimensions, or one of them is empty.
+    /// [`Error::Invalid`] if there is no such tensor, it does not have `D` dimensions, or one of them is
+    /// empty.
     pub fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
         let found = self.get(name).map(|tensor| tensor.shape.as_slice());
         let shape = found.and_then(|shape| <[usize; D]>::try_from(shape).ok());
         shape.filter(|shape| !shape.contains(&0)).ok_or_else(|| {
             let found = found.map_or("none".into(), |shape| format!("one of shape {shape:?}"));
             Error::invalid(format!(
-                "{}: expected a tensor {name} of {D} dimensions, found {found}",
+                "{}: expected a tensor {name} with {D} dimensions, found {found}",
                 self.name
             ))
         })
@@ -156,20 +157,20 @@ impl WeightFile {
         self.tensors.iter().filter(|tensor| number(&tensor.name).is_some()).count()
     }
 
-    /// The elements of the tensor called `name`, row-major, from whatever type the file has.
+    /// The elements of the tensor named `name`, row-major, converted from the type in the file.
     ///
     /// # Errors
     /// [`Error::Usage`] if there is no such tensor; [`Error::Io`] if the file cannot be read;
-    /// [`Error::Invalid`] if the elements do not fit into memory.
+    /// [`Error::Invalid`] if the elements do not fit in memory.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         self.read(name, |out, piece| out.extend_from_slice(piece))
     }
 
-    /// The elements of the tensor called `name` as half precision, row-major, rounded to nearest by way of `f32`.
-    /// They are converted piece by piece: there is never a whole copy in another type.
+    /// The elements of the tensor named `name` in half precision, row-major, rounded to nearest via `f32`.
+    /// They are converted piece by piece, so there is never a full copy in another type.
     ///
     /// # Errors
-    /// As [`WeightFile::read_f32`].
+    /// Those of [`WeightFile::read_f32`].
     pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
         self.read(name, |out, piece| {
             let start = out.len();
@@ -180,11 +181,11 @@ impl WeightFile {
 
     fn read<T>(&self, name: &str, mut append: impl FnMut(&mut Vec<T>, &[f32])) -> Result<Vec<T>> {
         let tensor = self.get(name).ok_or_else(|| {
-            Error::usage(format!("{}: no tensor is called {name:?} in this file", self.name))
+            Error::usage(format!("{}: no tensor is named {name:?} in this file", self.name))
         })?;
         let mut out = Vec::new();
         out.try_reserve_exact(tensor.elements()).map_err(|error| {
-            Error::invalid(format!("{}: tensor {name:?} does not fit into memory: {error}", self.name))
+            Error::invalid(format!("{}: tensor {name:?} does not fit in memory: {error}", self.name))
         })?;
         tensor
             .for_each_piece(self.unpacked.as_ref().unwrap_or(&self.source), |piece| append(&mut out, piece))
@@ -192,12 +193,12 @@ impl WeightFile {
         Ok(out)
     }
 
-    /// The notes in a safetensors file; none in a `.pt`.
+    /// The metadata of a safetensors file; empty for a `.pt`.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// Which weights were taken: never [`StateKind::Auto`]. A safetensors file has one kind, called `State`.
+    /// Which weights were loaded: never [`StateKind::Auto`]. A safetensors file has one kind, called `State`.
     pub fn kind(&self) -> StateKind {
         self.kind
     }
@@ -208,7 +209,7 @@ impl WeightFile {
     }
 }
 
-/// What is in a file.
+/// The contents of a file.
 struct Parts {
     tensors: Vec<TensorInfo>,
     kind: StateKind,
@@ -224,11 +225,11 @@ impl From<pt::Pt> for Parts {
     }
 }
 
-/// Tells the format by content, and reads its index.
+/// Detects the format by content, and reads its index.
 fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     let start = source.read_at(0, source.len().min(kinds::LONGEST_START as u64))?;
     match start[..] {
-        // First: it begins with its header's length, which may be any of the numbers below.
+        // First: the file begins with its header's length, which may equal any of the magic numbers below.
         _ if st::is_likely(&start[..start.len().min(9)], source.len()) => {
             let available = Available { state: true, ema: false };
             let st::Header { tensors, metadata } = st::read(source)?;
@@ -238,19 +239,19 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
         [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),
         _ if start.starts_with(&legacy::START) => legacy::read(source, wanted).map(Parts::from),
         [0x80, 0..=5, ..] => {
-            Err(Error::invalid(format!("a pickle that is no whole file of PyTorch: {}", pt::RE_SAVE)))
+            Err(Error::invalid(format!("a pickle, but not a complete PyTorch file: {}", pt::RE_SAVE)))
         }
         _ => Err(Error::invalid(match kinds::known(&start) {
             Some(found) => format!("expected a .pt or safetensors file, found {found}"),
             None => {
-                "expected a .pt or safetensors file, found something else or a file cut short: copy it again"
+                "expected a .pt or safetensors file, found something else or a truncated file: copy it again"
                     .into()
             }
         })),
     }
 }
 
-/// Says which file an error is about, where it does not say so itself.
+/// Adds the file's name to an error that does not mention it.
 fn in_file(name: &str, error: Error) -> Error {
     match error {
         Error::Invalid(what) => Error::invalid(format!("{name}: {what}")),
@@ -274,7 +275,7 @@ mod tests {
         serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
     }
 
-    /// Compares names, types, shapes and all values with what PyTorch read from the same file.
+    /// Compares names, types, shapes and all values with those that PyTorch read from the same file.
     fn assert_as_in_pytorch(file: &WeightFile, expected: &Value) {
         let expected = expected.as_object().unwrap();
         let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name).collect();
@@ -335,7 +336,7 @@ mod tests {
         assert_eq!((names, file.kind()), (vec!["bias", "weight"], StateKind::State));
     }
 
-    /// A safetensors file of one element of each type.
+    /// A safetensors file with one element of each type.
     fn safetensors(tensors: &[(&str, &str, usize)]) -> Arc<[u8]> {
         let mut end = 0;
         let entries: Vec<String> = tensors
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn tensors_of_other_types_block_nothing_until_they_are_read() {
+    fn tensors_of_unsupported_types_fail_only_when_read() {
         let bytes = safetensors(&[
             ("a", "F32", 4),
             ("b", "U64", 8),
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_that_all_names_have_are_taken_off() {
+    fn prefixes_common_to_all_names_are_removed() {
         let named = |names: &[&str]| {
             let tensors: Vec<_> = names.iter().map(|&name| (name, "F32", 4)).collect();
             let file = WeightFile::from_bytes("w", safetensors(&tensors), StateKind::Auto).unwrap();
@@ -379,13 +380,13 @@ mod tests {
         assert_eq!(named(&["module.module.a", "module.b"]), ["b", "module.a"]);
         assert_eq!(named(&["module.a", "b"]), ["b", "module.a"]);
         assert_eq!(named(&["state_dict.model._orig_mod.a", "state_dict.model._orig_mod.b"]), ["a", "b"]);
-        // What is beside the model has no part in it.
+        // Tensors beside the model do not count.
         assert_eq!(named(&["model.a", "model.b", "loss.model.c"]), ["a", "b", "loss.model.c"]);
         assert!(named(&[]).is_empty());
     }
 
     #[test]
-    fn tensors_are_renamed_by_how_they_begin() {
+    fn tensors_are_renamed_by_their_prefixes() {
         let bytes = safetensors(&[("a.b", "F32", 4), ("loss.x", "F32", 4), ("q.weight", "F32", 4)]);
         let file = WeightFile::from_bytes("w", bytes, StateKind::Auto).unwrap();
         let file = file.renamed(&[("q.", Some("a.a.")), ("loss.", None)]);
@@ -425,14 +426,14 @@ mod tests {
         };
         let tensor = |fields: &str| format!(r#"{{"t":{{{fields}}}}}"#);
         for (bytes, expected) in [
-            (vec![], "something else or a file cut short"),
+            (vec![], "something else or a truncated file"),
             (b"just text".to_vec(), "something else"),
-            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "no whole file of PyTorch: load it and save it again"),
+            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "not a complete PyTorch file: load it and save it again"),
             (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9".to_vec(), "the pickle is cut short"),
             (b"\x1f\x8b\x08".to_vec(), "found gzip"),
-            (b"PK\x03\x04".to_vec(), "not a whole .pt file"),
+            (b"PK\x03\x04".to_vec(), "not a complete .pt file"),
             (header("{}", 5), "expected 0 bytes of data, found 5"),
-            (header("{nonsense}", 0), "not a whole safetensors file"),
+            (header("{nonsense}", 0), "not a complete safetensors file"),
             (
                 header(&tensor(r#""dtype":"F32","shape":[2],"data_offsets":[0,8]"#), 7),
                 "expected 8 bytes of data, found 7",
@@ -443,10 +444,10 @@ mod tests {
                 header(&tensor(r#""dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]"#), 0),
                 "overflow",
             ),
-            (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "found a pointer of Git LFS"),
+            (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "found a Git LFS pointer"),
             (b"<!DOCTYPE html>".to_vec(), "found a web page"),
             (b"GGUF\x03\0\0\0\0\0\0\0".to_vec(), "found a GGUF file"),
-            ([&(1u64 << 60).to_le_bytes()[..], b"{}"].concat(), "something else or a file cut short"),
+            ([&(1u64 << 60).to_le_bytes()[..], b"{}"].concat(), "something else or a truncated file"),
             ([&(17u64 << 20).to_le_bytes()[..], &vec![b'{'; 18 << 20]].concat(), "larger than any model's"),
         ] {
             let message = open(&bytes).to_string();

@@ -1,25 +1,26 @@
-//! What training programs wrap around a model's weights: dictionaries within each other, and words in front of names.
+//! What training programs wrap around a model's weights: nested dictionaries, and prefixes of names.
 
 use super::pickle::{Pickle, Value};
 use super::pt::named_tensors;
 use super::tensor::TensorInfo;
 
-/// Keys under which wrappers keep a state dict, within each other or not, the likeliest first.
+/// Keys under which wrappers keep a state dict, possibly nested, most likely first.
 const NESTS: [&str; 8] =
     ["state_dict", "model_state_dict", "model", "module", "generator", "net", "params", "weights"];
-/// The same of its moving average.
+/// The same for its moving average.
 pub(super) const NESTS_OF_AVERAGE: [&str; 3] = ["state_dict_ema", "model_ema", "ema_state_dict"];
-/// How many of them are looked into, one within the other.
+/// How many levels of nesting are searched.
 const MOST_NESTS: usize = 4;
 
-/// What wrappers put in front of every name: `DataParallel`, Lightning's modules, `torch.compile`, flattened dictionaries.
+/// Prefixes that wrappers add to every name: `DataParallel`, Lightning modules, `torch.compile`, flattened
+/// dictionaries.
 const WRAPPERS: [&str; 4] = ["module.", "model.", "_orig_mod.", "state_dict."];
 
-/// What Lightning's modules have beside the model: parts of a loss, and averages.
+/// What Lightning modules have beside the model: parts of a loss, and averages.
 const BESIDE: [&str; 7] =
     ["loss.", "losses.", "criterion.", "discriminator.", "perceptual_loss.", "lpips.", "model_ema."];
 
-/// Takes off what wrappers put in front of every name of the model.
+/// Removes the prefixes that wrappers added to every name of the model.
 pub(super) fn unwrap_names(tensors: &mut [TensorInfo]) {
     let is_beside = |tensor: &TensorInfo| BESIDE.iter().any(|part| tensor.name.starts_with(part));
     let mut inner: Vec<&mut TensorInfo> = tensors.iter_mut().filter(|tensor| !is_beside(tensor)).collect();
@@ -47,7 +48,7 @@ pub(super) fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>, value: &'p Value<'a>) -
     std::iter::successors(Some(value), next).take(MOST_NESTS + 1).filter(has_tensors).last()
 }
 
-/// The dictionaries in `value` under one of `keys`, in their order.
+/// The dictionaries in `value` under one of `keys`, in the order of `keys`.
 pub(super) fn below<'p, 'a>(
     pickle: &'p Pickle<'a>,
     value: &'p Value<'a>,

@@ -10,15 +10,16 @@ use super::tensor::Dtype;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
-/// A tensor to be written: name, type (`F32` or `F16`) and shape.
+/// A tensor to write: name, type (`F32` or `F16`) and shape.
 pub type Described = (String, Dtype, Vec<usize>);
 
-/// Writes `tensors` to `path`, asking `read` for the little-endian row-major bytes of each, in the order of the file:
-/// `F32` ones before `F16` ones, by name within a type, so that all are aligned. The file appears whole or not at all.
+/// Writes `tensors` to `path`, calling `read` for the little-endian row-major bytes of each. They are in file
+/// order: `F32` before `F16`, then by name, so that all are aligned. The file appears complete or not at all.
 ///
 /// # Errors
-/// [`Error::Invalid`] if a name comes twice or is reserved, a type is neither `F32` nor `F16`, or `read` gives
-/// another number of bytes than the shape has; [`Error::Io`] if the file cannot be written; what `read` fails with.
+/// [`Error::Invalid`] if a name occurs twice or is reserved, a type is neither `F32` nor `F16`, or `read`
+/// returns the wrong number of bytes for the shape; [`Error::Io`] if the file cannot be written; any error
+/// from `read`.
 pub fn write_safetensors<B: AsRef<[u8]>>(
     path: &Path,
     tensors: &[Described],
@@ -28,10 +29,10 @@ pub fn write_safetensors<B: AsRef<[u8]>>(
     write_atomically(path, |file| write_safetensors_into(file, path, tensors, metadata, read))
 }
 
-/// The same to `out`, which messages call `name`.
+/// Like [`write_safetensors`], to `out`, called `name` in messages.
 ///
 /// # Errors
-/// As for [`write_safetensors`].
+/// Those of [`write_safetensors`].
 pub fn write_safetensors_into<B: AsRef<[u8]>>(
     out: &mut dyn Write,
     name: &Path,
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_written_file_can_be_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let metadata = BTreeMap::from([("format".to_owned(), "residua \"1\"".to_owned())]);
@@ -126,7 +127,7 @@ mod tests {
         .unwrap();
         assert_eq!(asked, ["a.scalar", "none", "z.weight", "half"]);
 
-        // Our reader and the format's own crate agree on what is in the file.
+        // Our reader and the format's own crate agree on the content.
         let bytes = std::fs::read(&path).unwrap();
         let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let ours = WeightFile::open(&path, StateKind::Auto).unwrap();

@@ -1,4 +1,4 @@
-//! The zip that a `.pt` is: what lies where in it, also where it is compressed.
+//! The zip container of a `.pt` file: where its files are, even if compressed.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek};
@@ -8,17 +8,17 @@ use super::pickle;
 use super::pt::{Part, RE_SAVE};
 use crate::error::{Error, Result};
 
-/// Where a TorchScript program's code is in its file. Nothing there is read.
+/// Folder with a TorchScript program's code, which is never read.
 const CODE: &str = "code/";
-/// How many times the size of a file its content may have: weights hardly shrink.
+/// The largest allowed ratio of uncompressed to file size: weights hardly compress.
 const MOST_UNPACKED: u64 = 32;
 
-/// The files in a `.pt`, all below one folder; but for code.
+/// The files in a `.pt`, all below one folder, except code.
 pub(super) struct Archive<'s> {
     source: &'s ByteSource,
-    /// The files one after the other, if they are compressed.
+    /// The concatenated files, if they are compressed.
     pub unpacked: Option<ByteSource>,
-    /// Start and length by name, the folder left off.
+    /// Start and length by name, without the folder.
     pub files: HashMap<String, Part>,
 }
 
@@ -26,7 +26,7 @@ impl<'s> Archive<'s> {
     /// Reads the zip's directory.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is damaged, encrypted, or unpacks to far more than its size.
+    /// [`Error::Invalid`] if it is damaged, encrypted, or decompresses to far more than its size.
     pub fn open(source: &'s ByteSource) -> Result<Self> {
         let reader = BufReader::new(source.reader());
         let mut zip = zip::ZipArchive::new(reader).map_err(damaged)?;
@@ -55,15 +55,15 @@ impl<'s> Archive<'s> {
         Ok(Self { source, unpacked: Some(ByteSource::Memory(bytes.into())), files })
     }
 
-    /// What the files are in.
+    /// The bytes to which the offsets of `files` refer.
     pub fn content(&self) -> &ByteSource {
         self.unpacked.as_ref().unwrap_or(self.source)
     }
 
-    /// A file that describes the others, and so is small.
+    /// Reads a small file that describes the others.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is missing or large; [`Error::Io`] if it cannot be read.
+    /// [`Error::Invalid`] if it is missing or too large; [`Error::Io`] if it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let &(start, len) = self
             .files
@@ -78,12 +78,13 @@ impl<'s> Archive<'s> {
         self.content().read_at(start, len)
     }
 
-    /// Checks that numbers have their low bytes first.
+    /// Checks that the file is little-endian.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if they do not.
+    /// [`Error::Invalid`] if it is not.
     pub fn check_byte_order(&self) -> Result<()> {
-        // PyTorch before 2.0 did not write it and was little-endian wherever anyone ran it.
+        // PyTorch before 2.0 did not write the byte order, but ran only on little-endian machines in
+        // practice.
         if !self.files.contains_key("byteorder") || self.read("byteorder")? == b"little" {
             return Ok(());
         }
@@ -92,10 +93,10 @@ impl<'s> Archive<'s> {
 }
 
 fn damaged(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("not a whole .pt file ({error}): copy or download it again"))
+    Error::invalid(format!("not a complete .pt file ({error}): copy or download it again"))
 }
 
-/// The name of a file in the zip, without the folder that all are in; `None` for code.
+/// The name of a file in the zip, without the common folder; `None` for code.
 fn name_below<R: Read + ?Sized>(entry: &zip::read::ZipFile<'_, R>) -> Result<Option<String>> {
     let name = entry.name().map_err(damaged)?;
     let below = name.split_once('/').map(|(_, below)| below);
@@ -103,7 +104,7 @@ fn name_below<R: Read + ?Sized>(entry: &zip::read::ZipFile<'_, R>) -> Result<Opt
     Ok((!is_code).then(|| below.unwrap_or(&name).to_owned()))
 }
 
-/// The content of all files of `zip`, one after the other, and where each lies in it; at most `most` bytes.
+/// Decompresses and concatenates all files of `zip`, up to `most` bytes, with the position of each.
 fn unpacked<R: Read + Seek>(
     zip: &mut zip::ZipArchive<R>,
     most: u64,

@@ -1,4 +1,4 @@
-//! The code stack: a picture as an `h x w` grid of cells with `depth` codes each.
+//! The code stack: an image as an `h x w` grid of cells with `depth` codes each.
 
 pub mod npy;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The codes of one picture, row-major in (row, column, depth), as the published code lays them out. At each cell,
-/// the code at depth `d` quantizes what the codes above it left over (paper, section 3.1).
+/// The codes of one image, row-major in (row, column, depth), the layout of the published code. In each cell,
+/// the code at depth `d` quantizes the residual of the codes above it (paper, section 3.1).
 ///
-/// As JSON: `{"shape": [h, w, depth], "codes": [..]}`; reading it checks it as [`CodeStack::new`] does.
+/// As JSON: `{"shape": [h, w, depth], "codes": [..]}`; deserializing runs the checks of [`CodeStack::new`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct CodeStack {
@@ -33,7 +33,7 @@ impl TryFrom<Unchecked> for CodeStack {
 }
 
 impl CodeStack {
-    /// A stack of `h` rows, `w` columns and `depth` codes a cell.
+    /// A stack with `h` rows, `w` columns and `depth` codes per cell.
     ///
     /// # Errors
     /// A size is zero, or `codes` does not hold `h * w * depth` values.
@@ -42,8 +42,7 @@ impl CodeStack {
         if count == Some(0) || count != Some(codes.len()) {
             let found = codes.len();
             return Err(Error::invalid(format!(
-                "a code stack of {h}x{w}x{depth} needs as many codes as its sizes multiply to, and at least one; \
-                 found {found}"
+                "a {h}x{w}x{depth} code stack needs exactly h * w * depth codes, at least one; found {found}"
             )));
         }
         Ok(Self { shape: [h, w, depth], codes })
@@ -64,7 +63,7 @@ impl CodeStack {
         self.shape[1]
     }
 
-    /// Codes of each cell.
+    /// Codes per cell.
     pub fn depth(&self) -> usize {
         self.shape[2]
     }
@@ -74,7 +73,7 @@ impl CodeStack {
         &self.codes
     }
 
-    /// The codes alone, row-major in (row, column, depth).
+    /// Returns all codes, row-major in (row, column, depth).
     pub fn into_codes(self) -> Vec<u32> {
         self.codes
     }
@@ -84,33 +83,34 @@ impl CodeStack {
         self.codes.chunks_exact(self.depth())
     }
 
-    /// The code at a place.
+    /// The code at a position.
     ///
     /// # Errors
-    /// The place is outside the stack.
+    /// The position is outside the stack.
     pub fn at(&self, row: usize, col: usize, depth: usize) -> Result<u32> {
         self.index(row, col, depth).map(|index| self.codes[index])
     }
 
-    /// Puts `code` at a place.
+    /// Sets the code at a position.
     ///
     /// # Errors
-    /// The place is outside the stack.
+    /// The position is outside the stack.
     pub fn set(&mut self, row: usize, col: usize, depth: usize, code: u32) -> Result<()> {
         let index = self.index(row, col, depth)?;
         self.codes[index] = code;
         Ok(())
     }
 
-    /// Checks every code against the codebook of its depth, which has `codebook_sizes[depth]` words.
+    /// Checks every code against the codebook of its depth, which has `codebook_sizes[depth]` entries.
     ///
     /// # Errors
-    /// The stack has another depth than there are sizes, or a code is outside its codebook; the first is named.
+    /// The stack's depth differs from the number of sizes, or a code is outside its codebook; the first one
+    /// is named.
     pub fn validate(&self, codebook_sizes: &[usize]) -> Result<()> {
         if codebook_sizes.len() != self.depth() {
             let (expected, found) = (codebook_sizes.len(), self.depth());
             return Err(Error::invalid(format!(
-                "expected {expected} codes a cell, as the model has, found {found}"
+                "expected {expected} codes per cell, as in the model, found {found}"
             )));
         }
         let size_at = |index: usize| codebook_sizes[index % self.depth()];
@@ -126,7 +126,7 @@ impl CodeStack {
         }
     }
 
-    /// The places `(row, column, depth)` where two stacks differ, in storage order.
+    /// The positions `(row, column, depth)` where two stacks differ, in storage order.
     ///
     /// # Errors
     /// The stacks have different shapes.
@@ -134,7 +134,7 @@ impl CodeStack {
         if self.shape != other.shape {
             let ([h, w, depth], [other_h, other_w, other_depth]) = (self.shape, other.shape);
             return Err(Error::invalid(format!(
-                "code stacks of one shape can be compared: expected {h}x{w}x{depth}, \
+                "only code stacks of the same shape can be compared: expected {h}x{w}x{depth}, \
                  found {other_h}x{other_w}x{other_depth}"
             )));
         }
@@ -146,7 +146,7 @@ impl CodeStack {
         let [h, w, depths] = self.shape;
         if row >= h || col >= w || depth >= depths {
             return Err(Error::usage(format!(
-                "row {row}, column {col}, depth {depth} is outside the {h}x{w}x{depths} code stack; all count from 0"
+                "row {row}, column {col}, depth {depth} is outside the {h}x{w}x{depths} code stack; indices start at 0"
             )));
         }
         Ok((row * w + col) * depths + depth)
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_row_major() {
+    fn positions_are_row_major() {
         let mut stack = counting();
         assert_eq!(stack.at(1, 2, 3).unwrap(), 23);
         assert_eq!(stack.at(0, 1, 2).unwrap(), 6);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_outside_is_an_error() {
+    fn a_position_outside_is_an_error() {
         let mut stack = counting();
         for (row, col, depth) in [(2, 0, 0), (0, 3, 0), (0, 0, 4)] {
             let message = stack.set(row, col, depth, 0).unwrap_err().to_string();
@@ -207,11 +207,11 @@ mod tests {
         let message = stack.validate(&[24, 18, 24, 24]).unwrap_err().to_string();
         assert_eq!(message, "row 1, column 2, depth 1: expected a code from 0 to 17, found 21");
         let message = stack.validate(&[24; 3]).unwrap_err().to_string();
-        assert_eq!(message, "expected 3 codes a cell, as the model has, found 4");
+        assert_eq!(message, "expected 3 codes per cell, as in the model, found 4");
     }
 
     #[test]
-    fn stacks_of_other_shapes_do_not_compare() {
+    fn stacks_of_different_shapes_cannot_be_compared() {
         let other = CodeStack::new(3, 2, 4, vec![0; 24]).unwrap();
         let message = counting().diff(&other).unwrap_err().to_string();
         assert!(message.ends_with("expected 2x3x4, found 3x2x4"), "{message}");

@@ -1,4 +1,4 @@
-//! Code stacks as numpy's `.npy` files: one array of integers, shape (h, w, depth) or (n, h, w, depth).
+//! Code stacks as NumPy `.npy` files: one integer array of shape (h, w, depth) or (n, h, w, depth).
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::files::npy::{self, Array};
 
-/// Larger files are refused: a million pictures of 8x8x4 codes take half of this.
+/// Larger files are refused: a million images of 8x8x4 codes take half of this.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-/// So that a file of many tiny stacks does not take a hundred times its size in memory.
+/// Keeps a file of many tiny stacks from taking a hundred times its size in memory.
 const MAX_STACKS: usize = 1 << 22;
 
-/// Writes one stack, shape (h, w, depth), to `path`, whole or not at all.
+/// Writes one stack, shape (h, w, depth), to `path`, completely or not at all.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -20,7 +20,7 @@ pub fn save(path: &Path, stack: &CodeStack) -> Result<()> {
     files::save(path, &encode(stack))
 }
 
-/// The stacks in the file at `path`, as [`decode`] reads them.
+/// Reads the stacks in the file at `path` with [`decode`].
 ///
 /// # Errors
 /// The file cannot be read, or is not an array of codes.
@@ -29,20 +29,23 @@ pub fn load(path: &Path) -> Result<Vec<CodeStack>> {
     decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
 }
 
-/// One stack as an array of shape (h, w, depth), in the smallest of `<u2`, `<i4` and `<i8` that holds its codes.
-/// Signed above 16 bits, because PyTorch has no arithmetic for larger unsigned integers.
+/// One stack as an array of shape (h, w, depth), in the smallest of `<u2`, `<i4` and `<i8` that holds its
+/// codes. Signed above 16 bits, because PyTorch has no arithmetic for larger unsigned integers.
 pub fn encode(stack: &CodeStack) -> Vec<u8> {
     array(&stack.shape(), stack.codes())
 }
 
-/// Stacks of one shape as an array of shape (n, h, w, depth), of the type that [`encode`] would take.
+/// Stacks of the same shape as an array of shape (n, h, w, depth), with the type that [`encode`] would
+/// choose.
 ///
 /// # Errors
-/// They have several shapes, or there are none.
+/// The stacks have different shapes, or there are none.
 pub fn encode_all(stacks: &[CodeStack]) -> Result<Vec<u8>> {
     let shape = stacks.first().map(CodeStack::shape);
     let Some([h, w, depth]) = shape.filter(|shape| stacks.iter().all(|stack| stack.shape() == *shape)) else {
-        return Err(Error::invalid("expected code stacks of one shape for one array, found others"));
+        return Err(Error::invalid(
+            "expected code stacks of the same shape for one array, found different shapes",
+        ));
     };
     let codes: Vec<u32> = stacks.iter().flat_map(|stack| stack.codes()).copied().collect();
     Ok(array(&[stacks.len(), h, w, depth], &codes))
@@ -59,11 +62,11 @@ fn array(shape: &[usize], codes: &[u32]) -> Vec<u8> {
     npy::encode(dtype, shape, &data)
 }
 
-/// The stacks in the bytes of a `.npy` file: versions 1 to 3, any integer type, either byte order, C or Fortran order;
-/// shape (h, w, depth) is one stack, (n, h, w, depth) is `n`.
+/// Reads the stacks in the bytes of a `.npy` file: versions 1 to 3, any integer type, either byte order, C or
+/// Fortran order. Shape (h, w, depth) is one stack, (n, h, w, depth) is `n`.
 ///
 /// # Errors
-/// The bytes are not such an array, are not of the length that the header says, or hold a negative code.
+/// The bytes are not such an array, do not have the length that the header says, or hold a negative code.
 pub fn decode(bytes: &[u8]) -> Result<Vec<CodeStack>> {
     let array = Array::parse(bytes)?;
     let dtype = Dtype::parse(array.descr.as_deref().unwrap_or("an array of records"))?;
@@ -86,16 +89,16 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<CodeStack>> {
 
 fn shape_error(shape: &[usize]) -> Error {
     Error::invalid(format!(
-        "expected codes of shape (h, w, depth) or (n, h, w, depth), none zero and at most {MAX_STACKS} stacks, \
+        "expected codes of shape (h, w, depth) or (n, h, w, depth), all sizes nonzero and at most {MAX_STACKS} stacks, \
          found {shape:?}"
     ))
 }
 
-/// An integer type of numpy's.
+/// A NumPy integer type.
 struct Dtype {
     signed: bool,
     big_endian: bool,
-    /// Bytes a value: 1, 2, 4 or 8.
+    /// Bytes per value: 1, 2, 4 or 8.
     width: usize,
 }
 
@@ -112,7 +115,7 @@ impl Dtype {
         Ok(Self { signed, big_endian: order == b'>', width: width.into() })
     }
 
-    /// The code that `width` bytes hold.
+    /// The code stored in `width` bytes.
     fn code(&self, value: &[u8]) -> Result<u32> {
         let mut little_endian = [0; 8];
         little_endian[..self.width].copy_from_slice(value);
@@ -123,14 +126,14 @@ impl Dtype {
         if self.signed && raw >> (self.width * 8 - 1) == 1 {
             let unused_bits = 64 - self.width * 8;
             let negative = (raw << unused_bits).cast_signed() >> unused_bits;
-            return Err(Error::invalid(format!("expected codes from 0 up, found {negative}")));
+            return Err(Error::invalid(format!("expected codes of 0 or more, found {negative}")));
         }
         u32::try_from(raw)
             .map_err(|_| Error::invalid(format!("expected codes below {}, found {raw}", 1u64 << 32)))
     }
 }
 
-/// numpy's own name for the types that are likeliest in place of integers.
+/// NumPy's name for the types most likely to be found instead of integers.
 fn type_name(descr: &str) -> &str {
     match descr.trim_start_matches(['<', '>', '|', '=']) {
         "f2" => "float16",
@@ -153,7 +156,7 @@ mod tests {
         std::fs::read(format!("{folder}{name}.npy")).unwrap()
     }
 
-    /// The array of the fixtures, plus `offset`: 100 row + 10 column + depth.
+    /// The fixtures' array, plus `offset`: 100 row + 10 column + depth.
     fn expected(offset: u32) -> CodeStack {
         let codes =
             (0..3).flat_map(|r| (0..2).flat_map(move |c| (0..4).map(move |d| 100 * r + 10 * c + d + offset)));
@@ -247,8 +250,8 @@ mod tests {
     fn codes_out_of_range_are_refused() {
         let header =
             |descr: &str| format!("{{'shape': (1, 1, 1), 'fortran_order': False, 'descr': '{descr}'}}");
-        assert_eq!(message(&file(&header("|i1"), &[0xfe])), "expected codes from 0 up, found -2");
-        assert_eq!(message(&file(&header(">i2"), &[0xff, 0xfd])), "expected codes from 0 up, found -3");
+        assert_eq!(message(&file(&header("|i1"), &[0xfe])), "expected codes of 0 or more, found -2");
+        assert_eq!(message(&file(&header(">i2"), &[0xff, 0xfd])), "expected codes of 0 or more, found -3");
         let large = (1u64 << 32).to_le_bytes();
         assert_eq!(
             message(&file(&header("<i8"), &large)),

@@ -1,4 +1,4 @@
-//! Random access to the bytes of a file or of memory, every range checked against the length first.
+//! Random access to the bytes of a file or of memory, with bounds checks.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -7,19 +7,19 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::files::{self, Opened};
 
-/// Bytes that are read a range at a time, from several threads at once where wanted.
+/// Bytes that are read by range, possibly from several threads at once.
 ///
-/// A file is read at positions and never mapped: mapped pages would count as memory in use.
+/// Files are read at offsets and never memory-mapped: mapped pages would count as memory in use.
 #[derive(Debug)]
 pub enum ByteSource {
     /// A file.
     File {
         /// The open file.
         file: Opened,
-        /// Where it is, for messages.
+        /// The path, for messages.
         path: PathBuf,
     },
-    /// Bytes that are in memory already: a bundled model, a test.
+    /// Bytes already in memory: a bundled model, a test.
     Memory(Arc<[u8]>),
 }
 
@@ -40,19 +40,19 @@ impl ByteSource {
         }
     }
 
-    /// Whether there are no bytes at all.
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The `len` bytes from `offset` on. Nothing is allocated for a range that is not there.
+    /// The `len` bytes from `offset` on. Nothing is allocated for a range that does not exist.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the range ends past the end; [`Error::Io`] if the file cannot be read.
     pub fn read_at(&self, offset: u64, len: u64) -> Result<Vec<u8>> {
         let len = self.check(offset, len)?;
         match self {
-            // The check bounds `offset` by the length of what is in memory.
+            // The check limits `offset` to the length in memory.
             Self::Memory(bytes) => Ok(bytes[offset as usize..][..len].to_vec()),
             Self::File { file, path } => {
                 let mut buffer = vec![0; len];
@@ -62,7 +62,7 @@ impl ByteSource {
         }
     }
 
-    /// A reader from the first byte on, for libraries that want one.
+    /// A reader that starts at the first byte, for libraries that need one.
     pub fn reader(&self) -> Cursor<'_> {
         Cursor { source: self, at: 0 }
     }
@@ -79,7 +79,7 @@ impl ByteSource {
     }
 }
 
-/// A [`ByteSource`] read from front to back.
+/// Reads a [`ByteSource`] sequentially.
 #[derive(Debug)]
 pub struct Cursor<'s> {
     source: &'s ByteSource,
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_nothing_is_an_error() {
+    fn a_folder_or_a_missing_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let message = ByteSource::open(folder.path()).unwrap_err().to_string();
         assert!(message.contains("found a folder"), "{message}");

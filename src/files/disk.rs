@@ -1,4 +1,4 @@
-//! Files on a disk.
+//! Files on disk.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// An open file, read at positions: from several threads at once where wanted.
+/// An open file, read at offsets, possibly from several threads at once.
 #[derive(Debug)]
 pub struct Opened {
     file: File,
@@ -72,8 +72,8 @@ pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// All bytes of the file at `path`. A file of more than `limit` bytes is refused before it fills the memory, also
-/// where it does not know its own length (a pipe, a device).
+/// All bytes of the file at `path`. A file larger than `limit` bytes is refused before it fills the memory,
+/// even if it has no known length (a pipe, a device).
 ///
 /// # Errors
 /// The file is missing, unreadable or larger than `limit`.
@@ -91,30 +91,31 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is done with a file that is there already.
+/// What to do if the file already exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays as it is, and nothing is written.
+    /// Keep it, and write nothing.
     Keep,
-    /// It is replaced.
+    /// Replace it.
     Replace,
 }
 
-/// Writes `path` as [`write`] does, in place of a file that is there already.
+/// Writes `path` as [`write`] does, replacing an existing file.
 ///
 /// # Errors
-/// As for [`write`].
+/// Those of [`write`].
 pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     write(path, Existing::Replace, fill)
 }
 
-/// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader never sees half
-/// a file, and a failure leaves the old one as it was. Missing folders are made. A link stays a link: the file behind it is
-/// written. What is no file, such as a pipe or a device, is written to as it is.
+/// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader
+/// never sees a partial file, and a failure leaves the old one unchanged. Missing folders are created. A link
+/// stays a link: its target is written. Anything other than a file, such as a pipe or a device, is written to
+/// directly.
 ///
 /// # Errors
-/// The folder cannot be written; `path` is a folder; there is a file already, and it is to be kept (an [`Error::Io`] of
-/// [`ErrorKind::AlreadyExists`]); what `fill` fails with.
+/// The folder cannot be written; `path` is a folder; the file exists and must be kept (an [`Error::Io`] of
+/// [`ErrorKind::AlreadyExists`]); any error from `fill`.
 pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let target = match place(path)? {
         Place::File(target) => target,
@@ -131,7 +132,7 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     let written = match existing {
         Existing::Keep => file.persist_noclobber(&target).or_else(|error| {
-            // Not all file systems can do that in one step, such as those of memory cards.
+            // Some file systems cannot do that in one step, such as those of memory cards.
             let is_free =
                 error.error.kind() != ErrorKind::AlreadyExists && target.symlink_metadata().is_err();
             if is_free { error.file.persist(&target) } else { Err(error) }
@@ -141,25 +142,27 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     written.map(drop).map_err(|error| Error::io("write", path)(error.error))
 }
 
-/// What is said where a folder is to be made in place of a file: that the file is no folder, not that it is there.
+/// If a file is in the way of a folder, the error must say that it is not a folder, not that it already
+/// exists.
 fn in_the_way(error: std::io::Error) -> std::io::Error {
     if error.kind() == ErrorKind::AlreadyExists { ErrorKind::NotADirectory.into() } else { error }
 }
 
-/// What stands at a path that is to be written.
+/// What exists at a path to be written.
 enum Place {
-    /// A file, or nothing yet, with all links followed.
+    /// A file or nothing, with all links followed.
     File(PathBuf),
-    /// A pipe, a device, or a name for something that is open already.
+    /// A pipe, a device, or the name of an open descriptor.
     Stream,
 }
 
-/// Whether `folder` has names that stand for devices and for what is open, such as `/dev/stdout`. They are never replaced.
+/// Whether the names in `folder` stand for devices and open descriptors, such as `/dev/stdout`. They are
+/// never replaced.
 fn is_of_the_system(folder: &Path) -> bool {
     folder == Path::new("/dev") || folder == Path::new("/dev/fd") || folder.starts_with("/proc")
 }
 
-/// Links that lead to links, at most; as Linux allows.
+/// The longest chain of links; the same limit as in Linux.
 const MOST_LINKS: usize = 40;
 
 fn place(path: &Path) -> Result<Place> {
@@ -184,13 +187,13 @@ fn place(path: &Path) -> Result<Place> {
             Err(_) => return Ok(Place::File(target)),
         }
     }
-    Err(Error::usage(format!("{}: expected a file to write, found links in a circle", path.display())))
+    Err(Error::usage(format!("{}: expected a file to write, found circular links", path.display())))
 }
 
 /// Whether writing to `path` would replace a file.
 ///
 /// # Errors
-/// It is a folder.
+/// `path` is a folder.
 pub fn would_replace(path: &Path) -> Result<bool> {
     Ok(match place(path)? {
         Place::File(target) => target.symlink_metadata().is_ok(),
@@ -198,12 +201,12 @@ pub fn would_replace(path: &Path) -> Result<bool> {
     })
 }
 
-/// Whether what is written to `path` goes to a pipe, a device, or something that is open already.
+/// Whether `path` is a pipe, a device or an open descriptor.
 pub fn is_stream(path: &Path) -> bool {
     matches!(place(path), Ok(Place::Stream))
 }
 
-/// A temporary file, as readable as any other, which it will become. By default it would be private.
+/// A temporary file with normal permissions, since it will become the output. By default it would be private.
 #[cfg(unix)]
 fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
@@ -215,7 +218,7 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     tempfile::NamedTempFile::new_in(folder)
 }
 
-/// Writes `bytes` to `path`, whole or not at all, in place of a file that is there already; see [`write`].
+/// Writes `bytes` to `path`, completely or not at all, replacing an existing file; see [`write`].
 ///
 /// # Errors
 /// The file cannot be written.
@@ -223,10 +226,10 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     save_as(path, Existing::Replace, bytes)
 }
 
-/// Writes `bytes` to `path`, whole or not at all; see [`write`].
+/// Writes `bytes` to `path`, completely or not at all; see [`write`].
 ///
 /// # Errors
-/// As for [`write`].
+/// Those of [`write`].
 pub fn save_as(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
     write(path, existing, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
@@ -236,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_written_whole_or_left_as_it_was() {
+    fn a_file_is_written_completely_or_left_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         save(&path, b"first").unwrap();
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_where_they_can_be() {
+    fn missing_folders_are_created() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some/more/a.txt");
         save(&path, b"whole").unwrap();
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_to_be_kept_is_kept() {
+    fn an_existing_file_is_kept_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         assert!(!would_replace(&path).unwrap());
@@ -277,13 +280,13 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_behind_a_link_is_written() {
+    fn the_target_of_a_link_is_written() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("store")).unwrap();
         std::fs::write(at("store/real"), "old").unwrap();
-        // A link to a link to a file, and one to nothing yet.
+        // A link to a link to a file, and one to a missing file.
         symlink("store/real", at("one")).unwrap();
         symlink(at("one"), at("two")).unwrap();
         symlink("store/new", at("three")).unwrap();
@@ -297,12 +300,12 @@ mod tests {
         }
         symlink("around", at("around")).unwrap();
         let message = save(&at("around"), b"").unwrap_err().to_string();
-        assert!(message.ends_with("links in a circle"), "{message}");
+        assert!(message.ends_with("circular links"), "{message}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn devices_and_pipes_are_written_to_and_stay() {
+    fn devices_and_pipes_are_written_to_and_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let null = folder.path().join("null");
         std::os::unix::fs::symlink("/dev/null", &null).unwrap();
@@ -320,7 +323,7 @@ mod tests {
         assert!(is_stream(&pipe) && !pipe.is_file());
     }
 
-    /// A descriptor's name stands for what is open, be it a file: that is written, not replaced.
+    /// A descriptor's name stands for whatever is open; even a regular file is written, not replaced.
     #[cfg(target_os = "linux")]
     #[test]
     fn an_open_file_is_written_through_its_descriptor() {

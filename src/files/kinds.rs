@@ -1,10 +1,10 @@
-//! Files that are something else than what was expected, told by how they begin.
+//! Recognizes files of the wrong kind by their first bytes.
 
-/// How a file begins, in lower case, and what it is, with advice.
+/// The first bytes of a file in lower case, and what it is, with advice.
 const KINDS: &[(&[u8], &str)] = &[
     (
         b"version https://git-lfs",
-        "a pointer of Git LFS, not the file itself: fetch that with `git lfs pull`, or download it from its page",
+        "a Git LFS pointer, not the file itself: fetch the file with `git lfs pull`, or download it from its page",
     ),
     (b"<!doctype html", HTML),
     (b"<html", HTML),
@@ -23,12 +23,13 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"\xff\xd8\xff", "a JPEG picture"),
 ];
 
-const HTML: &str = "a web page, not a file: download it by its own address, where need be after signing in";
+const HTML: &str =
+    "a web page, not the file: download the file from its direct link, after signing in if necessary";
 
-/// The longest beginning that tells anything, with some white space before it.
+/// How many first bytes are needed, with room for leading white space.
 pub const LONGEST_START: usize = 64;
 
-/// What a file is that begins with `start`, if it is one of what is often taken for another.
+/// Names the kind of a file that begins with `start`, if it is one that people often confuse with another.
 pub fn known(start: &[u8]) -> Option<&'static str> {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().to_ascii_lowercase();
     KINDS.iter().find(|(beginning, _)| start.starts_with(beginning)).map(|(_, what)| *what)
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beginnings_tell_what_a_file_is() {
+    fn kinds_are_recognized_by_their_first_bytes() {
         for (start, expected) in [
             (&b"version https://git-lfs.github.com/spec/v1\noid sha256:0"[..], "Git LFS"),
             (b"\n\n <!DOCTYPE html><title>Sign in</title>", "a web page"),

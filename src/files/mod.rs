@@ -1,5 +1,5 @@
-//! The user's files: read whole within a limit, at positions, or a folder's names; written whole or not at all. On a disk,
-//! or in a browser among those that the page has opened.
+//! The user's files: read completely within a limit or at offsets, or listed by folder; written completely or
+//! not at all. They are on disk, or in a browser among the files that the page has opened.
 
 pub mod bytes;
 #[cfg(not(target_family = "wasm"))]
@@ -39,7 +39,8 @@ pub fn open(path: &Path) -> Result<Opened> {
     })
 }
 
-/// Where the file lies that `place` names: an address has parts that only its server reads, or that say what it must be.
+/// The path in `place`. In an address, the query and the fragment, which may hold an expected hash, are not
+/// part of it.
 pub fn located(place: &str) -> &Path {
     let is_address = place.starts_with("http:") || place.starts_with("https:");
     let end = if is_address { place.find(['?', '#']) } else { None };
@@ -54,52 +55,52 @@ pub fn is_file(path: &Path) -> bool {
 /// Whether `path` is a folder.
 ///
 /// # Errors
-/// [`Error::Io`] if there is nothing.
+/// [`Error::Io`] if nothing exists there.
 pub fn is_folder(path: &Path) -> Result<bool> {
     system::is_folder(path).map_err(Error::io("read", path))
 }
 
-/// Whether `path` is a link, to whatever.
+/// Whether `path` is a link, even a broken one.
 pub fn is_link(path: &Path) -> bool {
     system::is_link(path)
 }
 
-/// Where `path` lies once all links are followed.
+/// `path` with all links resolved.
 ///
 /// # Errors
-/// There is nothing, or links lead in a circle.
+/// Nothing exists there, or links are circular.
 pub fn real(path: &Path) -> std::io::Result<PathBuf> {
     system::real(path)
 }
 
-/// `path` as it is seen from `folder`, both of which exist, with `/` between its parts. `None`: there is no way from one to
-/// the other, or a name is no Unicode.
+/// `path` relative to `folder`, both of which must exist, with `/` between its parts. `None` if they are on
+/// different drives or a name is not Unicode.
 pub fn relative(path: &Path, folder: &Path) -> Option<String> {
     let [path, folder] = [path, folder].map(real);
     let (path, folder) = (path.ok()?, folder.ok()?);
     let shared = path.components().zip(folder.components()).take_while(|(one, other)| one == other).count();
     let ups = folder.components().skip(shared).map(|_| Some(".."));
     let downs = path.components().skip(shared).map(|part| part.as_os_str().to_str());
-    // Another drive has another first part, which is no folder.
+    // A different drive means a different first component, which no `..` can leave.
     let parts = (shared > 0).then(|| ups.chain(downs).collect::<Option<Vec<_>>>())??;
     Some(parts.join("/"))
 }
 
-/// The text in the file at `path`, of at most `limit` bytes: in UTF-8, or in UTF-16 with a byte order mark.
+/// The text in the file at `path`, of at most `limit` bytes, in UTF-8 or in UTF-16 with a byte order mark.
 ///
 /// # Errors
-/// The file is missing, unreadable, larger than `limit`, or no text.
+/// The file is missing, unreadable, larger than `limit`, or not text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String> {
     let not_text = || Error::invalid(format!("{}: expected text in UTF-8", path.display()));
     text::decode(&read_limited(path, limit)?).ok_or_else(not_text)
 }
 
-/// Whether there is something at `path`.
+/// Whether anything exists at `path`.
 pub fn exists(path: &Path) -> bool {
     system::is_folder(path).is_ok()
 }
 
-/// What lies in `folder`, by name.
+/// The entries of `folder`, sorted by name.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read.
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_seen_from_a_folder() {
+    fn paths_are_relative_to_a_folder() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         ["a/b", "c"].iter().for_each(|name| std::fs::create_dir_all(at(name)).unwrap());

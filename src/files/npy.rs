@@ -1,31 +1,31 @@
-//! numpy's `.npy` files: arrays of numbers.
+//! NumPy's `.npy` files: arrays of numbers.
 //!
-//! The format is numpy's NEP 1: a magic string, a version, the header's length, a header that is a Python dictionary
-//! of three entries, then the raw array.
+//! The format is NEP 1: a magic string, a version, the header's length, a header that is a Python dictionary
+//! with three entries, then the raw array.
 
 use crate::error::{Error, Result};
 
-/// What a file begins with.
+/// The first bytes of a file.
 pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// An array as a file has it.
+/// An array as stored in a file.
 #[derive(Debug)]
 pub struct Array<'a> {
-    /// numpy's name of its type, such as `<f8`; `None` if it is an array of records.
+    /// NumPy's name of the type, such as `<f8`; `None` for an array of records.
     pub descr: Option<String>,
-    /// Whether the first index varies fastest, not the last.
+    /// Whether the first index varies fastest, rather than the last.
     pub fortran_order: bool,
     /// Elements along each dimension.
     pub shape: Vec<usize>,
-    /// What follows the header.
+    /// The bytes after the header.
     pub data: &'a [u8],
 }
 
 impl<'a> Array<'a> {
-    /// Reads the bytes of a file: versions 1 to 3. Neither type nor length of the data are looked at.
+    /// Parses the bytes of a file, versions 1 to 3. Neither the type nor the length of the data is checked.
     ///
     /// # Errors
-    /// The bytes are no such file.
+    /// The bytes are not such a file.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let (text, data) = split(bytes)?;
         let entry = |key: &str| {
@@ -42,10 +42,10 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// Checks that the data hold as many elements of `width` bytes as the header says.
+    /// Checks that the data has as many elements of `width` bytes as the header says.
     ///
     /// # Errors
-    /// They do not.
+    /// It does not.
     pub fn check_length(&self, width: usize) -> Result<()> {
         let expected = self.shape.iter().try_fold(width, |bytes, &size| bytes.checked_mul(size));
         if expected == Some(self.data.len()) {
@@ -59,7 +59,7 @@ impl<'a> Array<'a> {
         )))
     }
 
-    /// Its `values` so that the last index varies fastest.
+    /// Reorders `values` so that the last index varies fastest.
     pub fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
         let fortran_index = |mut c_index: usize| {
             let mut index = 0;
@@ -76,13 +76,14 @@ impl<'a> Array<'a> {
     }
 }
 
-/// The bytes of a file of version 1, as numpy writes it: `data` are the elements, the last index varying fastest.
+/// The bytes of a version 1 file, exactly as NumPy writes it. `data` holds the elements, with the last index
+/// varying fastest.
 pub fn encode(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let one = if shape.len() == 1 { "," } else { "" };
     let sizes = sizes.join(", ");
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}{one}), }}");
-    // numpy aligns the data to 64 bytes, with spaces before the header's last character, a newline.
+    // NumPy aligns the data to 64 bytes, with spaces before the final newline of the header.
     let unpadded = MAGIC.len() + 4 + header.len() + 1;
     header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
     header.push('\n');
@@ -90,7 +91,7 @@ pub fn encode(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
     [&MAGIC[..], &[1, 0], &length.to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-/// The header's text and the bytes that follow it.
+/// The header's text, and the bytes after it.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     let rest = bytes
         .strip_prefix(MAGIC)
@@ -112,7 +113,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     Ok((header, data))
 }
 
-/// The quoted string that `value` begins with.
+/// The quoted string at the start of `value`.
 fn parse_descr(value: &str) -> Option<String> {
     let quote = value.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
     let end = value[1..].find(quote)?;
@@ -127,7 +128,7 @@ fn parse_bool(value: &str) -> Result<bool> {
     }
 }
 
-/// The tuple that `value` begins with; Python 2 wrote its integers as `8L`.
+/// The tuple at the start of `value`; Python 2 wrote integers as `8L`.
 fn parse_shape(value: &str) -> Result<Vec<usize>> {
     let inner = value.strip_prefix('(').and_then(|value| value.split_once(')'));
     let sizes = inner.map(|(inner, _)| {

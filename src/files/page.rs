@@ -1,4 +1,4 @@
-//! Files that a page has opened, in a browser: under the names that it gave them. What is saved, the browser downloads.
+//! Files that a page has opened in a browser, under the names it gave them. Saved files become downloads.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use web_sys::{Blob, FileReaderSync};
 
 use crate::error::{Error, Result};
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// Bytes in memory.
     Bytes(Arc<[u8]>),
-    /// Bytes that the browser has, on its disk as a rule. Only a worker can read them.
+    /// Bytes that the browser holds, usually on disk. Only a worker can read them.
     Blob(Blob),
 }
 
@@ -24,7 +24,7 @@ impl Content {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            // A length in bytes, which JavaScript keeps as a float.
+            // A length in bytes, which JavaScript stores as a float.
             Self::Blob(blob) => blob.size() as u64,
         }
     }
@@ -40,7 +40,7 @@ impl Content {
                 let read = blob
                     .slice_with_f64_and_f64(start, end)
                     .and_then(|part| FileReaderSync::new()?.read_as_array_buffer(&part))
-                    .map_err(|error| IoError::other(format!("the browser refused: {error:?}")))?;
+                    .map_err(|error| IoError::other(format!("the browser refused to read it: {error:?}")))?;
                 Uint8Array::new(&read).copy_to(buffer);
             }
         }
@@ -52,18 +52,18 @@ thread_local! {
     static FILES: RefCell<BTreeMap<PathBuf, Content>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Gives `path` a content.
+/// Sets the content of `path`.
 pub fn put(path: &Path, content: Content) {
     FILES.with_borrow_mut(|files| files.insert(plain(path), content));
 }
 
-/// Forgets the file at `path`, or all below it.
+/// Removes the file at `path`, or all files below it.
 pub fn remove(path: &Path) {
     let path = plain(path);
     FILES.with_borrow_mut(|files| files.retain(|file, _| !file.starts_with(&path)));
 }
 
-/// A file of the page. Its content is looked up at each reading, so that any thread may hold this.
+/// A file of the page. Each read looks up the content, so any thread may hold this.
 #[derive(Debug)]
 pub struct Opened {
     path: PathBuf,
@@ -91,7 +91,7 @@ impl Opened {
     }
 }
 
-/// All bytes of the file at `path`, which are at most `limit`.
+/// All bytes of the file at `path`, at most `limit`.
 ///
 /// # Errors
 /// The file is missing, unreadable or larger than `limit`.
@@ -109,7 +109,7 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Hands `bytes` to the browser's downloads.
+/// Saves `bytes` through the browser's downloads.
 ///
 /// # Errors
 /// There is no page.
@@ -121,7 +121,7 @@ pub(super) fn is_file(path: &Path) -> bool {
     content(&plain(path)).is_ok()
 }
 
-/// A folder is where files are below.
+/// A path is a folder if there are files below it.
 pub(super) fn is_folder(path: &Path) -> std::io::Result<bool> {
     let path = plain(path);
     FILES.with_borrow(|files| {

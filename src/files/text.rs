@@ -1,6 +1,7 @@
 //! Text as editors save it: UTF-8 or UTF-16, with or without a byte order mark.
 
-/// The text in `bytes`, without its byte order mark: UTF-8, or UTF-16 where the mark says so. `None`: it is neither.
+/// The text in `bytes`, without a byte order mark: UTF-8, or UTF-16 if there is a mark for it. `None` if it
+/// is neither.
 pub(super) fn decode(bytes: &[u8]) -> Option<String> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
@@ -19,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_editors_text_is_the_same() {
+    fn all_encodings_of_a_text_decode_to_it() {
         let text = "a.png\tEin Käse 🧀";
         let units: Vec<u16> = text.encode_utf16().collect();
         let wide = |mark: [u8; 2], unit: fn(u16) -> [u8; 2]| {

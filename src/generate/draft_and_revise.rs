@@ -1,5 +1,5 @@
-//! A batch of stacks made by a contextual model: drafted part by part, then revised part by part (Draft-and-Revise,
-//! arXiv 2206.04452, section 3.3, algorithms 1 and 2).
+//! Generates a batch of stacks with a contextual model: drafts them part by part, then revises them part by
+//! part (Draft-and-Revise, arXiv 2206.04452, section 3.3, algorithms 1 and 2).
 
 use std::ops::Range;
 
@@ -16,15 +16,15 @@ use crate::kernels::sample_token::{Draw, Turns, sample_token};
 use crate::model::rqtransformer::Masked;
 use crate::model::{Architecture, RqTransformer};
 
-/// A batch under way: one part a step, by one pass through the body.
+/// A batch in progress: each step generates one part in one pass through the body.
 pub struct DraftAndRevise<'a> {
     model: &'a RqTransformer,
     request: Request,
-    /// Of the draft, and of revisions.
+    /// For the draft, and for revisions.
     phases: [Phase; 2],
-    /// Of the codebooks.
+    /// Codebook sizes.
     sizes: Vec<usize>,
-    /// Cells of which not all codes are given.
+    /// Cells with at least one code that is not given.
     free: Vec<usize>,
     /// The codes so far, `[B * cells, D]`; code 0 where there is none yet.
     codes: Tensor<2, Int>,
@@ -32,11 +32,11 @@ pub struct DraftAndRevise<'a> {
     done: usize,
 }
 
-/// What a draft and a revision may differ in.
+/// The settings that can differ between draft and revisions.
 struct Phase {
     filters: Vec<Filter>,
     guidance: Guidance,
-    /// Of each row of a batch, `[rows, length]`.
+    /// One condition for each batch row, `[rows, length]`.
     condition: Tensor<2, Int>,
 }
 
@@ -48,7 +48,7 @@ impl Phase {
     }
 }
 
-/// A part of the cells to be drawn, by their ranks in the order of a pass.
+/// A part of the cells to sample, as ranks in the order of a pass.
 #[derive(Clone)]
 struct Step {
     /// 0 is the draft, others are revisions.
@@ -56,20 +56,20 @@ struct Step {
     ranks: Range<usize>,
 }
 
-/// One order of the free cells for each image of a batch.
+/// An order of the free cells for each image in the batch.
 type Orders = Vec<Vec<usize>>;
 
 impl<'a> DraftAndRevise<'a> {
-    /// Begins with what is given, or for a revision alone with the whole given stack.
+    /// Starts from the given codes, or from the complete given stack if the schedule has no draft.
     ///
     /// # Errors
-    /// The model is not contextual, or request or schedule do not fit it; nothing is given that could be revised.
+    /// The model is not contextual, the request or schedule does not fit it, or there are no codes to revise.
     pub fn new(model: &'a RqTransformer, request: Request, schedule: Schedule) -> Result<Self> {
         let config = &model.config;
         config.kind.must_be(
             Architecture::Contextual,
             "drafting and revising",
-            "an autoregressive model samples cell after cell, once",
+            "an autoregressive model samples cell by cell, once",
         )?;
         check(model, &request)?;
         schedule.check(config.depth())?;
@@ -105,7 +105,7 @@ impl<'a> DraftAndRevise<'a> {
         images.clone().map(|image| order(&self.free, *seed, image, pass)).collect()
     }
 
-    /// The cells that are masked in `step`, of each image in turn: the part itself, and in a draft all parts after it.
+    /// The masked cells in `step`, image by image: the part itself, and in a draft all later parts.
     fn hidden(&self, step: &Step, orders: &Orders) -> Vec<bool> {
         let cells = self.model.config.cells();
         let end = if step.pass == 0 { self.free.len() } else { step.ranks.end };
@@ -116,11 +116,11 @@ impl<'a> DraftAndRevise<'a> {
         hidden
     }
 
-    /// New codes `[N, D]` of the cells at `rows`.
+    /// Samples new codes `[N, D]` for the cells at `rows`.
     fn draw(&self, step: &Step, orders: &Orders, rows: &[usize]) -> Tensor<2, Int> {
         let (model, depth) = (self.model, self.model.config.depth());
         let Phase { guidance, condition, .. } = self.phase(step);
-        // With both conditions, the same cells are masked and asked for of each image twice.
+        // With both conditions, each image has two rows with the same masked and requested cells.
         let times = guidance.rows_an_image() as usize;
         let hidden = self.hidden(step, orders).repeat(times);
         let next = self.codes.dims()[0];
@@ -137,8 +137,9 @@ impl<'a> DraftAndRevise<'a> {
         Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1)
     }
 
-    /// One code for each row of `logits` `[N, V]`, in the order of [`Self::step`]. A draw is numbered by its pass, its cell's rank
-    /// in it and its depth, so that no two of an image share a random number.
+    /// Samples one code for each row of `logits` `[N, V]`, in the row order of [`Self::step`]. The random
+    /// number depends on the pass, the cell's rank in it and the depth, so no two draws of an image share
+    /// one.
     fn draw_depth(&self, logits: Tensor<2>, step: &Step, depth: usize) -> Tensor<1, Int> {
         let [cells, depths] = [self.model.config.cells(), self.model.config.depth()];
         let Request { seed, images, .. } = &self.request;
@@ -156,7 +157,7 @@ impl<'a> DraftAndRevise<'a> {
         &self.phases[usize::from(step.pass > 0)]
     }
 
-    /// `drawn` `[N]` at `depth` of the cells at `rows`, with the codes that are given in their places.
+    /// `drawn` `[N]` at `depth` of the cells at `rows`, with the given codes filled in.
     fn with_given(&self, drawn: Tensor<1, Int>, rows: &[usize], depth: usize) -> Tensor<1, Int> {
         let (cells, depths) = (self.model.config.cells(), self.model.config.depth());
         let given: Vec<Option<u32>> =
@@ -172,7 +173,7 @@ impl<'a> DraftAndRevise<'a> {
     }
 }
 
-/// A step is a part of the cells, and each is shown.
+/// A step is a part of the cells, and each step is shown.
 impl Steps for DraftAndRevise<'_> {
     fn done(&self) -> usize {
         self.done
@@ -189,7 +190,7 @@ impl Steps for DraftAndRevise<'_> {
     fn step(&mut self) {
         let Some(step) = self.steps.get(self.done).cloned() else { return };
         let orders = self.orders(step.pass);
-        // One rank after the other, of all images each: so rows of one draw lie together.
+        // All images at one rank, then the next rank, so that the rows of one draw are adjacent.
         let cells = self.model.config.cells();
         let row =
             |rank: usize| orders.iter().enumerate().map(move |(image, order)| image * cells + order[rank]);
@@ -227,7 +228,8 @@ fn steps(schedule: &Schedule, free: usize) -> Vec<Step> {
         .collect()
 }
 
-/// `codes` `[B * cells, D]` with `new` `[N, D]` at `rows`. Each row is picked from all of both: no device writes in place.
+/// `codes` `[B * cells, D]` with `new` `[N, D]` at `rows`. Rows are selected from the concatenation, because
+/// no device writes in place.
 fn written(codes: Tensor<2, Int>, new: Tensor<2, Int>, rows: &[usize]) -> Tensor<2, Int> {
     let (all, device) = (codes.dims()[0], codes.device());
     let mut picked: Vec<i32> = (0..all as i32).collect();
@@ -256,7 +258,7 @@ mod tests {
     const CELLS: usize = 12;
     const SIZES: [u32; 3] = [40, 30, 50];
 
-    /// Of random weights, with codebooks of three sizes.
+    /// A model with random weights and codebooks of three sizes.
     fn model(kind: &str, device: &Device) -> RqTransformer {
         let stack = json!({"n_layer": 2, "block": {"n_head": 4}});
         let document = json!({
@@ -325,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_the_same_in_every_batch() {
+    fn an_image_does_not_depend_on_its_batch() {
         let model = contextual(&Device::flex());
         let all = made(&model, request(0..5, None), schedule(5, 2, 3));
         for images in [0..1, 1..3, 2..5] {
@@ -337,7 +339,7 @@ mod tests {
 
     /// The first parts of a draft are shown before the rest is known.
     #[test]
-    fn a_draft_fills_one_part_after_the_other() {
+    fn a_draft_is_filled_part_by_part() {
         let model = contextual(&Device::flex());
         let mut session = DraftAndRevise::new(&model, request(0..2, None), schedule(6, 1, 2)).unwrap();
         let known = |session: &DraftAndRevise| session.known().iter().filter(|&&known| known).count();
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_cannot_do_is_refused() {
+    fn unsupported_requests_are_refused() {
         let device = Device::flex();
         let refused = |kind: &str, schedule: Schedule| {
             let model = model(kind, &device);
@@ -365,7 +367,7 @@ mod tests {
         assert!(refused("contextual-rq-transformer", schedule(0, 1, 2)).contains("expected codes to revise"));
     }
 
-    /// How far the random number of a draw is from the nearest boundary between two codes, on the CPU.
+    /// Distance of a draw's random number to the nearest boundary between two codes, on the CPU.
     fn margin(
         session: &DraftAndRevise,
         step: &Step,
@@ -396,8 +398,8 @@ mod tests {
         bounds.fold(1.0, f32::min)
     }
 
-    /// Both devices side by side. Where a random number falls on the boundary between two codes, they may differ; such a tie is
-    /// counted, and the GPU goes on from the CPU's codes.
+    /// Runs both devices side by side. Where a random number is at the boundary between two codes, they may
+    /// differ; such ties are counted, and the GPU continues from the CPU's codes.
     #[test]
     fn a_seed_gives_the_same_codes_on_a_gpu() {
         let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());

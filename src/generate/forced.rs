@@ -1,12 +1,12 @@
-//! Codes that a new stack takes from another.
+//! Codes that a new stack takes from an existing one.
 
 use crate::codes::CodeStack;
 
-/// Codes that are given and not sampled.
+/// Codes that are given instead of sampled.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Forced {
-    /// The stack that they are taken from.
+    /// The source of the codes.
     pub stack: CodeStack,
-    /// Which codes, row-major in (row, column, depth).
+    /// Which codes to keep, row-major in (row, column, depth).
     pub keep: Vec<bool>,
 }

@@ -1,23 +1,23 @@
-//! Classifier-free guidance (Ho, Salimans, arXiv 2207.12598): logits move away from those without the condition.
+//! Classifier-free guidance (Ho, Salimans, arXiv 2207.12598): moves logits away from the unconditional ones.
 
 use burn::tensor::{Int, Tensor};
 
 use super::sampling::Filter;
 use crate::error::{Error, Result};
 
-/// Which conditions a batch is read with, and what becomes of the logits that they give.
+/// The conditions a batch is evaluated with, and how their logits are combined.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Guidance {
-    /// The condition alone.
+    /// Only the condition.
     Condition,
-    /// The null condition alone.
+    /// Only the null condition.
     Null,
-    /// Both, the images with the condition first, with a scale for each depth.
+    /// Both, with the images under the condition first, and a scale for each depth.
     Both(Vec<f32>),
 }
 
 impl Guidance {
-    /// What the filters of all depths ask for.
+    /// The guidance that the filters of all depths need.
     pub fn of(filters: &[Filter]) -> Self {
         let all = |scale| filters.iter().all(|filter| filter.guidance == scale);
         if all(1.0) {
@@ -29,7 +29,7 @@ impl Guidance {
         }
     }
 
-    /// Rows of a batch for each image.
+    /// Batch rows per image.
     pub fn rows_an_image(&self) -> u32 {
         match self {
             Self::Condition | Self::Null => 1,
@@ -37,15 +37,15 @@ impl Guidance {
         }
     }
 
-    /// The conditions that each image is read with: `condition`, `null` or both.
+    /// The conditions for each image: `condition`, `null` or both.
     ///
     /// # Errors
-    /// There is no null condition, and it is asked for.
+    /// A null condition is needed, but there is none.
     pub fn conditions(&self, condition: &[u32], null: Option<Vec<u32>>) -> Result<Vec<Vec<u32>>> {
         let null = || {
             null.ok_or_else(|| {
                 Error::usage(
-                    "guidance: expected 1, as this model was trained with its condition only (arch.cond_dropout)",
+                    "guidance: expected 1, since this model was trained only with its condition (arch.cond_dropout)",
                 )
             })
         };
@@ -56,7 +56,7 @@ impl Guidance {
         })
     }
 
-    /// The codes of the images `[B, ..]`, for each row of the batch.
+    /// Repeats the codes `[B, ..]` of the images for each row of the batch.
     pub fn rows<const D: usize>(&self, codes: Tensor<D, Int>) -> Tensor<D, Int> {
         match self {
             Self::Condition | Self::Null => codes,
@@ -64,11 +64,12 @@ impl Guidance {
         }
     }
 
-    /// The logits that codes at `depth` are drawn by, of those of all rows; there are `size` codes.
+    /// Combines the logits of all rows into those that codes at `depth` are sampled from; the depth has
+    /// `size` codes.
     pub fn logits(&self, logits: Tensor<2>, depth: usize, size: usize) -> Tensor<2> {
         let Self::Both(scales) = self else { return logits };
         let images = logits.dims()[0] / 2;
-        // Codes that only other depths have are minus infinity, which cannot be subtracted.
+        // Codes beyond this depth's size have logits of minus infinity, which cannot be subtracted.
         let half = |first: usize| logits.clone().slice([first..first + images, 0..size]);
         let (given, null) = (half(0), half(images));
         match scales[depth] {
@@ -96,7 +97,7 @@ mod tests {
     const SIZES: [usize; DEPTHS] = [7, 5, 6];
     const CLASSES: usize = 7;
 
-    /// Random weights, of a model by classes, or by captions of three tokens.
+    /// A class-conditional model, or one with captions of three tokens, with random weights.
     fn model(kind: &str, tokens: usize, cond_dropout: f64) -> RqTransformer {
         let stack = json!({"n_layer": 2, "block": {"n_head": 2}});
         let document = json!({
@@ -124,7 +125,8 @@ mod tests {
         pollster::block_on(session.stacks()).unwrap()
     }
 
-    /// Logits of each code of `stack` from one pass: given those before it, or where `masked`, given no other cell.
+    /// The logits of each code of `stack` from one pass: given the earlier codes, or if `masked`, given no
+    /// other cell.
     fn whole_pass(model: &RqTransformer, stack: &CodeStack, condition: &[u32], masked: bool) -> Vec<f64> {
         let device = Device::flex();
         let codes: Vec<i32> = stack.codes().iter().map(|&code| code as i32).collect();
@@ -141,8 +143,8 @@ mod tests {
         logits.into_iter().map(f64::from).collect()
     }
 
-    /// How many codes of the greedy `stack` are not those that the condition alone makes likeliest. Each has the largest of the
-    /// logits that the definition gives.
+    /// Checks that each code of the greedy `stack` maximizes the guided logits as defined, and counts the
+    /// codes that differ from the most likely ones under the condition alone.
     fn moved(
         model: &RqTransformer,
         stack: &CodeStack,
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_drawn_from_guided_logits() {
+    fn codes_are_sampled_from_guided_logits() {
         let mut count = 0;
         for condition in [&[2][..], &[3, 0, 1][..]] {
             let model = model("rq-transformer", condition.len(), 0.1);
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn guidance_1_is_the_condition_alone_and_0_the_null_condition() {
+    fn guidance_of_1_uses_only_the_condition_and_0_the_null_condition() {
         let with = |guidance: f32| vec![Filter { guidance, ..Filter::NONE }; DEPTHS];
         let [guided, plain] = [0.1, 0.0].map(|dropout| model("rq-transformer", 1, dropout));
         let found = sampled(&guided, request(&[2], with(1.0)));

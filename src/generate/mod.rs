@@ -1,4 +1,5 @@
-//! New stacks from the RQ-Transformer: sampling rules, and the resumable sessions that apply them, cell by cell or part by part.
+//! Sampling new stacks with the RQ-Transformer: the sampling rules, and resumable sessions that apply them
+//! cell by cell or part by part.
 
 #[cfg(feature = "models")]
 mod draft_and_revise;

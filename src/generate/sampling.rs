@@ -1,40 +1,43 @@
-//! The published sampling rules, pure: logits to the distribution that is drawn from, and the draw.
+//! The published sampling rules as pure functions: from logits to a distribution, and sampling from it.
 
 use crate::error::{Error, Result};
 
-/// What is done to the logits of one code before it is drawn.
+/// Filters applied to the logits of a code before sampling it.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Filter {
     /// Divides the logits; 0 takes the most likely code.
     pub temperature: f32,
-    /// Keeps every code whose logit is not below the k-th largest; 0 keeps all.
+    /// Keeps every code whose logit is at least the k-th largest; 0 keeps all.
     pub top_k: usize,
-    /// Then keeps the likeliest codes, as long as those before them sum to less than this; 0 and 1 keep all.
+    /// Applied next: keeps the most likely codes while the sum of the more likely ones is below this; 0 and 1
+    /// keep all.
     pub top_p: f32,
-    /// Comes first, and needs a model that was trained without its condition, too: how far the logits move from those without
-    /// the condition towards those with it, and beyond. 1 takes those with it, 0 those without. (Classifier-free guidance:
-    /// Ho, Salimans, arXiv 2207.12598.)
+    /// Applied first: how far the logits move from the unconditional ones towards the conditional ones, and
+    /// beyond. 1 uses only the conditional ones, 0 only the unconditional ones. Other values need a model
+    /// that was also trained without its condition. (Classifier-free guidance: Ho, Salimans, arXiv
+    /// 2207.12598.)
     #[serde(default = "unguided")]
     pub guidance: f32,
 }
 
-/// The guidance of what was written before there was any.
+/// The guidance in files written before it existed.
 fn unguided() -> f32 {
     Filter::NONE.guidance
 }
 
 impl Filter {
-    /// Draws from the model's distribution as it is.
+    /// Samples from the model's unfiltered distribution.
     pub const NONE: Self = Self { temperature: 1.0, top_k: 0, top_p: 0.0, guidance: 1.0 };
     /// Takes the most likely code.
     pub const GREEDY: Self = Self { temperature: 0.0, ..Self::NONE };
-    /// A [`Self::top_p`] that only the most likely code is kept by: of a million codes, it has more than this.
+    /// A [`Self::top_p`] that keeps only the most likely code: even with a million codes, its probability is
+    /// higher.
     pub const ONLY_THE_LIKELIEST: f32 = 1e-9;
 
     /// The largest [`Self::guidance`].
     pub const MOST_GUIDANCE: f32 = 100.0;
 
-    /// Refuses what is not a number or out of range.
+    /// Checks that all values are numbers and in range.
     pub fn check(&self) -> Result<()> {
         if !self.temperature.is_finite() || self.temperature < 0.0 {
             let found = self.temperature;
@@ -51,30 +54,30 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether the most likely code is always taken.
+    /// Whether the most likely code is always chosen.
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0 || self.top_k == 1
     }
 }
 
-/// One value for all depths, or one for each.
+/// Sampling settings, each with one value for all depths or one per depth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
     /// Temperatures.
     pub temperature: Vec<f32>,
-    /// Ranks kept.
+    /// Numbers of most likely codes to keep.
     pub top_k: Vec<usize>,
-    /// Mass kept.
+    /// Probability mass to keep.
     pub top_p: Vec<f32>,
     /// Guidance.
     pub guidance: Vec<f32>,
 }
 
 impl Sampling {
-    /// The filters of `depth` depths.
+    /// The filters for `depth` depths.
     ///
     /// # Errors
-    /// A list is neither one value long nor `depth`, or a value is out of range.
+    /// A list has neither one value nor `depth` values, or a value is out of range.
     pub fn filters(&self, depth: usize) -> Result<Vec<Filter>> {
         let filters: Vec<Filter> = (0..depth)
             .map(|d| {
@@ -102,8 +105,8 @@ fn at<T: Copy>(name: &str, values: &[T], d: usize, depth: usize) -> Result<T> {
     }
 }
 
-/// The distribution left of `logits` after `filter`: zeros where a code is dropped. A tie for the most likely code goes
-/// to the lowest index. `None` if no logit is a number above minus infinity.
+/// The distribution of `logits` after `filter`, with zeros for dropped codes. The lowest index wins a tie for
+/// the most likely code. `None` if no logit is a number above minus infinity.
 pub fn distribution(logits: &[f32], filter: &Filter) -> Option<Vec<f32>> {
     let best = most_likely(logits)?;
     if filter.temperature == 0.0 || logits[best] == f32::INFINITY {
@@ -124,7 +127,7 @@ pub fn distribution(logits: &[f32], filter: &Filter) -> Option<Vec<f32>> {
     Some(probabilities)
 }
 
-/// The code that `uniform` in [0, 1) draws from `probabilities`, by the inverse of their cumulative sum.
+/// The code that `uniform` in [0, 1) selects from `probabilities`, by the inverse of the cumulative sum.
 pub fn draw(probabilities: &[f32], uniform: f32) -> usize {
     let mut sum = 0.0;
     let mut last = 0;
@@ -140,7 +143,7 @@ pub fn draw(probabilities: &[f32], uniform: f32) -> usize {
     last
 }
 
-/// One code drawn from `logits` after `filter`; `None` if no logit is a number.
+/// Samples one code from `logits` after `filter`; `None` if no logit is a number.
 pub fn sample(logits: &[f32], filter: &Filter, uniform: f32) -> Option<usize> {
     if filter.temperature == 0.0 {
         return most_likely(logits);
@@ -148,7 +151,7 @@ pub fn sample(logits: &[f32], filter: &Filter, uniform: f32) -> Option<usize> {
     Some(draw(&distribution(logits, filter)?, uniform))
 }
 
-/// The index of the largest logit, the lowest on a tie.
+/// The index of the largest logit, the lowest in case of a tie.
 pub fn most_likely(logits: &[f32]) -> Option<usize> {
     let mut best = None;
     let mut largest = f32::NEG_INFINITY;
@@ -164,15 +167,15 @@ fn kth_largest(logits: &[f32], k: usize) -> f32 {
     if k == 0 || k >= logits.len() {
         return f32::NEG_INFINITY;
     }
-    // What is not a number has no rank; in the total order it would come first.
+    // NaN has no rank; in the total order it would come first.
     let number = |x: &f32| if x.is_nan() { f32::NEG_INFINITY } else { *x };
     let mut copy: Vec<f32> = logits.iter().map(number).collect();
     let (_, kth, _) = copy.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
     *kth
 }
 
-/// Drops codes from where the sum of the likelier ones reaches `mass`. Of codes as likely as each other the lowest index
-/// counts as likelier; the published sampler leaves their order to chance.
+/// Drops all codes for which the sum of the more likely ones reaches `mass`. Among equally likely codes the
+/// lowest index goes first; the published sampler leaves their order to chance.
 fn keep_mass(probabilities: &mut [f32], mass: f32) {
     let mut order: Vec<usize> = (0..probabilities.len()).filter(|&i| probabilities[i] > 0.0).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
@@ -200,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn draws_follow_the_distribution() {
+    fn samples_follow_the_distribution() {
         let logits = [0.0, 1.0, 2.0, f32::NEG_INFINITY, 0.5];
         let expected = distribution(&logits, &Filter::NONE).expect("finite");
         let mut counts = [0u32; 5];
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_draw_from_is_said() {
+    fn sampling_without_finite_logits_gives_none() {
         for logits in [vec![], vec![f32::NAN; 3], vec![f32::NEG_INFINITY; 2]] {
             assert_eq!(sample(&logits, &Filter::NONE, 0.5), None);
         }
@@ -238,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_draw_is_always_a_code_that_the_filter_keeps(
+        fn the_sample_is_always_a_code_that_the_filter_keeps(
             logits in prop::collection::vec(prop_oneof![9 => -30.0f32..30.0, 1 => Just(f32::NEG_INFINITY)], 1..200),
             temperature in 0.0f32..3.0, top_k in 0usize..50, top_p in 0.0f32..=1.0, uniform in 0.0f32..1.0,
         ) {

@@ -1,4 +1,5 @@
-//! In how many passes a contextual model makes a picture (Draft-and-Revise, arXiv 2206.04452, section 3.3).
+//! The number of passes in which a contextual model generates an image (Draft-and-Revise, arXiv 2206.04452,
+//! section 3.3).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,36 +10,38 @@ use super::sampling::Filter;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, RqTransformerConfig};
 
-/// Parts of a draft unless a person says otherwise. The paper's figures are of 64, which take four times as long and are better.
+/// Default number of parts of a draft. The paper's figures use 64, which takes four times as long but is
+/// better.
 const DRAFT: u32 = 16;
 
-/// Parts of one pass at most: there are no more cells.
+/// Limit on the parts of a pass: there are no more cells.
 const MOST_PARTS: u32 = 1 << 16;
 
-/// Revisions at most: every draw of a picture has a number of 32 bits.
+/// Limit on revisions: every draw of an image is numbered in 32 bits.
 const MOST_ROUNDS: u32 = 1000;
 
-/// How a contextual model makes a picture: a draft of all that is not given, then revisions of it.
+/// How a contextual model generates an image: a draft of all codes that are not given, then revisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Parts that the draft fills in turn, each given those before it; 0 where there is no draft and given codes are revised.
+    /// Parts that the draft fills in turn, each given the earlier ones; 0 for no draft, only revisions of
+    /// given codes.
     pub draft: u32,
-    /// The revisions after it.
+    /// The revisions after the draft.
     pub revise: Rounds,
-    /// How the revisions draw codes, one filter a depth; the draft draws as the request says.
+    /// Filters for the revisions, one per depth; the request has those of the draft.
     pub filters: Vec<Filter>,
 }
 
-/// How often a picture is revised, and in how many parts: each part is drawn anew, given all other cells.
+/// How often an image is revised, and in how many parts: each part is resampled given all other cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rounds {
-    /// How often; 0: never.
+    /// Number of revisions; 0 for none.
     pub rounds: u32,
-    /// Parts of each, at least 1.
+    /// Parts per revision, at least 1.
     pub parts: u32,
 }
 
-/// Those of the paper's figures.
+/// The values for the paper's figures.
 impl Default for Rounds {
     fn default() -> Self {
         Self { rounds: 2, parts: 2 }
@@ -57,7 +60,7 @@ impl fmt::Display for Rounds {
 impl FromStr for Rounds {
     type Err = Error;
 
-    /// From `2x4`, two rounds of four parts, or `0`.
+    /// Parses `2x4` (two rounds of four parts) or `0`.
     fn from_str(text: &str) -> Result<Self> {
         let number = |text: &str| text.parse::<u32>().ok();
         let found = match text.split_once('x') {
@@ -72,17 +75,17 @@ impl FromStr for Rounds {
 }
 
 impl Schedule {
-    /// What the model of `config` does unless a person says otherwise, with the same `filters` for draft and revisions; `None` for
-    /// an autoregressive one.
+    /// The default for the model of `config`, with the same `filters` for draft and revisions; `None` for an
+    /// autoregressive model.
     pub fn usual(config: &RqTransformerConfig, filters: &[Filter]) -> Option<Self> {
         let is_contextual = config.kind == Architecture::Contextual;
         is_contextual.then(|| Self { draft: DRAFT, revise: Rounds::default(), filters: filters.to_vec() })
     }
 
-    /// Refuses what is out of range, or does nothing, for stacks of `depth` depths.
+    /// Checks the schedule for stacks of `depth` depths.
     ///
     /// # Errors
-    /// Numbers too large, neither a draft nor a revision, or not one filter a depth.
+    /// A number is too large, there is neither a draft nor a revision, or there is not one filter per depth.
     pub fn check(&self, depth: usize) -> Result<()> {
         let Rounds { rounds, parts } = self.revise;
         for (name, found, most) in [
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_are_read_as_they_are_written() {
+    fn rounds_round_trip_through_text() {
         for (rounds, parts) in [(2, 4), (1, 1), (1000, 64)] {
             let rounds = Rounds { rounds, parts };
             assert_eq!(rounds.to_string().parse::<Rounds>().unwrap(), rounds);

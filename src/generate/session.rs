@@ -1,4 +1,4 @@
-//! A batch of stacks under way: one cell a step, so that it can be shown, stopped and taken up again.
+//! A batch of stacks in progress: one cell per step, so that it can be shown, stopped and resumed.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -18,9 +18,9 @@ use crate::model::{Architecture, RqTransformer};
 pub struct Request {
     /// The condition's tokens: a class, a padded caption, or 0 for an unconditional model.
     pub condition: Vec<u32>,
-    /// One filter a depth.
+    /// One filter per depth.
     pub filters: Vec<Filter>,
-    /// Seed of all draws.
+    /// Seed for all draws.
     pub seed: u64,
     /// Which images of that seed: image `i` is the same in every batch.
     pub images: std::ops::Range<u32>,
@@ -28,12 +28,12 @@ pub struct Request {
     pub forced: Option<Forced>,
 }
 
-/// A batch under way.
+/// A batch in progress.
 pub struct Session<'a> {
     model: &'a RqTransformer,
     request: Request,
     guidance: Guidance,
-    /// Of the codebooks.
+    /// Codebook sizes.
     sizes: Vec<usize>,
     decoding: Decoding,
     /// The cells so far, `[B, D]` each, in raster order.
@@ -41,12 +41,12 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Reads the condition, and the leading cells that are given.
+    /// Reads the condition and the given leading cells.
     pub fn new(model: &'a RqTransformer, request: Request) -> Result<Self> {
         model.config.kind.must_be(
             Architecture::Autoregressive,
-            "sampling cell after cell",
-            "`sample`, `complete` and `revise` draft and revise with it",
+            "sampling cell by cell",
+            "use `sample`, `complete` or `revise`, which draft and revise",
         )?;
         check(model, &request)?;
         let (batch, device) = (request.images.len(), model.device());
@@ -65,10 +65,10 @@ impl<'a> Session<'a> {
         Ok(Self { model, sizes: model.config.codebook_sizes()?, request, guidance, decoding, cells })
     }
 
-    /// The codes `[B, D]` of the cell to come.
+    /// Generates the codes `[B, D]` of the next cell.
     fn next_cell(&mut self, cell: usize) -> Tensor<2, Int> {
         let (batch, depth) = (self.request.images.len(), self.model.config.depth());
-        // Below the last code that is not given, the head has nothing to say.
+        // No logits are needed below the last code that is not given.
         let last = (0..depth).rev().find(|&d| given_code(&self.request, cell * depth + d).is_none());
         let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(depth);
         for d in 0..depth {
@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
             codes.push(match (given_code(&self.request, place), logits) {
                 (None, Some(logits)) => self.draw(logits, d, place),
                 (Some(code), _) => repeat(&[code], [batch, 1], self.model.device()).reshape([batch]),
-                (None, None) => unreachable!("a code that is not given lies at or above the last such one"),
+                (None, None) => unreachable!("a code that is not given is at or above the last such one"),
             });
         }
         Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1)
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The stacks of `codes` `[B, h, w, D]`, read back at once.
+/// The stacks of `codes` `[B, h, w, D]`, read back in one transfer.
 pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
     let [_, h, w, depth] = codes.dims();
     let data = codes.into_data_async().await;
@@ -108,15 +108,14 @@ pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>>
     let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
     let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
     let code = |&code: &i64| {
-        u32::try_from(code).map_err(|_| {
-            Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
-        })
+        u32::try_from(code)
+            .map_err(|_| Error::invalid("the model's logits are NaN; its weights may be damaged"))
     };
     let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
     codes.chunks(h * w * depth).map(stack).collect()
 }
 
-/// A step is a cell, and a row of them is shown.
+/// A step is a cell; images are shown after each row of cells.
 impl Steps for Session<'_> {
     fn done(&self) -> usize {
         self.cells.len()
@@ -158,18 +157,18 @@ impl Steps for Session<'_> {
     }
 }
 
-/// The code at `place` if it is given.
+/// The code at `place`, if it is given.
 pub(super) fn given_code(request: &Request, place: usize) -> Option<u32> {
     let forced = request.forced.as_ref()?;
     forced.keep[place].then(|| forced.stack.codes()[place])
 }
 
-/// The codes of a cell if all are given.
+/// The codes of a cell, if all are given.
 fn given(request: &Request, cell: usize, depth: usize) -> Option<Vec<u32>> {
     (cell * depth..(cell + 1) * depth).map(|place| given_code(request, place)).collect()
 }
 
-/// The condition of each row of a batch, `[rows, length]`.
+/// The condition for each row of a batch, `[rows, length]`.
 pub(super) fn conditions(
     model: &RqTransformer,
     request: &Request,
@@ -180,13 +179,13 @@ pub(super) fn conditions(
     Ok(Tensor::cat(conditions.iter().map(of_all).collect(), 0))
 }
 
-/// The same `row` for every image.
+/// Repeats `row` for every image.
 pub(super) fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
     let values: Vec<i32> = (0..shape[0]).flat_map(|_| row.iter().map(|&x| x as i32)).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Refuses a request that does not fit `model`.
+/// Checks that a request fits `model`.
 pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
     let config = &model.config;
     let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
@@ -216,7 +215,7 @@ pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
         }
         forced.stack.validate(&config.codebook_sizes()?)?;
         if forced.keep.len() != forced.stack.codes().len() {
-            return Err(Error::usage("expected one mark for each code of the stack"));
+            return Err(Error::usage("expected one flag for each code of the stack"));
         }
     }
     Ok(())

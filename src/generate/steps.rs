@@ -1,4 +1,4 @@
-//! A batch of stacks under way, whichever model makes it.
+//! A batch of stacks in progress, for both kinds of models.
 
 use burn::tensor::{Int, Tensor};
 
@@ -6,37 +6,38 @@ use super::session::read_stacks;
 use crate::codes::CodeStack;
 use crate::error::Result;
 
-/// A batch that takes one pass through the body of the model a step, so that it can be shown, stopped and taken up again.
+/// A batch that takes one pass through the model's body per step, so that it can be shown, stopped and
+/// resumed.
 pub trait Steps {
     /// Steps done.
     fn done(&self) -> usize;
 
-    /// Steps in all.
+    /// Total number of steps.
     fn total(&self) -> usize;
 
-    /// Steps after which a picture has changed enough to be shown.
+    /// Number of steps after which images have changed enough to be shown.
     fn shown_every(&self) -> usize;
 
-    /// Takes the next step for every image; does nothing when all are done.
+    /// Runs the next step for every image; does nothing when all are done.
     fn step(&mut self);
 
-    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in the cells to come.
+    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in cells that are not done.
     fn codes(&self) -> Tensor<4, Int>;
 
-    /// Which cells have their codes, of each image in turn.
+    /// Which cells are done, image by image.
     fn known(&self) -> Vec<bool>;
 
-    /// Takes all steps that are left.
+    /// Runs all remaining steps.
     fn finish(&mut self) {
         while self.done() < self.total() {
             self.step();
         }
     }
 
-    /// The stacks of all images so far, read back at once; code 0 in the cells to come.
+    /// The stacks of all images so far, read back in one transfer; code 0 in cells that are not done.
     ///
     /// # Errors
-    /// The device failed, or the model gives no numbers.
+    /// The device failed, or the model's logits are NaN.
     fn stacks(&self) -> impl Future<Output = Result<Vec<CodeStack>>> {
         read_stacks(self.codes())
     }

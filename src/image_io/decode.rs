@@ -1,7 +1,7 @@
-//! Reads picture files: PNG, JPEG, WebP, GIF and BMP of any colour type, to upright 8-bit RGB.
+//! Decodes image files (PNG, JPEG, WebP, GIF and BMP of any colour type) to upright 8-bit RGB.
 //!
-//! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; an orientation
-//! in the EXIF data is applied; of an animation the first frame is taken, with a warning.
+//! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; the
+//! EXIF orientation is applied; animations give their first frame, with a warning.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::{MAX_PIXELS, check_size, png_text};
 use crate::error::{Error, Result};
 use crate::files::{self, kinds};
 
-/// The formats that are read, by their names in messages.
+/// The supported formats, by their names in messages.
 const FORMATS: [(ImageFormat, &str); 5] = [
     (ImageFormat::Png, "PNG"),
     (ImageFormat::Jpeg, "JPEG"),
@@ -23,31 +23,32 @@ const FORMATS: [(ImageFormat, &str); 5] = [
     (ImageFormat::Bmp, "BMP"),
 ];
 
-/// The largest picture file that is read, in bytes.
+/// The size limit for an image file, in bytes.
 pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Reads the picture at `path`, at its full size.
+/// Reads the image at `path`, at full size.
 ///
 /// # Errors
-/// The file is missing, empty, no picture, damaged, or has more than [`MAX_PIXELS`]; the message names `path`.
+/// The file is missing, empty, not an image, damaged, or has more than [`MAX_PIXELS`]; the message names
+/// `path`.
 pub fn read(path: &Path) -> Result<RgbImage> {
     let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
     decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
 }
 
-/// Reads a picture file's bytes, at full size.
+/// Decodes the bytes of an image file, at full size.
 ///
 /// # Errors
-/// The bytes are empty, no picture, damaged, or hold more than [`MAX_PIXELS`].
+/// The bytes are empty, not an image, damaged, or have more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
     let image = upright(bytes)?;
     Ok(if image.color().has_alpha() { on_white(image) } else { image.into_rgb8() })
 }
 
-/// The picture in `bytes`, upright, with its alpha.
+/// The image in `bytes`, upright, with its alpha.
 ///
 /// # Errors
-/// As for [`decode`].
+/// Those of [`decode`].
 pub(super) fn upright(bytes: &[u8]) -> Result<DynamicImage> {
     let (format, name) = recognise(bytes)?;
     let image = match whole(bytes, format, name) {
@@ -60,7 +61,7 @@ pub(super) fn upright(bytes: &[u8]) -> Result<DynamicImage> {
     Ok(image)
 }
 
-/// The picture in the `bytes` of a whole file.
+/// The image in the `bytes` of a complete file.
 fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> {
     let damaged =
         |error| Error::invalid(format!("the {name} picture cannot be decoded: {}", one_line(&error)));
@@ -78,19 +79,19 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
             "the JPEG picture cannot be decoded: the file ends before the picture does",
         ));
     }
-    // EXIF data that cannot be read is no reason to refuse the pixels.
+    // Unreadable EXIF data is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(image)
 }
 
-/// What ends a JPEG: a marker.
+/// The end marker of a JPEG.
 const JPEG_END: &[u8] = b"\xff\xd9";
-/// Data that follow a JPEG's own where that has no end, so that pixels that are made of them are noticed.
+/// Data appended to a JPEG without an end marker, to detect pixels that depend on it.
 const STRANGE_DATA: [[u8; 1024]; 2] = [[0x00; 1024], [0x55; 1024]];
 
-/// The picture in the `bytes` of a file that lacks its end, but none of its pixels.
+/// The image in the `bytes` of a file without its end, if all its pixels are there.
 fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicImage> {
     match format {
         ImageFormat::Png => whole(&[bytes, png_text::END].concat(), format, name).ok(),
@@ -104,14 +105,14 @@ fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicI
     }
 }
 
-/// The decoders' own limits, a second line behind [`check_size`]: memory for 16 bits of four channels.
+/// The decoders' own limits, as a fallback behind [`check_size`]: memory for four 16-bit channels.
 fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8 + (1 << 20));
     limits
 }
 
-/// The format by the file's first bytes; its name does not count.
+/// Detects the format by the file's first bytes; its name does not matter.
 fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     if bytes.is_empty() {
         return Err(Error::invalid("an empty file: expected a picture"));
@@ -127,19 +128,20 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     })
 }
 
-/// Refuses a PNG by its header. The decoder sets up rows of the picture's width before it says how wide that is.
+/// Checks the size in a PNG's header. The decoder allocates rows of the image's width before it reports the
+/// width.
 fn check_png_header(bytes: &[u8]) -> Result<()> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
-    // A damaged header is left to the decoder to report.
+    // The decoder itself reports a damaged header.
     decoder.read_header_info().map_or(Ok(()), |info| check_size(info.width.into(), info.height.into()))
 }
 
-/// The decoders' messages, some of which have several lines.
+/// The decoder's message in one line; some have several.
 fn one_line(error: &image::ImageError) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a second frame follows. What is wrong with later frames does not matter here.
+/// Whether there is a second frame. Errors in later frames do not matter here.
 fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     let source = Cursor::new(bytes);
     match format {
@@ -152,12 +154,14 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Whether a JPEG's end marker follows its scans. The decoder fills what a truncated file lacks with grey.
+/// Whether a JPEG's scans are followed by an end marker. The decoder fills missing parts of a truncated file
+/// with grey.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     const END: u8 = 0xd9;
     const START_OF_SCAN: u8 = 0xda;
-    // After the start marker come segments, each a marker and a length; after the start of a scan comes its data, in
-    // which a 0xff is escaped by a zero or begins a restart marker (0xd0 to 0xd7).
+    // The start marker is followed by segments, each with a marker and a length. A start-of-scan segment is
+    // followed by its data, in which 0xff is either escaped by a zero or begins a restart marker (0xd0 to
+    // 0xd7).
     let mut at = 2;
     let mut in_scan = false;
     loop {
@@ -175,7 +179,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     }
 }
 
-/// Composites on white, with Pillow's rounding: to the nearest, `(s * a + 255 * (255 - a)) / 255`.
+/// Composites on white, with Pillow's rounding to nearest: `(s * a + 255 * (255 - a)) / 255`.
 fn on_white(image: DynamicImage) -> RgbImage {
     let image = image.into_rgba8();
     let (width, height) = image.dimensions();
@@ -186,7 +190,7 @@ fn on_white(image: DynamicImage) -> RgbImage {
         })
     };
     let pixels = image.pixels().flat_map(|pixel| over(pixel.0)).collect();
-    RgbImage::from_raw(width, height, pixels).expect("three values a pixel")
+    RgbImage::from_raw(width, height, pixels).expect("three values per pixel")
 }
 
 #[cfg(test)]
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn palettes_cmyk_and_orientation_are_what_pillow_makes_of_them() {
+    fn palettes_cmyk_and_orientation_match_pillow() {
         assert_eq!(pixels("palette.png"), pixels("palette_expected.png"));
         assert!(largest_difference(&pixels("cmyk.jpg"), &pixels("cmyk_expected.png")) <= 4);
         assert!(largest_difference(&pixels("turned.jpg"), &pixels("turned_expected.png")) <= 3);
@@ -256,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_animation_the_first_frame_is_read() {
+    fn the_first_frame_of_an_animation_is_read() {
         for name in ["animated.png", "animated.webp", "animated.gif"] {
             let (format, _) = recognise(&fixture(name)).unwrap();
             assert!(is_animated(&fixture(name), format), "{name}");
@@ -307,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_lack_only_their_end_are_read() {
+    fn files_with_all_pixels_but_no_end_are_read() {
         let noise = RgbImage::from_fn(50, 41, |x, y| {
             Rgb([0, 1, 2]
                 .map(|c| (x * 7919 + y * 104_729 + c * 31).wrapping_mul(2_654_435_761).to_be_bytes()[0]))

@@ -1,4 +1,4 @@
-//! Folders of pictures, as people bring them: what in them is a picture, and what is left out and why.
+//! Users' folders of images: which files are images, and which are left out and why.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,46 +11,46 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::text::shown_path;
 
-/// Endings of the formats that are read.
+/// File extensions of the supported formats.
 const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp"];
 
-/// Endings of pictures in formats that are not read.
+/// File extensions of image formats that are not supported.
 const OTHER_ENDINGS: [&str; 12] =
     ["tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "tga", "psd", "svg"];
 
-/// Endings of files that say something of pictures.
+/// File extensions of texts that may describe images.
 const TEXTS: [&str; 5] = ["txt", "caption", "tsv", "csv", "jsonl"];
 
-/// Folders that systems and archivers make for themselves, besides those that begin with a dot.
+/// Folders created by operating systems and archivers, besides those that begin with a dot.
 const SYSTEM: [&str; 5] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
 
-/// Names that a warning lists.
+/// How many names a warning lists.
 const NAMED: usize = 8;
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Files whose names are those of pictures, in order.
+    /// Files with the names of images, sorted.
     pub pictures: Vec<PathBuf>,
-    /// Files that may say something of them.
+    /// Files that may describe the images.
     pub texts: BTreeSet<PathBuf>,
-    /// The folder and those below it that were looked into.
+    /// The folder and all subfolders that were searched.
     pub folders: BTreeSet<PathBuf>,
-    /// What looks like data and is not read, in order.
+    /// Entries that look like data but are not read, sorted.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Something that is not read.
+/// An entry that is not read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LeftOut {
-    /// Where it lies.
+    /// Its path.
     #[serde(serialize_with = "shown_path")]
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Why it is left out.
     pub reason: String,
 }
 
-/// The pictures in `folder`; folders in it are not looked into.
+/// The images in `folder`, without its subfolders.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -58,8 +58,8 @@ pub fn pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, false)?.run()
 }
 
-/// The pictures in `folder` and in the folders below it, however deep. Links are followed, but what several lead to is
-/// there once. Hidden files and folders are left out, and so are folders of training runs.
+/// The images in `folder` and its subfolders, at any depth. Links are followed, but a target of several links
+/// is included once. Hidden files and folders and folders of training runs are left out.
 ///
 /// # Errors
 /// The folder itself cannot be read.
@@ -67,25 +67,25 @@ pub fn all_pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, true)?.run()
 }
 
-/// Reads a picture of a folder as data. A sheet of samples is none: its pictures lie beside it.
+/// Reads an image in a folder as data. A sheet of samples is refused, because its images are beside it.
 ///
 /// # Errors
-/// It cannot be read, or is a sheet.
+/// The image cannot be read, or is a sheet.
 pub fn read(path: &Path) -> Result<Picture> {
     let named = |error: Error| Error::invalid(format!("{}: {error}", path.display()));
     let bytes = files::read_limited(path, decode::MAX_FILE_BYTES)?;
     match is_sheet(&bytes) {
-        true => Err(named(Error::invalid("a sheet of samples, which are pictures of their own"))),
+        true => Err(named(Error::invalid("a sheet of samples; the samples are separate pictures"))),
         false => Picture::from_bytes(&bytes).map_err(named),
     }
 }
 
-/// Whether a file's name is that of a picture.
+/// Whether a file has the name of an image.
 pub fn is_picture(path: &Path) -> bool {
     ends_in(path, &ENDINGS)
 }
 
-/// Warns of what is left out of `folder`, a line for each reason.
+/// Warns of entries left out of `folder`, with a line for each reason.
 pub fn warn(folder: &Path, left_out: &[LeftOut]) {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for LeftOut { path, reason } in left_out {
@@ -100,7 +100,7 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
     }
 }
 
-/// Whether a picture file's recipe is of several samples.
+/// Whether an image file's recipe is for several samples.
 fn is_sheet(bytes: &[u8]) -> bool {
     let recipe = Provenance::read(bytes).ok().and_then(|provenance| provenance.recipe);
     let recipe = recipe.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
@@ -117,17 +117,17 @@ fn is_hidden(path: &Path) -> bool {
     name.starts_with('.') || SYSTEM.contains(&&*name)
 }
 
-/// Whether `folder` is that of a training run, whose sheets are no data.
+/// Whether `folder` belongs to a training run, whose sheets are not data.
 fn is_run(folder: &Path) -> bool {
     files::is_file(&folder.join("config.yaml")) && files::exists(&folder.join("checkpoints"))
 }
 
-/// What there is at a path, once links are followed.
+/// The kind of a path, following links.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     File,
     Folder,
-    /// A pipe, a device: reading it may never end.
+    /// A pipe or a device: reading it may never end.
     Special,
 }
 
@@ -142,16 +142,17 @@ fn kind(path: &Path) -> Result<Kind> {
 /// A search through folders.
 struct Walk {
     root: PathBuf,
-    /// The same, all links followed.
+    /// The root with all links resolved.
     real_root: PathBuf,
-    /// Whether folders below are searched.
+    /// Whether to search subfolders.
     below: bool,
     pictures: BTreeSet<PathBuf>,
-    /// Folders to look into: where they were found, and where they really lie.
+    /// Folders to search: the path where each was found, and its real path.
     waiting: Vec<(PathBuf, PathBuf)>,
-    /// Links to follow: to folders first, so that what lies in them is not left out because a single link leads to it.
+    /// Links to follow, those to folders first, so that a folder's files are not left out because of a link
+    /// to one of them.
     links: BTreeSet<(bool, PathBuf)>,
-    /// Where that really lies to which links have led.
+    /// The real paths of followed links.
     linked: HashSet<PathBuf>,
     found: Found,
 }
@@ -179,7 +180,7 @@ impl Walk {
                     self.leave_out(folder, &error.to_string());
                 }
             } else if let Some((_, link)) = self.links.pop_first() {
-                // Last, for the same reason.
+                // Links come last, for the same reason.
                 self.follow(link);
             } else {
                 break;
@@ -214,20 +215,20 @@ impl Walk {
 
     fn follow(&mut self, link: PathBuf) {
         match files::real(&link) {
-            Err(_) => self.leave_out(link, "links to nothing"),
+            Err(_) => self.leave_out(link, "broken links"),
             Ok(real) if self.below && self.real_root.starts_with(&real) => {
-                self.leave_out(link, "links to folders that this one lies in");
+                self.leave_out(link, "links to parent folders");
             }
             Ok(real) => self.take_once(link, real),
         }
     }
 
-    /// Takes in what a link has led to, unless it is there already. A text may be of several pictures.
+    /// Adds the target of a link, unless it was already added. A text may belong to several images.
     fn take_once(&mut self, path: PathBuf, real: PathBuf) {
         let is_folder = kind(&path).ok() == Some(Kind::Folder);
         let is_data = if is_folder { self.below } else { is_picture(&path) };
         if is_data && self.is_known(&real) {
-            return self.leave_out(path, "links to what is there already");
+            return self.leave_out(path, "links to something already included");
         }
         if is_data {
             self.linked.insert(real.clone());
@@ -235,7 +236,7 @@ impl Walk {
         self.take(path, real);
     }
 
-    /// Takes in what there is at `path`, which really lies at `real`.
+    /// Adds the entry at `path`, whose real path is `real`.
     fn take(&mut self, path: PathBuf, real: PathBuf) {
         match kind(&path) {
             Ok(Kind::Folder) if !self.below => (),
@@ -252,7 +253,7 @@ impl Walk {
         }
     }
 
-    /// Whether what really lies at `real` was found before.
+    /// Whether the entry with the real path `real` was already added.
     fn is_known(&self, real: &Path) -> bool {
         let inside = real.strip_prefix(&self.real_root).map(|below| self.root.join(below));
         let is_found = |path: PathBuf| self.pictures.contains(&path) || self.found.folders.contains(&path);
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_systems_leave_behind_is_left_out_and_named_once() {
+    fn system_files_are_left_out_and_named_once() {
         let folder = folder(&[
             "cat/1.png",
             "cat/._1.png",
@@ -356,20 +357,20 @@ mod tests {
         assert_eq!(names(folder.path(), &found.pictures), expected);
         let expected = [
             (".store", "hidden"),
-            ("0.png", "links to what is there already"),
-            ("a/dangling.png", "links to nothing"),
-            ("a/self", "links to what is there already"),
-            ("loop.png", "links to nothing"),
-            ("outside/b", "links to what is there already"),
-            ("up", "links to folders that this one lies in"),
-            ("y.png", "links to what is there already"),
+            ("0.png", "links to something already included"),
+            ("a/dangling.png", "broken links"),
+            ("a/self", "links to something already included"),
+            ("loop.png", "broken links"),
+            ("outside/b", "links to something already included"),
+            ("up", "links to parent folders"),
+            ("y.png", "links to something already included"),
         ];
         assert_eq!(left_out(folder.path(), &found), expected.map(|(path, why)| (path.into(), why.into())));
     }
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_file_is_not_read() {
+    fn special_files_are_not_read() {
         let folder = folder(&["1.png"]);
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("2.png")).expect("writable");
         let found = all_pictures(folder.path()).expect("readable");
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sheet_of_samples_is_no_picture_of_its_own() {
+    fn a_sheet_of_samples_is_refused_as_data() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let picture = Picture::new(2, 1, vec![0.0; 6]).expect("whole");
         for (count, is_read) in [(1, true), (4, false)] {

@@ -1,36 +1,36 @@
-//! Which part of a picture a model is given: models see squares of one size, people's pictures have any.
+//! Which part of an image goes to a model: models take squares of one size, users' images have any size.
 
 use super::{Picture, resize};
 use crate::error::Result;
 
-/// A part of a picture, and how it becomes a square.
+/// A part of an image, and how it becomes a square.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Framing {
-    /// The largest square in the middle, as the published pipeline takes it.
+    /// The largest centred square, as in the published pipeline.
     #[default]
     Middle,
-    /// A square of one's own.
+    /// A square chosen by the user.
     Square(Square),
-    /// All of it, its longer side shrunk more.
+    /// The whole image, with its longer side shrunk more.
     Squeezed,
 }
 
-/// A square within a picture, in its pixels.
+/// A square within an image, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Square {
     /// The first column.
     pub left: usize,
     /// The first row.
     pub top: usize,
-    /// Columns, and rows.
+    /// Number of columns and rows.
     pub side: usize,
 }
 
 impl Framing {
-    /// The part of `picture`, as a model of this resolution takes it: `resolution x resolution`.
+    /// The part of `picture` at a model's resolution: `resolution x resolution`.
     ///
     /// # Errors
-    /// The square is empty or not within the picture; those of [`Picture::fit`].
+    /// The square is empty or not within the image, or any error of [`Picture::fit`].
     pub fn apply(self, picture: &Picture, resolution: usize) -> Result<Picture> {
         match self {
             Self::Middle => picture.fit(resolution),
@@ -44,13 +44,14 @@ impl Framing {
 }
 
 impl Square {
-    /// The largest square in the middle of `width x height` pixels.
+    /// The largest centred square in `width x height` pixels.
     pub fn middle(width: usize, height: usize) -> Self {
         let side = width.min(height);
         Self { left: (width - side) / 2, top: (height - side) / 2, side }
     }
 
-    /// The square of this kind that lies within `width x height` pixels: as large as it can be, then as near.
+    /// Shrinks and moves the square into `width x height` pixels, keeping it as large as possible and then as
+    /// close as possible.
     pub fn within(self, width: usize, height: usize) -> Self {
         let side = self.side.clamp(1, width.min(height));
         Self { left: self.left.min(width - side), top: self.top.min(height - side), side }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_framing_gives_a_square_of_its_own() {
+    fn each_framing_gives_a_different_square() {
         let picture = Picture::from_rgb8(&pixels("landscape.png"));
         let (width, height) = (picture.width(), picture.height());
         let square = Square { left: 1, top: 2, side: 30 };

@@ -1,20 +1,21 @@
-//! Masks: pictures that say which part of another is meant.
+//! Masks: images that select a part of another image.
 
 use image::{DynamicImage, RgbImage};
 
 use super::{Picture, decode};
 use crate::error::Result;
 
-/// Of 255: from where on a pixel counts as opaque, and each channel of one as white.
+/// Thresholds out of 255: the alpha of an opaque pixel, and each channel of a white one.
 const OPAQUE: u8 = 128;
 const WHITE: u8 = 240;
 
-/// Reads a mask from a picture file's bytes: white where it means, black elsewhere. A mask without transparent parts means its
-/// white part. One that is painted in white on a transparent ground means what is painted; any other, such as a picture with
-/// a part rubbed out, means its transparent part.
+/// Reads a mask from the bytes of an image file: white where selected, black elsewhere. A mask without
+/// transparency selects its white part. A mask painted in white on a transparent background selects the
+/// painted part; any other mask with transparency, such as an image with a part erased, selects the
+/// transparent part.
 ///
 /// # Errors
-/// The bytes are no picture, damaged or too large.
+/// The bytes are not an image, damaged or too large.
 pub fn from_bytes(bytes: &[u8]) -> Result<Picture> {
     decode::upright(bytes).map(|image| Picture::from_rgb8(&meant(image)))
 }
@@ -32,7 +33,7 @@ fn meant(image: DynamicImage) -> RgbImage {
         (true, false) => [255 - a; 3],
     };
     let pixels = image.pixels().flat_map(value).collect();
-    RgbImage::from_raw(image.width(), image.height(), pixels).expect("three values a pixel")
+    RgbImage::from_raw(image.width(), image.height(), pixels).expect("three values per pixel")
 }
 
 #[cfg(test)]
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brightness_or_alpha_says_what_is_meant() {
+    fn brightness_or_alpha_selects_the_part() {
         const WHITE: [u8; 4] = [255; 4];
         const BLACK: [u8; 4] = [0, 0, 0, 255];
         const BEIGE: [u8; 4] = [250, 240, 220, 255];
@@ -51,10 +52,10 @@ mod tests {
         for (left, middle, right, expected) in [
             // Brightness.
             (WHITE, BLACK, BLACK, [255, 0, 0]),
-            // White on nothing.
+            // White on transparent.
             (WHITE, CLEAR, CLEAR, [255, 0, 0]),
             (CLEAR_WHITE, WHITE, CLEAR_WHITE, [0, 255, 0]),
-            // A picture with a part rubbed out, whatever was there.
+            // An image with a part erased, whatever was there.
             (CLEAR, BLACK, BEIGE, [255, 0, 0]),
             (BEIGE, CLEAR_WHITE, BLACK, [0, 255, 0]),
         ] {

@@ -1,4 +1,4 @@
-//! Pictures: from files to the models' pixels and back.
+//! Images: from files to the models' pixels and back.
 
 pub mod animation;
 pub mod decode;
@@ -21,12 +21,12 @@ use crate::files;
 pub use places::run_of;
 use png_text::Provenance;
 
-/// The largest picture that is read or made, in pixels. Checked before anything of that size is allocated. A page has at most
-/// 4 GB of memory, of which a pixel takes up to 20 bytes.
+/// The largest image to read or create, in pixels. Checked before allocating anything of that size. In a
+/// browser, memory is limited to 4 GB and a pixel takes up to 20 bytes.
 pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else { 256_000_000 };
 
-/// An RGB picture as the models see it: planar (channel, row, column), f32. The range is [-1, 1]; what a model gives
-/// may leave it, and is clamped only when shown.
+/// An RGB image in the models' layout: planar (channel, row, column), f32. The range is [-1, 1]; a model's
+/// output may exceed it, and is clamped only for display.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     width: usize,
@@ -35,38 +35,38 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of `data`, `3 * height * width` values in (channel, row, column) order.
+    /// An image from `data`, `3 * height * width` values in (channel, row, column) order.
     ///
     /// # Errors
-    /// A size is zero, there are more than [`MAX_PIXELS`], or `data` has another length.
+    /// A size is zero, there are more than [`MAX_PIXELS`], or `data` has the wrong length.
     pub fn new(width: usize, height: usize, data: Vec<f32>) -> Result<Self> {
         check_size(width as u64, height as u64)?;
         if data.len() != 3 * width * height {
             let found = data.len();
             return Err(Error::invalid(format!(
-                "a picture of {width}x{height} needs 3 values a pixel, found {found}"
+                "a picture of {width}x{height} needs 3 values per pixel, found {found}"
             )));
         }
         Ok(Self { width, height, data })
     }
 
-    /// Reads the file at `path` at its full size; see [`decode`] for what is accepted.
+    /// Reads the file at `path` at full size; see [`decode`] for the accepted formats.
     ///
     /// # Errors
-    /// The file is missing, no picture, damaged or too large.
+    /// The file is missing, not an image, damaged or too large.
     pub fn read(path: &Path) -> Result<Self> {
         decode::read(path).map(|image| Self::from_rgb8(&image))
     }
 
-    /// Reads a file's bytes at full size; see [`decode`] for what is accepted.
+    /// Decodes a file's bytes at full size; see [`decode`] for the accepted formats.
     ///
     /// # Errors
-    /// The bytes are no picture, damaged or too large.
+    /// The bytes are not an image, damaged or too large.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         decode::decode(bytes).map(|image| Self::from_rgb8(&image))
     }
 
-    /// The same pixels in [-1, 1], by the published code's own arithmetic: `(v / 255 - 0.5) / 0.5`.
+    /// Converts pixels to [-1, 1] with the published code's arithmetic: `(v / 255 - 0.5) / 0.5`.
     pub fn from_rgb8(image: &RgbImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
@@ -74,12 +74,14 @@ impl Picture {
         Self { width, height, data }
     }
 
-    /// As 8-bit pixels: clamped to [-1, 1], mapped to [0, 255], and rounded as torchvision's `save_image` does.
+    /// Converts to 8-bit pixels: clamped to [-1, 1], mapped to [0, 255], and rounded as in torchvision's
+    /// `save_image`.
     pub fn to_rgb8(&self) -> RgbImage {
         self.to_rgb8_by(to_u8)
     }
 
-    /// As 8-bit pixels, not rounded but cut, as the published code hands samples to CLIP. Pixels that had 8 bits keep them.
+    /// Converts to 8-bit pixels by truncation, as the published code does when it passes samples to CLIP.
+    /// Pixels that came from 8 bits keep their values.
     pub fn to_rgb8_downwards(&self) -> RgbImage {
         self.to_rgb8_by(to_u8_downwards)
     }
@@ -92,12 +94,12 @@ impl Picture {
         })
     }
 
-    /// The picture as a model of this resolution takes it, `resolution x resolution`: the shorter side resized, the
-    /// middle kept. Resizing works on 8-bit pixels, as in the published pipeline; see [`resize::fit`]. A picture
-    /// that has the resolution already is returned as it is.
+    /// The image at a model's resolution, `resolution x resolution`: the shorter side resized, the centre
+    /// kept. Resizing works on 8-bit pixels, as in the published pipeline; see [`resize::fit`]. An image that
+    /// already has the resolution is returned unchanged.
     ///
     /// # Errors
-    /// `resolution` is zero, or its square more than [`MAX_PIXELS`].
+    /// `resolution` is zero, or its square is more than [`MAX_PIXELS`].
     pub fn fit(&self, resolution: usize) -> Result<Self> {
         if (self.width, self.height) == (resolution, resolution) {
             return Ok(self.clone());
@@ -105,10 +107,10 @@ impl Picture {
         resize::fit(&self.to_rgb8(), resolution).map(|image| Self::from_rgb8(&image))
     }
 
-    /// The part of `width x height` pixels whose upper left corner is at (`left`, `top`).
+    /// The part of `width x height` pixels whose top left corner is at (`left`, `top`).
     ///
     /// # Errors
-    /// The part is empty, or not within the picture.
+    /// The part is empty, or not within the image.
     pub fn crop(&self, left: usize, top: usize, width: usize, height: usize) -> Result<Self> {
         let within =
             |from: usize, size: usize, all: usize| from.checked_add(size).is_some_and(|end| end <= all);
@@ -124,8 +126,8 @@ impl Picture {
         Self::new(width, height, data)
     }
 
-    /// Every n-th pixel of every n-th row, the fewest left out so that no side is longer than `longest`: a quick look at
-    /// a picture too large for a screen.
+    /// Every n-th pixel of every n-th row, with the smallest n for which no side is longer than `longest`: a
+    /// quick preview of an image that is too large for a screen.
     ///
     /// # Panics
     /// If `longest` is zero.
@@ -140,7 +142,8 @@ impl Picture {
         Self { width, height, data: data.copied().collect() }
     }
 
-    /// Writes an 8-bit PNG that carries `provenance`, with models named as seen from its folder, whole or not at all.
+    /// Writes an 8-bit PNG that carries `provenance`, with models named relative to its folder, completely or
+    /// not at all.
     ///
     /// # Errors
     /// The file cannot be written, or the provenance is too large.
@@ -148,7 +151,8 @@ impl Picture {
         files::save(path, &self.to_png(provenance, path)?)
     }
 
-    /// The bytes of an 8-bit PNG that carries `provenance`, to lie at `path`: models are named as seen from there.
+    /// The bytes of an 8-bit PNG for `path` that carries `provenance`: models are named relative to its
+    /// folder.
     ///
     /// # Errors
     /// The provenance is too large.
@@ -171,29 +175,30 @@ impl Picture {
         &self.data
     }
 
-    /// The values alone, in (channel, row, column) order.
+    /// Returns the values, in (channel, row, column) order.
     pub fn into_data(self) -> Vec<f32> {
         self.data
     }
 }
 
-/// Whether the picture file in `bytes` was changed after Residua wrote it, so that codes in it are no longer those of its
-/// pixels.
+/// Whether the image file in `bytes` was changed after Residua wrote it, so that the codes in it no longer
+/// match its pixels.
 pub fn is_edited(bytes: &[u8]) -> bool {
     decode::decode(bytes).is_ok_and(|image| png_text::has_its_pixels(bytes, &image) == Some(false))
 }
 
-/// [-1, 1] to [0, 255], rounded half up; what is not a number becomes 0.
+/// [-1, 1] to [0, 255], rounded half up; NaN becomes 0.
 fn to_u8(value: f32) -> u8 {
     ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }
 
-/// The same without rounding, but that a number is not missed by an error of f32.
+/// The same truncated, with a margin so that an f32 rounding error does not drop a whole number to the next
+/// lower one.
 fn to_u8_downwards(value: f32) -> u8 {
     ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 1e-3) as u8
 }
 
-/// Refuses sizes of which no picture is made.
+/// Refuses sizes that are empty or too large.
 fn check_size(width: u64, height: u64) -> Result<()> {
     if width == 0 || height == 0 {
         return Err(Error::invalid(format!(
@@ -209,7 +214,7 @@ fn check_size(width: u64, height: u64) -> Result<()> {
     Ok(())
 }
 
-/// Helpers that the tests of this folder share.
+/// Helpers shared by the tests of this folder.
 #[cfg(test)]
 mod testing {
     use super::*;
@@ -231,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_bits_survive() {
+    fn eight_bit_values_survive() {
         let image = RgbImage::from_fn(256, 2, |x, y| image::Rgb([x as u8, 255 - x as u8, y as u8]));
         let picture = Picture::from_rgb8(&image);
         assert_eq!(picture.to_rgb8(), image);
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_clamped_and_rounded_when_shown() {
+    fn values_are_clamped_and_rounded_for_display() {
         let cases =
             [(-3.0, 0), (-1.0, 0), (0.0, 128), (1.0, 255), (9.0, 255), (f32::NAN, 0), (f32::INFINITY, 255)];
         for (value, shown) in cases {
@@ -251,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_bits_are_cut_and_whole_ones_kept() {
+    fn values_are_truncated_and_whole_ones_kept() {
         let image = RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8, 255 - x as u8, x as u8]));
         assert_eq!(Picture::from_rgb8(&image).to_rgb8_downwards(), image);
         for (level, cut) in [(7.9, 7), (7.1, 7), (254.99, 254), (300.0, 255), (-3.0, 0)] {
@@ -265,7 +270,7 @@ mod tests {
             (0, 5, "0x5 has no pixels: expected at least one"),
             (100_000, 100_000, "more than the 256 megapixels allowed"),
             (usize::MAX, 2, "more than the 256 megapixels allowed"),
-            (2, 2, "needs 3 values a pixel, found 5"),
+            (2, 2, "needs 3 values per pixel, found 5"),
         ] {
             let message = Picture::new(width, height, vec![0.0; 5]).unwrap_err().to_string();
             assert!(message.contains(found), "{message}");

@@ -1,5 +1,5 @@
-//! Where the models of a picture's recipe lie. A picture is handed on, so it names them as seen from its own folder, never
-//! from the root of somebody's machine; here they are named as anything else is.
+//! Paths of the models in an image's recipe. Images are shared, so they name models relative to their own
+//! folder, never from the root of someone's machine; in memory, models are named like any other file.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use crate::assets::bundled;
 use crate::files;
 
 impl Provenance {
-    /// For the picture at `picture`: models are named as seen from its folder, or where there is no way, by their file's name.
+    /// For saving the image at `picture`: models are named relative to its folder, or if that is impossible,
+    /// by file name.
     pub(super) fn seen_from(&self, picture: &Path) -> Self {
         let folder = picture.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -21,7 +22,8 @@ impl Provenance {
         })
     }
 
-    /// Of the picture at `picture`: models that lie where it says, seen from its folder, are named as seen from here.
+    /// For the image read from `picture`: models that exist at the recorded place, relative to its folder,
+    /// are named relative to the current folder.
     pub fn located(self, picture: &Path) -> Self {
         let folder = picture.parent().unwrap_or(Path::new(""));
         self.renamed(|name| {
@@ -31,7 +33,7 @@ impl Provenance {
         })
     }
 
-    /// With other names for the models of the recipe, where `rename` gives any.
+    /// Renames the models in the recipe for which `rename` returns a name.
     fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
         let recipe = self.recipe.as_ref().map(|text| match serde_json::from_str::<Value>(text) {
             Ok(mut recipe) => {
@@ -49,7 +51,8 @@ impl Provenance {
     }
 }
 
-/// The folder of the run that a model is a checkpoint of, by its path. A run that went on has kept later ones only.
+/// The folder of the run to which a checkpoint belongs, judging by its path. If the run continued, it may
+/// have kept only later checkpoints.
 pub fn run_of(model: &Path) -> Option<&Path> {
     let steps = model.parent()?;
     let checkpoints = steps.parent()?;
@@ -58,7 +61,7 @@ pub fn run_of(model: &Path) -> Option<&Path> {
     checkpoints.parent().filter(|_| is_checkpoint)
 }
 
-/// Calls `change` with the name of each model in `recipe`: whatever has a name and a hash.
+/// Calls `change` with the name of each model in `recipe`: any object with a name and a hash.
 fn for_each_model(recipe: &mut Value, change: &impl Fn(&mut String)) {
     let Some(recipe) = recipe.as_object_mut() else { return };
     let has_hash = recipe.contains_key("sha256");
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_moved_with_its_model_still_names_it() {
+    fn a_picture_moved_with_its_model_still_names_it() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
         ["home/run", "home/out"].iter().for_each(|name| std::fs::create_dir_all(at(name)).unwrap());
@@ -102,13 +105,13 @@ mod tests {
         std::fs::rename(at("home"), at("moved")).unwrap();
         let [found, other] = names(&saved.clone().located(&at("moved/out/000.png")));
         assert!(files::is_file(Path::new(&found)) && other == "emoji-64", "{found}");
-        // Saved elsewhere, it is named as seen from there.
+        // Saved elsewhere, the picture names the model relative to the new folder.
         let again = saved.located(&at("moved/out/000.png")).seen_from(&at("moved/again.png"));
         assert_eq!(names(&again), ["run/model.safetensors", "emoji-64"]);
     }
 
     #[test]
-    fn a_run_is_known_by_its_checkpoints() {
+    fn a_run_is_recognized_by_its_checkpoints() {
         let run = |path: &'static str| run_of(Path::new(path)).map(|run| run.display().to_string());
         assert_eq!(run("a/run/checkpoints/00000040/model.safetensors").as_deref(), Some("a/run"));
         assert_eq!(
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_here_keeps_no_path_of_a_machine() {
+    fn missing_models_keep_no_absolute_path() {
         let place = tempfile::tempdir().unwrap();
         let absolute = place.path().join("none/model.pt").display().to_string();
         let saved = recipe(&absolute, "none/relative.pt").seen_from(&place.path().join("a.png"));

@@ -1,12 +1,13 @@
-//! What a picture carries about its making: compressed `iTXt` chunks of its PNG file.
+//! Records how an image was made, in compressed `iTXt` chunks of its PNG file.
 //!
 //! * `residua:recipe`: how it was made, as JSON.
-//! * `residua:codes`: its code stack, as JSON `{"shape": [h, w, depth], "codes": [..]}`. Decimal numbers, once
-//!   compressed, are no larger than base64 (8x8x4 codes take about 0.8 KB), and anyone can read them.
-//! * `residua:pixels`: a checksum of the pixels that belong to these codes, as `WIDTHxHEIGHT CRC-32`, in the way of PNG,
-//!   of the 8-bit RGB rows. A program that changes pixels and keeps such chunks leaves codes that are no longer theirs.
+//! * `residua:codes`: its code stack, as JSON `{"shape": [h, w, depth], "codes": [..]}`. Compressed decimal
+//!   numbers are no larger than base64 (8x8x4 codes take about 0.8 KB), and they are readable.
+//! * `residua:pixels`: a checksum of the pixels that belong to these codes, as `WIDTHxHEIGHT CRC-32` of the
+//!   8-bit RGB rows, with PNG's CRC. It detects programs that change pixels but keep the chunks, so that the
+//!   codes no longer match.
 //!
-//! Other programs keep such chunks or drop them, and show the picture either way.
+//! Other programs keep or drop these chunks, and show the image either way.
 
 use std::io::Cursor;
 
@@ -20,24 +21,25 @@ use crate::error::{Error, Result};
 const RECIPE: &str = "residua:recipe";
 const CODES: &str = "residua:codes";
 const PIXELS: &str = "residua:pixels";
-/// The most text that a chunk may unpack to, so that a small file cannot fill the memory: 64x64x32 codes.
+/// The most text that a chunk may decompress to, so that a small file cannot fill the memory: 64x64x32 codes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
-/// What a picture carries about its making.
+/// Records how an image was made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Provenance {
-    /// How the picture was made (the model, the seed, the sampling rules), as JSON text. What is in it is its reader's
-    /// affair; that it is JSON has been checked.
+    /// How the image was made (model, seed, sampling rules), as JSON text. It is valid JSON, but its content
+    /// is not checked.
     pub recipe: Option<String>,
-    /// The codes that the picture was decoded from.
+    /// The codes that the image was decoded from.
     pub codes: Option<CodeStack>,
 }
 
 impl Provenance {
-    /// What the bytes of a picture file carry: nothing in another format than PNG, or where a PNG has no such chunks.
+    /// Reads the provenance in the bytes of an image file: empty for formats other than PNG, or a PNG without
+    /// such chunks.
     ///
     /// # Errors
-    /// The PNG is damaged, or a chunk is too large or does not hold what it should.
+    /// The PNG is damaged, or a chunk is too large or invalid.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             return Ok(Self::default());
@@ -51,7 +53,7 @@ impl Provenance {
         Ok(Self { recipe, codes })
     }
 
-    /// The chunks to write, for a picture of these pixels.
+    /// The chunks to write for an image with these pixels.
     fn chunks(&self, image: &RgbImage) -> Result<Vec<ITXtChunk>> {
         let mut chunks = Vec::new();
         if let Some(recipe) = &self.recipe {
@@ -90,8 +92,8 @@ fn write_png(image: &RgbImage, chunks: &[ITXtChunk]) -> Result<Vec<u8>, png::Enc
     Ok(bytes)
 }
 
-/// Whether `image`, which was decoded of the picture file in `bytes`, has the pixels that belong to the file's codes; `None` if
-/// the file does not say, as those of older versions.
+/// Whether `image`, decoded from the image file in `bytes`, has the pixels that belong to the file's codes;
+/// `None` if the file has no checksum, as those of older versions.
 pub fn has_its_pixels(bytes: &[u8], image: &RgbImage) -> Option<bool> {
     let expected = text_chunks(bytes).and_then(|chunks| text(&chunks, PIXELS)).ok()??;
     Some(expected == checksum(image))
@@ -110,11 +112,11 @@ fn chunk(keyword: &str, text: String) -> Result<ITXtChunk> {
     Ok(chunk)
 }
 
-/// What ends a PNG: a chunk without content.
+/// The end of a PNG: an empty chunk.
 pub(super) const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// All `iTXt` chunks, also those that another program has put after the pixels. The pixels are not decoded. A file may lack
-/// its end.
+/// All `iTXt` chunks, including those that another program put after the pixels. The pixels are not decoded.
+/// The file's end may be missing.
 fn text_chunks(bytes: &[u8]) -> Result<Vec<ITXtChunk>> {
     let chunks = chunks_of_whole(bytes);
     let chunks = chunks.or_else(|error| chunks_of_whole(&[bytes, END].concat()).map_err(|_| error));
@@ -178,7 +180,7 @@ mod tests {
         RgbImage::from_pixel(4, 3, image::Rgb([1, 2, 3]))
     }
 
-    /// A PNG with one text chunk, before the pixels or after them.
+    /// A PNG with one text chunk, before or after the pixels.
     fn png_with(keyword: &str, text: &str, after: bool) -> Vec<u8> {
         let mut chunk = ITXtChunk::new(keyword, text);
         chunk.compressed = true;
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn other_pixels_are_noticed() {
+    fn changed_pixels_are_detected() {
         let bytes = encode_png(&image(), &example()).unwrap();
         assert_eq!(has_its_pixels(&bytes, &image()), Some(true));
         let mut edited = image();
@@ -222,14 +224,14 @@ mod tests {
         assert_eq!(has_its_pixels(&bytes, &edited), Some(false));
         let turned = RgbImage::from_pixel(3, 4, image::Rgb([1, 2, 3]));
         assert_eq!(has_its_pixels(&bytes, &turned), Some(false));
-        // Those of older versions, and of other programs, say nothing.
+        // Files of older versions and of other programs have no checksum.
         for bytes in [encode_png(&image(), &Provenance::default()).unwrap(), fixture("provenance.png")] {
             assert_eq!(has_its_pixels(&bytes, &edited), None);
         }
     }
 
     #[test]
-    fn pictures_without_it_carry_nothing() {
+    fn pictures_without_provenance_give_none() {
         for bytes in [
             encode_png(&image(), &Provenance::default()).unwrap(),
             fixture("palette.png"),
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_contents_are_named() {
+    fn invalid_chunks_are_named() {
         for (keyword, text) in [
             (RECIPE, "not JSON"),
             (CODES, "{}"),
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_unpacks_to_too_much_is_refused() {
+    fn a_text_that_decompresses_to_too_much_is_refused() {
         let bomb = png_with(CODES, &" ".repeat(MAX_TEXT_BYTES + 1), false);
         assert!(bomb.len() < MAX_TEXT_BYTES / 50, "{} bytes", bomb.len());
         let message = Provenance::read(&bomb).unwrap_err().to_string();

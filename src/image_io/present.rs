@@ -1,7 +1,7 @@
-//! What a window shows of a picture and its original, in 8-bit colours: the twin of `shaders/present.wgsl`.
+//! The display of an image and its original in 8-bit colours: the CPU twin of `shaders/present.wgsl`.
 
-/// Viridis at nine even steps (Smith and van der Walt, 2015): dark blue for little, yellow for much; its lightness rises
-/// evenly, so that it is read without colour.
+/// Viridis at nine even steps (Smith and van der Walt, 2015), from dark blue for low values to yellow for
+/// high ones. Its lightness increases evenly, so it works without colour too.
 pub const VIRIDIS: [[u8; 3]; 9] = [
     [68, 1, 84],
     [71, 44, 122],
@@ -14,32 +14,32 @@ pub const VIRIDIS: [[u8; 3]; 9] = [
     [253, 231, 37],
 ];
 
-/// What is shown of two pictures.
+/// What to show of two images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shown {
     /// The original.
     Original,
-    /// The picture.
+    /// The image.
     Picture,
-    /// How far the two are apart, as colours of [`viridis`]: the mean over the channels, of which `brightest`, a part of
-    /// the whole range, and all above has the last colour.
+    /// The difference between the two, in colours of [`viridis`]: the mean over the channels. `brightest`, as
+    /// a fraction of the full range, and everything above it get the last colour.
     Errors {
         /// In (0, 1].
         brightest: f32,
     },
-    /// The original left of a place, the picture right of it.
+    /// The original on the left of a position, the image on the right.
     Wipe {
         /// From 0, the left edge, to 1.
         place: f32,
     },
 }
 
-/// Colours of a target of `target` rows and columns that shows two pictures `[3, height, width]` of `size` `[height,
-/// width]` in [-1, 1]: red, green, blue and full opacity for each of its pixels, row-major. Each shows the pixel under
-/// its centre.
+/// The colours of a target with `target` rows and columns that shows two images `[3, height, width]` of
+/// `size` `[height, width]` in [-1, 1]: red, green, blue and full opacity for each pixel, row-major. Each
+/// target pixel shows the source pixel under its centre.
 ///
 /// # Panics
-/// If a picture is not of that size.
+/// If an image does not have that size.
 pub fn present(
     picture: &[f32],
     original: &[f32],
@@ -68,7 +68,7 @@ pub fn present(
     colours
 }
 
-/// The colour of `value` in [0, 1]; what lies outside is taken as the end.
+/// The colour of `value`, clamped to [0, 1].
 pub fn viridis(value: f32) -> [u8; 3] {
     let place = value.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f32;
     let place = if place.is_finite() { place } else { 0.0 };
@@ -80,17 +80,17 @@ pub fn viridis(value: f32) -> [u8; 3] {
     })
 }
 
-/// Mean over the channels of the differences.
+/// Mean absolute difference over the channels.
 fn error(a: [f32; 3], b: [f32; 3]) -> f32 {
     a.into_iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / 3.0
 }
 
-/// [-1, 1] to [0, 1]; what lies outside is taken as the end, what is no number as 0.
+/// [-1, 1] to [0, 1], clamped; NaN becomes 0.
 fn unit(value: f32) -> f32 {
     (value * 0.5 + 0.5).clamp(0.0, 1.0).max(0.0)
 }
 
-/// [0, 1] to a level of 255.
+/// [0, 1] to a level from 0 to 255.
 fn level(value: f32) -> u8 {
     (value * 255.0 + 0.5) as u8
 }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_map_ends_where_it_ends() {
+    fn the_map_clamps_values() {
         assert_eq!([viridis(-1.0), viridis(2.0), viridis(f32::NAN)], [VIRIDIS[0], VIRIDIS[8], VIRIDIS[0]]);
     }
 }

@@ -1,9 +1,10 @@
-//! Resize and centre crop, equal to the bit to torchvision's `Resize` and `CenterCrop` on Pillow images.
+//! Resize and centre crop, bit-identical to torchvision's `Resize` and `CenterCrop` on Pillow images.
 //!
-//! Pillow's filters widen their support when they shrink, works in fixed point, and rounds to 8 bits after the
-//! horizontal pass and again after the vertical one (Pillow, `Resample.c`). Models were trained on those pixels, with
-//! Pillow before 13, which later swapped the passes for tall pictures: there it differs by up to one level of 255. (So
-//! did older ones where the height is over a hundred times the width; that exception is left out.)
+//! Pillow's filters widen their support when shrinking. Pillow works in fixed point and rounds to 8 bits
+//! after the horizontal pass and again after the vertical one (Pillow, `Resample.c`). Models were trained on
+//! these pixels, with Pillow before 13. Pillow 13 swaps the passes for tall images, where it differs by up to
+//! one level of 255. (Older versions also swapped them if the height was over a hundred times the width; that
+//! exception is not implemented.)
 
 use std::ops::Range;
 
@@ -12,48 +13,48 @@ use image::RgbImage;
 use super::check_size;
 use crate::error::Result;
 
-/// Weights are integers, a weight of one being `1 << PRECISION_BITS`: 32 bits less 8 for the pixel and 2 for the sum.
+/// Weights are integers, with 1 as `1 << PRECISION_BITS`: 32 bits less 8 for the pixel and 2 for the sum.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
-/// How much the source's pixels count, by their distance from the output's.
+/// The weight of source pixels by their distance from the output pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Filter {
-    /// Less with distance: the models' own.
+    /// Decreases linearly with distance: the models' filter.
     Bilinear,
     /// Keys' cubic with `a = -0.5`, which sharpens edges.
     Bicubic,
 }
 
-/// How a picture becomes a square.
+/// How an image becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
-    /// What the shorter side is resized to, at least `resolution`.
+    /// The length to resize the shorter side to, at least `resolution`.
     pub shorter: usize,
-    /// The middle `resolution x resolution` are kept.
+    /// The centre `resolution x resolution` pixels are kept.
     pub resolution: usize,
-    /// What resizes.
+    /// The resampling filter.
     pub filter: Filter,
 }
 
-/// Resizes so that the shorter side is `resolution`, and keeps the middle `resolution x resolution`. Only the pixels
-/// that are kept are computed.
+/// Resizes so that the shorter side is `resolution`, and keeps the centre `resolution x resolution`. Only the
+/// pixels that are kept are computed.
 ///
 /// # Errors
-/// `resolution` is zero, or its square more than [`super::MAX_PIXELS`].
+/// `resolution` is zero, or its square is more than [`super::MAX_PIXELS`].
 pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
     fit_as(image, Fit { shorter: resolution, resolution, filter: Filter::Bilinear })
 }
 
-/// The same with another filter, or with more cut off.
+/// Like [`fit()`], with any filter or crop.
 ///
 /// # Errors
-/// Those of [`fit()`], of either size.
+/// Those of [`fit()`], for either size.
 pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
     let shorter = image.width().min(image.height()) as usize;
     square(image, [shorter; 2], fit)
 }
 
-/// Resizes all of the picture to `resolution x resolution`, whatever its proportions.
+/// Resizes the whole image to `resolution x resolution`, whatever its aspect ratio.
 ///
 /// # Errors
 /// Those of [`fit()`].
@@ -62,7 +63,7 @@ pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
     square(image, [image.width() as usize, image.height() as usize], fit)
 }
 
-/// Resizes so that `kept` columns and rows become `fit.shorter` of each, and keeps the middle ones.
+/// Resizes so that `kept` columns and rows become `fit.shorter` each, and keeps the centre.
 fn square(image: &RgbImage, kept: [usize; 2], fit: Fit) -> Result<RgbImage> {
     let resolution = fit.resolution;
     check_size(resolution as u64, resolution as u64)?;
@@ -92,16 +93,16 @@ fn square(image: &RgbImage, kept: [usize; 2], fit: Fit) -> Result<RgbImage> {
         })
         .collect();
     Ok(RgbImage::from_raw(resolution as u32, resolution as u32, fitted)
-        .expect("one value a channel and pixel"))
+        .expect("one value per channel and pixel"))
 }
 
-/// How the kept pixels of one axis come from the source's.
+/// How the kept pixels of one axis are computed from the source.
 struct Axis {
     taps: Vec<Tap>,
 }
 
 impl Filter {
-    /// Pixels to either side that count when nothing is shrunk.
+    /// The support radius in pixels when not shrinking.
     fn support(self) -> f64 {
         match self {
             Self::Bilinear => 1.0,
@@ -121,16 +122,17 @@ impl Filter {
     }
 }
 
-/// The pixels of the source that one output pixel is made of.
+/// The source pixels that contribute to one output pixel.
 struct Tap {
     first: usize,
     weights: Vec<i32>,
 }
 
 impl Axis {
-    /// `source` pixels resized by `fit.shorter / kept`, of which the middle `fit.resolution` are kept.
+    /// `source` pixels resized by `fit.shorter / kept`, of which the centre `fit.resolution` are kept.
     fn new(source: usize, kept: usize, fit: Fit) -> Self {
-        // A side of up to 256 million pixels times a resolution of up to 16,000 needs 64 bits, also in a browser.
+        // A side of up to 256 million pixels times a resolution of up to 16,000 needs 64 bits, even in a
+        // browser.
         let resized = fit.shorter as u64 * source as u64 / kept as u64;
         let first = half_to_even(resized - fit.resolution as u64);
         let scale = source as f64 / resized as f64;
@@ -138,7 +140,7 @@ impl Axis {
         Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.filter)).collect() }
     }
 
-    /// The range of source pixels that any output pixel is made of.
+    /// The range of source pixels that contribute to any output pixel.
     fn source(&self) -> Range<usize> {
         let end = |tap: &Tap| tap.first + tap.weights.len();
         self.taps.first().map_or(0, |tap| tap.first)..self.taps.last().map_or(0, end)
@@ -148,8 +150,8 @@ impl Axis {
 impl Tap {
     /// Pillow's `precompute_coeffs` for the output pixel `at`, and `normalize_coeffs_8bpc`.
     fn new(at: u64, scale: f64, source: usize, filter: Filter) -> Self {
-        // When enlarging, the neighbours that the filter reaches; when shrinking, as many times more as the output pixel
-        // covers.
+        // When enlarging, the filter covers its own support; when shrinking, the support is scaled by the
+        // size of the output pixel.
         let stretch = scale.max(1.0);
         let support = filter.support() * stretch;
         let center = (at as f64 + 0.5) * scale;
@@ -165,7 +167,8 @@ impl Tap {
         Self { first, weights: weights.into_iter().map(fixed).collect() }
     }
 
-    /// The weighted sum of values `stride` apart. `start` is where pixel `origin` of the axis stands in `values`.
+    /// The weighted sum of values `stride` apart. `start` is the index in `values` of the axis's pixel
+    /// `origin`.
     fn apply(&self, values: &[u8], start: usize, stride: usize, origin: usize) -> u8 {
         let pixels = values[start + (self.first - origin) * stride..].iter().step_by(stride);
         let products = pixels.zip(&self.weights).map(|(&pixel, &weight)| i32::from(pixel) * weight);
@@ -174,7 +177,7 @@ impl Tap {
     }
 }
 
-/// Half of `margin`, rounded as Python's `round` does: a half goes to the even neighbour.
+/// Half of `margin`, rounded like Python's `round`: ties go to the even neighbour.
 fn half_to_even(margin: u64) -> u64 {
     let half = margin / 2;
     if margin % 2 == 1 { half + half % 2 } else { half }
@@ -186,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_torchvision_to_the_bit() {
+    fn results_are_bit_identical_to_torchvision() {
         for (name, resolutions) in [
             ("landscape", &[1, 32, 61, 80][..]),
             ("portrait", &[24, 61]),
@@ -203,9 +206,9 @@ mod tests {
         }
     }
 
-    /// As CLIP's pictures are prepared, and as a classifier's are.
+    /// The preprocessing of CLIP, and that of a classifier.
     #[test]
-    fn other_fits_equal_torchvision_to_the_bit() {
+    fn other_fits_are_bit_identical_to_torchvision() {
         let cubic = |resolution| Fit { shorter: resolution, resolution, filter: Filter::Bicubic };
         let cropped = Fit { shorter: 80, resolution: 61, filter: Filter::Bilinear };
         for (name, fit, expected) in [
@@ -223,9 +226,9 @@ mod tests {
         assert!(fit_as(&image, endless).unwrap_err().to_string().contains("a picture of"));
     }
 
-    /// The two passes are apart: what is the same in all rows is resized as columns alone are.
+    /// The two passes are separable: an image with equal rows is resized as its columns alone are.
     #[test]
-    fn a_squeezed_picture_is_resized_along_each_side_by_itself() {
+    fn a_squeezed_picture_is_resized_along_each_side_independently() {
         let source = pixels("landscape.png");
         let (width, height) = source.dimensions();
         let stripes = |size: [u32; 2], along: usize| {
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_pixels_costs_no_more_than_its_middle() {
+    fn only_the_centre_of_a_line_of_pixels_is_computed() {
         let line =
             RgbImage::from_fn(1, 2_000_000, |_, y| image::Rgb([if y == 1_000_000 { 255 } else { 0 }; 3]));
         let square = fit(&line, 256).unwrap();

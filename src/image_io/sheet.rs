@@ -1,4 +1,4 @@
-//! Contact sheets: many pictures on one, on white.
+//! Contact sheets: many images in one, on white.
 
 use super::Picture;
 use crate::error::{Error, Result};
@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 /// White, in the range of [`Picture`].
 const BACKGROUND: f32 = 1.0;
 
-/// Lays pictures out in rows of `columns`, `gap` pixels apart, without a margin. Every place has the size of the
-/// largest picture; smaller ones stand in the middle of theirs.
+/// Arranges images in rows of `columns`, `gap` pixels apart, without a margin. Each slot has the size of the
+/// largest image; smaller ones are centred.
 ///
 /// # Errors
-/// There are no pictures or no columns, or the sheet has more than [`super::MAX_PIXELS`].
+/// There are no images or no columns, or the sheet has more than [`super::MAX_PIXELS`].
 pub fn grid(pictures: &[Picture], columns: usize, gap: usize) -> Result<Picture> {
     let columns = columns.min(pictures.len());
     if columns == 0 {
@@ -35,15 +35,16 @@ pub fn grid(pictures: &[Picture], columns: usize, gap: usize) -> Result<Picture>
     Picture::new(width, height, data)
 }
 
-/// One row of pictures, `gap` pixels apart.
+/// One row of images, `gap` pixels apart.
 ///
 /// # Errors
-/// As [`grid`].
+/// Those of [`grid`].
 pub fn strip(pictures: &[Picture], gap: usize) -> Result<Picture> {
     grid(pictures, pictures.len(), gap)
 }
 
-/// Pixels that `count` places and the gaps between them take; too many to count are too many to allow.
+/// The length of `count` slots and the gaps between them, saturating on overflow, which is then refused as
+/// too large.
 fn side(count: usize, place: usize, gap: usize) -> usize {
     count.saturating_mul(place).saturating_add((count - 1).saturating_mul(gap))
 }
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_stand_in_rows_on_white() {
+    fn pictures_are_arranged_in_rows_on_white() {
         let pictures = [plain(2, 1, 0.1), plain(2, 3, 0.2), plain(1, 1, 0.3)];
         let sheet = grid(&pictures, 2, 1).unwrap();
         assert_eq!(drawn(&sheet), ["...22", "11.22", "...22", ".....", ".....", "3....", "....."]);

@@ -1,4 +1,4 @@
-//! A picture on its way between a page and its worker: sizes, and its values as one run of bytes.
+//! The serialized form of an image between a page and its worker: sizes, and the values as bytes.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ struct Wire {
     data: Floats,
 }
 
-/// Little-endian f32, the byte order of every machine that this runs on.
+/// Little-endian f32, the byte order of all supported machines.
 struct Floats(Vec<f32>);
 
 impl Serialize for Floats {

@@ -1,23 +1,23 @@
-//! Dropout: in training, some of the numbers become nothing, and the others make up for it.
+//! Dropout: in training, sets random elements to zero and scales the others up.
 
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::random::pcg4d;
 
-/// Numbers that make a thread's piece of work, a multiple of 4.
+/// Elements per parallel task, a multiple of 4.
 const PIECE: usize = 1 << 14;
 
-/// What determines which numbers a pass of training leaves out.
+/// Determines which elements a training pass drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Noise {
-    /// Of the run.
+    /// The seed of the run.
     pub seed: u32,
-    /// Of the pass through the model: of a step, or of a part of one.
+    /// The pass through the model: a step, or a part of one.
     pub pass: u32,
 }
 
-/// One place of a model where numbers are left out; none are outside of training.
+/// One dropout layer; off outside training.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dropout(Option<Site>);
 
@@ -29,17 +29,18 @@ struct Site {
 }
 
 impl Dropout {
-    /// Leaves out numbers with probability `rate`, as `noise` says; `number` is another one for each place of a model.
+    /// Drops elements with probability `rate`, as determined by `noise`; `number` must differ between the
+    /// dropout layers of a model.
     pub fn new(rate: f64, noise: Option<Noise>, number: u32) -> Self {
         Self(noise.filter(|_| rate > 0.0).map(|noise| Site { rate: rate as f32, noise, number }))
     }
 
-    /// Whether nothing is left out.
+    /// Whether nothing is dropped.
     pub fn is_off(&self) -> bool {
         self.0.is_none()
     }
 
-    /// `x`, of which some numbers are left out.
+    /// Applies dropout to `x`.
     pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let Some(Site { rate, noise: Noise { seed, pass }, number }) = self.0 else { return x };
         let (shape, device) = (x.shape(), x.device());
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_stays_and_places_differ() {
+    fn the_mean_is_kept_and_layers_differ() {
         let found = dropped(0.25, 0, 0);
         let left_out = found.iter().filter(|&&x| x == 0.0).count() as f32 / found.len() as f32;
         assert!((left_out - 0.25).abs() < 0.02, "{left_out}");
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_out_where_nothing_should() {
+    fn nothing_is_dropped_when_dropout_is_off() {
         assert!(dropped(0.0, 0, 0).iter().all(|&x| x == 1.0));
         let x = Tensor::<1>::ones([8], &Device::flex());
         assert_eq!(values(Dropout::new(0.9, None, 0).apply(x)), [1.0; 8]);

@@ -1,4 +1,4 @@
-//! The two models: RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all the options of the published ones.
+//! The two models: RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all options of the published ones.
 
 pub mod config;
 #[cfg(feature = "models")]

@@ -1,8 +1,8 @@
-//! How weights are kept.
+//! How weights are stored in memory.
 
 use serde::{Deserialize, Serialize};
 
-/// In what precision the weights of linear layers are kept.
+/// The precision in which the weights of linear layers are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
@@ -10,8 +10,10 @@ pub enum Precision {
     /// As in the file.
     #[default]
     Stored,
-    /// Half of f32: half the memory, and decoding twice as fast; values differ in the fourth digit.
+    /// Half precision: half the memory of f32 and twice the decoding speed; values differ in the fourth
+    /// digit.
     F16,
-    /// Eight bits each and a scale for 32: little more than a quarter of the memory; values differ in the third digit.
+    /// Eight bits per weight and a scale for every 32: little more than a quarter of the memory of f32;
+    /// values differ in the third digit.
     Q8,
 }

@@ -1,16 +1,16 @@
-//! The published configurations as a table, for `bench` with random weights; and a tiny one for tests.
+//! The published configurations as a table, for `bench` with random weights, and a tiny one for tests.
 
 use serde_json::{Value, json};
 
 use super::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use crate::error::{Error, Result};
 
-/// The shape of one published pair of models.
+/// The sizes of one published pair of models.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// What `--preset` calls it.
+    /// The name for `--preset`.
     pub name: &'static str,
-    /// What it is.
+    /// A short description.
     pub about: &'static str,
     /// `[h, w, D]` of the code stack.
     pub code_shape: [usize; 3],
@@ -18,9 +18,9 @@ pub struct Preset {
     pub codebook: usize,
     /// Blocks of the body and of the head.
     pub layers: [usize; 2],
-    /// Width of the transformers; a head is 64 wide in all but the tiny one.
+    /// Width of the transformers; heads are 64 wide in all but the tiny preset.
     pub width: usize,
-    /// Classes, or vocabulary of the captions; 1: unconditional.
+    /// Number of classes, or vocabulary of the captions; 1: unconditional.
     pub conditions: usize,
     /// Tokens of the condition.
     pub condition_length: usize,
@@ -28,15 +28,15 @@ pub struct Preset {
     pub resolution: usize,
     /// Channels of stage 1's first level.
     pub channels: usize,
-    /// Factors on them, level by level.
+    /// Multipliers of `channels`, level by level.
     pub multipliers: &'static [usize],
-    /// Resolution at which stage 1 attends.
+    /// Resolution at which stage 1 has attention.
     pub attention: usize,
     /// Width of an attention head.
     pub head_width: usize,
 }
 
-/// Stage 1 with a factor of 32 between pixels and codes, 256x256 to 8x8x4.
+/// Stage 1 with a downsampling factor of 32, 256x256 to 8x8x4.
 const F32: Preset = Preset {
     name: "",
     about: "",
@@ -52,7 +52,7 @@ const F32: Preset = Preset {
     attention: 8,
     head_width: 64,
 };
-/// Stage 1 with a factor of 16, 256x256 to 16x16x1: VQ-GAN.
+/// Stage 1 with a downsampling factor of 16, 256x256 to 16x16x1: VQ-GAN.
 const F16: Preset =
     Preset { code_shape: [16, 16, 1], multipliers: &[1, 1, 2, 2, 4], attention: 16, conditions: 1000, ..F32 };
 const CIN: Preset = Preset { conditions: 1000, width: 1536, ..F32 };
@@ -96,7 +96,7 @@ pub const PRESETS: &[Preset] = &[
 ];
 
 impl Preset {
-    /// The preset called `name`.
+    /// The preset named `name`.
     pub fn find(name: &str) -> Result<&'static Self> {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
             let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
@@ -104,7 +104,7 @@ impl Preset {
         })
     }
 
-    /// The VQ-GAN transformer of the same depth and width, against which the paper's figure 4 sets this one.
+    /// The VQ-GAN transformer of the same depth and width, with which the paper's figure 4 compares this one.
     pub fn vqgan(&self) -> Self {
         Self {
             layers: [self.layers[0] + self.layers[1], 0],
@@ -116,7 +116,7 @@ impl Preset {
         Self { width: like.width, head_width: like.head_width, codebook: like.codebook, ..self }
     }
 
-    /// Stage 1.
+    /// The configuration of stage 1.
     pub fn rqvae(&self) -> Result<RqVaeConfig> {
         let dim = if self.resolution == 32 { 16 } else { 256 };
         let [h, w, depth] = self.code_shape;
@@ -138,7 +138,7 @@ impl Preset {
         }
     }
 
-    /// Stage 2.
+    /// The configuration of stage 2.
     pub fn rqtransformer(&self) -> Result<RqTransformerConfig> {
         let stack =
             |layers: usize| json!({"n_layer": layers, "block": {"n_head": self.width / self.head_width}});
@@ -169,7 +169,7 @@ mod tests {
     use crate::checkpoint::Loader;
     use crate::model::RqTransformer;
 
-    /// The published names say how many parameters a transformer has.
+    /// The published names give the parameter count of each transformer.
     #[test]
     fn presets_have_the_published_number_of_parameters() {
         let published = [

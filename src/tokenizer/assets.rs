@@ -1,4 +1,4 @@
-//! The vocabulary files, gzipped; `assets/tokenizers/README.md` says where they come from.
+//! The gzipped vocabulary files; see `assets/tokenizers/README.md` for their sources.
 
 use std::io::Read;
 
@@ -17,14 +17,14 @@ pub(super) fn text(asset: Asset) -> Result<String> {
 
 fn unpacked(name: &str, gzip: &[u8]) -> Result<String> {
     let mut text = String::new();
-    GzDecoder::new(gzip).read_to_string(&mut text).map_err(|error| {
-        Error::invalid(format!("{name} does not unpack ({error}): install Residua again"))
-    })?;
+    GzDecoder::new(gzip)
+        .read_to_string(&mut text)
+        .map_err(|error| Error::invalid(format!("cannot decompress {name} ({error}): reinstall Residua")))?;
     Ok(text)
 }
 
-/// What makes a vocabulary: the tokens that no merge makes, one a line, then merges, one a line, in the order of
-/// their ids.
+/// The files of a vocabulary: the tokens that no merge produces, one per line, and the merges, one per line,
+/// in the order of their ids.
 pub(super) struct Vocabulary {
     pub(super) alphabet: Asset,
     pub(super) merges: Asset,
@@ -36,7 +36,7 @@ pub(super) struct Vocabulary {
 pub(super) static BPE_EMOJI: Vocabulary =
     Vocabulary { alphabet: BPE_EMOJI_ALPHABET, merges: BPE_EMOJI_MERGES, merge_count: 927 };
 
-/// `bpe16k_huggingface`: its merges are the first of those of `bpe30k_huggingface`.
+/// `bpe16k_huggingface`: its merges are the first ones of `bpe30k_huggingface`.
 pub(super) static BPE_16K: Vocabulary =
     Vocabulary { alphabet: BPE_16K_ALPHABET, merges: BPE_MERGES, merge_count: 14_425 };
 

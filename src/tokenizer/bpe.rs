@@ -1,6 +1,7 @@
-//! Byte pair encoding: a vocabulary whose later tokens each join two earlier ones, and the merging of a word.
+//! Byte pair encoding: a vocabulary whose later tokens each join two earlier ones, and merging within a word.
 //!
-//! Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv 1508.07909.
+//! Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv
+//! 1508.07909.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,17 +11,17 @@ use crate::error::{Error, Result};
 /// Ends the last symbol of a word.
 pub(super) const END_OF_WORD: &str = "</w>";
 
-/// Tokens by id, and which pairs of ids join into which.
+/// Tokens by id, and the merges of pairs of ids.
 pub(super) struct Bpe {
     tokens: Vec<String>,
     merges: HashMap<(u32, u32), u32>,
 }
 
 impl Bpe {
-    /// The vocabulary of `alphabet` followed by what each line of `merges` (`left right`) joins.
+    /// The vocabulary of `alphabet`, followed by the results of `merges`, each a line `left right`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a line is not two tokens that come before it.
+    /// [`Error::Invalid`] if a line does not consist of two earlier tokens.
     pub(super) fn new<'a>(alphabet: Vec<String>, merges: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut tokens = alphabet;
         let mut ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
@@ -40,7 +41,7 @@ impl Bpe {
         Ok(Self { tokens, merges: pairs })
     }
 
-    /// Adds a token that no merge makes or joins, and returns its id.
+    /// Adds a token that takes no part in merges, and returns its id.
     pub(super) fn add(&mut self, token: &str) -> u32 {
         self.tokens.push(token.to_owned());
         self.tokens.len() as u32 - 1
@@ -51,19 +52,19 @@ impl Bpe {
         self.tokens.len()
     }
 
-    /// The token of an id.
+    /// The token with this id.
     pub(super) fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize).map(String::as_str)
     }
 
-    /// Joins a word's symbols, always the pair with the lowest id first and the leftmost of equals, until no pair
-    /// joins, and appends what is left to `ids`. `n log n` in the word's length.
+    /// Merges a word's symbols until no pair can be merged, always the pair with the lowest id first and the
+    /// leftmost of equal ones, and appends the result to `ids`. Takes `O(n log n)` for a word of length `n`.
     pub(super) fn merge(&self, word: Vec<u32>, ids: &mut Vec<u32>) {
         self.merge_dropping(word, &mut || false, ids);
     }
 
-    /// The same, but a pair for which `leaves_out` is true waits until another has joined, as in HuggingFace's library; with none
-    /// left that may join, it stays as it is.
+    /// Like [`Self::merge`], but a pair for which `leaves_out` returns true waits until another pair has
+    /// merged, as in Hugging Face's library; once no pair is left to merge, it stays unmerged.
     pub(super) fn merge_dropping(
         &self,
         word: Vec<u32>,
@@ -81,7 +82,7 @@ impl Bpe {
                 continue;
             }
             candidates.extend(waiting.drain(..));
-            // One of the two may have joined another since: only this very pair makes `id`.
+            // Either symbol may have merged with another since: only this very pair gives `id`.
             if joined(&chain, at) == Some(id) {
                 chain.join(at, id);
                 let neighbours = [chain.previous[at], at].into_iter();
@@ -92,8 +93,8 @@ impl Bpe {
     }
 }
 
-/// A word under merging: a symbol at each place still in use, linked to its neighbours. A link past either end is
-/// out of bounds.
+/// A word being merged: a symbol at each position still in use, linked to its neighbours. Links past either
+/// end are out of bounds.
 struct Chain {
     ids: Vec<u32>,
     previous: Vec<usize>,
@@ -101,7 +102,7 @@ struct Chain {
 }
 
 impl Chain {
-    /// Marks a place whose symbol has joined the one on its left: no merge has this id.
+    /// Marks a position whose symbol was merged into the one on its left: no merge has this id.
     const GONE: u32 = u32::MAX;
 
     fn new(ids: Vec<u32>) -> Self {
@@ -110,12 +111,12 @@ impl Chain {
         Self { ids, previous, next: (1..=length).collect() }
     }
 
-    /// The symbol at a place and its right neighbour.
+    /// The symbol at a position and its right neighbour.
     fn pair(&self, at: usize) -> Option<(u32, u32)> {
         Some((*self.ids.get(at)?, *self.ids.get(*self.next.get(at)?)?))
     }
 
-    /// Puts `id` at a place, instead of the pair there.
+    /// Replaces the pair at a position by `id`.
     fn join(&mut self, at: usize, id: u32) {
         let gone = self.next[at];
         self.ids[at] = id;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_id_joins_first_and_then_the_leftmost() {
+    fn the_lowest_id_merges_first_and_then_the_leftmost() {
         let alphabet = ["a", "b", "c"].map(String::from).to_vec();
         let bpe = Bpe::new(alphabet, ["b c", "a a", "aa bc", "a b"].into_iter()).unwrap();
         assert!(merged(&bpe, &[]).is_empty());
@@ -150,9 +151,9 @@ mod tests {
         assert_eq!(bpe.token(7), None);
     }
 
-    /// The order of what is asked is that of `tokenizers` 0.13's `merge_all`.
+    /// `leaves_out` is asked in the order of `merge_all` in `tokenizers` 0.13.
     #[test]
-    fn merges_that_are_left_out_wait_for_another() {
+    fn dropped_merges_wait_for_another() {
         let alphabet = ["a", "b", "c"].map(String::from).to_vec();
         let bpe = Bpe::new(alphabet, ["b c", "a a", "aa bc", "a b"].into_iter()).unwrap();
         let dropped = |word: &[u32], answers: &[bool]| {
@@ -161,9 +162,9 @@ mod tests {
             ids
         };
         assert_eq!(dropped(&[0, 0, 1, 2], &[]), [5]);
-        // "b c" waits while "a a" joins, and joins after it.
+        // "b c" waits while "a a" merges, and merges afterwards.
         assert_eq!(dropped(&[0, 0, 1, 2], &[true]), [5]);
-        // "b c" and "a a" wait while "a b" joins, which takes a part of both.
+        // "b c" and "a a" wait while "a b" merges, which consumes a part of both.
         assert_eq!(dropped(&[0, 0, 1, 2], &[true, true]), [0, 6, 2]);
         assert_eq!(dropped(&[0, 0, 1, 2], &[true; 3]), [0, 0, 1, 2]);
     }

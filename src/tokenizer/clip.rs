@@ -14,8 +14,9 @@ use crate::error::Result;
 const START: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 
-/// A word: a special token, an English contraction, a run of letters, one digit, or a run of other marks. U+0345,
-/// a mark that is a letter once case is ignored, is none of these for Python's `regex`, so it is dropped.
+/// A word: a special token, an English contraction, a run of letters, one digit, or a run of other marks.
+/// U+0345, a mark that becomes a letter under case folding, matches none of these in Python's `regex`, so it
+/// is dropped.
 static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?i:<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}\u{345}]+",
@@ -23,13 +24,13 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant pattern")
 });
 
-/// The bytes that stand for themselves in the vocabulary, in the order of their ids; the others follow.
+/// The bytes that represent themselves in the vocabulary, in the order of their ids; the others follow.
 const PRINTABLE: [std::ops::RangeInclusive<u8>; 3] = [b'!'..=b'~', 0xA1..=0xAC, 0xAE..=0xFF];
 
-/// The tokenizer: bytes are symbols, merges act within a word.
+/// The tokenizer: symbols are bytes, and merges stay within a word.
 pub(super) struct Clip {
     bpe: Bpe,
-    /// The symbol of each byte within a word; at a word's end it is 256 higher.
+    /// The symbol of each byte within a word; at the end of a word it is 256 higher.
     symbols: Box<[u32; 256]>,
     start: u32,
     end: u32,
@@ -37,7 +38,7 @@ pub(super) struct Clip {
 }
 
 impl Clip {
-    /// Unpacks the vocabulary.
+    /// Loads the vocabulary.
     pub(super) fn new() -> Result<Self> {
         let bytes = bytes_in_vocabulary_order();
         let mut symbols = Box::new([0; 256]);
@@ -69,7 +70,7 @@ impl Clip {
     /// The ids of a caption.
     pub(super) fn ids(&self, caption: &str) -> Vec<u32> {
         let text = fix_text(caption, &self.entities);
-        // Twice, as CLIP does: captions from the web are often escaped twice.
+        // Twice, as in CLIP: captions from the web are often escaped twice.
         let text = self.entities.unescape(&self.entities.unescape(&text)).to_lowercase();
         let mut ids = Vec::new();
         for word in WORD.find_iter(&text) {
@@ -91,14 +92,15 @@ impl Clip {
     }
 }
 
-/// All bytes: the printable ones first.
+/// All bytes, printable ones first.
 fn bytes_in_vocabulary_order() -> Vec<u8> {
     let (mut bytes, others): (Vec<u8>, Vec<u8>) = (0..=u8::MAX).partition(is_printable);
     bytes.extend(others);
     bytes
 }
 
-/// How the vocabulary spells bytes: printable ones by the Latin-1 character, the others by characters from U+0100.
+/// How the vocabulary spells bytes: printable ones as Latin-1 characters, the others as characters from
+/// U+0100 on.
 fn spellings(bytes: &[u8]) -> Vec<String> {
     let mut stand_ins = '\u{100}'..;
     let spelling = |byte| if is_printable(byte) { Some(char::from(*byte)) } else { stand_ins.next() };

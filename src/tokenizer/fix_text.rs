@@ -1,7 +1,8 @@
-//! Repairs web text as far as a caption's tokens depend on it: the `fix_text` of Python's ftfy, which CLIP applies.
+//! Repairs web text to the extent that it affects a caption's tokens: `fix_text` of Python's ftfy, which CLIP
+//! applies.
 //!
-//! Left out: the repair of mojibake (`cafÃ©`), which needs ftfy's large tables and its scores of what looks wrong,
-//! and line breaks, which are white space in any form.
+//! Not implemented: mojibake repair (`cafÃ©`), which needs ftfy's large tables and its scores of what looks
+//! wrong, and line breaks, which are white space in any form.
 
 use std::sync::LazyLock;
 
@@ -10,12 +11,11 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::html::{Entities, without_c1};
 
-/// Colours and cursor movements of a terminal.
+/// Terminal escapes for colours and cursor movements.
 static TERMINAL_ESCAPE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\x1B\[[\d;]*[a-zA-Z]").expect("a constant pattern"));
 
-/// Latin letters that are typeset as one, and what they are made of. NFKC is not used for them: it would take
-/// other characters apart too.
+/// Latin ligatures and their letters. NFKC is not used for these: it would decompose other characters too.
 const LIGATURES: [(char, &str); 22] = [
     ('Ĳ', "IJ"),
     ('ĳ', "ij"),
@@ -41,11 +41,12 @@ const LIGATURES: [(char, &str); 22] = [
     ('ﬆ', "st"),
 ];
 
-/// Decodes sure HTML references, straightens quotes, takes Latin ligatures apart, gives full-width and half-width
-/// forms their usual width, drops terminal escapes and control characters, and composes (NFC), until nothing
+/// Decodes unambiguous HTML references, straightens quotes, splits Latin ligatures, normalizes full-width and
+/// half-width forms, drops terminal escapes and control characters, and composes (NFC), until nothing
 /// changes.
 pub(super) fn fix_text(text: &str, entities: &Entities) -> String {
-    // A `<` shows that the text is HTML itself, where `&lt;` means what it says: from there on none are decoded.
+    // A `<` shows that the text is itself HTML, where `&lt;` is meant literally: nothing is decoded from
+    // there on.
     let mut entities = Some(entities);
     let fix = |line: &str| {
         entities = entities.filter(|_| !line.contains('<'));
@@ -89,7 +90,7 @@ fn push_plain(character: char, text: &mut String) {
     }
 }
 
-/// Control characters that are neither white space nor shape the writing, and the byte order mark.
+/// The byte order mark, and control characters other than white space and those that affect shaping.
 fn is_control(character: char) -> bool {
     matches!(
         character,
@@ -102,9 +103,9 @@ fn is_control(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Pairs made with ftfy 6.3.1's `fix_text`.
+    /// Pairs generated with `fix_text` of ftfy 6.3.1.
     #[test]
-    fn fixes_as_ftfy() {
+    fn fixes_match_ftfy() {
         let entities = Entities::new().unwrap();
         for (text, expected) in [
             ("Broken text&hellip; it&#x2019;s ﬂubberiﬁc!", "Broken text… it's flubberific!"),

@@ -1,4 +1,4 @@
-//! HTML character references (`&eacute;`, `&#233;`, `&#xe9;`) to characters, as Python's `html.unescape` reads them.
+//! Decodes HTML character references (`&eacute;`, `&#233;`, `&#xe9;`), like Python's `html.unescape`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,18 +15,18 @@ static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)").expect("a constant pattern")
 });
 
-/// A reference that ends in a semicolon, as a careful writer's does.
+/// A reference that ends with a semicolon.
 static STRICT_REFERENCE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"&(#?[0-9A-Za-z]{1,24};)").expect("a constant pattern"));
 
-/// What Windows-1252 has at 0x80 to 0x9F. Its five gaps keep the control character.
+/// Windows-1252 from 0x80 to 0x9F. Its five gaps keep the control character.
 const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', //
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
 ];
 
-/// What a C1 control character (U+0080 to U+009F) was meant to be: its byte, read as Windows-1252. Any other
-/// character is left as it is.
+/// The intended character of a C1 control character (U+0080 to U+009F): its byte, read as Windows-1252. Any
+/// other character is returned unchanged.
 pub(super) fn without_c1(character: char) -> char {
     (character as usize).checked_sub(0x80).and_then(|at| WINDOWS_1252.get(at)).copied().unwrap_or(character)
 }
@@ -35,14 +35,14 @@ pub(super) fn without_c1(character: char) -> char {
 pub(super) struct Entities(HashMap<String, String>);
 
 impl Entities {
-    /// Unpacks the table.
+    /// Loads the table.
     pub(super) fn new() -> Result<Self> {
         serde_json::from_str(&text(HTML_ENTITIES)?).map(Self).map_err(|error| {
             Error::invalid(format!("the compiled-in HTML entities are damaged ({error}): rebuild"))
         })
     }
 
-    /// Decodes all references, also those without a semicolon: `html.unescape`.
+    /// Decodes all references, even without a semicolon: `html.unescape`.
     pub(super) fn unescape<'a>(&self, text: &'a str) -> Cow<'a, str> {
         REFERENCE.replace_all(text, |found: &Captures| match found[1].strip_prefix('#') {
             Some(number) => numbered(number),
@@ -50,12 +50,13 @@ impl Entities {
         })
     }
 
-    /// Decodes the references that can be nothing else: those with a semicolon, and names of lower-case letters
-    /// that stand in capitals (`&EACUTE;`): `ftfy.fixes.unescape_html`.
+    /// Decodes only unambiguous references: those with a semicolon, and lower-case names written in capitals
+    /// (`&EACUTE;`): `ftfy.fixes.unescape_html`.
     pub(super) fn unescape_strict<'a>(&self, text: &'a str) -> Cow<'a, str> {
         STRICT_REFERENCE.replace_all(text, |found: &Captures| {
             let decoded = match &found[1] {
-                // A semicolon that is left shows a number followed by letters, or a reference to a semicolon.
+                // A remaining semicolon indicates a number followed by letters, or a reference to a
+                // semicolon.
                 number if number.starts_with('#') => {
                     Some(self.unescape(&found[0]).into_owned()).filter(|decoded| !decoded.contains(';'))
                 }
@@ -65,7 +66,8 @@ impl Entities {
         })
     }
 
-    /// The longest name that `text` begins with, decoded, and the rest; all of it as it was if it begins with none.
+    /// Decodes the longest name at the start of `text` and appends the rest; returns everything unchanged if
+    /// there is no name.
     fn named(&self, text: &str) -> String {
         let ends = text.char_indices().map(|(at, character)| at + character.len_utf8()).skip(1);
         let longest = ends.collect::<Vec<_>>().into_iter().rev().find_map(|end| {
@@ -83,14 +85,14 @@ impl Entities {
     }
 }
 
-/// The text of a reference by number: decimal, or hexadecimal after an `x`.
+/// The text of a numeric reference: decimal, or hexadecimal after an `x`.
 fn numbered(reference: &str) -> String {
     let digits = reference.trim_end_matches(';');
     let parsed = match digits.strip_prefix(['x', 'X']) {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => digits.parse(),
     };
-    // What overflows, and what is no character (surrogates, beyond U+10FFFF), becomes the replacement character.
+    // Overflows and invalid characters (surrogates, above U+10FFFF) become the replacement character.
     match parsed.ok().and_then(char::from_u32) {
         None | Some('\0') => "\u{FFFD}".to_owned(),
         Some(character @ ('\r' | '\u{80}'..='\u{9F}')) => without_c1(character).to_string(),
@@ -99,7 +101,7 @@ fn numbered(reference: &str) -> String {
     }
 }
 
-/// Control characters and noncharacters, which HTML does not let a number refer to.
+/// Control characters and noncharacters, to which HTML does not allow numeric references.
 fn is_forbidden(character: char) -> bool {
     matches!(character, '\u{1}'..='\u{8}' | '\u{B}' | '\u{E}'..='\u{1F}' | '\u{7F}' | '\u{FDD0}'..='\u{FDEF}')
         || character as u32 & 0xFFFE == 0xFFFE
@@ -109,9 +111,9 @@ fn is_forbidden(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Pairs made with Python 3.11's `html.unescape`.
+    /// Pairs generated with `html.unescape` of Python 3.11.
     #[test]
-    fn decodes_as_python() {
+    fn decoding_matches_python() {
         let entities = Entities::new().unwrap();
         for (text, expected) in [
             ("&amp;&lt;&eacute;&#233;&#xE9;&#XE9", "&<éééé"),
@@ -127,9 +129,9 @@ mod tests {
         }
     }
 
-    /// Pairs made with ftfy 6.3.1's `unescape_html`.
+    /// Pairs generated with `unescape_html` of ftfy 6.3.1.
     #[test]
-    fn decodes_only_the_sure_ones_when_strict() {
+    fn strict_decoding_is_limited_to_unambiguous_references() {
         let entities = Entities::new().unwrap();
         for (text, expected) in [
             ("this&not that &amp", "this&not that &amp"),

@@ -1,8 +1,8 @@
-//! `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji`: the `CharBPETokenizer` of HuggingFace's `tokenizers`, lower-casing,
-//! as the published code sets it up.
+//! `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji`: the lower-casing `CharBPETokenizer` of
+//! Hugging Face's `tokenizers`, set up as in the published code.
 //!
-//! That library knows the punctuation of Unicode 8 and this one today's: the ids agree for all characters but some
-//! 160 that came since, none of which is in these vocabularies.
+//! That library uses the punctuation of Unicode 8, this module today's: the ids differ only for about 160
+//! characters added since, none of which are in these vocabularies.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -13,18 +13,20 @@ use super::assets::{Vocabulary, text};
 use super::bpe::{Bpe, END_OF_WORD};
 use crate::error::{Error, Result};
 
-/// Stands for a character that the vocabulary does not have.
+/// Replaces characters that are not in the vocabulary.
 const UNKNOWN: &str = "[UNK]";
 
-/// Tokens that a caption may spell out; they are looked for before anything else, in this case only.
+/// Tokens that a caption may contain literally; they are matched first, and only in this case.
 static SPECIAL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\[PAD\]|\[UNK\]").expect("a constant pattern"));
 
-/// What `BertNormalizer` drops: control and format characters, private use, and the mark of undecodable bytes.
+/// Characters that `BertNormalizer` drops: control and format characters, private use, and the replacement
+/// character.
 static DROPPED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Co}\u{FFFD}--\t\n\r]+").expect("a constant pattern"));
 
-/// A word of `BertPreTokenizer`: a punctuation mark or an ideograph alone, or a run without them and white space.
+/// A word of `BertPreTokenizer`: a single punctuation mark or ideograph, or a run without these and white
+/// space.
 static WORD: LazyLock<Regex> = LazyLock::new(|| {
     let alone = concat!(
         r"[:punct:]\p{P}",
@@ -34,7 +36,7 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"[{alone}]|[^\s{alone}]+")).expect("a constant pattern")
 });
 
-/// The tokenizer: characters are symbols, merges act within a word.
+/// The tokenizer: symbols are characters, and merges stay within a word.
 pub(super) struct CharBpe {
     bpe: Bpe,
     /// The symbol of each character within a word.
@@ -46,7 +48,7 @@ pub(super) struct CharBpe {
 }
 
 impl CharBpe {
-    /// Unpacks a vocabulary.
+    /// Loads a vocabulary.
     pub(super) fn new(vocabulary: &Vocabulary) -> Result<Self> {
         let alphabet: Vec<String> = text(vocabulary.alphabet)?.lines().map(String::from).collect();
         let (mut inner, mut last, mut special) = (HashMap::new(), HashMap::new(), HashMap::new());
@@ -75,7 +77,7 @@ impl CharBpe {
         self.ids_dropping(caption, &mut || false)
     }
 
-    /// The same, without the merges that `leaves_out` says.
+    /// Like [`Self::ids`], without the merges for which `leaves_out` returns true.
     pub(super) fn ids_dropping(&self, caption: &str, leaves_out: &mut dyn FnMut() -> bool) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = 0;
@@ -89,7 +91,8 @@ impl CharBpe {
     }
 
     fn push_text(&self, text: &str, leaves_out: &mut dyn FnMut() -> bool, ids: &mut Vec<u32>) {
-        // Character by character: a whole-string lower-casing would give a final sigma its own form.
+        // Character by character: lower-casing the whole string would turn a final sigma into its special
+        // form.
         let text: String = DROPPED.replace_all(text, "").chars().flat_map(char::to_lowercase).collect();
         for word in WORD.find_iter(&text) {
             self.bpe.merge_dropping(self.symbols(word.as_str()), leaves_out, ids);

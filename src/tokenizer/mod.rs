@@ -1,12 +1,13 @@
-//! Captions to token ids: the three tokenizers that the published text-conditional models name, that of emoji-64, and one of
-//! words that the configuration lists.
+//! Converts captions to token ids: the three tokenizers of the published text-conditional models, the one of
+//! emoji-64, and one with words that the configuration lists.
 //!
 //! * `assets`: the vocabulary files.
-//! * `bpe`: the vocabulary and the merging, which all share.
-//! * `huggingface`: how `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji` cut a caption into symbols.
-//! * `clip`: how `simple`, the tokenizer of OpenAI's CLIP, does; it first repairs the text
-//!   (`fix_text`) and decodes HTML references (`html`).
-//! * `words`: how `words` does.
+//! * `bpe`: vocabulary and merging, shared by all of them.
+//! * `huggingface`: how `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji` split a caption into
+//!   symbols.
+//! * `clip`: the same for `simple`, the tokenizer of OpenAI's CLIP; it first repairs the text (`fix_text`)
+//!   and decodes HTML references (`html`).
+//! * `words`: the tokenizer `words`.
 
 mod assets;
 mod bpe;
@@ -30,7 +31,7 @@ use clip::Clip;
 use huggingface::CharBpe;
 use words::Words;
 
-/// The id that fills a caption up to the context length: `[PAD]` of the HuggingFace tokenizers, and what the
+/// The id that pads a caption to the context length: `[PAD]` in the Hugging Face tokenizers, and what the
 /// published code writes after the end token of `simple`.
 const PAD: u32 = 0;
 
@@ -45,7 +46,7 @@ pub enum TokenizerKind {
     Bpe30kHuggingface,
     /// `simple`: 49,408 tokens.
     Simple,
-    /// `words`: those that `dataset.words` lists.
+    /// `words`: the words in `dataset.words`.
     Words,
 }
 
@@ -65,7 +66,7 @@ impl TokenizerKind {
         }
     }
 
-    /// The files that it is made of.
+    /// The vocabulary files it needs.
     pub const fn files(self) -> &'static [Asset] {
         match self {
             Self::Bpe1kEmoji => &[BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES],
@@ -86,7 +87,7 @@ impl Display for TokenizerKind {
 impl FromStr for TokenizerKind {
     type Err = Error;
 
-    /// Reads a configuration's `txt_tok_name`; any other text is [`Error::Invalid`].
+    /// Parses a configuration's `txt_tok_name`; any other text is [`Error::Invalid`].
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
@@ -95,7 +96,7 @@ impl FromStr for TokenizerKind {
     }
 }
 
-/// Turns captions into ids, exactly as the published code does for the published ones.
+/// Converts captions to ids; the published tokenizers match the published code exactly.
 pub struct Tokenizer {
     kind: TokenizerKind,
     scheme: Scheme,
@@ -108,11 +109,11 @@ enum Scheme {
 }
 
 impl Tokenizer {
-    /// Unpacks and indexes the vocabulary (tens of milliseconds: make one and keep it); `words` is that of
-    /// [`TokenizerKind::Words`], and the others take none.
+    /// Loads and indexes the vocabulary (this takes tens of milliseconds: create one and keep it). `words` is
+    /// the vocabulary of [`TokenizerKind::Words`]; the others ignore it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a vocabulary is damaged, or a page has not fetched it.
+    /// [`Error::Invalid`] if a vocabulary is damaged, or the page has not fetched it.
     pub fn new(kind: TokenizerKind, words: &[String]) -> Result<Self> {
         let scheme = match kind {
             TokenizerKind::Bpe1kEmoji => Scheme::CharBpe(CharBpe::new(&assets::BPE_EMOJI)?),
@@ -129,7 +130,7 @@ impl Tokenizer {
         self.kind
     }
 
-    /// The ids of the caption alone: no start or end token, no padding, no cut.
+    /// The ids of the caption alone: no start or end token, no padding, no truncation.
     pub fn ids(&self, caption: &str) -> Vec<u32> {
         match &self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.ids(caption),
@@ -138,7 +139,7 @@ impl Tokenizer {
         }
     }
 
-    /// The words of `caption` that have no ids and are left out; only `words` leaves any out.
+    /// The words of `caption` that have no ids and are dropped; only `words` drops any.
     pub fn unknown(&self, caption: &str) -> Vec<String> {
         match &self.scheme {
             Scheme::CharBpe(_) | Scheme::Clip(_) => Vec::new(),
@@ -146,17 +147,18 @@ impl Tokenizer {
         }
     }
 
-    /// Exactly `context_length` ids, as the model takes them: padded with 0, or cut at the end.
+    /// Exactly `context_length` ids, as the model takes them: padded with 0 or truncated.
     ///
-    /// `simple` puts its start token before and its end token after the caption, and keeps both when it cuts.
-    /// The published code cuts a long caption at a random place in `simple`; here it is always the end that
-    /// goes, so that one caption has one encoding.
+    /// `simple` adds its start and end tokens, and keeps both when truncating. For `simple`, the published
+    /// code takes a random part of a long caption; here the end is always cut off, so that a caption has only
+    /// one encoding.
     pub fn encode(&self, caption: &str, context_length: usize) -> Vec<u32> {
         self.encode_dropping(caption, context_length, &mut || false)
     }
 
-    /// The same, leaving out each merge for which `leaves_out` is true, which is asked of one after the other; `simple` has no
-    /// such thing, as published, and `words` has no merges. (BPE dropout: Provilkov, Emelianenko, Voita, arXiv 1910.13267.)
+    /// Like [`Self::encode`], skipping each merge for which `leaves_out` returns true; it is called once per
+    /// merge, in order. As published, `simple` has no BPE dropout; `words` has no merges. (BPE dropout:
+    /// Provilkov, Emelianenko, Voita, arXiv 1910.13267.)
     pub fn encode_dropping(
         &self,
         caption: &str,
@@ -176,7 +178,7 @@ impl Tokenizer {
         ids
     }
 
-    /// How many ids there are: ids are below this.
+    /// The number of ids: all ids are below this.
     pub fn vocab_size(&self) -> usize {
         match &self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.bpe().len(),
@@ -187,7 +189,7 @@ impl Tokenizer {
 
     /// The token as the vocabulary spells it, for display; `None` if `id` is not below [`Self::vocab_size`].
     ///
-    /// `</w>` marks the end of a word. `simple` spells bytes, each by a printable character.
+    /// `</w>` marks the end of a word. `simple` represents each byte by a printable character.
     pub fn token(&self, id: u32) -> Option<&str> {
         match &self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.bpe().token(id),
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_configurations() {
+    fn names_match_the_configurations() {
         for kind in TokenizerKind::ALL {
             assert_eq!(kind.to_string().parse::<TokenizerKind>().unwrap(), kind);
         }
@@ -261,7 +263,7 @@ mod tests {
 
     /// `emoji.json`: captions with the ids of `tokenizers` 0.23.3 (assets/emoji-64/make_tokenizer.py).
     #[test]
-    fn captions_of_emoji_get_the_ids_of_the_library_that_made_the_vocabulary() {
+    fn emoji_captions_get_the_ids_of_the_library_that_made_the_vocabulary() {
         let pairs = fixture("emoji.json");
         for pair in pairs.as_array().unwrap() {
             let caption = pair[0].as_str().unwrap();
@@ -289,8 +291,9 @@ mod tests {
         );
     }
 
-    /// `captions.json`: random mixtures of words, marks, references and characters of many scripts, with the ids of
-    /// `tokenizers` 0.23.3 and of CLIP's algorithm over ftfy 6.3.1 (mojibake repair off) in Python 3.11.
+    /// `captions.json`: random mixtures of words, marks, references and characters from many scripts, with
+    /// the ids of `tokenizers` 0.23.3 and of CLIP's algorithm with ftfy 6.3.1 (mojibake repair off) in Python
+    /// 3.11.
     #[test]
     fn invented_captions_get_the_ids_of_the_python_libraries() {
         let captions = fixture("captions.json");
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_cut_and_the_end_token_kept() {
+    fn captions_are_truncated_and_the_end_token_kept() {
         let [_, bpe16k, _, simple, _] = &*ALL;
         let caption = "a painting by Vincent Van Gogh";
         assert_eq!(bpe16k.encode(caption, 3), [1022, 2690, 2046]);
@@ -318,9 +321,9 @@ mod tests {
         assert!(simple.encode("a", 0).is_empty());
     }
 
-    /// Each of these would take minutes if time grew with the square of the length.
+    /// Each of these would take minutes if the time were quadratic in the length.
     #[test]
-    fn long_captions_take_no_quadratic_time() {
+    fn long_captions_do_not_take_quadratic_time() {
         for (unit, count) in
             [("x", 300_000), ("é😀", 100_000), ("&amp", 100_000), ("&#", 100_000), ("'s ", 100_000)]
         {
@@ -330,13 +333,13 @@ mod tests {
                 assert!(!ids.is_empty() || tokenizer.kind() == TokenizerKind::Words);
             }
         }
-        // Each round of repair undoes one escape.
+        // Each round of repair removes one level of escaping.
         let nested = format!("&{}é", "amp;".repeat(2_500));
         let simple = &published()[2];
         assert_eq!(simple.ids(&nested), simple.ids("&é"));
     }
 
-    /// A character of any kind, or what some rule looks for.
+    /// Any character, or a fragment that some rule matches.
     fn fragment() -> impl Strategy<Value = String> {
         const LOOKED_FOR: &[&str] = &[
             "&amp;",

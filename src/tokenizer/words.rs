@@ -1,16 +1,16 @@
-//! `words`: a vocabulary of whole words, which a configuration lists.
+//! `words`: a vocabulary of whole words, listed in the configuration.
 
 use std::collections::HashMap;
 
-/// A list of words; the id of each is its place, from 1.
+/// A list of words; the id of each is its position, from 1.
 pub struct Words {
-    /// What the ids mean, the padding's first.
+    /// Tokens by id, starting with the padding token.
     tokens: Vec<String>,
     ids: HashMap<String, u32>,
 }
 
 impl Words {
-    /// Of `words`, in any case; the first of equal ones counts.
+    /// A vocabulary of `words`, ignoring case; the first of equal words counts.
     pub fn new(words: &[String]) -> Self {
         let tokens: Vec<String> =
             std::iter::once("[PAD]".into()).chain(words.iter().map(|word| word.to_lowercase())).collect();
@@ -19,22 +19,22 @@ impl Words {
         Self { tokens, ids }
     }
 
-    /// The ids of the words of `caption` that it knows.
+    /// The ids of the known words in `caption`.
     pub fn ids(&self, caption: &str) -> Vec<u32> {
         words(caption).filter_map(|word| self.ids.get(&word).copied()).collect()
     }
 
-    /// The words of `caption` that it does not know.
+    /// The unknown words in `caption`.
     pub fn unknown(&self, caption: &str) -> Vec<String> {
         words(caption).filter(|word| !self.ids.contains_key(word)).collect()
     }
 
-    /// Ids are below this.
+    /// The number of ids: all ids are below this.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    /// The word of `id`.
+    /// The word with this id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize).map(String::as_str)
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn captions_are_cut_into_known_words() {
+    fn captions_are_split_into_known_words() {
         let words = Words::new(&["A", "red", "cat", "red", "Über"].map(String::from));
         assert_eq!(words.ids("a Red-cat, über; a DRAGON"), [1, 2, 3, 5, 1]);
         assert_eq!(words.unknown("a Red-cat, über; a DRAGON"), ["dragon"]);

@@ -59,7 +59,7 @@ fn weights_of_another_model_are_refused_with_what_is_missing() {
     for (line, message) in [
         ("encode samples/pig.png --model one".to_string(), "missing: encoder.conv_in.weight"),
         (format!("sample --model two {rqvae}"), "missing: input_mlp.weight"),
-        ("encode samples/pig.png --model other".to_string(), "of another shape: "),
+        ("encode samples/pig.png --model other".to_string(), "wrong shape: "),
         ("convert one out.safetensors".to_string(), "does not fit its configuration"),
         ("convert two out.safetensors".to_string(), "does not fit its configuration"),
     ] {
@@ -101,23 +101,19 @@ fn damaged_files_are_refused() {
     let with_end = |end: f32| [&whole[..whole.len() - 4], &end.to_le_bytes()].concat();
     let huge = br#"{"a":{"dtype":"F32","shape":[1099511627776,4],"data_offsets":[0,17592186044416]}}"#;
     let files: [(&str, Vec<u8>, &str); 11] = [
-        ("cut.safetensors", whole[..whole.len() / 2].to_vec(), "not a whole safetensors file"),
+        ("cut.safetensors", whole[..whole.len() / 2].to_vec(), "not a complete safetensors file"),
         ("cut.pt", published[..published.len() / 2].to_vec(), ""),
-        ("long.safetensors", [&whole[..], b"more"].concat(), "not a whole safetensors file"),
+        ("long.safetensors", [&whole[..], b"more"].concat(), "not a complete safetensors file"),
         ("nan.safetensors", with_end(f32::NAN), "with NaN or infinite values: "),
         ("infinite.safetensors", with_end(f32::INFINITY), "with NaN or infinite values: "),
         (
             "huge.safetensors",
             [&(huge.len() as u64).to_le_bytes(), &huge[..], &[0; 64]].concat(),
-            "not a whole safetensors file",
+            "not a complete safetensors file",
         ),
         ("empty.pt", Vec::new(), ""),
         ("text.pt", b"weights".to_vec(), ""),
-        (
-            "pointer.pt",
-            b"version https://git-lfs.github.com/spec/v1\n".to_vec(),
-            "found a pointer of Git LFS",
-        ),
+        ("pointer.pt", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "found a Git LFS pointer"),
         ("page.pt", b"\n<!DOCTYPE html>".to_vec(), "found a web page"),
         ("model.gguf", b"GGUF\x03\0\0\0".to_vec(), "found a GGUF file"),
     ];
@@ -186,7 +182,7 @@ fn archives_that_lead_outside_are_refused() {
         (tar_of("model/model.pt", EntryType::Symlink, "/etc/passwd"), "is a link"),
         (tar_of("model/model.pt", EntryType::Link, "../../x"), "is a link"),
         (tar_of("model/model.pt", EntryType::Fifo, ""), "is a device"),
-        (whole[..whole.len() / 2].to_vec(), "not a whole .tar or .tar.gz"),
+        (whole[..whole.len() / 2].to_vec(), "not a complete .tar or .tar.gz"),
         (whole, "beside the configuration, found none"),
     ];
     for (bytes, message) in files {

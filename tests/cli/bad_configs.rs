@@ -91,7 +91,7 @@ fn unknown_keys_are_warned_of() {
         ("rqt-unconditional", "dataset:", "extra: [1, 2]\ndataset:", "extra"),
     ] {
         changed(&desk, case, from, to);
-        desk.does("info model").warns(&format!("key {key} is not known and not used"));
+        desk.does("info model").warns(&format!("unknown key {key} is ignored"));
     }
     for (from, to, key, nearest) in [
         ("experiment:", "experiment:\n  totalbatchsize: 8", "experiment.totalbatchsize", "total_batch_size"),
@@ -100,7 +100,7 @@ fn unknown_keys_are_warned_of() {
         ("loss:", "sampling: {tmp: 0.5}\nloss:", "sampling.tmp", "temp"),
     ] {
         changed(&desk, "rqt-class", from, to);
-        let told = format!("key {key} is not known and not used; the nearest known one is {nearest}");
+        let told = format!("unknown key {key} is ignored; the nearest known key is {nearest}");
         desk.does("info model").warns(&told);
     }
 }

@@ -44,7 +44,7 @@ fn samples_are_guided_and_repeated() {
 #[test]
 fn guidance_that_a_model_cannot_follow_is_refused() {
     let desk = Desk::new();
-    desk.refuses("sample --class 1 --guidance 3", 2, "trained with its condition only (arch.cond_dropout)");
+    desk.refuses("sample --class 1 --guidance 3", 2, "trained only with its condition (arch.cond_dropout)");
     desk.refuses("sample --class 1 --guidance -1", 2, "guidance: expected 0 to 100, found -1");
     desk.refuses("sample --class 1 --guidance 1,2", 2, "guidance: expected one value, or 4");
     desk.write("text.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1\n  cond_dropout: 0.1"));

@@ -185,7 +185,7 @@ fn weights_that_are_no_clip_are_refused() {
         ),
         (
             |made| drop(made.0.remove("visual.proj")),
-            "expected a tensor visual.proj of 2 dimensions, found none",
+            "expected a tensor visual.proj with 2 dimensions, found none",
         ),
         (
             |made| drop(made.0.insert("positional_embedding".into(), (vec![7, 70], vec![0.0; 490]))),
@@ -258,7 +258,7 @@ fn weights_that_are_no_classifier_are_refused() {
         ),
         (
             |made| drop(made.0.remove("conv1.weight")),
-            "expected a tensor conv1.weight of 4 dimensions, found none",
+            "expected a tensor conv1.weight with 4 dimensions, found none",
         ),
         (
             |made| {

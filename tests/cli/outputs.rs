@@ -189,7 +189,7 @@ fn a_dash_is_standard_input_and_output() {
         2,
         "expected a folder, for several files, found standard output",
     );
-    desk.refuses("info -", 2, "a model is not read in order");
+    desk.refuses("info -", 2, "a model cannot be read from standard input");
 }
 
 /// Redirected to a file, standard output has the codes, and nothing else, whatever it is called.

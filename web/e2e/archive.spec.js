@@ -85,7 +85,7 @@ const checksum = () => {
   flipped[flipped.length - 8] ^= 1;
   return flipped;
 };
-const notWhole = 'hostile.tar.gz: not a whole .tar or .tar.gz';
+const notWhole = 'hostile.tar.gz: not a complete .tar or .tar.gz';
 
 for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} */ ([
   ['a path upwards', tar(CONFIG, entry('../model.pt', '')), 'entry "../model.pt" leads outside the folder'],

@@ -182,7 +182,7 @@ class Input {
 
   /** @param {string} why */
   damaged(why) {
-    return new Error(`${this.#archive}: not a whole .tar or .tar.gz (${why}): download it again`);
+    return new Error(`${this.#archive}: not a complete .tar or .tar.gz (${why}): download it again`);
   }
 
   /**

@@ -1,4 +1,4 @@
-//! Weights of linear layers, in the precision that is asked for.
+//! Weights of linear layers, in the requested precision.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
@@ -12,8 +12,8 @@ use crate::kernels::{GpuKernel, Weights, has_gpu_kernel};
 use crate::model::Precision;
 
 impl Loader<'_> {
-    /// Weights `[sum of outputs, inputs]` of linear layers that are computed together: the rows of all `names`
-    /// (`[outputs, inputs]` each), one after the other, in the precision chosen for such weights.
+    /// Weights `[sum of outputs, inputs]` of linear layers that are computed together: the rows of all
+    /// `names` (`[outputs, inputs]` each), concatenated, in the precision chosen for such weights.
     pub fn linear_weights(&mut self, names: &[String], [outputs, inputs]: [usize; 2]) -> Weights {
         let (part, shape) = ([outputs, inputs], [outputs * names.len(), inputs]);
         if matches!(self.source, Source::Given(_)) {
@@ -23,7 +23,7 @@ impl Loader<'_> {
         let precision = self.kept_in(&names[0], inputs);
         self.check_room(&names[0], bytes(precision, shape));
         let made = match precision {
-            // As it is in the file.
+            // As stored in the file.
             Precision::F16 => self.joined(names, &part, Self::half_values).map(|rows| {
                 Tensor::from_data(TensorData::new(rows, shape), (&self.device, DType::F16)).into()
             }),
@@ -34,8 +34,9 @@ impl Loader<'_> {
         made.unwrap_or_else(|| Tensor::zeros([1, 1], &self.device).into())
     }
 
-    /// Weights `[outputs, inputs]` of each of `count` linear layers that lie in one tensor `name` `[count, inputs, outputs]`, in
-    /// the precision chosen for such weights; none if the tensor is not to be had.
+    /// Weights `[outputs, inputs]` of each of `count` linear layers stored in one tensor `name`
+    /// `[count, inputs, outputs]`, in the precision chosen for such weights; empty if the tensor is
+    /// unavailable.
     pub fn stacked_linear_weights(
         &mut self,
         name: &str,
@@ -49,7 +50,7 @@ impl Loader<'_> {
                 return Vec::new();
             }
             let layer = |i| all.clone().slice([i..i + 1, 0..inputs, 0..outputs]).reshape([inputs, outputs]);
-            // Made contiguous once, so that no step transposes it again.
+            // Make it contiguous once, so that no step transposes it again.
             let rows = |weight: Tensor<2>| weight.transpose().reshape([outputs * inputs]);
             return (0..count).map(|i| rows(layer(i)).reshape([outputs, inputs]).into()).collect();
         }
@@ -66,7 +67,7 @@ impl Loader<'_> {
         layers.map(|layer| keep(rows(layer), [outputs, inputs], precision, &self.device)).collect()
     }
 
-    /// The values of all `names`, one after the other; `None` if one is not to be had.
+    /// The values of all `names`, concatenated; `None` if one is unavailable.
     fn joined<T>(
         &mut self,
         names: &[String],
@@ -83,15 +84,16 @@ impl Loader<'_> {
                     }
                     rows.extend(values);
                 }
-                // The others are asked for all the same: a report names everything that does not fit.
+                // Still request the others: the report names all mismatches.
                 None => whole = false,
             }
         }
         whole.then_some(rows)
     }
 
-    /// How linear weights such as `name` are kept; `Stored` in f32. Blocks are whole ones, and a GPU reads f16 in fours and
-    /// widens either by a kernel: a layer whose inputs do not fit is kept in the next higher precision.
+    /// The precision for linear weights such as `name`; `Stored` means f32. Q8 needs whole blocks, a GPU
+    /// reads f16 in groups of four, and both need the widening kernel: a layer whose input count does not fit
+    /// gets the next higher precision.
     fn kept_in(&self, name: &str, inputs: usize) -> Precision {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
@@ -107,7 +109,7 @@ impl Loader<'_> {
     }
 }
 
-/// Bytes of weights of `shape` in `precision`, all but the scales of blocks.
+/// Bytes of weights of `shape` in `precision`, excluding block scales.
 fn bytes(precision: Precision, shape: [usize; 2]) -> usize {
     let elements: usize = shape.iter().product();
     match precision {
@@ -117,7 +119,7 @@ fn bytes(precision: Precision, shape: [usize; 2]) -> usize {
     }
 }
 
-/// Weights `rows` of `shape` in `precision`.
+/// Stores the weights `rows` of `shape` in `precision`.
 fn keep(rows: Vec<f32>, shape: [usize; 2], precision: Precision, device: &Device) -> Weights {
     match precision {
         Precision::Stored => Tensor::from_data(TensorData::new(rows, shape), device).into(),
@@ -170,9 +172,9 @@ mod tests {
         }
     }
 
-    /// A scale is for 32 weights of one output.
+    /// A scale covers 32 weights of one output.
     #[test]
-    fn inputs_that_do_not_fill_blocks_are_kept_in_half_precision() {
+    fn inputs_that_do_not_fill_blocks_use_half_precision() {
         for (inputs, in_blocks) in [(32, true), (96, true), (48, false), (33, false), (4, false)] {
             let weights = kept(Precision::Q8, [5, inputs]);
             match weights {

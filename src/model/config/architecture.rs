@@ -1,4 +1,4 @@
-//! Which of the two transformers a stage 2 is: `arch.type`.
+//! The transformer architecture of a stage 2: `arch.type`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// How a transformer reads the cells of a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Architecture {
-    /// In order, each given those before it.
+    /// In order, each given the previous ones.
     #[default]
     #[serde(rename = "rq-transformer")]
     Autoregressive,
@@ -17,7 +17,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The published name, as `arch.type` has it.
+    /// The published name, as in `arch.type`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Autoregressive => "rq-transformer",
@@ -25,7 +25,7 @@ impl Architecture {
         }
     }
 
-    /// Refuses a model of another architecture than `what` needs; `instead` says what to do.
+    /// Checks that the model has the architecture that `what` needs; `instead` says what to do if not.
     ///
     /// # Errors
     /// [`Error::Usage`], in one line.

@@ -1,4 +1,4 @@
-//! Reads a section of a configuration, and reports the keys that nothing reads, each with the nearest one that something does.
+//! Reads a section of a configuration, and reports each unknown key with the nearest known one.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -10,25 +10,25 @@ use serde_json::{Error, Value};
 
 use super::misfit;
 
-/// What is told of a key that nothing reads: its path, and the nearest key that could stand there.
+/// Called with the path of an unknown key and the nearest key allowed there.
 type Report<'r> = &'r dyn Fn(&str, &str);
 
-/// Reads `value`, which lies at `path` of its document, and tells `report` of each key that nothing reads.
+/// Reads `value`, which is at `path` in its document, and passes each unknown key to `report`.
 ///
 /// # Errors
-/// A value is missing, or of another type: where, and why.
+/// A value is missing or has the wrong type: where, and why.
 pub(super) fn read<T: DeserializeOwned>(value: &Value, path: &str, report: Report<'_>) -> Result<T, String> {
     let failed = RefCell::default();
     T::deserialize(Node { value, path: path.into(), report, failed: &failed })
         .map_err(|error| misfit::said(&failed.take(), &error.to_string()))
 }
 
-/// A value of a document that is being read.
+/// A value in a document being read.
 struct Node<'de, 'r> {
     value: &'de Value,
     path: String,
     report: Report<'r>,
-    /// Where the first value lies that could not be read.
+    /// The path of the first value that could not be read.
     failed: &'r RefCell<String>,
 }
 
@@ -106,10 +106,10 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     }
 }
 
-/// The fields of an object. A value is noted with its place, whoever refuses it.
+/// The fields of an object. Records the path of any value that fails, whoever rejects it.
 struct Fields<'de, 'r, I> {
     left: I,
-    /// Of the key that was read last.
+    /// The value of the last key read.
     value: Option<Node<'de, 'r>>,
 }
 
@@ -137,7 +137,7 @@ impl<'de> IntoDeserializer<'de, Error> for Node<'de, '_> {
     }
 }
 
-/// How alike two keys are, from 0 to 1.
+/// Similarity of two keys, from 0 to 1.
 fn likeness(key: &str, other: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(&key.to_lowercase(), other)
 }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_unknown_key_is_told_with_the_nearest_known_one() {
+    fn each_unknown_key_is_reported_with_the_nearest_known_one() {
         let value = json!({
             "kind": "a", "inner": [{"batch_size": 1}, {"batch_size": 2, "epochs": 3, "batchsize": 4}],
             "raw": {"anything": 1}, "shap": [1, 2],
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_with_its_place() {
+    fn unreadable_values_are_reported_with_their_path() {
         for (value, expected) in [
             (json!({"type": "a", "inner": [{}]}), "inner.0: expected a key batch_size, found none"),
             (json!({"type": "a", "inner": [], "shape": [1, 2, 3]}), "shape: expected a list of 2, found 3"),
@@ -195,7 +195,7 @@ mod tests {
                 json!({"type": "a", "inner": [{"batch_size": 1.5}]}),
                 "inner.0.batch_size: expected a whole number",
             ),
-            (json!(7), "expected keys with values, found 7"),
+            (json!(7), "expected a mapping, found 7"),
         ] {
             let error = read::<Outer>(&value, "", &|_, _| ()).unwrap_err();
             assert!(error.starts_with(expected), "{value}: {error}");

@@ -1,14 +1,14 @@
-//! What is said of a value that is not of the type that its key takes. serde speaks of types of this program; people have a
-//! file.
+//! Error messages for values of the wrong type. serde's messages name Rust types, which mean nothing to the
+//! author of a configuration file.
 
-/// How serde names types, and what people call them.
+/// serde's names for types, and the names in our messages.
 const EXPECTED: &[(&str, &str)] = &[
     ("usize", WHOLE),
     ("u64", WHOLE),
     ("u32", WHOLE),
     ("f64", "a number"),
     ("f32", "a number"),
-    ("a string", "a text"),
+    ("a string", "text"),
     ("a boolean", "true or false"),
     ("a sequence", "a list"),
     ("a map", KEYS),
@@ -17,13 +17,13 @@ const EXPECTED: &[(&str, &str)] = &[
     ("tuple ", "a list"),
 ];
 const WHOLE: &str = "a whole number, 0 or more";
-const KEYS: &str = "keys with values";
+const KEYS: &str = "a mapping";
 
-/// How serde names values, and what people call them. Those that a file shows are within backticks or quotes.
+/// serde's names for values, and the names in our messages. serde puts literal values in backticks or quotes.
 const FOUND: &[(&str, &str)] =
     &[("null", "nothing"), ("unit value", "nothing"), ("map", KEYS), ("sequence", "a list")];
 
-/// A sentence about the key at `path` of the document, of which serde says `message`.
+/// The message for the key at `path` of the document, from serde's `message`.
 pub fn said(path: &str, message: &str) -> String {
     let what = sentence(message);
     if path.is_empty() { what } else { format!("{path}: {what}") }
@@ -39,7 +39,7 @@ fn sentence(message: &str) -> String {
     let Some((found, expected)) = parts else { return message.to_owned() };
     let said = format!("expected {}, found {}", expected_as(expected), found_as(found));
     if found.contains("${") {
-        return format!("{said}: a reference of OmegaConf, in whose place the value itself must stand");
+        return format!("{said}: an OmegaConf reference, to be replaced by its value");
     }
     said
 }
@@ -59,7 +59,7 @@ fn found_as(found: &str) -> &str {
     if let Some((_, said)) = FOUND.iter().find(|(name, _)| *name == found) {
         return said;
     }
-    // A value as it stands in the file: floating point `32.0`, string "a".
+    // A literal value from the file: floating point `32.0`, string "a".
     let quoted = |quote: char| Some(&found[found.find(quote)?..=found.rfind(quote)?]);
     quoted('"').or_else(|| quoted('`').map(|value| value.trim_matches('`'))).unwrap_or(found)
 }
@@ -71,24 +71,21 @@ mod tests {
     use super::super::Config;
 
     #[test]
-    fn values_of_other_types_are_named_by_their_keys() {
+    fn values_of_the_wrong_type_are_reported_with_their_keys() {
         let arch = |hparams: serde_json::Value| json!({"arch": {"type": "rq-vae", "hparams": hparams}});
         for (document, expected) in [
-            (json!(null), "c: expected keys with values, found nothing"),
+            (json!(null), "c: expected a mapping, found nothing"),
             (json!({}), "c: expected a key arch, found none"),
-            (arch(json!(3)), "c: arch.hparams: expected keys with values, found 3"),
-            (
-                arch(json!({"bottleneck_type": 1})),
-                "c: arch.hparams.bottleneck_type: expected a text, found 1",
-            ),
+            (arch(json!(3)), "c: arch.hparams: expected a mapping, found 3"),
+            (arch(json!({"bottleneck_type": 1})), "c: arch.hparams.bottleneck_type: expected text, found 1"),
             (
                 arch(json!({"embed_dim": 32.0})),
                 "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found 32.0",
             ),
             (
                 arch(json!({"embed_dim": "${arch.ddconfig.z_channels}"})),
-                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found \"${arch.ddconfig.z_channels}\": a \
-                 reference of OmegaConf, in whose place the value itself must stand",
+                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found \"${arch.ddconfig.z_channels}\": \
+                 an OmegaConf reference, to be replaced by its value",
             ),
             (
                 arch(json!({"latent_shape": [1, 2]})),
@@ -96,7 +93,7 @@ mod tests {
             ),
             (
                 arch(json!({"n_embed": "many"})),
-                "c: arch.hparams.n_embed: expected one value, or a list of one for each depth, found others",
+                "c: arch.hparams.n_embed: expected one value, or a list with one for each depth, found something else",
             ),
         ] {
             let message = Config::from_document("c", document).unwrap_err().to_string();
@@ -105,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_no_yaml_is_told_in_the_terms_of_its_file() {
+    fn errors_about_invalid_yaml_do_not_mention_internals() {
         for text in ["arch: 1\narch: 2", "arch: 1\n---\narch: 2", "a: *b", "arch: ["] {
             let message = Config::parse("c", text).unwrap_err().to_string();
             assert!(message.starts_with("c: not a YAML configuration: "), "{message}");

@@ -1,4 +1,5 @@
-//! The published YAML configurations: keys as published, every size checked before anything is built from it.
+//! The published YAML configurations, with their published keys. Every size is checked before anything is
+//! built from it.
 
 pub mod architecture;
 mod keys;
@@ -18,13 +19,13 @@ use crate::error::{Error, Result};
 use rqtransformer::RqTransformerConfig;
 use rqvae::RqVaeConfig;
 
-/// A key that is known, but read by training alone.
+/// A known key that only training reads.
 pub type Unread = serde_json::Value;
 
-/// The longest configuration that is read, in bytes; the published ones have about a thousand.
+/// The size limit for a configuration, in bytes; the published ones have about a thousand.
 const LONGEST: usize = 1 << 20;
 
-/// What a `config.yaml` describes.
+/// The model described by a `config.yaml`.
 #[derive(Clone, Debug)]
 pub enum ModelConfig {
     /// Stage 1: images to code stacks and back.
@@ -33,23 +34,24 @@ pub enum ModelConfig {
     RqTransformer(Box<RqTransformerConfig>),
 }
 
-/// A configuration with the text that it came from, which is what is stored beside converted weights.
+/// A configuration with its source document, which is stored with converted weights.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The model described.
+    /// The model.
     pub model: ModelConfig,
     /// The whole published document, as JSON.
     pub document: serde_json::Value,
-    /// What training does to pictures.
+    /// Image transforms in training.
     pub transforms: Transforms,
-    /// What its weights are called in checkpoints of another program.
+    /// How to rename weights from another program's checkpoints.
     pub names: &'static [Renamed],
 }
 
-/// How names of weights begin in checkpoints of another program, and how ours do; `None` for those that no model here has.
+/// A prefix of weight names in another program's checkpoints, and our prefix; `None` for weights that no
+/// model here has.
 pub type Renamed = (&'static str, Option<&'static str>);
 
-/// A whole published document. Sections that only training reads are accepted as they are.
+/// A complete published document. Sections that only training reads are accepted unchecked.
 #[derive(Deserialize)]
 struct Document {
     arch: serde_json::Value,
@@ -77,7 +79,7 @@ struct Document {
     _result_path: Unread,
 }
 
-/// Section `dataset`: what of it the model needs.
+/// Section `dataset`: the keys that the model needs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Dataset {
     /// Name of the data set.
@@ -98,10 +100,10 @@ pub struct Dataset {
     /// The vocabulary of the tokenizer `words`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<String>,
-    /// Probability with which training leaves out a merge of a caption's symbols.
+    /// Probability that training skips a BPE merge in a caption.
     #[serde(default, alias = "bpe_pdrop", skip_serializing)]
     pub bpe_dropout: Option<f64>,
-    /// What training does to pictures.
+    /// Image transforms in training.
     #[serde(default, alias = "transform", skip_serializing)]
     pub transforms: Transforms,
     #[serde(default, rename = "root", skip_serializing)]
@@ -113,13 +115,13 @@ pub struct Dataset {
 /// The `txt_tok_name` of the tokenizer whose vocabulary is `dataset.words`.
 pub const WORDS: &str = "words";
 
-/// One value for all depths, or one for each.
+/// One value for all depths, or one per depth.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(untagged, expecting = "expected one value, or a list of one for each depth, found others")]
+#[serde(untagged, expecting = "expected one value, or a list with one for each depth, found something else")]
 pub enum PerDepth<T> {
     /// The same at every depth.
     Same(T),
-    /// One for each depth.
+    /// One per depth.
     Each(Vec<T>),
 }
 
@@ -127,7 +129,7 @@ impl<T: Clone> PerDepth<T> {
     /// The value at each of `depth` depths; `key` is the published key.
     ///
     /// # Errors
-    /// There is a list, and it is of another length.
+    /// There is a list, but with another length.
     pub fn values(&self, key: &str, depth: usize) -> Result<Vec<T>> {
         match self {
             Self::Same(value) => Ok(vec![value.clone(); depth]),
@@ -140,7 +142,7 @@ impl<T: Clone> PerDepth<T> {
     }
 }
 
-/// Section `loss`: the temperature of soft targets; the rest is read by training.
+/// Section `loss`: the temperature of soft targets; training reads the rest.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Loss {
     #[serde(default, rename = "type")]
@@ -155,7 +157,7 @@ struct Loss {
     _img_weight: Unread,
 }
 
-/// Section `experiment`: how the trainer's samples are drawn; the rest is read by training.
+/// Section `experiment`: how the trainer samples; training reads the rest.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Experiment {
     #[serde(default)]
@@ -176,12 +178,12 @@ struct Experiment {
     _amp: Unread,
 }
 
-/// Section `vqvae`: where stage 1 lies. The published trainer writes its configuration there, too.
+/// Section `vqvae`: the path of stage 1. The published trainer also writes the stage 1 configuration there.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Stage1 {
     #[serde(default)]
     ckpt: Option<String>,
-    /// Of its weights, which runs of ours know.
+    /// Hash of its weights, which our own runs record.
     #[serde(default)]
     sha256: Option<String>,
     #[serde(default, rename = "type")]
@@ -199,7 +201,7 @@ struct Stage1 {
 }
 
 impl Config {
-    /// Reads a YAML (or JSON) document; `name` is what messages call it. Unknown keys are warned of.
+    /// Parses a YAML (or JSON) document, called `name` in messages. Warns of unknown keys.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         if text.len() > LONGEST {
             return Err(Error::invalid(format!(
@@ -216,7 +218,7 @@ impl Config {
         Self::from_document(name, document)
     }
 
-    /// Reads an already parsed document.
+    /// Reads a parsed document.
     pub fn from_document(name: &str, document: serde_json::Value) -> Result<Self> {
         let (document, names) = match taming::translated(name, &document)? {
             Some(translated) => (translated, taming::NAMES),
@@ -253,21 +255,21 @@ impl Config {
     }
 }
 
-/// Reads one section, warning of each key that nothing reads.
+/// Reads one section, with a warning for each unknown key.
 pub(crate) fn read_section<T: serde::de::DeserializeOwned>(
     name: &str,
     section: &str,
     value: &serde_json::Value,
 ) -> Result<T> {
     read(name, section, value, &|path, nearest| {
-        tracing::warn!("{name}: key {path} is not known and not used; the nearest known one is {nearest}");
+        tracing::warn!("{name}: unknown key {path} is ignored; the nearest known key is {nearest}");
     })
 }
 
-/// The same without a warning, of a section whose keys were looked at before.
+/// Reads a section without warnings, for keys that were checked before.
 ///
 /// # Errors
-/// A value is missing, or of another type.
+/// A value is missing or has the wrong type.
 pub fn read_known<T: serde::de::DeserializeOwned>(
     name: &str,
     section: &str,
@@ -285,15 +287,15 @@ fn read<T: serde::de::DeserializeOwned>(
     keys::read(value, section, report).map_err(|error| Error::invalid(format!("{name}: {error}")))
 }
 
-/// Checks that `rate`, with which numbers are left out, leaves some; `key` is the published key.
+/// Checks that a dropout `rate` is in `[0, 1)`; `key` is the published key.
 pub(crate) fn dropout(key: &str, rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{key}: expected 0 or more and less than 1, found {rate}")))
+    Err(Error::invalid(format!("{key}: expected at least 0 and less than 1, found {rate}")))
 }
 
-/// Checks that `value` lies in `1..=most`; `key` is the published key.
+/// Checks that `value` is in `1..=most`; `key` is the published key.
 pub(crate) fn within(key: &str, value: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!(rqt.stage1.as_deref(), Some("../rqvae-shared/model.pt"));
     }
 
-    /// Nor those that the published trainer adds to a configuration before it keeps that.
+    /// This includes keys that the published trainer adds when it saves a configuration.
     #[test]
     fn no_published_key_is_unknown() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/published");
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_survives_json() {
+    fn a_document_round_trips_through_json() {
         let config = Config::parse("c", STAGE2).expect("stage 2");
         let again = Config::parse("c", &config.document.to_string()).expect("JSON is YAML");
         assert_eq!(config.document, again.document);

@@ -1,4 +1,5 @@
-//! Configuration of an RQ-Transformer: the published keys of `arch`, and what of the other sections it needs.
+//! Configuration of an RQ-Transformer: the published keys of `arch`, and the keys it needs from other
+//! sections.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::model::config::architecture::Architecture;
 use crate::model::config::{Dataset, DefaultSampling, PerDepth, Unread, WORDS, dropout, within};
 
-/// Section `arch` of a stage 2 configuration, with the sections beside it that a model needs.
+/// Section `arch` of a stage 2 configuration, with the other sections that the model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RqTransformerConfig {
-    /// How it reads the cells.
+    /// How the model reads the cells.
     #[serde(rename = "type")]
     pub kind: Architecture,
     /// `[h, w, D]` of the code stack.
@@ -19,19 +20,20 @@ pub struct RqTransformerConfig {
     /// Length of a code's embedding in stage 1's codebook.
     #[serde(default)]
     pub input_embed_dim: Option<usize>,
-    /// Whether all depths share one token embedding (where stage 1's codebook does not embed).
+    /// Whether all depths share one token embedding (if stage 1's codebook is not the embedding).
     #[serde(default)]
     pub shared_tok_emb: bool,
     /// Whether all depths share one classifier.
     #[serde(default)]
     pub shared_cls_emb: bool,
-    /// Whether stage 1's codebook embeds codes for the body.
+    /// Whether the body embeds codes with stage 1's codebook.
     #[serde(default)]
     pub input_emb_vqvae: bool,
-    /// Whether stage 1's codebook embeds codes for the head.
+    /// Whether the head embeds codes with stage 1's codebook.
     #[serde(default)]
     pub head_emb_vqvae: bool,
-    /// Whether the head sees the sum of the codes above, not the last one alone; only with stage 1's codebook.
+    /// Whether the head sees the sum of all codes above rather than only the last one; needs stage 1's
+    /// codebook.
     #[serde(default)]
     pub cumsum_depth_ctx: bool,
     /// Number of classes, or of text tokens; 0 or 1 (read as 1): unconditional.
@@ -40,7 +42,7 @@ pub struct RqTransformerConfig {
     /// Tokens of the condition: 1 (or 0, read as 1) for a class, the context length for text.
     #[serde(default = "one", deserialize_with = "at_least_one")]
     pub block_size_cond: usize,
-    /// Codebook size, where `arch` and not `dataset` gives it.
+    /// Codebook size, if `arch` gives it rather than `dataset`.
     #[serde(default)]
     pub vocab_size: Option<PerDepth<usize>>,
     /// The transformer over cells.
@@ -50,16 +52,16 @@ pub struct RqTransformerConfig {
     /// Section `dataset`.
     #[serde(skip)]
     pub dataset: Dataset,
-    /// How codes are drawn unless a person says otherwise: section `sampling` or `experiment.sample`.
+    /// Default sampling settings, from section `sampling` or `experiment.sample`.
     #[serde(skip)]
     pub sampling: DefaultSampling,
-    /// `vqvae.ckpt`: stage 1, relative to this configuration's folder.
+    /// `vqvae.ckpt`: stage 1, relative to the folder of this configuration.
     #[serde(skip)]
     pub stage1: Option<String>,
-    /// SHA-256 of the weights of that stage 1, where it is known.
+    /// SHA-256 of that stage 1's weights, if known.
     #[serde(skip)]
     pub stage1_sha256: Option<String>,
-    /// Names of the classes, where the checkpoint carries them.
+    /// Names of the classes, if the checkpoint has them.
     #[serde(skip)]
     pub classes: Vec<String>,
     #[serde(default, rename = "ar_hierarchy", skip_serializing)]
@@ -68,11 +70,12 @@ pub struct RqTransformerConfig {
     _use_padding_emb: Unread,
     #[serde(default, rename = "scaled_head_emb_vqvae", skip_serializing)]
     _scaled_head_emb_vqvae: Unread,
-    /// Dropout of the body's inputs in training.
+    /// Dropout on the body's inputs in training.
     #[serde(default, skip_serializing)]
     pub embd_pdrop: f64,
-    /// How often training leaves out the condition: our own key. Above 0, the model has a null condition, too, and its samples
-    /// can be guided. (Classifier-free guidance: Ho, Salimans, arXiv 2207.12598, algorithm 1.)
+    /// Probability that training drops the condition: our own key. Above 0, the model has a null condition
+    /// too, and guidance is available. (Classifier-free guidance: Ho, Salimans, arXiv 2207.12598, algorithm
+    /// 1.)
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cond_dropout: f64,
     #[serde(default, rename = "ema", skip_serializing)]
@@ -86,7 +89,7 @@ pub struct RqTransformerConfig {
 pub struct Stack {
     /// Number of blocks; 0 is allowed for the head.
     pub n_layer: usize,
-    /// What each block is.
+    /// The configuration of each block.
     #[serde(default)]
     pub block: Block,
 }
@@ -99,42 +102,42 @@ pub struct Block {
     /// The MLP's activation.
     #[serde(default)]
     pub gelu: Gelu,
-    /// Whether all four projections of attention have a bias.
+    /// Whether all four attention projections have a bias.
     #[serde(default = "yes")]
     pub attn_bias: bool,
-    /// Whether both layers of the MLP have a bias.
+    /// Whether both MLP layers have a bias.
     #[serde(default = "yes")]
     pub mlp_bias: bool,
-    /// Dropout of the weights of attention in training.
+    /// Dropout on attention weights in training.
     #[serde(default, skip_serializing)]
     pub attn_pdrop: f64,
-    /// Dropout of what attention and MLP add, in training; published is 0.1 where it is not said.
+    /// Dropout on the outputs of attention and MLP in training; the published default is 0.1.
     #[serde(default = "default_resid_pdrop", skip_serializing)]
     pub resid_pdrop: f64,
-    /// Read as published and not used: `resid_pdrop` is what the MLP drops.
+    /// A published key that is never used: `resid_pdrop` is the MLP's dropout.
     #[serde(default, rename = "mlp_pdrop", skip_serializing)]
     _mlp_pdrop: Unread,
     #[serde(default, rename = "embed_dim", skip_serializing)]
     _embed_dim: Unread,
 }
 
-/// The published versions of GELU.
+/// The published variants of GELU.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Gelu {
-    /// The exact one.
+    /// The exact GELU.
     #[default]
     V1,
     /// `x * sigmoid(1.702 x)`.
     V2,
 }
 
-/// What an image is made from.
+/// The kind of condition that images are generated from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConditionKind {
-    /// Nothing.
+    /// None.
     Unconditional,
-    /// One of a number of classes.
+    /// One of several classes.
     Class,
     /// A caption.
     Text,
@@ -182,7 +185,7 @@ impl RqTransformerConfig {
         self.block_size[2]
     }
 
-    /// Codebook sizes, one for each depth.
+    /// Codebook sizes, one per depth.
     pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
         self.vocab_size
             .as_ref()
@@ -191,18 +194,18 @@ impl RqTransformerConfig {
             .values("vocab_size", self.depth())
     }
 
-    /// Codes that the classifier tells apart at every depth.
+    /// Number of classes of the classifier, the same at every depth: the largest codebook size.
     pub fn codebook_size(&self) -> Result<usize> {
         let sizes = self.codebook_sizes()?;
         Ok(sizes.into_iter().max().unwrap_or(0))
     }
 
-    /// Whether the head sees the sum of the codes above: the published models sum stage 1's embeddings only.
+    /// Whether the head sees the sum of the codes above: the published models sum only stage 1's embeddings.
     pub fn sums_depth_context(&self) -> bool {
         self.cumsum_depth_ctx && self.head_emb_vqvae
     }
 
-    /// What an image is made from.
+    /// The kind of condition that images are generated from.
     pub fn condition(&self) -> ConditionKind {
         match (self.vocab_size_cond, self.block_size_cond) {
             (_, 2..) => ConditionKind::Text,
@@ -211,8 +214,8 @@ impl RqTransformerConfig {
         }
     }
 
-    /// The token that stands at every position of the null condition, one after the last real token; none where training
-    /// always gives the condition.
+    /// The token at every position of the null condition, one after the last real token; `None` if training
+    /// never drops the condition.
     pub fn null_token(&self) -> Option<u32> {
         (self.cond_dropout > 0.0).then_some(self.vocab_size_cond as u32)
     }
@@ -222,7 +225,7 @@ impl RqTransformerConfig {
         self.null_token().map(|token| vec![token; self.block_size_cond])
     }
 
-    /// Refuses what cannot be built, before anything of its size is allocated.
+    /// Rejects configurations that cannot be built, before anything of their size is allocated.
     pub fn check(&self) -> Result<()> {
         let limits = [
             ("block_size's height", self.block_size[0], 1024),
@@ -253,7 +256,7 @@ impl RqTransformerConfig {
         let sizes = self.codebook_sizes()?;
         if self.shared_cls_emb && sizes.iter().any(|&size| size != sizes[0]) {
             return Err(Error::invalid(format!(
-                "shared_cls_emb: one classifier for all depths needs codebooks of one size, found {sizes:?}: set it to \
+                "shared_cls_emb: one classifier for all depths needs codebooks of the same size, found {sizes:?}: set it to \
                  false"
             )));
         }
@@ -267,7 +270,7 @@ impl RqTransformerConfig {
         let (tokens, most) = (self.dataset.words.len() + 1, self.vocab_size_cond);
         if takes_words && !(2..=most).contains(&tokens) {
             return Err(Error::invalid(format!(
-                "dataset.words: expected 1 to {} words, as vocab_size_cond counts them and the padding, found {}",
+                "dataset.words: expected 1 to {} words, since vocab_size_cond counts them and the padding, found {}",
                 most.saturating_sub(1),
                 tokens - 1
             )));
@@ -288,7 +291,7 @@ impl RqTransformerConfig {
         ];
         if self.cond_dropout > 0.0 && self.condition() == ConditionKind::Unconditional {
             return Err(Error::invalid(
-                "cond_dropout: expected 0, as an unconditional model has no condition to leave out",
+                "cond_dropout: expected 0, since an unconditional model has no condition to drop",
             ));
         }
         rates.into_iter().try_for_each(|(key, rate)| dropout(key, rate))

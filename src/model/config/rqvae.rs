@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::config::{PerDepth, Unread, dropout, within};
 
-/// Groups of every group norm in the published models.
+/// Number of groups in every group norm of the published models.
 pub const GROUPS: usize = 32;
 
 /// Section `arch` of a stage 1 configuration.
@@ -31,9 +31,9 @@ pub struct RqVaeConfig {
 pub struct Hparams {
     /// Always `rq`.
     pub bottleneck_type: String,
-    /// Channels of the latent.
+    /// Channels of the latents.
     pub embed_dim: usize,
-    /// Codebook size, or one for each depth.
+    /// Codebook size, or one per depth.
     pub n_embed: PerDepth<usize>,
     /// `[h', w', embed_dim]` of the encoder's output.
     pub latent_shape: [usize; 3],
@@ -42,27 +42,27 @@ pub struct Hparams {
     /// Whether all depths share one codebook.
     #[serde(default)]
     pub shared_codebook: bool,
-    /// Decay of the codebook's moving averages, or one for each depth.
+    /// Decay of the codebooks' moving averages, or one per depth.
     #[serde(default = "default_decay")]
     pub decay: PerDepth<f64>,
-    /// Whether training restarts codes that fall out of use; published is that it does not where that is not said.
+    /// Whether training restarts unused codes; off by default in the published code.
     #[serde(default)]
     pub restart_unused_codes: bool,
-    /// Those out of use: fewer latents of a batch fall to them on average, or a number for each depth. Not a published key;
-    /// published is 1.
+    /// Codes are unused if fewer latents per batch than this are assigned to them on average; one value or one
+    /// per depth. Not a published key; the published value is 1.
     #[serde(default = "default_restart_threshold")]
     pub restart_threshold: PerDepth<f64>,
-    /// Whether they are restarted at latents drawn by their error, and not at any. Not a published key.
+    /// Whether codes restart at latents sampled by their error, rather than uniformly. Not a published key.
     #[serde(default)]
     pub restart_by_error: bool,
-    /// What is minimized between pictures and reconstructions; published is `l1` where it is not said.
+    /// The reconstruction loss; `l1` by default in the published code.
     #[serde(default)]
     pub loss_type: ReconstructionLoss,
     /// Weight of the commitment loss.
     #[serde(default = "default_commitment")]
     pub latent_loss_weight: f64,
-    /// Weight of the variance of the latents of white cells, at which `restart_by_error` then places no codes. Not a published
-    /// key.
+    /// Weight of the variance of white cells' latents, at which `restart_by_error` then places no codes. Not
+    /// a published key.
     #[serde(default)]
     pub blank_weight: f64,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
@@ -73,13 +73,13 @@ pub struct Hparams {
     _commitment_loss: Unread,
 }
 
-/// How far a reconstruction is from its picture, the mean over all values.
+/// Distance of a reconstruction from its image, averaged over all values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReconstructionLoss {
-    /// The squared difference.
+    /// Squared difference.
     Mse,
-    /// The difference without its sign.
+    /// Absolute difference.
     #[default]
     L1,
 }
@@ -87,31 +87,31 @@ pub enum ReconstructionLoss {
 /// The convolutional encoder and decoder, as in VQ-GAN.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DdConfig {
-    /// Whether the encoder puts out twice `z_channels`.
+    /// Whether the encoder outputs twice `z_channels`.
     #[serde(default)]
     pub double_z: bool,
     /// Channels of the bottleneck before `quant_conv`.
     pub z_channels: usize,
     /// Height and width of the images, in pixels.
     pub resolution: usize,
-    /// Channels of the images that are read.
+    /// Channels of input images.
     pub in_channels: usize,
-    /// Channels of the images that are made.
+    /// Channels of output images.
     pub out_ch: usize,
     /// Channels of the first level.
     pub ch: usize,
-    /// Factor on `ch` at each level, the finest first.
+    /// Multiplier of `ch` at each level, finest first.
     pub ch_mult: Vec<usize>,
-    /// Side of the squares of pixels that the first convolution takes, and the last makes, as channels: with 4, the finest level
-    /// is a quarter as wide as the images. Not a published key; published is 1.
+    /// Side of the pixel squares that the first and last convolutions treat as channels: with 4, the finest
+    /// level is a quarter as wide as the images. Not a published key; the published value is 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub patch: usize,
-    /// Residual blocks a level; the decoder has one more.
+    /// Residual blocks per level; the decoder has one more.
     pub num_res_blocks: usize,
-    /// Resolutions, in cells, at which every block is followed by attention.
+    /// Resolutions, in cells, at which attention follows every block.
     #[serde(default)]
     pub attn_resolutions: Vec<usize>,
-    /// Whether resampling has a convolution of its own.
+    /// Whether resampling includes a convolution.
     #[serde(default = "yes")]
     pub resamp_with_conv: bool,
     /// Dropout in training.
@@ -139,14 +139,14 @@ fn default_commitment() -> f64 {
 }
 
 impl DdConfig {
-    /// Height and width of level `level`, the finest being 0, in cells.
+    /// Height and width of level `level`, in cells; level 0 is the finest.
     pub fn side(&self, level: usize) -> usize {
         (self.resolution / self.patch) >> level
     }
 }
 
 impl RqVaeConfig {
-    /// Codebook sizes, one for each depth.
+    /// Codebook sizes, one per depth.
     pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
         self.hparams.n_embed.values("n_embed", self.depth())
     }
@@ -156,7 +156,7 @@ impl RqVaeConfig {
         self.hparams.code_shape[2]
     }
 
-    /// Rows and columns of latents that one code covers: `[rH, rW]`.
+    /// Rows and columns of latents covered by one code: `[rH, rW]`.
     pub fn cell(&self) -> [usize; 2] {
         let Hparams { latent_shape, code_shape, .. } = &self.hparams;
         [latent_shape[0] / code_shape[0], latent_shape[1] / code_shape[1]]
@@ -168,12 +168,12 @@ impl RqVaeConfig {
         rows * columns * self.hparams.embed_dim
     }
 
-    /// Channels that the encoder puts out and `quant_conv` takes.
+    /// Channels that the encoder outputs and `quant_conv` takes.
     pub fn encoder_channels(&self) -> usize {
         self.ddconfig.z_channels * if self.ddconfig.double_z { 2 } else { 1 }
     }
 
-    /// Refuses what cannot be built, before anything of its size is allocated.
+    /// Rejects configurations that cannot be built, before anything of their size is allocated.
     pub fn check(&self) -> Result<()> {
         let (h, d) = (&self.hparams, &self.ddconfig);
         if h.bottleneck_type != "rq" {
@@ -238,7 +238,9 @@ impl RqVaeConfig {
         }
         let sizes = self.codebook_sizes()?;
         if h.shared_codebook && sizes.iter().any(|&size| size != sizes[0]) {
-            return Err(Error::invalid(format!("n_embed: a shared codebook has one size, found {sizes:?}")));
+            return Err(Error::invalid(format!(
+                "n_embed: a shared codebook needs the same size at every depth, found {sizes:?}"
+            )));
         }
         Ok(())
     }

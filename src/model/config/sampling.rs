@@ -1,4 +1,4 @@
-//! How codes are drawn unless a person says otherwise: what a checkpoint's configuration says of it.
+//! Default sampling settings, from a checkpoint's configuration.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,61 +6,63 @@ use super::PerDepth;
 use crate::error::{Error, Result};
 use crate::generate::{Filter, Sampling};
 
-/// The sections that may say it, the one that holds first.
+/// The sections that may have the settings, in order of precedence.
 const SECTIONS: [(SamplingSection, &str); 2] =
     [(SamplingSection::Sampling, "sampling"), (SamplingSection::Experiment, "experiment.sample")];
 
-/// Section `sampling` or `experiment.sample`, as published: each value for all depths, or one for each.
+/// Section `sampling` or `experiment.sample`, as published: each setting has one value for all depths, or one
+/// per depth.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Settings {
     /// Divides the logits.
     #[serde(default, alias = "temperature")]
     temp: Option<PerDepth<f32>>,
-    /// Codes kept by rank; 0 keeps all.
+    /// Number of most likely codes to keep; 0 keeps all.
     #[serde(default)]
     top_k: Option<PerDepth<usize>>,
-    /// Probability mass kept. Here 0 keeps the likeliest code alone, and more than 1 all, as in the published code.
+    /// Probability mass to keep. As in the published code, 0 keeps only the most likely code, and values
+    /// above 1 keep all.
     #[serde(default)]
     top_p: Option<PerDepth<f32>>,
-    /// How far logits move away from those without the condition; our own key.
+    /// Scale of classifier-free guidance; our own key.
     #[serde(default)]
     guidance: Option<PerDepth<f32>>,
 }
 
-/// What draws the codes of a model unless a person says otherwise.
+/// A model's default sampling settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DefaultSampling {
-    /// One a depth.
+    /// One per depth.
     pub filters: Vec<Filter>,
-    /// Which section says so.
+    /// The section they come from.
     pub from: SamplingSection,
 }
 
-/// The section of a configuration that says how codes are drawn.
+/// The section of a configuration with the sampling settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SamplingSection {
     /// `sampling`, which the published sampler reads.
     Sampling,
-    /// `experiment.sample`, which the published trainer reads; it holds where `sampling` is absent.
+    /// `experiment.sample`, which the published trainer reads; used if `sampling` is absent.
     Experiment,
-    /// Neither is there: codes are drawn from the model's distribution as it is.
+    /// Neither is present: codes are sampled from the unfiltered distribution.
     #[default]
     None,
 }
 
 impl SamplingSection {
-    /// The key of the section, for people.
+    /// The key of the section, for messages.
     pub fn key(self) -> &'static str {
         SECTIONS.iter().find(|(section, _)| *section == self).map_or("no section", |(_, key)| key)
     }
 }
 
 impl DefaultSampling {
-    /// What the first section that is there says of `depth` depths.
+    /// The settings of the first section present, for `depth` depths.
     ///
     /// # Errors
-    /// It has neither one value nor one for each depth, or one is out of range.
+    /// A setting has neither one value nor one per depth, or a value is out of range.
     pub(super) fn of(sections: [Option<Settings>; 2], depth: usize) -> Result<Self> {
         let there =
             SECTIONS.into_iter().zip(sections).find_map(|((from, _), settings)| Some((from, settings?)));
@@ -77,7 +79,7 @@ impl DefaultSampling {
     }
 }
 
-/// The mass that a configuration's `top_p` keeps, as a filter says it.
+/// A configuration's `top_p` as a filter value.
 fn kept_mass(top_p: f32) -> f32 {
     top_p.clamp(Filter::ONLY_THE_LIKELIEST, 1.0)
 }
@@ -99,7 +101,7 @@ mod tests {
 
     const STAGE2: &str = include_str!("../../../tests/fixtures/rqt-class/config.yaml");
 
-    /// The fixture, whose `experiment.sample` has top-k 64 and top-p 0.92, with `section` beside it.
+    /// The fixture, whose `experiment.sample` has top-k 64 and top-p 0.92, with `section` added.
     fn sampling(section: &str) -> Result<DefaultSampling> {
         match Config::parse("c", &format!("{STAGE2}\n{section}\n"))?.model {
             ModelConfig::RqTransformer(config) => Ok(config.sampling),
@@ -118,7 +120,7 @@ mod tests {
             ..Filter::NONE
         };
         assert_eq!(found.filters, [0, 1, 2, 3].map(of));
-        // The one that holds is taken whole: what it does not say is off.
+        // The chosen section is used alone: settings that it lacks are off.
         let found = sampling("sampling: {top_p: 0.5}").unwrap();
         assert_eq!(found.filters, [Filter { top_p: 0.5, ..Filter::NONE }; 4]);
         let found = sampling("sampling: null").unwrap();
@@ -127,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mass_of_nothing_keeps_the_likeliest_code_as_published() {
+    fn a_top_p_of_0_keeps_the_likeliest_code_as_published() {
         let [filter, ..] = sampling("sampling: {temp: 1.0, top_k: 0, top_p: 0}").unwrap().filters[..] else {
             panic!("four depths")
         };
         let kept = distribution(&[1.0, 1.5, 1.5, 0.2], &filter).unwrap();
         assert_eq!(kept, [0.0, 1.0, 0.0, 0.0]);
-        // More than all is all.
+        // Values above 1 keep everything.
         assert_eq!(sampling("sampling: {top_p: 1.5}").unwrap().filters[0].top_p, 1.0);
     }
 

@@ -1,4 +1,5 @@
-//! Configurations of taming-transformers (CompVis): a VQGAN is an RQ-VAE of depth 1, with the same encoder and decoder.
+//! Configurations of taming-transformers (CompVis): a VQGAN is an RQ-VAE of depth 1, with the same encoder
+//! and decoder.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,10 +7,10 @@ use serde_json::{Value, json};
 use super::{Renamed, Unread, read_section};
 use crate::error::{Error, Result};
 
-/// The class of which the models are read: VQGAN with a codebook of its own.
+/// The class of the supported models: a VQGAN with its own codebook.
 const VQGAN: &str = "taming.models.vqgan.VQModel";
 
-/// What its weights are called here. The losses have networks of their own, which are not the model's.
+/// Renames its weights. Networks of the losses are not part of the model.
 pub const NAMES: &[Renamed] =
     &[("quantize.embedding.", Some("quantizer.codebooks.0.")), ("loss.", None), ("model_ema.", None)];
 
@@ -22,7 +23,7 @@ struct Model {
     _base_learning_rate: Unread,
 }
 
-/// Its `params`, of a VQGAN.
+/// Section `params` of a VQGAN.
 #[derive(Deserialize)]
 struct Params {
     embed_dim: usize,
@@ -46,10 +47,10 @@ struct Params {
     _sane_index_shape: Unread,
 }
 
-/// `document` as one of the published RQ-VAE's, if it describes a model of taming-transformers.
+/// Translates `document` to a published RQ-VAE configuration, if it describes a model of taming-transformers.
 ///
 /// # Errors
-/// It describes another model of theirs, or lacks a key.
+/// It describes another of their models, or lacks a key.
 pub fn translated(name: &str, document: &Value) -> Result<Option<Value>> {
     let Some(model) = document.get("model").filter(|model| model.get("target").is_some()) else {
         return Ok(None);
@@ -110,13 +111,13 @@ data: {target: main.DataModuleFromConfig}
         let ModelConfig::RqVae(vae) = &config.model else { panic!("{config:?}") };
         assert_eq!((vae.hparams.code_shape, vae.codebook_sizes().unwrap()), ([16, 16, 1], vec![1024]));
         assert!(!config.names.is_empty());
-        // What is written beside converted weights has our names.
+        // The document stored with converted weights uses our names.
         let again = Config::parse("c", &config.document.to_string()).unwrap();
         assert!(again.names.is_empty());
     }
 
     #[test]
-    fn other_models_are_named() {
+    fn unsupported_models_are_named() {
         for (from, to, expected) in [
             (
                 "vqgan.VQModel",

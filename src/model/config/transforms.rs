@@ -1,15 +1,15 @@
-//! `dataset.transforms`, which published configurations write in two ways: `{type: NAME}`, or NAME alone.
+//! `dataset.transforms`, which published configurations write in two ways: `{type: NAME}`, or only NAME.
 
 use std::fmt;
 
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The name of what training does to pictures, where there is one.
+/// The name of the image transforms in training, if any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transforms(pub Option<String>);
 
-/// Its only key.
+/// The only key.
 const KEYS: &[&str] = &["type"];
 
 impl<'de> Deserialize<'de> for Transforms {
@@ -19,14 +19,14 @@ impl<'de> Deserialize<'de> for Transforms {
     }
 }
 
-/// Takes either way of writing.
+/// Accepts both forms.
 struct Either;
 
 impl<'de> Visitor<'de> for Either {
     type Value = Transforms;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a name, or the key type with one")
+        f.write_str("a name, or a mapping with the key type")
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Transforms, E> {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_are_read_and_other_keys_reported() {
+    fn both_forms_are_read_and_other_keys_reported() {
         let name = Transforms(Some("ffhq256x256".into()));
         for (value, expected, reported) in [
             (json!("ffhq256x256"), name.clone(), vec![]),
@@ -77,6 +77,6 @@ mod tests {
             assert_eq!(told.into_inner(), reported, "{value}");
         }
         let error = keys::read::<Transforms>(&json!([1]), "transforms", &|_, _| ()).unwrap_err();
-        assert_eq!(error, "transforms: expected a name, or the key type with one, found a list");
+        assert_eq!(error, "transforms: expected a name, or a mapping with the key type, found a list");
     }
 }

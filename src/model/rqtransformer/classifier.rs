@@ -1,4 +1,4 @@
-//! From the head's output to logits: a layer norm, then one linear layer for all depths or one for each.
+//! From the head's output to logits: a layer norm, then one linear layer for all depths or one per depth.
 
 use burn::tensor::{Bool, Tensor, TensorData};
 
@@ -6,7 +6,7 @@ use super::layers::{LayerNorm, Linear};
 use crate::checkpoint::Loader;
 use crate::kernels::Weights;
 
-/// The logits of codes or of text tokens.
+/// The classifier for codes or for text tokens.
 #[derive(Debug)]
 pub struct Classifier {
     norm: LayerNorm,
@@ -20,7 +20,8 @@ impl Classifier {
         Self { norm, linear: vec![Linear::load(loader, &format!("{path}.linear"), [classes, width], true)] }
     }
 
-    /// One for each depth, of `sizes` codes; stored as one tensor `[D, width, classes]` for the largest.
+    /// One classifier per depth, for `sizes` codes; stored as one tensor `[D, width, classes]` for the
+    /// largest.
     pub fn per_depth(loader: &mut Loader, path: &str, width: usize, sizes: &[usize]) -> Self {
         let (depth, classes) = (sizes.len(), sizes.iter().copied().max().unwrap_or(0));
         let norm = LayerNorm::load(loader, &format!("{path}.layer_norm"), width);
@@ -30,7 +31,7 @@ impl Classifier {
         let device = loader.device().clone();
         let of = |(d, (weights, &size)): (usize, (Weights, &usize))| {
             let bias = biases.clone().slice([d..d + 1, 0..classes]).reshape([classes]);
-            // A code that this depth's codebook does not have is never drawn.
+            // Codes beyond this depth's codebook are never sampled.
             let beyond: Vec<bool> = (0..classes).map(|code| code >= size).collect();
             let beyond = Tensor::<1, Bool>::from_data(TensorData::new(beyond, [classes]), &device);
             Linear::new(weights, bias.mask_fill(beyond, f32::NEG_INFINITY))

@@ -1,27 +1,28 @@
-//! Reading all cells at once, some of them masked (Draft-and-Revise, arXiv 2206.04452, section 3.2.2, equations 6 to 9).
+//! Reading all cells at once, some of them masked (Draft-and-Revise, arXiv 2206.04452, section 3.2.2,
+//! equations 6 to 9).
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::RqTransformer;
 use super::decoding::CellDecoding;
 
-/// Which cells of a batch the body does not see, and for which of these its outputs are wanted.
+/// The masked cells of a batch, and those of them for which outputs are requested.
 #[derive(Clone, Debug)]
 pub struct Masked {
     /// True where a cell is masked, `[B, cells, 1]`.
     hidden: Tensor<3, Bool>,
-    /// The cells asked for, `[N]`, as rows of all cells of the batch.
+    /// The requested cells, `[N]`, as row indices into all cells of the batch.
     asked: Tensor<1, Int>,
 }
 
 impl Masked {
-    /// Masks the cells that are `hidden`, one mark for each of the `cells` of each image in turn, and asks for those at
-    /// the rows `asked` (`image * cells + cell`), which are masked, too.
+    /// Masks the cells for which `hidden` is true, with one flag for each of the `cells` of each image in
+    /// turn. Requests the cells at the rows `asked` (`image * cells + cell`), which must be masked too.
     ///
     /// # Panics
-    /// A cell that is asked for is not masked: the body would see what it is to tell.
+    /// A requested cell is not masked: the body would see the codes it has to predict.
     pub fn new(hidden: Vec<bool>, asked: &[usize], cells: usize, device: &Device) -> Self {
-        assert!(asked.iter().all(|&row| hidden[row]), "a cell asked for is masked");
+        assert!(asked.iter().all(|&row| hidden[row]), "requested cells must be masked");
         let batch = hidden.len() / cells;
         let rows: Vec<i32> = asked.iter().map(|&row| row as i32).collect();
         Self {
@@ -30,33 +31,33 @@ impl Masked {
         }
     }
 
-    /// Masks the cells at the rows `asked`, and asks for all of them; the batch has `images` of `cells` each.
+    /// Masks and requests the cells at the rows `asked`; the batch has `images` with `cells` each.
     pub fn all_of(asked: &[usize], images: usize, cells: usize, device: &Device) -> Self {
         let mut hidden = vec![false; images * cells];
         asked.iter().for_each(|&row| hidden[row] = true);
         Self::new(hidden, asked, cells, device)
     }
 
-    /// Those of `rows` `[B * cells, n]` that belong to the cells asked for, `[N, n]`.
+    /// Selects from `rows` `[B * cells, n]` those of the requested cells, `[N, n]`.
     pub fn rows_of(&self, rows: Tensor<2, Int>) -> Tensor<2, Int> {
         rows.select(0, self.asked.clone())
     }
 
-    /// The cells asked for, as rows of all cells of the batch.
+    /// The requested cells, as row indices into all cells of the batch.
     pub fn asked(&self) -> Tensor<1, Int> {
         self.asked.clone()
     }
 
-    /// The same among tensors that gradients reach.
+    /// The same on an autodiff device.
     pub fn autodiff(self) -> Self {
         Self { hidden: self.hidden.autodiff(), asked: self.asked.autodiff() }
     }
 }
 
 impl RqTransformer {
-    /// Logits `[N, D, V]` of the codes of the cells asked for, given all cells that are not masked and, within a cell, the
-    /// codes above. The codes are `[B, h, w, D]`; what they are in masked cells that nobody asks for does not matter. The
-    /// conditions are `[B, length]`.
+    /// Logits `[N, D, V]` for the codes of the requested cells, given all unmasked cells and, within a cell,
+    /// the codes above. The codes are `[B, h, w, D]`; the codes of masked cells that are not requested do not
+    /// matter. The conditions are `[B, length]`.
     ///
     /// # Panics
     /// The model is not contextual.
@@ -72,7 +73,7 @@ impl RqTransformer {
         self.head_logits(outputs, masked.rows_of(codes))
     }
 
-    /// Reads the cells that are not masked, of `codes` `[B * cells, D]`, and begins those asked for.
+    /// Reads the unmasked cells of `codes` `[B * cells, D]`, and begins decoding the requested ones.
     ///
     /// # Panics
     /// The model is not contextual.
@@ -85,7 +86,7 @@ impl RqTransformer {
         self.begin_cells(self.masked_outputs(codes, condition, masked))
     }
 
-    /// The body's outputs `[N, width]` for the cells asked for: each stands where the cell itself does.
+    /// The body's outputs `[N, width]` at the positions of the requested cells.
     fn masked_outputs(&self, codes: Tensor<2, Int>, condition: Tensor<2, Int>, masked: &Masked) -> Tensor<2> {
         let mask = self.mask_emb.clone().expect("a contextual model has an embedding of masked cells");
         let ([batch, length], cells) = (condition.dims(), self.config.cells());
@@ -114,10 +115,10 @@ mod tests {
     use safetensors::SafeTensors;
     use serde_json::json;
 
-    /// What `make_contextual_golden.py` made.
+    /// Created by `make_contextual_golden.py`.
     const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/contextual/logits.safetensors");
 
-    /// The cells masked in each of two pictures.
+    /// The masked cells in each of two images.
     const MASKS: [(&str, &[usize]); 2] = [("one", &[2, 4 + 1]), ("many", &[0, 1, 3, 4, 5, 6, 7])];
     const CODES: [i32; 24] = [0, 1, 2, 6, 4, 5, 3, 0, 1, 2, 3, 4, 5, 2, 0, 1, 1, 1, 4, 4, 3, 0, 0, 5];
 
@@ -128,7 +129,7 @@ mod tests {
         words.iter().map(|&word| f32::from_le_bytes(word)).collect()
     }
 
-    /// The numbers of the pool that a tensor of this name is made of.
+    /// The slice of the pool used for a tensor of this name.
     fn weight(pool: &[f32], name: &str, count: usize) -> Vec<f32> {
         let begin = name.bytes().zip(1..).map(|(byte, i)| usize::from(byte) * i).sum::<usize>() % 1024;
         pool[begin..begin + count].to_vec()
@@ -204,7 +205,7 @@ mod tests {
             assert_eq!(found.iter().map(|x| x.is_finite()).collect::<Vec<_>>(), is_drawn, "case {bits}");
             let finite = |x: &[f32]| x.iter().copied().filter(|x| x.is_finite()).collect::<Vec<_>>();
             assert_close(&finite(&found), &finite(&expected), 2e-4);
-            // One depth after the other sees the same.
+            // Decoding depth by depth gives the same logits.
             let codes = codes.reshape([8, 3]);
             let mut cells = model.begin_masked(codes.clone(), condition, &masked);
             let above = masked.rows_of(codes);
@@ -230,7 +231,7 @@ mod tests {
         (0..128).step_by(29).for_each(|bits| compare(bits, &gpu));
     }
 
-    /// What is masked is not seen: neither by itself nor by the others.
+    /// Masked codes are invisible, both to their own cell and to the others.
     #[test]
     fn codes_of_masked_cells_do_not_matter_to_other_cells() {
         let device = Device::flex();

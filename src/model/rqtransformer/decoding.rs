@@ -5,27 +5,27 @@ use burn::tensor::{Int, Tensor};
 use super::RqTransformer;
 use super::stack::StackCache;
 
-/// The state of a batch of stacks under way. Each step computes only what is new.
+/// The state of a batch of stacks in progress. Each step computes only what is new.
 #[derive(Debug)]
 pub struct Decoding {
     body: StackCache,
-    /// The cell to come, of each image.
+    /// The next cell of each image.
     cells: CellDecoding,
 }
 
-/// Cells under way, whose codes are decoded one depth after the other.
+/// Cells in progress, whose codes are decoded depth by depth.
 #[derive(Debug)]
 pub struct CellDecoding {
     head: StackCache,
-    /// The body's outputs for them, `[N, width]`.
+    /// The body's outputs for these cells, `[N, width]`.
     outputs: Tensor<2>,
     /// The head's context so far, `[N, C']`.
     context: Option<Tensor<2>>,
 }
 
 impl RqTransformer {
-    /// Begins a batch with its condition `[B, length]`, and reads the first cells `[B, n, D]` if they are known, all at
-    /// once. The next cell to come is then the `n`-th.
+    /// Begins a batch with its condition `[B, length]`, and reads the known first cells `[B, n, D]`, if any,
+    /// in one pass. The next cell is then the `n`-th.
     pub fn begin(&self, condition: Tensor<2, Int>, known: Option<Tensor<3, Int>>) -> Decoding {
         let [batch, length] = condition.dims();
         let mut body = self.body.cache(batch, length + self.config.cells(), self.device());
@@ -37,13 +37,14 @@ impl RqTransformer {
         Decoding { body, cells: self.begin_cells(outputs) }
     }
 
-    /// Reads the cell `[B, D]` at index `cell`; the next one can then be decoded.
+    /// Reads the cell `[B, D]` at index `cell`; then the next one can be decoded.
     pub fn read_cell(&self, decoding: &mut Decoding, codes: Tensor<2, Int>, cell: usize) {
         let inputs = self.embed_cells(codes.unsqueeze_dim(1), cell);
         decoding.cells.outputs = self.advance_body(&mut decoding.body, inputs);
     }
 
-    /// Logits `[B, V]` of the code at `depth` of the cell to come, given the code `above` `[B]` it (`None` at depth 0).
+    /// Logits `[B, V]` for the code at `depth` of the next cell, given the code `above` `[B]` it (`None` at
+    /// depth 0).
     pub fn code_logits(
         &self,
         decoding: &mut Decoding,
@@ -53,13 +54,14 @@ impl RqTransformer {
         self.cell_logits(&mut decoding.cells, above, depth)
     }
 
-    /// Begins cells, for which the body's outputs are `[N, width]`.
+    /// Begins cells with the body's outputs `[N, width]`.
     pub(super) fn begin_cells(&self, outputs: Tensor<2>) -> CellDecoding {
         let head = self.head.cache(outputs.dims()[0], self.config.depth(), self.device());
         CellDecoding { head, outputs, context: None }
     }
 
-    /// Logits `[N, V]` of the codes at `depth` of the cells under way, given the codes `above` `[N]` them (`None` at depth 0).
+    /// Logits `[N, V]` for the codes at `depth` of the cells in progress, given the codes `above` `[N]` them
+    /// (`None` at depth 0).
     pub fn cell_logits(
         &self,
         cells: &mut CellDecoding,
@@ -83,7 +85,7 @@ impl RqTransformer {
         self.classifier.forward(head.reshape([rows, self.config.embed_dim]), depth)
     }
 
-    /// Cells `[B, n, D]` as inputs of the body `[B, n, width]`, the first of them at index `first`.
+    /// Embeds cells `[B, n, D]` as inputs of the body `[B, n, width]`; the first cell is at index `first`.
     pub(super) fn embed_cells(&self, cells: Tensor<3, Int>, first: usize) -> Tensor<3> {
         let [batch, count, depth] = cells.dims();
         let width = self.config.embed_dim;
@@ -92,7 +94,7 @@ impl RqTransformer {
         self.input.cells(cells, positions.reshape([count, width])).reshape([batch, count, width])
     }
 
-    /// The body's outputs `[B, width]` after the last of the inputs `[B, n, width]`.
+    /// The body's output `[B, width]` at the last of the inputs `[B, n, width]`.
     fn advance_body(&self, cache: &mut StackCache, inputs: Tensor<3>) -> Tensor<2> {
         let [batch, length, width] = inputs.dims();
         let outputs = self.body.forward(inputs, Some(cache));
@@ -113,7 +115,7 @@ mod tests {
 
     const SIZES: [usize; 3] = [7, 5, 6];
 
-    /// A model of random weights with the options of `bits`, one bit each.
+    /// A model with random weights and the options of `bits`, one bit each.
     fn model(bits: u32, device: &Device) -> RqTransformer {
         let on = |bit: u32| bits >> bit & 1 == 1;
         let (shared, sizes) = if on(2) || on(3) { (true, [7; 3]) } else { (false, SIZES) };
@@ -142,7 +144,7 @@ mod tests {
         Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
     }
 
-    /// With every combination of options, one code at a time sees what the teacher-forced pass sees.
+    /// With every combination of options, decoding code by code gives the logits of the teacher-forced pass.
     #[test]
     fn decoding_equals_the_teacher_forced_pass() {
         let device = Device::flex();
@@ -172,9 +174,9 @@ mod tests {
         }
     }
 
-    /// A depth with a smaller codebook never gets a code that only the others have.
+    /// A depth with a smaller codebook never gets a code that only other depths have.
     #[test]
-    fn codes_beyond_a_codebook_have_no_chance() {
+    fn codes_beyond_a_codebook_have_zero_probability() {
         let device = Device::flex();
         let model = model(0, &device);
         let codes = ints(&[0; 12], [1, 2, 2, 3], &device);
@@ -186,7 +188,8 @@ mod tests {
         }
     }
 
-    /// The published models sum stage 1's embeddings alone: with a table of its own the head sees the last code.
+    /// The published models sum only stage 1's embeddings: with its own table, the head sees only the last
+    /// code.
     #[test]
     fn own_embeddings_are_not_summed_over_depth() {
         let device = Device::flex();

@@ -1,4 +1,4 @@
-//! How codes become vectors: by stage 1's codebook and a projection, or by tables of the transformer's own.
+//! Embeds codes as vectors: with stage 1's codebook and a projection, or with the transformer's own tables.
 
 use burn::tensor::{Int, Tensor};
 
@@ -16,7 +16,7 @@ pub struct CodeEmbedding {
     table: CodeTable,
     /// The projection from stage 1's dimension to the transformer's width.
     projection: Option<Linear>,
-    /// The same with its bias counted once a depth, for a sum over a whole cell.
+    /// The same projection with its bias scaled by the depth, for the sum over a cell.
     cell_projection: Option<Linear>,
 }
 
@@ -40,7 +40,7 @@ impl CodeEmbedding {
             None if loader.is_plan() => CodeTable::new(Tensor::zeros([1, 1], loader.device()), Vec::new()),
             None => {
                 return Err(Error::usage(
-                    "this RQ-Transformer embeds codes by stage 1's codebook; give --rqvae",
+                    "this RQ-Transformer embeds codes with stage 1's codebook; pass --rqvae",
                 ));
             }
         };
@@ -59,14 +59,14 @@ impl CodeEmbedding {
         Ok(Self { table: CodeTable::new(table, places.collect()), projection: None, cell_projection: None })
     }
 
-    /// Rows of the table that [`Self::own`] takes.
+    /// Number of rows in the table for [`Self::own`].
     pub fn own_rows(config: &RqTransformerConfig) -> Result<usize> {
         let sizes = config.codebook_sizes()?;
         Ok(if config.shared_tok_emb { sizes.into_iter().max().unwrap_or(0) } else { sizes.iter().sum() })
     }
 
-    /// Cells `[N, D]` as inputs `[N, width]`: the sum over depth of their projected embeddings and a position, of which
-    /// there are `[n, width]`, taken by turns.
+    /// Embeds cells `[N, D]` as inputs `[N, width]`: the sum over depth of their projected embeddings, plus a
+    /// position from `positions` `[n, width]`, used in rotation.
     pub fn cells(&self, cells: Tensor<2, Int>, positions: Tensor<2>) -> Tensor<2> {
         let lookup = Lookup::first(cells.dims()[1], Reading::Sum);
         let Some(projection) = &self.cell_projection else {
@@ -88,9 +88,9 @@ impl CodeEmbedding {
         projected.reshape([rows, depths, width])
     }
 
-    /// The context `[N, width]` at `position` `[1, width]` after `codes` `[N]` of `depth`; and its part before projection,
-    /// with that of the codes above if it is given, for the next depth to sum: `None` without a projection, as only
-    /// stage 1's embeddings are summed.
+    /// The context `[N, width]` at `position` `[1, width]` after `codes` `[N]` of `depth`. Also returns the
+    /// context before projection, added to that of the codes above if given, for the next depth; `None`
+    /// without a projection, since only stage 1's embeddings are summed.
     pub fn next_context(
         &self,
         codes: Tensor<1, Int>,

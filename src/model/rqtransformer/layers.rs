@@ -11,22 +11,22 @@ use crate::model::dropout::Dropout;
 /// Epsilon of every layer norm in the published models.
 const EPSILON: f32 = 1e-5;
 
-/// A linear layer; or several of the same input, computed together.
+/// A linear layer, or several with the same input, computed together.
 #[derive(Debug)]
 pub struct Linear {
     /// `[out, in]`.
     weights: Weights,
-    /// `[out]`; zeros for a layer without.
+    /// `[out]`; zeros for a layer without bias.
     bias: Tensor<1>,
 }
 
 impl Linear {
-    /// The layer at `path`, `shape` is `[out, in]`.
+    /// Loads the layer at `path`; `shape` is `[out, in]`.
     pub fn load(loader: &mut Loader, path: &str, shape: [usize; 2], bias: bool) -> Self {
         Self::load_joined(loader, &[path.to_string()], shape, bias)
     }
 
-    /// The layers at `paths`, `shape` `[out, in]` each; their outputs lie side by side.
+    /// Loads the layers at `paths`, each with `shape` `[out, in]`; their outputs are concatenated.
     pub fn load_joined(loader: &mut Loader, paths: &[String], shape: [usize; 2], bias: bool) -> Self {
         let names: Vec<String> = paths.iter().map(|path| format!("{path}.weight")).collect();
         let weights = loader.linear_weights(&names, shape);
@@ -40,12 +40,12 @@ impl Linear {
         Self { weights, bias }
     }
 
-    /// Of weights `[out, in]` and a bias `[out]` already at hand.
+    /// A layer with existing weights `[out, in]` and bias `[out]`.
     pub fn new(weights: Weights, bias: Tensor<1>) -> Self {
         Self { weights, bias }
     }
 
-    /// The same with `factor` times the bias.
+    /// The same layer with its bias multiplied by `factor`.
     pub fn with_bias_times(&self, factor: f32) -> Self {
         Self { weights: self.weights.clone(), bias: self.bias.clone() * factor }
     }
@@ -55,12 +55,12 @@ impl Linear {
         linear(x, &self.weights, &self.bias, Activation::None)
     }
 
-    /// The same, then `activation`.
+    /// Like [`Self::forward`], followed by `activation`.
     pub fn forward_activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
         linear(x, &self.weights, &self.bias, activation)
     }
 
-    /// The same, added to `residual` `[rows, out]`, less what `dropout` leaves out of it.
+    /// Like [`Self::forward`], with `dropout` applied and added to `residual` `[rows, out]`.
     pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
         match dropout.is_off() {
             true => linear_onto(x, &self.weights, &self.bias, residual),
@@ -77,7 +77,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Over `channels` channels.
+    /// Loads a norm over `channels` channels.
     pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
         Self {
             gamma: loader.tensor(&format!("{path}.weight"), [channels]),
@@ -85,7 +85,7 @@ impl LayerNorm {
         }
     }
 
-    /// `[rows, C]`; the shape stays.
+    /// `[rows, C]` to the same shape.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         layer_norm(x, &self.gamma, &self.beta, EPSILON)
     }

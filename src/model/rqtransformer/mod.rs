@@ -1,5 +1,6 @@
-//! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell. The contextual
-//! one (Draft-and-Revise, arXiv 2206.04452) is the same but for its body, which sees all cells at once, some of them masked.
+//! RQ-Transformer (paper section 3.2): a body over the cells of a stack and a head over the codes of a cell.
+//! The contextual variant (Draft-and-Revise, arXiv 2206.04452) differs only in its body, which sees all cells
+//! at once, some of them masked.
 
 mod classifier;
 mod context;
@@ -31,14 +32,14 @@ use crate::model::dropout::Dropout;
 /// The model of code stacks.
 #[derive(Debug)]
 pub struct RqTransformer {
-    /// What it was built from.
+    /// The configuration it was built from.
     pub config: RqTransformerConfig,
-    /// Of the condition's tokens; the null token's comes last, where there is one.
+    /// Embeddings of the condition's tokens; the null token's comes last, if there is one.
     cond_emb: Tensor<2>,
     pos_emb_cond: Tensor<3>,
     pos_emb_hw: Tensor<3>,
     pos_emb_d: Tensor<3>,
-    /// What stands for the codes of a masked cell, `[1, 1, width]`; contextual models only.
+    /// Replaces the codes of a masked cell, `[1, 1, width]`; contextual models only.
     mask_emb: Option<Tensor<3>>,
     input: CodeEmbedding,
     context: CodeEmbedding,
@@ -46,22 +47,22 @@ pub struct RqTransformer {
     head: Stack,
     classifier: Classifier,
     cond_classifier: Option<Classifier>,
-    /// Of the body's inputs.
+    /// Dropout on the body's inputs.
     dropout: Dropout,
     device: Device,
 }
 
 /// Logits of a teacher-forced pass.
 pub struct Logits {
-    /// Of the codes, `[B, h w D, V]`.
+    /// Logits of the codes, `[B, h w D, V]`.
     pub codes: Tensor<3>,
-    /// Of the caption's tokens after the first, `[B, length - 1, V_c]`; text models only.
+    /// Logits of the caption's tokens after the first, `[B, length - 1, V_c]`; text models only.
     pub condition: Option<Tensor<3>>,
 }
 
 impl RqTransformer {
-    /// Takes all tensors from `loader`; whether they fit is known when that finishes. `codebooks` are stage 1's, needed
-    /// where the configuration embeds codes by them.
+    /// Takes all tensors from `loader`, whose [`finish`](Loader::finish) reports whether they fit.
+    /// `codebooks` are stage 1's, needed if the configuration embeds codes with them.
     pub fn load(
         loader: &mut Loader,
         config: &RqTransformerConfig,
@@ -106,18 +107,23 @@ impl RqTransformer {
         })
     }
 
-    /// The device that it computes on.
+    /// The device it computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Logits of every code given all before it, for code stacks `[B, h, w, D]` and conditions `[B, length]`
-    /// (zeros `[B, 1]` for an unconditional model; [`RqTransformerConfig::null_condition`] where it is left out).
+    /// Logits of every code given all earlier ones, for code stacks `[B, h, w, D]` and conditions
+    /// `[B, length]` (zeros `[B, 1]` for an unconditional model; [`RqTransformerConfig::null_condition`] to
+    /// drop the condition).
     ///
     /// # Panics
     /// The model is contextual: see [`Self::masked_logits`].
     pub fn logits(&self, codes: Tensor<4, Int>, condition: Tensor<2, Int>) -> Logits {
-        assert_eq!(self.config.kind, Architecture::Autoregressive, "its body sees the code asked for");
+        assert_eq!(
+            self.config.kind,
+            Architecture::Autoregressive,
+            "a contextual body would see the codes to predict"
+        );
         let [batch, h, w, depth] = codes.dims();
         let (cells, width) = (h * w, self.config.embed_dim);
         let length = condition.dims()[1];
@@ -143,7 +149,8 @@ impl RqTransformer {
         }
     }
 
-    /// Logits `[N, D, V]` of the codes `[N, D]` of cells, given those above each, for the body's outputs `[N, width]`.
+    /// Logits `[N, D, V]` of the codes `[N, D]` of cells, each given the codes above it, from the body's
+    /// outputs `[N, width]`.
     fn head_logits(&self, body: Tensor<2>, codes: Tensor<2, Int>) -> Tensor<3> {
         let ([rows, depth], width) = (codes.dims(), self.config.embed_dim);
         let head = self.head.forward(self.depth_inputs(body, codes), None);
@@ -154,7 +161,7 @@ impl RqTransformer {
         Tensor::cat(per_depth.collect(), 1)
     }
 
-    /// Condition tokens `[B, length]` as inputs of the body, `[B, length, width]`.
+    /// Embeds condition tokens `[B, length]` as inputs of the body, `[B, length, width]`.
     fn embed_condition(&self, condition: Tensor<2, Int>) -> Tensor<3> {
         let [batch, length] = condition.dims();
         let width = self.config.embed_dim;
@@ -163,7 +170,8 @@ impl RqTransformer {
         tokens.reshape([batch, length, width]) + positions
     }
 
-    /// Inputs of the head, `[N, D, width]`, for the body's outputs `[N, width]` and the codes `[N, D]` of their cells.
+    /// Inputs of the head, `[N, D, width]`, from the body's outputs `[N, width]` and the codes `[N, D]` of
+    /// their cells.
     fn depth_inputs(&self, body: Tensor<2>, codes: Tensor<2, Int>) -> Tensor<3> {
         let above = codes.dims()[1] - 1;
         let reading = if self.config.sums_depth_context() { Reading::RunningSums } else { Reading::Each };
@@ -174,8 +182,8 @@ impl RqTransformer {
         Tensor::cat(inputs, 1) + self.pos_emb_d.clone()
     }
 
-    /// The head's input `[N, width]` at depth `d >= 1` after the code `above` `[N]`, and the context so far, which the
-    /// next depth takes where it sums embeddings.
+    /// The head's input `[N, width]` at depth `d >= 1` after the code `above` `[N]`, and the context so far,
+    /// which the next depth needs if it sums embeddings.
     fn depth_input(
         &self,
         context: Option<Tensor<2>>,
@@ -186,19 +194,19 @@ impl RqTransformer {
         self.context.next_context(above, d - 1, context, self.position_of_depth(d))
     }
 
-    /// Adds the position of depth `d` to `x` `[N, width]`.
+    /// Adds the position embedding of depth `d` to `x` `[N, width]`.
     fn at_depth(&self, x: Tensor<2>, d: usize) -> Tensor<2> {
         x + self.position_of_depth(d)
     }
 
-    /// `[1, width]`
+    /// The position embedding of depth `d`, `[1, width]`.
     fn position_of_depth(&self, d: usize) -> Tensor<2> {
         let width = self.config.embed_dim;
         self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
     }
 }
 
-/// Embeddings of the condition's tokens `[tokens, width]`.
+/// Embeddings of the condition's tokens, `[tokens, width]`.
 fn condition_table(loader: &mut Loader, config: &RqTransformerConfig) -> Tensor<2> {
     let width = config.embed_dim;
     let tokens = loader.tensor("cond_emb.weight", [config.vocab_size_cond, width]);

@@ -21,9 +21,9 @@ struct Block {
     heads: usize,
     reach: Reach,
     activation: Activation,
-    /// Of the weights of attention.
+    /// Dropout on attention weights.
     attention_dropout: Dropout,
-    /// Of what attention and MLP add.
+    /// Dropout on the outputs of attention and MLP.
     dropouts: [Dropout; 2],
 }
 
@@ -47,7 +47,7 @@ impl Block {
         }
     }
 
-    /// `x` `[B T, C]` of `batch` sequences; the shape stays.
+    /// `x` `[B T, C]` of `batch` sequences to the same shape.
     fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>) -> Tensor<2> {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
@@ -63,7 +63,7 @@ impl Block {
     }
 }
 
-/// The kernels' name for it.
+/// The matching activation of the kernels.
 fn activation(gelu: Gelu) -> Activation {
     match gelu {
         Gelu::V1 => Activation::Gelu,
@@ -79,24 +79,24 @@ pub struct Stack {
     heads: usize,
 }
 
-/// One cache a block.
+/// One cache per block.
 #[derive(Debug)]
 pub struct StackCache(Vec<KvCache>);
 
 impl StackCache {
-    /// Forgets all positions; the buffers stay.
+    /// Forgets all positions, but keeps the buffers.
     pub fn clear(&mut self) {
         self.0.iter_mut().for_each(KvCache::clear);
     }
 }
 
 impl Stack {
-    /// Loads `{path}.blocks.*`, which attend as far as `reach` says.
+    /// Loads `{path}.blocks.*`, with attention limited by `reach`.
     pub fn load(loader: &mut Loader, path: &str, width: usize, config: &config::Stack, reach: Reach) -> Self {
         let blocks = (0..config.n_layer)
             .map(|i| Block::load(loader, &format!("{path}.blocks.{i}"), width, &config.block, reach))
             .collect();
-        // A causal mask that some checkpoints carry; ours is made where it is needed.
+        // A causal mask in some checkpoints; ours is computed when needed.
         loader.ignore(".attn.mask");
         Self { blocks, width, heads: config.block.n_head }
     }
@@ -107,8 +107,8 @@ impl Stack {
         StackCache(self.blocks.iter().map(|_| cache()).collect())
     }
 
-    /// `x` `[B, T, C]`; the shape stays. With a cache, the `T` positions follow those that it holds;
-    /// only where each attends to those before it.
+    /// `x` `[B, T, C]` to the same shape. With a cache, the `T` positions follow the cached ones; this needs
+    /// causal attention.
     pub fn forward(&self, x: Tensor<3>, mut cache: Option<&mut StackCache>) -> Tensor<3> {
         let [batch, length, width] = x.dims();
         let mut x = x.reshape([batch * length, width]);

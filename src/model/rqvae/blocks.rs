@@ -45,7 +45,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// Over `channels` channels.
+    /// Loads a norm over `channels` channels.
     pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
         Self {
             gamma: loader.tensor(&format!("{path}.weight"), [channels]),
@@ -53,29 +53,29 @@ impl Norm {
         }
     }
 
-    /// The shape stays.
+    /// Keeps the shape.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         group_norm(x, &self.gamma, &self.beta, GROUPS, EPSILON, false)
     }
 
-    /// The same, then SiLU.
+    /// Like [`Self::forward`], followed by SiLU.
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
         group_norm(x, &self.gamma, &self.beta, GROUPS, EPSILON, true)
     }
 }
 
-/// Two normed convolutions around which the input is added back, through a 1x1 convolution where channels change.
+/// Two convolutions with norms, and a skip connection, through a 1x1 convolution if the channels change.
 #[derive(Debug)]
 pub struct ResidualBlock {
     norms: [Norm; 2],
     convs: [Conv; 2],
     shortcut: Option<Conv>,
-    /// Of what the second convolution reads.
+    /// Dropout on the second convolution's input.
     dropout: Dropout,
 }
 
 impl ResidualBlock {
-    /// From `channels[0]` to `channels[1]` channels; training leaves numbers out with probability `dropout`.
+    /// Loads a block from `channels[0]` to `channels[1]` channels, with probability `dropout` in training.
     pub fn load(loader: &mut Loader, path: &str, channels: [usize; 2], dropout: f64) -> Self {
         let [from, to] = channels;
         Self {
@@ -105,7 +105,7 @@ impl ResidualBlock {
     }
 }
 
-/// Attention of one head over all cells.
+/// Single-head attention over all cells.
 #[derive(Debug)]
 pub struct AttentionBlock {
     norm: Norm,
@@ -116,14 +116,14 @@ pub struct AttentionBlock {
 }
 
 impl AttentionBlock {
-    /// Over `channels` channels.
+    /// Loads attention over `channels` channels.
     pub fn load(loader: &mut Loader, path: &str, channels: usize) -> Self {
         let mut conv = |name: &str| Conv::load(loader, &format!("{path}.{name}"), [channels; 2], 1);
         let (query, key, value, out) = (conv("q"), conv("k"), conv("v"), conv("proj_out"));
         Self { norm: Norm::load(loader, &format!("{path}.norm"), channels), query, key, value, out }
     }
 
-    /// `[B, C, H, W]`; the shape stays.
+    /// `[B, C, H, W]` to the same shape.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let normed = self.norm.forward(x.clone());
@@ -135,7 +135,7 @@ impl AttentionBlock {
     }
 }
 
-/// Residual block, attention, residual block: the middle of encoder and decoder.
+/// Residual block, attention, residual block: the middle of the encoder and of the decoder.
 #[derive(Debug)]
 pub struct Middle {
     blocks: [ResidualBlock; 2],
@@ -143,7 +143,7 @@ pub struct Middle {
 }
 
 impl Middle {
-    /// Over `channels` channels; its blocks have this `dropout`.
+    /// Loads blocks of `channels` channels with this `dropout`.
     pub fn load(loader: &mut Loader, path: &str, channels: usize, dropout: f64) -> Self {
         let mut block =
             |i: u8| ResidualBlock::load(loader, &format!("{path}.block_{i}"), [channels; 2], dropout);
@@ -151,23 +151,23 @@ impl Middle {
         Self { blocks, attention: AttentionBlock::load(loader, &format!("{path}.attn_1"), channels) }
     }
 
-    /// `[B, C, H, W]`; the shape stays.
+    /// `[B, C, H, W]` to the same shape.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.blocks[1].forward(self.attention.forward(self.blocks[0].forward(x)))
     }
 }
 
-/// The residual blocks of one level, each followed by attention where the level's resolution asks for it.
+/// The residual blocks of one level, each followed by attention at resolutions that have it.
 #[derive(Debug)]
 pub struct Level {
     blocks: Vec<(ResidualBlock, Option<AttentionBlock>)>,
-    /// The convolution of the resampling that ends the level, `None` where it has none of its own.
+    /// The convolution of the resampling after the level; `None` if resampling has no convolution.
     pub resampling: Option<Conv>,
 }
 
 impl Level {
-    /// Blocks of `config` from `channels[0]` to `channels[1]` channels, `extra` more than it says; `resampling` names the
-    /// convolution that ends the level.
+    /// Loads the blocks of `config`, plus `extra`, from `channels[0]` to `channels[1]` channels; `resampling`
+    /// names the convolution after the level.
     pub fn load(
         loader: &mut Loader,
         path: &str,

@@ -14,11 +14,11 @@ use crate::model::config::rqvae::RqVaeConfig;
 pub struct Decoder {
     conv_in: Conv,
     middle: Middle,
-    /// The finest level first, as published; run from the last to the first.
+    /// Finest level first, as published; evaluated in reverse.
     levels: Vec<Level>,
     norm_out: Norm,
     conv_out: Conv,
-    /// Side of the squares of pixels that `conv_out` makes as channels.
+    /// Side of the pixel squares that `conv_out` outputs as channels.
     patch: usize,
 }
 
@@ -47,7 +47,7 @@ impl Decoder {
         }
     }
 
-    /// `[B, z_channels, h', w']` to what the last layer sees, `[B, ch, H / patch, W / patch]`.
+    /// `[B, z_channels, h', w']` to the input of the last layer, `[B, ch, H / patch, W / patch]`.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
         let mut x = self.middle.forward(self.conv_in.forward(z, Resample::Same));
         for (i, level) in self.levels.iter().enumerate().rev() {
@@ -62,7 +62,7 @@ impl Decoder {
         self.norm_out.forward_silu(x)
     }
 
-    /// That to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
+    /// The output of [`Self::features`] to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
     pub fn images(&self, features: Tensor<4>) -> Tensor<4> {
         unfold(self.conv_out.forward(features, Resample::Same), self.patch)
     }

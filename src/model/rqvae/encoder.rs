@@ -12,7 +12,7 @@ use crate::model::config::rqvae::RqVaeConfig;
 /// The convolutional encoder.
 #[derive(Debug)]
 pub struct Encoder {
-    /// Side of the squares of pixels that `conv_in` takes as channels.
+    /// Side of the pixel squares that `conv_in` takes as channels.
     patch: usize,
     conv_in: Conv,
     levels: Vec<Level>,

@@ -19,10 +19,10 @@ use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::kernels::Resample;
 
-/// Which codes of a stack make the latents.
+/// Which codes of a stack contribute to the latents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Partial {
-    /// The code at this depth alone.
+    /// Only the code at this depth.
     Select(usize),
     /// The codes at depths `0..=d`.
     Add(usize),
@@ -31,7 +31,7 @@ pub enum Partial {
 /// Encoder, residual quantizer and decoder.
 #[derive(Debug)]
 pub struct RqVae {
-    /// What it was built from.
+    /// The configuration it was built from.
     pub config: RqVaeConfig,
     encoder: Encoder,
     quant_conv: Conv,
@@ -43,7 +43,7 @@ pub struct RqVae {
 }
 
 impl RqVae {
-    /// Takes all tensors from `loader`; whether they fit is known when that finishes.
+    /// Takes all tensors from `loader`, whose [`finish`](Loader::finish) reports whether they fit.
     pub fn load(loader: &mut Loader, config: &RqVaeConfig) -> Result<Self> {
         let (z, dim) = (config.ddconfig.z_channels, config.hparams.embed_dim);
         Ok(Self {
@@ -57,7 +57,7 @@ impl RqVae {
         })
     }
 
-    /// The device that it computes on.
+    /// The device it computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -73,7 +73,7 @@ impl RqVae {
         self.decoder.images(self.features(latents))
     }
 
-    /// The same, and before the images what the last layer sees, `[B, ch, H / patch, W / patch]`.
+    /// The input of the last layer, `[B, ch, H / patch, W / patch]`, and the images of [`Self::decode`].
     pub fn decode_with_features(&self, latents: Tensor<4>) -> [Tensor<4>; 2] {
         let features = self.features(latents);
         [features.clone(), self.decoder.images(features)]
@@ -90,13 +90,13 @@ impl RqVae {
         self.decode(self.quantizer.latents(codes, Partial::Add(depth - 1)))
     }
 
-    /// Images made of some of the codes only.
+    /// Decodes only some of the codes.
     pub fn decode_partial(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
         self.decode(self.quantizer.latents(codes, partial))
     }
 
-    /// Images of codes `[B, h, w, D]` of which each counts as often as `mask` `[B h w, D]` says: 1, or 0 for one that is
-    /// left out.
+    /// Images of codes `[B, h, w, D]`, each code multiplied by its entry in `mask` `[B h w, D]`: 1 to keep
+    /// it, 0 to drop it.
     pub fn decode_masked(&self, codes: Tensor<4, Int>, mask: Tensor<2>) -> Tensor<4> {
         self.decode(self.quantizer.masked_latents(codes, mask))
     }

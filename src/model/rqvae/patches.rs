@@ -1,9 +1,10 @@
-//! Squares of pixels as channels, so that no level runs at full resolution (space-to-depth; not in the published models).
+//! Folds squares of pixels into channels, so that no level runs at full resolution (space-to-depth; not in
+//! the published models).
 
 use burn::tensor::Tensor;
 
-/// Images `[B, C, H, W]` as `[B, C side side, H / side, W / side]`: the pixels of a square, row by row, lie in the channels
-/// of their own channel. `side` divides `H` and `W`.
+/// Images `[B, C, H, W]` to `[B, C side side, H / side, W / side]`: the pixels of a square, row by row,
+/// become consecutive channels. `side` must divide `H` and `W`.
 pub fn fold(images: Tensor<4>, side: usize) -> Tensor<4> {
     if side == 1 {
         return images;
@@ -32,7 +33,7 @@ mod tests {
     use burn::tensor::{Device, TensorData, module::conv2d, ops::ConvOptions};
 
     #[test]
-    fn a_convolution_of_what_is_folded_is_one_of_that_stride() {
+    fn a_1x1_convolution_after_folding_equals_a_strided_one() {
         let device = Device::flex();
         let [side, height, width] = [2, 6, 8];
         let images = tensor([2, 3, height, width], 1, &device);
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn unfolding_undoes_folding() {
+    fn unfold_inverts_fold() {
         let device = Device::flex();
         for side in [1, 2, 4] {
             let images: Vec<f32> = (0..2 * 3 * 8 * 12).map(|i| i as f32).collect();

@@ -14,20 +14,20 @@ use crate::model::config::rqvae::RqVaeConfig;
 /// The residual quantizer.
 #[derive(Debug)]
 pub struct Quantizer {
-    /// One codebook a depth, or one for all.
+    /// One codebook per depth, or one for all.
     pub codebooks: Codebooks,
-    /// Rows and columns of latents that one code covers.
+    /// Rows and columns of latents covered by one code.
     cell: [usize; 2],
     channels: usize,
 }
 
-/// What quantizing latents gives.
+/// The result of quantizing latents.
 pub struct Bottleneck {
     /// Code stacks, `[B, h, w, D]`.
     pub codes: Tensor<4, Int>,
     /// Sums of the codes `0..=d` as latents `[B, h', w', C]`, for each depth `d`; the last is the quantized latent.
     pub partial_sums: Vec<Tensor<4>>,
-    /// Squared norms of what codes `0..=d` leave over of each cell's latents, `[B, h, w, D]`.
+    /// Squared norms of each cell's residual after codes `0..=d`, `[B, h, w, D]`.
     pub squares: Tensor<4>,
 }
 
@@ -44,7 +44,7 @@ impl Quantizer {
         if config.hparams.shared_codebook {
             (1..sizes.len()).for_each(|depth| loader.ignore(name(depth)));
         }
-        // Moving averages, which only training reads.
+        // Moving averages, which only training needs.
         loader.ignore(".cluster_size_ema");
         loader.ignore(".embed_ema");
         Ok(Self { codebooks, cell: config.cell(), channels: config.hparams.embed_dim })
@@ -61,8 +61,8 @@ impl Quantizer {
         self.bottleneck(residual_quantize(self.to_cells(latents), &self.codebooks), shape)
     }
 
-    /// Quantizes latents `[B, h', w', C]` to codes drawn from `softmax(-distance / temperature)`; the same for the same
-    /// seed (paper section 3.2.2).
+    /// Quantizes latents `[B, h', w', C]` to codes sampled from `softmax(-distance / temperature)`;
+    /// deterministic for a given seed (paper section 3.2.2).
     pub fn quantize_stochastic(&self, latents: Tensor<4>, temperature: f32, seed: u64) -> Bottleneck {
         let filter = Filter { temperature, ..Filter::NONE };
         self.quantize_by(latents, |depth, codebook, residual| {
@@ -73,7 +73,8 @@ impl Quantizer {
         })
     }
 
-    /// Quantizes latents `[B, h', w', C]` to codes that `choose` picks for each depth's residuals `[B h w, C']`.
+    /// Quantizes latents `[B, h', w', C]` to codes that `choose` selects for each depth's residuals
+    /// `[B h w, C']`.
     pub fn quantize_by(
         &self,
         latents: Tensor<4>,
@@ -102,8 +103,8 @@ impl Quantizer {
         }
     }
 
-    /// `softmax(-distance / temperature)` at each depth, `[N, K_d]` for the `N` cells of latents `[B, h', w', C]`; each
-    /// depth's residual is what the nearest codes above leave.
+    /// `softmax(-distance / temperature)` at each depth, `[N, K_d]` for the `N` cells of latents
+    /// `[B, h', w', C]`; each depth's residual is that of the nearest codes above.
     pub fn soft_codes(&self, latents: Tensor<4>, temperature: f32) -> Vec<Tensor<2>> {
         let mut soft = Vec::with_capacity(self.depth());
         self.quantize_by(latents, |_, codebook, residual| {
@@ -113,8 +114,8 @@ impl Quantizer {
         soft
     }
 
-    /// The mean over depths of the mean squared distance between the latents and the sums of the codes so far
-    /// (equation 6), all `[B, h', w', C]`. A tensor of one element.
+    /// The commitment loss (equation 6): the mean over depths of the mean squared distance between the
+    /// latents and the partial sums, all `[B, h', w', C]`. A tensor with one element.
     pub fn commitment_loss(&self, latents: &Tensor<4>, partial_sums: &[Tensor<4>]) -> Tensor<1> {
         let losses = partial_sums.iter().map(|sum| (latents.clone() - sum.clone()).powi_scalar(2).mean());
         Tensor::cat(losses.collect(), 0).mean()
@@ -125,13 +126,13 @@ impl Quantizer {
         self.embed(codes, Lookup::first(self.depth(), Reading::Each))
     }
 
-    /// What `lookup` makes of the codes `[B, h, w, D]`: `[N, outputs, C']`.
+    /// Embeds the codes `[B, h, w, D]` as `lookup` says: `[N, outputs, C']`.
     fn embed(&self, codes: Tensor<4, Int>, lookup: Lookup) -> Tensor<3> {
         let [batch, h, w, depth] = codes.dims();
         embed_codes(codes.reshape([batch * h * w, depth]), self.codebooks.table(), lookup, None)
     }
 
-    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, of all or some of their codes.
+    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, from all or some of their codes.
     pub fn latents(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
         let [batch, h, w, _] = codes.dims();
         let lookup = match partial {
@@ -143,7 +144,8 @@ impl Quantizer {
         self.to_latents(self.embed(codes, lookup).squeeze_dim(1), [batch, h, w])
     }
 
-    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, each code's embedding times its place in `mask` `[B h w, D]`.
+    /// Latents `[B, h', w', C]` of code stacks `[B, h, w, D]`, each embedding multiplied by its entry in
+    /// `mask` `[B h w, D]`.
     pub fn masked_latents(&self, codes: Tensor<4, Int>, mask: Tensor<2>) -> Tensor<4> {
         let [batch, h, w, _] = codes.dims();
         let cells = batch * h * w;
@@ -153,7 +155,7 @@ impl Quantizer {
         self.to_latents(sum, [batch, h, w])
     }
 
-    /// `[B, h', w', C]` to `[B h w, rH rW C]`: a cell's latents in (row, column, channel) order.
+    /// `[B, h', w', C]` to `[B h w, rH rW C]`, with a cell's latents in (row, column, channel) order.
     pub(crate) fn to_cells(&self, latents: Tensor<4>) -> Tensor<2> {
         let [batch, rows, columns, channels] = latents.dims();
         let [r, c] = self.cell;
@@ -162,7 +164,7 @@ impl Quantizer {
         blocks.reshape([batch * h * w, r * c * channels])
     }
 
-    /// The reverse of [`Self::to_cells`].
+    /// The inverse of [`Self::to_cells`].
     pub(crate) fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
         let ([r, c], channels) = (self.cell, self.channels);
         let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
