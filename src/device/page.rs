@@ -35,11 +35,16 @@ pub async fn open(choice: DeviceChoice, lost: impl Fn(String) + Send + 'static) 
     })?;
     let info = adapter.get_info();
     if info.device_type == wgpu::DeviceType::Cpu && choice == DeviceChoice::Auto {
-        return Ok(on_cpu("this browser's WebGPU runs in software, which is slower than using the CPU directly"));
+        return Ok(on_cpu(
+            "this browser's WebGPU runs in software, which is slower than using the CPU directly",
+        ));
     }
     let (device, queue) = adapter.request_device(&descriptor(&adapter)).await.map_err(|error| {
         let why = without_place(&error.to_string());
-        Error::invalid(format!("could not open the graphics adapter {} ({why}): restart the browser", name(&info)))
+        Error::invalid(format!(
+            "could not open the graphics adapter {} ({why}): restart the browser",
+            name(&info)
+        ))
     })?;
     device.set_device_lost_callback(move |reason, message| {
         if reason != DeviceLostReason::Destroyed {

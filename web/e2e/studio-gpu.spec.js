@@ -17,7 +17,7 @@ const LACKING = /** @type {const} */ ([
     `GPUAdapter.prototype.requestDevice = async () => {
       throw new DOMException('a test refuses', 'OperationError');
     };`,
-    [/could not open the graphics adapter \w+ \(.*a test refuses\): restart the browser$/],
+    [/open the graphics adapter \w+ \(.*a test refuses\): restart the browser$/],
   ],
   [
     'a kernel that is wrong',
@@ -26,7 +26,10 @@ const LACKING = /** @type {const} */ ([
       const code = wish.code.replaceAll('sqrt(', 'exp(');
       return createShaderModule.call(this, { ...wish, code });
     };`,
-    [/computes a wrong result .*: update its driver/, /^Warning: the GPU kernel LayerNorm gives wrong results on this GPU/],
+    [
+      /computes a wrong result .*: update its driver/,
+      /^Warning: the GPU kernel LayerNorm gives wrong results on this GPU/,
+    ],
   ],
 ]);
 
