@@ -6,9 +6,9 @@ use wgpu::{Features, Limits};
 /// Features used where the adapter has them. CubeCL generates Burn's shaders for the *adapter's* features, so
 /// the device must enable every feature that CubeCL checks for.
 const FEATURES: &[Features] = &[
-    // Weights in f16, in Burn's shaders.
+    // For f16 weights in Burn's shaders.
     Features::SHADER_F16,
-    // Reductions and matrix products on hardware.
+    // For reductions and matrix products in hardware.
     Features::SUBGROUP,
     // Types that CubeCL offers if they are available.
     Features::SHADER_INT64,

@@ -117,8 +117,8 @@ impl Lookup {
 }
 
 /// Embeddings `[N, outputs, C]` of `codes` `[N, columns]`. With `onto` `[n, C]`, row `i % n` of `onto` is
-/// added to row `i`; `N` is a multiple of `n`. Codes out of range for their depth are clamped, such as -1 for
-/// a code that could not be sampled.
+/// added to row `i`; `N` is a multiple of `n`. Codes out of range for their depth, such as -1 for a code that
+/// could not be sampled, are clamped.
 pub fn embed_codes(
     codes: Tensor<2, Int>,
     table: &CodeTable,

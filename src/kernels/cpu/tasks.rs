@@ -17,8 +17,8 @@ pub(super) fn for_each_task<S>(
         .for_each_init(|| None, |kept, task| body(kept.get_or_insert_with(&scratch), task));
 }
 
-/// Number of blocks to split `count` output channels into: about `wanted`, but without single-channel blocks
-/// (unless there is only one channel), because the matrix library handles those differently and rounds
+/// Number of blocks to split `count` output channels into: about `wanted`, but no block has a single channel
+/// unless there is only one, because the matrix library computes single channels differently and rounds
 /// differently.
 pub(super) fn blocks(count: usize, wanted: usize) -> usize {
     wanted.min(count / 2).max(1)

@@ -51,7 +51,7 @@ impl<'a> Blocks<'a> {
     /// Blocks of `numbers`, with one scale for each [`Block::SIZE`] of them.
     ///
     /// # Panics
-    /// If the numbers of values and scales do not match.
+    /// If there is not exactly one scale per block.
     pub fn new(numbers: &'a [i8], scales: &'a [f32]) -> Self {
         assert_eq!(numbers.len(), scales.len() * Self::SIZE, "expected one scale per block");
         Self { numbers, scales }
