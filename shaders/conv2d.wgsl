@@ -1,11 +1,12 @@
-// 3x3 convolution of NCHW images with stride 1, one zero beyond each border and a bias; the input's pixels are first
-// repeated 1 << shift times in both directions. The twin of src/kernels/cpu/conv2d.rs.
+// 3x3 convolution of NCHW images with stride 1, zero padding of 1 and a bias. Each input pixel is first
+// repeated 1 << shift times in both directions. CPU reference: src/kernels/cpu/conv2d.rs.
 //
-// A workgroup computes one block of an image for some channels. It takes `DEPTH` input channels at a time into its own
-// memory, the block with its border and the weights. A thread sums 4 channels by 4x4 pixels: of each input channel it
-// reads 6x6 values once for all nine taps, and each weight once for all its pixels.
+// A workgroup computes one block of an image for some output channels. It loads the block with its border and
+// the weights into workgroup memory, `DEPTH` input channels at a time. A thread accumulates 4 channels by 4x4
+// pixels: for each input channel it reads 6x6 values once for all nine taps, and each weight once for all its
+// pixels.
 
-// The host replaces these four by those of the block that suits the shape.
+// The host replaces these four constants to suit the shape.
 const CHANNEL_THREADS = 16u;
 const ROW_THREADS = 4u;
 const COLUMN_THREADS = 4u;
@@ -17,7 +18,7 @@ const ROWS = 4u * ROW_THREADS;
 const COLUMNS = 4u * COLUMN_THREADS;
 const TAPS = 9u;
 
-// The block with its border, four columns in a vector.
+// The block with its border, four columns per vector.
 const SEEN_ROWS = ROWS + 2u;
 const SEEN_VECTORS = COLUMN_THREADS + 1u;
 const SEEN = SEEN_ROWS * SEEN_VECTORS;
@@ -26,7 +27,7 @@ struct Parameters {
     images: u32,
     in_channels: u32,
     out_channels: u32,
-    // Of the input.
+    // Size of the input.
     height: u32,
     width: u32,
     shift: u32,
@@ -38,14 +39,14 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> parameters: Parameters;
 
-// By input channel, tap, and four output channels.
+// Indexed by input channel, tap and group of four output channels.
 var<workgroup> weights: array<vec4<f32>, DEPTH * TAPS * CHANNEL_THREADS>;
-// By input channel, row, and four columns.
+// Indexed by input channel, row and group of four columns.
 var<workgroup> seen: array<vec4<f32>, DEPTH * SEEN>;
 
 const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
-// Of the output, repeated pixels included.
+// Size of the output, including repeated pixels.
 var<private> height: u32;
 var<private> width: u32;
 var<private> image: u32;
@@ -55,7 +56,7 @@ var<private> first_column: u32;
 
 fn gather_weights(thread: u32, first_input: u32) {
     for (var i = thread; i < DEPTH * TAPS * CHANNEL_THREADS; i += THREADS) {
-        // Neighbours read neighbours: the taps of `DEPTH` input channels lie side by side.
+        // Adjacent threads read adjacent elements: the taps of `DEPTH` input channels are contiguous.
         let term = first_input * TAPS + i % (DEPTH * TAPS);
         let channel = first_channel + i / (DEPTH * TAPS) * 4u + FOUR;
         let end = parameters.in_channels * TAPS;
@@ -70,7 +71,7 @@ fn gather_weights(thread: u32, first_input: u32) {
 fn gather_pixels(thread: u32, first_input: u32) {
     for (var i = thread; i < DEPTH * SEEN; i += THREADS) {
         let input = first_input + i / SEEN;
-        // Those above and to the left wrap around.
+        // Positions above and to the left wrap around.
         let row = first_row + i % SEEN / SEEN_VECTORS - 1u;
         let column = first_column + i % SEEN_VECTORS * 4u + FOUR - 1u;
         let exists = (column < vec4<u32>(width)) & vec4<bool>(row < height && input < parameters.in_channels);
@@ -82,7 +83,7 @@ fn gather_pixels(thread: u32, first_input: u32) {
     }
 }
 
-// A row of three taps: their weights for four channels, or what they see at four pixels.
+// A row of three taps: their weights for four channels, or their inputs at four pixels.
 struct Taps {
     left: vec4<f32>,
     middle: vec4<f32>,
@@ -99,7 +100,7 @@ fn seen_from(slot: u32) -> Taps {
     return Taps(a, vec4<f32>(a.yzw, b.x), vec4<f32>(a.zw, b));
 }
 
-// Four channels by four pixels, a column for each channel.
+// Outer product of four channels and four pixels, one column per channel.
 fn outer(channels: vec4<f32>, pixels: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(pixels * channels.x, pixels * channels.y, pixels * channels.z, pixels * channels.w);
 }
@@ -138,7 +139,7 @@ fn main(
     height = parameters.height << parameters.shift;
     width = parameters.width << parameters.shift;
     let channel_blocks = (parameters.out_channels + CHANNELS - 1u) / CHANNELS;
-    // From the parameters alone: barriers follow, and a private variable may differ between threads.
+    // Computed from the parameters only: barriers follow, and private variables may differ between threads.
     let column_blocks = ((parameters.width << parameters.shift) + COLUMNS - 1u) / COLUMNS;
     let row_blocks = ((parameters.height << parameters.shift) + ROWS - 1u) / ROWS;
     let block = group.x + group.y * groups.x;

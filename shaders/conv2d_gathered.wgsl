@@ -1,17 +1,18 @@
-// Convolution of NCHW images where shaders/conv2d.wgsl does not serve: 1x1, and 3x3 with a stride of 2 that sees one zero
-// row below and one zero column to the right. The twin of src/kernels/cpu/conv2d.rs.
+// Convolutions of NCHW images that shaders/conv2d.wgsl does not handle: 1x1, and 3x3 with stride 2, padded
+// with one zero row below and one zero column to the right. CPU reference: src/kernels/cpu/conv2d.rs.
 //
-// A product of matrices, weights [out_channels, k k in_channels] by what the taps see [k k in_channels, pixels], whose
-// right-hand side is never stored: a workgroup computes one tile of channels by pixels and gathers what it needs, for
-// one tap and `DEPTH` input channels at a time, into its own memory. A thread sums 8 channels by 8 pixels. Pixels are
-// counted through the whole batch, so that small images share a tile.
+// An implicit matrix product (im2col) of the weights [out_channels, k k in_channels] by the tap inputs [k k
+// in_channels, pixels], which are never stored as a whole. A workgroup computes one tile of channels by
+// pixels and gathers its inputs into workgroup memory, for one tap and `DEPTH` input channels at a time. A
+// thread accumulates 8 channels by 8 pixels. Pixels are numbered across the whole batch, so that small images
+// share a tile.
 
 const CHANNEL_THREADS = 8u;
 const PIXEL_THREADS = 8u;
 const DEPTH = 8u;
 
 const THREADS = CHANNEL_THREADS * PIXEL_THREADS;
-// Four channels or pixels each.
+// Groups of four channels or pixels.
 const CHANNEL_VECTORS = 2u * CHANNEL_THREADS;
 const PIXEL_VECTORS = 2u * PIXEL_THREADS;
 
@@ -20,7 +21,7 @@ struct Parameters {
     out_channels: u32,
     height: u32,
     width: u32,
-    // Pixels of one output image, of one row of it, and of all images.
+    // Pixels of one output image, one row of it, and all images.
     image_pixels: u32,
     out_width: u32,
     all_pixels: u32,
@@ -36,12 +37,13 @@ struct Parameters {
 
 var<workgroup> weights: array<vec4<f32>, CHANNEL_VECTORS * DEPTH>;
 var<workgroup> pixels: array<vec4<f32>, PIXEL_VECTORS * DEPTH>;
-// Where the tile's pixels look: their image's start, and the row and column that the first tap sees.
+// Source of each of the tile's pixels: the start of its image, and the row and column that the first tap
+// reads.
 var<workgroup> images: array<vec4<u32>, PIXEL_VECTORS>;
 var<workgroup> rows: array<vec4<u32>, PIXEL_VECTORS>;
 var<workgroup> columns: array<vec4<u32>, PIXEL_VECTORS>;
 
-// A row that no image has, for pixels behind the last one.
+// A row outside every image, for pixels past the last one.
 const NOWHERE = 0x80000000u;
 const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
@@ -88,7 +90,7 @@ fn gather_pixels(first_input: u32, tap: u32) {
     }
 }
 
-// Four channels by four pixels, a column for each channel.
+// Outer product of four channels and four pixels, one column per channel.
 fn outer(channels: vec4<f32>, seen: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(seen * channels.x, seen * channels.y, seen * channels.z, seen * channels.w);
 }
@@ -124,7 +126,7 @@ fn main(
     let tile = group.x + group.y * groups.x;
     let channel_tiles = (parameters.out_channels + 4u * CHANNEL_VECTORS - 1u) / (4u * CHANNEL_VECTORS);
     first_channel = tile % channel_tiles * (4u * CHANNEL_VECTORS);
-    // Barriers follow, and a private variable may differ between threads.
+    // Not a private variable: barriers follow, and private variables may differ between threads.
     let pixel = tile / channel_tiles * (4u * PIXEL_VECTORS);
     if (pixel >= parameters.all_pixels) {
         return;

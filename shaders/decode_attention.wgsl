@@ -1,19 +1,19 @@
-// Causal attention of one new position against a cache, which its key and value are written to first. Its twin is
-// src/kernels/cpu/attention.rs.
+// Causal attention from one new position to a KV cache. The new key and value are written to the cache first.
+// CPU reference: src/kernels/cpu/attention.rs.
 //
-// One workgroup holds one head of one sequence.
+// One workgroup computes one head of one sequence.
 
 const THREADS = 256u;
-// src/kernels/cube/attention.rs takes other heads and caches elsewhere.
+// Larger heads and caches take another path: see src/kernels/cube/attention.rs.
 const LARGEST_HEAD = 256u;
 const MOST_POSITIONS = 3072u;
-// Below all scores.
+// Below every score.
 const LOWEST = -3.4028234e38;
 
 struct Parameters {
-    // Of all sequences.
+    // Heads in all sequences.
     heads_in_all: u32,
-    // Of one sequence.
+    // Heads in one sequence.
     heads: u32,
     head_dim: u32,
     capacity: u32,
@@ -21,7 +21,7 @@ struct Parameters {
     scale: f32,
 }
 
-// Queries, keys and values of a sequence side by side.
+// Each sequence's query, key and value, concatenated.
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read_write> keys: array<f32>;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
@@ -33,7 +33,7 @@ var<workgroup> weights: array<f32, MOST_POSITIONS>;
 var<workgroup> partial: array<f32, THREADS>;
 
 var<private> thread: u32;
-// Where the head's part of the caches starts.
+// Start of this head's part of the caches.
 var<private> cache_start: u32;
 
 fn maximum(x: f32) -> f32 {
@@ -60,7 +60,7 @@ fn total(x: f32) -> f32 {
     return workgroupUniformLoad(&partial[0]);
 }
 
-// Takes the new query, scaled, and writes the new key and value to the cache.
+// Loads and scales the new query, and writes the new key and value to the cache.
 fn take(head: u32) {
     let head_dim = parameters.head_dim;
     let width = parameters.heads * head_dim;
@@ -75,7 +75,7 @@ fn take(head: u32) {
     workgroupBarrier();
 }
 
-// The query's product with the key at `position`.
+// The dot product of the query and the key at `position`.
 fn score(position: u32) -> f32 {
     let row = cache_start + position * parameters.head_dim;
     var sum = 0.0;
@@ -85,7 +85,7 @@ fn score(position: u32) -> f32 {
     return sum;
 }
 
-// Sets the weights, which are not yet divided by their sum: that is returned.
+// Computes the unnormalized attention weights and returns their sum.
 fn weigh() -> f32 {
     var largest = LOWEST;
     for (var p = thread; p <= parameters.position; p += THREADS) {
@@ -101,7 +101,7 @@ fn weigh() -> f32 {
     return total(sum);
 }
 
-// The thread's part of the weighted sum of the values: one column, one in so many positions.
+// The thread's share of the weighted sum of values: one column, every `step`th position.
 fn mix(column: u32, start: u32, step: u32) -> f32 {
     var sum = 0.0;
     for (var p = start; p <= parameters.position; p += step) {

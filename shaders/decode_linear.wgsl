@@ -1,26 +1,26 @@
-// A linear layer of a few rows, for decoding: reading the weights is what takes the time, so every weight is read once
-// and multiplied with all rows. Its twin is src/kernels/cpu/linear.rs.
+// A linear layer over a few rows, for decoding. Reading the weights dominates the time, so every weight is
+// read once and multiplied with all rows. CPU reference: src/kernels/cpu/linear.rs.
 //
-// A workgroup is several teams; a team's threads lie along the inputs and hold partial sums of a few outputs, which are
-// added up in workgroup memory at the end. The order of the sums depends on nothing but the inputs' number, so a row's
-// result does not depend on the rows beside it.
+// A workgroup consists of several teams. A team's threads split the inputs and hold partial sums of a few
+// outputs, which are added up in workgroup memory at the end. The summation order depends only on the number
+// of inputs, so a row's result does not depend on the other rows.
 
 const THREADS = 256u;
 const LANES = 16u;
 const TEAMS = THREADS / LANES;
-// Lanes that walk through a segment of a row together: on a GPU a line of memory at a time, and a rasterizer on a CPU,
-// whose vectors are as long, reads on in order.
+// Lanes that read a segment of a row together. On a GPU they read one memory line at a time; a software
+// rasterizer, whose vectors are this long, reads sequentially.
 const RUN = 8u;
-// Partial sums that one thread adds at a time: LANES is a power of it.
+// Partial sums that one thread adds at a time. LANES is a power of FOLD.
 const FOLD = 4u;
 
-// src/kernels/cube/linear.rs puts other numbers, types and bodies in place of these, for other layers.
+// src/kernels/cube/linear.rs replaces these constants, types and function bodies to suit the layer.
 const ROWS = 1u;
 const OUTPUTS = 4u;
 alias Stored = vec4<f32>;
 alias Chunk = vec4<f32>;
 
-// The chunk of weights that the buffer holds `at` its place.
+// Widens the chunk of weights stored at index `at`.
 fn widened(stored: Stored, at: u32) -> Chunk {
     return stored;
 }
@@ -31,7 +31,7 @@ fn total(chunk: Chunk) -> f32 {
 
 struct Parameters {
     outputs: u32,
-    // Of a row of inputs.
+    // Chunks in a row of inputs.
     chunks: u32,
     // 0 none, 1 GELU, 2 x sigmoid(1.702 x).
     activation: u32,
@@ -47,15 +47,15 @@ struct Parameters {
 
 const SUMS = ROWS * OUTPUTS;
 
-// By sum, team and lane.
+// Indexed by sum, team and lane.
 var<workgroup> partial: array<f32, SUMS * THREADS>;
 
-// x Phi(x) within 2e-7 |x| (Abramowitz and Stegun 7.1.26 for the error function).
+// x Phi(x), accurate to 2e-7 |x| (error function: Abramowitz and Stegun 7.1.26).
 fn gelu(x: f32) -> f32 {
     let z = abs(x) * 0.70710678;
     let t = 1.0 / (1.0 + 0.3275911 * z);
     let p = t * (0.2548296 + t * (-0.28449674 + t * (1.4214137 + t * (-1.453152 + t * 1.0614054))));
-    // The weight beyond |x| on one side: taken as it is for negative x, where 1 - erf would cancel.
+    // The one-sided tail probability beyond |x|. Used directly for negative x, where 1 - erf would cancel.
     let beyond = 0.5 * p * exp(max(-z * z, -87.0));
     return x * select(1.0 - beyond, beyond, x < 0.0);
 }
@@ -79,7 +79,8 @@ fn activated(sum: f32) -> f32 {
     }
 }
 
-// The thread's partial sums of outputs `first` and up; outputs past the end repeat the last one.
+// Computes the thread's partial sums for the outputs from `first` on. Outputs past the end repeat the last
+// one.
 fn accumulate(first: u32, index: u32) {
     var starts: array<u32, OUTPUTS>;
     for (var o = 0u; o < OUTPUTS; o++) {
@@ -107,7 +108,7 @@ fn accumulate(first: u32, index: u32) {
     }
 }
 
-// Adds up the lanes of all teams: what is left lies at the first lane of each.
+// Adds up the lanes of each team. The sums end up in each team's first lane.
 fn fold(index: u32) {
     for (var width = LANES / FOLD; width > 0u; width /= FOLD) {
         workgroupBarrier();

@@ -1,26 +1,27 @@
-// Embeddings of codes, each depth's from its own rows of one table: their sum over the depths, the sums so far at each
-// depth, or each by itself; from nothing or onto some rows. The twin is src/kernels/cpu/embed_codes.rs.
+// Looks up code embeddings. All depths share one table, each with its own range of rows. The result is the
+// sum over depths, the running sum at each depth, or each embedding separately, optionally added to given
+// rows. CPU reference: src/kernels/cpu/embed_codes.rs.
 
 const THREADS = 64u;
 
 struct Parameters {
     rows: u32,
-    // Codes in a row, of which those of `depths` columns are taken from `first_column` on.
+    // Codes in a row. The `depths` columns from `first_column` on are used.
     columns: u32,
     first_column: u32,
-    // Of the first of them.
+    // Depth of the first column used.
     first_depth: u32,
     depths: u32,
     channels: u32,
-    // 0 the sum, 1 the sums so far, 2 each.
+    // 0: sum, 1: running sums, 2: each separately.
     reading: u32,
-    // Rows of `onto`, taken by turns; 0 for none.
+    // Rows of `onto`, used cyclically; 0 if there are none.
     onto_rows: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> codes: array<i32>;
 @group(0) @binding(1) var<storage, read_write> table: array<f32>;
-// Of each depth, where its codes begin in the table and how many there are.
+// For each depth: the first row of its codes in the table, and their number.
 @group(0) @binding(2) var<storage, read_write> places: array<vec2<i32>>;
 @group(0) @binding(3) var<storage, read_write> onto: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
@@ -46,7 +47,7 @@ fn main(
     var sum = start;
     for (var i = 0u; i < parameters.depths; i++) {
         let place = places[parameters.first_depth + i];
-        // No code reads what is not its depth's: -1 stands for one that could not be drawn.
+        // Clamped to the depth's own rows: -1 marks a code that could not be sampled.
         let code = clamp(codes[row * parameters.columns + parameters.first_column + i], 0, place.y - 1);
         let embedding = table[u32(place.x + code) * parameters.channels + channel];
         if (parameters.reading == 2u) {

@@ -1,29 +1,29 @@
-// Group normalization, with SiLU where asked for; the twin of src/kernels/cpu/group_norm.rs.
+// Group normalization, optionally followed by SiLU. CPU reference: src/kernels/cpu/group_norm.rs.
 //
-// One workgroup normalizes one part of a group. It first joins the statistics of all the group's parts, which
-// shaders/group_norm_statistics.wgsl has left, as Chan, Golub and LeVeque do.
+// One workgroup normalizes one part of a group. It first combines the statistics of all parts of the group,
+// computed by shaders/group_norm_statistics.wgsl, with the method of Chan, Golub and LeVeque.
 
 const THREADS = 256u;
 
-// exp of this is a number, and what is divided by it rounds to nothing.
+// exp of this is finite, and dividing by it gives practically 0.
 const LARGEST_EXPONENT = 80.0;
 
 struct Parameters {
-    // Of all images.
+    // Groups in all images.
     groups: u32,
     group_size: u32,
     // The last part of a group may be shorter. At most `THREADS` parts.
     part_size: u32,
     parts: u32,
     channels: u32,
-    // Pixels of a channel.
+    // Pixels in a channel.
     spatial: u32,
     epsilon: f32,
     silu: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
-// The mean of each part, and the sum of the squared deviations from it.
+// The mean of each part and the sum of squared deviations from that mean.
 @group(0) @binding(1) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read_write> beta: array<f32>;

@@ -1,12 +1,12 @@
-// Mean and squared deviations of parts of the groups that shaders/group_norm_silu.wgsl normalizes.
+// Mean and squared deviations of each part of the groups that shaders/group_norm_silu.wgsl normalizes.
 //
-// One workgroup takes one part, so that large groups occupy the whole device. It reads its part twice: deviations are
-// from the part's own mean, which keeps them exact where the mean is large.
+// One workgroup handles one part, so that large groups occupy the whole device. It reads its part twice and
+// takes deviations from the part's own mean, which keeps them accurate if the mean is large.
 
 const THREADS = 256u;
 
 struct Parameters {
-    // Of all images.
+    // Groups in all images.
     groups: u32,
     group_size: u32,
     // The last part of a group may be shorter.
@@ -15,7 +15,7 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
-// The mean of each part, and the sum of the squared deviations from it.
+// The mean of each part and the sum of squared deviations from that mean.
 @group(0) @binding(1) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(2) var<uniform> parameters: Parameters;
 

@@ -1,18 +1,19 @@
-// Products of matrices, `[M, K]` by `[K, N]` each, of a batch of them. Both operands are read where they lie, transposed
-// or not. Its twin is the product of Burn's CPU backend.
+// Batched matrix products of `[M, K]` by `[K, N]`. Both operands are read in place, transposed or not. CPU
+// reference: the matrix product of Burn's CPU backend.
 //
-// A workgroup computes a tile of a product. It takes `DEPTH` columns of `a`, and as many rows of `b`, at a time into its own
-// memory, and a thread sums 8 rows by 16 columns in registers: by 8, the reading of that memory would set the pace. An element is summed from the first of `K` to the last in
-// every tile: it does not depend on the rows and columns beside it, nor on the batch.
+// A workgroup computes a tile of a product. It loads `DEPTH` columns of `a` and `DEPTH` rows of `b` at a time
+// into workgroup memory, and a thread accumulates 8 rows by 16 columns in registers. With only 8 columns,
+// reads from workgroup memory would be the bottleneck. Every tile size sums an element in order along `K`, so
+// the result does not depend on neighbouring rows and columns or on the batch.
 
-// The host replaces these three by those of the tile that suits the size.
+// The host replaces these three constants to suit the size.
 const ROW_THREADS = 8u;
 const COLUMN_THREADS = 8u;
 const DEPTH = 16u;
 
 const THREADS = ROW_THREADS * COLUMN_THREADS;
 
-// Fours of rows, and of columns, in a tile.
+// Groups of four rows and of four columns in a tile.
 const ROW_FOURS = 2u * ROW_THREADS;
 const COLUMN_FOURS = 4u * COLUMN_THREADS;
 
@@ -23,7 +24,7 @@ struct Parameters {
     columns: u32,
     row_tiles: u32,
     column_tiles: u32,
-    // Elements from one to the next in memory.
+    // Strides in elements.
     a_matrix: u32,
     a_row: u32,
     a_inner: u32,
@@ -37,14 +38,14 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read_write> product: array<f32>;
 @group(0) @binding(3) var<uniform> parameters: Parameters;
 
-// By `K`, and four rows or columns.
+// Indexed by position along `K` and group of four rows or columns.
 var<workgroup> seen_a: array<vec4<f32>, DEPTH * ROW_FOURS>;
 var<workgroup> seen_b: array<vec4<f32>, DEPTH * COLUMN_FOURS>;
 
 const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
-// What thread or turn `i` gathers: a place along `K` and a four of `fours`. Neighbours read neighbours: `K` is the fast one
-// unless the fours lie side by side.
+// Which element load `i` gathers: a position along `K` and one of `fours` groups. Adjacent threads read
+// adjacent elements, so `K` varies fastest unless the groups are contiguous (`side_by_side`).
 fn place(i: u32, fours: u32, side_by_side: bool) -> vec2<u32> {
     return select(vec2<u32>(i % DEPTH, i / DEPTH), vec2<u32>(i / fours, i % fours), side_by_side);
 }
@@ -75,7 +76,7 @@ fn gather_b(thread: u32, matrix: u32, first_column: u32, first_inner: u32) {
     }
 }
 
-// Adds the products of four rows, a column of the sums each, and four columns.
+// Adds the outer product of four rows and four columns. Each row has its own column of `sums`.
 fn added(sums: mat4x4<f32>, rows: vec4<f32>, columns: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
         fma(vec4<f32>(rows.x), columns, sums[0]),
@@ -120,7 +121,7 @@ fn main(
     }
     let own_row = thread / COLUMN_THREADS;
     let own_column = thread % COLUMN_THREADS;
-    // Of the upper and the lower four rows, and each four columns.
+    // Sums for the upper and lower four rows, and each group of four columns.
     var upper_0 = mat4x4<f32>();
     var upper_1 = mat4x4<f32>();
     var upper_2 = mat4x4<f32>();

@@ -1,20 +1,21 @@
-// What a window shows of a picture and its original, drawn from where they lie: one of them, how far they are apart as
-// colours of the map viridis, or both with a line between them. The twin is src/kernels/cpu/present.rs.
+// Draws an image and its original into a window without a copy: either one, their difference in viridis
+// colours, or both with a wipe between them. CPU reference: src/image_io/present.rs.
 
 struct Parameters {
-    // Of the pictures, which are planar (channel, row, column), in [-1, 1].
+    // Size of the images, which are planar (channel, row, column), in [-1, 1].
     width: u32,
     height: u32,
-    // Where all of the picture stands on the target, in its pixels; a part may lie outside.
+    // Position and size of the whole image on the target, in target pixels. It may extend outside the target.
     left: i32,
     top: i32,
     columns: u32,
     rows: u32,
-    // 0 the original, 1 the picture, 2 errors, 3 a wipe.
+    // 0: original, 1: image, 2: errors, 3: wipe.
     shown: u32,
-    // The error, as a part of the range, that has the last colour; or where the wipe stands, from 0 to 1.
+    // The error that gets the last colour, as a fraction of the range; or the position of the wipe, from 0 to
+    // 1.
     amount: f32,
-    // 1 if the target encodes linear light by itself.
+    // 1 if the target converts linear light to sRGB itself.
     linear: u32,
 }
 
@@ -36,7 +37,7 @@ const VIRIDIS = array<vec3<f32>, STEPS>(
     vec3(253.0, 231.0, 37.0),
 );
 
-// One triangle that covers the viewport.
+// A single triangle that covers the viewport.
 @vertex
 fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
     return vec4(f32(index & 1u) * 4.0 - 1.0, f32(index >> 1u) * 4.0 - 1.0, 0.0, 1.0);
@@ -64,12 +65,12 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     return vec4(color, 1.0);
 }
 
-// The column or row of the whole picture's place that a position is in.
+// The column or row, within the drawn image, that contains a position on the target.
 fn at(position: f32, start: i32, size: u32) -> u32 {
     return u32(clamp(i32(position) - start, 0, i32(size) - 1));
 }
 
-// The picture's column or row under the centre of one of the target's, exactly.
+// The image's exact column or row under the centre of a target pixel.
 fn under(place: u32, size: u32, target_size: u32) -> u32 {
     return (2u * place + 1u) * size / (2u * target_size);
 }
@@ -84,7 +85,7 @@ fn original_at(pixel: u32) -> vec3<f32> {
     return unit(vec3(original[pixel], original[plane + pixel], original[2u * plane + pixel]));
 }
 
-// [-1, 1] to [0, 1]; what lies outside is taken as the end.
+// Maps [-1, 1] to [0, 1] and clamps.
 fn unit(values: vec3<f32>) -> vec3<f32> {
     return clamp(values * 0.5 + 0.5, vec3(0.0), vec3(1.0));
 }
@@ -96,7 +97,7 @@ fn viridis(value: f32) -> vec3<f32> {
     return mix(map[below], map[below + 1u], place - f32(below)) / 255.0;
 }
 
-// What sRGB (IEC 61966-2-1) encodes as `color`.
+// Decodes sRGB (IEC 61966-2-1) to linear light.
 fn to_linear(color: vec3<f32>) -> vec3<f32> {
     let high = pow((color + 0.055) / 1.055, vec3(2.4));
     return select(high, color / 12.92, color <= vec3(0.04045));

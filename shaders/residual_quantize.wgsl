@@ -1,13 +1,14 @@
-// The search of residual quantization at one depth: for every residual the nearest of some of the codes. What is left
-// of the search, and all that follows from a code, is shaders/residual_take.wgsl. Their twin is
-// src/kernels/cpu/residual_quantize.rs.
+// The codebook search of residual quantization at one depth: finds the nearest code to every residual within
+// each part of the codebook. shaders/residual_take.wgsl picks the nearest over all parts and updates the
+// residuals. CPU reference: src/kernels/cpu/residual_quantize.rs.
 //
-// A workgroup compares some residuals with a part of the codebook, a tile of codes at a time: few residuals are spread
-// over a whole GPU by the parts. It takes `DEPTH` channels at a time into its own memory, and a thread sums 8 residuals
-// by 16 codes in registers: by 8 codes, the reading of that memory would set the pace. The order of a sum depends on the
-// channels alone, so a code does not depend on the rows beside it.
+// A workgroup compares some residuals with one part of the codebook, a tile of codes at a time. Splitting the
+// codebook lets a few residuals occupy a whole GPU. The workgroup loads `DEPTH` channels at a time into
+// workgroup memory, and a thread accumulates 8 residuals by 16 codes in registers. With only 8 codes, reads
+// from workgroup memory would be the bottleneck. The summation order depends only on the channels, so a row's
+// code does not depend on the other rows.
 
-// The host replaces these three by those of the tile that suits the number of residuals.
+// The host replaces these three constants to suit the number of residuals.
 const ROW_THREADS = 8u;
 const CODE_THREADS = 8u;
 const DEPTH = 8u;
@@ -16,44 +17,45 @@ const THREADS = ROW_THREADS * CODE_THREADS;
 const ROWS = 8u * ROW_THREADS;
 const CODES = 16u * CODE_THREADS;
 
-// The largest f32, in place of infinity, which WGSL cannot write. In decimals, browsers take it for too large.
+// The largest f32, in place of infinity, which WGSL has no literal for. Hexadecimal because browsers reject
+// the decimal form as too large.
 const FAR = 0x1.fffffep+127;
 
 struct Parameters {
     rows: u32,
     channels: u32,
-    // Where they begin in the table, and how many there are.
+    // First row of the codes in the table, and the number of codes.
     first: u32,
     codes: u32,
-    // Parts that the codes are split in, and tiles of codes in each.
+    // Parts that the codes are split into, and tiles of codes in each part.
     parts: u32,
     tiles: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> residuals: array<f32>;
 @group(0) @binding(1) var<storage, read_write> table: array<f32>;
-// Squared, of the rows of the table.
+// Squared norms of the table's rows.
 @group(0) @binding(2) var<storage, read_write> norms: array<f32>;
-// Of each row and part: the bits of the distance, and the code.
+// For each row and part: the bits of the distance, and the code.
 @group(0) @binding(3) var<storage, read_write> nearest: array<vec2<u32>>;
 @group(0) @binding(4) var<uniform> parameters: Parameters;
 
-// By channel, and four residuals or codes.
+// Indexed by channel and group of four residuals or codes.
 var<workgroup> seen_residuals: array<vec4<f32>, DEPTH * 2u * ROW_THREADS>;
 var<workgroup> seen_codes: array<vec4<f32>, DEPTH * 4u * CODE_THREADS>;
-// Of each row and thread along the codes.
+// Indexed by row and by thread along the codes.
 var<workgroup> distances: array<f32, 8u * THREADS>;
 var<workgroup> nearest_codes: array<u32, 8u * THREADS>;
 
 const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
-// Of the thread's eight rows.
+// For each of the thread's eight rows.
 var<private> best_distance: array<f32, 8>;
 var<private> best_code: array<u32, 8>;
 
 fn gather_residuals(thread: u32, first_row: u32, first_channel: u32) {
     for (var i = thread; i < DEPTH * 2u * ROW_THREADS; i += THREADS) {
-        // Neighbours read neighbours: channels lie side by side.
+        // Adjacent threads read adjacent elements: channels are contiguous.
         let channel = first_channel + i % DEPTH;
         let row = first_row + i / DEPTH * 4u + FOUR;
         let exists = (row < vec4<u32>(parameters.rows)) & vec4<bool>(channel < parameters.channels);
@@ -74,7 +76,7 @@ fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
     }
 }
 
-// Adds the products of four residuals, a column each, and four codes.
+// Adds the outer product of four residuals and four codes, one column per residual.
 fn added(sums: mat4x4<f32>, rows: vec4<f32>, codes: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
         fma(vec4<f32>(rows.x), codes, sums[0]),
@@ -84,7 +86,7 @@ fn added(sums: mat4x4<f32>, rows: vec4<f32>, codes: vec4<f32>) -> mat4x4<f32> {
     );
 }
 
-// Takes `code` and the three after it for a row if they are nearer than what it has: of equals the first stays.
+// Updates a row's best code from `code` and the three after it. Ties keep the earlier code.
 fn consider(row: u32, code: u32, norms_of_four: vec4<f32>, products: vec4<f32>) {
     let distance = norms_of_four - 2.0 * products;
     for (var i = 0u; i < 4u; i++) {
@@ -124,7 +126,7 @@ fn main(
     }
     for (var tile = 0u; tile < parameters.tiles; tile++) {
         let first_code = (part * parameters.tiles + tile) * CODES;
-        // Of the upper and the lower four rows, and each four codes.
+        // Sums for the upper and lower four rows, and each group of four codes.
         var upper_0 = mat4x4<f32>();
         var upper_1 = mat4x4<f32>();
         var upper_2 = mat4x4<f32>();

@@ -1,6 +1,6 @@
-// The rest of residual quantization at one depth, a workgroup for each residual: the nearest code among those of all
-// parts (shaders/residual_quantize.wgsl), the residual that it leaves, the sum of the codes so far. The twin is
-// src/kernels/cpu/residual_quantize.rs.
+// The second half of residual quantization at one depth, one workgroup per residual: picks the nearest code
+// over all parts (from shaders/residual_quantize.wgsl), then updates the residual and the running sum of
+// embeddings. CPU reference: src/kernels/cpu/residual_quantize.rs.
 
 const THREADS = 64u;
 
@@ -11,7 +11,7 @@ struct Parameters {
     channels: u32,
     depths: u32,
     depth: u32,
-    // Where its codes begin in the table.
+    // First row of this depth's codes in the table.
     first: u32,
     parts: u32,
 }
@@ -23,7 +23,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> partial_sums: array<f32>;
 // `[rows, depths]`.
 @group(0) @binding(4) var<storage, read_write> codes: array<i32>;
-// Of the residuals' norms, `[rows, depths]`.
+// Squared norms of the residuals, `[rows, depths]`.
 @group(0) @binding(5) var<storage, read_write> squares: array<f32>;
 @group(0) @binding(6) var<uniform> parameters: Parameters;
 
@@ -31,13 +31,13 @@ var<workgroup> distances: array<f32, THREADS>;
 var<workgroup> nearest_codes: array<u32, THREADS>;
 var<workgroup> partial: array<f32, THREADS>;
 
-// The nearest code of a row; of equals the lowest. The same for all threads.
+// The nearest code to a row, the lowest on a tie. The same for all threads.
 fn nearest_of(row: u32, thread: u32) -> u32 {
     var distance = FAR;
     var code = 0u;
     for (var part = thread; part < parameters.parts; part += THREADS) {
         let found = nearest[row * parameters.parts + part];
-        // A thread's parts come in the order of their codes.
+        // A thread visits its parts in order of their codes.
         if (bitcast<f32>(found.x) < distance) {
             distance = bitcast<f32>(found.x);
             code = found.y;

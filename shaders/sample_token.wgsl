@@ -1,15 +1,17 @@
-// The draw of one code a row. Its rules are those of src/generate/sampling.rs, its twin src/kernels/cpu/sample_token.rs.
+// Samples one code per row, by the rules of src/generate/sampling.rs. CPU reference:
+// src/kernels/cpu/sample_token.rs.
 //
-// One workgroup holds one row. Nothing is sorted: the k-th largest logit, the cut of top-p and the drawn code are each
-// bisected, with a count or a sum over the row at every step. Sums of non-negative floats in a fixed order grow with
-// their terms even when rounded, so every bisection is of something monotonic. Loops around barriers take a number of
-// steps that depends on uniforms alone: Direct3D's older compiler refuses others.
+// One workgroup handles one row. Nothing is sorted: the k-th largest logit, the top-p cutoff and the sampled
+// code are each found by bisection, with a count or a sum over the row at every step. Sums of non-negative
+// floats in a fixed order grow with their terms even when rounded, so each bisected quantity is monotonic.
+// Loops around barriers run a number of steps that depends only on uniforms: Direct3D's older compiler
+// rejects others.
 
 const THREADS = 256u;
 
-// Of weights, which are at most 1 but for the rounding of `exp`, as bits.
+// Bits above those of any weight: weights are at most 1, apart from rounding in `exp`.
 const ABOVE_ALL_WEIGHTS = 0x40000000u;
-// Weights below exp of this are not normal numbers; they count as 0.
+// Weights below exp of this are subnormal and count as 0.
 const SMALLEST_EXPONENT = -87.0;
 
 const INFINITY_BITS = 0x7f800000u;
@@ -23,18 +25,18 @@ struct Parameters {
     seed_high: u32,
     first_image: u32,
     place: u32,
-    // After so many rows comes the next place, this much further.
+    // After every `images` rows, the place advances by `stride`.
     images: u32,
     stride: u32,
-    // 0 keeps all; at most `classes` else.
+    // 0 keeps all; otherwise at most `classes`.
     top_k: u32,
-    // 0 takes the most likely code; never subnormal.
+    // 0 picks the most likely code; never subnormal.
     temperature: f32,
     // 0 keeps all; never subnormal.
     top_p: f32,
 }
 
-// The bits of f32: a shader may not count on NaN and infinity in arithmetic.
+// As the bits of f32: shader arithmetic may not handle NaN and infinity.
 @group(0) @binding(0) var<storage, read_write> logits: array<u32>;
 @group(0) @binding(1) var<storage, read_write> codes: array<i32>;
 @group(0) @binding(2) var<uniform> parameters: Parameters;
@@ -44,11 +46,12 @@ var<workgroup> sums: array<f32, THREADS>;
 
 var<private> thread: u32;
 var<private> row_start: u32;
-// What top-k leaves: codes of this rank and above.
+// Top-k keeps codes of this rank and above.
 var<private> lowest_rank: u32;
 // The largest logit.
 var<private> largest: f32;
-// What top-p leaves: codes whose weight has larger bits than `cut`, and those that equal it below the index `tie_end`.
+// Top-p keeps codes whose weight bits exceed `cut`, and codes whose weight bits equal `cut` and whose index
+// is below `tie_end`.
 var<private> cut: u32;
 var<private> tie_end: u32;
 
@@ -87,7 +90,7 @@ fn total_sum(sum: f32) -> f32 {
     return workgroupUniformLoad(&sums[0]);
 }
 
-// A word that orders logits; 0 for NaN and minus infinity, which are never drawn.
+// An integer key that orders logits; 0 for NaN and minus infinity, which are never sampled.
 fn rank(i: u32) -> u32 {
     let bits = logits[row_start + i];
     let magnitude = bits & 0x7fffffffu;
@@ -101,7 +104,7 @@ fn rank(i: u32) -> u32 {
     return select(bits | 0x80000000u, ~bits, negative);
 }
 
-// The probability of code `i` but for a factor that all codes share; 0 if top-k drops it.
+// The unnormalized probability of code `i`; 0 if top-k drops it.
 fn weight(i: u32) -> f32 {
     if (rank(i) < lowest_rank) {
         return 0.0;
@@ -171,7 +174,7 @@ fn last_kept() -> u32 {
     return maximum(found);
 }
 
-// The rank of the k-th largest logit, and at least 1, which excludes what is never drawn.
+// The rank of the k-th largest logit. At least 1, which excludes codes that are never sampled.
 fn rank_of_kth(top: u32) -> u32 {
     var low = 1u;
     if (parameters.top_k == 0u) {
@@ -189,8 +192,8 @@ fn rank_of_kth(top: u32) -> u32 {
     return low;
 }
 
-// Sets `cut` and `tie_end`, so that a code is kept while the likelier ones, and those as likely below it, sum to less
-// than `limit`.
+// Sets `cut` and `tie_end` so that a code is kept if the weights of likelier codes, and of equally likely
+// codes with a lower index, sum to less than `limit`.
 fn keep_likeliest(limit: f32) {
     var low = 0u;
     var high = ABOVE_ALL_WEIGHTS;
@@ -219,7 +222,7 @@ fn keep_likeliest(limit: f32) {
     tie_end = first;
 }
 
-// The first code at which the sum of the kept weights exceeds `bound`.
+// The first code at which the cumulative kept weight exceeds `bound`.
 fn code_at(bound: f32) -> u32 {
     var low = 0u;
     var high = last_kept();
@@ -234,7 +237,7 @@ fn code_at(bound: f32) -> u32 {
     return low;
 }
 
-// src/random.rs: PCG4D, the first of its words as a number in [0, 1) with 24 bits.
+// As in src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
 fn code_uniform(row: u32) -> f32 {
     let image = parameters.first_image + row % parameters.images;
     let place = parameters.place + row / parameters.images * parameters.stride;
@@ -266,7 +269,7 @@ fn draw(row: u32) -> i32 {
             keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
         }
         let drawn = code_at(code_uniform(row) * kept_mass(parameters.classes));
-        // Of weights in proportion to an infinite one nothing is left.
+        // Relative to an infinite weight, all others vanish.
         code = select(drawn, best, top == INFINITY_RANK);
     }
     return select(i32(code), -1, top == 0u);

@@ -1,4 +1,4 @@
-// Half precision to single, two numbers a thread; for devices whose shaders know no f16.
+// Converts half precision to single, two values per thread. For devices whose shaders don't support f16.
 
 const THREADS = 256u;
 

@@ -1,4 +1,5 @@
-// Weights of eight bits to single precision, four a thread: a word each, eight of which share a scale.
+// Converts 8-bit weights to single precision, four per thread. Four weights share a word, and eight words
+// share a scale.
 
 const THREADS = 256u;
 
@@ -21,7 +22,7 @@ fn main(
     if (word >= parameters.words) {
         return;
     }
-    // Each byte is moved to the top, and down again with its sign.
+    // Shifts each byte to the top and back down, which extends its sign.
     let numbers = vec4<i32>(vec4<u32>(packed[word]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u);
     singles[word] = scales[word / 8u] * vec4<f32>(numbers);
 }

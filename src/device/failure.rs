@@ -1,5 +1,5 @@
-//! Errors that a graphics device reports on its own, outside any call: above all, that memory has run out. The work in
-//! progress then has no result, although each of its calls returned.
+//! Errors that a graphics device reports asynchronously, mostly out of memory. Every call has returned by
+//! then, but the work in progress has no valid result.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,38 +8,39 @@ use wgpu::Error as Reported;
 
 use crate::error::{Error, Result};
 
-/// The first report that no job has picked up yet.
+/// The first error that no job has picked up yet.
 static REPORT: Mutex<Option<Reported>> = Mutex::new(None);
 
-/// Whether there was one since [`forget`].
+/// Whether an error was reported since the last [`forget`].
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Part of the error when a surface is configured while models compute; the next frame tries again.
+/// Part of the error raised when a surface is configured while models compute. The next frame retries.
 const RETRIED: &str = "before reconfiguring the Surface";
 
-/// Records what `device` reports from now on. By default wgpu panics, which goes unnoticed on CubeCL's thread.
+/// Records the errors that `device` reports from now on. By default wgpu panics, and on CubeCL's thread
+/// nobody notices.
 pub(super) fn watch(device: &wgpu::Device) {
     device.on_uncaptured_error(Arc::new(|report| {
         let text = report.to_string();
         if text.contains(RETRIED) {
             return tracing::debug!("{text}");
         }
-        tracing::debug!("the graphics device reports: {text}");
+        tracing::debug!("error from the graphics device: {text}");
         FAILED.store(true, Ordering::Relaxed);
         REPORT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(report);
     }));
 }
 
-/// Forgets all reports, and says whether there were some.
+/// Forgets all reported errors. Returns true if there were any.
 pub(super) fn forget() -> bool {
     REPORT.lock().unwrap_or_else(PoisonError::into_inner).take();
     FAILED.swap(false, Ordering::Relaxed)
 }
 
-/// Whether the work that just ended has a result.
+/// Checks that the work that just ended has a valid result.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`], or another failure reported since the last check.
+/// [`Error::OutOfMemory`] or another failure reported since the last check.
 pub fn check() -> Result<()> {
     match REPORT.lock().unwrap_or_else(PoisonError::into_inner).take() {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! A marker in a device's queue of work.
+//! A fence in a device's work queue.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use burn::tensor::Device;
 use super::failure;
 use crate::error::{Error, Result};
 
-/// Marks the work queued so far, so that it can be waited for while more is queued. On the CPU it has already passed.
+/// Marks the work queued so far, so that a caller can wait for it while queueing more. On the CPU that work
+/// is already done.
 pub struct Fence(State);
 
 enum State {
@@ -35,10 +36,10 @@ impl Fence {
         }
     }
 
-    /// Waits until the device gets there.
+    /// Waits until the device reaches the fence.
     ///
     /// # Errors
-    /// It failed.
+    /// The device failed.
     pub async fn wait(self) -> Result<()> {
         match self.0 {
             State::Passed(result) => result,

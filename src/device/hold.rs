@@ -1,12 +1,12 @@
-//! Keeps the models' work off a graphics device for a moment.
+//! Briefly keeps the models from submitting work to a graphics device.
 
 use std::sync::mpsc::channel;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-/// Runs `work` while the models submit nothing to `device`; what they ask for meanwhile is queued. `work` must not wait for
-/// one of their results, or it would wait forever.
+/// Runs `work` while the models submit nothing to `device`; their requests are queued meanwhile. `work` must
+/// not wait for a model's result: that would deadlock.
 pub fn hold<R>(device: &Device, work: impl FnOnce() -> R) -> R {
     let DispatchDevice::Cube(device) = device.as_dispatch() else { return work() };
     let client = device.client();
@@ -20,7 +20,7 @@ pub fn hold<R>(device: &Device, work: impl FnOnce() -> R) -> R {
                 let _ = is_released.recv();
             })
         });
-        // An error means that the thread is gone, and then nothing is submitted either.
+        // An error means that the thread has exited, so nothing is submitted either.
         let _ = is_held.recv();
         let result = work();
         drop(release);
@@ -39,7 +39,7 @@ mod tests {
     use crate::kernels::values;
 
     #[test]
-    fn work_of_models_waits_and_then_goes_on() {
+    fn models_wait_while_the_device_is_held() {
         for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
             let ended = AtomicBool::new(false);
             let on_gpu = !crate::device::is_cpu(&device);
@@ -47,7 +47,7 @@ mod tests {
                 let held = hold(&device, || {
                     let models = scope.spawn(|| {
                         let sum = values(Tensor::<1>::ones([5], &device) + 1.0);
-                        assert!(!on_gpu || ended.load(Ordering::SeqCst), "it has not waited");
+                        assert!(!on_gpu || ended.load(Ordering::SeqCst), "the models did not wait");
                         sum
                     });
                     ended.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! The only place where a device is chosen or created.
+//! Chooses and creates devices. No other module does.
 
 pub mod failure;
 mod fence;
@@ -29,23 +29,23 @@ pub use request::descriptor;
 
 use crate::error::{Error, Result};
 
-/// What `--device` can ask for.
+/// The values of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum DeviceChoice {
     /// A hardware GPU if there is one, else the CPU.
     #[default]
     Auto,
-    /// The CPU, by Burn's `flex` and our own kernels.
+    /// The CPU, with Burn's `flex` backend and our own kernels.
     Cpu,
-    /// A GPU; a software rasterizer where there is no other.
+    /// A GPU, or a software rasterizer if there is no GPU.
     Gpu,
 }
 
 /// One graphics adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// The driver's name for it.
+    /// Name reported by the driver.
     pub name: String,
     /// The graphics API.
     pub api: String,
@@ -57,7 +57,7 @@ pub struct Adapter {
     pub max_binding: u64,
     /// Whether shaders may use f16.
     pub shader_f16: bool,
-    /// Whether it is made of silicon.
+    /// False for a software rasterizer.
     pub hardware: bool,
 }
 
@@ -66,10 +66,11 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
-/// The GPU on a graphics device that exists already, such as a window's: what is computed can then be drawn without a copy.
+/// Uses an existing graphics device, such as a window's, as the GPU, so that results can be drawn without a
+/// copy.
 ///
 /// # Errors
-/// The adapter lacks what models need, or the process has opened another device.
+/// The adapter lacks something that models need, or the process has already opened another device.
 pub fn share(
     instance: wgpu::Instance,
     adapter: wgpu::Adapter,
@@ -97,21 +98,22 @@ pub fn share(
 fn init(setup: &WgpuSetup) -> Result<Device> {
     let opened = Device::wgpu_options().setup(setup.clone()).init().map_err(|e| {
         let name = setup.adapter.get_info().name;
-        Error::invalid(format!("the graphics adapter {name} refused: {e}; use --device cpu"))
+        Error::invalid(format!("could not open the graphics adapter {name}: {e}; use --device cpu"))
     })?;
-    // After CubeCL's own watch, which it replaces.
+    // Called last because this replaces CubeCL's own error handler.
     failure::watch(&setup.device);
     Ok(opened)
 }
 
-/// What takes the place of `device` if work on it has failed: the same graphics device with new memory. In the old one lie
-/// buffers that could not be had, and CubeCL goes on to hand them out. Nothing on `device` may be used any more.
+/// Replaces `device` if work on it has failed: returns the same graphics device with a new memory pool. The
+/// old pool contains buffers whose allocation failed, and CubeCL would keep handing them out. Tensors on the
+/// old `device` must not be used afterwards.
 ///
 /// # Errors
-/// The graphics device refuses.
+/// The graphics device can't be opened again.
 pub async fn renew(device: &Device) -> Result<Option<Device>> {
     let Some(setup) = SETUP.get().filter(|_| !is_cpu(device)) else { return Ok(None) };
-    // What is still queued runs out; that it fails is known.
+    // Let the queued work finish. It is already known to have failed.
     let _ = Fence::new(device).await.wait().await;
     if !failure::forget() {
         return Ok(None);
@@ -121,43 +123,43 @@ pub async fn renew(device: &Device) -> Result<Option<Device>> {
     init(setup).map(Some)
 }
 
-/// The name, API and driver of the adapter in use; empty before there is one.
+/// Name, API and driver of the adapter in use; empty if no adapter is open yet.
 pub fn adapter() -> &'static str {
     ADAPTER.get().map_or("", String::as_str)
 }
 
 static ADAPTER: OnceLock<String> = OnceLock::new();
 
-/// Of the shared device.
+/// Setup of the shared device.
 static SETUP: OnceLock<WgpuSetup> = OnceLock::new();
 
-/// Of the shared device, in bytes.
+/// Largest storage buffer binding of the shared device, in bytes.
 static LARGEST_BINDING: OnceLock<u64> = OnceLock::new();
 
-/// The largest tensor that `device` takes, in bytes, where that is known.
+/// The largest tensor that fits on `device`, in bytes, if known.
 pub fn largest_tensor(device: &Device) -> Option<u64> {
     LARGEST_BINDING.get().copied().filter(|_| !is_cpu(device))
 }
 
-/// Whether `device` is the CPU, with gradients or without.
+/// Whether `device` is the CPU, with or without gradients.
 pub fn is_cpu(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Whether operations on `device` are remembered for gradients.
+/// Whether operations on `device` are recorded for gradients.
 pub fn differentiates(device: &Device) -> bool {
     device.is_autodiff()
 }
 
-/// `cpu` or `gpu`: the kind of device, which together with seed and weights determines what is sampled.
+/// `cpu` or `gpu`. Together with the seed and the weights, the kind of device determines the samples.
 pub fn kind(device: &Device) -> &'static str {
     if is_cpu(device) { "cpu" } else { "gpu" }
 }
 
-/// Waits until `device` has done all that it was asked.
+/// Waits until `device` has finished all queued work.
 ///
 /// # Errors
-/// It failed.
+/// The device failed.
 #[cfg(not(target_family = "wasm"))]
 pub fn wait(device: &Device) -> Result<()> {
     let done = device.sync();

@@ -1,4 +1,4 @@
-//! The devices of a machine that the program runs on by itself.
+//! Devices of native builds (all builds except the browser's).
 
 use std::sync::OnceLock;
 
@@ -8,16 +8,16 @@ use wgpu::{Backends, DeviceType, InstanceDescriptor, MemoryBudgetThresholds};
 use super::{Adapter, DeviceChoice, cpu, descriptor, share};
 use crate::error::{Error, Result};
 
-/// The environment's say on how much of a GPU's memory may be used, in percent.
+/// Environment variable: how much of a GPU's memory may be used, in percent.
 const MEMORY_SHARE: &str = "RESIDUA_GPU_MEMORY";
 
-/// Percent of a GPU's memory that is used if the environment says nothing.
+/// Percentage of a GPU's memory that may be used by default.
 const MOST_MEMORY: u8 = 95;
 
-/// Keeps a layer of Mesa's from complaining at each look for adapters: it asks the desktop which one it prefers, also where
-/// there is no desktop.
+/// Silences a Mesa layer that asks the desktop for its preferred adapter each time adapters are enumerated,
+/// and complains if there is no desktop.
 ///
-/// To be called before there are threads.
+/// Call this before starting any threads.
 #[cfg(target_os = "linux")]
 pub fn quiet_without_desktop() {
     let is_set = |name: &str| std::env::var_os(name).is_some();
@@ -30,7 +30,7 @@ pub fn quiet_without_desktop() {
 #[cfg(target_os = "linux")]
 const NO_SELECTION: &str = "NODEVICE_SELECT";
 
-/// All graphics adapters of this machine that can run models, the best first.
+/// All graphics adapters of this machine whose API can run models, best first.
 pub fn adapters() -> Vec<Adapter> {
     let (_, found) = enumerate();
     let about = |adapter: &wgpu::Adapter| {
@@ -48,8 +48,9 @@ pub fn adapters() -> Vec<Adapter> {
     found.iter().map(about).collect()
 }
 
-/// The adapter that the command line and the window both take: a GPU of its own before one that is part of the processor, a
-/// software rasterizer last, and OpenGL, which can draw a window but not run the models, only where there is nothing else.
+/// The adapter used by both the command line and the window. A discrete GPU comes before an integrated one,
+/// and a software rasterizer last. OpenGL can draw a window but not run the models, so it is chosen only if
+/// there is nothing else.
 pub fn choose(adapters: &[wgpu::Adapter]) -> Option<&wgpu::Adapter> {
     adapters.iter().min_by_key(|adapter| rank(&adapter.get_info()))
 }
@@ -65,8 +66,8 @@ fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
     (info.backend == wgpu::Backend::Gl, kind)
 }
 
-/// How the adapters of `backends` are reached. An allocation fails, and ends its job with a message, before the memory of a
-/// GPU is so full that the whole desktop suffers.
+/// The instance descriptor for `backends`. Its memory budget makes an allocation fail, which ends the job
+/// with a message, before the GPU's memory is so full that the whole desktop suffers.
 pub fn instance(backends: Backends) -> InstanceDescriptor {
     let share = std::env::var(MEMORY_SHARE).ok().and_then(|share| share.parse().ok());
     InstanceDescriptor {
@@ -79,11 +80,12 @@ pub fn instance(backends: Backends) -> InstanceDescriptor {
     }
 }
 
-/// The adapters of the APIs that models run on, the best first. They are looked for once: drivers may complain each time.
+/// The adapters of the APIs that models run on, best first. Enumerated once, because drivers may print
+/// warnings each time.
 fn enumerate() -> &'static (wgpu::Instance, Vec<wgpu::Adapter>) {
     static FOUND: OnceLock<(wgpu::Instance, Vec<wgpu::Adapter>)> = OnceLock::new();
     FOUND.get_or_init(|| {
-        // OpenGL runs no models, so its drivers need not be loaded.
+        // Models don't run on OpenGL, so its drivers need not be loaded.
         let instance = wgpu::Instance::new(instance(Backends::PRIMARY));
         let mut found = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
         found.sort_by_key(|adapter| rank(&adapter.get_info()));
@@ -91,23 +93,23 @@ fn enumerate() -> &'static (wgpu::Instance, Vec<wgpu::Adapter>) {
     })
 }
 
-/// The device that `choice` stands for.
+/// Opens the device for `choice`.
 ///
 /// # Errors
-/// A GPU was asked for and there is none, or it refused.
+/// A GPU was requested, but there is none or it could not be opened.
 pub fn open(choice: DeviceChoice) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(cpu()),
         DeviceChoice::Gpu => gpu(),
         DeviceChoice::Auto if adapters().iter().any(|adapter| adapter.hardware) => gpu().or_else(|error| {
-            tracing::warn!("{error}; going on with the CPU");
+            tracing::warn!("{error}; using the CPU instead");
             Ok(cpu())
         }),
         DeviceChoice::Auto => Ok(cpu()),
     }
 }
 
-/// The GPU, created at the first call.
+/// The GPU, opened on the first call.
 fn gpu() -> Result<Device> {
     static GPU: OnceLock<Result<Device, String>> = OnceLock::new();
     GPU.get_or_init(|| create().map_err(|error| error.to_string())).clone().map_err(Error::Invalid)
@@ -123,7 +125,7 @@ fn create() -> Result<Device> {
             let name = adapter.get_info().name;
             let why = error.to_string();
             let why = why.trim_end_matches('.');
-            Error::invalid(format!("the graphics adapter {name} refused: {why}; use --device cpu"))
+            Error::invalid(format!("could not open the graphics adapter {name}: {why}; use --device cpu"))
         })?;
     share(instance.clone(), adapter.clone(), device, queue)
 }

@@ -1,20 +1,20 @@
-//! What a graphics device is asked for: the features and limits that are used, and no others. wgpu refuses a device that is
-//! asked for experimental features without a token, and most current adapters have some.
+//! The features and limits requested from a graphics device: only those in use. Most current adapters have
+//! experimental features, and wgpu rejects a request for those without a token.
 
 use wgpu::{Features, Limits};
 
-/// Features that are used where the adapter has them. CubeCL writes Burn's shaders for what the *adapter* can do, so the device
-/// must have all that CubeCL looks for.
+/// Features used where the adapter has them. CubeCL generates Burn's shaders for the *adapter's* features, so
+/// the device must enable every feature that CubeCL checks for.
 const FEATURES: &[Features] = &[
-    // Weights in f16, in Burn's shaders.
+    // For f16 weights in Burn's shaders.
     Features::SHADER_F16,
-    // Reductions and matrix products on hardware.
+    // For reductions and matrix products in hardware.
     Features::SUBGROUP,
-    // Types that CubeCL then offers.
+    // Types that CubeCL offers if they are available.
     Features::SHADER_INT64,
     Features::SHADER_F64,
     Features::SHADER_FLOAT32_ATOMIC,
-    // How CubeCL times kernels.
+    // Used by CubeCL to time kernels.
     Features::TIMESTAMP_QUERY,
 ];
 
@@ -22,7 +22,8 @@ fn features() -> Features {
     FEATURES.iter().fold(Features::empty(), |all, &feature| all | feature)
 }
 
-/// A device for models and a window together, with as much of [`limits`] as the adapter has: a window needs less than models.
+/// Describes a device for both models and a window, with [`limits`] lowered to what the adapter supports: a
+/// window needs less than models.
 pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     let has = adapter.limits();
     wgpu::DeviceDescriptor {
@@ -35,7 +36,8 @@ pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     }
 }
 
-/// What models need and an adapter with `has` lacks, such as `max_buffer_size (268435456 of 1073741824)`; nothing, as a rule.
+/// Limits that models need but an adapter with limits `has` lacks, such as
+/// `max_buffer_size (268435456 of 1073741824)`. Usually empty.
 pub fn lacking(has: &Limits) -> Vec<String> {
     let mut lacking = Vec::new();
     limits(has).check_limits_with_fail_fn(has, false, |name, wanted, found| {
@@ -44,16 +46,16 @@ pub fn lacking(has: &Limits) -> Vec<String> {
     lacking
 }
 
-/// WebGPU's default limits, which our shaders keep to, and more where more is of use.
+/// WebGPU's default limits, which our shaders respect, raised where more helps.
 fn limits(has: &Limits) -> Limits {
     let least = Limits::default();
     Limits {
         // A tensor is one buffer, bound as a whole.
         max_buffer_size: has.max_buffer_size,
         max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
-        // Windows on large screens, and sheets of pictures.
+        // For windows on large screens and for contact sheets.
         max_texture_dimension_2d: has.max_texture_dimension_2d,
-        // CubeCL shapes Burn's shaders by these of the adapter.
+        // CubeCL adapts Burn's shaders to these limits of the adapter.
         max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage,
         max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
         max_compute_invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_adapter_lacks_is_named() {
+    fn missing_limits_are_named() {
         assert_eq!(lacking(&Limits::default()), [""; 0]);
         let weak = Limits { max_storage_buffers_per_shader_stage: 4, ..Limits::default() };
         assert_eq!(lacking(&weak), ["max_storage_buffers_per_shader_stage (4 of 8)"]);

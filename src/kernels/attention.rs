@@ -1,4 +1,4 @@
-//! Self-attention: causal, whole or one position at a time against a cache; or of all positions to all.
+//! Self-attention: causal, over whole sequences or one position at a time with a cache; or full.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use crate::model::dropout::Dropout;
 
 pub use super::cpu::attention::Reach;
 
-/// The cache of the CPU kernel, which an operation of Burn can only be handed as shared.
+/// The cache of the CPU kernel. Shared, because a Burn operation can't take it any other way.
 pub type HostCache = Arc<Mutex<cpu::attention::KvCache>>;
 
 /// Keys and values of the positions seen so far, in buffers allocated once.
@@ -29,13 +29,13 @@ pub struct KvCache {
 #[derive(Debug)]
 enum Buffers {
     Host(HostCache),
-    /// Keys and values, `[B, heads, capacity, head_dim]` each; absent only while they are written to, so that no
-    /// second handle makes the write a copy.
+    /// Keys and values, `[B, heads, capacity, head_dim]` each. `None` only while they are being written, so
+    /// that a second handle does not turn the write into a copy.
     Device(Option<Box<[Tensor<4>; 2]>>),
 }
 
 impl KvCache {
-    /// Room for `capacity` positions of `batch` sequences.
+    /// A cache with room for `capacity` positions of `batch` sequences.
     pub fn new(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
         let buffers = match has_cpu_kernels(device) {
             true => {
@@ -47,7 +47,7 @@ impl KvCache {
         Self { buffers, length: 0 }
     }
 
-    /// The same for [`composed`], which has no use for the CPU kernel's own cache.
+    /// The same for [`composed`], which can't use the CPU kernel's own cache.
     pub fn of_burn(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
         Self { buffers: Self::device_buffers(batch, heads, capacity, head_dim, device), length: 0 }
     }
@@ -63,12 +63,12 @@ impl KvCache {
         Buffers::Device(Some(Box::new([zeros(), zeros()])))
     }
 
-    /// Positions held.
+    /// Number of cached positions.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Forgets all positions; the buffers stay.
+    /// Forgets all positions but keeps the buffers.
     pub fn clear(&mut self) {
         self.truncate(0);
     }
@@ -78,7 +78,7 @@ impl KvCache {
         self.length = self.length.min(length);
     }
 
-    /// Whether the GPU kernel takes `count` new positions.
+    /// Whether the GPU kernel supports `count` new positions.
     fn has_kernel(&self, count: usize) -> bool {
         let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
         let [_, _, capacity, head_dim] = buffers[0].dims();
@@ -87,8 +87,8 @@ impl KvCache {
     }
 }
 
-/// Attention of `qkv` `[B, T, 3 C]` (queries, keys and values side by side), causal, with `heads` heads and scale
-/// `head_dim^-1/2`. With a cache, the `T` positions follow those that it holds. The result is `[B, T, C]`.
+/// Causal attention over `qkv` `[B, T, 3 C]` (queries, keys and values concatenated), with `heads` heads and
+/// scale `head_dim^-1/2`. With a cache, the `T` positions follow the cached ones. The result is `[B, T, C]`.
 pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
     match cache {
         None => whole(qkv, heads, Reach::Before),
@@ -98,12 +98,12 @@ pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tens
     }
 }
 
-/// Attention of every position of `qkv` `[B, T, 3 C]` to all, before it and after; otherwise as [`attend`].
+/// Full attention: every position of `qkv` `[B, T, 3 C]` attends to all positions. Otherwise like [`attend`].
 pub fn attend_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     whole(qkv, heads, Reach::All)
 }
 
-/// Attention of whole sequences in training, which leaves some of the weights out.
+/// Attention over whole sequences in training, with dropout on the attention weights.
 pub fn attend_dropping(qkv: Tensor<3>, heads: usize, reach: Reach, dropout: &Dropout) -> Tensor<3> {
     match reach {
         Reach::Before => weighted(qkv, heads, None, |weights| dropout.apply(weights)),
@@ -111,7 +111,7 @@ pub fn attend_dropping(qkv: Tensor<3>, heads: usize, reach: Reach, dropout: &Dro
     }
 }
 
-/// Attention of whole sequences.
+/// Attention over whole sequences.
 fn whole(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
     let device = qkv.device();
     #[cfg(not(target_family = "wasm"))]
@@ -129,19 +129,19 @@ fn whole(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
     }
 }
 
-/// By the CPU kernel.
+/// [`attend`] or [`attend_all`] with the CPU kernel.
 fn on_host(qkv: Tensor<3>, cache: &mut KvCache, reach: Reach) -> Tensor<3> {
-    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache lies where its tensors do") };
+    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache is on the device of its tensors") };
     let length = qkv.dims()[1];
     let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length, reach);
     cache.length += length;
     Tensor::from_dispatch(y)
 }
 
-/// [`attend`] of one position on the GPU, which writes to the cache in place.
+/// [`attend`] for one position on the GPU, which writes to the cache in place.
 fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
     let Buffers::Device(Some(buffers)) = &cache.buffers else {
-        unreachable!("a cache lies where its tensors do")
+        unreachable!("a cache is on the device of its tensors")
     };
     let [keys, values] = buffers.as_ref().clone().map(Tensor::into_dispatch);
     let y = Dispatch::residua_decode_attention(qkv.into_dispatch(), keys, values, cache.length);
@@ -149,12 +149,12 @@ fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
     Tensor::from_dispatch(y)
 }
 
-/// The same of matrix products and Burn's own operations.
+/// [`attend`] built from matrix products and Burn's own operations.
 pub fn composed(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
     weighted(qkv, heads, cache, |weights| weights)
 }
 
-/// The same, with `change` made to the weights `[B, heads, queries, keys]`.
+/// The same, with `change` applied to the attention weights `[B, heads, queries, keys]`.
 fn weighted(
     qkv: Tensor<3>,
     heads: usize,
@@ -175,18 +175,18 @@ fn weighted(
     joined(matmul(change(softmax(scores, 3)), values))
 }
 
-/// [`attend_all`] of matrix products and Burn's own operations.
+/// [`attend_all`] built from matrix products and Burn's own operations.
 pub fn composed_all(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     weighted_all(qkv, heads, |weights| weights)
 }
 
-/// The same, with `change` made to the weights `[B, heads, queries, keys]`.
+/// The same, with `change` applied to the attention weights `[B, heads, queries, keys]`.
 fn weighted_all(qkv: Tensor<3>, heads: usize, change: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Tensor<3> {
     let [queries, keys, values] = parts(qkv, heads);
     joined(matmul(change(softmax(scores(queries, keys), 3)), values))
 }
 
-/// Queries, keys and values `[B, heads, T, head_dim]` of `[B, T, 3 C]`.
+/// Splits `[B, T, 3 C]` into queries, keys and values `[B, heads, T, head_dim]`.
 fn parts(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
     let [batch, length, width] = qkv.dims();
     let channels = width / 3;
@@ -196,7 +196,7 @@ fn parts(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
     })
 }
 
-/// How much each query has to do with each key, `[B, heads, queries, keys]`.
+/// Scaled dot products of queries and keys, `[B, heads, queries, keys]`.
 fn scores(queries: Tensor<4>, keys: Tensor<4>) -> Tensor<4> {
     let head_dim = queries.dims()[3];
     matmul(queries, keys.swap_dims(2, 3)) * (head_dim as f32).powf(-0.5)
@@ -208,10 +208,11 @@ fn joined(y: Tensor<4>) -> Tensor<3> {
     y.swap_dims(1, 2).reshape([batch, length, heads * head_dim])
 }
 
-/// Appends keys and values `[B, heads, T, head_dim]` and returns all that is held, `[B, heads, length, head_dim]`.
+/// Appends keys and values `[B, heads, T, head_dim]` and returns all cached ones,
+/// `[B, heads, length, head_dim]`.
 fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
     let Buffers::Device(buffers) = &mut cache.buffers else {
-        unreachable!("a cache lies where its tensors do")
+        unreachable!("a cache is on the device of its tensors")
     };
     let [batch, heads, count, head_dim] = added[0].dims();
     let at = [0..batch, 0..heads, cache.length..cache.length + count, 0..head_dim];
@@ -224,7 +225,7 @@ fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
     held
 }
 
-/// True where a key lies after the query, `[1, 1, length, before + length]`.
+/// The causal mask `[1, 1, length, before + length]`: true where a key comes after the query.
 fn later(length: usize, before: usize, device: &Device) -> Tensor<4, Bool> {
     let keys = before + length;
     let mask: Vec<bool> = (0..length * keys).map(|i| i % keys > before + i / keys).collect();
@@ -238,9 +239,10 @@ mod tests {
     use crate::kernels::values;
     use crate::testing::{assert_close, tensor};
 
-    /// Positions given one by one, or in pieces, see what they see when given at once; in the kernel and in its twin.
+    /// Processing positions one by one or in pieces gives the same result as all at once, in the kernel and
+    /// in the composed version.
     #[test]
-    fn cached_equals_uncached_and_kernel_equals_twin() {
+    fn cached_matches_uncached_and_kernel_matches_composed() {
         let device = Device::flex();
         for (batch, heads, head_dim, length) in [(1, 3, 16, 6), (2, 4, 10, 9)] {
             let width = heads * head_dim;
@@ -263,14 +265,14 @@ mod tests {
         }
     }
 
-    /// What a cache holds beyond its length is never looked at: here it would show in every result.
+    /// A cache filled with NaN: a read beyond its length would show in every result.
     fn poisoned(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> KvCache {
         let nans = || Tensor::full([batch, heads, capacity, head_dim], f32::NAN, device);
         KvCache { buffers: Buffers::Device(Some(Box::new([nans(), nans()]))), length: 0 }
     }
 
     #[test]
-    fn the_gpu_computes_what_the_cpu_computes() {
+    fn gpu_and_cpu_agree() {
         let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
         let shapes = [
             (1, 1, 1, 5),
@@ -291,7 +293,7 @@ mod tests {
             let expected = attend(qkv.clone(), heads, None);
             let qkv = Tensor::<3>::from_data(qkv.into_data(), &gpu);
             let mut cache = poisoned(batch, heads, length + 2, head_dim, &gpu);
-            // Steps, a few positions at once in the middle, and steps back to be done again.
+            // Single steps, two positions at once in the middle, and a rewound step that is repeated.
             let whole = |range: std::ops::Range<usize>| [0..batch, range, 0..3 * width];
             let mut parts = Vec::new();
             while cache.length() < length {
@@ -310,9 +312,9 @@ mod tests {
         }
     }
 
-    /// Without a mask, all positions are alike: an order of theirs is an order of the result.
+    /// Without a mask, permuting the positions permutes the result.
     #[test]
-    fn attention_to_all_knows_no_order() {
+    fn full_attention_is_permutation_equivariant() {
         let (batch, length, heads, head_dim) = (2, 7, 3, 10);
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
             let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 4, &device);
@@ -322,14 +324,14 @@ mod tests {
                 &values(y.clone().flip([1])),
                 1e-5,
             );
-            // The last position sees as much where attention is causal.
+            // The last position sees the same with causal attention.
             let last = |y: Tensor<3>| values(y.slice([0..batch, length - 1..length, 0..heads * head_dim]));
             assert_close(&last(y), &last(composed(qkv, heads, None)), 1e-5);
         }
     }
 
     #[test]
-    fn on_a_gpu_an_image_does_not_depend_on_the_batch_either() {
+    fn gpu_results_do_not_depend_on_the_batch() {
         let gpu = open(DeviceChoice::Gpu).unwrap();
         let (batch, heads, head_dim, length) = (5, 3, 40, 7);
         let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 8, &gpu);

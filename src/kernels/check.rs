@@ -1,5 +1,5 @@
-//! Whether the GPU kernels compute, on the GPU at hand, what their plain twins compute. A shader that a driver gets wrong,
-//! or that a browser refuses, says nothing by itself: the result is then what was in memory before.
+//! Checks the GPU kernels against their CPU references on the current GPU. A shader that a driver miscompiles
+//! or a browser rejects raises no error: the result is then whatever was in memory before.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -18,22 +18,22 @@ use crate::error::{Error, Result};
 use crate::generate::Filter;
 pub use crate::trust::Checked;
 
-/// What is done to check a variant of a kernel.
+/// A check of one variant of a kernel.
 pub struct Check {
     /// The variant.
     pub variant: Variant,
-    /// What it is given.
+    /// Description of the input.
     pub shape: String,
-    /// Largest difference allowed, of the largest magnitude expected.
+    /// Largest difference allowed, relative to the largest expected magnitude.
     pub tolerance: f32,
-    /// The same work on the device that it is given: by the kernel on a GPU, by its plain twin on a CPU.
+    /// Runs the operation on the given device: with the kernel on a GPU, with the CPU reference on the CPU.
     pub work: Box<dyn Fn(&Device) -> Reading>,
 }
 
-/// Values on their way back from a device.
+/// Values being read back from a device.
 pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<f32>>>>>;
 
-/// Every variant of every kernel at a small shape, in no proportion to its tiles.
+/// Every variant of every kernel at a small shape that is not a multiple of its tiles.
 pub fn checks() -> Vec<Check> {
     let mut checks = vec![
         convolution([5, 7, 9, 11], Resample::Same),
@@ -65,21 +65,21 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
-/// Those of `variant`.
+/// The checks of `variant`.
 pub fn checks_of(variant: Variant) -> Vec<Check> {
     checks().into_iter().filter(|check| check.variant == variant).collect()
 }
 
-/// Rows and outputs of layers, as the kernel tells them apart.
+/// Rows and outputs of layers that cover every variant of the kernel.
 const LAYERS: [(usize, usize); 10] =
     [(1, 19), (1, 2051), (2, 19), (2, 2051), (3, 19), (4, 19), (5, 19), (6, 19), (7, 19), (8, 19)];
 
-/// A way to keep the weights of a layer.
+/// A way to store the weights of a layer.
 #[derive(Clone, Copy)]
 struct Kept {
     name: &'static str,
     dtype: DType,
-    /// Some of this shape.
+    /// Makes weights of this shape.
     weights: fn([usize; 2], &Device) -> Weights,
 }
 
@@ -88,12 +88,12 @@ const SINGLE: Kept =
 const HALF: Kept =
     Kept { name: "f16", dtype: DType::F16, weights: |shape, device| half_noise(shape, 2, device).into() };
 const EIGHT_BITS: Kept = Kept { name: "8 bits", dtype: DType::I32, weights: eight_bits };
-/// Does each of `checks` on `device`, a GPU, and switches off the variants that are wrong, with a warning. One that is
-/// right is on afterwards.
+/// Runs `checks` on `device`, a GPU. Switches off the variants that are wrong, with a warning, and switches
+/// on the others.
 pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
     let mut table = Vec::with_capacity(checks.len());
     for check in checks {
-        // Else Burn's operations would be compared.
+        // Otherwise Burn's operations would be checked.
         check.variant.switch(true);
         table.push(check.run(device).await);
     }
@@ -101,11 +101,11 @@ pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
         check.variant.switch(false);
         let Checked { kernel, shape, difference, tolerance, .. } = found;
         let instead = match GpuKernel::SUBSTITUTED {
-            true => "Burn's own operations are used instead of it",
-            false => "nothing here can be used instead of it",
+            true => "using Burn's own operations instead",
+            false => "there is nothing to use instead",
         };
         tracing::warn!(
-            "the GPU kernel {kernel:?} is wrong on this GPU ({shape}: off by {difference:.1e}, expected at most {tolerance:.1e}); \
+            "the GPU kernel {kernel:?} gives wrong results on this GPU ({shape}: off by {difference:.1e}, expected at most {tolerance:.1e}); \
              {instead}"
         );
     }
@@ -130,7 +130,7 @@ impl Check {
     }
 }
 
-/// Does `work`; a panic in it is its failure and nobody else's.
+/// Runs `work` and turns a panic into an error.
 async fn on(device: &Device, work: &dyn Fn(&Device) -> Reading) -> Result<Vec<f32>> {
     match catch_unwind(AssertUnwindSafe(|| work(device))) {
         Ok(reading) => reading.await,
@@ -138,7 +138,7 @@ async fn on(device: &Device, work: &dyn Fn(&Device) -> Reading) -> Result<Vec<f3
     }
 }
 
-/// The largest difference, of the largest magnitude expected.
+/// The largest difference, relative to the largest expected magnitude. NaN counts as infinite.
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
     if found.len() != expected.len() {
         return f32::INFINITY;
@@ -180,7 +180,7 @@ fn layer_norm() -> Check {
     })
 }
 
-/// The factors of several products lie transposed in memory.
+/// With several matrices, the factors are transposed in memory.
 fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
     let shape = format!("{matrices} of {rows}x{inner} by {inner}x{columns}");
     close(matmul_variant(matrices, rows, columns), shape, move |device| {
@@ -195,7 +195,8 @@ fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
 }
 
 fn layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
-    let variant = decode_linear_variant(rows, inputs, kept.dtype, outputs).expect("it takes few rows");
+    let variant =
+        decode_linear_variant(rows, inputs, kept.dtype, outputs).expect("the kernel supports few rows");
     let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
     close(variant, shape, move |device| {
         let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
@@ -233,14 +234,14 @@ fn draw() -> Check {
 }
 
 fn quantization(rows: usize) -> Check {
-    let variant = residual_quantize_variant(rows, 9, 2).expect("it takes few residuals");
+    let variant = residual_quantize_variant(rows, 9, 2).expect("the kernel supports few residuals");
     close(variant, format!("{rows} rows of 9, 2 codes of 70"), move |device| {
         let codebooks = Codebooks::shared(Codebook::new(noise([70, 9], 2, device)), 2);
         let found = residual_quantize(noise([rows, 9], 1, device), &codebooks);
         let [depth, rows, channels] = found.partial_sums.dims();
         let sums = found.partial_sums.reshape([rows * depth * channels]);
         let squares = found.squares.reshape([rows * depth]);
-        // Equal codes have equal sums.
+        // Comparing sums compares codes: equal codes have equal sums.
         read(Tensor::cat(vec![sums, squares], 0))
     })
 }

@@ -1,4 +1,4 @@
-//! Convolution as RQ-VAE uses it: 1x1 or 3x3, with its padding and its resampling.
+//! Convolution as used by RQ-VAE: 1x1 or 3x3, with its padding and resampling.
 
 use burn::backend::Dispatch;
 use burn::tensor::module::conv2d as burn_conv2d;
@@ -13,7 +13,8 @@ use super::{gradient, has_gradient};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///
-/// The result is `[B, out, H', W']`: as large as `x`, half, or twice as large, as `resample` says.
+/// The result is `[B, out, H', W']`: as large as `x`, half as large or twice as large, depending on
+/// `resample`.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
     let variant = || conv2d_variant(x.dims(), weight.dims(), resample);
     #[cfg(not(target_family = "wasm"))]
@@ -29,7 +30,7 @@ pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resa
     Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, resample))
 }
 
-/// The same of Burn's own operations.
+/// The same, built from Burn's own operations.
 pub fn composed(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
     let half = weight.dims()[2] / 2;
     let (x, stride, padding) = match resample {
@@ -48,7 +49,8 @@ pub fn upsample(x: Tensor<4>) -> Tensor<4> {
     blocks.expand([images, channels, height, 2, width, 2]).reshape([images, channels, 2 * height, 2 * width])
 }
 
-/// The mean of each 2x2 block of `x` `[B, C, H, W]`: `[B, C, H / 2, W / 2]`; the last of an odd number is left out.
+/// The mean of each 2x2 block of `x` `[B, C, H, W]`: `[B, C, H / 2, W / 2]`. Drops the last row or column if
+/// their number is odd.
 pub fn downsample(x: Tensor<4>) -> Tensor<4> {
     let [_, _, height, width] = x.dims().map(|size| size as isize / 2 * 2);
     let cells = |row, column| {
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn gpu_and_cpu_agree_on_shapes_at_random() {
+    fn gpu_and_cpu_agree_on_random_shapes() {
         const KINDS: [(Resample, usize); 4] =
             [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)];
         for case in 0..120 {
@@ -96,7 +98,7 @@ mod tests {
         }
     }
 
-    /// Images of many blocks, and more workgroups than one dimension of a launch holds.
+    /// Images of many blocks, and more workgroups than fit in one launch dimension.
     #[test]
     fn gpu_and_cpu_agree_on_many_workgroups() {
         compare(Resample::Same, 3, [1, 5, 70, 131], 130);
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_transposes_of_tensors_are_read_in_their_own_order() {
+    fn slices_and_transposes_are_read_correctly() {
         let device = open(DeviceChoice::Gpu).unwrap();
         let x = tensor([2, 6, 9, 7], 1, &device);
         let (weight, bias) = (tensor([5, 3, 3, 3], 2, &device), tensor([5], 3, &device));
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_halved_and_doubled_as_by_burns_operations() {
+    fn resampling_matches_burn() {
         let halved = AvgPoolOptions::new([2, 2]).with_stride([2, 2]);
         let doubled = InterpolateOptions::new(InterpolateMode::Nearest).with_scale_factor([2.0, 2.0]);
         for dims in [[2, 3, 8, 6], [1, 2, 9, 5], [1, 1, 2, 3]] {
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_equals_burns_operation() {
+    fn the_kernel_matches_burn() {
         let device = Device::flex();
         let cases = [
             (Resample::Same, 3, [2, 5, 7, 9], 6),

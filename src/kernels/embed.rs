@@ -1,4 +1,4 @@
-//! Embeddings of codes, summed over the depths of a cell or not, straight from the codes.
+//! Embeddings computed directly from codes, optionally summed over the depths of a cell.
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -7,36 +7,36 @@ use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 
-/// Bytes up to which the tables of several depths become one, which every WebGPU device can bind.
+/// The tables of several depths are joined up to this many bytes, which every WebGPU device can bind.
 const MOST_BYTES: usize = 128 << 20;
 
-/// Where the codes of one depth lie in a table.
+/// Range of one depth's codes in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Row of the first.
+    /// Row of the first code.
     pub first: usize,
-    /// How many there are, at least 1.
+    /// Number of codes, at least 1.
     pub size: usize,
 }
 
 /// The embeddings of the codes of every depth.
 #[derive(Clone, Debug)]
 pub struct CodeTable {
-    /// One for all depths, `[rows, C]`; or, where that were too large, one a depth.
+    /// One table for all depths, `[rows, C]`, or one per depth if that would be too large.
     tables: Vec<Tensor<2>>,
-    /// One a depth.
+    /// One per depth.
     places: Vec<Place>,
-    /// The same on the device, `[D, 2]`.
+    /// `places` on the device, `[D, 2]`.
     places_there: Tensor<2, Int>,
 }
 
 impl CodeTable {
-    /// A table `[rows, C]` of several depths, each in its place. Depths may share rows.
+    /// One table `[rows, C]` for several depths, each with its place. Depths may share rows.
     pub fn new(table: Tensor<2>, places: Vec<Place>) -> Self {
         Self { places_there: on_device(&places, &table.device()), tables: vec![table], places }
     }
 
-    /// One table `[K, C]` a depth, at least one.
+    /// One table `[K, C]` per depth, at least one.
     pub fn per_depth(tables: Vec<Tensor<2>>) -> Self {
         let joined = tables.iter().map(|table| table.shape().num_elements()).sum::<usize>()
             * size_of::<f32>()
@@ -58,7 +58,7 @@ impl CodeTable {
         self.tables.len() == 1 && self.places.iter().all(|place| *place == self.places[0])
     }
 
-    /// The table of all depths, if there is one, and each depth's place in it.
+    /// The table of all depths and each depth's place in it, if there is only one table.
     pub(super) fn joined(&self) -> Option<(&Tensor<2>, &[Place])> {
         match &self.tables[..] {
             [only] => Some((only, &self.places)),
@@ -66,7 +66,7 @@ impl CodeTable {
         }
     }
 
-    /// The embeddings `[N, C]` of `codes` `[N]` at `depth`, of Burn's own operations.
+    /// The embeddings `[N, C]` of `codes` `[N]` at `depth`, with Burn's own operations.
     fn select(&self, codes: Tensor<1, Int>, depth: usize) -> Tensor<2> {
         let Place { first, size } = self.places[depth];
         let table = self.tables.get(depth).unwrap_or(&self.tables[0]);
@@ -80,27 +80,27 @@ fn on_device(places: &[Place], device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(words, [places.len(), 2]), device)
 }
 
-/// Which codes are embedded.
+/// Which codes to embed, and how to combine them.
 #[derive(Clone, Copy, Debug)]
 pub struct Lookup {
-    /// Column of the first.
+    /// First column used.
     pub first_column: usize,
-    /// Depth of the first; the next column is of the next depth.
+    /// Depth of the first column. Each following column is one depth further.
     pub first_depth: usize,
-    /// Columns taken, at least 1.
+    /// Number of columns used, at least 1.
     pub depths: usize,
-    /// What is made of them.
+    /// How the embeddings are combined.
     pub reading: Reading,
 }
 
-/// What is made of the embeddings of a row of codes.
+/// How the embeddings of a row of codes are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// Their sum.
     Sum,
-    /// The sum of the first, of the first two, and so on.
+    /// The running sums: the first, the first two, and so on.
     RunningSums,
-    /// Each by itself.
+    /// Each separately.
     Each,
 }
 
@@ -110,15 +110,15 @@ impl Lookup {
         Self { first_column: 0, first_depth: 0, depths, reading }
     }
 
-    /// Vectors that come of a row of codes.
+    /// Number of vectors per row of codes.
     pub fn outputs(&self) -> usize {
         if self.reading == Reading::Sum { 1 } else { self.depths }
     }
 }
 
-/// Embeddings `[N, outputs, C]` of `codes` `[N, columns]`. With `onto` `[n, C]`, row `i` is added to row `i % n` of it;
-/// `N` is a multiple of `n`. A code that its depth does not have, such as -1 for one that could not be drawn, counts as
-/// the nearest that it has.
+/// Embeddings `[N, outputs, C]` of `codes` `[N, columns]`. With `onto` `[n, C]`, row `i % n` of `onto` is
+/// added to row `i`; `N` is a multiple of `n`. Codes out of range for their depth, such as -1 for a code that
+/// could not be sampled, are clamped.
 pub fn embed_codes(
     codes: Tensor<2, Int>,
     table: &CodeTable,
@@ -144,7 +144,7 @@ pub fn embed_codes(
     })
 }
 
-/// Which kernel takes a table.
+/// The kernel for a table.
 enum Kernel {
     Cpu,
     Gpu,
@@ -159,7 +159,7 @@ fn kernel_for(table: &CodeTable) -> Kernel {
     }
 }
 
-/// [`embed_codes`] of Burn's own operations.
+/// [`embed_codes`] built from Burn's own operations.
 pub fn composed(
     codes: Tensor<2, Int>,
     table: &CodeTable,
@@ -203,10 +203,10 @@ mod tests {
 
     const READINGS: [Reading; 3] = [Reading::Sum, Reading::RunningSums, Reading::Each];
 
-    /// Both kernels against Burn's operations on the CPU: all readings, tables shared and not, parts of the columns,
-    /// codes that do not exist.
+    /// Compares both kernels with Burn's operations on the CPU: all readings, shared and separate tables,
+    /// subsets of the columns, codes out of range.
     #[test]
-    fn the_kernels_equal_burns_operations() {
+    fn the_kernels_match_burn() {
         let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
         for case in 0..48 {
             let depth = size(case, 0, 6);

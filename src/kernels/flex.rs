@@ -16,7 +16,7 @@ use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
 use super::weights::StoredWeights;
 
-/// Operations with a hand-written CPU kernel. Shapes are those of the functions in [`cpu`].
+/// Operations with a hand-written CPU kernel. Shapes are as in the functions of [`cpu`].
 #[backend_extension(Flex)]
 pub trait CpuKernels: Backend {
     /// [`cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
@@ -64,7 +64,8 @@ pub trait CpuKernels: Backend {
     /// Burn's own product: `[.., M, K]` by `[.., K, N]`.
     fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`, the first of them at `position` of the cache.
+    /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`. The first of the `T` positions is
+    /// `position` in the cache.
     fn residua_attention(
         qkv: FloatTensor<Self>,
         cache: HostCache,
@@ -75,12 +76,12 @@ pub trait CpuKernels: Backend {
     /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
 
-    /// [`cpu::cross_entropy::softmax`]: `[rows, K]`; the shape stays.
+    /// [`cpu::cross_entropy::softmax`]: `[rows, K]` to the same shape.
     fn residua_softmax(x: FloatTensor<Self>, factor: f32) -> FloatTensor<Self>;
 
-    /// [`cpu::residual_quantize::residual_quantize`]: `[N, C]` by codebooks in their places of a table `[rows, C]`, the
-    /// squared norms of whose rows are `norms` `[1, rows]`, to codes `[N, D]`, partial sums `[D, N, C]` and squared
-    /// residual norms `[N, D]`.
+    /// [`cpu::residual_quantize::residual_quantize`]: maps `[N, C]` to codes `[N, D]`, partial sums
+    /// `[D, N, C]` and squared residual norms `[N, D]`. The codebooks are at `places` in a table `[rows, C]`,
+    /// and `norms` `[1, rows]` are the squared norms of its rows.
     fn residua_residual_quantize(
         latents: FloatTensor<Self>,
         table: FloatTensor<Self>,
@@ -88,7 +89,8 @@ pub trait CpuKernels: Backend {
         places: Vec<Place>,
     ) -> (IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// [`cpu::embed_codes::embed_codes`]: codes `[N, columns]` by a table `[rows, C]` to `[N, outputs, C]`.
+    /// [`cpu::embed_codes::embed_codes`]: looks up codes `[N, columns]` in a table `[rows, C]`; the result is
+    /// `[N, outputs, C]`.
     fn residua_embed_codes(
         codes: IntTensor<Self>,
         table: FloatTensor<Self>,
@@ -96,7 +98,7 @@ pub trait CpuKernels: Backend {
         lookup: Lookup,
     ) -> FloatTensor<Self>;
 
-    /// The same added to rows `[n, C]`, which are taken by turns.
+    /// The same added to rows `[n, C]`, used cyclically.
     fn residua_embed_codes_onto(
         codes: IntTensor<Self>,
         table: FloatTensor<Self>,
@@ -120,7 +122,7 @@ impl Contiguous {
     }
 
     pub fn values(&self) -> &[f32] {
-        self.tensor.as_slice().expect("kernels take f32 tensors, made contiguous")
+        self.tensor.as_slice().expect("a contiguous f32 tensor")
     }
 }
 
@@ -128,7 +130,7 @@ pub(super) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, dims.to_vec()))
 }
 
-/// The sizes of the convolution of `x` by `weight`.
+/// The sizes of the convolution of `x` with `weight`.
 pub(super) fn conv_shape(x: &Contiguous, weight: &Contiguous, resample: Resample) -> ConvShape {
     ConvShape {
         batch: x.dims[0],
@@ -202,7 +204,7 @@ impl CpuKernels for Flex {
 
     fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize, reach: Reach) -> FlexTensor {
         let qkv = Contiguous::new(qkv);
-        let mut cache = cache.lock().expect("a kernel that panicked ends the process");
+        let mut cache = cache.lock().expect("no kernel has panicked while holding the cache");
         let y = cpu::attention::attention(qkv.values(), &mut cache, position, reach);
         tensor(y, &[qkv.dims[0], qkv.dims[1], qkv.dims[2] / 3])
     }
@@ -292,12 +294,12 @@ fn linear(
     };
     let y = match weights {
         StoredWeights::Dense(weight) if weight.dtype() == DType::F16 => {
-            compute(Weights::F16(weight.to_contiguous().as_slice().expect("contiguous f16")))
+            compute(Weights::F16(weight.to_contiguous().as_slice().expect("a contiguous f16 tensor")))
         }
         StoredWeights::Dense(weight) => compute(Weights::F32(Contiguous::new(weight).values())),
         StoredWeights::Blocks { packed, scales } => {
             let packed = packed.to_contiguous();
-            let words: &[i32] = packed.as_slice().expect("contiguous i32");
+            let words: &[i32] = packed.as_slice().expect("a contiguous i32 tensor");
             compute(Weights::Blocks(Blocks::new(cast_slice(words), Contiguous::new(scales).values())))
         }
     };

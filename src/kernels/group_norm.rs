@@ -1,4 +1,4 @@
-//! Group normalization, with SiLU after it where asked for.
+//! Group normalization, optionally followed by SiLU.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -11,7 +11,7 @@ use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 use super::{gradient, has_gradient};
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
-/// (`[C]` each), and applies SiLU if `silu` says so. The shape stays.
+/// (`[C]` each), and applies SiLU if `silu` is set. The result has the shape of `x`.
 pub fn group_norm(
     x: Tensor<4>,
     gamma: &Tensor<1>,
@@ -35,7 +35,7 @@ pub fn group_norm(
     Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, groups, epsilon, silu))
 }
 
-/// The same of Burn's own operations.
+/// The same, built from Burn's own operations.
 pub fn composed(
     x: Tensor<4>,
     gamma: &Tensor<1>,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn gpu_and_cpu_agree_on_shapes_at_random() {
+    fn gpu_and_cpu_agree_on_random_shapes() {
         for case in 0..60 {
             let pick = |word: u32, most: u32| 1 + (uniform([case, word, 7, 4]) * most as f32) as usize;
             let groups = [1, 2, 5, 32][case as usize % 4];
@@ -84,8 +84,8 @@ mod tests {
         }
     }
 
-    /// Groups of several parts, of more parts than a workgroup has threads, and more groups than one dimension of a
-    /// launch holds.
+    /// Groups of several parts, groups of more parts than a workgroup has threads, and more groups than fit
+    /// in one launch dimension.
     #[test]
     fn gpu_and_cpu_agree_on_many_parts_and_groups() {
         compare([1, 64, 101, 103], 32, [3.0, 1.0], true, 1e-4);
@@ -93,7 +93,7 @@ mod tests {
         compare([2063, 32, 1, 2], 32, [3.0, 1.0], false, 1e-4);
     }
 
-    /// Half of what the rounding of such an `x` itself costs would be 1e-3.
+    /// Rounding such an `x` alone costs about 2e-3.
     #[test]
     fn a_large_mean_does_not_swallow_the_variance() {
         compare([1, 4, 128, 128], 2, [0.01, 100.0], false, 2e-3);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_equals_burns_operations() {
+    fn the_kernel_matches_burn() {
         let device = Device::flex();
         for (dims, silu) in [([2, 32, 3, 5], false), ([1, 64, 16, 16], true), ([3, 96, 1, 1], true)] {
             let x = tensor(dims, 1, &device) * 3.0 + 1.0;

@@ -26,7 +26,7 @@ pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f3
     Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, epsilon))
 }
 
-/// The same by Burn's own operation.
+/// The same with Burn's own operation.
 pub fn composed(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32) -> Tensor<2> {
     module::layer_norm(x, gamma.clone(), Some(beta.clone()), f64::from(epsilon))
 }
@@ -40,7 +40,7 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn the_kernel_equals_burns_operation() {
+    fn the_kernels_match_burn() {
         let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
         for dims in [[1, 48], [7, 33], [64, 1024], [3, 1], [9, 257], [2, 1536], [66_000, 3]] {
             let made = |device| {

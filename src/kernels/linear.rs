@@ -1,4 +1,4 @@
-//! A linear layer with its activation or its residual.
+//! A linear layer with an activation or a residual.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -11,8 +11,8 @@ use super::gradient::transformer::{self, has_transformer_steps};
 use super::matmul::matmul;
 use super::{Activation, Weights, has_cpu_kernels, has_gpu_kernel};
 
-/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is `[rows, out]`. On a GPU more than a few
-/// rows take [`matmul`].
+/// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is
+/// `[rows, out]`. On a GPU, more than a few rows go through [`matmul`].
 pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     let kernel = match kernel_for(&x, weights) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear,
@@ -23,7 +23,7 @@ pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Act
     Tensor::from_dispatch(kernel(x, weights.stored(), bias, activation))
 }
 
-/// `x w^T + bias + residual`, shapes as in [`linear`], `residual` `[rows, out]`.
+/// `x w^T + bias + residual`. Shapes are as in [`linear`], and `residual` is `[rows, out]`.
 pub fn linear_onto(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, residual: Tensor<2>) -> Tensor<2> {
     let kernel = match kernel_for(&x, weights) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear_onto,
@@ -34,7 +34,7 @@ pub fn linear_onto(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, residual: 
     Tensor::from_dispatch(kernel(x, weights.stored(), bias, residual.into_dispatch()))
 }
 
-/// Which kernel takes a layer.
+/// The kernel for a layer.
 enum Kernel {
     Cpu,
     Gpu,
@@ -52,7 +52,7 @@ fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
     }
 }
 
-/// [`linear`] of a matrix product and Burn's own operations.
+/// [`linear`] built from a matrix product and Burn's own operations.
 pub fn composed(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     let y = matmul(x, weights.single().transpose()) + bias.clone().unsqueeze();
     #[cfg(not(target_family = "wasm"))]
@@ -77,7 +77,7 @@ mod tests {
     use burn::tensor::{DType, Device, Int, TensorData};
 
     #[test]
-    fn the_kernel_equals_burns_operations() {
+    fn the_kernel_matches_burn() {
         let device = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
         for (rows, inputs, outputs) in [(1, 48, 96), (3, 33, 17), (8, 256, 64), (40, 65, 130), (5, 96, 31)] {
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    /// The same weights in each precision that they can be kept in.
+    /// The same weights in each precision that they can be stored in.
     fn kept(weight: &Tensor<2>) -> Vec<Weights> {
         let shape = weight.dims();
         let dense = [DType::F32, DType::F16].map(|dtype| weight.clone().cast(dtype).into());
@@ -106,7 +106,7 @@ mod tests {
         open(DeviceChoice::Gpu).unwrap()
     }
 
-    /// The same values on the GPU.
+    /// Copies a tensor to the GPU.
     fn moved<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
         Tensor::from_data(tensor.clone().into_data(), (&gpu(), tensor.dtype()))
     }
@@ -122,9 +122,10 @@ mod tests {
         }
     }
 
-    /// Few rows and many, inputs and outputs in no proportion to the kernel's tiles, weights in each precision.
+    /// Few and many rows, numbers of inputs and outputs that are not multiples of the kernel's tiles, and
+    /// weights in each precision.
     #[test]
-    fn the_gpu_computes_what_the_cpu_computes() {
+    fn gpu_and_cpu_agree() {
         let host = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
         for case in 0..120 {
@@ -142,7 +143,7 @@ mod tests {
             let bias = tensor([outputs], case + 200, &host);
             let residual = tensor([rows, outputs], case + 300, &host);
             let (on_gpu, gpu_weights, gpu_bias) = (moved(&x), weights_on_gpu(weights), moved(&bias));
-            // The pool hands the memory of this tensor to the next of its size.
+            // The pool reuses this tensor's memory for the next tensor of its size.
             drop(Tensor::<2>::full([rows, outputs], f32::NAN, &gpu()));
             let found = values(linear(on_gpu.clone(), &gpu_weights, &gpu_bias, activation));
             assert_close(&found, &values(linear(x.clone(), weights, &bias, activation)), 1e-4);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_does_not_depend_on_the_rows_beside_it() {
+    fn a_row_does_not_depend_on_other_rows() {
         const OUTPUTS: usize = 2077;
         let host = Device::flex();
         for inputs in [1024, 332] {
@@ -179,9 +180,9 @@ mod tests {
         }
     }
 
-    /// What more rows than the kernel takes are computed with.
+    /// Used for more rows than the kernel supports.
     #[test]
-    fn weights_are_widened_on_the_gpu_as_by_burns_operations() {
+    fn widening_on_the_gpu_matches_burn() {
         for shape in [[1, 32], [77, 96], [300, 1024]] {
             for weights in kept(&tensor(shape, 1, &Device::flex())) {
                 let found = values(weights_on_gpu(&weights).single());
@@ -190,9 +191,9 @@ mod tests {
         }
     }
 
-    /// More workgroups than one dimension of a launch holds.
+    /// More workgroups than fit in one launch dimension.
     #[test]
-    fn a_layer_of_very_many_outputs_is_computed_on_the_gpu() {
+    fn the_gpu_handles_very_many_outputs() {
         let host = Device::flex();
         let outputs = 2_200_000;
         let (x, weight, bias) =
@@ -202,7 +203,7 @@ mod tests {
         assert_close(&found, &values(linear(x, &weights, &bias, Activation::None)), 1e-4);
     }
 
-    /// The residual's buffer serves for the result only where nothing else needs it.
+    /// The residual's buffer is reused for the result only if nothing else needs it.
     #[test]
     fn a_residual_may_be_the_input() {
         let host = Device::flex();
@@ -214,9 +215,9 @@ mod tests {
         assert_eq!(values(on_gpu), values(x));
     }
 
-    /// The activations by themselves: a layer whose weights are 0.
+    /// With zero weights, a layer computes only the activation.
     #[test]
-    fn activations_on_the_gpu_are_exact() {
+    fn activations_on_the_gpu_are_accurate() {
         let x: Vec<f32> =
             (-3000..=3000).map(|i| i as f32 / 200.0).chain([-1e4, -150.0, 150.0, 1e4]).collect();
         let ones = Tensor::<2>::ones([1, 4], &gpu());
@@ -231,12 +232,12 @@ mod tests {
                     _ => f64::from(x) / (1.0 + (-1.702 * f64::from(x)).exp()),
                 };
                 let error = (f64::from(y) - exact).abs() / f64::from(x).abs().max(1.0);
-                assert!(error < 3e-7, "{activation:?} of {x}: {y}, not {exact}");
+                assert!(error < 3e-7, "{activation:?} of {x}: {y}, expected {exact}");
             }
         }
     }
 
-    /// Phi, by Marsaglia's series; the tail is below 1e-11 from 7 on.
+    /// Phi by Marsaglia's series. Beyond 7 the tail is below 1e-11.
     fn normal_distribution(x: f64) -> f64 {
         if x.abs() > 7.0 {
             return if x > 0.0 { 1.0 } else { 0.0 };

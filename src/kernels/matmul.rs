@@ -7,15 +7,16 @@ use super::cube::{GpuKernels, matmul_variant};
 use super::flex::CpuKernels;
 use super::{Variant, has_cpu_kernels, has_gpu_kernel};
 
-/// `a` `[.., M, K]` by `b` `[.., K, N]`: `[.., M, N]`, in f32.
+/// Multiplies `a` `[.., M, K]` by `b` `[.., K, N]`: `[.., M, N]`, in f32.
 ///
-/// Both have the same dimensions before the last two; nothing is broadcast. The last two may be transposed without a
-/// copy. A CPU computes what Burn's product does. A GPU sums each element in the order of `K`, whatever the size.
+/// The dimensions before the last two must be equal; there is no broadcasting. The last two may be transposed
+/// without a copy. On a CPU the result is that of Burn's product. On a GPU each element is summed in order
+/// along `K`, whatever the size.
 ///
 /// # Panics
 /// The dimensions do not match.
 pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-    assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "as many matrices on both sides");
+    assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "both operands must have the same batch dimensions");
     let kernel = match has_cpu_kernels(&a.device()) {
         true => <Dispatch as CpuKernels>::residua_matmul,
         false if !has_gpu_kernel(variant(&a, &b), &a.device()) => return composed(a, b),
@@ -29,7 +30,7 @@ fn variant<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> Variant {
     matmul_variant(a[..D - 2].iter().product(), a[D - 2], b[D - 1])
 }
 
-/// The same by Burn.
+/// The same with Burn's own operation.
 pub fn composed<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     a.matmul(b)
 }
@@ -47,7 +48,7 @@ mod tests {
         open(DeviceChoice::Gpu).unwrap()
     }
 
-    /// `[batch, rows, columns]`, which lie transposed in memory if `turned`.
+    /// `[batch, rows, columns]`, transposed in memory if `turned`.
     fn matrices(dims: [usize; 3], turned: bool, seed: u32, device: &Device) -> Tensor<3> {
         let [batch, rows, columns] = dims;
         match turned {
@@ -85,13 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn gpu_and_cpu_agree_on_shapes_at_random() {
+    fn gpu_and_cpu_agree_on_random_shapes() {
         for case in 0..60 {
             let pick = |word: u32, most: u32| 1 + (uniform([case, word, 7, 5]) * most as f32) as usize;
             let shape = [pick(1, 200), pick(2, 300), pick(3, 200)];
             compare(pick(0, 3), shape, [case % 2 == 0, case / 2 % 2 == 0]);
         }
-        // Many tiles, few rows of many columns and the reverse, and more workgroups than one dimension of a launch holds.
+        // Many tiles, few rows with many columns and the reverse, and more workgroups than fit in one launch
+        // dimension.
         compare(1, [300, 40, 700], [false, false]);
         compare(2, [5, 30, 1100], [false, true]);
         compare(2, [1100, 30, 5], [true, false]);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_computes_burns_product_to_the_bit() {
+    fn on_a_cpu_the_product_is_bit_identical_to_burns() {
         for turned in [[false, false], [true, false], [false, true]] {
             let a = matrices([3, 33, 70], turned[0], 1, &cpu());
             let b = matrices([3, 70, 21], turned[1], 2, &cpu());
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_changes_nothing_on_either_side() {
+    fn multiplying_by_the_identity_changes_nothing() {
         let device = gpu();
         for (m, n) in [(3, 70), (65, 9), (130, 64)] {
             let x: Tensor<2> = tensor([m, n], 1, &device);
@@ -118,9 +120,9 @@ mod tests {
         }
     }
 
-    /// Few rows, many, and the columns of one thread are computed in tiles of different kinds.
+    /// Few rows, many rows and the columns of a single thread use different kinds of tiles.
     #[test]
-    fn an_element_does_not_depend_on_those_beside_it() {
+    fn an_element_does_not_depend_on_its_neighbours() {
         let device = gpu();
         let (a, b): (Tensor<2>, Tensor<2>) = (tensor([300, 77], 1, &device), tensor([77, 600], 2, &device));
         let whole = matmul(a.clone(), b.clone());
@@ -132,9 +134,9 @@ mod tests {
         }
     }
 
-    /// One buffer on both sides, and heads that lie neither side by side nor at even distances.
+    /// The same buffer as both operands, and heads that are neither contiguous nor at a constant stride.
     #[test]
-    fn views_of_a_tensor_are_read_in_their_own_order() {
+    fn views_are_read_correctly() {
         let (host, device) = (cpu(), gpu());
         let products = |device: &Device| {
             let x: Tensor<4> = tensor([2, 7, 3, 10], 1, device);
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "as many matrices on both sides")]
+    #[should_panic(expected = "both operands must have the same batch dimensions")]
     fn nothing_is_broadcast() {
         matmul::<3>(Tensor::ones([2, 3, 4], &cpu()), Tensor::ones([1, 4, 5], &cpu()));
     }

@@ -1,6 +1,6 @@
-//! The operations that take the time. Each file holds one: the function that models call, which takes the
-//! hand-written kernel where the device has one, and the same thing composed of Burn's own operations,
-//! which serves the other devices and stands as the kernel's twin in its test.
+//! The operations that dominate the run time, one per file. Each file has the function that models call,
+//! which uses the hand-written kernel if the device has one, and a composed version built from Burn's own
+//! operations, which serves other devices and is the reference in the kernel's test.
 
 pub mod attention;
 pub mod check;
@@ -34,19 +34,19 @@ use half::f16;
 
 use crate::device::{differentiates, is_cpu};
 
-/// Whether tensors on `device` are taken by the CPU kernels. Where gradients are wanted, no kernels take them but operations
-/// that have some.
+/// Whether the CPU kernels handle tensors on `device`. If gradients are needed, only operations with their
+/// own gradients have kernels.
 fn has_cpu_kernels(device: &Device) -> bool {
     is_cpu(device) && !differentiates(device)
 }
 
-/// Whether tensors on `device`, which is no CPU or wants gradients, are taken by `variant` of a kernel.
+/// Whether `variant` of a kernel handles tensors on `device`, which is a GPU or needs gradients.
 pub(crate) fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
     !differentiates(device) && is_right(variant.into(), device)
 }
 
-/// Whether `variant` is on, after a check at its first use: opening a window waits for none, and what is never used costs
-/// nothing. A browser can't wait here, and checks all of them before it begins.
+/// Whether `variant` is on. Each variant is checked at its first use, so that opening a window does not wait
+/// and unused variants cost nothing. A browser can't wait here and checks all variants beforehand.
 fn is_right(variant: Variant, device: &Device) -> bool {
     #[cfg(not(target_family = "wasm"))]
     verdicts::settle(variant, device);
@@ -55,13 +55,14 @@ fn is_right(variant: Variant, device: &Device) -> bool {
     variant.is_on()
 }
 
-/// Whether tensors on `device` are taken by kernels with gradients of their own, which on a GPU begin with `variant`.
+/// Whether kernels with hand-written gradients handle tensors on `device`. On a GPU their forward pass is
+/// `variant`.
 #[cfg(not(target_family = "wasm"))]
 fn has_gradient(variant: impl Into<Variant>, device: &Device) -> bool {
     differentiates(device) && (is_cpu(device) || is_right(variant.into(), &device.clone().without_autodiff()))
 }
 
-/// A tensor of values in [-1, 1) that depend on `seed` alone: for checks and timings.
+/// A tensor of values in [-1, 1) that depend only on `seed`, for checks and timings.
 pub fn noise<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
     let count = dims.iter().product::<usize>() as u32;
     let values: Vec<f32> = (0..count).map(|i| crate::random::uniform([seed, i, 1, 0]) * 2.0 - 1.0).collect();
@@ -76,7 +77,7 @@ pub fn half_noise(dims: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, dims), (device, DType::F16))
 }
 
-/// The values of a tensor, read back at once: for tests and for results, never inside a step.
+/// Reads back the values of a tensor, blocking. For tests and final results, never inside a step.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let data: TensorData = tensor.into_data().convert::<f32>();
     data.try_to_vec().expect("converted to f32 just above")

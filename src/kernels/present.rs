@@ -1,4 +1,4 @@
-//! Draws images of the graphics device into a window on the same device, without a copy.
+//! Draws images on a graphics device into a window of the same device, without a copy.
 
 use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
@@ -14,21 +14,21 @@ use super::cube::texts::Text;
 
 const SOURCE: &str = include_str!("../../shaders/present.wgsl");
 
-/// An image on the graphics device, for as long as this is held.
+/// An image on the graphics device. The image lives as long as this handle.
 #[derive(Debug)]
 pub struct DeviceImage {
-    /// Rows, columns.
+    /// Rows and columns.
     size: [usize; 2],
     resource: WgpuResource,
-    /// Held so that no operation takes its buffer for its own,
+    /// Held so that no operation reuses its buffer.
     _tensor: CubeTensor,
-    /// and so that the buffer is not moved.
+    /// Held so that the buffer is not moved.
     _binding: BufferBinding,
 }
 
 impl DeviceImage {
-    /// Keeps an image `[1, 3, H, W]` in [-1, 1] where it lies, and has all that makes it begun. `None` if it is not on a
-    /// graphics device.
+    /// Holds an image `[1, 3, H, W]` in [-1, 1] in place, and submits the work that computes it. `None` if it
+    /// is not on a graphics device.
     pub fn new(image: Tensor<4>) -> Option<Self> {
         let [_, _, height, width] = image.dims();
         let tensor = plain(image.try_into_primitive::<CubeBackend>().ok()?);
@@ -38,13 +38,13 @@ impl DeviceImage {
         Some(Self { size: [height, width], resource: resource.resource().clone(), _tensor: tensor, _binding })
     }
 
-    /// Rows, columns.
+    /// Rows and columns.
     pub fn size(&self) -> [usize; 2] {
         self.size
     }
 }
 
-/// Where all of an image stands on a target, in its pixels. A part of it may lie outside.
+/// Position and size of a whole image on a target, in target pixels. The image may extend outside the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The first column.
@@ -57,7 +57,7 @@ pub struct Place {
     pub rows: u32,
 }
 
-/// Of `shaders/present.wgsl`.
+/// The `Parameters` of `shaders/present.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Parameters {
@@ -86,7 +86,7 @@ impl Parameters {
     }
 }
 
-/// Draws on targets of one format.
+/// Draws images on targets of one format.
 pub struct Presenter {
     device: wgpu::Device,
     target: wgpu::TextureFormat,
@@ -94,7 +94,7 @@ pub struct Presenter {
 }
 
 impl Presenter {
-    /// For targets of a format on a device.
+    /// A presenter for targets of format `target` on `device`.
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("present"),
@@ -124,11 +124,11 @@ impl Presenter {
         Self { device: device.clone(), target, pipeline }
     }
 
-    /// Fills the viewport of `pass` with a picture and its original, as all of them would stand at `place`. Both are on
-    /// this device.
+    /// Fills the viewport of `pass` with an image and its original, placed at `place`. Both must be on this
+    /// device.
     ///
     /// # Panics
-    /// If the two are not of one size.
+    /// If the two differ in size.
     pub fn draw(
         &self,
         pass: &mut wgpu::RenderPass,
@@ -137,7 +137,7 @@ impl Presenter {
         place: Place,
         shown: Shown,
     ) {
-        assert_eq!(picture.size, original.size, "pictures of one size are compared");
+        assert_eq!(picture.size, original.size, "the image and its original differ in size");
         let parameters = self.uniform(&Parameters::new(picture.size, place, shown, self.target));
         let bind = |binding, resource| wgpu::BindGroupEntry { binding, resource };
         let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -162,7 +162,7 @@ impl Presenter {
             usage: wgpu::BufferUsages::UNIFORM,
             mapped_at_creation: true,
         });
-        let mut mapped = buffer.get_mapped_range_mut(..).expect("mapped at its creation");
+        let mut mapped = buffer.get_mapped_range_mut(..).expect("the buffer is mapped at creation");
         mapped.copy_from_slice(bytes);
         drop(mapped);
         buffer.unmap();
@@ -170,7 +170,7 @@ impl Presenter {
     }
 }
 
-/// What a window is given to draw with.
+/// The shader sources that the host uses.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![Text::fixed("present", 0, SOURCE)]
@@ -183,7 +183,7 @@ mod tests {
     use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
-    fn parameters_are_the_shaders() {
+    fn parameters_match_the_shader() {
         assert_same_parameters!(
             SOURCE,
             Parameters {

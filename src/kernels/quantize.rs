@@ -1,4 +1,5 @@
-//! Residual quantization (paper section 3.1): each depth takes the code nearest to what the ones above left over.
+//! Residual quantization (paper section 3.1): each depth picks the code nearest to the residual of the
+//! previous depths.
 
 use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
@@ -11,7 +12,7 @@ use super::matmul::matmul;
 use super::sample_token::{Draw, sample_token};
 use super::{has_cpu_kernels, has_gpu_kernel};
 
-/// A codebook ready for look-ups.
+/// A codebook prepared for look-ups.
 #[derive(Clone, Debug)]
 pub struct Codebook {
     /// Embeddings, `[K, C]`.
@@ -23,7 +24,7 @@ pub struct Codebook {
 /// The codebooks of all depths.
 #[derive(Clone, Debug)]
 pub struct Codebooks {
-    /// One a depth; shared ones are the same tensors.
+    /// One per depth. A shared codebook is the same tensors at each depth.
     each: Vec<Codebook>,
     table: CodeTable,
     /// Squared norms of the rows of the table, `[1, rows]`.
@@ -31,26 +32,26 @@ pub struct Codebooks {
 }
 
 impl Codebooks {
-    /// One codebook for `depths` depths.
+    /// One codebook shared by `depths` depths.
     pub fn shared(codebook: Codebook, depths: usize) -> Self {
         let places = vec![Place { first: 0, size: codebook.size() }; depths];
         let table = CodeTable::new(codebook.embeddings.clone(), places);
         Self { norms: codebook.norms.clone(), each: vec![codebook; depths], table }
     }
 
-    /// A codebook for each depth, at least one.
+    /// One codebook per depth, at least one.
     pub fn per_depth(each: Vec<Codebook>) -> Self {
         let table = CodeTable::per_depth(each.iter().map(|codebook| codebook.embeddings.clone()).collect());
         let norms = Tensor::cat(each.iter().map(|codebook| codebook.norms.clone()).collect(), 1);
         Self { each, table, norms }
     }
 
-    /// The codebook of each depth.
+    /// The codebooks, one per depth.
     pub fn each(&self) -> &[Codebook] {
         &self.each
     }
 
-    /// Whether all depths have the same codebook.
+    /// Whether all depths share one codebook.
     pub fn is_shared(&self) -> bool {
         self.table.is_shared()
     }
@@ -61,18 +62,18 @@ impl Codebooks {
     }
 }
 
-/// What quantization gives.
+/// The result of quantization.
 pub struct Quantized {
     /// Codes, `[N, D]`.
     pub codes: Tensor<2, Int>,
     /// Sum of the embeddings of codes `0..=d`, for each depth `d`, `[D, N, C]`.
     pub partial_sums: Tensor<3>,
-    /// Squared norm of what codes `0..=d` leave over, for each depth `d`, `[N, D]`.
+    /// Squared norm of the residual after codes `0..=d`, for each depth `d`, `[N, D]`.
     pub squares: Tensor<2>,
 }
 
 impl Codebook {
-    /// A codebook of `embeddings` `[K, C]`.
+    /// A codebook with `embeddings` `[K, C]`.
     pub fn new(embeddings: Tensor<2>) -> Self {
         let norms = embeddings.clone().powi_scalar(2).sum_dim(1).transpose();
         Self { embeddings, norms }
@@ -88,8 +89,8 @@ impl Codebook {
         self.embeddings.clone().select(0, codes)
     }
 
-    /// Squared distances `[N, K]` of `residual` `[N, C]` to every code, less each row's own squared norm, which does
-    /// not change what is nearest.
+    /// Squared distances `[N, K]` of `residual` `[N, C]` to every code, minus each row's own squared norm,
+    /// which does not change the nearest code.
     fn relative_distances(&self, residual: Tensor<2>) -> Tensor<2> {
         self.norms.clone() - matmul(residual, self.embeddings.clone().transpose()) * 2.0
     }
@@ -100,8 +101,8 @@ impl Codebook {
         self.relative_distances(residual).argmin(1).reshape([rows])
     }
 
-    /// Codes `[N]` drawn for `residual` `[N, C]` from [`Self::soft`] at the temperature of `draw` (paper section 3.2.2);
-    /// row `i` is image `i` of the draw.
+    /// Codes `[N]` sampled for `residual` `[N, C]` from [`Self::soft`] at the temperature of `draw` (paper
+    /// section 3.2.2). Row `i` is image `i` of `draw`.
     pub fn stochastic(&self, residual: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
         sample_token(self.relative_distances(residual) * -1.0, draw)
     }
@@ -116,15 +117,15 @@ impl Codebook {
     }
 }
 
-/// Quantizes `latents` `[N, C]` with one codebook a depth (equation 2): each takes the code nearest to the residual, the
-/// lowest index on a tie.
+/// Quantizes `latents` `[N, C]` with one codebook per depth (equation 2). Each depth picks the code nearest
+/// to the residual, the lowest index on a tie.
 pub fn residual_quantize(latents: Tensor<2>, codebooks: &Codebooks) -> Quantized {
     let kernel = match kernel_for(&latents, codebooks) {
         Kernel::Cpu => <Dispatch as CpuKernels>::residua_residual_quantize,
         Kernel::Gpu => <Dispatch as GpuKernels>::residua_residual_quantize,
         Kernel::None => return composed(latents, codebooks),
     };
-    let (table, places) = codebooks.table.joined().expect("kernels take joined codebooks");
+    let (table, places) = codebooks.table.joined().expect("kernels need joined codebooks");
     let [table, norms] = [table, &codebooks.norms].map(|tensor| tensor.clone().into_dispatch());
     let (codes, partial_sums, squares) = kernel(latents.into_dispatch(), table, norms, places.to_vec());
     Quantized {
@@ -134,7 +135,7 @@ pub fn residual_quantize(latents: Tensor<2>, codebooks: &Codebooks) -> Quantized
     }
 }
 
-/// Which kernel quantizes.
+/// The kernel for quantization.
 enum Kernel {
     Cpu,
     Gpu,
@@ -153,12 +154,13 @@ fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
     }
 }
 
-/// [`residual_quantize`] of matrix products and Burn's own operations.
+/// [`residual_quantize`] built from matrix products and Burn's own operations.
 pub fn composed(latents: Tensor<2>, codebooks: &Codebooks) -> Quantized {
     residual_quantize_by(latents, codebooks, |_, codebook, residual| codebook.nearest(residual))
 }
 
-/// Quantizes `latents` `[N, C]` with one codebook a depth, to codes that `choose` picks for each depth's residuals.
+/// Quantizes `latents` `[N, C]` with one codebook per depth. `choose` picks the codes for each depth's
+/// residuals.
 pub fn residual_quantize_by(
     latents: Tensor<2>,
     codebooks: &Codebooks,
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_code_is_the_lowest_index_on_a_tie() {
+    fn nearest_picks_the_lowest_index_on_a_tie() {
         let device = Device::flex();
         let rows = [[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]];
         let codebook = Codebook::new(Tensor::from_data(TensorData::from(rows), &device));
@@ -233,13 +235,13 @@ mod tests {
         open(DeviceChoice::Gpu).unwrap()
     }
 
-    /// The same on the GPU.
+    /// Copies a tensor to the GPU.
     fn moved<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
         Tensor::from_data(tensor.clone().into_data(), &gpu())
     }
 
-    /// Asserts that each code is as near as any to the residual that the codes above it leave, and the lowest of those
-    /// that are equal to it; that sums and squares are those of the codes. All in double precision on the host.
+    /// Asserts that no code is nearer to the residual than the chosen one, that no equal code has a lower
+    /// index, and that sums and squares match the codes. Computed in double precision on the host.
     fn assert_nearest(found: Quantized, latents: &Tensor<2>, codebooks: &[Tensor<2>]) {
         let [rows, channels] = latents.dims();
         let depths = codebooks.len();
@@ -276,7 +278,8 @@ mod tests {
         }
     }
 
-    /// Sizes in no proportion to the tiles, very different codebooks, and every third code twice.
+    /// Sizes that are not multiples of the tiles, codebooks of very different sizes, and a third of the codes
+    /// duplicated.
     #[test]
     fn both_kernels_find_the_nearest_codes() {
         let host = Device::flex();
@@ -306,9 +309,9 @@ mod tests {
         }
     }
 
-    /// What a picture's codes are does not depend on the pictures beside it.
+    /// An image's codes do not depend on the other images.
     #[test]
-    fn a_row_does_not_depend_on_the_rows_beside_it() {
+    fn a_row_does_not_depend_on_other_rows() {
         let host = Device::flex();
         let (codebook, latents) = (tensor::<2>([3000, 100], 1, &host), tensor::<2>([70, 100], 2, &host));
         for device in [host, gpu()] {
@@ -327,9 +330,9 @@ mod tests {
         }
     }
 
-    /// A latent that is not a number gets a code that exists.
+    /// A NaN latent gets a valid code.
     #[test]
-    fn what_is_not_a_number_gets_the_first_code() {
+    fn nan_latents_get_the_first_code() {
         for device in [Device::flex(), gpu()] {
             let codebook = Codebook::new(tensor([700, 5], 1, &device));
             let latents = Tensor::full([3, 5], f32::NAN, &device);

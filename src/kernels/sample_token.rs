@@ -1,4 +1,4 @@
-//! The draw of one code for every image of a batch.
+//! Samples one code for every image of a batch.
 
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -9,50 +9,50 @@ use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
 use crate::generate::Filter;
 use crate::random::code_uniform;
 
-/// How a code is drawn.
+/// How codes are sampled.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
-    /// What is done to the logits first.
+    /// Filter applied to the logits first.
     pub filter: Filter,
     /// Seed of the session.
     pub seed: u64,
-    /// Number of the batch's first image.
+    /// Index of the batch's first image.
     pub first_image: u32,
-    /// The code's place in its stack, `cell * D + depth`.
+    /// Place of the code in its stack, `cell * D + depth`.
     pub place: u32,
-    /// How rows of several places follow each other; `None` where all rows are of the same place.
+    /// Layout of rows for several places; `None` if all rows are for the same place.
     pub turns: Option<Turns>,
 }
 
-/// Rows of one place after the other, of all images each.
+/// Layout of rows for several places: place by place, with all images of each.
 #[derive(Clone, Copy, Debug)]
 pub struct Turns {
-    /// How many images there are, at least 1.
+    /// Number of images, at least 1.
     pub images: u32,
-    /// From one place to the next.
+    /// Distance between places.
     pub stride: u32,
 }
 
 impl Draw {
-    /// The random number of `row`.
+    /// The random number for `row`.
     pub fn uniform(&self, row: u32) -> f32 {
         let Turns { images, stride } = self.turns();
         let place = self.place.wrapping_add(row / images * stride);
         code_uniform(self.seed, self.first_image.wrapping_add(row % images), place)
     }
 
-    /// How rows follow each other.
+    /// The layout of rows, with a default for a single place.
     pub fn turns(&self) -> Turns {
         self.turns.unwrap_or(Turns { images: u32::MAX, stride: 0 })
     }
 }
 
-/// Codes `[B]` drawn from `logits` `[B, V]`; -1 where a row has no number in it. Row `i` is image `first_image + i`, or as
-/// [`Draw::turns`] says.
+/// Codes `[B]` sampled from `logits` `[B, V]`; -1 if a row has nothing to sample from (only NaN and minus
+/// infinity). Row `i` is image `first_image + i`, unless [`Draw::turns`] gives another layout.
 ///
-/// The codes stay on the device. Devices agree on the random number of a code and on every rule, but a GPU sums in f32:
-/// where that number falls within rounding (about 1e-6) of the boundary between two codes, or the sum that top-p cuts at
-/// does, a GPU may draw another code than a CPU.
+/// The codes stay on the device. All devices use the same random number and the same rules, but a GPU sums in
+/// f32. If the random number, or the top-p threshold, is within rounding error (about 1e-6) of the boundary
+/// between two codes, a GPU may sample a different code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let kernel = match has_cpu_kernels(&logits.device()) {
         true => <Dispatch as CpuKernels>::residua_sample_token,
@@ -64,17 +64,17 @@ pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     Tensor::from_dispatch(kernel(logits.into_dispatch(), *draw))
 }
 
-/// Halvings after which the range of exponents is narrower than two floats in it are apart.
+/// Number of bisections after which the range of exponents is narrower than the spacing of its floats.
 const HALVINGS: usize = 36;
 
-/// An exponent whose power is 0 in f32.
+/// An exponent whose exponential is 0 in f32.
 const VANISHING: f32 = -200.0;
 
-/// [`sample_token`] of Burn's own operations. There is no sort among those that a browser has: cuts are found by halving
-/// the range of the logits.
+/// [`sample_token`] built from Burn's own operations. A browser has no sort operation, so cutoffs are found
+/// by bisecting the range of the logits.
 pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let ([rows, classes], device, filter) = (logits.dims(), logits.device(), &draw.filter);
-    // Only finite numbers from here on: compilers of shaders may assume that there are no others.
+    // Only finite numbers from here on: shader compilers may assume that there are no others.
     let nans = logits.clone().is_nan();
     let logits = logits.mask_fill(nans, f32::MIN).clamp(f32::MIN, f32::MAX);
     let largest = logits.clone().max_dim(1);
@@ -83,7 +83,7 @@ pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let exponents = ((logits - largest.clone()) / temperature).clamp(VANISHING, 0.0);
     let exponents = exponents.mask_fill(is_number.bool_not(), VANISHING);
     let mut weights = exponents.clone().exp();
-    // An infinite logit is the most likely code, as every largest one is at temperature 0; of several, the first.
+    // An infinite logit always wins, as the largest logit does at temperature 0. On a tie, the first wins.
     let sure = largest.clone().greater_equal_elem(f32::MAX);
     let is_greedy = filter.temperature == 0.0;
     if !is_greedy && (1..classes).contains(&filter.top_k) {
@@ -107,7 +107,8 @@ pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     codes.mask_fill(largest.lower_equal_elem(f32::MIN), -1).reshape([rows])
 }
 
-/// The largest of each row's `exponents` `[B, V]` such that those not below it have `enough` `[B, 1]` of `mass` `[B, V]`.
+/// For each row, the largest of `exponents` `[B, V]` for which the exponents not below it hold at least
+/// `enough` `[B, 1]` of `mass` `[B, V]`.
 fn cut(exponents: &Tensor<2>, mass: &Tensor<2>, enough: Tensor<2>) -> Tensor<2> {
     let (mut low, mut high) = (enough.full_like(VANISHING), enough.full_like(1.0));
     for _ in 0..HALVINGS {
@@ -120,7 +121,8 @@ fn cut(exponents: &Tensor<2>, mass: &Tensor<2>, enough: Tensor<2>) -> Tensor<2> 
     exponents.clone().mask_fill(exponents.clone().greater_equal(high), VANISHING).max_dim(1)
 }
 
-/// `weights` with zeros from where those of larger exponents, or the same and a lower index, have the share `top_p`.
+/// Top-p filtering: zeroes each of `weights` if those with larger exponents, or with equal exponents and
+/// lower indices, already hold the share `top_p`.
 fn keep_mass(exponents: &Tensor<2>, weights: Tensor<2>, top_p: f32) -> Tensor<2> {
     let enough = weights.clone().sum_dim(1) * top_p;
     let cut = cut(exponents, &weights, enough.clone());
@@ -141,7 +143,7 @@ mod tests {
     use crate::kernels::cpu;
     use crate::random::{pcg4d, uniform};
 
-    /// How far sums in f32 may be off.
+    /// Largest error of sums in f32.
     const ROUNDING: f64 = 1e-5;
 
     fn gpu() -> Device {
@@ -157,7 +159,8 @@ mod tests {
         sample_token(logits, draw).into_data().try_to_vec().unwrap()
     }
 
-    /// What a row is filled with: numbers, numbers of few values or none, and what a share of them is replaced by.
+    /// Contents of a row: rounding steps (0: no rounding, NaN: all NaN) and the value that replaces some of
+    /// the logits.
     const KINDS: [(f32, f32); 8] = [
         (0.0, 0.0),
         (4.0, 0.0),
@@ -169,7 +172,8 @@ mod tests {
         (f32::NAN, f32::NEG_INFINITY),
     ];
 
-    /// A row of `classes` logits: rounded to `1 / steps` (0: not at all), one in five replaced by `oddity` (0: none).
+    /// A row of `classes` logits, rounded to `1 / steps` (0: not at all), with one in five replaced by
+    /// `oddity` (0: none).
     fn row(classes: usize, (steps, oddity): (f32, f32), seed: u32) -> Vec<f32> {
         let spread = [0.0, 1.0, 6.0, 30.0][seed as usize % 4];
         let logit = |i: u32| {
@@ -183,7 +187,7 @@ mod tests {
         (0..classes as u32).map(logit).collect()
     }
 
-    /// The distribution that is drawn from, in f64 and in another way: ranks by sorting all.
+    /// The distribution to sample from, computed differently: in f64 and by sorting.
     fn exact(logits: &[f32], filter: &Filter, top_p: f64) -> Vec<f64> {
         let mut order: Vec<usize> = (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).collect();
         order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).unwrap().then(a.cmp(&b)));
@@ -210,8 +214,8 @@ mod tests {
         kept.iter().map(|w| w / before).collect()
     }
 
-    /// Whether rounding explains that `code` was drawn: some cut within rounding of the right one keeps it, with the
-    /// random number within rounding of its share.
+    /// Whether rounding explains that `code` was sampled: a cutoff within rounding of the exact one keeps it,
+    /// and the random number is within rounding of its share.
     fn is_explained(code: i32, logits: &[f32], filter: &Filter, uniform: f32) -> bool {
         let Ok(code) = usize::try_from(code) else { return false };
         let top_p = f64::from(filter.top_p);
@@ -224,8 +228,8 @@ mod tests {
         })
     }
 
-    /// Compares `way` with the plain twin: shapes, filters and oddities at random, and rows of `large` classes. The twin is
-    /// given minus infinity for NaN.
+    /// Compares `way` with the CPU reference for random shapes, filters and oddities, and for rows of `large`
+    /// classes. The reference gets minus infinity in place of NaN.
     fn draws_what_the_twin_draws(
         way: impl Fn(&[f32], usize, &Draw) -> Vec<i32>,
         cases: u32,
@@ -259,7 +263,7 @@ mod tests {
                     let logits = &cleaned[i * classes..(i + 1) * classes];
                     assert!(
                         is_explained(found, logits, &filter, uniform),
-                        "case {case}, row {i} of {batch}x{classes}, {filter:?}: {found} for {expected}"
+                        "case {case}, row {i} of {batch}x{classes}, {filter:?}: {found}, expected {expected}"
                     );
                 }
             }
@@ -277,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_draws_what_its_twin_draws() {
+    fn the_kernel_matches_the_cpu_reference() {
         let large = [16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 20_000];
         draws_what_the_twin_draws(on_gpu, 300, &large);
     }
 
     #[test]
-    fn burns_operations_draw_what_the_twin_draws() {
+    fn burns_operations_match_the_cpu_reference() {
         let on = |device: Device| {
             move |logits: &[f32], rows: usize, draw: &Draw| {
                 let data = TensorData::new(logits.to_vec(), [rows, logits.len() / rows]);
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_follows_the_published_distributions() {
+    fn the_kernel_matches_the_published_distributions() {
         let bytes = std::fs::read(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/fixtures/sampling-filter/golden.safetensors"
@@ -317,19 +321,19 @@ mod tests {
             let mut counts = vec![0u32; 96];
             codes.iter().for_each(|&code| counts[code as usize] += 1);
             for (code, (&count, &p)) in counts.iter().zip(&expected).enumerate() {
-                // Five standard deviations: once in millions.
+                // Five standard deviations: exceeded by chance once in millions.
                 let deviation = (p * (1.0 - p) / DRAWS as f32).sqrt();
                 let frequency = count as f32 / DRAWS as f32;
                 assert!(
                     (frequency - p).abs() <= 5.0 * deviation + if p > 0.0 { 1.0 / DRAWS as f32 } else { 0.0 },
-                    "row {at}, code {code}: {frequency} but expected {p}"
+                    "row {at}, code {code}: {frequency}, expected {p}"
                 );
             }
         }
     }
 
     #[test]
-    fn parts_and_transposes_of_tensors_are_read_in_their_own_order() {
+    fn slices_and_transposes_are_read_correctly() {
         let logits: Vec<f32> = (0..7).flat_map(|i| row(130, KINDS[0], 4 * i + 2)).collect();
         let draw = Draw {
             filter: Filter { top_k: 40, ..Filter::NONE },
@@ -348,9 +352,9 @@ mod tests {
         assert_eq!(drawn(wide.slice([3..7, 130..260]), &part), expected[3..]);
     }
 
-    /// Rows of several places at once are what each place draws alone.
+    /// Sampling rows of several places at once gives the same codes as sampling each place alone.
     #[test]
-    fn places_take_turns() {
+    fn several_places_match_each_place_alone() {
         let logits: Vec<f32> = (0..12).flat_map(|i| row(90, KINDS[0], i)).collect();
         let one = Draw { filter: Filter::NONE, seed: 8, first_image: 4, place: 6, turns: None };
         let all = Draw { turns: Some(Turns { images: 3, stride: 5 }), ..one };
@@ -363,9 +367,9 @@ mod tests {
         assert_eq!(on_gpu(&logits, 12, &all), expected);
     }
 
-    /// More rows than one dimension of a launch holds; and the codes are indices as they are.
+    /// More rows than fit in one launch dimension. The codes can be used as indices without conversion.
     #[test]
-    fn many_rows_are_drawn_and_their_codes_serve_as_indices() {
+    fn many_rows_are_sampled_and_their_codes_work_as_indices() {
         let rows = 66_000;
         let logits: Vec<f32> =
             (0..rows).flat_map(|i| (0..3).map(move |j| (i % 3 == j) as u8 as f32)).collect();

@@ -1,5 +1,5 @@
-//! What is found out about an adapter once and remembered: which variants of the kernels are right there, each checked at
-//! its first use, and how fast it is. Some drivers take seconds to build a shader.
+//! Remembers what was measured once for an adapter: which kernel variants give correct results (each is
+//! checked at its first use) and how fast the adapter is. Some drivers take seconds to build a shader.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,36 +13,37 @@ use crate::device::adapter;
 use crate::files;
 use crate::trust::{Checked, Variant, keep};
 
-/// More than the file ever has, in bytes.
+/// Upper limit on the size of the file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Where verdicts are kept, if anywhere.
+/// The file that stores the verdicts, if any.
 static PLACE: OnceLock<PathBuf> = OnceLock::new();
 
-/// What earlier runs have found.
+/// Verdicts from earlier runs.
 #[derive(Default, Serialize, Deserialize)]
 struct Verdicts {
-    /// The program that found it: another one may have other kernels.
+    /// The build of the program that made them: another build may have other kernels.
     program: String,
-    /// By adapter and driver.
+    /// Keyed by adapter and driver.
     adapters: BTreeMap<String, Found>,
 }
 
-/// What was found about an adapter.
+/// Results for one adapter.
 #[derive(Default, Serialize, Deserialize)]
 struct Found {
-    /// Variants that are right.
+    /// Checks that passed.
     checks: Vec<Checked>,
-    /// How long the same work takes on the adapter and on the CPU, in seconds.
+    /// Seconds that the same work takes on the adapter and on the CPU.
     seconds: Option<[f64; 2]>,
 }
 
-/// Keeps verdicts in the file `place` from now on. Without it they end with the process.
+/// Stores verdicts in the file `place` from now on. Otherwise they are lost when the process ends.
 pub fn remember_in(place: PathBuf) {
     PLACE.get_or_init(|| place);
 }
 
-/// Checks `variant` on `device`, a GPU, if nobody has yet. Other threads that use it meanwhile do not wait.
+/// Checks `variant` on `device`, a GPU, unless it has been checked already. Other threads that use it
+/// meanwhile do not wait.
 pub fn settle(variant: Variant, device: &Device) {
     if !variant.settle() {
         return;
@@ -57,13 +58,13 @@ pub fn settle(variant: Variant, device: &Device) {
     }
     let found = pollster::block_on(check(&checks, device));
     keep(&found);
-    // A wrong one is checked again: a person may have updated the driver to mend it.
+    // Failures are not stored, so that they are checked again: a driver update may fix them.
     if found.iter().all(|checked| checked.ok) {
         Verdicts::change(|here| here.checks.extend(found));
     }
 }
 
-/// How long the same work takes on the adapter and on the CPU, in seconds: what an earlier run has found, or `measure` finds.
+/// Seconds that the same work takes on the adapter and on the CPU: from an earlier run, or from `measure`.
 pub fn seconds(measure: impl FnOnce() -> [f64; 2]) -> [f64; 2] {
     Verdicts::read().take().seconds.unwrap_or_else(|| {
         let seconds = measure();
@@ -73,7 +74,7 @@ pub fn seconds(measure: impl FnOnce() -> [f64; 2]) -> [f64; 2] {
 }
 
 impl Verdicts {
-    /// Those of this program; none where there are no others.
+    /// Reads the stored verdicts; empty if there are none for this build of the program.
     fn read() -> Self {
         let program = program();
         let bytes = PLACE.get().and_then(|place| files::read_limited(place, LARGEST).ok());
@@ -81,12 +82,12 @@ impl Verdicts {
         read.filter(|read| read.program == program).unwrap_or(Self { program, ..Self::default() })
     }
 
-    /// What was found about the adapter in use.
+    /// Results for the adapter in use.
     fn take(mut self) -> Found {
         self.adapters.remove(adapter()).unwrap_or_default()
     }
 
-    /// Changes what is kept of the adapter in use.
+    /// Changes and saves the results for the adapter in use.
     fn change(how: impl FnOnce(&mut Found)) {
         let mut verdicts = Self::read();
         how(verdicts.adapters.entry(adapter().into()).or_default());
@@ -100,12 +101,12 @@ impl Verdicts {
         let written =
             bytes.and_then(|bytes| folder.map_err(crate::Error::invalid).and(files::save(place, &bytes)));
         if let Err(error) = written {
-            tracing::debug!("verdicts on GPU kernels are not kept: {error}");
+            tracing::debug!("could not save the verdicts on GPU kernels: {error}");
         }
     }
 }
 
-/// What tells one build of the program from another.
+/// Identifies a build of the program.
 fn program() -> String {
     let about = std::env::current_exe().and_then(std::fs::metadata);
     let time = about.as_ref().ok().and_then(|about| about.modified().ok());

@@ -1,4 +1,4 @@
-//! The weights of linear layers as layers hold them, in one of three precisions.
+//! The weights of linear layers in one of three precisions.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, ExtensionType};
@@ -14,25 +14,26 @@ use super::has_cpu_kernels;
 pub enum Weights {
     /// `[out, in]`, f32 or f16.
     Dense(Tensor<2>),
-    /// Eight bits each, with a scale for each [`Block::SIZE`] along the inputs, of which there is a multiple.
+    /// 8 bits each, with a scale for each [`Block::SIZE`] weights along the inputs. The number of inputs is a
+    /// multiple of [`Block::SIZE`].
     Blocks {
-        /// `[out, in / 4]`, i32: four weights in a word, the first in its lowest byte.
+        /// `[out, in / 4]`, i32: four weights per word, the first in the lowest byte.
         packed: Box<Tensor<2, Int>>,
         /// `[out, in / 32]`, f32.
         scales: Tensor<2>,
     },
 }
 
-/// [`Weights`] as a backend takes them.
+/// [`Weights`] as tensors of a backend.
 #[derive(ExtensionType)]
 pub enum StoredWeights<B: Backend> {
     /// [`Weights::Dense`].
     Dense(FloatTensor<B>),
     /// [`Weights::Blocks`].
     Blocks {
-        /// Four weights in a word.
+        /// Four weights per word.
         packed: IntTensor<B>,
-        /// One a block.
+        /// One per block.
         scales: FloatTensor<B>,
     },
 }
@@ -44,10 +45,10 @@ impl From<Tensor<2>> for Weights {
 }
 
 impl Weights {
-    /// Weights in a word of [`Weights::Blocks`].
+    /// Weights per word of [`Weights::Blocks`].
     pub const PACKED: usize = size_of::<i32>();
 
-    /// `blocks` of the weights `[out, in]`, row by row.
+    /// Weights `[out, in]` from `blocks`, row by row.
     pub fn from_blocks(blocks: &[Block], [outputs, inputs]: [usize; 2], device: &Device) -> Self {
         let mut packed: Vec<i32> = room(blocks.len() * Block::SIZE / Self::PACKED);
         packed.extend(blocks.iter().flat_map(|block| words(&block.numbers)));
@@ -60,7 +61,7 @@ impl Weights {
         }
     }
 
-    /// Bytes that they take.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Dense(weight) => weight.shape().num_elements() * weight.dtype().size(),
@@ -71,13 +72,13 @@ impl Weights {
         }
     }
 
-    /// Outputs of the layer.
+    /// Number of outputs of the layer.
     pub(super) fn outputs(&self) -> usize {
         let (Self::Dense(rows) | Self::Blocks { scales: rows, .. }) = self;
         rows.dims()[0]
     }
 
-    /// The type of the elements that hold them: f32, f16, or i32 for four of eight bits.
+    /// The type of the stored elements: f32, f16, or i32 for four 8-bit weights.
     pub(super) fn dtype(&self) -> DType {
         match self {
             Self::Dense(weight) => weight.dtype(),
@@ -85,7 +86,7 @@ impl Weights {
         }
     }
 
-    /// For an operation of a backend.
+    /// The weights as the argument of a backend operation.
     pub(super) fn stored(&self) -> StoredWeights<Dispatch> {
         match self.clone() {
             Self::Dense(weight) => StoredWeights::Dense(weight.into_dispatch()),
@@ -95,11 +96,12 @@ impl Weights {
         }
     }
 
-    /// `[out, in]` in f32.
+    /// The weights `[out, in]` in f32.
     pub(crate) fn single(&self) -> Tensor<2> {
         match self {
             Self::Dense(weight) if weight.dtype() == DType::F32 => weight.clone(),
-            // Burn's own cast would need a GPU whose shaders know f16, and eight bits several passes.
+            // Burn's own cast needs a GPU whose shaders support f16, and 8-bit weights would take several
+            // passes.
             weights if !has_cpu_kernels(&weights.device()) => {
                 Tensor::from_dispatch(Dispatch::residua_widen(weights.stored()))
             }
@@ -114,7 +116,7 @@ impl Weights {
         }
     }
 
-    /// [`Self::single`] of Burn's own operations.
+    /// [`Self::single`] built from Burn's own operations.
     fn composed(&self) -> Tensor<2> {
         match self.clone() {
             Self::Dense(weight) => weight.cast(DType::F32),
@@ -136,7 +138,7 @@ impl Weights {
     }
 }
 
-/// The numbers of a block as they lie in memory.
+/// The numbers of a block as words in memory order.
 fn words(numbers: &[i8; Block::SIZE]) -> impl Iterator<Item = i32> {
     let (words, _) = numbers.as_chunks();
     words.iter().map(|bytes: &[i8; Weights::PACKED]| i32::from_ne_bytes(bytes.map(|byte| byte as u8)))

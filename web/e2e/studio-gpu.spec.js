@@ -11,13 +11,13 @@ test.describe.configure({ timeout: 600_000 });
 
 /** Each: what is lacking, what brings it about in front of the worker's own lines, and what is warned of, all of it. */
 const LACKING = /** @type {const} */ ([
-  ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', [/gives no WebGPU adapter: update it/]],
+  ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', [/has no WebGPU adapter: update it/]],
   [
     'an adapter that refuses',
     `GPUAdapter.prototype.requestDevice = async () => {
       throw new DOMException('a test refuses', 'OperationError');
     };`,
-    [/graphics adapter \w+ refused \(.*a test refuses\): restart the browser$/],
+    [/open the graphics adapter \w+ \(.*a test refuses\): restart the browser$/],
   ],
   [
     'a kernel that is wrong',
@@ -26,7 +26,10 @@ const LACKING = /** @type {const} */ ([
       const code = wish.code.replaceAll('sqrt(', 'exp(');
       return createShaderModule.call(this, { ...wish, code });
     };`,
-    [/computes a wrong result .*: update its driver/, /^Warning: the GPU kernel LayerNorm is wrong on this GPU/],
+    [
+      /computes a wrong result .*: update its driver/,
+      /^Warning: the GPU kernel LayerNorm gives wrong results on this GPU/,
+    ],
   ],
 ]);
 

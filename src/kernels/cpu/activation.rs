@@ -1,19 +1,20 @@
-//! Activations and the exponential, branch-free so that compilers vectorize the loops around them.
+//! Activations and the exponential, branch-free so that the compiler vectorizes loops over them.
 
-/// What a linear layer does to its sums before the residual is added.
+/// Activation that a linear layer applies before adding the residual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// Nothing.
     None,
-    /// `x Phi(x)`, Phi the normal distribution function: the exact GELU, not its tanh approximation.
+    /// `x Phi(x)`, with Phi the normal distribution function: the exact GELU, not its tanh approximation.
     Gelu,
     /// `x sigmoid(1.702 x)`.
     QuickGelu,
 }
 
-/// e^x with a relative error under 2e-7; arguments beyond [-87, 88] give the value at that end.
+/// e^x with a relative error under 2e-7. Arguments are clamped to [-87, 88].
 ///
-/// Cody and Waite: x = n ln 2 + r, a polynomial for e^r (Cephes `expf`), and 2^n by way of the exponent's bits.
+/// Cody and Waite: x = n ln 2 + r, a polynomial for e^r (Cephes `expf`), and 2^n set through the exponent
+/// bits.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     /// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
@@ -34,7 +35,8 @@ pub(super) fn exp(x: f32) -> f32 {
     p * f32::from_bits(power)
 }
 
-/// The weight of the normal distribution beyond `|x|` on one side (Abramowitz and Stegun 7.1.26), and `exp(-x^2 / 2)`.
+/// The one-sided tail probability of the normal distribution beyond `|x|` (Abramowitz and Stegun 7.1.26), and
+/// `exp(-x^2 / 2)`.
 #[inline(always)]
 fn beyond(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -48,15 +50,15 @@ fn beyond(x: f32) -> (f32, f32) {
     (0.5 * p * t * density, density)
 }
 
-/// `x Phi(x)`, within 2e-7 |x|.
+/// `x Phi(x)`, accurate to 2e-7 |x|.
 #[inline(always)]
 pub(super) fn gelu(x: f32) -> f32 {
-    // Taken as it is for negative x, where 1 - erf would cancel.
+    // The tail is used directly for negative x, where 1 - erf would cancel.
     let (beyond, _) = beyond(x);
     x * if x < 0.0 { beyond } else { 1.0 - beyond }
 }
 
-/// The slope of [`gelu`].
+/// The derivative of [`gelu`].
 #[inline(always)]
 pub(super) fn gelu_slope(x: f32) -> f32 {
     /// One over the square root of two pi.
@@ -71,7 +73,7 @@ pub(super) fn quick_gelu(x: f32) -> f32 {
     x / (1.0 + exp(-1.702 * x))
 }
 
-/// The slope of [`quick_gelu`].
+/// The derivative of [`quick_gelu`].
 #[inline(always)]
 pub(super) fn quick_gelu_slope(x: f32) -> f32 {
     let sigmoid = 1.0 / (1.0 + exp(-1.702 * x));
@@ -82,7 +84,7 @@ pub(super) fn quick_gelu_slope(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// `(x, gelu(x))` by PyTorch in double precision.
+    /// `(x, gelu(x))` from PyTorch in double precision.
     const GELU: [(f32, f64); 18] = [
         (-12.0, 0.0),
         (-6.0, -5.919525869e-09),
@@ -105,7 +107,7 @@ mod tests {
     ];
 
     #[test]
-    fn exp_is_exact_to_rounding() {
+    fn exp_is_accurate_to_rounding() {
         for i in -8700..=8800 {
             let x = i as f32 / 100.0;
             let exact = f64::from(x).exp();
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn gelu_equals_pytorch() {
+    fn gelu_matches_pytorch() {
         for (x, expected) in GELU {
             assert!(
                 (f64::from(gelu(x)) - expected).abs() < 2e-7 * f64::from(x).abs().max(1.0),
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn quick_gelu_equals_double_precision() {
+    fn quick_gelu_matches_double_precision() {
         for i in -1000..=1000 {
             let x = i as f32 / 50.0;
             let exact = f64::from(x) / (1.0 + (-1.702 * f64::from(x)).exp());

@@ -1,4 +1,5 @@
-//! Activations by themselves, and their gradients: in training a linear layer keeps what comes before its activation.
+//! Standalone activations and their gradients. In training, a linear layer keeps its values from before the
+//! activation.
 
 use rayon::prelude::*;
 
@@ -6,7 +7,7 @@ use super::activation::{Activation, gelu, gelu_slope, quick_gelu, quick_gelu_slo
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// Numbers that make a thread's piece of work.
+/// Values per task.
 const PIECE: usize = 1 << 14;
 
 /// `activation(x)`.
@@ -18,12 +19,12 @@ pub fn activate(x: &[f32], activation: Activation) -> Vec<f32> {
     }
 }
 
-/// The gradient of [`activate`] at `x`, from that of its result, `dy` of the same length.
+/// The gradient of [`activate`] at `x`, from the gradient `dy` of its result, of the same length.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn activation_gradient(x: &[f32], dy: &[f32], activation: Activation) -> Vec<f32> {
-    assert_eq!(x.len(), dy.len(), "a gradient of another length");
+    assert_eq!(x.len(), dy.len(), "x and dy differ in length");
     match activation {
         Activation::None => dy.to_vec(),
         Activation::Gelu => each(x, dy, |x, dy| dy * gelu_slope(x)),

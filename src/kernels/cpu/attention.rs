@@ -1,4 +1,4 @@
-//! Attention of new positions against a preallocated cache of keys and values: causal, or of all to all.
+//! Attention from new positions to a preallocated cache of keys and values, causal or full.
 
 use rayon::prelude::*;
 
@@ -6,10 +6,10 @@ use super::activation::exp;
 use super::linear::{Ahead, block};
 use super::vector::{Instructions, Kernel, Simd};
 
-/// Multiply-adds that make a thread's piece of work: about 10 microseconds.
+/// Multiply-adds per task: about 10 microseconds.
 const PIECE: usize = 1 << 18;
 
-/// What a position attends to.
+/// Which positions a position attends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Itself and all positions before it.
@@ -18,10 +18,10 @@ pub enum Reach {
     All,
 }
 
-/// Keys and values of the positions seen so far, of one layer.
+/// Keys and values of the positions seen so far, for one layer.
 #[derive(Clone, Debug)]
 pub struct KvCache {
-    /// `[batch, heads, capacity, head_dim]`: a head reads one contiguous run.
+    /// `[batch, heads, capacity, head_dim]`, so that each head reads one contiguous run.
     keys: Vec<f32>,
     values: Vec<f32>,
     batch: usize,
@@ -31,27 +31,28 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// Room for `capacity` positions of `batch` sequences.
+    /// A cache with room for `capacity` positions of `batch` sequences.
     ///
     /// # Panics
     /// If a dimension is zero.
     pub fn new(batch: usize, heads: usize, head_dim: usize, capacity: usize) -> Self {
         let len = batch * heads * capacity * head_dim;
-        assert!(len > 0, "no dimension of a cache is zero");
+        assert!(len > 0, "a cache can't have a zero dimension");
         Self { keys: vec![0.0; len], values: vec![0.0; len], batch, heads, head_dim, capacity }
     }
 }
 
-/// Attends from `n` new positions, `position..position + n`, each as far as `reach` says: to itself and all before it, or to
-/// the new positions after it, too.
+/// Attends from `n` new positions, `position..position + n`. Depending on `reach`, each attends to itself and
+/// all positions before it, or also to the new positions after it.
 ///
-/// `qkv` is `[batch, n, 3, heads, head_dim]`: queries, keys and values side by side, as one fused linear layer
-/// makes them; `n` follows from its length. The new keys and values are written to the cache; those from
-/// `position + n` on are left as they are and not looked at, so decoding may go back and write again. The scale is
-/// `head_dim^-0.5`. The result is `[batch, n, heads * head_dim]`, and does not depend on `batch`, `n` or threads.
+/// `qkv` is `[batch, n, 3, heads, head_dim]`: queries, keys and values from one fused linear layer; `n`
+/// follows from its length. The new keys and values are written to the cache. Entries from `position + n` on
+/// are neither read nor changed, so decoding may rewind and write again. The scale is `head_dim^-0.5`. The
+/// result is `[batch, n, heads * head_dim]`; each position's values do not depend on `batch`, `n` or the
+/// number of threads.
 ///
 /// # Panics
-/// If the lengths do not fit each other or the positions the capacity.
+/// If the lengths do not match or the positions exceed the capacity.
 pub fn attention(qkv: &[f32], cache: &mut KvCache, position: usize, reach: Reach) -> Vec<f32> {
     attend(qkv, cache, position, reach, Instructions::best())
 }
@@ -66,8 +67,11 @@ fn attend(
     let KvCache { keys, values, batch, heads, head_dim, capacity } = cache;
     let (batch, heads, head_dim, capacity) = (*batch, *heads, *head_dim, *capacity);
     let n = qkv.len() / (batch * 3 * heads * head_dim);
-    assert_eq!(qkv.len(), batch * n * 3 * heads * head_dim, "qkv is [batch, n, 3, heads, head_dim]");
-    assert!(n > 0 && position + n <= capacity, "positions from {position} on, {n} of them, of {capacity}");
+    assert_eq!(qkv.len(), batch * n * 3 * heads * head_dim, "qkv must be [batch, n, 3, heads, head_dim]");
+    assert!(
+        n > 0 && position + n <= capacity,
+        "{n} new positions from {position} on do not fit a cache of {capacity}"
+    );
 
     let mut by_head = vec![0.0; batch * heads * n * head_dim];
     let work = 2 * n * (position + n) * head_dim;
@@ -98,7 +102,7 @@ fn by_position(by_head: &[f32], heads: usize, n: usize, head_dim: usize) -> Vec<
 
 /// One head of one sequence.
 struct Head<'a> {
-    /// The sequence's part of `qkv`, perhaps with others after it.
+    /// The sequence's part of `qkv`, possibly followed by other sequences.
     qkv: &'a [f32],
     head: usize,
     heads: usize,
@@ -140,7 +144,7 @@ impl Kernel for Head<'_> {
     }
 }
 
-/// The query's product with each key.
+/// The dot product of the query with each key.
 ///
 /// # Safety
 /// As [`Simd`]; `keys` holds at least `scores.len()` rows of `query.len()`.
@@ -150,7 +154,7 @@ unsafe fn scores<S: Simd>(query: &[f32], keys: &[f32], scores: &mut [f32]) {
     let mut ahead = Ahead::nothing();
     let (fours, rest) = scores.as_chunks_mut::<4>();
     let fours_end = fours.len() * 4;
-    // SAFETY: all rows read lie below `scores.len()`.
+    // SAFETY: all rows read are below `scores.len()`.
     unsafe {
         for (i, four) in fours.iter_mut().enumerate() {
             let keys = &keys[i * 4 * head_dim..][..4 * head_dim];
@@ -179,7 +183,7 @@ fn softmax(scores: &mut [f32], scale: f32) {
     }
 }
 
-/// The sum of the values, each times its weight.
+/// The weighted sum of the values.
 ///
 /// # Safety
 /// As [`Simd`]; `values` holds at least `weights.len()` rows of `out.len()`.
@@ -203,7 +207,7 @@ unsafe fn mix<S: Simd>(weights: &[f32], values: &[f32], out: &mut [f32]) {
     }
 }
 
-/// As [`mix`], for `N` vectors of columns from `column` on.
+/// Like [`mix`], for `N` vectors of columns from `column` on.
 ///
 /// # Safety
 /// As [`mix`]; the columns end at or before `out.len()`.
@@ -214,7 +218,7 @@ unsafe fn mix_columns<S: Simd, const N: usize>(
     column: usize,
     out: &mut [f32],
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let mut sums = [S::splat(0.0); N];
         for (p, &weight) in weights.iter().enumerate() {
@@ -238,7 +242,7 @@ mod tests {
         (0..len).map(|i| ((i as f32 + 1.0) * 12.9898 + seed as f32).sin() * 2.0).collect()
     }
 
-    /// All positions of one sequence at once, in double precision: `qkv` is `[n, 3, heads, head_dim]`.
+    /// All positions of one sequence at once, in double precision. `qkv` is `[n, 3, heads, head_dim]`.
     fn reference(qkv: &[f32], heads: usize, head_dim: usize, reach: Reach) -> Vec<f64> {
         let n = qkv.len() / (3 * heads * head_dim);
         let at = |i: usize, which: usize, head: usize, d: usize| {
@@ -259,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_double_precision(
+        fn matches_double_precision(
             batch in 1usize..4, heads in 1usize..4, head_dim in 1usize..80, n in 1usize..12, seed in 0u32..1000,
             all in any::<bool>(),
         ) {
@@ -278,9 +282,9 @@ mod tests {
         }
     }
 
-    /// One position at a time, and each sequence alone, give the same bits as all at once.
+    /// Processing one position at a time, or each sequence alone, gives the same bits as all at once.
     #[test]
-    fn steps_and_batches_do_not_matter() {
+    fn results_do_not_depend_on_steps_or_batch() {
         let (batch, heads, head_dim, n) = (5, 16, 64, 33);
         let step = 3 * heads * head_dim;
         let qkv = values(batch * n * step, 3);
@@ -295,9 +299,9 @@ mod tests {
         }
     }
 
-    /// Decoding that goes back reads nothing of the positions it left.
+    /// After rewinding, decoding does not read the discarded positions.
     #[test]
-    fn goes_back() {
+    fn rewinding_reads_no_discarded_positions() {
         let (first, other, again) = (values(3 * 48, 1), values(3 * 48, 2), values(3 * 48, 3));
         let mut cache = KvCache::new(1, 3, 16, 4);
         attention(&first, &mut cache, 0, Reach::Before);
@@ -308,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "positions from 4 on, 1 of them, of 4")]
-    fn refuses_positions_past_the_capacity() {
+    #[should_panic(expected = "1 new positions from 4 on do not fit a cache of 4")]
+    fn rejects_positions_past_the_capacity() {
         attention(&values(3 * 48, 1), &mut KvCache::new(1, 3, 16, 4), 4, Reach::Before);
     }
 }

@@ -10,16 +10,16 @@ use super::layer_norm::{product, sum};
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// The gradient of `qkv` `[batch, n, 3, heads, head_dim]` of [`super::attention::attention`] of new sequences, from that of
-/// its result, `dy` `[batch, n, heads, head_dim]`; `sizes` are `n`, `heads` and `head_dim`; each position attends as far as `reach`
-/// says.
+/// The gradient of [`super::attention::attention`] over whole sequences with respect to `qkv`
+/// `[batch, n, 3, heads, head_dim]`, from the gradient `dy` `[batch, n, heads, head_dim]` of its result.
+/// `sizes` are `n`, `heads` and `head_dim`. `reach` is what each position attends to.
 ///
 /// # Panics
-/// If the lengths do not fit each other, or a size is zero.
+/// If the lengths do not match or a size is zero.
 pub fn attention_gradient(qkv: &[f32], dy: &[f32], sizes: [usize; 3], reach: Reach) -> Vec<f32> {
     let size = sizes.iter().product::<usize>();
-    assert!(size > 0 && dy.len().is_multiple_of(size), "sequences of {sizes:?}");
-    assert_eq!(qkv.len(), 3 * dy.len(), "queries, keys and values of each position");
+    assert!(size > 0 && dy.len().is_multiple_of(size), "dy must be whole sequences of {sizes:?}");
+    assert_eq!(qkv.len(), 3 * dy.len(), "qkv must be three times as long as dy");
     let mut out = zeros(qkv.len());
     let instructions = Instructions::best();
     let sequences = qkv.par_chunks(3 * size).zip(dy.par_chunks(size)).zip(out.par_chunks_mut(3 * size));
@@ -46,7 +46,7 @@ struct Head {
 }
 
 impl Head {
-    /// The query (0), key (1) or value (2) of a position.
+    /// Range of the query (0), key (1) or value (2) of a position.
     #[inline(always)]
     fn part(self, position: usize, part: usize) -> Range<usize> {
         let [_, heads, head_dim] = self.sizes;
@@ -91,7 +91,7 @@ fn softmax(weights: &mut [f32]) {
     weights.iter_mut().for_each(|weight| *weight /= total);
 }
 
-/// Adds `factor` times `x`.
+/// Adds `factor` times `x` to `to`.
 #[inline(always)]
 fn add(to: &mut [f32], x: &[f32], factor: f32) {
     to.iter_mut().zip(x).for_each(|(to, x)| *to += factor * x);

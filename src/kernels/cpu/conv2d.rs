@@ -1,4 +1,5 @@
-//! Convolutions of the RQ-VAE on the CPU: Winograd's where it pays, matrix products over gathered pixels elsewhere.
+//! Convolutions of the RQ-VAE on the CPU: Winograd where it is faster, otherwise matrix products over
+//! gathered pixels (im2col).
 
 use super::memory::zeros;
 use super::product::{Rows, multiply};
@@ -6,19 +7,20 @@ use super::tasks::{Shared, block, blocks, for_each_task};
 use super::vector::Instructions;
 use super::winograd;
 
-/// What happens to the resolution.
+/// How a convolution changes the resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resample {
-    /// Stride 1; a 3x3 kernel sees one zero beyond each border.
+    /// Stride 1. A 3x3 kernel has zero padding of 1.
     Same,
-    /// 3x3 of stride 2 that sees one zero row below and one zero column to the right, as the published encoder does.
+    /// 3x3 with stride 2, padded with one zero row below and one zero column to the right, as in the
+    /// published encoder.
     Down,
-    /// Each pixel is first repeated twice in both directions, then 3x3 as in `Same`.
+    /// Nearest upsampling by 2 in both directions, then 3x3 as in `Same`.
     Up,
 }
 
 impl Resample {
-    /// Rows or columns of the output, from those of the input.
+    /// Number of output rows or columns for `size` input rows or columns.
     pub fn size(self, size: usize) -> usize {
         match self {
             Self::Same => size,
@@ -28,7 +30,7 @@ impl Resample {
     }
 }
 
-/// The sizes of a convolution. Tensors are NCHW, weights `[out_channels, in_channels, kernel, kernel]`.
+/// Sizes of a convolution. Tensors are NCHW, weights `[out_channels, in_channels, kernel, kernel]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvShape {
     /// Images.
@@ -41,9 +43,9 @@ pub struct ConvShape {
     pub height: usize,
     /// Columns of the input.
     pub width: usize,
-    /// 1 or 3; 3 unless `resample` is `Same`.
+    /// Kernel size: 1 or 3; always 3 unless `resample` is `Same`.
     pub kernel: usize,
-    /// What happens to the resolution.
+    /// How a convolution changes the resolution.
     pub resample: Resample,
 }
 
@@ -61,26 +63,31 @@ impl ConvShape {
     fn check(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) {
         assert!(
             self.kernel == 3 || self.kernel == 1 && self.resample == Resample::Same,
-            "an unknown convolution"
+            "an unsupported convolution"
         );
-        assert!(self.in_channels > 0, "input channels of {self:?}");
-        assert_eq!(x.len(), self.batch * self.in_channels * self.height * self.width, "input of {self:?}");
+        assert!(self.in_channels > 0, "no input channels in {self:?}");
+        assert_eq!(
+            x.len(),
+            self.batch * self.in_channels * self.height * self.width,
+            "length of the input of {self:?}"
+        );
         assert_eq!(
             weight.len(),
             self.out_channels * self.in_channels * self.kernel.pow(2),
-            "weight of {self:?}"
+            "length of the weight of {self:?}"
         );
-        assert!(bias.is_none_or(|bias| bias.len() == self.out_channels), "bias of {self:?}");
+        assert!(bias.is_none_or(|bias| bias.len() == self.out_channels), "length of the bias of {self:?}");
     }
 }
 
-/// Convolves `x` `[batch, in_channels, height, width]` with `weight` `[out_channels, in_channels, kernel, kernel]` and
-/// adds `bias` `[out_channels]`; gives `[batch, out_channels, out_height, out_width]`.
+/// Convolves `x` `[batch, in_channels, height, width]` with `weight`
+/// `[out_channels, in_channels, kernel, kernel]` and adds `bias` `[out_channels]`. The result is
+/// `[batch, out_channels, out_height, out_width]`.
 ///
-/// Within 1e-5 of the exact result, relative to the largest magnitude. Runs on the threads of the current pool.
+/// Accurate to 1e-5 relative to the largest magnitude of the result. Runs on the current thread pool.
 ///
 /// # Panics
-/// If the lengths of the slices do not fit `shape`, or `kernel` is not one that `ConvShape` allows.
+/// If the lengths of the slices do not match `shape`, or `ConvShape` does not allow the kernel size.
 pub fn conv2d(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) -> Vec<f32> {
     shape.check(x, weight, bias);
     let mut out = zeros(shape.batch * shape.out_channels * shape.out_height() * shape.out_width());
@@ -95,20 +102,22 @@ pub fn conv2d(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape
     out
 }
 
-/// A thread's scratch of gathered pixels is about this many values: a part of the second-level cache.
+/// Approximate number of gathered pixels in a thread's scratch: a part of the L2 cache.
 const GATHERED: usize = 96 * 1024;
 
-/// A chunk of pixels is a multiple of this: the height of the widest matrix kernel.
+/// Chunks of pixels are a multiple of this, the height of the widest matrix kernel.
 const PIXELS: usize = 64;
 
-/// Weights times gathered pixels, one chunk of pixels and one block of output channels a task.
+/// Multiplies the weights by gathered pixels. Each task handles one chunk of pixels and one block of output
+/// channels.
 fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape, out: &mut [f32]) {
     let taps = shape.kernel.pow(2);
     let depth = shape.in_channels * taps;
     let pixels = shape.out_height() * shape.out_width();
     let chunk = (GATHERED / depth / PIXELS * PIXELS).clamp(PIXELS, 16 * PIXELS);
     let chunks = pixels.div_ceil(chunk);
-    // A small image has too few chunks to occupy every thread: it is gathered once for each block of channels.
+    // A small image has too few chunks to occupy every thread, so its channels are also split into blocks,
+    // each of which gathers the pixels again.
     let wanted = (2 * rayon::current_num_threads()).div_ceil(shape.batch * chunks);
     let blocks = blocks(shape.out_channels, wanted);
     let (out, instructions) = (Shared::new(out), Instructions::best());
@@ -133,14 +142,16 @@ fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &Co
             };
             for channel in channels.clone() {
                 let start = (image * shape.out_channels + channel) * pixels + first_pixel;
-                // SAFETY: a task alone writes its pixels of its channels; this part ends with the iteration.
+                // SAFETY: only this task writes its pixels of its channels, and this part ends with the
+                // iteration.
                 unsafe { out.part(start, count) }.fill(bias.map_or(0.0, |bias| bias[channel]));
             }
             let start = (image * shape.out_channels + channels.start) * pixels + first_pixel;
             let span = (channels.len() - 1) * pixels + count;
             let weight = &weight[channels.start * depth..channels.end * depth];
             assert!((depth - 1) * columns.stride + count <= columns.start.len(), "too few gathered pixels");
-            // SAFETY: the ends of the operands have been checked, here and by `span`; the output is the task's.
+            // SAFETY: the ends of the operands are checked above and by `span`, and only this task writes
+            // this output.
             unsafe {
                 multiply(
                     [channels.len(), depth, count],
@@ -154,7 +165,7 @@ fn convolve_gathered(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &Co
     );
 }
 
-/// Writes, for each channel and each of the nine taps, what the tap sees at `count` output pixels from
+/// For each channel and each of the nine taps, writes the tap's inputs for `count` output pixels from
 /// `first_pixel` on.
 #[inline(always)]
 fn gather(image: &[f32], shape: &ConvShape, first_pixel: usize, count: usize, gathered: &mut [f32]) {
@@ -165,7 +176,7 @@ fn gather(image: &[f32], shape: &ConvShape, first_pixel: usize, count: usize, ga
     }
 }
 
-/// What the tap at (`dy`, `dx`) of a 3x3 kernel sees at the output pixels from `first_pixel` on.
+/// Gathers the inputs of the tap at (`dy`, `dx`) of a 3x3 kernel for the output pixels from `first_pixel` on.
 #[inline(always)]
 fn gather_tap(
     plane: &[f32],
@@ -191,7 +202,7 @@ fn gather_tap(
     }
 }
 
-/// The row of the input that a tap in row `dy` sees from output row `y`, unless it sees zeros.
+/// The input row that a tap in row `dy` reads for output row `y`; `None` for padding.
 #[inline(always)]
 fn source_row(shape: &ConvShape, y: usize, dy: usize) -> Option<usize> {
     let row = match shape.resample {
@@ -202,7 +213,7 @@ fn source_row(shape: &ConvShape, y: usize, dy: usize) -> Option<usize> {
     (row < shape.height).then_some(row)
 }
 
-/// What a tap in column `dx` sees in one row of the input from output column `x` on.
+/// Gathers the inputs of a tap in column `dx` from one input row, for the output columns from `x` on.
 #[inline(always)]
 fn gather_run(row: &[f32], resample: Resample, x: usize, dx: usize, run: &mut [f32]) {
     match resample {
@@ -242,7 +253,7 @@ mod tests {
     use super::*;
     use crate::kernels::cpu::noise::{noise, relative_error};
 
-    /// The definition, in double precision.
+    /// The definition in double precision.
     fn defined(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) -> Vec<f64> {
         let (height, width, k) = (shape.height, shape.width, shape.kernel);
         let (stride, scale, pad) = match shape.resample {
@@ -290,7 +301,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn agrees_with_the_definition(
+        fn matches_the_definition(
             batch in 1_usize..4,
             in_channels in 1_usize..40,
             out_channels in 1_usize..70,
@@ -331,14 +342,14 @@ mod tests {
         }
     }
 
-    /// On `threads` threads, `x` `[batch, in_channels, height, width]`.
+    /// Convolves `x` `[batch, in_channels, height, width]` on `threads` threads.
     fn on(threads: usize, x: &[f32], weight: &[f32], shape: &ConvShape) -> Vec<f32> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| conv2d(x, weight, None, shape))
     }
 
     #[test]
-    fn neither_threads_nor_batch_change_a_bit() {
+    fn results_do_not_depend_on_threads_or_batch() {
         let kinds = [
             (Resample::Same, 3, 40),
             (Resample::Same, 3, 12),

@@ -7,11 +7,12 @@ use super::layer_norm::sum;
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// The gradient of the input `[batch, in_channels, height, width]` of [`conv2d`], from that of its result, `dy`
-/// `[batch, out_channels, out_height, out_width]`.
+/// The gradient of the input `[batch, in_channels, height, width]` of [`conv2d`], from the gradient `dy`
+/// `[batch, out_channels, out_height, out_width]` of its result.
 ///
-/// It is a convolution itself, with the kernels turned by half a circle and inputs and outputs exchanged: of `dy` with zeros
-/// between its pixels for `Down`, and summed over blocks of 2x2 pixels for `Up`.
+/// This is itself a convolution of `dy`, with the kernels rotated by 180 degrees and input and output
+/// channels swapped. For `Down`, zeros are inserted between the pixels of `dy`; for `Up`, the result is
+/// summed over blocks of 2x2 pixels.
 ///
 /// # Panics
 /// As [`conv2d`].
@@ -35,11 +36,11 @@ pub fn input_gradient(dy: &[f32], weight: &[f32], shape: &ConvShape) -> Vec<f32>
     }
 }
 
-/// The gradient of the bias `[channels]` that was added to each of `spatial` pixels, from that of the result, `dy`
-/// `[batch, channels, spatial]`.
+/// The gradient of the bias `[channels]`, which is added to each of `spatial` pixels, from the gradient `dy`
+/// `[batch, channels, spatial]` of the result.
 ///
 /// # Panics
-/// If `dy` is no such tensor.
+/// If the length of `dy` does not match.
 pub fn bias_gradient(dy: &[f32], channels: usize, spatial: usize) -> Vec<f32> {
     if dy.is_empty() {
         return vec![0.0; channels];
@@ -57,7 +58,7 @@ pub fn bias_gradient(dy: &[f32], channels: usize, spatial: usize) -> Vec<f32> {
     assert_eq!(
         (planes.len() % channels, planes.len() * spatial),
         (0, dy.len()),
-        "planes of {channels} channels"
+        "dy must be whole planes of {channels} channels"
     );
     let total = |channel: usize| {
         planes.iter().skip(channel).step_by(channels).map(|&sum| f64::from(sum)).sum::<f64>()
@@ -65,7 +66,7 @@ pub fn bias_gradient(dy: &[f32], channels: usize, spatial: usize) -> Vec<f32> {
     (0..channels).map(|channel| total(channel) as f32).collect()
 }
 
-/// `[in_channels, out_channels, kernel, kernel]`, each kernel turned by half a circle.
+/// `[in_channels, out_channels, kernel, kernel]`, each kernel rotated by 180 degrees.
 fn turned(weight: &[f32], shape: &ConvShape) -> Vec<f32> {
     let (inputs, taps) = (shape.in_channels, shape.kernel.pow(2));
     let mut turned = vec![0.0; weight.len()];
@@ -77,8 +78,8 @@ fn turned(weight: &[f32], shape: &ConvShape) -> Vec<f32> {
     turned
 }
 
-/// The pixels of `dy` at the odd rows and columns of images of the input's size, zeros elsewhere: where the middle of a
-/// kernel was.
+/// Images of the input's size with the pixels of `dy` at odd rows and columns, where the centres of the
+/// kernels were, and zeros elsewhere.
 fn spread(dy: &[f32], shape: &ConvShape) -> Vec<f32> {
     let (width, out_width) = (shape.width, shape.out_width());
     let mut out = zeros(shape.batch * shape.out_channels * shape.height * width);
@@ -97,7 +98,7 @@ fn spread(dy: &[f32], shape: &ConvShape) -> Vec<f32> {
     out
 }
 
-/// The sum of each block of 2x2 pixels of planes whose rows are of `2 width` pixels.
+/// The sum of each 2x2 block of pixels, for planes with rows of `2 width` pixels.
 fn block_sums(large: &[f32], width: usize) -> Vec<f32> {
     let mut out = zeros(large.len() / 4);
     if out.is_empty() {

@@ -1,8 +1,8 @@
-//! The gradient of the convolutions' weights: the product of each output channel with each input channel, seen through each
-//! tap.
+//! The gradient of the convolution weights: the product of each output channel with each input channel,
+//! shifted by each tap.
 //!
-//! Images are laid out as long rows with zeros at their borders, such that what a tap sees of an input is the same row a few
-//! pixels later, and each weight's gradient is the scalar product of two rows.
+//! Images are laid out as long rows with zero borders, so that a tap's inputs are the same row offset by a
+//! few pixels, and each weight's gradient is the dot product of two rows.
 
 use std::ops::Range;
 
@@ -12,36 +12,40 @@ use super::conv2d::{ConvShape, Resample};
 use super::tasks::{Shared, block, for_each_task};
 use super::vector::{Instructions, Kernel, Simd, WIDEST};
 
-/// Pixels of a few output channels that stay in the first-level cache.
+/// Pixels of a few output channels that stay in the L1 cache.
 const SEGMENT: usize = 2048;
 
-/// Output channels of a task.
+/// Output channels per task.
 const BLOCK: usize = 32;
 
-/// The most parts that the images are divided into, each of which has its own sums.
+/// Most parts that the images are divided into. Each part has its own sums.
 const PARTS: usize = 16;
 
-/// The gradient of `weight` `[out_channels, in_channels, kernel, kernel]` of [`super::conv2d::conv2d`], from `x`
-/// `[batch, in_channels, height, width]` and the gradient of the result, `dy`
-/// `[batch, out_channels, out_height, out_width]`.
+/// The gradient of [`super::conv2d::conv2d`] with respect to `weight`
+/// `[out_channels, in_channels, kernel, kernel]`, from `x` `[batch, in_channels, height, width]` and the
+/// gradient `dy` `[batch, out_channels, out_height, out_width]` of the result.
 ///
-/// The same bits whatever the threads of the current pool, on which it runs.
+/// Runs on the current thread pool. The result is bit-identical for any number of threads.
 ///
 /// # Panics
-/// If the lengths of the slices do not fit `shape`.
+/// If the lengths of the slices do not match `shape`.
 pub fn weight_gradient(x: &[f32], dy: &[f32], shape: &ConvShape) -> Vec<f32> {
     let size = shape.in_channels * shape.kernel.pow(2);
     let weights = shape.out_channels * size;
-    assert_eq!(x.len(), shape.batch * shape.in_channels * shape.height * shape.width, "input of {shape:?}");
+    assert_eq!(
+        x.len(),
+        shape.batch * shape.in_channels * shape.height * shape.width,
+        "length of the input of {shape:?}"
+    );
     assert_eq!(
         dy.len(),
         shape.batch * shape.out_channels * shape.out_height() * shape.out_width(),
-        "gradient of {shape:?}"
+        "length of the gradient of {shape:?}"
     );
     if dy.is_empty() {
         return vec![0.0; weights];
     }
-    // What is summed in which order depends on the shape alone.
+    // The summation order depends only on the shape.
     let layout = Layout::of(shape);
     let parts = (shape.batch * layout.image / SEGMENT).clamp(1, PARTS.min(shape.batch));
     let blocks = shape.out_channels.div_ceil(BLOCK);
@@ -55,7 +59,7 @@ pub fn weight_gradient(x: &[f32], dy: &[f32], shape: &ConvShape) -> Vec<f32> {
             let images = block(shape.batch, parts, task / blocks);
             let channels = block(shape.out_channels, blocks, task % blocks);
             let first = task / blocks * weights + channels.start * size;
-            // SAFETY: a task alone adds to its channels of its part; this borrow ends with the task.
+            // SAFETY: only this task adds to its channels of its part, and this borrow ends with the task.
             let sums = unsafe { shared.part(first, channels.len() * size) };
             for first in images.clone().step_by(layout.group) {
                 let images = first..images.end.min(first + layout.group);
@@ -73,24 +77,25 @@ pub fn weight_gradient(x: &[f32], dy: &[f32], shape: &ConvShape) -> Vec<f32> {
     total
 }
 
-/// How images lie in rows. A pixel of the result has the same index as what the first tap sees.
+/// How images are laid out in rows. A pixel of the result has the same index as the first tap's input.
 struct Layout {
-    /// From one line of pixels to the next.
+    /// Distance between lines of pixels.
     stride: usize,
-    /// From one image to the next.
+    /// Distance between images.
     image: usize,
-    /// Images that are laid out at once.
+    /// Images laid out at once.
     group: usize,
-    /// Where the first pixel of the first image lies in the row of an input channel.
+    /// Index of the first image's first pixel in the row of an input channel.
     origin: usize,
-    /// Rows of an input channel: for `Down` one for each combination of even and odd lines and columns.
+    /// Rows per input channel. `Down` has one for each combination of even and odd lines and columns.
     phases: usize,
 }
 
 impl Layout {
     fn of(shape: &ConvShape) -> Self {
         let (height, width) = (shape.out_height(), shape.out_width());
-        // The zero to the right of a line is the zero to the left of the next, and so are those above and below images.
+        // The zero to the right of a line doubles as the zero to the left of the next. The zeros between
+        // images are shared likewise.
         let (stride, lines, origin, phases) = match (shape.kernel, shape.resample) {
             (1, _) => (width, height, 0, 1),
             (_, Resample::Down) => (width + 1, height + 1, 0, 4),
@@ -101,18 +106,18 @@ impl Layout {
         Self { stride, image, group, origin, phases }
     }
 
-    /// The length of a row of the result.
+    /// Length of a row of the result.
     fn pixels(&self) -> usize {
         (self.group * self.image).next_multiple_of(WIDEST)
     }
 
-    /// The length of a row of the input, as far as the last tap sees. An odd number of cache lines, so that rows do not fall
-    /// into the same few sets of a cache.
+    /// Length of a row of the input, including everything the last tap reads. An odd number of cache lines,
+    /// so that rows do not map to the same few cache sets.
     fn row(&self) -> usize {
         ((self.pixels() + 2 * self.stride + 2).div_ceil(WIDEST) | 1) * WIDEST
     }
 
-    /// Where, in the rows of all input channels, each weight of an output channel begins to see.
+    /// For each weight of an output channel, the index of its first input in the rows of all input channels.
     fn columns(&self, shape: &ConvShape) -> Vec<usize> {
         let taps = shape.kernel.pow(2);
         let column = |i: usize| {
@@ -141,7 +146,8 @@ impl Scratch {
         }
     }
 
-    /// Lays out `images`, and `channels` of the gradients of their results: the length of the rows that are filled.
+    /// Lays out `images`, and `channels` of the gradients of their results. Returns the length of the filled
+    /// rows.
     fn fill(
         &mut self,
         x: &[f32],
@@ -171,14 +177,14 @@ impl Scratch {
     }
 }
 
-/// Copies lines of `width` pixels to every `stride`th place.
+/// Copies lines of `width` pixels, `stride` apart, into a row.
 fn lay(plane: &[f32], width: usize, stride: usize, row: &mut [f32]) {
     for (line, to) in plane.chunks_exact(width).zip(row.chunks_mut(stride)) {
         to[..width].copy_from_slice(line);
     }
 }
 
-/// Lays the plane of an input channel into its rows, from `first` on.
+/// Lays out the plane of an input channel in its rows, from `first` on.
 fn lay_input(plane: &[f32], shape: &ConvShape, layout: &Layout, first: usize, rows: &mut [f32]) {
     let (width, stride) = (shape.width, layout.stride);
     let start = first + layout.origin;
@@ -207,13 +213,13 @@ fn lay_input(plane: &[f32], shape: &ConvShape, layout: &Layout, first: usize, ro
     }
 }
 
-/// Adds the scalar products of all rows of outputs with all that taps see of inputs.
+/// Adds the dot products of all output rows with the inputs of all taps.
 struct Products<'a> {
     scratch: &'a Scratch,
     columns: &'a [usize],
-    /// Of the rows.
+    /// Length of the rows.
     len: usize,
-    /// From one row to the next.
+    /// Distance between rows.
     row: usize,
     /// `[outputs, columns]`
     sums: &'a mut [f32],
@@ -224,13 +230,13 @@ impl Kernel for Products<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        // SAFETY: the features are there by contract.
+        // SAFETY: the caller guarantees the features.
         unsafe { if S::REGISTERS >= 32 { self.run_tiles::<S, 4, 6>() } else { self.run_tiles::<S, 2, 4>() } }
     }
 }
 
 impl Products<'_> {
-    /// Tiles of `O` outputs by `T` columns, whose sums stay in registers.
+    /// Processes tiles of `O` outputs by `T` columns, whose sums stay in registers.
     ///
     /// # Safety
     /// The processor has the features of `S`.
@@ -243,12 +249,13 @@ impl Products<'_> {
         for segment in (0..self.len).step_by(SEGMENT) {
             let len = SEGMENT.min(self.len - segment);
             for output in (0..outputs).step_by(O) {
-                // Beyond the last there is the last again, whose sums are not taken.
+                // Rows past the end repeat the last one; their sums are discarded.
                 let rows: [usize; O] = std::array::from_fn(|o| (output + o).min(outputs - 1) * self.row);
                 for column in (0..columns).step_by(T) {
                     let seen: [usize; T] =
                         std::array::from_fn(|t| self.columns[(column + t).min(columns - 1)]);
-                    // SAFETY: all rows and columns are as long as has been checked, and the features are there.
+                    // SAFETY: the lengths of all rows and columns are checked above, and the caller
+                    // guarantees the features.
                     let tile = unsafe {
                         let rows = rows.map(|row| self.scratch.outputs.as_ptr().add(row + segment));
                         let seen = seen.map(|seen| self.scratch.inputs.as_ptr().add(seen + segment));
@@ -263,17 +270,18 @@ impl Products<'_> {
     }
 }
 
-/// The scalar products of `len` values of each of `rows` with each of `seen`.
+/// The dot products of `len` values of each of `rows` with each of `seen`.
 ///
 /// # Safety
-/// There are as many values, a multiple of [`WIDEST`], and the processor has the features of `S`.
+/// `len` is a multiple of [`WIDEST`], each pointer is valid for `len` values, and the processor has the
+/// features of `S`.
 #[inline(always)]
 unsafe fn tile<S: Simd, const O: usize, const T: usize>(
     rows: [*const f32; O],
     seen: [*const f32; T],
     len: usize,
 ) -> [[f32; T]; O] {
-    // SAFETY: by contract.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let mut sums = [[S::splat(0.0); T]; O];
         for i in (0..len).step_by(S::LANES) {

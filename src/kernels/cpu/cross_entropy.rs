@@ -1,4 +1,4 @@
-//! Softmax over rows, the cross entropy of rows of logits and distributions, and its gradient.
+//! Softmax over rows, the cross entropy of rows of logits and target distributions, and its gradient.
 
 use rayon::prelude::*;
 
@@ -7,13 +7,13 @@ use super::layer_norm::sum;
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// Rows that make a thread's piece of work.
+/// Rows per task, and values per partial sum.
 const PIECE: usize = 16;
 
 /// `softmax(factor x)` of each row of `x` `[rows, width]`.
 ///
 /// # Panics
-/// If `x` is no whole number of rows.
+/// If `x` is not a whole number of rows.
 pub fn softmax(x: &[f32], width: usize, factor: f32) -> Vec<f32> {
     let mut out = zeros(x.len());
     by_rows(x, x, &mut out, [width, width], |x, _, out| softmax_row(x, factor, out));
@@ -30,11 +30,11 @@ fn softmax_row(x: &[f32], factor: f32, out: &mut [f32]) {
     out.iter_mut().for_each(|p| *p *= scale);
 }
 
-/// `-sum_k target[k] log softmax(logits)[k]` of each row; both are `[rows, width]`, the result is `[rows]`. A logit of minus
-/// infinity with a target of 0 adds nothing.
+/// `-sum_k target[k] log softmax(logits)[k]` for each row. Both inputs are `[rows, width]`, and the result is
+/// `[rows]`. A logit of minus infinity with a target of 0 adds nothing.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn cross_entropy(logits: &[f32], target: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0; logits.len() / width];
     by_rows(logits, target, &mut out, [width, 1], |logits, target, out| out[0] = row(logits, target));
@@ -56,12 +56,13 @@ fn row(logits: &[f32], target: &[f32]) -> f32 {
     total as f32
 }
 
-/// The gradient of the logits of [`cross_entropy`], from that of its result, `dy` `[rows]`.
+/// The gradient of [`cross_entropy`] with respect to the logits, from the gradient `dy` `[rows]` of its
+/// result.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn cross_entropy_gradient(logits: &[f32], target: &[f32], dy: &[f32]) -> Vec<f32> {
-    assert!(!dy.is_empty() && logits.len().is_multiple_of(dy.len()), "a gradient for each row");
+    assert!(!dy.is_empty() && logits.len().is_multiple_of(dy.len()), "expected one gradient per row");
     let width = logits.len() / dy.len();
     let mut out = zeros(logits.len());
     by_rows(logits, target, &mut out, [width, width], slopes);
@@ -86,7 +87,7 @@ fn normalizer(logits: &[f32]) -> f32 {
     largest + sum(logits, |logit| exp(logit - largest)).ln()
 }
 
-/// Runs `f` on each row of `a` and `b`, of the first of `widths` each, and `out`, of the second.
+/// Runs `f` on each row of `a` and `b`, `width` values each, and of `out`, `out_width` values each.
 fn by_rows(
     a: &[f32],
     b: &[f32],
@@ -94,8 +95,8 @@ fn by_rows(
     [width, out_width]: [usize; 2],
     f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync,
 ) {
-    assert_eq!(a.len(), b.len(), "rows of one length");
-    assert!(width > 0 && a.len().is_multiple_of(width), "whole rows of {width}");
+    assert_eq!(a.len(), b.len(), "a and b differ in length");
+    assert!(width > 0 && a.len().is_multiple_of(width), "expected whole rows of {width}");
     let instructions = Instructions::best();
     let pieces = a.par_chunks(PIECE * width).zip(b.par_chunks(PIECE * width));
     pieces.zip(out.par_chunks_mut(PIECE * out_width)).for_each(|((a, b), out)| {

@@ -1,13 +1,13 @@
-//! Embeddings of codes of the CPU path.
+//! Code embeddings on the CPU.
 
 use crate::kernels::embed::{Lookup, Place, Reading};
 
-/// The rows of `table` `[rows, C]` that `codes` `[N, columns]` name at the depths of `lookup`: `[N, C]` for their sum,
-/// `[N, depths, C]` for its other readings. Rows of `onto` `[n, C]`, taken by turns, are what a sum begins with. A
-/// code that its depth does not have counts as the nearest that it has.
+/// The rows of `table` `[rows, C]` for `codes` `[N, columns]` at the depths of `lookup`: `[N, C]` for their
+/// sum, `[N, depths, C]` for the other readings. Sums start from the rows of `onto` `[n, C]`, used
+/// cyclically. Codes out of range for their depth are clamped.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn embed_codes(
     codes: &[i32],
     columns: usize,

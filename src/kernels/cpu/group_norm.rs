@@ -7,13 +7,14 @@ use super::layer_norm::sum;
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// Normalizes each group of channels of `x` `[batch, channels, spatial]` to mean 0 and variance 1, then scales and
-/// shifts each channel by `gamma` and `beta` `[channels]`; with `silu`, each result `y` becomes `y sigmoid(y)`.
+/// Normalizes each group of channels of `x` `[batch, channels, spatial]` to mean 0 and variance 1, then
+/// scales and shifts each channel by `gamma` and `beta` `[channels]`. With `silu`, each result `y` becomes
+/// `y sigmoid(y)`.
 ///
-/// `eps` is added to the variance, which is the biased one. Runs on the threads of the current pool.
+/// `eps` is added to the (biased) variance. Runs on the current thread pool.
 ///
 /// # Panics
-/// If the lengths do not fit each other, or `groups` does not divide `channels`.
+/// If the lengths do not match, or `groups` does not divide `channels`.
 #[expect(clippy::too_many_arguments, reason = "the sizes of a tensor and the operation's own parameters")]
 pub fn group_norm(
     x: &[f32],
@@ -26,8 +27,12 @@ pub fn group_norm(
     eps: f32,
     silu: bool,
 ) -> Vec<f32> {
-    assert_eq!(x.len(), batch * channels * spatial, "the input's length");
-    assert_eq!((gamma.len(), beta.len()), (channels, channels), "one scale and one shift a channel");
+    assert_eq!(x.len(), batch * channels * spatial, "length of the input");
+    assert_eq!(
+        (gamma.len(), beta.len()),
+        (channels, channels),
+        "expected one scale and one shift per channel"
+    );
     assert!(groups > 0 && channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
     let mut out = zeros(x.len());
     if x.is_empty() {
@@ -47,7 +52,7 @@ pub fn group_norm(
     out
 }
 
-/// One group, of `gamma.len()` channels.
+/// Normalizes one group of `gamma.len()` channels.
 #[inline(always)]
 fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, silu: bool, out: &mut [f32]) {
     let (mean, inverse) = statistics(x, eps);
@@ -58,7 +63,7 @@ fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, silu: bool, out: 
     }
 }
 
-/// The mean of `x`, and one over its standard deviation.
+/// The mean of `x` and one over its standard deviation.
 #[inline(always)]
 pub(super) fn statistics(x: &[f32], eps: f32) -> (f32, f32) {
     let size = x.len() as f64;
@@ -67,7 +72,7 @@ pub(super) fn statistics(x: &[f32], eps: f32) -> (f32, f32) {
     (mean, (1.0 / (variance + f64::from(eps)).sqrt()) as f32)
 }
 
-/// The sum of `f` over `values`: in single precision over short pieces, in double over these.
+/// The sum of `f` over `values`: single precision within short pieces, double precision across them.
 #[inline(always)]
 fn total(values: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     let mut total = 0.0;
@@ -77,7 +82,7 @@ fn total(values: &[f32], f: impl Fn(f32) -> f32) -> f64 {
     total
 }
 
-/// `(x - mean) scale + shift`, then SiLU if asked for.
+/// `(x - mean) scale + shift`, then optionally SiLU.
 #[inline(always)]
 fn affine(x: &[f32], mean: f32, scale: f32, shift: f32, silu: bool, out: &mut [f32]) {
     let line = |x: f32| (x - mean) * scale + shift;
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
     use crate::kernels::cpu::noise::{noise, relative_error};
 
-    /// The definition, in double precision.
+    /// The definition in double precision.
     fn defined(
         x: &[f32],
         gamma: &[f32],
@@ -128,7 +133,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn agrees_with_the_definition(
+        fn matches_the_definition(
             batch in 1_usize..4,
             members in 1_usize..5,
             groups in 1_usize..9,

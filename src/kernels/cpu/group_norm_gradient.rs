@@ -1,4 +1,4 @@
-//! Gradients of group normalization and of the SiLU after it.
+//! Gradients of group normalization with optional SiLU.
 
 use rayon::prelude::*;
 
@@ -7,16 +7,16 @@ use super::group_norm::statistics;
 use super::memory::zeros;
 use super::vector::{Instructions, WIDEST};
 
-/// What is normalized, and how; see [`super::group_norm::group_norm`].
+/// Sizes and settings of a group normalization; see [`super::group_norm::group_norm`].
 #[derive(Clone, Copy, Debug)]
 pub struct NormShape {
-    /// Channels of an image.
+    /// Channels per image.
     pub channels: usize,
-    /// Pixels of a channel.
+    /// Pixels per channel.
     pub spatial: usize,
-    /// Groups of channels, each of which is normalized by itself.
+    /// Groups of channels, each normalized separately.
     pub groups: usize,
-    /// What is added to the variance.
+    /// Added to the variance.
     pub epsilon: f32,
     /// Whether SiLU follows.
     pub silu: bool,
@@ -24,21 +24,21 @@ pub struct NormShape {
 
 /// Gradients of the operands of a group normalization.
 pub struct NormGradients {
-    /// Of the input `[batch, channels, spatial]`.
+    /// Gradient of the input `[batch, channels, spatial]`.
     pub x: Vec<f32>,
-    /// Of the scales `[channels]`.
+    /// Gradient of the scales `[channels]`.
     pub gamma: Vec<f32>,
-    /// Of the shifts `[channels]`.
+    /// Gradient of the shifts `[channels]`.
     pub beta: Vec<f32>,
 }
 
-/// The gradients of [`super::group_norm::group_norm`] of `x` `[batch, channels, spatial]`, from that of its result, `dy` of
-/// the same shape.
+/// The gradients of [`super::group_norm::group_norm`] of `x` `[batch, channels, spatial]`, from the gradient
+/// `dy` of its result, of the same shape.
 ///
-/// The same bits whatever the threads of the current pool, on which it runs.
+/// Runs on the current thread pool. The result is bit-identical for any number of threads.
 ///
 /// # Panics
-/// If the lengths do not fit each other, or the groups do not divide the channels.
+/// If the lengths do not match, or the groups do not divide the channels.
 pub fn group_norm_gradient(
     x: &[f32],
     gamma: &[f32],
@@ -47,8 +47,12 @@ pub fn group_norm_gradient(
     shape: &NormShape,
 ) -> NormGradients {
     let &NormShape { channels, spatial, groups, .. } = shape;
-    assert_eq!(x.len(), dy.len(), "a gradient of another length");
-    assert_eq!((gamma.len(), beta.len()), (channels, channels), "one scale and one shift a channel");
+    assert_eq!(x.len(), dy.len(), "x and dy differ in length");
+    assert_eq!(
+        (gamma.len(), beta.len()),
+        (channels, channels),
+        "expected one scale and one shift per channel"
+    );
     assert!(groups > 0 && channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
     let mut dx = zeros(x.len());
     if x.is_empty() {
@@ -56,7 +60,10 @@ pub fn group_norm_gradient(
     }
     let members = channels / groups;
     let size = members * spatial;
-    assert!(x.len().is_multiple_of(channels * spatial), "images of {channels} channels of {spatial} pixels");
+    assert!(
+        x.len().is_multiple_of(channels * spatial),
+        "expected whole images of {channels} channels of {spatial} pixels"
+    );
     let instructions = Instructions::best();
     let mut sums = vec![Sums::default(); x.len() / spatial];
     let inputs = x.par_chunks(size).zip(dy.par_chunks(size));
@@ -80,13 +87,13 @@ pub fn group_norm_gradient(
 /// Sums over the pixels of one channel of one image.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    /// Of the gradient before SiLU.
+    /// Sum of the gradient before SiLU.
     gradient: f64,
-    /// Of the gradient before SiLU times the normalized input.
+    /// Sum of the gradient before SiLU times the normalized input.
     gradient_by_normal: f64,
 }
 
-/// One group, of `gamma.len()` channels.
+/// Computes the gradients of one group of `gamma.len()` channels.
 #[inline(always)]
 fn group(
     x: &[f32],
@@ -116,7 +123,7 @@ fn group(
     }
 }
 
-/// How a channel is normalized.
+/// The normalization of one channel.
 #[derive(Clone, Copy)]
 struct Line {
     mean: f32,
@@ -126,7 +133,8 @@ struct Line {
 }
 
 impl Line {
-    /// Writes the gradient before SiLU and sums it up: in single precision over short pieces, in double over these.
+    /// Writes the gradient before SiLU and sums it: single precision within short pieces, double precision
+    /// across them.
     #[inline(always)]
     fn before_silu(self, x: &[f32], dy: &[f32], silu: bool, out: &mut [f32]) -> Sums {
         const PIECE: usize = 2048;
@@ -152,7 +160,7 @@ impl Line {
         lanes.map(|lanes| lanes.iter().sum())
     }
 
-    /// At most [`WIDEST`] pixels.
+    /// Processes at most [`WIDEST`] pixels.
     #[inline(always)]
     fn line<const SILU: bool>(self, x: &[f32], dy: &[f32], out: &mut [f32], lanes: &mut [[f32; WIDEST]; 2]) {
         let [gradients, by_normals] = lanes;

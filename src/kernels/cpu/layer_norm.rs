@@ -1,15 +1,15 @@
-//! Layer normalization of the CPU path.
+//! Layer normalization on the CPU.
 
 use super::vector::{Instructions, WIDEST};
 
-/// `(x - mean) / sqrt(variance + eps) * gamma + beta` for each row of `gamma.len()` values, with the variance that
-/// divides by the row's length. `x` and the result are `[rows, gamma.len()]`; published models use `eps` 1e-5.
+/// `(x - mean) / sqrt(variance + eps) * gamma + beta` for each row of `gamma.len()` values, with the biased
+/// variance. `x` and the result are `[rows, gamma.len()]`. Published models use `eps` 1e-5.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32) -> Vec<f32> {
-    assert!(!gamma.is_empty() && x.len().is_multiple_of(gamma.len()), "x is [rows, gamma.len()]");
-    assert_eq!(gamma.len(), beta.len(), "gamma and beta are of one length");
+    assert!(!gamma.is_empty() && x.len().is_multiple_of(gamma.len()), "x must be [rows, gamma.len()]");
+    assert_eq!(gamma.len(), beta.len(), "gamma and beta differ in length");
     let mut y = vec![0.0; x.len()];
     Instructions::best().run(
         #[inline(always)]
@@ -22,7 +22,7 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32) -> Vec<f32> 
     y
 }
 
-/// One row.
+/// Normalizes one row.
 #[inline(always)]
 fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
     let mean = sum(x, |x| x) / x.len() as f32;
@@ -33,7 +33,7 @@ fn normalize(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
     }
 }
 
-/// The sum of `f` over `values`, in one order whatever the processor's vectors are.
+/// The sum of `f` over `values`. The order does not depend on the processor's vector width.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (whole, rest) = values.as_chunks::<WIDEST>();
@@ -49,7 +49,8 @@ pub(super) fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
-/// The sum of `a f(b)` over two rows of one length, in one order whatever the processor's vectors are.
+/// The sum of `a f(b)` over two rows of equal length. The order does not depend on the processor's vector
+/// width.
 #[inline(always)]
 pub(super) fn product(a: &[f32], b: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDEST>(), b.as_chunks::<WIDEST>());
@@ -86,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_double_precision(rows in 0usize..5, width in 2usize..200, shift in -3.0f32..3.0, seed in 0u32..1000) {
+        fn matches_double_precision(rows in 0usize..5, width in 2usize..200, shift in -3.0f32..3.0, seed in 0u32..1000) {
             let value = |i: usize| ((i as f32 + seed as f32) * 12.9898).sin();
             let x: Vec<f32> = (0..rows * width).map(|i| value(i) + shift).collect();
             let gamma: Vec<f32> = (0..width).map(|i| value(i + 7)).collect();

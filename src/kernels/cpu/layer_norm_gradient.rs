@@ -6,27 +6,28 @@ use super::layer_norm::{product, sum};
 use super::memory::zeros;
 use super::vector::Instructions;
 
-/// Rows that make a thread's piece of work: what is summed in which order depends on this alone.
+/// Rows per task. This alone determines the summation order.
 const PIECE: usize = 64;
 
 /// Gradients of the operands of a layer normalization.
 pub struct LayerNormGradients {
-    /// Of the input `[rows, C]`.
+    /// Gradient of the input `[rows, C]`.
     pub x: Vec<f32>,
-    /// Of the scales `[C]`.
+    /// Gradient of the scales `[C]`.
     pub gamma: Vec<f32>,
-    /// Of the shifts `[C]`.
+    /// Gradient of the shifts `[C]`.
     pub beta: Vec<f32>,
 }
 
-/// The gradients of [`super::layer_norm::layer_norm`] of `x` `[rows, C]`, from that of its result, `dy` of the same shape.
+/// The gradients of [`super::layer_norm::layer_norm`] of `x` `[rows, C]`, from the gradient `dy` of its
+/// result, of the same shape.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn layer_norm_gradient(x: &[f32], gamma: &[f32], dy: &[f32], eps: f32) -> LayerNormGradients {
     let width = gamma.len();
-    assert!(width > 0 && x.len().is_multiple_of(width), "x is [rows, gamma.len()]");
-    assert_eq!(x.len(), dy.len(), "a gradient of another length");
+    assert!(width > 0 && x.len().is_multiple_of(width), "x must be [rows, gamma.len()]");
+    assert_eq!(x.len(), dy.len(), "x and dy differ in length");
     let mut dx = zeros(x.len());
     let instructions = Instructions::best();
     let size = PIECE * width;
@@ -49,7 +50,8 @@ pub fn layer_norm_gradient(x: &[f32], gamma: &[f32], dy: &[f32], eps: f32) -> La
     }
 }
 
-/// Some rows; the gradients of scales and shifts, one after the other, are added to `sums`.
+/// Computes the gradients of some rows. The gradients of the scales, followed by those of the shifts, are
+/// added to `sums`.
 #[inline(always)]
 fn piece(x: &[f32], gamma: &[f32], dy: &[f32], eps: f32, dx: &mut [f32], sums: &mut [f32]) {
     let width = gamma.len();

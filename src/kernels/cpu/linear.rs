@@ -1,7 +1,7 @@
-//! Linear layers for autoregressive decoding: few rows, so that reading the weights is what takes the time.
+//! Linear layers for autoregressive decoding: there are few rows, so reading the weights dominates the time.
 //!
 //! A call from inside the thread pool (`rayon::scope` around a whole generation) is about 10 microseconds
-//! cheaper than one from outside, which must wake the pool and sleep until it is done.
+//! cheaper than one from outside, which has to wake the pool and sleep until it is done.
 
 mod block;
 mod blocks;
@@ -15,32 +15,34 @@ use super::vector::{Instructions, Kernel, Simd};
 pub(super) use block::{Ahead, block};
 pub use blocks::{Block, Blocks};
 
-/// Outputs whose weights stay in the cache while all rows pass over them, and during which the next group's are
-/// fetched: a multiple of every block's outputs. A single row is done so soon that more would come too early.
+/// Outputs whose weights stay in the cache while all rows use them and the next group is prefetched. A
+/// multiple of every block's outputs. For a single row the group is smaller: it is done so fast that a larger
+/// prefetch would come too early.
 const GROUP: usize = 24;
 const GROUP_OF_ONE_ROW: usize = 4;
 
-/// Weights times passes that make a thread's piece of work: about 5 microseconds, what it costs to share it.
+/// Weights times passes per task: about 5 microseconds, which is the cost of handing out a task.
 const PIECE: usize = 1 << 18;
 
-/// Weights as stored: row-major `[outputs, inputs]`, finite.
+/// Weights as stored: row-major `[outputs, inputs]`, all finite.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
     /// Single precision.
     F32(&'a [f32]),
     /// Half precision, widened in registers: half the memory traffic.
     F16(&'a [f16]),
-    /// Eight bits, widened in registers: a quarter of it, and the scales.
+    /// 8 bits, widened in registers: a quarter of the memory traffic, plus the scales.
     Blocks(Blocks<'a>),
 }
 
 /// `y[r, o] = activation(sum_i x[r, i] w[o, i] + bias[o]) + residual[r, o]`.
 ///
-/// `x` is `[rows, inputs]`, `bias` `[outputs]`, `residual` and the result `[rows, outputs]`; rows and outputs
-/// follow from the lengths. A row's result depends neither on the rows beside it nor on the number of threads.
+/// `x` is `[rows, inputs]`, `bias` `[outputs]`, `residual` and the result `[rows, outputs]`. The numbers of
+/// rows and outputs follow from the lengths. A row's result depends neither on the other rows nor on the
+/// number of threads.
 ///
 /// # Panics
-/// If the lengths do not fit each other.
+/// If the lengths do not match.
 pub fn linear(
     x: &[f32],
     inputs: usize,
@@ -78,22 +80,22 @@ impl<'a, W: block::Weights> Layer<'a, W> {
         activation: Activation,
         residual: Option<&'a [f32]>,
     ) -> Self {
-        assert!(inputs > 0, "a linear layer has inputs");
+        assert!(inputs > 0, "a linear layer needs inputs");
         let (rows, outputs) = (x.len() / inputs, weights.len() / inputs);
-        assert_eq!(x.len(), rows * inputs, "x is [rows, inputs]");
-        assert_eq!(weights.len(), outputs * inputs, "the weights are [outputs, inputs]");
-        assert!(bias.is_none_or(|b| b.len() == outputs), "the bias is [outputs]");
-        assert!(residual.is_none_or(|r| r.len() == rows * outputs), "the residual is [rows, outputs]");
+        assert_eq!(x.len(), rows * inputs, "x must be [rows, inputs]");
+        assert_eq!(weights.len(), outputs * inputs, "the weights must be [outputs, inputs]");
+        assert!(bias.is_none_or(|b| b.len() == outputs), "the bias must be [outputs]");
+        assert!(residual.is_none_or(|r| r.len() == rows * outputs), "the residual must be [rows, outputs]");
         Self { x, weights, bias, activation, residual, rows, inputs, outputs }
     }
 
-    /// Rows that one pass over the weights serves, and how many passes that makes.
+    /// Rows per pass over the weights, and the number of passes.
     fn passes(&self) -> (usize, usize) {
         let block = self.rows.next_power_of_two().min(4);
         (block, self.rows.div_ceil(block))
     }
 
-    /// Splits the outputs into panels, which the threads share.
+    /// Splits the outputs into panels, which are distributed over the threads.
     fn compute(&self, instructions: Instructions) -> Vec<f32> {
         let mut y = vec![0.0; self.rows * self.outputs];
         if y.is_empty() {
@@ -117,7 +119,7 @@ impl<'a, W: block::Weights> Layer<'a, W> {
     }
 }
 
-/// Some outputs of a layer, from `first` on, of all rows.
+/// Some outputs of a layer, from `first` on, for all rows.
 struct Panel<'a, W> {
     layer: &'a Layer<'a, W>,
     first: usize,
@@ -152,7 +154,7 @@ impl<W: block::Weights> Kernel for Panel<'_, W> {
 }
 
 impl<W: block::Weights> Panel<'_, W> {
-    /// The outputs `from..to` of the panel: all rows, `R` at a time, by `O` outputs at a time.
+    /// Computes the outputs `from..to` of the panel, `R` rows by `O` outputs at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const O: usize>(
         &mut self,
@@ -168,12 +170,13 @@ impl<W: block::Weights> Panel<'_, W> {
         for row in (0..rows).step_by(R) {
             let mut starts = [x.as_ptr(); R];
             for (r, start) in starts.iter_mut().enumerate() {
-                // Rows past the last are the last again: computed, and not stored.
+                // Rows past the end repeat the last one: computed but not stored.
                 *start = x[(row + r).min(rows - 1) * inputs..].as_ptr();
             }
             let mut at = from;
             let part = |at: usize, count: usize| weights.part(output(at)..output(at + count));
-            // SAFETY: the rows begin at `starts`, and each part of the weights is of as many outputs as the block.
+            // SAFETY: the rows begin at `starts`, and each part of the weights has as many outputs as the
+            // block.
             unsafe {
                 while at + O <= to {
                     let sums = block::<S, W, R, O>(starts, part(at, O), inputs, &mut ahead);
@@ -198,7 +201,7 @@ impl<W: block::Weights> Panel<'_, W> {
         }
     }
 
-    /// Bias, activation and residual.
+    /// Applies bias, activation and residual.
     #[inline(always)]
     fn finish(self) {
         let Self { layer, first, y } = self;
@@ -218,7 +221,7 @@ impl<W: block::Weights> Panel<'_, W> {
     }
 }
 
-/// Adds the first elements of `other` to `y`.
+/// Adds the first `y.len()` elements of `other` to `y`.
 #[inline(always)]
 fn add(y: &mut [f32], other: &[f32]) {
     for (y, other) in y.iter_mut().zip(other) {
@@ -233,7 +236,7 @@ mod tests {
 
     const ACTIVATIONS: [Activation; 3] = [Activation::None, Activation::Gelu, Activation::QuickGelu];
 
-    /// Numbers in -1..1 without a pattern that sums could hide.
+    /// Pseudorandom numbers in -1..1.
     fn values(len: usize, seed: u32) -> Vec<f32> {
         let value = |i: u32| {
             let mixed = (i ^ seed.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1);
@@ -243,14 +246,14 @@ mod tests {
         (0..len as u32).map(value).collect()
     }
 
-    /// Weights in half precision, and the same widened.
+    /// Weights in half precision, and the same widened to single.
     fn weights(len: usize, seed: u32) -> (Vec<f16>, Vec<f32>) {
         let half: Vec<f16> = values(len, seed).into_iter().map(f16::from_f32).collect();
         let wide = half.iter().map(|w| w.to_f32()).collect();
         (half, wide)
     }
 
-    /// Numbers and scales of weights in blocks, and the same widened.
+    /// Numbers and scales of weights in blocks, and the same widened to single.
     fn in_blocks(len: usize, seed: u32) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
         let blocks = Block::round(&values(len, seed));
         let numbers = blocks.iter().flat_map(|block| block.numbers).collect();
@@ -258,7 +261,7 @@ mod tests {
         (numbers, scales, blocks.iter().flat_map(Block::weights).collect())
     }
 
-    /// erf by its series, which converges everywhere and is exact enough below 4.
+    /// erf by its series, which converges everywhere and is accurate enough below 4.
     fn erf(x: f64) -> f64 {
         if x.abs() > 4.0 {
             return x.signum();
@@ -288,7 +291,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_double_precision(
+        fn matches_double_precision(
             rows in 1usize..40, inputs in 1usize..150, outputs in 1usize..150, seed in 0u32..1000, kind in 0usize..3,
         ) {
             let (x, bias) = (values(rows * inputs, seed), values(outputs, seed + 1));
@@ -314,7 +317,7 @@ mod tests {
         }
 
         #[test]
-        fn blocks_equal_the_weights_that_they_stand_for(
+        fn blocks_match_their_widened_weights(
             rows in 1usize..40, blocks in 1usize..9, outputs in 1usize..150, seed in 0u32..1000, kind in 0usize..3,
         ) {
             let inputs = blocks * Block::SIZE;
@@ -330,7 +333,7 @@ mod tests {
             }
         }
 
-        /// An image must not depend on the batch that it is made in.
+        /// An image must not depend on its batch.
         #[test]
         fn rows_do_not_depend_on_each_other(
             rows in 2usize..20, inputs in 1usize..150, outputs in 1usize..150, seed in 0u32..1000,
@@ -347,9 +350,9 @@ mod tests {
         }
     }
 
-    /// Nor does the place of an output: in which panel, group and block it is.
+    /// Nor do they depend on an output's place: its panel, group and block.
     #[test]
-    fn threads_do_not_matter() {
+    fn results_do_not_depend_on_threads() {
         let (inputs, outputs) = (1024, 3072);
         let ((half, _), bias) = (weights(outputs * inputs, 1), values(outputs, 2));
         for rows in [1, 8] {
@@ -363,7 +366,7 @@ mod tests {
             };
             let with = |threads| {
                 let pool =
-                    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool starts");
+                    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
                 pool.install(|| layer(0, outputs))
             };
             let one = with(1);
@@ -376,15 +379,15 @@ mod tests {
     }
 
     #[test]
-    fn takes_empty_sides() {
+    fn accepts_empty_operands() {
         let none = |x: &[f32], w: &[f32]| linear(x, 3, Weights::F32(w), None, Activation::None, None);
         assert!(none(&[], &[1.0; 6]).is_empty());
         assert!(none(&[1.0; 6], &[]).is_empty());
     }
 
     #[test]
-    #[should_panic(expected = "x is [rows, inputs]")]
-    fn refuses_part_of_a_row() {
+    #[should_panic(expected = "x must be [rows, inputs]")]
+    fn rejects_a_partial_row() {
         linear(&[1.0; 5], 3, Weights::F32(&[1.0; 6]), None, Activation::None, None);
     }
 }

@@ -1,4 +1,4 @@
-//! The kernels in plain Rust over slices: the fast path of the CPU, and the twins that GPU kernels are held against.
+//! Kernels in plain Rust over slices: the fast path on the CPU, and the reference for the GPU kernels.
 
 pub mod activation;
 pub mod activation_gradient;
@@ -27,5 +27,5 @@ mod winograd;
 
 pub use vector::vectors;
 
-/// Also for a window without models.
+/// Lives in `image_io` because a window without models uses it too.
 pub use crate::image_io::present;

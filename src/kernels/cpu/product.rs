@@ -7,15 +7,17 @@ pub(super) struct Rows<P> {
     pub stride: usize,
 }
 
-/// The longest sum that is made in one go. The matrix library splits longer ones too, but where it does depends on the
-/// other sizes: then the same image would come out differently in another batch, or on another number of threads.
+/// The longest sum computed in one go. The matrix library also splits longer sums, but at places that depend
+/// on the other sizes, so the same image would come out differently in another batch or on another number of
+/// threads.
 const DEPTH: usize = 512;
 
-/// `out[r, c] = sum_d weights[r, d] columns[d, c]` for `[rows, depth, count]` of `size`, on this thread; added to what
-/// `out` holds if `add`.
+/// `out[r, c] = sum_d weights[r, d] columns[d, c]`, computed on this thread. With `add`, the result is added
+/// to `out`.
 ///
 /// # Safety
-/// All elements of the three matrices lie inside memory that may be read, and for `out` written by this thread alone.
+/// All elements of the three matrices are in readable memory, and those of `out` are written by this thread
+/// only.
 pub(super) unsafe fn multiply(
     [rows, depth, count]: [usize; 3],
     weights: Rows<*const f32>,
@@ -24,7 +26,7 @@ pub(super) unsafe fn multiply(
     add: bool,
 ) {
     for first in (0..depth).step_by(DEPTH) {
-        // SAFETY: the caller's promise for all of `depth` holds for a part of it.
+        // SAFETY: the caller's guarantee for all of `depth` covers any part of it.
         unsafe {
             gemm::gemm(
                 count,

@@ -1,4 +1,4 @@
-//! Residual quantization of the CPU path: the nearest code at each depth, and what it leaves over.
+//! Residual quantization on the CPU: the nearest code at each depth, and the residual it leaves.
 
 use rayon::prelude::*;
 
@@ -6,10 +6,11 @@ use super::layer_norm::sum;
 use super::linear::{Ahead, block};
 use super::vector::{Instructions, Kernel, Simd, WIDEST};
 
-/// Codes that stay in the cache while all residuals pass over them: a multiple of every block's.
+/// Codes that stay in the cache while all residuals are compared with them. A multiple of every block's
+/// number of codes.
 const GROUP: usize = 24;
 
-/// Products that make a thread's piece of work.
+/// Products per task.
 const PIECE: usize = 1 << 18;
 
 /// The codebook of one depth.
@@ -17,30 +18,30 @@ const PIECE: usize = 1 << 18;
 pub struct Codes<'a> {
     /// `[K, C]`
     pub embeddings: &'a [f32],
-    /// Their squared norms, `[K]`.
+    /// Squared norms of the embeddings, `[K]`.
     pub norms: &'a [f32],
 }
 
-/// What [`residual_quantize`] gives.
+/// The result of [`residual_quantize`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResidualCodes {
     /// `[N, D]`
     pub codes: Vec<i32>,
     /// Sums of the embeddings of codes `0..=d`, `[D, N, C]`.
     pub partial_sums: Vec<f32>,
-    /// Squared norms of what codes `0..=d` leave over, `[N, D]`.
+    /// Squared norms of the residuals after codes `0..=d`, `[N, D]`.
     pub squares: Vec<f32>,
 }
 
-/// Quantizes `latents` `[N, C]` with `codebooks`, one a depth (paper section 3.1, equation 2): each depth takes the code
-/// nearest to what the ones above leave over, the lowest of equals, and code 0 for what is not a number. A row's
-/// codes depend neither on the rows beside it nor on the number of threads.
+/// Quantizes `latents` `[N, C]` with `codebooks`, one per depth (paper section 3.1, equation 2). Each depth
+/// picks the code nearest to the residual of the previous depths, the lowest index on a tie, and code 0 for
+/// NaN. A row's codes depend neither on the other rows nor on the number of threads.
 ///
 /// # Panics
-/// If the lengths do not fit each other, or a codebook is empty.
+/// If the lengths do not match or a codebook is empty.
 pub fn residual_quantize(latents: &[f32], channels: usize, codebooks: &[Codes]) -> ResidualCodes {
     let (rows, depths) = (latents.len() / channels, codebooks.len());
-    assert_eq!(latents.len(), rows * channels, "the latents are [N, C]");
+    assert_eq!(latents.len(), rows * channels, "the latents must be [N, C]");
     let mut residuals = latents.to_vec();
     let mut found = ResidualCodes {
         codes: vec![0; rows * depths],
@@ -65,11 +66,11 @@ pub fn residual_quantize(latents: &[f32], channels: usize, codebooks: &[Codes]) 
     found
 }
 
-/// The nearest of `codebook` to each residual.
+/// The code in `codebook` nearest to each residual.
 fn nearest(residuals: &[f32], channels: usize, codebook: &Codes) -> Vec<u32> {
     let size = codebook.norms.len();
-    assert!(size > 0, "a codebook has codes");
-    assert_eq!(codebook.embeddings.len(), size * channels, "a codebook is [K, C]");
+    assert!(size > 0, "empty codebook");
+    assert_eq!(codebook.embeddings.len(), size * channels, "a codebook must be [K, C]");
     let rows = residuals.len() / channels;
     if rows == 0 {
         return Vec::new();
@@ -83,7 +84,7 @@ fn nearest(residuals: &[f32], channels: usize, codebook: &Codes) -> Vec<u32> {
     };
     let parts = size.div_ceil(width);
     let merge = |mut near: Vec<Best>, far: Vec<Best>| {
-        // Those of `far` have higher indices: of equals `near` stays.
+        // Codes in `far` have higher indices, so `near` wins ties.
         near.iter_mut().zip(far).for_each(|(near, far)| near.take(far));
         near
     };
@@ -92,8 +93,8 @@ fn nearest(residuals: &[f32], channels: usize, codebook: &Codes) -> Vec<u32> {
     best.into_iter().map(|best| best.code).collect()
 }
 
-/// `rows` of `channels` each, with zeros up to `stride`: whole vectors, whose products are the same. In `scratch` if they
-/// are not of that length already.
+/// `rows` of `channels` values each, zero-padded to `stride` so that they are whole vectors with the same
+/// products. Copied to `scratch` unless `channels` is already `stride`.
 #[inline(always)]
 fn padded<'a>(rows: &'a [f32], channels: usize, stride: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
     if channels == stride {
@@ -116,7 +117,7 @@ struct Best {
 impl Best {
     const NONE: Self = Self { distance: f32::MAX, code: 0 };
 
-    /// Without a branch, which could not be predicted.
+    /// Branch-free, because the branch would be unpredictable.
     #[inline(always)]
     fn take(&mut self, other: Self) {
         let nearer = other.distance < self.distance;
@@ -125,7 +126,7 @@ impl Best {
     }
 }
 
-/// The nearest of the codes `first..end` to every residual.
+/// Finds the code among `first..end` nearest to every residual.
 struct Search<'a> {
     /// `[N, stride]`
     residuals: &'a [f32],
@@ -161,7 +162,7 @@ impl Kernel for Search<'_> {
 }
 
 impl Search<'_> {
-    /// The codes `from..to`: all residuals, `R` at a time, by `O` codes at a time.
+    /// Compares all residuals with the codes `from..to`, `R` residuals by `O` codes at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const O: usize>(
         &self,
@@ -178,7 +179,7 @@ impl Search<'_> {
         for row in (0..rows).step_by(R) {
             let mut starts = [self.residuals.as_ptr(); R];
             for (r, start) in starts.iter_mut().enumerate() {
-                // Rows past the last are the last again: computed, and not taken.
+                // Rows past the end repeat the last one: computed but discarded.
                 *start = self.residuals[(row + r).min(rows - 1) * stride..].as_ptr();
             }
             let own = &mut best[row..rows.min(row + R)];
@@ -202,12 +203,12 @@ impl Search<'_> {
         }
     }
 
-    /// Compares the codes from `at` on, whose products with each residual are `products`.
+    /// Updates `best` with the codes from `at` on, given their dot products with each residual.
     #[inline(always)]
     fn take<const R: usize, const O: usize>(&self, best: &mut [Best; R], at: usize, products: [[f32; R]; O]) {
         for (o, (products, norm)) in products.iter().zip(&self.codebook.norms[at..at + O]).enumerate() {
             for (best, product) in best.iter_mut().zip(products) {
-                // Less the residual's own squared norm, which does not change what is nearest.
+                // Without the residual's own squared norm, which does not change the nearest code.
                 best.take(Best { distance: norm - 2.0 * product, code: (at + o) as u32 });
             }
         }

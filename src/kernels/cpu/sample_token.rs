@@ -1,10 +1,10 @@
-//! The draw of one code for every image of a batch.
+//! Samples one code for every image of a batch.
 
 use crate::generate::sampling::sample;
 use crate::kernels::sample_token::Draw;
 
-/// Codes drawn from `logits` `[rows, V]`; -1 where a row has no number in it. Each row has the random number
-/// that [`Draw::uniform`] says.
+/// Codes sampled from `logits` `[rows, V]`; -1 if a row has nothing to sample from. The random number of each
+/// row is [`Draw::uniform`].
 pub fn sample_token(logits: &[f32], rows: usize, draw: &Draw) -> Vec<i32> {
     (0..)
         .zip(logits.chunks(logits.len() / rows))

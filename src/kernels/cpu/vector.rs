@@ -1,4 +1,4 @@
-//! The vector registers that the kernels are written in, and the choice among them at run time.
+//! SIMD vectors for the kernels, and the choice of instruction set at run time.
 
 use std::ops::{Add, Mul, Sub};
 
@@ -11,10 +11,11 @@ mod x86;
 use crate::error::Result;
 use cap::{Cap, cap};
 
-/// How many floats the widest register holds.
+/// Number of floats in the widest register.
 pub(super) const WIDEST: usize = 16;
 
-/// As many floats, on one cache line: what scratch is made of, so that no vector of it straddles two.
+/// [`WIDEST`] floats on one cache line. Scratch consists of these, so that none of its vectors straddles two
+/// lines.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Line([f32; WIDEST]);
@@ -23,17 +24,18 @@ impl Line {
     pub const ZERO: Self = Self([0.0; WIDEST]);
 }
 
-/// A register of `LANES` floats and the few operations that the kernels need of it.
+/// A register of `LANES` floats and the few operations that the kernels need.
 ///
 /// # Safety
 /// Every method needs the processor features of its implementation: call them only inside [`Kernel::run`],
-/// which [`Instructions::run`] reaches with those features. Pointers must be good for `LANES` elements, of any alignment.
+/// which [`Instructions::run`] calls with those features. Pointers must be valid for `LANES` elements, with
+/// any alignment.
 pub(super) trait Simd {
     /// A divisor of [`WIDEST`], and a multiple of 4.
     const LANES: usize;
-    /// How many of them the processor has.
+    /// Number of such registers in the processor.
     const REGISTERS: usize;
-    /// Added, subtracted and scaled lane by lane.
+    /// Addition, subtraction and scaling are lane by lane.
     type Vector: Copy
         + Add<Output = Self::Vector>
         + Sub<Output = Self::Vector>
@@ -44,22 +46,22 @@ pub(super) trait Simd {
     unsafe fn load(from: *const f32) -> Self::Vector;
     /// Loads half floats and widens them.
     unsafe fn load_f16(from: *const f16) -> Self::Vector;
-    /// Loads whole numbers and widens them.
+    /// Loads 8-bit integers and widens them.
     unsafe fn load_i8(from: *const i8) -> Self::Vector;
     unsafe fn store(to: *mut f32, value: Self::Vector);
     /// `a * b + c`
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-    /// Interleaves each four lanes of two vectors: `[a0, b0, a1, b1]` and `[a2, b2, a3, b3]`.
+    /// Interleaves each group of four lanes of two vectors: `[a0, b0, a1, b1]` and `[a2, b2, a3, b3]`.
     unsafe fn zip(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
-    /// The same by pairs: `[a0, a1, b0, b1]` and `[a2, a3, b2, b3]`.
+    /// The same in pairs: `[a0, a1, b0, b1]` and `[a2, a3, b2, b3]`.
     unsafe fn zip_pairs(a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
-    /// Asks for the cache line at `from`, which may lie anywhere.
+    /// Prefetches the cache line at `from`, which may be any address.
     unsafe fn prefetch(from: *const u8);
 
-    /// Transposes each of the 4x4 matrices whose rows are the same four lanes of the four vectors.
+    /// Transposes each 4x4 matrix formed by the same four lanes of the four vectors.
     #[inline(always)]
     unsafe fn transpose([a, b, c, d]: [Self::Vector; 4]) -> [Self::Vector; 4] {
-        // SAFETY: the features are there by contract.
+        // SAFETY: the caller guarantees the features.
         unsafe {
             let ([ab, ab_high], [cd, cd_high]) = (Self::zip(a, b), Self::zip(c, d));
             let ([a, b], [c, d]) = (Self::zip_pairs(ab, cd), Self::zip_pairs(ab_high, cd_high));
@@ -68,10 +70,10 @@ pub(super) trait Simd {
     }
 }
 
-/// A piece of work that is compiled once for each set of instructions.
+/// Work that is compiled once for each instruction set.
 ///
-/// `run` and all that it calls must be `#[inline(always)]`, so that it is compiled with the features of the
-/// function that it lands in.
+/// `run` and everything it calls must be `#[inline(always)]`, so that they are compiled with the features of
+/// the function that they are inlined into.
 pub(super) trait Kernel {
     type Output;
 
@@ -80,7 +82,7 @@ pub(super) trait Kernel {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
-/// Plain loops, which the compiler turns into vectors by itself. `FnOnce` would add a call that is not inlined.
+/// Plain loops, which the compiler vectorizes. `FnOnce` would add a call that is not inlined.
 impl<T, F: FnMut() -> T> Kernel for F {
     type Output = T;
 
@@ -90,7 +92,7 @@ impl<T, F: FnMut() -> T> Kernel for F {
     }
 }
 
-/// A set of instructions that this processor has, and that the setting allows.
+/// An instruction set that this processor has and that the setting allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instructions(Set);
 
@@ -104,10 +106,10 @@ enum Set {
 }
 
 impl Instructions {
-    /// All that there are, the widest first.
+    /// All available sets, widest first.
     ///
     /// # Panics
-    /// If [`cap`] finds the setting wrong.
+    /// If [`cap`] rejects the setting.
     pub fn all() -> impl Iterator<Item = Self> {
         let cap = cap().unwrap_or_else(|error| panic!("{error}"));
         let sets = [
@@ -120,12 +122,12 @@ impl Instructions {
         sets.into_iter().filter(|&(_, available)| available).map(|(set, _)| Self(set))
     }
 
-    /// The widest.
+    /// The widest available set.
     pub fn best() -> Self {
-        Self::all().next().expect("the portable set is everywhere")
+        Self::all().next().expect("the portable set is always available")
     }
 
-    /// What people call them.
+    /// The common name of the set.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -139,7 +141,7 @@ impl Instructions {
 
     /// Runs `kernel` with these instructions.
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: a set exists only where the processor has it.
+        // SAFETY: a set is available only if the processor has it.
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
@@ -152,15 +154,15 @@ impl Instructions {
     }
 }
 
-/// What the kernels' vectors are called here, or how the setting that caps them is wrong.
+/// The name of the vector instructions that the kernels use, or an error if `RESIDUA_VECTORS` is invalid.
 pub fn vectors() -> Result<&'static str> {
     cap().map(|_| Instructions::best().name())
 }
 
-/// Plain Rust that compilers turn into the baseline vectors of their target (NEON, wasm `simd128`, SSE2).
+/// Plain Rust that the compiler turns into the target's baseline vectors (NEON, wasm `simd128`, SSE2).
 pub(super) struct Portable;
 
-/// Eight floats, in whatever registers.
+/// Eight floats, in any registers.
 #[derive(Clone, Copy)]
 pub(super) struct Eight([f32; 8]);
 
@@ -213,7 +215,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Eight {
-        // SAFETY: the caller's pointer is good for `LANES` elements.
+        // SAFETY: the caller's pointer is valid for `LANES` elements.
         Eight(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
     }
 
@@ -230,13 +232,13 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load_i8(from: *const i8) -> Eight {
-        // SAFETY: the caller's pointer is good for `LANES` elements.
+        // SAFETY: the caller's pointer is valid for `LANES` elements.
         Eight(unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(f32::from))
     }
 
     #[inline(always)]
     unsafe fn store(to: *mut f32, value: Eight) {
-        // SAFETY: the caller's pointer is good for `LANES` elements.
+        // SAFETY: the caller's pointer is valid for `LANES` elements.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(value.0) }
     }
 
@@ -271,8 +273,8 @@ impl Simd for Portable {
     unsafe fn prefetch(_from: *const u8) {}
 }
 
-/// A finite half float as `f32`, without a branch: exponent and fraction move into place, and a multiplication
-/// by 2^112 corrects the exponent's bias (and normalizes what was subnormal).
+/// Converts a finite half float to `f32` without a branch: shifts exponent and fraction into place, then
+/// multiplies by 2^112 to correct the exponent bias (and normalize subnormals).
 #[inline(always)]
 fn widen(half: u16) -> f32 {
     let half = u32::from(half);
@@ -284,7 +286,7 @@ fn widen(half: u16) -> f32 {
 mod tests {
     use super::*;
 
-    /// Widens all half floats with `load_f16`.
+    /// Widens all finite half floats with `load_f16`.
     struct Widen<'a>(&'a [f16]);
 
     impl Kernel for Widen<'_> {
@@ -311,7 +313,7 @@ mod tests {
         }
     }
 
-    /// Widens all numbers of eight bits with `load_i8`.
+    /// Widens every `i8` with `load_i8`.
     struct WidenBytes;
 
     impl Kernel for WidenBytes {
@@ -330,14 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn widens_every_number_of_eight_bits() {
+    fn widens_every_i8() {
         let expected: Vec<f32> = (-128..128).map(|number| number as f32).collect();
         for instructions in Instructions::all() {
             assert_eq!(instructions.run(WidenBytes), expected, "{instructions:?}");
         }
     }
 
-    /// Transposes the numbers from 0 on.
+    /// Transposes matrices of the numbers from 0 on.
     struct Transposed;
 
     impl Kernel for Transposed {

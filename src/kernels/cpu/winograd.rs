@@ -1,11 +1,12 @@
-//! 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 products for 16 outputs where the definition has 144.
+//! 3x3 convolutions with stride 1 by Winograd's F(4x4, 3x3): 36 products for 16 outputs instead of 144.
 //!
-//! (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308.) Each 4x4 tile of the output
-//! depends on a 6x6 patch of the input. Patch and kernel, as polynomials in each direction, are evaluated at six points;
-//! at each of the 36 pairs of points the channels are mixed by a matrix product; interpolation gives the tile.
+//! (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308.) Each 4x4 tile of
+//! the output depends on a 6x6 patch of the input. Patch and kernel are treated as polynomials in each
+//! direction and evaluated at six points. At each of the 36 pairs of points a matrix product mixes the
+//! channels, and interpolation gives the tile.
 //!
-//! After nearest upsampling the polynomial of a patch has the factor 1 + x: it vanishes at -1, so that 11 of the 36
-//! products need not be made.
+//! After nearest upsampling, the polynomial of a patch has the factor 1 + x and vanishes at -1, so 11 of the
+//! 36 products can be skipped.
 
 mod transform;
 
@@ -19,30 +20,31 @@ use super::tasks::{Shared, block, blocks, for_each_task};
 use super::vector::{Instructions, Line, WIDEST};
 use transform::{MINUS_A, PATCH, POINTS, Patches, Points, QUADS, TILE, Tiles, Weights};
 
-/// Lines of tiles that a thread works on at once: the height of the widest matrix kernel.
+/// Lines of tiles that a thread processes at once: the height of the widest matrix kernel.
 const CHUNK: usize = 4;
-/// Output channels that a thread works on at once, so that their products stay in the second-level cache.
+/// Output channels that a thread processes at once, so that their products stay in the L2 cache.
 const BLOCK: usize = 96;
 
-/// Whether this is the fastest way to compute `shape`. The batch has no say: an image is the same in every batch.
+/// Whether this is the fastest way to compute `shape`. The answer does not depend on the batch, so an image
+/// comes out the same in every batch.
 pub(super) fn pays(shape: &ConvShape) -> bool {
     let Grid { rows, columns, .. } = Grid::of(shape);
     shape.kernel == 3 && shape.resample != Resample::Down && rows * columns >= WIDEST / 2
 }
 
-/// Adds `bias` to the convolution of `x` with `weight` and writes it to `out`; `shape.kernel` is 3.
+/// Convolves `x` with `weight`, adds `bias` and writes the result to `out`. `shape.kernel` is 3.
 pub(super) fn convolve(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape, out: &mut [f32]) {
     let points = if shape.resample == Resample::Up { Points::UPSAMPLED } else { Points::ACCURATE };
-    // Odd, so that the points of one channel do not all fall into the same few sets of a cache.
+    // Odd, so that the points of one channel do not all map to the same few cache sets.
     let depth = shape.in_channels.div_ceil(WIDEST) | 1;
     let (grid, instructions) = (Grid::of(shape), Instructions::best());
     let conv = Conv { x, weight, bias, shape, grid, points, depth, instructions };
     let out = Shared::new(out);
-    // What every thread needs is transformed first: whichever of weights and patches is smaller.
+    // Transform the smaller of weights and patches first, since every thread needs all of it.
     if conv.grid.tiles() > shape.out_channels { conv.by_tiles(&out) } else { conv.by_channels(&out) }
 }
 
-/// The tiles of all images of a batch, numbered along rows.
+/// The tiles of all images in a batch, numbered row by row.
 #[derive(Clone, Copy)]
 struct Grid {
     images: usize,
@@ -50,12 +52,12 @@ struct Grid {
     columns: usize,
 }
 
-/// Neighbouring tiles of one row.
+/// Adjacent tiles of one row.
 struct Run {
     image: usize,
     row: usize,
     column: usize,
-    /// The number of the first one, counted from the start of the chunk.
+    /// Index of the first tile within the chunk.
     first: usize,
     len: usize,
 }
@@ -86,9 +88,9 @@ impl Grid {
     }
 }
 
-/// One convolution. Transformed, its operands are, with tiles and input channels in lines:
-/// patches `[in_channels, POINTS, tiles]`, weights `[out_channels, POINTS, in_channels]`, and their products
-/// `[out_channels, POINTS, tiles]`.
+/// One convolution. Its transformed operands are patches `[in_channels, POINTS, tiles]`, weights
+/// `[out_channels, POINTS, in_channels]`, and their products `[out_channels, POINTS, tiles]`, with tiles and
+/// input channels stored in lines.
 struct Conv<'a> {
     x: &'a [f32],
     weight: &'a [f32],
@@ -102,7 +104,7 @@ struct Conv<'a> {
 }
 
 impl Conv<'_> {
-    /// Weights first, then each task is a chunk of tiles.
+    /// Transforms the weights first. Each task is then a chunk of tiles.
     fn by_tiles(&self, out: &Shared<f32>) {
         let channels = self.shape.out_channels;
         let weights = self.transformed_weights();
@@ -129,7 +131,7 @@ impl Conv<'_> {
         );
     }
 
-    /// Patches first, then each task is a block of output channels.
+    /// Transforms the patches first. Each task is then a block of output channels.
     fn by_channels(&self, out: &Shared<f32>) {
         let channels = self.shape.out_channels;
         let width = self.grid.tiles().div_ceil(WIDEST);
@@ -192,7 +194,8 @@ impl Conv<'_> {
         let sums = bytemuck::cast_slice_mut::<_, f32>(sums);
         let vanishes = |i| self.shape.resample == Resample::Up && i == MINUS_A;
         for point in (0..POINTS).filter(|point| !vanishes(point / PATCH) && !vanishes(point % PATCH)) {
-            // SAFETY: channel `c` of point `p` is `[c, p]` in each operand, whose lengths have been checked.
+            // SAFETY: channel `c` of point `p` is `[c, p]` in each operand, and the lengths are checked
+            // above.
             unsafe {
                 multiply(
                     [channels, inputs, tiles],
@@ -210,11 +213,11 @@ fn buffer(len: usize) -> Vec<Line> {
     vec![Line::ZERO; len]
 }
 
-/// A thread's scratch behind the products. Sums at points that vanish stay the zeros they are made as.
+/// A thread's scratch for the products. Sums at vanishing points keep their initial zeros.
 struct Products {
     sums: Vec<Line>,
     width: usize,
-    /// The four rows of the tiles of one channel, in order of columns.
+    /// The four rows of one channel's tiles, in column order.
     strip: Vec<Line>,
 }
 
@@ -235,7 +238,7 @@ impl Products {
 }
 
 impl Conv<'_> {
-    /// Copies rows of tiles to where they belong, without what lies beyond the right and lower borders.
+    /// Copies rows of tiles to the output, clipped at the right and lower borders.
     fn write(&self, channel: usize, tiles: Range<usize>, strip: &[f32], out: &Shared<f32>) {
         let (height, width) = (self.shape.out_height(), self.shape.out_width());
         for run in self.grid.runs(tiles) {

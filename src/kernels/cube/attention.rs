@@ -7,11 +7,11 @@ use burn_cubecl::tensor::CubeTensor;
 use super::texts::Text;
 use super::{THREADS, empty, launch, plain};
 
-/// Largest head, and most positions, that a workgroup's memory has room for.
+/// Largest head and longest cache that fit in workgroup memory.
 const LARGEST_HEAD: usize = 256;
 const MOST_POSITIONS: usize = 3072;
 
-/// Whether the kernel takes `length` new positions against a cache of `capacity` positions.
+/// Whether the kernel supports `length` new positions against a cache of `capacity` positions.
 pub fn fits(length: usize, capacity: usize, head_dim: usize) -> bool {
     length == 1 && capacity <= MOST_POSITIONS && (1..=LARGEST_HEAD).contains(&head_dim)
 }
@@ -39,17 +39,17 @@ pub fn decode_attention(
 ) -> CubeTensor {
     let qkv = plain(qkv);
     let [batch, heads, capacity, head_dim] = [0, 1, 2, 3].map(|dim| keys.meta.shape()[dim]);
-    assert!(fits(qkv.meta.shape()[1], capacity, head_dim), "the cache is for Burn's operations");
-    assert!(position < capacity, "position {position} of {capacity}");
+    assert!(fits(qkv.meta.shape()[1], capacity, head_dim), "the cache does not fit the kernel");
+    assert!(position < capacity, "position {position} in a cache of {capacity}");
     assert_eq!(
         qkv.meta.shape()[..],
         [batch, 1, 3 * heads * head_dim],
         "qkv is [batch, 1, 3, heads, head_dim]"
     );
-    assert_eq!(keys.meta.shape(), values.meta.shape(), "a value for every key");
+    assert_eq!(keys.meta.shape(), values.meta.shape(), "keys and values differ in shape");
     for cache in [&keys, &values] {
-        // A copy would be written to instead.
-        assert!(cache.is_contiguous() && cache.dtype == DType::F32, "caches are f32, in order");
+        // Otherwise the kernel would write to a copy.
+        assert!(cache.is_contiguous() && cache.dtype == DType::F32, "caches must be contiguous f32");
     }
     let y = empty(&qkv, Shape::new([batch, 1, heads * head_dim]), DType::F32);
     let parameters = DecodeAttentionParameters {
@@ -64,7 +64,7 @@ pub fn decode_attention(
     y
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![Text::fixed("decode_attention", THREADS, DecodeAttention::SOURCE)]

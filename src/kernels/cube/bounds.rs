@@ -1,5 +1,6 @@
-//! Whether kernels keep to their buffers. Drivers hide it where one doesn't: what is beyond a binding reads as zero there,
-//! and is not written. So each launch is repeated on longer copies of its buffers, with NaN at their ends.
+//! Checks that kernels stay within their buffers. Drivers hide violations: reads past the end of a binding
+//! return zero and writes are dropped. So each launch is repeated on longer copies of its buffers, padded
+//! with NaN.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,27 +11,28 @@ use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
 thread_local! {
-    /// The texts launched by this thread, while its launches are repeated.
+    /// Shader sources launched by this thread while its launches are being repeated.
     static WATCHED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
 }
 
-/// Elements of 32 bits behind each copy.
+/// 32-bit elements appended to each copy.
 const BEYOND: usize = 4096;
 
-/// Does `work`, and panics if one of its kernels reads or writes outside its buffers; the result, and the kernels' texts.
+/// Runs `work` and returns its result and the sources of its kernels. Panics if a kernel reads or writes
+/// outside its buffers.
 pub fn watched<T>(work: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
     WATCHED.set(Some(BTreeSet::new()));
     let result = work();
-    (result, WATCHED.take().expect("nobody else ends it"))
+    (result, WATCHED.take().expect("only this function ends the watch"))
 }
 
-/// A launch that is to be repeated: the kernel, and what its buffers held before.
+/// A launch to repeat: the kernel and the previous contents of its buffers.
 pub struct Repeated {
     text: String,
     before: Vec<Vec<u8>>,
 }
 
-/// The text alone: the id of the kernel itself is taken by its own launch.
+/// A kernel with the source only: the original kernel's ID already belongs to its own launch.
 struct Text(String);
 
 impl KernelSource for Text {
@@ -48,7 +50,7 @@ impl KernelSource for Text {
 }
 
 impl Repeated {
-    /// What has to be known before `kernel` runs on `buffers`; nothing if nobody watches.
+    /// Captures the state before `kernel` runs on `buffers`; `None` unless this thread is watched.
     pub fn before(kernel: &impl KernelSource, buffers: &[&CubeTensor]) -> Option<Self> {
         let text = WATCHED.with_borrow_mut(|watched| {
             let (launched, text) = (watched.as_mut()?, kernel.source().complete());
@@ -59,7 +61,7 @@ impl Repeated {
         Some(Self { text, before })
     }
 
-    /// Runs it again on longer buffers, and compares these with `buffers`, on which it has run.
+    /// Runs the kernel again on longer buffers and compares them with `buffers`, on which it has already run.
     pub fn check(self, threads: u32, count: CubeCount, buffers: &[&CubeTensor], words: Vec<u64>) {
         let client = &buffers[0].client;
         let beyond = f32::NAN.to_ne_bytes().repeat(BEYOND);
@@ -74,17 +76,17 @@ impl Repeated {
         let kernel = SourceKernel::new(Text(self.text.clone()), CubeDim::new_1d(threads));
         client.launch(Box::new(kernel), count, arguments);
         for ((buffer, longer), before) in buffers.iter().zip(longer).zip(&self.before) {
-            let found = client.read_one(longer).expect("it can be read");
+            let found = client.read_one(longer).expect("a readable buffer");
             let (inside, outside) = found.split_at(before.len());
-            assert!(outside == beyond, "it writes outside its buffers:\n{}", self.text);
+            assert!(outside == beyond, "the kernel writes outside its buffers:\n{}", self.text);
             let expected = contents(buffer, buffer.handle.clone());
-            assert!(inside == expected, "it reads outside its buffers:\n{}", self.text);
+            assert!(inside == expected, "the kernel reads outside its buffers:\n{}", self.text);
         }
     }
 }
 
-/// The bytes of a buffer, without what it is rounded up to.
+/// The bytes of a buffer, without padding.
 fn contents(buffer: &CubeTensor, handle: Handle) -> Vec<u8> {
-    let bytes = buffer.client.read_one(handle).expect("it can be read");
+    let bytes = buffer.client.read_one(handle).expect("a readable buffer");
     bytes[..buffer.meta.num_elements() * buffer.dtype.size()].to_vec()
 }

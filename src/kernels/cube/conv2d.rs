@@ -1,4 +1,4 @@
-//! The launches of `shaders/conv2d.wgsl` and `shaders/conv2d_gathered.wgsl`.
+//! Launches `shaders/conv2d.wgsl` and `shaders/conv2d_gathered.wgsl`.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
@@ -10,7 +10,7 @@ use super::texts::Text;
 use super::{empty, launch};
 use crate::kernels::{GpuKernel, Resample, Variant};
 
-/// What takes `x` of these dimensions with `weight`.
+/// The variant for `x` and `weight` of these dimensions.
 pub fn variant(x: [usize; 4], weight: [usize; 4], resample: Resample) -> Variant {
     let [images, _, height, width] = x;
     let [out_channels, _, kernel, _] = weight;
@@ -56,32 +56,33 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     y
 }
 
-/// What a workgroup of `shaders/conv2d.wgsl` computes: in each direction four times as much as it has threads.
+/// The block that a workgroup of `shaders/conv2d.wgsl` computes: four times its number of threads in each
+/// direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Block {
     channel_threads: u32,
     row_threads: u32,
     column_threads: u32,
-    /// Input channels that lie in workgroup memory.
+    /// Input channels in workgroup memory at a time.
     depth: u32,
 }
 
-/// Reads the least where there is enough to do. The one that the shader's text has.
+/// Reads the least, if there is enough work. The default in the shader source.
 const LARGE: Block = Block { channel_threads: 16, row_threads: 4, column_threads: 4, depth: 4 };
 
-/// For small images, and to occupy more of a device.
+/// For small images, or to occupy more of a device.
 const SMALL: Block = Block { channel_threads: 16, row_threads: 2, column_threads: 2, depth: 4 };
 
-/// For the few channels of a picture.
+/// For the few channels of an output image.
 const THIN: Block = Block { channel_threads: 1, row_threads: 8, column_threads: 8, depth: 2 };
 
 const BLOCKS: [Block; 3] = [LARGE, SMALL, THIN];
 
-/// Workgroups from which on the large block is taken: enough to occupy most devices.
+/// Minimum number of workgroups for the large block: enough to occupy most devices.
 const MANY: u32 = 32;
 
 impl Block {
-    /// The one that suits an output of these dimensions; none if its inputs are gathered.
+    /// The block for an output of these dimensions; `None` for the gathering shader.
     fn of(out: [u32; 4], kernel: u32, resample: Resample) -> Option<Self> {
         match out[1] {
             _ if kernel != 3 || resample == Resample::Down => None,
@@ -146,10 +147,10 @@ struct Parameters {
 
 shader!(Conv2dGathered, "conv2d_gathered.wgsl");
 
-/// Channels, and pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
+/// Channels, and also pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
 const GATHERED: u32 = 64;
 
-/// Threads of a workgroup of `shaders/conv2d_gathered.wgsl`.
+/// Threads per workgroup of `shaders/conv2d_gathered.wgsl`.
 const GATHERED_THREADS: u32 = 64;
 
 /// The `Parameters` of `shaders/conv2d_gathered.wgsl`.
@@ -167,7 +168,7 @@ struct GatheredParameters {
     stride: u32,
 }
 
-/// All that the host makes of the shaders.
+/// Every shader source that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     let blocks = BLOCKS.map(|block| {

@@ -39,12 +39,9 @@ pub fn embed_codes(
     let (table, onto) = (plain(table), onto.map(plain));
     let [rows, columns] = [0, 1].map(|dim| codes.meta.shape()[dim]);
     let channels = table.meta.shape()[1];
-    assert!(lookup.first_column + lookup.depths <= columns, "a lookup takes columns that are there");
-    assert!(
-        lookup.first_depth + lookup.depths <= places.meta.shape()[0],
-        "a lookup takes depths that are there"
-    );
-    assert!(onto.as_ref().is_none_or(|onto| onto.meta.shape()[1] == channels), "rows to add to are [n, C]");
+    assert!(lookup.first_column + lookup.depths <= columns, "the lookup exceeds the columns");
+    assert!(lookup.first_depth + lookup.depths <= places.meta.shape()[0], "the lookup exceeds the depths");
+    assert!(onto.as_ref().is_none_or(|onto| onto.meta.shape()[1] == channels), "onto must be [n, C]");
     let parameters = EmbedCodesParameters {
         rows: rows as u32,
         columns: columns as u32,
@@ -59,7 +56,7 @@ pub fn embed_codes(
         },
         onto_rows: onto.as_ref().map_or(0, |onto| onto.meta.shape()[0]) as u32,
     };
-    // What is bound must be there, and no buffer is bound twice.
+    // Every binding needs a buffer, and no buffer may be bound twice.
     let onto = onto.unwrap_or_else(|| empty(&table, Shape::new([1]), DType::F32));
     let y = empty(&table, Shape::new([rows, lookup.outputs(), channels]), DType::F32);
     let workgroups = rows as u32 * (channels as u32).div_ceil(THREADS);
@@ -67,7 +64,7 @@ pub fn embed_codes(
     y
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![Text::fixed("embed_codes", THREADS, EmbedCodes::SOURCE)]

@@ -1,4 +1,4 @@
-//! The launches of `shaders/group_norm_statistics.wgsl` and `shaders/group_norm_silu.wgsl`.
+//! Launches `shaders/group_norm_statistics.wgsl` and `shaders/group_norm_silu.wgsl`.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
@@ -7,7 +7,8 @@ use burn_cubecl::tensor::CubeTensor;
 use super::texts::Text;
 use super::{THREADS, empty, launch};
 
-/// Values of a part of a group, the work of one workgroup, unless that makes more than `THREADS` parts.
+/// Values in one part of a group, which one workgroup handles. Parts are larger if there would be more than
+/// `THREADS` of them.
 const PART: usize = 8192;
 
 shader!(Statistics, "group_norm_statistics.wgsl");
@@ -79,7 +80,7 @@ pub fn group_norm(
     y
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![

@@ -23,7 +23,7 @@ pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f
     let (x, gamma, beta) = (plain(x), plain(gamma), plain(beta));
     let [rows, width] = [0, 1].map(|dim| x.meta.shape()[dim]);
     for scale in [&gamma, &beta] {
-        assert_eq!(scale.meta.shape()[..], [width], "gamma and beta are as wide as a row");
+        assert_eq!(scale.meta.shape()[..], [width], "gamma and beta must be as wide as a row");
     }
     let y = empty(&x, Shape::new([rows, width]), DType::F32);
     let parameters = LayerNormParameters { rows: rows as u32, width: width as u32, epsilon };
@@ -31,7 +31,7 @@ pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f
     y
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![Text::fixed("layer_norm", THREADS, LayerNorm::SOURCE)]

@@ -12,35 +12,37 @@ use super::{Activation, CubeBackend, THREADS, empty, launch, own, plain};
 use crate::kernels::weights::{StoredWeights, Weights};
 use crate::kernels::{GpuKernel, Variant};
 
-/// Rows that one pass over the weights serves.
+/// Most rows that one pass over the weights can serve.
 const MOST_ROWS: usize = 8;
 
-/// Threads that share an output. More of them leave each too little to do between a workgroup's start and its sums.
+/// Threads that share an output. With more, each has too little to do between the workgroup's start and its
+/// final sums.
 const LANES: usize = 16;
 const TEAMS: usize = THREADS as usize / LANES;
 
-/// Outputs from which on a GPU gets workgroups enough even of many outputs each.
+/// Number of outputs from which there are enough workgroups even with many outputs per thread.
 const MANY_OUTPUTS: usize = 2048;
 
-/// The most that one thread then has.
+/// Most outputs per thread in that case.
 const MOST_OUTPUTS: usize = 8;
 
-/// Inputs that are multiplied at once.
+/// Inputs multiplied at once.
 const CHUNK: usize = 4;
 
-/// How a row of weights is read: what the shader calls `Stored` and `widened(stored, at)`, and its last bindings.
+/// How the shader reads a row of weights: its `Stored` type, the body of `widened(stored, at)` and its last
+/// bindings.
 struct Reading {
     stored: &'static str,
     widened: &'static str,
     bindings: &'static str,
 }
 
-/// The line that declares the parameters.
+/// The line of the shader that declares the parameters.
 const PARAMETERS: &str = "@group(0) @binding(4) var<uniform> parameters: Parameters;";
 const SCALES_AND_PARAMETERS: &str = "@group(0) @binding(4) var<storage, read_write> scales: array<f32>;
 @group(0) @binding(5) var<uniform> parameters: Parameters;";
 
-/// Of f32, of f16, and of eight bits, where eight chunks are a block.
+/// For f32, f16 and 8-bit weights. Eight chunks of 8-bit weights form a block.
 const READINGS: [Reading; 3] = [
     Reading { stored: "vec4<f32>", widened: "stored", bindings: PARAMETERS },
     Reading {
@@ -57,16 +59,16 @@ const READINGS: [Reading; 3] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct DecodeLinear {
-    /// Its place in [`READINGS`].
+    /// Index into [`READINGS`].
     reading: usize,
     rows: usize,
-    /// Outputs of a thread.
+    /// Outputs per thread.
     outputs: usize,
 }
 
 impl DecodeLinear {
-    /// What takes `rows` of `inputs` and weights held by elements of type `weights` (i32 for four of eight bits); others
-    /// are for a matrix product.
+    /// The kernel for `rows` of `inputs` and weights stored in elements of type `weights` (i32: four 8-bit
+    /// weights). `None` if a matrix product should be used instead.
     fn of(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Self> {
         let fits = (1..=MOST_ROWS).contains(&rows) && inputs > 0 && inputs.is_multiple_of(CHUNK);
         let reading = match weights {
@@ -77,21 +79,21 @@ impl DecodeLinear {
         fits.then(|| Self { reading, rows, outputs: outputs_of_a_thread(rows, outputs) })
     }
 
-    /// A number that no other one has.
+    /// A number unique to this kernel.
     fn number(self) -> usize {
         let many = self.outputs == MOST_OUTPUTS;
         (self.reading * MOST_ROWS + self.rows - 1) * 2 + usize::from(many)
     }
 }
 
-/// What takes a layer, if it is not for a matrix product.
+/// The variant for a layer, or `None` if a matrix product should be used instead.
 pub fn variant(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Variant> {
     let kernel = DecodeLinear::of(rows, inputs, weights, outputs)?;
     Some(GpuKernel::DecodeLinear.variant(kernel.number()))
 }
 
-/// Outputs whose sums a thread holds. More of them load the inputs less often, fewer of them make more workgroups,
-/// which a layer with few outputs needs; and workgroup memory has room for 16 sums a thread.
+/// Outputs whose sums a thread holds. More outputs per thread load the inputs less often; fewer give more
+/// workgroups, which a layer with few outputs needs. Workgroup memory has room for 16 sums per thread.
 fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     let room = 16 / rows.next_power_of_two();
     room.min(if outputs < MANY_OUTPUTS { 4 } else { MOST_OUTPUTS })
@@ -133,7 +135,7 @@ struct DecodeLinearParameters {
     onto: u32,
 }
 
-/// [`super::GpuKernels::residua_decode_linear`], with a residual or without.
+/// [`super::GpuKernels::residua_decode_linear`], with or without a residual.
 pub fn decode_linear(
     x: CubeTensor,
     weights: StoredWeights<CubeBackend>,
@@ -146,10 +148,10 @@ pub fn decode_linear(
     let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
     let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
     let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
-    assert_eq!(weights_of_an_output, inputs, "the weights are [outputs, inputs]");
-    assert_eq!(bias.meta.shape()[0], outputs, "the bias is [outputs]");
+    assert_eq!(weights_of_an_output, inputs, "the weights must be [outputs, inputs]");
+    assert_eq!(bias.meta.shape()[0], outputs, "the bias must be [outputs]");
     let kernel = DecodeLinear::of(rows, inputs, weight.dtype, outputs);
-    let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs are for a matrix product"));
+    let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs need a matrix product"));
     let parameters = DecodeLinearParameters {
         outputs: outputs as u32,
         chunks: (inputs / CHUNK) as u32,
@@ -162,7 +164,7 @@ pub fn decode_linear(
     };
     let y = match residual {
         Some(residual) => {
-            assert_eq!(residual.meta.shape()[..], [rows, outputs], "the residual is [rows, outputs]");
+            assert_eq!(residual.meta.shape()[..], [rows, outputs], "the residual must be [rows, outputs]");
             own(plain(residual))
         }
         None => empty(&x, Shape::new([rows, outputs]), DType::F32),
@@ -173,7 +175,7 @@ pub fn decode_linear(
     y
 }
 
-/// The buffer of the weights, and that of their scales where they have any.
+/// The contiguous buffer of the weights, and that of their scales if they have any.
 fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTensor>) {
     match weights {
         StoredWeights::Dense(weight) => (into_contiguous(weight), None),
@@ -181,7 +183,7 @@ fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTens
     }
 }
 
-/// All that the host makes of the shader.
+/// Every kernel that the host builds from the shader.
 #[cfg(test)]
 fn kernels() -> Vec<DecodeLinear> {
     let mut kernels = Vec::new();
@@ -191,12 +193,12 @@ fn kernels() -> Vec<DecodeLinear> {
             kernels.extend([1, MANY_OUTPUTS].into_iter().filter_map(of));
         }
     }
-    // With many rows the number of outputs makes no difference.
+    // With many rows, the number of outputs makes no difference.
     kernels.dedup();
     kernels
 }
 
-/// What it is then.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     let text = |kernel: DecodeLinear| {
@@ -214,7 +216,7 @@ mod tests {
     use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
-    fn the_shader_takes_every_reading() {
+    fn every_reading_is_substituted_into_the_shader() {
         for kernel in kernels() {
             let DecodeLinear { reading, rows, outputs } = kernel;
             let Reading { stored, widened, .. } = READINGS[reading];

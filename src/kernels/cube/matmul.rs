@@ -1,4 +1,4 @@
-//! The launch of `shaders/matmul.wgsl`.
+//! Launches `shaders/matmul.wgsl`.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
@@ -13,7 +13,8 @@ use crate::kernels::{GpuKernel, Variant};
 
 const MATMUL: &str = include_str!("../../../shaders/matmul.wgsl");
 
-/// What a workgroup computes: `8 row_threads` by `16 column_threads` elements, `depth` products of each at a time.
+/// The tile that a workgroup computes: `8 row_threads` by `16 column_threads` elements, `depth` products of
+/// each at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tile {
     row_threads: usize,
@@ -25,25 +26,25 @@ struct Tile {
 const ROWS_OF_A_THREAD: usize = 8;
 const COLUMNS_OF_A_THREAD: usize = 16;
 
-/// Reads the least where there is enough to do. The one that the shader's text has.
+/// Reads the least, if there is enough work. The default in the shader source.
 const LARGE: Tile = Tile { row_threads: 8, column_threads: 8, depth: 16 };
 
-/// For fewer rows, and to occupy more of a device.
+/// For fewer rows, or to occupy more of a device.
 const SMALL: Tile = Tile { row_threads: 4, column_threads: 8, depth: 16 };
 
-/// For the rows of one thread.
+/// For products with no more rows than one thread sums.
 const FLAT: Tile = Tile { row_threads: 1, column_threads: 64, depth: 2 };
 
-/// For the columns of one thread.
+/// For products with no more columns than one thread sums.
 const TALL: Tile = Tile { row_threads: 64, column_threads: 1, depth: 4 };
 
 const TILES: [Tile; 4] = [LARGE, SMALL, FLAT, TALL];
 
-/// Workgroups from which on the large tile is taken: smaller ones spread the work, but each reads more.
+/// Minimum number of workgroups for the large tile. Smaller tiles spread the work, but each reads more.
 const MANY: usize = 8;
 
 impl Tile {
-    /// The one that suits products of such dimensions.
+    /// The tile for products of these dimensions.
     fn of(matrices: usize, rows: usize, columns: usize) -> Self {
         let workgroups = matrices * rows.div_ceil(LARGE.rows()) * columns.div_ceil(LARGE.columns());
         match (rows, columns) {
@@ -106,15 +107,15 @@ struct Parameters {
     b_column: u32,
 }
 
-/// Matrices that lie in memory at even distances.
+/// Matrices at a constant stride in memory.
 struct Matrices {
     tensor: CubeTensor,
-    /// Elements from a matrix to the next, from a row to the next and from a column to the next.
+    /// Strides in elements between matrices, rows and columns.
     strides: [u32; 3],
 }
 
 impl Matrices {
-    /// Those of `tensor` `[.., rows, columns]`, copied only if their distances are uneven.
+    /// The matrices of `tensor` `[.., rows, columns]`, copied only if their stride is not constant.
     fn new(tensor: CubeTensor) -> Self {
         let tensor = cast(tensor, DType::F32);
         let even = if tensor.meta.is_tiled() { None } else { even_distance(&tensor) };
@@ -130,7 +131,7 @@ impl Matrices {
         Self { strides: [matrix, row, column].map(|stride| stride as u32), tensor }
     }
 
-    /// The same in a buffer of their own if `other` lies in theirs: a shader may not be given a buffer twice.
+    /// Copies the matrices if they share a buffer with `other`: a shader may not bind a buffer twice.
     fn apart_from(self, other: &CubeTensor) -> Self {
         let buffer = |tensor: &CubeTensor| tensor.handle.clone().binding().claim_key().0;
         if buffer(&self.tensor) == buffer(other) {
@@ -141,7 +142,7 @@ impl Matrices {
     }
 }
 
-/// Elements from each matrix of `tensor` `[.., rows, columns]` to the next, if that is the same number everywhere.
+/// The stride in elements between the matrices of `tensor` `[.., rows, columns]`, if it is constant.
 fn even_distance(tensor: &CubeTensor) -> Option<usize> {
     let (shape, strides) = (tensor.meta.shape(), tensor.meta.strides());
     let batch = shape.len() - 2;
@@ -157,10 +158,10 @@ fn even_distance(tensor: &CubeTensor) -> Option<usize> {
     Some(distance)
 }
 
-/// What takes products of `[rows, inner]` by `[inner, columns]`.
+/// The variant for products of `[rows, inner]` by `[inner, columns]`.
 pub fn variant(matrices: usize, rows: usize, columns: usize) -> Variant {
     let tile = Tile::of(matrices, rows, columns);
-    GpuKernel::Matmul.variant(TILES.iter().position(|&one| one == tile).expect("one of all tiles"))
+    GpuKernel::Matmul.variant(TILES.iter().position(|&one| one == tile).expect("TILES has every tile"))
 }
 
 /// [`super::GpuKernels::residua_matmul`].
@@ -169,8 +170,8 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let batch = shape.len() - 2;
     let [rows, inner] = [shape[batch], shape[batch + 1]];
     let columns = b.meta.shape()[batch + 1];
-    assert_eq!(b.meta.shape()[..batch], shape[..batch], "as many matrices on both sides");
-    assert_eq!(b.meta.shape()[batch], inner, "[M, K] by [K, N]");
+    assert_eq!(b.meta.shape()[..batch], shape[..batch], "both operands must have the same batch dimensions");
+    assert_eq!(b.meta.shape()[batch], inner, "the inner dimensions must be equal");
     let matrices: usize = shape[..batch].iter().product();
     shape[batch + 1] = columns;
     let product = empty(&a, Shape::from(shape), DType::F32);
@@ -199,7 +200,7 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     product
 }
 
-/// All that the host makes of the shader.
+/// Every shader source that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     let text = |tile: Tile| {

@@ -1,6 +1,7 @@
-//! The WGSL kernels of `shaders/` as operations of Burn's GPU backend: one file a kernel, and how all are launched.
+//! The WGSL kernels of `shaders/` as operations of Burn's GPU backend, one file per kernel, and the code that
+//! launches them.
 
-/// A shader whose text is fixed: `NAME::SOURCE` is the text of `shaders/FILE`.
+/// A shader with a fixed source: `NAME::SOURCE` is the contents of `shaders/FILE`.
 macro_rules! shader {
     ($name:ident, $file:literal) => {
         struct $name;
@@ -69,7 +70,8 @@ pub trait GpuKernels: Backend {
     /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
     fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
 
-    /// [`super::cpu::linear::linear`] of what has a [`decode_linear_variant`]: `[rows, in]` by `[out, in]`.
+    /// [`super::cpu::linear::linear`] for layers with a [`decode_linear_variant`]: `[rows, in]` by
+    /// `[out, in]`.
     fn residua_decode_linear(
         x: FloatTensor<Self>,
         #[extension_type] weights: StoredWeights<Self>,
@@ -77,7 +79,8 @@ pub trait GpuKernels: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// The same with a residual `[rows, out]`, into whose buffer it computes if nothing else refers to that.
+    /// The same plus a residual `[rows, out]`. Reuses the residual's buffer for the result if nothing else
+    /// refers to it.
     fn residua_decode_linear_onto(
         x: FloatTensor<Self>,
         #[extension_type] weights: StoredWeights<Self>,
@@ -85,10 +88,10 @@ pub trait GpuKernels: Backend {
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
-    /// `[.., M, K]` by `[.., K, N]` to `[.., M, N]`, of as many matrices on both sides.
+    /// `[.., M, K]` by `[.., K, N]` to `[.., M, N]`, with equal batch dimensions.
     fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `[out, in]`, f16 or of eight bits, in f32.
+    /// Converts weights `[out, in]` from f16 or 8 bits to f32.
     fn residua_widen(#[extension_type] weights: StoredWeights<Self>) -> FloatTensor<Self>;
 
     /// [`super::cpu::layer_norm::layer_norm`] over `[rows, C]`.
@@ -99,8 +102,8 @@ pub trait GpuKernels: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
 
-    /// [`super::cpu::attention::attention`] of one position, where [`decode_attention_fits`]: `[B, 1, 3 C]` to
-    /// `[B, 1, C]`. Keys and values `[B, heads, capacity, head_dim]` are written in place.
+    /// [`super::cpu::attention::attention`] for one new position, if [`decode_attention_fits`]: `[B, 1, 3 C]`
+    /// to `[B, 1, C]`. Keys and values `[B, heads, capacity, head_dim]` are written in place.
     fn residua_decode_attention(
         qkv: FloatTensor<Self>,
         keys: FloatTensor<Self>,
@@ -126,9 +129,10 @@ pub trait GpuKernels: Backend {
         silu: bool,
     ) -> FloatTensor<Self>;
 
-    /// [`super::cpu::residual_quantize::residual_quantize`] of what has a [`residual_quantize_variant`]: `[N, C]` by
-    /// codebooks in their places of a table `[rows, C]`, the squared norms of whose rows are `norms` `[1, rows]`, to
-    /// codes `[N, D]`, partial sums `[D, N, C]` and squared residual norms `[N, D]`.
+    /// [`super::cpu::residual_quantize::residual_quantize`] for shapes with a [`residual_quantize_variant`].
+    /// Maps `[N, C]` to codes `[N, D]`, partial sums `[D, N, C]` and squared residual norms `[N, D]`. The
+    /// codebooks are at `places` in a table `[rows, C]`, and `norms` `[1, rows]` are the squared norms of its
+    /// rows.
     fn residua_residual_quantize(
         latents: FloatTensor<Self>,
         table: FloatTensor<Self>,
@@ -136,8 +140,9 @@ pub trait GpuKernels: Backend {
         places: Vec<Place>,
     ) -> (IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// [`super::cpu::embed_codes::embed_codes`]: codes `[N, columns]` by a table `[rows, C]`, of which `places`
-    /// `[D, 2]` says where each depth's codes begin and how many there are, to `[N, outputs, C]`.
+    /// [`super::cpu::embed_codes::embed_codes`]: looks up codes `[N, columns]` in a table `[rows, C]`; the
+    /// result is `[N, outputs, C]`. `places` `[D, 2]` gives the first row and the number of codes of each
+    /// depth.
     fn residua_embed_codes(
         codes: IntTensor<Self>,
         table: FloatTensor<Self>,
@@ -145,7 +150,7 @@ pub trait GpuKernels: Backend {
         lookup: Lookup,
     ) -> FloatTensor<Self>;
 
-    /// The same added to rows `[n, C]`, which are taken by turns.
+    /// The same added to rows `[n, C]`, used cyclically.
     fn residua_embed_codes_onto(
         codes: IntTensor<Self>,
         table: FloatTensor<Self>,
@@ -155,29 +160,29 @@ pub trait GpuKernels: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Threads of a workgroup, where a shader does not say otherwise.
+/// Default number of threads per workgroup.
 const THREADS: u32 = 256;
 
-/// Workgroups that WebGPU allows in one dimension.
+/// Most workgroups that WebGPU allows in one dimension.
 const MAX_WORKGROUPS: u32 = 65_535;
 
-/// `tensor` in f32, its elements in the order of its dimensions.
+/// `tensor` as contiguous f32.
 pub(super) fn plain(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(cast(tensor, DType::F32))
 }
 
-/// `tensor` if nothing else refers to its buffer, else a copy: to be written to.
+/// A tensor that may be written to: `tensor` if nothing else refers to its buffer, else a copy.
 fn own(tensor: CubeTensor) -> CubeTensor {
     if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
-/// A tensor of `shape` on the device of `tensor`. What is in it is not defined.
+/// An uninitialized tensor of `shape` on the device of `tensor`.
 fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
 }
 
-/// A kernel whose loops end and whose accesses stay within its buffers, by its own text: CubeCL then adds no counter to each
-/// loop, which keeps drivers from unrolling them.
+/// A kernel whose source guarantees that its loops end and its accesses stay within its buffers. CubeCL then
+/// adds no counters to its loops, which would keep drivers from unrolling them.
 struct Unchecked<K>(K);
 
 impl<K: KernelSource> KernelSource for Unchecked<K> {
@@ -194,8 +199,8 @@ impl<K: KernelSource> KernelSource for Unchecked<K> {
     }
 }
 
-/// Runs `kernel` on `buffers`, its first bindings, and `parameters`, the last; with `workgroups` of `threads`, or a few
-/// more.
+/// Runs `kernel` with `buffers` as its first bindings and `parameters` as the last, in at least `workgroups`
+/// workgroups of `threads` threads; there may be a few extra workgroups.
 fn launch(
     kernel: impl KernelSource,
     threads: u32,
@@ -348,10 +353,10 @@ mod tests {
         }
     }
 
-    /// The check at start-up relies on it: an error where the result is read, or one of the kernel's inputs, which it might
-    /// have written to; and nothing else suffers.
+    /// The kernel check relies on this: reading the result, or an input that the kernel might have written
+    /// to, is an error, and nothing else is affected.
     #[test]
-    fn a_shader_that_is_refused_is_an_error_at_the_read() {
+    fn a_rejected_shader_fails_at_the_read() {
         let device = open(DeviceChoice::Gpu).unwrap();
         let x = Tensor::<1>::ones([5], &device);
         let y = Tensor::<1>::from_dispatch(Dispatch::refused(x.into_dispatch()));
@@ -361,15 +366,15 @@ mod tests {
         assert_eq!(values(after), [2.0; 5]);
     }
 
-    /// Nothing is read or written outside a kernel's buffers, and nothing that the host makes of a shader is never checked:
-    /// what is launched here, by the host's own choice, is all of it.
+    /// No kernel reads or writes outside its buffers, and the checks, which let the host choose the variant,
+    /// launch every shader source that the host can build.
     #[test]
-    fn checks_launch_every_text_within_its_buffers() {
+    fn checks_cover_every_shader_and_stay_within_buffers() {
         let device = open(DeviceChoice::Gpu).unwrap();
         let mut by_variant: Vec<(Variant, BTreeSet<String>)> = Vec::new();
         for Check { variant, shape, work, .. } in checks() {
             println!("{variant:?} {shape}");
-            // Else it would be checked within its check.
+            // Otherwise its first use would start another check.
             variant.switch(true);
             let (reading, launched) = bounds::watched(|| work(&device));
             pollster::block_on(reading).unwrap();
@@ -384,8 +389,8 @@ mod tests {
             .map(|text| text.name())
             .collect();
         assert!(unchecked.is_empty(), "no check launches {unchecked:?}");
-        // A verdict on one says nothing about another.
+        // Each variant needs its own source: a verdict on one says nothing about another.
         let different: BTreeSet<&BTreeSet<String>> = by_variant.iter().map(|(_, texts)| texts).collect();
-        assert_eq!(different.len(), by_variant.len(), "two variants are the same text");
+        assert_eq!(different.len(), by_variant.len(), "two variants have the same source");
     }
 }

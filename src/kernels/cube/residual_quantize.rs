@@ -1,4 +1,4 @@
-//! Launches `shaders/residual_quantize.wgsl` and `shaders/residual_take.wgsl` by turns, once a depth.
+//! Launches `shaders/residual_quantize.wgsl` and `shaders/residual_take.wgsl` alternately, once per depth.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
@@ -11,29 +11,32 @@ use super::{empty, launch, own, plain};
 use crate::kernels::embed::Place;
 use crate::kernels::{GpuKernel, Variant};
 
-/// Threads of a workgroup of either shader.
+/// Threads per workgroup of either shader.
 const THREADS: u32 = 64;
 
 /// Residuals and codes whose products one thread sums.
 const ROWS_OF_A_THREAD: usize = 8;
 const CODES_OF_A_THREAD: usize = 16;
 
-/// Workgroups from which on more would not fill a GPU better: each part that codes are split in costs a little.
+/// Enough workgroups to fill a GPU. More would not help, and each part that the codes are split into costs a
+/// little.
 const WORKGROUPS: usize = 512;
 
-/// Bytes of a buffer that every WebGPU device can bind.
+/// Largest buffer that every WebGPU device can bind, in bytes.
 const MOST_BYTES: usize = 128 << 20;
 
 const RESIDUAL_QUANTIZE: &str = include_str!("../../../shaders/residual_quantize.wgsl");
 
-/// What takes `rows` of `channels` at `depths` depths. None does if the partial sums are no one buffer.
+/// The variant for `rows` of `channels` at `depths` depths. `None` if the partial sums don't fit in one
+/// buffer.
 pub fn variant(rows: usize, channels: usize, depths: usize) -> Option<Variant> {
     let values = depths * rows * channels;
     let fits = values > 0 && values * size_of::<f32>() <= MOST_BYTES;
     fits.then(|| GpuKernel::ResidualQuantize.variant(Search::place(rows)))
 }
 
-/// The block that a workgroup computes: `8 row_threads` residuals by `16 code_threads` codes, `depth` channels at a time.
+/// The block that a workgroup computes: `8 row_threads` residuals by `16 code_threads` codes, `depth`
+/// channels at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Search {
     row_threads: usize,
@@ -41,7 +44,7 @@ struct Search {
     depth: usize,
 }
 
-/// For few residuals first. The last serves any number.
+/// In order of the number of residuals. The last handles any number.
 const SEARCHES: [Search; 3] = [
     Search { row_threads: 1, code_threads: 64, depth: 2 },
     Search { row_threads: 4, code_threads: 16, depth: 8 },
@@ -49,7 +52,7 @@ const SEARCHES: [Search; 3] = [
 ];
 
 impl Search {
-    /// Where the one for `rows` residuals is among them.
+    /// Index into [`SEARCHES`] for `rows` residuals.
     fn place(rows: usize) -> usize {
         SEARCHES.iter().position(|search| rows <= search.rows()).unwrap_or(SEARCHES.len() - 1)
     }
@@ -123,17 +126,17 @@ pub fn residual_quantize(
     let depths = places.len();
     assert!(
         variant(rows, channels, depths).is_some(),
-        "{rows} rows of {channels} channels are for Burn's operations"
+        "{rows} rows of {channels} channels don't fit the kernel"
     );
-    assert_eq!(table.meta.shape()[1], channels, "the codes are [rows, C]");
-    assert_eq!(norms.meta.num_elements(), table.meta.shape()[0], "every code has a norm");
+    assert_eq!(table.meta.shape()[1], channels, "the table must be [rows, C]");
+    assert_eq!(norms.meta.num_elements(), table.meta.shape()[0], "expected one norm per row of the table");
     let codes = empty(&residuals, Shape::new([rows, depths]), DType::I32);
     let partial_sums = empty(&residuals, Shape::new([depths, rows, channels]), DType::F32);
     let squares = empty(&residuals, Shape::new([rows, depths]), DType::F32);
     for (depth, place) in places.iter().enumerate() {
         assert!(
             place.size > 0 && place.first + place.size <= table.meta.shape()[0],
-            "codes are in the table"
+            "expected a nonempty codebook within the table"
         );
         let (nearest, parts) = search(&residuals, &table, &norms, place);
         let parameters = TakeParameters {
@@ -150,7 +153,8 @@ pub fn residual_quantize(
     (codes, partial_sums, squares)
 }
 
-/// The nearest of the codes in `place` to each residual, in each part of them, `[rows, parts, 2]`, and the number of parts.
+/// The code in `place` nearest to each residual within each part of the codes, `[rows, parts, 2]`, and the
+/// number of parts.
 fn search(
     residuals: &CubeTensor,
     table: &CubeTensor,
@@ -177,7 +181,7 @@ fn search(
     (nearest, parts as u32)
 }
 
-/// All that the host makes of the shaders.
+/// Every shader source that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     let searches = SEARCHES.map(|search| {
@@ -194,7 +198,7 @@ mod tests {
     use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
-    fn the_shader_takes_every_block() {
+    fn every_block_is_substituted_into_the_shader() {
         for search in SEARCHES {
             let source = search.source().complete();
             let Search { row_threads, code_threads, depth } = search;
@@ -202,13 +206,13 @@ mod tests {
                 "const ROW_THREADS = {row_threads}u;\nconst CODE_THREADS = {code_threads}u;\nconst DEPTH = {depth}u;\n"
             );
             assert!(source.contains(&numbers), "{source}");
-            // A thread gathers the nearest of one row at the end.
+            // At the end, each thread merges the results of one row.
             assert!(search.rows() <= THREADS as usize);
         }
     }
 
     #[test]
-    fn hosts_and_shaders_agree_on_the_parameters() {
+    fn host_and_shaders_agree_on_the_parameters() {
         assert_same_parameters!(
             RESIDUAL_QUANTIZE,
             SearchParameters {

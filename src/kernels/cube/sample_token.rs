@@ -46,12 +46,13 @@ impl SampleTokenParameters {
     }
 }
 
-/// `x`, 0 or more, with subnormal numbers raised: a shader may take them for 0, which means something else.
+/// `x >= 0` with subnormal values raised to the smallest normal one: a shader may flush them to 0, which has
+/// a special meaning.
 fn normal(x: f32) -> f32 {
     if x > 0.0 { x.max(f32::MIN_POSITIVE) } else { 0.0 }
 }
 
-/// [`super::GpuKernels::residua_sample_token`], of contiguous f32 logits.
+/// [`super::GpuKernels::residua_sample_token`] for contiguous f32 logits.
 pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
     let codes = empty(&logits, Shape::new([rows]), DType::I32);
@@ -60,7 +61,7 @@ pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     codes
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![Text::fixed("sample_token", THREADS, SampleToken::SOURCE)]

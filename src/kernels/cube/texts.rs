@@ -1,4 +1,4 @@
-//! Every shader text that the host hands to a driver, checked for what all devices allow.
+//! Every shader source that the host hands to a driver, checked against the limits of all devices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::checks::{Taken, taken_by_valid};
 
-/// One text that the host makes of a shader.
+/// A shader source as the host builds it.
 pub struct Text {
-    /// The file in `shaders/` that it is made of, without the ending.
+    /// The file in `shaders/` that it is built from, without the extension.
     shader: &'static str,
-    /// Sets it apart from the others of the same file; empty if there is only one.
+    /// Distinguishes the variants of a file; empty if there is only one.
     kind: String,
-    /// Threads of a workgroup as the host launches it; none for one that draws.
+    /// Threads per workgroup as the host launches it; 0 for a render shader.
     threads: u32,
     pub source: String,
 }
@@ -27,7 +27,7 @@ impl Text {
         Self { shader, kind: kind.into(), threads, source: source.into() }
     }
 
-    /// A shader whose text is fixed.
+    /// A shader with a fixed source.
     pub fn fixed(shader: &'static str, threads: u32, source: &str) -> Self {
         Self::new(shader, "", threads, source)
     }
@@ -37,7 +37,7 @@ impl Text {
     }
 }
 
-/// All that computes.
+/// All compute shaders.
 pub fn computing() -> impl Iterator<Item = Text> {
     all().into_iter().filter(|text| text.threads > 0)
 }
@@ -61,8 +61,8 @@ fn all() -> Vec<Text> {
     .collect()
 }
 
-/// Prints what each shader takes at most. tests/shaders/run has the texts written into `RESIDUA_SHADERS_OUT`, for the
-/// compilers of other platforms.
+/// Prints the most resources that any variant of each shader uses. tests/shaders/run sets
+/// `RESIDUA_SHADERS_OUT` to have the sources written there, for the compilers of other platforms.
 #[test]
 fn every_variant_is_valid_on_every_device() {
     let variants = all();
@@ -88,7 +88,7 @@ fn every_variant_is_valid_on_every_device() {
     }
 }
 
-/// Or a substitution found nothing to replace.
+/// If two were the same, a substitution would have found nothing to replace.
 #[test]
 fn no_two_variants_are_the_same() {
     let variants = all();
@@ -97,7 +97,7 @@ fn no_two_variants_are_the_same() {
     assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
 }
 
-/// A file as it stands is one of its variants, so what one reads there is what runs.
+/// Each file is itself one of its variants, so the source that one reads is a source that runs.
 #[test]
 fn no_shader_is_left_out() {
     let variants = all();

@@ -37,7 +37,7 @@ pub fn widen(weights: StoredWeights<CubeBackend>) -> CubeTensor {
 }
 
 fn widen_half(half: CubeTensor) -> CubeTensor {
-    assert!(half.dtype == DType::F16, "f16 weights");
+    assert!(half.dtype == DType::F16, "expected f16 weights");
     let single = empty(&half, half.meta.shape().clone(), DType::F32);
     let count = half.meta.shape().num_elements() as u32;
     launch(Widen, THREADS, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
@@ -53,7 +53,7 @@ fn widen_blocks(packed: CubeTensor, scales: CubeTensor) -> CubeTensor {
     single
 }
 
-/// What the host launches.
+/// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     vec![
@@ -68,7 +68,7 @@ mod tests {
     use crate::kernels::cube::checks::assert_same_parameters;
 
     #[test]
-    fn hosts_and_shaders_agree_on_the_parameters() {
+    fn host_and_shaders_agree_on_the_parameters() {
         assert_same_parameters!(Widen::SOURCE, WidenParameters { count: Uint });
         assert_same_parameters!(WidenBlocks::SOURCE, WidenBlocksParameters { words: Uint });
     }

@@ -1,4 +1,4 @@
-//! A convolution as one step of the record.
+//! Convolution as a single autodiff operation.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -9,12 +9,12 @@ use burn::backend::tensor::FloatTensor;
 
 use super::{Gradients, Resample};
 
-/// The step.
+/// The operation.
 #[derive(Debug)]
 struct Conv2d;
 
 impl<B: Gradients> Backward<B, 3> for Conv2d {
-    /// Input, weight, and what happens to the resolution.
+    /// Input, weight and resampling.
     type State = (FloatTensor<B>, FloatTensor<B>, Resample);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Found, _: &mut Checkpointer) {
@@ -34,7 +34,7 @@ impl<B: Gradients> Backward<B, 3> for Conv2d {
     }
 }
 
-/// Convolves, and records it if a gradient is wanted of an operand.
+/// Convolves, and records the operation if any operand needs a gradient.
 pub(super) fn recorded<B: Gradients, C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,

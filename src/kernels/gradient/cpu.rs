@@ -1,4 +1,4 @@
-//! The gradients on the CPU, by hand-written kernels.
+//! Gradients on the CPU, with hand-written kernels.
 
 use burn_flex::{Flex, FlexTensor};
 

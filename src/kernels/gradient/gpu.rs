@@ -1,4 +1,4 @@
-//! The gradients on a GPU, composed of Burn's own operations.
+//! Gradients on a GPU, built from Burn's own operations.
 
 use burn::backend::ops::{ActivationOps, FloatTensorOps, ModuleOps};
 use burn::tensor::Shape;
@@ -68,7 +68,7 @@ fn dims(tensor: &CubeTensor) -> [usize; 4] {
     tensor.meta.shape().dims()
 }
 
-/// What the kernel of a convolution runs over.
+/// The input of the plain convolution: `x`, upsampled for `Up`.
 fn seen(x: CubeTensor, resample: Resample) -> CubeTensor {
     let [images, channels, height, width] = dims(&x);
     match resample {
@@ -81,7 +81,7 @@ fn seen(x: CubeTensor, resample: Resample) -> CubeTensor {
     }
 }
 
-/// How it runs.
+/// Stride and padding of that convolution.
 fn options(weight: &CubeTensor, resample: Resample) -> ConvOptions<2> {
     let half = dims(weight)[2] / 2;
     let (stride, padding) = match resample {
@@ -91,14 +91,15 @@ fn options(weight: &CubeTensor, resample: Resample) -> ConvOptions<2> {
     ConvOptions::new_with_padding([stride; 2], [padding; 2], [1, 1], 1)
 }
 
-/// The sum of each block of 2x2 pixels: `dims` of twice the height and width.
+/// The sum of each 2x2 block of pixels. The result has the given dimensions, `large` twice the height and
+/// width.
 fn block_sums(large: CubeTensor, [images, channels, height, width]: [usize; 4]) -> CubeTensor {
     let blocks = B::float_reshape(large, Shape::new([images, channels, height, 2, width, 2]));
     let sums = B::float_sum_dim(B::float_sum_dim(blocks, 5), 3);
     B::float_reshape(sums, Shape::new([images, channels, height, width]))
 }
 
-/// The sum over all but the channels.
+/// The sum over all dimensions except the channels.
 fn by_channel(pixels: CubeTensor) -> CubeTensor {
     let [images, channels, height, width] = dims(&pixels);
     let planes =
@@ -106,7 +107,7 @@ fn by_channel(pixels: CubeTensor) -> CubeTensor {
     B::float_reshape(B::float_sum_dim(planes, 0), Shape::new([channels]))
 }
 
-/// The gradient of `y` from `dy`, that of `y sigmoid(y)`.
+/// The gradient of `y`, from the gradient `dy` of `y sigmoid(y)`.
 fn before_silu(y: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let sigmoid = B::sigmoid(y.clone());
     let rest = B::float_add_scalar(B::float_neg(sigmoid.clone()), 1.0.into());

@@ -1,4 +1,4 @@
-//! A group norm, with SiLU or without, as one step of the record.
+//! Group norm, with or without SiLU, as a single autodiff operation.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -9,12 +9,12 @@ use burn::backend::tensor::FloatTensor;
 
 use super::{Gradients, Norm};
 
-/// The step.
+/// The operation.
 #[derive(Debug)]
 struct GroupNorm;
 
 impl<B: Gradients> Backward<B, 3> for GroupNorm {
-    /// Input, scales, shifts, and how they are taken.
+    /// Input, scales, shifts and settings.
     type State = ([FloatTensor<B>; 3], Norm);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Found, _: &mut Checkpointer) {
@@ -29,7 +29,7 @@ impl<B: Gradients> Backward<B, 3> for GroupNorm {
     }
 }
 
-/// Normalizes, and records it if a gradient is wanted of an operand.
+/// Normalizes, and records the operation if any operand needs a gradient.
 pub(super) fn recorded<B: Gradients, C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<B, C>>,
     gamma: FloatTensor<Autodiff<B, C>>,

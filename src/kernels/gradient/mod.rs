@@ -1,4 +1,5 @@
-//! The operations whose gradients are hand-written too, for training: Burn records one of these as one step.
+//! Operations with hand-written gradients, for training. Burn's autodiff records each of them as a single
+//! operation.
 
 mod conv2d;
 mod cpu;
@@ -18,7 +19,7 @@ use super::Resample;
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 
-/// The operations, on a backend that records and on those that compute.
+/// The operations, on the compute backends and on the autodiff backend.
 #[backend_extension(Flex, Cube, Autodiff)]
 pub trait Differentiable: Backend {
     /// [`super::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
@@ -40,9 +41,9 @@ pub trait Differentiable: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Gradients of the same, from `dy`, that of the result.
+/// Gradients of these operations, from the gradient `dy` of the result.
 pub trait Gradients: Differentiable {
-    /// Of the input `x` of a convolution.
+    /// Gradient of the input `x` of a convolution.
     fn conv2d_input(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -50,7 +51,7 @@ pub trait Gradients: Differentiable {
         resample: Resample,
     ) -> FloatTensor<Self>;
 
-    /// Of the weight of a convolution.
+    /// Gradient of the weight of a convolution.
     fn conv2d_weight(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -58,10 +59,10 @@ pub trait Gradients: Differentiable {
         resample: Resample,
     ) -> FloatTensor<Self>;
 
-    /// Of the bias of a convolution.
+    /// Gradient of the bias of a convolution.
     fn conv2d_bias(dy: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Of `x`, `gamma` and `beta` of a group norm.
+    /// Gradients of `x`, `gamma` and `beta` of a group norm.
     fn group_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -71,12 +72,12 @@ pub trait Gradients: Differentiable {
     ) -> [FloatTensor<Self>; 3];
 }
 
-/// How a group norm normalizes; see [`super::group_norm::group_norm`].
+/// Settings of a group norm; see [`super::group_norm::group_norm`].
 #[derive(Clone, Copy, Debug)]
 pub struct Norm {
     /// Groups of channels.
     pub groups: usize,
-    /// What is added to the variance.
+    /// Added to the variance.
     pub epsilon: f32,
     /// Whether SiLU follows.
     pub silu: bool,
@@ -104,7 +105,7 @@ impl<B: Gradients, C: CheckpointStrategy> Differentiable for Autodiff<B, C> {
     }
 }
 
-/// The operations on a backend that computes are its kernels.
+/// On a compute backend, the operations are its kernels.
 macro_rules! computes {
     ($backend:ty, $kernels:ident) => {
         impl Differentiable for $backend {
@@ -134,14 +135,14 @@ macro_rules! computes {
 computes!(Flex, CpuKernels);
 computes!(CubeBackend, GpuKernels);
 
-/// [`super::conv2d::conv2d`] of tensors that gradients are wanted of.
+/// [`super::conv2d::conv2d`] with gradients.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
     let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
     let y = <Dispatch as Differentiable>::residua_recorded_conv2d(x.into_dispatch(), weight, bias, resample);
     Tensor::from_dispatch(y)
 }
 
-/// [`super::group_norm::group_norm`] of tensors that gradients are wanted of.
+/// [`super::group_norm::group_norm`] with gradients.
 pub fn group_norm(x: Tensor<4>, gamma: &Tensor<1>, beta: &Tensor<1>, norm: Norm) -> Tensor<4> {
     let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
     let Norm { groups, epsilon, silu } = norm;

@@ -1,4 +1,4 @@
-//! An operation of several tensors as one step of the record.
+//! An operation on several tensors as a single autodiff operation.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,16 +10,16 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
-/// An operation of `N` tensors with its settings.
+/// An operation on `N` tensors, with its settings.
 pub(super) trait Step<B: Backend, const N: usize>: Clone + Debug + Send + 'static {
-    /// Its result.
+    /// Computes the result.
     fn forward(&self, operands: [FloatTensor<B>; N]) -> FloatTensor<B>;
 
-    /// Gradients of the operands from that of the result; none of an operand that never wants one.
+    /// Gradients of the operands, from the gradient of the result; `None` for operands that never need one.
     fn backward(&self, operands: [FloatTensor<B>; N], dy: FloatTensor<B>) -> [Option<FloatTensor<B>>; N];
 }
 
-/// The record of a step.
+/// A recorded step.
 #[derive(Debug)]
 struct Recorded<S>(PhantomData<fn() -> S>);
 
@@ -37,7 +37,7 @@ impl<B: Backend, S: Step<B, N>, const N: usize> Backward<B, N> for Recorded<S> {
     }
 }
 
-/// Takes `step`, and records it if a gradient is wanted of an operand.
+/// Runs `step`, and records it if any operand needs a gradient.
 pub(super) fn recorded<B: Backend, C: CheckpointStrategy, S: Step<B, N>, const N: usize>(
     step: S,
     operands: [FloatTensor<Autodiff<B, C>>; N],
@@ -48,7 +48,7 @@ pub(super) fn recorded<B: Backend, C: CheckpointStrategy, S: Step<B, N>, const N
         nodes.push(node);
         operand
     });
-    let nodes = nodes.try_into().unwrap_or_else(|_| unreachable!("a node for each operand"));
+    let nodes = nodes.try_into().unwrap_or_else(|_| unreachable!("there is one node per operand"));
     let y = step.forward(operands.clone());
     match Recorded::<S>(PhantomData).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(record) => record.finish((operands, step), y),

@@ -1,4 +1,5 @@
-//! The hand-written gradients against those of the same operations composed of Burn's, and against differences.
+//! Compares the hand-written gradients with those of the same operations built from Burn's own, and with
+//! finite differences.
 
 use burn::tensor::{Device, Tensor};
 
@@ -8,13 +9,13 @@ use crate::kernels::{Resample, conv2d, group_norm, values};
 use crate::random::uniform;
 use crate::testing::{assert_close, tensor};
 
-/// Relative to the largest magnitude.
+/// Relative to the largest expected magnitude.
 const TOLERANCE: f32 = 1e-4;
 
-/// An operation on a tensor of pixels with two more operands.
+/// An operation on a tensor of pixels and two other operands.
 type Operation<'a> = &'a dyn Fn(Tensor<4>, [Tensor<1>; 2]) -> Tensor<4>;
 
-/// The gradients of `sum(operation(..) weights)` at operands made up, with weights made up too.
+/// The gradients of `sum(operation(..) weights)` for synthetic operands and weights.
 fn gradients(dims: [usize; 4], operands: [usize; 2], operation: Operation, device: &Device) -> [Vec<f32>; 3] {
     let device = device.clone().autodiff();
     let x = (tensor(dims, 1, &device) * 2.0 + 0.5).require_grad();
@@ -111,11 +112,11 @@ impl Normed {
 }
 
 #[test]
-fn convolutions_on_the_cpu_have_burns_gradients() {
+fn cpu_convolution_gradients_match_burn() {
     for case in 0..80 {
         Conv::case(case, [5, 40, 30, 30, 70]).compare(&Device::flex());
     }
-    // Several images a row, several parts, and rows longer than a segment.
+    // Several images per row, several parts, and rows longer than a segment.
     for (resample, dims, out) in [
         (Resample::Same, [33, 3, 8, 8], 35),
         (Resample::Same, [5, 7, 64, 64], 3),
@@ -127,14 +128,14 @@ fn convolutions_on_the_cpu_have_burns_gradients() {
 }
 
 #[test]
-fn convolutions_on_the_gpu_have_burns_gradients() {
+fn gpu_convolution_gradients_match_burn() {
     for case in 0..12 {
         Conv::case(case, [3, 9, 9, 9, 9]).compare(&open(DeviceChoice::Gpu).unwrap());
     }
 }
 
 #[test]
-fn norms_on_the_cpu_have_burns_gradients() {
+fn cpu_norm_gradients_match_burn() {
     for case in 0..60 {
         Normed::case(case, [5, 6, 4, 30, 30]).compare(&Device::flex());
     }
@@ -145,13 +146,14 @@ fn norms_on_the_cpu_have_burns_gradients() {
 }
 
 #[test]
-fn norms_on_the_gpu_have_burns_gradients() {
+fn gpu_norm_gradients_match_burn() {
     for case in 0..8 {
         Normed::case(case, [3, 3, 3, 6, 6]).compare(&open(DeviceChoice::Gpu).unwrap());
     }
 }
 
-/// The gradient of the input along a direction made up is how much the weighted sum changes in that direction.
+/// Checks that each gradient, projected onto a fixed direction, equals the finite difference of the weighted
+/// sum in that direction.
 fn differences(dims: [usize; 4], operands: [usize; 2], operation: Operation) {
     let device = Device::flex();
     let found = gradients(dims, operands, operation, &device);
@@ -172,13 +174,16 @@ fn differences(dims: [usize; 4], operands: [usize; 2], operation: Operation) {
         let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| f64::from(*g) * f64::from(d)).sum();
         let difference = (sum(which, 1e-2) - sum(which, -1e-2)) / 2e-2;
         let scale: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
-        println!("operand {which}: {slope} by gradient, {difference} by difference");
-        assert!((slope - difference).abs() < 1e-4 * scale, "operand {which}: {slope} but {difference}");
+        println!("operand {which}: {slope} by gradient, {difference} by finite difference");
+        assert!(
+            (slope - difference).abs() < 1e-4 * scale,
+            "operand {which}: gradient {slope}, finite difference {difference}"
+        );
     }
 }
 
 #[test]
-fn gradients_are_what_differences_tend_to() {
+fn gradients_match_finite_differences() {
     for (resample, kernel) in
         [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)]
     {
@@ -205,7 +210,7 @@ fn on(threads: usize, resample: Resample, kernel: usize) -> Vec<[Vec<f32>; 3]> {
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn gradients_do_not_depend_on_threads() {
     for (resample, kernel) in
         [(Resample::Same, 3), (Resample::Same, 1), (Resample::Down, 3), (Resample::Up, 3)]
     {
@@ -218,7 +223,7 @@ fn threads_change_no_bit() {
 }
 
 #[test]
-fn an_input_that_nobody_tracks_gets_no_gradient() {
+fn an_untracked_input_gets_no_gradient() {
     let device = Device::flex().autodiff();
     let (x, weight) = (tensor([2, 3, 8, 8], 1, &device), tensor([4, 3, 3, 3], 2, &device).require_grad());
     let y = conv2d::conv2d(x.clone(), &weight, &tensor([4], 3, &device), Resample::Same);

@@ -1,5 +1,5 @@
-//! What transformers are made of besides matrix products, with hand-written gradients on the CPU. Composed of Burn's
-//! operations each takes a dozen passes over memory, forwards and backwards, on one thread.
+//! The parts of a transformer other than matrix products, with hand-written gradients on the CPU. Built from
+//! Burn's operations, each would take a dozen passes over memory, forward and backward, on one thread.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
@@ -18,10 +18,10 @@ use crate::kernels::cpu::layer_norm_gradient::layer_norm_gradient;
 use crate::kernels::cpu::linear::Activation;
 use crate::kernels::flex::{Contiguous, tensor};
 
-/// The operations, on the CPU backend and where that records.
+/// The operations, on the CPU backend and on its autodiff backend.
 #[backend_extension(Flex, Autodiff)]
 pub trait TransformerSteps: Backend {
-    /// An activation, of any shape.
+    /// An activation, for any shape.
     fn residua_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
 
     /// [`super::super::layer_norm::layer_norm`]: `[rows, C]`.
@@ -32,14 +32,15 @@ pub trait TransformerSteps: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
 
-    /// [`super::super::attention`] of whole sequences, each position as far as `reach` says: `[B, T, 3 C]` to `[B, T, C]`.
+    /// [`super::super::attention`] over whole sequences: `[B, T, 3 C]` to `[B, T, C]`. `reach` is what each
+    /// position attends to.
     fn residua_recorded_attention(qkv: FloatTensor<Self>, heads: usize, reach: Reach) -> FloatTensor<Self>;
 
-    /// [`cross_entropy`]: `[rows, K]` twice to `[rows]`. The target is given no gradient.
+    /// [`cross_entropy`] of `[rows, K]` logits and targets: `[rows]`. The target gets no gradient.
     fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Whether tensors on `device` are taken by these operations.
+/// Whether these operations handle tensors on `device`.
 pub fn has_transformer_steps(device: &Device) -> bool {
     differentiates(device) && is_cpu(device)
 }
@@ -83,7 +84,7 @@ struct Attend {
 }
 
 impl Attend {
-    /// Sequences, positions, heads and channels of a head.
+    /// Sequences, positions, heads and channels per head.
     fn sizes(&self, qkv: &Contiguous) -> [usize; 4] {
         [qkv.dims[0], qkv.dims[1], self.heads, qkv.dims[2] / 3 / self.heads]
     }
@@ -178,12 +179,12 @@ pub fn layer_norm_recorded(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, ep
     Tensor::from_dispatch(Dispatch::residua_recorded_layer_norm(x.into_dispatch(), gamma, beta, epsilon))
 }
 
-/// Attention of `qkv` `[B, T, 3 C]`, each position as far as `reach` says: `[B, T, C]`.
+/// Attention over `qkv` `[B, T, 3 C]`: `[B, T, C]`. `reach` is what each position attends to.
 pub fn attend_recorded(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::residua_recorded_attention(qkv.into_dispatch(), heads, reach))
 }
 
-/// Cross entropy of each row of `logits` and `target`, `[rows, K]` both: `[rows]`.
+/// Cross entropy of each row of `logits` and `target`, both `[rows, K]`: `[rows]`.
 pub fn cross_entropy_recorded(logits: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::residua_cross_entropy(logits.into_dispatch(), target.into_dispatch()))
 }

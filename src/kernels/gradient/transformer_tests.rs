@@ -1,4 +1,4 @@
-//! The hand-written steps of transformers against the same composed of Burn's operations.
+//! Compares the hand-written transformer operations with the same ones built from Burn's operations.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
@@ -8,10 +8,10 @@ use crate::kernels::attention::{self, Reach};
 use crate::kernels::{Activation, layer_norm, linear, values};
 use crate::testing::{assert_close, tensor};
 
-/// Relative to the largest magnitude.
+/// Relative to the largest expected magnitude.
 const TOLERANCE: f32 = 1e-5;
 
-/// The result of `operation`, and the gradients of its weighted sum.
+/// The result of `operation` and the gradients of its weighted sum.
 fn results<const N: usize, const D: usize, const E: usize>(
     operands: &[Tensor<D>; N],
     operation: impl Fn(&[Tensor<D>; N]) -> Tensor<E>,
@@ -87,9 +87,9 @@ fn cross_entropies() {
     }
 }
 
-/// A code that a depth does not have: a logit of minus infinity, and a target of nothing.
+/// A code missing from a depth has a logit of minus infinity and a target of 0.
 #[test]
-fn what_is_impossible_costs_nothing() {
+fn impossible_codes_cost_nothing() {
     let device = Device::flex();
     let logits = Tensor::<2>::from_floats([[1.0, f32::NEG_INFINITY, 2.0]], &device).autodiff().require_grad();
     let target = Tensor::<2>::from_floats([[0.25, 0.0, 0.75]], &device).autodiff();
@@ -101,7 +101,7 @@ fn what_is_impossible_costs_nothing() {
 }
 
 #[test]
-fn a_linear_layer_in_training_equals_one_in_use() {
+fn a_linear_layer_computes_the_same_in_training() {
     let device = Device::flex();
     let [x, weight, bias] =
         [[9, 33], [17, 33], [1, 17]].map(|dims| tensor::<2>(dims, dims[0] as u32, &device));

@@ -1,4 +1,4 @@
-//! Dot products of a few rows with a few outputs' weights, all sums held in registers.
+//! Dot products of a few rows with the weights of a few outputs, with all sums in registers.
 
 use std::ops::Range;
 
@@ -7,36 +7,36 @@ use half::f16;
 use super::blocks::Blocks;
 use crate::kernels::cpu::vector::{Simd, WIDEST};
 
-/// The bytes that one prefetch brings.
+/// Bytes fetched by one prefetch.
 const LINE: usize = 64;
 
-/// Stored weights, one output's after the other's, read as `f32`.
+/// Stored weights, output by output, read as `f32`.
 pub(in crate::kernels::cpu) trait Weights: Copy + Send + Sync {
-    /// Bytes that a weight takes, at which pace the next ones are fetched.
+    /// Bytes per weight, which set the pace of prefetching.
     const BYTES: usize;
 
     fn len(self) -> usize;
 
-    /// Where they begin in memory.
+    /// Start of the weights in memory.
     fn start(self) -> *const u8;
 
-    /// Those in `range`, whole outputs.
+    /// The weights in `range`, which covers whole outputs.
     fn part(self, range: Range<usize>) -> Self;
 
     /// Loads the vector of weights from index `at` on.
     ///
     /// # Safety
-    /// As [`Simd`]; there are `S::LANES` weights from `at` on.
+    /// As [`Simd`]; there are at least `S::LANES` weights from `at` on.
     unsafe fn load<S: Simd>(self, at: usize) -> S::Vector;
 
     /// Loads the `count < WIDEST` weights from index `at` on, followed by zeros.
     ///
     /// # Safety
-    /// As [`Simd`]; there are `count` weights from `at` on.
+    /// As [`Simd`]; there are at least `count` weights from `at` on.
     unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector;
 }
 
-/// The weights of a slice, loaded by a method of [`Simd`].
+/// Implements [`Weights`] for a slice, loaded with a method of [`Simd`].
 macro_rules! slice_of {
     ($element:ty, $zero:expr, $load:ident) => {
         impl Weights for &[$element] {
@@ -59,13 +59,13 @@ macro_rules! slice_of {
 
             #[inline(always)]
             unsafe fn load<S: Simd>(self, at: usize) -> S::Vector {
-                // SAFETY: the caller's promise is the same.
+                // SAFETY: same requirements as the caller's.
                 unsafe { S::$load(self.as_ptr().add(at)) }
             }
 
             #[inline(always)]
             unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector {
-                // SAFETY: the elements are there by contract, and the array is as long as the widest vector.
+                // SAFETY: the caller guarantees the elements, and the array is as long as the widest vector.
                 unsafe { S::$load(padded(self.as_ptr().add(at), count, $zero).as_ptr()) }
             }
         }
@@ -76,7 +76,7 @@ slice_of!(f32, 0.0, load);
 slice_of!(f16, f16::ZERO, load_f16);
 
 impl Weights for Blocks<'_> {
-    // The scales are few enough for the processor's own prefetching.
+    // There are few enough scales for the processor's own prefetching.
     const BYTES: usize = size_of::<i8>();
 
     #[inline(always)]
@@ -97,7 +97,8 @@ impl Weights for Blocks<'_> {
 
     #[inline(always)]
     unsafe fn load<S: Simd>(self, at: usize) -> S::Vector {
-        // SAFETY: the numbers are there by contract, and a scale for each block of them; a vector is part of one block.
+        // SAFETY: the caller guarantees the numbers, there is a scale for each block, and a vector is within
+        // one block.
         unsafe {
             let scale = *self.scales.get_unchecked(at / Self::SIZE);
             S::load_i8(self.numbers.as_ptr().add(at)) * scale
@@ -114,36 +115,36 @@ impl Weights for Blocks<'_> {
     }
 }
 
-/// Brings the weights that are wanted next into the cache, a little at each step of the present computation.
+/// Prefetches the next weights into the cache, a little at each step of the current computation.
 ///
-/// The processor's own prefetching stops at every page, and takes the rows of a block for unrelated streams:
-/// without this a single row gets half of the memory's bandwidth.
+/// The processor's own prefetching stops at every page and treats the rows of a block as unrelated streams.
+/// Without this, a single row gets half of the memory bandwidth.
 pub(in crate::kernels::cpu) struct Ahead {
     next: *const u8,
-    /// Times that the present weights are walked over, during which the next ones are fetched once.
+    /// Passes over the current weights, during which the next weights are fetched once.
     passes: usize,
-    /// Bytes of the present weights walked over, in units of one line to fetch.
+    /// Bytes of the current weights processed since the last prefetch.
     walked: usize,
 }
 
 impl Ahead {
-    /// Fetches from `next` on while the present weights are walked over `passes` times. `next` may point to
-    /// nothing: a prefetch never faults.
+    /// Fetches from `next` on during `passes` passes over the current weights. `next` may be any address: a
+    /// prefetch never faults.
     pub fn new(next: *const u8, passes: usize) -> Self {
         Self { next, passes, walked: 0 }
     }
 
-    /// Fetches nothing, for what lies in the cache anyway.
+    /// Fetches nothing, for data that is in the cache anyway.
     pub fn nothing() -> Self {
         Self::new(std::ptr::null(), usize::MAX / LINE)
     }
 
-    /// Fetches what is due after another `bytes` of the present weights.
+    /// Fetches what is due after another `bytes` of the current weights.
     #[inline(always)]
     unsafe fn step<S: Simd>(&mut self, bytes: usize) {
         self.walked += bytes;
         while self.walked >= LINE * self.passes {
-            // SAFETY: the features are there, and any address will do.
+            // SAFETY: the caller guarantees the features, and any address is allowed.
             unsafe { S::prefetch(self.next) };
             self.next = self.next.wrapping_add(LINE);
             self.walked -= LINE * self.passes;
@@ -151,13 +152,13 @@ impl Ahead {
     }
 }
 
-/// `sums[o][r]`: row `r` of `x` times output `o` of `weights`, of `inputs` elements each.
+/// `sums[o][r]`: the dot product of row `r` of `x` and output `o` of `weights`, with `inputs` elements each.
 ///
-/// Each sum is gathered in one vector, over the inputs in order, and then by [`sums`]: the same for every
-/// `R` and `O`, which is why a row's result does not depend on the rows beside it.
+/// Each sum is accumulated in one vector, over the inputs in order, and then reduced by [`sums`]. The order
+/// is the same for every `R` and `O`, so a row's result does not depend on the other rows.
 ///
 /// # Safety
-/// As [`Simd`]; each of `x` is good for `inputs` elements, and there are `O * inputs` weights.
+/// As [`Simd`]; each of `x` is valid for `inputs` elements, and there are `O * inputs` weights.
 #[inline(always)]
 pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weights, const R: usize, const O: usize>(
     x: [*const f32; R],
@@ -201,7 +202,7 @@ pub(in crate::kernels::cpu) unsafe fn block<S: Simd, W: Weights, const R: usize,
 #[inline(always)]
 unsafe fn padded<T: Copy>(from: *const T, count: usize, zero: T) -> [T; WIDEST] {
     let mut all = [zero; WIDEST];
-    // SAFETY: the caller's pointer is good for `count` elements.
+    // SAFETY: the caller's pointer is valid for `count` elements.
     unsafe { std::ptr::copy_nonoverlapping(from, all.as_mut_ptr(), count) };
     all
 }
@@ -239,7 +240,7 @@ unsafe fn sums_of_four<S: Simd>([a, b, c, d]: [S::Vector; 4]) -> [f32; 4] {
         let [low, high] = S::zip_pairs(ab + ab_high, cd + cd_high);
         S::store(lanes.as_mut_ptr(), low + high);
     }
-    // Each four lanes hold a part of the four sums.
+    // Each group of four lanes holds a part of the four sums.
     let mut width = S::LANES;
     while width > 4 {
         width /= 2;

@@ -1,4 +1,4 @@
-//! `RESIDUA_VECTORS`, which caps the vector instructions that the kernels take. It is read once.
+//! `RESIDUA_VECTORS`, which caps the vector instructions that the kernels use. It is read once.
 
 use std::env::{VarError, var};
 use std::sync::LazyLock;
@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 
 const SETTING: &str = "RESIDUA_VECTORS";
 
-/// The widest vectors that may be taken. Every platform knows all of them, whatever its processors have.
+/// The widest vectors allowed. Every platform accepts all values, whatever its processors support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cap {
-    /// What the compiler makes of plain loops.
+    /// Whatever the compiler makes of plain loops.
     None,
     Avx2,
     Avx512,
@@ -30,7 +30,7 @@ fn parse(value: Result<String, VarError>) -> Result<Cap, String> {
     }
 }
 
-/// The cap, or how the setting is wrong.
+/// The cap, or an error if the setting is invalid.
 pub fn cap() -> Result<Cap> {
     CAP.clone().map_err(Error::usage)
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_all_vectors_unless_told_otherwise() {
+    fn allows_all_vectors_by_default() {
         assert_eq!(parse(Err(VarError::NotPresent)), Ok(Cap::Avx512));
         for (value, cap) in
             [("", Cap::Avx512), ("avx512", Cap::Avx512), ("avx2", Cap::Avx2), ("none", Cap::None)]

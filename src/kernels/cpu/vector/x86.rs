@@ -7,7 +7,7 @@ use half::f16;
 
 use super::{Kernel, Simd};
 
-/// A set of instructions: the features that it takes, its register, and what its functions are called.
+/// Defines an instruction set from its features, its register type and the names of its intrinsics.
 macro_rules! set {
     (
         $(#[$meta:meta])* $set:ident: [$($feature:tt)+];
@@ -21,23 +21,23 @@ macro_rules! set {
         pub struct $set;
 
         impl $set {
-            /// Whether this processor has it.
+            /// Whether this processor supports the set.
             pub fn available() -> bool {
                 $(is_x86_feature_detected!($feature))&&+
             }
 
-            /// Compiles `kernel` for it.
+            /// Runs `kernel`, compiled for this set.
             ///
             /// # Safety
-            /// It is available.
+            /// The set is available.
             #[target_feature($(enable = $feature),+)]
             pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-                // SAFETY: this function has the features.
+                // SAFETY: this function enables the features.
                 unsafe { kernel.run::<Self>() }
             }
         }
 
-        /// A register. There is one only where the processor has it: those who make it promise that.
+        /// A register. Whoever creates one guarantees that the processor supports it.
         #[derive(Clone, Copy)]
         pub struct $vector($register);
 
@@ -46,7 +46,7 @@ macro_rules! set {
 
             #[inline(always)]
             fn add(self, other: Self) -> Self {
-                // SAFETY: there is a vector.
+                // SAFETY: a vector exists, so the processor supports it.
                 Self(unsafe { $add(self.0, other.0) })
             }
         }
@@ -56,7 +56,7 @@ macro_rules! set {
 
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
-                // SAFETY: there is a vector.
+                // SAFETY: a vector exists, so the processor supports it.
                 Self(unsafe { $sub(self.0, other.0) })
             }
         }
@@ -66,12 +66,12 @@ macro_rules! set {
 
             #[inline(always)]
             fn mul(self, other: f32) -> Self {
-                // SAFETY: there is a vector.
+                // SAFETY: a vector exists, so the processor supports it.
                 Self(unsafe { $mul(self.0, $splat(other)) })
             }
         }
 
-        // SAFETY of all functions: the features are there by the contract of `Simd`, and so are the elements.
+        // SAFETY of all functions: the contract of `Simd` guarantees the features and the elements.
         impl Simd for $set {
             const LANES: usize = $lanes;
             const REGISTERS: usize = $registers;
@@ -129,7 +129,7 @@ macro_rules! set {
 }
 
 set! {
-    /// All processors with AVX-512 but the first, a coprocessor, have these parts.
+    /// All AVX-512 processors except the first, a coprocessor, have these extensions.
     Avx512: ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma" "f16c"];
     Sixteen: __m512, 16 lanes, 32 registers;
     _mm512_set1_ps _mm512_loadu_ps _mm256_loadu_si256 _mm512_cvtph_ps _mm512_storeu_ps;

@@ -1,4 +1,4 @@
-//! The linear maps of F(4x4, 3x3): evaluation of patches and kernels at 36 points, interpolation of tiles.
+//! The linear maps of F(4x4, 3x3): evaluating patches and kernels at 36 points, and interpolating tiles.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ pub(super) const TILE: usize = 4;
 pub(super) const PATCH: usize = 6;
 /// Points at which polynomials in two variables are evaluated.
 pub(super) const POINTS: usize = PATCH * PATCH;
-/// The place of -A among the six evaluation points of [`Points`].
+/// Index of -A among the six evaluation points of [`Points`].
 pub(super) const MINUS_A: usize = 2;
-/// Pixels of a patch as they are gathered: in each row, four and then the rest, padded to four.
+/// Pixels of a gathered patch: in each row four, then the other two padded to four.
 pub(super) const QUADS: usize = PATCH * 2 * TILE;
 
 /// Evaluates the patches of one input channel.
@@ -63,18 +63,18 @@ impl Kernel for Patches<'_> {
     }
 }
 
-/// The first four vectors.
+/// Loads the first four vectors.
 ///
 /// # Safety
 /// As [`Simd`].
 #[inline(always)]
 unsafe fn load<S: Simd>(from: &[f32]) -> [S::Vector; TILE] {
     let from = from[..TILE * S::LANES].as_ptr();
-    // SAFETY: there are so many.
+    // SAFETY: the slice above has that many elements.
     unsafe { [0, 1, 2, 3].map(|i| S::load(from.add(i * S::LANES))) }
 }
 
-/// Stores to the first floats.
+/// Stores `N` vectors to the start of `to`.
 ///
 /// # Safety
 /// As [`Simd`].
@@ -82,14 +82,14 @@ unsafe fn load<S: Simd>(from: &[f32]) -> [S::Vector; TILE] {
 unsafe fn store<S: Simd, const N: usize>(vectors: [S::Vector; N], to: &mut [f32]) {
     let to = to[..N * S::LANES].as_mut_ptr();
     for (i, vector) in vectors.into_iter().enumerate() {
-        // SAFETY: there is room for so many.
+        // SAFETY: the slice above has room for them.
         unsafe { S::store(to.add(i * S::LANES), vector) };
     }
 }
 
-/// Collects, for each row of the patches, pixels 0 to 3 of each tile and then, from the same number of places on,
-/// pixels 4 and 5, followed by two that are not looked at; zeros beyond the borders. Upsampled patches have four
-/// different pixels in a row.
+/// For each row of the patches, collects pixels 0 to 3 of every tile in the left half, and pixels 4 and 5
+/// plus two unused ones in the right half, with zeros beyond the borders. Upsampled patches have only four
+/// distinct pixels per row.
 #[inline(always)]
 fn gather_quads(conv: &Conv, channel: usize, tiles: Range<usize>, quads: &mut [f32]) {
     let (shape, width) = (conv.shape, quads.len() / (2 * PATCH));
@@ -122,7 +122,7 @@ fn gather_quads(conv: &Conv, channel: usize, tiles: Range<usize>, quads: &mut [f
     }
 }
 
-/// Copies from a row that begins with one zero and ends with as many as are needed.
+/// Copies from a row preceded by one zero and followed by as many as needed.
 #[inline(always)]
 fn copy_padded(row: &[f32], start: usize, out: &mut [f32]) {
     let (before, rest) = out.split_at_mut(usize::from(start == 0));
@@ -168,7 +168,7 @@ impl Kernel for Weights<'_> {
     }
 }
 
-/// The nine taps of at most as many kernels as there are lanes, a kernel a lane.
+/// The nine taps of up to `S::LANES` kernels, one kernel per lane.
 ///
 /// # Safety
 /// As [`Simd`].
@@ -214,7 +214,7 @@ impl Kernel for Tiles<'_> {
         let Self { points, sums, bias, strip } = self;
         let width = sums.len() / POINTS;
         for t in (0..width).step_by(S::LANES) {
-            // SAFETY: the features are those of `S`, and what is loaded are its lanes of a slice.
+            // SAFETY: the features are those of `S`, and each load is `S::LANES` elements of a slice.
             unsafe {
                 let at =
                     |i: usize, j: usize| S::load(sums[(i * PATCH + j) * width + t..][..S::LANES].as_ptr());
@@ -234,7 +234,8 @@ impl Kernel for Tiles<'_> {
     }
 }
 
-/// Polynomials are evaluated at 0, A, -A, B, -B and infinity. The choice decides how large rounding errors become.
+/// Polynomials are evaluated at 0, A, -A, B, -B and infinity. The choice of A and B determines the size of
+/// rounding errors.
 #[derive(Clone, Copy)]
 pub(super) struct Points {
     a: f32,
@@ -248,7 +249,7 @@ impl Points {
     /// For upsampled patches, which vanish at -1.
     pub const UPSAMPLED: Self = Self { a: 1.0, b: 0.6 };
 
-    /// One line of a patch at the points.
+    /// Evaluates one line of a patch at the points.
     #[inline(always)]
     fn evaluate<S: Simd>(self, d: [S::Vector; PATCH]) -> [S::Vector; PATCH] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
@@ -264,7 +265,7 @@ impl Points {
         ]
     }
 
-    /// One line of a kernel at the points, divided by what interpolation would divide by.
+    /// Evaluates one line of a kernel at the points, divided by the denominators of the interpolation.
     #[inline(always)]
     fn evaluate_kernel<S: Simd>(self, w: [S::Vector; 3]) -> [S::Vector; PATCH] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
@@ -274,7 +275,7 @@ impl Points {
         [w[0] * (1.0 / (a2 * b2)), even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, w[2]]
     }
 
-    /// The four pixels of a line from the products at the points.
+    /// Interpolates the four pixels of a line from the products at the points.
     #[inline(always)]
     fn interpolate<S: Simd>(self, m: [S::Vector; PATCH]) -> [S::Vector; TILE] {
         let (a2, b2) = (self.a * self.a, self.b * self.b);
