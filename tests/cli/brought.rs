@@ -105,8 +105,7 @@ fn captions_that_are_missing_are_counted() {
     );
     desk.write("data/captions.tsv", "cat/p000.png\ta cat\n./dog/p001.png\ta dog\nnone.png\tgone\n");
     desk.refuses(line, 2, "found none for 14 of 16");
-    desk.does(&format!("{line} --unlabelled"))
-        .warns("1 left out, captions of pictures that are not there: none.png");
+    desk.does(&format!("{line} --unlabelled")).warns("1 left out, captions of missing pictures: none.png");
 
     // By classes, a picture beside their folders has none.
     write_picture(&desk, "data/p100.png", 100);
