@@ -17,10 +17,9 @@ const NULL: u32 = 0x6e75_6c6c;
 /// Condition tokens for pictures with these `classes` and `captions`; `tokenizer` encodes the captions of a
 /// model that takes them. In training, `noise` drops BPE merges (`dataset.bpe_dropout`), which splits a
 /// caption in many ways, and replaces whole conditions by the null condition (`arch.cond_dropout`).
-/// conditions (`arch.cond_dropout`), for which the null condition stands.
 ///
+/// # Errors
 /// Captions need a tokenizer and there is none; a token is outside the model's vocabulary.
-/// There is no tokenizer for captions; a token is not among those of the model.
 pub fn condition_tokens(
     config: &RqTransformerConfig,
     tokenizer: Option<&Tokenizer>,
@@ -102,7 +101,7 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
         None => Ok(()),
         Some(first) => Err(Error::usage(format!(
             "{}: expected a {what} for each picture, as the model is conditioned on it, found none for {} of {}, such as {}; \
-             {how}, or go on without (--unlabelled)",
+             {how}, or pass --unlabelled to allow this",
             folder.display(),
             lacking.len(),
             items.len(),

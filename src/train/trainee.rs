@@ -263,7 +263,7 @@ impl Run<'_> {
             |path| format!("the last good checkpoint is {path}"),
         );
         Err(Error::invalid(format!(
-            "{name} became {value} at step {steps}; {kept}: resume with a lower init_lr, or set optimizer.max_gn"
+            "{name} became {value} at step {steps}; {kept}: train with a lower init_lr, or set optimizer.max_gn"
         )))
     }
 }
