@@ -1,4 +1,4 @@
-"""Writes captions of the pictures that attributes.jsonl lists: the whole one first, then some that leave things out, as people do.
+"""Writes captions for the pictures in attributes.jsonl: a complete one first, then incomplete ones, as people write them.
 
 python captions.py FOLDER
 """
@@ -6,7 +6,7 @@ import json
 import random
 import sys
 
-# Captions of a picture.
+# Captions per picture, including duplicates, which are dropped.
 COUNT = 12
 
 
@@ -45,7 +45,7 @@ FAMILIES = {'cat': cat, 'person': person}
 
 
 def captions(attributes):
-    """Distinct captions of one picture."""
+    """The distinct captions of one picture."""
     rng = random.Random(attributes['file_name'])
     shown = {key: word for key, word in attributes.items() if key not in ('file_name', 'family')}
     if attributes['family'] == 'person':

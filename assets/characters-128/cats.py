@@ -1,4 +1,4 @@
-"""Composes David Revoy's cats (CC BY 4.0) from their parts, which PyPI's robohash has, and lists what each shows.
+"""Composes David Revoy's cats (CC BY 4.0) from the parts in PyPI's robohash, and lists their attributes.
 
 python cats.py PARTS FOLDER COUNT PIXELS
 """
@@ -10,7 +10,7 @@ import sys
 from natsort import natsorted
 from PIL import Image
 
-# What each part of a layer shows, in the order of their names; parts that look alike share their words.
+# Descriptions of the parts of each layer, sorted by file name; similar parts share a description.
 LAYERS = {
     'coat': ['maroon', 'green', 'black', 'lilac', 'red', 'sandy', 'pink', 'brown', 'blue', 'yellow', 'golden', 'grey', 'tan', 'cream',
              'orange'],
@@ -27,7 +27,7 @@ LAYERS = {
 
 
 def read_layers(folder, pixels):
-    """The parts of each layer, drawing order first, scaled once (premultiplied, so that edges stay clean)."""
+    """The parts of each layer in drawing order, resized (premultiplied, so that edges stay clean)."""
     found = []
     for name in natsorted(os.listdir(folder)):
         place = os.path.join(folder, name)
@@ -48,7 +48,7 @@ def main(parts, folder, count, pixels):
                 picture.alpha_composite(layer[part])
             words = {key: LAYERS[key][part] for key, part in zip(LAYERS, chosen)}
             shown = {key: word for key, word in words.items() if word}
-            # What comes before the tilde decides whether a picture is held out: all cats of one coat with eyes of one kind.
+            # The name before the tilde decides if a picture is held out, so a pair of coat and eyes is held out as a whole.
             name = f"cat/{shown['coat']}-cat-{shown['eyes'].replace(' ', '-')}~{index:05d}.png"
             picture.convert('RGB').save(f'{folder}/{name}')
             attributes.write(json.dumps({'file_name': name, 'family': 'cat', **shown}) + '\n')

@@ -1,4 +1,4 @@
-// Renders people in DiceBear's toonHead style (CC BY 4.0, Johan Melin), and lists what each shows.
+// Renders people in DiceBear's toonHead style (CC BY 4.0, Johan Melin), and lists their attributes.
 // node people.mjs FOLDER COUNT PIXELS
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { Resvg } from '@resvg/resvg-js';
 
 const [folder, count, pixels] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 
-// Words for each part: the style's own names say little.
+// Descriptions of the parts; the style's own names are not descriptive.
 const WORDS = {
   skinColor: { f1c3a5: 'light', dba382: 'tan', b07a5a: 'brown', '5c3829': 'dark' },
   hairColor: {
@@ -32,10 +32,10 @@ const WORDS = {
   clothes: { turtleNeck: 'turtleneck', openJacket: 'jacket', dress: 'dress', shirt: 'cardigan', tShirt: 't-shirt' },
 };
 
-// What the picture of one seed shows, in words.
+// The picture of a person, as SVG, and its attributes.
 function draw(index) {
   const avatar = createAvatar(toonHead, {
-    // Seeds that follow one another give parts that follow one another.
+    // Consecutive seeds would give consecutive parts.
     seed: crypto.createHash('sha256').update(`person ${index}`).digest('hex'),
     ...Object.fromEntries(Object.keys(WORDS).filter((key) => key.endsWith('Color')).map((key) => [key, Object.keys(WORDS[key])])),
     rearHairProbability: 55, beardProbability: 25, hairProbability: 97,
@@ -54,7 +54,7 @@ fs.mkdirSync(`${folder}/person`, { recursive: true });
 const attributes = [];
 for (let index = 0; index < count; index++) {
   const { svg, shown } = draw(index);
-  // What comes before the tilde decides whether a picture is held out: all people of one hair colour in clothes of one colour.
+  // The name before the tilde decides if a picture is held out, so a pair of hair and clothes colours is held out as a whole.
   const group = `${shown.hairColor ?? 'no hair'} in ${shown.clothesColor}`.replaceAll(' ', '-');
   const name = `person/${group}~${String(index).padStart(5, '0')}.png`;
   const picture = new Resvg(svg, { fitTo: { mode: 'width', value: pixels }, background: '#fff', font: { loadSystemFonts: false } });

@@ -1,10 +1,10 @@
-"""Reads attributes back from pictures: how often samples show what their captions say.
+"""Recognizes attributes in pictures, to measure how well samples match their captions.
 
-python probe.py learn CHARACTERS PROBE             learns each attribute from the renders of `prepare`; prints how many of the held-out it reads right
-python probe.py read PROBE SAMPLES CAPTIONED       reads the pictures of a folder; CAPTIONED has a line of JSON for each, with the attributes it was
-                                                   captioned by: the share of them that is read back
+python probe.py learn CHARACTERS PROBE         trains on the pictures from `prepare`; prints the accuracy on held-out ones
+python probe.py read PROBE SAMPLES CAPTIONED   reads the samples in a folder; CAPTIONED has a line of JSON for each, with the
+                                               attributes in its caption; prints how many of them are recognized
 
-Needs PyTorch, numpy and Pillow. A small convolutional network with one head an attribute; each head only learns from its own family.
+Needs PyTorch, numpy and Pillow. A small convolutional network with one head per attribute; each head learns only from its family.
 """
 import collections
 import json
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 PIXELS = 64
 EPOCHS = 4
 BATCH = 128
-# Where an attribute of a family is missing, this is what its head says.
+# The class of a missing attribute.
 ABSENT = 'absent'
 
 
@@ -30,7 +30,7 @@ def read(path):
 
 
 def is_held_out(name):
-    """As Residua holds out: FNV-1a of the name before its tilde is a multiple of 16."""
+    """As in Residua: the FNV-1a hash of the name before its tilde is a multiple of 16."""
     value = 0xCBF29CE484222325
     for byte in pathlib.Path(name).stem.split('~')[0].encode():
         value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
@@ -52,7 +52,7 @@ class Probe(nn.Module):
 
 
 def said(attributes):
-    """A word for each head: `family`, and each attribute of its family."""
+    """The word for each head: `family`, and the attributes of that family."""
     family = attributes['family']
     return {'family': family} | {f'{family}_{key}': word for key, word in attributes.items() if key not in ('family', 'file_name')}
 

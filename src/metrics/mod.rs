@@ -1,4 +1,5 @@
-//! How good a reconstruction is, what it costs, and how well a picture shows what it should.
+//! Metrics: reconstruction quality, the bits that codes take, and how well a picture matches its class or
+//! caption.
 
 #[cfg(all(feature = "models", not(target_family = "wasm")))]
 pub mod clip;
@@ -33,15 +34,14 @@ pub use usage::Usage;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 
-/// The bits that a picture's codes take for each of its `pixels`: `h * w * sum(log2(K_d)) / pixels`, where the
-/// codebook of depth `d` has `codebook_sizes[d]` words and every word is as likely. 8x8x4 codes of 16,384 words for
-/// 256x256 pixels are 0.0547.
+/// Bits per pixel of a picture's codes: `h * w * sum(log2(K_d)) / pixels`, where the codebook of depth `d`
+/// has `codebook_sizes[d]` equally likely codes. 8x8x4 codes out of 16,384 for 256x256 pixels take 0.0547.
 pub fn bits_per_pixel(h: usize, w: usize, codebook_sizes: &[usize], pixels: usize) -> f64 {
     let bits_per_cell: f64 = codebook_sizes.iter().map(|&size| (size as f64).log2()).sum();
     (h * w) as f64 * bits_per_cell / pixels as f64
 }
 
-/// A picture value as metrics see it: [-1, 1] mapped to [0, 1], clamped as when it is shown.
+/// Maps a pixel value from [-1, 1] to [0, 1] and clamps it, as for display.
 fn unit(value: f32) -> f64 {
     (f64::from(value) * 0.5 + 0.5).clamp(0.0, 1.0)
 }
@@ -54,16 +54,16 @@ fn check_same_size(a: &Picture, b: &Picture) -> Result<()> {
     }
     let ((width, height), (other_width, other_height)) = (size(a), size(b));
     Err(Error::invalid(format!(
-        "pictures of one size can be compared: expected {width}x{height}, found {other_width}x{other_height}"
+        "cannot compare pictures of different sizes: expected {width}x{height}, found {other_width}x{other_height}"
     )))
 }
 
-/// Helpers that the tests of this folder share.
+/// Helpers for the tests in this folder.
 #[cfg(test)]
 mod testing {
     use super::*;
 
-    /// What `tests/fixtures/metrics/make_metrics_golden.py` wrote.
+    /// Golden values written by `tests/fixtures/metrics/make_metrics_golden.py`.
     pub fn golden(name: &str) -> serde_json::Value {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/metrics/").to_string() + name;
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -78,7 +78,7 @@ mod testing {
         Picture::from_bytes(&fixture(name)).unwrap()
     }
 
-    /// Compares `metric` with scikit-image's value, stored under `key`, for every pair of the fixtures.
+    /// Compares `metric` with scikit-image's value, stored under `key`, for all pairs of fixtures.
     pub fn compare(key: &str, metric: fn(&Picture, &Picture) -> Result<f64>) {
         let cases: Vec<serde_json::Value> = serde_json::from_slice(&fixture("metrics.json")).unwrap();
         assert!(!cases.is_empty());
@@ -94,7 +94,7 @@ mod testing {
         }
     }
 
-    /// Expects a metric to refuse pictures of different sizes.
+    /// Checks that a metric refuses pictures of different sizes.
     pub fn refuses_other_sizes(metric: fn(&Picture, &Picture) -> Result<f64>) {
         let message = metric(&picture("landscape.png"), &picture("square.png")).unwrap_err().to_string();
         assert!(message.ends_with("expected 97x61, found 40x40"), "{message}");

@@ -1,4 +1,4 @@
-//! Pictures as networks that judge them were trained on: resized, cropped, and normalized by channel.
+//! Prepares pictures for pretrained networks: resizes, crops and normalizes them.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -6,33 +6,33 @@ use crate::error::Result;
 use crate::image_io::Picture;
 use crate::image_io::resize::{Fit, fit_as};
 
-/// How pictures of any size become a network's input.
+/// The preprocessing for a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Preparation {
     /// Resizing and cropping.
     pub fit: Fit,
-    /// The mean of each channel over [0, 1], which is taken away.
+    /// Mean of each channel over [0, 1], to subtract.
     pub mean: [f32; 3],
-    /// The deviation of each channel, which divides the rest.
+    /// Standard deviation of each channel, to divide by.
     pub deviation: [f32; 3],
-    /// How pixels become 8 bits first.
+    /// How to round pixels to 8 bits first.
     pub rounding: Rounding,
 }
 
-/// How values become 8 bits.
+/// How to round values to 8 bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rounding {
-    /// To the nearest, as they would be saved.
+    /// To nearest, as in saved files.
     Nearest,
-    /// Downwards.
+    /// Down.
     Down,
 }
 
 impl Preparation {
-    /// `pictures` as `[B, 3, resolution, resolution]`. They are seen in 8 bits a channel.
+    /// `pictures` as `[B, 3, resolution, resolution]`, after rounding to 8 bits per channel.
     ///
     /// # Errors
-    /// Those of [`fit_as`].
+    /// See [`fit_as`].
     pub fn images(&self, pictures: &[Picture], device: &Device) -> Result<Tensor<4>> {
         let resolution = self.fit.resolution;
         let mut values = Vec::with_capacity(pictures.len() * 3 * resolution * resolution);

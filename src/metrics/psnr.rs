@@ -4,8 +4,8 @@ use super::mse;
 use crate::error::Result;
 use crate::image_io::Picture;
 
-/// Peak signal-to-noise ratio of two pictures in decibels, over [0, 1] after clamping: `10 log10(1 / MSE)`, infinite
-/// for equal ones.
+/// Peak signal-to-noise ratio of two pictures in decibels, clamped, over [0, 1]: `10 log10(1 / MSE)`;
+/// infinite if they are equal.
 ///
 /// # Errors
 /// The pictures differ in size.
@@ -13,7 +13,7 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     mse(a, b).map(decibels)
 }
 
-/// A mean squared error over [0, 1] as a ratio in decibels.
+/// Converts a mean squared error over [0, 1] to decibels.
 pub fn decibels(mse: f64) -> f64 {
     -10.0 * mse.log10()
 }

@@ -1,8 +1,9 @@
-//! ResNet (He et al., "Deep Residual Learning for Image Recognition", 2016) as torchvision has it: what a picture shows, of
-//! the classes of ImageNet or others. Rejection sampling keeps what it is surest of.
+//! ResNet (He et al., "Deep Residual Learning for Image Recognition", 2016) in torchvision's layout: a
+//! classifier for ImageNet or other classes. Rejection sampling keeps the samples that it is most confident
+//! about.
 //!
-//! Depth, widths, groups and classes are read from the names and shapes of the weights; batch norms are folded into the
-//! convolutions before them.
+//! Depth, widths, groups and classes follow from the names and shapes of the weights; batch norms are folded
+//! into the convolutions before them.
 
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::module::{conv2d as burn_conv2d, max_pool2d};
@@ -18,9 +19,9 @@ use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
 use crate::model::rqtransformer::layers::Linear;
 
-/// Epsilon of every batch norm.
+/// Epsilon of all batch norms.
 const EPSILON: f32 = 1e-5;
-/// Pictures as those of ImageNet are prepared for testing.
+/// The usual preprocessing for ImageNet evaluation.
 const PREPARATION: Preparation = Preparation {
     fit: Fit { shorter: 256, resolution: 224, filter: Filter::Bilinear },
     mean: [0.485, 0.456, 0.406],
@@ -28,7 +29,7 @@ const PREPARATION: Preparation = Preparation {
     rounding: Rounding::Nearest,
 };
 
-/// The network.
+/// A ResNet.
 pub struct ResNet {
     stem: Conv,
     blocks: Vec<Block>,
@@ -38,13 +39,14 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// Loads the weights in `file`, of torchvision's names. `progress` is called before each tensor; its error ends the load.
+    /// Loads the weights in `file`, with torchvision's names. `progress` is called before each tensor; its
+    /// error aborts the load.
     ///
     /// # Errors
-    /// The file is no ResNet, or has not all of one.
+    /// The file is not a supported ResNet, or lacks tensors.
     pub fn load(file: &WeightFile, device: &Device, progress: impl FnMut() -> Result<()>) -> Result<Self> {
         let loader = Loader::from_file(file, device, Precision::Stored, progress)
-            .expecting("a ResNet of torchvision", "download the weights again");
+            .expecting("a torchvision ResNet", "download the weights again");
         let mut reader = Reader { file, loader };
         reader.loader.ignore("num_batches_tracked");
         let stem = reader.conv(["conv1", "bn1"], 3, 2)?;
@@ -63,12 +65,12 @@ impl ResNet {
         Ok(Self { stem, blocks, classifier, classes, device: device.clone() })
     }
 
-    /// Classes that it tells apart.
+    /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// The logits `[B, classes]` of pictures of any size, of which the middle is seen.
+    /// Logits `[B, classes]` of pictures of any size; only the center square counts.
     ///
     /// # Errors
     /// A picture cannot be resized.
@@ -96,14 +98,14 @@ impl ResNet {
     }
 }
 
-/// The file and what loads it.
+/// The file and its loader.
 struct Reader<'a> {
     file: &'a WeightFile,
     loader: Loader<'a>,
 }
 
 impl Reader<'_> {
-    /// The convolution and the batch norm of `names`, of an input of `from` channels.
+    /// Loads the convolution and the batch norm with these `names`, for an input with `from` channels.
     fn conv(&mut self, names: [&str; 2], from: usize, stride: usize) -> Result<Conv> {
         let [conv, norm] = names;
         let name = format!("{conv}.weight");
@@ -111,7 +113,7 @@ impl Reader<'_> {
         let groups = from / each;
         if groups * each != from || !to.is_multiple_of(groups) || kernel != columns || kernel % 2 == 0 {
             return Err(Error::invalid(format!(
-                "{} is no ResNet that is read here: {name} of {:?} takes no {from} channels",
+                "{} is not a supported ResNet: {name} of {:?} does not take {from} channels",
                 self.file.name(),
                 [to, each, kernel, columns]
             )));
@@ -123,13 +125,13 @@ impl Reader<'_> {
         let bias = shift - mean * factor.clone();
         let weight = match self.loader.is_whole() {
             true => weight * factor.reshape([to, 1, 1, 1]),
-            // The end of the load says why.
+            // `finish` reports the error.
             false => Tensor::zeros([to, each, kernel, kernel], self.loader.device()),
         };
         Ok(Conv { weight, bias, stride, groups })
     }
 
-    /// The block whose tensors' names begin with `path`: of three convolutions, or of two in shallow networks.
+    /// Loads the block whose tensor names start with `path`: three convolutions, or two in shallow networks.
     fn block(&mut self, path: &str, from: usize, stride: usize) -> Result<Block> {
         let count = if self.file.get(&format!("{path}.conv3.weight")).is_some() { 3 } else { 2 };
         let (mut convs, mut channels): (Vec<Conv>, usize) = (Vec::with_capacity(count), from);
@@ -149,7 +151,7 @@ impl Reader<'_> {
         let beside = shortcut.as_ref().map_or(from, Conv::channels);
         if beside != channels || (shortcut.is_none() && stride != 1) {
             return Err(Error::invalid(format!(
-                "{} is no ResNet that is read here: {path} adds {channels} channels to {beside}",
+                "{} is not a supported ResNet: {path} adds {channels} channels to {beside}",
                 self.file.name()
             )));
         }
@@ -157,7 +159,7 @@ impl Reader<'_> {
     }
 }
 
-/// A convolution without borders lost, and the norm after it.
+/// A padded convolution with the batch norm after it folded in.
 struct Conv {
     /// `[out, in / groups, k, k]`.
     weight: Tensor<4>,
@@ -177,7 +179,7 @@ impl Conv {
         let (x, resample) = match (kernel, self.stride, self.groups) {
             (1 | 3, 1, 1) => (x, Resample::Same),
             (1, 2, 1) => (every_second(x), Resample::Same),
-            // Zeros on all sides, of which `Down` brings those below and to the right.
+            // Pad at the top and left; `Resample::Down` pads at the bottom and right.
             (3, 2, 1) => (x.pad((1, 0, 1, 0), PadMode::Constant(0.0)), Resample::Down),
             (_, stride, groups) => {
                 let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
@@ -194,7 +196,7 @@ fn every_second(x: Tensor<4>) -> Tensor<4> {
     x.slice([Slice::full(), Slice::full(), step(), step()])
 }
 
-/// Convolutions around which the input is added back.
+/// A residual block.
 struct Block {
     convs: Vec<Conv>,
     shortcut: Option<Conv>,
@@ -208,7 +210,7 @@ impl Block {
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let beside = self.shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| shortcut.forward(x.clone()));
-        // What comes in has been through `relu`, which changes nothing a second time.
+        // The input is the output of a `relu` already, so the first one here changes nothing.
         let y = self.convs.iter().fold(x, |y, conv| conv.forward(relu(y)));
         relu(y + beside)
     }

@@ -1,10 +1,11 @@
-//! Structural similarity (Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004).
+//! Structural similarity (Wang et al., "Image Quality Assessment: From Error Visibility to Structural
+//! Similarity", 2004).
 
 use super::{check_same_size, unit};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 
-/// The window: a Gaussian of this deviation, cut off at 3.5 deviations.
+/// The window: a Gaussian with this standard deviation, cut off at 3.5 standard deviations.
 const SIGMA: f64 = 1.5;
 const RADIUS: usize = 5;
 const WINDOW: usize = 2 * RADIUS + 1;
@@ -12,9 +13,10 @@ const WINDOW: usize = 2 * RADIUS + 1;
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
 
-/// Structural similarity of two pictures, 1 for equal ones, over [0, 1] after clamping: the mean over all places
-/// where the 11x11 window fits, and over the channels. Equals scikit-image's `structural_similarity` with
-/// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, which is the paper's setting.
+/// Structural similarity of two pictures, clamped, over [0, 1]; 1 if they are equal. The mean over all
+/// positions of the 11x11 window inside the picture, and over the channels. Equals scikit-image's
+/// `structural_similarity` with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, the paper's
+/// setting.
 ///
 /// # Errors
 /// The pictures differ in size, or are smaller than the window.
@@ -62,7 +64,7 @@ fn gaussian() -> [f64; WINDOW] {
     weights.map(|weight| weight / total)
 }
 
-/// Weighted means of every window that lies wholly inside the plane.
+/// Weighted means over all windows inside the plane.
 fn blur(plane: &[f64], width: usize, weights: &[f64; WINDOW]) -> Vec<f64> {
     let along = |values: &[f64], start: usize, stride: usize| -> f64 {
         weights.iter().enumerate().map(|(at, weight)| weight * values[start + at * stride]).sum()
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_pictures_are_similar() {
+    fn equal_pictures_have_similarity_1() {
         let picture = testing::picture("square.png");
         assert!((ssim(&picture, &picture).unwrap() - 1.0).abs() < 1e-12);
         testing::refuses_other_sizes(ssim);

@@ -1,4 +1,4 @@
-//! Statistics of features in numpy's `.npz`: arrays `mu` and `sigma`, as the common tools save and read them.
+//! Feature statistics in numpy's `.npz` format: arrays `mu` and `sigma`, as common tools save and read them.
 
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::files::npy::{self, Array};
 
-/// Larger files and arrays are refused; 2,048 features take 34 MB.
+/// Maximum size of files and arrays, in bytes; 2,048 features take 34 MB.
 const LARGEST: u64 = 1 << 30;
 
 impl Statistics {
-    /// Reads `path`.
+    /// Reads statistics from `path`.
     ///
     /// # Errors
-    /// The file cannot be read, or is no `.npz` of `mu` `[D]` and `sigma` `[D, D]`.
+    /// The file cannot be read, or is not an `.npz` with `mu` `[D]` and `sigma` `[D, D]`.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = files::read_limited(path, LARGEST)?;
         Self::decode(&bytes).map_err(|error| {
             Error::invalid(format!(
-                "{}: expected statistics, an .npz of mu and sigma; {error}",
+                "{}: expected statistics, an .npz with mu and sigma; {error}",
                 path.display()
             ))
         })
@@ -38,13 +38,13 @@ impl Statistics {
         let size = mean.len();
         if size == 0 || shape != [size] || square != [size, size] {
             return Err(Error::invalid(format!(
-                "mu of shape (D,) and sigma of shape (D, D) were expected, found {shape:?} and {square:?}"
+                "expected mu of shape (D,) and sigma of shape (D, D), found {shape:?} and {square:?}"
             )));
         }
         Ok(Self { mean, covariance: Matrix { columns: size, values: covariance } })
     }
 
-    /// The bytes of an `.npz` of `mu` and `sigma`.
+    /// An `.npz` with `mu` and `sigma`, as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let size = self.mean.len();
         let arrays =
@@ -53,14 +53,14 @@ impl Statistics {
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for (name, shape, values) in arrays {
             let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            zip.start_file(name, options).expect("the names are short and two");
-            zip.write_all(&npy::encode("<f8", &shape, &data)).expect("memory takes what it is given");
+            zip.start_file(name, options).expect("two short names");
+            zip.write_all(&npy::encode("<f8", &shape, &data)).expect("writing to memory cannot fail");
         }
-        zip.finish().expect("memory takes what it is given").into_inner()
+        zip.finish().expect("writing to memory cannot fail").into_inner()
     }
 }
 
-/// Shape and values of an array of the archive.
+/// Shape and values of an array in the archive.
 fn floats(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
     let index = zip.index_for_name(name).ok_or_else(|| Error::invalid(format!("it has no {name}")))?;
     let entry = zip.by_index_raw(index).map_err(Error::invalid)?;
@@ -91,7 +91,7 @@ fn floats(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<usize>
         }
     };
     if !values.iter().all(|value| value.is_finite()) {
-        return Err(Error::invalid(format!("{name} has values that are no finite numbers")));
+        return Err(Error::invalid(format!("{name} has NaN or infinite values")));
     }
     let values = array.in_c_order(values);
     Ok((array.shape, values))
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.npz");
         let statistics = fixture("statistics.npz");
@@ -141,6 +141,6 @@ mod tests {
         assert!(Statistics::read(&path).unwrap_err().to_string().contains("promises"));
         let infinite = Statistics { mean: vec![f64::NAN], covariance: Matrix::zeros(1, 1) };
         files::save(&path, &infinite.encode()).unwrap();
-        assert!(Statistics::read(&path).unwrap_err().to_string().contains("no finite numbers"));
+        assert!(Statistics::read(&path).unwrap_err().to_string().contains("NaN or infinite values"));
     }
 }

@@ -1,31 +1,31 @@
-//! Symmetric matrices in double precision: what a Fréchet distance needs of linear algebra.
+//! Linear algebra for the Fréchet distance: symmetric matrices in double precision.
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Rows of a product that are computed together, so that the other factor is read less often.
+/// Rows of a product to compute together, so that the other factor is read less often.
 const ROWS: usize = 16;
 
-/// Steps towards one eigenvalue; two are usual.
+/// Maximum number of QL steps per eigenvalue; about two are typical.
 const MOST_STEPS: usize = 100;
 
-/// A matrix, row after row.
+/// A matrix in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
-    /// Columns.
+    /// Number of columns.
     pub columns: usize,
     /// Values.
     pub values: Vec<f64>,
 }
 
 impl Matrix {
-    /// Zeros.
+    /// A matrix of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
         Self { columns, values: vec![0.0; rows * columns] }
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns.max(1)
     }
@@ -35,19 +35,19 @@ impl Matrix {
         &self.values[row * self.columns..][..self.columns]
     }
 
-    /// Sum of the diagonal.
+    /// The trace: the sum of the diagonal.
     pub fn trace(&self) -> f64 {
         self.values.iter().step_by(self.columns + 1).sum()
     }
 
-    /// Rows for columns.
+    /// The transpose.
     pub fn transposed(&self) -> Self {
         let values =
             (0..self.columns).flat_map(|column| self.values.iter().skip(column).step_by(self.columns));
         Self { columns: self.rows(), values: values.copied().collect() }
     }
 
-    /// This, `[n, k]`, times `other`, `[k, m]`.
+    /// The product of this, `[n, k]`, and `other`, `[k, m]`.
     pub fn times(&self, other: &Self) -> Self {
         let mut product = Self::zeros(self.rows(), other.columns);
         if other.columns == 0 {
@@ -65,14 +65,14 @@ impl Matrix {
     }
 }
 
-/// A factor `L` `[n, r]` of a positive semidefinite matrix of rank `r`, so that `L L^T` is that matrix: Cholesky's, the
-/// largest remaining diagonal element first, until what remains is rounding.
+/// Factors a positive semidefinite matrix of rank `r` into `L L^T`, with `L` `[n, r]`: Cholesky
+/// decomposition, pivoting on the largest remaining diagonal element until only rounding errors remain.
 pub fn factor(matrix: &Matrix) -> Matrix {
     let size = matrix.columns;
     let mut diagonal: Vec<f64> = matrix.values.iter().step_by(size + 1).copied().collect();
     let largest = diagonal.iter().copied().fold(0.0, f64::max);
     let negligible = largest * f64::EPSILON * size as f64;
-    // Row by row, with room for as many columns as there can be.
+    // Row by row, with room for the maximum rank.
     let mut factor = Matrix::zeros(size, size);
     let mut rank = 0;
     while rank < size {
@@ -95,24 +95,24 @@ pub fn factor(matrix: &Matrix) -> Matrix {
     Matrix { columns: rank, values: values.collect() }
 }
 
-/// All eigenvalues of a symmetric matrix, in no order: Householder's reflections make it tridiagonal, shifted QL steps then
-/// diagonal. They are right to about the rounding of the largest.
+/// All eigenvalues of a symmetric matrix, unordered: Householder reflections make it tridiagonal, then
+/// shifted QL steps make it diagonal. Accurate to about the rounding error of the largest.
 ///
 /// # Errors
-/// A value is no number.
+/// A value is NaN or infinite.
 pub fn eigenvalues(matrix: Matrix) -> Result<Vec<f64>> {
     let (diagonal, beside) = tridiagonal(matrix);
     ql(diagonal, beside)
-        .ok_or_else(|| Error::invalid("expected a matrix of numbers, found infinite ones or none"))
+        .ok_or_else(|| Error::invalid("expected a matrix of finite numbers, found NaN or infinite values"))
 }
 
-/// Diagonal and what stands beside it (its last is 0) of a tridiagonal matrix with the same eigenvalues.
+/// Diagonal and off-diagonal (whose last element is 0) of a tridiagonal matrix with the same eigenvalues.
 fn tridiagonal(mut matrix: Matrix) -> (Vec<f64>, Vec<f64>) {
     let size = matrix.columns;
     let (mut diagonal, mut beside) = (Vec::with_capacity(size), Vec::with_capacity(size));
     for k in 0..size {
         diagonal.push(matrix.values[k * size + k]);
-        // The part of the row beyond the diagonal is reflected onto its first axis.
+        // Reflect the part of the row after the diagonal onto its first axis.
         let mut v = matrix.row(k)[k + 1..].to_vec();
         let Some(&first) = v.first() else {
             beside.push(0.0);
@@ -140,7 +140,7 @@ fn tridiagonal(mut matrix: Matrix) -> (Vec<f64>, Vec<f64>) {
     (diagonal, beside)
 }
 
-/// Eigenvalues of a tridiagonal matrix; `None` if it does not come to an end.
+/// Eigenvalues of a tridiagonal matrix; `None` if the iteration does not converge.
 fn ql(mut d: Vec<f64>, mut e: Vec<f64>) -> Option<Vec<f64>> {
     let size = d.len();
     let largest = d.iter().chain(&e).fold(0.0f64, |most, x| most.max(x.abs()));
@@ -189,7 +189,7 @@ fn step(d: &mut [f64], e: &mut [f64], l: usize, m: usize) {
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Several sums at once: one alone waits for each addition.
+    // Several partial sums in parallel, as a single one would wait for each addition.
     let (a8, b8) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];
     for (a, b) in a8.0.iter().zip(b8.0) {
@@ -238,9 +238,9 @@ mod tests {
         }
     }
 
-    /// Powers' traces are sums of the eigenvalues' powers, and a product's are those of its factors turned.
+    /// Traces of powers are sums of powers of the eigenvalues; `A A^T` and `A^T A` have the same ones.
     #[test]
-    fn eigenvalues_are_those_of_the_matrix() {
+    fn eigenvalues_match_traces_of_powers() {
         let sorted = |matrix: Matrix| {
             let mut found = eigenvalues(matrix).unwrap();
             found.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! How much of a codebook is used.
+//! Codebook usage.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,17 +11,17 @@ pub struct Usage {
     pub pictures: usize,
     /// Files that could not be read.
     pub unreadable: usize,
-    /// Uses of each code, one list a depth.
+    /// Uses of each code, one list per depth.
     pub counts: Vec<Vec<u32>>,
 }
 
 impl Usage {
-    /// Nothing counted yet, for codebooks of these sizes.
+    /// Empty counts for codebooks of these sizes.
     pub fn new(sizes: &[usize]) -> Self {
         Self { pictures: 0, unreadable: 0, counts: sizes.iter().map(|&size| vec![0; size]).collect() }
     }
 
-    /// Counts a stack that fits.
+    /// Counts the codes of a stack.
     pub fn add(&mut self, stack: &CodeStack) {
         self.pictures += 1;
         for cell in stack.cells() {
@@ -33,19 +33,19 @@ impl Usage {
         }
     }
 
-    /// Entropy of the codes used at `depth`, in bits: the least that a code of it takes where each is coded by itself.
+    /// Entropy of the codes at `depth`, in bits: the lower bound for coding each code by itself.
     pub fn entropy(&self, depth: usize) -> f64 {
         let total: f64 = self.counts[depth].iter().map(|&count| f64::from(count)).sum();
         let used = self.counts[depth].iter().filter(|&&count| count > 0);
         used.map(|&count| f64::from(count) / total).map(|p| -p * p.log2()).sum()
     }
 
-    /// 2 to the entropy of the codes used at `depth`: how many the codebook is worth; 0 where none was counted.
+    /// Perplexity of the codes at `depth`: 2 to the entropy; 0 if none were counted.
     pub fn perplexity(&self, depth: usize) -> f64 {
         if self.used(depth) == 0 { 0.0 } else { self.entropy(depth).exp2() }
     }
 
-    /// Codes used at `depth` at least once.
+    /// Number of distinct codes used at `depth`.
     pub fn used(&self, depth: usize) -> usize {
         self.counts[depth].iter().filter(|&&count| count > 0).count()
     }

@@ -1,4 +1,4 @@
-//! Averages of weights over the steps of a run, which is what people get of it.
+//! Exponential moving averages (EMA) of the weights over the steps of a run: the model that a run publishes.
 
 use burn::tensor::Device;
 
@@ -7,30 +7,30 @@ use super::parameters::Parameters;
 use crate::checkpoint::WeightFile;
 use crate::error::Result;
 
-/// Weights, and codebooks where the model has some, that follow those under training.
+/// EMA of weights, and of codebooks if the model has them.
 #[derive(Clone, Debug)]
 pub struct Average {
     /// The averages.
     pub weights: Parameters,
-    /// As published, averages of codebooks too, which are moving averages by themselves.
+    /// As published, codebooks are averaged too, although they are moving averages already.
     pub codebooks: Option<MovingCodebooks>,
-    /// How much of them stays in a step, in the long run.
+    /// EMA decay, in the long run.
     decay: f64,
 }
 
 impl Average {
-    /// Of `weights` and `codebooks` as they are.
+    /// Starts from `weights` and `codebooks`.
     pub fn new(weights: &Parameters, codebooks: Option<&MovingCodebooks>, decay: f64) -> Self {
         Self { weights: weights.clone(), codebooks: codebooks.cloned(), decay }
     }
 
-    /// The same, of these from now on.
+    /// Starts again from `weights` and `codebooks`, with the same decay.
     pub fn restarted(self, weights: &Parameters, codebooks: Option<&MovingCodebooks>) -> Self {
         Self::new(weights, codebooks, self.decay)
     }
 
-    /// Moves towards `weights` and `codebooks`, which step `step`, counted from 0, has left. As published, averages are short
-    /// at first: they would else be full of the first weights, which nothing was learned by.
+    /// Moves towards `weights` and `codebooks` after step `step`, counted from 0. As published, the decay is
+    /// lower at first: the averages would otherwise be dominated by the untrained weights.
     pub fn follow(&mut self, weights: &Parameters, codebooks: Option<&MovingCodebooks>, step: u64) {
         let step = step as f64;
         let decay = self.decay.min((1.0 + step) / (10.0 + step));
@@ -40,10 +40,10 @@ impl Average {
         }
     }
 
-    /// Goes on with the averages in `file`.
+    /// Resumes with the averages in `file`.
     ///
     /// # Errors
-    /// They are of another model.
+    /// The file belongs to another model.
     pub fn resume(&mut self, file: &WeightFile, device: &Device) -> Result<()> {
         self.weights = Parameters::read(&self.weights.list(), file, "", device)?;
         Ok(())
@@ -58,7 +58,7 @@ mod tests {
     use crate::testing::assert_close;
     use crate::train::codebooks::MovingCodebook;
 
-    /// Averages of `weights`, one a step, that begin at `first`.
+    /// The average after each step, starting at `first`; the steps set the weight to `weights`.
     fn averages(first: f32, weights: &[f32], decay: f64) -> Vec<f32> {
         let device = Device::flex();
         let of = |value: f32| {
@@ -72,14 +72,14 @@ mod tests {
         followed.collect()
     }
 
-    /// The numbers are of the published module, given the same steps.
+    /// The numbers come from the published module, given the same steps.
     #[test]
-    fn averages_are_the_published_ones() {
+    fn averages_match_the_published_code() {
         assert_close(&averages(8.0, &[1.0, 2.0, 4.0], 0.998), &[1.7, 1.945_454_5, 3.486_363_6], 1e-6);
         assert_close(&averages(8.0, &[1.0, 2.0, 4.0], 0.15), &[1.7, 1.955, 3.693_25], 1e-6);
     }
 
-    /// Codebooks go the way of a single weight.
+    /// A codebook is averaged like a single weight.
     #[test]
     fn codebooks_are_averaged_too() {
         let book = |value: f32| {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn first_weights_are_soon_forgotten() {
+    fn initial_weights_are_soon_forgotten() {
         let last = *averages(1e3, &[1.0; 800], 0.998).last().expect("800 steps");
         assert!((last - 1.0).abs() < 1e-3, "{last}");
     }

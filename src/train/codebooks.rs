@@ -1,5 +1,6 @@
-//! Codebooks that are moving averages of what falls to their codes (paper section 3.1.3; van den Oord et al., arXiv
-//! 1711.00937, appendix A.1). They change within a step: a codebook that depths share has changed before the next depth.
+//! Codebooks updated as moving averages of the latents assigned to their codes (paper section 3.1.3; van den
+//! Oord et al., arXiv 1711.00937, appendix A.1). Updates happen within a step: a shared codebook changes from
+//! one depth to the next.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -7,13 +8,13 @@ use crate::kernels::quantize::Codebook;
 use crate::kernels::values;
 use crate::random::{normal, permutation, uniform};
 
-/// Keeps codes that nothing falls to apart from nothing.
+/// Laplace smoothing of the cluster sizes: keeps unused codes from dividing by 0.
 const EPSILON: f64 = 1e-5;
 
-/// Spread of copies of latents, in units of one over the square root of their length, where there are fewer than codes.
+/// Scale of the noise added to copies of latents if there are fewer latents than codes, times 1 / sqrt(dim).
 const SPREAD: f32 = 0.01;
 
-/// What each of the streams of random numbers is for.
+/// Domain separators for the random numbers.
 mod stream {
     pub const INITIAL: u32 = 1;
     pub const ORDER: u32 = 0x6f72_0000;
@@ -21,75 +22,76 @@ mod stream {
     pub const SPREAD: u32 = 0x7370_0000;
 }
 
-/// One codebook and its moving averages.
+/// A codebook and its moving averages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MovingCodebook {
     /// Embeddings, `[K, C]`.
     pub weight: Vec<f32>,
-    /// How many latents fall to each code, `[K]`.
+    /// Average number of latents assigned to each code, `[K]`.
     pub cluster_size: Vec<f32>,
-    /// Their sums, `[K, C]`.
+    /// Average sums of these latents, `[K, C]`.
     pub sums: Vec<f32>,
     dim: usize,
 }
 
-/// How codebooks move.
+/// How to update codebooks.
 #[derive(Clone, Debug)]
 pub struct Moving {
-    /// How much of an average stays in a step, for each depth.
+    /// Decay of the moving averages at each depth.
     pub decay: Vec<f64>,
-    /// How codes that fell out of use are restarted; `None`: never.
+    /// How to restart unused codes; `None`: never.
     pub restart: Option<Restart>,
 }
 
-/// How codes that fell out of use get the place of a latent.
+/// Restarts of unused codes: each moves to a latent.
 #[derive(Clone, Debug)]
 pub struct Restart {
-    /// Of the random numbers.
+    /// Seed of the random numbers.
     pub seed: u32,
-    /// Of the training.
+    /// The training step.
     pub step: u32,
-    /// Out of use are codes that fewer latents fall to, in the moving average, for each depth.
+    /// At each depth, a code is unused if its average number of latents is below this.
     pub threshold: Vec<f64>,
-    /// Whether latents are drawn by their error, as k-means++ does (Arthur and Vassilvitskii, 2007), and not all alike. All
-    /// alike, codes crowd where latents do: on the background, of which there is little to tell.
-    /// New codebooks are then placed before they are first used, so that each depth begins with what the one above leaves.
+    /// True to sample latents by their error, like k-means++ (Arthur and Vassilvitskii, 2007), not uniformly.
+    /// Uniform sampling crowds codes where latents are dense: on the background, which carries little
+    /// information. It also initializes new codebooks before their first use, so that each depth starts from
+    /// the residuals of the one above.
     pub by_error: bool,
-    /// Those latents that no code gets the place of when they are drawn by error; empty: there are none.
+    /// Latents that sampling by error must not choose; empty if there are none.
     pub blank: Vec<bool>,
 }
 
 impl MovingCodebook {
-    /// Of `weight` `[K, C]`, with averages `[K]` and `[K, C]`.
+    /// A codebook with embeddings `[K, C]` and averages `[K]` and `[K, C]`.
     pub fn new(weight: Vec<f32>, cluster_size: Vec<f32>, sums: Vec<f32>) -> Self {
         let dim = weight.len() / cluster_size.len();
         Self { weight, cluster_size, sums, dim }
     }
 
-    /// `size` normally distributed embeddings of length `dim`; nothing has fallen to them yet.
+    /// `size` normally distributed embeddings of length `dim`, without assigned latents.
     pub fn initial(size: usize, dim: usize, seed: u32, depth: usize) -> Self {
         let number = |i: usize| normal([seed, stream::INITIAL, depth as u32, i as u32]);
         let weight: Vec<f32> = (0..size * dim).map(number).collect();
         Self { cluster_size: vec![0.0; size], sums: weight.clone(), weight, dim }
     }
 
-    /// Codes, `K`.
+    /// The number of codes, `K`.
     pub fn size(&self) -> usize {
         self.cluster_size.len()
     }
 
-    /// Whether nothing has fallen to any code yet.
+    /// True if no latents have been assigned to any code.
     fn is_new(&self) -> bool {
         self.cluster_size.iter().all(|&size| size == 0.0)
     }
 
-    /// Ready for look-ups on `device`.
+    /// The codebook on `device`, for look-ups.
     fn on(&self, device: &Device) -> Codebook {
         let data = TensorData::new(self.weight.clone(), [self.size(), self.dim]);
         Codebook::new(Tensor::from_data(data, device))
     }
 
-    /// Counts `latents` `[N, C]`, of which each has fallen to the code in `codes` `[N]`, into the averages.
+    /// Updates the averages with `latents` `[N, C]`, assigned to `codes` `[N]`.
     fn count(&mut self, latents: &[f32], codes: &[usize], decay: f64) {
         let (old, new) = (decay as f32, (1.0 - decay) as f32);
         let mut sizes = vec![0.0f32; self.size()];
@@ -104,7 +106,7 @@ impl MovingCodebook {
         self.sums.iter_mut().zip(sums).for_each(|(mean, x)| average(mean, x));
     }
 
-    /// Gives codes that are hardly used the place of `latents` `[N, C]`, of which each fell to the code in `codes` `[N]`.
+    /// Moves unused codes to some of `latents` `[N, C]`, which are assigned to `codes` `[N]`.
     fn restart(&mut self, latents: &[f32], codes: &[usize], restart: &Restart, d: usize) {
         let &Restart { seed, step, ref threshold, by_error, ref blank } = restart;
         let depth = d as u32;
@@ -128,8 +130,8 @@ impl MovingCodebook {
         }
     }
 
-    /// `wanted` of `latents`, each drawn in proportion to the squared distance from the code that it fell to, or from the
-    /// nearest latent that was drawn before; those that are `blank` are not drawn.
+    /// Samples `wanted` of `latents` one by one, in proportion to the squared distance from the assigned code
+    /// or the nearest latent sampled before, whichever is less. Those that are `blank` are not sampled.
     fn drawn_by_error(
         &self,
         latents: &[f32],
@@ -159,7 +161,7 @@ impl MovingCodebook {
         (0..wanted).map(draw).collect()
     }
 
-    /// Makes the embeddings the means of what falls to them.
+    /// Sets the embeddings to the means of their latents.
     fn settle(&mut self) {
         let total: f64 = self.cluster_size.iter().map(|&size| f64::from(size)).sum();
         let scale = total / (total + self.size() as f64 * EPSILON);
@@ -172,7 +174,7 @@ impl MovingCodebook {
     }
 }
 
-/// The squared distance, in sums side by side, which a processor adds at once.
+/// The squared distance, in parallel partial sums for SIMD.
 fn distance(x: &[f32], y: &[f32]) -> f32 {
     const LANES: usize = 16;
     let (x, x_rest) = x.as_chunks::<LANES>();
@@ -188,12 +190,12 @@ fn distance(x: &[f32], y: &[f32]) -> f32 {
 /// The codebooks of all depths, in training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MovingCodebooks {
-    /// One, or one a depth.
+    /// One shared codebook, or one per depth.
     pub each: Vec<MovingCodebook>,
     depth: usize,
 }
 
-/// What quantizing a batch has given.
+/// The result of quantizing a batch.
 pub struct Assigned {
     /// Codes `[D][N]`.
     pub codes: Vec<Vec<usize>>,
@@ -202,7 +204,7 @@ pub struct Assigned {
 }
 
 impl MovingCodebooks {
-    /// One codebook for all of `depth` depths, or one for each.
+    /// One codebook shared by `depth` depths, or one for each.
     pub fn new(each: Vec<MovingCodebook>, depth: usize) -> Self {
         Self { each, depth }
     }
@@ -212,7 +214,8 @@ impl MovingCodebooks {
         &self.each[d.min(self.each.len() - 1)]
     }
 
-    /// Moves all numbers towards those of `other`: `decay` of what they were, the rest of the other's.
+    /// Moves all values towards those of `other`: `decay` times the old value plus `1 - decay` times the
+    /// other.
     pub fn follow(&mut self, other: &Self, decay: f64) {
         let (old, new) = (decay as f32, (1.0 - decay) as f32);
         let mix = |to: &mut Vec<f32>, from: &[f32]| {
@@ -225,7 +228,7 @@ impl MovingCodebooks {
         }
     }
 
-    /// Quantizes `latents` `[N, C]`, which gradients do not pass, and moves the codebooks as `moving` says.
+    /// Quantizes `latents` `[N, C]`, without gradients, and updates the codebooks as set by `moving`.
     pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
         let device = latents.device();
         let mut residual = latents;
@@ -283,9 +286,9 @@ mod tests {
         Moving { decay: vec![0.9; 3], restart: restarts.then(restart) }
     }
 
-    /// Codes that everything falls to become the mean of what does.
+    /// A single code converges to the mean of all latents.
     #[test]
-    fn codes_come_to_rest_at_the_means() {
+    fn codes_converge_to_the_means() {
         let mut books = MovingCodebooks::new(vec![MovingCodebook::initial(1, 4, 5, 0)], 1);
         let latents = tensor([64, 4], 1, &Device::flex()) * 3.0 + 1.0;
         let mean = values(latents.clone().mean_dim(0));
@@ -309,9 +312,9 @@ mod tests {
         assert!(used(true) > 8, "{}", used(true));
     }
 
-    /// Where all latents are alike there is nothing to gain by more than one code: the others go to where they differ.
+    /// A single code represents all latents that are nearly equal; the other codes go to latents that differ.
     #[test]
-    fn restarts_by_error_go_to_what_is_badly_told() {
+    fn restarts_by_error_go_to_badly_represented_latents() {
         let nearly_alike = tensor([48, 4], 2, &Device::flex()) * 1e-3;
         let latents = Tensor::cat(vec![nearly_alike, tensor([16, 4], 1, &Device::flex()) * 8.0], 0);
         let alike = |by_error| {
@@ -325,7 +328,8 @@ mod tests {
         assert!(alike(false) > 6, "{}", alike(false));
     }
 
-    /// No code is placed at what is blank, and one moves there by itself; the others have fewer latents than there are codes.
+    /// No code restarts at a blank latent, but one moves there by averaging; the other latents are fewer than
+    /// the codes.
     #[test]
     fn blank_latents_share_a_code() {
         let (white, others) = (tensor([32, 4], 2, &Device::flex()), tensor([8, 4], 1, &Device::flex()) * 8.0);
@@ -343,9 +347,9 @@ mod tests {
         assert!(distinct(0) > 4, "{}", distinct(0));
     }
 
-    /// What the first depth leaves is told apart by the second, though that is placed once only.
+    /// The second depth separates the residuals of the first, although its codes are placed only once.
     #[test]
-    fn new_codebooks_are_placed_depth_by_depth() {
+    fn new_codebooks_are_initialized_depth_by_depth() {
         let latents = tensor([64, 4], 1, &Device::flex()) * 0.5 + 8.0;
         let distinct = |by_error| {
             let restart = Some(Restart { by_error, threshold: vec![1e-6; 3], ..restart() });
@@ -359,9 +363,10 @@ mod tests {
         assert!(distinct(false) < 4, "{}", distinct(false));
     }
 
-    /// A depth of which the threshold is small is seeded, and left alone from then on; of which it is none, not seeded.
+    /// A depth with a small threshold is initialized and then hardly restarted; with a threshold of 0, it is
+    /// not initialized.
     #[test]
-    fn a_small_threshold_seeds_and_hardly_restarts() {
+    fn a_small_threshold_initializes_and_hardly_restarts() {
         let latents = tensor([64, 4], 1, &Device::flex()) * 0.5 + 8.0;
         let restart = Some(Restart { threshold: vec![1.0, 1e-6, 0.0], ..restart() });
         let moving = Moving { decay: vec![0.9; 3], restart };
@@ -376,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_latents_than_codes_are_spread() {
+    fn copies_of_few_latents_are_spread() {
         let mut books = codebooks(false);
         let latents = tensor([5, 4], 1, &Device::flex());
         books.quantize(latents, &moving(true));

@@ -1,4 +1,4 @@
-//! What the pictures of a folder are made from, as a transformer is given it: their classes or captions.
+//! The classes or captions of a folder's pictures, as condition tokens for a transformer.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::model::dropout::Noise;
 use crate::random::uniform;
 use crate::tokenizer::Tokenizer;
 
-/// Separate what the random numbers are for.
+/// Domain separators for the random numbers.
 const MERGES: u32 = 0x6d65_7267;
 const NULL: u32 = 0x6e75_6c6c;
 
-/// Condition tokens of pictures with these `classes` and `captions`; `tokenizer` reads the latter, where the model takes any. In
-/// training it leaves out merges (`dataset.bpe_dropout`), as `noise` says: a caption is then split in many ways; and whole
-/// conditions (`arch.cond_dropout`), for which the null condition stands.
+/// Condition tokens for pictures with these `classes` and `captions`; `tokenizer` encodes the captions of a
+/// model that takes them. In training, `noise` drops BPE merges (`dataset.bpe_dropout`), which splits a
+/// caption in many ways, and replaces whole conditions by the null condition (`arch.cond_dropout`).
 ///
 /// # Errors
-/// There is no tokenizer for captions; a token is not among those of the model.
+/// Captions need a tokenizer and there is none; a token is outside the model's vocabulary.
 pub fn condition_tokens(
     config: &RqTransformerConfig,
     tokenizer: Option<&Tokenizer>,
@@ -40,19 +40,21 @@ pub fn condition_tokens(
             captions.iter().zip(0..).map(encode).collect()
         }
         (ConditionKind::Text, None) => {
-            return Err(Error::usage("dataset.txt_tok_name: expected the captions' tokenizer, found none"));
+            return Err(Error::usage(
+                "dataset.txt_tok_name: expected a tokenizer for the captions, found none",
+            ));
         }
     };
     match tokens.iter().flatten().find(|&&token| token as usize >= config.vocab_size_cond) {
         None => Ok(some_left_out(tokens, config, noise)),
         Some(token) => Err(Error::invalid(format!(
-            "vocab_size_cond: expected more than {token}, which the data have, found {}",
+            "vocab_size_cond: expected more than {token}, a token of the data, found {}",
             config.vocab_size_cond
         ))),
     }
 }
 
-/// `conditions` with the null condition in place of some, as `noise` says.
+/// Replaces some of `conditions` by the null condition, as determined by `noise`.
 fn some_left_out(
     mut conditions: Vec<Vec<u32>>,
     config: &RqTransformerConfig,
@@ -66,7 +68,7 @@ fn some_left_out(
     conditions
 }
 
-/// Says of one merge after the other whether it is left out of caption `number` of a pass, with probability `rate`.
+/// Decides merge by merge whether to drop it from caption `number` of a pass, with probability `rate`.
 fn merges_left_out(rate: f32, noise: Option<Noise>, number: u32) -> impl FnMut() -> bool {
     let mut draws = 0..;
     move || match noise {
@@ -78,10 +80,10 @@ fn merges_left_out(rate: f32, noise: Option<Noise>, number: u32) -> impl FnMut()
     }
 }
 
-/// Refuses pictures of `folder` that lack what a model of this `kind` is given.
+/// Refuses a folder with pictures that lack the class or caption that a model of this `kind` needs.
 ///
 /// # Errors
-/// [`Error::Usage`], with the number of these pictures and the first.
+/// [`Error::Usage`], with the number of these pictures and an example.
 pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Result<()> {
     let (what, how, lacks): (_, _, fn(&Item) -> bool) = match kind {
         ConditionKind::Unconditional => return Ok(()),
@@ -98,8 +100,8 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
     match lacking.first() {
         None => Ok(()),
         Some(first) => Err(Error::usage(format!(
-            "{}: expected a {what} for each picture, which this model is given, found none for {} of {}, such as {}; {how}, \
-             or go on without (--unlabelled)",
+            "{}: expected a {what} for each picture, as the model is conditioned on it, found none for {} of {}, such as {}; \
+             {how}, or pass --unlabelled to allow this",
             folder.display(),
             lacking.len(),
             items.len(),
@@ -114,7 +116,7 @@ mod tests {
     use crate::model::{Config, ModelConfig};
 
     #[test]
-    fn pictures_without_what_the_model_is_given_are_counted() {
+    fn pictures_without_a_class_or_caption_are_counted() {
         let item = |name: &str, class, caption: Option<&str>| Item {
             path: name.into(),
             class,
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_condition_is_left_out_as_often_as_the_configuration_says() {
+    fn conditions_are_dropped_at_the_configured_rate() {
         let document = serde_json::json!({
             "dataset": {"vocab_size": 8},
             "arch": {
@@ -153,7 +155,7 @@ mod tests {
             condition_tokens(&config, None, &classes, &[], noise).unwrap().concat()
         };
         let left_out = tokens(0).iter().filter(|&&token| token == 3).count();
-        // Five standard deviations.
+        // Within five standard deviations.
         assert!((863..1137).contains(&left_out), "{left_out}");
         assert_ne!(tokens(0), tokens(1));
         assert_eq!(condition_tokens(&config, None, &classes, &[], None).unwrap().concat(), vec![1; 4000]);

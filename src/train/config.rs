@@ -1,4 +1,4 @@
-//! What a configuration says of training: the published sections `optimizer`, `experiment`, `loss` and `gan`.
+//! The training part of a configuration: the published sections `optimizer`, `experiment`, `loss` and `gan`.
 
 mod gan;
 
@@ -11,25 +11,25 @@ use super::schedule::Schedule;
 use crate::error::{Error, Result};
 use crate::model::config::{Config, Unread, read_known, read_section};
 
-/// The sections of training.
+/// The training sections.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
     /// Section `optimizer`.
     pub optimizer: Optimizer,
     /// Section `experiment`.
     pub experiment: Experiment,
-    /// Section `loss`, of stage 2.
+    /// Section `loss`, for stage 2.
     pub loss: Loss,
-    /// Section `gan`, of stage 1.
+    /// Section `gan`, for stage 1.
     pub gan: Option<Gan>,
-    /// `arch.ema`: how much of the averaged weights stays in a step; absent: none are kept.
+    /// `arch.ema`: EMA decay of the weights; `None` disables the EMA.
     pub ema: Option<f64>,
 }
 
 /// Section `optimizer`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Optimizer {
-    /// Which one; published is AdamW where it is not said.
+    /// The kind of optimizer; as published, AdamW by default.
     #[serde(rename = "type", default)]
     pub kind: OptimizerKind,
     /// Learning rate.
@@ -38,20 +38,20 @@ pub struct Optimizer {
     /// Weight decay.
     #[serde(default)]
     pub weight_decay: f64,
-    /// Decay of the moments.
+    /// Decay rates of the moments.
     #[serde(default = "default_betas")]
     pub betas: [f64; 2],
-    /// The longest that the gradient may be; absent: any length.
+    /// Maximum gradient norm; `None` disables clipping.
     #[serde(default, alias = "grad_clip_norm")]
     pub max_gn: Option<f64>,
-    /// How the rate rises and falls; absent: it stays.
+    /// The learning rate schedule; `None` keeps the rate constant.
     #[serde(default)]
     pub warmup: Option<Warmup>,
     #[serde(default, rename = "grad_accm_steps")]
     _grad_accm_steps: Unread,
 }
 
-/// The published optimizers; capitals do not matter.
+/// The published optimizers; names are case-insensitive.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(try_from = "String")]
 pub enum OptimizerKind {
@@ -80,34 +80,34 @@ impl TryFrom<String> for OptimizerKind {
 /// `optimizer.warmup`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Warmup {
-    /// Epochs until the highest rate.
+    /// Epochs until the peak rate.
     #[serde(default)]
     pub epoch: f64,
-    /// The highest rate, in units of `init_lr`.
+    /// Peak rate, in units of `init_lr`.
     #[serde(default = "one")]
     pub multiplier: f64,
-    /// Epochs that it stays there.
+    /// Epochs at the peak rate.
     #[serde(default)]
     pub buffer_epoch: f64,
-    /// The rate at the end.
+    /// Final rate.
     #[serde(default)]
     pub min_lr: f64,
-    /// How the published trainer scales `multiplier` with the number of its processes; here is one.
+    /// How the published trainer scales `multiplier` with its number of processes; here there is one.
     #[serde(default)]
     pub mode: WarmupMode,
-    /// Whether the rate begins at nothing.
+    /// True if the rate starts at 0.
     #[serde(default = "yes")]
     pub start_from_zero: bool,
 }
 
-/// `optimizer.warmup.mode`. On one device all but `none` are the same: a multiplier of at least 1.
+/// `optimizer.warmup.mode`. On one device, all but `none` mean the same: a multiplier of at least 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum WarmupMode {
-    /// In proportion to the devices.
+    /// In proportion to the number of devices.
     #[default]
     Linear,
-    /// In proportion to the square root of the devices.
+    /// In proportion to the square root of the number of devices.
     Sqrt,
     /// The multiplier as it is, at least 1.
     Fix,
@@ -118,25 +118,26 @@ pub enum WarmupMode {
 /// Section `experiment`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Experiment {
-    /// Images in a step.
+    /// Images per batch.
     #[serde(default = "default_batch")]
     pub batch_size: usize,
-    /// Images in a step of the published trainer on many devices; here it is taken in parts of `batch_size`.
+    /// Images per step over all devices of the published trainer; here a step is taken in parts of
+    /// `batch_size`.
     #[serde(default)]
     pub total_batch_size: Option<usize>,
-    /// Parts of a step whose gradients are added up, where `total_batch_size` does not say it.
+    /// Gradient accumulation: parts per step, unless `total_batch_size` determines it.
     #[serde(default, alias = "accu_step")]
     pub accumulation: Option<usize>,
-    /// Times that the data are gone through.
+    /// Passes over the data.
     #[serde(default = "default_epochs")]
     pub epochs: f64,
-    /// Epochs from one measurement on held-out pictures to the next; the first comes after one epoch.
+    /// Epochs between evaluations on held-out pictures; the first comes after one epoch.
     #[serde(default = "default_test_freq")]
     pub test_freq: f64,
-    /// Epochs from one checkpoint to the next.
+    /// Epochs between checkpoints.
     #[serde(default = "one")]
     pub save_ckpt_freq: f64,
-    /// Whether the published trainer computes in half precision; here all is f32.
+    /// True if the published trainer uses mixed precision; here everything is f32.
     #[serde(default)]
     pub amp: bool,
 }
@@ -144,13 +145,13 @@ pub struct Experiment {
 /// Section `loss`.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Loss {
-    /// Whether targets are soft (paper section 3.2.2).
+    /// Hard or soft targets (paper section 3.2.2).
     #[serde(rename = "type", default)]
     pub kind: LossKind,
-    /// Their temperature.
+    /// Temperature of the soft targets.
     #[serde(default)]
     pub temp: Option<f64>,
-    /// Whether the codes that are read are drawn at that temperature, too.
+    /// True if the input codes are sampled at that temperature too.
     #[serde(default)]
     pub stochastic_codes: bool,
     /// Weight of the caption's likelihood.
@@ -165,10 +166,10 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
-    /// The nearest codes.
+    /// Hard targets: the nearest codes.
     #[default]
     CrossEntropy,
-    /// All codes, by their distance.
+    /// Soft targets: a distribution over all codes, by their distances.
     SoftTargetCrossEntropy,
 }
 
@@ -223,10 +224,10 @@ impl Default for Experiment {
 }
 
 impl TrainConfig {
-    /// Reads the sections of `config`; `name` is what messages call it.
+    /// Reads the sections of `config`; error messages call it `name`.
     ///
     /// # Errors
-    /// A value is of another type, or out of its range.
+    /// A value has the wrong type or is out of range.
     pub fn of(name: &str, config: &Config) -> Result<Self> {
         type Read<T> = fn(&str, &str, &serde_json::Value) -> Result<T>;
         fn section<T: Default>(name: &str, config: &Config, key: &str, read: Read<T>) -> Result<T> {
@@ -237,7 +238,7 @@ impl TrainConfig {
         }
         let read = Self {
             optimizer: section(name, config, "optimizer", read_section)?,
-            // The keys of these two were looked at with the model's.
+            // The model configuration has already checked the keys of these two.
             experiment: section(name, config, "experiment", read_known)?,
             loss: section(name, config, "loss", read_known)?,
             gan: Gan::of(name, config)?,
@@ -264,7 +265,7 @@ impl TrainConfig {
 }
 
 impl Experiment {
-    /// Parts in which a step is taken, of `batch_size` images each.
+    /// Parts per step, of `batch_size` images each.
     pub fn parts(&self) -> usize {
         match self.total_batch_size {
             Some(total) => total / self.batch_size,
@@ -272,7 +273,7 @@ impl Experiment {
         }
     }
 
-    /// Refuses a total that is no whole number of batches, or of others than `accumulation` says.
+    /// Refuses a total that is not a multiple of the batch size, or contradicts `accumulation`.
     fn check_parts(&self) -> Result<()> {
         let (Some(total), batch) = (self.total_batch_size, self.batch_size) else { return Ok(()) };
         if total == 0 || !total.is_multiple_of(batch) {
@@ -282,8 +283,8 @@ impl Experiment {
         }
         match self.accumulation {
             Some(parts) if parts != self.parts() => Err(Error::invalid(format!(
-                "experiment.total_batch_size: expected {} for {parts} parts of {batch}, found {total}: leave one of the two \
-                 out",
+                "experiment.total_batch_size: expected {} for {parts} parts of {batch}, found {total}: remove one of \
+                 the two",
                 parts * batch
             ))),
             _ => Ok(()),
@@ -292,14 +293,14 @@ impl Experiment {
 }
 
 impl Optimizer {
-    /// Refuses what makes no sense; `section` is what messages call this one.
+    /// Refuses invalid values; error messages call this section `section`.
     fn check(&self, section: &str) -> Result<()> {
         let key = |key: &str| format!("{section}.{key}");
         all_positive(&[(key("init_lr"), self.init_lr), (key("max_gn"), self.max_gn.unwrap_or(1.0))])?;
         all_parts(&self.betas.map(|beta| (key("betas"), beta)))
     }
 
-    /// What it does in a step.
+    /// The optimizer's parameters.
     pub fn descent(&self) -> DescentConfig {
         DescentConfig {
             kind: self.kind,
@@ -309,7 +310,7 @@ impl Optimizer {
         }
     }
 
-    /// The learning rate over a run of `steps`, of which `per_epoch` go once through the data.
+    /// The learning rate schedule of a run of `steps` steps, with `per_epoch` steps per epoch.
     pub fn schedule(&self, per_epoch: u64, steps: u64) -> Schedule {
         let rate = self.init_lr;
         let Some(warmup) = &self.warmup else { return Schedule::constant(rate) };
@@ -327,7 +328,7 @@ impl Optimizer {
     }
 }
 
-/// Refuses what is not above 0.
+/// Refuses values that are not above 0.
 fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
         None => Ok(()),
@@ -335,7 +336,7 @@ fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     }
 }
 
-/// Refuses what is no part of 1.
+/// Refuses values outside [0, 1).
 fn all_parts<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     match values.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
         None => Ok(()),
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_in_one_line() {
+    fn invalid_values_are_refused_in_one_line() {
         for (section, expected) in [
             ("optimizer: {init_lr: -1}", "init_lr"),
             ("optimizer: {betas: [0.5, 1]}", "betas"),

@@ -1,4 +1,5 @@
-//! What a contextual model is for: to fill a hole it looks at all that is around it, of which an autoregressive one sees a part.
+//! Inpainting: a contextual model sees everything around a hole, an autoregressive one only what comes before
+//! it.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -37,7 +38,7 @@ arch:
     }
 }
 
-/// Stacks of which the lower half is the upper one upside down, `[PICTURES, SIDE, SIDE, DEPTH]`.
+/// Stacks `[PICTURES, SIDE, SIDE, DEPTH]` whose lower half mirrors the upper one.
 fn stacks() -> TensorData {
     let mut codes = Vec::new();
     for picture in 0..PICTURES as u32 {
@@ -50,7 +51,7 @@ fn stacks() -> TensorData {
     TensorData::new(codes, [PICTURES, SIDE, SIDE, DEPTH])
 }
 
-/// A model of `kind` after some steps on all stacks.
+/// A model of `kind`, trained on all stacks.
 fn trained(kind: &str, device: &Device) -> RqTransformer {
     let config = config(kind);
     let mut model = TrainedRqTransformer::initial(&config, None, 1, device).unwrap();
@@ -71,7 +72,7 @@ fn trained(kind: &str, device: &Device) -> RqTransformer {
     model.model(model.parameters.values(), device, None).unwrap()
 }
 
-/// Nats of the true codes of the upper half of each stack, where one cell after the other is filled.
+/// Nats of the true codes of the upper half of each stack, predicted cell by cell.
 fn autoregressive(device: &Device) -> f32 {
     let model = trained("rq-transformer", device);
     let codes = Tensor::<4, Int>::from_data(stacks(), device);
@@ -81,7 +82,8 @@ fn autoregressive(device: &Device) -> f32 {
     nats.chunks(CELLS * DEPTH).map(upper).sum::<f32>() / PICTURES as f32
 }
 
-/// The same where they are filled given the lower half, too: each cell given those filled before.
+/// The same for a contextual model, which also sees the lower half: each cell is predicted from the earlier
+/// ones too.
 fn contextual(device: &Device) -> f32 {
     let model = trained("contextual-rq-transformer", device);
     let mut sum = 0.0;
@@ -99,14 +101,14 @@ fn contextual(device: &Device) -> f32 {
 }
 
 #[test]
-fn a_hole_is_filled_better_by_who_sees_around_it() {
+fn a_contextual_model_fills_a_hole_better() {
     let device = Device::flex();
     let (before, around) = (autoregressive(&device), contextual(&device));
     let chance = (CELLS / 2 * DEPTH) as f32 * (CODES as f32).ln();
     println!(
-        "nats of the upper half: {before:.2} given what comes before, {around:.2} given what is around, {chance:.2} by chance"
+        "nats of the upper half: {before:.2} given the cells before, {around:.2} given the cells around, {chance:.2} by chance"
     );
-    // Nobody who does not see the lower half can know which of the pictures it is.
+    // Without the lower half, a model cannot know which of the pictures it sees.
     assert!(before > (PICTURES as f32).ln() * 0.9, "{before}");
     assert!(around < 0.5 * before, "{around} {before}");
 }

@@ -1,4 +1,5 @@
-//! The discriminator of stage 1: a PatchGAN (Isola et al., arXiv 1611.07004), whose every logit sees a patch of a picture.
+//! The discriminator of stage 1: a PatchGAN (Isola et al., arXiv 1611.07004), with a logit for each patch of
+//! a picture.
 
 mod norm;
 
@@ -17,48 +18,48 @@ use crate::kernels::values;
 use crate::random::{normal, uniform};
 use norm::{Norm, fixed_by};
 
-/// Height and width of every kernel.
+/// Height and width of all kernels.
 const KERNEL: usize = 4;
 
-/// The most that channels grow by.
+/// Largest factor on the number of channels.
 const WIDEST: usize = 8;
 
-/// What is left of a negative value.
+/// Negative slope of leaky ReLU.
 const SLOPE: f64 = 0.2;
 
-/// Spread of first weights.
+/// Standard deviation of the initial weights.
 const SPREAD: f32 = 0.02;
 
-/// A convolution and what follows it.
+/// A convolution, its norm and its activation.
 #[derive(Clone, Debug)]
 struct Layer {
-    /// Its place in the published `main`; a norm comes at the next one.
+    /// Index in the published `main`; the norm has the next one.
     place: usize,
     channels: [usize; 2],
     stride: usize,
-    /// The norm that follows.
+    /// The norm after the convolution.
     norm: Option<Norm>,
     is_last: bool,
 }
 
-/// The discriminator under training.
+/// A discriminator in training.
 #[derive(Clone, Debug)]
 pub struct Discriminator {
     layers: Vec<Layer>,
-    /// What gradients change, by published names.
+    /// The trained parameters, under their published names.
     pub parameters: Parameters,
-    /// Means and variances of batch norms over what was seen, and whether an ActNorm is fixed.
+    /// Running statistics of batch normalization, and whether each ActNorm is initialized.
     pub running: Parameters,
 }
 
-/// Ends the names of the flags that say whether an ActNorm is fixed.
+/// Suffix of the flags that mark an ActNorm as initialized.
 const FIXED: &str = ".initialized";
 
 impl Discriminator {
-    /// With the first values that `seed` determines, for pictures of `resolution`.
+    /// Initial values determined by `seed`, for pictures of side `resolution`.
     ///
     /// # Errors
-    /// Too little of a picture would be left.
+    /// The resolution is too low for the number of layers.
     pub fn initial(arch: &DiscArch, resolution: usize, seed: u32, device: &Device) -> Result<Self> {
         let layers = layers(arch);
         let smaller =
@@ -80,7 +81,8 @@ impl Discriminator {
         Ok(Self { layers, parameters, running })
     }
 
-    /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, by `parameters`, which may be tracked.
+    /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, with `parameters`, which may track
+    /// gradients.
     pub fn logits(&mut self, parameters: &Named, images: Tensor<4>, mode: Mode) -> Tensor<4> {
         let mut x = images.autodiff();
         for layer in &self.layers {
@@ -93,7 +95,7 @@ impl Discriminator {
         x
     }
 
-    /// Fixes the norms that the first pictures are to fix, `images` `[B, in_channels, H, W]`; nothing, once they are.
+    /// Initializes ActNorms from `images` `[B, in_channels, H, W]`, unless that has been done.
     pub fn fix(&mut self, images: &Tensor<4>) {
         let is_fixed =
             |(name, value): (&String, &Tensor<1>)| !name.ends_with(FIXED) || values(value.clone())[0] > 0.0;
@@ -115,7 +117,8 @@ impl Discriminator {
         }
     }
 
-    /// Takes what `file` has in the shapes of this one, under names that begin with `prefix`: the names of the others.
+    /// Takes the tensors of `file` whose name, after `prefix`, and shape match. Returns the names of the
+    /// other parameters.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -127,7 +130,7 @@ impl Discriminator {
 }
 
 impl Layer {
-    /// A convolution has a bias where no batch norm follows.
+    /// A convolution before batch normalization needs no bias.
     fn has_bias(&self) -> bool {
         self.norm != Some(Norm::Batch)
     }
@@ -154,7 +157,7 @@ impl Layer {
         conv2d(x, weight, self.has_bias().then(|| of("bias")), options)
     }
 
-    /// Outputs of the last layer are the logits, and stay.
+    /// The last layer's outputs are the logits, without an activation.
     fn activate(&self, x: Tensor<4>) -> Tensor<4> {
         if self.is_last { x } else { leaky_relu(x, SLOPE) }
     }
@@ -179,8 +182,8 @@ fn layers(arch: &DiscArch) -> Vec<Layer> {
     std::iter::once(first).chain(middle).chain(std::iter::once(last)).collect()
 }
 
-/// First values: weights normally distributed around 0, gains of batch norms around 1; biases of convolutions as PyTorch has
-/// them, uniform within one over the square root of the inputs; factors of an ActNorm 1.
+/// Initial values: weights are normally distributed around 0, scales of batch norms around 1; biases of
+/// convolutions are PyTorch's, uniform within 1 / sqrt(fan_in); scales of ActNorms are 1.
 fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
     let stream = super::stream(&format!("discriminator.{}", parameter.name));
     let draw = |i: u32| normal([seed, stream, i, 0]);
@@ -201,7 +204,7 @@ fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
 }
 
 impl DiscLoss {
-    /// Of the logits of pictures and of reconstructions.
+    /// The loss for the logits of pictures and of reconstructions.
     pub fn of(self, real: Tensor<4>, made: Tensor<4>) -> Tensor<1> {
         let [real, made] = match self {
             Self::Hinge => [relu(-real + 1.0), relu(made + 1.0)],
@@ -212,7 +215,7 @@ impl DiscLoss {
 }
 
 impl GenLoss {
-    /// Of the logits of reconstructions.
+    /// The loss for the logits of reconstructions.
     pub fn of(self, made: Tensor<4>) -> Tensor<1> {
         match self {
             Self::Vanilla => -made.mean(),
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn logits_losses_gradients_and_statistics_are_those_of_pytorch() {
+    fn logits_losses_gradients_and_statistics_match_pytorch() {
         let golden = golden();
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
             let mut discriminator = read(&golden, &device);
@@ -268,7 +271,7 @@ mod tests {
                 assert_close(&values(found), &golden.read_f32(name).unwrap(), 1e-4);
             };
 
-            // The generator's turn: gradients reach the images.
+            // Generator: gradients with respect to the images.
             let seen = made.clone().autodiff().require_grad();
             let constants = discriminator.parameters.values().clone();
             let logits = discriminator.logits(&constants, seen.clone(), Mode::Training);
@@ -278,7 +281,7 @@ mod tests {
             let gradient = seen.grad(&loss.backward()).unwrap();
             close(gradient.flatten(0, 3), "generator.gradient");
 
-            // The discriminator's: they reach its parameters.
+            // Discriminator: gradients with respect to its parameters.
             let tracked = discriminator.parameters.tracked();
             let made = discriminator.logits(&tracked, made, Mode::Training);
             let real = discriminator.logits(&tracked, real, Mode::Training);
@@ -293,9 +296,9 @@ mod tests {
         }
     }
 
-    /// As the published discriminator does: the first pictures fix the shifts and factors of each ActNorm, once.
+    /// As in the published discriminator, the first batch initializes each ActNorm, once.
     #[test]
-    fn act_norms_are_those_of_the_published_discriminator() {
+    fn act_norms_match_the_published_discriminator() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/training/actnorm.safetensors");
         let golden = WeightFile::open(&path, StateKind::Auto).unwrap();
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_as_published() {
+    fn it_is_initialized_as_published() {
         let device = Device::flex();
         let arch = DiscArch { num_layers: 2, ndf: 64, ..DiscArch::default() };
         let discriminator = Discriminator::initial(&arch, 256, 1, &device).unwrap();
@@ -333,7 +336,8 @@ mod tests {
         assert!((spread("main.3.weight", 1.0) - 0.02).abs() < 5e-3);
         assert_eq!(spread("main.3.bias", 0.0), 0.0);
         assert!(spread("main.0.bias", 0.0) > 0.05);
-        // 3x64, 64x128 and 128x256 kernels, the last one to a logit, two norms and the biases beside them.
+        // Kernels 3x64, 64x128, 128x256 and the last one to a single logit; two norms; the biases of the
+        // others.
         let kernels = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256);
         assert_eq!(discriminator.parameters.count(), kernels + 64 + 2 * 128 + 2 * 256 + 1);
         let large = DiscArch { num_layers: 4, ..arch };

@@ -1,8 +1,9 @@
-//! What judges the reconstructions of stage 1 besides their distance from the pictures: LPIPS and a discriminator, whose
-//! weight adapts (Esser et al., arXiv 2012.09841, section 3.1).
+//! Losses on the reconstructions of stage 1 besides the pixel loss: LPIPS, and a discriminator with adaptive
+//! weight (Esser et al., arXiv 2012.09841, section 3.1).
 //!
-//! Burn's `backward` uses a record up, and the weight needs gradients before there is a loss. So the losses are recorded from
-//! a copy of the reconstruction; what they want of it goes back through the model in one pass.
+//! Burn's `backward` consumes the graph, but the adaptive weight needs gradients before the loss is known. So
+//! these losses are computed on a detached copy of the reconstruction, and their summed gradient goes back
+//! through the model in one pass.
 
 use burn::tensor::{Device, Tensor};
 
@@ -25,16 +26,16 @@ use crate::model::rqvae::patches::fold;
 /// Keeps the adaptive weight finite.
 const EPSILON: f64 = 1e-4;
 
-/// The largest adaptive weight.
+/// Largest adaptive weight.
 const LARGEST: f64 = 1e4;
 
-/// The prefix of a checkpoint's tensors of the discriminator.
+/// Prefix of the discriminator's tensors in a training file.
 const PREFIX: &str = "discriminator.";
 
-/// How many steps the discriminator has taken, in a checkpoint.
+/// The discriminator's step count in a training file.
 const STEPS: &str = "discriminator.steps";
 
-/// The judges that a configuration asks for; there may be none.
+/// The judges that a configuration asks for, if any.
 #[derive(Default)]
 pub struct Judges {
     /// LPIPS and its weight.
@@ -42,32 +43,32 @@ pub struct Judges {
     adversary: Option<Adversary>,
 }
 
-/// How long a run is: the adversary begins late, and its learning rate has a way of its own.
+/// The length of a run. The discriminator may start late, and has its own learning rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Length {
-    /// Steps that go once through the data.
+    /// Steps per epoch.
     pub per_epoch: u64,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
 }
 
-/// A discriminator, and how it learns.
+/// A discriminator, and its training.
 struct Adversary {
     discriminator: Discriminator,
     descent: Descent,
     schedule: Schedule,
-    /// The step at which it begins.
+    /// The step at which it starts.
     begins: u64,
     loss: GanLoss,
-    /// Gradients of the parts of this step so far.
+    /// Sum of the gradients over the parts of this step so far.
     sum: Gradients,
 }
 
 impl Judges {
-    /// Those of section `gan` for pictures of `resolution`; `lpips` is taken where LPIPS has a weight.
+    /// The judges of section `gan` for pictures of side `resolution`; `lpips` is used if LPIPS has a weight.
     ///
     /// # Errors
-    /// Pictures are too small.
+    /// The resolution is too low.
     pub fn begin(
         train: &TrainConfig,
         lpips: Option<Lpips>,
@@ -91,8 +92,8 @@ impl Judges {
         Ok(Self { perceptual, adversary })
     }
 
-    /// The gradients of all losses of a part of step `step`, which is a pass over `images` `[B, 3, H, W]`. The discriminator
-    /// learns from it at the next [`Self::step`].
+    /// The gradients of all losses for one part of step `step`: `pass` on `images` `[B, 3, H, W]`. The
+    /// gradients of the discriminator are kept for the next [`Self::step`].
     pub fn gradients(
         &mut self,
         pass: &Pass,
@@ -132,14 +133,14 @@ impl Judges {
         pass.gradients(&pass.toward(wanted))
     }
 
-    /// The discriminator takes a step with the mean gradient of `parts` parts.
+    /// The discriminator takes a step along the mean gradient of `parts` parts.
     pub fn step(&mut self, parts: usize) {
         if let Some(adversary) = &mut self.adversary {
             adversary.step(parts);
         }
     }
 
-    /// What a run needs to go on.
+    /// The state needed to resume.
     pub fn training(&self) -> Tensors {
         let Some(adversary) = &self.adversary else { return Tensors::new() };
         let mut all = tensors(&adversary.discriminator.parameters, PREFIX);
@@ -149,10 +150,10 @@ impl Judges {
         all
     }
 
-    /// Goes on from what [`Self::training`] has written.
+    /// Resumes from the state written by [`Self::training`].
     ///
     /// # Errors
-    /// It does not fit.
+    /// The state does not fit.
     pub fn resume(&mut self, training: &WeightFile, device: &Device) -> Result<()> {
         let Some(Adversary { discriminator, descent, .. }) = &mut self.adversary else { return Ok(()) };
         let read = |known: &Parameters| Parameters::read(&known.list(), training, PREFIX, device);
@@ -163,8 +164,8 @@ impl Judges {
         Ok(())
     }
 
-    /// Begins with the discriminator in `file`, under names that begin with `prefix`, as far as it has the shapes of this one:
-    /// the names of what it does not have.
+    /// Takes the discriminator's tensors in `file`, under names that begin with `prefix`, as far as the
+    /// shapes match. Returns the names of those that are missing.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -174,7 +175,7 @@ impl Judges {
         Ok(others.into_iter().map(|name| format!("{PREFIX}{name}")).collect())
     }
 
-    /// Measures reconstructions `made` of `images`, both `[B, 3, H, W]`, which nothing is learned from; LPIPS adds to the
+    /// Evaluates reconstructions `made` of `images`, both `[B, 3, H, W]`, without learning. LPIPS adds to the
     /// `loss`, as in training.
     pub fn measure(&mut self, made: &Tensor<4>, images: &Tensor<4>, step: u64, found: &mut Measured) {
         if let Some((lpips, weight)) = &self.perceptual {
@@ -209,7 +210,7 @@ impl Adversary {
         })
     }
 
-    /// The generator's loss of reconstructions `made`, and its gradient there.
+    /// The generator's loss on reconstructions `made`, and its gradient with respect to them.
     fn generator(&mut self, made: Tensor<4>) -> (f64, Tensor<4>) {
         let made = made.autodiff().require_grad();
         let constants = self.discriminator.parameters.values().clone();
@@ -217,7 +218,7 @@ impl Adversary {
         (number(&loss), gradient(&loss, &made))
     }
 
-    /// The discriminator's loss, whose gradients are kept for the step.
+    /// The discriminator's loss; its gradients are kept for the step.
     fn learn(&mut self, images: Tensor<4>, made: Tensor<4>) -> f64 {
         let tracked = self.discriminator.parameters.tracked();
         let made = self.discriminator.logits(&tracked, made, Mode::Training);
@@ -227,7 +228,7 @@ impl Adversary {
         number(&loss)
     }
 
-    /// A step, if there is something to learn.
+    /// Takes a step, if there are gradients.
     fn step(&mut self, parts: usize) {
         let mut sum = std::mem::take(&mut self.sum);
         if sum.is_empty() {
@@ -239,13 +240,14 @@ impl Adversary {
     }
 }
 
-/// How much the generator's loss counts, so that it pulls at the last layer as hard as the other losses do. `at_images` are
-/// the gradients of those and of that at the reconstructions; the layer makes them of `features`
-/// `[B, ch, H / patch, W / patch]` by `weights` `[3 patch patch, ch, 3, 3]`.
+/// The weight of the generator's loss at which its gradient at the last layer has the same norm as that of
+/// the other losses. `at_images` are the gradients of the other losses and of the generator's at the
+/// reconstructions, which the layer computes from `features` `[B, ch, H / patch, W / patch]` with `weights`
+/// `[3 patch patch, ch, 3, 3]`.
 fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tensor<4>; 2]) -> f64 {
     let [wanted, other] = at_images.map(|at_images| {
         let at_layer = fold(at_images.clone(), at_images.dims()[2] / features.dims()[2]);
-        // The layer is linear: gradients at its weights do not depend on its bias.
+        // The layer is linear: the gradients with respect to its weights do not depend on its bias.
         let weights = weights.clone().autodiff().require_grad();
         let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
         let made = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
@@ -255,7 +257,7 @@ fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tenso
     (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
 }
 
-/// Of a loss that depends on `of`.
+/// The gradient of `loss` with respect to `of`.
 fn gradient(loss: &Tensor<1>, of: &Tensor<4>) -> Tensor<4> {
     of.grad(&loss.backward()).unwrap_or_else(|| of.clone().inner().zeros_like())
 }
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_weight_is_that_of_pytorch() {
+    fn the_adaptive_weight_matches_pytorch() {
         let golden = WeightFile::open(&fixture("training/gan.safetensors"), StateKind::Auto).unwrap();
         let read = |name: &str| {
             let shape = golden.get(name).unwrap().shape.clone();
@@ -289,7 +291,7 @@ mod tests {
             ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
         let found = adaptive_weight(&features, &weights, [&wanted, &other]);
         assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
-        // Where the generator has nothing to want, the weight is bounded.
+        // If the generator's gradient is zero, the weight is bounded.
         let nothing = other.zeros_like();
         assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing]), LARGEST);
     }
@@ -310,9 +312,9 @@ mod tests {
         Judges::begin(train, Some(lpips), 32, Length { per_epoch: 4, steps: 16 }, 7, &device).unwrap()
     }
 
-    /// What the pass over a copy gives is what all losses in one record give.
+    /// The gradients through a detached copy equal those of all losses in one graph.
     #[test]
-    fn gradients_are_those_of_the_sum_of_all_losses() {
+    fn gradients_equal_those_of_the_sum_of_all_losses() {
         let gan =
             "gan: {disc: {arch: {num_layers: 2, ndf: 8}}, loss: {disc_weight: 0.7, perceptual_weight: 0.5}}";
         let (config, train) = configs(gan);
@@ -326,7 +328,7 @@ mod tests {
 
         let pass = again.forward(images.clone(), None).unwrap();
         let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
-            panic!("both judge")
+            panic!("expected both judges")
         };
         let constants = adversary.discriminator.parameters.values().clone();
         let generator =
@@ -340,8 +342,8 @@ mod tests {
         let of = |gradients: &Gradients, name: &String| values(gradients.get(name).unwrap().clone());
         let all: Vec<f32> = pass.tracked.keys().flat_map(|name| of(&expected, name)).collect();
         let largest = |numbers: &[f32]| numbers.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        // Gradients of biases before norms are zero, and rounding is all that is found there: that of a sum over all pixels,
-        // each term as large as the largest gradient.
+        // The gradients of biases before norms are zero up to rounding: that of a sum over all pixels whose
+        // terms are as large as the largest gradient.
         let terms = pass.images.dims().iter().product::<usize>() as f32;
         let rounding = terms.sqrt() * f32::EPSILON * largest(&all);
         for name in pass.tracked.keys() {
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_discriminator_begins_when_it_is_to() {
+    fn the_discriminator_starts_at_disc_start() {
         let (config, train) =
             configs("gan: {disc: {arch: {num_layers: 1, ndf: 4}}, loss: {disc_start: 0.5}}");
         let device = Device::flex();

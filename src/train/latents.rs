@@ -1,5 +1,5 @@
-//! Latents of all pictures that a run of stage 2 learns, encoded once and kept in a file: after that no step runs the
-//! encoder. Codes follow from them, be they the nearest, drawn or soft.
+//! Latents of all pictures that a run of stage 2 learns, encoded once and cached in a file, so that steps
+//! need not run the encoder. Codes are computed from them, whether nearest, sampled or soft.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernels::values;
 use crate::model::RqVae;
 
-/// The key of the file under which stands what it holds the latents of.
+/// The metadata key that describes what the latents were made from.
 const OF: &str = "of";
 
 /// Latents of each picture in each of its variations.
@@ -25,11 +25,11 @@ pub struct Latents {
 }
 
 impl Latents {
-    /// Those in the file at `path`, or where there is none, those that `rqvae` makes of the pictures of `wish`: as many
-    /// variations of each as it says. `hashes` tell the model's file and the data from others.
+    /// Opens the file at `path`. If it is missing, encodes the pictures of `wish` with `rqvae`, in as many
+    /// variations as `wish` asks for, and writes it. `hashes` identify the model's file and the data.
     ///
     /// # Errors
-    /// The file holds latents of something else, or cannot be written; no picture can be read; [`Error::Cancelled`].
+    /// The file holds other latents, or cannot be written; no picture can be read; [`Error::Cancelled`].
     pub fn open_or_make(
         path: &Path,
         rqvae: &RqVae,
@@ -44,16 +44,13 @@ impl Latents {
         let file = WeightFile::open(path, StateKind::Auto)?;
         if file.metadata().get(OF) != Some(&of) {
             return Err(Error::usage(format!(
-                "{}: expected latents of these pictures by this RQ-VAE with this seed, found others: name another file",
+                "{}: expected latents of these pictures from this RQ-VAE and seed, found others: choose another file",
                 path.display()
             )));
         }
         let first = file.get(&name(0, 0)).map(|info| info.shape.clone()).unwrap_or_default();
         let shape = first.try_into().map_err(|_| {
-            Error::invalid(format!(
-                "{}: expected latents of three dimensions: delete the file",
-                path.display()
-            ))
+            Error::invalid(format!("{}: expected latents of 3 dimensions: delete the file", path.display()))
         })?;
         Ok(Self { file, shape })
     }
@@ -72,7 +69,7 @@ impl Latents {
     }
 }
 
-/// What a file holds the latents of.
+/// Describes what the latents were made from.
 fn described([model, data]: [&str; 2], wish: &Wish) -> String {
     let Wish { items, resolution, augmentation, seed, variations, .. } = wish;
     format!("{model} {data} {} {resolution} {augmentation:?} {seed} {variations:?}", items.len())
@@ -82,7 +79,7 @@ fn name(variation: u32, picture: usize) -> String {
     format!("{variation:04}.{picture:08}")
 }
 
-/// Encodes everything, in the order of the names.
+/// Encodes all pictures, in the order of the names.
 fn make(path: &Path, rqvae: &RqVae, of: &str, wish: &Wish, task: &mut Task<'_>) -> Result<()> {
     let variations = wish.variations.unwrap_or(1);
     let [h, w, channels] = rqvae.config.hparams.latent_shape;

@@ -1,4 +1,4 @@
-//! One process at a time writes a run.
+//! A lock that lets only one process at a time write a run.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Held as long as a run is written. The system lets go of it however the process ends.
+/// Held while a run is written. The system releases it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the run in `root`, a folder that exists.
+    /// Locks the run in `root`, an existing folder.
     ///
     /// # Errors
-    /// Another process, or another part of this one, holds it; the folder cannot be written.
+    /// Another process, or another part of this one, holds the lock; the folder cannot be written.
     pub fn take(root: &Path) -> Result<Self> {
         let path = place(root);
         let file = File::options().create(true).write(true).truncate(false).open(&path);
@@ -25,13 +25,13 @@ impl Lock {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::usage(format!(
-                    "{}: expected a run that nobody writes, found it being trained already: wait for that to end, or stop it",
+                    "{}: expected an idle run, found one that is already being trained: wait for it to end, or stop it",
                     root.display()
                 )));
             }
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
                 tracing::warn!(
-                    "{}: its file system has no locks: see to it that only one process trains this run",
+                    "{}: its file system does not support locks: make sure that only one process trains this run",
                     root.display()
                 );
             }
@@ -41,7 +41,7 @@ impl Lock {
     }
 }
 
-/// The file that is locked.
+/// Path of the lock file.
 pub fn place(root: &Path) -> PathBuf {
     root.join(".lock")
 }
@@ -51,11 +51,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_held_once_and_let_go() {
+    fn only_one_lock_is_held_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let lock = Lock::take(folder.path()).unwrap();
         let error = Lock::take(folder.path()).unwrap_err();
-        assert!(matches!(&error, Error::Usage(text) if text.contains("being trained already")), "{error}");
+        assert!(matches!(&error, Error::Usage(text) if text.contains("already being trained")), "{error}");
         drop(lock);
         Lock::take(folder.path()).unwrap();
     }

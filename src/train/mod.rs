@@ -1,7 +1,8 @@
-//! Training of both stages: data, one step of each, and runs that go on where they were broken off.
+//! Training of both stages: data, single steps, and resumable runs.
 //!
-//! A step makes its model of tensors that gradients reach (see [`crate::checkpoint::Loader::from_given`]); what it changes
-//! lies in [`parameters`] by its published name, so that a checkpoint of a run is a checkpoint like any other.
+//! A step builds its model from tensors that track gradients (see [`crate::checkpoint::Loader::from_given`]).
+//! The trained values live in [`parameters`] under their published names, so a run's checkpoint is a
+//! checkpoint like any other.
 
 pub mod average;
 mod blank;
@@ -32,7 +33,7 @@ pub mod stage2;
 pub mod trainee;
 pub mod validation;
 
-/// A number for a name (FNV-1a), so that the first values of a tensor do not depend on the others.
+/// Hashes `name` (FNV-1a), so that a tensor's initial values do not depend on the other tensors.
 fn stream(name: &str) -> u32 {
     name.bytes().fold(2_166_136_261, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619))
 }

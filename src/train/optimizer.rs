@@ -1,5 +1,5 @@
-//! The published optimizers: Adam, with weight decay as part of the gradient (Adam) or beside it (AdamW; Loshchilov and Hutter,
-//! arXiv 1711.05101), and gradient descent with momentum (SGD).
+//! The published optimizers: Adam with weight decay added to the gradient, AdamW with decoupled weight decay
+//! (Loshchilov and Hutter, arXiv 1711.05101), and gradient descent with momentum (SGD).
 
 use burn::tensor::Tensor;
 
@@ -8,43 +8,43 @@ use super::parameters::{Gradients, Parameters};
 use crate::checkpoint::WeightFile;
 use crate::error::Result;
 
-/// How much of the last step is in the next one of SGD, as published.
+/// Momentum of SGD, as published.
 const MOMENTUM: f64 = 0.9;
 
-/// What the configuration says of an optimizer.
+/// The parameters of an optimizer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DescentConfig {
-    /// Which one it is.
+    /// The kind of optimizer.
     pub kind: OptimizerKind,
-    /// Decay of the mean and of the mean square of the gradients.
+    /// Decay rates of the mean and the mean square of the gradients.
     pub betas: [f64; 2],
-    /// Added to the square root of the latter.
+    /// Added to the root of the mean square.
     pub epsilon: f64,
     /// Weight decay.
     pub decay: f64,
 }
 
 impl Default for DescentConfig {
-    /// PyTorch's of Adam.
+    /// PyTorch's defaults for Adam.
     fn default() -> Self {
         Self { kind: OptimizerKind::Adam, betas: [0.9, 0.999], epsilon: 1e-8, decay: 0.0 }
     }
 }
 
-/// An optimizer of some parameters, with what it knows of their gradients.
+/// An optimizer with its moments for a set of parameters.
 #[derive(Clone, Debug)]
 pub struct Descent {
     config: DescentConfig,
-    /// Means of the gradients; of SGD, their sums with momentum.
+    /// Means of the gradients; for SGD, the momentum buffers.
     pub means: Parameters,
-    /// Means of their squares; of SGD, nothing.
+    /// Mean squares of the gradients; empty for SGD.
     pub squares: Parameters,
     /// Steps taken.
     pub steps: u64,
 }
 
 impl Descent {
-    /// Nothing known of the gradients of `parameters`.
+    /// Starts without moments for `parameters`.
     pub fn new(config: DescentConfig, parameters: &Parameters) -> Self {
         let squares = match config.kind {
             OptimizerKind::Sgd => Parameters::new(&[], &parameters.device(), |_| Vec::new()),
@@ -53,10 +53,10 @@ impl Descent {
         Self { config, means: parameters.zeros(), squares, steps: 0 }
     }
 
-    /// Goes on after `steps` steps from what `training` has under names that begin with `prefix`.
+    /// Resumes after `steps` steps with the moments that `training` has under names that begin with `prefix`.
     ///
     /// # Errors
-    /// It is of other parameters.
+    /// The moments belong to other parameters.
     pub fn resume(&mut self, training: &WeightFile, prefix: &str, steps: u64) -> Result<()> {
         let device = self.means.device();
         let read = |known: &Parameters, part: &str| {
@@ -67,7 +67,7 @@ impl Descent {
         Ok(())
     }
 
-    /// Takes a step of `rate` along `gradients`; parameters for which `decays` is false keep their weight.
+    /// Takes a step of learning rate `rate` along `gradients`. Weight decay applies where `decays` is true.
     pub fn step(
         &mut self,
         parameters: &mut Parameters,
@@ -108,7 +108,7 @@ impl Descent {
         let square = self.squares.get(name) * second + gradient.powi_scalar(2) * (1.0 - second);
         self.means.set(name, mean.clone());
         self.squares.set(name, square.clone());
-        // Both begin at nothing, and are too small by that at first.
+        // Bias correction: both moments start at 0.
         let steps = self.steps as f64;
         let [mean_part, square_part] = [first, second].map(|beta| 1.0 - beta.powf(steps));
         value - mean / (square.sqrt() * square_part.powf(-0.5) + epsilon) * (rate / mean_part)
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_those_of_pytorch() {
+    fn steps_match_pytorch() {
         let golden: Golden =
             serde_json::from_str(include_str!("../../tests/fixtures/training/optimizer.json"))
                 .expect("our own file");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_added_and_clipped() {
+    fn gradients_are_summed_and_clipped() {
         let device = Device::flex();
         let list = [Parameter { name: "x".into(), shape: vec![2] }];
         let parameters = Parameters::new(&list, &device, |_| vec![1.0, 1.0]);
@@ -174,7 +174,7 @@ mod tests {
         gradients.add(Gradients::of(&loss(), &tracked));
         assert!((gradients.norm() - 10.0).abs() < 1e-5);
         assert!((gradients.clip(20.0) - 10.0).abs() < 1e-5);
-        assert!((gradients.norm() - 10.0).abs() < 1e-5, "what is short enough stays");
+        assert!((gradients.norm() - 10.0).abs() < 1e-5, "short gradients are not clipped");
         gradients.clip(1.0);
         assert!((gradients.norm() - 1.0).abs() < 1e-5);
     }

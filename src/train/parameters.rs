@@ -1,4 +1,4 @@
-//! The values that training changes, by their published names.
+//! The trained values, under their published names.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::kernels::values;
 /// Tensors by name, each flattened.
 pub type Named = BTreeMap<String, Tensor<1>>;
 
-/// The parameters of one model, on the device that computes, outside of its record of operations.
+/// The parameters of one model, on its device, without autodiff.
 #[derive(Clone, Debug)]
 pub struct Parameters {
     shapes: BTreeMap<String, Vec<usize>>,
@@ -19,7 +19,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters in `list`, each with the values that `initial` gives it.
+    /// The parameters in `list`, with the values that `initial` returns.
     pub fn new(list: &[Parameter], device: &Device, mut initial: impl FnMut(&Parameter) -> Vec<f32>) -> Self {
         let made = |parameter: &Parameter| {
             let values = initial(parameter);
@@ -30,10 +30,10 @@ impl Parameters {
         Self { shapes: list.iter().map(|p| (p.name.clone(), p.shape.clone())).collect(), values }
     }
 
-    /// The parameters in `list` as `file` has them; `prefix` comes before the names in the file.
+    /// Reads the parameters in `list` from `file`, where `prefix` comes before each name.
     ///
     /// # Errors
-    /// One is missing, or has another shape.
+    /// A tensor is missing, or has another shape.
     pub fn read(list: &[Parameter], file: &WeightFile, prefix: &str, device: &Device) -> Result<Self> {
         let mut read = BTreeMap::new();
         for parameter in list {
@@ -52,7 +52,8 @@ impl Parameters {
         Ok(Self::new(list, device, |parameter| read.remove(&parameter.name).unwrap_or_default()))
     }
 
-    /// Takes the values of `file` that have the name, after `prefix`, and the shape of one of these: the names of the others.
+    /// Takes those tensors of `file` whose name, after `prefix`, and shape match a parameter. Returns the
+    /// names of the other parameters.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -76,20 +77,20 @@ impl Parameters {
         Self { shapes: self.shapes.clone(), values: self.map(|_, value| value.zeros_like()) }
     }
 
-    /// The device that they lie on.
+    /// The device of the parameters.
     ///
     /// # Panics
-    /// There is no parameter.
+    /// There are no parameters.
     pub fn device(&self) -> Device {
         self.values.values().next().expect("a model has parameters").device()
     }
 
-    /// By name, flattened.
+    /// The values by name, flattened.
     pub fn values(&self) -> &Named {
         &self.values
     }
 
-    /// The shape of each.
+    /// The shapes by name.
     pub fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
         &self.shapes
     }
@@ -101,35 +102,35 @@ impl Parameters {
         self.shapes.iter().map(parameter).collect()
     }
 
-    /// How many numbers there are in all.
+    /// Total number of values.
     pub fn count(&self) -> usize {
         self.shapes.values().map(|shape| shape.iter().product::<usize>()).sum()
     }
 
-    /// The value called `name`.
+    /// The parameter `name`.
     ///
     /// # Panics
-    /// There is none.
+    /// There is no such parameter.
     pub fn get(&self, name: &str) -> Tensor<1> {
         self.values[name].clone()
     }
 
-    /// Puts another value in the place of `name`.
+    /// Sets the parameter `name`.
     pub fn set(&mut self, name: &str, value: Tensor<1>) {
         self.values.insert(name.into(), value);
     }
 
-    /// Copies that gradients reach.
+    /// Copies that track gradients.
     pub fn tracked(&self) -> Named {
         self.map(|_, value| value.autodiff().require_grad())
     }
 
-    /// The numbers of each, read back.
+    /// The values by name, read back from the device.
     pub fn read_back(&self) -> BTreeMap<String, Vec<f32>> {
         self.values.iter().map(|(name, value)| (name.clone(), values(value.clone()))).collect()
     }
 
-    /// Moves each towards `other`: `decay` of what it was, the rest of the other.
+    /// Moves each parameter towards `other`: `decay` times the old value plus `1 - decay` times the other.
     pub fn follow(&mut self, other: &Self, decay: f64) {
         let moved = |name: &str, value: Tensor<1>| value * decay + other.get(name) * (1.0 - decay);
         self.values = self.map(moved);
@@ -140,12 +141,12 @@ impl Parameters {
     }
 }
 
-/// Gradients by name; of what a loss does not depend on there are none.
+/// Gradients by name; parameters that the loss does not depend on have none.
 #[derive(Clone, Debug, Default)]
 pub struct Gradients(Named);
 
 impl Gradients {
-    /// Of `loss`, a single number, with respect to `tracked`.
+    /// Gradients of `loss`, a scalar, with respect to `tracked`.
     pub fn of(loss: &Tensor<1>, tracked: &Named) -> Self {
         let mut all = loss.backward();
         let found = |(name, value): (&String, &Tensor<1>)| Some((name.clone(), value.grad_remove(&mut all)?));
@@ -157,12 +158,12 @@ impl Gradients {
         self.0.get(name)
     }
 
-    /// Whether there are none.
+    /// True if there are no gradients.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds those of another part of the batch.
+    /// Adds the gradients of another part of the batch.
     pub fn add(&mut self, other: Self) {
         for (name, gradient) in other.0 {
             let sum = match self.0.remove(&name) {
@@ -173,20 +174,20 @@ impl Gradients {
         }
     }
 
-    /// All times `factor`.
+    /// Multiplies all gradients by `factor`.
     pub fn scale(&mut self, factor: f64) {
         let scaled = |gradient: &mut Tensor<1>| *gradient = gradient.clone() * factor;
         self.0.values_mut().for_each(scaled);
     }
 
-    /// The length of the vector of all of them.
+    /// The norm of all gradients as one vector.
     pub fn norm(&self) -> f64 {
         let squares = self.0.values().map(|gradient| gradient.clone().powi_scalar(2).sum());
         let squares: Vec<Tensor<1>> = squares.collect();
         if squares.is_empty() { 0.0 } else { f64::from(values(Tensor::cat(squares, 0).sum())[0]).sqrt() }
     }
 
-    /// Shortens the vector of all of them to `longest`; what it was long is returned.
+    /// Clips the norm of all gradients to `longest`; returns the norm before.
     pub fn clip(&mut self, longest: f64) -> f64 {
         let norm = self.norm();
         if norm > longest {

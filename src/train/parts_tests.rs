@@ -1,4 +1,5 @@
-//! A step that is taken in parts: as far as nothing is drawn it is the step on all of them, and what is drawn differs.
+//! Gradient accumulation: without sampling and dropout, parts give the step of the whole batch; each part
+//! samples its own.
 
 use burn::tensor::{Device, Tensor};
 
@@ -68,7 +69,7 @@ fn batch(images: Tensor<4>) -> Loaded {
     }
 }
 
-/// The weights after step `step` on `parts`, and its loss.
+/// The weights after step `step` on `parts`, and the loss of that step.
 fn after(rate: &str, drawn: &str, parts: &[Loaded], step: u64) -> (Vec<f32>, f64) {
     let device = Device::flex();
     let stage1 = TrainedRqVae::initial(&rqvae(), 3, &device).unwrap().plain().unwrap();
@@ -82,7 +83,7 @@ fn all(tensors: Tensors) -> Vec<f32> {
     tensors.into_iter().flat_map(|(_, _, values)| values).collect()
 }
 
-/// Soft targets of codebooks of two sizes, too.
+/// Also covers soft targets and codebooks of two sizes.
 #[test]
 fn parts_have_the_gradient_of_the_whole_batch() {
     let images = tensor([4, 3, 8, 8], 7, &Device::flex());
@@ -93,25 +94,25 @@ fn parts_have_the_gradient_of_the_whole_batch() {
     assert_close(&parts, &whole, 1e-5);
 }
 
-/// A batch twice over: with the same codes and the same dropout in both parts, the step would be that of one of them.
+/// A step on two copies of a batch. If both shared codes and dropout, it would equal a step on one.
 #[test]
-fn parts_draw_their_own_codes_and_dropout() {
+fn parts_sample_their_own_codes_and_dropout() {
     let images = tensor([2, 3, 8, 8], 7, &Device::flex());
     for (rate, drawn) in [("0.3", "false"), ("0.0", "true")] {
         let step = |parts: usize, step: u64| after(rate, drawn, &vec![batch(images.clone()); parts], step);
         let (twice, _) = step(2, 3);
-        // Two parts of step 3 are passes 6 and 7, as are steps of one part.
+        // The two parts of step 3 are passes 6 and 7, like steps 6 and 7 of one part.
         let (six, seven) = (step(1, 6), step(1, 7));
         assert!(six.0 != seven.0 && twice != six.0 && twice != seven.0, "{rate} {drawn}");
         let mean: Vec<f32> = six.0.iter().zip(&seven.0).map(|(a, b)| (a + b) / 2.0).collect();
         assert_close(&twice, &mean, 1e-5);
-        assert_eq!(twice, step(2, 3).0, "a step is a function of its number");
+        assert_eq!(twice, step(2, 3).0, "a step is determined by its number");
     }
 }
 
 /// `ddconfig.dropout`.
 #[test]
-fn stage_1_leaves_out_other_numbers_in_each_pass() {
+fn stage_1_has_new_dropout_in_each_pass() {
     use crate::model::dropout::Noise;
     let device = Device::flex();
     let images = tensor([1, 3, 8, 8], 7, &device);
@@ -121,7 +122,7 @@ fn stage_1_leaves_out_other_numbers_in_each_pass() {
         let noise = pass.map(|pass| Noise { seed: 1, pass });
         model.forward(images.clone(), noise).unwrap().losses()
     };
-    assert_eq!(made(&config, Some(1)), made(&config, Some(2)), "nothing is left out where nothing is said");
+    assert_eq!(made(&config, Some(1)), made(&config, Some(2)), "no dropout by default");
     config.ddconfig.dropout = 0.4;
     assert_ne!(made(&config, Some(1)), made(&config, Some(2)));
     assert_ne!(made(&config, Some(1)), made(&config, None));

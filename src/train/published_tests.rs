@@ -1,4 +1,5 @@
-//! What training makes of the published configurations, compared with what the published code does with them.
+//! How the published configurations are read for training, compared with what the published code does with
+//! them.
 
 use super::config::{LossKind, OptimizerKind, TrainConfig};
 use super::data::Augmentation;
@@ -32,14 +33,15 @@ fn stage2(text: &str) -> (RqTransformerConfig, TrainConfig) {
 }
 
 #[test]
-fn stage_1_of_faces_is_trained_as_published() {
+fn ffhq_stage_1_is_trained_as_published() {
     let (model, train) = stage1(FFHQ1);
     assert_eq!(model.hparams.loss_type, ReconstructionLoss::Mse);
     assert!(model.hparams.restart_unused_codes);
     let optimizer = &train.optimizer;
     assert_eq!((optimizer.kind, optimizer.weight_decay, optimizer.max_gn), (OptimizerKind::Adam, 0.0, None));
     assert_eq!((optimizer.init_lr, optimizer.betas), (4e-5, [0.5, 0.9]));
-    // 5 of 150 epochs of 2,187 steps rise from nothing; the rest stays, as it falls to where it is.
+    // 5 of 150 epochs, of 2,187 steps each, rise from 0. Then the rate is constant, as it decays to the peak
+    // rate itself.
     let schedule = optimizer.schedule(2187, 150 * 2187);
     let rates = [0, 5 * 2187 / 3, 5 * 2187, 200_000].map(|step| schedule.at(step));
     for (rate, expected) in rates.into_iter().zip([0.0, 4e-5 / 3.0, 4e-5, 4e-5]) {
@@ -56,9 +58,9 @@ fn stage_1_of_faces_is_trained_as_published() {
 }
 
 #[test]
-fn stage_2_of_faces_is_trained_as_published() {
+fn ffhq_stage_2_is_trained_as_published() {
     let (model, train) = stage2(FFHQ2);
-    // These the published code adds: the file says nothing of dropout.
+    // Defaults of the published code: the file does not set dropout.
     for block in [&model.body.block, &model.head.block] {
         assert_eq!((block.attn_pdrop, block.resid_pdrop), (0.0, 0.1));
     }
@@ -68,7 +70,7 @@ fn stage_2_of_faces_is_trained_as_published() {
     assert_eq!((experiment.save_ckpt_freq, experiment.test_freq), (10.0, 5.0));
     assert_eq!((train.optimizer.kind, train.optimizer.weight_decay), (OptimizerKind::AdamW, 1e-4));
     assert_eq!((train.optimizer.betas, train.optimizer.max_gn), ([0.9, 0.95], Some(1.0)));
-    // Half way down a cosine, at half way.
+    // Halfway through the run, the rate is halfway down the cosine.
     let schedule = train.optimizer.schedule(500, 200 * 500);
     assert_eq!(schedule.at(0), 5e-4);
     assert!((schedule.at(50_000) - 2.5e-4).abs() < 1e-12 && schedule.at(99_999) < 1e-9);
@@ -85,7 +87,7 @@ fn stage_2_of_faces_is_trained_as_published() {
 fn imagenet_is_trained_as_published() {
     let (model, train) = stage1(IMAGENET1);
     assert_eq!((model.ddconfig.attn_resolutions, train.experiment.epochs), (vec![8], 10.0));
-    // Half an epoch, of 40,036 steps.
+    // Half an epoch; an epoch has 40,036 steps.
     assert_eq!(train.optimizer.schedule(40_036, 400_360).warmup, 20_018);
     let (model, train) = stage2(IMAGENET2);
     assert_eq!((train.experiment.parts(), train.experiment.test_freq), (64, 2.0));
@@ -93,9 +95,9 @@ fn imagenet_is_trained_as_published() {
     assert!((model.sampling.filters[3].top_p - 0.92).abs() < 1e-6);
 }
 
-/// Keys that a file does not have are what `rqvae/utils/config.py` adds.
+/// Missing keys get the defaults of `rqvae/utils/config.py`.
 #[test]
-fn absent_keys_are_what_the_published_code_adds() {
+fn missing_keys_get_the_published_defaults() {
     let without = |text: &str, lines: &[&str]| {
         let kept = text.lines().filter(|line| !lines.iter().any(|key| line.trim_start().starts_with(key)));
         kept.collect::<Vec<_>>().join("\n")
@@ -113,16 +115,16 @@ fn absent_keys_are_what_the_published_code_adds() {
 }
 
 #[test]
-fn captions_are_trained_as_published() {
+fn cc3m_stage_2_is_trained_as_published() {
     let (model, train) = stage2(CC3M2);
     assert_eq!((model.dataset.bpe_dropout, train.experiment.parts()), (Some(0.1), 64));
     assert_eq!((train.loss.txt_weight, train.loss.img_weight), (Some(0.1), Some(0.9)));
     assert_eq!(model.dataset.txt_tok_name.as_deref(), Some("bpe16k_huggingface"));
 }
 
-/// Churches are never varied.
+/// Church pictures are not augmented.
 #[test]
-fn pictures_vary_as_the_published_transforms_say() {
+fn pictures_are_augmented_as_published() {
     let named = |text: &str| {
         let document = Config::parse("c", text).unwrap().document;
         let transforms = &document["dataset"]["transforms"];

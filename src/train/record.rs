@@ -1,4 +1,4 @@
-//! What determines a run besides its configuration, as its folder keeps it.
+//! The record of a run: what determines it besides its configuration.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     /// The version of Residua that wrote this.
     pub residua: String,
-    /// Determines first weights, order and variations.
+    /// Seed of the initial weights, the order of the data and the augmentation.
     pub seed: u32,
-    /// Whether the pictures that are held out are learned from, too.
+    /// True if the held-out pictures are learned too.
     pub all: bool,
-    /// Whether pictures may lack the class or caption that the model is given.
+    /// True if pictures may lack the class or caption that the model is conditioned on.
     pub unlabelled: bool,
-    /// After how many epochs the variations repeat; `None`: never.
+    /// Epochs after which the augmentation repeats; `None`: never.
     pub variations: Option<u32>,
-    /// Steps in all; `None`: the configuration's epochs.
+    /// Total number of steps; `None`: determined by the configuration's epochs.
     pub steps: Option<u64>,
-    /// Pictures in the folder.
+    /// Number of pictures in the folder.
     pub pictures: usize,
     /// The [`fingerprint`](super::data::fingerprint) of that folder.
     pub data: String,
-    /// SHA-256 of the RQ-VAE's file whose codes a transformer learns.
+    /// SHA-256 of the file of the RQ-VAE whose codes the transformer learns.
     pub stage1: Option<String>,
 }

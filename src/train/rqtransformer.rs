@@ -1,4 +1,4 @@
-//! One step of stage 2: the likelihood of code stacks, with hard targets or soft ones (paper section 3.2.2).
+//! A step of stage 2: the likelihood of code stacks, with hard or soft targets (paper section 3.2.2).
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
@@ -16,56 +16,56 @@ use crate::model::dropout::Noise;
 use crate::model::rqtransformer::Masked;
 use crate::random::normal;
 
-/// Spread of the first weights, as published.
+/// Standard deviation of the initial weights, as published.
 const SPREAD: f32 = 0.02;
 
-/// Everything of an RQ-Transformer that training changes.
+/// An RQ-Transformer in training.
 #[derive(Clone, Debug)]
 pub struct TrainedRqTransformer {
-    /// What it is built from.
+    /// The model's configuration.
     pub config: RqTransformerConfig,
-    /// What gradients change.
+    /// Trained by gradients.
     pub parameters: Parameters,
-    /// Stage 1's codebooks, where they embed codes; no gradient changes these.
+    /// Stage 1's codebooks, if they embed codes; gradients do not change them.
     codebooks: Option<Codebooks>,
 }
 
-/// What the codes of stacks should be, `[B h w D]`; of a contextual model, what those of the masked cells should be.
+/// Target of each code, `[B h w D]`; for a contextual model, of the codes of the masked cells.
 pub enum Target {
-    /// These codes.
+    /// The target codes.
     Hard(Tensor<1, Int>),
-    /// Each code with this probability, `[B h w D, K]`.
+    /// The probability of each code, `[B h w D, K]`.
     Soft(Tensor<2>),
 }
 
-/// How much the likelihoods of codes and of the caption count.
+/// Weights of the likelihoods in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
-    /// Of the codes.
+    /// Weight of the codes.
     pub image: f64,
-    /// Of the caption's tokens.
+    /// Weight of the caption's tokens.
     pub text: f64,
 }
 
-/// A forward pass, and what its loss is made of.
+/// A forward pass, and the terms of its loss.
 pub struct Pass {
-    /// What gradients reach.
+    /// The parameters, tracking gradients.
     pub tracked: Named,
-    /// Of the stacks and their captions.
+    /// The likelihood of the stacks and their captions.
     likelihood: Likelihood,
 }
 
-/// How unlikely a model holds stacks and their captions, in nats.
+/// Negative log-likelihoods of stacks and their captions, in nats.
 pub struct Likelihood {
-    /// Negative log-likelihoods of the codes, `[B h w D]`; of a contextual model, of those of the masked cells.
+    /// Of each code, `[B h w D]`; for a contextual model, of each code of the masked cells.
     pub each: Tensor<1>,
-    /// The mean of a caption's tokens, where the condition is a caption.
+    /// Mean over the caption's tokens, if the condition is a caption.
     pub text: Option<Tensor<1>>,
 }
 
 impl Likelihood {
-    /// Of the masked cells of stacks `[B, h, w, D]`, given the others; `target` is of all cells. As [`Self::of`], of a contextual
-    /// model (Draft-and-Revise, arXiv 2206.04452, equation 11).
+    /// The likelihood of the masked cells of stacks `[B, h, w, D]` under a contextual model, given the other
+    /// cells (Draft-and-Revise, arXiv 2206.04452, equation 11); `target` covers all cells. See [`Self::of`].
     pub fn of_masked(
         model: &RqTransformer,
         codes: Tensor<4, Int>,
@@ -79,7 +79,8 @@ impl Likelihood {
         Self { each: unlikelihood(logits.reshape([cells * depth, classes]), target), text: None }
     }
 
-    /// Of stacks `[B, h, w, D]` made from conditions `[B, length]`. Gradients reach all of it or nothing.
+    /// The likelihood of stacks `[B, h, w, D]` with conditions `[B, length]`. Either all of these tensors
+    /// track gradients, or none.
     pub fn of(
         model: &RqTransformer,
         codes: Tensor<4, Int>,
@@ -92,7 +93,7 @@ impl Likelihood {
         let text = logits.condition.map(|logits| {
             let [batch, length, classes] = logits.dims();
             let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
-            // The null condition's tokens are not a caption's: nothing is learned of them.
+            // The null condition's tokens are not part of a caption, and are not learned.
             let learned = next.clone().lower_elem(classes as i64);
             let next = next.mask_fill(learned.clone().bool_not(), 0);
             let each = unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next));
@@ -102,7 +103,7 @@ impl Likelihood {
         Self { each, text }
     }
 
-    /// The likelihoods in the proportion of `weights`; that of the codes alone where there is no caption.
+    /// The weighted sum of the likelihoods; without a caption, the likelihood of the codes alone.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
         let image = self.each.clone().mean();
         match &self.text {
@@ -113,7 +114,7 @@ impl Likelihood {
 }
 
 impl TrainedRqTransformer {
-    /// Untrained weights that `seed` determines; `codebooks` are stage 1's.
+    /// A model with initial weights determined by `seed`; `codebooks` are stage 1's.
     pub fn initial(
         config: &RqTransformerConfig,
         codebooks: Option<&Codebooks>,
@@ -125,7 +126,7 @@ impl TrainedRqTransformer {
         Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
     }
 
-    /// The weights of `file`, whose names begin with `prefix`.
+    /// Reads the weights from `file`, where `prefix` comes before each name.
     ///
     /// # Errors
     /// A tensor is missing or of another shape.
@@ -140,8 +141,8 @@ impl TrainedRqTransformer {
         Ok(Self { config: config.clone(), parameters, codebooks: codebooks.cloned() })
     }
 
-    /// Reads stacks `[B, h, w, D]` made from conditions `[B, length]`, both on the plain device; leaves out what `noise` says. A
-    /// contextual model is given which cells are `masked`.
+    /// Runs the model on stacks `[B, h, w, D]` with conditions `[B, length]`, both on the plain device;
+    /// `noise` determines dropout. For a contextual model, `masked` names the masked cells.
     ///
     /// # Errors
     /// The model cannot be built.
@@ -163,10 +164,10 @@ impl TrainedRqTransformer {
         Ok(Pass { tracked, likelihood })
     }
 
-    /// The model made of `tensors`, all on `device`, which leaves out what `noise` says.
+    /// The model with the parameters `tensors`, all on `device`; `noise` determines dropout.
     ///
     /// # Errors
-    /// They are of another model.
+    /// The tensors belong to another model.
     pub fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqTransformer> {
         let mut loader = Loader::from_given(tensors, device).dropping(noise);
         let codebooks = match differentiates(device) {
@@ -180,7 +181,7 @@ impl TrainedRqTransformer {
 }
 
 impl Target {
-    /// The part of it that belongs to the cells asked for, of `depth` codes each.
+    /// The targets of the cells asked for, with `depth` codes each.
     fn of_cells(self, masked: &Masked, depth: usize) -> Self {
         match self {
             Self::Hard(codes) => {
@@ -197,7 +198,7 @@ impl Target {
         }
     }
 
-    /// The same among tensors that gradients reach.
+    /// The same tensors on the autodiff device.
     fn autodiff(self) -> Self {
         match self {
             Self::Hard(codes) => Self::Hard(codes.autodiff()),
@@ -207,7 +208,7 @@ impl Target {
 }
 
 impl Pass {
-    /// The likelihoods in the proportion of `weights`; that of the codes alone where there is no caption.
+    /// The weighted sum of the likelihoods; without a caption, the likelihood of the codes alone.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
         self.likelihood.loss(weights)
     }
@@ -217,7 +218,7 @@ impl Pass {
         Gradients::of(loss, &self.tracked)
     }
 
-    /// Negative log-likelihood of a code, and of a caption's token, as numbers.
+    /// Mean negative log-likelihood per code, and per caption token, as numbers.
     pub fn losses(&self) -> (f32, Option<f32>) {
         let Likelihood { each, text } = &self.likelihood;
         let number = |loss: Tensor<1>| values(loss.inner())[0];
@@ -225,7 +226,8 @@ impl Pass {
     }
 }
 
-/// Cross entropy of each row of `logits` `[N, K]` and its target, in nats: `[N]`. Gradients reach both or neither.
+/// Cross entropy between each row of `logits` `[N, K]` and its target, in nats: `[N]`. Either both track
+/// gradients, or neither.
 pub fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
     let [rows, classes] = logits.dims();
     match target {
@@ -238,12 +240,13 @@ pub fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
     }
 }
 
-/// A code that a depth does not have is never a target, but nothing times infinity is no number.
+/// Log-probabilities, clamped to be finite: codes that a depth does not have get -inf, and 0 times infinity
+/// is NaN.
 fn likelihoods(logits: Tensor<2>) -> Tensor<2> {
     log_softmax(logits, 1).clamp_min(f32::MIN)
 }
 
-/// Codebooks among tensors that gradients reach.
+/// The codebooks on the autodiff device.
 fn constant(codebooks: &Codebooks) -> Codebooks {
     let of = |codebook: &Codebook| Codebook::new(codebook.embeddings.clone().autodiff());
     let each = codebooks.each();
@@ -253,14 +256,14 @@ fn constant(codebooks: &Codebooks) -> Codebooks {
     }
 }
 
-/// What gradients change.
+/// The parameters trained by gradients.
 fn plan(config: &RqTransformerConfig, device: &Device) -> Result<Vec<Parameter>> {
     let mut loader = Loader::plan(device);
     RqTransformer::load(&mut loader, config, None)?;
     loader.finish()
 }
 
-/// Normally distributed weights and embeddings; biases and positions begin at nothing, norms as identities.
+/// Normally distributed weights, embeddings and positions; biases start at 0, norms as the identity.
 fn initial(parameter: &Parameter, seed: u32) -> Vec<f32> {
     let count = parameter.shape.iter().product::<usize>();
     let name = parameter.name.as_str();
@@ -282,9 +285,9 @@ mod tests {
     use burn::tensor::TensorData;
     use serde_json::json;
 
-    /// A batch's captions are learned of, and not the null conditions among them.
+    /// Captions in a batch are learned, null conditions are not.
     #[test]
-    fn a_caption_that_is_left_out_has_no_likelihood() {
+    fn a_dropped_caption_has_no_likelihood() {
         let document = json!({
             "dataset": {"vocab_size": 5},
             "arch": {
@@ -313,7 +316,7 @@ mod tests {
         };
         let null = [4; 3];
         let alone = text(&[[1, 2, 3]]);
-        // The definition: of the second and the third token, by the logits after the first and the second.
+        // By definition: the second and third tokens, predicted by the logits after the first and second.
         let codes = Tensor::<4, Int>::from_data(TensorData::new(vec![1, 4], [1, 1, 2, 1]), &device);
         let condition = Tensor::<2, Int>::from_data(TensorData::new(vec![1, 2, 3], [1, 3]), &device);
         let logits = values(model.logits(codes, condition).condition.expect("a model of captions"));

@@ -1,4 +1,4 @@
-//! One step of stage 1: reconstruction, commitment and moving codebooks (paper section 3.1.3).
+//! A step of stage 1: reconstruction, commitment and EMA codebooks (paper section 3.1.3).
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -13,30 +13,30 @@ use crate::model::dropout::Noise;
 use crate::model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig};
 use crate::random::uniform;
 
-/// Names of the codebooks, which no gradient changes.
+/// Prefix of the codebooks' names; gradients do not change them.
 const CODEBOOKS: &str = "quantizer.codebooks.";
 
-/// Name of the weights of the last layer.
+/// Name of the last layer's weights.
 const LAST_LAYER: &str = "decoder.conv_out.weight";
 
-/// Everything of an RQ-VAE that training changes.
+/// An RQ-VAE in training.
 #[derive(Clone, Debug)]
 pub struct TrainedRqVae {
-    /// What it is built from.
+    /// The model's configuration.
     pub config: RqVaeConfig,
-    /// What gradients change.
+    /// Trained by gradients.
     pub parameters: Parameters,
-    /// What moves by itself.
+    /// Updated by moving averages, without gradients.
     pub codebooks: MovingCodebooks,
 }
 
-/// A forward pass, and what its losses are made of.
+/// A forward pass, and the terms of its loss.
 pub struct Pass {
-    /// What gradients reach.
+    /// The parameters, tracking gradients.
     pub tracked: Named,
-    /// The model that was run.
+    /// The model of this pass.
     pub model: RqVae,
-    /// What the last layer saw, `[B, ch, H / patch, W / patch]`; no gradients pass it.
+    /// Input of the last layer, `[B, ch, H / patch, W / patch]`, without gradients.
     pub features: Tensor<4>,
     /// Reconstructions `[B, 3, H, W]`.
     pub images: Tensor<4>,
@@ -44,13 +44,13 @@ pub struct Pass {
     pub reconstruction: Tensor<1>,
     /// The commitment loss.
     pub commitment: Tensor<1>,
-    /// What white cells differ in, times its weight, where the configuration gives it one.
+    /// The variance of latents of white cells, times its weight, if the configuration sets one.
     pub blank: Option<Tensor<1>>,
-    /// Codes of each depth.
+    /// The codes at each depth.
     pub codes: Vec<Vec<usize>>,
 }
 
-/// What a model makes of pictures.
+/// The result of evaluating a model on pictures.
 pub struct Looked {
     /// Reconstructions `[B, 3, H, W]`.
     pub images: Tensor<4>,
@@ -58,12 +58,12 @@ pub struct Looked {
     pub codes: Tensor<4, Int>,
     /// The reconstruction loss and the commitment loss.
     pub losses: [f64; 2],
-    /// What white cells differ in, times its weight; 0 where it has none.
+    /// The variance of latents of white cells, times its weight; 0 if the configuration sets none.
     pub blank: f64,
 }
 
 impl TrainedRqVae {
-    /// Untrained weights that `seed` determines.
+    /// A model with initial weights determined by `seed`.
     pub fn initial(config: &RqVaeConfig, seed: u32, device: &Device) -> Result<Self> {
         let (list, _) = plan(config, device)?;
         let parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
@@ -73,7 +73,7 @@ impl TrainedRqVae {
         Ok(Self { config: config.clone(), parameters, codebooks: MovingCodebooks::new(each, sizes.len()) })
     }
 
-    /// The weights of `file`. A codebook without moving averages begins new ones.
+    /// Reads the weights from `file`. Codebooks without moving averages start new ones.
     ///
     /// # Errors
     /// A tensor is missing or of another shape.
@@ -83,7 +83,8 @@ impl TrainedRqVae {
         Ok(Self { config: config.clone(), parameters, codebooks: read_codebooks(config, file, "")? })
     }
 
-    /// Takes what `file` has in the shapes of this model: the names of the others.
+    /// Takes the tensors of `file` that have the shapes of this model. Returns the names of the other
+    /// parameters.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -99,8 +100,8 @@ impl TrainedRqVae {
         Ok(others)
     }
 
-    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and moves its codebooks. `noise` determines what is left out and
-    /// which latents restart codes out of use; without it, nothing is and none are.
+    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and updates its codebooks. `noise` determines
+    /// dropout, and the latents that restart unused codes; `None` disables both.
     pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
         let tracked = self.parameters.tracked();
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
@@ -116,7 +117,7 @@ impl TrainedRqVae {
         let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
         let commitment = commitment(&cells, &partial_sums);
         let blank = is_white.map(|white| blank(&cells, white) * hparams.blank_weight);
-        // Straight through: forwards the codes count, backwards the latents.
+        // Straight-through estimator: the forward pass uses the codes, the backward pass the latents.
         let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
         let passed = cells.clone() + (quantized - cells.detach());
         let latents = model.quantizer.to_latents(passed, [batch, rows / r, columns / c]);
@@ -134,10 +135,10 @@ impl TrainedRqVae {
         })
     }
 
-    /// What the model as it is makes of `images` `[B, 3, H, W]`: nothing is learned and nothing moves.
+    /// Evaluates the model on `images` `[B, 3, H, W]`, without updating it.
     ///
     /// # Errors
-    /// It cannot be built.
+    /// The model cannot be built.
     pub fn look(&self, images: &Tensor<4>) -> Result<Looked> {
         let model = self.plain()?;
         let latents = model.encode(images.clone());
@@ -157,15 +158,15 @@ impl TrainedRqVae {
         Ok(Looked { images: made, codes, losses: losses.map(number), blank: blank.map_or(0.0, number) })
     }
 
-    /// The model as it is, for use.
+    /// The model for inference.
     ///
     /// # Errors
-    /// It cannot be built.
+    /// The model cannot be built.
     pub fn plain(&self) -> Result<RqVae> {
         self.model(self.parameters.values(), &self.parameters.device(), None)
     }
 
-    /// The codebooks as published: with a row for padding, and their averages.
+    /// The codebooks in the published layout: with a padding row, and their moving averages.
     pub fn codebook_tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let of = |(d, codebook): (usize, &MovingCodebook)| {
             let (size, dim) = (codebook.size(), self.config.code_dim());
@@ -180,7 +181,7 @@ impl TrainedRqVae {
         self.codebooks.each.iter().enumerate().flat_map(of).collect()
     }
 
-    /// The model made of `tensors`, all on `device`, which leaves out what `noise` says.
+    /// The model with the parameters `tensors`, all on `device`; `noise` determines dropout.
     fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqVae> {
         let mut all = tensors.clone();
         for (d, codebook) in self.codebooks.each.iter().enumerate() {
@@ -195,12 +196,12 @@ impl TrainedRqVae {
 }
 
 impl Pass {
-    /// All losses in the proportion that the configuration names.
+    /// The total loss, with the configured weights.
     pub fn loss(&self) -> Tensor<1> {
         self.reconstruction.clone() + self.of_latents()
     }
 
-    /// The losses that the latents have by themselves.
+    /// The terms that only depend on the latents.
     fn of_latents(&self) -> Tensor<1> {
         let commitment = self.commitment.clone() * self.commitment_weight();
         match &self.blank {
@@ -209,24 +210,24 @@ impl Pass {
         }
     }
 
-    /// How much the commitment loss counts.
+    /// The weight of the commitment loss.
     pub fn commitment_weight(&self) -> f64 {
         self.model.config.hparams.latent_loss_weight
     }
 
-    /// The reconstruction loss of other `made` images, both `[B, 3, H, W]`.
+    /// The reconstruction loss of other reconstructions `made`; both are `[B, 3, H, W]`.
     pub fn compare(&self, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
         compare(&self.model.config.hparams, made, images)
     }
 
-    /// A loss with the gradients of any that has the gradient `wanted` `[B, 3, H, W]` at the reconstructions, and of the
-    /// losses of the latents beside it.
+    /// A loss whose gradient with respect to the reconstructions is `wanted` `[B, 3, H, W]`, plus the losses
+    /// of the latents.
     pub fn toward(&self, wanted: Tensor<4>) -> Tensor<1> {
         let at_images = (self.images.clone() * wanted.autodiff()).sum();
         at_images + self.of_latents()
     }
 
-    /// The weights of the last layer, `[3 patch patch, ch, 3, 3]`; no gradients reach them.
+    /// The last layer's weights, `[3 patch patch, ch, 3, 3]`, without gradients.
     pub fn last_layer(&self) -> Tensor<4> {
         let channels = self.images.dims()[1] * self.model.config.ddconfig.patch.pow(2);
         let shape = [channels, self.features.dims()[1], 3, 3];
@@ -244,8 +245,8 @@ impl Pass {
     }
 }
 
-/// How the codebooks of `config` move: restarts as `noise` determines, at none of the latents for which `is_white` `[N, 1]`
-/// is 1.
+/// How the codebooks of `config` are updated: `noise` determines restarts, which never use latents where
+/// `is_white` `[N, 1]` is 1.
 fn moving(config: &RqVaeConfig, noise: Option<Noise>, is_white: Option<&Tensor<2>>) -> Result<Moving> {
     let (hparams, depth) = (&config.hparams, config.depth());
     let threshold = hparams.restart_threshold.values("restart_threshold", depth)?;
@@ -258,7 +259,7 @@ fn moving(config: &RqVaeConfig, noise: Option<Noise>, is_white: Option<&Tensor<2
     Ok(Moving { decay: hparams.decay.values("decay", depth)?, restart })
 }
 
-/// The reconstruction loss that the configuration names.
+/// The configured reconstruction loss.
 fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
     let difference = made - images;
     match hparams.loss_type {
@@ -267,17 +268,18 @@ fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
     }
 }
 
-/// The mean over depths of the mean squared distance of `cells` `[N, C]` from the sums of the codes so far (equation 6).
+/// The squared distance between `cells` `[N, C]` and the partial sums of codes, averaged over depths
+/// (equation 6).
 fn commitment(cells: &Tensor<2>, partial_sums: &[Tensor<2>]) -> Tensor<1> {
     let losses =
         partial_sums.iter().map(|sum| (cells.clone() - sum.clone().autodiff()).powi_scalar(2).mean());
     Tensor::cat(losses.collect(), 0).mean()
 }
 
-/// The codebooks of a model of `config`, which `file` has under names that begin with `prefix`.
+/// Reads the codebooks of `config` from `file`, where `prefix` comes before each name.
 ///
 /// # Errors
-/// One is missing or of another shape.
+/// A codebook is missing or has another shape.
 pub fn read_codebooks(config: &RqVaeConfig, file: &WeightFile, prefix: &str) -> Result<MovingCodebooks> {
     let sizes = config.codebook_sizes()?;
     let own = if config.hparams.shared_codebook { &sizes[..1] } else { &sizes[..] };
@@ -288,8 +290,8 @@ pub fn read_codebooks(config: &RqVaeConfig, file: &WeightFile, prefix: &str) -> 
     Ok(MovingCodebooks::new(each, config.depth()))
 }
 
-/// The codebook `name` of `shape` `[K, C]`, which has a row more for padding as published, and its averages. Without those
-/// it begins new ones.
+/// Reads the codebook `name` of shape `[K, C]`, with or without the published padding row, and its moving
+/// averages. Missing averages start from the codebook.
 fn read_codebook(file: &WeightFile, name: &str, [size, dim]: [usize; 2]) -> Result<MovingCodebook> {
     let part = |name: &str, whole: &[usize], padded: &[usize]| {
         let shape = &file.get(name)?.shape;
@@ -309,15 +311,15 @@ fn read_codebook(file: &WeightFile, name: &str, [size, dim]: [usize; 2]) -> Resu
     Ok(MovingCodebook::new(weight, cluster_size, sums))
 }
 
-/// What gradients change, and the codebooks.
+/// The parameters trained by gradients, and the codebooks.
 fn plan(config: &RqVaeConfig, device: &Device) -> Result<(Vec<Parameter>, Vec<Parameter>)> {
     let mut loader = Loader::plan(device);
     RqVae::load(&mut loader, config)?;
     Ok(loader.finish()?.into_iter().partition(|parameter| !parameter.name.starts_with(CODEBOOKS)))
 }
 
-/// PyTorch's first values of a convolution: uniform within one over the square root of the inputs, biases too; norms begin
-/// as identities.
+/// PyTorch's initial values of a convolution: weights and biases uniform within 1 / sqrt(fan_in). Norms start
+/// as the identity.
 fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
     let count = parameter.shape.iter().product::<usize>();
     let (path, is_weight) = match parameter.name.rsplit_once('.') {

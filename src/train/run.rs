@@ -1,12 +1,12 @@
-//! A run: a folder with its configuration, what was measured, sheets, and checkpoints from which it goes on exactly.
+//! A run: a folder with its configuration, metrics, sheets, and checkpoints from which it resumes exactly.
 //!
 //! ```text
-//! config.yaml                    what is trained
-//! run.json                       what else determines it
-//! stage1/model.safetensors       the RQ-VAE whose codes a transformer learns
-//! metrics.jsonl                  one line a step
-//! sheets/00000100.png            what the model makes of held-out pictures
-//! checkpoints/00000100/          model.safetensors, which every command opens, and training.safetensors, which a run needs
+//! config.yaml                    the configuration
+//! run.json                       everything else that determines the run
+//! stage1/model.safetensors       the RQ-VAE whose codes the transformer learns
+//! metrics.jsonl                  one line per step
+//! sheets/00000100.png            the model's output for held-out pictures
+//! checkpoints/00000100/          model.safetensors, for every command, and training.safetensors, to resume
 //! ```
 
 use std::collections::BTreeMap;
@@ -26,35 +26,35 @@ use crate::checkpoint::{Dtype, StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::files::{self, write_atomically};
 
-/// Checkpoints that are kept, the latest ones.
+/// How many checkpoints to keep: the latest ones.
 const KEPT: usize = 2;
 
-/// The longest record that is read, in bytes.
+/// Maximum size of a run record, in bytes.
 const LONGEST_RECORD: u64 = 1 << 20;
 
-/// Where the RQ-VAE lies whose codes a transformer learns, seen from the run's folder.
+/// Path, relative to the run's folder, of the RQ-VAE whose codes the transformer learns.
 pub const STAGE1: &str = "stage1/model.safetensors";
 
-/// The run's folder, seen from that of a checkpoint.
+/// Path of the run's folder, relative to a checkpoint's folder.
 pub const UP: &str = "../../";
 
-/// The key of the training file under which the steps taken are kept.
+/// The metadata key for the step count in a training file.
 const STEPS: &str = "steps";
 
-/// The folder of a run.
+/// A run's folder.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
 }
 
-/// Named tensors that are written to one file: name, shape and values.
+/// Tensors to write to one file: name, shape and values.
 pub type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 impl RunFolder {
-    /// Makes the folders of a new run in `root`; [`Self::begin`] makes it one.
+    /// Creates the folders of a new run in `root`; [`Self::begin`] then writes its record and configuration.
     ///
     /// # Errors
-    /// There is a run already, see [`Self::check_free`]; the folder cannot be written.
+    /// `root` already holds a run (see [`Self::check_free`]), or the folder cannot be written.
     pub fn create(root: &Path) -> Result<Self> {
         Self::check_free(root)?;
         let folder = Self { root: root.into() };
@@ -65,22 +65,22 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Refuses a folder that a run has checkpoints in, or a configuration that is of no run. One that was begun and killed
-    /// before its first checkpoint has nothing to go on from: it may be begun anew.
+    /// Refuses a folder that already has checkpoints, or a configuration without a run. A run that was killed
+    /// before its first checkpoint has nothing to resume from, so it may be started again.
     ///
     /// # Errors
     /// [`Error::Usage`].
     pub fn check_free(root: &Path) -> Result<()> {
         let folder = Self { root: root.into() };
         let wrong = match (folder.taken()? > 0, folder.record_path().is_file(), folder.config().exists()) {
-            (true, ..) => "holds a run already: go on with it by --resume, or choose another folder",
-            (false, false, true) => "holds a config.yaml that is of no run: choose another folder",
+            (true, ..) => "already holds a run: resume it with --resume, or choose another folder",
+            (false, false, true) => "holds a config.yaml but no run: choose another folder",
             _ => return Ok(()),
         };
         Err(Error::usage(format!("{} {wrong}", root.display())))
     }
 
-    /// Makes this a run: keeps its record, and its configuration `document`.
+    /// Starts the run: writes its record, and `document` as its configuration.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -90,70 +90,69 @@ impl RunFolder {
         write_json(&self.config(), document)
     }
 
-    /// Removes what was made of a run that has taken no step.
+    /// Removes the files of a run that has taken no steps.
     pub fn remove_start(&self) {
         let files =
             [self.config(), self.record_path(), self.metrics(), self.stage1(), lock::place(&self.root)];
         let folders = ["checkpoints", "sheets", "stage1"].map(|part| self.root.join(part));
-        // What cannot be removed, or holds something else, stays.
+        // Ignore errors: leave files that cannot be removed, and folders that hold something else.
         files.iter().for_each(|path| drop(fs::remove_file(path)));
         folders.iter().for_each(|path| drop(fs::remove_dir(path)));
     }
 
-    /// Whether no step was taken, as far as can be seen.
+    /// True if no steps were taken, as far as can be told.
     pub fn is_untouched(&self) -> bool {
         self.taken().is_ok_and(|steps| steps == 0) && self.measured().is_ok_and(|lines| lines.is_empty())
     }
 
-    /// The run in `root`.
+    /// Opens the run in `root`.
     ///
     /// # Errors
-    /// There is none.
+    /// `root` has no config.yaml.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = Self { root: root.into() };
         match folder.config().is_file() {
             true => Ok(folder),
-            false => Err(Error::usage(format!(
-                "{}: expected the folder of a run, found no config.yaml",
-                root.display()
-            ))),
+            false => {
+                Err(Error::usage(format!("{}: expected a run folder, found no config.yaml", root.display())))
+            }
         }
     }
 
-    /// The folder.
+    /// The run's folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The configuration.
+    /// Path of the configuration.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.yaml")
     }
 
-    /// Where the RQ-VAE lies whose codes a transformer learns.
+    /// Path of the RQ-VAE whose codes the transformer learns.
     pub fn stage1(&self) -> PathBuf {
         self.root.join(STAGE1)
     }
 
-    /// What determines the run besides its configuration; `None`: a version that kept none has begun it.
+    /// What determines the run besides its configuration; `None` if the run was started by a version that
+    /// wrote no record.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The record cannot be read.
     pub fn record(&self) -> Result<Option<Record>> {
         let path = self.record_path();
         if !path.is_file() {
             return Ok(None);
         }
         let text = files::read_text(&path, LONGEST_RECORD)?;
-        let wrong =
-            |error| Error::invalid(format!("{}: expected the record of a run: {error}", path.display()));
+        let wrong = |error| Error::invalid(format!("{}: expected a run record: {error}", path.display()));
         serde_json::from_str(&text).map(Some).map_err(wrong)
     }
 
-    /// Keeps what determines the run.
+    /// Writes what determines the run besides its configuration.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The record cannot be written.
     pub fn keep(&self, record: &Record) -> Result<()> {
         write_json(&self.record_path(), record)
     }
@@ -162,7 +161,7 @@ impl RunFolder {
         self.root.join("run.json")
     }
 
-    /// The sheet of a step.
+    /// Path of the sheet for `step`.
     pub fn sheet(&self, step: u64) -> PathBuf {
         self.root.join("sheets").join(format!("{step:08}.png"))
     }
@@ -175,7 +174,7 @@ impl RunFolder {
         self.root.join("checkpoints").join(format!("{step:08}"))
     }
 
-    /// Steps after which there are whole checkpoints, in order.
+    /// Steps that have complete checkpoints, in order.
     fn checkpoints(&self) -> Result<Vec<u64>> {
         let folder = self.root.join("checkpoints");
         if !folder.is_dir() {
@@ -188,7 +187,7 @@ impl RunFolder {
         Ok(steps)
     }
 
-    /// Steps that the latest checkpoint has taken.
+    /// Step of the latest checkpoint, or 0 if there are no checkpoints.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -196,7 +195,7 @@ impl RunFolder {
         Ok(self.checkpoints()?.last().copied().unwrap_or(0))
     }
 
-    /// The latest checkpoint.
+    /// Path of the latest checkpoint.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -204,13 +203,14 @@ impl RunFolder {
         Ok(self.checkpoints()?.last().map(|&step| self.checkpoint(step)))
     }
 
-    /// Writes the checkpoint of `step`: it appears whole or not at all. Older ones go.
+    /// Writes the checkpoint for `step` as a whole or not at all, then removes older ones.
     ///
     /// # Errors
-    /// The disk is full, or refuses; earlier checkpoints stay.
+    /// The disk is full or not writable; earlier checkpoints stay.
     pub fn save(&self, step: u64, document: &Value, model: &Tensors, training: &Tensors) -> Result<PathBuf> {
         let target = self.checkpoint(step);
-        // A name that is no number: what a kill leaves of it is not taken for a checkpoint, and goes at the next one.
+        // Not a number, so a leftover of a killed process is never taken for a checkpoint. The next save
+        // removes it.
         let part = target.with_extension("part");
         let prepared = remove(&part)
             .and_then(|()| fs::create_dir_all(&part).map_err(Error::io("create", &part)))
@@ -233,10 +233,10 @@ impl RunFolder {
         Ok(target)
     }
 
-    /// Adds a line to what was measured.
+    /// Appends a line to the metrics.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn measure(&self, line: &Value) -> Result<()> {
         let path = self.metrics();
         let mut file = fs::OpenOptions::new()
@@ -247,10 +247,10 @@ impl RunFolder {
         file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &path))
     }
 
-    /// What was measured, line by line.
+    /// The metrics, line by line.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub fn measured(&self) -> Result<Vec<Value>> {
         let path = self.metrics();
         if !path.is_file() {
@@ -261,10 +261,10 @@ impl RunFolder {
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    /// Forgets what was measured after `steps` steps: the run goes on from there.
+    /// Drops metrics after step `steps`, from which the run resumes.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn forget_after(&self, steps: u64) -> Result<()> {
         let kept = self
             .measured()?
@@ -276,24 +276,24 @@ impl RunFolder {
     }
 }
 
-/// What of a training file names the steps taken.
+/// The step count of a training file.
 ///
 /// # Errors
-/// The file has none.
+/// The file has no step count.
 pub fn steps_of(training: &WeightFile) -> Result<u64> {
     let steps = training.metadata().get(STEPS).and_then(|steps| steps.parse().ok());
-    steps.ok_or_else(|| Error::invalid(format!("{}: expected the steps taken, found none", training.name())))
+    steps.ok_or_else(|| Error::invalid(format!("{}: expected a step count, found none", training.name())))
 }
 
-/// The training file of a checkpoint.
+/// Opens the training file of a checkpoint.
 ///
 /// # Errors
-/// There is none.
+/// The file is missing or cannot be read.
 pub fn open_training(checkpoint: &Path) -> Result<WeightFile> {
     WeightFile::open(&checkpoint.join("training.safetensors"), StateKind::Auto)
 }
 
-/// All of `parameters`, with `prefix` before their names.
+/// All of `parameters`, with `prefix` before each name.
 pub fn tensors(parameters: &Parameters, prefix: &str) -> Tensors {
     let mut values = parameters.read_back();
     let described = |(name, shape): (&String, &Vec<usize>)| {
@@ -302,7 +302,7 @@ pub fn tensors(parameters: &Parameters, prefix: &str) -> Tensors {
     parameters.shapes().iter().map(described).collect()
 }
 
-/// What `descent` knows of gradients, named after `prefix`.
+/// The moments in `descent`, with `prefix` before each name.
 pub fn moments(descent: &Descent, prefix: &str) -> Tensors {
     let mut all = tensors(&descent.means, &format!("{prefix}means."));
     all.extend(tensors(&descent.squares, &format!("{prefix}squares.")));
@@ -330,7 +330,7 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// The line of a step.
+/// One line of metrics.
 pub fn line(step: u64, rate: f64, measures: &[(Name, f64)]) -> Value {
     let mut line = json!({ "step": step, "lr": rate });
     for (name, value) in measures {

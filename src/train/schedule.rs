@@ -1,28 +1,28 @@
-//! How the learning rate goes: up at first, then down along a cosine.
+//! Learning rate schedule: linear warm-up, then cosine decay.
 
 use serde::{Deserialize, Serialize};
 
 /// A learning rate for each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// The rate that the configuration names.
+    /// The configured rate.
     pub rate: f64,
-    /// What the rate is multiplied by after the warm-up.
+    /// Factor on `rate` after the warm-up.
     pub multiplier: f64,
-    /// Steps on the way there.
+    /// Steps of warm-up.
     pub warmup: u64,
-    /// Whether the way begins at nothing, not at `rate`.
+    /// True if the warm-up starts at 0, not at `rate`.
     pub from_zero: bool,
-    /// Steps that it stays there.
+    /// Steps at the peak rate.
     pub hold: u64,
-    /// The rate at the end.
+    /// Final rate.
     pub least: f64,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
 }
 
 impl Schedule {
-    /// The same rate at each step.
+    /// A constant rate.
     pub fn constant(rate: f64) -> Self {
         Self {
             rate,
@@ -35,8 +35,8 @@ impl Schedule {
         }
     }
 
-    /// The rate of step `step`, which counts from 0. As published, the way up begins at its first rate, and ends one step after
-    /// the warm-up's last.
+    /// The rate at step `step`, counted from 0. As published, the warm-up starts at its first rate, and
+    /// reaches the peak one step after its last.
     pub fn at(&self, step: u64) -> f64 {
         let peak = self.rate * self.multiplier;
         if step < self.warmup {
@@ -68,12 +68,12 @@ mod tests {
         let rates: Vec<f64> = (0..20).map(|step| schedule.at(step)).collect();
         assert_eq!(rates[..6], [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]);
         assert!(rates[6..14].windows(2).all(|pair| pair[0] > pair[1]), "{rates:?}");
-        assert!((rates[10] - 1.25).abs() < 1e-12, "half way down a cosine");
+        assert!((rates[10] - 1.25).abs() < 1e-12, "halfway down the cosine");
         assert!(rates[14..].iter().all(|&rate| rate == 0.5));
     }
 
     #[test]
-    fn a_constant_is_one() {
+    fn a_constant_rate_stays() {
         assert!([0, 1, 1 << 40].iter().all(|&step| Schedule::constant(0.3).at(step) == 0.3));
     }
 }

@@ -1,4 +1,4 @@
-//! A run of stage 1: steps, and all that has to be kept to go on exactly.
+//! Training of stage 1: steps, and the state needed to resume exactly.
 
 use std::collections::HashSet;
 
@@ -24,11 +24,11 @@ use crate::metrics::psnr;
 use crate::model::dropout::Noise;
 use crate::model::rqvae::RqVaeConfig;
 
-/// An RQ-VAE under training.
+/// An RQ-VAE in training.
 pub struct Stage1Training {
     model: TrainedRqVae,
     descent: Descent,
-    /// The averages of the weights, where they are kept.
+    /// EMA of the weights, if enabled.
     average: Option<Average>,
     longest_gradient: Option<f64>,
     judges: Judges,
@@ -36,7 +36,7 @@ pub struct Stage1Training {
 }
 
 impl Stage1Training {
-    /// From the first values that `seed` determines.
+    /// Starts from initial values determined by `seed`.
     ///
     /// # Errors
     /// The model cannot be built.
@@ -52,12 +52,12 @@ impl Stage1Training {
         })
     }
 
-    /// Judged by `judges`, too.
+    /// Adds `judges` to the loss.
     pub fn judged_by(self, judges: Judges) -> Self {
         Self { judges, ..self }
     }
 
-    /// What people get: the averages of weights and codebooks, where they are kept.
+    /// The model to save and evaluate: the EMA of weights and codebooks, if enabled.
     fn shown(&self) -> TrainedRqVae {
         let model = self.model.clone();
         match &self.average {
@@ -68,20 +68,21 @@ impl Stage1Training {
         }
     }
 
-    /// The codebooks under training, which an average in the checkpoint is not: with their names in a training file.
+    /// The codebooks in training, under their names in a training file. If there is an EMA, the checkpoint
+    /// has its codebooks instead.
     fn moving_codebooks(&self) -> Tensors {
         let named = |(name, shape, values)| (format!("{WEIGHTS}{name}"), shape, values);
         self.model.codebook_tensors().into_iter().map(named).collect()
     }
 
-    /// The codebooks in `training`, or in `model` where that does not have them.
+    /// The codebooks in `training`, or else those in `model`.
     fn codebooks_of(&self, model: &WeightFile, training: &WeightFile) -> Result<MovingCodebooks> {
         read_codebooks(&self.model.config, training, WEIGHTS)
             .or_else(|_| read_codebooks(&self.model.config, model, ""))
     }
 }
 
-/// Comes before the names of weights under training in a training file.
+/// Prefix of the names of weights in a training file.
 const WEIGHTS: &str = "weights.";
 
 impl Trainee for Stage1Training {

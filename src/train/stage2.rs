@@ -1,4 +1,4 @@
-//! A run of stage 2: codes of a trained RQ-VAE, and all that has to be kept to go on exactly.
+//! Training of stage 2 on the codes of a trained RQ-VAE: steps, and the state needed to resume exactly.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -26,21 +26,21 @@ use crate::model::rqtransformer::Masked;
 use crate::model::{Architecture, RqVae};
 use crate::tokenizer::Tokenizer;
 
-/// Temperature of soft targets and drawn codes where the configuration names none.
+/// Default temperature for soft targets and sampled codes.
 const TEMPERATURE: f64 = 1.0;
 
-/// How much the codes count beside a caption where the configuration does not say.
+/// Default weight of the codes in the loss of a model with captions.
 const IMAGE_WEIGHT: f64 = 0.9;
 
-/// An RQ-Transformer under training.
+/// An RQ-Transformer in training.
 pub struct Stage2Training {
     model: TrainedRqTransformer,
     descent: Descent,
-    /// The averages of the weights, where they are kept.
+    /// EMA of the weights, if enabled.
     average: Option<Average>,
     longest_gradient: Option<f64>,
     rqvae: RqVae,
-    /// Latents that need not be encoded.
+    /// Cached latents, which need no encoding.
     latents: Option<Latents>,
     tokenizer: Option<Tokenizer>,
     codes: Codes,
@@ -48,18 +48,18 @@ pub struct Stage2Training {
     seed: u32,
 }
 
-/// How codes are chosen for latents, and what is learned of them (paper section 3.2.2).
+/// How to choose codes for latents, and the targets (paper section 3.2.2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Codes {
-    /// Of what is drawn or soft.
+    /// Temperature of sampled codes and soft targets.
     temperature: f32,
-    /// Whether codes are drawn, not the nearest.
+    /// True to sample codes, false to take the nearest.
     drawn: bool,
-    /// Whether all codes are learned, by their distances.
+    /// True for soft targets over all codes, by their distances.
     soft: bool,
 }
 
-/// Stacks to learn.
+/// Stacks and their targets.
 struct Stacks {
     /// `[B, h, w, D]`.
     codes: Tensor<4, Int>,
@@ -67,10 +67,11 @@ struct Stacks {
 }
 
 impl Stage2Training {
-    /// From the first values that `seed` determines, on codes of `rqvae`; `tokenizer` reads captions, where there are any.
+    /// Starts from initial values determined by `seed`, on codes of `rqvae`; `tokenizer` encodes captions, if
+    /// there are any.
     ///
     /// # Errors
-    /// The two stages do not belong together.
+    /// The two stages do not fit together.
     pub fn begin(
         config: &RqTransformerConfig,
         train: &TrainConfig,
@@ -113,18 +114,18 @@ impl Stage2Training {
         })
     }
 
-    /// Takes the latents of what is learned from `latents`, instead of encoding pictures in each step.
+    /// Uses cached `latents` instead of encoding pictures in each step.
     pub fn with_latents(mut self, latents: Latents) -> Self {
         self.latents = Some(latents);
         self
     }
 
-    /// What people get: the averages of the weights, where they are kept.
+    /// The weights to save and evaluate: the EMA, if enabled.
     fn shown(&self) -> &Parameters {
         self.average.as_ref().map_or(&self.model.parameters, |average| &average.weights)
     }
 
-    /// A new stack for each condition of `batch`, as published settings draw them.
+    /// Samples a stack for each condition of `batch`, with the published settings.
     fn sample(&self, batch: &Loaded) -> Result<Tensor<4, Int>> {
         let shown = self.shown();
         let model = self.model.model(shown.values(), &shown.device(), None)?;
@@ -141,7 +142,7 @@ impl Stage2Training {
         Ok(Tensor::cat(stacks.collect::<Result<Vec<_>>>()?, 0))
     }
 
-    /// Conditions `[B, length]` of a batch; captions are split as `noise` says.
+    /// Conditions `[B, length]` of a batch; `noise` determines which merges and conditions to drop.
     fn conditions(&self, batch: &Loaded, noise: Option<Noise>) -> Result<Tensor<2, Int>> {
         let tokens = self.tokens(batch, noise)?.concat();
         let tokens: Vec<i32> = tokens.into_iter().map(|token| token as i32).collect();
@@ -149,12 +150,12 @@ impl Stage2Training {
         Ok(Tensor::from_data(TensorData::new(tokens, shape), &self.model.parameters.device()))
     }
 
-    /// Condition tokens of each picture of a batch; captions are split as `noise` says.
+    /// Condition tokens for each picture of a batch; `noise` determines which merges and conditions to drop.
     fn tokens(&self, batch: &Loaded, noise: Option<Noise>) -> Result<Vec<Vec<u32>>> {
         condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions, noise)
     }
 
-    /// Which cells of `images` stacks a contextual model is not shown in pass `pass`.
+    /// The masked cells of `images` stacks in pass `pass`, for a contextual model.
     fn masked(&self, images: usize, pass: u32) -> Option<Masked> {
         let config = &self.model.config;
         let noise = Noise { seed: self.seed, pass };
@@ -164,7 +165,7 @@ impl Stage2Training {
         })
     }
 
-    /// What is learned of `latents` `[B, h', w', C]` in pass `pass`.
+    /// Codes and targets for `latents` `[B, h', w', C]` in pass `pass`.
     fn stacks(&self, latents: Tensor<4>, codes: Codes, pass: u32) -> Stacks {
         let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
         let seed = u64::from(self.seed) << 32 ^ u64::from(pass);
@@ -195,13 +196,13 @@ impl Stage2Training {
     }
 }
 
-/// The codes `[B, h, w, D]` of a batch, to its end.
+/// Runs a session to its end; returns the codes `[B, h, w, D]`.
 fn finished(mut session: impl Steps) -> Tensor<4, Int> {
     session.finish();
     session.codes()
 }
 
-/// `soft` `[N, 1, K]` with zeros up to `classes`: codes that a smaller codebook does not have.
+/// Pads `soft` `[N, 1, K]` with zeros to `classes` codes, for depths with a smaller codebook.
 fn padded(soft: Tensor<3>, classes: usize) -> Tensor<3> {
     let [cells, one, size] = soft.dims();
     match classes - size {
@@ -246,7 +247,7 @@ impl Trainee for Stage2Training {
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }
-        // Biases, norms, embeddings and positions do not decay.
+        // No weight decay for biases, norms, embeddings and positions.
         let decays = |name: &str, shape: &[usize]| {
             shape.len() == 2 && name.ends_with(".weight") && !name.contains("emb")
         };
@@ -282,7 +283,7 @@ impl Trainee for Stage2Training {
         let latents = self.rqvae.encode(held_out.images.clone());
         let model = self.model.model(self.shown().values(), &self.shown().device(), None)?;
         let condition = self.conditions(held_out, None)?;
-        // Codes are drawn alike each time, and the same cells are masked.
+        // The same codes are sampled, and the same cells masked, in each evaluation.
         let pass = held_out.indices.first().map_or(0, |&index| index as u32);
         let Stacks { codes, target } = self.stacks(latents.clone(), self.codes, pass);
         let masked = self.masked(held_out.len(), pass);

@@ -1,4 +1,4 @@
-//! Anything that is trained step by step, and the loop that does it.
+//! The training loop, and the trait of models that it trains.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -20,15 +20,15 @@ use crate::image_io::{Picture, sheet};
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
 
-/// What is measured is called.
+/// The name of a metric.
 pub type Name = Cow<'static, str>;
 
-/// What one step has measured, by name.
+/// The metrics of one step, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured(Vec<(Name, f64)>);
 
 impl Measured {
-    /// Adds `value` to what is called `name`.
+    /// Adds `value` to the metric `name`.
     pub fn add(&mut self, name: impl Into<Name>, value: f64) {
         let name = name.into();
         match self.0.iter_mut().find(|(other, _)| *other == name) {
@@ -37,22 +37,22 @@ impl Measured {
         }
     }
 
-    /// Adds all that `other` has.
+    /// Appends all metrics of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Makes means of sums.
+    /// Turns sums into means.
     pub fn divide(&mut self, by: f64) {
         self.0.iter_mut().for_each(|(_, value)| *value /= by);
     }
 
-    /// The value called `name`.
+    /// The metric `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     }
 
-    /// All values by name.
+    /// All metrics by name.
     pub fn all(&self) -> &[(Name, f64)] {
         &self.0
     }
@@ -62,16 +62,17 @@ impl Measured {
     }
 }
 
-/// Anything that is trained.
+/// A model that can be trained.
 pub trait Trainee {
-    /// Takes the weights in `file` that fit, before the first step: the names of those that are not there.
+    /// Takes the weights in `file` that fit, before the first step. Returns the names of the parameters that
+    /// are missing there.
     ///
     /// # Errors
     /// The file cannot be read.
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>>;
 
-    /// Takes what judges the model from `file`, under names that begin with `prefix`, as far as it fits: the names of what is
-    /// not there. Nothing judges most models.
+    /// Takes the weights of the judges from `file`, under names that begin with `prefix`, as far as they fit.
+    /// Returns the names of those that are missing. Most models have no judges.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -79,94 +80,97 @@ pub trait Trainee {
         Ok(Vec::new())
     }
 
-    /// Takes step `step`, which counts from 0, with the mean gradient of `parts`.
+    /// Takes step `step`, counted from 0, with the mean gradient of `parts`.
     ///
     /// # Errors
     /// The data do not fit the model.
     fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured>;
 
-    /// The model as its checkpoint has it.
+    /// The model's tensors, as saved in its checkpoint.
     fn model(&self) -> Tensors;
 
-    /// What a run needs besides.
+    /// Other tensors needed to resume the run.
     fn training(&self) -> Tensors;
 
-    /// Goes on from a checkpoint after `steps` steps.
+    /// Resumes from a checkpoint after `steps` steps.
     ///
     /// # Errors
-    /// It does not fit.
+    /// The checkpoint does not fit the model.
     fn resume(&mut self, model: &WeightFile, training: &WeightFile, steps: u64) -> Result<()>;
 
-    /// Measures on a batch of held-out pictures, after `steps` steps, the model that people get: it learns nothing.
+    /// Evaluates the model as its checkpoint has it (EMA weights, if enabled) on a batch of held-out
+    /// pictures, after `steps` steps.
     ///
     /// # Errors
     /// The data do not fit the model.
     fn validate(&mut self, held_out: &Loaded, steps: u64, found: &mut Validation) -> Result<()>;
 
-    /// What the model makes of held-out pictures, for people to see: rows of as many pictures.
+    /// The pictures of a sheet: held-out pictures and what the model makes of them, in rows of one picture
+    /// per image in the batch.
     ///
     /// # Errors
     /// The data do not fit the model.
     fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>>;
 }
 
-/// How long a run is, and what it writes when.
+/// The length of a run, and how often it writes each kind of output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     /// The learning rate.
     pub schedule: Schedule,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
-    /// Parts of a step.
+    /// Gradient accumulation: parts per step.
     pub parts: usize,
-    /// Steps from one checkpoint to the next.
+    /// Steps between checkpoints.
     pub save_every: u64,
-    /// Steps from one sheet to the next.
+    /// Steps between sheets.
     pub sheet_every: u64,
-    /// Steps from one measurement on held-out pictures to the next.
+    /// Steps between evaluations on held-out pictures.
     pub test_every: u64,
-    /// Steps before the first of these.
+    /// Step of the first evaluation.
     pub first_test: u64,
 }
 
 impl Plan {
-    /// Whether held-out pictures are measured after `steps` steps: always at the end.
+    /// True if the model is evaluated on held-out pictures after `steps` steps. It always is after the last
+    /// step.
     fn tests_after(&self, steps: u64) -> bool {
         steps == self.steps || steps == self.first_test || steps.is_multiple_of(self.test_every)
     }
 }
 
-/// A run under way.
+/// A run in progress.
 pub struct Run<'a> {
-    /// What is trained.
+    /// The model in training.
     pub trainee: &'a mut dyn Trainee,
-    /// Where it is kept.
+    /// The run's folder.
     pub folder: &'a RunFolder,
-    /// Its configuration, which each checkpoint carries.
+    /// The run's configuration, saved in each checkpoint.
     pub document: &'a Value,
-    /// How long it is.
+    /// Its length and output intervals.
     pub plan: Plan,
-    /// The pictures that it is measured on, none or those that are held out.
+    /// The held-out pictures to evaluate on, or none.
     pub held_out: Wish,
 }
 
-/// What a front door is told after each step.
+/// Progress reported to the caller after each step.
 pub struct Told<'a> {
     /// Steps taken.
     pub steps: u64,
-    /// What the last one measured.
+    /// Metrics of the last step.
     pub measured: &'a Measured,
-    /// Images a second, since the run was begun or gone on with.
+    /// Images per second since the run was started or resumed.
     pub speed: f64,
-    /// The sheet that was just drawn.
+    /// The sheet that was just written.
     pub sheet: Option<PathBuf>,
 }
 
 impl Run<'_> {
-    /// Goes on from the latest checkpoint: steps taken so far; none where there is no checkpoint.
+    /// Resumes from the latest checkpoint and returns its step count, or 0 if there are no checkpoints.
     ///
     /// # Errors
-    /// It cannot be read, or is of another model.
+    /// The checkpoint cannot be read, or belongs to another model.
     pub fn resume(&mut self) -> Result<u64> {
         let Some(checkpoint) = self.folder.latest()? else {
             self.folder.forget_after(0)?;
@@ -180,10 +184,11 @@ impl Run<'_> {
         Ok(steps)
     }
 
-    /// Takes the steps that are left after `begun`; stopped by `task`, it writes a checkpoint first.
+    /// Takes the remaining steps after `begun`. If `task` stops it, it first writes a checkpoint.
     ///
     /// # Errors
-    /// The loss is no number any more; the disk refuses; [`Error::Cancelled`]. The last checkpoint stays.
+    /// The loss became NaN or infinite; a file cannot be written; [`Error::Cancelled`]. The last checkpoint
+    /// stays.
     pub fn train(
         &mut self,
         begun: u64,
@@ -206,9 +211,9 @@ impl Run<'_> {
             }
             self.folder.measure(&line(steps, rate, &measured.0))?;
             let speed = images as f64 / started.elapsed().as_secs_f64();
-            // Whoever watches may hold the run here, and stop it then.
+            // The receiver may pause the run here, and then stop it.
             task.report(steps as usize, self.plan.steps as usize);
-            // Asked once: a stop that comes later lets the next step write the checkpoint.
+            // Checked once: if the stop comes later, the next step writes the checkpoint.
             let stopped = task.is_stopped();
             let over = steps == self.plan.steps || stopped;
             let drawn = shown.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
@@ -224,7 +229,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the model is worth on held-out pictures; nothing where there are none, or the run is stopped meanwhile.
+    /// Metrics on held-out pictures; empty if there are none or the run is stopped meanwhile.
     fn validate(&mut self, steps: u64, task: &Task<'_>) -> Result<Measured> {
         let mut found = Validation::default();
         for batch in in_order(&self.held_out) {
@@ -258,18 +263,18 @@ impl Run<'_> {
             |path| format!("the last good checkpoint is {path}"),
         );
         Err(Error::invalid(format!(
-            "{name} became {value} at step {steps}; {kept}: go on with a lower init_lr or with optimizer.max_gn"
+            "{name} became {value} at step {steps}; {kept}: train with a lower init_lr, or set optimizer.max_gn"
         )))
     }
 }
 
-/// The parts of step `step`, each with a number that no other part of the run has: of what it draws and leaves out.
+/// The parts of step `step`, each with a number that is unique in the run and seeds its sampling and dropout.
 pub fn passes(step: u64, parts: &[Loaded]) -> impl Iterator<Item = (u32, &Loaded)> {
     let first = step * parts.len() as u64;
     (first..).map(|pass| pass as u32).zip(parts)
 }
 
-/// Rows of `images` `[B, 3, H, W]` as pictures, one after the other.
+/// Rows of `images` `[B, 3, H, W]` as pictures, row by row.
 pub fn pictures(rows: &[Tensor<4>]) -> Result<Vec<Picture>> {
     let mut all = Vec::new();
     for images in rows {

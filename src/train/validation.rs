@@ -1,27 +1,27 @@
-//! What a model makes of the pictures that are held out: means over all of them, and how its codes are used.
+//! Evaluation on held-out pictures: mean metrics over all of them, and codebook usage.
 
 use super::trainee::Measured;
 use crate::codes::CodeStack;
 use crate::metrics::Usage;
 
-/// Comes before the names of what is measured on held-out pictures.
+/// Prefix of the names of metrics on held-out pictures.
 pub const HELD_OUT: &str = "held_out_";
 
-/// The name of the loss on held-out pictures.
+/// Name of the loss on held-out pictures.
 pub const HELD_OUT_LOSS: &str = "held_out_loss";
 
-/// What was measured so far.
+/// Metrics accumulated so far.
 #[derive(Default)]
 pub struct Validation {
     /// Sums over pictures.
     sums: Measured,
     pictures: usize,
-    /// Uses of the codes, where it is known.
+    /// Codebook usage, if counted.
     usage: Option<Usage>,
 }
 
 impl Validation {
-    /// Adds what was measured on `pictures` pictures: means over them.
+    /// Adds metrics that are means over `pictures` pictures.
     pub fn add(&mut self, pictures: usize, means: &Measured) {
         for (name, mean) in means.all() {
             self.sums.add(name.clone(), mean * pictures as f64);
@@ -29,13 +29,14 @@ impl Validation {
         self.pictures += pictures;
     }
 
-    /// Counts the codes of `stacks`, of codebooks of these `sizes`.
+    /// Counts the codes in `stacks`; `sizes` are the codebook sizes.
     pub fn count(&mut self, sizes: &[usize], stacks: &[CodeStack]) {
         let usage = self.usage.get_or_insert_with(|| Usage::new(sizes));
         stacks.iter().for_each(|stack| usage.add(stack));
     }
 
-    /// Means over all pictures, codes used and perplexities by depth; `None` where there were no pictures.
+    /// Means over all pictures, and codes used and perplexity at each depth; `None` if there were no
+    /// pictures.
     pub fn finish(self) -> Option<Measured> {
         let Self { mut sums, pictures, usage } = self;
         if pictures == 0 {
@@ -44,7 +45,7 @@ impl Validation {
         sums.divide(pictures as f64);
         let mut found = Measured::default();
         for (name, mean) in sums.all() {
-            // Nats are a logarithm: they become what they are the logarithm of.
+            // Nats per code are averaged first; their exponential is the perplexity.
             match name.strip_prefix(NATS) {
                 Some(depth) => found.add(format!("{HELD_OUT}perplexity_at_depth_{depth}"), mean.exp()),
                 None => found.add(format!("{HELD_OUT}{name}"), *mean),
@@ -60,10 +61,10 @@ impl Validation {
     }
 }
 
-/// Comes before the number of a depth in the name of what its codes take, in nats a code.
+/// Prefix of the names of nats per code at a depth.
 const NATS: &str = "nats_at_depth_";
 
-/// The name of what the codes at `depth`, which counts from 0, take in nats a code.
+/// The name of the nats per code at `depth`, counted from 0.
 pub fn nats_at(depth: usize) -> String {
     format!("{NATS}{}", depth + 1)
 }
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn means_are_over_pictures_and_codes_over_all_of_them() {
+    fn metrics_are_averaged_and_codes_counted_over_all_pictures() {
         let mut found = Validation::default();
         let of = |loss: f64, nats: f64| {
             let mut measured = Measured::default();

@@ -101,12 +101,11 @@ fn captions_that_are_missing_are_counted() {
     desk.refuses(
         line,
         2,
-        "expected a caption for each picture, which this model is given, found none for 16 of 16",
+        "expected a caption for each picture, as the model is conditioned on it, found none for 16 of 16",
     );
     desk.write("data/captions.tsv", "cat/p000.png\ta cat\n./dog/p001.png\ta dog\nnone.png\tgone\n");
     desk.refuses(line, 2, "found none for 14 of 16");
-    desk.does(&format!("{line} --unlabelled"))
-        .warns("1 left out, captions of pictures that are not there: none.png");
+    desk.does(&format!("{line} --unlabelled")).warns("1 left out, captions of missing pictures: none.png");
 
     // By classes, a picture beside their folders has none.
     write_picture(&desk, "data/p100.png", 100);
@@ -114,7 +113,7 @@ fn captions_that_are_missing_are_counted() {
     desk.refuses(
         line,
         2,
-        "expected a class for each picture, which this model is given, found none for 1 of 17",
+        "expected a class for each picture, as the model is conditioned on it, found none for 1 of 17",
     );
     desk.refuses("eval likelihood --data data --model two", 2, "expected a caption for each picture");
 }
@@ -131,12 +130,12 @@ fn a_start_that_takes_no_step_leaves_nothing_behind() {
     desk.write("mended.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
     desk.does(&line("mended.yaml"));
     // A run is only written where there is none, and a file of one's own is not taken for one.
-    desk.refuses(&line("mended.yaml"), 2, "two holds a run already");
+    desk.refuses(&line("mended.yaml"), 2, "two already holds a run");
     desk.write("mine/config.yaml", STAGE1);
     desk.refuses(
         "train rqvae stage1.yaml --data data --out mine --steps 1",
         2,
-        "config.yaml that is of no run",
+        "holds a config.yaml but no run",
     );
     // Nothing is left to learn from.
     write_picture(&desk, "odd/p007.png", 7);
@@ -202,7 +201,7 @@ fn a_run_that_is_ended_from_outside_keeps_its_steps() {
         let child = endless(&desk);
         // Meanwhile no other process writes it.
         let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --resume";
-        desk.run(line).is_refusal(line, 2, "run: expected a run that nobody writes");
+        desk.run(line).is_refusal(line, 2, "run: expected an idle run");
         for _ in 0..2 {
             let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
             assert!(sent.unwrap().success());

@@ -81,14 +81,14 @@ fn clips_with_other_heads_and_activations_embed_as_pytorch_does() {
         embeds_as_pytorch_does(&load(&desk, &weights, &cpu()).unwrap(), &golden);
     }
     for (configuration, expected) in [
-        (r#"{"model_type": "siglip"}"#.to_string(), "expected the configuration of a CLIP"),
+        (r#"{"model_type": "siglip"}"#.to_string(), "expected a CLIP configuration"),
         (
             format!(r#"{{"text_config": {encoder}, "vision_config": {{"hidden_act": "silu"}}}}"#),
-            "hidden_act: expected quick_gelu or gelu of both encoders, found [\"silu\", \"gelu\"]",
+            "hidden_act: expected quick_gelu or gelu for both encoders, found [\"silu\", \"gelu\"]",
         ),
         (
             r#"{"model_cfg": {"vision_cfg": {"head_width": 16}, "text_cfg": {"heads": 5}}}"#.into(),
-            "of a CLIP, found [4, 5]",
+            "], found [4, 5]",
         ),
     ] {
         let desk = Desk::new();
@@ -189,7 +189,7 @@ fn weights_that_are_no_clip_are_refused() {
         ),
         (
             |made| drop(made.0.insert("positional_embedding".into(), (vec![7, 70], vec![0.0; 490]))),
-            "expected heads that divide the widths [64, 70] of a CLIP, found [1, 0]",
+            "expected numbers of heads that divide the widths [64, 70], found [1, 0]",
         ),
         (
             |made| drop(made.0.insert("token_embedding.weight".into(), (vec![9, 64], vec![0.0; 576]))),
@@ -254,7 +254,7 @@ fn weights_that_are_no_classifier_are_refused() {
     let cases: [(Harm, &str); 4] = [
         (
             |made| drop(made.0.remove("layer1.1.bn2.running_var")),
-            "does not fit a ResNet of torchvision; missing: layer1.1.bn2.running_var",
+            "does not fit a torchvision ResNet; missing: layer1.1.bn2.running_var",
         ),
         (
             |made| drop(made.0.remove("conv1.weight")),
@@ -265,7 +265,7 @@ fn weights_that_are_no_classifier_are_refused() {
                 let odd = (vec![8, 5, 3, 3], vec![0.0; 360]);
                 drop(made.0.insert("layer1.1.conv1.weight".into(), odd));
             },
-            "layer1.1.conv1.weight of [8, 5, 3, 3] takes no 8 channels",
+            "layer1.1.conv1.weight of [8, 5, 3, 3] does not take 8 channels",
         ),
         (|made| drop(made.0.remove("layer2.0.downsample.0.weight")), "layer2.0 adds 16 channels to 8"),
     ];

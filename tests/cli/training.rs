@@ -362,7 +362,7 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
         ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it by `train rqvae`"),
         ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
         ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
-        ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected the folder of a run"),
+        ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected a run folder"),
     ];
     for (line, code, message) in cases {
         desk.refuses(line, code, message);
@@ -376,7 +376,7 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
     assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
     assert_eq!(run.stderr.matches("the perceptual term is off").count(), 1, "{run:?}");
     let run = desk.run("train rqvae stage1.yaml --data data --out wild");
-    assert!(run.code == Some(2) && run.stderr.contains("holds a run already"), "{run:?}");
+    assert!(run.code == Some(2) && run.stderr.contains("already holds a run"), "{run:?}");
 }
 
 #[test]

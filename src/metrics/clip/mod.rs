@@ -1,8 +1,8 @@
-//! CLIP (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021): how well a picture
-//! fits a caption.
+//! CLIP (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021): how
+//! well a picture matches a caption.
 //!
-//! The weights are OpenAI's with a vision transformer (ViT-B/32, ViT-B/16, ViT-L/14), or OpenCLIP's, such as LAION's, under
-//! their names or those of Hugging Face; sizes are read from the shapes of their tensors.
+//! Supports the weights of OpenAI's vision transformers (ViT-B/32, ViT-B/16, ViT-L/14) and OpenCLIP's, such
+//! as LAION's, with their own names or Hugging Face's. Sizes follow from the shapes of the tensors.
 
 mod names;
 mod tower;
@@ -24,15 +24,15 @@ use crate::kernels::matmul::matmul;
 use crate::model::rqtransformer::layers::LayerNorm;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
-/// Mean and deviation of the pictures that CLIP was trained on.
+/// Mean and standard deviation of CLIP's training data.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
-/// Norms whose product is smaller than this count as it.
+/// Lower bound for the product of the norms.
 const SMALLEST: f32 = 1e-8;
 
-/// Both encoders.
+/// The image encoder and the text encoder.
 pub struct Clip {
-    /// `[1, 1, width]`: where the image encoder says what it saw.
+    /// The class token, `[1, 1, width]`: its output is the image encoder's.
     class: Tensor<3>,
     /// `[width, 3, patch, patch]`.
     patches: Tensor<4>,
@@ -42,17 +42,17 @@ pub struct Clip {
     tokens: Tensor<2>,
     text: Tower,
     tokenizer: Tokenizer,
-    /// Tokens of the longest caption.
+    /// Maximum number of tokens.
     context: usize,
     preparation: Preparation,
     device: Device,
 }
 
 impl Clip {
-    /// Loads the weights in `file`. `progress` is called before each tensor; its error ends the load.
+    /// Loads the weights in `file`. `progress` is called before each tensor; its error aborts the load.
     ///
     /// # Errors
-    /// The file is no CLIP with a vision transformer, or has not all of one.
+    /// The file is not a CLIP model with a vision transformer, or lacks tensors.
     pub fn load(file: &WeightFile, device: &Device, progress: impl FnMut() -> Result<()>) -> Result<Self> {
         let names = names_of(file)?;
         let [_, image_width] = file.shape(names.image.positions)?;
@@ -62,12 +62,7 @@ impl Clip {
         let text = Sizes::of(file, &names.text, names, (variant, 1))?;
         let patch = patch(file, image, names)?;
         let tokenizer = Tokenizer::new(TokenizerKind::Simple, &[])?;
-        check(
-            file,
-            "embeddings of text with as many channels as those of images",
-            image.embedding,
-            text.embedding,
-        )?;
+        check(file, "text embeddings as wide as image embeddings", image.embedding, text.embedding)?;
         check(file, "tokens in its vocabulary", tokenizer.vocab_size(), file.shape::<2>(names.tokens)?[0])?;
 
         let resolution = patch * (image.positions - 1).isqrt();
@@ -95,7 +90,7 @@ impl Clip {
         Ok(clip)
     }
 
-    /// The embeddings `[B, E]` of pictures of any size, of which the middle is seen.
+    /// Embeddings `[B, E]` of pictures of any size; only the center square counts.
     ///
     /// # Errors
     /// A picture cannot be resized.
@@ -104,7 +99,7 @@ impl Clip {
         let [width, channels, patch, _] = self.patches.dims();
         let (batch, grid) = (pictures.len(), self.preparation.fit.resolution / patch);
         let inputs = channels * patch * patch;
-        // A convolution whose stride is its size: a linear layer of each patch.
+        // A convolution whose stride is its kernel size: a linear layer on each patch.
         let cells = images.reshape([batch, channels, grid, patch, grid, patch]).permute([0, 2, 4, 1, 3, 5]);
         let weights = self.patches.clone().reshape([width, inputs]).transpose();
         let cells = matmul(cells.reshape([batch * grid * grid, inputs]), weights);
@@ -116,14 +111,15 @@ impl Clip {
         Ok(self.image.embed(x, 0, attend_all))
     }
 
-    /// The embedding `[1, E]` of a caption; the end of one that is too long is cut.
+    /// The embedding `[1, E]` of a caption, truncated if it is too long.
     pub fn caption(&self, caption: &str) -> Tensor<2> {
         if self.tokenizer.ids(caption).len() + 2 > self.context {
-            tracing::warn!("CLIP reads {} tokens of a caption; the end of {caption:?} is cut", self.context);
+            tracing::warn!("CLIP reads at most {} tokens; the end of {caption:?} is cut off", self.context);
         }
         let mut tokens: Vec<i32> =
             self.tokenizer.encode(caption, self.context).into_iter().map(|token| token as i32).collect();
-        // What the encoder says at the first end token is the embedding; attention is causal, so that nothing after it counts.
+        // The embedding is the output at the first end token. Attention is causal, so later tokens do not
+        // matter.
         let end = self.tokenizer.vocab_size() as i32 - 1;
         let length = tokens.iter().position(|&token| token == end).map_or(tokens.len(), |at| at + 1);
         tokens.truncate(length);
@@ -133,15 +129,15 @@ impl Clip {
     }
 }
 
-/// The CLIP score: the cosine of each of the embeddings `pictures` `[B, E]` with that of its caption, of `captions` `[B, E]`
-/// or of `[1, E]` for all. `[B, 1]`, in [-1, 1].
+/// The CLIP score: the cosine similarity of each of the embeddings `pictures` `[B, E]` with its caption's in
+/// `captions` `[B, E]`, or with a single one `[1, E]`. `[B, 1]`, in [-1, 1].
 pub fn clip_score(pictures: Tensor<2>, captions: Tensor<2>) -> Tensor<2> {
     let norm = |x: &Tensor<2>| x.clone().powi_scalar(2).sum_dim(1).sqrt();
     let norms = (norm(&pictures) * norm(&captions)).clamp_min(SMALLEST);
     (pictures * captions).sum_dim(1) / norms
 }
 
-/// The names that the tensors of `file` have.
+/// The layout of the names in `file`.
 fn names_of(file: &WeightFile) -> Result<&'static Names> {
     names::ALL.iter().find(|names| file.get(names.class).is_some()).ok_or_else(|| {
         let known = names::ALL.each_ref().map(|names| names.class).join(" or ");
@@ -152,7 +148,7 @@ fn names_of(file: &WeightFile) -> Result<&'static Names> {
     })
 }
 
-/// The side of a patch in pixels.
+/// Width and height of a patch, in pixels.
 fn patch(file: &WeightFile, image: Sizes, names: &Names) -> Result<usize> {
     let [width, channels, rows, columns] = file.shape(names.patches)?;
     check(file, "patches of 3 channels", 3, channels)?;
@@ -167,7 +163,7 @@ fn check(file: &WeightFile, what: &str, expected: usize, found: usize) -> Result
     match expected == found {
         true => Ok(()),
         false => Err(Error::invalid(format!(
-            "{} is no CLIP that is read here; {what}: expected {expected}, found {found}",
+            "{} is not a supported CLIP model; {what}: expected {expected}, found {found}",
             file.name()
         ))),
     }

@@ -1,59 +1,60 @@
-//! What the two published forms of CLIP's weights call their tensors.
+//! Tensor names in the two published layouts of CLIP's weights.
 
-/// The names of one form.
+/// The names of one layout.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The image encoder's.
+    /// Names of the image encoder.
     pub image: Tower,
-    /// The text encoder's.
+    /// Names of the text encoder.
     pub text: Tower,
-    /// What stands before the patches, `[width]`.
+    /// The class token before the patches, `[width]`.
     pub class: &'static str,
-    /// The convolution that makes patches into vectors, `[width, 3, patch, patch]`.
+    /// The convolution that embeds patches, `[width, 3, patch, patch]`.
     pub patches: &'static str,
     /// The norm before the image encoder's blocks.
     pub norm_before: &'static str,
-    /// A vector for each token, `[vocabulary, width]`.
+    /// Token embeddings, `[vocabulary, width]`.
     pub tokens: &'static str,
-    /// Within a block of either encoder.
+    /// Names within a block of either encoder.
     pub block: Block,
-    /// Whether projections are linear layers, `[embedding, width]`, instead of matrices to multiply by.
+    /// True if projections are linear layers, `[embedding, width]`; false if they are matrices to multiply
+    /// by.
     pub projections_are_layers: bool,
-    /// A tensor that OpenAI's own files have, and others not.
+    /// A tensor that only OpenAI's own files have.
     pub openai: Option<&'static str>,
-    /// Ends of names that belong to the file and are not read.
+    /// Suffixes of tensor names to ignore.
     pub unread: &'static [&'static str],
 }
 
-/// What both encoders have.
+/// Names that both encoders have.
 #[derive(Debug)]
 pub(super) struct Tower {
-    /// A vector for each position, `[positions, width]`.
+    /// Position embeddings, `[positions, width]`.
     pub positions: &'static str,
-    /// What stands before the number of a block.
+    /// Prefix of a block's number.
     pub blocks: &'static str,
-    /// The norm of what the encoder says.
+    /// The norm of the output.
     pub norm: &'static str,
-    /// From the encoder's width to that of the embeddings.
+    /// The projection from the encoder's width to the embedding.
     pub projection: &'static str,
 }
 
-/// A block's.
+/// Names within a block.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Before attention, and before the MLP.
+    /// The norms before attention and before the MLP.
     pub norms: [&'static str; 2],
-    /// Weights of queries, keys and values: one after the other, or all in one.
+    /// Weights of queries, keys and values: separate, or in one tensor.
     pub qkv_weights: &'static [&'static str],
     /// Their biases.
     pub qkv_biases: &'static [&'static str],
-    /// The layer after attention.
+    /// The output projection of attention.
     pub out: &'static str,
     /// The MLP's two layers.
     pub mlp: [&'static str; 2],
 }
 
-/// The names that OpenAI's weights have, and OpenCLIP's.
+/// The names in OpenAI's and OpenCLIP's weights.
 const OPENAI: Names = Names {
     image: Tower {
         positions: "visual.positional_embedding",
@@ -83,7 +84,7 @@ const OPENAI: Names = Names {
     unread: &["logit_scale", "input_resolution", "context_length", "vocab_size", "attn_mask"],
 };
 
-/// The names of Hugging Face's `CLIPModel`.
+/// The names in Hugging Face's `CLIPModel`.
 const HUGGING_FACE: Names = Names {
     image: Tower {
         positions: "vision_model.embeddings.position_embedding.weight",
@@ -99,7 +100,7 @@ const HUGGING_FACE: Names = Names {
     },
     class: "vision_model.embeddings.class_embedding",
     patches: "vision_model.embeddings.patch_embedding.weight",
-    // As it is spelt there.
+    // Spelt like this there.
     norm_before: "vision_model.pre_layrnorm",
     tokens: "text_model.embeddings.token_embedding.weight",
     block: Block {
@@ -114,5 +115,5 @@ const HUGGING_FACE: Names = Names {
     unread: &["logit_scale", "position_ids"],
 };
 
-/// All forms.
+/// All layouts.
 pub(super) static ALL: [Names; 2] = [OPENAI, HUGGING_FACE];

@@ -1,4 +1,4 @@
-//! What CLIP's two encoders share: pre-norm transformer blocks, and the projection of what they say.
+//! The common part of CLIP's two encoders: pre-norm transformer blocks, and the projection of their output.
 
 use burn::tensor::Tensor;
 
@@ -10,10 +10,10 @@ use crate::kernels::Activation;
 use crate::kernels::matmul::matmul;
 use crate::model::rqtransformer::layers::{LayerNorm, Linear};
 
-/// Attention over the positions of `[B, T, 3 C]` by a number of heads.
+/// Multi-head attention over the positions of `[B, T, 3 C]`, with this many heads.
 type Attend = fn(Tensor<3>, usize) -> Tensor<3>;
 
-/// Attention, then an MLP.
+/// A transformer block: attention, then an MLP.
 #[derive(Debug)]
 struct Block {
     norms: [LayerNorm; 2],
@@ -26,7 +26,7 @@ struct Block {
 }
 
 impl Block {
-    /// The block whose tensors' names begin with `path`.
+    /// Loads the block whose tensor names start with `path`.
     fn load(loader: &mut Loader, path: &str, sizes: Sizes, names: &names::Block) -> Self {
         let Sizes { width, hidden, heads, activation, .. } = sizes;
         let [norm1, norm2] =
@@ -47,7 +47,7 @@ impl Block {
         }
     }
 
-    /// `x` `[B T, C]` of `batch` sequences; the shape stays.
+    /// Runs the block on `x` `[B T, C]` of `batch` sequences; the shape stays the same.
     fn forward(&self, x: Tensor<2>, batch: usize, attend: Attend) -> Tensor<2> {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward(self.norms[0].forward(x.clone()));
@@ -58,7 +58,7 @@ impl Block {
     }
 }
 
-/// Positions, blocks, norm and projection of one encoder.
+/// One encoder: positions, blocks, norm and projection.
 #[derive(Debug)]
 pub(super) struct Tower {
     /// `[positions, width]`.
@@ -69,27 +69,28 @@ pub(super) struct Tower {
     projection: Tensor<2>,
 }
 
-/// An encoder's sizes, as its file has them.
+/// The sizes of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sizes {
-    /// Positions of a sequence.
+    /// Number of positions.
     pub positions: usize,
-    /// Channels of a position.
+    /// Channels per position.
     pub width: usize,
-    /// Channels of an embedding.
+    /// Channels of the embedding.
     pub embedding: usize,
-    /// Blocks.
+    /// Number of blocks.
     layers: usize,
-    /// Channels within an MLP.
+    /// Hidden channels of the MLPs.
     hidden: usize,
-    /// Heads of attention.
+    /// Number of attention heads.
     heads: usize,
-    /// Within an MLP.
+    /// Activation of the MLPs.
     activation: Activation,
 }
 
 impl Sizes {
-    /// Reads them from the shapes of the tensors of `names`, but for what `variant` says of encoder `which`.
+    /// Reads the sizes from the shapes of the tensors; `variant` gives the heads and the activation of
+    /// encoder `which`.
     ///
     /// # Errors
     /// A tensor is missing.
@@ -120,7 +121,7 @@ impl Sizes {
 }
 
 impl Tower {
-    /// Loads all but what comes before the blocks.
+    /// Loads everything from the blocks on, and the positions.
     pub fn load(loader: &mut Loader, sizes: Sizes, tower: &names::Tower, names: &Names) -> Self {
         let Sizes { positions, width, embedding, layers, .. } = sizes;
         let path = |layer: usize| format!("{}{layer}", tower.blocks);
@@ -135,13 +136,13 @@ impl Tower {
         }
     }
 
-    /// `x` `[B, T, C]` with its positions added, for the first `T` of which there are.
+    /// Adds the first `T` position embeddings to `x` `[B, T, C]`.
     pub fn placed(&self, x: Tensor<3>) -> Tensor<3> {
         let [_, length, width] = x.dims();
         x + self.positions.clone().slice([0..length, 0..width]).unsqueeze()
     }
 
-    /// The embedding `[B, E]` of what the blocks say at position `at` of `x` `[B, T, C]`.
+    /// The embedding `[B, E]`: the projected output of the blocks at position `at` of `x` `[B, T, C]`.
     pub fn embed(&self, x: Tensor<3>, at: usize, attend: Attend) -> Tensor<2> {
         let [batch, length, width] = x.dims();
         let x = x.reshape([batch * length, width]);

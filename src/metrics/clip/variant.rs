@@ -1,5 +1,6 @@
-//! What the weights of a CLIP do not say by themselves: how wide its heads are, and what its MLPs are activated by. OpenAI's
-//! have heads of 64 channels and QuickGELU; those of LAION and others, which OpenCLIP has trained, have GELU.
+//! Properties of a CLIP model that do not follow from its weights: the number of heads, and the activation of
+//! its MLPs. OpenAI's models have heads of 64 channels and QuickGELU; those trained with OpenCLIP, by LAION
+//! and others, have GELU.
 
 use std::path::Path;
 
@@ -11,31 +12,31 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::kernels::Activation;
 
-/// Channels of a head, where nothing else is said.
+/// Default width of a head.
 const HEAD: usize = 64;
-/// Widths of OpenCLIP's image encoders whose heads are not so wide (ViT-H, -g and -bigG), and their heads. OpenAI's are
-/// narrower.
+/// Widths of OpenCLIP's image encoders with wider heads (ViT-H, -g and -bigG), and their numbers of heads.
+/// OpenAI's encoders are narrower.
 const LARGE: &[(usize, usize)] = &[(1280, 16), (1408, 16), (1664, 16)];
-/// What files are called whose weights OpenCLIP has trained, in lower case.
+/// Parts of the names of files with weights trained with OpenCLIP, in lower case.
 const OPENCLIP: &[&str] = &["open_clip", "openclip", "laion"];
-/// The longest configuration that is read, in bytes.
+/// Maximum size of a configuration, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// How a CLIP computes, beyond its shapes.
+/// The computation of a CLIP model, beyond its shapes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Variant {
-    /// Within the MLPs.
+    /// Activation of the MLPs.
     pub activation: Activation,
-    /// Heads of the image encoder, and of that of text.
+    /// Heads of the image encoder and of the text encoder.
     pub heads: [usize; 2],
 }
 
 impl Variant {
-    /// The variant of the CLIP in `file`, whose encoders have these `widths`: by the configuration beside it
-    /// (`open_clip_config.json` or Hugging Face's `config.json`), or else by what is known of its kind.
+    /// The variant of the CLIP model in `file`, whose encoders have these `widths`: from the configuration
+    /// beside it (`open_clip_config.json` or Hugging Face's `config.json`), or else guessed from its names.
     ///
     /// # Errors
-    /// The configuration cannot be read, or says what is not known here; the heads do not divide a width.
+    /// The configuration cannot be read, or is not supported; the number of heads does not divide a width.
     pub fn of(file: &WeightFile, widths: [usize; 2], names: &Names) -> Result<Self> {
         let beside = |name: &str| Path::new(file.name()).with_file_name(name);
         let configurations = [beside("open_clip_config.json"), beside("config.json")];
@@ -48,7 +49,7 @@ impl Variant {
             return Ok(variant);
         }
         Err(Error::invalid(format!(
-            "{}: expected heads that divide the widths {widths:?} of a CLIP, found {:?}; put its own config.json or \
+            "{}: expected numbers of heads that divide the widths {widths:?}, found {:?}; put the model's config.json or \
              open_clip_config.json beside it",
             file.name(),
             variant.heads
@@ -65,7 +66,7 @@ impl Variant {
         let is_of_openclip = large.is_some() || (is_called_so && !is_openai);
         if names.openai.is_some() && !is_openai && !is_of_openclip {
             tracing::warn!(
-                "{}: nothing says who trained this CLIP, so it is read as one of OpenAI's, with QuickGELU; if it is OpenCLIP's, \
+                "{}: cannot tell who trained this CLIP model; assuming OpenAI, with QuickGELU: if it was trained with OpenCLIP, \
                  put its open_clip_config.json beside it",
                 file.name()
             );
@@ -75,7 +76,7 @@ impl Variant {
     }
 }
 
-/// Both forms of configurations; what is left out has the default of its form.
+/// Both formats of configurations; missing values have the defaults of the format.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Configuration {
@@ -122,11 +123,11 @@ fn quick_gelu() -> String {
     "quick_gelu".into()
 }
 
-/// The variant that the configuration at `path` describes.
+/// Reads the variant from the configuration at `path`.
 fn configured(path: &Path, widths: [usize; 2]) -> Result<Variant> {
     let wrong = |what: String| Error::invalid(format!("{}: {what}", path.display()));
     let configuration: Configuration = serde_json::from_slice(&files::read_limited(path, LONGEST)?).map_err(|_| {
-        wrong("expected the configuration of a CLIP (vision_config and text_config, or model_cfg), found something else".into())
+        wrong("expected a CLIP configuration (vision_config and text_config, or model_cfg), found something else".into())
     })?;
     match configuration {
         Configuration::OpenClip { model_cfg: OpenClip { quick_gelu, vision_cfg, text_cfg } } => Ok(Variant {
@@ -139,11 +140,11 @@ fn configured(path: &Path, widths: [usize; 2]) -> Result<Variant> {
                 ["gelu", "gelu"] => Activation::Gelu,
                 found => {
                     return Err(wrong(format!(
-                        "hidden_act: expected quick_gelu or gelu of both encoders, found {found:?}"
+                        "hidden_act: expected quick_gelu or gelu for both encoders, found {found:?}"
                     )));
                 }
             };
-            // Hugging Face's own defaults, of ViT-B.
+            // Hugging Face's defaults, which are ViT-B's.
             let heads = [
                 vision_config.num_attention_heads.unwrap_or(12),
                 text_config.num_attention_heads.unwrap_or(8),

@@ -1,14 +1,14 @@
-//! Pictures as the network takes them.
+//! Prepares pictures as the network's input.
 
 use rayon::prelude::*;
 
 use crate::image_io::Picture;
 
-/// Rows and columns of what the network takes.
+/// Rows and columns of the input.
 pub const SIDE: usize = 299;
 
-/// All of `picture`, whatever its proportions, at 299x299: clamped to [-1, 1], then resized as PyTorch's `interpolate` does
-/// by `bilinear` with `align_corners=False` and without antialiasing, as the published figures were measured.
+/// Resizes `picture`, of any aspect ratio, to 299x299: clamped to [-1, 1], then as PyTorch's `interpolate`
+/// with mode `bilinear`, `align_corners=False` and no antialiasing, as in published measurements.
 pub fn input(picture: &Picture) -> Picture {
     let (width, height) = (picture.width(), picture.height());
     let (columns, rows) = (taps(width), taps(height));
@@ -26,11 +26,11 @@ pub fn input(picture: &Picture) -> Picture {
     Picture::new(SIDE, SIDE, data).expect("as many values as it has pixels")
 }
 
-/// Where one row or column comes from.
+/// The sources of one row or column.
 struct Tap {
     near: usize,
     far: usize,
-    /// How much the far one counts.
+    /// Weight of the far one.
     part: f32,
 }
 
@@ -40,7 +40,7 @@ impl Tap {
     }
 }
 
-/// Where each of the network's rows or columns comes from, of `size`.
+/// The sources of each of the input's rows or columns, out of `size`.
 fn taps(size: usize) -> Vec<Tap> {
     let scale = size as f32 / SIDE as f32;
     let tap = |at: usize| {
@@ -55,7 +55,7 @@ fn taps(size: usize) -> Vec<Tap> {
 mod tests {
     use super::*;
 
-    /// Two pixels become a ramp between their middles; values outside the range are cut off first.
+    /// Two pixels become a ramp between their centers; values out of range are clamped first.
     #[test]
     fn pixels_are_mixed_by_distance() {
         let data = [[-0.5, 3.0], [0.0, 0.0], [1.0, 0.0]].concat();

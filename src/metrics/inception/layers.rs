@@ -1,4 +1,4 @@
-//! The layers of the network, by Burn's operations: its kernels are of sizes that no other model here has.
+//! The network's layers, with Burn's operations: its kernel sizes occur in no other model here.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -8,16 +8,16 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use super::table::{Branches, Row};
 use crate::checkpoint::Loader;
 
-/// Epsilon of every batch norm.
+/// Epsilon of all batch norms.
 const EPSILON: f64 = 1e-3;
 
-/// Convolution, batch norm and ReLU; the norm, which does not change any more, is part of the convolution.
+/// Convolution and ReLU, with the batch norm between them folded into the convolution.
 #[derive(Debug)]
 pub struct Conv {
     weight: Tensor<4>,
     bias: Tensor<1>,
     stride: usize,
-    /// Of rows and columns.
+    /// In rows and columns.
     padding: [usize; 2],
     channels: usize,
 }
@@ -55,16 +55,16 @@ impl Conv {
 /// One row of the table.
 #[derive(Debug)]
 pub enum Step {
-    /// Convolutions of the same, joined; most often a single one.
+    /// Convolutions of the same input, concatenated; usually only one.
     Convs(Vec<Conv>),
-    /// The largest of 3x3.
+    /// 3x3 max pooling.
     Largest(MaxPoolOptions<2>),
-    /// The mean of 3x3.
+    /// 3x3 average pooling.
     Mean(AvgPoolOptions<2>),
 }
 
 impl Step {
-    /// Loads `rows`, which take so many channels, and gives how many come out.
+    /// Loads `rows` for an input with this many channels; also returns the number of output channels.
     pub fn load_all(loader: &mut Loader, path: &str, rows: &[Row], channels: usize) -> (Vec<Self>, usize) {
         let mut channels = channels;
         let steps = rows.iter().map(|row| {
@@ -101,7 +101,7 @@ impl Step {
         }
     }
 
-    /// Channels that come out, where they are other ones.
+    /// Number of output channels, if the step changes it.
     fn channels(&self) -> Option<usize> {
         match self {
             Self::Convs(convs) => Some(convs.iter().map(|conv| conv.channels).sum()),
@@ -119,7 +119,7 @@ impl Step {
     }
 }
 
-/// Branches of which the channels are joined.
+/// Parallel branches whose outputs are concatenated.
 #[derive(Debug)]
 pub struct Block {
     branches: Vec<Vec<Step>>,
@@ -127,7 +127,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Loads `path`, which takes so many channels.
+    /// Loads the block at `path` for an input with this many channels.
     pub fn load(loader: &mut Loader, path: &str, branches: Branches, channels: usize) -> Self {
         let path = format!("{path}.");
         let loaded = branches.iter().map(|rows| Step::load_all(loader, &path, rows, channels));
@@ -135,7 +135,7 @@ impl Block {
         Self { branches, channels: channels.iter().sum() }
     }
 
-    /// Channels that come out.
+    /// Number of output channels.
     pub fn channels(&self) -> usize {
         self.channels
     }

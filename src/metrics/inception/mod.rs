@@ -1,6 +1,6 @@
-//! Inception v3 as the Fréchet inception distance is measured with: the network of 2015-12-05 in its standard port to PyTorch
-//! (`pt_inception-2015-12-05-6726825d.pth`), of which the tensors have torchvision's names. It differs from torchvision's own:
-//! average pools leave the border out of the mean, and the last block's pool takes the largest.
+//! Inception v3 for the Fréchet inception distance: the network of 2015-12-05 in its standard PyTorch port
+//! (`pt_inception-2015-12-05-6726825d.pth`), with torchvision's tensor names. It differs from torchvision's
+//! own: average pools exclude the padding, and the last block uses max pooling.
 
 mod input;
 mod layers;
@@ -19,10 +19,10 @@ use layers::{Block, Step};
 use table::{BLOCKS, STEM};
 pub use table::{CLASSES, FEATURES};
 
-/// The network.
+/// Inception v3.
 #[derive(Debug)]
 pub struct Inception {
-    /// One after the other.
+    /// The layers before the blocks, in order.
     stem: Vec<Step>,
     blocks: Vec<Block>,
     /// `[classes, features]`
@@ -31,17 +31,17 @@ pub struct Inception {
     device: Device,
 }
 
-/// What the network makes of pictures.
+/// The network's outputs.
 #[derive(Debug)]
 pub struct Seen {
-    /// The last pool's, `[B, 2048]`.
+    /// Features of the last pool, `[B, 2048]`.
     pub features: Tensor<2>,
     /// Logits of 1,008 classes, `[B, 1008]`.
     pub logits: Tensor<2>,
 }
 
 impl Inception {
-    /// Loads the weights at `path`, and gives their SHA-256.
+    /// Loads the weights at `path`; also returns their SHA-256.
     ///
     /// # Errors
     /// The file cannot be read, or holds another network.
@@ -56,10 +56,10 @@ impl Inception {
         Ok((network, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    /// What the network is made of.
+    /// The network's parameters.
     ///
     /// # Errors
-    /// None.
+    /// Does not fail.
     pub fn parameters(device: &Device) -> Result<Vec<Parameter>> {
         let mut loader = Loader::plan(device);
         Self::load(&mut loader);
@@ -86,12 +86,12 @@ impl Inception {
         }
     }
 
-    /// The device that it computes on.
+    /// The network's device.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Looks at images `[B, 3, 299, 299]` in [-1, 1].
+    /// Runs the network on images `[B, 3, 299, 299]` in [-1, 1].
     pub fn forward(&self, images: Tensor<4>) -> Seen {
         let x = self.stem.iter().fold(images, |x, step| step.forward(x));
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
@@ -103,7 +103,7 @@ impl Inception {
     }
 }
 
-/// Refuses a file that lacks one of `parameters`.
+/// Refuses a file unless it has all `parameters`.
 fn check(file: &WeightFile, parameters: &[Parameter]) -> Result<()> {
     let shape = |name: &str| file.get(name).map(|info| info.shape.as_slice());
     match parameters.iter().find(|parameter| shape(&parameter.name) != Some(&parameter.shape)) {
@@ -128,7 +128,7 @@ mod tests {
     use burn::tensor::TensorData;
     use std::collections::BTreeMap;
 
-    /// The made-up tensor of the golden values.
+    /// The synthetic weights of the golden values.
     fn made_up(Parameter { name, shape }: &Parameter) -> Vec<f32> {
         let stream = name
             .bytes()
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_the_standard_port_sees() {
+    fn outputs_match_the_standard_port() {
         let network = network(&Device::flex());
         let numbers = |value: &serde_json::Value| -> Vec<f32> {
             value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()

@@ -1,31 +1,31 @@
-//! Of what the network is made: its layers, as data.
+//! The network's layers, as data.
 
-/// What is done to a tensor.
+/// An operation on a tensor.
 #[derive(Clone, Copy)]
 pub enum Row {
-    /// Convolution of so many output channels, a kernel of rows and columns, stride 1, as large as before.
+    /// Convolution: output channels and kernel size; stride 1, padded to keep the size.
     Same(&'static str, usize, [usize; 2]),
-    /// The same only where the kernel lies within, with a stride.
+    /// Convolution without padding: output channels, kernel size and stride.
     Within(&'static str, usize, [usize; 2], usize),
-    /// The largest of 3x3 that lie within, with stride 2.
+    /// 3x3 max pooling without padding, stride 2.
     LargestWithin,
-    /// The largest of 3x3, as large as before.
+    /// 3x3 max pooling, padded to keep the size.
     Largest,
-    /// The mean of 3x3 without what lies outside, as large as before.
+    /// 3x3 average pooling, padded to keep the size; the mean excludes the padding.
     Mean,
-    /// Two convolutions of the same, joined.
+    /// Two convolutions of the same input, concatenated.
     Fork([(&'static str, usize, [usize; 2]); 2]),
 }
 
 use Row::{Fork, Largest, LargestWithin, Mean, Same, Within};
 
-/// Channels of the last pool.
+/// Features after the last pool.
 pub const FEATURES: usize = 2048;
 
 /// Classes of the last layer.
 pub const CLASSES: usize = 1008;
 
-/// What comes before the blocks.
+/// The layers before the blocks.
 pub const STEM: &[Row] = &[
     Within("Conv2d_1a_3x3", 32, [3, 3], 2),
     Within("Conv2d_2a_3x3", 32, [3, 3], 1),
@@ -36,7 +36,7 @@ pub const STEM: &[Row] = &[
     LargestWithin,
 ];
 
-/// The branches of a block: rows one after the other; what they give is joined.
+/// The branches of a block: each a sequence of rows; their outputs are concatenated.
 pub type Branches = &'static [&'static [Row]];
 
 /// The blocks by name.
@@ -95,7 +95,7 @@ const TWICE_THREE_FORKED: &[Row] = &[
     Fork([("branch3x3dbl_3a", 384, [1, 3]), ("branch3x3dbl_3b", 384, [3, 1])]),
 ];
 
-/// 7x7 as 1x7 and 7x1, by way of `channels`.
+/// 7x7 factored into 1x7 and 7x1, with `channels` in between.
 const fn seven(channels: usize) -> [Row; 3] {
     [
         Same("branch7x7_1", channels, [1, 1]),
@@ -104,7 +104,7 @@ const fn seven(channels: usize) -> [Row; 3] {
     ]
 }
 
-/// The same twice.
+/// The same, applied twice.
 const fn twice_seven(channels: usize) -> [Row; 5] {
     [
         Same("branch7x7dbl_1", channels, [1, 1]),

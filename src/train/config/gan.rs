@@ -1,4 +1,4 @@
-//! Section `gan`: what judges reconstructions besides their distance from the pictures.
+//! Section `gan`: the discriminator and LPIPS, which judge reconstructions besides the pixel loss.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct Disc {
     /// Its layers.
     #[serde(default)]
     pub arch: DiscArch,
-    /// How it is optimized: as section `optimizer` says, but for what is given here.
+    /// Its optimizer: section `optimizer`, overridden by the keys given here.
     #[serde(skip)]
     pub optimizer: Optimizer,
     #[serde(default, rename = "optimizer")]
@@ -37,15 +37,16 @@ pub struct Disc {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct DiscArch {
-    /// Channels of a picture.
+    /// Input channels.
     pub in_channels: usize,
     /// Convolutions that halve the resolution.
     pub num_layers: usize,
-    /// Channels of the first of them.
+    /// Channels of the first convolution.
     pub ndf: usize,
-    /// Whether its norms are fixed by the first pictures and then learned, instead of those of each batch.
+    /// True for ActNorm, which the first batch initializes and training then learns; false for batch
+    /// normalization.
     pub use_actnorm: bool,
-    /// Without effect, as published.
+    /// No effect, as published.
     pub spectral_norm: Unread,
 }
 
@@ -53,17 +54,17 @@ pub struct DiscArch {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct GanLoss {
-    /// What the discriminator is to minimize.
+    /// The discriminator's loss.
     pub disc_loss: DiscLoss,
-    /// What the generator is to minimize.
+    /// The generator's loss.
     pub gen_loss: GenLoss,
-    /// Weight of both; 0: there is no discriminator.
+    /// Weight of both; 0 disables the discriminator.
     pub disc_weight: f64,
     /// Weight of LPIPS.
     pub perceptual_weight: f64,
-    /// Epochs before the discriminator counts.
+    /// Epochs before the discriminator takes effect.
     pub disc_start: f64,
-    /// Where the weights of LPIPS lie; not among the published keys.
+    /// Paths of the LPIPS weights; not among the published keys.
     pub lpips: Vec<PathBuf>,
 }
 
@@ -71,7 +72,7 @@ pub struct GanLoss {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum DiscLoss {
-    /// How far logits are from beyond 1 and -1.
+    /// Hinge loss: real logits should be above 1, others below -1.
     #[default]
     Hinge,
     /// Cross-entropy.
@@ -82,7 +83,7 @@ pub enum DiscLoss {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum GenLoss {
-    /// The mean logit of reconstructions, negated.
+    /// The negated mean logit of reconstructions.
     #[default]
     Vanilla,
 }
@@ -107,10 +108,10 @@ impl Default for GanLoss {
 }
 
 impl Gan {
-    /// Reads the section of `config`, if it has one; `name` is what messages call that.
+    /// Reads the section of `config`, if it has one; error messages call `config` `name`.
     ///
     /// # Errors
-    /// A value is of another type.
+    /// A value has the wrong type.
     pub(super) fn of(name: &str, config: &Config) -> Result<Option<Self>> {
         let Some(section) = config.document.get("gan").filter(|section| !section.is_null()) else {
             return Ok(None);
@@ -126,7 +127,7 @@ impl Gan {
         Ok(Some(gan))
     }
 
-    /// Refuses what makes no sense.
+    /// Refuses invalid values.
     pub(super) fn check(&self) -> Result<()> {
         within("gan.disc.arch.in_channels", self.disc.arch.in_channels, 4)?;
         within("gan.disc.arch.num_layers", self.disc.arch.num_layers, 8)?;
@@ -147,7 +148,7 @@ impl Gan {
     }
 }
 
-/// Puts what `over` has in the place of what `base` has, key by key.
+/// Merges `over` into `base` key by key; values in `over` win.
 fn lay_over(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
@@ -183,7 +184,7 @@ mod tests {
         .unwrap();
         assert_eq!((gan.disc.arch.num_layers, gan.disc.arch.ndf), (2, 64));
         assert_eq!((gan.loss.disc_loss, gan.loss.disc_weight), (DiscLoss::Hinge, 0.75));
-        // The discriminator's optimizer is the other one but for what is said of it.
+        // The discriminator's optimizer is section `optimizer` with these overrides.
         let optimizer = gan.disc.optimizer;
         assert_eq!((optimizer.init_lr, optimizer.betas), (1e-5, [0.5, 0.9]));
         let warmup = optimizer.warmup.unwrap();
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_in_one_line() {
+    fn invalid_values_are_refused_in_one_line() {
         for (section, expected) in [
             ("{disc: {arch: {num_layers: 0}}}", "num_layers"),
             ("{disc: {optimizer: {init_lr: 0}}}", "gan.disc.optimizer.init_lr"),

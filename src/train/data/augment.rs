@@ -1,62 +1,62 @@
-//! How a picture is varied from epoch to epoch.
+//! Data augmentation.
 
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::framing::{Framing, Square};
 use crate::random::{below, pcg4d};
 
-/// What is varied.
+/// An augmentation policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
-    /// Which part of a picture is taken.
+    /// How to crop.
     pub frame: Frame,
-    /// Half of the pictures are mirrored.
+    /// Mirror pictures with probability 1/2.
     pub flip: bool,
-    /// Pictures are moved by up to so many pixels each way; what comes in repeats the border.
+    /// Shift pictures by up to this many pixels each way, repeating the border.
     pub shift: usize,
 }
 
-/// Which part of a picture is taken.
+/// How to crop a picture to a square.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Frame {
-    /// The largest square in the middle.
+    /// The largest square in the center.
     #[default]
     Middle,
-    /// All of it, its longer side shrunk more.
+    /// The whole picture, resized to a square.
     Squeezed,
-    /// The largest square, anywhere along the longer side.
+    /// The largest square, at a random position along the longer side.
     Along,
-    /// Any part as large as [`Part`] says.
+    /// A random part, sized as in [`Part`].
     Anywhere(Part),
-    /// Any part of all of it, squeezed.
+    /// The same, of the whole picture resized to a square.
     AnywhereSqueezed(Part),
-    /// The largest square, somewhere about the middle, and most of that.
+    /// The largest square, near the center, and a random crop of most of it.
     NearMiddle,
 }
 
-/// How large a part is, as torchvision's `RandomResizedCrop` takes it.
+/// The size of a random part, as in torchvision's `RandomResizedCrop`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
-    /// The least share of the area; all of it is the most.
+    /// Smallest share of the area; the largest is 1.
     least: f64,
-    /// The narrowest and the widest, as width by height.
+    /// Smallest and largest aspect ratio, width / height.
     proportions: [f64; 2],
 }
 
-/// What is done to one picture.
+/// The augmentation of one picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variation {
     frame: Frame,
-    /// Of the random numbers: seed, epoch and picture.
+    /// Key of the random numbers: seed, epoch and index of the picture.
     key: [u32; 3],
     flipped: bool,
     moved: [isize; 2],
 }
 
-/// Tries to find a part that fits.
+/// Attempts at a part that fits.
 const TRIES: u32 = 10;
 
-/// How much larger than its resolution a square about the middle becomes at most, before a part of it is taken.
+/// The square near the center is resized to at most this multiple of the resolution before cropping.
 const ENLARGED: f64 = 9.0 / 8.0;
 
 const PLAIN: Augmentation = Augmentation { frame: Frame::Middle, flip: false, shift: 0 };
@@ -64,10 +64,10 @@ const ALONG: Augmentation = Augmentation { frame: Frame::Along, flip: true, shif
 const FFHQ: Part = Part { least: 0.75, proportions: [1.0, 1.0] };
 const CLIP: Part = Part { least: 0.8, proportions: [3.0 / 4.0, 4.0 / 3.0] };
 
-/// How a name is compared with a word.
+/// Compares a configured name with a known one.
 type Compare = fn(&str, &str) -> bool;
 
-/// What the values of `dataset.transforms` stand for, those of the published trainers first.
+/// The values of `dataset.transforms`, those of the published trainers first.
 const NAMED: [(Compare, &str, Augmentation); 8] = [
     (contains, "ffhq", Augmentation { frame: Frame::Anywhere(FFHQ), ..ALONG }),
     (begins, "imagenet", ALONG),
@@ -79,7 +79,7 @@ const NAMED: [(Compare, &str, Augmentation); 8] = [
     (begins, "flip", ALONG),
 ];
 
-/// Published values for a model whose pixels have another range.
+/// Published values for models with another pixel range.
 const OF_OTHERS: [&str; 2] = ["dalle", "clip-dvae"];
 
 fn contains(name: &str, word: &str) -> bool {
@@ -93,10 +93,11 @@ fn is(name: &str, word: &str) -> bool {
 }
 
 impl Augmentation {
-    /// What the published key `dataset.transforms.type`, or `dataset.transforms` of captions, stands for.
+    /// The augmentation for the published key `dataset.transforms.type`, or for `dataset.transforms` of
+    /// datasets with captions.
     ///
     /// # Errors
-    /// It is of another kind of model.
+    /// The value is for another kind of model.
     pub fn named(kind: Option<&str>) -> Result<Self> {
         let Some(kind) = kind else { return Ok(PLAIN) };
         if OF_OTHERS.contains(&kind) {
@@ -109,7 +110,7 @@ impl Augmentation {
             || {
                 let words = NAMED.map(|(_, word, _)| word).join(", ");
                 tracing::warn!(
-                    "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and mirrored as for imagenet"
+                    "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and flipped as for imagenet"
                 );
                 ALONG
             },
@@ -117,7 +118,7 @@ impl Augmentation {
         ))
     }
 
-    /// What is done to pictures that are held out.
+    /// How held-out pictures are framed.
     pub fn held_out(self) -> Self {
         match self.frame {
             Frame::Squeezed | Frame::AnywhereSqueezed(_) | Frame::NearMiddle => {
@@ -127,7 +128,7 @@ impl Augmentation {
         }
     }
 
-    /// What `seed` says of picture `index` in `epoch`.
+    /// The augmentation of picture `index` in `epoch`, determined by `seed`.
     pub fn of(self, seed: u32, epoch: u32, index: u32) -> Variation {
         let key = [seed, epoch, index];
         let [words, more] = [0, 1].map(|number| draw(key, number));
@@ -141,19 +142,19 @@ impl Augmentation {
     }
 }
 
-/// Four random words for a picture, another four for each `number`.
+/// Four random words for a picture and a `number`.
 fn draw([seed, epoch, index]: [u32; 3], number: u32) -> [u32; 4] {
     pcg4d([seed, epoch, index, number])
 }
 
-/// The first of the numbers by which a picture is framed.
+/// The first `number` for framing.
 const FRAME: u32 = 2;
 
 impl Variation {
-    /// What becomes of `picture`: a square of `resolution`.
+    /// Frames `picture`: a square of side `resolution`.
     ///
     /// # Errors
-    /// Those of [`Picture::fit`].
+    /// See [`Picture::fit`].
     pub fn frame(self, picture: &Picture, resolution: usize) -> Result<Picture> {
         match self.frame {
             Frame::Middle => picture.fit(resolution),
@@ -167,7 +168,7 @@ impl Variation {
         }
     }
 
-    /// Whether all variations frame a picture of this size alike.
+    /// True if all variations frame a picture of this size in the same way.
     pub fn frames_alike(self, width: usize, height: usize) -> bool {
         match self.frame {
             Frame::Middle | Frame::Squeezed => true,
@@ -195,7 +196,7 @@ impl Variation {
         let (width, height) = (picture.width(), picture.height());
         let side = width.min(height);
         let [across, down, enlarged, _] = draw(self.key, FRAME);
-        // The middle quarter of all places along the longer side.
+        // The middle quarter of the positions along the longer side.
         let place = |size: usize, word: u32| {
             let (first, end) = (3 * (size - side) / 8, 5 * (size - side) / 8);
             first + below(word, end.saturating_sub(first).max(1))
@@ -208,7 +209,7 @@ impl Variation {
         Framing::Square(square).apply(picture, larger)?.crop(left, top, resolution, resolution)
     }
 
-    /// Writes a framed picture `[3, S, S]`, values as bytes, varied and in [-1, 1], to `to`.
+    /// Writes the framed picture `framed` `[3, S, S]`, as bytes, to `to`, flipped and shifted, in [-1, 1].
     pub fn write(self, framed: &[u8], side: usize, to: &mut [f32]) {
         let [down, right] = self.moved;
         let from = |place: usize, moved: isize| (place as isize - moved).clamp(0, side as isize - 1) as usize;
@@ -224,7 +225,8 @@ impl Variation {
 }
 
 impl Part {
-    /// Left, top, width and height of a part of `width x height` pixels that `words` determine; `None` where it does not fit.
+    /// Left, top, width and height of a part of `width x height` pixels, determined by `words`; `None` if it
+    /// does not fit.
     fn within(self, width: usize, height: usize, words: [u32; 4]) -> Option<[usize; 4]> {
         let unit = |word: u32| f64::from(word) / f64::from(u32::MAX);
         let [narrowest, widest] = self.proportions.map(f64::ln);
@@ -236,7 +238,7 @@ impl Part {
         fits.then(|| [below(words[2], width - across + 1), below(words[3], height - down + 1), across, down])
     }
 
-    /// The largest part in the middle that has these proportions.
+    /// The largest part in the center with an allowed aspect ratio.
     fn in_the_middle(self, width: usize, height: usize) -> [usize; 4] {
         let [narrowest, widest] = self.proportions;
         let found = width as f64 / height as f64;
@@ -256,7 +258,7 @@ mod tests {
     const ALL: Augmentation = Augmentation { frame: Frame::Along, flip: true, shift: 2 };
 
     #[test]
-    fn variations_are_functions_of_their_place_and_differ() {
+    fn variations_are_reproducible_and_differ() {
         let all: Vec<Variation> = (0..1000).map(|index| ALL.of(1, 2, index)).collect();
         assert_eq!(all[17], ALL.of(1, 2, 17));
         assert_ne!(all[17], ALL.of(1, 3, 17));
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_go_where_the_variation_says() {
+    fn pictures_are_flipped_and_shifted() {
         let side = 4;
         let framed: Vec<u8> = (0..3 * 16).map(|i| i * 5).collect();
         let write = |variation: Variation| {
@@ -281,11 +283,11 @@ mod tests {
         assert!(write(plain).into_iter().eq(0..48));
         assert_eq!(write(Variation { flipped: true, ..plain })[..4], [3, 2, 1, 0]);
         let moved = write(Variation { moved: [1, -1], ..plain });
-        assert_eq!(moved[..8], [1, 2, 3, 3, 1, 2, 3, 3], "the first row repeats, the last column too");
+        assert_eq!(moved[..8], [1, 2, 3, 3, 1, 2, 3, 3], "repeats the first row and the last column");
         assert_eq!(moved[16..20], [17, 18, 19, 19]);
     }
 
-    /// A picture whose red is its column and whose green is its row, as parts of 255.
+    /// A picture whose red values are the column and green values the row, as bytes.
     fn places(width: usize, height: usize) -> Picture {
         let value = |i: usize| match i / (width * height) {
             0 => (i % width) as f32,
@@ -296,7 +298,7 @@ mod tests {
         Picture::new(width, height, values).unwrap()
     }
 
-    /// The first and the last column and row that a frame shows.
+    /// The first and last column, and the first and last row, that a frame shows.
     fn corners(framed: &Picture) -> [f32; 4] {
         let (side, pixels) = (framed.width(), framed.width() * framed.height());
         let value = |i: usize| (framed.data()[i] + 1.0) * 127.5;
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_square_lies_anywhere_along_the_longer_side() {
+    fn imagenet_crops_are_anywhere_along_the_longer_side() {
         let all = framed(Augmentation::named(Some("imagenet256x256")).unwrap(), [120, 40], 40);
         assert!(all.iter().all(|[left, right, top, bottom]| {
             (right - left - 39.0).abs() < 0.1 && top.abs() < 0.1 && (bottom - 39.0).abs() < 0.1
@@ -319,9 +321,10 @@ mod tests {
         assert!(places.len() > 60 && places.iter().max() > Some(&75), "{places:?}");
     }
 
-    /// As torchvision's `RandomResizedCrop` with scale 0.75 to 1 and ratio 1: sides are 0.866 of all and more.
+    /// As torchvision's `RandomResizedCrop` with scale 0.75 to 1 and ratio 1: sides are at least 0.866 of the
+    /// whole.
     #[test]
-    fn faces_are_shown_by_parts_of_three_quarters_of_the_area_and_more() {
+    fn ffhq_crops_have_at_least_three_quarters_of_the_area() {
         let augmentation = Augmentation::named(Some("ffhq256x256")).unwrap();
         assert!(augmentation.flip);
         let all = framed(augmentation, [200, 200], 200);
@@ -330,19 +333,21 @@ mod tests {
         assert!(sides.iter().any(|side| *side < 176.0) && sides.iter().any(|side| *side > 197.0));
         let squares = all.iter().all(|[left, right, top, bottom]| (right - left - bottom + top).abs() < 1.5);
         assert!(squares, "{all:?}");
-        // Where no such part fits, it is the largest square in the middle.
+        // If no such part fits, the largest square in the center.
         let all = framed(augmentation, [400, 100], 100);
         assert!(all.iter().all(|[left, right, ..]| (*left - 150.0).abs() < 0.1 && *right < 250.0));
     }
 
-    /// The published `AugmentationDALLE`: the middle quarter of the places along the longer side, and up to an eighth cut off.
+    /// As the published `AugmentationDALLE`: the middle quarter of the positions along the longer side, then
+    /// up to an eighth off.
     #[test]
-    fn pictures_of_captions_are_shown_by_squares_about_the_middle() {
+    fn dalle_crops_are_near_the_center() {
         let augmentation = Augmentation::named(Some("dalle-vqvae")).unwrap();
         assert_eq!((augmentation.flip, augmentation.held_out().frame), (false, Frame::Squeezed));
         let all = framed(augmentation, [250, 90], 80);
         for [left, right, top, bottom] in all.clone() {
-            // 160 columns are left over: the square begins between 60 and 100, and loses a tenth of its 90 at most.
+            // 160 columns are left over: the square starts between 60 and 100, and loses at most a tenth of
+            // its 90 pixels.
             assert!((60.0..110.0).contains(&left) && right < 190.5, "{left} {right}");
             assert!((79.0..=90.5).contains(&(right - left + 1.0)) && bottom - top > 78.0, "{left} {right}");
         }
@@ -350,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn published_names_stand_for_what_they_do() {
+    fn published_names_are_known() {
         let named = |name| Augmentation::named(Some(name));
         for name in ["LSUN", "LSUN-cat", "LSUN-church", "LSUN-bedroom", "none"] {
             assert_eq!(named(name).unwrap(), PLAIN, "{name}");

@@ -1,4 +1,4 @@
-//! Batches in an endless order, prepared ahead of the step that takes them.
+//! Batches in an endless order, prefetched on a thread of their own.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,41 +13,41 @@ use crate::error::{Error, Result};
 use crate::image_io::folder;
 use crate::random::{pcg4d, permutation};
 
-/// Batches that wait to be taken.
+/// Batches to prefetch.
 const AHEAD: usize = 3;
 
-/// Bytes of framed pictures that are kept.
+/// Bytes of framed pictures to cache.
 const MOST_KEPT: usize = 1 << 30;
 
-/// Pictures on which a row of unreadable ones ends the run.
+/// This many unreadable pictures in a row end the run.
 const MOST_UNREADABLE: usize = 1000;
 
-/// Separate what the random numbers are for.
+/// Domain separators for the random numbers.
 const ORDER: u32 = 0x6f72_6465;
 const CAPTION: u32 = 0x6361_7074;
 
-/// What batches are wanted.
+/// A request for batches.
 #[derive(Clone, Debug)]
 pub struct Wish {
     /// The pictures.
     pub items: Vec<Item>,
-    /// Pixels each way.
+    /// Width and height of the images, in pixels.
     pub resolution: usize,
-    /// Pictures in a batch.
+    /// Batch size.
     pub size: usize,
-    /// How they vary.
+    /// The augmentation.
     pub augmentation: Augmentation,
-    /// After how many epochs the variations repeat; `None`: never.
+    /// Epochs after which the augmentation repeats; `None`: never.
     pub variations: Option<u32>,
-    /// What determines order and variations.
+    /// Seed of order and augmentation.
     pub seed: u32,
-    /// The device that the batches go to.
+    /// The device to load batches to.
     pub device: Device,
-    /// Those of them that cannot be read, as far as that is known.
+    /// The items found to be unreadable so far.
     pub unreadable: Unreadable,
 }
 
-/// Pictures that cannot be read: each is named once, however often it is met.
+/// Unreadable pictures. Each is reported once, however often it comes up.
 #[derive(Clone, Debug, Default)]
 pub struct Unreadable(Arc<Mutex<HashSet<PathBuf>>>);
 
@@ -55,7 +55,7 @@ impl Unreadable {
     fn name(&self, path: &Path, error: &Error) {
         let mut named = self.0.lock().expect("nothing panics while it holds this");
         if named.insert(path.into()) {
-            tracing::warn!("left out of the training, {} so far: {error}", named.len());
+            tracing::warn!("skipped in training, {} so far: {error}", named.len());
         }
     }
 }
@@ -65,46 +65,47 @@ impl Unreadable {
 pub struct Loaded {
     /// `[B, 3, H, W]` in [-1, 1].
     pub images: Tensor<4>,
-    /// The items, by their indices.
+    /// Indices of the items.
     pub indices: Vec<usize>,
-    /// Which variation of each it is.
+    /// The variation of each item.
     pub variations: Vec<u32>,
-    /// Classes, 0 where there are none.
+    /// Classes; 0 for items without one.
     pub classes: Vec<usize>,
-    /// Captions, one of each picture's, drawn anew in each epoch; the first where nothing is varied; empty where there are none.
+    /// A caption of each item, resampled in each epoch; the first one if nothing is augmented; empty for
+    /// items without captions.
     pub captions: Vec<String>,
 }
 
-/// A picture of a batch.
+/// A picture in a batch.
 struct Placed {
-    /// Of the item.
+    /// Index of the item.
     index: usize,
-    /// Which variation of it.
+    /// Its variation.
     variation: u32,
-    /// Which of its captions; modulo their number.
+    /// Its caption, modulo the number of its captions.
     caption: u32,
 }
 
 impl Loaded {
-    /// Pictures in it.
+    /// Number of pictures.
     pub fn len(&self) -> usize {
         self.indices.len()
     }
 
-    /// Whether there is none.
+    /// True if it has no pictures.
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()
     }
 }
 
-/// Batches, one after the other. Each is a function of the wish and its number: whoever goes on at a number sees what an
-/// unbroken run would.
+/// A sequence of batches. Each depends only on the request and its number, so a run that resumes sees the
+/// same batches as an uninterrupted one.
 pub struct Batches {
     queue: Receiver<Result<Loaded>>,
 }
 
 impl Batches {
-    /// Begins at batch `first`, on a thread of its own, which ends with this.
+    /// Starts at batch `first`, on a thread that ends when this is dropped.
     pub fn start(wish: Wish, first: u64) -> Self {
         let (sender, queue) = sync_channel(AHEAD);
         std::thread::spawn(move || fill(&Source::new(wish), first, &sender));
@@ -114,25 +115,25 @@ impl Batches {
     /// The next batch.
     ///
     /// # Errors
-    /// Nothing can be read.
+    /// No picture can be read.
     pub fn next_batch(&mut self) -> Result<Loaded> {
-        self.queue.recv().unwrap_or_else(|_| Err(Error::invalid("the data cannot be read any more")))
+        self.queue.recv().unwrap_or_else(|_| Err(Error::invalid("the data can no longer be read")))
     }
 }
 
-/// All of `items` that can be read, in their order, in batches, not varied: as held-out ones are shown. A batch may be smaller
-/// where some cannot.
+/// The readable `items` in order, in batches, framed like held-out pictures and not augmented. A batch with
+/// unreadable pictures is smaller.
 pub fn in_order(wish: &Wish) -> impl Iterator<Item = Loaded> + use<> {
     ordered(Wish { augmentation: wish.augmentation.held_out(), ..wish.clone() }, 0, false)
 }
 
-/// All of `items` in their order, in batches, as they are varied in `epoch`; black in the place of those that cannot be read,
-/// which no batch has, see `Source::place`.
+/// All `items` in order, in batches, augmented as in `epoch`. Unreadable pictures are black; batches of a run
+/// skip them, see `Source::place`.
 pub fn in_epoch(wish: &Wish, epoch: u32) -> impl Iterator<Item = Loaded> + use<> {
     ordered(wish.clone(), epoch, true)
 }
 
-/// `all`: also those that cannot be read.
+/// `all`: include unreadable pictures.
 fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
     let source = Source::new(wish);
     let count = source.wish.items.len();
@@ -152,7 +153,7 @@ fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
 
 fn fill(source: &Source, first: u64, queue: &SyncSender<Result<Loaded>>) {
     for batch in first.. {
-        // Nobody waits any more, or there is nothing to wait for.
+        // Stop if there is no receiver any more, or nothing can be read.
         let prepared = source.batch(batch);
         let failed = prepared.is_err();
         if queue.send(prepared).is_err() || failed {
@@ -161,12 +162,12 @@ fn fill(source: &Source, first: u64, queue: &SyncSender<Result<Loaded>>) {
     }
 }
 
-/// What fills the queue.
+/// Loads the batches.
 struct Source {
     wish: Wish,
-    /// Framed pictures by index, as bytes.
+    /// Cache of framed pictures by index, as bytes.
     kept: Mutex<HashMap<usize, Arc<[u8]>>>,
-    /// The order of an epoch, the last that was asked for.
+    /// The order of the epoch that was used last.
     order: Mutex<(u64, Arc<Vec<usize>>)>,
 }
 
@@ -176,7 +177,7 @@ impl Source {
         Self { wish, kept: Mutex::default(), order }
     }
 
-    /// Numbers of a picture.
+    /// Values per picture.
     fn pixels(&self) -> usize {
         3 * self.wish.resolution * self.wish.resolution
     }
@@ -190,7 +191,7 @@ impl Source {
         Ok(self.loaded(pixels, placed))
     }
 
-    /// Writes the picture at `place` of the endless order, or the next one that can be read.
+    /// Loads the picture at `place` of the endless order, or else the next one that can be read.
     fn place(&self, place: u64, to: &mut [f32]) -> Result<Placed> {
         let count = self.wish.items.len() as u64;
         let epoch = place / count;
@@ -218,13 +219,13 @@ impl Source {
         known.1.clone()
     }
 
-    /// Writes picture `index` in one of its variations; one that cannot be read is named.
+    /// Loads picture `index` in one of its variations; reports it if it cannot be read.
     fn write_or_name(&self, index: usize, variation: u32, to: &mut [f32]) -> Result<()> {
         let written = self.write(index, variation, to);
         written.inspect_err(|error| self.wish.unreadable.name(&self.wish.items[index].path, error))
     }
 
-    /// Writes picture `index` in one of its variations.
+    /// Loads picture `index` in one of its variations.
     fn write(&self, index: usize, variation: u32, to: &mut [f32]) -> Result<()> {
         let variation = self.wish.augmentation.of(self.wish.seed, variation, index as u32);
         let side = self.wish.resolution;
@@ -269,7 +270,7 @@ fn byte(x: f32) -> u8 {
     ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
 }
 
-/// The order of `epoch`.
+/// The order of the items in `epoch`.
 fn order(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
     permutation(count, [seed ^ ORDER, epoch as u32, (epoch >> 32) as u32])
 }
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn each_epoch_has_each_picture_once_in_another_order() {
+    fn each_epoch_has_all_pictures_once_in_a_new_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut batches = Batches::start(wish(folder.path(), 12), 0);
         let mut epoch =
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_sees_what_an_unbroken_one_would() {
+    fn a_resumed_run_sees_the_same_batches() {
         let folder = tempfile::tempdir().unwrap();
         let wish = wish(folder.path(), 10);
         let mut whole = Batches::start(wish.clone(), 0);
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn captions_are_drawn_anew_in_each_epoch() {
+    fn captions_are_resampled_in_each_epoch() {
         let folder = tempfile::tempdir().unwrap();
         let wish = wish(folder.path(), 4);
         let mut batches = Batches::start(wish.clone(), 0);
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn variations_repeat_when_that_is_asked_for() {
+    fn variations_repeat_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let wish = Wish { variations: Some(2), ..wish(folder.path(), 4) };
         let mut batches = Batches::start(wish.clone(), 0);
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_picture_among_many_is_left_out() {
+    fn unreadable_pictures_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let wish = wish(folder.path(), 8);
         std::fs::write(&wish.items[3].path, b"no picture").unwrap();
@@ -385,7 +386,7 @@ mod tests {
         assert!(!seen.contains(&3));
         let seen: Vec<usize> = in_order(&wish).flat_map(|batch| batch.indices).collect();
         assert_eq!(seen, [0, 1, 2, 4, 5, 6, 7]);
-        assert_eq!(wish.unreadable.0.lock().unwrap().len(), 1, "it is named once");
+        assert_eq!(wish.unreadable.0.lock().unwrap().len(), 1, "it is reported once");
         for item in &wish.items {
             std::fs::write(&item.path, b"no picture").unwrap();
         }
@@ -395,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_in_order_are_not_varied() {
+    fn pictures_in_order_are_not_augmented() {
         let folder = tempfile::tempdir().unwrap();
         let wish = wish(folder.path(), 6);
         let all: Vec<Loaded> = in_order(&wish).collect();

@@ -1,13 +1,13 @@
-//! What pictures show, in words: in a table of a folder, or in a text beside each picture.
+//! Captions of pictures: in a table, or in a text file beside each picture.
 //!
 //! ```text
 //! captions.tsv      path, tab, caption
 //! metadata.jsonl    {"file_name": "a.png", "text": "a red cat"}
 //! metadata.csv      with the columns file_name and text
-//! a.txt, a.caption  of a.png: the first line
+//! a.txt, a.caption  for a.png: the first line
 //! ```
 //!
-//! A table may have several rows for a picture: all are its captions.
+//! A table may have several rows for a picture, each with one of its captions.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -19,30 +19,31 @@ use crate::files;
 use crate::image_io::folder::{self, Found, LeftOut};
 use crate::text::composed;
 
-/// The longest table that is read, in bytes.
+/// Maximum size of a table, in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// The longest text beside a picture that is read, in bytes.
+/// Maximum size of a text file beside a picture, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// Endings of texts beside pictures, the first that is there.
+/// Extensions of text files beside pictures, by precedence.
 const BESIDE: [&str; 2] = ["txt", "caption"];
 
-/// What tables call the paths of pictures, and their captions.
+/// Column names in tables: paths and captions of pictures.
 const PATHS: [&str; 4] = ["file_name", "filename", "image", "path"];
 const CAPTIONS: [&str; 3] = ["text", "caption", "prompt"];
 
-/// A path as a table has it, and a caption, where the table has one.
+/// A path as written in a table, and its caption, if any.
 type Row = (String, Option<String>);
 
-/// Reads a table; what is wrong with it, in words.
+/// Parses a table; the error is a message.
 type Parse = fn(&str) -> Result<Vec<Row>, String>;
 
-/// The tables that captions are in; the first that speaks of a picture is believed.
+/// Tables with captions. If several describe a picture, the first one wins.
 const TABLES: [(&str, Parse); 3] =
     [("captions.tsv", tabbed), ("metadata.jsonl", json), ("metadata.csv", comma_separated)];
 
-/// Captions of the pictures `found` in `root`, by path, in the order of the table. What is of no picture there is warned of.
+/// Captions of the pictures `found` in `root`, by path, in the order of the table. Warns about captions of
+/// missing pictures.
 ///
 /// # Errors
 /// A table cannot be read.
@@ -67,8 +68,8 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
                             continue;
                         }
                         (Some(_), None) => continue,
-                        (Some(_), Some(_)) => "captions of pictures that another table describes already",
-                        (None, _) => "captions of pictures that are not there",
+                        (Some(_), Some(_)) => "captions of pictures that another table already describes",
+                        (None, _) => "captions of missing pictures",
                     };
                 left_out.push(LeftOut { path: path.into(), reason: reason.into() });
             }
@@ -88,7 +89,7 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
     Ok(captions)
 }
 
-/// The pictures of a folder, by their paths with composed letters.
+/// The pictures of a folder, by their paths in composed form (NFC).
 struct Pictures<'f>(HashMap<String, &'f PathBuf>);
 
 impl<'f> Pictures<'f> {
@@ -96,7 +97,7 @@ impl<'f> Pictures<'f> {
         Self(found.pictures.iter().map(|path| (key(path), path)).collect())
     }
 
-    /// The picture that a table in `folder` calls `name`, on whatever system that was written.
+    /// The picture that a table in `folder` calls `name`, with slashes or backslashes.
     fn find(&self, folder: &Path, name: &str) -> Option<&'f PathBuf> {
         let paths = [name.trim().to_string(), name.trim().replace('\\', "/")];
         paths.iter().find_map(|path| {
@@ -110,12 +111,12 @@ fn key(path: &Path) -> String {
     composed(&path.to_string_lossy())
 }
 
-/// The text beside a picture.
+/// The text file beside a picture.
 fn beside<'t>(picture: &Path, texts: &'t BTreeSet<PathBuf>) -> Option<&'t PathBuf> {
     BESIDE.iter().find_map(|ending| texts.get(&picture.with_extension(ending)))
 }
 
-/// The first line of a text that is not blank.
+/// The first line of a text file that is not blank.
 fn first_line(text: &Path) -> Result<Option<String>> {
     let text = files::read_text(text, LONGEST_TEXT)?;
     Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).map(String::from))
@@ -136,10 +137,10 @@ fn json(text: &str) -> Result<Vec<Row>, String> {
     })
 }
 
-/// What `parse` makes of each line that is not blank.
+/// Parses each line that is not blank.
 fn rows(text: &str, parse: fn(&str) -> Option<Row>) -> Result<Vec<Row>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let row = |(number, line)| parse(line).ok_or(format!("line {} is no caption of a file", number + 1));
+    let row = |(number, line)| parse(line).ok_or(format!("line {} is not a file with a caption", number + 1));
     lines.map(row).collect()
 }
 
@@ -166,7 +167,7 @@ fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
 mod tests {
     use super::*;
 
-    /// What is read of a folder with the pictures a/1.png and b/2.png and these texts.
+    /// The captions read from a folder with the pictures a/1.png and b/2.png and these text files.
     fn captions(texts: &[(&str, &[u8])]) -> Result<Vec<(String, String)>> {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in [("a/1.png", &b""[..]), ("b/2.png", b"")].iter().chain(texts) {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_say_the_same() {
+    fn all_formats_are_read_alike() {
         let forms: [&[(&str, &[u8])]; 9] = [
             &[("captions.tsv", b"a/1.png\ta red cat\n\nb/2.png\ttwo, or \"three\" dogs\n")],
             &[("captions.tsv", b"\xef\xbb\xbf./a/1.png\ta red cat\r\n.\\b\\2.png\ttwo, or \"three\" dogs\r\n")],
@@ -203,7 +204,7 @@ mod tests {
             )],
             &[("a/1.txt", b"a red cat\r\n"), ("b/2.caption", b"\n  two, or \"three\" dogs \nanother")],
             &[("a/1.txt", b"\xff\xfea\0 \0r\0e\0d\0 \0c\0a\0t\0"), ("b/2.txt", b"two, or \"three\" dogs")],
-            // The table is believed; a text beside a picture stands in where it says nothing.
+            // Earlier tables win; a text file beside a picture is used if no table has a caption.
             &[
                 ("captions.tsv", b"a/1.png\ta red cat\nnone.png\ta dog\n"),
                 ("metadata.csv", b"file_name,text\na/1.png,another\n"),
@@ -227,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_none_is_refused_in_one_line() {
+    fn invalid_tables_are_refused_in_one_line() {
         let cases: [(&str, &[u8], &str); 6] = [
-            ("captions.tsv", b"a/1.png\tok\nb/2.png no tab\n", "line 2 is no caption"),
-            ("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"te", "line 1 is no caption"),
-            ("metadata.jsonl", b"[]", "line 1 is no caption"),
+            ("captions.tsv", b"a/1.png\tok\nb/2.png no tab\n", "line 2 is not a file with a caption"),
+            ("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"te", "line 1 is not a file with a caption"),
+            ("metadata.jsonl", b"[]", "line 1 is not a file with a caption"),
             ("metadata.csv", b"name,label\na/1.png,3\n", "found name, label"),
             ("metadata.csv", b"file_name,text\na/1.png\n", "line: 2"),
             ("captions.tsv", b"a/1.png\t\xe4\n", "UTF-8"),

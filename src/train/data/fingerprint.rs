@@ -1,4 +1,4 @@
-//! What tells one folder of pictures from another: its pictures' names, sizes, classes and captions.
+//! A fingerprint of a folder of pictures: their names, sizes, classes and captions.
 
 use std::path::{Component, Path};
 
@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 
 use super::DataSet;
 
-/// SHA-256 of all that `data`, in `folder`, says of its pictures, but for their pixels: a folder that was moved stays the
-/// same.
+/// SHA-256 of all that `data`, in `folder`, knows about its pictures, except their pixels. Moving the folder
+/// does not change it.
 pub fn fingerprint(folder: &Path, data: &DataSet) -> String {
     let mut hash = Sha256::new();
     for item in &data.items {
         let below = item.path.strip_prefix(folder).unwrap_or(&item.path).components();
         let names: Vec<_> = below.map(|part: Component| part.as_os_str().to_string_lossy()).collect();
-        // One that has vanished since is named when it is read.
+        // A picture that has vanished is reported when it is read.
         let size = std::fs::metadata(&item.path).map_or(0, |found| found.len());
         let said = (names, size, item.class.map(|class| &data.classes[class]), &item.captions);
         hash.update(serde_json::to_vec(&said).expect("text and numbers"));
@@ -27,7 +27,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn it_changes_with_the_pictures_and_not_with_their_place() {
+    fn it_changes_with_the_pictures_but_not_with_their_location() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("data");
         let of = |folder: &Path| fingerprint(folder, &DataSet::open(folder, &[]).unwrap());

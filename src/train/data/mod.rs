@@ -1,4 +1,4 @@
-//! The pictures that are trained on: a folder, with classes and captions where it has them.
+//! Training data: a folder of pictures, with classes and captions if it has them.
 
 mod augment;
 mod batches;
@@ -19,25 +19,25 @@ use crate::files;
 use crate::image_io::folder::{self, LeftOut};
 use crate::text::composed;
 
-/// One name in this many is held out.
+/// One in this many names is held out.
 const HELD_OUT: u64 = 16;
 
-/// What comes before it in a file's name says which pictures are variants of one: these are held out together.
+/// Pictures whose file names are equal up to this character are variants of one, and are held out together.
 const VARIANT: char = '~';
 
 /// One picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// Where it lies.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The index of its class, where the folder has classes.
+    /// Index of its class, if the folder has classes.
     pub class: Option<usize>,
-    /// What it shows, in words; more than one where a table says more.
+    /// Its captions; a table may have several.
     pub captions: Vec<String>,
 }
 
 impl Item {
-    /// The first of its captions.
+    /// The first caption.
     pub fn caption(&self) -> Option<&str> {
         self.captions.first().map(String::as_str)
     }
@@ -50,29 +50,28 @@ pub struct DataSet {
     pub items: Vec<Item>,
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
-    /// What looks like data and is not read.
+    /// Files that look like data but are skipped.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Which pictures are meant.
+/// A subset of the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
-    /// Those to learn from.
+    /// Pictures to learn from.
     Train,
-    /// Those that are held out: names of which the hash is a multiple of 16.
+    /// Held-out pictures: those whose name's hash is a multiple of 16.
     HeldOut,
-    /// Both.
+    /// All pictures.
     All,
 }
 
 impl DataSet {
-    /// The pictures in `folder` and the folders in it, as [`folder::all_pictures`] finds them. The folders right below it
-    /// are classes, in the order of `classes`, of `classes.txt` beside them, or of their names. What is left out is warned
-    /// of.
+    /// Finds the pictures in `folder` and below, see [`folder::all_pictures`]. The folders directly in it are
+    /// classes, in the order of `classes`, of `classes.txt`, or of their names. Warns about skipped files.
     ///
     /// # Errors
-    /// There are no pictures; a class is not among `classes`; captions cannot be read.
+    /// There are no pictures; a class is not in `classes`; captions cannot be read.
     pub fn open(folder: &Path, classes: &[String]) -> Result<Self> {
         let found = folder::all_pictures(folder)?;
         folder::warn(folder, &found.left_out);
@@ -117,7 +116,8 @@ impl DataSet {
     }
 }
 
-/// Whether the picture at `path` is never learned from: its name's hash (FNV-1a, 64 bits), up to a `~`, is a multiple of 16.
+/// True if the picture at `path` is held out: the hash (FNV-1a, 64 bits) of its name up to a `~` is a
+/// multiple of 16.
 pub fn is_held_out(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = stem.split(VARIANT).next().unwrap_or_default();
@@ -127,7 +127,7 @@ pub fn is_held_out(path: &Path) -> bool {
     hash.is_multiple_of(HELD_OUT)
 }
 
-/// The name of the folder right below `folder` in which `path` lies.
+/// The name of the folder directly in `folder` that contains `path`.
 fn class_of(folder: &Path, path: &Path) -> Option<String> {
     let mut parts = path.strip_prefix(folder).ok()?.components();
     let first = parts.next()?;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_classes_and_order_is_by_path() {
+    fn folders_are_classes_and_pictures_are_sorted_by_path() {
         let made = folder(&["b/2.png", "a/1.jpg", "a/deep/0.png", "b/notes.txt"]);
         let data = DataSet::open(made.path(), &[]).unwrap();
         assert_eq!(data.classes, ["a", "b"]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_may_be_taken_apart() {
+    fn names_match_in_composed_and_decomposed_form() {
         let made = folder(&["a\u{308}/1.png"]);
         fs::write(made.path().join("classes.txt"), "a\n\u{e4}\n").unwrap();
         fs::write(made.path().join("captions.tsv"), "\u{e4}/1.png\tk\u{e4}se\n").unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_are_held_out_together_and_about_one_in_sixteen() {
+    fn one_in_sixteen_is_held_out_together_with_its_variants() {
         let held = (0..16_000).filter(|i| is_held_out(Path::new(&format!("n{i}.png")))).count();
         assert!((800..1200).contains(&held), "{held}");
         for i in 0..200 {

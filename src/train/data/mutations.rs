@@ -1,5 +1,5 @@
-//! Folders as chance makes them: each is read as it should be, or refused in one clear line. `RESIDUA_MUTATIONS=10000` tries
-//! so many; otherwise as many as three seconds allow.
+//! Random folders: each is read correctly, or refused with a one-line message. `RESIDUA_MUTATIONS=10000`
+//! tries that many folders; the default is as many as fit in three seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ use crate::random::{below, pcg4d};
 /// Time for all folders, unless their number is given.
 const TIME: Duration = Duration::from_secs(3);
 
-/// Numbers that a seed determines.
+/// A seeded random number generator.
 struct Dice {
     seed: u32,
     thrown: u32,
@@ -33,24 +33,24 @@ impl Dice {
     }
 }
 
-/// A folder, and what should be read in it.
+/// A folder, and what reading it should give.
 struct Made {
     place: tempfile::TempDir,
     dice: Dice,
-    /// Pictures that should be listed, and whether they can be read.
+    /// Pictures to be listed; true if they can be read.
     pictures: BTreeMap<String, bool>,
-    /// Rows of tables of captions, by the table's name.
+    /// Rows of caption tables, by the table's name.
     tables: BTreeMap<&'static str, Vec<(String, String)>>,
     /// Captions beside pictures.
     beside: BTreeMap<String, String>,
-    /// Names of classes that are listed in a file.
+    /// Class names listed in a file.
     listed: Option<Vec<String>>,
-    /// Parts of messages, one of which should be given.
+    /// Expected errors: one of these parts must be in the message.
     wrong: Vec<&'static str>,
     names: usize,
 }
 
-/// What happens to folders.
+/// Random changes to a folder.
 const MUTATIONS: [fn(&mut Made); 19] = [
     |made| drop(made.add_picture("")),
     |made| drop(made.add_picture("")),
@@ -61,13 +61,13 @@ const MUTATIONS: [fn(&mut Made); 19] = [
             .clone();
         made.add_picture(&folder);
     },
-    // What systems leave behind.
+    // Files left behind by operating systems.
     |made| {
         let name = made.dice.one(&["._", ".", ".ipynb_checkpoints/", "__MACOSX/", "@eaDir/"]).to_string();
         let (folder, name) = (made.folder(), name + &made.name(".png"));
         made.write(&(folder + &name), b"hidden");
     },
-    // What is no picture, or not any more.
+    // Files that are not pictures, or are damaged.
     |made| {
         let folder = made.folder();
         let name = folder + &made.name(made_ending(made.names));
@@ -117,7 +117,7 @@ const MUTATIONS: [fn(&mut Made); 19] = [
             let (mark, caption) = (*made.dice.one(&["", "\u{feff}"]), format!("beside {}", made.names));
             made.write(&text, format!("{mark}\r\n {caption}\r\nmore").as_bytes());
             made.names += 1;
-            // The .txt is looked at first.
+            // The .txt takes precedence.
             let earlier = text.ends_with(".caption") && made.at(&text).with_extension("txt").exists();
             if !earlier {
                 made.beside.insert(name, caption);
@@ -129,7 +129,7 @@ const MUTATIONS: [fn(&mut Made); 19] = [
     |made| {
         made.write("metadata.jsonl", b"{\"file_name\": \"1.png\", \"text\": \"ha");
         made.tables.remove("metadata.jsonl");
-        made.wrong.push("line 1 is no caption");
+        made.wrong.push("line 1 is not a file with a caption");
     },
     |made| {
         let mut classes: Vec<String> = made.classes().into_iter().rev().collect();
@@ -144,7 +144,7 @@ fn made_ending(number: usize) -> &'static str {
     [".txt.bak", ".db", ".tiff", "", ".heic", ".json"][number % 6]
 }
 
-/// The file of a picture.
+/// The bytes of a picture file.
 fn picture(recipe: Option<&str>) -> Vec<u8> {
     let picture = Picture::new(2, 2, vec![0.5; 12]).unwrap();
     let provenance = Provenance { recipe: recipe.map(String::from), codes: None };
@@ -173,7 +173,7 @@ impl Made {
         self.root().join(name)
     }
 
-    /// A name that was not there before.
+    /// A new name.
     fn name(&mut self, ending: &str) -> String {
         self.names += 1;
         format!("{}{ending}", self.names)
@@ -202,7 +202,8 @@ impl Made {
         name
     }
 
-    /// A link to `to`, whose name is returned. What there is already, and circles, it adds nothing to.
+    /// Adds a link to `to` and returns its name. Dangling links, cycles and links to listed pictures add
+    /// nothing.
     fn link(&mut self, to: PathBuf, ending: &str) -> String {
         let name = self.name(ending);
         #[cfg(unix)]
@@ -212,7 +213,7 @@ impl Made {
         name
     }
 
-    /// Something that is read without end, or not at all.
+    /// Adds a socket: a file that cannot be read.
     fn special(&mut self) {
         let name = self.name(".png");
         #[cfg(unix)]
@@ -221,7 +222,7 @@ impl Made {
         drop(name);
     }
 
-    /// A table of captions, as some system and editor writes it.
+    /// Adds a table of captions, in the style of some operating system and editor.
     fn table(&mut self) {
         let name = *self.dice.one(&["captions.tsv", "metadata.jsonl", "metadata.csv"]);
         let (mark, end) = (*self.dice.one(&["", "\u{feff}"]), *self.dice.one(&["\n", "\r\n"]));
@@ -291,11 +292,11 @@ impl Made {
         assert_eq!(found, self.pictures.keys().map(said).collect::<BTreeMap<_, _>>());
         assert_eq!(data.classes, classes);
         let named: BTreeSet<&Path> = data.left_out.iter().map(|left| left.path.as_path()).collect();
-        assert_eq!(named.len(), data.left_out.len(), "each is named once: {:?}", data.left_out);
+        assert_eq!(named.len(), data.left_out.len(), "each is reported once: {:?}", data.left_out);
         self.check_read(&data, short);
     }
 
-    /// What can be read is read, and nothing else.
+    /// The readable pictures are read, and nothing else.
     fn check_read(&self, data: &DataSet, short: impl Fn(&Path) -> String) {
         let wish = Wish {
             items: data.items.clone(),
@@ -320,7 +321,7 @@ fn every_folder_is_read_or_refused() {
     let begun = Instant::now();
     let is_enough = |seed: u32| number.map_or(begun.elapsed() >= TIME, |number| seed >= number);
     for seed in (0..).take_while(|&seed| !is_enough(seed)) {
-        // What fails is told with the number that makes it again.
+        // A failure names the seed that reproduces it.
         let outcome = std::panic::catch_unwind(|| {
             let mut made = Made::new(seed);
             for _ in 0..made.dice.below(12) {

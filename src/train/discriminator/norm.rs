@@ -1,40 +1,40 @@
-//! The norms of a discriminator: by the statistics of a batch, or fixed by the first pictures and learned from then on
-//! (ActNorm; Kingma and Dhariwal, arXiv 1807.03039, section 3.1).
+//! Normalization in the discriminator: batch normalization, or ActNorm, which the first batch initializes and
+//! training then learns (Kingma and Dhariwal, arXiv 1807.03039, section 3.1).
 
 use burn::tensor::Tensor;
 
 use crate::checkpoint::Parameter;
 use crate::train::parameters::{Named, Parameters};
 
-/// Added to the variances of batch norms.
+/// Added to the variance in batch normalization.
 const EPSILON: f64 = 1e-5;
 
-/// Added to the deviations that an ActNorm begins with.
+/// Added to the standard deviation when an ActNorm is initialized.
 const DEVIATION: f64 = 1e-6;
 
-/// How much of the running statistics goes in a pass.
+/// Momentum of the running statistics: the share of the new batch.
 const MOMENTUM: f64 = 0.1;
 
-/// Which norms a discriminator has.
+/// The kind of normalization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
-    /// By the mean and the variance of a batch.
+    /// Batch normalization.
     Batch,
-    /// By a shift and a factor of each channel, which begin as those that normalize the first batch.
+    /// ActNorm: a shift and a scale per channel, initialized to normalize the first batch.
     Act,
 }
 
-/// What a pass is for.
+/// The purpose of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// To learn from it: batch norms take the statistics of the batch, and remember them.
+    /// Training: batch normalization uses the statistics of the batch, and updates the running ones.
     Training,
-    /// To measure: they take what they remember.
+    /// Evaluation: batch normalization uses the running statistics.
     Measuring,
 }
 
 impl Norm {
-    /// What gradients change of the norm at `place`, which has `channels`; by published names.
+    /// The trained parameters of the norm at `place` with `channels`, under their published names.
     pub fn parameters(self, place: usize, channels: usize) -> Vec<Parameter> {
         match self {
             Self::Batch => named(place, &["weight", "bias"], &[channels]),
@@ -42,7 +42,7 @@ impl Norm {
         }
     }
 
-    /// What it remembers besides.
+    /// The norm's other state.
     pub fn running(self, place: usize, channels: usize) -> Vec<Parameter> {
         match self {
             Self::Batch => named(place, &["running_mean", "running_var"], &[channels]),
@@ -50,10 +50,11 @@ impl Norm {
         }
     }
 
-    /// Normalizes `x` `[B, C, H, W]` by the values of `parameters` at `place`, which may be tracked, and by `running`.
+    /// Normalizes `x` `[B, C, H, W]` with the `parameters` of the norm at `place`, which may track gradients,
+    /// and with `running`.
     ///
     /// # Panics
-    /// They are of another discriminator.
+    /// The parameters belong to another discriminator.
     pub fn apply(
         self,
         x: Tensor<4>,
@@ -80,7 +81,7 @@ impl Norm {
     }
 }
 
-/// The shift and the factor with which an ActNorm normalizes `x` `[B, C, H, W]`, `[C]` both.
+/// The shift and the scale, both `[C]`, with which ActNorm normalizes `x` `[B, C, H, W]`.
 pub fn fixed_by(x: &Tensor<4>) -> [Tensor<1>; 2] {
     let [images, channels, height, width] = x.dims();
     let count = (images * height * width) as f64;
@@ -89,14 +90,14 @@ pub fn fixed_by(x: &Tensor<4>) -> [Tensor<1>; 2] {
     [-mean, (variance.sqrt() + DEVIATION).recip()].map(|values| values.reshape([channels]))
 }
 
-/// `x` by its own mean and variance, which `running` of the norm at `place` follows.
+/// Normalizes `x` with its own statistics, and updates those in `running` for the norm at `place`.
 fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize) -> Tensor<4> {
     let [images, channels, height, width] = x.dims();
     let mean = by_channel(x.clone());
     let centred = x - mean.clone();
     let variance = by_channel(centred.clone().powi_scalar(2));
     let count = (images * height * width) as f64;
-    // The variance of what the pictures are a sample of.
+    // Running statistics use the unbiased variance.
     let unbiased = variance.clone().inner() * (count / (count - 1.0).max(1.0));
     for (kind, seen) in [("mean", mean.inner()), ("var", unbiased)] {
         let name = format!("main.{place}.running_{kind}");
@@ -106,7 +107,7 @@ fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize) -> Tensor<4> {
     centred / (variance + EPSILON).sqrt()
 }
 
-/// `x` by the mean and the variance that the norm at `place` remembers.
+/// Normalizes `x` with the running statistics of the norm at `place`.
 fn by_memory(x: Tensor<4>, running: &Parameters, place: usize) -> Tensor<4> {
     let channels = x.dims()[1];
     let [mean, variance] = ["mean", "var"].map(|kind| {
