@@ -24,7 +24,7 @@ use crate::generate::Forced;
 pub struct Complete {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
-    /// Keep the first rows of cells.
+    /// Keep the first N rows of cells.
     #[arg(long, value_name = "N", required_unless_present = "mask", conflicts_with = "mask")]
     rows: Option<usize>,
     /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
@@ -50,7 +50,7 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let begun = Begun::new(&self.model, &self.input, console)?;
         let keep = match (&self.mask, self.rows) {
@@ -71,7 +71,7 @@ impl Complete {
             .finish(plan, Some(forced))
     }
 
-    /// What keeps the best of `most`.
+    /// Selects the best of `most` completions.
     fn choosing(
         &self,
         most: u32,
@@ -81,7 +81,9 @@ impl Complete {
     ) -> Result<Choosing> {
         let kept = self.sampling.count();
         if !(1..=most).contains(&kept) {
-            return Err(Error::usage(format!("--best-of: expected at least the {kept} of -n, found {most}")));
+            return Err(Error::usage(format!(
+                "--best-of: expected at least {kept}, the value of -n, found {most}"
+            )));
         }
         let condition = plan.condition.tokens(&stage2.model.config)?;
         let fit = Fit::new(&stage2.model, forced, condition)?;

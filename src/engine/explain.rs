@@ -1,4 +1,4 @@
-//! Why a code: the transformer's distribution at each place of a stack, given the codes before it.
+//! Explains codes: the transformer's distribution at each position of a stack, given the codes before it.
 
 pub use super::explanation::{Explanation, Suggestion};
 use super::pictures::{codes_to_tensor, read};
@@ -8,10 +8,10 @@ use crate::generate::sampling::{Filter, distribution};
 use crate::model::{Architecture, RqTransformer};
 use burn::tensor::{Tensor, TensorData};
 
-/// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
+/// Explains the code of `stack` at (`row`, `col`, `depth`), with the `count` most likely codes there.
 ///
 /// # Errors
-/// The stack does not fit the model, or there is no such place in it.
+/// The stack does not fit the model, or has no such position.
 pub async fn explain(
     model: &RqTransformer,
     stack: &CodeStack,
@@ -26,7 +26,8 @@ pub async fn explain(
     explanation(&logits, chosen, count)
 }
 
-/// The entropy in bits at each place of `stack`, and the probability of the code there; row-major in (row, column, depth).
+/// The entropy in bits at each position of `stack`, and the code there with its probability; row-major in
+/// (row, column, depth).
 ///
 /// # Errors
 /// The stack does not fit the model.
@@ -69,19 +70,19 @@ fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32]) -> Result
     Ok(model.logits(codes, condition).codes)
 }
 
-/// The model's distribution as it is.
+/// The model's distribution, unfiltered.
 fn probabilities(logits: &[f32]) -> Result<Vec<f32>> {
     distribution(logits, &Filter::NONE).ok_or_else(|| {
-        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+        Error::invalid("the model gave logits that are not finite; its weights may be damaged")
     })
 }
 
-/// In bits.
+/// Entropy in bits.
 fn entropy(probabilities: &[f32]) -> f32 {
     probabilities.iter().map(|p| if *p > 0.0 { -p * p.log2() } else { 0.0 }).sum()
 }
 
-/// The explanation of `chosen` by `logits`.
+/// Explains the code `chosen` from `logits`.
 fn explanation(logits: &[f32], chosen: u32, count: usize) -> Result<Explanation> {
     let probabilities = probabilities(logits)?;
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distribution_of_known_entropy() {
+    fn the_entropy_and_rank_of_a_known_distribution() {
         let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 0.0];
         let found = explanation(&logits, 3, 2).expect("finite");
         assert!((found.entropy - 1.5).abs() < 1e-6, "{}", found.entropy);

@@ -1,4 +1,4 @@
-//! New pictures: sampling in batches, with progress, and what is whole kept when it is stopped.
+//! Samples new pictures in batches, with progress; a stop keeps those that are finished.
 
 use std::collections::VecDeque;
 
@@ -12,30 +12,32 @@ use crate::error::Result;
 use crate::generate::{DraftAndRevise, Filter, Guidance, Request, Schedule, Session, Steps};
 use crate::model::RqTransformer;
 
-/// Rows that are sampled together. More give no speed on a CPU and cost memory for their caches.
+/// Rows sampled together. More are no faster on a CPU and need memory for their caches.
 const ROWS: u32 = 8;
 
-/// How much work a GPU is given before it is waited for: enough that it never idles, little enough that a stop is prompt.
+/// How much work to queue on a GPU before waiting for it: enough that it never idles, little enough that it
+/// stops promptly.
 const AHEAD: Duration = Duration::from_millis(200);
 
-/// What [`sample`] hands over.
+/// What [`sample`] passes to its callback.
 pub enum Sampled {
-    /// The batch under way, some of its cells known, the others filled with code 0.
+    /// The current batch, with some cells known and the others filled with code 0.
     Partly {
         /// The codes `[B, h, w, D]`, on the device.
         codes: Box<Tensor<4, Int>>,
-        /// Which cells are known, of each image in turn.
+        /// Which cells are known, image by image.
         known: Vec<bool>,
     },
-    /// Stacks that are done.
+    /// Finished stacks.
     Whole(Vec<CodeStack>),
 }
 
-/// Samples `request` batch after batch and hands each to `keep` as soon as it is whole, so that neither a stop nor a failure
-/// loses what was done; with `preview`, also after each row of cells. `task` counts cells over all images.
+/// Samples `request` batch by batch and passes each to `keep` as soon as it is finished, so that neither a
+/// stop nor a failure loses it. With `preview`, also passes the batch after each row of cells. `task` counts
+/// cells over all images.
 ///
 /// # Errors
-/// [`crate::Error::Cancelled`] if the task was stopped; what `keep` fails with; the model is contextual.
+/// [`crate::Error::Cancelled`] if the task was stopped; an error of `keep`; the model is contextual.
 pub async fn sample(
     model: &RqTransformer,
     request: &Request,
@@ -48,7 +50,7 @@ pub async fn sample(
         .await
 }
 
-/// The same by a model of either kind: cell after cell, or as `schedule` says where there is one.
+/// The same for a model of either kind: by `schedule` if there is one, else cell by cell.
 ///
 /// # Errors
 /// As [`sample`]; the model is of the other kind.
@@ -66,8 +68,8 @@ pub async fn sample_by(
     }
 }
 
-/// The same by a contextual model, as `schedule` says; previews follow each part of the cells, and `task` counts parts over all
-/// images.
+/// The same for a contextual model, by `schedule`. Previews follow each part of the cells, and `task` counts
+/// parts over all images.
 ///
 /// # Errors
 /// As [`sample`]; the model is not contextual.
@@ -84,7 +86,7 @@ pub async fn draft_and_revise(
     batches(begin, at_a_time, model.device(), request, preview, task, keep).await
 }
 
-/// Images of a batch, in phases with these filters.
+/// Images per batch, for phases with these filters.
 fn at_a_time(phases: &[&[Filter]]) -> u32 {
     let rows = phases.iter().map(|filters| Guidance::of(filters).rows_an_image());
     ROWS / rows.max().unwrap_or(1)
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_has_fewer_images_where_any_phase_reads_each_twice() {
+    fn a_batch_has_fewer_images_if_a_phase_is_guided() {
         let filters = |guidance| [Filter { guidance, ..Filter::NONE }; 2];
         assert_eq!(at_a_time(&[&filters(1.0)]), ROWS);
         assert_eq!(at_a_time(&[&filters(0.0), &filters(1.0)]), ROWS);
