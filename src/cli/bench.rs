@@ -36,7 +36,8 @@ pub struct Bench {
     /// Compare the preset with a 16x16x1 transformer of the same size (figure 4 of the paper).
     #[arg(long)]
     compare: bool,
-    /// Compare draft-and-revise, by a contextual transformer of the preset's shape, with sampling cell by cell.
+    /// Compare draft-and-revise, by a contextual transformer of the preset's shape, with sampling cell by
+    /// cell.
     #[arg(long, conflicts_with = "compare")]
     drafting: bool,
     /// Compare each hand-written kernel, or those with NAME in their name, with Burn's own operations at the

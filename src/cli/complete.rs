@@ -18,8 +18,8 @@ use crate::engine::recipe::SamplingRecipe;
 use crate::error::{Error, Result};
 use crate::generate::Forced;
 
-/// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before each cell, a
-/// contextual one all codes that are kept.
+/// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before
+/// each cell, a contextual one all codes that are kept.
 #[derive(Args)]
 pub struct Complete {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
@@ -27,11 +27,13 @@ pub struct Complete {
     /// Keep the first N rows of cells.
     #[arg(long, value_name = "N", required_unless_present = "mask", conflicts_with = "mask")]
     rows: Option<usize>,
-    /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
+    /// Resample the cells under the white part of this mask (or its transparent part, if it has one) and keep
+    /// the others.
     #[arg(long, value_name = "IMAGE")]
     mask: Option<PathBuf>,
-    /// Sample N completions and keep the best (or the -n best): those after which the transformer finds the later, kept cells
-    /// likeliest. An autoregressive model does not see these cells while it samples, so this only chooses among guesses.
+    /// Sample N completions and keep the best one, or the -n best: those that make the later, kept cells most
+    /// likely under the transformer. An autoregressive model does not see these cells while it samples, so
+    /// this only chooses among guesses.
     #[arg(long, value_name = "N")]
     best_of: Option<u32>,
     #[command(flatten)]

@@ -24,7 +24,8 @@ pub struct Convert {
     /// Type of the written weights: f16 halves the size, but biases and gains stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
-    /// Weights to convert: the trained ones, or their moving average (EMA) if training updated it.
+    /// Weights to convert: the trained ones, or their moving average (EMA), which helps only if training
+    /// updated it.
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     #[command(flatten)]

@@ -13,8 +13,8 @@ pub struct DraftingArguments {
     /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
     #[arg(long, value_name = "N")]
     draft: Option<u32>,
-    /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is resampled given all other cells.
-    /// 0: no revisions. [default: 2x2]
+    /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is
+    /// resampled given all other cells. 0: no revisions. [default: 2x2]
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
     /// Like --temperature, for revisions. [default: the draft's]

@@ -20,7 +20,7 @@ pub struct Info {
     /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
     #[arg(default_value = "emoji-64")]
     model: String,
-    /// Weights to describe: the trained ones, or their moving average (EMA) if training updated it.
+    /// Weights to describe: the trained ones, or their moving average (EMA).
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     /// List every tensor in the file.

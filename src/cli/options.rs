@@ -24,7 +24,8 @@ pub struct ModelArguments {
     /// RQ-VAE to use, if it is not where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     pub rqvae: Option<String>,
-    /// Weights to load: the trained ones, or their moving average (EMA) if training updated it.
+    /// Weights to load: the trained ones, or their moving average (EMA), which helps only if training updated
+    /// it.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
     #[command(flatten)]
@@ -118,7 +119,7 @@ impl TransformerArguments {
         Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
     }
 
-    /// The precision asked for.
+    /// The requested precision.
     pub fn precision(&self) -> Option<Precision> {
         if self.half { Some(Precision::F16) } else { self.precision }
     }

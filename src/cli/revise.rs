@@ -18,8 +18,8 @@ use crate::model::Architecture;
 pub struct Revise {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
-    /// Revise the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
-    /// [default: all cells]
+    /// Revise the cells under the white part of this mask (or its transparent part, if it has one) and keep
+    /// the others. [default: all cells]
     #[arg(long, value_name = "IMAGE")]
     cells: Option<PathBuf>,
     /// Number of rounds, and of random parts in each round; fewer parts resample more cells at once.

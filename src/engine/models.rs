@@ -137,7 +137,8 @@ pub fn load<M>(
     });
     let model = build(&mut loader)?;
     loader.finish()?;
-    // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks later.
+    // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks
+    // later.
     #[cfg(not(target_family = "wasm"))]
     crate::device::wait(device).map_err(|error| too_large(error, checkpoint, precision))?;
     Ok(model)

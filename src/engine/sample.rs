@@ -113,8 +113,8 @@ async fn batches<S: Steps>(
             task.pause().await?;
             session.step();
             let done = session.done();
-            // A GPU only queues work. Waiting for the newest step would leave it idle, and some browsers poll only every
-            // 100 ms, so up to a row of cells is queued ahead.
+            // A GPU only queues work. Waiting for the newest step would leave it idle, and some browsers poll
+            // only every 100 ms, so up to a row of cells is queued ahead.
             queued.push_back(Fence::new(device).await);
             let a_step = start.elapsed() / done as u32;
             let ahead = AHEAD.div_duration_f32(a_step.max(Duration::from_millis(1))) as usize;

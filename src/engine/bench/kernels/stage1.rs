@@ -47,8 +47,8 @@ struct Product {
     right: bool,
 }
 
-/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows of a
-/// transformer's widest layer.
+/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows
+/// of a transformer's widest layer.
 const PRODUCTS: [Product; 5] = [
     Product { batch: 1, shape: [256, 512, 256], right: false },
     Product { batch: 4, shape: [256, 512, 256], right: false },
@@ -60,7 +60,8 @@ const PRODUCTS: [Product; 5] = [
 /// Codes in a cell.
 const DEPTH: usize = 4;
 
-/// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group norms.
+/// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group
+/// norms.
 pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     let mut cases: Vec<Make> = Vec::new();
     for (layer, count) in decoder_layers()? {
