@@ -1,4 +1,4 @@
-//! What `complete` and `revise` begin with: the models, the codes of a picture, and how that was sampled.
+//! The starting point of `complete` and `revise`: the models, a picture's codes, and how it was sampled.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::generate::{Filter, Schedule};
 use crate::image_io::mask;
 
-/// A picture's codes, and what samples others in their places.
+/// A picture's codes, and the models that resample them.
 pub struct Begun<'a> {
     /// The models.
     pub stage2: Stage2,
@@ -38,12 +38,12 @@ impl<'a> Begun<'a> {
         Ok(Self { stage2, stack, model, device, id, found: recipe.and_then(|recipe| recipe.sampling) })
     }
 
-    /// How the picture was sampled, if this model did. What another was sampled with says nothing of this one.
+    /// How the picture was sampled, if this model did it. Another model's settings do not apply to this one.
     pub fn same(&self) -> Option<&SamplingRecipe> {
         self.found.as_ref().filter(|found| found.rqtransformer.sha256 == self.id.sha256)
     }
 
-    /// What is to be sampled.
+    /// The sampling plan.
     pub fn plan(
         &self,
         condition: &ConditionArguments,
@@ -65,8 +65,8 @@ impl<'a> Begun<'a> {
         }
     }
 
-    /// Which codes are kept: those of the cells under which the mask at `path`, fitted like the picture, is darker than middle grey
-    /// on average.
+    /// Which codes to keep: those of cells where the mask at `path`, resized and cropped like the picture, is
+    /// darker than middle grey on average.
     pub fn outside(&self, path: &Path) -> Result<Vec<bool>> {
         let (stack, resolution) = (&self.stack, self.stage2.stage1.model.config.ddconfig.resolution);
         let mask = in_file(path, mask::from_bytes(&bytes(path)?))?.fit(resolution)?;

@@ -1,4 +1,4 @@
-//! `residua bench`: how long the published shapes of work take here.
+//! `residua bench`: timings of the published models' shapes on this machine.
 
 use clap::Args;
 use serde_json::json;
@@ -15,44 +15,45 @@ use crate::error::{Error, Result};
 use crate::model::preset::{PRESETS, Preset};
 use crate::text::size;
 
-/// Frames of the studio that are measured.
+/// Studio frames to time.
 const FRAMES: usize = 200;
 
-/// Time encode, quantize, sample and decode with random weights of a published shape.
+/// Time encoding, quantization, sampling and decoding with random weights of a published shape.
 #[derive(Args)]
 pub struct Bench {
-    /// A published shape; --list shows them.
+    /// Published shape of model to time; --list shows them all.
     #[arg(long, default_value = "ffhq-355m")]
     preset: String,
     /// List the presets.
     #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
-    /// Images at once; with --compare or --drafting, several with commas.
+    /// Batch size in images; several values, separated by commas, are timed in turn, except with --train.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "B[,B..]")]
     batch: Vec<usize>,
-    /// Timed runs, after one that is not.
+    /// Number of timed runs, after one warm-up run.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Set the preset against a 16x16x1 transformer of the same size (the paper's figure 4).
+    /// Compare the preset with a 16x16x1 transformer of the same size (figure 4 of the paper).
     #[arg(long)]
     compare: bool,
-    /// Compare draft-and-revise, by a contextual transformer of the preset's shape, with sampling cell by cell.
+    /// Compare draft-and-revise, by a contextual transformer of the preset's shape, with sampling cell by
+    /// cell.
     #[arg(long, conflicts_with = "compare")]
     drafting: bool,
-    /// Set each hand-written kernel, or those whose name has NAME in it, against Burn's own operations, at the published
-    /// shapes.
+    /// Compare each hand-written kernel, or those with NAME in their name, with Burn's own operations at the
+    /// published shapes.
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["compare", "drafting", "gpu_kernels", "preset", "batch", "precision", "f32"])]
     kernels: Option<String>,
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
     studio: bool,
-    /// Time the training of both stages of emoji-64, 32 images at once unless --batch says otherwise.
+    /// Time training steps of both stages of emoji-64, with 32 images per step unless --batch is given.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
-    /// How the transformer's weights are kept; stored: in f32, as random ones are made.
+    /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
     #[arg(long, value_enum, default_value = "f16")]
     precision: Precision,
-    /// The same as --precision stored.
+    /// Same as --precision stored.
     #[arg(long, conflicts_with = "precision")]
     f32: bool,
     #[command(flatten)]
@@ -109,11 +110,11 @@ impl Bench {
 
 fn of_frames(frames: &Frames) -> String {
     format!(
-        "studio, 16x16x8 stack, {} frames: median {:.2} ms, most {:.2} ms; at rest it draws {}",
+        "studio, 16x16x8 stack, {} frames: median {:.2} ms, longest {:.2} ms; when idle it {}",
         frames.frames,
         frames.median_ms,
         frames.most_ms,
-        if frames.draws_at_rest { "on" } else { "nothing" }
+        if frames.draws_at_rest { "keeps drawing" } else { "draws nothing" }
     )
 }
 

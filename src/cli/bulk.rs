@@ -1,4 +1,4 @@
-//! Samples in bulk: `sample --bulk`, and those that `eval fid --out` keeps.
+//! Sampling in bulk: `sample --bulk` and `eval samples`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,23 +14,23 @@ use crate::engine::{Options, Stage2};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The longest file of captions that is read, in bytes.
+/// Size limit of a caption file, in bytes.
 const LONGEST: u64 = 1 << 30;
 
-/// Many pictures at once.
+/// Sampling in bulk.
 #[derive(Args)]
 pub struct BulkArguments {
-    /// Sample -n pictures of every class, into a folder of numbered PNGs with the codes of all in codes.npy. A second call goes
-    /// on where a first one stopped.
+    /// Sample -n pictures of every class, as numbered PNGs, with all codes in codes.npy. Run it again to
+    /// continue after a stop.
     #[arg(long, conflicts_with_all = ["class", "prompt", "from", "clip", "classifier", "keep", "force"])]
     pub bulk: bool,
-    /// With --bulk: -n pictures of every caption in this file, one a line.
+    /// With --bulk: sample -n pictures of every caption in this file, one per line.
     #[arg(long, requires = "bulk", value_name = "FILE")]
     pub captions: Option<PathBuf>,
 }
 
 impl BulkArguments {
-    /// Makes what `out` lacks.
+    /// Samples the pictures that `out` lacks.
     pub fn run(
         &self,
         out: &Path,
@@ -47,7 +47,7 @@ impl BulkArguments {
         let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.count()));
         let total = total.filter(|&total| total > 0).ok_or_else(|| {
             Error::usage(format!(
-                "-n {}: expected 1 to {} pictures in all, found {} for each of {}",
+                "-n {}: expected 1 to {} pictures in total, found {} for each of {} conditions",
                 sampling.count(),
                 u32::MAX,
                 sampling.count(),
@@ -58,14 +58,14 @@ impl BulkArguments {
         let filled = pollster::block_on(bulk.fill(out, &mut console.task("sampling")))?;
         let text = match filled.found {
             0 => format!("{} sampled into {}", filled.made, out.display()),
-            found => format!("{} sampled into {}, {found} were there", filled.made, out.display()),
+            found => format!("{} sampled into {}, {found} already there", filled.made, out.display()),
         };
         let folder = out.display().to_string();
         console.result(json!({"folder": folder, "made": filled.made, "found": filled.found}), &text)
     }
 }
 
-/// How `orders` are made with these options.
+/// The bulk job that samples `orders` with these options.
 pub fn bulk<'a>(
     stage2: &'a Stage2,
     options: &Options,
@@ -80,7 +80,7 @@ pub fn bulk<'a>(
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })
 }
 
-/// One caption a line; empty lines are passed over.
+/// Reads one caption per line, skipping empty lines.
 pub fn read_captions(path: &Path) -> Result<Vec<String>> {
     let bytes = files::read_limited(path, LONGEST)?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -89,7 +89,10 @@ pub fn read_captions(path: &Path) -> Result<Vec<String>> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
     let captions: Vec<String> = lines.map(String::from).collect();
     if captions.is_empty() {
-        return Err(Error::invalid(format!("{}: expected captions, one a line, found none", path.display())));
+        return Err(Error::invalid(format!(
+            "{}: expected captions, one per line, found none",
+            path.display()
+        )));
     }
     Ok(captions)
 }

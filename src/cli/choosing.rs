@@ -1,4 +1,4 @@
-//! Options of `sample` that choose among what is sampled, and what they print.
+//! Options of `sample` that select the best samples, and their output.
 
 use std::path::PathBuf;
 
@@ -14,47 +14,48 @@ use crate::engine::{ModelId, Stage2};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 
-/// The part of samples that a classifier accepts, unless another is asked for.
+/// Default fraction of the samples that a classifier accepts.
 const ACCEPTANCE: f64 = 0.25;
 
-// clap does not ask for what an option requires where that conflicts with another option: what the required one conflicts
-// with is therefore listed here, too.
-/// How the best of what is sampled are found.
+// clap does not enforce `requires` if the required option conflicts with another one that is given, so the
+// conflicts of the required option are repeated here.
+/// How the best samples are selected.
 #[derive(Args, Clone)]
 pub struct ChoosingArguments {
-    /// Sort by how well pictures fit the caption, best first: weights of CLIP (ViT), a .pt or .safetensors.
+    /// Sort the samples by how well they match the caption, best first: CLIP (ViT) weights, a .pt or
+    /// .safetensors file.
     #[arg(long, value_name = "PATH", requires = "prompt", conflicts_with_all = ["class", "from"])]
     clip: Option<PathBuf>,
-    /// Keep the K best of them. [default: all]
+    /// With --clip: keep only the K best samples. [default: all]
     #[arg(long, value_name = "K", requires = "clip", conflicts_with_all = ["class", "classifier", "from"])]
     keep: Option<u32>,
-    /// Sample more than -n, and keep those that show the class most surely: weights of a ResNet of torchvision, a .pt, .pth
-    /// or .safetensors.
+    /// Sample more than -n pictures and keep the -n that show the class most clearly: torchvision ResNet
+    /// weights, a .pt, .pth or .safetensors file.
     #[arg(long, value_name = "PATH", requires = "class", conflicts_with_all = ["prompt", "clip", "from"])]
     classifier: Option<PathBuf>,
-    /// The part of what is sampled that the classifier accepts. [default: 0.25]
+    /// With --classifier: fraction of the samples to accept, above 0 and at most 1. [default: 0.25]
     #[arg(long, value_name = "RATE", requires = "classifier", conflicts_with_all = ["prompt", "clip", "from"], allow_negative_numbers = true)]
     acceptance: Option<f64>,
 }
 
-/// What is kept of all that is sampled.
+/// Which of the samples to keep.
 pub struct Choosing {
-    /// What says how good they are.
+    /// How they are scored.
     pub by: By,
-    /// How many are kept.
+    /// How many to keep.
     pub kept: usize,
 }
 
-/// What says how good samples are.
+/// How samples are scored.
 pub enum By {
-    /// A model that looks at pictures.
+    /// By a model that looks at pictures.
     Judge(Judge),
-    /// The transformer itself, by the codes that were kept.
+    /// By the transformer itself, from the codes that were kept.
     Fit(Fit, ModelId),
 }
 
 impl ChoosingArguments {
-    /// How many pictures are sampled, where `number` are asked for.
+    /// How many pictures to sample if `number` are requested.
     pub fn sampled(&self, number: u32) -> Result<u32> {
         match self.classifier {
             Some(_) => sampled_for(number, self.acceptance.unwrap_or(ACCEPTANCE)),
@@ -62,7 +63,7 @@ impl ChoosingArguments {
         }
     }
 
-    /// Loads what judges the pictures of `plan`, of which `number` were asked for, if anything does.
+    /// Loads the judge of the pictures of `plan`, if the options name one; `number` pictures are requested.
     pub fn open(
         &self,
         plan: &SamplingRecipe,
@@ -71,7 +72,7 @@ impl ChoosingArguments {
         console: &Console,
     ) -> Result<Option<Choosing>> {
         let (config, device) = (&stage2.model.config, stage2.model.device());
-        // What the model is not made for is refused before anything else is loaded.
+        // Refuse a condition that does not fit the model before loading anything else.
         plan.condition.tokens(config)?;
         let mut task = console.task("loading");
         let (judge, kept) = match (&plan.condition, &self.clip, &self.classifier) {
@@ -79,7 +80,7 @@ impl ChoosingArguments {
                 let kept = self.keep.unwrap_or(number);
                 if !(1..=number).contains(&kept) {
                     return Err(Error::usage(format!(
-                        "--keep: expected 1 to the {number} of -n, found {kept}"
+                        "--keep: expected 1 to {number}, the value of -n, found {kept}"
                     )));
                 }
                 (Judge::of_caption(path, prompt, device, &mut task)?, kept)
@@ -95,7 +96,7 @@ impl ChoosingArguments {
 }
 
 impl By {
-    /// What they are compared by.
+    /// The measure of the scores.
     pub fn measure(&self) -> Measure {
         match self {
             Self::Judge(judge) => judge.measure(),
@@ -103,7 +104,7 @@ impl By {
         }
     }
 
-    /// How good each of a batch is.
+    /// The score of each sample in a batch.
     ///
     /// # Errors
     /// The device failed.
@@ -119,7 +120,7 @@ impl By {
         }
     }
 
-    /// For the recipe of a picture of this score.
+    /// The judgement in the recipe of a picture with this score.
     pub fn judgement(&self, score: f32) -> Judgement {
         match self {
             Self::Judge(judge) => judge.judgement(score),
@@ -129,7 +130,7 @@ impl By {
 }
 
 impl Choosing {
-    /// A line for each picture kept, best first, and how many were `sampled`.
+    /// One line per kept picture, best first, and a summary with the number `sampled`.
     pub fn listed(&self, scores: &[f32], files: &[String], sampled: u32) -> String {
         let measure = self.by.measure().name();
         let lines = scores.iter().zip(files).map(|(score, file)| format!("{score:.4}  {file}\n"));

@@ -18,20 +18,22 @@ use crate::engine::recipe::SamplingRecipe;
 use crate::error::{Error, Result};
 use crate::generate::Forced;
 
-/// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before each cell, a
-/// contextual one all codes that are kept.
+/// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before
+/// each cell, a contextual one all codes that are kept.
 #[derive(Args)]
 pub struct Complete {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
-    /// Keep the first rows of cells.
+    /// Keep the first N rows of cells.
     #[arg(long, value_name = "N", required_unless_present = "mask", conflicts_with = "mask")]
     rows: Option<usize>,
-    /// Resample the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
+    /// Resample the cells under the white part of this mask (or its transparent part, if it has one) and keep
+    /// the others.
     #[arg(long, value_name = "IMAGE")]
     mask: Option<PathBuf>,
-    /// Sample N completions and keep the best (or the -n best): those after which the transformer finds the later, kept cells
-    /// likeliest. An autoregressive model does not see these cells while it samples, so this only chooses among guesses.
+    /// Sample N completions and keep the best one, or the -n best: those that make the later, kept cells most
+    /// likely under the transformer. An autoregressive model does not see these cells while it samples, so
+    /// this only chooses among guesses.
     #[arg(long, value_name = "N")]
     best_of: Option<u32>,
     #[command(flatten)]
@@ -50,7 +52,7 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let begun = Begun::new(&self.model, &self.input, console)?;
         let keep = match (&self.mask, self.rows) {
@@ -71,7 +73,7 @@ impl Complete {
             .finish(plan, Some(forced))
     }
 
-    /// What keeps the best of `most`.
+    /// Selects the best of `most` completions.
     fn choosing(
         &self,
         most: u32,
@@ -81,7 +83,9 @@ impl Complete {
     ) -> Result<Choosing> {
         let kept = self.sampling.count();
         if !(1..=most).contains(&kept) {
-            return Err(Error::usage(format!("--best-of: expected at least the {kept} of -n, found {most}")));
+            return Err(Error::usage(format!(
+                "--best-of: expected at least {kept}, the value of -n, found {most}"
+            )));
         }
         let condition = plan.condition.tokens(&stage2.model.config)?;
         let fit = Fit::new(&stage2.model, forced, condition)?;

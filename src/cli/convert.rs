@@ -13,24 +13,26 @@ use crate::checkpoint::{Checkpoint, Dtype};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 
-/// Convert a published folder, .pt or .tar.gz to safetensors with its configuration inside.
+/// Convert a published folder, .pt or .tar.gz to a safetensors file that includes the configuration.
 #[derive(Args)]
 pub struct Convert {
-    /// A bundled model, a folder with config.yaml and weights, a .pt beside config.yaml, or a .tar.gz of such.
+    /// Checkpoint: a bundled model, a folder with config.yaml and weights, a .pt next to config.yaml, or a
+    /// .tar.gz of these.
     input: String,
-    /// The .safetensors to write, - for standard output; a folder where the input has both stages.
+    /// .safetensors file to write, - for standard output; a folder if the input has both stages.
     output: PathBuf,
-    /// f16 halves the size; biases and gains stay f32.
+    /// Type of the written weights: f16 halves the size, but biases and gains stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
-    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
+    /// Weights to convert: the trained ones, or their moving average (EMA), which helps only if training
+    /// updated it.
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     #[command(flatten)]
     force: ForceArguments,
 }
 
-/// The type that weights are written in.
+/// The type of the written weights.
 #[derive(Clone, Copy, ValueEnum)]
 enum Precision {
     F32,

@@ -17,9 +17,10 @@ use crate::image_io::png_text::Provenance;
 /// Decode an .npy of codes, or a PNG that carries its codes, into a picture.
 #[derive(Args)]
 pub struct Decode {
-    /// .npy of shape (h, w, D) or (n, h, w, D), or a PNG made by Residua; - for standard input.
+    /// Codes: an .npy of shape (h, w, D) or (n, h, w, D), or a PNG made by Residua; - for standard input.
     codes: PathBuf,
-    /// The PNG to write, numbered if there are several; - for standard output. [default: the input's name with -decoded]
+    /// PNG file to write, numbered if there are several; - for standard output. [default: the input's name
+    /// with -decoded]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -41,7 +42,7 @@ impl Decode {
         let options = self.model.rqvae_options()?;
         let device = self.model.device.open()?;
         let maker = codes.recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
-        // Where an RQ-VAE is asked for, it is the one.
+        // An RQ-VAE that is given takes precedence.
         let maker = maker.filter(|_| self.model.rqvae.is_none());
         let options = self.model.model_or(maker, options)?;
         let stage1 = Stage1::load(&options, &device, &mut console.task("loading"))?;
@@ -49,7 +50,7 @@ impl Decode {
         let is_another = codes.recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256);
         if is_another {
             tracing::warn!(
-                "{} was made with another RQ-VAE; with {} it may look otherwise",
+                "{} was made with another RQ-VAE; with {} it may look different",
                 self.codes.display(),
                 id.name
             );
@@ -60,7 +61,7 @@ impl Decode {
             codes.compare(&self.codes, made);
         }
         let Codes { stacks, recipe, .. } = codes;
-        // What was sampled or completed is still so when it is decoded again.
+        // A sampled or completed picture remains one when decoded again.
         let (made_by, sampling) =
             recipe.map_or(("decode".to_string(), None), |recipe| (recipe.made_by, recipe.sampling));
         let recipe = Recipe::new(&made_by, id, sampling).to_json();

@@ -1,4 +1,4 @@
-//! `residua devices`: where models can run, and whether the hand-written kernels are right there.
+//! `residua devices`: where models can run, and whether the hand-written kernels are correct there.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,13 +14,14 @@ use crate::text::size;
 /// List the CPU and the graphics adapters.
 #[derive(Args)]
 pub struct Devices {
-    /// Compare each hand-written kernel, on the GPU that --device gpu takes, with its plain twin on the CPU.
+    /// Check each hand-written kernel on the GPU that --device gpu picks, against a plain CPU version.
     #[arg(long)]
     check: bool,
 }
 
 impl Devices {
-    /// Prints them, and which one `--device auto` takes; or how the check went, and fails if a kernel is wrong.
+    /// Prints the devices, and which one `--device auto` picks; or the check of the kernels, which fails if
+    /// one is wrong.
     pub fn run(&self, console: &Console) -> Result<()> {
         let adapters = adapters();
         if self.check {
@@ -34,14 +35,14 @@ impl Devices {
         if adapters.is_empty() {
             lines.push("gpu  none found".into());
         }
-        lines.push(format!("--device auto takes the {auto}{why}"));
+        lines.push(format!("--device auto picks the {auto}{why}"));
         let gpus: Vec<Value> = adapters.iter().map(value).collect();
         let result = json!({"cpu_threads": threads, "cpu_vectors": vectors, "gpus": gpus, "auto": auto});
         console.result(result, &lines.join("\n"))
     }
 }
 
-/// The kind of device that `--device auto` takes, and why.
+/// The kind of device that `--device auto` picks, and why.
 fn auto() -> Result<(&'static str, String)> {
     let (device, seconds) = faster(open(DeviceChoice::Auto)?);
     let why = seconds.map_or_else(String::new, |[gpu, cpu]| {

@@ -1,4 +1,4 @@
-//! Options of models that draft and revise: in how many parts, how often, and how codes are then drawn.
+//! Options of contextual models: the parts of the draft, the revision rounds, and how revisions sample codes.
 
 use clap::Args;
 
@@ -13,30 +13,30 @@ pub struct DraftingArguments {
     /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
     #[arg(long, value_name = "N")]
     draft: Option<u32>,
-    /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is resampled given all other cells.
-    /// 0: no revisions. [default: 2x2]
+    /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is
+    /// resampled given all other cells. 0: no revisions. [default: 2x2]
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
-    /// The same as --temperature, for revisions. [default: that of the draft]
+    /// Like --temperature, for revisions. [default: the draft's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
     revise_temperature: Option<Vec<f32>>,
-    /// The same as --top-k, for revisions. [default: that of the draft]
+    /// Like --top-k, for revisions. [default: the draft's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     revise_top_k: Option<Vec<usize>>,
-    /// The same as --top-p, for revisions. [default: that of the draft]
+    /// Like --top-p, for revisions. [default: the draft's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
     revise_top_p: Option<Vec<f32>>,
-    /// The same as --guidance, for revisions. [default: that of the draft]
+    /// Like --guidance, for revisions. [default: the draft's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
     revise_guidance: Option<Vec<f32>>,
 }
 
 impl DraftingArguments {
-    /// How the model of `config` drafts and revises, where the draft draws by `filters`: what is asked for, else what the recipe at
-    /// hand says, else what is usual; `None` for an autoregressive model.
+    /// How the model of `config` drafts, with `filters`, and revises: from the options, else from `recipe`,
+    /// else the default. `None` for an autoregressive model.
     ///
     /// # Errors
-    /// The model or the options leave nothing for an option to do.
+    /// An option has no effect with this model or these options.
     pub fn schedule(
         &self,
         config: &RqTransformerConfig,
@@ -48,7 +48,7 @@ impl DraftingArguments {
             return match given.first() {
                 None => Ok(None),
                 Some(option) => Err(Error::usage(format!(
-                    "{option}: this model samples cell after cell, once ({}): leave it out, or choose a contextual model",
+                    "{option}: this model samples each cell once ({}): leave it out, or choose a contextual model",
                     config.kind.name()
                 ))),
             };
@@ -59,7 +59,7 @@ impl DraftingArguments {
             (revise.rounds, given.iter().find(|option| option.starts_with("--revise-")))
         {
             return Err(Error::usage(format!(
-                "{option} does nothing without revisions: leave it or --revise 0 out"
+                "{option} does nothing without revisions: leave out either it or --revise 0"
             )));
         }
         if self.draft == Some(0) {
@@ -76,7 +76,7 @@ impl DraftingArguments {
         Ok(Some(schedule))
     }
 
-    /// How codes are drawn in revisions.
+    /// How revisions sample codes.
     fn revisions(&self) -> SamplingArguments {
         SamplingArguments {
             number: None,
@@ -88,7 +88,7 @@ impl DraftingArguments {
         }
     }
 
-    /// The options that are given.
+    /// The options that were given.
     fn given(&self) -> Vec<&'static str> {
         let all = [
             ("--draft", self.draft.is_some()),

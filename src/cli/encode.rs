@@ -17,15 +17,15 @@ use crate::error::{Error, Result};
 /// Encode a picture into its code stack, an .npy of shape (h, w, D).
 #[derive(Args)]
 pub struct Encode {
-    /// PNG, JPEG, WebP, GIF or BMP, of any size; - for standard input.
+    /// Picture to encode: PNG, JPEG, WebP, GIF or BMP, of any size; - for standard input.
     image: PathBuf,
-    /// The .npy to write; - for standard output. [default: the picture's name in the current folder]
+    /// .npy file to write; - for standard output. [default: the picture's name, in the current folder]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Draw codes by distance at this temperature; 0: the nearest codes.
+    /// Sample codes by distance at this temperature; 0 takes the nearest codes.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true, value_name = "T")]
     temperature: f32,
-    /// Seed of the draws. [default: 0]
+    /// Random seed for sampling at --temperature. [default: 0]
     #[arg(long, requires = "temperature")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -56,7 +56,7 @@ impl Encode {
     fn choice(&self) -> Result<Choice> {
         match self.temperature {
             0.0 if self.seed.is_some() => {
-                Err(Error::usage("--seed does nothing at --temperature 0, where nothing is drawn"))
+                Err(Error::usage("--seed does nothing at --temperature 0, which takes the nearest codes"))
             }
             0.0 => Ok(Choice::Nearest),
             temperature if temperature.is_finite() && temperature > 0.0 => {

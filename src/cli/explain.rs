@@ -1,4 +1,4 @@
-//! `residua explain`: the transformer's distribution at a place.
+//! `residua explain`: the codes that the transformer predicts at a position.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::engine::Stage2;
 use crate::engine::explain::{Explanation, explain};
 use crate::error::Result;
 
-/// Show the likeliest codes at one cell and depth, given the codes before it, or by a contextual model, all other cells.
+/// Show the most likely codes at one cell and depth, given the codes before it, or for a contextual model, all other cells.
 #[derive(Args)]
 pub struct Explain {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
@@ -26,7 +26,7 @@ pub struct Explain {
     /// Depth of the code, from 0.
     #[arg(long, default_value_t = 0)]
     depth: usize,
-    /// How many codes to show.
+    /// Number of codes to show.
     #[arg(long, default_value_t = 10)]
     count: usize,
     #[command(flatten)]
@@ -60,7 +60,7 @@ fn text(explanation: &Explanation) -> String {
     }
     let chosen = explanation.chosen;
     lines.push(format!(
-        "chosen {} with {:.4} %, {} codes are likelier; entropy {:.2} bits",
+        "chosen {} with {:.4} %, {} codes are more likely; entropy {:.2} bits",
         chosen.code,
         100.0 * chosen.probability,
         explanation.rank,

@@ -14,13 +14,13 @@ use crate::generate::Filter;
 use crate::model::config::DefaultSampling;
 use crate::text::{grouped, size};
 
-/// Show a checkpoint's configuration, parameters by part, memory and tensors.
+/// Show a checkpoint's configuration, parameter counts, memory use and tensors.
 #[derive(Args)]
 pub struct Info {
-    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz.
+    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
     #[arg(default_value = "emoji-64")]
     model: String,
-    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
+    /// Weights to describe: the trained ones, or their moving average (EMA).
     #[arg(long, value_enum, default_value = "auto")]
     weights: WeightsChoice,
     /// List every tensor in the file.
@@ -29,7 +29,7 @@ pub struct Info {
 }
 
 impl Info {
-    /// Prints what each model in the checkpoint is, and fails if one does not fit its configuration.
+    /// Describes each model in the checkpoint, and fails if one does not fit its configuration.
     pub fn run(&self, console: &Console) -> Result<()> {
         let checkpoints = Checkpoint::open_all(&self.model, None, self.weights.into())?;
         let mut values = Vec::new();
@@ -86,7 +86,7 @@ impl Info {
     }
 }
 
-/// How codes are drawn unless a person says otherwise, and which section of the configuration says so.
+/// The default sampling settings, and the section of the configuration that they come from.
 fn drawn(sampling: &DefaultSampling) -> String {
     let of = |value: fn(&Filter) -> String| {
         let mut values: Vec<String> = sampling.filters.iter().map(value).collect();
@@ -99,7 +99,7 @@ fn drawn(sampling: &DefaultSampling) -> String {
         of(|filter| if filter.top_k == 0 { "all".into() } else { filter.top_k.to_string() }),
         of(|filter| match filter.top_p {
             0.0 => "all".into(),
-            Filter::ONLY_THE_LIKELIEST => "the likeliest code".into(),
+            Filter::ONLY_THE_LIKELIEST => "the most likely code".into(),
             mass => mass.to_string(),
         }),
         of(|filter| match filter.guidance {
@@ -114,7 +114,7 @@ fn yes_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-/// Elements by the first word of each parameter's name.
+/// Parameter counts by the first part of each name.
 fn by_part(parameters: &[Parameter]) -> BTreeMap<String, usize> {
     let mut parts = BTreeMap::new();
     for parameter in parameters {

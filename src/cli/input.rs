@@ -1,4 +1,4 @@
-//! What a person hands over: a picture, codes, or a picture that carries codes.
+//! Input files: a picture, codes, or a picture that carries codes.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,20 +14,21 @@ use crate::image_io::png_text::{Provenance, has_its_pixels};
 use crate::image_io::{Picture, is_edited};
 use crate::model::RqVae;
 
-/// Largest picture or code file that is read, in bytes.
+/// Size limit of a picture or code file, in bytes.
 const LARGEST: u64 = 1 << 30;
-/// Levels of 255 by which pixels may differ on average that other devices or compilers have made of the same codes.
+/// Mean difference, in levels of 255, allowed between pictures that different devices or compilers decode
+/// from the same codes.
 const MOST_ROUNDING: u64 = 4;
 /// The name of standard input.
 const STDIN: &str = "-";
 
 /// Codes, and the recipe that came with them.
 pub struct Codes {
-    /// One stack, or several of an `.npy`.
+    /// One stack, or several from an `.npy`.
     pub stacks: Vec<CodeStack>,
     /// How they were made, if the file says.
     pub recipe: Option<Recipe>,
-    /// The picture that they came with, if it has no checksum, as those of older versions.
+    /// The file's picture, if an older version wrote it without a checksum.
     unchecked: Option<Picture>,
 }
 
@@ -37,18 +38,18 @@ impl Codes {
         let bytes = bytes(path)?;
         let codes = Self::carried(path, &bytes)?.ok_or_else(|| {
             Error::invalid(format!(
-                "{}: expected an .npy of codes, or a PNG that carries codes; this picture carries none (`encode` makes them)",
+                "{}: expected an .npy of codes, or a PNG that carries codes; this picture carries none (`encode` creates them)",
                 name(path)
             ))
         })?;
         if is_edited(&bytes) {
-            codes.warn_of_edits(path, "they give the picture as it was before");
+            codes.warn_of_edits(path, "they decode to the picture before that change");
         }
         Ok(codes)
     }
 
-    /// Reads codes from an `.npy` or a PNG; a picture without codes is encoded by `model`, and so is one that was changed
-    /// after its codes were written.
+    /// Reads codes from an `.npy` or a PNG. `model` encodes a picture that has no codes or was changed after
+    /// they were written.
     pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
         let bytes = bytes(path)?;
         let mut recipe = None;
@@ -56,7 +57,7 @@ impl Codes {
             if !is_edited(&bytes) && !codes.show_another(model)? {
                 return Ok(codes);
             }
-            codes.warn_of_edits(path, "they are made anew, of the picture as it is now");
+            codes.warn_of_edits(path, "the changed picture is encoded again");
             recipe = codes.recipe;
         }
         let picture = in_file(path, Picture::from_bytes(&bytes))?;
@@ -64,17 +65,17 @@ impl Codes {
         Ok(Self { stacks, recipe, unchecked: None })
     }
 
-    /// Whether `model` makes another picture of the codes than the file has, where that was not to be told by a checksum.
+    /// True if the file has no checksum and `model` decodes its codes to a different picture.
     fn show_another(&self, model: &RqVae) -> Result<bool> {
         let Some(shown) = &self.unchecked else { return Ok(false) };
         let made = pollster::block_on(reconstruct::decode(model, &self.stacks, &mut Task::unwatched()))?;
         Ok(made.first().is_some_and(|made| differ(made, shown)))
     }
 
-    /// Warns where `made` of the codes is another picture than the file has, and that was not to be told by a checksum.
+    /// Warns if the file has no checksum and its picture differs from `made`, the one decoded from its codes.
     pub fn compare(&self, path: &Path, made: &Picture) {
         if self.unchecked.as_ref().is_some_and(|shown| differ(made, shown)) {
-            self.warn_of_edits(path, "they give the picture as it was before");
+            self.warn_of_edits(path, "they decode to the picture before that change");
         }
     }
 
@@ -82,7 +83,7 @@ impl Codes {
         tracing::warn!("{} was changed after its codes were written: {outcome}", name(path));
     }
 
-    /// The single stack, for what works on one.
+    /// The only stack and its recipe; an error if there are several.
     pub fn single(mut self, path: &Path) -> Result<(CodeStack, Option<Recipe>)> {
         match self.stacks.len() {
             1 => Ok((self.stacks.remove(0), self.recipe)),
@@ -105,7 +106,7 @@ impl Codes {
     }
 }
 
-/// Whether two pictures are not the same but for rounding: they are of other sizes, or levels differ by more on average.
+/// True if two pictures differ by more than rounding: in size, or in their levels on average.
 fn differ(one: &Picture, other: &Picture) -> bool {
     let [one, other] = [one, other].map(Picture::to_rgb8);
     let sum: u64 = one.iter().zip(other.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -117,7 +118,7 @@ pub fn read_recipe(path: &Path) -> Result<Recipe> {
     match provenance(path, &bytes(path)?)?.recipe {
         Some(recipe) => Recipe::from_json(&recipe),
         None => Err(Error::invalid(format!(
-            "{}: expected a PNG that carries its recipe, found none in it",
+            "{}: expected a PNG that carries its recipe, found no recipe",
             name(path)
         ))),
     }
@@ -128,7 +129,7 @@ pub fn picture(path: &Path) -> Result<Picture> {
     in_file(path, Picture::from_bytes(&bytes(path)?))
 }
 
-/// All bytes of the file at `path`, or of standard input where that is `-`.
+/// All bytes of the file at `path`, or of standard input if it is `-`.
 pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     if path != Path::new(STDIN) {
         return read_limited(path, LARGEST);
@@ -142,22 +143,22 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the picture at `path` carries, with its models named as seen from here.
+/// The recipe and codes in the picture at `path`, with model paths relative to the current folder.
 fn provenance(path: &Path, bytes: &[u8]) -> Result<Provenance> {
     Ok(in_file(path, Provenance::read(bytes))?.located(path))
 }
 
-/// Says which file an error is about.
+/// Adds the file's name to an error.
 pub fn in_file<T>(path: &Path, result: Result<T>) -> Result<T> {
     result.map_err(|error| Error::invalid(format!("{}: {error}", name(path))))
 }
 
-/// What messages call the file at `path`.
+/// The file's name in messages.
 fn name(path: &Path) -> String {
     if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() }
 }
 
-/// The file's name without folder and ending, for naming what is made of it.
+/// The file's name without folder and extension, for naming outputs.
 pub fn stem(path: &Path) -> String {
     if path == Path::new(STDIN) {
         return "picture".into();

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each of them thin over the engine.
+//! The command line: one file per subcommand, each a thin layer over the engine.
 
 mod begun;
 mod bench;
@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{cpu, verdicts};
 use output::Console;
 
-/// See how a picture is made of stacked codes, change some, and make new ones.
+/// See how a picture is built from stacked codes, edit them, and generate new pictures.
 #[derive(Parser)]
 #[command(name = "residua", version, about)]
 struct Arguments {
@@ -65,14 +65,14 @@ enum Command {
     Studio(studio::Studio),
 }
 
-/// Without a subcommand the studio opens.
+/// Without a subcommand, the studio opens.
 impl Default for Command {
     fn default() -> Self {
         Self::Studio(studio::Studio::default())
     }
 }
 
-/// Runs the command line of this process. Exit codes: 0 done, 1 failed, 2 wrong use.
+/// Parses this process's arguments and runs the command. Exit codes: 0 success, 1 failure, 2 usage error.
 pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     crate::device::quiet_without_desktop();
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, json: bool) -> Result<()> {
     cpu::vectors()?;
-    // It catches Ctrl-C, which is to close the studio as it ends any program.
+    // A console catches Ctrl-C, so the studio gets none: there Ctrl-C must close the window.
     let console = || Console::new(json);
     match command {
         Command::Reconstruct(command) => command.run(&console()?),
@@ -113,7 +113,7 @@ fn run(command: Command, json: bool) -> Result<()> {
 }
 
 fn failed(error: &Error) -> ExitCode {
-    // Names in damaged files may hold line ends, and codes that a terminal obeys.
+    // Names in damaged files may contain line breaks and terminal control codes.
     output::say(&format!("residua: {error}").replace(char::is_control, " "));
     match error {
         Error::Usage(_) => ExitCode::from(2),

@@ -1,4 +1,4 @@
-//! Options that several subcommands share.
+//! Options shared by several subcommands.
 
 use std::path::Path;
 
@@ -14,51 +14,55 @@ use crate::generate::{Filter, Sampling};
 use crate::image_io::run_of;
 use crate::model::RqTransformerConfig;
 
-/// Which model, and where it runs.
+/// The model and the device that it runs on.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz. [default: the one that made
-    /// the picture at hand, where its recipe is followed; else emoji-64]
+    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
+    /// [default: the input picture's model if its recipe is used, else emoji-64]
     #[arg(long, short, value_name = "NAME|PATH")]
     pub model: Option<String>,
-    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    /// RQ-VAE to use, if it is not where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     pub rqvae: Option<String>,
-    /// Trained weights, or their moving average where the checkpoint has one that its trainer kept up.
+    /// Weights to load: the trained ones, or their moving average (EMA), which helps only if training updated
+    /// it.
     #[arg(long, value_enum, default_value = "auto")]
     pub weights: WeightsChoice,
     #[command(flatten)]
     pub device: DeviceArguments,
 }
 
-/// Which transformer, with its RQ-VAE, and where they run.
+/// The transformer, its RQ-VAE and the device that they run on.
 #[derive(Args, Clone)]
 pub struct TransformerArguments {
     #[command(flatten)]
     pub model: ModelArguments,
-    /// How the transformer's weights are kept: fewer bits take less memory and time. [default: as in the file]
+    /// Precision of the transformer's weights in memory: fewer bits need less memory and time. [default: as
+    /// in the file]
     #[arg(long, value_enum, hide_default_value = true)]
     precision: Option<Precision>,
-    /// The same as --precision f16.
+    /// Same as --precision f16.
     #[arg(long, conflicts_with = "precision")]
     half: bool,
 }
 
-/// Where to compute.
+/// The device to compute on.
 #[derive(Args, Clone, Default)]
 pub struct DeviceArguments {
-    /// auto: a hardware GPU if there is one, else the CPU.
+    /// Device to compute on. auto picks a hardware GPU if there is one and it is faster than the CPU in a
+    /// short trial.
     #[arg(long, value_enum, default_value = "auto")]
     pub device: DeviceChoice,
-    /// What computes on a GPU: the hand-written kernels, each checked first, or Burn's own operations. [default: on]
+    /// Use the hand-written kernels on a GPU, each checked first, or only Burn's own operations. [default:
+    /// on]
     #[arg(long, value_enum, value_name = "ON|OFF")]
     gpu_kernels: Option<GpuKernels>,
 }
 
-/// Which weights of a checkpoint to take.
+/// Which weights of a checkpoint to load.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum WeightsChoice {
-    /// The trained weights; the moving average of a file that has nothing else.
+    /// The trained weights; the moving average if the file has nothing else.
     Auto,
     /// The trained weights.
     State,
@@ -77,7 +81,7 @@ impl From<WeightsChoice> for StateKind {
 }
 
 impl ModelArguments {
-    /// For the engine.
+    /// The engine's options.
     pub fn options(&self) -> Options {
         Options {
             model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
@@ -87,20 +91,20 @@ impl ModelArguments {
         }
     }
 
-    /// For what needs an RQ-VAE alone.
+    /// The engine's options for a command that needs only an RQ-VAE.
     ///
     /// # Errors
-    /// Two are named.
+    /// Both `--model` and `--rqvae` are given.
     pub fn rqvae_options(&self) -> Result<Options> {
         match (&self.model, &self.rqvae) {
             (Some(_), Some(_)) => Err(Error::usage(
-                "--rqvae names the model here, and --model would not be used: give one of them",
+                "--rqvae names the model here, and --model would be ignored: give only one of them",
             )),
             _ => Ok(self.options()),
         }
     }
 
-    /// The model that was `found` in a recipe, unless another is asked for.
+    /// `options` with the model `found` in a recipe, unless `--model` is given.
     pub fn model_or(&self, found: Option<&str>, options: Options) -> Result<Options> {
         match (&self.model, found) {
             (None, Some(found)) => Ok(Options { model: present(found)?.to_string(), ..options }),
@@ -110,19 +114,20 @@ impl ModelArguments {
 }
 
 impl TransformerArguments {
-    /// For the engine.
+    /// The engine's options.
     pub fn options(&self) -> Options {
         Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
     }
 
-    /// The precision asked for.
+    /// The requested precision.
     pub fn precision(&self) -> Option<Precision> {
         if self.half { Some(Precision::F16) } else { self.precision }
     }
 }
 
-/// The model that a recipe calls `name`, if it is here: also where a run has gone on since, and kept a later checkpoint
-/// only. A recipe may come from anywhere: nothing but files and folders is opened at its word.
+/// Locates the model that a recipe calls `name`. If training has continued and replaced that checkpoint, this
+/// is the run's folder. A recipe may come from anywhere, so only bundled models, files and folders are
+/// accepted.
 pub fn present(name: &str) -> Result<&str> {
     let is_model = |path: &Path| path.is_file() || path.is_dir();
     if bundled::find(name).is_some() || is_model(Path::new(name)) {
@@ -131,21 +136,21 @@ pub fn present(name: &str) -> Result<&str> {
     let run = run_of(Path::new(name)).filter(|run| run.join("config.yaml").is_file()).and_then(Path::to_str);
     run.ok_or_else(|| {
         Error::usage(format!(
-            "the picture was made with {name}, which is not here; give the model with --model"
+            "the picture was made with {name}, which was not found; give the model with --model"
         ))
     })
 }
 
 impl DeviceArguments {
-    /// The device asked for, ready for work.
+    /// Opens the requested device.
     pub fn open(&self) -> Result<Device> {
         start(self.device, self.kernels()?)
     }
 
-    /// What computes on a GPU.
+    /// Whether to use the hand-written kernels on a GPU.
     ///
     /// # Errors
-    /// It was said for the CPU.
+    /// `--gpu-kernels` is given for the CPU.
     pub fn kernels(&self) -> Result<GpuKernels> {
         match (self.device, self.gpu_kernels) {
             (DeviceChoice::Cpu, Some(_)) => {
@@ -156,38 +161,41 @@ impl DeviceArguments {
     }
 }
 
-/// How codes are drawn. Each of the four filters takes one value, or one for each depth, with commas.
+/// How codes are sampled. Each of the four filters takes one value, or one per depth, separated by commas.
 #[derive(Args, Clone)]
 pub struct SamplingArguments {
-    /// How many pictures. [default: 1; for `eval fid`, as many as it compares with]
+    /// Number of pictures to sample. [default: 1; for `eval fid` and `eval samples`, the size of the
+    /// reference set]
     #[arg(long, short = 'n', value_name = "COUNT")]
     pub number: Option<u32>,
-    /// The same seed gives the same pictures.
+    /// Random seed: the same seed gives the same pictures.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Below 1: more likely codes; 0: always the most likely. [default: the model's]
+    /// Sampling temperature: below 1 favours likely codes, 0 always takes the most likely. [default: the
+    /// model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
     pub temperature: Option<Vec<f32>>,
-    /// Draw from the K likeliest codes; 0: from all. [default: the model's]
+    /// Sample from the K most likely codes; 0: from all. [default: the model's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     pub top_k: Option<Vec<usize>>,
-    /// Draw from the likeliest codes that have this mass; 0 or 1: from all. (In a configuration, 0 keeps the likeliest code alone,
-    /// as in the published code.) [default: the model's]
+    /// Sample from the most likely codes whose probabilities add up to P; 0 or 1: from all. (In a
+    /// configuration file, 0 keeps only the most likely code, as in the published code.) [default: the
+    /// model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
     pub top_p: Option<Vec<f32>>,
-    /// Above 1: closer to the class or caption than the model's own samples, and less varied; 0: without it. Only for models trained
-    /// with `arch.cond_dropout`. [default: the model's]
+    /// Classifier-free guidance scale: above 1 follows the class or caption more closely, with less variety;
+    /// 1: off; 0: ignores it. Only for models trained with `arch.cond_dropout`. [default: the model's]
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
     pub guidance: Option<Vec<f32>>,
 }
 
 impl SamplingArguments {
-    /// How many pictures are asked for, to be saved.
+    /// Number of pictures to save.
     pub fn count(&self) -> u32 {
         self.number.unwrap_or(1)
     }
 
-    /// One filter a depth: what is asked for, else what the recipe at hand says, else what the model's configuration does.
+    /// One filter per depth: from the options, else from `recipe`, else from the model's configuration.
     pub fn filters(&self, config: &RqTransformerConfig, recipe: Option<&[Filter]>) -> Result<Vec<Filter>> {
         let defaults = recipe.unwrap_or(&config.sampling.filters);
         fn asked<T: Clone>(asked: &Option<Vec<T>>, defaults: &[Filter], of: fn(&Filter) -> T) -> Vec<T> {
@@ -207,26 +215,26 @@ impl SamplingArguments {
         }
         if self.top_p.iter().flatten().any(|&p| p == 0.0) {
             tracing::warn!(
-                "top-p 0 is off: all codes can be drawn (the published code would take the likeliest; --temperature 0 does)"
+                "top-p 0 is off: all codes can be sampled (in the published code it keeps only the most likely; use --temperature 0 for that)"
             );
         }
         Ok(filters)
     }
 }
 
-/// What pictures are made from.
+/// The condition of pictures: a class or a caption.
 #[derive(Args, Clone)]
 pub struct ConditionArguments {
-    /// A class, by name or number.
+    /// Class to show, by name or number.
     #[arg(long, value_name = "NAME|ID", conflicts_with = "prompt")]
     pub class: Option<String>,
-    /// A caption.
+    /// Caption that describes the picture.
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
 }
 
 impl ConditionArguments {
-    /// What was asked for.
+    /// The requested condition.
     pub fn condition(&self) -> Condition {
         match (&self.class, &self.prompt) {
             (Some(class), _) => Condition::Class(class.clone()),
@@ -235,7 +243,7 @@ impl ConditionArguments {
         }
     }
 
-    /// What was asked for, else what the picture at hand was made from.
+    /// The requested condition, else `found`, that of the input picture.
     pub fn condition_or(&self, found: Option<Condition>) -> Condition {
         match (self.condition(), found) {
             (Condition::Unconditional, Some(found)) => found,

@@ -1,4 +1,4 @@
-//! What the command line shows: results on stdout, progress and notes on stderr; and what stops it.
+//! Console output: results on stdout, progress and notes on stderr. Also handles the signals that stop work.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -25,11 +25,12 @@ use crate::image_io::png_text::Provenance;
 pub struct Console {
     json: bool,
     stop: Arc<AtomicBool>,
-    /// Whether a file goes to stdout, so that nothing else may.
+    /// True if a file goes to stdout, so nothing else may.
     stdout_is_taken: Cell<bool>,
 }
 
-/// Warnings go to stderr, each once, unless `RUST_LOG` asks for more, and to the studio if it is open.
+/// Starts logging. Each warning goes to stderr once, unless `RUST_LOG` asks for more, and to the studio if it
+/// is open.
 pub fn start_log() {
     let asked = tracing_subscriber::EnvFilter::try_from_default_env().ok();
     let all = asked.is_some();
@@ -40,15 +41,15 @@ pub fn start_log() {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(move || Once { said: (!all).then(|| said.clone()) })
-        // It would say so on stderr, too, and panic where a terminal that was closed has taken that away.
+        // Internal errors would also go to stderr, and panic if its terminal was closed.
         .log_internal_errors(false)
         .with_filter(filter);
-    // What nobody hears is not even formatted.
+    // Less severe messages have no reader, so they are not even formatted.
     let warnings = Warnings.with_filter(LevelFilter::WARN);
     tracing_subscriber::registry().with(lines).with(warnings).init();
 }
 
-/// Stderr, but for lines that were `said` already.
+/// Stderr, without lines that were already `said`.
 struct Once {
     said: Option<Arc<Mutex<HashSet<Vec<u8>>>>>,
 }
@@ -71,8 +72,9 @@ impl Write for Once {
 }
 
 impl Console {
-    /// Also makes Ctrl-C end work at its next unit instead of killing it; a second one kills. What ends a session, a job or a
-    /// container (SIGTERM) and a terminal that is closed (SIGHUP) end work, too; they may come several times.
+    /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
+    /// (end of a session, job or container) and SIGHUP (closed terminal) stop the work, too, and may arrive
+    /// several times.
     pub fn new(json: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -80,7 +82,7 @@ impl Console {
             if seen.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            say("stopping; once more to stop at once");
+            say("stopping; press Ctrl-C again to quit immediately");
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
         #[cfg(unix)]
@@ -91,25 +93,25 @@ impl Console {
         Ok(Self { json, stop, stdout_is_taken: Cell::new(false) })
     }
 
-    /// Keeps stdout for a file: the result goes to stderr.
+    /// Reserves stdout for a file: the result goes to stderr.
     ///
     /// # Errors
-    /// The result must be on stdout.
+    /// `--json` needs stdout for the result.
     pub fn take_stdout(&self) -> Result<()> {
         if self.json {
-            return Err(Error::usage("--json prints on standard output: name a file for what is written"));
+            return Err(Error::usage("--json prints on standard output: write to a named file instead"));
         }
         self.stdout_is_taken.set(true);
         Ok(())
     }
 
-    /// A bar with an estimate, for work called `label`.
+    /// A progress bar with a time estimate, for work called `label`.
     pub fn task(&self, label: &'static str) -> Task<'static> {
         let mut progress = Progress::quiet(label);
         Task::new(self.stop.clone(), move |done, total| progress.set(done, total))
     }
 
-    /// Progress of a training run, which is told of its last step.
+    /// The progress and the task of a training run. The caller reports the last step.
     pub fn training(&self) -> (Progress, Task<'static>) {
         let progress = Progress::long();
         let bar = progress.bar();
@@ -120,7 +122,7 @@ impl Console {
         (progress, task)
     }
 
-    /// The result: `value` for programs, `text` for people. A reader that has gone away (`| head`) has seen enough.
+    /// Prints the result: `value` with `--json`, else `text`. A closed pipe (`| head`) is not an error.
     pub fn result(&self, value: Value, text: &str) -> Result<()> {
         if self.stdout_is_taken.get() {
             say(text);
@@ -139,19 +141,19 @@ impl Console {
         }
     }
 
-    /// Something worth knowing that is not the result.
+    /// Prints a note that is not part of the result.
     pub fn note(&self, text: &str) {
         say(text);
     }
 
-    /// Says that a file is written, unless it is standard output.
+    /// Prints that a file was written, unless it went to standard output.
     pub fn wrote(&self, path: &Path) {
         if !self.stdout_is_taken.get() {
             self.note(&format!("wrote {}", path.display()));
         }
     }
 
-    /// Saves a picture as PNG and says so; gives its path.
+    /// Saves a picture as PNG, prints a note and returns its path.
     pub fn save(&self, picture: &Picture, target: &Target, provenance: &Provenance) -> Result<PathBuf> {
         let path = target.save(&picture.to_png(provenance, target.path())?)?;
         self.wrote(&path);
@@ -159,12 +161,12 @@ impl Console {
     }
 }
 
-/// A line on stderr. Where stderr cannot be written, there is nobody to tell.
+/// Prints a line on stderr. Errors are ignored, as there is no other place to report them.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A path as text, also one that is not UTF-8, for JSON.
+/// A path as text for JSON, lossy if it is not UTF-8.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }

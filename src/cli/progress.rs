@@ -1,4 +1,4 @@
-//! How far long work is: a bar on a terminal, and where none shows it, a line every so often.
+//! Progress of long work: a bar on a terminal, else a line every minute.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -7,17 +7,17 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::output::say;
 
-/// Between two lines.
+/// Time between two lines.
 const PACE: Duration = Duration::from_secs(60);
 
-/// How far some work is.
+/// The progress of some work.
 pub struct Progress {
     bar: ProgressBar,
-    /// Where stderr is no terminal: when the next line is due.
+    /// When the next line is due, if stderr is not a terminal.
     lines: Option<Pace>,
 }
 
-/// When something is due again.
+/// When the next line is due.
 struct Pace {
     next: Instant,
 }
@@ -33,7 +33,7 @@ impl Pace {
 }
 
 impl Progress {
-    /// Of work whose first line is due after `wait`.
+    /// Progress whose first line is due after `wait`.
     fn after(wait: Duration) -> Self {
         let bar = ProgressBar::no_length();
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
@@ -42,14 +42,14 @@ impl Progress {
         Self { bar, lines }
     }
 
-    /// Of work that is over soon as a rule: no line comes before it takes long.
+    /// Progress of work that is usually short: the first line comes after a minute.
     pub fn quiet(label: &'static str) -> Self {
         let progress = Self::after(PACE);
         progress.bar.set_message(label);
         progress
     }
 
-    /// Of work that takes hours: it says so at once.
+    /// Progress of work that takes hours: the first line comes at once.
     pub fn long() -> Self {
         Self::after(Duration::ZERO)
     }
@@ -59,7 +59,7 @@ impl Progress {
         self.bar.clone()
     }
 
-    /// `done` of `total` are done.
+    /// Reports that `done` of `total` units are done.
     pub fn set(&mut self, done: usize, total: usize) {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
@@ -70,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Step `steps` has brought `news`. The last step of all always has its line.
+    /// Reports step `steps` with its `news`. The last step always gets a line.
     pub fn tell(&mut self, steps: u64, news: &str) {
         self.bar.set_message(news.to_string());
         let (total, left) = (self.bar.length().unwrap_or(steps), self.bar.eta());
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_keep_their_pace() {
+    fn a_line_is_due_every_minute() {
         let begun = Instant::now();
         let mut pace = Pace { next: begun };
         let due: Vec<u64> = (0..100).filter(|&s| pace.is_due(begun + Duration::from_secs(s))).collect();

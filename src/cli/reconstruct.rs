@@ -18,12 +18,12 @@ use crate::image_io::sheet;
 /// Pixels between the pictures of a strip.
 const GAP: usize = 4;
 
-/// Reconstruct a picture from its codes, and show it one code deep, two deep, and so on.
+/// Reconstruct a picture from its codes, and show it from one code per cell, from two, and so on.
 #[derive(Args)]
 pub struct Reconstruct {
-    /// PNG, JPEG, WebP, GIF or BMP, of any size; - for standard input.
+    /// Picture to reconstruct: PNG, JPEG, WebP, GIF or BMP, of any size; - for standard input.
     image: PathBuf,
-    /// Folder for the two pictures.
+    /// Folder for the reconstruction and the strip.
     #[arg(long, short, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub struct Reconstruct {
 }
 
 impl Reconstruct {
-    /// Prints the figures and writes both pictures.
+    /// Prints the metrics and writes both pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let picture = input::picture(&self.image)?;
         let device = self.model.device.open()?;
@@ -48,7 +48,7 @@ impl Reconstruct {
         };
         let recipe = Recipe::new("reconstruct", stage1.id()?, None).to_json();
         let provenance = Provenance { recipe: Some(recipe), codes: Some(made.codes.clone()) };
-        let reconstruction = made.partials.last().expect("a stack has at least one code a cell");
+        let reconstruction = made.partials.last().expect("a stack has at least one code per cell");
         let path = console.save(reconstruction, &named("reconstruction"), &provenance)?;
         let mut pictures = vec![made.original.clone()];
         pictures.extend(made.partials.iter().cloned());

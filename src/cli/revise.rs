@@ -18,11 +18,11 @@ use crate::model::Architecture;
 pub struct Revise {
     /// A picture, a PNG that carries codes, or an .npy of codes; - for standard input.
     input: PathBuf,
-    /// Revise the cells under the white part of this picture, or under the transparent part where it has one; keep the others.
-    /// [default: all cells]
+    /// Revise the cells under the white part of this mask (or its transparent part, if it has one) and keep
+    /// the others. [default: all cells]
     #[arg(long, value_name = "IMAGE")]
     cells: Option<PathBuf>,
-    /// How many rounds, and how many random parts in each: fewer parts change more at once.
+    /// Number of rounds, and of random parts in each round; fewer parts resample more cells at once.
     #[arg(long, value_name = "ROUNDSxPARTS", default_value_t = Rounds::default())]
     revise: Rounds,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct Revise {
 }
 
 impl Revise {
-    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.revise.rounds == 0 {
             return Err(Error::usage("--revise: expected at least one round, such as 2x2, found 0"));

@@ -26,12 +26,12 @@ use crate::image_io::{Picture, sheet};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
-/// What makes pictures from the codes of others, and is not repeated from a recipe alone.
+/// Commands that start from a picture's codes, so a recipe alone cannot repeat them.
 const FROM_CODES: [(&str, &str); 2] = [("complete", "completed"), ("revise", "revised")];
-/// Pictures at a time: all of them are in memory until the sheet is made.
+/// Most pictures at a time: all stay in memory until the sheet is made.
 const MOST: usize = 10_000;
 
-/// Sample new pictures: single PNGs that carry their codes and recipe, and a sheet of all.
+/// Sample new pictures: PNGs that carry their codes and recipe, and a sheet of all.
 #[derive(Args)]
 pub struct Sample {
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub struct Sample {
     choosing: ChoosingArguments,
     #[command(flatten)]
     bulk: BulkArguments,
-    /// Repeat the recipe that this PNG carries; other options of sampling are then not looked at.
+    /// Repeat the recipe in this PNG; cannot be combined with other sampling options.
     #[arg(long, value_name = "PNG", conflicts_with_all = ["class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "draft", "revise", "revise_temperature", "revise_top_k", "revise_top_p", "revise_guidance", "clip", "classifier"])]
     from: Option<PathBuf>,
     /// Folder for the pictures.
@@ -57,7 +57,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Samples, decodes and saves; on Ctrl-C, saves what is whole.
+    /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.bulk.bulk {
             let device = self.model.model.device.open()?;
@@ -99,7 +99,7 @@ impl Sample {
         Run { stage2: &stage2, console, out, force, made_by: "sample", choosing }.finish(plan, None)
     }
 
-    /// The models of `recipe`, with `rqvae`, unless others are asked for.
+    /// The models of `recipe`, with `rqvae`, unless others are requested.
     fn options_of(&self, rqvae: &ModelId, recipe: &SamplingRecipe) -> Result<Options> {
         let asked = &self.model.model;
         let mut options = asked.model_or(Some(&recipe.rqtransformer.name), self.model.options())?;
@@ -114,12 +114,12 @@ impl Sample {
     }
 }
 
-/// The RQ-VAE and the sampling of the PNG at `path`.
+/// The RQ-VAE and the sampling recipe of the PNG at `path`.
 fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
     let recipe = read_recipe(path)?;
     if let Some((command, done)) = FROM_CODES.iter().find(|(command, _)| recipe.made_by == *command) {
         return Err(Error::usage(format!(
-            "{}: was {done} from given codes; use `{command}` with the picture that they came from",
+            "{}: was {done} from existing codes; use `{command}` on the picture that they came from",
             path.display()
         )));
     }
@@ -136,21 +136,21 @@ fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
 fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
     if recipe.rqtransformer.sha256 != stage2.id()?.sha256 {
         tracing::warn!(
-            "the recipe is for another model, {}; give that one with --model",
+            "the recipe is for another model, {}; give it with --model",
             recipe.rqtransformer.name
         );
     }
     let kind = crate::device::kind(stage2.model.device());
     if recipe.device != kind {
         tracing::warn!(
-            "the recipe was made on a {}, this is a {kind}: some codes may fall otherwise",
+            "the recipe was made on a {}, this is a {kind}: rounding differs, so some codes may differ",
             recipe.device
         );
     }
     Ok(())
 }
 
-/// The rest of `sample`, `complete` and `revise`: from a plan to files.
+/// The common part of `sample`, `complete` and `revise`: from a plan to files.
 pub struct Run<'a> {
     /// The models.
     pub stage2: &'a Stage2,
@@ -158,16 +158,17 @@ pub struct Run<'a> {
     pub console: &'a Console,
     /// Folder for the pictures.
     pub out: &'a Path,
-    /// What is done with pictures that are there already.
+    /// What to do with existing pictures.
     pub force: ForceArguments,
     /// The subcommand.
     pub made_by: &'static str,
-    /// What is kept of all that is sampled; `None` for everything, in order.
+    /// Which samples to keep; `None` keeps all, in order.
     pub choosing: Option<Choosing>,
 }
 
 impl Run<'_> {
-    /// Samples `plan` and writes single pictures as they are done, then a sheet of all; on Ctrl-C, of what is whole.
+    /// Samples `plan`, writes each picture when it is done, then a sheet of all; on Ctrl-C, a sheet of the
+    /// finished ones.
     pub fn finish(&self, plan: SamplingRecipe, forced: Option<Forced>) -> Result<()> {
         let request = self.request(&plan, forced)?;
         let schedule = plan.schedule.clone();
@@ -196,7 +197,7 @@ impl Run<'_> {
         }
     }
 
-    /// How many of the plan's pictures are kept.
+    /// How many of the plan's pictures to keep.
     fn kept(&self, plan: &SamplingRecipe) -> usize {
         self.choosing.as_ref().map_or(plan.count as usize, |choosing| choosing.kept)
     }
@@ -208,7 +209,7 @@ impl Run<'_> {
         }
         let end = plan.image.checked_add(plan.count).ok_or_else(|| {
             Error::usage(format!(
-                "there are no {} pictures of one seed from number {}",
+                "expected picture numbers of a seed to fit in 32 bits, found {} pictures from number {}",
                 plan.count, plan.image
             ))
         })?;
@@ -223,7 +224,7 @@ impl Run<'_> {
     }
 }
 
-/// What has been sampled so far, and what of it is kept and saved.
+/// The progress of a run: the samples so far, and those that were kept and saved.
 struct Done<'a> {
     run: &'a Run<'a>,
     files: Numbered<'a>,
@@ -233,7 +234,7 @@ struct Done<'a> {
     kept: Best<Kept>,
 }
 
-/// A picture, its codes, and where it is saved.
+/// A picture, its codes and its file.
 struct Kept {
     stack: CodeStack,
     picture: Picture,
@@ -241,13 +242,14 @@ struct Kept {
 }
 
 impl Done<'_> {
-    /// Decodes and judges a batch and saves what is kept of it; once it is sampled, a stop does not lose it.
+    /// Decodes and scores a batch and saves the pictures to keep. A stop does not lose a batch that was
+    /// sampled.
     async fn keep(&mut self, stacks: Vec<CodeStack>) -> Result<()> {
         let model = &self.run.stage2.stage1.model;
         let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
         let scores = match &self.run.choosing {
             Some(choosing) => choosing.by.scores(self.run.stage2, &stacks, &pictures).await?,
-            // All alike: they are kept in order.
+            // Equal scores keep the order.
             None => vec![0.0; pictures.len()],
         };
         for ((picture, stack), score) in pictures.into_iter().zip(stacks).zip(scores) {
@@ -258,7 +260,7 @@ impl Done<'_> {
             if !self.kept.takes(score) {
                 continue;
             }
-            // Whatever their numbers are, they lie in one folder.
+            // Only the folder of this path matters, for the model paths in the recipe.
             let png = picture.to_png(&provenance, &self.run.out.join("picture.png"))?;
             let path = self.files.save(image, &png)?;
             self.run.console.wrote(&path);
@@ -269,14 +271,14 @@ impl Done<'_> {
         Ok(())
     }
 
-    /// Removes a picture that better ones have taken the place of.
+    /// Removes a picture that was displaced by a better one.
     fn remove(&self, path: &Path) -> Result<()> {
         std::fs::remove_file(path).map_err(Error::io("remove", path))?;
-        self.run.console.note(&format!("removed {}: others are better", path.display()));
+        self.run.console.note(&format!("removed {}: displaced by a better one", path.display()));
         Ok(())
     }
 
-    /// Saves the sheet of several pictures and prints the result.
+    /// Saves a sheet if there are several pictures, and prints the result.
     fn finish(self) -> Result<()> {
         let Self { run, rqvae, plan, sampled, kept, .. } = self;
         let (scores, kept): (Vec<f32>, Vec<Kept>) = kept.into_vec().into_iter().unzip();
@@ -285,7 +287,7 @@ impl Done<'_> {
             kept.into_iter().map(|kept| (kept.stack, kept.picture)).unzip();
         if pictures.len() > 1 {
             let columns = (pictures.len() as f64).sqrt().ceil() as usize;
-            // Of all that they were chosen from.
+            // The count is that of all samples, not only the kept ones.
             let sampling = SamplingRecipe { count: sampled, ..plan };
             let recipe = Recipe::new(run.made_by, rqvae, Some(sampling)).to_json();
             let provenance = Provenance { recipe: Some(recipe), codes: None };
@@ -294,7 +296,7 @@ impl Done<'_> {
                     let target = Target::Chosen(run.out.join("sheet.png"), run.force.existing());
                     run.console.save(&sheet, &target, &provenance)?;
                 }
-                Err(error) => tracing::warn!("no sheet is made: {error}"),
+                Err(error) => tracing::warn!("no sheet was written: {error}"),
             }
         }
         let mut value = json!({"files": files, "stacks": stacks});

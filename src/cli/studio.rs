@@ -10,34 +10,36 @@ use super::target::{self, ForceArguments};
 use crate::app::{self, Start};
 use crate::error::Result;
 
-/// Open the studio: see a picture's codes, change them, and make new pictures. This is what runs without a subcommand.
+/// Open the studio: see a picture's codes, edit them, and generate new pictures. This is the default
+/// subcommand.
 #[derive(Args, Default)]
 pub struct Studio {
-    /// A picture, a PNG that carries codes, or an .npy of codes.
+    /// File to open: a picture, a PNG that carries codes, or an .npy of codes.
     file: Option<PathBuf>,
-    /// A bundled model (emoji-64, emoji-64-captions), a folder, a .pt, a .safetensors or a .tar.gz. [default: the last one]
+    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
+    /// [default: the last one used]
     #[arg(long, short, value_name = "NAME|PATH")]
     model: Option<String>,
-    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    /// RQ-VAE to use, if it is not where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     rqvae: Option<String>,
-    /// Begin with this cell pinned; rows and columns count from 0.
+    /// Start with this cell pinned; rows and columns count from 0.
     #[arg(long, value_name = "ROW,COL", value_parser = cell)]
     pin: Option<[usize; 2]>,
-    /// Light or dark; else as the last time.
+    /// Colour theme. [default: the last one used]
     #[arg(long, value_enum)]
     theme: Option<Theme>,
-    /// Save a picture of the window there once everything is drawn, and end.
+    /// Save a screenshot of the window to this file once everything is drawn, and exit.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
-    /// Replace that picture if it is there already.
+    /// Replace the screenshot file if it exists.
     #[arg(long, requires = "screenshot")]
     force: bool,
     #[command(flatten)]
     device: DeviceArguments,
 }
 
-/// How the window looks.
+/// The window's colour theme.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Theme {
     /// Dark on light.

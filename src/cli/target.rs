@@ -1,4 +1,4 @@
-//! Where results go: names and their endings, what is there already, standard output.
+//! Where results go: file names and extensions, existing files, standard output.
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
@@ -13,21 +13,22 @@ use crate::files::{self, Existing};
 /// Names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/// What is done with files that are there already.
+/// What to do with existing files.
 #[derive(Args, Clone, Copy, Default)]
 pub struct ForceArguments {
-    /// Replace files that are there already. Without it, a name that you give must be free, and other names are counted up.
+    /// Replace existing files. Without it, a name that you give must be free, and automatic names get a free
+    /// number.
     #[arg(long)]
     force: bool,
 }
 
 impl ForceArguments {
-    /// As if it was given, or not.
+    /// As if `--force` was given, or not.
     pub fn new(force: bool) -> Self {
         Self { force }
     }
 
-    /// For writing.
+    /// What to do with an existing file.
     pub fn existing(self) -> Existing {
         if self.force { Existing::Replace } else { Existing::Keep }
     }
@@ -36,19 +37,19 @@ impl ForceArguments {
 /// Where one result goes.
 #[derive(Debug)]
 pub enum Target {
-    /// To standard output, which then has nothing else.
+    /// Standard output, which then carries nothing else.
     Stdout,
-    /// Under a name that the person gave.
+    /// A name given by the user.
     Given(PathBuf, Existing),
-    /// Under a name that the program chose: where that is taken, under the next of the kind `name-2.npy`.
+    /// A name chosen by the program; if it is taken, the next free one of the form `name-2.npy`.
     Chosen(PathBuf, Existing),
 }
 
 impl Target {
-    /// Where `path` says, whose ending must be `ending`, which says the format; pipes, devices and `-` have none.
+    /// The target at `path`, whose extension must be `ending`; pipes, devices and `-` need none.
     ///
     /// # Errors
-    /// It has another ending, is a folder, or is there already and not to be replaced.
+    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced.
     pub fn given(path: &Path, ending: &str, force: ForceArguments, console: &Console) -> Result<Self> {
         if STDOUT.iter().any(|name| path == Path::new(name)) {
             console.take_stdout()?;
@@ -58,7 +59,7 @@ impl Target {
         Ok(Self::Given(path.into(), force.existing()))
     }
 
-    /// Where `given` says, or else under the name `chosen`, which may be counted up.
+    /// The target at `given`, or else at `chosen`, which may get a number.
     ///
     /// # Errors
     /// As for [`Target::given`].
@@ -75,7 +76,7 @@ impl Target {
         }
     }
 
-    /// Where it lies, as far as is known before it is written; `-` for standard output.
+    /// The path, as far as it is known before writing; `-` for standard output.
     pub fn path(&self) -> &Path {
         match self {
             Self::Stdout => Path::new(STDOUT[0]),
@@ -86,7 +87,7 @@ impl Target {
     /// The target of picture `number` of several: `picture.png` becomes `picture-003.png`.
     ///
     /// # Errors
-    /// Standard output takes one; the name is taken, and was given.
+    /// The target is standard output, which takes one picture, or a given name is taken.
     pub fn numbered(&self, number: usize) -> Result<Self> {
         let numbered = |path: &Path| with_suffix(path, &format!("-{number:03}"));
         match self {
@@ -102,10 +103,10 @@ impl Target {
         }
     }
 
-    /// Writes `bytes`, whole or not at all, and says where.
+    /// Writes `bytes`, completely or not at all, and returns the path.
     ///
     /// # Errors
-    /// They cannot be written, or the name was taken in the meantime.
+    /// The file cannot be written, or its name was taken in the meantime.
     pub fn save(&self, bytes: &[u8]) -> Result<PathBuf> {
         let Self::Chosen(path, Existing::Keep) = self else {
             return self.write(|out, name| out.write_all(bytes).map_err(Error::io("write", name)));
@@ -116,13 +117,14 @@ impl Target {
                 return Ok(name);
             }
         }
-        unreachable!("there is no end of numbers")
+        unreachable!("numbers do not run out")
     }
 
-    /// Writes what `fill` gives, whole or not at all, and says where; `fill` is told what messages call it.
+    /// Writes the output of `fill`, completely or not at all, and returns the path. `fill` also gets the name
+    /// to use in messages.
     ///
     /// # Errors
-    /// It cannot be written, or the name was taken in the meantime.
+    /// The file cannot be written, or its name was taken in the meantime.
     pub fn write(&self, fill: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<PathBuf> {
         match self {
             Self::Stdout => {
@@ -141,7 +143,7 @@ impl Target {
     }
 }
 
-/// Checks that a file can be written to `path`, in the format that `ending` says.
+/// Checks that a file of the format `ending` can be written to `path`.
 ///
 /// # Errors
 /// As for [`Target::given`].
@@ -150,7 +152,7 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
     let fits = path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
     if !fits && !files::is_stream(path) {
         return Err(Error::usage(format!(
-            "{}: expected a name that ends in .{ending}, the format that is written",
+            "{}: expected a name that ends in .{ending}, the output format",
             path.display()
         )));
     }
@@ -160,31 +162,31 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
     }
 }
 
-/// A folder for several results, made if it is not there.
+/// Creates the folder for several results, if it does not exist.
 ///
 /// # Errors
-/// `folder` is standard output, or cannot be made.
+/// `folder` is standard output, or cannot be created.
 pub fn folder(folder: &Path) -> Result<()> {
     if STDOUT.iter().any(|name| folder == Path::new(name)) {
         return Err(Error::usage(format!(
-            "{}: expected a folder, for several files, found standard output",
+            "{}: expected a folder for several files, found standard output",
             folder.display()
         )));
     }
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
 }
 
-/// Numbered pictures in a folder, `000.png` and so on. Those that are there already keep their numbers, and new ones go on
-/// from the highest, so that nothing is lost, and no two pictures of one seed are mixed up with those of another.
+/// Numbered pictures in a folder, `000.png` and so on. Existing pictures keep their numbers and new ones
+/// continue after the highest, so that nothing is lost and pictures of different seeds do not mix.
 pub struct Numbered<'a> {
     folder: &'a Path,
     existing: Existing,
-    /// What is added to a picture's number within its seed.
+    /// Offset added to a picture's number within its seed.
     shift: u64,
 }
 
 impl<'a> Numbered<'a> {
-    /// Pictures of a seed, of which the first has the number `first`.
+    /// Pictures of a seed, starting with number `first`.
     ///
     /// # Errors
     /// `folder` cannot be read.
@@ -194,10 +196,10 @@ impl<'a> Numbered<'a> {
         Ok(Self { folder, existing, shift: free.saturating_sub(first.into()) })
     }
 
-    /// Saves picture `image` of the seed, under the number after all others if another run has taken its own.
+    /// Saves picture `image` of the seed; if another run has taken its number, after all others.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn save(&mut self, image: u32, bytes: &[u8]) -> Result<PathBuf> {
         loop {
             let path = self.folder.join(format!("{:03}.png", u64::from(image) + self.shift));
@@ -210,7 +212,7 @@ impl<'a> Numbered<'a> {
     }
 }
 
-/// The number after the highest of the pictures in `folder`.
+/// The number after that of the last picture in `folder`.
 fn next_free(folder: &Path) -> Result<u64> {
     let number = |path: PathBuf| {
         let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
@@ -220,7 +222,7 @@ fn next_free(folder: &Path) -> Result<u64> {
     Ok(highest.map_or(0, |highest| u64::from(highest) + 1))
 }
 
-/// Saves `bytes` if nothing is at `path` yet, and says whether it did.
+/// Saves `bytes` if nothing exists at `path`; returns true if saved.
 fn save_new(path: &Path, bytes: &[u8]) -> Result<bool> {
     match files::save_as(path, Existing::Keep, bytes) {
         Err(error) if is_taken(&error) => Ok(false),
@@ -234,7 +236,7 @@ fn is_taken(error: &Error) -> bool {
 
 fn there_already(path: &Path) -> Error {
     Error::usage(format!(
-        "{} is there already: choose another name, or give --force to replace it",
+        "{} already exists: choose another name, or use --force to replace it",
         path.display()
     ))
 }
@@ -256,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chosen_names_are_counted_up_and_given_ones_refused() {
+    fn taken_names_get_a_number_if_chosen_and_are_refused_if_given() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cat.npy");
         let chosen = |existing| Target::Chosen(path.clone(), existing);
@@ -265,13 +267,13 @@ mod tests {
         assert_eq!(names, expected);
         assert_eq!(std::fs::read(&path).unwrap(), [1]);
         let error = Target::Given(path.clone(), Existing::Keep).save(b"").unwrap_err();
-        assert!(matches!(&error, Error::Usage(what) if what.contains("is there already")), "{error}");
+        assert!(matches!(&error, Error::Usage(what) if what.contains("already exists")), "{error}");
         assert_eq!(chosen(Existing::Replace).save(&[4]).unwrap(), path);
         assert_eq!(std::fs::read(&path).unwrap(), [4]);
     }
 
     #[test]
-    fn numbers_go_on_from_the_highest() {
+    fn numbers_continue_after_the_highest() {
         let folder = tempfile::tempdir().unwrap();
         let keep = ForceArguments::default();
         let names = |taken: &mut Numbered, images: &[u32]| -> Vec<String> {
@@ -279,11 +281,11 @@ mod tests {
             saved.map(|path| path.file_name().unwrap().to_str().unwrap().into()).collect()
         };
         let open = |first, force| Numbered::new(folder.path(), first, force).unwrap();
-        // A picture keeps its number in its seed where that is free.
+        // A picture keeps its number within its seed if that is free.
         assert_eq!(names(&mut open(2, keep), &[2, 4]), ["002.png", "004.png"]);
         assert_eq!(names(&mut open(0, keep), &[0, 1]), ["005.png", "006.png"]);
         assert_eq!(names(&mut open(9, keep), &[9]), ["009.png"]);
-        // Two at once: neither takes the other's.
+        // Two at once: neither takes the other's numbers.
         let [mut one, mut two] = [open(0, keep), open(0, keep)];
         assert_eq!(names(&mut one, &[0, 1]), ["010.png", "011.png"]);
         assert_eq!(names(&mut two, &[0, 1]), ["012.png", "013.png"]);

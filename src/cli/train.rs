@@ -1,4 +1,4 @@
-//! `residua train`: both stages, from pictures.
+//! `residua train`: trains either stage on pictures.
 
 use std::path::PathBuf;
 
@@ -29,8 +29,8 @@ enum Stage {
 struct WithLpips {
     #[command(flatten)]
     common: Common,
-    /// Weights of LPIPS, for the perceptual loss: a file with both network and layers, or `--lpips` twice, with torchvision's
-    /// vgg16 and the lpips package's vgg.pth. A run that goes on knows where they are.
+    /// LPIPS weights for the perceptual loss: one file with both network and layers, or `--lpips` twice, with
+    /// torchvision's vgg16 and the lpips package's vgg.pth. A resumed run remembers them.
     #[arg(long, value_name = "FILE")]
     lpips: Vec<PathBuf>,
 }
@@ -39,59 +39,62 @@ struct WithLpips {
 struct WithRqVae {
     #[command(flatten)]
     common: Common,
-    /// The RQ-VAE whose codes are learned: a path, or a bundled model. A run that goes on has kept its own.
+    /// RQ-VAE whose codes the transformer learns: a path or a bundled model. A resumed run keeps its own.
     #[arg(long, value_name = "PATH|NAME", required_unless_present = "resume")]
     rqvae: Option<String>,
-    /// Encode the pictures once, into this file, and learn from it; a file that is there already is used.
+    /// Encode the pictures once into this file and train from it; an existing file is reused. [default:
+    /// encode them in every step]
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
-    /// Variations of each picture that the cache has. [default: 8]
+    /// Number of augmented variations of each picture in the cache. [default: 8]
     #[arg(long, value_name = "N", requires = "cache", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     variations: Option<u32>,
 }
 
 #[derive(Args)]
 struct Common {
-    /// The configuration, with the published keys. A run that goes on has its own, which this one may not contradict.
+    /// Configuration file with the published keys. A resumed run keeps its own, which this one must not
+    /// contradict.
     config: PathBuf,
-    /// The folder of pictures; folders in it are classes; captions are in captions.tsv, metadata.jsonl, metadata.csv, or a text
-    /// beside each picture.
+    /// Folder of pictures. Its subfolders are classes; captions come from captions.tsv, metadata.jsonl,
+    /// metadata.csv, or a text file next to each picture.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// The folder of the run.
+    /// Folder of the run, for its checkpoints and metrics.
     #[arg(long, short, default_value = "run", value_name = "FOLDER")]
     out: PathBuf,
-    /// Begin with the weights of this model, as far as it has them in the shapes of the configuration: a path, or a bundled
-    /// model.
+    /// Start from the weights of this model, a path or a bundled model, where their shapes fit the
+    /// configuration. [default: random weights]
     #[arg(long, value_name = "PATH|NAME", conflicts_with = "resume")]
     from: Option<String>,
-    /// Begin these anew, though that model has them: tensors of which the names start so, such as quantizer for the codebooks.
+    /// With --from: initialize the tensors whose names start with NAME from scratch, such as quantizer for
+    /// the codebooks. Can be given more than once.
     #[arg(long, value_name = "NAME", requires = "from", conflicts_with = "resume")]
     anew: Vec<String>,
-    /// Go on with the run in that folder, on the same pictures, as it was begun.
+    /// Resume the run in --out, on the same pictures and with its own settings.
     #[arg(long)]
     resume: bool,
-    /// Steps in all, instead of the configuration's epochs.
+    /// Total number of steps. [default: the configuration's epochs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
-    /// Steps from one checkpoint to the next. [default: the configuration's save_ckpt_freq, else one epoch]
+    /// Steps between checkpoints. [default: the configuration's save_ckpt_freq, else one epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     save_every: Option<u64>,
-    /// Steps from one measurement on the held-out pictures to the next. [default: the configuration's test_freq, else after the
-    /// first epoch and every ten]
+    /// Steps between measurements on the held-out pictures. [default: the configuration's test_freq, else
+    /// after the first epoch and every ten]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     test_every: Option<u64>,
-    /// Steps from one sheet of held-out pictures to the next. [default: one epoch]
+    /// Steps between sheets of held-out pictures. [default: one epoch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     sheet_every: Option<u64>,
-    /// Learn from the pictures that are held out, too.
+    /// Train on the held-out pictures, too.
     #[arg(long)]
     all: bool,
-    /// Learn from pictures without a class or caption, too, though the model is given one: as of the first class, or with an
-    /// empty caption.
+    /// Train on pictures without a class or caption, too, even if the model takes one: as the first class, or
+    /// with an empty caption.
     #[arg(long)]
     unlabelled: bool,
-    /// Determines first weights, order and variations. [default: 0]
+    /// Random seed of initial weights, picture order and augmentation. [default: 0]
     #[arg(long)]
     seed: Option<u32>,
     #[command(flatten)]
@@ -99,7 +102,7 @@ struct Common {
 }
 
 impl Train {
-    /// Trains until the steps are taken; on Ctrl-C, writes a checkpoint and ends.
+    /// Trains until all steps are done; on Ctrl-C, writes a checkpoint and stops.
     pub fn run(&self, console: &Console) -> Result<()> {
         let common = match &self.stage {
             Stage::Rqvae(WithLpips { common, .. }) | Stage::Rqtransformer(WithRqVae { common, .. }) => common,

@@ -1,4 +1,4 @@
-//! `residua verify`: our outputs against the published implementation's.
+//! `residua verify`: compares our outputs with the published implementation's.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use super::output::Console;
 use crate::engine::verify::{Case, cases, verify};
 use crate::error::{Error, Result};
 
-/// Compare every output of a reference folder (config.yaml, model.pt, golden.safetensors).
+/// Compare the model's outputs with those in a reference folder (config.yaml, model.pt, golden.safetensors).
 #[derive(Args)]
 pub struct Verify {
-    /// A case, or a folder of cases.
+    /// Reference folder, or a folder of such folders.
     folder: PathBuf,
-    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    /// RQ-VAE to use, if it is not where the transformer's configuration says.
     #[arg(long, value_name = "PATH")]
     rqvae: Option<String>,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Prints each comparison; fails if one does.
+    /// Prints each comparison; fails if any of them fails.
     pub fn run(&self, console: &Console) -> Result<()> {
         let folders = cases(&self.folder)?;
         let device = self.device.open()?;

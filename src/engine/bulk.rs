@@ -1,11 +1,11 @@
-//! Pictures in bulk, as figures are made of them: of every class, or of a list of captions, in a folder that a later call goes
-//! on with.
+//! Sampling in bulk, for evaluation: pictures of every class, or of a list of captions, in a folder that a
+//! later call can continue.
 //!
 //! ```text
 //! samples.json      what determines the pictures
 //! 000000.png        a picture, with its codes and its recipe
-//! captions.tsv      their captions, where they have some
-//! codes.npy         the codes of all (n, h, w, depth), once all are there
+//! captions.tsv      their captions, if they have any
+//! codes.npy         all codes (n, h, w, depth), once all pictures are there
 //! ```
 
 use std::collections::BTreeSet;
@@ -26,37 +26,38 @@ use crate::generate::{Filter, Request, Schedule};
 use crate::image_io::png_text::Provenance;
 use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 
-/// What determines the pictures of a folder.
+/// The file that records what determines the pictures of a folder.
 const PLAN: &str = "samples.json";
 
-/// The codes of all pictures, and their captions.
+/// The files with the codes and captions of all pictures.
 const LISTS: [&str; 2] = ["codes.npy", "captions.tsv"];
 
-/// The longest that one is read, in bytes: a million captions.
+/// Size limit of these files, in bytes: enough for a million captions.
 const LONGEST: u64 = 1 << 30;
 
-/// What a model is given for some of the pictures.
+/// The condition of some of the pictures.
 #[derive(Clone, Debug)]
 pub struct Given {
-    /// For people.
+    /// For users.
     pub condition: Condition,
-    /// For the model.
+    /// Its tokens, for the model.
     pub tokens: Vec<u32>,
 }
 
-/// Pictures from one condition, by their numbers among those of a seed.
+/// Pictures of one condition, by their numbers within a seed.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What they are made from.
+    /// Their condition.
     pub given: Given,
-    /// Which they are.
+    /// Their numbers.
     pub images: Range<u32>,
 }
 
-/// All that the model of `config` can be given: every class, each of the `captions`, or nothing.
+/// All conditions that the model of `config` takes: every class, each of the `captions`, or the unconditional
+/// one.
 ///
 /// # Errors
-/// The model is given captions, and there are none.
+/// The model takes captions, and there are none.
 pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<Vec<Given>> {
     let length = config.block_size_cond;
     match config.condition() {
@@ -70,7 +71,7 @@ pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<V
             Ok((0..classes).map(given).collect())
         }
         ConditionKind::Text if captions.is_empty() => Err(Error::usage(
-            "this model needs captions: give --prompt TEXT, --captions FILE, or --data a folder with captions.tsv",
+            "this model needs captions: give --prompt TEXT, --captions FILE, or a --data folder with captions.tsv",
         )),
         ConditionKind::Text => {
             let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
@@ -83,7 +84,7 @@ pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<V
     }
 }
 
-/// `total` pictures, as evenly as can be from all that is `given`.
+/// Spreads `total` pictures over all `given` conditions as evenly as possible.
 pub fn spread(given: Vec<Given>, total: u32) -> Vec<Order> {
     let all = given.len() as u64;
     let until = |which: usize| (u64::from(total) * which as u64 / all) as u32;
@@ -92,25 +93,25 @@ pub fn spread(given: Vec<Given>, total: u32) -> Vec<Order> {
     orders.filter(|order| !order.images.is_empty()).collect()
 }
 
-/// How pictures in bulk are made.
+/// A bulk sampling job.
 pub struct Bulk<'a> {
     /// The models.
     pub stage2: &'a Stage2,
-    /// One a depth.
+    /// One per depth.
     pub filters: Vec<Filter>,
     /// How a contextual model drafts and revises.
     pub schedule: Option<Schedule>,
-    /// Of all draws.
+    /// Random seed.
     pub seed: u64,
-    /// How the transformer's weights are kept.
+    /// Precision of the transformer's weights.
     pub precision: Precision,
-    /// Which weights of the checkpoints were asked for.
+    /// Which weights of the checkpoints were requested.
     pub weights: StateKind,
-    /// From what.
+    /// The conditions and numbers of the pictures.
     pub orders: Vec<Order>,
 }
 
-/// What determines the pictures of a folder, as it is kept there: models by their hashes, since they may move.
+/// What determines the pictures of a folder, as stored there. Models are given by hash, since they may move.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Plan {
     rqvae_sha256: String,
@@ -125,23 +126,23 @@ struct Plan {
     orders: Vec<(Condition, Range<u32>)>,
 }
 
-/// What a call has done.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Filled {
-    /// Pictures that it made.
+    /// Pictures that it sampled.
     pub made: usize,
-    /// Pictures that were there already.
+    /// Pictures that were already there.
     pub found: usize,
 }
 
 impl Bulk<'_> {
-    /// Makes the pictures that `folder` lacks, then the lists of all. What is whole when the task is stopped stays, for a
-    /// later call.
+    /// Samples the pictures that `folder` lacks, then writes the lists of all. If the task is stopped,
+    /// finished pictures stay for a later call.
     ///
     /// # Errors
-    /// The folder has pictures of another plan; the disk refuses; the task was stopped.
+    /// The folder has pictures of another plan, a file cannot be written, or the task was stopped.
     pub async fn fill(&self, folder: &Path, task: &mut Task<'_>) -> Result<Filled> {
-        // Each reads a whole file of weights.
+        // Each id reads a whole weight file.
         let models = [self.stage2.stage1.id()?, self.stage2.id()?];
         self.claim(folder, &models)?;
         let there = numbers(folder)?;
@@ -155,7 +156,7 @@ impl Bulk<'_> {
             let mut silent = task.silent();
             let keep = async |sampled: Sampled| {
                 let Sampled::Whole(stacks) = sampled else { return Ok(()) };
-                // Once codes are sampled, a stop does not lose them.
+                // Unwatched, so that a stop does not lose codes that were sampled.
                 let model = &self.stage2.stage1.model;
                 let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
                 for (picture, stack) in pictures.iter().zip(stacks) {
@@ -173,12 +174,12 @@ impl Bulk<'_> {
         Ok(Filled { made, found })
     }
 
-    /// Pictures in all.
+    /// Total number of pictures.
     fn count(&self) -> usize {
         self.orders.iter().map(|order| order.images.len()).sum()
     }
 
-    /// Has the folder say what it is of, or checks what it says.
+    /// Writes the plan to the folder, or checks the one that is there.
     fn claim(&self, folder: &Path, [rqvae, rqtransformer]: &[ModelId; 2]) -> Result<()> {
         let plan = Plan {
             rqvae_sha256: rqvae.sha256.clone(),
@@ -236,7 +237,7 @@ impl Bulk<'_> {
         Recipe::new("sample", rqvae.clone(), Some(sampling))
     }
 
-    /// Writes the codes of all, and the captions where there are some.
+    /// Writes all codes, and the captions if there are any.
     fn list(&self, folder: &Path) -> Result<()> {
         let (mut stacks, mut captions) = (Vec::with_capacity(self.count()), String::new());
         for Order { given, images } in &self.orders {
@@ -258,7 +259,7 @@ fn name(number: u32) -> String {
     format!("{number:06}.png")
 }
 
-/// The picture of number `number`.
+/// The path of picture `number`.
 pub fn file(folder: &Path, number: u32) -> PathBuf {
     folder.join(name(number))
 }
@@ -268,7 +269,7 @@ fn codes(path: &Path) -> Result<CodeStack> {
     let bytes = files::read_limited(path, LONGEST)?;
     Provenance::read(&bytes)?.codes.ok_or_else(|| {
         Error::invalid(format!(
-            "{}: expected a picture with its codes, found none: delete it",
+            "{}: expected a picture with its codes, found no codes: delete it",
             path.display()
         ))
     })
@@ -284,7 +285,7 @@ fn numbers(folder: &Path) -> Result<BTreeSet<u32>> {
     Ok(files.filter_map(|file| number(file.ok()?.path())).collect())
 }
 
-/// `orders` without the numbers that are `there`.
+/// `orders` without the numbers that are already `there`.
 fn missing(orders: &[Order], there: &BTreeSet<u32>) -> Vec<Order> {
     let mut missing: Vec<Order> = Vec::new();
     for order in orders {
@@ -319,12 +320,12 @@ mod tests {
         assert_eq!(orders(3, 7), [(0, 0..2), (1, 2..4), (2, 4..7)]);
         assert_eq!(orders(4, 2), [(1, 0..1), (3, 1..2)]);
         assert_eq!(orders(2, 0), []);
-        // More than fit into 32 bits on the way.
+        // Intermediate products exceed 32 bits.
         assert_eq!(orders(1000, u32::MAX).last().unwrap().1.end, u32::MAX);
     }
 
     #[test]
-    fn what_is_there_is_not_made_again() {
+    fn existing_pictures_are_not_sampled_again() {
         let orders = spread([0, 1].map(given).to_vec(), 10);
         let left = |there: &[u32]| ranges(&missing(&orders, &there.iter().copied().collect()));
         assert_eq!(left(&[]), [(0, 0..5), (1, 5..10)]);

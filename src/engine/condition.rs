@@ -1,4 +1,4 @@
-//! What an image is made from: nothing, a class or a caption; and its tokens.
+//! The condition of an image: nothing, a class or a caption; and its tokens.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::model::ConditionKind;
 use crate::model::RqTransformerConfig;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
-/// What an image is made from.
+/// The condition of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -20,7 +20,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The kind of model that it is for.
+    /// The kind of model that takes it.
     pub fn kind(&self) -> ConditionKind {
         match self {
             Self::Unconditional => ConditionKind::Unconditional,
@@ -29,10 +29,11 @@ impl Condition {
         }
     }
 
-    /// The tokens that `config`'s model is given; those of the null condition for nothing, where the model has one.
+    /// The tokens for `config`'s model. Unconditional gives those of the null condition, if the model has
+    /// one.
     ///
     /// # Errors
-    /// The model is of another kind, or has no such class.
+    /// The model takes another kind of condition, or has no such class.
     pub fn tokens(&self, config: &RqTransformerConfig) -> Result<Vec<u32>> {
         if let (Self::Unconditional, Some(null)) = (self, config.null_condition()) {
             return Ok(null);
@@ -52,14 +53,14 @@ impl Condition {
     }
 }
 
-/// The class of this number: by its name, or where an earlier class has the same name, by its number.
+/// The class `number` by its name, or by its number if an earlier class has the same name.
 pub fn class_of(number: usize, config: &RqTransformerConfig) -> Condition {
     let name =
         config.classes.get(number).filter(|name| class_number(name, config).ok() == Some(number as u32));
     Condition::Class(name.cloned().unwrap_or_else(|| number.to_string()))
 }
 
-/// The number of a class that is given by its name (in any case) or its number.
+/// The number of a class given by its name (case-insensitive) or number.
 ///
 /// # Errors
 /// The model has no such class.
@@ -82,10 +83,10 @@ fn known_classes(config: &RqTransformerConfig) -> String {
     }
 }
 
-/// Which tokenizer the captions of a model take; none, where it takes no captions.
+/// The kind of tokenizer of a model's captions; `None` if it takes no captions.
 ///
 /// # Errors
-/// The configuration names none, or one that is not known.
+/// The configuration names none, or an unknown one.
 pub fn tokenizer_kind(config: &RqTransformerConfig) -> Result<Option<TokenizerKind>> {
     if config.condition() != ConditionKind::Text {
         return Ok(None);
@@ -101,7 +102,7 @@ pub fn tokenizer_kind(config: &RqTransformerConfig) -> Result<Option<TokenizerKi
 /// The tokenizer of a model's captions, if it takes any.
 ///
 /// # Errors
-/// The configuration names none, or one that is not known.
+/// The configuration names none, or an unknown one.
 pub fn tokenizer(config: &RqTransformerConfig) -> Result<Option<Tokenizer>> {
     let kind = tokenizer_kind(config)?;
     kind.map(|kind| Tokenizer::new(kind, &config.dataset.words)).transpose()
@@ -111,15 +112,15 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
     let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
     let unknown = tokenizer.unknown(prompt);
     if !unknown.is_empty() {
-        tracing::warn!("not in this model's vocabulary, and left out: {}", unknown.join(", "));
+        tracing::warn!("not in this model's vocabulary, so left out: {}", unknown.join(", "));
     }
     let tokens = tokenizer.encode(prompt, config.block_size_cond);
     if tokenizer.ids(prompt).len() > config.block_size_cond {
-        tracing::warn!("the caption is longer than {} tokens; its end is cut", config.block_size_cond);
+        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
     }
     match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
         Some(token) => Err(Error::invalid(format!(
-            "the tokenizer {} gives token {token}, but the model knows {} only",
+            "the tokenizer {} gives token {token}, but the model only knows {} tokens",
             tokenizer.kind(),
             config.vocab_size_cond
         ))),
@@ -133,7 +134,7 @@ mod tests {
     use crate::checkpoint::{Checkpoint, StateKind};
 
     #[test]
-    fn a_class_is_told_by_its_first_name_or_its_number() {
+    fn a_class_is_named_unless_an_earlier_one_has_its_name() {
         let checkpoint = Checkpoint::open("emoji-64", None, StateKind::Auto).expect("bundled");
         let mut config = checkpoint.rqtransformer().expect("it has one").clone();
         config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();

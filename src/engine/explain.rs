@@ -1,5 +1,5 @@
-//! Why a code: the transformer's distribution at each place of a stack, given the codes before it, or by a contextual
-//! model, given all other cells and the codes above it.
+//! Explains codes: the transformer's distribution at each position of a stack, given the codes before it, or for a contextual
+//! model, all other cells and the codes above.
 
 pub use super::explanation::{Explanation, Suggestion};
 use super::pictures::{codes_to_tensor, read};
@@ -14,10 +14,10 @@ use burn::tensor::{Int, Tensor, TensorData};
 /// Cells that a contextual model is asked for at a time, each with a copy of the stack.
 const CELLS: usize = 16;
 
-/// Explains the code of `stack` at (`row`, `col`, `depth`), with its `count` likeliest codes.
+/// Explains the code of `stack` at (`row`, `col`, `depth`), with the `count` most likely codes there.
 ///
 /// # Errors
-/// The stack does not fit the model, or there is no such place in it.
+/// The stack does not fit the model, or has no such position.
 pub async fn explain(
     model: &RqTransformer,
     stack: &CodeStack,
@@ -32,7 +32,8 @@ pub async fn explain(
     explanation(&logits, chosen, count)
 }
 
-/// The entropy in bits at each place of `stack`, and the probability of the code there; row-major in (row, column, depth).
+/// The entropy in bits at each position of `stack`, and the code there with its probability; row-major in
+/// (row, column, depth).
 /// A contextual model reads the stack once for each cell; `task` counts cells.
 ///
 /// # Errors
@@ -99,19 +100,19 @@ fn check(model: &RqTransformer, stack: &CodeStack) -> Result<()> {
     stack.validate(&model.config.codebook_sizes()?)
 }
 
-/// The model's distribution as it is.
+/// The model's distribution, unfiltered.
 fn probabilities(logits: &[f32]) -> Result<Vec<f32>> {
     distribution(logits, &Filter::NONE).ok_or_else(|| {
-        Error::invalid("the model gave logits that are not numbers; its weights may be damaged")
+        Error::invalid("the model gave logits that are not finite; its weights may be damaged")
     })
 }
 
-/// In bits.
+/// Entropy in bits.
 fn entropy(probabilities: &[f32]) -> f32 {
     probabilities.iter().map(|p| if *p > 0.0 { -p * p.log2() } else { 0.0 }).sum()
 }
 
-/// The explanation of `chosen` by `logits`.
+/// Explains the code `chosen` from `logits`.
 fn explanation(logits: &[f32], chosen: u32, count: usize) -> Result<Explanation> {
     let probabilities = probabilities(logits)?;
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distribution_of_known_entropy() {
+    fn the_entropy_and_rank_of_a_known_distribution() {
         let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 0.0];
         let found = explanation(&logits, 3, 2).expect("finite");
         assert!((found.entropy - 1.5).abs() < 1e-6, "{}", found.entropy);

@@ -1,6 +1,6 @@
-//! What is said of a place in a stack: which codes the transformer might have put there.
+//! The explanation of a position in a stack: the codes that the transformer predicts there.
 
-/// One code that the transformer might have put at a place.
+/// A code that the transformer predicts at a position.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Suggestion {
     /// The code.
@@ -9,15 +9,15 @@ pub struct Suggestion {
     pub probability: f32,
 }
 
-/// The distribution at one place.
+/// The distribution at one position.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
-    /// The most likely codes, likeliest first.
+    /// The most likely codes, best first.
     pub suggestions: Vec<Suggestion>,
     /// Entropy of the whole distribution, in bits.
     pub entropy: f32,
-    /// The code that the stack has there.
+    /// The code in the stack.
     pub chosen: Suggestion,
-    /// Codes that are likelier than the chosen one.
+    /// Number of codes more likely than the chosen one.
     pub rank: usize,
 }

@@ -1,23 +1,23 @@
-//! Makes ready what a model's place names, before it is opened. On a disk all files are; in a browser an address is
-//! downloaded, or found in the browser's storage.
+//! Fetches a model's files before it is opened. On disk nothing needs to be done; in a browser, a URL is
+//! downloaded or found in the browser's storage.
 
 use super::task::Task;
 use crate::error::Result;
 use crate::model::RqTransformerConfig;
 
-/// Makes ready the model at `place`; `task` is told bytes.
+/// Fetches the model at `place`; `task` counts bytes.
 ///
 /// # Errors
-/// What the download failed with.
+/// The download failed.
 #[cfg(not(target_family = "wasm"))]
 pub async fn fetch(_: &str, _: &mut Task<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes ready the model at `place`; `task` is told bytes.
+/// Fetches the model at `place`; `task` counts bytes.
 ///
 /// # Errors
-/// What the download failed with; [`Error::Cancelled`](crate::error::Error::Cancelled) if it was stopped.
+/// The download failed; [`Error::Cancelled`](crate::error::Error::Cancelled) if it was stopped.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
     let fetched = crate::host::fetch(place, |done, total| {
@@ -29,10 +29,10 @@ pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
     fetched
 }
 
-/// Makes ready the vocabulary of a model's captions, if it has any.
+/// Fetches the vocabulary of a model's captions, if it takes any.
 ///
 /// # Errors
-/// What the download failed with; an unknown tokenizer.
+/// The download failed, or the tokenizer is unknown.
 pub async fn fetch_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<()> {
     for file in super::condition::tokenizer_kind(config)?.map_or(&[][..], |kind| kind.files()) {
         fetch(&format!("assets/{}", file.path), task).await?;

@@ -1,4 +1,4 @@
-//! How well completions fit what is kept after them, where the model only sees what lies before.
+//! How well completions fit the kept codes after them, for models that only see the codes before.
 
 use super::explain::surprise;
 use super::task::Task;
@@ -17,7 +17,7 @@ impl Fit {
     /// For completions of `forced` made from `condition`.
     ///
     /// # Errors
-    /// The model is contextual, and needs no such choice; nothing is kept after what is sampled.
+    /// The model is contextual and needs no such choice, or no codes are kept after the sampled ones.
     pub fn new(model: &RqTransformer, forced: &Forced, condition: Vec<u32>) -> Result<Self> {
         model.config.kind.must_be(
             Architecture::Autoregressive,
@@ -34,7 +34,7 @@ impl Fit {
         Ok(Self { places, condition })
     }
 
-    /// Mean log2 of the probabilities of the kept codes in each of `stacks`.
+    /// Mean log2 probability of the kept codes in each of `stacks`.
     ///
     /// # Errors
     /// A stack does not fit the model.

@@ -1,5 +1,5 @@
-//! Choosing among samples: by how well they fit their caption (CLIP), or by how surely they show their class (rejection
-//! sampling, paper section 4.1).
+//! Scores samples by how well they match their caption (CLIP), or by the probability of their class
+//! (rejection sampling, paper section 4.1).
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::image_io::Picture;
 use crate::metrics::clip::{Clip, clip_score};
 use crate::metrics::resnet::ResNet;
 
-/// A model that says how good pictures of one caption or class are.
+/// A model that scores pictures of one caption or class.
 pub struct Judge {
     id: ModelId,
     kind: Kind,
@@ -28,10 +28,10 @@ enum Kind {
 }
 
 impl Judge {
-    /// Judges by `caption`, with the CLIP in the file at `path`.
+    /// Scores by `caption`, with the CLIP in the file at `path`.
     ///
     /// # Errors
-    /// The file is no CLIP.
+    /// The file is not a CLIP.
     pub fn of_caption(path: &Path, caption: &str, device: &Device, task: &mut Task) -> Result<Self> {
         let file = WeightFile::open(path, StateKind::Auto)?;
         let clip = load_clip(&file, device, task)?;
@@ -39,10 +39,10 @@ impl Judge {
         Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Caption(Box::new((clip, caption))) })
     }
 
-    /// Judges by `class`, of the transformer's `classes`, with the ResNet in the file at `path`.
+    /// Scores by `class`, one of the transformer's `classes` classes, with the ResNet in the file at `path`.
     ///
     /// # Errors
-    /// The file is no ResNet, or one of other classes.
+    /// The file is not a ResNet, or has another number of classes.
     pub fn of_class(
         path: &Path,
         class: usize,
@@ -54,7 +54,7 @@ impl Judge {
         Ok(Self { id, kind: Kind::Class(Box::new(classifier), class) })
     }
 
-    /// What it judges by.
+    /// The measure of the scores.
     pub fn measure(&self) -> Measure {
         match self.kind {
             Kind::Caption(..) => Measure::ClipScore,
@@ -62,7 +62,7 @@ impl Judge {
         }
     }
 
-    /// How good each picture is, all at once: for a batch.
+    /// The score of each picture in a batch.
     ///
     /// # Errors
     /// The device failed.
@@ -74,26 +74,26 @@ impl Judge {
         .await
     }
 
-    /// For the recipe of a picture of this score.
+    /// The judgement in the recipe of a picture with this score.
     pub fn judgement(&self, score: f32) -> Judgement {
         Judgement { judge: self.id.clone(), measure: self.measure(), score }
     }
 }
 
-/// How many pictures to sample so that `count` of them are the part `acceptance` of all.
+/// How many pictures to sample so that `count` of them are the fraction `acceptance`.
 ///
 /// # Errors
-/// `acceptance` is not above 0 and at most 1, or so small that the pictures could not be counted.
+/// `acceptance` is not above 0 and at most 1, or so small that the number overflows.
 pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
     if !(acceptance > 0.0 && acceptance <= 1.0) {
         return Err(Error::usage(format!(
             "--acceptance: expected above 0 and at most 1, found {acceptance}"
         )));
     }
-    // What rounding adds to a quotient that is whole makes no picture more.
+    // A rounding error in a whole quotient must not add a picture.
     let sampled = (f64::from(count) / acceptance * (1.0 - 1e-12)).ceil();
     if sampled > f64::from(u32::MAX) {
-        return Err(Error::usage(format!("--acceptance: {acceptance} of any number of pictures is none")));
+        return Err(Error::usage(format!("--acceptance: {acceptance} is too small: choose a higher rate")));
     }
     Ok(sampled as u32)
 }
@@ -101,15 +101,15 @@ pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
 /// Loads the CLIP in `file`.
 ///
 /// # Errors
-/// The file is no CLIP.
+/// The file is not a CLIP.
 pub fn load_clip(file: &WeightFile, device: &Device, task: &mut Task) -> Result<Clip> {
     Clip::load(file, device, watched(file, task))
 }
 
-/// Loads the ResNet in the file at `path`, of the transformer's `classes`.
+/// Loads the ResNet in the file at `path`, for the transformer's `classes` classes.
 ///
 /// # Errors
-/// The file is no ResNet, or one of other classes.
+/// The file is not a ResNet, or has another number of classes.
 pub fn load_classifier(
     path: &Path,
     classes: usize,
@@ -120,7 +120,7 @@ pub fn load_classifier(
     let classifier = ResNet::load(&file, device, watched(&file, task))?;
     if classifier.classes() != classes {
         return Err(Error::invalid(format!(
-            "{}: expected a classifier of the transformer's {classes} classes, found one of {}; their numbers must mean the same",
+            "{}: expected a classifier of the transformer's {classes} classes, found one of {}; both must number the classes alike",
             file.name(),
             classifier.classes()
         )));
@@ -128,7 +128,7 @@ pub fn load_classifier(
     Ok((classifier, ModelId::of_file(&file)?))
 }
 
-/// Reports tensors read, and ends a load that is stopped.
+/// Reports tensors read, and ends the load if it is stopped.
 fn watched<'a>(file: &WeightFile, task: &'a mut Task<'_>) -> impl FnMut() -> Result<()> + 'a {
     let (mut done, total) = (0, file.tensors().len());
     move || {
@@ -138,33 +138,33 @@ fn watched<'a>(file: &WeightFile, task: &'a mut Task<'_>) -> impl FnMut() -> Res
     }
 }
 
-/// The best of what has been judged so far, best first; of equals, the first.
+/// The best items so far, best first; ties keep the earlier one.
 pub struct Best<T> {
     most: usize,
-    /// Scores, sinking.
+    /// In descending order of score.
     kept: Vec<(f32, T)>,
 }
 
 impl<T> Best<T> {
-    /// Room for the `most` best.
+    /// Keeps the `most` best.
     pub fn new(most: usize) -> Self {
         Self { most, kept: Vec::new() }
     }
 
-    /// Whether one with `score` would be kept.
+    /// True if an item with `score` would be kept.
     pub fn takes(&self, score: f32) -> bool {
         self.kept.len() < self.most
             || self.kept.last().is_some_and(|(least, _)| score.total_cmp(least).is_gt())
     }
 
-    /// Adds one, and hands back what there is no room for, if that is the case: it may be the new one.
+    /// Adds an item, and returns the one that no longer fits, if any; it may be the new one.
     pub fn add(&mut self, score: f32, one: T) -> Option<T> {
         let at = self.kept.partition_point(|(other, _)| other.total_cmp(&score).is_ge());
         self.kept.insert(at, (score, one));
         if self.kept.len() > self.most { self.kept.pop().map(|(_, least)| least) } else { None }
     }
 
-    /// Scores with what has them, best first.
+    /// Scores and items, best first.
     pub fn into_vec(self) -> Vec<(f32, T)> {
         self.kept
     }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_are_kept_and_the_first_of_equals() {
+    fn the_best_are_kept_and_ties_keep_the_first() {
         let mut best = Best::new(3);
         let added = [(0.5, 'a'), (0.1, 'b'), (0.5, 'c'), (0.9, 'd'), (0.1, 'e'), (0.5, 'f')];
         let left: Vec<Option<char>> = added.map(|(score, one)| best.add(score, one)).to_vec();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_part_accepted_says_how_many_are_sampled() {
+    fn the_acceptance_rate_sets_how_many_are_sampled() {
         for (count, acceptance, sampled) in
             [(4, 0.25, 16), (3, 0.3, 10), (1, 0.3, 4), (7, 1.0, 7), (49, 0.7, 70), (10, 0.05, 200)]
         {

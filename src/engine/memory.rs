@@ -1,8 +1,8 @@
-//! The resident memory of this process, where the system tells.
+//! The resident memory of this process, on systems that report it.
 
-/// Forgets the peak so far, so that the next one is of what follows.
+/// Resets the peak, so that the next one covers only what follows.
 pub fn reset_peak() {
-    // Linux alone has this; elsewhere the peak stays that of the whole process, or unknown.
+    // Only Linux has this; elsewhere the peak covers the whole process, or is unknown.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
@@ -11,18 +11,18 @@ pub fn peak() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Bytes at present.
+/// Current size in bytes.
 pub fn resident() -> Option<u64> {
     status("VmRSS:")
 }
 
 #[cfg(target_family = "wasm")]
 fn status(_: &str) -> Option<u64> {
-    // Pages of 64 KiB that the module was given; it never gives any back.
+    // The module's memory in pages of 64 KiB; it never shrinks.
     Some(core::arch::wasm32::memory_size::<0>() as u64 * (64 << 10))
 }
 
-/// A size of this process by its name on Linux, in bytes.
+/// A field of this process's status on Linux, in bytes.
 #[cfg(not(target_family = "wasm"))]
 fn status(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -1,4 +1,4 @@
-//! What a person does with the models, free of any user interface: each file is one thing.
+//! What users do with the models, independent of any user interface: one file per task.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;

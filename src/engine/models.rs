@@ -1,4 +1,4 @@
-//! Loads models for the things that a person does with them.
+//! Loads models for the engine's tasks.
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -40,7 +40,7 @@ impl Stage1 {
         Self::from_checkpoint(checkpoint, device, task)
     }
 
-    /// Opens an RQ-VAE. Where a stage 2 is named, its stage 1 is what is meant.
+    /// Opens an RQ-VAE. If the options name a stage 2, opens its stage 1.
     pub fn open(options: &Options) -> Result<Checkpoint> {
         let place = options.rqvae.as_deref().unwrap_or(&options.model);
         Checkpoint::open(place, Some(Stage::RqVae), options.state).or_else(|error| {
@@ -58,7 +58,7 @@ impl Stage1 {
         Ok(Self { model, checkpoint })
     }
 
-    /// What recipes call it.
+    /// Its identity in recipes.
     pub fn id(&self) -> Result<ModelId> {
         ModelId::of(&self.checkpoint)
     }
@@ -70,7 +70,7 @@ impl Stage2 {
         let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
         checkpoint.warn_of_average()?;
         let config = checkpoint.rqtransformer()?.clone();
-        // Published averages are of stage 2; its stage 1 need not have one.
+        // Published averages belong to stage 2; its stage 1 may have none.
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };
         let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), stage1_state)?;
         let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
@@ -80,7 +80,7 @@ impl Stage2 {
             .is_some_and(|learned| stage1.id().is_ok_and(|id| id.sha256 != *learned))
         {
             tracing::warn!(
-                "{} has learned the codes of another RQ-VAE than {}: its pictures may be noise",
+                "{} was trained on the codes of another RQ-VAE than {}: its pictures may be noise",
                 checkpoint.name,
                 stage1.checkpoint.name
             );
@@ -89,7 +89,7 @@ impl Stage2 {
         let expected = (config.block_size, config.codebook_sizes()?);
         if codes != expected {
             return Err(Error::invalid(format!(
-                "stage 1 and stage 2 do not belong together: {} makes codes {:?} of codebooks {:?}, {} expects {:?} of {:?}",
+                "stage 1 and stage 2 do not belong together: {} has codes of shape {:?} and codebooks {:?}, {} expects {:?} and {:?}",
                 stage1.checkpoint.name, codes.0, codes.1, checkpoint.name, expected.0, expected.1
             )));
         }
@@ -99,19 +99,19 @@ impl Stage2 {
         Ok(Self { model, checkpoint, stage1 })
     }
 
-    /// What recipes call it.
+    /// Its identity in recipes.
     pub fn id(&self) -> Result<ModelId> {
         ModelId::of(&self.checkpoint)
     }
 }
 
 impl ModelId {
-    /// Reads the whole weight file once.
+    /// The name and hash of `checkpoint`; reads the whole weight file.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
         Ok(Self { name: checkpoint.name.clone(), ..Self::of_file(&checkpoint.weights)? })
     }
 
-    /// The same of weights that have no configuration.
+    /// The same for weights without a configuration.
     pub fn of_file(weights: &WeightFile) -> Result<Self> {
         let mut hash = Sha256::new();
         weights.for_each_chunk(|chunk| hash.update(chunk))?;
@@ -137,13 +137,14 @@ pub fn load<M>(
     });
     let model = build(&mut loader)?;
     loader.finish()?;
-    // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks later.
+    // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks
+    // later.
     #[cfg(not(target_family = "wasm"))]
     crate::device::wait(device).map_err(|error| too_large(error, checkpoint, precision))?;
     Ok(model)
 }
 
-/// Names what was needed where `error` says that memory has run out.
+/// Adds the size of the weights if `error` says that memory ran out.
 #[cfg(not(target_family = "wasm"))]
 fn too_large(error: Error, checkpoint: &Checkpoint, precision: Precision) -> Error {
     let bytes = |precision| Some(size(footprint(checkpoint, precision).ok()?.1));
@@ -157,7 +158,8 @@ fn too_large(error: Error, checkpoint: &Checkpoint, precision: Precision) -> Err
     }
 }
 
-/// Parameters of a checkpoint, and the bytes that they take once loaded. Only a transformer's matrices are not f32.
+/// Number of parameters of a checkpoint, and their size in bytes once loaded. Everything but a transformer's
+/// matrices is f32.
 pub fn footprint(checkpoint: &Checkpoint, precision: Precision) -> Result<(usize, u64)> {
     let transformer = checkpoint.rqtransformer().is_ok();
     let (mut parameters, mut bytes) = (0, 0);
@@ -168,7 +170,7 @@ pub fn footprint(checkpoint: &Checkpoint, precision: Precision) -> Result<(usize
         let matrix = transformer && is_linear;
         parameters += count;
         bytes += match precision {
-            // A byte each, and four for the scale of 32.
+            // One byte each, and four bytes for the scale of every 32.
             Precision::Q8 if matrix => count + count / 8,
             Precision::F16 if matrix => 2 * count,
             _ if matrix && stored == Some(Dtype::F16) => 2 * count,

@@ -1,13 +1,13 @@
-//! What a person says of the models to load.
+//! Options for loading models.
 
 use crate::model::{Precision, StateKind};
 
-/// How models are loaded.
+/// How to load models.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// A bundled model's name or a path.
     pub model: String,
-    /// Where stage 1 lies, if not where stage 2 says.
+    /// The path of stage 1, if it is not where stage 2 says.
     pub rqvae: Option<String>,
     /// Trained weights or their moving average.
     pub state: StateKind,

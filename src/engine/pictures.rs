@@ -47,7 +47,7 @@ pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     Ok(data.convert::<f32>().try_to_vec().expect("converted to f32 just above"))
 }
 
-/// Data from the device, if all work that it is made of has succeeded.
+/// Data from the device, if all work that produced it succeeded.
 async fn arrived<E: std::fmt::Display>(
     data: impl Future<Output = Result<TensorData, E>>,
 ) -> Result<TensorData> {

@@ -1,4 +1,4 @@
-//! How a picture was made, as its PNG carries it: enough to make it again.
+//! How a picture was made, as stored in its PNG: enough to make it again.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -16,7 +16,7 @@ pub struct ModelId {
     pub sha256: String,
 }
 
-/// What made a picture.
+/// How a picture was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Version of Residua.
@@ -25,73 +25,73 @@ pub struct Recipe {
     pub made_by: String,
     /// The RQ-VAE.
     pub rqvae: ModelId,
-    /// The sampling, where there was one.
+    /// How it was sampled, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<SamplingRecipe>,
-    /// What it was chosen by, where it was chosen among others.
+    /// How it was scored, if it was selected among others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<Judgement>,
 }
 
-/// What a picture was chosen by.
+/// The score that a picture was selected by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// The weights.
+    /// The model that scored it.
     pub judge: ModelId,
-    /// What they say.
+    /// The measure of the score.
     pub measure: Measure,
-    /// The picture's.
+    /// The picture's score.
     pub score: f32,
 }
 
-/// What pictures are chosen by: more is better.
+/// What pictures are selected by; higher is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// How well it fits its caption: a cosine, in [-1, 1].
+    /// How well it matches its caption: a cosine, in [-1, 1].
     ClipScore,
-    /// That it shows its class: in [0, 1].
+    /// The probability of its class, in [0, 1].
     ClassProbability,
-    /// How well what was sampled leads to what was kept after it: the mean of the logarithms of the probabilities that the
-    /// transformer gives those codes, in bits; at most 0.
+    /// How well the sampled codes fit the kept ones after them: the mean log2 probability that the
+    /// transformer gives to the kept codes; at most 0.
     KeptLikelihood,
 }
 
 impl Measure {
-    /// For people.
+    /// The name shown to users.
     pub fn name(self) -> &'static str {
         match self {
             Self::ClipScore => "CLIP score",
             Self::ClassProbability => "class probability",
-            Self::KeptLikelihood => "likelihood of the kept codes after it",
+            Self::KeptLikelihood => "likelihood of the later, kept codes",
         }
     }
 }
 
-/// What made a stack.
+/// How a stack was sampled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SamplingRecipe {
     /// The RQ-Transformer.
     pub rqtransformer: ModelId,
     /// Class, caption or nothing.
     pub condition: Condition,
-    /// Seed of all draws.
+    /// Random seed.
     pub seed: u64,
-    /// The picture's number among those of that seed; for a sheet, its first.
+    /// The picture's number within that seed; for a sheet, that of its first picture.
     pub image: u32,
     /// Pictures in a sheet; 1 for a single one.
     pub count: u32,
-    /// One a depth.
+    /// One per depth.
     pub filters: Vec<Filter>,
     /// How a contextual model drafted and revised it; the filters are those of the draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// `cpu` or `gpu`: other devices round otherwise, and a draw may then fall otherwise.
+    /// `cpu` or `gpu`: rounding differs between devices, so samples may differ.
     pub device: String,
-    /// How the transformer's weights were kept.
+    /// Precision of the transformer's weights.
     #[serde(alias = "half", deserialize_with = "precision_or_half")]
     pub precision: Precision,
-    /// Which weights of the checkpoints were asked for.
+    /// Which weights of the checkpoints were requested.
     pub weights: StateKind,
 }
 
@@ -109,13 +109,12 @@ impl Recipe {
 
     /// From PNG text.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|e| {
-            Error::invalid(format!("the picture's recipe is not one that this version reads: {e}"))
-        })
+        serde_json::from_str(text)
+            .map_err(|e| Error::invalid(format!("this version cannot read the picture's recipe: {e}")))
     }
 }
 
-/// The precision; in older recipes, whether it was `half`.
+/// Reads the precision; older recipes only say if it was `half`.
 fn precision_or_half<'de, D: Deserializer<'de>>(recipe: D) -> std::result::Result<Precision, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_survives_its_text() {
+    fn a_recipe_round_trips_through_json() {
         let judge = ModelId { name: "clip.pt".into(), sha256: "1".into() };
         let judgement = Some(Judgement { judge, measure: Measure::ClipScore, score: 0.25 });
         let mut drafted = recipe();
@@ -167,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Pictures outlive versions: older ones say only whether weights were halved.
+    /// Pictures outlive versions: older ones only say if weights were halved.
     #[test]
     fn older_recipes_say_half() {
         for (half, precision) in [(true, Precision::F16), (false, Precision::Stored)] {

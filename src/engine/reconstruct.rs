@@ -1,4 +1,4 @@
-//! A picture through the RQ-VAE and back: codes, reconstructions of growing depth, and how good they are.
+//! Encodes and decodes pictures with the RQ-VAE: codes, reconstructions at each depth, and their quality.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -12,43 +12,43 @@ use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::{Partial, Quantizer};
 
-/// What became of a picture.
+/// A picture's codes and reconstructions.
 #[derive(Debug)]
 pub struct Reconstruction {
     /// The picture as the model saw it: resized and cropped.
     pub original: Picture,
     /// Its codes.
     pub codes: CodeStack,
-    /// Pictures made of codes `0..=d`, for each depth `d`; the last is the reconstruction.
+    /// Pictures decoded from codes `0..=d`, for each depth `d`; the last is the reconstruction.
     pub partials: Vec<Picture>,
-    /// Mean over cells of the norm of what the codes `0..=d` leave over of the latent, for each `d`.
+    /// Mean norm, over cells, of the residual that the codes `0..=d` leave of the latent, for each `d`.
     pub residual_norms: Vec<f32>,
     /// Mean norm of the latents themselves.
     pub latent_norm: f32,
-    /// Of the reconstruction, in decibels.
+    /// PSNR of the reconstruction, in decibels.
     pub psnr: f64,
-    /// Of the reconstruction.
+    /// SSIM of the reconstruction.
     pub ssim: f64,
-    /// Size of the codes.
+    /// Size of the codes, in bits per pixel.
     pub bits_per_pixel: f64,
 }
 
 /// How codes are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Choice {
-    /// The nearest.
+    /// The nearest code.
     #[default]
     Nearest,
-    /// Drawn by distance, at a temperature above 0.
+    /// Sampled by distance, at a temperature above 0.
     Stochastic {
         /// Divides the squared distances.
         temperature: f32,
-        /// Of all draws.
+        /// Random seed.
         seed: u64,
     },
 }
 
-/// Encodes pictures, of any size, one after the other.
+/// Encodes pictures of any size, one at a time.
 pub async fn encode(
     model: &RqVae,
     pictures: &[Picture],
@@ -72,7 +72,7 @@ pub async fn encode(
     Ok(stacks)
 }
 
-/// Decodes stacks one after the other, which needs the memory of one picture only.
+/// Decodes stacks one at a time, which needs memory for only one picture.
 pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) -> Result<Vec<Picture>> {
     let mut pictures = Vec::with_capacity(stacks.len());
     for (done, stack) in stacks.iter().enumerate() {
@@ -85,8 +85,9 @@ pub async fn decode(model: &RqVae, stacks: &[CodeStack], task: &mut Task<'_>) ->
     Ok(pictures)
 }
 
-/// The pictures of codes `[B, h, w, D]` that are still on the device, of the cells that are `known`, of each image in turn, read back at once. They are
-/// decoded one after the other: a layer of a whole batch can be more than a graphics device binds.
+/// Decodes the `known` cells (image by image) of codes `[B, h, w, D]` that are still on the device, and reads
+/// all pictures back at once. Images are decoded one at a time, since a layer of a whole batch can exceed the
+/// largest binding of a GPU.
 pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, known: &[bool]) -> Result<Vec<Picture>> {
     let [batch, h, w, depth] = codes.dims();
     let image = |i| {
@@ -98,7 +99,7 @@ pub async fn decode_partly(model: &RqVae, codes: Tensor<4, Int>, known: &[bool])
     from_tensor(Tensor::cat((0..batch).map(image).collect(), 0)).await
 }
 
-/// Reconstructs one picture, of any size.
+/// Reconstructs one picture of any size.
 pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) -> Result<Reconstruction> {
     let original = fitted(model, picture)?;
     let depth = model.config.depth();
@@ -116,7 +117,7 @@ pub async fn reconstruct(model: &RqVae, picture: &Picture, task: &mut Task<'_>) 
         partials.extend(from_tensor(images).await?);
         task.report(d + 2, depth + 1);
     }
-    let reconstruction = partials.last().expect("a stack has at least one code a cell");
+    let reconstruction = partials.last().expect("a stack has at least one code per cell");
     let (resolution, sizes) = (model.config.ddconfig.resolution, model.config.codebook_sizes()?);
     Ok(Reconstruction {
         psnr: psnr(&original, reconstruction)?,
@@ -156,8 +157,8 @@ pub fn framed(model: &RqVae, picture: &Picture, framing: Framing) -> Result<Pict
     framing.apply(picture, model.config.ddconfig.resolution)
 }
 
-/// Means over cells of the norms whose squares are `squares` `[1, h, w, D]`, and last of the norm of the latents
-/// `[1, h', w', C]` themselves: `[1, D + 1]`.
+/// Means over cells of the norms whose squares are `squares` `[1, h, w, D]`, followed by that of the norms of
+/// the latents `[1, h', w', C]` themselves: `[1, D + 1]`.
 fn mean_norms(quantizer: &Quantizer, latents: Tensor<4>, squares: Tensor<4>) -> Tensor<2> {
     let cells = quantizer.to_cells(latents).powi_scalar(2).sum_dim(1);
     let squares = squares.reshape([cells.dims()[0], quantizer.depth()]);

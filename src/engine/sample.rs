@@ -1,4 +1,4 @@
-//! New pictures: sampling in batches, with progress, and what is whole kept when it is stopped.
+//! Samples new pictures in batches, with progress; a stop keeps those that are finished.
 
 use std::collections::VecDeque;
 
@@ -12,22 +12,23 @@ use crate::error::Result;
 use crate::generate::{DraftAndRevise, Filter, Guidance, Request, Schedule, Session, Steps};
 use crate::model::RqTransformer;
 
-/// Rows that are sampled together. More give no speed on a CPU and cost memory for their caches.
+/// Rows sampled together. More are no faster on a CPU and need memory for their caches.
 const ROWS: u32 = 8;
 
-/// How much work a GPU is given before it is waited for: enough that it never idles, little enough that a stop is prompt.
+/// How much work to queue on a GPU before waiting for it: enough that it never idles, little enough that it
+/// stops promptly.
 const AHEAD: Duration = Duration::from_millis(200);
 
-/// What [`sample`] hands over.
+/// What [`sample`] passes to its callback.
 pub enum Sampled {
-    /// The batch under way, some of its cells known, the others filled with code 0.
+    /// The current batch, with some cells known and the others filled with code 0.
     Partly {
         /// The codes `[B, h, w, D]`, on the device.
         codes: Box<Tensor<4, Int>>,
-        /// Which cells are known, of each image in turn.
+        /// Which cells are known, image by image.
         known: Vec<bool>,
     },
-    /// Stacks that are done.
+    /// Finished stacks.
     Whole(Vec<CodeStack>),
 }
 
@@ -60,7 +61,7 @@ pub async fn sample(
     }
 }
 
-/// Images of a batch, in phases with these filters.
+/// Images per batch, for phases with these filters.
 fn at_a_time(phases: &[&[Filter]]) -> u32 {
     let rows = phases.iter().map(|filters| Guidance::of(filters).rows_an_image());
     ROWS / rows.max().unwrap_or(1)
@@ -87,8 +88,8 @@ async fn batches<S: Steps>(
             task.pause().await?;
             session.step();
             let done = session.done();
-            // A GPU only queues work. Waiting for the newest step would leave it idle, and some browsers poll only every
-            // 100 ms, so up to a row of cells is queued ahead.
+            // A GPU only queues work. Waiting for the newest step would leave it idle, and some browsers poll
+            // only every 100 ms, so up to a row of cells is queued ahead.
             queued.push_back(Fence::new(device).await);
             let a_step = start.elapsed() / done as u32;
             let ahead = AHEAD.div_duration_f32(a_step.max(Duration::from_millis(1))) as usize;
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_has_fewer_images_where_any_phase_reads_each_twice() {
+    fn a_batch_has_fewer_images_if_a_phase_is_guided() {
         let filters = |guidance| [Filter { guidance, ..Filter::NONE }; 2];
         assert_eq!(at_a_time(&[&filters(1.0)]), ROWS);
         assert_eq!(at_a_time(&[&filters(0.0), &filters(1.0)]), ROWS);

@@ -1,5 +1,5 @@
-//! Opens the device that models run on. On a GPU the hand-written kernels are checked: natively each variant at its first use
-//! ([`crate::kernels::verdicts`]), in a browser all before anything else.
+//! Opens the device that models run on. The hand-written kernels are checked on a GPU: natively each variant
+//! at its first use ([`crate::kernels::verdicts`]), in a browser all of them before anything else.
 
 use burn::tensor::Device;
 #[cfg(not(target_family = "wasm"))]
@@ -15,18 +15,18 @@ use crate::kernels::GpuKernel;
 use crate::kernels::{Resample, conv2d::conv2d, noise, values, verdicts};
 pub use crate::trust::checked;
 
-/// What computes on a GPU.
+/// Whether to use the hand-written kernels on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum GpuKernels {
-    /// The hand-written kernels, save those that are wrong on this GPU.
+    /// The hand-written kernels, except those that are wrong on this GPU.
     #[default]
     On,
-    /// Burn's own operations.
+    /// Only Burn's own operations.
     Off,
 }
 
-/// The device that `choice` stands for, ready for work.
+/// Opens the device that `choice` names.
 ///
 /// # Errors
 /// Those of [`open`].
@@ -39,8 +39,8 @@ pub fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
     Ok(if choice == DeviceChoice::Auto { faster(device).0 } else { device })
 }
 
-/// `device`, or the CPU if that is faster, as it can be than a GPU that is a part of it; and how many seconds a trial took on
-/// either, where it was made.
+/// `device`, or the CPU if that is faster, as it can be with an integrated GPU; and the seconds that a trial
+/// took on each, if there was one.
 #[cfg(not(target_family = "wasm"))]
 pub fn faster(device: Device) -> (Device, Option<[f64; 2]>) {
     if is_cpu(&device) {
@@ -51,7 +51,7 @@ pub fn faster(device: Device) -> (Device, Option<[f64; 2]>) {
     (if on_gpu <= on_cpu { device } else { cpu() }, Some(seconds))
 }
 
-/// Seconds that `device` takes for a few convolutions of a decoder, at best.
+/// The best time in seconds of a few decoder convolutions on `device`.
 #[cfg(not(target_family = "wasm"))]
 fn trial(device: &Device) -> f64 {
     let (x, bias) = (noise([1, 64, 64, 64], 1, device), noise([64], 3, device));
@@ -62,20 +62,20 @@ fn trial(device: &Device) -> f64 {
         values((0..4).fold(x.clone(), once).sum());
         begun.elapsed().as_secs_f64()
     };
-    // The first builds shaders.
+    // The first run compiles shaders.
     run();
     (0..3).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
-/// Leaves all work that they can do to Burn's own operations, whatever a check would say.
+/// Uses Burn's own operations instead of all hand-written kernels, whatever a check would find.
 pub fn distrust() {
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
 }
 
-/// Checks the kernels on `device`, which is about to be used; at the first call for a GPU.
+/// Checks the kernels on `device` before it is used, at the first call for a GPU.
 ///
 /// # Errors
-/// A kernel is wrong, which nothing can replace here: the CPU is to be used.
+/// A kernel is wrong. Nothing can replace it here, so use the CPU.
 #[cfg(target_family = "wasm")]
 pub async fn trust(device: &Device) -> Result<()> {
     use crate::kernels::check::{check, checks};
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gpu_that_is_slower_is_not_taken() {
+    fn a_slower_gpu_is_not_picked() {
         let gpu = open(DeviceChoice::Gpu).unwrap();
         let (taken, seconds) = faster(gpu);
-        let [on_gpu, on_cpu] = seconds.expect("a trial was made");
+        let [on_gpu, on_cpu] = seconds.expect("a trial ran");
         assert!(on_gpu > 0.0 && on_cpu > 0.0);
         assert_eq!(is_cpu(&taken), on_cpu < on_gpu);
         assert_eq!(faster(cpu()), (cpu(), None));

@@ -1,53 +1,55 @@
-//! Long work, seen from outside: how far it is, and whether it should stop.
+//! Progress and cancellation of long work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Told of progress, asked whether to go on. A front door makes one and hands it to the work.
+/// Takes progress reports and tells the work when to stop. A user interface creates one and passes it to the
+/// work.
 pub struct Task<'a> {
     stop: Arc<AtomicBool>,
     report: Box<dyn FnMut(usize, usize) + 'a>,
 }
 
 impl<'a> Task<'a> {
-    /// `report` is called with the units done and the units in all; `stop` ends the work at its next unit.
+    /// `report` is called with the units done and their total; `stop` ends the work at its next unit.
     pub fn new(stop: Arc<AtomicBool>, report: impl FnMut(usize, usize) + 'a) -> Self {
         Self { stop, report: Box::new(report) }
     }
 
-    /// Nobody watches and nobody stops it.
+    /// A task that nobody watches or stops.
     pub fn unwatched() -> Task<'static> {
         Task::new(Arc::default(), |_, _| ())
     }
 
-    /// A part of the work that is counted in other units: it stops with the whole, and its progress is not told.
+    /// A task for a part of the work that is counted in other units: it stops with the whole and reports no
+    /// progress.
     pub fn silent(&self) -> Task<'static> {
         Task::new(self.stop.clone(), |_, _| ())
     }
 
-    /// `done` of `total` units are done.
+    /// Reports that `done` of `total` units are done.
     pub fn report(&mut self, done: usize, total: usize) {
         (self.report)(done, total);
     }
 
-    /// Whether the work should end.
+    /// True if the work should stop.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Between two steps of long work: in a browser, orders come in and pictures go out meanwhile.
+    /// To be called between steps of long work: in a browser, this lets commands in and pictures out.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] if the work should end.
+    /// [`Error::Cancelled`] if the work should stop.
     pub async fn pause(&self) -> Result<()> {
         #[cfg(target_family = "wasm")]
         crate::host::breathe().await;
         self.check()
     }
 
-    /// [`Error::Cancelled`] if the work should end.
+    /// [`Error::Cancelled`] if the work should stop.
     pub fn check(&self) -> Result<()> {
         if self.is_stopped() { Err(Error::Cancelled) } else { Ok(()) }
     }

@@ -29,77 +29,82 @@ use held::{Held, Settled, check_config, check_data, check_stage1};
 use notes::notes;
 use stage::Stage;
 
-/// The longest configuration that is read, in bytes.
+/// Size limit of a configuration, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// Begins the names of what judges an RQ-VAE.
+/// Prefix of the discriminator's tensor names.
 const DISCRIMINATOR: &str = "discriminator";
 
-/// Pictures on a sheet.
+/// Pictures per sheet.
 const SHEET: usize = 8;
 
-/// What is to be trained, on what, and for how long.
+/// What to train, on which pictures, and for how long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainOptions {
-    /// The configuration, with the published keys; a run that goes on has its own.
+    /// The configuration, with the published keys; a resumed run keeps its own.
     pub config: PathBuf,
     /// The folder of pictures.
     pub data: PathBuf,
     /// The folder of the run.
     pub out: PathBuf,
-    /// The RQ-VAE whose codes a transformer learns; a run that goes on has kept its own.
+    /// The RQ-VAE whose codes a transformer learns; a resumed run keeps its own.
     pub rqvae: Option<String>,
-    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`](crate::metrics::Lpips::load). None: where the configuration says that they are.
+    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`](crate::metrics::Lpips::load). If empty, those
+    /// named in the configuration.
     pub lpips: Vec<PathBuf>,
-    /// The file of latents that a transformer learns from, made where there is none; `None`: every step encodes its pictures.
+    /// The file of latents that a transformer learns from, created if missing; `None`: every step encodes its
+    /// pictures.
     pub cache: Option<PathBuf>,
-    /// Variations of each picture in that file; `None`: those of the run that goes on, or 8.
+    /// Augmented variations of each picture in that file; `None`: as in the resumed run, or 8.
     pub variations: Option<u32>,
-    /// A model of the same kind, whose weights a new run begins with.
+    /// A model of the same kind, whose weights a new run starts from.
     pub from: Option<String>,
-    /// What begins anew though that model has it: tensors of which the names start so.
+    /// Tensors whose names start like this are initialized from scratch, even if that model has them.
     pub anew: Vec<String>,
-    /// Whether the run in that folder goes on.
+    /// Whether to resume the run in that folder.
     pub resume: bool,
-    /// Steps in all; `None`: those of the run that goes on, or the configuration's epochs.
+    /// Total number of steps; `None`: that of the resumed run, or the configuration's epochs.
     pub steps: Option<u64>,
-    /// Steps from one checkpoint to the next; `None`: the configuration's.
+    /// Steps between checkpoints; `None`: the configuration's.
     pub save_every: Option<u64>,
-    /// Steps from one sheet to the next; `None`: an epoch.
+    /// Steps between sheets; `None`: an epoch.
     pub sheet_every: Option<u64>,
-    /// Steps from one measurement on held-out pictures to the next; `None`: the configuration's.
+    /// Steps between measurements on held-out pictures; `None`: the configuration's.
     pub test_every: Option<u64>,
-    /// Whether the pictures that are held out are learned from, too.
+    /// Whether to train on the held-out pictures, too.
     pub all: bool,
-    /// Whether pictures may lack the class or caption that the model is given.
+    /// Whether pictures may lack the class or caption that the model takes.
     pub unlabelled: bool,
-    /// Determines first weights, order and variations; `None`: that of the run that goes on, or 0.
+    /// Random seed of initial weights, picture order and augmentation; `None`: that of the resumed run, or 0.
     pub seed: Option<u32>,
 }
 
-/// What was measured, by name.
+/// Measurements by name.
 pub type Measures = Vec<(Name, f64)>;
 
-/// What a run is, before its first step.
+/// A run, before its first step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Begun {
-    /// Pictures that are learned from.
+    /// Number of training pictures.
     pub pictures: usize,
-    /// Pictures that are held out.
+    /// Number of held-out pictures.
     pub held_out: usize,
-    /// Steps taken before.
+    /// Steps already done.
     pub begun: u64,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
-    /// What is done otherwise than the configuration asks of the published trainer, and in how many parts a step is taken.
+    /// Differences from what the published trainer does with the configuration, and the number of parts of a
+    /// step.
     pub notes: Vec<String>,
 }
 
-/// Trains until the steps are taken: the last checkpoint. A run that `task` stops writes one first.
+/// Trains until all steps are done and returns the last checkpoint. If `task` stops the run, it writes one
+/// first.
 ///
 /// # Errors
-/// Configuration, data or folder are not as they should be, or not those that the run began with; another process trains it;
-/// the loss is no number any more; [`Error::Cancelled`]. A new run that has taken no step leaves nothing behind.
+/// The configuration, data or folder is invalid, or differs from that of the resumed run; another process
+/// trains it; the loss became NaN or infinite; [`Error::Cancelled`]. A new run that has done no step leaves
+/// nothing behind.
 pub fn train(
     options: &TrainOptions,
     device: &Device,
@@ -115,7 +120,7 @@ pub fn train(
     };
     if options.resume && kept.is_none() {
         tracing::warn!(
-            "{} was begun by a version that kept neither seed nor options: those of the command line are taken",
+            "{} was started by a version that stored neither seed nor options: those of the command line are used",
             options.out.display()
         );
     }
@@ -147,7 +152,7 @@ pub fn train(
     };
     if wish.items.is_empty() {
         return Err(Error::usage(format!(
-            "{}: expected pictures to learn from, found all of its {} held out by their names: --all learns from them, too",
+            "{}: expected pictures to train on, found all of its {} held out by their names: use --all to train on them, too",
             options.data.display(),
             record.pictures
         )));
@@ -174,7 +179,7 @@ pub fn train(
         false => held.folder.begin(&record, &document)?,
     }
     let held_out = data.of(Split::HeldOut);
-    // What is learned from says nothing of what is not.
+    // Pictures that the model was trained on do not measure generalization.
     let measured = if settled.all { Vec::new() } else { held_out.clone() };
     let measured = Wish { items: measured, ..wish.clone() };
     let mut run =
@@ -184,10 +189,10 @@ pub fn train(
     let shown = shown(&wish, held_out);
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
-    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps to take: ask for more by --steps"))
+    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more with --steps"))
 }
 
-/// Refuses a number of steps that the run in `folder` has gone beyond.
+/// Refuses fewer steps than the run in `folder` has done.
 fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Length) -> Result<()> {
     if options.steps == Some(0) {
         return Err(Error::usage("--steps: expected 1 or more, found 0"));
@@ -196,14 +201,14 @@ fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Lengt
     match length.steps >= taken {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "--steps: expected {taken} or more, as {} has taken so many, found {}",
+            "--steps: expected {taken} or more, the steps that {} has done, found {}",
             options.out.display(),
             length.steps
         ))),
     }
 }
 
-/// Has `trainee` begin with the weights of the model `from`, but for those of which the names start as `anew` says.
+/// Gives `trainee` the weights of the model `from`, except those whose names start with one of `anew`.
 fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint::Stage) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
     let (judges_anew, anew): (Vec<String>, Vec<String>) =
@@ -214,12 +219,16 @@ fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint
         others.extend(trainee.take_judges(&judges, prefix)?);
     }
     if !others.is_empty() {
-        tracing::warn!("{from}: without these, or of other shapes; they begin anew: {}", others.join(", "));
+        tracing::warn!(
+            "{from}: missing or of another shape, so initialized from scratch: {}",
+            others.join(", ")
+        );
     }
     Ok(())
 }
 
-/// The files of LPIPS that are given, or that the configuration names: that of a run as seen from its folder.
+/// The LPIPS files that are given, else those in the configuration; a resumed run names them relative to its
+/// folder.
 fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
     if !options.lpips.is_empty() {
         return options.lpips.clone();
@@ -247,12 +256,12 @@ fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }
         save_every: options.save_every.unwrap_or(in_steps(experiment.save_ckpt_freq)).max(1),
         sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
         test_every,
-        // As published, the first epoch is always followed by one.
+        // As published, there is always a test after the first epoch.
         first_test: options.test_every.unwrap_or(per_epoch).min(test_every),
     }
 }
 
-/// The pictures that the sheets of a run show: some held-out ones that can be read, spread over all.
+/// The pictures on a run's sheets: some readable held-out ones, spread over all.
 fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Option<Loaded> {
     let every = held_out.len().div_ceil(SHEET).max(1);
     let items: Vec<_> = held_out.into_iter().step_by(every).collect();

@@ -31,7 +31,7 @@ fn codes_that_do_not_fit_the_model_are_refused() {
         ("cut.npy", whole[..whole.len() - 1].to_vec(), "the .npy header promises [8, 8, 4]"),
         ("text.npy", b"1 2 3".to_vec(), "expected a .npy file"),
         ("empty.npy", Vec::new(), "expected a .npy file"),
-        ("bare.png", png(None, None), "carries none (`encode` makes them)"),
+        ("bare.png", png(None, None), "carries none (`encode` creates them)"),
     ];
     let desk = Desk::new();
     for (name, bytes, message) in files {
@@ -39,7 +39,7 @@ fn codes_that_do_not_fit_the_model_are_refused() {
         desk.refuses(&format!("decode {name} --out out.png"), 1, message);
     }
     desk.refuses("decode fixtures/imageio/codes_f4.npy", 1, "expected");
-    desk.refuses("decode samples/pig.png", 1, "carries none (`encode` makes them)");
+    desk.refuses("decode samples/pig.png", 1, "carries none (`encode` creates them)");
     for (name, message) in [("large.npy", "expected a code from 0 to 1023"), ("small.npy", "[2, 2, 4]")] {
         for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
             desk.refuses(&format!("{command} {name}"), 1, message);
@@ -70,8 +70,8 @@ fn recipes_that_make_no_sense_are_refused() {
     let changes: [(&str, Value, i32, &str); 10] = [
         ("/sampling/count", json!(u32::MAX), 2, "expected 1 to 10000 pictures, found 4294967295"),
         ("/sampling/count", json!(0), 2, "expected 1 to 10000 pictures, found 0"),
-        ("/sampling/image", json!(u32::MAX), 2, "there are no 1 pictures of one seed from number 4294967295"),
-        ("/sampling/seed", json!(-1), 1, "recipe is not one that this version reads"),
+        ("/sampling/image", json!(u32::MAX), 2, "to fit in 32 bits, found 1 pictures from number 4294967295"),
+        ("/sampling/seed", json!(-1), 1, "this version cannot read the picture's recipe"),
         ("/sampling/filters", json!([]), 2, "expected one filter for each of 4 depths"),
         ("/sampling/filters/1/temperature", json!(-2.0), 2, "temperature: expected 0"),
         ("/sampling/filters/2/top_p", json!(7.0), 2, "top-p: expected 0"),
@@ -84,7 +84,7 @@ fn recipes_that_make_no_sense_are_refused() {
         desk.refuses("sample --from changed.png --out out", code, message);
     }
     desk.write("nothing.png", png(Some("[1, 2]".into()), None));
-    desk.refuses("sample --from nothing.png", 1, "recipe is not one that this version reads");
+    desk.refuses("sample --from nothing.png", 1, "this version cannot read the picture's recipe");
     desk.refuses("sample --from samples/pig.png", 1, "expected a PNG that carries its recipe");
 }
 
@@ -109,7 +109,7 @@ fn a_recipe_of_a_model_that_is_not_here_asks_for_it() {
             recipe["sampling"]["rqtransformer"]["name"] = json!(name);
         });
         let message =
-            format!("the picture was made with {name}, which is not here; give the model with --model");
+            format!("the picture was made with {name}, which was not found; give the model with --model");
         for command in ["decode", "sample --out out --from"] {
             desk.refuses(&format!("{command} changed.png"), 2, &message);
             desk.does(&format!("{command} changed.png --model emoji-64"));

@@ -151,8 +151,8 @@ fn a_run_remembers_what_determines_it() {
     train(&desk, "--out half --steps 4 --seed 5 --all");
     std::fs::rename(desk.path("data"), desk.path("moved")).unwrap();
     let line = |rest: &str| format!("train rqvae stage1.yaml --data moved --out half --resume {rest}");
-    desk.refuses(&line("--steps 8 --seed 6"), 2, "--seed: expected 5, with which half was begun, found 6");
-    desk.refuses(&line("--steps 3"), 2, "--steps: expected 4 or more, as half has taken so many, found 3");
+    desk.refuses(&line("--steps 8 --seed 6"), 2, "--seed: expected 5, with which half was started, found 6");
+    desk.refuses(&line("--steps 3"), 2, "--steps: expected 4 or more, the steps that half has done, found 3");
     assert_eq!(desk.run(&line("--steps 0")).code, Some(2));
     desk.write("other.yaml", STAGE1.replace("init_lr: 0.002", "init_lr: 0.001"));
     let other = line("--steps 8").replace("stage1.yaml", "other.yaml");
@@ -163,7 +163,7 @@ fn a_run_remembers_what_determines_it() {
     );
     desk.refuses(&line("--steps 8").replace("stage1.yaml", "none.yaml"), 1, "none.yaml");
     write_picture(&desk, "moved/cat/p100.png", 100);
-    desk.refuses(&line("--steps 8"), 2, "expected the 16 pictures that half has learned from so far");
+    desk.refuses(&line("--steps 8"), 2, "expected the 16 pictures that half was trained on so far");
     std::fs::remove_file(desk.path("moved/cat/p100.png")).unwrap();
     desk.does(&line("--steps 8 --sheet-every 100"));
     assert_same(&metrics(&desk.path("half")), &metrics(&desk.path("whole")));
@@ -235,7 +235,7 @@ fn a_transformer_keeps_its_rqvae() {
     desk.refuses(
         &format!("{resumed} --rqvae v1"),
         2,
-        "v1: expected the RQ-VAE whose codes t1 has learned so far",
+        "v1: expected the RQ-VAE that t1 was trained with so far",
     );
     desk.does(resumed);
     desk.does("decode made/000.png --out after.png");
@@ -244,7 +244,7 @@ fn a_transformer_keeps_its_rqvae() {
     desk.does("decode seen/p000-reconstruction.png --out now.png").warns("was made with another RQ-VAE");
     // Another one is taken where it is asked for, and warned of.
     desk.does("sample --model t1 --rqvae v1 --class cat --out other")
-        .warns("has learned the codes of another RQ-VAE");
+        .warns("was trained on the codes of another RQ-VAE");
 
     // Everything moves: nothing names a place on this machine.
     std::fs::create_dir(desk.path("elsewhere")).unwrap();

@@ -64,7 +64,7 @@ fn every_caption_of_a_file_is_sampled_and_listed() {
 
     desk.write("none.txt", "\n");
     for (options, code, message) in [
-        ("--captions none.txt", 1, "expected captions, one a line, found none"),
+        ("--captions none.txt", 1, "expected captions, one per line, found none"),
         ("--captions missing.txt", 1, "missing.txt"),
         ("", 2, "this model needs captions"),
         ("--captions captions.txt -n 0", 2, "expected 1 to"),

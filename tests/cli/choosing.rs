@@ -101,7 +101,7 @@ fn what_cannot_be_judged_is_refused() {
         (
             format!("{BY_CAPTION} -n 2 --clip clip.safetensors --keep 3"),
             2,
-            "--keep: expected 1 to the 2 of -n, found 3",
+            "--keep: expected 1 to 2, the value of -n, found 3",
         ),
         (format!("{BY_CAPTION} --clip clip.safetensors --keep 0"), 2, "--keep: expected 1"),
         (format!("{BY_CAPTION} --clip text.txt"), 1, "expected a .pt or safetensors file"),

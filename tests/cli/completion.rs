@@ -85,7 +85,11 @@ fn a_completed_picture_is_not_repeated_from_its_recipe() {
     desk.does("complete pig.npy --rows 4 --class 2 --out completed");
     desk.does("decode completed/000.png --out decoded.png");
     for name in ["completed/000.png", "decoded.png"] {
-        desk.refuses(&format!("sample --from {name}"), 2, "was completed from given codes; use `complete`");
+        desk.refuses(
+            &format!("sample --from {name}"),
+            2,
+            "was completed from existing codes; use `complete`",
+        );
     }
 }
 
@@ -120,5 +124,5 @@ fn the_completion_is_chosen_that_leads_to_what_is_kept() {
         );
     }
     desk.refuses("complete pig.npy --rows 3 --class 2 --best-of 4", 2, "expected kept cells after");
-    desk.refuses(&format!("{line} -n 3 --best-of 2"), 2, "--best-of: expected at least the 3 of -n");
+    desk.refuses(&format!("{line} -n 3 --best-of 2"), 2, "--best-of: expected at least 3, the value of -n");
 }

@@ -37,7 +37,7 @@ fn samples_are_guided_and_repeated() {
     // Only the first depth is guided.
     assert_ne!(guided, sampled("--prompt red-cat --guidance 20,1 --out first"));
     desk.does("sample --model two --prompt red-dragon")
-        .warns("not in this model's vocabulary, and left out: dragon");
+        .warns("not in this model's vocabulary, so left out: dragon");
     desk.json("eval likelihood --data data --model two");
 }
 

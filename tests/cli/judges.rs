@@ -111,7 +111,7 @@ fn a_folder_is_scored_by_its_captions() {
         lines += &format!("{number}.png\t{caption}\n");
     }
     let line = "eval clip --data seen --clip clip.safetensors";
-    desk.refuses(line, 1, "0.png: expected a caption for it, in captions.tsv");
+    desk.refuses(line, 1, "0.png: expected a caption in captions.tsv");
     desk.write("seen/captions.tsv", lines);
     let found = desk.json(line);
     let expected = numbers(&golden["scores"]);

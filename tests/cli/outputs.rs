@@ -99,7 +99,7 @@ fn a_name_that_is_given_must_be_free_and_of_the_format() {
         "convert fixtures/rqvae-shared a.safetensors",
         "studio --screenshot a.png",
     ] {
-        desk.refuses(line, 2, "is there already: choose another name, or give --force to replace it");
+        desk.refuses(line, 2, "already exists: choose another name, or use --force to replace it");
     }
     for (line, ending) in [
         ("encode samples/pig.png --out x.npz", ".npy"),
@@ -141,7 +141,7 @@ fn links_and_pipes_are_written_through() {
     let expected = std::fs::read(desk.path("expected.npy")).unwrap();
     desk.write("store/real.npy", "keep");
     symlink("store/real.npy", desk.path("out.npy")).unwrap();
-    desk.refuses("encode samples/pig.png --out out.npy", 2, "out.npy is there already");
+    desk.refuses("encode samples/pig.png --out out.npy", 2, "out.npy already exists");
     assert_eq!(std::fs::read(desk.path("store/real.npy")).unwrap(), b"keep");
     desk.does("encode samples/pig.png --out out.npy --force");
     assert_eq!(std::fs::read(desk.path("store/real.npy")).unwrap(), expected);
@@ -184,11 +184,7 @@ fn a_dash_is_standard_input_and_output() {
     desk.does("convert fixtures/rqvae-shared file.safetensors");
     assert_eq!(converted, std::fs::read(desk.path("file.safetensors")).unwrap());
     desk.refuses("--json encode samples/pig.png --out -", 2, "--json prints on standard output");
-    desk.refuses(
-        "sample --class 0 --out -",
-        2,
-        "expected a folder, for several files, found standard output",
-    );
+    desk.refuses("sample --class 0 --out -", 2, "expected a folder for several files, found standard output");
     desk.refuses("info -", 2, "a model cannot be read from standard input");
 }
 

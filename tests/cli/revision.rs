@@ -109,15 +109,15 @@ fn cells_that_are_kept_stay_and_all_others_are_drawn_anew() {
     let changed = codes.diff(&revised[0]).unwrap();
     assert!(changed.iter().any(|place| place.0 == 0) && changed.iter().any(|place| place.0 == 7));
     assert_eq!(desk.recipe("revised/000.png")["sampling"]["schedule"]["draft"], 0);
-    desk.refuses("sample --from revised/000.png", 2, "was revised from given codes; use `revise`");
+    desk.refuses("sample --from revised/000.png", 2, "was revised from existing codes; use `revise`");
 }
 
 #[test]
 fn what_would_do_nothing_or_cannot_be_done_is_refused() {
     let desk = contextual();
     for (line, message) in [
-        ("sample --class 0 --draft 4", "--draft: this model samples cell after cell, once (rq-transformer)"),
-        ("sample --class 0 --revise 1x2", "--revise: this model samples cell after cell"),
+        ("sample --class 0 --draft 4", "--draft: this model samples each cell once (rq-transformer)"),
+        ("sample --class 0 --revise 1x2", "--revise: this model samples each cell once"),
         (
             "complete samples/pig.png --rows 2 --class 0 --revise-top-k 3",
             "--revise-top-k: this model samples",

@@ -253,13 +253,13 @@ fn a_run_begins_with_the_discriminator_of_another() {
         (metrics(&desk.path(out))[0]["discriminator"].as_f64().unwrap(), said)
     };
     let (taken, said) = begin("two", "--from one");
-    assert!(!said.contains("begin anew"), "{said}");
+    assert!(!said.contains("from scratch"), "{said}");
     let (anew, said) = begin("three", "--from one --anew discriminator");
-    assert!(!said.contains("begin anew"), "{said}");
+    assert!(!said.contains("from scratch"), "{said}");
     assert!(taken < anew, "{taken} {anew}");
     desk.write("judged.yaml", judged.replace("ndf: 8", "ndf: 4"));
     let (_, said) = begin("four", "--from one");
-    assert!(said.contains("begin anew: discriminator.main.0"), "{said}");
+    assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
 }
 
 /// Pictures that are encoded once give the steps of pictures that are encoded each time, as long as variations last.
@@ -294,12 +294,12 @@ fn a_run_begins_with_the_weights_of_a_model() {
     let (anew, _) = loss("rqvae stage1.yaml --steps 1 --seed 7", "anew");
     let (further, said) = loss("rqvae stage1.yaml --steps 1 --seed 7 --from one", "further");
     assert!(further < 0.7 * anew, "{further} {anew}");
-    assert!(!said.contains("begin anew"), "{said}");
+    assert!(!said.contains("from scratch"), "{said}");
     desk.write("small.yaml", STAGE1.replace("n_embed: 16", "n_embed: 8"));
     let (_, said) = loss("rqvae small.yaml --steps 1 --from one", "small");
-    assert!(said.contains("begin anew: quantizer.codebooks.0.weight"), "{said}");
+    assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
     let (_, said) = loss("rqvae stage1.yaml --steps 1 --from one --anew quantizer", "codebooks");
-    assert!(said.contains("begin anew: quantizer.codebooks.0.weight"), "{said}");
+    assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
     assert!(!said.contains("coder"), "{said}");
     desk.refuses(
         "train rqvae stage1.yaml --data data --out typo --from one --anew quantiser",
@@ -313,7 +313,7 @@ fn a_run_begins_with_the_weights_of_a_model() {
     let (anew, _) = loss(line, "other");
     let (further, said) = loss(&format!("{line} --from two"), "other-further");
     assert!(further < anew, "{further} {anew}");
-    assert!(said.contains("begin anew: ") && said.contains("cond"), "{said}");
+    assert!(said.contains("from scratch: ") && said.contains("cond"), "{said}");
     desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
 }
 
@@ -358,8 +358,12 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
             "features.0.weight",
         ),
         ("train rqvae stage1.yaml --data empty --out run", 1, "expected pictures"),
-        ("train rqvae stage2.yaml --data data --out run", 2, "train it by `train rqtransformer`"),
-        ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it by `train rqvae`"),
+        ("train rqvae stage2.yaml --data data --out run", 2, "train it with `train rqtransformer`"),
+        (
+            "train rqtransformer stage1.yaml --data data --rqvae one --out run",
+            2,
+            "train it with `train rqvae`",
+        ),
         ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
         ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
         ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected a run folder"),

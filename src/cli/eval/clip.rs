@@ -1,4 +1,4 @@
-//! `residua eval clip`: how well pictures fit their captions.
+//! `residua eval clip`: how well pictures match their captions.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,13 @@ use crate::error::Result;
 
 /// Mean CLIP score of pictures with captions.
 ///
-/// Captions are those of captions.tsv (path, tab, caption), metadata.jsonl, metadata.csv or a text beside each picture, or what sampled PNGs say that they were made from.
+/// Captions come from captions.tsv (path, tab, caption), metadata.jsonl, metadata.csv, a text file next to
+/// each picture, or the recipes in sampled PNGs.
 #[derive(Args)]
 pub struct ClipScore {
     #[command(flatten)]
     pictures: PicturesArguments,
-    /// Weights of CLIP (ViT), a .pt or .safetensors.
+    /// CLIP (ViT) weights, a .pt or .safetensors file.
     #[arg(long, value_name = "PATH")]
     clip: PathBuf,
     #[command(flatten)]

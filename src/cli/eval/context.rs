@@ -1,4 +1,4 @@
-//! What `residua eval likelihood` prints of a contextual model.
+//! The output of `residua eval likelihood` for a contextual model.
 
 use super::measured_on;
 use crate::engine::eval::context::{AtRatio, Measured};
@@ -10,7 +10,7 @@ pub fn text(measured: &Measured, split: Split) -> String {
     let heads: String = (0..depths).map(|depth| format!("{:>10}", format!("depth {depth}"))).collect();
     let mut lines = vec![
         measured_on(measured.pictures, measured.left_out.len(), split),
-        "nats a code of masked cells, given all other cells".into(),
+        "nats per code of masked cells, given all other cells".into(),
         String::new(),
         format!("masked            all depths     below{heads}"),
     ];

@@ -1,4 +1,4 @@
-//! `residua eval fid`: how far samples, or a folder, are from a folder, as sets.
+//! `residua eval fid`: Fréchet distance of samples, or of a folder, from a reference set.
 
 use std::path::{Path, PathBuf};
 
@@ -20,24 +20,24 @@ use crate::train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
 ///
-/// Samples are as many of each class, or by the captions of --data, unless --class or --prompt is given: -n of them, or as
-/// many as --data has pictures. --data may be statistics that `eval statistics`, or another tool, has saved as .npz; then
-/// 50,000 are sampled unless -n says otherwise.
+/// Samples are spread evenly over all classes, or over the captions of --data, unless --class or --prompt is
+/// given. Their number is -n, else that of the pictures in --data. --data may also be an .npz of statistics
+/// saved by `eval statistics` or another tool; then -n defaults to 50,000.
 #[derive(Args)]
 pub struct Fid {
     #[command(flatten)]
     reference: PicturesArguments,
-    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    /// Inception weights: the file pt_inception-2015-12-05-6726825d.pth.
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
-    /// Judge the pictures in this folder instead of new ones of the model.
+    /// Measure the pictures in this folder instead of sampling new ones.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance"])]
     samples: Option<PathBuf>,
-    /// Bring the shorter side of the pictures in --data to so many pixels and keep the middle. [default: the model's; with
-    /// --samples, take pictures as they are]
+    /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. [default:
+    /// the model's resolution; with --samples, use pictures as they are]
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
-    /// Parts of the inception score. [default: 10, or as many as there are pictures]
+    /// Number of splits for the inception score. [default: 10, or the number of pictures if smaller]
     #[arg(long, value_name = "N")]
     splits: Option<usize>,
     #[command(flatten)]
@@ -48,23 +48,24 @@ pub struct Fid {
     model: TransformerArguments,
 }
 
-/// What is judged, before it is looked at.
+/// What to measure, before any features are computed.
 enum Plan {
     Folder(Pictures),
     Samples { stage2: Box<Stage2>, orders: Vec<Order>, filters: Vec<Filter>, about: Value },
 }
 
-/// What is judged.
+/// The measured pictures.
 struct Judged {
     seen: Seen,
-    /// Pixels each way, of a model's.
+    /// Pixels per side, if a model sampled them.
     resolution: Option<usize>,
-    /// What is known of it.
+    /// Details for the result.
     about: Value,
 }
 
 impl Fid {
-    /// Prints the figures and how they were come by. What is wrong is found before any picture is made or read.
+    /// Prints the metrics and how they were computed. Wrong options are refused before any picture is sampled
+    /// or read.
     pub fn run(&self, console: &Console) -> Result<()> {
         if let Some(count) = self.sampling.number {
             parts(self.splits, count as usize)?;

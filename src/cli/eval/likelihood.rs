@@ -1,4 +1,4 @@
-//! `residua eval likelihood`: how likely a stage 2 holds a folder's pictures.
+//! `residua eval likelihood`: the likelihood of a folder's pictures under a stage 2.
 
 use clap::Args;
 use serde_json::json;
@@ -13,14 +13,14 @@ use crate::error::Result;
 use crate::model::Architecture;
 use crate::train::conditions::check_labels;
 
-/// Stage 2: negative log-likelihood of the nearest codes of pictures, given their classes or captions. Of a contextual model: of those
-/// of masked cells, given all others, by how many are masked.
+/// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a
+/// contextual model: of masked cells, given all others, by the number of masked cells.
 #[derive(Args)]
 pub struct Likelihood {
     #[command(flatten)]
     pictures: PicturesArguments,
-    /// Measure pictures without a class or caption, too, though the model is given one: as of the first class, or with an
-    /// empty caption.
+    /// Measure pictures without a class or caption, too, even if the model takes one: as the first class, or
+    /// with an empty caption.
     #[arg(long)]
     unlabelled: bool,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Likelihood {
 }
 
 impl Likelihood {
-    /// Prints the figures.
+    /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
@@ -58,14 +58,14 @@ impl Likelihood {
     fn text(&self, measured: &Measured) -> String {
         let mut lines = vec![
             measured_on(measured.pictures, measured.left_out.len(), self.pictures.split),
-            format!("nats a code    {:.4}", measured.nats_per_code),
+            format!("nats per code  {:.4}", measured.nats_per_code),
             format!("below uniform  {:.4}", measured.nats_below_uniform),
             format!(
-                "bits           {:.1} an image, {:.4} a pixel; every code as likely {:.1}",
+                "bits           {:.1} per image, {:.4} per pixel; uniform {:.1} per image",
                 measured.bits_per_image, measured.bits_per_pixel, measured.uniform_bits_per_image
             ),
             String::new(),
-            "depth   nats a code   uniform     below       bits".into(),
+            "depth nats per code   uniform     below       bits".into(),
         ];
         lines.extend(measured.depths.iter().map(line));
         lines.join("\n")

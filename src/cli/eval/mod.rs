@@ -1,4 +1,4 @@
-//! `residua eval`: how good models are, one file a kind of figure.
+//! `residua eval`: metrics of models, one file per metric.
 
 mod clip;
 mod context;
@@ -40,7 +40,7 @@ enum What {
 }
 
 impl Eval {
-    /// Prints the figures.
+    /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         match &self.what {
             What::Reconstruction(command) => command.run(console),
@@ -54,48 +54,48 @@ impl Eval {
     }
 }
 
-/// On which pictures.
+/// The pictures to measure on.
 #[derive(Args, Clone)]
 struct PicturesArguments {
-    /// The folder of pictures, and of folders with pictures.
+    /// Folder of pictures and subfolders. `eval fid` and `eval samples` also take saved statistics (.npz).
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// Those that training learns from, those that it holds out, or both.
+    /// Pictures to measure: those that training uses, those that it holds out, or all.
     #[arg(long, value_enum, default_value = "all")]
     split: Split,
-    /// At most so many, spread evenly over all. [default: all]
+    /// Maximum number of pictures, spread evenly over all. [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Pictures at a time.
+    /// Number of pictures in a batch.
     #[arg(long, default_value_t = 8, value_name = "N")]
     batch: usize,
 }
 
 impl PicturesArguments {
-    /// Whether not all pictures are taken.
+    /// True if the options select only some of the pictures.
     fn selects(&self) -> bool {
         self.split != Split::All || self.limit.is_some()
     }
 
-    /// For the engine.
+    /// The engine's selection.
     fn selection(&self) -> Selection {
         let Self { data, split, limit, batch } = self.clone();
         Selection { folder: data, split, limit, batch }
     }
 }
 
-/// What was measured on, in words.
+/// Describes the pictures that were measured.
 fn measured_on(pictures: usize, left_out: usize, split: Split) -> String {
     let split = match split {
         Split::All => "",
-        Split::Train => " that are learned from",
-        Split::HeldOut => " that are held out",
+        Split::Train => " of the training split",
+        Split::HeldOut => " of the held-out split",
     };
     let left_out = if left_out > 0 { format!(", {left_out} left out") } else { String::new() };
     format!("{pictures} pictures{split}{left_out}")
 }
 
-/// How figures of sets were come by, in words.
+/// Describes how metrics of sets were computed.
 fn protocol_lines(protocol: &Protocol) -> String {
     let reference = match protocol.reference_pictures {
         Some(count) => format!("{count} pictures"),
@@ -103,7 +103,7 @@ fn protocol_lines(protocol: &Protocol) -> String {
     };
     let crop = match protocol.resolution {
         Some(side) => {
-            format!("pictures of folders: shorter side to {side}, middle {side}x{side} kept; then ")
+            format!("pictures in folders: shorter side to {side}, cropped to {side}x{side}; then ")
         }
         None => String::new(),
     };

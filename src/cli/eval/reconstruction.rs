@@ -1,4 +1,4 @@
-//! `residua eval reconstruction`: a folder through the model and back.
+//! `residua eval reconstruction`: how well the model reconstructs a folder.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ use crate::engine::eval::reconstruction::{Depth, Measured, measure};
 use crate::error::Result;
 use crate::metrics::Lpips;
 
-/// Stage 1: PSNR, SSIM, MSE, use of the codebooks, bits, and rate against distortion by depth.
+/// Stage 1: PSNR, SSIM, MSE, codebook usage, bits, and rate and distortion by depth.
 #[derive(Args)]
 pub struct Reconstruction {
     #[command(flatten)]
     pictures: PicturesArguments,
-    /// Also LPIPS, by its weights: a file with both network and layers, or `--lpips` twice, with torchvision's vgg16 and the
-    /// lpips package's vgg.pth.
+    /// Also compute LPIPS: one weight file with both network and layers, or `--lpips` twice, with
+    /// torchvision's vgg16 and the lpips package's vgg.pth.
     #[arg(long, value_name = "PATH")]
     lpips: Vec<PathBuf>,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// Prints the figures.
+    /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
@@ -57,7 +57,7 @@ impl Reconstruction {
             format!("SSIM     {:.4}", measured.ssim),
             format!("MSE      {:.6}, over [0, 1]", measured.mse),
             format!(
-                "bits     {:.1} an image, {:.4} a pixel; by the use of the codes {:.1} and {:.4}",
+                "bits     {:.1} per image, {:.4} per pixel; entropy-coded {:.1} and {:.4}",
                 measured.bits_per_image,
                 measured.bits_per_pixel,
                 measured.entropy_bits_per_image,
@@ -67,7 +67,7 @@ impl Reconstruction {
         lines.extend(measured.lpips.map(|lpips| format!("LPIPS    {lpips:.4}, VGG16")));
         lines.extend([
             String::new(),
-            "codes             used   perplexity       bits   by use     PSNR        MSE    LPIPS".into(),
+            "codes             used   perplexity       bits  entropy     PSNR        MSE    LPIPS".into(),
         ]);
         lines.extend(measured.depths.iter().map(line));
         lines.join("\n")

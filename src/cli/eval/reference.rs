@@ -1,4 +1,4 @@
-//! What sets of pictures are compared with.
+//! The reference that sets of pictures are compared with.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use crate::engine::eval::sets::Judge;
 use crate::error::{Error, Result};
 use crate::metrics::frechet::Statistics;
 
-/// Samples that published figures are measured on.
+/// Number of samples in published evaluations.
 const PUBLISHED: u32 = 50_000;
 
-/// Parts of the inception score in published figures.
+/// Number of splits of the inception score in published evaluations.
 const PARTS: usize = 10;
 
-/// Pictures that have a covariance.
+/// Fewest pictures that have a covariance.
 const FEWEST: usize = 2;
 
-/// What is compared with, before it is looked at.
+/// A reference, before its features are computed.
 pub enum Reference {
     /// Statistics from a file.
     Saved(Statistics),
@@ -27,7 +27,8 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// What `arguments` name; of statistics, the extension tells. Pictures are brought to `resolution`, where that was asked for.
+    /// Opens the reference that `arguments` name: statistics if it ends in `.npz`, else pictures. Statistics
+    /// refuse a `resolution`.
     pub fn open(arguments: &PicturesArguments, resolution: Option<usize>) -> Result<Self> {
         let data = &arguments.data;
         if !data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
@@ -37,13 +38,13 @@ impl Reference {
         }
         if resolution.is_some() || arguments.selects() {
             return Err(Error::usage(
-                "--data is of saved statistics: --split, --limit and --resolution choose among pictures, and do nothing",
+                "--data names saved statistics: leave out --split, --limit and --resolution, which only apply to pictures",
             ));
         }
         Statistics::read(data).map(Self::Saved)
     }
 
-    /// How many samples are compared with it unless a person says otherwise.
+    /// The default number of samples to compare with it.
     pub fn count(&self) -> u32 {
         match self {
             Self::Saved(_) => PUBLISHED,
@@ -51,7 +52,7 @@ impl Reference {
         }
     }
 
-    /// The captions of its pictures, where all have one.
+    /// The captions of its pictures, if all have one.
     pub fn captions(&self) -> Vec<String> {
         match self {
             Self::Saved(_) => Vec::new(),
@@ -59,7 +60,7 @@ impl Reference {
         }
     }
 
-    /// Its statistics, and of how many pictures they are, where that is known.
+    /// Its statistics, and the number of pictures behind them, if known.
     pub fn statistics(
         self,
         judge: &Judge,
@@ -78,7 +79,7 @@ impl Reference {
     }
 }
 
-/// Refuses a folder of too few pictures.
+/// Refuses a folder with too few pictures.
 pub fn enough(folder: &Path, count: usize) -> Result<()> {
     match count >= FEWEST {
         true => Ok(()),
@@ -89,10 +90,11 @@ pub fn enough(folder: &Path, count: usize) -> Result<()> {
     }
 }
 
-/// The parts of the inception score of `count` pictures: as `asked`, or as published where there are so many.
+/// The number of splits of the inception score of `count` pictures: as `asked`, else the published number, or
+/// fewer if there are fewer pictures.
 ///
 /// # Errors
-/// There are fewer pictures than have a covariance, or than parts.
+/// There are fewer than two pictures, or fewer than splits.
 pub fn parts(asked: Option<usize>, count: usize) -> Result<usize> {
     if count < FEWEST {
         return Err(Error::usage(format!("-n: expected at least {FEWEST} samples, found {count}")));

@@ -1,4 +1,4 @@
-//! `residua eval rfid`: how far reconstructions are from their originals, as sets.
+//! `residua eval rfid`: Fréchet distance between pictures and their reconstructions.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use crate::engine::eval::Pictures;
 use crate::engine::eval::sets::{Judge, Protocol};
 use crate::error::Result;
 
-/// Stage 1: Fréchet inception distance of pictures and their reconstructions.
+/// Stage 1: Fréchet inception distance between pictures and their reconstructions.
 #[derive(Args)]
 pub struct Rfid {
     #[command(flatten)]
     pictures: PicturesArguments,
-    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    /// Inception weights: the file pt_inception-2015-12-05-6726825d.pth.
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct Rfid {
 }
 
 impl Rfid {
-    /// Prints the figure and how it was come by.
+    /// Prints the distance at each depth and how it was computed.
     pub fn run(&self, console: &Console) -> Result<()> {
         let device = self.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
@@ -45,7 +45,7 @@ impl Rfid {
             "split": self.pictures.split,
         });
         let line = |(depth, distance): (usize, &f64)| {
-            format!("rFID        {distance:.4}, codes a cell: {}\n", depth + 1)
+            format!("rFID        {distance:.4}, codes per cell: {}\n", depth + 1)
         };
         let lines: String = by_depth.iter().enumerate().map(line).collect();
         console.result(value, &format!("{lines}{}", protocol_lines(&protocol)))

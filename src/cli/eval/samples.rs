@@ -1,4 +1,4 @@
-//! `residua eval samples`: the figures of a paper's table, of samples that are kept.
+//! `residua eval samples`: the metrics of a paper's table, for saved samples.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,33 +31,38 @@ use crate::metrics::resnet::ResNet;
 use crate::model::{ConditionKind, RqTransformerConfig};
 use crate::train::data::Split;
 
-/// Stage 2: FID, inception score and CLIP score of samples that are kept, by settings and by the part that a classifier accepts.
+/// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
+/// acceptance rate.
 ///
-/// Samples are as many of each class, or by the captions of --captions or --data. They are kept in --out, as `sample --bulk` does;
-/// a second call goes on where a first one stopped, and may ask for other figures of the same samples.
+/// Samples are spread evenly over all classes, or over the captions of --captions or --data. They are saved
+/// in --out as by `sample --bulk`: run the command again to continue after a stop, or to get other metrics of
+/// the same samples.
 #[derive(Args)]
 pub struct Samples {
     #[command(flatten)]
     reference: PicturesArguments,
-    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    /// Inception weights: the file pt_inception-2015-12-05-6726825d.pth.
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
-    /// Folder for the samples; with --sweep, of folders for them.
+    /// Folder for the samples; with --sweep, it gets one subfolder per setting.
     #[arg(long, short, value_name = "FOLDER")]
     out: PathBuf,
-    /// Captions to sample by, one a line. [default: those of --data]
+    /// File of captions to sample from, one per line. [default: those of --data]
     #[arg(long, value_name = "FILE")]
     captions: Option<PathBuf>,
-    /// Try several settings: temperature, top-k or top-p, such as top-k=100,300. Given more than once: all combinations.
+    /// Try several values of temperature, top-k, top-p or guidance, such as top-k=100,300. If given more than
+    /// once, all combinations are tried.
     #[arg(long, value_name = "NAME=V,V..")]
     sweep: Vec<Sweep>,
-    /// Also the mean CLIP score, by the weights of CLIP (ViT), a .pt or .safetensors.
+    /// Also compute the mean CLIP score: CLIP (ViT) weights, a .pt or .safetensors file.
     #[arg(long, value_name = "PATH")]
     clip: Option<PathBuf>,
-    /// Accept only the samples that show their class most surely: weights of a ResNet of torchvision, a .pt, .pth or .safetensors.
+    /// Accept only the samples that show their class most clearly: torchvision ResNet weights, a .pt, .pth or
+    /// .safetensors file.
     #[arg(long, value_name = "PATH", conflicts_with = "clip", requires = "acceptance")]
     classifier: Option<PathBuf>,
-    /// The parts of the samples of each class that are accepted, one row of figures each.
+    /// With --classifier: fractions of each class's samples to accept, above 0 and at most 1. Each gets a row
+    /// of metrics.
     #[arg(
         long,
         value_delimiter = ',',
@@ -66,7 +71,7 @@ pub struct Samples {
         allow_negative_numbers = true
     )]
     acceptance: Vec<f64>,
-    /// Parts of the inception score. [default: 10, or as many as there are pictures]
+    /// Number of splits for the inception score. [default: 10, or the number of pictures if smaller]
     #[arg(long, value_name = "N")]
     splits: Option<usize>,
     #[command(flatten)]
@@ -75,12 +80,12 @@ pub struct Samples {
     model: TransformerArguments,
 }
 
-/// Figures of one set of samples.
+/// Metrics of one set of samples.
 #[derive(Serialize)]
 struct Row {
-    /// The settings that differ; empty where there is no sweep.
+    /// The settings of the sweep; empty without one.
     settings: String,
-    /// The part that a classifier accepted.
+    /// The fraction that the classifier accepted.
     accepted: Option<f64>,
     pictures: usize,
     fid: f64,
@@ -89,7 +94,7 @@ struct Row {
 }
 
 impl Samples {
-    /// Samples what is missing and prints the figures.
+    /// Samples the missing pictures and prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         let reference = Reference::open(&self.reference, None)?;
         let count = self.sampling.number.unwrap_or(reference.count());
@@ -123,7 +128,7 @@ impl Samples {
         console.result(value, &format!("{}\n{}", table(&rows), protocol_lines(&protocol)))
     }
 
-    /// What judges the samples beside Inception.
+    /// Loads the judge of the samples other than Inception.
     fn others(&self, config: &RqTransformerConfig, device: &Device, console: &Console) -> Result<Others> {
         let mut task = console.task("loading");
         Ok(match (&self.clip, &self.classifier) {
@@ -135,13 +140,13 @@ impl Samples {
                 load_classifier(path, config.vocab_size_cond, device, &mut task)?.0,
             )),
             (None, Some(_)) => {
-                return Err(Error::usage("--classifier: expected a model of classes, found another"));
+                return Err(Error::usage("--classifier: expected a class-conditional model, found another"));
             }
             (None, None) => Others::None,
         })
     }
 
-    /// The figures of all samples of `set`, or of those that are accepted at each rate.
+    /// The metrics of all samples of `set`, or of those accepted at each rate.
     fn rows(
         &self,
         set: &Set,
@@ -176,17 +181,17 @@ impl Samples {
     }
 }
 
-/// Samples of one setting.
+/// The samples of one setting.
 struct Set<'a> {
     name: String,
     folder: PathBuf,
     orders: &'a [Order],
-    /// Pictures that are looked at together.
+    /// Number of pictures in a batch.
     batch: usize,
 }
 
 impl Set<'_> {
-    /// All of them, or those of `files`.
+    /// All its pictures, or only those in `files`.
     fn pictures(&self, files: Option<&BTreeSet<PathBuf>>) -> Result<Pictures> {
         let (folder, batch) = (self.folder.clone(), self.batch);
         let all = Pictures::open(&Selection { folder, split: Split::All, limit: None, batch }, &[], None)?;
@@ -197,7 +202,7 @@ impl Set<'_> {
     }
 }
 
-/// What judges samples beside Inception.
+/// The judge of samples other than Inception.
 enum Others {
     Clip(Box<Clip>),
     Classifier(Box<ResNet>),

@@ -1,4 +1,4 @@
-//! `residua eval statistics`: what distances need of a folder, saved.
+//! `residua eval statistics`: saves a folder's feature statistics for later distances.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,18 @@ use crate::engine::eval::Pictures;
 use crate::engine::eval::sets::{Judge, Protocol};
 use crate::error::Result;
 
-/// Save mean and covariance of a folder's features as .npz, for `eval fid --data`.
+/// Save the mean and covariance of a folder's Inception features as .npz, for `eval fid --data`.
 #[derive(Args)]
 pub struct SaveStatistics {
     #[command(flatten)]
     pictures: PicturesArguments,
-    /// Inception's weights: pt_inception-2015-12-05-6726825d.pth.
+    /// Inception weights: the file pt_inception-2015-12-05-6726825d.pth.
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
-    /// Bring the shorter side to so many pixels and keep the middle. [default: take pictures as they are]
+    /// Resize the shorter side to N pixels and crop to the middle square. [default: use pictures as they are]
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
-    /// The file to write.
+    /// .npz file to write.
     #[arg(long, short, value_name = "NPZ")]
     out: PathBuf,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct SaveStatistics {
 }
 
 impl SaveStatistics {
-    /// Writes the file and says how it was come by.
+    /// Writes the file and prints how it was computed.
     pub fn run(&self, console: &Console) -> Result<()> {
         let target = Target::given(&self.out, "npz", self.force, console)?;
         let device = self.device.open()?;

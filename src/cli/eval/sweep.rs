@@ -1,11 +1,11 @@
-//! Several settings of sampling in one command.
+//! Several sampling settings in one command.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use super::super::options::SamplingArguments;
 
-/// One setting and the values that it takes in turn, written as `top-k=100,300`.
+/// One setting and the values to try in turn, written as `top-k=100,300`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sweep {
     Temperature(Vec<f32>),
@@ -34,7 +34,8 @@ fn values<T: FromStr>(text: &str) -> Result<Vec<T>, String> {
     text.split(',').map(value).collect()
 }
 
-/// All combinations of `sweeps` over `base`, each with its name, such as `top-k-100_top-p-0.9`; an empty one for `base` alone.
+/// All combinations of `sweeps` over `base`, each with a name such as `top-k-100_top-p-0.9`; the name is
+/// empty without sweeps.
 pub fn settings(sweeps: &[Sweep], base: &SamplingArguments) -> Vec<(String, SamplingArguments)> {
     let mut all = vec![(String::new(), base.clone())];
     for sweep in sweeps {

@@ -1,5 +1,5 @@
-//! Draft-and-revise beside sampling cell after cell, by transformers of one shape (Draft-and-Revise, arXiv 2206.04452,
-//! table 4).
+//! Draft-and-revise compared with sampling cell by cell, by transformers of one shape (Draft-and-Revise,
+//! arXiv 2206.04452, table 4).
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -16,28 +16,28 @@ use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
 /// Parts of the draft in the paper's table 4.
 const DRAFTS: [u32; 3] = [8, 32, 64];
 
-/// The revisions after each.
+/// The revisions after each draft.
 const REVISE: Rounds = Rounds { rounds: 2, parts: 2 };
 
-/// How long a picture takes.
+/// The time per picture.
 #[derive(Clone, Debug, Serialize)]
 pub struct Drafted {
-    /// Parts of the draft; `None` where cells are sampled one after the other.
+    /// Parts of the draft; `None` if cells are sampled one by one.
     pub draft: Option<u32>,
     /// The revisions after it, such as 2x4.
     pub revise: Option<String>,
-    /// Images at once.
+    /// Batch size in images.
     pub batch: usize,
-    /// Passes through the body for each.
+    /// Passes through the body per batch.
     pub passes: usize,
-    /// Seconds a picture, the median of the runs.
+    /// Seconds per picture, the median of the runs.
     pub seconds: f64,
 }
 
-/// Measures both kinds of transformer of `preset`, one after the other, at each of the `batches`.
+/// Measures both kinds of transformer of `preset` in turn, at each of the `batches`.
 ///
 /// # Errors
-/// The task was stopped; the device failed.
+/// The task was stopped, or the device failed.
 pub fn drafting(
     preset: &Preset,
     batches: &[usize],
@@ -109,7 +109,7 @@ fn measure(
     Ok(Drafted { draft, revise, batch, passes, seconds: median(times) })
 }
 
-/// Samples a batch; how many passes through the body that took.
+/// Samples a batch and returns the number of passes through the body.
 fn sampled(model: &RqTransformer, request: Request, schedule: Option<Schedule>) -> Result<usize> {
     match schedule {
         None => Ok(finished(Session::new(model, request)?)),

@@ -1,4 +1,4 @@
-//! How long the published shapes of work take, with random weights.
+//! Timings of the published models' shapes, with random weights.
 
 mod drafting;
 mod kernels;
@@ -18,7 +18,7 @@ pub use kernels::{Kernel, kernels};
 use stages::Sampled;
 pub use train::{TrainSpeed, train};
 
-/// Seed of weights, images and draws.
+/// Seed of weights, images and sampling.
 const SEED: u32 = 1;
 
 /// One stage of the work: the median of its runs.
@@ -28,11 +28,11 @@ pub struct Measure {
     pub stage: &'static str,
     /// Milliseconds for the whole batch.
     pub ms: f64,
-    /// Largest resident memory of the process while it was done, in bytes; `None` where the system does not tell.
+    /// Peak resident memory of the process meanwhile, in bytes; `None` if the system does not report it.
     pub peak_bytes: Option<u64>,
 }
 
-/// What was measured, and how.
+/// The measurements, and how they were made.
 #[derive(Clone, Debug, Serialize)]
 pub struct Bench {
     /// The preset.
@@ -41,22 +41,22 @@ pub struct Bench {
     pub device: &'static str,
     /// Precision of the transformer's weights; random ones are made in f32.
     pub precision: Precision,
-    /// Images at once.
+    /// Batch size in images.
     pub batch: usize,
-    /// Timed runs, after one that is not.
+    /// Timed runs, after one warm-up run.
     pub runs: usize,
     /// Parameters of the transformer.
     pub parameters: usize,
-    /// Encode, quantize, sample (in all, and its three parts), decode.
+    /// Encode, quantize, sample (the total and its three parts), decode.
     pub stages: Vec<Measure>,
 }
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Images at once.
+    /// Batch size in images.
     pub batch: usize,
-    /// Timed runs, after one that is not.
+    /// Timed runs, after one warm-up run.
     pub runs: usize,
     /// Precision of the transformer's weights.
     pub precision: Precision,
@@ -93,11 +93,11 @@ pub fn bench(preset: &Preset, settings: Settings, device: &Device, task: &mut Ta
 /// One point of the paper's figure 4.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compared {
-    /// Images at once.
+    /// Batch size in images.
     pub batch: usize,
-    /// Milliseconds an image of the 16x16x1 transformer.
+    /// Milliseconds per image of the 16x16x1 transformer.
     pub vqgan_ms: f64,
-    /// Milliseconds an image of the `preset`.
+    /// Milliseconds per image of the `preset`.
     pub rq_ms: f64,
     /// How many times faster the second is.
     pub ratio: f64,
@@ -152,7 +152,7 @@ fn transformer(
     Ok((model, parameters))
 }
 
-/// Stage by stage, the median time and the largest memory.
+/// The median time and the largest memory of each stage.
 fn medians(runs: &[Vec<Measure>]) -> Vec<Measure> {
     let Some(first) = runs.first() else { return Vec::new() };
     (0..first.len())

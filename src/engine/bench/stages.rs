@@ -1,4 +1,4 @@
-//! The stages of the work, each timed by itself: the device is waited for before a clock is read.
+//! The stages of the work, each timed separately: the device is synchronized before the clock is read.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::model::{RqTransformer, RqVae};
 /// The filter of the published FFHQ samples, which costs more than none.
 pub const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95, ..Filter::NONE };
 
-/// Times `work` until the device has done it.
+/// Times `work` until the device has finished it.
 pub fn timed<T>(device: &Device, work: impl FnOnce() -> T) -> Result<(T, Duration)> {
     let start = Instant::now();
     let result = work();
@@ -30,12 +30,12 @@ fn measured<T>(stage: &'static str, device: &Device, work: impl FnOnce() -> T) -
     Ok((result, Measure { stage, ms: milliseconds(time), peak_bytes: memory::peak() }))
 }
 
-/// For people.
+/// `time` in milliseconds.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Encodes, quantizes and decodes `batch` pictures, one after the other as the engine does.
+/// Encodes, quantizes and decodes `batch` pictures, one at a time as the engine does.
 pub fn autoencoder(model: &RqVae, batch: usize, device: &Device) -> Result<Vec<Measure>> {
     let side = model.config.ddconfig.resolution;
     let pixels: Vec<f32> =
@@ -48,7 +48,7 @@ pub fn autoencoder(model: &RqVae, batch: usize, device: &Device) -> Result<Vec<M
     Ok(vec![encode, quantize, decode])
 }
 
-/// Does `work` once for each image of a batch and gives the last result.
+/// Does `work` once for each image of a batch and returns the last result.
 fn each<T>(batch: usize, work: impl Fn() -> T) -> T {
     let mut result = work();
     for _ in 1..batch {
@@ -57,15 +57,15 @@ fn each<T>(batch: usize, work: impl Fn() -> T) -> T {
     result
 }
 
-/// A batch sampled.
+/// The timings of a sampled batch.
 pub struct Sampled {
     /// Milliseconds for the batch.
     pub ms: f64,
-    /// The whole, and body, head and drawing apart.
+    /// The total, and body, head and sampling separately.
     pub measures: Vec<Measure>,
 }
 
-/// Samples `batch` stacks by the steps of a session, timing each kind of step.
+/// Samples `batch` stacks with the steps of a session, timing each kind of step.
 pub fn sample(model: &RqTransformer, batch: usize, task: &Task) -> Result<Sampled> {
     let (device, config) = (model.device().clone(), &model.config);
     memory::reset_peak();

@@ -1,4 +1,4 @@
-//! How fast both stages of emoji-64 are trained, on noise.
+//! Training speed of both stages of emoji-64, on noise.
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -19,20 +19,20 @@ use crate::train::trainee::Trainee;
 const STAGE1: &str = include_str!("../../../assets/emoji-64/stage1.yaml");
 const STAGE2: &str = include_str!("../../../assets/emoji-64/stage2.yaml");
 
-/// How fast a stage is trained.
+/// Training speed of a stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrainSpeed {
     /// `rqvae` or `rqtransformer`.
     pub stage: &'static str,
     /// Images in a step.
     pub batch: usize,
-    /// Milliseconds of a step, the median.
+    /// Median milliseconds per step.
     pub ms: f64,
-    /// Images a second.
+    /// Images per second.
     pub images_per_second: f64,
 }
 
-/// Trains both stages for `runs` steps of `batch` images each, after one that is not timed.
+/// Trains both stages for `runs` steps of `batch` images each, after one warm-up step.
 ///
 /// # Errors
 /// [`Error::Cancelled`].
@@ -62,7 +62,7 @@ pub fn train(batch: usize, runs: usize, device: &Device, task: &mut Task<'_>) ->
             task.report(i * (runs + 1) + run, 2 * (runs + 1));
             task.check()?;
             let begun = Instant::now();
-            // What a step measures is read back from the device, so that nothing is still to be done after it.
+            // A step reads its measurements back from the device, so no work is left after it.
             trainee.step(std::slice::from_ref(&images), run as u64, 1e-4)?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }

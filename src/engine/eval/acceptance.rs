@@ -1,5 +1,5 @@
-//! Rejection sampling over all classes: of the samples of each class, a classifier accepts those that show it most surely (paper,
-//! section 4.1).
+//! Rejection sampling over all classes: of each class's samples, a classifier accepts those with the highest
+//! probability of the class (paper, section 4.1).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::metrics::resnet::ResNet;
 
-/// Pictures that are looked at together.
+/// Number of pictures in a batch.
 const BATCH: usize = 8;
 
-/// How surely each of the samples of `orders` in `folder` shows the class that it was made from, by its number.
+/// The probability of its class, by number, for each of the samples of `orders` in `folder`.
 ///
 /// # Errors
-/// A sample cannot be read; the task was stopped.
+/// A sample cannot be read, or the task was stopped.
 pub async fn class_probabilities(
     classifier: &ResNet,
     folder: &Path,
@@ -41,8 +41,8 @@ pub async fn class_probabilities(
     Ok(probabilities)
 }
 
-/// The numbers of the samples that are accepted: the part `rate` of each order, those with the highest `probabilities`; at least
-/// one.
+/// The numbers of the accepted samples: the fraction `rate` of each order with the highest `probabilities`,
+/// and at least one.
 ///
 /// # Errors
 /// `rate` is not above 0 and at most 1.
@@ -52,7 +52,7 @@ pub fn accepted(orders: &[Order], probabilities: &BTreeMap<u32, f32>, rate: f64)
     }
     let best = |order: &Order| {
         let mut numbers: Vec<u32> = order.images.clone().collect();
-        // Stable: of equals, the first.
+        // Stable: ties keep the first.
         numbers.sort_by(|a, b| probabilities[b].total_cmp(&probabilities[a]));
         let count = (numbers.len() as f64 * rate).round().max(1.0) as usize;
         numbers.truncate(count);
@@ -70,7 +70,7 @@ mod tests {
     use crate::engine::bulk::{Given, spread};
 
     #[test]
-    fn a_part_of_each_class_is_accepted() {
+    fn a_fraction_of_each_class_is_accepted() {
         let given =
             |class: u32| Given { condition: Condition::Class(class.to_string()), tokens: vec![class] };
         let orders = spread(vec![given(0), given(1)], 8);

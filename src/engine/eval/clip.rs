@@ -1,4 +1,5 @@
-//! How well a folder of pictures fits its captions: the mean CLIP score, by which the paper compares text-to-image models.
+//! How well a folder of pictures matches its captions: the mean CLIP score, which the paper uses to compare
+//! text-to-image models.
 
 use std::path::{Path, PathBuf};
 
@@ -15,37 +16,37 @@ use crate::image_io::png_text::Provenance;
 use crate::metrics::clip::{Clip, clip_score};
 use crate::text::shown_path;
 
-/// The largest picture whose recipe is read, in bytes.
+/// Size limit of a picture whose recipe is read, in bytes.
 const LARGEST: u64 = 512 << 20;
 
-/// How a folder fits its captions.
+/// How well a folder matches its captions.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClipScores {
-    /// The mean of all.
+    /// The mean of all scores.
     pub clip_score: f64,
-    /// Each by itself.
+    /// The score of each picture.
     pub pictures: Vec<Scored>,
-    /// Those that could not be read.
+    /// Pictures that could not be read.
     pub left_out: Vec<LeftOut>,
 }
 
-/// How a picture fits its caption.
+/// How well a picture matches its caption.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scored {
     /// The picture's file.
     #[serde(serialize_with = "shown_path")]
     pub path: PathBuf,
-    /// What it should show.
+    /// Its caption.
     pub caption: String,
     /// The cosine of their embeddings.
     pub score: f64,
 }
 
-/// Scores `pictures`, in their own sizes, by their captions: those that their folder has, or else what a PNG that was
-/// sampled says that it was made from. `task` counts pictures.
+/// Scores `pictures`, at their own sizes, by the captions of their folder, or else by the prompt in a sampled
+/// PNG's recipe. `task` counts pictures.
 ///
 /// # Errors
-/// A picture has no caption; the task was stopped; not one picture could be read.
+/// A picture has no caption; the task was stopped; no picture could be read.
 pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<ClipScores> {
     let mut scored: Vec<Scored> = Vec::new();
     while let Some(batch) = pictures.next_batch(task).await? {
@@ -64,13 +65,13 @@ pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'
     Ok(ClipScores { clip_score: mean(&scores), pictures: scored, left_out: pictures.left_out.clone() })
 }
 
-/// The caption that the picture at `path` says it was sampled from.
+/// The prompt in the recipe of the picture at `path`.
 fn told(path: &Path) -> Result<String> {
     let provenance = Provenance::read(&read_limited(path, LARGEST)?).unwrap_or_default();
     match provenance.recipe.and_then(|recipe| Recipe::from_json(&recipe).ok()?.sampling) {
         Some(SamplingRecipe { condition: Condition::Prompt(prompt), .. }) => Ok(prompt),
         _ => Err(Error::invalid(format!(
-            "{}: expected a caption for it, in captions.tsv, metadata.jsonl, metadata.csv, a text beside it or its recipe, found none",
+            "{}: expected a caption in captions.tsv, metadata.jsonl, metadata.csv, a text file next to it or its recipe, found none",
             path.display()
         ))),
     }

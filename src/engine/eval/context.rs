@@ -1,4 +1,4 @@
-//! How likely a contextual stage 2 holds masked cells of pictures, by how many are masked.
+//! Likelihood of masked cells of pictures under a contextual stage 2, by how many are masked.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Serialize;
@@ -13,43 +13,44 @@ use crate::model::rqtransformer::Masked;
 use crate::train::masks::random_cells;
 use crate::train::rqtransformer::{Likelihood, Target};
 
-/// Parts of the cells that are masked: one cell alone, up to all.
+/// Fractions of the cells to mask: from a single cell to all.
 const RATIOS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// Separates what the random numbers are for.
+/// Separates the random numbers from those for other uses.
 const CELLS: u32 = 0x6365_6c6c;
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// Pictures measured.
     pub pictures: usize,
     /// Pictures that could not be read.
     pub left_out: Vec<LeftOut>,
-    /// The same pictures with few cells masked, and with many.
+    /// The same pictures at each mask ratio.
     pub ratios: Vec<AtRatio>,
 }
 
-/// Likelihood of the codes of masked cells, given all others and, within a cell, the codes above.
+/// Likelihood of the codes of masked cells, given all other cells and, within a cell, the codes of lower
+/// depth.
 #[derive(Clone, Debug, Serialize)]
 pub struct AtRatio {
     /// Cells masked in each picture, at random.
     pub cells: usize,
-    /// Their part of all cells.
+    /// Their fraction of all cells.
     pub ratio: f64,
     /// Mean negative log-likelihood of a code, in nats.
     pub nats_per_code: f64,
-    /// How much that is below the same of a model that holds every code as likely.
+    /// How far that is below the value of a model to which all codes are equally likely.
     pub nats_below_uniform: f64,
-    /// The first at each depth.
+    /// `nats_per_code` at each depth.
     pub depths: Vec<f64>,
 }
 
-/// Measures the nearest codes of all `pictures`, as [`super::likelihood::measure`] does. Which cells are masked depends on the
-/// number of a picture alone.
+/// Measures the nearest codes of all `pictures`, as [`super::likelihood::measure`] does. Which cells are
+/// masked depends only on the picture's number.
 ///
 /// # Errors
-/// The task was stopped; not one picture could be read; the model is not contextual.
+/// The task was stopped; no picture could be read; the model is not contextual.
 pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
     let tokenizer = tokenizer(config)?;

@@ -1,4 +1,4 @@
-//! How likely a stage 2 holds the code stacks of pictures: what it has learned, free of any sampling.
+//! Likelihood of pictures' code stacks under a stage 2: what it has learned, independent of sampling.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::tokenizer::Tokenizer;
 use crate::train::conditions::condition_tokens;
 use crate::train::rqtransformer::{Target, unlikelihood};
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// Pictures measured.
@@ -23,26 +23,26 @@ pub struct Measured {
     pub left_out: Vec<LeftOut>,
     /// Mean negative log-likelihood of a code given all before it, in nats.
     pub nats_per_code: f64,
-    /// How much that is below the same of a model that holds every code as likely.
+    /// How far that is below the value of a model to which all codes are equally likely.
     pub nats_below_uniform: f64,
-    /// Negative log-likelihood of a picture's codes, in bits: what they take where the model codes them.
+    /// Negative log-likelihood of a picture's codes, in bits: their size if the model compresses them.
     pub bits_per_image: f64,
-    /// The same for each pixel.
+    /// The same per pixel.
     pub bits_per_pixel: f64,
-    /// Bits of a picture's codes, every code as likely.
+    /// Bits of a picture's codes, if all codes are equally likely.
     pub uniform_bits_per_image: f64,
-    /// The same of each depth.
+    /// The same at each depth.
     pub depths: Vec<Depth>,
 }
 
 /// Likelihood of the codes at one depth.
 #[derive(Clone, Debug, Serialize)]
 pub struct Depth {
-    /// From 0.
+    /// The depth, from 0.
     pub depth: usize,
     /// Mean negative log-likelihood, in nats.
     pub nats_per_code: f64,
-    /// The same where every code is as likely.
+    /// The same if all codes are equally likely.
     pub uniform_nats_per_code: f64,
     /// How much the first is below the second.
     pub nats_below_uniform: f64,
@@ -50,17 +50,17 @@ pub struct Depth {
     pub bits_per_image: f64,
 }
 
-/// Measures the nearest codes of all `pictures`, which have the resolution of the stage 1 of `stage2`, under their classes
-/// or captions; those without are taken for ones of the first class, or with an empty caption.
+/// Measures the nearest codes of all `pictures`, which have the resolution of the stage 1 of `stage2`, given
+/// their classes or captions. Pictures without one count as the first class, or get an empty caption.
 ///
 /// # Errors
-/// The task was stopped; not one picture could be read.
+/// The task was stopped; no picture could be read; the model is not autoregressive.
 pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
     config.kind.must_be(
         Architecture::Autoregressive,
         "the likelihood of whole pictures",
-        "that of masked cells is measured",
+        "measure that of masked cells instead",
     )?;
     let tokenizer = tokenizer(config)?;
     let depths = config.depth();
@@ -86,7 +86,7 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
     summary(config, &sums, count, pixels, std::mem::take(&mut pictures.left_out))
 }
 
-/// Condition tokens of a batch, one picture after the other.
+/// Condition tokens of a batch, picture by picture.
 pub(super) fn conditions(
     config: &RqTransformerConfig,
     tokenizer: Option<&Tokenizer>,
@@ -99,7 +99,7 @@ pub(super) fn conditions(
     Ok(tokens.into_iter().flatten().map(|token| token as i32).collect())
 }
 
-/// Figures of the `sums` of nats at each depth, of all cells of `count` pictures.
+/// The measurements, from the `sums` of nats at each depth over all cells of `count` pictures.
 fn summary(
     config: &RqTransformerConfig,
     sums: &[f64],
@@ -159,9 +159,9 @@ mod tests {
         Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
     }
 
-    /// Pictures of two classes; what they are measured as is what `explain` says of each alone.
+    /// Pictures of two classes: the measurements agree with what `explain` says of each picture.
     #[test]
-    fn likelihoods_are_those_of_each_code() {
+    fn likelihoods_agree_with_those_of_each_code() {
         let stage2 = stage2();
         let classes = &stage2.model.config.classes;
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! How good models are on a folder of pictures: each file is one thing that is measured.
+//! Metrics of models on a folder of pictures, one file per metric.
 
 pub mod acceptance;
 pub mod clip;
@@ -10,7 +10,7 @@ pub mod sets;
 
 pub use pictures::{LeftOut, Pictures, Selection};
 
-/// The mean of `values`; not a number where there are none.
+/// The mean of `values`; NaN if there are none.
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }

@@ -1,4 +1,4 @@
-//! The pictures that a model is judged on.
+//! The pictures that a model is measured on.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,20 +12,20 @@ use crate::image_io::folder;
 pub use crate::image_io::folder::LeftOut;
 use crate::train::data::{DataSet, Item, Split};
 
-/// Which pictures are judged.
+/// Which pictures to measure.
 #[derive(Clone, Debug)]
 pub struct Selection {
     /// The folder, as for training.
     pub folder: PathBuf,
-    /// Which of its pictures.
+    /// Which split of its pictures.
     pub split: Split,
-    /// At most so many of these, spread evenly over all; `None`: all.
+    /// Maximum number of pictures, spread evenly over all; `None`: all.
     pub limit: Option<usize>,
-    /// Pictures at a time.
+    /// Number of pictures in a batch.
     pub batch: usize,
 }
 
-/// The pictures of a selection, batch by batch. Those that cannot be read are named and left out.
+/// The pictures of a selection, batch by batch. Unreadable ones are named in a warning and left out.
 #[derive(Debug)]
 pub struct Pictures {
     items: Vec<Item>,
@@ -36,31 +36,31 @@ pub struct Pictures {
     read: usize,
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
-    /// What was left out so far, when the folder was listed or because it could not be read.
+    /// Files left out so far, when the folder was listed or because they could not be read.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Some pictures, and what their folder says of them.
+/// Some pictures, with their classes and captions.
 pub struct Batch {
-    /// As a model takes them.
+    /// The pictures, as the model takes them.
     pub pictures: Vec<Picture>,
-    /// As many.
+    /// Their entries, in the same order.
     pub items: Vec<Item>,
 }
 
 impl Pictures {
-    /// Finds the pictures of `selection`; `classes` are those of the model, where it names them. They are given as a model of
-    /// `resolution` takes them, or where that is `None` in their own sizes.
+    /// Finds the pictures of `selection`; `classes` are the model's class names, if it has any. The pictures
+    /// are resized and cropped for a model of `resolution`, or keep their own sizes if that is `None`.
     ///
     /// # Errors
-    /// The folder is not as [`DataSet::open`] wants it, or has no pictures of that split; a limit or batch is 0.
+    /// Those of [`DataSet::open`]; the split has no pictures; a limit or batch is 0.
     pub fn open(selection: &Selection, classes: &[String], resolution: Option<usize>) -> Result<Self> {
         let Selection { folder, split, limit, batch } = selection;
         let data = DataSet::open(folder, classes)?;
         let mut items = data.of(*split);
         if items.is_empty() {
             return Err(Error::usage(format!(
-                "{}: expected pictures of the split asked for, found none among its {}; take --split all",
+                "{}: expected pictures of the requested split, found none among its {}; use --split all",
                 folder.display(),
                 data.items.len()
             )));
@@ -75,31 +75,31 @@ impl Pictures {
         Ok(Self { items, resolution, batch, taken: 0, read: 0, classes, left_out })
     }
 
-    /// The same, given as a model of `resolution` takes them.
+    /// The same, resized and cropped for a model of `resolution`.
     pub fn fitted_to(self, resolution: Option<usize>) -> Self {
         Self { resolution, ..self }
     }
 
-    /// Those of `files` alone.
+    /// Only those in `files`.
     pub fn among(mut self, files: &BTreeSet<PathBuf>) -> Self {
         self.items.retain(|item| files.contains(&item.path));
         self
     }
 
-    /// What is known of them, whether they can be read or not.
+    /// Their entries, including those that cannot be read.
     pub fn items(&self) -> &[Item] {
         &self.items
     }
 
-    /// What the pictures show, in words, where that is said of all of them.
+    /// The captions, if all pictures have one.
     pub fn captions(&self) -> Option<Vec<String>> {
         self.items.iter().map(|item| item.caption().map(String::from)).collect()
     }
 
-    /// The next ones that can be read; `None` after the last. `task` counts pictures.
+    /// The next batch of readable pictures; `None` after the last. `task` counts pictures.
     ///
     /// # Errors
-    /// The task was stopped; not one picture could be read.
+    /// The task was stopped; no picture could be read.
     pub async fn next_batch(&mut self, task: &mut Task<'_>) -> Result<Option<Batch>> {
         let mut read = Batch { pictures: Vec::new(), items: Vec::new() };
         while read.items.is_empty() {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_takes_pictures_from_all_over() {
+    fn a_limit_spreads_over_all_pictures() {
         let (_folder, selection) = selection(10, Split::All, Some(4));
         assert_eq!(names(&selection), ["000", "002", "005", "007"]);
         assert_eq!(names(&Selection { limit: Some(99), ..selection }).len(), 10);

@@ -1,4 +1,5 @@
-//! How well a stage 1 gives pictures back, with all their codes and with the first ones only, and what the codes cost.
+//! How well a stage 1 reconstructs pictures, from all codes and from only the first ones, and the size of the
+//! codes.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -13,77 +14,77 @@ use crate::metrics::{Lpips, Usage, mse, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// Pictures measured.
     pub pictures: usize,
     /// Pictures that could not be read.
     pub left_out: Vec<LeftOut>,
-    /// Pixels each way.
+    /// Pixels per side.
     pub resolution: usize,
-    /// Mean over pictures, in decibels.
+    /// Mean PSNR over pictures, in decibels.
     pub psnr: f64,
-    /// Of the mean squared error of all pictures, in decibels; never above [`Self::psnr`].
+    /// PSNR of the mean squared error of all pictures, in decibels; never above [`Self::psnr`].
     pub psnr_of_mean_mse: f64,
-    /// Mean over pictures.
+    /// Mean SSIM over pictures.
     pub ssim: f64,
-    /// Mean squared error over [0, 1].
+    /// Mean squared error of values in [0, 1].
     pub mse: f64,
-    /// Mean over pictures, where it was asked for.
+    /// Mean LPIPS over pictures, if requested.
     pub lpips: Option<f64>,
-    /// Bits of a picture's codes, every code as likely.
+    /// Bits of a picture's codes, if all codes are equally likely.
     pub bits_per_image: f64,
-    /// The same for each pixel.
+    /// The same per pixel.
     pub bits_per_pixel: f64,
-    /// Bits of a picture's codes, each coded by how often it is used at its depth.
+    /// Bits of a picture's codes, entropy-coded by how often each is used at its depth.
     pub entropy_bits_per_image: f64,
-    /// The same for each pixel.
+    /// The same per pixel.
     pub entropy_bits_per_pixel: f64,
-    /// By how many codes a cell are taken, from one to all.
+    /// By the number of codes used per cell, from one to all.
     pub depths: Vec<Depth>,
 }
 
-/// What the first codes of each cell give, and the last of them.
+/// The reconstruction from the first codes of each cell, and the usage of the last of these.
 #[derive(Clone, Debug, Serialize)]
 pub struct Depth {
-    /// Codes a cell.
+    /// Codes per cell.
     pub codes: usize,
-    /// Words in the codebook of the last.
+    /// Size of the codebook of the last.
     pub codebook_size: usize,
-    /// How many of them are used.
+    /// How many of its codes are used.
     pub codes_used: usize,
-    /// The same as a part of all.
+    /// The same as a fraction.
     pub usage: f64,
-    /// 2 to the entropy of their use.
+    /// 2 to the power of the entropy of their use.
     pub perplexity: f64,
-    /// Bits of a picture, every code as likely.
+    /// Bits of a picture, if all codes are equally likely.
     pub bits_per_image: f64,
-    /// Bits of a picture, each code by its use.
+    /// Bits of a picture, entropy-coded.
     pub entropy_bits_per_image: f64,
-    /// Mean over pictures, in decibels.
+    /// Mean PSNR over pictures, in decibels.
     pub psnr: f64,
-    /// Mean squared error over [0, 1].
+    /// Mean squared error of values in [0, 1].
     pub mse: f64,
-    /// Mean over pictures, where it was asked for.
+    /// Mean LPIPS over pictures, if requested.
     pub lpips: Option<f64>,
 }
 
-/// What is measured of each picture.
+/// Measurements of each picture.
 struct Figures {
     /// Squared errors at each depth.
     errors: Vec<Vec<f64>>,
-    /// Of the last depth.
+    /// SSIM at the last depth.
     similarities: Vec<f64>,
-    /// LPIPS at each depth, where asked for.
+    /// LPIPS at each depth, if requested.
     distances: Vec<Vec<f64>>,
 }
 
-/// Reconstructs all `pictures`, which have the resolution of `model`, by their nearest codes; `lpips` says how different they
-/// look.
+/// Reconstructs all `pictures`, which have the resolution of `model`, from their nearest codes, and measures
+/// the results, with `lpips` if given.
 ///
 /// # Errors
-/// The model is not of pictures; the task was stopped; not one picture could be read.
+/// The model does not have 3 channels; the task was stopped; no picture could be read.
 pub async fn measure(
     model: &RqVae,
     lpips: Option<&Lpips>,
@@ -109,7 +110,7 @@ pub async fn measure(
             if let Some(lpips) = lpips {
                 task.pause().await?;
                 let [a, b] = [&originals, &made].map(|pictures| to_tensor(pictures, model.device()));
-                // As when it is shown, and as all other figures see it.
+                // Clamped, as for display and for all other metrics.
                 let distances = read(lpips.distance(a, b.clamp(-1.0, 1.0))).await?;
                 figures.distances[depth].extend(distances.into_iter().map(f64::from));
             }
@@ -119,7 +120,7 @@ pub async fn measure(
     summary(model, &usage, &figures, std::mem::take(&mut pictures.left_out))
 }
 
-/// `metric` of each original and what was made of it.
+/// `metric` of each original and its reconstruction.
 fn each(
     originals: &[Picture],
     made: &[Picture],
@@ -128,7 +129,7 @@ fn each(
     originals.par_iter().zip(made).map(|(original, made)| metric(original, made)).collect()
 }
 
-/// The means of `figures`, and what the codes cost.
+/// The means of `figures`, and the size of the codes.
 fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOut>) -> Result<Measured> {
     let ([h, w, _], resolution) = (model.config.hparams.code_shape, model.config.ddconfig.resolution);
     let (cells, pixels) = ((h * w) as f64, (resolution * resolution) as f64);
@@ -151,7 +152,7 @@ fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOu
         }
     });
     let depths: Vec<Depth> = depths.collect();
-    let all = depths.last().expect("a stack has at least one code a cell");
+    let all = depths.last().expect("a stack has at least one code per cell");
     Ok(Measured {
         pictures: figures.similarities.len(),
         left_out,

@@ -1,4 +1,4 @@
-//! Sets of pictures as Inception sees them: how far one is from another, and how sure and varied one looks.
+//! Sets of pictures by their Inception features: the distance between sets, and the inception score of one.
 
 use std::path::Path;
 use std::sync::Once;
@@ -23,7 +23,7 @@ use crate::model::RqVae;
 use crate::model::rqvae::Partial;
 use crate::random::permutation;
 
-/// Inception, and which weights it has.
+/// Inception, and the hash of its weights.
 #[derive(Debug)]
 pub struct Judge {
     network: Inception,
@@ -31,29 +31,29 @@ pub struct Judge {
     pub sha256: String,
 }
 
-/// What Inception saw of a set of pictures.
+/// Inception's outputs for a set of pictures.
 #[derive(Debug)]
 pub struct Seen {
     moments: Moments,
-    /// Of the classes, picture after picture.
+    /// Class probabilities, picture by picture.
     probabilities: Vec<f32>,
 }
 
-/// How figures of sets were come by, without which they cannot be compared.
+/// How metrics of sets were computed; only those computed alike can be compared.
 #[derive(Clone, Debug, Serialize)]
 pub struct Protocol {
     /// SHA-256 of Inception's weights.
     pub inception_sha256: String,
-    /// Pictures judged.
+    /// Pictures measured.
     pub pictures: usize,
-    /// Pictures that they were compared with; `None`: statistics that were saved.
+    /// Pictures that they were compared with; `None`: saved statistics.
     pub reference_pictures: Option<usize>,
-    /// Pixels each way that pictures of folders were brought to first: their shorter side, of which the middle was kept.
-    /// `None`: they were taken as they are.
+    /// Pixels per side to which pictures in folders were resized and cropped first: the middle square after
+    /// resizing the shorter side. `None`: they were used as they are.
     pub resolution: Option<usize>,
-    /// What Inception was given.
+    /// How Inception's input was made.
     pub resize: &'static str,
-    /// How covariances are divided.
+    /// The divisor of covariances.
     pub covariance: &'static str,
 }
 
@@ -67,10 +67,10 @@ impl Judge {
         Ok(Self { network, sha256 })
     }
 
-    /// Looks at all `pictures`.
+    /// Computes the features of all `pictures`.
     ///
     /// # Errors
-    /// The task was stopped; not one picture could be read.
+    /// The task was stopped; no picture could be read.
     pub async fn look(&self, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Seen> {
         let mut seen = Seen::nothing();
         while let Some(batch) = pictures.next_batch(task).await? {
@@ -79,8 +79,8 @@ impl Judge {
         Ok(seen)
     }
 
-    /// Looks at all `pictures`, which have the resolution of `model`, and at what it makes of their nearest codes: of the first of
-    /// each cell alone, of the first two, and so on.
+    /// Computes the features of all `pictures`, which have the resolution of `model`, and of their
+    /// reconstructions from the first of each cell's nearest codes, from the first two, and so on.
     ///
     /// # Errors
     /// Those of [`Self::look`].
@@ -105,10 +105,10 @@ impl Judge {
         Ok((originals, reconstructions))
     }
 
-    /// Looks at new pictures of `stage2`.
+    /// Samples pictures from `stage2` and computes their features.
     ///
     /// # Errors
-    /// The orders do not fit the model; the task was stopped.
+    /// The orders do not fit the model, or the task was stopped.
     pub async fn look_at_samples(
         &self,
         stage2: &Stage2,
@@ -138,7 +138,7 @@ impl Judge {
         Ok(seen)
     }
 
-    /// Looks at a few pictures.
+    /// Adds the features of a batch of pictures.
     async fn add(&self, seen: &mut Seen, pictures: &[Picture]) -> Result<()> {
         let inputs: Vec<Picture> = pictures.iter().map(input).collect();
         let found = self.network.forward(to_tensor(&inputs, self.network.device()));
@@ -153,16 +153,16 @@ impl Seen {
         Self { moments: Moments::new(FEATURES), probabilities: Vec::new() }
     }
 
-    /// Pictures seen.
+    /// Number of pictures.
     pub fn count(&self) -> usize {
         self.moments.count()
     }
 
-    /// The inception score, by so many parts, of the pictures in an order that is always the same and not theirs: classes
-    /// are not to stay together.
+    /// The inception score over `parts` splits. The pictures are first shuffled, always in the same way, so
+    /// that the splits mix classes.
     ///
     /// # Errors
-    /// There are fewer pictures than parts.
+    /// There are fewer pictures than splits.
     pub fn score(&self, parts: usize) -> Result<InceptionScore> {
         let order = permutation(self.count(), [0; 3]);
         let row = |picture: usize| &self.probabilities[picture * CLASSES..][..CLASSES];
@@ -175,12 +175,12 @@ impl Seen {
     /// # Errors
     /// There are fewer than two pictures.
     pub fn statistics(self) -> Result<Statistics> {
-        // One command may ask this of several sets.
+        // One command may compute several sets.
         static SAID: Once = Once::new();
         if self.count() < FEATURES {
             SAID.call_once(|| tracing::warn!(
-                "{} pictures are fewer than the {FEATURES} features: a distance is then larger than of more pictures, and \
-                 compares only with those of as many",
+                "{} pictures are fewer than the {FEATURES} features: distances are larger than with more pictures, and \
+                 only comparable at the same number of pictures",
                 self.count()
             ));
         }
@@ -189,7 +189,7 @@ impl Seen {
 }
 
 impl Protocol {
-    /// Of `pictures` pictures.
+    /// The protocol for `pictures` pictures.
     pub fn new(
         judge: &Judge,
         pictures: usize,
@@ -201,8 +201,8 @@ impl Protocol {
             pictures,
             reference_pictures,
             resolution,
-            resize: "all of the picture to 299x299, bilinear without antialiasing, values clamped to [-1, 1]",
-            covariance: "divided by one less than the pictures",
+            resize: "whole picture to 299x299, bilinear without antialiasing, values clamped to [-1, 1]",
+            covariance: "divided by the number of pictures minus one",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The configuration of a run, as its folder and its checkpoints carry it: other files are named as seen from there, never
-//! from the root of somebody's machine.
+//! The configuration of a run, as stored in its folder and its checkpoints. Other files are named relative to
+//! these, never by absolute path.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::files;
 use crate::train::run::{STAGE1, UP};
 
-/// What a configuration says of files beside it.
+/// The files and classes that a configuration refers to.
 pub struct Places {
-    /// Names of the classes, of a transformer.
+    /// Names of the classes, for a transformer.
     pub classes: Vec<String>,
-    /// SHA-256 of the RQ-VAE's weights that the run has kept, of a transformer.
+    /// SHA-256 of the weights of the run's own RQ-VAE, for a transformer.
     pub stage1: Option<String>,
-    /// Weights of LPIPS, of an RQ-VAE.
+    /// Weights of LPIPS, for an RQ-VAE.
     pub lpips: Vec<PathBuf>,
 }
 
 impl Places {
-    /// `document` with these, for the run in `root`: that of the folder, and that of its checkpoints.
+    /// `document` with these entries, for the run in `root`: first for the folder, then for its checkpoints.
     pub fn described(&self, document: &Value, root: &Path) -> [Value; 2] {
         ["", UP].map(|up| {
             let mut document = document.clone();
@@ -39,7 +39,7 @@ impl Places {
     }
 }
 
-/// `path` as seen from `root`; where there is no way, its name.
+/// `path` relative to `root`, or its file name if there is no such path.
 fn seen_from(root: &Path, path: &Path) -> String {
     let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     files::relative(path, root).unwrap_or_else(name)

@@ -1,4 +1,4 @@
-//! The folder of a run that one process alone writes: begun anew, or gone on with as it was begun.
+//! The folder of a run, which only one process writes: a new run, or one resumed with its own settings.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -16,23 +16,23 @@ use crate::train::lock::Lock;
 use crate::train::record::Record;
 use crate::train::run::RunFolder;
 
-/// Variations of each picture in a cache, unless told otherwise.
+/// Default number of variations of each picture in a cache.
 const VARIATIONS: u32 = 8;
 
-/// A run's folder, locked. Where no step is taken of a run that was begun, nothing of it stays.
+/// A run's locked folder. If a new run does no step, nothing of it stays.
 pub struct Held {
     /// The folder.
     pub folder: RunFolder,
     lock: Option<Lock>,
-    /// Of a new run: whether its folder was made for it.
+    /// For a new run: whether its folder was created for it.
     new: Option<bool>,
 }
 
 impl Held {
-    /// A new run's folder.
+    /// Creates a new run's folder.
     ///
     /// # Errors
-    /// It holds a run, or cannot be written.
+    /// The folder has a run already, or cannot be written.
     pub fn create(root: &Path) -> Result<Self> {
         let is_new_root = !root.exists();
         std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
@@ -41,10 +41,10 @@ impl Held {
         Ok(Self { folder, lock: Some(lock), new: Some(is_new_root) })
     }
 
-    /// The folder of a run that goes on.
+    /// Opens the folder of a run to resume.
     ///
     /// # Errors
-    /// There is none, or another process writes it.
+    /// There is no run, or another process writes it.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = RunFolder::open(root)?;
         Ok(Self { folder, lock: Some(Lock::take(root)?), new: None })
@@ -54,33 +54,33 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(is_new_root) = self.new.filter(|_| self.folder.is_untouched()) else { return };
-        // No system removes a file that is locked.
+        // Some systems do not remove a locked file.
         self.lock = None;
         self.folder.remove_start();
         if is_new_root {
-            // It stays if somebody has put something there.
+            // The folder stays if it contains other files.
             let _ = std::fs::remove_dir(self.folder.root());
         }
     }
 }
 
-/// What is asked for, and where nothing is, what a run that goes on has kept.
+/// The requested settings, else those of the resumed run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settled {
-    /// Determines first weights, order and variations.
+    /// Random seed of initial weights, picture order and augmentation.
     pub seed: u32,
-    /// Whether the pictures that are held out are learned from, too.
+    /// Whether to train on the held-out pictures, too.
     pub all: bool,
-    /// Whether pictures may lack the class or caption that the model is given.
+    /// Whether pictures may lack the class or caption that the model takes.
     pub unlabelled: bool,
-    /// After how many epochs the variations repeat; `None`: never.
+    /// Number of epochs after which the variations repeat; `None`: never.
     pub variations: Option<u32>,
-    /// Steps in all; `None`: the configuration's epochs.
+    /// Total number of steps; `None`: the configuration's epochs.
     pub steps: Option<u64>,
 }
 
 impl Settled {
-    /// Of `options`, for a run that has kept `record`, if it goes on.
+    /// The settings of `options`, and of `record` if a run is resumed.
     ///
     /// # Errors
     /// The two contradict each other.
@@ -112,17 +112,17 @@ impl Settled {
     }
 }
 
-/// Refuses data that a run was not begun with.
+/// Refuses data other than what the run was started with.
 ///
 /// # Errors
-/// The `pictures` of this `fingerprint` are not those of `record`.
+/// The `fingerprint` of these `pictures` is not that of `record`.
 pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fingerprint: &str) -> Result<()> {
     if record.data == fingerprint {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{}: expected the {} pictures that {} has learned from so far, with the same names, sizes, classes and captions, found \
-         {pictures} that are not the same: give those, or {}",
+        "{}: expected the {} pictures that {} was trained on so far, with the same names, sizes, classes and captions, found \
+         {pictures} that differ: use the original ones, or {}",
         options.data.display(),
         record.pictures,
         options.out.display(),
@@ -130,35 +130,35 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
     )))
 }
 
-/// Refuses an RQ-VAE whose codes a run has not learned.
+/// Refuses an RQ-VAE other than the run's own.
 ///
 /// # Errors
-/// It is not that of `record`, or cannot be read.
+/// It is not the one in `record`, or cannot be read.
 pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     let Some(place) = &options.rqvae else { return Ok(()) };
     let found = ModelId::of(&Stage1::open(&stage1_options(place))?)?;
     match record.stage1.as_ref().is_none_or(|kept| *kept == found.sha256) {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "{place}: expected the RQ-VAE whose codes {} has learned so far, found another: leave --rqvae out to go on with \
-             that one, which the run has kept, or {}",
+            "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave --rqvae out to continue with \
+             the run's own copy, or {}",
             options.out.display(),
             anew(options)
         ))),
     }
 }
 
-/// Refuses a configuration that says otherwise than `kept`, that of the run.
+/// Refuses a configuration that contradicts `kept`, the run's own.
 ///
 /// # Errors
-/// A key has another value; the file is missing or no configuration.
+/// A key has another value, or the file is missing or not a configuration.
 pub fn check_config(options: &TrainOptions, kept: &Value) -> Result<()> {
-    // What there is to say of its keys is said of the run's own.
+    // Warnings about keys are given for the run's own configuration.
     let given = with_default(NoSubscriber::default(), || read(&options.config))?;
     match difference(&given.document, kept, "") {
         None => Ok(()),
         Some((key, [given, kept])) => Err(Error::usage(format!(
-            "{}: expected {key} {kept}, as in the run's own configuration, found {given}: give {}, changed if it must be, or {}",
+            "{}: expected {key} {kept}, as in the run's own configuration, found {given}: use {}, edited if necessary, or {}",
             options.config.display(),
             options.out.join("config.yaml").display(),
             anew(options)
@@ -166,12 +166,13 @@ pub fn check_config(options: &TrainOptions, kept: &Value) -> Result<()> {
     }
 }
 
-/// What is said of an RQ-VAE to learn the codes of.
+/// Options to load the RQ-VAE whose codes a transformer learns.
 pub fn stage1_options(place: &str) -> Options {
     Options { model: place.into(), rqvae: None, state: StateKind::Auto, precision: Precision::Stored }
 }
 
-/// The first key of `given` that has another value in `kept`, and both values. Where other files lie is the run's affair.
+/// The first key of `given` that has another value in `kept`, and both values. The paths of other files do
+/// not matter.
 fn difference(given: &Value, kept: &Value, key: &str) -> Option<(String, [String; 2])> {
     if ["vqvae", "gan.loss.lpips"].contains(&key) || given == kept {
         return None;
@@ -194,15 +195,15 @@ fn same<T: PartialEq + Display>(options: &TrainOptions, name: &str, given: Optio
 
 fn contradicts(options: &TrainOptions, name: &str, given: impl Display, kept: impl Display) -> Error {
     Error::usage(format!(
-        "{name}: expected {kept}, with which {} was begun, found {given}: leave it out, or {}",
+        "{name}: expected {kept}, with which {} was started, found {given}: leave it out, or {}",
         options.out.display(),
         anew(options)
     ))
 }
 
-/// What else can be done than to go on with a run.
+/// The alternative to resuming a run.
 fn anew(options: &TrainOptions) -> String {
-    format!("begin a new run with --from {}", options.out.display())
+    format!("start a new run with --from {}", options.out.display())
 }
 
 #[cfg(test)]
@@ -227,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_takes_no_step_leaves_nothing_behind() {
+    fn a_run_that_does_no_step_leaves_nothing_behind() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("run");
         let held = Held::create(&root).unwrap();
         assert!(Held::create(&root).is_err() && root.join("checkpoints").is_dir());
         drop(held);
         assert!(!root.exists());
-        // What others have put there stays.
+        // Other files stay.
         std::fs::create_dir(&root).unwrap();
         std::fs::write(root.join("notes.txt"), "").unwrap();
         drop(Held::create(&root).unwrap());

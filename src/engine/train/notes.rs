@@ -1,23 +1,23 @@
-//! What a run tells when it starts.
+//! Notes printed when a run starts.
 
 use serde_json::Value;
 
 use crate::model::{Config, ModelConfig};
 use crate::train::config::TrainConfig;
 
-/// What a person may expect otherwise of a run of this configuration.
+/// What may be unexpected about a run with this configuration.
 pub fn notes(config: &Config, train: &TrainConfig) -> Vec<String> {
     let experiment = &train.experiment;
     let (parts, batch) = (experiment.parts(), experiment.batch_size);
     let is_stage1 = matches!(config.model, ModelConfig::RqVae(_));
     let moved =
-        if is_stage1 { "; codebooks move, and the discriminator's norms count, part by part" } else { "" };
+        if is_stage1 { "; codebooks and the discriminator's norms are updated after each part" } else { "" };
     let checkpointing = config.document.pointer("/arch/checkpointing").and_then(Value::as_bool);
     let all = [
         (parts > 1).then(|| format!("a step is {} pictures, in {parts} parts of {batch}{moved}", parts * batch)),
-        experiment.amp.then(|| "experiment.amp: all is computed in f32".into()),
+        experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
         (checkpointing == Some(true))
-            .then(|| "arch.checkpointing: activations are kept, not computed again; this takes memory and no other result".into()),
+            .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
     ];
     all.into_iter().flatten().collect()
 }

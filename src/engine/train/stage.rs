@@ -1,4 +1,4 @@
-//! What a run trains: either stage, with all that it learns from.
+//! What a run trains: either stage, with everything it learns from.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ use crate::train::stage1::Stage1Training;
 use crate::train::stage2::Stage2Training;
 use crate::train::trainee::Trainee;
 
-/// What is trained.
+/// The stage to train.
 pub enum Stage<'a> {
     RqVae(&'a RqVaeConfig),
     /// On the codes of this RQ-VAE.
@@ -37,7 +37,7 @@ pub enum Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// `folder` is that of a run that goes on: it has kept its RQ-VAE.
+    /// `folder` is that of a resumed run, which has its own RQ-VAE.
     pub fn of(
         options: &TrainOptions,
         config: &'a Config,
@@ -53,23 +53,23 @@ impl<'a> Stage<'a> {
                 Ok(Self::RqTransformer(model, Box::new(rqvae)))
             }
             (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-transformer, found rq-vae: train it by `train rqvae`",
+                "{}: expected arch.type rq-transformer, found rq-vae: train it with `train rqvae`",
                 options.config.display()
             ))),
             (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-vae, found rq-transformer: train it by `train rqtransformer`, with --rqvae",
+                "{}: expected arch.type rq-vae, found rq-transformer: train it with `train rqtransformer` and --rqvae",
                 options.config.display()
             ))),
         }
     }
 
-    /// Refuses data of which the model cannot learn.
+    /// Refuses data that the model cannot learn from.
     pub fn check(&self, folder: &Path, data: &DataSet, unlabelled: bool) -> Result<()> {
         let Self::RqTransformer(config, _) = self else { return Ok(()) };
         let classes = data.items.iter().filter_map(|item| item.class).max().map_or(0, |last| last + 1);
         if config.condition() == ConditionKind::Class && classes > config.vocab_size_cond {
             return Err(Error::invalid(format!(
-                "vocab_size_cond: expected at least {classes}, as {} has classes, found {}",
+                "vocab_size_cond: expected at least {classes}, the number of classes in {}, found {}",
                 folder.display(),
                 config.vocab_size_cond
             )));
@@ -77,7 +77,7 @@ impl<'a> Stage<'a> {
         if unlabelled { Ok(()) } else { check_labels(folder, &data.items, config.condition()) }
     }
 
-    /// What determines the run; one that goes on has `kept` it.
+    /// What determines the run; `kept` is the record of a resumed one.
     pub fn record(
         &self,
         settled: Settled,
@@ -95,7 +95,8 @@ impl<'a> Stage<'a> {
         Ok(Record { residua, seed, all, unlabelled, variations, steps, pictures, data: fingerprint, stage1 })
     }
 
-    /// Keeps the RQ-VAE in `folder`, if there is one and it is not there already: the SHA-256 of what is kept.
+    /// Copies the RQ-VAE, if there is one, into `folder` unless it is already there; returns the SHA-256 of
+    /// the copy.
     pub fn keep(&self, folder: &RunFolder) -> Result<Option<String>> {
         let Self::RqTransformer(_, rqvae) = self else { return Ok(None) };
         let path = folder.stage1();
@@ -109,7 +110,7 @@ impl<'a> Stage<'a> {
         Ok(Some(ModelId::of(&kept)?.sha256))
     }
 
-    /// Which of the two it is.
+    /// Which of the two stages it is.
     pub fn kind(&self) -> checkpoint::Stage {
         match self {
             Self::RqVae(_) => checkpoint::Stage::RqVae,
@@ -117,7 +118,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Of the pictures.
+    /// Resolution of the pictures, in pixels per side.
     pub fn resolution(&self) -> usize {
         match self {
             Self::RqVae(config) => config.ddconfig.resolution,
@@ -125,7 +126,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Latents of the pictures of `wish` in the file that is asked for; `data` is the fingerprint of their folder.
+    /// Latents of the pictures of `wish` from the cache file, if one is requested; `data` is the fingerprint
+    /// of their folder.
     pub fn latents(
         &self,
         options: &TrainOptions,
@@ -142,7 +144,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Its training on the pictures of `wish`, before its first step.
+    /// The training on the pictures of `wish`, before its first step.
     pub fn begin(
         self,
         options: &TrainOptions,
@@ -171,8 +173,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Writes the weights of `checkpoint` to `path`: its file as it is where that carries its configuration, so that it is the
-/// same by its hash, or else what the model reads of it.
+/// Writes the weights of `checkpoint` to `path`: an identical copy of its file if that includes the
+/// configuration, so that the hash stays the same, else what the model reads of it.
 fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     if !checkpoint.weights.metadata().contains_key(CONFIG_KEY) {
         return files::write_atomically(path, |file| convert(checkpoint, file, path, Dtype::F32, |_| Ok(())));
@@ -188,7 +190,7 @@ fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     })
 }
 
-/// LPIPS, where the configuration gives it a weight and its files are there.
+/// LPIPS, if the configuration gives it a weight and its files are given.
 fn lpips(
     options: &TrainOptions,
     train: &TrainConfig,
@@ -200,13 +202,13 @@ fn lpips(
         (true, false) => Lpips::load(paths, device).map(Some),
         (true, true) => {
             tracing::warn!(
-                "gan.loss.perceptual_weight is {weight}, but no weights of LPIPS are given (--lpips): the perceptual term is off"
+                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given (--lpips): the perceptual term is off"
             );
             Ok(None)
         }
         (false, true) => Ok(None),
         (false, false) => Err(Error::usage(format!(
-            "{}: expected a gan.loss.perceptual_weight above 0 for the weights of LPIPS, found none",
+            "{}: expected a gan.loss.perceptual_weight above 0 to use the LPIPS weights, found none",
             options.config.display()
         ))),
     }

@@ -23,7 +23,7 @@ impl Golden {
         self.file.tensors().iter().map(|info| info.name.as_str())
     }
 
-    /// Whether there is an output called `name`.
+    /// True if there is an output called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.file.get(name).is_some()
     }
@@ -44,7 +44,7 @@ impl Golden {
         self.file.read_f32(name)
     }
 
-    /// Whole numbers; those of the reference are below 2^24, which f32 holds exactly.
+    /// The whole numbers of `name`, below 2^24, which f32 holds exactly.
     pub fn numbers(&self, name: &str) -> Result<Vec<u32>> {
         let values = self.values(name)?;
         values

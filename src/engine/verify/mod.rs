@@ -1,4 +1,4 @@
-//! Holds a model against the outputs that the published implementation gave for it.
+//! Compares a model's outputs with those of the published implementation.
 
 mod golden;
 mod stage1;
@@ -29,9 +29,9 @@ pub struct Comparison {
     pub difference: f64,
     /// What `difference` must not exceed.
     pub tolerance: f64,
-    /// Codes that differ where the two best choices are as good as equal.
+    /// Codes that differ where the two best choices are nearly equal.
     pub ties: usize,
-    /// Whether it holds.
+    /// True if the output agrees.
     pub ok: bool,
 }
 
@@ -46,20 +46,20 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether everything holds and there was something to compare.
+    /// True if everything agrees and there was something to compare.
     pub fn ok(&self) -> bool {
         !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.ok)
     }
 }
 
 impl Comparison {
-    /// Of values, with a tolerance relative to the largest magnitude expected.
+    /// Compares values, with a tolerance relative to the largest expected magnitude.
     fn of_values(name: &str, found: &[f32], expected: &[f32], relative: f64) -> Self {
         let finite = expected.iter().filter(|x| x.is_finite());
         let largest = finite.fold(0.0f64, |most, &x| most.max(f64::from(x).abs()));
         let tolerance = relative * largest;
         let same_length = found.len() == expected.len();
-        // Codes that a depth does not have get minus infinity, of which the difference to itself is not a number.
+        // Codes that a depth does not have get minus infinity, whose difference to itself is NaN.
         let difference = |a: f32, b: f32| if a == b { 0.0 } else { (f64::from(a) - f64::from(b)).abs() };
         let differences = found.iter().zip(expected).map(|(&a, &b)| difference(a, b));
         // A NaN must not be lost: `max` would drop it.
@@ -68,7 +68,7 @@ impl Comparison {
         Self { name: name.into(), difference, tolerance, ties: 0, ok: difference <= tolerance }
     }
 
-    /// Of codes, of which `wrong` differ without excuse and `ties` with it.
+    /// Compares codes, of which `wrong` really differ and `ties` are near ties.
     fn of_codes(name: &str, wrong: usize, ties: usize) -> Self {
         Self { name: name.into(), difference: wrong as f64, tolerance: 0.0, ties, ok: wrong == 0 }
     }
@@ -107,7 +107,7 @@ fn collect(folder: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<()>
     Ok(())
 }
 
-/// Runs every output of the case in `folder` that its model has.
+/// Compares every output of the case in `folder`.
 pub async fn verify(
     folder: &Path,
     rqvae: Option<&str>,
@@ -123,7 +123,7 @@ pub async fn verify(
     }
     let open = |kind| Checkpoint::open(&folder.display().to_string(), None, kind);
     let checkpoint = open(StateKind::Auto)?;
-    // Where there is an average, the outputs are of that.
+    // If there is a moving average, the outputs are from it.
     let checkpoint = if checkpoint.weights.available().ema { open(StateKind::Ema)? } else { checkpoint };
     let comparisons = match checkpoint.config.model {
         ModelConfig::RqVae(_) => stage1::verify(checkpoint, &golden, device, task).await?,

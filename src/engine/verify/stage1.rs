@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
 
-/// Compares everything that `golden` has.
+/// Compares every output in `golden`.
 pub async fn verify(
     checkpoint: Checkpoint,
     golden: &Golden,
@@ -45,7 +45,7 @@ pub async fn verify(
     Ok(comparisons)
 }
 
-/// A model, the latents that it made of the golden images, and the golden codes. What follows the codes is computed
+/// A model, its latents of the golden images, and the golden codes. Everything after the codes is computed
 /// from the golden ones, so that one difference does not count many times.
 struct Run {
     model: RqVae,
@@ -95,7 +95,7 @@ impl Run {
         read(Tensor::cat(soft, 1)).await
     }
 
-    /// Codes that differ, and those of them whose distance is as good as that of the golden one.
+    /// Counts codes that differ, and near ties: those almost as close as the golden one.
     async fn compare_codes(&self, name: &str, golden: &Golden, relative: f64) -> Result<Comparison> {
         let found = codes_from_tensor(self.model.quantizer.quantize(self.latents.clone()).codes).await?;
         let expected = golden.stacks(name)?;
@@ -123,7 +123,7 @@ enum Verdict {
 
 /// Distances of residuals to codes, in double precision on the host.
 struct Distances {
-    /// Latents by cell, and their length.
+    /// Latents by cell, `dim` values each.
     cells: Vec<f32>,
     dim: usize,
     codebooks: Vec<Vec<f32>>,
@@ -140,7 +140,7 @@ impl Distances {
         Ok(Self { cells, dim: run.model.config.code_dim(), codebooks })
     }
 
-    /// Looks at the first depth at which the codes of a cell differ; below it the residuals are other ones.
+    /// Judges the first depth at which the codes of a cell differ; after it, the residuals differ anyway.
     fn first_difference(&self, cell: usize, found: &[u32], expected: &[u32], relative: f64) -> Verdict {
         let Some(depth) = found.iter().zip(expected).position(|(a, b)| a != b) else { return Verdict::Same };
         let mut residual: Vec<f64> =

@@ -15,7 +15,7 @@ use crate::generate::{Filter, Forced, Request, Session, Steps};
 use crate::kernels::quantize::Codebooks;
 use crate::model::{Architecture, RqTransformer};
 
-/// Compares everything that `golden` has.
+/// Compares every output in `golden`.
 pub async fn verify(
     checkpoint: Checkpoint,
     golden: &Golden,
@@ -27,7 +27,7 @@ pub async fn verify(
     config.kind.must_be(
         Architecture::Autoregressive,
         "verify",
-        "the published programs have no outputs of others",
+        "the published programs only have outputs of such models",
     )?;
     let codebooks = match config.input_emb_vqvae || config.head_emb_vqvae {
         true => Some(codebooks(&checkpoint, rqvae, device, task)?),
@@ -63,7 +63,7 @@ fn codebooks(
     Ok(stage1.model.quantizer.codebooks)
 }
 
-/// One condition an image: zeros for an unconditional model.
+/// One condition per image: zeros for an unconditional model.
 fn conditions(golden: &Golden, batch: usize, length: usize) -> Result<Vec<Vec<u32>>> {
     if !golden.has("cond") {
         return Ok(vec![vec![0; length]; batch]);
@@ -88,7 +88,7 @@ impl Run {
         Tensor::from_data(TensorData::new(tokens, shape), self.model.device())
     }
 
-    /// Teacher-forced logits of the codes, and of the caption where there is one.
+    /// Teacher-forced logits of the codes, and of the caption if there is one.
     async fn logits(&self, golden: &Golden, codes: &[CodeStack]) -> Result<Vec<Comparison>> {
         let logits = self.model.logits(codes_to_tensor(codes, self.model.device()), self.condition_tensor());
         let found = read(logits.codes).await?;
@@ -101,7 +101,7 @@ impl Run {
         Ok(comparisons)
     }
 
-    /// Greedy samples, the first row of `kept` given where there is one.
+    /// Greedy samples, given the first row of `kept` if there is one.
     async fn greedy(&self, name: &str, golden: &Golden, kept: Option<&[CodeStack]>) -> Result<Comparison> {
         let expected = golden.stacks(name)?;
         let (mut wrong, mut ties) = (0, 0);
@@ -112,7 +112,7 @@ impl Run {
             let found = self.sample(image, forced).await?;
             let mut places = found.codes().iter().zip(expected.codes());
             let Some(place) = places.position(|(a, b)| a != b) else { continue };
-            // After a first difference the samples rightly part; it must itself be a tie.
+            // After a first difference the samples diverge, so that one must be a near tie.
             let logits = &teacher[image][place];
             let (a, b) = (logits[found.codes()[place] as usize], logits[expected.codes()[place] as usize]);
             let largest = largest(logits);
@@ -123,7 +123,7 @@ impl Run {
         Ok(Comparison::of_codes(name, wrong, ties))
     }
 
-    /// Logits of every place of `stacks`, given the codes before it.
+    /// Logits at every position of `stacks`, given the codes before it.
     async fn teacher(&self, stacks: &[CodeStack]) -> Result<Vec<Vec<Vec<f32>>>> {
         let logits =
             self.model.logits(codes_to_tensor(stacks, self.model.device()), self.condition_tensor()).codes;
@@ -134,8 +134,8 @@ impl Run {
         Ok(places.collect())
     }
 
-    /// Places, beyond the first row if that was given, at which the golden code is not the most likely one, nor as good
-    /// as that.
+    /// Number of positions, after the first row if that was given, where the golden code is neither the most
+    /// likely one nor a near tie.
     fn not_most_likely(&self, teacher: &[Vec<Vec<f32>>], expected: &[CodeStack], row_given: bool) -> usize {
         let images = teacher.iter().zip(expected);
         images
@@ -174,7 +174,7 @@ fn largest(logits: &[f32]) -> f64 {
     finite.fold(0.0, |most, &x| most.max(f64::from(x).abs()))
 }
 
-/// All of `stack`'s first row given, the rest free.
+/// The first row of `stack` is given, the rest is free.
 fn first_row(stack: &CodeStack) -> Forced {
     let row = stack.w() * stack.depth();
     let keep = (0..stack.codes().len()).map(|place| place < row).collect();

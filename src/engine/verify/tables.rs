@@ -14,11 +14,12 @@ use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// Largest difference allowed between probabilities.
 const PROBABILITY: f64 = 2e-6;
-/// Largest golden file of tokenizers, in bytes.
+/// Size limit of a golden file of tokenizers, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Distributions `probs_t{T}_k{K}_p{P}` of `logits`. Which of several equal logits top-p keeps is left to chance by the
-/// published sampler (its sort is not stable), so that probabilities are compared as a set among equal logits.
+/// Compares the distributions `probs_t{T}_k{K}_p{P}` of `logits`. Which of several equal logits top-p keeps
+/// is arbitrary in the published sampler (its sort is not stable), so the probabilities of equal logits are
+/// compared as a set.
 pub fn sampling_filter(folder: &Path, golden: &Golden) -> Result<Case> {
     let [_, classes] = golden.shape("logits")?;
     let logits = golden.values("logits")?;
@@ -69,7 +70,7 @@ struct Ids {
     ids: Vec<Vec<u32>>,
 }
 
-/// Ids of captions; the comparison counts captions that differ.
+/// Compares the ids of captions, and counts captions that differ.
 pub fn tokenizers(folder: &Path) -> Result<Case> {
     let path = folder.join("golden.json");
     let golden: Captions = serde_json::from_slice(&read_limited(&path, LARGEST)?)

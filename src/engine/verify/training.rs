@@ -15,13 +15,13 @@ use crate::train::rqvae::TrainedRqVae;
 /// Relative tolerance.
 const TOLERANCE: f64 = 1e-3;
 
-/// The weights of the reference's captions.
+/// The loss weights of the reference.
 const WEIGHTS: Weights = Weights { image: 0.9, text: 0.1 };
 
-/// The outputs of training.
+/// Prefix of the names of training outputs.
 const PREFIX: &str = "train.";
 
-/// A forward and backward pass of an RQ-VAE on the golden images, and its first codebook after it.
+/// Compares a forward and backward pass of an RQ-VAE on the golden images, and its first codebook afterwards.
 pub async fn rqvae(checkpoint: &Checkpoint, golden: &Golden, device: &Device) -> Result<Vec<Comparison>> {
     let shape: [usize; 4] = golden.shape("image")?;
     let images = Tensor::<4>::from_data(TensorData::new(golden.values("image")?, shape), device);
@@ -37,7 +37,7 @@ pub async fn rqvae(checkpoint: &Checkpoint, golden: &Golden, device: &Device) ->
             "loss_total" => read(loss.clone().inner()).await?,
             "loss_recon" => read(pass.reconstruction.clone().inner()).await?,
             "loss_latent" => read(pass.commitment.clone().inner()).await?,
-            // The reference keeps a row for padding, which is nothing.
+            // The reference has a row of zeros for padding.
             "after.codebook0.weight" => {
                 let padding = golden.values(name)?.len() - codebook.weight.len();
                 codebook.weight.iter().copied().chain(vec![0.0; padding]).collect()
@@ -51,7 +51,7 @@ pub async fn rqvae(checkpoint: &Checkpoint, golden: &Golden, device: &Device) ->
     Ok(comparisons)
 }
 
-/// A forward and backward pass of an RQ-Transformer on the golden codes.
+/// Compares a forward and backward pass of an RQ-Transformer on the golden codes.
 pub async fn rqtransformer(
     checkpoint: &Checkpoint,
     golden: &Golden,
@@ -79,7 +79,7 @@ pub async fn rqtransformer(
     Ok(comparisons)
 }
 
-/// The gradient that `output` names; nothing if there is none, which differs from what is expected.
+/// The gradient that `output` names; empty if there is none, so that the comparison fails.
 async fn gradient(output: &str, gradients: &Gradients) -> Result<Vec<f32>> {
     let named = output.strip_prefix("grad.").and_then(|name| gradients.get(name));
     match named {

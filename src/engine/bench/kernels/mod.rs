@@ -1,5 +1,5 @@
-//! The hand-written kernels against Burn's own operations, at shapes of the published models: one file a stage, and how
-//! all are measured.
+//! The hand-written kernels compared with Burn's own operations, at shapes of the published models: one file
+//! per stage, and the common measurement.
 
 mod stage1;
 mod stage2;
@@ -12,55 +12,55 @@ use super::stages::{milliseconds, timed};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
 
-/// A kernel at one shape: medians of runs by turns.
+/// A kernel at one shape: medians of alternating runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Kernel {
     /// The operation.
     pub kernel: &'static str,
     /// Its sizes.
     pub shape: String,
-    /// How often a pass of the FFHQ decoder does it; 0 if it is no part of that.
+    /// How often a pass of the FFHQ decoder does it; 0 if never.
     pub count: usize,
     /// Milliseconds of the kernel.
     pub ms: f64,
-    /// Milliseconds of Burn's operations, with our matrix product except where that is what is measured.
+    /// Milliseconds of Burn's operations, with our matrix product unless that is what is measured.
     pub burn_ms: f64,
     /// How many times faster the kernel is.
     pub ratio: f64,
-    /// Billions a second of the kernel, as the definition counts them, of what `unit` says.
+    /// The kernel's rate in `unit`, from the number of operations or bytes in its definition.
     pub rate: f64,
     /// `GFLOPS`, or `GB/s` for a kernel that waits for memory.
     pub unit: &'static str,
 }
 
-/// What is measured: an operation done in two ways.
+/// An operation to measure, done in two ways.
 struct Case {
     kernel: &'static str,
     shape: String,
     count: usize,
-    /// Operations or bytes, of which `unit` is a billion a second.
+    /// Operations or bytes; `unit` is a billion of them per second.
     amount: f64,
     unit: &'static str,
     /// The kernel, and Burn's operations.
     ways: [Work; 2],
 }
 
-/// Starts the operation and gives what reads its result back.
+/// Starts the operation and returns a function that reads its result back.
 type Work = Box<dyn Fn() -> Box<dyn FnOnce() -> Vec<f32>>>;
 
-/// Makes a case when it is its turn.
+/// Creates a case when its turn comes.
 type Make<'a> = Box<dyn Fn() -> Case + 'a>;
 
-/// How far results may lie apart, of the largest value.
+/// How far results may differ, relative to the largest value.
 const TOLERANCE: f32 = 1e-3;
 
 impl Case {
-    /// One that is bound by its `operations`.
+    /// A case bound by its number of `operations`.
     fn computing(kernel: &'static str, shape: String, operations: usize, ways: [Work; 2]) -> Self {
         Self { kernel, shape, count: 0, amount: operations as f64, unit: "GFLOPS", ways }
     }
 
-    /// One that is bound by the `bytes` that it has to read and write.
+    /// A case bound by the `bytes` that it has to read and write.
     fn reading(kernel: &'static str, shape: String, bytes: usize, ways: [Work; 2]) -> Self {
         Self { kernel, shape, count: 0, amount: bytes as f64, unit: "GB/s", ways }
     }
@@ -77,11 +77,12 @@ fn reading(data: TensorData) -> Vec<f32> {
     data.convert::<f32>().try_to_vec().expect("converted to f32 just above")
 }
 
-/// Measures every kernel that has `name` in its name, at every shape, `runs` times after one that is not timed; and sums up
-/// the FFHQ decoder's convolutions.
+/// Measures every kernel that has `name` in its name, at every shape, `runs` times after one warm-up run;
+/// also sums up the FFHQ decoder's convolutions.
 ///
 /// # Errors
-/// No kernel has such a name. A kernel's result is not that of Burn's operations: a shader that a device refuses is not always reported otherwise.
+/// No kernel has such a name, or a kernel's result differs from that of Burn's operations: the error of a
+/// shader that a device rejects is not always reported in another way.
 pub fn kernels(name: &str, runs: usize, device: &Device, task: &mut Task) -> Result<Vec<Kernel>> {
     let mut cases = stage1::cases(device)?;
     cases.extend(stage2::cases(device));
@@ -102,7 +103,7 @@ pub fn kernels(name: &str, runs: usize, device: &Device, task: &mut Task) -> Res
     Ok(measured)
 }
 
-/// All convolutions of a pass of the decoder, each as often as it is done.
+/// The sum of all convolutions in a pass of the decoder, each as often as it is done.
 fn decoder(measured: &[Kernel]) -> Kernel {
     let sum =
         |each: fn(&Kernel) -> f64| measured.iter().map(|kernel| kernel.count as f64 * each(kernel)).sum();
@@ -142,7 +143,7 @@ fn measure(case: &Case, runs: usize, device: &Device, task: &Task) -> Result<Ker
     })
 }
 
-/// Does both once and compares them.
+/// Does the operation both ways once and compares the results.
 fn check(case: &Case) -> Result<()> {
     let [found, expected] = [0, 1].map(|way| case.ways[way]()());
     let largest = expected.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));

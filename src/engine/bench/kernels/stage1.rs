@@ -23,17 +23,17 @@ struct Layer {
     side: usize,
 }
 
-/// Of the encoder: from a picture's channels, and to half the size.
+/// Two of the encoder: one from a picture's channels, one to half the size.
 const ENCODER: [Layer; 2] = [
     Layer { resample: Resample::Same, kernel: 3, channels: [3, 128], side: 256 },
     Layer { resample: Resample::Down, kernel: 3, channels: [128, 128], side: 128 },
 ];
 
-/// Channels, rows and columns.
+/// Channels, and rows or columns.
 const GROUP_NORMS: [(usize, usize); 3] = [(512, 8), (256, 64), (128, 128)];
 
-/// Cells, codes in a codebook and channels of the published models, whose cells have four codes; a row at a time, one picture
-/// and four.
+/// Cells, codebook size and channels of the published models, whose cells have four codes: one row of cells,
+/// one picture, and four.
 const QUANTIZATIONS: [(usize, usize, usize); 4] =
     [(8, 16_384, 256), (64, 2048, 256), (64, 16_384, 256), (256, 16_384, 256)];
 
@@ -43,12 +43,12 @@ struct Product {
     batch: usize,
     /// Rows, summed products and columns.
     shape: [usize; 3],
-    /// Whether the right-hand side, and not the left one, lies transposed in memory.
+    /// True if the right-hand side is transposed in memory, false if the left-hand side is.
     right: bool,
 }
 
-/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows of a
-/// transformer's widest layer.
+/// Attention at 16x16 cells of 512 channels, its scores and its values, of one picture and of four; 64 rows
+/// of a transformer's widest layer.
 const PRODUCTS: [Product; 5] = [
     Product { batch: 1, shape: [256, 512, 256], right: false },
     Product { batch: 4, shape: [256, 512, 256], right: false },
@@ -60,7 +60,8 @@ const PRODUCTS: [Product; 5] = [
 /// Codes in a cell.
 const DEPTH: usize = 4;
 
-/// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group norms.
+/// The distinct convolutions of the FFHQ decoder, each with its count in one pass; some of the encoder; group
+/// norms.
 pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     let mut cases: Vec<Make> = Vec::new();
     for (layer, count) in decoder_layers()? {
@@ -84,7 +85,8 @@ pub fn cases(device: &Device) -> Result<Vec<Make<'_>>> {
     Ok(cases)
 }
 
-/// The convolutions of the FFHQ decoder and how often a pass has each, by the names and shapes of its weights.
+/// The convolutions of the FFHQ decoder and how often each occurs in a pass, from the names and shapes of its
+/// weights.
 fn decoder_layers() -> Result<Vec<(Layer, usize)>> {
     let config = Preset::find("ffhq-355m")?.rqvae()?;
     let mut loader = Loader::plan(&crate::device::cpu());
@@ -131,7 +133,7 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
         let (x, gamma, beta) = (x.clone(), gamma.clone(), beta.clone());
         work(move || way(x.clone(), &gamma, &beta, 32, 1e-6, true))
     });
-    // The input is read for its statistics and again to be normalized, and the result written.
+    // The input is read twice, for its statistics and for normalizing, and the result is written.
     let bytes = 3 * channels * side * side * size_of::<f32>();
     Case::reading("group_norm_silu", format!("{channels} at {side}x{side}"), bytes, ways)
 }
@@ -183,8 +185,9 @@ fn embedding(cells: usize, device: &Device) -> Case {
 mod tests {
     use super::*;
 
-    /// By hand, of the published configuration: two residual blocks around attention in the middle, three in each of six
-    /// levels, a 1x1 convolution where channels change, attention in the second coarsest level.
+    /// Counted by hand from the published configuration: two residual blocks around attention in the middle,
+    /// three in each of six levels, a 1x1 convolution where channels change, attention in the second coarsest
+    /// level.
     #[test]
     fn a_pass_of_the_ffhq_decoder_has_all_its_convolutions() {
         let layers = decoder_layers().unwrap();

@@ -16,19 +16,19 @@ use crate::kernels::{
 /// Widths of the published transformers.
 const WIDTHS: [usize; 2] = [1024, 1536];
 
-/// Codes of the published codebooks.
+/// Size of the published codebooks.
 const CLASSES: usize = 16_384;
 
-/// Images at once.
+/// Batch sizes in images.
 const BATCHES: [usize; 2] = [1, 8];
 
 /// Width of an attention head.
 const HEAD: usize = 64;
 
-/// Positions that a body sees at most: a condition and 8x8 cells.
+/// Largest number of positions that a body sees: a condition and 8x8 cells.
 const POSITIONS: usize = 65;
 
-/// All of them.
+/// All cases.
 pub fn cases(device: &Device) -> Vec<Make<'_>> {
     let mut cases: Vec<Make> = Vec::new();
     for (width, batch) in WIDTHS.into_iter().flat_map(|width| BATCHES.map(|batch| (width, batch))) {
