@@ -4,7 +4,7 @@ use eframe::egui::{Panel, Ui};
 
 use super::state::State;
 
-/// Shows the next step, until the first code is changed or the person has seen enough.
+/// Shows the next step until the user edits a code or dismisses the hint.
 pub fn show(ui: &mut Ui, state: &mut State) {
     if !state.settings.hint {
         return;
@@ -16,7 +16,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     let step = match document.pinned {
         None => "1. Click a cell in the code stack.",
-        Some(_) => "2. Click one of its codes. 3. Click another code that could stand there.",
+        Some(_) => "2. Click one of its codes. 3. Click another code to put there.",
     };
     Panel::top("first steps").show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
