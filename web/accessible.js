@@ -1,7 +1,7 @@
-// What a canvas shows, as elements for assistive technology: invisible, exactly over the widgets, in reading order.
+// Mirrors a canvas for assistive technology, as invisible elements exactly over its widgets, in reading order.
 //
-// The mouse goes through them to the canvas, and the keyboard stays with it. What a screen reader does to them is
-// handed back as an action. `src/app/accessible` tells of changes and takes the actions.
+// Mouse events pass through them to the canvas, which also keeps keyboard focus. What a screen reader does to them is
+// passed back as an action. `src/app/accessible` sends the changes and performs the actions.
 
 import { create, describe, fill, isField, isNumeric, sameKind } from './accessible/attributes.js';
 
@@ -9,10 +9,10 @@ import { create, describe, fill, isField, isNumeric, sameKind } from './accessib
 /** @typedef {import('./accessible/attributes.js').Field} Field */
 /** @typedef {{ element: HTMLElement, told: Told, parent: string | null }} Shown */
 
-/** Keys with which a person leaves a field: what they do is up to the canvas. */
+/** Keys that leave a field; the canvas handles them. */
 const LEAVING = new Set(['Escape', 'Enter', 'Tab']);
 
-/** How many mirrors the page has: ids of elements are the page's. */
+/** How many mirrors the page has: element ids must be unique in the page. */
 let mirrors = 0;
 
 export class Mirror {
@@ -24,9 +24,9 @@ export class Mirror {
   #act;
 
   /**
-   * @param {HTMLElement} root a `div` that lies exactly over the canvas, with its position absolute, relative or fixed
-   * @param {(json: string) => void} act gets each action: `{ id, kind, value }`
-   * @param {HTMLCanvasElement | null} [canvas] keeps the keyboard
+   * @param {HTMLElement} root a `div` exactly over the canvas, with `position` absolute, relative or fixed
+   * @param {(json: string) => void} act called with each action: `{ id, kind, value }`
+   * @param {HTMLCanvasElement | null} [canvas] keeps keyboard focus
    */
   constructor(root, act, canvas = null) {
     this.#root = root;
@@ -42,7 +42,7 @@ export class Mirror {
   }
 
   /**
-   * Does what `json` says: `{ upsert, remove, top, focus }`.
+   * Applies an update: `{ upsert, remove, top, focus }`.
    * @param {string} json
    */
   update(json) {
@@ -57,7 +57,7 @@ export class Mirror {
     this.#focus(focus);
   }
 
-  /** Forgets everything: the next update tells it from the beginning. */
+  /** Removes everything; the next update starts from nothing. */
   clear() {
     for (const id of [...this.#shown.keys()]) this.#remove(id);
   }
@@ -68,7 +68,7 @@ export class Mirror {
    */
   #get(id) {
     const shown = this.#shown.get(id);
-    if (!shown) throw new Error(`expected an element that was told of, found ${id}: updates must come in their order`);
+    if (!shown) throw new Error(`expected the id of a known element, found ${id}: updates must come in order`);
     return shown;
   }
 
@@ -79,7 +79,7 @@ export class Mirror {
   }
 
   /**
-   * Makes the element, if it is new or of another kind than before, and describes it.
+   * Creates the element if it is new or has changed its kind, and sets its attributes.
    * @param {Told} told
    */
   #tell(told) {
@@ -96,7 +96,7 @@ export class Mirror {
   }
 
   /**
-   * Puts the children into their parent in this order; those that are there already are not moved.
+   * Puts the children into their parent in this order, without moving those already in place.
    * @param {string | null} parent
    * @param {string[]} children
    */
@@ -112,7 +112,7 @@ export class Mirror {
   }
 
   /**
-   * Lays it where its widget is; its style counts from the element that it is in.
+   * Places the element over its widget; its style is relative to its parent.
    * @param {Shown} shown
    */
   #place({ element, told, parent }) {
@@ -123,7 +123,7 @@ export class Mirror {
   }
 
   /**
-   * The canvas has the keyboard, and says for which element.
+   * Marks the focused element on the canvas, which has keyboard focus itself.
    * @param {string | null} id
    */
   #focus(id) {
@@ -131,7 +131,7 @@ export class Mirror {
     else this.#canvas?.setAttribute('aria-activedescendant', this.#prefix + id);
   }
 
-  /** Listens at the root: a listener of its own would make a screen reader call every text clickable. */
+  /** Listens on the root: with a listener on each element, screen readers would announce every text as clickable. */
   #listen() {
     /** @type {[string, (shown: Shown, event: Event) => void][]} */
     const listeners = [
@@ -151,7 +151,7 @@ export class Mirror {
   }
 
   /**
-   * Asks for an action, if the widget takes it; everything can be shown.
+   * Requests an action if the widget supports it. All widgets support `show`.
    * @param {Shown} shown
    * @param {string} kind
    * @param {string | number} [value]
@@ -161,7 +161,7 @@ export class Mirror {
   }
 
   /**
-   * Focus goes on to the widget. A field keeps the keyboard, so that a screen reader echoes what is written.
+   * Passes focus on to the widget. A field keeps keyboard focus, so that a screen reader echoes the input.
    * @param {Shown} shown
    */
   #focused(shown) {
@@ -171,7 +171,7 @@ export class Mirror {
   }
 
   /**
-   * A number that is being written is not whole: only sliders give theirs at once.
+   * Sends input at once, except from number fields, whose value is incomplete while being typed.
    * @param {Shown} shown
    */
   #written(shown) {
@@ -180,7 +180,7 @@ export class Mirror {
   }
 
   /**
-   * The field then shows what it is told, be that what was written or not.
+   * Sends a number field's value, and shows the current value until the studio accepts the new one.
    * @param {Shown} shown
    */
   #finished(shown) {
@@ -199,7 +199,7 @@ export class Mirror {
   }
 
   /**
-   * Gives the keyboard back to the canvas, and the key with it.
+   * Returns keyboard focus to the canvas, and passes the key on.
    * @param {Shown} shown
    * @param {KeyboardEvent} event
    */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the page into web/dist, which any file server can serve: web/build.sh [--quick]
-#   --quick   without optimizing over crates and without wasm-opt: for working on it
-# CARGO_TARGET_DIR and RESIDUA_TOOLS say where builds and tools are kept (default: the user's cache);
-# RESIDUA_WEB_TOOLCHAIN, whether rustup's compiler or debian's is taken (default: rustup's, if it gets what it needs).
+#   --quick   without LTO and wasm-opt, for working on the page
+# CARGO_TARGET_DIR and RESIDUA_TOOLS: folders for builds and tools (default: in the user's cache)
+# RESIDUA_WEB_TOOLCHAIN: rustup or debian (default: rustup if it can install the wasm target)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,16 +13,16 @@ readonly TARGET=wasm32-unknown-unknown
 readonly BINDGEN=0.2.130
 readonly BINARYEN=132.0.0
 readonly DIST=web/dist
-# Fonts that a page fetches when their script first appears.
+# Fonts that the page fetches when their script first appears.
 readonly SCRIPTS=(@expo-google-fonts/noto-sans-arabic@0.4.3 @expo-google-fonts/noto-sans-hebrew@0.4.1)
-# What browsers have that have WebGPU or SIMD; more than that, wasm-opt may use and browsers refuse.
+# Features of every browser with WebGPU or SIMD. wasm-opt must not use others, which browsers could reject.
 readonly FEATURES=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
 
 quick=false
 [ "${1:-}" = --quick ] && quick=true
 
-# Whose compiler there is. The standard library for wasm comes from rustup; where its servers are out of reach, Debian's
-# compiler builds it from source.
+# Chooses the compiler. rustup provides the standard library for wasm; if its servers cannot be reached, Debian's compiler
+# builds it from source.
 toolchain() {
   if rustup target add "$TARGET" >/dev/null 2>&1; then
     echo rustup
@@ -31,7 +31,7 @@ toolchain() {
   fi
 }
 
-# Compiles a program with the profile and features given.
+# Compiles a program with the given profile and features.
 compile() {
   local flags=(--target "$TARGET" --bin "$@")
   if [ "$TOOLCHAIN" = rustup ]; then
@@ -42,7 +42,8 @@ compile() {
   fi
 }
 
-# The JavaScript doors of a program that was compiled with a profile; the tool must be of the crate's own version.
+# Generates the JavaScript bindings of a program ($1) compiled with a profile ($2). The tool's version must match the
+# crate's.
 bind() {
   local bindgen="$TOOLS/bin/wasm-bindgen"
   if [ "$("$bindgen" --version 2>/dev/null)" != "wasm-bindgen $BINDGEN" ]; then
@@ -52,7 +53,7 @@ bind() {
     "$CARGO_TARGET_DIR/$TARGET/$2/$1.wasm"
 }
 
-# Makes a program smaller; what was done for the same bytes before is taken from the cache.
+# Runs wasm-opt on a program; caches the result by the program's bytes.
 shrink() {
   local program="$DIST/${1//-/_}_bg.wasm" flags=(-Oz "${FEATURES[@]/#/--enable-}") kept
   kept="$TOOLS/shrunk/$BINARYEN-$({ echo "${flags[@]}" && cat "$program"; } | sha256sum | cut -c1-32).wasm"
@@ -65,15 +66,15 @@ shrink() {
   cp "$kept" "$program"
 }
 
-# What does not change from one build to the next, and lists of it: assets.json with sizes and hashes, shell.json with
-# what the page needs to open without a network.
+# Copies static files, and lists them: assets.json has sizes and hashes, shell.json has the files that the page needs to
+# open offline.
 collect() {
   cp -r web/*.html web/*.js web/*.d.ts web/icon.svg web/accessible web/store "$DIST"
   mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples" "$DIST/assets/tokenizers"
   cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"
   cp assets/tokenizers/*.gz "$DIST/assets/tokenizers"
-  # The fonts of the desktop's window, which are a part of egui.
+  # The desktop window's fonts, which come with egui.
   mkdir -p "$DIST/assets/fonts"
   cp "$(dirname "$(cargo metadata --format-version 1 | python3 -c '
 import json, sys
@@ -90,7 +91,7 @@ print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["na
 
 readonly TOOLCHAIN="${RESIDUA_WEB_TOOLCHAIN:-$(toolchain)}"
 if [ "$TOOLCHAIN" != rustup ] && ! { [ -d /usr/lib/rustlib/src/rust/library ] && command -v wasm-ld-19 >/dev/null; }; then
-  echo "no standard library for $TARGET: install rustup's target, or Debian's rustc-web rust-web-src lld-19" >&2
+  echo "no standard library for $TARGET: install it with rustup, or install Debian's rustc-web rust-web-src lld-19" >&2
   exit 1
 fi
 if $quick; then
@@ -98,7 +99,7 @@ if $quick; then
     export "CARGO_PROFILE_${profile}_LTO=off" "CARGO_PROFILE_${profile}_CODEGEN_UNITS=16"
   done
 fi
-# The page's own program computes nothing, and is compiled without the models.
+# The page's own program runs no models and is compiled without them.
 compile residua-engine --profile web-engine --features web
 compile residua-studio --profile web --no-default-features --features web
 rm -rf "$DIST" && mkdir -p "$DIST"

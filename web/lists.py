@@ -1,5 +1,5 @@
-"""Lists of what was built, for the page: assets.json with sizes and hashes, shell.json with what opens without a
-network; and each file of the shell gzipped beside itself, for servers that send such. Prints what the page weighs."""
+"""Lists the built files for the page: assets.json has sizes and hashes, shell.json has the files needed offline. Also
+writes a gzipped copy next to each file of the shell, for servers that can send it, and prints the gzipped sizes."""
 
 import gzip
 import hashlib
@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 
-# Files that a page needs before anything is opened; a sample picture is among them.
+# Files that the page needs to start, including a sample picture.
 SHELL = ["*.html", "*.js", "accessible/*.js", "store/*.js", "*.wasm", "assets.json", "*.svg", "assets/samples/scream.png", "assets/fonts/*.ttf"]
 NEVER = ["sw.js", "shell.json", "*.d.ts", "example.html"]
 
 
 def pack(path: pathlib.Path) -> bytes:
-    """The file gzipped: by zopfli, which packs closer, where it is installed."""
+    """The gzipped file. Uses zopfli, which compresses better, if it is installed."""
     if shutil.which("zopfli"):
         return subprocess.run(["zopfli", "-c", "--i5", path], check=True, stdout=subprocess.PIPE).stdout
     return gzip.compress(path.read_bytes(), 9, mtime=0)
@@ -46,7 +46,7 @@ def main(dist: pathlib.Path) -> None:
         if path.suffix in (".wasm", ".js"):
             total += len(packed)
             print(f"{len(packed):>9} {path.relative_to(dist)}, gzipped")
-    print(f"{total:>9} in all")
+    print(f"{total:>9} in total")
 
 
 main(pathlib.Path(sys.argv[1]))

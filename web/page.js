@@ -1,5 +1,5 @@
-// The studio's page: starts its program and the models' worker, and does for them what only a page can: the address's
-// wishes, files dropped or chosen, downloads, and a worker anew where one is lost.
+// The studio's page: starts its program and the models' worker, and does what only a page can: URL parameters, dropped
+// and chosen files, downloads, and replacing a lost worker.
 
 import init, { Page, put } from './residua_studio.js';
 import { Mirror } from './accessible.js';
@@ -8,18 +8,18 @@ import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|gz)$/i;
-/** Workers that may be lost within a minute before the models go to the CPU. */
+/** Workers that may be lost within a minute before the models move to the CPU. */
 const MOST_LOST = 3;
 
 const address = new URL(location.href).searchParams;
 /** @type {Page | undefined} */
 let page;
-/** Answers that came before the page was there. */
+/** Answers that arrived before the page was ready. */
 const early = [];
 
 // The worker.
 
-/** Files that it was given: another one gets them again. */
+/** Files given to the worker; its replacement gets them too. */
 const given = [];
 const losses = [];
 let worker = startWorker(address.get('device') ?? 'auto');
@@ -42,18 +42,18 @@ function hear(data) {
   else lose(`the models' worker failed (${data.why})`);
 }
 
-/** Puts another worker in the place of one that is of no more use. */
+/** Replaces a worker that no longer works. */
 function lose(why) {
   if (!page) return say(why, true);
   worker.terminate();
   losses.push(performance.now());
   const recent = losses.filter((time) => performance.now() - time < 60_000).length;
-  if (recent > 2 * MOST_LOST) return page.warn(`${why}: it was lost ${recent} times; reload the page`);
+  if (recent > 2 * MOST_LOST) return page.warn(`${why}, ${recent} times within a minute; reload the page`);
   worker = startWorker(recent > MOST_LOST ? 'cpu' : address.get('device') ?? 'auto');
   page.lost(why);
 }
 
-/** What the program asks of JavaScript; see src/host.rs. */
+/** Functions that the program calls; see src/host.rs. */
 const host = {
   post: (bytes) => worker.postMessage({ kind: 'order', bytes }, [bytes.buffer]),
   save: (name, bytes) => {
@@ -71,46 +71,46 @@ const host = {
     input.onchange = () => chosen(wanted, endings, folder, [...input.files]);
     input.click();
   },
-  // Without a network the browser goes on drawing those letters.
+  // Without a network, the browser still draws these letters.
   font: (path) => fetchOwn(path).then(() => page.refreshFonts(), () => {}),
   forget: (place) => worker.postMessage({ kind: 'forget', place }),
   mirror: (update) => mirror.update(update),
   lost: () => {},
 };
 
-// What assistive technology sees of the canvas.
+// The canvas for assistive technology.
 const canvas = document.getElementById('studio');
 const mirror = new Mirror(document.getElementById('mirror'), (action) => page.act(action), canvas);
 
-// A browser may take the canvas's graphics away, and as a rule gives them back.
+// A browser may take the canvas's graphics context away; it usually restores it.
 canvas.addEventListener('webglcontextlost', (event) => {
   event.preventDefault();
   page?.pause();
-  cover('The graphics of this browser have failed; the studio goes on as soon as they are back.');
+  cover('The browser has lost its graphics context. The studio continues as soon as it is restored.');
 });
 canvas.addEventListener('webglcontextrestored', async () => {
   mirror.clear();
   await page?.resume();
   loading.hidden = true;
-  page?.warn('the graphics of this browser have failed, and are back');
+  page?.warn('the browser lost its graphics context and has restored it');
 });
 
 // Files.
 
 let folders = 0;
 
-/** A folder for files that come together. */
+/** A new folder for files opened together. */
 function folder() {
   folders += 1;
   return `files/${folders}`;
 }
 
-/** Puts a picture or codes where the studio finds them. */
+/** Makes a picture or codes available to the studio. */
 async function keep(path, file) {
   page.put(path, new Uint8Array(await file.arrayBuffer()));
 }
 
-/** Gives the worker files, by path. */
+/** Gives files to the worker, by path. */
 function give(files) {
   given.push(...files);
   worker.postMessage({ kind: 'files', files });
@@ -121,19 +121,19 @@ async function chosen(wanted, endings, isFolder, files) {
   const known = endings.split(',');
   const matching = files.filter((file) => known.some((ending) => file.name.toLowerCase().endsWith(ending)));
   const named = matching.map((file) => [`${top}/${file.webkitRelativePath || file.name}`, file]);
-  if (named.length === 0) return page.warn(`nothing was chosen that ends in ${known.join(', ')}`);
-  // Pictures that the window shows lie here; what the models read, there.
+  if (named.length === 0) return page.warn(`expected files that end in ${known.join(', ')}, found none: choose others`);
+  // Pictures that the window shows stay here; files for the models go to the worker.
   if (wanted === 'picture' || wanted === 'gallery-folder') await Promise.all(named.map(([path, file]) => keep(path, file)));
   else give(named);
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }
 
-/** All files of what was dropped, with their paths. Folders have entries; a file that a script drops may have none. */
+/** All dropped files, with their paths. Folders have entries; a file dropped by a script may have none. */
 async function dropped(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === 'file');
   const found = items.map((item) => {
     const [entry, file] = [item.webkitGetAsEntry?.(), item.getAsFile()];
-    // What a script drops has an entry in WebKit, which leads nowhere.
+    // In WebKit, a file dropped by a script has an entry, but it is unusable.
     return entry?.isDirectory ? below(entry, entry.name) : file ? [[file.name, file]] : [];
   });
   const isFolder = items.length === 1 && Boolean(items[0].webkitGetAsEntry?.()?.isDirectory);
@@ -171,15 +171,15 @@ async function take(transfer) {
   }
 }
 
-// In front of the canvas, which would read whole models into memory.
+// Captured before the canvas gets them, which would read whole models into memory.
 addEventListener('dragover', (event) => event.preventDefault(), true);
 addEventListener('drop', (event) => {
   event.preventDefault();
   event.stopPropagation();
-  take(event.dataTransfer).catch((error) => page.warn(`what was dropped could not be read: ${error.message}`));
+  take(event.dataTransfer).catch((error) => page.warn(`the dropped files could not be read: ${error.message}`));
 }, true);
 
-// The beginning.
+// Startup.
 
 const loading = document.getElementById('loading');
 const bar = document.getElementById('bar');
@@ -190,35 +190,35 @@ function say(text, isFailure = false) {
   if (isFailure) bar.hidden = true;
 }
 
-/** Says something in front of the studio. */
+/** Covers the studio with a message. */
 function cover(text) {
   loading.hidden = false;
   say(text, true);
 }
 
-/** Fetches bytes; `progress` is told the part that is there. */
+/** Fetches bytes; `progress` gets the fraction received. */
 async function download(url, progress = () => {}) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: the server answered ${response.status}`);
   return wholeBody(response, (done, total) => { if (total) progress(done / total); });
 }
 
-/** A model that the address names: one that comes with Residua, or an address, from this page's if it names no host. */
+/** The model named in the page's URL: a bundled one, or an address, which may be relative to the page. */
 function wishedModel(name) {
   const wished = address.get(name);
   if (!wished) return undefined;
   return /[/.]/.test(wished) ? new URL(wished, location.href).href : wished;
 }
 
-/** Fonts that the window writes with, see src/app/fonts/page.rs. */
+/** The window's fonts; see src/app/fonts/page.rs. */
 const FONTS = ['Hack-Regular', 'Ubuntu-Light', 'egui-icons'].map((name) => `assets/fonts/${name}.ttf`);
 
-/** Puts a file that comes with the page where the program finds it. */
+/** Fetches a file that comes with the page and makes it available to the program. */
 async function fetchOwn(path) {
   put(path, new Uint8Array(await (await download(new URL(path, import.meta.url))).arrayBuffer()));
 }
 
-/** The file to begin with: what the address names, else a sample. */
+/** The file to open at the start: the one that the URL names, or else a sample. */
 async function first() {
   const wished = address.get('codes') ?? address.get('image');
   const place = wished ? new URL(wished, location.href) : new URL('assets/samples/scream.png', import.meta.url);
@@ -231,18 +231,18 @@ async function first() {
   }
 }
 
-/** A program of nothing but an instruction on vectors. */
+/** A minimal program with one SIMD instruction. */
 const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-/** Throws where the browser lacks what the studio cannot do without. */
+/** Throws if the browser lacks something that the studio needs. */
 function needAll() {
   if (!globalThis.WebAssembly?.validate(SIMD)) {
-    throw new Error('This browser runs no WebAssembly with vectors (SIMD), of which the studio is made: update it, or leave its lockdown mode.');
+    throw new Error('This browser does not support WebAssembly with SIMD, which the studio needs: update it, or turn lockdown mode off.');
   }
   if (!document.createElement('canvas').getContext('webgl2')) {
-    throw new Error('This browser gives no WebGL 2, with which the studio draws: switch hardware acceleration on, or update it.');
+    throw new Error('This browser does not provide WebGL 2, which the studio needs: turn hardware acceleration on, or update the browser.');
   }
 }
 
@@ -263,10 +263,10 @@ async function begin() {
 
 addEventListener('error', ({ error }) => {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
-  cover('The studio has stopped because of a fault of its own. Reload the page; the browser\'s console says more.');
+  cover('The studio has crashed. Reload the page; the browser\'s console has the details.');
 });
 begin().catch((error) => {
-  // It would say something less to the point.
+  // Stop it, or its own failure would replace this more specific message.
   worker.terminate();
   say(error.message, true);
 });

@@ -1,67 +1,67 @@
-/** Residua's engine for other people's pages: RQ-VAE and RQ-Transformer by WebGPU, or on the CPU where there is none. */
+/** Residua's engine for use in other pages: RQ-VAE and RQ-Transformer with WebGPU, or on the CPU without it. */
 
-/** Says where the engine's files lie, if not beside residua.js. Needs to be called only for that. */
+/** Sets the base URL of the engine's files. Only needed if they are not in the same folder as residua.js. */
 export default function init(options?: { base?: string }): void;
 
 /** The codes of one picture. */
 export interface Codes {
   /** Row-major in (row, column, depth). */
   codes: Uint16Array;
-  /** Height and width in cells, and codes a cell. */
+  /** Height and width in cells, and codes per cell. */
   shape: [number, number, number];
 }
 
-/** How long work is watched and ended. */
+/** How to watch and stop work. */
 export interface Watch {
-  /** Ends the work at its next step; the promise is then rejected with the signal's reason. */
+  /** Stops the work at its next step; the promise then rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Told units done and units in all: bytes while downloading, tensors while loading, cells while sampling. */
+  /** Gets the units done and in total: bytes while downloading, tensors while loading, cells while sampling. */
   onProgress?: (done: number, total: number) => void;
 }
 
 export interface LoadOptions extends Watch {
-  /** The RQ-VAE, where the transformer does not find it beside itself: an address, a file or files. */
+  /** The RQ-VAE, if it is not stored with the transformer: an address, a file or files. */
   rqvae?: string | File | File[];
-  /** `auto` (default): WebGPU where it is made of silicon, else the CPU. `gpu` takes any WebGPU. */
+  /** `auto` (default): WebGPU on a hardware GPU, otherwise the CPU. `gpu` also accepts a software adapter. */
   device?: "auto" | "cpu" | "gpu";
-  /** How the transformer's weights are kept: as they are (default), in half precision, in 8 bits. */
+  /** Precision of the transformer's weights: as stored (default), half precision, or 8 bits. */
   precision?: "stored" | "f16" | "q8";
 }
 
 export interface SampleOptions extends Watch {
-  /** How many pictures; 1 unless said. */
+  /** Number of pictures. Default: 1. */
   count?: number;
-  /** Seed of all draws; 0 unless said. */
+  /** Random seed. Default: 0. */
   seed?: number;
-  /** Number of the first picture among those of the seed; 0 unless said. */
+  /** Index of the first picture in the seed's sequence. Default: 0. */
   first?: number;
-  /** Divides the logits; as the model's configuration says unless said, and so are the next three. */
+  /** Divides the logits. The default for this and the next three is the model's configuration. */
   temperature?: number;
-  /** Codes kept by rank; 0 keeps all. */
+  /** Keeps the K likeliest codes; 0 keeps all. */
   topK?: number;
   /** Probability mass kept; 0 and 1 keep all. */
   topP?: number;
-  /** Above 1: closer to the class or prompt, and less varied; 0: without it. Only for models trained without their condition, too. */
+  /** Above 1: closer to the class or prompt, and less varied. 0: ignores it. Only for models also trained without their condition. */
   guidance?: number;
-  /** A class by name or number, for a model of classes. */
+  /** A class by name or number, for class-conditional models. */
   class?: string;
-  /** A caption, for a model of captions. */
+  /** A caption, for text-conditional models. */
   prompt?: string;
 }
 
-/** A picture that was sampled. */
+/** A sampled picture and its codes. */
 export interface Made extends Codes {
   picture: ImageData;
 }
 
-/** A model in a worker of its own. */
+/** A model in its own worker. */
 export class Residua {
   /**
-   * Loads a model: `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files: a
-   * `.pt` and the `config.yaml` that belongs to it. What is downloaded is kept by the browser.
+   * Loads a model: `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files
+   * (a `.pt` and its `config.yaml`). The browser stores downloads.
    */
   static load(model?: string | File | File[], options?: LoadOptions): Promise<Residua>;
-  /** `cpu` or `gpu`, and what is known of it. */
+  /** `cpu` or `gpu`, and details. */
   readonly device: string;
   /** Side of the pictures, in pixels. */
   readonly resolution: number;
@@ -69,17 +69,17 @@ export class Residua {
   readonly shape: [number, number, number];
   /** Whether the model has a transformer. */
   readonly canSample: boolean;
-  /** The codes of a picture's middle, at the model's size. */
+  /** Encodes the central square of a picture, scaled to the model's size. */
   encode(
     picture: Blob | BufferSource | ImageData | HTMLImageElement | HTMLCanvasElement | ImageBitmap,
     options?: Watch,
   ): Promise<Codes>;
-  /** What codes look like. */
+  /** Decodes codes to a picture. */
   decode(codes: { codes: ArrayLike<number>; shape: ArrayLike<number> }, options?: Watch): Promise<ImageData>;
-  /** New pictures. The same seed, model and kind of device give the same codes. */
+  /** Samples new pictures. The same seed, model and kind of device give the same codes. */
   sample(options?: SampleOptions): Promise<Made[]>;
-  /** Bytes of memory that the engine was given, without what is on the GPU. */
+  /** The engine's memory in bytes, without GPU memory. */
   memory(): Promise<number>;
-  /** Ends the worker and frees all memory. */
+  /** Stops the worker and frees all memory. */
   close(): void;
 }

@@ -1,4 +1,4 @@
-// Residua's engine for other people's pages: models in a worker, so that the page never waits. Types: residua.d.ts.
+// Residua's engine for use in other pages: models run in a worker, so that the page never blocks. Types: residua.d.ts.
 
 const DEVICES = ['auto', 'cpu', 'gpu'];
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|tar\.gz)$/i;
@@ -8,7 +8,7 @@ const PICTURES = [ImageData, HTMLImageElement, HTMLCanvasElement, ImageBitmap];
 /** @type {string} */
 let worker;
 
-/** Says where the engine's files lie; by default beside this one. */
+/** Sets the base URL of the engine's files; by default this file's folder. */
 export default function init({ base = new URL('.', import.meta.url).href } = {}) {
   worker = new URL('worker.js', base).href;
 }
@@ -17,7 +17,7 @@ export class Residua {
   #worker;
   #calls = new Map();
   #next = 0;
-  /** Why nothing more can be asked of it. @type {string | undefined} */
+  /** Why it accepts no more calls. @type {string | undefined} */
   #over;
 
   constructor() {
@@ -67,7 +67,7 @@ export class Residua {
     this.#fail('the engine was closed');
   }
 
-  /** Files are given to the worker under paths; of anything else its address is the place. */
+  /** Gives files to the worker and returns their path; resolves an address. */
   #place(model, name) {
     if (typeof model === 'string') return /[/.]/.test(model) ? new URL(model, location.href).href : model;
     const given = [model].flat();
@@ -114,7 +114,7 @@ function imageOf({ width, height, data }) {
   return new ImageData(new Uint8ClampedArray(data.buffer, data.byteOffset, data.length), width, height);
 }
 
-/** Numbers that fit into codes, as an array: others would silently become some that do. */
+/** The numbers as an array, checked to fit 16 bits: a typed array would silently wrap others. */
 function whole(numbers, name) {
   const found = numbers?.length === undefined ? [undefined] : Array.from(numbers);
   const wrong = found.findIndex((number) => !(Number.isInteger(number) && number >= 0 && number < 65_536));
@@ -122,7 +122,7 @@ function whole(numbers, name) {
   return found;
 }
 
-/** The bytes of a picture's file, of anything that a page has pictures in. */
+/** An image file as a Blob, from any kind of picture that a page may have. */
 async function blobOf(picture) {
   if (picture instanceof Blob) return picture;
   if (picture instanceof ArrayBuffer || ArrayBuffer.isView(picture)) return new Blob([picture]);

@@ -1,4 +1,4 @@
-"""Serves a folder to browsers on this machine: right types, ranges, packed files, and nothing stale."""
+"""Serves a folder to browsers on this machine, with MIME types, ranges, gzipped files and revalidation."""
 
 import argparse
 import functools
@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path is None:
             return self.send_error(404)
         wanted = self.headers.get("Range")
-        # A range counts bytes of the file itself.
+        # Ranges refer to the uncompressed file.
         packed = None if wanted else self.find_packed(path)
         with open(packed or path, "rb") as file:
             status = pathlib.Path(file.name).stat()
@@ -61,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 send(file, self.wfile, end - start)
 
     def find(self):
-        """The file that is asked for, if it is one in the folder."""
+        """The requested file, if it exists in the folder."""
         name = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).lstrip("/")
         if "\0" in name:
             return None
@@ -92,11 +92,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """A line for each request says little to whoever reads the address above them."""
+        """Logs nothing: a line per request would only hide the address printed at the start."""
 
 
 def span(wanted, size):
-    """Status, first byte and the byte after the last, for a `Range` header; several ranges get the whole file."""
+    """Status, first byte and end (exclusive) for a `Range` header. Multiple ranges get the whole file."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted or "")
     if not match or match.group(0) == "bytes=-":
         return 200, 0, size
@@ -116,7 +116,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        """A browser that goes away in the middle of an answer is nothing to report."""
+        """Ignores browsers that disconnect during a response."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -124,12 +124,12 @@ class Server(http.server.ThreadingHTTPServer):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).parent / "dist")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
-    parser.add_argument("--cors", action="store_true", help="let pages of other sites read the files")
+    parser.add_argument("--port", type=int, default=8080, help="0 picks a free port")
+    parser.add_argument("--cors", action="store_true", help="let other sites' pages read the files")
     options = parser.parse_args()
     folder = options.folder.resolve()
     if not folder.is_dir():
-        sys.exit(f"{options.folder}: expected a folder, found none: build the page first, or name another")
+        sys.exit(f"{options.folder}: expected a folder, found none: run web/build.sh first, or name another folder")
     try:
         server = Server(("localhost", options.port), functools.partial(Handler, folder, options.cors))
     except OSError as error:

@@ -1,7 +1,7 @@
-// Models kept by the browser, in the private file system of this origin: fetched once, then there without a network.
+// Stores models in this origin's private file system: fetched once, then available offline.
 //
-// Fetching and unpacking need a dedicated worker, where files can be written in place; looking, verifying and
-// forgetting work anywhere. A stored model is one folder; `about.json` in it says what is whole, and is written last.
+// Fetching and unpacking need a dedicated worker, where files can be written in place; listing, verifying and
+// deleting work anywhere. A stored model is one folder; its `about.json` says what is complete, and is written last.
 
 import { fetchConfig } from './store/config.js';
 import { download } from './store/download.js';
@@ -21,10 +21,10 @@ import { unpack } from './store/unpack.js';
 
 /**
  * @typedef {object} FetchOptions
- * @property {string} [sha256] that the download must have, in hexadecimal digits; the address may say it as a fragment
- * @property {Progress} [progress] bytes done, bytes in all (null if not known), and the step: `check` reads what is
- *   there already, `download` and `unpack` write
- * @property {AbortSignal} [signal] stops; what was downloaded stays and is continued the next time
+ * @property {string} [sha256] expected hash of the download, in hexadecimal; the address may give it as a fragment
+ * @property {Progress} [progress] gets the bytes done, the total (null if unknown), and the step: `check` reads what is
+ *   already stored, `download` and `unpack` write
+ * @property {AbortSignal} [signal] stops; the partial download stays and is resumed the next time
  */
 
 /**
@@ -32,11 +32,11 @@ import { unpack } from './store/unpack.js';
  * @property {string} place its address
  * @property {number} bytes on disk
  * @property {boolean} complete
- * @property {string | null} sha256 of the download, once it is whole
- * @property {{ path: string, bytes: number, sha256: string }[]} files paths below the model's folder
+ * @property {string | null} sha256 of the download, once it is complete
+ * @property {{ path: string, bytes: number, sha256: string }[]} files paths relative to the model's folder
  */
 
-/** What a download is called in its entry's folder. */
+/** Name of the download in its entry's folder. */
 const DOWNLOAD = 'download';
 
 export class Store {
@@ -59,8 +59,8 @@ export class Store {
   }
 
   /**
-   * Opens the store of this origin, and clears away what closed tabs left over.
-   * @param {() => Hasher} newHasher gives a running sha-256
+   * Opens this origin's store, and removes what closed tabs left behind.
+   * @param {() => Hasher} newHasher returns a new incremental SHA-256
    */
   static async open(newHasher) {
     const root = await ownRoot();
@@ -71,7 +71,7 @@ export class Store {
   }
 
   /**
-   * Throws where files cannot be written in place, though the browser has a file system. Dedicated workers only.
+   * Throws if the browser has a file system but cannot write files in place. Dedicated workers only.
    */
   async tryWriting() {
     try {
@@ -82,9 +82,9 @@ export class Store {
   }
 
   /**
-   * Asks the browser to keep the models when disk gets short. On the main thread only, best when the user has asked
-   * for the first download: some browsers put the question to the user.
-   * @returns {Promise<boolean>} whether it does
+   * Asks the browser to keep the models when disk space runs low. Main thread only. Best called on the first download,
+   * because some browsers ask the user.
+   * @returns {Promise<boolean>} whether it will keep them
    */
   static async keep() {
     /** @type {{ persisted: () => Promise<boolean>, persist?: () => Promise<boolean> }} */
@@ -93,11 +93,11 @@ export class Store {
   }
 
   /**
-   * The files of the model at an address, from the network only as far as they are not here.
-   * @param {string} address of a `.safetensors`, `.pt` (with a `config.yaml` beside it, if there is one), `.yaml`,
+   * The files of the model at an address; downloads only what is not stored yet.
+   * @param {string} address of a `.safetensors`, `.pt` (with the `config.yaml` in the same folder, if any), `.yaml`,
    *   `.tar`, `.tar.gz` or `.tgz` (unpacked)
    * @param {FetchOptions} [options]
-   * @returns {Promise<[string, Blob][]>} virtual path, e.g. `https://host/ffhq.tar.gz/stage1/config.yaml`, and bytes
+   * @returns {Promise<[string, Blob][]>} virtual paths, e.g. `https://host/ffhq.tar.gz/stage1/config.yaml`, and contents
    */
   async fetch(address, options = {}) {
     const place = parsePlace(address, options.sha256);
@@ -108,7 +108,7 @@ export class Store {
   }
 
   /**
-   * Unpacks an archive of this computer. Its files last as long as this tab.
+   * Unpacks a local archive. Its files last as long as this tab.
    * @param {File} file
    * @param {{ progress?: Progress, signal?: AbortSignal }} [options]
    * @returns {Promise<[string, Blob][]>} as from `fetch`, with paths such as `ffhq.tar.gz/stage1/config.yaml`
@@ -124,7 +124,7 @@ export class Store {
     return Promise.all(blobs);
   }
 
-  /** @returns {Promise<Listed[]>} everything stored, whole or not, sorted by address */
+  /** @returns {Promise<Listed[]>} all stored models, complete or not, sorted by address */
   async list() {
     /** @type {Listed[]} */
     const found = [];
@@ -138,7 +138,7 @@ export class Store {
   }
 
   /**
-   * Removes a model, whole or not. To forget what is not there is no error.
+   * Deletes a model, complete or not. It is no error if it is not stored.
    * @param {string} address
    */
   async forget(address) {
@@ -147,10 +147,10 @@ export class Store {
   }
 
   /**
-   * Reads a stored model again, to see whether the disk still has what was written.
+   * Reads a stored model again and checks its hashes.
    * @param {string} address
-   * @param {{ progress?: Progress, signal?: AbortSignal }} [options] progress begins anew with each file
-   * @returns {Promise<string[]>} paths of the damaged files: none, if all is well
+   * @param {{ progress?: Progress, signal?: AbortSignal }} [options] progress restarts with each file
+   * @returns {Promise<string[]>} paths of the damaged files, if any
    */
   async verify(address, options = {}) {
     const { url } = parsePlace(address);
@@ -167,7 +167,7 @@ export class Store {
   }
 
   /**
-   * What is complete; null if anything is missing, or another version is wanted.
+   * The stored files; null if any is missing, or a different version is requested.
    * @param {Place} place
    */
   async #stored({ url, root, sha256 }) {
@@ -177,12 +177,12 @@ export class Store {
   }
 
   /**
-   * Fetches what is missing. Nothing else changes this entry meanwhile.
+   * Fetches what is missing. The caller holds the entry's lock.
    * @param {Place} place
    * @param {FetchOptions} options
    */
   async #complete(place, options) {
-    // Another tab may have done it just now; what is damaged or of another version is of no use.
+    // Another tab may have just done it. Damaged files and other versions do not count.
     const stored = await this.#stored(place);
     if (stored) return stored;
     const found = await this.#begun(place);
@@ -190,12 +190,12 @@ export class Store {
     if (place.kind === 'archive') await this.#unpack(place, found, options);
     else await this.#addConfig(place, found, options);
     const blobs = await found.entry.blobs(found.about, place.root);
-    if (!blobs) throw new Error(`${shown(place.url)}: the browser lost what was stored just now: try again`);
+    if (!blobs) throw new Error(`${shown(place.url)}: the browser lost the files that were just stored: try again`);
     return blobs;
   }
 
   /**
-   * The entry as far as it is good.
+   * The entry to continue, or a new one if it is unusable.
    * @param {Place} place
    * @returns {Promise<Found>}
    */
@@ -245,8 +245,8 @@ export class Store {
   }
 
   /**
-   * Adds the configuration beside the weights. Where it can't be told whether there is one, the weights may do
-   * without it; the next fetch looks again.
+   * Adds the configuration published with the weights. If it is unclear whether there is one, the weights are used
+   * without it, and the next fetch tries again.
    * @param {Place} place
    * @param {Found} found
    * @param {FetchOptions} options
@@ -261,9 +261,9 @@ export class Store {
   }
 }
 
-/** The folder that is the store. */
+/** The store's folder. */
 async function ownRoot() {
-  // Only secure pages have it, and not in every browser.
+  // Only secure pages have it, and not every browser does.
   if (!navigator.storage?.getDirectory) throw keepsNothing(new Error('it has no private file system here'));
   try {
     const root = await navigator.storage.getDirectory();

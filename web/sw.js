@@ -1,8 +1,8 @@
-// The service worker: keeps the page's own files, so that it opens without a network after the first visit.
+// The service worker: stores the page's own files, so that it opens offline after the first visit.
 //
-// It is registered as `sw.js?VERSION` (see shell.js), so each build of the page has a worker and a cache of its own,
-// and a page gets all its files from one of them: never old JavaScript with new wasm. A worker that waits for the old
-// one to go takes over at the next visit or reload, as soon as no other tab shows the page.
+// It is registered as `sw.js?VERSION` (see shell.js), so each build of the page has its own worker and cache, and a page
+// gets all its files from the same one: never old JavaScript with new wasm. A new worker takes over at the next visit or
+// reload, once no other tab shows the page.
 
 /// <reference lib="webworker" />
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
@@ -12,7 +12,7 @@ const VERSION = decodeURIComponent(new URL(worker.location.href).search.slice(1)
 const INDEX = 'index.html';
 const ACTIVATE = 'activate';
 
-/** @typedef {{ version: string, files: string[] }} Shell written by the build; files are relative to it */
+/** @typedef {{ version: string, files: string[] }} Shell written by the build; paths are relative to shell.json */
 
 worker.addEventListener('install', (event) => event.waitUntil(precache()));
 worker.addEventListener('activate', (event) => event.waitUntil(removeOthers()));
@@ -21,16 +21,16 @@ worker.addEventListener('message', ({ data }) => {
 });
 worker.addEventListener('fetch', (event) => {
   const { method, url, cache } = event.request;
-  // `no-store` is how models are downloaded: those have a store of their own.
+  // Models are downloaded with `no-store`: they have their own store.
   if (method !== 'GET' || new URL(url).origin !== worker.location.origin || cache === 'no-store') return;
   event.respondWith(answer(event.request));
 });
 
-/** Stores all files of this version or none. */
+/** Stores all files of this version, or none. */
 async function precache() {
   const { files } = await readShell();
   const responses = await Promise.all(files.map(fetchFile));
-  // Files that changed between the first and the last of them would not fit each other.
+  // Check again: files of two versions would not work together.
   await readShell();
   const cache = await caches.open(PREFIX + VERSION);
   await Promise.all(files.map((file, i) => cache.put(addressOf(file), responses[i])));
@@ -69,7 +69,7 @@ async function answer(request) {
   return (await cache.match(keyOf(request))) ?? fetch(request);
 }
 
-/** What a request is stored as: the page itself, whatever its search part, is one file. */
+/** The cache key of a request. The page itself is one file, whatever its query. */
 function keyOf(/** @type {Request} */ request) {
   const { origin, pathname } = new URL(request.url);
   const address = origin + pathname;
@@ -77,12 +77,12 @@ function keyOf(/** @type {Request} */ request) {
   return isIndex ? addressOf(INDEX) : request;
 }
 
-/** Whether a newer version waits, and only the page that is being left or reloaded still uses this one. */
+/** Whether a newer version is waiting, and no page but the one being left or reloaded still uses this one. */
 async function isReplaceable() {
   return Boolean(worker.registration.waiting) && (await worker.clients.matchAll()).length < 2;
 }
 
-/** Lets the newer version take over, then has the browser ask again: it answers that. */
+/** Lets the newer version take over, then makes the browser reload, so that the newer version answers. */
 function reloaded() {
   worker.registration.waiting?.postMessage(ACTIVATE);
   return new Response('', { headers: { Refresh: '0', 'Content-Type': 'text/html' } });

@@ -1,24 +1,24 @@
-// The worker of a page: runs the engine's program, keeps downloaded models, answers the page. All that computes, on the
-// GPU or on the CPU, is here, so that the page itself never waits.
+// The page's worker: runs the engine's program, stores downloaded models, and answers the page. All computation, on GPU
+// or CPU, happens here, so that the page itself never blocks.
 
 import init, { Engine, Hasher, Models, assets, heap, put } from './residua_engine.js';
 import { Store } from './store.js';
 import { NoStore } from './store/none.js';
 
-/** What the page wants done before it can be: in order. */
+/** Requests that arrived before startup finished, in order. */
 const waiting = [];
 /** @type {Engine | undefined} */
 let engine;
 /** @type {Store | NoStore | undefined} */
 let store;
-/** Files that the page has opened and that must be unpacked first, by path. */
+/** Archives that the page has opened, by path; they must be unpacked first. */
 const archives = new Map();
 
-/** Milliseconds. */
+/** Interval for checking whether the user has stopped a download, in milliseconds. */
 const WATCHED_EVERY = 250;
 const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
 
-/** What the program asks of JavaScript; see src/host.rs. */
+/** Functions that the program calls; see src/host.rs. */
 const host = {
   fetch: async (place, progress) => {
     const files = await find(place, progress);
@@ -33,13 +33,13 @@ const host = {
   lost: (why) => postMessage({ kind: 'lost', why }),
 };
 
-/** Turns of the event loop: a message to oneself is the quickest of them. */
+/** Yields to the event loop: a message to oneself is the fastest way. */
 const turn = new MessageChannel();
 const turns = [];
 turn.port1.onmessage = () => turns.shift()();
 
 /**
- * The files of a model's place. `progress` answers false to end it.
+ * The files of a model, by its name, address or path. Stops when `progress` returns false.
  * @returns {Promise<[string, Blob][]>}
  */
 async function find(place, progress) {
@@ -47,11 +47,11 @@ async function find(place, progress) {
   const { signal } = stop;
   let last = [0, 0];
   const tell = (done, total) => {
-    // A server need not say how long a file is.
+    // The server may not report the file's size.
     last = [done, total ?? done];
     if (progress(...last) === false) stop.abort(new Error('stopped'));
   };
-  // A person may have had enough of a server that sends nothing, too.
+  // Lets the user also stop a download from a server that sends nothing.
   const watch = setInterval(() => tell(...last), WATCHED_EVERY);
   try {
     return await open(place, { progress: tell, signal });
@@ -71,10 +71,10 @@ async function open(place, options) {
   return /^https?:/i.test(place) ? store.fetch(place, options) : [];
 }
 
-/** Files that come with Residua: fetched once for each version of theirs. */
+/** Files that come with Residua: each version is fetched only once. */
 async function findAssets(paths, { progress, signal }) {
   const response = await fetch(new URL('assets.json', import.meta.url));
-  if (!response.ok) throw new Error(`assets.json: the server answered ${response.status}; build the page anew`);
+  if (!response.ok) throw new Error(`assets.json: the server answered ${response.status}; rebuild the page`);
   const known = await response.json();
   const total = paths.reduce((sum, path) => sum + known[path].bytes, 0);
   const files = [];
@@ -89,12 +89,12 @@ async function findAssets(paths, { progress, signal }) {
   return files;
 }
 
-/** Tells the page what is stored. */
+/** Sends the list of stored models to the page. */
 async function tell() {
   postMessage({ kind: 'stored', list: await store.list() });
 }
 
-/** What the page can ask for; each gets the message. */
+/** Handlers of the page's messages, by kind. */
 const actions = {
   start: async ({ device }) => {
     engine = await Engine.start(host, device);
@@ -118,7 +118,7 @@ const actions = {
 let models;
 const stopped = new Set();
 
-/** Calls of the engine without a studio; see residua.js. */
+/** Calls of the engine without the studio; see residua.js. */
 async function call(id, method, values) {
   const progress = (done, total) => {
     postMessage({ kind: 'progress', id, done, total });
@@ -137,7 +137,7 @@ async function call(id, method, values) {
   }
 }
 
-/** The store; where the browser gives none, one that keeps nothing, and the page says so. */
+/** The store. If the browser cannot store files, warns and returns one that keeps nothing. */
 async function openStore() {
   const newHasher = () => new Hasher();
   try {
@@ -161,7 +161,7 @@ onmessage = ({ data }) => {
 };
 
 let begun = false;
-/** Actions follow each other; what the program does by itself goes on beside them. */
+/** Actions run one after the other; the program's own work continues in parallel. */
 let last = Promise.resolve();
 
 function act(data) {

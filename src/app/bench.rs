@@ -1,4 +1,4 @@
-//! How long a frame takes to lay out and to cut into triangles, with a large stack open and nothing to compute.
+//! Measures how long a frame takes to lay out and tessellate, with a large stack open and no job running.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,29 +19,29 @@ use crate::random::pcg4d;
 /// Rows, columns and depth of the stack.
 const SHAPE: [usize; 3] = [16, 16, 8];
 
-/// Words of its codebook.
+/// Codes in its codebook.
 const CODES: u32 = 16_384;
 
-/// Pixels of a side of its picture.
+/// Side of its picture, in pixels.
 const SIDE: usize = 256;
 
-/// Frames that are shown before any is measured: the fonts, and the panels' own sizes.
+/// Warm-up frames, in which fonts load and panels settle on their sizes.
 const FIRST_FRAMES: usize = 10;
 
-/// What was measured.
+/// Frame times.
 #[derive(Clone, Debug, Serialize)]
 pub struct Frames {
     /// Frames measured.
     pub frames: usize,
-    /// Milliseconds of the middle one, with the pointer moving over the codes.
+    /// Median frame time in milliseconds, with the pointer moving over the codes.
     pub median_ms: f64,
-    /// Milliseconds of the slowest.
+    /// Time of the slowest frame, in milliseconds.
     pub most_ms: f64,
-    /// Whether the studio would go on drawing though nothing changes.
+    /// True if the studio keeps redrawing although nothing changes.
     pub draws_at_rest: bool,
 }
 
-/// Shows `frames` frames of the whole studio in its first layout.
+/// Shows `frames` frames of the whole studio in its default layout.
 ///
 /// # Errors
 /// The stack or its pictures cannot be made.
@@ -60,14 +60,14 @@ pub fn frames(frames: usize) -> Result<Frames> {
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
     }
-    // Tooltips and fades come to their end.
+    // Let tooltips and fades finish.
     let rest = (0..200).map(|_| show(&ctx, &mut studio, None)).last();
     times.sort_by(f64::total_cmp);
     let most_ms = *times.last().ok_or_else(|| Error::usage("expected at least one frame"))?;
     Ok(Frames { frames, median_ms: times[frames / 2], most_ms, draws_at_rest: rest != Some(Duration::MAX) })
 }
 
-/// One frame, and how long the studio would then wait for the next.
+/// Shows one frame; returns how long the studio would then wait for the next.
 fn show(ctx: &Context, studio: &mut Studio, pointer: Option<Pos2>) -> Duration {
     let mut input = RawInput {
         screen_rect: Some(Rect::from_min_size(Pos2::ZERO, Vec2::new(1280.0, 800.0))),
@@ -79,7 +79,7 @@ fn show(ctx: &Context, studio: &mut Studio, pointer: Option<Pos2>) -> Duration {
     output.viewport_output.get(&ViewportId::ROOT).map_or(Duration::MAX, |viewport| viewport.repaint_delay)
 }
 
-/// A stack with all that the panels show of it.
+/// A stack with everything that the panels show about it.
 fn document() -> Result<Document> {
     let [h, w, depth] = SHAPE;
     let codes = (0..(h * w * depth) as u32).map(|place| pcg4d([place, 1, 2, 3])[0] % CODES).collect();

@@ -1,21 +1,21 @@
-//! What codes would do at the pinned place: what is known, and what to ask for.
+//! Previews of other codes at the pinned position: those already computed, and those still to request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::studio::{self, Choice, View};
 
-/// Choices for one place of one view.
+/// The previews for one position in one view.
 #[derive(Default)]
 pub struct Choices {
     of: Option<(View, [usize; 3])>,
     known: HashMap<u32, Arc<Choice>>,
-    /// What was asked for, known or not.
+    /// Codes requested so far, answered or not.
     asked: Vec<u32>,
 }
 
 impl Choices {
-    /// Looks at `place` of `view`: what is known of others is forgotten.
+    /// Switches to `place` in `view`, and forgets the previews of any other position or view.
     pub fn look_at(&mut self, view: View, place: [usize; 3]) {
         let same = |(of, at): &(View, [usize; 3])| *at == place && is_same(of, &view.stack, &view.limits);
         if !self.of.as_ref().is_some_and(same) {
@@ -23,13 +23,13 @@ impl Choices {
         }
     }
 
-    /// What `code` would do, if that is known by now.
+    /// The preview of `code`, if it has arrived.
     pub fn get(&self, code: u32) -> Option<&Arc<Choice>> {
         self.known.get(&code)
     }
 
-    /// What to ask for so that all of `codes` become known; nothing, if all were asked for. A new request takes the place of
-    /// the last, so it has what that one still owes.
+    /// The request that gets the previews of all `codes`, or None if they were all requested before. A new request replaces
+    /// the last one, so it includes the codes that are still unanswered.
     pub fn want(&mut self, codes: &[u32]) -> Option<(View, [usize; 3], Vec<u32>)> {
         let (view, place) = self.of.clone()?;
         let news: Vec<u32> = codes.iter().copied().filter(|code| !self.asked.contains(code)).collect();
@@ -41,7 +41,7 @@ impl Choices {
         Some((view, place, missing))
     }
 
-    /// An answer; one of another place is passed over.
+    /// Takes an answer; ignores one for another position or view.
     pub fn learn(&mut self, answer: studio::Choices) {
         let studio::Choices { stack, limits, place, code, choice } = answer;
         if self.of.as_ref().is_some_and(|(of, at)| *at == place && is_same(of, &stack, &limits)) {
@@ -72,18 +72,18 @@ mod tests {
     }
 
     #[test]
-    fn a_new_request_has_what_the_last_still_owes() {
+    fn a_new_request_includes_unanswered_codes() {
         let mut choices = Choices::default();
-        assert!(choices.want(&[1]).is_none(), "nothing is looked at");
+        assert!(choices.want(&[1]).is_none(), "no position yet");
         choices.look_at(view(5), [0, 0, 1]);
         assert_eq!(choices.want(&[1, 2]).unwrap().2, [1, 2]);
         choices.learn(answer(&view(5), [0, 0, 1], 1));
-        assert!(choices.want(&[2, 1]).is_none(), "nothing is asked for twice");
+        assert!(choices.want(&[2, 1]).is_none(), "nothing is requested twice");
         assert_eq!(choices.want(&[1, 3]).unwrap().2, [2, 3]);
     }
 
     #[test]
-    fn what_is_of_another_place_or_stack_is_forgotten() {
+    fn previews_of_another_position_or_stack_are_forgotten() {
         let mut choices = Choices::default();
         choices.look_at(view(5), [0, 0, 1]);
         choices.want(&[1]);
@@ -92,7 +92,7 @@ mod tests {
         assert!(choices.get(1).is_none());
         choices.learn(answer(&view(5), [0, 0, 1], 1));
         choices.look_at(view(5), [0, 0, 1]);
-        assert!(choices.get(1).is_some(), "the same place");
+        assert!(choices.get(1).is_some(), "the same position");
         choices.look_at(view(5), [0, 0, 0]);
         assert!(choices.get(1).is_none() && choices.want(&[1]).is_some());
     }

@@ -1,4 +1,4 @@
-//! Lets the person choose files and folders, in the system's dialogs or the browser's.
+//! File and folder dialogs, from the system or the browser.
 
 use std::path::Path;
 #[cfg(not(target_family = "wasm"))]
@@ -14,27 +14,27 @@ use super::state::State;
 /// What a file or folder is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wanted {
-    /// To be opened: a picture or codes.
+    /// A picture or codes to open.
     Picture,
-    /// To be loaded.
+    /// A model file to load.
     Model,
-    /// To be loaded.
+    /// A model folder to load.
     ModelFolder,
-    /// The codes of its pictures are to be counted.
+    /// A folder whose pictures' codes to count.
     CountedFolder,
-    /// Its pictures are to be shown in the gallery.
+    /// A folder to show in the gallery.
     GalleryFolder,
 }
 
-/// How one is asked for.
+/// How to ask for one.
 struct Asked {
     wanted: Wanted,
-    /// What a browser calls it.
+    /// Its name in the browser.
     name: &'static str,
-    /// What the system's dialog says; a browser's says nothing.
+    /// Title of the system's dialog; the browser's has none.
     #[cfg_attr(target_family = "wasm", expect(dead_code))]
     title: &'static str,
-    /// Endings of the files, or of those in a folder that matter.
+    /// Extensions of the files, or of the files that matter in a folder.
     endings: &'static [&'static str],
     folder: bool,
 }
@@ -76,7 +76,7 @@ const ASKED: &[Asked] = &[
 ];
 
 impl Wanted {
-    /// What a browser calls it.
+    /// Finds it by its name in the browser.
     pub fn named(name: &str) -> Option<Self> {
         ASKED.iter().find(|asked| asked.name == name).map(|asked| asked.wanted)
     }
@@ -86,14 +86,14 @@ impl Wanted {
     }
 }
 
-/// Lets the person choose; the choice comes later, by [`take`].
+/// Opens the dialog; the choice arrives later, in [`take`].
 #[cfg(not(target_family = "wasm"))]
 pub fn open(state: &mut State, wanted: Wanted) {
     let Asked { title, endings, folder, .. } = wanted.asked();
     pick(state, title, *folder, endings, move |state, path| take(state, wanted, path));
 }
 
-/// Lets the person choose; the choice comes later, by [`take`].
+/// Opens the dialog; the choice arrives later, in [`take`].
 #[cfg(target_family = "wasm")]
 pub fn open(_: &mut State, wanted: Wanted) {
     let Asked { name, endings, folder, .. } = wanted.asked();
@@ -101,7 +101,7 @@ pub fn open(_: &mut State, wanted: Wanted) {
     crate::host::choose(name, &endings.join(","), *folder);
 }
 
-/// Does with what was chosen what it is wanted for.
+/// Opens, loads, counts or shows the chosen file or folder.
 pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     match wanted {
         Wanted::Picture => state.open_path(path),
@@ -113,7 +113,7 @@ pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     }
 }
 
-/// Lets the person choose a file with one of `endings`, or a folder. `then` is called with its path.
+/// Asks the user for a file with one of `endings`, or for a folder, and calls `then` with its path.
 #[cfg(not(target_family = "wasm"))]
 pub fn pick(
     state: &mut State,
@@ -130,7 +130,7 @@ pub fn pick(
     }
 }
 
-/// Lets the person choose where to save a file. `then` is called with the path.
+/// Asks the user where to save a file, and calls `then` with the path.
 #[cfg(not(target_family = "wasm"))]
 pub fn save_as(
     state: &mut State,
@@ -142,13 +142,13 @@ pub fn save_as(
     dialogs::ask(state, path_of(dialog.save_file()), then);
 }
 
-/// The path that the person picks, if any.
+/// The path that the user picks, if any.
 #[cfg(not(target_family = "wasm"))]
 async fn path_of(dialog: impl Future<Output = Option<FileHandle>>) -> Option<PathBuf> {
     dialog.await.map(|file| file.path().to_path_buf())
 }
 
-/// Calls `then` with the file's name: a browser puts it with the other downloads.
+/// Calls `then` with the file's name: a browser saves it among its downloads.
 #[cfg(target_family = "wasm")]
 pub fn save_as(state: &mut State, _: &str, name: String, then: impl FnOnce(&mut State, &Path)) {
     then(state, Path::new(&name));
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_for_one_thing_each() {
+    fn names_are_unique() {
         for asked in ASKED {
             assert_eq!(Wanted::named(asked.name), Some(asked.wanted));
             assert_eq!(asked.wanted.asked().name, asked.name);

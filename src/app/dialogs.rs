@@ -1,4 +1,4 @@
-//! The system's file dialogs. Each is awaited on a thread of its own, so the window keeps working while one is open.
+//! The system's file dialogs. A separate thread waits for each one, so the window keeps working meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use super::state::State;
 /// What to do with the chosen path.
 type Then = Box<dyn FnOnce(&mut State, &Path) + Send>;
 
-/// The answers of the dialogs that are open.
+/// Collects the answers of open dialogs.
 pub struct Dialogs {
     ctx: Context,
     sender: Sender<(Then, PathBuf)>,
@@ -20,14 +20,14 @@ pub struct Dialogs {
 }
 
 impl Dialogs {
-    /// No dialog is open yet. Each answer asks `ctx` for another frame.
+    /// Starts with no open dialog. Each answer asks `ctx` for another frame.
     pub fn new(ctx: Context) -> Self {
         let (sender, answers) = channel();
         Self { ctx, sender, answers }
     }
 }
 
-/// Returns at once. When the person picks a path in `dialog`, `then` is called with it.
+/// Returns at once. Calls `then` with the path when the user picks one in `dialog`.
 pub fn ask(
     state: &mut State,
     dialog: impl Future<Output = Option<PathBuf>> + Send + 'static,
@@ -36,7 +36,7 @@ pub fn ask(
     let (ctx, sender) = (state.dialogs.ctx.clone(), state.dialogs.sender.clone());
     let wait = move || {
         if let Some(path) = pollster::block_on(dialog) {
-            // If the studio has closed, nobody listens.
+            // Fails only if the studio has closed.
             let _ = sender.send((Box::new(then), path));
             ctx.request_repaint();
         }

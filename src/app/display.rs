@@ -1,13 +1,13 @@
-//! Why there is no window, in one line that says what to do.
+//! Explains in one line why no window could be opened, and what to do.
 
 use std::env;
 
 use crate::error::Error;
 
-/// The variables that name the display on Linux, in the order in which they are tried.
+/// Environment variables that name the display on Linux, in the order they are tried.
 const DISPLAYS: [&str; 2] = ["WAYLAND_DISPLAY", "DISPLAY"];
 
-/// What may be wrong with a display, by words of the system's reason.
+/// Advice, by a substring of the system's error.
 const ADVICE: [(&str, &str); 2] = [
     (
         "librar",
@@ -16,10 +16,10 @@ const ADVICE: [(&str, &str); 2] = [
     ("", "Check that it is running and that you may connect to it"),
 ];
 
-/// What works without a window.
+/// What still works without a window.
 const OTHERWISE: &str = "Commands work without a window: see residua --help";
 
-/// Says in one line why the window could not be opened.
+/// Turns eframe's failure into a one-line error with advice.
 pub fn no_window(failure: eframe::Error) -> Error {
     let display = DISPLAYS.into_iter().find_map(|name| {
         let value = env::var(name).ok().filter(|value| !value.is_empty())?;
@@ -50,7 +50,7 @@ fn explain(failure: &eframe::Error, display: Option<&str>) -> String {
     }
 }
 
-/// The system's reason, without the source location in front of it.
+/// The system's error without its leading source location.
 fn reason(failure: &str) -> &str {
     let failure = failure.trim_end_matches('.');
     match failure.split_once(".rs:") {
@@ -64,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_place_in_the_source_is_told() {
+    fn source_locations_are_left_out() {
         assert_eq!(reason("winit error: os error at /home/x/linux/mod.rs:788: No server."), "No server");
         assert_eq!(reason("no adapter: none found"), "no adapter: none found");
     }
 
     #[test]
-    fn what_the_studio_itself_says_is_told_whole() {
+    fn the_studios_own_errors_are_kept_whole() {
         let failure = eframe::Error::AppCreation("no GPU was found".into());
         let told = explain(&failure, Some("DISPLAY=:0"));
         assert!(

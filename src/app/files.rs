@@ -1,4 +1,4 @@
-//! Files in and out: what is dropped, pasted, chosen or named is opened by what it is.
+//! Opens dropped, pasted and chosen files according to their type, and saves pictures and codes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::image_io::folder::is_picture;
 use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, is_edited};
 
-/// Largest picture or code file that is read, in bytes.
+/// Size limit for picture and code files, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// Opens the file or folder at `path` by its ending: pictures, codes, and all else as a model.
+/// Opens the file or folder at `path` by its extension: pictures, codes, and anything else as a model.
 pub fn open(state: &mut State, path: &Path) -> Result<()> {
     let npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
     if npy || is_picture(path) {
@@ -30,7 +30,7 @@ pub fn open(state: &mut State, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the bytes at `path` of a picture, of a PNG that carries codes, or of an `.npy`.
+/// Opens `bytes`, read from `path`: a picture, a PNG that carries codes, or an `.npy`.
 fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let name = name.as_ref();
@@ -38,7 +38,7 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
     if bytes.starts_with(b"\x93NUMPY") || name.to_lowercase().ends_with(".npy") {
         let mut stacks = npy::decode(bytes).map_err(named)?;
         if stacks.len() > 1 {
-            state.log.add(Level::Warning, format!("{name} has {} stacks; the first is opened", stacks.len()));
+            state.log.add(Level::Warning, format!("{name} has {} stacks; opening the first", stacks.len()));
         }
         state.open_stack(name, Arc::new(stacks.remove(0)), None);
         return Ok(());
@@ -48,7 +48,7 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
     let codes = codes.filter(|_| {
         let edited = is_edited(bytes);
         if edited {
-            let text = format!("{name} was changed after its codes were written: they are made anew");
+            let text = format!("{name} was edited after its codes were saved, so it is encoded again");
             state.log.add(Level::Warning, text);
         }
         !edited
@@ -63,7 +63,7 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Opens a picture to begin with.
+/// Opens the sample picture.
 pub fn open_sample(state: &mut State) -> Result<()> {
     let (name, bytes) = ("scream.png", SAMPLE.open()?);
     open_bytes(state, Path::new(name), &bytes.read_at(0, bytes.len())?)
@@ -78,7 +78,7 @@ pub fn open_pasted(state: &mut State, image: &ColorImage) {
     }
 }
 
-/// Lets the person choose where the open stack's picture is saved.
+/// Asks the user where to save the open stack's picture.
 pub fn save_picture(state: &mut State) {
     let Some(saved) = Saved::of(state) else { return };
     let name = format!("{}.png", saved.stem);
@@ -92,7 +92,7 @@ pub fn save_picture_to(state: &mut State, path: &Path) {
     }
 }
 
-/// Lets the person choose where the open codes are saved.
+/// Asks the user where to save the open codes.
 pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
     let (name, stack) = (format!("{}.npy", document.name), document.stack().clone());
@@ -102,17 +102,17 @@ pub fn save_codes(state: &mut State) {
     });
 }
 
-/// The open stack's picture and what it carries, as they were when the person asked to save them.
+/// The open stack's picture, codes and recipe, as they were when the user asked to save.
 struct Saved {
     stem: String,
     picture: Arc<Picture>,
     provenance: Provenance,
-    /// Whether every depth is shown.
+    /// True if every depth is shown.
     is_whole: bool,
 }
 
 impl Saved {
-    /// None while no picture is shown.
+    /// Captures the open document; None if it has no picture yet.
     fn of(state: &State) -> Option<Self> {
         let document = state.document.as_ref()?;
         let picture = document.seen.as_ref()?.picture.clone();
@@ -129,7 +129,7 @@ impl Saved {
         let saved = self.picture.save_png(path, &self.provenance);
         state.log.saved(path, saved);
         if !self.is_whole {
-            state.log.add(Level::Warning, "depth limits are saved in the pixels; the codes are saved whole");
+            state.log.add(Level::Warning, "the saved pixels use the depth limits; all codes are saved");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine is doing, as the status bar shows it, and what each answer is for.
+//! Running and queued jobs, for the status bar, and what to do with the result of each.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,36 @@ use super::document::Source;
 use super::gallery::Origin;
 use crate::engine::studio::JobId;
 
-/// What becomes of a job's result, where that is not the same for all of its kind.
+/// Where a job's result goes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
-    /// The result goes where results of its kind go.
+    /// The usual place for results of its kind.
     Usual,
     /// The sampled stack replaces the open one, as an edit that undo calls by this name.
     Replace(&'static str),
-    /// Pictures that are sampled go to the gallery.
+    /// Sampled pictures go to the gallery.
     Collect(Origin),
-    /// Neighbours of a code of the codebook panel.
+    /// Neighbours go to the codebook panel.
     Browse,
-    /// The codes are to be opened under this name, as those of a part of a picture.
+    /// The codes are opened under this name, as an encoded part of a picture.
     Open(String, Source),
 }
 
-/// A job that is queued or under way.
+/// A queued or running job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What it does.
+    /// What it does, for the status bar.
     pub label: &'static str,
-    /// What for.
+    /// Where its result goes.
     pub purpose: Purpose,
-    /// Units done, of units in all.
+    /// Units done and units in total.
     pub progress: Option<(usize, usize)>,
-    /// When it was begun.
+    /// When it started; None while queued.
     pub begun: Option<Instant>,
 }
 
 impl Job {
-    /// Seconds that it will still take, by what it has taken so far.
+    /// Estimated seconds left, from the time taken so far.
     pub fn seconds_left(&self) -> Option<f64> {
         let (done, total) = self.progress.filter(|(done, total)| *done > 0 && done < total)?;
         let spent = self.begun?.elapsed().as_secs_f64();
@@ -52,7 +52,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// A command was sent.
+    /// Adds a queued job.
     pub fn add(&mut self, id: JobId, label: &'static str, purpose: Purpose) {
         self.jobs.insert(id, Job { label, purpose, progress: None, begun: None });
     }
@@ -62,27 +62,27 @@ impl Jobs {
         self.jobs.get_mut(&id)
     }
 
-    /// A job is over.
+    /// Removes a finished job.
     pub fn remove(&mut self, id: JobId) -> Option<Job> {
         self.jobs.remove(&id)
     }
 
-    /// The latest job that is called `label`.
+    /// The latest job with this label.
     pub fn called(&self, label: &str) -> Option<(JobId, &Job)> {
         self.jobs.iter().rev().find(|(_, job)| job.label == label).map(|(id, job)| (*id, job))
     }
 
-    /// The one under way, or the next.
+    /// The running job, or else the next one.
     pub fn current(&self) -> Option<&Job> {
         self.jobs.values().find(|job| job.begun.is_some()).or_else(|| self.jobs.values().next())
     }
 
-    /// The one of this label that is under way, or the next.
+    /// The oldest job with this label.
     pub fn of(&self, label: &str) -> Option<&Job> {
         self.jobs.values().find(|job| job.label == label)
     }
 
-    /// How many there are.
+    /// Number of jobs.
     pub fn count(&self) -> usize {
         self.jobs.len()
     }

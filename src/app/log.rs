@@ -1,4 +1,4 @@
-//! What happened, for the log panel and the status bar.
+//! The log, for the log panel and the status bar.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -6,22 +6,22 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::Result;
 
-/// Lines that are kept.
+/// Number of lines kept.
 const MOST_LINES: usize = 500;
 
-/// How grave a line is.
+/// Severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Something was done.
     Note,
-    /// Something is not as it should be, but work goes on.
+    /// Something is wrong, but work continues.
     Warning,
-    /// Something could not be done.
+    /// Something failed.
     Error,
 }
 
 impl Level {
-    /// What people call it.
+    /// Its name in the interface.
     pub fn name(self) -> &'static str {
         match self {
             Self::Note => "Note",
@@ -34,18 +34,18 @@ impl Level {
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// How grave.
+    /// Severity.
     pub level: Level,
-    /// What.
+    /// Message.
     pub text: String,
 }
 
-/// The lines, and how long each kind of work took last.
+/// The lines, and how long each kind of job last took.
 pub struct Log {
     lines: VecDeque<Line>,
-    /// The latest line that nobody has dismissed, if it is grave.
+    /// The latest warning or error, until it is dismissed.
     pub notice: Option<Line>,
-    /// Milliseconds of the last job of each kind.
+    /// Duration of the last job of each kind, in milliseconds.
     pub times: BTreeMap<&'static str, f64>,
     warnings: Receiver<String>,
     sender: Sender<String>,
@@ -59,7 +59,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// Adds a line; a warning or an error also shows in the status bar.
+    /// Adds a line; warnings and errors also show in the status bar.
     pub fn add(&mut self, level: Level, text: impl Into<String>) {
         let line = Line { level, text: text.into() };
         if level > Level::Note {
@@ -71,7 +71,7 @@ impl Log {
         }
     }
 
-    /// Says that a file was saved, or why not.
+    /// Logs that a file was saved, or why not.
     pub fn saved(&mut self, path: &Path, result: Result<()>) {
         match result {
             Ok(()) => self.add(Level::Note, format!("wrote {}", path.display())),
@@ -84,23 +84,23 @@ impl Log {
         self.lines.iter()
     }
 
-    /// All lines as text, each with how grave it is.
+    /// All lines as text, each after its severity.
     pub fn text(&self) -> String {
         self.lines.iter().map(|line| format!("{}: {}\n", line.level.name(), line.text)).collect()
     }
 
-    /// Forgets all lines.
+    /// Deletes all lines.
     pub fn clear(&mut self) {
         self.lines.clear();
         self.notice = None;
     }
 
-    /// Where other threads put warnings.
+    /// A sender for warnings from other threads.
     pub fn sender(&self) -> Sender<String> {
         self.sender.clone()
     }
 
-    /// Takes in the warnings of other threads.
+    /// Adds the warnings that other threads have sent.
     pub fn collect(&mut self) {
         while let Ok(text) = self.warnings.try_recv() {
             self.add(Level::Warning, text);

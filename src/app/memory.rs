@@ -1,17 +1,17 @@
-//! What the window's storage keeps from one run to the next: JSON, by key.
+//! Values kept between runs in eframe's storage, as JSON.
 
 use eframe::Storage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What lies under `key`, if it is still as this version writes it.
+/// The value stored under `key`, if this version can still read it.
 pub fn recall<T: DeserializeOwned>(storage: &dyn Storage, key: &str) -> Option<T> {
     serde_json::from_str(&storage.get_string(key)?).ok()
 }
 
-/// Keeps `value` under `key`.
+/// Stores `value` under `key`.
 pub fn remember(storage: &mut dyn Storage, key: &str, value: &impl Serialize) {
-    // Settings and layouts are plain data: nothing in them has no form in JSON.
+    // Settings and layouts are plain data, so serialization does not fail.
     if let Ok(text) = serde_json::to_string(value) {
         storage.set_string(key, text);
     }
@@ -24,7 +24,7 @@ mod tests {
     use crate::app::panels::{Panel, first_layout};
 
     #[test]
-    fn a_layout_has_a_form_in_json() {
+    fn a_layout_survives_json() {
         let text = serde_json::to_string(&first_layout()).unwrap();
         assert_eq!(serde_json::from_str::<Tree<Panel>>(&text).unwrap(), first_layout());
     }

@@ -6,7 +6,7 @@ use super::Studio;
 use super::choose::{self, Wanted};
 use super::panels::PANELS;
 
-/// Sizes that the menu offers.
+/// Zoom factors in the menu.
 const ZOOMS: [f32; 5] = [0.8, 1.0, 1.25, 1.5, 2.0];
 
 /// Shows the menu bar.

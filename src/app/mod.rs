@@ -1,4 +1,4 @@
-//! The studio: windows and panels over the engine. No tensor is touched here, and nothing here waits for one.
+//! The studio: the window and panels on top of the engine. Nothing here touches a tensor or waits for one.
 
 pub mod accessible;
 #[cfg(not(target_family = "wasm"))]
@@ -58,7 +58,7 @@ use panels::{Panel, Panes};
 use screenshot::Screenshot;
 use state::State;
 
-/// Where the storage keeps settings and layout.
+/// Storage keys of the settings and the layout.
 const SETTINGS: &str = "settings";
 const LAYOUT: &str = "layout";
 
@@ -68,17 +68,17 @@ const NARROW: f32 = 760.0;
 /// What the studio opens with.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// A picture, codes or a PNG that carries them; else the sample.
+    /// A picture, codes or a PNG that carries codes. Default: the sample.
     pub file: Option<PathBuf>,
-    /// A model; else the last one.
+    /// A model. Default: the last one.
     pub model: Option<String>,
-    /// The RQ-VAE, if it does not lie where the transformer's configuration says.
+    /// The RQ-VAE, if it is not where the transformer's configuration says.
     pub rqvae: Option<String>,
-    /// Row and column of the cell to pin when the codes are there.
+    /// Row and column of the cell to pin once the codes are available.
     pub pin: Option<[usize; 2]>,
-    /// Light or dark; else as remembered.
+    /// Light or dark. Default: as in the settings.
     pub theme: Option<ThemePreference>,
-    /// Where a picture of the window is to be saved, once everything is drawn; the studio then ends.
+    /// Where to save a screenshot once everything is drawn; the studio then exits.
     pub screenshot: Option<PathBuf>,
 }
 
@@ -87,19 +87,19 @@ pub struct Studio {
     /// What the panels show.
     pub state: State,
     ctx: Context,
-    /// How they are laid out.
+    /// The layout of the panels.
     tree: Tree<Panel>,
-    /// How they are laid out in a narrow window.
+    /// The layout of the panels in a narrow window.
     narrow: Tree<Panel>,
-    /// A cell that is still to be pinned.
+    /// A cell to pin once the codes are available.
     pin: Option<[usize; 2]>,
-    /// A picture of the window that is still to be taken.
+    /// A pending screenshot.
     #[cfg(not(target_family = "wasm"))]
     screenshot: Option<Screenshot>,
 }
 
 impl Studio {
-    /// Begins as `start` says on `engine`, with what `storage` remembers.
+    /// Opens what `start` names on `engine`, with the settings and layout from `storage`.
     pub fn new(
         ctx: &Context,
         engine: Engine,
@@ -149,39 +149,39 @@ impl Studio {
     }
 
     #[cfg(not(target_family = "wasm"))]
-    /// Draws pictures where the models left them: these run on the device of the window that `render` draws.
+    /// Draws pictures straight from the models' buffers: the models run on the device that `render` draws with.
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::picture::device::register(render);
         self.state.draws_on_device = true;
     }
 
-    /// Goes on in another context: that of the window was lost, with all that was uploaded to it.
+    /// Moves to a new context, after the old one was lost with everything uploaded to it.
     pub fn move_to(&mut self, ctx: &Context) {
         dress(ctx, self.state.settings.theme, self.state.settings.zoom);
         self.state.forget_textures();
         self.ctx = ctx.clone();
     }
 
-    /// Draws everything anew, because something has come from elsewhere.
+    /// Requests a redraw, because the state changed outside the window.
     pub fn repaint(&self) {
         self.ctx.request_repaint();
     }
 
-    /// Writes with the fonts that have come since the start.
+    /// Switches to the fonts that have arrived since the start.
     #[cfg(target_family = "wasm")]
     pub fn refresh_fonts(&self) {
         fonts::refresh(&self.ctx);
     }
 
-    /// Does what assistive technology asks of an element; see [`accessible`].
+    /// Performs an action that assistive technology requests on an element; see [`accessible`].
     ///
     /// # Errors
-    /// There is no such element, or it does not take that.
+    /// There is no such element, or it does not support the action.
     pub fn act(&self, action: &str) -> crate::error::Result<()> {
         accessible::Accessible::act(&self.ctx, action)
     }
 
-    /// Pins the cell that was asked for, once the codes are there and if they have it.
+    /// Pins the requested cell once the codes are available, if they have such a cell.
     fn pin_at_start(&mut self) {
         let Some(document) = &self.state.document else { return };
         if let Some([row, col]) = self.pin.take()
@@ -191,7 +191,7 @@ impl Studio {
         }
     }
 
-    /// Puts all panels back where they were at first.
+    /// Restores the default layout.
     fn reset_layout(&mut self) {
         self.tree = panels::first_layout();
         self.narrow = panels::narrow_layout();
@@ -204,7 +204,7 @@ impl Studio {
         }
     }
 
-    /// Opens what was dropped on the window or pasted.
+    /// Opens dropped files and pasted pictures.
     fn take_files(&mut self, ctx: &Context) {
         let (dropped, pasted) = ctx.input(|input| {
             let pasted = input.events.iter().find_map(|event| match event {
@@ -223,13 +223,13 @@ impl Studio {
     }
 }
 
-/// Makes a context look as it is remembered.
+/// Applies theme and zoom to a context.
 fn dress(ctx: &Context, theme: ThemePreference, zoom: f32) {
     ctx.set_theme(theme);
     ctx.set_zoom_factor(zoom);
 }
 
-/// A remembered layout of an older version may lack a panel.
+/// True if the layout has every panel; one saved by an older version may not.
 fn is_whole(tree: &Tree<Panel>) -> bool {
     let has = |panel| tree.tiles.iter().any(|(_, tile)| *tile == egui_tiles::Tile::Pane(panel));
     panels::PANELS.iter().all(|&(panel, ..)| has(panel))

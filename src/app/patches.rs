@@ -1,5 +1,5 @@
-//! What codes look like: what is known, and what to ask for next. One request is under way at a time, so that a
-//! newer one takes no older one's place.
+//! Pictures of single codes: those already rendered, and those to request next. Only one request runs at a time, so a
+//! newer one never replaces an older one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,35 +7,35 @@ use std::sync::Arc;
 use crate::engine::studio::CodePatches;
 use crate::image_io::Picture;
 
-/// Codes in a request: an edit waits no longer than they take.
+/// Codes per request. An edit waits at most as long as one request takes.
 pub const BATCH: usize = 8;
 
-/// Requests that wait; older ones are of places that nobody looks at any more.
+/// Codes that may wait; older ones have usually scrolled out of view.
 const MOST_WANTED: usize = 64;
 
-/// Pictures that are kept. All are forgotten at once beyond it, and those that are in view are asked for again.
+/// Pictures kept. Beyond this number all are dropped, and those in view are requested again.
 const MOST_KNOWN: usize = 4096;
 
 /// A depth and a code.
 type Key = (usize, u32);
 
-/// The looks of codes.
+/// The pictures of codes.
 #[derive(Default)]
 pub struct Patches {
     known: HashMap<Key, Arc<Picture>>,
-    /// What to ask for, the latest last.
+    /// Waiting for a request, latest last.
     wanted: Vec<Key>,
-    /// What was asked for and not answered.
+    /// Requested but not answered.
     asked: Vec<Key>,
 }
 
 impl Patches {
-    /// The look of `code` at `depth`.
+    /// The picture of `code` at `depth`.
     pub fn get(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
         self.known.get(&(depth, code))
     }
 
-    /// Asks for those of `codes` at `depth` that are neither known nor asked for.
+    /// Queues those of `codes` at `depth` that are neither known nor requested.
     pub fn want(&mut self, depth: usize, codes: &[u32]) {
         for key in codes.iter().rev().map(|&code| (depth, code)) {
             if !self.known.contains_key(&key) && !self.asked.contains(&key) {
@@ -47,12 +47,12 @@ impl Patches {
         self.wanted.drain(..old);
     }
 
-    /// Whether nothing is asked for.
+    /// True if no request is running.
     pub fn is_idle(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// The next request, at one depth; none while one is under way.
+    /// The next request, for codes at one depth; None while one is running.
     pub fn next(&mut self) -> Option<(usize, Vec<u32>)> {
         let depth = self.wanted.last().filter(|_| self.is_idle())?.0;
         self.asked = self.wanted.iter().rev().filter(|key| key.0 == depth).take(BATCH).copied().collect();
@@ -60,7 +60,7 @@ impl Patches {
         Some((depth, self.asked.iter().map(|key| key.1).collect()))
     }
 
-    /// An answer.
+    /// Stores an answer.
     pub fn learn(&mut self, answer: &CodePatches) {
         if self.known.len() + answer.patches.len() > MOST_KNOWN {
             self.known.clear();
@@ -68,12 +68,12 @@ impl Patches {
         self.known.extend(answer.patches.iter().map(|(code, patch)| ((answer.depth, *code), patch.clone())));
     }
 
-    /// The request is over, answered or not.
+    /// Ends the request, answered or not.
     pub fn over(&mut self) {
         self.asked.clear();
     }
 
-    /// Nobody waits for what was not asked for yet.
+    /// Drops the codes that still wait for a request.
     pub fn give_up(&mut self) {
         self.wanted.clear();
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_wish_comes_first_and_nothing_is_asked_for_twice() {
+    fn the_latest_codes_come_first_and_none_is_requested_twice() {
         let mut patches = Patches::default();
         patches.want(0, &[1, 2]);
         patches.want(1, &[3]);
@@ -103,11 +103,11 @@ mod tests {
         assert_eq!(patches.next(), Some((1, vec![3])));
         patches.over();
         patches.want(0, &[4, 2]);
-        assert_eq!(patches.next(), Some((0, vec![2])), "what was stopped can be asked for again");
+        assert_eq!(patches.next(), Some((0, vec![2])), "a stopped request can be repeated");
     }
 
     #[test]
-    fn requests_are_small_and_old_wishes_go() {
+    fn requests_are_small_and_old_codes_are_dropped() {
         let mut patches = Patches::default();
         (0..100).for_each(|code| patches.want(0, &[code]));
         assert_eq!(patches.next(), Some((0, (92..100).rev().collect())));

@@ -1,5 +1,5 @@
-//! The window's events, with a pause of the models while it changes its size: wgpu refuses to configure a surface while
-//! another thread gives its device work.
+//! Passes events to the window, and pauses the models while it resizes: wgpu refuses to configure a surface while
+//! another thread submits work to its device.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -13,11 +13,11 @@ use winit::window::WindowId;
 
 use crate::device::hold;
 
-/// Hands all events on to `window`.
+/// Forwards all events to `window`.
 pub struct Resizing<'a> {
-    /// What handles them.
+    /// Handles the events.
     pub window: EframeWinitApplication<'a>,
-    /// Where the models run, once that is known.
+    /// The models' device, once known.
     pub models: Rc<OnceCell<Device>>,
 }
 

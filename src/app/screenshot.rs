@@ -1,4 +1,4 @@
-//! `--screenshot`: a picture of the window once everything is drawn, and the end.
+//! `--screenshot`: saves a picture of the window once everything is drawn, then closes it.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -9,10 +9,10 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Frames that are shown after the last work is done, so that layout and hover have come to rest.
+/// Frames to show after the last job is done, so that layout and hover effects settle.
 const FRAMES_OF_REST: u32 = 4;
 
-/// A picture of the window that is still to be taken.
+/// A pending screenshot.
 pub struct Screenshot {
     path: PathBuf,
     rested: u32,
@@ -20,12 +20,12 @@ pub struct Screenshot {
 }
 
 impl Screenshot {
-    /// To be saved at `path`.
+    /// Will be saved at `path`.
     pub fn new(path: PathBuf) -> Self {
         Self { path, rested: 0, image: None }
     }
 
-    /// Asks for the picture when nothing moves any more, and closes the window when it is saved.
+    /// Requests the screenshot once nothing changes any more, and closes the window once it is saved.
     pub fn take(&mut self, ctx: &Context, state: &State) {
         if let Some(image) = &self.image {
             match image.try_recv() {
@@ -40,7 +40,7 @@ impl Screenshot {
             let (sender, image) = channel();
             let (path, waker) = (self.path.clone(), ctx.clone());
             ctx.request_screenshot(move |image| {
-                // Nobody waits any more if the window is gone.
+                // Fails only if the window has closed.
                 let _ = sender.send(save(&image, &path));
                 waker.request_repaint();
             });
@@ -53,7 +53,7 @@ fn save(image: &ColorImage, path: &std::path::Path) -> Result<()> {
     let [width, height] = image.size;
     let pixels = image.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
     let image = image::RgbImage::from_raw(width as u32, height as u32, pixels)
-        .ok_or_else(|| Error::invalid("the window gave a picture without its pixels"))?;
+        .ok_or_else(|| Error::invalid("the window returned a screenshot without its pixels"))?;
     files::save(path, &crate::image_io::png_text::encode_png(&image, &Default::default())?)
 }
 

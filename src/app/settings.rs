@@ -1,34 +1,34 @@
-//! What the studio remembers from one day to the next.
+//! Settings kept between runs.
 
 use eframe::egui::ThemePreference;
 use serde::{Deserialize, Serialize};
 
-/// Recently opened models that are remembered.
+/// Number of recent models kept.
 const MOST_RECENT: usize = 8;
 
-/// Remembered between runs.
+/// The studio's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Light, dark, or as the system says.
+    /// Light, dark, or the system's.
     pub theme: ThemePreference,
-    /// Size of everything on the screen.
+    /// Zoom factor of the interface.
     pub zoom: f32,
     /// The model to load at the start.
     pub model: String,
-    /// Where its RQ-VAE lies, if that had to be said.
+    /// Path of its RQ-VAE, if it was given.
     pub rqvae: Option<String>,
     /// Models opened before, latest first.
     pub recent: Vec<String>,
-    /// Whether pictures are shown while they grow.
+    /// Show pictures while they are sampled.
     pub preview: bool,
-    /// Whether the seed stays as it is.
+    /// Keep the seed from one sampling to the next.
     pub seed_locked: bool,
     /// The seed.
     pub seed: u64,
-    /// Pictures at a time.
+    /// Pictures to sample at once.
     pub count: u32,
-    /// Whether the first steps are still shown.
+    /// Show the first steps.
     pub hint: bool,
 }
 
@@ -50,7 +50,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Puts `model`, whose RQ-VAE was said to lie at `rqvae`, first among the recent ones.
+    /// Puts `model` first among the recent ones. `rqvae` is the path of its RQ-VAE, if given.
     pub fn opened(&mut self, model: &str, rqvae: Option<&str>) {
         if !lasts(model) || rqvae.is_some_and(|rqvae| !lasts(rqvae)) {
             return;
@@ -65,7 +65,7 @@ impl Settings {
     }
 }
 
-/// Whether a place will be there another day: files that a page has opened are not.
+/// True if a place can be opened again in a later run. Files opened in a browser cannot.
 fn lasts(place: &str) -> bool {
     let bundled = crate::assets::bundled::find(place).is_some();
     !cfg!(target_family = "wasm") || bundled || place.contains("://")
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_model_comes_first_and_once() {
+    fn recent_models_are_listed_once_latest_first() {
         let mut settings = Settings::default();
         for model in ["a", "b", "a", "emoji-64"] {
             settings.opened(model, None);

@@ -1,4 +1,4 @@
-//! Keys that work everywhere, as long as nobody is typing.
+//! Global keyboard shortcuts, inactive while the user types.
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
 
@@ -6,10 +6,10 @@ use super::choose::{self, Wanted};
 use super::files;
 use super::state::State;
 
-/// A key and what it does.
+/// A shortcut and its action.
 type Shortcut = (Modifiers, Key, fn(&mut State));
 
-/// Redo comes before undo: its keys are undo's and one more.
+/// Redo comes before undo, because its keys include undo's.
 const SHORTCUTS: [Shortcut; 6] = [
     (Modifiers::COMMAND, Key::Enter, State::generate),
     (Modifiers::NONE, Key::Escape, State::cancel),
@@ -22,13 +22,13 @@ const SHORTCUTS: [Shortcut; 6] = [
 const DEPTHS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 
-/// Rows and columns that the arrows move the pinned cell by.
+/// How far each arrow key moves the pinned cell: rows, columns.
 const ARROWS: [(Key, [isize; 2]); 4] =
     [(Key::ArrowUp, [-1, 0]), (Key::ArrowDown, [1, 0]), (Key::ArrowLeft, [0, -1]), (Key::ArrowRight, [0, 1])];
 
-/// Does what the pressed keys ask for.
+/// Runs the actions of the pressed shortcuts.
 pub fn handle(ctx: &Context, state: &mut State) {
-    // Escape closes an open menu, and stops nothing then.
+    // Escape closes an open menu; it must not cancel a job then.
     let in_menu = Popup::is_any_open(ctx);
     for (modifiers, key, action) in SHORTCUTS {
         if in_menu && key == Key::Escape {
@@ -38,7 +38,7 @@ pub fn handle(ctx: &Context, state: &mut State) {
             action(state);
         }
     }
-    // A widget with the focus has its own use for digits and arrows.
+    // A focused widget uses digits and arrows itself.
     if ctx.memory(|memory| memory.focused().is_some()) {
         return;
     }

@@ -1,4 +1,4 @@
-//! The status bar: what is under way, how to stop it, and what went wrong.
+//! The status bar: the running job, a button to cancel it, and the latest warning or error.
 
 use eframe::egui::{Label, Panel, ProgressBar, RichText, Ui};
 
@@ -44,6 +44,6 @@ fn notice(ui: &mut Ui, state: &mut State) {
     if ui.button("Dismiss").clicked() {
         state.log.notice = None;
     }
-    // The whole of it is in the log.
+    // The log has the full text.
     ui.add(Label::new(RichText::new(line.text).color(color)).truncate());
 }

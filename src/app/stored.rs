@@ -1,15 +1,15 @@
-//! Models that the browser keeps; elsewhere there are none.
+//! Models in the browser's storage; the desktop has none.
 
 use serde::Deserialize;
 
-/// One of them.
+/// A stored model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Stored {
     /// Its address.
     pub place: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Whether all of it was downloaded.
+    /// True if it was downloaded completely.
     pub complete: bool,
 }
 

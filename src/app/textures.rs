@@ -1,5 +1,5 @@
-//! Pictures on their way to the screen: each is uploaded once, and forgotten at the next upload
-//! after nothing shows it any more.
+//! Textures of pictures. Each picture is uploaded once; its texture is freed at the first upload after the picture
+//! is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -15,10 +15,10 @@ pub struct Textures {
 }
 
 impl Textures {
-    /// The texture of `picture`; enlarged, its pixels stay squares.
+    /// The texture of `picture`; its pixels stay square when enlarged.
     pub fn get(&mut self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
         let key = Arc::as_ptr(picture);
-        // A picture that is held weakly keeps its address, so that no other can be taken for it.
+        // The weak reference keeps the address in use, so no other picture can get the same key.
         if let Some((_, texture)) = self.held.get(&key) {
             return texture.clone();
         }
@@ -31,7 +31,7 @@ impl Textures {
     }
 }
 
-/// As the screen takes it.
+/// Converts a picture to 8-bit RGB for egui.
 pub fn to_color_image(picture: &Picture) -> ColorImage {
     ColorImage::from_rgb([picture.width(), picture.height()], picture.to_rgb8().as_raw())
 }

@@ -1,4 +1,4 @@
-//! A training run that the studio begins and watches. It goes on a thread of its own, beside the models that are open.
+//! Training runs started from the studio. A run has its own thread, so the open models stay usable.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::train::run::RunFolder;
 
-/// A step of the run's curve: how many were taken, and the loss.
+/// A point of a loss curve: steps taken, loss.
 pub type Point = [f64; 2];
 
 /// A run, from its start to its end.
 #[derive(Default)]
 pub struct Training {
     running: Option<Running>,
-    /// What it is.
+    /// Facts about the run, once it has started.
     pub begun: Option<Begun>,
     /// The loss after each step.
     pub curve: Vec<Point>,
-    /// The loss on held-out pictures, where it was measured.
+    /// The loss on held-out pictures, for the steps at which it was measured.
     pub held_out: Vec<Point>,
-    /// What the last step measured, by name.
+    /// Measures of the last step, by name.
     pub measured: Measures,
-    /// What was measured on held-out pictures the last time, by name.
+    /// Latest measures on held-out pictures, by name.
     pub validated: Measures,
-    /// Images a second.
+    /// Images per second.
     pub speed: f64,
-    /// What the model makes of held-out pictures, the latest.
+    /// Latest sheet of held-out pictures and the model's results for them.
     pub sheet: Option<Arc<Picture>>,
     /// How it ended.
     pub ended: Option<Ended>,
@@ -43,9 +43,9 @@ pub struct Training {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    /// All steps were taken; the last checkpoint.
+    /// All steps were taken. Holds the path of the last checkpoint.
     Done(PathBuf),
-    /// It was stopped, and can go on.
+    /// It was stopped and can be resumed.
     Stopped,
     /// It failed.
     Failed(String),
@@ -53,14 +53,14 @@ pub enum Ended {
 
 /// The thread of a run.
 struct Running {
-    /// Until it is waited for.
+    /// None once joined.
     thread: Option<JoinHandle<()>>,
     news: Receiver<News>,
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
 }
 
-/// What the thread tells.
+/// Messages from the thread.
 enum News {
     Begun(Begun, [Vec<Point>; 2]),
     Step { steps: u64, measured: Measures, speed: f64, sheet: Option<Picture> },
@@ -68,7 +68,7 @@ enum News {
 }
 
 impl Training {
-    /// Begins a run; `ctx` is drawn anew when there is something to see.
+    /// Starts a run; requests a redraw of `ctx` whenever there is news.
     pub fn start(&mut self, options: TrainOptions, device: DeviceChoice, ctx: &Context) {
         let (sender, news) = async_channel::unbounded();
         let (stop, pause) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -78,14 +78,14 @@ impl Training {
         *self = Self { running: Some(running), ..Self::default() };
     }
 
-    /// Takes in what the thread has told since.
+    /// Takes in the thread's new messages.
     pub fn receive(&mut self) {
         while let Some(news) = self.running.as_ref().and_then(|running| running.news.try_recv().ok()) {
             self.take(news);
         }
     }
 
-    /// Waits for the thread's next news and takes it in; for tests. Whether there was some.
+    /// Waits for the thread's next message and takes it in; for tests. Returns false if the run has ended.
     pub fn wait(&mut self) -> bool {
         let news = self.running.as_ref().and_then(|running| running.news.recv_blocking().ok());
         news.map(|news| self.take(news)).is_some()
@@ -120,17 +120,17 @@ impl Training {
         }
     }
 
-    /// Whether a run is under way, paused or not.
+    /// True while a run exists, paused or not.
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Whether it waits.
+    /// True while the run is paused.
     pub fn is_paused(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.pause.load(Ordering::Relaxed))
     }
 
-    /// Waits after the step under way, or goes on.
+    /// Pauses after the current step, or continues.
     pub fn pause(&self, pause: bool) {
         if let Some(running) = &self.running {
             running.pause.store(pause, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Training {
         }
     }
 
-    /// Writes a checkpoint after the step under way, and ends.
+    /// Ends the run after the current step, with a checkpoint.
     pub fn stop(&self) {
         if let Some(running) = &self.running {
             running.stop();
@@ -159,18 +159,18 @@ impl Running {
     }
 }
 
-/// A window that closes ends its run as a person would: with a checkpoint.
+/// Closing the window stops the run as the button does: with a checkpoint.
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
         if let Some(thread) = self.thread.take() {
-            // It has nothing to tell any more.
+            // A panic has already been reported.
             let _ = thread.join();
         }
     }
 }
 
-/// What the thread has.
+/// The thread's side of a run.
 struct Work {
     sender: Sender<News>,
     ctx: Context,
@@ -190,7 +190,7 @@ impl Work {
 
     fn train(&self, options: &TrainOptions, device: DeviceChoice) -> Result<PathBuf> {
         let device = open(device)?;
-        // Held before it is known whether the run is over, so that what is stopped while it waits has its checkpoint.
+        // Pauses before the task checks for a stop, so a run that is stopped while paused still writes a checkpoint.
         let mut task = Task::new(self.stop.clone(), |_, _| {
             while self.pause.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
                 std::thread::park();
@@ -213,7 +213,7 @@ impl Work {
     }
 
     fn tell(&self, news: News) {
-        // The studio reads it as long as it is there.
+        // Fails only if the studio has closed.
         let _ = self.sender.try_send(news);
         self.ctx.request_repaint();
     }

@@ -1,4 +1,4 @@
-//! Warnings of the library on their way to the log panel.
+//! Passes the library's warnings to the log panel.
 
 use std::fmt::{Debug, Write};
 use std::sync::Mutex;
@@ -8,21 +8,21 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// What takes a warning.
+/// Receives warnings.
 type Listener = Box<dyn Fn(String) + Send>;
 
-/// The log of the studio that is open. Subscribers are of the whole process, so that this is too.
+/// The open studio's log. It is global because tracing subscribers are.
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
-/// Hands warnings to `log` from now on, in place of the log before it.
+/// Sends warnings to `log` from now on, instead of to the previous listener.
 pub fn listen(log: impl Fn(String) + Send + 'static) {
-    // A listener that panicked is not asked again.
+    // The lock fails only if a listener panicked.
     if let Ok(mut listener) = LISTENER.lock() {
         *listener = Some(Box::new(log));
     }
 }
 
-/// Messages of other crates to replace or drop: the crate, words in the message, and what the person reads instead.
+/// Messages from other crates to replace or drop: the crate, a substring of the message, and the replacement.
 const REPLACED: [(&str, &str, Option<&str>); 2] = [
     (
         "rfd",
@@ -36,7 +36,7 @@ const REPLACED: [(&str, &str, Option<&str>); 2] = [
     ("rfd", "", None),
 ];
 
-/// Hands on our own warnings, and everybody's errors.
+/// Passes on Residua's warnings, and errors from any crate.
 pub struct Warnings;
 
 impl<S: Subscriber> Layer<S> for Warnings {
@@ -57,14 +57,14 @@ impl<S: Subscriber> Layer<S> for Warnings {
     }
 }
 
-/// Who says it, and the message followed by its other fields.
+/// A message: its crate, and its text followed by the other fields.
 struct Said {
     target: String,
     text: String,
 }
 
 impl Said {
-    /// What the person reads.
+    /// The text to show, if any.
     fn told(self) -> Option<String> {
         let replaced = REPLACED
             .iter()
@@ -101,7 +101,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     #[test]
-    fn warnings_are_heard_and_notes_are_not() {
+    fn warnings_are_passed_on_and_notes_are_not() {
         let (log, heard) = std::sync::mpsc::channel();
         super::listen(move |line| log.send(line).expect("heard below"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(super::Warnings), || {
@@ -109,7 +109,7 @@ mod tests {
             tracing::warn!("key {} is not known", "a.b");
             tracing::warn!(target: "wgpu", "a warning of others");
             tracing::error!(target: "wgpu", code = 7, "an error of others");
-            // The form in which records of the `log` crate arrive.
+            // How records of the `log` crate arrive.
             tracing::error!(target: "log", { log.target = "rfd::backend", log.line = 9 }, "no bus");
             tracing::error!(target: "log", { log.target = "rfd::backend" }, "Failed to pick file with zenity: no");
         });

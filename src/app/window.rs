@@ -1,4 +1,4 @@
-//! The desktop window, and the one graphics device that it shares with the models.
+//! The desktop window, and the graphics device that it shares with the models.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -17,10 +17,10 @@ use crate::engine::start::{GpuKernels, distrust, faster};
 use crate::engine::studio::Engine;
 use crate::error::Result;
 
-/// Opens the studio and returns when it is closed.
+/// Opens the studio and returns once it is closed.
 ///
 /// # Errors
-/// The system gives no window.
+/// The window or the models' device cannot be opened.
 pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<()> {
     if kernels == GpuKernels::Off {
         distrust();
@@ -37,7 +37,7 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
         native_adapter_selector: Some(Arc::new(select)),
         ..WgpuSetupCreateNew::without_display_handle()
     });
-    // What eframe can't hand back: where the models run, or why there is no studio.
+    // eframe cannot return these: the models' device, or why the studio did not start.
     let (models, refused) = (Rc::new(OnceCell::new()), Rc::new(Cell::new(None)));
     let (opened, why) = (models.clone(), refused.clone());
     let create = move |context: &eframe::CreationContext| match studio(context, start, choice) {
@@ -59,26 +59,27 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
     match (refused.take(), window.models.get()) {
         (Some(error), _) => Err(error),
         (None, Some(_)) => Ok(()),
-        // What eframe says of it is in the log.
+        // eframe has logged the reason.
         (None, None) => Err(no_window(eframe::Error::AppCreation("no graphics adapter can draw it".into()))),
     }
 }
 
-/// What ends a session or a terminal closes the window as a person does: a training run writes its checkpoint first. Ctrl-C
-/// ends the program when it comes again; a closed terminal may say so several times.
+/// Closes the window on SIGTERM, SIGINT and SIGHUP as the user would, so that a training run writes its checkpoint
+/// first. A second Ctrl-C ends the program at once; a second SIGHUP does not, because a closing terminal may send
+/// several.
 #[cfg(unix)]
 fn close_on_signals(ctx: eframe::egui::Context) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
-    let Ok(mut signals) =
-        signals.inspect_err(|error| tracing::warn!("signals end the program at once: {error}"))
+    let Ok(mut signals) = signals
+        .inspect_err(|error| tracing::warn!("signals will end the program without a checkpoint: {error}"))
     else {
         return;
     };
     std::thread::spawn(move || {
         for (earlier, signal) in signals.forever().enumerate() {
             if earlier > 0 && signal == SIGINT {
-                // It ends the process.
+                // Ends the process.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
             ctx.send_viewport_cmd(eframe::egui::ViewportCommand::Close);
@@ -86,7 +87,7 @@ fn close_on_signals(ctx: eframe::egui::Context) {
     });
 }
 
-/// The studio, and where its models run.
+/// Creates the studio; also returns its models' device.
 fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
     let device = match &context.wgpu_render_state {
         Some(render) => models_device(choice, render)?,
@@ -102,7 +103,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
     let log = studio.state.log.sender();
     super::listen(move |line| {
-        // A studio that is closed reads no log.
+        // Fails only if the studio has closed.
         let _ = log.send(line);
     });
     if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
@@ -112,7 +113,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     Ok((studio, device))
 }
 
-/// The adapter that the command line would take, of those that can draw on `surface`.
+/// Chooses an adapter as the command line does, among those that can draw on `surface`.
 fn select(adapters: &[wgpu::Adapter], surface: Option<&wgpu::Surface<'_>>) -> Result<wgpu::Adapter, String> {
     let draws =
         |adapter: &&wgpu::Adapter| surface.is_none_or(|surface| adapter.is_surface_supported(surface));
@@ -122,10 +123,11 @@ fn select(adapters: &[wgpu::Adapter], surface: Option<&wgpu::Surface<'_>>) -> Re
         .ok_or_else(|| "no graphics adapter can draw a window; install a graphics driver".into())
 }
 
-/// Where the models run: on the window's own device if that is asked for, or is made of silicon and nothing is asked for.
+/// Chooses the models' device. They share the window's device if a GPU was requested, or by default if it is real
+/// hardware and not a software rasterizer.
 ///
 /// # Errors
-/// A GPU is asked for that can't run them.
+/// A GPU was requested, but it cannot run the models.
 fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<Device> {
     let hardware = render.adapter.get_info().device_type != wgpu::DeviceType::Cpu;
     let share = || {
@@ -137,7 +139,7 @@ fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<Device> {
         DeviceChoice::Auto if hardware => Ok(match share() {
             Ok(device) => faster(device).0,
             Err(error) => {
-                tracing::warn!("{error}; going on with the CPU");
+                tracing::warn!("{error}; using the CPU instead");
                 device::cpu()
             }
         }),

@@ -1,4 +1,4 @@
-//! The program of a page's worker: the models, and all that computes. `web/worker.js` runs it.
+//! The program in a page's worker: the models and all computation. `web/worker.js` runs it.
 
 mod models;
 
@@ -27,8 +27,8 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and says what was found. Where there is no GPU to
-    /// work with, it is the CPU.
+    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and reports what was found. Falls back to the CPU
+    /// if there is no usable GPU.
     pub async fn start(host: Host, device: &str) -> Engine {
         begin(host);
         let opened = open_any(device).await;
@@ -50,27 +50,27 @@ impl Engine {
         Self { server }
     }
 
-    /// Takes an order of the page.
+    /// Takes an order from the page.
     pub fn take(&mut self, order: &[u8]) -> Result<(), JsError> {
         self.server.take(wire::from_bytes(order)?);
         Ok(())
     }
 }
 
-/// Paths of the files that a bundled model is made of; none of another place.
+/// Paths of a bundled model's files; empty for any other model.
 #[wasm_bindgen]
 pub fn assets(place: &str) -> Vec<String> {
     let files = bundled::find(place).map_or_else(Vec::new, |bundled| bundled.files().to_vec());
     files.into_iter().map(|asset| asset.path.into()).collect()
 }
 
-/// Gives a file of the page a path.
+/// Makes a file from the page available at a path.
 #[wasm_bindgen]
 pub fn put(path: &str, content: Blob) {
     files::put(Path::new(path), Content::Blob(content));
 }
 
-/// The SHA-256 of what is fed to it piece by piece.
+/// An incremental SHA-256.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Hasher {
@@ -79,24 +79,24 @@ pub struct Hasher {
 
 #[wasm_bindgen]
 impl Hasher {
-    /// Of nothing yet.
+    /// Starts with no data.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Of these bytes too.
+    /// Appends bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         sha2::Digest::update(&mut self.state, bytes);
     }
 
-    /// In hexadecimal digits.
+    /// The hash in hexadecimal.
     pub fn finish(self) -> String {
         sha2::Digest::finalize(self.state).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// Bytes of memory that this program has been given.
+/// Size of this program's memory, in bytes.
 #[wasm_bindgen]
 pub fn heap() -> f64 {
     resident().unwrap_or_default() as f64
@@ -115,7 +115,7 @@ async fn open(device: &str) -> Result<Opened> {
     Ok(opened)
 }
 
-/// [`open`], but the CPU in place of a GPU that isn't there, refuses, or cannot be trusted.
+/// Like [`open`], but falls back to the CPU if the GPU is missing, fails to open, or fails the kernel checks.
 async fn open_any(device: &str) -> Opened {
     open(device).await.unwrap_or_else(|error| Opened {
         device: device::cpu(),
@@ -128,7 +128,7 @@ fn begin(host: Host) {
     console_error_panic_hook::set_once();
     host::set(host);
     listen(|line| answer(&Answer::Warning(line)));
-    // A second program of the same worker finds it there.
+    // Fails if another program in the same worker has already set it.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Warnings));
 }
 

@@ -1,4 +1,4 @@
-//! The engine without the studio, for other people's pages; `web/residua.js` is its front.
+//! The engine without the studio, for use in other pages; `web/residua.js` wraps it.
 
 use burn::tensor::Device;
 use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasm_bindgen::prelude::*;
 
-/// Models and the device that they run on.
+/// A loaded model and its device.
 #[wasm_bindgen]
 pub struct Models {
     device: Device,
@@ -40,14 +40,14 @@ impl Loaded {
     }
 }
 
-/// What a page asks for when it samples.
+/// A page's sampling request.
 #[derive(Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 struct Wish {
     count: u32,
     seed: u64,
     first: u32,
-    /// These three as the model's configuration says, unless they are given.
+    /// Default for this and the next three: the model's configuration.
     temperature: Option<f32>,
     top_k: Option<usize>,
     top_p: Option<f32>,
@@ -103,7 +103,7 @@ impl Wish {
 
 #[wasm_bindgen]
 impl Models {
-    /// Opens `device`: `auto`, `cpu` or `gpu`. Only `gpu` fails where there is no GPU to work with.
+    /// Opens `device`: `auto`, `cpu` or `gpu`. Only `gpu` fails if there is no usable GPU.
     pub async fn open(host: Host, device: &str) -> Result<Models, JsError> {
         super::begin(host);
         let opened = match device {
@@ -113,12 +113,12 @@ impl Models {
         Ok(Self { device: opened.device, said: opened.said, loaded: None })
     }
 
-    /// `cpu` or `gpu`, and what is known of it.
+    /// `cpu` or `gpu`, and details.
     pub fn device(&self) -> String {
         format!("{}: {}", residua::device::kind(&self.device), self.said)
     }
 
-    /// Loads the model at a place, with its RQ-VAE from elsewhere if that is given. `precision` is `stored`, `f16` or
+    /// Loads `model`, a name, address or path, and its RQ-VAE from `rqvae` if given. `precision` is `stored`, `f16` or
     /// `q8`.
     pub async fn load(
         &mut self,
@@ -160,7 +160,7 @@ impl Models {
         Ok(facts.into())
     }
 
-    /// The codes of a picture's middle; `picture` is a file's bytes.
+    /// Encodes the central square of a picture; `picture` is the contents of an image file.
     pub async fn encode(&self, picture: &[u8], progress: Function) -> Result<JsValue, JsError> {
         let picture = Picture::from_bytes(picture)?;
         let stacks =
@@ -168,7 +168,7 @@ impl Models {
         Ok(codes(&stacks[0])?)
     }
 
-    /// The picture of codes, row-major in (row, column, depth).
+    /// Decodes codes, row-major in (row, column, depth), to a picture.
     pub async fn decode(
         &self,
         codes: &[u16],
@@ -183,7 +183,7 @@ impl Models {
         Ok(pixels(&pictures[0]))
     }
 
-    /// New pictures, as `wish` (JSON) says.
+    /// Samples new pictures as `wish` (JSON) specifies.
     pub async fn sample(&self, wish: &str, progress: Function) -> Result<JsValue, JsError> {
         let Loaded::Stage2(stage2) = self.loaded()? else {
             return Err(Error::usage("this model has no RQ-Transformer; load a stage 2").into());
@@ -211,7 +211,7 @@ impl Models {
     }
 }
 
-/// A task that tells `progress` of units done and of all, and is stopped once that answers false.
+/// A task that calls `progress` with the units done and in total, and stops once it returns a falsy value.
 fn watched(progress: &Function) -> Task<'_> {
     let stop = Arc::new(AtomicBool::new(false));
     Task::new(stop.clone(), move |done, total| {
@@ -237,7 +237,7 @@ fn shape(shape: [usize; 3]) -> JsValue {
     shape.into_iter().map(|size| JsValue::from(size as u32)).collect::<js_sys::Array>().into()
 }
 
-/// Width, height and RGBA bytes, as `ImageData` takes them.
+/// Width, height and RGBA bytes, for `ImageData`.
 fn pixels(picture: &Picture) -> JsValue {
     let rgb = picture.to_rgb8();
     let rgba: Vec<u8> = rgb.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();

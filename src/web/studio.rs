@@ -1,5 +1,4 @@
-//! The program of the page itself: the studio's window. It computes nothing; see `engine.rs` for what does.
-//! `web/page.js` runs it.
+//! The program in the page itself: the studio's window. All computation is in `engine.rs`. `web/page.js` runs it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -32,8 +31,8 @@ pub struct Page {
 
 #[wasm_bindgen]
 impl Page {
-    /// Begins, with a `model` (a bundled one's name, an address, or a path that the worker knows) a `file` that
-    /// was put here, and the model's `rqvae` from elsewhere, where they are given.
+    /// Starts the studio. Optionally opens a `model` (a bundled model's name, an address, or a path that the worker knows)
+    /// with its `rqvae` from elsewhere, and a `file` added by [`put`].
     pub async fn start(
         canvas: HtmlCanvasElement,
         host: Host,
@@ -63,12 +62,12 @@ impl Page {
         Ok(Self { canvas, runner, studio, messages })
     }
 
-    /// Draws no more: the browser has taken the canvas's graphics away.
+    /// Stops drawing, after the browser has taken away the canvas's graphics context.
     pub fn pause(&self) {
         self.runner.destroy();
     }
 
-    /// Draws again, with graphics that know nothing of what was drawn before.
+    /// Draws again, in a new graphics context.
     pub async fn resume(&self) -> Result<(), JsValue> {
         let studio = self.studio.clone();
         let create = window(move |context| {
@@ -78,11 +77,11 @@ impl Page {
         self.runner.start(self.canvas.clone(), WebOptions::default(), create).await
     }
 
-    /// Takes an answer of the worker.
+    /// Takes an answer from the worker.
     pub fn receive(&self, answer: &[u8]) -> Result<(), JsError> {
         match wire::from_bytes(answer)? {
             Answer::Message(message) => {
-                // The studio reads them as long as it is there.
+                // Fails only if the studio has closed.
                 let _ = self.messages.try_send(message);
                 self.with(|_| ());
             }
@@ -93,30 +92,30 @@ impl Page {
         Ok(())
     }
 
-    /// Gives a small file a path.
+    /// Makes a small file available at a path.
     pub fn put(&self, path: &str, bytes: &[u8]) {
         put(path, bytes);
     }
 
-    /// A font that the window asked for is there.
+    /// Shows fonts that have arrived.
     #[wasm_bindgen(js_name = refreshFonts)]
     pub fn refresh_fonts(&self) {
         self.with(|studio| studio.refresh_fonts());
     }
 
-    /// Opens what lies at `path`: here, if it is a picture or codes, else with the worker, as a model.
+    /// Opens the file at `path`: a picture or codes in the page, anything else as a model in the worker.
     pub fn open(&self, path: &str) {
         self.with(|studio| studio.state.open_path(Path::new(path)));
     }
 
-    /// The person has chosen what was `wanted`.
+    /// Takes the user's choice in the dialog named `wanted`.
     pub fn chosen(&self, wanted: &str, path: &str) {
         if let Some(wanted) = Wanted::named(wanted) {
             self.with(|studio| take(&mut studio.state, wanted, Path::new(path)));
         }
     }
 
-    /// What the browser's storage holds: JSON.
+    /// Updates the list of models in the browser's storage; `list` is JSON.
     pub fn stored(&self, list: &str) {
         if let Ok(stored) = serde_json::from_str(list) {
             self.with(|studio| studio.state.stored = stored);
@@ -129,7 +128,7 @@ impl Page {
         Some(studio.state.document.as_ref()?.stack().codes().to_vec())
     }
 
-    /// Does what assistive technology asks of an element.
+    /// Performs an action that assistive technology requests on an element.
     pub fn act(&self, action: &str) {
         self.with(|studio| {
             if let Err(error) = studio.act(action) {
@@ -138,7 +137,7 @@ impl Page {
         });
     }
 
-    /// The worker is gone and another one begins.
+    /// Handles the loss of the worker; a new one is starting.
     pub fn lost(&self, reason: &str) {
         self.with(|studio| studio.state.lost(reason));
     }
@@ -148,7 +147,7 @@ impl Page {
         self.with(|studio| studio.state.log.add(Level::Warning, line));
     }
 
-    /// Does something to the studio, unless a fault has stopped it.
+    /// Runs `work` on the studio, unless a panic has stopped it.
     fn with(&self, work: impl FnOnce(&mut Studio)) {
         if let Ok(mut studio) = self.studio.try_borrow_mut() {
             work(&mut studio);
@@ -157,7 +156,7 @@ impl Page {
     }
 }
 
-/// What the canvas shows: the studio, which outlives it.
+/// The canvas's app: the studio, which outlives it.
 struct Window(Rc<RefCell<Studio>>);
 
 impl App for Window {
@@ -178,7 +177,7 @@ impl App for Window {
     }
 }
 
-/// Makes a window, in a new context, for the studio that `studio` gives.
+/// Makes a window in a new context for the studio that `studio` returns.
 fn window(studio: impl FnOnce(&CreationContext) -> Rc<RefCell<Studio>> + 'static) -> AppCreator<'static> {
     Box::new(move |context| {
         fonts::install(&context.egui_ctx);
@@ -187,7 +186,7 @@ fn window(studio: impl FnOnce(&CreationContext) -> Rc<RefCell<Studio>> + 'static
     })
 }
 
-/// Gives a small file a path, before the studio begins.
+/// Makes a small file available at a path, before the studio starts.
 #[wasm_bindgen]
 pub fn put(path: &str, bytes: &[u8]) {
     files::put(Path::new(path), Content::Bytes(bytes.into()));

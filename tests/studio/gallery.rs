@@ -177,7 +177,7 @@ fn a_folder_is_shown_with_what_its_pictures_carry() {
     desk.harness.state_mut().state.show_folder(other.path());
     desk.settle();
     assert_eq!(desk.state().gallery.items.len(), 1);
-    assert!(notice(&desk).ends_with("no pictures are in this folder"), "{}", notice(&desk));
+    assert!(notice(&desk).ends_with("no pictures in this folder"), "{}", notice(&desk));
 }
 
 #[test]

@@ -29,9 +29,9 @@ fn misfit() -> TempDir {
 
 /// Types a place and asks for its model.
 fn load(desk: &mut Desk, place: &Path) {
-    desk.harness.get_by_label("A model's place").focus();
+    desk.harness.get_by_label("Model to load").focus();
     desk.harness.run();
-    desk.harness.get_by_label("A model's place").type_text(&place.display().to_string());
+    desk.harness.get_by_label("Model to load").type_text(&place.display().to_string());
     desk.harness.run();
     desk.click("Load");
 }
@@ -47,11 +47,11 @@ fn the_bundled_model_is_described() {
         "MIT",
         "64 x 64 pixels",
         "8 x 8 cells of 4 codes",
-        "1 024, 1 024, 1 024, 1 024 codes, one book a depth",
-        "32, 32, 64, 128; 1 block a level",
+        "1 024, 1 024, 1 024, 1 024 codes, one codebook per depth",
+        "32, 32, 64, 128; 1 block per level",
         "at 8 x 8",
-        "6 layers of 4 heads",
-        "2 layers of 4 heads",
+        "6 layers with 4 heads",
+        "2 layers with 4 heads",
         "128",
         "one of 9 classes",
         "CPU",

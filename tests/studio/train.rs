@@ -49,7 +49,7 @@ fn desk(folder: &Path, steps: &str) -> Desk {
     desk.click("Train");
     type_in(&mut desk, "Configuration", &folder.join("config.yaml").display().to_string());
     type_in(&mut desk, "Pictures", &folder.join("data").display().to_string());
-    type_in(&mut desk, "Folder of the run", &folder.join("run").display().to_string());
+    type_in(&mut desk, "Run folder", &folder.join("run").display().to_string());
     type_in(&mut desk, "Steps", steps);
     desk
 }

@@ -1,13 +1,13 @@
-// One element of the mirror: which tag it has, and its attributes by what is told of it.
+// Tag and attributes of one element in the mirror.
 
 /**
- * A widget in the words of ARIA, as `src/app/accessible` tells of it.
+ * A widget in ARIA terms, as `src/app/accessible` sends it.
  * @typedef {object} Told
  * @property {string} id
- * @property {string} role of ARIA; `text` for plain text
+ * @property {string} role an ARIA role; `text` for plain text
  * @property {string} name
  * @property {[number, number, number, number]} bounds left, top, width and height in CSS pixels
- * @property {string[]} [actions] that it takes
+ * @property {string[]} [actions] that it supports
  * @property {string[]} [children] ids in reading order
  * @property {string} [description]
  * @property {string} [value]
@@ -29,12 +29,12 @@
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
 
 /**
- * Roles that people put values into are fields of that type; all others are a `div`.
+ * Input types by role. Widgets with other roles are a `div`.
  * @type {Record<string, string>}
  */
 const FIELDS = { slider: 'range', spinbutton: 'number', textbox: 'text', searchbox: 'search' };
 
-/** Roles whose name is the text that they hold; the others are named by an attribute. */
+/** Roles whose name is their text; the others are named by an attribute. */
 const SPOKEN = new Set(['text', 'heading', 'status', 'alert', 'log', 'tooltip']);
 
 /** @type {[string, keyof Told][]} */
@@ -65,7 +65,7 @@ const NUMBER = [
 
 /**
  * @param {Element} element
- * @returns {element is Field} whether people put values into it
+ * @returns {element is Field} whether the user can enter a value
  */
 export function isField(element) {
   return element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
@@ -73,7 +73,7 @@ export function isField(element) {
 
 /**
  * @param {Told} told
- * @returns {boolean} whether it is set to numbers
+ * @returns {boolean} whether its value is a number
  */
 export function isNumeric(told) {
   return told.valuenow !== undefined;
@@ -82,7 +82,7 @@ export function isNumeric(told) {
 /**
  * @param {Told} a
  * @param {Told} b
- * @returns {boolean} whether one element can stand for both
+ * @returns {boolean} whether the same element can show both
  */
 export function sameKind(a, b) {
   return a.role === b.role && a.multiline === b.multiline;
@@ -90,7 +90,7 @@ export function sameKind(a, b) {
 
 /**
  * @param {Told} told
- * @returns {HTMLElement} still without a place and attributes
+ * @returns {HTMLElement} not placed yet, and without attributes
  */
 export function create({ role, multiline }) {
   const field = FIELDS[role];
@@ -103,7 +103,7 @@ export function create({ role, multiline }) {
 }
 
 /**
- * Sets what is different from `before`.
+ * Updates what differs from `before`.
  * @param {HTMLElement} element
  * @param {Told} told
  * @param {Told} [before]
@@ -119,7 +119,7 @@ export function describe(element, told, before) {
 }
 
 /**
- * A field that a person is writing in keeps what is written, unless there is news of its value.
+ * A field that the user is editing keeps the input unless its value changes in the studio.
  * @param {Field} field
  * @param {Told} told
  * @param {Told} [before]
@@ -136,7 +136,7 @@ function describeField(field, told, before) {
 }
 
 /**
- * Writes the told value into the field; the caret stays where that is no change.
+ * Writes the value into the field. If it is there already, the caret does not move.
  * @param {Field} field
  * @param {Told} told
  */
@@ -150,7 +150,7 @@ function value(told) {
 }
 
 /**
- * Sets the element's own text, which stands before its children.
+ * Sets the element's own text, which precedes its children.
  * @param {HTMLElement} element
  * @param {string} text
  */
@@ -170,7 +170,7 @@ function setAll(element, attributes, told) {
 }
 
 /**
- * Sets the attribute, or takes it away, where that is a change.
+ * Sets or removes the attribute if it differs.
  * @param {HTMLElement} element
  * @param {string} name
  * @param {unknown} value

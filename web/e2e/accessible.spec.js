@@ -1,4 +1,4 @@
-// The elements over a canvas: found by role and name, lying where they are told to, with the mouse going through.
+// The elements over a canvas: found by role and name, in the right place, and transparent to the mouse.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,7 +9,7 @@ const ORIGIN = 'http://mirror.test';
 /** @type {Record<string, string>} */
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript' };
 
-/** Where the page has its canvas. */
+/** The canvas's position in the page. */
 const CANVAS = { x: 30, y: 20 };
 
 const CLICKABLE = ['click', 'focus'];
@@ -51,7 +51,7 @@ test.beforeEach(async ({ page }) => {
   await update(page, FORM);
 });
 
-test('elements are found by role and name, where they are told to be', async ({ page }) => {
+test('elements are found by role and name, in the right place', async ({ page }) => {
   for (const { role, name, bounds: [x, y, width, height] } of FORM.upsert.filter(({ name }) => name)) {
     const element = role === 'text' ? page.getByText(name) : page.getByRole(role, { name, exact: true });
     await expect(element).toHaveCount(1);
@@ -59,7 +59,7 @@ test('elements are found by role and name, where they are told to be', async ({ 
   }
 });
 
-test('the page is read in order, with its states', async ({ page }) => {
+test('the page is read in order, with states', async ({ page }) => {
   await expect(page.locator('main')).toMatchAriaSnapshot(`
     - main:
       - application:
@@ -84,7 +84,7 @@ test('a click goes through to the canvas', async ({ page }) => {
   expect(await page.evaluate(() => window.actions)).toEqual([]);
 });
 
-test('what assistive technology does is asked for', async ({ page }) => {
+test('assistive technology triggers actions', async ({ page }) => {
   await page.getByRole('button', { name: 'Encode' }).dispatchEvent('click');
   await page.getByRole('button', { name: 'Decode' }).dispatchEvent('click');
   await page.getByText('Ready').dispatchEvent('click');
@@ -100,7 +100,7 @@ test('what assistive technology does is asked for', async ({ page }) => {
   ]);
 });
 
-test('focus goes on to the widget, and the keyboard back to the canvas', async ({ page }) => {
+test('focus passes to the widget, and keyboard focus returns to the canvas', async ({ page }) => {
   await page.getByRole('button', { name: 'Encode' }).evaluate((element) => element.focus());
   expect(await page.evaluate(() => window.actions)).toEqual([{ id: '2', kind: 'show' }, { id: '2', kind: 'focus' }]);
   await expect(page.locator('canvas')).toBeFocused();
@@ -111,7 +111,7 @@ test('focus goes on to the widget, and the keyboard back to the canvas', async (
   await expect(page.locator('canvas')).not.toHaveAttribute('aria-activedescendant');
 });
 
-test('a field is written in, and left by keys that the canvas gets', async ({ page }) => {
+test('a field takes input, and the canvas gets the keys that leave it', async ({ page }) => {
   const field = page.getByRole('textbox');
   await field.focus();
   await page.keyboard.press('End');
@@ -124,7 +124,7 @@ test('a field is written in, and left by keys that the canvas gets', async ({ pa
   expect(await page.evaluate(() => window.keys)).toEqual(['Enter']);
 });
 
-test('what is being written outlives news of something else, and what is refused is put back', async ({ page }) => {
+test('input survives unrelated updates, and a rejected value is reset', async ({ page }) => {
   const field = page.getByRole('spinbutton');
   await field.focus();
   await field.press('5');
@@ -138,7 +138,7 @@ test('what is being written outlives news of something else, and what is refused
   await expect(field).toHaveValue('9');
 });
 
-test('only what changed is touched', async ({ page }) => {
+test('only changed elements are touched', async ({ page }) => {
   await page.evaluate(() => {
     window.touched = [];
     const note = (records) => records.forEach(({ target }) => window.touched.push(target.ariaLabel ?? target.tagName));
@@ -149,7 +149,7 @@ test('only what changed is touched', async ({ page }) => {
   expect(new Set(await page.evaluate(() => window.touched))).toEqual(new Set(['Preview']));
 });
 
-test('elements move with what they are in, come, go, and change their kind and order', async ({ page }) => {
+test('elements move with their parent, appear, disappear, and change kind and order', async ({ page }) => {
   const moved = FORM.upsert.slice(0, 2).map((element) => ({ ...element, bounds: element.bounds.with(0, element.bounds[0] + 50) }));
   const children = ['8', '2', '10', '4', '5', '6', '7'];
   const added = { id: '10', role: 'option', name: 'large', bounds: [110, 210, 80, 20], selected: 'true' };
@@ -170,7 +170,7 @@ test('elements move with what they are in, come, go, and change their kind and o
   await expect(page.getByRole('button', { name: 'Decode' })).toHaveCount(0);
 });
 
-test('messages of a status are text that is read aloud', async ({ page }) => {
+test('status messages are text that is read aloud', async ({ page }) => {
   await update(page, { upsert: [{ ...FORM.upsert.at(-1), name: 'Encoded' }] });
   await expect(page.getByRole('status')).toHaveText('Encoded');
 });

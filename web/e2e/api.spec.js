@@ -1,11 +1,11 @@
-// The engine in other people's pages: the example, and all that residua.js takes and refuses.
+// The engine in other pages: the example, and what residua.js accepts and rejects.
 
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from './base.js';
 import { native, nativeCodes, ROOT, SAMPLE } from './native.js';
 
-// The first to open a GPU in this browser waits until SwiftShader has compiled every shader.
+// The first test that opens a GPU in this browser waits until SwiftShader has compiled every shader.
 test.setTimeout(600_000);
 
 const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
@@ -39,7 +39,7 @@ for (const device of ['cpu', 'gpu']) {
     expect(made.map((stack) => stack.length)).toEqual([256, 256]);
     expect(made[0]).not.toEqual(made[1]);
     const sampled = native('sample', '--class', 'Animals & Nature', '-n', '2', '--seed', '7', '-o', folder);
-    // The last digits of a GPU differ, and with them a draw now and then.
+    // A GPU rounds differently, so samples may differ.
     if (device === 'cpu') expect(made).toEqual(sampled.stacks.map((stack) => stack.codes));
 
     native('decode', path.join(folder, 'codes.npy'), '--out', path.join(folder, 'decoded.png'));
@@ -49,7 +49,7 @@ for (const device of ['cpu', 'gpu']) {
     expect(before.length).toBe(64 * 64 * 4);
     expect(furthest(before, decoded)).toBeLessThanOrEqual(1);
     expect(furthest(before, after)).toBeGreaterThan(20);
-    // The code is of the corner at the top left; attention and group norm carry a trace of it everywhere.
+    // The code is in the top left corner, but attention and group norm spread traces of it everywhere.
     const last = (64 * 64 - 1) * 4;
     expect(furthest(after.slice(last), before.slice(last))).toBeLessThanOrEqual(4);
   });
@@ -61,7 +61,7 @@ test.describe('residua.js', () => {
     await page.goto('/blank.html');
     await page.evaluate(async () => {
       window.api = await import('/residua.js');
-      /** What is thrown, as one line. */
+      /** The error thrown, as one line. */
       window.errorOf = async (work) => {
         try {
           await work();
@@ -74,7 +74,7 @@ test.describe('residua.js', () => {
     });
   });
 
-  test('a signal ends a sample at its next step, and the engine goes on', async ({ page }) => {
+  test('a signal stops sampling at its next step, and the engine stays usable', async ({ page }) => {
     const { error, steps, total, again } = await page.evaluate(async () => {
       const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
       const stop = new AbortController();
@@ -89,19 +89,19 @@ test.describe('residua.js', () => {
       return { error, steps: told.length, total: told[0][1], again: one.codes.length };
     });
     expect(error).toBe('Error: the person left');
-    // What was under way when the signal was given is told of, little more.
+    // Only the steps already running when the signal was given are still reported.
     expect(steps).toBeLessThan(total / 4);
     expect(again).toBe(256);
   });
 
-  test('a signal that was given before begins nothing', async ({ page, server }) => {
+  test('with an aborted signal nothing starts', async ({ page, server }) => {
     const error = await page.evaluate(() =>
       window.errorOf(() => window.api.Residua.load('emoji-64', { device: 'cpu', signal: AbortSignal.abort(new Error('never mind')) })));
     expect(error).toBe('Error: never mind');
     expect(server.asked('/assets/emoji-64/stage1.safetensors')).toEqual([]);
   });
 
-  test('a signal ends a download, and the next load goes on with it', async ({ page, server }) => {
+  test('a signal stops a download, and the next load resumes it', async ({ page, server }) => {
     const file = '/assets/emoji-64/stage2.safetensors';
     const bytes = readFileSync(path.join(ROOT, file));
     const url = server.put('/big.safetensors', bytes, { holdAt: 3_000_000 });
@@ -119,7 +119,7 @@ test.describe('residua.js', () => {
     expect(server.asked('/big.safetensors').map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=3000000-']);
   });
 
-  test('wrong arguments are refused in one clear line', async ({ page }) => {
+  test('wrong arguments are rejected in one clear line', async ({ page }) => {
     const errors = await page.evaluate(async () => {
       const { Residua } = window.api;
       const residua = await Residua.load('emoji-64', { device: 'cpu' });
@@ -188,7 +188,7 @@ test.describe('residua.js', () => {
     for (const error of Object.values(errors)) expect(error).not.toMatch(/\n|undefined is|unreachable/);
   });
 
-  test('all that a page has pictures in is encoded to the same codes', async ({ page }, info) => {
+  test('every kind of picture in a page is encoded to the same codes', async ({ page }, info) => {
     const found = await page.evaluate(async () => {
       const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
       const blob = await (await fetch('/assets/samples/scream.png')).blob();
@@ -211,7 +211,7 @@ test.describe('residua.js', () => {
     expect(Object.keys(found).length).toBe(7);
   });
 
-  test('the bundled model of captions has the native codes', async ({ page }, info) => {
+  test('the bundled caption model samples the native codes', async ({ page }, info) => {
     const wish = { prompt: 'grinning face', seed: 7 };
     const { stacks: [{ codes: expected }] } = native('sample', '--model', 'emoji-64-captions', '--prompt', wish.prompt, '--seed', '7',
       '--out', info.outputPath('native'));
@@ -223,7 +223,7 @@ test.describe('residua.js', () => {
     expect(codes).toEqual(expected);
   });
 
-  test('files of this computer are models', async ({ page, server }, info) => {
+  test('models load from local files', async ({ page, server }, info) => {
     for (const name of ['model.pt', 'config.yaml']) {
       server.put(`/given/${name}`, readFileSync(path.join(FIXTURES, 'rqvae-shared', name)));
     }
@@ -251,7 +251,7 @@ test.describe('residua.js', () => {
     const shared = nativeCodes(info.outputPath('native'), path.join(FIXTURES, 'rqvae-shared'), SAMPLE);
     expect(found.codes).toEqual([emoji, emoji, shared]);
     expect(found.alone).toContain('config.yaml');
-    // Its weights, and what the program itself takes.
+    // Its weights, and the program itself.
     const stages = ['stage1', 'stage2'].map((stage) => statSync(path.join(ROOT, 'assets', 'emoji-64', `${stage}.safetensors`)).size);
     expect(found.memory).toBeGreaterThan(stages[0] + stages[1]);
     expect(found.memory).toBeLessThan(400e6);

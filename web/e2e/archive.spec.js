@@ -1,4 +1,4 @@
-// Archives of models, from the network and from this computer: unpacked if they are whole and harmless.
+// Model archives, downloaded and local: unpacked if they are complete and harmless.
 
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -40,7 +40,7 @@ for (const [name, archive] of /** @type {[string, Buffer][]} */ ([
   ['/two.tar', TWO_STAGES],
   ['/two.tar.gz', gzipSync(TWO_STAGES)],
   ['/two.TGZ', gzipSync(TWO_STAGES)],
-  // By content: a server may unpack it on the way.
+  // Recognized by content: a server may unpack it in transfer.
   ['/plain.tar.gz', TWO_STAGES],
 ])) {
   test(`${name} is unpacked into the store`, async ({ page, server }) => {
@@ -67,7 +67,7 @@ test('an archive dropped on the page lasts as long as the tab', async ({ page, c
   // Another tab that opens the store leaves this one's files alone.
   await openStore(await context.newPage());
   expect(await scratch()).toBe(1);
-  // Left behind by a closed one, they go.
+  // The files of a closed tab are removed.
   await expect.poll(async () => (await openStore(page), scratch())).toBe(0);
 });
 
@@ -91,7 +91,7 @@ for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} *
   ['a path upwards', tar(CONFIG, entry('../model.pt', '')), 'entry "../model.pt" leads outside the folder'],
   ['a path upwards inside', tar(WEIGHTS, entry('a/../../model.pt', '')), 'leads outside the folder'],
   ['an absolute path', tar(WEIGHTS, entry('/tmp/model.pt', '')), 'entry "/tmp/model.pt" leads outside the folder'],
-  ['a path upwards of a file that is not kept', tar(WEIGHTS, entry('../readme', '')), 'leads outside the folder'],
+  ['a path upwards for a file that is not kept', tar(WEIGHTS, entry('../readme', '')), 'leads outside the folder'],
   ['a path upwards by pax', tar(WEIGHTS, pax('path', '../b.pt'), entry('b.pt')), 'leads outside the folder'],
   ['a path upwards by GNU', tar(WEIGHTS, longName('../b.pt'), entry('b.pt')), 'leads outside the folder'],
   ['a symbolic link', tar(WEIGHTS, entry('b.pt', '', { type: '2' })), 'entry "b.pt" is a link'],
@@ -100,7 +100,7 @@ for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} *
   ['a block device', tar(WEIGHTS, entry('b.pt', '', { type: '4' })), 'is a device'],
   ['a pipe', tar(WEIGHTS, entry('b.pt', '', { type: '6' })), 'is a device'],
   ['an unknown kind', tar(WEIGHTS, entry('b.pt', '', { type: 'V' })), 'is of an unknown kind'],
-  ['a file twice', tar(CONFIG, WEIGHTS, WEIGHTS), 'entry "m/model.pt" is there twice'],
+  ['a file twice', tar(CONFIG, WEIGHTS, WEIGHTS), 'entry "m/model.pt" occurs twice'],
   ['no weights', tar(CONFIG), 'expected config.yaml and a .pt or .safetensors, found none'],
   ['nothing', Buffer.alloc(0), 'expected config.yaml and a .pt or .safetensors, found none'],
   ['text', Buffer.from('some text'), notWhole],
@@ -115,9 +115,9 @@ for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} *
   ['many names', gzipSync(tar(WEIGHTS, ...Array(2000).fill(longName('n')), CONFIG)), "an entry's header is larger"],
   ['a malformed attribute', tar(entry('x', '99 path=a\n', { type: 'x' }), WEIGHTS), 'an extended header is malformed'],
   ['an attribute of no length', tar(entry('x', '0 path=a\n', { type: 'x' }), WEIGHTS), 'an extended header is malformed'],
-  ['a size that is no number', tar(pax('size', 'ten'), WEIGHTS), 'no number where one is expected'],
+  ['a size that is not a number', tar(pax('size', 'ten'), WEIGHTS), 'no number where one is expected'],
 ])) {
-  test(`an archive with ${what} is refused, and nothing of it stays`, async ({ page, server }) => {
+  test(`an archive with ${what} is refused, and leaves nothing behind`, async ({ page, server }) => {
     const store = await openStore(page);
     const url = server.put('/hostile.tar.gz', archive);
     const errors = [await store.error('fetch', url), (await store.drop('hostile.tar.gz', archive)).error];
@@ -130,7 +130,7 @@ for (const [what, archive, expected] of /** @type {[string, Buffer, string][]} *
   });
 }
 
-/** Bytes of all files in the store, in the page. */
+/** Total size of all files in the store, in bytes. Runs in the page. */
 async function bytesStored(folder = navigator.storage.getDirectory()) {
   let sum = 0;
   const count = async (/** @type {FileSystemDirectoryHandle} */ folder) => {

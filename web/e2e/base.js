@@ -1,4 +1,4 @@
-// What every test starts with: a server of its own, so an origin with nothing stored, and the page's address on it.
+// The base of every test: a separate server, and so a fresh origin with empty storage.
 
 import path from 'node:path';
 import { test as base } from '@playwright/test';
@@ -10,8 +10,8 @@ export { expect } from '@playwright/test';
 export const WEB = path.resolve(import.meta.dirname, '..');
 
 /**
- * `root`: the folder that is served, the built page unless a test says otherwise. `server`: serves it, and is
- * `baseURL`. `elsewhere`: a server of another origin, with no files.
+ * `root`: the folder to serve, by default the built page. `server`: serves it at `baseURL`. `elsewhere`: a server of
+ * another origin, without files.
  * @type {import('@playwright/test').TestType<
  *   import('@playwright/test').PlaywrightTestArgs & import('@playwright/test').PlaywrightTestOptions &
  *   { root: string, server: Server, elsewhere: Server },

@@ -1,7 +1,7 @@
-// Refuses what one of the browsers lacks: `npm run compat`. package.json says which are the oldest that must do.
+// Rejects what a supported browser lacks: `npm run compat`. package.json lists the oldest supported versions.
 //
-// TypeScript tells what an expression is, Mozilla's tables which browser has it. So a stream that is iterated, or a
-// method of a file's handle, is found as well as a global name.
+// TypeScript provides the types of expressions, and Mozilla's tables say which browsers support them. So this also finds
+// an iterated stream or a method of a file handle, not only global names.
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ const WEB = path.join(HERE, '..');
 const read = (/** @type {string} */ file) => JSON.parse(readFileSync(file, 'utf8'));
 const TABLES = read(path.join(HERE, 'node_modules', '@mdn', 'browser-compat-data', 'data.json'));
 
-/** What the tables call the browsers. @type {Record<string, string>} */
+/** The browsers' names in the tables. @type {Record<string, string>} */
 const BROWSERS = { chrome: 'chrome', firefox: 'firefox', safari: 'safari', ios_saf: 'safari_ios' };
 
 /** @type {[string, string][]} each browser with its oldest version */
@@ -31,10 +31,10 @@ const OLDEST = read(path.join(HERE, 'package.json')).browserslist.map((/** @type
   return [BROWSERS[name], version];
 });
 
-/** The syntax that the oldest versions have, all of it. */
+/** The ECMAScript version that the oldest browsers fully support. */
 const SYNTAX = 2022;
 
-/** What may be lacking, and why that does no harm. @type {Record<string, string>} */
+/** What may be missing, and why that does no harm. @type {Record<string, string>} */
 const HARMLESS = {
   'AbortSignal.timeout': 'Chrome before 124 has it, and only names the error otherwise',
   'HTMLInputElement.webkitdirectory': 'where folders cannot be chosen, files can',
@@ -47,8 +47,8 @@ export const WORKER = ['esnext', 'webworker', 'webworker.iterable', 'webworker.a
 /**
  * @param {string[]} files
  * @param {string[]} globals
- * @param {Set<string>} [harmless] gets the harmless ones that were found
- * @returns {Promise<string[]>} one line for each thing that a browser lacks
+ * @param {Set<string>} [harmless] collects the harmless ones that were found
+ * @returns {Promise<string[]>} one line for each feature that a browser lacks
  */
 export async function lacking(files, globals, harmless = new Set()) {
   const folder = await mkdtemp(path.join(tmpdir(), 'residua-compat-'));
@@ -88,12 +88,12 @@ function newerSyntax(text) {
     return null;
   } catch (error) {
     const { message, pos } = /** @type {SyntaxError & { pos: number }} */ (error);
-    return { at: pos, why: `expected syntax of ECMAScript ${SYNTAX}, found other (${message})` };
+    return { at: pos, why: `expected syntax of ECMAScript ${SYNTAX}, found newer or invalid syntax (${message})` };
   }
 }
 
 /**
- * What a node uses of the browser: names to look up in the tables, in this order, with the entry of the first that is there.
+ * The browser features that a node uses, with their entries in the tables.
  * @param {any} node
  * @param {Checker} checker
  * @returns {{ name: string, entry: any }[]}
@@ -109,7 +109,7 @@ function used(node, checker) {
     return members(checker.getTypeAtLocation(node.expression), node.awaitModifier ? '@@asyncIterator' : '@@iterator', checker);
   }
   if (node.kind === SyntaxKind.Identifier && node.parent.name !== node) {
-    // TypeScript knows nothing of what only one browser has.
+    // TypeScript does not know globals that only one browser has.
     const symbol = checker.getSymbolAtLocation(node);
     const isBrowsers = !symbol || checker.isUnknownSymbol(symbol) || symbol.declarations.some(isLibrary);
     const entry = TABLES.api[node.text] ?? TABLES.api.Window[node.text] ?? TABLES.javascript.builtins[node.text];
@@ -118,13 +118,13 @@ function used(node, checker) {
   return [];
 }
 
-/** Whether the code asks first if it is there: `x.y?.()`. @param {any} node */
+/** Whether the code checks for the member first: `x.y?.()`. @param {any} node */
 function isAsked(node) {
   return node.parent.kind === SyntaxKind.CallExpression && node.parent.expression === node && Boolean(node.parent.questionDotToken);
 }
 
 /**
- * The entries of a member, in each type that the value may have.
+ * The entries of a member, for each type that the value may have.
  * @param {Type | undefined} type
  * @param {string} member
  * @param {Checker} checker
@@ -156,7 +156,7 @@ function whoLacks({ name, entry }) {
 }
 
 /**
- * The version that has had it ever since, without a switch and by this name.
+ * The version since which the browser has had it, without a flag and by this name.
  * @param {any} support
  * @returns {string | null}
  */
@@ -192,7 +192,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const lines = [];
   for (const [files, globals] of await sources()) lines.push(...await lacking(files, globals, harmless));
   const unused = Object.keys(HARMLESS).filter((name) => !harmless.has(name));
-  lines.push(...unused.map((name) => `compat.js: ${name} is excused, and used nowhere: take it from the list`));
+  lines.push(...unused.map((name) => `compat.js: ${name} is listed as harmless but not used: remove it from the list`));
   for (const line of lines) console.log(line);
   if (lines.length > 0) process.exit(1);
 }

@@ -1,13 +1,13 @@
-// What one of the browsers lacks is refused; each of these once stood in the page, or might.
+// What a supported browser lacks is refused. Each of these was once in the page, or could be.
 
 import { writeFile } from 'node:fs/promises';
 import { expect, test } from '@playwright/test';
 import { lacking, PAGE, WORKER } from './compat.js';
 
 const REFUSED = /** @type {const} */ ([
-  ['a stream that is iterated', PAGE, "for await (const piece of (await fetch('x')).body) console.log(piece);", 'ReadableStream.@@asyncIterator'],
+  ['an iterated stream', PAGE, "for await (const piece of (await fetch('x')).body) console.log(piece);", 'ReadableStream.@@asyncIterator'],
   ['a static method', PAGE, "URL.canParse('x');", 'URL.canParse'],
-  ['a method of what a promise gives', WORKER, "const root = await navigator.storage.getDirectory(); await (await root.getFileHandle('x')).createWritable();", 'FileSystemFileHandle.createWritable'],
+  ['a method of a promise\'s result', WORKER, "const root = await navigator.storage.getDirectory(); await (await root.getFileHandle('x')).createWritable();", 'FileSystemFileHandle.createWritable'],
   ['a global name', PAGE, 'new EyeDropper();', 'EyeDropper'],
   ['a method of the language', PAGE, 'Object.groupBy([1], String);', 'Object.groupBy'],
   ['newer syntax', PAGE, '/[a--b]/v.test("a");', 'expected syntax of ECMAScript 2022'],
@@ -21,7 +21,7 @@ for (const [what, globals, text, said] of REFUSED) {
   });
 }
 
-test('not refused: what all have, and what is asked for first', async ({}, info) => {
+test('not refused: what all browsers have, and what is checked for first', async ({}, info) => {
   const file = info.outputPath('page.js');
   await writeFile(file, `
     async function* numbers() { yield 1; }

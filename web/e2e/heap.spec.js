@@ -1,4 +1,4 @@
-// Weights go to the GPU tensor by tensor: the program never holds a model.
+// Weights go to the GPU tensor by tensor: the program never holds a whole model in memory.
 
 import { expect, test } from './base.js';
 import { wide } from './wide.js';
@@ -6,9 +6,9 @@ import { wide } from './wide.js';
 test.setTimeout(240_000);
 
 const MB = 1 << 20;
-/** What may be held besides the largest tensor. */
+/** Memory allowed besides the largest tensor, in bytes. */
 const BESIDES = 64 * MB;
-test('a model many times as large as the heap is loaded', async ({ page, server }) => {
+test('a model much larger than the heap is loaded', async ({ page, server }) => {
   const { bytes, largest } = await wide();
   const url = server.put('/models/wide.safetensors', bytes);
   server.put('/blank.html', '<!doctype html><link rel="icon" href="data:,"><title>A page</title>');

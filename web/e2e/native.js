@@ -1,4 +1,4 @@
-// The native program, to compare with, and what its pictures carry.
+// The native program, for comparison, and the codes that its pictures carry.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -13,14 +13,14 @@ export const ROOT = path.resolve(import.meta.dirname, '..', '..');
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(homedir(), '.cache', 'residua', 'target');
 const PROGRAM = process.env.RESIDUA ?? path.join(TARGET, 'release', 'residua');
 
-/** Files of the sample pictures, from the repository's folder. */
+/** The sample pictures, relative to the repository. */
 export const SAMPLES = ['croissant', 'metro', 'pig', 'poodle', 'scream', 'woman-girl']
   .map((name) => `assets/samples/${name}.png`);
 
 /**
  * Runs the native program.
  * @param {string[]} values its command and options
- * @returns {Promise<any>} what it says as JSON
+ * @returns {Promise<any>} its JSON output
  */
 async function run(...values) {
   const { stdout } = await promisify(execFile)(PROGRAM, [...values, '--json'], { cwd: ROOT, maxBuffer: 1 << 26 });
@@ -48,7 +48,7 @@ export async function sample({ seed, class: name, count, device }, folder) {
 }
 
 /**
- * Turns codes that a picture carries into pixels again.
+ * Decodes the codes that a picture carries.
  * @param {string} picture a path
  * @param {string} out a path
  */
@@ -65,14 +65,14 @@ export function carried(png) {
     const data = png.subarray(at + 8, at + 8 + png.readUInt32BE(at));
     const keyword = 'residua:codes\0';
     if (png.toString('latin1', at + 4, at + 8) !== 'iTXt' || data.toString('latin1', 0, keyword.length) !== keyword) continue;
-    // Compressed, by zlib, in no language, with no translated keyword.
+    // Flags: compressed with zlib, no language, no translated keyword.
     return JSON.parse(inflateSync(data.subarray(keyword.length + 4)).toString()).codes;
   }
-  throw new Error('expected a PNG that carries codes, found none in it');
+  throw new Error('expected a PNG that carries codes, found no codes in it');
 }
 
 /**
- * The places in which two stacks differ.
+ * The indices at which two stacks differ.
  * @param {number[]} found
  * @param {number[]} expected
  */
@@ -85,9 +85,9 @@ export function differing(found, expected) {
 export const SAMPLE = path.join(ROOT, 'assets', 'samples', 'scream.png');
 
 /**
- * Runs it on the CPU, and waits.
+ * Runs the native program on the CPU, and waits.
  * @param {string[]} words
- * @returns {any} the JSON that it prints
+ * @returns {any} its JSON output
  */
 export function native(...words) {
   const printed = execFileSync(PROGRAM, [...words, '--device', 'cpu', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -95,8 +95,8 @@ export function native(...words) {
 }
 
 /**
- * The codes that it finds for a picture.
- * @param {string} folder for what it writes
+ * The codes to which the native program encodes a picture.
+ * @param {string} folder for its output
  * @param {string} [model]
  * @param {string} [picture]
  * @returns {number[]}

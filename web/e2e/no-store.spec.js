@@ -1,4 +1,4 @@
-// Where the browser keeps nothing, models come from the network, with all that belongs to them, and are checked.
+// When the browser cannot store files, models are downloaded with their configurations, and checked.
 
 import { createHash } from 'node:crypto';
 import { expect, test, WEB } from './base.js';
@@ -9,7 +9,7 @@ const WEIGHTS = Buffer.from('weights');
 const CONFIG = 'dataset: none\n';
 const SHA256 = createHash('sha256').update(WEIGHTS).digest('hex');
 
-/** What it finds at an address, as paths and texts, or why it finds nothing; and the progress that it told. */
+/** The files at an address, as paths and texts, and the progress reported; or the error. */
 async function fetched(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ address) {
   await page.goto('/e2e/store-page.html');
   return page.evaluate(async (address) => {
@@ -33,20 +33,20 @@ test('a published .pt comes with its configuration, checked', async ({ page, ser
   expect(await fetched(page, `${url}#sha256=${SHA256}`)).toEqual({ texts, progress: [[7, 7]] });
 });
 
-test('other weights than those that were promised are refused', async ({ page, server }) => {
+test('weights with the wrong hash are refused', async ({ page, server }) => {
   const url = server.put('/models/model.safetensors', WEIGHTS);
   const { error } = await fetched(page, `${url}#sha256=${'0'.repeat(64)}`);
   expect(error).toContain(`expected sha256 ${'0'.repeat(64)}, found ${SHA256}`);
 });
 
-test('what is not there is said', async ({ page, server }) => {
+test('a missing file is reported', async ({ page, server }) => {
   const { error } = await fetched(page, `${server.url}/models/model.safetensors`);
   expect(error).toMatch(/expected a file, the server answered 404 .*: check the address$/);
 });
 
-test('an archive is refused, with what to do', async ({ page, server }) => {
+test('an archive is refused, with advice', async ({ page, server }) => {
   const url = server.put('/models/model.tar.gz', WEIGHTS);
   const { error } = await fetched(page, url);
-  expect(error).toBe(`${url}: this browser keeps no files, so that archives cannot be unpacked: unpack it yourself, and drop the files here`);
+  expect(error).toBe(`${url}: this browser cannot store files, so archives cannot be unpacked here: unpack it yourself and drop the files here`);
   expect(server.asked('/models/model.tar.gz')).toEqual([]);
 });

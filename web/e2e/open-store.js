@@ -10,17 +10,17 @@ export async function openStore(page) {
   const call = (...args) => page.evaluate((args) => window.call(...args), args);
   return {
     call,
-    /** Its result; throws where the store does. @type {(method: string, ...args: unknown[]) => Promise<any>} */
+    /** The result of a call; throws if the store does. @type {(method: string, ...args: unknown[]) => Promise<any>} */
     get: async (...args) => {
       const { result, error } = await call(...args);
       if (error !== undefined) throw new Error(error);
       return result;
     },
-    /** The error it throws, as one line. @type {(method: string, ...args: unknown[]) => Promise<string>} */
+    /** The error of a call, as one line. @type {(method: string, ...args: unknown[]) => Promise<string>} */
     error: async (...args) => (await call(...args)).error ?? 'no error',
     /** @returns {Promise<[number, number | null, string][]>} */
     progress: () => page.evaluate(() => window.progress),
-    /** Drops a file of this computer on the page. @type {(name: string, bytes: Buffer) => Promise<any>} */
+    /** Drops a local file on the page. @type {(name: string, bytes: Buffer) => Promise<any>} */
     drop: (name, bytes) =>
       page.evaluate(
         async ([name, base64]) => {

@@ -2,7 +2,7 @@
 
 import { defineConfig } from '@playwright/test';
 
-/** WebGPU where there is no GPU; without the last two, the first frame drawn to a canvas loses the device. */
+/** WebGPU without a GPU. Without the last two flags, the first frame drawn to a canvas loses the device. */
 const SOFTWARE_WEBGPU = [
   '--enable-unsafe-webgpu',
   '--enable-features=Vulkan',
@@ -13,7 +13,7 @@ const SOFTWARE_WEBGPU = [
 
 export default defineConfig({
   testDir: '.',
-  // They have a configuration of their own.
+  // These have their own configuration.
   testIgnore: 'engines/**',
   outputDir: 'out',
   snapshotPathTemplate: 'snapshots/{testFilePath}/{arg}{ext}',
@@ -24,7 +24,7 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      // The sandbox doesn't start as root, as which containers run.
+      // Containers run as root, where the sandbox does not start.
       args: ['--no-sandbox', ...SOFTWARE_WEBGPU],
     },
   },

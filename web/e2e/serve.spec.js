@@ -1,4 +1,4 @@
-// The little server that users run: types, ranges, packed files, and nothing outside its folder.
+// The small server that users run: MIME types, ranges, gzipped files, and nothing outside its folder.
 
 import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -55,7 +55,7 @@ test('a browser gets the page, typed and fresh', async ({ page, serve }) => {
   expect((await get(await serve('--cors'))).headers['access-control-allow-origin']).toBe('*');
 });
 
-test('what is packed is sent packed to who can unpack it', async ({ serve }) => {
+test('gzipped files are sent to clients that accept gzip', async ({ serve }) => {
   const url = `${await serve()}app_bg.wasm`;
   const packed = await get(url, { headers: { 'Accept-Encoding': 'br, gzip' } });
   expect([packed.headers['content-encoding'], packed.body]).toEqual(['gzip', gzipSync(WASM)]);
@@ -65,7 +65,7 @@ test('what is packed is sent packed to who can unpack it', async ({ serve }) => 
   expect(plain.headers.etag).not.toBe(packed.headers.etag);
 });
 
-test('ranges of the file itself', async ({ serve }) => {
+test('ranges refer to the uncompressed file', async ({ serve }) => {
   const url = `${await serve()}app_bg.wasm`;
   const { headers } = await get(url);
   for (const [range, status, found, body] of /** @type {[string, number, string | undefined, string]} */ ([
@@ -83,7 +83,7 @@ test('ranges of the file itself', async ({ serve }) => {
   expect([changed.status, changed.body]).toEqual([200, WASM]);
 });
 
-test('nothing outside the folder', async ({ serve }) => {
+test('nothing outside the folder is served', async ({ serve }) => {
   const { port } = new URL(await serve());
   for (const name of ['/../secret.txt', '/%2e%2e/secret.txt', '//etc/passwd', '/%00', '/none']) {
     expect((await get(`http://localhost:${port}`, { path: name })).status).toBe(404);

@@ -1,4 +1,4 @@
-// A web server for tests: serves a folder and files made up by a test, counts what is asked for, and fails on demand.
+// A web server for tests: serves a folder and files made up by a test, records requests, and fails on demand.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -15,10 +15,10 @@ const TYPES = {
 };
 
 /**
- * How a file made up by a test is answered for.
+ * How to serve a file made up by a test.
  * @typedef {object} Answer
  * @property {Buffer} bytes
- * @property {string | null} [etag] null for none; otherwise a hash of the bytes
+ * @property {string | null} [etag] null for none; by default a hash of the bytes
  * @property {number} [status] instead of the file
  * @property {boolean} [ranges] false: always sends the whole file
  * @property {number} [cutAt] breaks the connection before this byte of the file, once
@@ -29,13 +29,13 @@ const TYPES = {
 /**
  * @typedef {object} Seen
  * @property {string} method
- * @property {string} path without search part
+ * @property {string} path without query
  * @property {http.IncomingHttpHeaders} headers
  * @property {number} status
  */
 
 export class Server {
-  /** @type {Seen[]} what was asked for, in order */
+  /** @type {Seen[]} in order */
   requests = [];
   /** @type {Map<string, Answer>} */
   #answers = new Map();
@@ -48,7 +48,7 @@ export class Server {
     this.folder = folder;
   }
 
-  /** @param {string} folder to serve, besides what a test puts */
+  /** @param {string} folder to serve, besides the files from {@link put} */
   static async start(folder) {
     const server = new Server(folder);
     await new Promise((listening) => server.#http.listen(0, '127.0.0.1', () => listening(undefined)));
@@ -62,7 +62,7 @@ export class Server {
   }
 
   /**
-   * Answers for a path from now on; a file of the folder at that path is hidden.
+   * Serves these bytes at a path from now on; hides a file of the folder at that path.
    * @param {string} name begins with `/`
    * @param {Buffer | string} bytes
    * @param {Omit<Answer, 'bytes'>} [answer]
@@ -74,7 +74,7 @@ export class Server {
   }
 
   /**
-   * Lets an answer that is held go on.
+   * Releases a held answer.
    * @param {string} name
    */
   release(name) {
@@ -101,7 +101,7 @@ export class Server {
     const { status, headers, start, bytes } = plan(answer, request);
     this.requests.push({ method: request.method ?? '', path: name, headers: request.headers, status });
     response.writeHead(status, { 'Content-Type': typeOf(name), 'Cache-Control': 'no-cache', ...headers });
-    // The head goes out even if the first byte is held.
+    // Send the headers even if the first byte is held.
     response.flushHeaders();
     if (answer) await this.#send(name, answer, response, start, bytes);
     else response.end('not found');

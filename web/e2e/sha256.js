@@ -1,4 +1,4 @@
-// A running sha-256 in the store's interface. The page has one in wasm; this one needs no build.
+// An incremental SHA-256 with the store's interface. The page has one in wasm; this one needs no build.
 
 /** The first 32 bits of the fractional parts of the `power`-th roots of the first primes. */
 function roots(/** @type {number} */ count, /** @type {number} */ power) {

@@ -1,10 +1,10 @@
-// The page's own files: there without a network after the first visit, and always of one version.
+// The page's own files: available offline after the first visit, and always of the same version.
 
 import { expect, test, WEB } from './base.js';
 
 test.use({ root: WEB });
 
-/** Puts a tiny page of a version on the server. */
+/** Puts a version of a tiny page on the server. */
 function publish(/** @type {import('./server.js').Server} */ server, /** @type {string} */ version) {
   const index = `<!doctype html><title>${version}</title><script type="module">
     import { keepShell } from './shell.js';
@@ -17,7 +17,7 @@ function publish(/** @type {import('./server.js').Server} */ server, /** @type {
   server.put('/shell.json', JSON.stringify({ version, files: ['index.html', 'shell.js', 'late.js'] }));
 }
 
-/** Waits until the version is stored, and in use unless another is. */
+/** Waits until the version is stored, and active unless another is. */
 async function stored(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ version) {
   expect(await page.evaluate('kept')).toBe(true);
   await page.evaluate(async (version) => {
@@ -34,7 +34,7 @@ async function versions(/** @type {import('@playwright/test').Page} */ page) {
   return [await page.title(), await page.evaluate('late().then((late) => late.version)')];
 }
 
-test('the page opens without a network after the first visit', async ({ page, server }) => {
+test('the page opens offline after the first visit', async ({ page, server }) => {
   publish(server, 'one');
   await page.goto('/');
   await stored(page, 'one');
@@ -45,14 +45,14 @@ test('the page opens without a network after the first visit', async ({ page, se
   }
 });
 
-test('a new version is taken up as a whole at the next visit', async ({ page, server }) => {
+test('a new version is used as a whole at the next visit', async ({ page, server }) => {
   publish(server, 'one');
   await page.goto('/');
   await stored(page, 'one');
   await page.reload();
   publish(server, 'two');
   await page.reload();
-  // It learns of the new one now, and goes on with the old.
+  // It finds the new one now, but still uses the old one.
   await stored(page, 'two');
   expect(await versions(page)).toEqual(['one', 'one']);
   await page.reload();
@@ -80,7 +80,7 @@ test('a new version waits while another tab shows the old one', async ({ page, c
   expect(await versions(other)).toEqual(['two', 'two']);
 });
 
-test('a version whose files are not all there is not taken', async ({ page, server }) => {
+test('an incomplete version is not used', async ({ page, server }) => {
   publish(server, 'one');
   await page.goto('/');
   await stored(page, 'one');
@@ -94,7 +94,7 @@ test('a version whose files are not all there is not taken', async ({ page, serv
   expect(await versions(page)).toEqual(['one', 'one']);
 });
 
-test('what is not the page goes to the network', async ({ page, server }) => {
+test('other requests go to the network', async ({ page, server }) => {
   publish(server, 'one');
   await page.goto('/');
   await stored(page, 'one');

@@ -1,5 +1,4 @@
-// What a visitor has to load before the studio is there, as the build has packed it. A build by `build.sh --quick` is too
-// large.
+// The download size of the studio, as gzipped by the build. A build with `build.sh --quick` is too large.
 
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The store as a page uses it: in a worker by `call(method, ...args)`, and on this thread by `here`.
+// The store as a page uses it: in a worker with `call(method, ...args)`, and on this thread with `here`.
 
 import { Store } from '../store.js';
 import { Sha256 } from './sha256.js';
@@ -18,7 +18,7 @@ const page = {
   progress: [],
   here: await Store.open(() => new Sha256()),
   Store,
-  /** @type {(method: string, ...args: unknown[]) => Promise<unknown>} gives `{ result }` or `{ error }` */
+  /** @type {(method: string, ...args: unknown[]) => Promise<unknown>} returns `{ result }` or `{ error }` */
   call: (method, ...args) =>
     new Promise((answered) => {
       const id = calls++;

@@ -1,4 +1,4 @@
-// The store in a dedicated worker. Files come back as path, size and hash.
+// The store in a dedicated worker. Returns files as path, size and hash.
 
 import { Store } from '../store.js';
 import { Sha256 } from './sha256.js';

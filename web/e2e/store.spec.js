@@ -1,4 +1,4 @@
-// Models in the browser's own file system: downloads, what interrupts them, and what is kept.
+// Models in the browser's own file system: downloads, interruptions, and what is stored.
 
 import { createHash } from 'node:crypto';
 import { expect, test, WEB } from './base.js';
@@ -10,7 +10,7 @@ const MODEL = '/models/model.safetensors';
 /** Bytes that arrive before a download is interrupted. */
 const PART = 2_000_000;
 
-/** Bytes that repeat nowhere. */
+/** Pseudorandom bytes. */
 function noise(/** @type {number} */ length, seed = 1) {
   const words = new Uint32Array(Math.ceil(length / 4));
   let state = seed;
@@ -20,11 +20,11 @@ function noise(/** @type {number} */ length, seed = 1) {
 
 const sha256 = (/** @type {Buffer | string} */ bytes) => createHash('sha256').update(bytes).digest('hex');
 
-/** A download that stops in the middle; gives its address. */
+/** Interrupts a download in the middle; returns its address. */
 async function interrupt(page, store, server, bytes, answer = {}) {
   const url = server.put(MODEL, bytes, { holdAt: PART, cutAt: PART, ...answer });
   const error = store.error('fetch', url);
-  // A browser throws away what arrives together with the end of a connection.
+  // A browser discards data that arrives together with the end of a connection.
   await page.waitForFunction((part) => window.progress.at(-1)?.[0] === part, PART);
   server.release(MODEL);
   expect(await error).toContain('model.safetensors: the download stopped after 2 MB of 5 MB: try again');
@@ -52,7 +52,7 @@ test('a model is downloaded once, with progress', async ({ page, server }) => {
   expect(server.requests).toEqual([]);
 });
 
-test('an interrupted download is continued', async ({ page, server }) => {
+test('an interrupted download is resumed', async ({ page, server }) => {
   const bytes = noise(5_000_000);
   const store = await openStore(page);
   const url = await interrupt(page, store, server, bytes);
@@ -70,7 +70,7 @@ test('an interrupted download is continued', async ({ page, server }) => {
   expect([...steps]).toEqual(['check', 'download']);
 });
 
-test('a download that the user stops is continued', async ({ page, server }) => {
+test('a download that the user stops is resumed', async ({ page, server }) => {
   const bytes = noise(5_000_000);
   const store = await openStore(page);
   const url = server.put(MODEL, bytes, { holdAt: 3_000_000 });
@@ -82,7 +82,7 @@ test('a download that the user stops is continued', async ({ page, server }) => 
   expect(server.asked(MODEL)[1].headers.range).toBe('bytes=3000000-');
 });
 
-test('a download that a reload interrupts is continued', async ({ page, server }) => {
+test('a download that a reload interrupts is resumed', async ({ page, server }) => {
   const bytes = noise(5_000_000);
   const store = await openStore(page);
   const url = server.put(MODEL, bytes, { holdAt: PART });
@@ -94,7 +94,7 @@ test('a download that a reload interrupts is continued', async ({ page, server }
   expect(server.asked(MODEL)[1].headers.range).toBe(`bytes=${PART}-`);
 });
 
-test('a download is not continued with another version of the file', async ({ page, server }) => {
+test('a download is not resumed with another version of the file', async ({ page, server }) => {
   const store = await openStore(page);
   const url = await interrupt(page, store, server, noise(5_000_000));
   const other = noise(4_000_000, 2);
@@ -103,7 +103,7 @@ test('a download is not continued with another version of the file', async ({ pa
   expect(server.asked(MODEL).map(({ status }) => status)).toEqual([200, 206, 200]);
 });
 
-test('a download is not continued past the end of a shorter version', async ({ page, server }) => {
+test('a download is not resumed past the end of a shorter version', async ({ page, server }) => {
   const store = await openStore(page);
   const url = await interrupt(page, store, server, noise(5_000_000));
   const other = noise(1000, 2);
@@ -116,7 +116,7 @@ for (const [what, answer] of /** @type {[string, object][]} */ ([
   ['has no validator', { etag: null }],
   ['has a weak validator', { etag: 'W/"1"' }],
 ])) {
-  test(`a download starts over where the server ${what}`, async ({ page, server }) => {
+  test(`a download starts over if the server ${what}`, async ({ page, server }) => {
     const bytes = noise(5_000_000);
     const store = await openStore(page);
     const url = await interrupt(page, store, server, bytes, answer);
@@ -125,7 +125,7 @@ for (const [what, answer] of /** @type {[string, object][]} */ ([
   });
 }
 
-test('a download starts over where the server sends the whole file', async ({ page, server }) => {
+test('a download starts over if the server sends the whole file', async ({ page, server }) => {
   const bytes = noise(5_000_000);
   const store = await openStore(page);
   const url = await interrupt(page, store, server, bytes, { ranges: false });
@@ -133,7 +133,7 @@ test('a download starts over where the server sends the whole file', async ({ pa
   expect(server.asked(MODEL).map(({ status }) => status)).toEqual([200, 200]);
 });
 
-test('a server of another site is asked without preflight, and continued by Last-Modified', async ({ page, server, elsewhere }) => {
+test('a download from another site needs no preflight, and is resumed by Last-Modified', async ({ page, server, elsewhere }) => {
   const bytes = noise(5_000_000);
   const store = await openStore(page);
   const headers = { 'Access-Control-Allow-Origin': '*', 'Last-Modified': 'Wed, 21 Oct 2015 07:28:00 GMT' };
@@ -143,19 +143,19 @@ test('a server of another site is asked without preflight, and continued by Last
   expect(server.asked(MODEL)).toEqual([]);
 });
 
-test('a wrong hash removes the file and says both', async ({ page, server }) => {
+test('a file with a wrong hash is deleted, and both hashes are reported', async ({ page, server }) => {
   const bytes = noise(100_000);
   const store = await openStore(page);
   const url = server.put(MODEL, bytes);
   const wrong = sha256('other');
   for (const args of [[`${url}#sha256=${wrong}`], [url, { sha256: wrong }]]) {
     const error = await store.error('fetch', ...args);
-    expect(error).toContain(`expected sha256 ${wrong}, found ${sha256(bytes)}: it was removed`);
+    expect(error).toContain(`expected sha256 ${wrong}, found ${sha256(bytes)}: the download was deleted`);
     expect(await store.get('list')).toEqual([]);
   }
   const right = sha256(bytes).toUpperCase();
   expect(await store.get('fetch', `${url}#sha256=${right}`)).toEqual([[url, bytes.length, sha256(bytes)]]);
-  // What is stored is of no use to who wants another version, and is replaced.
+  // A request for another version replaces the stored one.
   const other = noise(50_000, 2);
   server.put(MODEL, other);
   expect(await store.get('fetch', `${url}#sha256=${sha256(other)}`)).toEqual([[url, other.length, sha256(other)]]);
@@ -171,7 +171,7 @@ test('a published .pt comes with its configuration', async ({ page, server }) =>
   expect([bytes, complete, stored.map(({ path }) => path)]).toEqual([12, true, ['model.PT', 'config.yaml']]);
 });
 
-test('a .pt without configuration is complete; one whose server fails is asked again', async ({ page, server }) => {
+test('a .pt without configuration is complete; if the server fails, the configuration is requested again', async ({ page, server }) => {
   const store = await openStore(page);
   const url = server.put('/own/model.pt', 'weights');
   const weights = [url, 7, sha256('weights')];
@@ -183,7 +183,7 @@ test('a .pt without configuration is complete; one whose server fails is asked a
   expect(server.asked('/own/config.yaml').length).toBe(2);
 });
 
-test('what is stored is listed here and there, verified and forgotten', async ({ page, server }) => {
+test('stored models are listed in page and worker, verified and deleted', async ({ page, server }) => {
   const store = await openStore(page);
   const [a, b] = [server.put('/a.safetensors', noise(3000)), server.put('/b.yaml', 'arch:')];
   await store.get('fetch', b);
@@ -206,7 +206,7 @@ test('what is stored is listed here and there, verified and forgotten', async ({
   expect(server.asked('/a.safetensors').length).toBe(2);
 });
 
-/** Writes over the stored file of a length, in the page. */
+/** Overwrites part of the stored file with this length. Runs in the page. */
 async function damageFirstFile(/** @type {number} */ length) {
   const root = await navigator.storage.getDirectory();
   const models = await (await root.getDirectoryHandle('residua')).getDirectoryHandle('models');
@@ -237,15 +237,15 @@ test('two tabs do not download the same model at once', async ({ page, context, 
   expect(server.asked(MODEL).length).toBe(1);
 });
 
-test('what can not be downloaded says why, in one line', async ({ page, server, elsewhere, context }) => {
+test('a failed download says why, in one line', async ({ page, server, elsewhere, context }) => {
   const store = await openStore(page);
   const page404 = { headers: { 'Content-Type': 'text/html' } };
   for (const [place, expected] of [
     [server.put('/m/a.pt', '', { status: 404 }), '/m/a.pt: expected a file, the server answered 404 Not Found: check the address'],
-    [server.put('/m/b.pt', '', { status: 403 }), 'it wants permission'],
+    [server.put('/m/b.pt', '', { status: 403 }), 'it requires permission'],
     [server.put('/m/c.pt', '', { status: 500 }), '500 Internal Server Error: try again later'],
     [server.put('/m/d.pt', '<h1>', page404), 'expected a model, found a web page'],
-    [elsewhere.put('/e.pt', 'no CORS'), '/e.pt: the network fails, or the server lets no other site read its files (CORS)'],
+    [elsewhere.put('/e.pt', 'no CORS'), '/e.pt: the network failed, or the server does not let other sites read its files (CORS)'],
     ['/m/model.zip', 'expected the address of a .safetensors, .pt, .tar, .tar.gz, .tgz or .yaml file'],
     ['file:///m/model.pt', 'expected an http or https address, found "file:///m/model.pt"'],
     ['/m/model.pt#sha256=12', 'expected a sha256 of 64 hexadecimal digits, found "12"'],
@@ -255,23 +255,23 @@ test('what can not be downloaded says why, in one line', async ({ page, server, 
     expect(error).not.toContain('\n');
   }
   await context.setOffline(true);
-  expect(await store.error('fetch', '/m/f.pt')).toContain('the network is off');
+  expect(await store.error('fetch', '/m/f.pt')).toContain('the browser is offline');
 });
 
-test('a model that has no room is refused, and how much it needs is said', async ({ page, server }) => {
+test('a model that does not fit is refused, and the error says how much space it needs', async ({ page, server }) => {
   const store = await openStore(page);
   const url = server.put(MODEL, noise(5_000_000));
-  // Said before any of it is downloaded.
+  // Reported before anything is downloaded.
   const huge = server.put('/huge.safetensors', 'x', { headers: { 'Content-Length': `${2e13}` }, holdAt: 0 });
   expect(await store.error('fetch', huge)).toMatch(/needs 20 TB more, and this site may store [\d.]+ [GT]B: /);
   const browser = await page.context().newCDPSession(page);
   await browser.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 2_000_000 });
   expect(await store.error('fetch', url)).toMatch(
-    /QuotaExceededError: .*model.safetensors: needs [\d.]+ MB more, and this browser has no room for it: /,
+    /QuotaExceededError: .*model.safetensors: needs [\d.]+ MB more, and this browser has no space for it: /,
   );
   // Not even a new folder's description fits.
   const other = server.put('/other.safetensors', 'x');
-  expect(await store.error('fetch', other)).toMatch(/other.safetensors: needs more room, and this browser has no room for it/);
+  expect(await store.error('fetch', other)).toMatch(/other.safetensors: needs more space, and this browser has no space for it/);
   await browser.send('Storage.overrideQuotaForOrigin', { origin: server.url });
   expect((await store.get('fetch', url))[0][1]).toBe(5_000_000);
 });

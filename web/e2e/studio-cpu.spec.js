@@ -1,4 +1,4 @@
-// A browser without WebGPU: the page says so and computes on the CPU.
+// A browser without WebGPU: the page says so and runs the models on the CPU.
 
 import { expect, test } from './studio.js';
 import { encode } from './native.js';
@@ -11,12 +11,12 @@ test.use({
 });
 
 for (const wish of ['auto', 'gpu']) {
-  test(`without WebGPU the models run on the CPU, asked for ${wish}`, async ({ studio }, info) => {
+  test(`without WebGPU the models run on the CPU: ${wish}`, async ({ studio }, info) => {
     test.setTimeout(600_000);
     const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
     await studio.open(`?device=${wish}`);
     expect(await studio.codes()).toEqual(native);
-    // It is seen without a click.
+    // The warning is visible without a click.
     await expect(studio.find('button', 'Dismiss')).toBeAttached();
     await studio.keep(`no-webgpu-${wish}`);
     const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));

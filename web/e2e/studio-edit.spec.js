@@ -1,4 +1,4 @@
-// A code is changed by mouse and keyboard, and the page follows the keyboard and the system's colours.
+// Editing codes with mouse and keyboard, keyboard navigation, and the system's colour scheme.
 
 import { differing } from './native.js';
 import { expect, test } from './studio.js';
@@ -7,14 +7,14 @@ test.describe.configure({ timeout: 600_000 });
 
 const PICTURE = 'Reconstruction picture';
 
-/** Of an 8x8x4 stack. */
+/** Index of a code in an 8x8x4 stack. */
 function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {number} */ depth) {
   return (row * 8 + col) * 4 + depth - 1;
 }
 
-test('a code is changed by mouse and by number, and undone to the last pixel', async ({ page, studio }) => {
+test('a code is edited by mouse and by number, and undone to the last pixel', async ({ page, studio }) => {
   await studio.open();
-  // The first steps go away after the first edit, and what is below them moves.
+  // The first steps disappear after the first edit, which moves what is below them.
   await studio.click('Got it');
   await expect(studio.find('button', 'Got it')).toHaveCount(0);
   const opened = await studio.codes();
@@ -22,7 +22,7 @@ test('a code is changed by mouse and by number, and undone to the last pixel', a
   await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
   await expect(studio.says(`Replace code ${opened[place(3, 4, 2)]} at depth 2`)).toBeAttached();
   await studio.idle();
-  // The picture is that of the codes down to the depth.
+  // The picture is decoded from the codes down to this depth.
   const before = await studio.look(PICTURE);
   const neighbour = studio.find('button', /^use code \d+ \(neighbour\)$/).first();
   const code = Number(/\d+/.exec(await neighbour.getAttribute('aria-label') ?? ''));
@@ -59,7 +59,7 @@ test('arrows move the pinned cell, digits choose the depth', async ({ page, stud
   await studio.keep('keys');
 });
 
-test('the tabulator goes from widget to widget, and it is seen where it is', async ({ page, studio }) => {
+test('the Tab key moves from widget to widget, and the focus is visible', async ({ page, studio }) => {
   await studio.open();
   await page.mouse.click(5, 1000);
   const looks = Object.fromEntries(await Promise.all(
@@ -75,7 +75,7 @@ test('the tabulator goes from widget to widget, and it is seen where it is', asy
   await expect(studio.find('button', 'Reset layout')).toBeAttached();
 });
 
-/** The name of the widget that has the keyboard. */
+/** The name of the widget with keyboard focus. */
 function focused(/** @type {import('@playwright/test').Page} */ page) {
   return page.evaluate(() => {
     const id = document.getElementById('studio')?.getAttribute('aria-activedescendant');
@@ -83,7 +83,7 @@ function focused(/** @type {import('@playwright/test').Page} */ page) {
   });
 }
 
-test('the page is light or dark as the system is', async ({ page, studio }) => {
+test('the page is light or dark like the system', async ({ page, studio }) => {
   await page.emulateMedia({ colorScheme: 'dark' });
   await studio.open();
   await studio.keep('dark');
@@ -95,7 +95,7 @@ test('the page is light or dark as the system is', async ({ page, studio }) => {
   await expect.poll(() => brightness(page)).toBeLessThan(0.3);
 });
 
-/** Of an empty part of the window, from 0 to 1. */
+/** Brightness of an empty part of the window, from 0 to 1. */
 async function brightness(/** @type {import('@playwright/test').Page} */ page) {
   const clip = { x: 20, y: 900, width: 8, height: 8 };
   const png = (await page.screenshot({ clip })).toString('base64');

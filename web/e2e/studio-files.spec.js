@@ -1,4 +1,4 @@
-// Files dropped on the window: codes are opened as they are, and what is broken is said.
+// Files dropped on the window: codes are opened unchanged, and broken files are reported.
 
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,10 +7,10 @@ import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 900_000 });
 
-/** What native pictures are made of here. */
+/** Settings for the native pictures. */
 const WISH = /** @type {const} */ ({ seed: 77, class: 'Food & Drink', count: 2, device: 'cpu' });
 
-test('a picture of the native program is opened with its codes and its recipe', async ({ studio }, info) => {
+test('a picture from the native program is opened with its codes and recipe', async ({ studio }, info) => {
   const { files, stacks } = await sample(WISH, info.outputPath('made'));
   await studio.open();
   for (const [index, file] of files.entries()) {
@@ -25,7 +25,7 @@ test('a picture of the native program is opened with its codes and its recipe', 
   await studio.keep('dropped');
 });
 
-test('the font of a script whose letters join is fetched when its first letter appears', async ({ page, studio }, info) => {
+test('the font of a joining script is fetched when its first letter appears', async ({ page, studio }, info) => {
   /** @type {string[]} */
   const fetched = [];
   page.on('requestfinished', (request) => fetched.push(path.basename(new URL(request.url()).pathname)));
@@ -60,7 +60,7 @@ for (const [title, samples] of /** @type {const} */ ([
   });
 }
 
-test('codes come from an address, as an array or in a picture', async ({ server, studio }, info) => {
+test('codes are opened from an address, as an array or in a picture', async ({ server, studio }, info) => {
   const array = info.outputPath('codes.npy');
   const expected = await encode(path.join(ROOT, 'assets', 'samples', 'pig.png'), 'cpu', array);
   const { files, stacks } = await sample({ ...WISH, count: 1 }, info.outputPath('made'));
@@ -77,7 +77,7 @@ test('codes come from an address, as an array or in a picture', async ({ server,
   await studio.keep('codes-from-address');
 });
 
-test('a script may drop files without entries', async ({ page, studio }) => {
+test('files without entries, dropped by a script, are opened', async ({ page, studio }) => {
   await studio.open();
   const before = await studio.codes();
   const bytes = [...await readFile(path.join(ROOT, 'assets', 'samples', 'pig.png'))];
@@ -98,7 +98,7 @@ const BROKEN = /** @type {const} */ ([
 ]);
 
 for (const [name, said] of BROKEN) {
-  test(`a broken file is said in one line, and the studio goes on: ${name}`, async ({ studio }, info) => {
+  test(`a broken file is reported in one line, and the studio stays usable: ${name}`, async ({ studio }, info) => {
     const file = info.outputPath(name);
     await writeFile(file, 'this is no such file\n'.repeat(20));
     await studio.open();

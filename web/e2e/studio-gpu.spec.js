@@ -1,4 +1,4 @@
-// What the GPU of a browser may lack: the page says it, and the models run where they can.
+// What a browser's GPU may lack: the page says so, and the models run where they can.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { wide } from './wide.js';
 
 test.describe.configure({ timeout: 600_000 });
 
-/** Each: what is lacking, what brings it about in front of the worker's own lines, and what is warned of, all of it. */
+/** Each: the problem, lines that cause it before the worker's own script, and all warnings expected. */
 const LACKING = /** @type {const} */ ([
   ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', [/has no WebGPU adapter: update it/]],
   [
@@ -33,7 +33,7 @@ const LACKING = /** @type {const} */ ([
   ],
 ]);
 
-/** Serves the worker with other lines before its own. */
+/** Serves the worker with extra lines at its start. */
 async function stub(/** @type {import('./server.js').Server} */ server, /** @type {string} */ lines) {
   server.put('/worker.js', `${lines}\n${await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8')}`);
 }
@@ -51,10 +51,10 @@ for (const [what, lines, said] of LACKING) {
   });
 }
 
-test('a model with a tensor too large for the adapter is refused, and both sizes are said', async ({ server, studio }) => {
+test('a model with a tensor too large for the adapter is refused, and both sizes are reported', async ({ server, studio }) => {
   const { bytes, largest } = await wide();
   const most = largest - 4;
-  // Real devices bind 128 MB at least.
+  // Real devices bind at least 128 MB.
   await stub(server, `
     const { get } = Object.getOwnPropertyDescriptor(GPUDevice.prototype, 'limits');
     const less = { get: (limits, key) => (key === 'maxStorageBufferBindingSize' ? ${most} : limits[key]) };
@@ -70,6 +70,6 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
   const errors = (await studio.log()).filter((line) => line.startsWith('Error: '));
   expect(errors).toEqual([expect.stringContaining(
     `takes ${mb(largest)}, but this graphics device binds at most ${mb(most)}: run the model on the CPU, or in f16 or q8`)]);
-  // The bundled model stands in.
+  // The bundled model is used instead.
   await expect(studio.mirror).toContainText('emoji-64 is loaded');
 });

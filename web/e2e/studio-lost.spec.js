@@ -1,4 +1,4 @@
-// What a browser takes away while the studio is open: the models' device, and the graphics of all of it.
+// What a browser may take away while the studio is open: the models' device, and the whole graphics context.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -9,7 +9,7 @@ test.describe.configure({ timeout: 900_000 });
 
 const PICTURE = 'Reconstruction picture';
 
-/** Runs before the worker's own lines: `lose` takes the device away as a browser does, with words of its own. */
+/** Runs before the worker's own script: `lose` takes the device away as a browser does, with a given message. */
 const LOSABLE = `
   const { requestDevice } = GPUAdapter.prototype;
   GPUAdapter.prototype.requestDevice = async function (...wishes) {
@@ -29,14 +29,14 @@ async function lose(/** @type {import('@playwright/test').Page} */ page, /** @ty
   await page.workers()[0].evaluate((why) => globalThis.lose(why), why);
 }
 
-/** Changes a code by hand, and waits for its picture. */
+/** Edits a code by hand, and waits for the picture. */
 async function change(/** @type {import('./studio.js').Studio} */ studio, /** @type {number} */ code) {
   await studio.enter('Code', code);
   await studio.idle();
   return studio.look(PICTURE);
 }
 
-test('a lost device: the model is loaded on another, edits stay, sampling ends @slow', async ({ page, server, studio }) => {
+test('a lost device: the model is loaded on another, edits survive, sampling stops @slow', async ({ page, server, studio }) => {
   server.put('/worker.js', LOSABLE + await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
   await studio.open('?device=gpu');
   await studio.click('Got it');
@@ -49,12 +49,12 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends @
 
   await lose(page, 'a test took it');
   const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
-  // It is told of when the worker has its next turn.
+  // It is reported at the worker's next turn.
   await expect(studio.says(said).first()).toBeAttached({ timeout: 180_000 });
   await expect.poll(() => page.workers().length, { timeout: 180_000 }).toBe(1);
   await studio.idle();
   expect(await studio.codes()).toEqual(codes);
-  // What is known of the pinned code is asked for anew, and what was chosen stays chosen.
+  // The previews for the pinned code are requested again, and settings are kept.
   await expect(studio.find('button', /^use code \d+ \(neighbour\)$/).first()).toBeAttached();
   await expect(studio.find('spinbutton', 'Pictures')).toHaveValue('2');
   await studio.keep('lost-device');
@@ -63,7 +63,7 @@ test('a lost device: the model is loaded on another, edits stay, sampling ends @
   expect(log.filter((line) => !line.startsWith('Note: '))).toEqual([`Warning: ${said}`]);
 });
 
-test('the graphics of the browser fail, and come back', async ({ browser, page, studio }) => {
+test('the graphics context is lost and restored', async ({ browser, page, studio }) => {
   await studio.open('?device=cpu');
   await studio.click('Got it');
   await studio.click('row 3, column 4');

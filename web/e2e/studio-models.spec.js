@@ -1,4 +1,4 @@
-// Models that people come with: by address or dropped, in each form that is published, whole or cut short on the way.
+// The user's own models: by address or dropped, in each published format, complete or interrupted.
 
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -23,14 +23,14 @@ async function archive() {
   return gzipSync(tar(...entries));
 }
 
-/** Drops the sample picture, and compares its codes with those of the native program. */
+/** Drops the sample picture, and compares its codes with the native program's. */
 async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ folder, /** @type {string} */ model) {
   await studio.drop(path.join(ROOT, 'assets', 'samples', 'scream.png'));
   await studio.idle();
   await expect.poll(() => studio.codes()).toEqual(nativeCodes(folder, model));
 }
 
-/** Makes one picture with what is loaded. */
+/** Samples one picture with the loaded model. */
 async function make(/** @type {import('./studio.js').Studio} */ studio) {
   await studio.enter('Pictures', 1);
   await studio.click('Generate (Ctrl+Enter)');
@@ -38,7 +38,7 @@ async function make(/** @type {import('./studio.js').Studio} */ studio) {
   await studio.idle();
 }
 
-test('a transformer and its RQ-VAE come from two addresses', async ({ server, studio }, info) => {
+test('a transformer and its RQ-VAE are loaded from two addresses', async ({ server, studio }, info) => {
   const urls = await Promise.all(['stage1', 'stage2'].map(async (stage) =>
     server.put(`/models/${stage}/${stage}.safetensors`, await readFile(path.join(EMOJI, `${stage}.safetensors`)))));
   const [rqvae, model] = urls.map(encodeURIComponent);
@@ -48,7 +48,7 @@ test('a transformer and its RQ-VAE come from two addresses', async ({ server, st
   await studio.keep('model-two-addresses');
 });
 
-test('a published archive comes from an address', async ({ server, studio }, info) => {
+test('a published archive is loaded from an address', async ({ server, studio }, info) => {
   const url = server.put('/models/m.tar.gz', await archive());
   await studio.open(`?device=cpu&model=${encodeURIComponent(url)}`);
   await sameCodes(studio, info.outputPath('native'), STAGE1);
@@ -56,7 +56,7 @@ test('a published archive comes from an address', async ({ server, studio }, inf
   await studio.keep('model-archive');
 });
 
-test('a published archive is dropped', async ({ studio }, info) => {
+test('a dropped published archive is loaded', async ({ studio }, info) => {
   const file = info.outputPath('m.tar.gz');
   await writeFile(file, await archive());
   await studio.open('?device=cpu');
@@ -66,14 +66,14 @@ test('a published archive is dropped', async ({ studio }, info) => {
   await make(studio);
 });
 
-test('a published .pt is dropped with its configuration', async ({ studio }, info) => {
+test('a published .pt dropped with its configuration is loaded', async ({ studio }, info) => {
   await studio.open('?device=cpu');
   await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
   await sameCodes(studio, info.outputPath('native'), STAGE1);
   await studio.keep('model-pt');
 });
 
-test('a published .pt without its configuration says what is missing', async ({ studio }) => {
+test('for a published .pt without its configuration, the error says what is missing', async ({ studio }) => {
   await studio.open('?device=cpu');
   const before = await studio.codes();
   await studio.drop(path.join(STAGE1, 'model.pt'));
@@ -83,29 +83,29 @@ test('a published .pt without its configuration says what is missing', async ({ 
   expect(await studio.codes()).toEqual(before);
 });
 
-test('a download that breaks off is said, and goes on where it was', async ({ server, studio }, info) => {
+test('an interrupted download is reported, and resumes where it stopped', async ({ server, studio }, info) => {
   const bytes = await readFile(path.join(EMOJI, 'stage1.safetensors'));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const url = server.put('/models/other.safetensors', bytes, { holdAt: 3_000_000, cutAt: 3_000_000 });
   const wish = `?device=cpu&model=${encodeURIComponent(`${url}#sha256=${sha256}`)}`;
   const opened = studio.open(wish);
-  // A browser throws away what arrives together with the end of a connection.
+  // A browser discards data that arrives together with the end of a connection.
   await expect.poll(() => studio.progress()).toBe(Math.floor(100 * 3_000_000 / bytes.length));
   server.release('/models/other.safetensors');
   await opened;
   const whole = (bytes.length / 1e6).toFixed(2);
-  await expect(studio.says(new RegExp(`the download stopped after 3 MB of ${whole} MB: try again to go on with it$`)).first()).toBeAttached();
+  await expect(studio.says(new RegExp(`the download stopped after 3 MB of ${whole} MB: try again to resume it$`)).first()).toBeAttached();
   await studio.keep('model-interrupted');
   await studio.open(wish);
   expect(server.asked('/models/other.safetensors').map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=3000000-']);
   await sameCodes(studio, info.outputPath('native'), 'emoji-64');
 });
 
-test('a model that is not the one that was promised is refused', async ({ server, studio }) => {
+test('a model with the wrong hash is refused', async ({ server, studio }) => {
   const url = server.put('/models/other.safetensors', await readFile(path.join(EMOJI, 'stage1.safetensors')));
   await studio.open(`?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
   await studio.keep('model-other-hash');
   expect((await studio.log()).filter((line) => line.startsWith('Error: '))).toEqual([expect.stringMatching(/0{64}/)]);
-  // The bundled model stands in.
+  // The bundled model is used instead.
   await expect(studio.mirror).toContainText('emoji-64 is loaded');
 });

@@ -1,16 +1,16 @@
-// The page after its first visit: without a network it opens, and finds the models that the browser keeps.
+// The page after its first visit: it opens offline, and finds the stored models.
 
 import { expect, test } from './studio.js';
 import { encode, ROOT } from './native.js';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Waits until the browser has all that the page is made of. */
+/** Waits until the browser has stored all of the page's files. */
 async function kept(/** @type {import('@playwright/test').Page} */ page) {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
 }
 
-test('the page and its model open without a network', async ({ studio, page, context, server }, info) => {
+test('the page and its model open offline', async ({ studio, page, context, server }, info) => {
   test.setTimeout(600_000);
   const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
   await studio.open('?device=cpu');
@@ -25,7 +25,7 @@ test('the page and its model open without a network', async ({ studio, page, con
   await studio.keep('offline');
 });
 
-test('a model from an address is kept, listed with its size, and deleted', async ({ studio, page, server }) => {
+test('a model from an address is stored, listed with its size, and deleted', async ({ studio, page, server }) => {
   test.setTimeout(600_000);
   const bytes = await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'));
   server.put('/models/other.safetensors', bytes);

@@ -1,4 +1,4 @@
-// New pictures are those of the native program; the page stays alive while they are made, and they can be stopped.
+// Sampled pictures match the native program's; the page stays responsive meanwhile, and sampling can be stopped.
 
 import { readFile } from 'node:fs/promises';
 import { carried, decode, differing, sample } from './native.js';
@@ -10,13 +10,13 @@ const SEED = 77;
 const CLASS = 'Food & Drink';
 const GENERATE = 'Generate (Ctrl+Enter)';
 
-/** The longest task of the page, in milliseconds of the processor: on the clock, other programs have it meanwhile. */
+/** The longest task allowed in the page, in milliseconds of CPU time: wall time would include other programs. */
 const LONGEST = 50;
 
-/** The longest between two turns of the page, in milliseconds on the clock. */
+/** The longest time allowed between two turns of the page's event loop, in milliseconds of wall time. */
 const LONGEST_GAP = 300;
 
-/** How many pictures are sampled where. */
+/** How many pictures are sampled on each device. */
 const DEVICES = /** @type {const} */ ([['cpu', 2], ['gpu', 1]]);
 
 for (const [device, count] of DEVICES) {
@@ -30,7 +30,7 @@ for (const [device, count] of DEVICES) {
     await expect(studio.says(new RegExp(`^${count} pictures?, 0 selected$`))).toBeAttached({ timeout: 200_000 });
     console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
     const { task, gap } = await observed(browser, page);
-    console.log(`${device}: longest task ${Math.round(task)} ms of the processor, longest without a turn ${Math.round(gap)} ms`);
+    console.log(`${device}: longest task ${Math.round(task)} ms of CPU time, longest gap ${Math.round(gap)} ms`);
     await studio.idle();
     for (const [index, { codes }] of native.stacks.entries()) {
       const saved = await save(studio, `${SEED}-${index}`, info.outputPath(`${index}.png`));
@@ -38,14 +38,14 @@ for (const [device, count] of DEVICES) {
       console.log(`${device} ${SEED}-${index}: ${differ.length} of ${codes.length} codes differ, first ${differ[0] ?? 'none'}`);
       expect(differ).toEqual([]);
     }
-    // The native program reads what was saved.
+    // The native program can read the saved file.
     await decode(info.outputPath('0.png'), info.outputPath('again.png'));
     await studio.keep(`sampled-${device}`);
     expect(task).toBeLessThanOrEqual(LONGEST);
     expect(gap).toBeLessThan(LONGEST_GAP);
   });
 
-  test(`sampling shows how far it is, and is stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, studio }) => {
+  test(`sampling shows progress and can be stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, studio }) => {
     await studio.open(`?device=${device}`);
     await prepare(studio, 40);
     await studio.click(GENERATE);
@@ -63,7 +63,7 @@ for (const [device, count] of DEVICES) {
   });
 }
 
-/** Sets class, seed and how many. */
+/** Sets class, seed and count. */
 async function prepare(/** @type {import('./studio.js').Studio} */ studio, /** @type {number} */ count) {
   await studio.click(CLASS);
   await expect(studio.says(`Class: ${CLASS}`)).toBeAttached();
@@ -89,7 +89,7 @@ async function save(/** @type {import('./studio.js').Studio} */ studio, /** @typ
   return carried(await readFile(file));
 }
 
-/** Begins to watch how long the page does not answer, and how long its tasks are. */
+/** Starts measuring how long the page does not respond, and how long its tasks take. */
 async function observe(/** @type {import('@playwright/test').Browser} */ browser, /** @type {import('@playwright/test').Page} */ page) {
   await browser.startTracing(page, { categories: ['toplevel'] });
   await page.evaluate(() => {

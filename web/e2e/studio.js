@@ -1,24 +1,24 @@
-// The studio in a real browser: widgets are found by role and name in the mirror, and used by the real mouse and keyboard.
+// The studio in a real browser: widgets are found by role and name in the mirror, and used with real mouse and keyboard input.
 
 import path from 'node:path';
 import { expect, test as base } from './base.js';
 
 export { expect } from './base.js';
 
-/** Pictures of the tests. */
+/** Folder for screenshots. */
 const OUT = path.join(import.meta.dirname, 'out');
 
-/** Where all of the code stack's panel and a long log can be seen. */
+/** Large enough for the whole code stack panel and a long log. */
 const SIZE = { width: 1600, height: 1200 };
 
-/** A software rasterizer on a busy machine. */
+/** Long enough for a software rasterizer on a busy machine. */
 const PATIENCE = { timeout: 300_000 };
 
 /** @typedef {import('@playwright/test').Page} Page */
 /** @typedef {Parameters<Page['getByRole']>[0]} Role */
 
 export class Studio {
-  /** @type {string[]} what the page has thrown */
+  /** @type {string[]} messages of uncaught errors in the page */
   faults = [];
 
   /** @param {Page} page */
@@ -29,8 +29,8 @@ export class Studio {
   }
 
   /**
-   * Opens the page and waits until the first picture is there.
-   * @param {string} [wishes] the address's search part
+   * Opens the page and waits until the first picture is shown.
+   * @param {string} [wishes] the URL's query
    */
   async open(wishes = '') {
     await this.page.setViewportSize(SIZE);
@@ -39,21 +39,21 @@ export class Studio {
     await this.seen();
   }
 
-  /** Waits until a picture is open and decoded, and nothing is under way. */
+  /** Waits until a picture is open and decoded, and no job is running. */
   async seen() {
     await expect.poll(() => this.codes(), PATIENCE).not.toBeNull();
     await expect(this.find('img', 'Reconstruction picture')).toBeAttached(PATIENCE);
     await this.idle();
   }
 
-  /** @returns {Promise<number>} percent done of what is under way; 0 if nothing is */
+  /** @returns {Promise<number>} progress of the running job in percent; 0 if there is none */
   async progress() {
     const bars = await this.mirror.getByRole('progressbar').all();
     const shown = await bars[0]?.getAttribute('aria-valuenow', { timeout: 1000 }).catch(() => null);
     return Number(shown);
   }
 
-  /** Waits until nothing is under way. */
+  /** Waits until no job is running. */
   async idle() {
     await expect(this.says('Ready')).toBeAttached(PATIENCE);
   }
@@ -80,7 +80,7 @@ export class Studio {
   }
 
   /**
-   * Clicks the middle of a widget with the mouse.
+   * Clicks the centre of a widget with the mouse.
    * @param {string | RegExp} name
    * @param {Role} [role]
    */
@@ -90,7 +90,7 @@ export class Studio {
   }
 
   /**
-   * Where a widget is.
+   * The bounding box of a widget.
    * @param {string | RegExp} name
    * @param {Role} [role]
    */
@@ -98,7 +98,7 @@ export class Studio {
     const found = this.find(role, name).first();
     await expect(found).toBeAttached(PATIENCE);
     const box = await found.boundingBox();
-    if (!box) throw new Error(`expected a place for ${name}, found none`);
+    if (!box) throw new Error(`expected a bounding box for ${name}, found none`);
     return box;
   }
 
@@ -128,7 +128,7 @@ export class Studio {
     await session.detach();
   }
 
-  /** @returns {Promise<string[]>} the log's lines, the latest first */
+  /** @returns {Promise<string[]>} the log's lines, latest first */
   async log() {
     await this.click('Log and device');
     await expect(this.find('button', 'Copy all')).toBeAttached(PATIENCE);
@@ -136,7 +136,7 @@ export class Studio {
   }
 
   /**
-   * What lies at a widget's place, as a PNG, once it stays the same.
+   * A screenshot of a widget as PNG, taken once it no longer changes.
    * @param {string} name
    * @param {Role} [role]
    */
@@ -149,14 +149,14 @@ export class Studio {
     return now;
   }
 
-  /** Keeps a picture of the window. */
+  /** Saves a screenshot of the window. */
   async keep(/** @type {string} */ name) {
     await this.page.screenshot({ path: path.join(OUT, `${name}.png`) });
   }
 }
 
 /**
- * `studio`: a page that is still to be opened; that nothing was thrown is checked at the end.
+ * `studio`: a page that is not open yet. At the end, checks that it threw no errors.
  * @type {import('@playwright/test').TestType<any, any>}
  */
 export const test = base.extend({

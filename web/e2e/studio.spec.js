@@ -1,4 +1,4 @@
-// The studio opens by itself, and its codes are those of the native program.
+// The studio opens without any input, and its codes match the native program's.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,13 +8,13 @@ import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 900_000 });
 
-/** How many checks of GPU kernels there are. */
+/** Number of GPU kernel checks. */
 const CHECKS = 48;
 
-test('the GPU kernels are right', async ({ studio }) => {
+test('the GPU kernels are correct', async ({ studio }) => {
   await studio.open('?device=gpu');
   const log = await studio.log();
-  await expect(studio.says('right')).toHaveCount(CHECKS);
+  await expect(studio.says('correct')).toHaveCount(CHECKS);
   await expect(studio.says('wrong, not used')).toHaveCount(0);
   await expect(studio.mirror).toContainText('GPU: ');
   await studio.keep('kernels');
@@ -22,7 +22,7 @@ test('the GPU kernels are right', async ({ studio }) => {
   expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
 });
 
-test('the sample is there without a click, and loading is shown until then', async ({ page, server, studio }, info) => {
+test('the sample opens without a click, and progress is shown until then', async ({ page, server, studio }, info) => {
   const program = await readFile(path.join(WEB, 'dist', 'residua_studio_bg.wasm'));
   server.put('/residua_studio_bg.wasm', program, { holdAt: program.length / 2 | 0 });
   const opened = studio.open();

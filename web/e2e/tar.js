@@ -1,9 +1,9 @@
-// Writes tars byte by byte, also such as no honest program would.
+// Writes tar archives byte by byte, including malicious ones.
 
 /**
  * @param {string} name
  * @param {Buffer | string} [data]
- * @param {{ type?: string, size?: number, prefix?: string }} [header] `size` may lie
+ * @param {{ type?: string, size?: number, prefix?: string }} [header] `size` may be wrong
  */
 export function entry(name, data = '', { type = '0', size, prefix = '' } = {}) {
   const bytes = Buffer.from(data);
@@ -37,7 +37,7 @@ export function pax(key, value) {
   return entry('PaxHeader', `${length}${rest}`, { type: 'x' });
 }
 
-/** @param {string} name of the next entry, as GNU tar writes one of more than 100 letters */
+/** @param {string} name of the next entry, written as GNU tar does for names of more than 100 bytes */
 export function longName(name) {
   return entry('././@LongLink', `${name}\0`, { type: 'L' });
 }

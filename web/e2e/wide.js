@@ -1,16 +1,16 @@
-// A model with large tensors, made of the bundled one.
+// A model with large tensors, derived from the bundled one.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ROOT } from './native.js';
 
-/** How wide it is; a layer of it is this by four times this. */
+/** Width of the model; its largest layers are this by four times this. */
 const WIDTH = 1024;
 const HEADS = 16;
 
 /** @typedef {{ dtype: 'F16' | 'F32', shape: number[], data_offsets: [number, number] }} Tensor */
 
-/** A transformer like emoji-64's, wider, all zeros; and how many bytes its largest tensor has. */
+/** A transformer like emoji-64's, but wider and all zeros, and the size of its largest tensor in bytes. */
 export async function wide() {
   const small = await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage2.safetensors'));
   const { __metadata__: metadata, ...tensors } = JSON.parse(small.toString('utf8', 8, 8 + Number(small.readBigUInt64LE())));

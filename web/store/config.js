@@ -1,4 +1,4 @@
-// The `config.yaml` that published weights have beside them.
+// The `config.yaml` in the same folder as published weights.
 
 import { writeFile } from './entry.js';
 import { hashBlob } from './hash.js';
@@ -7,7 +7,7 @@ import { eachPiece } from './stream.js';
 /** @typedef {import('./entry.js').StoredFile} StoredFile */
 
 export const NAME = 'config.yaml';
-/** A configuration is a page of text; more than this is something else. */
+/** A configuration is a page of text; a larger file is something else. */
 const MAX_BYTES = 1 << 20;
 
 /**
@@ -16,7 +16,7 @@ const MAX_BYTES = 1 << 20;
  * @param {FileSystemDirectoryHandle} folder
  * @param {() => import('./hash.js').Hasher} newHasher
  * @param {AbortSignal} [signal]
- * @returns {Promise<StoredFile[] | null>} it; nothing, if the server has none; null if that can't be told now
+ * @returns {Promise<StoredFile[] | null>} the configuration; empty if the server has none; null if that is unclear
  */
 export async function fetchConfig(weights, folder, newHasher, signal) {
   const bytes = await readConfig(weights, signal);
@@ -30,17 +30,17 @@ export async function fetchConfig(weights, folder, newHasher, signal) {
 /**
  * @param {string} weights address of the weights
  * @param {AbortSignal} [signal]
- * @returns {Promise<Blob | [] | null>} the configuration; nothing, if the server has none; null if that can't be told now
+ * @returns {Promise<Blob | [] | null>} the configuration; empty if the server has none; null if that is unclear
  */
 export async function readConfig(weights, signal) {
   try {
     const response = await fetch(new URL(NAME, weights), { signal, cache: 'no-store' });
-    // Some servers answer 403 for what they don't have, and some a page that says so.
+    // For a missing file, some servers answer 403, and some send an error page.
     const isPage = response.headers.get('content-type')?.startsWith('text/html');
     if (isPage || (response.status >= 400 && response.status < 500)) return [];
     return response.ok ? await upTo(MAX_BYTES, response) : null;
   } catch (error) {
-    // A server of another site that has no such file may look like a failing network.
+    // A missing file on another site may look like a network failure.
     if (error instanceof TypeError) return null;
     throw error;
   }
@@ -57,7 +57,7 @@ async function upTo(limit, { body, url }) {
   if (!body) return null;
   await eachPiece(body, (piece) => {
     size += piece.length;
-    if (size > limit) throw new Error(`${url}: expected a configuration of ${limit} bytes at most, found more`);
+    if (size > limit) throw new Error(`${url}: expected a configuration of at most ${limit} bytes, found more`);
     pieces.push(piece);
   });
   return new Blob(pieces);

@@ -1,4 +1,4 @@
-// One address into one file, piece by piece, going on where an earlier download stopped.
+// Downloads an address into a file, piece by piece, and resumes an earlier download.
 
 import { openFile, writeAll } from './entry.js';
 import { badStatus, cut, full, room, shown, unreachable, webPage } from './messages.js';
@@ -8,13 +8,13 @@ import { eachPiece } from './stream.js';
 /** @typedef {import('./hash.js').Hasher} Hasher */
 /** @typedef {import('./hash.js').Progress} Progress */
 
-/** Bytes between two flushes: what a crash can lose. */
+/** Bytes between two flushes: the most that a crash can lose. */
 const FLUSH_EVERY = 8 << 20;
-/** Bytes of a piece that is read back to be hashed. */
+/** Bytes to read back at a time for hashing. */
 const PIECE = 1 << 20;
 
 /**
- * What a download works with.
+ * A download.
  * @typedef {object} Job
  * @property {string} url
  * @property {FileSystemDirectoryHandle} folder
@@ -27,7 +27,7 @@ const PIECE = 1 << 20;
  */
 
 /**
- * Downloads what is missing of the file. What is there stays when this fails, and the next call goes on with it.
+ * Downloads the missing part of the file. On failure the received part stays, and the next call resumes from it.
  * @param {Job} job
  * @returns {Promise<{ bytes: number, sha256: string }>} of the whole file
  */
@@ -43,7 +43,7 @@ export async function download(job) {
   }
 }
 
-/** The part of the file that is there, with its hash. */
+/** The received part of the file, with its hash. */
 class Part {
   /**
    * @param {Job} job
@@ -57,7 +57,7 @@ class Part {
   }
 
   /**
-   * Keeps the first bytes of the file, and hashes them.
+   * Keeps only the first `length` bytes of the file, and hashes them.
    * @param {number} length
    */
   keep(length) {
@@ -87,7 +87,7 @@ class Part {
 }
 
 /**
- * The server's answer to a wish for what is missing; the part is emptied if the answer is not its continuation.
+ * Requests the missing part. If the response does not continue the received part, that is discarded.
  * @param {Part} part
  */
 async function answer(part) {
@@ -95,7 +95,7 @@ async function answer(part) {
   let response = await request(job, part.bytes);
   if (part.bytes > 0 && !continues(response, part)) {
     part.keep(0);
-    // A whole file may be what was answered: then there is no need to ask again.
+    // If the response has the whole file, there is no need to ask again.
     if (response.status !== 200) {
       await response.body?.cancel();
       response = await request(job, 0);
@@ -107,9 +107,9 @@ async function answer(part) {
 }
 
 /**
- * A wish for the bytes from `start`. It has no `If-Range`, which would make browsers ask servers of other sites for
- * permission first, and most refuse: {@link continues} compares the validators instead. `no-store` keeps gigabytes out
- * of the browser's cache, and tells the service worker that this is none of its business.
+ * Requests the bytes from `start`. It sends no `If-Range`, which would need a CORS preflight that most servers refuse:
+ * {@link continues} compares the validators instead. `no-store` keeps gigabytes out of the browser's cache, and tells
+ * the service worker to ignore the request.
  * @param {Job} job
  * @param {number} start
  */
@@ -124,7 +124,7 @@ async function request({ url, signal }, start) {
 }
 
 /**
- * Whether the answer goes on with the part: it is of the same version of the file, and begins where the part ends.
+ * Whether the response continues the part: the same version of the file, starting where the part ends.
  * @param {Response} response
  * @param {Part} part
  */
@@ -135,14 +135,14 @@ function continues(response, part) {
 
   /** @param {Response} partial */
   function startOf(partial) {
-    // Servers of other sites seldom show this header; they were asked for no other start.
+    // Other sites rarely expose this header; assume the start that was requested.
     const range = partial.headers.get('content-range');
     return range === null ? part.bytes : Number(/^bytes (\d+)-/.exec(range)?.[1]);
   }
 }
 
 /**
- * What tells one version of a file from another; a weak ETag doesn't.
+ * Identifies a version of the file. A weak ETag does not.
  * @param {Response} response
  */
 function validatorOf({ headers }) {
@@ -151,7 +151,7 @@ function validatorOf({ headers }) {
 }
 
 /**
- * Bytes of the whole file, where the server tells.
+ * Size of the whole file in bytes, if the server reports it.
  * @param {Response} response
  * @param {number} start
  */
@@ -167,9 +167,9 @@ function totalOf({ headers }, start) {
 async function receive(part, response) {
   const { job } = part;
   job.about.total = totalOf(response, part.bytes);
-  // What was packed for the way can't be continued: the bytes that were counted here are others than the server's.
+  // A compressed transfer cannot be resumed: byte positions here differ from the server's.
   job.about.validator = response.headers.has('content-encoding') ? null : validatorOf(response);
-  // The old part is gone from the disk before the new validator is there.
+  // The old part must be gone from disk before the new validator is saved.
   part.handle.flush();
   await job.save();
   await checkRoom(part);
@@ -178,7 +178,7 @@ async function receive(part, response) {
   } catch (error) {
     throw error instanceof TypeError ? cut(job.url, part.bytes, job.about.total) : error;
   }
-  // More may come than was announced: packed for the way, by a server that doesn't show it.
+  // More may arrive than announced: some servers compress the transfer without exposing that header.
   if (missing(part)) throw cut(job.url, part.bytes, job.about.total);
 }
 
@@ -188,7 +188,7 @@ function missing({ bytes, job }) {
 }
 
 /**
- * Better said before an hour of downloading than after it.
+ * Reports a lack of space before downloading for an hour, not after.
  * @param {Part} part
  */
 async function checkRoom(part) {

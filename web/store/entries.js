@@ -1,4 +1,4 @@
-// The folder of stored models: one entry each, changed by one tab at a time.
+// The folder of stored models: one entry per model, changed by only one tab at a time.
 
 import { Entry, nothingYet, remove } from './entry.js';
 import { busy, shown } from './messages.js';
@@ -6,7 +6,7 @@ import { folderName } from './place.js';
 
 /** @typedef {import('./entry.js').About} About */
 
-/** Milliseconds that a tab which was just closed or reloaded may need to be gone. */
+/** Time that a closed or reloaded tab may take to release its lock, in milliseconds. */
 const PATIENCE = 1500;
 
 export class Entries {
@@ -18,7 +18,7 @@ export class Entries {
     this.#folder = folder;
   }
 
-  /** Each entry with its folder's name; `about` is null if it was never written, or not to its end. */
+  /** All entries with their folders' names; `about` is null if it was never completely written. */
   async *all() {
     for await (const [name, folder] of this.#folder.entries()) {
       const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
@@ -38,7 +38,7 @@ export class Entries {
   }
 
   /**
-   * A new entry, in place of any other.
+   * A new entry; replaces any old one.
    * @param {string} url
    */
   async create(url) {
@@ -50,7 +50,7 @@ export class Entries {
   }
 
   /**
-   * To remove what is not there is no error.
+   * Removes an entry; it is no error if there is none.
    * @param {string} url
    */
   async remove(url) {
@@ -61,11 +61,11 @@ export class Entries {
     }
   }
 
-  /** Removes entries that say nothing about themselves. */
+  /** Removes entries without a readable `about`. */
   async sweep() {
     for await (const { name, about } of this.all()) {
       if (about) continue;
-      // Whoever is writing it now holds the lock.
+      // A tab that is writing it holds the lock.
       await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
         if (lock) await remove(this.#folder, name);
       });
@@ -73,7 +73,7 @@ export class Entries {
   }
 
   /**
-   * Does something to an entry that nobody, in any tab, is changing.
+   * Runs `work` with the entry locked against other changes, in this tab and others.
    * @template T
    * @param {string} url
    * @param {() => Promise<T>} work

@@ -1,10 +1,10 @@
-// One stored model: a flat folder of files, and beside them a small file that says what they are.
+// One stored model: a flat folder of files, with a small file that describes them.
 
 import { busy, full } from './messages.js';
 
 /**
  * @typedef {object} StoredFile
- * @property {string} path below the model's root, e.g. `stage1/config.yaml`
+ * @property {string} path relative to the model's root, e.g. `stage1/config.yaml`
  * @property {string} stored its name in the folder
  * @property {number} bytes
  * @property {string} sha256
@@ -13,11 +13,11 @@ import { busy, full } from './messages.js';
 /**
  * @typedef {object} About
  * @property {string} place its address
- * @property {string | null} validator ETag or Last-Modified of what is being downloaded
- * @property {number | null} total bytes of the download, if the server tells
- * @property {string | null} sha256 of the download, once it is whole
- * @property {StoredFile[]} files that are whole
- * @property {boolean} complete nothing more is to be fetched
+ * @property {string | null} validator ETag or Last-Modified of the download in progress
+ * @property {number | null} total size of the download in bytes, if the server reports it
+ * @property {string | null} sha256 of the download, once it is complete
+ * @property {StoredFile[]} files that are complete
+ * @property {boolean} complete whether everything has been fetched
  */
 
 const ABOUT = 'about.json';
@@ -36,7 +36,7 @@ export class Entry {
     this.folder = folder;
   }
 
-  /** @returns {Promise<About | null>} null if there is none, or writing it was interrupted */
+  /** @returns {Promise<About | null>} null if it is missing, or writing it was interrupted */
   async about() {
     try {
       return JSON.parse(await (await this.blob(ABOUT)).text());
@@ -58,7 +58,7 @@ export class Entry {
     return (await this.folder.getFileHandle(name)).getFile();
   }
 
-  /** Bytes on disk, of what is whole and what is not. */
+  /** Bytes on disk, of complete and partial files. */
   async bytes() {
     let sum = 0;
     for await (const handle of this.folder.values()) {
@@ -70,7 +70,7 @@ export class Entry {
   /**
    * @param {About} about
    * @param {string} root
-   * @returns {Promise<[string, Blob][] | null>} null if a file is not as it was stored
+   * @returns {Promise<[string, Blob][] | null>} null if a file is missing or has the wrong size
    */
   async blobs(about, root) {
     /** @type {[string, Blob][]} */
@@ -85,7 +85,7 @@ export class Entry {
 }
 
 /**
- * A handle that nobody else has; close it. Dedicated workers only.
+ * An exclusive handle; the caller must close it. Dedicated workers only.
  * @param {FileSystemDirectoryHandle} folder
  * @param {string} name
  * @param {string} place for messages
@@ -100,7 +100,7 @@ export async function openFile(folder, name, place) {
 }
 
 /**
- * Removes a file or a folder with all that is in it, unless somebody did already.
+ * Removes a file, or a folder with its contents, if it still exists.
  * @param {FileSystemDirectoryHandle} folder
  * @param {string} name
  */
@@ -133,7 +133,7 @@ export async function writeFile(folder, name, bytes) {
  * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {number} at
  * @param {string} what for messages
- * @param {number | null} needed bytes yet to be stored, for messages
+ * @param {number | null} needed bytes still to store, for messages
  */
 export async function writeAll(handle, bytes, at, what, needed) {
   try {

@@ -1,12 +1,12 @@
-// Hashing of what is stored already, in pieces.
+// Hashes stored files piece by piece.
 
 import { eachPiece } from './stream.js';
 
 /**
- * A running sha-256.
+ * An incremental SHA-256.
  * @typedef {object} Hasher
  * @property {(bytes: Uint8Array<ArrayBuffer>) => void} update
- * @property {() => string} finish gives 64 lower-case hexadecimal digits
+ * @property {() => string} finish returns 64 lower-case hexadecimal digits
  */
 
 /** @typedef {'download' | 'check' | 'unpack'} Step */

@@ -1,4 +1,4 @@
-// What the store says when something goes wrong: one line each, with what was expected, found, and what to do.
+// The store's error messages: one line each, with what was expected, what was found, and what to do.
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
@@ -12,7 +12,7 @@ export function size(bytes) {
 }
 
 /**
- * An address as it is shown: its query may be long, or hold a secret.
+ * An address for display, without its query, which may be long or contain a secret.
  * @param {string | URL} url
  */
 export function shown(url) {
@@ -22,10 +22,10 @@ export function shown(url) {
 
 /** @type {Record<number, string>} */
 const ADVICE = {
-  401: 'it wants a login: download it in a tab that is logged in, then drop the file here',
-  403: 'it wants permission: download it in a tab that is logged in, then drop the file here',
+  401: 'it requires a login: download it in a tab that is logged in, then drop the file here',
+  403: 'it requires permission: download it in a tab that is logged in, then drop the file here',
   404: 'check the address',
-  410: 'it was taken away: look for another address',
+  410: 'the file was removed: look for another address',
   429: 'too many downloads: try again later',
 };
 
@@ -44,14 +44,14 @@ export function webPage(url) {
 }
 
 /**
- * A browser doesn't tell a page which of the two it was.
+ * Browsers do not tell a page whether the network or CORS was the reason.
  * @param {string} url
  */
 export function unreachable(url) {
   const why = navigator.onLine
-    ? 'the network fails, or the server lets no other site read its files (CORS)'
-    : 'the network is off';
-  return new Error(`cannot read ${shown(url)}: ${why}; download it in a tab of its own and drop the file here`);
+    ? 'the network failed, or the server does not let other sites read its files (CORS)'
+    : 'the browser is offline';
+  return new Error(`cannot read ${shown(url)}: ${why}; download it in a separate tab and drop the file here`);
 }
 
 /**
@@ -61,7 +61,7 @@ export function unreachable(url) {
  */
 export function cut(url, done, total) {
   const of = total === null ? '' : ` of ${size(total)}`;
-  return new Error(`${shown(url)}: the download stopped after ${size(done)}${of}: try again to go on with it`);
+  return new Error(`${shown(url)}: the download stopped after ${size(done)}${of}: try again to resume it`);
 }
 
 /**
@@ -71,17 +71,17 @@ export function cut(url, done, total) {
  */
 export function wrongHash(url, expected, found) {
   return new Error(
-    `${shown(url)}: expected sha256 ${expected}, found ${found}: it was removed; ` +
-      'download it again, and if that gives the same, do not trust this address',
+    `${shown(url)}: expected sha256 ${expected}, found ${found}: the download was deleted; ` +
+      'try again, and if the hash is the same, do not trust this address',
   );
 }
 
 /** @param {string} place */
 export function busy(place) {
-  return new Error(`${place}: this model is being downloaded in another tab, or twice in this one: wait until that has ended`);
+  return new Error(`${place}: this model is being downloaded in another tab, or twice in this one: wait until it is done`);
 }
 
-/** Bytes that this site may still store; no limit where the browser names none, as Safari before 17. */
+/** Bytes that this site may still store; infinite if the browser reports no limit, as in Safari before 17. */
 export async function room() {
   const { quota = Infinity, usage = 0 } = (await navigator.storage.estimate?.()) ?? {};
   return Math.max(quota - usage, 0);
@@ -89,32 +89,32 @@ export async function room() {
 
 /**
  * @param {string} what is stored, e.g. an address or the name of a file
- * @param {number | null} needed bytes yet to be stored, if known
+ * @param {number | null} needed bytes still to store, if known
  */
 export async function full(what, needed) {
   const free = await room();
-  const need = needed === null ? 'more room' : `${size(needed)} more`;
-  // Some browsers report a quota that has nothing to do with the disk.
-  const found = needed !== null && needed > free ? `this site may store ${size(free)}` : 'this browser has no room for it';
-  const error = new Error(`${what}: needs ${need}, and ${found}: forget a model or free some disk`);
+  const need = needed === null ? 'more space' : `${size(needed)} more`;
+  // Some browsers report a quota unrelated to the free disk space.
+  const found = needed !== null && needed > free ? `this site may store ${size(free)}` : 'this browser has no space for it';
+  const error = new Error(`${what}: needs ${need}, and ${found}: delete a model or free some disk space`);
   error.name = 'QuotaExceededError';
   return error;
 }
 
 /**
- * Where the page runs, but keeps no models.
+ * The page works, but cannot store models.
  * @param {unknown} why
  */
 export function keepsNothing(why) {
   const { message } = /** @type {Error} */ (why);
   return new Error(
-    `this browser keeps no models, so each visit downloads them again (${message}): ` +
-      'update it, leave private browsing, or open the page by https',
+    `this browser cannot store models, so each visit downloads them again (${message}): ` +
+      'update it, leave private browsing, or open the page over https',
   );
 }
 
 /**
- * Does what writes, and explains the browser's own error where there is no room even for a small file.
+ * Runs `work`, which writes files, and explains the browser's own error when even a small file does not fit.
  * @template T
  * @param {string} what is stored
  * @param {() => Promise<T>} work
@@ -129,7 +129,7 @@ export async function withRoom(what, work) {
 }
 
 /**
- * Whether what was stored so far is still good: there was no room, or the user stopped it.
+ * Whether the partial result is still usable: the space ran out, or the user stopped it.
  * @param {unknown} error
  */
 export function canGoOn(error) {

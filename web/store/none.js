@@ -1,5 +1,5 @@
-// In place of a store where the browser gives none, as some private windows do: files are in memory, and gone with the
-// page.
+// Replaces the store if the browser has no file system, as in some private windows: files stay in memory and are lost
+// with the page.
 
 import { NAME, readConfig } from './config.js';
 import { hashBlob } from './hash.js';
@@ -10,13 +10,13 @@ import { wholeBody } from './stream.js';
 export class NoStore {
   #newHasher;
 
-  /** @param {() => import('./hash.js').Hasher} newHasher gives a running sha-256 */
+  /** @param {() => import('./hash.js').Hasher} newHasher returns a new incremental SHA-256 */
   constructor(newHasher) {
     this.#newHasher = newHasher;
   }
 
   /**
-   * As `Store.fetch`, from the network each time.
+   * Like `Store.fetch`, but downloads each time.
    * @param {string} address
    * @param {{ sha256?: string, progress?: (done: number, total: number | null) => void, signal?: AbortSignal }} [options]
    * @returns {Promise<[string, Blob][]>}
@@ -55,5 +55,5 @@ export class NoStore {
 
 /** @param {string} archive */
 function keptNowhere(archive) {
-  return new Error(`${archive}: this browser keeps no files, so that archives cannot be unpacked: unpack it yourself, and drop the files here`);
+  return new Error(`${archive}: this browser cannot store files, so archives cannot be unpacked here: unpack it yourself and drop the files here`);
 }

@@ -1,4 +1,4 @@
-// Where a model comes from: an address, understood once.
+// Parses the address that a model comes from.
 
 import { shown } from './messages.js';
 
@@ -6,14 +6,14 @@ import { shown } from './messages.js';
 
 /**
  * @typedef {object} Place
- * @property {string} url without fragment: what a stored model is known by
+ * @property {string} url without fragment; identifies the stored model
  * @property {Kind} kind
  * @property {string} name of the file
  * @property {string} root the virtual folder of the model's files; ends in `/`
- * @property {string | null} sha256 that the file must have
+ * @property {string | null} sha256 expected of the file
  */
 
-/** By the path's ending. Only PyTorch's weights have their configuration beside them. @type {[RegExp, Kind][]} */
+/** Kinds by file extension. Only PyTorch weights have their configuration in a separate file. @type {[RegExp, Kind][]} */
 const KINDS = [
   [/\.safetensors$/i, 'weights'],
   [/\.(pt|pth|ckpt|bin)$/i, 'weights with config'],
@@ -23,8 +23,8 @@ const KINDS = [
 ];
 
 /**
- * @param {string} text an address; relative to this page, if it names no host; `#sha256=HEX` says what it must hash to
- * @param {string} [sha256] the same, stronger
+ * @param {string} text an address, which may be relative to this page; `#sha256=HEX` gives the expected hash
+ * @param {string} [sha256] the expected hash; overrides the fragment's
  * @returns {Place}
  */
 export function parsePlace(text, sha256) {
@@ -53,13 +53,13 @@ function parseUrl(text) {
     const url = new URL(text, self.location.href);
     if (['http:', 'https:'].includes(url.protocol)) return url;
   } catch {
-    // Neither is an address.
+    // Not an address: reported below.
   }
-  throw new Error(`expected an http or https address, found "${text}": to open a file of this computer, drop it here`);
+  throw new Error(`expected an http or https address, found "${text}": to open a local file, drop it here`);
 }
 
 /**
- * A folder name for a place: any address is too long, or has letters that a name can't.
+ * A folder name for an address, which may be too long itself, or have characters that a name cannot.
  * @param {string} url
  * @returns {Promise<string>} 64 hexadecimal digits
  */

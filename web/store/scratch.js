@@ -1,4 +1,4 @@
-// A place for files that last as long as the tab they belong to.
+// Temporary files, which last as long as their tab.
 
 import { remove } from './entry.js';
 
@@ -15,8 +15,8 @@ export class Scratch {
   }
 
   /**
-   * Removes what closed tabs left, and nothing that open ones use: those hold the lock of their name.
-   * @param {FileSystemDirectoryHandle} all with one folder a tab
+   * Removes the folders of closed tabs. Open tabs hold the locks of theirs.
+   * @param {FileSystemDirectoryHandle} all has one folder per tab
    */
   static async open(all) {
     for await (const name of all.keys()) {
@@ -36,7 +36,7 @@ export class Scratch {
   async #begin() {
     const name = crypto.randomUUID();
     await new Promise((held, failed) => {
-      // Never given back: it ends with the tab.
+      // Never released: the lock lasts as long as the tab.
       navigator.locks.request(lockOf(name), () => new Promise(() => held(undefined))).catch(failed);
     });
     return this.#all.getDirectoryHandle(name, { create: true });

@@ -1,4 +1,4 @@
-// Reading a stream piece by piece, in a way that every browser has.
+// Reads a stream piece by piece, in a way that works in every browser.
 
 /**
  * Calls `use` with each piece of a stream. (`for await` would do the same, but Safari and older Chromes cannot iterate a stream.)
@@ -20,13 +20,13 @@ export async function eachPiece(stream, use) {
 }
 
 /**
- * All that a server answers.
+ * The whole body of a response.
  * @param {Response} response
- * @param {(done: number, total: number | null) => void} [progress] is told bytes, in all where the server says how many
+ * @param {(done: number, total: number | null) => void} [progress] gets the bytes received, and the total if known
  */
 export async function wholeBody({ headers, body }, progress = () => {}) {
   const length = headers.get('content-length');
-  // What was packed for the way is longer here.
+  // A compressed transfer is longer once unpacked.
   const total = length === null || headers.has('content-encoding') ? null : Number(length);
   /** @type {Uint8Array<ArrayBuffer>[]} */
   const pieces = [];

@@ -1,17 +1,17 @@
-// Reads a tar as it streams by: nothing is held that a header announces, and what could lead outside is refused.
+// Reads a tar as a stream. Memory use does not depend on sizes in headers, and paths outside the folder are refused.
 
 /**
  * @typedef {object} TarEntry
  * @property {string} name as in the archive
  * @property {boolean} isFile
- * @property {() => AsyncGenerator<Uint8Array<ArrayBuffer>>} body its bytes; what is not taken is passed over
+ * @property {() => AsyncGenerator<Uint8Array<ArrayBuffer>>} body its bytes; unread ones are skipped
  */
 
 const BLOCK = 512;
-/** Names and attributes in front of one entry: tar puts no limit on them, and they are read into memory. */
+/** Limit for the names and attributes before an entry, in bytes: tar sets none, and they are read into memory. */
 const MAX_ENTRY_HEADER = 1 << 20;
 
-/** @type {Record<string, boolean | string>} whether a kind of entry is a file, or why it is refused */
+/** @type {Record<string, boolean | string>} by kind: whether an entry is a file, or why it is refused */
 const KINDS = {
   '0': true,
   '\0': true,
@@ -26,8 +26,8 @@ const KINDS = {
 };
 
 /**
- * The entries of a tar (ustar, GNU long names, pax paths and sizes). The stream is read to its end, where a `.gz` has
- * its checksum.
+ * The entries of a tar (ustar, GNU long names, pax paths and sizes). Reads the stream to its end, because a `.gz` has
+ * its checksum there.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
  * @param {string} archive its name, for messages
  * @returns {AsyncGenerator<TarEntry>}
@@ -61,7 +61,7 @@ async function drain(pieces) {
  */
 
 /**
- * The header of the next entry, with what other headers before it say about it.
+ * The header of the next entry, combined with the extended headers before it.
  * @param {Input} input
  * @returns {Promise<Header | null>} null at the end
  */
@@ -98,7 +98,7 @@ function parseHeader(block, input) {
   const sum = block.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 32 : byte), 0);
   if (number(block.subarray(148, 156), input) !== sum) throw input.damaged("a header's checksum is wrong");
   const name = text(block.subarray(0, 100));
-  // Only ustar proper has a prefix there; GNU's own format has times.
+  // Only true ustar has a prefix there; GNU's format has timestamps.
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : '';
   return {
     name: prefix && block[262] === 0 ? `${prefix}/${name}` : name,
@@ -107,14 +107,14 @@ function parseHeader(block, input) {
   };
 }
 
-/** @param {Uint8Array} bytes up to a zero, if there is one */
+/** @param {Uint8Array} bytes ends at the first zero, if any */
 function text(bytes) {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 /**
- * Octal digits, or GNU's binary for what is too large for them.
+ * Parses octal digits, or GNU's binary format for larger numbers.
  * @param {Uint8Array} field
  * @param {Input} input
  */
@@ -131,7 +131,7 @@ function number(field, input) {
 }
 
 /**
- * Records such as `17 path=model.pt\n`, each beginning with its own length in bytes.
+ * Parses records such as `17 path=model.pt\n`, each of which starts with its own length in bytes.
  * @param {Uint8Array} bytes
  * @param {Input} input
  */
@@ -151,7 +151,7 @@ function parsePax(bytes, input) {
 }
 
 /**
- * Whether the entry is a file.
+ * Whether the entry is a file; throws if it must be refused.
  * @param {Header} header
  * @param {string} archive
  */
@@ -164,9 +164,9 @@ function checked({ name, kind }, archive) {
   return isFile && !name.endsWith('/');
 }
 
-/** A stream as bytes that can be counted off. */
+/** Reads a stream in pieces of chosen lengths. */
 class Input {
-  /** @type {Uint8Array<ArrayBuffer>} what was read and not yet taken */
+  /** @type {Uint8Array<ArrayBuffer>} read from the stream but not yet used */
   #rest = new Uint8Array(0);
   #reader;
   #archive;
@@ -186,7 +186,7 @@ class Input {
   }
 
   /**
-   * Some of the next bytes, `limit` at most.
+   * Some of the next bytes, at most `limit`.
    * @param {number} limit
    * @returns {Promise<Uint8Array<ArrayBuffer> | null>} null at the end
    */
@@ -231,7 +231,7 @@ class Input {
     return bytes;
   }
 
-  /** A whole block, or null where the input has ended before it. */
+  /** The next block, or null at the end of the input. */
   async blockOrEnd() {
     const first = await this.piece(BLOCK);
     if (!first) return null;
@@ -241,7 +241,7 @@ class Input {
     return block;
   }
 
-  /** Ends the stream, if it has not ended. */
+  /** Cancels the stream if it has not ended. */
   async close() {
     await this.#reader.cancel().catch(() => {});
   }

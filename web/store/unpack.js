@@ -1,4 +1,4 @@
-// An archive into the flat folder of one model: configurations and weights, and nothing else.
+// Unpacks an archive into the flat folder of one model: only configurations and weights.
 
 import { openFile, writeAll } from './entry.js';
 import { readTar } from './tar.js';
@@ -7,7 +7,7 @@ import { readTar } from './tar.js';
 /** @typedef {import('./hash.js').Hasher} Hasher */
 /** @typedef {import('./hash.js').Progress} Progress */
 
-// Names that begin with a dot are none of a model: macOS puts `._model.pt` beside `model.pt`.
+// Names that begin with a dot do not belong to a model: macOS adds `._model.pt` to `model.pt`.
 const WEIGHTS = /(^|\/)[^./][^/]*\.(pt|pth|ckpt|bin|safetensors)$/i;
 const KEPT = /(^|\/)((config|model)\.ya?ml|(?!\.)[^/]*project\.yaml|classes\.txt)$/;
 
@@ -21,8 +21,8 @@ const KEPT = /(^|\/)((config|model)\.ya?ml|(?!\.)[^/]*project\.yaml|classes\.txt
  */
 
 /**
- * Unpacks a `.tar` or `.tar.gz` (told apart by content). A folder that everything kept lies in is left out of the
- * paths. If this fails, nothing of it stays.
+ * Unpacks a `.tar` or `.tar.gz` (recognized by its content). If all unpacked files share a top folder, the paths omit
+ * it. On failure, all files are removed again.
  * @param {Blob} archive
  * @param {Job} job
  * @returns {Promise<StoredFile[]>} sorted by path
@@ -48,7 +48,7 @@ export async function unpack(archive, job) {
 }
 
 /**
- * The tar's bytes, counted on the way.
+ * The tar's bytes, with progress.
  * @param {Blob} archive
  * @param {Job} job
  * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
@@ -77,7 +77,7 @@ async function copy(pieces, stored, { folder, name, newHasher }) {
   const hasher = newHasher();
   let bytes = 0;
   try {
-    // Something may be left there, of an attempt that was killed.
+    // An attempt that was killed may have left data.
     handle.truncate(0);
     for await (const piece of pieces) {
       await writeAll(handle, piece, bytes, name, null);
@@ -103,7 +103,7 @@ function withoutTopFolder(files) {
 
 /** @param {string} archive @param {string} path */
 function twice(archive, path) {
-  return new Error(`${archive}: entry "${path}" is there twice: expected each file once; unpack it and drop the files here`);
+  return new Error(`${archive}: entry "${path}" occurs twice: expected each file once; unpack it and drop the files here`);
 }
 
 /** @param {string} archive */

@@ -1,4 +1,4 @@
-//! What the page may ask of an element.
+//! Actions that the page can request on an element.
 
 use eframe::egui::Event;
 use eframe::egui::accesskit::{Action, ActionData, ActionRequest, Node, NodeId, TreeId};
@@ -8,7 +8,7 @@ use super::describe::Tree;
 use super::element::Element;
 use crate::error::{Error, Result};
 
-/// What can be done to an element.
+/// An action on an element.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,11 +21,11 @@ pub enum Kind {
     Show,
 }
 
-/// What a widget may say that it takes.
+/// Actions that a widget may declare.
 const SAID: [Kind; 5] = [Kind::Click, Kind::Focus, Kind::Increment, Kind::Decrement, Kind::SetValue];
 
 impl Kind {
-    /// What it is to egui.
+    /// The AccessKit action.
     fn action(self) -> Action {
         match self {
             Self::Click => Action::Click,
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// As the page sends it.
+/// A request, as the page sends it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -54,28 +54,30 @@ enum Value {
     Text(String),
 }
 
-/// What can be done to `node`. egui scrolls to every widget when asked, and says so of none.
+/// The actions that `node` supports. `Show` is not listed: egui can scroll to any widget, but no widget declares it.
 pub fn of(node: &Node) -> Vec<Kind> {
     let takes = |kind: &Kind| !node.is_disabled() && node.supports_action(kind.action());
     SAID.into_iter().filter(takes).collect()
 }
 
-/// What egui is to be told so that the page's `json` comes true for what is `shown`.
+/// The egui event for the page's request `json` on the elements in `shown`.
 ///
 /// # Errors
-/// It is no action, or none for this element.
+/// `json` is not an action, its element does not exist, or the element does not support the action.
 pub fn event(json: &str, shown: &Tree) -> Result<Event> {
     let asked: Asked = serde_json::from_str(json).map_err(|error| {
         Error::usage(format!("expected an action {{\"id\", \"kind\", \"value\"}}, found {json}: {error}"))
     })?;
     let (id, kind) = (&asked.id, asked.kind);
     let element = shown.elements.iter().find(|element| element.id == *id).ok_or_else(|| {
-        Error::usage(format!("expected the id of an element, found \"{id}\": it is gone, look again"))
+        Error::usage(format!(
+            "expected the id of an element, found \"{id}\": use an id from the latest update"
+        ))
     })?;
     let Element { role, name, actions, .. } = element;
     if kind != Kind::Show && !actions.contains(&kind) {
         return Err(Error::usage(format!(
-            "the {role} \"{name}\" takes {actions:?}, found {kind:?}: ask for one of these"
+            "the {role} \"{name}\" takes {actions:?}, found {kind:?}: use one of these"
         )));
     }
     Ok(Event::AccessKitActionRequest(ActionRequest {
@@ -86,7 +88,7 @@ pub fn event(json: &str, shown: &Tree) -> Result<Event> {
     }))
 }
 
-/// The new value, as the element takes it.
+/// The new value, in the type that the element takes.
 fn data(asked: &Asked, element: &Element) -> Result<Option<ActionData>> {
     if asked.kind != Kind::SetValue {
         return Ok(None);
@@ -96,7 +98,7 @@ fn data(asked: &Asked, element: &Element) -> Result<Option<ActionData>> {
         Some(Value::Number(number)) if numeric => Ok(Some(ActionData::NumericValue(*number))),
         Some(Value::Text(text)) if !numeric => Ok(Some(ActionData::Value(text.as_str().into()))),
         found => {
-            let expected = if numeric { "a number" } else { "a text" };
+            let expected = if numeric { "a number" } else { "text" };
             let name = &element.name;
             Err(Error::usage(format!(
                 "\"{name}\" takes {expected}, found {found:?}: send a value of that kind"

@@ -1,4 +1,4 @@
-//! What is different between two frames.
+//! The difference between two frames.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,22 +7,22 @@ use serde::Serialize;
 use super::describe::Tree;
 use super::element::Element;
 
-/// What the page has to do.
+/// An update for the page.
 #[derive(Debug, Serialize)]
 pub struct Change<'a> {
     /// New elements and changed ones, in reading order.
     upsert: Vec<&'a Element>,
     /// Elements that are gone.
     remove: Vec<&'a str>,
-    /// The elements without a parent, if these changed.
+    /// Ids of the elements without a parent, if the list changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<&'a [String]>,
-    /// Which one has the keyboard.
+    /// Id of the element with keyboard focus.
     focus: Option<&'a str>,
 }
 
 impl<'a> Change<'a> {
-    /// From `before` to `now`, if that is a change at all.
+    /// The change from `before` to `now`, or None if they are equal.
     pub fn between(before: &'a Tree, now: &'a Tree) -> Option<Self> {
         if before == now {
             return None;
@@ -38,7 +38,7 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// As sent.
+    /// The JSON to send.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts, finite numbers and lists are JSON")
     }

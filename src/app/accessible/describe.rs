@@ -1,4 +1,4 @@
-//! From egui's tree of a frame to elements for the page.
+//! Turns egui's accessibility tree into elements for the page.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,23 @@ use super::action;
 use super::element::{Element, States};
 use super::roles::{self, Keep, On};
 
-/// Bounds are told to a hundredth of a pixel: less is noise of the layout, and no reason to send anything.
+/// Bounds are rounded to a hundredth of a pixel: smaller changes are layout noise and need no update.
 const STEPS_PER_PIXEL: f64 = 100.0;
 
-/// All that a frame shows.
+/// Everything that a frame shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tree {
     /// In reading order, parents first.
     pub elements: Vec<Element>,
-    /// Those without a parent.
+    /// Ids of the elements without a parent.
     pub top: Vec<String>,
-    /// Which one has the keyboard.
+    /// Id of the element with keyboard focus.
     pub focus: Option<String>,
 }
 
 impl Tree {
     /// Describes the frame that `ctx` has just ended with `update`. egui sends the whole tree with every frame, in points
-    /// (its root's scale to physical pixels is set aside): zoomed, these are CSS pixels.
+    /// (the root's scale to physical pixels is ignored). Points times the zoom factor are CSS pixels.
     pub fn describe(ctx: &Context, update: &TreeUpdate) -> Self {
         let mut describer = Describer {
             nodes: update.nodes.iter().map(|(id, node)| (*id, node)).collect(),
@@ -42,7 +42,7 @@ impl Tree {
     }
 }
 
-/// The part of each widget that is not cut off by what scrolls it, in points.
+/// The part of each widget that its scroll area does not clip, in points.
 fn visible(ctx: &Context) -> HashMap<NodeId, Rect> {
     ctx.viewport(|viewport| {
         let layers = viewport.prev_pass.widgets.layers();
@@ -62,12 +62,12 @@ struct Describer<'a> {
 }
 
 impl Describer<'_> {
-    /// Describes what is in `node`; returns the ids of its children on the page.
+    /// Describes the contents of `node`; returns the ids of its children on the page.
     fn children(&mut self, node: &Node) -> Vec<String> {
         node.children().iter().flat_map(|&id| self.add(id)).collect()
     }
 
-    /// Describes the node and what is in it; returns its id, or those of its children if it gets no element.
+    /// Describes a node and its contents; returns its id, or its children's ids if it gets no element.
     fn add(&mut self, id: NodeId) -> Vec<String> {
         let Some(&node) = self.nodes.get(&id) else { return Vec::new() };
         if node.is_hidden() {
@@ -83,7 +83,7 @@ impl Describer<'_> {
         vec![id]
     }
 
-    /// The element of a node, unless it has none.
+    /// The element for a node, if it gets one.
     fn element(&self, id: NodeId, node: &Node) -> Option<Element> {
         let (role, keep) = roles::aria(node.role())?;
         let name = self.name(node);
@@ -101,7 +101,7 @@ impl Describer<'_> {
         })
     }
 
-    /// A label's name is its text; others have a name, labels that name them, or a hint.
+    /// A label's name is its text; for others it is their own name, that of their labels, or their placeholder.
     fn name(&self, node: &Node) -> String {
         let labels = || {
             let labels = node.labelled_by().iter().filter_map(|id| self.nodes.get(id));
@@ -112,7 +112,7 @@ impl Describer<'_> {
         name.or_else(|| node.placeholder().map(String::from)).unwrap_or_default().trim().into()
     }
 
-    /// Where a click hits the widget. What is scrolled away keeps a place, but no size.
+    /// Where a click hits the widget. A widget that is scrolled out of view keeps its position but has no size.
     fn bounds(&self, id: NodeId, node: &Node) -> [f64; 4] {
         let Some(bounds) = node.bounds() else { return [0.0; 4] };
         let point = |x: f64, y: f64| Pos2::new(x as f32, y as f32);
@@ -124,7 +124,7 @@ impl Describer<'_> {
     }
 }
 
-/// The box around all that has a size.
+/// The bounding box of all elements that have a size.
 fn around(elements: &[Element]) -> [f64; 4] {
     let sized =
         elements.iter().map(|element| element.bounds).filter(|[_, _, width, height]| width * height > 0.0);

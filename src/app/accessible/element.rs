@@ -1,17 +1,17 @@
-//! One element of the page: a widget in the words of ARIA.
+//! One element of the page: a widget in ARIA terms.
 
 use serde::Serialize;
 
 use super::action::Kind;
 
-/// What the page has to know of a widget.
+/// What the page needs to know about a widget.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Element {
-    /// egui's id, in decimal: JavaScript's numbers don't hold 64 bits.
+    /// egui's id, in decimal: JavaScript numbers cannot hold 64 bits.
     pub id: String,
     pub role: &'static str,
     pub name: String,
-    /// Left, top, width and height of the part that can be seen, in CSS pixels.
+    /// Left, top, width and height of the visible part, in CSS pixels.
     pub bounds: [f64; 4],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Kind>,
@@ -21,7 +21,7 @@ pub struct Element {
     pub states: States,
 }
 
-/// What only some widgets have.
+/// Properties that only some widgets have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct States {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct States {
     pub selected: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expanded: Option<bool>,
-    /// "polite" or "assertive": changes are read aloud.
+    /// "polite" or "assertive": screen readers announce changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<&'static str>,
     #[serde(skip_serializing_if = "is_false")]

@@ -1,7 +1,7 @@
-//! The studio for assistive technology in a browser: egui's accessibility tree as JSON for the page, actions of the page back.
+//! Accessibility in a browser: sends egui's accessibility tree to the page as JSON, and takes actions back.
 //!
-//! A browser shows egui as one canvas, and eframe drops the tree there. `web/accessible.js` lays invisible elements over
-//! the widgets, made of what is sent here: at first everything, then what changed.
+//! In a browser egui is one canvas, and eframe drops the tree. `web/accessible.js` places invisible elements over the
+//! widgets, built from these updates: first everything, then only what changed.
 
 mod action;
 mod change;
@@ -17,40 +17,40 @@ use crate::error::{Error, Result};
 use change::Change;
 use describe::Tree;
 
-/// Tells of every change in what the window shows, and passes on what is asked of its elements.
+/// Reports every change in the window, and passes on the actions requested on its elements.
 pub struct Accessible {
     send: Box<dyn Fn(String) + Send + Sync>,
-    /// What was sent so far amounts to this.
+    /// The page's state after all updates so far.
     shown: Tree,
     /// Actions for the next frame.
     asked: Vec<Event>,
 }
 
 impl Accessible {
-    /// Describes all that `ctx` shows from its next frame on. `send` gets one JSON object for each frame that
-    /// changed something, none for the others:
+    /// Describes everything that `ctx` shows, from its next frame on. `send` gets one JSON object for each frame that
+    /// changed something:
     ///
-    /// * `upsert`: new and changed elements in reading order, with `id`, `role` (of ARIA; `text` for plain text),
-    ///   `name`, `bounds` (`[x, y, width, height]` of the part that can be seen, CSS pixels from the top left of the
-    ///   canvas; no size if scrolled away), `actions` and, where they have any, `children` (ids in reading order),
+    /// * `upsert`: new and changed elements in reading order, with `id`, `role` (from ARIA; `text` for plain text),
+    ///   `name`, `bounds` (`[x, y, width, height]` of the visible part, in CSS pixels from the top left of the canvas;
+    ///   no size if scrolled out of view), `actions` and, where they apply, `children` (ids in reading order),
     ///   `description`, `value`, `placeholder`, `valuenow`, `min`, `max`, `step`, `checked`, `pressed`, `selected`,
     ///   `expanded`, `disabled`, `readonly`, `multiline`, `live`
     /// * `remove`: ids of elements that are gone
-    /// * `top`: ids of the elements without a parent, only if these changed
-    /// * `focus`: id of the element that has the keyboard, or null
+    /// * `top`: ids of the elements without a parent, only if the list changed
+    /// * `focus`: id of the element with keyboard focus, or null
     ///
-    /// `send` runs within the frame: it must hand the text on, and may not call [`Accessible::act`].
+    /// `send` runs during the frame: it must only pass the text on, and must not call [`Accessible::act`].
     pub fn install(ctx: &Context, send: impl Fn(String) + Send + Sync + 'static) {
         ctx.enable_accesskit();
         ctx.add_plugin(Self { send: Box::new(send), shown: Tree::default(), asked: Vec::new() });
     }
 
-    /// Does in the next frame of `ctx` what `json` asks for: `{ "id", "kind", "value" }`, where `kind` is `click`,
-    /// `focus`, `increment`, `decrement`, `set_value` (with a `value`: a number for elements that have `valuenow`, else
-    /// a text) or `show` (scroll it into view).
+    /// Performs an action in the next frame of `ctx`. `json` is `{ "id", "kind", "value" }`, where `kind` is `click`,
+    /// `focus`, `increment`, `decrement`, `set_value` (with a `value`: a number for elements that have `valuenow`, text
+    /// for others) or `show` (scroll into view).
     ///
     /// # Errors
-    /// `json` is no such thing, the element is not there or does not take this, or nothing is installed.
+    /// `json` is malformed, the element does not exist or does not support the action, or nothing is installed.
     pub fn act(ctx: &Context, json: &str) -> Result<()> {
         ctx.with_plugin(|accessible: &mut Self| {
             accessible.asked.push(action::event(json, &accessible.shown)?);

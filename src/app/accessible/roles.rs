@@ -1,19 +1,19 @@
-//! egui's roles in the words of ARIA, and which of them are worth an element.
+//! Maps egui's roles to ARIA's, and says which of them get an element.
 
 use eframe::egui::accesskit::Role;
 
 /// When a widget gets an element of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Keep {
-    /// It is something to operate or to read, or groups what only makes sense together.
+    /// Always: it can be operated or read, or groups elements that belong together.
     Always,
-    /// Without a name it only lays out others; these move up to its parent.
+    /// Only if it has a name. Without one it is mere layout, and its children move up to its parent.
     Named,
 }
 
 use Keep::{Always, Named};
 
-/// Every role that gets an element. The others are parts of their parents, such as the runs of a text.
+/// Every role that gets an element. The others are parts of their parents, such as text runs.
 const ROLES: &[(Role, &str, Keep)] = &[
     (Role::Button, "button", Always),
     (Role::DefaultButton, "button", Always),
@@ -83,7 +83,7 @@ pub fn aria(role: Role) -> Option<(&'static str, Keep)> {
     ROLES.iter().find(|(known, ..)| *known == role).map(|&(_, name, keep)| (name, keep))
 }
 
-/// Where ARIA says that a two-state widget is on.
+/// The ARIA state that says whether a two-state widget is on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum On {
     Checked,
@@ -91,7 +91,7 @@ pub enum On {
     Pressed,
 }
 
-/// Roles whose state is not `aria-pressed`.
+/// Roles that do not use `aria-pressed`.
 const ON: &[(&str, On)] = &[
     ("checkbox", On::Checked),
     ("switch", On::Checked),
@@ -104,7 +104,7 @@ const ON: &[(&str, On)] = &[
     ("treeitem", On::Selected),
 ];
 
-/// The state of ARIA's `role` that says whether it is on.
+/// The state that says whether a widget with this ARIA role is on.
 pub fn on(role: &str) -> On {
     ON.iter().find(|(known, _)| *known == role).map_or(On::Pressed, |&(_, on)| on)
 }

@@ -1,4 +1,4 @@
-//! A few widgets, as the page hears of them, against what egui's own test driver sees.
+//! Compares what the page is told about a few widgets with what egui's own test driver sees.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Accessible;
 
-/// What the widgets below are set to.
+/// Values of the widgets below.
 #[derive(Debug)]
 struct Values {
     pressed: u32,
@@ -46,7 +46,7 @@ fn widgets(ui: &mut Ui, values: &mut Values) {
     });
 }
 
-/// What the page has been told, put together as the page does.
+/// A model of the page: applies updates as the page does.
 struct Page {
     harness: Harness<'static, Values>,
     sent: Arc<Mutex<Vec<String>>>,
@@ -77,7 +77,7 @@ impl Page {
         page
     }
 
-    /// Takes in what was sent; returns how many elements that touched.
+    /// Applies the pending updates; returns how many elements they touched.
     fn receive(&mut self) -> usize {
         let mut touched = 0;
         for json in self.sent.lock().unwrap().drain(..) {
@@ -89,7 +89,7 @@ impl Page {
                 self.elements.insert(element["id"].as_str().unwrap().into(), element.clone());
             }
             for id in remove {
-                self.elements.remove(id.as_str().unwrap()).expect("only what was there is removed");
+                self.elements.remove(id.as_str().unwrap()).expect("only known elements are removed");
             }
             if let Some(top) = change.get("top") {
                 self.top = top.as_array().unwrap().clone();
@@ -117,7 +117,7 @@ impl Page {
         self.run();
     }
 
-    /// All names in the order in which they are read.
+    /// All names in reading order.
     fn read(&self, ids: &[Value]) -> Vec<String> {
         let read = |id: &Value| {
             let element = &self.elements[id.as_str().unwrap()];
@@ -131,7 +131,7 @@ impl Page {
     }
 }
 
-/// All that the test driver sees.
+/// All nodes that the test driver sees.
 fn nodes(page: &Page) -> Vec<Node<'_>> {
     let (mut all, mut open) = (Vec::new(), vec![page.harness.root()]);
     while let Some(node) = open.pop() {
@@ -165,7 +165,7 @@ const WIDGETS: [(&str, &str); 11] = [
 ];
 
 #[test]
-fn roles_names_and_places_are_those_that_the_test_driver_sees() {
+fn roles_names_and_bounds_match_the_test_driver() {
     for zoom in [1.0, 1.5] {
         let mut page = Page::new();
         page.harness.ctx.set_zoom_factor(zoom);
@@ -188,7 +188,7 @@ fn roles_names_and_places_are_those_that_the_test_driver_sees() {
 }
 
 #[test]
-fn every_operable_node_of_the_test_driver_has_an_element() {
+fn every_input_that_the_test_driver_sees_has_an_element() {
     let page = Page::new();
     let inputs = nodes(&page).into_iter().map(|node| node.accesskit_node());
     let inputs = inputs.filter(|node| egui::accessibility::is_input(node.role()));
@@ -202,7 +202,7 @@ fn every_operable_node_of_the_test_driver_has_an_element() {
 }
 
 #[test]
-fn states_are_told() {
+fn states_are_sent() {
     let page = Page::new();
     let has = |role, name, key: &str, value: Value| {
         assert_eq!(page.get(role, name).get(key), Some(&value), "{name} {key}");
@@ -224,7 +224,7 @@ fn states_are_told() {
 }
 
 #[test]
-fn elements_come_in_reading_order() {
+fn elements_are_in_reading_order() {
     let page = Page::new();
     let read = page.read(&page.top);
     let mut rest = read.iter();
@@ -235,7 +235,7 @@ fn elements_come_in_reading_order() {
 }
 
 #[test]
-fn a_frame_without_a_change_sends_nothing_and_a_change_only_itself() {
+fn only_changes_are_sent() {
     let mut page = Page::new();
     (0..3).for_each(|_| page.harness.step());
     assert_eq!(*page.sent.lock().unwrap(), [""; 0]);
@@ -246,7 +246,7 @@ fn a_frame_without_a_change_sends_nothing_and_a_change_only_itself() {
 }
 
 #[test]
-fn what_the_page_asks_for_is_done() {
+fn requested_actions_are_performed() {
     let mut page = Page::new();
     page.act("button", "Encode", "click", Value::Null);
     page.act("checkbox", "Preview", "click", Value::Null);
@@ -264,20 +264,20 @@ fn what_the_page_asks_for_is_done() {
 }
 
 #[test]
-fn a_list_that_opens_is_added_and_one_that_closes_removed() {
+fn an_open_list_is_added_and_a_closed_one_is_removed() {
     let mut page = Page::new();
     page.act("combobox", "Model", "click", Value::Null);
     page.act("button", "large", "click", Value::Null);
     assert_eq!(page.harness.state().choice, 1);
     assert_eq!(page.get("combobox", "Model")["value"], "large");
     assert_eq!(page.elements.values().filter(|element| element["role"] == "listbox").count(), 1);
-    // egui closes a list by the pointer, Escape or what opened it.
+    // egui closes a list on a click outside, on Escape, or on another click on its button.
     page.act("combobox", "Model", "click", Value::Null);
     assert!(page.elements.values().all(|element| element["role"] != "listbox"));
 }
 
 #[test]
-fn what_is_scrolled_away_has_no_size_until_it_is_shown() {
+fn widgets_scrolled_out_of_view_have_no_size_until_shown() {
     let mut page = Page::new();
     assert!(rect(page.get("button", "Line 0")).area() > 0.0);
     assert_eq!(rect(page.get("button", "Line 9")).area(), 0.0);
@@ -288,17 +288,17 @@ fn what_is_scrolled_away_has_no_size_until_it_is_shown() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_one_line() {
+fn refusals_are_one_line_errors() {
     let page = Page::new();
     let id = |role, name| page.get(role, name)["id"].as_str().unwrap().to_owned();
     let asked = |id: String, kind: &str, value: Value| json!({ "id": id, "kind": kind, "value": value });
     let cases = [
         (json!("click"), "expected an action"),
         (asked(id("button", "Encode"), "shout", Value::Null), "unknown variant `shout`"),
-        (asked("1".into(), "click", Value::Null), "found \"1\": it is gone"),
+        (asked("1".into(), "click", Value::Null), "found \"1\": use an id"),
         (asked(id("button", "Decode"), "click", Value::Null), "the button \"Decode\" takes []"),
         (asked(id("slider", "Temperature"), "set_value", json!("hot")), "takes a number"),
-        (asked(id("textbox", "Caption"), "set_value", Value::Null), "takes a text"),
+        (asked(id("textbox", "Caption"), "set_value", Value::Null), "takes text"),
     ];
     for (action, part) in cases {
         let error = Accessible::act(&page.harness.ctx, &action.to_string()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The window's fonts: the built-in ones, then others for characters they lack: the system's, or in a page the browser's.
+//! The window's fonts: the built-in ones, then the system's (or in a page, the browser's) for characters they lack.
 
 #[cfg(target_family = "wasm")]
 mod page;

@@ -1,6 +1,6 @@
-//! The window's fonts in a browser: files that the page has fetched beside the program. Those that the desktop has built in
-//! are there from the start. What they lack, the browser draws letter by letter, which is right but for scripts whose letters
-//! join and run from the right: their fonts are fetched when such a letter first appears.
+//! The window's fonts in a browser: files that the page fetches along with the program. The fonts built into the
+//! desktop version are there from the start. The browser draws characters that they lack one by one, which is wrong
+//! only for right-to-left scripts with joining letters: their fonts are fetched when such a letter first appears.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -15,13 +15,13 @@ use super::right_to_left::RightToLeft;
 use crate::files::read_limited;
 use crate::host;
 
-/// Largest file of a font, in bytes.
+/// Size limit for font files, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 const ARABIC: &str = "assets/scripts/NotoSansArabic_400Regular.ttf";
 const HEBREW: &str = "assets/scripts/NotoSansHebrew_400Regular.ttf";
 
-/// Name, file, and size against the others.
+/// Name, file, and scale relative to the others.
 const FONTS: [(&str, &str, f32); 5] = [
     ("Hack", "assets/fonts/Hack-Regular.ttf", 1.0),
     ("Ubuntu-Light", "assets/fonts/Ubuntu-Light.ttf", 1.0),
@@ -30,13 +30,13 @@ const FONTS: [(&str, &str, f32); 5] = [
     ("Hebrew", HEBREW, 1.0),
 ];
 
-/// Who writes with which.
+/// The fonts of each family.
 const FAMILIES: [(FontFamily, &[&str]); 2] = [
     (FontFamily::Proportional, &["Ubuntu-Light", "egui-icons", "Arabic", "Hebrew"]),
     (FontFamily::Monospace, &["Hack", "Ubuntu-Light", "egui-icons", "Arabic", "Hebrew"]),
 ];
 
-/// Characters whose font is fetched when one of them first appears.
+/// Characters whose font is fetched on first use.
 const FETCHED: [(RangeInclusive<char>, &str); 6] = [
     ('\u{590}'..='\u{5ff}', HEBREW),
     ('\u{fb1d}'..='\u{fb4f}', HEBREW),
@@ -53,7 +53,7 @@ pub fn install(ctx: &Context) {
     refresh(ctx);
 }
 
-/// Gives `ctx` the fonts whose files are there.
+/// Gives `ctx` the fonts whose files have arrived.
 pub fn refresh(ctx: &Context) {
     let mut fonts = FontDefinitions::empty();
     for (name, path, scale) in FONTS {
@@ -69,7 +69,7 @@ pub fn refresh(ctx: &Context) {
     ctx.set_fonts(fonts);
 }
 
-/// Asks the page for the font of a character, once; the browser draws it until [`refresh`] finds the file.
+/// Asks the page once for a character's font; the browser draws the character until [`refresh`] finds the file.
 #[derive(Default)]
 struct Fetched(Mutex<BTreeSet<&'static str>>);
 

@@ -11,7 +11,7 @@ use eframe::egui::{Context, FullOutput, Plugin, Shape};
 use unicode_bidi::{BidiClass, BidiDataSource, BidiInfo, HardcodedBidiData, Level, bidi_class};
 
 /// Blocks of right-to-left scripts, with their marks, digits and punctuation. No built-in font covers them, so they are
-/// always shaped apart from other text.
+/// always shaped separately from other text.
 const BLOCKS: [RangeInclusive<char>; 5] = [
     '\u{590}'..='\u{8ff}',
     '\u{fb1d}'..='\u{fdff}',
@@ -59,8 +59,8 @@ fn is_in_blocks(char: char) -> bool {
     BLOCKS.iter().any(|block| block.contains(&char))
 }
 
-/// The side on which a text begins: the right, unless it has left-to-right letters. A text with both is usually one of
-/// the studio's own with a name in it.
+/// The base direction: right-to-left, unless the text has left-to-right letters. Mixed text is usually one of the
+/// studio's own messages with a name in it.
 fn base_of(galley: &Galley) -> Level {
     let is_mixed = galley.text().chars().any(|char| bidi_class(char) == BidiClass::L);
     if is_mixed { Level::ltr() } else { Level::rtl() }
@@ -87,7 +87,7 @@ fn move_glyphs(row: &mut Row, base: Level, pixels_per_point: f32) {
             }
         }
         let width = starts.get(unit + 1).copied().unwrap_or(end) - starts[unit];
-        // Off whole pixels, glyphs would blur.
+        // Glyphs blur unless they start on whole pixels.
         x += (width * pixels_per_point).round() / pixels_per_point;
     }
 }
@@ -96,7 +96,7 @@ fn is_bracket(char: char) -> bool {
     HardcodedBidiData.bidi_matched_opening_bracket(char).is_some()
 }
 
-/// Mirrors a glyph: its left corners show what its right ones showed.
+/// Mirrors a glyph by swapping the texture coordinates of its left and right corners.
 fn mirror(corners: &mut [Vertex]) {
     for side in corners.chunks_exact_mut(2) {
         let (left, right) = (side[0].uv, side[1].uv);
@@ -104,7 +104,7 @@ fn mirror(corners: &mut [Vertex]) {
     }
 }
 
-/// What moves as one: a right-to-left word, whose glyphs the shaper has already ordered, or any other single glyph.
+/// Glyphs that move as one: a right-to-left word, which the shaper has already ordered, or any other single glyph.
 fn units(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     let mut units: Vec<Range<usize>> = Vec::new();
     for (index, glyph) in glyphs.iter().enumerate() {
@@ -123,7 +123,7 @@ fn levels(glyphs: &[Glyph], units: &[Range<usize>], base: Level) -> Vec<Level> {
         let glyphs = &glyphs[unit.clone()];
         let letter = glyphs.iter().map(|glyph| glyph.chr).find(|&char| is_letter(char));
         match letter.unwrap_or(glyphs[0].chr) {
-            // A row is one paragraph, whatever is in it.
+            // A row is always one paragraph.
             char if bidi_class(char) == BidiClass::B => ' ',
             char => char,
         }

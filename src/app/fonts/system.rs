@@ -1,5 +1,5 @@
-//! The system's fonts, consulted when a character first appears that the built-in ones lack. The files are mapped into
-//! memory, not copied. A character that no font has stays a square.
+//! The system's fonts, searched when a character first appears that the built-in ones lack. The files are mapped into
+//! memory, not copied. A character that no font has is shown as a square.
 
 use std::sync::Mutex;
 
@@ -11,11 +11,11 @@ use fontique::{
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 use unicode_script::UnicodeScript;
 
-/// Languages to try after the person's own, for scripts that have a font per language. `zh-SG` stands for simplified
+/// Languages to try after the user's own, for scripts that have a font per language. `zh-SG` means simplified
 /// Chinese: for plain `zh-CN`, fontique may return a Japanese font.
 const LANGUAGES: [&str; 4] = ["zh-SG", "zh-TW", "ja", "ko"];
 
-/// Families to search last.
+/// Generic families, searched last.
 const KINDS: [GenericFamily; 5] = [
     GenericFamily::SansSerif,
     GenericFamily::SystemUi,
@@ -41,7 +41,7 @@ impl FontProvider for SystemFonts {
     }
 }
 
-/// The font that the system prefers for a character, or the next best one that has it.
+/// The system's preferred font for a character, or the next best one that has it.
 fn find(query: &mut Query<'_>, char: char) -> Option<QueryFont> {
     let script = Script::parse(char.script().short_name()).ok()?;
     let own = sys_locale::get_locale().filter(|own| !["zh", "zh-CN", "zh-Hans"].contains(&own.as_str()));
@@ -67,7 +67,7 @@ fn first_with(query: &mut Query<'_>, char: char) -> Option<QueryFont> {
     found
 }
 
-/// Whether a font has an outline for a character. Bitmaps, such as color emoji, would be drawn as nothing.
+/// True if a font has an outline for a character. Bitmap glyphs, such as colour emoji, would be invisible.
 fn draws(font: &QueryFont, char: char) -> bool {
     let glyph = font.charmap().and_then(|chars| chars.map(char)).map(GlyphId::new);
     let glyph = glyph.filter(|&glyph| glyph != GlyphId::NOTDEF);

@@ -1,4 +1,4 @@
-//! What a person does with the gallery's pictures. Where a file is meant, its path is given: asking for it is the panel's.
+//! Actions on the gallery's pictures. Paths are arguments: the panel asks the user for them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::generate::morph::{Morph, MorphOrder};
 use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, folder, sheet};
 
-/// Files of a folder that are shown.
+/// Most files shown from a folder.
 const MOST_FILES: usize = 500;
-/// Time of a frame that goes into reading files; one is read in any case.
+/// Time that a frame may spend reading files; it always reads at least one.
 const READING: Duration = Duration::from_millis(8);
 /// Pixels between the pictures of a grid.
 const GAP: usize = 2;
@@ -29,7 +29,7 @@ const MORPH_FRAMES: u32 = 32;
 const MORPH_MILLISECONDS: u16 = 80;
 
 impl State {
-    /// Shows a folder's pictures, in place of those of the folder before.
+    /// Shows a folder's pictures instead of the previous folder's.
     pub fn show_folder(&mut self, place: &Path) {
         let mut files = match folder::pictures(place) {
             Ok(found) => {
@@ -40,19 +40,17 @@ impl State {
         };
         let (count, place) = (files.len(), place.display());
         if count == 0 {
-            self.log.add(Level::Warning, format!("{place}: no pictures are in this folder"));
+            self.log.add(Level::Warning, format!("{place}: no pictures in this folder"));
         } else if count > MOST_FILES {
-            self.log.add(
-                Level::Warning,
-                format!("{place}: the first {MOST_FILES} of {count} pictures are shown"),
-            );
+            self.log
+                .add(Level::Warning, format!("{place}: showing the first {MOST_FILES} of {count} pictures"));
         }
         files.truncate(MOST_FILES);
         self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_)));
         self.gallery.unread = files.into();
     }
 
-    /// Reads some more of the folder's files; one that cannot be read is said in the log. Whether there are more.
+    /// Reads some more of the folder's files, and logs those that cannot be read. Returns true if more are left.
     pub fn read_folder(&mut self) -> bool {
         let begun = Instant::now();
         while let Some(path) = self.gallery.unread.pop_front() {
@@ -67,7 +65,7 @@ impl State {
         !self.gallery.unread.is_empty()
     }
 
-    /// Opens the picture at `index`: its codes, or where it has none, those that it is encoded to.
+    /// Opens the picture at `index` with its codes, or encodes it if it has none.
     pub fn open_item(&mut self, index: usize) {
         let Some(item) = self.gallery.items.get(index).cloned() else { return };
         match (item.stack.clone(), item.full()) {
@@ -77,7 +75,7 @@ impl State {
         }
     }
 
-    /// Sets up the sampling that made the chosen picture.
+    /// Restores the sampling settings that made the chosen picture.
     pub fn restore_chosen(&mut self) {
         if let Some(recipe) = self.gallery.single().and_then(|item| item.recipe.clone()) {
             self.restore(&recipe);
@@ -115,7 +113,7 @@ impl State {
         });
     }
 
-    /// Takes the chosen pictures off the list; files stay where they are.
+    /// Removes the chosen pictures from the list; files stay on disk.
     pub fn remove_chosen(&mut self) {
         let chosen = std::mem::take(&mut self.gallery.chosen);
         self.gallery.remove_all(|index, _| chosen.contains(&index));
@@ -127,7 +125,7 @@ impl State {
         self.log.saved(path, saved);
     }
 
-    /// Saves the codes of a picture.
+    /// Saves a picture's codes as an `.npy`.
     pub fn save_item_codes(&mut self, item: &Item, path: &Path) {
         let stack = item.stack.as_ref();
         let stack = stack
@@ -143,7 +141,7 @@ impl State {
     }
 }
 
-/// The pictures as they are shown, in as many columns as rows.
+/// The pictures as shown, in a roughly square grid.
 fn grid(items: &[Item]) -> Result<Picture> {
     let pictures: Vec<Picture> = items.iter().map(|item| (*item.picture).clone()).collect();
     sheet::grid(&pictures, (pictures.len() as f64).sqrt().ceil() as usize, GAP)

@@ -1,4 +1,4 @@
-//! Two pictures against each other.
+//! Compares two pictures.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::metrics::psnr::psnr;
 pub struct Comparison {
     /// Their names.
     pub names: [String; 2],
-    /// The pictures, at their full size.
+    /// The pictures at full size.
     pub pictures: [Arc<Picture>; 2],
-    /// Codes that differ, of how many; none where not both have codes of one shape.
+    /// Number of differing codes, and of all codes. None unless both have codes of the same shape.
     pub codes: Option<(usize, usize)>,
-    /// PSNR between them in decibels; none where their sizes differ.
+    /// PSNR between them in decibels. None if their sizes differ.
     pub psnr: Option<f64>,
 }
 
@@ -23,7 +23,7 @@ impl Comparison {
     /// Compares two pictures.
     ///
     /// # Errors
-    /// One lies in a file that cannot be read any more.
+    /// A picture's file can no longer be read.
     pub fn new(a: &Item, b: &Item) -> Result<Self> {
         let pictures = [a.full()?, b.full()?];
         let codes = a.stack.as_ref().zip(b.stack.as_ref()).and_then(|(a, b)| {
@@ -41,9 +41,9 @@ impl Comparison {
             None => "codes cannot be compared".to_string(),
         };
         let pixels = match self.psnr {
-            Some(psnr) if psnr.is_infinite() => "the same pixels".to_string(),
+            Some(psnr) if psnr.is_infinite() => "identical pixels".to_string(),
             Some(psnr) => format!("PSNR {psnr:.2} dB"),
-            None => "pictures of other sizes".to_string(),
+            None => "sizes differ".to_string(),
         };
         format!("{codes}; {pixels}")
     }
@@ -67,13 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_how_two_pictures_differ() {
+    fn the_summary_says_how_two_pictures_differ() {
         let summary = |a: &Item, b: &Item| Comparison::new(a, b).expect("in memory").summary();
         let (a, b) = (item(1, -1.0, Some(vec![1, 2, 3])), item(1, 0.0, Some(vec![1, 5, 4])));
         assert_eq!(summary(&a, &b), "2 of 3 codes differ; PSNR 6.02 dB");
-        assert_eq!(summary(&a, &a), "0 of 3 codes differ; the same pixels");
+        assert_eq!(summary(&a, &a), "0 of 3 codes differ; identical pixels");
         let other = item(2, 0.0, Some(vec![1, 2]));
-        assert_eq!(summary(&a, &other), "codes cannot be compared; pictures of other sizes");
-        assert_eq!(summary(&a, &item(1, -1.0, None)), "codes cannot be compared; the same pixels");
+        assert_eq!(summary(&a, &other), "codes cannot be compared; sizes differ");
+        assert_eq!(summary(&a, &item(1, -1.0, None)), "codes cannot be compared; identical pixels");
     }
 }

@@ -1,4 +1,4 @@
-//! The pictures of this session and of one folder, and what is done with them.
+//! The gallery: the pictures of this session and of one folder, and actions on them.
 
 mod actions;
 mod comparison;
@@ -16,9 +16,9 @@ use crate::files::read_limited;
 use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, is_edited};
 
-/// The longer side of what is kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
+/// Longer side of the copy kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
 const MOST_KEPT: usize = 256;
-/// The largest picture file that is read, in bytes.
+/// Size limit for picture files, in bytes.
 const LARGEST: u64 = 512 << 20;
 
 /// Where a picture comes from.
@@ -26,34 +26,34 @@ const LARGEST: u64 = 512 << 20;
 pub enum Origin {
     /// It was sampled.
     Sampled,
-    /// It was completed, or its like was sampled.
+    /// It was completed, or sampled as a variation.
     Varied,
     /// It was kept from the editor.
     Edited,
-    /// It lies in a file.
+    /// It was read from a file.
     File(PathBuf),
 }
 
-/// A picture with all that is known of its making.
+/// A picture with everything known about how it was made.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// The name under which it is shown and saved.
+    /// The name shown, and used for saving.
     pub name: String,
     /// Where it comes from.
     pub origin: Origin,
-    /// The picture; of a large one in a file, its middle made small.
+    /// The picture; a large one from a file is cropped to its centre and scaled down.
     pub picture: Arc<Picture>,
-    /// Its codes, if they are known.
+    /// Its codes, if known.
     pub stack: Option<Arc<CodeStack>>,
-    /// How it was made, if that is known.
+    /// How it was made, if known.
     pub recipe: Option<Arc<Recipe>>,
 }
 
 impl Item {
-    /// Reads a picture file with what it carries.
+    /// Reads a picture file, with the codes and recipe that it carries.
     ///
     /// # Errors
-    /// The file cannot be read, is no picture, or carries codes or a recipe that this version does not read.
+    /// The file cannot be read, is not a picture, or carries codes or a recipe that this version cannot read.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let named = |error: Error| Error::invalid(format!("{name}: {error}"));
@@ -66,17 +66,17 @@ impl Item {
         Ok(Self {
             origin: Origin::File(path.into()),
             picture: Arc::new(picture),
-            // Codes of other pixels are not this picture's.
+            // Once the pixels are edited, the codes no longer match.
             stack: codes.filter(|_| !is_edited(&bytes)).map(Arc::new),
             recipe: recipe.map(Arc::new),
             name,
         })
     }
 
-    /// The picture at its full size.
+    /// The picture at full size.
     ///
     /// # Errors
-    /// It lies in a file that cannot be read any more.
+    /// Its file can no longer be read.
     pub fn full(&self) -> Result<Arc<Picture>> {
         match &self.origin {
             Origin::File(path) => Picture::read(path).map(Arc::new),
@@ -84,7 +84,7 @@ impl Item {
         }
     }
 
-    /// What its PNG carries.
+    /// The recipe and codes to save in its PNG.
     pub fn provenance(&self) -> Provenance {
         Provenance {
             recipe: self.recipe.as_ref().map(|recipe| recipe.to_json()),
@@ -92,7 +92,7 @@ impl Item {
         }
     }
 
-    /// The name of a file for it, without an ending.
+    /// Its file name without the extension.
     pub fn stem(&self) -> &str {
         self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
     }
@@ -103,14 +103,14 @@ impl Item {
 pub struct Gallery {
     /// All of them.
     pub items: Vec<Item>,
-    /// Indices of the ones that are chosen, in the order of choice.
+    /// Indices of the chosen ones, in the order they were chosen.
     pub chosen: Vec<usize>,
-    /// Files of the folder that are still to be read.
+    /// Files of the folder not read yet.
     unread: VecDeque<PathBuf>,
 }
 
 impl Gallery {
-    /// Adds a picture; if its name is taken, a number is put behind it.
+    /// Adds a picture; appends a number to its name if the name is taken.
     pub fn add(&mut self, mut item: Item) {
         let is_taken = |name: &str| self.items.iter().any(|other| other.name == name);
         if is_taken(&item.name) {
@@ -120,7 +120,7 @@ impl Gallery {
         self.items.push(item);
     }
 
-    /// The picture that is chosen, if it is one alone.
+    /// The chosen picture, if exactly one is chosen.
     pub fn single(&self) -> Option<&Item> {
         let [index] = self.chosen[..] else { return None };
         self.items.get(index)
@@ -133,7 +133,7 @@ impl Gallery {
         (pair[0].shape() == pair[1].shape()).then_some(pair)
     }
 
-    /// The chosen pictures in the order of choice, or if there are none, all.
+    /// The chosen pictures in the order they were chosen, or all pictures if none is chosen.
     pub fn chosen_or_all(&self) -> Vec<&Item> {
         match self.chosen.is_empty() {
             true => self.items.iter().collect(),
@@ -141,7 +141,7 @@ impl Gallery {
         }
     }
 
-    /// Chooses the picture at `index`, or no longer.
+    /// Chooses the picture at `index`, or undoes the choice.
     pub fn toggle(&mut self, index: usize) {
         match self.chosen.iter().position(|&chosen| chosen == index) {
             Some(place) => {
@@ -151,14 +151,14 @@ impl Gallery {
         }
     }
 
-    /// Takes the picture at `index` out.
+    /// Removes the picture at `index`.
     pub fn remove(&mut self, index: usize) {
         self.items.remove(index);
         self.chosen.retain(|&chosen| chosen != index);
         self.chosen.iter_mut().filter(|chosen| **chosen > index).for_each(|chosen| *chosen -= 1);
     }
 
-    /// Takes out all pictures that `is_old` says.
+    /// Removes all pictures for which `is_old` is true.
     pub fn remove_all(&mut self, is_old: impl Fn(usize, &Item) -> bool) {
         for index in (0..self.items.len()).rev() {
             if is_old(index, &self.items[index]) {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_have_the_same_name() {
+    fn names_are_unique() {
         let gallery = gallery(&["a.png", "a.png", "a.png", "b"]);
         assert_eq!(names(gallery.chosen_or_all()), ["a.png", "a.png (2)", "a.png (3)", "b"]);
         assert_eq!(gallery.items[0].stem(), "a");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_kept_small_and_read_whole() {
+    fn a_large_picture_is_scaled_down_and_read_again_at_full_size() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("large.png");
         let picture = Picture::new(300, 260, vec![0.0; 3 * 300 * 260]).expect("whole");

@@ -1,4 +1,4 @@
-//! The panel "Log and device": where the models run, what that takes, and what happened.
+//! The "Log and device" panel: where the models run, memory and timings, and the log.
 
 use std::num::NonZero;
 
@@ -12,21 +12,21 @@ use crate::engine::memory;
 use crate::text::{counted, size};
 use crate::trust::Checked;
 
-/// How long a measure of memory is shown before the next one, which reads a file.
+/// How long a memory figure is shown before it is measured again, which reads a file.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Width from which device and log stand side by side.
+/// Width from which device and log are shown side by side.
 const WIDE: f32 = 600.0;
 
-/// What the panel measured.
+/// The state of the panel.
 #[derive(Default)]
 pub struct LogView {
-    /// When, and bytes in use, if the system tells.
+    /// When memory was measured, and the bytes in use, if the system reports them.
     memory: Option<(Instant, Option<u64>)>,
 }
 
 impl LogView {
-    /// Bytes that the process has in memory.
+    /// Resident memory of the process, in bytes.
     fn memory(&mut self) -> Option<u64> {
         match self.memory {
             Some((measured, bytes)) if measured.elapsed() < FRESH => bytes,
@@ -89,7 +89,7 @@ fn kernels(ui: &mut Ui, state: &State) {
     }
     ScrollArea::horizontal().id_salt("kernels").show(ui, |ui| {
         Grid::new("kernels").num_columns(5).striped(true).show(ui, |ui| {
-            for title in ["Kernel", "Given", "Verdict", "Difference (allowed)", "Time"] {
+            for title in ["Kernel", "Input", "Verdict", "Difference (allowed)", "Time"] {
                 ui.strong(title);
             }
             ui.end_row();
@@ -102,7 +102,7 @@ fn kernel(ui: &mut Ui, checked: &Checked) {
     ui.label(format!("{:?}", checked.kernel));
     ui.label(&*checked.shape);
     match checked.ok {
-        true => ui.label("right"),
+        true => ui.label("correct"),
         false => ui.colored_label(ui.visuals().error_fg_color, "wrong, not used"),
     };
     ui.label(format!("{:.1e} ({:.0e})", checked.difference, checked.tolerance));
@@ -111,9 +111,9 @@ fn kernel(ui: &mut Ui, checked: &Checked) {
 }
 
 fn times(ui: &mut Ui, state: &State) {
-    ui.heading("Last took");
+    ui.heading("Last timings");
     if state.log.times.is_empty() {
-        ui.label("No work yet.");
+        ui.label("Nothing has run yet.");
     }
     Grid::new("times").num_columns(2).striped(true).show(ui, |ui| {
         for (work, milliseconds) in &state.log.times {
@@ -137,7 +137,7 @@ fn lines(ui: &mut Ui, state: &mut State) {
     if state.log.lines().len() == 0 {
         ui.label("Nothing yet.");
     }
-    // The latest is read without scrolling.
+    // Latest first, so that it needs no scrolling.
     state.log.lines().rev().for_each(|line| show_line(ui, line));
 }
 

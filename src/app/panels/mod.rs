@@ -1,4 +1,4 @@
-//! The panels, one file each, and how they are laid out at first.
+//! The panels, and their default layout.
 
 pub mod codebook;
 pub mod codes;
@@ -24,15 +24,15 @@ use super::state::State;
 /// A panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Panel {
-    /// What is loaded, and what can be.
+    /// The loaded model, and others to load.
     Models,
     /// The open picture and its cells.
     Picture,
     /// The codes of the pinned cell, or of the selected cells.
     Codes,
-    /// New pictures.
+    /// Sampling of new pictures.
     Generate,
-    /// Why a code.
+    /// The transformer's distribution over codes.
     Explain,
     /// The codebook.
     Codebook,
@@ -41,14 +41,14 @@ pub enum Panel {
     /// Training runs.
     #[cfg(not(target_family = "wasm"))]
     Train,
-    /// What happened, and where.
+    /// The log and the device.
     Log,
 }
 
-/// A panel's title and what it shows.
+/// A panel, its title, and the function that shows it.
 type Entry = (Panel, &'static str, fn(&mut Ui, &mut State));
 
-/// All panels; a browser trains nothing.
+/// All panels. There is no training in a browser.
 pub const PANELS: &[Entry] = &[
     (Panel::Models, "Models", models::show),
     (Panel::Picture, "Picture", picture::show),
@@ -67,7 +67,7 @@ impl Panel {
         PANELS.iter().find(|entry| entry.0 == self).expect("the table has every panel")
     }
 
-    /// What people call it.
+    /// Its title in the interface.
     pub fn title(self) -> &'static str {
         self.entry().1
     }
@@ -101,7 +101,7 @@ const BELOW_NARROW: &[Panel] = &[
     Panel::Log,
 ];
 
-/// The picture in the middle, between what makes pictures on the left and its codes on the right; the rest below.
+/// The default layout: the picture in the middle, Generate and Models on the left, its codes on the right, the rest below.
 pub fn first_layout() -> Tree<Panel> {
     let mut tiles = Tiles::default();
     let left = tabs(&mut tiles, &[Panel::Generate, Panel::Models]);
@@ -136,7 +136,7 @@ fn share(tiles: &mut Tiles<Panel>, parent: TileId, shares: &[(TileId, f32)]) {
     }
 }
 
-/// How the tiles show their panels.
+/// Shows the panels in their tiles.
 pub struct Panes<'a> {
     /// What the panels show.
     pub state: &'a mut State,
@@ -156,7 +156,7 @@ impl Behavior<Panel> for Panes<'_> {
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
-        // A panel keeps its tab, and so its name and its handle, even where it is alone.
+        // Even a lone panel keeps its tab, which names it and lets the user drag it.
         SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
     }
 }

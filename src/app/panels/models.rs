@@ -1,4 +1,4 @@
-//! The panel "Models": what is loaded, what can be, and why something could not be.
+//! The "Models" panel: the loaded model, others to load, and why a load failed.
 
 use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 
@@ -10,29 +10,29 @@ use crate::model::ConditionKind;
 use crate::model::RqVaeConfig;
 use crate::text::{counted, grouped, size};
 
-/// What is typed in the panel, and what went wrong.
+/// The state of the panel.
 #[derive(Default)]
 pub struct ModelsView {
-    /// The place of a model to load.
+    /// Path, name or address of a model to load.
     place: String,
-    /// The place of its RQ-VAE, if typed.
+    /// Path, name or address of its RQ-VAE; empty if not given.
     rqvae: String,
     /// Why the last load failed.
     pub failure: Option<String>,
 }
 
 impl ModelsView {
-    /// The RQ-VAE to load a transformer with, if the person says which.
+    /// The RQ-VAE to load a transformer with, if the user named one.
     pub fn rqvae(&self) -> Option<String> {
         let typed = self.rqvae.trim();
         (!typed.is_empty()).then(|| typed.into())
     }
 }
 
-/// What can be typed as a place.
+/// What can be typed to name a model.
 const PLACES: &str = if cfg!(target_family = "wasm") { "name or address" } else { "file or folder" };
 
-/// A name and what is to be said under it.
+/// A name and its value.
 type Fact = (&'static str, String);
 
 /// Shows the panel.
@@ -122,9 +122,12 @@ fn stage1(config: &RqVaeConfig, loaded: &Loaded) -> Vec<Fact> {
     vec![
         ("Pictures", format!("{0} x {0} pixels", layers.resolution)),
         ("Codes", format!("{h} x {w} cells of {}", counted(depth, "code"))),
-        ("Codebook of", codebook(&loaded.codebook_sizes, hparams.shared_codebook)),
-        ("Code length", counted(config.code_dim(), "number")),
-        ("Channels", format!("{}; {} a level", channels.join(", "), counted(layers.num_res_blocks, "block"))),
+        ("Codebook size", codebook(&loaded.codebook_sizes, hparams.shared_codebook)),
+        ("Code vector", counted(config.code_dim(), "number")),
+        (
+            "Channels",
+            format!("{}; {} per level", channels.join(", "), counted(layers.num_res_blocks, "block")),
+        ),
         (
             "Attention",
             if attention.is_empty() { "none".into() } else { format!("at {}", attention.join(", ")) },
@@ -138,14 +141,14 @@ fn codebook(sizes: &[usize], shared: bool) -> String {
         [size, ..] if shared => format!("{} codes, shared by all depths", grouped(*size)),
         _ => {
             let each: Vec<String> = sizes.iter().map(|&size| grouped(size)).collect();
-            format!("{} codes, one book a depth", each.join(", "))
+            format!("{} codes, one codebook per depth", each.join(", "))
         }
     }
 }
 
 fn stage2(facts: &Stage2Facts) -> Vec<Fact> {
     let config = &facts.config;
-    let stack = |layers, heads| format!("{} of {}", counted(layers, "layer"), counted(heads, "head"));
+    let stack = |layers, heads| format!("{} with {}", counted(layers, "layer"), counted(heads, "head"));
     let condition = match config.condition() {
         ConditionKind::Unconditional => "none".into(),
         ConditionKind::Class => format!("one of {} classes", config.vocab_size_cond),
@@ -176,7 +179,7 @@ fn choices(ui: &mut Ui, state: &mut State) {
         }
     });
     place(ui, state);
-    let name = ui.label("Its RQ-VAE, where the transformer does not find it");
+    let name = ui.label("Its RQ-VAE, if the transformer does not find it");
     let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text(PLACES);
     ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id);
     recent(ui, state);
@@ -184,7 +187,7 @@ fn choices(ui: &mut Ui, state: &mut State) {
 }
 
 fn place(ui: &mut Ui, state: &mut State) {
-    let name = ui.label("A model's place");
+    let name = ui.label("Model to load");
     ui.horizontal(|ui| {
         let field = TextEdit::singleline(&mut state.models_view.place).hint_text(PLACES);
         ui.add(field.desired_width(ui.available_width() - 60.0)).labelled_by(name.id);
@@ -207,12 +210,12 @@ fn recent(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// What the browser keeps, with sizes.
+/// Models in the browser's storage, with their sizes.
 fn stored(ui: &mut Ui, state: &mut State) {
     if state.stored.is_empty() {
         return;
     }
-    ui.label(RichText::new("Kept by this browser").strong());
+    ui.label(RichText::new("Stored in this browser").strong());
     Grid::new("stored").num_columns(4).striped(true).show(ui, |ui| {
         for stored in state.stored.clone() {
             let path = stored.place.split('?').next().unwrap_or_default();
@@ -221,7 +224,7 @@ fn stored(ui: &mut Ui, state: &mut State) {
             ui.label(if stored.complete {
                 size(stored.bytes)
             } else {
-                format!("{}, in part", size(stored.bytes))
+                format!("{}, incomplete", size(stored.bytes))
             });
             if named(ui, "Load", &format!("Load {name}")) {
                 state.load(&stored.place, state.models_view.rqvae());
@@ -234,7 +237,7 @@ fn stored(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// A button with more in its name than there is room for.
+/// A button whose accessible name is longer than its text.
 fn named(ui: &mut Ui, text: &str, name: &str) -> bool {
     let button = ui.button(text);
     button.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));

@@ -1,4 +1,4 @@
-//! Small things that several panels show.
+//! Small widgets shared by several panels.
 
 use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
@@ -6,22 +6,23 @@ use crate::app::colors;
 use crate::app::state::State;
 use crate::engine::studio::Choice;
 
-/// Side of a picture that is shown large, in points.
+/// Side of an enlarged picture, in points.
 const LARGE: f32 = 132.0;
 
-/// A column of its own, which scrolls.
+/// A column that scrolls independently.
 pub fn column(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
-    // Columns stretch what is in them, and their text with it; what stands upright in them is left as it is.
+    // Columns stretch their contents and even text; a vertical layout inside prevents that.
     ScrollArea::vertical().id_salt(id).auto_shrink(false).show(ui, |ui| ui.vertical(add));
 }
 
-/// Calls a widget `name` for accessibility tools, whatever it shows.
+/// Sets a widget's accessible name, whatever its text.
 pub fn named(response: Response, role: Role, name: &str) -> Response {
     response.widget_info(|| WidgetInfo::labeled(role, response.enabled(), name));
     response
 }
 
-/// A choice among `count` depths, each called `name` and its number; people count them from 1. The one that is clicked, if it is another.
+/// Buttons for `count` depths, numbered from 1; their accessible names are `name` and the number. Returns the clicked
+/// depth, from 0, unless it is `now`.
 pub fn depths(ui: &mut Ui, name: &str, count: usize, now: usize) -> Option<usize> {
     ui.label("Depth");
     let mut chosen = None;
@@ -42,7 +43,7 @@ pub fn depths(ui: &mut Ui, name: &str, count: usize, now: usize) -> Option<usize
     chosen
 }
 
-/// What a code looks like, in a square of `side`; empty until that is known.
+/// A code's picture, `side` points wide and high; a blank square until it is known.
 pub fn patch(ui: &mut Ui, state: &mut State, depth: usize, code: u32, side: f32) {
     let size = Vec2::splat(side);
     match state.patch(depth, code).cloned() {
@@ -59,7 +60,7 @@ fn nothing_yet(ui: &mut Ui, size: Vec2) {
     ui.painter().rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
 }
 
-/// What `code` would make of the picture around the pinned cell, in a square of `side`; empty until that is known.
+/// The picture around the pinned cell with `code` in it, `side` points wide and high; a blank square until it is known.
 pub fn choice(ui: &mut Ui, state: &mut State, code: u32, side: f32) {
     let size = Vec2::splat(side);
     match state.choices.get(code).cloned() {
@@ -72,7 +73,7 @@ pub fn choice(ui: &mut Ui, state: &mut State, code: u32, side: f32) {
     }
 }
 
-/// What a choice makes of the picture around the cell, large, and what it changes there.
+/// The picture around the cell with a choice applied, enlarged, and the change that it makes.
 pub fn change(ui: &mut Ui, state: &mut State, choice: &Choice) {
     ui.horizontal(|ui| {
         for (picture, name) in [(&choice.picture, "with this code"), (&choice.change, "the change")] {
@@ -107,7 +108,7 @@ pub fn scale(ui: &mut Ui, what: &str, most: f32, unit: &str) {
     });
 }
 
-/// A share of one as per cent, with three digits.
+/// A fraction as a percentage, with three significant digits.
 pub fn percent(part: f32) -> String {
     let percent = 100.0 * part;
     match percent {

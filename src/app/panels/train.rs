@@ -1,4 +1,4 @@
-//! The panel "Train": a run of either stage, begun, watched, paused and stopped.
+//! The "Train" panel: starts, shows, pauses and stops a training run of either stage.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use crate::device::DeviceChoice;
 use crate::engine::train::TrainOptions;
 use crate::text::counted;
 
-/// Width from which the form and the curve stand side by side.
+/// Width from which the form and the curve are shown side by side.
 const WIDE: f32 = 600.0;
 
 /// Height of the curve, in points.
 const CURVE: f32 = 160.0;
 
-/// What is typed in the panel, and the run.
+/// The state of the panel: the form and the run.
 #[derive(Default)]
 pub struct TrainView {
     config: String,
@@ -34,28 +34,28 @@ pub struct TrainView {
 }
 
 impl TrainView {
-    /// Types how many steps a run has in all.
+    /// Fills in the total number of steps.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps.to_string();
     }
 }
 
-/// Which field a path is typed in.
+/// Accessor of a path field.
 type Field = fn(&mut TrainView) -> &mut String;
 
-/// Fields: what they are called, what is typed there, and whether that is a folder.
+/// Path fields: label, hint, accessor, and whether to choose a folder.
 const FIELDS: [(&str, &str, Field, bool); 6] = [
     ("Configuration", "config.yaml", |view| &mut view.config, false),
     ("Pictures", "folder; folders in it are classes", |view| &mut view.data, true),
     ("RQ-VAE, for an RQ-Transformer", "file, folder or run", |view| &mut view.rqvae, true),
     (
         "LPIPS weights, for an RQ-VAE",
-        "none, a file, or two with a semicolon between",
+        "none, one file, or two separated by a semicolon",
         |view| &mut view.lpips,
         false,
     ),
-    ("Initial weights", "none: new weights", |view| &mut view.from, true),
-    ("Folder of the run", "a new folder, or that of a run to resume", |view| &mut view.out, true),
+    ("Initial weights", "none: train from scratch", |view| &mut view.from, true),
+    ("Run folder", "a new folder, or a run to resume", |view| &mut view.out, true),
 ];
 
 /// Shows the panel.
@@ -75,7 +75,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 }
 
 fn form(ui: &mut Ui, state: &mut State) {
-    // In sight without scrolling, however low the panel is.
+    // First, so that the buttons are visible without scrolling.
     buttons(ui, state);
     let running = state.train_view.training.is_running();
     ui.add_enabled_ui(!running, |ui| {
@@ -83,7 +83,7 @@ fn form(ui: &mut Ui, state: &mut State) {
             path(ui, state, name, hint, field, is_folder);
         }
         let name = ui.label("Steps");
-        let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("as the configuration says");
+        let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("from the configuration");
         ui.add(steps.desired_width(160.0)).labelled_by(name.id);
         let unlabelled = &mut state.train_view.unlabelled;
         ui.checkbox(unlabelled, "Allow unlabelled pictures");
@@ -141,7 +141,7 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         typed => match typed.parse() {
             Ok(steps) => Some(steps),
             Err(_) => {
-                let reason = format!("Steps: expected a number from 1 on, found {typed}");
+                let reason = format!("Steps: expected a whole number, 1 or more, found {typed}");
                 view.training = Training::default();
                 view.training.ended = Some(Ended::Failed(reason));
                 return;
@@ -179,7 +179,7 @@ fn watch(ui: &mut Ui, state: &mut State) {
         }
         (None, None) => {
             ui.label(
-                "A run learns from a folder of pictures; its folder holds checkpoints that open as models.",
+                "A run trains on a folder of pictures. Its run folder holds checkpoints that open as models.",
             );
         }
         _ => (),
@@ -191,7 +191,7 @@ fn watch(ui: &mut Ui, state: &mut State) {
     }
     numbers(ui, training);
     if let Some(sheet) = training.sheet.clone() {
-        ui.label("Held-out pictures, and what the model makes of them");
+        ui.label("Held-out pictures, and the model's results for them");
         let texture = state.texture(ui.ctx(), &sheet);
         let width = ui.available_width().min(2.0 * sheet.width() as f32);
         let size = vec2(width, width * sheet.height() as f32 / sheet.width() as f32);
@@ -202,7 +202,7 @@ fn watch(ui: &mut Ui, state: &mut State) {
 fn progress(ui: &mut Ui, training: &Training) {
     let Some(begun) = &training.begun else { return };
     let steps = training.curve.last().map_or(begun.begun as f64, |point| point[0]);
-    ui.label(format!("{} learned from, {} held out", counted(begun.pictures, "picture"), begun.held_out));
+    ui.label(format!("{} for training, {} held out", counted(begun.pictures, "picture"), begun.held_out));
     begun.notes.iter().for_each(|note| drop(ui.weak(note)));
     let waits = if training.is_paused() { ", paused" } else { "" };
     ui.label(format!("Step {steps} of {}, {:.1} images/s{waits}", begun.steps, training.speed));
@@ -219,7 +219,7 @@ fn ended(ui: &mut Ui, training: &Training) {
     ui.add(Label::new(RichText::new(text).color(color)).wrap());
 }
 
-/// The loss of what is learned, and of what is held out, which rises where a model learns its pictures by heart.
+/// The training loss and the held-out loss, which rises when the model overfits.
 fn curves(ui: &mut Ui, training: &Training) {
     let (color, other) = (ui.visuals().text_color(), ui.visuals().warn_fg_color);
     Plot::new("loss")

@@ -1,4 +1,4 @@
-// One way to drive three browsers: Chromium and Firefox by WebDriver BiDi, WebKit by the older WebDriver.
+// One interface to three browsers: Chromium and Firefox over WebDriver BiDi, WebKit over classic WebDriver.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import puppeteer from 'puppeteer-core';
 import { Builder, Capabilities, Key } from 'selenium-webdriver';
 
-/** Room for all panels. */
+/** Large enough for all panels. */
 export const SIZE = { width: 1600, height: 1200 };
 
-/** How long WebKit's driver may take to listen, in milliseconds. */
+/** How long WebKit's driver may take to start listening, in milliseconds. */
 const PATIENCE = 30_000;
 
 /**
@@ -19,11 +19,11 @@ const PATIENCE = 30_000;
  * @typedef {object} Driver
  * @property {string} version e.g. `firefox/153.0`
  * @property {(url: string) => Promise<void>} goto
- * @property {(work: Function, ...values: any[]) => Promise<any>} evaluate runs `work`, which sees nothing but the page
- *   and its values, and waits for it
+ * @property {(work: Function, ...values: any[]) => Promise<any>} evaluate runs `work` in the page with these values, and
+ *   waits for it
  * @property {(x: number, y: number) => Promise<void>} click
- * @property {(...keys: string[]) => Promise<void>} press one key, while those in front of it are held
- * @property {(selector: string, file: string) => Promise<void>} upload gives a file of this computer to an input
+ * @property {(...keys: string[]) => Promise<void>} press presses the last key while the others are held
+ * @property {(selector: string, file: string) => Promise<void>} upload gives a local file to an input
  * @property {() => Promise<Uint8Array>} screenshot a PNG
  * @property {() => Promise<void>} close
  */
@@ -33,13 +33,13 @@ export const DRIVERS = {
   chromium: () => byBidi({
     browser: 'chrome',
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    // The sandbox doesn't start as root, as which containers run.
+    // Containers run as root, where the sandbox does not start.
     args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
   }),
   firefox: () => byBidi({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-    // It thinks little of software graphics.
+    // Firefox refuses software rendering by default.
     extraPrefsFirefox: { 'webgl.force-enabled': true },
   }),
   webkit: byWebDriver,
@@ -123,7 +123,7 @@ function needs(program) {
   throw new Error(`expected a browser at ${program}, found none: tests/run installs it on Debian; elsewhere set CHROMIUM, FIREFOX or WEBKIT_DRIVER`);
 }
 
-/** A port that nobody listens at. */
+/** A free port. */
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -134,7 +134,7 @@ async function freePort() {
 }
 
 /**
- * Waits until something listens at the port.
+ * Waits until something listens on the port.
  * @param {number} port
  */
 async function listening(port) {
@@ -144,7 +144,7 @@ async function listening(port) {
     const connected = await once(socket, 'connect').then(() => true, () => false);
     socket.destroy();
     if (connected) return;
-    if (Date.now() > until) throw new Error(`expected WebKit's driver to listen at port ${port}, found nobody after ${PATIENCE} ms`);
+    if (Date.now() > until) throw new Error(`expected WebKit's driver to listen on port ${port}, found nothing after ${PATIENCE} ms`);
     await new Promise((again) => setTimeout(again, 50));
   }
 }

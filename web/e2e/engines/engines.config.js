@@ -1,5 +1,5 @@
-// The same tests in browsers that Playwright does not drive: `npm run engines`, which needs xvfb-run. Chromium has more tests
-// of its own beside this folder; `npm run engines -- --project chromium` adds these.
+// The same tests in browsers that Playwright does not drive: `npm run engines`, which needs xvfb-run. Chromium has its own,
+// larger set of tests in the parent folder; `npm run engines -- --project chromium` runs these tests in Chromium too.
 
 import { defineConfig } from '@playwright/test';
 

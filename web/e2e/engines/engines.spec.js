@@ -1,4 +1,4 @@
-// What the page does, in each browser: codes are those of the native program, and what a browser lacks is said.
+// The page in each browser: codes match the native program's, and the page says what the browser lacks.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,27 +6,27 @@ import { WEB } from '../base.js';
 import { differing, encode, native, nativeCodes, ROOT, sample, SAMPLE } from '../native.js';
 import { expect, test } from './studio.js';
 
-/** A browser here has no GPU to give. */
+/** These browsers have no GPU here. */
 const ON_CPU = /^Warning: the models run on the CPU, which is slower: .*WebGPU/;
-/** Debian's WebKit has no private file system, other than Safari. */
-const KEEPS_NOTHING = /^Warning: this browser keeps no models, so each visit downloads them again \(.*\): update it/;
+/** Debian's WebKit, unlike Safari, has no private file system. */
+const KEEPS_NOTHING = /^Warning: this browser cannot store models, so each visit downloads them again \(.*\): update it/;
 
-/** What is warned of in a browser as it is. */
+/** Warnings expected in each browser. */
 const WARNED = /** @type {Record<string, RegExp[]>} */ ({ webkit: [ON_CPU, KEEPS_NOTHING] });
 
 const PIG = path.join(ROOT, 'assets', 'samples', 'pig.png');
 
-/** Serves a script with other lines before its own. */
+/** Serves a script with extra lines at its start. */
 async function stub(/** @type {import('../server.js').Server} */ server, /** @type {string} */ script, /** @type {string} */ lines) {
   server.put(`/${script}`, `${lines}\n${await readFile(path.join(WEB, 'dist', script), 'utf8')}`);
 }
 
-/** Of an 8x8x4 stack. */
+/** Index of a code in an 8x8x4 stack. */
 function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {number} */ depth) {
   return (row * 8 + col) * 4 + depth - 1;
 }
 
-test('opens, says what the browser lacks, opens files and changes a code', async ({ engine, server, studio }, info) => {
+test('opens, says what the browser lacks, opens files and edits a code', async ({ engine, server, studio }, info) => {
   const folder = info.outputPath('native');
   await studio.open(server.url);
   await studio.keep('opened');
@@ -79,7 +79,7 @@ test('samples as the native program does', async ({ server, studio }, info) => {
   await studio.keep('sampled');
 });
 
-test('the engine in a page of one\'s own', async ({ driver, server, studio }, info) => {
+test('the engine runs in another page', async ({ driver, server, studio }, info) => {
   const folder = info.outputPath('native');
   await driver.goto(`${server.url}/example.html?device=cpu`);
   const status = () => driver.evaluate(() => document.getElementById('said')?.textContent);
@@ -92,7 +92,7 @@ test('the engine in a page of one\'s own', async ({ driver, server, studio }, in
   expect(made).toEqual(sampled.stacks.map((/** @type {any} */ stack) => stack.codes));
 });
 
-test('keeps models and opens without a network, where the browser can', async ({ engine, server, studio }, info) => {
+test('stores models and opens offline, if the browser can', async ({ engine, server, studio }, info) => {
   const model = server.put('/models/other.safetensors', await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors')));
   const wish = `${server.url}/?device=cpu&model=${encodeURIComponent(model)}`;
   const asked = () => server.asked('/models/other.safetensors').length;
@@ -115,11 +115,11 @@ test('keeps models and opens without a network, where the browser can', async ({
   await studio.keep('offline');
 });
 
-/** Each: what is lacking, the script, lines in front of its own that bring it about, and what is said in place of the studio. */
+/** Each: what is missing, lines that make it so before the page's own script, and what is shown instead of the studio. */
 const NEEDED = /** @type {const} */ ([
-  ['WebGL', 'HTMLCanvasElement.prototype.getContext = () => null;', /^This browser gives no WebGL 2, .*: switch hardware acceleration on, or update it\.$/],
-  ['vectors', 'WebAssembly.validate = () => false;', /^This browser runs no WebAssembly with vectors .*: update it/],
-  ['WebAssembly', 'delete globalThis.WebAssembly;', /^This browser runs no WebAssembly .*: update it/],
+  ['WebGL', 'HTMLCanvasElement.prototype.getContext = () => null;', /^This browser does not provide WebGL 2, .*: turn hardware acceleration on, or update the browser\.$/],
+  ['SIMD', 'WebAssembly.validate = () => false;', /^This browser does not support WebAssembly with SIMD, .*: update it/],
+  ['WebAssembly', 'delete globalThis.WebAssembly;', /^This browser does not support WebAssembly .*: update it/],
 ]);
 
 for (const [what, lines, said] of NEEDED) {
@@ -131,7 +131,7 @@ for (const [what, lines, said] of NEEDED) {
   });
 }
 
-test('where files cannot be written, models are loaded all the same, and the page says so', async ({ server, studio }, info) => {
+test('when files cannot be written, models still load, and the page says so', async ({ server, studio }, info) => {
   await stub(server, 'worker.js', `if (globalThis.FileSystemFileHandle) FileSystemFileHandle.prototype.createSyncAccessHandle = async () => {
     throw new DOMException('Backend does not support this operation', 'NotSupportedError');
   };`);

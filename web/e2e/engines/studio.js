@@ -1,4 +1,4 @@
-// The studio in any browser: widgets are found by role and name in the mirror, and used by the real mouse and keyboard.
+// The studio in any browser: widgets are found by role and name in the mirror, and used with real mouse and keyboard input.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,19 +7,19 @@ import { DRIVERS } from './drivers.js';
 
 export { expect } from '../base.js';
 
-/** Pictures of the tests. */
+/** Folder for screenshots. */
 const OUT = path.join(import.meta.dirname, '..', 'out');
 
-/** Models on two busy cores. */
+/** Long enough for models on two busy cores. */
 const PATIENCE = { timeout: 300_000 };
 
 /**
- * What is known of an element of the mirror.
+ * An element of the mirror.
  * @typedef {object} Widget
  * @property {string} name
  * @property {string | null} value of a field
  * @property {boolean} enabled
- * @property {number} x of its middle
+ * @property {number} x of its centre
  * @property {number} y
  */
 
@@ -56,7 +56,7 @@ export class Studio {
   }
 
   /**
-   * Opens the page and waits until the first picture is there.
+   * Opens the page and waits until the first picture is shown.
    * @param {string} address
    */
   async open(address) {
@@ -64,16 +64,16 @@ export class Studio {
     await this.seen();
   }
 
-  /** Waits until a picture is open and decoded, and nothing is under way. */
+  /** Waits until a picture is open and decoded, and no job is running. */
   async seen() {
-    // A page that could not begin has said why: there is no need to wait for it.
+    // A page that could not start has said why: there is no need to wait for it.
     await expect.poll(() => this.codes().then((codes) => codes?.length ?? this.said()), PATIENCE).not.toBe('Loading the studio…');
     expect(await this.said()).toBeNull();
     await this.has('Reconstruction picture', 'img');
     await this.idle();
   }
 
-  /** What the page says in front of the studio; null if the studio is there. */
+  /** The message that covers the studio; null if there is none. */
   said() {
     return this.driver.evaluate(() => {
       const loading = /** @type {HTMLElement} */ (document.getElementById('loading'));
@@ -81,7 +81,7 @@ export class Studio {
     });
   }
 
-  /** Waits until nothing is under way. */
+  /** Waits until no job is running. */
   async idle() {
     await this.has('Ready');
   }
@@ -104,7 +104,7 @@ export class Studio {
   }
 
   /**
-   * Waits until it is there.
+   * Waits until it exists.
    * @param {string | RegExp} name
    * @param {string} [role]
    * @returns {Promise<Widget>}
@@ -124,7 +124,7 @@ export class Studio {
   }
 
   /**
-   * Clicks the middle of a widget with the mouse, once it takes clicks.
+   * Clicks the centre of a widget with the mouse, once it is enabled.
    * @param {string | RegExp} name
    * @param {string} [role]
    */
@@ -149,7 +149,7 @@ export class Studio {
   }
 
   /**
-   * Drops a file on the window, as a script does: none of the drivers can do it as the system does.
+   * Drops a file on the window from a script: no driver can do it as the system does.
    * @param {string} file
    */
   async drop(file) {
@@ -162,7 +162,7 @@ export class Studio {
   }
 
   /**
-   * Chooses a file by the menu. The browser's dialog is not opened: the driver gives the file to the page's input.
+   * Chooses a file from the menu. The browser's dialog does not open: the driver gives the file to the page's input.
    * @param {string} file
    */
   async choose(file) {
@@ -178,14 +178,14 @@ export class Studio {
     await this.driver.upload('#chooser', file);
   }
 
-  /** @returns {Promise<string[]>} the log's warnings and errors, the latest first */
+  /** @returns {Promise<string[]>} the log's warnings and errors, latest first */
   async wrong() {
     await this.click('Log and device');
     await this.has('Copy all', 'button');
     return (await this.find(/^(Warning|Error): /)).map(({ name }) => name);
   }
 
-  /** Keeps a picture of the window. */
+  /** Saves a screenshot of the window. */
   async keep(/** @type {string} */ name) {
     await mkdir(OUT, { recursive: true });
     await writeFile(path.join(OUT, `${this.engine}-${name}.png`), await this.driver.screenshot());
@@ -193,7 +193,7 @@ export class Studio {
 }
 
 /**
- * `engine`: the browser's name; `studio`: its window, with a page that is still to be opened. One window does for all tests.
+ * `engine`: the browser's name. `studio`: its window, with no page open yet. All tests share one window.
  * @type {import('@playwright/test').TestType<any, any>}
  */
 export const test = base.extend({

@@ -1,4 +1,4 @@
-//! All codes of a depth with their looks, and the neighbours of one.
+//! All codes at a depth with their pictures, and the nearest neighbours of one code.
 
 use eframe::egui::{
     Align2, FontId, Grid, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo,
@@ -14,10 +14,10 @@ use crate::text::counted;
 /// Side of a code's picture, in points.
 const SIDE: f32 = 40.0;
 
-/// Space for a code: its picture, its number and its use.
+/// Size of a code's cell: its picture, number and uses.
 const CELL: Vec2 = Vec2::new(62.0, 70.0);
 
-/// The list of all codes. Only those in view are drawn, and only of them the looks are asked for.
+/// The list of all codes. Pictures are requested and drawn only for the codes in view.
 pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
     let depth = state.codebook_view.depth;
     let Some(codes) = state.loaded.as_ref().map(|loaded| loaded.codebook_sizes[depth]) else { return };
@@ -49,7 +49,7 @@ pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
     }
 }
 
-/// Shows one code; whether it is clicked.
+/// Shows one code; returns true if it is clicked.
 fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) -> bool {
     let depth = state.codebook_view.depth;
     let chosen = state.codebook_view.code == Some(code);

@@ -1,4 +1,4 @@
-//! The panel "Codebook": which codes pictures use, and what each looks like.
+//! The "Codebook" panel: which codes the pictures use, and what each code looks like.
 
 mod browse;
 mod usage;
@@ -14,13 +14,13 @@ use crate::engine::studio::Neighbours;
 use crate::metrics::Usage;
 use usage::Summary;
 
-/// Width from which the parts stand side by side.
+/// Width from which the parts are shown side by side.
 const WIDE: f32 = 700.0;
 
-/// Height of the list of codes where it stands among the others.
+/// Height of the list of codes when the parts are stacked.
 const LIST: f32 = 240.0;
 
-/// Whose codes are counted.
+/// Which pictures' codes are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// All pictures that were opened or made.
@@ -30,31 +30,31 @@ pub enum Source {
     Folder,
 }
 
-/// What of the codebook is looked at.
+/// The state of the panel.
 #[derive(Default)]
 pub struct CodebookView {
-    /// Depth of the codebook.
+    /// Depth of the codebook, from 0.
     pub depth: usize,
-    /// Whose use is shown.
+    /// Which counts are shown.
     pub source: Source,
-    /// Whether the list begins with the most used code, not with code 0.
+    /// Sort by use, the most used code first, instead of by number.
     pub by_use: bool,
     /// The code whose neighbours are shown.
     pub code: Option<u32>,
-    /// Its neighbours, once they are known.
+    /// Its neighbours, once known.
     pub neighbours: Option<Arc<Neighbours>>,
-    /// The counts as they are shown.
+    /// The sorted counts.
     summary: Option<Arc<Summary>>,
 }
 
 impl CodebookView {
-    /// A folder was counted: it is shown.
+    /// Switches to a folder's counts, once they are complete.
     pub fn counted(&mut self) {
         self.source = Source::Folder;
         self.summary = None;
     }
 
-    /// The counts that are shown, sorted anew only if they have changed.
+    /// The counts to show, sorted again only if they have changed.
     fn summary(&mut self, usage: &Usage) -> Arc<Summary> {
         let of = (self.source, self.depth, usage.pictures);
         match self.summary.take().filter(|summary| summary.of == of) {
@@ -111,7 +111,7 @@ fn controls(ui: &mut Ui, state: &mut State, count: usize) {
     });
 }
 
-/// The counts that are asked for, if anything was counted.
+/// The counts to show, if anything has been counted.
 fn summary(state: &mut State) -> Option<Arc<Summary>> {
     let usage = match state.codebook_view.source {
         Source::Session => state.session_usage.as_ref(),

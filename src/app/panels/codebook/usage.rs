@@ -1,4 +1,4 @@
-//! How often the codes of a depth are used.
+//! How often the codes at a depth are used.
 
 use eframe::egui::{Grid, Role, Ui};
 use egui_plot::{Bar, BarChart, HoverPosition, Plot, VLine};
@@ -9,27 +9,27 @@ use crate::app::state::State;
 use crate::metrics::Usage;
 use crate::text::{counted, grouped};
 
-/// Bars in the histogram; each is of as many codes as there must be.
+/// Most bars in the histogram; the codes are divided evenly among them.
 const BARS: usize = 64;
 
 /// The use of one depth's codes.
 pub struct Summary {
-    /// Source, depth and number of pictures, by which the counts are known.
+    /// Source, depth and number of pictures, which identify the counts.
     pub of: (Source, usize, usize),
     /// Files that could not be read.
     unreadable: usize,
-    /// Codes that are used at all.
+    /// Codes used at least once.
     used: usize,
-    /// How many codes the book is worth.
+    /// Perplexity of the usage: the effective number of codes.
     perplexity: f64,
     /// Uses of each code.
     pub counts: Vec<u32>,
-    /// All codes, the most used first.
+    /// All codes, most used first.
     pub order: Vec<u32>,
 }
 
 impl Summary {
-    /// Sorts the codes of a depth.
+    /// Sorts the codes at the depth `of.1` by use.
     pub fn new(of: (Source, usize, usize), usage: &Usage) -> Self {
         let counts = usage.counts[of.1].clone();
         let mut order: Vec<u32> = (0..counts.len() as u32).collect();
@@ -44,7 +44,7 @@ impl Summary {
         }
     }
 
-    /// Ranks from which a bar begins, and the mean uses of its codes.
+    /// For each bar, the rank of its first code, its number of codes, and their mean uses.
     fn bars(&self) -> impl Iterator<Item = (usize, usize, f64)> {
         let each = self.order.len().div_ceil(BARS).max(1);
         self.order.chunks(each).enumerate().map(move |(bar, codes)| {
@@ -57,7 +57,7 @@ impl Summary {
 /// Shows the figures and the histogram.
 pub fn show(ui: &mut Ui, state: &State, summary: Option<&Summary>) {
     let Some(summary) = summary else {
-        ui.label("Nothing is counted yet: open or make a picture, or count a folder.");
+        ui.label("Nothing counted yet: open or generate a picture, or count a folder.");
         return;
     };
     if let Some((_, job)) = state.jobs.called("counting codes") {
@@ -108,7 +108,7 @@ fn histogram(ui: &mut Ui, summary: &Summary) {
         .label_formatter(move |position| match position {
             HoverPosition::NearDataPoint { index, plot_name: "uses", .. } => {
                 let (first, codes, uses) = *ranks.get(*index)?;
-                Some(format!("ranks {} to {}: {uses:.1} uses a code", first + 1, first + codes))
+                Some(format!("ranks {} to {}: {uses:.1} uses per code", first + 1, first + codes))
             }
             _ => None,
         })
@@ -116,11 +116,7 @@ fn histogram(ui: &mut Ui, summary: &Summary) {
             plot.bar_chart(BarChart::new("uses", bars));
             plot.vline(VLine::new("dead from here", used).color(line).width(1.0));
         });
-    named(
-        plot.response,
-        Role::Image,
-        "Uses of each code, the most used first; the line is where dead codes begin",
-    );
+    named(plot.response, Role::Image, "Uses of each code, most used first; dead codes start at the line");
 }
 
 #[cfg(test)]
@@ -129,7 +125,7 @@ mod tests {
     use crate::codes::CodeStack;
 
     #[test]
-    fn codes_are_sorted_by_use_and_gathered_into_bars() {
+    fn codes_are_sorted_by_use_and_grouped_into_bars() {
         let mut usage = Usage::new(&[130]);
         usage.add(&CodeStack::new(1, 6, 1, vec![7, 9, 9, 129, 9, 7]).expect("whole"));
         let summary = Summary::new((Source::Session, 0, 1), &usage);

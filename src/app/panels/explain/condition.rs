@@ -1,4 +1,4 @@
-//! What the transformer is told that the picture shows.
+//! The condition for the explanation: the class or caption given to the transformer.
 
 use eframe::egui::{ComboBox, Role, TextEdit, Ui};
 
@@ -7,7 +7,7 @@ use crate::app::state::State;
 use crate::engine::Condition;
 use crate::model::ConditionKind;
 
-/// Shows the condition, to be changed.
+/// Shows the condition and lets the user change it.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
     let Some(stage2) = &loaded.stage2 else { return };

@@ -1,4 +1,4 @@
-//! The transformer's distribution at the pinned place.
+//! The transformer's distribution at the pinned position.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::text::grouped;
 /// Height of the chart, in points.
 const CHART: f32 = 120.0;
 
-/// The likeliest codes as bars, and how the chosen one compares.
+/// The likeliest codes and the chosen one as bars.
 pub fn show_chart(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (pinned, depth, count) = (document.pinned, document.depth, document.stack().depth());
@@ -45,7 +45,7 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The likeliest codes with their looks, to be put into the stack.
+/// The likeliest codes with their pictures, and buttons to use them.
 pub fn show_suggestions(ui: &mut Ui, state: &mut State) {
     let Some(([row, col, depth], explanation)) = explanation(state) else { return };
     ui.strong("Likeliest codes");
@@ -71,7 +71,7 @@ pub fn show_suggestions(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The explanation of the present code at the pinned place, if it is known by now.
+/// The explanation of the current code at the pinned position, if it has arrived.
 fn explanation(state: &State) -> Option<([usize; 3], Arc<Explanation>)> {
     let document = state.document.as_ref()?;
     let [row, col] = document.pinned?;
@@ -82,7 +82,7 @@ fn explanation(state: &State) -> Option<([usize; 3], Arc<Explanation>)> {
     Some((place, explanation.clone()))
 }
 
-/// The suggestions with their ranks from 0, and the chosen code where it is none of them.
+/// The suggestions with their ranks from 0, and the chosen code if it is not among them.
 fn listed(explanation: &Explanation) -> Vec<(usize, Suggestion)> {
     let mut listed: Vec<(usize, Suggestion)> = explanation.suggestions.iter().copied().enumerate().collect();
     if explanation.rank >= listed.len() {
@@ -118,7 +118,7 @@ fn chart(ui: &mut Ui, explanation: &Explanation) {
         .show_axes([false, false])
         .show_x(false)
         .show_y(false)
-        // Room for the words above and below the bars.
+        // Room for the text above and below the bars.
         .include_y(1.5 * most)
         .include_y(-0.3 * most)
         .label_formatter(move |position| match position {
@@ -132,7 +132,7 @@ fn chart(ui: &mut Ui, explanation: &Explanation) {
     named(plot.response, Role::Image, &name);
 }
 
-/// A bar for each code, with its probability above and its number below. The chosen one is marked in words too.
+/// A bar for each code, with its probability above and its number below. The chosen one is also labelled as such.
 fn bars(plot: &mut PlotUi<'_>, listed: &[(usize, Suggestion)], chosen: u32) {
     let visuals = plot.ctx().global_style().visuals.clone();
     let bars = listed.iter().enumerate().map(|(place, (_, suggestion))| {

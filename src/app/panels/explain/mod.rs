@@ -1,4 +1,4 @@
-//! The panel "Explain": what the transformer would have put at a place, and where in the stack it was unsure.
+//! The "Explain" panel: which codes the transformer expects at a position, and where in the stack it was unsure.
 
 mod condition;
 mod distribution;
@@ -9,7 +9,7 @@ use eframe::egui::{ScrollArea, Ui};
 use crate::app::panels::parts::column;
 use crate::app::state::State;
 
-/// Width from which the parts stand side by side.
+/// Width from which the parts are shown side by side.
 const WIDE: f32 = 700.0;
 
 /// Shows the panel.
@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// What has to be done before anything can be explained.
+/// What the user has to do before anything can be explained.
 fn missing(state: &State) -> Option<&'static str> {
     let stage2 = state.loaded.as_ref().map(|loaded| loaded.stage2.is_some());
     match (stage2, &state.document) {

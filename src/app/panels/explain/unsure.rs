@@ -1,4 +1,4 @@
-//! Where in the stack the transformer was unsure: a map of entropies for each depth.
+//! Where in the stack the transformer was unsure: an entropy map for each depth.
 
 use eframe::egui::{
     Align, Color32, Layout, Mesh, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2,
@@ -11,10 +11,10 @@ use crate::engine::studio::{Loaded, Surprise};
 use crate::metrics::bits_per_pixel;
 use crate::text::grouped;
 
-/// Sides that a map may have, in points.
+/// Allowed sides of a map, in points.
 const SIDES: std::ops::RangeInclusive<f32> = 88.0..=200.0;
 
-/// Maps beside one another, if they are not too small for that.
+/// Maps per row, unless that makes them too small.
 const IN_A_ROW: usize = 4;
 
 /// Shows the maps, or how to get them.
@@ -24,7 +24,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
     let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
     let Some(surprise) = document.surprise.clone() else {
-        ui.label("Computes the transformer's entropy at each place of the stack.");
+        ui.label("Computes the transformer's entropy at each position in the stack.");
         return;
     };
     if surprise.stack != *document.stack() {
@@ -56,14 +56,14 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// What the stack costs under the model, against codes that are all as likely.
+/// How many bits the stack takes under the model, compared with equally likely codes.
 fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
     let [h, w, _] = surprise.stack.shape();
     let pixels = loaded.rqvae.ddconfig.resolution.pow(2);
     let bits = surprise.bits().sum::<f64>();
     let uniform = bits_per_pixel(h, w, &loaded.codebook_sizes, pixels);
     format!(
-        "The model codes this stack in {} bits, {:.3} bits per pixel; with all codes equally likely it takes {} bits, {:.3} bits per pixel.",
+        "Under the model, this stack takes {} bits, {:.3} bits per pixel; with equally likely codes it takes {} bits, {:.3} bits per pixel.",
         grouped(bits.round() as usize),
         bits / pixels as f64,
         grouped((uniform * pixels as f64).round() as usize),
@@ -71,7 +71,7 @@ fn cost(surprise: &Surprise, loaded: &Loaded) -> String {
     )
 }
 
-/// The entropies at one depth. The cell that is clicked, if one is.
+/// Shows the entropies at one depth. Returns the clicked cell, if any.
 fn map(
     ui: &mut Ui,
     surprise: &Surprise,
@@ -113,7 +113,7 @@ fn map(
     clicked
 }
 
-/// Says what is under the pointer.
+/// Describes the cell under the pointer.
 fn hover(
     response: Response,
     surprise: &Surprise,

@@ -1,4 +1,4 @@
-//! A window with two pictures side by side, and one over the other with a wipe.
+//! A window with two pictures side by side, and overlaid with a wipe.
 
 use eframe::egui::{
     Align2, Context, Image, Rect, Sense, Slider, TextureHandle, Ui, Vec2, Window, pos2, vec2,
@@ -53,7 +53,7 @@ fn contents(ui: &mut Ui, comparison: &Comparison, textures: &[TextureHandle; 2],
     });
 }
 
-/// The first picture left of the wipe, the second right of it.
+/// Shows the first picture left of the wipe and the second right of it.
 fn wiped(ui: &mut Ui, textures: &[TextureHandle; 2], size: Vec2, wipe: f32) {
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     for (texture, from, to) in [(&textures[0], 0.0, wipe), (&textures[1], wipe, 1.0)] {

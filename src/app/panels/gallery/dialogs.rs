@@ -1,24 +1,24 @@
-//! Asks where to save files. What is saved is what was chosen when the person asked.
+//! Save dialogs. They save the pictures that were chosen when the dialog opened.
 
 use crate::app::choose::save_as;
 use crate::app::gallery::Item;
 use crate::app::state::State;
 
-/// Asks where the chosen picture is to be saved.
+/// Asks where to save the chosen picture.
 pub fn save_picture(state: &mut State) {
     let Some(item) = state.gallery.single().cloned() else { return };
     let name = format!("{}.png", item.stem());
     save_as(state, "Save the picture", name, move |state, path| state.save_item(&item, path));
 }
 
-/// Asks where the chosen picture's codes are to be saved.
+/// Asks where to save the chosen picture's codes.
 pub fn save_codes(state: &mut State) {
     let Some(item) = state.gallery.single().cloned() else { return };
     let name = format!("{}.npy", item.stem());
     save_as(state, "Save the codes", name, move |state, path| state.save_item_codes(&item, path));
 }
 
-/// Asks where a grid of the pictures is to be saved.
+/// Asks where to save a grid of the pictures.
 pub fn export_grid(state: &mut State) {
     let items: Vec<Item> = state.gallery.chosen_or_all().into_iter().cloned().collect();
     save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));

@@ -1,4 +1,4 @@
-//! The panel "Gallery": the pictures of the session and of a folder, and what can be done with them.
+//! The "Gallery" panel: the pictures of the session and of a folder, and actions on them.
 
 mod comparison;
 mod dialogs;
@@ -10,13 +10,13 @@ use eframe::egui::Ui;
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
 
-/// Where the person is in the panel.
+/// The state of the panel.
 pub struct GalleryView {
-    /// The pictures that are compared.
+    /// The open comparison, if any.
     pub comparison: Option<Comparison>,
-    /// Part of the wipe that shows the first of them, from the left.
+    /// Fraction of the width, from the left, that shows the first picture; in [0, 1].
     wipe: f32,
-    /// Pictures that the last frame had.
+    /// Number of pictures in the last frame.
     count: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The pictures, small, in rows; those out of sight cost nothing.
+//! Thumbnails in rows; only those in view are drawn.
 
 use eframe::egui::accesskit::Role;
 use eframe::egui::{
@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let columns = (((width + spacing) / (place.x + spacing)) as usize).max(1);
     let count = state.gallery.items.len();
     if std::mem::replace(&mut state.gallery_view.count, count) != count {
-        // The list follows its end one frame after it has grown.
+        // The list scrolls to its end one frame after it has grown.
         ui.ctx().request_repaint();
     }
     let area = ScrollArea::vertical().id_salt("thumbnails").auto_shrink(false).stick_to_bottom(true);
@@ -61,7 +61,7 @@ fn thumbnail(ui: &Ui, state: &mut State, index: usize, rect: Rect, response: &Re
     response.clone().on_hover_text(description(&item));
 }
 
-/// A click chooses or no longer; two open.
+/// A click toggles the choice; a double click opens the picture.
 fn answer(state: &mut State, index: usize, response: &Response) {
     if response.clicked() {
         state.gallery.toggle(index);
@@ -71,7 +71,7 @@ fn answer(state: &mut State, index: usize, response: &Response) {
     }
 }
 
-/// What is known of a picture.
+/// Everything known about a picture, for its tooltip.
 fn description(item: &Item) -> String {
     let mut lines = vec![item.name.clone()];
     if let Some(sampling) = item.recipe.as_ref().and_then(|recipe| recipe.sampling.as_ref()) {

@@ -1,4 +1,4 @@
-//! What can be done with the chosen pictures, as a row of buttons.
+//! The buttons for actions on the chosen pictures.
 
 use eframe::egui::{Button, Label, RichText, Ui};
 
@@ -7,7 +7,7 @@ use crate::app::choose::{self, Wanted};
 use crate::app::gallery::Gallery;
 use crate::app::state::State;
 
-/// A button: its name, when it can be used, what is said when it cannot, and what it does.
+/// A button: its name, when it is enabled, the tooltip when it is not, and its action.
 type Action = (&'static str, fn(&Gallery) -> bool, &'static str, fn(&mut State));
 
 const ACTIONS: [Action; 10] = [
