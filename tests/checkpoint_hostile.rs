@@ -1,4 +1,4 @@
-//! Damaged and hostile weight files: never a panic, never more memory than the file could be worth.
+//! Damaged and malicious weight files never cause a panic, or use more memory than the file size justifies.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
-/// Opens the file and reads all that it offers. `Ok` and `Err` are both well; returns whether all could be read.
+/// Opens the file and reads every tensor. Returns true if all could be read; an error is fine too.
 fn read_all(bytes: &[u8]) -> bool {
     meter::within_bounds(bytes.len(), || {
         let bytes = bytes.into();
@@ -34,7 +34,7 @@ const SMALL: [&str; 5] = [
 ];
 
 #[test]
-fn whole_files_are_read_and_cut_ones_refused() {
+fn complete_files_are_read_and_truncated_ones_rejected() {
     for name in SMALL.into_iter().chain(["rqt-class/model.pt"]) {
         let bytes = fixture(name);
         assert!(read_all(&bytes), "{name}");
@@ -55,7 +55,7 @@ proptest! {
     ) {
         let mut bytes = fixture(SMALL[file]);
         for (index, mask, near_start) in flips {
-            // Half of the damage goes where sizes and names are: the start.
+            // Half of the damage goes to the start of the file, which holds sizes and names.
             let range = if near_start { bytes.len().min(9000) } else { bytes.len() };
             bytes[index.index(range)] ^= mask;
         }

@@ -1,5 +1,5 @@
-//! Properties of the library that need no program around it: codes that are given stay, weights survive files, and a
-//! stop keeps what is whole.
+//! Properties of the library that can be tested without the program: given codes are kept, weights survive a
+//! round trip through files, and cancelling keeps finished batches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
 }
 
-/// The published class model of the fixtures: 8x8x4 codes of a codebook of 64, ten classes.
+/// The class-conditional fixture: 8x8x4 codes from a codebook of 64, ten classes.
 fn model() -> Stage2 {
     let options = Options {
         model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class").into(),
@@ -32,16 +32,16 @@ fn model() -> Stage2 {
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
 }
 
-/// The bundled model, its transformer's weights in `precision`.
+/// The bundled model, with its transformer weights in `precision`.
 fn bundled(precision: Precision) -> RqTransformer {
     let (model, rqvae, state) = ("emoji-64".into(), None, StateKind::Auto);
     let options = Options { model, rqvae, state, precision };
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model
 }
 
-/// Eight bits change the logits by a percent, f16 by a hundredth of that, and greedy codes hardly ever.
+/// Q8 changes the logits by about a percent, f16 by a hundredth of that. Greedy codes rarely change.
 #[test]
-fn fewer_bits_change_the_logits_little() {
+fn lower_precision_barely_changes_the_logits() {
     let full = bundled(Precision::Stored);
     let [h, w, depth] = full.config.block_size;
     let request = Request { filters: vec![Filter::NONE; depth], ..request(0..4) };
@@ -62,7 +62,7 @@ fn fewer_bits_change_the_logits_little() {
         let error = (found.clone() - expected.clone()).powi_scalar(2).mean().sqrt().into_scalar::<f32>();
         let relative = error / spread.clone().powi_scalar(2).mean().sqrt().into_scalar::<f32>();
         let same = found.argmax(1).equal(expected.clone().argmax(1)).int().sum().into_scalar::<i32>();
-        println!("{precision:?}: {relative} of the spread, {same} of {places} greedy codes the same");
+        println!("{precision:?}: {relative} of the spread, {same} of {places} greedy codes match");
         assert!((least..most).contains(&relative), "{precision:?}: {relative}");
         assert!(f64::from(same) >= agreeing * places as f64, "{precision:?}: {same} of {places}");
     }
@@ -73,7 +73,7 @@ fn request(images: std::ops::Range<u32>) -> Request {
 }
 
 #[test]
-fn codes_that_are_given_come_back_unchanged_in_every_image() {
+fn given_codes_are_unchanged_in_every_image() {
     let model = model();
     let codes = prop::collection::vec(0u32..64, 256);
     let keep = prop_oneof![
@@ -101,7 +101,7 @@ fn codes_that_are_given_come_back_unchanged_in_every_image() {
     checked.unwrap();
 }
 
-/// How sampling ended, and the stacks that it handed over until then.
+/// The result of sampling, and the stacks it returned until then.
 fn collect(
     model: &RqTransformer,
     request: &Request,
@@ -111,7 +111,7 @@ fn collect(
     let keep = async |sampled: Sampled| {
         match sampled {
             Sampled::Whole(batch) => stacks.extend(batch),
-            Sampled::Partly { .. } => unreachable!("no previews were asked for"),
+            Sampled::Partly { .. } => unreachable!("no previews were requested"),
         }
         Ok(())
     };
@@ -131,9 +131,9 @@ fn an_image_is_the_same_in_every_batch() {
     assert_ne!(far[0], all[0]);
 }
 
-/// The work is stopped while its second batch of eight is under way.
+/// Cancels the job during its second batch of eight.
 #[test]
-fn a_stop_keeps_the_batches_that_are_whole() {
+fn cancelling_keeps_finished_batches() {
     let model = model().model;
     let cells = model.config.cells();
     let stop_after = |limit: usize| {
@@ -153,10 +153,10 @@ fn a_stop_keeps_the_batches_that_are_whole() {
     assert_eq!(kept, collect(&model, &request(0..8), &mut Task::unwatched()).1);
 }
 
-/// A safetensors file begins with the length of its header, whose bytes may be those with which other formats begin:
-/// 128 those of a pickle, 19280 those of a zip.
+/// A safetensors file starts with the length of its header. Those bytes can equal the magic bytes of other
+/// formats: a pickle's for 128, a zip's for 19280.
 #[test]
-fn a_header_of_any_length_is_told_from_other_formats() {
+fn safetensors_are_recognised_for_any_header_length() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     for length in (0..400).step_by(8).chain((19_000..19_300).step_by(8)) {
@@ -168,9 +168,9 @@ fn a_header_of_any_length_is_told_from_other_formats() {
     }
 }
 
-/// What is written as f32 is read as the same bits, and half precision is rounded once.
+/// f32 values are read back bit for bit, and f16 values are rounded once.
 #[test]
-fn weights_survive_a_safetensors_file() {
+fn weights_survive_a_safetensors_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     let shape = prop_oneof![

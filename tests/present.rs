@@ -1,5 +1,5 @@
-//! What the shader draws is what its twin computes, also in the studio. In a process of its own: the models' device is the
-//! window's.
+//! The shader draws what its twin computes, also in the studio. This is a separate process because models and
+//! window share one device.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,10 +21,10 @@ use residua::kernels::cpu::present::{Shown, present};
 use residua::kernels::present::{DeviceImage, Place, Presenter};
 use residua::kernels::{noise, values};
 
-/// Rows and columns of the target.
+/// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];
 
-/// A window's device, and the models' on it.
+/// A window's device, and the same device for the models.
 struct Shared {
     window: RenderState,
     models: Device,
@@ -41,12 +41,12 @@ fn shared() -> &'static Shared {
     })
 }
 
-/// An image `[1, 3, height, width]` that leaves [-1, 1] a little, and whose values are not in the order of its dimensions.
+/// An image `[1, 3, height, width]` that slightly exceeds [-1, 1] and is not contiguous in memory.
 fn image([height, width]: [usize; 2], seed: u32) -> Tensor<4> {
     (noise([1, height, width, 3], seed, &shared().models) * 1.2).permute([0, 3, 1, 2])
 }
 
-/// The colours of a target on which an image is drawn at a place, the rest of it black; row-major.
+/// The colours of a black render target after drawing an image at `place`; row-major.
 fn drawn(
     picture: &DeviceImage,
     original: &DeviceImage,
@@ -89,7 +89,7 @@ fn drawn(
             })],
             ..Default::default()
         });
-        // As a window does it: what lies outside is cut off.
+        // As in a window: what is outside is clipped.
         let [left, right] =
             [place.left, place.left + place.columns as i32].map(|x| x.clamp(0, columns as i32));
         let [top, bottom] = [place.top, place.top + place.rows as i32].map(|y| y.clamp(0, rows as i32));
@@ -110,7 +110,7 @@ fn drawn(
     read.get_mapped_range(..).unwrap().as_chunks().0.to_vec()
 }
 
-/// What the target should be.
+/// The expected colours of the target.
 fn expected(picture: &[f32], original: &[f32], size: [usize; 2], place: Place, shown: Shown) -> Vec<[u8; 4]> {
     let colours = present(picture, original, size, [place.rows as usize, place.columns as usize], shown);
     let colours: &[[u8; 4]] = colours.as_chunks().0;
@@ -127,11 +127,11 @@ fn expected(picture: &[f32], original: &[f32], size: [usize; 2], place: Place, s
 }
 
 #[test]
-fn the_window_shows_what_the_twin_computes() {
+fn the_shader_draws_what_the_twin_computes() {
     let size = [37, 53];
     let (picture, original) = (image(size, 1), image(size, 2));
     let images = [&picture, &original].map(|image| DeviceImage::new(image.clone()).expect("on the device"));
-    // Work that comes between must not take their buffers.
+    // Work in between must not reuse their buffers.
     let between = values(image(size, 3) + 1.0);
     let [picture, original] = [picture, original].map(values);
     assert!(between != picture && images[0].size() == size);
@@ -168,7 +168,7 @@ fn the_window_shows_what_the_twin_computes() {
 }
 
 #[test]
-fn the_studio_draws_what_its_models_left_on_the_device() {
+fn the_studio_draws_images_straight_from_the_device() {
     let Shared { window, models } = shared();
     let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
@@ -187,9 +187,9 @@ fn the_studio_draws_what_its_models_left_on_the_device() {
     };
     settle(&mut harness);
     assert!(checked().len() > 5 && checked().iter().all(|checked| checked.ok), "{:?}", checked());
-    let document = harness.state().state.document.as_ref().expect("the sample is open");
-    let seen = document.seen.clone().expect("it is decoded");
-    let original = document.original.clone().expect("it is a picture's");
+    let document = harness.state().state.document.as_ref().expect("the sample image is open");
+    let seen = document.seen.clone().expect("the image is decoded");
+    let original = document.original.clone().expect("the document has an original");
     assert!(seen.on_device.as_ref().is_some_and(|seen| seen.original.is_some()));
     let views = [
         ("Original", "Original picture", Shown::Original),
@@ -221,7 +221,7 @@ fn the_studio_draws_what_its_models_left_on_the_device() {
     assert_eq!(made, [Some(Arc::new(sampled_on_the_cpu(seed, filters)))]);
 }
 
-/// The first picture of the first class by the bundled model.
+/// The bundled model's first image of the first class, sampled on the CPU.
 fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
     let options = Options {
         model: "emoji-64".into(),
@@ -237,6 +237,6 @@ fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
 }
 
 #[test]
-fn an_image_on_the_cpu_is_not_on_the_graphics_device() {
+fn a_cpu_tensor_is_not_a_device_image() {
     assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua::device::cpu())).is_none());
 }

@@ -5,7 +5,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::fonts;
 
-/// "A cat in the snow".
+/// "A cat in the snow" in various scripts.
 const CAPTIONS: [(&str, &str); 8] = [
     ("Arabic", "قطة في الثلج"),
     ("Hebrew", "חתול בשלג"),
@@ -17,7 +17,7 @@ const CAPTIONS: [(&str, &str); 8] = [
     ("Chinese, traditional", "雪地裡的貓，這裡"),
 ];
 
-/// A window that shows `ui` with the system's fonts. In this harness a missing glyph is a panic.
+/// A window that shows `ui` with the system's fonts. In this harness, a missing glyph panics.
 fn window<'a>(ui: impl FnMut(&mut Ui) + 'a) -> Harness<'a> {
     Harness::builder().with_size([480.0, 320.0]).with_context_setup(fonts::install).wgpu().build_ui(ui)
 }
@@ -63,9 +63,10 @@ fn a_caption_in_every_script_is_drawn_with_the_systems_fonts() {
 }
 
 #[test]
-fn right_to_left_text_is_read_from_the_right() {
+fn right_to_left_text_is_laid_out_from_the_right() {
     let written = ["חתול בשלג (12).", "קובץ cat 12.png (חדש)", "Opened חתול שחור (1)"];
-    // A mirrored bracket keeps its character: the closing one stands on the left and looks like an opening one.
+    // A mirrored bracket keeps its character: the closing bracket is on the left and looks like an opening
+    // one.
     let seen = [".)12( גלשב לותח", "ץבוק cat 12.png (שדח)", "Opened )1( רוחש לותח"];
     let harness = window(move |ui| {
         for text in written {
@@ -74,7 +75,7 @@ fn right_to_left_text_is_read_from_the_right() {
     });
     for (written, seen) in written.into_iter().zip(seen) {
         assert_eq!(painted(&harness, written), seen, "{written}");
-        assert!(harness.query_by_label(written).is_some(), "its accessible name stays as it is written");
+        assert!(harness.query_by_label(written).is_some(), "its accessible name keeps the logical order");
     }
 }
 
@@ -98,9 +99,9 @@ fn an_arabic_caption_can_be_edited() {
     assert!(text.contains("في الثلج"), "{text}");
 }
 
-/// Run by the test below, in a process that has no font: fontconfig reads its environment only once.
+/// Run by the next test in a process without fonts, because fontconfig reads its environment only once.
 #[test]
-#[ignore = "run by the next one"]
+#[ignore = "run by the next test"]
 fn without_fonts() {
     let ctx = Context::default();
     fonts::install(&ctx);
@@ -120,7 +121,7 @@ fn without_fonts() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn where_there_is_no_font_squares_are_drawn() {
+fn missing_fonts_are_drawn_as_squares() {
     let folder = tempfile::tempdir().unwrap();
     let none = folder.path().join("fonts.conf");
     std::fs::write(&none, "<?xml version=\"1.0\"?><fontconfig></fontconfig>").unwrap();

@@ -1,5 +1,5 @@
-//! What making a picture asks of a GPU, counted in wgpu's own records: how often work is handed over, how many kernels
-//! run, and how often the host waits for a result. A new way to wait shows here, on any GPU.
+//! Counts GPU work per image from wgpu's log records: queue submissions, kernel dispatches, and host
+//! readbacks. Any new wait on the GPU shows up here, on any adapter.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,21 +16,21 @@ use residua::kernels::GpuKernel;
 use residua::model::preset::Preset;
 use residua::model::{Architecture, RqTransformer, RqVae};
 
-/// Kernels that Burn hands over together.
+/// Burn submits this many kernels at a time.
 const FULL: usize = 32;
 
-/// What was asked of the GPU.
+/// Requests to the GPU.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counts {
-    /// Lists of commands handed over.
+    /// Queue submissions.
     submissions: usize,
-    /// Buffers mapped to be read by the host.
+    /// Buffers mapped for reading by the host.
     readbacks: usize,
-    /// Kernels run.
+    /// Kernel dispatches.
     dispatches: usize,
 }
 
-/// Counts the records of wgpu.
+/// Counts wgpu's log records.
 struct Counter {
     submissions: AtomicUsize,
     readbacks: AtomicUsize,
@@ -75,7 +75,7 @@ impl Counter {
     }
 }
 
-/// The GPU, for one test at a time: all tests of a process share the counts.
+/// Exclusive access to the GPU: all tests in this process share the counters.
 struct Gpu {
     device: Device,
     _alone: MutexGuard<'static, ()>,
@@ -85,16 +85,16 @@ impl Gpu {
     fn new() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another test has set it already.
+        // Fails if another test has set it already.
         let _ = log::set_logger(&COUNTER);
         log::set_max_level(LevelFilter::Trace);
         let device = open(DeviceChoice::Gpu).unwrap();
-        // Checked they would be at their first use, and that is not what is counted.
+        // Otherwise each kernel would be checked at its first use, and the check would be counted too.
         GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
         Self { device, _alone: alone }
     }
 
-    /// What `work` asks for, until the GPU has done it.
+    /// Runs `work`, waits for the GPU to finish it, and counts its requests.
     fn counted<T>(&self, work: impl FnOnce() -> T) -> (T, Counts) {
         self.device.sync().unwrap();
         let before = COUNTER.counts();
@@ -128,8 +128,8 @@ fn emoji(device: &Device) -> (RqVae, RqTransformer) {
     (stage2.stage1.model, stage2.model)
 }
 
-/// As small as can be; and as deep as the published FFHQ model, 24 blocks in the body and 4 in the head, but narrow: the
-/// number of kernels does not depend on the width.
+/// Two tiny models, and one as deep as the published FFHQ model (24 blocks in the body, 4 in the head) but
+/// narrow: the number of kernels does not depend on the width.
 fn presets() -> [Preset; 3] {
     let tiny = *Preset::find("tiny").unwrap();
     let small = Preset { code_shape: [4, 4, 2], multipliers: &[1, 2, 2, 2], layers: [1, 2], ..tiny };
@@ -143,7 +143,7 @@ fn request(model: &RqTransformer, images: std::ops::Range<u32>) -> Request {
 }
 
 #[test]
-fn a_picture_without_a_preview_is_read_back_once_whatever_its_size() {
+fn an_image_without_previews_is_read_back_once_at_any_size() {
     let gpu = Gpu::new();
     let [tiny, small, _] = presets();
     for (name, (_, model)) in [
@@ -163,7 +163,7 @@ fn a_picture_without_a_preview_is_read_back_once_whatever_its_size() {
                     async |sampled| {
                         match sampled {
                             Sampled::Whole(batch) => stacks.extend(batch),
-                            Sampled::Partly { .. } => unreachable!("no previews were asked for"),
+                            Sampled::Partly { .. } => unreachable!("no previews were requested"),
                         }
                         Ok(())
                     },
@@ -173,7 +173,7 @@ fn a_picture_without_a_preview_is_read_back_once_whatever_its_size() {
             println!("{name}, {count} images: {counts:?}");
             assert_eq!(stacks.len(), count);
             assert_eq!(counts.readbacks, 1, "{name}");
-            // Full lists, and what is queued when a cell is waited for, so that progress is true.
+            // Full batches of kernels, plus one flush per cell, so that the reported progress is real.
             let most = counts.dispatches / FULL + model.config.cells() + 2;
             assert!(counts.submissions <= most, "{name}: {counts:?}, expected at most {most} submissions");
         }
@@ -207,7 +207,7 @@ fn a_preview_adds_one_readback() {
     }
 }
 
-/// Kernels for one cell, sampling included, once the first cells are done; Burn itself now and then adds one.
+/// Dispatches per cell, sampling included, after the first cells. Burn itself occasionally adds one.
 fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
     let mut session = Session::new(model, request(model, 0..1)).unwrap();
     (0..3).for_each(|_| session.step());
@@ -216,7 +216,7 @@ fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
     counts.iter().map(|counts| counts.dispatches).min().unwrap()
 }
 
-/// A bound, so that a kernel too many in every block or at every code does not go unseen.
+/// An upper bound, to notice an extra kernel in every block or for every code.
 #[test]
 fn a_cell_takes_few_kernels() {
     let gpu = Gpu::new();
@@ -234,9 +234,9 @@ fn a_cell_takes_few_kernels() {
     assert!(composed > 2 * emoji, "{composed}");
 }
 
-/// A contextual model takes as many kernels for a part of few cells as for one of many, and asks for one readback.
+/// A contextual model dispatches as many kernels for a small part as for a large one, and needs one readback.
 #[test]
-fn a_drafted_picture_is_read_back_once_and_its_parts_take_as_many_kernels() {
+fn drafting_takes_one_readback_and_the_same_kernels_for_any_part_size() {
     let gpu = Gpu::new();
     let [.., deep] = presets();
     let rqvae = random(&deep, &gpu.device).0;
@@ -251,7 +251,7 @@ fn a_drafted_picture_is_read_back_once_and_its_parts_take_as_many_kernels() {
     let parts: Vec<usize> =
         (0..session.total()).map(|_| gpu.counted(|| session.step()).1.dispatches).collect();
     println!("kernels a part: {parts:?}");
-    // The first four have 16 cells, the last two 32. Burn itself now and then adds a kernel.
+    // The first four parts have 16 cells, the last two 32. Burn itself occasionally adds a kernel.
     let fewest = parts.iter().min().unwrap();
     assert!(parts.iter().all(|count| count - fewest < 10) && *fewest <= 1284, "{parts:?}");
     let mut pictures = 0;

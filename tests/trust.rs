@@ -1,5 +1,5 @@
-//! A GPU kernel that is wrong is found out and not used, and results are right without it. In a process of its own: the
-//! switches are everybody's.
+//! A faulty GPU kernel is detected and not used, and results are right without it. This is a separate process
+//! because the kernel switches are global.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,13 +10,13 @@ use residua::error::{Error, Result};
 use residua::kernels::check::{Check, Checked, Reading, check, checks};
 use residua::kernels::{GpuKernel, KvCache, Resample, Variant, attention, conv2d, layer_norm, noise, values};
 
-/// What a check is told on a GPU; the CPU says 1 and 2.
+/// The result of a check: `on_gpu` on a GPU, [1, 2] on the CPU.
 fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {
     let values = if is_cpu(device) { Ok(vec![1.0, 2.0]) } else { on_gpu };
     Box::pin(async { values })
 }
 
-/// A check of the first variant of `kernel` that does `work`.
+/// A check of the first variant of `kernel` that runs `work`.
 fn of(kernel: GpuKernel, work: fn(&Device) -> Reading) -> Check {
     let variant =
         checks().iter().map(|check| check.variant).find(|variant| variant.kernel() == kernel).unwrap();
@@ -27,21 +27,21 @@ fn checked(checks: &[Check], gpu: &Device) -> Vec<Checked> {
     pollster::block_on(check(checks, gpu))
 }
 
-/// Largest difference, of the largest magnitude expected.
+/// The largest difference, relative to the largest expected magnitude.
 fn apart(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
     found.iter().zip(expected).fold(0.0, |most, (a, b)| most.max((a - b).abs() / largest))
 }
 
-/// The switches are everybody's: one test at a time.
+/// Runs one test at a time, because the kernel switches are global.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
-fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
+fn a_faulty_kernel_is_not_used_and_results_are_right_without_it() {
     let _alone = alone();
     let gpu = open(DeviceChoice::Gpu).unwrap();
     let broken = [
@@ -65,7 +65,7 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
         assert!(others.all(Variant::is_on), "{kernel:?} is right in other variants");
     }
 
-    // The front functions now give what Burn's operations give, to the bit.
+    // The public functions now match Burn's operations bit for bit.
     let (x, weight, bias) =
         (noise([1, 5, 9, 11], 1, &gpu), noise([7, 5, 3, 3], 2, &gpu), noise([7], 3, &gpu));
     let found = conv2d::conv2d(x.clone(), &weight, &bias, Resample::Up);
@@ -74,7 +74,7 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
     let found = layer_norm::layer_norm(x.clone(), &gamma, &beta, 1e-5);
     assert_eq!(values(found), values(layer_norm::composed(x, &gamma, &beta, 1e-5)));
 
-    // And what they give is right: the same work as that of the checks, but without switching kernels on.
+    // Those results are also right: run the work of each check with the kernels switched off.
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
     for Check { variant, shape, tolerance, work } in checks() {
         let [found, expected] = [&gpu, &cpu()].map(|device| pollster::block_on(work(device)).unwrap());
@@ -83,16 +83,17 @@ fn a_wrong_kernel_is_not_used_and_results_are_right_without_it() {
         assert!(apart <= tolerance, "{variant:?} {shape}: {apart}");
     }
 
-    // The kernels themselves are right here, and on again.
+    // The kernels themselves work here, so the checks switch them on again.
     let table = checked(&checks(), &gpu);
     assert!(table.iter().all(|checked| checked.ok), "{table:?}");
     assert!(checks().iter().all(|check| check.variant.is_on()));
     assert!(GpuKernel::ALL.iter().all(|kernel| table.iter().any(|checked| checked.kernel == *kernel)));
 }
 
-/// A kernel found wrong while a picture is under way: what is in the cache serves Burn's operations, and the other way.
+/// If a kernel is found faulty in the middle of an image, Burn's operations can use its cache, and vice
+/// versa.
 #[test]
-fn kernel_and_burns_operations_share_a_cache() {
+fn the_kernel_and_burns_operations_share_a_cache() {
     let _alone = alone();
     let gpu = open(DeviceChoice::Gpu).unwrap();
     let qkv: Tensor<3> = noise([2, 6, 90], 1, &gpu);
@@ -106,9 +107,9 @@ fn kernel_and_burns_operations_share_a_cache() {
     assert!(apart(&found, &values(attention::composed(qkv, 3, None))) < 1e-4);
 }
 
-/// Burn's own cast of f16 needs shaders that know it.
+/// Burn's own cast from f16 needs shader support for f16.
 #[test]
-fn without_its_kernel_no_weights_are_kept_in_less_than_single_precision() {
+fn without_the_widening_kernel_weights_stay_in_single_precision() {
     let _alone = alone();
     let gpu = open(DeviceChoice::Gpu).unwrap();
     let bytes = |precision, on: bool| {

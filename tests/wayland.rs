@@ -1,4 +1,5 @@
-//! The real window under Weston, a Wayland compositor that needs no screen: headless, or nested in a virtual X server.
+//! The real window under Weston, a Wayland compositor that needs no screen: headless, or nested in a virtual
+//! X server.
 #![cfg(target_os = "linux")]
 
 use std::fs::read;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-/// The compositor's socket, in the session's folder.
+/// The compositor's socket in the session folder.
 const SOCKET: &str = "residua-test";
 
 /// A process that is killed when the test ends.
@@ -25,7 +26,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -35,12 +36,12 @@ impl Drop for Running {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come");
+        assert!(begun.elapsed() < Duration::from_secs(60), "timed out waiting for {what}");
         sleep(Duration::from_millis(50));
     }
 }
 
-/// Starts Weston in a session of its own and waits until it listens.
+/// Starts Weston in its own session and waits until it listens.
 fn weston(session: &Path, backend: &str, set_up: impl FnOnce(&mut Command)) -> Running {
     let mut command = Command::new("weston");
     command.args(["--width=1280", "--height=800", "--idle-time=0", "--socket", SOCKET, "--backend", backend]);
@@ -51,7 +52,7 @@ fn weston(session: &Path, backend: &str, set_up: impl FnOnce(&mut Command)) -> R
     weston
 }
 
-/// The studio in such a session.
+/// The studio in that session.
 fn studio(session: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
     command.env("XDG_RUNTIME_DIR", session).env("WAYLAND_DISPLAY", SOCKET).env_remove("DISPLAY");
@@ -71,11 +72,11 @@ fn the_window_opens_and_draws() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let shown = image::open(shown).unwrap().into_rgb8();
     let near = shown.pixels().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(color[i]) <= 12)).count();
-    assert!(near > 2_000, "the picture that was opened is on the screen");
+    assert!(near > 2_000, "the opened image is on the screen");
 }
 
 #[test]
-fn keys_arrive() {
+fn key_presses_reach_the_window() {
     let session = tempfile::tempdir().unwrap();
     let mut screen = Command::new("Xvfb");
     screen.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-fbdir"]);
@@ -95,12 +96,12 @@ fn keys_arrive() {
     let _weston = weston(session.path(), "x11-backend.so", |weston| _ = weston.env("DISPLAY", &display));
     let _studio = Running::new(&mut studio(session.path()));
     let mut before = seen();
-    until("a window at rest", || {
+    until("the window to settle", || {
         sleep(Duration::from_secs(1));
         let last = std::mem::replace(&mut before, seen());
         differ(&blank, &before) > 1_000_000 && differ(&last, &before) < 5_000
     });
-    // The clock in Weston's bar changes far fewer bytes.
+    // The clock in Weston's panel changes far fewer bytes.
     press(&["mousemove", "640", "400", "key", "1"]);
-    until("the picture of the first codes", || differ(&before, &seen()) > 50_000);
+    until("the image of the first codes", || differ(&before, &seen()) > 50_000);
 }

@@ -1,11 +1,11 @@
-//! The real window: on the screen if there is one, else on a virtual one.
+//! The real window, on the current display or on a virtual one.
 
 use std::path::Path;
 use std::process::Command;
 
 use image::RgbImage;
 
-/// The binary, on the display at hand or on one made for it, with a home of its own.
+/// The program, on the current display or on a virtual one, with its own home folder.
 fn studio(home: &Path) -> Command {
     let binary = env!("CARGO_BIN_EXE_residua");
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
@@ -22,12 +22,12 @@ fn studio(home: &Path) -> Command {
     command
 }
 
-/// The window's picture with `arguments`, the models on the CPU.
+/// A screenshot of the window with `arguments`; models on the CPU.
 fn screenshot(arguments: &[&str]) -> RgbImage {
     screenshot_on("cpu", arguments)
 }
 
-/// The window's picture with `arguments`, the models on `device`.
+/// A screenshot of the window with `arguments`; models on `device`.
 fn screenshot_on(device: &str, arguments: &[&str]) -> RgbImage {
     let home = tempfile::tempdir().unwrap();
     let mut command = studio(home.path());
@@ -35,39 +35,39 @@ fn screenshot_on(device: &str, arguments: &[&str]) -> RgbImage {
     screenshot_of(command, home.path(), arguments)
 }
 
-/// The picture of the window that `command` opens.
+/// A screenshot of the window that `command` opens.
 fn screenshot_of(mut command: Command, home: &Path, arguments: &[&str]) -> RgbImage {
     let path = home.join("window.png");
     let output = command.args(arguments).arg("--screenshot").arg(&path).output();
     let output = output.expect("on Linux without a screen, these tests need xvfb-run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    image::open(&path).expect("a picture of the window").into_rgb8()
+    image::open(&path).expect("a screenshot of the window").into_rgb8()
 }
 
-/// How many pixels are near to a colour.
+/// The number of pixels close to a colour.
 fn near(image: &RgbImage, color: [u8; 3]) -> usize {
     image.pixels().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(color[i]) <= 12)).count()
 }
 
 #[test]
-fn the_window_shows_the_picture_that_it_is_given() {
+fn the_window_shows_the_image_given() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("green.png");
     let green = [40, 200, 60];
     RgbImage::from_pixel(96, 96, image::Rgb(green)).save(&path).unwrap();
     let shown = screenshot(&[path.to_str().unwrap(), "--theme", "dark"]);
-    assert!(near(&shown, green) > 2_000, "the picture that was opened is on the screen");
-    assert_eq!(near(&screenshot(&["--theme", "dark"]), green), 0, "it is not there by itself");
+    assert!(near(&shown, green) > 2_000, "the opened image is on the screen");
+    assert_eq!(near(&screenshot(&["--theme", "dark"]), green), 0, "it appears only if opened");
 }
 
-/// Whatever its driver, and though the window takes its size while the models begin to compute.
+/// For any driver, even though the window is resized while the models start to compute.
 #[test]
-fn the_window_is_the_same_on_the_graphics_device() {
+fn the_window_looks_the_same_on_cpu_and_gpu() {
     let [gpu, cpu] = ["gpu", "cpu"].map(|device| screenshot_on(device, &["--theme", "dark"]));
     assert_eq!(gpu.dimensions(), cpu.dimensions());
     let apart = gpu.pixels().zip(cpu.pixels());
     let apart = apart.filter(|(a, b)| (0..3).any(|i| a[i].abs_diff(b[i]) > 16)).count();
-    // Edges in the two large pictures, which another shader draws there.
+    // Allow for edges in the two large images, which a different shader draws on the GPU.
     assert!(apart < 5_000, "{apart} pixels differ");
 }
 
@@ -79,7 +79,7 @@ fn the_theme_is_light_or_dark() {
     assert!(light > 150.0 && dark < 100.0, "{light} and {dark}");
 }
 
-/// What the studio says, in one line, when it is started with no display but those given.
+/// The single line that the studio prints when started with only these displays.
 #[cfg(target_os = "linux")]
 fn refusal(displays: &[(&str, &str)]) -> String {
     let home = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
-//! Models run within the limits and with the features of real adapters, for which a software one stands in.
+//! Models run within the limits and features of real adapters, emulated on a software adapter.
 //!
-//! A process has one GPU, so each test has a process of its own: [`alone`].
+//! A process has one GPU, so each test runs in its own process: see [`alone`].
 
 #[cfg(target_os = "linux")]
 mod memory;
@@ -11,11 +11,11 @@ mod stand_in;
 
 use std::process::Command;
 
-/// The test that a process was started for.
+/// The environment variable that tells a child process which test to run.
 const TEST: &str = "RESIDUA_TEST";
 
-/// Runs `body` in a process of its own: this test program again, with `name`, the path of the test that calls, alone.
-/// `part` names one of several such processes of a test.
+/// Runs `body` in its own process, by starting this test program again with only the test `name` (the path of
+/// the calling test). `part` distinguishes several processes of one test.
 fn alone(name: &str, part: &str, body: impl FnOnce()) {
     let this = format!("{name} {part}");
     match std::env::var(TEST) {
@@ -30,7 +30,7 @@ fn alone(name: &str, part: &str, body: impl FnOnce()) {
                 .unwrap();
             let said = [run.stdout, run.stderr].concat();
             let said = String::from_utf8_lossy(&said);
-            // A name that no test has is no failure to the program.
+            // A name that matches no test also exits successfully.
             assert!(run.status.success() && said.contains("1 passed"), "{this}:\n{said}");
         }
     }

@@ -1,4 +1,4 @@
-//! What happens where memory runs out.
+//! Running out of memory.
 
 use std::process::Command;
 
@@ -11,13 +11,13 @@ use crate::profiles::PROFILES;
 use crate::real::{bundled, decoded, sampled};
 use crate::stand_in::open;
 
-/// What may be allocated beyond what is in use, in bytes: enough for one picture, not for [`MANY`] at once.
+/// Bytes that may be allocated beyond those in use: enough for one image, not for [`MANY`] at once.
 const ROOM: u64 = 128 << 20;
 
-/// Pictures of which a layer is one buffer of 48 MiB; several layers are alive at once.
+/// A batch size for which one layer is a buffer of 48 MiB; several layers are alive at once.
 const MANY: usize = 96;
 
-/// Caps the memory of this process at [`ROOM`] more than it has.
+/// Limits this process's memory to [`ROOM`] more than it uses now.
 fn cap_memory() {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
@@ -26,10 +26,10 @@ fn cap_memory() {
     assert!(Command::new("prlimit").args(["--pid", &pid, &most]).status().unwrap().success());
 }
 
-/// Where a process can cap its own memory, and a software adapter takes it from there.
+/// Needs a system where a process can limit its own memory and a software adapter allocates from it.
 #[test]
-fn an_allocation_that_fails_ends_its_job_and_no_other() {
-    alone("memory::an_allocation_that_fails_ends_its_job_and_no_other", "", || {
+fn a_failed_allocation_ends_only_its_own_job() {
+    alone("memory::a_failed_allocation_ends_only_its_own_job", "", || {
         let device = open(&PROFILES[0]);
         let model = bundled(&device);
         let one = sampled(&model.model, vec![2], 1);
@@ -37,9 +37,9 @@ fn an_allocation_that_fails_ends_its_job_and_no_other() {
         cap_memory();
         let many = codes_to_tensor(&vec![one[0].clone(); MANY], &device);
         let failed = pollster::block_on(from_tensor(model.stage1.model.decode_codes(many)));
-        assert!(matches!(failed, Err(Error::OutOfMemory)), "{:?}", failed.map(|_| "pictures"));
+        assert!(matches!(failed, Err(Error::OutOfMemory)), "{:?}", failed.map(|_| "images"));
         drop(model);
-        let device = pollster::block_on(renew(&device)).unwrap().expect("it has failed");
+        let device = pollster::block_on(renew(&device)).unwrap().expect("the device has failed");
         assert_eq!(decoded(&bundled(&device).stage1.model, &one)[0].data(), picture[0].data());
         assert!(pollster::block_on(renew(&device)).unwrap().is_none());
     });

@@ -1,9 +1,10 @@
-//! What real adapters can do, as far as it decides how models run.
+//! The capabilities of real adapters that affect how models run.
 //!
-//! Limits, subgroups and f16 come from the table of adapter families in wgpu-core 30.0.1 (`src/limits.rs`, "limit bucketing") and from
-//! `vulkaninfo` reports in public issues: ValveSoftware/gamescope#361 and KhronosGroup/Vulkan-Tools#491 for Intel UHD 620 and 630,
-//! gpuweb/gpuweb#2832 for Adreno 610. What they leave open is WebGPU's default, the least. They don't name 64-bit types and
-//! atomic floats: those are given to the families that are known to have them.
+//! Limits, subgroups and f16 come from the table of adapter families in wgpu-core 30.0.1 (`src/limits.rs`,
+//! "limit bucketing") and from `vulkaninfo` reports in public issues: ValveSoftware/gamescope#361 and
+//! KhronosGroup/Vulkan-Tools#491 for Intel UHD 620 and 630, gpuweb/gpuweb#2832 for Adreno 610. Missing values
+//! are WebGPU's defaults, the minimum. These sources do not list 64-bit types and atomic floats, which are
+//! enabled for the families known to support them.
 
 use wgpu::{DeviceType, Features, Limits};
 
@@ -17,7 +18,7 @@ pub struct Profile {
 
 const MIB: u64 = 1 << 20;
 
-/// What most current desktop adapters have in common.
+/// Limits that most current desktop adapters share.
 const COMMON: Limits = Limits {
     max_buffer_size: 1024 * MIB,
     max_compute_invocations_per_workgroup: 1024,
@@ -33,7 +34,7 @@ const COMMON: Limits = Limits {
 const SUBGROUPS: Features = Features::SUBGROUP.union(Features::TIMESTAMP_QUERY);
 const HALF: Features = SUBGROUPS.union(Features::SHADER_F16);
 
-/// The profiles that models are tried under.
+/// The profiles that models are tested with.
 pub const PROFILES: &[Profile] = &[
     Profile {
         name: "webgpu-defaults",

@@ -1,4 +1,4 @@
-//! What was made on a CPU is made under the limits of each adapter, too.
+//! Under the limits of each adapter, results match the CPU's.
 
 use burn::tensor::Device;
 use residua::checkpoint::{Loader, Precision, StateKind};
@@ -16,7 +16,7 @@ use crate::alone;
 use crate::profiles::PROFILES;
 use crate::stand_in::open;
 
-/// A published shape in which two blocks stand for all: each tensor has its size.
+/// Two blocks are enough: every tensor has its published size.
 const SHALLOW: [usize; 2] = [1, 1];
 
 pub fn bundled(device: &Device) -> Stage2 {
@@ -60,21 +60,22 @@ fn are_near(found: &[Picture], expected: &[Picture]) {
     }
 }
 
-/// Codes that differ of all.
+/// The number of codes that differ, and of all codes.
 fn differing(found: &[CodeStack], expected: &[CodeStack]) -> (usize, usize) {
     let pairs = found.iter().zip(expected).flat_map(|(a, b)| a.codes().iter().zip(b.codes()));
     pairs.fold((0, 0), |(differ, all), (a, b)| (differ + usize::from(a != b), all + 1))
 }
 
 #[test]
-fn the_bundled_model_makes_what_the_cpu_makes() {
+fn the_bundled_model_matches_the_cpu() {
     for profile in PROFILES {
-        alone("real::the_bundled_model_makes_what_the_cpu_makes", profile.name, || {
+        alone("real::the_bundled_model_matches_the_cpu", profile.name, || {
             let (device, here) = (open(profile), bundled(&cpu()));
             assert!(largest_tensor(&device) <= Some(profile.limits.max_storage_buffer_binding_size));
             let there = bundled(&device);
             let expected = sampled(&here.model, vec![2], 2);
-            // A code within rounding of a boundary changes all that follow: rare, and not in these.
+            // A code within rounding of a decision boundary would change all codes after it. That is rare,
+            // and does not happen here.
             assert_eq!(sampled(&there.model, vec![2], 2), expected);
             let pictures = decoded(&here.stage1.model, &expected);
             are_near(&decoded(&there.stage1.model, &expected), &pictures);
@@ -87,8 +88,8 @@ fn the_bundled_model_makes_what_the_cpu_makes() {
 
 #[test]
 #[ignore = "takes a minute; tests/run full runs it"]
-fn the_shapes_of_ffhq_keep_to_the_limits_that_every_browser_has() {
-    alone("real::the_shapes_of_ffhq_keep_to_the_limits_that_every_browser_has", "", || {
+fn ffhq_shapes_fit_the_limits_of_every_browser() {
+    alone("real::ffhq_shapes_fit_the_limits_of_every_browser", "", || {
         let device = open(&PROFILES[0]);
         let preset = Preset { layers: SHALLOW, ..*Preset::find("ffhq-355m").unwrap() };
         let loader = || Loader::random(1, &device, Precision::Stored);

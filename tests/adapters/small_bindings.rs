@@ -1,4 +1,4 @@
-//! Pictures are made where a buffer that may be bound is smaller than the layers of a batch.
+//! Images can be made even if the maximum buffer binding size is smaller than a batch's layers.
 
 use burn::tensor::Device;
 use residua::device::{cpu, descriptor, largest_tensor, share};
@@ -12,10 +12,11 @@ use crate::alone;
 use crate::real::bundled;
 use crate::stand_in::first;
 
-/// The largest buffer that may be bound. A layer of the bundled model's decoder takes a quarter of it for one picture.
+/// The largest buffer that can be bound. For one image, a layer of the bundled model's decoder takes a
+/// quarter of it.
 const LARGEST: u64 = 2 << 20;
 
-/// Pictures that are sampled together.
+/// The batch size for sampling.
 const PICTURES: u32 = 5;
 
 fn weak() -> Device {
@@ -27,12 +28,8 @@ fn weak() -> Device {
 }
 
 #[test]
-fn a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together() {
-    alone(
-        "small_bindings::a_batch_is_sampled_and_previewed_though_its_layers_are_too_large_together",
-        "",
-        batch,
-    );
+fn a_batch_is_split_where_its_layers_exceed_the_binding_size() {
+    alone("small_bindings::a_batch_is_split_where_its_layers_exceed_the_binding_size", "", batch);
 }
 
 fn batch() {
@@ -62,7 +59,7 @@ fn batch() {
             found.data().iter().zip(expected.data()).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(apart < 1e-3, "{apart}");
     }
-    // Together they are too large, and that is said.
+    // Decoded in one batch, they are too large, which is an error.
     let together = model.stage1.model.decode_codes(codes_to_tensor(&stacks, &device));
     assert!(pollster::block_on(from_tensor(together)).is_err());
 }

@@ -1,4 +1,4 @@
-//! An adapter that shows the limits and features of another one.
+//! An adapter that reports the limits and features of another one.
 
 use std::pin::Pin;
 
@@ -12,7 +12,7 @@ use wgpu::{
 
 use crate::profiles::Profile;
 
-/// The first adapter of this machine, with no more than `limits` and `features`.
+/// This machine's first adapter, restricted to `limits` and `features`.
 #[derive(Debug)]
 struct StandIn {
     adapter: Adapter,
@@ -23,7 +23,7 @@ struct StandIn {
 
 impl AdapterInterface for StandIn {
     fn request_device(&self, _: &DeviceDescriptor<'_>) -> Pin<Box<dyn RequestDeviceFuture>> {
-        unreachable!("the adapter behind makes the device")
+        unreachable!("the underlying adapter creates the device")
     }
 
     fn is_surface_supported(&self, _: &DispatchSurface) -> bool {
@@ -42,7 +42,7 @@ impl AdapterInterface for StandIn {
         self.adapter.get_downlevel_capabilities()
     }
 
-    /// CubeCL uses subgroups on what is no processor only.
+    /// CubeCL uses subgroups only if the adapter is not a CPU.
     fn get_info(&self) -> AdapterInfo {
         AdapterInfo { device_type: self.kind, ..self.adapter.get_info() }
     }
@@ -67,7 +67,7 @@ pub fn first() -> (wgpu::Instance, Adapter) {
     (instance, adapters.into_iter().next().expect("a graphics adapter"))
 }
 
-/// The process's GPU, as if it were of that kind.
+/// Opens this process's GPU as if it had `profile`.
 pub fn open(profile: &Profile) -> Device {
     let (instance, adapter) = first();
     let limits = profile.limits.clone().or_worse_values_from(&adapter.limits());

@@ -1,10 +1,10 @@
-//! `verify`: the program agrees with the published implementation, and notices where it would not.
+//! `verify`: the program matches the published implementation, and any mismatch is reported.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::desk::{Desk, given};
 
-/// Every case in the fixtures, and in each an output that must not be forgotten.
+/// Every fixture case, with one output that must be compared.
 const CASES: [(&str, &str); 13] = [
     ("rqt-class", "logits"),
     ("rqt-no-cumsum-gelu2", "logits"),
@@ -28,26 +28,26 @@ fn all_agree(device: &str) {
     for (case, (name, output)) in cases.iter().zip(CASES) {
         assert!(case["folder"].as_str().unwrap().ends_with(name), "{name}: {case}");
         let compared = case["comparisons"].as_array().unwrap();
-        assert!(compared.iter().any(|comparison| comparison["name"] == output), "{name} lacks {output}");
+        assert!(compared.iter().any(|comparison| comparison["name"] == output), "{name}: no {output}");
         assert!(compared.iter().all(|comparison| comparison["ok"] == true), "{case}");
     }
     assert_eq!(result["ok"], true);
 }
 
 #[test]
-fn all_cases_agree_on_the_cpu() {
+fn the_cpu_agrees_on_all_cases() {
     all_agree("cpu");
 }
 
-/// A software rasterizer will do.
+/// A software rasterizer is enough.
 #[test]
 fn a_gpu_agrees_on_all_cases() {
     all_agree("gpu");
 }
 
-/// With the hand-written kernels, each checked first, and without.
+/// With the hand-written kernels (each checked first) and without them.
 #[test]
-fn a_gpu_agrees_by_either_kernels() {
+fn a_gpu_agrees_with_and_without_our_kernels() {
     let desk = Desk::new();
     for kernels in ["on", "off"] {
         let line = format!("verify fixtures/rqt-vqgan-flat --device gpu --gpu-kernels {kernels}");
@@ -59,7 +59,7 @@ fn a_gpu_agrees_by_either_kernels() {
     }
 }
 
-/// Writes the golden values of `case` anew, with the last one of `output` changed.
+/// Rewrites the golden values of `case`, with the last value of `output` changed.
 fn change(desk: &Desk, case: &str, output: &str) {
     let bytes = std::fs::read(given(&format!("fixtures/{case}/golden.safetensors"))).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
@@ -74,7 +74,7 @@ fn change(desk: &Desk, case: &str, output: &str) {
             let last = changed.last_chunk_mut().unwrap();
             *last = ((i64::from_le_bytes(*last) + 1) % 32).to_le_bytes();
         }
-        other => panic!("no such golden values: {other}"),
+        other => panic!("unexpected type of golden values: {other}"),
     }
     let changed = TensorView::new(view.dtype(), view.shape().to_vec(), &changed).unwrap();
     let tensors: Vec<_> = golden
@@ -86,7 +86,7 @@ fn change(desk: &Desk, case: &str, output: &str) {
 }
 
 #[test]
-fn one_changed_value_or_code_fails() {
+fn a_single_changed_value_or_code_fails() {
     let cases = [
         ("rqvae-shared", "z_e"),
         ("rqvae-shared", "recon"),
@@ -119,7 +119,7 @@ fn one_changed_value_or_code_fails() {
 }
 
 #[test]
-fn a_folder_without_cases_is_refused() {
+fn a_folder_without_cases_is_rejected() {
     let desk = Desk::new();
     desk.write("empty/readme.txt", "nothing");
     desk.refuses("verify empty", 1, "empty: expected golden.safetensors");

@@ -1,4 +1,4 @@
-//! Checkpoints that are damaged, of the wrong model, or hostile.
+//! Damaged, mismatched or malicious checkpoints.
 
 use std::io::{Cursor, Write};
 
@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 
 use super::desk::{Desk, given};
 
-/// A line that needs both stages of `model`, and one that needs stage 1.
+/// A command that needs both stages of `model`, and one that needs stage 1.
 fn lines(model: &str) -> [String; 2] {
     [format!("sample --class 0 --out out --model {model}"), format!("encode samples/pig.png --model {model}")]
 }
@@ -21,7 +21,7 @@ fn mixed(desk: &Desk, folder: &str, config: &str, weights: &str) {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_files_are_named() {
     let desk = Desk::new();
     desk.write("empty/readme.txt", "");
     desk.copy("fixtures/rqvae-shared/model.pt", "alone/model.pt");
@@ -50,7 +50,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn weights_of_another_model_are_refused_with_what_is_missing() {
+fn weights_of_another_model_are_rejected_and_missing_tensors_named() {
     let desk = Desk::new();
     mixed(&desk, "one", "rqvae-shared", "rqt-unconditional");
     mixed(&desk, "two", "rqt-unconditional", "rqvae-shared");
@@ -73,12 +73,12 @@ fn weights_of_another_model_are_refused_with_what_is_missing() {
 }
 
 #[test]
-fn stages_that_do_not_belong_together_are_refused() {
+fn mismatched_stages_are_rejected() {
     let desk = Desk::new();
     for (model, rqvae) in [
         ("emoji-64 --class 0", "rqvae-per-depth"),
         ("emoji-64 --class 0", "rqvae-shared"),
-        // Of the same shape, with its own embeddings, but for codebooks of another size.
+        // Same code shape, but its own embeddings have a different codebook size.
         ("fixtures/rqt-token-embedding --class 0", "rqvae-per-depth"),
     ] {
         let line = format!("sample --model {model} --rqvae fixtures/{rqvae}");
@@ -92,7 +92,7 @@ fn stages_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
-fn damaged_files_are_refused() {
+fn damaged_files_are_rejected() {
     let desk = Desk::new();
     desk.copy("fixtures/rqvae-shared/config.yaml", "config.yaml");
     desk.does("convert fixtures/rqvae-shared whole.safetensors");
@@ -123,7 +123,7 @@ fn damaged_files_are_refused() {
     }
 }
 
-/// A `.pt` with this pickle in it.
+/// A `.pt` that contains this pickle.
 fn pt(pickle: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -145,7 +145,7 @@ fn pickled_code_is_never_run() {
         ("subprocess", "check_output", "touch pwned"),
     ] {
         let pickle = format!("\u{80}c{module}\n{name}\n(S\"{argument}\"\ntR.");
-        // 0x80 0x02 is the protocol; as a string it would be two bytes.
+        // 0x80 0x02 is the protocol header; encoded as a string, 0x80 would become two bytes.
         let pickle = [b"\x80\x02", &pickle.as_bytes()[2..]].concat();
         desk.write("model.pt", pt(&pickle));
         for line in
@@ -156,7 +156,7 @@ fn pickled_code_is_never_run() {
     }
 }
 
-/// A tar written header by header, as the `tar` crate would refuse to.
+/// A tar with a hand-written header, because the `tar` crate would refuse to write it.
 fn tar_of(name: &str, kind: EntryType, target: &str) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -170,7 +170,7 @@ fn tar_of(name: &str, kind: EntryType, target: &str) -> Vec<u8> {
 }
 
 #[test]
-fn archives_that_lead_outside_are_refused() {
+fn archives_that_escape_their_folder_are_rejected() {
     let desk = Desk::new();
     let whole = tar_of("model/config.yaml", EntryType::Regular, "");
     let files: [(Vec<u8>, &str); 7] = [

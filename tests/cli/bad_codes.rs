@@ -16,7 +16,7 @@ fn png(recipe: Option<String>, codes: Option<CodeStack>) -> Vec<u8> {
 }
 
 #[test]
-fn codes_that_do_not_fit_the_model_are_refused() {
+fn codes_that_do_not_fit_the_model_are_rejected() {
     let whole = npy::encode(&stack(3));
     let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
     let files: [(&str, Vec<u8>, &str); 8] = [
@@ -48,13 +48,13 @@ fn codes_that_do_not_fit_the_model_are_refused() {
 }
 
 #[test]
-fn one_stack_is_completed_at_a_time() {
+fn completing_a_batch_of_stacks_is_rejected() {
     let desk = Desk::new();
     let line = "complete fixtures/imageio/codes_batch.npy --rows 1 --class 0";
     desk.refuses(line, 2, "expected one code stack, found");
 }
 
-/// The recipe of a sampled picture, with `change` made to it, in `changed.png`.
+/// Writes `changed.png`, a sampled image whose recipe was modified by `change`.
 fn change(desk: &Desk, change: impl FnOnce(&mut Value)) {
     let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
     let found = Provenance::read(&bytes).unwrap();
@@ -64,7 +64,7 @@ fn change(desk: &Desk, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn recipes_that_make_no_sense_are_refused() {
+fn invalid_recipes_are_rejected() {
     let desk = Desk::new();
     desk.does("sample --class 0 --out sampled");
     let changes: [(&str, Value, i32, &str); 10] = [
@@ -89,7 +89,7 @@ fn recipes_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_recipe_of_another_model_or_device_is_warned_of() {
+fn recipes_from_another_model_or_device_give_a_warning() {
     let desk = Desk::new();
     desk.does("sample --class 0 --out sampled");
     change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
@@ -98,9 +98,9 @@ fn a_recipe_of_another_model_or_device_is_warned_of() {
     desk.does("sample --from changed.png --out out").warns("the recipe was made on a gpu, this is a cpu");
 }
 
-/// A recipe may come from anywhere: what it names is opened only if it is a file or a folder here.
+/// Recipes are untrusted: a path in one is opened only if it is a local file or folder.
 #[test]
-fn a_recipe_of_a_model_that_is_not_here_asks_for_it() {
+fn a_recipe_with_a_missing_model_asks_for_it() {
     let desk = Desk::new();
     desk.does("sample --class 0 --out sampled");
     for name in ["/nonexistent/model.pt", "/dev/null", "http://127.0.0.1/model.pt"] {

@@ -1,4 +1,5 @@
-//! Configurations that make no sense are refused before anything of their size is made; unknown keys are let pass.
+//! Invalid configurations are rejected before anything of their size is allocated; unknown keys are ignored
+//! with a warning.
 
 use super::desk::{Desk, given};
 
@@ -11,7 +12,7 @@ fn changed(desk: &Desk, case: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_refused() {
+fn impossible_sizes_are_rejected() {
     let desk = Desk::new();
     for (case, from, to, message) in [
         ("rqvae-shared", "resolution: 32", "resolution: 1000000000000", "resolution: expected 1 to 4096"),
@@ -59,7 +60,7 @@ fn sizes_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn text_that_is_no_configuration_is_refused() {
+fn text_that_is_not_a_configuration_is_rejected() {
     let desk = Desk::new();
     let laughs: String =
         (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9))).collect();
@@ -83,7 +84,7 @@ fn text_that_is_no_configuration_is_refused() {
 }
 
 #[test]
-fn unknown_keys_are_warned_of() {
+fn unknown_keys_give_a_warning() {
     let desk = Desk::new();
     for (case, from, to, key) in [
         ("rqvae-shared", "  code_hier: 1", "  code_hier: 1\n  colour: red", "arch.colour"),
@@ -105,9 +106,9 @@ fn unknown_keys_are_warned_of() {
     }
 }
 
-/// The configuration inside a safetensors file is no more to be trusted than one beside it.
+/// A configuration embedded in a safetensors file is as untrusted as a separate one.
 #[test]
-fn a_configuration_in_a_file_is_checked_too() {
+fn an_embedded_configuration_is_checked_too() {
     let desk = Desk::new();
     desk.does("convert fixtures/rqvae-shared model.safetensors");
     let bytes = std::fs::read(desk.path("model.safetensors")).unwrap();
@@ -119,7 +120,7 @@ fn a_configuration_in_a_file_is_checked_too() {
 }
 
 #[test]
-fn class_names_that_do_not_fit_are_not_used() {
+fn mismatched_class_names_are_ignored() {
     let desk = Desk::new();
     changed(&desk, "rqt-class", "../rqvae-shared/model.pt", "elsewhere");
     desk.write("model/classes.txt", "cat\ndog\n");

@@ -1,9 +1,9 @@
-//! Requests that make no sense: exit code 2 and a line that says what would.
+//! Invalid requests give exit code 2 and one line that says what is valid.
 
 use super::desk::Desk;
 
 #[test]
-fn requests_that_cannot_be_met_are_refused() {
+fn impossible_requests_are_rejected() {
     let desk = Desk::new();
     let lines = [
         ("sample --class 9", "class 9 does not exist: expected a number from 0 to 8 or one of: Smileys"),
@@ -40,9 +40,9 @@ fn requests_that_cannot_be_met_are_refused() {
     }
 }
 
-/// These never reach a model: the command line itself is wrong.
+/// The command line itself is wrong, so no model is loaded.
 #[test]
-fn a_wrong_command_line_is_refused_with_a_hint() {
+fn a_wrong_command_line_is_rejected_with_a_hint() {
     let desk = Desk::new();
     for line in [
         "",
@@ -68,12 +68,12 @@ fn a_wrong_command_line_is_refused_with_a_hint() {
     }
 }
 
-/// An option that would do nothing is an error, however it is combined with others.
+/// An option without effect is an error, in any combination with others.
 #[test]
-fn options_that_would_do_nothing_are_refused() {
+fn options_without_effect_are_rejected() {
     let desk = Desk::new();
     for line in [
-        // What an option needs is asked for also where that conflicts with another.
+        // An option's requirements are checked even if it conflicts with another option.
         "sample --class 2 --clip /nofile --keep 1",
         "sample --class 2 --clip /nofile",
         "sample --prompt cat --classifier /nofile",
@@ -83,13 +83,13 @@ fn options_that_would_do_nothing_are_refused() {
         "sample --from a.png --acceptance 0.5",
         "train rqvae c.yaml --data . --resume --anew quantizer",
         "train rqtransformer c.yaml --data . --rqvae emoji-64 --variations 3",
-        // Of the transformer, which these do not have.
+        // These commands do not load the transformer.
         "encode samples/pig.png --precision q8",
         "decode samples/pig.png --half",
         "reconstruct samples/pig.png --precision f16",
         "eval reconstruction --data . --half",
         "eval rfid --data . --inception w.pth --half",
-        // One of them would be the model.
+        // Only one of these can be the model.
         "encode samples/pig.png --model emoji-64 --rqvae emoji-64",
         "reconstruct samples/pig.png --model emoji-64 --rqvae emoji-64",
         "encode samples/pig.png --seed 3",
@@ -119,10 +119,10 @@ fn options_that_would_do_nothing_are_refused() {
     }
 }
 
-/// Of the Vulkan loader; other systems always have their own graphics.
+/// Uses the Vulkan loader; other systems always have a graphics adapter.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_gpu_that_is_not_there_is_named() {
+fn a_missing_gpu_is_reported() {
     use super::desk::Run;
     let desk = Desk::new();
     let run = |line: &str| {

@@ -1,9 +1,9 @@
-//! Results that cannot be written: said in one line, and nothing half-written is left.
+//! Results that cannot be written give a one-line error and leave no partial files.
 
 use super::desk::{Desk, Run};
 
 #[test]
-fn folders_that_cannot_be_made_are_named() {
+fn folders_that_cannot_be_created_are_named() {
     let desk = Desk::new();
     desk.write("file.txt", "in the way");
     desk.does("encode samples/pig.png");
@@ -20,9 +20,9 @@ fn folders_that_cannot_be_made_are_named() {
     }
 }
 
-/// A device or a folder must not be replaced by a file.
+/// Devices and folders must not be replaced by a file.
 #[test]
-fn only_files_are_written_over() {
+fn only_regular_files_are_overwritten() {
     let desk = Desk::new();
     desk.write("folder/inside.txt", "");
     desk.refuses(
@@ -36,10 +36,10 @@ fn only_files_are_written_over() {
     assert_ne!(std::fs::read(desk.path("old.npy")).unwrap(), b"old");
 }
 
-/// A limit on the size of files stands in for a full disk: writes fail in the same way after the first kilobyte.
+/// A file size limit emulates a full disk: writes fail the same way after the first kilobyte.
 #[cfg(unix)]
 #[test]
-fn a_full_disk_leaves_no_half_a_file() {
+fn a_full_disk_leaves_no_partial_file() {
     let desk = Desk::new();
     desk.does("reconstruct samples/pig.png --out made");
     let before = desk.files();
@@ -48,7 +48,7 @@ fn a_full_disk_leaves_no_half_a_file() {
         "reconstruct samples/scream.png --out out",
         "decode made/pig-reconstruction.png --out out.png",
         "convert fixtures/rqvae-shared out.safetensors",
-        // What was there stays as it was.
+        // An existing file stays unchanged.
         "decode made/pig-reconstruction.png --out made/pig-strip.png --force",
     ] {
         let program = desk.command(line);
@@ -65,7 +65,7 @@ fn a_full_disk_leaves_no_half_a_file() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_result_that_cannot_be_printed_is_a_failure() {
+fn failing_to_print_the_result_is_an_error() {
     let desk = Desk::new();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     for line in ["info", "--json info", "sample --class 0", "bench --list"] {
@@ -73,14 +73,14 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
         assert_eq!(run.code, Some(1), "{line}: {run:?}");
         assert!(run.stderr.contains("residua: cannot write the result: No space left"), "{line}: {run:?}");
     }
-    // Nobody can be told of an error here, but the work is done.
+    // The error cannot be reported here, but the work is done.
     let run = Run::of(desk.command("sample --class 0").stderr(full()).output().unwrap());
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 
-/// As with `residua info | head -1`.
+/// As in `residua info | head -1`.
 #[test]
-fn a_reader_that_has_gone_away_is_no_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let desk = Desk::new();
     for line in ["info --tensors", "--json info", "devices"] {
         let (reader, writer) = std::io::pipe().unwrap();

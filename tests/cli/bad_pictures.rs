@@ -1,4 +1,4 @@
-//! Pictures that cannot be read are refused with one line; odd ones that can be are read.
+//! Unreadable images are rejected with one line; unusual but valid ones are read.
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, Rgb, Rgba};
 
@@ -15,7 +15,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_picture_is_refused() {
+fn files_that_are_not_images_are_rejected() {
     let whole = std::fs::read(given("samples/pig.png")).unwrap();
     let files: [(&str, Vec<u8>, &str); 7] = [
         ("empty.png", Vec::new(), "an empty file"),
@@ -51,7 +51,7 @@ fn what_is_no_picture_is_refused() {
 }
 
 #[test]
-fn odd_pictures_are_read() {
+fn unusual_images_are_read() {
     let desk = Desk::new();
     let pig = image::open(given("samples/pig.png")).unwrap();
     assert!(pig.color().has_alpha());
@@ -75,9 +75,9 @@ fn odd_pictures_are_read() {
     }
 }
 
-/// What the models see is the picture on white.
+/// The models see the image composited on white.
 #[test]
-fn alpha_is_white() {
+fn transparency_becomes_white() {
     let desk = Desk::new();
     let clear: DynamicImage = ImageBuffer::from_pixel(64, 64, Rgba([0u8, 0, 0, 0])).into();
     let white: DynamicImage = ImageBuffer::from_pixel(64, 64, Rgb([255u8; 3])).into();

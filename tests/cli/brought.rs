@@ -1,4 +1,5 @@
-//! What people bring to training and evaluation, and do to runs: each test is a kind of mishap that others have reported.
+//! User-supplied data and damaged runs. Each test covers a kind of mishap that users of other tools have
+//! reported.
 
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
@@ -12,10 +13,11 @@ use serde_json::Value;
 use super::desk::{Desk, Run};
 use super::training::{STAGE1, STAGE2, assert_same, metrics};
 
-/// The folders in `data`.
+/// The subfolders of `data`.
 const CLASSES: [&str; 2] = ["cat", "dog"];
 
-/// A folder `data` with 16 pictures of two classes, of which at least one is held out, and configurations for both stages.
+/// A folder `data` with 16 images in two classes, at least one of them held out, and configurations for both
+/// stages.
 pub fn desk() -> Desk {
     let desk = Desk::new();
     for i in 0..16 {
@@ -33,13 +35,13 @@ fn write_picture(desk: &Desk, name: &str, seed: usize) {
     Picture::new(16, 16, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
 }
 
-/// The pictures in `data` that are held out, or those that are not.
+/// The images in `data` that are held out, or those that are not.
 fn pictures(desk: &Desk, held_out: bool) -> Vec<PathBuf> {
     let all = desk.files().into_iter().filter(|path| path.starts_with(desk.path("data")));
     all.filter(|path| is_held_out(path) == held_out).collect()
 }
 
-/// Trains the first stage for some steps.
+/// Trains stage 1 for some steps.
 fn train(desk: &Desk, rest: &str) -> Run {
     desk.does(&format!("train rqvae stage1.yaml --data data --sheet-every 100 {rest}"))
 }
@@ -49,7 +51,7 @@ fn losses(folder: &Path) -> Vec<f64> {
 }
 
 #[test]
-fn hidden_files_and_folders_are_no_data() {
+fn hidden_files_and_folders_are_skipped() {
     let desk = desk();
     let plain = train(&desk, "--out plain --steps 2");
     for path in pictures(&desk, false).iter().chain(&pictures(&desk, true)) {
@@ -74,7 +76,7 @@ fn hidden_files_and_folders_are_no_data() {
 }
 
 #[test]
-fn one_bad_picture_is_named_and_left_out_wherever_it_lies() {
+fn a_bad_image_is_named_and_skipped_in_any_folder() {
     let desk = desk();
     let bad = [true, false].map(|held_out| pictures(&desk, held_out)[0].clone());
     bad.iter().for_each(|path| std::fs::write(path, b"not a picture").unwrap());
@@ -87,9 +89,9 @@ fn one_bad_picture_is_named_and_left_out_wherever_it_lies() {
     assert_eq!((&found["pictures"], found["left_out"].as_array().unwrap().len()), (&Value::from(14), 2));
 }
 
-/// A caption model is not trained on nothing; that some captions are missing is said with their number.
+/// A caption model is not trained without captions. If some are missing, their number is reported.
 #[test]
-fn captions_that_are_missing_are_counted() {
+fn missing_captions_are_counted() {
     let desk = desk();
     train(&desk, "--out one --steps 1");
     let text = STAGE2
@@ -107,7 +109,7 @@ fn captions_that_are_missing_are_counted() {
     desk.refuses(line, 2, "found none for 14 of 16");
     desk.does(&format!("{line} --unlabelled")).warns("1 left out, captions of missing pictures: none.png");
 
-    // By classes, a picture beside their folders has none.
+    // With classes, an image outside the class folders has none.
     write_picture(&desk, "data/p100.png", 100);
     let line = "train rqtransformer stage2.yaml --data data --rqvae one --steps 1 --out three";
     desk.refuses(
@@ -119,7 +121,7 @@ fn captions_that_are_missing_are_counted() {
 }
 
 #[test]
-fn a_start_that_takes_no_step_leaves_nothing_behind() {
+fn a_run_that_fails_before_its_first_step_leaves_nothing_behind() {
     let desk = desk();
     train(&desk, "--out one --steps 1");
     write_picture(&desk, "data/mouse/p100.png", 100);
@@ -129,7 +131,7 @@ fn a_start_that_takes_no_step_leaves_nothing_behind() {
     assert!(!desk.path("two").exists());
     desk.write("mended.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
     desk.does(&line("mended.yaml"));
-    // A run is only written where there is none, and a file of one's own is not taken for one.
+    // A new run needs an unused folder, and a user's own files are not mistaken for a run.
     desk.refuses(&line("mended.yaml"), 2, "two already holds a run");
     desk.write("mine/config.yaml", STAGE1);
     desk.refuses(
@@ -137,15 +139,15 @@ fn a_start_that_takes_no_step_leaves_nothing_behind() {
         2,
         "holds a config.yaml but no run",
     );
-    // Nothing is left to learn from.
+    // All remaining images are held out.
     write_picture(&desk, "odd/p007.png", 7);
     desk.refuses("train rqvae stage1.yaml --data odd --out three --steps 1", 2, "all of its 1 held out");
     assert!(!desk.path("three").exists());
 }
 
-/// A run goes on with what it was begun with, and with nothing else.
+/// A run resumes only with its original settings.
 #[test]
-fn a_run_remembers_what_determines_it() {
+fn a_run_resumes_only_with_its_own_settings() {
     let desk = desk();
     train(&desk, "--out whole --steps 8 --seed 5 --all");
     train(&desk, "--out half --steps 4 --seed 5 --all");
@@ -167,39 +169,39 @@ fn a_run_remembers_what_determines_it() {
     std::fs::remove_file(desk.path("moved/cat/p100.png")).unwrap();
     desk.does(&line("--steps 8 --sheet-every 100"));
     assert_same(&metrics(&desk.path("half")), &metrics(&desk.path("whole")));
-    // All steps are taken: that is no mistake.
+    // All steps are done, which is not an error.
     desk.does(&line(""));
 }
 
-/// Where no terminal shows a bar, lines do.
+/// Without a terminal, progress is printed as lines instead of a bar.
 #[test]
-fn a_run_without_a_terminal_tells_of_itself() {
+fn a_run_without_a_terminal_prints_progress_lines() {
     let run = train(&desk(), "--out run --steps 3");
     for line in ["step 1 of 3: loss ", "step 3 of 3: loss "] {
         assert!(run.stderr.contains(line), "{run:?}");
     }
 }
 
-/// A run without end into the folder `run`, once it has taken some steps.
+/// An endless run in the folder `run`, after it has taken some steps.
 #[cfg(unix)]
 fn endless(desk: &Desk) -> Child {
     let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
     let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while metrics(&desk.path("run")).len() < 3 {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was stopped");
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it was stopped");
         std::thread::yield_now();
     }
     child
 }
 
-/// What ends a session, a job or a container, or closes a terminal, ends a run as Ctrl-C does, however often it comes.
+/// SIGTERM and SIGHUP, sent once or repeatedly, stop a run as Ctrl-C does.
 #[test]
 #[cfg(unix)]
-fn a_run_that_is_ended_from_outside_keeps_its_steps() {
+fn a_terminated_run_keeps_its_steps() {
     for signal in ["-TERM", "-HUP"] {
         let desk = desk();
         let child = endless(&desk);
-        // Meanwhile no other process writes it.
+        // Meanwhile, no other process can write to the run.
         let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --resume";
         desk.run(line).is_refusal(line, 2, "run: expected an idle run");
         for _ in 0..2 {
@@ -214,9 +216,9 @@ fn a_run_that_is_ended_from_outside_keeps_its_steps() {
     }
 }
 
-/// A transformer has its RQ-VAE with it: whatever becomes of the run that made it, and wherever both are moved.
+/// A transformer run keeps a copy of its RQ-VAE, even if the RQ-VAE's run changes or both are moved.
 #[test]
-fn a_transformer_keeps_its_rqvae() {
+fn a_transformer_run_keeps_its_rqvae() {
     let desk = desk();
     train(&desk, "--out v1 --steps 2");
     desk.does("train rqtransformer stage2.yaml --data data --rqvae v1 --out t1 --steps 2 --sheet-every 100");
@@ -228,7 +230,7 @@ fn a_transformer_keeps_its_rqvae() {
     desk.does("decode made/000.png --out before.png");
     desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
 
-    // The first run goes on: its checkpoint of then is gone after a while.
+    // Resume the first run until its earlier checkpoint is gone.
     train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
     assert_eq!(likelihood(""), before);
     let resumed = "train rqtransformer stage2.yaml --data data --out t1 --steps 3 --sheet-every 100 --resume";
@@ -240,13 +242,13 @@ fn a_transformer_keeps_its_rqvae() {
     desk.does(resumed);
     desk.does("decode made/000.png --out after.png");
     assert_eq!(desk.pixels("before.png"), desk.pixels("after.png"));
-    // What v1 itself has made is decoded by what it is now, which is said.
+    // An image made with the old v1 is decoded with the new v1, with a warning.
     desk.does("decode seen/p000-reconstruction.png --out now.png").warns("was made with another RQ-VAE");
-    // Another one is taken where it is asked for, and warned of.
+    // A different RQ-VAE is used on request, with a warning.
     desk.does("sample --model t1 --rqvae v1 --class cat --out other")
         .warns("was trained on the codes of another RQ-VAE");
 
-    // Everything moves: nothing names a place on this machine.
+    // Everything moves: no file contains an absolute path.
     std::fs::create_dir(desk.path("elsewhere")).unwrap();
     for name in ["data", "t1", "made"] {
         std::fs::rename(desk.path(name), desk.path("elsewhere").join(name)).unwrap();
@@ -261,13 +263,13 @@ fn a_transformer_keeps_its_rqvae() {
         let carried = Provenance::read(&bytes).ok().and_then(|provenance| provenance.recipe);
         bytes.extend(carried.unwrap_or_default().bytes());
         let found = bytes.windows(machine.len()).any(|part| part == machine.as_bytes());
-        assert!(!found, "{} names {machine}", path.display());
+        assert!(!found, "{} contains {machine}", path.display());
     }
 }
 
-/// What cannot be compared is refused before any picture is read.
+/// Impossible comparisons are rejected before any image is read.
 #[test]
-fn a_distance_of_too_few_pictures_is_refused_at_once() {
+fn fid_of_too_few_images_is_rejected_immediately() {
     let desk = desk();
     let eval = |rest: &str| format!("eval fid --data data --inception none.pth {rest}");
     desk.refuses(&eval("-n 1"), 2, "-n: expected at least 2 samples, found 1");

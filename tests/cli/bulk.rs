@@ -1,4 +1,4 @@
-//! `sample --bulk`: pictures of every class or caption, in a folder that a second call goes on with.
+//! `sample --bulk`: images for every class or caption, in a folder that a second call continues.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ fn contents(desk: &Desk) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn every_class_is_sampled_and_a_second_call_makes_what_is_missing() {
+fn every_class_is_sampled_and_a_second_call_fills_gaps() {
     let desk = Desk::new();
     let made = desk.json(SAMPLE);
     let classes = made["made"].as_u64().unwrap() as usize / 2;
@@ -29,7 +29,7 @@ fn every_class_is_sampled_and_a_second_call_makes_what_is_missing() {
     for (number, stack) in stacks.iter().enumerate() {
         assert_eq!(desk.codes(&format!("all/{number:06}.png")), *stack);
     }
-    // As another call would make one of them.
+    // A separate call reproduces one of the images.
     let last = format!("all/{:06}.png", 2 * classes - 1);
     desk.does(&format!("sample --from {last} --out again"));
     assert_eq!(desk.pixels(&format!("again/{:03}.png", 2 * classes - 1)), desk.pixels(&last));

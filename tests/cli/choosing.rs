@@ -1,4 +1,4 @@
-//! `sample --clip` and `sample --classifier`: the best of what is sampled.
+//! `sample --clip` and `sample --classifier` keep the best samples.
 
 use residua::codes::CodeStack;
 use residua::engine::Recipe;
@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::desk::{Desk, stacks};
 use super::made_up::{MadeUp, golden};
 
-/// The small model knows no words: its captions are empty.
+/// The small model has no vocabulary, so its captions are empty.
 const BY_CAPTION: &str = "sample --model fixtures/rqt-text --prompt=";
 const BY_CLASS: &str = "sample --model fixtures/rqt-class --class 3";
 
-/// A desk with weights that judge on it.
+/// A desk with weights for CLIP and the classifier.
 fn desk() -> Desk {
     let desk = Desk::new();
     MadeUp::of(&golden("clip.json")).write(&desk.path("clip.safetensors"));
@@ -20,21 +20,21 @@ fn desk() -> Desk {
     desk
 }
 
-/// Scores of a result, best first.
+/// The scores in a result, best first.
 fn scores(result: &Value) -> Vec<f64> {
     let scores: Vec<f64> = serde_json::from_value(result["scores"].clone()).unwrap();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     scores
 }
 
-/// The recipe of a picture that a result lists.
+/// The recipe of an image listed in a result.
 fn recipe(desk: &Desk, file: &Value) -> Recipe {
     let bytes = std::fs::read(desk.path(file.as_str().unwrap())).unwrap();
     Recipe::from_json(&Provenance::read(&bytes).unwrap().recipe.unwrap()).unwrap()
 }
 
 #[test]
-fn samples_of_a_caption_are_sorted_by_clip() {
+fn samples_of_a_caption_are_ranked_by_clip() {
     let desk = desk();
     let plain = stacks(&desk.json(&format!("{BY_CAPTION} -n 10 --out plain")));
     let all = desk.json(&format!("{BY_CAPTION} -n 10 --clip clip.safetensors --out all"));
@@ -44,7 +44,7 @@ fn samples_of_a_caption_are_sorted_by_clip() {
     assert!(plain.iter().all(|stack| sorted.contains(stack)));
     assert_ne!(plain, sorted);
     for ((file, stack), score) in all["files"].as_array().unwrap().iter().zip(&sorted).zip(&each) {
-        // A picture keeps its number, by which it is sampled again, and says what it was chosen by.
+        // An image keeps its number, from which it can be sampled again, and records its score.
         let recipe = recipe(&desk, file);
         let image = recipe.sampling.unwrap().image;
         assert_eq!(&plain[image as usize], stack);
@@ -52,16 +52,16 @@ fn samples_of_a_caption_are_sorted_by_clip() {
         assert!((f64::from(recipe.judgement.unwrap().score) - score).abs() < 1e-6);
     }
 
-    // More than one batch: some of the first are removed again.
+    // More than one batch: some images of the first batch are removed later.
     let best = desk.json(&format!("{BY_CAPTION} -n 10 --clip clip.safetensors --keep 3 --out best"));
     assert_eq!(stacks(&best), sorted[..3]);
     assert_eq!(scores(&best), each[..3]);
     let left = desk.files().into_iter().filter(|path| path.starts_with(desk.path("best"))).count();
-    assert_eq!(left, 3 + 1, "three pictures and a sheet");
+    assert_eq!(left, 3 + 1, "three images and a sheet");
     assert_eq!(stacks(&desk.json("sample --from best/sheet.png --out again")), plain);
 
-    // What was sampled says its caption itself; the sheet is no picture of its own. Files are rounded to 8 bits, where samples
-    // were cut.
+    // Captions come from the images' recipes, and the sheet is not scored. Scores differ slightly
+    // because files are rounded to 8 bits.
     let seen = desk.json("eval clip --data best --clip clip.safetensors");
     assert_eq!(seen["pictures"].as_array().unwrap().len(), 3);
     let mean = each[..3].iter().sum::<f64>() / 3.0;
@@ -69,7 +69,7 @@ fn samples_of_a_caption_are_sorted_by_clip() {
 }
 
 #[test]
-fn scores_are_shown_to_people() {
+fn scores_are_printed_as_text() {
     let run = desk().does(&format!("{BY_CAPTION} -n 2 --clip clip.safetensors"));
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{run:?}");
@@ -78,7 +78,7 @@ fn scores_are_shown_to_people() {
 }
 
 #[test]
-fn a_classifier_rejects_all_but_the_surest() {
+fn a_classifier_keeps_the_most_confident_samples() {
     let desk = desk();
     let line = format!("{BY_CLASS} -n 3 --classifier resnet.safetensors");
     let kept = desk.json(&format!("{line} --acceptance 0.3 --out kept"));
@@ -89,12 +89,12 @@ fn a_classifier_rejects_all_but_the_surest() {
     assert_eq!(stacks(&kept), stacks(&all)[..3]);
     let plain: Vec<CodeStack> = stacks(&desk.json(&format!("{BY_CLASS} -n 10 --out plain")));
     assert!(stacks(&all).iter().all(|stack| plain.contains(stack)));
-    // A quarter, unless another part is asked for.
+    // The default acceptance is a quarter.
     assert_eq!(desk.json(&line)["sampled"], 12);
 }
 
 #[test]
-fn what_cannot_be_judged_is_refused() {
+fn samples_that_cannot_be_ranked_are_rejected() {
     let desk = desk();
     desk.write("text.txt", "no weights");
     for (line, code, message) in [

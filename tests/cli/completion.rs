@@ -1,11 +1,11 @@
-//! `complete`: what is kept stays exactly, the rest is sampled as if it had come first.
+//! `complete`: kept codes stay exactly, and the rest is sampled as if they had come first.
 
 use image::{Rgb, RgbImage};
 use residua::codes::CodeStack;
 
 use super::desk::{Desk, given, stacks};
 
-/// A desk with the codes of a sample in `pig.npy`, and those codes.
+/// A desk with the codes of a sample image in `pig.npy`, and those codes.
 fn pig() -> (Desk, CodeStack) {
     let desk = Desk::new();
     desk.does("encode samples/pig.png");
@@ -28,7 +28,7 @@ fn the_first_rows_are_kept_exactly() {
 }
 
 #[test]
-fn keeping_nothing_is_sampling() {
+fn keeping_nothing_is_the_same_as_sampling() {
     let (desk, _) = pig();
     let completed = desk.json("complete pig.npy --rows 0 --class 2 --seed 4 --out completed");
     let sampled = desk.json("sample --class 2 --seed 4 --out sampled");
@@ -39,7 +39,7 @@ fn keeping_nothing_is_sampling() {
 #[test]
 fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
     let (desk, codes) = pig();
-    // White over rows 2 to 4 and columns 5 to 7, at another size than the model's.
+    // White over rows 2 to 4 and columns 5 to 7, at a different size than the model's.
     let is_white = |row: u32, col: u32| (2..5).contains(&row) && (5..8).contains(&col);
     let mask = RgbImage::from_fn(160, 160, |x, y| Rgb([if is_white(y / 20, x / 20) { 255 } else { 0 }; 3]));
     mask.save(desk.path("mask.png")).unwrap();
@@ -52,7 +52,7 @@ fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
     }
 }
 
-/// The part that is rubbed out of a picture is what is wanted anew.
+/// The erased part of an image is resampled.
 #[test]
 fn a_mask_may_be_transparent() {
     let (desk, _) = pig();
@@ -70,7 +70,7 @@ fn a_mask_may_be_transparent() {
 }
 
 #[test]
-fn a_sampled_picture_brings_its_condition() {
+fn a_sampled_image_keeps_its_condition() {
     let desk = Desk::new();
     desk.does("sample --class 4 --out sampled");
     let found = stacks(&desk.json("complete sampled/000.png --rows 2 --temperature 0"));
@@ -80,7 +80,7 @@ fn a_sampled_picture_brings_its_condition() {
 }
 
 #[test]
-fn a_completed_picture_is_not_repeated_from_its_recipe() {
+fn a_completed_image_cannot_be_repeated_from_its_recipe() {
     let (desk, _) = pig();
     desk.does("complete pig.npy --rows 4 --class 2 --out completed");
     desk.does("decode completed/000.png --out decoded.png");
@@ -93,11 +93,11 @@ fn a_completed_picture_is_not_repeated_from_its_recipe() {
     }
 }
 
-/// The best completions are those after which `explain` gives the kept codes the largest probabilities.
+/// The best completions are those for which `explain` gives the kept codes the highest probabilities.
 #[test]
-fn the_completion_is_chosen_that_leads_to_what_is_kept() {
+fn the_best_completions_make_kept_codes_most_likely() {
     let (desk, codes) = pig();
-    // All but the last cell is sampled anew.
+    // Only the last cell is kept.
     let mask = RgbImage::from_fn(64, 64, |x, y| Rgb([if x < 56 || y < 56 { 255 } else { 0 }; 3]));
     mask.save(desk.path("mask.png")).unwrap();
     let line = "complete pig.npy --mask mask.png --class 2 --seed 9";

@@ -1,4 +1,4 @@
-//! `convert`: from whatever a checkpoint comes in to one file that gives the same.
+//! `convert`: turns any checkpoint format into a single equivalent file.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::desk::{Desk, given, stacks};
 
-/// A published archive: both stages, each in its folder.
+/// An archive as published: both stages, each in its own folder.
 fn archive(desk: &Desk, name: &str) {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
@@ -19,7 +19,7 @@ fn archive(desk: &Desk, name: &str) {
     desk.write(name, tar.into_inner().unwrap().finish().unwrap());
 }
 
-/// Codes of a sample picture.
+/// The codes of a sample image.
 fn encoded(desk: &Desk, model: &str) -> Value {
     desk.json(&format!("encode samples/poodle.png --out codes.npy --force --model {model}"))["codes"].clone()
 }
@@ -31,7 +31,7 @@ fn a_folder_and_a_bare_file_give_the_same_codes_in_f32() {
     for input in ["fixtures/rqvae-shared", "fixtures/rqvae-shared/model.pt"] {
         desk.does(&format!("convert {input} one.safetensors --force"));
         assert_eq!(encoded(&desk, "one.safetensors"), expected, "{input}");
-        // What was converted can be converted.
+        // A converted file can be converted again.
         desk.does("convert one.safetensors two.safetensors --force");
         let [one, two] = ["one", "two"].map(|name| std::fs::read(desk.path(&format!("{name}.safetensors"))));
         assert_eq!(one.unwrap(), two.unwrap());
@@ -39,7 +39,7 @@ fn a_folder_and_a_bare_file_give_the_same_codes_in_f32() {
 }
 
 #[test]
-fn an_archive_gives_both_stages_that_sample_the_same() {
+fn an_archive_converts_to_both_stages_with_the_same_samples() {
     let desk = Desk::new();
     archive(&desk, "both.tar.gz");
     let expected = stacks(&desk.json("sample -n 2 --class 3 --model fixtures/rqt-class --out folder"));
@@ -50,7 +50,7 @@ fn an_archive_gives_both_stages_that_sample_the_same() {
         expected,
         stacks(&desk.json("sample -n 2 --class 3 --model both/stage2.safetensors --out converted"))
     );
-    // What was made of an archive is a model by the folder's name, as the archive is by its own.
+    // The folder converted from an archive can be used as a model, like the archive itself.
     assert_eq!(expected, stacks(&desk.json("sample -n 2 --class 3 --model both --out by-folder")));
     assert_eq!(encoded(&desk, "both"), encoded(&desk, "fixtures/rqvae-shared"));
     let stages = desk.json("info both");
@@ -69,7 +69,7 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
         assert!(stage["file"].as_str().unwrap().starts_with("both.tar.gz/published/stage"), "{stage}");
     }
     let made = stacks(&desk.json("sample --model both.tar.gz --class 3 --out made"));
-    // As seen from the picture.
+    // The path is relative to the image.
     let recipe = desk.recipe("made/000.png");
     assert_eq!(recipe["rqvae"]["name"], "../both.tar.gz");
     assert_eq!(recipe["sampling"]["rqtransformer"]["name"], "../both.tar.gz");
@@ -80,7 +80,7 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
     }
 }
 
-/// A file that carries its configuration needs none beside it, whatever it is called.
+/// A file that embeds its configuration needs no separate one, whatever its name.
 #[test]
 fn a_folder_with_one_converted_file_is_a_model() {
     let desk = Desk::new();
@@ -105,7 +105,7 @@ fn converted_weights_agree_with_the_published_implementation() {
         ("vqgan-depth1", "auto", true),
         ("rqt-token-embedding", "auto", true),
         ("rqt-class", "ema", true),
-        // The golden values are those of the moving average.
+        // The golden values come from the EMA weights.
         ("rqt-class", "state", false),
     ] {
         let folder = format!("{case}-{weights}");
@@ -119,7 +119,7 @@ fn converted_weights_agree_with_the_published_implementation() {
 }
 
 #[test]
-fn half_precision_is_half_as_large_and_nearly_the_same() {
+fn half_precision_is_half_the_size_and_nearly_the_same() {
     let desk = Desk::new();
     desk.does("convert fixtures/rqvae-shared full.safetensors");
     desk.does("convert fixtures/rqvae-shared half.safetensors --dtype f16");
@@ -135,14 +135,14 @@ fn half_precision_is_half_as_large_and_nearly_the_same() {
 }
 
 #[test]
-fn weights_that_a_checkpoint_does_not_have_are_refused() {
+fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();
     desk.refuses("convert fixtures/rqvae-shared out.safetensors --weights ema", 2, "no EMA weights");
     desk.refuses("sample --class 0 --weights ema", 2, "no EMA weights");
 }
 
 #[test]
-fn several_models_of_one_stage_are_not_written_over_each_other() {
+fn several_models_of_one_stage_do_not_overwrite_each_other() {
     let desk = Desk::new();
     for name in ["a", "b"] {
         desk.copy("fixtures/rqt-vqgan-flat/config.yaml", &format!("models/{name}/config.yaml"));
@@ -154,14 +154,14 @@ fn several_models_of_one_stage_are_not_written_over_each_other() {
     desk.refuses("sample --model models", 1, "has several models; name one of ");
 }
 
-/// A number beyond half precision's range must not become infinite in silence.
+/// A value outside the range of f16 must not silently become infinite.
 #[test]
-fn values_beyond_half_precision_are_refused() {
+fn values_beyond_half_precision_are_rejected() {
     let desk = Desk::new();
     desk.does("convert fixtures/rqvae-shared full.safetensors");
     let mut bytes = std::fs::read(desk.path("full.safetensors")).unwrap();
     let end = bytes.len();
-    // The last tensor is a matrix: vectors would stay f32.
+    // The last tensor is a matrix; vectors would stay f32.
     (&mut bytes[end - 4..]).write_all(&1e6f32.to_le_bytes()).unwrap();
     desk.write("full.safetensors", bytes);
     desk.refuses(

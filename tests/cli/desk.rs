@@ -1,4 +1,4 @@
-//! A scratch folder in which the program runs, and what became of a run.
+//! A scratch folder to run the program in, and the results of runs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// A scratch folder, removed when dropped.
 pub struct Desk(TempDir);
 
-/// What a run said.
+/// The output of a run.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
@@ -21,18 +21,18 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// Words of lines that say where to compute, or do not compute.
+/// Words in commands that choose a device or do not compute.
 const WITHOUT_DEVICE: [&str; 8] =
     ["info", "convert", "devices", "--device", "--list", "help", "--help", "--version"];
 
-/// A file of `tests/fixtures` or, where the path begins with it, of `assets/samples`.
+/// The path of a file in `tests/fixtures`, or in `assets/samples` if `path` starts with `samples/`.
 pub fn given(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = if path.starts_with("fixtures/") { "tests" } else { "assets" };
     root.join(folder).join(path)
 }
 
-/// The words of a line. Those that name a file of ours stand for its whole path.
+/// Splits a command line into words, and expands the paths of fixtures and samples.
 pub fn words(line: &str) -> Vec<String> {
     let is_given = |word: &str| word.starts_with("fixtures/") || word.starts_with("samples/");
     let resolve = |word: &str| match is_given(word) {
@@ -60,12 +60,13 @@ impl Desk {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// A copy of a file of ours.
+    /// Copies a fixture or sample.
     pub fn copy(&self, from: &str, to: &str) {
         self.write(to, std::fs::read(given(from)).unwrap());
     }
 
-    /// The program, about to run here with the words of `line`, on the CPU unless that says otherwise.
+    /// The program, ready to run in this folder with the words of `line`; on the CPU unless `line` says
+    /// otherwise.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
         command.args(words(line)).current_dir(self.0.path()).env_remove("RUST_LOG");
@@ -76,20 +77,21 @@ impl Desk {
         Run::of(self.command(line).output().unwrap())
     }
 
-    /// A run that must succeed.
+    /// Runs a command that must succeed.
     pub fn does(&self, line: &str) -> Run {
         let run = self.run(line);
         assert_eq!(run.code, Some(0), "{line}: {run:?}");
         run
     }
 
-    /// The result of a run that must succeed: one JSON document, and nothing else, on stdout.
+    /// The result of a command that must succeed and print exactly one JSON document to stdout.
     pub fn json(&self, line: &str) -> Value {
         let run = self.does(&format!("--json {line}"));
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {run:?}"))
     }
 
-    /// A run that must fail with `code` and one line that holds `message`, and leave no file behind.
+    /// Runs a command that must fail with `code` and one line that contains `message`, and leave no files
+    /// behind.
     pub fn refuses(&self, line: &str, code: i32, message: &str) {
         let before = self.files();
         let run = self.run(line);
@@ -97,7 +99,7 @@ impl Desk {
         assert_eq!(self.files(), before, "{line} left files behind");
     }
 
-    /// All files here and below, hidden ones too.
+    /// All files in this folder and its subfolders, including hidden ones.
     pub fn files(&self) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();
         let mut folders = vec![self.0.path().to_path_buf()];
@@ -132,7 +134,7 @@ impl Run {
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Asserts that the run failed with `code`, and with one line that holds `message`.
+    /// Asserts that the run failed with `code` and one line that contains `message`.
     pub fn is_refusal(&self, line: &str, code: i32, message: &str) {
         assert_eq!(self.code, Some(code), "{line}: {self:?}");
         let (lines, others): (Vec<&str>, Vec<&str>) =
@@ -142,15 +144,15 @@ impl Run {
         assert_eq!(self.stdout, "", "{line}");
     }
 
-    /// Asserts that a warning holds `message`.
+    /// Asserts that a warning contains `message`.
     pub fn warns(&self, message: &str) {
         let mut lines = self.stderr.lines();
         let found = lines.any(|line| line.trim_start().starts_with("WARN ") && line.contains(message));
-        assert!(found, "no warning of {message:?}: {self:?}");
+        assert!(found, "no warning contains {message:?}: {self:?}");
     }
 }
 
-/// The stacks of a `--json sample` or `complete`.
+/// The code stacks in the result of `--json sample` or `complete`.
 pub fn stacks(result: &Value) -> Vec<CodeStack> {
     serde_json::from_value(result["stacks"].clone()).unwrap()
 }

@@ -1,9 +1,9 @@
-//! The documentation: its links lead somewhere, and its commands have the options that it gives them.
+//! The documentation: links point to existing files, and commands use existing options.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// All of it, with its text.
+/// All pages with their text.
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = ["", "docs/src", "web", "assets/emoji-64", "assets/characters-128", "assets/tokenizers"];
@@ -14,7 +14,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn links_lead_to_files() {
+fn links_point_to_files() {
     let mut count = 0;
     for (page, text) in pages() {
         for rest in text.split("](").skip(1) {
@@ -29,7 +29,7 @@ fn links_lead_to_files() {
     assert!(count > 30, "{count}");
 }
 
-/// Lines that call the program, in blocks of a console.
+/// Lines in console blocks that call the program.
 fn commands(text: &str) -> Vec<&str> {
     let blocks = text.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("residua ")).collect()
@@ -41,12 +41,12 @@ fn help(words: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn commands_have_the_options_that_they_are_shown_with() {
+fn commands_use_existing_options() {
     let mut count = 0;
     for (page, text) in pages() {
         for line in commands(&text) {
             let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
-            // `train rqvae` and `eval fid` are two words; what comes after `reconstruct` is a file.
+            // `train rqvae` and `eval fid` are two words; the word after `reconstruct` is a file.
             let nested = ["train", "eval"].contains(&words[0]);
             let help = help(&words[..1 + usize::from(nested)]);
             let help = help.unwrap_or_else(|| panic!("{}: no such command: {line}", page.display()));

@@ -1,4 +1,4 @@
-//! What is measured of folders: reconstructions, likelihoods, and sets of pictures as Inception sees them.
+//! Metrics over folders: reconstructions, likelihoods, and Inception's metrics of image sets.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::made_up::{MadeUp, golden};
 const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
 
-/// The sample pictures in the folder `data`, and two files there that are no pictures.
+/// The sample images in the folder `data`, along with two files that are not images.
 fn desk() -> Desk {
     let desk = Desk::new();
     SAMPLES.iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
@@ -32,7 +32,7 @@ fn assert_near(found: &Value, expected: f64) {
 }
 
 #[test]
-fn reconstructions_are_measured_as_one_by_one() {
+fn reconstruction_metrics_match_those_of_single_images() {
     let desk = desk();
     let found = desk.json("eval reconstruction --data data --batch 4");
     let singles: Vec<Value> =
@@ -88,7 +88,7 @@ fn likelihoods_are_better_than_chance_under_the_right_class() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_in_one_line() {
+fn impossible_measurements_are_rejected_in_one_line() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).unwrap();
     desk.copy("samples/pig.png", "data/pig.png");
@@ -110,7 +110,7 @@ fn what_cannot_be_measured_is_refused_in_one_line() {
     }
 }
 
-/// A file of made-up weights for Inception.
+/// A file of made-up Inception weights.
 fn write_inception(desk: &Desk, name: &str) {
     let value = |stream: u32, index: u32, shape: &[usize]| {
         let signed = (pcg4d([1, stream, index, 0])[0] >> 8) as f32 / (1 << 23) as f32 - 1.0;
@@ -132,9 +132,9 @@ fn write_inception(desk: &Desk, name: &str) {
     desk.write(name, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat());
 }
 
-/// Three pictures are enough, and three samples: each look takes about a second.
+/// Three images and three samples are enough: Inception takes about a second for each.
 #[test]
-fn sets_are_compared_as_inception_sees_them() {
+fn image_sets_are_compared_by_their_inception_features() {
     let desk = Desk::new();
     SAMPLES[..3].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     write_inception(&desk, "inception.safetensors");
@@ -148,7 +148,7 @@ fn sets_are_compared_as_inception_sees_them() {
 
     let saved = desk.json(&format!("eval statistics --data data --out reference.npz {inception}"));
     assert_eq!(saved["protocol"]["inception_sha256"], rfid["protocol"]["inception_sha256"]);
-    // The same pictures, once from their statistics and once looked at.
+    // The same images, once as statistics and once as files.
     let own = desk.json(&format!("eval fid --samples data --data reference.npz --splits 2 {inception}"));
     assert!(number(&own["fid"]).abs() < 1e-3, "{own}");
     assert!(number(&own["inception_score"]["mean"]) >= 1.0, "{own}");
@@ -164,7 +164,7 @@ fn sets_are_compared_as_inception_sees_them() {
 }
 
 #[test]
-fn figures_of_kept_samples_are_those_of_their_folders() {
+fn metrics_of_kept_samples_match_those_of_their_folders() {
     let desk = Desk::new();
     SAMPLES[..2].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     write_inception(&desk, "inception.safetensors");
@@ -180,7 +180,7 @@ fn figures_of_kept_samples_are_those_of_their_folders() {
     assert_eq!((&rows[1]["fid"], &rows[1]["inception_score"]), (&fid["fid"], &fid["inception_score"]));
     assert_ne!(rows[0]["fid"], rows[1]["fid"]);
 
-    // Of the samples that are there already: two of each class, of which one or both are accepted.
+    // Reuses the existing samples: two per class, of which one or both are accepted.
     let line = format!("{sampled} --top-k 40 --out kept/top-k-40");
     let accepted = desk.json(&format!("{line} --classifier resnet.safetensors --acceptance 0.5,1"));
     let row = |at: usize| (&accepted["rows"][at]["pictures"], &accepted["rows"][at]["fid"]);

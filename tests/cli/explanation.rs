@@ -1,10 +1,10 @@
-//! `explain`: the distribution at a place, in accordance with what is sampled there.
+//! `explain`: the distribution at one position matches what is sampled there.
 
 use serde_json::Value;
 
 use super::desk::Desk;
 
-/// The codes and probabilities suggested.
+/// The suggested codes with their probabilities.
 fn suggestions(explanation: &Value) -> Vec<(u64, f64)> {
     let pair = |s: &Value| (s["code"].as_u64().unwrap(), s["probability"].as_f64().unwrap());
     explanation["suggestions"].as_array().unwrap().iter().map(pair).collect()
@@ -28,7 +28,7 @@ fn all_probabilities_sum_to_one_and_give_rank_and_entropy() {
 }
 
 #[test]
-fn the_best_code_is_what_greedy_sampling_took() {
+fn the_most_likely_code_is_the_greedy_sample() {
     let desk = Desk::new();
     desk.does("sample --class 6 --temperature 0 --out greedy");
     let stack = desk.codes("greedy/000.png");
@@ -51,13 +51,13 @@ fn the_condition_matters_and_later_codes_do_not() {
         desk.json(&format!("explain {input} --row 1 --col 7 --depth 3 --class {class}"))["explanation"]
             .clone()
     };
-    // Of the place itself only the mark on the chosen code depends on the stack, and it was kept.
+    // At the position itself, only the mark on the chosen code depends on the stack, and that code was kept.
     assert_eq!(at("pig.npy", 2), at("completed/000.png", 2));
     assert_ne!(at("pig.npy", 2), at("pig.npy", 3));
 }
 
 #[test]
-fn people_see_which_code_was_chosen() {
+fn the_chosen_code_is_marked_in_the_text_output() {
     let run = Desk::new().does("explain samples/pig.png --row 0 --col 0 --class 2 --count 1024");
     assert_eq!(run.stdout.lines().filter(|line| line.ends_with("  chosen")).count(), 1, "{run:?}");
     assert!(run.stdout.lines().last().unwrap().contains("entropy"), "{run:?}");

@@ -1,10 +1,10 @@
-//! Models that were trained without their condition, too: samples that follow it more closely than the model by itself would.
+//! Models trained with condition dropout: guided samples follow the condition more closely.
 
 use super::brought;
 use super::desk::{Desk, stacks};
 use super::training::STAGE2;
 
-/// A desk with `two`, a model of captions in words that learned for a few steps, partly without captions.
+/// A desk with `two`, a model of word captions trained for a few steps with condition dropout.
 fn desk() -> Desk {
     let desk = brought::desk();
     desk.does("train rqvae stage1.yaml --data data --out one --steps 4");
@@ -32,7 +32,7 @@ fn samples_are_guided_and_repeated() {
     assert_ne!(plain, guided);
     assert_eq!(guided[8..], stacks(&desk.json("sample --from guided/008.png --out again")));
     assert_eq!(desk.recipe("guided/008.png")["sampling"]["filters"][0]["guidance"], 20.0);
-    // Without a caption, and with one that counts for nothing.
+    // Without a caption, and with a caption of guidance 0.
     assert_eq!(sampled("--out without"), sampled("--prompt red-cat --guidance 0 --out nothing"));
     // Only the first depth is guided.
     assert_ne!(guided, sampled("--prompt red-cat --guidance 20,1 --out first"));
@@ -42,7 +42,7 @@ fn samples_are_guided_and_repeated() {
 }
 
 #[test]
-fn guidance_that_a_model_cannot_follow_is_refused() {
+fn impossible_guidance_is_rejected() {
     let desk = Desk::new();
     desk.refuses("sample --class 1 --guidance 3", 2, "trained only with its condition (arch.cond_dropout)");
     desk.refuses("sample --class 1 --guidance -1", 2, "guidance: expected 0 to 100, found -1");

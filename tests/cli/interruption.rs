@@ -1,4 +1,4 @@
-//! Ctrl-C: the program ends soon, and what it leaves is whole.
+//! Ctrl-C: the program exits soon and leaves only complete files.
 #![cfg(unix)]
 
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Run};
 
-/// Runs `line`, interrupts it once `begun`, and waits for its end.
+/// Runs `line`, interrupts it once `begun` is true, and waits for it to exit.
 fn interrupted(desk: &Desk, line: &str, begun: impl Fn() -> bool) -> Run {
     let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !begun() {
@@ -16,7 +16,7 @@ fn interrupted(desk: &Desk, line: &str, begun: impl Fn() -> bool) -> Run {
     interrupt(&child);
     let since = Instant::now();
     let run = Run::of(child.wait_with_output().unwrap());
-    // All that was asked for takes minutes.
+    // The complete job would take minutes.
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
     run
 }
@@ -26,9 +26,9 @@ fn interrupt(child: &Child) {
 }
 
 #[test]
-fn sampling_keeps_whole_pictures_or_none() {
+fn interrupted_sampling_leaves_complete_images_or_none() {
     let desk = Desk::new();
-    // The folder is made when the models are loaded and sampling begins.
+    // The folder is created after the models are loaded, when sampling starts.
     let out = desk.path("out");
     let run = interrupted(&desk, "sample --class 0 -n 9000 --out out", || out.exists());
     assert_eq!(run.code, Some(1), "{run:?}");

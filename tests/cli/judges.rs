@@ -1,4 +1,4 @@
-//! CLIP and classifiers say what PyTorch says of the same pictures, captions and weights.
+//! CLIP and classifiers match PyTorch for the same images, captions and weights.
 
 use burn::tensor::{Device, Tensor};
 use residua::checkpoint::{StateKind, WeightFile};
@@ -16,13 +16,13 @@ use super::made_up::{MadeUp, golden, numbers};
 
 const TOLERANCE: f32 = 1e-4;
 
-/// The pictures that a golden file is about.
+/// The images that a golden file refers to.
 fn pictures(golden: &Value) -> Vec<Picture> {
     let paths: Vec<String> = serde_json::from_value(golden["pictures"].clone()).unwrap();
     paths.iter().map(|path| Picture::read(&given(short(path))).unwrap()).collect()
 }
 
-/// A path within the folders that tests look into.
+/// A fixture path relative to the folders that tests use.
 fn short(path: &str) -> &str {
     path.strip_prefix("tests/").or(path.strip_prefix("assets/")).unwrap()
 }
@@ -34,7 +34,7 @@ fn load(desk: &Desk, weights: &MadeUp, device: &Device) -> residua::Result<Clip>
     load_clip(&file, device, &mut Task::unwatched())
 }
 
-/// Differences are measured against the largest number of all.
+/// Differences are relative to the largest magnitude.
 fn assert_close(found: Tensor<2>, expected: &Value, what: &str) {
     let (found, expected) = (values(found), numbers(expected));
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -62,9 +62,10 @@ fn clip_embeds_as_pytorch_does_on_either_device() {
     }
 }
 
-/// OpenCLIP's, such as LAION's, are of the same shapes. What is different is in the configuration beside them, of either form.
+/// OpenCLIP models, such as LAION's, have the same shapes. Only the configuration next to them differs, in
+/// either of two formats.
 #[test]
-fn clips_with_other_heads_and_activations_embed_as_pytorch_does() {
+fn clip_with_other_heads_and_activations_embeds_as_pytorch_does() {
     let golden = golden("clip-openclip.json");
     let weights = MadeUp::of(&golden);
     let encoder = r#"{"hidden_act": "gelu", "num_attention_heads": 4}"#;
@@ -93,7 +94,7 @@ fn clips_with_other_heads_and_activations_embed_as_pytorch_does() {
     ] {
         let desk = Desk::new();
         desk.write("config.json", configuration);
-        let error = load(&desk, &weights, &cpu()).err().expect("it is not read").to_string();
+        let error = load(&desk, &weights, &cpu()).err().expect("the weights should be rejected").to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -105,7 +106,7 @@ fn a_folder_is_scored_by_its_captions() {
     let names: Vec<String> = serde_json::from_value(golden["pictures"].clone()).unwrap();
     let captions: Vec<String> = serde_json::from_value(golden["captions"].clone()).unwrap();
     let mut lines = String::new();
-    // The third caption is empty, which in a table means that there is none.
+    // The third caption is empty, which means no caption in a table.
     for (number, (name, caption)) in names.iter().zip(&captions).take(2).enumerate() {
         desk.copy(short(name), &format!("seen/{number}.png"));
         lines += &format!("{number}.png\t{caption}\n");
@@ -124,9 +125,9 @@ fn a_folder_is_scored_by_its_captions() {
     assert!((found["clip_score"].as_f64().unwrap() as f32 - mean).abs() < TOLERANCE, "{found}");
 }
 
-/// Queries, keys and values apart, and projections transposed.
+/// Hugging Face has separate queries, keys and values, and transposed projections.
 #[test]
-fn clip_is_read_under_hugging_faces_names_too() {
+fn clip_is_read_with_hugging_faces_names_too() {
     const WORDS: [(&str, &str); 16] = [
         ("visual.transformer.resblocks.", "vision_model.encoder.layers."),
         ("transformer.resblocks.", "text_model.encoder.layers."),
@@ -172,7 +173,7 @@ fn clip_is_read_under_hugging_faces_names_too() {
 }
 
 #[test]
-fn weights_that_are_no_clip_are_refused() {
+fn weights_that_are_not_clip_are_rejected() {
     type Harm = fn(&mut MadeUp);
     let cases: [(Harm, &str); 6] = [
         (
@@ -210,7 +211,7 @@ fn weights_that_are_no_clip_are_refused() {
 }
 
 #[test]
-fn classifiers_give_the_logits_of_torchvision_on_either_device() {
+fn classifier_logits_match_torchvision_on_either_device() {
     let golden = golden("resnet.json");
     let pictures = pictures(&golden);
     for kind in ["basic", "bottleneck", "grouped"] {
@@ -218,7 +219,7 @@ fn classifiers_give_the_logits_of_torchvision_on_either_device() {
         let path = desk.path("resnet.safetensors");
         MadeUp::of(&golden[kind]).write(&path);
         let file = WeightFile::open(&path, StateKind::Auto).unwrap();
-        // A software rasterizer takes long.
+        // A software rasterizer is slow.
         let devices =
             if kind == "basic" { vec![cpu(), open(DeviceChoice::Gpu).unwrap()] } else { vec![cpu()] };
         for device in devices {
@@ -229,7 +230,7 @@ fn classifiers_give_the_logits_of_torchvision_on_either_device() {
 }
 
 #[test]
-fn a_classifier_says_how_likely_its_class_is() {
+fn a_classifier_scores_the_probability_of_the_class() {
     let (desk, golden) = (Desk::new(), golden("resnet.json"));
     let path = desk.path("resnet.safetensors");
     MadeUp::of(&golden["basic"]).write(&path);
@@ -249,7 +250,7 @@ fn a_classifier_says_how_likely_its_class_is() {
 }
 
 #[test]
-fn weights_that_are_no_classifier_are_refused() {
+fn weights_that_are_not_a_classifier_are_rejected() {
     type Harm = fn(&mut MadeUp);
     let cases: [(Harm, &str); 4] = [
         (

@@ -1,4 +1,4 @@
-//! Weights that a formula gives, the same as in `make_ranking_golden.py`, and what PyTorch makes of them.
+//! Weights from the same formula as in `make_ranking_golden.py`, and PyTorch's results for them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,14 +19,14 @@ pub fn golden(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Rows of numbers, side by side.
+/// Concatenates rows of numbers.
 pub fn numbers(rows: &Value) -> Vec<f32> {
     let rows: Vec<Vec<f32>> = serde_json::from_value(rows.clone()).unwrap();
     rows.concat()
 }
 
 impl MadeUp {
-    /// Those that `golden` lists.
+    /// The tensors that `golden` lists.
     pub fn of(golden: &Value) -> Self {
         let tensor = |tensor: &Value| {
             let name = tensor["name"].as_str().unwrap();

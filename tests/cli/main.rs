@@ -1,7 +1,7 @@
-//! Drives the real program as a person would: what it prints, what it writes, how it refuses.
+//! Drives the real program as a user would: what it prints, what it writes, how it rejects bad input.
 //!
-//! Tests run in the order of their names. The one on the GPU takes longest where a software rasterizer stands in for
-//! one, so that it comes first, beside all others.
+//! Tests run in alphabetical order. The GPU test is the slowest on a software rasterizer, so it comes first
+//! and runs alongside all others.
 
 mod agreement;
 mod bad_checkpoints;

@@ -1,18 +1,19 @@
-//! Where results go: nothing that is there already is lost, links and pipes stay, the ending says the format.
+//! Where results go: existing files are never lost, links and pipes are kept, the extension determines the
+//! format.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use super::desk::{Desk, Run, given, stacks};
 
-/// Names of the files in a folder of the desk.
+/// The names of files in a folder on the desk.
 fn names(desk: &Desk, folder: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(desk.path(folder)).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
-fn samples_go_on_from_the_highest_number() {
+fn samples_continue_from_the_highest_number() {
     let desk = Desk::new();
     let first = stacks(&desk.json("sample --class 2 -n 3 --seed 1"));
     let second = desk.json("sample --class 5 -n 2 --seed 2");
@@ -22,14 +23,14 @@ fn samples_go_on_from_the_highest_number() {
     for (number, stack) in first.iter().chain(&stacks(&second)).enumerate() {
         assert_eq!(&desk.codes(&format!("samples/{number:03}.png")), stack);
     }
-    // Its recipe is of its number in its seed.
+    // Its recipe has its number within its seed.
     assert_eq!(desk.recipe("samples/004.png")["sampling"]["image"], 1);
     let replaced = desk.json("sample --class 5 -n 1 --seed 2 --force");
     assert_eq!(replaced["files"], serde_json::json!(["samples/000.png"]));
 }
 
 #[test]
-fn two_runs_into_one_folder_keep_each_others_pictures() {
+fn two_runs_into_one_folder_keep_each_others_images() {
     let desk = Desk::new();
     let lines = ["sample --class 2 -n 9 --seed 1", "sample --class 5 -n 9 --seed 2"];
     let run = |line: &str| {
@@ -55,7 +56,7 @@ fn files(result: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn names_that_are_chosen_are_counted_up() {
+fn default_names_are_counted_up() {
     let desk = Desk::new();
     desk.copy("samples/pig.png", "a/cat.png");
     desk.copy("samples/metro.png", "b/cat.png");
@@ -87,7 +88,7 @@ fn names_that_are_chosen_are_counted_up() {
 }
 
 #[test]
-fn a_name_that_is_given_must_be_free_and_of_the_format() {
+fn a_given_name_must_be_unused_and_have_the_right_extension() {
     let desk = Desk::new();
     for name in ["a.npy", "a.png", "a.safetensors"] {
         desk.write(name, "mine");
@@ -116,7 +117,7 @@ fn a_name_that_is_given_must_be_free_and_of_the_format() {
 }
 
 #[test]
-fn missing_folders_are_made() {
+fn missing_folders_are_created() {
     let desk = Desk::new();
     for line in [
         "encode samples/pig.png --out new/codes/a.npy",
@@ -188,7 +189,7 @@ fn a_dash_is_standard_input_and_output() {
     desk.refuses("info -", 2, "a model cannot be read from standard input");
 }
 
-/// Redirected to a file, standard output has the codes, and nothing else, whatever it is called.
+/// If redirected to a file, standard output contains only the codes, whatever the file's extension.
 #[cfg(target_os = "linux")]
 #[test]
 fn standard_output_may_be_a_file() {
@@ -206,7 +207,7 @@ fn standard_output_may_be_a_file() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_unicode_are_names() {
+fn names_that_are_not_unicode_work() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let desk = Desk::new();
@@ -229,10 +230,10 @@ fn names_that_are_no_unicode_are_names() {
 }
 
 #[test]
-fn codes_of_an_edited_picture_are_not_used() {
+fn codes_of_an_edited_image_are_ignored() {
     let desk = Desk::new();
     desk.does("sample --class 4 --seed 3 --out made");
-    // An editor that keeps what it does not know.
+    // As an editor would that keeps unknown chunks.
     let bytes = std::fs::read(desk.path("made/000.png")).unwrap();
     let chunks = text_chunks(&bytes);
     let mut edited = desk.pixels("made/000.png");
@@ -252,7 +253,7 @@ fn codes_of_an_edited_picture_are_not_used() {
     }
     assert!(!desk.does("decode made/000.png").stderr.contains("WARN"));
 
-    // Pictures of older versions have no checksum: they are compared with what their codes make.
+    // Images from older versions have no checksum: they are compared with their decoded codes.
     let older = |bytes: &[u8]| without_chunk(bytes, b"residua:pixels");
     desk.write("older.png", older(&bytes));
     desk.write("older-edited.png", older(&std::fs::read(desk.path("edited.png")).unwrap()));
@@ -264,14 +265,14 @@ fn codes_of_an_edited_picture_are_not_used() {
     assert!(!desk.does("decode older.png").stderr.contains("WARN"));
 }
 
-/// The PNG without the text chunk of that name.
+/// The PNG without the text chunk `name`.
 fn without_chunk(bytes: &[u8], name: &[u8]) -> Vec<u8> {
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap() - 8;
     let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     [&bytes[..at], &bytes[at + 12 + length..]].concat()
 }
 
-/// The text chunks of a PNG, as they stand in the file.
+/// The raw text chunks of a PNG.
 fn text_chunks(bytes: &[u8]) -> Vec<u8> {
     let (mut at, mut found) = (8, Vec::new());
     while at < bytes.len() {

@@ -1,11 +1,11 @@
-//! `reconstruct`, `encode` and `decode`: pictures through codes and back.
+//! `reconstruct`, `encode` and `decode`: from images to codes and back.
 
 use super::desk::Desk;
 
 const SAMPLES: [&str; 6] = ["croissant", "metro", "pig", "poodle", "scream", "woman-girl"];
 
 #[test]
-fn every_sample_is_reconstructed_with_its_figures() {
+fn every_sample_is_reconstructed_with_metrics() {
     let desk = Desk::new();
     for name in SAMPLES {
         let result = desk.json(&format!("reconstruct samples/{name}.png --out out"));
@@ -27,7 +27,7 @@ fn every_sample_is_reconstructed_with_its_figures() {
 }
 
 #[test]
-fn figures_are_shown_to_people() {
+fn metrics_are_printed_as_text() {
     let run = Desk::new().does("reconstruct samples/pig.png");
     for figure in ["PSNR ", "SSIM ", "bits per pixel ", "code stack ", "residual by depth "] {
         assert!(run.stdout.contains(figure), "{run:?}");
@@ -35,7 +35,7 @@ fn figures_are_shown_to_people() {
 }
 
 #[test]
-fn codes_give_the_same_pixels_however_they_are_kept() {
+fn codes_give_the_same_pixels_from_any_file_format() {
     let desk = Desk::new();
     desk.does("reconstruct samples/pig.png");
     desk.does("encode samples/pig.png --out codes.npy");
@@ -50,7 +50,7 @@ fn codes_give_the_same_pixels_however_they_are_kept() {
 }
 
 #[test]
-fn several_stacks_are_decoded_into_numbered_pictures() {
+fn several_stacks_are_decoded_into_numbered_images() {
     let desk = Desk::new();
     desk.does("reconstruct samples/pig.png");
     let stack = desk.codes("pig-reconstruction.png");
@@ -67,7 +67,7 @@ fn several_stacks_are_decoded_into_numbered_pictures() {
     }
 }
 
-/// Each folder, the shape of its codes, and the largest code that it may give.
+/// Each folder, the shape of its codes, and the largest possible code.
 #[test]
 fn published_checkpoints_encode_and_decode() {
     let desk = Desk::new();
@@ -84,12 +84,12 @@ fn published_checkpoints_encode_and_decode() {
         desk.does(&format!("decode codes.npy --out {model}.png {model_option}"));
         assert_eq!(desk.codes(&format!("{model}.png")).codes(), codes, "{model}");
     }
-    // Decoding by another model than a picture was made with is allowed where it fits, but not silent.
+    // A different model than the image's own is allowed if it fits, with a warning.
     let other = desk.run("decode vqgan-depth1.png --model fixtures/rqvae-shared");
     other.is_refusal("decode", 1, "expected codes of shape [8, 8, 4] for this model, found [4, 4, 1]");
     desk.does("encode samples/metro.png --out codes.npy --force --model fixtures/rqvae-shared");
     desk.does("decode codes.npy --out a.png --model fixtures/rqvae-shared");
     desk.does("decode a.png --out b.png");
-    assert_eq!(desk.pixels("a.png"), desk.pixels("b.png"), "a picture names its model");
+    assert_eq!(desk.pixels("a.png"), desk.pixels("b.png"), "an image's recipe names its model");
     desk.does("decode a.png --out b.png --force --model emoji-64").warns("was made with another RQ-VAE");
 }

@@ -1,4 +1,4 @@
-//! `info`, `devices`, `bench`, help: what the program says about models, machines and itself.
+//! `info`, `devices`, `bench`, help: what the program says about models, hardware and itself.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use residua::kernels::GpuKernel;
 use super::desk::{Desk, Run};
 
 #[test]
-fn every_subcommand_gives_one_json_document() {
+fn every_subcommand_prints_one_json_document() {
     let desk = Desk::new();
     desk.does("encode samples/pig.png");
     for line in [
@@ -46,7 +46,7 @@ fn info_counts_the_parameters_of_both_stages() {
             tensor["shape"].as_array().unwrap().iter().map(|size| size.as_u64().unwrap()).product()
         };
         let stored: u64 = model["tensors"].as_array().unwrap().iter().map(elements).sum();
-        assert_eq!(sum, stored, "a converted model holds what is read, and nothing else");
+        assert_eq!(sum, stored, "a converted model holds exactly the tensors that are read");
     }
 }
 
@@ -65,7 +65,7 @@ fn info_lists_tensors_and_kinds_of_weights() {
 }
 
 #[test]
-fn devices_names_the_cpu_and_what_auto_takes() {
+fn devices_names_the_cpu_and_the_choice_of_auto() {
     let result = Desk::new().json("devices");
     assert!(result["cpu_threads"].as_u64().unwrap() > 0);
     let hardware = result["gpus"].as_array().unwrap().iter().any(|gpu| gpu["hardware"] == true);
@@ -73,7 +73,7 @@ fn devices_names_the_cpu_and_what_auto_takes() {
 }
 
 #[test]
-fn one_setting_caps_the_vectors_of_the_cpu() {
+fn an_environment_variable_limits_simd_width() {
     let desk = Desk::new();
     let run = |vectors: &str| {
         let mut command = desk.command("--json devices");
@@ -90,7 +90,7 @@ fn one_setting_caps_the_vectors_of_the_cpu() {
 }
 
 #[test]
-fn devices_checks_every_kernel_of_the_gpu() {
+fn devices_checks_every_gpu_kernel() {
     let desk = Desk::new();
     let result = desk.json("devices --check");
     assert_eq!(result["ok"], true, "{result}");
@@ -109,7 +109,7 @@ fn devices_checks_every_kernel_of_the_gpu() {
     }
 }
 
-/// Where the loader of Vulkan is told of no driver, there is no GPU.
+/// Without a driver, the Vulkan loader finds no GPU.
 #[test]
 #[cfg(target_os = "linux")]
 fn devices_has_nothing_to_check_without_a_gpu() {

@@ -1,4 +1,5 @@
-//! Contextual models: `sample`, `complete` and `revise` draft and revise with them, and what cannot be done with them is refused.
+//! Contextual models: `sample`, `complete` and `revise` draft and revise with them; unsupported options are
+//! rejected.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use residua::random::normal;
 use super::desk::{Desk, stacks};
 use super::made_up::MadeUp;
 
-/// Of the codes of `fixtures/rqvae-shared`, 8x8x4 of 64.
+/// For the codes of `fixtures/rqvae-shared`, 8x8x4 from a codebook of 64.
 const CONFIG: &str = "
 dataset: {vocab_size: 64}
 arch:
@@ -25,10 +26,10 @@ arch:
 sampling: {temp: 0.9}
 ";
 
-/// Names the model and its RQ-VAE.
+/// Selects the model and its RQ-VAE.
 pub const MODEL: &str = "--model contextual --rqvae fixtures/rqvae-shared --class 1";
 
-/// A desk with a contextual model of random weights.
+/// A desk with a contextual model with random weights.
 pub fn contextual() -> Desk {
     let desk = Desk::new();
     let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", CONFIG).unwrap().model else {
@@ -47,7 +48,7 @@ pub fn contextual() -> Desk {
 }
 
 #[test]
-fn a_recipe_says_how_a_picture_was_drafted_and_revised() {
+fn a_recipe_records_the_draft_and_the_revisions() {
     let desk = contextual();
     let options = "--draft 4 --revise 1x3 --temperature 0.7 --revise-top-k 5 --seed 3 -n 2";
     let made = stacks(&desk.json(&format!("sample {MODEL} {options} --out made")));
@@ -67,9 +68,9 @@ fn a_recipe_says_how_a_picture_was_drafted_and_revised() {
     }
 }
 
-/// Without options there is a draft and a revision all the same.
+/// By default, there is a draft and a revision.
 #[test]
-fn a_picture_does_not_depend_on_how_many_are_sampled() {
+fn an_image_does_not_depend_on_the_sample_count() {
     let desk = contextual();
     let all = stacks(&desk.json(&format!("sample {MODEL} --seed 5 -n 10 --out ten")));
     assert_eq!(all[..1], stacks(&desk.json(&format!("sample {MODEL} --seed 5 --out one"))));
@@ -81,7 +82,7 @@ fn a_picture_does_not_depend_on_how_many_are_sampled() {
 }
 
 #[test]
-fn cells_that_are_kept_stay_and_all_others_are_drawn_anew() {
+fn kept_cells_stay_and_all_others_are_resampled() {
     let desk = contextual();
     desk.does(&format!("sample {MODEL} --seed 8 --out made"));
     let codes = desk.codes("made/000.png");
@@ -103,7 +104,7 @@ fn cells_that_are_kept_stay_and_all_others_are_drawn_anew() {
         }
         assert_ne!(found[0], found[1], "{line}");
     }
-    // Of all cells unless some are named. The picture brings its class.
+    // By default, all cells are revised. The class comes from the image's recipe.
     let model = "--model contextual --rqvae fixtures/rqvae-shared";
     let revised = stacks(&desk.json(&format!("revise made/000.png {model} --out revised")));
     let changed = codes.diff(&revised[0]).unwrap();
@@ -113,7 +114,7 @@ fn cells_that_are_kept_stay_and_all_others_are_drawn_anew() {
 }
 
 #[test]
-fn what_would_do_nothing_or_cannot_be_done_is_refused() {
+fn options_without_effect_and_impossible_requests_are_rejected() {
     let desk = contextual();
     for (line, message) in [
         ("sample --class 0 --draft 4", "--draft: this model samples each cell once (rq-transformer)"),
@@ -141,9 +142,9 @@ fn what_would_do_nothing_or_cannot_be_done_is_refused() {
     assert_eq!(desk.run("sample --from a.png --draft 3").code, Some(2));
 }
 
-/// Without a contextual model's own tensor, the weights are of another model, and the other way round.
+/// Autoregressive weights lack a tensor that contextual models need, and vice versa.
 #[test]
-fn weights_of_the_other_type_do_not_fit() {
+fn weights_of_the_other_architecture_do_not_fit() {
     let desk = contextual();
     let info = desk.json("info contextual");
     assert_eq!(info[0]["config"]["arch"]["type"], "contextual-rq-transformer");

@@ -1,9 +1,10 @@
-//! `sample`: the same seed gives the same pictures, each for itself, and a picture says how it was made.
+//! `sample`: the same seed gives the same images, each independent of the others, and each image records how
+//! it was made.
 
 use super::desk::{Desk, given, stacks};
 
 #[test]
-fn a_seed_gives_the_same_codes_and_another_seed_others() {
+fn a_seed_determines_the_codes() {
     let desk = Desk::new();
     let [a, b, c] = ["--seed 7 --out a", "--seed 7 --out b", "--seed 8 --out c"]
         .map(|options| stacks(&desk.json(&format!("sample --class 3 -n 2 {options}"))));
@@ -14,16 +15,16 @@ fn a_seed_gives_the_same_codes_and_another_seed_others() {
     assert_eq!(desk.codes("a/001.png"), a[1]);
 }
 
-/// Pictures are sampled eight at a time; the ninth and later ones are of the second batch.
+/// Images are sampled eight at a time; the ninth and later ones are in the second batch.
 #[test]
-fn a_picture_does_not_depend_on_how_many_are_sampled() {
+fn an_image_does_not_depend_on_the_sample_count() {
     let desk = Desk::new();
     let all = stacks(&desk.json("sample --class 2 --seed 5 -n 10 --out ten"));
     let first = stacks(&desk.json("sample --class 2 --seed 5 -n 1 --out one"));
     let three = stacks(&desk.json("sample --class 2 --seed 5 -n 3 --out three"));
     assert_eq!(all[..1], first);
     assert_eq!(all[..3], three);
-    // The recipe of the tenth picture samples it alone.
+    // The recipe of the tenth image samples only that image.
     let tenth = stacks(&desk.json("sample --from ten/009.png --out again"));
     assert_eq!(all[9..], tenth);
     assert_eq!(desk.pixels("ten/009.png"), desk.pixels("again/009.png"));
@@ -37,7 +38,7 @@ fn a_recipe_is_repeated_exactly() {
     let made = stacks(&desk.json(&format!("sample {options} {filters} --out made")));
     let one = stacks(&desk.json("sample --from made/001.png --out one"));
     assert_eq!(made[1..2], one);
-    // The sheet carries the recipe of all, and so does what was decoded again carry that of its picture.
+    // The sheet carries the recipe of all images. A decoded image keeps its recipe.
     assert_eq!(made, stacks(&desk.json("sample --from made/sheet.png --out all")));
     desk.does("decode made/002.png --out decoded.png");
     assert_eq!(made[2..], stacks(&desk.json("sample --from decoded.png --out two")));
@@ -51,22 +52,22 @@ fn a_recipe_is_repeated_exactly() {
 }
 
 #[test]
-fn the_precision_of_the_weights_is_part_of_a_recipe() {
+fn a_recipe_records_the_precision() {
     let desk = Desk::new();
     let sample = |options: &str| stacks(&desk.json(&format!("sample --class 3 --seed 4 -n 2 {options}")));
     let eight = sample("--precision q8 --out made");
     assert_eq!(eight, stacks(&desk.json("sample --from made/sheet.png --out again")));
     assert_eq!(desk.pixels("made/001.png"), desk.pixels("again/001.png"));
-    // Another precision may be asked for, and is then what the new recipe says.
+    // A different precision can be requested, and is recorded in the new recipe.
     let stored = stacks(&desk.json("sample --from made/sheet.png --precision stored --out other"));
     assert_eq!(stored, sample("--out plain"));
     assert_ne!(stored, eight);
     assert_eq!(stored, stacks(&desk.json("sample --from other/sheet.png --out third")));
-    // --half is a shorter name.
+    // --half is short for --precision f16.
     assert_eq!(sample("--half"), sample("--precision f16"));
 }
 
-/// Where the models lie, and which weights of theirs were taken, is part of a recipe.
+/// A recipe records the paths of the models, and which weights were used.
 #[test]
 fn a_recipe_names_its_models() {
     let desk = Desk::new();
@@ -83,7 +84,7 @@ fn a_recipe_names_its_models() {
 }
 
 #[test]
-fn a_class_has_a_number_and_a_name() {
+fn a_class_can_be_given_by_number_or_name() {
     let desk = Desk::new();
     let by_number = stacks(&desk.json("sample --class 7"));
     assert_eq!(by_number, stacks(&desk.json("sample --class Symbols")));
@@ -92,7 +93,7 @@ fn a_class_has_a_number_and_a_name() {
 }
 
 #[test]
-fn greedy_sampling_looks_at_no_seed_and_says_so() {
+fn greedy_sampling_ignores_the_seed_and_says_so() {
     let desk = Desk::new();
     desk.does("sample --class 1 --temperature 0").warns("temperature 0 is greedy");
     let greedy = stacks(&desk.json("sample --class 1 --temperature 0 --seed 1"));
@@ -104,7 +105,7 @@ fn greedy_sampling_looks_at_no_seed_and_says_so() {
 }
 
 #[test]
-fn filters_that_are_off_keep_all_codes() {
+fn disabled_filters_keep_all_codes() {
     let desk = Desk::new();
     desk.does("sample --class 1 --top-p 0").warns("top-p 0 is off");
     let off = stacks(&desk.json("sample --class 1 --top-k 0 --top-p 0"));
@@ -113,7 +114,8 @@ fn filters_that_are_off_keep_all_codes() {
     assert_ne!(off, stacks(&desk.json("sample --class 1 --top-k 5 --top-p 1")));
 }
 
-/// A copy of a fixture, with `section` added to its configuration, whose `experiment.sample` has top-k 64 and top-p 0.92.
+/// A copy of a fixture, with `section` added to its configuration, whose `experiment.sample` has top-k 64 and
+/// top-p 0.92.
 fn published(desk: &Desk, section: &str) {
     let config = std::fs::read_to_string(given("fixtures/rqt-class/config.yaml")).unwrap();
     desk.write("model/config.yaml", format!("{config}{section}\n"));
@@ -121,7 +123,7 @@ fn published(desk: &Desk, section: &str) {
 }
 
 #[test]
-fn codes_are_drawn_as_the_configuration_says_and_info_tells_which_section_does() {
+fn the_configuration_sets_defaults_and_info_names_the_section() {
     let desk = Desk::new();
     let sample = "sample --model model --rqvae fixtures/rqvae-shared --class 3 --seed 5";
     for (section, filters, told) in [
@@ -145,15 +147,15 @@ fn codes_are_drawn_as_the_configuration_says_and_info_tells_which_section_does()
         let line = info.lines().find(|line| line.starts_with("sampling ")).unwrap();
         assert!(line.ends_with(&format!("({told})")), "{line}");
     }
-    // What is asked for comes before the configuration, value by value.
+    // Each option overrides the configured value.
     published(&desk, "sampling: {temp: 0.8, top_k: 9, top_p: 0.9}");
     let asked = stacks(&desk.json(&format!("{sample} --top-k 3")));
     assert_eq!(asked, stacks(&desk.json(&format!("{sample} --temperature 0.8 --top-k 3 --top-p 0.9"))));
 }
 
-/// A picture is completed as it was sampled, unless something else is asked for or it was another model.
+/// By default, an image is completed with the settings in its recipe, if the model is the same.
 #[test]
-fn a_completion_follows_the_recipe_at_hand() {
+fn a_completion_follows_the_images_recipe() {
     let desk = Desk::new();
     desk.does("sample --class 3 --seed 5 --temperature 0.3 --top-k 7 --top-p 0.6 --out made");
     let complete =
@@ -179,13 +181,13 @@ fn published_folders_are_sampled_with_their_own_stage_1() {
 }
 
 #[test]
-fn trained_weights_and_their_average_are_told_apart() {
+fn trained_and_ema_weights_are_distinguished() {
     let desk = Desk::new();
     let [auto, state, ema] = ["auto", "state", "ema"].map(|weights| {
         let line = format!("sample --model fixtures/rqt-class --class 0 --temperature 0 --weights {weights}");
         stacks(&desk.json(&line))
     });
-    // The published trainer never moves the average, which so holds the first weights.
+    // The published trainer never updates its EMA, which still holds the initial weights.
     assert_eq!(auto, state);
     assert_ne!(auto, ema);
     let line = "sample --model fixtures/rqt-class --class 0 --weights ema";
@@ -194,9 +196,9 @@ fn trained_weights_and_their_average_are_told_apart() {
     assert!(!desk.does("sample --model fixtures/rqt-class --class 0").stderr.contains("is far from"));
 }
 
-/// The bundled model of captions has learned what faces are.
+/// The bundled caption model has learned that faces are yellow.
 #[test]
-fn a_bundled_model_draws_what_a_caption_says() {
+fn a_bundled_model_follows_captions() {
     let desk = Desk::new();
     let yellow = |caption: &str, out: &str| {
         let mut sample = desk.command(&format!("sample --model emoji-64-captions -n 6 --out {out}"));

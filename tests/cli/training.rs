@@ -1,4 +1,5 @@
-//! Both stages, trained from pictures: broken off and gone on with, used by the other commands, refused in one line.
+//! Training both stages on images: runs are interrupted and resumed, used by other commands, and rejected in
+//! one line if invalid.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -28,14 +29,14 @@ optimizer: {type: adam, init_lr: 0.002, max_gn: 1.0, warmup: {epoch: 1, min_lr: 
 experiment: {batch_size: 4}
 ";
 
-/// What judges stage 1 besides, from the first step.
+/// LPIPS and the discriminator for stage 1, from the first step.
 const JUDGES: &str = "
 gan:
   disc: {arch: {in_channels: 3, num_layers: 1, ndf: 8}, optimizer: {init_lr: 0.001, betas: [0.5, 0.9]}}
   loss: {disc_loss: hinge, gen_loss: vanilla, disc_weight: 0.1, perceptual_weight: 0.2, disc_start: 0}
 ";
 
-/// A small network of the form of LPIPS.
+/// A small LPIPS network.
 const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
 
 pub const STAGE2: &str = "
@@ -60,7 +61,7 @@ experiment: {batch_size: 2, accu_step: 2}
 loss: {type: soft_target_cross_entropy, temp: 0.5, stochastic_codes: true}
 ";
 
-/// Two classes of pictures: bright above, and bright to the left.
+/// Two classes of images: bright at the top, and bright on the left.
 fn desk() -> Desk {
     let desk = Desk::new();
     for i in 0..40 {
@@ -82,7 +83,7 @@ pub fn metrics(folder: &Path) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Runs `line` and kills it after some steps into the folder `out`.
+/// Runs `line` and kills it after some steps in the folder `out`.
 fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
     let mut child = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while metrics(&desk.path(out)).len() < steps {
@@ -93,7 +94,7 @@ fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
     child.wait().unwrap();
 }
 
-/// All that two runs measured is the same, step by step.
+/// All metrics of two runs are the same, step by step.
 pub fn assert_same(found: &[Value], expected: &[Value]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
@@ -109,7 +110,7 @@ fn mean_loss(lines: &[Value]) -> f64 {
 }
 
 #[test]
-fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
+fn both_stages_are_trained_killed_resumed_and_used() {
     let desk = desk();
     let stages = [
         ("rqvae judged.yaml", LPIPS, "one", 24, 0.5),
@@ -126,7 +127,7 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
 
         let broken = format!("{name}-broken");
         kill_after(&desk, &format!("{} {judges}", line(&broken)), &broken, 8);
-        // A run that goes on knows where the weights of LPIPS are.
+        // A resumed run knows where the LPIPS weights are.
         desk.does(&format!("{} --resume", line(&broken)));
         assert_same(&metrics(&desk.path(&broken)), &whole);
 
@@ -137,7 +138,7 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
         assert_eq!(kept.len(), 2, "{kept:?}");
         let sheet = image::open(desk.path(&format!("{name}/sheets/00000024.png"))).unwrap();
         assert!(sheet.width() >= 16 && sheet.height() >= 34);
-        // The next stage, and people, find it by the run's name.
+        // The next stage, and users, find the checkpoint by the run's name.
         let latest = desk.path(&format!("{name}/checkpoints/00000024"));
         std::fs::copy(latest.join("model.safetensors"), desk.path(&format!("{name}.safetensors"))).unwrap();
         let info = desk.json(&format!("info {name}.safetensors"));
@@ -153,10 +154,10 @@ fn both_stages_are_trained_broken_off_gone_on_with_and_used() {
     assert_eq!(sampled["files"].as_array().unwrap().len(), 2, "{sampled}");
 }
 
-/// Held-out pictures are measured after the first epoch, every `test_freq` epochs and at the end; a model that learns its
-/// pictures by heart shows.
+/// Held-out images are evaluated after the first epoch, every `test_freq` epochs and at the end, which makes
+/// overfitting visible.
 #[test]
-fn both_stages_are_measured_on_held_out_pictures() {
+fn both_stages_are_evaluated_on_held_out_images() {
     let desk = desk();
     let often = |config: &str| config.replace("experiment: {", "experiment: {test_freq: 2, ");
     desk.write("judged.yaml", often(&format!("{STAGE1}{JUDGES}")));
@@ -188,7 +189,7 @@ fn both_stages_are_measured_on_held_out_pictures() {
             assert!((1.0..=20.0).contains(&perplexity), "{last}");
         }
     }
-    // What is measured while training is what is measured of the checkpoint.
+    // Metrics during training match those of the checkpoint.
     let last = metrics(&desk.path("one")).pop().unwrap();
     let again = desk.json("eval reconstruction --data data --model one --split held-out");
     for (told, measured) in [
@@ -203,14 +204,14 @@ fn both_stages_are_measured_on_held_out_pictures() {
     let again = desk.json("eval likelihood --data data --model two --split held-out");
     let (told, nats) = (&last["held_out_perplexity_at_depth_1"], &again["depths"][0]["nats_per_code"]);
     assert!((told.as_f64().unwrap().ln() - nats.as_f64().unwrap()).abs() < 1e-3, "{told} {nats}");
-    // Nothing is held out where everything is learned.
+    // With --all, nothing is held out.
     desk.does("train rqvae stage1.yaml --data data --out whole --steps 1 --all");
     assert!(metrics(&desk.path("whole"))[0].get("held_out_loss").is_none());
 }
 
-/// What is not done as the published trainer does is said when a run starts, once.
+/// Differences from the published trainer are reported once, when a run starts.
 #[test]
-fn a_published_configuration_is_followed_or_said_not_to_be() {
+fn differences_from_a_published_configuration_are_reported() {
     let desk = desk();
     let published = STAGE1
         .replace(
@@ -240,9 +241,9 @@ fn a_published_configuration_is_followed_or_said_not_to_be() {
     );
 }
 
-/// A run that begins with another's weights is judged by its discriminator, too, unless that begins anew.
+/// With --from, a run also takes over the discriminator, unless --anew excludes it.
 #[test]
-fn a_run_begins_with_the_discriminator_of_another() {
+fn a_run_starts_with_the_discriminator_of_another() {
     let desk = desk();
     let judged = STAGE1.to_string() + &JUDGES.replace("ndf: 8", "ndf: 8, use_actnorm: true");
     desk.write("judged.yaml", &judged);
@@ -262,19 +263,20 @@ fn a_run_begins_with_the_discriminator_of_another() {
     assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
 }
 
-/// Pictures that are encoded once give the steps of pictures that are encoded each time, as long as variations last.
+/// Training with cached codes takes the same steps as encoding images each time, until the cached variations
+/// are used up.
 #[test]
-fn a_cache_changes_no_step() {
+fn a_cache_does_not_change_training() {
     let desk = desk();
     desk.does("train rqvae stage1.yaml --data data --out one --steps 12");
     let line =
         |rest: &str| format!("train rqtransformer stage2.yaml --data data --rqvae one --steps 16 {rest}");
     desk.does(&line("--out plain"));
-    // 38 pictures or so, four a step: 16 steps are less than two epochs.
+    // About 38 images, four per step: 16 steps are less than two epochs.
     desk.does(&line("--out first --cache latents.safetensors --variations 2"));
     let made = std::fs::read(desk.path("latents.safetensors")).unwrap();
     desk.does(&line("--out second --cache latents.safetensors --variations 2"));
-    assert_eq!(std::fs::read(desk.path("latents.safetensors")).unwrap(), made, "it is made once");
+    assert_eq!(std::fs::read(desk.path("latents.safetensors")).unwrap(), made, "it is written once");
     let expected = metrics(&desk.path("plain"));
     for out in ["first", "second"] {
         assert_same(&metrics(&desk.path(out)), &expected);
@@ -282,9 +284,9 @@ fn a_cache_changes_no_step() {
     desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "name another file");
 }
 
-/// A run begins with what another has learned, as far as that fits, and says what does not.
+/// With --from, a run starts with another model's weights as far as they fit, and reports those that do not.
 #[test]
-fn a_run_begins_with_the_weights_of_a_model() {
+fn a_run_starts_with_the_weights_of_a_model() {
     let desk = desk();
     let loss = |line: &str, out: &str| {
         let run = desk.does(&format!("train {line} --data data --out {out} --sheet-every 100"));
@@ -325,7 +327,7 @@ fn an_interrupted_run_writes_a_checkpoint() {
     let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
     let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while metrics(&desk.path("run")).len() < 3 {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was interrupted");
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it was interrupted");
         std::thread::yield_now();
     }
     assert!(
@@ -343,7 +345,7 @@ fn an_interrupted_run_writes_a_checkpoint() {
 }
 
 #[test]
-fn what_cannot_be_trained_is_refused_in_one_line() {
+fn impossible_training_is_rejected_in_one_line() {
     let desk = desk();
     std::fs::create_dir(desk.path("empty")).unwrap();
     desk.write("wild.yaml", STAGE1.replace("init_lr: 0.002, max_gn: 1.0", "init_lr: 1e30"));
@@ -374,7 +376,7 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
     let run = desk.run("train rqvae wild.yaml --data data --out wild --steps 50 --save-every 1");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
-    // The discriminator's losses are looked at, too; what is not there is said.
+    // The discriminator's losses are checked too; missing LPIPS weights are reported.
     let run = desk.run("train rqvae mad.yaml --data data --out mad --steps 50 --save-every 1");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
@@ -384,12 +386,12 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_disk_that_refuses_leaves_the_last_checkpoint() {
+fn a_failed_write_leaves_the_last_checkpoint() {
     let desk = desk();
     let line = "train rqvae stage1.yaml --data data --out run --save-every 2";
     desk.does(&format!("{line} --steps 4"));
     let before = desk.files();
-    // A file where the next checkpoint's folder would be prepared.
+    // A file in place of the next checkpoint's temporary folder.
     desk.write("run/checkpoints/00000006.part", b"in the way");
     let run = desk.run(&format!("{line} --steps 8 --resume"));
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -399,9 +401,9 @@ fn a_disk_that_refuses_leaves_the_last_checkpoint() {
     assert_eq!(metrics(&desk.path("run")).len(), 8);
 }
 
-/// The configuration's type decides what is trained; its model is measured and samples as any other.
+/// The configuration's type decides what is trained. The model can be evaluated and sampled like any other.
 #[test]
-fn a_contextual_model_is_trained_gone_on_with_measured_and_used() {
+fn a_contextual_model_is_trained_resumed_evaluated_and_used() {
     let desk = desk();
     desk.does("train rqvae stage1.yaml --data data --out vae --steps 10");
     let config = STAGE2.replace("type: rq-transformer", "type: contextual-rq-transformer");

@@ -1,5 +1,5 @@
-// check.mjs SHADERS REFUSED: puts each WGSL file of the folder SHADERS through the compilers of all platforms. Those of the
-// folder REFUSED have one fault each, named in their first line: Dawn must find it, or it would not find it elsewhere.
+// check.mjs SHADERS REFUSED: runs each WGSL file in the folder SHADERS through the compilers of all platforms. Each file in
+// the folder REFUSED has one error, named in its first line. Dawn must report it: this shows that Dawn checks for it.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,14 +8,14 @@ import { create, globals } from 'webgpu';
 
 Object.assign(globalThis, globals);
 
-// What a tool says against its arguments; nothing if all is well.
+// A tool's error output, or an empty string on success.
 function complaint(tool, ...args) {
   const { status, error, stdout, stderr } = spawnSync(tool, args, { encoding: 'utf8' });
   if (error) throw error;
   return status === 0 ? '' : `${tool}: ${stdout}${stderr}`;
 }
 
-// As wgpu translates for Vulkan, Metal and DX12, by the oldest version of each language that it writes.
+// Translates as wgpu does for Vulkan, Metal and DX12, to the oldest supported version of each language.
 function translated(file, folder) {
   const out = (ending) => join(folder, basename(file, 'wgsl') + ending);
   return (
@@ -25,7 +25,7 @@ function translated(file, folder) {
   );
 }
 
-// As Chrome compiles it, on a device that has no more than all have: its language, the uniformity of its control flow, and
+// Compiles as Chrome does, on a device with the minimum limits: checks the language, the uniformity of control flow, and
 // the limits on threads, workgroup memory and bindings.
 async function compiled(file, device) {
   const code = readFileSync(file, 'utf8');
@@ -62,9 +62,9 @@ for (const file of files(shaders)) {
 for (const file of files(refused)) {
   const fault = readFileSync(file, 'utf8').match(/^\/\/ Refused: (.*)\n/)[1];
   const found = await compiled(file, device);
-  count(file, found.includes(fault) ? '' : `expected "${fault}" of Dawn, found "${found}"`);
+  count(file, found.includes(fault) ? '' : `expected "${fault}" from Dawn, found "${found}"`);
 }
 rmSync(out, { recursive: true });
 console.log(`${passed} passed, ${failed} failed`);
-// Dawn holds the process otherwise.
+// Dawn would keep the process alive.
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -1,4 +1,4 @@
-//! What assistive technology is told in a browser.
+//! The accessibility tree sent to the browser.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::desk::Desk;
 
-/// What is clicked one after another, so that everything has been shown: panels, then menus.
+/// Clicked in order, so that everything has been shown: panels, then menus.
 const CLICKS: [&str; 12] = [
     "Models",
     "Image",
@@ -27,7 +27,7 @@ const CLICKS: [&str; 12] = [
     "View",
 ];
 
-/// What the test driver sees that can be operated.
+/// All input widgets that the test driver sees.
 fn inputs<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     if is_input(node.accesskit_node().role()) {
         found.push(node);
@@ -36,7 +36,7 @@ fn inputs<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
 }
 
 #[test]
-fn everything_that_can_be_operated_is_told_with_its_name() {
+fn every_input_widget_is_exposed_with_its_name() {
     let mut desk = Desk::new();
     let sent = Arc::new(Mutex::new(Vec::<String>::new()));
     let sender = sent.clone();

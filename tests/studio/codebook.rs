@@ -1,4 +1,4 @@
-//! Which codes are used, and what they look like.
+//! The panel "Codebook": which codes are used, and what they look like.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,20 +9,20 @@ use crate::desk::Desk;
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
-    // The first steps lie over the panel's corner.
+    // The overlay with first steps covers the corner of the panel.
     desk.click("Got it");
     desk.click("Codebook");
     desk
 }
 
-/// Codes of the open stack at `depth`.
+/// The distinct codes of the open stack at `depth`.
 fn used(desk: &Desk, depth: usize) -> HashSet<u32> {
     let stack = desk.state().document.as_ref().expect("open").stack().clone();
     stack.codes().iter().skip(depth).step_by(stack.depth()).copied().collect()
 }
 
 #[test]
-fn the_sessions_use_is_counted_by_depth() {
+fn session_usage_is_counted_by_depth() {
     let mut desk = desk();
     for depth in [0, 2] {
         if depth > 0 {
@@ -39,7 +39,7 @@ fn the_sessions_use_is_counted_by_depth() {
 }
 
 #[test]
-fn a_folder_is_counted_and_what_cannot_be_read_is_told() {
+fn a_folder_is_counted_and_unreadable_files_are_reported() {
     let mut desk = desk();
     let folder = tempfile::tempdir().unwrap();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
@@ -50,7 +50,7 @@ fn a_folder_is_counted_and_what_cannot_be_read_is_told() {
     desk.harness.state_mut().state.count_folder(folder.path().into());
     desk.settle();
     assert!(desk.shows("2 pictures; 1 file could not be read"));
-    assert!(desk.shows(&format!("{} of 1 024 codes", used(&desk, 0).len())), "twice the same codes");
+    assert!(desk.shows(&format!("{} of 1 024 codes", used(&desk, 0).len())), "same codes in both");
     desk.click("this session");
     assert!(desk.shows("1 picture"));
 }
@@ -67,7 +67,7 @@ fn codes_in_view_are_shown_and_dead_ones_marked() {
         assert!(label.contains(words(code)), "{label}");
         assert!(desk.state().patch(0, code).is_some(), "code {code} is shown");
     }
-    assert!(desk.state().patch(0, 1023).is_none(), "what is out of view is not asked for");
+    assert!(desk.state().patch(0, 1023).is_none(), "codes out of view are not requested");
     assert!(desk.harness.query_by_label_contains("Code 1023 of depth 1").is_none());
     desk.click("Most used first");
     let stack = desk.state().document.as_ref().unwrap().stack().clone();
@@ -80,11 +80,11 @@ fn codes_in_view_are_shown_and_dead_ones_marked() {
 }
 
 #[test]
-fn a_codes_neighbours_are_shown_beside_it() {
+fn a_codes_neighbours_are_shown_next_to_it() {
     let mut desk = desk();
     desk.harness.state_mut().state.pin(Some([0, 0]));
     desk.settle();
-    let pinned = desk.state().neighbours.clone().expect("of the pinned code");
+    let pinned = desk.state().neighbours.clone().expect("neighbours of the pinned code");
     desk.harness.get_by_label_contains("Code 3 of depth 1").click();
     desk.settle();
     let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
@@ -94,7 +94,7 @@ fn a_codes_neighbours_are_shown_beside_it() {
         assert!(desk.shows(&format!("distance {distance:.3}")));
         assert!(desk.state().patch(0, *code).is_some());
     }
-    assert_eq!(desk.state().neighbours.as_ref().unwrap().code, pinned.code, "the code stack's stay");
+    assert_eq!(desk.state().neighbours.as_ref().unwrap().code, pinned.code, "the code stack keeps its own");
     let (next, back) = (found.nearest[0].0, found.nearest[0].1);
     desk.click(&format!("Neighbour {next}"));
     let found = desk.state().codebook_view.neighbours.clone().expect("looked up");

@@ -1,4 +1,4 @@
-//! The panel "Codes" and the tools that select cells, as a person uses them.
+//! The panel "Codes" and the tools that select cells, as a user operates them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use residua::image_io::Picture;
 
 use crate::desk::Desk;
 
-/// A desk on which all of the panel can be seen.
+/// A desk large enough to show the whole panel.
 fn large() -> Desk {
     Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
 }
@@ -23,13 +23,13 @@ fn state(desk: &Desk) -> &State {
 }
 
 fn document(desk: &Desk) -> &Document {
-    state(desk).document.as_ref().expect("the sample is open")
+    state(desk).document.as_ref().expect("the sample image is open")
 }
 
-/// The picture of the present stack.
+/// The image of the current stack.
 fn picture(desk: &Desk) -> Arc<Picture> {
-    let seen = document(desk).seen.as_ref().expect("it is decoded");
-    assert!(Arc::ptr_eq(&seen.stack, document(desk).stack()), "the picture is of the present codes");
+    let seen = document(desk).seen.as_ref().expect("the image is decoded");
+    assert!(Arc::ptr_eq(&seen.stack, document(desk).stack()), "the image shows the current codes");
     seen.picture.clone()
 }
 
@@ -47,7 +47,7 @@ fn center(desk: &Desk, [row, col]: [usize; 2]) -> Pos2 {
     desk.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
 }
 
-/// Presses on one cell, moves over others and lets go on the last.
+/// Presses on the first cell, moves over the others and releases on the last.
 fn draw(desk: &mut Desk, cells: &[[usize; 2]], modifiers: Modifiers) {
     let points: Vec<Pos2> = cells.iter().map(|&cell| center(desk, cell)).collect();
     let (first, last) = (points[0], points[points.len() - 1]);
@@ -75,18 +75,18 @@ fn selected(desk: &Desk) -> Vec<[usize; 2]> {
 /// The cells in which two stacks differ.
 fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
     let mut cells: Vec<[usize; 2]> =
-        before.diff(after).expect("one shape").into_iter().map(|(row, col, _)| [row, col]).collect();
+        before.diff(after).expect("the same shape").into_iter().map(|(row, col, _)| [row, col]).collect();
     cells.dedup();
     cells
 }
 
-/// A code that the panel offers for the pinned place, with its button's name.
+/// A code that the panel offers for the pinned cell, with the name of its button.
 fn neighbour(desk: &Desk) -> (u32, String) {
     let code = state(desk).neighbours.as_ref().expect("a cell is pinned").nearest[0].0;
     (code, format!("use code {code} (neighbour)"))
 }
 
-/// Mean squared change of the pixels within two cells of `cell`, and of all further away.
+/// The mean squared change of pixels within two cells of `cell`, and of all pixels further away.
 fn near_and_far(before: &Picture, after: &Picture, cell: [usize; 2]) -> [f64; 2] {
     let (wide, mut sums, mut counts) = (before.width(), [0.0; 2], [0.0; 2]);
     for (i, (before, after)) in before.data().iter().zip(after.data()).enumerate() {
@@ -99,7 +99,7 @@ fn near_and_far(before: &Picture, after: &Picture, cell: [usize; 2]) -> [f64; 2]
 }
 
 #[test]
-fn a_changed_code_changes_the_picture_around_its_cell() {
+fn changing_a_code_changes_the_image_around_its_cell() {
     let mut desk = large();
     let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
     click(&mut desk, "row 3, column 4");
@@ -113,20 +113,20 @@ fn a_changed_code_changes_the_picture_around_its_cell() {
         assert_eq!(document(&desk).stack().at(3, 4, depth).unwrap(), code);
         assert_eq!(opened.diff(document(&desk).stack()).unwrap(), [(3, 4, depth)]);
         let after = picture(&desk);
-        // Attention and group norms reach everywhere, but hardly.
+        // Attention and group norms affect all pixels, but only slightly.
         let [near, far] = near_and_far(&before, &after, [3, 4]);
         assert!(near > 20.0 * far, "depth {depth}: {near} near the cell, {far} away from it");
 
         press(&mut desk, Modifiers::COMMAND, Key::Z);
-        assert_eq!(picture(&desk), before, "to the last bit");
+        assert_eq!(picture(&desk), before, "undo restores the same pixels");
         press(&mut desk, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
-        assert_eq!(picture(&desk), after, "to the last bit");
+        assert_eq!(picture(&desk), after, "redo restores the same pixels");
         click(&mut desk, "Undo");
         assert_eq!(document(&desk).stack(), &opened);
     }
 }
 
-/// Types a number in the place of the code, and leaves it half done.
+/// Types a number into the code field without confirming it.
 fn type_code(desk: &mut Desk, typed: &str) {
     desk.harness.get_by_role_and_label(Role::SpinButton, "Code").click();
     desk.harness.run();
@@ -149,14 +149,14 @@ fn a_code_is_set_by_number() {
 }
 
 #[test]
-fn a_number_left_half_typed_is_not_taken_at_another_depth() {
+fn a_half_typed_number_is_dropped_when_the_depth_changes() {
     let mut desk = large();
     click(&mut desk, "row 4, column 4");
     let code = document(&desk).stack().at(4, 4, 2).unwrap();
     type_code(&mut desk, &code.to_string());
     press(&mut desk, Modifiers::NONE, Key::Enter);
     let codes = [2, 3].map(|depth| document(&desk).stack().at(4, 4, depth).unwrap());
-    assert_eq!(codes, [code; 2], "else it is known by the code that it is meant for another");
+    assert_eq!(codes, [code; 2], "equal codes, so that only the depth differs");
     let before = document(&desk).stack().clone();
     type_code(&mut desk, "17");
     desk.harness.get_by_label("show depth 3").click();
@@ -167,7 +167,7 @@ fn a_number_left_half_typed_is_not_taken_at_another_depth() {
 }
 
 #[test]
-fn a_number_is_dragged_in_one_edit() {
+fn dragging_a_number_is_one_edit() {
     let mut desk = large();
     click(&mut desk, "row 0, column 7");
     let code = document(&desk).stack().at(0, 7, 3).unwrap();
@@ -196,10 +196,10 @@ fn the_transformer_suggests_codes() {
 }
 
 #[test]
-fn all_codes_on_offer_are_seen() {
+fn all_offered_codes_have_previews() {
     let mut desk = large();
     click(&mut desk, "row 3, column 4");
-    // Many moves in a row ask for more than is answered.
+    // Several moves in a row request more than is answered.
     for key in [Key::ArrowDown, Key::ArrowLeft, Key::ArrowUp, Key::ArrowUp] {
         desk.harness.key_press(key);
         desk.harness.step();
@@ -214,9 +214,9 @@ fn all_codes_on_offer_are_seen() {
     }
 }
 
-/// What is shown of a code before it is taken is what the picture then becomes.
+/// The preview of a code matches the image after choosing that code.
 #[test]
-fn a_choice_is_seen_in_the_picture_before_it_is_taken() {
+fn a_choice_is_previewed_in_the_image() {
     let mut desk = large();
     click(&mut desk, "row 3, column 4");
     let before = picture(&desk);
@@ -224,7 +224,7 @@ fn a_choice_is_seen_in_the_picture_before_it_is_taken() {
     let choice = state(&desk).choices.get(code).unwrap().clone();
     click(&mut desk, &name);
     let after = picture(&desk);
-    // Three cells of eight pixels each way, from row 2 and column 3.
+    // 3x3 cells of 8x8 pixels, from row 2 and column 3.
     assert_eq!(*choice.picture, after.crop(24, 16, 24, 24).unwrap());
     let differences =
         before.data().iter().zip(after.data()).map(|(before, after)| f64::from(after - before).powi(2));
@@ -233,7 +233,7 @@ fn a_choice_is_seen_in_the_picture_before_it_is_taken() {
 }
 
 #[test]
-fn choices_are_ordered_by_what_they_change() {
+fn choices_are_ordered_by_their_effect() {
     let mut desk = large();
     click(&mut desk, "row 3, column 4");
     click(&mut desk, "depth 1: code 1005");
@@ -249,7 +249,7 @@ fn choices_are_ordered_by_what_they_change() {
 }
 
 #[test]
-fn selected_cells_are_resampled_and_no_others() {
+fn only_brushed_cells_are_resampled() {
     let mut desk = large();
     let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
     click(&mut desk, "Brush");
@@ -264,7 +264,7 @@ fn selected_cells_are_resampled_and_no_others() {
     let cells = changed(&opened, document(&desk).stack());
     assert!(!cells.is_empty() && cells.iter().all(|cell| selected(&desk).contains(cell)), "{cells:?}");
     assert_ne!(picture(&desk), before);
-    assert!(document(&desk).pinned.is_none(), "the brush pins nothing");
+    assert!(document(&desk).pinned.is_none(), "the brush does not pin a cell");
     click(&mut desk, "Undo");
     assert_eq!((document(&desk).stack(), &*picture(&desk)), (&opened, &*before));
 }
@@ -291,7 +291,7 @@ fn cells_are_swapped_with_another_stack() {
 }
 
 #[test]
-fn depth_limits_are_set_and_taken_back() {
+fn depth_limits_are_set_and_reverted() {
     let mut desk = large();
     let before = picture(&desk);
     click(&mut desk, "Rectangle");

@@ -1,4 +1,4 @@
-//! A studio on a desk: clicks go in by name, frames come out, and nothing sleeps.
+//! Drives a studio: clicks go in by name, frames come out, and nothing sleeps.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use residua::app::state::State;
 use residua::app::{Start, Studio};
 use residua::engine::studio::Engine;
 
-/// The studio, and its frames.
+/// The studio and its frames.
 pub struct Desk {
     pub harness: Harness<'static, Studio>,
 }
 
 impl Desk {
-    /// Opens the studio with the bundled model and the sample picture, and waits until both are there.
+    /// Opens the studio with the bundled model and the sample image, and waits until both are loaded.
     pub fn new() -> Self {
         Self::with(Start::default(), Vec2::new(1280.0, 800.0))
     }
 
-    /// Opens the studio as `start` says.
+    /// Opens the studio with `start`.
     pub fn with(start: Start, size: Vec2) -> Self {
         let harness = Harness::builder().with_size(size).with_max_steps(64).build_eframe(|context| {
             let engine = Engine::start(residua::device::cpu(), || ());
@@ -32,7 +32,7 @@ impl Desk {
         desk
     }
 
-    /// Shows frames until nothing moves, waiting for the engine where it is at work.
+    /// Shows frames until nothing changes, waiting for the engine while it is busy.
     pub fn settle(&mut self) {
         loop {
             self.harness.run();
@@ -43,29 +43,29 @@ impl Desk {
         }
     }
 
-    /// What the panels show.
+    /// The state that the panels show.
     pub fn state(&self) -> &State {
         &self.harness.state().state
     }
 
-    /// Clicks what has this name, and waits until all that follows is done.
+    /// Clicks the widget with this name, and waits until all its effects are done.
     pub fn click(&mut self, name: &str) {
         self.begin(name);
         self.settle();
     }
 
-    /// Clicks what has this name, and waits for nothing.
+    /// Clicks the widget with this name without waiting.
     pub fn begin(&mut self, name: &str) {
         self.harness.get_by_label(name).click();
         self.harness.run();
     }
 
-    /// Whether anything has this name.
+    /// True if a widget has this name.
     pub fn shows(&self, name: &str) -> bool {
         self.harness.query_all_by_label(name).next().is_some()
     }
 
-    /// Clicks what has this name twice in one frame, and waits until all that follows is done.
+    /// Double-clicks the widget with this name within one frame, and waits until all its effects are done.
     pub fn double_click(&mut self, name: &str) {
         let pos = self.harness.get_by_label(name).rect().center();
         self.harness.hover_at(pos);
@@ -80,20 +80,20 @@ impl Desk {
         self.settle();
     }
 
-    /// Puts a number into the field that has this name.
+    /// Enters a number into the field with this name.
     pub fn enter(&mut self, name: &str, value: f64) {
         self.harness.get_by_label(name).set_value_accesskit(value);
         self.harness.run();
     }
 
-    /// Drops the file at `path` on the window, and waits until all that follows is done.
+    /// Drops the file at `path` on the window, and waits until all its effects are done.
     pub fn drop_file(&mut self, path: &Path) {
         self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
         self.settle();
     }
 }
 
-/// A file as the window system hands it over.
+/// A file as the window system provides it.
 #[derive(Debug)]
 struct Dropped(PathBuf);
 

@@ -1,4 +1,4 @@
-//! The window works while a file dialog is open, and says so when none can be opened.
+//! The window stays usable while a file dialog is open, and reports an error if none can be opened.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,41 +17,41 @@ fn grave(desk: &mut Desk) -> String {
         if let Some(notice) = &desk.state().log.notice {
             return notice.text.clone();
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was said");
+        assert!(begun.elapsed() < Duration::from_secs(60), "no warning or error appeared");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Stands in for the system's dialog and answers on demand.
+/// Replaces the system's dialog with one that answers on demand.
 fn pretend(desk: &mut Desk, answer: async_channel::Receiver<Option<PathBuf>>) {
     let dialog = async move { answer.recv().await.ok().flatten() };
     dialogs::ask(&mut desk.harness.state_mut().state, dialog, |state, path| state.show_folder(path));
 }
 
 #[test]
-fn the_window_goes_on_while_a_dialog_is_open() {
+fn the_window_stays_usable_while_a_dialog_is_open() {
     let mut desk = Desk::new();
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (async_channel::bounded(1), async_channel::bounded(1));
     pretend(&mut desk, first.1);
     pretend(&mut desk, second.1);
     desk.click("Log and device");
-    assert!(desk.shows("Copy all"), "clicks are taken");
+    assert!(desk.shows("Copy all"), "the window reacts to clicks");
     second.0.try_send(None).unwrap();
     first.0.try_send(Some(folder.path().into())).unwrap();
     let said = grave(&mut desk);
     assert!(said.contains(&folder.path().display().to_string()), "{said}");
 }
 
-/// Run by the test below, in a process that finds neither a portal nor zenity.
+/// Run by the next test, in a process that finds neither a portal nor zenity.
 #[test]
-#[ignore = "run by the next one"]
+#[ignore = "run by the next test"]
 fn without_a_dialog() {
     let log = tracing_subscriber::registry().with(Warnings);
     tracing_subscriber::util::SubscriberInitExt::init(log);
     let mut desk = Desk::new();
     let sender = desk.state().log.sender();
-    listen(move |line| sender.send(line).expect("heard below"));
+    listen(move |line| sender.send(line).expect("the log is open"));
     choose::open(&mut desk.harness.state_mut().state, Wanted::Picture);
     let said = grave(&mut desk);
     assert!(said.starts_with("no file dialog could be opened") && said.contains("zenity"), "{said}");
@@ -59,7 +59,7 @@ fn without_a_dialog() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn without_portal_and_zenity_the_person_is_told_what_to_install() {
+fn without_portal_and_zenity_the_log_says_what_to_install() {
     let nothing = tempfile::tempdir().unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "dialogs::without_a_dialog", "--ignored"])

@@ -1,4 +1,4 @@
-//! Why a code stands where it stands, by the panel and by the model itself.
+//! The panel "Explain" matches the model's own predictions.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ const CELL: [usize; 2] = [3, 4];
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
-    // The first steps lie over the panel's corner.
+    // The overlay with first steps covers the corner of the panel.
     desk.click("Got it");
     desk.click("Explain");
     desk
 }
 
-/// With a cell pinned, at the second depth.
+/// A desk with a cell pinned, at the second depth.
 fn pinned() -> Desk {
     let mut desk = desk();
     desk.harness.state_mut().state.pin(Some(CELL));
@@ -40,7 +40,7 @@ fn transformer() -> Stage2 {
     Stage2::load(&options, &residua::device::cpu(), &mut Task::unwatched()).expect("bundled")
 }
 
-/// What the transformer says of the place, told that the picture is of `class`.
+/// The transformer's prediction at `place`, for an image of `class`.
 fn expected(stage2: &Stage2, stack: &CodeStack, class: &str, place: [usize; 3]) -> Explanation {
     let tokens = Condition::Class(class.into()).tokens(&stage2.model.config).expect("a class");
     pollster::block_on(explain(&stage2.model, stack, &tokens, place, 8)).expect("fits")
@@ -50,13 +50,13 @@ fn stack(desk: &Desk) -> Arc<CodeStack> {
     desk.state().document.as_ref().expect("open").stack().clone()
 }
 
-/// The largest whole number of tenths below `probability`, as the panel begins its percentages.
+/// `probability` in percent, rounded down to tenths: the start of the panel's text.
 fn begins(probability: f32) -> String {
     let text = format!("{:.4}", 100.0 * probability);
     text[..3].into()
 }
 
-/// Whether the likeliest codes of `explanation` are listed, in order and with their probabilities.
+/// Asserts that the most likely codes of `explanation` are listed in order with their probabilities.
 fn lists(desk: &Desk, explanation: &Explanation) {
     for (rank, suggestion) in explanation.suggestions.iter().enumerate() {
         let name = format!("{}. code {}", rank + 1, suggestion.code);
@@ -67,7 +67,7 @@ fn lists(desk: &Desk, explanation: &Explanation) {
 }
 
 #[test]
-fn the_distribution_is_the_transformers_own() {
+fn the_distribution_matches_the_transformers() {
     let mut desk = desk();
     assert!(desk.shows("Click a cell of the picture to see what the transformer would put there."));
     desk.harness.state_mut().state.pin(Some(CELL));
@@ -80,12 +80,12 @@ fn the_distribution_is_the_transformers_own() {
     assert!(desk.shows(&entropy), "{entropy}");
     let rank = format!("rank {} of 1 024.", found.rank + 1);
     assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
-    assert!(desk.shows("chosen"), "the chosen code is marked in words");
-    assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "what codes would do is shown");
+    assert!(desk.shows("chosen"), "the chosen code is labelled");
+    assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "code previews exist");
 }
 
 #[test]
-fn a_suggestion_is_put_into_the_stack() {
+fn a_suggestion_can_be_put_into_the_stack() {
     let mut desk = pinned();
     let before = stack(&desk);
     let (_, explanation) = desk.state().explained.clone().expect("explained");
@@ -95,13 +95,13 @@ fn a_suggestion_is_put_into_the_stack() {
     assert_eq!(before.diff(&stack(&desk)).unwrap(), [(CELL[0], CELL[1], 1)]);
     assert_eq!(stack(&desk).at(CELL[0], CELL[1], 1).unwrap(), code);
     let document = desk.state().document.as_ref().unwrap();
-    assert_eq!(document.seen.as_ref().unwrap().stack, *document.stack(), "the picture follows");
-    let (_, explanation) = desk.state().explained.as_ref().expect("explained anew");
+    assert_eq!(document.seen.as_ref().unwrap().stack, *document.stack(), "the image is updated");
+    let (_, explanation) = desk.state().explained.as_ref().expect("explained again");
     assert_eq!((explanation.chosen.code, explanation.rank), (code, place));
 }
 
 #[test]
-fn the_class_matters() {
+fn the_class_changes_the_distribution() {
     let mut desk = pinned();
     let stage2 = transformer();
     let place = [CELL[0], CELL[1], 1];

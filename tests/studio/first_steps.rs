@@ -1,4 +1,4 @@
-//! What a new person sees.
+//! What a new user sees.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use residua::image_io::png_text::Provenance;
 use crate::desk::Desk;
 
 #[test]
-fn the_sample_is_open_and_seen() {
+fn the_sample_image_is_opened_and_decoded() {
     let desk = Desk::new();
     let state = &desk.harness.state().state;
-    let document = state.document.as_ref().expect("the sample is open");
-    let seen = document.seen.as_ref().expect("it is decoded");
+    let document = state.document.as_ref().expect("the sample image is open");
+    let seen = document.seen.as_ref().expect("the image is decoded");
     assert_eq!(seen.stack, *document.stack());
-    let (psnr, _) = seen.quality.expect("there is an original");
+    let (psnr, _) = seen.quality.expect("the document has an original");
     assert!((psnr - 26.97).abs() < 0.02, "as `residua reconstruct` prints: {psnr}");
     assert!(document.layers.is_some());
     assert!(!state.is_busy() && state.log.notice.is_none(), "{:?}", state.log.notice);
 }
 
-/// The picture that is saved carries what it takes to see it again.
+/// A saved image carries everything needed to open it again.
 #[test]
-fn an_edited_picture_is_saved_with_its_codes_and_its_model() {
+fn an_edited_image_is_saved_with_its_codes_and_model() {
     let mut desk = Desk::new();
     desk.harness.state_mut().state.edit(|document| document.set_code([2, 5], 1, 9));
     desk.settle();
@@ -34,9 +34,9 @@ fn an_edited_picture_is_saved_with_its_codes_and_its_model() {
     let path = folder.path().join("edited.png");
     residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &path);
     let provenance = Provenance::read(&std::fs::read(&path).unwrap()).unwrap();
-    let codes = provenance.codes.expect("it carries its codes");
+    let codes = provenance.codes.expect("the PNG carries its codes");
     assert_eq!(codes, **desk.state().document.as_ref().unwrap().stack());
-    let recipe = Recipe::from_json(&provenance.recipe.expect("and its recipe")).unwrap();
+    let recipe = Recipe::from_json(&provenance.recipe.expect("the PNG carries its recipe")).unwrap();
     assert_eq!((recipe.made_by.as_str(), recipe.rqvae.name.as_str()), ("edit", "emoji-64"));
 
     let again = folder.path().join("again.png");
@@ -52,7 +52,7 @@ fn an_edited_picture_is_saved_with_its_codes_and_its_model() {
     assert!(pixels(&path) == pixels(&again), "the command line gives the same pixels");
 }
 
-/// A storage that lasts as long as a test.
+/// In-memory storage for one test.
 #[derive(Default)]
 struct Memory(HashMap<String, String>);
 
@@ -73,7 +73,7 @@ impl Storage for Memory {
 }
 
 #[test]
-fn settings_and_layout_are_remembered_and_what_is_not_readable_is_not() {
+fn settings_and_layout_are_restored_unless_they_are_unreadable() {
     let mut desk = Desk::new();
     desk.harness.state_mut().state.settings.seed = 77;
     desk.harness.state_mut().state.settings.zoom = 1.25;
@@ -90,7 +90,7 @@ fn settings_and_layout_are_remembered_and_what_is_not_readable_is_not() {
 }
 
 #[test]
-fn where_the_remembered_model_is_gone_the_bundled_one_is_loaded() {
+fn if_the_last_model_is_missing_the_bundled_one_is_loaded() {
     let mut desk = Desk::new();
     desk.harness.state_mut().state.settings.opened("gone.safetensors", Some("gone too"));
     let mut memory = Memory::default();
@@ -99,7 +99,7 @@ fn where_the_remembered_model_is_gone_the_bundled_one_is_loaded() {
     let mut state = Studio::new(&Context::default(), engine, "cpu", Start::default(), Some(&memory)).state;
     while state.is_busy() && state.wait() {}
     assert_eq!(state.loaded.as_ref().map(|loaded| loaded.name.as_str()), Some("emoji-64"));
-    assert!(state.document.is_some(), "the sample is open");
+    assert!(state.document.is_some(), "the sample image is open");
     let said = state.log.lines().any(|line| line.text.contains("gone"));
-    assert!(said, "and why is said");
+    assert!(said, "the reason is logged");
 }

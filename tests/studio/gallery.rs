@@ -1,4 +1,4 @@
-//! The pictures of the session and of folders: chosen, opened, compared, saved, dropped in again.
+//! Images of the session and of folders: selected, opened, compared, saved, dropped in again.
 
 use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -12,7 +12,7 @@ use residua::metrics::psnr::psnr;
 use crate::desk::Desk;
 use crate::sampled::{CLASS, provenance, sample};
 
-/// A studio that has sampled two pictures of seed 7.
+/// A studio that has sampled two images with seed 7.
 fn two_sampled() -> Desk {
     let mut desk = Desk::new();
     desk.enter("Seed", 7.0);
@@ -38,7 +38,7 @@ fn notice(desk: &Desk) -> String {
 }
 
 #[test]
-fn two_pictures_are_compared_saved_and_removed() {
+fn two_images_are_compared_saved_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = two_sampled();
     assert!(!can(&desk, "Compare") && !can(&desk, "Remove"));
@@ -69,20 +69,20 @@ fn two_pictures_are_compared_saved_and_removed() {
     let grid = Picture::read(&at("grid.png")).unwrap();
     assert_eq!((grid.width(), grid.height()), (64 + 2 + 64, 64));
     let right = grid.crop(66, 0, 64, 64).unwrap();
-    assert_eq!(right.to_rgb8(), b.picture.to_rgb8(), "in the order of choice");
+    assert_eq!(right.to_rgb8(), b.picture.to_rgb8(), "in the order of selection");
 
     desk.click("7-0");
     desk.click("Remove");
     assert!(desk.harness.query_by_label("7-1").is_none());
     assert_eq!(desk.state().gallery.items.len(), 1);
     assert!(desk.harness.query_by_label("1 picture, 0 selected").is_some());
-    // A file is no folder.
+    // A file in place of a folder.
     desk.harness.state_mut().state.save_item(&b, &at("one.npy").join("a.png"));
     assert!(notice(&desk).contains("one.npy"), "{}", notice(&desk));
 }
 
 #[test]
-fn a_picture_is_opened_and_its_recipe_restored() {
+fn an_image_is_opened_and_its_recipe_restored() {
     let mut desk = two_sampled();
     let recipe = item(&desk, "7-1").recipe.clone().unwrap();
     let codes = (**item(&desk, "7-1").stack.as_ref().unwrap()).clone();
@@ -91,7 +91,7 @@ fn a_picture_is_opened_and_its_recipe_restored() {
     desk.click("7-1");
     desk.click("Open in the editor");
     assert_eq!(open_codes(&desk), codes);
-    assert_eq!(desk.state().condition, Condition::Class(CLASS.into()), "opening restores no recipe");
+    assert_eq!(desk.state().condition, Condition::Class(CLASS.into()), "opening does not restore the recipe");
     desk.click("Restore recipe");
     let sampling = recipe.sampling.as_ref().unwrap();
     assert_eq!(desk.state().condition, sampling.condition);
@@ -104,7 +104,7 @@ fn a_picture_is_opened_and_its_recipe_restored() {
 }
 
 #[test]
-fn a_picture_of_the_command_line_is_dropped_in_with_its_recipe() {
+fn a_dropped_image_from_the_command_line_restores_its_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let made = sample(folder.path(), 1 << 60, 2, &["--temperature", "0.5,1,1.5,2"]);
     let path = folder.path().join("001.png");
@@ -118,10 +118,10 @@ fn a_picture_of_the_command_line_is_dropped_in_with_its_recipe() {
         assert_eq!((state.settings.seed, state.settings.seed_locked), (1 << 60, true));
         assert_eq!([0, 1, 2, 3].map(|depth| state.filters[depth].temperature), [0.5, 1.0, 1.5, 2.0]);
         let shown = desk.harness.get_by_label("Seed").value();
-        assert_eq!(shown.as_deref(), Some("1152921504606846976"), "to the last digit");
+        assert_eq!(shown.as_deref(), Some("1152921504606846976"), "the seed is shown in full");
     };
     check(&desk);
-    // What was restored makes the picture again.
+    // The restored settings reproduce the images.
     desk.enter("Pictures", 2.0);
     desk.click("Generate (Ctrl+Enter)");
     let again = desk.state().gallery.items.iter().map(|item| (**item.stack.as_ref().unwrap()).clone());
@@ -132,7 +132,7 @@ fn a_picture_of_the_command_line_is_dropped_in_with_its_recipe() {
 }
 
 #[test]
-fn a_broken_file_is_said_in_the_status_bar() {
+fn a_broken_file_is_reported_in_the_status_bar() {
     let folder = tempfile::tempdir().unwrap();
     sample(folder.path(), 7, 1, &[]);
     let path = folder.path().join("000.png");
@@ -150,7 +150,7 @@ fn a_broken_file_is_said_in_the_status_bar() {
 }
 
 #[test]
-fn a_folder_is_shown_with_what_its_pictures_carry() {
+fn a_folder_is_shown_with_codes_and_recipes_of_its_images() {
     let folder = tempfile::tempdir().unwrap();
     let made = sample(folder.path(), 7, 2, &[]);
     std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
@@ -170,7 +170,7 @@ fn a_folder_is_shown_with_what_its_pictures_carry() {
     desk.click("Open in the editor");
     assert_eq!(open_codes(&desk), made[1]);
 
-    // Another folder takes its place; the session's pictures stay.
+    // Another folder replaces it; the session's images stay.
     desk.enter("Pictures", 1.0);
     desk.click("Generate (Ctrl+Enter)");
     let other = tempfile::tempdir().unwrap();
@@ -181,11 +181,11 @@ fn a_folder_is_shown_with_what_its_pictures_carry() {
 }
 
 #[test]
-fn the_latest_pictures_are_in_sight() {
+fn the_gallery_scrolls_to_the_latest_images() {
     let mut desk = Desk::new();
     desk.enter("Pictures", 40.0);
     desk.click("Generate (Ctrl+Enter)");
-    assert!(desk.harness.query_by_label("0-0").is_none(), "what is out of sight is not drawn");
+    assert!(desk.harness.query_by_label("0-0").is_none(), "images out of view are not drawn");
     desk.click("0-33");
     assert_eq!(desk.state().gallery.chosen, [33]);
 }

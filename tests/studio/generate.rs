@@ -1,4 +1,4 @@
-//! Sampling new pictures, as a person does.
+//! Sampling new images, as a user does.
 
 use eframe::egui::{Key, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -10,13 +10,13 @@ use crate::sampled::{CLASS, sample};
 
 const GENERATE: &str = "Generate (Ctrl+Enter)";
 
-/// The codes of the session's pictures.
+/// The codes of the session's images.
 fn stacks(desk: &Desk) -> Vec<CodeStack> {
     let items = desk.state().gallery.items.iter();
     items.map(|item| (**item.stack.as_ref().expect("sampled")).clone()).collect()
 }
 
-/// A studio that is set to sample `count` pictures of the class with `seed`.
+/// A studio set to sample `count` images of the class with `seed`.
 fn set(seed: u64, count: usize) -> Desk {
     let mut desk = Desk::new();
     desk.click(CLASS);
@@ -26,14 +26,14 @@ fn set(seed: u64, count: usize) -> Desk {
 }
 
 #[test]
-fn the_seed_that_is_shown_gives_what_the_command_line_gives() {
+fn the_displayed_seed_gives_the_same_codes_as_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = set(77, 2);
     assert!(!desk.state().settings.seed_locked);
     desk.click(GENERATE);
     let expected = sample(folder.path(), 77, 2, &[]);
     assert_eq!(stacks(&desk), expected);
-    assert_ne!(desk.state().settings.seed, 77, "a seed that is not locked moves on");
+    assert_ne!(desk.state().settings.seed, 77, "an unlocked seed changes after sampling");
     assert!(desk.state().log.notice.is_none());
 
     desk.enter("Seed", 77.0);
@@ -47,7 +47,7 @@ fn the_seed_that_is_shown_gives_what_the_command_line_gives() {
 }
 
 #[test]
-fn each_depth_has_its_filters_until_the_published_ones_are_taken() {
+fn each_depth_has_its_own_filters_until_reset_to_the_published_ones() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = set(5, 1);
     let published = desk.state().filters.clone();
@@ -72,7 +72,7 @@ fn each_depth_has_its_filters_until_the_published_ones_are_taken() {
 }
 
 #[test]
-fn a_stop_keeps_the_pictures_that_are_whole() {
+fn cancelling_keeps_finished_images() {
     let mut desk = set(3, 80);
     desk.begin(GENERATE);
     while desk.state().gallery.items.is_empty() {
@@ -88,7 +88,7 @@ fn a_stop_keeps_the_pictures_that_are_whole() {
 }
 
 #[test]
-fn pictures_are_shown_as_they_grow_unless_that_is_turned_off() {
+fn previews_are_shown_unless_turned_off() {
     let mut desk = set(3, 2);
     for expected in [true, false] {
         desk.begin(GENERATE);
@@ -121,7 +121,7 @@ fn a_completion_keeps_the_kept_codes_and_variations_differ() {
     assert!(made.iter().all(|stack| stack.codes()[..kept.len()] == kept));
     let differ = |a: usize, b: usize| made[a].codes() != made[b].codes();
     assert!((0..6).all(|a| (0..a).all(|b| differ(a, b))));
-    // The open picture's class is its own; the one above is taken on demand.
+    // The open image keeps its own class. Its condition can be copied to the settings above.
     let classes = |desk: &Desk| {
         let state = desk.state();
         state.condition == state.document.as_ref().unwrap().condition
@@ -148,7 +148,7 @@ fn selected_cells_are_completed() {
 }
 
 #[test]
-fn classes_are_searched_and_without_a_transformer_it_is_said() {
+fn classes_can_be_searched_and_a_missing_transformer_is_reported() {
     let mut desk = Desk::new();
     desk.harness.get_by_label("Search classes").focus();
     desk.harness.get_by_label("Search classes").type_text("drink");

@@ -1,4 +1,4 @@
-//! What happened, and on what device.
+//! The panel "Log and device": what happened, and on which device.
 
 use eframe::egui::OutputCommand;
 use residua::app::log::Level;
@@ -16,7 +16,7 @@ fn desk() -> Desk {
 }
 
 #[test]
-fn the_device_and_its_work_are_told() {
+fn the_device_and_timings_are_shown() {
     let mut desk = desk();
     let threads = std::thread::available_parallelism().unwrap().get();
     assert!(desk.shows(&format!("CPU: {threads} thread{}", if threads == 1 { "" } else { "s" })));
@@ -66,11 +66,11 @@ fn lines_are_copied_and_cleared() {
 
 #[test]
 fn warnings_of_the_engine_reach_the_log() {
-    // The process has one subscriber and one log that listens; no other test sets them.
+    // The process has one subscriber and one listening log; no other test sets them.
     let _ = tracing_subscriber::registry().with(residua::app::Warnings).try_init();
     let mut desk = desk();
     let log = desk.state().log.sender();
-    residua::app::listen(move |line| log.send(line).expect("the log is there"));
+    residua::app::listen(move |line| log.send(line).expect("the log is open"));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
     desk.harness.state_mut().state.count_folder(folder.path().into());

@@ -1,4 +1,4 @@
-//! Drives the real studio without a window, by the names that accessibility tools see, with the real engine and model.
+//! Drives the real studio, engine and model without a window, by the names that accessibility tools see.
 
 mod accessible;
 mod codebook;

@@ -1,4 +1,4 @@
-//! Models are loaded, described and refused.
+//! Models are loaded, described and rejected.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rqvae-shared")
 }
 
-/// A checkpoint whose weights are not of the widths that its configuration says.
+/// A checkpoint whose weights do not have the widths in its configuration.
 fn misfit() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(fixture().join("model.pt"), folder.path().join("model.pt")).unwrap();
@@ -27,7 +27,7 @@ fn misfit() -> TempDir {
     folder
 }
 
-/// Types a place and asks for its model.
+/// Types a path and loads that model.
 fn load(desk: &mut Desk, place: &Path) {
     desk.harness.get_by_label("Model to load").focus();
     desk.harness.run();
@@ -41,7 +41,7 @@ fn the_bundled_model_is_described() {
     let desk = desk();
     let loaded = desk.state().loaded.as_ref().expect("loaded");
     let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
-    // The elements of the tensors in the two files.
+    // The number of elements in the tensors of the two files.
     assert_eq!((loaded.stage1_parameters, parameters), (3_379_683, 1_745_152));
     for fact in [
         "MIT",
@@ -61,7 +61,7 @@ fn the_bundled_model_is_described() {
 }
 
 #[test]
-fn what_does_not_fit_is_said_in_full_and_the_old_model_goes_on() {
+fn a_misfit_is_explained_in_full_and_the_old_model_stays() {
     let mut desk = desk();
     let before = desk.state().loaded.clone().expect("loaded");
     let folder = misfit();
@@ -70,7 +70,7 @@ fn what_does_not_fit_is_said_in_full_and_the_old_model_goes_on() {
     assert!(failure.contains("encoder.conv_in.weight") && failure.contains("expected"), "{failure}");
     assert_eq!(desk.state().log.notice.as_ref().expect("grave").text, failure);
     desk.click("Dismiss");
-    assert!(desk.shows(&failure), "the panel says all of it when the status bar no longer does");
+    assert!(desk.shows(&failure), "the panel keeps the full message after the status bar is dismissed");
     assert!(desk.shows("The model below is still in use."));
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
     let state = &mut desk.harness.state_mut().state;
@@ -84,7 +84,7 @@ fn what_does_not_fit_is_said_in_full_and_the_old_model_goes_on() {
 }
 
 #[test]
-fn another_model_is_dropped_on_the_window_and_remembered() {
+fn a_dropped_model_is_loaded_and_remembered() {
     let mut desk = desk();
     desk.drop_file(&fixture());
     let loaded = desk.state().loaded.clone().expect("loaded");
@@ -95,7 +95,7 @@ fn another_model_is_dropped_on_the_window_and_remembered() {
     assert_eq!(desk.state().settings.recent, std::slice::from_ref(&place));
     desk.click("emoji-64 (bundled)");
     assert_eq!(desk.state().loaded.as_ref().expect("loaded").name, "emoji-64");
-    assert_eq!(desk.state().document.as_ref().expect("open anew").stack().shape(), [8, 8, 4]);
+    assert_eq!(desk.state().document.as_ref().expect("reopened").stack().shape(), [8, 8, 4]);
     desk.harness.get_by_label(&place).scroll_to_me();
     desk.harness.run();
     desk.click(&place);
@@ -107,14 +107,14 @@ fn loading_can_be_stopped() {
     let mut desk = desk();
     let before = desk.state().loaded.clone().expect("loaded");
     let state = &mut desk.harness.state_mut().state;
-    // Keeps the engine busy, so that the load is stopped before it is begun.
+    // Keeps the engine busy, so that the load is cancelled before it starts.
     state.settings.count = 1000;
     state.generate();
     desk.begin("emoji-64 (bundled)");
     assert!(desk.state().jobs.called("loading").is_some());
     desk.begin("Stop loading");
     let state = &mut desk.harness.state_mut().state;
-    let (sampling, _) = state.jobs.called("sampling").expect("under way");
+    let (sampling, _) = state.jobs.called("sampling").expect("the sampling job is running");
     state.stop(sampling);
     desk.settle();
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));

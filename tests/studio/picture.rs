@@ -13,13 +13,13 @@ use residua::image_io::framing::{Framing, Square};
 
 use crate::desk::Desk;
 
-/// A picture of no square size, no two pixels of which are alike.
+/// A non-square image in which no two pixels are alike.
 fn wide() -> Arc<Picture> {
     let data = (0..3 * 120 * 80).map(|i| (i as f32 * 0.37).sin()).collect();
     Arc::new(Picture::from_rgb8(&Picture::new(120, 80, data).unwrap().to_rgb8()))
 }
 
-/// A desk on which that picture is open.
+/// A desk with that image open.
 fn with_wide() -> Desk {
     let mut desk = Desk::new();
     desk.harness.state_mut().state.open_picture("wide", wide());
@@ -33,7 +33,7 @@ fn click(desk: &mut Desk, name: &str) {
 }
 
 fn document(desk: &Desk) -> &Document {
-    desk.harness.state().state.document.as_ref().expect("a picture is open")
+    desk.harness.state().state.document.as_ref().expect("an image is open")
 }
 
 fn drag(desk: &mut Desk, from: Pos2, to: Pos2) {
@@ -45,12 +45,12 @@ fn drag(desk: &mut Desk, from: Pos2, to: Pos2) {
     desk.harness.run();
 }
 
-/// The original's framing as a picture, computed apart.
+/// Asserts that the document encodes `expected`, which is computed independently.
 fn expect_encoded(desk: &Desk, framing: Framing, expected: &Picture) {
     let document = document(desk);
     assert_eq!(document.source.as_ref().map(|source| source.framing), Some(framing));
-    assert_eq!(**document.original.as_ref().expect("a picture was opened"), *expected);
-    assert_eq!(document.seen.as_ref().expect("it is decoded").stack, *document.stack());
+    assert_eq!(**document.original.as_ref().expect("an image was opened"), *expected);
+    assert_eq!(document.seen.as_ref().expect("the image is decoded").stack, *document.stack());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_wheel_zooms_about_the_pointer() {
 }
 
 #[test]
-fn fewer_codes_have_their_own_quality() {
+fn fewer_codes_have_their_own_metrics() {
     let mut desk = Desk::new();
     desk.harness.state_mut().state.choose_depth(1);
     desk.settle();
@@ -136,7 +136,7 @@ fn the_wipe_follows_its_slider_and_the_pointer() {
 }
 
 #[test]
-fn errors_are_a_map_with_a_scale() {
+fn errors_are_shown_as_a_map_with_a_scale() {
     let mut desk = Desk::new();
     click(&mut desk, "Errors");
     assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
@@ -149,15 +149,15 @@ fn errors_are_a_map_with_a_scale() {
     };
     let first = map(&desk);
     desk.harness.step();
-    assert_eq!(map(&desk), first, "nothing is made twice");
+    assert_eq!(map(&desk), first, "the map is cached");
     desk.harness.state_mut().state.picture_view.brightest = 32;
     desk.harness.step();
     let second = map(&desk);
-    assert!(second.len() == 1 && second != first, "another scale is another map: {first:?}, {second:?}");
+    assert!(second.len() == 1 && second != first, "another scale gives another map: {first:?}, {second:?}");
 }
 
 #[test]
-fn pixels_are_enlarged() {
+fn the_image_can_be_zoomed() {
     let mut desk = Desk::new();
     click(&mut desk, "Overlay");
     for (zoom, side) in [("1:1", 64.0), ("4:1", 256.0)] {
@@ -168,7 +168,7 @@ fn pixels_are_enlarged() {
 }
 
 #[test]
-fn a_part_is_chosen_by_number() {
+fn a_crop_is_chosen_by_number() {
     let mut desk = with_wide();
     let picture = wide();
     expect_encoded(&desk, Framing::Middle, &picture.fit(64).unwrap());
@@ -194,12 +194,12 @@ fn a_part_is_chosen_by_number() {
 }
 
 #[test]
-fn a_part_is_chosen_by_hand() {
+fn a_crop_is_chosen_by_dragging() {
     let mut desk = with_wide();
     click(&mut desk, "Crop");
     let whole = desk.harness.get_by_label("Whole picture").rect();
     let scale = whole.width() / 120.0;
-    // The middle square begins 20 pixels from the left.
+    // The centre square starts 20 pixels from the left.
     let grip = desk.harness.get_by_label("Corner of the square").rect().center();
     drag(&mut desk, grip, grip - Vec2::splat(30.0 * scale));
     let body = desk.harness.get_by_label("Square").rect();
@@ -215,7 +215,7 @@ fn a_part_is_chosen_by_hand() {
 }
 
 #[test]
-fn all_of_a_picture_is_squeezed() {
+fn a_whole_image_is_squeezed() {
     let mut desk = with_wide();
     click(&mut desk, "Crop");
     click(&mut desk, "Whole picture squeezed to a square");
@@ -223,9 +223,9 @@ fn all_of_a_picture_is_squeezed() {
     expect_encoded(&desk, Framing::Squeezed, &Framing::Squeezed.apply(&wide(), 64).unwrap());
 }
 
-/// A picture longer than a texture can be is shown all the same.
+/// An image longer than the maximum texture size is still shown.
 #[test]
-fn a_very_long_picture_is_shown_whole() {
+fn a_very_long_image_is_shown_whole() {
     let mut desk = Desk::new();
     let line = Picture::new(40_000, 2, vec![0.25; 3 * 80_000]).unwrap();
     desk.harness.state_mut().state.open_picture("line", Arc::new(line));
@@ -235,7 +235,7 @@ fn a_very_long_picture_is_shown_whole() {
 }
 
 #[test]
-fn codes_without_a_picture_have_no_original() {
+fn codes_without_an_image_have_no_original() {
     let mut desk = Desk::new();
     let stack = document(&desk).stack().clone();
     desk.harness.state_mut().state.open_stack("codes", stack, None);
@@ -250,7 +250,7 @@ fn codes_without_a_picture_have_no_original() {
 }
 
 #[test]
-fn with_nothing_open_the_panel_says_how_to_open_something() {
+fn an_empty_panel_says_how_to_open_something() {
     let start = Start { file: Some("no-such.png".into()), ..Start::default() };
     let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
     desk.harness.get_by_label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");

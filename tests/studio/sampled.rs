@@ -1,4 +1,4 @@
-//! What `residua sample` makes, to compare with.
+//! The output of `residua sample`, to compare with.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,11 @@ use std::process::Command;
 use residua::codes::CodeStack;
 use residua::image_io::png_text::Provenance;
 
-/// A class of the bundled model that is not its first.
+/// A class of the bundled model other than the first.
 pub const CLASS: &str = "Food & Drink";
 
-/// Runs `residua sample` with the published settings and further `arguments` into `folder`; the codes of its pictures.
+/// Runs `residua sample` with the published settings and `arguments` into `folder`, and returns the codes of
+/// its images.
 pub fn sample(folder: &Path, seed: u64, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
     let done = Command::new(env!("CARGO_BIN_EXE_residua"))
         .args(["sample", "--device", "cpu", "--class", CLASS, "--seed", &seed.to_string()])
@@ -18,14 +19,14 @@ pub fn sample(folder: &Path, seed: u64, count: usize, arguments: &[&str]) -> Vec
         .arg("--out")
         .arg(folder)
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     (0..count)
         .map(|index| provenance(&folder.join(format!("{index:03}.png"))).codes.expect("codes"))
         .collect()
 }
 
-/// What a picture file carries.
+/// The metadata in an image file.
 pub fn provenance(path: &Path) -> Provenance {
     Provenance::read(&std::fs::read(path).expect("readable")).expect("whole")
 }

@@ -1,5 +1,5 @@
-//! Pictures of every panel in both themes, against those in `snapshots/`. `UPDATE_SNAPSHOTS=1` makes them anew, to be
-//! looked at.
+//! Screenshots of every panel in both themes, compared with those in `snapshots/`. `UPDATE_SNAPSHOTS=1`
+//! rewrites them for review.
 
 use eframe::egui::{CentralPanel, Rect, Theme, Ui, Vec2};
 use eframe::{App, Frame};
@@ -9,10 +9,10 @@ use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
 use residua::engine::studio::Engine;
 
-/// Another rasterizer may draw the edge of a letter otherwise.
+/// Another rasterizer may draw the edges of letters differently.
 const PIXELS_THAT_MAY_DIFFER: usize = 60;
 
-/// The studio with one panel only.
+/// The studio with only one panel.
 struct Alone {
     studio: Studio,
     panel: Panel,
@@ -28,7 +28,7 @@ impl App for Alone {
     }
 }
 
-/// A panel with the sample open, a cell pinned and two pictures made.
+/// A panel with the sample image open, a cell pinned and two images sampled.
 fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
     let mut harness = Harness::builder()
         .with_size(Vec2::new(760.0, 560.0))
@@ -63,7 +63,7 @@ fn settle(harness: &mut Harness<Alone>) {
 }
 
 #[test]
-fn every_panel_looks_as_it_did() {
+fn every_panel_matches_its_snapshot() {
     let mut results = SnapshotResults::new();
     let options = SnapshotOptions::new()
         .output_path("tests/studio/snapshots")
@@ -71,7 +71,7 @@ fn every_panel_looks_as_it_did() {
     for theme in [Theme::Light, Theme::Dark] {
         for &(panel, title, _) in PANELS {
             let mut harness = alone(panel, theme);
-            // What no two runs have in common.
+            // Timings differ from run to run.
             harness.state_mut().studio.state.log.times.values_mut().for_each(|time| *time = 12.5);
             harness.run();
             let of_this_machine: Vec<Rect> = ["CPU: ", " MB"]

@@ -1,4 +1,4 @@
-//! Touch, as the window reports it: the first finger also moves the pointer.
+//! Touch events as the window reports them: the first finger also moves the pointer.
 
 use eframe::egui::{Event, Modifiers, PointerButton, Pos2, Rect, TouchDeviceId, TouchId, TouchPhase, vec2};
 use egui_kittest::kittest::Queryable;
@@ -7,7 +7,7 @@ use crate::desk::Desk;
 
 const RECONSTRUCTION: &str = "Reconstruction picture";
 
-/// One finger event, and a frame.
+/// Sends one touch event and shows a frame.
 fn finger(desk: &mut Desk, id: u64, phase: TouchPhase, pos: Pos2) {
     let events = &mut desk.harness.input_mut().events;
     events.push(Event::Touch { device_id: TouchDeviceId(1), id: TouchId(id), phase, pos, force: None });
@@ -30,7 +30,7 @@ fn rect(desk: &Desk, name: &str) -> Rect {
     desk.harness.get_by_label(name).rect()
 }
 
-/// Two fingers around a point move from one distance to another.
+/// Moves two fingers around a point from one distance to another.
 fn pinch(desk: &mut Desk, center: Pos2, from: f32, to: f32) {
     let at = |distance: f32| [center - vec2(distance, 0.0), center + vec2(distance, 0.0)];
     for (phase, distance) in [(TouchPhase::Start, from), (TouchPhase::Move, to), (TouchPhase::End, to)] {
@@ -42,7 +42,7 @@ fn pinch(desk: &mut Desk, center: Pos2, from: f32, to: f32) {
 }
 
 #[test]
-fn two_fingers_zoom_the_picture_and_one_moves_it() {
+fn two_fingers_zoom_the_image_and_one_moves_it() {
     let mut desk = Desk::new();
     let before = rect(&desk, RECONSTRUCTION);
     pinch(&mut desk, before.center(), 20.0, 60.0);
@@ -55,7 +55,7 @@ fn two_fingers_zoom_the_picture_and_one_moves_it() {
     }
     let moved = rect(&desk, RECONSTRUCTION).min - zoomed.min;
     finger(&mut desk, 0, TouchPhase::End, visible - vec2(50.0, 20.0));
-    assert!(moved.x < -20.0, "the picture follows the finger: {moved}");
+    assert!(moved.x < -20.0, "the image follows the finger: {moved}");
 
     pinch(&mut desk, visible, 60.0, 20.0);
     assert!(rect(&desk, RECONSTRUCTION).width() < zoomed.width() / 2.0);

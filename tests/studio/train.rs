@@ -1,4 +1,4 @@
-//! A run is begun, paused, stopped and gone on with, and its curve and sheet are seen.
+//! A run is started, paused, stopped and resumed, and its loss curve and contact sheet are shown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -67,13 +67,13 @@ fn training(desk: &mut Desk) -> &mut Training {
 
 fn wait_until(desk: &mut Desk, done: impl Fn(&Training) -> bool) {
     while !done(training(desk)) {
-        assert!(training(desk).wait(), "the run ended before");
+        assert!(training(desk).wait(), "the run ended too early");
     }
     desk.harness.run();
 }
 
 #[test]
-fn a_run_is_watched_paused_stopped_and_gone_on_with() {
+fn a_run_is_watched_paused_stopped_and_resumed() {
     let folder = folder();
     let mut desk = desk(folder.path(), "100000");
     desk.begin("Start run");
@@ -85,7 +85,7 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
     let seen = training(&mut desk).curve.len();
     wait_until(&mut desk, |training| training.curve.len() > seen + 1);
     desk.begin("Pause");
-    // What is paused can be stopped.
+    // A paused run can be stopped.
     desk.begin("Stop run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert_eq!(training(&mut desk).ended, Some(Ended::Stopped));
@@ -93,7 +93,7 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
     let steps = training(&mut desk).curve.len();
     assert!(desk.shows("Sheet of held-out pictures"));
 
-    // Five steps more.
+    // Five more steps.
     desk.harness.state_mut().state.train_view.set_steps(steps as u64 + 5);
     desk.harness.run();
     desk.begin("Resume run");
@@ -110,7 +110,7 @@ fn a_run_is_watched_paused_stopped_and_gone_on_with() {
 }
 
 #[test]
-fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
+fn stopping_between_two_steps_still_writes_a_checkpoint() {
     let folder = folder();
     let options = TrainOptions {
         config: folder.path().join("config.yaml"),
@@ -135,7 +135,7 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
     let device = open(DeviceChoice::Cpu).unwrap();
     let mut task = Task::new(stop.clone(), |_, _| ());
     let mut sheets = Vec::new();
-    // After the second step has asked whether it is the last.
+    // Stops after the second step has checked if it is the last one.
     let ended = train(
         &options,
         &device,
@@ -152,7 +152,7 @@ fn a_stop_that_comes_between_two_steps_still_writes_a_checkpoint() {
 }
 
 #[test]
-fn what_went_wrong_is_said_in_the_panel() {
+fn errors_are_shown_in_the_panel() {
     let folder = folder();
     std::fs::remove_dir_all(folder.path().join("data")).unwrap();
     std::fs::create_dir(folder.path().join("data")).unwrap();

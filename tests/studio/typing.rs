@@ -1,4 +1,4 @@
-//! Text from an input method, as the window reports it.
+//! Input method (IME) events as the window reports them.
 
 use eframe::egui::{Event, ImeEvent, Key, Vec2};
 use egui_kittest::kittest::Queryable;
@@ -7,7 +7,7 @@ use residua::engine::Condition;
 
 use crate::desk::Desk;
 
-/// One event of the input method, and a frame.
+/// Sends one input method event and shows a frame.
 fn compose(desk: &mut Desk, event: ImeEvent) {
     desk.harness.event(Event::Ime(event));
     desk.harness.step();
@@ -24,7 +24,7 @@ fn a_caption_is_composed_by_an_input_method() {
     fonts::install(&desk.harness.ctx);
     desk.harness.get_by_label("Caption").focus();
     desk.harness.run();
-    assert!(desk.harness.output().platform_output.ime.is_some(), "the window lets an input method in");
+    assert!(desk.harness.output().platform_output.ime.is_some(), "the window enables the input method");
 
     for step in ["ね", "ねk", "ねこ"] {
         compose(&mut desk, preedit(step));
@@ -41,5 +41,5 @@ fn a_caption_is_composed_by_an_input_method() {
     desk.settle();
     compose(&mut desk, ImeEvent::Commit("白".into()));
     desk.settle();
-    assert_eq!(desk.state().condition, Condition::Prompt("白猫".into()), "what is given up leaves nothing");
+    assert_eq!(desk.state().condition, Condition::Prompt("白猫".into()), "cancelled text leaves nothing");
 }
