@@ -84,7 +84,9 @@ impl Morph {
             return Err(Error::usage(format!("--fps: expected 1 to {MOST_FPS}, found {}", self.fps)));
         }
         if !self.fit && self.condition.condition() != Condition::Unconditional {
-            return Err(Error::usage("--class and --prompt do nothing without --fit: leave them out, or add --fit"));
+            return Err(Error::usage(
+                "--class and --prompt do nothing without --fit: leave them out, or add --fit",
+            ));
         }
         let target = Target::given(&self.out, "png", self.force, console)?;
         let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed };

@@ -186,8 +186,14 @@ impl Run<'_> {
             Sampled::Whole(stacks) => done.keep(stacks).await,
             Sampled::Partly { .. } => Ok(()),
         };
-        let sampled =
-            pollster::block_on(sample(&self.stage2.model, &request, schedule.as_ref(), false, &mut task, keep));
+        let sampled = pollster::block_on(sample(
+            &self.stage2.model,
+            &request,
+            schedule.as_ref(),
+            false,
+            &mut task,
+            keep,
+        ));
         match sampled {
             Err(Error::Cancelled) if done.sampled > 0 => {
                 done.finish()?;

@@ -84,8 +84,7 @@ fn logits(model: &RqTransformer, stack: &CodeStack, condition: &[u32], cells: &[
         Architecture::Contextual => {
             let rows: Vec<usize> = cells.iter().enumerate().map(|(i, cell)| i * all + cell).collect();
             let masked = Masked::all_of(&rows, cells.len(), all, device);
-            let (codes, condition) =
-                (codes.repeat_dim(0, cells.len()), condition.repeat_dim(0, cells.len()));
+            let (codes, condition) = (codes.repeat_dim(0, cells.len()), condition.repeat_dim(0, cells.len()));
             model.masked_logits(codes, condition, &masked)
         }
     })

@@ -78,7 +78,9 @@ impl Morph {
             MorphOrder::Distance => {
                 // Twice the distances, which are whole numbers.
                 let along = |place: usize, count: usize| (2 * place + 1).abs_diff(count).pow(2);
-                cells.sort_by_key(|cell| along(cell / stack.w(), stack.h()) + along(cell % stack.w(), stack.w()));
+                cells.sort_by_key(|cell| {
+                    along(cell / stack.w(), stack.h()) + along(cell % stack.w(), stack.w())
+                });
                 cells
             }
         }
@@ -132,7 +134,13 @@ mod tests {
     fn the_middle_changes_first_and_its_border_is_the_seam() {
         let (from, to) = (stack(5, 5, |_| 0), stack(5, 5, |_| 1));
         let frames = Morph { order: MorphOrder::Distance, frames: 26, seed: 0 }.frames(&from, &to).unwrap();
-        let changed: Vec<usize> = frames[1].stack.cells().enumerate().filter(|(_, codes)| codes[0] == 1).map(|(cell, _)| cell).collect();
+        let changed: Vec<usize> = frames[1]
+            .stack
+            .cells()
+            .enumerate()
+            .filter(|(_, codes)| codes[0] == 1)
+            .map(|(cell, _)| cell)
+            .collect();
         assert_eq!(changed, [12]);
         let seam: Vec<usize> = (0..25).filter(|&cell| frames[1].seam[cell]).collect();
         assert_eq!(seam, [6, 7, 8, 11, 12, 13, 16, 17, 18]);

@@ -17,7 +17,9 @@ pub fn encode_apng(frames: &[Picture], milliseconds: u16) -> Result<Vec<u8>> {
     };
     if let Some(other) = frames.iter().find(|frame| frame.dimensions() != first.dimensions()) {
         let (expected, found) = (first.dimensions(), other.dimensions());
-        return Err(Error::invalid(format!("expected frames of {expected:?} pixels, found one of {found:?}")));
+        return Err(Error::invalid(format!(
+            "expected frames of {expected:?} pixels, found one of {found:?}"
+        )));
     }
     encode(first, &frames, milliseconds)
         .map_err(|error| Error::invalid(format!("cannot encode an animated PNG: {error}")))
@@ -71,6 +73,11 @@ mod tests {
     fn frames_of_two_sizes_are_refused() {
         assert!(encode_apng(&[], 80).is_err());
         assert!(encode_apng(&[flat(3, 0.0), flat(2, 0.0)], 80).is_err());
-        assert!(!PngDecoder::new(Cursor::new(encode_apng(&[flat(3, 0.0)], 80).unwrap())).unwrap().is_apng().unwrap());
+        assert!(
+            !PngDecoder::new(Cursor::new(encode_apng(&[flat(3, 0.0)], 80).unwrap()))
+                .unwrap()
+                .is_apng()
+                .unwrap()
+        );
     }
 }

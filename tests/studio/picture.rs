@@ -82,7 +82,11 @@ fn residuals_and_surprise_are_maps_with_a_scale() {
     desk.harness.get_by_label(&format!("{most:.1} bits"));
     desk.harness.state_mut().state.edit(|document| document.set_code([2, 5], 1, 9));
     desk.settle();
-    assert_eq!(document(&desk).surprise.as_ref().unwrap().stack, *document(&desk).stack(), "and after each edit");
+    assert_eq!(
+        document(&desk).surprise.as_ref().unwrap().stack,
+        *document(&desk).stack(),
+        "and after each edit"
+    );
 }
 
 /// The point under the pointer stays there.
@@ -253,6 +257,7 @@ fn codes_without_an_image_have_no_original() {
 fn an_empty_panel_says_how_to_open_something() {
     let start = Start { file: Some("no-such.png".into()), ..Start::default() };
     let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
-    desk.harness.get_by_label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
+    desk.harness
+        .get_by_label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
     desk.harness.get_by_label("Open picture…");
 }

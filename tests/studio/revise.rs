@@ -51,7 +51,9 @@ fn write(folder: &Path) {
         .collect();
     let views: HashMap<&str, TensorView<'_>> = tensors
         .iter()
-        .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()))
+        .map(|(name, shape, bytes)| {
+            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+        })
         .collect();
     std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
     std::fs::write(folder.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
@@ -122,7 +124,9 @@ fn painted_cells_are_resampled_again_and_undone() {
         desk.settle();
         desk.click("row 6, column 6");
         let places = changed(&opened, &stack(&desk));
-        assert!(!places.is_empty() && places.iter().all(|&(row, col, depth)| [row, col] == [6, 6] && depth >= 2));
+        assert!(
+            !places.is_empty() && places.iter().all(|&(row, col, depth)| [row, col] == [6, 6] && depth >= 2)
+        );
         assert_eq!(desk.state().document.as_ref().unwrap().undoable(), Some("revise cells"));
         assert!(desk.state().document.as_ref().unwrap().preview.is_none());
     }

@@ -42,7 +42,9 @@ impl State {
 
     /// Resamples the selected cells of the open stack, as an edit.
     pub fn revise_selected(&mut self) {
-        let Some(document) = self.document.as_ref().filter(|document| document.has_selection()) else { return };
+        let Some(document) = self.document.as_ref().filter(|document| document.has_selection()) else {
+            return;
+        };
         self.revising.last = Some((document.stack().clone(), document.selected.clone()));
         self.revise();
     }

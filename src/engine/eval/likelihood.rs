@@ -175,7 +175,9 @@ mod tests {
             let (rqvae, task) = (&stage2.stage1.model, &mut Task::unwatched());
             let stack =
                 pollster::block_on(encode(rqvae, &[picture], Choice::Nearest, task)).unwrap().remove(0);
-            let told = pollster::block_on(surprise(&stage2.model, &stack, &[class as u32], &mut Task::unwatched())).unwrap();
+            let told =
+                pollster::block_on(surprise(&stage2.model, &stack, &[class as u32], &mut Task::unwatched()))
+                    .unwrap();
             for (place, (_, chosen)) in told.iter().enumerate() {
                 sums[place % 4] -= f64::from(chosen.probability.ln());
             }

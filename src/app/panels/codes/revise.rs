@@ -13,7 +13,8 @@ const MOST_CELLS: u32 = 64;
 /// Shows the tool's settings, and what can be done after a stroke.
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.strong("Revise cells");
-    let Some(kind) = state.loaded.as_ref().and_then(|loaded| Some(loaded.stage2.as_ref()?.config.kind)) else {
+    let Some(kind) = state.loaded.as_ref().and_then(|loaded| Some(loaded.stage2.as_ref()?.config.kind))
+    else {
         ui.label("This model has no RQ-Transformer, which resamples cells. Load one in Models.");
         return;
     };
@@ -41,7 +42,8 @@ fn strength(ui: &mut Ui, state: &mut State) {
     let Some(depth) = state.document.as_ref().map(|document| document.stack().depth()) else { return };
     let mut strength = state.revising.strength.unwrap_or(depth).min(depth);
     let slider = Slider::new(&mut strength, 1..=depth).text("Strength");
-    let help = "How many codes of each painted cell are resampled, from the deepest up. Fewer change details only.";
+    let help =
+        "How many codes of each painted cell are resampled, from the deepest up. Fewer change details only.";
     if ui.add(slider).on_hover_text(help).changed() {
         state.revising.strength = (strength < depth).then_some(strength);
     }
@@ -58,7 +60,11 @@ fn condition(ui: &mut Ui, state: &mut State) {
         Condition::Unconditional => ", without a condition".into(),
         condition => named(condition),
     };
-    ui.radio_value(&mut state.revising.generates, false, format!("As in the rest of the picture{}", of(&own)));
+    ui.radio_value(
+        &mut state.revising.generates,
+        false,
+        format!("As in the rest of the picture{}", of(&own)),
+    );
     ui.radio_value(&mut state.revising.generates, true, format!("As set in Generate{}", of(&other)));
 }
 

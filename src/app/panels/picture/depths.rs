@@ -31,7 +31,11 @@ pub enum Map {
 
 /// Maps with their names, and what they show.
 const MAPS: [(Map, &str, &str); 3] = [
-    (Map::Pictures, "Pictures", "The picture of the codes down to each depth, or of each depth's codes alone"),
+    (
+        Map::Pictures,
+        "Pictures",
+        "The picture of the codes down to each depth, or of each depth's codes alone",
+    ),
     (Map::Codes, "Code colours", "Each colour is a code; equal colours are equal codes"),
     (Map::Residuals, "Residuals", "The norm that the codes down to each depth leave over, all on one scale"),
 ];
