@@ -1,4 +1,4 @@
-//! What is being looked at: one code stack with its past, and where in it the person is. No widgets, no tensors.
+//! The open document: a code stack with its edit history, selection and view. No widgets, no tensors.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::error::Result;
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
 
-/// How many edits can be undone.
+/// Number of states kept for undo.
 const MOST_EDITS: usize = 1000;
 
-/// One state of the stack.
+/// A state in the edit history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
-    /// What led to it, as the undo menu calls it.
+    /// The edit's name in the undo and redo tooltips.
     pub what: String,
     /// The codes.
     pub stack: Arc<CodeStack>,
-    /// How many of its codes each cell uses, row-major.
+    /// Number of codes that each cell uses, row-major.
     pub limits: Arc<Vec<usize>>,
 }
 
@@ -33,46 +33,46 @@ pub enum Mode {
     Select,
 }
 
-/// What was opened: a picture of any size, and the part of it that is encoded.
+/// The opened picture, of any size, and the part of it to encode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The picture.
     pub picture: Arc<Picture>,
-    /// The part.
+    /// The part to encode.
     pub framing: Framing,
 }
 
-/// A stack that is open.
+/// An open stack.
 pub struct Document {
-    /// The file's name, or what made it.
+    /// The file's name, or how the stack was made.
     pub name: String,
-    /// The picture that was encoded, at the model's size.
+    /// The encoded picture, at the model's resolution.
     pub original: Option<Arc<Picture>>,
-    /// Where that was taken from.
+    /// The picture that `original` was cut from.
     pub source: Option<Source>,
-    /// How the codes that were opened were made, if that is known.
+    /// How the opened codes were made, if known.
     pub recipe: Option<Recipe>,
-    /// What the transformer is told that the picture shows.
+    /// The condition given to the transformer.
     pub condition: Condition,
-    /// The states of the stack, oldest first.
+    /// The edit history, oldest state first.
     edits: Vec<Edit>,
-    /// The present one.
+    /// Index of the current state in `edits`.
     now: usize,
-    /// Row and column of the cell that is looked at.
+    /// Row and column of the pinned cell.
     pub pinned: Option<[usize; 2]>,
-    /// Which cells the next operation is for, row-major.
+    /// Whether each cell is selected, row-major.
     pub selected: Vec<bool>,
-    /// The depth that is looked at, from 0.
+    /// The chosen depth, from 0.
     pub depth: usize,
     /// Whether layers are shown summed or alone.
     pub mode: Mode,
-    /// A revision of the stack that is not finished.
+    /// Preview of an unfinished revision.
     pub preview: Option<Arc<Picture>>,
-    /// The present stack's picture; of an earlier stack until the new one is decoded.
+    /// The decoded stack; an earlier one until the current stack is decoded.
     pub seen: Option<Arc<Seen>>,
-    /// Its layers, likewise.
+    /// The layers, which may also be of an earlier stack.
     pub layers: Option<Arc<Layers>>,
-    /// How sure the transformer is of its codes, if that was asked.
+    /// How likely the transformer finds the codes, if measured.
     pub surprise: Option<Arc<Surprise>>,
 }
 
@@ -105,28 +105,28 @@ impl Document {
         }
     }
 
-    /// The present state.
+    /// The current state.
     pub fn edit(&self) -> &Edit {
         &self.edits[self.now]
     }
 
-    /// The present codes.
+    /// The current codes.
     pub fn stack(&self) -> &Arc<CodeStack> {
         &self.edit().stack
     }
 
-    /// The codes as they were opened.
+    /// The codes as opened.
     pub fn opened(&self) -> &Arc<CodeStack> {
         &self.edits[0].stack
     }
 
-    /// What the engine is to show.
+    /// The view for the engine to decode.
     pub fn view(&self) -> View {
         let Edit { stack, limits, .. } = self.edit().clone();
         View { stack, limits, original: self.original.clone() }
     }
 
-    /// The preview of a revision, else the picture of the chosen depth and mode, if it is decoded.
+    /// The preview of a revision, or else the picture of the chosen depth and mode, if decoded.
     pub fn shown(&self) -> Option<&Arc<Picture>> {
         if self.preview.is_some() {
             return self.preview.as_ref();
@@ -140,7 +140,8 @@ impl Document {
         }
     }
 
-    /// Puts `stack` and `limits` in place of the present ones; what was undone is forgotten. Nothing if nothing changes.
+    /// Replaces the current `stack` and `limits`, and clears the redo history. Returns false and does nothing
+    /// if they are equal.
     pub fn change(&mut self, what: impl Into<String>, stack: CodeStack, limits: Vec<usize>) -> bool {
         if *self.edit().stack == stack && *self.edit().limits == limits {
             return false;
@@ -148,14 +149,14 @@ impl Document {
         self.edits.truncate(self.now + 1);
         self.edits.push(Edit { what: what.into(), stack: Arc::new(stack), limits: Arc::new(limits) });
         if self.edits.len() > MOST_EDITS {
-            // The state that was opened stays, to be compared with.
+            // Keeps the opened state, for comparison.
             self.edits.remove(1);
         }
         self.now = self.edits.len() - 1;
         true
     }
 
-    /// Puts other codes in place of the present ones.
+    /// Replaces the current codes.
     pub fn change_codes(&mut self, what: impl Into<String>, stack: CodeStack) -> bool {
         let limits = self.edit().limits.to_vec();
         self.change(what, stack, limits)
@@ -164,16 +165,16 @@ impl Document {
     /// Changes one code.
     ///
     /// # Errors
-    /// There is no such place.
+    /// The position is out of range.
     pub fn set_code(&mut self, [row, col]: [usize; 2], depth: usize, code: u32) -> Result<bool> {
         let mut stack = (**self.stack()).clone();
         stack.set(row, col, depth, code)?;
-        // Depths are numbered as their keys are.
+        // Users see depths numbered from 1, like the keys.
         let depth = depth + 1;
         Ok(self.change_codes(format!("code {code} at row {row}, column {col}, depth {depth}"), stack))
     }
 
-    /// Takes the selected cells' codes from `other`, which has the same shape.
+    /// Replaces the selected cells' codes by those of `other`, which must have the same shape.
     ///
     /// # Errors
     /// The shapes differ.
@@ -187,16 +188,17 @@ impl Document {
         Ok(self.change_codes("swap cells", stack))
     }
 
-    /// Lets the selected cells use their first `limit` codes only.
+    /// Limits the selected cells to their first `limit` codes.
     pub fn limit_selected(&mut self, limit: usize) -> bool {
         let (stack, limits) = ((**self.stack()).clone(), self.edit().limits.to_vec());
         let limit = limit.min(stack.depth());
         let cells = limits.into_iter().zip(&self.selected);
         let limits = cells.map(|(now, selected)| if *selected { limit } else { now }).collect();
-        self.change(format!("{limit} codes a cell"), stack, limits)
+        self.change(format!("{limit} codes per cell"), stack, limits)
     }
 
-    /// Gives the selected cells their opened codes and all depths back; all cells if none is selected.
+    /// Restores the opened codes and depth limits of the selected cells, or of all cells if none are
+    /// selected.
     pub fn reset_selected(&mut self) -> bool {
         let (mut stack, mut limits) = ((**self.stack()).clone(), self.edit().limits.to_vec());
         let (opened, all, depth) = (self.edits[0].clone(), !self.has_selection(), stack.depth());
@@ -207,7 +209,7 @@ impl Document {
             limits[cell] = opened.limits[cell];
         }
         let [h, w, _] = opened.stack.shape();
-        stack = CodeStack::new(h, w, depth, codes).expect("of the opened shape");
+        stack = CodeStack::new(h, w, depth, codes).expect("the opened shape");
         self.change("revert to opened", stack, limits)
     }
 
@@ -216,24 +218,24 @@ impl Document {
         self.edit().limits.iter().all(|&limit| limit == self.stack().depth())
     }
 
-    /// What undo would take back.
+    /// Name of the edit that undo would revert.
     pub fn undoable(&self) -> Option<&str> {
         (self.now > 0).then(|| self.edit().what.as_str())
     }
 
-    /// What redo would do again.
+    /// Name of the edit that redo would repeat.
     pub fn redoable(&self) -> Option<&str> {
         self.edits.get(self.now + 1).map(|edit| edit.what.as_str())
     }
 
-    /// Takes the last edit back. Whether there was one.
+    /// Reverts the last edit. Returns whether there was one.
     pub fn undo(&mut self) -> bool {
         let undone = self.now > 0;
         self.now -= usize::from(undone);
         undone
     }
 
-    /// Does the next edit again. Whether there was one.
+    /// Repeats the next edit. Returns whether there was one.
     pub fn redo(&mut self) -> bool {
         let redone = self.now + 1 < self.edits.len();
         self.now += usize::from(redone);
@@ -245,19 +247,19 @@ impl Document {
         self.selected.contains(&true)
     }
 
-    /// For each code, whether it is kept when the selected cells are sampled anew.
+    /// For each code, whether resampling the selected cells keeps it.
     pub fn kept(&self) -> Vec<bool> {
         let depth = self.stack().depth();
         self.selected.iter().flat_map(|&selected| std::iter::repeat_n(!selected, depth)).collect()
     }
 
-    /// For each code, whether it lies in the first `rows` rows of cells.
+    /// For each code, whether it is in the first `rows` rows of cells.
     pub fn first_rows(&self, rows: usize) -> Vec<bool> {
         let kept = rows * self.stack().w() * self.stack().depth();
         (0..self.stack().codes().len()).map(|place| place < kept).collect()
     }
 
-    /// Moves the pinned cell by rows and columns, within the stack; pins the first one if none is.
+    /// Moves the pin by rows and columns, up to the stack's edges; pins the first cell if none is pinned.
     pub fn move_pin(&mut self, rows: isize, columns: isize) {
         let (h, w) = (self.stack().h(), self.stack().w());
         let moved = |at: usize, by: isize, size: usize| at.saturating_add_signed(by).min(size - 1);
@@ -278,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_undone_and_done_again() {
+    fn edits_are_undone_and_redone() {
         let mut document = document();
         assert!(document.undoable().is_none() && !document.undo() && !document.redo());
         assert!(document.set_code([0, 1], 1, 9).expect("within"));
-        assert!(!document.set_code([0, 1], 1, 9).expect("within"), "nothing changes");
+        assert!(!document.set_code([0, 1], 1, 9).expect("within"), "the code is the same");
         assert!(document.set_code([1, 1], 0, 8).expect("within"));
         assert!(document.set_code([2, 0], 0, 8).is_err());
         assert!(document.undo());
@@ -292,11 +294,11 @@ mod tests {
         assert!(document.undo() && document.undo() && !document.undo());
         assert_eq!(document.stack(), document.opened());
         document.set_code([0, 0], 0, 5).expect("within");
-        assert!(document.redoable().is_none(), "an edit forgets what was undone");
+        assert!(document.redoable().is_none(), "an edit clears the redo history");
     }
 
     #[test]
-    fn operations_are_for_selected_cells() {
+    fn operations_apply_to_selected_cells() {
         let mut document = document();
         document.selected = vec![true, false, false, true];
         assert_eq!(document.kept(), [false, false, true, true, true, true, false, false]);
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pin_stays_within() {
+    fn the_pin_stays_in_the_stack() {
         let mut document = document();
         document.move_pin(0, 1);
         assert_eq!(document.pinned, Some([0, 0]), "the first step pins");

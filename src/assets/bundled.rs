@@ -29,7 +29,7 @@ pub fn find(name: &str) -> Option<&'static Bundled> {
 }
 
 impl Bundled {
-    /// What it is made of: stage 1 and stage 2.
+    /// Its files: stage 1 and stage 2.
     pub fn files(&self) -> [Asset; 2] {
         [self.stage1, self.stage2]
     }

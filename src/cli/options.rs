@@ -243,7 +243,7 @@ impl ConditionArguments {
         }
     }
 
-    /// The requested condition, else `found`, that of the input picture.
+    /// The requested condition, or else `found`, the input picture's condition.
     pub fn condition_or(&self, found: Option<Condition>) -> Condition {
         match (self.condition(), found) {
             (Condition::Unconditional, Some(found)) => found,

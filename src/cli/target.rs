@@ -212,7 +212,7 @@ impl<'a> Numbered<'a> {
     }
 }
 
-/// The number after that of the last picture in `folder`.
+/// The number after the last picture's in `folder`.
 fn next_free(folder: &Path) -> Result<u64> {
     let number = |path: PathBuf| {
         let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));

@@ -83,7 +83,7 @@ pub struct SamplingRecipe {
     pub count: u32,
     /// One per depth.
     pub filters: Vec<Filter>,
-    /// How a contextual model drafted and revised it; the filters are those of the draft.
+    /// How a contextual model drafted and revised it; `filters` applies to the draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     /// `cpu` or `gpu`: rounding differs between devices, so samples may differ.

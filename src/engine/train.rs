@@ -63,7 +63,7 @@ pub struct TrainOptions {
     pub anew: Vec<String>,
     /// Whether to resume the run in that folder.
     pub resume: bool,
-    /// Total number of steps; `None`: that of the resumed run, or the configuration's epochs.
+    /// Total number of steps; `None`: the resumed run's, or the configuration's epochs.
     pub steps: Option<u64>,
     /// Steps between checkpoints; `None`: the configuration's.
     pub save_every: Option<u64>,
@@ -75,7 +75,7 @@ pub struct TrainOptions {
     pub all: bool,
     /// Whether pictures may lack the class or caption that the model takes.
     pub unlabelled: bool,
-    /// Random seed of initial weights, picture order and augmentation; `None`: that of the resumed run, or 0.
+    /// Random seed of initial weights, picture order and augmentation; `None`: the resumed run's, or 0.
     pub seed: Option<u32>,
 }
 
@@ -102,7 +102,7 @@ pub struct Begun {
 /// first.
 ///
 /// # Errors
-/// The configuration, data or folder is invalid, or differs from that of the resumed run; another process
+/// The configuration, data or folder is invalid, or differs from the resumed run's; another process
 /// trains it; the loss became NaN or infinite; [`Error::Cancelled`]. A new run that has done no step leaves
 /// nothing behind.
 pub fn train(
@@ -120,7 +120,7 @@ pub fn train(
     };
     if options.resume && kept.is_none() {
         tracing::warn!(
-            "{} was started by a version that stored neither seed nor options: those of the command line are used",
+            "{} was started by a version that stored neither seed nor options: using the command line's",
             options.out.display()
         );
     }

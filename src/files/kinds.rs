@@ -1,6 +1,6 @@
 //! Recognizes files of the wrong kind by their first bytes.
 
-/// The first bytes of a file in lower case, and what it is, with advice.
+/// A file's first bytes in lower case, and its kind with advice.
 const KINDS: &[(&[u8], &str)] = &[
     (
         b"version https://git-lfs",

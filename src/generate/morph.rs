@@ -32,9 +32,10 @@ pub struct Morph {
 /// One step of the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    /// Cells that have changed over have the codes of the second stack, the others those of the first.
+    /// Cells that have switched have the second stack's codes, the others the first stack's.
     pub stack: CodeStack,
-    /// Cells with a neighbour on the other side, row-major: those that may fit badly. None in the first and last frame.
+    /// Cells with a neighbour on the other side, row-major: cells that may fit badly. None in the first and
+    /// last frame.
     pub seam: Vec<bool>,
 }
 

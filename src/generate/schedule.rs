@@ -28,7 +28,7 @@ pub struct Schedule {
     pub draft: u32,
     /// The revisions after the draft.
     pub revise: Rounds,
-    /// Filters for the revisions, one per depth; the request has those of the draft.
+    /// Filters for the revisions, one per depth; the draft's are in the request.
     pub filters: Vec<Filter>,
 }
 

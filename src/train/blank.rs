@@ -1,6 +1,6 @@
 //! A loss on the latents of white cells. An encoder that sees the whole picture stores information about it
-//! wherever there is room, on the background too. A transformer cannot predict such codes from what is in the
-//! cell.
+//! anywhere there is room, even in the background. A transformer cannot predict such codes from what is in
+//! the cell.
 
 use burn::tensor::Tensor;
 

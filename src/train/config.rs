@@ -109,9 +109,9 @@ pub enum WarmupMode {
     Linear,
     /// In proportion to the square root of the number of devices.
     Sqrt,
-    /// The multiplier as it is, at least 1.
+    /// The multiplier unchanged, but at least 1.
     Fix,
-    /// The multiplier as it is.
+    /// The multiplier unchanged.
     None,
 }
 

@@ -48,7 +48,7 @@ test('a lost device: the model is loaded on another, edits survive, sampling sto
   await expect(studio.find('img', 'Preview 1')).toBeAttached({ timeout: 180_000 });
 
   await lose(page, 'a test took it');
-  const said = 'the graphics device was lost (a test took it); the model is loaded again, sampling has to be begun again';
+  const said = 'the graphics device was lost (a test took it); reloading the model; start sampling again';
   // It is reported at the worker's next turn.
   await expect(studio.says(said).first()).toBeAttached({ timeout: 180_000 });
   await expect.poll(() => page.workers().length, { timeout: 180_000 }).toBe(1);

@@ -105,7 +105,7 @@ impl State {
         self.send(Command::Morph(plan));
     }
 
-    /// Asks where a finished animation is to be saved.
+    /// Asks where to save a finished animation.
     pub fn save_animation(&mut self, bytes: Arc<Vec<u8>>) {
         save_as(self, "Save the morph", "morph.png".into(), move |state, path| {
             let saved = files::save(path, &bytes);

@@ -1,4 +1,4 @@
-//! What becomes of the engine's answers.
+//! Handles the engine's answers.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Loads the bundled model where another one could not be had and nothing else is loaded.
+    /// Loads the bundled model if another model failed to load and none is loaded.
     fn load_bundled(&mut self) {
         let bundled = BUNDLED[0].name;
         if self.loaded.is_none() && self.asked != bundled {
@@ -158,7 +158,7 @@ impl State {
             self.begin_with(&loaded);
         }
         let same = before.is_some_and(|before| before.rqvae_id == loaded.rqvae_id);
-        // A stack of another model means nothing to this one; its picture does.
+        // Another model's codes are meaningless to this one, but it can encode the picture.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
         match self.document.take() {
             Some(document) if same => self.keep_open(document),
@@ -176,14 +176,14 @@ impl State {
         }
     }
 
-    /// What is shown of the open codes is asked of the model anew.
+    /// Keeps the document open, and requests its picture and previews again.
     fn keep_open(&mut self, document: Document) {
         self.document = Some(document);
         self.show();
         self.look_at_pinned();
     }
 
-    /// Nothing is chosen or known yet of a model that is new.
+    /// Resets all settings and results that depend on the model.
     fn begin_with(&mut self, loaded: &Loaded) {
         self.condition = match &loaded.stage2 {
             Some(stage2) => match stage2.config.condition() {
@@ -238,7 +238,7 @@ impl State {
     }
 }
 
-/// The filters that the model was published with; none where no stage 2 is loaded.
+/// The model's published filters, or [`Filter::NONE`] at each depth without a stage 2.
 pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
     match &loaded.stage2 {
         Some(stage2) => stage2.config.sampling.filters.clone(),

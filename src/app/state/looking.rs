@@ -1,4 +1,4 @@
-//! What is looked at and changed: cells, codes, depths; and what is asked of the engine for that.
+//! Viewing and editing cells, codes and depths, with the engine requests for it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::image_io::Picture;
 use super::{CHOICES, SUGGESTIONS, State};
 
 impl State {
-    /// Asks for the open stack's picture.
+    /// Requests the open stack's picture.
     pub fn show(&mut self) {
         if let Some(document) = &self.document {
             let view = document.view();
@@ -21,12 +21,12 @@ impl State {
         }
     }
 
-    /// Changes the open document; if that changed its codes, its picture follows.
+    /// Edits the open document. If its stack or limits changed, requests a new picture.
     pub fn edit(&mut self, change: impl FnOnce(&mut Document) -> Result<bool>) {
         let Some(document) = &mut self.document else { return };
         match change(document) {
             Ok(true) => {
-                // The picture comes first; what other codes would do at the pinned place is another thing now.
+                // The edit makes the running previews obsolete: stop them, so that the picture comes first.
                 if let Some((choices, _)) = self.jobs.called(CHOICES) {
                     self.stop(choices);
                 }
@@ -38,7 +38,7 @@ impl State {
         }
     }
 
-    /// Pins a cell: its codes are looked into.
+    /// Pins a cell, and requests the details of its codes.
     pub fn pin(&mut self, cell: Option<[usize; 2]>) {
         if let Some(document) = &mut self.document {
             document.pinned = cell;
@@ -46,7 +46,7 @@ impl State {
         self.look_at_pinned();
     }
 
-    /// Asks for all that is shown of the pinned code: its neighbours, and what the transformer would have put there.
+    /// Requests the details of the pinned code: its neighbours and the transformer's suggestions.
     pub fn look_at_pinned(&mut self) {
         let Some(document) = &self.document else { return };
         let Some([row, col]) = document.pinned else { return };
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// Chooses the depth that is looked at.
+    /// Chooses the depth to view.
     pub fn choose_depth(&mut self, depth: usize) {
         if let Some(document) = &mut self.document
             && depth < document.stack().depth()
@@ -71,18 +71,18 @@ impl State {
         }
     }
 
-    /// What `code` looks like at `depth`, if it is known by now.
+    /// The picture of `code` at `depth`, if it has arrived.
     pub fn patch(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
         self.patches.get(depth, code)
     }
 
-    /// Asks for the looks of those of `codes` that are not known yet.
+    /// Requests the pictures of `codes` that are still missing.
     pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
         self.patches.want(depth, &codes);
         self.ask_for_patches();
     }
 
-    /// Asks for what those of `codes` would do at the pinned place that were not asked for yet.
+    /// Requests previews of `codes` at the pinned position, unless already requested.
     pub(super) fn need_choices(&mut self, codes: &[u32]) {
         if let Some((view, place, codes)) = self.choices.want(codes) {
             self.send(Command::Choices { view, place, codes });
@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    /// Says what the open stack is made from; what the transformer says of it changes with that.
+    /// Sets the open stack's condition, and discards the transformer's results for the old one.
     pub fn set_condition(&mut self, condition: Condition) {
         let Some(document) = &mut self.document else { return };
         document.condition = condition;
@@ -111,7 +111,7 @@ impl State {
         self.send_for(command, Purpose::Browse);
     }
 
-    /// Undo, or redo.
+    /// Undoes an edit if `back`, else redoes one.
     pub fn step_history(&mut self, back: bool) {
         self.edit(|document| Ok(if back { document.undo() } else { document.redo() }));
     }

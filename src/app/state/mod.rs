@@ -1,5 +1,5 @@
-//! All that the panels show and change: what is open, what is loaded, what is under way. The panels hold nothing that
-//! matters; tests drive the studio through them and read its state here.
+//! The state behind the panels: the open document, the loaded models, the running jobs. The panels hold no
+//! state that matters; tests drive the studio through the panels and read its state here.
 
 mod answers;
 mod looking;
@@ -42,80 +42,80 @@ use crate::image_io::Picture;
 use crate::metrics::Usage;
 use crate::trust::{Checked, checked_since};
 
-/// What a job is called that decodes single codes.
+/// Label of the jobs that decode single codes.
 const PATCHES: &str = "decoding codes";
 
-/// What a job is called that decodes other codes at the pinned place.
+/// Label of the jobs that preview alternative codes at the pinned position.
 const CHOICES: &str = "decoding choices";
 
-/// How many neighbours and suggestions are asked for.
+/// Number of neighbours and of suggestions to request.
 pub const SUGGESTIONS: usize = 8;
 
 /// The studio's state.
 pub struct State {
-    /// Where commands go.
+    /// Runs the commands.
     engine: Engine,
-    /// What is under way.
+    /// Queued and running jobs.
     pub jobs: Jobs,
-    /// What happened.
+    /// The log.
     pub log: Log,
-    /// What is remembered.
+    /// Settings, kept between sessions.
     pub settings: Settings,
-    /// What is loaded.
+    /// The loaded models.
     pub loaded: Option<Arc<Loaded>>,
-    /// What is open.
+    /// The open document.
     pub document: Option<Document>,
-    /// A picture that is to be encoded as soon as a model is loaded, with its name.
+    /// A picture to encode once a model is loaded, with its name.
     waiting: Option<(String, Source)>,
     /// The pictures of this session.
     pub gallery: Gallery,
-    /// Uploaded pictures.
+    /// Textures of the pictures on screen.
     pub textures: Textures,
-    /// What pictures are made from.
+    /// The condition for new pictures.
     pub condition: Condition,
-    /// How codes are drawn, one filter a depth.
+    /// Sampling filters, one per depth.
     pub filters: Vec<Filter>,
-    /// Where the person is in the panel "Generate".
+    /// State of the panel "Generate".
     pub generate_view: GenerateView,
-    /// Where the person is in the panel "Gallery".
+    /// State of the panel "Gallery".
     pub gallery_view: GalleryView,
-    /// A recipe that is to be restored as soon as a model is loaded.
+    /// A recipe to restore once a model is loaded.
     waiting_recipe: Option<Recipe>,
-    /// Pictures that grow.
+    /// Previews of the pictures being sampled.
     pub previews: Vec<Arc<Picture>>,
     /// Codes near the pinned one.
     pub neighbours: Option<Arc<Neighbours>>,
-    /// What codes look like.
+    /// Pictures of single codes.
     pub patches: Patches,
-    /// What codes would do at the pinned place.
+    /// Previews of alternative codes at the pinned position.
     pub choices: Choices,
-    /// How cells are revised.
+    /// Settings and progress of cell revision.
     pub revising: Revising,
-    /// How the canvas is set.
+    /// State of the canvas.
     pub picture_view: PictureView,
-    /// How the panel "Codes" is set.
+    /// State of the panel "Codes".
     pub codes_view: CodesView,
-    /// The distribution at a place.
+    /// The transformer's distribution at a position (row, column, depth).
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
-    /// Which codes the pictures that were open in this session use.
+    /// Code usage of the stacks opened or sampled in this session.
     pub session_usage: Option<Usage>,
-    /// Which codes a folder's pictures use.
+    /// Code usage of a folder's pictures.
     pub folder_usage: Option<Arc<Usage>>,
     /// `cpu` or `gpu`.
     pub device: &'static str,
-    /// The GPU that the models run on, if they do.
+    /// The graphics adapter and its limits, or why the models run on the CPU, if known.
     pub adapter: Option<String>,
-    /// What the check of the GPU kernels found.
+    /// Results of the GPU kernel checks.
     pub kernel_checks: Vec<Checked>,
-    /// The model that was asked for last.
+    /// The last requested model.
     asked: String,
-    /// Whether the model that is being loaded is the one that was lost.
+    /// Whether the loading model replaces one lost with its worker.
     reloads: bool,
-    /// Bytes of memory that the models' worker has, where it shares none with the window.
+    /// Memory of the models' worker, in bytes, if it shares none with the window.
     pub models_memory: u64,
-    /// Models that the browser keeps.
+    /// Models in the browser's storage.
     pub stored: Vec<Stored>,
-    /// What is typed and why the last load failed.
+    /// State of the panel "Models".
     pub models_view: ModelsView,
     /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
@@ -123,16 +123,17 @@ pub struct State {
     /// The training run.
     #[cfg(not(target_family = "wasm"))]
     pub train_view: TrainView,
-    /// What of the codebook is looked at.
+    /// State of the panel "Codebook".
     pub codebook_view: CodebookView,
-    /// What the log panel measured.
+    /// Measurements of the log panel.
     pub log_view: LogView,
-    /// Whether the models run on the window's own graphics device, so that it can draw what they made where that lies.
+    /// Whether the models share the window's graphics device, so that it can draw pictures from their
+    /// buffers.
     pub draws_on_device: bool,
 }
 
 impl State {
-    /// Nothing open yet, in the window of `ctx`.
+    /// An empty studio in the window of `ctx`.
     #[cfg_attr(target_family = "wasm", expect(unused_variables))]
     pub fn new(ctx: &Context, engine: Engine, settings: Settings, device: &'static str) -> Self {
         Self {
@@ -178,12 +179,12 @@ impl State {
         }
     }
 
-    /// Sends a command whose result goes where results of its kind go.
+    /// Sends a command; its result goes to the usual place.
     pub fn send(&mut self, command: Command) -> JobId {
         self.send_for(command, Purpose::Usual)
     }
 
-    /// Sends a command for a purpose of its own.
+    /// Sends a command; its result goes where `purpose` says.
     pub fn send_for(&mut self, command: Command, purpose: Purpose) -> JobId {
         let label = command.label();
         let id = self.engine.send(command);
@@ -191,23 +192,23 @@ impl State {
         id
     }
 
-    /// Ends everything that is under way; what is whole stays.
+    /// Stops all jobs; keeps finished results.
     pub fn cancel(&mut self) {
         self.patches.give_up();
         self.engine.stop_all();
     }
 
-    /// Ends one job.
+    /// Stops one job.
     pub fn stop(&mut self, id: JobId) {
         self.engine.stop(id);
     }
 
-    /// Whether anything is under way.
+    /// Whether any job is queued or running.
     pub fn is_busy(&self) -> bool {
         self.engine.is_busy()
     }
 
-    /// Takes in what the engine and the file dialogs have answered.
+    /// Handles new answers of the engine and the file dialogs.
     pub fn receive(&mut self) {
         self.log.collect();
         self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
@@ -218,7 +219,7 @@ impl State {
         }
     }
 
-    /// Waits for the next answer and takes it in; for tests. Whether there was one.
+    /// Waits for the next answer and handles it, for tests. Returns whether there was one.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self) -> bool {
         let message = self.engine.wait();
@@ -230,13 +231,13 @@ impl State {
         self.textures.get(ctx, picture)
     }
 
-    /// Forgets what was uploaded to a context that is no more.
+    /// Drops the textures of a lost graphics context.
     pub fn forget_textures(&mut self) {
         self.textures = Textures::default();
         self.picture_view.forget_textures();
     }
 
-    /// How the open stack was made: as its file says, or once it is changed, by hand.
+    /// How the open stack was made: its file's recipe, or an edit once it has changed.
     pub fn recipe(&self) -> Option<Recipe> {
         let document = self.document.as_ref()?;
         match &document.recipe {

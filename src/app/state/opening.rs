@@ -1,4 +1,4 @@
-//! How pictures, codes, models and recipes are opened.
+//! Opens pictures, codes, models and recipes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::model::{Precision, StateKind};
 use super::State;
 
 impl State {
-    /// Loads the model at a place, with its other stage from elsewhere if that is given.
+    /// Loads a model by name or path, with stage 1 from `rqvae` if given.
     pub fn load(&mut self, model: &str, rqvae: Option<String>) {
         self.models_view.failure = None;
         self.asked = model.into();
@@ -26,12 +26,12 @@ impl State {
         self.send(Command::Load(options));
     }
 
-    /// Encodes the middle of a picture and opens its codes; once a model is loaded.
+    /// Encodes the middle of a picture and opens its codes; waits until a model is loaded.
     pub fn open_picture(&mut self, name: &str, picture: Arc<Picture>) {
         self.open_part(name, Source { picture, framing: Framing::Middle });
     }
 
-    /// Encodes a part of a picture and opens its codes; once a model is loaded.
+    /// Encodes part of a picture and opens its codes; waits until a model is loaded.
     pub fn open_part(&mut self, name: &str, source: Source) {
         match self.loaded {
             Some(_) => {
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    /// Encodes another part of the open picture in place of the present one.
+    /// Encodes another part of the open picture, and replaces the open codes.
     pub fn reframe(&mut self, framing: Framing) {
         let Some(Document { name, source: Some(source), .. }) = &self.document else { return };
         let (name, picture) = (name.clone(), source.picture.clone());
@@ -66,7 +66,7 @@ impl State {
             let fits = match stack.shape() == expected {
                 true => stack.validate(&loaded.codebook_sizes),
                 false => Err(Error::invalid(format!(
-                    "the loaded model's codes are of shape {expected:?}, found {:?}; load the model that made them",
+                    "the loaded model needs codes of shape {expected:?}, found {:?}; load the model that made them",
                     stack.shape()
                 ))),
             };
@@ -90,7 +90,7 @@ impl State {
         self.show();
     }
 
-    /// Restores what a recipe says of sampling: condition, seed, filters; once a model is loaded.
+    /// Restores a recipe's sampling settings (condition, seed, filters); waits until a model is loaded.
     pub fn restore(&mut self, recipe: &Recipe) {
         let Some(sampling) = &recipe.sampling else { return };
         let Some(loaded) = &self.loaded else {
@@ -100,17 +100,18 @@ impl State {
         let kind = loaded.stage2.as_ref().map(|stage2| stage2.config.condition());
         if kind != Some(sampling.condition.kind()) || self.filters.len() != sampling.filters.len() {
             let maker = &sampling.rqtransformer.name;
-            let text = format!("the recipe is of another kind of model, {maker}: load that, then restore it");
+            let text =
+                format!("the recipe needs another kind of model: load {maker}, then restore the recipe");
             return self.log.add(Level::Warning, text);
         }
         self.condition = sampling.condition.clone();
         self.settings.seed = sampling.seed;
         self.settings.seed_locked = true;
         self.filters = sampling.filters.clone();
-        self.log.add(Level::Note, format!("the recipe is restored: seed {}", sampling.seed));
+        self.log.add(Level::Note, format!("recipe restored: seed {}", sampling.seed));
     }
 
-    /// Opens the file or folder at `path`: a picture, codes, or a model. What went wrong is in the log.
+    /// Opens the file or folder at `path`: a picture, codes or a model. Logs any error.
     pub fn open_path(&mut self, path: &Path) {
         if let Err(error) = crate::app::files::open(self, path) {
             self.log.add(Level::Error, error.to_string());

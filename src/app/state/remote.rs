@@ -1,4 +1,4 @@
-//! What the worker of a browser page says of itself.
+//! Handles the start and the loss of a browser page's worker.
 
 use super::State;
 use crate::app::choices::Choices;
@@ -7,7 +7,7 @@ use crate::app::patches::Patches;
 use crate::engine::studio::Ready;
 
 impl State {
-    /// A worker has begun.
+    /// Records where a new worker runs the models.
     pub fn ready(&mut self, ready: Ready) {
         let Ready { device, said, lacking, kernels } = ready;
         self.kernel_checks = kernels;
@@ -20,7 +20,8 @@ impl State {
         self.adapter = Some(said);
     }
 
-    /// The worker is gone, for a reason; another one begins, and gets the model again. What is open stays.
+    /// Handles the loss of the worker: logs the reason, and loads the model again in the next worker. The
+    /// document stays open.
     pub fn lost(&mut self, reason: &str) {
         let lost = self.engine.lose_all("the models' worker was lost");
         let jobs: Vec<_> = lost.into_iter().filter_map(|message| self.jobs.remove(message.job)).collect();
@@ -28,8 +29,8 @@ impl State {
         self.patches = Patches::default();
         self.choices = Choices::default();
         let sampled = jobs.iter().any(|job| job.label == "sampling");
-        let ended = if sampled { ", sampling has to be begun again" } else { "" };
-        self.log.add(Level::Warning, format!("{reason}; the model is loaded again{ended}"));
+        let ended = if sampled { "; start sampling again" } else { "" };
+        self.log.add(Level::Warning, format!("{reason}; reloading the model{ended}"));
         self.reloads = true;
         let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
         self.load(&model, rqvae);

@@ -1,4 +1,5 @@
-//! Cells that are resampled to fit the rest of the picture: by a stroke, again, or where they fit worst.
+//! Revises cells, resampling them to fit the rest of the picture: the painted ones, the same ones again, or
+//! the worst.
 
 use std::sync::Arc;
 
@@ -9,26 +10,26 @@ use crate::generate::Forced;
 
 use super::State;
 
-/// What undo calls a revision.
+/// The undo name of a revision.
 const REVISE: &str = "revise cells";
 
-/// How cells are revised, and what was revised last.
+/// Settings of cell revision, and the last revision.
 #[derive(Default)]
 pub struct Revising {
-    /// Codes of a cell that are resampled, from the deepest up; `None` for all.
+    /// Number of codes to resample in each cell, from the deepest up; `None` for all.
     pub strength: Option<usize>,
-    /// Whether the condition is that of new pictures, not that of the open one.
+    /// Whether to use the condition of new pictures instead of the open picture's.
     pub generates: bool,
-    /// The last revision's codes before it, and its cells.
+    /// The codes before the last revision, and the cells it revised.
     last: Option<(Arc<CodeStack>, Vec<bool>)>,
-    /// Worst cells still to be revised.
+    /// Number of worst cells still to revise.
     worst: u32,
-    /// The codes whose surprise was asked for last.
+    /// The codes for which surprise was last requested.
     asked: Option<Arc<CodeStack>>,
 }
 
 impl Revising {
-    /// The surprise that was asked for is of another condition now.
+    /// Discards the request for surprise, because the condition changed.
     pub(super) fn forget_surprise(&mut self) {
         self.asked = None;
     }
@@ -49,13 +50,13 @@ impl State {
         self.revise();
     }
 
-    /// True if there is a revision of the open stack's cells to repeat.
+    /// True if the last revision can be repeated on the open stack.
     pub fn can_revise_again(&self) -> bool {
         let shape = self.document.as_ref().map(|document| document.stack().shape());
         self.has_transformer() && self.revising.last.as_ref().is_some_and(|(of, _)| Some(of.shape()) == shape)
     }
 
-    /// Resamples the cells of the last revision with another seed.
+    /// Repeats the last revision with another seed.
     pub fn revise_again(&mut self) {
         if self.can_revise_again() {
             self.next_seed();
@@ -63,13 +64,13 @@ impl State {
         }
     }
 
-    /// Revises `count` cells, one at a time, each the one that the model then finds least likely.
+    /// Revises `count` cells one at a time, each time the cell that the model finds least likely.
     pub fn revise_worst(&mut self, count: u32) {
         self.revising.worst = count;
         self.ask_surprise();
     }
 
-    /// Asks for the surprise of the open codes unless it is known or was asked for.
+    /// Requests the surprise of the open codes, unless it is known or requested.
     pub fn keep_surprise(&mut self) {
         let Some(document) = &self.document else { return };
         let stack = document.stack();
@@ -80,7 +81,7 @@ impl State {
         }
     }
 
-    /// Asks how unlikely the transformer finds each code of the open stack.
+    /// Requests how unlikely the transformer finds each code of the open stack.
     pub fn ask_surprise(&mut self) {
         if let Some(document) = &self.document {
             let (stack, condition) = (document.stack().clone(), document.condition.clone());
@@ -89,7 +90,7 @@ impl State {
         }
     }
 
-    /// Revises the worst cell next, if any is still to be revised.
+    /// Revises the worst cell, if any revisions remain.
     pub(super) fn revise_next(&mut self, surprise: &Surprise) {
         let Some(document) = self.document.as_mut().filter(|_| self.revising.worst > 0) else { return };
         self.revising.worst -= 1;
@@ -99,14 +100,14 @@ impl State {
         self.revise_selected();
     }
 
-    /// Goes on with the worst cells after one was revised.
+    /// Continues with the next worst cell after a revision.
     pub(super) fn revised(&mut self) {
         if self.revising.worst > 0 {
             self.ask_surprise();
         }
     }
 
-    /// Revises no more of the worst cells.
+    /// Stops revising the worst cells.
     pub(super) fn give_up_revising(&mut self) {
         self.revising.worst = 0;
     }
@@ -123,7 +124,7 @@ impl State {
     }
 }
 
-/// Which codes a revision of `cells` keeps: all of the others, and the first ones of these.
+/// The codes that a revision of `cells` keeps: every code of the other cells, and the first codes of these.
 fn kept(cells: &[bool], depth: usize, strength: usize) -> Vec<bool> {
     cells.iter().flat_map(|&revised| (0..depth).map(move |d| !revised || d + strength < depth)).collect()
 }

@@ -1,4 +1,4 @@
-//! New pictures, and new codes for a part of one.
+//! Samples new pictures, and new codes for part of a picture.
 
 use crate::app::document::Document;
 use crate::app::gallery::{Item, Origin};
@@ -34,7 +34,7 @@ impl State {
         self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Varied));
     }
 
-    /// Picks the next seed, which follows from the present one.
+    /// Picks the next seed, derived from the current one.
     pub fn next_seed(&mut self) {
         self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
     }
@@ -45,8 +45,8 @@ impl State {
         self.settings.seed = crate::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
     }
 
-    /// What the settings say to sample, with the seed that is shown. A seed that is not locked then changes, so that the next
-    /// pictures differ.
+    /// Makes a sampling plan from the current settings and seed. Then changes the seed unless it is locked, so
+    /// that the next pictures differ.
     pub(super) fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
         let seed = self.settings.seed;
         if !self.settings.seed_locked {
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Puts the open stack and its picture into the gallery.
+    /// Adds the open stack and its picture to the gallery.
     pub fn keep(&mut self) {
         let Some(document) = &self.document else { return };
         let Some(seen) = &document.seen else { return };
@@ -79,7 +79,7 @@ impl State {
     }
 }
 
-/// The open stack with all but the selected cells kept.
+/// Keeps all cells of the open stack except the selected ones.
 fn forced(document: &Document) -> Forced {
     Forced { stack: (**document.stack()).clone(), keep: document.kept() }
 }

@@ -1,11 +1,12 @@
-//! The part of a picture around a cell.
+//! The area around a cell.
 
 use std::ops::Range;
 
-/// Cells on each side.
+/// Number of cells on each side.
 const SIDES: usize = 1;
 
-/// Rows and columns of the cells around `cell` in a grid of `h x w`: as many at the edges as anywhere.
+/// Rows and columns around a cell in a grid of `h x w`. The area has the same size everywhere: it shifts at
+/// the edges.
 pub fn around([row, col]: [usize; 2], h: usize, w: usize) -> [Range<usize>; 2] {
     let along = |place: usize, count: usize| {
         let size = (2 * SIDES + 1).min(count);
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_parts_are_of_one_size_and_have_their_cell() {
+    fn areas_have_one_size_and_contain_the_cell() {
         assert_eq!(around([3, 0], 8, 8), [2..5, 0..3]);
         assert_eq!(around([7, 4], 8, 8), [5..8, 3..6]);
         assert_eq!(around([0, 1], 1, 2), [0..1, 0..2]);

@@ -1,4 +1,4 @@
-//! What other codes would do at a place of a stack.
+//! Previews alternative codes at one position of a stack.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::error::Result;
 use crate::image_io::Picture;
 use crate::model::RqVae;
 
-/// Levels of a channel, between -1 and 1.
+/// Converts a difference of values in -1..1 to levels of 255.
 const LEVELS: f32 = 127.5;
-/// The most that a change is amplified.
+/// Largest amplification of a change.
 const MOST_AMPLIFIED: f32 = 64.0;
 
-/// Decodes `view` with each of `codes` at `place` (row, column, depth), and hands each over to `found`.
+/// Decodes `view` with each of `codes` at `place` (row, column, depth), and passes each result to `found`.
 ///
 /// # Errors
-/// The model cannot decode the view; there is no such place or code; the task was stopped.
+/// The model cannot decode the view; the position or a code is out of range; the task was stopped.
 pub async fn choices(
     model: &RqVae,
     view: &View,
@@ -51,7 +51,7 @@ fn replaced(stack: &CodeStack, [row, col, depth]: [usize; 3], code: u32) -> Resu
     CodeStack::new(stack.h(), stack.w(), stack.depth(), codes)
 }
 
-/// What `after` is around the cell, and how it differs from `before`.
+/// Crops `after` to the area around the cell, and compares it with `before`.
 fn compared(before: &Picture, after: &Picture, place: [usize; 3], stack: &CodeStack) -> Result<Choice> {
     let (high, wide) = (after.height() / stack.h(), after.width() / stack.w());
     let [rows, cols] = around([place[0], place[1]], stack.h(), stack.w());
@@ -72,11 +72,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_cut_out_amplified_and_measured() {
+    fn changes_are_cropped_amplified_and_measured() {
         let stack = CodeStack::new(4, 4, 1, vec![0; 16]).unwrap();
         let before = Picture::new(8, 8, vec![0.5; 192]).unwrap();
         let mut data = before.data().to_vec();
-        // One pixel of the cell in row 1, column 2, by 0.1 in each channel.
+        // Changes one pixel of the cell at row 1, column 2, by 0.1 in each channel.
         for channel in 0..3 {
             data[channel * 64 + 2 * 8 + 4] -= 0.1;
         }
@@ -84,7 +84,7 @@ mod tests {
         let found = compared(&before, &after, [1, 2, 0], &stack).unwrap();
         assert_eq!((found.picture.width(), found.picture.height(), found.amplified), (6, 6, 8.0));
         assert!((found.effect - 0.1 / 8.0 * LEVELS).abs() < 1e-4, "{}", found.effect);
-        // The part begins at row 0 and column 1 of the cells.
+        // The crop starts at the cell in row 0, column 1.
         let [changed, other] = [2 * 6 + 2, 0].map(|place| found.change.data()[place]);
         assert!((changed + 0.8).abs() < 1e-5 && other == 0.0, "{changed} {other}");
         let same = compared(&before, &before, [0, 0, 0], &stack).unwrap();

@@ -1,4 +1,4 @@
-//! What the models can be asked for.
+//! The commands that the models can run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::generate::{Filter, Forced, Schedule};
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
 
-/// A picture's codes as they are looked at.
+/// A picture's codes and how to show them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct View {
     /// The codes.
     pub stack: Arc<CodeStack>,
-    /// How many of its codes each cell uses, from the top; row-major.
+    /// Number of codes that each cell uses, starting at depth 0; row-major.
     pub limits: Arc<Vec<usize>>,
-    /// What the stack is to look like, if there is such a picture, of the model's size.
+    /// The encoded picture, at the model's resolution, if there is one.
     pub original: Option<Arc<Picture>>,
 }
 
-/// A view of all codes of `stack`.
+/// Shows every code of `stack`.
 impl From<Arc<CodeStack>> for View {
     fn from(stack: Arc<CodeStack>) -> Self {
         let limits = vec![stack.depth(); stack.h() * stack.w()];
@@ -31,107 +31,107 @@ impl From<Arc<CodeStack>> for View {
     }
 }
 
-/// What to sample.
+/// Settings for sampling.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SamplePlan {
-    /// Nothing, a class or a caption.
+    /// Unconditional, a class or a caption.
     pub condition: Condition,
-    /// Seed of all draws.
+    /// Random seed.
     pub seed: u64,
-    /// Number of the first picture among those of the seed.
+    /// Index of the first picture of this seed.
     pub first: u32,
-    /// How many pictures.
+    /// Number of pictures.
     pub count: u32,
-    /// One filter a depth.
+    /// One filter per depth.
     pub filters: Vec<Filter>,
-    /// Parts and rounds for a contextual model; `None` for its usual ones. An autoregressive model has no use for it.
+    /// Parts and rounds for a contextual model; `None` for its defaults. Autoregressive models ignore it.
     pub schedule: Option<Schedule>,
-    /// Codes that are kept.
+    /// Codes to keep.
     pub forced: Option<Forced>,
-    /// Whether to show the picture as it grows.
+    /// Whether to send previews of unfinished pictures.
     pub preview: bool,
 }
 
-/// What to animate.
+/// Settings for a morph animation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MorphPlan {
     /// The first stack.
     pub from: Arc<CodeStack>,
     /// The last stack.
     pub to: Arc<CodeStack>,
-    /// How one becomes the other.
+    /// How the first stack turns into the last.
     pub morph: Morph,
-    /// How long a frame is shown, in milliseconds.
+    /// Duration of a frame, in milliseconds.
     pub milliseconds: u16,
-    /// What a contextual model is told that the pictures show, as it revises the cells where the two meet.
+    /// The condition with which a contextual model revises the cells where the two pictures meet.
     pub condition: Condition,
-    /// One filter a depth, for these cells.
+    /// One filter per depth, for revising these cells.
     pub filters: Vec<Filter>,
 }
 
-/// Something that the models do.
+/// A command for the models.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// Loads a stage 2 with its stage 1, or a stage 1 alone; they take the place of those loaded.
+    /// Loads a stage 2 with its stage 1, or a stage 1 alone, in place of the loaded models.
     Load(Options),
-    /// Encodes a part of a picture of any size.
+    /// Encodes part of a picture of any size.
     Encode(Arc<Picture>, Framing),
-    /// Decodes a stack, then all its layers. A newer one takes its place.
+    /// Decodes a stack, then all its layers. A newer `Show` replaces it.
     Show(View),
-    /// The codes nearest to one, of the codebook at a depth.
+    /// Finds the codes nearest to a code, in the codebook at a depth.
     Neighbours {
         /// Depth of the codebook.
         depth: usize,
         /// The code.
         code: u32,
-        /// How many.
+        /// Number of neighbours.
         count: usize,
     },
-    /// What each code looks like alone.
+    /// Decodes each code alone.
     Patches {
         /// Depth of the codebook.
         depth: usize,
         /// The codes.
         codes: Vec<u32>,
     },
-    /// What each of some codes would do at a place.
+    /// Previews alternative codes at a position.
     Choices {
         /// The picture's codes.
         view: View,
         /// Row, column, depth.
         place: [usize; 3],
-        /// The codes.
+        /// The codes to try.
         codes: Vec<u32>,
     },
-    /// The transformer's distribution at a place.
+    /// Computes the transformer's distribution at a position.
     Explain {
         /// The codes.
         stack: Arc<CodeStack>,
-        /// What the picture was made from.
+        /// The picture's condition.
         condition: Condition,
         /// Row, column, depth.
         place: [usize; 3],
-        /// How many suggestions.
+        /// Number of suggestions.
         count: usize,
     },
-    /// How sure the transformer is at each place.
+    /// Measures the transformer's uncertainty at each position.
     Surprise {
         /// The codes.
         stack: Arc<CodeStack>,
-        /// What the picture was made from.
+        /// The picture's condition.
         condition: Condition,
     },
-    /// How many tokens a caption has.
+    /// Counts the tokens of a caption.
     CountTokens(String),
-    /// New pictures.
+    /// Samples pictures.
     Sample(SamplePlan),
-    /// An animation from one stack to another.
+    /// Renders an animation from one stack to another.
     Morph(MorphPlan),
-    /// Which codes the pictures of a folder use.
+    /// Counts the codes that a folder's pictures use.
     Usage(PathBuf),
 }
 
-/// Of the commands in one slot only the last matters.
+/// Commands that replace each other: only the latest command in a slot matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
     Load,
@@ -145,7 +145,7 @@ pub(super) enum Slot {
 }
 
 impl Command {
-    /// What a person calls it.
+    /// Its name in the status bar and the log.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Load(_) => "loading",

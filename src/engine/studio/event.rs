@@ -1,4 +1,4 @@
-//! What the models answer.
+//! The models' answers.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::kernels::present::DeviceImage;
 use crate::metrics::Usage;
 use crate::model::{RqTransformerConfig, RqVaeConfig};
 
-/// One step of a job's life.
+/// An event in the life of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
-    /// The worker has taken it up.
+    /// The worker started it.
     Begun,
-    /// So many of so many units are done.
+    /// Units done and units in total.
     Progress(usize, usize),
     /// A result; a job may have several.
     Output(Output),
-    /// It is done, in so many milliseconds.
+    /// It finished, after this many milliseconds.
     Done(f64),
     /// It failed, for this reason.
     Failed(String),
@@ -32,13 +32,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether nothing more comes of the job.
+    /// Whether this is the job's last event.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Failed(_) | Self::Cancelled)
     }
 }
 
-/// An event and the job that it is of.
+/// An event and its job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// The job.
@@ -47,80 +47,80 @@ pub struct Message {
     pub event: Event,
 }
 
-/// A result. All are cheap to clone.
+/// A result, cheap to clone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Output {
-    /// Models are loaded.
+    /// Models were loaded.
     Loaded(Arc<Loaded>),
-    /// A picture became codes.
+    /// A picture was encoded.
     Encoded(Arc<Encoded>),
-    /// A stack became a picture.
+    /// A stack was decoded.
     Seen(Arc<Seen>),
     /// The picture's layers.
     Layers(Arc<Layers>),
     /// Codes near a code.
     Neighbours(Arc<Neighbours>),
-    /// Pictures of codes.
+    /// Pictures of single codes.
     Patches(Arc<CodePatches>),
-    /// What a code would do at a place.
+    /// Preview of an alternative code.
     Choices(Choices),
-    /// The distribution at `place` of a stack.
+    /// The transformer's distribution at a position.
     Explained {
         /// Row, column, depth.
         place: [usize; 3],
         /// The distribution.
         explanation: Arc<Explanation>,
     },
-    /// How sure the transformer was.
+    /// How likely the transformer finds each code.
     Surprise(Arc<Surprise>),
     /// The tokens of a caption.
     Tokens(CaptionTokens),
-    /// The pictures under way, by what is done of them.
+    /// The unfinished pictures, decoded from the codes sampled so far.
     Preview(Vec<Arc<Picture>>),
     /// Finished pictures.
     Sampled(Vec<Made>),
     /// An animated PNG file.
     Animated(Arc<Vec<u8>>),
-    /// Which codes pictures use.
+    /// The codes that pictures use.
     Usage(Arc<Usage>),
 }
 
-/// What was loaded.
+/// The loaded models.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Loaded {
     /// The bundled model's name, or a path.
     pub name: String,
-    /// Where stage 1 was said to lie, if that was said.
+    /// The path or name given for stage 1, if any.
     pub rqvae_place: Option<String>,
     /// Stage 1's configuration.
     pub rqvae: RqVaeConfig,
-    /// Words in the codebook of each depth.
+    /// Codebook size at each depth.
     pub codebook_sizes: Vec<usize>,
-    /// What recipes call stage 1.
+    /// Stage 1's id in recipes.
     pub rqvae_id: ModelId,
-    /// Parameters of stage 1.
+    /// Number of parameters of stage 1.
     pub stage1_parameters: usize,
     /// Stage 2, if it was loaded.
     pub stage2: Option<Stage2Facts>,
-    /// Bytes that the weights take on the device.
+    /// Size of the weights on the device, in bytes.
     pub bytes: u64,
-    /// The licence that the checkpoint names, or that it is bundled under.
+    /// The licence named in the checkpoint, or the bundled model's.
     pub licence: Option<String>,
     /// `cpu` or `gpu`.
     pub device: String,
 }
 
-/// What was loaded of stage 2.
+/// Facts about the loaded stage 2.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stage2Facts {
     /// Its configuration.
     #[serde(with = "whole")]
     pub config: RqTransformerConfig,
-    /// Its parameters.
+    /// Number of parameters.
     pub parameters: usize,
 }
 
-/// A transformer's configuration with what other sections of the file say of it.
+/// Serializes a transformer's configuration with the fields that come from other sections of its file.
 mod whole {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -145,34 +145,34 @@ mod whole {
 /// A picture and its codes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Encoded {
-    /// The picture as the model saw it.
+    /// The picture as the model's input.
     pub original: Arc<Picture>,
     /// Its nearest codes.
     pub stack: Arc<CodeStack>,
 }
 
-/// What a stack looks like.
+/// A decoded stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// The stack.
     pub stack: Arc<CodeStack>,
     /// Its picture.
     pub picture: Arc<Picture>,
-    /// Against the original, if there is one: PSNR in decibels, and SSIM.
+    /// PSNR in decibels and SSIM against the original, if there is one.
     pub quality: Option<(f64, f64)>,
-    /// Size of the codes.
+    /// Size of the codes, in bits per pixel.
     pub bits_per_pixel: f64,
-    /// The same on the graphics device, if the models run there and in the same process.
+    /// The same picture on the graphics device, if the models run there in the same process.
     #[serde(skip)]
     pub on_device: Option<SeenOnDevice>,
 }
 
-/// Without models there is none.
+/// Uninhabited without models.
 #[cfg(not(feature = "models"))]
 #[derive(Debug)]
 pub enum DeviceImage {}
 
-/// A picture and its original where the models left them.
+/// A picture and its original in the models' device memory.
 #[derive(Clone, Debug)]
 pub struct SeenOnDevice {
     /// The picture.
@@ -186,14 +186,14 @@ pub struct SeenOnDevice {
 pub struct Layers {
     /// The stack.
     pub stack: Arc<CodeStack>,
-    /// Pictures of the codes `0..=d`.
+    /// For each depth `d`, the picture of the codes at depths `0..=d`.
     pub add: Vec<Arc<Picture>>,
-    /// Pictures of the codes at `d` alone.
+    /// For each depth `d`, the picture of the codes at `d` alone.
     pub select: Vec<Arc<Picture>>,
-    /// Norm of what the codes `0..=d` leave over, row-major in (row, column, depth): of the original's latent, or where there
-    /// is no original, of the sum of all codes.
+    /// Norm of the residual after the codes `0..=d`, row-major in (row, column, depth): of the original's
+    /// latent, or without an original, of the sum of all codes.
     pub residual_norms: Vec<f32>,
-    /// Whether the norms are of the original's latent.
+    /// Whether the residuals are of the original's latent.
     pub of_original: bool,
     /// For each depth, bits per pixel and PSNR against the original, or against the whole stack's picture.
     pub rate_distortion: Vec<(f64, f64)>,
@@ -210,77 +210,78 @@ pub struct Neighbours {
     pub nearest: Vec<(u32, f32)>,
 }
 
-/// What codes look like alone.
+/// Codes decoded alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodePatches {
     /// Depth of the codebook.
     pub depth: usize,
-    /// Each code with its patch, the size of a cell.
+    /// Each code with its picture, one cell in size.
     pub patches: Vec<(u32, Arc<Picture>)>,
 }
 
-/// What a code would do at a place of a stack.
+/// Preview of an alternative code at one position of a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Choices {
     /// The stack.
     pub stack: Arc<CodeStack>,
-    /// How many codes of each cell count.
+    /// Number of codes that each cell uses, row-major.
     pub limits: Arc<Vec<usize>>,
     /// Row, column, depth.
     pub place: [usize; 3],
     /// The code.
     pub code: u32,
-    /// What it would do.
+    /// Its effect.
     pub choice: Arc<Choice>,
 }
 
-/// The picture with another code in place, and how that differs from what it is.
+/// The picture with an alternative code, and how it differs from the current picture.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Choice {
     /// The picture around the cell.
     pub picture: Arc<Picture>,
-    /// The change there, around grey, amplified.
+    /// The change in the same area, amplified; grey is no change.
     pub change: Arc<Picture>,
-    /// How much it is amplified.
+    /// Amplification of `change`.
     pub amplified: f32,
-    /// Root mean square of the change of the whole picture, of 255.
+    /// Root mean square change over the whole picture, in levels of 255.
     pub effect: f32,
 }
 
-/// How sure the transformer is at each place of a stack, row-major in (row, column, depth).
+/// The transformer's uncertainty at each position of a stack, row-major in (row, column, depth).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Surprise {
     /// The stack.
     pub stack: Arc<CodeStack>,
-    /// What the picture was said to be made from.
+    /// The condition used.
     pub condition: Condition,
     /// Entropy of the distribution, in bits.
     pub entropy: Vec<f32>,
-    /// Probability of the code that is there.
+    /// The stack's own codes with their probabilities.
     pub chosen: Vec<Suggestion>,
 }
 
 impl Surprise {
-    /// The information of each code, in bits. A probability that underflows to zero counts as the least positive number.
+    /// The information of each code, in bits. A probability that underflows to zero counts as
+    /// [`f32::MIN_POSITIVE`].
     pub fn bits(&self) -> impl Iterator<Item = f64> {
         self.chosen.iter().map(|chosen| -f64::from(chosen.probability.max(f32::MIN_POSITIVE)).log2())
     }
 
-    /// The information of each cell's codes together, in bits, row-major.
+    /// The total information of each cell's codes, in bits, row-major.
     pub fn bits_per_cell(&self) -> Vec<f32> {
         let bits: Vec<f64> = self.bits().collect();
         bits.chunks_exact(self.stack.depth()).map(|codes| codes.iter().sum::<f64>() as f32).collect()
     }
 }
 
-/// A caption, as the model's tokenizer reads it.
+/// How the model's tokenizer reads a caption.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaptionTokens {
     /// The caption.
     pub caption: String,
-    /// How many tokens it has.
+    /// Number of tokens.
     pub tokens: usize,
-    /// Its words that the tokenizer does not know.
+    /// Words that the tokenizer does not know.
     pub unknown: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Looks into stacks and codebooks: pictures of some codes, residuals, neighbours.
+//! Inspects stacks and codebooks: pictures of partial stacks, residuals, nearest codes.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
 
-/// Which codes of a cell count.
+/// Which of a cell's codes to decode.
 #[derive(Clone, Copy)]
 enum Codes {
-    /// Those at depths `0..=d`.
+    /// The codes at depths `0..=d`.
     Add(usize),
-    /// That at `d`.
+    /// Only the code at depth `d`.
     Select(usize),
 }
 
@@ -34,7 +34,7 @@ impl Codes {
     }
 }
 
-/// An original's latents, kept for the next look.
+/// Caches the latents of an original.
 #[derive(Default)]
 pub struct Latents {
     of: Option<(Arc<Picture>, Tensor<4>)>,
@@ -54,7 +54,7 @@ impl Latents {
     }
 }
 
-/// An original on the graphics device, kept for the next look.
+/// Caches an original on the graphics device.
 #[derive(Default)]
 pub struct Uploaded {
     of: Option<(Arc<Picture>, Arc<DeviceImage>)>,
@@ -70,12 +70,12 @@ impl Uploaded {
     }
 }
 
-/// Where page and worker share no memory, the same picture comes each time anew.
+/// Compares contents too: a page and its worker share no memory, so each message brings its own copy.
 fn same(one: &Arc<Picture>, other: &Arc<Picture>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
-/// Refuses a view that `model` cannot decode.
+/// Rejects a view that `model` cannot decode.
 pub(super) fn check(model: &RqVae, view: &View) -> Result<()> {
     check_codes(model, &view.stack)?;
     let (cells, depth) = (view.stack.h() * view.stack.w(), view.stack.depth());
@@ -102,7 +102,7 @@ pub async fn see(model: &RqVae, view: &View, uploaded: &mut Uploaded) -> Result<
     Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel, on_device })
 }
 
-/// Decodes a view's layers. `whole` is its picture, as [`see`] gave it.
+/// Decodes a view's layers. `whole` is its picture from [`see`].
 pub async fn layers(
     model: &RqVae,
     view: &View,
@@ -144,22 +144,22 @@ fn rate(model: &RqVae, depth: usize) -> Result<f64> {
     Ok(bits_per_pixel(h, w, &model.config.codebook_sizes()?[..depth], resolution * resolution))
 }
 
-/// The picture of all codes of `view`.
+/// Decodes all codes of `view`.
 pub(super) async fn picture(model: &RqVae, view: &View) -> Result<Arc<Picture>> {
     picture_of(decode(model, view, Codes::Add(view.stack.depth() - 1))).await
 }
 
-/// A picture, read back from the device.
+/// Reads a picture back from the device.
 async fn picture_of(image: Tensor<4>) -> Result<Arc<Picture>> {
     Ok(Arc::new(from_tensor(image).await?.remove(0)))
 }
 
-/// The image `[1, 3, H, W]` of some of a view's codes.
+/// Decodes some of a view's codes to an image `[1, 3, H, W]`.
 fn decode(model: &RqVae, view: &View, which: Codes) -> Tensor<4> {
     let (codes, depth) =
         (codes_to_tensor(std::slice::from_ref(&*view.stack), model.device()), view.stack.depth());
     match which {
-        // The way that saved pictures are decoded, to the last bit.
+        // The same path as for saved pictures, so that both are bit-identical.
         Codes::Add(d) if d + 1 == depth && view.limits.iter().all(|&limit| limit == depth) => {
             model.decode_codes(codes)
         }
@@ -173,7 +173,7 @@ fn decode(model: &RqVae, view: &View, which: Codes) -> Tensor<4> {
     }
 }
 
-/// Norms of what each cell's first codes leave over, row-major in (row, column, depth).
+/// Norms of each cell's residual after each depth, row-major in (row, column, depth).
 async fn residual_norms(model: &RqVae, view: &View, original: Option<Tensor<4>>) -> Result<Vec<f32>> {
     let codes = codes_to_tensor(std::slice::from_ref(&*view.stack), model.device());
     let embeddings = model.quantizer.embeddings(codes);
@@ -191,7 +191,7 @@ async fn residual_norms(model: &RqVae, view: &View, original: Option<Tensor<4>>)
     read(Tensor::cat(norms, 1)).await
 }
 
-/// The `count` codes nearest to `code` in the codebook at `depth`.
+/// Finds the `count` codes nearest to `code` in the codebook at `depth`.
 pub async fn neighbours(model: &RqVae, depth: usize, code: u32, count: usize) -> Result<Neighbours> {
     check_code(model, depth, code)?;
     let embeddings = model.quantizer.codebooks.each()[depth].embeddings.clone();
@@ -204,7 +204,7 @@ pub async fn neighbours(model: &RqVae, depth: usize, code: u32, count: usize) ->
     Ok(Neighbours { depth, code, nearest })
 }
 
-/// What each of `codes` looks like at `depth`: the middle cell of a picture that has this code alone, everywhere.
+/// Decodes each of `codes` at `depth` alone: the middle cell of a picture with this code in every cell.
 pub async fn patches(model: &RqVae, depth: usize, codes: &[u32], task: &mut Task<'_>) -> Result<CodePatches> {
     let [h, w, depths] = model.config.hparams.code_shape;
     let mut patches = Vec::with_capacity(codes.len());

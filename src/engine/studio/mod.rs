@@ -1,4 +1,4 @@
-//! The one channel between a front door with a window and the models: commands in, events out. The window never waits.
+//! The channel between a user interface and the models: commands in, events out. The window never blocks.
 
 mod around;
 #[cfg(feature = "models")]
@@ -36,27 +36,27 @@ use command::Slot;
 #[cfg(not(target_family = "wasm"))]
 use worker::Job;
 
-/// Names a command that was sent.
+/// Identifies a sent command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct JobId(u64);
 
-/// Commands go in, messages come out. Dropping it stops all work.
+/// Takes commands and returns messages. Dropping it stops all jobs.
 pub struct Engine {
     orders: Orders,
     messages: Receiver<Message>,
     next: u64,
-    /// How each job that is not over is stopped.
+    /// The stop flags of the jobs that have not ended.
     stops: HashMap<JobId, Arc<AtomicBool>>,
-    /// The last job of each slot.
+    /// The latest job in each slot.
     slots: HashMap<Slot, JobId>,
 }
 
-/// Takes what the worker is told, and the flag by which one of the same process sees that the job is stopped.
+/// Sends an order to the worker, with the stop flag for a worker in the same process.
 type Orders = Box<dyn Fn(Order, &Arc<AtomicBool>) + Send>;
 
 impl Engine {
-    /// The front of a worker that shares no memory with this, such as a page's: the orders that it is to be sent, and where
-    /// its answers are to be put.
+    /// Creates the front end of a worker that shares no memory with it, such as a page's. Returns it with the
+    /// orders to forward to the worker and the channel for the worker's answers.
     pub fn remote() -> (Self, Receiver<Order>, Sender<Message>) {
         let (orders, sent) = async_channel::unbounded();
         let (sender, messages) = async_channel::unbounded();
@@ -74,7 +74,7 @@ impl Engine {
         let (jobs, queue) = async_channel::unbounded();
         let (sender, messages) = async_channel::unbounded();
         let sink = worker::Sink::new(move |message| {
-            // A front door that is gone needs no answer.
+            // Fails only if the engine was dropped; then nobody needs the answer.
             let _ = sender.try_send(message);
             wake();
         });
@@ -82,7 +82,8 @@ impl Engine {
         Self::new(to_thread(jobs), messages)
     }
 
-    /// Queues `command`. One that makes an earlier one pointless, such as a newer view of the picture, stops that.
+    /// Queues `command`, and stops an earlier command that it makes obsolete, such as an older view of the
+    /// picture.
     pub fn send(&mut self, command: Command) -> JobId {
         let id = JobId(self.next);
         self.next += 1;
@@ -97,7 +98,7 @@ impl Engine {
         id
     }
 
-    /// Ends a job at its next step.
+    /// Stops a job at its next step.
     pub fn stop(&mut self, id: JobId) {
         if let Some(stop) = self.stops.get(&id) {
             stop.store(true, Ordering::Relaxed);
@@ -105,7 +106,7 @@ impl Engine {
         }
     }
 
-    /// Ends all jobs at their next step.
+    /// Stops all jobs at their next step.
     pub fn stop_all(&mut self) {
         let under_way: Vec<JobId> = self.stops.keys().copied().collect();
         under_way.into_iter().for_each(|id| self.stop(id));
@@ -120,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// Waits for the next message; for tests and other front doors without frames. `None` if no more will come.
+    /// Waits for the next message, for tests and other callers without frames. `None` if no more will come.
     #[cfg(not(target_family = "wasm"))]
     pub fn wait(&mut self) -> Option<Message> {
         match self.messages.recv_blocking() {
@@ -136,7 +137,7 @@ impl Engine {
         message
     }
 
-    /// The remote worker is gone and another one begins: all that was under way has failed.
+    /// Fails all jobs because the remote worker exited; another one is about to start.
     pub fn lose_all(&mut self, reason: &str) -> Vec<Message> {
         let under_way: Vec<JobId> = self.stops.drain().map(|(id, _)| id).collect();
         self.slots.clear();
@@ -144,20 +145,20 @@ impl Engine {
         under_way.into_iter().map(failed).collect()
     }
 
-    /// The worker is gone, which only a fault of ours can bring about: each job that it leaves has failed.
+    /// Fails one job per call after the worker exited, which only a bug can cause.
     fn abandoned(&mut self) -> Option<Message> {
         let job = *self.stops.keys().next()?;
-        let reason = "the models' part of the program has ended; save what you need and start Residua again";
+        let reason = "the models' thread exited unexpectedly; save your work and restart Residua";
         Some(self.taken(Message { job, event: Event::Failed(reason.into()) }))
     }
 
-    /// Whether anything is queued or under way.
+    /// Whether any job is queued or running.
     pub fn is_busy(&self) -> bool {
         !self.stops.is_empty()
     }
 }
 
-/// To a worker that is gone nothing can be sent; see `abandoned`.
+/// Sends orders to a worker thread. Ignores failures: `abandoned` handles a worker that exited.
 #[cfg(not(target_family = "wasm"))]
 fn to_thread(jobs: Sender<Job>) -> Orders {
     Box::new(move |order, stop| {
@@ -195,7 +196,7 @@ mod tests {
         Options { model: model.into(), rqvae: None, state: StateKind::Auto, precision: Precision::Stored }
     }
 
-    /// All that comes of `job`, or why it failed.
+    /// All outputs of `job`, or why it failed.
     fn outputs(engine: &mut Engine, job: JobId) -> Result<Vec<Output>, String> {
         let mut outputs = Vec::new();
         while let Some(message) = engine.wait() {
@@ -208,7 +209,7 @@ mod tests {
                 Event::Begun | Event::Progress(..) => (),
             }
         }
-        Err("the worker is gone".into())
+        Err("the worker exited".into())
     }
 
     fn scream() -> Arc<Picture> {
@@ -259,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_seen_code_by_code() {
+    fn a_picture_is_decoded_depth_by_depth() {
         let mut engine = engine();
         let found = encoded(&mut engine);
         let view = View { original: Some(found.original.clone()), ..View::from(found.stack.clone()) };
         let (seen, layers) = shown(&mut engine, view.clone());
-        let (psnr, _) = seen.quality.expect("there is an original");
-        assert!((psnr - 26.97).abs() < 0.02, "as `residua reconstruct` prints: {psnr}");
+        let (psnr, _) = seen.quality.expect("view with an original");
+        assert!((psnr - 26.97).abs() < 0.02, "differs from `residua reconstruct`: {psnr}");
         assert_eq!(layers.add[3], seen.picture);
         let rates: Vec<f64> = layers.rate_distortion.iter().map(|point| point.1).collect();
         assert!(rates.is_sorted(), "{rates:?}");
@@ -282,7 +283,7 @@ mod tests {
         let (_, alone) = shown(&mut engine, View { original: None, ..view });
         assert!(
             alone.residual_norms.iter().skip(3).step_by(4).all(|&norm| norm < 1e-4),
-            "nothing is left over"
+            "expected no residual after the last depth"
         );
     }
 
@@ -290,7 +291,7 @@ mod tests {
     fn sampling_is_previewed_and_repeatable() {
         let mut engine = engine();
         let (previews, made) = sampled(&mut engine, plan(2, true));
-        assert_eq!((previews.len(), made.len()), (7, 2), "one preview a row but the last");
+        assert_eq!((previews.len(), made.len()), (7, 2), "one preview per row except the last");
         let (none, again) = sampled(&mut engine, plan(2, false));
         assert!(none.is_empty());
         let stacks = |made: &[Made]| made.iter().map(|made| made.stack.clone()).collect::<Vec<_>>();
@@ -345,12 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_counted_and_what_is_no_picture_left_out() {
+    fn counting_a_folder_skips_unreadable_files() {
         let mut engine = engine();
         let folder = tempfile::tempdir().unwrap();
         let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
         std::fs::copy(samples, folder.path().join("a.png")).unwrap();
-        std::fs::write(folder.path().join("b.png"), b"no picture").unwrap();
+        std::fs::write(folder.path().join("b.png"), b"not a picture").unwrap();
         let job = engine.send(Command::Usage(folder.path().into()));
         let [Output::Usage(usage)] = &outputs(&mut engine, job).unwrap()[..] else { panic!("one answer") };
         assert_eq!((usage.pictures, usage.unreadable), (1, 1));
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn work_can_be_stopped_and_overtaken() {
+    fn jobs_can_be_stopped_and_superseded() {
         let mut engine = engine();
         let long = engine.send(Command::Sample(plan(1000, false)));
         engine.stop(long);
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_those_of_the_tokenizer() {
+    fn token_counts_match_the_tokenizer() {
         let mut engine = Engine::start(crate::device::cpu(), || ());
         let fixture = |name: &str| format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
         let loaded = engine.send(Command::Load(Options {
@@ -386,7 +387,7 @@ mod tests {
         let loaded = outputs(&mut engine, loaded).unwrap();
         let [Output::Loaded(loaded)] = &loaded[..] else { panic!("{loaded:?}") };
         let config = &loaded.stage2.as_ref().expect("a stage 2").config;
-        let tokenizer = crate::engine::condition::tokenizer(config).unwrap().expect("it takes captions");
+        let tokenizer = crate::engine::condition::tokenizer(config).unwrap().expect("a caption tokenizer");
         for caption in ["", "a painting of a cathedral"] {
             let job = engine.send(Command::CountTokens(caption.into()));
             let found = outputs(&mut engine, job).unwrap();
@@ -397,16 +398,16 @@ mod tests {
     }
 
     #[test]
-    fn orders_and_answers_are_the_same_after_the_wire() {
+    fn orders_and_answers_survive_serialization() {
         let mut engine = self::engine();
         let encode = Command::Encode(scream(), Framing::Middle);
         let Order::Do(_, Command::Encode(picture, _)) =
             wire::from_bytes(&wire::to_bytes(&Order::Do(JobId(7), encode.clone())).unwrap()).unwrap()
         else {
-            panic!("another order")
+            panic!("unexpected order")
         };
         assert_eq!(picture, scream());
-        // A server on the other side of the wire answers as a thread does.
+        // A server behind the wire gives the same answers as a thread.
         let job = engine.send(encode);
         let expected = format!("{:?}", outputs(&mut engine, job).unwrap());
         let (mut remote, orders, messages) = Engine::remote();
@@ -421,14 +422,14 @@ mod tests {
         while let Ok(order) = orders.try_recv() {
             server.take(wire::from_bytes(&wire::to_bytes(&order).unwrap()).unwrap());
         }
-        // Without a server no more orders come, and the work ends.
+        // Dropping the server closes the queue, so the work ends.
         drop(server);
         pollster::block_on(work);
         assert_eq!(format!("{:?}", outputs(&mut remote, job).unwrap()), expected);
     }
 
     #[test]
-    fn a_worker_that_is_gone_leaves_no_job_waiting() {
+    fn jobs_fail_when_the_worker_exits() {
         let (jobs, queue) = async_channel::unbounded();
         let (_, messages) = async_channel::unbounded();
         drop(queue);
@@ -442,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_said() {
+    fn impossible_commands_fail_with_a_reason() {
         let mut engine = Engine::start(crate::device::cpu(), || ());
         let job = engine.send(Command::Encode(scream(), Framing::Middle));
         assert!(outputs(&mut engine, job).unwrap_err().contains("no model is loaded"));

@@ -1,5 +1,5 @@
-//! The channel where the models' side shares no memory with the window: commands and answers as bytes. A browser page and
-//! its worker.
+//! The messages between a window and models that share no memory, such as a browser page and its worker:
+//! commands and answers as bytes.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,25 +8,25 @@ use super::command::Command;
 use super::event::Message;
 use crate::trust::Checked;
 
-/// What the models' side is told.
+/// A message to the models' side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Order {
-    /// Do this.
+    /// Runs this command as this job.
     Do(JobId, Command),
-    /// End this at its next step.
+    /// Stops this job at its next step.
     Stop(JobId),
 }
 
-/// What the models' side answers.
+/// A message from the models' side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
-    /// It has begun.
+    /// The worker has started.
     Ready(Ready),
-    /// A job went on.
+    /// An event of a job.
     Message(Message),
-    /// It has this many bytes of memory now.
+    /// The worker's memory, in bytes.
     Memory(u64),
-    /// Something that belongs in the log.
+    /// A warning for the log.
     Warning(String),
 }
 
@@ -35,36 +35,36 @@ pub enum Answer {
 pub struct Ready {
     /// `cpu` or `gpu`.
     pub device: String,
-    /// The graphics adapter and its limits, or why it is the CPU.
+    /// The graphics adapter and its limits, or why the models run on the CPU.
     pub said: String,
-    /// Whether a GPU was wanted in vain.
+    /// True if a GPU was requested but unavailable.
     pub lacking: bool,
-    /// What the check of the GPU kernels has found.
+    /// Results of the GPU kernel checks.
     pub kernels: Vec<Checked>,
 }
 
-/// Orders and answers as bytes.
+/// Serializes orders and answers.
 pub mod wire {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
     use crate::error::{Error, Result};
 
-    /// As bytes.
+    /// Serializes `value`.
     ///
     /// # Errors
-    /// None for what is sent here.
+    /// Never fails for [`super::Order`] and [`super::Answer`].
     pub fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
         rmp_serde::to_vec_named(value).map_err(Error::invalid)
     }
 
-    /// From bytes.
+    /// Deserializes `bytes`.
     ///
     /// # Errors
-    /// They are of another version.
+    /// The bytes come from another version of the program.
     pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         rmp_serde::from_slice(bytes).map_err(|error| {
-            Error::invalid(format!("page and worker are of different versions ({error}): reload the page"))
+            Error::invalid(format!("page and worker have different versions ({error}): reload the page"))
         })
     }
 }

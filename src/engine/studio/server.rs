@@ -1,4 +1,4 @@
-//! The models' side where it shares no memory with the window: takes orders, and runs the worker.
+//! The models' side when it shares no memory with the window: takes orders and runs the worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,13 @@ use super::worker::{self, Job, Sink};
 /// The models' side.
 pub struct Server {
     jobs: Sender<Job>,
-    /// How each job that may not be over is stopped.
+    /// The stop flags of jobs that may still be queued or running.
     stops: HashMap<JobId, Arc<AtomicBool>>,
 }
 
 impl Server {
-    /// A server on `device` and its work, which must be run beside it. `answer` gets what becomes of the orders.
+    /// Creates a server on `device`, and a future that does its work and must be polled alongside it.
+    /// `answer` receives the jobs' messages.
     pub fn new(
         device: Device,
         answer: impl Fn(Message) + Send + Sync + 'static,
@@ -30,15 +31,15 @@ impl Server {
         (server, worker::run(device, queue, Sink::new(answer)))
     }
 
-    /// Takes an order.
+    /// Accepts an order.
     pub fn take(&mut self, order: Order) {
         match order {
             Order::Do(id, command) => {
-                // Of a job that is over, only this one holds the flag.
+                // Once a job has ended, this map holds the only reference to its flag.
                 self.stops.retain(|_, stop| Arc::strong_count(stop) > 1);
                 let stop = Arc::new(AtomicBool::new(false));
                 self.stops.insert(id, stop.clone());
-                // The queue is never closed while this is there.
+                // Fails only if the worker's future was dropped.
                 let _ = self.jobs.try_send(Job { id, command, stop });
             }
             Order::Stop(id) => {

@@ -1,4 +1,4 @@
-//! The models' side of the channel: takes up one command after the other.
+//! The models' side of the channel: runs commands one at a time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,14 +34,14 @@ use crate::metrics::Usage;
 use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
 use crate::tokenizer::Tokenizer;
 
-/// A command on its way.
+/// A queued command.
 pub struct Job {
     pub id: JobId,
     pub command: Command,
     pub stop: Arc<AtomicBool>,
 }
 
-/// Where the worker puts its messages.
+/// Where the worker sends its messages.
 pub struct Sink {
     answer: Box<dyn Fn(Message) + Send + Sync>,
 }
@@ -51,20 +51,20 @@ impl Sink {
         Self { answer: Box::new(answer) }
     }
 
-    /// Sends.
+    /// Sends an event of `job`.
     pub fn send(&self, job: JobId, event: Event) {
         (self.answer)(Message { job, event });
     }
 }
 
-/// Takes up commands until nobody can send any more.
+/// Runs commands until all senders are dropped.
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
     let mut worker =
         Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
     while let Ok(Job { id, command, stop }) = queue.recv().await {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
-        // A command that was overtaken while it waited is not begun.
+        // Skips a command that was stopped while it waited.
         let done = match task.pause().await {
             Ok(()) => {
                 send(Event::Begun);
@@ -85,7 +85,7 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
     }
 }
 
-/// What is loaded.
+/// The loaded models.
 struct Models {
     options: Options,
     stage1: Stage1,
@@ -97,7 +97,7 @@ struct Models {
 struct Transformer {
     model: RqTransformer,
     id: ModelId,
-    /// Of its captions, if it has any.
+    /// The caption tokenizer, if the model takes captions.
     tokenizer: Option<Tokenizer>,
 }
 
@@ -109,7 +109,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Where the device has failed, what lies on it is lost: all is loaded anew.
+    /// Replaces a failed device. Its memory is lost, so this reloads the models.
     async fn renew(&mut self) {
         let device = match device::renew(&self.device).await {
             Ok(None) => return,
@@ -121,7 +121,7 @@ impl Worker {
         if let Some(options) = options
             && let Err(error) = self.load(options, &mut Task::unwatched()).await
         {
-            tracing::warn!("the model is no longer loaded ({error}): open it again, or a smaller one");
+            tracing::warn!("the model was unloaded ({error}): load it again, or load a smaller one");
         }
     }
 
@@ -192,7 +192,7 @@ impl Worker {
         tokenizer.ok_or_else(|| Error::usage("this model takes no captions"))
     }
 
-    /// Loads a stage 2 with its stage 1, or where the checkpoint has none, a stage 1 alone.
+    /// Loads a stage 2 with its stage 1, or a stage 1 alone if the checkpoint has no stage 2.
     async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
         for place in std::iter::once(&options.model).chain(&options.rqvae) {
             fetch(place, task).await?;
@@ -200,14 +200,14 @@ impl Worker {
         let opened = Checkpoint::open(&options.model, None, options.state);
         let has_stage2 = match &opened {
             Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
-            // Several models in one place: which of them is meant, their own loading decides.
+            // The place holds several models: try it as a stage 2, and let loading report any problem.
             Err(_) => Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok(),
         };
         let (stage1, stage2, checkpoint2) = if has_stage2 {
             let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
             let id = ModelId::of(&checkpoint)?;
             let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
-                // Its pictures can be explained and completed all the same.
+                // Explaining and completing pictures works without a tokenizer.
                 tracing::warn!("{error}");
                 None
             });
@@ -262,7 +262,7 @@ impl Worker {
         sample(&transformer.model, &request, schedule.as_ref(), plan.preview, task, keep).await
     }
 
-    /// The animated PNG of a morph. A contextual model fits its frames.
+    /// Renders a morph as an animated PNG. A contextual model revises the frames.
     async fn morph(&self, plan: &MorphPlan, task: &mut Task<'_>) -> Result<Vec<u8>> {
         let rqvae = self.rqvae()?;
         let stage2 = self.models()?.stage2.as_ref().map(|stage2| &stage2.model);
@@ -278,7 +278,7 @@ impl Worker {
         encode_apng(&decode(rqvae, &frames, &mut task.silent()).await?, plan.milliseconds)
     }
 
-    /// Counts the codes of a folder's pictures; a file that is no picture is counted as such and left out.
+    /// Counts the codes of a folder's pictures; skips unreadable files but counts them.
     async fn usage(&self, place: &Path, task: &mut Task<'_>) -> Result<Usage> {
         let model = self.rqvae()?;
         let Found { pictures: files, left_out, .. } = folder::pictures(place)?;
@@ -327,13 +327,13 @@ impl Models {
     }
 }
 
-/// The tokenizer of a model's captions, if it takes any.
+/// Fetches the caption tokenizer, if the model takes captions.
 async fn fetched_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
     fetch_tokenizer(config, task).await?;
     tokenizer(config)
 }
 
-/// Encodes a part of a picture of any size.
+/// Encodes part of a picture of any size.
 async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut Task<'_>) -> Result<Encoded> {
     let original = framed(model, picture, framing)?;
     let pictures = std::slice::from_ref(&original);
@@ -344,7 +344,7 @@ async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut 
 fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
     plan.filters.iter().try_for_each(Filter::check)?;
     let end = plan.first.checked_add(plan.count).ok_or_else(|| {
-        Error::usage(format!("there are no {} pictures of one seed from number {}", plan.count, plan.first))
+        Error::usage(format!("{} pictures from index {} exceed the largest index", plan.count, plan.first))
     })?;
     Ok(Request {
         condition: plan.condition.tokens(&model.config)?,
@@ -355,7 +355,7 @@ fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
     })
 }
 
-/// How a contextual model samples `plan`; `None` for an autoregressive one.
+/// The schedule for `plan` with a contextual model; `None` for an autoregressive one.
 fn schedule(plan: &SamplePlan, model: &RqTransformer) -> Option<Schedule> {
     let usual = Schedule::usual(&model.config, &plan.filters)?;
     Some(plan.schedule.clone().unwrap_or(usual))

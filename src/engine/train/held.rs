@@ -64,7 +64,7 @@ impl Drop for Held {
     }
 }
 
-/// The requested settings, else those of the resumed run.
+/// The requested settings, or else the resumed run's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settled {
     /// Random seed of initial weights, picture order and augmentation.

@@ -1,4 +1,4 @@
-//! The pinned cell: its codes, and others that could stand in their places.
+//! Edits the pinned cell: its codes, and alternatives for each.
 
 use eframe::egui::{DragValue, Rect, Ui, pos2};
 
@@ -8,27 +8,27 @@ use crate::app::state::State;
 use crate::engine::Condition;
 use crate::engine::studio::around;
 
-/// How codes are ordered that could stand in a place.
+/// Order of the alternative codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// The nearest first, the most probable first.
+    /// The nearest or most probable first.
     #[default]
     Likely,
-    /// Those that change the picture most first.
+    /// The largest change of the picture first.
     Effect,
 }
 
-/// Orders with their names and what they do.
+/// Orders with their names and descriptions.
 const ORDERS: [(Order, &str, &str); 2] = [
     (Order::Likely, "Likeliest first", "The nearest and the most probable codes come first"),
     (Order::Effect, "Largest change first", "The codes that change the picture most come first"),
 ];
 
-/// Shows the pinned cell, and puts the code that the person chooses in place of the one at the chosen depth.
+/// Shows the pinned cell, and replaces its code at the chosen depth if the user picks another.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let Some([row, col]) = document.pinned else {
-        ui.label("Click a cell of the picture to see its codes and change them. Arrow keys move on to its neighbours.");
+        ui.label("Click a cell to see and change its codes. Arrow keys move to neighbouring cells.");
         return;
     };
     let (stack, depth) = (document.stack().clone(), document.depth);
@@ -55,7 +55,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The cell's codes, each with what the picture is around the cell down to its depth. The depth that was clicked.
+/// Shows the cell's codes, each with the picture around the cell decoded down to its depth. Returns the
+/// clicked depth.
 fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
     let document = state.document.as_ref()?;
     let [row, col] = document.pinned?;
@@ -83,7 +84,7 @@ fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
     clicked
 }
 
-/// The code by its number. The number that was taken.
+/// Shows a field for the code's number. Returns a newly entered number.
 fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
     let size = state.loaded.as_ref().and_then(|loaded| loaded.codebook_sizes.get(place[2]).copied());
     let last = size.map_or(u32::MAX, |size| size.saturating_sub(1) as u32);
@@ -91,14 +92,14 @@ fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Optio
     let mut number = held.unwrap_or(code);
     let value = ui.horizontal(|ui| {
         let label = ui.label("Code");
-        // What is typed for one place must not be taken at another.
+        // A number typed at one position must not apply to another.
         let value = ui.push_id(place, |ui| {
             ui.add(DragValue::new(&mut number).range(0..=last).speed(0.1).update_while_editing(false))
         });
         ui.weak(format!("of 0 to {last}"));
         value.inner.labelled_by(label.id)
     });
-    // A number that is dragged is taken where it is let go, not at each step of the way.
+    // A dragged number takes effect on release, not at each step.
     if value.inner.dragged() {
         state.codes_view.number = Some((place, number));
         return None;
@@ -107,7 +108,7 @@ fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Optio
     (done && number != code).then_some(number)
 }
 
-/// The nearest codes of the codebook. The one that was clicked.
+/// Shows the nearest codes in the codebook. Returns the clicked one.
 fn neighbours(ui: &mut Ui, state: &mut State, depth: usize, code: u32) -> Option<u32> {
     ui.label("Nearest in the codebook, by distance");
     let found = state.neighbours.clone().filter(|found| found.depth == depth && found.code == code);
@@ -124,10 +125,10 @@ fn neighbours(ui: &mut Ui, state: &mut State, depth: usize, code: u32) -> Option
     choices(ui, state, entries.collect())
 }
 
-/// What the transformer would have put there. The one that was clicked.
+/// Shows the transformer's suggestions. Returns the clicked code.
 fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
     if state.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_none()) {
-        ui.weak("This model has no RQ-Transformer that could suggest codes.");
+        ui.weak("This model has no RQ-Transformer to suggest codes.");
         return None;
     }
     let condition = state.document.as_ref().map(|document| named(&document.condition))?;
@@ -152,7 +153,7 @@ fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> 
     clicked
 }
 
-/// How a condition ends a sentence.
+/// A condition as the end of a sentence.
 pub fn named(condition: &Condition) -> String {
     match condition {
         Condition::Unconditional => String::new(),
@@ -162,16 +163,16 @@ pub fn named(condition: &Condition) -> String {
     }
 }
 
-/// A code beside others.
+/// A code in a list.
 struct Entry {
-    /// What accessibility tools call it.
+    /// Its accessible name.
     name: String,
     code: u32,
     note: String,
     chosen: bool,
 }
 
-/// Codes side by side, each with the part of the picture around the cell that it would make. The one that was clicked.
+/// Shows codes side by side, each with a preview of the picture around the cell. Returns the clicked code.
 fn choices(ui: &mut Ui, state: &mut State, mut entries: Vec<Entry>) -> Option<u32> {
     if state.codes_view.order == Order::Effect {
         let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);

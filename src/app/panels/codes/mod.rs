@@ -1,4 +1,4 @@
-//! The panel "Codes": the codes of the pinned cell, or what can be done with the selected cells.
+//! The panel "Codes": the codes of the pinned cell, or actions for the selected cells.
 
 mod editor;
 mod patch;
@@ -12,20 +12,20 @@ use crate::app::panels::picture::Tool;
 use crate::app::state::State;
 pub use patch::WHOLE;
 
-/// How the panel is set.
+/// State of the panel.
 #[derive(Default)]
 pub struct CodesView {
-    /// The order of the codes that could replace the pinned one.
+    /// Order of the alternative codes.
     order: editor::Order,
-    /// The code number that is being dragged, with its place.
+    /// The code number being dragged, with its position.
     number: Option<([usize; 3], u32)>,
     /// The depth limit for the selected cells.
     limit: Option<usize>,
-    /// How many of the worst cells to revise.
+    /// Number of worst cells to revise.
     worst: u32,
 }
 
-/// Shows the panel: its contents follow the tool.
+/// Shows the panel; its contents depend on the tool.
 pub fn show(ui: &mut Ui, state: &mut State) {
     if state.document.is_none() {
         ui.label("Open a picture to see its codes.");

@@ -1,4 +1,4 @@
-//! A code that can be clicked: a picture of it, its number, and a word on it.
+//! A button for a code, with its picture, its number and a note.
 
 use eframe::egui::{
     Align2, Color32, CornerRadius, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureHandle,
@@ -9,25 +9,25 @@ use eframe::egui::{
 const SIDE: f32 = 44.0;
 /// Height of a line of text, in points.
 const LINE: f32 = 13.0;
-/// All of a texture.
+/// Texture coordinates of a whole texture.
 pub const WHOLE: Rect = Rect { min: pos2(0.0, 0.0), max: pos2(1.0, 1.0) };
 
 /// A code's button.
 pub struct Patch<'a> {
-    /// What accessibility tools call it.
+    /// Its accessible name.
     pub name: String,
     /// The code.
     pub code: u32,
-    /// A word on it.
+    /// A short note below the number.
     pub note: String,
-    /// A picture of it, if there is one by now, and the part of that which is shown.
+    /// Its picture, if it has arrived, and the part of the texture to show.
     pub look: Option<(&'a TextureHandle, Rect)>,
-    /// Whether it is the one that is looked at.
+    /// Whether it is selected.
     pub chosen: bool,
 }
 
 impl Patch<'_> {
-    /// Shows it.
+    /// Shows the button.
     pub fn show(self, ui: &mut Ui) -> Response {
         let size = vec2(SIDE + 8.0, SIDE + 2.0 * LINE + 8.0);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());

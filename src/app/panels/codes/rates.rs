@@ -1,4 +1,4 @@
-//! What each depth costs and gains: bits per pixel against PSNR.
+//! Rate and distortion by depth: bits per pixel against PSNR.
 
 use eframe::egui::{Grid, Role, Ui, WidgetInfo};
 use egui_plot::{Line, Plot, PlotPoints, Points};
@@ -9,7 +9,7 @@ use crate::engine::studio::Layers;
 /// Height of the curve, in points.
 const HEIGHT: f32 = 120.0;
 
-/// Shows the curve, and its points in numbers; a click on a depth chooses it.
+/// Shows the curve and a table of its points; a click on a depth chooses it.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (Some(layers), depth) = (document.layers.clone(), document.depth) else {
@@ -22,7 +22,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The points of the curve. The depth that was clicked.
+/// Shows the curve's points as a table. Returns the clicked depth.
 fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
     let mut chosen = None;
     Grid::new("rates").spacing([8.0, 0.0]).show(ui, |ui| {
@@ -48,7 +48,7 @@ fn numbers(ui: &mut Ui, layers: &Layers, depth: usize) -> Option<usize> {
 }
 
 fn curve(ui: &mut Ui, layers: &Layers, depth: usize) {
-    // A picture is no finite distance from itself.
+    // The PSNR of a picture against itself is infinite.
     let finite = layers.rate_distortion.iter().filter(|(_, psnr)| psnr.is_finite());
     let points: Vec<[f64; 2]> = finite.map(|&(rate, psnr)| [rate, psnr]).collect();
     let here: Vec<[f64; 2]> = points.get(depth).copied().into_iter().collect();

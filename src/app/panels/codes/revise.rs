@@ -1,4 +1,4 @@
-//! The tool "Revise": how much of the painted cells is resampled, from what, and how often.
+//! Settings of the tool "Revise": strength, condition and repetition.
 
 use eframe::egui::{Button, DragValue, Slider, Ui};
 
@@ -7,15 +7,15 @@ use crate::app::state::State;
 use crate::engine::Condition;
 use crate::model::Architecture;
 
-/// Cells that can be revised in one go.
+/// Largest number of cells to revise in one go.
 const MOST_CELLS: u32 = 64;
 
-/// Shows the tool's settings, and what can be done after a stroke.
+/// Shows the tool's settings, and the actions after a stroke.
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.strong("Revise cells");
     let Some(kind) = state.loaded.as_ref().and_then(|loaded| Some(loaded.stage2.as_ref()?.config.kind))
     else {
-        ui.label("This model has no RQ-Transformer, which resamples cells. Load one in Models.");
+        ui.label("This model has no RQ-Transformer to resample cells with. Load one in Models.");
         return;
     };
     ui.label("Paint over a part of the picture. When you let go, the model resamples its codes.");
@@ -49,7 +49,7 @@ fn strength(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The condition of the revision: that of the picture, or that of new pictures.
+/// Chooses the revision's condition: the open picture's, or the one for new pictures.
 fn condition(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (own, other) = (document.condition.clone(), state.condition.clone());
@@ -79,7 +79,11 @@ fn worst(ui: &mut Ui, state: &mut State) {
         let label = ui.label("Worst cells");
         ui.add(DragValue::new(count).range(1..=MOST_CELLS)).labelled_by(label.id);
         let count = *count;
-        if ui.button("Revise worst").on_hover_text("One cell at a time, each the worst by then").clicked() {
+        if ui
+            .button("Revise worst")
+            .on_hover_text("Revises one cell at a time, always the currently worst one")
+            .clicked()
+        {
             state.revise_worst(count);
         }
     });

@@ -1,4 +1,4 @@
-//! What can be done with the selected cells.
+//! Actions for the selected cells.
 
 use eframe::egui::{Button, ComboBox, Slider, Ui};
 
@@ -6,13 +6,13 @@ use super::editor::named;
 use crate::app::document::Document;
 use crate::app::state::State;
 
-/// What a button makes of a cell's being selected.
+/// A button's name, and how it changes whether a cell is selected.
 type Selector = (&'static str, fn(bool) -> bool);
 
 const SELECTORS: [Selector; 3] =
     [("Select all", |_| true), ("Select none", |_| false), ("Invert selection", |selected| !selected)];
 
-/// Shows what is selected and what can be done with it.
+/// Shows the size of the selection and the actions for it.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(document) = &mut state.document else { return };
     let count = document.selected.iter().filter(|selected| **selected).count();
@@ -52,7 +52,7 @@ fn resample(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// Offers the gallery's stacks of the same shape.
+/// Offers to swap in cells from the gallery's stacks of the same shape.
 fn swap(ui: &mut Ui, state: &mut State) {
     let Some(shape) = state.document.as_ref().map(|document| document.stack().shape()) else { return };
     let fitting = state.gallery.items.iter().enumerate().filter_map(|(index, item)| {
@@ -80,11 +80,7 @@ fn limit(ui: &mut Ui, state: &mut State) {
     *limit = (*limit).min(depth);
     ui.add(Slider::new(limit, 0..=depth).text("Depth limit"));
     let limit = *limit;
-    if ui
-        .button("Limit selected")
-        .on_hover_text("Lets the selected cells use their first codes only")
-        .clicked()
-    {
+    if ui.button("Limit selected").on_hover_text("Limits the selected cells to their first codes").clicked() {
         state.edit(|document| Ok(document.limit_selected(limit)));
     }
 }

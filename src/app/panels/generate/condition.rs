@@ -1,4 +1,4 @@
-//! What new pictures are made from: nothing, a class of a list with search, or a caption.
+//! The condition for new pictures: none, a class from a searchable list, or a caption.
 
 use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
@@ -12,7 +12,7 @@ use crate::model::RqTransformerConfig;
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;
 
-/// Shows what the loaded model takes.
+/// Shows the kind of condition that the loaded model takes.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(loaded) = state.loaded.clone() else { return };
     let Some(stage2) = &loaded.stage2 else { return };
@@ -26,7 +26,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// The number of the class that is chosen.
+/// The chosen class's number.
 fn chosen(state: &State, config: &RqTransformerConfig) -> Option<usize> {
     let Condition::Class(class) = &state.condition else { return None };
     class_number(class, config).ok().map(|number| number as usize)
@@ -58,7 +58,7 @@ fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     .accessible_name("Search classes");
     let found = matching(&config.classes, &state.generate_view.search);
     if found.is_empty() {
-        ui.label("No class has such a name or number.");
+        ui.label("No class with this name or number.");
     }
     let height = ui.spacing().interact_size.y;
     let list = ScrollArea::vertical().id_salt("classes").max_height(LIST_HEIGHT).auto_shrink([false, true]);
@@ -73,7 +73,7 @@ fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     });
 }
 
-/// The classes whose names have `search` in them, in any case, or whose number it is.
+/// The classes whose name contains `search`, ignoring case, or whose number it is.
 fn matching(classes: &[String], search: &str) -> Vec<usize> {
     let search = search.trim().to_lowercase();
     let number = search.parse().ok();
@@ -95,14 +95,14 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     let most = config.block_size_cond;
     match &state.generate_view.counted {
         Some(found) if found.caption == text => {
-            let cut = if found.tokens > most { "; its end is cut" } else { "" };
+            let cut = if found.tokens > most { "; the rest is cut off" } else { "" };
             ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
             if !found.unknown.is_empty() {
                 let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
                 ui.colored_label(ui.visuals().warn_fg_color, unknown);
             }
         }
-        // The models' side knows the tokenizer; it is asked once for each caption.
+        // The tokenizer is on the models' side: request the count once per caption.
         _ if state.generate_view.asked.as_ref() != Some(&text) => {
             state.generate_view.asked = Some(text.clone());
             state.send(Command::CountTokens(text));
@@ -114,7 +114,7 @@ fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
     }
 }
 
-/// The words that the model knows; a click adds one to the caption.
+/// Lists the words that the model knows; a click adds one to the caption.
 fn words(ui: &mut Ui, state: &mut State, known: &[String]) {
     ui.collapsing("Words that this model knows", |ui| {
         ui.horizontal_wrapped(|ui| {

@@ -1,4 +1,4 @@
-//! How codes are drawn: one set of filters for all depths, or one for each.
+//! Sampling filters: one set for all depths, or one for each depth.
 
 use eframe::egui::{DragValue, Grid, Response, Ui};
 
@@ -6,10 +6,11 @@ use crate::app::state::{State, published_filters};
 use crate::engine::studio::Loaded;
 use crate::generate::Filter;
 
-const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always takes the most likely one.";
-const TOP_K: &str = "Draw from this many of the likeliest codes.";
-const GUIDANCE: &str = "Above 1: closer to the class or caption, and less varied; 0: without it.";
-const TOP_P: &str = "Draw from the likeliest codes that together have this probability; 0 and 1: from all.";
+const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always picks the most likely code.";
+const TOP_K: &str = "Sample from this many of the most likely codes.";
+const GUIDANCE: &str = "Above 1: closer to the class or caption, but less varied; 0: ignores it.";
+const TOP_P: &str =
+    "Sample from the most likely codes whose probabilities add up to this; 0 and 1: from all codes.";
 
 /// Shows the filters.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -54,12 +55,12 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// Whether the model's samples can be guided.
+/// Whether the model supports guidance.
 fn is_guided(loaded: &Loaded) -> bool {
     loaded.stage2.as_ref().is_some_and(|stage2| stage2.config.null_token().is_some())
 }
 
-/// One set of filters; `place` ends the names of its fields. Whether one was changed.
+/// Shows one set of filters; `place` is appended to the fields' names. Returns whether a value changed.
 fn row(ui: &mut Ui, filter: &mut Filter, guided: bool, place: &str) -> bool {
     let named = |response: Response, name: &str, meaning: &str| {
         response.accessible_name(format!("{name}{place}")).on_hover_text(meaning).changed()

@@ -1,13 +1,13 @@
-//! The pictures that are being sampled: how far they are, and what they look like so far.
+//! Progress and previews of the pictures being sampled.
 
 use eframe::egui::{Image, ProgressBar, Ui};
 
 use crate::app::state::State;
 
-/// Width of a growing picture, in points.
+/// Width of a preview, in points.
 const SIZE: f32 = 64.0;
 
-/// Shows what is being sampled, if anything is.
+/// Shows the sampling job, if there is one.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(job) = state.jobs.of("sampling") else { return };
     let mut text = match job.progress {

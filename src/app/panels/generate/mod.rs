@@ -1,4 +1,4 @@
-//! The panel "Generate": what new pictures are made from, how their codes are drawn, and the pictures as they grow.
+//! The panel "Generate": the condition, the sampling settings and previews of new pictures.
 
 mod condition;
 mod filters;
@@ -10,28 +10,28 @@ use eframe::egui::{DragValue, ScrollArea, Ui};
 use crate::app::state::State;
 use crate::engine::studio::CaptionTokens;
 
-/// Pictures that can be asked for at a time.
+/// Largest number of pictures per run.
 const MOST_PICTURES: u32 = 1000;
-/// The largest seed that can be typed: whole numbers up to here are exact as the widget holds them.
+/// The largest seed that can be typed: the widget holds an f64, which is exact up to here.
 const LARGEST_TYPED_SEED: u64 = 1 << 53;
 
-/// Where the person is in the panel.
+/// State of the panel.
 #[derive(Default)]
 pub struct GenerateView {
-    /// What is searched for among the classes.
+    /// The class search text.
     search: String,
-    /// The caption whose tokens were asked for last.
+    /// The caption for which a token count was last requested.
     asked: Option<String>,
-    /// What is known of the caption that was counted last.
+    /// The last token count.
     pub counted: Option<CaptionTokens>,
-    /// Whether each depth has filters of its own, even if they are the same.
+    /// Whether to show separate filters for each depth, even if they are equal.
     each_depth: bool,
-    /// Rows of the open picture that are kept.
+    /// Rows of the open picture to keep.
     rows: usize,
 }
 
 impl GenerateView {
-    /// Another model counts otherwise.
+    /// Forgets the token count, which depends on the model.
     pub fn forget_counted(&mut self) {
         self.asked = None;
         self.counted = None;
@@ -63,12 +63,12 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// What there is to do before anything can be sampled.
+/// What to do before sampling is possible.
 fn missing(state: &State) -> Option<&'static str> {
     match &state.loaded {
         None => Some("No model is loaded yet: choose one in Models."),
         Some(loaded) if loaded.stage2.is_none() => Some(
-            "This model has no RQ-Transformer, which is what makes new pictures: load one that has it in Models.",
+            "This model has no RQ-Transformer, which sampling needs: load a model with a stage 2 in Models.",
         ),
         Some(_) => None,
     }

@@ -1,4 +1,4 @@
-//! New pictures from a kept part of the open one.
+//! Samples new pictures that keep part of the open one.
 
 use eframe::egui::{Button, Slider, Ui};
 
@@ -6,17 +6,17 @@ use crate::app::document::Document;
 use crate::app::state::State;
 use crate::engine::Condition;
 
-/// What a button starts.
+/// Actions of the buttons.
 enum Start {
-    /// Samples all but the first rows, with the seed that is shown.
+    /// Resamples all but the first rows, with the current seed.
     Rows,
-    /// Samples the selected cells, with the seed that is shown.
+    /// Resamples the selected cells, with the current seed.
     Selected,
-    /// As `Rows`, with another seed, even if it is locked.
+    /// Like `Rows`, but with a new seed, even if the seed is locked.
     Variations,
 }
 
-/// Shows what can be made of the open picture.
+/// Shows the actions for the open picture.
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.strong("From the open picture");
     let Some(document) = &mut state.document else {
@@ -29,8 +29,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     ui.add(Slider::new(&mut state.generate_view.rows, 0..=rows).text("Rows kept"));
     let (below, selected) = (state.generate_view.rows < rows, document.has_selection());
     let buttons = [
-        (Start::Rows, "Complete below", below, "Sample all cells below the kept rows, with the seed above."),
-        (Start::Selected, "Complete selected", selected, "Sample the selected cells, keep the others."),
+        (Start::Rows, "Complete below", below, "Samples all cells below the kept rows, with the seed above."),
+        (Start::Selected, "Complete selected", selected, "Samples the selected cells and keeps the others."),
         (Start::Variations, "Variations", below, "Like Complete below, with a different seed each time."),
     ];
     let mut start = None;
@@ -52,7 +52,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// What the open picture is taken for; the condition above is offered where it is another one.
+/// Shows the open picture's condition, and offers to replace it by the one above if they differ.
 fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
     let text = match &document.condition {
         Condition::Unconditional => "unconditional".to_string(),
@@ -62,7 +62,10 @@ fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
     };
     ui.label(format!("{}: {text}", document.name));
     if document.condition != *above
-        && ui.button("Use this condition above").on_hover_text("Its class or caption.").clicked()
+        && ui
+            .button("Use this condition above")
+            .on_hover_text("Applies the class or caption above.")
+            .clicked()
     {
         document.condition = above.clone();
     }

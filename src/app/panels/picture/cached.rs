@@ -1,8 +1,8 @@
-//! Something made from something else, made again only when that is another.
+//! A value computed from a key, and recomputed only when the key changes.
 
 use std::sync::Arc;
 
-/// What was last made, and of what. It keeps the latter, so that no other can take its address.
+/// The last key and its value. Holding the key prevents another one from reusing its address.
 pub struct Cached<K, V>(Option<(Arc<K>, V)>);
 
 impl<K, V> Default for Cached<K, V> {
@@ -12,7 +12,7 @@ impl<K, V> Default for Cached<K, V> {
 }
 
 impl<K, V: Clone> Cached<K, V> {
-    /// What `make` makes of `key`.
+    /// The value of `make` for `key`, cached.
     pub fn get(&mut self, key: &Arc<K>, make: impl FnOnce(&K) -> V) -> V {
         match &self.0 {
             Some((of, made)) if Arc::ptr_eq(of, key) => made.clone(),
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thing_is_made_once_of_each() {
+    fn a_value_is_made_once_per_key() {
         let (first, second) = (Arc::new(1), Arc::new(1));
         let (mut cached, mut made) = (Cached::default(), 0);
         for key in [&first, &first, &second, &second, &first] {

@@ -1,4 +1,4 @@
-//! A picture on the screen: how large it is, and what of it is painted.
+//! The canvas: zooms, pans and paints the picture.
 
 use std::sync::Arc;
 
@@ -18,29 +18,29 @@ use crate::image_io::present::Shown;
 const SMALLEST: f32 = 0.25;
 const LARGEST: f32 = 64.0;
 
-/// How far the wheel turns, in points, for a zoom by e.
+/// Scroll distance, in points, that zooms by a factor of e.
 const POINTS_PER_E: f32 = 250.0;
 
-/// What is compared. Both are of one size.
+/// A picture and its original, of the same size.
 pub struct Pair {
-    /// What the codes look like.
+    /// The decoded picture.
     pub picture: Arc<Picture>,
-    /// What they are to look like, if that is known.
+    /// The original, if there is one.
     pub original: Option<Arc<Picture>>,
-    /// The same where the models left them, if the window can draw them there; a page's cannot.
+    /// Both in the models' device memory, if the window can draw from it; never in a browser page.
     #[cfg_attr(target_family = "wasm", expect(dead_code))]
     pub on_device: Option<SeenOnDevice>,
 }
 
 impl Pair {
-    /// What differences are taken from; the picture itself where there is no original.
+    /// The reference for differences: the original, or the picture itself without one.
     pub fn reference(&self) -> &Arc<Picture> {
         self.original.as_ref().unwrap_or(&self.picture)
     }
 }
 
-/// Shows a pair under a name, as large as the zoom says, in the middle of the panel where it is smaller than that; its cells
-/// above it. The wheel or a pinch zooms, a drag pans.
+/// Shows a pair at the current zoom, with its cells on top; `name` is its accessible name. Centres it if it
+/// is smaller than the panel. The wheel or a pinch zooms, a drag pans.
 pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str) {
     let room = ui.available_size();
     ScrollArea::both().auto_shrink(false).show(ui, |ui| {
@@ -62,7 +62,7 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
     });
 }
 
-/// Moves the line of the wipe, unless a tool takes the drag.
+/// Draws the line of the wipe, and moves it unless a tool uses the drag.
 fn wipe(ui: &Ui, state: &mut State, rect: Rect) {
     let view = &mut state.picture_view;
     if view.tool == Tool::Pin {
@@ -76,13 +76,14 @@ fn wipe(ui: &Ui, state: &mut State, rect: Rect) {
     ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, Color32::WHITE));
 }
 
-/// Zooms a picture shown at `scale` by the wheel or a pinch, and keeps the point under the pointer or fingers in place.
+/// Zooms a picture shown at `scale` by the wheel or a pinch. Keeps the point under the pointer or fingers in
+/// place.
 fn zoom(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
     if !picture.contains_pointer() || scale <= 0.0 {
         return;
     }
     let (by, touch, hover) = ui.input_mut(|input| {
-        // The panel would scroll by the wheel; with Shift it still does, sideways.
+        // Takes the wheel from the panel, which would scroll; Shift still scrolls sideways.
         let wheel = std::mem::take(&mut input.smooth_scroll_delta.y);
         let by = input.zoom_delta() * (wheel / POINTS_PER_E).exp();
         (by, input.multi_touch(), input.pointer.hover_pos())
@@ -96,7 +97,7 @@ fn zoom(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
 
 /// Paints a pair within `rect`.
 fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
-    // A page's models are in a worker with a device of its own.
+    // In a browser page, the models run in a worker with its own device.
     #[cfg(not(target_family = "wasm"))]
     if let Some(seen) = &pair.on_device
         && let Some(drawing) = device::drawing(seen, shown, rect, ui.pixels_per_point())
@@ -125,12 +126,12 @@ fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: R
     }
 }
 
-/// Paints all of a texture.
+/// Paints a whole texture.
 pub fn whole(painter: &Painter, texture: TextureId, rect: Rect) {
     part(painter, texture, rect, 0.0..=1.0);
 }
 
-/// Paints the columns `along` of a texture, 0 the first and 1 the last, where they are when all of it fills `rect`.
+/// Paints part of a texture that fills `rect`: the columns `along`, from 0 at the left to 1 at the right.
 fn part(painter: &Painter, texture: TextureId, rect: Rect, along: std::ops::RangeInclusive<f32>) {
     let (from, to) = along.into_inner();
     let x = |place: f32| rect.left() + place * rect.width();

@@ -1,4 +1,4 @@
-//! The cells over the picture: where the pointer pins, selects and revises.
+//! The cells over the picture, which the pointer pins, selects and revises.
 
 use eframe::egui::{
     Align2, Color32, FontId, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
@@ -12,23 +12,23 @@ use crate::app::document::Document;
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
 
-/// How much of the picture the colours of a map cover.
+/// Opacity of a map over the picture.
 const HEAT: f32 = 0.75;
 
-/// Marks are drawn in light on dark, so that they show on every picture.
+/// Marks are light with a dark outline, so that they show on any picture.
 const LIGHT: Color32 = Color32::from_rgb(255, 255, 255);
 const DARK: Color32 = Color32::from_rgb(0, 0, 0);
 
-/// A selection that is being drawn.
+/// A selection being drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Drag {
-    /// Where it began.
+    /// Start point.
     from: Pos2,
-    /// Where it has come to.
+    /// Current end point.
     to: Pos2,
 }
 
-/// Cells in a rectangle of the screen.
+/// A grid of cells that fills a rectangle on screen.
 #[derive(Clone, Copy, Debug)]
 struct Cells {
     rect: Rect,
@@ -43,26 +43,26 @@ impl Cells {
         Rect::from_min_max(at(part.min), at(part.max))
     }
 
-    /// The cell at a point; the nearest one, if it lies outside.
+    /// The cell at a point, or the nearest cell to a point outside.
     fn at(&self, point: Pos2) -> [usize; 2] {
         let part = (point - self.rect.min) / self.rect.size();
         let index = |part: f32, count: usize| ((part.max(0.0) * count as f32) as usize).min(count - 1);
         [index(part.y, self.h), index(part.x, self.w)]
     }
 
-    /// All of them, row-major.
+    /// All cells, row-major.
     fn all(self) -> impl Iterator<Item = [usize; 2]> {
         (0..self.h).flat_map(move |row| (0..self.w).map(move |col| [row, col]))
     }
 
-    /// The cells on the way between two points.
+    /// The cells along the line between two points.
     fn between(&self, from: Pos2, to: Pos2) -> Vec<[usize; 2]> {
         let step = (self.rect.size() / vec2(self.w as f32, self.h as f32)).min_elem() / 2.0;
         let steps = ((to - from).length() / step.max(1.0)).ceil().max(1.0) as usize;
         (0..=steps).map(|i| self.at(from + (to - from) * (i as f32 / steps as f32))).collect()
     }
 
-    /// The cells of the rectangle between two points.
+    /// The cells in the rectangle spanned by two points.
     fn spanned(&self, from: Pos2, to: Pos2) -> Vec<[usize; 2]> {
         let ([row0, col0], [row1, col1]) = (self.at(from), self.at(to));
         let (rows, cols) = (row0.min(row1)..=row0.max(row1), col0.min(col1)..=col0.max(col1));
@@ -70,11 +70,11 @@ impl Cells {
     }
 }
 
-/// Shows the cells of the picture that fills `rect`, with what the view says of each.
+/// Shows the cells of the picture that fills `rect`, coloured by the view's values if it has any.
 pub fn show(ui: &mut Ui, state: &mut State, rect: Rect) {
     let Some(document) = &state.document else { return };
     let cells = Cells { rect, h: document.stack().h(), w: document.stack().w() };
-    // A drag that no tool takes pans the canvas.
+    // A drag that no tool uses pans the canvas.
     let sense = if state.picture_view.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
     let area = ui.interact(rect, ui.scope_id().with("cells"), sense);
     drag(ui, state, &area, cells);
@@ -91,7 +91,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rect: Rect) {
     }
 }
 
-/// What the view shows of each cell, row-major, as parts of the largest of all.
+/// The view's values for the cells, row-major, relative to the largest.
 fn values(state: &mut State) -> Option<Vec<f32>> {
     match state.picture_view.view {
         View::Residuals => {
@@ -111,14 +111,14 @@ fn values(state: &mut State) -> Option<Vec<f32>> {
     }
 }
 
-/// Values from 0 to 1 as colours over the cells.
+/// Draws values from 0 to 1 as colours over the cells.
 fn heat(painter: &Painter, cells: Cells, values: &[f32]) {
     for (place, &value) in cells.all().zip(values) {
         painter.rect_filled(cells.of(place), 0, colors::map(value).gamma_multiply(HEAT));
     }
 }
 
-/// The scale of the surprise, or why there is none.
+/// Shows the scale of the surprise, or why it is missing.
 pub fn surprise_scale(ui: &mut Ui, state: &State) {
     let Some(document) = &state.document else { return };
     match &document.surprise {
@@ -130,12 +130,12 @@ pub fn surprise_scale(ui: &mut Ui, state: &State) {
             ui.weak("measuring…");
         }
         None => {
-            ui.weak("This model has no RQ-Transformer, which measures surprise.");
+            ui.weak("This model has no RQ-Transformer to measure surprise with.");
         }
     }
 }
 
-/// Every cell that can be seen has a name, and is pinned or selected by a click.
+/// Gives each visible cell an accessible name; a click pins, selects or revises it.
 fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
     for place in cells.all() {
         let rect = cells.of(place);
@@ -143,7 +143,7 @@ fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
             continue;
         }
         let [row, col] = place;
-        // Arrows move from cell to cell: thousands of stops for the tabulator would be no help.
+        // The arrow keys move between cells; as Tab stops, thousands of cells would be in the way.
         let response = ui.interact(rect, area.id.with(place), Sense::CLICK);
         let pinned = state.document.as_ref().is_some_and(|document| document.pinned == Some(place));
         response.widget_info(|| {
@@ -166,7 +166,7 @@ fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
     }
 }
 
-/// Draws a selection; that of the tool "Revise" is resampled at its end.
+/// Draws a selection; the tool "Revise" resamples it on release.
 fn drag(ui: &Ui, state: &mut State, area: &Response, cells: Cells) {
     let tool = state.picture_view.tool;
     if tool == Tool::Pin {
@@ -199,14 +199,14 @@ fn drag(ui: &Ui, state: &mut State, area: &Response, cells: Cells) {
     }
 }
 
-/// A stroke of the tool "Revise" is for its own cells only.
+/// Clears the selection, so that a stroke of the tool "Revise" resamples only its own cells.
 fn begin_stroke(state: &mut State) {
     if let Some(document) = &mut state.document {
         document.selected.fill(false);
     }
 }
 
-/// Selects cells, or with Shift leaves them out.
+/// Selects cells, or deselects them with Shift.
 fn select(ui: &Ui, state: &mut State, cells: &[[usize; 2]]) {
     let selects = !ui.input(|input| input.modifiers.shift);
     let Some(document) = &mut state.document else { return };
@@ -249,7 +249,7 @@ fn paint(ui: &Ui, document: &Document, cells: Cells, lines: bool) {
     }
 }
 
-/// The sides of a selected cell that no other selected one shares.
+/// Draws the sides of a selected cell that border on unselected cells.
 fn border(painter: &Painter, document: &Document, cells: Cells, [row, col]: [usize; 2]) {
     let selected = |row: Option<usize>, col: Option<usize>| match (row, col) {
         (Some(row), Some(col)) if row < cells.h && col < cells.w => document.selected[row * cells.w + col],
@@ -281,11 +281,11 @@ mod tests {
     const CELLS: Cells = Cells { rect: Rect { min: pos2(10.0, 20.0), max: pos2(50.0, 40.0) }, h: 2, w: 4 };
 
     #[test]
-    fn a_point_has_a_cell_and_the_cell_the_point() {
+    fn cell_centres_map_back_to_their_cells() {
         for cell in CELLS.all() {
             assert_eq!(CELLS.at(CELLS.of(cell).center()), cell);
         }
-        assert_eq!(CELLS.at(pos2(-5.0, 99.0)), [1, 0], "outside, the nearest");
+        assert_eq!(CELLS.at(pos2(-5.0, 99.0)), [1, 0], "the nearest cell to a point outside");
     }
 
     #[test]

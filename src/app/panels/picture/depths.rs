@@ -1,4 +1,4 @@
-//! One small map for each depth: its picture, its codes, or the residual it leaves. A click chooses the depth.
+//! A strip of small maps, one per depth: its picture, its codes or its residual. A click chooses the depth.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::image_io::Picture;
 /// Width of the strip, in points.
 pub const WIDTH: f32 = 88.0;
 
-/// What is shown of each depth.
+/// What the maps show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Map {
     #[default]
@@ -29,7 +29,7 @@ pub enum Map {
     Residuals,
 }
 
-/// Maps with their names, and what they show.
+/// Kinds of map with their names and descriptions.
 const MAPS: [(Map, &str, &str); 3] = [
     (
         Map::Pictures,
@@ -37,16 +37,16 @@ const MAPS: [(Map, &str, &str); 3] = [
         "The picture of the codes down to each depth, or of each depth's codes alone",
     ),
     (Map::Codes, "Code colours", "Each colour is a code; equal colours are equal codes"),
-    (Map::Residuals, "Residuals", "The norm that the codes down to each depth leave over, all on one scale"),
+    (Map::Residuals, "Residuals", "The norm of the residual after each depth, all on one scale"),
 ];
 
-/// Modes with their names, and what they do.
+/// Modes with their names and descriptions.
 const MODES: [(Mode, &str, &str); 2] = [
     (Mode::Add, "Add", "The picture of the codes from the first depth down to the chosen one"),
     (Mode::Select, "Select", "The picture of the chosen depth's codes alone"),
 ];
 
-/// Shows the chosen kind of maps, the first depth at the top.
+/// Shows the maps, with the first depth at the top.
 pub fn show(ui: &mut Ui, state: &mut State) {
     kind(ui, state);
     let Some(document) = &mut state.document else { return };
@@ -80,7 +80,7 @@ fn kind(ui: &mut Ui, state: &mut State) {
     list.response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Shown by depth"));
 }
 
-/// One map a depth, each below the one before.
+/// Shows one map per depth, from top to bottom.
 fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
     let Some(document) = &state.document else { return };
     let (depth, mut chosen) = (document.depth, None);
@@ -107,7 +107,7 @@ fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
     }
 }
 
-/// A depth's number in the corner of its map.
+/// Draws a depth's number in the corner of its map.
 fn number(ui: &Ui, rect: Rect, depth: usize) {
     let tag = Rect::from_min_size(rect.min + Vec2::splat(2.0), vec2(14.0, 14.0));
     ui.painter().rect_filled(tag, 2, Color32::from_black_alpha(170));
@@ -115,12 +115,12 @@ fn number(ui: &Ui, rect: Rect, depth: usize) {
     ui.painter().text(tag.center(), Align2::CENTER_CENTER, depth, font, Color32::WHITE);
 }
 
-/// The codes of each depth by colour.
+/// Maps of the codes as colours.
 fn codes(stack: &CodeStack) -> Maps {
     by_depth(stack, |place| colors::of_code(stack.codes()[place]))
 }
 
-/// The norms that each depth leaves over, all on one scale.
+/// Maps of the residual norms, all on one scale.
 fn residuals(layers: &Layers) -> Maps {
     let most = largest_residual(layers);
     by_depth(&layers.stack, |place| {
@@ -128,12 +128,12 @@ fn residuals(layers: &Layers) -> Maps {
     })
 }
 
-/// The largest norm that is left over at any depth.
+/// The largest residual norm at any depth.
 pub fn largest_residual(layers: &Layers) -> f32 {
     layers.residual_norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max)
 }
 
-/// One pixel a cell, of the colour that its place in (row, column, depth) has.
+/// Maps with one pixel per cell. `color` takes the index of a code in (row, column, depth) order.
 fn by_depth(stack: &CodeStack, color: impl Fn(usize) -> Color32) -> Maps {
     let (h, w, depth) = (stack.h(), stack.w(), stack.depth());
     let map = |d: usize| {

@@ -1,4 +1,4 @@
-//! Pictures that the models left on the window's own device, drawn where they lie.
+//! Draws pictures from the models' buffers on the window's own device, without a copy.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::engine::studio::SeenOnDevice;
 use crate::image_io::present::Shown;
 use crate::kernels::present::{DeviceImage, Place, Presenter};
 
-/// Makes the window ready to draw them.
+/// Prepares the window's renderer to draw these pictures.
 pub fn register(render: &RenderState) {
     let presenter = Presenter::new(&render.device, render.target_format);
     render.renderer.write().callback_resources.insert(presenter);
 }
 
-/// What draws a picture and its original within `rect`. `None` where they would be shrunk: a texture, which is smoothed,
-/// looks better there.
+/// A callback that draws a picture and its original in `rect`. `None` if they would be scaled down: a
+/// smoothed texture looks better then.
 pub fn drawing(
     seen: &SeenOnDevice,
     shown: Shown,
@@ -66,7 +66,7 @@ mod tests {
     use eframe::egui::pos2;
 
     #[test]
-    fn a_place_is_rounded_to_pixels() {
+    fn places_are_rounded_to_pixels() {
         let rect = Rect::from_min_max(pos2(-10.2, 3.3), pos2(20.3, 3.4));
         assert_eq!(place(rect, 2.0), Place { left: -20, top: 7, columns: 61, rows: 1 });
     }

@@ -1,4 +1,4 @@
-//! The part of a picture that is encoded: seen in the whole, chosen by hand or by number.
+//! The view "Crop", which chooses the part of the picture to encode, by dragging or by numbers.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use crate::app::state::State;
 use crate::image_io::Picture;
 use crate::image_io::framing::{Framing, Square};
 
-/// The longest side, in pixels, at which a picture is shown here.
+/// Longest side of the picture shown here, in pixels.
 const LONGEST: usize = 1024;
 
-/// Width of the square's corner that is dragged, in points.
+/// Width of the handle at the square's corner, in points.
 const CORNER: f32 = 14.0;
 
-/// A choice that is not made yet.
+/// A choice of framing that is not applied yet.
 pub struct Draft {
-    /// What is chosen from, and what is encoded of it now.
+    /// The open picture, and the part that is encoded now.
     source: Source,
-    /// The whole picture as it is shown.
+    /// The whole picture, scaled down for display.
     shown: Arc<Picture>,
-    /// What is to be encoded.
+    /// The part to encode.
     framing: Framing,
-    /// The square that was chosen last.
+    /// The last chosen square.
     square: Square,
-    /// The square when a drag began, and where that was.
+    /// The square and the pointer position at the start of a drag.
     held: (Square, Pos2),
 }
 
@@ -44,7 +44,7 @@ impl Draft {
         Self { source: source.clone(), shown, framing: source.framing, square, held: (square, Pos2::ZERO) }
     }
 
-    /// Whether this is a choice from what is open now.
+    /// Whether this draft belongs to `source`.
     pub fn is_of(&self, source: &Source) -> bool {
         Arc::ptr_eq(&self.source.picture, &source.picture) && self.source.framing == source.framing
     }
@@ -53,7 +53,7 @@ impl Draft {
         [self.source.picture.width(), self.source.picture.height()]
     }
 
-    /// Chooses `square`, moved into the picture.
+    /// Chooses `square`, kept within the picture.
     fn choose(&mut self, square: Square) {
         let [width, height] = self.size();
         self.square = square.within(width, height);
@@ -61,7 +61,7 @@ impl Draft {
     }
 }
 
-/// Shows the choice; one that is under way is of the picture that is open.
+/// Shows the draft, or starts one for the open picture.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let Some(source) = state.document.as_ref().and_then(|document| document.source.as_ref()) else {
         ui.label("There is no picture to crop: these codes were opened without one.");
@@ -108,7 +108,7 @@ fn choices(ui: &mut Ui, draft: &mut Draft) {
     }
 }
 
-/// The whole picture, the part that is not encoded darkened.
+/// Shows the whole picture, darkened outside the part to encode.
 fn canvas(ui: &mut Ui, state: &mut State, draft: &mut Draft) {
     let [width, height] = draft.size().map(|size| size as f32);
     let scale = (ui.available_size() / vec2(width, height)).min_elem().max(0.0);
@@ -125,7 +125,7 @@ fn canvas(ui: &mut Ui, state: &mut State, draft: &mut Draft) {
     ui.painter().rect_filled(grip, 0.0, Color32::WHITE);
     ui.painter().rect_stroke(grip, 0.0, Stroke::new(1.0, Color32::BLACK), StrokeKind::Inside);
     let (held, began) = draft.held;
-    // Pixels by which the pointer has moved since then.
+    // Distance that the pointer has moved since the drag began, in pixels.
     let moved = |handle: &Response| handle.interact_pointer_pos().map(|pointer| (pointer - began) / scale);
     if let Some(by) = moved(&grip_moved) {
         let side = held.side.saturating_add_signed(by.max_elem().round() as isize);
@@ -138,7 +138,7 @@ fn canvas(ui: &mut Ui, state: &mut State, draft: &mut Draft) {
     }
 }
 
-/// The square that is seen, if any.
+/// The square to encode; `None` if the whole picture is squeezed.
 fn seen_square(draft: &Draft) -> Option<Square> {
     let [width, height] = draft.size();
     match draft.framing {
@@ -148,7 +148,7 @@ fn seen_square(draft: &Draft) -> Option<Square> {
     }
 }
 
-/// A place that can be dragged; where that begins is kept.
+/// Adds a drag handle, and records where a drag begins.
 fn handle(ui: &Ui, rect: Rect, name: &str, square: Square, draft: &mut Draft) -> Response {
     let response = ui.interact(rect, ui.scope_id().with(name), Sense::drag());
     response.widget_info(|| WidgetInfo::labeled(Role::GenericContainer, true, name));
@@ -160,7 +160,7 @@ fn handle(ui: &Ui, rect: Rect, name: &str, square: Square, draft: &mut Draft) ->
     response.on_hover_cursor(eframe::egui::CursorIcon::Grab)
 }
 
-/// Darkens `all` but `kept`, and frames that.
+/// Darkens `all` except `kept`, and draws a frame around `kept`.
 fn darken(ui: &Ui, all: Rect, kept: Rect) {
     let dark = Color32::from_black_alpha(150);
     let around = [

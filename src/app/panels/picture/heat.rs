@@ -1,4 +1,4 @@
-//! Errors as colours: the map of a pair, made once, and its scale.
+//! The error map of a pair, which is cached, and its colour scale.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::app::panels::parts::gradient;
 use crate::image_io::Picture;
 use crate::image_io::present::{Shown, present};
 
-/// A map on the screen.
+/// A cached error map.
 pub struct Heat {
     picture: Arc<Picture>,
     original: Arc<Picture>,
@@ -36,19 +36,19 @@ impl Heat {
 }
 
 impl PictureView {
-    /// Forgets what was uploaded to a context that is no more.
+    /// Drops the texture of a lost graphics context.
     pub fn forget_textures(&mut self) {
         self.heat = None;
     }
 
-    /// The map of a pair.
+    /// The error map of a pair.
     pub(super) fn heat_of(&mut self, ctx: &Context, pair: &Pair, brightest: f32) -> TextureId {
         let held = self.heat.take().filter(|heat| heat.is_of(pair, brightest));
         self.heat.insert(held.unwrap_or_else(|| Heat::new(ctx, pair, brightest))).texture.id()
     }
 }
 
-/// Shows which error has which colour, and lets `brightest` be chosen.
+/// Shows the colour scale, with a slider for `brightest`.
 pub fn scale(ui: &mut Ui, brightest: &mut u8) {
     ui.horizontal_wrapped(|ui| {
         ui.label("0");

@@ -1,4 +1,4 @@
-//! The panel "Picture": the open picture with its cells on one canvas, what is shown of it, and the tools that work on it.
+//! The panel "Picture": a canvas with the open picture and its cells, and the tools and views for it.
 
 mod cached;
 mod canvas;
@@ -41,11 +41,11 @@ pub enum View {
     Reconstruction,
     /// The picture that was encoded.
     Original,
-    /// The original left of a line, the reconstruction right of it.
+    /// The original to the left of a line, the reconstruction to the right.
     Overlaid,
     /// The difference between the two.
     Errors,
-    /// What each cell's codes leave over.
+    /// The residual norm of each cell.
     Residuals,
     /// How unlikely each cell's codes are.
     Surprise,
@@ -53,13 +53,13 @@ pub enum View {
     Crop,
 }
 
-/// Views with their names, and what they show.
+/// Views with their names and descriptions.
 const VIEWS: [(View, &str, &str); 7] = [
     (View::Reconstruction, "Reconstruction", "The picture that the codes decode to"),
     (View::Original, "Original", "The picture that was encoded"),
     (View::Overlaid, "Overlay", "The original on the left, the reconstruction on the right; drag the line"),
     (View::Errors, "Errors", "How far the reconstruction is from the original"),
-    (View::Residuals, "Residual", "The norm that each cell's codes leave over, down to the chosen depth"),
+    (View::Residuals, "Residual", "The norm of each cell's residual after the chosen depth"),
     (View::Surprise, "Surprise", "How unlikely the transformer finds the codes of each cell"),
     (View::Crop, "Crop", "Which part of the picture is encoded"),
 ];
@@ -67,7 +67,7 @@ const VIEWS: [(View, &str, &str); 7] = [
 /// What the pointer does to cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tool {
-    /// Looks at one.
+    /// Pins a cell.
     #[default]
     Pin,
     /// Selects the cells it passes.
@@ -78,7 +78,7 @@ pub enum Tool {
     Revise,
 }
 
-/// Tools with their names, and what they do.
+/// Tools with their names and descriptions.
 const TOOLS: [(Tool, &str, &str); 4] = [
     (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
     (Tool::Revise, "Revise", "Paint over cells: the model resamples them"),
@@ -89,7 +89,7 @@ const TOOLS: [(Tool, &str, &str); 4] = [
 /// Screen pixels per picture pixel, by name; 0 fits the picture into the panel.
 const ZOOMS: [(f32, &str); 3] = [(0.0, "Fit"), (1.0, "1:1"), (4.0, "4:1")];
 
-/// How the panel is set, and what it has drawn.
+/// State of the panel, and its cached maps.
 pub struct PictureView {
     /// What the canvas shows.
     pub view: View,
@@ -99,13 +99,13 @@ pub struct PictureView {
     pub zoom: f32,
     /// Position of the wipe, from 0 at the left to 1.
     pub wipe: f32,
-    /// The error with the brightest colour, in levels of 255.
+    /// The error that gets the brightest colour, in levels of 255.
     pub brightest: u8,
-    /// Whether lines part the cells.
+    /// Whether to draw grid lines between cells.
     lines: bool,
-    /// What is shown of each depth.
+    /// What the maps by depth show.
     map: Map,
-    /// The selection that is being drawn.
+    /// The selection being drawn.
     drag: Option<Drag>,
     draft: Option<Draft>,
     heat: Option<Heat>,
@@ -143,7 +143,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         });
         return;
     };
-    // Pictures can be large: keep none that is no longer open.
+    // Pictures can be large: drop a draft of one that is no longer open.
     state
         .picture_view
         .draft
@@ -160,7 +160,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     CentralPanel::no_frame().show(ui, |ui| picture(ui, state));
 }
 
-/// Files, tools, and the way back.
+/// Shows file buttons, tools, undo and redo.
 fn toolbar(ui: &mut Ui, state: &mut State) {
     ui.horizontal_wrapped(|ui| {
         if ui.button("Open picture…").clicked() {
@@ -195,7 +195,7 @@ fn history(ui: &mut Ui, state: &mut State) {
     }
 }
 
-/// What the canvas shows, and how large.
+/// Shows the view, zoom and grid settings.
 fn views(ui: &mut Ui, state: &mut State) {
     ui.horizontal_wrapped(|ui| {
         for (view, name, help) in VIEWS {
@@ -210,7 +210,7 @@ fn views(ui: &mut Ui, state: &mut State) {
     });
 }
 
-/// The picture's name and quality, and the scale of its colours.
+/// Shows the picture's name and quality, and the view's colour scale.
 fn about(ui: &mut Ui, state: &mut State) {
     match state.picture_view.view {
         View::Overlaid => wipe_slider(ui, state),
@@ -261,7 +261,7 @@ fn quality(document: &Document) -> String {
     }
 }
 
-/// The canvas: the picture, and its cells above it.
+/// Shows the canvas: the picture with its cells on top.
 fn picture(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
@@ -296,7 +296,7 @@ fn same_size(a: &Picture, b: &Picture) -> bool {
     (a.width(), a.height()) == (b.width(), b.height())
 }
 
-/// `image` itself if no side is too long for a texture, else a smaller copy.
+/// `image` itself if no side exceeds `longest` pixels, else a smaller copy.
 fn showable(image: &Arc<Picture>, longest: usize) -> Arc<Picture> {
     if image.width().max(image.height()) <= longest {
         image.clone()

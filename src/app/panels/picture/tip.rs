@@ -1,4 +1,4 @@
-//! What one cell's codes are and add, as the pointer rests on it.
+//! The tooltip of a cell: its codes and what each adds.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use crate::app::state::State;
 use crate::engine::studio::Layers;
 use crate::image_io::Picture;
 
-/// Side of what a code adds, in points.
+/// Side of a code's picture, in points.
 const SIDE: f32 = 36.0;
 
-/// What each depth adds to the picture: the first its own picture, the others what they change, around grey.
+/// What each depth adds to the picture: the first depth's picture, then the change at each further depth;
+/// grey is no change.
 pub fn added(layers: &Layers) -> Maps {
     let first = layers.add.iter().take(1).cloned();
     let others = layers.add.windows(2).filter_map(|pair| {
@@ -23,13 +24,13 @@ pub fn added(layers: &Layers) -> Maps {
     first.chain(others).collect()
 }
 
-/// The part of a picture of `h x w` cells in which one lies, from 0 to 1.
+/// The area of one cell in a picture of `h x w` cells, in texture coordinates from 0 to 1.
 pub fn part([row, col]: [usize; 2], h: usize, w: usize) -> Rect {
     let size = vec2(1.0 / w as f32, 1.0 / h as f32);
     Rect::from_min_size(pos2(col as f32 * size.x, row as f32 * size.y), size)
 }
 
-/// Shows the codes of a cell, with the patch that each adds and what it leaves over.
+/// Shows a cell's codes, with what each adds and the residual after it.
 pub fn show(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
     let Some(document) = &state.document else { return };
     let (stack, layers) = (document.stack().clone(), document.layers.clone());
@@ -78,7 +79,7 @@ mod tests {
     use crate::codes::CodeStack;
 
     #[test]
-    fn what_is_added_is_the_change() {
+    fn each_depth_adds_its_change() {
         let flat = |value: f32| Arc::new(Picture::new(1, 1, vec![value; 3]).expect("whole"));
         let layers = Layers {
             stack: Arc::new(CodeStack::new(1, 1, 3, vec![0; 3]).expect("whole")),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_a_part_of_the_picture() {
+    fn a_cell_is_part_of_the_picture() {
         assert_eq!(part([1, 3], 2, 4), Rect::from_min_max(pos2(0.75, 0.5), pos2(1.0, 1.0)));
     }
 }

@@ -103,7 +103,7 @@ pub fn kernels(name: &str, runs: usize, device: &Device, task: &mut Task) -> Res
     Ok(measured)
 }
 
-/// The sum of all convolutions in a pass of the decoder, each as often as it is done.
+/// The sum over all convolutions of a decoder pass, each weighted by its count.
 fn decoder(measured: &[Kernel]) -> Kernel {
     let sum =
         |each: fn(&Kernel) -> f64| measured.iter().map(|kernel| kernel.count as f64 * each(kernel)).sum();
