@@ -115,7 +115,7 @@ fn collect(
         }
         Ok(())
     };
-    (pollster::block_on(sample(model, request, false, task, keep)), stacks)
+    (pollster::block_on(sample(model, request, None, false, task, keep)), stacks)
 }
 
 #[test]

@@ -9,7 +9,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use residua::checkpoint::{Loader, Precision, StateKind};
 use residua::device::{DeviceChoice, open};
 use residua::engine::reconstruct::decode_partly;
-use residua::engine::sample::{Sampled, draft_and_revise, sample};
+use residua::engine::sample::{Sampled, sample};
 use residua::engine::{Options, Stage2, Task};
 use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session, Steps};
 use residua::kernels::GpuKernel;
@@ -158,6 +158,7 @@ fn an_image_without_previews_is_read_back_once_at_any_size() {
                 pollster::block_on(sample(
                     &model,
                     &request(&model, images),
+                    None,
                     false,
                     &mut Task::unwatched(),
                     async |sampled| {
@@ -190,6 +191,7 @@ fn a_preview_adds_one_readback() {
             pollster::block_on(sample(
                 &model,
                 &request(&model, 0..2),
+                None,
                 true,
                 &mut Task::unwatched(),
                 async |sampled| {
@@ -257,7 +259,7 @@ fn drafting_takes_one_readback_and_the_same_kernels_for_any_part_size() {
     let mut pictures = 0;
     let (done, counts) = gpu.counted(|| {
         let task = &mut Task::unwatched();
-        pollster::block_on(draft_and_revise(&model, &request, &schedule, false, task, async |sampled| {
+        pollster::block_on(sample(&model, &request, Some(&schedule), false, task, async |sampled| {
             match sampled {
                 Sampled::Whole(batch) => pictures += batch.len(),
                 Sampled::Partly { .. } => unreachable!("no previews were asked for"),

@@ -40,7 +40,7 @@ pub fn sampled(model: &RqTransformer, condition: Vec<u32>, images: u32) -> Vec<C
         }
         Ok(())
     };
-    pollster::block_on(sample(model, &request, false, &mut Task::unwatched(), keep)).unwrap();
+    pollster::block_on(sample(model, &request, None, false, &mut Task::unwatched(), keep)).unwrap();
     stacks
 }
 

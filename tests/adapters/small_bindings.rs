@@ -49,7 +49,7 @@ fn batch() {
         }
         Ok(())
     };
-    pollster::block_on(sample(&model.model, &request, true, &mut Task::unwatched(), keep)).unwrap();
+    pollster::block_on(sample(&model.model, &request, None, true, &mut Task::unwatched(), keep)).unwrap();
     assert_eq!(previews, 7 * PICTURES as usize);
     let pictures = |model: &Stage2| {
         pollster::block_on(decode(&model.stage1.model, &stacks, &mut Task::unwatched())).unwrap()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role;
-use eframe::egui::{Event, Modifiers, MouseWheelUnit, Pos2, TouchPhase, Vec2};
+use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, Pos2, TouchPhase, Vec2};
 use egui_kittest::kittest::Queryable;
 use residua::app::Start;
 use residua::app::document::Document;
@@ -101,6 +101,7 @@ fn the_wheel_zooms_about_the_pointer() {
     for _ in 0..6 {
         desk.harness.event(Event::MouseWheel {
             unit: MouseWheelUnit::Point,
+            source: MouseWheelSource::Wheel,
             delta: Vec2::new(0.0, 60.0),
             phase: TouchPhase::Move,
             modifiers: Modifiers::NONE,
