@@ -12,11 +12,13 @@ use serde_json::Value;
 use crate::desk::Desk;
 
 /// Clicked in order, so that everything has been shown: panels, then menus.
-const CLICKS: [&str; 12] = [
+const CLICKS: [&str; 14] = [
     "Models",
-    "Image",
     "Crop",
-    "Code stack",
+    "Reconstruction",
+    "Revise",
+    "Brush",
+    "Pin",
     "row 0, column 0",
     "Codebook",
     "Explain",

@@ -111,7 +111,7 @@ pub fn first_layout() -> Tree<Panel> {
     let middle = tiles.insert_vertical_tile(vec![picture, below]);
     let root = tiles.insert_horizontal_tile(vec![left, middle, codes]);
     share(&mut tiles, root, &[(left, 0.21), (middle, 0.57), (codes, 0.22)]);
-    share(&mut tiles, middle, &[(picture, 0.72), (below, 0.28)]);
+    share(&mut tiles, middle, &[(picture, 0.69), (below, 0.31)]);
     Tree::new(Id::unique("panels"), root, tiles)
 }
 

@@ -88,20 +88,20 @@ fn choices(ui: &mut Ui, draft: &mut Draft) {
         ui.radio_value(&mut draft.framing, own, "Custom square");
         ui.radio_value(&mut draft.framing, Framing::Squeezed, "Whole picture squeezed to a square");
     });
-    if !matches!(draft.framing, Framing::Square(_)) {
-        return;
-    }
     let ([width, height], mut square) = (draft.size(), draft.square);
-    ui.horizontal_wrapped(|ui| {
-        for (name, value, most) in [
-            ("Left", &mut square.left, width - square.side),
-            ("Top", &mut square.top, height - square.side),
-            ("Side", &mut square.side, width.min(height)),
-        ] {
-            let label = ui.label(name);
-            let least = usize::from(name == "Side");
-            ui.add(DragValue::new(value).range(least..=most).suffix(" px")).labelled_by(label.id);
-        }
+    // Always there, so that the picture below does not change its size while the square is dragged.
+    ui.add_enabled_ui(matches!(draft.framing, Framing::Square(_)), |ui| {
+        ui.horizontal_wrapped(|ui| {
+            for (name, value, most) in [
+                ("Left", &mut square.left, width - square.side),
+                ("Top", &mut square.top, height - square.side),
+                ("Side", &mut square.side, width.min(height)),
+            ] {
+                let label = ui.label(name);
+                let least = usize::from(name == "Side");
+                ui.add(DragValue::new(value).range(least..=most).suffix(" px")).labelled_by(label.id);
+            }
+        });
     });
     if square != draft.square {
         draft.choose(square);

@@ -179,6 +179,7 @@ fn toolbar(ui: &mut Ui, state: &mut State) {
         }
         ui.separator();
         history(ui, state);
+        ui.checkbox(&mut state.picture_view.lines, "Grid lines");
     });
 }
 
@@ -205,8 +206,6 @@ fn views(ui: &mut Ui, state: &mut State) {
         for (zoom, name) in ZOOMS {
             ui.selectable_value(&mut state.picture_view.zoom, zoom, name);
         }
-        ui.separator();
-        ui.checkbox(&mut state.picture_view.lines, "Grid lines");
     });
 }
 
