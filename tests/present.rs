@@ -196,6 +196,7 @@ fn the_studio_draws_images_straight_from_the_device() {
         ("Reconstruction", "Reconstruction picture", Shown::Picture),
         ("Errors", "Errors of the reconstruction", Shown::Errors { brightest: 64.0 / 255.0 }),
     ];
+    harness.get_by_label("Grid lines").click();
     for (view, name, shown) in views {
         harness.get_by_label(view).click();
         harness.remove_cursor();

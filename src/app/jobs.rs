@@ -1,6 +1,7 @@
 //! Running and queued jobs, for the status bar, and what to do with the result of each.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use web_time::Instant;
 
@@ -19,6 +20,8 @@ pub enum Purpose {
     Collect(Origin),
     /// Neighbours go to the codebook panel.
     Browse,
+    /// The file is saved at this path.
+    Save(PathBuf),
     /// The codes are opened under this name, as an encoded part of a picture.
     Open(String, Source),
 }

@@ -1,7 +1,11 @@
 //! Images of the session and of folders: selected, opened, compared, saved, dropped in again.
 
+use std::io::Cursor;
+
 use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
+use image::codecs::png::PngDecoder;
+use image::{AnimationDecoder, DynamicImage, Frame};
 use residua::app::Start;
 use residua::app::gallery::Item;
 use residua::codes::{CodeStack, npy};
@@ -181,11 +185,31 @@ fn a_folder_is_shown_with_codes_and_recipes_of_its_images() {
 }
 
 #[test]
+fn two_pictures_are_morphed() {
+    let mut desk = two_sampled();
+    desk.click("7-0");
+    assert!(!can(&desk, "Morph…"));
+    desk.click("7-1");
+    let pictures = ["7-0", "7-1"].map(|name| item(&desk, name).picture.to_rgb8());
+    assert!(can(&desk, "Morph…"));
+    let plan = desk.state().morph_plan().expect("two are chosen");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("morph.png");
+    desk.harness.state_mut().state.morph_to(plan, &path);
+    desk.settle();
+    let bytes = std::fs::read(path).unwrap();
+    let frames = PngDecoder::new(Cursor::new(bytes)).unwrap().apng().unwrap().into_frames();
+    let frames = frames.collect_frames().unwrap();
+    let rgb = |frame: &Frame| DynamicImage::from(frame.buffer().clone()).into_rgb8();
+    assert_eq!([rgb(&frames[0]), rgb(frames.last().unwrap())], pictures);
+}
+
+#[test]
 fn the_gallery_scrolls_to_the_latest_images() {
     let mut desk = Desk::new();
     desk.enter("Pictures", 40.0);
     desk.click("Generate (Ctrl+Enter)");
     assert!(desk.harness.query_by_label("0-0").is_none(), "images out of view are not drawn");
-    desk.click("0-33");
-    assert_eq!(desk.state().gallery.chosen, [33]);
+    desk.click("0-38");
+    assert_eq!(desk.state().gallery.chosen, [38]);
 }

@@ -31,9 +31,10 @@ export class Studio {
   /**
    * Opens the page and waits until the first picture is shown.
    * @param {string} [wishes] the URL's query
+   * @param {{ width: number, height: number }} [size] the window's size
    */
-  async open(wishes = '') {
-    await this.page.setViewportSize(SIZE);
+  async open(wishes = '', size = SIZE) {
+    await this.page.setViewportSize(size);
     await this.page.goto(`/${wishes}`);
     await expect(this.page.locator('#loading')).toBeHidden(PATIENCE);
     await this.seen();

@@ -1,13 +1,12 @@
 //! Actions on the gallery's pictures. Paths are arguments: the panel asks the user for them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use web_time::Instant;
 
 use super::{Comparison, Item, Origin};
-use crate::app::choose::save_as;
+use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::state::State;
 use crate::codes::npy;
@@ -91,26 +90,28 @@ impl State {
         }
     }
 
-    /// Animates the way from the first chosen picture to the second; where to save it is asked when it is done.
-    pub fn morph_chosen(&mut self) {
-        let Some([from, to]) = self.gallery.pair() else { return };
-        let plan = MorphPlan {
+    /// The morph from the first chosen picture to the second, if two with codes of one shape are chosen.
+    pub fn morph_plan(&self) -> Option<MorphPlan> {
+        let [from, to] = self.gallery.pair()?;
+        Some(MorphPlan {
             from: from.clone(),
             to: to.clone(),
             morph: Morph { order: MorphOrder::Distance, frames: MORPH_FRAMES, seed: self.settings.seed },
             milliseconds: MORPH_MILLISECONDS,
             condition: self.condition.clone(),
             filters: self.filters.clone(),
-        };
-        self.send(Command::Morph(plan));
+        })
     }
 
-    /// Asks where to save a finished animation.
-    pub fn save_animation(&mut self, bytes: Arc<Vec<u8>>) {
-        save_as(self, "Save the morph", "morph.png".into(), move |state, path| {
-            let saved = files::save(path, &bytes);
-            state.log.saved(path, saved);
-        });
+    /// Animates a morph and saves it at `path`.
+    pub fn morph_to(&mut self, plan: MorphPlan, path: &Path) {
+        self.send_for(Command::Morph(plan), Purpose::Save(path.into()));
+    }
+
+    /// Saves a finished animation at `path`.
+    pub fn save_animation(&mut self, bytes: &[u8], path: &Path) {
+        let saved = files::save(path, bytes);
+        self.log.saved(path, saved);
     }
 
     /// Removes the chosen pictures from the list; files stay on disk.

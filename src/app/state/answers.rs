@@ -136,7 +136,8 @@ impl State {
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace(what)) => self.replace(made, what),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Animated(bytes), _) => self.save_animation(bytes),
+            (Output::Animated(bytes), Purpose::Save(path)) => self.save_animation(&bytes, &path),
+            (Output::Animated(_), _) => (),
             (Output::Usage(usage), _) => {
                 self.codebook_view.counted();
                 self.folder_usage = Some(usage);

@@ -23,3 +23,9 @@ pub fn export_grid(state: &mut State) {
     let items: Vec<Item> = state.gallery.chosen_or_all().into_iter().cloned().collect();
     save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));
 }
+
+/// Asks where to save the morph between the two chosen pictures, then makes it.
+pub fn morph(state: &mut State) {
+    let Some(plan) = state.morph_plan() else { return };
+    save_as(state, "Save the morph", "morph.png".into(), move |state, path| state.morph_to(plan, path));
+}

@@ -24,7 +24,7 @@ const ACTIONS: [Action; 10] = [
         "Morph…",
         |gallery| gallery.pair().is_some(),
         "Select two pictures with codes of the same shape first.",
-        State::morph_chosen,
+        dialogs::morph,
     ),
     (
         "Save .npy…",
