@@ -35,6 +35,10 @@ extern "C" {
     fn mirror(this: &Host, update: &str);
     #[wasm_bindgen(method)]
     fn lost(this: &Host, why: &str);
+    #[wasm_bindgen(method)]
+    async fn recall(this: &Host, adapter: &str) -> JsValue;
+    #[wasm_bindgen(method)]
+    async fn remember(this: &Host, adapter: &str, text: &str);
 }
 
 unsafe extern "C" {
@@ -139,6 +143,18 @@ pub fn mirror(update: &str) {
 pub fn lost(why: &str) {
     if let Ok(host) = host() {
         host.lost(why);
+    }
+}
+
+/// The text that was stored for a GPU adapter by this version of the page, if any.
+pub async fn recall(adapter: &str) -> Option<String> {
+    host().ok()?.recall(adapter).await.as_string()
+}
+
+/// Stores a text for a GPU adapter, for later visits.
+pub async fn remember(adapter: &str, text: &str) {
+    if let Ok(host) = host() {
+        host.remember(adapter, text).await;
     }
 }
 

@@ -4,6 +4,7 @@
 import init, { Engine, Hasher, Models, assets, heap, put } from './residua_engine.js';
 import { Store } from './store.js';
 import { NoStore } from './store/none.js';
+import { recall, remember } from './verdicts.js';
 
 /** Requests that arrived before startup finished, in order. */
 const waiting = [];
@@ -31,6 +32,8 @@ const host = {
   }),
   post: (bytes) => postMessage({ kind: 'answer', bytes }, [bytes.buffer]),
   lost: (why) => postMessage({ kind: 'lost', why }),
+  recall,
+  remember,
 };
 
 /** Yields to the event loop: a message to oneself is the fastest way. */

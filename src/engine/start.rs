@@ -1,5 +1,5 @@
 //! Opens the device that models run on. The hand-written kernels are checked on a GPU: natively each variant
-//! at its first use ([`crate::kernels::verdicts`]), in a browser all of them before anything else.
+//! at its first use ([`crate::kernels::verdicts`]), in a browser all of them at the first visit.
 
 use burn::tensor::Device;
 #[cfg(not(target_family = "wasm"))]
@@ -72,19 +72,17 @@ pub fn distrust() {
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
 }
 
-/// Checks the kernels on `device` before it is used, at the first call for a GPU.
+/// Checks the kernels on `device` before it is used, at the first call for a GPU. Results of an earlier visit count.
 ///
 /// # Errors
 /// A kernel is wrong. Nothing can replace it here, so use the CPU.
 #[cfg(target_family = "wasm")]
 pub async fn trust(device: &Device) -> Result<()> {
-    use crate::kernels::check::{check, checks};
-
     if crate::device::is_cpu(device) {
         return Ok(());
     }
     if checked().is_empty() {
-        crate::trust::keep(&check(&checks(), device).await);
+        crate::trust::keep(&verdicts(device).await);
     }
     match checked().into_iter().find(|checked| !checked.ok) {
         Some(crate::trust::Checked { kernel, shape, .. }) => Err(Error::invalid(format!(
@@ -93,6 +91,26 @@ pub async fn trust(device: &Device) -> Result<()> {
         ))),
         None => Ok(()),
     }
+}
+
+/// The results of all checks: from an earlier visit where they were good, else made now.
+#[cfg(target_family = "wasm")]
+async fn verdicts(device: &Device) -> Vec<crate::trust::Checked> {
+    use crate::device::adapter;
+    use crate::host::{recall, remember};
+    use crate::kernels::check::{check, checks};
+
+    let earlier = recall(adapter()).await.and_then(|text| serde_json::from_str(&text).ok());
+    if let Some(earlier) = earlier {
+        return earlier;
+    }
+    let found = check(&checks(), device).await;
+    if found.iter().all(|checked| checked.ok)
+        && let Ok(text) = serde_json::to_string(&found)
+    {
+        remember(adapter(), &text).await;
+    }
+    found
 }
 
 #[cfg(test)]

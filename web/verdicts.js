@@ -1,0 +1,46 @@
+// Remembers the results of the GPU kernels' checks, so that a later visit need not repeat them.
+
+const CACHE = 'residua verdicts';
+
+/** After this time the kernels are checked again, in milliseconds: a browser does not tell of driver updates. */
+const LIFETIME = 7 * 24 * 60 * 60 * 1000;
+
+/**
+ * The results stored for an adapter by this version of the page and of the browser, if any.
+ * @param {string} adapter
+ * @returns {Promise<string | undefined>}
+ */
+export async function recall(adapter) {
+  try {
+    const cache = await caches.open(CACHE);
+    const found = await cache.match(await addressOf(adapter));
+    const { time, text } = await found?.json() ?? {};
+    return Date.now() - time < LIFETIME ? text : undefined;
+  } catch {
+    // Without storage, as in some private windows, they are checked at each visit.
+    return undefined;
+  }
+}
+
+/**
+ * Stores the results for an adapter instead of all earlier ones.
+ * @param {string} adapter
+ * @param {string} text
+ */
+export async function remember(adapter, text) {
+  try {
+    await caches.delete(CACHE);
+    const cache = await caches.open(CACHE);
+    await cache.put(await addressOf(adapter), Response.json({ time: Date.now(), text }));
+  } catch {
+    // See above.
+  }
+}
+
+/** @param {string} adapter */
+async function addressOf(adapter) {
+  const response = await fetch(new URL('shell.json', import.meta.url));
+  const { version } = await response.json();
+  const key = [version, navigator.userAgent, adapter].map(encodeURIComponent).join('&');
+  return new URL(`verdicts?${key}`, import.meta.url).href;
+}
