@@ -25,6 +25,8 @@ pub enum GpuKernel {
     Widen,
     /// Attention of one position over a cache.
     DecodeAttention,
+    /// Attention of whole sequences.
+    Attention,
     /// Sampling of a code.
     SampleToken,
     /// Residual quantization.
@@ -78,7 +80,7 @@ static SETTLED: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
 
 impl GpuKernel {
     /// All kernels.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Conv2d,
         Self::GroupNorm,
         Self::LayerNorm,
@@ -86,6 +88,7 @@ impl GpuKernel {
         Self::Matmul,
         Self::Widen,
         Self::DecodeAttention,
+        Self::Attention,
         Self::SampleToken,
         Self::ResidualQuantize,
         Self::EmbedCodes,

@@ -6,7 +6,7 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-use super::cube::{GpuKernels, decode_attention_fits};
+use super::cube::{GpuKernels, decode_attention_fits, whole_attention_fits};
 use super::flex::CpuKernels;
 #[cfg(not(target_family = "wasm"))]
 use super::gradient::transformer::{attend_recorded, has_transformer_steps};
@@ -123,6 +123,9 @@ fn whole(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
         let mut passing = KvCache::new(batch, heads, length, width / 3 / heads, &device);
         return on_host(qkv, &mut passing, reach);
     }
+    if whole_attention_fits(qkv.dims()[2] / 3 / heads) && has_gpu_kernel(GpuKernel::Attention, &device) {
+        return Tensor::from_dispatch(Dispatch::residua_whole_attention(qkv.into_dispatch(), heads, reach));
+    }
     match reach {
         Reach::Before => composed(qkv, heads, None),
         Reach::All => composed_all(qkv, heads),
@@ -237,7 +240,7 @@ mod tests {
     use super::*;
     use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
-    use crate::testing::{assert_close, tensor};
+    use crate::testing::{assert_close, poison, tensor};
 
     /// Processing positions one by one or in pieces gives the same result as all at once, in the kernel and
     /// in the composed version.
@@ -309,6 +312,32 @@ mod tests {
             }
             println!("{batch} x {heads} heads of {head_dim}, {length} positions");
             assert_close(&values(Tensor::cat(parts, 1)), &values(expected), 1e-4);
+        }
+    }
+
+    /// Of lengths around the kernel's tiles; the last head is too large for it.
+    #[test]
+    fn whole_sequences_agree_on_gpu_and_cpu() {
+        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let shapes = [
+            (1, 1, 1, 1),
+            (2, 3, 10, 15),
+            (1, 6, 32, 16),
+            (3, 2, 64, 17),
+            (1, 16, 64, 64),
+            (2, 1, 7, 129),
+            (1, 66_000, 1, 2),
+            (1, 2, 65, 20),
+        ];
+        for (seed, (batch, heads, head_dim, length)) in (0..).zip(shapes) {
+            let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], seed, &host) * 2.0;
+            let on_gpu = Tensor::<3>::from_data(qkv.clone().into_data(), &gpu);
+            for reach in [Reach::Before, Reach::All] {
+                println!("{batch} x {heads} heads of {head_dim}, {length} positions, {reach:?}");
+                poison([batch, length, heads * head_dim], &gpu);
+                let found = values(whole(on_gpu.clone(), heads, reach));
+                assert_close(&found, &values(whole(qkv.clone(), heads, reach)), 1e-4);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use web_time::Instant;
 
+use super::attention::Reach;
 use super::cpu::linear::Block;
 use super::cube::{conv2d_variant, decode_linear_variant, matmul_variant, residual_quantize_variant};
 use super::embed::{self, Lookup, embed_codes};
@@ -49,6 +50,8 @@ pub fn checks() -> Vec<Check> {
         widening([19, 64], EIGHT_BITS),
         widening([19, 37], HALF),
         decode_attention(),
+        whole_attention(Reach::All),
+        whole_attention(Reach::Before),
         draw(),
         quantization(5),
         quantization(13),
@@ -222,6 +225,16 @@ fn decode_attention() -> Check {
         attend(1);
         attend(2);
         read(attend(3))
+    })
+}
+
+fn whole_attention(reach: Reach) -> Check {
+    close(GpuKernel::Attention, format!("2x3 heads of 10, 21 positions, {reach:?}"), move |device| {
+        let qkv = noise([2, 21, 90], 1, device);
+        read(match reach {
+            Reach::All => attention::attend_all(qkv, 3),
+            Reach::Before => attention::attend(qkv, 3, None),
+        })
     })
 }
 

@@ -54,11 +54,12 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 
+use super::attention::Reach;
 use super::embed::{Lookup, Place};
 use super::sample_token::Draw;
 use super::weights::StoredWeights;
 use super::{Activation, Resample};
-pub(super) use attention::fits as decode_attention_fits;
+pub(super) use attention::{fits as decode_attention_fits, whole_fits as whole_attention_fits};
 pub(super) use conv2d::variant as conv2d_variant;
 pub(super) use linear::variant as decode_linear_variant;
 pub(super) use matmul::variant as matmul_variant;
@@ -110,6 +111,10 @@ pub trait GpuKernels: Backend {
         values: FloatTensor<Self>,
         position: usize,
     ) -> FloatTensor<Self>;
+
+    /// [`super::cpu::attention::attention`] of whole sequences, if [`whole_attention_fits`]: `[B, T, 3 C]` to
+    /// `[B, T, C]`.
+    fn residua_whole_attention(qkv: FloatTensor<Self>, heads: usize, reach: Reach) -> FloatTensor<Self>;
 
     /// [`super::cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
     fn residua_conv2d(
@@ -268,6 +273,10 @@ impl GpuKernels for CubeBackend {
         position: usize,
     ) -> CubeTensor {
         attention::decode_attention(qkv, keys, values, position)
+    }
+
+    fn residua_whole_attention(qkv: CubeTensor, heads: usize, reach: Reach) -> CubeTensor {
+        attention::attention(qkv, heads, reach)
     }
 
     fn residua_conv2d(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, resample: Resample) -> CubeTensor {

@@ -40,6 +40,7 @@ pub fn cases(device: &Device) -> Vec<Make<'_>> {
             }
         }
         cases.push(Box::new(move || attention(batch, width, device)));
+        cases.push(Box::new(move || whole_attention(batch, width, device)));
         cases.push(Box::new(move || normalization(batch, width, device)));
     }
     for batch in BATCHES {
@@ -93,6 +94,17 @@ fn attention(batch: usize, width: usize, device: &Device) -> Case {
     ];
     let bytes = 2 * batch * POSITIONS * width * size_of::<f32>();
     Case::reading("decode_attention", format!("{batch} x {heads} heads, {POSITIONS} positions"), bytes, ways)
+}
+
+/// A contextual model's: all cells to all.
+fn whole_attention(batch: usize, width: usize, device: &Device) -> Case {
+    let (heads, qkv) = (width / HEAD, noise([batch, POSITIONS, 3 * width], 1, device));
+    let ways = [attention::attend_all, attention::composed_all].map(|way| -> Work {
+        let qkv: Tensor<3> = qkv.clone();
+        work(move || way(qkv.clone(), heads))
+    });
+    let bytes = 4 * batch * POSITIONS * width * size_of::<f32>();
+    Case::reading("attention", format!("{batch} x {heads} heads, {POSITIONS} positions"), bytes, ways)
 }
 
 fn normalization(rows: usize, width: usize, device: &Device) -> Case {
