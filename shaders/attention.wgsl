@@ -107,19 +107,19 @@ fn main(
     var largest = LOWEST;
     var total = 0.0;
     var sums: array<f32, COLUMNS>;
-    for (var from = 0u; from < end; from += KEYS) {
+    for (var start = 0u; start < end; start += KEYS) {
         // The values of the tile before are no longer needed.
         workgroupBarrier();
-        take_rows(head, from, 1u);
+        take_rows(head, start, 1u);
         workgroupBarrier();
         for (var key = member; key < KEYS; key += TEAM) {
             scores[query * KEYS + key] = score(query, key);
         }
         workgroupBarrier();
-        take_rows(head, from, 2u);
+        take_rows(head, start, 2u);
         workgroupBarrier();
 
-        let count = min(max(seen, from) - from, KEYS);
+        let count = min(max(seen, start) - start, KEYS);
         var next = largest;
         for (var key = 0u; key < count; key++) {
             next = max(next, scores[query * KEYS + key]);
