@@ -195,3 +195,18 @@ fn metrics_of_kept_samples_match_those_of_their_folders() {
         assert!(run.code == Some(2) && run.stderr.contains(message), "{rest}: {run:?}");
     }
 }
+
+/// A folder of samples may hold those of a sweep, other samples, or a person's pictures.
+#[test]
+fn only_the_samples_of_the_plan_are_judged() {
+    let desk = Desk::new();
+    for name in ["data/a.png", "kept/top-k-5/000000.png", "kept/000.png", "kept/mine.png"] {
+        desk.copy("samples/pig.png", name);
+    }
+    desk.copy("samples/metro.png", "data/b.png");
+    write_inception(&desk, "inception.safetensors");
+    let given = "--data data --inception inception.safetensors --model fixtures/rqt-class -n 2";
+    let found = desk.json(&format!("eval samples {given} --out kept"));
+    assert_eq!(found["rows"][0]["pictures"], 2);
+    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+}

@@ -18,10 +18,10 @@ use super::{PicturesArguments, protocol_lines};
 use crate::checkpoint::{StateKind, WeightFile};
 use crate::engine::Stage2;
 use crate::engine::bulk::{Order, conditions, file, spread};
+use crate::engine::eval::Pictures;
 use crate::engine::eval::acceptance::{accepted, class_probabilities};
 use crate::engine::eval::clip::clip_scores;
 use crate::engine::eval::sets::{Judge, Protocol};
-use crate::engine::eval::{Pictures, Selection};
 use crate::engine::judge::{load_classifier, load_clip};
 use crate::error::{Error, Result};
 use crate::metrics::clip::Clip;
@@ -29,7 +29,6 @@ use crate::metrics::frechet::Statistics;
 use crate::metrics::inception_score::InceptionScore;
 use crate::metrics::resnet::ResNet;
 use crate::model::{ConditionKind, RqTransformerConfig};
-use crate::train::data::Split;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
 /// acceptance rate.
@@ -193,8 +192,7 @@ struct Set<'a> {
 impl Set<'_> {
     /// All its pictures, or only those in `files`.
     fn pictures(&self, files: Option<&BTreeSet<PathBuf>>) -> Result<Pictures> {
-        let (folder, batch) = (self.folder.clone(), self.batch);
-        let all = Pictures::open(&Selection { folder, split: Split::All, limit: None, batch }, &[], None)?;
+        let all = Pictures::sampled(&self.folder, self.orders, self.batch)?;
         Ok(match files {
             Some(files) => all.among(files),
             None => all,
