@@ -40,6 +40,17 @@ fn every_class_is_sampled_and_a_second_call_fills_gaps() {
     }
     assert_eq!(desk.json(SAMPLE)["made"], 3);
     assert_eq!(contents(&desk), whole);
+    // Damaged pictures are made again, too; a person's own picture is kept.
+    let bytes = std::fs::read(desk.path("all/000002.png")).unwrap();
+    desk.write("all/000002.png", &bytes[..bytes.len() / 2]);
+    desk.write("all/000005.png", "");
+    let run = desk.does(SAMPLE);
+    for name in ["000002.png: ", "000005.png: "] {
+        run.warns(name);
+    }
+    assert_eq!(contents(&desk), whole);
+    desk.copy("samples/pig.png", "all/000001.png");
+    desk.refuses(SAMPLE, 1, "000001.png: expected a picture with its codes, found no codes: delete it");
     for other in
         ["--seed 5 -n 2", "--seed 4 -n 3", "--seed 4 -n 2 --top-k 9", "--seed 4 -n 2 --precision f16"]
     {
