@@ -120,9 +120,10 @@ impl Pictures {
         &self.items
     }
 
-    /// The captions, if all pictures have one.
+    /// The captions, if all pictures that can be read have one.
     pub fn captions(&self) -> Option<Vec<String>> {
-        self.items.iter().map(|item| item.caption().map(String::from)).collect()
+        let items = self.items.iter().filter(|item| item.caption().is_some() || self.read(item).is_ok());
+        items.map(|item| item.caption().map(String::from)).collect()
     }
 
     /// The next batch of readable pictures; `None` after the last. `task` counts pictures.
@@ -219,6 +220,16 @@ mod tests {
         let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
         assert!(error.to_string().contains("none of 6") && error.to_string().contains("005.png"), "{error}");
         assert_eq!(pictures.left_out.len(), 6);
+    }
+
+    #[test]
+    fn only_pictures_that_can_be_read_need_captions() {
+        let (folder, selection) = selection(2, Split::All, None);
+        let captions = || Pictures::open(&selection, &[], None).unwrap().captions();
+        std::fs::write(folder.path().join("captions.tsv"), "000.png\ta cat\n").unwrap();
+        assert_eq!(captions(), None);
+        std::fs::write(folder.path().join("001.png"), b"none").unwrap();
+        assert_eq!(captions().unwrap(), ["a cat"]);
     }
 
     #[test]
