@@ -49,9 +49,13 @@ impl Target {
     /// The target at `path`, whose extension must be `ending`; pipes, devices and `-` need none.
     ///
     /// # Errors
-    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced.
+    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced; there is
+    /// nothing to replace on standard output.
     pub fn given(path: &Path, ending: &str, force: ForceArguments, console: &Console) -> Result<Self> {
         if STDOUT.iter().any(|name| path == Path::new(name)) {
+            if force.existing() == Existing::Replace {
+                return Err(Error::usage("--force does nothing on standard output: leave it out"));
+            }
             console.take_stdout()?;
             return Ok(Self::Stdout);
         }

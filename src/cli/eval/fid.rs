@@ -14,7 +14,7 @@ use crate::engine::bulk::{Given, Order, conditions, spread};
 use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::Filter;
 use crate::train::data::Split;
 
@@ -70,6 +70,11 @@ impl Fid {
         if let Some(count) = self.sampling.number {
             parts(self.splits, count as usize)?;
         }
+        if self.reference.batch.is_some() && self.reference.is_saved() && self.samples.is_none() {
+            return Err(Error::usage(
+                "--batch does nothing with saved statistics and new samples, as no pictures are read: leave it out",
+            ));
+        }
         let reference = Reference::open(&self.reference, self.resolution)?;
         let device = self.model.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
@@ -98,7 +103,7 @@ impl Fid {
     }
 
     fn folder(&self, folder: &Path) -> Result<Plan> {
-        let batch = self.reference.batch;
+        let batch = self.reference.batch();
         let selection = Selection { folder: folder.into(), split: Split::All, limit: None, batch };
         let pictures = Pictures::open(&selection, &[], None)?;
         enough(folder, pictures.items().len())?;
