@@ -125,6 +125,8 @@ fn options_without_effect_are_rejected() {
         "eval fid --data . --inception w.pth --samples . --seed 1",
         "eval fid --data . --inception w.pth --samples . --rqvae emoji-64",
         "eval fid --data . --inception w.pth --samples . --precision q8",
+        "eval fid --data . --inception w.pth --samples . --draft 2",
+        "eval fid --data . --inception w.pth --samples . --revise-top-k 2",
         "eval fid --data a.npz --inception w.pth --samples . --split held-out",
         "eval fid --data a.npz --inception w.pth --samples . --limit 3",
         "eval fid --data a.npz --inception w.pth --samples . --resolution 64",

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use super::made_up::{MadeUp, golden};
+use super::revision::{MODEL, contextual};
 
 const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
@@ -209,4 +210,18 @@ fn only_the_samples_of_the_plan_are_judged() {
     let found = desk.json(&format!("eval samples {given} --out kept"));
     assert_eq!(found["rows"][0]["pictures"], 2);
     desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+}
+
+#[test]
+fn a_contextual_model_is_judged_with_the_draft_that_is_asked_for() {
+    let desk = contextual();
+    SAMPLES[..2].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    write_inception(&desk, "inception.safetensors");
+    let options = "--data data --inception inception.safetensors -n 2 --draft 3 --revise 0";
+    let fid = desk.json(&format!("eval fid {options} {MODEL}"));
+    assert_eq!(fid["judged"]["schedule"]["draft"], 3);
+    let model = "--model contextual --rqvae fixtures/rqvae-shared";
+    desk.does(&format!("eval samples {options} {model} --out kept"));
+    assert_eq!(desk.recipe("kept/000000.png")["sampling"]["schedule"]["draft"], 3);
+    desk.refuses(&format!("eval fid {options}"), 2, "--draft: this model samples each cell once");
 }

@@ -78,6 +78,8 @@ pub struct Samples {
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
+    drafting: DraftingArguments,
+    #[command(flatten)]
     model: TransformerArguments,
 }
 
@@ -118,7 +120,7 @@ impl Samples {
         let mut rows = Vec::new();
         for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
-            let bulk = bulk(&stage2, &options, &sampling, &DraftingArguments::default(), orders.clone())?;
+            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone())?;
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
             let set = Set { name, folder, orders: &orders, batch: self.reference.batch() };
             rows.extend(self.rows(&set, &judge, &reference, &others, console)?);
