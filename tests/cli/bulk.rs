@@ -8,7 +8,7 @@ use residua::engine::Recipe;
 use residua::image_io::png_text::Provenance;
 use serde_json::json;
 
-use super::desk::Desk;
+use super::desk::{Desk, Run};
 
 const SAMPLE: &str = "sample --bulk --out all --seed 4 -n 2";
 
@@ -85,5 +85,21 @@ fn every_caption_of_a_file_is_sampled_and_listed() {
     for line in ["sample --bulk --captions captions.txt --prompt cat", "sample --captions captions.txt"] {
         let run = desk.run(line);
         assert!(run.code == Some(2) && run.stderr.contains("--bulk"), "{run:?}");
+    }
+}
+
+#[test]
+fn captions_may_be_piped_and_in_utf_16() {
+    let desk = Desk::new();
+    let units = "a red cat\r\nein Käse\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    desk.write("wide.txt", [0xff, 0xfe].into_iter().chain(units).collect::<Vec<u8>>());
+    for (captions, out) in [("wide.txt", "named"), ("-", "piped")] {
+        let line = format!("sample --bulk --captions {captions} --model emoji-64-captions -n 1 --out {out}");
+        let mut command = desk.command(&line);
+        command.stdin(std::fs::File::open(desk.path("wide.txt")).unwrap());
+        let run = Run::of(command.output().unwrap());
+        assert_eq!(run.code, Some(0), "{line}: {run:?}");
+        let listed = std::fs::read_to_string(desk.path(out).join("captions.tsv")).unwrap();
+        assert_eq!(listed, "000000.png\ta red cat\n000001.png\tein Käse\n");
     }
 }

@@ -12,6 +12,7 @@ use super::super::bulk::{bulk, check_captions, read_captions};
 use super::super::drafting::DraftingArguments;
 use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
+use super::super::target::check_folder;
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
@@ -46,7 +47,7 @@ pub struct Samples {
     /// Folder for the samples; with --sweep, it gets one subfolder per setting.
     #[arg(long, short, value_name = "FOLDER")]
     out: PathBuf,
-    /// File of captions to sample from, one per line. [default: those of --data]
+    /// File of captions to sample from, one per line; - for standard input. [default: those of --data]
     #[arg(long, value_name = "FILE")]
     captions: Option<PathBuf>,
     /// Try several values of temperature, top-k, top-p or guidance, such as top-k=100,300. If given more than
@@ -99,6 +100,7 @@ struct Row {
 impl Samples {
     /// Samples the missing pictures and prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
+        check_folder(&self.out)?;
         let reference = Reference::open(&self.reference, None)?;
         let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());
