@@ -111,6 +111,18 @@ fn impossible_measurements_are_rejected_in_one_line() {
     }
 }
 
+/// One line tells of all texts that cannot be read.
+#[test]
+fn unreadable_texts_are_counted() {
+    let desk = desk();
+    SAMPLES[..2]
+        .iter()
+        .for_each(|name| desk.write(&format!("data/{name}").replace("png", "txt"), b"K\xe4se"));
+    let run = desk.does("eval reconstruction --data data --limit 1");
+    run.warns("2 left out, texts that are not in UTF-8 or have more than 1 MB: croissant.txt, metro.txt");
+    assert_eq!(run.stderr.matches("metro.txt").count(), 1, "{run:?}");
+}
+
 /// A file of made-up Inception weights.
 fn write_inception(desk: &Desk, name: &str) {
     let value = |stream: u32, index: u32, shape: &[usize]| {
