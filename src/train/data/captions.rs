@@ -206,7 +206,7 @@ fn rows(text: &str, parse: fn(&str) -> Option<Row>) -> Result<Vec<Row>, String> 
 
 fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
     let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = table.headers().map_err(|error| error.to_string())?.clone();
+    let header = table.headers().map_err(|error| wrong_row(&error))?.clone();
     let column = |names: &[&str]| {
         names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
@@ -216,11 +216,23 @@ fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
     };
     let caption = column(&CAPTIONS);
     let row = |record: csv::Result<csv::StringRecord>| -> Result<Row, String> {
-        let record = record.map_err(|error| error.to_string())?;
+        let record = record.map_err(|error| wrong_row(&error))?;
         let field = |column: usize| record.get(column).unwrap_or_default().to_string();
         Ok((field(path), caption.map(field)))
     };
     table.records().map(row).collect()
+}
+
+/// A message about a row whose values do not match the columns.
+fn wrong_row(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos: Some(place), expected_len, len } => format!(
+            "line {}, column {}: expected {expected_len} values, as in the first line, found {len}; put values with commas in double quotes",
+            place.line(),
+            1 + (*len).min(*expected_len)
+        ),
+        _ => format!("not a table of comma-separated values: {error}"),
+    }
 }
 
 #[cfg(test)]
@@ -347,7 +359,11 @@ mod tests {
             ("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"te", "line 1 is not a file with a caption"),
             ("metadata.jsonl", b"[]", "line 1 is not a file with a caption"),
             ("metadata.csv", b"name,label\na/1.png,3\n", "found name, label"),
-            ("metadata.csv", b"file_name,text\na/1.png\n", "line: 2"),
+            (
+                "metadata.csv",
+                b"file_name,text\na/1.png\n",
+                "line 2, column 2: expected 2 values, as in the first line, found 1",
+            ),
             ("captions.tsv", b"a/1.png\t\xe4\n", "UTF-8"),
         ];
         for (name, text, message) in cases {
