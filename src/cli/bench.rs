@@ -18,6 +18,9 @@ use crate::text::size;
 /// Studio frames to time.
 const FRAMES: usize = 200;
 
+/// Images per training step to time.
+const TRAINED: usize = 32;
+
 /// Time encoding, quantization, sampling and decoding with random weights of a published shape.
 #[derive(Args)]
 pub struct Bench {
@@ -28,7 +31,8 @@ pub struct Bench {
     #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
     /// Batch size in images; several values, separated by commas, are timed in turn, except with --train.
-    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "B[,B..]")]
+    /// [default: 1; with --train: 32]
+    #[arg(long, value_delimiter = ',', value_name = "B[,B..]")]
     batch: Vec<usize>,
     /// Number of timed runs, after one warm-up run.
     #[arg(long, default_value_t = 3)]
@@ -47,7 +51,7 @@ pub struct Bench {
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
     studio: bool,
-    /// Time training steps of both stages of emoji-64, with 32 images per step unless --batch is given.
+    /// Time training steps of both stages of emoji-64.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
@@ -83,28 +87,34 @@ impl Bench {
             return console.result(json!(measured), &against_burn(&measured));
         }
         if self.train {
-            let batch = if self.batch == [1] { 32 } else { self.batch[0] };
-            let measured = train(batch, self.runs, &device, &mut console.task("measuring"))?;
+            let measured =
+                train(self.batches(TRAINED)[0], self.runs, &device, &mut console.task("measuring"))?;
             return console.result(json!(measured), &of_training(&measured));
         }
         let precision = if self.f32 { Precision::Stored } else { self.precision };
+        let batches = self.batches(1);
         let settings = |batch| Settings { batch, runs: self.runs, precision };
         let mut task = console.task("measuring");
         if self.compare {
-            let points = compare(preset, &self.batch, settings(1), &device, &mut task)?;
+            let points = compare(preset, &batches, settings(1), &device, &mut task)?;
             return console
                 .result(json!({"preset": preset.name, "points": points}), &compared(preset, &points));
         }
         if self.drafting {
-            let rows = drafting(preset, &self.batch, settings(1), &device, &mut task)?;
+            let rows = drafting(preset, &batches, settings(1), &device, &mut task)?;
             return console.result(json!({"preset": preset.name, "rows": rows}), &drafted(preset, &rows));
         }
         let mut measured = Vec::new();
-        for &batch in &self.batch {
+        for batch in batches {
             measured.push(bench(preset, settings(batch), &device, &mut task)?);
         }
         let text: Vec<String> = measured.iter().map(text).collect();
         console.result(json!(measured), &text.join("\n\n"))
+    }
+
+    /// The batch sizes that are given, else the `usual` one.
+    fn batches(&self, usual: usize) -> Vec<usize> {
+        if self.batch.is_empty() { vec![usual] } else { self.batch.clone() }
     }
 }
 

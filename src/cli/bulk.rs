@@ -9,23 +9,26 @@ use serde_json::json;
 use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
+use super::{input, target};
 use crate::engine::bulk::{Bulk, Order, conditions, spread};
 use crate::engine::{Options, Stage2};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::model::{ConditionKind, RqTransformerConfig};
 
-/// Size limit of a caption file, in bytes.
-const LONGEST: u64 = 1 << 30;
+/// Options of `sample` that do nothing in bulk.
+const NOT_IN_BULK: [&str; 8] =
+    ["class", "prompt", "from", "clip", "classifier", "keep", "acceptance", "force"];
 
 /// Sampling in bulk.
 #[derive(Args)]
 pub struct BulkArguments {
     /// Sample -n pictures of every class, as numbered PNGs, with all codes in codes.npy. Run it again to
     /// continue after a stop.
-    #[arg(long, conflicts_with_all = ["class", "prompt", "from", "clip", "classifier", "keep", "force"])]
+    #[arg(long, conflicts_with_all = NOT_IN_BULK)]
     pub bulk: bool,
-    /// With --bulk: sample -n pictures of every caption in this file, one per line.
-    #[arg(long, requires = "bulk", value_name = "FILE")]
+    // As in `ChoosingArguments`, the conflicts of the required option are repeated.
+    /// With --bulk: sample -n pictures of every caption in this file, one per line; - for standard input.
+    #[arg(long, requires = "bulk", conflicts_with_all = NOT_IN_BULK, value_name = "FILE")]
     pub captions: Option<PathBuf>,
 }
 
@@ -40,9 +43,11 @@ impl BulkArguments {
         device: &Device,
         console: &Console,
     ) -> Result<()> {
+        target::check_folder(out)?;
         let options = model.options();
         let captions = self.captions.as_deref().map(read_captions).transpose()?.unwrap_or_default();
         let stage2 = Stage2::load(&options, device, &mut console.task("loading"))?;
+        check_captions(self.captions.as_deref(), &stage2.model.config)?;
         let given = conditions(&stage2.model.config, &captions)?;
         let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.count()));
         let total = total.filter(|&total| total > 0).ok_or_else(|| {
@@ -80,19 +85,23 @@ pub fn bulk<'a>(
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })
 }
 
-/// Reads one caption per line, skipping empty lines.
-pub fn read_captions(path: &Path) -> Result<Vec<String>> {
-    let bytes = files::read_limited(path, LONGEST)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        Error::invalid(format!("{}: expected captions in UTF-8: {error}", path.display()))
-    })?;
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
-    let captions: Vec<String> = lines.map(String::from).collect();
-    if captions.is_empty() {
-        return Err(Error::invalid(format!(
-            "{}: expected captions, one per line, found none",
-            path.display()
-        )));
+/// Refuses a file of captions if the model of `config` takes none.
+pub fn check_captions(given: Option<&Path>, config: &RqTransformerConfig) -> Result<()> {
+    match (given, config.condition()) {
+        (None, _) | (Some(_), ConditionKind::Text) => Ok(()),
+        (Some(_), ConditionKind::Class | ConditionKind::Unconditional) => Err(Error::usage(
+            "--captions: expected a model that takes captions, found another: leave it out, or choose such a model",
+        )),
     }
-    Ok(captions)
+}
+
+/// Reads one caption per line, skipping empty lines, from the file at `path`, or standard input if it is `-`.
+pub fn read_captions(path: &Path) -> Result<Vec<String>> {
+    let text = input::text(path)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let captions: Vec<String> = lines.map(String::from).collect();
+    match captions.is_empty() {
+        true => input::in_file(path, Err(Error::invalid("expected captions, one per line, found none"))),
+        false => Ok(captions),
+    }
 }

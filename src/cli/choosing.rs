@@ -27,7 +27,7 @@ pub struct ChoosingArguments {
     #[arg(long, value_name = "PATH", requires = "prompt", conflicts_with_all = ["class", "from"])]
     clip: Option<PathBuf>,
     /// With --clip: keep only the K best samples. [default: all]
-    #[arg(long, value_name = "K", requires = "clip", conflicts_with_all = ["class", "classifier", "from"])]
+    #[arg(long, value_name = "K", requires = "clip", conflicts_with_all = ["class", "classifier", "acceptance", "from"])]
     keep: Option<u32>,
     /// Sample more than -n pictures and keep the -n that show the class most clearly: torchvision ResNet
     /// weights, a .pt, .pth or .safetensors file.

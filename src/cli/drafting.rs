@@ -8,7 +8,7 @@ use crate::generate::{Filter, Rounds, Schedule};
 use crate::model::RqTransformerConfig;
 
 /// How a contextual model makes pictures.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone)]
 pub struct DraftingArguments {
     /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
     #[arg(long, value_name = "N")]

@@ -8,7 +8,7 @@ use crate::engine::reconstruct::Choice;
 use crate::engine::{Recipe, Task, reconstruct};
 use crate::error::{Error, Result};
 use crate::files::npy::MAGIC;
-use crate::files::read_limited;
+use crate::files::{as_text, read_limited};
 use crate::image_io::decode::decode;
 use crate::image_io::png_text::{Provenance, has_its_pixels};
 use crate::image_io::{Picture, is_edited};
@@ -141,6 +141,11 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
         return Err(Error::invalid(format!("standard input has more than the {} MB allowed", LARGEST >> 20)));
     }
     Ok(bytes)
+}
+
+/// The text in the file at `path`, in UTF-8 or UTF-16.
+pub fn text(path: &Path) -> Result<String> {
+    as_text(Path::new(&name(path)), &bytes(path)?)
 }
 
 /// The recipe and codes in the picture at `path`, with model paths relative to the current folder.

@@ -44,9 +44,9 @@ pub struct Morph {
     /// Revise the cells where the two pictures meet in each frame, so that they fit. Needs a contextual model.
     #[arg(long)]
     fit: bool,
-    /// Seed of a random order, and of --fit.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Seed of a random order, and of --fit. [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
     #[command(flatten)]
     condition: ConditionArguments,
     #[command(flatten)]
@@ -83,13 +83,9 @@ impl Morph {
         if self.fps == 0 || self.fps > MOST_FPS {
             return Err(Error::usage(format!("--fps: expected 1 to {MOST_FPS}, found {}", self.fps)));
         }
-        if !self.fit && self.condition.condition() != Condition::Unconditional {
-            return Err(Error::usage(
-                "--class and --prompt do nothing without --fit: leave them out, or add --fit",
-            ));
-        }
+        self.check_fit()?;
         let target = Target::given(&self.out, "png", self.force, console)?;
-        let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed };
+        let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed.unwrap_or(0) };
         let device = self.model.model.device.open()?;
         let made = if self.fit {
             let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
@@ -106,6 +102,29 @@ impl Morph {
         console.wrote(&path);
         let value = json!({"file": shown(&path), "frames": made.len()});
         console.result(value, &format!("{} frames", made.len()))
+    }
+
+    /// Refuses options that do nothing without `--fit`.
+    fn check_fit(&self) -> Result<()> {
+        let is_random = matches!(self.order, Order::Random);
+        let idle = [
+            (
+                self.condition.condition() != Condition::Unconditional,
+                "--class and --prompt do nothing without --fit: leave them out, or add --fit",
+            ),
+            (
+                self.model.precision().is_some(),
+                "--precision and --half do nothing without --fit: leave them out, or add --fit",
+            ),
+            (
+                self.seed.is_some() && !is_random,
+                "--seed does nothing without --fit or --order random: leave it out, or add one of them",
+            ),
+        ];
+        match idle.into_iter().find(|(is_given, _)| *is_given && !self.fit) {
+            Some((_, message)) => Err(Error::usage(message)),
+            None => Ok(()),
+        }
     }
 
     /// The pictures of the frames, their seams revised. The condition is the last picture's unless one is given.

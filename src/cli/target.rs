@@ -49,9 +49,13 @@ impl Target {
     /// The target at `path`, whose extension must be `ending`; pipes, devices and `-` need none.
     ///
     /// # Errors
-    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced.
+    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced; there is
+    /// nothing to replace on standard output.
     pub fn given(path: &Path, ending: &str, force: ForceArguments, console: &Console) -> Result<Self> {
-        if STDOUT.iter().any(|name| path == Path::new(name)) {
+        if is_stdout(path) {
+            if force.existing() == Existing::Replace {
+                return Err(Error::usage("--force does nothing on standard output: leave it out"));
+            }
             console.take_stdout()?;
             return Ok(Self::Stdout);
         }
@@ -167,13 +171,26 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
 /// # Errors
 /// `folder` is standard output, or cannot be created.
 pub fn folder(folder: &Path) -> Result<()> {
-    if STDOUT.iter().any(|name| folder == Path::new(name)) {
-        return Err(Error::usage(format!(
+    check_folder(folder)?;
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+/// Checks that `folder` can be the name of a folder for several results.
+///
+/// # Errors
+/// It is standard output.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    match is_stdout(folder) {
+        false => Ok(()),
+        true => Err(Error::usage(format!(
             "{}: expected a folder for several files, found standard output",
             folder.display()
-        )));
+        ))),
     }
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+fn is_stdout(path: &Path) -> bool {
+    STDOUT.iter().any(|name| path == Path::new(name))
 }
 
 /// Numbered pictures in a folder, `000.png` and so on. Existing pictures keep their numbers and new ones

@@ -1,12 +1,14 @@
 //! `residua verify`: compares our outputs with the published implementation's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::Console;
+use crate::checkpoint::folder::config_in;
+use crate::checkpoint::{Checkpoint, StateKind};
 use crate::engine::verify::{Case, cases, verify};
 use crate::error::{Error, Result};
 
@@ -26,6 +28,7 @@ impl Verify {
     /// Prints each comparison; fails if any of them fails.
     pub fn run(&self, console: &Console) -> Result<()> {
         let folders = cases(&self.folder)?;
+        self.check(&folders)?;
         let device = self.device.open()?;
         let mut done = Vec::new();
         for folder in &folders {
@@ -41,6 +44,31 @@ impl Verify {
             failed => Err(Error::invalid(format!("{failed} of {} cases FAILED", done.len()))),
         }
     }
+
+    /// Refuses an RQ-VAE that no case needs.
+    fn check(&self, folders: &[PathBuf]) -> Result<()> {
+        if self.rqvae.is_none() {
+            return Ok(());
+        }
+        for folder in folders {
+            if has_transformer(folder)? {
+                return Ok(());
+            }
+        }
+        Err(Error::usage(format!(
+            "--rqvae: expected the case of a transformer in {}, found none: leave it out",
+            self.folder.display()
+        )))
+    }
+}
+
+/// Whether the case in `folder` is that of a transformer.
+fn has_transformer(folder: &Path) -> Result<bool> {
+    if config_in(folder)?.is_none() {
+        return Ok(false);
+    }
+    let checkpoint = Checkpoint::open(&folder.display().to_string(), None, StateKind::Auto)?;
+    Ok(checkpoint.rqtransformer().is_ok())
 }
 
 fn text(case: &Case) -> String {

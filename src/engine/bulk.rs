@@ -8,10 +8,11 @@
 //! codes.npy         all codes (n, h, w, depth), once all pictures are there
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{class_of, tokenizer};
@@ -23,6 +24,7 @@ use crate::codes::{CodeStack, npy};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::generate::{Filter, Request, Schedule};
+use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
 use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 
@@ -136,8 +138,8 @@ pub struct Filled {
 }
 
 impl Bulk<'_> {
-    /// Samples the pictures that `folder` lacks, then writes the lists of all. If the task is stopped,
-    /// finished pictures stay for a later call.
+    /// Samples the pictures that `folder` lacks or that are damaged there, then writes the lists of all. If
+    /// the task is stopped, finished pictures stay for a later call.
     ///
     /// # Errors
     /// The folder has pictures of another plan, a file cannot be written, or the task was stopped.
@@ -145,9 +147,9 @@ impl Bulk<'_> {
         // Each id reads a whole weight file.
         let models = [self.stage2.stage1.id()?, self.stage2.id()?];
         self.claim(folder, &models)?;
-        let there = numbers(folder)?;
-        let (found, total) = (there.len(), self.count());
-        let mut made = 0;
+        let mut codes = self.found(folder)?;
+        let (found, total) = (codes.len(), self.count());
+        let there = codes.keys().copied().collect();
         for order in missing(&self.orders, &there) {
             let Order { given: Given { condition, tokens }, images } = order;
             let mut number = images.start;
@@ -161,17 +163,30 @@ impl Bulk<'_> {
                 let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
                 for (picture, stack) in pictures.iter().zip(stacks) {
                     let recipe = Some(self.recipe(&models, number, &condition).to_json());
-                    picture.save_png(&file(folder, number), &Provenance { recipe, codes: Some(stack) })?;
+                    let provenance = Provenance { recipe, codes: Some(stack.clone()) };
+                    picture.save_png(&file(folder, number), &provenance)?;
+                    codes.insert(number, stack);
                     number += 1;
-                    made += 1;
                 }
-                task.report(found + made, total);
+                task.report(codes.len(), total);
                 Ok(())
             };
             sample(&self.stage2.model, &request, self.schedule.as_ref(), false, &mut silent, keep).await?;
         }
-        self.list(folder)?;
+        let made = codes.len() - found;
+        self.list(folder, codes)?;
         Ok(Filled { made, found })
+    }
+
+    /// The codes of the planned pictures that are whole in `folder`, by number. Warns of damaged ones.
+    fn found(&self, folder: &Path) -> Result<BTreeMap<u32, CodeStack>> {
+        let there = numbers(folder)?;
+        let planned = self.orders.iter().flat_map(|order| there.range(order.images.clone()).copied());
+        let planned: Vec<u32> = planned.collect();
+        let read: Result<Vec<Option<CodeStack>>> =
+            planned.par_iter().map(|&number| codes(&file(folder, number))).collect();
+        let read = planned.into_iter().zip(read?);
+        Ok(read.filter_map(|(number, codes)| Some((number, codes?))).collect())
     }
 
     /// Total number of pictures.
@@ -237,20 +252,17 @@ impl Bulk<'_> {
         Recipe::new("sample", rqvae.clone(), Some(sampling))
     }
 
-    /// Writes all codes, and the captions if there are any.
-    fn list(&self, folder: &Path) -> Result<()> {
-        let (mut stacks, mut captions) = (Vec::with_capacity(self.count()), String::new());
+    /// Writes all `codes`, and the captions if there are any.
+    fn list(&self, folder: &Path, codes: BTreeMap<u32, CodeStack>) -> Result<()> {
+        let mut captions = String::new();
         for Order { given, images } in &self.orders {
-            for number in images.clone() {
-                stacks.push(codes(&file(folder, number))?);
-                if let Condition::Prompt(caption) = &given.condition {
-                    let name = name(number);
-                    captions += &format!("{name}\t{}\n", caption.replace(['\t', '\n', '\r'], " "));
-                }
-            }
+            let Condition::Prompt(caption) = &given.condition else { continue };
+            let caption = caption.replace(['\t', '\n', '\r'], " ");
+            captions.extend(images.clone().map(|number| format!("{}\t{caption}\n", name(number))));
         }
         let [all_codes, all_captions] = LISTS.map(|name| folder.join(name));
-        files::save(&all_codes, &npy::encode_all(&stacks)?)?;
+        let codes: Vec<CodeStack> = codes.into_values().collect();
+        files::save(&all_codes, &npy::encode_all(&codes)?)?;
         if captions.is_empty() { Ok(()) } else { files::save(&all_captions, captions.as_bytes()) }
     }
 }
@@ -264,15 +276,21 @@ pub fn file(folder: &Path, number: u32) -> PathBuf {
     folder.join(name(number))
 }
 
-/// The codes that the picture at `path` carries.
-fn codes(path: &Path) -> Result<CodeStack> {
+/// The codes that the picture at `path` carries; `None`, with a warning, if the file is damaged.
+fn codes(path: &Path) -> Result<Option<CodeStack>> {
     let bytes = files::read_limited(path, LONGEST)?;
-    Provenance::read(&bytes)?.codes.ok_or_else(|| {
-        Error::invalid(format!(
+    // Text precedes the pixels, so that codes alone do not mean that a file is whole.
+    match Picture::from_bytes(&bytes).and_then(|_| Provenance::read(&bytes)) {
+        Ok(Provenance { codes: Some(codes), .. }) => Ok(Some(codes)),
+        Ok(_) => Err(Error::invalid(format!(
             "{}: expected a picture with its codes, found no codes: delete it",
             path.display()
-        ))
-    })
+        ))),
+        Err(error) => {
+            tracing::warn!("{}: {error}: it is sampled again", path.display());
+            Ok(None)
+        }
+    }
 }
 
 /// The numbers of the pictures in `folder`.

@@ -91,8 +91,16 @@ pub fn relative(path: &Path, folder: &Path) -> Option<String> {
 /// # Errors
 /// The file is missing, unreadable, larger than `limit`, or not text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String> {
+    as_text(path, &read_limited(path, limit)?)
+}
+
+/// The text in `bytes`, read from `path`, in UTF-8 or in UTF-16 with a byte order mark.
+///
+/// # Errors
+/// They are not text.
+pub fn as_text(path: &Path, bytes: &[u8]) -> Result<String> {
     let not_text = || Error::invalid(format!("{}: expected text in UTF-8", path.display()));
-    text::decode(&read_limited(path, limit)?).ok_or_else(not_text)
+    text::decode(bytes).ok_or_else(not_text)
 }
 
 /// Whether anything exists at `path`.

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::data::Item;
 use crate::error::{Error, Result};
+use crate::image_io::folder::read;
 use crate::model::ConditionKind;
 use crate::model::config::rqtransformer::RqTransformerConfig;
 use crate::model::dropout::Noise;
@@ -80,7 +83,8 @@ fn merges_left_out(rate: f32, noise: Option<Noise>, number: u32) -> impl FnMut()
     }
 }
 
-/// Refuses a folder with pictures that lack the class or caption that a model of this `kind` needs.
+/// Refuses a folder with pictures that lack the class or caption that a model of this `kind` needs. Files
+/// that are left out, because they are sheets or cannot be read, need none.
 ///
 /// # Errors
 /// [`Error::Usage`], with the number of these pictures and an example.
@@ -96,7 +100,8 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
             |item| item.captions.is_empty(),
         ),
     };
-    let lacking: Vec<&Item> = items.iter().filter(|item| lacks(item)).collect();
+    let lacking: Vec<&Item> =
+        items.par_iter().filter(|item| lacks(item) && read(&item.path).is_ok()).collect();
     match lacking.first() {
         None => Ok(()),
         Some(first) => Err(Error::usage(format!(
@@ -113,26 +118,35 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image_io::Picture;
+    use crate::image_io::png_text::Provenance;
     use crate::model::{Config, ModelConfig};
 
     #[test]
     fn pictures_without_a_class_or_caption_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
         let item = |name: &str, class, caption: Option<&str>| Item {
-            path: name.into(),
+            path: folder.path().join(name),
             class,
             captions: caption.into_iter().map(String::from).collect(),
         };
-        let items =
-            [item("a.png", Some(1), None), item("b.png", None, Some("a cat")), item("c.png", None, None)];
+        let mut items =
+            vec![item("a.png", Some(1), None), item("b.png", None, Some("a cat")), item("c.png", None, None)];
+        let picture = Picture::new(1, 1, vec![0.0; 3]).unwrap();
+        items.iter().for_each(|item| picture.save_png(&item.path, &Provenance::default()).unwrap());
+        // Neither is data.
+        items.extend([item("broken.png", None, None), item("sheet.png", None, None)]);
+        std::fs::write(&items[3].path, b"no picture").unwrap();
+        let recipe = Some(r#"{"sampling": {"count": 2}}"#.into());
+        picture.save_png(&items[4].path, &Provenance { recipe, codes: None }).unwrap();
         let check = |kind| check_labels(Path::new("data"), &items, kind).map_err(|error| error.to_string());
         assert_eq!(check(ConditionKind::Unconditional), Ok(()));
         let class = check(ConditionKind::Class).unwrap_err();
-        assert!(class.contains("a class for each") && class.contains("2 of 3, such as b.png"), "{class}");
+        assert!(class.contains("a class for each") && class.contains("2 of 5, such as"), "{class}");
+        assert!(class.contains("b.png"), "{class}");
         let caption = check(ConditionKind::Text).unwrap_err();
-        assert!(
-            caption.contains("a caption for each") && caption.contains("2 of 3, such as a.png"),
-            "{caption}"
-        );
+        assert!(caption.contains("a caption for each") && caption.contains("2 of 5, such as"), "{caption}");
+        assert!(caption.contains("a.png"), "{caption}");
         assert!(check_labels(Path::new("data"), &items[..1], ConditionKind::Class).is_ok());
     }
 

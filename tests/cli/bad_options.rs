@@ -72,6 +72,10 @@ fn a_wrong_command_line_is_rejected_with_a_hint() {
 #[test]
 fn options_without_effect_are_rejected() {
     let desk = Desk::new();
+    desk.write("captions.txt", "a red cat\n");
+    ["pig.png", "metro.png"]
+        .iter()
+        .for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     for line in [
         // An option's requirements are checked even if it conflicts with another option.
         "sample --class 2 --clip /nofile --keep 1",
@@ -81,6 +85,13 @@ fn options_without_effect_are_rejected() {
         "sample --prompt cat --clip /nofile --acceptance 0.5",
         "sample --from a.png --keep 1",
         "sample --from a.png --acceptance 0.5",
+        "sample --model fixtures/rqt-unconditional --keep 1 --acceptance 0.5",
+        "sample --class 2 --captions captions.txt",
+        "sample --prompt cat --captions captions.txt",
+        "sample --from a.png --captions captions.txt",
+        "sample --bulk --captions captions.txt --force",
+        "sample --bulk --acceptance 0.5",
+        "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
         "train rqvae c.yaml --data . --resume --anew quantizer",
         "train rqtransformer c.yaml --data . --rqvae emoji-64 --variations 3",
         // These commands do not load the transformer.
@@ -89,6 +100,21 @@ fn options_without_effect_are_rejected() {
         "reconstruct samples/pig.png --precision f16",
         "eval reconstruction --data . --half",
         "eval rfid --data . --inception w.pth --half",
+        // The model takes no captions, or neither class nor caption.
+        "sample --bulk --captions captions.txt",
+        "eval samples --data data --inception w.pth --out kept --captions captions.txt",
+        "eval samples --data data --inception w.pth --out kept --clip w.pth",
+        "eval likelihood --data data --model fixtures/rqt-unconditional --unlabelled",
+        // A setting has several values only in one sweep.
+        "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --sweep top-k=7",
+        "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --top-k 3",
+        "eval fid --data a.npz --inception w.pth --batch 4",
+        "verify fixtures/rqvae-shared --rqvae nowhere",
+        "verify fixtures/tokenizers --rqvae nowhere",
+        "encode samples/pig.png --out - --force",
+        "morph samples/pig.png samples/metro.png --seed 3",
+        "morph samples/pig.png samples/metro.png --half",
+        "morph samples/pig.png samples/metro.png --precision q8",
         // Only one of these can be the model.
         "encode samples/pig.png --model emoji-64 --rqvae emoji-64",
         "reconstruct samples/pig.png --model emoji-64 --rqvae emoji-64",
@@ -99,6 +125,8 @@ fn options_without_effect_are_rejected() {
         "eval fid --data . --inception w.pth --samples . --seed 1",
         "eval fid --data . --inception w.pth --samples . --rqvae emoji-64",
         "eval fid --data . --inception w.pth --samples . --precision q8",
+        "eval fid --data . --inception w.pth --samples . --draft 2",
+        "eval fid --data . --inception w.pth --samples . --revise-top-k 2",
         "eval fid --data a.npz --inception w.pth --samples . --split held-out",
         "eval fid --data a.npz --inception w.pth --samples . --limit 3",
         "eval fid --data a.npz --inception w.pth --samples . --resolution 64",

@@ -8,7 +8,7 @@ use residua::engine::Recipe;
 use residua::image_io::png_text::Provenance;
 use serde_json::json;
 
-use super::desk::Desk;
+use super::desk::{Desk, Run};
 
 const SAMPLE: &str = "sample --bulk --out all --seed 4 -n 2";
 
@@ -40,6 +40,17 @@ fn every_class_is_sampled_and_a_second_call_fills_gaps() {
     }
     assert_eq!(desk.json(SAMPLE)["made"], 3);
     assert_eq!(contents(&desk), whole);
+    // Damaged pictures are made again, too; a person's own picture is kept.
+    let bytes = std::fs::read(desk.path("all/000002.png")).unwrap();
+    desk.write("all/000002.png", &bytes[..bytes.len() / 2]);
+    desk.write("all/000005.png", "");
+    let run = desk.does(SAMPLE);
+    for name in ["000002.png: ", "000005.png: "] {
+        run.warns(name);
+    }
+    assert_eq!(contents(&desk), whole);
+    desk.copy("samples/pig.png", "all/000001.png");
+    desk.refuses(SAMPLE, 1, "000001.png: expected a picture with its codes, found no codes: delete it");
     for other in
         ["--seed 5 -n 2", "--seed 4 -n 3", "--seed 4 -n 2 --top-k 9", "--seed 4 -n 2 --precision f16"]
     {
@@ -74,5 +85,21 @@ fn every_caption_of_a_file_is_sampled_and_listed() {
     for line in ["sample --bulk --captions captions.txt --prompt cat", "sample --captions captions.txt"] {
         let run = desk.run(line);
         assert!(run.code == Some(2) && run.stderr.contains("--bulk"), "{run:?}");
+    }
+}
+
+#[test]
+fn captions_may_be_piped_and_in_utf_16() {
+    let desk = Desk::new();
+    let units = "a red cat\r\nein Käse\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    desk.write("wide.txt", [0xff, 0xfe].into_iter().chain(units).collect::<Vec<u8>>());
+    for (captions, out) in [("wide.txt", "named"), ("-", "piped")] {
+        let line = format!("sample --bulk --captions {captions} --model emoji-64-captions -n 1 --out {out}");
+        let mut command = desk.command(&line);
+        command.stdin(std::fs::File::open(desk.path("wide.txt")).unwrap());
+        let run = Run::of(command.output().unwrap());
+        assert_eq!(run.code, Some(0), "{line}: {run:?}");
+        let listed = std::fs::read_to_string(desk.path(out).join("captions.tsv")).unwrap();
+        assert_eq!(listed, "000000.png\ta red cat\n000001.png\tein Käse\n");
     }
 }

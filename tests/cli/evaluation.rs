@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use super::made_up::{MadeUp, golden};
+use super::revision::{MODEL, contextual};
 
 const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
@@ -110,6 +111,18 @@ fn impossible_measurements_are_rejected_in_one_line() {
     }
 }
 
+/// One line tells of all texts that cannot be read.
+#[test]
+fn unreadable_texts_are_counted() {
+    let desk = desk();
+    SAMPLES[..2]
+        .iter()
+        .for_each(|name| desk.write(&format!("data/{name}").replace("png", "txt"), b"K\xe4se"));
+    let run = desk.does("eval reconstruction --data data --limit 1");
+    run.warns("2 left out, texts that are not in UTF-8 or have more than 1 MB: croissant.txt, metro.txt");
+    assert_eq!(run.stderr.matches("metro.txt").count(), 1, "{run:?}");
+}
+
 /// A file of made-up Inception weights.
 fn write_inception(desk: &Desk, name: &str) {
     let value = |stream: u32, index: u32, shape: &[usize]| {
@@ -194,4 +207,33 @@ fn metrics_of_kept_samples_match_those_of_their_folders() {
         let run = desk.run(&format!("eval samples {given} --out none {rest}"));
         assert!(run.code == Some(2) && run.stderr.contains(message), "{rest}: {run:?}");
     }
+}
+
+/// A folder of samples may hold those of a sweep, other samples, or a person's pictures.
+#[test]
+fn only_the_samples_of_the_plan_are_judged() {
+    let desk = Desk::new();
+    for name in ["data/a.png", "kept/top-k-5/000000.png", "kept/000.png", "kept/mine.png"] {
+        desk.copy("samples/pig.png", name);
+    }
+    desk.copy("samples/metro.png", "data/b.png");
+    write_inception(&desk, "inception.safetensors");
+    let given = "--data data --inception inception.safetensors --model fixtures/rqt-class -n 2";
+    let found = desk.json(&format!("eval samples {given} --out kept"));
+    assert_eq!(found["rows"][0]["pictures"], 2);
+    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+}
+
+#[test]
+fn a_contextual_model_is_judged_with_the_draft_that_is_asked_for() {
+    let desk = contextual();
+    SAMPLES[..2].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    write_inception(&desk, "inception.safetensors");
+    let options = "--data data --inception inception.safetensors -n 2 --draft 3 --revise 0";
+    let fid = desk.json(&format!("eval fid {options} {MODEL}"));
+    assert_eq!(fid["judged"]["schedule"]["draft"], 3);
+    let model = "--model contextual --rqvae fixtures/rqvae-shared";
+    desk.does(&format!("eval samples {options} {model} --out kept"));
+    assert_eq!(desk.recipe("kept/000000.png")["sampling"]["schedule"]["draft"], 3);
+    desk.refuses(&format!("eval fid {options}"), 2, "--draft: this model samples each cell once");
 }

@@ -186,6 +186,10 @@ fn a_dash_is_standard_input_and_output() {
     assert_eq!(converted, std::fs::read(desk.path("file.safetensors")).unwrap());
     desk.refuses("--json encode samples/pig.png --out -", 2, "--json prints on standard output");
     desk.refuses("sample --class 0 --out -", 2, "expected a folder for several files, found standard output");
+    for line in ["sample --bulk --out -", "eval samples --data . --inception w.pth --out -"] {
+        desk.refuses(line, 2, "expected a folder for several files, found standard output");
+    }
+    assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
 }
 

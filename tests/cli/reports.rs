@@ -133,6 +133,14 @@ fn bench_times_every_stage() {
     }
 }
 
+/// A batch of 1 is not mistaken for none given.
+#[test]
+fn bench_trains_with_the_batch_that_is_given() {
+    let trained = Desk::new().json("bench --train --runs 1 --batch 1");
+    let batches: Vec<_> = trained.as_array().unwrap().iter().map(|stage| &stage["batch"]).collect();
+    assert_eq!(batches, [1, 1]);
+}
+
 #[test]
 fn help_names_every_subcommand() {
     let desk = Desk::new();

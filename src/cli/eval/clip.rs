@@ -17,8 +17,8 @@ use crate::error::Result;
 
 /// Mean CLIP score of pictures with captions.
 ///
-/// Captions come from captions.tsv (path, tab, caption), metadata.jsonl, metadata.csv, a text file next to
-/// each picture, or the recipes in sampled PNGs.
+/// Captions come from captions.tsv (path, tab, caption), metadata.jsonl, metadata.csv, the published
+/// train_list.txt and val_list.txt, a text file next to each picture, or the recipes in sampled PNGs.
 #[derive(Args)]
 pub struct ClipScore {
     #[command(flatten)]

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::super::drafting::DraftingArguments;
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::reference::{Reference, enough, parts};
@@ -14,8 +15,8 @@ use crate::engine::bulk::{Given, Order, conditions, spread};
 use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
-use crate::error::Result;
-use crate::generate::Filter;
+use crate::error::{Error, Result};
+use crate::generate::{Filter, Schedule};
 use crate::train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
@@ -31,7 +32,7 @@ pub struct Fid {
     #[arg(long, value_name = "PATH")]
     inception: PathBuf,
     /// Measure the pictures in this folder instead of sampling new ones.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "draft", "revise", "revise_temperature", "revise_top_k", "revise_top_p", "revise_guidance"])]
     samples: Option<PathBuf>,
     /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. [default:
     /// the model's resolution; with --samples, use pictures as they are]
@@ -45,13 +46,21 @@ pub struct Fid {
     #[command(flatten)]
     sampling: SamplingArguments,
     #[command(flatten)]
+    drafting: DraftingArguments,
+    #[command(flatten)]
     model: TransformerArguments,
 }
 
 /// What to measure, before any features are computed.
 enum Plan {
     Folder(Pictures),
-    Samples { stage2: Box<Stage2>, orders: Vec<Order>, filters: Vec<Filter>, about: Value },
+    Samples {
+        stage2: Box<Stage2>,
+        orders: Vec<Order>,
+        filters: Vec<Filter>,
+        schedule: Option<Schedule>,
+        about: Value,
+    },
 }
 
 /// The measured pictures.
@@ -69,6 +78,11 @@ impl Fid {
     pub fn run(&self, console: &Console) -> Result<()> {
         if let Some(count) = self.sampling.number {
             parts(self.splits, count as usize)?;
+        }
+        if self.reference.batch.is_some() && self.reference.is_saved() && self.samples.is_none() {
+            return Err(Error::usage(
+                "--batch does nothing with saved statistics and new samples, as no pictures are read: leave it out",
+            ));
         }
         let reference = Reference::open(&self.reference, self.resolution)?;
         let device = self.model.model.device.open()?;
@@ -98,7 +112,7 @@ impl Fid {
     }
 
     fn folder(&self, folder: &Path) -> Result<Plan> {
-        let batch = self.reference.batch;
+        let batch = self.reference.batch();
         let selection = Selection { folder: folder.into(), split: Split::All, limit: None, batch };
         let pictures = Pictures::open(&selection, &[], None)?;
         enough(folder, pictures.items().len())?;
@@ -119,11 +133,12 @@ impl Fid {
             }
         };
         let filters = self.sampling.filters(config, None)?;
+        let schedule = self.drafting.schedule(config, &filters, None)?;
         let about = json!({
             "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": self.sampling.seed,
-            "filters": filters, "condition": self.condition.condition(),
+            "filters": filters, "schedule": schedule, "condition": self.condition.condition(),
         });
-        Ok(Plan::Samples { stage2: Box::new(stage2), orders, filters, about })
+        Ok(Plan::Samples { stage2: Box::new(stage2), orders, filters, schedule, about })
     }
 
     fn judged(&self, plan: Plan, judge: &Judge, console: &Console) -> Result<Judged> {
@@ -132,9 +147,10 @@ impl Fid {
                 let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
                 Ok(Judged { seen, resolution: None, about: json!({ "left_out": pictures.left_out }) })
             }
-            Plan::Samples { stage2, orders, filters, about } => {
+            Plan::Samples { stage2, orders, filters, schedule, about } => {
                 let (seed, mut task) = (self.sampling.seed, console.task("sampling"));
-                let looked = judge.look_at_samples(&stage2, orders, &filters, seed, &mut task);
+                let schedule = schedule.as_ref();
+                let looked = judge.look_at_samples(&stage2, orders, &filters, schedule, seed, &mut task);
                 let resolution = stage2.stage1.model.config.ddconfig.resolution;
                 Ok(Judged { seen: pollster::block_on(looked)?, resolution: Some(resolution), about })
             }

@@ -9,8 +9,8 @@ use super::{PicturesArguments, measured_on};
 use crate::engine::Stage2;
 use crate::engine::eval::likelihood::{Depth, Measured, measure};
 use crate::engine::eval::{Pictures, context};
-use crate::error::Result;
-use crate::model::Architecture;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, ConditionKind};
 use crate::train::conditions::check_labels;
 
 /// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a
@@ -33,10 +33,15 @@ impl Likelihood {
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let resolution = stage2.stage1.model.config.ddconfig.resolution;
-        let classes = &stage2.model.config.classes;
+        let (classes, condition) = (&stage2.model.config.classes, stage2.model.config.condition());
+        if self.unlabelled && condition == ConditionKind::Unconditional {
+            return Err(Error::usage(
+                "--unlabelled does nothing, as this model takes no class or caption: leave it out",
+            ));
+        }
         let mut pictures = Pictures::open(&self.pictures.selection(), classes, Some(resolution))?;
         if !self.unlabelled {
-            check_labels(&self.pictures.data, pictures.items(), stage2.model.config.condition())?;
+            check_labels(&self.pictures.data, pictures.items(), condition)?;
         }
         let mut task = console.task("measuring");
         let (mut value, text) = match stage2.model.config.kind {

@@ -21,6 +21,9 @@ use crate::engine::eval::sets::Protocol;
 use crate::error::Result;
 use crate::train::data::Split;
 
+/// Default number of pictures in a batch.
+const BATCH: usize = 8;
+
 /// Measure a model on a folder of pictures.
 #[derive(Args)]
 pub struct Eval {
@@ -66,9 +69,9 @@ struct PicturesArguments {
     /// Maximum number of pictures, spread evenly over all. [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Number of pictures in a batch.
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    batch: usize,
+    /// Number of pictures in a batch. [default: 8]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
 }
 
 impl PicturesArguments {
@@ -79,8 +82,18 @@ impl PicturesArguments {
 
     /// The engine's selection.
     fn selection(&self) -> Selection {
-        let Self { data, split, limit, batch } = self.clone();
-        Selection { folder: data, split, limit, batch }
+        let Self { data, split, limit, .. } = self.clone();
+        Selection { folder: data, split, limit, batch: self.batch() }
+    }
+
+    /// Number of pictures in a batch.
+    fn batch(&self) -> usize {
+        self.batch.unwrap_or(BATCH)
+    }
+
+    /// True if the data are saved statistics.
+    fn is_saved(&self) -> bool {
+        self.data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
     }
 }
 

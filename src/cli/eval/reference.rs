@@ -31,7 +31,7 @@ impl Reference {
     /// refuse a `resolution`.
     pub fn open(arguments: &PicturesArguments, resolution: Option<usize>) -> Result<Self> {
         let data = &arguments.data;
-        if !data.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        if !arguments.is_saved() {
             let pictures = Pictures::open(&arguments.selection(), &[], None)?;
             enough(data, pictures.items().len())?;
             return Ok(Self::Pictures(pictures));

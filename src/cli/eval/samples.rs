@@ -8,20 +8,21 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::bulk::{bulk, read_captions};
+use super::super::bulk::{bulk, check_captions, read_captions};
 use super::super::drafting::DraftingArguments;
 use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
+use super::super::target::check_folder;
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
 use crate::checkpoint::{StateKind, WeightFile};
 use crate::engine::Stage2;
 use crate::engine::bulk::{Order, conditions, file, spread};
+use crate::engine::eval::Pictures;
 use crate::engine::eval::acceptance::{accepted, class_probabilities};
 use crate::engine::eval::clip::clip_scores;
 use crate::engine::eval::sets::{Judge, Protocol};
-use crate::engine::eval::{Pictures, Selection};
 use crate::engine::judge::{load_classifier, load_clip};
 use crate::error::{Error, Result};
 use crate::metrics::clip::Clip;
@@ -29,7 +30,6 @@ use crate::metrics::frechet::Statistics;
 use crate::metrics::inception_score::InceptionScore;
 use crate::metrics::resnet::ResNet;
 use crate::model::{ConditionKind, RqTransformerConfig};
-use crate::train::data::Split;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
 /// acceptance rate.
@@ -47,7 +47,7 @@ pub struct Samples {
     /// Folder for the samples; with --sweep, it gets one subfolder per setting.
     #[arg(long, short, value_name = "FOLDER")]
     out: PathBuf,
-    /// File of captions to sample from, one per line. [default: those of --data]
+    /// File of captions to sample from, one per line; - for standard input. [default: those of --data]
     #[arg(long, value_name = "FILE")]
     captions: Option<PathBuf>,
     /// Try several values of temperature, top-k, top-p or guidance, such as top-k=100,300. If given more than
@@ -61,6 +61,7 @@ pub struct Samples {
     /// .safetensors file.
     #[arg(long, value_name = "PATH", conflicts_with = "clip", requires = "acceptance")]
     classifier: Option<PathBuf>,
+    // As in `ChoosingArguments`, the conflicts of the required option are repeated.
     /// With --classifier: fractions of each class's samples to accept, above 0 and at most 1. Each gets a row
     /// of metrics.
     #[arg(
@@ -68,6 +69,7 @@ pub struct Samples {
         value_delimiter = ',',
         value_name = "RATE[,RATE..]",
         requires = "classifier",
+        conflicts_with = "clip",
         allow_negative_numbers = true
     )]
     acceptance: Vec<f64>,
@@ -76,6 +78,8 @@ pub struct Samples {
     splits: Option<usize>,
     #[command(flatten)]
     sampling: SamplingArguments,
+    #[command(flatten)]
+    drafting: DraftingArguments,
     #[command(flatten)]
     model: TransformerArguments,
 }
@@ -96,7 +100,9 @@ struct Row {
 impl Samples {
     /// Samples the missing pictures and prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
+        check_folder(&self.out)?;
         let reference = Reference::open(&self.reference, None)?;
+        let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());
         parts(self.splits, count as usize)?;
         let captions = match &self.captions {
@@ -107,17 +113,18 @@ impl Samples {
         let options = self.model.options();
         let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
+        check_captions(self.captions.as_deref(), config)?;
+        let others = self.others(config, &device, console)?;
         let orders = spread(conditions(config, &captions)?, count);
         let judge = Judge::open(&self.inception, &device)?;
         let resolution = Some(stage2.stage1.model.config.ddconfig.resolution);
         let (reference, reference_pictures) = reference.statistics(&judge, resolution, console)?;
-        let others = self.others(config, &device, console)?;
         let mut rows = Vec::new();
-        for (name, sampling) in settings(&self.sweep, &self.sampling) {
+        for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
-            let bulk = bulk(&stage2, &options, &sampling, &DraftingArguments::default(), orders.clone())?;
+            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone())?;
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
-            let set = Set { name, folder, orders: &orders, batch: self.reference.batch };
+            let set = Set { name, folder, orders: &orders, batch: self.reference.batch() };
             rows.extend(self.rows(&set, &judge, &reference, &others, console)?);
         }
         let protocol = Protocol::new(&judge, count as usize, reference_pictures, resolution);
@@ -131,18 +138,22 @@ impl Samples {
     /// Loads the judge of the samples other than Inception.
     fn others(&self, config: &RqTransformerConfig, device: &Device, console: &Console) -> Result<Others> {
         let mut task = console.task("loading");
-        Ok(match (&self.clip, &self.classifier) {
-            (Some(path), _) => {
+        Ok(match (&self.clip, &self.classifier, config.condition()) {
+            (Some(path), _, ConditionKind::Text) => {
                 let file = WeightFile::open(path, StateKind::Auto)?;
                 Others::Clip(Box::new(load_clip(&file, device, &mut task)?))
             }
-            (None, Some(path)) if config.condition() == ConditionKind::Class => Others::Classifier(Box::new(
-                load_classifier(path, config.vocab_size_cond, device, &mut task)?.0,
-            )),
-            (None, Some(_)) => {
+            (Some(_), ..) => {
+                return Err(Error::usage("--clip: expected a model that takes captions, found another"));
+            }
+            (None, Some(path), ConditionKind::Class) => {
+                let classes = config.vocab_size_cond;
+                Others::Classifier(Box::new(load_classifier(path, classes, device, &mut task)?.0))
+            }
+            (None, Some(_), _) => {
                 return Err(Error::usage("--classifier: expected a class-conditional model, found another"));
             }
-            (None, None) => Others::None,
+            (None, None, _) => Others::None,
         })
     }
 
@@ -193,8 +204,7 @@ struct Set<'a> {
 impl Set<'_> {
     /// All its pictures, or only those in `files`.
     fn pictures(&self, files: Option<&BTreeSet<PathBuf>>) -> Result<Pictures> {
-        let (folder, batch) = (self.folder.clone(), self.batch);
-        let all = Pictures::open(&Selection { folder, split: Split::All, limit: None, batch }, &[], None)?;
+        let all = Pictures::sampled(&self.folder, self.orders, self.batch)?;
         Ok(match files {
             Some(files) => all.among(files),
             None => all,

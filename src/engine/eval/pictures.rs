@@ -1,11 +1,12 @@
 //! The pictures that a model is measured on.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::engine::Task;
+use crate::engine::bulk::{Order, file};
+use crate::engine::{Condition, Task};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::folder;
@@ -66,13 +67,41 @@ impl Pictures {
             )));
         }
         let limit = limit.unwrap_or(items.len()).min(items.len());
-        if limit == 0 || *batch == 0 {
-            return Err(Error::usage("--limit and --batch: expected at least 1, found 0"));
+        if limit == 0 {
+            return Err(Error::usage("--limit: expected at least 1, found 0"));
         }
         items = (0..limit).map(|i| items[i * items.len() / limit].clone()).collect();
-        let (batch, classes) = (*batch, data.classes);
-        let left_out = data.left_out;
-        Ok(Self { items, resolution, batch, taken: 0, read: 0, classes, left_out })
+        let (classes, left_out) = (data.classes, data.left_out);
+        Ok(Self { resolution, classes, left_out, ..Self::of(items, *batch)? })
+    }
+
+    /// The samples of `orders` in `folder`, with their captions, at their own sizes. Whatever else is in the
+    /// folder is not among them.
+    ///
+    /// # Errors
+    /// A batch is 0.
+    pub fn sampled(folder: &Path, orders: &[Order], batch: usize) -> Result<Self> {
+        let items = orders.iter().flat_map(|Order { given, images }| {
+            let captions = match &given.condition {
+                Condition::Prompt(caption) => vec![caption.clone()],
+                Condition::Class(_) | Condition::Unconditional => Vec::new(),
+            };
+            images.clone().map(move |number| Item {
+                path: file(folder, number),
+                class: None,
+                captions: captions.clone(),
+            })
+        });
+        Self::of(items.collect(), batch)
+    }
+
+    /// Some pictures, at their own sizes.
+    fn of(items: Vec<Item>, batch: usize) -> Result<Self> {
+        if batch == 0 {
+            return Err(Error::usage("--batch: expected at least 1, found 0"));
+        }
+        let (classes, left_out) = (Vec::new(), Vec::new());
+        Ok(Self { items, resolution: None, batch, taken: 0, read: 0, classes, left_out })
     }
 
     /// The same, resized and cropped for a model of `resolution`.
@@ -91,9 +120,10 @@ impl Pictures {
         &self.items
     }
 
-    /// The captions, if all pictures have one.
+    /// The captions, if all pictures that can be read have one.
     pub fn captions(&self) -> Option<Vec<String>> {
-        self.items.iter().map(|item| item.caption().map(String::from)).collect()
+        let items = self.items.iter().filter(|item| item.caption().is_some() || self.read(item).is_ok());
+        items.map(|item| item.caption().map(String::from)).collect()
     }
 
     /// The next batch of readable pictures; `None` after the last. `task` counts pictures.
@@ -149,6 +179,7 @@ impl Pictures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::bulk::Given;
     use crate::image_io::png_text::Provenance;
 
     fn selection(count: usize, split: Split, limit: Option<usize>) -> (tempfile::TempDir, Selection) {
@@ -189,6 +220,28 @@ mod tests {
         let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
         assert!(error.to_string().contains("none of 6") && error.to_string().contains("005.png"), "{error}");
         assert_eq!(pictures.left_out.len(), 6);
+    }
+
+    #[test]
+    fn only_pictures_that_can_be_read_need_captions() {
+        let (folder, selection) = selection(2, Split::All, None);
+        let captions = || Pictures::open(&selection, &[], None).unwrap().captions();
+        std::fs::write(folder.path().join("captions.tsv"), "000.png\ta cat\n").unwrap();
+        assert_eq!(captions(), None);
+        std::fs::write(folder.path().join("001.png"), b"none").unwrap();
+        assert_eq!(captions().unwrap(), ["a cat"]);
+    }
+
+    #[test]
+    fn samples_are_those_of_the_plan() {
+        let given = Given { condition: Condition::Prompt("a cat".into()), tokens: vec![0] };
+        let orders = [Order { given: given.clone(), images: 0..2 }, Order { given, images: 5..6 }];
+        let pictures = Pictures::sampled(Path::new("made"), &orders, 4).unwrap();
+        let names: Vec<String> =
+            pictures.items().iter().map(|item| item.path.display().to_string().replace('\\', "/")).collect();
+        assert_eq!(names, ["made/000000.png", "made/000001.png", "made/000005.png"]);
+        assert_eq!(pictures.captions().unwrap(), ["a cat"; 3]);
+        assert!(Pictures::sampled(Path::new("made"), &orders, 0).is_err());
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Judge {
         Ok((originals, reconstructions))
     }
 
-    /// Samples pictures from `stage2` and computes their features.
+    /// Samples pictures from `stage2`, in the parts of `schedule` if it is contextual, and computes their
+    /// features.
     ///
     /// # Errors
     /// The orders do not fit the model, or the task was stopped.
@@ -114,12 +115,12 @@ impl Judge {
         stage2: &Stage2,
         orders: Vec<Order>,
         filters: &[Filter],
+        schedule: Option<&Schedule>,
         seed: u64,
         task: &mut Task<'_>,
     ) -> Result<Seen> {
         let total = orders.iter().map(|order| order.images.len()).sum();
         let mut seen = Seen::nothing();
-        let schedule = Schedule::usual(&stage2.model.config, filters);
         for Order { given, images } in orders {
             let (condition, filters) = (given.tokens, filters.to_vec());
             let request = Request { condition, filters, seed, images, forced: None };
@@ -133,7 +134,7 @@ impl Judge {
                     Ok(())
                 }
             };
-            sample(&stage2.model, &request, schedule.as_ref(), false, &mut silent, keep).await?;
+            sample(&stage2.model, &request, schedule, false, &mut silent, keep).await?;
         }
         Ok(seen)
     }
