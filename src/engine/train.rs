@@ -160,7 +160,7 @@ pub fn train(
     let length = length(settled, &train, wish.items.len());
     check_steps(options, folder, length)?;
 
-    let held = goes_on.map_or_else(|| Held::create(&options.out), Ok)?;
+    let held = goes_on.map_or_else(|| Held::create(&options.out, &record), Ok)?;
     let places = Places {
         stage1: stage.keep(&held.folder)?,
         lpips: lpips_files(options, &train),
@@ -176,7 +176,7 @@ pub fn train(
     let [document, carried] = places.described(&config.document, &options.out);
     match options.resume {
         true => held.folder.keep(&record)?,
-        false => held.folder.begin(&record, &document)?,
+        false => held.folder.begin(&document)?,
     }
     let held_out = data.of(Split::HeldOut);
     // Pictures that the model was trained on do not measure generalization.

@@ -145,6 +145,23 @@ fn a_run_that_fails_before_its_first_step_leaves_nothing_behind() {
     assert!(!desk.path("three").exists());
 }
 
+/// A start neither overwrites a user's files that have the names of a run's, nor removes them if it fails.
+#[test]
+fn a_start_leaves_a_users_files_alone() {
+    let desk = desk();
+    let line = "train rqvae stage1.yaml --data data --out mine --steps 1";
+    for name in ["metrics.jsonl", "run.json", "stage1/model.safetensors", "sheets/00000001.png"] {
+        let path = desk.path(&format!("mine/{name}"));
+        desk.write(&format!("mine/{name}"), b"mine");
+        desk.refuses(line, 2, &format!("mine holds a {name} but no run"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::remove_file(path).unwrap();
+    }
+    desk.refuses(&format!("{line} --from nowhere"), 1, "nowhere");
+    assert!(desk.path("mine/sheets").is_dir() && !desk.path("mine/checkpoints").exists());
+    desk.does(line);
+}
+
 /// A run resumes only with its original settings.
 #[test]
 fn a_run_resumes_only_with_its_own_settings() {

@@ -1,7 +1,7 @@
 //! The folder of a run, which only one process writes: a new run, or one resumed with its own settings.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tracing::subscriber::{NoSubscriber, with_default};
@@ -12,9 +12,9 @@ use crate::engine::{ModelId, Options};
 use crate::error::{Error, Result};
 use crate::model::Precision;
 use crate::model::StateKind;
-use crate::train::lock::Lock;
+use crate::train::lock::{self, Lock};
 use crate::train::record::Record;
-use crate::train::run::RunFolder;
+use crate::train::run::{RunFolder, is_taken};
 
 /// Default number of variations of each picture in a cache.
 const VARIATIONS: u32 = 8;
@@ -24,21 +24,25 @@ pub struct Held {
     /// The folder.
     pub folder: RunFolder,
     lock: Option<Lock>,
-    /// For a new run: whether its folder was created for it.
-    new: Option<bool>,
+    /// For a new run: what was not there before, folders before their contents.
+    new: Vec<PathBuf>,
 }
 
 impl Held {
-    /// Creates a new run's folder.
+    /// Creates a new run's folder, with `record` in it.
     ///
     /// # Errors
     /// The folder has a run already, or cannot be written.
-    pub fn create(root: &Path) -> Result<Self> {
-        let is_new_root = !root.exists();
+    pub fn create(root: &Path, record: &Record) -> Result<Self> {
+        let mut new = vec![root.to_path_buf(), lock::place(root)];
+        new.retain(|path| !is_taken(path));
         std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
-        let lock = Lock::take(root)?;
-        let folder = RunFolder::create(root)?;
-        Ok(Self { folder, lock: Some(lock), new: Some(is_new_root) })
+        let lock = Some(Lock::take(root)?);
+        let folder = RunFolder::free(root)?;
+        new.extend(folder.parts().into_iter().filter(|path| !is_taken(path)));
+        let held = Self { folder, lock, new };
+        held.folder.create(record)?;
+        Ok(held)
     }
 
     /// Opens the folder of a run to resume.
@@ -47,19 +51,20 @@ impl Held {
     /// There is no run, or another process writes it.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        Ok(Self { folder, lock: Some(Lock::take(root)?), new: None })
+        Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(is_new_root) = self.new.filter(|_| self.folder.is_untouched()) else { return };
+        if self.new.is_empty() || !self.folder.is_untouched() {
+            return;
+        }
         // Some systems do not remove a locked file.
         self.lock = None;
-        self.folder.remove_start();
-        if is_new_root {
-            // The folder stays if it contains other files.
-            let _ = std::fs::remove_dir(self.folder.root());
+        for path in self.new.iter().rev() {
+            // Ignore errors: leave files that cannot be removed, and folders that hold something else.
+            let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
         }
     }
 }
@@ -227,20 +232,59 @@ mod tests {
         }
     }
 
+    fn record() -> Record {
+        Record {
+            residua: "0".into(),
+            seed: 0,
+            all: false,
+            unlabelled: false,
+            variations: None,
+            steps: None,
+            pictures: 1,
+            data: String::new(),
+            stage1: None,
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_string();
+        crate::files::list(folder).unwrap().iter().map(name).collect()
+    }
+
     #[test]
     fn a_run_that_does_no_step_leaves_nothing_behind() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("run");
-        let held = Held::create(&root).unwrap();
-        assert!(Held::create(&root).is_err() && root.join("checkpoints").is_dir());
+        let held = Held::create(&root, &record()).unwrap();
+        assert!(Held::create(&root, &record()).is_err() && root.join("checkpoints").is_dir());
         drop(held);
         assert!(!root.exists());
-        // Other files stay.
-        std::fs::create_dir(&root).unwrap();
+        // Other files and folders stay.
+        std::fs::create_dir_all(root.join("sheets")).unwrap();
         std::fs::write(root.join("notes.txt"), "").unwrap();
-        drop(Held::create(&root).unwrap());
-        let left: Vec<_> =
-            std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["notes.txt"]);
+        drop(Held::create(&root, &record()).unwrap());
+        assert_eq!(names(&root), ["notes.txt", "sheets"]);
+    }
+
+    #[test]
+    fn what_a_killed_start_left_is_replaced_and_a_users_files_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("run");
+        let left = ["config.yaml", "metrics.jsonl", "stage1/model.safetensors", "sheets/00000002.png"];
+        for name in left.iter().chain(&["run.json"]) {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "mine").unwrap();
+            let error = Held::create(&root, &record()).err().unwrap().to_string();
+            assert!(error.contains(&format!("holds a {name} but no run")), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+            std::fs::remove_file(path).unwrap();
+        }
+        left.iter().for_each(|name| std::fs::write(root.join(name), "of a killed start").unwrap());
+        std::fs::write(root.join("run.json"), serde_json::to_vec(&record()).unwrap()).unwrap();
+        let held = Held::create(&root, &record()).unwrap();
+        assert!(left.iter().all(|name| !root.join(name).exists()));
+        drop(held);
+        assert!(!root.join("run.json").exists());
     }
 }
