@@ -11,7 +11,7 @@ use residua::train::data::is_held_out;
 use serde_json::Value;
 
 use super::desk::{Desk, Run};
-use super::training::{STAGE1, STAGE2, assert_same, metrics};
+use super::training::{STAGE1, STAGE2, assert_same, kill_after, metrics};
 
 /// The subfolders of `data`.
 const CLASSES: [&str; 2] = ["cat", "dog"];
@@ -282,6 +282,50 @@ fn a_transformer_run_keeps_its_rqvae() {
         let found = bytes.windows(machine.len()).any(|part| part == machine.as_bytes());
         assert!(!found, "{} contains {machine}", path.display());
     }
+}
+
+/// The kept RQ-VAE is always the one that the transformer learns from, whatever else lies in its place.
+#[test]
+fn a_transformer_run_replaces_another_rqvae() {
+    let desk = desk();
+    train(&desk, "--out v1 --steps 1");
+    train(&desk, "--out v2 --steps 1 --seed 2");
+    let line = |rqvae: &str, rest: &str| {
+        format!("train rqtransformer stage2.yaml --data data --out t --sheet-every 100000 {rqvae} {rest}")
+    };
+    let endless = line("--rqvae v1", "--steps 100000 --save-every 100000 --test-every 100000");
+    kill_after(&desk, &endless, "t", 1);
+    // Before its first checkpoint, a run may be started again with another RQ-VAE.
+    desk.does(&line("--rqvae v2", "--steps 1"));
+    let bytes = |name: &str| std::fs::read(desk.path(name)).unwrap();
+    let [v1, v2] = ["v1", "v2"].map(|run| bytes(&format!("{run}/checkpoints/00000001/model.safetensors")));
+    assert!(v1 != v2 && bytes("t/stage1/model.safetensors") == v2);
+    // A user overwrites it.
+    desk.write("t/stage1/model.safetensors", &v1);
+    let message = "expected the RQ-VAE that this run learns from, found none or another";
+    desk.refuses(&line("", "--steps 2 --resume"), 2, message);
+    let message = "v1: expected the RQ-VAE that t was trained with so far";
+    desk.refuses(&line("--rqvae v1", "--steps 2 --resume"), 2, message);
+    desk.does(&line("--rqvae v2", "--steps 2 --resume"));
+    assert!(bytes("t/stage1/model.safetensors") == v2);
+}
+
+/// Paths are not always Unicode.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_transformer_run_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    let out = OsStr::from_bytes(b"to\xff");
+    for line in ["--rqvae one --steps 1", "--steps 2 --resume"] {
+        let mut command = desk.command(&format!("train rqtransformer stage2.yaml --data data {line}"));
+        let run = Run::of(command.arg("--out").arg(out).output().unwrap());
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let last = Path::new(out).join("checkpoints/00000002");
+    assert!(desk.path("").join(last).is_dir());
 }
 
 /// Impossible comparisons are rejected before any image is read.

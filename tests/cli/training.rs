@@ -84,7 +84,7 @@ pub fn metrics(folder: &Path) -> Vec<Value> {
 }
 
 /// Runs `line` and kills it after some steps in the folder `out`.
-fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
+pub fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
     let mut child = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while metrics(&desk.path(out)).len() < steps {
         assert_eq!(child.try_wait().unwrap(), None, "{line} ended before it was killed");
