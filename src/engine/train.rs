@@ -169,21 +169,26 @@ pub fn train(
     let kind = stage.kind();
     let latents = stage.latents(options, &places, &record.data, &wish, task)?;
     let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;
-    if let Some(from) = options.from.as_ref().filter(|_| !options.resume) {
+    let from = options.from.as_ref().filter(|_| !options.resume);
+    if let Some(from) = from {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
     let (plan, notes) = (plan(options, &train, length), notes(&config, &train));
     let [document, carried] = places.described(&config.document, &options.out);
-    match options.resume {
-        true => held.folder.keep(&record)?,
-        false => held.folder.begin(&document)?,
-    }
     let held_out = data.of(Split::HeldOut);
     // Pictures that the model was trained on do not measure generalization.
     let measured = if settled.all { Vec::new() } else { held_out.clone() };
     let measured = Wish { items: measured, ..wish.clone() };
     let mut run =
         Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan, held_out: measured };
+    if from.is_some() {
+        // The run must not depend on the other model, which may be gone when it resumes.
+        run.save(0)?;
+    }
+    match options.resume {
+        true => held.folder.keep(&record)?,
+        false => held.folder.begin(&document)?,
+    }
     let begun = run.resume()?;
     begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
     let shown = shown(&wish, held_out);

@@ -6,7 +6,8 @@
 //! stage1/model.safetensors       the RQ-VAE whose codes the transformer learns
 //! metrics.jsonl                  one line per step
 //! sheets/00000100.png            the model's output for held-out pictures
-//! checkpoints/00000100/          model.safetensors, for every command, and training.safetensors, to resume
+//! checkpoints/00000100/          model.safetensors, for every command, and training.safetensors, to resume;
+//!                                of step 0 only if the run started from another model
 //! ```
 
 use std::collections::BTreeMap;
@@ -75,6 +76,7 @@ impl RunFolder {
     pub fn free(root: &Path) -> Result<Self> {
         Self::check_free(root)?;
         let folder = Self { root: root.into() };
+        folder.forget_start()?;
         let left = FILES.map(|name| root.join(name));
         for path in folder.sheets()?.iter().chain(&left).filter(|path| is_taken(path)) {
             fs::remove_file(path).map_err(Error::io("remove", path))?;
@@ -130,6 +132,14 @@ impl RunFolder {
     pub fn begin(&self, document: &Value) -> Result<()> {
         // JSON is YAML.
         write_json(&self.config(), document)
+    }
+
+    /// Removes the checkpoint before the first step, which holds what a run took over from another.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget_start(&self) -> Result<()> {
+        remove(&self.checkpoint(0))
     }
 
     /// What a run has in its folder besides sheets and checkpoints; folders come before their contents.

@@ -241,7 +241,11 @@ impl Run<'_> {
         Ok(found.finish().unwrap_or_default())
     }
 
-    fn save(&self, steps: u64) -> Result<()> {
+    /// Writes a checkpoint after `steps` steps.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, steps: u64) -> Result<()> {
         let (model, training) = (self.trainee.model(), self.trainee.training());
         self.folder.save(steps, self.document, &model, &training).map(drop)
     }

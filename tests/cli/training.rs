@@ -319,6 +319,28 @@ fn a_run_starts_with_the_weights_of_a_model() {
     desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
 }
 
+/// A run that was killed before its first checkpoint still resumes from the weights that it started with.
+#[test]
+fn a_run_that_started_with_other_weights_resumes_with_them() {
+    let desk = desk();
+    desk.write("judged.yaml", format!("{STAGE1}{JUDGES}"));
+    desk.does("train rqvae judged.yaml --data data --out one --steps 8");
+    let line = |out: &str, rest: &str| {
+        let every = "--save-every 100000 --test-every 100000 --sheet-every 100000";
+        format!("train rqvae judged.yaml --data data --out {out} --seed 3 {every} {rest}")
+    };
+    desk.does(&line("whole", "--steps 4 --from one --anew quantizer"));
+    kill_after(&desk, &line("killed", "--steps 100000 --from one --anew quantizer"), "killed", 1);
+    std::fs::remove_dir_all(desk.path("one")).unwrap();
+    desk.does(&line("killed", "--steps 4 --resume"));
+    assert_same(&metrics(&desk.path("killed")), &metrics(&desk.path("whole")));
+    // Nothing of it stays if there is no first step.
+    desk.write("none/0.png", b"no picture");
+    let run = desk.run(&line("failed", "--from whole").replace("--data data", "--data none --all"));
+    assert!(run.code == Some(1) && run.stderr.contains("0.png"), "{run:?}");
+    assert!(!desk.path("failed").exists());
+}
+
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_writes_a_checkpoint() {

@@ -62,6 +62,7 @@ impl Drop for Held {
         }
         // Some systems do not remove a locked file.
         self.lock = None;
+        let _ = self.folder.forget_start();
         for path in self.new.iter().rev() {
             // Ignore errors: leave files that cannot be removed, and folders that hold something else.
             let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
