@@ -243,9 +243,11 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
     known.map(|path| seen_from.join(path)).collect()
 }
 
+/// As published, an epoch has as many steps as it takes to see all pictures. The published trainer's last
+/// batch may be smaller; here it goes on with the first pictures of the next epoch (see [`Batches`]).
 fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
     let in_a_step = train.experiment.batch_size * train.experiment.parts();
-    let per_epoch = (pictures as u64 / in_a_step as u64).max(1);
+    let per_epoch = (pictures as u64).div_ceil(in_a_step as u64);
     let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
     Length { per_epoch, steps }
 }
@@ -282,5 +284,29 @@ fn classes(config: &Config) -> Vec<String> {
     match &config.model {
         ModelConfig::RqTransformer(config) => config.classes.clone(),
         ModelConfig::RqVae(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-shared/config.yaml");
+
+    #[test]
+    fn an_epoch_has_as_many_steps_as_published() {
+        let settled = Settled { seed: 0, all: false, unlabelled: false, variations: None, steps: None };
+        for (experiment, pictures, per_epoch, steps) in [
+            ("{batch_size: 4, epochs: 2}", 14, 4, 8),
+            ("{batch_size: 4, epochs: 2}", 16, 4, 8),
+            ("{batch_size: 4, total_batch_size: 8, epochs: 2.5}", 17, 3, 8),
+            ("{batch_size: 4, epochs: 3}", 1, 1, 3),
+            // ImageNet.
+            ("{batch_size: 32, epochs: 10}", 1_281_167, 40_037, 400_370),
+        ] {
+            let text = format!("{STAGE1}\nexperiment: {experiment}\n");
+            let train = TrainConfig::of("c", &Config::parse("c", &text).unwrap()).unwrap();
+            assert_eq!(length(settled, &train, pictures), Length { per_epoch, steps }, "{experiment}");
+        }
     }
 }

@@ -98,8 +98,9 @@ impl Loaded {
     }
 }
 
-/// A sequence of batches. Each depends only on the request and its number, so a run that resumes sees the
-/// same batches as an uninterrupted one.
+/// An endless sequence of full batches: if an epoch's pictures do not fill its last one, that goes on with
+/// the first of the next epoch. Each depends only on the request and its number, so a run that resumes sees
+/// the same batches as an uninterrupted one.
 pub struct Batches {
     queue: Receiver<Result<Loaded>>,
 }
