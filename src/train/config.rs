@@ -4,12 +4,23 @@ mod gan;
 
 pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
 use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Unread, read_known, read_section};
+use crate::model::config::{Config, Unread, read_known, read_section, within};
+
+/// Most images per batch.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// Most parts per step.
+const MOST_PARTS: usize = 1 << 16;
+
+/// Range of the temperature of soft targets, which are computed in f32.
+const TEMPERATURES: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// The training sections.
 #[derive(Clone, Debug)]
@@ -250,15 +261,28 @@ impl TrainConfig {
 
     fn check(&self) -> Result<()> {
         self.optimizer.check("optimizer")?;
+        let (experiment, loss) = (&self.experiment, &self.loss);
         all_positive(&[
-            ("experiment.batch_size", self.experiment.batch_size as f64),
-            ("experiment.epochs", self.experiment.epochs),
-            ("experiment.accumulation", self.experiment.accumulation.unwrap_or(1) as f64),
-            ("experiment.test_freq", self.experiment.test_freq),
-            ("experiment.save_ckpt_freq", self.experiment.save_ckpt_freq),
-            ("loss.temp", self.loss.temp.unwrap_or(1.0)),
+            ("experiment.epochs", experiment.epochs),
+            ("experiment.test_freq", experiment.test_freq),
+            ("experiment.save_ckpt_freq", experiment.save_ckpt_freq),
         ])?;
-        self.experiment.check_parts()?;
+        within("experiment.batch_size", experiment.batch_size, LARGEST_BATCH)?;
+        within("experiment.accumulation", experiment.accumulation.unwrap_or(1), MOST_PARTS)?;
+        experiment.check_parts()?;
+        within("experiment.total_batch_size / batch_size", experiment.parts(), MOST_PARTS)?;
+        let temperature = loss.temp.unwrap_or(1.0);
+        if !TEMPERATURES.contains(&temperature) {
+            return Err(Error::invalid(format!(
+                "loss.temp: expected {} to {}, found {temperature}",
+                TEMPERATURES.start(),
+                TEMPERATURES.end()
+            )));
+        }
+        none_negative(&[
+            ("loss.txt_weight", loss.txt_weight.unwrap_or(0.0)),
+            ("loss.img_weight", loss.img_weight.unwrap_or(0.0)),
+        ])?;
         all_parts(&[("arch.ema", self.ema.unwrap_or(0.0))])?;
         self.gan.as_ref().map_or(Ok(()), Gan::check)
     }
@@ -297,6 +321,15 @@ impl Optimizer {
     fn check(&self, section: &str) -> Result<()> {
         let key = |key: &str| format!("{section}.{key}");
         all_positive(&[(key("init_lr"), self.init_lr), (key("max_gn"), self.max_gn.unwrap_or(1.0))])?;
+        none_negative(&[(key("weight_decay"), self.weight_decay)])?;
+        if let Some(warmup) = &self.warmup {
+            none_negative(&[
+                (key("warmup.epoch"), warmup.epoch),
+                (key("warmup.multiplier"), warmup.multiplier),
+                (key("warmup.buffer_epoch"), warmup.buffer_epoch),
+                (key("warmup.min_lr"), warmup.min_lr),
+            ])?;
+        }
         all_parts(&self.betas.map(|beta| (key("betas"), beta)))
     }
 
@@ -333,6 +366,16 @@ fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
         None => Ok(()),
         Some((key, value)) => Err(Error::invalid(format!("{key}: expected a number above 0, found {value}"))),
+    }
+}
+
+/// Refuses values below 0.
+fn none_negative<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
+    match values.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
+        None => Ok(()),
+        Some((key, value)) => {
+            Err(Error::invalid(format!("{key}: expected a number of 0 or more, found {value}")))
+        }
     }
 }
 
@@ -396,6 +439,22 @@ mod tests {
             ("experiment: {test_freq: 0}", "test_freq"),
             ("experiment: {batch_size: 0}", "batch_size"),
             ("experiment: {epochs: 0}", "epochs"),
+            (
+                "experiment: {batch_size: 1000000000000}",
+                "experiment.batch_size: expected 1 to 65536, found 10",
+            ),
+            ("experiment: {batch_size: 18446744073709551615}", "found 18446744073709551615"),
+            ("experiment: {batch_size: 4, accu_step: 18446744073709551615}", "experiment.accumulation"),
+            ("experiment: {batch_size: 4, accu_step: 0}", "experiment.accumulation"),
+            (
+                "experiment: {batch_size: 1, total_batch_size: 18446744073709551615}",
+                "experiment.total_batch_size / batch_size: expected 1 to 65536",
+            ),
+            ("optimizer: {weight_decay: -0.1}", "optimizer.weight_decay"),
+            ("optimizer: {warmup: {epoch: -1}}", "optimizer.warmup.epoch"),
+            ("optimizer: {warmup: {min_lr: -1}}", "optimizer.warmup.min_lr"),
+            ("loss: {temp: 1.0e-50}", "loss.temp: expected 0.000001 to 1000000"),
+            ("loss: {img_weight: -1}", "loss.img_weight"),
             ("experiment: {epochs: .nan}", "`.nan` is not a finite number"),
         ] {
             let error = read(&format!("{STAGE1}\n{section}\n")).expect_err(section).to_string();
