@@ -238,6 +238,9 @@ fn a_terminated_run_keeps_its_steps() {
 fn a_transformer_run_keeps_its_rqvae() {
     let desk = desk();
     train(&desk, "--out v1 --steps 2");
+    let root = desk.path("data").display().to_string();
+    let placed = STAGE2.replace("dataset: {", &format!("dataset: {{root: {root}, "));
+    desk.write("stage2.yaml", format!("{placed}result_path: {root}\n"));
     desk.does("train rqtransformer stage2.yaml --data data --rqvae v1 --out t1 --steps 2 --sheet-every 100");
     let likelihood = |place: &str| {
         desk.json(&format!("eval likelihood --data {place}data --model {place}t1"))["nats_per_code"].clone()

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tracing::subscriber::{NoSubscriber, with_default};
 
+use super::document::LEFT_OUT;
 use super::{TrainOptions, read};
 use crate::engine::models::Stage1;
 use crate::engine::{ModelId, Options};
@@ -180,7 +181,8 @@ pub fn stage1_options(place: &str) -> Options {
 /// The first key of `given` that has another value in `kept`, and both values. The paths of other files do
 /// not matter.
 fn difference(given: &Value, kept: &Value, key: &str) -> Option<(String, [String; 2])> {
-    if ["vqvae", "gan.loss.lpips"].contains(&key) || given == kept {
+    let is_path = ["vqvae", "gan.loss.lpips"].contains(&key) || LEFT_OUT.contains(&key);
+    if is_path || given == kept {
         return None;
     }
     match (given, kept) {
@@ -219,11 +221,11 @@ mod tests {
 
     #[test]
     fn the_first_key_that_differs_is_named() {
-        let kept =
-            json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "kept" }, "classes": ["a"] });
+        let kept = json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "kept" }, "classes": ["a"], "dataset": {} });
         for (given, expected) in [
             (json!({ "arch": { "type": "x" } }), None),
             (json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "given" } }), None),
+            (json!({ "dataset": { "root": "/home/me" }, "result_path": "/tmp" }), None),
             (json!({ "arch": { "ema": 0.9 } }), Some("arch.ema")),
             (json!({ "optimizer": { "init_lr": 1.0 } }), Some("optimizer")),
             (json!({ "classes": ["b"] }), Some("classes")),
