@@ -281,7 +281,8 @@ fn a_cache_does_not_change_training() {
     for out in ["first", "second"] {
         assert_same(&metrics(&desk.path(out)), &expected);
     }
-    desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "name another file");
+    desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "choose another file");
+    desk.refuses(&line("--out other --cache latents.png"), 2, "expected a name that ends in .safetensors");
 }
 
 /// With --from, a run starts with another model's weights as far as they fit, and reports those that do not.
