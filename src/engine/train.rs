@@ -25,7 +25,7 @@ pub use crate::train::trainee::Told;
 use crate::train::trainee::{Name, Plan, Run, Trainee};
 pub use crate::train::validation::{HELD_OUT, HELD_OUT_LOSS};
 use document::Places;
-use held::{Held, Settled, check_config, check_data, check_stage1};
+use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;
 use stage::Stage;
 
@@ -136,9 +136,11 @@ pub fn train(
     let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
     stage.check(&options.data, &data, settled.unlabelled)?;
-    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data))?;
+    let lpips = lpips_files(options, &train);
+    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data), &lpips)?;
     if let Some(kept) = &kept {
         check_data(options, kept, record.pictures, &record.data)?;
+        check_lpips(options, kept, &record)?;
     }
     let wish = Wish {
         items: data.of(if settled.all { Split::All } else { Split::Train }),
@@ -161,11 +163,7 @@ pub fn train(
     check_steps(options, folder, length)?;
 
     let held = goes_on.map_or_else(|| Held::create(&options.out, &record), Ok)?;
-    let places = Places {
-        stage1: stage.keep(&held.folder)?,
-        lpips: lpips_files(options, &train),
-        classes: data.classes.clone(),
-    };
+    let places = Places { stage1: stage.keep(&held.folder)?, lpips, classes: data.classes.clone() };
     let kind = stage.kind();
     let latents = stage.latents(options, &places, &record.data, &wish, task)?;
     let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;

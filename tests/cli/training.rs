@@ -263,6 +263,20 @@ fn a_run_starts_with_the_discriminator_of_another() {
     assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
 }
 
+#[test]
+fn a_run_resumes_only_with_its_own_lpips_weights() {
+    let desk = desk();
+    let line = |out: &str, rest: &str| format!("train rqvae judged.yaml --data data --out {out} {rest}");
+    desk.does(&line("one", &format!("--steps 1 {LPIPS}")));
+    desk.does(&line("two", "--steps 1"));
+    let resumed = |out: &str, lpips: &str| line(out, &format!("--steps 2 --resume {lpips}"));
+    let message = "expected the LPIPS weights that one was trained with so far, found others";
+    desk.refuses(&resumed("one", "--lpips fixtures/lpips/vgg16.pth"), 2, message);
+    desk.refuses(&resumed("two", LPIPS), 2, "expected no LPIPS weights, as two was trained with so far");
+    let swapped = "--lpips fixtures/lpips/lin.pth --lpips fixtures/lpips/vgg16.pth";
+    desk.does(&resumed("one", swapped));
+}
+
 /// Training with cached codes takes the same steps as encoding images each time, until the cached variations
 /// are used up.
 #[test]

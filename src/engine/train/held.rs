@@ -155,6 +155,23 @@ pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     }
 }
 
+/// Refuses LPIPS weights other than the run's own.
+///
+/// # Errors
+/// Those of `record` are not those of `kept`, the run's own record.
+pub fn check_lpips(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
+    let (wanted, found) = match &kept.lpips {
+        own if own.is_none() || *own == record.lpips => return Ok(()),
+        Some(own) if own.is_empty() => ("no LPIPS weights, as", "some"),
+        _ => ("the LPIPS weights that", "others"),
+    };
+    Err(Error::usage(format!(
+        "--lpips: expected {wanted} {} was trained with so far, found {found}: leave it out, or {}",
+        options.out.display(),
+        anew(options)
+    )))
+}
+
 /// Refuses a configuration that contradicts `kept`, the run's own.
 ///
 /// # Errors
@@ -246,6 +263,7 @@ mod tests {
             pictures: 1,
             data: String::new(),
             stage1: None,
+            lpips: None,
         }
     }
 

@@ -92,22 +92,34 @@ impl<'a> Stage<'a> {
         if unlabelled { Ok(()) } else { check_labels(folder, &data.items, config.condition()) }
     }
 
-    /// What determines the run; `kept` is the record of a resumed one.
+    /// What determines the run, which learns from `lpips`; `kept` is the record of a resumed one.
     pub fn record(
         &self,
         settled: Settled,
         kept: Option<&Record>,
         data: &DataSet,
         fingerprint: String,
+        lpips: &[PathBuf],
     ) -> Result<Record> {
         let Settled { seed, all, unlabelled, variations, steps } = settled;
         let stage1 = match (self, kept.and_then(|kept| kept.stage1.clone())) {
             (Self::RqTransformer(_, rqvae), None) => Some(rqvae.id()?.sha256),
             (_, kept) => kept,
         };
-        let residua = env!("CARGO_PKG_VERSION").into();
-        let pictures = data.items.len();
-        Ok(Record { residua, seed, all, unlabelled, variations, steps, pictures, data: fingerprint, stage1 })
+        let mut lpips = lpips.iter().map(|path| sha256(path)).collect::<Result<Vec<_>>>()?;
+        lpips.sort();
+        Ok(Record {
+            residua: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            all,
+            unlabelled,
+            variations,
+            steps,
+            pictures: data.items.len(),
+            data: fingerprint,
+            stage1,
+            lpips: Some(lpips),
+        })
     }
 
     /// Copies the RQ-VAE, if there is one, into `folder` unless the same is already there; returns the SHA-256
