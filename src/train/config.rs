@@ -7,6 +7,7 @@ pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
@@ -33,7 +34,8 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// Section `gan`, for stage 1.
     pub gan: Option<Gan>,
-    /// `arch.ema`: EMA decay of the weights; `None` disables the EMA.
+    /// `arch.ema`: EMA decay of the weights; `None` disables the EMA, as does the published `true`, which
+    /// names no decay.
     pub ema: Option<f64>,
 }
 
@@ -240,10 +242,10 @@ impl TrainConfig {
     /// # Errors
     /// A value has the wrong type or is out of range.
     pub fn of(name: &str, config: &Config) -> Result<Self> {
-        type Read<T> = fn(&str, &str, &serde_json::Value) -> Result<T>;
+        type Read<T> = fn(&str, &str, &Value) -> Result<T>;
         fn section<T: Default>(name: &str, config: &Config, key: &str, read: Read<T>) -> Result<T> {
             match config.document.get(key) {
-                None | Some(serde_json::Value::Null) => Ok(T::default()),
+                None | Some(Value::Null) => Ok(T::default()),
                 Some(value) => read(name, key, value),
             }
         }
@@ -253,7 +255,8 @@ impl TrainConfig {
             experiment: section(name, config, "experiment", read_known)?,
             loss: section(name, config, "loss", read_known)?,
             gan: Gan::of(name, config)?,
-            ema: config.document.pointer("/arch/ema").and_then(serde_json::Value::as_f64),
+            ema: decay(config.document.pointer("/arch/ema"))
+                .map_err(|error| Error::invalid(format!("{name}: {error}")))?,
         };
         read.check().map_err(|error| Error::invalid(format!("{name}: {error}")))?;
         Ok(read)
@@ -361,6 +364,16 @@ impl Optimizer {
     }
 }
 
+/// The EMA decay that `arch.ema` names, if any.
+fn decay(ema: Option<&Value>) -> Result<Option<f64>> {
+    match ema {
+        None | Some(Value::Null | Value::Bool(_)) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| {
+            Error::invalid(format!("arch.ema: expected a decay of 0 or more and less than 1, found {value}"))
+        }),
+    }
+}
+
 /// Refuses values that are not above 0.
 fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
@@ -420,6 +433,20 @@ mod tests {
             (loss.kind, loss.temp, loss.stochastic_codes),
             (LossKind::SoftTargetCrossEntropy, Some(0.5), true)
         );
+    }
+
+    #[test]
+    fn averages_need_a_decay() {
+        for (ema, expected) in [
+            ("null", Some(None)),
+            ("true", Some(None)),
+            ("0.9", Some(Some(0.9))),
+            ("1", None),
+            ("yes please", None),
+        ] {
+            let text = STAGE1.replacen("arch:\n", &format!("arch:\n  ema: {ema}\n"), 1);
+            assert_eq!(read(&text).ok().map(|config| config.ema), expected, "{ema}");
+        }
     }
 
     #[test]

@@ -219,10 +219,13 @@ fn differences_from_a_published_configuration_are_reported() {
             "experiment: {batch_size: 4, total_batch_size: 8, amp: true, totl: 1}",
         )
         .replace("type: rq-vae", "type: rq-vae\n  checkpointing: true")
+        .replace("ema: 0.9", "ema: true")
         .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
     desk.write("published.yaml", published);
     let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
-    for note in ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: "] {
+    for note in
+        ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: ", "arch.ema: "]
+    {
         assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
     }
     for key in ["experiment.totl", "optimizer.momentum"] {
