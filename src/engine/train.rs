@@ -133,6 +133,7 @@ pub fn train(
     if let Some(kept) = &kept {
         check_stage1(options, kept)?;
     }
+    check_folders(options)?;
     let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
     stage.check(&options.data, &data, settled.unlabelled)?;
@@ -193,6 +194,17 @@ pub fn train(
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
     held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more with --steps"))
+}
+
+/// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.
+fn check_folders(options: &TrainOptions) -> Result<()> {
+    match [&options.out, &options.data].map(|path| files::real(path)) {
+        [Ok(out), Ok(data)] if out == data => Err(Error::usage(format!(
+            "--out: expected another folder than that of the pictures, found {}: choose another one",
+            options.out.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses fewer steps than the run in `folder` has done.

@@ -166,6 +166,12 @@ impl RunFolder {
         }
     }
 
+    /// Whether `root` is a run's folder, whose sheets are not data.
+    pub fn is_run(root: &Path) -> bool {
+        let folder = Self { root: root.into() };
+        folder.config().is_file() && root.join("checkpoints").is_dir()
+    }
+
     /// The run's folder.
     pub fn root(&self) -> &Path {
         &self.root

@@ -162,6 +162,19 @@ fn a_start_leaves_a_users_files_alone() {
     desk.does(line);
 }
 
+/// A run's sheets are not data.
+#[test]
+fn a_run_is_not_trained_on() {
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    let line = |data: &str, out: &str| format!("train rqvae stage1.yaml --data {data} --out {out} --steps 1");
+    desk.refuses(&line("one", "two"), 2, "one: expected a folder of pictures, found one of a training run");
+    desk.refuses(&line("data", "./data"), 2, "expected another folder than that of the pictures");
+    // A run below the pictures is left out.
+    desk.does(&line("data", "data/run"));
+    desk.does(&line("data", "two")).warns("1 left out, folders of training runs: run");
+}
+
 /// A run resumes only with its original settings.
 #[test]
 fn a_run_resumes_only_with_its_own_settings() {
