@@ -5,6 +5,7 @@ mod held;
 mod notes;
 mod stage;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -32,6 +33,9 @@ use stage::Stage;
 /// Size limit of a configuration, in bytes.
 const LONGEST: u64 = 1 << 20;
 
+/// The path of a configuration that is read from standard input.
+const STDIN: &str = "-";
+
 /// Prefix of the discriminator's tensor names.
 const DISCRIMINATOR: &str = "discriminator";
 
@@ -41,7 +45,7 @@ const SHEET: usize = 8;
 /// What to train, on which pictures, and for how long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainOptions {
-    /// The configuration, with the published keys; a resumed run keeps its own.
+    /// The configuration, with the published keys, `-` for standard input; a resumed run keeps its own.
     pub config: PathBuf,
     /// The folder of pictures.
     pub data: PathBuf,
@@ -126,7 +130,7 @@ pub fn train(
     }
     let settled = Settled::of(options, kept.as_ref())?;
     let config = read(&path)?;
-    let train = TrainConfig::of(&path.display().to_string(), &config)?;
+    let train = TrainConfig::of(&named(&path), &config)?;
     if options.resume {
         check_config(options, &config.document)?;
     }
@@ -136,7 +140,7 @@ pub fn train(
     check_folders(options)?;
     let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
-    stage.check(&options.data, &data, settled.unlabelled)?;
+    stage.check(options, &data, settled)?;
     let lpips = lpips_files(options, &train);
     let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data), &lpips)?;
     if let Some(kept) = &kept {
@@ -286,8 +290,23 @@ fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Option<Loaded>
 }
 
 fn read(path: &Path) -> Result<Config> {
-    let text = files::read_text(path, LONGEST)?;
-    Config::parse(&path.display().to_string(), &text)
+    let name = named(path);
+    let text = match path == Path::new(STDIN) {
+        true => {
+            let mut text = String::new();
+            // One byte more than allowed is refused as too long.
+            let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
+            read.map_err(Error::io("read", Path::new(&name)))?;
+            text
+        }
+        false => files::read_text(path, LONGEST)?,
+    };
+    Config::parse(&name, &text)
+}
+
+/// The name in messages of the configuration at `path`.
+fn named(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() }
 }
 
 fn classes(config: &Config) -> Vec<String> {

@@ -203,6 +203,35 @@ fn a_run_resumes_only_with_its_own_settings() {
     desk.does(&line(""));
 }
 
+/// Options of training that would do nothing are refused.
+#[test]
+fn options_without_effect_are_refused() {
+    let desk = desk();
+    let message = "--test-every: expected held-out pictures to measure on, found none";
+    desk.refuses("train rqvae stage1.yaml --data data --all --test-every 1", 2, message);
+    assert_eq!(desk.run("train rqvae stage1.yaml --data data --unlabelled").code, Some(2));
+    train(&desk, "--out one --steps 1");
+    desk.write("free.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1"));
+    let line = "train rqtransformer free.yaml --data data --rqvae one --out two --unlabelled";
+    desk.refuses(line, 2, "--unlabelled: expected a model that takes a class or caption");
+    desk.refuses("train rqvae stage1.yaml --data data --out -", 2, "--out: expected a folder for the run");
+}
+
+#[test]
+fn a_configuration_is_read_from_standard_input() {
+    let desk = desk();
+    let fed = |line: &str| {
+        let config = std::fs::File::open(desk.path("stage1.yaml")).unwrap();
+        Run::of(desk.command(line).stdin(config).output().unwrap())
+    };
+    for rest in ["--steps 1", "--steps 2 --resume"] {
+        let run = fed(&format!("train rqvae - --data data --out run {rest}"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let line = "train rqtransformer - --data data --rqvae run --out two";
+    fed(line).is_refusal(line, 2, "standard input: expected arch.type rq-transformer, found rq-vae");
+}
+
 /// Without a terminal, progress is printed as lines instead of a bar.
 #[test]
 fn a_run_without_a_terminal_prints_progress_lines() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::document::LEFT_OUT;
-use super::{TrainOptions, read};
+use super::{TrainOptions, named, read};
 use crate::engine::models::Stage1;
 use crate::engine::{ModelId, Options};
 use crate::error::{Error, Result};
@@ -183,7 +183,7 @@ pub fn check_config(options: &TrainOptions, kept: &Value) -> Result<()> {
         None => Ok(()),
         Some((key, [given, kept])) => Err(Error::usage(format!(
             "{}: expected {key} {kept}, as in the run's own configuration, found {given}: use {}, edited if necessary, or {}",
-            options.config.display(),
+            named(&options.config),
             options.out.join("config.yaml").display(),
             anew(options)
         ))),

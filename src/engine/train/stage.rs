@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::TrainOptions;
 use super::document::Places;
 use super::held::{Settled, stage1_options};
+use super::{TrainOptions, named};
 use crate::checkpoint::bytes::ByteSource;
 use crate::checkpoint::convert::convert;
 use crate::checkpoint::open::CONFIG_KEY;
@@ -54,7 +54,7 @@ impl<'a> Stage<'a> {
             (ModelConfig::RqVae(_), Some(_)) => {
                 return Err(Error::usage(format!(
                     "{}: expected arch.type rq-transformer, found rq-vae: train it with `train rqvae`",
-                    options.config.display()
+                    named(&options.config)
                 )));
             }
         };
@@ -71,25 +71,41 @@ impl<'a> Stage<'a> {
             (None, None, None) => {
                 return Err(Error::usage(format!(
                     "{}: expected arch.type rq-vae, found rq-transformer: train it with `train rqtransformer` and --rqvae",
-                    options.config.display()
+                    named(&options.config)
                 )));
             }
         };
         Ok(Self::RqTransformer(model, Box::new(rqvae)))
     }
 
-    /// Refuses data that the model cannot learn from.
-    pub fn check(&self, folder: &Path, data: &DataSet, unlabelled: bool) -> Result<()> {
+    /// Refuses data that the model cannot learn from, and options that would do nothing.
+    pub fn check(&self, options: &TrainOptions, data: &DataSet, settled: Settled) -> Result<()> {
+        if options.test_every.is_some() && settled.all {
+            return Err(Error::usage(
+                "--test-every: expected held-out pictures to measure on, found none, as --all trains on them: leave one of the \
+                 two out",
+            ));
+        }
+        let condition = match self {
+            Self::RqVae(_) => ConditionKind::Unconditional,
+            Self::RqTransformer(config, _) => config.condition(),
+        };
+        if options.unlabelled && condition == ConditionKind::Unconditional {
+            return Err(Error::usage(
+                "--unlabelled: expected a model that takes a class or caption, found one that takes neither: leave it out",
+            ));
+        }
+        let folder = &options.data;
         let Self::RqTransformer(config, _) = self else { return Ok(()) };
         let classes = data.items.iter().filter_map(|item| item.class).max().map_or(0, |last| last + 1);
-        if config.condition() == ConditionKind::Class && classes > config.vocab_size_cond {
+        if condition == ConditionKind::Class && classes > config.vocab_size_cond {
             return Err(Error::invalid(format!(
                 "vocab_size_cond: expected at least {classes}, the number of classes in {}, found {}",
                 folder.display(),
                 config.vocab_size_cond
             )));
         }
-        if unlabelled { Ok(()) } else { check_labels(folder, &data.items, config.condition()) }
+        if settled.unlabelled { Ok(()) } else { check_labels(folder, &data.items, condition) }
     }
 
     /// What determines the run, which learns from `lpips`; `kept` is the record of a resumed one.
@@ -253,7 +269,7 @@ fn lpips(
         (false, true) => Ok(None),
         (false, false) => Err(Error::usage(format!(
             "{}: expected a gan.loss.perceptual_weight above 0 to use the LPIPS weights, found none",
-            options.config.display()
+            named(&options.config)
         ))),
     }
 }
