@@ -101,7 +101,7 @@ impl RunFolder {
         if folder.record().is_ok_and(|record| record.is_some()) {
             return Ok(());
         }
-        let files = FILES.map(|name| root.join(name)).into_iter();
+        let files = FILES.map(|name| root.join(name)).into_iter().chain([folder.checkpoint(0)]);
         match files.chain(folder.sheets()?).find(|path| is_taken(path)) {
             None => Ok(()),
             Some(path) => Err(Error::usage(format!(

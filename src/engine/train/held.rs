@@ -292,7 +292,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("run");
         let left = ["config.yaml", "metrics.jsonl", "stage1/model.safetensors", "sheets/00000002.png"];
-        for name in left.iter().chain(&["run.json"]) {
+        for name in left.iter().chain(&["run.json", "checkpoints/00000000"]) {
             let path = root.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, "mine").unwrap();
