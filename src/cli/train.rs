@@ -1,6 +1,6 @@
 //! `residua train`: trains either stage on pictures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
 use crate::engine::train::{Begun, HELD_OUT_LOSS, TrainOptions, train};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Train a model on a folder of pictures.
 #[derive(Args)]
@@ -49,12 +49,16 @@ struct WithRqVae {
     /// Number of augmented variations of each picture in the cache. [default: 8]
     #[arg(long, value_name = "N", requires = "cache", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     variations: Option<u32>,
+    /// Train on pictures without a class or caption, too, even though the model takes one: as the first class,
+    /// or with an empty caption.
+    #[arg(long)]
+    unlabelled: bool,
 }
 
 #[derive(Args)]
 struct Common {
-    /// Configuration file with the published keys. A resumed run keeps its own, which this one must not
-    /// contradict.
+    /// Configuration file with the published keys; `-` reads standard input. A resumed run keeps its own, which
+    /// this one must not contradict.
     config: PathBuf,
     /// Folder of pictures. Its subfolders are classes; captions come from captions.tsv, metadata.jsonl,
     /// metadata.csv, or a text file next to each picture.
@@ -90,10 +94,6 @@ struct Common {
     /// Train on the held-out pictures, too.
     #[arg(long)]
     all: bool,
-    /// Train on pictures without a class or caption, too, even if the model takes one: as the first class, or
-    /// with an empty caption.
-    #[arg(long)]
-    unlabelled: bool,
     /// Random seed of initial weights, picture order and augmentation. [default: 0]
     #[arg(long)]
     seed: Option<u32>,
@@ -107,12 +107,15 @@ impl Train {
         let common = match &self.stage {
             Stage::Rqvae(WithLpips { common, .. }) | Stage::Rqtransformer(WithRqVae { common, .. }) => common,
         };
-        let (rqvae, lpips, cache, variations) = match &self.stage {
-            Stage::Rqvae(WithLpips { lpips, .. }) => (None, lpips.clone(), None, None),
-            Stage::Rqtransformer(WithRqVae { rqvae, cache, variations, .. }) => {
-                (rqvae.clone(), Vec::new(), cache.clone(), *variations)
+        let (rqvae, lpips, cache, variations, unlabelled) = match &self.stage {
+            Stage::Rqvae(WithLpips { lpips, .. }) => (None, lpips.clone(), None, None, false),
+            Stage::Rqtransformer(WithRqVae { rqvae, cache, variations, unlabelled, .. }) => {
+                (rqvae.clone(), Vec::new(), cache.clone(), *variations, *unlabelled)
             }
         };
+        if common.out == Path::new("-") {
+            return Err(Error::usage("--out: expected a folder for the run, found -, standard output"));
+        }
         let options = TrainOptions {
             config: common.config.clone(),
             data: common.data.clone(),
@@ -129,7 +132,7 @@ impl Train {
             sheet_every: common.sheet_every,
             test_every: common.test_every,
             all: common.all,
-            unlabelled: common.unlabelled,
+            unlabelled,
             seed: common.seed,
         };
         let device = common.device.open()?;

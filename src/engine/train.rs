@@ -5,6 +5,7 @@ mod held;
 mod notes;
 mod stage;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -25,12 +26,15 @@ pub use crate::train::trainee::Told;
 use crate::train::trainee::{Name, Plan, Run, Trainee};
 pub use crate::train::validation::{HELD_OUT, HELD_OUT_LOSS};
 use document::Places;
-use held::{Held, Settled, check_config, check_data, check_stage1};
+use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;
 use stage::Stage;
 
 /// Size limit of a configuration, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// The path of a configuration that is read from standard input.
+const STDIN: &str = "-";
 
 /// Prefix of the discriminator's tensor names.
 const DISCRIMINATOR: &str = "discriminator";
@@ -41,7 +45,7 @@ const SHEET: usize = 8;
 /// What to train, on which pictures, and for how long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrainOptions {
-    /// The configuration, with the published keys; a resumed run keeps its own.
+    /// The configuration, with the published keys, `-` for standard input; a resumed run keeps its own.
     pub config: PathBuf,
     /// The folder of pictures.
     pub data: PathBuf,
@@ -126,19 +130,22 @@ pub fn train(
     }
     let settled = Settled::of(options, kept.as_ref())?;
     let config = read(&path)?;
-    let train = TrainConfig::of(&path.display().to_string(), &config)?;
+    let train = TrainConfig::of(&named(&path), &config)?;
     if options.resume {
         check_config(options, &config.document)?;
     }
     if let Some(kept) = &kept {
         check_stage1(options, kept)?;
     }
+    check_folders(options)?;
     let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
-    stage.check(&options.data, &data, settled.unlabelled)?;
-    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data))?;
+    stage.check(options, &data, settled)?;
+    let lpips = lpips_files(options, &train);
+    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data), &lpips)?;
     if let Some(kept) = &kept {
         check_data(options, kept, record.pictures, &record.data)?;
+        check_lpips(options, kept, &record)?;
     }
     let wish = Wish {
         items: data.of(if settled.all { Split::All } else { Split::Train }),
@@ -160,36 +167,48 @@ pub fn train(
     let length = length(settled, &train, wish.items.len());
     check_steps(options, folder, length)?;
 
-    let held = goes_on.map_or_else(|| Held::create(&options.out), Ok)?;
-    let places = Places {
-        stage1: stage.keep(&held.folder)?,
-        lpips: lpips_files(options, &train),
-        classes: data.classes.clone(),
-    };
+    let held = goes_on.map_or_else(|| Held::create(&options.out, &record), Ok)?;
+    let places = Places { stage1: stage.keep(&held.folder)?, lpips, classes: data.classes.clone() };
     let kind = stage.kind();
     let latents = stage.latents(options, &places, &record.data, &wish, task)?;
     let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;
-    if let Some(from) = options.from.as_ref().filter(|_| !options.resume) {
+    let from = options.from.as_ref().filter(|_| !options.resume);
+    if let Some(from) = from {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
     let (plan, notes) = (plan(options, &train, length), notes(&config, &train));
     let [document, carried] = places.described(&config.document, &options.out);
-    match options.resume {
-        true => held.folder.keep(&record)?,
-        false => held.folder.begin(&record, &document)?,
-    }
     let held_out = data.of(Split::HeldOut);
     // Pictures that the model was trained on do not measure generalization.
     let measured = if settled.all { Vec::new() } else { held_out.clone() };
     let measured = Wish { items: measured, ..wish.clone() };
     let mut run =
         Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan, held_out: measured };
+    if from.is_some() {
+        // The run must not depend on the other model, which may be gone when it resumes.
+        run.save(0)?;
+    }
+    match options.resume {
+        true => held.folder.keep(&record)?,
+        false => held.folder.begin(&document)?,
+    }
     let begun = run.resume()?;
     begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
     let shown = shown(&wish, held_out);
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
     held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more with --steps"))
+}
+
+/// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.
+fn check_folders(options: &TrainOptions) -> Result<()> {
+    match [&options.out, &options.data].map(|path| files::real(path)) {
+        [Ok(out), Ok(data)] if out == data => Err(Error::usage(format!(
+            "--out: expected another folder than that of the pictures, found {}: choose another one",
+            options.out.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses fewer steps than the run in `folder` has done.
@@ -238,9 +257,11 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
     known.map(|path| seen_from.join(path)).collect()
 }
 
+/// As published, an epoch has as many steps as it takes to see all pictures. The published trainer's last
+/// batch may be smaller; here it goes on with the first pictures of the next epoch (see [`Batches`]).
 fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
     let in_a_step = train.experiment.batch_size * train.experiment.parts();
-    let per_epoch = (pictures as u64 / in_a_step as u64).max(1);
+    let per_epoch = (pictures as u64).div_ceil(in_a_step as u64);
     let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
     Length { per_epoch, steps }
 }
@@ -269,13 +290,52 @@ fn shown(wish: &Wish, held_out: Vec<crate::train::data::Item>) -> Option<Loaded>
 }
 
 fn read(path: &Path) -> Result<Config> {
-    let text = files::read_text(path, LONGEST)?;
-    Config::parse(&path.display().to_string(), &text)
+    let name = named(path);
+    let text = match path == Path::new(STDIN) {
+        true => {
+            let mut text = String::new();
+            // One byte more than allowed is refused as too long.
+            let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
+            read.map_err(Error::io("read", Path::new(&name)))?;
+            text
+        }
+        false => files::read_text(path, LONGEST)?,
+    };
+    Config::parse(&name, &text)
+}
+
+/// The name in messages of the configuration at `path`.
+fn named(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() }
 }
 
 fn classes(config: &Config) -> Vec<String> {
     match &config.model {
         ModelConfig::RqTransformer(config) => config.classes.clone(),
         ModelConfig::RqVae(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE1: &str = include_str!("../../tests/fixtures/rqvae-shared/config.yaml");
+
+    #[test]
+    fn an_epoch_has_as_many_steps_as_published() {
+        let settled = Settled { seed: 0, all: false, unlabelled: false, variations: None, steps: None };
+        for (experiment, pictures, per_epoch, steps) in [
+            ("{batch_size: 4, epochs: 2}", 14, 4, 8),
+            ("{batch_size: 4, epochs: 2}", 16, 4, 8),
+            ("{batch_size: 4, total_batch_size: 8, epochs: 2.5}", 17, 3, 8),
+            ("{batch_size: 4, epochs: 3}", 1, 1, 3),
+            // ImageNet.
+            ("{batch_size: 32, epochs: 10}", 1_281_167, 40_037, 400_370),
+        ] {
+            let text = format!("{STAGE1}\nexperiment: {experiment}\n");
+            let train = TrainConfig::of("c", &Config::parse("c", &text).unwrap()).unwrap();
+            assert_eq!(length(settled, &train, pictures), Length { per_epoch, steps }, "{experiment}");
+        }
     }
 }

@@ -4,12 +4,24 @@ mod gan;
 
 pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Unread, read_known, read_section};
+use crate::model::config::{Config, Unread, read_known, read_section, within};
+
+/// Most images per batch.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// Most parts per step.
+const MOST_PARTS: usize = 1 << 16;
+
+/// Range of the temperature of soft targets, which are computed in f32.
+const TEMPERATURES: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// The training sections.
 #[derive(Clone, Debug)]
@@ -22,7 +34,8 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// Section `gan`, for stage 1.
     pub gan: Option<Gan>,
-    /// `arch.ema`: EMA decay of the weights; `None` disables the EMA.
+    /// `arch.ema`: EMA decay of the weights; `None` disables the EMA, as does the published `true`, which
+    /// names no decay.
     pub ema: Option<f64>,
 }
 
@@ -229,10 +242,10 @@ impl TrainConfig {
     /// # Errors
     /// A value has the wrong type or is out of range.
     pub fn of(name: &str, config: &Config) -> Result<Self> {
-        type Read<T> = fn(&str, &str, &serde_json::Value) -> Result<T>;
+        type Read<T> = fn(&str, &str, &Value) -> Result<T>;
         fn section<T: Default>(name: &str, config: &Config, key: &str, read: Read<T>) -> Result<T> {
             match config.document.get(key) {
-                None | Some(serde_json::Value::Null) => Ok(T::default()),
+                None | Some(Value::Null) => Ok(T::default()),
                 Some(value) => read(name, key, value),
             }
         }
@@ -242,7 +255,8 @@ impl TrainConfig {
             experiment: section(name, config, "experiment", read_known)?,
             loss: section(name, config, "loss", read_known)?,
             gan: Gan::of(name, config)?,
-            ema: config.document.pointer("/arch/ema").and_then(serde_json::Value::as_f64),
+            ema: decay(config.document.pointer("/arch/ema"))
+                .map_err(|error| Error::invalid(format!("{name}: {error}")))?,
         };
         read.check().map_err(|error| Error::invalid(format!("{name}: {error}")))?;
         Ok(read)
@@ -250,15 +264,28 @@ impl TrainConfig {
 
     fn check(&self) -> Result<()> {
         self.optimizer.check("optimizer")?;
+        let (experiment, loss) = (&self.experiment, &self.loss);
         all_positive(&[
-            ("experiment.batch_size", self.experiment.batch_size as f64),
-            ("experiment.epochs", self.experiment.epochs),
-            ("experiment.accumulation", self.experiment.accumulation.unwrap_or(1) as f64),
-            ("experiment.test_freq", self.experiment.test_freq),
-            ("experiment.save_ckpt_freq", self.experiment.save_ckpt_freq),
-            ("loss.temp", self.loss.temp.unwrap_or(1.0)),
+            ("experiment.epochs", experiment.epochs),
+            ("experiment.test_freq", experiment.test_freq),
+            ("experiment.save_ckpt_freq", experiment.save_ckpt_freq),
         ])?;
-        self.experiment.check_parts()?;
+        within("experiment.batch_size", experiment.batch_size, LARGEST_BATCH)?;
+        within("experiment.accumulation", experiment.accumulation.unwrap_or(1), MOST_PARTS)?;
+        experiment.check_parts()?;
+        within("experiment.total_batch_size / batch_size", experiment.parts(), MOST_PARTS)?;
+        let temperature = loss.temp.unwrap_or(1.0);
+        if !TEMPERATURES.contains(&temperature) {
+            return Err(Error::invalid(format!(
+                "loss.temp: expected {} to {}, found {temperature}",
+                TEMPERATURES.start(),
+                TEMPERATURES.end()
+            )));
+        }
+        none_negative(&[
+            ("loss.txt_weight", loss.txt_weight.unwrap_or(0.0)),
+            ("loss.img_weight", loss.img_weight.unwrap_or(0.0)),
+        ])?;
         all_parts(&[("arch.ema", self.ema.unwrap_or(0.0))])?;
         self.gan.as_ref().map_or(Ok(()), Gan::check)
     }
@@ -297,6 +324,15 @@ impl Optimizer {
     fn check(&self, section: &str) -> Result<()> {
         let key = |key: &str| format!("{section}.{key}");
         all_positive(&[(key("init_lr"), self.init_lr), (key("max_gn"), self.max_gn.unwrap_or(1.0))])?;
+        none_negative(&[(key("weight_decay"), self.weight_decay)])?;
+        if let Some(warmup) = &self.warmup {
+            none_negative(&[
+                (key("warmup.epoch"), warmup.epoch),
+                (key("warmup.multiplier"), warmup.multiplier),
+                (key("warmup.buffer_epoch"), warmup.buffer_epoch),
+                (key("warmup.min_lr"), warmup.min_lr),
+            ])?;
+        }
         all_parts(&self.betas.map(|beta| (key("betas"), beta)))
     }
 
@@ -328,11 +364,31 @@ impl Optimizer {
     }
 }
 
+/// The EMA decay that `arch.ema` names, if any.
+fn decay(ema: Option<&Value>) -> Result<Option<f64>> {
+    match ema {
+        None | Some(Value::Null | Value::Bool(_)) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| {
+            Error::invalid(format!("arch.ema: expected a decay of 0 or more and less than 1, found {value}"))
+        }),
+    }
+}
+
 /// Refuses values that are not above 0.
 fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
     match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
         None => Ok(()),
         Some((key, value)) => Err(Error::invalid(format!("{key}: expected a number above 0, found {value}"))),
+    }
+}
+
+/// Refuses values below 0.
+fn none_negative<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
+    match values.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
+        None => Ok(()),
+        Some((key, value)) => {
+            Err(Error::invalid(format!("{key}: expected a number of 0 or more, found {value}")))
+        }
     }
 }
 
@@ -380,6 +436,20 @@ mod tests {
     }
 
     #[test]
+    fn averages_need_a_decay() {
+        for (ema, expected) in [
+            ("null", Some(None)),
+            ("true", Some(None)),
+            ("0.9", Some(Some(0.9))),
+            ("1", None),
+            ("yes please", None),
+        ] {
+            let text = STAGE1.replacen("arch:\n", &format!("arch:\n  ema: {ema}\n"), 1);
+            assert_eq!(read(&text).ok().map(|config| config.ema), expected, "{ema}");
+        }
+    }
+
+    #[test]
     fn invalid_values_are_refused_in_one_line() {
         for (section, expected) in [
             ("optimizer: {init_lr: -1}", "init_lr"),
@@ -396,6 +466,22 @@ mod tests {
             ("experiment: {test_freq: 0}", "test_freq"),
             ("experiment: {batch_size: 0}", "batch_size"),
             ("experiment: {epochs: 0}", "epochs"),
+            (
+                "experiment: {batch_size: 1000000000000}",
+                "experiment.batch_size: expected 1 to 65536, found 10",
+            ),
+            ("experiment: {batch_size: 18446744073709551615}", "found 18446744073709551615"),
+            ("experiment: {batch_size: 4, accu_step: 18446744073709551615}", "experiment.accumulation"),
+            ("experiment: {batch_size: 4, accu_step: 0}", "experiment.accumulation"),
+            (
+                "experiment: {batch_size: 1, total_batch_size: 18446744073709551615}",
+                "experiment.total_batch_size / batch_size: expected 1 to 65536",
+            ),
+            ("optimizer: {weight_decay: -0.1}", "optimizer.weight_decay"),
+            ("optimizer: {warmup: {epoch: -1}}", "optimizer.warmup.epoch"),
+            ("optimizer: {warmup: {min_lr: -1}}", "optimizer.warmup.min_lr"),
+            ("loss: {temp: 1.0e-50}", "loss.temp: expected 0.000001 to 1000000"),
+            ("loss: {img_weight: -1}", "loss.img_weight"),
             ("experiment: {epochs: .nan}", "`.nan` is not a finite number"),
         ] {
             let error = read(&format!("{STAGE1}\n{section}\n")).expect_err(section).to_string();

@@ -53,7 +53,8 @@ pub struct Length {
 }
 
 /// A discriminator, and its training.
-struct Adversary {
+#[derive(Clone)]
+pub struct Adversary {
     discriminator: Discriminator,
     descent: Descent,
     schedule: Schedule,
@@ -131,6 +132,16 @@ impl Judges {
             wanted = wanted + other * (adaptive * adversary.loss.disc_weight);
         }
         pass.gradients(&pass.toward(wanted))
+    }
+
+    /// All that [`Self::gradients`] changes.
+    pub fn adversary(&self) -> Option<Adversary> {
+        self.adversary.clone()
+    }
+
+    /// Goes back to what [`Self::adversary`] gave.
+    pub fn restore(&mut self, adversary: Option<Adversary>) {
+        self.adversary = adversary;
     }
 
     /// The discriminator takes a step along the mean gradient of `parts` parts.

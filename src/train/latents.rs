@@ -29,7 +29,8 @@ impl Latents {
     /// variations as `wish` asks for, and writes it. `hashes` identify the model's file and the data.
     ///
     /// # Errors
-    /// The file holds other latents, or cannot be written; no picture can be read; [`Error::Cancelled`].
+    /// The file holds other latents, cannot be written, or would have the name of another format; no picture
+    /// can be read; [`Error::Cancelled`].
     pub fn open_or_make(
         path: &Path,
         rqvae: &RqVae,
@@ -39,6 +40,7 @@ impl Latents {
     ) -> Result<Self> {
         let of = described(hashes, wish);
         if !path.is_file() {
+            check_ending(path)?;
             make(path, rqvae, &of, wish, task)?;
         }
         let file = WeightFile::open(path, StateKind::Auto)?;
@@ -66,6 +68,17 @@ impl Latents {
         }
         let [h, w, channels] = self.shape;
         Ok(Tensor::from_data(TensorData::new(all, [batch.len(), h, w, channels]), &batch.images.device()))
+    }
+}
+
+/// Refuses a new file of latents that would be taken for a picture or a model of another format.
+fn check_ending(path: &Path) -> Result<()> {
+    match path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "{}: expected a name that ends in .safetensors, the format of cached latents",
+            path.display()
+        ))),
     }
 }
 

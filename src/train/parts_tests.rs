@@ -5,10 +5,13 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::TrainConfig;
 use super::data::Loaded;
+use super::judges::{Judges, Length};
 use super::rqvae::TrainedRqVae;
 use super::run::Tensors;
+use super::stage1::Stage1Training;
 use super::stage2::Stage2Training;
 use super::trainee::Trainee;
+use crate::error::{Error, Result};
 use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use crate::testing::{assert_close, tensor};
 
@@ -108,6 +111,25 @@ fn parts_sample_their_own_codes_and_dropout() {
         assert_close(&twice, &mean, 1e-5);
         assert_eq!(twice, step(2, 3).0, "a step is determined by its number");
     }
+}
+
+/// So a run that is stopped within a step resumes at its beginning.
+#[test]
+fn a_step_that_is_stopped_between_two_parts_changes_nothing() {
+    let device = Device::flex();
+    let gan = "gan: {disc: {arch: {num_layers: 1, ndf: 4}}, loss: {perceptual_weight: 0}}";
+    let train = TrainConfig::of("c", &Config::parse("c", &format!("{STAGE1}{gan}\n")).unwrap()).unwrap();
+    let judges = Judges::begin(&train, None, 8, Length { per_epoch: 1, steps: 9 }, 3, &device).unwrap();
+    let mut training = Stage1Training::begin(&rqvae(), &train, 3, &device).unwrap().judged_by(judges);
+    let part = || -> Result<Loaded> { Ok(batch(tensor([2, 3, 8, 8], 7, &device))) };
+    training.learn(&mut [part()].into_iter(), 0, 1e-3).unwrap();
+    let state = |training: &Stage1Training| (training.model(), training.training());
+    let before = state(&training);
+    let stopped = training.learn(&mut [part(), Err(Error::Cancelled)].into_iter(), 1, 1e-3);
+    assert!(matches!(stopped, Err(Error::Cancelled)));
+    assert!(state(&training) == before);
+    training.learn(&mut [part(), part()].into_iter(), 1, 1e-3).unwrap();
+    assert!(state(&training) != before);
 }
 
 /// `ddconfig.dropout`.

@@ -40,10 +40,10 @@ fn ffhq_stage_1_is_trained_as_published() {
     let optimizer = &train.optimizer;
     assert_eq!((optimizer.kind, optimizer.weight_decay, optimizer.max_gn), (OptimizerKind::Adam, 0.0, None));
     assert_eq!((optimizer.init_lr, optimizer.betas), (4e-5, [0.5, 0.9]));
-    // 5 of 150 epochs, of 2,187 steps each, rise from 0. Then the rate is constant, as it decays to the peak
+    // 5 of 150 epochs, of 1,875 steps each, rise from 0. Then the rate is constant, as it decays to the peak
     // rate itself.
-    let schedule = optimizer.schedule(2187, 150 * 2187);
-    let rates = [0, 5 * 2187 / 3, 5 * 2187, 200_000].map(|step| schedule.at(step));
+    let schedule = optimizer.schedule(1875, 150 * 1875);
+    let rates = [0, 5 * 1875 / 3, 5 * 1875, 200_000].map(|step| schedule.at(step));
     for (rate, expected) in rates.into_iter().zip([0.0, 4e-5 / 3.0, 4e-5, 4e-5]) {
         assert!((rate - expected).abs() < 1e-12, "{rates:?}");
     }
@@ -87,8 +87,8 @@ fn ffhq_stage_2_is_trained_as_published() {
 fn imagenet_is_trained_as_published() {
     let (model, train) = stage1(IMAGENET1);
     assert_eq!((model.ddconfig.attn_resolutions, train.experiment.epochs), (vec![8], 10.0));
-    // Half an epoch; an epoch has 40,036 steps.
-    assert_eq!(train.optimizer.schedule(40_036, 400_360).warmup, 20_018);
+    // Half an epoch, rounded up; an epoch has 40,037 steps.
+    assert_eq!(train.optimizer.schedule(40_037, 400_370).warmup, 20_019);
     let (model, train) = stage2(IMAGENET2);
     assert_eq!((train.experiment.parts(), train.experiment.test_freq), (64, 2.0));
     assert_eq!((model.body.n_layer, model.head.block.resid_pdrop), (12, 0.1));

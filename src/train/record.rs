@@ -23,4 +23,8 @@ pub struct Record {
     pub data: String,
     /// SHA-256 of the file of the RQ-VAE whose codes the transformer learns.
     pub stage1: Option<String>,
+    /// SHA-256 of each file of LPIPS weights, sorted; `None` if the run was started by a version that did not
+    /// record them.
+    #[serde(default)]
+    pub lpips: Option<Vec<String>>,
 }

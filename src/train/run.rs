@@ -6,7 +6,8 @@
 //! stage1/model.safetensors       the RQ-VAE whose codes the transformer learns
 //! metrics.jsonl                  one line per step
 //! sheets/00000100.png            the model's output for held-out pictures
-//! checkpoints/00000100/          model.safetensors, for every command, and training.safetensors, to resume
+//! checkpoints/00000100/          model.safetensors, for every command, and training.safetensors, to resume;
+//!                                of step 0 only if the run started from another model
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::lock;
 use super::optimizer::Descent;
 use super::parameters::Parameters;
 use super::record::Record;
@@ -32,8 +32,25 @@ const KEPT: usize = 2;
 /// Maximum size of a run record, in bytes.
 const LONGEST_RECORD: u64 = 1 << 20;
 
+/// A run's configuration, in its folder.
+const CONFIG: &str = "config.yaml";
+
+/// Everything else that determines the run, in its folder.
+const RECORD: &str = "run.json";
+
+/// One line per step, in the run's folder.
+const METRICS: &str = "metrics.jsonl";
+
 /// Path, relative to the run's folder, of the RQ-VAE whose codes the transformer learns.
 pub const STAGE1: &str = "stage1/model.safetensors";
+
+/// The folders of a run, in its folder.
+const FOLDERS: [&str; 3] = ["checkpoints", "sheets", "stage1"];
+
+/// The files of a run besides sheets and checkpoints. A start that clears an earlier one removes the
+/// configuration first, as a run without it cannot be resumed, and the record, which marks the others as a
+/// run's, last.
+const FILES: [&str; 4] = [CONFIG, METRICS, STAGE1, RECORD];
 
 /// Path of the run's folder, relative to a checkpoint's folder.
 pub const UP: &str = "../../";
@@ -51,53 +68,83 @@ pub struct RunFolder {
 pub type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 impl RunFolder {
-    /// Creates the folders of a new run in `root`; [`Self::begin`] then writes its record and configuration.
+    /// The folder at `root`, for a new run. What a run that was killed before its first checkpoint left there
+    /// is removed.
     ///
     /// # Errors
-    /// `root` already holds a run (see [`Self::check_free`]), or the folder cannot be written.
-    pub fn create(root: &Path) -> Result<Self> {
+    /// The folder is in use (see [`Self::check_free`]), or cannot be written.
+    pub fn free(root: &Path) -> Result<Self> {
         Self::check_free(root)?;
         let folder = Self { root: root.into() };
-        for part in ["checkpoints", "sheets"] {
-            let path = root.join(part);
-            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        folder.forget_start()?;
+        let left = FILES.map(|name| root.join(name));
+        for path in folder.sheets()?.iter().chain(&left).filter(|path| is_taken(path)) {
+            fs::remove_file(path).map_err(Error::io("remove", path))?;
         }
         Ok(folder)
     }
 
-    /// Refuses a folder that already has checkpoints, or a configuration without a run. A run that was killed
-    /// before its first checkpoint has nothing to resume from, so it may be started again.
+    /// Refuses a folder that already has checkpoints, or files that are no run's but have the names of a
+    /// run's. A run that was killed before its first checkpoint has nothing to resume from, so it may be
+    /// started again.
     ///
     /// # Errors
     /// [`Error::Usage`].
     pub fn check_free(root: &Path) -> Result<()> {
         let folder = Self { root: root.into() };
-        let wrong = match (folder.taken()? > 0, folder.record_path().is_file(), folder.config().exists()) {
-            (true, ..) => "already holds a run: resume it with --resume, or choose another folder",
-            (false, false, true) => "holds a config.yaml but no run: choose another folder",
-            _ => return Ok(()),
-        };
-        Err(Error::usage(format!("{} {wrong}", root.display())))
+        if folder.taken()? > 0 {
+            return Err(Error::usage(format!(
+                "{} already holds a run: resume it with --resume, or choose another folder",
+                root.display()
+            )));
+        }
+        if folder.record().is_ok_and(|record| record.is_some()) {
+            return Ok(());
+        }
+        let files = FILES.map(|name| root.join(name)).into_iter().chain([folder.checkpoint(0)]);
+        match files.chain(folder.sheets()?).find(|path| is_taken(path)) {
+            None => Ok(()),
+            Some(path) => Err(Error::usage(format!(
+                "{} holds a {} but no run: choose another folder",
+                root.display(),
+                path.strip_prefix(root).unwrap_or(&path).display()
+            ))),
+        }
     }
 
-    /// Starts the run: writes its record, and `document` as its configuration.
+    /// Starts the run: creates its folders, and writes its record, which tells the files that follow from a
+    /// user's. The run can be resumed once [`Self::begin`] has written its configuration.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn begin(&self, record: &Record, document: &Value) -> Result<()> {
-        self.keep(record)?;
+    pub fn create(&self, record: &Record) -> Result<()> {
+        for part in ["checkpoints", "sheets"] {
+            let path = self.root.join(part);
+            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        }
+        self.keep(record)
+    }
+
+    /// Writes `document` as the configuration: everything before the first step is done.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn begin(&self, document: &Value) -> Result<()> {
         // JSON is YAML.
         write_json(&self.config(), document)
     }
 
-    /// Removes the files of a run that has taken no steps.
-    pub fn remove_start(&self) {
-        let files =
-            [self.config(), self.record_path(), self.metrics(), self.stage1(), lock::place(&self.root)];
-        let folders = ["checkpoints", "sheets", "stage1"].map(|part| self.root.join(part));
-        // Ignore errors: leave files that cannot be removed, and folders that hold something else.
-        files.iter().for_each(|path| drop(fs::remove_file(path)));
-        folders.iter().for_each(|path| drop(fs::remove_dir(path)));
+    /// Removes the checkpoint before the first step, which holds what a run took over from another.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget_start(&self) -> Result<()> {
+        remove(&self.checkpoint(0))
+    }
+
+    /// What a run has in its folder besides sheets and checkpoints; folders come before their contents.
+    pub fn parts(&self) -> Vec<PathBuf> {
+        FOLDERS.iter().chain(&FILES).map(|name| self.root.join(name)).collect()
     }
 
     /// True if no steps were taken, as far as can be told.
@@ -119,6 +166,12 @@ impl RunFolder {
         }
     }
 
+    /// Whether `root` is a run's folder, whose sheets are not data.
+    pub fn is_run(root: &Path) -> bool {
+        let folder = Self { root: root.into() };
+        folder.config().is_file() && root.join("checkpoints").is_dir()
+    }
+
     /// The run's folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -126,7 +179,7 @@ impl RunFolder {
 
     /// Path of the configuration.
     pub fn config(&self) -> PathBuf {
-        self.root.join("config.yaml")
+        self.root.join(CONFIG)
     }
 
     /// Path of the RQ-VAE whose codes the transformer learns.
@@ -158,7 +211,7 @@ impl RunFolder {
     }
 
     fn record_path(&self) -> PathBuf {
-        self.root.join("run.json")
+        self.root.join(RECORD)
     }
 
     /// Path of the sheet for `step`.
@@ -166,8 +219,21 @@ impl RunFolder {
         self.root.join("sheets").join(format!("{step:08}.png"))
     }
 
+    /// All sheets, by step.
+    fn sheets(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.root.join("sheets");
+        let is_sheet = |path: &PathBuf| {
+            let step = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+            step.is_some() && path.extension().is_some_and(|ending| ending == "png")
+        };
+        match folder.is_dir() {
+            true => Ok(files::list(&folder)?.into_iter().filter(is_sheet).collect()),
+            false => Ok(Vec::new()),
+        }
+    }
+
     fn metrics(&self) -> PathBuf {
-        self.root.join("metrics.jsonl")
+        self.root.join(METRICS)
     }
 
     fn checkpoint(&self, step: u64) -> PathBuf {
@@ -328,6 +394,11 @@ fn remove(folder: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(error)),
         _ => Ok(()),
     }
+}
+
+/// Whether something is at `path`, even a broken link.
+pub fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// One line of metrics.

@@ -13,7 +13,7 @@ use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
-use super::trainee::{Measured, Trainee, passes, pictures};
+use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::Validation;
 use crate::checkpoint::WeightFile;
 use crate::engine::pictures::codes_from_tensor;
@@ -68,6 +68,29 @@ impl Stage1Training {
         }
     }
 
+    /// The mean gradient of `parts` in step `step`, and their metrics.
+    fn gradients(&mut self, parts: &mut Parts<'_>, step: u64) -> Result<(Gradients, Measured)> {
+        let count = parts.len() as f64;
+        let (mut sum, mut measured) = (Gradients::default(), Measured::default());
+        for pass in passes(step, parts) {
+            let (number, part) = pass?;
+            let noise = Noise { seed: self.seed, pass: number };
+            let pass = self.model.forward(part.images.clone(), Some(noise))?;
+            sum.add(self.judges.gradients(&pass, &part.images, step, &mut measured));
+            let [reconstruction, commitment] = pass.losses();
+            measured.add("reconstruction", f64::from(reconstruction));
+            measured.add("commitment", f64::from(commitment));
+            if let Some(blank) = &pass.blank {
+                measured.add("blank", f64::from(values(blank.clone().inner())[0]));
+            }
+            let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
+            measured.add("used_at_depth_1", used.len() as f64);
+        }
+        sum.scale(1.0 / count);
+        measured.divide(count);
+        Ok((sum, measured))
+    }
+
     /// The codebooks in training, under their names in a training file. If there is an EMA, the checkpoint
     /// has its codebooks instead.
     fn moving_codebooks(&self) -> Tensors {
@@ -97,24 +120,16 @@ impl Trainee for Stage1Training {
         self.judges.take(file, prefix)
     }
 
-    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
-        let mut measured = Measured::default();
-        let mut sum = Gradients::default();
-        for (number, part) in passes(step, parts) {
-            let noise = Noise { seed: self.seed, pass: number };
-            let pass = self.model.forward(part.images.clone(), Some(noise))?;
-            sum.add(self.judges.gradients(&pass, &part.images, step, &mut measured));
-            let [reconstruction, commitment] = pass.losses();
-            measured.add("reconstruction", f64::from(reconstruction));
-            measured.add("commitment", f64::from(commitment));
-            if let Some(blank) = &pass.blank {
-                measured.add("blank", f64::from(values(blank.clone().inner())[0]));
-            }
-            let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
-            measured.add("used_at_depth_1", used.len() as f64);
+    fn learn(&mut self, parts: &mut Parts<'_>, step: u64, rate: f64) -> Result<Measured> {
+        let count = parts.len();
+        // Each part moves the codebooks and the discriminator: if a later one fails, they move back.
+        let before = (count > 1).then(|| (self.model.codebooks.clone(), self.judges.adversary()));
+        let learned = self.gradients(parts, step);
+        if let (Err(_), Some((codebooks, adversary))) = (&learned, before) {
+            self.model.codebooks = codebooks;
+            self.judges.restore(adversary);
         }
-        measured.divide(parts.len() as f64);
-        sum.scale(1.0 / parts.len() as f64);
+        let (mut sum, mut measured) = learned?;
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }
@@ -122,7 +137,7 @@ impl Trainee for Stage1Training {
         if let Some(average) = &mut self.average {
             average.follow(&self.model.parameters, Some(&self.model.codebooks), step);
         }
-        self.judges.step(parts.len());
+        self.judges.step(count);
         Ok(measured)
     }
 

@@ -12,7 +12,7 @@ use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use super::run::{Tensors, moments, tensors};
-use super::trainee::{Measured, Trainee, passes, pictures};
+use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
 use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
@@ -221,17 +221,19 @@ impl Trainee for Stage2Training {
         Ok(others)
     }
 
-    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
+    fn learn(&mut self, parts: &mut Parts<'_>, step: u64, rate: f64) -> Result<Measured> {
+        let count = parts.len();
         let mut measured = Measured::default();
         let mut sum = Gradients::default();
-        for (number, part) in passes(step, parts) {
+        for pass in passes(step, parts) {
+            let (number, part) = pass?;
             let latents = match &self.latents {
-                Some(latents) => latents.of(part)?,
+                Some(latents) => latents.of(&part)?,
                 None => self.rqvae.encode(part.images.clone()),
             };
             let Stacks { codes, target } = self.stacks(latents, self.codes, number);
             let noise = Noise { seed: self.seed, pass: number };
-            let (condition, masked) = (self.conditions(part, Some(noise))?, self.masked(part.len(), number));
+            let (condition, masked) = (self.conditions(&part, Some(noise))?, self.masked(part.len(), number));
             let pass = self.model.forward(codes, condition, target, masked, Some(noise))?;
             let loss = pass.loss(self.weights);
             sum.add(pass.gradients(&loss));
@@ -242,8 +244,8 @@ impl Trainee for Stage2Training {
                 measured.add("text", f64::from(text));
             }
         }
-        measured.divide(parts.len() as f64);
-        sum.scale(1.0 / parts.len() as f64);
+        measured.divide(count as f64);
+        sum.scale(1.0 / count as f64);
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }

@@ -62,6 +62,9 @@ impl Measured {
     }
 }
 
+/// The parts of a step.
+pub type Parts<'a> = dyn ExactSizeIterator<Item = Result<Loaded>> + 'a;
+
 /// A model that can be trained.
 pub trait Trainee {
     /// Takes the weights in `file` that fit, before the first step. Returns the names of the parameters that
@@ -80,11 +83,19 @@ pub trait Trainee {
         Ok(Vec::new())
     }
 
-    /// Takes step `step`, counted from 0, with the mean gradient of `parts`.
+    /// Takes step `step`, counted from 0, with the mean gradient of `parts`, which are loaded one at a time.
     ///
     /// # Errors
-    /// The data do not fit the model.
-    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured>;
+    /// A part cannot be loaded, which leaves the model as it was; the data do not fit the model.
+    fn learn(&mut self, parts: &mut Parts<'_>, step: u64, rate: f64) -> Result<Measured>;
+
+    /// Takes step `step` with parts that are already loaded.
+    ///
+    /// # Errors
+    /// Those of [`Self::learn`].
+    fn step(&mut self, parts: &[Loaded], step: u64, rate: f64) -> Result<Measured> {
+        self.learn(&mut parts.iter().cloned().map(Ok), step, rate)
+    }
 
     /// The model's tensors, as saved in its checkpoint.
     fn model(&self) -> Tensors;
@@ -199,10 +210,20 @@ impl Run<'_> {
     ) -> Result<()> {
         let (started, mut images) = (Instant::now(), 0);
         for step in begun..self.plan.steps {
-            let parts = (0..self.plan.parts).map(|_| batches.next_batch()).collect::<Result<Vec<_>>>()?;
-            images += parts.iter().map(Loaded::len).sum::<usize>();
+            let mut parts = (0..self.plan.parts).map(|part| {
+                // Steps of many parts take minutes. The loop below checks between steps.
+                if part > 0 {
+                    task.check()?;
+                }
+                batches.next_batch()
+            });
             let rate = self.plan.schedule.at(step);
-            let mut measured = self.trainee.step(&parts, step, rate)?;
+            let learned = self.trainee.learn(&mut parts, step, rate);
+            if matches!(learned, Err(Error::Cancelled)) && self.folder.taken()? < step {
+                self.save(step)?;
+            }
+            let mut measured = learned?;
+            images += self.plan.parts * batches.size();
             crate::device::failure::check()?;
             let steps = step + 1;
             self.check(steps, &measured)?;
@@ -241,7 +262,11 @@ impl Run<'_> {
         Ok(found.finish().unwrap_or_default())
     }
 
-    fn save(&self, steps: u64) -> Result<()> {
+    /// Writes a checkpoint after `steps` steps.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, steps: u64) -> Result<()> {
         let (model, training) = (self.trainee.model(), self.trainee.training());
         self.folder.save(steps, self.document, &model, &training).map(drop)
     }
@@ -269,9 +294,9 @@ impl Run<'_> {
 }
 
 /// The parts of step `step`, each with a number that is unique in the run and seeds its sampling and dropout.
-pub fn passes(step: u64, parts: &[Loaded]) -> impl Iterator<Item = (u32, &Loaded)> {
+pub fn passes(step: u64, parts: &mut Parts<'_>) -> impl Iterator<Item = Result<(u32, Loaded)>> {
     let first = step * parts.len() as u64;
-    (first..).map(|pass| pass as u32).zip(parts)
+    (first..).zip(parts).map(|(pass, part)| part.map(|part| (pass as u32, part)))
 }
 
 /// Rows of `images` `[B, 3, H, W]` as pictures, row by row.

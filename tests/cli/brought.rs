@@ -11,7 +11,7 @@ use residua::train::data::is_held_out;
 use serde_json::Value;
 
 use super::desk::{Desk, Run};
-use super::training::{STAGE1, STAGE2, assert_same, metrics};
+use super::training::{STAGE1, STAGE2, assert_same, kill_after, metrics};
 
 /// The subfolders of `data`.
 const CLASSES: [&str; 2] = ["cat", "dog"];
@@ -145,6 +145,36 @@ fn a_run_that_fails_before_its_first_step_leaves_nothing_behind() {
     assert!(!desk.path("three").exists());
 }
 
+/// A start neither overwrites a user's files that have the names of a run's, nor removes them if it fails.
+#[test]
+fn a_start_leaves_a_users_files_alone() {
+    let desk = desk();
+    let line = "train rqvae stage1.yaml --data data --out mine --steps 1";
+    for name in ["metrics.jsonl", "run.json", "stage1/model.safetensors", "sheets/00000001.png"] {
+        let path = desk.path(&format!("mine/{name}"));
+        desk.write(&format!("mine/{name}"), b"mine");
+        desk.refuses(line, 2, &format!("mine holds a {name} but no run"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::remove_file(path).unwrap();
+    }
+    desk.refuses(&format!("{line} --from nowhere"), 1, "nowhere");
+    assert!(desk.path("mine/sheets").is_dir() && !desk.path("mine/checkpoints").exists());
+    desk.does(line);
+}
+
+/// A run's sheets are not data.
+#[test]
+fn a_run_is_not_trained_on() {
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    let line = |data: &str, out: &str| format!("train rqvae stage1.yaml --data {data} --out {out} --steps 1");
+    desk.refuses(&line("one", "two"), 2, "one: expected a folder of pictures, found one of a training run");
+    desk.refuses(&line("data", "./data"), 2, "expected another folder than that of the pictures");
+    // A run below the pictures is left out.
+    desk.does(&line("data", "data/run"));
+    desk.does(&line("data", "two")).warns("1 left out, folders of training runs: run");
+}
+
 /// A run resumes only with its original settings.
 #[test]
 fn a_run_resumes_only_with_its_own_settings() {
@@ -171,6 +201,35 @@ fn a_run_resumes_only_with_its_own_settings() {
     assert_same(&metrics(&desk.path("half")), &metrics(&desk.path("whole")));
     // All steps are done, which is not an error.
     desk.does(&line(""));
+}
+
+/// Options of training that would do nothing are refused.
+#[test]
+fn options_without_effect_are_refused() {
+    let desk = desk();
+    let message = "--test-every: expected held-out pictures to measure on, found none";
+    desk.refuses("train rqvae stage1.yaml --data data --all --test-every 1", 2, message);
+    assert_eq!(desk.run("train rqvae stage1.yaml --data data --unlabelled").code, Some(2));
+    train(&desk, "--out one --steps 1");
+    desk.write("free.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1"));
+    let line = "train rqtransformer free.yaml --data data --rqvae one --out two --unlabelled";
+    desk.refuses(line, 2, "--unlabelled: expected a model that takes a class or caption");
+    desk.refuses("train rqvae stage1.yaml --data data --out -", 2, "--out: expected a folder for the run");
+}
+
+#[test]
+fn a_configuration_is_read_from_standard_input() {
+    let desk = desk();
+    let fed = |line: &str| {
+        let config = std::fs::File::open(desk.path("stage1.yaml")).unwrap();
+        Run::of(desk.command(line).stdin(config).output().unwrap())
+    };
+    for rest in ["--steps 1", "--steps 2 --resume"] {
+        let run = fed(&format!("train rqvae - --data data --out run {rest}"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let line = "train rqtransformer - --data data --rqvae run --out two";
+    fed(line).is_refusal(line, 2, "standard input: expected arch.type rq-transformer, found rq-vae");
 }
 
 /// Without a terminal, progress is printed as lines instead of a bar.
@@ -221,6 +280,9 @@ fn a_terminated_run_keeps_its_steps() {
 fn a_transformer_run_keeps_its_rqvae() {
     let desk = desk();
     train(&desk, "--out v1 --steps 2");
+    let root = desk.path("data").display().to_string();
+    let placed = STAGE2.replace("dataset: {", &format!("dataset: {{root: {root}, "));
+    desk.write("stage2.yaml", format!("{placed}result_path: {root}\n"));
     desk.does("train rqtransformer stage2.yaml --data data --rqvae v1 --out t1 --steps 2 --sheet-every 100");
     let likelihood = |place: &str| {
         desk.json(&format!("eval likelihood --data {place}data --model {place}t1"))["nats_per_code"].clone()
@@ -265,6 +327,50 @@ fn a_transformer_run_keeps_its_rqvae() {
         let found = bytes.windows(machine.len()).any(|part| part == machine.as_bytes());
         assert!(!found, "{} contains {machine}", path.display());
     }
+}
+
+/// The kept RQ-VAE is always the one that the transformer learns from, whatever else lies in its place.
+#[test]
+fn a_transformer_run_replaces_another_rqvae() {
+    let desk = desk();
+    train(&desk, "--out v1 --steps 1");
+    train(&desk, "--out v2 --steps 1 --seed 2");
+    let line = |rqvae: &str, rest: &str| {
+        format!("train rqtransformer stage2.yaml --data data --out t --sheet-every 100000 {rqvae} {rest}")
+    };
+    let endless = line("--rqvae v1", "--steps 100000 --save-every 100000 --test-every 100000");
+    kill_after(&desk, &endless, "t", 1);
+    // Before its first checkpoint, a run may be started again with another RQ-VAE.
+    desk.does(&line("--rqvae v2", "--steps 1"));
+    let bytes = |name: &str| std::fs::read(desk.path(name)).unwrap();
+    let [v1, v2] = ["v1", "v2"].map(|run| bytes(&format!("{run}/checkpoints/00000001/model.safetensors")));
+    assert!(v1 != v2 && bytes("t/stage1/model.safetensors") == v2);
+    // A user overwrites it.
+    desk.write("t/stage1/model.safetensors", &v1);
+    let message = "expected the RQ-VAE that this run learns from, found none or another";
+    desk.refuses(&line("", "--steps 2 --resume"), 2, message);
+    let message = "v1: expected the RQ-VAE that t was trained with so far";
+    desk.refuses(&line("--rqvae v1", "--steps 2 --resume"), 2, message);
+    desk.does(&line("--rqvae v2", "--steps 2 --resume"));
+    assert!(bytes("t/stage1/model.safetensors") == v2);
+}
+
+/// Paths are not always Unicode.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_transformer_run_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let desk = desk();
+    train(&desk, "--out one --steps 1");
+    let out = OsStr::from_bytes(b"to\xff");
+    for line in ["--rqvae one --steps 1", "--steps 2 --resume"] {
+        let mut command = desk.command(&format!("train rqtransformer stage2.yaml --data data {line}"));
+        let run = Run::of(command.arg("--out").arg(out).output().unwrap());
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let last = Path::new(out).join("checkpoints/00000002");
+    assert!(desk.path("").join(last).is_dir());
 }
 
 /// Impossible comparisons are rejected before any image is read.

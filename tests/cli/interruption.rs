@@ -4,7 +4,9 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::brought;
 use super::desk::{Desk, Run};
+use super::training::STAGE1;
 
 /// Runs `line`, interrupts it once `begun` is true, and waits for it to exit.
 fn interrupted(desk: &Desk, line: &str, begun: impl Fn() -> bool) -> Run {
@@ -39,4 +41,17 @@ fn interrupted_sampling_leaves_complete_images_or_none() {
         assert_eq!(path.extension().unwrap(), "png", "{path:?}");
         image::open(&path).unwrap();
     }
+}
+
+/// A step of many parts is interrupted between two of them.
+#[test]
+fn interrupted_training_does_not_finish_a_long_step() {
+    let desk = brought::desk();
+    let long = STAGE1.replace("batch_size: 4", "batch_size: 4, total_batch_size: 200000");
+    desk.write("long.yaml", long);
+    let config = desk.path("run/config.yaml");
+    let run = interrupted(&desk, "train rqvae long.yaml --data data --out run", || config.exists());
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
+    assert!(!desk.path("run").exists());
 }

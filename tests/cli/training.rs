@@ -84,7 +84,7 @@ pub fn metrics(folder: &Path) -> Vec<Value> {
 }
 
 /// Runs `line` and kills it after some steps in the folder `out`.
-fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
+pub fn kill_after(desk: &Desk, line: &str, out: &str, steps: usize) {
     let mut child = desk.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while metrics(&desk.path(out)).len() < steps {
         assert_eq!(child.try_wait().unwrap(), None, "{line} ended before it was killed");
@@ -172,13 +172,13 @@ fn both_stages_are_evaluated_on_held_out_images() {
         ("rqtransformer stage2.yaml --rqvae one", "", "two", &["image"][..]),
     ];
     for (stage, judges, name, measures) in stages {
-        let line = format!("train {stage} --data data --out {name} --steps 40 --sheet-every 100 {judges}");
+        let line = format!("train {stage} --data data --out {name} --steps 45 --sheet-every 100 {judges}");
         let report = desk.json(&line);
         let lines = metrics(&desk.path(name));
-        let per_epoch = 38 / 4;
+        let per_epoch = 38usize.div_ceil(4);
         let measured: Vec<usize> =
-            (1..=40).filter(|step| lines[step - 1]["held_out_loss"].is_number()).collect();
-        assert_eq!(measured, [per_epoch, 2 * per_epoch, 4 * per_epoch, 40], "{name}");
+            (1..=45).filter(|step| lines[step - 1]["held_out_loss"].is_number()).collect();
+        assert_eq!(measured, [per_epoch, 2 * per_epoch, 4 * per_epoch, 45], "{name}");
         let last = lines.last().unwrap();
         assert_eq!(report["held_out_loss"], last["held_out_loss"]);
         for measure in measures {
@@ -219,10 +219,13 @@ fn differences_from_a_published_configuration_are_reported() {
             "experiment: {batch_size: 4, total_batch_size: 8, amp: true, totl: 1}",
         )
         .replace("type: rq-vae", "type: rq-vae\n  checkpointing: true")
+        .replace("ema: 0.9", "ema: true")
         .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
     desk.write("published.yaml", published);
     let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
-    for note in ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: "] {
+    for note in
+        ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: ", "arch.ema: "]
+    {
         assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
     }
     for key in ["experiment.totl", "optimizer.momentum"] {
@@ -263,6 +266,20 @@ fn a_run_starts_with_the_discriminator_of_another() {
     assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
 }
 
+#[test]
+fn a_run_resumes_only_with_its_own_lpips_weights() {
+    let desk = desk();
+    let line = |out: &str, rest: &str| format!("train rqvae judged.yaml --data data --out {out} {rest}");
+    desk.does(&line("one", &format!("--steps 1 {LPIPS}")));
+    desk.does(&line("two", "--steps 1"));
+    let resumed = |out: &str, lpips: &str| line(out, &format!("--steps 2 --resume {lpips}"));
+    let message = "expected the LPIPS weights that one was trained with so far, found others";
+    desk.refuses(&resumed("one", "--lpips fixtures/lpips/vgg16.pth"), 2, message);
+    desk.refuses(&resumed("two", LPIPS), 2, "expected no LPIPS weights, as two was trained with so far");
+    let swapped = "--lpips fixtures/lpips/lin.pth --lpips fixtures/lpips/vgg16.pth";
+    desk.does(&resumed("one", swapped));
+}
+
 /// Training with cached codes takes the same steps as encoding images each time, until the cached variations
 /// are used up.
 #[test]
@@ -281,7 +298,8 @@ fn a_cache_does_not_change_training() {
     for out in ["first", "second"] {
         assert_same(&metrics(&desk.path(out)), &expected);
     }
-    desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "name another file");
+    desk.refuses(&line("--out other --cache latents.safetensors --variations 3"), 2, "choose another file");
+    desk.refuses(&line("--out other --cache latents.png"), 2, "expected a name that ends in .safetensors");
 }
 
 /// With --from, a run starts with another model's weights as far as they fit, and reports those that do not.
@@ -317,6 +335,29 @@ fn a_run_starts_with_the_weights_of_a_model() {
     assert!(further < anew, "{further} {anew}");
     assert!(said.contains("from scratch: ") && said.contains("cond"), "{said}");
     desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
+}
+
+/// A run that was killed before its first checkpoint still resumes from the weights that it started with.
+#[test]
+fn a_run_that_started_with_other_weights_resumes_with_them() {
+    let desk = desk();
+    desk.write("judged.yaml", format!("{STAGE1}{JUDGES}"));
+    desk.does("train rqvae judged.yaml --data data --out one --steps 8");
+    let line = |out: &str, rest: &str| {
+        let every = "--save-every 100000 --test-every 100000 --sheet-every 100000";
+        format!("train rqvae judged.yaml --data data --out {out} --seed 3 {every} {rest}")
+    };
+    desk.does(&line("whole", "--steps 4 --from one --anew quantizer"));
+    kill_after(&desk, &line("killed", "--steps 100000 --from one --anew quantizer"), "killed", 1);
+    std::fs::remove_dir_all(desk.path("one")).unwrap();
+    desk.does(&line("killed", "--steps 4 --resume"));
+    assert_same(&metrics(&desk.path("killed")), &metrics(&desk.path("whole")));
+    // Nothing of it stays if there is no first step.
+    desk.write("none/0.png", b"no picture");
+    let line = line("failed", "--from whole").replace("--data data", "--data none");
+    let run = desk.run(&line.replace("--test-every 100000", "--all"));
+    assert!(run.code == Some(1) && run.stderr.contains("0.png"), "{run:?}");
+    assert!(!desk.path("failed").exists());
 }
 
 #[test]

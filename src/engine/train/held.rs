@@ -1,20 +1,21 @@
 //! The folder of a run, which only one process writes: a new run, or one resumed with its own settings.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::{TrainOptions, read};
+use super::document::LEFT_OUT;
+use super::{TrainOptions, named, read};
 use crate::engine::models::Stage1;
 use crate::engine::{ModelId, Options};
 use crate::error::{Error, Result};
 use crate::model::Precision;
 use crate::model::StateKind;
-use crate::train::lock::Lock;
+use crate::train::lock::{self, Lock};
 use crate::train::record::Record;
-use crate::train::run::RunFolder;
+use crate::train::run::{RunFolder, is_taken};
 
 /// Default number of variations of each picture in a cache.
 const VARIATIONS: u32 = 8;
@@ -24,21 +25,25 @@ pub struct Held {
     /// The folder.
     pub folder: RunFolder,
     lock: Option<Lock>,
-    /// For a new run: whether its folder was created for it.
-    new: Option<bool>,
+    /// For a new run: what was not there before, folders before their contents.
+    new: Vec<PathBuf>,
 }
 
 impl Held {
-    /// Creates a new run's folder.
+    /// Creates a new run's folder, with `record` in it.
     ///
     /// # Errors
     /// The folder has a run already, or cannot be written.
-    pub fn create(root: &Path) -> Result<Self> {
-        let is_new_root = !root.exists();
+    pub fn create(root: &Path, record: &Record) -> Result<Self> {
+        let mut new = vec![root.to_path_buf(), lock::place(root)];
+        new.retain(|path| !is_taken(path));
         std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
-        let lock = Lock::take(root)?;
-        let folder = RunFolder::create(root)?;
-        Ok(Self { folder, lock: Some(lock), new: Some(is_new_root) })
+        let lock = Some(Lock::take(root)?);
+        let folder = RunFolder::free(root)?;
+        new.extend(folder.parts().into_iter().filter(|path| !is_taken(path)));
+        let held = Self { folder, lock, new };
+        held.folder.create(record)?;
+        Ok(held)
     }
 
     /// Opens the folder of a run to resume.
@@ -47,19 +52,21 @@ impl Held {
     /// There is no run, or another process writes it.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        Ok(Self { folder, lock: Some(Lock::take(root)?), new: None })
+        Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(is_new_root) = self.new.filter(|_| self.folder.is_untouched()) else { return };
+        if self.new.is_empty() || !self.folder.is_untouched() {
+            return;
+        }
         // Some systems do not remove a locked file.
         self.lock = None;
-        self.folder.remove_start();
-        if is_new_root {
-            // The folder stays if it contains other files.
-            let _ = std::fs::remove_dir(self.folder.root());
+        let _ = self.folder.forget_start();
+        for path in self.new.iter().rev() {
+            // Ignore errors: leave files that cannot be removed, and folders that hold something else.
+            let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
         }
     }
 }
@@ -148,6 +155,23 @@ pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     }
 }
 
+/// Refuses LPIPS weights other than the run's own.
+///
+/// # Errors
+/// Those of `record` are not those of `kept`, the run's own record.
+pub fn check_lpips(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
+    let (wanted, found) = match &kept.lpips {
+        own if own.is_none() || *own == record.lpips => return Ok(()),
+        Some(own) if own.is_empty() => ("no LPIPS weights, as", "some"),
+        _ => ("the LPIPS weights that", "others"),
+    };
+    Err(Error::usage(format!(
+        "--lpips: expected {wanted} {} was trained with so far, found {found}: leave it out, or {}",
+        options.out.display(),
+        anew(options)
+    )))
+}
+
 /// Refuses a configuration that contradicts `kept`, the run's own.
 ///
 /// # Errors
@@ -159,7 +183,7 @@ pub fn check_config(options: &TrainOptions, kept: &Value) -> Result<()> {
         None => Ok(()),
         Some((key, [given, kept])) => Err(Error::usage(format!(
             "{}: expected {key} {kept}, as in the run's own configuration, found {given}: use {}, edited if necessary, or {}",
-            options.config.display(),
+            named(&options.config),
             options.out.join("config.yaml").display(),
             anew(options)
         ))),
@@ -174,7 +198,8 @@ pub fn stage1_options(place: &str) -> Options {
 /// The first key of `given` that has another value in `kept`, and both values. The paths of other files do
 /// not matter.
 fn difference(given: &Value, kept: &Value, key: &str) -> Option<(String, [String; 2])> {
-    if ["vqvae", "gan.loss.lpips"].contains(&key) || given == kept {
+    let is_path = ["vqvae", "gan.loss.lpips"].contains(&key) || LEFT_OUT.contains(&key);
+    if is_path || given == kept {
         return None;
     }
     match (given, kept) {
@@ -213,11 +238,11 @@ mod tests {
 
     #[test]
     fn the_first_key_that_differs_is_named() {
-        let kept =
-            json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "kept" }, "classes": ["a"] });
+        let kept = json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "kept" }, "classes": ["a"], "dataset": {} });
         for (given, expected) in [
             (json!({ "arch": { "type": "x" } }), None),
             (json!({ "arch": { "type": "x", "ema": 0.5 }, "vqvae": { "ckpt": "given" } }), None),
+            (json!({ "dataset": { "root": "/home/me" }, "result_path": "/tmp" }), None),
             (json!({ "arch": { "ema": 0.9 } }), Some("arch.ema")),
             (json!({ "optimizer": { "init_lr": 1.0 } }), Some("optimizer")),
             (json!({ "classes": ["b"] }), Some("classes")),
@@ -227,20 +252,60 @@ mod tests {
         }
     }
 
+    fn record() -> Record {
+        Record {
+            residua: "0".into(),
+            seed: 0,
+            all: false,
+            unlabelled: false,
+            variations: None,
+            steps: None,
+            pictures: 1,
+            data: String::new(),
+            stage1: None,
+            lpips: None,
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_string();
+        crate::files::list(folder).unwrap().iter().map(name).collect()
+    }
+
     #[test]
     fn a_run_that_does_no_step_leaves_nothing_behind() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("run");
-        let held = Held::create(&root).unwrap();
-        assert!(Held::create(&root).is_err() && root.join("checkpoints").is_dir());
+        let held = Held::create(&root, &record()).unwrap();
+        assert!(Held::create(&root, &record()).is_err() && root.join("checkpoints").is_dir());
         drop(held);
         assert!(!root.exists());
-        // Other files stay.
-        std::fs::create_dir(&root).unwrap();
+        // Other files and folders stay.
+        std::fs::create_dir_all(root.join("sheets")).unwrap();
         std::fs::write(root.join("notes.txt"), "").unwrap();
-        drop(Held::create(&root).unwrap());
-        let left: Vec<_> =
-            std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["notes.txt"]);
+        drop(Held::create(&root, &record()).unwrap());
+        assert_eq!(names(&root), ["notes.txt", "sheets"]);
+    }
+
+    #[test]
+    fn what_a_killed_start_left_is_replaced_and_a_users_files_are_not() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("run");
+        let left = ["config.yaml", "metrics.jsonl", "stage1/model.safetensors", "sheets/00000002.png"];
+        for name in left.iter().chain(&["run.json", "checkpoints/00000000"]) {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "mine").unwrap();
+            let error = Held::create(&root, &record()).err().unwrap().to_string();
+            assert!(error.contains(&format!("holds a {name} but no run")), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+            std::fs::remove_file(path).unwrap();
+        }
+        left.iter().for_each(|name| std::fs::write(root.join(name), "of a killed start").unwrap());
+        std::fs::write(root.join("run.json"), serde_json::to_vec(&record()).unwrap()).unwrap();
+        let held = Held::create(&root, &record()).unwrap();
+        assert!(left.iter().all(|name| !root.join(name).exists()));
+        drop(held);
+        assert!(!root.join("run.json").exists());
     }
 }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::TrainOptions;
 use super::document::Places;
 use super::held::{Settled, stage1_options};
+use super::{TrainOptions, named};
+use crate::checkpoint::bytes::ByteSource;
 use crate::checkpoint::convert::convert;
 use crate::checkpoint::open::CONFIG_KEY;
-use crate::checkpoint::{self, Checkpoint, Dtype, StateKind};
+use crate::checkpoint::{self, Checkpoint, Dtype, StateKind, WeightFile};
 use crate::engine::ModelId;
 use crate::engine::condition::tokenizer;
 use crate::engine::models::Stage1;
@@ -38,76 +39,116 @@ pub enum Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// `folder` is that of a resumed run, which has its own RQ-VAE.
+    ///
+    /// # Errors
+    /// The configuration is for the other stage; the RQ-VAE is missing or cannot be loaded.
     pub fn of(
         options: &TrainOptions,
         config: &'a Config,
         folder: Option<&RunFolder>,
         device: &Device,
     ) -> Result<Self> {
-        let kept = folder.map(RunFolder::stage1).filter(|path| path.is_file());
-        let rqvae = kept.map(|path| path.display().to_string()).or_else(|| options.rqvae.clone());
-        match (&config.model, rqvae) {
-            (ModelConfig::RqVae(model), None) => Ok(Self::RqVae(model)),
-            (ModelConfig::RqTransformer(model), Some(rqvae)) => {
-                let rqvae = Stage1::load(&stage1_options(&rqvae), device, &mut Task::unwatched())?;
-                Ok(Self::RqTransformer(model, Box::new(rqvae)))
+        let model = match (&config.model, &options.rqvae) {
+            (ModelConfig::RqTransformer(model), _) => model,
+            (ModelConfig::RqVae(model), None) => return Ok(Self::RqVae(model)),
+            (ModelConfig::RqVae(_), Some(_)) => {
+                return Err(Error::usage(format!(
+                    "{}: expected arch.type rq-transformer, found rq-vae: train it with `train rqvae`",
+                    named(&options.config)
+                )));
             }
-            (ModelConfig::RqVae(_), Some(_)) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-transformer, found rq-vae: train it with `train rqvae`",
-                options.config.display()
-            ))),
-            (ModelConfig::RqTransformer(_), None) => Err(Error::usage(format!(
-                "{}: expected arch.type rq-vae, found rq-transformer: train it with `train rqtransformer` and --rqvae",
-                options.config.display()
-            ))),
-        }
+        };
+        let own = folder.and_then(|folder| own_rqvae(folder, model));
+        let rqvae = match (own, &options.rqvae, folder) {
+            (Some(own), ..) => Stage1::from_checkpoint(own, device, &mut Task::unwatched())?,
+            (None, Some(place), _) => Stage1::load(&stage1_options(place), device, &mut Task::unwatched())?,
+            (None, None, Some(folder)) => {
+                return Err(Error::usage(format!(
+                    "{}: expected the RQ-VAE that this run learns from, found none or another: give it with --rqvae",
+                    folder.stage1().display()
+                )));
+            }
+            (None, None, None) => {
+                return Err(Error::usage(format!(
+                    "{}: expected arch.type rq-vae, found rq-transformer: train it with `train rqtransformer` and --rqvae",
+                    named(&options.config)
+                )));
+            }
+        };
+        Ok(Self::RqTransformer(model, Box::new(rqvae)))
     }
 
-    /// Refuses data that the model cannot learn from.
-    pub fn check(&self, folder: &Path, data: &DataSet, unlabelled: bool) -> Result<()> {
+    /// Refuses data that the model cannot learn from, and options that would do nothing.
+    pub fn check(&self, options: &TrainOptions, data: &DataSet, settled: Settled) -> Result<()> {
+        if options.test_every.is_some() && settled.all {
+            return Err(Error::usage(
+                "--test-every: expected held-out pictures to measure on, found none, as --all trains on them: leave one of the \
+                 two out",
+            ));
+        }
+        let condition = match self {
+            Self::RqVae(_) => ConditionKind::Unconditional,
+            Self::RqTransformer(config, _) => config.condition(),
+        };
+        if options.unlabelled && condition == ConditionKind::Unconditional {
+            return Err(Error::usage(
+                "--unlabelled: expected a model that takes a class or caption, found one that takes neither: leave it out",
+            ));
+        }
+        let folder = &options.data;
         let Self::RqTransformer(config, _) = self else { return Ok(()) };
         let classes = data.items.iter().filter_map(|item| item.class).max().map_or(0, |last| last + 1);
-        if config.condition() == ConditionKind::Class && classes > config.vocab_size_cond {
+        if condition == ConditionKind::Class && classes > config.vocab_size_cond {
             return Err(Error::invalid(format!(
                 "vocab_size_cond: expected at least {classes}, the number of classes in {}, found {}",
                 folder.display(),
                 config.vocab_size_cond
             )));
         }
-        if unlabelled { Ok(()) } else { check_labels(folder, &data.items, config.condition()) }
+        if settled.unlabelled { Ok(()) } else { check_labels(folder, &data.items, condition) }
     }
 
-    /// What determines the run; `kept` is the record of a resumed one.
+    /// What determines the run, which learns from `lpips`; `kept` is the record of a resumed one.
     pub fn record(
         &self,
         settled: Settled,
         kept: Option<&Record>,
         data: &DataSet,
         fingerprint: String,
+        lpips: &[PathBuf],
     ) -> Result<Record> {
         let Settled { seed, all, unlabelled, variations, steps } = settled;
         let stage1 = match (self, kept.and_then(|kept| kept.stage1.clone())) {
             (Self::RqTransformer(_, rqvae), None) => Some(rqvae.id()?.sha256),
             (_, kept) => kept,
         };
-        let residua = env!("CARGO_PKG_VERSION").into();
-        let pictures = data.items.len();
-        Ok(Record { residua, seed, all, unlabelled, variations, steps, pictures, data: fingerprint, stage1 })
+        let mut lpips = lpips.iter().map(|path| sha256(path)).collect::<Result<Vec<_>>>()?;
+        lpips.sort();
+        Ok(Record {
+            residua: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            all,
+            unlabelled,
+            variations,
+            steps,
+            pictures: data.items.len(),
+            data: fingerprint,
+            stage1,
+            lpips: Some(lpips),
+        })
     }
 
-    /// Copies the RQ-VAE, if there is one, into `folder` unless it is already there; returns the SHA-256 of
-    /// the copy.
+    /// Copies the RQ-VAE, if there is one, into `folder` unless the same is already there; returns the SHA-256
+    /// of the copy.
     pub fn keep(&self, folder: &RunFolder) -> Result<Option<String>> {
         let Self::RqTransformer(_, rqvae) = self else { return Ok(None) };
         let path = folder.stage1();
-        if !path.is_file() {
+        if sha256(&path).ok() != Some(rqvae.id()?.sha256) {
             let parent = path.parent().unwrap_or(folder.root());
             std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
             keep(&rqvae.checkpoint, &path)?;
         }
-        let kept =
-            Checkpoint::open(&path.display().to_string(), Some(checkpoint::Stage::RqVae), StateKind::Auto)?;
-        Ok(Some(ModelId::of(&kept)?.sha256))
+        sha256(&path).map(Some)
     }
 
     /// Which of the two stages it is.
@@ -173,6 +214,25 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// The copy of the RQ-VAE in the `folder` of a resumed run with this configuration; `None` if it is missing,
+/// unreadable or not the one that the run learned from.
+fn own_rqvae(folder: &RunFolder, config: &RqTransformerConfig) -> Option<Checkpoint> {
+    let path = folder.stage1();
+    // The name is for messages: the path itself may not be Unicode.
+    let source = ByteSource::open(&path).ok()?;
+    let found = Checkpoint::from_source(&path.display().to_string(), source, StateKind::Auto).ok()?;
+    let is_own = match &config.stage1_sha256 {
+        Some(expected) => ModelId::of(&found).is_ok_and(|found| found.sha256 == *expected),
+        None => true,
+    };
+    is_own.then_some(found)
+}
+
+/// SHA-256 of the weight file at `path`.
+fn sha256(path: &Path) -> Result<String> {
+    Ok(ModelId::of_file(&WeightFile::open(path, StateKind::Auto)?)?.sha256)
+}
+
 /// Writes the weights of `checkpoint` to `path`: an identical copy of its file if that includes the
 /// configuration, so that the hash stays the same, else what the model reads of it.
 fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
@@ -209,7 +269,7 @@ fn lpips(
         (false, true) => Ok(None),
         (false, false) => Err(Error::usage(format!(
             "{}: expected a gan.loss.perceptual_weight above 0 to use the LPIPS weights, found none",
-            options.config.display()
+            named(&options.config)
         ))),
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Optimizer;
-use crate::error::{Error, Result};
+use super::{Optimizer, none_negative};
+use crate::error::Result;
 use crate::model::config::{Config, Unread, read_known, read_section, within};
 
 /// Section `gan`.
@@ -133,17 +133,11 @@ impl Gan {
         within("gan.disc.arch.num_layers", self.disc.arch.num_layers, 8)?;
         within("gan.disc.arch.ndf", self.disc.arch.ndf, 1024)?;
         let loss = &self.loss;
-        for (key, value) in [
-            ("disc_weight", loss.disc_weight),
-            ("perceptual_weight", loss.perceptual_weight),
-            ("disc_start", loss.disc_start),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(Error::invalid(format!(
-                    "gan.loss.{key}: expected a number of 0 or more, found {value}"
-                )));
-            }
-        }
+        none_negative(&[
+            ("gan.loss.disc_weight", loss.disc_weight),
+            ("gan.loss.perceptual_weight", loss.perceptual_weight),
+            ("gan.loss.disc_start", loss.disc_start),
+        ])?;
         self.disc.optimizer.check("gan.disc.optimizer")
     }
 }

@@ -98,9 +98,11 @@ impl Loaded {
     }
 }
 
-/// A sequence of batches. Each depends only on the request and its number, so a run that resumes sees the
-/// same batches as an uninterrupted one.
+/// An endless sequence of full batches: if an epoch's pictures do not fill its last one, that goes on with
+/// the first of the next epoch. Each depends only on the request and its number, so a run that resumes sees
+/// the same batches as an uninterrupted one.
 pub struct Batches {
+    size: usize,
     queue: Receiver<Result<Loaded>>,
 }
 
@@ -108,8 +110,14 @@ impl Batches {
     /// Starts at batch `first`, on a thread that ends when this is dropped.
     pub fn start(wish: Wish, first: u64) -> Self {
         let (sender, queue) = sync_channel(AHEAD);
+        let size = wish.size;
         std::thread::spawn(move || fill(&Source::new(wish), first, &sender));
-        Self { queue }
+        Self { size, queue }
+    }
+
+    /// Pictures per batch.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The next batch.

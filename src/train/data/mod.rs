@@ -14,6 +14,7 @@ pub use fingerprint::fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::run::RunFolder;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::image_io::folder::{self, LeftOut};
@@ -71,8 +72,15 @@ impl DataSet {
     /// classes, in the order of `classes`, of `classes.txt`, or of their names. Warns about skipped files.
     ///
     /// # Errors
-    /// There are no pictures; a class is not in `classes`; captions cannot be read.
+    /// There are no pictures; the folder is a training run's; a class is not in `classes`; captions cannot be
+    /// read.
     pub fn open(folder: &Path, classes: &[String]) -> Result<Self> {
+        if RunFolder::is_run(folder) {
+            return Err(Error::usage(format!(
+                "{}: expected a folder of pictures, found one of a training run: name the folder that it was trained on",
+                folder.display()
+            )));
+        }
         let found = folder::all_pictures(folder)?;
         folder::warn(folder, &found.left_out);
         if found.pictures.is_empty() {
