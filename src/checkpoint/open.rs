@@ -202,6 +202,12 @@ impl Checkpoint {
         }
     }
 
+    /// The path of the weights, unless they are bundled or in an archive.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.unpacked.is_none())
+    }
+
     /// The model at `place`, if that is in the same unpacked archive as this one.
     fn beside_in_archive(&self, place: &Path) -> Option<(&ModelFiles, &Arc<Unpacked>)> {
         let (unpacked, place) = (self.unpacked.as_ref()?, place.canonicalize().ok()?);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use sha2::{Digest, Sha256};
 
 use super::bytes::ByteSource;
 pub use super::pt::Available;
@@ -30,6 +31,8 @@ pub struct WeightFile {
     kind: StateKind,
     available: Available,
     metadata: BTreeMap<String, String>,
+    /// The hash of the file, once it was asked for.
+    sha256: OnceLock<String>,
 }
 
 impl WeightFile {
@@ -58,8 +61,8 @@ impl WeightFile {
         let Parts { mut tensors, kind, available, metadata, unpacked } =
             parts(&source, kind).map_err(|error| in_file(name, error))?;
         unwrap_names(&mut tensors);
-        let file = Self { name: name.to_owned(), source, unpacked, tensors, kind, available, metadata };
-        Ok(file.sorted())
+        let (name, sha256) = (name.to_owned(), OnceLock::new());
+        Ok(Self { name, source, unpacked, tensors, kind, available, metadata, sha256 }.sorted())
     }
 
     fn sorted(mut self) -> Self {
@@ -103,6 +106,19 @@ impl WeightFile {
             offset += length;
         }
         Ok(())
+    }
+
+    /// SHA-256 of the file, in hexadecimal. The file is read only for the first call.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn sha256(&self) -> Result<&str> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known);
+        }
+        let mut hash = Sha256::new();
+        self.for_each_chunk(|chunk| hash.update(chunk))?;
+        Ok(self.sha256.get_or_init(|| hexadecimal(&hash.finalize())))
     }
 
     /// The tensors, sorted by name.
@@ -251,6 +267,11 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     }
 }
 
+/// The digits of a hash.
+pub(super) fn hexadecimal(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Adds the file's name to an error that does not mention it.
 fn in_file(name: &str, error: Error) -> Error {
     match error {
@@ -264,7 +285,6 @@ fn in_file(name: &str, error: Error) -> Error {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use sha2::{Digest, Sha256};
     use std::path::PathBuf;
 
     fn fixture(name: &str) -> PathBuf {
@@ -291,8 +311,7 @@ mod tests {
             let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
             assert!((sum - entry["sum"].as_f64().unwrap()).abs() < 1e-6, "{name}: {sum}");
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hash, entry["sha256"].as_str().unwrap(), "{name}");
+            assert_eq!(hexadecimal(&Sha256::digest(&bytes)), entry["sha256"].as_str().unwrap(), "{name}");
             let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
             assert_eq!(file.read_f16(name).unwrap(), halves, "{name}");
         }

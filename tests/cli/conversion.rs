@@ -80,6 +80,67 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
     }
 }
 
+#[test]
+fn a_converted_pair_stays_a_pair() {
+    let desk = Desk::new();
+    for (case, folder) in [("rqvae-shared", "v"), ("rqt-class", "t")] {
+        for file in ["config.yaml", "model.pt"] {
+            desk.copy(&format!("fixtures/{case}/{file}"), &format!("{folder}/{file}"));
+        }
+    }
+    let sample = |model: &str, out: &str| desk.does(&format!("sample --class 3 --model {model} --out {out}"));
+    let pixels = |out: &str| desk.pixels(&format!("{out}/000.png"));
+    // As in a run, the transformer knows the hash of its RQ-VAE's file.
+    let config = std::fs::read_to_string(desk.path("t/config.yaml")).unwrap();
+    let named = |more: &str| config.replace("../rqvae-shared/model.pt", &format!("../v/model.pt{more}"));
+    desk.write("t/config.yaml", named(""));
+    sample("t", "first");
+    let hash = desk.recipe("first/000.png")["rqvae"]["sha256"].as_str().unwrap().to_string();
+    desk.write("t/config.yaml", named(&format!("\n  sha256: {hash}")));
+
+    desk.does("convert t t.safetensors");
+    desk.does("convert t both/stage2.safetensors");
+    desk.does("convert v both/stage1.safetensors");
+    let another = "another RQ-VAE";
+    for (model, out) in [("t.safetensors", "alone"), ("both", "both-out")] {
+        assert!(!sample(model, out).stderr.contains(another), "{model}");
+        assert_eq!(pixels(out), pixels("first"), "{model}");
+    }
+    // Elsewhere, only the files in the folder are there.
+    std::fs::remove_dir_all(desk.path("v")).unwrap();
+    assert!(!sample("both", "moved").stderr.contains(another));
+    assert_eq!(pixels("moved"), pixels("first"));
+    desk.does("convert both half --dtype f16");
+    assert!(!sample("half --rqvae half/stage1.safetensors", "half-out").stderr.contains(another));
+    // An RQ-VAE that differs in one value is another one.
+    let mut other = std::fs::read(desk.path("both/stage1.safetensors")).unwrap();
+    let end = other.len();
+    (&mut other[end - 4..]).write_all(&1.0f32.to_le_bytes()).unwrap();
+    desk.write("both/stage1.safetensors", other);
+    sample("both", "wrong").warns(another);
+}
+
+#[test]
+fn a_converted_file_names_no_place_on_the_machine() {
+    let desk = Desk::new();
+    let home = desk.path("home").display().to_string();
+    for (case, folder) in [("rqvae-shared", "home/v"), ("rqt-class", "home/t")] {
+        for file in ["config.yaml", "model.pt"] {
+            desk.copy(&format!("fixtures/{case}/{file}"), &format!("{folder}/{file}"));
+        }
+    }
+    let config = std::fs::read_to_string(desk.path("home/t/config.yaml")).unwrap();
+    let config = config.replace("../rqvae-shared/model.pt", &format!("{home}/v/model.pt"));
+    let config = config.replace("type: imagenet", &format!("type: imagenet\n  root: {home}/pictures"));
+    let more = format!("result_path: {home}/runs\nruntime:\n  args:\n    out: {home}/runs\n");
+    desk.write("home/t/config.yaml", config + &more);
+    desk.does("convert home/t home/t.safetensors");
+    let bytes = std::fs::read(desk.path("home/t.safetensors")).unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(!holds(&home) && !holds("result_path") && !holds("runtime") && holds("v/model.pt"));
+    desk.does("sample --class 3 --model home/t.safetensors --out out");
+}
+
 /// A file that embeds its configuration needs no separate one, whatever its name.
 #[test]
 fn a_folder_with_one_converted_file_is_a_model() {
