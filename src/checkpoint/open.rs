@@ -154,7 +154,7 @@ impl Checkpoint {
         read_classes(&mut config, &files.weights)?;
         Ok(Self {
             name: archive.as_ref().map_or(shown, |(path, _)| path.display().to_string()),
-            weights: weights.renamed(config.names),
+            weights: fitted(weights, &config),
             config,
             path: Some(files.weights.clone()),
             unpacked: archive.map(|(_, unpacked)| unpacked),
@@ -168,6 +168,7 @@ impl Checkpoint {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;
         let config = Config::parse(name, config)?;
+        let weights = fitted(weights, &config);
         Ok(Self { name: name.into(), config, weights, path: None, unpacked: None })
     }
 
@@ -240,15 +241,26 @@ impl Checkpoint {
 
     /// The names and shapes of all tensors that the model reads, in the model's order.
     pub fn parameters(&self) -> Result<Vec<super::Parameter>> {
-        let mut loader = Loader::plan(&crate::device::cpu());
-        match &self.config.model {
-            ModelConfig::RqVae(config) => drop(crate::model::RqVae::load(&mut loader, config)?),
-            ModelConfig::RqTransformer(config) => {
-                drop(crate::model::RqTransformer::load(&mut loader, config, None)?);
-            }
-        }
-        loader.finish()
+        parameters(&self.config.model)
     }
+}
+
+fn parameters(model: &ModelConfig) -> Result<Vec<super::Parameter>> {
+    let mut loader = Loader::plan(&crate::device::cpu());
+    match model {
+        ModelConfig::RqVae(config) => drop(crate::model::RqVae::load(&mut loader, config)?),
+        ModelConfig::RqTransformer(config) => {
+            drop(crate::model::RqTransformer::load(&mut loader, config, None)?);
+        }
+    }
+    loader.finish()
+}
+
+/// `weights` under the names that the model of `config` reads. If it cannot be built, its loader says why.
+pub(super) fn fitted(weights: WeightFile, config: &Config) -> WeightFile {
+    let parameters = parameters(&config.model).unwrap_or_default();
+    let wanted = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    weights.fitted(&wanted).renamed(config.names)
 }
 
 impl Bundled {

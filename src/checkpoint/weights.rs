@@ -1,6 +1,6 @@
 //! A weight file, PyTorch's `.pt` or safetensors: its contents, and its tensors one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::bytes::ByteSource;
 pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
-use super::wrappers::unwrap_names;
+use super::wrappers::{in_average, unwrap_names, unwrap_wanted};
 use super::{legacy, pt, st};
 use crate::error::{Error, Result};
 use crate::files::kinds;
@@ -68,6 +68,12 @@ impl WeightFile {
     fn sorted(mut self) -> Self {
         self.tensors.sort_by(|one, other| one.name.cmp(&other.name));
         self
+    }
+
+    /// Removes the prefix of the tensors named `wanted`, if a wrapper gave them one.
+    pub(super) fn fitted(mut self, wanted: &HashSet<&str>) -> Self {
+        unwrap_wanted(&mut self.tensors, wanted);
+        self.sorted()
     }
 
     /// Renames tensors to our models' names, and drops others, as `names` says.
@@ -214,7 +220,7 @@ impl WeightFile {
         &self.metadata
     }
 
-    /// Which weights were loaded: never [`StateKind::Auto`]. A safetensors file has one kind, called `State`.
+    /// Which weights were loaded: never [`StateKind::Auto`].
     pub fn kind(&self) -> StateKind {
         self.kind
     }
@@ -247,9 +253,17 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     match start[..] {
         // First: the file begins with its header's length, which may equal any of the magic numbers below.
         _ if st::is_likely(&start[..start.len().min(9)], source.len()) => {
-            let available = Available { state: true, ema: false };
-            let st::Header { tensors, metadata } = st::read(source)?;
+            let st::Header { mut tensors, metadata } = st::read(source)?;
+            let is_average = |tensor: &TensorInfo| in_average(&tensor.name).is_some();
+            let ema = tensors.iter().any(is_average);
+            let available = Available { state: !ema || !tensors.iter().all(is_average), ema };
             let kind = available.choose(wanted)?;
+            tensors.retain(|tensor| is_average(tensor) == (kind == StateKind::Ema));
+            for tensor in &mut tensors {
+                if let Some(name) = in_average(&tensor.name) {
+                    tensor.name = name.to_owned();
+                }
+            }
             Ok(Parts { tensors, kind, available, metadata, unpacked: None })
         }
         [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),

@@ -195,6 +195,48 @@ fn half_precision_is_half_the_size_and_nearly_the_same() {
     assert!(furthest <= 2, "{furthest}");
 }
 
+/// The safetensors file in `bytes` with each tensor once under each of `prefixes`, and one tensor more.
+fn wrapped(bytes: &[u8], prefixes: &[&str]) -> Vec<u8> {
+    let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let (header, data) = (&bytes[8..start], &bytes[start..]);
+    let mut header: serde_json::Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let metadata = header.shift_remove("__metadata__").unwrap();
+    let mut entries = serde_json::json!({ "__metadata__": metadata });
+    for (copy, prefix) in prefixes.iter().enumerate() {
+        for (name, entry) in &header {
+            let mut entry = entry.clone();
+            for offset in entry["data_offsets"].as_array_mut().unwrap() {
+                *offset = (offset.as_u64().unwrap() + (copy * data.len()) as u64).into();
+            }
+            entries[format!("{prefix}{name}")] = entry;
+        }
+    }
+    let end = prefixes.len() * data.len();
+    entries["lr_weights"] =
+        serde_json::json!({ "dtype": "F32", "shape": [1], "data_offsets": [end, end + 4] });
+    let header = entries.to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), &data.repeat(prefixes.len()), &[0; 4]].concat()
+}
+
+#[test]
+fn weights_are_found_below_any_prefix() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    for prefix in ["net.", "generator.", "rqvae.", "vae.", "model.", "state_dict.model."] {
+        desk.write("wrapped.safetensors", wrapped(&plain, &[prefix]));
+        assert_eq!(encoded(&desk, "wrapped.safetensors"), expected, "{prefix}");
+    }
+    desk.write("wrapped.safetensors", wrapped(&plain, &["state_dict_ema.", "state_dict."]));
+    assert_eq!(encoded(&desk, "wrapped.safetensors"), expected);
+    let kinds = desk.json("info wrapped.safetensors")[0].clone();
+    assert_eq!([&kinds["has_state"], &kinds["has_ema"]], [&Value::Bool(true); 2]);
+    desk.does("convert wrapped.safetensors average.safetensors --weights ema");
+    assert_eq!(encoded(&desk, "average.safetensors"), expected);
+}
+
 #[test]
 fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();
