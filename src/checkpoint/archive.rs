@@ -61,7 +61,7 @@ impl Unpacked {
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
-    let mut found = Vec::new();
+    let mut found: Vec<ModelFiles> = Vec::new();
     for below in folders {
         let (inside, shown) = (folder.path().join(&below), path.join(&below));
         let models = models(&inside, &shown)?;
@@ -71,7 +71,10 @@ pub fn unpack(path: &Path) -> Result<Unpacked> {
                 shown.display()
             )));
         }
-        found.extend(models);
+        // Checkpoints were found with the folder of their run already.
+        let is_known = |model: &ModelFiles| found.iter().any(|known| known.weights == model.weights);
+        let new: Vec<ModelFiles> = models.into_iter().filter(|model| !is_known(model)).collect();
+        found.extend(new);
     }
     if found.is_empty() {
         return Err(Error::invalid(format!(

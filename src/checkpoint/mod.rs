@@ -17,6 +17,7 @@ pub mod open;
 mod pair;
 pub mod pickle;
 pub mod pt;
+mod shards;
 mod st;
 mod tensor;
 pub mod weights;

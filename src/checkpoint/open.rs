@@ -9,7 +9,7 @@ use super::archive::Unpacked;
 use super::bytes::ByteSource;
 use super::folder::{self, ModelFiles};
 use super::weights::{StateKind, WeightFile};
-use super::{Loader, bundled};
+use super::{Loader, bundled, st};
 use crate::assets::bundled::Bundled;
 use crate::error::{Error, Result};
 use crate::files;
@@ -143,7 +143,7 @@ impl Checkpoint {
         kind: StateKind,
     ) -> Result<Self> {
         let shown = files.shown.display().to_string();
-        let weights = WeightFile::from_source(&shown, ByteSource::open(&files.weights)?, kind)?;
+        let weights = WeightFile::open_as(&shown, &files.weights, kind)?;
         let mut config = match (config, weights.metadata().get(CONFIG_KEY)) {
             (Some(config), _) => config,
             (None, Some(text)) => Config::parse(&shown, text)?,
@@ -277,7 +277,7 @@ impl Bundled {
 
 /// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
-    let carried = WeightFile::open(path, StateKind::Auto)?.metadata().contains_key(CONFIG_KEY);
+    let carried = st::has_entry(&ByteSource::open(path)?, CONFIG_KEY);
     let config = if carried { None } else { folder::config_of(path)? };
     Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
 }
@@ -287,9 +287,8 @@ fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     let mut found = folder::models(folder, folder)?;
     if found.is_empty() {
         for below in files::list(folder)?.into_iter().filter(|path| files::is_folder(path).unwrap_or(false)) {
-            // Skip folders with only a configuration, such as a run whose checkpoints are in another folder,
-            // and folders that cannot be read.
-            if folder::weights_in(&below).is_ok_and(|weights| !weights.is_empty()) {
+            // Skip folders with only a configuration, and those that cannot be read.
+            if folder::weights_of(&below).is_ok_and(|weights| !weights.is_empty()) {
                 found.extend(folder::models(&below, &below)?);
             }
         }

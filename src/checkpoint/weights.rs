@@ -12,7 +12,7 @@ use super::bytes::ByteSource;
 pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
 use super::wrappers::{in_average, unwrap_names, unwrap_wanted};
-use super::{legacy, pt, st};
+use super::{legacy, pt, shards, st};
 use crate::error::{Error, Result};
 use crate::files::kinds;
 pub use crate::model::StateKind;
@@ -36,13 +36,39 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Opens the file at `path`, whatever its extension, and reads its index.
+    /// Opens the file at `path`, whatever its extension, and reads its index. If it lists other files (see
+    /// `shards.rs`), they are opened as one.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a supported weight
     /// file; [`Error::Usage`] if it does not have the requested `kind` of weights.
     pub fn open(path: &Path, kind: StateKind) -> Result<Self> {
-        Self::from_source(&path.display().to_string(), ByteSource::open(path)?, kind)
+        Self::open_as(&path.display().to_string(), path, kind)
+    }
+
+    /// Like [`Self::open`], called `name` in messages.
+    ///
+    /// # Errors
+    /// Those of [`WeightFile::open`].
+    pub(super) fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
+        if !shards::is_index(path) {
+            return Self::from_source(name, ByteSource::open(path)?, kind);
+        }
+        let (mut sources, mut all) = (Vec::new(), None::<Parts>);
+        for path in shards::listed(path)? {
+            let source = ByteSource::open(&path)?;
+            let mut parts =
+                parts(&source, kind).map_err(|error| in_file(&path.display().to_string(), error))?;
+            let start: u64 = sources.iter().map(ByteSource::len).sum();
+            parts.tensors.iter_mut().for_each(|tensor| tensor.start += start);
+            sources.push(parts.unpacked.take().unwrap_or(source));
+            match &mut all {
+                Some(all) => all.tensors.append(&mut parts.tensors),
+                None => all = Some(parts),
+            }
+        }
+        let parts = all.expect("an index lists at least one file");
+        Ok(Self::of_parts(name, ByteSource::Joined(sources), parts))
     }
 
     /// Like [`Self::open`], for a file whose `bytes` are in memory; `name` is for messages.
@@ -58,11 +84,15 @@ impl WeightFile {
     /// # Errors
     /// Those of [`WeightFile::open`].
     pub fn from_source(name: &str, source: ByteSource, kind: StateKind) -> Result<Self> {
-        let Parts { mut tensors, kind, available, metadata, unpacked } =
-            parts(&source, kind).map_err(|error| in_file(name, error))?;
+        let parts = parts(&source, kind).map_err(|error| in_file(name, error))?;
+        Ok(Self::of_parts(name, source, parts))
+    }
+
+    fn of_parts(name: &str, source: ByteSource, parts: Parts) -> Self {
+        let Parts { mut tensors, kind, available, metadata, unpacked } = parts;
         unwrap_names(&mut tensors);
         let (name, sha256) = (name.to_owned(), OnceLock::new());
-        Ok(Self { name, source, unpacked, tensors, kind, available, metadata, sha256 }.sorted())
+        Self { name, source, unpacked, tensors, kind, available, metadata, sha256 }.sorted()
     }
 
     fn sorted(mut self) -> Self {

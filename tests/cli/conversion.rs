@@ -195,11 +195,21 @@ fn half_precision_is_half_the_size_and_nearly_the_same() {
     assert!(furthest <= 2, "{furthest}");
 }
 
+/// The header and the data of a safetensors file.
+fn parts(bytes: &[u8]) -> (serde_json::Map<String, Value>, &[u8]) {
+    let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..start]).unwrap(), &bytes[start..])
+}
+
+/// A safetensors file with this header and data.
+fn joined(header: &Value, data: &[u8]) -> Vec<u8> {
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
 /// The safetensors file in `bytes` with each tensor once under each of `prefixes`, and one tensor more.
 fn wrapped(bytes: &[u8], prefixes: &[&str]) -> Vec<u8> {
-    let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
-    let (header, data) = (&bytes[8..start], &bytes[start..]);
-    let mut header: serde_json::Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let (mut header, data) = parts(bytes);
     let metadata = header.shift_remove("__metadata__").unwrap();
     let mut entries = serde_json::json!({ "__metadata__": metadata });
     for (copy, prefix) in prefixes.iter().enumerate() {
@@ -214,9 +224,55 @@ fn wrapped(bytes: &[u8], prefixes: &[&str]) -> Vec<u8> {
     let end = prefixes.len() * data.len();
     entries["lr_weights"] =
         serde_json::json!({ "dtype": "F32", "shape": [1], "data_offsets": [end, end + 4] });
-    let header = entries.to_string();
-    let length = (header.len() as u64).to_le_bytes();
-    [&length[..], header.as_bytes(), &data.repeat(prefixes.len()), &[0; 4]].concat()
+    joined(&entries, &[&data.repeat(prefixes.len())[..], &[0; 4]].concat())
+}
+
+/// The safetensors file in `bytes` with every second tensor, from the first or the second on, and their names.
+fn half(bytes: &[u8], first: usize) -> (Vec<u8>, Vec<String>) {
+    let (mut header, data) = parts(bytes);
+    header.shift_remove("__metadata__");
+    let (mut entries, mut kept, mut names) = (serde_json::json!({}), Vec::new(), Vec::new());
+    for (name, entry) in header.iter().skip(first).step_by(2) {
+        let [start, end] = [0, 1].map(|i| entry["data_offsets"][i].as_u64().unwrap() as usize);
+        entries[name] = entry.clone();
+        entries[name]["data_offsets"] = serde_json::json!([kept.len(), kept.len() + end - start]);
+        kept.extend_from_slice(&data[start..end]);
+        names.push(name.clone());
+    }
+    (joined(&entries, &kept), names)
+}
+
+#[test]
+fn split_weights_are_read_by_their_index() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "split/config.yaml");
+    let mut places = serde_json::Map::new();
+    for first in 0..2 {
+        let file = format!("model-0000{}-of-00002.safetensors", first + 1);
+        let (bytes, names) = half(&plain, first);
+        desk.write(&format!("split/{file}"), bytes);
+        places.extend(names.into_iter().map(|name| (name, Value::from(file.clone()))));
+    }
+    let index = serde_json::json!({ "metadata": {}, "weight_map": places });
+    desk.write("split/model.safetensors.index.json", index.to_string());
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    assert_eq!(encoded(&desk, "split"), expected);
+    assert_eq!(encoded(&desk, "split/model.safetensors.index.json"), expected);
+    std::fs::remove_file(desk.path("split/model-00002-of-00002.safetensors")).unwrap();
+    desk.refuses("info split", 1, "model-00002-of-00002.safetensors");
+}
+
+#[test]
+fn a_lightning_run_is_a_model() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "version_0/config.yaml");
+    desk.copy("fixtures/rqvae-shared/model.pt", "version_0/checkpoints/epoch=1-step=2.ckpt");
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    for model in ["version_0", "version_0/checkpoints", "version_0/checkpoints/epoch=1-step=2.ckpt"] {
+        assert_eq!(encoded(&desk, model), expected, "{model}");
+    }
 }
 
 #[test]
