@@ -91,8 +91,11 @@ pub fn relative(path: &Path, folder: &Path) -> Option<String> {
 /// # Errors
 /// The file is missing, unreadable, larger than `limit`, or not text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String> {
-    let not_text = || Error::invalid(format!("{}: expected text in UTF-8", path.display()));
-    text::decode(&read_limited(path, limit)?).ok_or_else(not_text)
+    let bytes = read_limited(path, limit)?;
+    text::decode(&bytes).filter(|_| kinds::known(&bytes).is_none()).ok_or_else(|| {
+        let found = kinds::found(&bytes);
+        Error::invalid(format!("{}: expected text in UTF-8, found {found}", path.display()))
+    })
 }
 
 /// Whether anything exists at `path`.

@@ -121,7 +121,7 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
         let found = match format {
             Some(other) => format!("{other:?}"),
-            None => kinds::known(bytes).unwrap_or("something else").to_owned(),
+            None => kinds::found(bytes).to_owned(),
         };
         let names = FORMATS.map(|(_, name)| name).join(", ");
         Error::invalid(format!("expected a picture ({names}), found {found}"))

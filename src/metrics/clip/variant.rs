@@ -126,7 +126,7 @@ fn quick_gelu() -> String {
 /// Reads the variant from the configuration at `path`.
 fn configured(path: &Path, widths: [usize; 2]) -> Result<Variant> {
     let wrong = |what: String| Error::invalid(format!("{}: {what}", path.display()));
-    let configuration: Configuration = serde_json::from_slice(&files::read_limited(path, LONGEST)?).map_err(|_| {
+    let configuration: Configuration = serde_json::from_str(&files::read_text(path, LONGEST)?).map_err(|_| {
         wrong("expected a CLIP configuration (vision_config and text_config, or model_cfg), found something else".into())
     })?;
     match configuration {
