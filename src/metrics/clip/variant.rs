@@ -64,10 +64,10 @@ impl Variant {
         let is_called_so = OPENCLIP.iter().any(|part| name.as_ref().is_some_and(|name| name.contains(part)));
         let is_openai = names.openai.is_some_and(|tensor| file.get(tensor).is_some());
         let is_of_openclip = large.is_some() || (is_called_so && !is_openai);
-        if names.openai.is_some() && !is_openai && !is_of_openclip {
+        if !is_openai && !is_of_openclip {
             tracing::warn!(
                 "{}: cannot tell who trained this CLIP model; assuming OpenAI, with QuickGELU: if it was trained with OpenCLIP, \
-                 put its open_clip_config.json beside it",
+                 put its config.json or open_clip_config.json beside it",
                 file.name()
             );
         }
