@@ -91,9 +91,16 @@ pub fn relative(path: &Path, folder: &Path) -> Option<String> {
 /// # Errors
 /// The file is missing, unreadable, larger than `limit`, or not text.
 pub fn read_text(path: &Path, limit: u64) -> Result<String> {
-    let bytes = read_limited(path, limit)?;
-    text::decode(&bytes).filter(|_| kinds::known(&bytes).is_none()).ok_or_else(|| {
-        let found = kinds::found(&bytes);
+    as_text(path, &read_limited(path, limit)?)
+}
+
+/// The text in `bytes`, read from `path`, in UTF-8 or in UTF-16 with a byte order mark.
+///
+/// # Errors
+/// They are not text, or a text that stands in for another file, such as a web page.
+pub fn as_text(path: &Path, bytes: &[u8]) -> Result<String> {
+    text::decode(bytes).filter(|_| kinds::known(bytes).is_none()).ok_or_else(|| {
+        let found = kinds::found(bytes);
         Error::invalid(format!("{}: expected text in UTF-8, found {found}", path.display()))
     })
 }
