@@ -16,7 +16,8 @@ const CONFIGS: [&str; 5] = ["config.yaml", "config.yml", "model.yaml", "model.ym
 const CONFIG_ENDING: &str = "project.yaml";
 /// Where taming-transformers keeps them, relative to its checkpoint folder.
 const CONFIG_FOLDER: &str = "../configs";
-/// The folder of a training run's checkpoints: ours in subfolders named after their steps, Lightning's as files.
+/// The folder of a training run's checkpoints: ours are in subfolders named after their steps, Lightning's are
+/// files.
 const CHECKPOINTS: &str = "checkpoints";
 /// The file of a model that carries its configuration.
 const OWN: &str = "model.safetensors";
@@ -46,8 +47,8 @@ pub struct ModelFiles {
     pub shown: PathBuf,
 }
 
-/// The models in `folder` itself or its run's checkpoints, not in other subfolders: the one that its configuration describes, or else
-/// all weights that carry their own. Messages call the folder `shown`.
+/// The models in `folder` itself, or else in its folder of checkpoints, but not in other subfolders: the one that
+/// its configuration describes, or else all weights that carry their own. Messages call the folder `shown`.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if there is a configuration but no

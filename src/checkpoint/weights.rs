@@ -54,7 +54,7 @@ impl WeightFile {
         if !shards::is_index(path) {
             return Self::from_source(name, ByteSource::open(path)?, kind);
         }
-        let (mut sources, mut all) = (Vec::new(), None::<Parts>);
+        let (mut sources, mut all) = (Vec::<ByteSource>::new(), None::<Parts>);
         for path in shards::listed(path)? {
             let source = ByteSource::open(&path)?;
             let mut parts =

@@ -110,8 +110,8 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result
 
 /// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader
 /// never sees a partial file, and a failure leaves the old one unchanged. A file that replaces another has its
-/// permissions. Missing folders are created. A link stays a link: its target is written. Anything other than a file, such as a pipe or a device, is written to
-/// directly.
+/// permissions. Missing folders are created. A link stays a link: its target is written. Anything other than a
+/// file, such as a pipe or a device, is written to directly.
 ///
 /// # Errors
 /// The folder cannot be written; `path` is a folder; the file exists and must be kept (an [`Error::Io`] of

@@ -109,8 +109,8 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     }
 }
 
-/// The whole number that `value` gives with a decimal point, as programs write that have only one type of number:
-/// 2048.0.
+/// The whole number that `value` gives with a decimal point, as programs with only one type of number write
+/// them: 2048.0.
 fn whole(value: &Value) -> Option<u64> {
     const MOST: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
     let number = value.as_f64().filter(|_| value.is_f64())?;
