@@ -13,9 +13,12 @@ use tempfile::TempDir;
 
 use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use crate::error::{Error, Result};
+use crate::files::kinds;
 
 /// File with the names of a model's classes.
 const CLASSES: &str = "classes.txt";
+/// How gzip begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Limit on the names and attributes before one entry: tar sets none, and they are read into memory.
 const MAX_ENTRY_HEADER: u64 = 1 << 20;
 
@@ -61,7 +64,7 @@ impl Unpacked {
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
-    let mut found = Vec::new();
+    let mut found: Vec<ModelFiles> = Vec::new();
     for below in folders {
         let (inside, shown) = (folder.path().join(&below), path.join(&below));
         let models = models(&inside, &shown)?;
@@ -71,7 +74,10 @@ pub fn unpack(path: &Path) -> Result<Unpacked> {
                 shown.display()
             )));
         }
-        found.extend(models);
+        // Checkpoints were found with the folder of their run already.
+        let is_known = |model: &ModelFiles| found.iter().any(|known| known.weights == model.weights);
+        let new: Vec<ModelFiles> = models.into_iter().filter(|model| !is_known(model)).collect();
+        found.extend(new);
     }
     if found.is_empty() {
         return Err(Error::invalid(format!(
@@ -86,10 +92,11 @@ pub fn unpack(path: &Path) -> Result<Unpacked> {
 /// Unpacks the files of models, and returns the folders that received any.
 fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
     let damaged = |error: std::io::Error| {
-        Error::invalid(format!(
-            "{}: not a complete .tar or .tar.gz ({error}): download it again",
-            path.display()
-        ))
+        let name = path.display();
+        Error::invalid(match of_another_kind(path) {
+            Some(found) => format!("{name}: expected a .tar or .tar.gz, found {found}"),
+            None => format!("{name}: not a complete .tar or .tar.gz ({error}): download it again"),
+        })
     };
     let allowance = Rc::new(Cell::new(MAX_ENTRY_HEADER));
     let mut archive = tar::Archive::new(Metered { inner: decompressed(path)?, allowance: allowance.clone() });
@@ -156,11 +163,22 @@ fn unwritable(target: &Path, error: std::io::Error) -> Error {
 
 /// The tar's bytes, judging by the file's content rather than its extension.
 fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
-    let open = || File::open(path).map_err(Error::io("read", path));
-    let mut magic = [0; 2];
-    let is_gzip = open()?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
-    let reader = BufReader::new(open()?);
+    let is_gzip = start(path).map_err(Error::io("read", path))?.starts_with(&GZIP);
+    let reader = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
+}
+
+/// The kind of the file at `path`, if it is one that is neither a tar nor compressed with gzip. The first bytes
+/// of a tar are a name of the user's, so this is only for a file that is no tar.
+fn of_another_kind(path: &Path) -> Option<&'static str> {
+    kinds::known(&start(path).ok().filter(|start| !start.starts_with(&GZIP))?)
+}
+
+/// The first bytes of the file at `path`.
+fn start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(path)?.take(kinds::LONGEST_START as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// A reader that gives no more bytes than currently allowed.
@@ -292,6 +310,14 @@ mod tests {
         flipped[checksum] ^= 1;
         assert!(message(&flipped).contains("not a complete .tar"), "{}", message(&flipped));
         assert!(message(b"some text").contains("not a complete .tar"));
+        for (bytes, expected) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:0"[..], "found a Git LFS pointer"),
+            (b"<!DOCTYPE html><title>Sign in</title>", "found a web page"),
+            (b"\xfd7zXZ\0", "found xz: unpack it first"),
+        ] {
+            let found = message(bytes);
+            assert!(found.contains(&format!("expected a .tar or .tar.gz, {expected}")), "{found}");
+        }
         assert!(message(b"").contains("expected config.yaml and weights"));
         assert!(message(&[b'x'; 2000]).contains("not a complete .tar"));
     }

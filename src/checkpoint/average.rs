@@ -1,6 +1,7 @@
 //! Other contents of a checkpoint besides the selected weights: a moving average, which the published trainer
 //! creates but never updates, and a discriminator.
 
+use super::open::fitted;
 use super::{Checkpoint, StateKind, WeightFile};
 use crate::error::{Error, Result};
 use crate::files;
@@ -44,7 +45,7 @@ impl Checkpoint {
         else {
             return Ok(());
         };
-        let trained = WeightFile::open(path, StateKind::State)?;
+        let trained = fitted(WeightFile::open(path, StateKind::State)?, &self.config);
         let distance = distance(&self.weights, &trained)?;
         if distance > FARTHEST {
             tracing::warn!(

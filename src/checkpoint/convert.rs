@@ -7,12 +7,13 @@ use std::path::Path;
 
 use half::f16;
 
+use super::describe::described;
 use super::open::CONFIG_KEY;
 use super::write::write_safetensors_into;
 use super::{Checkpoint, Dtype, Parameter};
 use crate::error::{Error, Result};
 
-/// Writes `checkpoint` to `out`, called `name` in messages. `dtype` is `F32` or `F16`; with `F16`, vectors
+/// Writes `checkpoint` to `out`, which is or will be the file `name`. `dtype` is `F32` or `F16`; with `F16`, vectors
 /// (biases and gains) stay `F32`. Only one tensor is in memory at a time. `progress` receives the element
 /// count of each tensor.
 ///
@@ -36,7 +37,7 @@ pub fn convert(
     let dtypes: BTreeMap<&str, Dtype> =
         tensors.iter().map(|(name, dtype, _)| (name.as_str(), *dtype)).collect();
     let metadata = BTreeMap::from([
-        (CONFIG_KEY.to_string(), checkpoint.config.document.to_string()),
+        (CONFIG_KEY.to_string(), described(checkpoint, name)?.to_string()),
         ("format".to_string(), "residua".to_string()),
     ]);
     write_safetensors_into(out, name, &tensors, &metadata, |name| {

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::ByteSource;
 use super::open::CONFIG_KEY;
-use super::weights::{StateKind, WeightFile};
+use super::{shards, st};
 use crate::error::{Error, Result};
 use crate::files;
 
 /// Names of configurations; if a folder has several, the first of these wins. Published models use
-/// `config.yaml`; the others come with taming-transformers checkpoints.
-const CONFIGS: [&str; 4] = ["config.yaml", "config.yml", "model.yaml", "model.yml"];
+/// `config.yaml`; the others come with taming-transformers checkpoints, the last with Lightning's.
+const CONFIGS: [&str; 5] = ["config.yaml", "config.yml", "model.yaml", "model.yml", "hparams.yaml"];
 /// How taming-transformers ends the names of its configurations, after their dates.
 const CONFIG_ENDING: &str = "project.yaml";
 /// Where taming-transformers keeps them, relative to its checkpoint folder.
 const CONFIG_FOLDER: &str = "../configs";
-/// The folder of a training run's checkpoints, in subfolders named after their steps.
+/// The folder of a training run's checkpoints: ours are in subfolders named after their steps, Lightning's are
+/// files.
 const CHECKPOINTS: &str = "checkpoints";
 /// The file of a model that carries its configuration.
 const OWN: &str = "model.safetensors";
@@ -24,8 +25,16 @@ const OWN: &str = "model.safetensors";
 const WEIGHTS: [&str; 5] = ["pt", "pth", "ckpt", "bin", "safetensors"];
 /// If a folder has several weight files, the first of these wins. The others there may be an optimizer's, for
 /// example.
-const PREFERRED: [&str; 6] =
-    ["model.pt", "model.safetensors", "model.ckpt", "model.pth", "pytorch_model.bin", "last.ckpt"];
+const PREFERRED: [&str; 8] = [
+    "model.pt",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model.ckpt",
+    "model.pth",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "last.ckpt",
+];
 
 /// A model on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +47,14 @@ pub struct ModelFiles {
     pub shown: PathBuf,
 }
 
-/// The models in `folder` itself, not in its subfolders: the one that its configuration describes, or else
-/// all weights that carry their own. Messages call the folder `shown`.
+/// The models in `folder` itself, or else in its folder of checkpoints, but not in other subfolders: the one that
+/// its configuration describes, or else all weights that carry their own. Messages call the folder `shown`.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read; [`Error::Invalid`] if there is a configuration but no
 /// unambiguous weight file.
 pub(super) fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
-    let weights = weights_in(folder)?;
+    let weights = weights_of(folder)?;
     let config = match weights.first() {
         Some(weights) => config_of(weights)?,
         None => config_in(folder)?,
@@ -53,7 +62,7 @@ pub(super) fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
     let model = |weights: &PathBuf| ModelFiles {
         config: config.clone(),
         weights: weights.clone(),
-        shown: weights.file_name().map_or(shown.into(), |name| shown.join(name)),
+        shown: weights.strip_prefix(folder).map_or(shown.into(), |name| shown.join(name)),
     };
     if config.is_some() {
         return Ok(vec![model(meant(&weights, folder, shown)?)]);
@@ -81,16 +90,19 @@ pub(super) fn latest(folder: &Path) -> Result<PathBuf> {
     Ok(if carries_own { model } else { checkpoint })
 }
 
-/// The configuration for the weights at `path`: beside them, or where taming-transformers keeps it.
+/// The configuration for the weights at `path`: beside them, or where taming-transformers or Lightning keeps
+/// it.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read.
 pub(super) fn config_of(path: &Path) -> Result<Option<PathBuf>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match config_in(folder)? {
-        Some(config) => Ok(Some(config)),
-        None => Ok(config_in(&folder.join(CONFIG_FOLDER)).unwrap_or_default()),
+    if let Some(config) = config_in(folder)? {
+        return Ok(Some(config));
     }
+    let above = folder.ends_with(CHECKPOINTS).then(|| folder.join(".."));
+    let mut others = std::iter::once(folder.join(CONFIG_FOLDER)).chain(above);
+    Ok(others.find_map(|folder| config_in(&folder).ok().flatten()))
 }
 
 /// The configuration in `folder`, if any.
@@ -131,21 +143,28 @@ pub(super) fn endings() -> String {
 
 fn carries_config(weights: &Path) -> bool {
     let is_safetensors = weights.extension().is_some_and(|ending| ending == "safetensors");
-    let opened = || {
-        let source = ByteSource::open(weights)?;
-        WeightFile::from_source(&weights.display().to_string(), source, StateKind::Auto)
-    };
-    is_safetensors && opened().is_ok_and(|file| file.metadata().contains_key(CONFIG_KEY))
+    is_safetensors && ByteSource::open(weights).is_ok_and(|source| st::has_entry(&source, CONFIG_KEY))
 }
 
+/// The weights in `folder`. An index stands for the files that it lists.
 pub(super) fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let found = files::list(folder)?.into_iter();
-    Ok(found.filter(|path| is_weights(path) && files::is_file(path)).collect())
+    let mut found: Vec<PathBuf> = found.filter(|path| is_weights(path) && files::is_file(path)).collect();
+    if found.iter().any(|path| shards::is_index(path)) {
+        found.retain(|path| !shards::is_shard(path));
+    }
+    Ok(found)
+}
+
+/// The weights in `folder`, or else in its folder of checkpoints.
+pub(super) fn weights_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let own = weights_in(folder)?;
+    Ok(if own.is_empty() { weights_in(&folder.join(CHECKPOINTS)).unwrap_or_default() } else { own })
 }
 
 pub(super) fn is_weights(path: &Path) -> bool {
     let is_known = |ending: &OsStr| WEIGHTS.iter().any(|known| ending.eq_ignore_ascii_case(known));
-    !is_hidden(path) && path.extension().is_some_and(is_known)
+    !is_hidden(path) && (path.extension().is_some_and(is_known) || shards::is_index(path))
 }
 
 /// Whether the name begins with a dot, as do the resource forks that macOS puts beside files: `._model.pt`.
@@ -198,6 +217,37 @@ mod tests {
             assert_eq!(shown, &Path::new("shown").join(weights));
             assert_eq!(config_of(found_weights).unwrap().as_ref(), Some(found_config));
         }
+    }
+
+    #[test]
+    fn a_lightning_run_keeps_its_weights_in_another_folder() {
+        for config in ["config.yaml", "hparams.yaml"] {
+            let folder = folder_of(&[config, "metrics.csv", "checkpoints/epoch=1-step=2.ckpt"]);
+            let weights = folder.path().join("checkpoints/epoch=1-step=2.ckpt");
+            for (inside, shown) in [("", "run"), ("checkpoints", "run/checkpoints")] {
+                let found = models(&folder.path().join(inside), Path::new(shown)).unwrap();
+                let [ModelFiles { config: Some(found_config), weights: found_weights, shown }] = &found[..]
+                else {
+                    panic!("{found:?}")
+                };
+                assert!(found_config.ends_with(config) && files::is_file(found_config));
+                assert_eq!(
+                    (found_weights, shown.as_path()),
+                    (&weights, Path::new("run/checkpoints/epoch=1-step=2.ckpt"))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_stands_for_its_shards() {
+        let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        let folder =
+            folder_of(&["config.yaml", shards[0], shards[1], "model.safetensors.index.json", "a.json"]);
+        let found = models(folder.path(), Path::new("")).unwrap();
+        assert_eq!(found[0].weights, folder.path().join("model.safetensors.index.json"));
+        let without = folder_of(&["config.yaml", shards[0], shards[1]]);
+        assert!(models(without.path(), Path::new("")).is_err());
     }
 
     #[test]

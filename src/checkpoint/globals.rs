@@ -84,6 +84,28 @@ const ACTING_PACKAGES: &[&str] = &[
     "xmlrpc",
     "zipimport",
 ];
+/// Names in these packages that only hold or name data, and so are ignored, too: buffers, enumerations, the
+/// description of a machine, and the parts of a signature. `getattr` is how Python 3.12 writes a member of an
+/// enumeration: whatever it could reach something harmful through is refused by its own name.
+const DATA_OF_ACTING: &[(&str, &str)] = &[
+    ("_io", "BytesIO"),
+    ("_io", "StringIO"),
+    ("io", "BytesIO"),
+    ("io", "StringIO"),
+    ("operator", "attrgetter"),
+    ("_operator", "attrgetter"),
+    ("operator", "itemgetter"),
+    ("_operator", "itemgetter"),
+    ("platform", "uname_result"),
+    ("signal", "Signals"),
+    ("signal", "Handlers"),
+    ("inspect", "_empty"),
+    ("inspect", "_ParameterKind"),
+    ("inspect", "Parameter"),
+    ("inspect", "Signature"),
+    ("builtins", "getattr"),
+    ("__builtin__", "getattr"),
+];
 /// The built-in types that are ignored, under their names in Python 3 and in Python 2, which protocol 2
 /// writes; `eval` and the like are not among them.
 const DATA_BUILTINS: &[&str] = &[
@@ -152,6 +174,7 @@ pub fn resolve(module: &str, name: &str) -> Result<Option<Global>> {
         return Ok(Some(Global::Module));
     }
     let is_data = match module {
+        _ if DATA_OF_ACTING.contains(&(module, name)) => true,
         "builtins" | "__builtin__" => DATA_BUILTINS.contains(&name),
         _ => package != "builtins" && package != "__builtin__" && !ACTING_PACKAGES.contains(&package),
     };

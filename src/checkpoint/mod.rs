@@ -5,6 +5,8 @@ pub mod archive;
 mod average;
 #[cfg(not(target_family = "wasm"))]
 pub mod convert;
+#[cfg(not(target_family = "wasm"))]
+mod describe;
 pub mod folder;
 mod globals;
 mod legacy;
@@ -12,8 +14,10 @@ mod loader;
 mod machine;
 mod opcode;
 pub mod open;
+mod pair;
 pub mod pickle;
 pub mod pt;
+mod shards;
 mod st;
 mod tensor;
 pub mod weights;

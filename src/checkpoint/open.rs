@@ -9,7 +9,7 @@ use super::archive::Unpacked;
 use super::bytes::ByteSource;
 use super::folder::{self, ModelFiles};
 use super::weights::{StateKind, WeightFile};
-use super::{Loader, bundled};
+use super::{Loader, bundled, st};
 use crate::assets::bundled::Bundled;
 use crate::error::{Error, Result};
 use crate::files;
@@ -143,7 +143,7 @@ impl Checkpoint {
         kind: StateKind,
     ) -> Result<Self> {
         let shown = files.shown.display().to_string();
-        let weights = WeightFile::from_source(&shown, ByteSource::open(&files.weights)?, kind)?;
+        let weights = WeightFile::open_as(&shown, &files.weights, kind)?;
         let mut config = match (config, weights.metadata().get(CONFIG_KEY)) {
             (Some(config), _) => config,
             (None, Some(text)) => Config::parse(&shown, text)?,
@@ -154,7 +154,7 @@ impl Checkpoint {
         read_classes(&mut config, &files.weights)?;
         Ok(Self {
             name: archive.as_ref().map_or(shown, |(path, _)| path.display().to_string()),
-            weights: weights.renamed(config.names),
+            weights: fitted(weights, &config),
             config,
             path: Some(files.weights.clone()),
             unpacked: archive.map(|(_, unpacked)| unpacked),
@@ -168,6 +168,7 @@ impl Checkpoint {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;
         let config = Config::parse(name, config)?;
+        let weights = fitted(weights, &config);
         Ok(Self { name: name.into(), config, weights, path: None, unpacked: None })
     }
 
@@ -202,6 +203,12 @@ impl Checkpoint {
         }
     }
 
+    /// The path of the weights, unless they are bundled or in an archive.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.unpacked.is_none())
+    }
+
     /// The model at `place`, if that is in the same unpacked archive as this one.
     fn beside_in_archive(&self, place: &Path) -> Option<(&ModelFiles, &Arc<Unpacked>)> {
         let (unpacked, place) = (self.unpacked.as_ref()?, place.canonicalize().ok()?);
@@ -234,15 +241,26 @@ impl Checkpoint {
 
     /// The names and shapes of all tensors that the model reads, in the model's order.
     pub fn parameters(&self) -> Result<Vec<super::Parameter>> {
-        let mut loader = Loader::plan(&crate::device::cpu());
-        match &self.config.model {
-            ModelConfig::RqVae(config) => drop(crate::model::RqVae::load(&mut loader, config)?),
-            ModelConfig::RqTransformer(config) => {
-                drop(crate::model::RqTransformer::load(&mut loader, config, None)?);
-            }
-        }
-        loader.finish()
+        parameters(&self.config.model)
     }
+}
+
+fn parameters(model: &ModelConfig) -> Result<Vec<super::Parameter>> {
+    let mut loader = Loader::plan(&crate::device::cpu());
+    match model {
+        ModelConfig::RqVae(config) => drop(crate::model::RqVae::load(&mut loader, config)?),
+        ModelConfig::RqTransformer(config) => {
+            drop(crate::model::RqTransformer::load(&mut loader, config, None)?);
+        }
+    }
+    loader.finish()
+}
+
+/// `weights` under the names that the model of `config` reads. If it cannot be built, its loader says why.
+pub(super) fn fitted(weights: WeightFile, config: &Config) -> WeightFile {
+    let parameters = parameters(&config.model).unwrap_or_default();
+    let wanted = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    weights.fitted(&wanted).renamed(config.names)
 }
 
 impl Bundled {
@@ -259,7 +277,7 @@ impl Bundled {
 
 /// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
-    let carried = WeightFile::open(path, StateKind::Auto)?.metadata().contains_key(CONFIG_KEY);
+    let carried = st::has_entry(&ByteSource::open(path)?, CONFIG_KEY);
     let config = if carried { None } else { folder::config_of(path)? };
     Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
 }
@@ -269,9 +287,8 @@ fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     let mut found = folder::models(folder, folder)?;
     if found.is_empty() {
         for below in files::list(folder)?.into_iter().filter(|path| files::is_folder(path).unwrap_or(false)) {
-            // Skip folders with only a configuration, such as a run whose checkpoints are in another folder,
-            // and folders that cannot be read.
-            if folder::weights_in(&below).is_ok_and(|weights| !weights.is_empty()) {
+            // Skip folders with only a configuration, and those that cannot be read.
+            if folder::weights_of(&below).is_ok_and(|weights| !weights.is_empty()) {
                 found.extend(folder::models(&below, &below)?);
             }
         }

@@ -200,11 +200,15 @@ pub(super) mod tests {
             ("subprocess", "Popen"),
             ("builtins", "eval"),
             ("builtins", "exec"),
-            ("builtins", "getattr"),
             ("__builtin__", "__import__"),
             ("__builtin__", "long.__subclasses__"),
             ("builtins.x", "int"),
-            ("_operator", "attrgetter"),
+            ("_operator", "methodcaller"),
+            ("_io", "FileIO"),
+            ("io", "open"),
+            ("platform", "popen"),
+            ("signal", "signal"),
+            ("inspect", "getsource"),
             ("", ""),
         ] {
             let expected = format!("the pickle wants to call {module}.{name}; nothing was run");
@@ -236,9 +240,32 @@ pub(super) mod tests {
             ("functools", "partial"),
             ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
             ("my_project.training", "Config"),
+            ("_io", "BytesIO"),
+            ("operator", "attrgetter"),
+            ("platform", "uname_result"),
+            ("signal", "Signals"),
+            ("inspect", "_empty"),
         ] {
             let bytes = pickled(&object(module, name));
             assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque), "{module}.{name}");
+        }
+    }
+
+    /// As Python 3.12 writes a member of an enumeration.
+    #[test]
+    fn an_attribute_is_ignored_and_what_it_could_lead_to_refused() {
+        let member = |module, name, attribute| {
+            let arguments = tuple(&[global(module, name), text(attribute)]);
+            pickled(&[&global("builtins", "getattr")[..], &arguments, b"R"].concat())
+        };
+        let bytes = member("my_project", "Colour", "RED");
+        assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque));
+        // Nor is a tensor made of it.
+        let bytes = member("torch._utils", "_rebuild_tensor_v2", "__call__");
+        assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque));
+        for module in ["os", "posix", "subprocess", "builtins"] {
+            let error = message(&member(module, "eval", "x"));
+            assert!(error.contains(&format!("wants to call {module}.eval; nothing was run")), "{error}");
         }
     }
 

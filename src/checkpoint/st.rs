@@ -25,6 +25,13 @@ pub(super) fn is_likely(start: &[u8], len: u64) -> bool {
     matches!(start, [prefix @ .., b'{'] if header_len(prefix).is_some_and(|header| header < len))
 }
 
+/// Whether `source` has a safetensors file with `key` in its metadata.
+pub(super) fn has_entry(source: &ByteSource, key: &str) -> bool {
+    let start = source.read_at(0, source.len().min(PREFIX + 1));
+    start.is_ok_and(|start| is_likely(&start, source.len()))
+        && read(source).is_ok_and(|header| header.metadata.contains_key(key))
+}
+
 /// Reads the header of the safetensors file in `source`. Types, shapes and offsets are checked against each
 /// other and against the file's length by the rules of the format: no gaps, no overlaps, nothing beyond the
 /// end.

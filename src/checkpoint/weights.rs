@@ -1,17 +1,18 @@
 //! A weight file, PyTorch's `.pt` or safetensors: its contents, and its tensors one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use sha2::{Digest, Sha256};
 
 use super::bytes::ByteSource;
 pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
-use super::wrappers::unwrap_names;
-use super::{legacy, pt, st};
+use super::wrappers::{in_average, unwrap_names, unwrap_wanted};
+use super::{legacy, pt, shards, st};
 use crate::error::{Error, Result};
 use crate::files::kinds;
 pub use crate::model::StateKind;
@@ -30,16 +31,44 @@ pub struct WeightFile {
     kind: StateKind,
     available: Available,
     metadata: BTreeMap<String, String>,
+    /// The hash of the file, once it was asked for.
+    sha256: OnceLock<String>,
 }
 
 impl WeightFile {
-    /// Opens the file at `path`, whatever its extension, and reads its index.
+    /// Opens the file at `path`, whatever its extension, and reads its index. If it lists other files (see
+    /// `shards.rs`), they are opened as one.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read; [`Error::Invalid`] if it is damaged or not a supported weight
     /// file; [`Error::Usage`] if it does not have the requested `kind` of weights.
     pub fn open(path: &Path, kind: StateKind) -> Result<Self> {
-        Self::from_source(&path.display().to_string(), ByteSource::open(path)?, kind)
+        Self::open_as(&path.display().to_string(), path, kind)
+    }
+
+    /// Like [`Self::open`], called `name` in messages.
+    ///
+    /// # Errors
+    /// Those of [`WeightFile::open`].
+    pub(super) fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
+        if !shards::is_index(path) {
+            return Self::from_source(name, ByteSource::open(path)?, kind);
+        }
+        let (mut sources, mut all) = (Vec::<ByteSource>::new(), None::<Parts>);
+        for path in shards::listed(path)? {
+            let source = ByteSource::open(&path)?;
+            let mut parts =
+                parts(&source, kind).map_err(|error| in_file(&path.display().to_string(), error))?;
+            let start: u64 = sources.iter().map(ByteSource::len).sum();
+            parts.tensors.iter_mut().for_each(|tensor| tensor.start += start);
+            sources.push(parts.unpacked.take().unwrap_or(source));
+            match &mut all {
+                Some(all) => all.tensors.append(&mut parts.tensors),
+                None => all = Some(parts),
+            }
+        }
+        let parts = all.expect("an index lists at least one file");
+        Ok(Self::of_parts(name, ByteSource::Joined(sources), parts))
     }
 
     /// Like [`Self::open`], for a file whose `bytes` are in memory; `name` is for messages.
@@ -55,16 +84,26 @@ impl WeightFile {
     /// # Errors
     /// Those of [`WeightFile::open`].
     pub fn from_source(name: &str, source: ByteSource, kind: StateKind) -> Result<Self> {
-        let Parts { mut tensors, kind, available, metadata, unpacked } =
-            parts(&source, kind).map_err(|error| in_file(name, error))?;
+        let parts = parts(&source, kind).map_err(|error| in_file(name, error))?;
+        Ok(Self::of_parts(name, source, parts))
+    }
+
+    fn of_parts(name: &str, source: ByteSource, parts: Parts) -> Self {
+        let Parts { mut tensors, kind, available, metadata, unpacked } = parts;
         unwrap_names(&mut tensors);
-        let file = Self { name: name.to_owned(), source, unpacked, tensors, kind, available, metadata };
-        Ok(file.sorted())
+        let (name, sha256) = (name.to_owned(), OnceLock::new());
+        Self { name, source, unpacked, tensors, kind, available, metadata, sha256 }.sorted()
     }
 
     fn sorted(mut self) -> Self {
         self.tensors.sort_by(|one, other| one.name.cmp(&other.name));
         self
+    }
+
+    /// Removes the prefix of the tensors named `wanted`, if a wrapper gave them one.
+    pub(super) fn fitted(mut self, wanted: &HashSet<&str>) -> Self {
+        unwrap_wanted(&mut self.tensors, wanted);
+        self.sorted()
     }
 
     /// Renames tensors to our models' names, and drops others, as `names` says.
@@ -103,6 +142,19 @@ impl WeightFile {
             offset += length;
         }
         Ok(())
+    }
+
+    /// SHA-256 of the file, in hexadecimal. The file is read only for the first call.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn sha256(&self) -> Result<&str> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known);
+        }
+        let mut hash = Sha256::new();
+        self.for_each_chunk(|chunk| hash.update(chunk))?;
+        Ok(self.sha256.get_or_init(|| hexadecimal(&hash.finalize())))
     }
 
     /// The tensors, sorted by name.
@@ -198,7 +250,7 @@ impl WeightFile {
         &self.metadata
     }
 
-    /// Which weights were loaded: never [`StateKind::Auto`]. A safetensors file has one kind, called `State`.
+    /// Which weights were loaded: never [`StateKind::Auto`].
     pub fn kind(&self) -> StateKind {
         self.kind
     }
@@ -231,9 +283,17 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     match start[..] {
         // First: the file begins with its header's length, which may equal any of the magic numbers below.
         _ if st::is_likely(&start[..start.len().min(9)], source.len()) => {
-            let available = Available { state: true, ema: false };
-            let st::Header { tensors, metadata } = st::read(source)?;
+            let st::Header { mut tensors, metadata } = st::read(source)?;
+            let is_average = |tensor: &TensorInfo| in_average(&tensor.name).is_some();
+            let ema = tensors.iter().any(is_average);
+            let available = Available { state: !ema || !tensors.iter().all(is_average), ema };
             let kind = available.choose(wanted)?;
+            tensors.retain(|tensor| is_average(tensor) == (kind == StateKind::Ema));
+            for tensor in &mut tensors {
+                if let Some(name) = in_average(&tensor.name) {
+                    tensor.name = name.to_owned();
+                }
+            }
             Ok(Parts { tensors, kind, available, metadata, unpacked: None })
         }
         [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),
@@ -251,6 +311,11 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
     }
 }
 
+/// The digits of a hash.
+pub(super) fn hexadecimal(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Adds the file's name to an error that does not mention it.
 fn in_file(name: &str, error: Error) -> Error {
     match error {
@@ -264,7 +329,6 @@ fn in_file(name: &str, error: Error) -> Error {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use sha2::{Digest, Sha256};
     use std::path::PathBuf;
 
     fn fixture(name: &str) -> PathBuf {
@@ -291,8 +355,7 @@ mod tests {
             let sum: f64 = values.iter().map(|&value| f64::from(value)).sum();
             assert!((sum - entry["sum"].as_f64().unwrap()).abs() < 1e-6, "{name}: {sum}");
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hash, entry["sha256"].as_str().unwrap(), "{name}");
+            assert_eq!(hexadecimal(&Sha256::digest(&bytes)), entry["sha256"].as_str().unwrap(), "{name}");
             let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
             assert_eq!(file.read_f16(name).unwrap(), halves, "{name}");
         }

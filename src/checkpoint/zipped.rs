@@ -65,10 +65,11 @@ impl<'s> Archive<'s> {
     /// # Errors
     /// [`Error::Invalid`] if it is missing or too large; [`Error::Io`] if it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let &(start, len) = self
-            .files
-            .get(name)
-            .ok_or_else(|| Error::invalid(format!("expected {name} in the zip, found none: {RE_SAVE}")))?;
+        let &(start, len) = self.files.get(name).ok_or_else(|| {
+            Error::invalid(format!(
+                "expected {name} in the zip, found none: if it is an archive of a model, unpack it first, else {RE_SAVE}"
+            ))
+        })?;
         if len > pickle::MAX_BYTES as u64 {
             return Err(Error::invalid(format!(
                 "{name} has {len} bytes: expected at most {}",

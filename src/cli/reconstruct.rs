@@ -53,7 +53,8 @@ impl Reconstruct {
         let mut pictures = vec![made.original.clone()];
         pictures.extend(made.partials.iter().cloned());
         let strip = sheet::strip(&pictures, GAP)?;
-        let strip_path = console.save(&strip, &named("strip"), &Provenance::default())?;
+        let strip_path = named("strip").save(&strip.to_sheet()?)?;
+        console.wrote(&strip_path);
         report(console, &made, &path, &strip_path)
     }
 }

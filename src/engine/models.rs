@@ -1,7 +1,6 @@
 //! Loads models for the engine's tasks.
 
 use burn::tensor::Device;
-use sha2::{Digest, Sha256};
 
 pub use super::options::Options;
 use super::recipe::ModelId;
@@ -74,11 +73,7 @@ impl Stage2 {
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };
         let stage1 = checkpoint.open_stage1(options.rqvae.as_deref(), stage1_state)?;
         let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
-        if config
-            .stage1_sha256
-            .as_ref()
-            .is_some_and(|learned| stage1.id().is_ok_and(|id| id.sha256 != *learned))
-        {
+        if !checkpoint.learned_from(&stage1.checkpoint)? {
             tracing::warn!(
                 "{} was trained on the codes of another RQ-VAE than {}: its pictures may be noise",
                 checkpoint.name,
@@ -106,17 +101,14 @@ impl Stage2 {
 }
 
 impl ModelId {
-    /// The name and hash of `checkpoint`; reads the whole weight file.
+    /// The name and hash of `checkpoint`; the first call reads the whole weight file.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
         Ok(Self { name: checkpoint.name.clone(), ..Self::of_file(&checkpoint.weights)? })
     }
 
     /// The same for weights without a configuration.
     pub fn of_file(weights: &WeightFile) -> Result<Self> {
-        let mut hash = Sha256::new();
-        weights.for_each_chunk(|chunk| hash.update(chunk))?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { name: weights.name().into(), sha256 })
+        Ok(Self { name: weights.name().into(), sha256: weights.sha256()?.into() })
     }
 }
 

@@ -21,6 +21,8 @@ pub enum ByteSource {
     },
     /// Bytes already in memory: a bundled model, a test.
     Memory(Arc<[u8]>),
+    /// Several sources, one after another: the files of weights that are split.
+    Joined(Vec<ByteSource>),
 }
 
 impl ByteSource {
@@ -37,6 +39,7 @@ impl ByteSource {
         match self {
             Self::File { file, .. } => file.size(),
             Self::Memory(bytes) => bytes.len() as u64,
+            Self::Joined(parts) => parts.iter().map(Self::len).sum(),
         }
     }
 
@@ -57,6 +60,17 @@ impl ByteSource {
             Self::File { file, path } => {
                 let mut buffer = vec![0; len];
                 file.read_exact_at(&mut buffer, offset).map_err(Error::io("read", path))?;
+                Ok(buffer)
+            }
+            Self::Joined(parts) => {
+                let (mut buffer, mut before) = (Vec::with_capacity(len), offset);
+                for part in parts {
+                    let here = part.len().saturating_sub(before).min((len - buffer.len()) as u64);
+                    if here > 0 {
+                        buffer.extend(part.read_at(before, here)?);
+                    }
+                    before = before.saturating_sub(part.len());
+                }
                 Ok(buffer)
             }
         }
@@ -135,6 +149,20 @@ mod tests {
                 assert!(message.contains("found 100 bytes in all"), "{message}");
             }
         }
+    }
+
+    #[test]
+    fn joined_sources_are_read_as_one() {
+        let part = |bytes: &[u8]| ByteSource::Memory(bytes.into());
+        let joined = ByteSource::Joined(vec![part(b"abc"), part(b""), part(b"d"), part(b"efgh")]);
+        assert_eq!(joined.len(), 8);
+        for start in 0..=8 {
+            for end in start..=8 {
+                let read = joined.read_at(start as u64, (end - start) as u64).unwrap();
+                assert_eq!(read, b"abcdefgh"[start..end]);
+            }
+        }
+        assert!(joined.read_at(7, 2).is_err() && joined.read_at(9, 0).is_err());
     }
 
     #[test]

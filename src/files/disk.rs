@@ -109,9 +109,9 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result
 }
 
 /// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader
-/// never sees a partial file, and a failure leaves the old one unchanged. Missing folders are created. A link
-/// stays a link: its target is written. Anything other than a file, such as a pipe or a device, is written to
-/// directly.
+/// never sees a partial file, and a failure leaves the old one unchanged. A file that replaces another has its
+/// permissions. Missing folders are created. A link stays a link: its target is written. Anything other than a
+/// file, such as a pipe or a device, is written to directly.
 ///
 /// # Errors
 /// The folder cannot be written; `path` is a folder; the file exists and must be kept (an [`Error::Io`] of
@@ -128,6 +128,10 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", path)(in_the_way(error)))?;
     let mut file = temporary(folder).map_err(Error::io("create", path))?;
+    if let (Existing::Replace, Ok(replaced)) = (existing, target.metadata()) {
+        // Before there is anything to read in it.
+        file.as_file().set_permissions(replaced.permissions()).map_err(Error::io("create", path))?;
+    }
     fill(file.as_file_mut())?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     let written = match existing {
@@ -357,7 +361,16 @@ mod tests {
         let [plain, atomic] = ["plain", "atomic"].map(|name| folder.path().join(name));
         std::fs::write(&plain, "").unwrap();
         save(&atomic, b"").unwrap();
-        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(atomic), mode(plain));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&atomic), mode(&plain));
+        // That of the file that it replaces, for example a private one.
+        for private in [0o600, 0o640, 0o400] {
+            std::fs::set_permissions(&atomic, std::fs::Permissions::from_mode(private)).unwrap();
+            save(&atomic, b"again").unwrap();
+            assert_eq!(
+                (mode(&atomic) & 0o777, std::fs::read(&atomic).unwrap()),
+                (private, b"again".to_vec())
+            );
+        }
     }
 }

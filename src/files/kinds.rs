@@ -1,7 +1,7 @@
 //! Recognizes files of the wrong kind by their first bytes.
 
-/// A file's first bytes in lower case, and its kind with advice.
-const KINDS: &[(&[u8], &str)] = &[
+/// How texts begin that are given out in place of a file, in lower case, and their kinds with advice.
+const TEXTS: &[(&[u8], &str)] = &[
     (
         b"version https://git-lfs",
         "a Git LFS pointer, not the file itself: fetch the file with `git lfs pull`, or download it from its page",
@@ -10,29 +10,45 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"<html", HTML),
     (b"<head", HTML),
     (b"<?xml", "an XML document, probably a server's error: download the file again"),
-    (b"gguf", "a GGUF file, a format of llama.cpp"),
-    (b"\x89hdf\r\n", "an HDF5 file, a format of Keras"),
-    (b"\x93numpy", "an .npy array"),
+];
+/// The first bytes of other files, which no text has, and their kinds with advice.
+const FORMATS: &[(&[u8], &str)] = &[
+    (b"GGUF\x01\0\0\0", GGUF),
+    (b"GGUF\x02\0\0\0", GGUF),
+    (b"GGUF\x03\0\0\0", GGUF),
+    (b"\x89HDF\r\n", "an HDF5 file, a format of Keras"),
+    (b"\x93NUMPY", "an .npy array"),
     (b"\x1f\x8b", "gzip: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "Zstandard: unpack it first"),
-    (b"bzh", "bzip2: unpack it first"),
-    (b"\xfd7zxz", "xz: unpack it first"),
+    (b"BZh91AY&SY", "bzip2: unpack it first"),
+    (b"\xfd7zXZ", "xz: unpack it first"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
-    (b"rar!", "a RAR archive: unpack it first"),
-    (b"\x89png", "a PNG picture"),
+    (b"Rar!\x1a\x07", "a RAR archive: unpack it first"),
+    (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
 ];
 
+const GGUF: &str = "a GGUF file, a format of llama.cpp";
 const HTML: &str =
     "a web page, not the file: download the file from its direct link, after signing in if necessary";
 
 /// How many first bytes are needed, with room for leading white space.
 pub const LONGEST_START: usize = 64;
 
-/// Names the kind of a file that begins with `start`, if it is one that people often confuse with another.
+/// Names the kind of a file that begins with `start`, if it is one that people often confuse with another. A
+/// text may follow a byte order mark and white space.
 pub fn known(start: &[u8]) -> Option<&'static str> {
-    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().to_ascii_lowercase();
-    KINDS.iter().find(|(beginning, _)| start.starts_with(beginning)).map(|(_, what)| *what)
+    let start = &start[..start.len().min(LONGEST_START)];
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().to_ascii_lowercase();
+    let of = |kinds: &[(&[u8], &'static str)], start: &[u8]| {
+        kinds.iter().find(|(beginning, _)| start.starts_with(beginning)).map(|(_, what)| *what)
+    };
+    of(TEXTS, &text).or_else(|| of(FORMATS, start))
+}
+
+/// What to say was found in a file that begins with `start` and is not what its reader expects.
+pub fn found(start: &[u8]) -> &'static str {
+    known(start).unwrap_or("something else")
 }
 
 #[cfg(test)]
@@ -50,8 +66,11 @@ mod tests {
         ] {
             assert!(known(start).unwrap().contains(expected), "{expected}");
         }
-        for start in [&b""[..], b"PK\x03\x04", b"version 2", b"<h"] {
-            assert_eq!(known(start), None);
+        // A picture after a byte order mark is none.
+        for start in
+            [&b""[..], b"PK\x03\x04", b"version 2", b"<h", b"\xef\xbb\xbf\x89PNG", b"GGUF is a format"]
+        {
+            assert_eq!((known(start), found(start)), (None, "something else"));
         }
     }
 }

@@ -97,10 +97,12 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
 /// The text in `bytes`, read from `path`, in UTF-8 or in UTF-16 with a byte order mark.
 ///
 /// # Errors
-/// They are not text.
+/// They are not text, or a text that stands in for another file, such as a web page.
 pub fn as_text(path: &Path, bytes: &[u8]) -> Result<String> {
-    let not_text = || Error::invalid(format!("{}: expected text in UTF-8", path.display()));
-    text::decode(bytes).ok_or_else(not_text)
+    text::decode(bytes).filter(|_| kinds::known(bytes).is_none()).ok_or_else(|| {
+        let found = kinds::found(bytes);
+        Error::invalid(format!("{}: expected text in UTF-8, found {found}", path.display()))
+    })
 }
 
 /// Whether anything exists at `path`.

@@ -3,6 +3,7 @@
 //! The format is NEP 1: a magic string, a version, the header's length, a header that is a Python dictionary
 //! with three entries, then the raw array.
 
+use super::kinds;
 use crate::error::{Error, Result};
 
 /// The first bytes of a file.
@@ -95,7 +96,7 @@ pub fn encode(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
 fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     let rest = bytes
         .strip_prefix(MAGIC)
-        .ok_or_else(|| Error::invalid("expected a .npy file, found something else"))?;
+        .ok_or_else(|| Error::invalid(format!("expected a .npy file, found {}", kinds::found(bytes))))?;
     let truncated = || Error::invalid("the .npy file ends inside its header");
     let (&[major, _], rest) = rest.split_first_chunk().ok_or_else(truncated)?;
     let (length, rest) = match major {

@@ -96,6 +96,8 @@ fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicI
     match format {
         ImageFormat::Png => whole(&[bytes, png_text::END].concat(), format, name).ok(),
         ImageFormat::Jpeg if !jpeg_is_whole(bytes) => {
+            // The first half of the marker may be there.
+            let bytes = bytes.strip_suffix(&JPEG_END[..1]).unwrap_or(bytes);
             let decoded = |more: &[u8]| whole(&[bytes, more, JPEG_END].concat(), format, name).ok();
             let image = decoded(&[])?;
             let is_complete = STRANGE_DATA.iter().all(|more| decoded(more).as_ref() == Some(&image));
@@ -121,7 +123,7 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
         let found = match format {
             Some(other) => format!("{other:?}"),
-            None => kinds::known(bytes).unwrap_or("something else").to_owned(),
+            None => kinds::found(bytes).to_owned(),
         };
         let names = FORMATS.map(|(_, name)| name).join(", ");
         Error::invalid(format!("expected a picture ({names}), found {found}"))
@@ -149,7 +151,10 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
             PngDecoder::with_limits(source, limits()).and_then(|png| png.is_apng()).unwrap_or(false)
         }
         ImageFormat::WebP => WebPDecoder::new(source).is_ok_and(|webp| webp.has_animation()),
-        ImageFormat::Gif => GifDecoder::new(source).is_ok_and(|gif| gif.into_frames().nth(1).is_some()),
+        // The end of a file without its last byte is an error, not a frame.
+        ImageFormat::Gif => {
+            GifDecoder::new(source).is_ok_and(|gif| matches!(gif.into_frames().nth(1), Some(Ok(_))))
+        }
         _ => false,
     }
 }
@@ -273,6 +278,10 @@ mod tests {
         GifEncoder::new(&mut still).encode_frame(Frame::new(transparent)).unwrap();
         assert!(decode(&still).unwrap().pixels().all(|pixel| pixel.0 == [255; 3]));
         assert!(!is_animated(&still, ImageFormat::Gif));
+        // Without its last byte, the trailer.
+        let cut = &still[..still.len() - 1];
+        assert_eq!(decode(cut).unwrap(), decode(&still).unwrap());
+        assert!(!is_animated(cut, ImageFormat::Gif));
         for (format, _) in FORMATS {
             assert!(!is_animated(&encode(colours(), format), format), "{format:?}");
         }
@@ -292,6 +301,7 @@ mod tests {
             message_of(&path)
         );
         assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
+        assert!(message(b"\xef\xbb\xbf\x89PNG\r\n\x1a\n").ends_with("found something else"));
         assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
     }
 
@@ -319,7 +329,9 @@ mod tests {
         let jpegs = [fixture("cmyk.jpg"), fixture("turned.jpg"), encode(noise.clone(), ImageFormat::Jpeg)];
         for jpeg in jpegs {
             let cut = |by: usize| decode(&jpeg[..jpeg.len() - by]);
-            assert_eq!(cut(2).unwrap(), decode(&jpeg).unwrap());
+            for by in [1, 2] {
+                assert_eq!(cut(by).unwrap(), decode(&jpeg).unwrap());
+            }
             for by in [10, 20, 40, 100] {
                 assert!(cut(by).is_err(), "{by}");
             }

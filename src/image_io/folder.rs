@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::png_text::Provenance;
+use super::png_text::is_sheet;
 use super::{Picture, decode};
 use crate::error::{Error, Result};
 use crate::files;
@@ -67,7 +67,8 @@ pub fn all_pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, true)?.run()
 }
 
-/// Reads an image in a folder as data. A sheet of samples is refused, because its images are beside it.
+/// Reads an image in a folder as data. A sheet of several images is refused: they are not to be learned or
+/// measured as one.
 ///
 /// # Errors
 /// The image cannot be read, or is a sheet.
@@ -75,7 +76,7 @@ pub fn read(path: &Path) -> Result<Picture> {
     let named = |error: Error| Error::invalid(format!("{}: {error}", path.display()));
     let bytes = files::read_limited(path, decode::MAX_FILE_BYTES)?;
     match is_sheet(&bytes) {
-        true => Err(named(Error::invalid("a sheet of samples; the samples are separate pictures"))),
+        true => Err(named(Error::invalid("a sheet of several pictures in one; expected separate pictures"))),
         false => Picture::from_bytes(&bytes).map_err(named),
     }
 }
@@ -98,13 +99,6 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
         let (count, names) = (names.len(), names[..names.len().min(NAMED)].join(", "));
         tracing::warn!("{}: {count} left out, {reason}: {names}{more}", folder.display());
     }
-}
-
-/// Whether an image file's recipe is for several samples.
-fn is_sheet(bytes: &[u8]) -> bool {
-    let recipe = Provenance::read(bytes).ok().and_then(|provenance| provenance.recipe);
-    let recipe = recipe.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    recipe.is_some_and(|recipe| recipe["sampling"]["count"].as_u64() > Some(1))
 }
 
 fn ends_in(path: &Path, endings: &[&str]) -> bool {
@@ -267,6 +261,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::png_text::Provenance;
     use super::*;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -379,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sheet_of_samples_is_refused_as_data() {
+    fn a_sheet_is_refused_as_data() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let picture = Picture::new(2, 1, vec![0.0; 6]).expect("whole");
         for (count, is_read) in [(1, true), (4, false)] {
@@ -388,5 +383,8 @@ mod tests {
             picture.save_png(&path, &Provenance { recipe, codes: None }).expect("writable");
             assert_eq!(read(&path).is_ok(), is_read, "{count}");
         }
+        let path = folder.path().join("strip.png");
+        files::save(&path, &picture.to_sheet().expect("small")).expect("writable");
+        assert!(read(&path).is_err() && Picture::read(&path).is_ok());
     }
 }

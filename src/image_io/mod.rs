@@ -160,6 +160,14 @@ impl Picture {
         png_text::encode_png(&self.to_rgb8(), &provenance.seen_from(path))
     }
 
+    /// The bytes of an 8-bit PNG that is marked as several pictures in one, so that it is never taken for data.
+    ///
+    /// # Errors
+    /// The picture cannot be encoded.
+    pub fn to_sheet(&self) -> Result<Vec<u8>> {
+        png_text::encode_sheet(&self.to_rgb8())
+    }
+
     /// Columns.
     pub fn width(&self) -> usize {
         self.width

@@ -6,6 +6,7 @@
 //! * `residua:pixels`: a checksum of the pixels that belong to these codes, as `WIDTHxHEIGHT CRC-32` of the
 //!   8-bit RGB rows, with PNG's CRC. It detects programs that change pixels but keep the chunks, so that the
 //!   codes no longer match.
+//! * `residua:sheet`: marks several pictures in one, which is not a picture to learn from or to measure.
 //!
 //! Other programs keep or drop these chunks, and show the image either way.
 
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 const RECIPE: &str = "residua:recipe";
 const CODES: &str = "residua:codes";
 const PIXELS: &str = "residua:pixels";
+const SHEET: &str = "residua:sheet";
 /// The most text that a chunk may decompress to, so that a small file cannot fill the memory: 64x64x32 codes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
@@ -41,7 +43,7 @@ impl Provenance {
     /// # Errors
     /// The PNG is damaged, or a chunk is too large or invalid.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        if !bytes.starts_with(START) {
             return Ok(Self::default());
         }
         let chunks = text_chunks(bytes)?;
@@ -111,6 +113,30 @@ fn chunk(keyword: &str, text: String) -> Result<ITXtChunk> {
     chunk.compressed = true;
     Ok(chunk)
 }
+
+/// An 8-bit RGB PNG file of several pictures in one.
+///
+/// # Errors
+/// The size is not one of a PNG.
+pub(super) fn encode_sheet(image: &RgbImage) -> Result<Vec<u8>> {
+    let chunks = [chunk(SHEET, String::new())?];
+    write_png(image, &chunks).map_err(|error| Error::invalid(format!("cannot encode a PNG picture: {error}")))
+}
+
+/// Whether the image file in `bytes` has several pictures in one: it is marked, or its recipe is for several
+/// samples.
+pub(super) fn is_sheet(bytes: &[u8]) -> bool {
+    let Some(chunks) = bytes.starts_with(START).then(|| text_chunks(bytes).ok()).flatten() else {
+        return false;
+    };
+    let recipe = text(&chunks, RECIPE).ok().flatten();
+    let recipe = recipe.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    chunks.iter().any(|chunk| chunk.keyword == SHEET)
+        || recipe.is_some_and(|recipe| recipe["sampling"]["count"].as_u64() > Some(1))
+}
+
+/// How a PNG begins.
+const START: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// The end of a PNG: an empty chunk.
 pub(super) const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";

@@ -10,8 +10,8 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::frechet::Statistics;
 use super::symmetric::Matrix;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::files::npy::{self, Array};
+use crate::files::{self, kinds};
 
 /// Maximum size of files and arrays, in bytes; 2,048 features take 34 MB.
 const LARGEST: u64 = 1 << 30;
@@ -32,7 +32,9 @@ impl Statistics {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(Error::invalid)?;
+        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
+            Error::invalid(kinds::known(bytes).map_or(error.to_string(), |found| format!("found {found}")))
+        })?;
         let (shape, mean) = floats(&mut zip, "mu.npy")?;
         let (square, covariance) = floats(&mut zip, "sigma.npy")?;
         let size = mean.len();
@@ -136,6 +138,9 @@ mod tests {
             let error = Statistics::read(&path).unwrap_err().to_string();
             assert!(error.contains("s.npz: expected statistics"), "{error}");
         }
+        std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
+        let error = Statistics::read(&path).unwrap_err().to_string();
+        assert!(error.contains("with mu and sigma; found a Git LFS pointer"), "{error}");
         let odd = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(2, 2) };
         files::save(&path, &odd.encode()).unwrap();
         assert!(Statistics::read(&path).unwrap_err().to_string().contains("promises"));

@@ -14,7 +14,7 @@ use super::validation::Validation;
 use crate::checkpoint::{StateKind, WeightFile};
 use crate::engine::task::Task;
 use crate::error::{Error, Result};
-use crate::image_io::png_text::Provenance;
+use crate::files;
 use crate::image_io::{Picture, sheet};
 
 /// Pixels between the pictures of a sheet.
@@ -275,7 +275,7 @@ impl Run<'_> {
         let pictures = self.trainee.sheet(held_out)?;
         let columns = held_out.len().max(1);
         let path = self.folder.sheet(steps);
-        sheet::grid(&pictures, columns, GAP)?.save_png(&path, &Provenance::default())?;
+        files::save(&path, &sheet::grid(&pictures, columns, GAP)?.to_sheet()?)?;
         Ok(path)
     }
 

@@ -123,6 +123,28 @@ fn damaged_files_are_rejected() {
     }
 }
 
+/// Every reader says what a stand-in is, not only those of weights.
+#[test]
+fn pointers_and_pages_are_named_whatever_they_stand_for() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/model.pt", "model/model.pt");
+    for (bytes, message) in [
+        (&b"version https://git-lfs.github.com/spec/v1\n"[..], "found a Git LFS pointer"),
+        (b"<html><head>", "found a web page"),
+        (b"GGUF\x03\0\0\0", "found a GGUF file"),
+    ] {
+        for name in ["a.tar.gz", "a.tgz", "a.tar", "a.safetensors", "model/config.yaml"] {
+            desk.write(name, bytes);
+            let model = name.strip_suffix("/config.yaml").unwrap_or(name);
+            desk.refuses(&format!("info {model}"), 1, message);
+        }
+    }
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("model/config.yaml", SimpleFileOptions::default()).unwrap();
+    desk.write("model.zip", zip.finish().unwrap().into_inner());
+    desk.refuses("info model.zip", 1, "if it is an archive of a model, unpack it first");
+}
+
 /// A `.pt` that contains this pickle.
 fn pt(pickle: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -19,7 +19,7 @@ fn png(recipe: Option<String>, codes: Option<CodeStack>) -> Vec<u8> {
 fn codes_that_do_not_fit_the_model_are_rejected() {
     let whole = npy::encode(&stack(3));
     let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
-    let files: [(&str, Vec<u8>, &str); 8] = [
+    let files: [(&str, Vec<u8>, &str); 9] = [
         (
             "large.npy",
             npy::encode(&stack(1024)),
@@ -30,6 +30,7 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
         ("small.png", png(None, Some(small)), "expected codes of shape [8, 8, 4]"),
         ("cut.npy", whole[..whole.len() - 1].to_vec(), "the .npy header promises [8, 8, 4]"),
         ("text.npy", b"1 2 3".to_vec(), "expected a .npy file"),
+        ("page.npy", b"<!DOCTYPE html>".to_vec(), "expected a .npy file, found a web page"),
         ("empty.npy", Vec::new(), "expected a .npy file"),
         ("bare.png", png(None, None), "carries none (`encode` creates them)"),
     ];

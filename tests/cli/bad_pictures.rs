@@ -1,6 +1,7 @@
 //! Unreadable images are rejected with one line; unusual but valid ones are read.
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, Rgb, Rgba};
+use residua::image_io::folder;
 
 use super::desk::{Desk, given};
 
@@ -48,6 +49,15 @@ fn files_that_are_not_images_are_rejected() {
         desk.refuses(command, 1, "text.png: expected a picture");
     }
     desk.refuses("complete samples/pig.png --mask text.png --class 0", 1, "text.png: expected a picture");
+}
+
+#[test]
+fn our_own_strips_are_not_data() {
+    let desk = Desk::new();
+    desk.does("reconstruct samples/pig.png --out out");
+    assert!(folder::read(&desk.path("out/pig-reconstruction.png")).is_ok());
+    let error = folder::read(&desk.path("out/pig-strip.png")).unwrap_err().to_string();
+    assert!(error.contains("a sheet of several pictures in one"), "{error}");
 }
 
 #[test]

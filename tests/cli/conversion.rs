@@ -80,6 +80,67 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
     }
 }
 
+#[test]
+fn a_converted_pair_stays_a_pair() {
+    let desk = Desk::new();
+    for (case, folder) in [("rqvae-shared", "v"), ("rqt-class", "t")] {
+        for file in ["config.yaml", "model.pt"] {
+            desk.copy(&format!("fixtures/{case}/{file}"), &format!("{folder}/{file}"));
+        }
+    }
+    let sample = |model: &str, out: &str| desk.does(&format!("sample --class 3 --model {model} --out {out}"));
+    let pixels = |out: &str| desk.pixels(&format!("{out}/000.png"));
+    // As in a run, the transformer knows the hash of its RQ-VAE's file.
+    let config = std::fs::read_to_string(desk.path("t/config.yaml")).unwrap();
+    let named = |more: &str| config.replace("../rqvae-shared/model.pt", &format!("../v/model.pt{more}"));
+    desk.write("t/config.yaml", named(""));
+    sample("t", "first");
+    let hash = desk.recipe("first/000.png")["rqvae"]["sha256"].as_str().unwrap().to_string();
+    desk.write("t/config.yaml", named(&format!("\n  sha256: {hash}")));
+
+    desk.does("convert t t.safetensors");
+    desk.does("convert t both/stage2.safetensors");
+    desk.does("convert v both/stage1.safetensors");
+    let another = "another RQ-VAE";
+    for (model, out) in [("t.safetensors", "alone"), ("both", "both-out")] {
+        assert!(!sample(model, out).stderr.contains(another), "{model}");
+        assert_eq!(pixels(out), pixels("first"), "{model}");
+    }
+    // Elsewhere, only the files in the folder are there.
+    std::fs::remove_dir_all(desk.path("v")).unwrap();
+    assert!(!sample("both", "moved").stderr.contains(another));
+    assert_eq!(pixels("moved"), pixels("first"));
+    desk.does("convert both half --dtype f16");
+    assert!(!sample("half --rqvae half/stage1.safetensors", "half-out").stderr.contains(another));
+    // An RQ-VAE that differs in one value is another one.
+    let mut other = std::fs::read(desk.path("both/stage1.safetensors")).unwrap();
+    let end = other.len();
+    (&mut other[end - 4..]).write_all(&1.0f32.to_le_bytes()).unwrap();
+    desk.write("both/stage1.safetensors", other);
+    sample("both", "wrong").warns(another);
+}
+
+#[test]
+fn a_converted_file_names_no_place_on_the_machine() {
+    let desk = Desk::new();
+    let home = desk.path("home").display().to_string();
+    for (case, folder) in [("rqvae-shared", "home/v"), ("rqt-class", "home/t")] {
+        for file in ["config.yaml", "model.pt"] {
+            desk.copy(&format!("fixtures/{case}/{file}"), &format!("{folder}/{file}"));
+        }
+    }
+    let config = std::fs::read_to_string(desk.path("home/t/config.yaml")).unwrap();
+    let config = config.replace("../rqvae-shared/model.pt", &format!("{home}/v/model.pt"));
+    let config = config.replace("type: imagenet", &format!("type: imagenet\n  root: {home}/pictures"));
+    let more = format!("result_path: {home}/runs\nruntime:\n  args:\n    out: {home}/runs\n");
+    desk.write("home/t/config.yaml", config + &more);
+    desk.does("convert home/t home/t.safetensors");
+    let bytes = std::fs::read(desk.path("home/t.safetensors")).unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(!holds(&home) && !holds("result_path") && !holds("runtime") && holds("v/model.pt"));
+    desk.does("sample --class 3 --model home/t.safetensors --out out");
+}
+
 /// A file that embeds its configuration needs no separate one, whatever its name.
 #[test]
 fn a_folder_with_one_converted_file_is_a_model() {
@@ -132,6 +193,104 @@ fn half_precision_is_half_the_size_and_nearly_the_same() {
     let [full, half] = ["full.png", "half.png"].map(|name| desk.pixels(name));
     let furthest = full.iter().zip(half.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
     assert!(furthest <= 2, "{furthest}");
+}
+
+/// The header and the data of a safetensors file.
+fn parts(bytes: &[u8]) -> (serde_json::Map<String, Value>, &[u8]) {
+    let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..start]).unwrap(), &bytes[start..])
+}
+
+/// A safetensors file with this header and data.
+fn joined(header: &Value, data: &[u8]) -> Vec<u8> {
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
+/// The safetensors file in `bytes` with each tensor once under each of `prefixes`, and one tensor more.
+fn wrapped(bytes: &[u8], prefixes: &[&str]) -> Vec<u8> {
+    let (mut header, data) = parts(bytes);
+    let metadata = header.shift_remove("__metadata__").unwrap();
+    let mut entries = serde_json::json!({ "__metadata__": metadata });
+    for (copy, prefix) in prefixes.iter().enumerate() {
+        for (name, entry) in &header {
+            let mut entry = entry.clone();
+            for offset in entry["data_offsets"].as_array_mut().unwrap() {
+                *offset = (offset.as_u64().unwrap() + (copy * data.len()) as u64).into();
+            }
+            entries[format!("{prefix}{name}")] = entry;
+        }
+    }
+    let end = prefixes.len() * data.len();
+    entries["lr_weights"] =
+        serde_json::json!({ "dtype": "F32", "shape": [1], "data_offsets": [end, end + 4] });
+    joined(&entries, &[&data.repeat(prefixes.len())[..], &[0; 4]].concat())
+}
+
+/// The safetensors file in `bytes` with every second tensor, from the first or the second on, and their names.
+fn half(bytes: &[u8], first: usize) -> (Vec<u8>, Vec<String>) {
+    let (mut header, data) = parts(bytes);
+    header.shift_remove("__metadata__");
+    let (mut entries, mut kept, mut names) = (serde_json::json!({}), Vec::new(), Vec::new());
+    for (name, entry) in header.iter().skip(first).step_by(2) {
+        let [start, end] = [0, 1].map(|i| entry["data_offsets"][i].as_u64().unwrap() as usize);
+        entries[name] = entry.clone();
+        entries[name]["data_offsets"] = serde_json::json!([kept.len(), kept.len() + end - start]);
+        kept.extend_from_slice(&data[start..end]);
+        names.push(name.clone());
+    }
+    (joined(&entries, &kept), names)
+}
+
+#[test]
+fn split_weights_are_read_by_their_index() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "split/config.yaml");
+    let mut places = serde_json::Map::new();
+    for first in 0..2 {
+        let file = format!("model-0000{}-of-00002.safetensors", first + 1);
+        let (bytes, names) = half(&plain, first);
+        desk.write(&format!("split/{file}"), bytes);
+        places.extend(names.into_iter().map(|name| (name, Value::from(file.clone()))));
+    }
+    let index = serde_json::json!({ "metadata": {}, "weight_map": places });
+    desk.write("split/model.safetensors.index.json", index.to_string());
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    assert_eq!(encoded(&desk, "split"), expected);
+    assert_eq!(encoded(&desk, "split/model.safetensors.index.json"), expected);
+    std::fs::remove_file(desk.path("split/model-00002-of-00002.safetensors")).unwrap();
+    desk.refuses("info split", 1, "model-00002-of-00002.safetensors");
+}
+
+#[test]
+fn a_lightning_run_is_a_model() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "version_0/config.yaml");
+    desk.copy("fixtures/rqvae-shared/model.pt", "version_0/checkpoints/epoch=1-step=2.ckpt");
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    for model in ["version_0", "version_0/checkpoints", "version_0/checkpoints/epoch=1-step=2.ckpt"] {
+        assert_eq!(encoded(&desk, model), expected, "{model}");
+    }
+}
+
+#[test]
+fn weights_are_found_below_any_prefix() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    for prefix in ["net.", "generator.", "rqvae.", "vae.", "model.", "state_dict.model."] {
+        desk.write("wrapped.safetensors", wrapped(&plain, &[prefix]));
+        assert_eq!(encoded(&desk, "wrapped.safetensors"), expected, "{prefix}");
+    }
+    desk.write("wrapped.safetensors", wrapped(&plain, &["state_dict_ema.", "state_dict."]));
+    assert_eq!(encoded(&desk, "wrapped.safetensors"), expected);
+    let kinds = desk.json("info wrapped.safetensors")[0].clone();
+    assert_eq!([&kinds["has_state"], &kinds["has_ema"]], [&Value::Bool(true); 2]);
+    desk.does("convert wrapped.safetensors average.safetensors --weights ema");
+    assert_eq!(encoded(&desk, "average.safetensors"), expected);
 }
 
 #[test]

@@ -169,7 +169,17 @@ fn clip_is_read_with_hugging_faces_names_too() {
             renamed.0.insert(new, (shape, values));
         }
     }
-    embeds_as_pytorch_does(&load(&Desk::new(), &renamed, &cpu()).unwrap(), &golden);
+    let desk = Desk::new();
+    embeds_as_pytorch_does(&load(&desk, &renamed, &cpu()).unwrap(), &golden);
+
+    // These names do not say who trained the model, but its configuration does.
+    desk.copy("samples/pig.png", "seen/0.png");
+    desk.write("seen/captions.tsv", "0.png\ta pig\n");
+    let score = || desk.does("eval clip --data seen --clip clip.safetensors");
+    score().warns("assuming OpenAI, with QuickGELU");
+    let encoder = r#"{"num_attention_heads": 1}"#;
+    desk.write("config.json", format!(r#"{{"text_config": {encoder}, "vision_config": {encoder}}}"#));
+    assert!(!score().stderr.contains("assuming"));
 }
 
 #[test]

@@ -14,7 +14,6 @@ use crate::engine::studio::{Command, MorphPlan};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::generate::morph::{Morph, MorphOrder};
-use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, folder, sheet};
 
 /// Most files shown from a folder.
@@ -137,7 +136,7 @@ impl State {
 
     /// Saves a grid of pictures.
     pub fn export_grid(&mut self, items: &[Item], path: &Path) {
-        let saved = grid(items).and_then(|grid| grid.save_png(path, &Provenance::default()));
+        let saved = grid(items).and_then(|grid| files::save(path, &grid.to_sheet()?));
         self.log.saved(path, saved);
     }
 }

@@ -64,10 +64,10 @@ impl Variant {
         let is_called_so = OPENCLIP.iter().any(|part| name.as_ref().is_some_and(|name| name.contains(part)));
         let is_openai = names.openai.is_some_and(|tensor| file.get(tensor).is_some());
         let is_of_openclip = large.is_some() || (is_called_so && !is_openai);
-        if names.openai.is_some() && !is_openai && !is_of_openclip {
+        if !is_openai && !is_of_openclip {
             tracing::warn!(
                 "{}: cannot tell who trained this CLIP model; assuming OpenAI, with QuickGELU: if it was trained with OpenCLIP, \
-                 put its open_clip_config.json beside it",
+                 put its config.json or open_clip_config.json beside it",
                 file.name()
             );
         }
@@ -126,7 +126,7 @@ fn quick_gelu() -> String {
 /// Reads the variant from the configuration at `path`.
 fn configured(path: &Path, widths: [usize; 2]) -> Result<Variant> {
     let wrong = |what: String| Error::invalid(format!("{}: {what}", path.display()));
-    let configuration: Configuration = serde_json::from_slice(&files::read_limited(path, LONGEST)?).map_err(|_| {
+    let configuration: Configuration = serde_json::from_str(&files::read_text(path, LONGEST)?).map_err(|_| {
         wrong("expected a CLIP configuration (vision_config and text_config, or model_cfg), found something else".into())
     })?;
     match configuration {

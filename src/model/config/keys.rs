@@ -60,7 +60,10 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
                 let mut sequence = SeqDeserializer::new(below);
                 visitor.visit_seq(&mut sequence).and_then(|read| sequence.end().map(|()| read))
             }
-            scalar => scalar.deserialize_any(visitor),
+            scalar => match whole(scalar) {
+                Some(number) => visitor.visit_u64(number),
+                None => scalar.deserialize_any(visitor),
+            },
         };
         Self::noted(self.failed, &self.path, read)
     }
@@ -104,6 +107,14 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map identifier ignored_any
     }
+}
+
+/// The whole number that `value` gives with a decimal point, as programs with only one type of number write
+/// them: 2048.0.
+fn whole(value: &Value) -> Option<u64> {
+    const MOST: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+    let number = value.as_f64().filter(|_| value.is_f64())?;
+    (number.fract() == 0.0 && (0.0..MOST).contains(&number)).then_some(number as u64)
 }
 
 /// The fields of an object. Records the path of any value that fails, whoever rejects it.
@@ -184,6 +195,19 @@ mod tests {
         assert_eq!(told.into_inner(), expected.map(|(path, nearest)| (path.into(), nearest.into())));
         assert_eq!((outer.name.as_str(), outer.inner[1].epochs), ("a", 3.0));
         assert_eq!(outer.raw, json!({"anything": 1}));
+    }
+
+    #[test]
+    fn whole_numbers_may_have_a_decimal_point() {
+        let inner = json!({"batch_size": 2048.0, "epochs": 3.0});
+        let value = json!({"type": "a", "inner": [inner], "shape": [8.0, 8]});
+        let outer: Outer = read(&value, "", &|_, _| ()).unwrap();
+        assert_eq!((outer.inner[0].batch_size, outer.shape), (2048, Some([8, 8])));
+        assert_eq!(outer.inner[0].epochs, 3.0);
+        for number in [-1.0, 0.5, 1e300] {
+            let inner = json!({"batch_size": number});
+            assert!(read::<Outer>(&json!({"type": "a", "inner": [inner]}), "", &|_, _| ()).is_err());
+        }
     }
 
     #[test]

@@ -79,8 +79,8 @@ mod tests {
             (arch(json!(3)), "c: arch.hparams: expected a mapping, found 3"),
             (arch(json!({"bottleneck_type": 1})), "c: arch.hparams.bottleneck_type: expected text, found 1"),
             (
-                arch(json!({"embed_dim": 32.0})),
-                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found 32.0",
+                arch(json!({"embed_dim": 32.5})),
+                "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found 32.5",
             ),
             (
                 arch(json!({"embed_dim": "${arch.ddconfig.z_channels}"})),

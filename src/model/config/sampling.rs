@@ -120,6 +120,11 @@ mod tests {
             ..Filter::NONE
         };
         assert_eq!(found.filters, [0, 1, 2, 3].map(of));
+        // A whole number may be written as another program does.
+        let [whole, pointed] = ["2048", "2048.0"].map(|top_k| {
+            sampling(&format!("sampling: {{top_k: {top_k}, top_p: [0.8, 0.8, 1.0, 1]}}")).unwrap()
+        });
+        assert_eq!(whole, pointed);
         // The chosen section is used alone: settings that it lacks are off.
         let found = sampling("sampling: {top_p: 0.5}").unwrap();
         assert_eq!(found.filters, [Filter { top_p: 0.5, ..Filter::NONE }; 4]);
