@@ -31,7 +31,7 @@ export async function remember(adapter, text) {
   try {
     await caches.delete(CACHE);
     const cache = await caches.open(CACHE);
-    await cache.put(await addressOf(adapter), Response.json({ time: Date.now(), text }));
+    await cache.put(await addressOf(adapter), new Response(JSON.stringify({ time: Date.now(), text })));
   } catch {
     // See above.
   }
