@@ -256,6 +256,14 @@ impl App for Studio {
         remember(storage, LAYOUT, &self.tree);
     }
 
+    /// A screenshot shows the window as without a pointer over it.
+    #[cfg(not(target_family = "wasm"))]
+    fn raw_input_hook(&mut self, _: &Context, input: &mut eframe::egui::RawInput) {
+        if self.screenshot.is_some() {
+            input.events.retain(|event| !matches!(event, Event::PointerMoved(_)));
+        }
+    }
+
     #[cfg(not(target_family = "wasm"))]
     fn on_exit(&mut self) {
         self.state.cancel();

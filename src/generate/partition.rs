@@ -16,6 +16,7 @@ pub fn order(things: &[usize], seed: u64, image: u32, pass: u32) -> Vec<usize> {
 
 /// The ranks of `parts` parts of `count` things, in order. Sizes differ by at most one and no part is empty,
 /// so there are at most as many parts as things.
+#[cfg(feature = "models")]
 pub fn parts(count: usize, parts: usize) -> Vec<Range<usize>> {
     let parts = parts.min(count);
     (0..parts).map(|part| part * count / parts..(part + 1) * count / parts).collect()

@@ -30,7 +30,7 @@ fn impossible_requests_are_rejected() {
         ),
         ("explain samples/pig.png --row 0 --col 8 --class 0", "row 0, column 8, depth 0 is outside"),
         ("explain samples/pig.png --row 0 --col 0 --depth 4 --class 0", "depth 4 is outside"),
-        ("sample --model fixtures/rqt-token-embedding --class 0", "give it with --rqvae"),
+        ("sample --model fixtures/rqt-token-embedding --class 0", "name one with --rqvae"),
         ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
         ("bench --preset tiny --runs 0", "expected at least one run"),
         ("bench --preset tiny --batch 0", "batches of 1 to 1024"),

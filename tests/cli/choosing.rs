@@ -114,7 +114,7 @@ fn samples_that_cannot_be_ranked_are_rejected() {
         (
             format!("{BY_CLASS} --classifier clip.safetensors"),
             1,
-            "expected a tensor conv1.weight of 4 dimensions",
+            "expected a tensor conv1.weight with 4 dimensions",
         ),
         (
             format!("{BY_CLASS} --classifier resnet.safetensors --acceptance 1.5"),

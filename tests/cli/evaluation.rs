@@ -118,7 +118,7 @@ fn unreadable_texts_are_counted() {
     SAMPLES[..2]
         .iter()
         .for_each(|name| desk.write(&format!("data/{name}").replace("png", "txt"), b"K\xe4se"));
-    let run = desk.does("eval reconstruction --data data --limit 1");
+    let run = desk.does("eval reconstruction --data data --limit 2");
     run.warns("2 left out, texts that are not in UTF-8 or have more than 1 MB: croissant.txt, metro.txt");
     assert_eq!(run.stderr.matches("metro.txt").count(), 1, "{run:?}");
 }

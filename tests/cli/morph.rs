@@ -23,7 +23,8 @@ fn a_morph_begins_and_ends_with_the_reconstructions() {
     let frames = frames(&desk, "between/m.png");
     assert_eq!(frames.len(), 7);
     for (name, frame) in [("pig", &frames[0]), ("scream", &frames[6])] {
-        desk.json(&format!("reconstruct samples/{name}.png --out {name}.png"));
+        desk.does(&format!("encode samples/{name}.png --out {name}.npy"));
+        desk.does(&format!("decode {name}.npy --out {name}.png"));
         assert_eq!(desk.pixels(&format!("{name}.png")), *frame, "{name}");
     }
     assert!(frames.windows(2).all(|pair| pair[0] != pair[1]));

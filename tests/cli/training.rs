@@ -230,7 +230,7 @@ fn differences_from_a_published_configuration_are_reported() {
     }
     for key in ["experiment.totl", "optimizer.momentum"] {
         assert_eq!(
-            run.stderr.matches(&format!("key {key} is not known")).count(),
+            run.stderr.matches(&format!("unknown key {key} is ignored")).count(),
             1,
             "{key}: {}",
             run.stderr
@@ -324,7 +324,7 @@ fn a_run_starts_with_the_weights_of_a_model() {
     desk.refuses(
         "train rqvae stage1.yaml --data data --out typo --from one --anew quantiser",
         2,
-        "called quantiser…",
+        "expected tensors named quantiser…",
     );
 
     loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use eframe::egui::emath::GuiRounding;
 use eframe::egui::{
     Color32, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
@@ -50,7 +51,8 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
             zoom => pixels * zoom / ui.pixels_per_point(),
         };
         let (area, _) = ui.allocate_exact_size(size.max(room), Sense::hover());
-        let rect = Rect::from_center_size(area.center(), size);
+        // On whole pixels, both ways to paint it give the same picture.
+        let rect = Rect::from_center_size(area.center(), size).round_to_pixels(ui.pixels_per_point());
         let picture = ui.interact(rect, ui.scope_id().with("picture"), Sense::hover());
         picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
         zoom(ui, &mut state.picture_view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
