@@ -12,6 +12,8 @@ pub mod opcode;
 pub mod pickle;
 #[path = "../../src/checkpoint/pt.rs"]
 pub mod pt;
+#[path = "../../src/checkpoint/shards.rs"]
+mod shards;
 #[path = "../../src/checkpoint/st.rs"]
 pub mod st;
 #[path = "../../src/checkpoint/tensor.rs"]
