@@ -53,7 +53,7 @@ fn strength(ui: &mut Ui, state: &mut State) {
 fn condition(ui: &mut Ui, state: &mut State) {
     let Some(document) = &state.document else { return };
     let (own, other) = (document.condition.clone(), state.condition.clone());
-    if own == Condition::Unconditional && other == Condition::Unconditional {
+    if own == other {
         return;
     }
     let of = |condition: &Condition| match condition {
