@@ -167,7 +167,7 @@ test.describe('residua.js', () => {
       'not found': /none.safetensors: expected a file, the server answered 404.*check the address/,
       'not a picture': /picture/,
       'nothing as picture': /expected a picture: a Blob/,
-      'too few codes': /a code stack of 8x8x4 needs as many codes.*found 255/,
+      'too few codes': /8x8x4.*found 255/,
       'no codes': /expected whole numbers from 0 to 65535 as codes, found undefined/,
       'a shape of two': /expected a shape of height, width and depth/,
       'another shape': /shape/,
