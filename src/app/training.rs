@@ -1,5 +1,7 @@
 //! Training runs started from the studio. A run has its own thread, so the open models stay usable.
 
+mod curves;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +12,11 @@ use eframe::egui::Context;
 
 use crate::device::{DeviceChoice, open};
 use crate::engine::Task;
-use crate::engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Measures, TrainOptions, train};
+use crate::engine::train::{Begun, HELD_OUT, Measures, TrainOptions, train};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::train::run::RunFolder;
-
-/// A point of a loss curve: steps taken, loss.
-pub type Point = [f64; 2];
+pub use curves::{Curves, LOSS};
 
 /// A run, from its start to its end.
 #[derive(Default)]
@@ -24,10 +24,8 @@ pub struct Training {
     running: Option<Running>,
     /// Facts about the run, once it has started.
     pub begun: Option<Begun>,
-    /// The loss after each step.
-    pub curve: Vec<Point>,
-    /// The loss on held-out pictures, for the steps at which it was measured.
-    pub held_out: Vec<Point>,
+    /// All metrics so far.
+    pub curves: Curves,
     /// Measures of the last step, by name.
     pub measured: Measures,
     /// Latest measures on held-out pictures, by name.
@@ -62,7 +60,7 @@ struct Running {
 
 /// Messages from the thread.
 enum News {
-    Begun(Begun, [Vec<Point>; 2]),
+    Begun(Begun, Curves),
     Step { steps: u64, measured: Measures, speed: f64, sheet: Option<Picture> },
     Ended(Ended),
 }
@@ -93,16 +91,11 @@ impl Training {
 
     fn take(&mut self, news: News) {
         match news {
-            News::Begun(begun, [curve, held_out]) => {
-                (self.begun, self.curve, self.held_out) = (Some(begun), curve, held_out);
-            }
+            News::Begun(begun, curves) => (self.begun, self.curves) = (Some(begun), curves),
             News::Step { steps, measured, speed, sheet } => {
-                let point = |named: &str| {
-                    let (_, loss) = measured.iter().find(|(name, _)| *name == named)?;
-                    Some([steps as f64, *loss])
-                };
-                self.curve.extend(point("loss"));
-                self.held_out.extend(point(HELD_OUT_LOSS));
+                for (name, value) in &measured {
+                    self.curves.add(steps as f64, name, *value);
+                }
                 let (validated, measured): (Measures, Measures) =
                     measured.into_iter().partition(|(name, _)| name.starts_with(HELD_OUT));
                 if !validated.is_empty() {
@@ -198,12 +191,7 @@ impl Work {
         });
         let begin = |begun: &Begun| {
             let lines = RunFolder::open(&options.out).and_then(|folder| folder.measured());
-            let lines = lines.unwrap_or_default();
-            let curve = |name: &str| {
-                let point = |line: &serde_json::Value| Some([line["step"].as_f64()?, line[name].as_f64()?]);
-                lines.iter().filter_map(point).collect()
-            };
-            self.tell(News::Begun(begun.clone(), ["loss", HELD_OUT_LOSS].map(curve)));
+            self.tell(News::Begun(begun.clone(), Curves::of(&lines.unwrap_or_default())));
         };
         train(options, &device, &mut task, begin, |told| {
             let sheet = told.sheet.as_ref().and_then(|path| Picture::read(path).ok());

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
-use crate::engine::train::{Begun, HELD_OUT_LOSS, TrainOptions, train};
+use crate::engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train};
 use crate::error::{Error, Result};
 
 /// Train a model on a folder of pictures.
@@ -145,11 +145,13 @@ impl Train {
             ));
             begun.notes.iter().for_each(|note| console.note(note));
         };
-        let mut held_out = None;
+        let (mut held_out, mut unseen) = (None, String::new());
         let checkpoint = train(&options, &device, &mut task, begin, |told| {
             let loss = told.measured.get("loss").unwrap_or(f64::NAN);
             held_out = told.measured.get(HELD_OUT_LOSS).or(held_out);
-            let unseen = held_out.map(|loss| format!(" (held out {loss:.4})")).unwrap_or_default();
+            if let Some(said) = on_held_out(told) {
+                unseen = said;
+            }
             progress.tell(told.steps, &format!("loss {loss:.4}{unseen}, {:.1} images/s", told.speed));
             last = json!({
                 "steps": told.steps, "loss": loss, "held_out_loss": held_out, "images_per_second": told.speed,
@@ -158,4 +160,14 @@ impl Train {
         last["checkpoint"] = json!(shown(&checkpoint));
         console.result(last, &format!("trained: {}", checkpoint.display()))
     }
+}
+
+/// What the progress line says after an evaluation on held-out pictures.
+fn on_held_out(told: &Told) -> Option<String> {
+    let metric = |name: &str| told.measured.get(&format!("{HELD_OUT}{name}"));
+    let loss = told.measured.get(HELD_OUT_LOSS)?;
+    let psnr = metric("psnr").map(|psnr| format!(", PSNR {psnr:.2} dB"));
+    let perplexity =
+        metric("perplexity_at_depth_1").map(|codes| format!(", perplexity {codes:.1} at depth 1"));
+    Some(format!(" (held out {loss:.4}{}{})", psnr.unwrap_or_default(), perplexity.unwrap_or_default()))
 }

@@ -173,7 +173,8 @@ fn both_stages_are_evaluated_on_held_out_images() {
     ];
     for (stage, judges, name, measures) in stages {
         let line = format!("train {stage} --data data --out {name} --steps 45 --sheet-every 100 {judges}");
-        let report = desk.json(&line);
+        let run = desk.does(&format!("--json {line}"));
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
         let lines = metrics(&desk.path(name));
         let per_epoch = 38usize.div_ceil(4);
         let measured: Vec<usize> =
@@ -188,6 +189,12 @@ fn both_stages_are_evaluated_on_held_out_images() {
             let perplexity = last[format!("held_out_perplexity_at_depth_{depth}")].as_f64().unwrap();
             assert!((1.0..=20.0).contains(&perplexity), "{last}");
         }
+        // The progress line after the last step says how well the model does on them.
+        let said = |name: &str| last[format!("held_out_{name}")].as_f64().unwrap();
+        let psnr = if name == "one" { format!(", PSNR {:.2} dB", said("psnr")) } else { String::new() };
+        let (loss, perplexity) = (said("loss"), said("perplexity_at_depth_1"));
+        let told = format!("(held out {loss:.4}{psnr}, perplexity {perplexity:.1} at depth 1)");
+        assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
     }
     // Metrics during training match those of the checkpoint.
     let last = metrics(&desk.path("one")).pop().unwrap();

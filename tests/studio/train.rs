@@ -1,11 +1,11 @@
-//! A run is started, paused, stopped and resumed, and its loss curve and contact sheet are shown.
+//! A run is started, paused, stopped and resumed, and its metrics and contact sheet are shown.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui_kittest::kittest::Queryable;
-use residua::app::training::{Ended, Training};
+use residua::app::training::{Ended, LOSS, Training};
 use residua::device::{DeviceChoice, open};
 use residua::engine::Task;
 use residua::engine::train::{TrainOptions, train};
@@ -65,6 +65,11 @@ fn training(desk: &mut Desk) -> &mut Training {
     &mut desk.harness.state_mut().state.train_view.training
 }
 
+/// Steps for which the loss is known.
+fn steps(training: &Training) -> usize {
+    training.curves.training(LOSS).len()
+}
+
 fn wait_until(desk: &mut Desk, done: impl Fn(&Training) -> bool) {
     while !done(training(desk)) {
         assert!(training(desk).wait(), "the run ended too early");
@@ -77,24 +82,24 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
     let folder = folder();
     let mut desk = desk(folder.path(), "100000");
     desk.begin("Start run");
-    wait_until(&mut desk, |training| training.curve.len() >= 3);
+    wait_until(&mut desk, |training| steps(training) >= 3);
     assert!(desk.shows("loss") && desk.shows("reconstruction"));
     desk.begin("Pause");
     assert!(training(&mut desk).is_paused());
     desk.begin("Continue");
-    let seen = training(&mut desk).curve.len();
-    wait_until(&mut desk, |training| training.curve.len() > seen + 1);
+    let seen = steps(training(&mut desk));
+    wait_until(&mut desk, |training| steps(training) > seen + 1);
     desk.begin("Pause");
     // A paused run can be stopped.
     desk.begin("Stop run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert_eq!(training(&mut desk).ended, Some(Ended::Stopped));
     assert!(desk.shows("Stopped. You can resume it."));
-    let steps = training(&mut desk).curve.len();
+    let taken = steps(training(&mut desk));
     assert!(desk.shows("Sheet of held-out pictures"));
 
     // Five more steps.
-    desk.harness.state_mut().state.train_view.set_steps(steps as u64 + 5);
+    desk.harness.state_mut().state.train_view.set_steps(taken as u64 + 5);
     desk.harness.run();
     desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());
@@ -103,10 +108,24 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
         "{:?}",
         training(&mut desk).ended
     );
-    assert_eq!(training(&mut desk).held_out.last().map(|point| point[0]), Some((steps + 5) as f64));
+    let held_out = training(&mut desk).curves.held_out(LOSS);
+    assert_eq!(held_out.last().map(|point| point[0]), Some((taken + 5) as f64));
     assert!(desk.shows("held out psnr"));
-    let curve = training(&mut desk).curve.clone();
-    assert!(curve.iter().map(|point| point[0]).eq((1..=steps as u64 + 5).map(|step| step as f64)));
+    let curve = training(&mut desk).curves.training(LOSS);
+    assert!(curve.iter().map(|point| point[0]).eq((1..=taken as u64 + 5).map(|step| step as f64)));
+
+    // One metric at a time is plotted.
+    assert!(desk.shows("Curves of loss: Training, Held out"));
+    for (metric, curves) in [
+        ("psnr", "Held out"),
+        ("perplexity at depth 1", "Held out"),
+        ("used at depth 1", "Training, Held out"),
+        ("reconstruction", "Training, Held out"),
+    ] {
+        desk.begin("Plot");
+        desk.click(&format!("Plot {metric}"));
+        assert!(desk.shows(&format!("Curves of {metric}: {curves}")), "{metric}");
+    }
 }
 
 #[test]

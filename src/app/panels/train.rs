@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{Button, Grid, Image, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2};
-use egui_plot::{Legend, Line, Plot, PlotPoints};
+use eframe::egui::{
+    Button, ComboBox, Grid, Image, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, vec2,
+};
+use egui_plot::{Legend, Line, Plot, PlotPoints, Points};
 
+use super::parts::named;
 use crate::app::choose;
 use crate::app::state::State;
-use crate::app::training::{Ended, Training};
+use crate::app::training::{Curves, Ended, LOSS, Training};
 use crate::device::DeviceChoice;
 use crate::engine::train::TrainOptions;
 use crate::text::counted;
@@ -15,8 +18,14 @@ use crate::text::counted;
 /// Width from which the form and the curve are shown side by side.
 const WIDE: f32 = 600.0;
 
-/// Height of the curve, in points.
-const CURVE: f32 = 160.0;
+/// Height of the curves, in points.
+const CURVES: f32 = 160.0;
+
+/// Largest height of the list of metrics, in points.
+const LIST: f32 = 320.0;
+
+/// Starts of the names of metrics that are shown as they are. Others are shown as logarithms, if positive.
+const LINEAR: [&str; 2] = ["psnr", "used_at_depth"];
 
 /// The state of the panel: the form and the run.
 #[derive(Default)]
@@ -29,6 +38,8 @@ pub struct TrainView {
     out: String,
     steps: String,
     unlabelled: bool,
+    /// The metric whose curves are shown; the loss if the run does not have it.
+    metric: String,
     /// The run.
     pub training: Training,
 }
@@ -96,8 +107,7 @@ fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is
         let typed = TextEdit::singleline(field(&mut state.train_view)).hint_text(hint);
         ui.add(typed.desired_width((ui.available_width() - 80.0).max(80.0))).labelled_by(label.id);
         let choose = ui.button("Choose…");
-        let choose = super::parts::named(choose, eframe::egui::Role::Button, &format!("Choose: {name}"));
-        if choose.clicked() {
+        if named(choose, Role::Button, &format!("Choose: {name}")).clicked() {
             choose::pick(state, name, is_folder, &[], move |state, path| {
                 *field(&mut state.train_view) = path.display().to_string();
             });
@@ -172,9 +182,9 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
 }
 
 fn watch(ui: &mut Ui, state: &mut State) {
-    let training = &state.train_view.training;
-    match (&training.begun, &training.ended) {
-        (None, None) if training.is_running() => {
+    let view = &mut state.train_view;
+    match (&view.training.begun, &view.training.ended) {
+        (None, None) if view.training.is_running() => {
             ui.label("Reading the pictures…");
         }
         (None, None) => {
@@ -184,13 +194,13 @@ fn watch(ui: &mut Ui, state: &mut State) {
         }
         _ => (),
     }
-    progress(ui, training);
-    ended(ui, training);
-    if !training.curve.is_empty() {
-        curves(ui, training);
+    progress(ui, &view.training);
+    ended(ui, &view.training);
+    if !view.training.curves.names().is_empty() {
+        curves(ui, view);
     }
-    numbers(ui, training);
-    if let Some(sheet) = training.sheet.clone() {
+    numbers(ui, &view.training);
+    if let Some(sheet) = view.training.sheet.clone() {
         ui.label("Held-out pictures, and the model's results for them");
         let texture = state.texture(ui.ctx(), &sheet);
         let width = ui.available_width().min(2.0 * sheet.width() as f32);
@@ -201,7 +211,7 @@ fn watch(ui: &mut Ui, state: &mut State) {
 
 fn progress(ui: &mut Ui, training: &Training) {
     let Some(begun) = &training.begun else { return };
-    let steps = training.curve.last().map_or(begun.begun as f64, |point| point[0]);
+    let steps = training.curves.training(LOSS).last().map_or(begun.begun as f64, |point| point[0]);
     ui.label(format!("{} for training, {} held out", counted(begun.pictures, "picture"), begun.held_out));
     begun.notes.iter().for_each(|note| drop(ui.weak(note)));
     let waits = if training.is_paused() { ", paused" } else { "" };
@@ -219,31 +229,69 @@ fn ended(ui: &mut Ui, training: &Training) {
     ui.add(Label::new(RichText::new(text).color(color)).wrap());
 }
 
-/// The training loss and the held-out loss, which rises when the model overfits.
-fn curves(ui: &mut Ui, training: &Training) {
+/// A choice among the run's metrics, and the curves of the chosen one.
+fn curves(ui: &mut Ui, TrainView { metric, training, .. }: &mut TrainView) {
+    let names = training.curves.names();
+    let shown = if names.contains(metric.as_str()) { metric.as_str() } else { LOSS };
+    let list = ComboBox::from_label("Plot").selected_text(spaced(shown)).truncate().height(LIST);
+    let list = list.show_ui(ui, |ui| {
+        let mut chosen = None;
+        for name in names {
+            let response = ui.selectable_label(name == shown, spaced(name));
+            if named(response, Role::Button, &format!("Plot {}", spaced(name))).clicked() {
+                chosen = Some(name.to_string());
+            }
+        }
+        chosen
+    });
+    plot(ui, &training.curves, shown);
+    if let Some(chosen) = list.inner.flatten() {
+        *metric = chosen;
+    }
+}
+
+/// The metric `name` in training and on held-out pictures. An overfitting model gets worse on the latter.
+fn plot(ui: &mut Ui, curves: &Curves, name: &str) {
     let (color, other) = (ui.visuals().text_color(), ui.visuals().warn_fg_color);
-    Plot::new("loss")
+    let mut lines =
+        vec![("Training", curves.training(name), color), ("Held out", curves.held_out(name), other)];
+    lines.retain(|(_, points, _)| !points.is_empty());
+    let is_positive = lines.iter().flat_map(|(_, points, _)| *points).all(|&[_, value]| value > 0.0);
+    let is_log = is_positive && !LINEAR.iter().any(|start| name.starts_with(start));
+    let label = spaced(name);
+    let shown = Plot::new("metric")
         .legend(Legend::default())
-        .height(CURVE)
+        .height(CURVES)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .x_axis_label("steps")
-        .y_axis_label("log10 of the loss")
+        .y_axis_label(if is_log { format!("log10 of {label}") } else { label.clone() })
         .show(ui, |plot| {
-            let curves = [("Training", &training.curve, color), ("Held out", &training.held_out, other)];
-            for (name, curve, color) in curves {
-                let points = curve.iter().map(|&[step, loss]| [step, loss.max(1e-9).log10()]);
-                plot.line(Line::new(name, PlotPoints::from_iter(points)).color(color));
+            for &(line, points, color) in &lines {
+                let height = |value: f64| if is_log { value.log10() } else { value };
+                let drawn = PlotPoints::from_iter(points.iter().map(|&[step, value]| [step, height(value)]));
+                match points.len() {
+                    // A single evaluation makes no line.
+                    1 => plot.points(Points::new(line, drawn).color(color).radius(3.0)),
+                    _ => plot.line(Line::new(line, drawn).color(color)),
+                }
             }
         });
+    let lines: Vec<&str> = lines.iter().map(|&(line, ..)| line).collect();
+    named(shown.response, Role::Image, &format!("Curves of {label}: {}", lines.join(", ")));
+}
+
+/// The `name` of a metric, as it is shown.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 fn numbers(ui: &mut Ui, training: &Training) {
     Grid::new("measured").num_columns(2).striped(true).show(ui, |ui| {
         for (name, value) in training.measured.iter().chain(&training.validated) {
-            ui.label(name.replace('_', " "));
+            ui.label(spaced(name));
             ui.label(format!("{value:.5}"));
             ui.end_row();
         }
