@@ -26,6 +26,7 @@ mod made_up;
 mod morph;
 mod outputs;
 mod pictures;
+mod published;
 mod reports;
 mod revision;
 mod sampling;
