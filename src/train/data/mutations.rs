@@ -1,5 +1,5 @@
-//! Random folders: each is read correctly, or refused with a one-line message. `RESIDUA_MUTATIONS=10000`
-//! tries that many folders; the default is as many as fit in three seconds.
+//! Random folders: each is read correctly, down to a batch of training, or refused with a one-line message.
+//! `RESIDUA_MUTATIONS=10000` tries that many folders; the default is as many as fit in three seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,10 +11,22 @@ use burn::tensor::Device;
 use super::*;
 use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
+use crate::model::ConditionKind;
 use crate::random::{below, pcg4d};
+use crate::tokenizer::{Tokenizer, TokenizerKind};
+use crate::train::conditions::check_labels;
 
 /// Time for all folders, unless their number is given.
 const TIME: Duration = Duration::from_secs(3);
+
+/// Values of `dataset.transforms`, with all ways to crop.
+const TRANSFORMS: [&str; 6] = ["none", "ffhq256x256", "imagenet256x256", "dalle-vqvae", "clip", "emoji64x64"];
+
+/// Widths and heights of pictures.
+const SIZES: [[usize; 2]; 4] = [[2, 2], [1, 1], [1, 9], [9, 2]];
+
+/// Ends of captions.
+const ENDS: [&str; 3] = ["", " &amp; \u{1f9c0}\u{200d}\u{fe0f} ÄÖ", " \u{202e}\u{301}[UNK]"];
 
 /// A seeded random number generator.
 struct Dice {
@@ -76,12 +88,12 @@ const MUTATIONS: [fn(&mut Made); 19] = [
     |made| {
         let (folder, cut) = (made.folder(), made.dice.below(45));
         let name = folder + &made.name(".PNG");
-        made.write(&name, &picture(None)[..cut]);
+        made.write(&name, &picture([2, 2], None)[..cut]);
         made.pictures.insert(name, false);
     },
     |made| {
         let name = made.folder() + &made.name(".png");
-        made.write(&name, &picture(Some(r#"{"sampling": {"count": 4}}"#)));
+        made.write(&name, &picture([2, 2], Some(r#"{"sampling": {"count": 4}}"#)));
         made.pictures.insert(name, false);
     },
     |made| {
@@ -103,7 +115,7 @@ const MUTATIONS: [fn(&mut Made); 19] = [
         let (outside, name) = (format!("outside-{}", made.names), made.name(".jpg"));
         let beyond = made.place.path().join(&outside);
         fs::create_dir(&beyond).unwrap();
-        fs::write(beyond.join(&name), picture(None)).unwrap();
+        fs::write(beyond.join(&name), picture([2, 2], None)).unwrap();
         let link = made.link(beyond, "");
         if made.at(&link).is_dir() {
             made.pictures.insert(format!("{link}/{name}"), true);
@@ -114,7 +126,8 @@ const MUTATIONS: [fn(&mut Made); 19] = [
     |made| {
         if let Some(name) = made.any_picture() {
             let text = name.rsplit_once('.').unwrap().0.to_string() + *made.dice.one(&[".txt", ".caption"]);
-            let (mark, caption) = (*made.dice.one(&["", "\u{feff}"]), format!("beside {}", made.names));
+            let (mark, end) = (*made.dice.one(&["", "\u{feff}"]), *made.dice.one(&ENDS));
+            let caption = format!("beside {}{end}", made.names);
             made.write(&text, format!("{mark}\r\n {caption}\r\nmore").as_bytes());
             made.names += 1;
             // The .txt takes precedence.
@@ -145,8 +158,8 @@ fn made_ending(number: usize) -> &'static str {
 }
 
 /// The bytes of a picture file.
-fn picture(recipe: Option<&str>) -> Vec<u8> {
-    let picture = Picture::new(2, 2, vec![0.5; 12]).unwrap();
+fn picture([width, height]: [usize; 2], recipe: Option<&str>) -> Vec<u8> {
+    let picture = Picture::new(width, height, vec![0.5; 3 * width * height]).unwrap();
     let provenance = Provenance { recipe: recipe.map(String::from), codes: None };
     crate::image_io::png_text::encode_png(&picture.to_rgb8(), &provenance).unwrap()
 }
@@ -197,7 +210,8 @@ impl Made {
     fn add_picture(&mut self, within: &str) -> String {
         let ending = *self.dice.one(&[".png", ".JPG", ".webp", "~dark.gif", " copy.bmp", ".jpeg"]);
         let name = format!("{within}{}{}", self.folder(), self.name(ending));
-        self.write(&name, &picture(None));
+        let size = *self.dice.one(&SIZES);
+        self.write(&name, &picture(size, None));
         self.pictures.insert(name.clone(), true);
         name
     }
@@ -257,8 +271,13 @@ impl Made {
         row.map(|(_, caption)| caption).or(self.beside.get(picture)).cloned()
     }
 
-    /// Reads the folder and compares.
-    fn check(mut self) {
+    /// Names of the pictures that can be read.
+    fn whole(&self) -> impl Iterator<Item = &String> {
+        self.pictures.iter().filter(|(_, is_whole)| **is_whole).map(|(name, _)| name)
+    }
+
+    /// Reads the folder and compares; `tokenizer` encodes its captions.
+    fn check(mut self, tokenizer: &Tokenizer) {
         if self.pictures.is_empty() {
             self.wrong = vec!["expected pictures"];
         } else if self
@@ -293,31 +312,64 @@ impl Made {
         assert_eq!(data.classes, classes);
         let named: BTreeSet<&Path> = data.left_out.iter().map(|left| left.path.as_path()).collect();
         assert_eq!(named.len(), data.left_out.len(), "each is reported once: {:?}", data.left_out);
-        self.check_read(&data, short);
-    }
-
-    /// The readable pictures are read, and nothing else.
-    fn check_read(&self, data: &DataSet, short: impl Fn(&Path) -> String) {
+        self.check_labelled(&data);
         let wish = Wish {
             items: data.items.clone(),
             resolution: 2,
             size: 8,
-            augmentation: Augmentation::default(),
+            augmentation: Augmentation::named(Some(self.dice.one(&TRANSFORMS))).unwrap(),
             variations: None,
-            seed: 0,
+            seed: self.dice.seed,
             device: Device::flex(),
             unreadable: Unreadable::default(),
         };
-        let read: Vec<usize> = in_order(&wish).flat_map(|batch| batch.indices).collect();
-        let read: BTreeSet<String> = read.iter().map(|&index| short(&data.items[index].path)).collect();
-        let expected = self.pictures.iter().filter(|(_, is_whole)| **is_whole).map(|(name, _)| name.clone());
-        assert_eq!(read, expected.collect::<BTreeSet<_>>());
+        self.check_read(&wish, short);
+        self.check_batch(wish, tokenizer);
+    }
+
+    /// A model refuses the folder exactly if some of the readable pictures lack what it takes.
+    fn check_labelled(&self, data: &DataSet) {
+        for (kind, lacking) in [
+            (ConditionKind::Unconditional, 0),
+            (ConditionKind::Class, self.whole().filter(|name| !name.contains('/')).count()),
+            (ConditionKind::Text, self.whole().filter(|name| self.caption(name).is_none()).count()),
+        ] {
+            let checked = check_labels(&self.root(), &data.items, kind).map_err(|error| error.to_string());
+            let expected = format!("found none for {lacking} of {}, such as", data.items.len());
+            match checked {
+                Ok(()) => assert_eq!(lacking, 0, "{data:?}"),
+                Err(told) => assert!(lacking > 0 && told.contains(&expected), "{expected}: {told}"),
+            }
+        }
+    }
+
+    /// The readable pictures are read, and nothing else.
+    fn check_read(&self, wish: &Wish, short: impl Fn(&Path) -> String) {
+        let read = in_order(wish).flat_map(|batch| batch.indices);
+        let read: BTreeSet<String> = read.map(|index| short(&wish.items[index].path)).collect();
+        assert_eq!(read, self.whole().cloned().collect::<BTreeSet<_>>());
+    }
+
+    /// Training gets a full batch, augmented, whose captions can be encoded; it fails only if no picture can be
+    /// read.
+    fn check_batch(&self, wish: Wish, tokenizer: &Tokenizer) {
+        let (size, readable) = (wish.size, self.whole().count());
+        match Batches::start(wish, 0).next_batch() {
+            Ok(batch) => {
+                assert_eq!((batch.len(), readable > 0), (size, true));
+                for caption in &batch.captions {
+                    assert_eq!(tokenizer.encode(caption, 16).len(), 16, "{caption}");
+                }
+            }
+            Err(error) => assert_eq!(readable, 0, "{error}"),
+        }
     }
 }
 
 #[test]
 fn every_folder_is_read_or_refused() {
     let number = std::env::var("RESIDUA_MUTATIONS").ok().map(|number| number.parse().expect("a number"));
+    let tokenizer = Tokenizer::new(TokenizerKind::Bpe1kEmoji, &[]).unwrap();
     let begun = Instant::now();
     let is_enough = |seed: u32| number.map_or(begun.elapsed() >= TIME, |number| seed >= number);
     for seed in (0..).take_while(|&seed| !is_enough(seed)) {
@@ -327,7 +379,7 @@ fn every_folder_is_read_or_refused() {
             for _ in 0..made.dice.below(12) {
                 made.dice.one(&MUTATIONS)(&mut made);
             }
-            made.check();
+            made.check(&tokenizer);
         });
         assert!(outcome.is_ok(), "folder {seed}");
     }
