@@ -116,6 +116,8 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
 
     // One metric at a time is plotted.
     assert!(desk.shows("Curves of loss: Training, Held out"));
+    desk.harness.get_by_label("Plot").scroll_to_me();
+    desk.harness.run();
     for (metric, curves) in [
         ("psnr", "Held out"),
         ("perplexity at depth 1", "Held out"),
