@@ -18,6 +18,8 @@ export default defineConfig({
   outputDir: 'out',
   snapshotPathTemplate: 'snapshots/{testFilePath}/{arg}{ext}',
   workers: 1,
+  // A software rasterizer on a busy machine.
+  expect: { timeout: 60_000 },
   forbidOnly: Boolean(process.env.CI),
   reporter: 'list',
   use: {

@@ -317,7 +317,7 @@ impl Made {
             items: data.items.clone(),
             resolution: 2,
             size: 8,
-            augmentation: Augmentation::named(Some(self.dice.one(&TRANSFORMS))).unwrap(),
+            augmentation: Augmentation::named(Some(*self.dice.one(&TRANSFORMS))).unwrap(),
             variations: None,
             seed: self.dice.seed,
             device: Device::flex(),
