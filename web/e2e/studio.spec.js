@@ -9,7 +9,7 @@ import { expect, test } from './studio.js';
 test.describe.configure({ timeout: 900_000 });
 
 /** Number of GPU kernel checks. */
-const CHECKS = 48;
+const CHECKS = 50;
 
 test('the GPU kernels are correct', async ({ studio }) => {
   await studio.open('?device=gpu');
