@@ -250,7 +250,7 @@ impl Document {
     /// For each code, whether resampling the selected cells keeps it.
     pub fn kept(&self) -> Vec<bool> {
         let depth = self.stack().depth();
-        self.selected.iter().flat_map(|&selected| std::iter::repeat_n(!selected, depth)).collect()
+        kept(&self.selected, depth, depth)
     }
 
     /// For each code, whether it is in the first `rows` rows of cells.
@@ -268,6 +268,12 @@ impl Document {
             None => [0, 0],
         });
     }
+}
+
+/// The codes, `depth` for each cell, that stay if `cells` are resampled: all of the other cells, and of these all but the
+/// `resampled` deepest.
+pub fn kept(cells: &[bool], depth: usize, resampled: usize) -> Vec<bool> {
+    cells.iter().flat_map(|&changes| (0..depth).map(move |d| !changes || d + resampled < depth)).collect()
 }
 
 #[cfg(test)]
@@ -302,6 +308,7 @@ mod tests {
         let mut document = document();
         document.selected = vec![true, false, false, true];
         assert_eq!(document.kept(), [false, false, true, true, true, true, false, false]);
+        assert_eq!(kept(&[false, true], 3, 1), [true, true, true, true, true, false]);
         assert_eq!(document.first_rows(1), [true, true, true, true, false, false, false, false]);
         let other = CodeStack::new(2, 2, 2, vec![9; 8]).expect("whole");
         assert!(document.take_selected(&other).expect("same shape"));

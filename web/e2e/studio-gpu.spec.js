@@ -73,18 +73,3 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
   // The bundled model is used instead.
   await expect(studio.mirror).toContainText('emoji-64 is loaded');
 });
-
-test('kernels that were found correct are not checked again at the next visit', async ({ studio }) => {
-  await studio.open('?device=gpu');
-  const first = await times(studio);
-  expect(first.length).toBeGreaterThan(20);
-  await studio.open('?device=gpu');
-  expect(await times(studio)).toEqual(first);
-});
-
-/** @returns {Promise<string[]>} how long each check took, as the log panel shows it above other timings */
-async function times(/** @type {import('./studio.js').Studio} */ studio) {
-  await studio.log();
-  const count = await studio.mirror.getByText('correct', { exact: true }).count();
-  return (await studio.mirror.getByText(/^[0-9.]+ ms$/).allTextContents()).slice(0, count);
-}

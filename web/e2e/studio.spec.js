@@ -11,7 +11,7 @@ test.describe.configure({ timeout: 900_000 });
 /** Number of GPU kernel checks. */
 const CHECKS = 50;
 
-test('the GPU kernels are correct', async ({ studio }) => {
+test('the GPU kernels are correct, and not checked again at the next visit', async ({ studio }) => {
   await studio.open('?device=gpu');
   const log = await studio.log();
   await expect(studio.says('correct')).toHaveCount(CHECKS);
@@ -20,7 +20,18 @@ test('the GPU kernels are correct', async ({ studio }) => {
   await studio.keep('kernels');
   expect(log.filter((line) => !line.startsWith('Note: '))).toEqual([]);
   expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
+
+  const first = await times(studio);
+  await studio.open('?device=gpu');
+  await studio.log();
+  await expect(studio.says('correct')).toHaveCount(CHECKS);
+  expect(await times(studio)).toEqual(first);
 });
+
+/** @returns {Promise<string[]>} how long each check took, as the log panel shows it above other timings */
+async function times(/** @type {import('./studio.js').Studio} */ studio) {
+  return (await studio.mirror.getByText(/^[0-9.]+ ms$/).allTextContents()).slice(0, CHECKS);
+}
 
 test('the sample opens without a click, and progress is shown until then', async ({ page, server, studio }, info) => {
   const program = await readFile(path.join(WEB, 'dist', 'residua_studio_bg.wasm'));

@@ -48,7 +48,8 @@ impl State {
                 document.preview = None;
             }
         }
-        if matches!(event, Event::Failed(_) | Event::Cancelled) {
+        // A job that another one supersedes is cancelled too, and means nothing here.
+        if matches!(event, Event::Failed(_)) {
             self.give_up_revising();
         }
         if job.label == PATCHES {

@@ -194,6 +194,7 @@ impl State {
 
     /// Stops all jobs; keeps finished results.
     pub fn cancel(&mut self) {
+        self.give_up_revising();
         self.patches.give_up();
         self.engine.stop_all();
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::app::document::kept;
 use crate::app::jobs::Purpose;
 use crate::codes::CodeStack;
 use crate::engine::studio::{Command, Surprise};
@@ -121,21 +122,5 @@ impl State {
             plan.condition = self.condition.clone();
         }
         self.send_for(Command::Sample(plan), Purpose::Replace(REVISE));
-    }
-}
-
-/// The codes that a revision of `cells` keeps: every code of the other cells, and the first codes of these.
-fn kept(cells: &[bool], depth: usize, strength: usize) -> Vec<bool> {
-    cells.iter().flat_map(|&revised| (0..depth).map(move |d| !revised || d + strength < depth)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_weak_revision_keeps_the_first_codes() {
-        assert_eq!(kept(&[false, true], 3, 3), [true, true, true, false, false, false]);
-        assert_eq!(kept(&[false, true], 3, 1), [true, true, true, true, true, false]);
     }
 }

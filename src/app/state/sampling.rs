@@ -59,7 +59,6 @@ impl State {
             first: 0,
             count: count.max(1),
             filters: self.filters.clone(),
-            schedule: None,
             forced,
             preview: self.settings.preview,
         }

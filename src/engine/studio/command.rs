@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
 use crate::generate::morph::Morph;
-use crate::generate::{Filter, Forced, Schedule};
+use crate::generate::{Filter, Forced};
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
 
@@ -44,8 +44,6 @@ pub struct SamplePlan {
     pub count: u32,
     /// One filter per depth.
     pub filters: Vec<Filter>,
-    /// Parts and rounds for a contextual model; `None` for its defaults. Autoregressive models ignore it.
-    pub schedule: Option<Schedule>,
     /// Codes to keep.
     pub forced: Option<Forced>,
     /// Whether to send previews of unfinished pictures.

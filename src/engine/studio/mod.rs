@@ -240,7 +240,6 @@ mod tests {
             first: 0,
             count,
             filters: vec![Filter::NONE; 4],
-            schedule: None,
             forced: None,
             preview,
         }

@@ -238,7 +238,7 @@ impl Worker {
     async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
         let (models, transformer) = (self.models()?, self.transformer()?);
         let request = request(plan, &transformer.model)?;
-        let schedule = schedule(plan, &transformer.model);
+        let schedule = Schedule::usual(&transformer.model.config, &plan.filters);
         let rqvae = &models.stage1.model;
         let mut image = plan.first;
         let keep = async |sampled| {
@@ -353,12 +353,6 @@ fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
         images: plan.first..end,
         forced: plan.forced.clone(),
     })
-}
-
-/// The schedule for `plan` with a contextual model; `None` for an autoregressive one.
-fn schedule(plan: &SamplePlan, model: &RqTransformer) -> Option<Schedule> {
-    let usual = Schedule::usual(&model.config, &plan.filters)?;
-    Some(plan.schedule.clone().unwrap_or(usual))
 }
 
 fn facts(
