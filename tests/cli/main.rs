@@ -14,6 +14,8 @@ mod brought;
 mod bulk;
 mod choosing;
 mod completion;
+#[path = "../shared/contextual.rs"]
+mod contextual;
 mod conversion;
 mod desk;
 mod documentation;

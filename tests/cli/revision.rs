@@ -1,30 +1,10 @@
 //! Contextual models: `sample`, `complete` and `revise` draft and revise with them; unsupported options are
 //! rejected.
 
-use std::collections::BTreeMap;
-
 use image::{Rgb, RgbImage};
-use residua::checkpoint::Loader;
-use residua::device::cpu;
-use residua::model::{Config, ModelConfig, RqTransformer};
-use residua::random::normal;
 
+use super::contextual::{config, write};
 use super::desk::{Desk, stacks};
-use super::made_up::MadeUp;
-
-/// For the codes of `fixtures/rqvae-shared`, 8x8x4 from a codebook of 64.
-const CONFIG: &str = "
-dataset: {vocab_size: 64}
-arch:
-  type: contextual-rq-transformer
-  block_size: [8, 8, 4]
-  embed_dim: 24
-  shared_tok_emb: true
-  vocab_size_cond: 3
-  body: {n_layer: 1, block: {n_head: 2}}
-  head: {n_layer: 1, block: {n_head: 2}}
-sampling: {temp: 0.9}
-";
 
 /// Selects the model and its RQ-VAE.
 pub const MODEL: &str = "--model contextual --rqvae fixtures/rqvae-shared --class 1";
@@ -32,18 +12,7 @@ pub const MODEL: &str = "--model contextual --rqvae fixtures/rqvae-shared --clas
 /// A desk with a contextual model with random weights.
 pub fn contextual() -> Desk {
     let desk = Desk::new();
-    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", CONFIG).unwrap().model else {
-        panic!("expected a transformer")
-    };
-    let mut plan = Loader::plan(&cpu());
-    RqTransformer::load(&mut plan, &config, None).unwrap();
-    let tensors = plan.finish().unwrap().into_iter().zip(0..).map(|(parameter, stream)| {
-        let count = parameter.shape.iter().product::<usize>() as u32;
-        let values = (0..count).map(|i| 0.8 * normal([stream, i, 0, 0])).collect();
-        (parameter.name, (parameter.shape, values))
-    });
-    desk.write("contextual/config.yaml", CONFIG);
-    MadeUp(BTreeMap::from_iter(tensors)).write(&desk.path("contextual/model.safetensors"));
+    write(&desk.path("contextual"), 64);
     desk
 }
 
@@ -149,7 +118,7 @@ fn weights_of_the_other_architecture_do_not_fit() {
     let info = desk.json("info contextual");
     assert_eq!(info[0]["config"]["arch"]["type"], "contextual-rq-transformer");
     assert_eq!(info[0]["by_part"]["mask_emb"], 24);
-    desk.write("contextual/config.yaml", CONFIG.replace("contextual-", ""));
+    desk.write("contextual/config.yaml", config(64).replace("contextual-", ""));
     desk.run(&format!("sample {MODEL}")).warns("has mask_emb that this model does not use");
     desk.copy("fixtures/rqt-class/model.pt", "class/model.pt");
     let text = std::fs::read_to_string(super::desk::given("fixtures/rqt-class/config.yaml")).unwrap();

@@ -3,6 +3,8 @@
 mod accessible;
 mod codebook;
 mod codes;
+#[path = "../shared/contextual.rs"]
+mod contextual;
 mod desk;
 mod dialogs;
 mod explain;

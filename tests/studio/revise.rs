@@ -1,63 +1,15 @@
 //! The tool "Revise": cells that are painted over are resampled, by an autoregressive model and by a contextual one.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
-use residua::checkpoint::Loader;
 use residua::codes::CodeStack;
-use residua::device::cpu;
 use residua::generate::Rounds;
-use residua::model::{Config, ModelConfig, RqTransformer};
-use residua::random::normal;
-use safetensors::tensor::{Dtype, TensorView};
 
 use crate::desk::Desk;
-
-/// A contextual model of the bundled RQ-VAE's codes.
-const CONFIG: &str = "
-dataset: {vocab_size: 1024}
-arch:
-  type: contextual-rq-transformer
-  block_size: [8, 8, 4]
-  embed_dim: 24
-  shared_tok_emb: true
-  vocab_size_cond: 3
-  body: {n_layer: 1, block: {n_head: 2}}
-  head: {n_layer: 1, block: {n_head: 2}}
-";
-
-/// Writes a model of random weights into `folder`.
-fn write(folder: &Path) {
-    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", CONFIG).unwrap().model else {
-        panic!("expected a transformer")
-    };
-    let mut plan = Loader::plan(&cpu());
-    RqTransformer::load(&mut plan, &config, None).unwrap();
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = plan
-        .finish()
-        .unwrap()
-        .into_iter()
-        .zip(0..)
-        .map(|(parameter, stream)| {
-            let count = parameter.shape.iter().product::<usize>() as u32;
-            let bytes = (0..count).flat_map(|i| (0.8 * normal([stream, i, 0, 0])).to_le_bytes()).collect();
-            (parameter.name, parameter.shape, bytes)
-        })
-        .collect();
-    let views: HashMap<&str, TensorView<'_>> = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-        })
-        .collect();
-    std::fs::write(folder.join("config.yaml"), CONFIG).unwrap();
-    std::fs::write(folder.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
-}
 
 fn desk() -> Desk {
     Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
@@ -66,7 +18,7 @@ fn desk() -> Desk {
 /// A desk with a contextual model of random weights.
 fn contextual() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path());
+    crate::contextual::write(folder.path(), 1024);
     let model = Some(folder.path().to_str().unwrap().into());
     let start = Start { model, rqvae: Some("emoji-64".into()), ..Start::default() };
     Desk::with(start, Vec2::new(1600.0, 1200.0))
