@@ -1,7 +1,5 @@
 //! A random partition: items in random order, split into parts.
 
-use std::ops::Range;
-
 use crate::random::{pcg4d, permutation};
 
 /// Separates these random numbers from others of the same seed.
@@ -17,7 +15,7 @@ pub fn order(things: &[usize], seed: u64, image: u32, pass: u32) -> Vec<usize> {
 /// The ranks of `parts` parts of `count` things, in order. Sizes differ by at most one and no part is empty,
 /// so there are at most as many parts as things.
 #[cfg(feature = "models")]
-pub fn parts(count: usize, parts: usize) -> Vec<Range<usize>> {
+pub fn parts(count: usize, parts: usize) -> Vec<std::ops::Range<usize>> {
     let parts = parts.min(count);
     (0..parts).map(|part| part * count / parts..(part + 1) * count / parts).collect()
 }
