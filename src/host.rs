@@ -9,7 +9,6 @@ use wasm_bindgen::prelude::*;
 use web_sys::Blob;
 
 use crate::error::{Error, Result};
-use crate::files::{self, Content};
 
 #[wasm_bindgen]
 extern "C" {
@@ -69,21 +68,17 @@ fn host() -> Result<Host> {
 
 /// Opens the files of a model: downloads an address or finds it in the browser's storage, fetches a bundled
 /// model, and ignores any other place. `progress` receives the bytes done and the total, and returns false to
-/// stop.
+/// stop. Returns the paths and contents.
 ///
 /// # Errors
 /// The download failed or was stopped.
-pub async fn fetch(place: &str, progress: impl FnMut(f64, f64) -> bool) -> Result<()> {
+pub async fn fetch(place: &str, progress: impl FnMut(f64, f64) -> bool) -> Result<Vec<(PathBuf, Blob)>> {
     let mut progress = progress;
     let progress = ScopedClosure::borrow_mut(&mut progress);
     let found = host()?.fetch(place, progress.as_ref().unchecked_ref()).await.map_err(said)?;
-    for pair in Array::from(&found).iter().map(|pair| Array::from(&pair)) {
-        let path = pair.get(0).as_string();
-        if let (Some(path), Ok(blob)) = (path, pair.get(1).dyn_into::<Blob>()) {
-            files::put(&PathBuf::from(path), Content::Blob(blob));
-        }
-    }
-    Ok(())
+    let pairs = Array::from(&found).iter().map(|pair| Array::from(&pair));
+    let file = |pair: Array| Some((pair.get(0).as_string()?.into(), pair.get(1).dyn_into::<Blob>().ok()?));
+    Ok(pairs.filter_map(file).collect())
 }
 
 /// Yields to the browser, so that it can handle messages and draw.
@@ -132,7 +127,7 @@ pub fn forget(place: &str) {
     }
 }
 
-/// Tells the page what changed for assistive technology; see [`crate::app::accessible`].
+/// Tells the page what changed for assistive technology.
 pub fn mirror(update: &str) {
     if let Ok(host) = host() {
         host.mirror(update);

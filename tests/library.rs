@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use proptest::prelude::*;
-use residua::checkpoint::write::write_safetensors;
-use residua::checkpoint::{Dtype, Precision, StateKind, WeightFile};
 use residua::codes::CodeStack;
+use residua::config::{Precision, StateKind};
 use residua::device::cpu;
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Forced, Request, Session, Steps};
+use residua::engine::{Options, Stage2};
+use residua::generate::{Request, Session, Steps};
 use residua::model::RqTransformer;
+use residua::sampling::{Filter, Forced};
+use residua::task::Task;
+use residua::weights::write::write_safetensors;
+use residua::weights::{Dtype, WeightFile};
 
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }

@@ -10,16 +10,18 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use residua::app::{Start, Studio};
-use residua::checkpoint::{Precision, StateKind};
 use residua::codes::CodeStack;
+use residua::config::{Precision, StateKind};
 use residua::device::{cpu, descriptor, share};
 use residua::engine::start::checked;
 use residua::engine::studio::Engine;
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request, Session, Steps};
+use residua::engine::{Options, Stage2};
+use residua::generate::{Request, Session, Steps};
 use residua::kernels::cpu::present::{Shown, present};
 use residua::kernels::present::{DeviceImage, Place, Presenter};
 use residua::kernels::{noise, values};
+use residua::sampling::Filter;
+use residua::task::Task;
 
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];

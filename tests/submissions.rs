@@ -6,15 +6,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 use log::{LevelFilter, Log, Metadata, Record};
-use residua::checkpoint::{Loader, Precision, StateKind};
+use residua::config::Architecture;
+use residua::config::preset::Preset;
+use residua::config::{Precision, StateKind};
 use residua::device::{DeviceChoice, open};
 use residua::engine::reconstruct::decode_partly;
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session, Steps};
+use residua::engine::{Options, Stage2};
+use residua::generate::{DraftAndRevise, Request, Session, Steps};
 use residua::kernels::GpuKernel;
-use residua::model::preset::Preset;
-use residua::model::{Architecture, RqTransformer, RqVae};
+use residua::model::Loader;
+use residua::model::{RqTransformer, RqVae};
+use residua::sampling::{Filter, Rounds, Schedule};
+use residua::task::Task;
 
 /// Burn submits this many kernels at a time.
 const FULL: usize = 32;

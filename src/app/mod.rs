@@ -33,12 +33,10 @@ pub mod stored;
 mod textures;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
-mod warnings;
 #[cfg(not(target_family = "wasm"))]
 mod window;
 
 pub use settings::Settings;
-pub use warnings::{Warnings, listen};
 #[cfg(not(target_family = "wasm"))]
 pub use window::open;
 

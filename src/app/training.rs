@@ -11,10 +11,10 @@ use async_channel::{Receiver, Sender};
 use eframe::egui::Context;
 
 use crate::device::{DeviceChoice, open};
-use crate::engine::Task;
 use crate::engine::train::{Begun, HELD_OUT, Measures, TrainOptions, train};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
+use crate::task::Task;
 use crate::train::run::RunFolder;
 pub use curves::{Curves, LOSS};
 

@@ -102,7 +102,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     fonts::install(&context.egui_ctx);
     let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
     let log = studio.state.log.sender();
-    super::listen(move |line| {
+    crate::warnings::listen(move |line| {
         // Fails only if the studio has closed.
         let _ = log.send(line);
     });

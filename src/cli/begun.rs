@@ -11,8 +11,8 @@ use crate::codes::CodeStack;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::{ModelId, Stage2};
 use crate::error::Result;
-use crate::generate::{Filter, Schedule};
 use crate::image_io::mask;
+use crate::sampling::{Filter, Schedule};
 
 /// A picture's codes, and the models that resample them.
 pub struct Begun<'a> {
@@ -61,7 +61,7 @@ impl<'a> Begun<'a> {
             schedule,
             device: crate::device::kind(&self.device).into(),
             precision: self.model.precision().unwrap_or_default(),
-            weights: self.model.model.weights.into(),
+            weights: self.model.model.weights,
         }
     }
 

@@ -10,10 +10,10 @@ use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
 use super::{input, target};
+use crate::config::{ConditionKind, RqTransformerConfig};
 use crate::engine::bulk::{Bulk, Order, conditions, spread};
 use crate::engine::{Options, Stage2};
 use crate::error::{Error, Result};
-use crate::model::{ConditionKind, RqTransformerConfig};
 
 /// Options of `sample` that do nothing in bulk.
 const NOT_IN_BULK: [&str; 8] =
@@ -79,7 +79,7 @@ pub fn bulk<'a>(
     orders: Vec<Order>,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
-    filters.iter().try_for_each(crate::generate::Filter::check)?;
+    filters.iter().try_for_each(crate::sampling::Filter::check)?;
     let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
     let (precision, weights) = (options.precision, options.state);
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })

@@ -16,7 +16,7 @@ use crate::engine::Stage2;
 use crate::engine::fit::Fit;
 use crate::engine::recipe::SamplingRecipe;
 use crate::error::{Error, Result};
-use crate::generate::Forced;
+use crate::sampling::Forced;
 
 /// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before
 /// each cell, a contextual one all codes that are kept.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::options::WeightsChoice;
 use super::output::Console;
-use crate::checkpoint::convert::fitting;
-use crate::checkpoint::{Checkpoint, Parameter};
+use super::words::{WEIGHTS, one_of};
+use crate::config::{DefaultSampling, StateKind};
 use crate::error::Result;
-use crate::generate::Filter;
-use crate::model::config::DefaultSampling;
+use crate::model::checkpoint::convert::fitting;
+use crate::model::{Checkpoint, Parameter};
+use crate::sampling::Filter;
 use crate::text::{grouped, size};
 
 /// Show a checkpoint's configuration, parameter counts, memory use and tensors.
@@ -21,8 +21,8 @@ pub struct Info {
     #[arg(default_value = "emoji-64")]
     model: String,
     /// Weights to describe: the trained ones, or their moving average (EMA).
-    #[arg(long, value_enum, default_value = "auto")]
-    weights: WeightsChoice,
+    #[arg(long, value_parser = one_of(WEIGHTS), default_value = "auto")]
+    weights: StateKind,
     /// List every tensor in the file.
     #[arg(long)]
     tensors: bool,
@@ -31,7 +31,7 @@ pub struct Info {
 impl Info {
     /// Describes each model in the checkpoint, and fails if one does not fit its configuration.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let checkpoints = Checkpoint::open_all(&self.model, None, self.weights.into())?;
+        let checkpoints = Checkpoint::open_all(&self.model, None, self.weights)?;
         let mut values = Vec::new();
         let mut texts = Vec::new();
         for checkpoint in &checkpoints {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::codes::{CodeStack, npy};
 use crate::engine::reconstruct::Choice;
-use crate::engine::{Recipe, Task, reconstruct};
+use crate::engine::{Recipe, reconstruct};
 use crate::error::{Error, Result};
 use crate::files::npy::MAGIC;
 use crate::files::{as_text, read_limited};
@@ -13,6 +13,7 @@ use crate::image_io::decode::decode;
 use crate::image_io::png_text::{Provenance, has_its_pixels};
 use crate::image_io::{Picture, is_edited};
 use crate::model::RqVae;
+use crate::task::Task;
 
 /// Size limit of a picture or code file, in bytes.
 const LARGEST: u64 = 1 << 30;

@@ -25,6 +25,7 @@ mod studio;
 mod target;
 mod train;
 mod verify;
+mod words;
 
 use std::process::ExitCode;
 

@@ -2,22 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use super::input::Codes;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
+use super::words::{ORDERS, one_of};
 use crate::codes::CodeStack;
 use crate::engine::morph::{Fitting, morph};
 use crate::engine::reconstruct::decode;
 use crate::engine::{Condition, Stage1, Stage2};
 use crate::error::{Error, Result};
-use crate::generate::morph::{Morph as Plan, MorphOrder};
 use crate::image_io::Picture;
 use crate::image_io::animation::encode_apng;
 use crate::model::RqVae;
+use crate::sampling::morph::{Morph as Plan, MorphOrder};
 
 /// Most frames a second: a frame lasts whole milliseconds, and at least 10.
 const MOST_FPS: u16 = 100;
@@ -39,8 +40,8 @@ pub struct Morph {
     #[arg(long, default_value_t = 12, value_name = "N")]
     fps: u16,
     /// The order in which cells change.
-    #[arg(long, value_enum, default_value_t)]
-    order: Order,
+    #[arg(long, value_parser = one_of(ORDERS), default_value = "distance")]
+    order: MorphOrder,
     /// Revise the cells where the two pictures meet in each frame, so that they fit. Needs a contextual model.
     #[arg(long)]
     fit: bool,
@@ -55,28 +56,6 @@ pub struct Morph {
     model: TransformerArguments,
 }
 
-/// The order in which cells change.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Order {
-    /// From the middle outward.
-    #[default]
-    Distance,
-    /// Row by row.
-    Raster,
-    /// At random.
-    Random,
-}
-
-impl From<Order> for MorphOrder {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::Distance => Self::Distance,
-            Order::Raster => Self::Raster,
-            Order::Random => Self::Random,
-        }
-    }
-}
-
 impl Morph {
     /// Writes the animation.
     pub fn run(&self, console: &Console) -> Result<()> {
@@ -85,7 +64,7 @@ impl Morph {
         }
         self.check_fit()?;
         let target = Target::given(&self.out, "png", self.force, console)?;
-        let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed.unwrap_or(0) };
+        let plan = Plan { order: self.order, frames: self.frames, seed: self.seed.unwrap_or(0) };
         let device = self.model.model.device.open()?;
         let made = if self.fit {
             let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
@@ -106,7 +85,7 @@ impl Morph {
 
     /// Refuses options that do nothing without `--fit`.
     fn check_fit(&self) -> Result<()> {
-        let is_random = matches!(self.order, Order::Random);
+        let is_random = self.order == MorphOrder::Random;
         let idle = [
             (
                 self.condition.condition() != Condition::Unconditional,

@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::checkpoint::{Precision, StateKind, bundled};
+use super::words::{DEVICES, GPU_KERNELS, PRECISIONS, WEIGHTS, one_of};
+use crate::assets::bundled;
+use crate::config::RqTransformerConfig;
+use crate::config::{Precision, StateKind};
 use crate::device::DeviceChoice;
 use crate::engine::start::{GpuKernels, start};
 use crate::engine::{Condition, Options};
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Sampling};
 use crate::image_io::run_of;
-use crate::model::RqTransformerConfig;
+use crate::sampling::{Filter, Sampling};
 
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]
@@ -26,8 +28,8 @@ pub struct ModelArguments {
     pub rqvae: Option<String>,
     /// Weights to load: the trained ones, or their moving average (EMA), which helps only if training updated
     /// it.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub weights: WeightsChoice,
+    #[arg(long, value_parser = one_of(WEIGHTS), default_value = "auto")]
+    pub weights: StateKind,
     #[command(flatten)]
     pub device: DeviceArguments,
 }
@@ -39,7 +41,7 @@ pub struct TransformerArguments {
     pub model: ModelArguments,
     /// Precision of the transformer's weights in memory: fewer bits need less memory and time. [default: as
     /// in the file]
-    #[arg(long, value_enum, hide_default_value = true)]
+    #[arg(long, value_parser = one_of(PRECISIONS))]
     precision: Option<Precision>,
     /// Same as --precision f16.
     #[arg(long, conflicts_with = "precision")]
@@ -51,33 +53,12 @@ pub struct TransformerArguments {
 pub struct DeviceArguments {
     /// Device to compute on. auto picks a hardware GPU if there is one and it is faster than the CPU in a
     /// short trial.
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = one_of(DEVICES), default_value = "auto")]
     pub device: DeviceChoice,
     /// Use the hand-written kernels on a GPU, each checked first, or only Burn's own operations. [default:
     /// on]
-    #[arg(long, value_enum, value_name = "ON|OFF")]
+    #[arg(long, value_parser = one_of(GPU_KERNELS), value_name = "ON|OFF")]
     gpu_kernels: Option<GpuKernels>,
-}
-
-/// Which weights of a checkpoint to load.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum WeightsChoice {
-    /// The trained weights; the moving average if the file has nothing else.
-    Auto,
-    /// The trained weights.
-    State,
-    /// The moving average.
-    Ema,
-}
-
-impl From<WeightsChoice> for StateKind {
-    fn from(choice: WeightsChoice) -> Self {
-        match choice {
-            WeightsChoice::Auto => Self::Auto,
-            WeightsChoice::State => Self::State,
-            WeightsChoice::Ema => Self::Ema,
-        }
-    }
 }
 
 impl ModelArguments {
@@ -86,7 +67,7 @@ impl ModelArguments {
         Options {
             model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
-            state: self.weights.into(),
+            state: self.weights,
             precision: Precision::default(),
         }
     }

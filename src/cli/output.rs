@@ -15,11 +15,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::progress::Progress;
 use super::target::Target;
-use crate::app::Warnings;
-use crate::engine::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
+use crate::task::Task;
+use crate::warnings::Warnings;
 
 /// Where results and notes go.
 pub struct Console {

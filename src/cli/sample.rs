@@ -12,17 +12,19 @@ use super::input::read_recipe;
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments, present};
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Numbered, Target};
-use crate::checkpoint::StateKind;
 use crate::codes::CodeStack;
+use crate::config::StateKind;
 use crate::engine::judge::Best;
 use crate::engine::recipe::SamplingRecipe;
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::{Sampled, sample};
-use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
+use crate::engine::{ModelId, Options, Recipe, Stage2};
 use crate::error::{Error, Result};
-use crate::generate::{Forced, Request};
+use crate::generate::Request;
 use crate::image_io::png_text::Provenance;
 use crate::image_io::{Picture, sheet};
+use crate::sampling::Forced;
+use crate::task::Task;
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
@@ -90,7 +92,7 @@ impl Sample {
                     filters,
                     device: crate::device::kind(&device).into(),
                     precision: options.precision,
-                    weights: self.model.model.weights.into(),
+                    weights: self.model.model.weights,
                 }
             }
         };
@@ -219,7 +221,7 @@ impl Run<'_> {
                 plan.count, plan.image
             ))
         })?;
-        plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
+        plan.filters.iter().try_for_each(crate::sampling::Filter::check)?;
         Ok(Request {
             condition: plan.condition.tokens(&self.stage2.model.config)?,
             filters: plan.filters.clone(),

@@ -31,7 +31,6 @@ use crate::error::{Error, Result};
 
 /// The values of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum DeviceChoice {
     /// A hardware GPU if there is one, else the CPU.
     #[default]

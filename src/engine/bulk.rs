@@ -19,14 +19,16 @@ use super::condition::{class_of, tokenizer};
 use super::recipe::SamplingRecipe;
 use super::reconstruct::decode;
 use super::sample::{Sampled, sample};
-use super::{Condition, ModelId, Recipe, Stage2, Task};
+use super::{Condition, ModelId, Recipe, Stage2};
 use crate::codes::{CodeStack, npy};
+use crate::config::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::generate::{Filter, Request, Schedule};
+use crate::generate::Request;
 use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
-use crate::model::{ConditionKind, Precision, RqTransformerConfig, StateKind};
+use crate::sampling::{Filter, Schedule};
+use crate::task::Task;
 
 /// The file that records what determines the pictures of a folder.
 const PLAN: &str = "samples.json";

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ConditionKind;
+use crate::config::RqTransformerConfig;
 use crate::error::{Error, Result};
-use crate::model::ConditionKind;
-use crate::model::RqTransformerConfig;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// The condition of an image.
@@ -131,7 +131,8 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Checkpoint, StateKind};
+    use crate::config::StateKind;
+    use crate::model::Checkpoint;
 
     #[test]
     fn a_class_is_named_unless_an_earlier_one_has_its_name() {

@@ -2,13 +2,14 @@
 //! model, all other cells and the codes above.
 
 pub use super::explanation::{Explanation, Suggestion};
-use super::pictures::{codes_to_tensor, read};
-use super::task::Task;
 use crate::codes::CodeStack;
+use crate::config::Architecture;
 use crate::error::{Error, Result};
-use crate::generate::sampling::{Filter, distribution};
+use crate::model::RqTransformer;
 use crate::model::rqtransformer::Masked;
-use crate::model::{Architecture, RqTransformer};
+use crate::model::tensors::{codes_to_tensor, read};
+use crate::sampling::filter::{Filter, distribution};
+use crate::task::Task;
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// Cells that a contextual model is asked for at a time, each with a copy of the stack.

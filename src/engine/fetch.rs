@@ -1,9 +1,11 @@
 //! Fetches a model's files before it is opened. On disk nothing needs to be done; in a browser, a URL is
 //! downloaded or found in the browser's storage.
 
-use super::task::Task;
+use crate::config::RqTransformerConfig;
 use crate::error::Result;
-use crate::model::RqTransformerConfig;
+#[cfg(target_family = "wasm")]
+use crate::files::{self, Content};
+use crate::task::Task;
 
 /// Fetches the model at `place`; `task` counts bytes.
 ///
@@ -26,7 +28,8 @@ pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
     });
     let fetched = fetched.await;
     task.check()?;
-    fetched
+    fetched?.into_iter().for_each(|(path, blob)| files::put(&path, Content::Blob(blob)));
+    Ok(())
 }
 
 /// Fetches the vocabulary of a model's captions, if it takes any.

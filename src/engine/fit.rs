@@ -1,11 +1,12 @@
 //! How well completions fit the kept codes after them, for models that only see the codes before.
 
 use super::explain::surprise;
-use super::task::Task;
 use crate::codes::CodeStack;
+use crate::config::Architecture;
 use crate::error::{Error, Result};
-use crate::generate::Forced;
-use crate::model::{Architecture, RqTransformer};
+use crate::model::RqTransformer;
+use crate::sampling::Forced;
+use crate::task::Task;
 
 /// The kept codes that come after the first sampled one, in the order of sampling.
 pub struct Fit {

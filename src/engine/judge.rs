@@ -5,14 +5,15 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use super::pictures::read;
 use super::recipe::{Judgement, Measure, ModelId};
-use super::task::Task;
-use crate::checkpoint::{StateKind, WeightFile};
+use crate::config::StateKind;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::metrics::clip::{Clip, clip_score};
 use crate::metrics::resnet::ResNet;
+use crate::model::tensors::read;
+use crate::task::Task;
+use crate::weights::WeightFile;
 
 /// A model that scores pictures of one caption or class.
 pub struct Judge {

@@ -21,8 +21,6 @@ pub mod models;
 #[cfg(feature = "models")]
 pub mod morph;
 pub mod options;
-#[cfg(feature = "models")]
-pub mod pictures;
 pub mod recipe;
 #[cfg(feature = "models")]
 pub mod reconstruct;
@@ -31,7 +29,6 @@ pub mod sample;
 #[cfg(feature = "models")]
 pub mod start;
 pub mod studio;
-pub mod task;
 #[cfg(not(target_family = "wasm"))]
 pub mod train;
 #[cfg(not(target_family = "wasm"))]
@@ -42,4 +39,3 @@ pub use condition::Condition;
 pub use models::{Stage1, Stage2};
 pub use options::Options;
 pub use recipe::{ModelId, Recipe};
-pub use task::Task;

@@ -4,12 +4,14 @@ use burn::tensor::Device;
 
 pub use super::options::Options;
 use super::recipe::ModelId;
-use super::task::Task;
-use crate::checkpoint::{Checkpoint, Dtype, Loader, Precision, Stage, StateKind, WeightFile};
+use crate::config::{Precision, StateKind};
 use crate::error::{Error, Result};
+use crate::model::{Checkpoint, Loader, Stage};
 use crate::model::{RqTransformer, RqVae};
+use crate::task::Task;
 #[cfg(not(target_family = "wasm"))]
 use crate::text::size;
+use crate::weights::{Dtype, WeightFile};
 
 /// A loaded RQ-VAE.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! A morph whose frames fit: cells where two stacks meet are revised by a contextual model.
 
 use super::sample::{Sampled, sample};
-use super::task::Task;
 use crate::codes::CodeStack;
+use crate::config::Architecture;
 use crate::error::Result;
-use crate::generate::morph::{Frame, Morph};
-use crate::generate::{Filter, Forced, Request, Rounds, Schedule};
-use crate::model::{Architecture, RqTransformer};
+use crate::generate::Request;
+use crate::model::RqTransformer;
+use crate::sampling::morph::{Frame, Morph};
+use crate::sampling::{Filter, Forced, Rounds, Schedule};
+use crate::task::Task;
 
 /// What revises the seams.
 pub struct Fitting<'a> {

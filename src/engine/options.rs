@@ -1,6 +1,6 @@
 //! Options for loading models.
 
-use crate::model::{Precision, StateKind};
+use crate::config::{Precision, StateKind};
 
 /// How to load models.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
+use crate::config::{Precision, StateKind};
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Schedule};
-use crate::model::{Precision, StateKind};
+use crate::sampling::{Filter, Schedule};
 
 /// A model by name and content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,7 @@ fn precision_or_half<'de, D: Deserializer<'de>>(recipe: D) -> std::result::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::Rounds;
+    use crate::sampling::Rounds;
     use serde_json::{Value, json};
 
     fn recipe() -> Recipe {

@@ -2,8 +2,6 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::pictures::{codes_from_tensor, codes_to_tensor, from_tensor, read, to_tensor};
-use super::task::Task;
 use crate::codes::CodeStack;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
@@ -11,6 +9,8 @@ use crate::image_io::framing::Framing;
 use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::{Partial, Quantizer};
+use crate::model::tensors::{codes_from_tensor, codes_to_tensor, from_tensor, read, to_tensor};
+use crate::task::Task;
 
 /// A picture's codes and reconstructions.
 #[derive(Debug)]

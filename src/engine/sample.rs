@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use burn::tensor::{Device, Int, Tensor};
 use web_time::{Duration, Instant};
 
-use super::task::Task;
 use crate::codes::CodeStack;
 use crate::device::Fence;
 use crate::error::Result;
-use crate::generate::{DraftAndRevise, Filter, Guidance, Request, Schedule, Session, Steps};
+use crate::generate::{DraftAndRevise, Guidance, Request, Session, Steps};
 use crate::model::RqTransformer;
+use crate::sampling::{Filter, Schedule};
+use crate::task::Task;
 
 /// Rows sampled together. More are no faster on a CPU and need memory for their caches.
 const ROWS: u32 = 8;

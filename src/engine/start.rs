@@ -17,7 +17,6 @@ pub use crate::trust::checked;
 
 /// Whether to use the hand-written kernels on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(not(target_family = "wasm"), derive(clap::ValueEnum))]
 pub enum GpuKernels {
     /// The hand-written kernels, except those that are wrong on this GPU.
     #[default]

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::task::Task;
-use crate::checkpoint::{self, Checkpoint, StateKind};
+use crate::config::StateKind;
+use crate::config::{Config, ModelConfig};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::model::{Config, ModelConfig};
+use crate::model::Checkpoint;
+use crate::task::Task;
 use crate::train::config::TrainConfig;
 use crate::train::data::{
     Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
@@ -25,6 +26,7 @@ use crate::train::run::RunFolder;
 pub use crate::train::trainee::Told;
 use crate::train::trainee::{Name, Plan, Run, Trainee};
 pub use crate::train::validation::{HELD_OUT, HELD_OUT_LOSS};
+use crate::weights;
 use document::Places;
 use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;

@@ -6,15 +6,16 @@ use std::ops::Range;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::guidance::Guidance;
-use super::partition::{order, parts};
-use super::schedule::Schedule;
 use super::session::{Request, check, conditions, given_code, repeat};
 use super::steps::Steps;
+use crate::config::Architecture;
 use crate::error::{Error, Result};
-use crate::generate::Filter;
 use crate::kernels::sample_token::{Draw, Turns, sample_token};
+use crate::model::RqTransformer;
 use crate::model::rqtransformer::Masked;
-use crate::model::{Architecture, RqTransformer};
+use crate::sampling::Filter;
+use crate::sampling::partition::{order, parts};
+use crate::sampling::schedule::Schedule;
 
 /// A batch in progress: each step generates one part in one pass through the body.
 pub struct DraftAndRevise<'a> {
@@ -243,14 +244,15 @@ fn written(codes: Tensor<2, Int>, new: Tensor<2, Int>, rows: &[usize]) -> Tensor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Loader, Precision};
     use crate::codes::CodeStack;
+    use crate::config::Precision;
+    use crate::config::{Config, ModelConfig};
     use crate::device::{DeviceChoice, open};
-    use crate::generate::sampling::distribution;
-    use crate::generate::{Forced, Rounds};
     use crate::kernels::values;
-    use crate::model::{Config, ModelConfig};
+    use crate::model::Loader;
     use crate::random::code_uniform;
+    use crate::sampling::filter::distribution;
+    use crate::sampling::{Forced, Rounds};
     use burn::tensor::Device;
     use proptest::prelude::*;
     use serde_json::json;

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::sampling::Filter;
 use crate::error::{Error, Result};
+use crate::sampling::filter::Filter;
 
 /// The conditions a batch is evaluated with, and how their logits are combined.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,12 +86,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::checkpoint::{Loader, Precision};
     use crate::codes::CodeStack;
-    use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session, Steps};
+    use crate::config::Precision;
+    use crate::config::{Config, ModelConfig};
+    use crate::generate::{DraftAndRevise, Request, Session, Steps};
     use crate::kernels::values;
+    use crate::model::Loader;
+    use crate::model::RqTransformer;
     use crate::model::rqtransformer::Masked;
-    use crate::model::{Config, ModelConfig, RqTransformer};
+    use crate::sampling::{Rounds, Schedule};
 
     const DEPTHS: usize = 3;
     const SIZES: [usize; DEPTHS] = [7, 5, 6];

@@ -2,16 +2,17 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::forced::Forced;
 use super::guidance::Guidance;
-use super::sampling::Filter;
 use super::steps::Steps;
 use crate::codes::CodeStack;
+use crate::config::Architecture;
 use crate::device::failure;
 use crate::error::{Error, Result};
 use crate::kernels::sample_token::{Draw, sample_token};
+use crate::model::RqTransformer;
 use crate::model::rqtransformer::Decoding;
-use crate::model::{Architecture, RqTransformer};
+use crate::sampling::filter::Filter;
+use crate::sampling::forced::Forced;
 
 /// What to sample.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::flex::CpuKernels;
 use super::gradient::transformer::{attend_recorded, has_transformer_steps};
 use super::matmul::matmul;
 use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
-use crate::model::dropout::Dropout;
+use crate::kernels::dropout::Dropout;
 
 pub use super::cpu::attention::Reach;
 

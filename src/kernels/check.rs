@@ -16,7 +16,7 @@ use super::sample_token::{Draw, sample_token};
 use super::{Activation, GpuKernel, KvCache, Resample, Variant, Weights};
 use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, matmul, noise};
 use crate::error::{Error, Result};
-use crate::generate::Filter;
+use crate::sampling::Filter;
 pub use crate::trust::Checked;
 
 /// A check of one variant of a kernel.

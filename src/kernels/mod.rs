@@ -6,6 +6,7 @@ pub mod attention;
 pub mod check;
 pub mod conv2d;
 pub mod cpu;
+pub mod dropout;
 pub mod embed;
 #[cfg(not(target_family = "wasm"))]
 pub mod gradient;

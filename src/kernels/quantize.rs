@@ -193,9 +193,9 @@ pub fn residual_quantize_by(
 mod tests {
     use super::*;
     use crate::device::{DeviceChoice, open};
-    use crate::generate::Filter;
     use crate::kernels::values;
     use crate::random::pcg4d;
+    use crate::sampling::Filter;
     use crate::testing::{poison, tensor};
     use burn::tensor::{Device, TensorData};
 

@@ -6,8 +6,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::cube::GpuKernels;
 use super::flex::CpuKernels;
 use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
-use crate::generate::Filter;
 use crate::random::code_uniform;
+use crate::sampling::Filter;
 
 /// How codes are sampled.
 #[derive(Clone, Copy, Debug)]

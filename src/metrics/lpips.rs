@@ -8,10 +8,11 @@ use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::checkpoint::{StateKind, TensorInfo, WeightFile};
+use crate::config::StateKind;
 use crate::error::{Error, Result};
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
+use crate::weights::{TensorInfo, WeightFile};
 
 /// Minimum height and width of a picture: the network halves them four times.
 pub const LEAST_SIZE: usize = 16;
@@ -168,10 +169,10 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::write::{Described, write_safetensors};
     use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
     use crate::testing::assert_close;
+    use crate::weights::write::{Described, write_safetensors};
     use std::path::Path;
 
     fn fixture(name: &str) -> PathBuf {
@@ -234,7 +235,7 @@ mod tests {
             for info in file.tensors() {
                 let mut values = file.read_f32(&info.name).unwrap();
                 let Some(name) = change(&info.name, &mut values) else { continue };
-                all.push(((name, crate::checkpoint::Dtype::F32, info.shape.clone()), values));
+                all.push(((name, crate::weights::Dtype::F32, info.shape.clone()), values));
             }
         }
         let described: Vec<Described> = all.iter().map(|(described, _)| described.clone()).collect();

@@ -11,13 +11,15 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Slice, Tensor};
 
 use super::prepare::{Preparation, Rounding};
-use crate::checkpoint::{Loader, Precision, WeightFile};
+use crate::config::Precision;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::resize::{Filter, Fit};
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
+use crate::model::Loader;
 use crate::model::rqtransformer::layers::Linear;
+use crate::weights::WeightFile;
 
 /// Epsilon of all batch norms.
 const EPSILON: f32 = 1e-5;

@@ -1,23 +1,13 @@
-//! The two models: RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all options of the published ones.
+//! The two models, RQ-VAE (stage 1) and RQ-Transformer (stage 2), with all options of the published ones, and the
+//! checkpoints that they are loaded from.
 
-pub mod config;
-#[cfg(feature = "models")]
-pub mod dropout;
-mod precision;
-pub mod preset;
-#[cfg(feature = "models")]
+pub mod checkpoint;
+pub mod loader;
 pub mod rqtransformer;
-#[cfg(feature = "models")]
 pub mod rqvae;
-mod state;
+pub mod tensors;
 
-pub use config::architecture::Architecture;
-pub use config::rqtransformer::{ConditionKind, RqTransformerConfig};
-pub use config::rqvae::RqVaeConfig;
-pub use config::{Config, ModelConfig};
-pub use precision::Precision;
-#[cfg(feature = "models")]
+pub use checkpoint::{Checkpoint, Stage};
+pub use loader::{Loader, Parameter};
 pub use rqtransformer::RqTransformer;
-#[cfg(feature = "models")]
 pub use rqvae::RqVae;
-pub use state::StateKind;

@@ -24,8 +24,8 @@ use crate::assets::{
     Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES, CLIP_MERGES,
     HTML_ENTITIES,
 };
+use crate::config::WORDS;
 use crate::error::{Error, Result};
-use crate::model::config::WORDS;
 
 use clip::Clip;
 use huggingface::CharBpe;

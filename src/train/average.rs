@@ -4,8 +4,8 @@ use burn::tensor::Device;
 
 use super::codebooks::MovingCodebooks;
 use super::parameters::Parameters;
-use crate::checkpoint::WeightFile;
 use crate::error::Result;
+use crate::weights::WeightFile;
 
 /// EMA of weights, and of codebooks if the model has them.
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Parameter;
     use crate::kernels::values;
+    use crate::model::Parameter;
     use crate::testing::assert_close;
     use crate::train::codebooks::MovingCodebook;
 

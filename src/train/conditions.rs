@@ -5,11 +5,11 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::data::Item;
+use crate::config::ConditionKind;
+use crate::config::rqtransformer::RqTransformerConfig;
 use crate::error::{Error, Result};
 use crate::image_io::folder::read;
-use crate::model::ConditionKind;
-use crate::model::config::rqtransformer::RqTransformerConfig;
-use crate::model::dropout::Noise;
+use crate::kernels::dropout::Noise;
 use crate::random::uniform;
 use crate::tokenizer::Tokenizer;
 
@@ -118,9 +118,9 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, ModelConfig};
     use crate::image_io::Picture;
     use crate::image_io::png_text::Provenance;
-    use crate::model::{Config, ModelConfig};
 
     #[test]
     fn pictures_without_a_class_or_caption_are_counted() {

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
+use crate::config::{Config, Unread, read_known, read_section, within};
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Unread, read_known, read_section, within};
 
 /// Most images per batch.
 const LARGEST_BATCH: usize = 1 << 16;

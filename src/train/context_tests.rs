@@ -6,10 +6,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::masks::masked_rows;
 use super::optimizer::{Descent, DescentConfig};
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use crate::config::{Architecture, Config, ModelConfig, RqTransformerConfig};
+use crate::kernels::dropout::Noise;
 use crate::kernels::values;
-use crate::model::dropout::Noise;
+use crate::model::RqTransformer;
 use crate::model::rqtransformer::Masked;
-use crate::model::{Architecture, Config, ModelConfig, RqTransformer, RqTransformerConfig};
 use crate::random::{below, pcg4d};
 
 const PICTURES: usize = 16;

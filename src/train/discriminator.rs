@@ -12,10 +12,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{DiscArch, DiscLoss, GenLoss};
 use super::parameters::{Named, Parameters};
-use crate::checkpoint::{Parameter, WeightFile};
 use crate::error::{Error, Result};
 use crate::kernels::values;
+use crate::model::Parameter;
 use crate::random::{normal, uniform};
+use crate::weights::WeightFile;
 use norm::{Norm, fixed_by};
 
 /// Height and width of all kernels.
@@ -226,11 +227,12 @@ impl GenLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{StateKind, WeightFile};
+    use crate::config::StateKind;
     use crate::device::{DeviceChoice, open};
     use crate::kernels::values;
     use crate::testing::assert_close;
     use crate::train::parameters::Gradients;
+    use crate::weights::WeightFile;
     use burn::tensor::TensorData;
     use std::path::Path;
 

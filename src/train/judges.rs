@@ -15,13 +15,13 @@ use super::rqvae::Pass;
 use super::run::{Tensors, moments, tensors};
 use super::schedule::Schedule;
 use super::trainee::Measured;
-use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
 use crate::kernels::conv2d::conv2d;
 use crate::kernels::{Resample, values};
 use crate::metrics::Lpips;
 use crate::metrics::lpips::LEAST_SIZE;
 use crate::model::rqvae::patches::fold;
+use crate::weights::WeightFile;
 
 /// Keeps the adaptive weight finite.
 const EPSILON: f64 = 1e-4;
@@ -280,8 +280,8 @@ fn number(loss: &Tensor<1>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::StateKind;
-    use crate::model::{Config, ModelConfig, RqVaeConfig};
+    use crate::config::StateKind;
+    use crate::config::{Config, ModelConfig, RqVaeConfig};
     use crate::testing::{assert_close, tensor};
     use crate::train::rqvae::TrainedRqVae;
     use burn::tensor::TensorData;

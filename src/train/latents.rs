@@ -7,12 +7,13 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 
 use super::data::{Loaded, Wish, in_epoch};
-use crate::checkpoint::write::{Described, write_safetensors};
-use crate::checkpoint::{Dtype, StateKind, WeightFile};
-use crate::engine::task::Task;
+use crate::config::StateKind;
 use crate::error::{Error, Result};
 use crate::kernels::values;
 use crate::model::RqVae;
+use crate::task::Task;
+use crate::weights::write::{Described, write_safetensors};
+use crate::weights::{Dtype, WeightFile};
 
 /// The metadata key that describes what the latents were made from.
 const OF: &str = "of";

@@ -1,6 +1,6 @@
 //! Which cells a training step masks (Draft-and-Revise, arXiv 2206.04452, section 3.2.3, equation 10).
 
-use crate::model::dropout::Noise;
+use crate::kernels::dropout::Noise;
 use crate::random::{permutation, uniform};
 
 /// Domain separator for the random numbers.

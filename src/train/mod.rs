@@ -1,6 +1,6 @@
 //! Training of both stages: data, single steps, and resumable runs.
 //!
-//! A step builds its model from tensors that track gradients (see [`crate::checkpoint::Loader::from_given`]).
+//! A step builds its model from tensors that track gradients (see [`crate::model::Loader::from_given`]).
 //! The trained values live in [`parameters`] under their published names, so a run's checkpoint is a
 //! checkpoint like any other.
 

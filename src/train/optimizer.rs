@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 
 use super::config::OptimizerKind;
 use super::parameters::{Gradients, Parameters};
-use crate::checkpoint::WeightFile;
 use crate::error::Result;
+use crate::weights::WeightFile;
 
 /// Momentum of SGD, as published.
 const MOMENTUM: f64 = 0.9;
@@ -118,8 +118,8 @@ impl Descent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Parameter;
     use crate::kernels::values;
+    use crate::model::Parameter;
     use crate::testing::assert_close;
     use burn::tensor::Device;
     use serde::Deserialize;

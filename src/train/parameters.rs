@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::checkpoint::{Parameter, WeightFile};
 use crate::error::{Error, Result};
 use crate::kernels::values;
+use crate::model::Parameter;
+use crate::weights::WeightFile;
 
 /// Tensors by name, each flattened.
 pub type Named = BTreeMap<String, Tensor<1>>;

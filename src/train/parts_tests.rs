@@ -11,8 +11,8 @@ use super::run::Tensors;
 use super::stage1::Stage1Training;
 use super::stage2::Stage2Training;
 use super::trainee::Trainee;
+use crate::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use crate::error::{Error, Result};
-use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use crate::testing::{assert_close, tensor};
 
 /// Codebooks of two sizes.
@@ -135,7 +135,7 @@ fn a_step_that_is_stopped_between_two_parts_changes_nothing() {
 /// `ddconfig.dropout`.
 #[test]
 fn stage_1_has_new_dropout_in_each_pass() {
-    use crate::model::dropout::Noise;
+    use crate::kernels::dropout::Noise;
     let device = Device::flex();
     let images = tensor([1, 3, 8, 8], 7, &device);
     let mut config = rqvae();

@@ -3,9 +3,9 @@
 
 use super::config::{LossKind, OptimizerKind, TrainConfig};
 use super::data::Augmentation;
-use crate::model::config::rqvae::ReconstructionLoss;
-use crate::model::config::{DefaultSampling, SamplingSection};
-use crate::model::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+use crate::config::rqvae::ReconstructionLoss;
+use crate::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+use crate::config::{DefaultSampling, SamplingSection};
 
 const FFHQ1: &str = include_str!("../../tests/fixtures/published/ffhq-stage1.yaml");
 const FFHQ2: &str = include_str!("../../tests/fixtures/published/ffhq-stage2.yaml");

@@ -4,17 +4,18 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::parameters::{Gradients, Named, Parameters};
-use crate::checkpoint::{Loader, Parameter, WeightFile};
+use crate::config::rqtransformer::RqTransformerConfig;
 use crate::device::differentiates;
 use crate::error::Result;
+use crate::kernels::dropout::Noise;
 use crate::kernels::gradient::transformer::{cross_entropy_recorded, has_transformer_steps};
 use crate::kernels::quantize::{Codebook, Codebooks};
 use crate::kernels::values;
 use crate::model::RqTransformer;
-use crate::model::config::rqtransformer::RqTransformerConfig;
-use crate::model::dropout::Noise;
 use crate::model::rqtransformer::Masked;
+use crate::model::{Loader, Parameter};
 use crate::random::normal;
+use crate::weights::WeightFile;
 
 /// Standard deviation of the initial weights, as published.
 const SPREAD: f32 = 0.02;
@@ -281,7 +282,7 @@ fn initial(parameter: &Parameter, seed: u32) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Config, ModelConfig};
+    use crate::config::{Config, ModelConfig};
     use burn::tensor::TensorData;
     use serde_json::json;
 

@@ -5,13 +5,14 @@ use burn::tensor::{Device, Int, Tensor};
 use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
-use crate::checkpoint::{Loader, Parameter, WeightFile};
 use crate::error::{Error, Result};
+use crate::kernels::dropout::Noise;
 use crate::kernels::values;
 use crate::model::RqVae;
-use crate::model::dropout::Noise;
 use crate::model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig};
+use crate::model::{Loader, Parameter};
 use crate::random::uniform;
+use crate::weights::WeightFile;
 
 /// Prefix of the codebooks' names; gradients do not change them.
 const CODEBOOKS: &str = "quantizer.codebooks.";

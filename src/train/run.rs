@@ -21,10 +21,11 @@ use super::optimizer::Descent;
 use super::parameters::Parameters;
 use super::record::Record;
 use super::trainee::Name;
-use crate::checkpoint::write::{Described, write_safetensors};
-use crate::checkpoint::{Dtype, StateKind, WeightFile};
+use crate::config::StateKind;
 use crate::error::{Error, Result};
 use crate::files::{self, write_atomically};
+use crate::weights::write::{Described, write_safetensors};
+use crate::weights::{Dtype, WeightFile};
 
 /// How many checkpoints to keep: the latest ones.
 const KEPT: usize = 2;

@@ -15,14 +15,14 @@ use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::Validation;
-use crate::checkpoint::WeightFile;
-use crate::engine::pictures::codes_from_tensor;
 use crate::error::Result;
 use crate::image_io::Picture;
+use crate::kernels::dropout::Noise;
 use crate::kernels::values;
 use crate::metrics::psnr;
-use crate::model::dropout::Noise;
 use crate::model::rqvae::RqVaeConfig;
+use crate::model::tensors::codes_from_tensor;
+use crate::weights::WeightFile;
 
 /// An RQ-VAE in training.
 pub struct Stage1Training {

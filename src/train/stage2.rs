@@ -14,17 +14,19 @@ use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use super::run::{Tensors, moments, tensors};
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
-use crate::checkpoint::WeightFile;
+use crate::config::Architecture;
+use crate::config::rqtransformer::RqTransformerConfig;
 use crate::error::{Error, Result};
-use crate::generate::{DraftAndRevise, Filter, Request, Schedule, Session, Steps};
+use crate::generate::{DraftAndRevise, Request, Session, Steps};
 use crate::image_io::Picture;
+use crate::kernels::dropout::Noise;
 use crate::kernels::sample_token::Draw;
 use crate::kernels::values;
-use crate::model::config::rqtransformer::RqTransformerConfig;
-use crate::model::dropout::Noise;
+use crate::model::RqVae;
 use crate::model::rqtransformer::Masked;
-use crate::model::{Architecture, RqVae};
+use crate::sampling::Filter;
 use crate::tokenizer::Tokenizer;
+use crate::weights::WeightFile;
 
 /// Default temperature for soft targets and sampled codes.
 const TEMPERATURE: f64 = 1.0;
@@ -134,7 +136,7 @@ impl Stage2Training {
             let images = image as u32..image as u32 + 1;
             let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
-            match Schedule::usual(config, &request.filters) {
+            match config.schedule(&request.filters) {
                 Some(schedule) => Ok(finished(DraftAndRevise::new(&model, request, schedule)?)),
                 None => Ok(finished(Session::new(&model, request)?)),
             }

@@ -11,11 +11,12 @@ use super::data::{Batches, Loaded, Wish, in_order};
 use super::run::{RunFolder, Tensors, line, open_training, steps_of};
 use super::schedule::Schedule;
 use super::validation::Validation;
-use crate::checkpoint::{StateKind, WeightFile};
-use crate::engine::task::Task;
+use crate::config::StateKind;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::image_io::{Picture, sheet};
+use crate::task::Task;
+use crate::weights::WeightFile;
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;

@@ -5,8 +5,7 @@ mod models;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use residua::app::{Warnings, listen};
-use residua::checkpoint::bundled;
+use residua::assets::bundled;
 use residua::device::{self, DeviceChoice, Opened, kind};
 use residua::engine::memory::resident;
 use residua::engine::start::{checked, trust};
@@ -14,6 +13,7 @@ use residua::engine::studio::{Answer, Ready, Server, wire};
 use residua::error::Result;
 use residua::files::{self, Content};
 use residua::host::{self, Host};
+use residua::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;

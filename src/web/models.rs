@@ -2,17 +2,20 @@
 
 use burn::tensor::Device;
 use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
-use residua::checkpoint::{Checkpoint, Precision, Stage, StateKind};
 use residua::codes::CodeStack;
+use residua::config::{Precision, StateKind};
 use residua::engine::fetch::{fetch, fetch_tokenizer};
 use residua::engine::reconstruct::{Choice, decode, encode};
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Condition, Options, Stage1, Stage2, Task};
+use residua::engine::{Condition, Options, Stage1, Stage2};
 use residua::error::{Error, Result};
-use residua::generate::{Filter, Request, Schedule};
+use residua::generate::Request;
 use residua::host::Host;
 use residua::image_io::Picture;
+use residua::model::{Checkpoint, Stage};
 use residua::model::{RqTransformer, RqVae};
+use residua::sampling::Filter;
+use residua::task::Task;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -201,7 +204,7 @@ impl Models {
             }
             Ok(())
         };
-        let schedule = Schedule::usual(&stage2.model.config, &request.filters);
+        let schedule = stage2.model.config.schedule(&request.filters);
         sample(&stage2.model, &request, schedule.as_ref(), false, &mut watched(&progress), keep).await?;
         Ok(made.into())
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use residua::Error;
 use residua::device::renew;
-use residua::engine::pictures::{codes_to_tensor, from_tensor};
+use residua::model::tensors::{codes_to_tensor, from_tensor};
 
 use crate::alone;
 use crate::profiles::PROFILES;

@@ -1,16 +1,19 @@
 //! Under the limits of each adapter, results match the CPU's.
 
 use burn::tensor::Device;
-use residua::checkpoint::{Loader, Precision, StateKind};
 use residua::codes::CodeStack;
+use residua::config::preset::Preset;
+use residua::config::{Precision, StateKind};
 use residua::device::{cpu, largest_tensor};
 use residua::engine::reconstruct::{Choice, decode, encode};
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request};
+use residua::engine::{Options, Stage2};
+use residua::generate::Request;
 use residua::image_io::Picture;
-use residua::model::preset::Preset;
+use residua::model::Loader;
 use residua::model::{RqTransformer, RqVae};
+use residua::sampling::Filter;
+use residua::task::Task;
 
 use crate::alone;
 use crate::profiles::PROFILES;

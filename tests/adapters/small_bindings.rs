@@ -2,11 +2,13 @@
 
 use burn::tensor::Device;
 use residua::device::{cpu, descriptor, largest_tensor, share};
-use residua::engine::pictures::{codes_to_tensor, from_tensor};
+use residua::engine::Stage2;
 use residua::engine::reconstruct::{decode, decode_partly};
 use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Stage2, Task};
-use residua::generate::{Filter, Request};
+use residua::generate::Request;
+use residua::model::tensors::{codes_to_tensor, from_tensor};
+use residua::sampling::Filter;
+use residua::task::Task;
 
 use crate::alone;
 use crate::real::bundled;

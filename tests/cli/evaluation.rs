@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use residua::checkpoint::Parameter;
 use residua::metrics::inception::Inception;
+use residua::model::Parameter;
 use residua::random::pcg4d;
 use serde_json::Value;
 

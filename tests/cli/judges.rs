@@ -1,14 +1,15 @@
 //! CLIP and classifiers match PyTorch for the same images, captions and weights.
 
 use burn::tensor::{Device, Tensor};
-use residua::checkpoint::{StateKind, WeightFile};
+use residua::config::StateKind;
 use residua::device::{DeviceChoice, cpu, open};
-use residua::engine::Task;
 use residua::engine::judge::{Judge, load_clip};
 use residua::image_io::Picture;
 use residua::kernels::values;
 use residua::metrics::clip::{Clip, clip_score};
 use residua::metrics::resnet::ResNet;
+use residua::task::Task;
+use residua::weights::WeightFile;
 use serde_json::Value;
 
 use super::desk::{Desk, given};

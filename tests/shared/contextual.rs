@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use residua::checkpoint::Loader;
+use residua::config::{Config, ModelConfig};
 use residua::device::cpu;
-use residua::model::{Config, ModelConfig, RqTransformer};
+use residua::model::Loader;
+use residua::model::RqTransformer;
 use residua::random::normal;
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
-use residua::app::{Warnings, dialogs, listen};
+use residua::app::dialogs;
+use residua::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;

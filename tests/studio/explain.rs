@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable;
-use residua::checkpoint::{Precision, StateKind};
 use residua::codes::CodeStack;
+use residua::config::{Precision, StateKind};
 use residua::engine::explain::{Explanation, explain};
-use residua::engine::{Condition, Options, Stage2, Task};
+use residua::engine::{Condition, Options, Stage2};
+use residua::task::Task;
 
 use crate::desk::Desk;
 

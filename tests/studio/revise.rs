@@ -7,7 +7,7 @@ use eframe::egui::{Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
 use residua::codes::CodeStack;
-use residua::generate::Rounds;
+use residua::sampling::Rounds;
 
 use crate::desk::Desk;
 

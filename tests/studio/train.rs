@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use egui_kittest::kittest::Queryable;
 use residua::app::training::{Ended, LOSS, Training};
 use residua::device::{DeviceChoice, open};
-use residua::engine::Task;
 use residua::engine::train::{TrainOptions, train};
 use residua::error::Error;
 use residua::image_io::Picture;
 use residua::image_io::png_text::Provenance;
+use residua::task::Task;
 use tempfile::TempDir;
 
 use crate::desk::Desk;

@@ -13,8 +13,8 @@ use crate::codes::npy;
 use crate::engine::studio::{Command, MorphPlan};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::generate::morph::{Morph, MorphOrder};
 use crate::image_io::{Picture, folder, sheet};
+use crate::sampling::morph::{Morph, MorphOrder};
 
 /// Most files shown from a folder.
 const MOST_FILES: usize = 500;

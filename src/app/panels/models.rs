@@ -5,9 +5,9 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
 use crate::assets::bundled::BUNDLED;
+use crate::config::ConditionKind;
+use crate::config::RqVaeConfig;
 use crate::engine::studio::{Loaded, Stage2Facts};
-use crate::model::ConditionKind;
-use crate::model::RqVaeConfig;
 use crate::text::{counted, grouped, size};
 
 /// The state of the panel.

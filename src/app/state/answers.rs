@@ -11,11 +11,11 @@ use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
 use crate::assets::bundled::BUNDLED;
 use crate::codes::CodeStack;
+use crate::config::ConditionKind;
 use crate::engine::Condition;
 use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output};
-use crate::generate::Filter;
 use crate::metrics::Usage;
-use crate::model::ConditionKind;
+use crate::sampling::Filter;
 
 use super::{CHOICES, PATCHES, State};
 

@@ -37,9 +37,9 @@ use crate::app::textures::Textures;
 use crate::engine::explanation::Explanation;
 use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours};
 use crate::engine::{Condition, Recipe};
-use crate::generate::Filter;
 use crate::image_io::Picture;
 use crate::metrics::Usage;
+use crate::sampling::Filter;
 use crate::trust::{Checked, checked_since};
 
 /// Label of the jobs that decode single codes.

@@ -7,12 +7,12 @@ use crate::app::document::{Document, Source};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::codes::CodeStack;
+use crate::config::{Precision, StateKind};
 use crate::engine::studio::Command;
 use crate::engine::{Options, Recipe};
 use crate::error::Error;
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
-use crate::model::{Precision, StateKind};
 
 use super::State;
 

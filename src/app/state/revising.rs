@@ -7,7 +7,7 @@ use crate::app::document::kept;
 use crate::app::jobs::Purpose;
 use crate::codes::CodeStack;
 use crate::engine::studio::{Command, Surprise};
-use crate::generate::Forced;
+use crate::sampling::Forced;
 
 use super::State;
 

@@ -5,7 +5,7 @@ use crate::app::gallery::{Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::engine::studio::{Command, SamplePlan};
-use crate::generate::Forced;
+use crate::sampling::Forced;
 
 use super::State;
 

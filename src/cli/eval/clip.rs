@@ -8,12 +8,13 @@ use serde_json::json;
 use super::super::options::DeviceArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
-use crate::checkpoint::{StateKind, WeightFile};
+use crate::config::StateKind;
 use crate::engine::ModelId;
 use crate::engine::eval::Pictures;
 use crate::engine::eval::clip::clip_scores;
 use crate::engine::judge::load_clip;
 use crate::error::Result;
+use crate::weights::WeightFile;
 
 /// Mean CLIP score of pictures with captions.
 ///

@@ -16,7 +16,7 @@ use crate::engine::eval::sets::{Judge, Protocol, Seen};
 use crate::engine::eval::{Pictures, Selection};
 use crate::engine::{Condition, Stage2};
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Schedule};
+use crate::sampling::{Filter, Schedule};
 use crate::train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.

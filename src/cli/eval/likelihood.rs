@@ -6,11 +6,11 @@ use serde_json::json;
 use super::super::options::TransformerArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
+use crate::config::{Architecture, ConditionKind};
 use crate::engine::Stage2;
 use crate::engine::eval::likelihood::{Depth, Measured, measure};
 use crate::engine::eval::{Pictures, context};
 use crate::error::{Error, Result};
-use crate::model::{Architecture, ConditionKind};
 use crate::train::conditions::check_labels;
 
 /// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a

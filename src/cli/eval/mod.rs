@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::output::Console;
+use super::words::{SPLITS, one_of};
 use crate::engine::eval::Selection;
 use crate::engine::eval::sets::Protocol;
 use crate::error::Result;
@@ -64,7 +65,7 @@ struct PicturesArguments {
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Pictures to measure: those that training uses, those that it holds out, or all.
-    #[arg(long, value_enum, default_value = "all")]
+    #[arg(long, value_parser = one_of(SPLITS), default_value = "all")]
     split: Split,
     /// Maximum number of pictures, spread evenly over all. [default: all]
     #[arg(long, value_name = "N")]

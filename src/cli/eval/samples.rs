@@ -16,7 +16,8 @@ use super::super::target::check_folder;
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
-use crate::checkpoint::{StateKind, WeightFile};
+use crate::config::StateKind;
+use crate::config::{ConditionKind, RqTransformerConfig};
 use crate::engine::Stage2;
 use crate::engine::bulk::{Order, conditions, file, spread};
 use crate::engine::eval::Pictures;
@@ -29,7 +30,7 @@ use crate::metrics::clip::Clip;
 use crate::metrics::frechet::Statistics;
 use crate::metrics::inception_score::InceptionScore;
 use crate::metrics::resnet::ResNet;
-use crate::model::{ConditionKind, RqTransformerConfig};
+use crate::weights::WeightFile;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
 /// acceptance rate.

@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use super::stages::{FILTER, timed};
 use super::{SEED, Settings, median};
-use crate::checkpoint::{Loader, Precision};
-use crate::engine::task::Task;
+use crate::config::Precision;
+use crate::config::preset::Preset;
+use crate::config::{Architecture, RqTransformerConfig};
 use crate::error::Result;
-use crate::generate::{DraftAndRevise, Request, Rounds, Schedule, Session, Steps};
-use crate::model::preset::Preset;
-use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
+use crate::generate::{DraftAndRevise, Request, Session, Steps};
+use crate::model::Loader;
+use crate::model::{RqTransformer, RqVae};
+use crate::sampling::{Rounds, Schedule};
+use crate::task::Task;
 
 /// Parts of the draft in the paper's table 4.
 const DRAFTS: [u32; 3] = [8, 32, 64];

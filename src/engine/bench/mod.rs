@@ -8,11 +8,12 @@ mod train;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::task::Task;
-use crate::checkpoint::{Loader, Precision};
+use crate::config::Precision;
+use crate::config::preset::Preset;
 use crate::error::Result;
-use crate::model::preset::Preset;
+use crate::model::Loader;
 use crate::model::{RqTransformer, RqVae};
+use crate::task::Task;
 pub use drafting::{Drafted, drafting};
 pub use kernels::{Kernel, kernels};
 use stages::Sampled;

@@ -7,11 +7,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::{Measure, SEED};
 use crate::device::wait;
 use crate::engine::memory;
-use crate::engine::task::Task;
 use crate::error::Result;
-use crate::generate::Filter;
 use crate::kernels::sample_token::{Draw, sample_token};
 use crate::model::{RqTransformer, RqVae};
+use crate::sampling::Filter;
+use crate::task::Task;
 
 /// The filter of the published FFHQ samples, which costs more than none.
 pub const FILTER: Filter = Filter { temperature: 1.0, top_k: 250, top_p: 0.95, ..Filter::NONE };

@@ -5,10 +5,10 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::SEED;
-use crate::engine::task::Task;
+use crate::config::{Config, ModelConfig};
 use crate::error::{Error, Result};
 use crate::kernels::noise;
-use crate::model::{Config, ModelConfig};
+use crate::task::Task;
 use crate::train::config::TrainConfig;
 use crate::train::data::Loaded;
 use crate::train::rqvae::TrainedRqVae;

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::Task;
 use crate::engine::bulk::{Order, file};
-use crate::engine::pictures::read;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::metrics::resnet::ResNet;
+use crate::model::tensors::read;
+use crate::task::Task;
 
 /// Number of pictures in a batch.
 const BATCH: usize = 8;

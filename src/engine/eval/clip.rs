@@ -7,13 +7,14 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::{LeftOut, Pictures, mean};
-use crate::engine::pictures::read;
 use crate::engine::recipe::SamplingRecipe;
-use crate::engine::{Condition, Recipe, Task};
+use crate::engine::{Condition, Recipe};
 use crate::error::{Error, Result};
 use crate::files::read_limited;
 use crate::image_io::png_text::Provenance;
 use crate::metrics::clip::{Clip, clip_score};
+use crate::model::tensors::read;
+use crate::task::Task;
 use crate::text::shown_path;
 
 /// Size limit of a picture whose recipe is read, in bytes.

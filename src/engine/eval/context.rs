@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::likelihood::conditions;
 use super::{LeftOut, Pictures, mean};
+use crate::engine::Stage2;
 use crate::engine::condition::tokenizer;
-use crate::engine::pictures::{read, to_tensor};
-use crate::engine::{Stage2, Task};
 use crate::error::Result;
 use crate::model::rqtransformer::Masked;
+use crate::model::tensors::{read, to_tensor};
+use crate::task::Task;
 use crate::train::masks::random_cells;
 use crate::train::rqtransformer::{Likelihood, Target};
 

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::pictures::Batch;
 use super::{LeftOut, Pictures, mean};
+use crate::config::{Architecture, RqTransformerConfig};
+use crate::engine::Stage2;
 use crate::engine::condition::tokenizer;
-use crate::engine::pictures::{read, to_tensor};
-use crate::engine::{Stage2, Task};
 use crate::error::Result;
-use crate::model::{Architecture, RqTransformerConfig};
+use crate::model::tensors::{read, to_tensor};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 use crate::train::conditions::condition_tokens;
 use crate::train::rqtransformer::{Target, unlikelihood};
@@ -138,14 +139,14 @@ fn summary(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::StateKind;
+    use crate::config::Precision;
+    use crate::config::StateKind;
     use crate::device::cpu;
     use crate::engine::Options;
     use crate::engine::eval::Selection;
     use crate::engine::explain::surprise;
     use crate::engine::reconstruct::{Choice, encode};
     use crate::image_io::Picture;
-    use crate::model::Precision;
     use crate::train::data::Split;
     use std::path::Path;
 

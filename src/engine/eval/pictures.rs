@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::engine::Condition;
 use crate::engine::bulk::{Order, file};
-use crate::engine::{Condition, Task};
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::folder;
 pub use crate::image_io::folder::LeftOut;
+use crate::task::Task;
 use crate::train::data::{DataSet, Item, Split};
 
 /// Which pictures to measure.

@@ -5,14 +5,14 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{LeftOut, Pictures, mean};
-use crate::engine::Task;
-use crate::engine::pictures::{codes_from_tensor, from_tensor, read, to_tensor};
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::metrics::psnr::decibels;
 use crate::metrics::{Lpips, Usage, mse, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
+use crate::model::tensors::{codes_from_tensor, from_tensor, read, to_tensor};
+use crate::task::Task;
 
 /// The measurements.
 #[derive(Clone, Debug, Serialize)]

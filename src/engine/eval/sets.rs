@@ -8,20 +8,22 @@ use burn::tensor::activation::softmax;
 use serde::Serialize;
 
 use super::Pictures;
+use crate::engine::Stage2;
 use crate::engine::bulk::Order;
-use crate::engine::pictures::{from_tensor, read, to_tensor};
 use crate::engine::reconstruct::decode;
 use crate::engine::sample::{Sampled, sample};
-use crate::engine::{Stage2, Task};
 use crate::error::Result;
-use crate::generate::{Filter, Request, Schedule};
+use crate::generate::Request;
 use crate::image_io::Picture;
 use crate::metrics::frechet::{Moments, Statistics};
 use crate::metrics::inception::{CLASSES, FEATURES, Inception, input};
 use crate::metrics::inception_score::{InceptionScore, inception_score};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
+use crate::model::tensors::{from_tensor, read, to_tensor};
 use crate::random::permutation;
+use crate::sampling::{Filter, Schedule};
+use crate::task::Task;
 
 /// Inception, and the hash of its weights.
 #[derive(Debug)]

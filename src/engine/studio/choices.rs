@@ -7,10 +7,10 @@ use super::command::View;
 use super::event::{Choice, Choices};
 use super::inspect::{check, check_code, picture};
 use crate::codes::CodeStack;
-use crate::engine::task::Task;
 use crate::error::Result;
 use crate::image_io::Picture;
 use crate::model::RqVae;
+use crate::task::Task;
 
 /// Converts a difference of values in -1..1 to levels of 255.
 const LEVELS: f32 = 127.5;

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::CodeStack;
 use crate::engine::{Condition, Options};
-use crate::generate::morph::Morph;
-use crate::generate::{Filter, Forced};
 use crate::image_io::Picture;
 use crate::image_io::framing::Framing;
+use crate::sampling::morph::Morph;
+use crate::sampling::{Filter, Forced};
 
 /// A picture's codes and how to show them.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::JobId;
 use crate::codes::CodeStack;
+use crate::config::{RqTransformerConfig, RqVaeConfig};
 use crate::engine::explanation::{Explanation, Suggestion};
 use crate::engine::{Condition, ModelId, Recipe};
 use crate::image_io::Picture;
 #[cfg(feature = "models")]
 use crate::kernels::present::DeviceImage;
 use crate::metrics::Usage;
-use crate::model::{RqTransformerConfig, RqVaeConfig};
 
 /// An event in the life of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub struct Stage2Facts {
 mod whole {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::model::RqTransformerConfig;
+    use crate::config::RqTransformerConfig;
 
     pub fn serialize<S: Serializer>(config: &RqTransformerConfig, serializer: S) -> Result<S::Ok, S::Error> {
         let RqTransformerConfig { dataset, sampling, stage1, classes, .. } = config;

@@ -6,15 +6,15 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::command::View;
 use super::event::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice};
-use crate::engine::pictures::{codes_to_tensor, from_tensor, read, to_tensor};
 use crate::engine::reconstruct::check_codes;
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::kernels::present::DeviceImage;
 use crate::metrics::{bits_per_pixel, psnr, ssim};
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
+use crate::model::tensors::{codes_to_tensor, from_tensor, read, to_tensor};
+use crate::task::Task;
 
 /// Which of a cell's codes to decode.
 #[derive(Clone, Copy)]

@@ -177,12 +177,12 @@ impl Drop for Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Precision, StateKind};
     use crate::codes::CodeStack;
+    use crate::config::{Precision, StateKind};
     use crate::engine::{Condition, Options};
-    use crate::generate::{Filter, Forced};
     use crate::image_io::Picture;
     use crate::image_io::framing::Framing;
+    use crate::sampling::{Filter, Forced};
     use std::path::Path;
 
     fn engine() -> Engine {

@@ -13,7 +13,9 @@ use super::choices::choices;
 use super::command::{Command, MorphPlan, SamplePlan, View};
 use super::event::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
 use super::inspect::{self, Latents, Uploaded};
-use crate::checkpoint::{Checkpoint, Precision, Stage, bundled};
+use crate::assets::bundled;
+use crate::config::Precision;
+use crate::config::{Architecture, RqTransformerConfig};
 use crate::device::{self, Fence};
 use crate::engine::condition::tokenizer;
 use crate::engine::explain::{explain, surprise};
@@ -23,15 +25,17 @@ use crate::engine::morph::{Fitting, morph};
 use crate::engine::recipe::{ModelId, Recipe, SamplingRecipe};
 use crate::engine::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::engine::sample::{Sampled, sample};
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
-use crate::generate::{Filter, Request, Schedule};
+use crate::generate::Request;
 use crate::image_io::Picture;
 use crate::image_io::animation::encode_apng;
 use crate::image_io::folder::{self, Found};
 use crate::image_io::framing::Framing;
 use crate::metrics::Usage;
-use crate::model::{Architecture, RqTransformer, RqTransformerConfig, RqVae};
+use crate::model::{Checkpoint, Stage};
+use crate::model::{RqTransformer, RqVae};
+use crate::sampling::{Filter, Schedule};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 /// A queued command.
@@ -238,7 +242,7 @@ impl Worker {
     async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
         let (models, transformer) = (self.models()?, self.transformer()?);
         let request = request(plan, &transformer.model)?;
-        let schedule = Schedule::usual(&transformer.model.config, &plan.filters);
+        let schedule = transformer.model.config.schedule(&plan.filters);
         let rqvae = &models.stage1.model;
         let mut image = plan.first;
         let keep = async |sampled| {

@@ -8,11 +8,11 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::document::LEFT_OUT;
 use super::{TrainOptions, named, read};
+use crate::config::Precision;
+use crate::config::StateKind;
 use crate::engine::models::Stage1;
 use crate::engine::{ModelId, Options};
 use crate::error::{Error, Result};
-use crate::model::Precision;
-use crate::model::StateKind;
 use crate::train::lock::{self, Lock};
 use crate::train::record::Record;
 use crate::train::run::{RunFolder, is_taken};

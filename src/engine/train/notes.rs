@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Config, ModelConfig};
+use crate::config::{Config, ModelConfig};
 use crate::train::config::TrainConfig;
 
 /// What may be unexpected about a run with this configuration.

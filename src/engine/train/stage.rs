@@ -7,18 +7,18 @@ use burn::tensor::Device;
 use super::document::Places;
 use super::held::{Settled, stage1_options};
 use super::{TrainOptions, named};
-use crate::checkpoint::bytes::ByteSource;
-use crate::checkpoint::convert::convert;
-use crate::checkpoint::open::CONFIG_KEY;
-use crate::checkpoint::{self, Checkpoint, Dtype, StateKind, WeightFile};
+use crate::config::StateKind;
+use crate::config::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use crate::engine::ModelId;
 use crate::engine::condition::tokenizer;
 use crate::engine::models::Stage1;
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::files::bytes::ByteSource;
 use crate::metrics::Lpips;
-use crate::model::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+use crate::model::Checkpoint;
+use crate::model::checkpoint::convert::convert;
+use crate::task::Task;
 use crate::train::conditions::check_labels;
 use crate::train::config::TrainConfig;
 use crate::train::data::{DataSet, Wish};
@@ -29,6 +29,9 @@ use crate::train::run::RunFolder;
 use crate::train::stage1::Stage1Training;
 use crate::train::stage2::Stage2Training;
 use crate::train::trainee::Trainee;
+use crate::weights;
+use crate::weights::CONFIG_KEY;
+use crate::weights::{Dtype, WeightFile};
 
 /// The stage to train.
 pub enum Stage<'a> {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::checkpoint::{StateKind, WeightFile};
 use crate::codes::CodeStack;
+use crate::config::StateKind;
 use crate::error::{Error, Result};
+use crate::weights::WeightFile;
 
 /// `golden.safetensors`.
 pub struct Golden {

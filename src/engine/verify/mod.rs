@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::task::Task;
-use crate::checkpoint::folder::config_in;
-use crate::checkpoint::{Checkpoint, StateKind};
+use crate::config::ModelConfig;
+use crate::config::StateKind;
 use crate::device::is_cpu;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::model::Checkpoint;
+use crate::task::Task;
 use crate::text::shown_path;
+use crate::weights::folder::config_in;
 use golden::Golden;
 
 /// One output compared.

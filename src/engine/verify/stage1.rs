@@ -4,14 +4,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::golden::Golden;
 use super::{Comparison, tolerance, training};
-use crate::checkpoint::Checkpoint;
 use crate::codes::CodeStack;
 use crate::engine::models::Stage1;
-use crate::engine::pictures::{codes_from_tensor, codes_to_tensor, read};
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
+use crate::model::Checkpoint;
 use crate::model::RqVae;
 use crate::model::rqvae::Partial;
+use crate::model::tensors::{codes_from_tensor, codes_to_tensor, read};
+use crate::task::Task;
 
 /// Compares every output in `golden`.
 pub async fn verify(

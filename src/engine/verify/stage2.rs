@@ -4,16 +4,19 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::golden::Golden;
 use super::{Comparison, tolerance, training};
-use crate::checkpoint::{Checkpoint, Precision, StateKind};
 use crate::codes::CodeStack;
+use crate::config::Architecture;
+use crate::config::{Precision, StateKind};
 use crate::engine::models::{Stage1, load};
-use crate::engine::pictures::{codes_to_tensor, read};
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
-use crate::generate::sampling::most_likely;
-use crate::generate::{Filter, Forced, Request, Session, Steps};
+use crate::generate::{Request, Session, Steps};
 use crate::kernels::quantize::Codebooks;
-use crate::model::{Architecture, RqTransformer};
+use crate::model::Checkpoint;
+use crate::model::RqTransformer;
+use crate::model::tensors::{codes_to_tensor, read};
+use crate::sampling::filter::most_likely;
+use crate::sampling::{Filter, Forced};
+use crate::task::Task;
 
 /// Compares every output in `golden`.
 pub async fn verify(

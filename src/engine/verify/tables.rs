@@ -9,7 +9,7 @@ use super::golden::Golden;
 use super::{Case, Comparison};
 use crate::error::{Error, Result};
 use crate::files::read_limited;
-use crate::generate::sampling::{Filter, distribution};
+use crate::sampling::filter::{Filter, distribution};
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 
 /// Largest difference allowed between probabilities.

@@ -4,10 +4,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Comparison;
 use super::golden::Golden;
-use crate::checkpoint::Checkpoint;
-use crate::engine::pictures::{codes_to_tensor, read};
 use crate::error::Result;
 use crate::kernels::quantize::Codebooks;
+use crate::model::Checkpoint;
+use crate::model::tensors::{codes_to_tensor, read};
 use crate::train::parameters::Gradients;
 use crate::train::rqtransformer::{Target, TrainedRqTransformer, Weights};
 use crate::train::rqvae::TrainedRqVae;

@@ -1,7 +1,7 @@
 //! Samples one code for every image of a batch.
 
-use crate::generate::sampling::sample;
 use crate::kernels::sample_token::Draw;
+use crate::sampling::filter::sample;
 
 /// Codes sampled from `logits` `[rows, V]`; -1 if a row has nothing to sample from. The random number of each
 /// row is [`Draw::uniform`].

@@ -15,14 +15,16 @@ use tower::{Sizes, Tower};
 use variant::Variant;
 
 use super::prepare::{Preparation, Rounding};
-use crate::checkpoint::{Loader, Precision, WeightFile};
+use crate::config::Precision;
 use crate::error::{Error, Result};
 use crate::image_io::Picture;
 use crate::image_io::resize::{Filter, Fit};
 use crate::kernels::attention::{attend, attend_all};
 use crate::kernels::matmul::matmul;
+use crate::model::Loader;
 use crate::model::rqtransformer::layers::LayerNorm;
 use crate::tokenizer::{Tokenizer, TokenizerKind};
+use crate::weights::WeightFile;
 
 /// Mean and standard deviation of CLIP's training data.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];

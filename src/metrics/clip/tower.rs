@@ -4,11 +4,12 @@ use burn::tensor::Tensor;
 
 use super::names::{self, Names};
 use super::variant::Variant;
-use crate::checkpoint::{Loader, WeightFile};
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::kernels::matmul::matmul;
+use crate::model::Loader;
 use crate::model::rqtransformer::layers::{LayerNorm, Linear};
+use crate::weights::WeightFile;
 
 /// Multi-head attention over the positions of `[B, T, 3 C]`, with this many heads.
 type Attend = fn(Tensor<3>, usize) -> Tensor<3>;

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::names::Names;
-use crate::checkpoint::WeightFile;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::kernels::Activation;
+use crate::weights::WeightFile;
 
 /// Default width of a head.
 const HEAD: usize = 64;

@@ -6,7 +6,7 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
 use super::table::{Branches, Row};
-use crate::checkpoint::Loader;
+use crate::model::Loader;
 
 /// Epsilon of all batch norms.
 const EPSILON: f64 = 1e-3;

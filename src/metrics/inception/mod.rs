@@ -13,8 +13,10 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Loader, Parameter, Precision, StateKind, WeightFile};
+use crate::config::{Precision, StateKind};
 use crate::error::{Error, Result};
+use crate::model::{Loader, Parameter};
+use crate::weights::WeightFile;
 use layers::{Block, Step};
 use table::{BLOCKS, STEM};
 pub use table::{CLASSES, FEATURES};
@@ -120,9 +122,9 @@ fn check(file: &WeightFile, parameters: &[Parameter]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::pictures::to_tensor;
     use crate::kernels::values;
     use crate::metrics::testing::{golden, picture};
+    use crate::model::tensors::to_tensor;
     use crate::random::pcg4d;
     use crate::testing::assert_close;
     use burn::tensor::TensorData;

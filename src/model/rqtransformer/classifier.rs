@@ -3,8 +3,8 @@
 use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::layers::{LayerNorm, Linear};
-use crate::checkpoint::Loader;
 use crate::kernels::Weights;
+use crate::model::Loader;
 
 /// The classifier for codes or for text tokens.
 #[derive(Debug)]

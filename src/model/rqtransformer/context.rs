@@ -106,11 +106,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::checkpoint::Loader;
+    use crate::config::{Config, ModelConfig, RqTransformerConfig};
     use crate::device::{DeviceChoice, open};
     use crate::kernels::quantize::{Codebook, Codebooks};
     use crate::kernels::values;
-    use crate::model::{Config, ModelConfig, RqTransformerConfig};
+    use crate::model::Loader;
     use crate::testing::assert_close;
     use safetensors::SafeTensors;
     use serde_json::json;

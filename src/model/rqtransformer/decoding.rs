@@ -105,10 +105,11 @@ impl RqTransformer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Loader, Precision};
+    use crate::config::Precision;
+    use crate::config::{Config, ModelConfig};
     use crate::kernels::quantize::{Codebook, Codebooks};
     use crate::kernels::values;
-    use crate::model::{Config, ModelConfig};
+    use crate::model::Loader;
     use crate::testing::{assert_close, tensor};
     use burn::tensor::{Device, TensorData};
     use serde_json::json;

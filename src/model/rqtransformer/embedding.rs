@@ -3,11 +3,11 @@
 use burn::tensor::{Int, Tensor};
 
 use super::layers::Linear;
-use crate::checkpoint::Loader;
+use crate::config::rqtransformer::RqTransformerConfig;
 use crate::error::{Error, Result};
 use crate::kernels::embed::{CodeTable, Lookup, Place, Reading, embed_codes};
 use crate::kernels::quantize::Codebooks;
-use crate::model::config::rqtransformer::RqTransformerConfig;
+use crate::model::Loader;
 
 /// Embeddings for the body or for the head.
 #[derive(Debug)]

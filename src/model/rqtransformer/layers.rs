@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use crate::checkpoint::Loader;
+use crate::kernels::dropout::Dropout;
 use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::linear::{linear, linear_onto};
 use crate::kernels::{Activation, Weights};
-use crate::model::dropout::Dropout;
+use crate::model::Loader;
 
 /// Epsilon of every layer norm in the published models.
 const EPSILON: f32 = 1e-5;

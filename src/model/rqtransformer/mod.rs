@@ -9,7 +9,7 @@ mod embedding;
 pub(crate) mod layers;
 mod stack;
 
-pub use crate::model::config::rqtransformer::{
+pub use crate::config::rqtransformer::{
     Block, ConditionKind, Gelu, RqTransformerConfig, Stack as StackConfig,
 };
 pub use context::Masked;
@@ -21,13 +21,13 @@ use classifier::Classifier;
 use embedding::CodeEmbedding;
 use stack::Stack;
 
-use crate::checkpoint::Loader;
+use crate::config::architecture::Architecture;
 use crate::error::Result;
 use crate::kernels::attention::Reach;
+use crate::kernels::dropout::Dropout;
 use crate::kernels::embed::Reading;
 use crate::kernels::quantize::Codebooks;
-use crate::model::config::architecture::Architecture;
-use crate::model::dropout::Dropout;
+use crate::model::Loader;
 
 /// The model of code stacks.
 #[derive(Debug)]
@@ -213,5 +213,36 @@ fn condition_table(loader: &mut Loader, config: &RqTransformerConfig) -> Tensor<
     match config.null_token() {
         Some(_) => Tensor::cat(vec![tokens, loader.tensor("null_emb", [1, width])], 0),
         None => tokens,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::preset::Preset;
+
+    /// The published names give the parameter count of each transformer.
+    #[test]
+    fn presets_have_the_published_number_of_parameters() {
+        let published = [
+            ("ffhq-355m", 355.0),
+            ("church-370m", 370.0),
+            ("cat-612m", 612.0),
+            ("imagenet-480m", 480.0),
+            ("imagenet-821m", 821.0),
+            ("imagenet-1.4b", 1388.0),
+            ("imagenet-3.8b", 3822.0),
+            ("cc3m-654m", 654.0),
+            ("text-3.9b", 3902.0),
+        ];
+        for (name, millions) in published {
+            let config = Preset::find(name).and_then(Preset::rqtransformer).expect(name);
+            let mut loader = Loader::plan(&crate::device::cpu());
+            RqTransformer::load(&mut loader, &config, None).expect(name);
+            let parameters = loader.finish().expect("a plan has no file");
+            let count: usize = parameters.iter().map(|p| p.shape.iter().product::<usize>()).sum();
+            let found = count as f64 / 1e6;
+            assert!((found / millions - 1.0).abs() < 0.006, "{name}: {found:.1}M");
+        }
     }
 }

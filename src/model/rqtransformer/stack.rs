@@ -3,11 +3,12 @@
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{LayerNorm, Linear};
-use crate::checkpoint::Loader;
+use crate::config::rqtransformer as config;
+use crate::config::rqtransformer::Gelu;
 use crate::kernels::attention::{Reach, attend, attend_all, attend_dropping};
+use crate::kernels::dropout::Dropout;
 use crate::kernels::{Activation, KvCache};
-use crate::model::config::rqtransformer::{self as config, Gelu};
-use crate::model::dropout::Dropout;
+use crate::model::Loader;
 
 /// One block: attention, then an MLP of four times the width.
 #[derive(Debug)]

@@ -3,13 +3,13 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-use crate::checkpoint::Loader;
+use crate::config::rqvae::{DdConfig, GROUPS};
 use crate::kernels::Resample;
 use crate::kernels::conv2d::conv2d;
+use crate::kernels::dropout::Dropout;
 use crate::kernels::group_norm::group_norm;
 use crate::kernels::matmul::matmul;
-use crate::model::config::rqvae::{DdConfig, GROUPS};
-use crate::model::dropout::Dropout;
+use crate::model::Loader;
 
 /// Epsilon of every group norm in the published models.
 const EPSILON: f32 = 1e-6;

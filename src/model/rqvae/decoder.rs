@@ -4,10 +4,10 @@ use burn::tensor::Tensor;
 
 use super::blocks::{Conv, Level, Middle, Norm};
 use super::patches::unfold;
-use crate::checkpoint::Loader;
+use crate::config::rqvae::RqVaeConfig;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::upsample;
-use crate::model::config::rqvae::RqVaeConfig;
+use crate::model::Loader;
 
 /// The convolutional decoder.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use burn::tensor::Tensor;
 
 use super::blocks::{Conv, Level, Middle, Norm};
 use super::patches::fold;
-use crate::checkpoint::Loader;
+use crate::config::rqvae::RqVaeConfig;
 use crate::kernels::Resample;
 use crate::kernels::conv2d::downsample;
-use crate::model::config::rqvae::RqVaeConfig;
+use crate::model::Loader;
 
 /// The convolutional encoder.
 #[derive(Debug)]

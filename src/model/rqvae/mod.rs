@@ -6,7 +6,7 @@ mod encoder;
 pub mod patches;
 mod quantizer;
 
-pub use crate::model::config::rqvae::{DdConfig, GROUPS, Hparams, ReconstructionLoss, RqVaeConfig};
+pub use crate::config::rqvae::{DdConfig, GROUPS, Hparams, ReconstructionLoss, RqVaeConfig};
 pub use quantizer::{Bottleneck, Quantizer};
 
 use burn::tensor::{Device, Int, Tensor};
@@ -15,9 +15,9 @@ use blocks::Conv;
 use decoder::Decoder;
 use encoder::Encoder;
 
-use crate::checkpoint::Loader;
 use crate::error::Result;
 use crate::kernels::Resample;
+use crate::model::Loader;
 
 /// Which codes of a stack contribute to the latents.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,13 +3,13 @@
 use burn::tensor::{Int, Tensor};
 
 use super::Partial;
-use crate::checkpoint::Loader;
+use crate::config::rqvae::RqVaeConfig;
 use crate::error::Result;
-use crate::generate::Filter;
 use crate::kernels::embed::{Lookup, Reading, embed_codes};
 use crate::kernels::quantize::{Codebook, Codebooks, Quantized, residual_quantize, residual_quantize_by};
 use crate::kernels::sample_token::Draw;
-use crate::model::config::rqvae::RqVaeConfig;
+use crate::model::Loader;
+use crate::sampling::Filter;
 
 /// The residual quantizer.
 #[derive(Debug)]

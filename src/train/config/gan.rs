@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Optimizer, none_negative};
+use crate::config::{Config, Unread, read_known, read_section, within};
 use crate::error::Result;
-use crate::model::config::{Config, Unread, read_known, read_section, within};
 
 /// Section `gan`.
 #[derive(Clone, Debug, Deserialize)]

@@ -56,7 +56,7 @@ pub struct DataSet {
 }
 
 /// A subset of the pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Pictures to learn from.

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 
 use super::*;
+use crate::config::ConditionKind;
 use crate::image_io::Picture;
 use crate::image_io::png_text::Provenance;
-use crate::model::ConditionKind;
 use crate::random::{below, pcg4d};
 use crate::tokenizer::{Tokenizer, TokenizerKind};
 use crate::train::conditions::check_labels;

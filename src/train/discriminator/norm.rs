@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::checkpoint::Parameter;
+use crate::model::Parameter;
 use crate::train::parameters::{Named, Parameters};
 
 /// Added to the variance in batch normalization.

@@ -3,11 +3,11 @@
 use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
 use crate::app::state::State;
+use crate::config::ConditionKind;
+use crate::config::RqTransformerConfig;
 use crate::engine::Condition;
 use crate::engine::condition::{class_number, class_of};
 use crate::engine::studio::Command;
-use crate::model::ConditionKind;
-use crate::model::RqTransformerConfig;
 
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;

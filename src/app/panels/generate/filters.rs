@@ -4,7 +4,7 @@ use eframe::egui::{DragValue, Grid, Response, Ui};
 
 use crate::app::state::{State, published_filters};
 use crate::engine::studio::Loaded;
-use crate::generate::Filter;
+use crate::sampling::Filter;
 
 const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always picks the most likely code.";
 const TOP_K: &str = "Sample from this many of the most likely codes.";

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::median;
 use super::stages::{milliseconds, timed};
-use crate::engine::task::Task;
 use crate::error::{Error, Result};
+use crate::task::Task;
 
 /// A kernel at one shape: medians of alternating runs.
 #[derive(Clone, Debug, Serialize)]

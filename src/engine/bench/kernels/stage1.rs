@@ -3,13 +3,13 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Case, Make, Work, work};
-use crate::checkpoint::Loader;
+use crate::config::preset::Preset;
 use crate::error::Result;
 use crate::kernels::embed::{self, Lookup};
 use crate::kernels::quantize::{self, Codebook, Codebooks};
 use crate::kernels::{Resample, conv2d, group_norm, matmul, noise};
+use crate::model::Loader;
 use crate::model::RqVae;
-use crate::model::preset::Preset;
 
 /// A convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]

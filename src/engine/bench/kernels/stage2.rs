@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use burn::tensor::{Device, Tensor};
 
 use super::{Case, Make, Work, reading, work};
-use crate::checkpoint::Precision;
-use crate::generate::Filter;
+use crate::config::Precision;
 use crate::kernels::cpu::linear::Block;
 use crate::kernels::sample_token::{self, Draw};
 use crate::kernels::{
     Activation, KvCache, Weights, attention, half_noise, layer_norm, linear, noise, values,
 };
+use crate::sampling::Filter;
 
 /// Widths of the published transformers.
 const WIDTHS: [usize; 2] = [1024, 1536];
