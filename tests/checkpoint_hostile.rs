@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use residua::config::StateKind;
-use residua::weights::file::WeightFile;
+use residua_core::config::StateKind;
+use residua_weights::file::WeightFile;
 
 #[path = "../fuzz/src/meter.rs"]
 mod meter;

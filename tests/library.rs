@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use proptest::prelude::*;
-use residua::codes::CodeStack;
-use residua::config::{Precision, StateKind};
-use residua::device::cpu;
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2};
-use residua::generate::{Request, Session, Steps};
-use residua::model::RqTransformer;
-use residua::sampling::{Filter, Forced};
-use residua::task::Task;
-use residua::weights::write::write_safetensors;
-use residua::weights::{Dtype, WeightFile};
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::{Filter, Forced};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::device::cpu;
+use residua_model::RqTransformer;
+use residua_model::generate::{Request, Session, Steps};
+use residua_protocol::Options;
+use residua_weights::write::write_safetensors;
+use residua_weights::{Dtype, WeightFile};
 
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
@@ -109,7 +110,7 @@ fn collect(
     model: &RqTransformer,
     request: &Request,
     task: &mut Task,
-) -> (residua::Result<()>, Vec<CodeStack>) {
+) -> (residua_core::Result<()>, Vec<CodeStack>) {
     let mut stacks = Vec::new();
     let keep = async |sampled: Sampled| {
         match sampled {
@@ -150,9 +151,9 @@ fn cancelling_keeps_finished_batches() {
         collect(&model, &request(0..100), &mut task)
     };
     let (stopped, kept) = stop_after(0);
-    assert!(matches!(stopped, Err(residua::Error::Cancelled)) && kept.is_empty());
+    assert!(matches!(stopped, Err(residua_core::Error::Cancelled)) && kept.is_empty());
     let (stopped, kept) = stop_after(8 * cells + 5);
-    assert!(matches!(stopped, Err(residua::Error::Cancelled)));
+    assert!(matches!(stopped, Err(residua_core::Error::Cancelled)));
     assert_eq!(kept, collect(&model, &request(0..8), &mut Task::unwatched()).1);
 }
 
@@ -188,7 +189,7 @@ fn weights_survive_a_safetensors_round_trip() {
         let values = |name: &str| -> Vec<f32> {
             let (shape, _, seed) = &tensors[name];
             let count = shape.iter().product::<usize>() as u32;
-            (0..count).map(|i| residua::random::normal([*seed, i, 0, 0])).collect()
+            (0..count).map(|i| residua_core::random::normal([*seed, i, 0, 0])).collect()
         };
         let dtype = |half: bool| if half { Dtype::F16 } else { Dtype::F32 };
         let described: Vec<_> = tensors

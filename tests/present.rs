@@ -10,18 +10,19 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use residua::app::{Start, Studio};
-use residua::codes::CodeStack;
-use residua::config::{Precision, StateKind};
-use residua::device::{cpu, descriptor, share};
-use residua::engine::start::checked;
-use residua::engine::studio::Engine;
-use residua::engine::{Options, Stage2};
-use residua::generate::{Request, Session, Steps};
-use residua::kernels::cpu::present::{Shown, present};
-use residua::kernels::present::{DeviceImage, Place, Presenter};
-use residua::kernels::{noise, values};
-use residua::sampling::Filter;
-use residua::task::Task;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::start::checked;
+use residua_kernels::cpu::present::{Shown, present};
+use residua_kernels::device::{cpu, descriptor, share};
+use residua_kernels::present::{DeviceImage, Place, Presenter};
+use residua_kernels::{noise, values};
+use residua_model::generate::{Request, Session, Steps};
+use residua_protocol::Engine;
+use residua_protocol::Options;
 
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];
@@ -175,7 +176,7 @@ fn the_studio_draws_images_straight_from_the_device() {
     let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
     let mut harness = harness.renderer(renderer).build_eframe(|context| {
-        let engine = Engine::start(models.clone(), || ());
+        let engine = residua_engine::studio::start(models.clone(), || ());
         let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", Start::default(), None);
         studio.draw_on_device(window);
         studio
@@ -241,5 +242,5 @@ fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
 
 #[test]
 fn a_cpu_tensor_is_not_a_device_image() {
-    assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua::device::cpu())).is_none());
+    assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua_kernels::device::cpu())).is_none());
 }

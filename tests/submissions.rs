@@ -6,19 +6,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 use log::{LevelFilter, Log, Metadata, Record};
-use residua::config::Architecture;
-use residua::config::preset::Preset;
-use residua::config::{Precision, StateKind};
-use residua::device::{DeviceChoice, open};
-use residua::engine::reconstruct::decode_partly;
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2};
-use residua::generate::{DraftAndRevise, Request, Session, Steps};
-use residua::kernels::GpuKernel;
-use residua::model::Loader;
-use residua::model::{RqTransformer, RqVae};
-use residua::sampling::{Filter, Rounds, Schedule};
-use residua::task::Task;
+use residua_core::config::Architecture;
+use residua_core::config::preset::Preset;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::{Filter, Rounds, Schedule};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::decode_partly;
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::GpuKernel;
+use residua_kernels::device::{DeviceChoice, open};
+use residua_model::Loader;
+use residua_model::generate::{DraftAndRevise, Request, Session, Steps};
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::Options;
 
 /// Burn submits this many kernels at a time.
 const FULL: usize = 32;

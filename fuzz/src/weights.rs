@@ -1,32 +1,7 @@
-//! The readers of weight files, without the parts that need Burn.
+//! The readers of weight files.
 
-#[path = "../../src/weights/file.rs"]
-pub mod file;
-#[path = "../../src/weights/globals.rs"]
-pub mod globals;
-#[path = "../../src/weights/legacy.rs"]
-pub mod legacy;
-#[path = "../../src/weights/machine.rs"]
-pub mod machine;
-#[path = "../../src/weights/opcode.rs"]
-pub mod opcode;
-#[path = "../../src/weights/pickle.rs"]
-pub mod pickle;
-#[path = "../../src/weights/pt.rs"]
-pub mod pt;
-#[path = "../../src/weights/shards.rs"]
-mod shards;
-#[path = "../../src/weights/st.rs"]
-pub mod st;
-#[path = "../../src/weights/tensor.rs"]
-pub mod tensor;
-#[path = "../../src/weights/wrappers.rs"]
-mod wrappers;
-#[path = "../../src/weights/zipped.rs"]
-mod zipped;
-
-use crate::config::StateKind;
-use file::WeightFile;
+use residua_core::config::StateKind;
+use residua_weights::WeightFile;
 
 /// Opens a weight file and reads every tensor of it, as both types.
 pub fn read_all(bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! The reader of configurations.
 
-use crate::config::Config;
+use residua_core::config::Config;
 
 /// Reads a configuration; one that is accepted is written as JSON, as converted weights carry it, and read again. What
 /// is refused is refused with one line.

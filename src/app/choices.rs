@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::studio::{self, Choice, View};
+use residua_engine::studio;
+use residua_protocol::{Choice, View};
 
 /// The previews for one position in one view.
 #[derive(Default)]
@@ -50,15 +51,15 @@ impl Choices {
     }
 }
 
-fn is_same(view: &View, stack: &crate::codes::CodeStack, limits: &[usize]) -> bool {
+fn is_same(view: &View, stack: &residua_core::codes::CodeStack, limits: &[usize]) -> bool {
     *view.stack == *stack && *view.limits == limits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::CodeStack;
-    use crate::image_io::Picture;
+    use residua_core::codes::CodeStack;
+    use residua_io::image_io::Picture;
 
     fn view(code: u32) -> View {
         Arc::new(CodeStack::new(1, 1, 2, vec![code, 0]).unwrap()).into()

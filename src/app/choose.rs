@@ -98,7 +98,7 @@ pub fn open(state: &mut State, wanted: Wanted) {
 pub fn open(_: &mut State, wanted: Wanted) {
     let Asked { name, endings, folder, .. } = wanted.asked();
     let endings: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
-    crate::host::choose(name, &endings.join(","), *folder);
+    residua_core::host::choose(name, &endings.join(","), *folder);
 }
 
 /// Opens, loads, counts or shows the chosen file or folder.

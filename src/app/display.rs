@@ -2,7 +2,7 @@
 
 use std::env;
 
-use crate::error::Error;
+use residua_core::error::Error;
 
 /// Environment variables that name the display on Linux, in the order they are tried.
 const DISPLAYS: [&str; 2] = ["WAYLAND_DISPLAY", "DISPLAY"];

@@ -8,14 +8,14 @@ use eframe::egui::ColorImage;
 use super::choose::save_as;
 use super::log::Level;
 use super::state::State;
-use crate::assets::SAMPLE;
-use crate::codes::npy;
-use crate::engine::Recipe;
-use crate::error::{Error, Result};
-use crate::files::read_limited;
-use crate::image_io::folder::is_picture;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, is_edited};
+use residua_core::codes::npy;
+use residua_core::error::{Error, Result};
+use residua_core::files::read_limited;
+use residua_io::assets::SAMPLE;
+use residua_io::image_io::folder::is_picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Picture, is_edited};
+use residua_protocol::Recipe;
 
 /// Size limit for picture and code files, in bytes.
 const LARGEST: u64 = 1 << 30;

@@ -7,7 +7,7 @@ use web_time::Instant;
 
 use super::document::Source;
 use super::gallery::Origin;
-use crate::engine::studio::JobId;
+use residua_protocol::JobId;
 
 /// Where a job's result goes.
 #[derive(Clone, Debug, PartialEq)]

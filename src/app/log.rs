@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::error::Result;
+use residua_core::error::Result;
 
 /// Number of lines kept.
 const MOST_LINES: usize = 500;

@@ -48,10 +48,10 @@ use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
-use crate::engine::studio::Engine;
 use log::Level;
 use memory::{recall, remember};
 use panels::{Panel, Panes};
+use residua_protocol::Engine;
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
 use state::State;
@@ -175,7 +175,7 @@ impl Studio {
     ///
     /// # Errors
     /// There is no such element, or it does not support the action.
-    pub fn act(&self, action: &str) -> crate::error::Result<()> {
+    pub fn act(&self, action: &str) -> residua_core::error::Result<()> {
         accessible::Accessible::act(&self.ctx, action)
     }
 

@@ -12,10 +12,11 @@ use winit::event_loop::EventLoop;
 use super::display::no_window;
 use super::resizing::Resizing;
 use super::{Start, Studio, fonts};
-use crate::device::{self, DeviceChoice};
-use crate::engine::start::{GpuKernels, distrust, faster};
-use crate::engine::studio::Engine;
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::start::{GpuKernels, distrust, faster};
+use residua_kernels::device;
+use residua_kernels::device::DeviceChoice;
+use residua_protocol::Engine;
 
 /// Opens the studio and returns once it is closed.
 ///
@@ -98,11 +99,11 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     #[cfg(unix)]
     close_on_signals(context.egui_ctx.clone());
     let ctx = context.egui_ctx.clone();
-    let engine = Engine::start(device.clone(), move || ctx.request_repaint());
+    let engine = residua_engine::studio::start(device.clone(), move || ctx.request_repaint());
     fonts::install(&context.egui_ctx);
     let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
     let log = studio.state.log.sender();
-    crate::warnings::listen(move |line| {
+    residua_core::warnings::listen(move |line| {
         // Fails only if the studio has closed.
         let _ = log.send(line);
     });

@@ -7,12 +7,13 @@ use burn::tensor::Device;
 use super::input::{Codes, bytes, in_file};
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
-use crate::codes::CodeStack;
-use crate::engine::recipe::SamplingRecipe;
-use crate::engine::{ModelId, Stage2};
-use crate::error::Result;
-use crate::image_io::mask;
-use crate::sampling::{Filter, Schedule};
+use residua_core::codes::CodeStack;
+use residua_core::error::Result;
+use residua_core::sampling::{Filter, Schedule};
+use residua_engine::Stage2;
+use residua_io::image_io::mask;
+use residua_protocol::ModelId;
+use residua_protocol::recipe::SamplingRecipe;
 
 /// A picture's codes, and the models that resample them.
 pub struct Begun<'a> {
@@ -59,7 +60,7 @@ impl<'a> Begun<'a> {
             count: sampling.count(),
             filters,
             schedule,
-            device: crate::device::kind(&self.device).into(),
+            device: residua_kernels::device::kind(&self.device).into(),
             precision: self.model.precision().unwrap_or_default(),
             weights: self.model.model.weights,
         }

@@ -7,14 +7,14 @@ use super::options::DeviceArguments;
 use super::output::Console;
 use super::words::{PRECISIONS, one_of};
 use crate::app::bench::{Frames, frames};
-use crate::config::Precision;
-use crate::config::preset::{PRESETS, Preset};
-use crate::engine::bench::{
+use residua_core::config::Precision;
+use residua_core::config::preset::{PRESETS, Preset};
+use residua_core::error::{Error, Result};
+use residua_core::text::size;
+use residua_engine::bench::{
     Bench as Measured, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, compare, drafting, kernels,
     train,
 };
-use crate::error::{Error, Result};
-use crate::text::size;
 
 /// Studio frames to time.
 const FRAMES: usize = 200;

@@ -10,10 +10,11 @@ use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
 use super::{input, target};
-use crate::config::{ConditionKind, RqTransformerConfig};
-use crate::engine::bulk::{Bulk, Order, conditions, spread};
-use crate::engine::{Options, Stage2};
-use crate::error::{Error, Result};
+use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::bulk::{Bulk, Order, conditions, spread};
+use residua_protocol::Options;
 
 /// Options of `sample` that do nothing in bulk.
 const NOT_IN_BULK: [&str; 8] =
@@ -79,7 +80,7 @@ pub fn bulk<'a>(
     orders: Vec<Order>,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
-    filters.iter().try_for_each(crate::sampling::Filter::check)?;
+    filters.iter().try_for_each(residua_core::sampling::Filter::check)?;
     let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
     let (precision, weights) = (options.precision, options.state);
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })

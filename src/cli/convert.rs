@@ -8,11 +8,11 @@ use serde_json::json;
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Target};
 use super::words::{DTYPES, WEIGHTS, one_of};
-use crate::config::{ModelConfig, StateKind};
-use crate::error::{Error, Result};
-use crate::model::Checkpoint;
-use crate::model::checkpoint::convert::convert;
-use crate::weights::Dtype;
+use residua_core::config::{ModelConfig, StateKind};
+use residua_core::error::{Error, Result};
+use residua_model::Checkpoint;
+use residua_model::checkpoint::convert::convert;
+use residua_weights::Dtype;
 
 /// Convert a published folder, .pt or .tar.gz to a safetensors file that includes the configuration.
 #[derive(Args)]

@@ -9,10 +9,11 @@ use super::input::{Codes, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
-use crate::engine::reconstruct::decode;
-use crate::engine::{Recipe, Stage1};
-use crate::error::Result;
-use crate::image_io::png_text::Provenance;
+use residua_core::error::Result;
+use residua_engine::Stage1;
+use residua_engine::reconstruct::decode;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 
 /// Decode an .npy of codes, or a PNG that carries its codes, into a picture.
 #[derive(Args)]

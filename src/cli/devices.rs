@@ -4,12 +4,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Console;
-use crate::device::{Adapter, DeviceChoice, adapters, kind, open};
-use crate::engine::start::faster;
-use crate::error::{Error, Result};
-use crate::kernels::check::{Checked, check, checks};
-use crate::kernels::cpu::vectors;
-use crate::text::size;
+use residua_core::error::{Error, Result};
+use residua_core::text::size;
+use residua_engine::start::faster;
+use residua_kernels::check::{Checked, check, checks};
+use residua_kernels::cpu::vectors;
+use residua_kernels::device::{Adapter, DeviceChoice, adapters, kind, open};
 
 /// List the CPU and the graphics adapters.
 #[derive(Args)]

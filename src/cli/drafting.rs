@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::options::SamplingArguments;
-use crate::config::RqTransformerConfig;
-use crate::error::{Error, Result};
-use crate::sampling::{Filter, Rounds, Schedule};
+use residua_core::config::RqTransformerConfig;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Rounds, Schedule};
 
 /// How a contextual model makes pictures.
 #[derive(Args, Clone)]

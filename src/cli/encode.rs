@@ -9,10 +9,10 @@ use super::input::{self, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
-use crate::codes::npy;
-use crate::engine::Stage1;
-use crate::engine::reconstruct::{Choice, encode};
-use crate::error::{Error, Result};
+use residua_core::codes::npy;
+use residua_core::error::{Error, Result};
+use residua_engine::Stage1;
+use residua_engine::reconstruct::{Choice, encode};
 
 /// Encode a picture into its code stack, an .npy of shape (h, w, D).
 #[derive(Args)]

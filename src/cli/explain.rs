@@ -8,9 +8,9 @@ use serde_json::json;
 use super::input::Codes;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::Console;
-use crate::engine::Stage2;
-use crate::engine::explain::{Explanation, explain};
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::Stage2;
+use residua_engine::explain::{Explanation, explain};
 
 /// Show the most likely codes at one cell and depth, given the codes before it, or for a contextual model, all other cells.
 #[derive(Args)]

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::output::Console;
 use super::words::{WEIGHTS, one_of};
-use crate::config::{DefaultSampling, StateKind};
-use crate::error::Result;
-use crate::model::checkpoint::convert::fitting;
-use crate::model::{Checkpoint, Parameter};
-use crate::sampling::Filter;
-use crate::text::{grouped, size};
+use residua_core::config::{DefaultSampling, StateKind};
+use residua_core::error::Result;
+use residua_core::sampling::Filter;
+use residua_core::text::{grouped, size};
+use residua_model::checkpoint::convert::fitting;
+use residua_model::{Checkpoint, Parameter};
 
 /// Show a checkpoint's configuration, parameter counts, memory use and tensors.
 #[derive(Args)]

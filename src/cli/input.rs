@@ -3,17 +3,18 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::codes::{CodeStack, npy};
-use crate::engine::reconstruct::Choice;
-use crate::engine::{Recipe, reconstruct};
-use crate::error::{Error, Result};
-use crate::files::npy::MAGIC;
-use crate::files::{as_text, read_limited};
-use crate::image_io::decode::decode;
-use crate::image_io::png_text::{Provenance, has_its_pixels};
-use crate::image_io::{Picture, is_edited};
-use crate::model::RqVae;
-use crate::task::Task;
+use residua_core::codes::{CodeStack, npy};
+use residua_core::error::{Error, Result};
+use residua_core::files::npy::MAGIC;
+use residua_core::files::{as_text, read_limited};
+use residua_core::task::Task;
+use residua_engine::reconstruct;
+use residua_engine::reconstruct::Choice;
+use residua_io::image_io::decode::decode;
+use residua_io::image_io::png_text::{Provenance, has_its_pixels};
+use residua_io::image_io::{Picture, is_edited};
+use residua_model::RqVae;
+use residua_protocol::Recipe;
 
 /// Size limit of a picture or code file, in bytes.
 const LARGEST: u64 = 1 << 30;

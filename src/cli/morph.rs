@@ -10,15 +10,16 @@ use super::options::{ConditionArguments, TransformerArguments};
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
 use super::words::{ORDERS, one_of};
-use crate::codes::CodeStack;
-use crate::engine::morph::{Fitting, morph};
-use crate::engine::reconstruct::decode;
-use crate::engine::{Condition, Stage1, Stage2};
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
-use crate::image_io::animation::encode_apng;
-use crate::model::RqVae;
-use crate::sampling::morph::{Morph as Plan, MorphOrder};
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::morph::{Morph as Plan, MorphOrder};
+use residua_engine::morph::{Fitting, morph};
+use residua_engine::reconstruct::decode;
+use residua_engine::{Stage1, Stage2};
+use residua_io::image_io::Picture;
+use residua_io::image_io::animation::encode_apng;
+use residua_model::RqVae;
+use residua_protocol::Condition;
 
 /// Most frames a second: a frame lasts whole milliseconds, and at least 10.
 const MOST_FPS: u16 = 100;

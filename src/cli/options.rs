@@ -6,15 +6,15 @@ use burn::tensor::Device;
 use clap::Args;
 
 use super::words::{DEVICES, GPU_KERNELS, PRECISIONS, WEIGHTS, one_of};
-use crate::assets::bundled;
-use crate::config::RqTransformerConfig;
-use crate::config::{Precision, StateKind};
-use crate::device::DeviceChoice;
-use crate::engine::start::{GpuKernels, start};
-use crate::engine::{Condition, Options};
-use crate::error::{Error, Result};
-use crate::image_io::run_of;
-use crate::sampling::{Filter, Sampling};
+use residua_core::config::RqTransformerConfig;
+use residua_core::config::{Precision, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Sampling};
+use residua_engine::start::{GpuKernels, start};
+use residua_io::assets::bundled;
+use residua_io::image_io::run_of;
+use residua_kernels::device::DeviceChoice;
+use residua_protocol::{Condition, Options};
 
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]

@@ -15,11 +15,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::progress::Progress;
 use super::target::Target;
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
-use crate::image_io::png_text::Provenance;
-use crate::task::Task;
-use crate::warnings::Warnings;
+use residua_core::error::{Error, Result};
+use residua_core::task::Task;
+use residua_core::warnings::Warnings;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 
 /// Where results and notes go.
 pub struct Console {

@@ -9,11 +9,12 @@ use super::input::{self, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Target};
-use crate::engine::reconstruct::{Reconstruction, reconstruct};
-use crate::engine::{Recipe, Stage1};
-use crate::error::Result;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::sheet;
+use residua_core::error::Result;
+use residua_engine::Stage1;
+use residua_engine::reconstruct::{Reconstruction, reconstruct};
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::sheet;
+use residua_protocol::Recipe;
 
 /// Pixels between the pictures of a strip.
 const GAP: usize = 4;

@@ -12,19 +12,20 @@ use super::input::read_recipe;
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments, present};
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Numbered, Target};
-use crate::codes::CodeStack;
-use crate::config::StateKind;
-use crate::engine::judge::Best;
-use crate::engine::recipe::SamplingRecipe;
-use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample};
-use crate::engine::{ModelId, Options, Recipe, Stage2};
-use crate::error::{Error, Result};
-use crate::generate::Request;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, sheet};
-use crate::sampling::Forced;
-use crate::task::Task;
+use residua_core::codes::CodeStack;
+use residua_core::config::StateKind;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::Forced;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::judge::Best;
+use residua_engine::reconstruct::decode;
+use residua_engine::sample::{Sampled, sample};
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Picture, sheet};
+use residua_model::generate::Request;
+use residua_protocol::recipe::SamplingRecipe;
+use residua_protocol::{ModelId, Options, Recipe};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
@@ -90,7 +91,7 @@ impl Sample {
                     count: self.choosing.sampled(self.sampling.count())?,
                     schedule: self.drafting.schedule(config, &filters, None)?,
                     filters,
-                    device: crate::device::kind(&device).into(),
+                    device: residua_kernels::device::kind(&device).into(),
                     precision: options.precision,
                     weights: self.model.model.weights,
                 }
@@ -142,7 +143,7 @@ fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
             recipe.rqtransformer.name
         );
     }
-    let kind = crate::device::kind(stage2.model.device());
+    let kind = residua_kernels::device::kind(stage2.model.device());
     if recipe.device != kind {
         tracing::warn!(
             "the recipe was made on a {}, this is a {kind}: rounding differs, so some codes may differ",
@@ -221,7 +222,7 @@ impl Run<'_> {
                 plan.count, plan.image
             ))
         })?;
-        plan.filters.iter().try_for_each(crate::sampling::Filter::check)?;
+        plan.filters.iter().try_for_each(residua_core::sampling::Filter::check)?;
         Ok(Request {
             condition: plan.condition.tokens(&self.stage2.model.config)?,
             filters: plan.filters.clone(),

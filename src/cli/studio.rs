@@ -9,7 +9,7 @@ use super::options::DeviceArguments;
 use super::target::{self, ForceArguments};
 use super::words::{THEMES, one_of};
 use crate::app::{self, Start};
-use crate::error::Result;
+use residua_core::error::Result;
 
 /// Open the studio: see a picture's codes, edit them, and generate new pictures. This is the default
 /// subcommand.

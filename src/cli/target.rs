@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::Console;
-use crate::error::{Error, Result};
-use crate::files::{self, Existing};
+use residua_core::error::{Error, Result};
+use residua_core::files;
+use residua_core::files::Existing;
 
 /// Names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];

@@ -3,12 +3,12 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use eframe::egui::ThemePreference;
 
-use crate::config::{Precision, StateKind};
-use crate::device::DeviceChoice;
-use crate::engine::start::GpuKernels;
-use crate::sampling::morph::MorphOrder;
-use crate::train::data::Split;
-use crate::weights::Dtype;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::morph::MorphOrder;
+use residua_engine::start::GpuKernels;
+use residua_kernels::device::DeviceChoice;
+use residua_train::data::Split;
+use residua_weights::Dtype;
 
 /// A word, its value and its help.
 type Word<T> = (&'static str, T, &'static str);

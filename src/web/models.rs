@@ -2,20 +2,21 @@
 
 use burn::tensor::Device;
 use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
-use residua::codes::CodeStack;
-use residua::config::{Precision, StateKind};
-use residua::engine::fetch::{fetch, fetch_tokenizer};
-use residua::engine::reconstruct::{Choice, decode, encode};
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Condition, Options, Stage1, Stage2};
-use residua::error::{Error, Result};
-use residua::generate::Request;
-use residua::host::Host;
-use residua::image_io::Picture;
-use residua::model::{Checkpoint, Stage};
-use residua::model::{RqTransformer, RqVae};
-use residua::sampling::Filter;
-use residua::task::Task;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::host::Host;
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::fetch::{fetch, fetch_tokenizer};
+use residua_engine::reconstruct::{Choice, decode, encode};
+use residua_engine::sample::{Sampled, sample};
+use residua_engine::{Stage1, Stage2};
+use residua_io::image_io::Picture;
+use residua_model::generate::Request;
+use residua_model::{Checkpoint, Stage};
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::{Condition, Options};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,7 +119,7 @@ impl Models {
 
     /// `cpu` or `gpu`, and details.
     pub fn device(&self) -> String {
-        format!("{}: {}", residua::device::kind(&self.device), self.said)
+        format!("{}: {}", residua_kernels::device::kind(&self.device), self.said)
     }
 
     /// Loads `model`, a name, address or path, and its RQ-VAE from `rqvae` if given. `precision` is `stored`, `f16` or

@@ -1,19 +1,20 @@
 //! Under the limits of each adapter, results match the CPU's.
 
 use burn::tensor::Device;
-use residua::codes::CodeStack;
-use residua::config::preset::Preset;
-use residua::config::{Precision, StateKind};
-use residua::device::{cpu, largest_tensor};
-use residua::engine::reconstruct::{Choice, decode, encode};
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2};
-use residua::generate::Request;
-use residua::image_io::Picture;
-use residua::model::Loader;
-use residua::model::{RqTransformer, RqVae};
-use residua::sampling::Filter;
-use residua::task::Task;
+use residua_core::codes::CodeStack;
+use residua_core::config::preset::Preset;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::{Choice, decode, encode};
+use residua_engine::sample::{Sampled, sample};
+use residua_io::image_io::Picture;
+use residua_kernels::device::{cpu, largest_tensor};
+use residua_model::Loader;
+use residua_model::generate::Request;
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::Options;
 
 use crate::alone;
 use crate::profiles::PROFILES;

@@ -1,14 +1,14 @@
 //! Images can be made even if the maximum buffer binding size is smaller than a batch's layers.
 
 use burn::tensor::Device;
-use residua::device::{cpu, descriptor, largest_tensor, share};
-use residua::engine::Stage2;
-use residua::engine::reconstruct::{decode, decode_partly};
-use residua::engine::sample::{Sampled, sample};
-use residua::generate::Request;
-use residua::model::tensors::{codes_to_tensor, from_tensor};
-use residua::sampling::Filter;
-use residua::task::Task;
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::{decode, decode_partly};
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::device::{cpu, descriptor, largest_tensor, share};
+use residua_model::generate::Request;
+use residua_model::tensors::{codes_to_tensor, from_tensor};
 
 use crate::alone;
 use crate::real::bundled;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use burn::tensor::Device;
-use residua::device::{descriptor, instance, share};
+use residua_kernels::device::{descriptor, instance, share};
 use wgpu::custom::{AdapterInterface, DispatchSurface, RequestDeviceFuture};
 use wgpu::{
     Adapter, AdapterInfo, Backends, CooperativeMatrixProperties, DeviceDescriptor, DeviceType,

@@ -1,8 +1,8 @@
 //! Codes that a model cannot decode, and recipes that cannot be repeated.
 
 use image::RgbImage;
-use residua::codes::{CodeStack, npy};
-use residua::image_io::png_text::{Provenance, encode_png};
+use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
 use super::desk::Desk;

@@ -1,7 +1,7 @@
 //! Unreadable images are rejected with one line; unusual but valid ones are read.
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, Rgb, Rgba};
-use residua::image_io::folder;
+use residua_io::image_io::folder;
 
 use super::desk::{Desk, given};
 

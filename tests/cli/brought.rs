@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::process::{Child, Stdio};
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
-use residua::train::data::is_held_out;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_train::data::is_held_out;
 use serde_json::Value;
 
 use super::desk::{Desk, Run};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use residua::codes::npy;
-use residua::engine::Recipe;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::npy;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 use serde_json::json;
 
 use super::desk::{Desk, Run};

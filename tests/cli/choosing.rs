@@ -1,8 +1,8 @@
 //! `sample --clip` and `sample --classifier` keep the best samples.
 
-use residua::codes::CodeStack;
-use residua::engine::Recipe;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 use serde_json::Value;
 
 use super::desk::{Desk, stacks};

@@ -1,7 +1,7 @@
 //! `complete`: kept codes stay exactly, and the rest is sampled as if they had come first.
 
 use image::{Rgb, RgbImage};
-use residua::codes::CodeStack;
+use residua_core::codes::CodeStack;
 
 use super::desk::{Desk, given, stacks};
 
@@ -9,7 +9,7 @@ use super::desk::{Desk, given, stacks};
 fn pig() -> (Desk, CodeStack) {
     let desk = Desk::new();
     desk.does("encode samples/pig.png");
-    let codes = residua::codes::npy::load(&desk.path("pig.npy")).unwrap().remove(0);
+    let codes = residua_core::codes::npy::load(&desk.path("pig.npy")).unwrap().remove(0);
     (desk, codes)
 }
 

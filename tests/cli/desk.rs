@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::RgbImage;
-use residua::codes::CodeStack;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 use tempfile::TempDir;
 

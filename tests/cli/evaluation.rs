@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use residua::metrics::inception::Inception;
-use residua::model::Parameter;
-use residua::random::pcg4d;
+use residua_core::random::pcg4d;
+use residua_judges::inception::Inception;
+use residua_model::Parameter;
 use serde_json::Value;
 
 use super::desk::Desk;

@@ -1,8 +1,8 @@
 //! The real program trains, describes and samples the published models. Only sizes and the number of epochs
 //! are changed in their configurations.
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::json;
 
 use super::desk::{Desk, Run, given};

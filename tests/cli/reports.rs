@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use residua::kernels::GpuKernel;
+use residua_kernels::GpuKernel;
 
 use super::desk::{Desk, Run};
 

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 
 use super::desk::Desk;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use residua::config::{Config, ModelConfig};
-use residua::device::cpu;
-use residua::model::Loader;
-use residua::model::RqTransformer;
-use residua::random::normal;
+use residua_core::config::{Config, ModelConfig};
+use residua_core::random::normal;
+use residua_kernels::device::cpu;
+use residua_model::Loader;
+use residua_model::RqTransformer;
 use safetensors::tensor::{Dtype, TensorView};
 
 /// For stacks of 8x8x4 codes, each one of `codes`.

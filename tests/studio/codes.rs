@@ -8,8 +8,8 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
 use residua::app::document::Document;
 use residua::app::state::State;
-use residua::codes::CodeStack;
-use residua::image_io::Picture;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
 
 use crate::desk::Desk;
 

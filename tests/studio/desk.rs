@@ -8,7 +8,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
 use residua::app::{Start, Studio};
-use residua::engine::studio::Engine;
+use residua_protocol::Engine;
 
 /// The studio and its frames.
 pub struct Desk {
@@ -24,7 +24,7 @@ impl Desk {
     /// Opens the studio with `start`.
     pub fn with(start: Start, size: Vec2) -> Self {
         let harness = Harness::builder().with_size(size).with_max_steps(64).build_eframe(|context| {
-            let engine = Engine::start(residua::device::cpu(), || ());
+            let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
             Studio::new(&context.egui_ctx, engine, "cpu", start, None)
         });
         let mut desk = Self { harness };

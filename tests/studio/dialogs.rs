@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
 use residua::app::dialogs;
-use residua::warnings::{Warnings, listen};
+use residua_core::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable;
-use residua::codes::CodeStack;
-use residua::config::{Precision, StateKind};
-use residua::engine::explain::{Explanation, explain};
-use residua::engine::{Condition, Options, Stage2};
-use residua::task::Task;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::explain::{Explanation, explain};
+use residua_protocol::{Condition, Options};
 
 use crate::desk::Desk;
 
@@ -38,7 +39,7 @@ fn transformer() -> Stage2 {
         state: StateKind::Auto,
         precision: Precision::Stored,
     };
-    Stage2::load(&options, &residua::device::cpu(), &mut Task::unwatched()).expect("bundled")
+    Stage2::load(&options, &residua_kernels::device::cpu(), &mut Task::unwatched()).expect("bundled")
 }
 
 /// The transformer's prediction at `place`, for an image of `class`.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use eframe::egui::Context;
 use eframe::{App, Storage};
 use residua::app::{Start, Studio};
-use residua::engine::Recipe;
-use residua::engine::studio::Engine;
-use residua::image_io::png_text::Provenance;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Engine;
+use residua_protocol::Recipe;
 
 use crate::desk::Desk;
 
@@ -80,7 +80,7 @@ fn settings_and_layout_are_restored_unless_they_are_unreadable() {
     let mut memory = Memory::default();
     desk.harness.state_mut().save(&mut memory);
     let again = |memory: &Memory| {
-        let engine = Engine::start(residua::device::cpu(), || ());
+        let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
         Studio::new(&Context::default(), engine, "cpu", Start::default(), Some(memory)).state.settings
     };
     let settings = again(&memory);
@@ -95,7 +95,7 @@ fn if_the_last_model_is_missing_the_bundled_one_is_loaded() {
     desk.harness.state_mut().state.settings.opened("gone.safetensors", Some("gone too"));
     let mut memory = Memory::default();
     desk.harness.state_mut().save(&mut memory);
-    let engine = Engine::start(residua::device::cpu(), || ());
+    let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
     let mut state = Studio::new(&Context::default(), engine, "cpu", Start::default(), Some(&memory)).state;
     while state.is_busy() && state.wait() {}
     assert_eq!(state.loaded.as_ref().map(|loaded| loaded.name.as_str()), Some("emoji-64"));

@@ -8,10 +8,10 @@ use image::codecs::png::PngDecoder;
 use image::{AnimationDecoder, DynamicImage, Frame};
 use residua::app::Start;
 use residua::app::gallery::Item;
-use residua::codes::{CodeStack, npy};
-use residua::engine::{Condition, Recipe};
-use residua::image_io::Picture;
-use residua::metrics::psnr::psnr;
+use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::Picture;
+use residua_metrics::psnr::psnr;
+use residua_protocol::{Condition, Recipe};
 
 use crate::desk::Desk;
 use crate::sampled::{CLASS, provenance, sample};

@@ -3,7 +3,7 @@
 use eframe::egui::{Key, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
-use residua::codes::CodeStack;
+use residua_core::codes::CodeStack;
 
 use crate::desk::Desk;
 use crate::sampled::{CLASS, sample};

@@ -8,8 +8,8 @@ use egui_kittest::kittest::Queryable;
 use residua::app::Start;
 use residua::app::document::Document;
 use residua::app::panels::picture::View;
-use residua::image_io::Picture;
-use residua::image_io::framing::{Framing, Square};
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::{Framing, Square};
 
 use crate::desk::Desk;
 

@@ -6,8 +6,8 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::{Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
-use residua::codes::CodeStack;
-use residua::sampling::Rounds;
+use residua_core::codes::CodeStack;
+use residua_core::sampling::Rounds;
 
 use crate::desk::Desk;
 

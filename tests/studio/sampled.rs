@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use residua::codes::CodeStack;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
 
 /// A class of the bundled model other than the first.
 pub const CLASS: &str = "Food & Drink";

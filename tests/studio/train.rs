@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui_kittest::kittest::Queryable;
 use residua::app::training::{Ended, LOSS, Training};
-use residua::device::{DeviceChoice, open};
-use residua::engine::train::{TrainOptions, train};
-use residua::error::Error;
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
-use residua::task::Task;
+use residua_core::error::Error;
+use residua_core::task::Task;
+use residua_engine::train::{TrainOptions, train};
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_kernels::device::{DeviceChoice, open};
 use tempfile::TempDir;
 
 use crate::desk::Desk;

@@ -3,7 +3,7 @@
 use eframe::egui::{Event, ImeEvent, Key, Vec2};
 use egui_kittest::kittest::Queryable;
 use residua::app::{Start, fonts};
-use residua::engine::Condition;
+use residua_protocol::Condition;
 
 use crate::desk::Desk;
 

@@ -9,12 +9,12 @@ use super::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::state::State;
-use crate::codes::npy;
-use crate::engine::studio::{Command, MorphPlan};
-use crate::error::{Error, Result};
-use crate::files;
-use crate::image_io::{Picture, folder, sheet};
-use crate::sampling::morph::{Morph, MorphOrder};
+use residua_core::codes::npy;
+use residua_core::error::{Error, Result};
+use residua_core::files;
+use residua_core::sampling::morph::{Morph, MorphOrder};
+use residua_io::image_io::{Picture, folder, sheet};
+use residua_protocol::{Command, MorphPlan};
 
 /// Most files shown from a folder.
 const MOST_FILES: usize = 500;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Item;
-use crate::error::Result;
-use crate::image_io::Picture;
-use crate::metrics::psnr::psnr;
+use residua_core::error::Result;
+use residua_io::image_io::Picture;
+use residua_metrics::psnr::psnr;
 
 /// Two pictures and how they differ.
 pub struct Comparison {
@@ -53,7 +53,7 @@ impl Comparison {
 mod tests {
     use super::super::Origin;
     use super::*;
-    use crate::codes::CodeStack;
+    use residua_core::codes::CodeStack;
 
     fn item(size: usize, value: f32, codes: Option<Vec<u32>>) -> Item {
         let picture = Picture::new(size, size, vec![value; 3 * size * size]).expect("whole");

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::codes::CodeStack;
-use crate::engine::Recipe;
-use crate::error::{Error, Result};
-use crate::files::read_limited;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, is_edited};
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::files::read_limited;
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Picture, is_edited};
+use residua_protocol::Recipe;
 
 /// Longer side of the copy kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
 const MOST_KEPT: usize = 256;

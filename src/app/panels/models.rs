@@ -4,11 +4,11 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 
 use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
-use crate::assets::bundled::BUNDLED;
-use crate::config::ConditionKind;
-use crate::config::RqVaeConfig;
-use crate::engine::studio::{Loaded, Stage2Facts};
-use crate::text::{counted, grouped, size};
+use residua_core::config::ConditionKind;
+use residua_core::config::RqVaeConfig;
+use residua_core::text::{counted, grouped, size};
+use residua_io::assets::bundled::BUNDLED;
+use residua_protocol::{Loaded, Stage2Facts};
 
 /// The state of the panel.
 #[derive(Default)]

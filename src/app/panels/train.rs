@@ -11,9 +11,9 @@ use super::parts::named;
 use crate::app::choose;
 use crate::app::state::State;
 use crate::app::training::{Curves, Ended, LOSS, Training};
-use crate::device::DeviceChoice;
-use crate::engine::train::TrainOptions;
-use crate::text::counted;
+use residua_core::text::counted;
+use residua_engine::train::TrainOptions;
+use residua_kernels::device::DeviceChoice;
 
 /// Width from which the form and the curve are shown side by side.
 const WIDE: f32 = 600.0;

@@ -9,13 +9,13 @@ use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
-use crate::assets::bundled::BUNDLED;
-use crate::codes::CodeStack;
-use crate::config::ConditionKind;
-use crate::engine::Condition;
-use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output};
-use crate::metrics::Usage;
-use crate::sampling::Filter;
+use residua_core::codes::CodeStack;
+use residua_core::config::ConditionKind;
+use residua_core::sampling::Filter;
+use residua_io::assets::bundled::BUNDLED;
+use residua_metrics::Usage;
+use residua_protocol::Condition;
+use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
 
 use super::{CHOICES, PATCHES, State};
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::app::document::Document;
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::engine::Condition;
-use crate::engine::studio::{Command, View};
-use crate::error::Result;
-use crate::image_io::Picture;
+use residua_core::error::Result;
+use residua_io::image_io::Picture;
+use residua_protocol::Condition;
+use residua_protocol::{Command, View};
 
 use super::{CHOICES, SUGGESTIONS, State};
 

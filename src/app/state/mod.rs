@@ -34,13 +34,13 @@ use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
-use crate::engine::explanation::Explanation;
-use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours};
-use crate::engine::{Condition, Recipe};
-use crate::image_io::Picture;
-use crate::metrics::Usage;
-use crate::sampling::Filter;
-use crate::trust::{Checked, checked_since};
+use residua_core::sampling::Filter;
+use residua_core::trust::{Checked, checked_since};
+use residua_io::image_io::Picture;
+use residua_metrics::Usage;
+use residua_protocol::explanation::Explanation;
+use residua_protocol::{Command, Engine, JobId, Loaded, Neighbours};
+use residua_protocol::{Condition, Recipe};
 
 /// Label of the jobs that decode single codes.
 const PATCHES: &str = "decoding codes";

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::app::document::{Document, Source};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::codes::CodeStack;
-use crate::config::{Precision, StateKind};
-use crate::engine::studio::Command;
-use crate::engine::{Options, Recipe};
-use crate::error::Error;
-use crate::image_io::Picture;
-use crate::image_io::framing::Framing;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::error::Error;
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::Framing;
+use residua_protocol::Command;
+use residua_protocol::{Options, Recipe};
 
 use super::State;
 

@@ -4,7 +4,7 @@ use super::State;
 use crate::app::choices::Choices;
 use crate::app::log::Level;
 use crate::app::patches::Patches;
-use crate::engine::studio::Ready;
+use residua_protocol::Ready;
 
 impl State {
     /// Records where a new worker runs the models.

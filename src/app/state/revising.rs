@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::app::document::kept;
 use crate::app::jobs::Purpose;
-use crate::codes::CodeStack;
-use crate::engine::studio::{Command, Surprise};
-use crate::sampling::Forced;
+use residua_core::codes::CodeStack;
+use residua_core::sampling::Forced;
+use residua_protocol::{Command, Surprise};
 
 use super::State;
 

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::super::options::DeviceArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
-use crate::config::StateKind;
-use crate::engine::ModelId;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::clip::clip_scores;
-use crate::engine::judge::load_clip;
-use crate::error::Result;
-use crate::weights::WeightFile;
+use residua_core::config::StateKind;
+use residua_core::error::Result;
+use residua_engine::eval::Pictures;
+use residua_engine::eval::clip::clip_scores;
+use residua_engine::judge::load_clip;
+use residua_protocol::ModelId;
+use residua_weights::WeightFile;
 
 /// Mean CLIP score of pictures with captions.
 ///

@@ -11,13 +11,14 @@ use super::super::options::{ConditionArguments, SamplingArguments, TransformerAr
 use super::super::output::Console;
 use super::reference::{Reference, enough, parts};
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::bulk::{Given, Order, conditions, spread};
-use crate::engine::eval::sets::{Judge, Protocol, Seen};
-use crate::engine::eval::{Pictures, Selection};
-use crate::engine::{Condition, Stage2};
-use crate::error::{Error, Result};
-use crate::sampling::{Filter, Schedule};
-use crate::train::data::Split;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Schedule};
+use residua_engine::Stage2;
+use residua_engine::bulk::{Given, Order, conditions, spread};
+use residua_engine::eval::sets::{Judge, Protocol, Seen};
+use residua_engine::eval::{Pictures, Selection};
+use residua_protocol::Condition;
+use residua_train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
 ///

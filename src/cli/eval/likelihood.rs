@@ -6,12 +6,12 @@ use serde_json::json;
 use super::super::options::TransformerArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
-use crate::config::{Architecture, ConditionKind};
-use crate::engine::Stage2;
-use crate::engine::eval::likelihood::{Depth, Measured, measure};
-use crate::engine::eval::{Pictures, context};
-use crate::error::{Error, Result};
-use crate::train::conditions::check_labels;
+use residua_core::config::{Architecture, ConditionKind};
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::eval::likelihood::{Depth, Measured, measure};
+use residua_engine::eval::{Pictures, context};
+use residua_train::conditions::check_labels;
 
 /// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a
 /// contextual model: of masked cells, given all others, by the number of masked cells.

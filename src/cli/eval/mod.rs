@@ -17,10 +17,10 @@ use clap::{Args, Subcommand};
 
 use super::output::Console;
 use super::words::{SPLITS, one_of};
-use crate::engine::eval::Selection;
-use crate::engine::eval::sets::Protocol;
-use crate::error::Result;
-use crate::train::data::Split;
+use residua_core::error::Result;
+use residua_engine::eval::Selection;
+use residua_engine::eval::sets::Protocol;
+use residua_train::data::Split;
 
 /// Default number of pictures in a batch.
 const BATCH: usize = 8;

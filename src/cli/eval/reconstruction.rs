@@ -8,11 +8,11 @@ use serde_json::json;
 use super::super::options::ModelArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, measured_on};
-use crate::engine::Stage1;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::reconstruction::{Depth, Measured, measure};
-use crate::error::Result;
-use crate::metrics::Lpips;
+use residua_core::error::Result;
+use residua_engine::Stage1;
+use residua_engine::eval::Pictures;
+use residua_engine::eval::reconstruction::{Depth, Measured, measure};
+use residua_judges::Lpips;
 
 /// Stage 1: PSNR, SSIM, MSE, codebook usage, bits, and rate and distortion by depth.
 #[derive(Args)]

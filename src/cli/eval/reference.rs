@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::super::output::Console;
 use super::PicturesArguments;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::sets::Judge;
-use crate::error::{Error, Result};
-use crate::metrics::frechet::Statistics;
+use residua_core::error::{Error, Result};
+use residua_engine::eval::Pictures;
+use residua_engine::eval::sets::Judge;
+use residua_metrics::frechet::Statistics;
 
 /// Number of samples in published evaluations.
 const PUBLISHED: u32 = 50_000;

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::super::options::ModelArguments;
 use super::super::output::Console;
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::Stage1;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::sets::{Judge, Protocol};
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::Stage1;
+use residua_engine::eval::Pictures;
+use residua_engine::eval::sets::{Judge, Protocol};
 
 /// Stage 1: Fréchet inception distance between pictures and their reconstructions.
 #[derive(Args)]

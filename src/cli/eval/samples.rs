@@ -16,21 +16,21 @@ use super::super::target::check_folder;
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
-use crate::config::StateKind;
-use crate::config::{ConditionKind, RqTransformerConfig};
-use crate::engine::Stage2;
-use crate::engine::bulk::{Order, conditions, file, spread};
-use crate::engine::eval::Pictures;
-use crate::engine::eval::acceptance::{accepted, class_probabilities};
-use crate::engine::eval::clip::clip_scores;
-use crate::engine::eval::sets::{Judge, Protocol};
-use crate::engine::judge::{load_classifier, load_clip};
-use crate::error::{Error, Result};
-use crate::metrics::clip::Clip;
-use crate::metrics::frechet::Statistics;
-use crate::metrics::inception_score::InceptionScore;
-use crate::metrics::resnet::ResNet;
-use crate::weights::WeightFile;
+use residua_core::config::StateKind;
+use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::bulk::{Order, conditions, file, spread};
+use residua_engine::eval::Pictures;
+use residua_engine::eval::acceptance::{accepted, class_probabilities};
+use residua_engine::eval::clip::clip_scores;
+use residua_engine::eval::sets::{Judge, Protocol};
+use residua_engine::judge::{load_classifier, load_clip};
+use residua_judges::clip::Clip;
+use residua_judges::resnet::ResNet;
+use residua_metrics::frechet::Statistics;
+use residua_metrics::inception_score::InceptionScore;
+use residua_weights::WeightFile;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
 /// acceptance rate.

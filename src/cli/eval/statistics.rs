@@ -9,9 +9,9 @@ use super::super::options::DeviceArguments;
 use super::super::output::{Console, shown};
 use super::super::target::{ForceArguments, Target};
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::eval::Pictures;
-use crate::engine::eval::sets::{Judge, Protocol};
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::eval::Pictures;
+use residua_engine::eval::sets::{Judge, Protocol};
 
 /// Save the mean and covariance of a folder's Inception features as .npz, for `eval fid --data`.
 #[derive(Args)]

@@ -4,8 +4,8 @@ use eframe::egui::{Button, DragValue, Slider, Ui};
 
 use super::editor::named;
 use crate::app::state::State;
-use crate::config::Architecture;
-use crate::engine::Condition;
+use residua_core::config::Architecture;
+use residua_protocol::Condition;
 
 /// Largest number of cells to revise in one go.
 const MOST_CELLS: u32 = 64;

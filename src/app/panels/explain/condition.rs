@@ -4,8 +4,8 @@ use eframe::egui::{ComboBox, Role, TextEdit, Ui};
 
 use crate::app::panels::parts::named;
 use crate::app::state::State;
-use crate::config::ConditionKind;
-use crate::engine::Condition;
+use residua_core::config::ConditionKind;
+use residua_protocol::Condition;
 
 /// Shows the condition and lets the user change it.
 pub fn show(ui: &mut Ui, state: &mut State) {

@@ -3,11 +3,11 @@
 use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
 use crate::app::state::State;
-use crate::config::ConditionKind;
-use crate::config::RqTransformerConfig;
-use crate::engine::Condition;
-use crate::engine::condition::{class_number, class_of};
-use crate::engine::studio::Command;
+use residua_core::config::ConditionKind;
+use residua_core::config::RqTransformerConfig;
+use residua_protocol::Command;
+use residua_protocol::Condition;
+use residua_protocol::condition::{class_number, class_of};
 
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;

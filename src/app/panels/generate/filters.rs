@@ -3,8 +3,8 @@
 use eframe::egui::{DragValue, Grid, Response, Ui};
 
 use crate::app::state::{State, published_filters};
-use crate::engine::studio::Loaded;
-use crate::sampling::Filter;
+use residua_core::sampling::Filter;
+use residua_protocol::Loaded;
 
 const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always picks the most likely code.";
 const TOP_K: &str = "Sample from this many of the most likely codes.";

@@ -8,7 +8,7 @@ mod reuse;
 use eframe::egui::{DragValue, ScrollArea, Ui};
 
 use crate::app::state::State;
-use crate::engine::studio::CaptionTokens;
+use residua_protocol::CaptionTokens;
 
 /// Largest number of pictures per run.
 const MOST_PICTURES: u32 = 1000;

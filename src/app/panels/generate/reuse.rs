@@ -4,7 +4,7 @@ use eframe::egui::{Button, Slider, Ui};
 
 use crate::app::document::Document;
 use crate::app::state::State;
-use crate::engine::Condition;
+use residua_protocol::Condition;
 
 /// Actions of the buttons.
 enum Start {

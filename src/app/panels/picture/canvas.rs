@@ -11,9 +11,9 @@ use eframe::egui::{
 use super::device;
 use super::{Tool, cells};
 use crate::app::state::State;
-use crate::engine::studio::SeenOnDevice;
-use crate::image_io::Picture;
-use crate::image_io::present::Shown;
+use residua_io::image_io::Picture;
+use residua_io::image_io::present::Shown;
+use residua_protocol::SeenOnDevice;
 
 /// Limits of the zoom, in screen pixels per picture pixel.
 const SMALLEST: f32 = 0.25;

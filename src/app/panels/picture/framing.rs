@@ -9,8 +9,8 @@ use eframe::egui::{
 use super::{canvas, showable};
 use crate::app::document::Source;
 use crate::app::state::State;
-use crate::image_io::Picture;
-use crate::image_io::framing::{Framing, Square};
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::{Framing, Square};
 
 /// Longest side of the picture shown here, in pixels.
 const LONGEST: usize = 1024;

@@ -19,16 +19,16 @@ use crate::app::document::{Document, Mode};
 use crate::app::files;
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
-use crate::codes::CodeStack;
-use crate::engine::studio::Layers;
-use crate::image_io::Picture;
-use crate::image_io::present::Shown;
 use cached::Cached;
 use canvas::Pair;
 use cells::Drag;
 use depths::Map;
 use framing::Draft;
 use heat::Heat;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
+use residua_io::image_io::present::Shown;
+use residua_protocol::Layers;
 
 /// One picture for each depth, the first depth first.
 type Maps = Arc<[Arc<Picture>]>;

@@ -1,0 +1,397 @@
+//! The models' side of the channel: runs commands one at a time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use async_channel::Receiver;
+use burn::tensor::Device;
+use web_time::Instant;
+
+use super::choices::choices;
+use super::inspect::{self, Latents, Uploaded};
+use crate::explain::{explain, surprise};
+use crate::fetch::{fetch, fetch_tokenizer};
+use crate::models::{Options, Stage1, Stage2, footprint};
+use crate::morph::{Fitting, morph};
+use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
+use crate::sample::{Sampled, sample};
+use residua_core::config::Precision;
+use residua_core::config::{Architecture, RqTransformerConfig};
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Schedule};
+use residua_core::task::Task;
+use residua_io::assets::bundled;
+use residua_io::image_io::Picture;
+use residua_io::image_io::animation::encode_apng;
+use residua_io::image_io::folder;
+use residua_io::image_io::folder::Found;
+use residua_io::image_io::framing::Framing;
+use residua_io::tokenizer::Tokenizer;
+use residua_kernels::device;
+use residua_kernels::device::Fence;
+use residua_metrics::Usage;
+use residua_model::generate::Request;
+use residua_model::{Checkpoint, Stage};
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::JobId;
+use residua_protocol::condition::tokenizer;
+use residua_protocol::recipe::{ModelId, Recipe, SamplingRecipe};
+use residua_protocol::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
+use residua_protocol::{Command, MorphPlan, SamplePlan, View};
+
+/// A queued command.
+pub struct Job {
+    pub id: JobId,
+    pub command: Command,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where the worker sends its messages.
+pub struct Sink {
+    answer: Box<dyn Fn(Message) + Send + Sync>,
+}
+
+impl Sink {
+    pub fn new(answer: impl Fn(Message) + Send + Sync + 'static) -> Self {
+        Self { answer: Box::new(answer) }
+    }
+
+    /// Sends an event of `job`.
+    pub fn send(&self, job: JobId, event: Event) {
+        (self.answer)(Message { job, event });
+    }
+}
+
+/// Runs commands until all senders are dropped.
+pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
+    let mut worker =
+        Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+    while let Ok(Job { id, command, stop }) = queue.recv().await {
+        let send = |event| sink.send(id, event);
+        let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
+        // Skips a command that was stopped while it waited.
+        let done = match task.pause().await {
+            Ok(()) => {
+                send(Event::Begun);
+                let begun = Instant::now();
+                let output = |output| send(Event::Output(output));
+                worker.perform(command, &mut task, &output).await.map(|()| begun.elapsed())
+            }
+            Err(stopped) => Err(stopped),
+        };
+        send(match done {
+            Ok(time) => Event::Done(time.as_secs_f64() * 1e3),
+            Err(Error::Cancelled) => Event::Cancelled,
+            Err(error) => {
+                worker.renew().await;
+                Event::Failed(error.to_string())
+            }
+        });
+    }
+}
+
+/// The loaded models.
+struct Models {
+    options: Options,
+    stage1: Stage1,
+    stage1_id: ModelId,
+    /// Stage 2, if there is one.
+    stage2: Option<Transformer>,
+}
+
+struct Transformer {
+    model: RqTransformer,
+    id: ModelId,
+    /// The caption tokenizer, if the model takes captions.
+    tokenizer: Option<Tokenizer>,
+}
+
+struct Worker {
+    device: Device,
+    models: Option<Models>,
+    latents: Latents,
+    uploaded: Uploaded,
+}
+
+impl Worker {
+    /// Replaces a failed device. Its memory is lost, so this reloads the models.
+    async fn renew(&mut self) {
+        let device = match device::renew(&self.device).await {
+            Ok(None) => return,
+            Ok(Some(device)) => device,
+            Err(error) => return tracing::warn!("{error}"),
+        };
+        let options = self.models.take().map(|models| models.options);
+        *self = Self { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+        if let Some(options) = options
+            && let Err(error) = self.load(options, &mut Task::unwatched()).await
+        {
+            tracing::warn!("the model was unloaded ({error}): load it again, or load a smaller one");
+        }
+    }
+
+    async fn perform(
+        &mut self,
+        command: Command,
+        task: &mut Task<'_>,
+        output: &impl Fn(Output),
+    ) -> Result<()> {
+        match command {
+            Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task).await?))),
+            Command::Encode(picture, framing) => {
+                let encoded = encoded(self.rqvae()?, &picture, framing, task).await?;
+                output(Output::Encoded(Arc::new(encoded)));
+            }
+            Command::Show(view) => self.show(&view, task, output).await?,
+            Command::Neighbours { depth, code, count } => {
+                let found = inspect::neighbours(self.rqvae()?, depth, code, count).await?;
+                output(Output::Neighbours(Arc::new(found)));
+            }
+            Command::Patches { depth, codes } => {
+                let patches = inspect::patches(self.rqvae()?, depth, &codes, task).await?;
+                output(Output::Patches(Arc::new(patches)));
+            }
+            Command::Choices { view, place, codes } => {
+                let found = |choices| output(Output::Choices(choices));
+                choices(self.rqvae()?, &view, place, &codes, task, found).await?;
+            }
+            Command::Explain { stack, condition, place, count } => {
+                let model = &self.transformer()?.model;
+                let tokens = condition.tokens(&model.config)?;
+                let explanation = Arc::new(explain(model, &stack, &tokens, place, count).await?);
+                output(Output::Explained { place, explanation });
+            }
+            Command::Surprise { stack, condition } => {
+                let model = &self.transformer()?.model;
+                let tokens = condition.tokens(&model.config)?;
+                let (entropy, chosen) = surprise(model, &stack, &tokens, task).await?.into_iter().unzip();
+                output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
+            }
+            Command::CountTokens(caption) => {
+                let tokenizer = self.tokenizer()?;
+                let (tokens, unknown) = (tokenizer.ids(&caption).len(), tokenizer.unknown(&caption));
+                output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
+            }
+            Command::Sample(plan) => self.sample(&plan, task, output).await?,
+            Command::Morph(plan) => output(Output::Animated(Arc::new(self.morph(&plan, task).await?))),
+            Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
+        }
+        Ok(())
+    }
+
+    fn models(&self) -> Result<&Models> {
+        self.models.as_ref().ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
+    }
+
+    fn rqvae(&self) -> Result<&RqVae> {
+        Ok(&self.models()?.stage1.model)
+    }
+
+    fn transformer(&self) -> Result<&Transformer> {
+        let stage2 = self.models()?.stage2.as_ref();
+        stage2.ok_or_else(|| Error::usage("this model has no RQ-Transformer; load a stage 2 in Models"))
+    }
+
+    fn tokenizer(&self) -> Result<&Tokenizer> {
+        let tokenizer = self.transformer()?.tokenizer.as_ref();
+        tokenizer.ok_or_else(|| Error::usage("this model takes no captions"))
+    }
+
+    /// Loads a stage 2 with its stage 1, or a stage 1 alone if the checkpoint has no stage 2.
+    async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
+        for place in std::iter::once(&options.model).chain(&options.rqvae) {
+            fetch(place, task).await?;
+        }
+        let opened = Checkpoint::open(&options.model, None, options.state);
+        let has_stage2 = match &opened {
+            Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
+            // The place holds several models: try it as a stage 2, and let loading report any problem.
+            Err(_) => Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok(),
+        };
+        let (stage1, stage2, checkpoint2) = if has_stage2 {
+            let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
+            let id = ModelId::of(&checkpoint)?;
+            let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
+                // Explaining and completing pictures works without a tokenizer.
+                tracing::warn!("{error}");
+                None
+            });
+            (stage1, Some(Transformer { model, id, tokenizer }), Some(checkpoint))
+        } else {
+            (Stage1::load(&options, &self.device, task)?, None, None)
+        };
+        Fence::new(&self.device).await.wait().await?;
+        let loaded = facts(&options, &stage1, stage2.as_ref(), checkpoint2.as_ref(), &self.device)?;
+        let stage1_id = loaded.rqvae_id.clone();
+        self.models = Some(Models { options, stage1, stage1_id, stage2 });
+        self.latents = Latents::default();
+        Ok(loaded)
+    }
+
+    async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
+        let models = self.models.as_ref();
+        let models = models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))?;
+        let model = &models.stage1.model;
+        let seen = inspect::see(model, view, &mut self.uploaded).await?;
+        let whole = seen.picture.clone();
+        output(Output::Seen(Arc::new(seen)));
+        let layers = inspect::layers(model, view, &whole, &mut self.latents, task).await?;
+        output(Output::Layers(Arc::new(layers)));
+        Ok(())
+    }
+
+    async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
+        let (models, transformer) = (self.models()?, self.transformer()?);
+        let request = request(plan, &transformer.model)?;
+        let schedule = transformer.model.config.schedule(&plan.filters);
+        let rqvae = &models.stage1.model;
+        let mut image = plan.first;
+        let keep = async |sampled| {
+            match sampled {
+                Sampled::Partly { codes, known } => {
+                    let pictures = decode_partly(rqvae, *codes, &known).await?;
+                    output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
+                }
+                Sampled::Whole(stacks) => {
+                    let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
+                    let made = pictures.into_iter().zip(stacks).map(|(picture, stack)| {
+                        let recipe = Arc::new(models.recipe(transformer, plan, schedule.clone(), image));
+                        image += 1;
+                        Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe }
+                    });
+                    output(Output::Sampled(made.collect()));
+                }
+            }
+            Ok(())
+        };
+        sample(&transformer.model, &request, schedule.as_ref(), plan.preview, task, keep).await
+    }
+
+    /// Renders a morph as an animated PNG. A contextual model revises the frames.
+    async fn morph(&self, plan: &MorphPlan, task: &mut Task<'_>) -> Result<Vec<u8>> {
+        let rqvae = self.rqvae()?;
+        let stage2 = self.models()?.stage2.as_ref().map(|stage2| &stage2.model);
+        let contextual = stage2.filter(|model| model.config.kind == Architecture::Contextual);
+        let fitting = match contextual {
+            Some(model) => {
+                let condition = plan.condition.tokens(&model.config)?;
+                Some(Fitting { model, condition, filters: plan.filters.clone() })
+            }
+            None => None,
+        };
+        let frames = morph(&plan.from, &plan.to, &plan.morph, fitting.as_ref(), task).await?;
+        encode_apng(&decode(rqvae, &frames, &mut task.silent()).await?, plan.milliseconds)
+    }
+
+    /// Counts the codes of a folder's pictures; skips unreadable files but counts them.
+    async fn usage(&self, place: &Path, task: &mut Task<'_>) -> Result<Usage> {
+        let model = self.rqvae()?;
+        let Found { pictures: files, left_out, .. } = folder::pictures(place)?;
+        folder::warn(place, &left_out);
+        let mut usage = Usage::new(&model.config.codebook_sizes()?);
+        for (done, file) in files.iter().enumerate() {
+            task.pause().await?;
+            match folder::read(file) {
+                Ok(picture) => {
+                    let stacks = encode(model, &[picture], Choice::Nearest, &mut Task::unwatched()).await?;
+                    stacks.iter().for_each(|stack| usage.add(stack));
+                }
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    usage.unreadable += 1;
+                }
+            }
+            task.report(done + 1, files.len());
+        }
+        Ok(usage)
+    }
+}
+
+impl Models {
+    fn recipe(
+        &self,
+        transformer: &Transformer,
+        plan: &SamplePlan,
+        schedule: Option<Schedule>,
+        image: u32,
+    ) -> Recipe {
+        let sampling = SamplingRecipe {
+            rqtransformer: transformer.id.clone(),
+            condition: plan.condition.clone(),
+            seed: plan.seed,
+            image,
+            count: 1,
+            filters: plan.filters.clone(),
+            schedule,
+            device: residua_kernels::device::kind(transformer.model.device()).into(),
+            precision: self.options.precision,
+            weights: self.options.state,
+        };
+        let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
+        Recipe::new(made_by, self.stage1_id.clone(), Some(sampling))
+    }
+}
+
+/// Fetches the caption tokenizer, if the model takes captions.
+async fn fetched_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
+    fetch_tokenizer(config, task).await?;
+    tokenizer(config)
+}
+
+/// Encodes part of a picture of any size.
+async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut Task<'_>) -> Result<Encoded> {
+    let original = framed(model, picture, framing)?;
+    let pictures = std::slice::from_ref(&original);
+    let stack = encode(model, pictures, Choice::Nearest, task).await?.remove(0);
+    Ok(Encoded { original: Arc::new(original), stack: Arc::new(stack) })
+}
+
+fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
+    plan.filters.iter().try_for_each(Filter::check)?;
+    let end = plan.first.checked_add(plan.count).ok_or_else(|| {
+        Error::usage(format!("{} pictures from index {} exceed the largest index", plan.count, plan.first))
+    })?;
+    Ok(Request {
+        condition: plan.condition.tokens(&model.config)?,
+        filters: plan.filters.clone(),
+        seed: plan.seed,
+        images: plan.first..end,
+        forced: plan.forced.clone(),
+    })
+}
+
+fn facts(
+    options: &Options,
+    stage1: &Stage1,
+    stage2: Option<&Transformer>,
+    checkpoint2: Option<&Checkpoint>,
+    device: &Device,
+) -> Result<Loaded> {
+    let (stage1_parameters, mut bytes) = footprint(&stage1.checkpoint, Precision::Stored)?;
+    let stage2 = match (stage2, checkpoint2) {
+        (Some(stage2), Some(checkpoint)) => {
+            let (parameters, more) = footprint(checkpoint, options.precision)?;
+            bytes += more;
+            Some(Stage2Facts { config: stage2.model.config.clone(), parameters })
+        }
+        _ => None,
+    };
+    let rqvae = stage1.model.config.clone();
+    let document =
+        checkpoint2.map_or(&stage1.checkpoint.config.document, |checkpoint| &checkpoint.config.document);
+    let named = document.get("license").and_then(|licence| licence.as_str());
+    let licence = named.or_else(|| bundled::find(&options.model).map(|bundled| bundled.licence));
+    Ok(Loaded {
+        name: options.model.clone(),
+        rqvae_place: options.rqvae.clone(),
+        rqvae_id: stage1.id()?,
+        codebook_sizes: rqvae.codebook_sizes()?,
+        rqvae,
+        stage1_parameters,
+        stage2,
+        bytes,
+        licence: licence.map(String::from),
+        device: residua_kernels::device::kind(device).into(),
+    })
+}

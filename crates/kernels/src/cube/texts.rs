@@ -1,0 +1,112 @@
+//! Every shader source that the host hands to a driver, checked against the limits of all devices.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::checks::{Taken, taken_by_valid};
+
+/// A shader source as the host builds it.
+pub struct Text {
+    /// The file in `shaders/` that it is built from, without the extension.
+    shader: &'static str,
+    /// Distinguishes the variants of a file; empty if there is only one.
+    kind: String,
+    /// Threads per workgroup as the host launches it; 0 for a render shader.
+    threads: u32,
+    pub source: String,
+}
+
+impl Text {
+    pub fn new(
+        shader: &'static str,
+        kind: impl Into<String>,
+        threads: u32,
+        source: impl Into<String>,
+    ) -> Self {
+        Self { shader, kind: kind.into(), threads, source: source.into() }
+    }
+
+    /// A shader with a fixed source.
+    pub fn fixed(shader: &'static str, threads: u32, source: &str) -> Self {
+        Self::new(shader, "", threads, source)
+    }
+
+    pub fn name(&self) -> String {
+        if self.kind.is_empty() { self.shader.into() } else { format!("{}-{}", self.shader, self.kind) }
+    }
+}
+
+/// All compute shaders.
+pub fn computing() -> impl Iterator<Item = Text> {
+    all().into_iter().filter(|text| text.threads > 0)
+}
+
+fn all() -> Vec<Text> {
+    [
+        super::attention::texts(),
+        super::conv2d::texts(),
+        super::embed_codes::texts(),
+        super::group_norm::texts(),
+        super::layer_norm::texts(),
+        super::linear::texts(),
+        super::matmul::texts(),
+        super::residual_quantize::texts(),
+        super::sample_token::texts(),
+        super::widen::texts(),
+        crate::present::texts(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Prints the most resources that any variant of each shader uses. tests/shaders/run sets
+/// `RESIDUA_SHADERS_OUT` to have the sources written there, for the compilers of other platforms.
+#[test]
+fn every_variant_is_valid_on_every_device() {
+    let variants = all();
+    let mut largest = BTreeMap::<&str, (usize, Taken)>::new();
+    for variant in &variants {
+        let taken = taken_by_valid(&variant.name(), &variant.source);
+        assert_eq!(taken.threads, variant.threads, "{}: as launched", variant.name());
+        let (count, most) = largest.entry(variant.shader).or_default();
+        *count += 1;
+        most.threads = most.threads.max(taken.threads);
+        most.memory = most.memory.max(taken.memory);
+        most.buffers = most.buffers.max(taken.buffers);
+    }
+    println!("{:22} variants  threads  bytes of workgroup memory  storage buffers", "shader");
+    for (shader, (count, Taken { threads, memory, buffers })) in largest {
+        println!("{shader:22} {count:8}  {threads:7}  {memory:25}  {buffers:15}");
+    }
+    if let Some(folder) = std::env::var_os("RESIDUA_SHADERS_OUT") {
+        for variant in &variants {
+            fs::write(Path::new(&folder).join(variant.name()).with_extension("wgsl"), &variant.source)
+                .unwrap();
+        }
+    }
+}
+
+/// If two were the same, a substitution would have found nothing to replace.
+#[test]
+fn no_two_variants_are_the_same() {
+    let variants = all();
+    let names: BTreeSet<String> = variants.iter().map(Text::name).collect();
+    let sources: BTreeSet<&str> = variants.iter().map(|variant| variant.source.as_str()).collect();
+    assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
+}
+
+/// Each file is itself one of its variants, so the source that one reads is a source that runs.
+#[test]
+fn no_shader_is_left_out() {
+    let variants = all();
+    let mut count = 0;
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders")).unwrap() {
+        let path = entry.unwrap().path();
+        let (stem, text) = (path.file_stem().unwrap(), fs::read_to_string(&path).unwrap());
+        assert!(variants.iter().any(|variant| stem == variant.shader && text == variant.source), "{stem:?}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
