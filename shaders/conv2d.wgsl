@@ -1,5 +1,5 @@
 // 3x3 convolution of NCHW images with stride 1, zero padding of 1 and a bias. Each input pixel is first
-// repeated 1 << shift times in both directions. CPU reference: src/kernels/cpu/conv2d.rs.
+// repeated 1 << shift times in both directions. CPU reference: crates/kernels/src/cpu/conv2d.rs.
 //
 // A workgroup computes one block of an image for some output channels. It loads the block with its border and
 // the weights into workgroup memory, `DEPTH` input channels at a time. A thread accumulates 4 channels by 4x4

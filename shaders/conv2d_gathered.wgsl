@@ -1,5 +1,5 @@
 // Convolutions of NCHW images that shaders/conv2d.wgsl does not handle: 1x1, and 3x3 with stride 2, padded
-// with one zero row below and one zero column to the right. CPU reference: src/kernels/cpu/conv2d.rs.
+// with one zero row below and one zero column to the right. CPU reference: crates/kernels/src/cpu/conv2d.rs.
 //
 // An implicit matrix product (im2col) of the weights [out_channels, k k in_channels] by the tap inputs [k k
 // in_channels, pixels], which are never stored as a whole. A workgroup computes one tile of channels by

@@ -1,10 +1,10 @@
 // Causal attention from one new position to a KV cache. The new key and value are written to the cache first.
-// CPU reference: src/kernels/cpu/attention.rs.
+// CPU reference: crates/kernels/src/cpu/attention.rs.
 //
 // One workgroup computes one head of one sequence.
 
 const THREADS = 256u;
-// Larger heads and caches take another path: see src/kernels/cube/attention.rs.
+// Larger heads and caches take another path: see crates/kernels/src/cube/attention.rs.
 const LARGEST_HEAD = 256u;
 const MOST_POSITIONS = 3072u;
 // Below every score.

@@ -1,4 +1,4 @@
-// Group normalization, optionally followed by SiLU. CPU reference: src/kernels/cpu/group_norm.rs.
+// Group normalization, optionally followed by SiLU. CPU reference: crates/kernels/src/cpu/group_norm.rs.
 //
 // One workgroup normalizes one part of a group. It first combines the statistics of all parts of the group,
 // computed by shaders/group_norm_statistics.wgsl, with the method of Chan, Golub and LeVeque.

@@ -1,4 +1,4 @@
-// Layer normalization, one row per workgroup. CPU reference: src/kernels/cpu/layer_norm.rs.
+// Layer normalization, one row per workgroup. CPU reference: crates/kernels/src/cpu/layer_norm.rs.
 
 const THREADS = 256u;
 

@@ -1,6 +1,6 @@
 // The codebook search of residual quantization at one depth: finds the nearest code to every residual within
 // each part of the codebook. shaders/residual_take.wgsl picks the nearest over all parts and updates the
-// residuals. CPU reference: src/kernels/cpu/residual_quantize.rs.
+// residuals. CPU reference: crates/kernels/src/cpu/residual_quantize.rs.
 //
 // A workgroup compares some residuals with one part of the codebook, a tile of codes at a time. Splitting the
 // codebook lets a few residuals occupy a whole GPU. The workgroup loads `DEPTH` channels at a time into

@@ -1,5 +1,5 @@
-// Samples one code per row, by the rules of src/generate/sampling.rs. CPU reference:
-// src/kernels/cpu/sample_token.rs.
+// Samples one code per row, by the rules of crates/core/src/sampling/filter.rs. CPU reference:
+// crates/kernels/src/cpu/sample_token.rs.
 //
 // One workgroup handles one row. Nothing is sorted: the k-th largest logit, the top-p cutoff and the sampled
 // code are each found by bisection, with a count or a sum over the row at every step. Sums of non-negative
@@ -237,7 +237,7 @@ fn code_at(bound: f32) -> u32 {
     return low;
 }
 
-// As in src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
+// As in crates/core/src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
 fn code_uniform(row: u32) -> f32 {
     let image = parameters.first_image + row % parameters.images;
     let place = parameters.place + row / parameters.images * parameters.stride;

@@ -1,105 +1,72 @@
-//! The modules form layers: each uses only itself and those before it, and only the topmost know of windows.
+//! The crates form layers, and only the topmost know of tensors or windows.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::process::Command;
 
-/// The modules of the library, from the bottom up.
-const LAYERS: [&str; 25] = [
-    "error",
-    "text",
-    "random",
-    "warnings",
-    "host",
-    "files",
-    "task",
-    "codes",
-    "sampling",
-    "config",
-    "trust",
-    "assets",
-    "image_io",
-    "tokenizer",
-    "weights",
-    "device",
-    "kernels",
-    "model",
-    "generate",
-    "metrics",
-    "train",
-    "engine",
-    "app",
-    "cli",
-    "web",
-];
-/// The first layer that may use Burn, and the first that may use egui.
-const COMPUTES: &str = "device";
-const DRAWS: &str = "app";
-/// What the root and the tests have for all.
-const EVERYWHERE: [&str; 3] = ["Error", "Result", "testing"];
+use serde_json::Value;
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries =
-        fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry").path());
-    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
-        .chain(folders.iter().flat_map(|folder| sources(folder)))
-        .collect()
+/// The crates, from the bottom up: each uses only those before it.
+const LAYERS: [&str; 11] =
+    ["core", "io", "weights", "metrics", "protocol", "kernels", "model", "judges", "train", "engine", ""];
+/// The first layer that needs Burn, and the first that draws.
+const COMPUTES: &str = "kernels";
+const DRAWS: &str = "";
+/// Packages of tensors and of windows.
+const TENSORS: [&str; 3] = ["burn", "burn-flex", "cubecl"];
+const WINDOWS: [&str; 4] = ["egui", "eframe", "winit", "rfd"];
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["--offline", "--locked"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// The code of a file, without comments and without its tests, which may look at everything.
-fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).expect("a source file");
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+fn package(layer: &str) -> String {
+    if layer.is_empty() { "residua".into() } else { format!("residua-{layer}") }
 }
 
-/// The names that follow `prefix` in `code`.
-fn after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    code.split(prefix)
-        .skip(1)
-        .flat_map(|rest| match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
-            None => vec![rest],
-        })
-        .map(|name| name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+fn rank(layer: &str) -> usize {
+    LAYERS.iter().position(|&name| name == layer).expect("a layer")
 }
 
-fn rank(layer: &str) -> Option<usize> {
-    LAYERS.iter().position(|&name| name == layer)
+/// The packages that `package` is built from, itself included.
+fn parts(package: &str) -> BTreeSet<String> {
+    let tree = cargo(&["tree", "--edges", "normal", "--prefix", "none", "--package", package]);
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
 }
 
 #[test]
-fn modules_use_only_the_layers_below_them() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut wrong = Vec::new();
-    let mut seen = 0;
-    for path in sources(&root) {
-        let place = path.strip_prefix(&root).expect("below src").to_path_buf();
-        let top = place.components().next().expect("a name").as_os_str().to_string_lossy();
-        let top = top.trim_end_matches(".rs");
-        if ["lib", "main", "testing"].contains(&top) {
-            continue;
-        }
-        let own =
-            rank(top).unwrap_or_else(|| panic!("{}: name its layer in tests/layers.rs", place.display()));
-        let code = code(&path);
-        for used in after(&code, "crate::").filter(|used| !EVERYWHERE.contains(used)) {
-            seen += 1;
-            if rank(used).is_none_or(|used| used > own) {
-                wrong.push(format!("{}: {top} uses {used}", place.display()));
-            }
-        }
-        for (krate, first) in
-            [("burn", COMPUTES), ("burn_cubecl", COMPUTES), ("egui", DRAWS), ("eframe", DRAWS)]
-        {
-            if rank(first) > Some(own) && code.contains(&format!("{krate}::")) {
-                wrong.push(format!("{}: {top} uses {krate}", place.display()));
-            }
+fn crates_use_only_the_layers_below_them() {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    assert_eq!(packages.len(), LAYERS.len() + 1, "name each crate in LAYERS; residua-testing is for tests only");
+    for layer in LAYERS {
+        let name = package(layer);
+        let found = packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        let used = found["dependencies"].as_array().expect("a list").iter().filter(|used| used["kind"].is_null());
+        for used in used.filter_map(|used| used["name"].as_str()?.strip_prefix("residua-")) {
+            assert!(LAYERS.contains(&used), "{name} uses residua-{used} outside its tests");
+            assert!(rank(used) < rank(layer), "{name} uses residua-{used}, a layer above it");
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // If nothing was found, this test would no longer read the sources as they are written.
-    assert!(seen > 500, "{seen}");
+}
+
+#[test]
+fn lower_layers_need_no_tensors_and_draw_no_windows() {
+    for (packages, first) in [(&TENSORS[..], COMPUTES), (&WINDOWS[..], DRAWS)] {
+        for layer in &LAYERS[..rank(first)] {
+            let parts = parts(&package(layer));
+            let wrong: Vec<_> = packages.iter().filter(|&&package| parts.contains(package)).collect();
+            assert!(wrong.is_empty(), "{} is built from {wrong:?}", package(layer));
+        }
+        // Where they belong they are found, so the names above are still those of the packages.
+        let parts = parts(&package(first));
+        assert!(packages.iter().all(|&package| parts.contains(package)), "{first}: {packages:?}");
+    }
 }

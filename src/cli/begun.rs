@@ -26,6 +26,8 @@ pub struct Begun<'a> {
     id: ModelId,
     /// How the picture was sampled, if it was.
     found: Option<SamplingRecipe>,
+    /// Whether this model did it.
+    is_maker: bool,
 }
 
 impl<'a> Begun<'a> {
@@ -35,13 +37,15 @@ impl<'a> Begun<'a> {
         let stage2 = Stage2::load(&model.options(), &device, &mut console.task("loading"))?;
         let codes = Codes::read_or_encode(input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(input)?;
-        let id = stage2.id()?;
-        Ok(Self { stage2, stack, model, device, id, found: recipe.and_then(|recipe| recipe.sampling) })
+        let (id, found) = (stage2.id()?, recipe.and_then(|recipe| recipe.sampling));
+        let maker = found.as_ref().map(|found| &found.rqtransformer.sha256);
+        let is_maker = maker.map_or(Ok(false), |maker| stage2.checkpoint.is(maker))?;
+        Ok(Self { stage2, stack, model, device, id, found, is_maker })
     }
 
     /// How the picture was sampled, if this model did it. Another model's settings do not apply to this one.
     pub fn same(&self) -> Option<&SamplingRecipe> {
-        self.found.as_ref().filter(|found| found.rqtransformer.sha256 == self.id.sha256)
+        self.found.as_ref().filter(|_| self.is_maker)
     }
 
     /// The sampling plan.

@@ -48,7 +48,8 @@ impl Decode {
         let options = self.model.model_or(maker, options)?;
         let stage1 = Stage1::load(&options, &device, &mut console.task("loading"))?;
         let id = stage1.id()?;
-        let is_another = codes.recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256);
+        let maker = codes.recipe.as_ref().map(|recipe| &recipe.rqvae.sha256);
+        let is_another = maker.map_or(Ok(false), |maker| stage1.checkpoint.is(maker).map(|same| !same))?;
         if is_another {
             tracing::warn!(
                 "{} was made with another RQ-VAE; with {} it may look different",

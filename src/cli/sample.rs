@@ -137,7 +137,7 @@ fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
 }
 
 fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
-    if recipe.rqtransformer.sha256 != stage2.id()?.sha256 {
+    if !stage2.checkpoint.is(&recipe.rqtransformer.sha256)? {
         tracing::warn!(
             "the recipe is for another model, {}; give it with --model",
             recipe.rqtransformer.name

@@ -291,6 +291,7 @@ fn a_transformer_run_keeps_its_rqvae() {
     desk.does("sample --model t1 --class cat --out made");
     desk.does("decode made/000.png --out before.png");
     desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
+    desk.does("convert v1 converted.safetensors");
 
     // Resume the first run until its earlier checkpoint is gone.
     train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
@@ -302,6 +303,8 @@ fn a_transformer_run_keeps_its_rqvae() {
         "v1: expected the RQ-VAE that t1 was trained with so far",
     );
     desk.does(resumed);
+    // A converted RQ-VAE is the same one.
+    desk.does(&format!("{} --rqvae converted.safetensors", resumed.replace("--steps 3", "--steps 4")));
     desk.does("decode made/000.png --out after.png");
     assert_eq!(desk.pixels("before.png"), desk.pixels("after.png"));
     // An image made with the old v1 is decoded with the new v1, with a warning.

@@ -120,6 +120,40 @@ fn a_converted_pair_stays_a_pair() {
     sample("both", "wrong").warns(another);
 }
 
+/// Pictures of a model and of its conversion are interchangeable.
+#[test]
+fn a_converted_model_is_the_same_model() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqt-class both/stage2.safetensors");
+    desk.does("convert fixtures/rqvae-shared both/stage1.safetensors");
+    let sample = |model: &str, out: &str| {
+        desk.does(&format!("sample --class 3 --temperature 0.5 --model {model} --out {out}"));
+    };
+    sample("fixtures/rqt-class", "made");
+    sample("both", "again");
+    for (from, model, rqvae) in [
+        ("made", "both", "both/stage1.safetensors"),
+        ("again", "fixtures/rqt-class", "fixtures/rqvae-shared"),
+    ] {
+        for (line, out) in [
+            (format!("decode {from}/000.png --rqvae {rqvae} --out {from}.png"), format!("{from}.png")),
+            (
+                format!("sample --from {from}/000.png --model {model} --out {from}-repeated"),
+                format!("{from}-repeated/000.png"),
+            ),
+        ] {
+            let run = desk.does(&line);
+            assert!(!run.stderr.contains("another"), "{line}: {run:?}");
+            assert_eq!(desk.pixels(&out), desk.pixels("made/000.png"), "{line}");
+        }
+    }
+    // A completion follows the recipe of a picture that the same model made.
+    let completed = |model: &str| {
+        stacks(&desk.json(&format!("complete made/000.png --rows 2 --model {model} --out completed")))
+    };
+    assert_eq!(completed("both"), completed("fixtures/rqt-class"));
+}
+
 #[test]
 fn a_converted_file_names_no_place_on_the_machine() {
     let desk = Desk::new();

@@ -75,6 +75,7 @@ fn published_checkpoints_encode_and_decode() {
         ("rqvae-shared", [8, 8, 4], 64),
         ("rqvae-per-depth", [4, 4, 3], 64),
         ("vqgan-depth1", [4, 4, 1], 100),
+        ("taming-vqgan", [8, 8, 1], 64),
     ] {
         let model_option = format!("--model fixtures/{model}");
         let result = desk.json(&format!("encode samples/metro.png --out codes.npy --force {model_option}"));

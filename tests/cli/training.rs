@@ -230,9 +230,15 @@ fn differences_from_a_published_configuration_are_reported() {
         .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
     desk.write("published.yaml", published);
     let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
-    for note in
-        ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: ", "arch.ema: "]
-    {
+    for note in [
+        "augmentation: the largest square in the center, mirrored half the time, shifted by up to 3 pixels",
+        "dropout: none",
+        "a step is 8 pictures, in 2 parts of 4",
+        "optimizer.max_gn: ",
+        "experiment.amp: ",
+        "arch.checkpointing: ",
+        "arch.ema: ",
+    ] {
         assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
     }
     for key in ["experiment.totl", "optimizer.momentum"] {

@@ -147,7 +147,7 @@ impl Bulk<'_> {
     /// # Errors
     /// The folder has pictures of another plan, a file cannot be written, or the task was stopped.
     pub async fn fill(&self, folder: &Path, task: &mut Task<'_>) -> Result<Filled> {
-        // Each id reads a whole weight file.
+        // Each id reads all weights.
         let models = [self.stage2.stage1.id()?, self.stage2.id()?];
         self.claim(folder, &models)?;
         let mut codes = self.found(folder)?;

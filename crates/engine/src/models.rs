@@ -103,12 +103,12 @@ impl Stage2 {
 }
 
 impl ModelId {
-    /// The name and hash of `checkpoint`; the first call reads the whole weight file.
+    /// The name and hash of `checkpoint`; the first call reads all of its tensors.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        Ok(Self { name: checkpoint.name.clone(), ..Self::of_file(&checkpoint.weights)? })
+        Ok(Self { name: checkpoint.name.clone(), sha256: checkpoint.content()?.into() })
     }
 
-    /// The same for weights without a configuration.
+    /// The name and hash of a weight file without a configuration.
     pub fn of_file(weights: &WeightFile) -> Result<Self> {
         Ok(Self { name: weights.name().into(), sha256: weights.sha256()?.into() })
     }

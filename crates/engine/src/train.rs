@@ -99,8 +99,8 @@ pub struct Begun {
     pub begun: u64,
     /// Total number of steps.
     pub steps: u64,
-    /// Differences from what the published trainer does with the configuration, and the number of parts of a
-    /// step.
+    /// Augmentation, dropout, the parts of a step, and differences from what the published trainer does with
+    /// the configuration.
     pub notes: Vec<String>,
 }
 
@@ -178,7 +178,7 @@ pub fn train(
     if let Some(from) = from {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
-    let (plan, notes) = (plan(options, &train, length), notes(&config, &train));
+    let (plan, notes) = (plan(options, &train, length), notes(&config, &train, wish.augmentation));
     let [document, carried] = places.described(&config.document, &options.out);
     let held_out = data.of(Split::HeldOut);
     // Pictures that the model was trained on do not measure generalization.

@@ -12,7 +12,8 @@ use residua_core::sampling::{Filter, Schedule};
 pub struct ModelId {
     /// Where it was opened from: a bundled model's name or a path.
     pub name: String,
-    /// SHA-256 of the weight file.
+    /// SHA-256 of its tensors (`Checkpoint::content`), the same in every file format; of the
+    /// file, for weights without a configuration.
     pub sha256: String,
 }
 

@@ -351,13 +351,20 @@ impl Optimizer {
         let rate = self.init_lr;
         let Some(warmup) = &self.warmup else { return Schedule::constant(rate) };
         let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
+        let (rise, hold) = (in_steps(warmup.epoch), in_steps(warmup.buffer_epoch));
         let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
+        // As published, only a warm-up leads to a multiple of the rate and stays there. Without one, the
+        // decay starts at once, and the buffer makes it end earlier.
+        let (multiplier, hold, steps) = match rise > 0 {
+            true => (warmup.multiplier.max(least), hold, steps),
+            false => (1.0, 0, steps.saturating_sub(hold)),
+        };
         Schedule {
             rate,
-            multiplier: warmup.multiplier.max(least),
-            warmup: in_steps(warmup.epoch),
+            multiplier,
+            warmup: rise,
             from_zero: warmup.start_from_zero,
-            hold: in_steps(warmup.buffer_epoch),
+            hold,
             least: warmup.min_lr,
             steps,
         }

@@ -120,6 +120,23 @@ fn missing_keys_get_the_published_defaults() {
     assert_eq!((train.loss.kind, train.loss.stochastic_codes), (LossKind::CrossEntropy, false));
 }
 
+/// `rqvae/optimizer/scheduler.py` creates no warm-up for 0 epochs: neither its multiplier nor its buffer applies,
+/// but the buffer still shortens the decay.
+#[test]
+fn without_a_warm_up_the_rate_decays_at_once_as_published() {
+    let text = FFHQ2.replace("multiplier: 1", "multiplier: 3").replace("buffer_epoch: 0", "buffer_epoch: 40");
+    let schedule = stage2(&text).1.optimizer.schedule(500, 200 * 500);
+    assert_eq!(schedule.at(0), 5e-4);
+    // Halfway through the 160 epochs left.
+    assert!((schedule.at(40_000) - 2.5e-4).abs() < 1e-12 && schedule.at(80_000) < 1e-12);
+    // With a warm-up of 10 epochs, the rate triples, stays for 40 and decays in 150.
+    let schedule = stage2(&text.replace(" epoch: 0", " epoch: 10")).1.optimizer.schedule(500, 200 * 500);
+    let rates = [0, 2_500, 5_000, 25_000, 62_500].map(|step| schedule.at(step));
+    for (rate, expected) in rates.into_iter().zip([0.0, 7.5e-4, 1.5e-3, 1.5e-3, 7.5e-4]) {
+        assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+    }
+}
+
 #[test]
 fn cc3m_stage_2_is_trained_as_published() {
     let (model, train) = stage2(CC3M2);

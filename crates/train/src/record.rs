@@ -21,7 +21,7 @@ pub struct Record {
     pub pictures: usize,
     /// The [`fingerprint`](super::data::fingerprint) of that folder.
     pub data: String,
-    /// SHA-256 of the file of the RQ-VAE whose codes the transformer learns.
+    /// SHA-256 of the tensors of the RQ-VAE whose codes the transformer learns.
     pub stage1: Option<String>,
     /// SHA-256 of each file of LPIPS weights, sorted; `None` if the run was started by a version that did not
     /// record them.

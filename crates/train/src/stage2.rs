@@ -198,6 +198,11 @@ impl Stage2Training {
     }
 }
 
+/// Whether weight decay applies: not to biases, norms, embeddings and positions.
+fn decays(name: &str, shape: &[usize]) -> bool {
+    shape.len() > 1 && name.ends_with(".weight") && !name.contains("emb")
+}
+
 /// Runs a session to its end; returns the codes `[B, h, w, D]`.
 fn finished(mut session: impl Steps) -> Tensor<4, Int> {
     session.finish();
@@ -251,10 +256,6 @@ impl Trainee for Stage2Training {
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }
-        // No weight decay for biases, norms, embeddings and positions.
-        let decays = |name: &str, shape: &[usize]| {
-            shape.len() == 2 && name.ends_with(".weight") && !name.contains("emb")
-        };
         self.descent.step(&mut self.model.parameters, &sum, rate, decays);
         if let Some(average) = &mut self.average {
             average.follow(&self.model.parameters, None, step);
@@ -319,5 +320,32 @@ impl Trainee for Stage2Training {
         let codes = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, 0).codes;
         let sampled = self.sample(held_out)?;
         pictures(&[held_out.images.clone(), self.rqvae.decode_codes(codes), self.rqvae.decode_codes(sampled)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use residua_core::config::StateKind;
+
+    /// A classifier for each depth decays like one for all depths.
+    #[test]
+    fn weights_of_linear_layers_decay() {
+        let is_linear = |name: &str| {
+            let layers = ["attn.", "mlp.", "classifier.linear."];
+            name.ends_with(".weight") && layers.iter().any(|layer| name.contains(layer))
+        };
+        for (case, dimensions) in [("rqt-tuple-embedding", 3), ("rqt-class", 2)] {
+            let path =
+                Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("tests/fixtures").join(case);
+            let file = WeightFile::open(&path.join("model.pt"), StateKind::State).unwrap();
+            assert_eq!(file.get("classifier.linear.weight").unwrap().shape.len(), dimensions);
+            for tensor in file.tensors() {
+                let found = decays(&tensor.name, &tensor.shape);
+                assert_eq!(found, is_linear(&tensor.name), "{case}: {}", tensor.name);
+            }
+        }
     }
 }

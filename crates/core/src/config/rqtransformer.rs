@@ -285,9 +285,10 @@ impl RqTransformerConfig {
         Ok(())
     }
 
-    fn check_dropout(&self) -> Result<()> {
+    /// The probabilities with which training leaves something out, by key.
+    pub fn dropout_rates(&self) -> [(&'static str, f64); 7] {
         let (body, head) = (&self.body.block, &self.head.block);
-        let rates = [
+        [
             ("embd_pdrop", self.embd_pdrop),
             ("cond_dropout", self.cond_dropout),
             ("body.block.attn_pdrop", body.attn_pdrop),
@@ -295,13 +296,16 @@ impl RqTransformerConfig {
             ("head.block.attn_pdrop", head.attn_pdrop),
             ("head.block.resid_pdrop", head.resid_pdrop),
             ("dataset.bpe_dropout", self.dataset.bpe_dropout.unwrap_or(0.0)),
-        ];
+        ]
+    }
+
+    fn check_dropout(&self) -> Result<()> {
         if self.cond_dropout > 0.0 && self.condition() == ConditionKind::Unconditional {
             return Err(Error::invalid(
                 "cond_dropout: expected 0, since an unconditional model has no condition to drop",
             ));
         }
-        rates.into_iter().try_for_each(|(key, rate)| dropout(key, rate))
+        self.dropout_rates().into_iter().try_for_each(|(key, rate)| dropout(key, rate))
     }
 
     fn check_embedding(&self) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::models::Stage1;
 use residua_core::config::Precision;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
-use residua_protocol::{ModelId, Options};
+use residua_protocol::Options;
 use residua_train::lock;
 use residua_train::lock::Lock;
 use residua_train::record::Record;
@@ -144,8 +144,8 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
 /// It is not the one in `record`, or cannot be read.
 pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     let Some(place) = &options.rqvae else { return Ok(()) };
-    let found = ModelId::of(&Stage1::open(&stage1_options(place))?)?;
-    match record.stage1.as_ref().is_none_or(|kept| *kept == found.sha256) {
+    let found = Stage1::open(&stage1_options(place))?;
+    match record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
         true => Ok(()),
         false => Err(Error::usage(format!(
             "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave --rqvae out to continue with \

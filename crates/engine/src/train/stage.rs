@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::document::Places;
 use super::held::{Settled, stage1_options};
@@ -61,7 +62,7 @@ impl<'a> Stage<'a> {
                 )));
             }
         };
-        let own = folder.and_then(|folder| own_rqvae(folder, model));
+        let own = folder.and_then(|folder| kept_rqvae(folder, model.stage1_sha256.as_deref()));
         let rqvae = match (own, &options.rqvae, folder) {
             (Some(own), ..) => Stage1::from_checkpoint(own, device, &mut Task::unwatched())?,
             (None, Some(place), _) => Stage1::load(&stage1_options(place), device, &mut Task::unwatched())?,
@@ -142,16 +143,19 @@ impl<'a> Stage<'a> {
     }
 
     /// Copies the RQ-VAE, if there is one, into `folder` unless the same is already there; returns the SHA-256
-    /// of the copy.
+    /// of its tensors.
     pub fn keep(&self, folder: &RunFolder) -> Result<Option<String>> {
         let Self::RqTransformer(_, rqvae) = self else { return Ok(None) };
-        let path = folder.stage1();
-        if sha256(&path).ok() != Some(rqvae.id()?.sha256) {
+        let own = rqvae.id()?.sha256;
+        // Warnings about keys were given when the RQ-VAE was opened.
+        let there = with_default(NoSubscriber::default(), || kept_rqvae(folder, Some(&own)));
+        if there.is_none() {
+            let path = folder.stage1();
             let parent = path.parent().unwrap_or(folder.root());
             std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
             keep(&rqvae.checkpoint, &path)?;
         }
-        sha256(&path).map(Some)
+        Ok(Some(own))
     }
 
     /// Which of the two stages it is.
@@ -217,18 +221,14 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// The copy of the RQ-VAE in the `folder` of a resumed run with this configuration; `None` if it is missing,
-/// unreadable or not the one that the run learned from.
-fn own_rqvae(folder: &RunFolder, config: &RqTransformerConfig) -> Option<Checkpoint> {
+/// The copy of the RQ-VAE in the `folder` of a run; `None` if it is missing, unreadable or not the one with
+/// this `hash`.
+fn kept_rqvae(folder: &RunFolder, hash: Option<&str>) -> Option<Checkpoint> {
     let path = folder.stage1();
     // The name is for messages: the path itself may not be Unicode.
     let source = ByteSource::open(&path).ok()?;
     let found = Checkpoint::from_source(&path.display().to_string(), source, StateKind::Auto).ok()?;
-    let is_own = match &config.stage1_sha256 {
-        Some(expected) => ModelId::of(&found).is_ok_and(|found| found.sha256 == *expected),
-        None => true,
-    };
-    is_own.then_some(found)
+    hash.is_none_or(|hash| found.is(hash).unwrap_or(false)).then_some(found)
 }
 
 /// SHA-256 of the weight file at `path`.
@@ -237,7 +237,7 @@ fn sha256(path: &Path) -> Result<String> {
 }
 
 /// Writes the weights of `checkpoint` to `path`: an identical copy of its file if that includes the
-/// configuration, so that the hash stays the same, else what the model reads of it.
+/// configuration, else what the model reads of it.
 fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     if !checkpoint.weights.metadata().contains_key(CONFIG_KEY) {
         return files::write_atomically(path, |file| convert(checkpoint, file, path, Dtype::F32, |_| Ok(())));

@@ -2,7 +2,7 @@
 //! bundled model.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{Loader, Parameter, RqTransformer, RqVae};
 use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig, StateKind};
@@ -70,6 +70,8 @@ pub struct Checkpoint {
     pub(super) path: Option<PathBuf>,
     /// Keeps unpacked files until the checkpoint is closed.
     unpacked: Option<Arc<Unpacked>>,
+    /// The hash of the tensors, once it was asked for.
+    pub(super) content: OnceLock<String>,
 }
 
 impl Checkpoint {
@@ -158,6 +160,7 @@ impl Checkpoint {
             config,
             path: Some(files.weights.clone()),
             unpacked: archive.map(|(_, unpacked)| unpacked),
+            content: OnceLock::new(),
         })
     }
 
@@ -169,7 +172,7 @@ impl Checkpoint {
         })?;
         let config = Config::parse(name, config)?;
         let weights = fitted(weights, &config);
-        Ok(Self { name: name.into(), config, weights, path: None, unpacked: None })
+        Ok(Self { name: name.into(), config, weights, path: None, unpacked: None, content: OnceLock::new() })
     }
 
     /// Opens the stage 1 that this stage 2 was trained on: at `given`, else where the configuration says,

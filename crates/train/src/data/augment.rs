@@ -118,6 +118,16 @@ impl Augmentation {
         ))
     }
 
+    /// What training does with each picture, for people.
+    pub fn described(self) -> String {
+        let all = [
+            Some(self.frame.described()),
+            self.flip.then(|| "mirrored half the time".into()),
+            (self.shift > 0).then(|| format!("shifted by up to {} pixels", self.shift)),
+        ];
+        all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// How held-out pictures are framed.
     pub fn held_out(self) -> Self {
         match self.frame {
@@ -138,6 +148,20 @@ impl Augmentation {
             key,
             flipped: self.flip && words[1] >> 31 == 1,
             moved: [moved(words[2]), moved(more[0])],
+        }
+    }
+}
+
+impl Frame {
+    fn described(self) -> String {
+        let part = |part: Part| format!("a random part of at least {:.0} % of the area", 100.0 * part.least);
+        match self {
+            Self::Middle => "the largest square in the center".into(),
+            Self::Squeezed => "the whole, resized to a square".into(),
+            Self::Along => "the largest square, anywhere along the longer side".into(),
+            Self::Anywhere(size) => part(size),
+            Self::AnywhereSqueezed(size) => format!("{}, after resizing to a square", part(size)),
+            Self::NearMiddle => "the largest square, near the center, and a random crop of most of it".into(),
         }
     }
 }
@@ -179,8 +203,8 @@ impl Variation {
 
     fn along(self, picture: &Picture) -> Framing {
         let (width, height) = (picture.width(), picture.height());
-        let (side, along) = (width.min(height), (draw(self.key, 0)[0] >> 16) as usize);
-        let place = |size: usize| (size - side) * along / usize::from(u16::MAX);
+        let (side, along) = (width.min(height), draw(self.key, 0)[0]);
+        let place = |size: usize| below(along, size - side + 1);
         Framing::Square(Square { left: place(width), top: place(height), side })
     }
 
@@ -319,6 +343,10 @@ mod tests {
         }));
         let places: std::collections::BTreeSet<u32> = all.iter().map(|frame| frame[0] as u32).collect();
         assert!(places.len() > 60 && places.iter().max() > Some(&75), "{places:?}");
+        // As in torchvision's `RandomCrop`, the last place is as likely as the others.
+        let all = framed(Augmentation::named(Some("imagenet256x256")).unwrap(), [41, 40], 40);
+        let last = all.iter().filter(|[left, ..]| *left > 0.5).count();
+        assert!((70..=130).contains(&last), "{last} of 200");
     }
 
     /// As torchvision's `RandomResizedCrop` with scale 0.75 to 1 and ratio 1: sides are at least 0.866 of the
