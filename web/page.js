@@ -8,6 +8,8 @@ import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|gz)$/i;
+/** What the window reads itself, of all that can be chosen; see src/app/choose.rs. */
+const SHOWN = ['picture', 'mask', 'gallery-folder'];
 /** Workers that may be lost within a minute before the models move to the CPU. */
 const MOST_LOST = 3;
 
@@ -123,7 +125,7 @@ async function chosen(wanted, endings, isFolder, files) {
   const named = matching.map((file) => [`${top}/${file.webkitRelativePath || file.name}`, file]);
   if (named.length === 0) return page.warn(`expected files that end in ${known.join(', ')}, found none: choose others`);
   // Pictures that the window shows stay here; files for the models go to the worker.
-  if (wanted === 'picture' || wanted === 'gallery-folder') await Promise.all(named.map(([path, file]) => keep(path, file)));
+  if (SHOWN.includes(wanted)) await Promise.all(named.map(([path, file]) => keep(path, file)));
   else give(named);
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }

@@ -1,5 +1,6 @@
 //! Opens dropped, pasted and chosen files according to their type, and saves pictures and codes.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use residua_core::files::read_limited;
 use residua_io::assets::SAMPLE;
 use residua_io::image_io::folder::is_picture;
 use residua_io::image_io::png_text::Provenance;
-use residua_io::image_io::{Picture, is_edited};
+use residua_io::image_io::{Picture, is_edited, mask};
 use residua_protocol::Recipe;
 
 /// Size limit for picture and code files, in bytes.
@@ -32,7 +33,7 @@ pub fn open(state: &mut State, path: &Path) -> Result<()> {
 
 /// Opens `bytes`, read from `path`: a picture, a PNG that carries codes, or an `.npy`.
 fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = name_of(path);
     let name = name.as_ref();
     let named = |error: Error| Error::invalid(format!("{name}: {error}"));
     if bytes.starts_with(b"\x93NUMPY") || name.to_lowercase().ends_with(".npy") {
@@ -61,6 +62,17 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
         state.restore(recipe);
     }
     Ok(())
+}
+
+/// Reads the mask at `path`: white where selected.
+pub fn read_mask(path: &Path) -> Result<Picture> {
+    mask::from_bytes(&read_limited(path, LARGEST)?)
+        .map_err(|error| Error::invalid(format!("{}: {error}", name_of(path))))
+}
+
+/// The name of the file at `path`, for messages.
+pub fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
 }
 
 /// Opens the sample picture.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use web_time::Instant;
 
 use super::document::Source;
 use super::gallery::Origin;
+use residua_core::codes::CodeStack;
 use residua_protocol::JobId;
 
 /// Where a job's result goes.
@@ -14,8 +16,9 @@ use residua_protocol::JobId;
 pub enum Purpose {
     /// The usual place for results of its kind.
     Usual,
-    /// The sampled stack replaces the open one, as an edit that undo calls by this name.
-    Replace(&'static str),
+    /// The sampled stack replaces the open one, as an edit that undo calls by this name, if the document opened with these
+    /// codes is still open.
+    Replace(&'static str, Arc<CodeStack>),
     /// Sampled pictures go to the gallery.
     Collect(Origin),
     /// Neighbours go to the codebook panel.

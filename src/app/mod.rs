@@ -3,6 +3,7 @@
 pub mod accessible;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+mod captions;
 pub mod choices;
 pub mod choose;
 pub mod colors;
@@ -142,6 +143,7 @@ impl Studio {
         CentralPanel::no_frame().show(ui, |ui| {
             let mut panes = Panes { state: &mut self.state };
             let tree = if ui.available_width() < NARROW { &mut self.narrow } else { &mut self.tree };
+            panels::fold(tree, panes.state.settings.only_picture);
             tree.ui(&mut panes, ui);
         });
     }
@@ -191,12 +193,14 @@ impl Studio {
 
     /// Restores the default layout.
     fn reset_layout(&mut self) {
+        self.state.settings.only_picture = false;
         self.tree = panels::first_layout();
         self.narrow = panels::narrow_layout();
     }
 
     /// Brings a panel's tab to the front.
     fn bring_to_front(&mut self, panel: Panel) {
+        self.state.settings.only_picture = false;
         for tree in [&mut self.tree, &mut self.narrow] {
             tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
         }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub count: u32,
     /// Show the first steps.
     pub hint: bool,
+    /// Fold all other panels away.
+    pub only_picture: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             seed: 0,
             count: 4,
             hint: true,
+            only_picture: false,
         }
     }
 }

@@ -75,19 +75,7 @@ impl<'a> Begun<'a> {
     pub fn outside(&self, path: &Path) -> Result<Vec<bool>> {
         let (stack, resolution) = (&self.stack, self.stage2.stage1.model.config.ddconfig.resolution);
         let mask = in_file(path, mask::from_bytes(&bytes(path)?))?.fit(resolution)?;
-        let (rows, columns) = (resolution / stack.h(), resolution / stack.w());
-        let brightness = |row: usize, column: usize| -> f32 {
-            let pixels = (row * rows..(row + 1) * rows)
-                .flat_map(|y| (column * columns..(column + 1) * columns).map(move |x| y * resolution + x));
-            pixels.map(|i| mask.data()[i]).sum()
-        };
-        let mut keep = Vec::with_capacity(stack.codes().len());
-        for row in 0..stack.h() {
-            for column in 0..stack.w() {
-                let dark = brightness(row, column) < 0.0;
-                keep.extend(std::iter::repeat_n(dark, stack.depth()));
-            }
-        }
-        Ok(keep)
+        let inside = mask::cells(&mask, stack.h(), stack.w());
+        Ok(inside.iter().flat_map(|&inside| std::iter::repeat_n(!inside, stack.depth())).collect())
     }
 }

@@ -12,7 +12,7 @@ pub const MODEL: &str = "--model contextual --rqvae fixtures/rqvae-shared --clas
 /// A desk with a contextual model with random weights.
 pub fn contextual() -> Desk {
     let desk = Desk::new();
-    write(&desk.path("contextual"), 64);
+    write(&desk.path("contextual"), &config(64));
     desk
 }
 

@@ -10,7 +10,7 @@ use residua_model::Loader;
 use residua_model::RqTransformer;
 use safetensors::tensor::{Dtype, TensorView};
 
-/// For stacks of 8x8x4 codes, each one of `codes`.
+/// The configuration of one with three classes, for stacks of 8x8x4 codes, each one of `codes`.
 pub fn config(codes: usize) -> String {
     format!(
         "
@@ -28,10 +28,9 @@ sampling: {{temp: 0.9}}
     )
 }
 
-/// Writes the model into `folder`.
-pub fn write(folder: &Path, codes: usize) {
-    let text = config(codes);
-    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", &text).unwrap().model else {
+/// Writes the model of the configuration `text` into `folder`.
+pub fn write(folder: &Path, text: &str) {
+    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", text).unwrap().model else {
         panic!("expected a transformer")
     };
     let mut plan = Loader::plan(&cpu());

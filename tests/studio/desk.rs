@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Vec2};
+use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
@@ -83,6 +83,36 @@ impl Desk {
     /// Enters a number into the field with this name.
     pub fn enter(&mut self, name: &str, value: f64) {
         self.harness.get_by_label(name).set_value_accesskit(value);
+        self.harness.run();
+    }
+
+    /// Types `text` into the field with this name, and waits until all its effects are done.
+    pub fn type_into(&mut self, name: &str, text: &str) {
+        let field = self.harness.get_by_label(name);
+        field.focus();
+        field.type_text(text);
+        self.settle();
+    }
+
+    /// Presses on the first cell, moves to the last, lets go, and waits until all effects are done.
+    pub fn paint(&mut self, from: [usize; 2], to: [usize; 2]) {
+        self.begin_to_paint(from, to);
+        self.settle();
+    }
+
+    /// Presses on the first cell, moves to the last and lets go, without waiting.
+    pub fn begin_to_paint(&mut self, from: [usize; 2], to: [usize; 2]) {
+        let center = |[row, col]: [usize; 2]| -> Pos2 {
+            self.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
+        };
+        let (from, to) = (center(from), center(to));
+        self.harness.drag_at(from);
+        self.harness.run();
+        self.harness.hover_at(from + (to - from) * 0.5);
+        self.harness.run();
+        self.harness.hover_at(to);
+        self.harness.run();
+        self.harness.drop_at(to);
         self.harness.run();
     }
 

@@ -1,11 +1,13 @@
 //! Images of the session and of folders: selected, opened, compared, saved, dropped in again.
 
 use std::io::Cursor;
+use std::path::Path;
+use std::process::Command;
 
 use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
 use image::codecs::png::PngDecoder;
-use image::{AnimationDecoder, DynamicImage, Frame};
+use image::{AnimationDecoder, DynamicImage, RgbImage};
 use residua::app::Start;
 use residua::app::gallery::Item;
 use residua_core::codes::{CodeStack, npy};
@@ -184,24 +186,58 @@ fn a_folder_is_shown_with_codes_and_recipes_of_its_images() {
     assert!(notice(&desk).ends_with("no pictures in this folder"), "{}", notice(&desk));
 }
 
+/// The frames of an animated PNG, as another crate decodes them.
+fn frames(path: &Path) -> Vec<RgbImage> {
+    let bytes = std::fs::read(path).unwrap();
+    let frames = PngDecoder::new(Cursor::new(bytes)).unwrap().apng().unwrap().into_frames();
+    let frames = frames.collect_frames().unwrap().into_iter();
+    frames.map(|frame| DynamicImage::from(frame.into_buffer()).into_rgb8()).collect()
+}
+
+/// The frames with these settings are those of the command line.
 #[test]
-fn two_pictures_are_morphed() {
+fn two_pictures_are_morphed_in_each_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
     let mut desk = two_sampled();
     desk.click("7-0");
     assert!(!can(&desk, "Morph…"));
     desk.click("7-1");
-    let pictures = ["7-0", "7-1"].map(|name| item(&desk, name).picture.to_rgb8());
-    assert!(can(&desk, "Morph…"));
-    let plan = desk.state().morph_plan().expect("two are chosen");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("morph.png");
-    desk.harness.state_mut().state.morph_to(plan, &path);
-    desk.settle();
-    let bytes = std::fs::read(path).unwrap();
-    let frames = PngDecoder::new(Cursor::new(bytes)).unwrap().apng().unwrap().into_frames();
-    let frames = frames.collect_frames().unwrap();
-    let rgb = |frame: &Frame| DynamicImage::from(frame.buffer().clone()).into_rgb8();
-    assert_eq!([rgb(&frames[0]), rgb(frames.last().unwrap())], pictures);
+    for name in ["7-0", "7-1"] {
+        let item = item(&desk, name).clone();
+        desk.harness.state_mut().state.save_item(&item, &at(&format!("{name}.png")));
+    }
+    desk.harness.state_mut().state.settings.seed = 3;
+    for (name, order) in
+        [("From the middle outward", "distance"), ("Row by row", "raster"), ("In random order", "random")]
+    {
+        desk.click("Morph…");
+        desk.click(name);
+        desk.enter("Frames", 5.0);
+        desk.enter("Time a frame", 40.0);
+        // The button to save opens the system's dialog.
+        let plan = desk.state().gallery_view.morph.clone().expect("the settings are open");
+        assert_eq!(plan.milliseconds, 40);
+        desk.harness.state_mut().state.morph_to(plan, &at("morph.png"));
+        desk.settle();
+        let seed: &[&str] = if order == "random" { &["--seed", "3"] } else { &[] };
+        let done = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(["morph", "7-0.png", "7-1.png", "--frames", "5", "--order", order, "--device", "cpu"])
+            .args(["--force", "--out", "expected.png"])
+            .args(seed)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let found = frames(&at("morph.png"));
+        assert_eq!(found.len(), 5);
+        assert!(found == frames(&at("expected.png")), "{name}");
+        for (frame, end) in [(&found[0], "7-0"), (&found[4], "7-1")] {
+            assert!(*frame == item(&desk, end).picture.to_rgb8(), "{name} ends at {end}");
+        }
+        desk.click("Close the morph");
+        assert!(!desk.shows("Frames"));
+    }
 }
 
 #[test]

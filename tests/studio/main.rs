@@ -1,6 +1,7 @@
 //! Drives the real studio, engine and model without a window, by the names that accessibility tools see.
 
 mod accessible;
+mod captions;
 mod codebook;
 mod codes;
 #[path = "../shared/contextual.rs"]
@@ -12,6 +13,7 @@ mod first_steps;
 mod gallery;
 mod generate;
 mod log;
+mod mask;
 mod models;
 mod narrow;
 mod picture;

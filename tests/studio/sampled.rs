@@ -12,11 +12,16 @@ pub const CLASS: &str = "Food & Drink";
 /// Runs `residua sample` with the published settings and `arguments` into `folder`, and returns the codes of
 /// its images.
 pub fn sample(folder: &Path, seed: u64, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
+    let (seed, number) = (seed.to_string(), count.to_string());
+    let sample = ["sample", "--class", CLASS, "--seed", &seed, "-n", &number];
+    made(folder, count, &[&sample[..], arguments].concat())
+}
+
+/// Runs `residua` with `arguments` and `folder` for its images, and returns the codes of the first `count`.
+pub fn made(folder: &Path, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
     let done = Command::new(env!("CARGO_BIN_EXE_residua"))
-        .args(["sample", "--device", "cpu", "--class", CLASS, "--seed", &seed.to_string()])
-        .args(["-n", &count.to_string()])
         .args(arguments)
-        .arg("--out")
+        .args(["--device", "cpu", "--out"])
         .arg(folder)
         .output()
         .expect("the program runs");

@@ -269,6 +269,11 @@ impl Surprise {
         let bits: Vec<f64> = self.bits().collect();
         bits.chunks_exact(self.stack.depth()).map(|codes| codes.iter().sum::<f64>() as f32).collect()
     }
+
+    /// The cell whose codes have the most information, and how many bits.
+    pub fn worst(&self) -> Option<(usize, f32)> {
+        self.bits_per_cell().into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+    }
 }
 
 /// How the model's tokenizer reads a caption.

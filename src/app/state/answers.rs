@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 use crate::app::document::Document;
 use crate::app::gallery::{Item, Origin};
@@ -17,7 +18,7 @@ use residua_metrics::Usage;
 use residua_protocol::Condition;
 use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, PATCHES, State};
+use super::{CHOICES, PATCHES, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -128,14 +129,14 @@ impl State {
                     self.revise_next(&surprise);
                 }
             }
-            (Output::Tokens(found), _) => self.generate_view.counted = Some(found),
-            (Output::Preview(pictures), Purpose::Replace(_)) => {
-                if let Some(document) = &mut self.document {
+            (Output::Tokens(found), _) => self.captions.learn(found),
+            (Output::Preview(pictures), Purpose::Replace(_, opened)) => {
+                if let Some(document) = self.opened_with(&opened) {
                     document.preview = pictures.into_iter().next();
                 }
             }
             (Output::Preview(pictures), _) => self.previews = pictures,
-            (Output::Sampled(made), Purpose::Replace(what)) => self.replace(made, what),
+            (Output::Sampled(made), Purpose::Replace(what, opened)) => self.replace(made, what, &opened),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
             (Output::Animated(bytes), Purpose::Save(path)) => self.save_animation(&bytes, &path),
             (Output::Animated(_), _) => (),
@@ -148,6 +149,11 @@ impl State {
 
     fn document_of(&mut self, stack: &Arc<CodeStack>) -> Option<&mut Document> {
         self.document.as_mut().filter(|document| document.stack() == stack)
+    }
+
+    /// The open document, if it was opened with these very codes, and not another one with equal codes.
+    fn opened_with(&mut self, opened: &Arc<CodeStack>) -> Option<&mut Document> {
+        self.document.as_mut().filter(|document| Arc::ptr_eq(document.opened(), opened))
     }
 
     fn take_models(&mut self, loaded: Arc<Loaded>) {
@@ -178,8 +184,9 @@ impl State {
         }
     }
 
-    /// Keeps the document open, and requests its picture and previews again.
-    fn keep_open(&mut self, document: Document) {
+    /// Keeps the document open, and requests its picture and previews again. Its surprise was that of the models before.
+    fn keep_open(&mut self, mut document: Document) {
+        document.surprise = None;
         self.document = Some(document);
         self.show();
         self.look_at_pinned();
@@ -205,16 +212,16 @@ impl State {
         self.explained = None;
         self.patches = Patches::default();
         self.choices = Choices::default();
-        self.generate_view.forget_counted();
+        self.captions = Captions::default();
+        self.revising = Revising::default();
         self.codebook_view = CodebookView::default();
     }
 
-    fn replace(&mut self, made: Vec<Made>, what: &'static str) {
-        if let Some(made) = made.into_iter().next() {
-            self.edit(|document| {
-                let fits = document.stack().shape() == made.stack.shape();
-                Ok(fits && document.change_codes(what, (*made.stack).clone()))
-            });
+    fn replace(&mut self, made: Vec<Made>, what: &'static str, opened: &Arc<CodeStack>) {
+        if let Some(made) = made.into_iter().next()
+            && self.opened_with(opened).is_some()
+        {
+            self.edit(|document| Ok(document.change_codes(what, (*made.stack).clone())));
             self.revised();
         }
     }

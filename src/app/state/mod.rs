@@ -3,6 +3,7 @@
 
 mod answers;
 mod looking;
+mod masking;
 mod opening;
 mod remote;
 mod revising;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use eframe::egui::Context;
 
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::dialogs::{self, Dialogs};
@@ -48,6 +50,9 @@ const PATCHES: &str = "decoding codes";
 /// Label of the jobs that preview alternative codes at the pinned position.
 const CHOICES: &str = "decoding choices";
 
+/// Label of the jobs that count the tokens of a caption.
+const COUNTING: &str = "counting tokens";
+
 /// Number of neighbours and of suggestions to request.
 pub const SUGGESTIONS: usize = 8;
 
@@ -73,6 +78,8 @@ pub struct State {
     pub textures: Textures,
     /// The condition for new pictures.
     pub condition: Condition,
+    /// How the tokenizer reads the captions on screen.
+    captions: Captions,
     /// Sampling filters, one per depth.
     pub filters: Vec<Filter>,
     /// State of the panel "Generate".
@@ -147,6 +154,7 @@ impl State {
             gallery: Gallery::default(),
             textures: Textures::default(),
             condition: Condition::Unconditional,
+            captions: Captions::default(),
             filters: Vec::new(),
             generate_view: GenerateView::default(),
             gallery_view: GalleryView::default(),

@@ -87,6 +87,7 @@ impl State {
         self.document = Some(document);
         self.neighbours = None;
         self.explained = None;
+        self.revising.forget_picture();
         self.show();
     }
 

@@ -1,6 +1,7 @@
 //! Handles the start and the loss of a browser page's worker.
 
 use super::State;
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 use crate::app::log::Level;
 use crate::app::patches::Patches;
@@ -28,6 +29,7 @@ impl State {
         self.previews.clear();
         self.patches = Patches::default();
         self.choices = Choices::default();
+        self.captions = Captions::default();
         let sampled = jobs.iter().any(|job| job.label == "sampling");
         let ended = if sampled { "; start sampling again" } else { "" };
         self.log.add(Level::Warning, format!("{reason}; reloading the model{ended}"));

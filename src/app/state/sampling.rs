@@ -23,7 +23,14 @@ impl State {
             return self.log.add(Level::Warning, "select the cells to resample first");
         };
         let plan = self.plan(1, Some(forced));
-        self.send_for(Command::Sample(plan), Purpose::Replace("resample cells"));
+        self.replace_by(plan, "resample cells");
+    }
+
+    /// Samples a plan, and replaces the open codes by the result, as an edit that undo calls `what`.
+    pub(super) fn replace_by(&mut self, plan: SamplePlan, what: &'static str) {
+        let Some(document) = &self.document else { return };
+        let opened = document.opened().clone();
+        self.send_for(Command::Sample(plan), Purpose::Replace(what, opened));
     }
 
     /// Samples pictures that share the kept codes of the open stack, into the gallery.

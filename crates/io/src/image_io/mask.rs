@@ -20,6 +20,18 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Picture> {
     decode::upright(bytes).map(|image| Picture::from_rgb8(&meant(image)))
 }
 
+/// Which cells of `h` rows and `w` columns, row-major, a mask at a model's resolution selects: those of at least middle
+/// grey on average.
+pub fn cells(mask: &Picture, h: usize, w: usize) -> Vec<bool> {
+    let (rows, columns, width) = (mask.height() / h, mask.width() / w, mask.width());
+    let brightness = |row: usize, column: usize| -> f32 {
+        let pixels = (row * rows..(row + 1) * rows)
+            .flat_map(|y| (column * columns..(column + 1) * columns).map(move |x| y * width + x));
+        pixels.map(|pixel| mask.data()[pixel]).sum()
+    };
+    (0..h * w).map(|cell| brightness(cell / w, cell % w) >= 0.0).collect()
+}
+
 fn meant(image: DynamicImage) -> RgbImage {
     let image = image.into_rgba8();
     let is_opaque = |pixel: &image::Rgba<u8>| pixel.0[3] >= OPAQUE;
@@ -38,7 +50,7 @@ fn meant(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use image::{Rgba, RgbaImage};
+    use image::{Rgb, Rgba, RgbaImage};
 
     use super::*;
 
@@ -63,5 +75,13 @@ mod tests {
             let found: Vec<u8> = meant(image.into()).pixels().map(|pixel| pixel.0[0]).collect();
             assert_eq!(found, expected, "{left:?} {middle:?} {right:?}");
         }
+    }
+
+    #[test]
+    fn a_cell_is_selected_if_most_of_it_is() {
+        let mask = RgbImage::from_fn(6, 4, |x, y| Rgb([if x < 3 && y < 3 { 255 } else { 0 }; 3]));
+        let found = cells(&Picture::from_rgb8(&mask), 2, 3);
+        // Of the four pixels of each cell, these are white: 4, 2, 0 and 2, 1, 0.
+        assert_eq!(found, [true, true, false, true, false, false]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::app::choose::save_as;
 use crate::app::gallery::Item;
 use crate::app::state::State;
+use residua_protocol::MorphPlan;
 
 /// Asks where to save the chosen picture.
 pub fn save_picture(state: &mut State) {
@@ -24,8 +25,7 @@ pub fn export_grid(state: &mut State) {
     save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));
 }
 
-/// Asks where to save the morph between the two chosen pictures, then makes it.
-pub fn morph(state: &mut State) {
-    let Some(plan) = state.morph_plan() else { return };
+/// Asks where to save a morph, then makes it.
+pub fn save_morph(state: &mut State, plan: MorphPlan) {
     save_as(state, "Save the morph", "morph.png".into(), move |state, path| state.morph_to(plan, path));
 }

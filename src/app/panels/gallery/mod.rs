@@ -2,6 +2,7 @@
 
 mod comparison;
 mod dialogs;
+mod morph;
 mod thumbnails;
 mod toolbar;
 
@@ -9,11 +10,14 @@ use eframe::egui::Ui;
 
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
+use residua_protocol::MorphPlan;
 
 /// The state of the panel.
 pub struct GalleryView {
     /// The open comparison, if any.
     pub comparison: Option<Comparison>,
+    /// The morph whose settings are open, if any.
+    pub morph: Option<MorphPlan>,
     /// Fraction of the width, from the left, that shows the first picture; in [0, 1].
     wipe: f32,
     /// Number of pictures in the last frame.
@@ -22,7 +26,7 @@ pub struct GalleryView {
 
 impl Default for GalleryView {
     fn default() -> Self {
-        Self { comparison: None, wipe: 0.5, count: 0 }
+        Self { comparison: None, morph: None, wipe: 0.5, count: 0 }
     }
 }
 
@@ -40,4 +44,5 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         thumbnails::show(ui, state);
     }
     comparison::show(ui.ctx(), state);
+    morph::show(ui.ctx(), state);
 }
