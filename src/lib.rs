@@ -10,3 +10,5 @@
 pub mod app;
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
+#[cfg(unix)]
+mod signals;

@@ -9,9 +9,9 @@ use eframe::egui::ColorImage;
 use super::choose::save_as;
 use super::log::Level;
 use super::state::State;
-use residua_core::codes::npy;
+use residua_core::codes::{CodeStack, npy};
 use residua_core::error::{Error, Result};
-use residua_core::files::read_limited;
+use residua_core::files;
 use residua_io::assets::SAMPLE;
 use residua_io::image_io::folder::is_picture;
 use residua_io::image_io::png_text::Provenance;
@@ -25,7 +25,9 @@ const LARGEST: u64 = 1 << 30;
 pub fn open(state: &mut State, path: &Path) -> Result<()> {
     let npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
     if npy || is_picture(path) {
-        return open_bytes(state, path, &read_limited(path, LARGEST)?);
+        // Waiting for a pipe would block the window.
+        files::open(path)?;
+        return open_bytes(state, path, &files::read_limited(path, LARGEST)?);
     }
     state.load(&path.display().to_string(), state.models_view.rqvae());
     Ok(())
@@ -44,8 +46,14 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
         state.open_stack(name, Arc::new(stacks.remove(0)), None);
         return Ok(());
     }
-    let Provenance { recipe, codes } = Provenance::read(bytes).map_err(named)?.located(path);
-    let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
+    let picture = || Picture::from_bytes(bytes).map_err(named);
+    let (recipe, codes) = match carried(bytes, path) {
+        Err(error) if picture().is_ok() => {
+            state.log.add(Level::Warning, format!("{name}: {error}; the picture itself is encoded"));
+            (None, None)
+        }
+        carried => carried.map_err(named)?,
+    };
     let codes = codes.filter(|_| {
         let edited = is_edited(bytes);
         if edited {
@@ -56,7 +64,7 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
     });
     match codes {
         Some(stack) => state.open_stack(name, Arc::new(stack), recipe.as_ref()),
-        None => state.open_picture(name, Arc::new(Picture::from_bytes(bytes).map_err(named)?)),
+        None => state.open_picture(name, Arc::new(picture()?)),
     }
     if let Some(recipe) = &recipe {
         state.restore(recipe);
@@ -73,6 +81,12 @@ pub fn read_mask(path: &Path) -> Result<Picture> {
 /// The name of the file at `path`, for messages.
 pub fn name_of(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+/// The recipe and the codes that the picture in `bytes`, read from `path`, carries.
+fn carried(bytes: &[u8], path: &Path) -> Result<(Option<Recipe>, Option<CodeStack>)> {
+    let Provenance { recipe, codes } = Provenance::read(bytes)?.located(path);
+    Ok((recipe.map(|text| Recipe::from_json(&text)).transpose()?, codes))
 }
 
 /// Opens the sample picture.

@@ -70,8 +70,9 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
 /// several.
 #[cfg(unix)]
 fn close_on_signals(ctx: eframe::egui::Context) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
+    use signal_hook::consts::SIGINT;
+    let signals = crate::signals::stopping().into_iter().chain([SIGINT]);
+    let signals = signal_hook::iterator::Signals::new(signals);
     let Ok(mut signals) = signals
         .inspect_err(|error| tracing::warn!("signals will end the program without a checkpoint: {error}"))
     else {

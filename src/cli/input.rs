@@ -50,12 +50,19 @@ impl Codes {
         Ok(codes)
     }
 
-    /// Reads codes from an `.npy` or a PNG. `model` encodes a picture that has no codes or was changed after
-    /// they were written.
+    /// Reads codes from an `.npy` or a PNG. `model` encodes a picture whose codes are missing or damaged, or
+    /// that was changed after they were written.
     pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
         let bytes = bytes(path)?;
+        let carried = match Self::carried(path, &bytes) {
+            Err(error) if Picture::from_bytes(&bytes).is_ok() => {
+                tracing::warn!("{error}; the picture itself is encoded");
+                None
+            }
+            carried => carried?,
+        };
         let mut recipe = None;
-        if let Some(codes) = Self::carried(path, &bytes)? {
+        if let Some(codes) = carried {
             if !is_edited(&bytes) && !codes.show_another(model)? {
                 return Ok(codes);
             }
@@ -101,7 +108,8 @@ impl Codes {
         }
         let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
-        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose()?;
+        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose();
+        let recipe = in_file(path, recipe)?;
         let image = in_file(path, decode(bytes))?;
         let unchecked = has_its_pixels(bytes, &image).is_none().then(|| Picture::from_rgb8(&image));
         Ok(Some(Self { stacks: vec![stack], recipe, unchecked }))
@@ -118,7 +126,7 @@ fn differ(one: &Picture, other: &Picture) -> bool {
 /// The recipe that the PNG at `path` carries.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
     match provenance(path, &bytes(path)?)?.recipe {
-        Some(recipe) => Recipe::from_json(&recipe),
+        Some(recipe) => in_file(path, Recipe::from_json(&recipe)),
         None => Err(Error::invalid(format!(
             "{}: expected a PNG that carries its recipe, found no recipe",
             name(path)

@@ -73,8 +73,8 @@ impl Write for Once {
 
 impl Console {
     /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
-    /// (end of a session, job or container) and SIGHUP (closed terminal) stop the work, too, and may arrive
-    /// several times.
+    /// (end of a session, job or container) and SIGHUP (closed terminal, except under `nohup`) stop the work, too,
+    /// and may arrive several times.
     pub fn new(json: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -86,7 +86,7 @@ impl Console {
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
         #[cfg(unix)]
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        for signal in crate::signals::stopping() {
             signal_hook::flag::register(signal, stop.clone())
                 .map_err(|e| Error::invalid(format!("cannot catch signal {signal}: {e}")))?;
         }

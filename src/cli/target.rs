@@ -173,7 +173,7 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
 /// `folder` is standard output, or cannot be created.
 pub fn folder(folder: &Path) -> Result<()> {
     check_folder(folder)?;
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+    files::create_folder(folder)
 }
 
 /// Checks that `folder` can be the name of a folder for several results.

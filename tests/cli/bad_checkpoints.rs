@@ -123,6 +123,25 @@ fn damaged_files_are_rejected() {
     }
 }
 
+/// Weights are read at any place, and opening a pipe would wait for its other end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_models() {
+    let desk = Desk::new();
+    for name in ["pipe", "pipe.pt", "pipe.tar.gz"] {
+        assert!(std::process::Command::new("mkfifo").arg(desk.path(name)).status().unwrap().success());
+    }
+    for model in ["pipe", "pipe.pt", "pipe.tar.gz", "/dev/null"] {
+        let message =
+            format!("cannot read {model}: it is a pipe or a device: save its content to a file first");
+        for line in lines(model) {
+            desk.refuses(&line, 1, &message);
+        }
+        desk.refuses(&format!("info {model}"), 1, &message);
+        desk.refuses(&format!("eval statistics --data . --inception {model} --out a.npz"), 1, &message);
+    }
+}
+
 /// Every reader says what a stand-in is, not only those of weights.
 #[test]
 fn pointers_and_pages_are_named_whatever_they_stand_for() {

@@ -5,7 +5,7 @@ use residua_core::codes::{CodeStack, npy};
 use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
-use super::desk::Desk;
+use super::desk::{Desk, stacks};
 
 fn stack(code: u32) -> CodeStack {
     CodeStack::new(8, 8, 4, vec![code; 256]).unwrap()
@@ -45,6 +45,27 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
         for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
             desk.refuses(&format!("{command} {name}"), 1, message);
         }
+    }
+}
+
+/// The text of a PNG is damaged, its pixels are not.
+#[test]
+fn damaged_codes_are_named_and_the_picture_is_encoded() {
+    let desk = Desk::new();
+    desk.does("sample --class 0 --out sampled");
+    let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
+    desk.does("encode sampled/000.png --out encoded.npy");
+    for name in ["residua:codes", "residua:recipe"] {
+        let mut damaged = bytes.clone();
+        let at = damaged.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+        damaged[at + 40] ^= 1;
+        desk.write("damaged.png", damaged);
+        let message = format!("damaged.png: the picture's text chunk {name} cannot be read");
+        desk.refuses("decode damaged.png", 1, &message);
+        desk.refuses("sample --from damaged.png", 1, &message);
+        let complete = |input: &str| stacks(&desk.json(&format!("complete {input} --rows 8 --class 0")));
+        assert_eq!(complete("damaged.png"), complete("encoded.npy"));
+        desk.does("explain damaged.png --row 0 --col 0 --class 0").warns(&message);
     }
 }
 

@@ -80,6 +80,13 @@ fn unusual_images_are_read() {
     for name in ["cmyk.jpg", "turned.jpg", "alpha.png", "palette.png", "thin.png", "tall.png"] {
         desk.does(&format!("encode fixtures/imageio/{name}"));
     }
+    // The content decides, whatever the name says.
+    for (name, other) in [("cmyk.jpg", "photo.PNG"), ("alpha.png", "scan.jpeg"), ("palette.png", "drawing")] {
+        desk.copy(&format!("fixtures/imageio/{name}"), other);
+        let [as_named, renamed] = [format!("fixtures/imageio/{name}"), other.to_string()]
+            .map(|file| desk.json(&format!("encode {file}"))["codes"].clone());
+        assert_eq!(as_named, renamed, "{other}");
+    }
     for name in ["animated.gif", "animated.png", "animated.webp"] {
         desk.does(&format!("encode fixtures/imageio/{name}")).warns("only its first frame is used");
     }

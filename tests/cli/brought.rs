@@ -2,8 +2,6 @@
 //! reported.
 
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
-use std::process::{Child, Stdio};
 
 use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
@@ -42,7 +40,7 @@ fn pictures(desk: &Desk, held_out: bool) -> Vec<PathBuf> {
 }
 
 /// Trains stage 1 for some steps.
-fn train(desk: &Desk, rest: &str) -> Run {
+pub fn train(desk: &Desk, rest: &str) -> Run {
     desk.does(&format!("train rqvae stage1.yaml --data data --sheet-every 100 {rest}"))
 }
 
@@ -108,6 +106,12 @@ fn missing_captions_are_counted() {
     desk.write("data/captions.tsv", "cat/p000.png\ta cat\n./dog/p001.png\ta dog\nnone.png\tgone\n");
     desk.refuses(line, 2, "found none for 14 of 16");
     desk.does(&format!("{line} --unlabelled")).warns("1 left out, captions of missing pictures: none.png");
+    let rows = (0..16).map(|i| format!("{}/p{i:03}.png,a picture\r\n", CLASSES[i % 2]));
+    desk.write("data/metadata.csv", format!("\u{feff}file_name,text\r\n{}", rows.collect::<String>()));
+    desk.does(&line.replace("two", "four")).warns("2 left out, captions of pictures that another table");
+    ["captions.tsv", "metadata.csv"]
+        .iter()
+        .for_each(|name| std::fs::remove_file(desk.path(&format!("data/{name}"))).unwrap());
 
     // With classes, an image outside the class folders has none.
     write_picture(&desk, "data/p100.png", 100);
@@ -170,6 +174,7 @@ fn a_run_is_not_trained_on() {
     let line = |data: &str, out: &str| format!("train rqvae stage1.yaml --data {data} --out {out} --steps 1");
     desk.refuses(&line("one", "two"), 2, "one: expected a folder of pictures, found one of a training run");
     desk.refuses(&line("data", "./data"), 2, "expected another folder than that of the pictures");
+    desk.refuses(&line("stage1.yaml", "two"), 2, "stage1.yaml: expected a folder of pictures, found a file");
     // A run below the pictures is left out.
     desk.does(&line("data", "data/run"));
     desk.does(&line("data", "two")).warns("1 left out, folders of training runs: run");
@@ -238,40 +243,6 @@ fn a_run_without_a_terminal_prints_progress_lines() {
     let run = train(&desk(), "--out run --steps 3");
     for line in ["step 1 of 3: loss ", "step 3 of 3: loss "] {
         assert!(run.stderr.contains(line), "{run:?}");
-    }
-}
-
-/// An endless run in the folder `run`, after it has taken some steps.
-#[cfg(unix)]
-fn endless(desk: &Desk) -> Child {
-    let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
-    let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while metrics(&desk.path("run")).len() < 3 {
-        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it was stopped");
-        std::thread::yield_now();
-    }
-    child
-}
-
-/// SIGTERM and SIGHUP, sent once or repeatedly, stop a run as Ctrl-C does.
-#[test]
-#[cfg(unix)]
-fn a_terminated_run_keeps_its_steps() {
-    for signal in ["-TERM", "-HUP"] {
-        let desk = desk();
-        let child = endless(&desk);
-        // Meanwhile, no other process can write to the run.
-        let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --resume";
-        desk.run(line).is_refusal(line, 2, "run: expected an idle run");
-        for _ in 0..2 {
-            let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
-            assert!(sent.unwrap().success());
-        }
-        let run = Run::of(child.wait_with_output().unwrap());
-        assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
-        let steps = metrics(&desk.path("run")).len();
-        assert!(desk.path(&format!("run/checkpoints/{steps:08}/model.safetensors")).is_file(), "{signal}");
     }
 }
 

@@ -327,6 +327,45 @@ fn weights_are_found_below_any_prefix() {
     assert_eq!(encoded(&desk, "average.safetensors"), expected);
 }
 
+/// Other programs also write metadata, perhaps of the same name.
+#[test]
+fn metadata_of_other_programs_is_not_a_configuration() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    let (mut header, data) = parts(&plain);
+    header["__metadata__"] = serde_json::json!({ "config": "{\"width\": 1}", "format": "pt" });
+    desk.write("other/model.safetensors", joined(&Value::Object(header), data));
+    desk.refuses("info other", 1, "expected config.yaml beside the weights");
+    desk.copy("fixtures/rqvae-shared/config.yaml", "other/config.yaml");
+    for model in ["other", "other/model.safetensors"] {
+        assert_eq!(encoded(&desk, model), expected, "{model}");
+    }
+}
+
+#[test]
+fn wrappers_of_single_layers_are_ignored() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let (header, data) = {
+        let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+        let (header, data) = parts(&plain);
+        (header, data.to_vec())
+    };
+    // As after `torch.compile(model.encoder)`, and with every layer of the decoder wrapped.
+    let wrapped = |name: &str| match name.split_once('.') {
+        Some(("encoder", rest)) => format!("encoder._orig_mod.{rest}"),
+        Some(("decoder", rest)) => format!("decoder._checkpoint_wrapped_module.{rest}"),
+        _ => name.to_string(),
+    };
+    let entries: serde_json::Map<String, Value> =
+        header.into_iter().map(|(name, entry)| (wrapped(&name), entry)).collect();
+    desk.write("wrapped.safetensors", joined(&Value::Object(entries), &data));
+    assert_eq!(encoded(&desk, "wrapped.safetensors"), expected);
+}
+
 #[test]
 fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();

@@ -222,6 +222,11 @@ fn only_the_samples_of_the_plan_are_judged() {
     let found = desk.json(&format!("eval samples {given} --out kept"));
     assert_eq!(found["rows"][0]["pictures"], 2);
     desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+    // The next call would compare the samples with themselves.
+    for out in ["data", "data/kept", "./kept/../data/new"] {
+        let message = "--out: expected a folder outside data, whose pictures the samples are compared with";
+        desk.refuses(&format!("eval samples {given} --out {out}"), 2, message);
+    }
 }
 
 #[test]

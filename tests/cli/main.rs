@@ -30,6 +30,7 @@ mod outputs;
 mod pictures;
 mod published;
 mod reports;
+mod resumption;
 mod revision;
 mod sampling;
 mod training;

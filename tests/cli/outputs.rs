@@ -133,6 +133,19 @@ fn missing_folders_are_created() {
     }
 }
 
+#[test]
+fn an_output_may_replace_its_input() {
+    let desk = Desk::new();
+    desk.does("sample --class 0 --out made");
+    let before = desk.pixels("made/000.png");
+    desk.does("decode made/000.png --out made/000.png --force");
+    assert_eq!(desk.pixels("made/000.png"), before);
+    desk.does("convert fixtures/rqvae-shared a.safetensors");
+    let before = std::fs::read(desk.path("a.safetensors")).unwrap();
+    desk.does("convert a.safetensors a.safetensors --force");
+    assert_eq!(std::fs::read(desk.path("a.safetensors")).unwrap(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_and_pipes_are_written_through() {
@@ -191,6 +204,8 @@ fn a_dash_is_standard_input_and_output() {
     }
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
+    let line = "eval statistics --data . --inception - --out a.npz";
+    desk.refuses(line, 2, "weights cannot be read from standard input");
 }
 
 /// If redirected to a file, standard output contains only the codes, whatever the file's extension.
@@ -222,6 +237,11 @@ fn names_that_are_not_unicode_work() {
         ("--json decode", vec![name(".npy"), "--out".into(), name("-decoded.png")]),
         ("--json reconstruct", vec![name(".png"), "--out".into(), name("")]),
         ("--json sample --class 0", vec!["--out".into(), name("-samples")]),
+        ("--json sample", vec!["--from".into(), name("-samples/000.png"), "--out".into(), name("-again")]),
+        ("--json complete --rows 1 --class 0", vec![name(".png"), "--out".into(), name("-completed")]),
+        ("--json complete --class 0", vec![name(".png"), "--mask".into(), name(".png")]),
+        ("--json explain --row 0 --col 0 --class 0", vec![name(".png")]),
+        ("--json morph", vec![name(".png"), name(".png"), "--out".into(), name("-morph.png")]),
         ("--json convert fixtures/rqvae-shared", vec![name(".safetensors")]),
         ("--json eval reconstruction --data .", vec![]),
     ] {

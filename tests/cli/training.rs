@@ -30,7 +30,7 @@ experiment: {batch_size: 4}
 ";
 
 /// LPIPS and the discriminator for stage 1, from the first step.
-const JUDGES: &str = "
+pub const JUDGES: &str = "
 gan:
   disc: {arch: {in_channels: 3, num_layers: 1, ndf: 8}, optimizer: {init_lr: 0.001, betas: [0.5, 0.9]}}
   loss: {disc_loss: hinge, gen_loss: vanilla, disc_weight: 0.1, perceptual_weight: 0.2, disc_start: 0}

@@ -172,6 +172,19 @@ fn stopping_between_two_steps_still_writes_a_checkpoint() {
     assert!(options.out.join("checkpoints/00000003").is_dir());
 }
 
+/// However the window is closed: by its button or by a signal.
+#[test]
+fn closing_the_window_writes_a_checkpoint() {
+    let folder = folder();
+    let mut desk = desk(folder.path(), "100000");
+    desk.begin("Start run");
+    wait_until(&mut desk, |training| steps(training) >= 3);
+    drop(desk);
+    let metrics = std::fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let last = folder.path().join(format!("run/checkpoints/{:08}", metrics.lines().count()));
+    assert!(last.join("training.safetensors").is_file(), "{metrics}");
+}
+
 #[test]
 fn errors_are_shown_in_the_panel() {
     let folder = folder();

@@ -227,7 +227,7 @@ impl Bulk<'_> {
                 )))
             };
         }
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        files::create_folder(folder)?;
         let is_used = LISTS.iter().any(|name| folder.join(name).exists()) || !numbers(folder)?.is_empty();
         if is_used {
             return Err(Error::usage(format!(

@@ -143,7 +143,7 @@ pub fn train(
     let stage = Stage::of(options, &config, folder, device)?;
     let data = DataSet::open(&options.data, &classes(&config))?;
     stage.check(options, &data, settled)?;
-    let lpips = lpips_files(options, &train);
+    let lpips = lpips_files(options, &train)?;
     let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data), &lpips)?;
     if let Some(kept) = &kept {
         check_data(options, kept, record.pictures, &record.data)?;
@@ -190,9 +190,12 @@ pub fn train(
         // The run must not depend on the other model, which may be gone when it resumes.
         run.save(0)?;
     }
-    match options.resume {
-        true => held.folder.keep(&record)?,
-        false => held.folder.begin(&document)?,
+    if options.resume {
+        held.folder.keep(&record)?;
+    }
+    // A resumed run's LPIPS weights may have moved.
+    if !options.resume || !options.lpips.is_empty() {
+        held.folder.begin(&document)?;
     }
     let begun = run.resume()?;
     begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
@@ -250,13 +253,23 @@ fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint
 
 /// The LPIPS files that are given, else those in the configuration; a resumed run names them relative to its
 /// folder.
-fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Vec<PathBuf> {
+///
+/// # Errors
+/// A file in the configuration is missing.
+fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Result<Vec<PathBuf>> {
     if !options.lpips.is_empty() {
-        return options.lpips.clone();
+        return Ok(options.lpips.clone());
     }
     let seen_from = if options.resume { options.out.as_path() } else { Path::new("") };
     let known = train.gan.iter().flat_map(|gan| &gan.loss.lpips);
-    known.map(|path| seen_from.join(path)).collect()
+    let known: Vec<PathBuf> = known.map(|path| seen_from.join(path)).collect();
+    match known.iter().find(|path| !files::is_file(path)) {
+        None => Ok(known),
+        Some(missing) => Err(Error::usage(format!(
+            "{}: expected LPIPS weights, which the configuration names, found no file: give them with --lpips",
+            missing.display()
+        ))),
+    }
 }
 
 /// As published, an epoch has as many steps as it takes to see all pictures. The published trainer's last

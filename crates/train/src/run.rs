@@ -40,6 +40,9 @@ const CONFIG: &str = "config.yaml";
 /// Everything else that determines the run, in its folder.
 const RECORD: &str = "run.json";
 
+/// Extension of a checkpoint's folder until it is complete.
+const PART: &str = "part";
+
 /// One line per step, in the run's folder.
 const METRICS: &str = "metrics.jsonl";
 
@@ -122,7 +125,7 @@ impl RunFolder {
     pub fn create(&self, record: &Record) -> Result<()> {
         for part in ["checkpoints", "sheets"] {
             let path = self.root.join(part);
-            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+            files::create_folder(&path)?;
         }
         self.keep(record)
     }
@@ -200,7 +203,14 @@ impl RunFolder {
             return Ok(None);
         }
         let text = files::read_text(&path, LONGEST_RECORD)?;
-        let wrong = |error| Error::invalid(format!("{}: expected a run record: {error}", path.display()));
+        let wrong = |error| {
+            Error::invalid(format!(
+                "{}: expected the record of a run, found a damaged one ({error}): restore it from a copy, or \
+                 start a new run with --from {}",
+                path.display(),
+                self.root.display()
+            ))
+        };
         serde_json::from_str(&text).map(Some).map_err(wrong)
     }
 
@@ -277,17 +287,14 @@ impl RunFolder {
     /// The disk is full or not writable; earlier checkpoints stay.
     pub fn save(&self, step: u64, document: &Value, model: &Tensors, training: &Tensors) -> Result<PathBuf> {
         let target = self.checkpoint(step);
-        // Not a number, so a leftover of a killed process is never taken for a checkpoint. The next save
-        // removes it.
-        let part = target.with_extension("part");
-        let prepared = remove(&part)
-            .and_then(|()| fs::create_dir_all(&part).map_err(Error::io("create", &part)))
-            .and_then(|()| {
-                let text = document.to_string();
-                let metadata = [("config", text.as_str()), ("format", "residua")];
-                write(&part.join("model.safetensors"), model, &metadata)?;
-                write(&part.join("training.safetensors"), training, &[(STEPS, &step.to_string())])
-            });
+        // Not a number, so a leftover of a killed process is never taken for a checkpoint.
+        let part = target.with_extension(PART);
+        let prepared = self.forget_parts().and_then(|()| files::create_folder(&part)).and_then(|()| {
+            let text = document.to_string();
+            let metadata = [("config", text.as_str()), ("format", "residua")];
+            write(&part.join("model.safetensors"), model, &metadata)?;
+            write(&part.join("training.safetensors"), training, &[(STEPS, &step.to_string())])
+        });
         if let Err(error) = prepared {
             remove(&part)?;
             return Err(error);
@@ -299,6 +306,14 @@ impl RunFolder {
             remove(&self.checkpoint(old))?;
         }
         Ok(target)
+    }
+
+    /// Removes what killed processes left of checkpoints, of any step.
+    fn forget_parts(&self) -> Result<()> {
+        let folder = self.root.join("checkpoints");
+        let all = if folder.is_dir() { files::list(&folder)? } else { Vec::new() };
+        let is_part = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == PART);
+        all.iter().filter(is_part).try_for_each(|path| remove(path))
     }
 
     /// Appends a line to the metrics.

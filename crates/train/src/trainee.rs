@@ -188,9 +188,14 @@ impl Run<'_> {
             self.folder.forget_after(0)?;
             return Ok(0);
         };
-        let training = open_training(&checkpoint)?;
-        let steps = steps_of(&training)?;
-        let model = WeightFile::open(&checkpoint.join("model.safetensors"), StateKind::Auto)?;
+        let damaged = |error: Error| {
+            let place = checkpoint.display();
+            Error::invalid(format!("{error}; to resume from the checkpoint before it, delete {place}"))
+        };
+        let training = open_training(&checkpoint).map_err(damaged)?;
+        let steps = steps_of(&training).map_err(damaged)?;
+        let model =
+            WeightFile::open(&checkpoint.join("model.safetensors"), StateKind::Auto).map_err(damaged)?;
         self.trainee.resume(&model, &training, steps)?;
         self.folder.forget_after(steps)?;
         Ok(steps)

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use residua_core::error::{Error, Result};
+use residua_core::files;
 use residua_core::files::kinds;
 
 /// File with the names of a model's classes.
@@ -62,6 +63,8 @@ impl Unpacked {
 /// [`Error::Invalid`] if the archive is damaged, has no model, or has a link, a device or a path that leads
 /// outside (named in the message); [`Error::Io`] if the archive cannot be read or the disk cannot be written.
 pub fn unpack(path: &Path) -> Result<Unpacked> {
+    // It is opened several times, which a pipe cannot be.
+    files::open(path)?;
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
     let mut found: Vec<ModelFiles> = Vec::new();
@@ -140,7 +143,7 @@ fn check(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
 /// Copies an entry to a new file. A truncated archive is detected when looking for the next entry.
 fn copy(entry: &mut impl Read, target: &Path, damaged: impl Fn(std::io::Error) -> Error) -> Result<()> {
     let parent = target.parent().unwrap_or(target);
-    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    files::create_folder(parent)?;
     let mut file = File::create_new(target).map_err(Error::io("create", target))?;
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -51,6 +51,11 @@ impl WeightFile {
     /// # Errors
     /// Those of [`WeightFile::open`].
     pub(super) fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
+        if path == Path::new("-") {
+            return Err(Error::usage(
+                "expected a file of weights, found -: weights cannot be read from standard input",
+            ));
+        }
         if !shards::is_index(path) {
             return Self::from_source(name, ByteSource::open(path)?, kind);
         }
@@ -303,6 +308,9 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
         }
         _ => Err(Error::invalid(match kinds::known(&start) {
             Some(found) => format!("expected a .pt or safetensors file, found {found}"),
+            None if start.is_empty() => {
+                "expected a .pt or safetensors file, found an empty file: copy it again".into()
+            }
             None => {
                 "expected a .pt or safetensors file, found something else or a truncated file: copy it again"
                     .into()
@@ -445,6 +453,11 @@ mod tests {
         assert_eq!(named(&["state_dict.model._orig_mod.a", "state_dict.model._orig_mod.b"]), ["a", "b"]);
         // Tensors beside the model do not count.
         assert_eq!(named(&["model.a", "model.b", "loss.model.c"]), ["a", "b", "loss.model.c"]);
+        // Wrappers of single layers.
+        assert_eq!(
+            named(&["a._orig_mod.b", "_fsdp_wrapped_module.a._checkpoint_wrapped_module.c", "d"]),
+            ["a.b", "a.c", "d"]
+        );
         assert!(named(&[]).is_empty());
     }
 
@@ -489,7 +502,7 @@ mod tests {
         };
         let tensor = |fields: &str| format!(r#"{{"t":{{{fields}}}}}"#);
         for (bytes, expected) in [
-            (vec![], "something else or a truncated file"),
+            (vec![], "found an empty file"),
             (b"just text".to_vec(), "something else"),
             (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "not a complete PyTorch file: load it and save it again"),
             (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9".to_vec(), "the pickle is cut short"),

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::CONFIG_KEY;
 use super::{shards, st};
 use residua_core::error::{Error, Result};
 use residua_core::files;
@@ -142,8 +141,8 @@ pub(super) fn endings() -> String {
 }
 
 fn carries_config(weights: &Path) -> bool {
-    let is_safetensors = weights.extension().is_some_and(|ending| ending == "safetensors");
-    is_safetensors && ByteSource::open(weights).is_ok_and(|source| st::has_entry(&source, CONFIG_KEY))
+    let is_safetensors = weights.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"));
+    is_safetensors && ByteSource::open(weights).is_ok_and(|source| st::has_config(&source))
 }
 
 /// The weights in `folder`. An index stands for the files that it lists.

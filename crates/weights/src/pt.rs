@@ -81,14 +81,15 @@ pub(super) fn of_pickle(
 ) -> Result<Pt> {
     let (named, kind, available) = match pickle.root() {
         Value::Module(attributes) => {
-            let available = Available { state: true, ema: false };
-            (module_tensors(pickle, *attributes)?, available.choose(wanted)?, available)
+            nested(below_all(pickle, pickle.value(*attributes), submodule)?, wanted)?
         }
-        _ => {
-            let (state, kind, available) = choose(pickle, wanted)?;
-            let named = named_tensors(pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
-            (named.collect(), kind, available)
-        }
+        root => match choose(pickle, wanted)? {
+            Some((state, kind, available)) => {
+                let named = named_tensors(pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
+                (named.collect(), kind, available)
+            }
+            None => nested(below_all(pickle, root, dictionary)?, wanted)?,
+        },
     };
     let mut tensors = Vec::new();
     for (name, tensor) in named {
@@ -101,11 +102,32 @@ pub(super) fn of_pickle(
     Ok(Pt { tensors, kind, available, unpacked: None })
 }
 
-/// The requested state dict: below keys that wrappers use, or the whole pickle.
+/// Tensors by name, which of a checkpoint's weights they are, and which it has.
+type Chosen<'p, 'a> = (Vec<(String, &'p Tensor<'a>)>, StateKind, Available);
+
+/// The tensors `found` somewhere below a program or a dictionary that has no state dict.
+fn nested<'p, 'a>(found: Vec<(String, &'p Tensor<'a>)>, wanted: StateKind) -> Result<Chosen<'p, 'a>> {
+    if found.is_empty() {
+        return Err(Error::invalid(
+            "expected weights, found none: save with torch.save({'state_dict': model.state_dict()}, path)",
+        ));
+    }
+    if wanted == StateKind::Discriminator {
+        return Err(no_discriminator());
+    }
+    let available = Available { state: true, ema: false };
+    Ok((found, available.choose(wanted)?, available))
+}
+
+fn no_discriminator() -> Error {
+    Error::usage("no discriminator in this file")
+}
+
+/// The requested state dict: below keys that wrappers use, or the whole pickle. `None` if there is no state dict.
 fn choose<'p, 'a>(
     pickle: &'p Pickle<'a>,
     wanted: StateKind,
-) -> Result<(&'p Value<'a>, StateKind, Available)> {
+) -> Result<Option<(&'p Value<'a>, StateKind, Available)>> {
     let root = pickle.root();
     let ema = below(pickle, root, &NESTS_OF_AVERAGE).find_map(|dict| state_dict(pickle, dict));
     let state = match state_dict(pickle, root) {
@@ -115,10 +137,7 @@ fn choose<'p, 'a>(
     };
     let available = Available { state: state.is_some(), ema: ema.is_some() };
     if state.or(ema).is_none() {
-        return Err(Error::invalid(
-            "expected weights under state_dict, under state_dict_ema or at the top, found none: \
-             save with torch.save({'state_dict': model.state_dict()}, path)",
-        ));
+        return Ok(None);
     }
     let kind = available.choose(wanted)?;
     let chosen = match kind {
@@ -126,29 +145,38 @@ fn choose<'p, 'a>(
         StateKind::Discriminator => {
             let discriminator = pickle.lookup(root, "discriminator");
             let discriminator = discriminator.filter(|state| matches!(state, Value::Dict(_)));
-            let lacking = || Error::usage("no discriminator in this file");
-            return Ok((discriminator.ok_or_else(lacking)?, kind, available));
+            return Ok(Some((discriminator.ok_or_else(no_discriminator)?, kind, available)));
         }
         StateKind::State | StateKind::Auto => state,
     };
-    Ok((chosen.expect("`Available::choose` picks weights that exist"), kind, available))
+    Ok(Some((chosen.expect("`Available::choose` picks weights that exist"), kind, available)))
 }
 
-/// The tensors of a TorchScript program, under the names in its state dict. A module shared by several others
-/// is listed once.
-fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(String, &'p Tensor<'a>)>> {
+/// The attributes of a module in a TorchScript program.
+fn submodule(_: Id, value: &Value) -> Option<Id> {
+    if let Value::Module(attributes) = value { Some(*attributes) } else { None }
+}
+
+/// A dictionary in another one.
+fn dictionary(id: Id, value: &Value) -> Option<Id> {
+    matches!(value, Value::Dict(_)).then_some(id)
+}
+
+/// The tensors in the dictionary `root` and in those that `inner` finds below it, under their keys joined by
+/// dots: in a TorchScript program, the names in its state dict. What several others share is listed once.
+fn below_all<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    root: &'p Value<'a>,
+    inner: fn(Id, &Value) -> Option<Id>,
+) -> Result<Vec<(String, &'p Tensor<'a>)>> {
     let (mut found, mut bytes) = (Vec::new(), 0);
-    let (mut open, mut seen) = (vec![(String::new(), root)], HashSet::from([root]));
-    while let Some((path, attributes)) = open.pop() {
-        let Value::Dict(pairs) = pickle.value(attributes) else { continue };
-        for &(key, value) in pairs {
-            let Some(key) = as_text(pickle.value(key)) else { continue };
-            let is_new = match pickle.value(value) {
-                Value::Tensor(_) => true,
-                Value::Module(inner) => seen.insert(*inner),
-                _ => false,
-            };
-            if !is_new {
+    let (mut open, mut seen) = (vec![(String::new(), root)], HashSet::new());
+    while let Some((path, dict)) = open.pop() {
+        let Value::Dict(pairs) = dict else { continue };
+        for &(key, id) in pairs {
+            let (Some(key), value) = (as_text(pickle.value(key)), pickle.value(id)) else { continue };
+            let next = inner(id, value).filter(|&next| seen.insert(next));
+            if next.is_none() && !matches!(value, Value::Tensor(_)) {
                 continue;
             }
             bytes += path.len() + key.len();
@@ -157,11 +185,10 @@ fn module_tensors<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Result<Vec<(Strin
                     "expected tensor names of at most {LONGEST_NAMES} bytes in total, found more: the file is damaged"
                 )));
             }
-            match pickle.value(value) {
-                Value::Tensor(tensor) => found.push((format!("{path}{key}"), &**tensor)),
-                Value::Module(inner) => open.push((format!("{path}{key}."), *inner)),
-                _ => {}
+            if let Value::Tensor(tensor) = value {
+                found.push((format!("{path}{key}"), &**tensor));
             }
+            open.extend(next.map(|next| (format!("{path}{key}."), pickle.value(next))));
         }
     }
     Ok(found)
@@ -354,6 +381,15 @@ mod tests {
             ("state_dict", state()),
         ]);
         assert_eq!(names(&of_pickle(&lightning).unwrap()), ["w"]);
+        // Under any other key, or part by part.
+        for (keys, expected) in [(&["vae"][..], "vae.w"), (&["a", "b"], "a.b.w")] {
+            let pt = of_pickle(&nested(keys)).unwrap();
+            assert_eq!((names(&pt), pt.kind), (vec![expected], StateKind::State));
+        }
+        let parts = dict(&[("encoder", state()), ("decoder", state()), ("epoch", int(3))]);
+        let mut found = of_pickle(&parts).unwrap();
+        found.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(names(&found), ["decoder.w", "encoder.w"]);
         let both = dict(&[("step", weight()), ("model_ema", dict(&[("averaged", weight())]))]);
         let pt = of_pickle(&both).unwrap();
         assert_eq!((names(&pt), pt.available), (vec!["averaged"], Available { state: false, ema: true }));
@@ -404,7 +440,7 @@ mod tests {
         let pickle = pickled(&dict(&[("w", weight())]));
         let cases: [(&[Part], &str); 4] = [
             (&[("other", b"")], "expected data.pkl in the zip"),
-            (&[("data.pkl", &pickled(&int(3)))], "expected weights under state_dict"),
+            (&[("data.pkl", &pickled(&int(3)))], "expected weights, found none"),
             (&[("data.pkl", &pickle), ("data/0", &[0; 24]), ("byteorder", b"big")], "not little-endian"),
             (&[("data.pkl", &vec![b'N'; MAX_BYTES + 1])], "expected at most"),
         ];

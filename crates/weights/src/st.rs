@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use safetensors::tensor::Metadata;
 
+use super::CONFIG_KEY;
 use super::tensor::{Dtype, TensorInfo};
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
@@ -25,11 +26,17 @@ pub(super) fn is_likely(start: &[u8], len: u64) -> bool {
     matches!(start, [prefix @ .., b'{'] if header_len(prefix).is_some_and(|header| header < len))
 }
 
-/// Whether `source` has a safetensors file with `key` in its metadata.
-pub fn has_entry(source: &ByteSource, key: &str) -> bool {
+/// Whether `source` has a safetensors file that carries its configuration, as `convert` and runs write. Other
+/// programs' files may have metadata of the same name.
+pub fn has_config(source: &ByteSource) -> bool {
     let start = source.read_at(0, source.len().min(PREFIX + 1));
     start.is_ok_and(|start| is_likely(&start, source.len()))
-        && read(source).is_ok_and(|header| header.metadata.contains_key(key))
+        && read(source).is_ok_and(|header| is_own(&header.metadata))
+}
+
+/// Whether a file with this metadata carries its configuration.
+pub fn is_own(metadata: &BTreeMap<String, String>) -> bool {
+    metadata.contains_key(CONFIG_KEY) && metadata.get("format").is_some_and(|format| format == "residua")
 }
 
 /// Reads the header of the safetensors file in `source`. Types, shapes and offsets are checked against each

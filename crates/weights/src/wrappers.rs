@@ -15,16 +15,24 @@ pub(super) const NESTS_OF_AVERAGE: [&str; 3] = ["state_dict_ema", "model_ema", "
 /// How many levels of nesting are searched.
 const MOST_NESTS: usize = 4;
 
-/// Prefixes that wrappers add to every name: `DataParallel`, Lightning modules, `torch.compile`, flattened
-/// dictionaries.
-const WRAPPERS: [&str; 4] = ["module.", "model.", "_orig_mod.", "state_dict."];
+/// Prefixes that wrappers add to every name: `DataParallel`, Lightning modules, flattened dictionaries.
+const WRAPPERS: [&str; 3] = ["module.", "model.", "state_dict."];
+
+/// Parts that wrappers of single layers add within names: `torch.compile`, FSDP and activation checkpointing.
+const WITHIN: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
 /// What Lightning modules have beside the model: parts of a loss, and averages.
 const BESIDE: [&str; 7] =
     ["loss.", "losses.", "criterion.", "discriminator.", "perceptual_loss.", "lpips.", "model_ema."];
 
-/// Removes the prefixes that wrappers added to every name of the model.
+/// Removes what wrappers added: to the names of single layers, and as a prefix to every name of the model.
 pub(super) fn unwrap_names(tensors: &mut [TensorInfo]) {
+    for TensorInfo { name, .. } in tensors.iter_mut() {
+        if name.split('.').any(|part| WITHIN.contains(&part)) {
+            let kept: Vec<&str> = name.split('.').filter(|part| !WITHIN.contains(part)).collect();
+            *name = kept.join(".");
+        }
+    }
     let is_beside = |tensor: &TensorInfo| BESIDE.iter().any(|part| tensor.name.starts_with(part));
     let mut inner: Vec<&mut TensorInfo> = tensors.iter_mut().filter(|tensor| !is_beside(tensor)).collect();
     let common = |inner: &[&mut TensorInfo], len: usize| {
@@ -41,8 +49,8 @@ pub(super) fn unwrap_names(tensors: &mut [TensorInfo]) {
 }
 
 /// Removes the prefix under which `tensors` has the most of the names that a model reads, `wanted`, whatever
-/// the program that added it called the model. Of several, the shortest wins: that of the trained weights
-/// rather than of their average.
+/// the program that added it called the model. Of several, one that does not look like an average wins, then the
+/// shortest.
 pub(super) fn unwrap_wanted(tensors: &mut Vec<TensorInfo>, wanted: &HashSet<&str>) {
     // Longer endings need no look-up, so that a hostile name of only dots costs no more than its length.
     let longest = wanted.iter().map(|name| name.len()).max().unwrap_or(0);
@@ -53,8 +61,9 @@ pub(super) fn unwrap_wanted(tensors: &mut Vec<TensorInfo>, wanted: &HashSet<&str
             *counts.entry(&name[..at]).or_default() += 1;
         }
     }
-    let best =
-        counts.into_iter().max_by_key(|&(prefix, count)| (count, Reverse(prefix.len()), Reverse(prefix)));
+    let best = counts.into_iter().max_by_key(|&(prefix, count)| {
+        (count, !prefix.contains("ema"), Reverse(prefix.len()), Reverse(prefix))
+    });
     let Some(prefix) = best.map(|(prefix, _)| prefix.to_owned()).filter(|prefix| !prefix.is_empty()) else {
         return;
     };
@@ -125,6 +134,7 @@ mod tests {
         assert_eq!(names_of(&["judge.w", "net.a.w", "net.w", "w"], &wanted), ["judge.w", "a.w", "w"]);
         // A copy with all of them.
         assert_eq!(names_of(&["net_ema.a.w", "net.a.w"], &wanted), ["net_ema.a.w", "a.w"]);
+        assert_eq!(names_of(&["ema.a.w", "autoencoder.a.w"], &wanted), ["ema.a.w", "a.w"]);
         let dots = ".".repeat(1 << 20);
         assert_eq!(names_of(&["x", dots.as_str()], &wanted), ["x", dots.as_str()]);
         assert!(names_of(&[], &wanted).is_empty());

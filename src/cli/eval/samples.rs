@@ -19,6 +19,7 @@ use super::{PicturesArguments, protocol_lines};
 use residua_core::config::StateKind;
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
+use residua_core::files;
 use residua_engine::Stage2;
 use residua_engine::bulk::{Order, conditions, file, spread};
 use residua_engine::eval::Pictures;
@@ -102,6 +103,7 @@ impl Samples {
     /// Samples the missing pictures and prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         check_folder(&self.out)?;
+        self.check_apart()?;
         let reference = Reference::open(&self.reference, None)?;
         let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());
@@ -134,6 +136,20 @@ impl Samples {
             "seed": self.sampling.seed, "split": self.reference.split,
         });
         console.result(value, &format!("{}\n{}", table(&rows), protocol_lines(&protocol)))
+    }
+
+    /// Refuses to save samples among the pictures that they are compared with.
+    fn check_apart(&self) -> Result<()> {
+        let data = &self.reference.data;
+        match files::is_within(&self.out, data) {
+            false => Ok(()),
+            true => Err(Error::usage(format!(
+                "--out: expected a folder outside {}, whose pictures the samples are compared with, found {}: \
+                 choose another one",
+                data.display(),
+                self.out.display()
+            ))),
+        }
     }
 
     /// Loads the judge of the samples other than Inception.

@@ -196,4 +196,17 @@ mod tests {
         assert!(message.contains("found a folder"), "{message}");
         assert!(matches!(ByteSource::open(&folder.path().join("none")), Err(Error::Io { .. })));
     }
+
+    /// Neither can be read at offsets, and opening a pipe would wait for a writer.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_a_device_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [Path::new("/dev/null"), &pipe] {
+            let message = ByteSource::open(path).unwrap_err().to_string();
+            assert!(message.ends_with("a pipe or a device: save its content to a file first"), "{message}");
+        }
+    }
 }

@@ -15,12 +15,15 @@ pub struct Opened {
 
 impl Opened {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        // Opening a pipe would wait for its other end.
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
-        Ok(Self { file, len: metadata.len() })
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is a pipe or a device: save its content to a file first"));
+        }
+        Ok(Self { file: File::open(path)?, len: metadata.len() })
     }
 
     /// Its length in bytes when it was opened.
@@ -126,7 +129,7 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
         }
     };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", path)(in_the_way(error)))?;
+    create(folder).map_err(Error::io("create", path))?;
     let mut file = temporary(folder).map_err(Error::io("create", path))?;
     if let (Existing::Replace, Ok(replaced)) = (existing, target.metadata()) {
         // Before there is anything to read in it.
@@ -146,10 +149,21 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     written.map(drop).map_err(|error| Error::io("write", path)(error.error))
 }
 
-/// If a file is in the way of a folder, the error must say that it is not a folder, not that it already
+/// Creates `folder` and its parents, unless they exist.
+///
+/// # Errors
+/// They cannot be created, for example because a file or a broken link is in the way.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    create(folder).map_err(Error::io("create", folder))
+}
+
+/// If a file is in the way of the folder, the error says that it is not a folder, rather than that it already
 /// exists.
-fn in_the_way(error: std::io::Error) -> std::io::Error {
-    if error.kind() == ErrorKind::AlreadyExists { ErrorKind::NotADirectory.into() } else { error }
+fn create(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+        _ => error,
+    })
 }
 
 /// What exists at a path to be written.
@@ -264,6 +278,8 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         let message = save(&path.join("b.txt"), b"").unwrap_err().to_string();
         assert!(message.starts_with("cannot create ") && message.contains("b.txt"), "{message}");
+        let message = create_folder(&path).unwrap_err().to_string();
+        assert!(message.ends_with("a.txt: not a directory"), "{message}");
     }
 
     #[test]

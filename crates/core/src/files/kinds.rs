@@ -24,10 +24,21 @@ const FORMATS: &[(&[u8], &str)] = &[
     (b"\xfd7zXZ", "xz: unpack it first"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
     (b"Rar!\x1a\x07", "a RAR archive: unpack it first"),
+    (b"PK\x03\x04", "a zip archive, such as an .npz: unpack it first"),
+    (b"%PDF-", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
 ];
+/// What follows the first four bytes of other files.
+const BRANDS: &[(&[u8], &str)] = &[
+    (b"ftyphei", HEIC),
+    (b"ftyphev", HEIC),
+    (b"ftypmif1", HEIC),
+    (b"ftypavi", "an AVIF picture: save it as PNG or JPEG"),
+    (b"ftyp", "a video"),
+];
 
+const HEIC: &str = "a HEIC picture: save it as PNG or JPEG";
 const GGUF: &str = "a GGUF file, a format of llama.cpp";
 const HTML: &str =
     "a web page, not the file: download the file from its direct link, after signing in if necessary";
@@ -43,12 +54,17 @@ pub fn known(start: &[u8]) -> Option<&'static str> {
     let of = |kinds: &[(&[u8], &'static str)], start: &[u8]| {
         kinds.iter().find(|(beginning, _)| start.starts_with(beginning)).map(|(_, what)| *what)
     };
-    of(TEXTS, &text).or_else(|| of(FORMATS, start))
+    // A text does not begin with a zero.
+    let after = start.get(4..).filter(|_| start[0] == 0).unwrap_or_default();
+    of(TEXTS, &text).or_else(|| of(FORMATS, start)).or_else(|| of(BRANDS, after))
 }
 
 /// What to say was found in a file that begins with `start` and is not what its reader expects.
 pub fn found(start: &[u8]) -> &'static str {
-    known(start).unwrap_or("something else")
+    match start {
+        [] => "an empty file",
+        start => known(start).unwrap_or("something else"),
+    }
 }
 
 #[cfg(test)]
@@ -63,14 +79,20 @@ mod tests {
             (b"\xef\xbb\xbf<html lang=\"en\">", "a web page"),
             (b"GGUF\x03\0\0\0", "GGUF"),
             (b"\x1f\x8b\x08", "gzip"),
+            (b"PK\x03\x04\x14", "a zip archive"),
+            (b"\0\0\0\x24ftypheic\0\0\0\0", "HEIC"),
+            (b"\0\0\0\x1cftypmif1", "HEIC"),
+            (b"\0\0\0\x20ftypavif", "AVIF"),
+            (b"\0\0\0\x20ftypisom", "a video"),
         ] {
             assert!(known(start).unwrap().contains(expected), "{expected}");
         }
         // A picture after a byte order mark is none.
         for start in
-            [&b""[..], b"PK\x03\x04", b"version 2", b"<h", b"\xef\xbb\xbf\x89PNG", b"GGUF is a format"]
+            [&b"PK"[..], b"version 2", b"<h", b"\xef\xbb\xbf\x89PNG", b"GGUF is a format", b"an  ftyp"]
         {
             assert_eq!((known(start), found(start)), (None, "something else"));
         }
+        assert_eq!((known(b""), found(b"")), (None, "an empty file"));
     }
 }

@@ -10,11 +10,12 @@ pub mod npy;
 mod page;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::{
-    Existing, Opened, is_stream, read_limited, save, save_as, would_replace, write, write_atomically,
+    Existing, Opened, create_folder, is_stream, read_limited, save, save_as, would_replace, write,
+    write_atomically,
 };
 #[cfg(target_family = "wasm")]
 pub use page::{Content, Opened, put, read_limited, remove, save};
@@ -86,6 +87,26 @@ pub fn relative(path: &Path, folder: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// `path` without `.` and `..`, whatever is a link.
+pub fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => (),
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// Whether `path`, which need not exist yet, is `folder` or below it.
+pub fn is_within(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| real(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok();
+    let nearest = path.ancestors().find_map(real);
+    nearest.zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
+}
+
 /// The text in the file at `path`, of at most `limit` bytes, in UTF-8 or in UTF-16 with a byte order mark.
 ///
 /// # Errors
@@ -138,5 +159,18 @@ mod tests {
         ] {
             assert_eq!(relative(&at(path), &at(folder)).as_deref(), expected, "{path} from {folder}");
         }
+        for (path, folder, expected) in [
+            ("c", "c", true),
+            ("c/x.pt", "c", true),
+            ("c/new/too", "c", true),
+            ("a/../c/new", "c", true),
+            ("a/b", "c", false),
+            ("new", "c", false),
+            ("c", "new", false),
+        ] {
+            assert_eq!(is_within(&at(path), &at(folder)), expected, "{path} within {folder}");
+        }
+        assert!(is_within(Path::new("new"), Path::new(".")));
+        assert_eq!(plain(Path::new("./a/../../b/./c")), Path::new("b/c"));
     }
 }

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Error as IoError, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use js_sys::Uint8Array;
 use web_sys::{Blob, FileReaderSync};
 
+use super::plain;
 use crate::error::{Error, Result};
 
 /// The content of a file.
@@ -152,17 +153,4 @@ pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn content(path: &Path) -> std::io::Result<Content> {
     FILES.with_borrow(|files| files.get(path).cloned()).ok_or(ErrorKind::NotFound.into())
-}
-
-/// `path` without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => (),
-            Component::ParentDir => drop(plain.pop()),
-            part => plain.push(part),
-        }
-    }
-    plain
 }

@@ -12,6 +12,7 @@ use crate::models::Stage1;
 use residua_core::config::Precision;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
+use residua_core::files;
 use residua_protocol::Options;
 use residua_train::lock;
 use residua_train::lock::Lock;
@@ -38,7 +39,7 @@ impl Held {
     pub fn create(root: &Path, record: &Record) -> Result<Self> {
         let mut new = vec![root.to_path_buf(), lock::place(root)];
         new.retain(|path| !is_taken(path));
-        std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        files::create_folder(root)?;
         let lock = Some(Lock::take(root)?);
         let folder = RunFolder::free(root)?;
         new.extend(folder.parts().into_iter().filter(|path| !is_taken(path)));

@@ -31,7 +31,6 @@ use residua_train::stage1::Stage1Training;
 use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
 use residua_weights;
-use residua_weights::CONFIG_KEY;
 use residua_weights::{Dtype, WeightFile};
 
 /// The stage to train.
@@ -152,7 +151,7 @@ impl<'a> Stage<'a> {
         if there.is_none() {
             let path = folder.stage1();
             let parent = path.parent().unwrap_or(folder.root());
-            std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+            files::create_folder(parent)?;
             keep(&rqvae.checkpoint, &path)?;
         }
         Ok(Some(own))
@@ -239,7 +238,7 @@ fn sha256(path: &Path) -> Result<String> {
 /// Writes the weights of `checkpoint` to `path`: an identical copy of its file if that includes the
 /// configuration, else what the model reads of it.
 fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
-    if !checkpoint.weights.metadata().contains_key(CONFIG_KEY) {
+    if !checkpoint.carries_config() {
         return files::write_atomically(path, |file| convert(checkpoint, file, path, Dtype::F32, |_| Ok(())));
     }
     files::write_atomically(path, |file| {

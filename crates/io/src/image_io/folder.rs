@@ -5,24 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use super::names::is_picture;
+use super::names::{self, is_hidden, is_text};
 use super::png_text::is_sheet;
 use super::{Picture, decode};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::text::shown_path;
-
-/// File extensions of the supported formats.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "jfif", "webp", "gif", "bmp"];
-
-/// File extensions of image formats that are not supported.
-const OTHER_ENDINGS: [&str; 12] =
-    ["tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "tga", "psd", "svg"];
-
-/// File extensions of texts that may describe images.
-const TEXTS: [&str; 5] = ["txt", "caption", "tsv", "csv", "jsonl"];
-
-/// Folders created by operating systems and archivers, besides those that begin with a dot.
-const SYSTEM: [&str; 5] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
 
 /// How many names a warning lists.
 const NAMED: usize = 8;
@@ -81,11 +70,6 @@ pub fn read(path: &Path) -> Result<Picture> {
     }
 }
 
-/// Whether a file has the name of an image.
-pub fn is_picture(path: &Path) -> bool {
-    ends_in(path, &ENDINGS)
-}
-
 /// Warns of entries left out of `folder`, with a line for each reason.
 pub fn warn(folder: &Path, left_out: &[LeftOut]) {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -101,14 +85,12 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
     }
 }
 
-fn ends_in(path: &Path, endings: &[&str]) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    ending.is_some_and(|ending| endings.contains(&ending.as_str()))
-}
-
-fn is_hidden(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') || SYSTEM.contains(&&*name)
+/// Why something was not read: without its name, so that one line tells of all.
+fn unread(error: &Error) -> String {
+    match error {
+        Error::Io { source, .. } => format!("cannot be read ({source})"),
+        other => other.to_string(),
+    }
 }
 
 /// Whether `folder` belongs to a training run, whose sheets are not data.
@@ -153,9 +135,16 @@ struct Walk {
 
 impl Walk {
     fn new(root: &Path, below: bool) -> Result<Self> {
+        let real_root = files::real(root).map_err(Error::io("read", root))?;
+        if !files::is_folder(root)? {
+            return Err(Error::usage(format!(
+                "{}: expected a folder of pictures, found a file: unpack it if it is an archive",
+                root.display()
+            )));
+        }
         Ok(Self {
             root: root.into(),
-            real_root: files::real(root).map_err(Error::io("read", root))?,
+            real_root,
             below,
             pictures: BTreeSet::new(),
             waiting: Vec::new(),
@@ -171,7 +160,7 @@ impl Walk {
         loop {
             if let Some((folder, real)) = self.waiting.pop() {
                 if let Err(error) = self.look_into(folder.clone(), &real) {
-                    self.leave_out(folder, &error.to_string());
+                    self.leave_out(folder, &unread(&error));
                 }
             } else if let Some((_, link)) = self.links.pop_first() {
                 // Links come last, for the same reason.
@@ -237,13 +226,15 @@ impl Walk {
             Ok(Kind::Folder) if is_run(&path) => self.leave_out(path, "folders of training runs"),
             Ok(Kind::Folder) => self.waiting.push((path, real)),
             Ok(Kind::File) if is_picture(&path) => drop(self.pictures.insert(path)),
-            Ok(Kind::File) if ends_in(&path, &TEXTS) => drop(self.found.texts.insert(path)),
-            Ok(Kind::File) if ends_in(&path, &OTHER_ENDINGS) => {
-                self.leave_out(path, "not PNG, JPEG, WebP, GIF or BMP");
+            Ok(Kind::File) if is_text(&path) => drop(self.found.texts.insert(path)),
+            Ok(Kind::File) => {
+                if let Some(reason) = names::unsupported(&path) {
+                    self.leave_out(path, reason);
+                }
             }
-            Ok(Kind::Special) if is_picture(&path) => self.leave_out(path, "not files"),
-            Err(error) if is_picture(&path) => self.leave_out(path, &error.to_string()),
-            Ok(Kind::File | Kind::Special) | Err(_) => (),
+            Ok(Kind::Special) if is_picture(&path) || is_text(&path) => self.leave_out(path, "not files"),
+            Err(error) if is_picture(&path) || is_text(&path) => self.leave_out(path, &unread(&error)),
+            Ok(Kind::Special) | Err(_) => (),
         }
     }
 
@@ -292,8 +283,13 @@ mod tests {
         let found = pictures(folder.path()).expect("readable");
         assert_eq!(names(folder.path(), &found.pictures), ["a.jpeg", "b.PNG", "c.webp"]);
         assert_eq!(left_out(folder.path(), &found), [(".g.png".into(), "hidden".into())]);
-        let error = pictures(&folder.path().join("none")).expect_err("missing").to_string();
-        assert!(error.starts_with("cannot read"), "{error}");
+        let error = |name: &str| pictures(&folder.path().join(name)).expect_err("no folder").to_string();
+        assert!(error("none").starts_with("cannot read"), "{}", error("none"));
+        assert!(
+            error("a.jpeg").contains("expected a folder of pictures, found a file"),
+            "{}",
+            error("a.jpeg")
+        );
     }
 
     #[test]
@@ -305,6 +301,7 @@ mod tests {
             "cat/.DS_Store",
             ".ipynb_checkpoints/1.png",
             "photo.HEIC",
+            "00000.tar",
             "__MACOSX/cat/._1.png",
             "@eaDir/1.png",
             "run/config.yaml",
@@ -315,6 +312,7 @@ mod tests {
         assert_eq!(names(folder.path(), &found.pictures), ["cat/1.png"]);
         let expected = [
             (".ipynb_checkpoints", "hidden"),
+            ("00000.tar", "archives and tables of pictures, which must be unpacked"),
             ("@eaDir", "hidden"),
             ("__MACOSX", "hidden"),
             ("cat/._1.png", "hidden"),
@@ -368,9 +366,12 @@ mod tests {
     fn special_files_are_not_read() {
         let folder = folder(&["1.png"]);
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("2.png")).expect("writable");
+        let pipe = folder.path().join("captions.tsv");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().expect("a shell's tools").success());
         let found = all_pictures(folder.path()).expect("readable");
         assert_eq!(names(folder.path(), &found.pictures), ["1.png"]);
-        assert_eq!(left_out(folder.path(), &found), [("2.png".into(), "not files".into())]);
+        let expected = ["2.png", "captions.tsv"].map(|name| (name.into(), "not files".into()));
+        assert_eq!(left_out(folder.path(), &found), expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod decode;
 pub mod folder;
 pub mod framing;
 pub mod mask;
+mod names;
 mod places;
 pub mod png_text;
 pub mod present;

@@ -47,6 +47,12 @@ impl Provenance {
             return Ok(Self::default());
         }
         let chunks = text_chunks(bytes)?;
+        // The decoder skips a chunk with a wrong checksum.
+        let is_lost =
+            |name: &&&str| is_named(bytes, name) && chunks.iter().all(|chunk| chunk.keyword != **name);
+        if let Some(name) = [RECIPE, CODES].iter().find(is_lost) {
+            return Err(unreadable(name, "wrong checksum"));
+        }
         let recipe = text(&chunks, RECIPE)?;
         if let Some(recipe) = &recipe {
             parse::<IgnoredAny>(RECIPE, recipe)?;
@@ -141,6 +147,22 @@ const START: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The end of a PNG: an empty chunk.
 pub(super) const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
+/// Whether the PNG in `bytes` has an `iTXt` chunk named `keyword`, intact or not.
+fn is_named(bytes: &[u8], keyword: &str) -> bool {
+    let mut rest = &bytes[START.len()..];
+    while let Some((&[a, b, c, d, kind @ ..], data)) = rest.split_first_chunk::<8>() {
+        let is_it = &kind == b"iTXt"
+            && data.strip_prefix(keyword.as_bytes()).is_some_and(|text| text.first() == Some(&0));
+        if is_it {
+            return true;
+        }
+        // A checksum follows the data.
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        rest = length.checked_add(4).and_then(|end| data.get(end..)).unwrap_or_default();
+    }
+    false
+}
+
 /// All `iTXt` chunks, including those that another program put after the pixels. The pixels are not decoded.
 /// The file's end may be missing.
 fn text_chunks(bytes: &[u8]) -> Result<Vec<ITXtChunk>> {
@@ -175,7 +197,9 @@ fn parse<T: DeserializeOwned>(keyword: &str, text: &str) -> Result<T> {
 }
 
 fn unreadable(keyword: &str, error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("the picture's text chunk {keyword} cannot be read: {error}"))
+    Error::invalid(format!(
+        "the picture's text chunk {keyword} cannot be read: {error}; use an undamaged copy of the file"
+    ))
 }
 
 fn check_length(keyword: &str, text: &str) -> Result<()> {
@@ -291,6 +315,23 @@ mod tests {
                 "{message}"
             );
             assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn damaged_chunks_are_named() {
+        let bytes = encode_png(&image(), &example()).unwrap();
+        for keyword in [RECIPE, CODES] {
+            let mut damaged = bytes.clone();
+            let at = bytes.windows(keyword.len()).position(|part| part == keyword.as_bytes()).unwrap();
+            damaged[at + keyword.len() + 20] ^= 1;
+            let message = Provenance::read(&damaged).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("the picture's text chunk {keyword} cannot be read")),
+                "{message}"
+            );
+            // Its pixels are intact.
+            assert_eq!(super::super::decode::decode(&damaged).unwrap(), image());
         }
     }
 

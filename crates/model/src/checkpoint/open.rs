@@ -206,6 +206,11 @@ impl Checkpoint {
         }
     }
 
+    /// Whether the file of the weights carries the configuration.
+    pub fn carries_config(&self) -> bool {
+        st::is_own(self.weights.metadata())
+    }
+
     /// The path of the weights, unless they are bundled or in an archive.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn place(&self) -> Option<&Path> {
@@ -280,7 +285,7 @@ impl Bundled {
 
 /// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
-    let carried = st::has_entry(&ByteSource::open(path)?, CONFIG_KEY);
+    let carried = st::has_config(&ByteSource::open(path)?);
     let config = if carried { None } else { folder::config_of(path)? };
     Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
 }

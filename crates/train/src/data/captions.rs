@@ -12,7 +12,7 @@
 //! while it was written is left out.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
     Ok(captions)
 }
 
-/// The pictures of a folder, by their paths in composed form (NFC).
+/// The pictures of a folder, by their paths without `.` and `..` and in composed form (NFC).
 struct Pictures<'f>(HashMap<String, &'f PathBuf>);
 
 impl<'f> Pictures<'f> {
@@ -108,15 +108,12 @@ impl<'f> Pictures<'f> {
     /// The picture that a table in `folder` calls `name`, with slashes or backslashes.
     fn find(&self, folder: &Path, name: &str) -> Option<&'f PathBuf> {
         let paths = [name.trim().to_string(), name.trim().replace('\\', "/")];
-        paths.iter().find_map(|path| {
-            let plain = Path::new(path).components().filter(|part| *part != Component::CurDir);
-            self.0.get(&key(&folder.join(plain.collect::<PathBuf>()))).copied()
-        })
+        paths.iter().find_map(|path| self.0.get(&key(&folder.join(path))).copied())
     }
 }
 
 fn key(path: &Path) -> String {
-    composed(&path.to_string_lossy())
+    composed(&files::plain(path).to_string_lossy())
 }
 
 /// The texts of a folder, by their paths with the extension in lower case.
@@ -208,6 +205,9 @@ fn rows(text: &str, parse: fn(&str) -> Option<Row>) -> Result<Vec<Row>, String> 
 fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
     let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = table.headers().map_err(|error| wrong_row(&error))?.clone();
+    if header.is_empty() {
+        return Ok(Vec::new());
+    }
     let column = |names: &[&str]| {
         names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
@@ -265,7 +265,10 @@ mod tests {
         let forms: [&[(&str, &[u8])]; 9] = [
             &[("captions.tsv", b"a/1.png\ta red cat\n\nb/2.png\ttwo, or \"three\" dogs\n")],
             &[("captions.tsv", b"\xef\xbb\xbf./a/1.png\ta red cat\r\n.\\b\\2.png\ttwo, or \"three\" dogs\r\n")],
-            &[("a/captions.tsv", b"1.png\ta red cat"), ("b/captions.tsv", b"./2.png\ttwo, or \"three\" dogs")],
+            &[
+                ("a/captions.tsv", b"1.png\ta red cat\n../b/2.png\ttwo, or \"three\" dogs"),
+                ("b/captions.tsv", b""),
+            ],
             &[(
                 "metadata.jsonl",
                 b"{\"file_name\":\"a/1.png\",\"text\":\"a red cat\"}\r\n{\"file_name\":\"b/2.png\",\"caption\":\"two, or \\\"three\\\" dogs\"}",
@@ -375,8 +378,9 @@ mod tests {
 
     #[test]
     fn pictures_without_a_caption_have_none() {
-        let empty: [&[(&str, &[u8])]; 4] = [
+        let empty: [&[(&str, &[u8])]; 5] = [
             &[],
+            &[("captions.tsv", b""), ("metadata.jsonl", b"\n"), ("metadata.csv", b""), ("a/1.txt", b"")],
             &[("metadata.csv", b"file_name,label\na/1.png,3\n")],
             &[("metadata.jsonl", b"{\"file_name\":\"a/1.png\",\"text\":null}")],
             &[("a/1.txt", b" \n"), ("notes.txt", b"not of a picture"), ("b/2.txt", b"\xe4")],

@@ -96,8 +96,16 @@ impl DataSet {
             [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
             given => given.to_vec(),
         };
+        let known: Vec<String> = classes.iter().map(|name| composed(name)).collect();
+        let is_twice = |name: &&String| known.iter().filter(|class| class == name).count() > 1;
+        if let Some(name) = names.iter().find(is_twice) {
+            return Err(Error::invalid(format!(
+                "{}: expected one class for its folder {name}, found several of that name in the list of classes",
+                folder.display()
+            )));
+        }
         let index: BTreeMap<String, usize> =
-            classes.iter().enumerate().map(|(i, name)| (composed(name), i)).collect();
+            known.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
         if let Some(unknown) = names.iter().find(|name| !index.contains_key(*name)) {
             return Err(Error::invalid(format!(
                 "{}: expected folders named after the classes ({}), found {unknown}",
@@ -144,13 +152,16 @@ fn class_of(folder: &Path, path: &Path) -> Option<String> {
     Some(composed(&first.as_os_str().to_string_lossy()))
 }
 
+/// The classes that `classes.txt` lists, if any.
 fn listed(folder: &Path) -> Result<Option<Vec<String>>> {
     let path = folder.join("classes.txt");
     if !files::is_file(&path) {
         return Ok(None);
     }
     let text = files::read_text(&path, 1 << 20)?;
-    Ok(Some(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect()))
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    Ok(Some(names).filter(|names| !names.is_empty()))
 }
 
 #[cfg(test)]
@@ -179,8 +190,13 @@ mod tests {
         assert_eq!(other.items[0].class, Some(1));
         fs::write(made.path().join("classes.txt"), "x\nb\na\n").unwrap();
         assert_eq!(DataSet::open(made.path(), &[]).unwrap().items[2].class, Some(1));
-        let error = DataSet::open(made.path(), &["a".into()]).unwrap_err().to_string();
-        assert!(error.contains("found b"), "{error}");
+        let error = |classes: &[String]| DataSet::open(made.path(), classes).unwrap_err().to_string();
+        assert!(error(&["a".into()]).contains("found b"), "{}", error(&["a".into()]));
+        fs::write(made.path().join("classes.txt"), "a\nb\na\n").unwrap();
+        assert!(error(&[]).contains("expected one class for its folder a, found several"), "{}", error(&[]));
+        // An empty list is none.
+        fs::write(made.path().join("classes.txt"), "\n").unwrap();
+        assert_eq!(DataSet::open(made.path(), &[]).unwrap().classes, ["a", "b"]);
     }
 
     #[test]

@@ -227,11 +227,12 @@ impl Made {
         name
     }
 
-    /// Adds a socket: a file that cannot be read.
+    /// Adds a pipe: whoever opens it waits for its other end.
     fn special(&mut self) {
-        let name = self.name(".png");
+        let name = self.dice.one(&[".png", ".txt", ".jsonl"]).to_string();
+        let name = self.name(&name);
         #[cfg(unix)]
-        drop(std::os::unix::net::UnixListener::bind(self.at(&name)).unwrap());
+        assert!(std::process::Command::new("mkfifo").arg(self.at(&name)).status().unwrap().success());
         #[cfg(windows)]
         drop(name);
     }
@@ -240,7 +241,7 @@ impl Made {
     fn table(&mut self) {
         let name = *self.dice.one(&["captions.tsv", "metadata.jsonl", "metadata.csv"]);
         let (mark, end) = (*self.dice.one(&["", "\u{feff}"]), *self.dice.one(&["\n", "\r\n"]));
-        let before = *self.dice.one(&["", "./", "./././"]);
+        let before = *self.dice.one(&["", "./", "./././", "cat/../", "new/../"]);
         let mut rows: Vec<(String, String)> = Vec::new();
         for _ in 0..self.dice.below(4) {
             rows.extend(self.any_picture().map(|picture| (picture, self.name(", \"of\" a cat"))));
