@@ -36,7 +36,7 @@ fn model() -> Stage2 {
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
 }
 
-/// The bundled model, with its transformer weights in `precision`.
+/// emoji-64, with its transformer weights in `precision`.
 fn bundled(precision: Precision) -> RqTransformer {
     let (model, rqvae, state) = ("emoji-64".into(), None, StateKind::Auto);
     let options = Options { model, rqvae, state, precision };

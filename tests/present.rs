@@ -21,8 +21,7 @@ use residua_kernels::device::{cpu, descriptor, share};
 use residua_kernels::present::{DeviceImage, Place, Presenter};
 use residua_kernels::{noise, values};
 use residua_model::generate::{Request, Session, Steps};
-use residua_protocol::Engine;
-use residua_protocol::Options;
+use residua_protocol::{Engine, Options};
 
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];
@@ -177,7 +176,9 @@ fn the_studio_draws_images_straight_from_the_device() {
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
     let mut harness = harness.renderer(renderer).build_eframe(|context| {
         let engine = residua_engine::studio::start(models.clone(), || ());
-        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", Start::default(), None);
+        let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
+        let start = Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() };
+        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", start, None);
         studio.draw_on_device(window);
         studio
     });
@@ -225,7 +226,7 @@ fn the_studio_draws_images_straight_from_the_device() {
     assert_eq!(made, [Some(Arc::new(sampled_on_the_cpu(seed, filters)))]);
 }
 
-/// The bundled model's first image of the first class, sampled on the CPU.
+/// The first image of emoji-64's first class, sampled on the CPU.
 fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
     let options = Options {
         model: "emoji-64".into(),

@@ -125,7 +125,7 @@ fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
     (rqvae, transformer)
 }
 
-/// The bundled model.
+/// The smallest bundled model.
 fn emoji(device: &Device) -> (RqVae, RqTransformer) {
     let options =
         Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::F16 };

@@ -223,8 +223,8 @@ async function fetchOwn(path) {
 /** The file to open at the start: the one that the URL names, or else a sample. */
 async function first() {
   const wished = address.get('codes') ?? address.get('image');
-  const place = wished ? new URL(wished, location.href) : new URL('assets/samples/scream.png', import.meta.url);
-  const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/scream.png';
+  const place = wished ? new URL(wished, location.href) : new URL('assets/samples/red-cat.png', import.meta.url);
+  const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/red-cat.png';
   try {
     put(path, new Uint8Array(await (await download(place)).arrayBuffer()));
     return { path: wished ? path : undefined };

@@ -27,7 +27,7 @@ export class Residua {
     this.#worker.onerror = (event) => this.#fail(event.message ?? 'the worker could not be loaded');
   }
 
-  static async load(model = 'emoji-64', options = {}) {
+  static async load(model = 'characters-128', options = {}) {
     const { rqvae, device = 'auto', precision = 'stored', signal, onProgress } = options;
     if (!DEVICES.includes(device)) throw new TypeError(`expected the device auto, cpu or gpu, found ${device}`);
     const residua = new Residua();

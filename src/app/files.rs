@@ -91,8 +91,8 @@ fn carried(bytes: &[u8], path: &Path) -> Result<(Option<Recipe>, Option<CodeStac
 
 /// Opens the sample picture.
 pub fn open_sample(state: &mut State) -> Result<()> {
-    let (name, bytes) = ("scream.png", SAMPLE.open()?);
-    open_bytes(state, Path::new(name), &bytes.read_at(0, bytes.len())?)
+    let bytes = SAMPLE.open()?;
+    open_bytes(state, Path::new(SAMPLE.path), &bytes.read_at(0, bytes.len())?)
 }
 
 /// Opens a picture from the clipboard.

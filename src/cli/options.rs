@@ -6,8 +6,7 @@ use burn::tensor::Device;
 use clap::Args;
 
 use super::words::{DEVICES, GPU_KERNELS, PRECISIONS, WEIGHTS, one_of};
-use residua_core::config::RqTransformerConfig;
-use residua_core::config::{Precision, StateKind};
+use residua_core::config::{Precision, RqTransformerConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Sampling};
 use residua_engine::start::{GpuKernels, start};
@@ -19,8 +18,8 @@ use residua_protocol::{Condition, Options};
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
-    /// [default: the input picture's model if its recipe is used, else emoji-64]
+    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// .tar.gz file. [default: the input picture's model if its recipe is used, else characters-128]
     #[arg(long, short, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// RQ-VAE to use, if it is not where the transformer's configuration says.

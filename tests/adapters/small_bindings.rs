@@ -14,7 +14,7 @@ use crate::alone;
 use crate::real::bundled;
 use crate::stand_in::first;
 
-/// The largest buffer that can be bound. For one image, a layer of the bundled model's decoder takes a
+/// The largest buffer that can be bound. For one image, a layer of emoji-64's decoder takes a
 /// quarter of it.
 const LARGEST: u64 = 2 << 20;
 

@@ -85,7 +85,7 @@ fn mismatched_stages_are_rejected() {
         desk.refuses(&line, 1, "stage 1 and stage 2 do not belong together");
     }
     desk.refuses(
-        "sample --class 0 --rqvae fixtures/rqt-class",
+        "sample --model emoji-64 --class 0 --rqvae fixtures/rqt-class",
         1,
         "expected an RQ-VAE (stage 1), found none",
     );

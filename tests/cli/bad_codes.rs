@@ -42,7 +42,10 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
     desk.refuses("decode fixtures/imageio/codes_f4.npy", 1, "expected");
     desk.refuses("decode samples/pig.png", 1, "carries none (`encode` creates them)");
     for (name, message) in [("large.npy", "expected a code from 0 to 1023"), ("small.npy", "[2, 2, 4]")] {
-        for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
+        for command in [
+            "complete --model emoji-64 --rows 1 --class 0 --out out",
+            "explain --model emoji-64 --row 0 --col 0 --class 0",
+        ] {
             desk.refuses(&format!("{command} {name}"), 1, message);
         }
     }
@@ -72,7 +75,7 @@ fn damaged_codes_are_named_and_the_picture_is_encoded() {
 #[test]
 fn completing_a_batch_of_stacks_is_rejected() {
     let desk = Desk::new();
-    let line = "complete fixtures/imageio/codes_batch.npy --rows 1 --class 0";
+    let line = "complete --model emoji-64 fixtures/imageio/codes_batch.npy --rows 1 --class 0";
     desk.refuses(line, 2, "expected one code stack, found");
 }
 
@@ -88,7 +91,7 @@ fn change(desk: &Desk, change: impl FnOnce(&mut Value)) {
 #[test]
 fn invalid_recipes_are_rejected() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     let changes: [(&str, Value, i32, &str); 10] = [
         ("/sampling/count", json!(u32::MAX), 2, "expected 1 to 10000 pictures, found 4294967295"),
         ("/sampling/count", json!(0), 2, "expected 1 to 10000 pictures, found 0"),
@@ -113,7 +116,7 @@ fn invalid_recipes_are_rejected() {
 #[test]
 fn recipes_from_another_model_or_device_give_a_warning() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
     desk.does("sample --from changed.png --out out").warns("the recipe is for another model");
     change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
@@ -124,7 +127,7 @@ fn recipes_from_another_model_or_device_give_a_warning() {
 #[test]
 fn a_recipe_with_a_missing_model_asks_for_it() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     for name in ["/nonexistent/model.pt", "/dev/null", "http://127.0.0.1/model.pt"] {
         change(&desk, |recipe| {
             recipe["rqvae"]["name"] = json!(name);

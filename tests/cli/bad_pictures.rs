@@ -45,10 +45,17 @@ fn files_that_are_not_images_are_rejected() {
         desk.refuses(&format!("{command} missing.png"), 1, "cannot read missing.png: No such file");
         desk.refuses(&format!("{command} ."), 1, "cannot read .: Is a directory");
     }
-    for command in ["complete text.png --rows 1 --class 0", "explain text.png --row 0 --col 0 --class 0"] {
+    for command in [
+        "complete --model emoji-64 text.png --rows 1 --class 0",
+        "explain --model emoji-64 text.png --row 0 --col 0 --class 0",
+    ] {
         desk.refuses(command, 1, "text.png: expected a picture");
     }
-    desk.refuses("complete samples/pig.png --mask text.png --class 0", 1, "text.png: expected a picture");
+    desk.refuses(
+        "complete --model emoji-64 samples/pig.png --mask text.png --class 0",
+        1,
+        "text.png: expected a picture",
+    );
 }
 
 #[test]

@@ -126,8 +126,16 @@ fn samples_that_cannot_be_ranked_are_rejected() {
             2,
             "-n: expected 1 to 10000 pictures",
         ),
-        ("sample --class 3 --classifier resnet.safetensors".into(), 1, "classes, found one of 10"),
-        ("sample --prompt cat --clip clip.safetensors".into(), 2, "this model needs --class"),
+        (
+            "sample --model emoji-64 --class 3 --classifier resnet.safetensors".into(),
+            1,
+            "classes, found one of 10",
+        ),
+        (
+            "sample --model emoji-64 --prompt cat --clip clip.safetensors".into(),
+            2,
+            "this model needs --class",
+        ),
     ] {
         desk.refuses(&line, code, message);
     }

@@ -188,8 +188,11 @@ fn bundled_models_are_converted_by_name() {
     let desk = Desk::new();
     let files = desk.json("convert emoji-64 emoji")["files"].clone();
     assert_eq!(files, serde_json::json!(["emoji/stage1.safetensors", "emoji/stage2.safetensors"]));
-    let expected = stacks(&desk.json("sample --class 1 --out bundled"));
+    let expected = stacks(&desk.json("sample --model emoji-64 --class 1 --out bundled"));
     assert_eq!(expected, stacks(&desk.json("sample --class 1 --model emoji --out converted")));
+    for stage in desk.json("info emoji").as_array().unwrap() {
+        assert_eq!(stage["licence"], "MIT", "{stage}");
+    }
 }
 
 #[test]
@@ -370,7 +373,7 @@ fn wrappers_of_single_layers_are_ignored() {
 fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();
     desk.refuses("convert fixtures/rqvae-shared out.safetensors --weights ema", 2, "no EMA weights");
-    desk.refuses("sample --class 0 --weights ema", 2, "no EMA weights");
+    desk.refuses("sample --model emoji-64 --class 0 --weights ema", 2, "no EMA weights");
 }
 
 #[test]

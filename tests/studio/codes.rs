@@ -5,18 +5,17 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Event, Key, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
-use residua::app::Start;
 use residua::app::document::Document;
 use residua::app::state::State;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_protocol::explanation::Suggestion;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, emoji};
 
 /// A desk large enough to show the whole panel.
 fn large() -> Desk {
-    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
 }
 
 fn state(desk: &Desk) -> &State {

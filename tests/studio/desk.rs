@@ -15,9 +15,20 @@ pub struct Desk {
     pub harness: Harness<'static, Studio>,
 }
 
+/// The bundled class-conditional model, with an image of its family.
+pub fn emoji() -> Start {
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
+    Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() }
+}
+
 impl Desk {
-    /// Opens the studio with the bundled model and the sample image, and waits until both are loaded.
+    /// Opens the studio with [`emoji`], and waits until both are loaded.
     pub fn new() -> Self {
+        Self::with(emoji(), Vec2::new(1280.0, 800.0))
+    }
+
+    /// Opens the studio as at its first start, with the default model and the sample image.
+    pub fn first() -> Self {
         Self::with(Start::default(), Vec2::new(1280.0, 800.0))
     }
 

@@ -15,8 +15,8 @@ use residua_io::image_io::Picture;
 use residua_metrics::psnr::psnr;
 use residua_protocol::{Condition, Recipe};
 
-use crate::desk::Desk;
-use crate::sampled::{CLASS, provenance, sample};
+use crate::desk::{Desk, emoji};
+use crate::sampled::{CLASS, made, provenance, sample};
 
 /// A studio that has sampled two images with seed 7.
 fn two_sampled() -> Desk {
@@ -133,8 +133,32 @@ fn a_dropped_image_from_the_command_line_restores_its_recipe() {
     let again = desk.state().gallery.items.iter().map(|item| (**item.stack.as_ref().unwrap()).clone());
     assert_eq!(again.collect::<Vec<_>>(), made);
 
-    let start = Start { file: Some(path), ..Start::default() };
+    let start = Start { file: Some(path), ..emoji() };
     check(&Desk::with(start, Vec2::new(1280.0, 800.0)));
+}
+
+#[test]
+fn an_image_without_a_caption_restores_its_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 1, &["sample", "--seed", "5", "--draft", "2", "--revise", "0"]);
+    let mut desk = Desk::first();
+    desk.drop_file(&folder.path().join("000.png"));
+    assert_eq!(open_codes(&desk), made[0]);
+    let state = desk.state();
+    assert_eq!((&state.condition, state.settings.seed), (&Condition::Unconditional, 5));
+    assert!(state.log.notice.is_none(), "{}", state.log.text());
+}
+
+/// Another model's codes may fit, but they mean another image.
+#[test]
+fn an_image_of_another_model_is_opened_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = sample(folder.path(), 7, 1, &[]);
+    let mut desk = Desk::first();
+    desk.drop_file(&folder.path().join("000.png"));
+    assert_eq!(open_codes(&desk), made[0]);
+    let warned = |text: &str| desk.state().log.lines().any(|line| line.text.contains(text));
+    assert!(warned("000.png was made with another RQ-VAE, emoji-64: load it"), "{}", desk.state().log.text());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn load(desk: &mut Desk, place: &Path) {
 }
 
 #[test]
-fn the_bundled_model_is_described() {
+fn a_class_conditional_model_is_described() {
     let desk = desk();
     let loaded = desk.state().loaded.as_ref().expect("loaded");
     let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
@@ -55,6 +55,27 @@ fn the_bundled_model_is_described() {
         "128",
         "one of 9 classes",
         "CPU",
+    ] {
+        assert!(desk.shows(fact), "{fact}");
+    }
+}
+
+/// Its licence asks for credit.
+#[test]
+fn the_default_model_and_its_authors_are_named() {
+    let mut desk = Desk::first();
+    desk.click("Models");
+    let loaded = desk.state().loaded.as_ref().expect("loaded");
+    let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
+    assert_eq!((loaded.stage1_parameters, parameters), (3_737_424, 4_415_296));
+    for fact in [
+        "characters-128",
+        "CC BY 4.0, Johan Melin and David Revoy",
+        "128 x 128 pixels",
+        "64, 96, 128; 1 block per level",
+        "none",
+        "6 layers with 6 heads",
+        "a caption of up to 32 tokens",
     ] {
         assert!(desk.shows(fact), "{fact}");
     }

@@ -26,7 +26,7 @@ fn on_a_phone_the_picture_is_above_its_codes() {
     let below = rect(&desk, &format!("depth 1: code {code}"));
     assert!(below.top() > picture.bottom() && below.bottom() < size.y, "{below}");
     desk.click("Revise");
-    for name in ["Again", "Load mask…", "Another class", "Revise worst"] {
+    for name in ["Again", "Load mask…", "Another caption", "Revise worst"] {
         let rect = rect(&desk, name);
         assert!(rect.left() >= 0.0 && rect.right() <= size.x, "{name} at {rect}");
     }

@@ -10,10 +10,10 @@ use residua_core::codes::CodeStack;
 use residua_core::sampling::Rounds;
 use residua_protocol::Condition;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, emoji};
 
 fn desk() -> Desk {
-    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
 }
 
 /// A desk with a contextual model of random weights.
@@ -21,7 +21,7 @@ fn contextual() -> Desk {
     let folder = tempfile::tempdir().unwrap();
     crate::contextual::write(folder.path(), &crate::contextual::config(1024));
     let model = Some(folder.path().to_str().unwrap().into());
-    let start = Start { model, rqvae: Some("emoji-64".into()), ..Start::default() };
+    let start = Start { model, rqvae: Some("emoji-64".into()), ..emoji() };
     Desk::with(start, Vec2::new(1600.0, 1200.0))
 }
 
@@ -208,12 +208,16 @@ fn a_contextual_model_explains_and_samples() {
 
 #[test]
 fn the_first_steps_lead_to_a_revision_and_back() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::first();
+    let opened = stack(&desk);
     desk.harness.get_by_label_contains("Choose Revise, and paint over a part of it.");
     desk.click("Revise");
     desk.paint([3, 2], [3, 5]);
     desk.harness.get_by_label_contains("Now press Undo.");
+    let places = changed(&opened, &stack(&desk));
+    assert!(places.iter().all(|&(row, col, _)| row == 3 && (2..=5).contains(&col)), "{places:?}");
     desk.click("Undo");
+    assert_eq!(stack(&desk), opened);
     assert!(!desk.state().settings.hint);
     assert!(!desk.shows("First steps"));
 }

@@ -9,6 +9,8 @@ use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
 use residua_protocol::Engine;
 
+use crate::desk::emoji;
+
 /// Another rasterizer may draw the edges of letters differently.
 const PIXELS_THAT_MAY_DIFFER: usize = 60;
 
@@ -37,7 +39,7 @@ fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
         .wgpu()
         .build_eframe(|context| {
             let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
-            let start = Start { theme: Some(theme.into()), ..Start::default() };
+            let start = Start { theme: Some(theme.into()), ..emoji() };
             Alone { studio: Studio::new(&context.egui_ctx, engine, "cpu", start, None), panel }
         });
     settle(&mut harness);

@@ -12,7 +12,7 @@ const WISH = /** @type {const} */ ({ seed: 77, class: 'Food & Drink', count: 2, 
 
 test('a picture from the native program is opened with its codes and recipe', async ({ studio }, info) => {
   const { files, stacks } = await sample(WISH, info.outputPath('made'));
-  await studio.open();
+  await studio.open('?model=emoji-64');
   for (const [index, file] of files.entries()) {
     await studio.drop(path.resolve(ROOT, file));
     await expect.poll(() => studio.codes()).toEqual(stacks[index].codes);
@@ -62,7 +62,7 @@ for (const [title, samples] of /** @type {const} */ ([
 
 test('codes are opened from an address, as an array or in a picture', async ({ server, studio }, info) => {
   const array = info.outputPath('codes.npy');
-  const expected = await encode(path.join(ROOT, 'assets', 'samples', 'pig.png'), 'cpu', array);
+  const expected = await encode(path.join(ROOT, 'assets', 'samples', 'green-cat.png'), 'cpu', array);
   const { files, stacks } = await sample({ ...WISH, count: 1 }, info.outputPath('made'));
   const given = /** @type {const} */ ([
     ['codes.npy', array, expected],
@@ -70,7 +70,7 @@ test('codes are opened from an address, as an array or in a picture', async ({ s
   ]);
   for (const [name, file, codes] of given) {
     const url = server.put(`/given/${name}`, await readFile(file));
-    await studio.open(`?device=cpu&codes=${encodeURIComponent(url)}`);
+    await studio.open(`?device=cpu&model=emoji-64&codes=${encodeURIComponent(url)}`);
     await expect(studio.says(name).first()).toBeAttached();
     expect(await studio.codes()).toEqual(codes);
   }
@@ -80,15 +80,15 @@ test('codes are opened from an address, as an array or in a picture', async ({ s
 test('files without entries, dropped by a script, are opened', async ({ page, studio }) => {
   await studio.open();
   const before = await studio.codes();
-  const bytes = [...await readFile(path.join(ROOT, 'assets', 'samples', 'pig.png'))];
+  const bytes = [...await readFile(path.join(ROOT, 'assets', 'samples', 'green-cat.png'))];
   await page.evaluate((bytes) => {
     const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(bytes)], 'pig.png', { type: 'image/png' }));
+    transfer.items.add(new File([new Uint8Array(bytes)], 'green-cat.png', { type: 'image/png' }));
     const event = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
     if (transfer.items[0].webkitGetAsEntry()) throw new Error('expected a file without an entry, found one with');
     document.getElementById('studio')?.dispatchEvent(event);
   }, bytes);
-  await expect(studio.says('pig.png')).toBeAttached({ timeout: 30_000 });
+  await expect(studio.says('green-cat.png')).toBeAttached({ timeout: 30_000 });
   expect(await studio.codes()).not.toEqual(before);
 });
 

@@ -42,7 +42,7 @@ for (const [what, lines, said] of LACKING) {
   test(`${what}: the models run on the CPU, and the page says why`, async ({ server, studio }, info) => {
     await stub(server, lines);
     await studio.open('?device=gpu');
-    expect(await studio.codes()).toEqual(await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy')));
+    expect(await studio.codes()).toEqual(await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy')));
     await expect(studio.find('button', 'Dismiss')).toBeAttached();
     await studio.keep(`lacking-${what.replaceAll(' ', '-')}`);
     const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));
@@ -70,6 +70,6 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
   const errors = (await studio.log()).filter((line) => line.startsWith('Error: '));
   expect(errors).toEqual([expect.stringContaining(
     `takes ${mb(largest)}, but this graphics device binds at most ${mb(most)}: run the model on the CPU, or in f16 or q8`)]);
-  // The bundled model is used instead.
-  await expect(studio.mirror).toContainText('emoji-64 is loaded');
+  // The default model is used instead.
+  await expect(studio.mirror).toContainText('characters-128 is loaded');
 });

@@ -25,7 +25,7 @@ async function archive() {
 
 /** Drops the sample picture, and compares its codes with the native program's. */
 async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ folder, /** @type {string} */ model) {
-  await studio.drop(path.join(ROOT, 'assets', 'samples', 'scream.png'));
+  await studio.drop(path.join(ROOT, 'assets', 'samples', 'red-cat.png'));
   await studio.idle();
   await expect.poll(() => studio.codes()).toEqual(nativeCodes(folder, model));
 }
@@ -106,6 +106,6 @@ test('a model with the wrong hash is refused', async ({ server, studio }) => {
   await studio.open(`?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
   await studio.keep('model-other-hash');
   expect((await studio.log()).filter((line) => line.startsWith('Error: '))).toEqual([expect.stringMatching(/0{64}/)]);
-  // The bundled model is used instead.
-  await expect(studio.mirror).toContainText('emoji-64 is loaded');
+  // The default model is used instead.
+  await expect(studio.mirror).toContainText('characters-128 is loaded');
 });

@@ -22,7 +22,7 @@ const DEVICES = /** @type {const} */ ([['cpu', 2], ['gpu', 1]]);
 for (const [device, count] of DEVICES) {
   test(`sampled pictures have the native codes: ${device}`, async ({ browser, page, studio }, info) => {
     const native = await sample({ seed: SEED, class: CLASS, count, device }, info.outputPath('made'));
-    await studio.open(`?device=${device}`);
+    await studio.open(`?device=${device}&model=emoji-64`);
     await prepare(studio, count);
     await observe(browser, page);
     const begun = performance.now();
@@ -46,7 +46,7 @@ for (const [device, count] of DEVICES) {
   });
 
   test(`sampling shows progress and can be stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, studio }) => {
-    await studio.open(`?device=${device}`);
+    await studio.open(`?device=${device}&model=emoji-64`);
     await prepare(studio, 40);
     await studio.click(GENERATE);
     await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 180_000 });

@@ -76,7 +76,8 @@ pub async fn fetch(place: &str, progress: impl FnMut(f64, f64) -> bool) -> Resul
     let mut progress = progress;
     let progress = ScopedClosure::borrow_mut(&mut progress);
     let found = host()?.fetch(place, progress.as_ref().unchecked_ref()).await.map_err(said)?;
-    let pairs = Array::from(&found).iter().map(|pair| Array::from(&pair));
+    let found = Array::from(&found);
+    let pairs = found.iter().map(|pair| Array::from(&pair));
     let file = |pair: Array| Some((pair.get(0).as_string()?.into(), pair.get(1).dyn_into::<Blob>().ok()?));
     Ok(pairs.filter_map(file).collect())
 }

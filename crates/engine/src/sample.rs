@@ -48,23 +48,24 @@ pub async fn sample(
     task: &mut Task<'_>,
     keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    let device = model.device();
+    let (device, is_null) = (model.device(), request.is_null(&model.config));
     match schedule {
         None => {
             let begin = |request| Session::new(model, request);
-            batches(begin, at_a_time(&[&request.filters]), device, request, preview, task, keep).await
+            batches(begin, at_a_time(&[&request.filters], is_null), device, request, preview, task, keep)
+                .await
         }
         Some(schedule) => {
             let begin = |request| DraftAndRevise::new(model, request, schedule.clone());
-            let at_a_time = at_a_time(&[&request.filters, &schedule.filters]);
+            let at_a_time = at_a_time(&[&request.filters, &schedule.filters], is_null);
             batches(begin, at_a_time, device, request, preview, task, keep).await
         }
     }
 }
 
-/// Images per batch, for phases with these filters.
-fn at_a_time(phases: &[&[Filter]]) -> u32 {
-    let rows = phases.iter().map(|filters| Guidance::of(filters).rows_an_image());
+/// Images per batch, for phases with these filters, and a condition that may be the null condition.
+fn at_a_time(phases: &[&[Filter]], is_null: bool) -> u32 {
+    let rows = phases.iter().map(|filters| Guidance::of(filters, is_null).rows_an_image());
     ROWS / rows.max().unwrap_or(1)
 }
 
@@ -115,8 +116,9 @@ mod tests {
     #[test]
     fn a_batch_has_fewer_images_if_a_phase_is_guided() {
         let filters = |guidance| [Filter { guidance, ..Filter::NONE }; 2];
-        assert_eq!(at_a_time(&[&filters(1.0)]), ROWS);
-        assert_eq!(at_a_time(&[&filters(0.0), &filters(1.0)]), ROWS);
-        assert_eq!(at_a_time(&[&filters(1.0), &filters(3.0)]), ROWS / 2);
+        assert_eq!(at_a_time(&[&filters(1.0)], false), ROWS);
+        assert_eq!(at_a_time(&[&filters(0.0), &filters(1.0)], false), ROWS);
+        assert_eq!(at_a_time(&[&filters(1.0), &filters(3.0)], false), ROWS / 2);
+        assert_eq!(at_a_time(&[&filters(1.0), &filters(3.0)], true), ROWS);
     }
 }

@@ -32,10 +32,12 @@ macro_rules! assets {
 }
 
 assets! {
+    CHARACTERS_128_STAGE_1 = "characters-128/stage1.safetensors";
+    CHARACTERS_128_CONTEXTUAL = "characters-128/contextual.safetensors";
     EMOJI_64_STAGE_1 = "emoji-64/stage1.safetensors";
     EMOJI_64_STAGE_2 = "emoji-64/stage2.safetensors";
     EMOJI_64_STAGE_2_CAPTIONS = "emoji-64/stage2-captions.safetensors";
-    SAMPLE = "samples/scream.png";
+    SAMPLE = "samples/red-cat.png";
     BPE_16K_ALPHABET = "tokenizers/bpe-16k-alphabet.txt.gz";
     BPE_30K_ALPHABET = "tokenizers/bpe-30k-alphabet.txt.gz";
     BPE_EMOJI_ALPHABET = "tokenizers/bpe-emoji-alphabet.txt.gz";

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use residua_core::config::ConditionKind;
-use residua_core::config::RqTransformerConfig;
+use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 
@@ -20,12 +19,14 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The kind of model that takes it.
-    pub fn kind(&self) -> ConditionKind {
+    /// Whether the model of `config` takes this kind of condition.
+    pub fn suits(&self, config: &RqTransformerConfig) -> bool {
         match self {
-            Self::Unconditional => ConditionKind::Unconditional,
-            Self::Class(_) => ConditionKind::Class,
-            Self::Prompt(_) => ConditionKind::Text,
+            Self::Unconditional => {
+                config.condition() == ConditionKind::Unconditional || config.null_token().is_some()
+            }
+            Self::Class(_) => config.condition() == ConditionKind::Class,
+            Self::Prompt(_) => config.condition() == ConditionKind::Text,
         }
     }
 
@@ -50,6 +51,14 @@ impl Condition {
             }
             (ConditionKind::Text, _) => Err(Error::usage("this model needs --prompt TEXT")),
         }
+    }
+}
+
+/// The condition that `text` describes. No text is the null condition, if the model has one.
+pub fn of_caption(text: &str, config: &RqTransformerConfig) -> Condition {
+    match text.trim().is_empty() && config.null_token().is_some() {
+        true => Condition::Unconditional,
+        false => Condition::Prompt(text.into()),
     }
 }
 
@@ -132,12 +141,36 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
 mod tests {
     use super::*;
     use residua_core::config::StateKind;
+    use residua_io::assets::bundled::BUNDLED;
     use residua_model::Checkpoint;
+
+    fn config(bundled: &str) -> RqTransformerConfig {
+        let checkpoint = Checkpoint::open(bundled, None, StateKind::Auto).expect("bundled");
+        checkpoint.rqtransformer().expect("it has one").clone()
+    }
+
+    #[test]
+    fn no_caption_is_the_null_condition_if_there_is_one() {
+        for (bundled, expected) in [
+            ("characters-128", Condition::Unconditional),
+            ("emoji-64-captions", Condition::Prompt(" ".into())),
+        ] {
+            let config = config(bundled);
+            assert_eq!(of_caption(" ", &config), expected);
+            assert_eq!(of_caption("a cat", &config), Condition::Prompt("a cat".into()));
+        }
+    }
+
+    #[test]
+    fn the_first_caption_has_only_known_words() {
+        let default = &BUNDLED[0];
+        let tokenizer = tokenizer(&config(default.name)).expect("known").expect("it takes captions");
+        assert!(!default.caption.is_empty() && tokenizer.unknown(default.caption).is_empty());
+    }
 
     #[test]
     fn a_class_is_named_unless_an_earlier_one_has_its_name() {
-        let checkpoint = Checkpoint::open("emoji-64", None, StateKind::Auto).expect("bundled");
-        let mut config = checkpoint.rqtransformer().expect("it has one").clone();
+        let mut config = config("emoji-64");
         config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();
         let class = |name: &str| Condition::Class(name.into());
         assert_eq!(

@@ -13,9 +13,10 @@ use crate::app::patches::Patches;
 use residua_core::codes::CodeStack;
 use residua_core::config::ConditionKind;
 use residua_core::sampling::Filter;
-use residua_io::assets::bundled::BUNDLED;
+use residua_io::assets::bundled::{self, BUNDLED};
 use residua_metrics::Usage;
 use residua_protocol::Condition;
+use residua_protocol::condition::of_caption;
 use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
 
 use super::{CHOICES, PATCHES, Revising, State};
@@ -65,7 +66,7 @@ impl State {
                 self.log.add(Level::Error, reason.clone());
                 if job.label == "loading" {
                     self.models_view.failure = Some(reason);
-                    self.load_bundled();
+                    self.load_default();
                 }
             }
             _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES].contains(&job.label) => {
@@ -75,11 +76,11 @@ impl State {
         }
     }
 
-    /// Loads the bundled model if another model failed to load and none is loaded.
-    fn load_bundled(&mut self) {
-        let bundled = BUNDLED[0].name;
-        if self.loaded.is_none() && self.asked != bundled {
-            self.load(bundled, None);
+    /// Loads the default model if another model failed to load and none is loaded.
+    fn load_default(&mut self) {
+        let default = BUNDLED[0].name;
+        if self.loaded.is_none() && self.asked != default {
+            self.load(default, None);
         }
     }
 
@@ -200,8 +201,10 @@ impl State {
                 ConditionKind::Class => {
                     Condition::Class(stage2.config.classes.first().cloned().unwrap_or_else(|| "0".into()))
                 }
-                ConditionKind::Text if stage2.config.null_token().is_some() => Condition::Unconditional,
-                ConditionKind::Text => Condition::Prompt(String::new()),
+                ConditionKind::Text => {
+                    let example = bundled::find(&loaded.name).map_or("", |bundled| bundled.caption);
+                    of_caption(example, &stage2.config)
+                }
             },
             None => Condition::Unconditional,
         };

@@ -11,8 +11,7 @@ use residua_core::config::{Precision, StateKind};
 use residua_core::error::Error;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::Framing;
-use residua_protocol::Command;
-use residua_protocol::{Options, Recipe};
+use residua_protocol::{Command, Condition, Options, Recipe};
 
 use super::State;
 
@@ -73,10 +72,19 @@ impl State {
             if let Err(error) = fits {
                 return self.log.add(Level::Error, format!("{name}: {error}"));
             }
+            if let Some(maker) = recipe.map(|recipe| &recipe.rqvae)
+                && maker.sha256 != loaded.rqvae_id.sha256
+            {
+                let text = format!(
+                    "{name} was made with another RQ-VAE, {}: load it to see the same picture",
+                    maker.name
+                );
+                self.log.add(Level::Warning, text);
+            }
         }
         let sampling = recipe.and_then(|recipe| recipe.sampling.as_ref());
         let condition =
-            sampling.map_or_else(|| self.condition.clone(), |sampling| sampling.condition.clone());
+            sampling.map_or_else(|| self.presumed_condition(), |sampling| sampling.condition.clone());
         if let Some(usage) = &mut self.session_usage {
             usage.add(&stack);
         }
@@ -91,6 +99,15 @@ impl State {
         self.show();
     }
 
+    /// The condition of a picture without a recipe: none, if the model was trained without as well, else that of new pictures.
+    fn presumed_condition(&self) -> Condition {
+        let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
+        match stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
+            true => Condition::Unconditional,
+            false => self.condition.clone(),
+        }
+    }
+
     /// Restores a recipe's sampling settings (condition, seed, filters); waits until a model is loaded.
     pub fn restore(&mut self, recipe: &Recipe) {
         let Some(sampling) = &recipe.sampling else { return };
@@ -98,8 +115,8 @@ impl State {
             self.waiting_recipe = Some(recipe.clone());
             return;
         };
-        let kind = loaded.stage2.as_ref().map(|stage2| stage2.config.condition());
-        if kind != Some(sampling.condition.kind()) || self.filters.len() != sampling.filters.len() {
+        let suits = loaded.stage2.as_ref().is_some_and(|stage2| sampling.condition.suits(&stage2.config));
+        if !suits || self.filters.len() != sampling.filters.len() {
             let maker = &sampling.rqtransformer.name;
             let text =
                 format!("the recipe needs another kind of model: load {maker}, then restore the recipe");

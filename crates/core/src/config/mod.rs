@@ -77,6 +77,8 @@ struct Document {
     _gan: Unread,
     #[serde(default)]
     classes: Vec<String>,
+    #[serde(default, rename = "license")]
+    _license: Unread,
     #[serde(default, rename = "seed")]
     _seed: Unread,
     #[serde(default, rename = "runtime")]

@@ -16,29 +16,26 @@ use crate::models::{Options, Stage1, Stage2, footprint};
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::sample::{Sampled, sample};
-use residua_core::config::Precision;
-use residua_core::config::{Architecture, RqTransformerConfig};
+use residua_core::config::{Architecture, Precision, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
-use residua_io::assets::bundled;
 use residua_io::image_io::Picture;
 use residua_io::image_io::animation::encode_apng;
-use residua_io::image_io::folder;
-use residua_io::image_io::folder::Found;
+use residua_io::image_io::folder::{self, Found};
 use residua_io::image_io::framing::Framing;
 use residua_io::tokenizer::Tokenizer;
-use residua_kernels::device;
-use residua_kernels::device::Fence;
+use residua_kernels::device::{self, Fence};
 use residua_metrics::Usage;
 use residua_model::generate::Request;
-use residua_model::{Checkpoint, Stage};
-use residua_model::{RqTransformer, RqVae};
+use residua_model::{Checkpoint, RqTransformer, RqVae, Stage};
 use residua_protocol::JobId;
 use residua_protocol::condition::tokenizer;
 use residua_protocol::recipe::{ModelId, Recipe, SamplingRecipe};
-use residua_protocol::{CaptionTokens, Encoded, Event, Loaded, Made, Message, Output, Stage2Facts, Surprise};
-use residua_protocol::{Command, MorphPlan, SamplePlan, View};
+use residua_protocol::{
+    CaptionTokens, Command, Encoded, Event, Loaded, Made, Message, MorphPlan, Output, SamplePlan,
+    Stage2Facts, Surprise, View,
+};
 
 /// A queued command.
 pub struct Job {
@@ -378,10 +375,7 @@ fn facts(
         _ => None,
     };
     let rqvae = stage1.model.config.clone();
-    let document =
-        checkpoint2.map_or(&stage1.checkpoint.config.document, |checkpoint| &checkpoint.config.document);
-    let named = document.get("license").and_then(|licence| licence.as_str());
-    let licence = named.or_else(|| bundled::find(&options.model).map(|bundled| bundled.licence));
+    let licence = checkpoint2.unwrap_or(&stage1.checkpoint).licence();
     Ok(Loaded {
         name: options.model.clone(),
         rqvae_place: options.rqvae.clone(),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::open::LICENCE_KEY;
 use crate::Checkpoint;
 use residua_core::config::StateKind;
 use residua_core::error::Result;
@@ -17,7 +18,8 @@ const OF_THE_RUN: [&str; 2] = ["result_path", "runtime"];
 /// Keys of texts that may look like paths: names of classes, and words of captions.
 const TEXTS: [&str; 2] = ["classes", "words"];
 
-/// The configuration of `checkpoint` for the converted file at `path`, in a folder that exists.
+/// The configuration of `checkpoint` for the converted file at `path`, in a folder that exists. It states the licence, which
+/// may ask for credit.
 ///
 /// # Errors
 /// The RQ-VAE of a transformer cannot be read.
@@ -25,6 +27,9 @@ pub(super) fn described(checkpoint: &Checkpoint, path: &Path) -> Result<Value> {
     let mut document = checkpoint.config.document.clone();
     if let Some(sections) = document.as_object_mut() {
         sections.retain(|key, _| !OF_THE_RUN.contains(&key.as_str()));
+        if let Some(licence) = checkpoint.licence() {
+            sections.insert(LICENCE_KEY.into(), licence.into());
+        }
         if checkpoint.rqtransformer().is_ok() {
             let named = sections.get(STAGE1).and_then(Value::as_object).cloned().unwrap_or_default();
             let named = stage1(checkpoint, named, path)?;

@@ -9,16 +9,16 @@ use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
-use residua_io::assets::bundled;
-use residua_io::assets::bundled::Bundled;
+use residua_io::assets::bundled::{self, Bundled};
 #[cfg(not(target_family = "wasm"))]
 use residua_weights::archive::Unpacked;
-use residua_weights::folder;
-use residua_weights::folder::ModelFiles;
+use residua_weights::folder::{self, ModelFiles};
 use residua_weights::{CONFIG_KEY, WeightFile, st};
 
 /// The size limit for `config.yaml` and `classes.txt`, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
+/// The configuration's key for the licence.
+pub(super) const LICENCE_KEY: &str = "license";
 
 /// Files that a page has unpacked, which it keeps itself.
 #[cfg(target_family = "wasm")]
@@ -209,6 +209,12 @@ impl Checkpoint {
     /// Whether the file of the weights carries the configuration.
     pub fn carries_config(&self) -> bool {
         st::is_own(self.weights.metadata())
+    }
+
+    /// The licence that the configuration names, else that of the bundled model.
+    pub fn licence(&self) -> Option<&str> {
+        let named = self.config.document.get(LICENCE_KEY).and_then(|licence| licence.as_str());
+        named.or_else(|| bundled::find(&self.name).map(|bundled| bundled.licence))
     }
 
     /// The path of the weights, unless they are bundled or in an archive.

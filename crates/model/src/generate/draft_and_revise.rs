@@ -8,14 +8,14 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 use super::guidance::Guidance;
 use super::session::{Request, check, conditions, given_code, repeat};
 use super::steps::Steps;
-use residua_core::config::Architecture;
-use residua_core::error::{Error, Result};
-use residua_kernels::sample_token::{Draw, Turns, sample_token};
 use crate::RqTransformer;
 use crate::rqtransformer::Masked;
+use residua_core::config::Architecture;
+use residua_core::error::{Error, Result};
 use residua_core::sampling::Filter;
 use residua_core::sampling::partition::{order, parts};
 use residua_core::sampling::schedule::Schedule;
+use residua_kernels::sample_token::{Draw, Turns, sample_token};
 
 /// A batch in progress: each step generates one part in one pass through the body.
 pub struct DraftAndRevise<'a> {
@@ -43,7 +43,7 @@ struct Phase {
 
 impl Phase {
     fn new(model: &RqTransformer, request: &Request, filters: &[Filter]) -> Result<Self> {
-        let guidance = Guidance::of(filters);
+        let guidance = Guidance::of(filters, request.is_null(&model.config));
         let condition = conditions(model, request, &guidance)?;
         Ok(Self { filters: filters.to_vec(), guidance, condition })
     }
@@ -244,17 +244,16 @@ fn written(codes: Tensor<2, Int>, new: Tensor<2, Int>, rows: &[usize]) -> Tensor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use residua_core::codes::CodeStack;
-    use residua_core::config::Precision;
-    use residua_core::config::{Config, ModelConfig};
-    use residua_kernels::device::{DeviceChoice, open};
-    use residua_kernels::values;
     use crate::Loader;
+    use burn::tensor::Device;
+    use proptest::prelude::*;
+    use residua_core::codes::CodeStack;
+    use residua_core::config::{Config, ModelConfig, Precision};
     use residua_core::random::code_uniform;
     use residua_core::sampling::filter::distribution;
     use residua_core::sampling::{Forced, Rounds};
-    use burn::tensor::Device;
-    use proptest::prelude::*;
+    use residua_kernels::device::{DeviceChoice, open};
+    use residua_kernels::values;
     use serde_json::json;
 
     const CELLS: usize = 12;

@@ -17,10 +17,10 @@ pub enum Guidance {
 }
 
 impl Guidance {
-    /// The guidance that the filters of all depths need.
-    pub fn of(filters: &[Filter]) -> Self {
+    /// The guidance that the filters of all depths need. If the condition `is_null`, there is nothing to move away from.
+    pub fn of(filters: &[Filter], is_null: bool) -> Self {
         let all = |scale| filters.iter().all(|filter| filter.guidance == scale);
-        if all(1.0) {
+        if is_null || all(1.0) {
             Self::Condition
         } else if all(0.0) {
             Self::Null
@@ -86,15 +86,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use residua_core::codes::CodeStack;
-    use residua_core::config::Precision;
-    use residua_core::config::{Config, ModelConfig};
     use crate::generate::{DraftAndRevise, Request, Session, Steps};
-    use residua_kernels::values;
-    use crate::Loader;
-    use crate::RqTransformer;
     use crate::rqtransformer::Masked;
+    use crate::{Loader, RqTransformer};
+    use residua_core::codes::CodeStack;
+    use residua_core::config::{Config, ModelConfig, Precision};
     use residua_core::sampling::{Rounds, Schedule};
+    use residua_kernels::values;
 
     const DEPTHS: usize = 3;
     const SIZES: [usize; DEPTHS] = [7, 5, 6];
@@ -210,6 +208,9 @@ mod tests {
         let found = sampled(&guided, request(&[2], with(1.0)));
         assert_ne!(found, sampled(&guided, request(&[2], with(0.0))));
         assert_eq!(sampled(&guided, request(&[4], with(1.0))), sampled(&guided, request(&[2], with(0.0))));
+        // The null condition is its own guide, and takes one row.
+        assert_eq!(sampled(&guided, request(&[4], with(3.0))), sampled(&guided, request(&[4], with(1.0))));
+        assert_eq!(Guidance::of(&with(3.0), true).rows_an_image(), 1);
         let refused = Session::new(&plain, request(&[2], with(2.0))).map(drop).unwrap_err().to_string();
         assert!(refused.contains("arch.cond_dropout"), "{refused}");
         let unknown = Session::new(&plain, request(&[4], with(1.0))).map(drop).unwrap_err().to_string();

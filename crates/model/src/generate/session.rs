@@ -4,15 +4,15 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::guidance::Guidance;
 use super::steps::Steps;
-use residua_core::codes::CodeStack;
-use residua_core::config::Architecture;
-use residua_kernels::device::failure;
-use residua_core::error::{Error, Result};
-use residua_kernels::sample_token::{Draw, sample_token};
 use crate::RqTransformer;
 use crate::rqtransformer::Decoding;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Architecture, RqTransformerConfig};
+use residua_core::error::{Error, Result};
 use residua_core::sampling::filter::Filter;
 use residua_core::sampling::forced::Forced;
+use residua_kernels::device::failure;
+use residua_kernels::sample_token::{Draw, sample_token};
 
 /// What to sample.
 #[derive(Clone, Debug)]
@@ -27,6 +27,13 @@ pub struct Request {
     pub images: std::ops::Range<u32>,
     /// Codes that are given, the same for all images.
     pub forced: Option<Forced>,
+}
+
+impl Request {
+    /// Whether the condition is the null condition of the model of `config`.
+    pub fn is_null(&self, config: &RqTransformerConfig) -> bool {
+        config.null_condition().is_some_and(|null| null == self.condition)
+    }
 }
 
 /// A batch in progress.
@@ -51,7 +58,7 @@ impl<'a> Session<'a> {
         )?;
         check(model, &request)?;
         let (batch, device) = (request.images.len(), model.device());
-        let guidance = Guidance::of(&request.filters);
+        let guidance = Guidance::of(&request.filters, request.is_null(&model.config));
         let condition = conditions(model, &request, &guidance)?;
         let cells: Vec<Tensor<2, Int>> = (0..model.config.cells())
             .map_while(|cell| given(&request, cell, model.config.depth()))
@@ -194,8 +201,8 @@ pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
         let found = request.condition.len();
         return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
     }
-    let is_null = config.null_condition().is_some_and(|null| null == request.condition);
-    if let Some(token) = request.condition.iter().find(|&&token| token as usize >= vocabulary && !is_null) {
+    let is_known = |token: u32| (token as usize) < vocabulary || request.is_null(config);
+    if let Some(token) = request.condition.iter().find(|&&token| !is_known(token)) {
         return Err(Error::usage(format!(
             "the model's conditions are 0 to {}, found {token}",
             vocabulary - 1

@@ -4,8 +4,7 @@ use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
 use crate::app::panels::condition::caption;
 use crate::app::state::State;
-use residua_core::config::ConditionKind;
-use residua_core::config::RqTransformerConfig;
+use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_protocol::Condition;
 use residua_protocol::condition::{class_number, class_of};
 
