@@ -40,19 +40,20 @@ function hear(data) {
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
   else if (data.kind === 'warning') page.warn(data.line);
-  else if (data.kind === 'lost') lose(data.why);
+  else if (data.kind === 'lost') lose(data.why, data.again);
   else lose(`the models' worker failed (${data.why})`);
 }
 
-/** Replaces a worker that no longer works. */
-function lose(why) {
+/** Replaces a worker that no longer works, by one on the CPU unless the GPU may be opened `again`. */
+function lose(why, again = true) {
   if (!page) return say(why, true);
   worker.terminate();
   losses.push(performance.now());
   const recent = losses.filter((time) => performance.now() - time < 60_000).length;
   if (recent > 2 * MOST_LOST) return page.warn(`${why}, ${recent} times within a minute; reload the page`);
-  worker = startWorker(recent > MOST_LOST ? 'cpu' : address.get('device') ?? 'auto');
-  page.lost(why);
+  const onCpu = !again || recent > MOST_LOST;
+  worker = startWorker(onCpu ? 'cpu' : address.get('device') ?? 'auto');
+  page.lost(onCpu ? `${why}; the models continue on the CPU, which is slower` : why);
 }
 
 /** Functions that the program calls; see src/host.rs. */

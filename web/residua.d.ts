@@ -22,7 +22,10 @@ export interface Watch {
 export interface LoadOptions extends Watch {
   /** The RQ-VAE, if it is not stored with the transformer: an address, a file or files. */
   rqvae?: string | File | File[];
-  /** `auto` (default): WebGPU on a hardware GPU, otherwise the CPU. `gpu` also accepts a software adapter. */
+  /**
+   * `auto` (default): WebGPU on a hardware GPU, otherwise the CPU. `gpu` also accepts a software adapter. On a GPU, results are
+   * checked: if one is wrong, calls reject with a message that says so; load the model again with `cpu`.
+   */
   device?: "auto" | "cpu" | "gpu";
   /** Precision of the transformer's weights: as stored (default), half precision, or 8 bits. */
   precision?: "stored" | "f16" | "q8";

@@ -31,7 +31,7 @@ const host = {
     turn.port2.postMessage(null);
   }),
   post: (bytes) => postMessage({ kind: 'answer', bytes }, [bytes.buffer]),
-  lost: (why) => postMessage({ kind: 'lost', why }),
+  lost: (why, again) => postMessage({ kind: 'lost', why, again }),
   recall,
   remember,
 };

@@ -3,7 +3,7 @@
 mod models;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use residua_core::error::Result;
 use residua_core::files;
@@ -11,8 +11,8 @@ use residua_core::files::Content;
 use residua_core::host;
 use residua_core::host::Host;
 use residua_core::memory::resident;
+use residua_core::trust::checked_since;
 use residua_core::warnings::{Warnings, listen};
-use residua_engine::start::{checked, trust};
 use residua_engine::studio::Server;
 use residua_io::assets::bundled;
 use residua_kernels::device;
@@ -31,8 +31,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and reports what was found. Falls back to the CPU
-    /// if there is no usable GPU.
+    /// Opens `device` (`auto`, `cpu` or `gpu`), and reports what was found. Falls back to the CPU if there is no usable GPU.
     pub async fn start(host: Host, device: &str) -> Engine {
         begin(host);
         let opened = open_any(device).await;
@@ -40,10 +39,14 @@ impl Engine {
             device: kind(&opened.device).into(),
             said: opened.said,
             lacking: opened.lacking,
-            kernels: checked(),
         }));
-        let told = AtomicU64::new(0);
+        let (told, known) = (AtomicU64::new(0), AtomicUsize::new(0));
         let (server, work) = Server::new(opened.device, move |message| {
+            let found = checked_since(known.load(Ordering::Relaxed));
+            if !found.is_empty() {
+                known.fetch_add(found.len(), Ordering::Relaxed);
+                answer(&Answer::Checked(found));
+            }
             answer(&Answer::Message(message));
             let memory = resident().unwrap_or_default();
             if told.swap(memory, Ordering::Relaxed) != memory {
@@ -106,20 +109,18 @@ pub fn heap() -> f64 {
     resident().unwrap_or_default() as f64
 }
 
-/// Opens a device by its name and checks the kernels on it.
+/// Opens a device by its name.
 async fn open(device: &str) -> Result<Opened> {
     let choice = match device {
         "cpu" => DeviceChoice::Cpu,
         "gpu" => DeviceChoice::Gpu,
         _ => DeviceChoice::Auto,
     };
-    let lost = |why| host::lost(&format!("the graphics device was lost ({why})"));
-    let opened = device::open(choice, lost).await?;
-    trust(&opened.device).await?;
-    Ok(opened)
+    let lost = |why| host::lost(&format!("the graphics device was lost ({why})"), true);
+    device::open(choice, lost).await
 }
 
-/// Like [`open`], but falls back to the CPU if the GPU is missing, fails to open, or fails the kernel checks.
+/// Like [`open`], but falls back to the CPU if the GPU is missing or fails to open.
 async fn open_any(device: &str) -> Opened {
     open(device).await.unwrap_or_else(|error| Opened {
         device: device::cpu(),

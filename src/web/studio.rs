@@ -89,6 +89,7 @@ impl Page {
             }
             Answer::Ready(ready) => self.with(|studio| studio.state.ready(ready)),
             Answer::Memory(bytes) => self.with(|studio| studio.state.models_memory = bytes),
+            Answer::Checked(found) => self.with(|studio| studio.state.kernel_checks.extend(found)),
             Answer::Warning(line) => self.with(|studio| studio.state.log.add(Level::Warning, line)),
         }
         Ok(())

@@ -71,7 +71,15 @@ fn devices_names_the_cpu_and_the_choice_of_auto() {
     let result = Desk::new().json("devices");
     assert!(result["cpu_threads"].as_u64().unwrap() > 0);
     let hardware = result["gpus"].as_array().unwrap().iter().any(|gpu| gpu["hardware"] == true);
-    assert_eq!(result["auto"], if hardware { "gpu" } else { "cpu" });
+    if hardware {
+        let why = result["why"].as_str().unwrap();
+        assert!(why.starts_with("a trial took "), "{why}");
+    } else {
+        assert_eq!(
+            (&result["auto"], &result["why"]),
+            (&"cpu".into(), &"no hardware GPU can run the models".into())
+        );
+    }
 }
 
 #[test]

@@ -141,3 +141,15 @@ fn loading_can_be_stopped() {
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
     assert!(!desk.shows("Stop loading"));
 }
+
+#[test]
+fn a_picture_that_is_being_opened_survives_the_loss_of_the_models() {
+    let mut desk = Desk::new();
+    let state = &mut desk.harness.state_mut().state;
+    state.open_path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/pig.png"));
+    state.lost("a test lost the models");
+    desk.settle();
+    assert_eq!(desk.state().document.as_ref().expect("a picture is open").name, "pig.png");
+    let notice = desk.state().log.notice.as_ref().expect("a warning");
+    assert_eq!(notice.text, "a test lost the models; reloading the model");
+}

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect, test } from './base.js';
 import { CAPTION, native, nativeCodes, ROOT, SAMPLE } from './native.js';
 
-// The first test that opens a GPU in this browser waits until SwiftShader has compiled every shader.
+// A software GPU compiles each shader slowly.
 test.setTimeout(600_000);
 
 const FIXTURES = path.join(ROOT, 'tests', 'fixtures');

@@ -33,7 +33,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn mirror(this: &Host, update: &str);
     #[wasm_bindgen(method)]
-    fn lost(this: &Host, why: &str);
+    fn lost(this: &Host, why: &str, again: bool);
     #[wasm_bindgen(method)]
     async fn recall(this: &Host, adapter: &str) -> JsValue;
     #[wasm_bindgen(method)]
@@ -135,10 +135,10 @@ pub fn mirror(update: &str) {
     }
 }
 
-/// Reports that the GPU device was lost: this worker can no longer be used.
-pub fn lost(why: &str) {
+/// Reports that this worker can no longer be used: the GPU was lost, or if it should not be opened `again`, is wrong.
+pub fn lost(why: &str, again: bool) {
     if let Ok(host) = host() {
-        host.lost(why);
+        host.lost(why, again);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod models;
 pub mod morph;
 pub mod reconstruct;
 pub mod sample;
+#[cfg(not(target_family = "wasm"))]
 pub mod start;
 pub mod studio;
 #[cfg(not(target_family = "wasm"))]

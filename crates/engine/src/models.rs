@@ -138,16 +138,20 @@ pub fn load<M>(
     Ok(model)
 }
 
-/// Adds the size of the weights if `error` says that memory ran out.
+/// Adds the size of the weights if `error` says that memory ran out, and what takes less.
 #[cfg(not(target_family = "wasm"))]
 fn too_large(error: Error, checkpoint: &Checkpoint, precision: Precision) -> Error {
-    let bytes = |precision| Some(size(footprint(checkpoint, precision).ok()?.1));
+    let bytes = |precision| footprint(checkpoint, precision).ok().map(|(_, bytes)| bytes);
     match (&error, bytes(precision), bytes(Precision::Q8)) {
-        (Error::OutOfMemory, Some(needed), Some(least)) => Error::invalid(format!(
-            "the weights of {} take {needed}, more than the graphics device has left: use --precision q8 ({least}), or \
-             --device cpu",
-            checkpoint.name
-        )),
+        (Error::OutOfMemory, Some(needed), Some(least)) => {
+            let smaller =
+                if least < needed { format!("--precision q8 ({}) or ", size(least)) } else { String::new() };
+            Error::invalid(format!(
+                "the weights of {} take {}, more than the graphics device has left: use {smaller}--device cpu",
+                checkpoint.name,
+                size(needed)
+            ))
+        }
         _ => error,
     }
 }
@@ -172,4 +176,30 @@ pub fn footprint(checkpoint: &Checkpoint, precision: Precision) -> Result<(usize
         } as u64;
     }
     Ok((parameters, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_memory_the_error_says_what_the_weights_take_and_what_would_fit() {
+        let told = |stage, precision| {
+            let checkpoint = Checkpoint::open("emoji-64", Some(stage), StateKind::Auto).unwrap();
+            too_large(Error::OutOfMemory, &checkpoint, precision).to_string()
+        };
+        let most = "more than the graphics device has left: use";
+        // Sizes of the tensors in the files.
+        for (stage, precision, expected) in [
+            (
+                Stage::RqTransformer,
+                Precision::Stored,
+                format!("3.5 MB, {most} --precision q8 (2.0 MB) or --device cpu"),
+            ),
+            (Stage::RqTransformer, Precision::Q8, format!("2.0 MB, {most} --device cpu")),
+            (Stage::RqVae, Precision::Stored, format!("13.5 MB, {most} --device cpu")),
+        ] {
+            assert_eq!(told(stage, precision), format!("the weights of emoji-64 take {expected}"));
+        }
+    }
 }

@@ -1,20 +1,15 @@
-//! Opens the device that models run on. The hand-written kernels are checked on a GPU: natively each variant
-//! at its first use ([`residua_kernels::verdicts`]), in a browser all of them at the first visit.
+//! Opens the device that models run on. Each hand-written kernel is checked when a GPU first uses it: see
+//! [`residua_kernels::verdicts`].
 
-use burn::tensor::Device;
-#[cfg(not(target_family = "wasm"))]
-use burn::tensor::Tensor;
+use std::fmt::{Display, Formatter};
 
-#[cfg(target_family = "wasm")]
-use residua_core::error::Error;
+use burn::tensor::{Device, Tensor};
+
 use residua_core::error::Result;
 pub use residua_core::trust::checked;
-use residua_kernels::GpuKernel;
 use residua_kernels::conv2d::conv2d;
-#[cfg(not(target_family = "wasm"))]
-use residua_kernels::device::{DeviceChoice, cpu, is_cpu, open};
-#[cfg(not(target_family = "wasm"))]
-use residua_kernels::{Resample, noise, values, verdicts};
+use residua_kernels::device::{DeviceChoice, cpu, is_cpu, kind, open};
+use residua_kernels::{GpuKernel, Resample, noise, values, verdicts};
 
 /// Whether to use the hand-written kernels on a GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,30 +25,53 @@ pub enum GpuKernels {
 ///
 /// # Errors
 /// Those of [`open`].
-#[cfg(not(target_family = "wasm"))]
 pub fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
     if kernels == GpuKernels::Off {
         distrust();
     }
-    let device = open(choice)?;
-    Ok(if choice == DeviceChoice::Auto { faster(device).0 } else { device })
+    if choice != DeviceChoice::Auto {
+        return open(choice);
+    }
+    let (device, why) = auto()?;
+    tracing::info!("--device auto picks the {}: {why}", kind(&device));
+    Ok(device)
 }
 
-/// `device`, or the CPU if that is faster, as it can be with an integrated GPU; and the seconds that a trial
-/// took on each, if there was one.
-#[cfg(not(target_family = "wasm"))]
-pub fn faster(device: Device) -> (Device, Option<[f64; 2]>) {
+/// The device that `--device auto` picks, and why.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn auto() -> Result<(Device, String)> {
+    let device = open(DeviceChoice::Auto)?;
     if is_cpu(&device) {
-        return (device, None);
+        return Ok((device, "no hardware GPU can run the models".into()));
     }
-    let seconds = verdicts::seconds(|| [trial(&device), trial(&cpu())]);
+    let (device, trial) = faster(device);
+    Ok((device, trial.to_string()))
+}
+
+/// How long the same work took on the GPU and on the CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    seconds: [f64; 2],
+}
+
+impl Display for Trial {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let [gpu, cpu] = self.seconds.map(|seconds| seconds * 1e3);
+        write!(f, "a trial took {gpu:.1} ms on the GPU, {cpu:.1} ms on the CPU")
+    }
+}
+
+/// `gpu`, or the CPU if that is faster, as it can be with an integrated GPU. The first call for an adapter measures both.
+pub fn faster(gpu: Device) -> (Device, Trial) {
+    let seconds = verdicts::seconds(|| [time(&gpu), time(&cpu())]);
     let [on_gpu, on_cpu] = seconds;
-    (if on_gpu <= on_cpu { device } else { cpu() }, Some(seconds))
+    (if on_gpu <= on_cpu { gpu } else { cpu() }, Trial { seconds })
 }
 
 /// The best time in seconds of a few decoder convolutions on `device`.
-#[cfg(not(target_family = "wasm"))]
-fn trial(device: &Device) -> f64 {
+fn time(device: &Device) -> f64 {
     let (x, bias) = (noise([1, 64, 64, 64], 1, device), noise([64], 3, device));
     let weight: Tensor<4> = noise([64, 64, 3, 3], 2, device) / 24.0;
     let run = || {
@@ -72,58 +90,27 @@ pub fn distrust() {
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
 }
 
-/// Checks the kernels on `device` before it is used, at the first call for a GPU. Results of an earlier visit count.
-///
-/// # Errors
-/// A kernel is wrong. Nothing can replace it here, so use the CPU.
-#[cfg(target_family = "wasm")]
-pub async fn trust(device: &Device) -> Result<()> {
-    if residua_kernels::device::is_cpu(device) {
-        return Ok(());
-    }
-    if checked().is_empty() {
-        residua_core::trust::keep(&verdicts(device).await);
-    }
-    match checked().into_iter().find(|checked| !checked.ok) {
-        Some(residua_core::trust::Checked { kernel, shape, .. }) => Err(Error::invalid(format!(
-            "this GPU computes a wrong result ({kernel:?}, {shape}) and nothing else can do that work: update its driver, \
-             or use the CPU"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// The results of all checks: from an earlier visit where they were good, else made now.
-#[cfg(target_family = "wasm")]
-async fn verdicts(device: &Device) -> Vec<residua_core::trust::Checked> {
-    use residua_core::host::{recall, remember};
-    use residua_kernels::check::{check, checks};
-    use residua_kernels::device::adapter;
-
-    let earlier = recall(adapter()).await.and_then(|text| serde_json::from_str(&text).ok());
-    if let Some(earlier) = earlier {
-        return earlier;
-    }
-    let found = check(&checks(), device).await;
-    if found.iter().all(|checked| checked.ok)
-        && let Ok(text) = serde_json::to_string(&found)
-    {
-        remember(adapter(), &text).await;
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use residua_kernels::device::adapters;
 
     #[test]
     fn a_slower_gpu_is_not_picked() {
         let gpu = open(DeviceChoice::Gpu).unwrap();
-        let (taken, seconds) = faster(gpu);
-        let [on_gpu, on_cpu] = seconds.expect("a trial ran");
+        let (taken, Trial { seconds: [on_gpu, on_cpu] }) = faster(gpu);
         assert!(on_gpu > 0.0 && on_cpu > 0.0);
         assert_eq!(is_cpu(&taken), on_cpu < on_gpu);
-        assert_eq!(faster(cpu()), (cpu(), None));
+    }
+
+    #[test]
+    fn the_choice_comes_with_a_reason() {
+        let (device, why) = auto().unwrap();
+        let trial = Trial { seconds: [0.0125, 0.002] }.to_string();
+        assert_eq!(trial, "a trial took 12.5 ms on the GPU, 2.0 ms on the CPU");
+        let measured = why.starts_with("a trial took ");
+        let hardware = adapters().iter().any(|adapter| adapter.hardware);
+        assert_eq!(measured, hardware, "{why}");
+        assert!(measured || is_cpu(&device) && why == "no hardware GPU can run the models", "{why}");
     }
 }

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod check;
 pub mod conv2d;
 pub mod cpu;
+pub mod device;
 pub mod dropout;
 pub mod embed;
 #[cfg(not(target_family = "wasm"))]
@@ -17,13 +18,14 @@ pub mod matmul;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;
-#[cfg(not(target_family = "wasm"))]
 pub mod verdicts;
 pub mod weights;
 
+mod arrived;
 mod cube;
 mod flex;
 
+pub use arrived::arrived;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
@@ -47,13 +49,10 @@ pub(crate) fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bo
     !differentiates(device) && is_right(variant.into(), device)
 }
 
-/// Whether `variant` is on. Each variant is checked at its first use, so that opening a window does not wait
-/// and unused variants cost nothing. A browser can't wait here and checks all variants beforehand.
+/// Whether `variant` is on. Each variant is checked when it is first used, so that opening a window does not wait
+/// and unused variants cost nothing. A browser can't wait here and checks it before its result is read.
 fn is_right(variant: Variant, device: &Device) -> bool {
-    #[cfg(not(target_family = "wasm"))]
     verdicts::settle(variant, device);
-    #[cfg(target_family = "wasm")]
-    let _ = device;
     variant.is_on()
 }
 

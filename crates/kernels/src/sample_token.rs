@@ -74,9 +74,12 @@ const VANISHING: f32 = -200.0;
 /// by bisecting the range of the logits.
 pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let ([rows, classes], device, filter) = (logits.dims(), logits.device(), &draw.filter);
-    // Only finite numbers from here on: shader compilers may assume that there are no others.
-    let nans = logits.clone().is_nan();
-    let logits = logits.mask_fill(nans, f32::MIN).clamp(f32::MIN, f32::MAX);
+    // Only finite numbers from here on: shader compilers may assume that there are no others, and then even drop a
+    // clamp to finite numbers. These tests look at the bits.
+    let (nan, infinite) = (logits.clone().is_nan(), logits.clone().is_inf());
+    let positive = logits.clone().greater_elem(0.0);
+    let logits = logits.mask_fill(nan.bool_or(infinite.clone()), f32::MIN);
+    let logits = logits.mask_fill(infinite.bool_and(positive), f32::MAX);
     let largest = logits.clone().max_dim(1);
     let is_number = logits.clone().greater_elem(f32::MIN);
     let temperature = filter.temperature.max(f32::MIN_POSITIVE);

@@ -2,6 +2,7 @@
 //! checkpoints that they are loaded from.
 
 pub mod checkpoint;
+pub mod generate;
 pub mod loader;
 pub mod rqtransformer;
 pub mod rqvae;

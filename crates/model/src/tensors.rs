@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_io::image_io::Picture;
-use residua_kernels::device::failure;
+use residua_kernels::arrived;
 
 /// Pictures of one size as images `[B, 3, H, W]` in [-1, 1].
 pub fn to_tensor(pictures: &[Picture], device: &Device) -> Tensor<4> {
@@ -34,8 +34,8 @@ pub fn codes_to_tensor(stacks: &[CodeStack], device: &Device) -> Tensor<4, Int> 
 
 /// Stacks `[B, h, w, D]` read back from the device.
 pub async fn codes_from_tensor(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
-    let [_, h, w, depth] = codes.dims();
-    let data = arrived(codes.into_data_async()).await?;
+    let ([_, h, w, depth], device) = (codes.dims(), codes.device());
+    let data = arrived(&device, codes.into_data_async()).await?;
     let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
     let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(|&code| code as u32).collect());
     codes.chunks(h * w * depth).map(stack).collect()
@@ -43,15 +43,7 @@ pub async fn codes_from_tensor(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> 
 
 /// The values of a tensor, read back from the device.
 pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = arrived(tensor.into_data_async()).await?;
+    let device = tensor.device();
+    let data = arrived(&device, tensor.into_data_async()).await?;
     Ok(data.convert::<f32>().try_to_vec().expect("converted to f32 just above"))
-}
-
-/// Data from the device, if all work that produced it succeeded.
-async fn arrived<E: std::fmt::Display>(
-    data: impl Future<Output = Result<TensorData, E>>,
-) -> Result<TensorData> {
-    let data = data.await;
-    failure::check()?;
-    data.map_err(|error| Error::invalid(format!("the device failed: {error}; try --device cpu")))
 }

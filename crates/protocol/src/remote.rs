@@ -26,6 +26,8 @@ pub enum Answer {
     Message(Message),
     /// The worker's memory, in bytes.
     Memory(u64),
+    /// GPU kernels that were checked.
+    Checked(Vec<Checked>),
     /// A warning for the log.
     Warning(String),
 }
@@ -39,8 +41,6 @@ pub struct Ready {
     pub said: String,
     /// True if a GPU was requested but unavailable.
     pub lacking: bool,
-    /// Results of the GPU kernel checks.
-    pub kernels: Vec<Checked>,
 }
 
 /// Serializes orders and answers.

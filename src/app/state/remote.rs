@@ -1,17 +1,18 @@
-//! Handles the start and the loss of a browser page's worker.
+//! Handles the start of the models' side, and in a browser the loss of its worker.
 
 use super::State;
 use crate::app::captions::Captions;
 use crate::app::choices::Choices;
+use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::patches::Patches;
 use residua_protocol::Ready;
 
 impl State {
-    /// Records where a new worker runs the models.
+    /// Records where the models run, and why.
     pub fn ready(&mut self, ready: Ready) {
-        let Ready { device, said, lacking, kernels } = ready;
-        self.kernel_checks = kernels;
+        let Ready { device, said, lacking } = ready;
+        self.kernel_checks.clear();
         self.device = if device == "gpu" { "gpu" } else { "cpu" };
         let (level, slower) = match lacking {
             true => (Level::Warning, ", which is slower"),
@@ -22,10 +23,15 @@ impl State {
     }
 
     /// Handles the loss of the worker: logs the reason, and loads the model again in the next worker. The
-    /// document stays open.
+    /// document stays open, and a picture that was about to replace it still does.
     pub fn lost(&mut self, reason: &str) {
         let lost = self.engine.lose_all("the models' worker was lost");
         let jobs: Vec<_> = lost.into_iter().filter_map(|message| self.jobs.remove(message.job)).collect();
+        let opening = jobs.iter().find_map(|job| match &job.purpose {
+            Purpose::Open(name, source) => Some((name.clone(), source.clone())),
+            _ => None,
+        });
+        self.waiting = opening.or_else(|| self.waiting.take());
         self.previews.clear();
         self.patches = Patches::default();
         self.choices = Choices::default();

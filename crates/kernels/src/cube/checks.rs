@@ -9,6 +9,10 @@ use wgpu::naga::{
 const THREADS: u32 = 256;
 const WORKGROUP_MEMORY: u32 = 16_384;
 
+/// 32-bit registers that a thread's variables may take. Most GPUs have 256 for each thread, and temporary values need
+/// the others.
+const REGISTERS: u32 = 192;
+
 /// Storage buffers that every WebGPU device can bind at once.
 const STORAGE_BUFFERS: usize = 8;
 
@@ -29,12 +33,13 @@ fn validated(name: &str, source: &str) -> Module {
     module
 }
 
-/// Resources that a shader uses: threads and bytes of memory per workgroup (0 for a render shader), and
-/// storage buffers.
+/// Resources that a shader uses: threads and bytes of memory per workgroup (0 for a render shader), an estimate of the
+/// registers per thread, and storage buffers.
 #[derive(Default)]
 pub struct Taken {
     pub threads: u32,
     pub memory: u32,
+    pub registers: u32,
     pub buffers: usize,
 }
 
@@ -53,11 +58,23 @@ pub fn taken_by_valid(name: &str, source: &str) -> Taken {
         // Rounded up as in WebGPU's definition.
         .map(|variable| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16))
         .sum();
+    let registers = registers(&module);
     let buffers = globals(&module, |space| matches!(space, AddressSpace::Storage { .. })).count();
     assert!(threads <= THREADS, "{name}: {threads} threads");
     assert!(memory <= WORKGROUP_MEMORY, "{name}: {memory} bytes of workgroup memory");
+    assert!(registers <= REGISTERS, "{name}: {registers} registers");
     assert!(buffers <= STORAGE_BUFFERS, "{name}: {buffers} storage buffers");
-    Taken { threads, memory, buffers }
+    Taken { threads, memory, registers, buffers }
+}
+
+/// Registers for all variables of a thread, as if all were needed at once.
+fn registers(module: &Module) -> u32 {
+    let global = globals(module, |space| space == AddressSpace::Private).map(|variable| variable.ty);
+    let entries = module.entry_points.iter().map(|entry| &entry.function);
+    let functions = module.functions.iter().map(|(_, function)| function).chain(entries);
+    let local =
+        functions.flat_map(|function| function.local_variables.iter().map(|(_, variable)| variable.ty));
+    global.chain(local).map(|ty| module.types[ty].inner.size(module.to_ctx()).div_ceil(4)).sum()
 }
 
 fn globals(module: &Module, wanted: impl Fn(AddressSpace) -> bool) -> impl Iterator<Item = &GlobalVariable> {

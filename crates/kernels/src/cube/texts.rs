@@ -74,11 +74,12 @@ fn every_variant_is_valid_on_every_device() {
         *count += 1;
         most.threads = most.threads.max(taken.threads);
         most.memory = most.memory.max(taken.memory);
+        most.registers = most.registers.max(taken.registers);
         most.buffers = most.buffers.max(taken.buffers);
     }
-    println!("{:22} variants  threads  bytes of workgroup memory  storage buffers", "shader");
-    for (shader, (count, Taken { threads, memory, buffers })) in largest {
-        println!("{shader:22} {count:8}  {threads:7}  {memory:25}  {buffers:15}");
+    println!("{:22} variants  threads  bytes of workgroup memory  registers  storage buffers", "shader");
+    for (shader, (count, Taken { threads, memory, registers, buffers })) in largest {
+        println!("{shader:22} {count:8}  {threads:7}  {memory:25}  {registers:9}  {buffers:15}");
     }
     if let Some(folder) = std::env::var_os("RESIDUA_SHADERS_OUT") {
         for variant in &variants {
@@ -86,6 +87,17 @@ fn every_variant_is_valid_on_every_device() {
                 .unwrap();
         }
     }
+}
+
+#[test]
+fn every_variable_counts_as_registers() {
+    let source = "
+        var<private> own: array<f32, 8>;
+        fn first() -> f32 { var four = vec4<f32>(own[0]); return four.x; }
+        @compute @workgroup_size(64, 1, 1)
+        fn main() { var sums = mat4x4<f32>(); sums[0] = vec4<f32>(first()); }
+    ";
+    assert_eq!(taken_by_valid("three variables", source).registers, 8 + 4 + 16);
 }
 
 /// If two were the same, a substitution would have found nothing to replace.

@@ -77,7 +77,11 @@ pub fn share(
     queue: wgpu::Queue,
 ) -> Result<Device> {
     let info = adapter.get_info();
-    let lacking = request::lacking(&adapter.limits());
+    let mut lacking = request::lacking(&adapter.limits());
+    // The command line would not find such an adapter: both must choose the same device.
+    if info.backend == wgpu::Backend::Gl {
+        lacking.push("a driver for Vulkan, Metal or DirectX 12".into());
+    }
     if !lacking.is_empty() {
         let lacking = lacking.join(", ");
         return Err(Error::invalid(format!(

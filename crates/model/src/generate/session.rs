@@ -11,7 +11,7 @@ use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::filter::Filter;
 use residua_core::sampling::forced::Forced;
-use residua_kernels::device::failure;
+use residua_kernels::arrived;
 use residua_kernels::sample_token::{Draw, sample_token};
 
 /// What to sample.
@@ -110,10 +110,8 @@ impl<'a> Session<'a> {
 
 /// The stacks of `codes` `[B, h, w, D]`, read back in one transfer.
 pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
-    let [_, h, w, depth] = codes.dims();
-    let data = codes.into_data_async().await;
-    failure::check()?;
-    let data = data.map_err(|e| Error::invalid(format!("the device failed: {e}")))?;
+    let ([_, h, w, depth], device) = (codes.dims(), codes.device());
+    let data = arrived(&device, codes.into_data_async()).await?;
     let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
     let code = |&code: &i64| {
         u32::try_from(code)
