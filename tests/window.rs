@@ -115,7 +115,7 @@ fn refusal(displays: &[(&str, &str)]) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
-    assert!(!said.contains(".rs") && said.contains("residua --help"), "{said}");
+    assert!(!said.contains(".rs") && said.contains("residua help"), "{said}");
     said
 }
 

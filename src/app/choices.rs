@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use residua_engine::studio;
 use residua_protocol::{Choice, View};
 
 /// The previews for one position in one view.
@@ -43,8 +42,8 @@ impl Choices {
     }
 
     /// Takes an answer; ignores one for another position or view.
-    pub fn learn(&mut self, answer: studio::Choices) {
-        let studio::Choices { stack, limits, place, code, choice } = answer;
+    pub fn learn(&mut self, answer: residua_protocol::Choices) {
+        let residua_protocol::Choices { stack, limits, place, code, choice } = answer;
         if self.of.as_ref().is_some_and(|(of, at)| *at == place && is_same(of, &stack, &limits)) {
             self.known.insert(code, choice);
         }
@@ -65,11 +64,11 @@ mod tests {
         Arc::new(CodeStack::new(1, 1, 2, vec![code, 0]).unwrap()).into()
     }
 
-    fn answer(of: &View, place: [usize; 3], code: u32) -> studio::Choices {
+    fn answer(of: &View, place: [usize; 3], code: u32) -> residua_protocol::Choices {
         let picture = Arc::new(Picture::new(1, 1, vec![0.0; 3]).unwrap());
         let choice =
             Arc::new(Choice { picture: picture.clone(), change: picture, amplified: 1.0, effect: 0.0 });
-        studio::Choices { stack: of.stack.clone(), limits: of.limits.clone(), place, code, choice }
+        residua_protocol::Choices { stack: of.stack.clone(), limits: of.limits.clone(), place, code, choice }
     }
 
     #[test]

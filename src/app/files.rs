@@ -74,7 +74,7 @@ fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Reads the mask at `path`: white where selected.
 pub fn read_mask(path: &Path) -> Result<Picture> {
-    mask::from_bytes(&read_limited(path, LARGEST)?)
+    mask::from_bytes(&files::read_limited(path, LARGEST)?)
         .map_err(|error| Error::invalid(format!("{}: {error}", name_of(path))))
 }
 

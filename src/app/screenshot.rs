@@ -1,4 +1,4 @@
-//! `--screenshot`: saves a picture of the window once everything is drawn, then closes it.
+//! Saves a picture of the window once everything is drawn, then closes it.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};

@@ -18,7 +18,7 @@ use residua_core::error::Result;
 use residua_engine::start::{GpuKernels, distrust, faster};
 use residua_kernels::device;
 use residua_kernels::device::DeviceChoice;
-use residua_protocol::{Engine, Ready};
+use residua_protocol::Ready;
 
 /// Opens the studio and returns once it is closed.
 ///

@@ -101,7 +101,7 @@ fn invalid_recipes_are_rejected() {
         ("/sampling/filters/1/temperature", json!(-2.0), 2, "temperature: expected 0"),
         ("/sampling/filters/2/top_p", json!(7.0), 2, "top-p: expected 0"),
         ("/sampling/condition", json!({"class": "9"}), 2, "class 9 does not exist"),
-        ("/sampling/condition", json!({"prompt": "a pig"}), 2, "this model needs --class"),
+        ("/sampling/condition", json!({"prompt": "a pig"}), 2, "this model needs a class"),
         ("/sampling", Value::Null, 1, "was made by sample, not by sampling"),
     ];
     for (place, value, code, message) in changes {

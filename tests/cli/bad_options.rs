@@ -11,11 +11,11 @@ fn impossible_requests_are_rejected() {
             "class 9 does not exist: expected a number from 0 to 8 or one of: Smileys",
         ),
         ("sample --model emoji-64 --class pigs", "class pigs does not exist"),
-        ("sample --model emoji-64", "this model needs --class"),
-        ("sample --class 0", "this model needs --prompt"),
-        ("sample --model emoji-64 --prompt pig", "this model needs --class"),
+        ("sample --model emoji-64", "this model needs a class"),
+        ("sample --class 0", "this model needs a caption"),
+        ("sample --model emoji-64 --prompt pig", "this model needs a class"),
         ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
-        ("sample --model fixtures/rqt-text --class 0", "this model needs --prompt"),
+        ("sample --model fixtures/rqt-text --class 0", "this model needs a caption"),
         ("sample --model emoji-64 --class 0 -n 0", "-n: expected 1 to 10000 pictures, found 0"),
         (
             "sample --model emoji-64 --class 0 -n 4294967295",
@@ -46,7 +46,7 @@ fn impossible_requests_are_rejected() {
         ("explain samples/pig.png --row 8 --col 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
         ("explain samples/pig.png --row 0 --col 8", "row 0, column 8, depth 0 is outside"),
         ("explain samples/pig.png --row 0 --col 0 --depth 4", "depth 4 is outside"),
-        ("sample --model fixtures/rqt-token-embedding --class 0", "name one with --rqvae"),
+        ("sample --model fixtures/rqt-token-embedding --class 0", "give one (rqvae)"),
         ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
         ("bench --preset tiny --runs 0", "expected at least one run"),
         ("bench --preset tiny --batch 0", "batches of 1 to 1024"),
@@ -178,7 +178,7 @@ fn a_missing_gpu_is_reported() {
     refused.is_refusal(
         "sample",
         1,
-        "no graphics adapter was found; install a Vulkan driver, or use --device cpu",
+        "no graphics adapter was found; install a Vulkan driver, or use the CPU",
     );
     assert_eq!(run("sample --model emoji-64 --class 0 --device auto").code, Some(0));
     assert!(run("devices").stdout.contains("gpu  none found"));

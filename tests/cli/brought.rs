@@ -188,8 +188,8 @@ fn a_run_resumes_only_with_its_own_settings() {
     train(&desk, "--out half --steps 4 --seed 5 --all");
     std::fs::rename(desk.path("data"), desk.path("moved")).unwrap();
     let line = |rest: &str| format!("train rqvae stage1.yaml --data moved --out half --resume {rest}");
-    desk.refuses(&line("--steps 8 --seed 6"), 2, "--seed: expected 5, with which half was started, found 6");
-    desk.refuses(&line("--steps 3"), 2, "--steps: expected 4 or more, the steps that half has done, found 3");
+    desk.refuses(&line("--steps 8 --seed 6"), 2, "seed: expected 5, with which half was started, found 6");
+    desk.refuses(&line("--steps 3"), 2, "steps: expected 4 or more, the steps that half has done, found 3");
     assert_eq!(desk.run(&line("--steps 0")).code, Some(2));
     desk.write("other.yaml", STAGE1.replace("init_lr: 0.002", "init_lr: 0.001"));
     let other = line("--steps 8").replace("stage1.yaml", "other.yaml");
@@ -212,13 +212,13 @@ fn a_run_resumes_only_with_its_own_settings() {
 #[test]
 fn options_without_effect_are_refused() {
     let desk = desk();
-    let message = "--test-every: expected held-out pictures to measure on, found none";
+    let message = "test-every: expected held-out pictures to measure on, found none";
     desk.refuses("train rqvae stage1.yaml --data data --all --test-every 1", 2, message);
     assert_eq!(desk.run("train rqvae stage1.yaml --data data --unlabelled").code, Some(2));
     train(&desk, "--out one --steps 1");
     desk.write("free.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1"));
     let line = "train rqtransformer free.yaml --data data --rqvae one --out two --unlabelled";
-    desk.refuses(line, 2, "--unlabelled: expected a model that takes a class or caption");
+    desk.refuses(line, 2, "unlabelled: expected a model that takes a class or caption");
     desk.refuses("train rqvae stage1.yaml --data data --out -", 2, "--out: expected a folder for the run");
 }
 
@@ -353,7 +353,7 @@ fn fid_of_too_few_images_is_rejected_immediately() {
     let desk = desk();
     let eval = |rest: &str| format!("eval fid --data data --inception none.pth {rest}");
     desk.refuses(&eval("-n 1"), 2, "-n: expected at least 2 samples, found 1");
-    desk.refuses(&eval("-n 8 --splits 9"), 2, "--splits: expected 1 to 8");
+    desk.refuses(&eval("-n 8 --splits 9"), 2, "splits: expected 1 to 8");
     desk.refuses(&eval("--limit 1"), 2, "data: expected at least 2 pictures, found 1");
     desk.refuses(&eval("--class cat"), 1, "none.pth");
 }

@@ -119,7 +119,7 @@ fn samples_that_cannot_be_ranked_are_rejected() {
         (
             format!("{BY_CLASS} --classifier resnet.safetensors --acceptance 1.5"),
             2,
-            "--acceptance: expected above 0",
+            "acceptance: expected above 0",
         ),
         (
             format!("{BY_CLASS} --classifier resnet.safetensors -n 10001"),
@@ -134,7 +134,7 @@ fn samples_that_cannot_be_ranked_are_rejected() {
         (
             "sample --model emoji-64 --prompt cat --clip clip.safetensors".into(),
             2,
-            "this model needs --class",
+            "this model needs a class",
         ),
     ] {
         desk.refuses(&line, code, message);

@@ -82,7 +82,7 @@ fn a_sampled_image_keeps_its_condition() {
     let given =
         stacks(&desk.json("complete --model emoji-64 sampled/000.png --rows 2 --temperature 0 --class 4"));
     assert_eq!(found, given);
-    desk.refuses("complete samples/pig.png --rows 2 --model emoji-64", 2, "this model needs --class");
+    desk.refuses("complete samples/pig.png --rows 2 --model emoji-64", 2, "this model needs a class");
 }
 
 #[test]

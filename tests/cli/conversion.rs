@@ -402,6 +402,6 @@ fn values_beyond_half_precision_are_rejected() {
     desk.refuses(
         "convert full.safetensors half.safetensors --dtype f16",
         1,
-        "has values beyond half precision's range, or NaN; convert with --dtype f32",
+        "has values beyond half precision's range, or NaN; convert to f32",
     );
 }

@@ -101,8 +101,8 @@ fn impossible_measurements_are_rejected_in_one_line() {
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
         ("eval reconstruction --data broken", 1, "none of 1 pictures could be read"),
-        ("eval reconstruction --data data --limit 0", 2, "--limit"),
-        ("eval reconstruction --data data --split held-out", 2, "--split all"),
+        ("eval reconstruction --data data --limit 0", 2, "limit: expected at least 1"),
+        ("eval reconstruction --data data --split held-out", 2, "use the split all"),
         ("eval likelihood --data data --model emoji-64", 2, "expected a class"),
         ("eval likelihood --data unknown --model emoji-64", 1, "found swine"),
         ("eval rfid --data data --inception none.pth", 1, "none.pth"),
@@ -225,7 +225,7 @@ fn only_the_samples_of_the_plan_are_judged() {
     let given = "--data data --inception inception.safetensors --model fixtures/rqt-class -n 2";
     let found = desk.json(&format!("eval samples {given} --out kept"));
     assert_eq!(found["rows"][0]["pictures"], 2);
-    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "batch: expected at least 1");
     // The next call would compare the samples with themselves.
     for out in ["data", "data/kept", "./kept/../data/new"] {
         let message = "--out: expected a folder outside data, whose pictures the samples are compared with";

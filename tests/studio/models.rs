@@ -47,7 +47,7 @@ fn a_class_conditional_model_is_described() {
         "MIT",
         "64 x 64 pixels",
         "8 x 8 cells of 4 codes",
-        "1 024, 1 024, 1 024, 1 024 codes, one codebook per depth",
+        "1,024 / 1,024 / 1,024 / 1,024 codes, one codebook per depth",
         "32, 32, 64, 128; 1 block per level",
         "at 8 x 8",
         "6 layers with 4 heads",

@@ -41,23 +41,24 @@ export async function encode(picture, device, out) {
 }
 
 /**
- * Samples a class of emoji-64.
- * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu' }} wish with the published settings
+ * Samples a class of a model.
+ * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu', model?: string }} wish with the published settings
  * @param {string} folder for the pictures
  * @returns {Promise<{ files: string[], stacks: { codes: number[] }[] }>}
  */
-export async function sample({ seed, class: name, count, device }, folder) {
-  const wish = ['--model', 'emoji-64', '--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
+export async function sample({ seed, class: name, count, device, model = 'emoji-64' }, folder) {
+  const wish = ['--model', model, '--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
   return run('sample', ...wish, '--out', folder);
 }
 
 /**
  * Decodes the codes that a picture carries.
  * @param {string} picture a path
+ * @param {string} model
  * @param {string} out a path
  */
-export async function decode(picture, out) {
-  await run('decode', picture, '--device', 'cpu', '--out', out, '--force');
+export async function decode(picture, model, out) {
+  await run('decode', picture, '--model', model, '--device', 'cpu', '--out', out, '--force');
 }
 
 /**

@@ -42,7 +42,7 @@ test('the font of a joining script is fetched when its first letter appears', as
 
 const [FIRST_SAMPLE, ...OTHER_SAMPLES] = SAMPLES;
 for (const [title, samples] of /** @type {const} */ ([
-  ['a sample, dropped on a GPU, has the native codes', [FIRST_SAMPLE]],
+  ['a sample, dropped on a GPU, has the native codes @alone', [FIRST_SAMPLE]],
   ['the other samples, dropped on a GPU, have the native codes @slow', OTHER_SAMPLES],
 ])) {
   test(title, async ({ studio }, info) => {

@@ -39,7 +39,7 @@ async function stub(/** @type {import('./server.js').Server} */ server, /** @typ
 }
 
 for (const [what, lines, said] of LACKING) {
-  test(`${what}: the models run on the CPU, and the page says why`, async ({ server, studio }, info) => {
+  test(`${what}: the models run on the CPU, and the page says why @alone`, async ({ server, studio }, info) => {
     await stub(server, lines);
     await studio.open('?device=gpu');
     expect(await studio.codes()).toEqual(await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy')));
@@ -50,7 +50,7 @@ for (const [what, lines, said] of LACKING) {
   });
 }
 
-test('a model with a tensor too large for the adapter is refused, and both sizes are reported', async ({ server, studio }) => {
+test('a model with a tensor too large for the adapter is refused, and both sizes are reported @alone', async ({ server, studio }) => {
   const { bytes, largest } = await wide();
   const most = largest - 4;
   // Real devices bind at least 128 MB.

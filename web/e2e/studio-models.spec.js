@@ -3,25 +3,13 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { nativeCodes, ROOT } from './native.js';
+import { archive, STAGE1 } from './published.js';
 import { expect, test } from './studio.js';
-import { entry, tar } from './tar.js';
 
 test.describe.configure({ timeout: 600_000 });
 
-const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
-const STAGE1 = path.join(FIXTURES, 'rqvae-shared');
-const STAGE2 = path.join(FIXTURES, 'rqt-class');
 const EMOJI = path.join(ROOT, 'assets', 'emoji-64');
-
-/** Both stages, as published. */
-async function archive() {
-  const files = [['stage1', STAGE1], ['stage2', STAGE2]].flatMap(([stage, folder]) =>
-    ['config.yaml', 'model.pt'].map((name) => /** @type {const} */ ([`m/${stage}/${name}`, path.join(folder, name)])));
-  const entries = await Promise.all(files.map(async ([name, file]) => entry(name, await readFile(file))));
-  return gzipSync(tar(...entries));
-}
 
 /** Drops the sample picture, and compares its codes with the native program's. */
 async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ folder, /** @type {string} */ model) {

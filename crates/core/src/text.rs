@@ -18,12 +18,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Formats 1234567 as 1 234 567.
+/// Formats 1234567 as 1,234,567.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         (0..digits.len()).rev().step_by(3).map(|end| &digits[end.saturating_sub(2)..=end]).collect();
-    groups.into_iter().rev().collect::<Vec<_>>().join(" ")
+    groups.into_iter().rev().collect::<Vec<_>>().join(",")
 }
 
 /// Formats a count of `thing`, such as `1 file` or `2 files`.
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn digits_are_grouped_by_threes() {
-        let cases = [(0, "0"), (12, "12"), (123, "123"), (1234, "1 234"), (1234567, "1 234 567")];
+        let cases = [(0, "0"), (12, "12"), (123, "123"), (1234, "1,234"), (1234567, "1,234,567")];
         for (number, expected) in cases {
             assert_eq!(grouped(number), expected);
         }

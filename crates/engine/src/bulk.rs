@@ -76,7 +76,7 @@ pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<V
             Ok((0..classes).map(given).collect())
         }
         ConditionKind::Text if captions.is_empty() => Err(Error::usage(
-            "this model needs captions: give --prompt TEXT, --captions FILE, or a --data folder with captions.tsv",
+            "this model needs captions: give one, a file of captions, or a folder of pictures with captions.tsv",
         )),
         ConditionKind::Text => {
             let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;

@@ -4,9 +4,9 @@
 use residua_core::config::RqTransformerConfig;
 use residua_core::error::Result;
 #[cfg(target_family = "wasm")]
-use residua_core::files;
-use residua_core::files::Content;
+use residua_core::files::{self, Content};
 use residua_core::task::Task;
+use residua_protocol::condition::tokenizer_kind;
 
 /// Fetches the model at `place`; `task` counts bytes.
 ///
@@ -38,7 +38,7 @@ pub async fn fetch(place: &str, task: &mut Task<'_>) -> Result<()> {
 /// # Errors
 /// The download failed, or the tokenizer is unknown.
 pub async fn fetch_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<()> {
-    for file in super::condition::tokenizer_kind(config)?.map_or(&[][..], |kind| kind.files()) {
+    for file in tokenizer_kind(config)?.map_or(&[][..], |kind| kind.files()) {
         fetch(&format!("assets/{}", file.path), task).await?;
     }
     Ok(())

@@ -22,14 +22,14 @@ impl Fit {
     pub fn new(model: &RqTransformer, forced: &Forced, condition: Vec<u32>) -> Result<Self> {
         model.config.kind.must_be(
             Architecture::Autoregressive,
-            "--best-of",
-            "a contextual model sees all kept cells while it samples, so leave --best-of out",
+            "choosing the best of several completions",
+            "a contextual model sees all kept cells while it samples, so it needs no choice",
         )?;
         let first = forced.keep.iter().position(|kept| !kept).unwrap_or(forced.keep.len());
         let places: Vec<usize> = (first..forced.keep.len()).filter(|&place| forced.keep[place]).collect();
         if places.is_empty() {
             return Err(Error::usage(
-                "--best-of: expected kept cells after those that are sampled, found none to choose by: leave it out",
+                "best-of: expected kept cells after those that are sampled, found none to choose by: leave it out",
             ));
         }
         Ok(Self { places, condition })

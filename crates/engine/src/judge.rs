@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
+use crate::models::id_of_file;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
@@ -12,7 +13,8 @@ use residua_io::image_io::Picture;
 use residua_judges::clip::{Clip, clip_score};
 use residua_judges::resnet::ResNet;
 use residua_model::tensors::read;
-use residua_protocol::recipe::{Judgement, Measure, ModelId};
+use residua_protocol::ModelId;
+use residua_protocol::recipe::{Judgement, Measure};
 use residua_weights::WeightFile;
 
 /// A model that scores pictures of one caption or class.
@@ -37,7 +39,7 @@ impl Judge {
         let file = WeightFile::open(path, StateKind::Auto)?;
         let clip = load_clip(&file, device, task)?;
         let caption = clip.caption(caption);
-        Ok(Self { id: ModelId::of_file(&file)?, kind: Kind::Caption(Box::new((clip, caption))) })
+        Ok(Self { id: id_of_file(&file)?, kind: Kind::Caption(Box::new((clip, caption))) })
     }
 
     /// Scores by `class`, one of the transformer's `classes` classes, with the ResNet in the file at `path`.
@@ -87,14 +89,12 @@ impl Judge {
 /// `acceptance` is not above 0 and at most 1, or so small that the number overflows.
 pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
     if !(acceptance > 0.0 && acceptance <= 1.0) {
-        return Err(Error::usage(format!(
-            "--acceptance: expected above 0 and at most 1, found {acceptance}"
-        )));
+        return Err(Error::usage(format!("acceptance: expected above 0 and at most 1, found {acceptance}")));
     }
     // A rounding error in a whole quotient must not add a picture.
     let sampled = (f64::from(count) / acceptance * (1.0 - 1e-12)).ceil();
     if sampled > f64::from(u32::MAX) {
-        return Err(Error::usage(format!("--acceptance: {acceptance} is too small: choose a higher rate")));
+        return Err(Error::usage(format!("acceptance: {acceptance} is too small: choose a higher rate")));
     }
     Ok(sampled as u32)
 }
@@ -126,7 +126,7 @@ pub fn load_classifier(
             classifier.classes()
         )));
     }
-    Ok((classifier, ModelId::of_file(&file)?))
+    Ok((classifier, id_of_file(&file)?))
 }
 
 /// Reports tensors read, and ends the load if it is stopped.
@@ -193,7 +193,7 @@ mod tests {
         }
         for acceptance in [0.0, -1.0, 1.5, f64::NAN, 1e-12] {
             let error = sampled_for(4, acceptance).unwrap_err().to_string();
-            assert!(error.starts_with("--acceptance: "), "{error}");
+            assert!(error.starts_with("acceptance: "), "{error}");
         }
     }
 }

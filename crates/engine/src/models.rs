@@ -9,8 +9,7 @@ use residua_core::task::Task;
 use residua_core::text::size;
 use residua_model::{Checkpoint, Loader, Stage};
 use residua_model::{RqTransformer, RqVae};
-pub use residua_protocol::options::Options;
-use residua_protocol::recipe::ModelId;
+use residua_protocol::{ModelId, Options};
 use residua_weights::{Dtype, WeightFile};
 
 /// A loaded RQ-VAE.
@@ -61,7 +60,7 @@ impl Stage1 {
 
     /// Its identity in recipes.
     pub fn id(&self) -> Result<ModelId> {
-        ModelId::of(&self.checkpoint)
+        id_of(&self.checkpoint)
     }
 }
 
@@ -98,20 +97,24 @@ impl Stage2 {
 
     /// Its identity in recipes.
     pub fn id(&self) -> Result<ModelId> {
-        ModelId::of(&self.checkpoint)
+        id_of(&self.checkpoint)
     }
 }
 
-impl ModelId {
-    /// The name and hash of `checkpoint`; the first call reads all of its tensors.
-    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        Ok(Self { name: checkpoint.name.clone(), sha256: checkpoint.content()?.into() })
-    }
+/// The name and hash of `checkpoint`; the first call reads all of its tensors.
+///
+/// # Errors
+/// A tensor is missing or cannot be read.
+pub fn id_of(checkpoint: &Checkpoint) -> Result<ModelId> {
+    Ok(ModelId { name: checkpoint.name.clone(), sha256: checkpoint.content()?.into() })
+}
 
-    /// The name and hash of a weight file without a configuration.
-    pub fn of_file(weights: &WeightFile) -> Result<Self> {
-        Ok(Self { name: weights.name().into(), sha256: weights.sha256()?.into() })
-    }
+/// The name and hash of a weight file without a configuration.
+///
+/// # Errors
+/// It cannot be read.
+pub fn id_of_file(weights: &WeightFile) -> Result<ModelId> {
+    Ok(ModelId { name: weights.name().into(), sha256: weights.sha256()?.into() })
 }
 
 /// Builds a model from a checkpoint, reporting tensors read.
@@ -145,9 +148,9 @@ fn too_large(error: Error, checkpoint: &Checkpoint, precision: Precision) -> Err
     match (&error, bytes(precision), bytes(Precision::Q8)) {
         (Error::OutOfMemory, Some(needed), Some(least)) => {
             let smaller =
-                if least < needed { format!("--precision q8 ({}) or ", size(least)) } else { String::new() };
+                if least < needed { format!("precision q8 ({}) or ", size(least)) } else { String::new() };
             Error::invalid(format!(
-                "the weights of {} take {}, more than the graphics device has left: use {smaller}--device cpu",
+                "the weights of {} take {}, more than the graphics device has left: use {smaller}the CPU",
                 checkpoint.name,
                 size(needed)
             ))

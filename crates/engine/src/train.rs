@@ -29,7 +29,6 @@ use residua_train::run::RunFolder;
 pub use residua_train::trainee::Told;
 use residua_train::trainee::{Name, Plan, Run, Trainee};
 pub use residua_train::validation::{HELD_OUT, HELD_OUT_LOSS};
-use residua_weights;
 use stage::Stage;
 
 /// Size limit of a configuration, in bytes.
@@ -161,7 +160,7 @@ pub fn train(
     };
     if wish.items.is_empty() {
         return Err(Error::usage(format!(
-            "{}: expected pictures to train on, found all of its {} held out by their names: use --all to train on them, too",
+            "{}: expected pictures to train on, found all of its {} held out by their names: train on all pictures (all) to include them",
             options.data.display(),
             record.pictures
         )));
@@ -202,14 +201,14 @@ pub fn train(
     let shown = shown(&wish, held_out);
     let batches = Batches::start(wish, begun * plan.parts as u64);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
-    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more with --steps"))
+    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more steps"))
 }
 
 /// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.
 fn check_folders(options: &TrainOptions) -> Result<()> {
     match [&options.out, &options.data].map(|path| files::real(path)) {
         [Ok(out), Ok(data)] if out == data => Err(Error::usage(format!(
-            "--out: expected another folder than that of the pictures, found {}: choose another one",
+            "out: expected another folder than that of the pictures, found {}: choose another one",
             options.out.display()
         ))),
         _ => Ok(()),
@@ -219,13 +218,13 @@ fn check_folders(options: &TrainOptions) -> Result<()> {
 /// Refuses fewer steps than the run in `folder` has done.
 fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Length) -> Result<()> {
     if options.steps == Some(0) {
-        return Err(Error::usage("--steps: expected 1 or more, found 0"));
+        return Err(Error::usage("steps: expected 1 or more, found 0"));
     }
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
     match length.steps >= taken {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "--steps: expected {taken} or more, the steps that {} has done, found {}",
+            "steps: expected {taken} or more, the steps that {} has done, found {}",
             options.out.display(),
             length.steps
         ))),
@@ -233,7 +232,7 @@ fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Lengt
 }
 
 /// Gives `trainee` the weights of the model `from`, except those whose names start with one of `anew`.
-fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: checkpoint::Stage) -> Result<()> {
+fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_model::Stage) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
     let (judges_anew, anew): (Vec<String>, Vec<String>) =
         anew.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));

@@ -17,12 +17,12 @@ pub struct Asset {
     bytes: &'static [u8],
 }
 
-/// Defines a constant for each file below `assets`.
+/// Defines a static for each file below `assets`: a constant would be copied into every crate that names it.
 macro_rules! assets {
     ($($name:ident = $path:literal;)*) => {
         $(
             #[doc = $path]
-            pub const $name: Asset = Asset {
+            pub static $name: Asset = Asset {
                 path: $path,
                 #[cfg(not(target_family = "wasm"))]
                 bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/", $path)),

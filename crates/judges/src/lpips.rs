@@ -86,7 +86,7 @@ impl Lpips {
     }
 
     /// The distance between each picture of `a` and the one of `b`, `[B]`; 0 if they are equal. Both are `[B,
-    /// 3, H, W]` in [-1, 1], at least [`LEAST_SIZE`] high and wide.
+    /// 3, H, W]` in `[-1, 1]`, at least [`LEAST_SIZE`] high and wide.
     pub fn distance(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
         let images = a.dims()[0];
         let (ours, theirs) = (self.features(a), self.features(b));

@@ -11,7 +11,7 @@ use residua_io::image_io::resize::{Fit, fit_as};
 pub struct Preparation {
     /// Resizing and cropping.
     pub fit: Fit,
-    /// Mean of each channel over [0, 1], to subtract.
+    /// Mean of each channel over `[0, 1]`, to subtract.
     pub mean: [f32; 3],
     /// Standard deviation of each channel, to divide by.
     pub deviation: [f32; 3],

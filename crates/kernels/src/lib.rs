@@ -45,7 +45,7 @@ fn has_cpu_kernels(device: &Device) -> bool {
 }
 
 /// Whether `variant` of a kernel handles tensors on `device`, which is a GPU or needs gradients.
-pub(crate) fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
+pub fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
     !differentiates(device) && is_right(variant.into(), device)
 }
 

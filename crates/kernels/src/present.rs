@@ -27,7 +27,7 @@ pub struct DeviceImage {
 }
 
 impl DeviceImage {
-    /// Holds an image `[1, 3, H, W]` in [-1, 1] in place, and submits the work that computes it. `None` if it
+    /// Holds an image `[1, 3, H, W]` in `[-1, 1]` in place, and submits the work that computes it. `None` if it
     /// is not on a graphics device.
     pub fn new(image: Tensor<4>) -> Option<Self> {
         let [_, _, height, width] = image.dims();

@@ -24,7 +24,7 @@ pub fn inception_score(probabilities: &[f32], classes: usize, parts: usize) -> R
     let count = probabilities.len() / classes;
     if parts == 0 || count < parts {
         return Err(Error::usage(format!(
-            "--splits: expected 1 to {count}, the number of pictures, found {parts}"
+            "splits: expected 1 to {count}, the number of pictures, found {parts}"
         )));
     }
     let score = |part: usize| {

@@ -25,7 +25,7 @@ pub fn bits_per_pixel(h: usize, w: usize, codebook_sizes: &[usize], pixels: usiz
     (h * w) as f64 * bits_per_cell / pixels as f64
 }
 
-/// Maps a pixel value from [-1, 1] to [0, 1] and clamps it, as for display.
+/// Maps a pixel value from `[-1, 1]` to `[0, 1]` and clamps it, as for display.
 fn unit(value: f32) -> f64 {
     (f64::from(value) * 0.5 + 0.5).clamp(0.0, 1.0)
 }

@@ -4,7 +4,7 @@ use super::{check_same_size, unit};
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
 
-/// Mean squared error of two pictures, clamped, over [0, 1]: a quarter of the value over [-1, 1].
+/// Mean squared error of two pictures, clamped, over `[0, 1]`: a quarter of the value over `[-1, 1]`.
 ///
 /// # Errors
 /// The pictures differ in size.

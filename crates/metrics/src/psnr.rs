@@ -4,7 +4,7 @@ use super::mse;
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
 
-/// Peak signal-to-noise ratio of two pictures in decibels, clamped, over [0, 1]: `10 log10(1 / MSE)`;
+/// Peak signal-to-noise ratio of two pictures in decibels, clamped, over `[0, 1]`: `10 log10(1 / MSE)`;
 /// infinite if they are equal.
 ///
 /// # Errors
@@ -13,7 +13,7 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
     mse(a, b).map(decibels)
 }
 
-/// Converts a mean squared error over [0, 1] to decibels.
+/// Converts a mean squared error over `[0, 1]` to decibels.
 pub fn decibels(mse: f64) -> f64 {
     -10.0 * mse.log10()
 }

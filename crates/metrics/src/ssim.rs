@@ -9,11 +9,11 @@ use residua_io::image_io::Picture;
 const SIGMA: f64 = 1.5;
 const RADIUS: usize = 5;
 const WINDOW: usize = 2 * RADIUS + 1;
-/// The paper's constants `(0.01 L)^2` and `(0.03 L)^2`, for values in [0, 1].
+/// The paper's constants `(0.01 L)^2` and `(0.03 L)^2`, for values in `[0, 1]`.
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
 
-/// Structural similarity of two pictures, clamped, over [0, 1]; 1 if they are equal. The mean over all
+/// Structural similarity of two pictures, clamped, over `[0, 1]`; 1 if they are equal. The mean over all
 /// positions of the 11x11 window inside the picture, and over the channels. Equals scikit-image's
 /// `structural_similarity` with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, the paper's
 /// setting.

@@ -7,7 +7,7 @@ use residua_core::error::{Error, Result};
 use residua_io::image_io::Picture;
 use residua_kernels::arrived;
 
-/// Pictures of one size as images `[B, 3, H, W]` in [-1, 1].
+/// Pictures of one size as images `[B, 3, H, W]` in `[-1, 1]`.
 pub fn to_tensor(pictures: &[Picture], device: &Device) -> Tensor<4> {
     let (height, width) = pictures.first().map_or((0, 0), |picture| (picture.height(), picture.width()));
     let values: Vec<f32> = pictures.iter().flat_map(|picture| picture.data().iter().copied()).collect();

@@ -44,12 +44,12 @@ impl Condition {
             (ConditionKind::Class, Self::Class(class)) => Ok(vec![class_number(class, config)?]),
             (ConditionKind::Text, Self::Prompt(prompt)) => caption(prompt, config),
             (ConditionKind::Unconditional, _) => {
-                Err(Error::usage("this model is unconditional: leave --class and --prompt out"))
+                Err(Error::usage("this model is unconditional: leave the class or caption out"))
             }
             (ConditionKind::Class, _) => {
-                Err(Error::usage(format!("this model needs --class, {}", known_classes(config))))
+                Err(Error::usage(format!("this model needs a class: {}", known_classes(config))))
             }
-            (ConditionKind::Text, _) => Err(Error::usage("this model needs --prompt TEXT")),
+            (ConditionKind::Text, _) => Err(Error::usage("this model needs a caption")),
         }
     }
 }

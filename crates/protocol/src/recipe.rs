@@ -49,9 +49,9 @@ pub struct Judgement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// How well it matches its caption: a cosine, in [-1, 1].
+    /// How well it matches its caption: a cosine, in `[-1, 1]`.
     ClipScore,
-    /// The probability of its class, in [0, 1].
+    /// The probability of its class, in `[0, 1]`.
     ClassProbability,
     /// How well the sampled codes fit the kept ones after them: the mean log2 probability that the
     /// transformer gives to the kept codes; at most 0.

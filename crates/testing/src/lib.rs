@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A tensor of values in [-1, 1] that depend only on `seed`.
+/// A tensor of values in `[-1, 1]` that depend only on `seed`.
 pub fn tensor<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
     let values: Vec<f32> = (0..dims.iter().product::<usize>())

@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-/// A pixel is white if all its channels are above this value, in [-1, 1].
+/// A pixel is white if all its channels are above this value, in `[-1, 1]`.
 const WHITE: f32 = 0.98;
 
 /// 1 for the cells of `images` `[B, 3, H, W]` that are all white, else 0, `[B h w, 1]`; `grid` is `[h, w]`.

@@ -106,7 +106,7 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
         None => Ok(()),
         Some(first) => Err(Error::usage(format!(
             "{}: expected a {what} for each picture, as the model is conditioned on it, found none for {} of {}, such as {}; \
-             {how}, or pass --unlabelled to allow this",
+             {how}, or allow this (unlabelled)",
             folder.display(),
             lacking.len(),
             items.len(),

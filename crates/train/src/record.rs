@@ -19,7 +19,7 @@ pub struct Record {
     pub steps: Option<u64>,
     /// Number of pictures in the folder.
     pub pictures: usize,
-    /// The [`fingerprint`](super::data::fingerprint) of that folder.
+    /// The [`fingerprint`](super::data::fingerprint()) of that folder.
     pub data: String,
     /// SHA-256 of the tensors of the RQ-VAE whose codes the transformer learns.
     pub stage1: Option<String>,

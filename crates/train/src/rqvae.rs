@@ -101,7 +101,7 @@ impl TrainedRqVae {
         Ok(others)
     }
 
-    /// Runs the model on `images` `[B, 3, H, W]` in [-1, 1] and updates its codebooks. `noise` determines
+    /// Runs the model on `images` `[B, 3, H, W]` in `[-1, 1]` and updates its codebooks. `noise` determines
     /// dropout, and the latents that restart unused codes; `None` disables both.
     pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
         let tracked = self.parameters.tracked();

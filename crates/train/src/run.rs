@@ -99,7 +99,7 @@ impl RunFolder {
         let folder = Self { root: root.into() };
         if folder.taken()? > 0 {
             return Err(Error::usage(format!(
-                "{} already holds a run: resume it with --resume, or choose another folder",
+                "{} already holds a run: resume it, or choose another folder",
                 root.display()
             )));
         }

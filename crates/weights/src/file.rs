@@ -50,7 +50,7 @@ impl WeightFile {
     ///
     /// # Errors
     /// Those of [`WeightFile::open`].
-    pub(super) fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
+    pub fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
         if path == Path::new("-") {
             return Err(Error::usage(
                 "expected a file of weights, found -: weights cannot be read from standard input",
@@ -320,7 +320,7 @@ fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
 }
 
 /// The digits of a hash.
-pub(super) fn hexadecimal(hash: &[u8]) -> String {
+pub fn hexadecimal(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -136,7 +136,7 @@ fn meant<'a>(weights: &'a [PathBuf], folder: &Path, shown: &Path) -> Result<&'a 
 }
 
 /// The extensions of weights, for messages.
-pub(super) fn endings() -> String {
+pub fn endings() -> String {
     WEIGHTS.map(|ending| format!(".{ending}")).join(", ")
 }
 
@@ -146,7 +146,7 @@ fn carries_config(weights: &Path) -> bool {
 }
 
 /// The weights in `folder`. An index stands for the files that it lists.
-pub(super) fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let found = files::list(folder)?.into_iter();
     let mut found: Vec<PathBuf> = found.filter(|path| is_weights(path) && files::is_file(path)).collect();
     if found.iter().any(|path| shards::is_index(path)) {
@@ -156,7 +156,7 @@ pub(super) fn weights_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The weights in `folder`, or else in its folder of checkpoints.
-pub(super) fn weights_of(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn weights_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let own = weights_in(folder)?;
     Ok(if own.is_empty() { weights_in(&folder.join(CHECKPOINTS)).unwrap_or_default() } else { own })
 }

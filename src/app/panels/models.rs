@@ -141,7 +141,7 @@ fn codebook(sizes: &[usize], shared: bool) -> String {
         [size, ..] if shared => format!("{} codes, shared by all depths", grouped(*size)),
         _ => {
             let each: Vec<String> = sizes.iter().map(|&size| grouped(size)).collect();
-            format!("{} codes, one codebook per depth", each.join(", "))
+            format!("{} codes, one codebook per depth", each.join(" / "))
         }
     }
 }

@@ -13,7 +13,7 @@ use residua_core::error::Result;
 use residua_engine::eval::Pictures;
 use residua_engine::eval::clip::clip_scores;
 use residua_engine::judge::load_clip;
-use residua_protocol::ModelId;
+use residua_engine::models::id_of_file;
 use residua_weights::WeightFile;
 
 /// Mean CLIP score of pictures with captions.
@@ -48,7 +48,7 @@ impl ClipScore {
             measured_on(scores.pictures.len(), scores.left_out.len(), self.pictures.split)
         );
         let mut value = json!(scores);
-        value["clip"] = json!(ModelId::of_file(&file)?);
+        value["clip"] = json!(id_of_file(&file)?);
         value["split"] = json!(self.pictures.split);
         console.result(value, &text)
     }

@@ -264,7 +264,7 @@ impl Config {
 }
 
 /// Reads one section, with a warning for each unknown key.
-pub(crate) fn read_section<T: serde::de::DeserializeOwned>(
+pub fn read_section<T: serde::de::DeserializeOwned>(
     name: &str,
     section: &str,
     value: &serde_json::Value,
@@ -296,7 +296,7 @@ fn read<T: serde::de::DeserializeOwned>(
 }
 
 /// Checks that a dropout `rate` is in `[0, 1)`; `key` is the published key.
-pub(crate) fn dropout(key: &str, rate: f64) -> Result<()> {
+pub fn dropout(key: &str, rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         return Ok(());
     }
@@ -304,7 +304,7 @@ pub(crate) fn dropout(key: &str, rate: f64) -> Result<()> {
 }
 
 /// Checks that `value` is in `1..=most`; `key` is the published key.
-pub(crate) fn within(key: &str, value: usize, most: usize) -> Result<()> {
+pub fn within(key: &str, value: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The sizes of one published pair of models.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// The name for `--preset`.
+    /// Its name.
     pub name: &'static str,
     /// A short description.
     pub about: &'static str,

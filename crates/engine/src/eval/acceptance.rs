@@ -48,7 +48,7 @@ pub async fn class_probabilities(
 /// `rate` is not above 0 and at most 1.
 pub fn accepted(orders: &[Order], probabilities: &BTreeMap<u32, f32>, rate: f64) -> Result<Vec<u32>> {
     if !(rate > 0.0 && rate <= 1.0) {
-        return Err(Error::usage(format!("--acceptance: expected above 0 and at most 1, found {rate}")));
+        return Err(Error::usage(format!("acceptance: expected above 0 and at most 1, found {rate}")));
     }
     let best = |order: &Order| {
         let mut numbers: Vec<u32> = order.images.clone().collect();

@@ -62,14 +62,14 @@ impl Pictures {
         let mut items = data.of(*split);
         if items.is_empty() {
             return Err(Error::usage(format!(
-                "{}: expected pictures of the requested split, found none among its {}; use --split all",
+                "{}: expected pictures of the requested split, found none among its {}; use the split all",
                 folder.display(),
                 data.items.len()
             )));
         }
         let limit = limit.unwrap_or(items.len()).min(items.len());
         if limit == 0 {
-            return Err(Error::usage("--limit: expected at least 1, found 0"));
+            return Err(Error::usage("limit: expected at least 1, found 0"));
         }
         items = (0..limit).map(|i| items[i * items.len() / limit].clone()).collect();
         let (classes, left_out) = (data.classes, data.left_out);
@@ -99,7 +99,7 @@ impl Pictures {
     /// Some pictures, at their own sizes.
     fn of(items: Vec<Item>, batch: usize) -> Result<Self> {
         if batch == 0 {
-            return Err(Error::usage("--batch: expected at least 1, found 0"));
+            return Err(Error::usage("batch: expected at least 1, found 0"));
         }
         let (classes, left_out) = (Vec::new(), Vec::new());
         Ok(Self { items, resolution: None, batch, taken: 0, read: 0, classes, left_out })
@@ -249,8 +249,8 @@ mod tests {
     fn a_split_without_pictures_is_refused() {
         let (_folder, selection) = selection(1, Split::HeldOut, None);
         let error = Pictures::open(&selection, &[], None).unwrap_err().to_string();
-        assert!(error.contains("--split all"), "{error}");
+        assert!(error.contains("the split all"), "{error}");
         let error = Pictures::open(&Selection { split: Split::All, batch: 0, ..selection }, &[], None);
-        assert!(error.unwrap_err().to_string().contains("--batch"));
+        assert!(error.unwrap_err().to_string().contains("batch: "));
     }
 }

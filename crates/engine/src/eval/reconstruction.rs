@@ -30,7 +30,7 @@ pub struct Measured {
     pub psnr_of_mean_mse: f64,
     /// Mean SSIM over pictures.
     pub ssim: f64,
-    /// Mean squared error of values in [0, 1].
+    /// Mean squared error of values in `[0, 1]`.
     pub mse: f64,
     /// Mean LPIPS over pictures, if requested.
     pub lpips: Option<f64>,
@@ -65,7 +65,7 @@ pub struct Depth {
     pub entropy_bits_per_image: f64,
     /// Mean PSNR over pictures, in decibels.
     pub psnr: f64,
-    /// Mean squared error of values in [0, 1].
+    /// Mean squared error of values in `[0, 1]`.
     pub mse: f64,
     /// Mean LPIPS over pictures, if requested.
     pub lpips: Option<f64>,

@@ -12,7 +12,7 @@ use super::choices::choices;
 use super::inspect::{self, Latents, Uploaded};
 use crate::explain::{explain, surprise};
 use crate::fetch::{fetch, fetch_tokenizer};
-use crate::models::{Options, Stage1, Stage2, footprint};
+use crate::models::{Stage1, Stage2, footprint, id_of};
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::sample::{Sampled, sample};
@@ -31,7 +31,8 @@ use residua_model::generate::Request;
 use residua_model::{Checkpoint, RqTransformer, RqVae, Stage};
 use residua_protocol::JobId;
 use residua_protocol::condition::tokenizer;
-use residua_protocol::recipe::{ModelId, Recipe, SamplingRecipe};
+use residua_protocol::recipe::SamplingRecipe;
+use residua_protocol::{ModelId, Options, Recipe};
 use residua_protocol::{
     CaptionTokens, Command, Encoded, Event, Loaded, Made, Message, MorphPlan, Output, SamplePlan,
     Stage2Facts, Surprise, View,
@@ -208,7 +209,7 @@ impl Worker {
         };
         let (stage1, stage2, checkpoint2) = if has_stage2 {
             let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
-            let id = ModelId::of(&checkpoint)?;
+            let id = id_of(&checkpoint)?;
             let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
                 // Explaining and completing pictures works without a tokenizer.
                 tracing::warn!("{error}");

@@ -104,11 +104,11 @@ impl Settled {
                 steps: options.steps,
             });
         };
-        same(options, "--seed", options.seed, kept.seed)?;
-        same(options, "--all", options.all.then_some(true), kept.all)?;
+        same(options, "seed", options.seed, kept.seed)?;
+        same(options, "all", options.all.then_some(true), kept.all)?;
         match (asked, kept.variations) {
-            (Some(_), None) => return Err(contradicts(options, "--cache", "given", "none")),
-            (Some(asked), Some(kept)) => same(options, "--variations", asked, kept)?,
+            (Some(_), None) => return Err(contradicts(options, "cache", "given", "none")),
+            (Some(asked), Some(kept)) => same(options, "variations", asked, kept)?,
             (None, _) => (),
         }
         Ok(Self {
@@ -149,7 +149,7 @@ pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     match record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave --rqvae out to continue with \
+            "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave it out to continue with \
              the run's own copy, or {}",
             options.out.display(),
             anew(options)
@@ -168,7 +168,7 @@ pub fn check_lpips(options: &TrainOptions, kept: &Record, record: &Record) -> Re
         _ => ("the LPIPS weights that", "others"),
     };
     Err(Error::usage(format!(
-        "--lpips: expected {wanted} {} was trained with so far, found {found}: leave it out, or {}",
+        "lpips: expected {wanted} {} was trained with so far, found {found}: leave it out, or {}",
         options.out.display(),
         anew(options)
     )))
@@ -230,7 +230,7 @@ fn contradicts(options: &TrainOptions, name: &str, given: impl Display, kept: im
 
 /// The alternative to resuming a run.
 fn anew(options: &TrainOptions) -> String {
-    format!("start a new run with --from {}", options.out.display())
+    format!("start a new run from {}", options.out.display())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use super::document::Places;
 use super::held::{Settled, stage1_options};
 use super::{TrainOptions, named};
-use crate::models::Stage1;
+use crate::models::{Stage1, id_of_file};
 use residua_core::config::StateKind;
 use residua_core::config::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
 use residua_core::error::{Error, Result};
@@ -18,7 +18,6 @@ use residua_core::task::Task;
 use residua_judges::Lpips;
 use residua_model::Checkpoint;
 use residua_model::checkpoint::convert::convert;
-use residua_protocol::ModelId;
 use residua_protocol::condition::tokenizer;
 use residua_train::conditions::check_labels;
 use residua_train::config::TrainConfig;
@@ -30,7 +29,6 @@ use residua_train::run::RunFolder;
 use residua_train::stage1::Stage1Training;
 use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
-use residua_weights;
 use residua_weights::{Dtype, WeightFile};
 
 /// The stage to train.
@@ -56,7 +54,7 @@ impl<'a> Stage<'a> {
             (ModelConfig::RqVae(model), None) => return Ok(Self::RqVae(model)),
             (ModelConfig::RqVae(_), Some(_)) => {
                 return Err(Error::usage(format!(
-                    "{}: expected arch.type rq-transformer, found rq-vae: train it with `train rqvae`",
+                    "{}: expected arch.type rq-transformer, found rq-vae: train it as an RQ-VAE",
                     named(&options.config)
                 )));
             }
@@ -67,13 +65,13 @@ impl<'a> Stage<'a> {
             (None, Some(place), _) => Stage1::load(&stage1_options(place), device, &mut Task::unwatched())?,
             (None, None, Some(folder)) => {
                 return Err(Error::usage(format!(
-                    "{}: expected the RQ-VAE that this run learns from, found none or another: give it with --rqvae",
+                    "{}: expected the RQ-VAE that this run learns from, found none or another: give it (rqvae)",
                     folder.stage1().display()
                 )));
             }
             (None, None, None) => {
                 return Err(Error::usage(format!(
-                    "{}: expected arch.type rq-vae, found rq-transformer: train it with `train rqtransformer` and --rqvae",
+                    "{}: expected arch.type rq-vae, found rq-transformer: train it as an RQ-Transformer, with its RQ-VAE (rqvae)",
                     named(&options.config)
                 )));
             }
@@ -85,7 +83,7 @@ impl<'a> Stage<'a> {
     pub fn check(&self, options: &TrainOptions, data: &DataSet, settled: Settled) -> Result<()> {
         if options.test_every.is_some() && settled.all {
             return Err(Error::usage(
-                "--test-every: expected held-out pictures to measure on, found none, as --all trains on them: leave one of the \
+                "test-every: expected held-out pictures to measure on, found none, as the run trains on all: leave one of the \
                  two out",
             ));
         }
@@ -95,7 +93,7 @@ impl<'a> Stage<'a> {
         };
         if options.unlabelled && condition == ConditionKind::Unconditional {
             return Err(Error::usage(
-                "--unlabelled: expected a model that takes a class or caption, found one that takes neither: leave it out",
+                "unlabelled: expected a model that takes a class or caption, found one that takes neither: leave it out",
             ));
         }
         let folder = &options.data;
@@ -158,10 +156,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Which of the two stages it is.
-    pub fn kind(&self) -> checkpoint::Stage {
+    pub fn kind(&self) -> residua_model::Stage {
         match self {
-            Self::RqVae(_) => checkpoint::Stage::RqVae,
-            Self::RqTransformer(..) => checkpoint::Stage::RqTransformer,
+            Self::RqVae(_) => residua_model::Stage::RqVae,
+            Self::RqTransformer(..) => residua_model::Stage::RqTransformer,
         }
     }
 
@@ -232,7 +230,7 @@ fn kept_rqvae(folder: &RunFolder, hash: Option<&str>) -> Option<Checkpoint> {
 
 /// SHA-256 of the weight file at `path`.
 fn sha256(path: &Path) -> Result<String> {
-    Ok(ModelId::of_file(&WeightFile::open(path, StateKind::Auto)?)?.sha256)
+    Ok(id_of_file(&WeightFile::open(path, StateKind::Auto)?)?.sha256)
 }
 
 /// Writes the weights of `checkpoint` to `path`: an identical copy of its file if that includes the
@@ -264,7 +262,7 @@ fn lpips(
         (true, false) => Lpips::load(paths, device).map(Some),
         (true, true) => {
             tracing::warn!(
-                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given (--lpips): the perceptual term is off"
+                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given (lpips): the perceptual term is off"
             );
             Ok(None)
         }

@@ -7,7 +7,7 @@ use super::{
 
 /// One bundled pair of models.
 pub struct Bundled {
-    /// What `--model` calls it.
+    /// Its name.
     pub name: &'static str,
     /// Under what terms it is given, and whom to credit.
     pub licence: &'static str,
@@ -18,7 +18,7 @@ pub struct Bundled {
 }
 
 /// All of them; the first is the default.
-pub const BUNDLED: &[Bundled] = &[
+pub static BUNDLED: &[Bundled] = &[
     Bundled {
         name: "characters-128",
         licence: "CC BY 4.0, Johan Melin and David Revoy",

@@ -26,7 +26,7 @@ use residua_core::files;
 /// browser, memory is limited to 4 GB and a pixel takes up to 20 bytes.
 pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else { 256_000_000 };
 
-/// An RGB image in the models' layout: planar (channel, row, column), f32. The range is [-1, 1]; a model's
+/// An RGB image in the models' layout: planar (channel, row, column), f32. The range is `[-1, 1]`; a model's
 /// output may exceed it, and is clamped only for display.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
@@ -67,7 +67,7 @@ impl Picture {
         decode::decode(bytes).map(|image| Self::from_rgb8(&image))
     }
 
-    /// Converts pixels to [-1, 1] with the published code's arithmetic: `(v / 255 - 0.5) / 0.5`.
+    /// Converts pixels to `[-1, 1]` with the published code's arithmetic: `(v / 255 - 0.5) / 0.5`.
     pub fn from_rgb8(image: &RgbImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
@@ -75,7 +75,7 @@ impl Picture {
         Self { width, height, data }
     }
 
-    /// Converts to 8-bit pixels: clamped to [-1, 1], mapped to [0, 255], and rounded as in torchvision's
+    /// Converts to 8-bit pixels: clamped to `[-1, 1]`, mapped to `[0, 255]`, and rounded as in torchvision's
     /// `save_image`.
     pub fn to_rgb8(&self) -> RgbImage {
         self.to_rgb8_by(to_u8)
@@ -196,7 +196,7 @@ pub fn is_edited(bytes: &[u8]) -> bool {
     decode::decode(bytes).is_ok_and(|image| png_text::has_its_pixels(bytes, &image) == Some(false))
 }
 
-/// [-1, 1] to [0, 255], rounded half up; NaN becomes 0.
+/// `[-1, 1]` to `[0, 255]`, rounded half up; NaN becomes 0.
 fn to_u8(value: f32) -> u8 {
     ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }

@@ -35,7 +35,7 @@ pub enum Shown {
 }
 
 /// The colours of a target with `target` rows and columns that shows two images `[3, height, width]` of
-/// `size` `[height, width]` in [-1, 1]: red, green, blue and full opacity for each pixel, row-major. Each
+/// `size` `[height, width]` in `[-1, 1]`: red, green, blue and full opacity for each pixel, row-major. Each
 /// target pixel shows the source pixel under its centre.
 ///
 /// # Panics
@@ -68,7 +68,7 @@ pub fn present(
     colours
 }
 
-/// The colour of `value`, clamped to [0, 1].
+/// The colour of `value`, clamped to `[0, 1]`.
 pub fn viridis(value: f32) -> [u8; 3] {
     let place = value.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f32;
     let place = if place.is_finite() { place } else { 0.0 };
@@ -85,12 +85,12 @@ fn error(a: [f32; 3], b: [f32; 3]) -> f32 {
     a.into_iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / 3.0
 }
 
-/// [-1, 1] to [0, 1], clamped; NaN becomes 0.
+/// `[-1, 1]` to `[0, 1]`, clamped; NaN becomes 0.
 fn unit(value: f32) -> f32 {
     (value * 0.5 + 0.5).clamp(0.0, 1.0).max(0.0)
 }
 
-/// [0, 1] to a level from 0 to 255.
+/// `[0, 1]` to a level from 0 to 255.
 fn level(value: f32) -> u8 {
     (value * 255.0 + 0.5) as u8
 }

@@ -132,7 +132,7 @@ impl Clip {
 }
 
 /// The CLIP score: the cosine similarity of each of the embeddings `pictures` `[B, E]` with its caption's in
-/// `captions` `[B, E]`, or with a single one `[1, E]`. `[B, 1]`, in [-1, 1].
+/// `captions` `[B, E]`, or with a single one `[1, E]`. `[B, 1]`, in `[-1, 1]`.
 pub fn clip_score(pictures: Tensor<2>, captions: Tensor<2>) -> Tensor<2> {
     let norm = |x: &Tensor<2>| x.clone().powi_scalar(2).sum_dim(1).sqrt();
     let norms = (norm(&pictures) * norm(&captions)).clamp_min(SMALLEST);

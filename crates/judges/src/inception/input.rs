@@ -7,7 +7,7 @@ use residua_io::image_io::Picture;
 /// Rows and columns of the input.
 pub const SIDE: usize = 299;
 
-/// Resizes `picture`, of any aspect ratio, to 299x299: clamped to [-1, 1], then as PyTorch's `interpolate`
+/// Resizes `picture`, of any aspect ratio, to 299x299: clamped to `[-1, 1]`, then as PyTorch's `interpolate`
 /// with mode `bilinear`, `align_corners=False` and no antialiasing, as in published measurements.
 pub fn input(picture: &Picture) -> Picture {
     let (width, height) = (picture.width(), picture.height());

@@ -93,7 +93,7 @@ impl Inception {
         &self.device
     }
 
-    /// Runs the network on images `[B, 3, 299, 299]` in [-1, 1].
+    /// Runs the network on images `[B, 3, 299, 299]` in `[-1, 1]`.
     pub fn forward(&self, images: Tensor<4>) -> Seen {
         let x = self.stem.iter().fold(images, |x, step| step.forward(x));
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));

@@ -11,7 +11,7 @@ pub enum Activation {
     QuickGelu,
 }
 
-/// e^x with a relative error under 2e-7. Arguments are clamped to [-87, 88].
+/// e^x with a relative error under 2e-7. Arguments are clamped to `[-87, 88]`.
 ///
 /// Cody and Waite: x = n ln 2 + r, a polynomial for e^r (Cephes `expf`), and 2^n set through the exponent
 /// bits.

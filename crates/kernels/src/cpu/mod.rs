@@ -14,7 +14,7 @@ pub mod group_norm_gradient;
 pub mod layer_norm;
 pub mod layer_norm_gradient;
 pub mod linear;
-pub(crate) mod memory;
+pub mod memory;
 #[cfg(test)]
 mod noise;
 mod product;

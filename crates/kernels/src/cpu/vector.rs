@@ -109,7 +109,7 @@ impl Instructions {
     /// All available sets, widest first.
     ///
     /// # Panics
-    /// If [`cap`] rejects the setting.
+    /// If [`cap()`] rejects the setting.
     pub fn all() -> impl Iterator<Item = Self> {
         let cap = cap().unwrap_or_else(|error| panic!("{error}"));
         let sets = [

@@ -48,7 +48,7 @@ pub fn check() -> Result<()> {
         Some(report) => {
             let text = report.to_string();
             let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            Err(Error::invalid(format!("the graphics device failed: {}; try --device cpu", lines.join(": "))))
+            Err(Error::invalid(format!("the graphics device failed: {}; try the CPU", lines.join(": "))))
         }
     }
 }

@@ -29,7 +29,7 @@ pub use request::descriptor;
 
 use residua_core::error::{Error, Result};
 
-/// The values of `--device`.
+/// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum DeviceChoice {
     /// A hardware GPU if there is one, else the CPU.
@@ -85,7 +85,7 @@ pub fn share(
     if !lacking.is_empty() {
         let lacking = lacking.join(", ");
         return Err(Error::invalid(format!(
-            "the graphics adapter {} can't run the models: it lacks {lacking}; use --device cpu",
+            "the graphics adapter {} can't run the models: it lacks {lacking}; use the CPU",
             info.name
         )));
     }
@@ -101,7 +101,7 @@ pub fn share(
 fn init(setup: &WgpuSetup) -> Result<Device> {
     let opened = Device::wgpu_options().setup(setup.clone()).init().map_err(|e| {
         let name = setup.adapter.get_info().name;
-        Error::invalid(format!("could not open the graphics adapter {name}: {e}; use --device cpu"))
+        Error::invalid(format!("could not open the graphics adapter {name}: {e}; use the CPU"))
     })?;
     // Called last because this replaces CubeCL's own error handler.
     failure::watch(&setup.device);

@@ -118,14 +118,14 @@ fn gpu() -> Result<Device> {
 fn create() -> Result<Device> {
     let (instance, found) = enumerate();
     let adapter = found.first().ok_or_else(|| {
-        Error::invalid("no graphics adapter was found; install a Vulkan driver, or use --device cpu")
+        Error::invalid("no graphics adapter was found; install a Vulkan driver, or use the CPU")
     })?;
     let (device, queue) =
         pollster::block_on(adapter.request_device(&descriptor(adapter))).map_err(|error| {
             let name = adapter.get_info().name;
             let why = error.to_string();
             let why = why.trim_end_matches('.');
-            Error::invalid(format!("could not open the graphics adapter {name}: {why}; use --device cpu"))
+            Error::invalid(format!("could not open the graphics adapter {name}: {why}; use the CPU"))
         })?;
     share(instance.clone(), adapter.clone(), device, queue)
 }

@@ -22,7 +22,7 @@ fn features() -> Features {
     FEATURES.iter().fold(Features::empty(), |all, &feature| all | feature)
 }
 
-/// Describes a device for both models and a window, with [`limits`] lowered to what the adapter supports: a
+/// Describes a device for both models and a window, with `limits` lowered to what the adapter supports: a
 /// window needs less than models.
 pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     let has = adapter.limits();

@@ -52,7 +52,7 @@ impl Checkpoint {
         if distance > FARTHEST {
             tracing::warn!(
                 "{}: the moving average is far from the trained weights ({:.0}% of their length away): the trainer may never \
-                 have updated it; use --weights state for the trained weights",
+                 have updated it; the trained weights (state) are in the file too",
                 self.name,
                 100.0 * distance
             );

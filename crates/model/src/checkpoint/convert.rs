@@ -56,7 +56,7 @@ fn halved(checkpoint: &Checkpoint, name: &str) -> Result<Vec<f16>> {
     let values: Vec<f16> = checkpoint.weights.read_f16(name)?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(Error::invalid(format!(
-            "{}: {name} has values beyond half precision's range, or NaN; convert with --dtype f32",
+            "{}: {name} has values beyond half precision's range, or NaN; convert to f32",
             checkpoint.name
         )));
     }

@@ -47,7 +47,7 @@ pub(super) fn described(checkpoint: &Checkpoint, path: &Path) -> Result<Value> {
 /// since the RQ-VAE may be converted as well.
 fn stage1(checkpoint: &Checkpoint, mut named: Map<String, Value>, path: &Path) -> Result<Map<String, Value>> {
     named.remove("ckpt");
-    // It may be elsewhere, to be given with --rqvae.
+    // It may be elsewhere, to be given by the user.
     let Ok(stage1) = checkpoint.open_stage1(None, StateKind::Auto) else { return Ok(named) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Some(place) = stage1.place().and_then(|place| files::relative(place, folder)) {

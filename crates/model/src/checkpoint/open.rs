@@ -79,7 +79,7 @@ impl Checkpoint {
     /// `stage`; with `None`, there must be only one.
     pub fn open(place: &str, stage: Option<Stage>, kind: StateKind) -> Result<Self> {
         if let Some(files) = bundled::find(place) {
-            return files.open(stage.unwrap_or(Stage::RqTransformer), kind);
+            return of_bundled(files, stage.unwrap_or(Stage::RqTransformer), kind);
         }
         let mut found = Self::open_all(place, stage, kind)?;
         match (found.len(), stage) {
@@ -101,7 +101,7 @@ impl Checkpoint {
         if let Some(files) = bundled::find(place) {
             let stages = [Stage::RqVae, Stage::RqTransformer].into_iter();
             let stages = stages.filter(|of| stage.is_none_or(|stage| stage == *of));
-            return stages.map(|stage| files.open(stage, kind)).collect();
+            return stages.map(|stage| of_bundled(files, stage, kind)).collect();
         }
         if place == "-" {
             return Err(Error::usage(
@@ -200,7 +200,7 @@ impl Checkpoint {
                 None => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
             },
             None => Err(Error::usage(format!(
-                "{}: no RQ-VAE (stage 1) found beside it; name one with --rqvae",
+                "{}: no RQ-VAE (stage 1) found beside it: give one (rqvae)",
                 self.name
             ))),
         }
@@ -277,16 +277,14 @@ pub(super) fn fitted(weights: WeightFile, config: &Config) -> WeightFile {
     weights.fitted(&wanted).renamed(config.names)
 }
 
-impl Bundled {
-    /// Opens one of the two stages.
-    pub fn open(&self, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
-        let [stage1, stage2] = self.files();
-        let file = match stage {
-            Stage::RqVae => stage1,
-            Stage::RqTransformer => stage2,
-        };
-        Checkpoint::from_source(self.name, file.open()?, kind)
-    }
+/// One of the two stages of a bundled model.
+fn of_bundled(model: &Bundled, stage: Stage, kind: StateKind) -> Result<Checkpoint> {
+    let [stage1, stage2] = model.files();
+    let file = match stage {
+        Stage::RqVae => stage1,
+        Stage::RqTransformer => stage2,
+    };
+    Checkpoint::from_source(model.name, file.open()?, kind)
 }
 
 /// The weights at `path`, with their configuration.

@@ -6,7 +6,7 @@ mod classifier;
 mod context;
 mod decoding;
 mod embedding;
-pub(crate) mod layers;
+pub mod layers;
 mod stack;
 
 pub use context::Masked;

@@ -62,7 +62,7 @@ impl Decoder {
         self.norm_out.forward_silu(x)
     }
 
-    /// The output of [`Self::features`] to images `[B, 3, H, W]`, near [-1, 1] and not clamped.
+    /// The output of [`Self::features`] to images `[B, 3, H, W]`, near `[-1, 1]` and not clamped.
     pub fn images(&self, features: Tensor<4>) -> Tensor<4> {
         unfold(self.conv_out.forward(features, Resample::Same), self.patch)
     }

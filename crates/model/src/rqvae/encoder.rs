@@ -47,7 +47,7 @@ impl Encoder {
         }
     }
 
-    /// Images `[B, 3, H, W]` in [-1, 1] to `[B, z_channels, h', w']`.
+    /// Images `[B, 3, H, W]` in `[-1, 1]` to `[B, z_channels, h', w']`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let mut x = self.conv_in.forward(fold(images, self.patch), Resample::Same);
         for (i, level) in self.levels.iter().enumerate() {

@@ -62,7 +62,7 @@ impl RqVae {
         &self.device
     }
 
-    /// Images `[B, 3, H, W]` in [-1, 1] to latents `[B, h', w', C]`.
+    /// Images `[B, 3, H, W]` in `[-1, 1]` to latents `[B, h', w', C]`.
     pub fn encode(&self, images: Tensor<4>) -> Tensor<4> {
         let z = self.quant_conv.forward(self.encoder.forward(images), Resample::Same);
         z.permute([0, 2, 3, 1])

@@ -156,7 +156,7 @@ impl Quantizer {
     }
 
     /// `[B, h', w', C]` to `[B h w, rH rW C]`, with a cell's latents in (row, column, channel) order.
-    pub(crate) fn to_cells(&self, latents: Tensor<4>) -> Tensor<2> {
+    pub fn to_cells(&self, latents: Tensor<4>) -> Tensor<2> {
         let [batch, rows, columns, channels] = latents.dims();
         let [r, c] = self.cell;
         let (h, w) = (rows / r, columns / c);
@@ -165,7 +165,7 @@ impl Quantizer {
     }
 
     /// The inverse of [`Self::to_cells`].
-    pub(crate) fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
+    pub fn to_latents(&self, cells: Tensor<2>, [batch, h, w]: [usize; 3]) -> Tensor<4> {
         let ([r, c], channels) = (self.cell, self.channels);
         let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
         blocks.reshape([batch, h * r, w * c, channels])

@@ -233,7 +233,7 @@ impl Variation {
         Framing::Square(square).apply(picture, larger)?.crop(left, top, resolution, resolution)
     }
 
-    /// Writes the framed picture `framed` `[3, S, S]`, as bytes, to `to`, flipped and shifted, in [-1, 1].
+    /// Writes the framed picture `framed` `[3, S, S]`, as bytes, to `to`, flipped and shifted, in `[-1, 1]`.
     pub fn write(self, framed: &[u8], side: usize, to: &mut [f32]) {
         let [down, right] = self.moved;
         let from = |place: usize, moved: isize| (place as isize - moved).clamp(0, side as isize - 1) as usize;

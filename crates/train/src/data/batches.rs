@@ -63,7 +63,7 @@ impl Unreadable {
 /// A batch.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// `[B, 3, H, W]` in [-1, 1].
+    /// `[B, 3, H, W]` in `[-1, 1]`.
     pub images: Tensor<4>,
     /// Indices of the items.
     pub indices: Vec<usize>,

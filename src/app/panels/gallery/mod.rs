@@ -18,7 +18,7 @@ pub struct GalleryView {
     pub comparison: Option<Comparison>,
     /// The morph whose settings are open, if any.
     pub morph: Option<MorphPlan>,
-    /// Fraction of the width, from the left, that shows the first picture; in [0, 1].
+    /// Fraction of the width, from the left, that shows the first picture; in `[0, 1]`.
     wipe: f32,
     /// Number of pictures in the last frame.
     count: usize,

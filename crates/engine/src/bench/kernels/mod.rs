@@ -152,7 +152,7 @@ fn check(case: &Case) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "{} {}: expected the result of Burn's operations, found another; use --device cpu",
+        "{} {}: expected the result of Burn's operations, found another; use the CPU",
         case.kernel, case.shape
     )))
 }
