@@ -45,11 +45,17 @@ fn crates_use_only_the_layers_below_them() {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("JSON");
     let packages = metadata["packages"].as_array().expect("a list");
-    assert_eq!(packages.len(), LAYERS.len() + 1, "name each crate in LAYERS; residua-testing is for tests only");
+    assert_eq!(
+        packages.len(),
+        LAYERS.len() + 1,
+        "name each crate in LAYERS; residua-testing is for tests only"
+    );
     for layer in LAYERS {
         let name = package(layer);
-        let found = packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
-        let used = found["dependencies"].as_array().expect("a list").iter().filter(|used| used["kind"].is_null());
+        let found =
+            packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        let used =
+            found["dependencies"].as_array().expect("a list").iter().filter(|used| used["kind"].is_null());
         for used in used.filter_map(|used| used["name"].as_str()?.strip_prefix("residua-")) {
             assert!(LAYERS.contains(&used), "{name} uses residua-{used} outside its tests");
             assert!(rank(used) < rank(layer), "{name} uses residua-{used}, a layer above it");

@@ -21,7 +21,7 @@ use residua_kernels::device::{cpu, descriptor, share};
 use residua_kernels::present::{DeviceImage, Place, Presenter};
 use residua_kernels::{noise, values};
 use residua_model::generate::{Request, Session, Steps};
-use residua_protocol::{Engine, Options};
+use residua_protocol::Options;
 
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];

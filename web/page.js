@@ -8,8 +8,6 @@ import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|gz)$/i;
-/** What the window reads itself, of all that can be chosen; see src/app/choose.rs. */
-const SHOWN = ['picture', 'mask', 'gallery-folder'];
 /** Workers that may be lost within a minute before the models move to the CPU. */
 const MOST_LOST = 3;
 
@@ -40,6 +38,7 @@ function hear(data) {
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
   else if (data.kind === 'warning') page.warn(data.line);
+  else if (data.kind === 'save') save(data.name, data.bytes);
   else if (data.kind === 'lost') lose(data.why, data.again);
   else lose(`the models' worker failed (${data.why})`);
 }
@@ -56,16 +55,18 @@ function lose(why, again = true) {
   page.lost(onCpu ? `${why}; the models continue on the CPU, which is slower` : why);
 }
 
+/** Saves a file of the worker among the downloads. */
+function save(name, bytes) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 /** Functions that the program calls; see src/host.rs. */
 const host = {
   post: (bytes) => worker.postMessage({ kind: 'order', bytes }, [bytes.buffer]),
-  save: (name, bytes) => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([bytes]));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  },
   choose: (wanted, endings, folder) => {
     const input = document.createElement('input');
     input.type = 'file';
@@ -108,26 +109,19 @@ function folder() {
   return `files/${folders}`;
 }
 
-/** Makes a picture or codes available to the studio. */
-async function keep(path, file) {
-  page.put(path, new Uint8Array(await file.arrayBuffer()));
-}
-
-/** Gives files to the worker, by path. */
+/** Gives files to the worker, by path: it reads them, so that the page never waits for one. */
 function give(files) {
   given.push(...files);
   worker.postMessage({ kind: 'files', files });
 }
 
-async function chosen(wanted, endings, isFolder, files) {
+function chosen(wanted, endings, isFolder, files) {
   const top = folder();
   const known = endings.split(',');
   const matching = files.filter((file) => known.some((ending) => file.name.toLowerCase().endsWith(ending)));
   const named = matching.map((file) => [`${top}/${file.webkitRelativePath || file.name}`, file]);
   if (named.length === 0) return page.warn(`expected files that end in ${known.join(', ')}, found none: choose others`);
-  // Pictures that the window shows stay here; files for the models go to the worker.
-  if (SHOWN.includes(wanted)) await Promise.all(named.map(([path, file]) => keep(path, file)));
-  else give(named);
+  give(named);
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }
 
@@ -160,16 +154,12 @@ async function take(transfer) {
   const named = files.map(([path, file]) => [`${top}/${path}`, file]);
   const pictures = named.filter(([path]) => PICTURE.test(path));
   const models = named.filter(([path]) => !PICTURE.test(path));
+  give(isFolder && models.length > 0 ? models : named);
   if (isFolder && models.length > 0) {
-    give(models);
     return page.open(named[0][0].split('/').slice(0, 3).join('/'));
   }
-  for (const [path, file] of pictures) {
-    await keep(path, file);
-    page.open(path);
-  }
+  for (const [path] of pictures) page.open(path);
   if (models.length > 0) {
-    give(models);
     page.open((models.find(([path]) => WEIGHTS.test(path)) ?? models[0])[0]);
   }
 }
@@ -227,7 +217,7 @@ async function first() {
   const place = wished ? new URL(wished, location.href) : new URL('assets/samples/red-cat.png', import.meta.url);
   const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/red-cat.png';
   try {
-    put(path, new Uint8Array(await (await download(place)).arrayBuffer()));
+    give([[path, await download(place)]]);
     return { path: wished ? path : undefined };
   } catch (error) {
     return { warning: `${place.href} could not be opened: ${error.message}` };

@@ -13,8 +13,7 @@ use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::random::pcg4d;
 use residua_io::image_io::Picture;
-use residua_protocol::Condition;
-use residua_protocol::{Layers, Seen};
+use residua_protocol::{Condition, Layers, Seen};
 
 /// Rows, columns and depth of the stack.
 const SHAPE: [usize; 3] = [16, 16, 8];

@@ -6,8 +6,7 @@ use residua_core::codes::CodeStack;
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::Framing;
-use residua_protocol::{Condition, Recipe};
-use residua_protocol::{Layers, Seen, Surprise, View};
+use residua_protocol::{Condition, Layers, Recipe, Seen, Surprise, View};
 
 /// Number of states kept for undo.
 const MOST_EDITS: usize = 1000;

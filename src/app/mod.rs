@@ -49,10 +49,9 @@ use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
-use log::Level;
 use memory::{recall, remember};
 use panels::{Panel, Panes};
-use residua_protocol::Engine;
+use residua_protocol::{Engine, Reading};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
 use state::State;
@@ -118,11 +117,7 @@ impl Studio {
         state.load(&model, rqvae);
         match &start.file {
             Some(file) => state.open_path(file),
-            None => {
-                if let Err(error) = files::open_sample(&mut state) {
-                    state.log.add(Level::Error, error.to_string());
-                }
-            }
+            None => state.read(Reading::Sample),
         }
         Self {
             state,

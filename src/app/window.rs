@@ -16,8 +16,7 @@ use super::resizing::Resizing;
 use super::{Start, Studio, fonts};
 use residua_core::error::Result;
 use residua_engine::start::{GpuKernels, distrust, faster};
-use residua_kernels::device;
-use residua_kernels::device::DeviceChoice;
+use residua_kernels::device::{self, DeviceChoice};
 use residua_protocol::Ready;
 
 /// Opens the studio and returns once it is closed.

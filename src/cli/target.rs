@@ -8,8 +8,7 @@ use clap::Args;
 
 use super::output::Console;
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::files::Existing;
+use residua_core::files::{self, Existing};
 
 /// Names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];

@@ -6,17 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use residua_core::error::Result;
-use residua_core::files;
-use residua_core::files::Content;
-use residua_core::host;
-use residua_core::host::Host;
+use residua_core::files::{self, Content};
+use residua_core::host::{self, Host};
 use residua_core::memory::resident;
 use residua_core::trust::checked_since;
 use residua_core::warnings::{Warnings, listen};
 use residua_engine::studio::Server;
 use residua_io::assets::bundled;
-use residua_kernels::device;
-use residua_kernels::device::{DeviceChoice, Opened, kind};
+use residua_kernels::device::{self, DeviceChoice, Opened, kind};
 use residua_protocol::{Answer, Ready, wire};
 use tracing_subscriber::layer::SubscriberExt;
 use wasm_bindgen::prelude::*;
@@ -41,7 +38,7 @@ impl Engine {
             lacking: opened.lacking,
         }));
         let (told, known) = (AtomicU64::new(0), AtomicUsize::new(0));
-        let (server, work) = Server::new(opened.device, move |message| {
+        let (server, models, files) = Server::new(opened.device, move |message| {
             let found = checked_since(known.load(Ordering::Relaxed));
             if !found.is_empty() {
                 known.fetch_add(found.len(), Ordering::Relaxed);
@@ -53,7 +50,8 @@ impl Engine {
                 answer(&Answer::Memory(memory));
             }
         });
-        spawn_local(work);
+        spawn_local(models);
+        spawn_local(files);
         Self { server }
     }
 

@@ -9,7 +9,7 @@ use crate::stand_in::open_by_opengl;
 fn models_do_not_run_on_opengl() {
     alone("opengl::models_do_not_run_on_opengl", "", || {
         let error = open_by_opengl(&PROFILES[0]).unwrap_err().to_string();
-        let said = "it lacks a driver for Vulkan, Metal or DirectX 12; use --device cpu";
+        let said = "it lacks a driver for Vulkan, Metal or DirectX 12; use the CPU";
         assert!(error.ends_with(said), "{error}");
     });
 }

@@ -175,11 +175,7 @@ fn a_missing_gpu_is_reported() {
         Run::of(command.output().unwrap())
     };
     let refused = run("sample --model emoji-64 --class 0 --device gpu");
-    refused.is_refusal(
-        "sample",
-        1,
-        "no graphics adapter was found; install a Vulkan driver, or use the CPU",
-    );
+    refused.is_refusal("sample", 1, "no graphics adapter was found; install a Vulkan driver, or use the CPU");
     assert_eq!(run("sample --model emoji-64 --class 0 --device auto").code, Some(0));
     assert!(run("devices").stdout.contains("gpu  none found"));
 }

@@ -43,7 +43,7 @@ fn files_that_are_not_images_are_rejected() {
     }
     for command in ["encode", "reconstruct", "decode"] {
         desk.refuses(&format!("{command} missing.png"), 1, "cannot read missing.png: No such file");
-        desk.refuses(&format!("{command} ."), 1, "cannot read .: Is a directory");
+        desk.refuses(&format!("{command} ."), 1, "expected a file, found a folder: .");
     }
     for command in [
         "complete --model emoji-64 text.png --rows 1 --class 0",

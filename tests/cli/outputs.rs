@@ -245,7 +245,10 @@ fn names_that_are_not_unicode_work() {
         ("--json reconstruct", vec![name(".png"), "--out".into(), name("")]),
         ("--json sample --model emoji-64 --class 0", vec!["--out".into(), name("-samples")]),
         ("--json sample", vec!["--from".into(), name("-samples/000.png"), "--out".into(), name("-again")]),
-        ("--json complete --model emoji-64 --rows 1 --class 0", vec![name(".png"), "--out".into(), name("-completed")]),
+        (
+            "--json complete --model emoji-64 --rows 1 --class 0",
+            vec![name(".png"), "--out".into(), name("-completed")],
+        ),
         ("--json complete --model emoji-64 --class 0", vec![name(".png"), "--mask".into(), name(".png")]),
         ("--json explain --model emoji-64 --row 0 --col 0 --class 0", vec![name(".png")]),
         ("--json morph", vec![name(".png"), name(".png"), "--out".into(), name("-morph.png")]),

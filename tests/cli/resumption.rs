@@ -57,7 +57,7 @@ fn lpips_weights_that_moved_are_asked_for() {
     desk.does(&line("--steps 1 --lpips weights/vgg16.pth --lpips weights/lin.pth"));
     std::fs::rename(desk.path("weights"), desk.path("moved")).unwrap();
     let message =
-        "expected LPIPS weights, which the configuration names, found no file: give them with --lpips";
+        "expected LPIPS weights, which the configuration names, found no file: give them (lpips)";
     desk.refuses(&line("--steps 2 --resume"), 2, message);
     desk.does(&line("--steps 2 --resume --lpips moved/vgg16.pth --lpips moved/lin.pth"));
     // It remembers the new place.

@@ -6,8 +6,7 @@ use std::path::Path;
 use residua_core::config::{Config, ModelConfig};
 use residua_core::random::normal;
 use residua_kernels::device::cpu;
-use residua_model::Loader;
-use residua_model::RqTransformer;
+use residua_model::{Loader, RqTransformer};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// The configuration of one with three classes, for stacks of 8x8x4 codes, each one of `codes`.

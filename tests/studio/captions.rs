@@ -78,7 +78,7 @@ fn painted_cells_have_a_caption_of_their_own() {
     let (folder, mut desk) = captioned();
     let at = |name: &str| folder.path().join(name);
     let opened = desk.state().document.as_ref().unwrap().stack().clone();
-    npy::save(&at("opened.npy"), &opened).unwrap();
+    std::fs::write(at("opened.npy"), npy::encode(&opened)).unwrap();
     // Row 2, columns 1 to 5.
     let mask = RgbImage::from_fn(64, 64, |x, y| {
         Rgb([if (16..24).contains(&y) && (8..48).contains(&x) { 255 } else { 0 }; 3])

@@ -8,7 +8,6 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
 use residua::app::{Start, Studio};
-use residua_protocol::Engine;
 
 /// The studio and its frames.
 pub struct Desk {
@@ -129,8 +128,14 @@ impl Desk {
 
     /// Drops the file at `path` on the window, and waits until all its effects are done.
     pub fn drop_file(&mut self, path: &Path) {
-        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
+        self.begin_drop(path);
         self.settle();
+    }
+
+    /// Drops the file at `path` on the window without waiting.
+    pub fn begin_drop(&mut self, path: &Path) {
+        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
+        self.harness.run();
     }
 }
 

@@ -6,7 +6,7 @@ use eframe::egui::Context;
 use eframe::{App, Storage};
 use residua::app::{Start, Studio};
 use residua_io::image_io::png_text::Provenance;
-use residua_protocol::{Engine, Recipe};
+use residua_protocol::Recipe;
 
 use crate::desk::Desk;
 
@@ -46,6 +46,7 @@ fn an_edited_image_is_saved_with_its_codes_and_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edited.png");
     residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &path);
+    desk.settle();
     let provenance = Provenance::read(&std::fs::read(&path).unwrap()).unwrap();
     let codes = provenance.codes.expect("the PNG carries its codes");
     assert_eq!(codes, **desk.state().document.as_ref().unwrap().stack());

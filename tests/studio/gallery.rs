@@ -13,7 +13,7 @@ use residua::app::gallery::Item;
 use residua_core::codes::{CodeStack, npy};
 use residua_io::image_io::Picture;
 use residua_metrics::psnr::psnr;
-use residua_protocol::{Condition, Recipe};
+use residua_protocol::{Condition, Recipe, Writing};
 
 use crate::desk::{Desk, emoji};
 use crate::sampled::{CLASS, made, provenance, sample};
@@ -64,8 +64,9 @@ fn two_images_are_compared_saved_and_removed() {
     let at = |name: &str| folder.path().join(name);
     let state = &mut desk.harness.state_mut().state;
     state.save_item(&b, &at("one.png"));
-    state.save_item_codes(&b, &at("one.npy"));
+    state.write(&at("one.npy"), Writing::Codes(b_codes.clone()));
     state.export_grid(&[a, b.clone()], &at("grid.png"));
+    desk.settle();
     let saved = provenance(&at("one.png"));
     assert_eq!(saved.codes.as_ref(), b.stack.as_deref());
     let recipe = Recipe::from_json(&saved.recipe.unwrap()).unwrap();
@@ -84,6 +85,7 @@ fn two_images_are_compared_saved_and_removed() {
     assert!(desk.harness.query_by_label("1 picture, 0 selected").is_some());
     // A file in place of a folder.
     desk.harness.state_mut().state.save_item(&b, &at("one.npy").join("a.png"));
+    desk.settle();
     assert!(notice(&desk).contains("one.npy"), "{}", notice(&desk));
 }
 

@@ -20,6 +20,8 @@ mod narrow;
 mod picture;
 mod revise;
 mod sampled;
+#[cfg(unix)]
+mod slow;
 mod snapshots;
 mod touch;
 mod train;

@@ -17,6 +17,10 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rqvae-shared")
 }
 
+fn pig() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/pig.png")
+}
+
 /// A checkpoint whose weights do not have the widths in its configuration.
 fn misfit() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -146,10 +150,25 @@ fn loading_can_be_stopped() {
 fn a_picture_that_is_being_opened_survives_the_loss_of_the_models() {
     let mut desk = Desk::new();
     let state = &mut desk.harness.state_mut().state;
-    state.open_path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/pig.png"));
+    state.open_path(&pig());
+    while state.jobs.called("encoding").is_none() {
+        assert!(state.wait());
+    }
     state.lost("a test lost the models");
     desk.settle();
     assert_eq!(desk.state().document.as_ref().expect("a picture is open").name, "pig.png");
     let notice = desk.state().log.notice.as_ref().expect("a warning");
     assert_eq!(notice.text, "a test lost the models; reloading the model");
+}
+
+#[test]
+fn a_file_that_is_still_read_at_the_loss_of_the_models_must_be_opened_again() {
+    let mut desk = Desk::new();
+    let state = &mut desk.harness.state_mut().state;
+    state.open_path(&pig());
+    state.lost("a test lost the models");
+    desk.settle();
+    assert_eq!(desk.state().document.as_ref().expect("a picture is open").name, "scream.png");
+    let notice = desk.state().log.notice.as_ref().expect("a warning");
+    assert_eq!(notice.text, "a test lost the models; reloading the model; open the file again");
 }

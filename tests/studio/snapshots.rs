@@ -7,7 +7,6 @@ use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
-use residua_protocol::Engine;
 
 use crate::desk::emoji;
 

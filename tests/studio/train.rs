@@ -51,6 +51,7 @@ fn desk(folder: &Path, steps: &str) -> Desk {
     type_in(&mut desk, "Pictures", &folder.join("data").display().to_string());
     type_in(&mut desk, "Run folder", &folder.join("run").display().to_string());
     type_in(&mut desk, "Steps", steps);
+    desk.settle();
     desk
 }
 
@@ -100,7 +101,7 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
 
     // Five more steps.
     desk.harness.state_mut().state.train_view.set_steps(taken as u64 + 5);
-    desk.harness.run();
+    desk.settle();
     desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert!(

@@ -9,6 +9,11 @@ pub fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
+/// The name of the file or folder at `path`, or all of a path without one.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// Formats bytes with a unit.
 pub fn size(bytes: u64) -> String {
     match bytes {

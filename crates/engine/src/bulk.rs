@@ -24,7 +24,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
-use residua_io::image_io::Picture;
+use residua_io::image_io;
 use residua_io::image_io::png_text::Provenance;
 use residua_model::generate::Request;
 use residua_protocol::condition::{class_of, tokenizer};
@@ -283,7 +283,7 @@ pub fn file(folder: &Path, number: u32) -> PathBuf {
 fn codes(path: &Path) -> Result<Option<CodeStack>> {
     let bytes = files::read_limited(path, LONGEST)?;
     // Text precedes the pixels, so that codes alone do not mean that a file is whole.
-    match Picture::from_bytes(&bytes).and_then(|_| Provenance::read(&bytes)) {
+    match image_io::decode::decode(&bytes).and_then(|_| Provenance::read(&bytes)) {
         Ok(Provenance { codes: Some(codes), .. }) => Ok(Some(codes)),
         Ok(_) => Err(Error::invalid(format!(
             "{}: expected a picture with its codes, found no codes: delete it",

@@ -7,8 +7,7 @@ use residua_core::error::{Error, Result};
 use residua_core::task::Task;
 #[cfg(not(target_family = "wasm"))]
 use residua_core::text::size;
-use residua_model::{Checkpoint, Loader, Stage};
-use residua_model::{RqTransformer, RqVae};
+use residua_model::{Checkpoint, Loader, RqTransformer, RqVae, Stage};
 use residua_protocol::{ModelId, Options};
 use residua_weights::{Dtype, WeightFile};
 
@@ -197,10 +196,10 @@ mod tests {
             (
                 Stage::RqTransformer,
                 Precision::Stored,
-                format!("3.5 MB, {most} --precision q8 (2.0 MB) or --device cpu"),
+                format!("3.5 MB, {most} precision q8 (2.0 MB) or the CPU"),
             ),
-            (Stage::RqTransformer, Precision::Q8, format!("2.0 MB, {most} --device cpu")),
-            (Stage::RqVae, Precision::Stored, format!("13.5 MB, {most} --device cpu")),
+            (Stage::RqTransformer, Precision::Q8, format!("2.0 MB, {most} the CPU")),
+            (Stage::RqVae, Precision::Stored, format!("13.5 MB, {most} the CPU")),
         ] {
             assert_eq!(told(stage, precision), format!("the weights of emoji-64 take {expected}"));
         }

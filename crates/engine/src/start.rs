@@ -33,11 +33,11 @@ pub fn start(choice: DeviceChoice, kernels: GpuKernels) -> Result<Device> {
         return open(choice);
     }
     let (device, why) = auto()?;
-    tracing::info!("--device auto picks the {}: {why}", kind(&device));
+    tracing::info!("picked the {}: {why}", kind(&device));
     Ok(device)
 }
 
-/// The device that `--device auto` picks, and why.
+/// The device that `auto` picks, and why.
 ///
 /// # Errors
 /// Those of [`open`].

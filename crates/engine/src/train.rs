@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use document::Places;
 use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;
-use residua_core::config::StateKind;
-use residua_core::config::{Config, ModelConfig};
+use residua_core::config::{Config, ModelConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::task::Task;
@@ -265,7 +264,7 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Result<Vec<PathBu
     match known.iter().find(|path| !files::is_file(path)) {
         None => Ok(known),
         Some(missing) => Err(Error::usage(format!(
-            "{}: expected LPIPS weights, which the configuration names, found no file: give them with --lpips",
+            "{}: expected LPIPS weights, which the configuration names, found no file: give them (lpips)",
             missing.display()
         ))),
     }

@@ -17,15 +17,26 @@ pub struct Asset {
     bytes: &'static [u8],
 }
 
-/// Defines a static for each file below `assets`: a constant would be copied into every crate that names it.
+/// The bytes of a file below `assets`.
+#[cfg(not(target_family = "wasm"))]
+macro_rules! bytes {
+    ($path:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/", $path))
+    };
+}
+
+/// Defines a constant for each file below `assets`. Its bytes are a static, or every crate that names it would have a copy.
 macro_rules! assets {
     ($($name:ident = $path:literal;)*) => {
         $(
             #[doc = $path]
-            pub static $name: Asset = Asset {
+            pub const $name: Asset = Asset {
                 path: $path,
                 #[cfg(not(target_family = "wasm"))]
-                bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/", $path)),
+                bytes: {
+                    static BYTES: [u8; bytes!($path).len()] = *bytes!($path);
+                    &BYTES
+                },
             };
         )*
     };

@@ -27,5 +27,5 @@ pub async fn arrived<E: Display>(
     #[cfg(not(target_family = "wasm"))]
     let _ = device;
     worked?;
-    data.map_err(|error| Error::invalid(format!("the device failed: {error}; try --device cpu")))
+    data.map_err(|error| Error::invalid(format!("the device failed: {error}; try the CPU")))
 }

@@ -13,8 +13,10 @@ use super::cube::{conv2d_variant, decode_linear_variant, matmul_variant, residua
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
-use super::{Activation, GpuKernel, KvCache, Resample, Variant, Weights};
-use super::{attention, conv2d, group_norm, half_noise, layer_norm, linear, matmul, noise};
+use super::{
+    Activation, GpuKernel, KvCache, Resample, Variant, Weights, attention, conv2d, group_norm, half_noise,
+    layer_norm, linear, matmul, noise,
+};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::Filter;
 pub use residua_core::trust::Checked;

@@ -29,8 +29,7 @@ pub use arrived::arrived;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
-pub use residua_core::trust;
-pub use residua_core::trust::{GpuKernel, Variant};
+pub use residua_core::trust::{self, GpuKernel, Variant};
 pub use weights::Weights;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -97,7 +97,7 @@ impl Weights {
     }
 
     /// The weights `[out, in]` in f32.
-    pub(crate) fn single(&self) -> Tensor<2> {
+    pub fn single(&self) -> Tensor<2> {
         match self {
             Self::Dense(weight) if weight.dtype() == DType::F32 => weight.clone(),
             // Burn's own cast needs a GPU whose shaders support f16, and 8-bit weights would take several

@@ -10,10 +10,8 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::frechet::Statistics;
 use super::symmetric::Matrix;
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::files::kinds;
-use residua_core::files::npy;
 use residua_core::files::npy::Array;
+use residua_core::files::{self, kinds, npy};
 
 /// Maximum size of files and arrays, in bytes; 2,048 features take 34 MB.
 const LARGEST: u64 = 1 << 30;

@@ -1,6 +1,6 @@
 //! The commands that the models can run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,14 @@ use crate::{Condition, Options};
 use residua_core::codes::CodeStack;
 use residua_core::sampling::morph::Morph;
 use residua_core::sampling::{Filter, Forced};
-use residua_io::image_io::Picture;
+use residua_core::text::file_name;
+use residua_io::assets::SAMPLE;
 use residua_io::image_io::framing::Framing;
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Bytes, Picture};
+
+/// The name of a picture from the clipboard.
+pub const PASTED: &str = "clipboard";
 
 /// A picture's codes and how to show them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,7 +73,68 @@ pub struct MorphPlan {
     pub filters: Vec<Filter>,
 }
 
-/// A command for the models.
+/// A picture in memory, or a file to read it from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Pictured {
+    /// In memory.
+    Held(Arc<Picture>),
+    /// In this file.
+    File(PathBuf),
+}
+
+/// How a mask lies over the open picture.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Masking {
+    /// Width and height of the whole picture, and which part of it is open, if known: the same part of a mask of this
+    /// size counts. Of any other mask, the middle counts, as of any picture.
+    pub source: Option<([usize; 2], Framing)>,
+    /// Columns and rows of the part that is open, in pixels.
+    pub resolution: usize,
+    /// Its rows and columns of cells.
+    pub cells: [usize; 2],
+}
+
+/// What to read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reading {
+    /// A file to open: a picture, codes, or a picture that carries codes.
+    File(PathBuf),
+    /// The sample picture.
+    Sample,
+    /// A file's picture, without the codes that it may carry.
+    Picture(PathBuf),
+    /// A picture from the clipboard.
+    Pasted {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// 8-bit RGBA, row-major. Alpha is ignored.
+        rgba: Bytes,
+    },
+    /// Which cells of the open picture a mask selects.
+    Mask(PathBuf, Masking),
+    /// A folder's pictures.
+    Folder(PathBuf),
+    /// Two pictures to compare.
+    Pair([Pictured; 2]),
+    /// Whether a folder has a training run.
+    #[cfg(not(target_family = "wasm"))]
+    Run(PathBuf),
+}
+
+/// What to write.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Writing {
+    /// A picture as a PNG that carries how it was made.
+    Picture(Pictured, Provenance),
+    /// Codes as an `.npy`.
+    Codes(Arc<CodeStack>),
+    /// Pictures in a grid, as a PNG.
+    Grid(Vec<Arc<Picture>>),
+}
+
+/// A command for the models, or for the files beside them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Loads a stage 2 with its stage 1, or a stage 1 alone, in place of the loaded models.
@@ -123,10 +190,26 @@ pub enum Command {
     CountTokens(String),
     /// Samples pictures.
     Sample(SamplePlan),
-    /// Renders an animation from one stack to another.
-    Morph(MorphPlan),
+    /// Renders an animation from one stack to another, and saves it at a path.
+    Morph(MorphPlan, PathBuf),
     /// Counts the codes that a folder's pictures use.
     Usage(PathBuf),
+    /// Reads files.
+    Read(Reading),
+    /// Writes a file.
+    Write(PathBuf, Writing),
+}
+
+/// Where a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// With the models, one after the other.
+    Models,
+    /// Alone: the system may never return from reading a file, so nothing waits for it, not even its end when it is
+    /// stopped.
+    Reads,
+    /// Apart from the models, one after the other, and always to the end: a file that the user saved must not be lost.
+    Writes,
 }
 
 /// Commands that replace each other: only the latest command in a slot matters.
@@ -140,6 +223,12 @@ pub(super) enum Slot {
     Surprise,
     CountTokens,
     Usage,
+    Open,
+    Mask,
+    Folder,
+    Pair,
+    #[cfg(not(target_family = "wasm"))]
+    Run,
 }
 
 impl Command {
@@ -156,8 +245,40 @@ impl Command {
             Self::Surprise { .. } => "measuring surprise",
             Self::CountTokens(_) => "counting tokens",
             Self::Sample(_) => "sampling",
-            Self::Morph(_) => "morphing",
+            Self::Morph(..) => "morphing",
             Self::Usage(_) => "counting codes",
+            Self::Read(Reading::Folder(_)) => "reading",
+            Self::Read(Reading::Pair(_)) => "comparing",
+            #[cfg(not(target_family = "wasm"))]
+            Self::Read(Reading::Run(_)) => "looking at",
+            Self::Read(_) => "opening",
+            Self::Write(..) => "saving",
+        }
+    }
+
+    /// The name of what it reads or writes, unless it is work of the models.
+    pub fn file(&self) -> Option<String> {
+        let path: &Path = match self {
+            Self::Read(
+                Reading::File(path) | Reading::Picture(path) | Reading::Mask(path, _) | Reading::Folder(path),
+            ) => path,
+            #[cfg(not(target_family = "wasm"))]
+            Self::Read(Reading::Run(path)) => path,
+            Self::Read(Reading::Sample) => Path::new(SAMPLE.path),
+            Self::Read(Reading::Pasted { .. }) => Path::new(PASTED),
+            Self::Read(Reading::Pair(_)) => return Some("two pictures".into()),
+            Self::Write(path, _) => path,
+            _ => return None,
+        };
+        Some(file_name(path))
+    }
+
+    /// Where it runs.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Read(_) => Lane::Reads,
+            Self::Write(..) => Lane::Writes,
+            _ => Lane::Models,
         }
     }
 
@@ -171,7 +292,15 @@ impl Command {
             Self::Surprise { .. } => Some(Slot::Surprise),
             Self::CountTokens(_) => Some(Slot::CountTokens),
             Self::Usage(_) => Some(Slot::Usage),
-            Self::Encode(..) | Self::Sample(_) | Self::Morph(_) | Self::Patches { .. } => None,
+            Self::Read(Reading::Mask(..)) => Some(Slot::Mask),
+            Self::Read(Reading::Folder(_)) => Some(Slot::Folder),
+            Self::Read(Reading::Pair(_)) => Some(Slot::Pair),
+            #[cfg(not(target_family = "wasm"))]
+            Self::Read(Reading::Run(_)) => Some(Slot::Run),
+            Self::Read(_) => Some(Slot::Open),
+            Self::Encode(..) | Self::Sample(_) | Self::Morph(..) | Self::Patches { .. } | Self::Write(..) => {
+                None
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The models' answers.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -78,10 +79,63 @@ pub enum Output {
     Preview(Vec<Arc<Picture>>),
     /// Finished pictures.
     Sampled(Vec<Made>),
-    /// An animated PNG file.
-    Animated(Arc<Vec<u8>>),
     /// The codes that pictures use.
     Usage(Arc<Usage>),
+    /// A file was opened.
+    Opened(Opened),
+    /// The cells that a mask selects, row-major.
+    Masked(Vec<bool>),
+    /// A folder was found; its pictures follow.
+    Folder,
+    /// A picture of the folder.
+    Listed(Listed),
+    /// Two pictures were compared.
+    Compared {
+        /// The pictures, scaled down for display if they are large.
+        pictures: [Arc<Picture>; 2],
+        /// PSNR between them in decibels, at full size. None if their sizes differ.
+        psnr: Option<f64>,
+    },
+    /// Whether this folder has a training run.
+    #[cfg(not(target_family = "wasm"))]
+    Run(PathBuf, bool),
+    /// A file was written.
+    Saved(PathBuf),
+    /// Something that the user should know about a file.
+    Warned(String),
+}
+
+/// An opened file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Opened {
+    /// Its path, or a name if it has none.
+    pub path: PathBuf,
+    /// What it holds.
+    pub content: Content,
+    /// How it was made, if known.
+    pub recipe: Option<Arc<Recipe>>,
+}
+
+/// What an opened file holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Content {
+    /// A picture without codes, or with codes that no longer match it.
+    Picture(Arc<Picture>),
+    /// Codes.
+    Codes(Arc<CodeStack>),
+}
+
+/// A picture of a folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its path.
+    pub path: PathBuf,
+    /// The picture; a large one is cropped to its centre and scaled down.
+    pub picture: Arc<Picture>,
+    /// The codes that it carries, if they match it.
+    pub stack: Option<Arc<CodeStack>>,
+    /// How it was made, if known.
+    pub recipe: Option<Arc<Recipe>>,
 }
 
 /// The loaded models.

@@ -68,3 +68,47 @@ pub mod wire {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use residua_io::image_io::{Bytes, Picture};
+
+    use super::wire::{from_bytes, to_bytes};
+    use super::*;
+
+    #[test]
+    fn a_picture_from_a_file_takes_one_byte_per_value_and_others_keep_their_floats() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/imageio/square.png");
+        let file = Picture::read(Path::new(path)).unwrap();
+        let floats = |first: f32| {
+            let mut data = file.data().to_vec();
+            data[0] = first;
+            Picture::new(file.width(), file.height(), data).unwrap()
+        };
+        let values = file.data().len();
+        for (picture, size) in [(file.clone(), values), (floats(1.5), 4 * values), (floats(-0.0), 4 * values)]
+        {
+            let bytes = to_bytes(&picture).unwrap();
+            assert!((size..size + 64).contains(&bytes.len()), "{} bytes", bytes.len());
+            let bits =
+                |picture: &Picture| picture.data().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&from_bytes(&bytes).unwrap()), bits(&picture));
+        }
+    }
+
+    #[test]
+    fn a_picture_that_was_cut_short_is_refused() {
+        #[derive(Serialize)]
+        struct Cut {
+            width: usize,
+            height: usize,
+            data: Bytes,
+        }
+        for (length, is_whole) in [(3, true), (11, false), (12, true), (16, false)] {
+            let bytes = to_bytes(&Cut { width: 1, height: 1, data: Bytes(vec![0; length]) }).unwrap();
+            assert_eq!(from_bytes::<Picture>(&bytes).is_ok(), is_whole, "{length} bytes");
+        }
+    }
+}

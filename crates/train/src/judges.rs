@@ -282,8 +282,7 @@ mod tests {
     use super::*;
     use crate::rqvae::TrainedRqVae;
     use burn::tensor::TensorData;
-    use residua_core::config::StateKind;
-    use residua_core::config::{Config, ModelConfig, RqVaeConfig};
+    use residua_core::config::{Config, ModelConfig, RqVaeConfig, StateKind};
     use residua_testing::{assert_close, tensor};
     use std::path::Path;
 

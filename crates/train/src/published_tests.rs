@@ -4,8 +4,9 @@
 use super::config::{LossKind, OptimizerKind, TrainConfig};
 use super::data::Augmentation;
 use residua_core::config::rqvae::ReconstructionLoss;
-use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
-use residua_core::config::{DefaultSampling, SamplingSection};
+use residua_core::config::{
+    Config, DefaultSampling, ModelConfig, RqTransformerConfig, RqVaeConfig, SamplingSection,
+};
 
 const FFHQ1: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/published/ffhq-stage1.yaml"));

@@ -23,8 +23,7 @@ use super::record::Record;
 use super::trainee::Name;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::files::write_atomically;
+use residua_core::files::{self, write_atomically};
 use residua_weights::write::{Described, write_safetensors};
 use residua_weights::{Dtype, WeightFile};
 
@@ -206,7 +205,7 @@ impl RunFolder {
         let wrong = |error| {
             Error::invalid(format!(
                 "{}: expected the record of a run, found a damaged one ({error}): restore it from a copy, or \
-                 start a new run with --from {}",
+                 start a new run from the weights of {}",
                 path.display(),
                 self.root.display()
             ))

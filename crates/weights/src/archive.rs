@@ -13,8 +13,7 @@ use tempfile::TempDir;
 
 use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::files::kinds;
+use residua_core::files::{self, kinds};
 
 /// File with the names of a model's classes.
 const CLASSES: &str = "classes.txt";

@@ -12,8 +12,7 @@ pub use super::pt::Available;
 pub use super::tensor::{Dtype, TensorInfo};
 use super::wrappers::{in_average, unwrap_names, unwrap_wanted};
 use super::{legacy, pt, shards, st};
-use residua_core::config::Renamed;
-use residua_core::config::StateKind;
+use residua_core::config::{Renamed, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
 use residua_core::files::kinds;
@@ -137,13 +136,13 @@ impl WeightFile {
     /// Passes all bytes of the file to `take`, in order and piece by piece.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read.
-    pub fn for_each_chunk(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
+    /// [`Error::Io`] if the file cannot be read, or the error from `take`.
+    pub fn for_each_chunk(&self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         const CHUNK: u64 = 1 << 20;
         let mut offset = 0;
         while offset < self.source.len() {
             let length = CHUNK.min(self.source.len() - offset);
-            take(&self.source.read_at(offset, length)?);
+            take(&self.source.read_at(offset, length)?)?;
             offset += length;
         }
         Ok(())
@@ -158,7 +157,10 @@ impl WeightFile {
             return Ok(known);
         }
         let mut hash = Sha256::new();
-        self.for_each_chunk(|chunk| hash.update(chunk))?;
+        self.for_each_chunk(|chunk| {
+            hash.update(chunk);
+            Ok(())
+        })?;
         Ok(self.sha256.get_or_init(|| hexadecimal(&hash.finalize())))
     }
 

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::pickle;
-use super::pickle::Pickle;
+use super::pickle::{self, Pickle};
 use super::pt::{Part, Pt, RE_SAVE, of_pickle};
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};

@@ -4,8 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::globals;
-use super::globals::Global;
+use super::globals::{self, Global};
 use super::opcode as op;
 use super::pickle::{Id, Storage, Tensor, Value};
 use residua_core::error::{Error, Result};

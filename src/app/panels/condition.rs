@@ -86,7 +86,7 @@ pub fn caption(
         changed = true;
     }
     let anything = config.null_token().is_some() && text.trim().is_empty();
-    changed.then(|| if anything { Condition::Unconditional } else { Condition::Prompt(text) })
+    changed.then_some(if anything { Condition::Unconditional } else { Condition::Prompt(text) })
 }
 
 /// Shows how many of at most `most` tokens a caption has, and which of its words the model does not know.

@@ -4,8 +4,7 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 
 use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
-use residua_core::config::ConditionKind;
-use residua_core::config::RqVaeConfig;
+use residua_core::config::{ConditionKind, RqVaeConfig};
 use residua_core::text::{counted, grouped, size};
 use residua_io::assets::bundled::BUNDLED;
 use residua_protocol::{Loaded, Stage2Facts};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 use crate::app::document::Document;
-use crate::app::gallery::{Item, Origin};
+use crate::app::gallery::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::panels::codebook::CodebookView;
@@ -19,7 +19,7 @@ use residua_protocol::Condition;
 use residua_protocol::condition::of_caption;
 use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, PATCHES, Revising, State};
+use super::{CHOICES, PATCHES, RUNS, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -59,9 +59,10 @@ impl State {
             self.ask_for_patches();
         }
         match event {
-            Event::Done(milliseconds) => {
+            Event::Done(milliseconds) if job.file.is_none() => {
                 self.log.times.insert(job.label, milliseconds);
             }
+            Event::Done(_) => (),
             Event::Failed(reason) => {
                 self.log.add(Level::Error, reason.clone());
                 if job.label == "loading" {
@@ -69,8 +70,8 @@ impl State {
                     self.load_default();
                 }
             }
-            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES].contains(&job.label) => {
-                self.log.add(Level::Note, format!("{} was stopped", job.label));
+            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES, RUNS].contains(&job.label) => {
+                self.log.add(Level::Note, format!("{} was stopped", job.text()));
             }
             _ => (),
         }
@@ -139,12 +140,25 @@ impl State {
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace(what, opened)) => self.replace(made, what, &opened),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Animated(bytes), Purpose::Save(path)) => self.save_animation(&bytes, &path),
-            (Output::Animated(_), _) => (),
             (Output::Usage(usage), _) => {
                 self.codebook_view.counted();
                 self.folder_usage = Some(usage);
             }
+            (Output::Opened(opened), _) => self.take_opened(opened),
+            (Output::Masked(cells), Purpose::Revise(opened)) => self.revise_cells(cells, &opened),
+            (Output::Masked(_), _) => (),
+            (Output::Folder, _) => {
+                self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_)));
+            }
+            (Output::Listed(listed), _) => self.gallery.add(Item::from(listed)),
+            (Output::Compared { pictures, psnr }, Purpose::Compare(names, codes)) => {
+                self.gallery_view.comparison = Some(Comparison { names, pictures, codes, psnr });
+            }
+            (Output::Compared { .. }, _) => (),
+            #[cfg(not(target_family = "wasm"))]
+            (Output::Run(folder, found), _) => self.train_view.looked(&folder, found),
+            (Output::Saved(path), _) => self.log.add(Level::Note, format!("wrote {}", path.display())),
+            (Output::Warned(text), _) => self.log.add(Level::Warning, text),
         }
     }
 
@@ -153,7 +167,7 @@ impl State {
     }
 
     /// The open document, if it was opened with these very codes, and not another one with equal codes.
-    fn opened_with(&mut self, opened: &Arc<CodeStack>) -> Option<&mut Document> {
+    pub(super) fn opened_with(&mut self, opened: &Arc<CodeStack>) -> Option<&mut Document> {
         self.document.as_mut().filter(|document| Arc::ptr_eq(document.opened(), opened))
     }
 

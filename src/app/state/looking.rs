@@ -7,8 +7,7 @@ use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
-use residua_protocol::Condition;
-use residua_protocol::{CaptionTokens, Command, View};
+use residua_protocol::{CaptionTokens, Command, Condition, View};
 
 use super::{CHOICES, COUNTING, SUGGESTIONS, State};
 

@@ -41,8 +41,7 @@ use residua_core::trust::{Checked, checked_since};
 use residua_io::image_io::Picture;
 use residua_metrics::Usage;
 use residua_protocol::explanation::Explanation;
-use residua_protocol::{Command, Engine, JobId, Loaded, Neighbours};
-use residua_protocol::{Condition, Recipe};
+use residua_protocol::{Command, Condition, Engine, JobId, Loaded, Neighbours, Recipe};
 
 /// Label of the jobs that decode single codes.
 const PATCHES: &str = "decoding codes";
@@ -52,6 +51,9 @@ const CHOICES: &str = "decoding choices";
 
 /// Label of the jobs that count the tokens of a caption.
 const COUNTING: &str = "counting tokens";
+
+/// Label of the jobs that look whether a folder has a training run.
+const RUNS: &str = "looking at";
 
 /// Number of neighbours and of suggestions to request.
 pub const SUGGESTIONS: usize = 8;
@@ -194,13 +196,13 @@ impl State {
 
     /// Sends a command; its result goes where `purpose` says.
     pub fn send_for(&mut self, command: Command, purpose: Purpose) -> JobId {
-        let label = command.label();
+        let about = (command.label(), command.file());
         let id = self.engine.send(command);
-        self.jobs.add(id, label, purpose);
+        self.jobs.add(id, about, purpose);
         id
     }
 
-    /// Stops all jobs; keeps finished results.
+    /// Stops all jobs but those that save files; keeps finished results.
     pub fn cancel(&mut self) {
         self.give_up_revising();
         self.patches.give_up();

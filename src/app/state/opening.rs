@@ -9,9 +9,11 @@ use crate::app::log::Level;
 use residua_core::codes::CodeStack;
 use residua_core::config::{Precision, StateKind};
 use residua_core::error::Error;
+use residua_core::text::file_name;
 use residua_io::image_io::Picture;
+use residua_io::image_io::folder::is_picture;
 use residua_io::image_io::framing::Framing;
-use residua_protocol::{Command, Condition, Options, Recipe};
+use residua_protocol::{Command, Condition, Content, Opened, Options, Reading, Recipe, Writing};
 
 use super::State;
 
@@ -129,10 +131,35 @@ impl State {
         self.log.add(Level::Note, format!("recipe restored: seed {}", sampling.seed));
     }
 
-    /// Opens the file or folder at `path`: a picture, codes or a model. Logs any error.
+    /// Opens the file or folder at `path` by its extension: pictures and codes, and anything else as a model.
     pub fn open_path(&mut self, path: &Path) {
-        if let Err(error) = crate::app::files::open(self, path) {
-            self.log.add(Level::Error, error.to_string());
+        let is_npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        if is_npy || is_picture(path) {
+            self.read(Reading::File(path.into()));
+        } else {
+            self.load(&path.display().to_string(), self.models_view.rqvae());
+        }
+    }
+
+    /// Reads files; the result goes to the usual place.
+    pub fn read(&mut self, reading: Reading) {
+        self.send(Command::Read(reading));
+    }
+
+    /// Writes a file.
+    pub fn write(&mut self, path: &Path, writing: Writing) {
+        self.send(Command::Write(path.into(), writing));
+    }
+
+    /// Opens what a file holds, and restores its recipe.
+    pub(super) fn take_opened(&mut self, Opened { path, content, recipe }: Opened) {
+        let name = file_name(&path);
+        match content {
+            Content::Codes(stack) => self.open_stack(&name, stack, recipe.as_deref()),
+            Content::Picture(picture) => self.open_picture(&name, picture),
+        }
+        if let Some(recipe) = recipe {
+            self.restore(&recipe);
         }
     }
 

@@ -8,6 +8,13 @@ use crate::app::log::Level;
 use crate::app::patches::Patches;
 use residua_protocol::Ready;
 
+/// Jobs that a lost worker does not repeat, and what to do about them.
+const LOST: [(&str, &str); 3] = [
+    ("sampling", "; start sampling again"),
+    ("opening", "; open the file again"),
+    ("saving", "; save the file again"),
+];
+
 impl State {
     /// Records where the models run, and why.
     pub fn ready(&mut self, ready: Ready) {
@@ -36,9 +43,9 @@ impl State {
         self.patches = Patches::default();
         self.choices = Choices::default();
         self.captions = Captions::default();
-        let sampled = jobs.iter().any(|job| job.label == "sampling");
-        let ended = if sampled { "; start sampling again" } else { "" };
-        self.log.add(Level::Warning, format!("{reason}; reloading the model{ended}"));
+        let lost = LOST.iter().filter(|(label, _)| jobs.iter().any(|job| job.label == *label));
+        let again: String = lost.map(|(_, again)| *again).collect();
+        self.log.add(Level::Warning, format!("{reason}; reloading the model{again}"));
         self.reloads = true;
         let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
         self.load(&model, rqvae);

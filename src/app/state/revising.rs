@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::app::document::kept;
 use residua_core::codes::CodeStack;
 use residua_core::sampling::Forced;
-use residua_protocol::Condition;
-use residua_protocol::{Command, Surprise};
+use residua_protocol::{Command, Condition, Surprise};
 
 use super::State;
 

@@ -12,14 +12,6 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 /// Keeps a file of many tiny stacks from taking a hundred times its size in memory.
 const MAX_STACKS: usize = 1 << 22;
 
-/// Writes one stack, shape (h, w, depth), to `path`, completely or not at all.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn save(path: &Path, stack: &CodeStack) -> Result<()> {
-    files::save(path, &encode(stack))
-}
-
 /// Reads the stacks in the file at `path` with [`decode`].
 ///
 /// # Errors
@@ -196,7 +188,7 @@ mod tests {
     fn saved_files_load() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("codes.npy");
-        save(&path, &expected(70_000)).unwrap();
+        files::save(&path, &encode(&expected(70_000))).unwrap();
         assert_eq!(load(&path).unwrap(), [expected(70_000)]);
         std::fs::write(&path, "not an array").unwrap();
         let message = load(&path).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! Files on disk.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -73,25 +73,6 @@ pub(super) fn real(path: &Path) -> std::io::Result<PathBuf> {
 
 pub(super) fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
-}
-
-/// All bytes of the file at `path`. A file larger than `limit` bytes is refused before it fills the memory,
-/// even if it has no known length (a pipe, a device).
-///
-/// # Errors
-/// The file is missing, unreadable or larger than `limit`.
-pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > limit {
-        let path = path.display();
-        return Err(Error::invalid(format!(
-            "{path}: the file is larger than the {} MB allowed",
-            limit >> 20
-        )));
-    }
-    Ok(bytes)
 }
 
 /// What to do if the file already exists.
@@ -255,6 +236,7 @@ pub fn save_as(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::read_limited;
 
     #[test]
     fn a_file_is_written_completely_or_left_unchanged() {
@@ -358,15 +340,6 @@ mod tests {
             assert_eq!(std::fs::read(folder.path().join("open")).unwrap(), b"codes");
             assert_eq!(file.metadata().unwrap().len(), 5, "another file took its place");
         }
-    }
-
-    #[test]
-    fn a_large_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("large");
-        std::fs::write(&path, vec![0; (1 << 20) + 1]).unwrap();
-        let message = read_limited(&path, 1 << 20).unwrap_err().to_string();
-        assert!(message.ends_with("the file is larger than the 1 MB allowed"), "{message}");
     }
 
     #[cfg(unix)]

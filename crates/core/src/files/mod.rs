@@ -8,17 +8,20 @@ pub mod kinds;
 pub mod npy;
 #[cfg(target_family = "wasm")]
 mod page;
+#[cfg(not(target_family = "wasm"))]
+mod read;
 mod text;
 
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::{
-    Existing, Opened, create_folder, is_stream, read_limited, save, save_as, would_replace, write,
-    write_atomically,
+    Existing, Opened, create_folder, is_stream, save, save_as, would_replace, write, write_atomically,
 };
 #[cfg(target_family = "wasm")]
-pub use page::{Content, Opened, put, read_limited, remove, save};
+pub use page::{Content, Opened, put, read_watched, remove, save};
+#[cfg(not(target_family = "wasm"))]
+pub use read::read_watched;
 
 #[cfg(not(target_family = "wasm"))]
 use disk as system;
@@ -33,11 +36,28 @@ use crate::error::{Error, Result};
 /// [`Error::Io`] if it cannot be opened; [`Error::Invalid`] if it is a folder.
 pub fn open(path: &Path) -> Result<Opened> {
     Opened::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::IsADirectory => {
-            Error::invalid(format!("expected a file, found a folder: {}", path.display()))
-        }
+        std::io::ErrorKind::IsADirectory => found_folder(path),
         _ => Error::io("read", path)(error),
     })
+}
+
+/// All bytes of the file at `path`. A file larger than `limit` bytes is refused before it fills the memory.
+///
+/// # Errors
+/// The file is missing, unreadable or larger than `limit`.
+pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_watched(path, limit, &mut |_, _| Ok(()))
+}
+
+/// The error for a folder at `path`, where a file should be.
+fn found_folder(path: &Path) -> Error {
+    Error::invalid(format!("expected a file, found a folder: {}", path.display()))
+}
+
+/// The error for the file at `path`, which has more than `limit` bytes.
+fn too_large(path: &Path, limit: u64) -> Error {
+    let path = path.display();
+    Error::invalid(format!("{path}: the file is larger than the {} MB allowed", limit >> 20))
 }
 
 /// The path in `place`. In an address, the query and the fragment, which may hold an expected hash, are not

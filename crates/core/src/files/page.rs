@@ -92,21 +92,31 @@ impl Opened {
     }
 }
 
-/// All bytes of the file at `path`, at most `limit`.
+/// Bytes read between two calls of a watcher.
+const PIECE: usize = 16 << 20;
+
+/// All bytes of the file at `path`, at most `limit`. `watch` is called from time to time with the bytes read so far and
+/// the file's length, and ends the reading with an error.
 ///
 /// # Errors
-/// The file is missing, unreadable or larger than `limit`.
-pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// The file is missing, unreadable or larger than `limit`, or the error from `watch`.
+pub fn read_watched(
+    path: &Path,
+    limit: u64,
+    watch: &mut dyn FnMut(usize, usize) -> Result<()>,
+) -> Result<Vec<u8>> {
     let opened = super::open(path)?;
     if opened.size() > limit {
-        let path = path.display();
-        return Err(Error::invalid(format!(
-            "{path}: the file is larger than the {} MB allowed",
-            limit >> 20
-        )));
+        return Err(super::too_large(path, limit));
     }
-    let mut bytes = vec![0; opened.size() as usize];
-    opened.read_exact_at(&mut bytes, 0).map_err(Error::io("read", path))?;
+    let length = opened.size() as usize;
+    let mut bytes = vec![0; length];
+    let mut done = 0;
+    for piece in bytes.chunks_mut(PIECE) {
+        opened.read_exact_at(piece, done as u64).map_err(Error::io("read", path))?;
+        done += piece.len();
+        watch(done, length)?;
+    }
     Ok(bytes)
 }
 

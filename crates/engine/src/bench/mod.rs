@@ -14,8 +14,7 @@ use residua_core::config::Precision;
 use residua_core::config::preset::Preset;
 use residua_core::error::Result;
 use residua_core::task::Task;
-use residua_model::Loader;
-use residua_model::{RqTransformer, RqVae};
+use residua_model::{Loader, RqTransformer, RqVae};
 use stages::Sampled;
 pub use train::{TrainSpeed, train};
 

@@ -142,8 +142,7 @@ mod tests {
     use crate::eval::Selection;
     use crate::explain::surprise;
     use crate::reconstruct::{Choice, encode};
-    use residua_core::config::Precision;
-    use residua_core::config::StateKind;
+    use residua_core::config::{Precision, StateKind};
     use residua_io::image_io::Picture;
     use residua_kernels::device::cpu;
     use residua_protocol::Options;

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 use crate::bulk::{Order, file};
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
-use residua_io::image_io::Picture;
-use residua_io::image_io::folder;
 pub use residua_io::image_io::folder::LeftOut;
+use residua_io::image_io::{Picture, folder};
 use residua_protocol::Condition;
 use residua_train::data::{DataSet, Item, Split};
 

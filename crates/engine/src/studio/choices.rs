@@ -8,9 +8,7 @@ use residua_core::error::Result;
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
 use residua_model::RqVae;
-use residua_protocol::View;
-use residua_protocol::around;
-use residua_protocol::{Choice, Choices};
+use residua_protocol::{Choice, Choices, View, around};
 
 /// Converts a difference of values in -1..1 to levels of 255.
 const LEVELS: f32 = 127.5;

@@ -13,8 +13,7 @@ use residua_metrics::{bits_per_pixel, psnr, ssim};
 use residua_model::RqVae;
 use residua_model::rqvae::Partial;
 use residua_model::tensors::{codes_to_tensor, from_tensor, read, to_tensor};
-use residua_protocol::View;
-use residua_protocol::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice};
+use residua_protocol::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice, View};
 
 /// Which of a cell's codes to decode.
 #[derive(Clone, Copy)]
@@ -42,7 +41,7 @@ pub struct Latents {
 
 impl Latents {
     /// Latents `[1, h', w', C]` of `original`.
-    fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Tensor<4> {
+    pub fn get(&mut self, model: &RqVae, original: &Arc<Picture>) -> Tensor<4> {
         match &self.of {
             Some((picture, latents)) if same(picture, original) => latents.clone(),
             _ => {

@@ -1,49 +1,47 @@
 //! The models' side of the channel to a user interface.
 
 mod choices;
+mod facts;
+mod files;
 mod inspect;
 mod server;
+#[cfg(not(target_family = "wasm"))]
+mod threads;
 mod worker;
 
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
 #[cfg(not(target_family = "wasm"))]
-use residua_protocol::{Engine, Order};
+use residua_protocol::Engine;
 
 pub use server::Server;
 #[cfg(not(target_family = "wasm"))]
-use worker::{Job, Sink};
+use threads::Threads;
 
-/// Starts the models' thread on `device`. `wake` is called after each message.
+/// Starts the models' thread on `device`, and the threads for files. `wake` is called after each message.
 #[cfg(not(target_family = "wasm"))]
 pub fn start(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Engine {
-    let (jobs, queue) = async_channel::unbounded();
-    let (sender, messages) = async_channel::unbounded();
-    let sink = Sink::new(move |message| {
-        // Fails only if the engine was dropped; then nobody needs the answer.
-        let _ = sender.try_send(message);
-        wake();
-    });
-    std::thread::spawn(move || pollster::block_on(worker::run(device, queue, sink)));
-    let orders = move |order, stop: &_| {
-        if let Order::Do(id, command) = order {
-            // Fails only if the worker exited, which the engine notices by itself.
-            let _ = jobs.try_send(Job { id, command, stop: std::sync::Arc::clone(stop) });
-        }
-    };
-    Engine::new(Box::new(orders), messages)
+    let (threads, messages) = Threads::start(device, wake);
+    Engine::new(Box::new(move |order, stop: &_| threads.take(order, stop)), messages)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{Condition, Options};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
     use residua_core::codes::CodeStack;
     use residua_core::config::{Precision, StateKind};
     use residua_core::sampling::{Filter, Forced};
     use residua_io::image_io::Picture;
     use residua_io::image_io::framing::Framing;
-    use std::path::Path;
+    use residua_protocol::condition::tokenizer;
+    use residua_protocol::{
+        Answer, Command, Condition, Content, Encoded, Event, JobId, Layers, Made, Opened, Options, Order,
+        Output, Reading, SamplePlan, Seen, View, wire,
+    };
+
+    use super::*;
 
     fn engine() -> Engine {
         let mut engine = start(residua_kernels::device::cpu(), || ());
@@ -72,9 +70,12 @@ mod tests {
         Err("the worker exited".into())
     }
 
+    fn sample() -> PathBuf {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/samples/scream.png").into()
+    }
+
     fn scream() -> Arc<Picture> {
-        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("assets/samples/scream.png");
-        Arc::new(Picture::read(&path).unwrap())
+        Arc::new(Picture::read(&sample()).unwrap())
     }
 
     fn encoded(engine: &mut Engine) -> Arc<Encoded> {
@@ -208,9 +209,7 @@ mod tests {
     fn counting_a_folder_skips_unreadable_files() {
         let mut engine = engine();
         let folder = tempfile::tempdir().unwrap();
-        let samples =
-            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("assets/samples/scream.png");
-        std::fs::copy(samples, folder.path().join("a.png")).unwrap();
+        std::fs::copy(sample(), folder.path().join("a.png")).unwrap();
         std::fs::write(folder.path().join("b.png"), b"not a picture").unwrap();
         let job = engine.send(Command::Usage(folder.path().into()));
         let [Output::Usage(usage)] = &outputs(&mut engine, job).unwrap()[..] else { panic!("one answer") };
@@ -247,7 +246,7 @@ mod tests {
         let loaded = outputs(&mut engine, loaded).unwrap();
         let [Output::Loaded(loaded)] = &loaded[..] else { panic!("{loaded:?}") };
         let config = &loaded.stage2.as_ref().expect("a stage 2").config;
-        let tokenizer = crate::condition::tokenizer(config).unwrap().expect("a caption tokenizer");
+        let tokenizer = tokenizer(config).unwrap().expect("a caption tokenizer");
         for caption in ["", "a painting of a cathedral"] {
             let job = engine.send(Command::CountTokens(caption.into()));
             let found = outputs(&mut engine, job).unwrap();
@@ -257,18 +256,11 @@ mod tests {
         }
     }
 
+    /// A server behind the wire gives the same answers as a thread.
     #[test]
     fn orders_and_answers_survive_serialization() {
         let mut engine = self::engine();
-        let encode = Command::Encode(scream(), Framing::Middle);
-        let Order::Do(_, Command::Encode(picture, _)) =
-            wire::from_bytes(&wire::to_bytes(&Order::Do(JobId(7), encode.clone())).unwrap()).unwrap()
-        else {
-            panic!("unexpected order")
-        };
-        assert_eq!(picture, scream());
-        // A server behind the wire gives the same answers as a thread.
-        let job = engine.send(encode);
+        let job = engine.send(Command::Encode(scream(), Framing::Middle));
         let expected = format!("{:?}", outputs(&mut engine, job).unwrap());
         let (mut remote, orders, messages) = Engine::remote();
         let answer = move |message| {
@@ -276,30 +268,27 @@ mod tests {
             let Answer::Message(message) = wire::from_bytes(&bytes).unwrap() else { panic!("not a message") };
             messages.try_send(message).unwrap();
         };
-        let (mut server, work) = Server::new(residua_kernels::device::cpu(), answer);
+        let (mut server, models, files) = Server::new(residua_kernels::device::cpu(), answer);
         remote.send(Command::Load(options("emoji-64")));
         let job = remote.send(Command::Encode(scream(), Framing::Middle));
+        let read = remote.send(Command::Read(Reading::File(sample())));
         while let Ok(order) = orders.try_recv() {
-            server.take(wire::from_bytes(&wire::to_bytes(&order).unwrap()).unwrap());
+            let order: Order = wire::from_bytes(&wire::to_bytes(&order).unwrap()).unwrap();
+            if let Order::Do(_, Command::Encode(picture, _)) = &order {
+                assert_eq!(*picture, scream());
+            }
+            server.take(order);
         }
-        // Dropping the server closes the queue, so the work ends.
+        // Dropping the server closes the queues, so the work ends.
         drop(server);
-        pollster::block_on(work);
+        pollster::block_on(models);
         assert_eq!(format!("{:?}", outputs(&mut remote, job).unwrap()), expected);
-    }
-
-    #[test]
-    fn jobs_fail_when_the_worker_exits() {
-        let (jobs, queue) = async_channel::unbounded();
-        let (_, messages) = async_channel::unbounded();
-        drop(queue);
-        let mut engine = Engine::new(to_thread(jobs), messages);
-        let sent = [(); 2].map(|()| engine.send(Command::Encode(scream(), Framing::Middle)));
-        let mut failed: Vec<JobId> =
-            std::iter::from_fn(|| engine.receive()).map(|message| message.job).collect();
-        failed.sort();
-        assert_eq!(failed, sent);
-        assert!(!engine.is_busy() && engine.wait().is_none());
+        pollster::block_on(files);
+        let opened = outputs(&mut remote, read).unwrap();
+        let [Output::Opened(Opened { content: Content::Picture(picture), .. })] = &opened[..] else {
+            panic!("{opened:?}")
+        };
+        assert_eq!(*picture, scream());
     }
 
     #[test]

@@ -8,27 +8,29 @@ use async_channel::Sender;
 use burn::tensor::Device;
 
 use super::worker::{self, Job, Sink};
-use residua_protocol::JobId;
-use residua_protocol::Message;
-use residua_protocol::Order;
+use residua_protocol::{JobId, Lane, Message, Order};
 
 /// The models' side.
 pub struct Server {
-    jobs: Sender<Job>,
+    models: Sender<Job>,
+    files: Sender<Job>,
     /// The stop flags of jobs that may still be queued or running.
     stops: HashMap<JobId, Arc<AtomicBool>>,
 }
 
 impl Server {
-    /// Creates a server on `device`, and a future that does its work and must be polled alongside it.
-    /// `answer` receives the jobs' messages.
+    /// Creates a server on `device`, and two futures that do its work with models and with files and must be polled
+    /// alongside it. `answer` receives the jobs' messages.
     pub fn new(
         device: Device,
         answer: impl Fn(Message) + Send + Sync + 'static,
-    ) -> (Self, impl Future<Output = ()>) {
-        let (jobs, queue) = async_channel::unbounded();
-        let server = Self { jobs, stops: HashMap::new() };
-        (server, worker::run(device, queue, Sink::new(answer)))
+    ) -> (Self, impl Future<Output = ()>, impl Future<Output = ()>) {
+        let ((models, of_models), (files, of_files)) =
+            (async_channel::unbounded(), async_channel::unbounded());
+        let sink = Sink::new(answer);
+        let files_work = worker::run(residua_kernels::device::cpu(), of_files, sink.clone());
+        let server = Self { models, files, stops: HashMap::new() };
+        (server, worker::run(device, of_models, sink), files_work)
     }
 
     /// Accepts an order.
@@ -39,8 +41,12 @@ impl Server {
                 self.stops.retain(|_, stop| Arc::strong_count(stop) > 1);
                 let stop = Arc::new(AtomicBool::new(false));
                 self.stops.insert(id, stop.clone());
+                let queue = match command.lane() {
+                    Lane::Models => &self.models,
+                    Lane::Reads | Lane::Writes => &self.files,
+                };
                 // Fails only if the worker's future was dropped.
-                let _ = self.jobs.try_send(Job { id, command, stop });
+                let _ = queue.try_send(Job { id, command, stop });
             }
             Order::Stop(id) => {
                 if let Some(stop) = self.stops.get(&id) {

@@ -1,4 +1,5 @@
-//! The models' side of the channel: runs commands one at a time.
+//! The models' side of the channel: runs commands one at a time. Commands for files run here too, in a worker of their
+//! own that has no models.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +10,16 @@ use burn::tensor::Device;
 use web_time::Instant;
 
 use super::choices::choices;
+use super::facts::facts;
+use super::files::{read, write};
 use super::inspect::{self, Latents, Uploaded};
 use crate::explain::{explain, surprise};
 use crate::fetch::{fetch, fetch_tokenizer};
-use crate::models::{Stage1, Stage2, footprint, id_of};
+use crate::models::{Stage1, Stage2, id_of};
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::sample::{Sampled, sample};
-use residua_core::config::{Architecture, Precision, RqTransformerConfig};
+use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
@@ -28,14 +31,13 @@ use residua_io::tokenizer::Tokenizer;
 use residua_kernels::device::{self, Fence};
 use residua_metrics::Usage;
 use residua_model::generate::Request;
+use residua_model::tensors::codes_from_tensor;
 use residua_model::{Checkpoint, RqTransformer, RqVae, Stage};
-use residua_protocol::JobId;
 use residua_protocol::condition::tokenizer;
 use residua_protocol::recipe::SamplingRecipe;
-use residua_protocol::{ModelId, Options, Recipe};
 use residua_protocol::{
-    CaptionTokens, Command, Encoded, Event, Loaded, Made, Message, MorphPlan, Output, SamplePlan,
-    Stage2Facts, Surprise, View,
+    CaptionTokens, Command, Encoded, Event, JobId, Loaded, Made, Message, ModelId, MorphPlan, Options,
+    Output, Recipe, SamplePlan, Surprise, View,
 };
 
 /// A queued command.
@@ -45,14 +47,15 @@ pub struct Job {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Where the worker sends its messages.
+/// Where workers send their messages.
+#[derive(Clone)]
 pub struct Sink {
-    answer: Box<dyn Fn(Message) + Send + Sync>,
+    answer: Arc<dyn Fn(Message) + Send + Sync>,
 }
 
 impl Sink {
     pub fn new(answer: impl Fn(Message) + Send + Sync + 'static) -> Self {
-        Self { answer: Box::new(answer) }
+        Self { answer: Arc::new(answer) }
     }
 
     /// Sends an event of `job`.
@@ -138,7 +141,7 @@ impl Worker {
         match command {
             Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task).await?))),
             Command::Encode(picture, framing) => {
-                let encoded = encoded(self.rqvae()?, &picture, framing, task).await?;
+                let encoded = self.encode(&picture, framing, task).await?;
                 output(Output::Encoded(Arc::new(encoded)));
             }
             Command::Show(view) => self.show(&view, task, output).await?,
@@ -172,14 +175,23 @@ impl Worker {
                 output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
             }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
-            Command::Morph(plan) => output(Output::Animated(Arc::new(self.morph(&plan, task).await?))),
+            Command::Morph(plan, path) => {
+                let bytes = self.morph(&plan, task).await?;
+                residua_core::files::save(&path, &bytes)?;
+                output(Output::Saved(path));
+            }
             Command::Usage(place) => output(Output::Usage(Arc::new(self.usage(&place, task).await?))),
+            Command::Read(reading) => read(reading, task, output).await?,
+            Command::Write(path, writing) => {
+                write(&path, &writing)?;
+                output(Output::Saved(path));
+            }
         }
         Ok(())
     }
 
     fn models(&self) -> Result<&Models> {
-        self.models.as_ref().ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
+        loaded(self.models.as_ref())
     }
 
     fn rqvae(&self) -> Result<&RqVae> {
@@ -209,6 +221,7 @@ impl Worker {
         };
         let (stage1, stage2, checkpoint2) = if has_stage2 {
             let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
+            checkpoint.content_unless(|| task.check())?;
             let id = id_of(&checkpoint)?;
             let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
                 // Explaining and completing pictures works without a tokenizer.
@@ -220,17 +233,28 @@ impl Worker {
             (Stage1::load(&options, &self.device, task)?, None, None)
         };
         Fence::new(&self.device).await.wait().await?;
-        let loaded = facts(&options, &stage1, stage2.as_ref(), checkpoint2.as_ref(), &self.device)?;
+        stage1.checkpoint.content_unless(|| task.check())?;
+        let of_stage2 = stage2.as_ref().zip(checkpoint2.as_ref());
+        let of_stage2 = of_stage2.map(|(stage2, checkpoint)| (&stage2.model.config, checkpoint));
+        let loaded = facts(&options, &stage1, of_stage2, &self.device)?;
         let stage1_id = loaded.rqvae_id.clone();
         self.models = Some(Models { options, stage1, stage1_id, stage2 });
         self.latents = Latents::default();
         Ok(loaded)
     }
 
+    /// Encodes part of a picture of any size. Its latents are kept for [`Self::show`].
+    async fn encode(&mut self, picture: &Picture, framing: Framing, task: &Task<'_>) -> Result<Encoded> {
+        task.pause().await?;
+        let model = &loaded(self.models.as_ref())?.stage1.model;
+        let original = Arc::new(framed(model, picture, framing)?);
+        let quantized = model.quantizer.quantize(self.latents.get(model, &original));
+        let stack = Arc::new(codes_from_tensor(quantized.codes).await?.remove(0));
+        Ok(Encoded { original, stack })
+    }
+
     async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
-        let models = self.models.as_ref();
-        let models = models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))?;
-        let model = &models.stage1.model;
+        let model = &loaded(self.models.as_ref())?.stage1.model;
         let seen = inspect::see(model, view, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
         output(Output::Seen(Arc::new(seen)));
@@ -337,12 +361,8 @@ async fn fetched_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) ->
     tokenizer(config)
 }
 
-/// Encodes part of a picture of any size.
-async fn encoded(model: &RqVae, picture: &Picture, framing: Framing, task: &mut Task<'_>) -> Result<Encoded> {
-    let original = framed(model, picture, framing)?;
-    let pictures = std::slice::from_ref(&original);
-    let stack = encode(model, pictures, Choice::Nearest, task).await?.remove(0);
-    Ok(Encoded { original: Arc::new(original), stack: Arc::new(stack) })
+fn loaded(models: Option<&Models>) -> Result<&Models> {
+    models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
 }
 
 fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
@@ -356,37 +376,5 @@ fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
         seed: plan.seed,
         images: plan.first..end,
         forced: plan.forced.clone(),
-    })
-}
-
-fn facts(
-    options: &Options,
-    stage1: &Stage1,
-    stage2: Option<&Transformer>,
-    checkpoint2: Option<&Checkpoint>,
-    device: &Device,
-) -> Result<Loaded> {
-    let (stage1_parameters, mut bytes) = footprint(&stage1.checkpoint, Precision::Stored)?;
-    let stage2 = match (stage2, checkpoint2) {
-        (Some(stage2), Some(checkpoint)) => {
-            let (parameters, more) = footprint(checkpoint, options.precision)?;
-            bytes += more;
-            Some(Stage2Facts { config: stage2.model.config.clone(), parameters })
-        }
-        _ => None,
-    };
-    let rqvae = stage1.model.config.clone();
-    let licence = checkpoint2.unwrap_or(&stage1.checkpoint).licence();
-    Ok(Loaded {
-        name: options.model.clone(),
-        rqvae_place: options.rqvae.clone(),
-        rqvae_id: stage1.id()?,
-        codebook_sizes: rqvae.codebook_sizes()?,
-        rqvae,
-        stage1_parameters,
-        stage2,
-        bytes,
-        licence: licence.map(String::from),
-        device: residua_kernels::device::kind(device).into(),
     })
 }

@@ -9,13 +9,11 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use super::document::LEFT_OUT;
 use super::{TrainOptions, named, read};
 use crate::models::Stage1;
-use residua_core::config::Precision;
-use residua_core::config::StateKind;
+use residua_core::config::{Precision, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_protocol::Options;
-use residua_train::lock;
-use residua_train::lock::Lock;
+use residua_train::lock::{self, Lock};
 use residua_train::record::Record;
 use residua_train::run::{RunFolder, is_taken};
 

@@ -9,8 +9,7 @@ use super::document::Places;
 use super::held::{Settled, stage1_options};
 use super::{TrainOptions, named};
 use crate::models::{Stage1, id_of_file};
-use residua_core::config::StateKind;
-use residua_core::config::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig};
+use residua_core::config::{ConditionKind, Config, ModelConfig, RqTransformerConfig, RqVaeConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
@@ -240,13 +239,7 @@ fn keep(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
         return files::write_atomically(path, |file| convert(checkpoint, file, path, Dtype::F32, |_| Ok(())));
     }
     files::write_atomically(path, |file| {
-        let mut written = Ok(());
-        checkpoint.weights.for_each_chunk(|chunk| {
-            if written.is_ok() {
-                written = file.write_all(chunk);
-            }
-        })?;
-        written.map_err(Error::io("write", path))
+        checkpoint.weights.for_each_chunk(|chunk| file.write_all(chunk).map_err(Error::io("write", path)))
     })
 }
 

@@ -12,8 +12,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use golden::Golden;
-use residua_core::config::ModelConfig;
-use residua_core::config::StateKind;
+use residua_core::config::{ModelConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
 use residua_core::text::shown_path;

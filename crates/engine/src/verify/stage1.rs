@@ -8,10 +8,9 @@ use crate::models::Stage1;
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
-use residua_model::Checkpoint;
-use residua_model::RqVae;
 use residua_model::rqvae::Partial;
 use residua_model::tensors::{codes_from_tensor, codes_to_tensor, read};
+use residua_model::{Checkpoint, RqVae};
 
 /// Compares every output in `golden`.
 pub async fn verify(

@@ -6,17 +6,15 @@ use super::golden::Golden;
 use super::{Comparison, tolerance, training};
 use crate::models::{Stage1, load};
 use residua_core::codes::CodeStack;
-use residua_core::config::Architecture;
-use residua_core::config::{Precision, StateKind};
+use residua_core::config::{Architecture, Precision, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::filter::most_likely;
 use residua_core::sampling::{Filter, Forced};
 use residua_core::task::Task;
 use residua_kernels::quantize::Codebooks;
-use residua_model::Checkpoint;
-use residua_model::RqTransformer;
 use residua_model::generate::{Request, Session, Steps};
 use residua_model::tensors::{codes_to_tensor, read};
+use residua_model::{Checkpoint, RqTransformer};
 
 /// Compares every output in `golden`.
 pub async fn verify(

@@ -18,7 +18,7 @@ pub struct Bundled {
 }
 
 /// All of them; the first is the default.
-pub static BUNDLED: &[Bundled] = &[
+pub const BUNDLED: &[Bundled] = &[
     Bundled {
         name: "characters-128",
         licence: "CC BY 4.0, Johan Melin and David Revoy",

@@ -12,8 +12,7 @@ use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageRead
 
 use super::{MAX_PIXELS, check_size, png_text};
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::files::kinds;
+use residua_core::files::{self, kinds};
 
 /// The supported formats, by their names in messages.
 const FORMATS: [(ImageFormat, &str); 5] = [

@@ -14,6 +14,7 @@ pub mod sheet;
 mod wire;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use image::RgbImage;
 
@@ -21,6 +22,7 @@ pub use places::run_of;
 use png_text::Provenance;
 use residua_core::error::{Error, Result};
 use residua_core::files;
+pub use wire::Bytes;
 
 /// The largest image to read or create, in pixels. Checked before allocating anything of that size. In a
 /// browser, memory is limited to 4 GB and a pixel takes up to 20 bytes.
@@ -71,8 +73,18 @@ impl Picture {
     pub fn from_rgb8(image: &RgbImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
-        let data = (0..3).flat_map(plane).map(|&value| (f32::from(value) / 255.0 - 0.5) / 0.5).collect();
+        let data = (0..3).flat_map(plane).map(|&level| from_u8(level)).collect();
         Self { width, height, data }
+    }
+
+    /// Converts 8-bit RGBA pixels, row-major, as [`Self::from_rgb8`] does. Alpha is ignored.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn from_rgba8(width: usize, height: usize, rgba: &[u8]) -> Result<Self> {
+        let (pixels, _) = rgba.as_chunks::<4>();
+        let plane = |channel: usize| pixels.iter().map(move |pixel| from_u8(pixel[channel]));
+        Self::new(width, height, (0..3).flat_map(plane).collect())
     }
 
     /// Converts to 8-bit pixels: clamped to `[-1, 1]`, mapped to `[0, 255]`, and rounded as in torchvision's
@@ -143,6 +155,14 @@ impl Picture {
         Self { width, height, data: data.copied().collect() }
     }
 
+    /// This picture if no side is longer than `longest`, else a smaller copy; see [`Self::thinned`].
+    ///
+    /// # Panics
+    /// If `longest` is zero.
+    pub fn showable(self: Arc<Self>, longest: usize) -> Arc<Self> {
+        if self.width.max(self.height) <= longest { self } else { Arc::new(self.thinned(longest)) }
+    }
+
     /// Writes an 8-bit PNG that carries `provenance`, with models named relative to its folder, completely or
     /// not at all.
     ///
@@ -190,10 +210,16 @@ impl Picture {
     }
 }
 
-/// Whether the image file in `bytes` was changed after Residua wrote it, so that the codes in it no longer
-/// match its pixels.
-pub fn is_edited(bytes: &[u8]) -> bool {
-    decode::decode(bytes).is_ok_and(|image| png_text::has_its_pixels(bytes, &image) == Some(false))
+/// The image in the file with these `bytes`, if it was changed after Residua wrote it, so that the codes in it no
+/// longer match its pixels. Pixels are decoded only if the file has a checksum to compare them with.
+pub fn edited(bytes: &[u8]) -> Option<RgbImage> {
+    let expected = png_text::pixels(bytes)?;
+    decode::decode(bytes).ok().filter(|image| png_text::checksum(image) != expected)
+}
+
+/// `[0, 255]` to `[-1, 1]`, in the order of the published code's operations.
+fn from_u8(level: u8) -> f32 {
+    (f32::from(level) / 255.0 - 0.5) / 0.5
 }
 
 /// `[-1, 1]` to `[0, 255]`, rounded half up; NaN becomes 0.

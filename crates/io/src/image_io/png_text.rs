@@ -15,6 +15,7 @@ use std::io::Cursor;
 use image::RgbImage;
 use png::text_metadata::ITXtChunk;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
@@ -27,7 +28,7 @@ const SHEET: &str = "residua:sheet";
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// Records how an image was made.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// How the image was made (model, seed, sampling rules), as JSON text. It is valid JSON, but its content
     /// is not checked.
@@ -103,11 +104,15 @@ fn write_png(image: &RgbImage, chunks: &[ITXtChunk]) -> Result<Vec<u8>, png::Enc
 /// Whether `image`, decoded from the image file in `bytes`, has the pixels that belong to the file's codes;
 /// `None` if the file has no checksum, as those of older versions.
 pub fn has_its_pixels(bytes: &[u8], image: &RgbImage) -> Option<bool> {
-    let expected = text_chunks(bytes).and_then(|chunks| text(&chunks, PIXELS)).ok()??;
-    Some(expected == checksum(image))
+    Some(pixels(bytes)? == checksum(image))
 }
 
-fn checksum(image: &RgbImage) -> String {
+/// The checksum of the pixels that belong to the file's codes, if it has one.
+pub(super) fn pixels(bytes: &[u8]) -> Option<String> {
+    text_chunks(bytes).and_then(|chunks| text(&chunks, PIXELS)).ok()?
+}
+
+pub(super) fn checksum(image: &RgbImage) -> String {
     let mut crc = flate2::Crc::new();
     crc.update(image.as_raw());
     format!("{}x{} {:08x}", image.width(), image.height(), crc.sum())

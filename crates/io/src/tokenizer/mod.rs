@@ -19,6 +19,7 @@ mod words;
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::assets::{
     Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES, CLIP_MERGES,
@@ -99,8 +100,11 @@ impl FromStr for TokenizerKind {
 /// Converts captions to ids; the published tokenizers match the published code exactly.
 pub struct Tokenizer {
     kind: TokenizerKind,
-    scheme: Scheme,
+    scheme: Arc<Scheme>,
 }
+
+/// The published tokenizers that were loaded so far: indexing a vocabulary takes tens of milliseconds.
+static LOADED: Mutex<Vec<(TokenizerKind, Arc<Scheme>)>> = Mutex::new(Vec::new());
 
 enum Scheme {
     CharBpe(CharBpe),
@@ -109,19 +113,26 @@ enum Scheme {
 }
 
 impl Tokenizer {
-    /// Loads and indexes the vocabulary (this takes tens of milliseconds: create one and keep it). `words` is
-    /// the vocabulary of [`TokenizerKind::Words`]; the others ignore it.
+    /// Loads and indexes the vocabulary, if this is the first tokenizer of its kind. `words` is the vocabulary of
+    /// [`TokenizerKind::Words`]; the others ignore it.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a vocabulary is damaged, or the page has not fetched it.
     pub fn new(kind: TokenizerKind, words: &[String]) -> Result<Self> {
-        let scheme = match kind {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, scheme)) = loaded.iter().find(|(other, _)| *other == kind) {
+            return Ok(Self { kind, scheme: scheme.clone() });
+        }
+        let scheme = Arc::new(match kind {
             TokenizerKind::Bpe1kEmoji => Scheme::CharBpe(CharBpe::new(&assets::BPE_EMOJI)?),
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
             TokenizerKind::Bpe30kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_30K)?),
             TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
             TokenizerKind::Words => Scheme::Words(Words::new(words)),
-        };
+        });
+        if kind != TokenizerKind::Words {
+            loaded.push((kind, scheme.clone()));
+        }
         Ok(Self { kind, scheme })
     }
 
@@ -132,7 +143,7 @@ impl Tokenizer {
 
     /// The ids of the caption alone: no start or end token, no padding, no truncation.
     pub fn ids(&self, caption: &str) -> Vec<u32> {
-        match &self.scheme {
+        match &*self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.ids(caption),
             Scheme::Clip(clip) => clip.ids(caption),
             Scheme::Words(words) => words.ids(caption),
@@ -141,7 +152,7 @@ impl Tokenizer {
 
     /// The words of `caption` that have no ids and are dropped; only `words` drops any.
     pub fn unknown(&self, caption: &str) -> Vec<String> {
-        match &self.scheme {
+        match &*self.scheme {
             Scheme::CharBpe(_) | Scheme::Clip(_) => Vec::new(),
             Scheme::Words(words) => words.unknown(caption),
         }
@@ -165,11 +176,11 @@ impl Tokenizer {
         context_length: usize,
         leaves_out: &mut dyn FnMut() -> bool,
     ) -> Vec<u32> {
-        let mut ids = match &self.scheme {
+        let mut ids = match &*self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.ids_dropping(caption, leaves_out),
             Scheme::Clip(_) | Scheme::Words(_) => self.ids(caption),
         };
-        if let Scheme::Clip(clip) = &self.scheme {
+        if let Scheme::Clip(clip) = &*self.scheme {
             ids.truncate(context_length.saturating_sub(2));
             ids.insert(0, clip.start());
             ids.push(clip.end());
@@ -180,7 +191,7 @@ impl Tokenizer {
 
     /// The number of ids: all ids are below this.
     pub fn vocab_size(&self) -> usize {
-        match &self.scheme {
+        match &*self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.bpe().len(),
             Scheme::Clip(clip) => clip.bpe().len(),
             Scheme::Words(words) => words.len(),
@@ -191,7 +202,7 @@ impl Tokenizer {
     ///
     /// `</w>` marks the end of a word. `simple` represents each byte by a printable character.
     pub fn token(&self, id: u32) -> Option<&str> {
-        match &self.scheme {
+        match &*self.scheme {
             Scheme::CharBpe(char_bpe) => char_bpe.bpe().token(id),
             Scheme::Clip(clip) => clip.bpe().token(id),
             Scheme::Words(words) => words.token(id),
@@ -234,6 +245,16 @@ mod tests {
         }
         let error = "bert_huggingface".parse::<TokenizerKind>().unwrap_err().to_string();
         assert!(TokenizerKind::ALL.iter().all(|kind| error.contains(kind.name())), "{error}");
+    }
+
+    #[test]
+    fn a_vocabulary_is_indexed_only_once() {
+        let words = ["blue"].map(String::from);
+        for (first, kind) in ALL.iter().zip(TokenizerKind::ALL) {
+            let again = Tokenizer::new(kind, &words).unwrap();
+            // The words are those of a configuration, so each model has its own.
+            assert_eq!(Arc::ptr_eq(&first.scheme, &again.scheme), kind != TokenizerKind::Words, "{kind}");
+        }
     }
 
     #[test]

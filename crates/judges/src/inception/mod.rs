@@ -11,7 +11,6 @@ pub use input::{SIDE, input};
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use sha2::{Digest, Sha256};
 
 use layers::{Block, Step};
 use residua_core::config::{Precision, StateKind};
@@ -50,12 +49,10 @@ impl Inception {
     pub fn open(path: &Path, device: &Device) -> Result<(Self, String)> {
         let file = WeightFile::open(path, StateKind::Auto)?;
         check(&file, &Self::parameters(device)?)?;
-        let mut hash = Sha256::new();
-        file.for_each_chunk(|chunk| hash.update(chunk))?;
         let mut loader = Loader::from_file(&file, device, Precision::Stored, || Ok(()));
         let network = Self::load(&mut loader);
         loader.finish()?;
-        Ok((network, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok((network, file.sha256()?.to_owned()))
     }
 
     /// The network's parameters.
@@ -124,13 +121,15 @@ mod tests {
     use super::*;
     use burn::tensor::TensorData;
     use residua_core::random::pcg4d;
+    use residua_io::image_io::Picture;
     use residua_kernels::values;
-    use residua_metrics::testing::{golden, picture};
     use residua_model::tensors::to_tensor;
     use residua_testing::assert_close;
     use std::collections::BTreeMap;
 
-    /// The synthetic weights of the golden values.
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+
+    /// The synthetic weights of the golden values, as `make_metrics_golden.py` makes them.
     fn made_up(Parameter { name, shape }: &Parameter) -> Vec<f32> {
         let stream = name
             .bytes()
@@ -166,8 +165,10 @@ mod tests {
         let numbers = |value: &serde_json::Value| -> Vec<f32> {
             value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
         };
-        for case in golden("inception.json").as_array().unwrap() {
-            let picture = input(&picture(case["picture"].as_str().unwrap()));
+        let golden = std::fs::read(format!("{FIXTURES}/metrics/inception.json")).unwrap();
+        for case in serde_json::from_slice::<Vec<serde_json::Value>>(&golden).unwrap() {
+            let path = format!("{FIXTURES}/imageio/{}", case["picture"].as_str().unwrap());
+            let picture = input(&Picture::read(path.as_ref()).unwrap());
             let seen = network.forward(to_tensor(&[picture], network.device()));
             for (name, tensor, step) in [("features", seen.features, 64), ("logits", seen.logits, 42)] {
                 let found = values(tensor);

@@ -123,7 +123,7 @@ pub fn assert_parameters(source: &str, host: &[Field], size: usize) {
 /// Asserts that the names, offsets and kinds of a shader's parameters match the host's struct.
 macro_rules! assert_same_parameters {
     ($source:expr, $struct:ty { $($name:ident: $kind:ident),* $(,)? }) => {
-        $crate::kernels::cube::checks::assert_parameters(
+        $crate::cube::checks::assert_parameters(
             $source,
             &[$((
                 stringify!($name),

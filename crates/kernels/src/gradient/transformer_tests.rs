@@ -4,8 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::transformer::{activation, attend_recorded, cross_entropy_recorded, layer_norm_recorded};
-use crate::attention;
-use crate::attention::Reach;
+use crate::attention::{self, Reach};
 use crate::{Activation, layer_norm, linear, values};
 use residua_testing::{assert_close, tensor};
 

@@ -10,9 +10,8 @@ use half::f16;
 use super::describe::described;
 use crate::{Checkpoint, Parameter};
 use residua_core::error::{Error, Result};
-use residua_weights::CONFIG_KEY;
-use residua_weights::Dtype;
 use residua_weights::write::{Described, write_safetensors_into};
+use residua_weights::{CONFIG_KEY, Dtype};
 
 /// Writes `checkpoint` to `out`, which is or will be the file `name`. `dtype` is `F32` or `F16`; with `F16`, vectors
 /// (biases and gains) stay `F32`. Only one tensor is in memory at a time. `progress` receives the element

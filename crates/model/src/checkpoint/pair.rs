@@ -31,11 +31,20 @@ impl Checkpoint {
     /// # Errors
     /// A tensor is missing or cannot be read.
     pub fn content(&self) -> Result<&str> {
+        self.content_unless(|| Ok(()))
+    }
+
+    /// Like [`Self::content`], but ends with the error that `stop` returns; it is called before each tensor.
+    ///
+    /// # Errors
+    /// Those of [`Self::content`], or the error from `stop`.
+    pub fn content_unless(&self, stop: impl Fn() -> Result<()>) -> Result<&str> {
         if let Some(known) = self.content.get() {
             return Ok(known);
         }
         let mut hash = Sha256::new();
         for parameter in self.parameters()? {
+            stop()?;
             let values = self.weights.read_f16(&parameter.name)?;
             hash.update(format!("{} {};", parameter.name, values.len()));
             hash.update(bytemuck::cast_slice::<f16, u8>(&values));

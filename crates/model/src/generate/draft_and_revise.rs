@@ -12,9 +12,8 @@ use crate::RqTransformer;
 use crate::rqtransformer::Masked;
 use residua_core::config::Architecture;
 use residua_core::error::{Error, Result};
-use residua_core::sampling::Filter;
 use residua_core::sampling::partition::{order, parts};
-use residua_core::sampling::Schedule;
+use residua_core::sampling::{Filter, Schedule};
 use residua_kernels::sample_token::{Draw, Turns, sample_token};
 
 /// A batch in progress: each step generates one part in one pass through the body.

@@ -9,8 +9,8 @@ use crate::rqtransformer::Decoding;
 use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
-use residua_core::sampling::filter::Filter;
 use residua_core::sampling::Forced;
+use residua_core::sampling::filter::Filter;
 use residua_kernels::arrived;
 use residua_kernels::sample_token::{Draw, sample_token};
 

@@ -107,8 +107,7 @@ mod tests {
     use super::*;
     use crate::Loader;
     use burn::tensor::{Device, TensorData};
-    use residua_core::config::Precision;
-    use residua_core::config::{Config, ModelConfig};
+    use residua_core::config::{Config, ModelConfig, Precision};
     use residua_kernels::quantize::{Codebook, Codebooks};
     use residua_kernels::values;
     use residua_testing::{assert_close, tensor};

@@ -19,8 +19,7 @@ use serde_json::Value;
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::text::composed;
-use residua_io::image_io::folder;
-use residua_io::image_io::folder::{Found, LeftOut};
+use residua_io::image_io::folder::{self, Found, LeftOut};
 
 /// Maximum size of a table, in bytes.
 const LONGEST: u64 = 1 << 30;

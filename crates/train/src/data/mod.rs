@@ -18,8 +18,7 @@ use super::run::RunFolder;
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::text::composed;
-use residua_io::image_io::folder;
-use residua_io::image_io::folder::LeftOut;
+use residua_io::image_io::folder::{self, LeftOut};
 
 /// One in this many names is held out.
 const HELD_OUT: u64 = 16;

@@ -32,9 +32,6 @@ impl Default for GalleryView {
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &mut State) {
-    if state.read_folder() {
-        ui.ctx().request_repaint();
-    }
     toolbar::show(ui, state);
     if state.gallery.items.is_empty() {
         ui.label(

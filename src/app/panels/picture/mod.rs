@@ -294,12 +294,3 @@ fn pair(document: &Document, picture: &Arc<Picture>, draws_on_device: bool) -> P
 fn same_size(a: &Picture, b: &Picture) -> bool {
     (a.width(), a.height()) == (b.width(), b.height())
 }
-
-/// `image` itself if no side exceeds `longest` pixels, else a smaller copy.
-fn showable(image: &Arc<Picture>, longest: usize) -> Arc<Picture> {
-    if image.width().max(image.height()) <= longest {
-        image.clone()
-    } else {
-        Arc::new(image.thinned(longest))
-    }
-}

@@ -5,13 +5,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::{Case, Make, Work, work};
 use residua_core::config::preset::Preset;
 use residua_core::error::Result;
-use residua_kernels::embed;
-use residua_kernels::embed::Lookup;
-use residua_kernels::quantize;
-use residua_kernels::quantize::{Codebook, Codebooks};
+use residua_kernels::embed::{self, Lookup};
+use residua_kernels::quantize::{self, Codebook, Codebooks};
 use residua_kernels::{Resample, conv2d, group_norm, matmul, noise};
-use residua_model::Loader;
-use residua_model::RqVae;
+use residua_model::{Loader, RqVae};
 
 /// A convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,8 +8,7 @@ use super::{Case, Make, Work, reading, work};
 use residua_core::config::Precision;
 use residua_core::sampling::Filter;
 use residua_kernels::cpu::linear::Block;
-use residua_kernels::sample_token;
-use residua_kernels::sample_token::Draw;
+use residua_kernels::sample_token::{self, Draw};
 use residua_kernels::{
     Activation, KvCache, Weights, attention, half_noise, layer_norm, linear, noise, values,
 };
