@@ -135,7 +135,8 @@ pub fn mirror(update: &str) {
     }
 }
 
-/// Reports that this worker can no longer be used: the GPU was lost, or if it should not be opened `again`, is wrong.
+/// Reports that this worker can no longer be used: the GPU was lost or gave a wrong result. The next worker may open
+/// it `again`, or else must use the CPU.
 pub fn lost(why: &str, again: bool) {
     if let Ok(host) = host() {
         host.lost(why, again);

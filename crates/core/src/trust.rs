@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A hand-written GPU kernel, or a pair that works together. If it is off, Burn's own operations replace it
-/// where available: see [`Self::SUBSTITUTED`].
+/// A hand-written GPU kernel, or a pair that works together. If it is off, Burn's own operations replace it.
+/// A browser lacks Burn's convolution and matrix product: there another variant replaces these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuKernel {
@@ -94,10 +94,6 @@ impl GpuKernel {
         Self::EmbedCodes,
     ];
 
-    /// Whether Burn's operations replace kernels that are off. The browser build leaves them out: they would
-    /// be nearly half of its download.
-    pub const SUBSTITUTED: bool = cfg!(not(target_family = "wasm"));
-
     /// The variant with this number.
     pub fn variant(self, number: usize) -> Variant {
         Variant { kernel: self, number }
@@ -119,7 +115,7 @@ impl Variant {
 
     /// Whether the GPU runs this variant; all are on at first.
     pub fn is_on(self) -> bool {
-        !GpuKernel::SUBSTITUTED || OFF[self.kernel as usize].load(Ordering::Relaxed) & self.bit() == 0
+        OFF[self.kernel as usize].load(Ordering::Relaxed) & self.bit() == 0
     }
 
     /// Switches this variant on or off; [`GpuKernel::switch`] switches all of them.

@@ -9,7 +9,7 @@ use web_time::Instant;
 
 use super::attention::Reach;
 use super::cpu::linear::Block;
-use super::cube::{conv2d_variant, decode_linear_variant, matmul_variant, residual_quantize_variant};
+use super::cube::{conv2d_variants, decode_linear_variant, matmul_variants, residual_quantize_variant};
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
@@ -105,20 +105,22 @@ pub async fn check(checks: &[Check], device: &Device) -> Vec<Checked> {
     for (check, found) in checks.iter().zip(&table).filter(|(_, found)| !found.ok) {
         check.variant.switch(false);
         let Checked { kernel, shape, difference, tolerance, .. } = found;
-        let instead = match GpuKernel::SUBSTITUTED {
-            true => "using Burn's own operations instead",
-            false => "there is nothing to use instead",
-        };
         tracing::warn!(
             "the GPU kernel {kernel:?} gives wrong results on this GPU ({shape}: off by {difference:.1e}, expected at most {tolerance:.1e}); \
-             {instead}"
+             it is not used"
         );
     }
     table
 }
 
 impl Check {
-    async fn run(&self, device: &Device) -> Checked {
+    /// Whether `found` is a result of this check.
+    pub fn made(&self, found: &Checked) -> bool {
+        found.kernel == self.variant.kernel() && found.shape == self.shape
+    }
+
+    /// Runs the check with the kernel or, if it is off, with what replaces it.
+    pub(super) async fn run(&self, device: &Device) -> Checked {
         let start = Instant::now();
         let found = on(device, &self.work).await;
         let ms = start.elapsed().as_secs_f64() * 1e3;
@@ -164,7 +166,8 @@ fn exact(variant: impl Into<Variant>, shape: String, work: impl Fn(&Device) -> R
 fn convolution([inputs, outputs, height, width]: [usize; 4], resample: Resample) -> Check {
     let (x, weight) = ([1, inputs, height, width], [outputs, inputs, 3, 3]);
     let shape = format!("3x3 {inputs}->{outputs} at {height}x{width}, {resample:?}");
-    close(conv2d_variant(x, weight, resample), shape, move |device| {
+    let [variant, _] = conv2d_variants(x, weight, resample);
+    close(variant, shape, move |device| {
         let (weight, bias) = (noise(weight, 2, device), noise([outputs], 3, device));
         read(conv2d::conv2d(noise(x, 1, device), &weight, &bias, resample))
     })
@@ -188,7 +191,8 @@ fn layer_norm() -> Check {
 /// With several matrices, the factors are transposed in memory.
 fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
     let shape = format!("{matrices} of {rows}x{inner} by {inner}x{columns}");
-    close(matmul_variant(matrices, rows, columns), shape, move |device| {
+    let [variant, _] = matmul_variants(matrices, rows, columns);
+    close(variant, shape, move |device| {
         let factor = |[rows, columns]: [usize; 2], seed| -> Tensor<3> {
             match matrices {
                 1 => noise([1, rows, columns], seed, device),

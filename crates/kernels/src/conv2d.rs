@@ -5,9 +5,9 @@ use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Slice, Tensor};
 
-use super::cube::{GpuKernels, conv2d_variant};
+use super::cube::{GpuKernels, conv2d_variants};
 use super::flex::CpuKernels;
-use super::{Resample, has_cpu_kernels, has_gpu_kernel};
+use super::{Resample, has_cpu_kernels, has_large_kernel};
 #[cfg(not(target_family = "wasm"))]
 use super::{gradient, has_gradient};
 
@@ -16,14 +16,14 @@ use super::{gradient, has_gradient};
 /// The result is `[B, out, H', W']`: as large as `x`, half as large or twice as large, depending on
 /// `resample`.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    let variant = || conv2d_variant(x.dims(), weight.dims(), resample);
+    let variants = || conv2d_variants(x.dims(), weight.dims(), resample);
     #[cfg(not(target_family = "wasm"))]
-    if has_gradient(variant(), &x.device()) {
+    if has_gradient(variants()[0], &x.device()) {
         return gradient::conv2d(x, weight, bias, resample);
     }
     let kernel = match has_cpu_kernels(&x.device()) {
         true => <Dispatch as CpuKernels>::residua_conv2d,
-        false if has_gpu_kernel(variant(), &x.device()) => <Dispatch as GpuKernels>::residua_conv2d,
+        false if has_large_kernel(variants(), &x.device()) => <Dispatch as GpuKernels>::residua_conv2d,
         false => return composed(x, weight, bias, resample),
     };
     let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());

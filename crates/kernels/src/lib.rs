@@ -48,6 +48,17 @@ pub fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
     !differentiates(device) && is_right(variant.into(), device)
 }
 
+/// Whether a kernel handles tensors on `device`, which is a GPU or needs gradients: with the first of
+/// `variants`, or in a browser with the second in its place. A browser has nothing else for a convolution or a
+/// matrix product: Burn's own would be nearly half of its download.
+fn has_large_kernel([best, spare]: [Variant; 2], device: &Device) -> bool {
+    let is_right = has_gpu_kernel(best, device);
+    if cfg!(target_family = "wasm") && !is_right {
+        verdicts::settle(spare, device);
+    }
+    is_right || cfg!(target_family = "wasm")
+}
+
 /// Whether `variant` is on. Each variant is checked when it is first used, so that opening a window does not wait
 /// and unused variants cost nothing. A browser can't wait here and checks it before its result is read.
 fn is_right(variant: Variant, device: &Device) -> bool {

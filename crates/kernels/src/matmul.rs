@@ -3,9 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::cube::{GpuKernels, matmul_variant};
+use super::cube::{GpuKernels, matmul_variants};
 use super::flex::CpuKernels;
-use super::{Variant, has_cpu_kernels, has_gpu_kernel};
+use super::{Variant, has_cpu_kernels, has_large_kernel};
 
 /// Multiplies `a` `[.., M, K]` by `b` `[.., K, N]`: `[.., M, N]`, in f32.
 ///
@@ -19,15 +19,15 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "both operands must have the same batch dimensions");
     let kernel = match has_cpu_kernels(&a.device()) {
         true => <Dispatch as CpuKernels>::residua_matmul,
-        false if !has_gpu_kernel(variant(&a, &b), &a.device()) => return composed(a, b),
+        false if !has_large_kernel(variants(&a, &b), &a.device()) => return composed(a, b),
         false => <Dispatch as GpuKernels>::residua_matmul,
     };
     Tensor::from_dispatch(kernel(a.into_dispatch(), b.into_dispatch()))
 }
 
-fn variant<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> Variant {
+fn variants<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> [Variant; 2] {
     let (a, b) = (a.dims(), b.dims());
-    matmul_variant(a[..D - 2].iter().product(), a[D - 2], b[D - 1])
+    matmul_variants(a[..D - 2].iter().product(), a[D - 2], b[D - 1])
 }
 
 /// The same with Burn's own operation.

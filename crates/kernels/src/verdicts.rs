@@ -13,7 +13,7 @@ use native::{recall, remember};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{remember_in, seconds, settle};
 #[cfg(target_family = "wasm")]
-pub use page::{confirm, settle};
+pub use page::{confirm, restore, settle};
 #[cfg(target_family = "wasm")]
 use page::{recall, remember};
 
@@ -24,15 +24,13 @@ use residua_core::trust::{Variant, keep};
 async fn verify(variant: Variant, device: &Device) {
     let checks = checks_of(variant);
     let mut known = recall().await;
-    known.retain(|known| {
-        known.kernel == variant.kernel() && checks.iter().any(|check| check.shape == known.shape)
-    });
-    if !known.is_empty() {
+    known.retain(|known| checks.iter().any(|check| check.made(known)));
+    if !known.is_empty() && known.iter().all(|known| known.ok) {
         return keep(&known);
     }
     let found = check(&checks, device).await;
     keep(&found);
-    // Failures are not stored, so that they are checked again: a driver update may fix them.
+    // Failures are not stored here, so that they are checked again: a driver update may fix them.
     if found.iter().all(|checked| checked.ok) {
         remember(found).await;
     }

@@ -10,12 +10,18 @@ use super::texts::Text;
 use super::{empty, launch};
 use crate::{GpuKernel, Resample, Variant};
 
-/// The variant for `x` and `weight` of these dimensions.
-pub fn variant(x: [usize; 4], weight: [usize; 4], resample: Resample) -> Variant {
+/// The variant for `x` and `weight` of these dimensions, and the one used if it is off. Only the gathering shader
+/// has no other.
+pub fn variants(x: [usize; 4], weight: [usize; 4], resample: Resample) -> [Variant; 2] {
     let [images, _, height, width] = x;
     let [out_channels, _, kernel, _] = weight;
     let out = [images, out_channels, resample.size(height), resample.size(width)].map(|size| size as u32);
     let block = Block::of(out, kernel as u32, resample);
+    [block, block.map(Block::spare)].map(variant)
+}
+
+/// The variant with this block; without one, the gathering shader.
+fn variant(block: Option<Block>) -> Variant {
     GpuKernel::Conv2d.variant(BLOCKS.iter().position(|&one| Some(one) == block).unwrap_or(BLOCKS.len()))
 }
 
@@ -33,7 +39,8 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
         [images, in_channels, out_channels, height, width].map(|size| size as u32);
     let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
     let out = [images, out_channels, out_height, out_width];
-    if let Some(block) = Block::of(out, kernel, resample) {
+    if let Some(best) = Block::of(out, kernel, resample) {
+        let block = if variant(Some(best)).is_on() { best } else { best.spare() };
         let workgroups = block.workgroups(out);
         let shift = (resample == Resample::Up).into();
         let parameters = Parameters { images, in_channels, out_channels, height, width, shift };
@@ -90,6 +97,11 @@ impl Block {
             _ if LARGE.workgroups(out) >= MANY => Some(LARGE),
             _ => Some(SMALL),
         }
+    }
+
+    /// Another block for the same convolutions.
+    fn spare(self) -> Self {
+        if self == SMALL { LARGE } else { SMALL }
     }
 
     fn threads(self) -> u32 {

@@ -55,6 +55,15 @@ impl Tile {
         }
     }
 
+    /// Another tile for the same products.
+    fn spare(self) -> Self {
+        if self == SMALL { LARGE } else { SMALL }
+    }
+
+    fn variant(self) -> Variant {
+        GpuKernel::Matmul.variant(TILES.iter().position(|&one| one == self).expect("TILES has every tile"))
+    }
+
     fn threads(self) -> u32 {
         (self.row_threads * self.column_threads) as u32
     }
@@ -158,10 +167,10 @@ fn even_distance(tensor: &CubeTensor) -> Option<usize> {
     Some(distance)
 }
 
-/// The variant for products of `[rows, inner]` by `[inner, columns]`.
-pub fn variant(matrices: usize, rows: usize, columns: usize) -> Variant {
+/// The variant for products of `[rows, inner]` by `[inner, columns]`, and the one used if it is off.
+pub fn variants(matrices: usize, rows: usize, columns: usize) -> [Variant; 2] {
     let tile = Tile::of(matrices, rows, columns);
-    GpuKernel::Matmul.variant(TILES.iter().position(|&one| one == tile).expect("TILES has every tile"))
+    [tile.variant(), tile.spare().variant()]
 }
 
 /// [`super::GpuKernels::residua_matmul`].
@@ -177,7 +186,8 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let product = empty(&a, Shape::from(shape), DType::F32);
     let a = Matrices::new(a);
     let b = Matrices::new(b).apart_from(&a.tensor);
-    let tile = Tile::of(matrices, rows, columns);
+    let best = Tile::of(matrices, rows, columns);
+    let tile = if best.variant().is_on() { best } else { best.spare() };
     let (row_tiles, column_tiles) = (rows.div_ceil(tile.rows()), columns.div_ceil(tile.columns()));
     let [a_matrix, a_row, a_inner] = a.strides;
     let [b_matrix, b_inner, b_column] = b.strides;

@@ -61,9 +61,9 @@ use super::sample_token::Draw;
 use super::weights::StoredWeights;
 use super::{Activation, Resample};
 pub(super) use attention::{fits as decode_attention_fits, whole_fits as whole_attention_fits};
-pub(super) use conv2d::variant as conv2d_variant;
+pub(super) use conv2d::variants as conv2d_variants;
 pub(super) use linear::variant as decode_linear_variant;
-pub(super) use matmul::variant as matmul_variant;
+pub(super) use matmul::variants as matmul_variants;
 pub(super) use residual_quantize::variant as residual_quantize_variant;
 
 /// Operations with a hand-written GPU kernel.

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use wgpu::{DeviceLostReason, PowerPreference, RequestAdapterOptions};
 
 use super::{DeviceChoice, cpu, descriptor, share};
+use crate::verdicts;
 use residua_core::error::{Error, Result};
 
 /// A device and the description shown on the page.
@@ -53,7 +54,9 @@ pub async fn open(choice: DeviceChoice, lost: impl Fn(String) + Send + 'static) 
     });
     let largest = device.limits().max_storage_buffer_binding_size >> 20;
     let said = format!("{}, buffers up to {largest} MB", name(&info));
-    Ok(Opened { device: share(instance, adapter, device, queue)?, said, lacking: false })
+    let device = share(instance, adapter, device, queue)?;
+    verdicts::restore().await;
+    Ok(Opened { device, said, lacking: false })
 }
 
 /// The first line of a JavaScript error, without its location in the source.
