@@ -26,8 +26,11 @@ let worker = startWorker(address.get('device') ?? 'auto');
 
 function startWorker(device) {
   const started = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'models' });
-  started.onmessage = ({ data }) => hear(data);
-  started.onerror = (event) => lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
+  // Messages of a worker that has been replaced may still arrive.
+  started.onmessage = ({ data }) => { if (started === worker) hear(data); };
+  started.onerror = (event) => {
+    if (started === worker) lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
+  };
   started.postMessage({ kind: 'start', device });
   if (given.length > 0) started.postMessage({ kind: 'files', files: given });
   return started;

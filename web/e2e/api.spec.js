@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test } from './base.js';
+import { expect, test, WEB } from './base.js';
 import { CAPTION, native, nativeCodes, ROOT, SAMPLE } from './native.js';
 
 // A software GPU compiles each shader slowly.
@@ -93,6 +93,52 @@ test.describe('residua.js', () => {
     expect(steps).toBeLessThan(total / 4);
     expect(again).toBe(256);
   });
+
+  /** Lines before the worker's own script: unless it is on the CPU, it is lost at a call of `at`. */
+  const LOST = (/** @type {string} */ at, /** @type {boolean} */ again) => `
+    let device;
+    addEventListener('message', (event) => {
+      const { method, values } = event.data;
+      if (method === 'open') [device] = values;
+      if (method !== '${at}' || device === 'cpu') return;
+      event.stopImmediatePropagation();
+      postMessage({ kind: 'lost', why: 'a test lost the worker', again: ${again} });
+    });
+  `;
+  /**
+   * Each: the device asked for, the call at which its worker is lost, whether the GPU may be opened again, the workers used, and
+   * the error.
+   */
+  const LOSSES = /** @type {const} */ ([
+    ['auto', 'encode', false, 2, 'no error'],
+    ['auto', 'encode', true, 5, 'no error'],
+    ['auto', 'load', true, 5, 'no error'],
+    ['gpu', 'open', false, 1, 'Error: a test lost the worker; or load the model on the CPU'],
+  ]);
+  for (const [device, at, again, workers, said] of LOSSES) {
+    test(`a worker lost at ${at}, with the device ${device}${again ? ', again and again' : ''}`, async ({ page, server }, info) => {
+      server.put('/worker.js', LOST(at, again) + readFileSync(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
+      let started = 0;
+      page.on('worker', () => { started += 1; });
+      const { found, error } = await page.evaluate(async (device) => {
+        const file = await window.fileOf('/assets/emoji-64/stage1.safetensors', 'stage1.safetensors');
+        const picture = await (await fetch('/assets/samples/red-cat.png')).blob();
+        let found;
+        const error = await window.errorOf(async () => {
+          const residua = await window.api.Residua.load(file, { device });
+          const [one, other] = await Promise.all([residua.encode(picture), residua.encode(picture)]);
+          found = { codes: [...one.codes], other: [...other.codes], device: residua.device };
+        });
+        return { found, error };
+      }, device);
+      expect(error).toBe(said);
+      expect(started).toBe(workers);
+      if (!found) return;
+      expect(found.device).toBe('cpu: the CPU was requested');
+      expect(found.codes).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
+      expect(found.other).toEqual(found.codes);
+    });
+  }
 
   test('with an aborted signal nothing starts', async ({ page, server }) => {
     const error = await page.evaluate(() =>
