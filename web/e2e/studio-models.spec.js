@@ -54,14 +54,7 @@ test('a dropped published archive is loaded', async ({ studio }, info) => {
   await make(studio);
 });
 
-test('a published .pt dropped with its configuration is loaded', async ({ studio }, info) => {
-  await studio.open('?device=cpu');
-  await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
-  await sameCodes(studio, info.outputPath('native'), STAGE1);
-  await studio.keep('model-pt');
-});
-
-test('for a published .pt without its configuration, the error says what is missing', async ({ studio }) => {
+test('a published .pt is loaded with its configuration, and without it, the error says what is missing', async ({ studio }, info) => {
   await studio.open('?device=cpu');
   const before = await studio.codes();
   await studio.drop(path.join(STAGE1, 'model.pt'));
@@ -69,6 +62,10 @@ test('for a published .pt without its configuration, the error says what is miss
   await studio.keep('model-no-configuration');
   expect((await studio.log())[0]).toMatch(/^Error: .*config\.yaml/);
   expect(await studio.codes()).toEqual(before);
+
+  await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
+  await sameCodes(studio, info.outputPath('native'), STAGE1);
+  await studio.keep('model-pt');
 });
 
 test('an interrupted download is reported, and resumes where it stopped', async ({ server, studio }, info) => {
