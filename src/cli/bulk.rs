@@ -80,7 +80,6 @@ pub fn bulk<'a>(
     orders: Vec<Order>,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
-    filters.iter().try_for_each(residua_core::sampling::Filter::check)?;
     let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
     let (precision, weights) = (options.precision, options.state);
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })

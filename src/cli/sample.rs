@@ -20,12 +20,12 @@ use residua_core::task::Task;
 use residua_engine::Stage2;
 use residua_engine::judge::Best;
 use residua_engine::reconstruct::decode;
-use residua_engine::sample::{Sampled, sample};
+use residua_engine::sample::{Sampled, request, sample};
 use residua_io::image_io::png_text::Provenance;
 use residua_io::image_io::{Picture, sheet};
 use residua_model::generate::Request;
 use residua_protocol::recipe::SamplingRecipe;
-use residua_protocol::{ModelId, Options, Recipe};
+use residua_protocol::{ModelId, Options, Recipe, SamplePlan};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
@@ -216,20 +216,9 @@ impl Run<'_> {
         if !(1..=MOST).contains(&kept) {
             return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {kept}")));
         }
-        let end = plan.image.checked_add(plan.count).ok_or_else(|| {
-            Error::usage(format!(
-                "expected picture numbers of a seed to fit in 32 bits, found {} pictures from number {}",
-                plan.count, plan.image
-            ))
-        })?;
-        plan.filters.iter().try_for_each(residua_core::sampling::Filter::check)?;
-        Ok(Request {
-            condition: plan.condition.tokens(&self.stage2.model.config)?,
-            filters: plan.filters.clone(),
-            seed: plan.seed,
-            images: plan.image..end,
-            forced,
-        })
+        let SamplingRecipe { condition, seed, image, count, filters, .. } = plan.clone();
+        let plan = SamplePlan { condition, seed, first: image, count, filters, forced, preview: false };
+        request(&plan, &self.stage2.model.config)
     }
 }
 

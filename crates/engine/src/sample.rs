@@ -1,4 +1,5 @@
-//! Samples new pictures in batches, with progress; a stop keeps those that are finished.
+//! Samples new pictures in batches, with progress; a stop keeps those that are finished. Every interface's settings become
+//! a request here.
 
 use std::collections::VecDeque;
 
@@ -6,12 +7,14 @@ use burn::tensor::{Device, Int, Tensor};
 use web_time::{Duration, Instant};
 
 use residua_core::codes::CodeStack;
-use residua_core::error::Result;
+use residua_core::config::RqTransformerConfig;
+use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
 use residua_kernels::device::Fence;
 use residua_model::RqTransformer;
 use residua_model::generate::{DraftAndRevise, Guidance, Request, Session, Steps};
+use residua_protocol::SamplePlan;
 
 /// Rows sampled together. More are no faster on a CPU and need memory for their caches.
 const ROWS: u32 = 8;
@@ -31,6 +34,29 @@ pub enum Sampled {
     },
     /// Finished stacks.
     Whole(Vec<CodeStack>),
+}
+
+/// The request that `plan` describes, for the model of `config`.
+///
+/// # Errors
+/// The condition, a filter or the given codes do not fit the model; there is no image to sample, or one whose number does
+/// not fit in 32 bits.
+pub fn request(plan: &SamplePlan, config: &RqTransformerConfig) -> Result<Request> {
+    let SamplePlan { condition, seed, first, count, filters, forced, .. } = plan;
+    let end = first.checked_add(*count).ok_or_else(|| {
+        Error::usage(format!(
+            "expected picture numbers of a seed to fit in 32 bits, found {count} pictures from number {first}"
+        ))
+    })?;
+    let request = Request {
+        condition: condition.tokens(config)?,
+        filters: filters.clone(),
+        seed: *seed,
+        images: *first..end,
+        forced: forced.clone(),
+    };
+    request.check(config)?;
+    Ok(request)
 }
 
 /// Samples `request` batch by batch, and hands each to `keep` as soon as it is complete, so that neither a stop nor a failure
@@ -112,6 +138,45 @@ async fn batches<S: Steps>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use residua_core::config::StateKind;
+    use residua_core::sampling::Forced;
+    use residua_model::Checkpoint;
+    use residua_protocol::Condition;
+
+    #[test]
+    fn a_plan_that_does_not_fit_the_model_is_refused() {
+        let checkpoint = Checkpoint::open("emoji-64", None, StateKind::Auto).unwrap();
+        let config = checkpoint.rqtransformer().unwrap();
+        let plan = SamplePlan {
+            condition: Condition::Class("0".into()),
+            seed: 1,
+            first: 5,
+            count: 2,
+            filters: vec![Filter::NONE; config.depth()],
+            forced: None,
+            preview: false,
+        };
+        assert_eq!(request(&plan, config).unwrap().images, 5..7);
+        let small = CodeStack::new(1, 1, 4, vec![0; 4]).unwrap();
+        let cold = Filter { temperature: -1.0, ..Filter::NONE };
+        for (plan, expected) in [
+            (SamplePlan { count: 0, ..plan.clone() }, "expected at least one image to sample"),
+            (SamplePlan { first: u32::MAX, ..plan.clone() }, "fit in 32 bits, found 2 pictures from number"),
+            (
+                SamplePlan { condition: Condition::Class("99".into()), ..plan.clone() },
+                "class 99 does not exist",
+            ),
+            (SamplePlan { filters: vec![Filter::NONE], ..plan.clone() }, "one filter for each of 4 depths"),
+            (SamplePlan { filters: vec![cold; 4], ..plan.clone() }, "temperature: expected 0"),
+            (
+                SamplePlan { forced: Some(Forced { stack: small, keep: vec![true; 4] }), ..plan },
+                "code stacks are",
+            ),
+        ] {
+            let error = request(&plan, config).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn a_batch_has_fewer_images_if_a_phase_is_guided() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::guidance::Guidance;
-use super::session::{Request, check, conditions, given_code, repeat};
+use super::session::{Request, conditions, given_code, repeat};
 use super::steps::Steps;
 use crate::RqTransformer;
 use crate::rqtransformer::Masked;
@@ -71,7 +71,7 @@ impl<'a> DraftAndRevise<'a> {
             "drafting and revising",
             "an autoregressive model samples cell by cell, once",
         )?;
-        check(model, &request)?;
+        request.check(config)?;
         schedule.check(config.depth())?;
         if schedule.draft == 0 && request.forced.is_none() {
             return Err(Error::usage("expected codes to revise, found none: draft some first"));

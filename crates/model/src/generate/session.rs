@@ -34,6 +34,48 @@ impl Request {
     pub fn is_null(&self, config: &RqTransformerConfig) -> bool {
         config.null_condition().is_some_and(|null| null == self.condition)
     }
+
+    /// Checks that the request fits the model of `config`.
+    ///
+    /// # Errors
+    /// The condition, a filter or the given codes do not fit, or there is no image to sample.
+    pub fn check(&self, config: &RqTransformerConfig) -> Result<()> {
+        let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
+        if self.condition.len() != length {
+            let found = self.condition.len();
+            return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
+        }
+        let is_known = |token: u32| (token as usize) < vocabulary || self.is_null(config);
+        if let Some(token) = self.condition.iter().find(|&&token| !is_known(token)) {
+            return Err(Error::usage(format!(
+                "the model's conditions are 0 to {}, found {token}",
+                vocabulary - 1
+            )));
+        }
+        if self.images.is_empty() {
+            return Err(Error::usage("expected at least one image to sample, found 0"));
+        }
+        if self.filters.len() != config.depth() {
+            return Err(Error::usage(format!("expected one filter for each of {} depths", config.depth())));
+        }
+        self.filters.iter().try_for_each(Filter::check)?;
+        self.forced.as_ref().map_or(Ok(()), |forced| check_forced(forced, config))
+    }
+}
+
+/// Checks that given codes fit the model of `config`.
+fn check_forced(Forced { stack, keep }: &Forced, config: &RqTransformerConfig) -> Result<()> {
+    if stack.shape() != config.block_size {
+        let (expected, found) = (config.block_size, stack.shape());
+        return Err(Error::invalid(format!(
+            "the model's code stacks are {expected:?}, the given one is {found:?}"
+        )));
+    }
+    stack.validate(&config.codebook_sizes()?)?;
+    if keep.len() != stack.codes().len() {
+        return Err(Error::usage("expected one flag for each code of the stack"));
+    }
+    Ok(())
 }
 
 /// A batch in progress.
@@ -56,7 +98,7 @@ impl<'a> Session<'a> {
             "sampling cell by cell",
             "use `sample`, `complete` or `revise`, which draft and revise",
         )?;
-        check(model, &request)?;
+        request.check(&model.config)?;
         let (batch, device) = (request.images.len(), model.device());
         let guidance = Guidance::of(&request.filters, request.is_null(&model.config));
         let condition = conditions(model, &request, &guidance)?;
@@ -189,40 +231,4 @@ pub(super) fn conditions(
 pub(super) fn repeat(row: &[u32], shape: [usize; 2], device: &burn::tensor::Device) -> Tensor<2, Int> {
     let values: Vec<i32> = (0..shape[0]).flat_map(|_| row.iter().map(|&x| x as i32)).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Checks that a request fits `model`.
-pub(super) fn check(model: &RqTransformer, request: &Request) -> Result<()> {
-    let config = &model.config;
-    let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
-    if request.condition.len() != length {
-        let found = request.condition.len();
-        return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
-    }
-    let is_known = |token: u32| (token as usize) < vocabulary || request.is_null(config);
-    if let Some(token) = request.condition.iter().find(|&&token| !is_known(token)) {
-        return Err(Error::usage(format!(
-            "the model's conditions are 0 to {}, found {token}",
-            vocabulary - 1
-        )));
-    }
-    if request.images.is_empty() {
-        return Err(Error::usage("expected at least one image to sample"));
-    }
-    if request.filters.len() != config.depth() {
-        return Err(Error::usage(format!("expected one filter for each of {} depths", config.depth())));
-    }
-    if let Some(forced) = &request.forced {
-        if forced.stack.shape() != config.block_size {
-            let (expected, found) = (config.block_size, forced.stack.shape());
-            return Err(Error::invalid(format!(
-                "the model's code stacks are {expected:?}, the given one is {found:?}"
-            )));
-        }
-        forced.stack.validate(&config.codebook_sizes()?)?;
-        if forced.keep.len() != forced.stack.codes().len() {
-            return Err(Error::usage("expected one flag for each code of the stack"));
-        }
-    }
-    Ok(())
 }
