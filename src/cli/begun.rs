@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-
 use super::input::{Codes, bytes, in_file};
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
@@ -22,7 +20,6 @@ pub struct Begun<'a> {
     /// The codes.
     pub stack: CodeStack,
     model: &'a TransformerArguments,
-    device: Device,
     id: ModelId,
     /// How the picture was sampled, if it was.
     found: Option<SamplingRecipe>,
@@ -33,14 +30,13 @@ pub struct Begun<'a> {
 impl<'a> Begun<'a> {
     /// Loads the models and reads or encodes `input`.
     pub fn new(model: &'a TransformerArguments, input: &Path, console: &Console) -> Result<Self> {
-        let device = model.model.device.open()?;
-        let stage2 = Stage2::load(&model.options(), &device, &mut console.task("loading"))?;
+        let stage2 = model.stage2(console)?;
         let codes = Codes::read_or_encode(input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(input)?;
         let (id, found) = (stage2.id()?, recipe.and_then(|recipe| recipe.sampling));
         let maker = found.as_ref().map(|found| &found.rqtransformer.sha256);
         let is_maker = maker.map_or(Ok(false), |maker| stage2.checkpoint.is(maker))?;
-        Ok(Self { stage2, stack, model, device, id, found, is_maker })
+        Ok(Self { stage2, stack, model, id, found, is_maker })
     }
 
     /// How the picture was sampled, if this model did it. Another model's settings do not apply to this one.
@@ -64,7 +60,7 @@ impl<'a> Begun<'a> {
             count: sampling.count(),
             filters,
             schedule,
-            device: residua_kernels::device::kind(&self.device).into(),
+            device: residua_kernels::device::kind(self.stage2.model.device()).into(),
             precision: self.model.precision().unwrap_or_default(),
             weights: self.model.model.weights,
         }

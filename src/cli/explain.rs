@@ -9,7 +9,6 @@ use super::input::Codes;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::Console;
 use residua_core::error::Result;
-use residua_engine::Stage2;
 use residua_engine::explain::{Explanation, explain};
 
 /// Show the most likely codes at one cell and depth, given the codes before it, or for a contextual model, all other cells.
@@ -38,8 +37,7 @@ pub struct Explain {
 impl Explain {
     /// Prints the distribution.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.model.device.open()?;
-        let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
+        let stage2 = self.model.stage2(console)?;
         let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;
         let found = recipe.and_then(|recipe| Some(recipe.sampling?.condition));

@@ -13,9 +13,9 @@ use super::words::{ORDERS, one_of};
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::sampling::morph::{Morph as Plan, MorphOrder};
+use residua_engine::Stage2;
 use residua_engine::morph::{Fitting, morph};
 use residua_engine::reconstruct::decode;
-use residua_engine::{Stage1, Stage2};
 use residua_io::image_io::Picture;
 use residua_io::image_io::animation::encode_apng;
 use residua_model::RqVae;
@@ -66,13 +66,10 @@ impl Morph {
         self.check_fit()?;
         let target = Target::given(&self.out, "png", self.force, console)?;
         let plan = Plan { order: self.order, frames: self.frames, seed: self.seed.unwrap_or(0) };
-        let device = self.model.model.device.open()?;
         let made = if self.fit {
-            let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-            self.fitted(&stage2, &plan, console)?
+            self.fitted(&self.model.stage2(console)?, &plan, console)?
         } else {
-            let options = self.model.model.rqvae_options()?;
-            let rqvae = Stage1::load(&options, &device, &mut console.task("loading"))?.model;
+            let rqvae = self.model.model.stage1(console)?.model;
             let [from, to] = [self.end(&self.from, &rqvae, console)?, self.end(&self.to, &rqvae, console)?];
             let mut task = console.task("morphing");
             let frames = pollster::block_on(morph(&from.stack, &to.stack, &plan, None, &mut task))?;

@@ -5,11 +5,13 @@ use std::path::Path;
 use burn::tensor::Device;
 use clap::Args;
 
+use super::output::Console;
 use super::words::{DEVICES, GPU_KERNELS, PRECISIONS, WEIGHTS, one_of};
 use residua_core::config::{Precision, RqTransformerConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Sampling};
 use residua_engine::start::{GpuKernels, start};
+use residua_engine::{Stage1, Stage2};
 use residua_io::assets::bundled;
 use residua_io::image_io::run_of;
 use residua_kernels::device::DeviceChoice;
@@ -84,6 +86,15 @@ impl ModelArguments {
         }
     }
 
+    /// Loads the RQ-VAE, for a command that needs nothing else.
+    ///
+    /// # Errors
+    /// Both `--model` and `--rqvae` are given; the device or the model cannot be opened.
+    pub fn stage1(&self, console: &Console) -> Result<Stage1> {
+        let options = self.rqvae_options()?;
+        Stage1::load(&options, &self.device.open()?, &mut console.task("loading"))
+    }
+
     /// `options` with the model `found` in a recipe, unless `--model` is given.
     pub fn model_or(&self, found: Option<&str>, options: Options) -> Result<Options> {
         match (&self.model, found) {
@@ -97,6 +108,14 @@ impl TransformerArguments {
     /// The engine's options.
     pub fn options(&self) -> Options {
         Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
+    }
+
+    /// Loads the transformer and its RQ-VAE.
+    ///
+    /// # Errors
+    /// The device or a model cannot be opened.
+    pub fn stage2(&self, console: &Console) -> Result<Stage2> {
+        Stage2::load(&self.options(), &self.model.device.open()?, &mut console.task("loading"))
     }
 
     /// The requested precision.

@@ -1,5 +1,6 @@
-//! What users do with the models, independent of any user interface: one file per task.
+//! What users do with the models, independent of any user interface: one file per task. [`api`] is for other programs.
 
+pub mod api;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 #[cfg(not(target_family = "wasm"))]
@@ -24,4 +25,5 @@ pub mod train;
 #[cfg(not(target_family = "wasm"))]
 pub mod verify;
 
+pub use api::Model;
 pub use models::{Stage1, Stage2};

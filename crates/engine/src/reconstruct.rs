@@ -1,6 +1,7 @@
 //! Encodes and decodes pictures with the RQ-VAE: codes, reconstructions at each depth, and their quality.
 
 use burn::tensor::{Int, Tensor, TensorData};
+use image::RgbImage;
 
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
@@ -31,6 +32,18 @@ pub struct Reconstruction {
     pub ssim: f64,
     /// Size of the codes, in bits per pixel.
     pub bits_per_pixel: f64,
+}
+
+impl Reconstruction {
+    /// The reconstruction from all codes.
+    pub fn picture(&self) -> &Picture {
+        self.partials.last().expect("a stack has at least one code per cell")
+    }
+
+    /// The reconstruction from all codes, in 8 bits.
+    pub fn image(&self) -> RgbImage {
+        self.picture().to_rgb8()
+    }
 }
 
 /// How codes are chosen.

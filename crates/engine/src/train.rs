@@ -43,7 +43,7 @@ const DISCRIMINATOR: &str = "discriminator";
 const SHEET: usize = 8;
 
 /// What to train, on which pictures, and for how long.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TrainOptions {
     /// The configuration, with the published keys, `-` for standard input; a resumed run keeps its own.
     pub config: PathBuf,

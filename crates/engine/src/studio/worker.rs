@@ -13,15 +13,15 @@ use super::choices::choices;
 use super::facts::facts;
 use super::files::{read, write};
 use super::inspect::{self, Latents, Uploaded};
+use crate::api::Model;
 use crate::explain::{explain, surprise};
-use crate::fetch::{fetch, fetch_tokenizer};
-use crate::models::{Stage1, Stage2, id_of};
+use crate::models::Stage2;
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
-use crate::sample::{Sampled, sample};
-use residua_core::config::{Architecture, RqTransformerConfig};
+use crate::sample::{Sampled, request, sample};
+use residua_core::config::Architecture;
 use residua_core::error::{Error, Result};
-use residua_core::sampling::{Filter, Schedule};
+use residua_core::sampling::Schedule;
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
 use residua_io::image_io::animation::encode_apng;
@@ -30,14 +30,13 @@ use residua_io::image_io::framing::Framing;
 use residua_io::tokenizer::Tokenizer;
 use residua_kernels::device::{self, Fence};
 use residua_metrics::Usage;
-use residua_model::generate::Request;
 use residua_model::tensors::codes_from_tensor;
-use residua_model::{Checkpoint, RqTransformer, RqVae, Stage};
+use residua_model::{Checkpoint, RqTransformer, RqVae};
 use residua_protocol::condition::tokenizer;
 use residua_protocol::recipe::SamplingRecipe;
 use residua_protocol::{
-    CaptionTokens, Command, Encoded, Event, JobId, Loaded, Made, Message, ModelId, MorphPlan, Options,
-    Output, Recipe, SamplePlan, Surprise, View,
+    CaptionTokens, Command, Encoded, Event, JobId, Loaded, Made, Message, MorphPlan, Options, Output, Recipe,
+    SamplePlan, Surprise, View,
 };
 
 /// A queued command.
@@ -95,15 +94,7 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
 /// The loaded models.
 struct Models {
     options: Options,
-    stage1: Stage1,
-    stage1_id: ModelId,
-    /// Stage 2, if there is one.
-    stage2: Option<Transformer>,
-}
-
-struct Transformer {
-    model: RqTransformer,
-    id: ModelId,
+    model: Model,
     /// The caption tokenizer, if the model takes captions.
     tokenizer: Option<Tokenizer>,
 }
@@ -158,13 +149,13 @@ impl Worker {
                 choices(self.rqvae()?, &view, place, &codes, task, found).await?;
             }
             Command::Explain { stack, condition, place, count } => {
-                let model = &self.transformer()?.model;
+                let model = self.transformer()?;
                 let tokens = condition.tokens(&model.config)?;
                 let explanation = Arc::new(explain(model, &stack, &tokens, place, count).await?);
                 output(Output::Explained { place, explanation });
             }
             Command::Surprise { stack, condition } => {
-                let model = &self.transformer()?.model;
+                let model = self.transformer()?;
                 let tokens = condition.tokens(&model.config)?;
                 let (entropy, chosen) = surprise(model, &stack, &tokens, task).await?.into_iter().unzip();
                 output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
@@ -195,50 +186,32 @@ impl Worker {
     }
 
     fn rqvae(&self) -> Result<&RqVae> {
-        Ok(&self.models()?.stage1.model)
+        Ok(&self.models()?.model.stage1().model)
     }
 
-    fn transformer(&self) -> Result<&Transformer> {
-        let stage2 = self.models()?.stage2.as_ref();
-        stage2.ok_or_else(|| Error::usage("this model has no RQ-Transformer; load a stage 2 in Models"))
+    fn transformer(&self) -> Result<&RqTransformer> {
+        Ok(&self.models()?.model.stage2()?.model)
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
-        let tokenizer = self.transformer()?.tokenizer.as_ref();
+        let tokenizer = self.models()?.tokenizer.as_ref();
         tokenizer.ok_or_else(|| Error::usage("this model takes no captions"))
     }
 
     /// Loads a stage 2 with its stage 1, or a stage 1 alone if the checkpoint has no stage 2.
     async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
-        for place in std::iter::once(&options.model).chain(&options.rqvae) {
-            fetch(place, task).await?;
-        }
-        let opened = Checkpoint::open(&options.model, None, options.state);
-        let has_stage2 = match &opened {
-            Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
-            // The place holds several models: try it as a stage 2, and let loading report any problem.
-            Err(_) => Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok(),
-        };
-        let (stage1, stage2, checkpoint2) = if has_stage2 {
-            let Stage2 { model, checkpoint, stage1 } = Stage2::load(&options, &self.device, task)?;
-            checkpoint.content_unless(|| task.check())?;
-            let id = id_of(&checkpoint)?;
-            let tokenizer = fetched_tokenizer(&model.config, task).await.unwrap_or_else(|error| {
-                // Explaining and completing pictures works without a tokenizer.
-                tracing::warn!("{error}");
-                None
-            });
-            (stage1, Some(Transformer { model, id, tokenizer }), Some(checkpoint))
-        } else {
-            (Stage1::load(&options, &self.device, task)?, None, None)
-        };
+        let model = Model::load_with(&options, &self.device, task).await?;
+        let tokenizer = fetched_tokenizer(&model, task).await.unwrap_or_else(|error| {
+            // Explaining and completing pictures works without a tokenizer.
+            tracing::warn!("{error}");
+            None
+        });
         Fence::new(&self.device).await.wait().await?;
-        stage1.checkpoint.content_unless(|| task.check())?;
-        let of_stage2 = stage2.as_ref().zip(checkpoint2.as_ref());
-        let of_stage2 = of_stage2.map(|(stage2, checkpoint)| (&stage2.model.config, checkpoint));
-        let loaded = facts(&options, &stage1, of_stage2, &self.device)?;
-        let stage1_id = loaded.rqvae_id.clone();
-        self.models = Some(Models { options, stage1, stage1_id, stage2 });
+        for checkpoint in checkpoints(&model) {
+            checkpoint.content_unless(|| task.check())?;
+        }
+        let loaded = facts(&options, &model)?;
+        self.models = Some(Models { options, model, tokenizer });
         self.latents = Latents::default();
         Ok(loaded)
     }
@@ -246,7 +219,7 @@ impl Worker {
     /// Encodes part of a picture of any size. Its latents are kept for [`Self::show`].
     async fn encode(&mut self, picture: &Picture, framing: Framing, task: &Task<'_>) -> Result<Encoded> {
         task.pause().await?;
-        let model = &loaded(self.models.as_ref())?.stage1.model;
+        let model = &loaded(self.models.as_ref())?.model.stage1().model;
         let original = Arc::new(framed(model, picture, framing)?);
         let quantized = model.quantizer.quantize(self.latents.get(model, &original));
         let stack = Arc::new(codes_from_tensor(quantized.codes).await?.remove(0));
@@ -254,7 +227,7 @@ impl Worker {
     }
 
     async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
-        let model = &loaded(self.models.as_ref())?.stage1.model;
+        let model = &loaded(self.models.as_ref())?.model.stage1().model;
         let seen = inspect::see(model, view, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
         output(Output::Seen(Arc::new(seen)));
@@ -264,10 +237,11 @@ impl Worker {
     }
 
     async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
-        let (models, transformer) = (self.models()?, self.transformer()?);
-        let request = request(plan, &transformer.model)?;
-        let schedule = transformer.model.config.schedule(&plan.filters);
-        let rqvae = &models.stage1.model;
+        let models = self.models()?;
+        let Stage2 { model, stage1, .. } = models.model.stage2()?;
+        let rqvae = &stage1.model;
+        let request = request(plan, &model.config)?;
+        let schedule = model.config.schedule(&plan.filters);
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {
@@ -278,23 +252,23 @@ impl Worker {
                 Sampled::Whole(stacks) => {
                     let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
                     let made = pictures.into_iter().zip(stacks).map(|(picture, stack)| {
-                        let recipe = Arc::new(models.recipe(transformer, plan, schedule.clone(), image));
+                        let recipe = Arc::new(models.recipe(plan, schedule.clone(), image)?);
                         image += 1;
-                        Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe }
+                        Ok(Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe })
                     });
-                    output(Output::Sampled(made.collect()));
+                    output(Output::Sampled(made.collect::<Result<_>>()?));
                 }
             }
             Ok(())
         };
-        sample(&transformer.model, &request, schedule.as_ref(), plan.preview, task, keep).await
+        sample(model, &request, schedule.as_ref(), plan.preview, task, keep).await
     }
 
     /// Renders a morph as an animated PNG. A contextual model revises the frames.
     async fn morph(&self, plan: &MorphPlan, task: &mut Task<'_>) -> Result<Vec<u8>> {
         let rqvae = self.rqvae()?;
-        let stage2 = self.models()?.stage2.as_ref().map(|stage2| &stage2.model);
-        let contextual = stage2.filter(|model| model.config.kind == Architecture::Contextual);
+        let contextual =
+            self.transformer().ok().filter(|model| model.config.kind == Architecture::Contextual);
         let fitting = match contextual {
             Some(model) => {
                 let condition = plan.condition.tokens(&model.config)?;
@@ -331,50 +305,38 @@ impl Worker {
 }
 
 impl Models {
-    fn recipe(
-        &self,
-        transformer: &Transformer,
-        plan: &SamplePlan,
-        schedule: Option<Schedule>,
-        image: u32,
-    ) -> Recipe {
+    /// The recipe of one sampled picture.
+    fn recipe(&self, plan: &SamplePlan, schedule: Option<Schedule>, image: u32) -> Result<Recipe> {
+        let stage2 = self.model.stage2()?;
         let sampling = SamplingRecipe {
-            rqtransformer: transformer.id.clone(),
+            rqtransformer: stage2.id()?,
             condition: plan.condition.clone(),
             seed: plan.seed,
             image,
             count: 1,
             filters: plan.filters.clone(),
             schedule,
-            device: residua_kernels::device::kind(transformer.model.device()).into(),
+            device: self.model.device().into(),
             precision: self.options.precision,
             weights: self.options.state,
         };
         let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
-        Recipe::new(made_by, self.stage1_id.clone(), Some(sampling))
+        Ok(Recipe::new(made_by, stage2.stage1.id()?, Some(sampling)))
     }
 }
 
 /// Fetches the caption tokenizer, if the model takes captions.
-async fn fetched_tokenizer(config: &RqTransformerConfig, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
-    fetch_tokenizer(config, task).await?;
-    tokenizer(config)
+async fn fetched_tokenizer(model: &Model, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
+    model.fetch_tokenizer(task).await?;
+    model.stage2().map_or(Ok(None), |stage2| tokenizer(&stage2.model.config))
+}
+
+/// The checkpoints of `model`.
+fn checkpoints(model: &Model) -> impl Iterator<Item = &Checkpoint> {
+    let stage2 = model.stage2().ok().map(|stage2| &stage2.checkpoint);
+    std::iter::once(&model.stage1().checkpoint).chain(stage2)
 }
 
 fn loaded(models: Option<&Models>) -> Result<&Models> {
     models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
-}
-
-fn request(plan: &SamplePlan, model: &RqTransformer) -> Result<Request> {
-    plan.filters.iter().try_for_each(Filter::check)?;
-    let end = plan.first.checked_add(plan.count).ok_or_else(|| {
-        Error::usage(format!("{} pictures from index {} exceed the largest index", plan.count, plan.first))
-    })?;
-    Ok(Request {
-        condition: plan.condition.tokens(&model.config)?,
-        filters: plan.filters.clone(),
-        seed: plan.seed,
-        images: plan.first..end,
-        forced: plan.forced.clone(),
-    })
 }

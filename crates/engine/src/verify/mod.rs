@@ -1,6 +1,6 @@
 //! Compares a model's outputs with those of the published implementation.
 
-mod golden;
+pub(crate) mod golden;
 mod stage1;
 mod stage2;
 mod tables;
