@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::input::{Codes, bytes, in_file};
+use super::input::{Source, bytes, in_file};
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
 use residua_core::codes::CodeStack;
@@ -30,8 +30,9 @@ pub struct Begun<'a> {
 impl<'a> Begun<'a> {
     /// Loads the models and reads or encodes `input`.
     pub fn new(model: &'a TransformerArguments, input: &Path, console: &Console) -> Result<Self> {
-        let stage2 = model.stage2(console)?;
-        let codes = Codes::read_or_encode(input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let source = Source::read(input)?;
+        let stage2 = model.stage2(source.recipe(), console)?;
+        let codes = source.codes(&stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(input)?;
         let (id, found) = (stage2.id()?, recipe.and_then(|recipe| recipe.sampling));
         let maker = found.as_ref().map(|found| &found.rqtransformer.sha256);

@@ -10,7 +10,6 @@ use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
 use residua_core::error::Result;
-use residua_engine::Stage1;
 use residua_engine::reconstruct::decode;
 use residua_io::image_io::png_text::Provenance;
 use residua_protocol::Recipe;
@@ -40,13 +39,7 @@ impl Decode {
             1 => vec![target],
             several => (0..several).map(|i| target.numbered(i)).collect::<Result<_>>()?,
         };
-        let options = self.model.rqvae_options()?;
-        let device = self.model.device.open()?;
-        let maker = codes.recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
-        // An RQ-VAE that is given takes precedence.
-        let maker = maker.filter(|_| self.model.rqvae.is_none());
-        let options = self.model.model_or(maker, options)?;
-        let stage1 = Stage1::load(&options, &device, &mut console.task("loading"))?;
+        let stage1 = self.model.stage1(codes.recipe.as_ref(), console)?;
         let id = stage1.id()?;
         let maker = codes.recipe.as_ref().map(|recipe| &recipe.rqvae.sha256);
         let is_another = maker.map_or(Ok(false), |maker| stage1.checkpoint.is(maker).map(|same| !same))?;

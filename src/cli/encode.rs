@@ -40,7 +40,7 @@ impl Encode {
         let name = || PathBuf::from(format!("{}.npy", stem(&self.image)));
         let target = Target::given_or(self.out.as_deref(), name, "npy", self.force, console)?;
         let picture = input::picture(&self.image)?;
-        let stage1 = self.model.stage1(console)?;
+        let stage1 = self.model.stage1(None, console)?;
         let stack =
             pollster::block_on(encode(&stage1.model, &[picture], choice, &mut console.task("encoding")))?
                 .remove(0);

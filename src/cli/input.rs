@@ -59,31 +59,6 @@ impl Codes {
         Ok(codes)
     }
 
-    /// Reads codes from an `.npy` or a PNG. `model` encodes a picture whose codes are missing or damaged, or
-    /// that was changed after they were written.
-    pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
-        let bytes = bytes(path)?;
-        let (picture, recipe) = match Self::carried(path, &bytes) {
-            Err(error) => {
-                // The picture may be whole.
-                let Ok(picture) = Picture::from_bytes(&bytes) else { return Err(error) };
-                tracing::warn!("{error}; the picture itself is encoded");
-                (picture, None)
-            }
-            Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
-            Ok(Some(codes)) if !codes.show_another(model)? => return Ok(codes),
-            Ok(Some(codes)) => {
-                codes.warn_of_edits(path, "the changed picture is encoded again");
-                match codes.pixels {
-                    Pixels::Own => return Ok(codes),
-                    Pixels::Changed(picture) | Pixels::Unchecked(picture) => (picture, codes.recipe),
-                }
-            }
-        };
-        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
-        Ok(Self { stacks, recipe, pixels: Pixels::Own })
-    }
-
     /// True if the file was changed, or has no checksum and `model` decodes its codes to a different picture.
     fn show_another(&self, model: &RqVae) -> Result<bool> {
         let shown = match &self.pixels {
@@ -133,6 +108,52 @@ impl Codes {
             None => Pixels::Unchecked(Picture::from_rgb8(&image)),
         };
         Ok(Some(Self { stacks: vec![stack], recipe, pixels }))
+    }
+}
+
+/// A file of codes, or a picture, that is read before it is known which model it needs.
+pub struct Source<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    carried: Result<Option<Codes>>,
+}
+
+impl<'a> Source<'a> {
+    /// Reads the file at `path`.
+    pub fn read(path: &'a Path) -> Result<Self> {
+        let bytes = bytes(path)?;
+        let carried = Codes::carried(path, &bytes);
+        Ok(Self { path, bytes, carried })
+    }
+
+    /// How its codes were made, if it says.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.carried.as_ref().ok()?.as_ref()?.recipe.as_ref()
+    }
+
+    /// Its codes. `model` encodes a picture whose codes are missing or damaged, or that was changed after they
+    /// were written.
+    pub fn codes(self, model: &RqVae, task: &mut Task) -> Result<Codes> {
+        let Self { path, bytes, carried } = self;
+        let (picture, recipe) = match carried {
+            Err(error) => {
+                // The picture may be whole.
+                let Ok(picture) = Picture::from_bytes(&bytes) else { return Err(error) };
+                tracing::warn!("{error}; the picture itself is encoded");
+                (picture, None)
+            }
+            Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
+            Ok(Some(codes)) if !codes.show_another(model)? => return Ok(codes),
+            Ok(Some(codes)) => {
+                codes.warn_of_edits(path, "the changed picture is encoded again");
+                match codes.pixels {
+                    Pixels::Own => return Ok(codes),
+                    Pixels::Changed(picture) | Pixels::Unchecked(picture) => (picture, codes.recipe),
+                }
+            }
+        };
+        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
+        Ok(Codes { stacks, recipe, pixels: Pixels::Own })
     }
 }
 

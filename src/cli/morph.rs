@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::input::Codes;
+use super::input::Source;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
@@ -66,11 +66,13 @@ impl Morph {
         self.check_fit()?;
         let target = Target::given(&self.out, "png", self.force, console)?;
         let plan = Plan { order: self.order, frames: self.frames, seed: self.seed.unwrap_or(0) };
+        let ends = [Source::read(&self.from)?, Source::read(&self.to)?];
         let made = if self.fit {
-            self.fitted(&self.model.stage2(console)?, &plan, console)?
+            let stage2 = self.model.stage2(ends[0].recipe(), console)?;
+            self.fitted(ends, &stage2, &plan, console)?
         } else {
-            let rqvae = self.model.model.stage1(console)?.model;
-            let [from, to] = [self.end(&self.from, &rqvae, console)?, self.end(&self.to, &rqvae, console)?];
+            let rqvae = self.model.model.stage1(ends[0].recipe(), console)?.model;
+            let [from, to] = self.ends(ends, &rqvae, console)?;
             let mut task = console.task("morphing");
             let frames = pollster::block_on(morph(&from.stack, &to.stack, &plan, None, &mut task))?;
             pollster::block_on(decode(&rqvae, &frames, &mut console.task("decoding")))?
@@ -105,9 +107,15 @@ impl Morph {
     }
 
     /// The pictures of the frames, their seams revised. The condition is the last picture's unless one is given.
-    fn fitted(&self, stage2: &Stage2, plan: &Plan, console: &Console) -> Result<Vec<Picture>> {
+    fn fitted(
+        &self,
+        ends: [Source; 2],
+        stage2: &Stage2,
+        plan: &Plan,
+        console: &Console,
+    ) -> Result<Vec<Picture>> {
         let (model, rqvae) = (&stage2.model, &stage2.stage1.model);
-        let [from, to] = [self.end(&self.from, rqvae, console)?, self.end(&self.to, rqvae, console)?];
+        let [from, to] = self.ends(ends, rqvae, console)?;
         let fitting = Fitting {
             model,
             condition: self.condition.condition_or(to.condition).tokens(&model.config)?,
@@ -118,11 +126,14 @@ impl Morph {
         pollster::block_on(decode(rqvae, &frames, &mut console.task("decoding")))
     }
 
-    fn end(&self, path: &Path, rqvae: &RqVae, console: &Console) -> Result<End> {
-        let codes = Codes::read_or_encode(path, rqvae, &mut console.task("encoding"))?;
-        let (stack, recipe) = codes.single(path)?;
-        let condition = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
-        Ok(End { stack, condition })
+    fn ends(&self, [from, to]: [Source; 2], rqvae: &RqVae, console: &Console) -> Result<[End; 2]> {
+        let end = |source: Source, path: &Path| {
+            let codes = source.codes(rqvae, &mut console.task("encoding"))?;
+            let (stack, recipe) = codes.single(path)?;
+            let condition = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
+            Ok(End { stack, condition })
+        };
+        Ok([end(from, &self.from)?, end(to, &self.to)?])
     }
 }
 

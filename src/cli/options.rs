@@ -15,7 +15,7 @@ use residua_engine::{Stage1, Stage2};
 use residua_io::assets::bundled;
 use residua_io::image_io::run_of;
 use residua_kernels::device::DeviceChoice;
-use residua_protocol::{Condition, Options};
+use residua_protocol::{Condition, Options, Recipe};
 
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]
@@ -86,12 +86,14 @@ impl ModelArguments {
         }
     }
 
-    /// Loads the RQ-VAE, for a command that needs nothing else.
+    /// Loads the RQ-VAE, for a command that needs nothing else: unless one is given, that of the picture with
+    /// `recipe`.
     ///
     /// # Errors
     /// Both `--model` and `--rqvae` are given; the device or the model cannot be opened.
-    pub fn stage1(&self, console: &Console) -> Result<Stage1> {
-        let options = self.rqvae_options()?;
+    pub fn stage1(&self, recipe: Option<&Recipe>, console: &Console) -> Result<Stage1> {
+        let maker = recipe.map(|recipe| recipe.rqvae.name.as_str()).filter(|_| self.rqvae.is_none());
+        let options = self.model_or(maker, self.rqvae_options()?)?;
         Stage1::load(&options, &self.device.open()?, &mut console.task("loading"))
     }
 
@@ -110,12 +112,33 @@ impl TransformerArguments {
         Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
     }
 
-    /// Loads the transformer and its RQ-VAE.
+    /// Loads the transformer and its RQ-VAE: unless `--model` is given, those of the picture with `recipe`.
     ///
     /// # Errors
     /// The device or a model cannot be opened.
-    pub fn stage2(&self, console: &Console) -> Result<Stage2> {
-        Stage2::load(&self.options(), &self.model.device.open()?, &mut console.task("loading"))
+    pub fn stage2(&self, recipe: Option<&Recipe>, console: &Console) -> Result<Stage2> {
+        let options = match recipe {
+            Some(recipe) if self.model.model.is_none() => self.made_by(recipe)?,
+            _ => self.options(),
+        };
+        Stage2::load(&options, &self.model.device.open()?, &mut console.task("loading"))
+    }
+
+    /// The engine's options for the models that made a picture. If it was not sampled, only a bundled RQ-VAE tells
+    /// its transformer.
+    fn made_by(&self, recipe: &Recipe) -> Result<Options> {
+        let mut options = self.options();
+        match &recipe.sampling {
+            Some(sampling) => {
+                options.model = present(&sampling.rqtransformer.name)?.into();
+                if options.rqvae.is_none() {
+                    options.rqvae = Some(present(&recipe.rqvae.name)?.into());
+                }
+            }
+            None if bundled::find(&recipe.rqvae.name).is_some() => options.model = recipe.rqvae.name.clone(),
+            None => (),
+        }
+        Ok(options)
     }
 
     /// The requested precision.

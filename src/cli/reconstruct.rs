@@ -36,7 +36,7 @@ impl Reconstruct {
     /// Prints the metrics and writes both pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let picture = input::picture(&self.image)?;
-        let stage1 = self.model.stage1(console)?;
+        let stage1 = self.model.stage1(None, console)?;
         let made =
             pollster::block_on(reconstruct(&stage1.model, &picture, &mut console.task("reconstructing")))?;
 

@@ -55,7 +55,7 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
 #[test]
 fn damaged_codes_are_named_and_the_picture_is_encoded() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
     desk.does("encode sampled/000.png --out encoded.npy");
     for name in ["residua:codes", "residua:recipe"] {

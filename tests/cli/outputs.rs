@@ -139,7 +139,7 @@ fn missing_folders_are_created() {
 #[test]
 fn an_output_may_replace_its_input() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out made");
+    desk.does("sample --model emoji-64 --class 0 --out made");
     let before = desk.pixels("made/000.png");
     desk.does("decode made/000.png --out made/000.png --force");
     assert_eq!(desk.pixels("made/000.png"), before);

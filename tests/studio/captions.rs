@@ -92,10 +92,21 @@ fn painted_cells_have_a_caption_of_their_own() {
     desk.click("dog");
     assert_eq!(desk.state().revising.condition, Some(prompt("a dragon dog")));
     desk.enter("Seed", 5.0);
+    // Untrained weights hardly heed a caption without guidance.
+    desk.enter("Guidance at all depths", 3.0);
     desk.paint([2, 1], [2, 5]);
     let document = desk.state().document.as_ref().unwrap();
     let (input, mask) = (at("opened.npy"), at("mask.png"));
-    let complete = ["complete", input.to_str().unwrap(), "--mask", mask.to_str().unwrap(), "--seed", "5"];
+    let complete = [
+        "complete",
+        input.to_str().unwrap(),
+        "--mask",
+        mask.to_str().unwrap(),
+        "--seed",
+        "5",
+        "--guidance",
+        "3",
+    ];
     let own = by_command(&folder, "own", &[&complete[..], &["--prompt", "a dragon dog"][..]].concat());
     assert_eq!(**document.stack(), own);
     assert_eq!(document.condition, Condition::Unconditional, "the picture keeps its own");

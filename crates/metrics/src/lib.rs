@@ -1,12 +1,16 @@
 //! Metrics without networks: the quality of a reconstruction, the bits that codes take, and the statistics behind FID
 //! and IS.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod frechet;
+#[cfg(not(target_family = "wasm"))]
 pub mod inception_score;
 mod mse;
 pub mod psnr;
 pub mod ssim;
+#[cfg(not(target_family = "wasm"))]
 mod statistics_file;
+#[cfg(not(target_family = "wasm"))]
 pub mod symmetric;
 mod usage;
 

@@ -38,12 +38,16 @@ impl State {
             Purpose::Open(name, source) => Some((name.clone(), source.clone())),
             _ => None,
         });
+        let was_read = opening.is_some();
         self.waiting = opening.or_else(|| self.waiting.take());
         self.previews.clear();
         self.patches = Patches::default();
         self.choices = Choices::default();
         self.captions = Captions::default();
-        let lost = LOST.iter().filter(|(label, _)| jobs.iter().any(|job| job.label == *label));
+        // A picture that has been read is not read again.
+        let is_kept = |label: &str| label == "opening" && was_read;
+        let is_lost = |label: &str| !is_kept(label) && jobs.iter().any(|job| job.label == label);
+        let lost = LOST.iter().filter(|(label, _)| is_lost(label));
         let again: String = lost.map(|(_, again)| *again).collect();
         self.log.add(Level::Warning, format!("{reason}; reloading the model{again}"));
         self.reloads = true;

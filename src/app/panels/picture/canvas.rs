@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::emath::GuiRounding;
+use eframe::egui::scroll_area::{DragScroll, ScrollSource};
 use eframe::egui::{
     Color32, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
@@ -44,7 +45,9 @@ impl Pair {
 /// is smaller than the panel. The wheel or a pinch zooms, a drag pans.
 pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str) {
     let room = ui.available_size();
-    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+    // By the mouse, too: tools that need the drag take it first.
+    let sources = ScrollSource { drag: DragScroll::Always, ..ScrollSource::default() };
+    ScrollArea::both().auto_shrink(false).scroll_source(sources).show(ui, |ui| {
         let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
         let size = match state.picture_view.zoom {
             0.0 => pixels * (room / pixels).min_elem().max(0.0),
