@@ -6,6 +6,7 @@
 // pixels and gathers its inputs into workgroup memory, for one tap and `DEPTH` input channels at a time. A
 // thread accumulates 8 channels by 8 pixels. Pixels are numbered across the whole batch, so that small images
 // share a tile.
+// Followed by shaders/shared/outer.wgsl.
 
 const CHANNEL_THREADS = 8u;
 const PIXEL_THREADS = 8u;
@@ -88,11 +89,6 @@ fn gather_pixels(first_input: u32, tap: u32) {
         let at = select(vec4<u32>(0u), index, exists);
         pixels[i] = select(vec4<f32>(0.0), vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]), exists);
     }
-}
-
-// Outer product of four channels and four pixels, one column per channel.
-fn outer(channels: vec4<f32>, seen: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(seen * channels.x, seen * channels.y, seen * channels.z, seen * channels.w);
 }
 
 fn write(channel: u32, first: u32, sums: vec4<f32>) {

@@ -7,6 +7,7 @@
 // workgroup memory, and a thread accumulates 8 residuals by 16 codes in registers. With only 8 codes, reads
 // from workgroup memory would be the bottleneck. The summation order depends only on the channels, so a row's
 // code does not depend on the other rows.
+// Followed by shaders/shared/added.wgsl.
 
 // The host replaces these three constants to suit the number of residuals.
 const ROW_THREADS = 8u;
@@ -74,16 +75,6 @@ fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
         let values = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
         seen_codes[i % DEPTH * 4u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
     }
-}
-
-// Adds the outer product of four residuals and four codes, one column per residual.
-fn added(sums: mat4x4<f32>, rows: vec4<f32>, codes: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4<f32>(rows.x), codes, sums[0]),
-        fma(vec4<f32>(rows.y), codes, sums[1]),
-        fma(vec4<f32>(rows.z), codes, sums[2]),
-        fma(vec4<f32>(rows.w), codes, sums[3]),
-    );
 }
 
 // Updates a row's best code from `code` and the three after it. Ties keep the earlier code.

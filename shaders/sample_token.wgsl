@@ -6,6 +6,7 @@
 // floats in a fixed order grow with their terms even when rounded, so each bisected quantity is monotonic.
 // Loops around barriers run a number of steps that depends only on uniforms: Direct3D's older compiler
 // rejects others.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
 
@@ -42,7 +43,6 @@ struct Parameters {
 @group(0) @binding(2) var<uniform> parameters: Parameters;
 
 var<workgroup> words: array<u32, THREADS>;
-var<workgroup> sums: array<f32, THREADS>;
 
 var<private> thread: u32;
 var<private> row_start: u32;
@@ -76,18 +76,6 @@ fn maximum(word: u32) -> u32 {
         }
     }
     return workgroupUniformLoad(&words[0]);
-}
-
-fn total_sum(sum: f32) -> f32 {
-    sums[thread] = sum;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = sums[thread + 2u * width] + sums[thread + 3u * width];
-            sums[thread] = (sums[thread] + sums[thread + width]) + others;
-        }
-    }
-    return workgroupUniformLoad(&sums[0]);
 }
 
 // An integer key that orders logits; 0 for NaN and minus infinity, which are never sampled.
@@ -127,7 +115,7 @@ fn kept_mass(end: u32) -> f32 {
         let w = weight(i);
         sum += select(0.0, w, is_kept(i, bitcast<u32>(w)));
     }
-    return total_sum(sum);
+    return total(thread, sum);
 }
 
 fn largest_rank() -> u32 {

@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use burn::backend::Dispatch;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, ExtensionType};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-use super::cube::{GpuKernels, decode_attention_fits, whole_attention_fits};
-use super::flex::CpuKernels;
-#[cfg(not(target_family = "wasm"))]
-use super::gradient::transformer::{attend_recorded, has_transformer_steps};
+use super::cube::{decode_attention_fits, whole_attention_fits};
 use super::matmul::matmul;
-use super::{GpuKernel, cpu, has_cpu_kernels, has_gpu_kernel};
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
+use super::{GpuKernel, cpu};
 use crate::dropout::Dropout;
 
 pub use super::cpu::attention::Reach;
@@ -34,15 +34,30 @@ enum Buffers {
     Device(Option<Box<[Tensor<4>; 2]>>),
 }
 
+/// The buffers of a [`KvCache`] as tensors of a backend.
+#[derive(ExtensionType)]
+pub enum StoredCache<B: Backend> {
+    /// For the CPU kernel.
+    Host(HostCache),
+    /// For the GPU kernel, `[B, heads, capacity, head_dim]` each.
+    Device {
+        /// Keys.
+        keys: FloatTensor<B>,
+        /// Values.
+        values: FloatTensor<B>,
+    },
+}
+
 impl KvCache {
     /// A cache with room for `capacity` positions of `batch` sequences.
     pub fn new(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
-        let buffers = match has_cpu_kernels(device) {
-            true => {
+        // Without a GPU kernel, because that one takes tensors.
+        let buffers = match route(device, None, Gradient::Nowhere) {
+            Route::Kernel => {
                 let cache = cpu::attention::KvCache::new(batch, heads, head_dim, capacity);
                 Buffers::Host(Arc::new(Mutex::new(cache)))
             }
-            false => Self::device_buffers(batch, heads, capacity, head_dim, device),
+            Route::Composed => Self::device_buffers(batch, heads, capacity, head_dim, device),
         };
         Self { buffers, length: 0 }
     }
@@ -78,23 +93,38 @@ impl KvCache {
         self.length = self.length.min(length);
     }
 
-    /// Whether the GPU kernel supports `count` new positions.
-    fn has_kernel(&self, count: usize) -> bool {
-        let Buffers::Device(Some(buffers)) = &self.buffers else { return false };
-        let [_, _, capacity, head_dim] = buffers[0].dims();
-        has_gpu_kernel(GpuKernel::DecodeAttention, &buffers[0].device())
-            && decode_attention_fits(count, capacity, head_dim)
+    /// What computes attention of `count` new positions.
+    fn route(&self, count: usize, device: &Device) -> Route {
+        let variant = match &self.buffers {
+            Buffers::Device(Some(buffers)) => {
+                let [_, _, capacity, head_dim] = buffers[0].dims();
+                decode_attention_fits(count, capacity, head_dim).then(|| GpuKernel::DecodeAttention.into())
+            }
+            _ => None,
+        };
+        route(device, variant, Gradient::Nowhere)
+    }
+
+    /// The buffers as the argument of a backend operation.
+    fn stored(&self) -> StoredCache<Dispatch> {
+        match &self.buffers {
+            Buffers::Host(host) => StoredCache::Host(host.clone()),
+            Buffers::Device(buffers) => {
+                let buffers = buffers.as_deref().expect("every write puts the buffers back");
+                let [keys, values] = buffers.clone().map(Tensor::into_dispatch);
+                StoredCache::Device { keys, values }
+            }
+        }
     }
 }
 
 /// Causal attention over `qkv` `[B, T, 3 C]` (queries, keys and values concatenated), with `heads` heads and
 /// scale `head_dim^-1/2`. With a cache, the `T` positions follow the cached ones. The result is `[B, T, C]`.
 pub fn attend(qkv: Tensor<3>, heads: usize, cache: Option<&mut KvCache>) -> Tensor<3> {
-    match cache {
-        None => whole(qkv, heads, Reach::Before),
-        Some(cache) if has_cpu_kernels(&qkv.device()) => on_host(qkv, cache, Reach::Before),
-        Some(cache) if cache.has_kernel(qkv.dims()[1]) => decode(qkv, cache),
-        cache => composed(qkv, heads, cache),
+    let Some(cache) = cache else { return whole(qkv, heads, Reach::Before) };
+    match cache.route(qkv.dims()[1], &qkv.device()) {
+        Route::Kernel => cached(qkv, cache),
+        Route::Composed => composed(qkv, heads, Some(cache)),
     }
 }
 
@@ -113,42 +143,22 @@ pub fn attend_dropping(qkv: Tensor<3>, heads: usize, reach: Reach, dropout: &Dro
 
 /// Attention over whole sequences.
 fn whole(qkv: Tensor<3>, heads: usize, reach: Reach) -> Tensor<3> {
-    let device = qkv.device();
-    #[cfg(not(target_family = "wasm"))]
-    if has_transformer_steps(&device) {
-        return attend_recorded(qkv, heads, reach);
-    }
-    if has_cpu_kernels(&device) {
-        let [batch, length, width] = qkv.dims();
-        let mut passing = KvCache::new(batch, heads, length, width / 3 / heads, &device);
-        return on_host(qkv, &mut passing, reach);
-    }
-    if whole_attention_fits(qkv.dims()[2] / 3 / heads) && has_gpu_kernel(GpuKernel::Attention, &device) {
-        return Tensor::from_dispatch(Dispatch::residua_whole_attention(qkv.into_dispatch(), heads, reach));
-    }
-    match reach {
-        Reach::Before => composed(qkv, heads, None),
-        Reach::All => composed_all(qkv, heads),
+    let fits = whole_attention_fits(qkv.dims()[2] / 3 / heads);
+    let variant = fits.then(|| GpuKernel::Attention.into());
+    match (route(&qkv.device(), variant, Gradient::OnCpu), reach) {
+        (Route::Kernel, _) => {
+            Tensor::from_dispatch(Dispatch::residua_attention(qkv.into_dispatch(), heads, reach))
+        }
+        (Route::Composed, Reach::Before) => composed(qkv, heads, None),
+        (Route::Composed, Reach::All) => composed_all(qkv, heads),
     }
 }
 
-/// [`attend`] or [`attend_all`] with the CPU kernel.
-fn on_host(qkv: Tensor<3>, cache: &mut KvCache, reach: Reach) -> Tensor<3> {
-    let Buffers::Host(host) = &cache.buffers else { unreachable!("a cache is on the device of its tensors") };
+/// [`attend`] with a kernel, which writes to the cache in place.
+fn cached(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
     let length = qkv.dims()[1];
-    let y = Dispatch::residua_attention(qkv.into_dispatch(), host.clone(), cache.length, reach);
+    let y = Dispatch::residua_cached_attention(qkv.into_dispatch(), cache.stored(), cache.length);
     cache.length += length;
-    Tensor::from_dispatch(y)
-}
-
-/// [`attend`] for one position on the GPU, which writes to the cache in place.
-fn decode(qkv: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
-    let Buffers::Device(Some(buffers)) = &cache.buffers else {
-        unreachable!("a cache is on the device of its tensors")
-    };
-    let [keys, values] = buffers.as_ref().clone().map(Tensor::into_dispatch);
-    let y = Dispatch::residua_decode_attention(qkv.into_dispatch(), keys, values, cache.length);
-    cache.length += 1;
     Tensor::from_dispatch(y)
 }
 

@@ -5,29 +5,24 @@ use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Slice, Tensor};
 
-use super::cube::{GpuKernels, conv2d_variants};
-use super::flex::CpuKernels;
-use super::{Resample, has_cpu_kernels, has_large_kernel};
-#[cfg(not(target_family = "wasm"))]
-use super::{gradient, has_gradient};
+use super::Resample;
+use super::cube::conv2d_variants;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
 
 /// Convolves `x` `[B, in, H, W]` with `weight` `[out, in, k, k]`, k 1 or 3, and adds `bias` `[out]`.
 ///
 /// The result is `[B, out, H', W']`: as large as `x`, half as large or twice as large, depending on
 /// `resample`.
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    let variants = || conv2d_variants(x.dims(), weight.dims(), resample);
-    #[cfg(not(target_family = "wasm"))]
-    if has_gradient(variants()[0], &x.device()) {
-        return gradient::conv2d(x, weight, bias, resample);
+    let variants = conv2d_variants(x.dims(), weight.dims(), resample);
+    match route(&x.device(), variants, Gradient::Everywhere) {
+        Route::Kernel => {
+            let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
+            Tensor::from_dispatch(Dispatch::residua_conv2d(x.into_dispatch(), weight, bias, resample))
+        }
+        Route::Composed => composed(x, weight, bias, resample),
     }
-    let kernel = match has_cpu_kernels(&x.device()) {
-        true => <Dispatch as CpuKernels>::residua_conv2d,
-        false if has_large_kernel(variants(), &x.device()) => <Dispatch as GpuKernels>::residua_conv2d,
-        false => return composed(x, weight, bias, resample),
-    };
-    let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
-    Tensor::from_dispatch(kernel(x.into_dispatch(), weight, bias, resample))
 }
 
 /// The same, built from Burn's own operations.

@@ -1,11 +1,12 @@
 //! Embeddings computed directly from codes, optionally summed over the depths of a cell.
 
-use burn::backend::Dispatch;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, ExtensionType};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::cube::GpuKernels;
-use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
+use super::{GpuKernel, Variant};
 
 /// The tables of several depths are joined up to this many bytes, which every WebGPU device can bind.
 const MOST_BYTES: usize = 128 << 20;
@@ -58,12 +59,20 @@ impl CodeTable {
         self.tables.len() == 1 && self.places.iter().all(|place| *place == self.places[0])
     }
 
-    /// The table of all depths and each depth's place in it, if there is only one table.
-    pub(super) fn joined(&self) -> Option<(&Tensor<2>, &[Place])> {
-        match &self.tables[..] {
-            [only] => Some((only, &self.places)),
-            _ => None,
-        }
+    /// The table as the argument of a kernel that serves tensors on `device`, where `variant` is that of the GPU;
+    /// `None` if no kernel does, or if there are several tables.
+    pub(super) fn for_kernel(
+        &self,
+        device: &Device,
+        variant: Option<Variant>,
+    ) -> Option<StoredTable<Dispatch>> {
+        let [only] = &self.tables[..] else { return None };
+        let serves = route(device, variant, Gradient::Nowhere) == Route::Kernel;
+        serves.then(|| StoredTable {
+            rows: only.clone().into_dispatch(),
+            places: self.places.clone(),
+            places_there: self.places_there.clone().into_dispatch(),
+        })
     }
 
     /// The embeddings `[N, C]` of `codes` `[N]` at `depth`, with Burn's own operations.
@@ -72,6 +81,17 @@ impl CodeTable {
         let table = self.tables.get(depth).unwrap_or(&self.tables[0]);
         table.clone().select(0, codes.clamp(0, size as i32 - 1) + first as i32)
     }
+}
+
+/// A [`CodeTable`] with one table, as tensors of a backend.
+#[derive(ExtensionType)]
+pub struct StoredTable<B: Backend> {
+    /// `[rows, C]`.
+    pub rows: FloatTensor<B>,
+    /// The codes of each depth.
+    pub places: Vec<Place>,
+    /// The same on the device: the first row and the number of codes of each depth, `[D, 2]`.
+    pub places_there: IntTensor<B>,
 }
 
 fn on_device(places: &[Place], device: &Device) -> Tensor<2, Int> {
@@ -125,37 +145,14 @@ pub fn embed_codes(
     lookup: Lookup,
     onto: Option<Tensor<2>>,
 ) -> Tensor<3> {
-    let kernel = kernel_for(table);
-    if let Kernel::None = kernel {
-        return composed(codes, table, lookup, onto);
-    }
-    let codes = codes.into_dispatch();
-    let only = table.tables[0].clone().into_dispatch();
-    let (places, places_there) = (table.places.clone(), table.places_there.clone().into_dispatch());
-    Tensor::from_dispatch(match (kernel, onto.map(Tensor::into_dispatch)) {
-        (Kernel::Cpu, None) => <Dispatch as CpuKernels>::residua_embed_codes(codes, only, places, lookup),
-        (Kernel::Cpu, Some(onto)) => {
-            <Dispatch as CpuKernels>::residua_embed_codes_onto(codes, only, places, lookup, onto)
-        }
-        (_, None) => <Dispatch as GpuKernels>::residua_embed_codes(codes, only, places_there, lookup),
-        (_, Some(onto)) => {
-            <Dispatch as GpuKernels>::residua_embed_codes_onto(codes, only, places_there, lookup, onto)
-        }
-    })
-}
-
-/// The kernel for a table.
-enum Kernel {
-    Cpu,
-    Gpu,
-    None,
-}
-
-fn kernel_for(table: &CodeTable) -> Kernel {
-    match &table.tables[..] {
-        [only] if has_cpu_kernels(&only.device()) => Kernel::Cpu,
-        [only] if has_gpu_kernel(GpuKernel::EmbedCodes, &only.device()) => Kernel::Gpu,
-        _ => Kernel::None,
+    match table.for_kernel(&table.tables[0].device(), Some(GpuKernel::EmbedCodes.into())) {
+        Some(table) => Tensor::from_dispatch(Dispatch::residua_embed_codes(
+            codes.into_dispatch(),
+            table,
+            lookup,
+            onto.into(),
+        )),
+        None => composed(codes, table, lookup, onto),
     }
 }
 

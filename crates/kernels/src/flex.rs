@@ -1,112 +1,20 @@
 //! The CPU kernels as operations of Burn's CPU backend.
 
-use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, TensorData};
 use burn_flex::{Flex, FlexTensor};
 use bytemuck::cast_slice;
 
-use super::attention::{HostCache, Reach};
+use super::attention::{Reach, StoredCache};
 use super::cpu;
+use super::cpu::attention::KvCache;
 use super::cpu::conv2d::{ConvShape, Resample};
 use super::cpu::linear::{Activation, Blocks, Weights};
 use super::cpu::residual_quantize::Codes;
-use super::embed::{Lookup, Place};
+use super::embed::{Lookup, Place, StoredTable};
+use super::group_norm::Norm;
+use super::operations::{Addend, Kernels};
 use super::sample_token::Draw;
 use super::weights::StoredWeights;
-
-/// Operations with a hand-written CPU kernel. Shapes are as in the functions of [`cpu`].
-#[backend_extension(Flex)]
-pub trait CpuKernels: Backend {
-    /// [`cpu::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
-    fn residua_conv2d(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        resample: Resample,
-    ) -> FloatTensor<Self>;
-
-    /// [`cpu::group_norm::group_norm`] over NCHW.
-    fn residua_group_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> FloatTensor<Self>;
-
-    /// [`cpu::layer_norm::layer_norm`] over the last dimension.
-    fn residua_layer_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f32,
-    ) -> FloatTensor<Self>;
-
-    /// [`cpu::linear::linear`]: `[rows, in]` by `[out, in]`.
-    fn residua_linear(
-        x: FloatTensor<Self>,
-        #[extension_type] weights: StoredWeights<Self>,
-        bias: FloatTensor<Self>,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
-
-    /// [`cpu::linear::linear`] with a residual.
-    fn residua_linear_onto(
-        x: FloatTensor<Self>,
-        #[extension_type] weights: StoredWeights<Self>,
-        bias: FloatTensor<Self>,
-        residual: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-
-    /// Burn's own product: `[.., M, K]` by `[.., K, N]`.
-    fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// [`cpu::attention::attention`]: `[B, T, 3 C]` to `[B, T, C]`. The first of the `T` positions is
-    /// `position` in the cache.
-    fn residua_attention(
-        qkv: FloatTensor<Self>,
-        cache: HostCache,
-        position: usize,
-        reach: Reach,
-    ) -> FloatTensor<Self>;
-
-    /// [`cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
-    fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self>;
-
-    /// [`cpu::cross_entropy::softmax`]: `[rows, K]` to the same shape.
-    fn residua_softmax(x: FloatTensor<Self>, factor: f32) -> FloatTensor<Self>;
-
-    /// [`cpu::residual_quantize::residual_quantize`]: maps `[N, C]` to codes `[N, D]`, partial sums
-    /// `[D, N, C]` and squared residual norms `[N, D]`. The codebooks are at `places` in a table `[rows, C]`,
-    /// and `norms` `[1, rows]` are the squared norms of its rows.
-    fn residua_residual_quantize(
-        latents: FloatTensor<Self>,
-        table: FloatTensor<Self>,
-        norms: FloatTensor<Self>,
-        places: Vec<Place>,
-    ) -> (IntTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-
-    /// [`cpu::embed_codes::embed_codes`]: looks up codes `[N, columns]` in a table `[rows, C]`; the result is
-    /// `[N, outputs, C]`.
-    fn residua_embed_codes(
-        codes: IntTensor<Self>,
-        table: FloatTensor<Self>,
-        places: Vec<Place>,
-        lookup: Lookup,
-    ) -> FloatTensor<Self>;
-
-    /// The same added to rows `[n, C]`, used cyclically.
-    fn residua_embed_codes_onto(
-        codes: IntTensor<Self>,
-        table: FloatTensor<Self>,
-        places: Vec<Place>,
-        lookup: Lookup,
-        onto: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-}
 
 /// A contiguous f32 tensor and its dimensions.
 pub(super) struct Contiguous {
@@ -143,7 +51,7 @@ pub(super) fn conv_shape(x: &Contiguous, weight: &Contiguous, resample: Resample
     }
 }
 
-impl CpuKernels for Flex {
+impl Kernels for Flex {
     fn residua_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, resample: Resample) -> FlexTensor {
         let (x, weight, bias) = (Contiguous::new(x), Contiguous::new(weight), Contiguous::new(bias));
         let shape = conv_shape(&x, &weight, resample);
@@ -151,14 +59,7 @@ impl CpuKernels for Flex {
         tensor(y, &[shape.batch, shape.out_channels, shape.out_height(), shape.out_width()])
     }
 
-    fn residua_group_norm(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> FlexTensor {
+    fn residua_group_norm(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, norm: Norm) -> FlexTensor {
         let (x, gamma, beta) = (Contiguous::new(x), Contiguous::new(gamma), Contiguous::new(beta));
         let (batch, channels, spatial) = (x.dims[0], x.dims[1], x.dims[2] * x.dims[3]);
         let y = cpu::group_norm::group_norm(
@@ -168,9 +69,9 @@ impl CpuKernels for Flex {
             batch,
             channels,
             spatial,
-            groups,
-            epsilon,
-            silu,
+            norm.groups,
+            norm.epsilon,
+            norm.silu,
         );
         tensor(y, &x.dims)
     }
@@ -185,27 +86,41 @@ impl CpuKernels for Flex {
         weights: StoredWeights<Self>,
         bias: FlexTensor,
         activation: Activation,
+        residual: Addend<Self>,
     ) -> FlexTensor {
-        linear(x, weights, bias, activation, None)
+        let residual = residual.values().map(Contiguous::new);
+        let (x, bias) = (Contiguous::new(x), Contiguous::new(bias));
+        let compute = |weights| {
+            let residual = residual.as_ref().map(Contiguous::values);
+            cpu::linear::linear(x.values(), x.dims[1], weights, Some(bias.values()), activation, residual)
+        };
+        let y = match weights {
+            StoredWeights::Dense(weight) if weight.dtype() == DType::F16 => {
+                compute(Weights::F16(weight.to_contiguous().as_slice().expect("a contiguous f16 tensor")))
+            }
+            StoredWeights::Dense(weight) => compute(Weights::F32(Contiguous::new(weight).values())),
+            StoredWeights::Blocks { packed, scales } => {
+                let packed = packed.to_contiguous();
+                let words: &[i32] = packed.as_slice().expect("a contiguous i32 tensor");
+                compute(Weights::Blocks(Blocks::new(cast_slice(words), Contiguous::new(scales).values())))
+            }
+        };
+        tensor(y, &[x.dims[0], bias.dims[0]])
     }
 
-    fn residua_linear_onto(
-        x: FlexTensor,
-        weights: StoredWeights<Self>,
-        bias: FlexTensor,
-        residual: FlexTensor,
-    ) -> FlexTensor {
-        linear(x, weights, bias, Activation::None, Some(residual))
+    fn residua_attention(qkv: FlexTensor, heads: usize, reach: Reach) -> FlexTensor {
+        let qkv = Contiguous::new(qkv);
+        let [batch, length, width] = [0, 1, 2].map(|dim| qkv.dims[dim]);
+        let mut passing = KvCache::new(batch, heads, width / 3 / heads, length);
+        let y = cpu::attention::attention(qkv.values(), &mut passing, 0, reach);
+        tensor(y, &[batch, length, width / 3])
     }
 
-    fn residua_matmul(a: FlexTensor, b: FlexTensor) -> FlexTensor {
-        Self::float_matmul(a, b)
-    }
-
-    fn residua_attention(qkv: FlexTensor, cache: HostCache, position: usize, reach: Reach) -> FlexTensor {
+    fn residua_cached_attention(qkv: FlexTensor, cache: StoredCache<Self>, position: usize) -> FlexTensor {
+        let StoredCache::Host(cache) = cache else { unreachable!("a cache is on the device of its tensors") };
         let qkv = Contiguous::new(qkv);
         let mut cache = cache.lock().expect("no kernel has panicked while holding the cache");
-        let y = cpu::attention::attention(qkv.values(), &mut cache, position, reach);
+        let y = cpu::attention::attention(qkv.values(), &mut cache, position, Reach::Before);
         tensor(y, &[qkv.dims[0], qkv.dims[1], qkv.dims[2] / 3])
     }
 
@@ -222,12 +137,12 @@ impl CpuKernels for Flex {
 
     fn residua_residual_quantize(
         latents: FlexTensor,
-        table: FlexTensor,
+        table: StoredTable<Self>,
         norms: FlexTensor,
-        places: Vec<Place>,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (latents, table, norms) =
-            (Contiguous::new(latents), Contiguous::new(table), Contiguous::new(norms));
+        let (latents, norms) = (Contiguous::new(latents), Contiguous::new(norms));
+        let StoredTable { rows: table, places, .. } = table;
+        let table = Contiguous::new(table);
         let [rows, channels] = [latents.dims[0], latents.dims[1]];
         let codebook = |&Place { first, size }: &Place| Codes {
             embeddings: &table.values()[first * channels..][..size * channels],
@@ -245,63 +160,19 @@ impl CpuKernels for Flex {
 
     fn residua_embed_codes(
         codes: FlexTensor,
-        table: FlexTensor,
-        places: Vec<Place>,
+        table: StoredTable<Self>,
         lookup: Lookup,
+        onto: Addend<Self>,
     ) -> FlexTensor {
-        embed_codes(codes, table, &places, lookup, None)
+        let onto = onto.values().map(Contiguous::new);
+        let onto = onto.as_ref().map(Contiguous::values);
+        let [rows, columns] = [0, 1].map(|dim| codes.layout().shape()[dim]);
+        let codes: Vec<i32> =
+            codes.into_data().convert::<i32>().try_to_vec().expect("converted to i32 just above");
+        let StoredTable { rows: table, places, .. } = table;
+        let table = Contiguous::new(table);
+        let (values, channels) = (table.values(), table.dims[1]);
+        let y = cpu::embed_codes::embed_codes(&codes, columns, values, channels, &places, lookup, onto);
+        tensor(y, &[rows, lookup.outputs(), channels])
     }
-
-    fn residua_embed_codes_onto(
-        codes: FlexTensor,
-        table: FlexTensor,
-        places: Vec<Place>,
-        lookup: Lookup,
-        onto: FlexTensor,
-    ) -> FlexTensor {
-        embed_codes(codes, table, &places, lookup, Some(onto))
-    }
-}
-
-fn embed_codes(
-    codes: FlexTensor,
-    table: FlexTensor,
-    places: &[Place],
-    lookup: Lookup,
-    onto: Option<FlexTensor>,
-) -> FlexTensor {
-    let (table, onto) = (Contiguous::new(table), onto.map(Contiguous::new));
-    let [rows, columns] = [0, 1].map(|dim| codes.layout().shape()[dim]);
-    let codes: Vec<i32> =
-        codes.into_data().convert::<i32>().try_to_vec().expect("converted to i32 just above");
-    let (values, channels) = (table.values(), table.dims[1]);
-    let onto = onto.as_ref().map(Contiguous::values);
-    let y = cpu::embed_codes::embed_codes(&codes, columns, values, channels, places, lookup, onto);
-    tensor(y, &[rows, lookup.outputs(), channels])
-}
-
-fn linear(
-    x: FlexTensor,
-    weights: StoredWeights<Flex>,
-    bias: FlexTensor,
-    activation: Activation,
-    residual: Option<FlexTensor>,
-) -> FlexTensor {
-    let (x, bias, residual) = (Contiguous::new(x), Contiguous::new(bias), residual.map(Contiguous::new));
-    let compute = |weights| {
-        let residual = residual.as_ref().map(Contiguous::values);
-        cpu::linear::linear(x.values(), x.dims[1], weights, Some(bias.values()), activation, residual)
-    };
-    let y = match weights {
-        StoredWeights::Dense(weight) if weight.dtype() == DType::F16 => {
-            compute(Weights::F16(weight.to_contiguous().as_slice().expect("a contiguous f16 tensor")))
-        }
-        StoredWeights::Dense(weight) => compute(Weights::F32(Contiguous::new(weight).values())),
-        StoredWeights::Blocks { packed, scales } => {
-            let packed = packed.to_contiguous();
-            let words: &[i32] = packed.as_slice().expect("a contiguous i32 tensor");
-            compute(Weights::Blocks(Blocks::new(cast_slice(words), Contiguous::new(scales).values())))
-        }
-    };
-    tensor(y, &[x.dims[0], bias.dims[0]])
 }

@@ -4,11 +4,20 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu as burn_silu;
 
-use super::cube::GpuKernels;
-use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
-#[cfg(not(target_family = "wasm"))]
-use super::{gradient, has_gradient};
+use super::GpuKernel;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
+
+/// Settings of [`group_norm`].
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// Groups of channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Whether SiLU follows.
+    pub silu: bool,
+}
 
 /// Normalizes `x` `[B, C, H, W]` within `groups` groups of channels, scales by `gamma` and shifts by `beta`
 /// (`[C]` each), and applies SiLU if `silu` is set. The result has the shape of `x`.
@@ -20,19 +29,14 @@ pub fn group_norm(
     epsilon: f32,
     silu: bool,
 ) -> Tensor<4> {
-    #[cfg(not(target_family = "wasm"))]
-    if has_gradient(GpuKernel::GroupNorm, &x.device()) {
-        return gradient::group_norm(x, gamma, beta, gradient::Norm { groups, epsilon, silu });
-    }
-    let kernel = match has_cpu_kernels(&x.device()) {
-        true => <Dispatch as CpuKernels>::residua_group_norm,
-        false if has_gpu_kernel(GpuKernel::GroupNorm, &x.device()) => {
-            <Dispatch as GpuKernels>::residua_group_norm
+    match route(&x.device(), Some(GpuKernel::GroupNorm.into()), Gradient::Everywhere) {
+        Route::Kernel => {
+            let [gamma, beta] = [gamma, beta].map(|scale| scale.clone().into_dispatch());
+            let norm = Norm { groups, epsilon, silu };
+            Tensor::from_dispatch(Dispatch::residua_group_norm(x.into_dispatch(), gamma, beta, norm))
         }
-        false => return composed(x, gamma, beta, groups, epsilon, silu),
-    };
-    let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
-    Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, groups, epsilon, silu))
+        Route::Composed => composed(x, gamma, beta, groups, epsilon, silu),
+    }
 }
 
 /// The same, built from Burn's own operations.

@@ -3,27 +3,19 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Tensor, module};
 
-use super::cube::GpuKernels;
-use super::flex::CpuKernels;
-#[cfg(not(target_family = "wasm"))]
-use super::gradient::transformer::{has_transformer_steps, layer_norm_recorded};
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
+use super::GpuKernel;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
 
 /// Normalizes each row of `x` `[rows, C]`, scales by `gamma` and shifts by `beta` (`[C]` each).
 pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32) -> Tensor<2> {
-    #[cfg(not(target_family = "wasm"))]
-    if has_transformer_steps(&x.device()) {
-        return layer_norm_recorded(x, gamma, beta, epsilon);
-    }
-    let kernel = match has_cpu_kernels(&x.device()) {
-        true => <Dispatch as CpuKernels>::residua_layer_norm,
-        false if has_gpu_kernel(GpuKernel::LayerNorm, &x.device()) => {
-            <Dispatch as GpuKernels>::residua_row_norm
+    match route(&x.device(), Some(GpuKernel::LayerNorm.into()), Gradient::OnCpu) {
+        Route::Kernel => {
+            let [gamma, beta] = [gamma, beta].map(|scale| scale.clone().into_dispatch());
+            Tensor::from_dispatch(Dispatch::residua_layer_norm(x.into_dispatch(), gamma, beta, epsilon))
         }
-        false => return composed(x, gamma, beta, epsilon),
-    };
-    let [gamma, beta] = [gamma.clone().into_dispatch(), beta.clone().into_dispatch()];
-    Tensor::from_dispatch(kernel(x.into_dispatch(), gamma, beta, epsilon))
+        Route::Composed => composed(x, gamma, beta, epsilon),
+    }
 }
 
 /// The same with Burn's own operation.

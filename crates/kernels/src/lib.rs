@@ -24,54 +24,19 @@ pub mod weights;
 mod arrived;
 mod cube;
 mod flex;
+mod operations;
+mod route;
 
 pub use arrived::arrived;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
 pub use residua_core::trust::{self, GpuKernel, Variant};
+pub use route::has_gpu_kernel;
 pub use weights::Weights;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
-
-use crate::device::{differentiates, is_cpu};
-
-/// Whether the CPU kernels handle tensors on `device`. If gradients are needed, only operations with their
-/// own gradients have kernels.
-fn has_cpu_kernels(device: &Device) -> bool {
-    is_cpu(device) && !differentiates(device)
-}
-
-/// Whether `variant` of a kernel handles tensors on `device`, which is a GPU or needs gradients.
-pub fn has_gpu_kernel(variant: impl Into<Variant>, device: &Device) -> bool {
-    !differentiates(device) && is_right(variant.into(), device)
-}
-
-/// Whether a kernel handles tensors on `device`, which is a GPU or needs gradients: with the first of
-/// `variants`, or in a browser with the second in its place. A browser has nothing else for a convolution or a
-/// matrix product: Burn's own would be nearly half of its download.
-fn has_large_kernel([best, spare]: [Variant; 2], device: &Device) -> bool {
-    let is_right = has_gpu_kernel(best, device);
-    if cfg!(target_family = "wasm") && !is_right {
-        verdicts::settle(spare, device);
-    }
-    is_right || cfg!(target_family = "wasm")
-}
-
-/// Whether `variant` is on. Each variant is checked when it is first used, so that opening a window does not wait
-/// and unused variants cost nothing. A browser can't wait here and checks it before its result is read.
-fn is_right(variant: Variant, device: &Device) -> bool {
-    verdicts::settle(variant, device);
-    variant.is_on()
-}
-
-/// Whether kernels with hand-written gradients handle tensors on `device`. On a GPU their forward pass is
-/// `variant`.
-#[cfg(not(target_family = "wasm"))]
-fn has_gradient(variant: impl Into<Variant>, device: &Device) -> bool {
-    differentiates(device) && (is_cpu(device) || is_right(variant.into(), &device.clone().without_autodiff()))
-}
 
 /// A tensor of values in [-1, 1) that depend only on `seed`, for checks and timings.
 pub fn noise<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {

@@ -4,51 +4,44 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, sigmoid};
 
-use super::cube::{GpuKernels, decode_linear_variant};
-use super::flex::CpuKernels;
+use super::cube::decode_linear_variant;
 #[cfg(not(target_family = "wasm"))]
 use super::gradient::transformer::{self, has_transformer_steps};
 use super::matmul::matmul;
-use super::{Activation, Weights, has_cpu_kernels, has_gpu_kernel};
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
+use super::{Activation, Weights};
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is
 /// `[rows, out]`. On a GPU, more than a few rows go through [`matmul`].
 pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
-    let kernel = match kernel_for(&x, weights) {
-        Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear,
-        Kernel::Gpu => <Dispatch as GpuKernels>::residua_decode_linear,
-        Kernel::None => return composed(x, weights, bias, activation),
-    };
-    let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
-    Tensor::from_dispatch(kernel(x, weights.stored(), bias, activation))
+    layer(x, weights, bias, activation, None)
 }
 
 /// `x w^T + bias + residual`. Shapes are as in [`linear`], and `residual` is `[rows, out]`.
 pub fn linear_onto(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, residual: Tensor<2>) -> Tensor<2> {
-    let kernel = match kernel_for(&x, weights) {
-        Kernel::Cpu => <Dispatch as CpuKernels>::residua_linear_onto,
-        Kernel::Gpu => <Dispatch as GpuKernels>::residua_decode_linear_onto,
-        Kernel::None => return composed(x, weights, bias, Activation::None) + residual,
-    };
-    let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
-    Tensor::from_dispatch(kernel(x, weights.stored(), bias, residual.into_dispatch()))
+    layer(x, weights, bias, Activation::None, Some(residual))
 }
 
-/// The kernel for a layer.
-enum Kernel {
-    Cpu,
-    Gpu,
-    None,
-}
-
-fn kernel_for(x: &Tensor<2>, weights: &Weights) -> Kernel {
-    let ([rows, inputs], device) = (x.dims(), x.device());
-    if has_cpu_kernels(&device) {
-        return Kernel::Cpu;
+/// `activation(x w^T + bias)`, plus the residual if there is one.
+fn layer(
+    x: Tensor<2>,
+    weights: &Weights,
+    bias: &Tensor<1>,
+    activation: Activation,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let [rows, inputs] = x.dims();
+    let variant = decode_linear_variant(rows, inputs, weights.dtype(), weights.outputs());
+    if route(&x.device(), variant, Gradient::Nowhere) == Route::Kernel {
+        let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
+        let y = Dispatch::residua_linear(x, weights.stored(), bias, activation, residual.into());
+        return Tensor::from_dispatch(y);
     }
-    match decode_linear_variant(rows, inputs, weights.dtype(), weights.outputs()) {
-        Some(variant) if has_gpu_kernel(variant, &device) => Kernel::Gpu,
-        _ => Kernel::None,
+    let y = composed(x, weights, bias, activation);
+    match residual {
+        Some(residual) => y + residual,
+        None => y,
     }
 }
 

@@ -3,9 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::cube::{GpuKernels, matmul_variants};
-use super::flex::CpuKernels;
-use super::{Variant, has_cpu_kernels, has_large_kernel};
+use super::cube::matmul_variants;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
 
 /// Multiplies `a` `[.., M, K]` by `b` `[.., K, N]`: `[.., M, N]`, in f32.
 ///
@@ -17,17 +17,14 @@ use super::{Variant, has_cpu_kernels, has_large_kernel};
 /// The dimensions do not match.
 pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims()[..D - 2], b.dims()[..D - 2], "both operands must have the same batch dimensions");
-    let kernel = match has_cpu_kernels(&a.device()) {
-        true => <Dispatch as CpuKernels>::residua_matmul,
-        false if !has_large_kernel(variants(&a, &b), &a.device()) => return composed(a, b),
-        false => <Dispatch as GpuKernels>::residua_matmul,
-    };
-    Tensor::from_dispatch(kernel(a.into_dispatch(), b.into_dispatch()))
-}
-
-fn variants<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> [Variant; 2] {
-    let (a, b) = (a.dims(), b.dims());
-    matmul_variants(a[..D - 2].iter().product(), a[D - 2], b[D - 1])
+    let (of_a, of_b) = (a.dims(), b.dims());
+    let variants = matmul_variants(of_a[..D - 2].iter().product(), of_a[D - 2], of_b[D - 1]);
+    match route(&a.device(), variants, Gradient::Nowhere) {
+        Route::Kernel => {
+            Tensor::from_dispatch(Dispatch::residua_matmul(a.into_dispatch(), b.into_dispatch()))
+        }
+        Route::Composed => composed(a, b),
+    }
 }
 
 /// The same with Burn's own operation.

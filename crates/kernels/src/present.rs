@@ -8,11 +8,11 @@ use burn_cubecl::tensor::CubeTensor;
 use bytemuck::{Pod, Zeroable};
 
 use super::cpu::present::Shown;
-use super::cube::plain;
+use super::cube::launch::{plain, wgsl};
 #[cfg(test)]
 use super::cube::texts::Text;
 
-const SOURCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/present.wgsl"));
+const SOURCE: &str = wgsl!("present.wgsl");
 
 /// An image on the graphics device. The image lives as long as this handle.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 
-use super::cube::{GpuKernels, residual_quantize_variant};
+use super::cube::residual_quantize_variant;
 use super::embed::{CodeTable, Place};
-use super::flex::CpuKernels;
 use super::matmul::matmul;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
 use super::sample_token::{Draw, sample_token};
-use super::{has_cpu_kernels, has_gpu_kernel};
 
 /// A codebook prepared for look-ups.
 #[derive(Clone, Debug)]
@@ -110,9 +110,11 @@ impl Codebook {
     /// `softmax(-distance / temperature)` over the codes, `[N, K]` (paper section 3.2.2).
     pub fn soft(&self, residual: Tensor<2>, temperature: f32) -> Tensor<2> {
         let (distances, factor) = (self.relative_distances(residual), -1.0 / temperature);
-        match has_cpu_kernels(&distances.device()) {
-            true => Tensor::from_dispatch(Dispatch::residua_softmax(distances.into_dispatch(), factor)),
-            false => softmax(distances * factor, 1),
+        match route(&distances.device(), None, Gradient::Nowhere) {
+            Route::Kernel => {
+                Tensor::from_dispatch(Dispatch::residua_softmax(distances.into_dispatch(), factor))
+            }
+            Route::Composed => softmax(distances * factor, 1),
         }
     }
 }
@@ -120,37 +122,18 @@ impl Codebook {
 /// Quantizes `latents` `[N, C]` with one codebook per depth (equation 2). Each depth picks the code nearest
 /// to the residual, the lowest index on a tie.
 pub fn residual_quantize(latents: Tensor<2>, codebooks: &Codebooks) -> Quantized {
-    let kernel = match kernel_for(&latents, codebooks) {
-        Kernel::Cpu => <Dispatch as CpuKernels>::residua_residual_quantize,
-        Kernel::Gpu => <Dispatch as GpuKernels>::residua_residual_quantize,
-        Kernel::None => return composed(latents, codebooks),
+    let [rows, channels] = latents.dims();
+    let variant = residual_quantize_variant(rows, channels, codebooks.each.len());
+    let Some(table) = codebooks.table.for_kernel(&latents.device(), variant) else {
+        return composed(latents, codebooks);
     };
-    let (table, places) = codebooks.table.joined().expect("kernels need joined codebooks");
-    let [table, norms] = [table, &codebooks.norms].map(|tensor| tensor.clone().into_dispatch());
-    let (codes, partial_sums, squares) = kernel(latents.into_dispatch(), table, norms, places.to_vec());
+    let norms = codebooks.norms.clone().into_dispatch();
+    let (codes, partial_sums, squares) =
+        Dispatch::residua_residual_quantize(latents.into_dispatch(), table, norms);
     Quantized {
         codes: Tensor::from_dispatch(codes),
         partial_sums: Tensor::from_dispatch(partial_sums),
         squares: Tensor::from_dispatch(squares),
-    }
-}
-
-/// The kernel for quantization.
-enum Kernel {
-    Cpu,
-    Gpu,
-    None,
-}
-
-fn kernel_for(latents: &Tensor<2>, codebooks: &Codebooks) -> Kernel {
-    let ([rows, channels], device) = (latents.dims(), latents.device());
-    let Some((_, places)) = codebooks.table.joined() else { return Kernel::None };
-    if has_cpu_kernels(&device) {
-        return Kernel::Cpu;
-    }
-    match residual_quantize_variant(rows, channels, places.len()) {
-        Some(variant) if has_gpu_kernel(variant, &device) => Kernel::Gpu,
-        _ => Kernel::None,
     }
 }
 

@@ -3,9 +3,9 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::cube::GpuKernels;
-use super::flex::CpuKernels;
-use super::{GpuKernel, has_cpu_kernels, has_gpu_kernel};
+use super::GpuKernel;
+use super::operations::Kernels;
+use super::route::{Gradient, Route, route};
 use residua_core::random::code_uniform;
 use residua_core::sampling::Filter;
 
@@ -54,14 +54,10 @@ impl Draw {
 /// f32. If the random number, or the top-p threshold, is within rounding error (about 1e-6) of the boundary
 /// between two codes, a GPU may sample a different code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
-    let kernel = match has_cpu_kernels(&logits.device()) {
-        true => <Dispatch as CpuKernels>::residua_sample_token,
-        false if has_gpu_kernel(GpuKernel::SampleToken, &logits.device()) => {
-            <Dispatch as GpuKernels>::residua_sample_token
-        }
-        false => return composed(logits, draw),
-    };
-    Tensor::from_dispatch(kernel(logits.into_dispatch(), *draw))
+    match route(&logits.device(), Some(GpuKernel::SampleToken.into()), Gradient::Nowhere) {
+        Route::Kernel => Tensor::from_dispatch(Dispatch::residua_sample_token(logits.into_dispatch(), *draw)),
+        Route::Composed => composed(logits, draw),
+    }
 }
 
 /// Number of bisections after which the range of exponents is narrower than the spacing of its floats.

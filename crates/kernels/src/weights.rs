@@ -6,8 +6,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::cpu::linear::Block;
 use super::cpu::memory::room;
-use super::cube::GpuKernels;
-use super::has_cpu_kernels;
+use super::operations::Kernels;
+use crate::device::is_cpu;
 
 /// Weights `[out, in]` of a linear layer.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl Weights {
             Self::Dense(weight) if weight.dtype() == DType::F32 => weight.clone(),
             // Burn's own cast needs a GPU whose shaders support f16, and 8-bit weights would take several
             // passes.
-            weights if !has_cpu_kernels(&weights.device()) => {
+            weights if !is_cpu(&weights.device()) => {
                 Tensor::from_dispatch(Dispatch::residua_widen(weights.stored()))
             }
             weights => weights.composed(),

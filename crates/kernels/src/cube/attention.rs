@@ -3,9 +3,9 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{THREADS, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{THREADS, empty, launch, plain};
 use crate::attention::Reach;
 
 /// Largest head and longest cache that fit in workgroup memory.
@@ -17,7 +17,7 @@ pub fn fits(length: usize, capacity: usize, head_dim: usize) -> bool {
     length == 1 && capacity <= MOST_POSITIONS && (1..=LARGEST_HEAD).contains(&head_dim)
 }
 
-shader!(DecodeAttention, "decode_attention.wgsl");
+shader!(DecodeAttention, "decode_attention.wgsl", "total.wgsl");
 
 /// The `Parameters` of `shaders/decode_attention.wgsl`.
 #[repr(C)]
@@ -31,7 +31,7 @@ struct DecodeAttentionParameters {
     scale: f32,
 }
 
-/// [`super::GpuKernels::residua_decode_attention`].
+/// [`crate::operations::Kernels::residua_cached_attention`] for one position.
 pub fn decode_attention(
     qkv: CubeTensor,
     keys: CubeTensor,
@@ -92,7 +92,7 @@ struct AttentionParameters {
     scale: f32,
 }
 
-/// [`super::GpuKernels::residua_whole_attention`].
+/// [`crate::operations::Kernels::residua_attention`].
 pub fn attention(qkv: CubeTensor, heads: usize, reach: Reach) -> CubeTensor {
     let qkv = plain(qkv);
     let [batch, length, width] = [0, 1, 2].map(|dim| qkv.meta.shape()[dim]);

@@ -10,6 +10,8 @@ use burn_cubecl::cubecl::server::{Handle, KernelArguments, MetadataBindingInfo};
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::Shader;
+
 thread_local! {
     /// Shader sources launched by this thread while its launches are being repeated.
     static WATCHED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
@@ -50,10 +52,10 @@ impl KernelSource for Text {
 }
 
 impl Repeated {
-    /// Captures the state before `kernel` runs on `buffers`; `None` unless this thread is watched.
-    pub fn before(kernel: &impl KernelSource, buffers: &[&CubeTensor]) -> Option<Self> {
+    /// Captures the state before `shader` runs on `buffers`; `None` unless this thread is watched.
+    pub fn before(shader: &impl Shader, buffers: &[&CubeTensor]) -> Option<Self> {
         let text = WATCHED.with_borrow_mut(|watched| {
-            let (launched, text) = (watched.as_mut()?, kernel.source().complete());
+            let (launched, text) = (watched.as_mut()?, shader.source());
             launched.insert(text.clone());
             Some(text)
         })?;

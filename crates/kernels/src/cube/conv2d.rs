@@ -1,13 +1,11 @@
 //! Launches `shaders/conv2d.wgsl` and `shaders/conv2d_gathered.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{Shader, changed, constant, empty, launch, shader, wgsl};
 #[cfg(test)]
 use super::texts::Text;
-use super::{empty, launch};
 use crate::{GpuKernel, Resample, Variant};
 
 /// The variant for `x` and `weight` of these dimensions, and the one used if it is off. Only the gathering shader
@@ -44,7 +42,7 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
         let workgroups = block.workgroups(out);
         let shift = (resample == Resample::Up).into();
         let parameters = Parameters { images, in_channels, out_channels, height, width, shift };
-        launch(Conv2d(block), block.threads(), workgroups, &buffers, &parameters);
+        launch(block, block.threads(), workgroups, &buffers, &parameters);
     } else {
         let parameters = GatheredParameters {
             in_channels,
@@ -114,35 +112,20 @@ impl Block {
             * rows.div_ceil(4 * self.row_threads)
             * columns.div_ceil(4 * self.column_threads)
     }
-
-    fn source(self) -> String {
-        let constants = [
-            ("CHANNEL_THREADS", LARGE.channel_threads, self.channel_threads),
-            ("ROW_THREADS", LARGE.row_threads, self.row_threads),
-            ("COLUMN_THREADS", LARGE.column_threads, self.column_threads),
-            ("DEPTH", LARGE.depth, self.depth),
-        ];
-        let text =
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/conv2d.wgsl")).to_string();
-        constants.into_iter().fold(text, |text, (name, written, value)| {
-            text.replace(&format!("const {name} = {written}u;"), &format!("const {name} = {value}u;"))
-        })
-    }
 }
 
-struct Conv2d(Block);
+const CONV2D: &str = wgsl!("conv2d.wgsl", "outer.wgsl");
 
-impl KernelSource for Conv2d {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.0.source())
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(self.0)
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
+impl Shader for Block {
+    fn source(&self) -> String {
+        let Self { channel_threads, row_threads, column_threads, depth } = *self;
+        let changes = [
+            constant("CHANNEL_THREADS", LARGE.channel_threads, channel_threads),
+            constant("ROW_THREADS", LARGE.row_threads, row_threads),
+            constant("COLUMN_THREADS", LARGE.column_threads, column_threads),
+            constant("DEPTH", LARGE.depth, depth),
+        ];
+        changed(CONV2D, &changes)
     }
 }
 
@@ -158,7 +141,7 @@ struct Parameters {
     shift: u32,
 }
 
-shader!(Conv2dGathered, "conv2d_gathered.wgsl");
+shader!(Conv2dGathered, "conv2d_gathered.wgsl", "outer.wgsl");
 
 /// Channels, and also pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
 const GATHERED: u32 = 64;
@@ -201,7 +184,7 @@ mod tests {
     #[test]
     fn host_and_shaders_agree() {
         assert_same_parameters!(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/conv2d.wgsl")),
+            CONV2D,
             Parameters {
                 images: Uint,
                 in_channels: Uint,

@@ -4,9 +4,9 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{empty, launch, plain};
 use crate::embed::{Lookup, Reading};
 
 const THREADS: u32 = 64;
@@ -27,7 +27,7 @@ struct EmbedCodesParameters {
     onto_rows: u32,
 }
 
-/// [`super::GpuKernels::residua_embed_codes`].
+/// [`crate::operations::Kernels::residua_embed_codes`].
 pub fn embed_codes(
     codes: CubeTensor,
     table: CubeTensor,

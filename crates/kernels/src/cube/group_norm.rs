@@ -3,15 +3,16 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{THREADS, empty, launch};
+use crate::group_norm::Norm;
 
 /// Values in one part of a group, which one workgroup handles. Parts are larger if there would be more than
 /// `THREADS` of them.
 const PART: usize = 8192;
 
-shader!(Statistics, "group_norm_statistics.wgsl");
+shader!(Statistics, "group_norm_statistics.wgsl", "total.wgsl");
 
 /// The `Parameters` of `shaders/group_norm_statistics.wgsl`.
 #[repr(C)]
@@ -23,7 +24,7 @@ struct Parts {
     parts: u32,
 }
 
-shader!(Normalize, "group_norm_silu.wgsl");
+shader!(Normalize, "group_norm_silu.wgsl", "total.wgsl");
 
 /// The `Parameters` of `shaders/group_norm_silu.wgsl`.
 #[repr(C)]
@@ -39,15 +40,9 @@ struct Parameters {
     silu: u32,
 }
 
-/// Normalizes contiguous f32 tensors: `x` `[B, C, H, W]`, `gamma` and `beta` `[C]`; `groups` divides C.
-pub fn group_norm(
-    x: CubeTensor,
-    gamma: &CubeTensor,
-    beta: &CubeTensor,
-    groups: usize,
-    epsilon: f32,
-    silu: bool,
-) -> CubeTensor {
+/// Normalizes contiguous f32 tensors: `x` `[B, C, H, W]`, `gamma` and `beta` `[C]`; the groups divide C.
+pub fn group_norm(x: CubeTensor, gamma: &CubeTensor, beta: &CubeTensor, norm: Norm) -> CubeTensor {
+    let Norm { groups, epsilon, silu } = norm;
     let [batch, channels, height, width] = [0, 1, 2, 3].map(|dim| x.meta.shape()[dim]);
     let size = channels / groups * height * width;
     let part_size = PART.max(size.div_ceil(THREADS as usize));

@@ -3,11 +3,11 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{THREADS, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{THREADS, empty, launch, plain};
 
-shader!(LayerNorm, "layer_norm.wgsl");
+shader!(LayerNorm, "layer_norm.wgsl", "total.wgsl");
 
 /// The `Parameters` of `shaders/layer_norm.wgsl`.
 #[repr(C)]
@@ -18,7 +18,7 @@ struct LayerNormParameters {
     epsilon: f32,
 }
 
-/// [`super::GpuKernels::residua_row_norm`].
+/// [`crate::operations::Kernels::residua_layer_norm`].
 pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, gamma, beta) = (plain(x), plain(gamma), plain(beta));
     let [rows, width] = [0, 1].map(|dim| x.meta.shape()[dim]);

@@ -1,14 +1,13 @@
 //! Launches `shaders/decode_linear.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{Shader, THREADS, changed, constant, empty, launch, own, plain, wgsl};
 #[cfg(test)]
 use super::texts::Text;
-use super::{Activation, CubeBackend, THREADS, empty, launch, own, plain};
+use super::{Activation, CubeBackend};
 use crate::weights::{StoredWeights, Weights};
 use crate::{GpuKernel, Variant};
 
@@ -99,30 +98,19 @@ fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     room.min(if outputs < MANY_OUTPUTS { 4 } else { MOST_OUTPUTS })
 }
 
-const DECODE_LINEAR: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/decode_linear.wgsl"));
+const DECODE_LINEAR: &str = wgsl!("decode_linear.wgsl");
 
-impl KernelSource for DecodeLinear {
-    fn source(&self) -> SourceTemplate {
+impl Shader for DecodeLinear {
+    fn source(&self) -> String {
         let Reading { stored, widened, bindings } = &READINGS[self.reading];
-        let source = [
-            ("const ROWS = 1u;", format!("const ROWS = {}u;", self.rows)),
-            ("const OUTPUTS = 4u;", format!("const OUTPUTS = {}u;", self.outputs)),
-            ("alias Stored = vec4<f32>;", format!("alias Stored = {stored};")),
-            ("return stored;", format!("return {widened};")),
-            (PARAMETERS, bindings.to_string()),
-        ]
-        .iter()
-        .fold(DECODE_LINEAR.to_string(), |source, (general, special)| source.replace(general, special));
-        SourceTemplate::new(source)
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(*self)
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
+        let changes = [
+            constant("ROWS", 1, self.rows),
+            constant("OUTPUTS", 4, self.outputs),
+            ("alias Stored = vec4<f32>;".into(), format!("alias Stored = {stored};")),
+            ("return stored;".into(), format!("return {widened};")),
+            (PARAMETERS.into(), bindings.to_string()),
+        ];
+        changed(DECODE_LINEAR, &changes)
     }
 }
 
@@ -136,7 +124,7 @@ struct DecodeLinearParameters {
     onto: u32,
 }
 
-/// [`super::GpuKernels::residua_decode_linear`], with or without a residual.
+/// [`crate::operations::Kernels::residua_linear`] for layers with a [`variant`].
 pub fn decode_linear(
     x: CubeTensor,
     weights: StoredWeights<CubeBackend>,
@@ -206,7 +194,7 @@ pub(super) fn texts() -> Vec<Text> {
         let DecodeLinear { reading, rows, outputs } = kernel;
         let stored = READINGS[reading].stored.replace(['<', '>'], "");
         let kind = format!("{stored}-{rows}x{outputs}");
-        Text::new("decode_linear", kind, THREADS, kernel.source().complete())
+        Text::new("decode_linear", kind, THREADS, kernel.source())
     };
     kernels().into_iter().map(text).collect()
 }
@@ -217,18 +205,8 @@ mod tests {
     use crate::cube::checks::assert_same_parameters;
 
     #[test]
-    fn every_reading_is_substituted_into_the_shader() {
-        for kernel in kernels() {
-            let DecodeLinear { reading, rows, outputs } = kernel;
-            let Reading { stored, widened, .. } = READINGS[reading];
-            let source = kernel.source().complete();
-            assert!(
-                source.contains(&format!("const ROWS = {rows}u;\nconst OUTPUTS = {outputs}u;\n")),
-                "{source}"
-            );
-            assert!(source.contains(&format!("alias Stored = {stored};")), "{source}");
-            assert!(source.contains(&format!("return {widened};")), "{source}");
-            // A thread writes at most one result.
+    fn a_thread_writes_at_most_one_result() {
+        for DecodeLinear { rows, outputs, .. } in kernels() {
             assert!(outputs * rows * TEAMS <= THREADS as usize);
         }
         assert!(DECODE_LINEAR.contains(&format!("const LANES = {LANES}u;")));

@@ -1,17 +1,15 @@
 //! Launches `shaders/matmul.wgsl`.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::{cast, into_contiguous};
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{Shader, changed, constant, empty, launch, wgsl};
 #[cfg(test)]
 use super::texts::Text;
-use super::{empty, launch};
 use crate::{GpuKernel, Variant};
 
-const MATMUL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/matmul.wgsl"));
+const MATMUL: &str = wgsl!("matmul.wgsl", "added.wgsl");
 
 /// The tile that a workgroup computes: `8 row_threads` by `16 column_threads` elements, `depth` products of
 /// each at a time.
@@ -77,24 +75,15 @@ impl Tile {
     }
 }
 
-impl KernelSource for Tile {
-    fn source(&self) -> SourceTemplate {
-        let constants = [
-            ("ROW_THREADS", LARGE.row_threads, self.row_threads),
-            ("COLUMN_THREADS", LARGE.column_threads, self.column_threads),
-            ("DEPTH", LARGE.depth, self.depth),
+impl Shader for Tile {
+    fn source(&self) -> String {
+        let Self { row_threads, column_threads, depth } = *self;
+        let changes = [
+            constant("ROW_THREADS", LARGE.row_threads, row_threads),
+            constant("COLUMN_THREADS", LARGE.column_threads, column_threads),
+            constant("DEPTH", LARGE.depth, depth),
         ];
-        SourceTemplate::new(constants.into_iter().fold(MATMUL.to_string(), |text, (name, written, value)| {
-            text.replace(&format!("const {name} = {written}u;"), &format!("const {name} = {value}u;"))
-        }))
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(*self)
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
+        changed(MATMUL, &changes)
     }
 }
 
@@ -173,7 +162,7 @@ pub fn variants(matrices: usize, rows: usize, columns: usize) -> [Variant; 2] {
     [tile.variant(), tile.spare().variant()]
 }
 
-/// [`super::GpuKernels::residua_matmul`].
+/// [`crate::operations::Kernels::residua_matmul`].
 pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let mut shape: Vec<usize> = a.meta.shape().iter().copied().collect();
     let batch = shape.len() - 2;
@@ -215,7 +204,7 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
 pub(super) fn texts() -> Vec<Text> {
     let text = |tile: Tile| {
         let kind = format!("{}x{}x{}", tile.row_threads, tile.column_threads, tile.depth);
-        Text::new("matmul", kind, tile.threads(), tile.source().complete())
+        Text::new("matmul", kind, tile.threads(), tile.source())
     };
     TILES.map(text).into()
 }

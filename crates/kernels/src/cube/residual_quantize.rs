@@ -1,13 +1,11 @@
 //! Launches `shaders/residual_quantize.wgsl` and `shaders/residual_take.wgsl` alternately, once per depth.
 
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::template::{KernelSource, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{Shader, changed, constant, empty, launch, own, plain, shader, wgsl};
 #[cfg(test)]
 use super::texts::Text;
-use super::{empty, launch, own, plain};
 use crate::embed::Place;
 use crate::{GpuKernel, Variant};
 
@@ -25,8 +23,7 @@ const WORKGROUPS: usize = 512;
 /// Largest buffer that every WebGPU device can bind, in bytes.
 const MOST_BYTES: usize = 128 << 20;
 
-const RESIDUAL_QUANTIZE: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/residual_quantize.wgsl"));
+const RESIDUAL_QUANTIZE: &str = wgsl!("residual_quantize.wgsl", "added.wgsl");
 
 /// The variant for `rows` of `channels` at `depths` depths. `None` if the partial sums don't fit in one
 /// buffer.
@@ -67,25 +64,15 @@ impl Search {
     }
 }
 
-impl KernelSource for Search {
-    fn source(&self) -> SourceTemplate {
-        let Self { row_threads, code_threads, depth } = self;
-        let source = [
-            ("const ROW_THREADS = 8u;", format!("const ROW_THREADS = {row_threads}u;")),
-            ("const CODE_THREADS = 8u;", format!("const CODE_THREADS = {code_threads}u;")),
-            ("const DEPTH = 8u;", format!("const DEPTH = {depth}u;")),
-        ]
-        .iter()
-        .fold(RESIDUAL_QUANTIZE.to_string(), |source, (general, special)| source.replace(general, special));
-        SourceTemplate::new(source)
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(*self)
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
+impl Shader for Search {
+    fn source(&self) -> String {
+        let Self { row_threads, code_threads, depth } = *self;
+        let changes = [
+            constant("ROW_THREADS", 8, row_threads),
+            constant("CODE_THREADS", 8, code_threads),
+            constant("DEPTH", 8, depth),
+        ];
+        changed(RESIDUAL_QUANTIZE, &changes)
     }
 }
 
@@ -115,7 +102,7 @@ struct TakeParameters {
     parts: u32,
 }
 
-/// [`super::GpuKernels::residua_residual_quantize`].
+/// [`crate::operations::Kernels::residua_residual_quantize`].
 pub fn residual_quantize(
     latents: CubeTensor,
     table: CubeTensor,
@@ -188,7 +175,7 @@ pub(super) fn texts() -> Vec<Text> {
     let searches = SEARCHES.map(|search| {
         let Search { row_threads, code_threads, depth } = search;
         let kind = format!("{row_threads}x{code_threads}x{depth}");
-        Text::new("residual_quantize", kind, THREADS, search.source().complete())
+        Text::new("residual_quantize", kind, THREADS, search.source())
     });
     searches.into_iter().chain([Text::fixed("residual_take", THREADS, Take::SOURCE)]).collect()
 }
@@ -198,18 +185,10 @@ mod tests {
     use super::*;
     use crate::cube::checks::assert_same_parameters;
 
+    /// At the end, each thread merges the results of one row.
     #[test]
-    fn every_block_is_substituted_into_the_shader() {
-        for search in SEARCHES {
-            let source = search.source().complete();
-            let Search { row_threads, code_threads, depth } = search;
-            let numbers = format!(
-                "const ROW_THREADS = {row_threads}u;\nconst CODE_THREADS = {code_threads}u;\nconst DEPTH = {depth}u;\n"
-            );
-            assert!(source.contains(&numbers), "{source}");
-            // At the end, each thread merges the results of one row.
-            assert!(search.rows() <= THREADS as usize);
-        }
+    fn every_block_has_a_thread_for_each_row() {
+        assert!(SEARCHES.iter().all(|search| search.rows() <= THREADS as usize));
     }
 
     #[test]

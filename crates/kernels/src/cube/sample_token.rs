@@ -3,12 +3,12 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::launch::{THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{THREADS, empty, launch};
 use crate::sample_token::Draw;
 
-shader!(SampleToken, "sample_token.wgsl");
+shader!(SampleToken, "sample_token.wgsl", "total.wgsl");
 
 /// The `Parameters` of `shaders/sample_token.wgsl`.
 #[repr(C)]
@@ -52,7 +52,7 @@ fn normal(x: f32) -> f32 {
     if x > 0.0 { x.max(f32::MIN_POSITIVE) } else { 0.0 }
 }
 
-/// [`super::GpuKernels::residua_sample_token`] for contiguous f32 logits.
+/// [`crate::operations::Kernels::residua_sample_token`] for contiguous f32 logits.
 pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
     let codes = empty(&logits, Shape::new([rows]), DType::I32);

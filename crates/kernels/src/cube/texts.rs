@@ -100,7 +100,7 @@ fn every_variable_counts_as_registers() {
     assert_eq!(taken_by_valid("three variables", source).registers, 8 + 4 + 16);
 }
 
-/// If two were the same, a substitution would have found nothing to replace.
+/// If two were the same, a variant would not differ in the shader that it launches.
 #[test]
 fn no_two_variants_are_the_same() {
     let variants = all();
@@ -109,16 +109,33 @@ fn no_two_variants_are_the_same() {
     assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
 }
 
-/// Each file is itself one of its variants, so the source that one reads is a source that runs.
+/// Each file is itself how one of its variants starts, and each shared file how several end, so the source that one
+/// reads is a source that runs.
 #[test]
 fn no_shader_is_left_out() {
     let variants = all();
-    let mut count = 0;
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders")).unwrap() {
-        let path = entry.unwrap().path();
-        let (stem, text) = (path.file_stem().unwrap(), fs::read_to_string(&path).unwrap());
-        assert!(variants.iter().any(|variant| stem == variant.shader && text == variant.source), "{stem:?}");
-        count += 1;
+    for (name, text) in files("shaders") {
+        let is_own = |variant: &Text| variant.shader == name && variant.source.starts_with(&text);
+        assert!(variants.iter().any(is_own), "{name}");
     }
-    assert!(count > 0);
+    for (name, text) in files("shaders/shared") {
+        let users: BTreeSet<&str> = variants
+            .iter()
+            .filter(|variant| variant.source.ends_with(&text))
+            .map(|variant| variant.shader)
+            .collect();
+        assert!(users.len() > 1, "{name} is in {users:?} only");
+    }
+}
+
+/// The names, without extension, and contents of the files in a folder; at least one.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = paths
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().into(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    assert!(!files.is_empty());
+    files
 }

@@ -4,9 +4,10 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::CubeBackend;
+use super::launch::{THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
-use super::{CubeBackend, THREADS, empty, launch};
 use crate::weights::{StoredWeights, Weights};
 
 shader!(Widen, "widen.wgsl");
@@ -26,7 +27,7 @@ struct WidenBlocksParameters {
     words: u32,
 }
 
-/// [`super::GpuKernels::residua_widen`].
+/// [`crate::operations::Kernels::residua_widen`].
 pub fn widen(weights: StoredWeights<CubeBackend>) -> CubeTensor {
     match weights {
         StoredWeights::Dense(half) => widen_half(into_contiguous(half)),

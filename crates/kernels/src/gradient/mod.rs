@@ -8,41 +8,22 @@ mod group_norm;
 mod step;
 pub mod transformer;
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
-use burn::tensor::Tensor;
 use burn_cubecl::CubeBackend;
 use burn_flex::Flex;
 
-use super::Resample;
-use super::cube::GpuKernels;
-use super::flex::CpuKernels;
+use super::attention::Reach;
+use super::group_norm::Norm;
+use super::operations::Kernels;
+use super::{Activation, Resample};
+use conv2d::Conv2d;
+use step::recorded;
+use transformer::{Activate, Attend, CrossEntropy, LayerNorm};
 
-/// The operations, on the compute backends and on the autodiff backend.
-#[backend_extension(Flex, Cube, Autodiff)]
-pub trait Differentiable: Backend {
-    /// [`super::conv2d::conv2d`]: NCHW by `[out, in, k, k]`.
-    fn residua_recorded_conv2d(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        resample: Resample,
-    ) -> FloatTensor<Self>;
-
-    /// [`super::group_norm::group_norm`] over NCHW.
-    fn residua_recorded_group_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> FloatTensor<Self>;
-}
-
-/// Gradients of these operations, from the gradient `dy` of the result.
-pub trait Gradients: Differentiable {
+/// Gradients of the operations that both compute backends train, from the gradient `dy` of the result.
+pub trait Gradients: Kernels {
     /// Gradient of the input `x` of a convolution.
     fn conv2d_input(
         x: FloatTensor<Self>,
@@ -72,83 +53,65 @@ pub trait Gradients: Differentiable {
     ) -> [FloatTensor<Self>; 3];
 }
 
-/// Settings of a group norm; see [`super::group_norm::group_norm`].
-#[derive(Clone, Copy, Debug)]
-pub struct Norm {
-    /// Groups of channels.
-    pub groups: usize,
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// Whether SiLU follows.
-    pub silu: bool,
-}
-
-impl<B: Gradients, C: CheckpointStrategy> Differentiable for Autodiff<B, C> {
-    fn residua_recorded_conv2d(
+impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
+    fn residua_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         resample: Resample,
     ) -> FloatTensor<Self> {
-        conv2d::recorded::<B, C>(x, weight, bias, resample)
+        recorded::<Flex, C, _, 3>(Conv2d(resample), [x, weight, bias])
     }
 
-    fn residua_recorded_group_norm(
+    fn residua_group_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
+        norm: Norm,
     ) -> FloatTensor<Self> {
-        group_norm::recorded::<B, C>(x, gamma, beta, Norm { groups, epsilon, silu })
+        recorded::<Flex, C, _, 3>(norm, [x, gamma, beta])
+    }
+
+    fn residua_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 3>(LayerNorm(epsilon), [x, gamma, beta])
+    }
+
+    fn residua_attention(qkv: FloatTensor<Self>, heads: usize, reach: Reach) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 1>(Attend { heads, reach }, [qkv])
+    }
+
+    fn residua_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 1>(Activate(activation), [x])
+    }
+
+    fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 2>(CrossEntropy, [logits, target])
     }
 }
 
-/// On a compute backend, the operations are its kernels.
-macro_rules! computes {
-    ($backend:ty, $kernels:ident) => {
-        impl Differentiable for $backend {
-            fn residua_recorded_conv2d(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                bias: FloatTensor<Self>,
-                resample: Resample,
-            ) -> FloatTensor<Self> {
-                <Self as $kernels>::residua_conv2d(x, weight, bias, resample)
-            }
+impl<C: CheckpointStrategy> Kernels for Autodiff<CubeBackend, C> {
+    fn residua_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        resample: Resample,
+    ) -> FloatTensor<Self> {
+        recorded::<CubeBackend, C, _, 3>(Conv2d(resample), [x, weight, bias])
+    }
 
-            fn residua_recorded_group_norm(
-                x: FloatTensor<Self>,
-                gamma: FloatTensor<Self>,
-                beta: FloatTensor<Self>,
-                groups: usize,
-                epsilon: f32,
-                silu: bool,
-            ) -> FloatTensor<Self> {
-                <Self as $kernels>::residua_group_norm(x, gamma, beta, groups, epsilon, silu)
-            }
-        }
-    };
-}
-
-computes!(Flex, CpuKernels);
-computes!(CubeBackend, GpuKernels);
-
-/// [`super::conv2d::conv2d`] with gradients.
-pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, resample: Resample) -> Tensor<4> {
-    let (weight, bias) = (weight.clone().into_dispatch(), bias.clone().into_dispatch());
-    let y = <Dispatch as Differentiable>::residua_recorded_conv2d(x.into_dispatch(), weight, bias, resample);
-    Tensor::from_dispatch(y)
-}
-
-/// [`super::group_norm::group_norm`] with gradients.
-pub fn group_norm(x: Tensor<4>, gamma: &Tensor<1>, beta: &Tensor<1>, norm: Norm) -> Tensor<4> {
-    let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
-    let Norm { groups, epsilon, silu } = norm;
-    let x = x.into_dispatch();
-    let y = <Dispatch as Differentiable>::residua_recorded_group_norm(x, gamma, beta, groups, epsilon, silu);
-    Tensor::from_dispatch(y)
+    fn residua_group_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        norm: Norm,
+    ) -> FloatTensor<Self> {
+        recorded::<CubeBackend, C, _, 3>(norm, [x, gamma, beta])
+    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,14 @@ pub(super) trait Step<B: Backend, const N: usize>: Clone + Debug + Send + 'stati
     /// Computes the result.
     fn forward(&self, operands: [FloatTensor<B>; N]) -> FloatTensor<B>;
 
-    /// Gradients of the operands, from the gradient of the result; `None` for operands that never need one.
-    fn backward(&self, operands: [FloatTensor<B>; N], dy: FloatTensor<B>) -> [Option<FloatTensor<B>>; N];
+    /// Gradients of the operands, from the gradient of the result. May be `None` for operands whose gradient is
+    /// not `wanted`, and for those that never need one.
+    fn backward(
+        &self,
+        operands: [FloatTensor<B>; N],
+        dy: FloatTensor<B>,
+        wanted: [bool; N],
+    ) -> [Option<FloatTensor<B>>; N];
 }
 
 /// A recorded step.
@@ -29,7 +35,8 @@ impl<B: Backend, S: Step<B, N>, const N: usize> Backward<B, N> for Recorded<S> {
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Found, _: &mut Checkpointer) {
         let (operands, step) = ops.state;
         let dy = grads.consume::<B>(&ops.node);
-        for (node, gradient) in ops.parents.into_iter().zip(step.backward(operands, dy)) {
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        for (node, gradient) in ops.parents.into_iter().zip(step.backward(operands, dy, wanted)) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
             }

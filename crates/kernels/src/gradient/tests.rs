@@ -3,8 +3,8 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::Norm;
 use crate::device::{DeviceChoice, open};
+use crate::group_norm::Norm;
 use crate::{Resample, conv2d, group_norm, values};
 use residua_core::random::uniform;
 use residua_testing::{assert_close, tensor};

@@ -3,8 +3,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::transformer::{activation, attend_recorded, cross_entropy_recorded, layer_norm_recorded};
-use crate::attention::{self, Reach};
+use super::transformer::{activation, cross_entropy_recorded};
+use crate::attention;
 use crate::{Activation, layer_norm, linear, values};
 use residua_testing::{assert_close, tensor};
 
@@ -56,7 +56,7 @@ fn layer_norms() {
             let flat = |x: &Tensor<2>| x.clone().reshape([dims[1]]);
             results(&all, |[x, gamma, beta]| norm(x.clone(), &flat(gamma), &flat(beta), 1e-5))
         };
-        compare(run(layer_norm_recorded), run(layer_norm::composed));
+        compare(run(layer_norm::layer_norm), run(layer_norm::composed));
     }
 }
 
@@ -64,11 +64,10 @@ fn layer_norms() {
 fn attentions() {
     for (batch, heads, head_dim, length) in [(1, 3, 16, 6), (9, 6, 32, 4), (2, 2, 10, 70), (1, 1, 3, 1)] {
         let qkv = [tensor([batch, length, 3 * heads * head_dim], 5, &Device::flex()) * 3.0];
-        let found = |reach| results(&qkv, |[qkv]| attend_recorded(qkv.clone(), heads, reach));
         let causal = results(&qkv, |[qkv]| attention::composed(qkv.clone(), heads, None));
-        compare(found(Reach::Before), causal);
+        compare(results(&qkv, |[qkv]| attention::attend(qkv.clone(), heads, None)), causal);
         let all = results(&qkv, |[qkv]| attention::composed_all(qkv.clone(), heads));
-        compare(found(Reach::All), all);
+        compare(results(&qkv, |[qkv]| attention::attend_all(qkv.clone(), heads)), all);
     }
 }
 
