@@ -25,6 +25,8 @@ struct Parameters {
     seed_low: u32,
     seed_high: u32,
     first_image: u32,
+    // The distance from each image's number to the next.
+    image_step: u32,
     place: u32,
     // After every `images` rows, the place advances by `stride`.
     images: u32,
@@ -227,7 +229,7 @@ fn code_at(bound: f32) -> u32 {
 
 // As in crates/core/src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
 fn code_uniform(row: u32) -> f32 {
-    let image = parameters.first_image + row % parameters.images;
+    let image = parameters.first_image + row % parameters.images * parameters.image_step;
     let place = parameters.place + row / parameters.images * parameters.stride;
     var v = vec4<u32>(parameters.seed_low, parameters.seed_high, image, place);
     v = mix_words(v * 1664525u + 1013904223u);

@@ -73,7 +73,13 @@ fn lower_precision_barely_changes_the_logits() {
 }
 
 fn request(images: std::ops::Range<u32>) -> Request {
-    Request { condition: vec![3], filters: vec![Filter::NONE; 4], seed: 11, images, forced: None }
+    Request {
+        condition: vec![3],
+        filters: vec![Filter::NONE; 4],
+        seed: 11,
+        images: images.into(),
+        forced: None,
+    }
 }
 
 #[test]

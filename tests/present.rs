@@ -235,7 +235,7 @@ fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
         precision: Precision::Stored,
     };
     let model = Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model;
-    let request = Request { condition: vec![0], filters, seed, images: 0..1, forced: None };
+    let request = Request { condition: vec![0], filters, seed, images: (0..1).into(), forced: None };
     let mut session = Session::new(&model, request).unwrap();
     (0..model.config.cells()).for_each(|_| session.step());
     pollster::block_on(session.stacks()).unwrap().remove(0)

@@ -144,7 +144,13 @@ fn presets() -> [Preset; 3] {
 fn request(model: &RqTransformer, images: std::ops::Range<u32>) -> Request {
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let condition = vec![0; model.config.block_size_cond];
-    Request { condition, filters: vec![filter; model.config.depth()], seed: 3, images, forced: None }
+    Request {
+        condition,
+        filters: vec![filter; model.config.depth()],
+        seed: 3,
+        images: images.into(),
+        forced: None,
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub fn bundled(device: &Device) -> Stage2 {
 pub fn sampled(model: &RqTransformer, condition: Vec<u32>, images: u32) -> Vec<CodeStack> {
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.config.depth()];
-    let request = Request { condition, filters, seed: 3, images: 0..images, forced: None };
+    let request = Request { condition, filters, seed: 3, images: (0..images).into(), forced: None };
     let mut stacks = Vec::new();
     let keep = async |sampled| {
         if let Sampled::Whole(whole) = sampled {

@@ -40,7 +40,8 @@ fn batch() {
     let model = bundled(&device);
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.model.config.depth()];
-    let request = Request { condition: vec![0], filters, seed: 3, images: 0..PICTURES, forced: None };
+    let request =
+        Request { condition: vec![0], filters, seed: 3, images: (0..PICTURES).into(), forced: None };
     let (mut previews, mut stacks) = (0, Vec::new());
     let keep = async |sampled| {
         match sampled {

@@ -57,7 +57,7 @@ fn damaged_codes_are_named_and_the_picture_is_encoded() {
     let desk = Desk::new();
     desk.does("sample --model emoji-64 --class 0 --out sampled");
     let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
-    desk.does("encode sampled/000.png --out encoded.npy");
+    desk.does("encode sampled/000.png --model emoji-64 --out encoded.npy");
     for name in ["residua:codes", "residua:recipe"] {
         let mut damaged = bytes.clone();
         let at = damaged.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
@@ -66,9 +66,11 @@ fn damaged_codes_are_named_and_the_picture_is_encoded() {
         let message = format!("damaged.png: the picture's text chunk {name} cannot be read");
         desk.refuses("decode damaged.png", 1, &message);
         desk.refuses("sample --from damaged.png", 1, &message);
-        let complete = |input: &str| stacks(&desk.json(&format!("complete {input} --rows 8 --class 0")));
+        let complete = |input: &str| {
+            stacks(&desk.json(&format!("complete {input} --model emoji-64 --rows 8 --class 0")))
+        };
         assert_eq!(complete("damaged.png"), complete("encoded.npy"));
-        desk.does("explain damaged.png --row 0 --col 0 --class 0").warns(&message);
+        desk.does("explain damaged.png --model emoji-64 --row 0 --col 0 --class 0").warns(&message);
     }
 }
 

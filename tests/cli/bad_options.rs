@@ -75,6 +75,9 @@ fn a_wrong_command_line_is_rejected_with_a_hint() {
         "complete samples/pig.png --class 0",
         "complete samples/pig.png --class 0 --rows 1 --mask a.png",
         "explain samples/pig.png --row -1 --col 0",
+        "sample --bulk --part 2/2",
+        "eval clip --data data --clip w.pt --part 1",
+        "eval merge",
         "reconstruct",
     ] {
         let run = desk.run(line);
@@ -107,6 +110,8 @@ fn options_without_effect_are_rejected() {
         "sample --from a.png --captions captions.txt",
         "sample --bulk --captions captions.txt --force",
         "sample --bulk --acceptance 0.5",
+        "sample --part 0/2",
+        "sample --part 0/2 --class 2",
         "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
         "train rqvae c.yaml --data . --resume --anew quantizer",
         "train rqtransformer c.yaml --data . --rqvae emoji-64 --variations 3",
@@ -125,6 +130,9 @@ fn options_without_effect_are_rejected() {
         "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --sweep top-k=7",
         "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --top-k 3",
         "eval fid --data a.npz --inception w.pth --batch 4",
+        "eval clip --data data --clip w.pt --sums a.sums",
+        "eval reconstruction --data data --force",
+        "eval samples --data data --inception w.pth --out kept --classifier w.pth --acceptance 0.5 --part 0/2",
         "verify fixtures/rqvae-shared --rqvae nowhere",
         "verify fixtures/tokenizers --rqvae nowhere",
         "encode samples/pig.png --out - --force",

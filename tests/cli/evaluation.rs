@@ -12,7 +12,7 @@ use super::desk::Desk;
 use super::made_up::{MadeUp, golden};
 use super::revision::{MODEL, contextual};
 
-const SAMPLES: [&str; 6] =
+pub const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
 
 /// The sample images in the folder `data`, along with two files that are not images.
@@ -126,7 +126,7 @@ fn unreadable_texts_are_counted() {
 }
 
 /// A file of made-up Inception weights.
-fn write_inception(desk: &Desk, name: &str) {
+pub fn write_inception(desk: &Desk, name: &str) {
     let value = |stream: u32, index: u32, shape: &[usize]| {
         let signed = (pcg4d([1, stream, index, 0])[0] >> 8) as f32 / (1 << 23) as f32 - 1.0;
         let fan_in: usize = shape[1..].iter().product();

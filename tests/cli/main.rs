@@ -28,6 +28,7 @@ mod layers;
 mod made_up;
 mod morph;
 mod outputs;
+mod parts;
 mod pictures;
 mod published;
 mod reports;

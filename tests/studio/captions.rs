@@ -92,8 +92,8 @@ fn painted_cells_have_a_caption_of_their_own() {
     desk.click("dog");
     assert_eq!(desk.state().revising.condition, Some(prompt("a dragon dog")));
     desk.enter("Seed", 5.0);
-    // Untrained weights hardly heed a caption without guidance.
-    desk.enter("Guidance at all depths", 3.0);
+    // Untrained weights hardly heed a caption without much guidance.
+    desk.enter("Guidance at all depths", 30.0);
     desk.paint([2, 1], [2, 5]);
     let document = desk.state().document.as_ref().unwrap();
     let (input, mask) = (at("opened.npy"), at("mask.png"));

@@ -8,6 +8,7 @@ pub mod files;
 #[cfg(target_family = "wasm")]
 pub mod host;
 pub mod memory;
+pub mod part;
 pub mod random;
 pub mod sampling;
 pub mod task;

@@ -7,8 +7,12 @@
 //! captions.tsv      their captions, if they have any
 //! codes.npy         all codes (n, h, w, depth), once all pictures are there
 //! ```
+//!
+//! Several processes may each sample a part of the pictures into one folder, at once: they write the same plan, each
+//! picture is whole or not there, and whoever finds all pictures there writes the lists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +25,9 @@ use super::sample::{Sampled, sample};
 use residua_core::codes::{CodeStack, npy};
 use residua_core::config::{ConditionKind, Precision, RqTransformerConfig, StateKind};
 use residua_core::error::{Error, Result};
-use residua_core::files;
-use residua_core::sampling::{Filter, Schedule};
+use residua_core::files::{self, Existing};
+use residua_core::part::Part;
+use residua_core::sampling::{Filter, Images, Schedule};
 use residua_core::task::Task;
 use residua_io::image_io;
 use residua_io::image_io::png_text::Provenance;
@@ -114,6 +119,8 @@ pub struct Bulk<'a> {
     pub weights: StateKind,
     /// The conditions and numbers of the pictures.
     pub orders: Vec<Order>,
+    /// Which of these to sample.
+    pub part: Part,
 }
 
 /// What determines the pictures of a folder, as stored there. Models are given by hash, since they may move.
@@ -141,8 +148,8 @@ pub struct Filled {
 }
 
 impl Bulk<'_> {
-    /// Samples the pictures that `folder` lacks or that are damaged there, then writes the lists of all. If
-    /// the task is stopped, finished pictures stay for a later call.
+    /// Samples the pictures of the part that `folder` lacks or that are damaged there. Then, if those of all parts are
+    /// there, writes the lists of all. If the task is stopped, finished pictures stay for a later call.
     ///
     /// # Errors
     /// The folder has pictures of another plan, a file cannot be written, or the task was stopped.
@@ -150,12 +157,11 @@ impl Bulk<'_> {
         // Each id reads all weights.
         let models = [self.stage2.stage1.id()?, self.stage2.id()?];
         self.claim(folder, &models)?;
-        let mut codes = self.found(folder)?;
-        let (found, total) = (codes.len(), self.count());
+        let mut codes = whole(folder, &self.there(folder, self.part)?)?;
+        let (found, total) = (codes.len(), self.count(self.part));
         let there = codes.keys().copied().collect();
-        for order in missing(&self.orders, &there) {
-            let Order { given: Given { condition, tokens }, images } = order;
-            let mut number = images.start;
+        for (Given { condition, tokens }, images) in missing(&self.orders, self.part, &there) {
+            let mut numbers = images.numbers();
             let (filters, seed) = (self.filters.clone(), self.seed);
             let request = Request { condition: tokens, filters, seed, images, forced: None };
             let mut silent = task.silent();
@@ -164,12 +170,11 @@ impl Bulk<'_> {
                 // Unwatched, so that a stop does not lose codes that were sampled.
                 let model = &self.stage2.stage1.model;
                 let pictures = decode(model, &stacks, &mut Task::unwatched()).await?;
-                for (picture, stack) in pictures.iter().zip(stacks) {
+                for ((picture, stack), number) in pictures.iter().zip(stacks).zip(numbers.by_ref()) {
                     let recipe = Some(self.recipe(&models, number, &condition).to_json());
                     let provenance = Provenance { recipe, codes: Some(stack.clone()) };
                     picture.save_png(&file(folder, number), &provenance)?;
                     codes.insert(number, stack);
-                    number += 1;
                 }
                 task.report(codes.len(), total);
                 Ok(())
@@ -177,24 +182,38 @@ impl Bulk<'_> {
             sample(&self.stage2.model, &request, self.schedule.as_ref(), false, &mut silent, keep).await?;
         }
         let made = codes.len() - found;
-        self.list(folder, codes)?;
+        if let Some(codes) = self.completed(folder, codes)? {
+            self.list(folder, codes)?;
+        }
         Ok(Filled { made, found })
     }
 
-    /// The codes of the planned pictures that are whole in `folder`, by number. Warns of damaged ones.
-    fn found(&self, folder: &Path) -> Result<BTreeMap<u32, CodeStack>> {
-        let there = numbers(folder)?;
-        let planned = self.orders.iter().flat_map(|order| there.range(order.images.clone()).copied());
-        let planned: Vec<u32> = planned.collect();
-        let read: Result<Vec<Option<CodeStack>>> =
-            planned.par_iter().map(|&number| codes(&file(folder, number))).collect();
-        let read = planned.into_iter().zip(read?);
-        Ok(read.filter_map(|(number, codes)| Some((number, codes?))).collect())
+    /// The `codes` of this part with those of all others, if their pictures are in `folder`, too.
+    fn completed(
+        &self,
+        folder: &Path,
+        mut codes: BTreeMap<u32, CodeStack>,
+    ) -> Result<Option<BTreeMap<u32, CodeStack>>> {
+        let total = self.count(Part::WHOLE);
+        let mut others = self.there(folder, Part::WHOLE)?;
+        others.retain(|&number| !self.part.has(number));
+        // Reading takes time, so only if no name is missing.
+        if codes.len() + others.len() == total {
+            codes.extend(whole(folder, &others)?);
+        }
+        Ok((codes.len() == total).then_some(codes))
     }
 
-    /// Total number of pictures.
-    fn count(&self) -> usize {
-        self.orders.iter().map(|order| order.images.len()).sum()
+    /// The numbers of the planned pictures of `part` that are in `folder`.
+    fn there(&self, folder: &Path, part: Part) -> Result<Vec<u32>> {
+        let there = numbers(folder)?;
+        let planned = self.orders.iter().flat_map(|order| there.range(order.images.clone()));
+        Ok(planned.copied().filter(|&number| part.has(number)).collect())
+    }
+
+    /// How many pictures `part` has.
+    fn count(&self, part: Part) -> usize {
+        self.orders.iter().flat_map(|order| order.images.clone()).filter(|&number| part.has(number)).count()
     }
 
     /// Writes the plan to the folder, or checks the one that is there.
@@ -215,27 +234,31 @@ impl Bulk<'_> {
                 .collect(),
         };
         let path = folder.join(PLAN);
-        if path.exists() {
-            let bytes = files::read_limited(&path, LONGEST)?;
-            let found: Option<Plan> = serde_json::from_slice(&bytes).ok();
-            return if found.is_some_and(|found| found == plan) {
-                Ok(())
-            } else {
-                Err(Error::usage(format!(
-                    "{}: expected samples of this model, seed, conditions, filters and device, found others: choose another folder",
-                    folder.display()
-                )))
-            };
-        }
         files::create_folder(folder)?;
+        // Before the plan: another part writes it before any picture.
         let is_used = LISTS.iter().any(|name| folder.join(name).exists()) || !numbers(folder)?.is_empty();
-        if is_used {
-            return Err(Error::usage(format!(
-                "{}: expected a new folder or one with {PLAN}, found other numbered pictures or lists: choose another folder",
-                folder.display()
-            )));
+        if !path.exists() {
+            if is_used {
+                return Err(Error::usage(format!(
+                    "{}: expected a new folder or one with {PLAN}, found other numbered pictures or lists: choose another folder",
+                    folder.display()
+                )));
+            }
+            let bytes = serde_json::to_vec_pretty(&plan).map_err(Error::invalid)?;
+            match files::save_as(&path, Existing::Keep, &bytes) {
+                // Another part was faster.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
+                saved => return saved,
+            }
         }
-        files::save(&path, &serde_json::to_vec_pretty(&plan).map_err(Error::invalid)?)
+        let found: Option<Plan> = serde_json::from_slice(&files::read_limited(&path, LONGEST)?).ok();
+        match found.is_some_and(|found| found == plan) {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "{}: expected samples of this model, seed, conditions, filters and device, found others: choose another folder",
+                folder.display()
+            ))),
+        }
     }
 
     /// The recipe of one picture.
@@ -279,6 +302,14 @@ pub fn file(folder: &Path, number: u32) -> PathBuf {
     folder.join(name(number))
 }
 
+/// The codes of those of the pictures `there` in `folder` that are whole, by number. Warns of damaged ones.
+fn whole(folder: &Path, there: &[u32]) -> Result<BTreeMap<u32, CodeStack>> {
+    let read: Result<Vec<Option<CodeStack>>> =
+        there.par_iter().map(|&number| codes(&file(folder, number))).collect();
+    let read = there.iter().copied().zip(read?);
+    Ok(read.filter_map(|(number, codes)| Some((number, codes?))).collect())
+}
+
 /// The codes that the picture at `path` carries; `None`, with a warning, if the file is damaged.
 fn codes(path: &Path) -> Result<Option<CodeStack>> {
     let bytes = files::read_limited(path, LONGEST)?;
@@ -290,7 +321,7 @@ fn codes(path: &Path) -> Result<Option<CodeStack>> {
             path.display()
         ))),
         Err(error) => {
-            tracing::warn!("{}: {error}: it is sampled again", path.display());
+            tracing::warn!("{}: {error}: it is to be sampled again", path.display());
             Ok(None)
         }
     }
@@ -306,20 +337,14 @@ fn numbers(folder: &Path) -> Result<BTreeSet<u32>> {
     Ok(files.filter_map(|file| number(file.ok()?.path())).collect())
 }
 
-/// `orders` without the numbers that are already `there`.
-fn missing(orders: &[Order], there: &BTreeSet<u32>) -> Vec<Order> {
-    let mut missing: Vec<Order> = Vec::new();
-    for order in orders {
-        let mut start = order.images.start;
-        let ends = there.range(order.images.clone()).copied().chain([order.images.end]);
-        for end in ends {
-            if start < end {
-                missing.push(Order { images: start..end, ..order.clone() });
-            }
-            start = end + 1;
-        }
-    }
-    missing
+/// The pictures of `orders` in `part`, without those that are already `there`.
+pub(crate) fn missing(orders: &[Order], part: Part, there: &BTreeSet<u32>) -> Vec<(Given, Images)> {
+    let runs = |order: &Order| {
+        let wanted = order.images.clone().filter(|number| part.has(*number) && !there.contains(number));
+        let given = order.given.clone();
+        Images::runs(wanted, part.count()).into_iter().map(move |images| (given.clone(), images))
+    };
+    orders.iter().flat_map(runs).collect()
 }
 
 #[cfg(test)]
@@ -348,9 +373,14 @@ mod tests {
     #[test]
     fn existing_pictures_are_not_sampled_again() {
         let orders = spread([0, 1].map(given).to_vec(), 10);
-        let left = |there: &[u32]| ranges(&missing(&orders, &there.iter().copied().collect()));
-        assert_eq!(left(&[]), [(0, 0..5), (1, 5..10)]);
-        assert_eq!(left(&[0, 1, 4, 5, 7, 99]), [(0, 2..4), (1, 6..7), (1, 8..10)]);
-        assert_eq!(left(&(0..10).collect::<Vec<_>>()), []);
+        let left = |part: &str, there: &[u32]| -> Vec<(u32, Vec<u32>)> {
+            let missing = missing(&orders, part.parse().unwrap(), &there.iter().copied().collect());
+            missing.into_iter().map(|(given, images)| (given.tokens[0], images.numbers().collect())).collect()
+        };
+        assert_eq!(left("0/1", &[]), [(0, vec![0, 1, 2, 3, 4]), (1, vec![5, 6, 7, 8, 9])]);
+        assert_eq!(left("0/1", &[0, 1, 4, 5, 7, 99]), [(0, vec![2, 3]), (1, vec![6]), (1, vec![8, 9])]);
+        assert_eq!(left("0/1", &(0..10).collect::<Vec<_>>()), []);
+        assert_eq!(left("1/2", &[]), [(0, vec![1, 3]), (1, vec![5, 7, 9])]);
+        assert_eq!(left("1/2", &[2, 7]), [(0, vec![1, 3]), (1, vec![5]), (1, vec![9])]);
     }
 }

@@ -57,7 +57,7 @@ async fn fitted(fitting: &Fitting<'_>, frame: Frame, seed: u64, task: &mut Task<
         condition: fitting.condition.clone(),
         filters: fitting.filters.clone(),
         seed,
-        images: 0..1,
+        images: (0..1).into(),
         forced: Some(Forced { stack: frame.stack.clone(), keep }),
     };
     let revise = Rounds { rounds: 1, ..Rounds::default() };

@@ -52,7 +52,7 @@ pub fn request(plan: &SamplePlan, config: &RqTransformerConfig) -> Result<Reques
         condition: condition.tokens(config)?,
         filters: filters.clone(),
         seed: *seed,
-        images: *first..end,
+        images: (*first..end).into(),
         forced: forced.clone(),
     };
     request.check(config)?;
@@ -104,11 +104,9 @@ async fn batches<S: Steps>(
     task: &mut Task<'_>,
     mut keep: impl AsyncFnMut(Sampled) -> Result<()>,
 ) -> Result<()> {
-    let mut first = request.images.start;
-    while first < request.images.end {
-        let images = first..request.images.end.min(first.saturating_add(at_a_time));
-        let (batch, before) = (images.len(), (first - request.images.start) as usize);
-        first = images.end;
+    let mut before = 0;
+    for images in request.images.batches(at_a_time) {
+        let batch = images.len();
         let mut session = begin(Request { images, ..request.clone() })?;
         let (steps, shown_every) = (session.total(), session.shown_every());
         let (start, mut queued) = (Instant::now(), VecDeque::new());
@@ -131,6 +129,7 @@ async fn batches<S: Steps>(
             }
         }
         keep(Sampled::Whole(session.stacks().await?)).await?;
+        before += batch;
     }
     Ok(())
 }
@@ -139,7 +138,7 @@ async fn batches<S: Steps>(
 mod tests {
     use super::*;
     use residua_core::config::StateKind;
-    use residua_core::sampling::Forced;
+    use residua_core::sampling::{Forced, Images};
     use residua_model::Checkpoint;
     use residua_protocol::Condition;
 
@@ -156,7 +155,7 @@ mod tests {
             forced: None,
             preview: false,
         };
-        assert_eq!(request(&plan, config).unwrap().images, 5..7);
+        assert_eq!(request(&plan, config).unwrap().images, Images::from(5..7));
         let small = CodeStack::new(1, 1, 4, vec![0; 4]).unwrap();
         let cold = Filter { temperature: -1.0, ..Filter::NONE };
         for (plan, expected) in [

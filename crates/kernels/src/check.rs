@@ -247,7 +247,7 @@ fn whole_attention(reach: Reach) -> Check {
 fn draw() -> Check {
     exact(GpuKernel::SampleToken, "5 rows of 700".into(), |device| {
         let filter = Filter { temperature: 0.3, top_k: 250, top_p: 0.92, ..Filter::NONE };
-        let draw = Draw { filter, seed: 5, first_image: 0, place: 3, turns: None };
+        let draw = Draw { filter, seed: 5, first_image: 0, image_step: 1, place: 3, turns: None };
         reading(sample_token(noise([5, 700], 1, device), &draw).into_data_async())
     })
 }

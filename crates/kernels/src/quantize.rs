@@ -203,7 +203,7 @@ mod tests {
         let point = tensor::<2>([1, 3], 2, &device);
         let expected = values(codebook.soft(point.clone(), 0.7));
         let filter = Filter { temperature: 0.7, ..Filter::NONE };
-        let draw = Draw { filter, seed: 5, first_image: 0, place: 0, turns: None };
+        let draw = Draw { filter, seed: 5, first_image: 0, image_step: 1, place: 0, turns: None };
         let draws = 20_000;
         let mut counts = [0u32; 8];
         for code in codes(codebook.stochastic(point.repeat_dim(0, draws), &draw)) {

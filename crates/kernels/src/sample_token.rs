@@ -16,8 +16,10 @@ pub struct Draw {
     pub filter: Filter,
     /// Seed of the session.
     pub seed: u64,
-    /// Index of the batch's first image.
+    /// Number of the batch's first image.
     pub first_image: u32,
+    /// Distance from each image's number to the next.
+    pub image_step: u32,
     /// Place of the code in its stack, `cell * D + depth`.
     pub place: u32,
     /// Layout of rows for several places; `None` if all rows are for the same place.
@@ -38,7 +40,8 @@ impl Draw {
     pub fn uniform(&self, row: u32) -> f32 {
         let Turns { images, stride } = self.turns();
         let place = self.place.wrapping_add(row / images * stride);
-        code_uniform(self.seed, self.first_image.wrapping_add(row % images), place)
+        let image = self.first_image.wrapping_add((row % images).wrapping_mul(self.image_step));
+        code_uniform(self.seed, image, place)
     }
 
     /// The layout of rows, with a default for a single place.
@@ -48,7 +51,7 @@ impl Draw {
 }
 
 /// Codes `[B]` sampled from `logits` `[B, V]`; -1 if a row has nothing to sample from (only NaN and minus
-/// infinity). Row `i` is image `first_image + i`, unless [`Draw::turns`] gives another layout.
+/// infinity). Row `i` is image `first_image + i * image_step`, unless [`Draw::turns`] gives another layout.
 ///
 /// The codes stay on the device. All devices use the same random number and the same rules, but a GPU sums in
 /// f32. If the random number, or the top-p threshold, is within rounding error (about 1e-6) of the boundary
@@ -246,7 +249,8 @@ mod tests {
             let [low, high, first_image, place] = pcg4d([case, 0, 0, 9]);
             let seed = u64::from(high) << 32 | u64::from(low);
             let turns = case.is_multiple_of(3).then_some(Turns { images: 1 + case % 4, stride: case % 5 });
-            let draw = Draw { filter, seed, first_image: first_image >> 1, place, turns };
+            let draw =
+                Draw { filter, seed, first_image: first_image >> 1, image_step: 1 + case % 3, place, turns };
             let logits: Vec<f32> = (0..batch as u32)
                 .flat_map(|i| row(classes, KINDS[pick(KINDS.len(), 4 + i)], case * 16 + i))
                 .collect();
@@ -314,7 +318,7 @@ mod tests {
         const DRAWS: usize = 4000;
         for (at, temperature, top_k, top_p) in [(0, 0.7, 10, 0.0), (1, 1.0, 0, 0.0), (2, 1.0, 0, 0.92)] {
             let filter = Filter { temperature, top_k, top_p, ..Filter::NONE };
-            let draw = Draw { filter, seed: 77, first_image: 0, place: 5, turns: None };
+            let draw = Draw { filter, seed: 77, first_image: 0, image_step: 1, place: 5, turns: None };
             let codes = on_gpu(&row("logits", at).repeat(DRAWS), DRAWS, &draw);
             let expected = row(&format!("probs_t{temperature:?}_k{top_k}_p{top_p:?}"), at);
             let mut counts = vec![0u32; 96];
@@ -338,6 +342,7 @@ mod tests {
             filter: Filter { top_k: 40, ..Filter::NONE },
             seed: 3,
             first_image: 2,
+            image_step: 1,
             place: 0,
             turns: None,
         };
@@ -355,7 +360,8 @@ mod tests {
     #[test]
     fn several_places_match_each_place_alone() {
         let logits: Vec<f32> = (0..12).flat_map(|i| row(90, KINDS[0], i)).collect();
-        let one = Draw { filter: Filter::NONE, seed: 8, first_image: 4, place: 6, turns: None };
+        let one =
+            Draw { filter: Filter::NONE, seed: 8, first_image: 4, image_step: 2, place: 6, turns: None };
         let all = Draw { turns: Some(Turns { images: 3, stride: 5 }), ..one };
         let each = |turn: usize| {
             let draw = Draw { place: 6 + 5 * turn as u32, ..one };
@@ -372,7 +378,8 @@ mod tests {
         let rows = 66_000;
         let logits: Vec<f32> =
             (0..rows).flat_map(|i| (0..3).map(move |j| (i % 3 == j) as u8 as f32)).collect();
-        let draw = Draw { filter: Filter::GREEDY, seed: 0, first_image: 0, place: 0, turns: None };
+        let draw =
+            Draw { filter: Filter::GREEDY, seed: 0, first_image: 0, image_step: 1, place: 0, turns: None };
         let logits = Tensor::<2>::from_data(TensorData::new(logits, [rows, 3]), &gpu());
         let codes = sample_token(logits, &draw);
         assert_eq!(codes.dtype(), Tensor::<1, Int>::zeros([1], &gpu()).dtype());

@@ -2,7 +2,9 @@
 //! "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017).
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use super::merge::{Merge, differing};
 use super::symmetric::{Matrix, add, eigenvalues, factor};
 use residua_core::error::{Error, Result};
 
@@ -10,7 +12,7 @@ use residua_core::error::{Error, Result};
 const ROWS: usize = 128;
 
 /// Mean and covariance of a set of features.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// `[D]`
     pub mean: Vec<f64>,
@@ -19,13 +21,13 @@ pub struct Statistics {
 }
 
 /// Running sums over a set of features, with only a few rows in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Moments {
     count: usize,
     /// Subtracted from each row, close to the mean, so that the products keep their precision.
     origin: Vec<f64>,
     sums: Vec<f64>,
-    /// Only the lower half is filled.
+    /// Only the lower half is filled. Empty, like `origin`, while all rows are buffered.
     products: Matrix,
     /// Buffered rows, not in the sums yet.
     waiting: Vec<f64>,
@@ -38,7 +40,7 @@ impl Moments {
             count: 0,
             origin: Vec::new(),
             sums: vec![0.0; dimension],
-            products: Matrix::zeros(dimension, dimension),
+            products: Matrix::zeros(0, dimension),
             waiting: Vec::new(),
         }
     }
@@ -50,7 +52,12 @@ impl Moments {
 
     /// Adds complete rows.
     pub fn add(&mut self, rows: &[f32]) {
-        self.waiting.extend(rows.iter().copied().map(f64::from));
+        self.wait(rows.iter().copied().map(f64::from));
+    }
+
+    /// Buffers complete rows, and adds them to the sums if there are enough.
+    fn wait(&mut self, rows: impl IntoIterator<Item = f64>) {
+        self.waiting.extend(rows);
         if self.waiting.len() >= ROWS * self.sums.len() {
             self.sum();
         }
@@ -90,6 +97,7 @@ impl Moments {
         }
         if self.count == 0 {
             self.origin = vec![0.0; size];
+            self.products = Matrix::zeros(size, size);
             self.waiting.chunks_exact(size).for_each(|row| add(&mut self.origin, 1.0 / rows as f64, row));
         }
         for row in self.waiting.chunks_exact_mut(size) {
@@ -102,6 +110,35 @@ impl Moments {
         });
         self.count += rows;
         self.waiting.clear();
+    }
+}
+
+/// With `s` the sum of the other part's `n` rows `x` about its origin, and `d` from this origin to that one, the sum of
+/// `(x + d)(x + d)^T` is that of `x x^T`, plus `s d^T + d (s + n d)^T`.
+impl Merge for Moments {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        let size = self.sums.len();
+        if size != other.sums.len() {
+            return Err(differing(format!("{size} features"), other.sums.len()));
+        }
+        let Self { count, origin, sums, products, waiting } = other;
+        if self.count == 0 {
+            (self.count, self.origin, self.sums, self.products) = (count, origin, sums, products);
+        } else if count > 0 {
+            let away: Vec<f64> = origin.iter().zip(&self.origin).map(|(other, own)| other - own).collect();
+            let mut moved = sums.clone();
+            add(&mut moved, count as f64, &away);
+            let rows = self.products.values.chunks_exact_mut(size).zip(products.values.chunks_exact(size));
+            for (i, (row, other)) in rows.enumerate() {
+                add(row, 1.0, other);
+                add(&mut row[..=i], sums[i], &away[..=i]);
+                add(&mut row[..=i], away[i], &moved[..=i]);
+            }
+            add(&mut self.sums, 1.0, &moved);
+            self.count += count;
+        }
+        self.wait(waiting);
+        Ok(())
     }
 }
 
@@ -189,6 +226,30 @@ mod tests {
         assert!(close, "{near:?} {far:?}");
         assert!((near.distance(&far).unwrap() - 3e10).abs() < 1.0);
         assert!(Moments::new(3).finish().unwrap_err().to_string().contains("found 0"));
+    }
+
+    /// Parts of any sizes, with or without rows that are still buffered, add up to the whole.
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        fn of(rows: impl Iterator<Item = usize>) -> Moments {
+            let row = |i: usize| [(i % 7) as f32 + 1000.0, (i % 5) as f32 - 2000.0, (i * i % 11) as f32];
+            let mut moments = Moments::new(3);
+            rows.for_each(|i| moments.add(&row(i)));
+            moments
+        }
+        for (total, parts) in [(1000, 2), (1000, 7), (300, 290), (400, 3)] {
+            let whole = of(0..total).finish().unwrap();
+            let part_of = |i: usize| if i < 5 { 0 } else { 1 + i % (parts - 1) };
+            let part = |part: usize| of((0..total).filter(|&i| part_of(i) == part));
+            let mut merged = Moments::new(3);
+            (0..parts).for_each(|i| merged.merge(part(i)).unwrap());
+            assert_eq!(merged.count(), total);
+            let merged = merged.finish().unwrap();
+            let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(close(&merged.mean, &whole.mean), "{total} {parts}: {merged:?}, expected {whole:?}");
+            assert!(close(&merged.covariance.values, &whole.covariance.values), "{total} {parts}");
+        }
+        assert!(Moments::new(3).merge(Moments::new(2)).is_err());
     }
 
     #[test]

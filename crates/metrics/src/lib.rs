@@ -5,6 +5,7 @@
 pub mod frechet;
 #[cfg(not(target_family = "wasm"))]
 pub mod inception_score;
+pub mod merge;
 mod mse;
 pub mod psnr;
 pub mod ssim;

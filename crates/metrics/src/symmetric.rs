@@ -1,6 +1,7 @@
 //! Linear algebra for the Fréchet distance: symmetric matrices in double precision.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use residua_core::error::{Error, Result};
 
@@ -11,7 +12,7 @@ const ROWS: usize = 16;
 const MOST_STEPS: usize = 100;
 
 /// A matrix in row-major order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     /// Number of columns.
     pub columns: usize,

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::merge::Merge;
 use residua_core::codes::CodeStack;
+use residua_core::error::Result;
 
 /// How often each code is used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +53,14 @@ impl Usage {
     }
 }
 
+impl Merge for Usage {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.pictures += other.pictures;
+        self.unreadable += other.unreadable;
+        self.counts.merge(other.counts)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +74,8 @@ mod tests {
         assert!((usage.perplexity(0) - 4.0).abs() < 1e-12);
         assert!((usage.perplexity(1) - 1.0).abs() < 1e-12);
         assert_eq!((usage.used(0), usage.used(1), usage.pictures), (4, 1, 1));
+        usage.merge(usage.clone()).unwrap();
+        assert_eq!((&usage.counts, usage.pictures), (&vec![vec![2, 2, 2, 2], vec![0, 8]], 2));
+        assert!(usage.merge(Usage::new(&[4])).is_err());
     }
 }

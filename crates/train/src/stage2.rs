@@ -133,7 +133,7 @@ impl Stage2Training {
         let model = self.model.model(shown.values(), &shown.device(), None)?;
         let config = &self.model.config;
         let stacks = self.tokens(batch, None)?.into_iter().enumerate().map(|(image, condition)| {
-            let images = image as u32..image as u32 + 1;
+            let images = (image as u32..image as u32 + 1).into();
             let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
             match config.schedule(&request.filters) {
@@ -179,7 +179,7 @@ impl Stage2Training {
             match codes.drawn {
                 true => codebook.stochastic(
                     residual,
-                    &Draw { filter, seed, first_image: 0, place: depth as u32, turns: None },
+                    &Draw { filter, seed, first_image: 0, image_step: 1, place: depth as u32, turns: None },
                 ),
                 false => codebook.nearest(residual),
             }

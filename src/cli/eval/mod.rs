@@ -4,6 +4,8 @@ mod clip;
 mod context;
 mod fid;
 mod likelihood;
+mod merge;
+mod parts;
 mod reconstruction;
 mod reference;
 mod rfid;
@@ -41,6 +43,7 @@ enum What {
     Samples(samples::Samples),
     Statistics(statistics::SaveStatistics),
     Clip(clip::ClipScore),
+    Merge(merge::MergeParts),
 }
 
 impl Eval {
@@ -54,6 +57,7 @@ impl Eval {
             What::Samples(command) => command.run(console),
             What::Statistics(command) => command.run(console),
             What::Clip(command) => command.run(console),
+            What::Merge(command) => command.run(console),
         }
     }
 }

@@ -3,10 +3,12 @@
 
 pub mod filter;
 mod forced;
+mod images;
 pub mod morph;
 pub mod partition;
 mod schedule;
 
 pub use filter::{Filter, Sampling};
 pub use forced::Forced;
+pub use images::Images;
 pub use schedule::{Rounds, Schedule};

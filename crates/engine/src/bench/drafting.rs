@@ -95,7 +95,7 @@ fn measure(
         condition: vec![0; model.config.block_size_cond],
         filters: filters.clone(),
         seed: u64::from(SEED),
-        images: 0..batch as u32,
+        images: (0..batch as u32).into(),
         forced: None,
     };
     let schedule = draft.map(|draft| Schedule { draft, revise: REVISE, filters });

@@ -81,7 +81,14 @@ pub fn sample(model: &RqTransformer, batch: usize, task: &Task) -> Result<Sample
             let (logits, time) = timed(&device, || model.code_logits(&mut decoding, above, depth))?;
             head += time;
             let place = (cell * config.depth() + depth) as u32;
-            let draw = Draw { filter: FILTER, seed: u64::from(SEED), first_image: 0, place, turns: None };
+            let draw = Draw {
+                filter: FILTER,
+                seed: u64::from(SEED),
+                first_image: 0,
+                image_step: 1,
+                place,
+                turns: None,
+            };
             let (drawn, time) = timed(&device, || sample_token(logits, &draw))?;
             drawing += time;
             codes.push(drawn);

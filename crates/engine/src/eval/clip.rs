@@ -1,12 +1,13 @@
 //! How well a folder of pictures matches its captions: the mean CLIP score, which the paper uses to compare
 //! text-to-image models.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{LeftOut, Pictures, mean};
+use super::{LeftOut, Pictures, Tally, mean};
 use residua_core::error::{Error, Result};
 use residua_core::files::read_limited;
 use residua_core::task::Task;
@@ -27,12 +28,12 @@ pub struct ClipScores {
     pub clip_score: f64,
     /// The score of each picture.
     pub pictures: Vec<Scored>,
-    /// Pictures that could not be read.
+    /// Pictures that could not be read, by path.
     pub left_out: Vec<LeftOut>,
 }
 
 /// How well a picture matches its caption.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scored {
     /// The picture's file.
     #[serde(serialize_with = "shown_path")]
@@ -44,12 +45,16 @@ pub struct Scored {
 }
 
 /// Scores `pictures`, at their own sizes, by the captions of their folder, or else by the prompt in a sampled
-/// PNG's recipe. `task` counts pictures.
+/// PNG's recipe; each by its number. `task` counts pictures.
 ///
 /// # Errors
 /// A picture has no caption; the task was stopped; no picture could be read.
-pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<ClipScores> {
-    let mut scored: Vec<Scored> = Vec::new();
+pub async fn clip_scores(
+    clip: &Clip,
+    pictures: &mut Pictures,
+    task: &mut Task<'_>,
+) -> Result<Tally<BTreeMap<u32, Scored>>> {
+    let mut scored = BTreeMap::new();
     while let Some(batch) = pictures.next_batch(task).await? {
         let (mut seen, mut captions) = (Vec::new(), Vec::new());
         for (picture, item) in batch.pictures.into_iter().zip(batch.items) {
@@ -60,10 +65,22 @@ pub async fn clip_scores(clip: &Clip, pictures: &mut Pictures, task: &mut Task<'
         let texts = captions.iter().map(|(_, caption)| clip.caption(caption)).collect();
         let scores = read(clip_score(clip.pictures(&seen)?, Tensor::cat(texts, 0))).await?;
         let of = |((path, caption), score)| Scored { path, caption, score: f64::from(score) };
-        scored.extend(captions.into_iter().zip(scores).map(of));
+        scored.extend(batch.numbers.into_iter().zip(captions.into_iter().zip(scores).map(of)));
     }
-    let scores: Vec<f64> = scored.iter().map(|scored| scored.score).collect();
-    Ok(ClipScores { clip_score: mean(&scores), pictures: scored, left_out: pictures.left_out.clone() })
+    Ok(Tally::new(pictures, scored))
+}
+
+impl ClipScores {
+    /// The mean of all scores.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn of(tally: Tally<BTreeMap<u32, Scored>>) -> Result<Self> {
+        let Tally { left_out, sums, .. } = tally.of_some()?;
+        let pictures: Vec<Scored> = sums.into_values().collect();
+        let scores: Vec<f64> = pictures.iter().map(|scored| scored.score).collect();
+        Ok(Self { clip_score: mean(&scores), pictures, left_out })
+    }
 }
 
 /// The prompt in the recipe of the picture at `path`.

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::Serialize;
 
 use super::likelihood::conditions;
-use super::{LeftOut, Pictures, mean};
+use super::{LeftOut, Pictures, Sizes, Tally, mean};
 use crate::Stage2;
 use residua_core::error::Result;
 use residua_core::task::Task;
@@ -25,7 +25,7 @@ const CELLS: u32 = 0x6365_6c6c;
 pub struct Measured {
     /// Pictures measured.
     pub pictures: usize,
-    /// Pictures that could not be read.
+    /// Pictures that could not be read, by path.
     pub left_out: Vec<LeftOut>,
     /// The same pictures at each mask ratio.
     pub ratios: Vec<AtRatio>,
@@ -48,17 +48,20 @@ pub struct AtRatio {
 }
 
 /// Measures the nearest codes of all `pictures`, as [`super::likelihood::measure`] does. Which cells are
-/// masked depends only on the picture's number.
+/// masked depends only on the picture's number. The sums are of nats, by mask ratio and depth.
 ///
 /// # Errors
 /// The task was stopped; no picture could be read; the model is not contextual.
-pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
+pub async fn measure(
+    stage2: &Stage2,
+    pictures: &mut Pictures,
+    task: &mut Task<'_>,
+) -> Result<Tally<Vec<Vec<f64>>>> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
     let tokenizer = tokenizer(config)?;
     let (cells, depths) = (config.cells(), config.depth());
-    let counts = RATIOS.map(|ratio| ((ratio * cells as f64).ceil() as usize).max(1));
+    let counts = masked_cells(cells);
     let mut sums = vec![vec![0.0; depths]; counts.len()];
-    let mut seen = 0;
     while let Some(batch) = pictures.next_batch(task).await? {
         let (images, device) = (batch.items.len(), stage2.model.device());
         let condition = TensorData::new(
@@ -69,7 +72,7 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
         let codes = rqvae.quantizer.quantize(rqvae.encode(to_tensor(&batch.pictures, rqvae.device()))).codes;
         for (at, (&count, sums)) in counts.iter().zip(&mut sums).enumerate() {
             let of = |image: usize| {
-                let key = [CELLS, at as u32, (seen + image) as u32];
+                let key = [CELLS, at as u32, batch.numbers[image]];
                 random_cells(count, cells, key).into_iter().map(move |cell| image * cells + cell)
             };
             let rows: Vec<usize> = (0..images).flat_map(of).collect();
@@ -81,24 +84,34 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
                 sums.iter_mut().zip(cell).for_each(|(sum, &nats)| *sum += f64::from(nats));
             }
         }
-        seen += images;
     }
-    let uniform: Vec<f64> = config.codebook_sizes()?.iter().map(|&size| (size as f64).ln()).collect();
-    let ratios = counts.into_iter().zip(sums).map(|(count, sums)| {
-        let depths: Vec<f64> = sums.iter().map(|sum| sum / (seen * count) as f64).collect();
-        let nats_per_code = mean(&depths);
-        let ratio = count as f64 / cells as f64;
-        AtRatio {
-            cells: count,
-            ratio,
-            nats_per_code,
-            nats_below_uniform: mean(&uniform) - nats_per_code,
-            depths,
-        }
-    });
-    Ok(Measured {
-        pictures: seen,
-        left_out: std::mem::take(&mut pictures.left_out),
-        ratios: ratios.collect(),
-    })
+    Ok(Tally::new(pictures, sums))
+}
+
+/// How many of `cells` are masked at each ratio.
+fn masked_cells(cells: usize) -> [usize; RATIOS.len()] {
+    RATIOS.map(|ratio| ((ratio * cells as f64).ceil() as usize).max(1))
+}
+
+impl Measured {
+    /// The measurements, from the sums of [`measure`] over pictures of `sizes`.
+    ///
+    /// # Errors
+    /// There are no pictures.
+    pub fn of(sizes: &Sizes, tally: Tally<Vec<Vec<f64>>>) -> Result<Self> {
+        let Tally { pictures, left_out, sums } = tally.of_some()?;
+        let uniform: Vec<f64> = sizes.codebooks.iter().map(|&size| (size as f64).ln()).collect();
+        let ratios = masked_cells(sizes.cells).into_iter().zip(sums).map(|(count, sums)| {
+            let depths: Vec<f64> = sums.iter().map(|sum| sum / (pictures * count) as f64).collect();
+            let nats_per_code = mean(&depths);
+            AtRatio {
+                cells: count,
+                ratio: count as f64 / sizes.cells as f64,
+                nats_per_code,
+                nats_below_uniform: mean(&uniform) - nats_per_code,
+                depths,
+            }
+        });
+        Ok(Self { pictures, left_out, ratios: ratios.collect() })
+    }
 }

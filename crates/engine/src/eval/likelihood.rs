@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::Serialize;
 
 use super::pictures::Batch;
-use super::{LeftOut, Pictures, mean};
+use super::{LeftOut, Pictures, Sizes, Tally, mean};
 use crate::Stage2;
 use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::Result;
@@ -20,7 +20,7 @@ use residua_train::rqtransformer::{Target, unlikelihood};
 pub struct Measured {
     /// Pictures measured.
     pub pictures: usize,
-    /// Pictures that could not be read.
+    /// Pictures that could not be read, by path.
     pub left_out: Vec<LeftOut>,
     /// Mean negative log-likelihood of a code given all before it, in nats.
     pub nats_per_code: f64,
@@ -52,11 +52,16 @@ pub struct Depth {
 }
 
 /// Measures the nearest codes of all `pictures`, which have the resolution of the stage 1 of `stage2`, given
-/// their classes or captions. Pictures without one count as the first class, or get an empty caption.
+/// their classes or captions. Pictures without one count as the first class, or get an empty caption. The sums are of
+/// nats, by depth.
 ///
 /// # Errors
 /// The task was stopped; no picture could be read; the model is not autoregressive.
-pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'_>) -> Result<Measured> {
+pub async fn measure(
+    stage2: &Stage2,
+    pictures: &mut Pictures,
+    task: &mut Task<'_>,
+) -> Result<Tally<Vec<f64>>> {
     let (config, rqvae) = (&stage2.model.config, &stage2.stage1.model);
     config.kind.must_be(
         Architecture::Autoregressive,
@@ -66,7 +71,6 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
     let tokenizer = tokenizer(config)?;
     let depths = config.depth();
     let mut sums = vec![0.0; depths];
-    let mut count = 0;
     while let Some(batch) = pictures.next_batch(task).await? {
         let conditions = conditions(config, tokenizer.as_ref(), &batch)?;
         let latents = rqvae.encode(to_tensor(&batch.pictures, rqvae.device()));
@@ -81,10 +85,8 @@ pub async fn measure(stage2: &Stage2, pictures: &mut Pictures, task: &mut Task<'
         for cell in nats.chunks_exact(depths) {
             sums.iter_mut().zip(cell).for_each(|(sum, &nats)| *sum += f64::from(nats));
         }
-        count += images;
     }
-    let pixels = rqvae.config.ddconfig.resolution.pow(2);
-    summary(config, &sums, count, pixels, std::mem::take(&mut pictures.left_out))
+    Ok(Tally::new(pictures, sums))
 }
 
 /// Condition tokens of a batch, picture by picture.
@@ -100,40 +102,39 @@ pub(super) fn conditions(
     Ok(tokens.into_iter().flatten().map(|token| token as i32).collect())
 }
 
-/// The measurements, from the `sums` of nats at each depth over all cells of `count` pictures.
-fn summary(
-    config: &RqTransformerConfig,
-    sums: &[f64],
-    count: usize,
-    pixels: usize,
-    left_out: Vec<LeftOut>,
-) -> Result<Measured> {
-    let cells = config.cells() as f64;
-    let bits = |nats: f64| nats * cells * std::f64::consts::LOG2_E;
-    let sizes = config.codebook_sizes()?;
-    let depths = sums.iter().zip(&sizes).enumerate().map(|(depth, (sum, &size))| {
-        let (nats, uniform) = (sum / (count as f64 * cells), (size as f64).ln());
-        Depth {
-            depth,
-            nats_per_code: nats,
-            uniform_nats_per_code: uniform,
-            nats_below_uniform: uniform - nats,
-            bits_per_image: bits(nats),
-        }
-    });
-    let depths: Vec<Depth> = depths.collect();
-    let mean_of = |value: fn(&Depth) -> f64| mean(&depths.iter().map(value).collect::<Vec<_>>());
-    let bits_per_image = depths.iter().map(|depth| depth.bits_per_image).sum();
-    Ok(Measured {
-        pictures: count,
-        left_out,
-        nats_per_code: mean_of(|depth| depth.nats_per_code),
-        nats_below_uniform: mean_of(|depth| depth.nats_below_uniform),
-        bits_per_image,
-        bits_per_pixel: bits_per_image / pixels as f64,
-        uniform_bits_per_image: depths.iter().map(|depth| bits(depth.uniform_nats_per_code)).sum(),
-        depths,
-    })
+impl Measured {
+    /// The measurements, from the sums of [`measure`] over pictures of `sizes`.
+    ///
+    /// # Errors
+    /// There are no pictures.
+    pub fn of(sizes: &Sizes, tally: Tally<Vec<f64>>) -> Result<Self> {
+        let Tally { pictures, left_out, sums } = tally.of_some()?;
+        let cells = sizes.cells as f64;
+        let bits = |nats: f64| nats * cells * std::f64::consts::LOG2_E;
+        let depths = sums.iter().zip(&sizes.codebooks).enumerate().map(|(depth, (sum, &size))| {
+            let (nats, uniform) = (sum / (pictures as f64 * cells), (size as f64).ln());
+            Depth {
+                depth,
+                nats_per_code: nats,
+                uniform_nats_per_code: uniform,
+                nats_below_uniform: uniform - nats,
+                bits_per_image: bits(nats),
+            }
+        });
+        let depths: Vec<Depth> = depths.collect();
+        let mean_of = |value: fn(&Depth) -> f64| mean(&depths.iter().map(value).collect::<Vec<_>>());
+        let bits_per_image = depths.iter().map(|depth| depth.bits_per_image).sum();
+        Ok(Self {
+            pictures,
+            left_out,
+            nats_per_code: mean_of(|depth| depth.nats_per_code),
+            nats_below_uniform: mean_of(|depth| depth.nats_below_uniform),
+            bits_per_image,
+            bits_per_pixel: bits_per_image / sizes.pixels(),
+            uniform_bits_per_image: depths.iter().map(|depth| bits(depth.uniform_nats_per_code)).sum(),
+            depths,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +185,8 @@ mod tests {
         }
         let selection = Selection { folder: folder.path().into(), split: Split::All, limit: None, batch: 2 };
         let mut pictures = Pictures::open(&selection, classes, Some(64)).unwrap();
-        let found = pollster::block_on(measure(&stage2, &mut pictures, &mut Task::unwatched())).unwrap();
+        let tally = pollster::block_on(measure(&stage2, &mut pictures, &mut Task::unwatched())).unwrap();
+        let found = Measured::of(&Sizes::of(&stage2.stage1.model).unwrap(), tally).unwrap();
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-4 * b, "{a} {b}: {found:?}");
         for (depth, sum) in found.depths.iter().zip(sums) {
             near(depth.nats_per_code, sum / (3.0 * 64.0));

@@ -7,8 +7,10 @@ pub mod likelihood;
 pub mod pictures;
 pub mod reconstruction;
 pub mod sets;
+pub mod tally;
 
 pub use pictures::{LeftOut, Pictures, Selection};
+pub use tally::{Sizes, Tally};
 
 /// The mean of `values`; NaN if there are none.
 fn mean(values: &[f64]) -> f64 {

@@ -7,11 +7,12 @@ use rayon::prelude::*;
 
 use crate::bulk::{Order, file};
 use residua_core::error::{Error, Result};
+use residua_core::part::Part;
 use residua_core::task::Task;
 pub use residua_io::image_io::folder::LeftOut;
 use residua_io::image_io::{Picture, folder};
 use residua_protocol::Condition;
-use residua_train::data::{DataSet, Item, Split};
+use residua_train::data::{DataSet, Item, Split, fingerprint};
 
 /// Which pictures to measure.
 #[derive(Clone, Debug)]
@@ -30,8 +31,12 @@ pub struct Selection {
 #[derive(Debug)]
 pub struct Pictures {
     items: Vec<Item>,
+    part: Part,
+    /// The numbers of the items in the part.
+    numbers: Vec<u32>,
     resolution: Option<usize>,
     batch: usize,
+    /// How many of these were tried.
     taken: usize,
     /// How many of these were read.
     read: usize,
@@ -41,12 +46,14 @@ pub struct Pictures {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Some pictures, with their classes and captions.
+/// Some pictures, with their numbers, classes and captions.
 pub struct Batch {
     /// The pictures, as the model takes them.
     pub pictures: Vec<Picture>,
     /// Their entries, in the same order.
     pub items: Vec<Item>,
+    /// Their numbers among all entries, including those that cannot be read.
+    pub numbers: Vec<u32>,
 }
 
 impl Pictures {
@@ -100,8 +107,19 @@ impl Pictures {
         if batch == 0 {
             return Err(Error::usage("batch: expected at least 1, found 0"));
         }
+        let (part, numbers) = (Part::WHOLE, (0..items.len() as u32).collect());
         let (classes, left_out) = (Vec::new(), Vec::new());
-        Ok(Self { items, resolution: None, batch, taken: 0, read: 0, classes, left_out })
+        Ok(Self { items, part, numbers, resolution: None, batch, taken: 0, read: 0, classes, left_out })
+    }
+
+    /// The same, but batches have only those in `part`. The first part alone has the files that were left out when the
+    /// folder was listed.
+    pub fn only(mut self, part: Part) -> Self {
+        self.numbers.retain(|&number| part.has(number));
+        if part.index() > 0 {
+            self.left_out.clear();
+        }
+        Self { part, ..self }
     }
 
     /// The same, resized and cropped for a model of `resolution`.
@@ -112,12 +130,24 @@ impl Pictures {
     /// Only those in `files`.
     pub fn among(mut self, files: &BTreeSet<PathBuf>) -> Self {
         self.items.retain(|item| files.contains(&item.path));
+        self.numbers = (0..self.items.len() as u32).collect();
         self
     }
 
-    /// Their entries, including those that cannot be read.
+    /// The entries of all parts, including those that cannot be read.
     pub fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// How many were read so far.
+    pub fn read_so_far(&self) -> usize {
+        self.read
+    }
+
+    /// Identifies the entries of all parts, which are in `folder`: their names, sizes, classes and captions.
+    pub fn fingerprint(&self, folder: &Path) -> String {
+        let (items, classes) = (self.items.clone(), self.classes.clone());
+        fingerprint(folder, &DataSet { items, classes, left_out: Vec::new() })
     }
 
     /// The captions, if all pictures that can be read have one.
@@ -131,23 +161,26 @@ impl Pictures {
     /// # Errors
     /// The task was stopped; no picture could be read.
     pub async fn next_batch(&mut self, task: &mut Task<'_>) -> Result<Option<Batch>> {
-        let mut read = Batch { pictures: Vec::new(), items: Vec::new() };
+        let mut read = Batch { pictures: Vec::new(), items: Vec::new(), numbers: Vec::new() };
         while read.items.is_empty() {
             task.pause().await?;
-            task.report(self.taken, self.items.len());
-            if self.taken == self.items.len() {
+            task.report(self.taken, self.numbers.len());
+            if self.taken == self.numbers.len() {
                 return self.end().map(|()| None);
             }
-            let end = self.items.len().min(self.taken + self.batch);
-            let items = &self.items[self.taken..end];
+            let end = self.numbers.len().min(self.taken + self.batch);
+            let numbers = &self.numbers[self.taken..end];
             self.taken = end;
-            let pictures: Vec<Result<Picture>> = items.par_iter().map(|item| self.read(item)).collect();
-            for (item, picture) in items.iter().zip(pictures) {
+            let picture = |&number: &u32| self.read(&self.items[number as usize]);
+            let pictures: Vec<Result<Picture>> = numbers.par_iter().map(picture).collect();
+            for (&number, picture) in numbers.iter().zip(pictures) {
+                let item = &self.items[number as usize];
                 match picture {
                     Ok(picture) => {
                         self.read += 1;
                         read.pictures.push(picture);
                         read.items.push(item.clone());
+                        read.numbers.push(number);
                     }
                     Err(error) => {
                         tracing::warn!("left out: {error}");
@@ -165,9 +198,10 @@ impl Pictures {
         self.resolution.map_or(Ok(picture.clone()), |resolution| picture.fit(resolution))
     }
 
+    /// Another part may have pictures that can be read.
     fn end(&self) -> Result<()> {
         match self.left_out.last() {
-            Some(last) if self.read == 0 => {
+            Some(last) if self.read == 0 && self.part == Part::WHOLE => {
                 let count = self.items.len();
                 Err(Error::invalid(format!("none of {count} pictures could be read; {}", last.reason)))
             }
@@ -220,6 +254,30 @@ mod tests {
         let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
         assert!(error.to_string().contains("none of 6") && error.to_string().contains("005.png"), "{error}");
         assert_eq!(pictures.left_out.len(), 6);
+    }
+
+    #[test]
+    fn parts_have_each_picture_once() {
+        let (folder, selection) = selection(7, Split::All, None);
+        std::fs::write(folder.path().join("004.png"), b"none").unwrap();
+        std::fs::write(folder.path().join(".hidden.png"), b"none").unwrap();
+        let open = || Pictures::open(&selection, &[], None).unwrap();
+        let whole = open();
+        for (part, expected, left_out) in
+            [("0/3", vec![0, 3, 6], 1), ("1/3", vec![1], 1), ("2/3", vec![2, 5], 0)]
+        {
+            let mut pictures = open().only(part.parse().unwrap());
+            assert_eq!(pictures.fingerprint(folder.path()), whole.fingerprint(folder.path()));
+            let mut numbers = Vec::new();
+            while let Some(batch) = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).unwrap() {
+                let name = |number: &u32| folder.path().join(format!("{number:03}.png"));
+                assert!(
+                    batch.items.iter().zip(&batch.numbers).all(|(item, number)| item.path == name(number))
+                );
+                numbers.extend(batch.numbers);
+            }
+            assert_eq!((numbers, pictures.left_out.len()), (expected, left_out), "{part}");
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //! codes.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{LeftOut, Pictures, mean};
+use super::{LeftOut, Pictures, Sizes, Tally};
 use residua_core::error::Result;
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
 use residua_judges::Lpips;
+use residua_metrics::merge::Merge;
 use residua_metrics::psnr::decibels;
 use residua_metrics::{Usage, mse, ssim};
 use residua_model::RqVae;
@@ -20,7 +21,7 @@ use residua_model::tensors::{codes_from_tensor, from_tensor, read, to_tensor};
 pub struct Measured {
     /// Pictures measured.
     pub pictures: usize,
-    /// Pictures that could not be read.
+    /// Pictures that could not be read, by path.
     pub left_out: Vec<LeftOut>,
     /// Pixels per side.
     pub resolution: usize,
@@ -71,14 +72,42 @@ pub struct Depth {
     pub lpips: Option<f64>,
 }
 
-/// Measurements of each picture.
-struct Figures {
-    /// Squared errors at each depth.
-    errors: Vec<Vec<f64>>,
+/// Sums over pictures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sums {
+    /// How often each code is used.
+    usage: Usage,
     /// SSIM at the last depth.
-    similarities: Vec<f64>,
-    /// LPIPS at each depth, if requested.
-    distances: Vec<Vec<f64>>,
+    similarity: f64,
+    /// By the number of codes used per cell, from one to all.
+    depths: Vec<DepthSums>,
+}
+
+/// Sums over reconstructions from the first codes of each cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct DepthSums {
+    /// Squared errors.
+    error: f64,
+    /// PSNR, in decibels.
+    decibels: f64,
+    /// LPIPS, if requested.
+    distance: Option<f64>,
+}
+
+impl Merge for Sums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.usage.merge(other.usage)?;
+        self.similarity.merge(other.similarity)?;
+        self.depths.merge(other.depths)
+    }
+}
+
+impl Merge for DepthSums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.error.merge(other.error)?;
+        self.decibels.merge(other.decibels)?;
+        self.distance.merge(other.distance)
+    }
 }
 
 /// Reconstructs all `pictures`, which have the resolution of `model`, from their nearest codes, and measures
@@ -91,34 +120,36 @@ pub async fn measure(
     lpips: Option<&Lpips>,
     pictures: &mut Pictures,
     task: &mut Task<'_>,
-) -> Result<Measured> {
-    let mut usage = Usage::new(&model.config.codebook_sizes()?);
-    let mut figures = Figures {
-        errors: vec![Vec::new(); model.config.depth()],
-        similarities: Vec::new(),
-        distances: vec![Vec::new(); model.config.depth()],
+) -> Result<Tally<Sums>> {
+    let none = DepthSums { error: 0.0, decibels: 0.0, distance: lpips.map(|_| 0.0) };
+    let mut sums = Sums {
+        usage: Usage::new(&model.config.codebook_sizes()?),
+        similarity: 0.0,
+        depths: vec![none; model.config.depth()],
     };
     while let Some(batch) = pictures.next_batch(task).await? {
         let originals = batch.pictures;
         let latents = model.encode(to_tensor(&originals, model.device()));
         let codes = model.quantizer.quantize(latents).codes;
-        codes_from_tensor(codes.clone()).await?.iter().for_each(|stack| usage.add(stack));
+        codes_from_tensor(codes.clone()).await?.iter().for_each(|stack| sums.usage.add(stack));
         let mut made = Vec::new();
-        for (depth, errors) in figures.errors.iter_mut().enumerate() {
+        for (depth, sums) in sums.depths.iter_mut().enumerate() {
             task.pause().await?;
             made = from_tensor(model.decode_partial(codes.clone(), Partial::Add(depth))).await?;
-            errors.extend(each(&originals, &made, mse)?);
-            if let Some(lpips) = lpips {
+            let errors = each(&originals, &made, mse)?;
+            sums.error += errors.iter().sum::<f64>();
+            sums.decibels += errors.into_iter().map(decibels).sum::<f64>();
+            if let (Some(lpips), Some(distance)) = (lpips, &mut sums.distance) {
                 task.pause().await?;
                 let [a, b] = [&originals, &made].map(|pictures| to_tensor(pictures, model.device()));
                 // Clamped, as for display and for all other metrics.
                 let distances = read(lpips.distance(a, b.clamp(-1.0, 1.0))).await?;
-                figures.distances[depth].extend(distances.into_iter().map(f64::from));
+                *distance += distances.into_iter().map(f64::from).sum::<f64>();
             }
         }
-        figures.similarities.extend(each(&originals, &made, ssim)?);
+        sums.similarity += each(&originals, &made, ssim)?.into_iter().sum::<f64>();
     }
-    summary(model, &usage, &figures, std::mem::take(&mut pictures.left_out))
+    Ok(Tally::new(pictures, sums))
 }
 
 /// `metric` of each original and its reconstruction.
@@ -130,43 +161,47 @@ fn each(
     originals.par_iter().zip(made).map(|(original, made)| metric(original, made)).collect()
 }
 
-/// The means of `figures`, and the size of the codes.
-fn summary(model: &RqVae, usage: &Usage, figures: &Figures, left_out: Vec<LeftOut>) -> Result<Measured> {
-    let ([h, w, _], resolution) = (model.config.hparams.code_shape, model.config.ddconfig.resolution);
-    let (cells, pixels) = ((h * w) as f64, (resolution * resolution) as f64);
-    let sizes = model.config.codebook_sizes()?;
-    let (mut bits, mut entropy) = (0.0, 0.0);
-    let depths = figures.errors.iter().zip(&sizes).enumerate().map(|(depth, (errors, &size))| {
-        bits += cells * (size as f64).log2();
-        entropy += cells * usage.entropy(depth);
-        Depth {
-            codes: depth + 1,
-            codebook_size: size,
-            codes_used: usage.used(depth),
-            usage: usage.used(depth) as f64 / size as f64,
-            perplexity: usage.perplexity(depth),
+impl Measured {
+    /// The means over all pictures, from the sums of [`measure`], and the size of the codes of pictures of `sizes`.
+    ///
+    /// # Errors
+    /// There are no pictures.
+    pub fn of(sizes: &Sizes, tally: Tally<Sums>) -> Result<Self> {
+        let Tally { pictures, left_out, sums } = tally.of_some()?;
+        let (count, cells, usage) = (pictures as f64, sizes.cells as f64, &sums.usage);
+        let (mut bits, mut entropy) = (0.0, 0.0);
+        let depths = sums.depths.iter().zip(&sizes.codebooks).enumerate().map(|(depth, (sums, &size))| {
+            bits += cells * (size as f64).log2();
+            entropy += cells * usage.entropy(depth);
+            Depth {
+                codes: depth + 1,
+                codebook_size: size,
+                codes_used: usage.used(depth),
+                usage: usage.used(depth) as f64 / size as f64,
+                perplexity: usage.perplexity(depth),
+                bits_per_image: bits,
+                entropy_bits_per_image: entropy,
+                psnr: sums.decibels / count,
+                mse: sums.error / count,
+                lpips: sums.distance.map(|distance| distance / count),
+            }
+        });
+        let depths: Vec<Depth> = depths.collect();
+        let all = depths.last().expect("a stack has at least one code per cell");
+        Ok(Self {
+            pictures,
+            left_out,
+            resolution: sizes.resolution,
+            psnr: all.psnr,
+            psnr_of_mean_mse: decibels(all.mse),
+            ssim: sums.similarity / count,
+            mse: all.mse,
+            lpips: all.lpips,
             bits_per_image: bits,
+            bits_per_pixel: bits / sizes.pixels(),
             entropy_bits_per_image: entropy,
-            psnr: mean(&errors.iter().copied().map(decibels).collect::<Vec<_>>()),
-            mse: mean(errors),
-            lpips: (!figures.distances[depth].is_empty()).then(|| mean(&figures.distances[depth])),
-        }
-    });
-    let depths: Vec<Depth> = depths.collect();
-    let all = depths.last().expect("a stack has at least one code per cell");
-    Ok(Measured {
-        pictures: figures.similarities.len(),
-        left_out,
-        resolution,
-        psnr: all.psnr,
-        psnr_of_mean_mse: decibels(all.mse),
-        ssim: mean(&figures.similarities),
-        mse: all.mse,
-        lpips: all.lpips,
-        bits_per_image: bits,
-        bits_per_pixel: bits / pixels,
-        entropy_bits_per_image: entropy,
-        entropy_bits_per_pixel: entropy / pixels,
-        depths,
-    })
+            entropy_bits_per_pixel: entropy / sizes.pixels(),
+            depths,
+        })
+    }
 }

@@ -160,7 +160,7 @@ impl Run {
             condition: self.conditions[image].clone(),
             filters: vec![Filter { top_k: 1, ..Filter::NONE }; self.model.config.depth()],
             seed: 0,
-            images: 0..1,
+            images: (0..1).into(),
             forced,
         };
         let mut session = Session::new(&self.model, request)?;

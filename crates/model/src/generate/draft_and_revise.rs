@@ -102,7 +102,7 @@ impl<'a> DraftAndRevise<'a> {
 
     fn orders(&self, pass: u32) -> Orders {
         let Request { seed, images, .. } = &self.request;
-        images.clone().map(|image| order(&self.free, *seed, image, pass)).collect()
+        images.numbers().map(|image| order(&self.free, *seed, image, pass)).collect()
     }
 
     /// The masked cells in `step`, image by image: the part itself, and in a draft all later parts.
@@ -146,9 +146,10 @@ impl<'a> DraftAndRevise<'a> {
         let draw = Draw {
             filter: self.phase(step).filters[depth],
             seed: *seed,
-            first_image: images.start,
+            first_image: images.first,
+            image_step: images.step,
             place: ((step.pass as usize * cells + step.ranks.start) * depths + depth) as u32,
-            turns: Some(Turns { images: images.len() as u32, stride: depths as u32 }),
+            turns: Some(Turns { images: images.count, stride: depths as u32 }),
         };
         sample_token(logits, &draw)
     }
@@ -250,7 +251,7 @@ mod tests {
     use residua_core::config::{Config, ModelConfig, Precision};
     use residua_core::random::code_uniform;
     use residua_core::sampling::filter::distribution;
-    use residua_core::sampling::{Forced, Rounds};
+    use residua_core::sampling::{Forced, Images, Rounds};
     use residua_kernels::device::{DeviceChoice, open};
     use residua_kernels::values;
     use serde_json::json;
@@ -279,10 +280,10 @@ mod tests {
         model("contextual-rq-transformer", device)
     }
 
-    fn request(images: Range<u32>, forced: Option<Forced>) -> Request {
+    fn request(images: impl Into<Images>, forced: Option<Forced>) -> Request {
         let filters =
             vec![Filter::NONE, Filter { top_k: 20, ..Filter::NONE }, Filter { top_p: 0.9, ..Filter::NONE }];
-        Request { condition: vec![1], filters, seed: 5, images, forced }
+        Request { condition: vec![1], filters, seed: 5, images: images.into(), forced }
     }
 
     fn schedule(draft: u32, rounds: u32, parts: u32) -> Schedule {
@@ -334,6 +335,8 @@ mod tests {
             let range = images.start as usize..images.end as usize;
             assert_eq!(made(&model, request(images, None), schedule(5, 2, 3)), all[range]);
         }
+        let odd = Images { first: 1, step: 2, count: 2 };
+        assert_eq!(made(&model, request(odd, None), schedule(5, 2, 3)), [all[1].clone(), all[3].clone()]);
         assert_ne!(all[0], all[1]);
     }
 

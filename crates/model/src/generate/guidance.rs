@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn request(condition: &[u32], filters: Vec<Filter>) -> Request {
-        Request { condition: condition.to_vec(), filters, seed: 3, images: 0..2, forced: None }
+        Request { condition: condition.to_vec(), filters, seed: 3, images: (0..2).into(), forced: None }
     }
 
     fn sampled(model: &RqTransformer, request: Request) -> Vec<CodeStack> {

@@ -9,8 +9,8 @@ use crate::rqtransformer::Decoding;
 use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
-use residua_core::sampling::Forced;
 use residua_core::sampling::filter::Filter;
+use residua_core::sampling::{Forced, Images};
 use residua_kernels::arrived;
 use residua_kernels::sample_token::{Draw, sample_token};
 
@@ -24,7 +24,7 @@ pub struct Request {
     /// Seed for all draws.
     pub seed: u64,
     /// Which images of that seed: image `i` is the same in every batch.
-    pub images: std::ops::Range<u32>,
+    pub images: Images,
     /// Codes that are given, the same for all images.
     pub forced: Option<Forced>,
 }
@@ -142,7 +142,8 @@ impl<'a> Session<'a> {
         let draw = Draw {
             filter: filters[depth],
             seed: *seed,
-            first_image: images.start,
+            first_image: images.first,
+            image_step: images.step,
             place: place as u32,
             turns: None,
         };

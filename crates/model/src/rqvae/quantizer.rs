@@ -68,7 +68,7 @@ impl Quantizer {
         self.quantize_by(latents, |depth, codebook, residual| {
             codebook.stochastic(
                 residual,
-                &Draw { filter, seed, first_image: 0, place: depth as u32, turns: None },
+                &Draw { filter, seed, first_image: 0, image_step: 1, place: depth as u32, turns: None },
             )
         })
     }

@@ -56,7 +56,7 @@ pub struct DataSet {
 }
 
 /// A subset of the pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Pictures to learn from.

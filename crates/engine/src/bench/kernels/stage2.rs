@@ -120,7 +120,7 @@ fn normalization(rows: usize, width: usize, device: &Device) -> Case {
 fn draw(rows: usize, device: &Device) -> Case {
     let logits: Tensor<2> = noise([rows, CLASSES], 1, device) * 6.0;
     let filter = Filter { temperature: 1.0, top_k: 2048, top_p: 0.95, ..Filter::NONE };
-    let draw = Draw { filter, seed: 1, first_image: 0, place: 0, turns: None };
+    let draw = Draw { filter, seed: 1, first_image: 0, image_step: 1, place: 0, turns: None };
     let ways = [sample_token::sample_token, sample_token::composed].map(|way| -> Work {
         let logits = logits.clone();
         Box::new(move || {
