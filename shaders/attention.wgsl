@@ -1,5 +1,5 @@
 // Attention of whole sequences: from every position to all of its sequence, or to itself and those before.
-// CPU reference: src/kernels/cpu/attention.rs.
+// CPU reference: crates/kernels/src/cpu/attention.rs.
 //
 // One workgroup computes a tile of positions for one head. It reads the keys and values tile by tile, and keeps for each
 // query the largest score so far, with the sums of weights and of weighted values relative to that score.
@@ -9,7 +9,7 @@ const QUERIES = 16u;
 const KEYS = 16u;
 // Threads that share a query.
 const TEAM = THREADS / QUERIES;
-// Larger heads take another path: see src/kernels/cube/attention.rs.
+// Larger heads take another path: see crates/kernels/src/cube/attention.rs.
 const LARGEST_HEAD = 64u;
 // Columns of the result per thread.
 const COLUMNS = LARGEST_HEAD / TEAM;

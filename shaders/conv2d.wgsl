@@ -1,10 +1,11 @@
 // 3x3 convolution of NCHW images with stride 1, zero padding of 1 and a bias. Each input pixel is first
-// repeated 1 << shift times in both directions. CPU reference: src/kernels/cpu/conv2d.rs.
+// repeated 1 << shift times in both directions. CPU reference: crates/kernels/src/cpu/conv2d.rs.
 //
 // A workgroup computes one block of an image for some output channels. It loads the block with its border and
 // the weights into workgroup memory, `DEPTH` input channels at a time. A thread accumulates 4 channels by 4x4
 // pixels: for each input channel it reads 6x6 values once for all nine taps, and each weight once for all its
 // pixels.
+// Followed by shaders/shared/outer.wgsl.
 
 // The host replaces these four constants to suit the shape.
 const CHANNEL_THREADS = 16u;
@@ -98,11 +99,6 @@ fn seen_from(slot: u32) -> Taps {
     let a = seen[slot];
     let b = seen[slot + 1u].xy;
     return Taps(a, vec4<f32>(a.yzw, b.x), vec4<f32>(a.zw, b));
-}
-
-// Outer product of four channels and four pixels, one column per channel.
-fn outer(channels: vec4<f32>, pixels: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(pixels * channels.x, pixels * channels.y, pixels * channels.z, pixels * channels.w);
 }
 
 fn weighed(channels: Taps, pixels: Taps) -> mat4x4<f32> {

@@ -1,11 +1,12 @@
 // Convolutions of NCHW images that shaders/conv2d.wgsl does not handle: 1x1, and 3x3 with stride 2, padded
-// with one zero row below and one zero column to the right. CPU reference: src/kernels/cpu/conv2d.rs.
+// with one zero row below and one zero column to the right. CPU reference: crates/kernels/src/cpu/conv2d.rs.
 //
 // An implicit matrix product (im2col) of the weights [out_channels, k k in_channels] by the tap inputs [k k
 // in_channels, pixels], which are never stored as a whole. A workgroup computes one tile of channels by
 // pixels and gathers its inputs into workgroup memory, for one tap and `DEPTH` input channels at a time. A
 // thread accumulates 8 channels by 8 pixels. Pixels are numbered across the whole batch, so that small images
 // share a tile.
+// Followed by shaders/shared/outer.wgsl.
 
 const CHANNEL_THREADS = 8u;
 const PIXEL_THREADS = 8u;
@@ -88,11 +89,6 @@ fn gather_pixels(first_input: u32, tap: u32) {
         let at = select(vec4<u32>(0u), index, exists);
         pixels[i] = select(vec4<f32>(0.0), vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]), exists);
     }
-}
-
-// Outer product of four channels and four pixels, one column per channel.
-fn outer(channels: vec4<f32>, seen: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(seen * channels.x, seen * channels.y, seen * channels.z, seen * channels.w);
 }
 
 fn write(channel: u32, first: u32, sums: vec4<f32>) {

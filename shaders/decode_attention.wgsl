@@ -1,10 +1,11 @@
 // Causal attention from one new position to a KV cache. The new key and value are written to the cache first.
-// CPU reference: src/kernels/cpu/attention.rs.
+// CPU reference: crates/kernels/src/cpu/attention.rs.
 //
 // One workgroup computes one head of one sequence.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
-// Larger heads and caches take another path: see src/kernels/cube/attention.rs.
+// Larger heads and caches take another path: see crates/kernels/src/cube/attention.rs.
 const LARGEST_HEAD = 256u;
 const MOST_POSITIONS = 3072u;
 // Below every score.
@@ -30,7 +31,6 @@ struct Parameters {
 
 var<workgroup> query: array<f32, LARGEST_HEAD>;
 var<workgroup> weights: array<f32, MOST_POSITIONS>;
-var<workgroup> partial: array<f32, THREADS>;
 
 var<private> thread: u32;
 // Start of this head's part of the caches.
@@ -43,18 +43,6 @@ fn maximum(x: f32) -> f32 {
         if (thread < width) {
             let others = max(partial[thread + 2u * width], partial[thread + 3u * width]);
             partial[thread] = max(max(partial[thread], partial[thread + width]), others);
-        }
-    }
-    return workgroupUniformLoad(&partial[0]);
-}
-
-fn total(x: f32) -> f32 {
-    partial[thread] = x;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = partial[thread + 2u * width] + partial[thread + 3u * width];
-            partial[thread] = (partial[thread] + partial[thread + width]) + others;
         }
     }
     return workgroupUniformLoad(&partial[0]);
@@ -98,7 +86,7 @@ fn weigh() -> f32 {
         weights[p] = exp(max(weights[p] - largest, -87.0));
         sum += weights[p];
     }
-    return total(sum);
+    return total(thread, sum);
 }
 
 // The thread's share of the weighted sum of values: one column, every `step`th position.

@@ -1,5 +1,5 @@
 // A linear layer over a few rows, for decoding. Reading the weights dominates the time, so every weight is
-// read once and multiplied with all rows. CPU reference: src/kernels/cpu/linear.rs.
+// read once and multiplied with all rows. CPU reference: crates/kernels/src/cpu/linear.rs.
 //
 // A workgroup consists of several teams. A team's threads split the inputs and hold partial sums of a few
 // outputs, which are added up in workgroup memory at the end. The summation order depends only on the number
@@ -14,7 +14,7 @@ const RUN = 8u;
 // Partial sums that one thread adds at a time. LANES is a power of FOLD.
 const FOLD = 4u;
 
-// src/kernels/cube/linear.rs replaces these constants, types and function bodies to suit the layer.
+// crates/kernels/src/cube/linear.rs replaces these constants, types and function bodies to suit the layer.
 const ROWS = 1u;
 const OUTPUTS = 4u;
 alias Stored = vec4<f32>;

@@ -1,6 +1,6 @@
 // Looks up code embeddings. All depths share one table, each with its own range of rows. The result is the
 // sum over depths, the running sum at each depth, or each embedding separately, optionally added to given
-// rows. CPU reference: src/kernels/cpu/embed_codes.rs.
+// rows. CPU reference: crates/kernels/src/cpu/embed_codes.rs.
 
 const THREADS = 64u;
 

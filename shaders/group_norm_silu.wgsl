@@ -1,7 +1,8 @@
-// Group normalization, optionally followed by SiLU. CPU reference: src/kernels/cpu/group_norm.rs.
+// Group normalization, optionally followed by SiLU. CPU reference: crates/kernels/src/cpu/group_norm.rs.
 //
 // One workgroup normalizes one part of a group. It first combines the statistics of all parts of the group,
 // computed by shaders/group_norm_statistics.wgsl, with the method of Chan, Golub and LeVeque.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
 
@@ -29,20 +30,6 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> beta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<uniform> parameters: Parameters;
-
-var<workgroup> sums: array<f32, THREADS>;
-
-fn total(thread: u32, sum: f32) -> f32 {
-    sums[thread] = sum;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = sums[thread + 2u * width] + sums[thread + 3u * width];
-            sums[thread] = (sums[thread] + sums[thread + width]) + others;
-        }
-    }
-    return workgroupUniformLoad(&sums[0]);
-}
 
 fn part_count(part: u32) -> u32 {
     return min(parameters.part_size, parameters.group_size - part * parameters.part_size);

@@ -2,6 +2,7 @@
 //
 // One workgroup handles one part, so that large groups occupy the whole device. It reads its part twice and
 // takes deviations from the part's own mean, which keeps them accurate if the mean is large.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
 
@@ -18,20 +19,6 @@ struct Parameters {
 // The mean of each part and the sum of squared deviations from that mean.
 @group(0) @binding(1) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(2) var<uniform> parameters: Parameters;
-
-var<workgroup> sums: array<f32, THREADS>;
-
-fn total(thread: u32, sum: f32) -> f32 {
-    sums[thread] = sum;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = sums[thread + 2u * width] + sums[thread + 3u * width];
-            sums[thread] = (sums[thread] + sums[thread + width]) + others;
-        }
-    }
-    return workgroupUniformLoad(&sums[0]);
-}
 
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(

@@ -1,4 +1,5 @@
-// Layer normalization, one row per workgroup. CPU reference: src/kernels/cpu/layer_norm.rs.
+// Layer normalization, one row per workgroup. CPU reference: crates/kernels/src/cpu/layer_norm.rs.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
 
@@ -14,46 +15,29 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> parameters: Parameters;
 
-var<workgroup> partial: array<f32, THREADS>;
-
-var<private> thread: u32;
-
-fn total(sum: f32) -> f32 {
-    partial[thread] = sum;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = partial[thread + 2u * width] + partial[thread + 3u * width];
-            partial[thread] = (partial[thread] + partial[thread + width]) + others;
-        }
-    }
-    return workgroupUniformLoad(&partial[0]);
-}
-
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
+    @builtin(local_invocation_index) thread: u32,
 ) {
     let row = group.x + group.y * groups.x;
     if (row >= parameters.rows) {
         return;
     }
-    thread = index;
     let start = row * parameters.width;
     let count = f32(parameters.width);
     var sum = 0.0;
     for (var i = thread; i < parameters.width; i += THREADS) {
         sum += x[start + i];
     }
-    let mean = total(sum) / count;
+    let mean = total(thread, sum) / count;
     var squares = 0.0;
     for (var i = thread; i < parameters.width; i += THREADS) {
         let difference = x[start + i] - mean;
         squares += difference * difference;
     }
-    let scale = 1.0 / sqrt(total(squares) / count + parameters.epsilon);
+    let scale = 1.0 / sqrt(total(thread, squares) / count + parameters.epsilon);
     for (var i = thread; i < parameters.width; i += THREADS) {
         y[start + i] = (x[start + i] - mean) * scale * gamma[i] + beta[i];
     }

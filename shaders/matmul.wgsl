@@ -5,6 +5,7 @@
 // into workgroup memory, and a thread accumulates 8 rows by 16 columns in registers. With only 8 columns,
 // reads from workgroup memory would be the bottleneck. Every tile size sums an element in order along `K`, so
 // the result does not depend on neighbouring rows and columns or on the batch.
+// Followed by shaders/shared/added.wgsl.
 
 // The host replaces these three constants to suit the size.
 const ROW_THREADS = 8u;
@@ -74,16 +75,6 @@ fn gather_b(thread: u32, matrix: u32, first_column: u32, first_inner: u32) {
         let values = vec4<f32>(b[at.x], b[at.y], b[at.z], b[at.w]);
         seen_b[place.x * COLUMN_FOURS + place.y] = select(vec4<f32>(0.0), values, exists);
     }
-}
-
-// Adds the outer product of four rows and four columns. Each row has its own column of `sums`.
-fn added(sums: mat4x4<f32>, rows: vec4<f32>, columns: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4<f32>(rows.x), columns, sums[0]),
-        fma(vec4<f32>(rows.y), columns, sums[1]),
-        fma(vec4<f32>(rows.z), columns, sums[2]),
-        fma(vec4<f32>(rows.w), columns, sums[3]),
-    );
 }
 
 fn write_four(matrix: u32, row: u32, column: u32, sums: vec4<f32>) {

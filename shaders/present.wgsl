@@ -1,5 +1,5 @@
 // Draws an image and its original into a window without a copy: either one, their difference in viridis
-// colours, or both with a wipe between them. CPU reference: src/image_io/present.rs.
+// colours, or both with a wipe between them. CPU reference: crates/io/src/image_io/present.rs.
 
 struct Parameters {
     // Size of the images, which are planar (channel, row, column), in [-1, 1].

@@ -1,12 +1,13 @@
 // The codebook search of residual quantization at one depth: finds the nearest code to every residual within
 // each part of the codebook. shaders/residual_take.wgsl picks the nearest over all parts and updates the
-// residuals. CPU reference: src/kernels/cpu/residual_quantize.rs.
+// residuals. CPU reference: crates/kernels/src/cpu/residual_quantize.rs.
 //
 // A workgroup compares some residuals with one part of the codebook, a tile of codes at a time. Splitting the
 // codebook lets a few residuals occupy a whole GPU. The workgroup loads `DEPTH` channels at a time into
 // workgroup memory, and a thread accumulates 8 residuals by 16 codes in registers. With only 8 codes, reads
 // from workgroup memory would be the bottleneck. The summation order depends only on the channels, so a row's
 // code does not depend on the other rows.
+// Followed by shaders/shared/added.wgsl.
 
 // The host replaces these three constants to suit the number of residuals.
 const ROW_THREADS = 8u;
@@ -74,16 +75,6 @@ fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
         let values = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
         seen_codes[i % DEPTH * 4u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
     }
-}
-
-// Adds the outer product of four residuals and four codes, one column per residual.
-fn added(sums: mat4x4<f32>, rows: vec4<f32>, codes: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        fma(vec4<f32>(rows.x), codes, sums[0]),
-        fma(vec4<f32>(rows.y), codes, sums[1]),
-        fma(vec4<f32>(rows.z), codes, sums[2]),
-        fma(vec4<f32>(rows.w), codes, sums[3]),
-    );
 }
 
 // Updates a row's best code from `code` and the three after it. Ties keep the earlier code.

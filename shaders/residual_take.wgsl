@@ -1,6 +1,6 @@
 // The second half of residual quantization at one depth, one workgroup per residual: picks the nearest code
 // over all parts (from shaders/residual_quantize.wgsl), then updates the residual and the running sum of
-// embeddings. CPU reference: src/kernels/cpu/residual_quantize.rs.
+// embeddings. CPU reference: crates/kernels/src/cpu/residual_quantize.rs.
 
 const THREADS = 64u;
 

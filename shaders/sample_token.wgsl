@@ -1,11 +1,12 @@
-// Samples one code per row, by the rules of src/generate/sampling.rs. CPU reference:
-// src/kernels/cpu/sample_token.rs.
+// Samples one code per row, by the rules of crates/core/src/sampling/filter.rs. CPU reference:
+// crates/kernels/src/cpu/sample_token.rs.
 //
 // One workgroup handles one row. Nothing is sorted: the k-th largest logit, the top-p cutoff and the sampled
 // code are each found by bisection, with a count or a sum over the row at every step. Sums of non-negative
 // floats in a fixed order grow with their terms even when rounded, so each bisected quantity is monotonic.
 // Loops around barriers run a number of steps that depends only on uniforms: Direct3D's older compiler
 // rejects others.
+// Followed by shaders/shared/total.wgsl.
 
 const THREADS = 256u;
 
@@ -24,6 +25,8 @@ struct Parameters {
     seed_low: u32,
     seed_high: u32,
     first_image: u32,
+    // The distance from each image's number to the next.
+    image_step: u32,
     place: u32,
     // After every `images` rows, the place advances by `stride`.
     images: u32,
@@ -42,7 +45,6 @@ struct Parameters {
 @group(0) @binding(2) var<uniform> parameters: Parameters;
 
 var<workgroup> words: array<u32, THREADS>;
-var<workgroup> sums: array<f32, THREADS>;
 
 var<private> thread: u32;
 var<private> row_start: u32;
@@ -76,18 +78,6 @@ fn maximum(word: u32) -> u32 {
         }
     }
     return workgroupUniformLoad(&words[0]);
-}
-
-fn total_sum(sum: f32) -> f32 {
-    sums[thread] = sum;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            let others = sums[thread + 2u * width] + sums[thread + 3u * width];
-            sums[thread] = (sums[thread] + sums[thread + width]) + others;
-        }
-    }
-    return workgroupUniformLoad(&sums[0]);
 }
 
 // An integer key that orders logits; 0 for NaN and minus infinity, which are never sampled.
@@ -127,7 +117,7 @@ fn kept_mass(end: u32) -> f32 {
         let w = weight(i);
         sum += select(0.0, w, is_kept(i, bitcast<u32>(w)));
     }
-    return total_sum(sum);
+    return total(thread, sum);
 }
 
 fn largest_rank() -> u32 {
@@ -237,9 +227,9 @@ fn code_at(bound: f32) -> u32 {
     return low;
 }
 
-// As in src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
+// As in crates/core/src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
 fn code_uniform(row: u32) -> f32 {
-    let image = parameters.first_image + row % parameters.images;
+    let image = parameters.first_image + row % parameters.images * parameters.image_step;
     let place = parameters.place + row / parameters.images * parameters.stride;
     var v = vec4<u32>(parameters.seed_low, parameters.seed_high, image, place);
     v = mix_words(v * 1664525u + 1013904223u);

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use residua::checkpoint::weights::{StateKind, WeightFile};
+use residua_core::config::StateKind;
+use residua_weights::file::WeightFile;
 
 #[path = "../fuzz/src/meter.rs"]
 mod meter;

@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use proptest::prelude::*;
-use residua::checkpoint::write::write_safetensors;
-use residua::checkpoint::{Dtype, Precision, StateKind, WeightFile};
-use residua::codes::CodeStack;
-use residua::device::cpu;
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Forced, Request, Session, Steps};
-use residua::model::RqTransformer;
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::{Filter, Forced};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::device::cpu;
+use residua_model::RqTransformer;
+use residua_model::generate::{Request, Session, Steps};
+use residua_protocol::Options;
+use residua_weights::write::write_safetensors;
+use residua_weights::{Dtype, WeightFile};
 
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
@@ -32,7 +36,7 @@ fn model() -> Stage2 {
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
 }
 
-/// The bundled model, with its transformer weights in `precision`.
+/// emoji-64, with its transformer weights in `precision`.
 fn bundled(precision: Precision) -> RqTransformer {
     let (model, rqvae, state) = ("emoji-64".into(), None, StateKind::Auto);
     let options = Options { model, rqvae, state, precision };
@@ -69,7 +73,13 @@ fn lower_precision_barely_changes_the_logits() {
 }
 
 fn request(images: std::ops::Range<u32>) -> Request {
-    Request { condition: vec![3], filters: vec![Filter::NONE; 4], seed: 11, images, forced: None }
+    Request {
+        condition: vec![3],
+        filters: vec![Filter::NONE; 4],
+        seed: 11,
+        images: images.into(),
+        forced: None,
+    }
 }
 
 #[test]
@@ -106,7 +116,7 @@ fn collect(
     model: &RqTransformer,
     request: &Request,
     task: &mut Task,
-) -> (residua::Result<()>, Vec<CodeStack>) {
+) -> (residua_core::Result<()>, Vec<CodeStack>) {
     let mut stacks = Vec::new();
     let keep = async |sampled: Sampled| {
         match sampled {
@@ -147,9 +157,9 @@ fn cancelling_keeps_finished_batches() {
         collect(&model, &request(0..100), &mut task)
     };
     let (stopped, kept) = stop_after(0);
-    assert!(matches!(stopped, Err(residua::Error::Cancelled)) && kept.is_empty());
+    assert!(matches!(stopped, Err(residua_core::Error::Cancelled)) && kept.is_empty());
     let (stopped, kept) = stop_after(8 * cells + 5);
-    assert!(matches!(stopped, Err(residua::Error::Cancelled)));
+    assert!(matches!(stopped, Err(residua_core::Error::Cancelled)));
     assert_eq!(kept, collect(&model, &request(0..8), &mut Task::unwatched()).1);
 }
 
@@ -185,7 +195,7 @@ fn weights_survive_a_safetensors_round_trip() {
         let values = |name: &str| -> Vec<f32> {
             let (shape, _, seed) = &tensors[name];
             let count = shape.iter().product::<usize>() as u32;
-            (0..count).map(|i| residua::random::normal([*seed, i, 0, 0])).collect()
+            (0..count).map(|i| residua_core::random::normal([*seed, i, 0, 0])).collect()
         };
         let dtype = |half: bool| if half { Dtype::F16 } else { Dtype::F32 };
         let described: Vec<_> = tensors

@@ -10,16 +10,18 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use residua::app::{Start, Studio};
-use residua::checkpoint::{Precision, StateKind};
-use residua::codes::CodeStack;
-use residua::device::{cpu, descriptor, share};
-use residua::engine::start::checked;
-use residua::engine::studio::Engine;
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request, Session, Steps};
-use residua::kernels::cpu::present::{Shown, present};
-use residua::kernels::present::{DeviceImage, Place, Presenter};
-use residua::kernels::{noise, values};
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::start::checked;
+use residua_kernels::cpu::present::{Shown, present};
+use residua_kernels::device::{cpu, descriptor, share};
+use residua_kernels::present::{DeviceImage, Place, Presenter};
+use residua_kernels::{noise, values};
+use residua_model::generate::{Request, Session, Steps};
+use residua_protocol::Options;
 
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];
@@ -173,8 +175,10 @@ fn the_studio_draws_images_straight_from_the_device() {
     let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
     let mut harness = harness.renderer(renderer).build_eframe(|context| {
-        let engine = Engine::start(models.clone(), || ());
-        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", Start::default(), None);
+        let engine = residua_engine::studio::start(models.clone(), || ());
+        let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
+        let start = Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() };
+        let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", start, None);
         studio.draw_on_device(window);
         studio
     });
@@ -222,7 +226,7 @@ fn the_studio_draws_images_straight_from_the_device() {
     assert_eq!(made, [Some(Arc::new(sampled_on_the_cpu(seed, filters)))]);
 }
 
-/// The bundled model's first image of the first class, sampled on the CPU.
+/// The first image of emoji-64's first class, sampled on the CPU.
 fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
     let options = Options {
         model: "emoji-64".into(),
@@ -231,7 +235,7 @@ fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
         precision: Precision::Stored,
     };
     let model = Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model;
-    let request = Request { condition: vec![0], filters, seed, images: 0..1, forced: None };
+    let request = Request { condition: vec![0], filters, seed, images: (0..1).into(), forced: None };
     let mut session = Session::new(&model, request).unwrap();
     (0..model.config.cells()).for_each(|_| session.step());
     pollster::block_on(session.stacks()).unwrap().remove(0)
@@ -239,5 +243,5 @@ fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
 
 #[test]
 fn a_cpu_tensor_is_not_a_device_image() {
-    assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua::device::cpu())).is_none());
+    assert!(DeviceImage::new(noise([1, 3, 2, 2], 1, &residua_kernels::device::cpu())).is_none());
 }

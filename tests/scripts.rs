@@ -17,9 +17,14 @@ const CAPTIONS: [(&str, &str); 8] = [
     ("Chinese, traditional", "雪地裡的貓，這裡"),
 ];
 
+/// Installs the system's fonts, and waits until they are listed.
+fn install(ctx: &Context) {
+    fonts::install(ctx).join().expect("the fonts are listed");
+}
+
 /// A window that shows `ui` with the system's fonts. In this harness, a missing glyph panics.
 fn window<'a>(ui: impl FnMut(&mut Ui) + 'a) -> Harness<'a> {
-    Harness::builder().with_size([480.0, 320.0]).with_context_setup(fonts::install).wgpu().build_ui(ui)
+    Harness::builder().with_size([480.0, 320.0]).with_context_setup(install).wgpu().build_ui(ui)
 }
 
 /// The characters of a painted text, from left to right.
@@ -104,7 +109,7 @@ fn an_arabic_caption_can_be_edited() {
 #[ignore = "run by the next test"]
 fn without_fonts() {
     let ctx = Context::default();
-    fonts::install(&ctx);
+    install(&ctx);
     let output = ctx.run_ui(Default::default(), |ui| {
         for (script, caption) in CAPTIONS {
             let font = FontId::default();

@@ -6,15 +6,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
 use log::{LevelFilter, Log, Metadata, Record};
-use residua::checkpoint::{Loader, Precision, StateKind};
-use residua::device::{DeviceChoice, open};
-use residua::engine::reconstruct::decode_partly;
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{DraftAndRevise, Filter, Request, Rounds, Schedule, Session, Steps};
-use residua::kernels::GpuKernel;
-use residua::model::preset::Preset;
-use residua::model::{Architecture, RqTransformer, RqVae};
+use residua_core::config::Architecture;
+use residua_core::config::preset::Preset;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::{Filter, Rounds, Schedule};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::decode_partly;
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::GpuKernel;
+use residua_kernels::device::{DeviceChoice, open};
+use residua_model::Loader;
+use residua_model::generate::{DraftAndRevise, Request, Session, Steps};
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::Options;
 
 /// Burn submits this many kernels at a time.
 const FULL: usize = 32;
@@ -120,7 +125,7 @@ fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
     (rqvae, transformer)
 }
 
-/// The bundled model.
+/// The smallest bundled model.
 fn emoji(device: &Device) -> (RqVae, RqTransformer) {
     let options =
         Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::F16 };
@@ -139,7 +144,13 @@ fn presets() -> [Preset; 3] {
 fn request(model: &RqTransformer, images: std::ops::Range<u32>) -> Request {
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let condition = vec![0; model.config.block_size_cond];
-    Request { condition, filters: vec![filter; model.config.depth()], seed: 3, images, forced: None }
+    Request {
+        condition,
+        filters: vec![filter; model.config.depth()],
+        seed: 3,
+        images: images.into(),
+        forced: None,
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor};
-use residua::checkpoint::{Loader, Precision};
-use residua::device::{DeviceChoice, cpu, is_cpu, open};
-use residua::error::{Error, Result};
-use residua::kernels::check::{Check, Checked, Reading, check, checks};
-use residua::kernels::{GpuKernel, KvCache, Resample, Variant, attention, conv2d, layer_norm, noise, values};
+use residua_core::config::Precision;
+use residua_core::error::{Error, Result};
+use residua_kernels::check::{Check, Checked, Reading, check, checks};
+use residua_kernels::device::{DeviceChoice, cpu, is_cpu, open};
+use residua_kernels::{GpuKernel, KvCache, Resample, Variant, attention, conv2d, layer_norm, noise, values};
+use residua_model::Loader;
 
 /// The result of a check: `on_gpu` on a GPU, [1, 2] on the CPU.
 fn given(device: &Device, on_gpu: Result<Vec<f32>>) -> Reading {

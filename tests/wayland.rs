@@ -78,6 +78,35 @@ fn the_window_opens_and_draws() {
     assert!(differing > 50_000, "the opened image is on the screen: {differing}");
 }
 
+/// As its user would, so that a training run writes a checkpoint.
+#[test]
+fn signals_close_the_window() {
+    for (signal, number) in [("-HUP", 1), ("-INT", 2), ("-TERM", 15)] {
+        let session = tempfile::tempdir().unwrap();
+        let _weston = weston(session.path(), "headless-backend.so", |_| ());
+        let program = studio(session.path());
+        // Whoever runs these tests may ignore some signals.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT").arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut studio = Running::new(&mut command);
+        let status = format!("/proc/{}/status", studio.0.id());
+        until("the studio to catch signals", || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            u64::from_str_radix(caught.unwrap().trim(), 16).unwrap() & (1 << (number - 1)) != 0
+        });
+        assert!(Command::new("kill").args([signal, &studio.0.id().to_string()]).status().unwrap().success());
+        until("the window to close", || studio.0.try_wait().unwrap().is_some());
+        assert_eq!(studio.0.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
 #[test]
 fn key_presses_reach_the_window() {
     let session = tempfile::tempdir().unwrap();

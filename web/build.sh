@@ -70,7 +70,8 @@ shrink() {
 # open offline.
 collect() {
   cp -r web/*.html web/*.js web/*.d.ts web/icon.svg web/accessible web/store "$DIST"
-  mkdir -p "$DIST/assets/emoji-64" "$DIST/assets/samples" "$DIST/assets/tokenizers"
+  mkdir -p "$DIST"/assets/{characters-128,emoji-64,samples,tokenizers}
+  cp assets/characters-128/*.safetensors "$DIST/assets/characters-128"
   cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"
   cp assets/tokenizers/*.gz "$DIST/assets/tokenizers"
@@ -99,9 +100,10 @@ if $quick; then
     export "CARGO_PROFILE_${profile}_LTO=off" "CARGO_PROFILE_${profile}_CODEGEN_UNITS=16"
   done
 fi
-# The page's own program runs no models and is compiled without them.
-compile residua-engine --profile web-engine --features web
+# The page's own program runs no models and is compiled without them. Link-time optimization uses one core per program.
+compile residua-engine --profile web-engine --features web &
 compile residua-studio --profile web --no-default-features --features web
+wait $!
 rm -rf "$DIST" && mkdir -p "$DIST"
 bind residua-engine web-engine
 bind residua-studio web

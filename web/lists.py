@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 # Files that the page needs to start, including a sample picture.
-SHELL = ["*.html", "*.js", "accessible/*.js", "store/*.js", "*.wasm", "assets.json", "*.svg", "assets/samples/scream.png", "assets/fonts/*.ttf"]
+SHELL = ["*.html", "*.js", "accessible/*.js", "store/*.js", "*.wasm", "assets.json", "*.svg", "assets/samples/red-cat.png", "assets/fonts/*.ttf"]
 NEVER = ["sw.js", "shell.json", "*.d.ts", "example.html"]
 
 

@@ -26,8 +26,11 @@ let worker = startWorker(address.get('device') ?? 'auto');
 
 function startWorker(device) {
   const started = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'models' });
-  started.onmessage = ({ data }) => hear(data);
-  started.onerror = (event) => lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
+  // Messages of a worker that has been replaced may still arrive.
+  started.onmessage = ({ data }) => { if (started === worker) hear(data); };
+  started.onerror = (event) => {
+    if (started === worker) lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
+  };
   started.postMessage({ kind: 'start', device });
   if (given.length > 0) started.postMessage({ kind: 'files', files: given });
   return started;
@@ -38,31 +41,35 @@ function hear(data) {
   if (data.kind === 'answer') page.receive(data.bytes);
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
   else if (data.kind === 'warning') page.warn(data.line);
-  else if (data.kind === 'lost') lose(data.why);
+  else if (data.kind === 'save') save(data.name, data.bytes);
+  else if (data.kind === 'lost') lose(data.why, data.again);
   else lose(`the models' worker failed (${data.why})`);
 }
 
-/** Replaces a worker that no longer works. */
-function lose(why) {
+/** Replaces a worker that no longer works, by one on the CPU unless the GPU may be opened `again`. */
+function lose(why, again = true) {
   if (!page) return say(why, true);
   worker.terminate();
   losses.push(performance.now());
   const recent = losses.filter((time) => performance.now() - time < 60_000).length;
   if (recent > 2 * MOST_LOST) return page.warn(`${why}, ${recent} times within a minute; reload the page`);
-  worker = startWorker(recent > MOST_LOST ? 'cpu' : address.get('device') ?? 'auto');
-  page.lost(why);
+  const onCpu = !again || recent > MOST_LOST;
+  worker = startWorker(onCpu ? 'cpu' : address.get('device') ?? 'auto');
+  page.lost(onCpu ? `${why}; the models continue on the CPU, which is slower` : why);
+}
+
+/** Saves a file of the worker among the downloads. */
+function save(name, bytes) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Functions that the program calls; see src/host.rs. */
 const host = {
   post: (bytes) => worker.postMessage({ kind: 'order', bytes }, [bytes.buffer]),
-  save: (name, bytes) => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([bytes]));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  },
   choose: (wanted, endings, folder) => {
     const input = document.createElement('input');
     input.type = 'file';
@@ -105,26 +112,19 @@ function folder() {
   return `files/${folders}`;
 }
 
-/** Makes a picture or codes available to the studio. */
-async function keep(path, file) {
-  page.put(path, new Uint8Array(await file.arrayBuffer()));
-}
-
-/** Gives files to the worker, by path. */
+/** Gives files to the worker, by path: it reads them, so that the page never waits for one. */
 function give(files) {
   given.push(...files);
   worker.postMessage({ kind: 'files', files });
 }
 
-async function chosen(wanted, endings, isFolder, files) {
+function chosen(wanted, endings, isFolder, files) {
   const top = folder();
   const known = endings.split(',');
   const matching = files.filter((file) => known.some((ending) => file.name.toLowerCase().endsWith(ending)));
   const named = matching.map((file) => [`${top}/${file.webkitRelativePath || file.name}`, file]);
   if (named.length === 0) return page.warn(`expected files that end in ${known.join(', ')}, found none: choose others`);
-  // Pictures that the window shows stay here; files for the models go to the worker.
-  if (wanted === 'picture' || wanted === 'gallery-folder') await Promise.all(named.map(([path, file]) => keep(path, file)));
-  else give(named);
+  give(named);
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }
 
@@ -157,16 +157,12 @@ async function take(transfer) {
   const named = files.map(([path, file]) => [`${top}/${path}`, file]);
   const pictures = named.filter(([path]) => PICTURE.test(path));
   const models = named.filter(([path]) => !PICTURE.test(path));
+  give(isFolder && models.length > 0 ? models : named);
   if (isFolder && models.length > 0) {
-    give(models);
     return page.open(named[0][0].split('/').slice(0, 3).join('/'));
   }
-  for (const [path, file] of pictures) {
-    await keep(path, file);
-    page.open(path);
-  }
+  for (const [path] of pictures) page.open(path);
   if (models.length > 0) {
-    give(models);
     page.open((models.find(([path]) => WEIGHTS.test(path)) ?? models[0])[0]);
   }
 }
@@ -221,10 +217,10 @@ async function fetchOwn(path) {
 /** The file to open at the start: the one that the URL names, or else a sample. */
 async function first() {
   const wished = address.get('codes') ?? address.get('image');
-  const place = wished ? new URL(wished, location.href) : new URL('assets/samples/scream.png', import.meta.url);
-  const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/scream.png';
+  const place = wished ? new URL(wished, location.href) : new URL('assets/samples/red-cat.png', import.meta.url);
+  const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/red-cat.png';
   try {
-    put(path, new Uint8Array(await (await download(place)).arrayBuffer()));
+    give([[path, await download(place)]]);
     return { path: wished ? path : undefined };
   } catch (error) {
     return { warning: `${place.href} could not be opened: ${error.message}` };

@@ -22,7 +22,11 @@ export interface Watch {
 export interface LoadOptions extends Watch {
   /** The RQ-VAE, if it is not stored with the transformer: an address, a file or files. */
   rqvae?: string | File | File[];
-  /** `auto` (default): WebGPU on a hardware GPU, otherwise the CPU. `gpu` also accepts a software adapter. */
+  /**
+   * `auto` (default): WebGPU on a hardware GPU, otherwise the CPU. `gpu` also accepts a software adapter. If the GPU is lost or
+   * gives a wrong result, the model is loaded again and unfinished calls are repeated: without the wrong kernel, or if that does
+   * not help, on the CPU. With `gpu`, calls then reject instead.
+   */
   device?: "auto" | "cpu" | "gpu";
   /** Precision of the transformer's weights: as stored (default), half precision, or 8 bits. */
   precision?: "stored" | "f16" | "q8";
@@ -57,11 +61,11 @@ export interface Made extends Codes {
 /** A model in its own worker. */
 export class Residua {
   /**
-   * Loads a model: `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or `.tar.gz`, a file, or files
-   * (a `.pt` and its `config.yaml`). The browser stores downloads.
+   * Loads a model: `characters-128` (default), `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or
+   * `.tar.gz`, a file, or files (a `.pt` and its `config.yaml`). The browser stores downloads.
    */
   static load(model?: string | File | File[], options?: LoadOptions): Promise<Residua>;
-  /** `cpu` or `gpu`, and details. */
+  /** `cpu` or `gpu`, and details. Changes if the model moves to the CPU. */
   readonly device: string;
   /** Side of the pictures, in pixels. */
   readonly resolution: number;

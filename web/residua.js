@@ -1,6 +1,10 @@
 // Residua's engine for use in other pages: models run in a worker, so that the page never blocks. Types: residua.d.ts.
 
 const DEVICES = ['auto', 'cpu', 'gpu'];
+/** Calls that another worker must repeat although they have ended. */
+const KEPT = ['open', 'load'];
+/** Workers that may be lost before the model moves to the CPU. */
+const MOST_LOST = 3;
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|tar\.gz)$/i;
 
 const PICTURES = [ImageData, HTMLImageElement, HTMLCanvasElement, ImageBitmap];
@@ -15,19 +19,34 @@ export default function init({ base = new URL('.', import.meta.url).href } = {})
 
 export class Residua {
   #worker;
+  /** Files given to the worker, and calls: those without an answer, and those that opened the device and the model. */
+  #files = [];
   #calls = new Map();
   #next = 0;
+  /** Workers lost so far. */
+  #lost = 0;
   /** Why it accepts no more calls. @type {string | undefined} */
   #over;
 
   constructor() {
     if (!worker) init();
-    this.#worker = new Worker(worker, { type: 'module', name: 'residua' });
-    this.#worker.onmessage = ({ data }) => this.#hear(data);
-    this.#worker.onerror = (event) => this.#fail(event.message ?? 'the worker could not be loaded');
+    this.#start();
   }
 
-  static async load(model = 'emoji-64', options = {}) {
+  #start() {
+    const started = new Worker(worker, { type: 'module', name: 'residua' });
+    // Messages of a worker that has been replaced may still arrive.
+    started.onmessage = ({ data }) => { if (started === this.#worker) this.#hear(data); };
+    started.onerror = (event) => { if (started === this.#worker) this.#fail(event.message ?? 'the worker could not be loaded'); };
+    this.#worker = started;
+    if (this.#files.length > 0) this.#worker.postMessage({ kind: 'files', files: this.#files });
+    this.#calls.forEach(({ message, signal }) => {
+      this.#worker.postMessage(message);
+      if (signal?.aborted) this.#worker.postMessage({ kind: 'stop', id: message.id });
+    });
+  }
+
+  static async load(model = 'characters-128', options = {}) {
     const { rqvae, device = 'auto', precision = 'stored', signal, onProgress } = options;
     if (!DEVICES.includes(device)) throw new TypeError(`expected the device auto, cpu or gpu, found ${device}`);
     const residua = new Residua();
@@ -35,8 +54,8 @@ export class Residua {
       await residua.#call('open', [device]);
       const place = residua.#place(model, 'model');
       const other = rqvae === undefined ? undefined : residua.#place(rqvae, 'rqvae');
-      const facts = await residua.#call('load', [place, other, precision], { signal, onProgress });
-      return Object.assign(residua, facts);
+      await residua.#call('load', [place, other, precision], { signal, onProgress });
+      return residua;
     } catch (error) {
       residua.close();
       throw error;
@@ -75,6 +94,7 @@ export class Residua {
       throw new TypeError(`expected a name, an address or a File as ${name}`);
     }
     const files = given.map((file) => [`files/${name}/${file.name ?? 'model.safetensors'}`, file]);
+    this.#files.push(...files);
     this.#worker.postMessage({ kind: 'files', files });
     return (files.find(([path]) => WEIGHTS.test(path)) ?? files[0])[0];
   }
@@ -83,30 +103,51 @@ export class Residua {
     signal?.throwIfAborted();
     if (this.#over) throw new Error(this.#over);
     const id = this.#next++;
+    const message = { kind: 'call', id, method, values };
     const stop = () => this.#worker.postMessage({ kind: 'stop', id });
     signal?.addEventListener('abort', stop);
     const answer = new Promise((done, failed) => {
-      this.#calls.set(id, { done, failed, onProgress, signal });
-      this.#worker.postMessage({ kind: 'call', id, method, values });
+      this.#calls.set(id, { message, done, failed, onProgress, signal });
+      this.#worker.postMessage(message);
     });
     return answer.finally(() => signal?.removeEventListener('abort', stop));
   }
 
-  #hear({ kind, id, value, error, done, total, why }) {
+  #hear({ kind, id, value, error, done, total, why, again }) {
+    if (this.#over) return;
     const call = this.#calls.get(id);
     if (kind === 'progress') call?.onProgress?.(done, total);
-    else if (kind === 'failed' || kind === 'lost') this.#fail(why);
-    else if (kind === 'return' && call) {
-      this.#calls.delete(id);
-      if (error === undefined) call.done(value);
-      else call.failed(call.signal?.aborted ? call.signal.reason : new Error(error));
-    }
+    else if (kind === 'failed') this.#fail(why);
+    else if (kind === 'lost') this.#replace(why, again);
+    else if (kind === 'return' && call) this.#end(call, value, error);
+  }
+
+  /** Ends a call. What opened the device and the model is kept, for a worker that replaces this one. */
+  #end({ message, done, failed, signal }, value, error) {
+    const { id, method } = message;
+    if (method === 'load') Object.assign(this, value);
+    if (!KEPT.includes(method)) this.#calls.delete(id);
+    else this.#calls.set(id, { message, done: () => {}, failed: ({ message }) => this.#fail(message) });
+    if (error === undefined) done(value);
+    else failed(signal?.aborted ? signal.reason : new Error(error));
+  }
+
+  /** Repeats what the lost worker had to do in another one: on the GPU if it may be opened `again`, or else on the CPU. */
+  #replace(why, again) {
+    const [opening] = this.#calls.values();
+    this.#lost += 1;
+    const onGpu = again && this.#lost <= MOST_LOST;
+    if (!onGpu && opening.message.values[0] === 'gpu') return this.#fail(`${why}; or load the model on the CPU`);
+    if (!onGpu) opening.message.values = ['cpu'];
+    this.#worker.terminate();
+    this.#start();
   }
 
   #fail(why) {
     this.#over ??= why;
-    this.#calls.forEach(({ failed }) => failed(new Error(why)));
+    const calls = [...this.#calls.values()];
     this.#calls.clear();
+    calls.forEach(({ failed }) => failed(new Error(why)));
   }
 }
 

@@ -1,5 +1,7 @@
 // Remembers the results of the GPU kernels' checks, so that a later visit need not repeat them.
 
+/** @typedef {{ time: number, text: string }} Stored */
+
 const CACHE = 'residua verdicts';
 
 /** After this time the kernels are checked again, in milliseconds: a browser does not tell of driver updates. */
@@ -12,10 +14,7 @@ const LIFETIME = 7 * 24 * 60 * 60 * 1000;
  */
 export async function recall(adapter) {
   try {
-    const cache = await caches.open(CACHE);
-    const found = await cache.match(await addressOf(adapter));
-    const { time, text } = await found?.json() ?? {};
-    return Date.now() - time < LIFETIME ? text : undefined;
+    return (await stored(adapter))?.text;
   } catch {
     // Without storage, as in some private windows, they are checked at each visit.
     return undefined;
@@ -23,18 +22,31 @@ export async function recall(adapter) {
 }
 
 /**
- * Stores the results for an adapter instead of all earlier ones.
+ * Stores the results for an adapter instead of all earlier ones, until the first of them is too old.
  * @param {string} adapter
  * @param {string} text
  */
 export async function remember(adapter, text) {
   try {
+    const { time } = await stored(adapter) ?? { time: Date.now() };
     await caches.delete(CACHE);
     const cache = await caches.open(CACHE);
-    await cache.put(await addressOf(adapter), new Response(JSON.stringify({ time: Date.now(), text })));
+    await cache.put(await addressOf(adapter), new Response(JSON.stringify({ time, text })));
   } catch {
     // See above.
   }
+}
+
+/**
+ * @param {string} adapter
+ * @returns {Promise<Stored | undefined>}
+ */
+async function stored(adapter) {
+  const cache = await caches.open(CACHE);
+  const response = await cache.match(await addressOf(adapter));
+  /** @type {Stored | undefined} */
+  const found = await response?.json();
+  return found && Date.now() - found.time < LIFETIME ? found : undefined;
 }
 
 /** @param {string} adapter */

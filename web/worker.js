@@ -31,7 +31,8 @@ const host = {
     turn.port2.postMessage(null);
   }),
   post: (bytes) => postMessage({ kind: 'answer', bytes }, [bytes.buffer]),
-  lost: (why) => postMessage({ kind: 'lost', why }),
+  save: (name, bytes) => postMessage({ kind: 'save', name, bytes }, [bytes.buffer]),
+  lost: (why, again) => postMessage({ kind: 'lost', why, again }),
   recall,
   remember,
 };

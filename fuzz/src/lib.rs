@@ -1,15 +1,8 @@
-//! The modules under test, and what their targets have in common.
+//! What the targets have in common.
 
-pub mod checkpoint;
-#[path = "../../src/codes/mod.rs"]
-pub mod codes;
-#[path = "../../src/error.rs"]
-pub mod error;
-#[path = "../../src/files/mod.rs"]
-pub mod files;
-pub mod generate;
 mod meter;
-pub mod model;
 pub mod pictures;
+pub mod weights;
+pub mod yaml;
 
 pub use meter::within_bounds;

@@ -1,10 +1,7 @@
 //! The readers of codes and of what a picture carries.
 
-#[path = "../../src/image_io/png_text.rs"]
-pub mod png_text;
-
-use crate::codes::{CodeStack, npy};
-use png_text::Provenance;
+use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::png_text::{self, Provenance};
 
 /// What a chunk of a picture may unpack to, whatever the file's own size.
 const UNPACKED: usize = 1 << 20;

@@ -9,12 +9,11 @@ use web_time::Instant;
 
 use super::document::Document;
 use super::{Start, Studio};
-use crate::codes::CodeStack;
-use crate::engine::Condition;
-use crate::engine::studio::{Engine, Layers, Seen};
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
-use crate::random::pcg4d;
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::random::pcg4d;
+use residua_io::image_io::Picture;
+use residua_protocol::{Condition, Layers, Seen};
 
 /// Rows, columns and depth of the stack.
 const SHAPE: [usize; 3] = [16, 16, 8];
@@ -47,7 +46,7 @@ pub struct Frames {
 /// The stack or its pictures cannot be made.
 pub fn frames(frames: usize) -> Result<Frames> {
     let ctx = Context::default();
-    let engine = Engine::start(crate::device::cpu(), || ());
+    let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
     let mut studio = Studio::new(&ctx, engine, "cpu", Start::default(), None);
     while studio.state.is_busy() && studio.state.wait() {}
     studio.state.document = Some(document()?);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::studio::{self, Choice, View};
+use residua_protocol::{Choice, View};
 
 /// The previews for one position in one view.
 #[derive(Default)]
@@ -42,33 +42,33 @@ impl Choices {
     }
 
     /// Takes an answer; ignores one for another position or view.
-    pub fn learn(&mut self, answer: studio::Choices) {
-        let studio::Choices { stack, limits, place, code, choice } = answer;
+    pub fn learn(&mut self, answer: residua_protocol::Choices) {
+        let residua_protocol::Choices { stack, limits, place, code, choice } = answer;
         if self.of.as_ref().is_some_and(|(of, at)| *at == place && is_same(of, &stack, &limits)) {
             self.known.insert(code, choice);
         }
     }
 }
 
-fn is_same(view: &View, stack: &crate::codes::CodeStack, limits: &[usize]) -> bool {
+fn is_same(view: &View, stack: &residua_core::codes::CodeStack, limits: &[usize]) -> bool {
     *view.stack == *stack && *view.limits == limits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::CodeStack;
-    use crate::image_io::Picture;
+    use residua_core::codes::CodeStack;
+    use residua_io::image_io::Picture;
 
     fn view(code: u32) -> View {
         Arc::new(CodeStack::new(1, 1, 2, vec![code, 0]).unwrap()).into()
     }
 
-    fn answer(of: &View, place: [usize; 3], code: u32) -> studio::Choices {
+    fn answer(of: &View, place: [usize; 3], code: u32) -> residua_protocol::Choices {
         let picture = Arc::new(Picture::new(1, 1, vec![0.0; 3]).unwrap());
         let choice =
             Arc::new(Choice { picture: picture.clone(), change: picture, amplified: 1.0, effect: 0.0 });
-        studio::Choices { stack: of.stack.clone(), limits: of.limits.clone(), place, code, choice }
+        residua_protocol::Choices { stack: of.stack.clone(), limits: of.limits.clone(), place, code, choice }
     }
 
     #[test]

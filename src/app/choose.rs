@@ -16,6 +16,8 @@ use super::state::State;
 pub enum Wanted {
     /// A picture or codes to open.
     Picture,
+    /// A mask of the cells to revise.
+    Mask,
     /// A model file to load.
     Model,
     /// A model folder to load.
@@ -40,6 +42,7 @@ struct Asked {
 }
 
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy"];
+const MASKS: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 const MODELS: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "gz", "tgz", "tar"];
 const MODEL_FILES: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "yaml", "yml", "txt"];
 
@@ -51,6 +54,7 @@ const ASKED: &[Asked] = &[
         endings: PICTURES,
         folder: false,
     },
+    Asked { wanted: Wanted::Mask, name: "mask", title: "Open a mask", endings: MASKS, folder: false },
     Asked { wanted: Wanted::Model, name: "model", title: "Open a model", endings: MODELS, folder: false },
     Asked {
         wanted: Wanted::ModelFolder,
@@ -98,13 +102,14 @@ pub fn open(state: &mut State, wanted: Wanted) {
 pub fn open(_: &mut State, wanted: Wanted) {
     let Asked { name, endings, folder, .. } = wanted.asked();
     let endings: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
-    crate::host::choose(name, &endings.join(","), *folder);
+    residua_core::host::choose(name, &endings.join(","), *folder);
 }
 
-/// Opens, loads, counts or shows the chosen file or folder.
+/// Opens, revises by, loads, counts or shows the chosen file or folder.
 pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
     match wanted {
         Wanted::Picture => state.open_path(path),
+        Wanted::Mask => state.revise_by_mask(path),
         Wanted::Model | Wanted::ModelFolder => {
             state.load(&path.display().to_string(), state.models_view.rqvae());
         }

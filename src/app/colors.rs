@@ -2,9 +2,9 @@
 
 use eframe::egui::Color32;
 
-use crate::image_io::present::viridis;
+use residua_io::image_io::present::viridis;
 
-/// The viridis colour of `value`, clamped to [0, 1].
+/// The viridis colour of `value`, clamped to `[0, 1]`.
 pub fn map(value: f32) -> Color32 {
     let [r, g, b] = viridis(value);
     Color32::from_rgb(r, g, b)

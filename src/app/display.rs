@@ -2,7 +2,7 @@
 
 use std::env;
 
-use crate::error::Error;
+use residua_core::error::Error;
 
 /// Environment variables that name the display on Linux, in the order they are tried.
 const DISPLAYS: [&str; 2] = ["WAYLAND_DISPLAY", "DISPLAY"];
@@ -17,7 +17,7 @@ const ADVICE: [(&str, &str); 2] = [
 ];
 
 /// What still works without a window.
-const OTHERWISE: &str = "Commands work without a window: see residua --help";
+const OTHERWISE: &str = "Commands work without a window: see `residua help`";
 
 /// Turns eframe's failure into a one-line error with advice.
 pub fn no_window(failure: eframe::Error) -> Error {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::codes::CodeStack;
-use crate::engine::studio::{Layers, Seen, Surprise, View};
-use crate::engine::{Condition, Recipe};
-use crate::error::Result;
-use crate::image_io::Picture;
-use crate::image_io::framing::Framing;
+use residua_core::codes::CodeStack;
+use residua_core::error::Result;
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::Framing;
+use residua_protocol::{Condition, Layers, Recipe, Seen, Surprise, View};
 
 /// Number of states kept for undo.
 const MOST_EDITS: usize = 1000;

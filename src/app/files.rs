@@ -1,4 +1,4 @@
-//! Opens dropped, pasted and chosen files according to their type, and saves pictures and codes.
+//! Opens pasted pictures, and saves the open picture and its codes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,74 +8,14 @@ use eframe::egui::ColorImage;
 use super::choose::save_as;
 use super::log::Level;
 use super::state::State;
-use crate::assets::SAMPLE;
-use crate::codes::npy;
-use crate::engine::Recipe;
-use crate::error::{Error, Result};
-use crate::files::read_limited;
-use crate::image_io::folder::is_picture;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, is_edited};
-
-/// Size limit for picture and code files, in bytes.
-const LARGEST: u64 = 1 << 30;
-
-/// Opens the file or folder at `path` by its extension: pictures, codes, and anything else as a model.
-pub fn open(state: &mut State, path: &Path) -> Result<()> {
-    let npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
-    if npy || is_picture(path) {
-        return open_bytes(state, path, &read_limited(path, LARGEST)?);
-    }
-    state.load(&path.display().to_string(), state.models_view.rqvae());
-    Ok(())
-}
-
-/// Opens `bytes`, read from `path`: a picture, a PNG that carries codes, or an `.npy`.
-fn open_bytes(state: &mut State, path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let name = name.as_ref();
-    let named = |error: Error| Error::invalid(format!("{name}: {error}"));
-    if bytes.starts_with(b"\x93NUMPY") || name.to_lowercase().ends_with(".npy") {
-        let mut stacks = npy::decode(bytes).map_err(named)?;
-        if stacks.len() > 1 {
-            state.log.add(Level::Warning, format!("{name} has {} stacks; opening the first", stacks.len()));
-        }
-        state.open_stack(name, Arc::new(stacks.remove(0)), None);
-        return Ok(());
-    }
-    let Provenance { recipe, codes } = Provenance::read(bytes).map_err(named)?.located(path);
-    let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
-    let codes = codes.filter(|_| {
-        let edited = is_edited(bytes);
-        if edited {
-            let text = format!("{name} was edited after its codes were saved, so it is encoded again");
-            state.log.add(Level::Warning, text);
-        }
-        !edited
-    });
-    match codes {
-        Some(stack) => state.open_stack(name, Arc::new(stack), recipe.as_ref()),
-        None => state.open_picture(name, Arc::new(Picture::from_bytes(bytes).map_err(named)?)),
-    }
-    if let Some(recipe) = &recipe {
-        state.restore(recipe);
-    }
-    Ok(())
-}
-
-/// Opens the sample picture.
-pub fn open_sample(state: &mut State) -> Result<()> {
-    let (name, bytes) = ("scream.png", SAMPLE.open()?);
-    open_bytes(state, Path::new(name), &bytes.read_at(0, bytes.len())?)
-}
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Bytes, Picture};
+use residua_protocol::{Pictured, Reading, Writing};
 
 /// Opens a picture from the clipboard.
 pub fn open_pasted(state: &mut State, image: &ColorImage) {
     let [width, height] = image.size;
-    let bytes = image.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
-    if let Some(image) = image::RgbImage::from_raw(width as u32, height as u32, bytes) {
-        state.open_picture("clipboard", Arc::new(Picture::from_rgb8(&image)));
-    }
+    state.read(Reading::Pasted { width, height, rgba: Bytes(image.as_raw().to_vec()) });
 }
 
 /// Asks the user where to save the open stack's picture.
@@ -96,10 +36,7 @@ pub fn save_picture_to(state: &mut State, path: &Path) {
 pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
     let (name, stack) = (format!("{}.npy", document.name), document.stack().clone());
-    save_as(state, "Save the codes", name, move |state, path| {
-        let saved = npy::save(path, &stack);
-        state.log.saved(path, saved);
-    });
+    save_as(state, "Save the codes", name, move |state, path| state.write(path, Writing::Codes(stack)));
 }
 
 /// The open stack's picture, codes and recipe, as they were when the user asked to save.
@@ -125,9 +62,8 @@ impl Saved {
         })
     }
 
-    fn write(&self, state: &mut State, path: &Path) {
-        let saved = self.picture.save_png(path, &self.provenance);
-        state.log.saved(path, saved);
+    fn write(self, state: &mut State, path: &Path) {
+        state.write(path, Writing::Picture(Pictured::Held(self.picture), self.provenance));
         if !self.is_whole {
             state.log.add(Level::Warning, "the saved pixels use the depth limits; all codes are saved");
         }

@@ -1,27 +1,31 @@
 //! Running and queued jobs, for the status bar, and what to do with the result of each.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use web_time::Instant;
 
 use super::document::Source;
 use super::gallery::Origin;
-use crate::engine::studio::JobId;
+use residua_core::codes::CodeStack;
+use residua_protocol::JobId;
 
 /// Where a job's result goes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
     /// The usual place for results of its kind.
     Usual,
-    /// The sampled stack replaces the open one, as an edit that undo calls by this name.
-    Replace(&'static str),
+    /// The sampled stack replaces the open one, as an edit that undo calls by this name, if the document opened with these
+    /// codes is still open.
+    Replace(&'static str, Arc<CodeStack>),
+    /// The cells under a mask are revised, if the document opened with these codes is still open.
+    Revise(Arc<CodeStack>),
     /// Sampled pictures go to the gallery.
     Collect(Origin),
     /// Neighbours go to the codebook panel.
     Browse,
-    /// The file is saved at this path.
-    Save(PathBuf),
+    /// The pictures are compared: their names, the number of differing codes and of all codes if they can be compared.
+    Compare([String; 2], Option<(usize, usize)>),
     /// The codes are opened under this name, as an encoded part of a picture.
     Open(String, Source),
 }
@@ -29,8 +33,10 @@ pub enum Purpose {
 /// A queued or running job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What it does, for the status bar.
+    /// What it does.
     pub label: &'static str,
+    /// The file that it reads or writes; None for work of the models.
+    pub file: Option<String>,
     /// Where its result goes.
     pub purpose: Purpose,
     /// Units done and units in total.
@@ -40,6 +46,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// What it does, for the status bar.
+    pub fn text(&self) -> String {
+        self.file.as_ref().map_or_else(|| self.label.into(), |file| format!("{} {file}", self.label))
+    }
+
     /// Estimated seconds left, from the time taken so far.
     pub fn seconds_left(&self) -> Option<f64> {
         let (done, total) = self.progress.filter(|(done, total)| *done > 0 && done < total)?;
@@ -55,9 +66,10 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Adds a queued job.
-    pub fn add(&mut self, id: JobId, label: &'static str, purpose: Purpose) {
-        self.jobs.insert(id, Job { label, purpose, progress: None, begun: None });
+    /// Adds a queued job. `command` is its label and its file.
+    pub fn add(&mut self, id: JobId, command: (&'static str, Option<String>), purpose: Purpose) {
+        let (label, file) = command;
+        self.jobs.insert(id, Job { label, file, purpose, progress: None, begun: None });
     }
 
     /// A job by its id.

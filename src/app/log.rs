@@ -1,10 +1,7 @@
 //! The log, for the log panel and the status bar.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-
-use crate::error::Result;
 
 /// Number of lines kept.
 const MOST_LINES: usize = 500;
@@ -68,14 +65,6 @@ impl Log {
         self.lines.push_back(line);
         if self.lines.len() > MOST_LINES {
             self.lines.pop_front();
-        }
-    }
-
-    /// Logs that a file was saved, or why not.
-    pub fn saved(&mut self, path: &Path, result: Result<()>) {
-        match result {
-            Ok(()) => self.add(Level::Note, format!("wrote {}", path.display())),
-            Err(error) => self.add(Level::Error, error.to_string()),
         }
     }
 

@@ -61,6 +61,7 @@ fn view(ui: &mut Ui, studio: &mut Studio) {
             studio.bring_to_front(panel);
         }
     }
+    ui.checkbox(&mut studio.state.settings.only_picture, "Only the picture");
     if ui.button("Reset layout").clicked() {
         studio.reset_layout();
     }

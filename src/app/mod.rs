@@ -3,6 +3,7 @@
 pub mod accessible;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
+mod captions;
 pub mod choices;
 pub mod choose;
 pub mod colors;
@@ -33,12 +34,10 @@ pub mod stored;
 mod textures;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
-mod warnings;
 #[cfg(not(target_family = "wasm"))]
 mod window;
 
 pub use settings::Settings;
-pub use warnings::{Warnings, listen};
 #[cfg(not(target_family = "wasm"))]
 pub use window::open;
 
@@ -50,10 +49,9 @@ use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
-use crate::engine::studio::Engine;
-use log::Level;
 use memory::{recall, remember};
 use panels::{Panel, Panes};
+use residua_protocol::{Engine, Reading};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
 use state::State;
@@ -119,11 +117,7 @@ impl Studio {
         state.load(&model, rqvae);
         match &start.file {
             Some(file) => state.open_path(file),
-            None => {
-                if let Err(error) = files::open_sample(&mut state) {
-                    state.log.add(Level::Error, error.to_string());
-                }
-            }
+            None => state.read(Reading::Sample),
         }
         Self {
             state,
@@ -144,6 +138,7 @@ impl Studio {
         CentralPanel::no_frame().show(ui, |ui| {
             let mut panes = Panes { state: &mut self.state };
             let tree = if ui.available_width() < NARROW { &mut self.narrow } else { &mut self.tree };
+            panels::fold(tree, panes.state.settings.only_picture);
             tree.ui(&mut panes, ui);
         });
     }
@@ -177,7 +172,7 @@ impl Studio {
     ///
     /// # Errors
     /// There is no such element, or it does not support the action.
-    pub fn act(&self, action: &str) -> crate::error::Result<()> {
+    pub fn act(&self, action: &str) -> residua_core::error::Result<()> {
         accessible::Accessible::act(&self.ctx, action)
     }
 
@@ -193,12 +188,14 @@ impl Studio {
 
     /// Restores the default layout.
     fn reset_layout(&mut self) {
+        self.state.settings.only_picture = false;
         self.tree = panels::first_layout();
         self.narrow = panels::narrow_layout();
     }
 
     /// Brings a panel's tab to the front.
     fn bring_to_front(&mut self, panel: Panel) {
+        self.state.settings.only_picture = false;
         for tree in [&mut self.tree, &mut self.narrow] {
             tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
         }

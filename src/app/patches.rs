@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::studio::CodePatches;
-use crate::image_io::Picture;
+use residua_io::image_io::Picture;
+use residua_protocol::CodePatches;
 
 /// Codes per request. An edit waits at most as long as one request takes.
 pub const BATCH: usize = 8;

@@ -11,7 +11,7 @@ use winit::event::{DeviceEvent, DeviceId, StartCause, WindowEvent};
 use winit::event_loop::ActiveEventLoop;
 use winit::window::WindowId;
 
-use crate::device::hold;
+use residua_kernels::device::hold;
 
 /// Forwards all events to `window`.
 pub struct Resizing<'a> {

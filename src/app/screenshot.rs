@@ -1,4 +1,4 @@
-//! `--screenshot`: saves a picture of the window once everything is drawn, then closes it.
+//! Saves a picture of the window once everything is drawn, then closes it.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use eframe::egui::{ColorImage, Context, ViewportCommand};
 
 use super::state::State;
-use crate::error::{Error, Result};
-use crate::files;
+use residua_core::error::{Error, Result};
+use residua_core::files;
 
 /// Frames to show after the last job is done, so that layout and hover effects settle.
 const FRAMES_OF_REST: u32 = 4;
@@ -54,7 +54,7 @@ fn save(image: &ColorImage, path: &std::path::Path) -> Result<()> {
     let pixels = image.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
     let image = image::RgbImage::from_raw(width as u32, height as u32, pixels)
         .ok_or_else(|| Error::invalid("the window returned a screenshot without its pixels"))?;
-    files::save(path, &crate::image_io::png_text::encode_png(&image, &Default::default())?)
+    files::save(path, &residua_io::image_io::png_text::encode_png(&image, &Default::default())?)
 }
 
 fn close(ctx: &Context, saved: Result<()>) {

@@ -30,6 +30,8 @@ pub struct Settings {
     pub count: u32,
     /// Show the first steps.
     pub hint: bool,
+    /// Fold all other panels away.
+    pub only_picture: bool,
 }
 
 impl Default for Settings {
@@ -37,7 +39,7 @@ impl Default for Settings {
         Self {
             theme: ThemePreference::System,
             zoom: 1.0,
-            model: crate::assets::bundled::BUNDLED[0].name.into(),
+            model: residua_io::assets::bundled::BUNDLED[0].name.into(),
             rqvae: None,
             recent: Vec::new(),
             preview: true,
@@ -45,6 +47,7 @@ impl Default for Settings {
             seed: 0,
             count: 4,
             hint: true,
+            only_picture: false,
         }
     }
 }
@@ -58,7 +61,7 @@ impl Settings {
         self.model = model.into();
         self.rqvae = rqvae.map(String::from);
         self.recent.retain(|other| other != model);
-        if crate::assets::bundled::find(model).is_none() {
+        if residua_io::assets::bundled::find(model).is_none() {
             self.recent.insert(0, model.into());
         }
         self.recent.truncate(MOST_RECENT);
@@ -67,7 +70,7 @@ impl Settings {
 
 /// True if a place can be opened again in a later run. Files opened in a browser cannot.
 fn lasts(place: &str) -> bool {
-    let bundled = crate::assets::bundled::find(place).is_some();
+    let bundled = residua_io::assets::bundled::find(place).is_some();
     !cfg!(target_family = "wasm") || bundled || place.contains("://")
 }
 

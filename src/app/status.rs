@@ -20,7 +20,7 @@ fn work(ui: &mut Ui, state: &mut State) {
         ui.label("Ready");
         return;
     };
-    let mut text = job.label.to_string();
+    let mut text = job.text();
     if let Some(seconds) = job.seconds_left().filter(|seconds| *seconds >= 1.0) {
         text += &format!(", {seconds:.0} s left");
     }

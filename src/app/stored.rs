@@ -17,6 +17,6 @@ impl Stored {
     /// Deletes it.
     pub fn forget(&self) {
         #[cfg(target_family = "wasm")]
-        crate::host::forget(&self.place);
+        residua_core::host::forget(&self.place);
     }
 }

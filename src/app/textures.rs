@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use eframe::egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
-use crate::image_io::Picture;
+use residua_io::image_io::Picture;
 
 /// The textures of pictures.
 #[derive(Default)]

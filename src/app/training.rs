@@ -10,13 +10,13 @@ use std::thread::JoinHandle;
 use async_channel::{Receiver, Sender};
 use eframe::egui::Context;
 
-use crate::device::{DeviceChoice, open};
-use crate::engine::Task;
-use crate::engine::train::{Begun, HELD_OUT, Measures, TrainOptions, train};
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
-use crate::train::run::RunFolder;
 pub use curves::{Curves, LOSS};
+use residua_core::error::{Error, Result};
+use residua_core::task::Task;
+use residua_engine::train::{Begun, HELD_OUT, Measures, TrainOptions, train};
+use residua_io::image_io::Picture;
+use residua_kernels::device::{DeviceChoice, open};
+use residua_train::run::RunFolder;
 
 /// A run, from its start to its end.
 #[derive(Default)]

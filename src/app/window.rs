@@ -2,26 +2,29 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Instant;
 
 use burn::tensor::Device;
+use eframe::egui::{Context, Ui, ViewportBuilder};
 use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupCreateNew};
-use eframe::{NativeOptions, UserEvent, egui::ViewportBuilder};
+use eframe::{NativeOptions, UserEvent};
 use winit::event_loop::EventLoop;
 
 use super::display::no_window;
 use super::resizing::Resizing;
 use super::{Start, Studio, fonts};
-use crate::device::{self, DeviceChoice};
-use crate::engine::start::{GpuKernels, distrust, faster};
-use crate::engine::studio::Engine;
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::start::{GpuKernels, distrust, faster};
+use residua_kernels::device::{self, DeviceChoice};
+use residua_protocol::Ready;
 
 /// Opens the studio and returns once it is closed.
 ///
 /// # Errors
 /// The window or the models' device cannot be opened.
 pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<()> {
+    let begun = Instant::now();
     if kernels == GpuKernels::Off {
         distrust();
     }
@@ -42,6 +45,7 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
     let (opened, why) = (models.clone(), refused.clone());
     let create = move |context: &eframe::CreationContext| match studio(context, start, choice) {
         Ok((studio, device)) => {
+            report_opening(&context.egui_ctx, begun);
             opened.get_or_init(|| device);
             Ok(Box::new(studio) as Box<dyn eframe::App>)
         }
@@ -64,13 +68,25 @@ pub fn open(start: Start, choice: DeviceChoice, kernels: GpuKernels) -> Result<(
     }
 }
 
+/// Reports once how long it took until the first frame was drawn, from when on the window can be used.
+fn report_opening(ctx: &Context, begun: Instant) {
+    let once = Once::new();
+    let report = move |ui: &mut Ui| {
+        if ui.ctx().cumulative_frame_nr() > 0 {
+            once.call_once(|| tracing::info!("the window opened in {} ms", begun.elapsed().as_millis()));
+        }
+    };
+    ctx.on_begin_pass("opening", Arc::new(report));
+}
+
 /// Closes the window on SIGTERM, SIGINT and SIGHUP as the user would, so that a training run writes its checkpoint
 /// first. A second Ctrl-C ends the program at once; a second SIGHUP does not, because a closing terminal may send
 /// several.
 #[cfg(unix)]
-fn close_on_signals(ctx: eframe::egui::Context) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
+fn close_on_signals(ctx: Context) {
+    use signal_hook::consts::SIGINT;
+    let signals = crate::signals::stopping().into_iter().chain([SIGINT]);
+    let signals = signal_hook::iterator::Signals::new(signals);
     let Ok(mut signals) = signals
         .inspect_err(|error| tracing::warn!("signals will end the program without a checkpoint: {error}"))
     else {
@@ -89,25 +105,25 @@ fn close_on_signals(ctx: eframe::egui::Context) {
 
 /// Creates the studio; also returns its models' device.
 fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
-    let device = match &context.wgpu_render_state {
+    let (device, said) = match &context.wgpu_render_state {
         Some(render) => models_device(choice, render)?,
-        None => device::open(choice)?,
+        None => (device::open(choice)?, "the window has no graphics device".into()),
     };
     let kind = device::kind(&device);
     let shared = !device::is_cpu(&device);
     #[cfg(unix)]
     close_on_signals(context.egui_ctx.clone());
     let ctx = context.egui_ctx.clone();
-    let engine = Engine::start(device.clone(), move || ctx.request_repaint());
+    let engine = residua_engine::studio::start(device.clone(), move || ctx.request_repaint());
     fonts::install(&context.egui_ctx);
     let mut studio = Studio::new(&context.egui_ctx, engine, kind, start, context.storage);
     let log = studio.state.log.sender();
-    super::listen(move |line| {
+    residua_core::warnings::listen(move |line| {
         // Fails only if the studio has closed.
         let _ = log.send(line);
     });
+    studio.state.ready(Ready { device: kind.into(), said, lacking: false });
     if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
-        studio.state.adapter = Some(device::adapter().into());
         studio.draw_on_device(render);
     }
     Ok((studio, device))
@@ -123,26 +139,29 @@ fn select(adapters: &[wgpu::Adapter], surface: Option<&wgpu::Surface<'_>>) -> Re
         .ok_or_else(|| "no graphics adapter can draw a window; install a graphics driver".into())
 }
 
-/// Chooses the models' device. They share the window's device if a GPU was requested, or by default if it is real
-/// hardware and not a software rasterizer.
+/// Chooses the models' device, and says why. They share the window's device if a GPU was requested, or by default if
+/// it is faster than the CPU and not a software rasterizer.
 ///
 /// # Errors
 /// A GPU was requested, but it cannot run the models.
-fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<Device> {
+fn models_device(choice: DeviceChoice, render: &RenderState) -> Result<(Device, String)> {
     let hardware = render.adapter.get_info().device_type != wgpu::DeviceType::Cpu;
     let share = || {
         let RenderState { instance, adapter, device, queue, .. } = render;
         device::share(instance.clone(), adapter.clone(), device.clone(), queue.clone())
     };
-    match choice {
-        DeviceChoice::Gpu => share(),
-        DeviceChoice::Auto if hardware => Ok(match share() {
-            Ok(device) => faster(device).0,
-            Err(error) => {
-                tracing::warn!("{error}; using the CPU instead");
-                device::cpu()
+    Ok(match choice {
+        DeviceChoice::Cpu => (device::cpu(), "the CPU was requested".into()),
+        DeviceChoice::Gpu => (share()?, device::adapter().into()),
+        DeviceChoice::Auto if hardware => match share() {
+            Ok(gpu) => {
+                let (device, trial) = faster(gpu);
+                (device, format!("{}; {trial}", device::adapter()))
             }
-        }),
-        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(device::cpu()),
-    }
+            Err(error) => (device::cpu(), error.to_string()),
+        },
+        DeviceChoice::Auto => {
+            (device::cpu(), "the only GPU is a software rasterizer, which is slower".into())
+        }
+    })
 }

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-
-use super::input::{Codes, bytes, in_file};
+use super::input::{Source, bytes, in_file};
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::output::Console;
-use crate::codes::CodeStack;
-use crate::engine::recipe::SamplingRecipe;
-use crate::engine::{ModelId, Stage2};
-use crate::error::Result;
-use crate::generate::{Filter, Schedule};
-use crate::image_io::mask;
+use residua_core::codes::CodeStack;
+use residua_core::error::Result;
+use residua_core::sampling::{Filter, Schedule};
+use residua_engine::Stage2;
+use residua_io::image_io::mask;
+use residua_protocol::ModelId;
+use residua_protocol::recipe::SamplingRecipe;
 
 /// A picture's codes, and the models that resample them.
 pub struct Begun<'a> {
@@ -21,26 +20,29 @@ pub struct Begun<'a> {
     /// The codes.
     pub stack: CodeStack,
     model: &'a TransformerArguments,
-    device: Device,
     id: ModelId,
     /// How the picture was sampled, if it was.
     found: Option<SamplingRecipe>,
+    /// Whether this model did it.
+    is_maker: bool,
 }
 
 impl<'a> Begun<'a> {
     /// Loads the models and reads or encodes `input`.
     pub fn new(model: &'a TransformerArguments, input: &Path, console: &Console) -> Result<Self> {
-        let device = model.model.device.open()?;
-        let stage2 = Stage2::load(&model.options(), &device, &mut console.task("loading"))?;
-        let codes = Codes::read_or_encode(input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let source = Source::read(input)?;
+        let stage2 = model.stage2(source.recipe(), console)?;
+        let codes = source.codes(&stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(input)?;
-        let id = stage2.id()?;
-        Ok(Self { stage2, stack, model, device, id, found: recipe.and_then(|recipe| recipe.sampling) })
+        let (id, found) = (stage2.id()?, recipe.and_then(|recipe| recipe.sampling));
+        let maker = found.as_ref().map(|found| &found.rqtransformer.sha256);
+        let is_maker = maker.map_or(Ok(false), |maker| stage2.checkpoint.is(maker))?;
+        Ok(Self { stage2, stack, model, id, found, is_maker })
     }
 
     /// How the picture was sampled, if this model did it. Another model's settings do not apply to this one.
     pub fn same(&self) -> Option<&SamplingRecipe> {
-        self.found.as_ref().filter(|found| found.rqtransformer.sha256 == self.id.sha256)
+        self.found.as_ref().filter(|_| self.is_maker)
     }
 
     /// The sampling plan.
@@ -59,9 +61,9 @@ impl<'a> Begun<'a> {
             count: sampling.count(),
             filters,
             schedule,
-            device: crate::device::kind(&self.device).into(),
+            device: residua_kernels::device::kind(self.stage2.model.device()).into(),
             precision: self.model.precision().unwrap_or_default(),
-            weights: self.model.model.weights.into(),
+            weights: self.model.model.weights,
         }
     }
 
@@ -70,19 +72,7 @@ impl<'a> Begun<'a> {
     pub fn outside(&self, path: &Path) -> Result<Vec<bool>> {
         let (stack, resolution) = (&self.stack, self.stage2.stage1.model.config.ddconfig.resolution);
         let mask = in_file(path, mask::from_bytes(&bytes(path)?))?.fit(resolution)?;
-        let (rows, columns) = (resolution / stack.h(), resolution / stack.w());
-        let brightness = |row: usize, column: usize| -> f32 {
-            let pixels = (row * rows..(row + 1) * rows)
-                .flat_map(|y| (column * columns..(column + 1) * columns).map(move |x| y * resolution + x));
-            pixels.map(|i| mask.data()[i]).sum()
-        };
-        let mut keep = Vec::with_capacity(stack.codes().len());
-        for row in 0..stack.h() {
-            for column in 0..stack.w() {
-                let dark = brightness(row, column) < 0.0;
-                keep.extend(std::iter::repeat_n(dark, stack.depth()));
-            }
-        }
-        Ok(keep)
+        let inside = mask::cells(&mask, stack.h(), stack.w());
+        Ok(inside.iter().flat_map(|&inside| std::iter::repeat_n(!inside, stack.depth())).collect())
     }
 }

@@ -5,15 +5,16 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::Console;
+use super::words::{PRECISIONS, one_of};
 use crate::app::bench::{Frames, frames};
-use crate::checkpoint::Precision;
-use crate::engine::bench::{
+use residua_core::config::Precision;
+use residua_core::config::preset::{PRESETS, Preset};
+use residua_core::error::{Error, Result};
+use residua_core::text::size;
+use residua_engine::bench::{
     Bench as Measured, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, compare, drafting, kernels,
     train,
 };
-use crate::error::{Error, Result};
-use crate::model::preset::{PRESETS, Preset};
-use crate::text::size;
 
 /// Studio frames to time.
 const FRAMES: usize = 200;
@@ -55,7 +56,7 @@ pub struct Bench {
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
-    #[arg(long, value_enum, default_value = "f16")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f16")]
     precision: Precision,
     /// Same as --precision stored.
     #[arg(long, conflicts_with = "precision")]

@@ -10,10 +10,12 @@ use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
 use super::{input, target};
-use crate::engine::bulk::{Bulk, Order, conditions, spread};
-use crate::engine::{Options, Stage2};
-use crate::error::{Error, Result};
-use crate::model::{ConditionKind, RqTransformerConfig};
+use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_core::error::{Error, Result};
+use residua_core::part::Part;
+use residua_engine::Stage2;
+use residua_engine::bulk::{Bulk, Order, conditions, spread};
+use residua_protocol::Options;
 
 /// Options of `sample` that do nothing in bulk.
 const NOT_IN_BULK: [&str; 8] =
@@ -30,6 +32,10 @@ pub struct BulkArguments {
     /// With --bulk: sample -n pictures of every caption in this file, one per line; - for standard input.
     #[arg(long, requires = "bulk", conflicts_with_all = NOT_IN_BULK, value_name = "FILE")]
     pub captions: Option<PathBuf>,
+    /// With --bulk: sample only pictures I, I + N, I + 2 N and so on. N processes, with I from 0 to N - 1, make all
+    /// pictures, at once or in turn.
+    #[arg(long, requires = "bulk", conflicts_with_all = NOT_IN_BULK, value_name = "I/N")]
+    pub part: Option<Part>,
 }
 
 impl BulkArguments {
@@ -59,7 +65,8 @@ impl BulkArguments {
                 given.len()
             ))
         })?;
-        let bulk = bulk(&stage2, &options, sampling, drafting, spread(given, total))?;
+        let orders = spread(given, total);
+        let bulk = bulk(&stage2, &options, sampling, drafting, orders, self.part.unwrap_or(Part::WHOLE))?;
         let filled = pollster::block_on(bulk.fill(out, &mut console.task("sampling")))?;
         let text = match filled.found {
             0 => format!("{} sampled into {}", filled.made, out.display()),
@@ -70,19 +77,19 @@ impl BulkArguments {
     }
 }
 
-/// The bulk job that samples `orders` with these options.
+/// The bulk job that samples `part` of `orders` with these options.
 pub fn bulk<'a>(
     stage2: &'a Stage2,
     options: &Options,
     sampling: &SamplingArguments,
     drafting: &DraftingArguments,
     orders: Vec<Order>,
+    part: Part,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
-    filters.iter().try_for_each(crate::generate::Filter::check)?;
     let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
     let (precision, weights) = (options.precision, options.state);
-    Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders })
+    Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders, part })
 }
 
 /// Refuses a file of captions if the model of `config` takes none.

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Console;
-use crate::codes::CodeStack;
-use crate::engine::condition::{Condition, class_number};
-use crate::engine::fit::Fit;
-use crate::engine::judge::{Judge, sampled_for};
-use crate::engine::recipe::{Judgement, Measure, SamplingRecipe};
-use crate::engine::{ModelId, Stage2};
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::fit::Fit;
+use residua_engine::judge::{Judge, sampled_for};
+use residua_io::image_io::Picture;
+use residua_protocol::ModelId;
+use residua_protocol::condition::{Condition, class_number};
+use residua_protocol::recipe::{Judgement, Measure, SamplingRecipe};
 
 /// Default fraction of the samples that a classifier accepts.
 const ACCEPTANCE: f64 = 0.25;

@@ -11,12 +11,12 @@ use super::options::{ConditionArguments, SamplingArguments, TransformerArguments
 use super::output::Console;
 use super::sample::Run;
 use super::target::ForceArguments;
-use crate::codes::CodeStack;
-use crate::engine::Stage2;
-use crate::engine::fit::Fit;
-use crate::engine::recipe::SamplingRecipe;
-use crate::error::{Error, Result};
-use crate::generate::Forced;
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::Forced;
+use residua_engine::Stage2;
+use residua_engine::fit::Fit;
+use residua_protocol::recipe::SamplingRecipe;
 
 /// Keep a part of a picture's codes and sample the rest. An autoregressive transformer sees the codes before
 /// each cell, a contextual one all codes that are kept.

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use super::options::WeightsChoice;
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Target};
-use crate::checkpoint::convert::convert;
-use crate::checkpoint::{Checkpoint, Dtype};
-use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use super::words::{DTYPES, WEIGHTS, one_of};
+use residua_core::config::{ModelConfig, StateKind};
+use residua_core::error::{Error, Result};
+use residua_model::Checkpoint;
+use residua_model::checkpoint::convert::convert;
+use residua_weights::Dtype;
 
 /// Convert a published folder, .pt or .tar.gz to a safetensors file that includes the configuration.
 #[derive(Args)]
@@ -22,27 +23,20 @@ pub struct Convert {
     /// .safetensors file to write, - for standard output; a folder if the input has both stages.
     output: PathBuf,
     /// Type of the written weights: f16 halves the size, but biases and gains stay f32.
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Precision,
+    #[arg(long, value_parser = one_of(DTYPES), default_value = "f32")]
+    dtype: Dtype,
     /// Weights to convert: the trained ones, or their moving average (EMA), which helps only if training
     /// updated it.
-    #[arg(long, value_enum, default_value = "auto")]
-    weights: WeightsChoice,
+    #[arg(long, value_parser = one_of(WEIGHTS), default_value = "auto")]
+    weights: StateKind,
     #[command(flatten)]
     force: ForceArguments,
-}
-
-/// The type of the written weights.
-#[derive(Clone, Copy, ValueEnum)]
-enum Precision {
-    F32,
-    F16,
 }
 
 impl Convert {
     /// Converts each model of the input.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let checkpoints = Checkpoint::open_all(&self.input, None, self.weights.into())?;
+        let checkpoints = Checkpoint::open_all(&self.input, None, self.weights)?;
         let targets = self.targets(&checkpoints, console)?;
         let mut files = Vec::new();
         for (checkpoint, target) in checkpoints.iter().zip(targets) {
@@ -69,15 +63,11 @@ impl Convert {
     }
 
     fn convert(&self, checkpoint: &Checkpoint, target: &Target, console: &Console) -> Result<PathBuf> {
-        let dtype = match self.dtype {
-            Precision::F32 => Dtype::F32,
-            Precision::F16 => Dtype::F16,
-        };
         checkpoint.warn_of_average()?;
         let mut task = console.task("converting");
         let (mut done, total) = (0, checkpoint.parameters()?.len());
         let path = target.write(|out, name| {
-            convert(checkpoint, out, name, dtype, |_| {
+            convert(checkpoint, out, name, self.dtype, |_| {
                 task.check()?;
                 done += 1;
                 task.report(done, total);

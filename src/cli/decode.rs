@@ -9,10 +9,10 @@ use super::input::{Codes, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
-use crate::engine::reconstruct::decode;
-use crate::engine::{Recipe, Stage1};
-use crate::error::Result;
-use crate::image_io::png_text::Provenance;
+use residua_core::error::Result;
+use residua_engine::reconstruct::decode;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 
 /// Decode an .npy of codes, or a PNG that carries its codes, into a picture.
 #[derive(Args)]
@@ -39,15 +39,10 @@ impl Decode {
             1 => vec![target],
             several => (0..several).map(|i| target.numbered(i)).collect::<Result<_>>()?,
         };
-        let options = self.model.rqvae_options()?;
-        let device = self.model.device.open()?;
-        let maker = codes.recipe.as_ref().map(|recipe| recipe.rqvae.name.as_str());
-        // An RQ-VAE that is given takes precedence.
-        let maker = maker.filter(|_| self.model.rqvae.is_none());
-        let options = self.model.model_or(maker, options)?;
-        let stage1 = Stage1::load(&options, &device, &mut console.task("loading"))?;
+        let stage1 = self.model.stage1(codes.recipe.as_ref(), console)?;
         let id = stage1.id()?;
-        let is_another = codes.recipe.as_ref().is_some_and(|recipe| recipe.rqvae.sha256 != id.sha256);
+        let maker = codes.recipe.as_ref().map(|recipe| &recipe.rqvae.sha256);
+        let is_another = maker.map_or(Ok(false), |maker| stage1.checkpoint.is(maker).map(|same| !same))?;
         if is_another {
             tracing::warn!(
                 "{} was made with another RQ-VAE; with {} it may look different",

@@ -4,12 +4,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Console;
-use crate::device::{Adapter, DeviceChoice, adapters, kind, open};
-use crate::engine::start::faster;
-use crate::error::{Error, Result};
-use crate::kernels::check::{Checked, check, checks};
-use crate::kernels::cpu::vectors;
-use crate::text::size;
+use residua_core::error::{Error, Result};
+use residua_core::text::size;
+use residua_engine::start::auto;
+use residua_kernels::check::{Checked, check, checks};
+use residua_kernels::cpu::vectors;
+use residua_kernels::device::{Adapter, DeviceChoice, adapters, kind, open};
 
 /// List the CPU and the graphics adapters.
 #[derive(Args)]
@@ -29,26 +29,19 @@ impl Devices {
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let vectors = vectors()?;
-        let (auto, why) = auto()?;
+        let (device, why) = auto()?;
+        let auto = kind(&device);
         let mut lines = vec![format!("cpu  {threads} threads, {vectors}, Burn flex with Residua's kernels")];
         lines.extend(adapters.iter().map(line));
         if adapters.is_empty() {
             lines.push("gpu  none found".into());
         }
-        lines.push(format!("--device auto picks the {auto}{why}"));
+        lines.push(format!("--device auto picks the {auto}: {why}"));
         let gpus: Vec<Value> = adapters.iter().map(value).collect();
-        let result = json!({"cpu_threads": threads, "cpu_vectors": vectors, "gpus": gpus, "auto": auto});
+        let result =
+            json!({"cpu_threads": threads, "cpu_vectors": vectors, "gpus": gpus, "auto": auto, "why": why});
         console.result(result, &lines.join("\n"))
     }
-}
-
-/// The kind of device that `--device auto` picks, and why.
-fn auto() -> Result<(&'static str, String)> {
-    let (device, seconds) = faster(open(DeviceChoice::Auto)?);
-    let why = seconds.map_or_else(String::new, |[gpu, cpu]| {
-        format!(": a trial took {:.1} ms on the gpu, {:.1} ms on the cpu", gpu * 1e3, cpu * 1e3)
-    });
-    Ok((kind(&device), why))
 }
 
 fn check_kernels(adapter: Option<&Adapter>, console: &Console) -> Result<()> {

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::options::SamplingArguments;
-use crate::error::{Error, Result};
-use crate::generate::{Filter, Rounds, Schedule};
-use crate::model::RqTransformerConfig;
+use residua_core::config::RqTransformerConfig;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Rounds, Schedule};
 
 /// How a contextual model makes pictures.
 #[derive(Args, Clone)]
@@ -44,7 +44,7 @@ impl DraftingArguments {
         recipe: Option<&Schedule>,
     ) -> Result<Option<Schedule>> {
         let given = self.given();
-        let Some(usual) = Schedule::usual(config, filters) else {
+        let Some(usual) = config.schedule(filters) else {
             return match given.first() {
                 None => Ok(None),
                 Some(option) => Err(Error::usage(format!(

@@ -9,10 +9,9 @@ use super::input::{self, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
-use crate::codes::npy;
-use crate::engine::Stage1;
-use crate::engine::reconstruct::{Choice, encode};
-use crate::error::{Error, Result};
+use residua_core::codes::npy;
+use residua_core::error::{Error, Result};
+use residua_engine::reconstruct::{Choice, encode};
 
 /// Encode a picture into its code stack, an .npy of shape (h, w, D).
 #[derive(Args)]
@@ -41,8 +40,7 @@ impl Encode {
         let name = || PathBuf::from(format!("{}.npy", stem(&self.image)));
         let target = Target::given_or(self.out.as_deref(), name, "npy", self.force, console)?;
         let picture = input::picture(&self.image)?;
-        let device = self.model.device.open()?;
-        let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
+        let stage1 = self.model.stage1(None, console)?;
         let stack =
             pollster::block_on(encode(&stage1.model, &[picture], choice, &mut console.task("encoding")))?
                 .remove(0);

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::input::Codes;
+use super::input::Source;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::Console;
-use crate::engine::Stage2;
-use crate::engine::explain::{Explanation, explain};
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::explain::{Explanation, explain};
 
 /// Show the most likely codes at one cell and depth, given the codes before it, or for a contextual model, all other cells.
 #[derive(Args)]
@@ -38,9 +37,9 @@ pub struct Explain {
 impl Explain {
     /// Prints the distribution.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let device = self.model.model.device.open()?;
-        let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-        let codes = Codes::read_or_encode(&self.input, &stage2.stage1.model, &mut console.task("encoding"))?;
+        let source = Source::read(&self.input)?;
+        let stage2 = self.model.stage2(source.recipe(), console)?;
+        let codes = source.codes(&stage2.stage1.model, &mut console.task("encoding"))?;
         let (stack, recipe) = codes.single(&self.input)?;
         let found = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
         let tokens = self.condition.condition_or(found).tokens(&stage2.model.config)?;

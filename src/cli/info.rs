@@ -5,24 +5,26 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::options::WeightsChoice;
 use super::output::Console;
-use crate::checkpoint::convert::fitting;
-use crate::checkpoint::{Checkpoint, Parameter};
-use crate::error::Result;
-use crate::generate::Filter;
-use crate::model::config::DefaultSampling;
-use crate::text::{grouped, size};
+use super::words::{WEIGHTS, one_of};
+use residua_core::config::{DefaultSampling, StateKind};
+use residua_core::error::Result;
+use residua_core::sampling::Filter;
+use residua_core::text::{grouped, size};
+use residua_io::assets::bundled;
+use residua_model::checkpoint::convert::fitting;
+use residua_model::{Checkpoint, Parameter};
 
 /// Show a checkpoint's configuration, parameter counts, memory use and tensors.
 #[derive(Args)]
 pub struct Info {
-    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
-    #[arg(default_value = "emoji-64")]
+    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// .tar.gz file.
+    #[arg(default_value = bundled::BUNDLED[0].name)]
     model: String,
     /// Weights to describe: the trained ones, or their moving average (EMA).
-    #[arg(long, value_enum, default_value = "auto")]
-    weights: WeightsChoice,
+    #[arg(long, value_parser = one_of(WEIGHTS), default_value = "auto")]
+    weights: StateKind,
     /// List every tensor in the file.
     #[arg(long)]
     tensors: bool,
@@ -31,7 +33,7 @@ pub struct Info {
 impl Info {
     /// Describes each model in the checkpoint, and fails if one does not fit its configuration.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let checkpoints = Checkpoint::open_all(&self.model, None, self.weights.into())?;
+        let checkpoints = Checkpoint::open_all(&self.model, None, self.weights)?;
         let mut values = Vec::new();
         let mut texts = Vec::new();
         for checkpoint in &checkpoints {
@@ -60,7 +62,8 @@ impl Info {
             "name": checkpoint.name, "file": weights.name(), "config": checkpoint.config.document, "parameters": total, "by_part": parts,
             "memory_f32": 4 * total, "memory_f16": 2 * total, "memory_q8": total + total / 8,
             "weights": format!("{:?}", weights.kind()).to_lowercase(),
-            "has_state": available.state, "has_ema": available.ema, "sampling": sampling, "tensors": tensors,
+            "has_state": available.state, "has_ema": available.ema, "sampling": sampling,
+            "licence": checkpoint.licence(), "tensors": tensors,
         });
         let mut lines = vec![format!("{}\n", weights.name())];
         lines.push(outline(&checkpoint.config.document, 1));
@@ -76,6 +79,7 @@ impl Info {
             yes_no(available.ema)
         ));
         lines.extend(sampling.map(|sampling| format!("sampling   {}", drawn(sampling))));
+        lines.extend(checkpoint.licence().map(|licence| format!("licence    {licence}")));
         lines.push(format!("tensors    {} in the file, {} read", weights.tensors().len(), parameters.len()));
         if self.tensors {
             let listed = weights.tensors().iter();

@@ -3,16 +3,17 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::codes::{CodeStack, npy};
-use crate::engine::reconstruct::Choice;
-use crate::engine::{Recipe, Task, reconstruct};
-use crate::error::{Error, Result};
-use crate::files::npy::MAGIC;
-use crate::files::{as_text, read_limited};
-use crate::image_io::decode::decode;
-use crate::image_io::png_text::{Provenance, has_its_pixels};
-use crate::image_io::{Picture, is_edited};
-use crate::model::RqVae;
+use residua_core::codes::{CodeStack, npy};
+use residua_core::error::{Error, Result};
+use residua_core::files::npy::MAGIC;
+use residua_core::files::{as_text, read_limited};
+use residua_core::task::Task;
+use residua_engine::reconstruct::{self, Choice};
+use residua_io::image_io::Picture;
+use residua_io::image_io::decode::decode;
+use residua_io::image_io::png_text::{Provenance, has_its_pixels};
+use residua_model::RqVae;
+use residua_protocol::Recipe;
 
 /// Size limit of a picture or code file, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -28,8 +29,18 @@ pub struct Codes {
     pub stacks: Vec<CodeStack>,
     /// How they were made, if the file says.
     pub recipe: Option<Recipe>,
-    /// The file's picture, if an older version wrote it without a checksum.
-    unchecked: Option<Picture>,
+    /// Whether the file's pixels belong to the codes.
+    pixels: Pixels,
+}
+
+/// Whether a file's pixels belong to its codes.
+enum Pixels {
+    /// They do, or there are none.
+    Own,
+    /// They were changed to this picture.
+    Changed(Picture),
+    /// An older version wrote this picture without a checksum.
+    Unchecked(Picture),
 }
 
 impl Codes {
@@ -42,39 +53,28 @@ impl Codes {
                 name(path)
             ))
         })?;
-        if is_edited(&bytes) {
+        if let Pixels::Changed(_) = codes.pixels {
             codes.warn_of_edits(path, "they decode to the picture before that change");
         }
         Ok(codes)
     }
 
-    /// Reads codes from an `.npy` or a PNG. `model` encodes a picture that has no codes or was changed after
-    /// they were written.
-    pub fn read_or_encode(path: &Path, model: &RqVae, task: &mut Task) -> Result<Self> {
-        let bytes = bytes(path)?;
-        let mut recipe = None;
-        if let Some(codes) = Self::carried(path, &bytes)? {
-            if !is_edited(&bytes) && !codes.show_another(model)? {
-                return Ok(codes);
-            }
-            codes.warn_of_edits(path, "the changed picture is encoded again");
-            recipe = codes.recipe;
-        }
-        let picture = in_file(path, Picture::from_bytes(&bytes))?;
-        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
-        Ok(Self { stacks, recipe, unchecked: None })
-    }
-
-    /// True if the file has no checksum and `model` decodes its codes to a different picture.
+    /// True if the file was changed, or has no checksum and `model` decodes its codes to a different picture.
     fn show_another(&self, model: &RqVae) -> Result<bool> {
-        let Some(shown) = &self.unchecked else { return Ok(false) };
+        let shown = match &self.pixels {
+            Pixels::Own => return Ok(false),
+            Pixels::Changed(_) => return Ok(true),
+            Pixels::Unchecked(shown) => shown,
+        };
         let made = pollster::block_on(reconstruct::decode(model, &self.stacks, &mut Task::unwatched()))?;
         Ok(made.first().is_some_and(|made| differ(made, shown)))
     }
 
     /// Warns if the file has no checksum and its picture differs from `made`, the one decoded from its codes.
     pub fn compare(&self, path: &Path, made: &Picture) {
-        if self.unchecked.as_ref().is_some_and(|shown| differ(made, shown)) {
+        if let Pixels::Unchecked(shown) = &self.pixels
+            && differ(made, shown)
+        {
             self.warn_of_edits(path, "they decode to the picture before that change");
         }
     }
@@ -95,14 +95,65 @@ impl Codes {
         let is_npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
         if is_npy || bytes.starts_with(MAGIC) {
             let stacks = in_file(path, npy::decode(bytes))?;
-            return Ok(Some(Self { stacks, recipe: None, unchecked: None }));
+            return Ok(Some(Self { stacks, recipe: None, pixels: Pixels::Own }));
         }
         let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
-        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose()?;
+        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose();
+        let recipe = in_file(path, recipe)?;
         let image = in_file(path, decode(bytes))?;
-        let unchecked = has_its_pixels(bytes, &image).is_none().then(|| Picture::from_rgb8(&image));
-        Ok(Some(Self { stacks: vec![stack], recipe, unchecked }))
+        let pixels = match has_its_pixels(bytes, &image) {
+            Some(true) => Pixels::Own,
+            Some(false) => Pixels::Changed(Picture::from_rgb8(&image)),
+            None => Pixels::Unchecked(Picture::from_rgb8(&image)),
+        };
+        Ok(Some(Self { stacks: vec![stack], recipe, pixels }))
+    }
+}
+
+/// A file of codes, or a picture, that is read before it is known which model it needs.
+pub struct Source<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    carried: Result<Option<Codes>>,
+}
+
+impl<'a> Source<'a> {
+    /// Reads the file at `path`.
+    pub fn read(path: &'a Path) -> Result<Self> {
+        let bytes = bytes(path)?;
+        let carried = Codes::carried(path, &bytes);
+        Ok(Self { path, bytes, carried })
+    }
+
+    /// How its codes were made, if it says.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.carried.as_ref().ok()?.as_ref()?.recipe.as_ref()
+    }
+
+    /// Its codes. `model` encodes a picture whose codes are missing or damaged, or that was changed after they
+    /// were written.
+    pub fn codes(self, model: &RqVae, task: &mut Task) -> Result<Codes> {
+        let Self { path, bytes, carried } = self;
+        let (picture, recipe) = match carried {
+            Err(error) => {
+                // The picture may be whole.
+                let Ok(picture) = Picture::from_bytes(&bytes) else { return Err(error) };
+                tracing::warn!("{error}; the picture itself is encoded");
+                (picture, None)
+            }
+            Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
+            Ok(Some(codes)) if !codes.show_another(model)? => return Ok(codes),
+            Ok(Some(codes)) => {
+                codes.warn_of_edits(path, "the changed picture is encoded again");
+                match codes.pixels {
+                    Pixels::Own => return Ok(codes),
+                    Pixels::Changed(picture) | Pixels::Unchecked(picture) => (picture, codes.recipe),
+                }
+            }
+        };
+        let stacks = pollster::block_on(reconstruct::encode(model, &[picture], Choice::Nearest, task))?;
+        Ok(Codes { stacks, recipe, pixels: Pixels::Own })
     }
 }
 
@@ -116,7 +167,7 @@ fn differ(one: &Picture, other: &Picture) -> bool {
 /// The recipe that the PNG at `path` carries.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
     match provenance(path, &bytes(path)?)?.recipe {
-        Some(recipe) => Recipe::from_json(&recipe),
+        Some(recipe) => in_file(path, Recipe::from_json(&recipe)),
         None => Err(Error::invalid(format!(
             "{}: expected a PNG that carries its recipe, found no recipe",
             name(path)

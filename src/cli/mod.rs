@@ -25,14 +25,15 @@ mod studio;
 mod target;
 mod train;
 mod verify;
+mod words;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Result};
-use crate::kernels::{cpu, verdicts};
 use output::Console;
+use residua_core::error::{Error, Result};
+use residua_kernels::{cpu, verdicts};
 
 /// See how a picture is built from stacked codes, edit them, and generate new pictures.
 #[derive(Parser)]
@@ -75,7 +76,7 @@ impl Default for Command {
 /// Parses this process's arguments and runs the command. Exit codes: 0 success, 1 failure, 2 usage error.
 pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
-    crate::device::quiet_without_desktop();
+    residua_kernels::device::quiet_without_desktop();
     let Arguments { command, json } = Arguments::parse();
     output::start_log();
     if let Some(folder) = eframe::storage_dir("residua") {

@@ -2,22 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use super::input::Codes;
+use super::input::Source;
 use super::options::{ConditionArguments, TransformerArguments};
 use super::output::{Console, shown};
 use super::target::{ForceArguments, Target};
-use crate::codes::CodeStack;
-use crate::engine::morph::{Fitting, morph};
-use crate::engine::reconstruct::decode;
-use crate::engine::{Condition, Stage1, Stage2};
-use crate::error::{Error, Result};
-use crate::generate::morph::{Morph as Plan, MorphOrder};
-use crate::image_io::Picture;
-use crate::image_io::animation::encode_apng;
-use crate::model::RqVae;
+use super::words::{ORDERS, one_of};
+use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::morph::{Morph as Plan, MorphOrder};
+use residua_engine::Stage2;
+use residua_engine::morph::{Fitting, morph};
+use residua_engine::reconstruct::decode;
+use residua_io::image_io::Picture;
+use residua_io::image_io::animation::encode_apng;
+use residua_model::RqVae;
+use residua_protocol::Condition;
 
 /// Most frames a second: a frame lasts whole milliseconds, and at least 10.
 const MOST_FPS: u16 = 100;
@@ -39,8 +41,8 @@ pub struct Morph {
     #[arg(long, default_value_t = 12, value_name = "N")]
     fps: u16,
     /// The order in which cells change.
-    #[arg(long, value_enum, default_value_t)]
-    order: Order,
+    #[arg(long, value_parser = one_of(ORDERS), default_value = "distance")]
+    order: MorphOrder,
     /// Revise the cells where the two pictures meet in each frame, so that they fit. Needs a contextual model.
     #[arg(long)]
     fit: bool,
@@ -55,28 +57,6 @@ pub struct Morph {
     model: TransformerArguments,
 }
 
-/// The order in which cells change.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Order {
-    /// From the middle outward.
-    #[default]
-    Distance,
-    /// Row by row.
-    Raster,
-    /// At random.
-    Random,
-}
-
-impl From<Order> for MorphOrder {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::Distance => Self::Distance,
-            Order::Raster => Self::Raster,
-            Order::Random => Self::Random,
-        }
-    }
-}
-
 impl Morph {
     /// Writes the animation.
     pub fn run(&self, console: &Console) -> Result<()> {
@@ -85,15 +65,14 @@ impl Morph {
         }
         self.check_fit()?;
         let target = Target::given(&self.out, "png", self.force, console)?;
-        let plan = Plan { order: self.order.into(), frames: self.frames, seed: self.seed.unwrap_or(0) };
-        let device = self.model.model.device.open()?;
+        let plan = Plan { order: self.order, frames: self.frames, seed: self.seed.unwrap_or(0) };
+        let ends = [Source::read(&self.from)?, Source::read(&self.to)?];
         let made = if self.fit {
-            let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-            self.fitted(&stage2, &plan, console)?
+            let stage2 = self.model.stage2(ends[0].recipe(), console)?;
+            self.fitted(ends, &stage2, &plan, console)?
         } else {
-            let options = self.model.model.rqvae_options()?;
-            let rqvae = Stage1::load(&options, &device, &mut console.task("loading"))?.model;
-            let [from, to] = [self.end(&self.from, &rqvae, console)?, self.end(&self.to, &rqvae, console)?];
+            let rqvae = self.model.model.stage1(ends[0].recipe(), console)?.model;
+            let [from, to] = self.ends(ends, &rqvae, console)?;
             let mut task = console.task("morphing");
             let frames = pollster::block_on(morph(&from.stack, &to.stack, &plan, None, &mut task))?;
             pollster::block_on(decode(&rqvae, &frames, &mut console.task("decoding")))?
@@ -106,7 +85,7 @@ impl Morph {
 
     /// Refuses options that do nothing without `--fit`.
     fn check_fit(&self) -> Result<()> {
-        let is_random = matches!(self.order, Order::Random);
+        let is_random = self.order == MorphOrder::Random;
         let idle = [
             (
                 self.condition.condition() != Condition::Unconditional,
@@ -128,9 +107,15 @@ impl Morph {
     }
 
     /// The pictures of the frames, their seams revised. The condition is the last picture's unless one is given.
-    fn fitted(&self, stage2: &Stage2, plan: &Plan, console: &Console) -> Result<Vec<Picture>> {
+    fn fitted(
+        &self,
+        ends: [Source; 2],
+        stage2: &Stage2,
+        plan: &Plan,
+        console: &Console,
+    ) -> Result<Vec<Picture>> {
         let (model, rqvae) = (&stage2.model, &stage2.stage1.model);
-        let [from, to] = [self.end(&self.from, rqvae, console)?, self.end(&self.to, rqvae, console)?];
+        let [from, to] = self.ends(ends, rqvae, console)?;
         let fitting = Fitting {
             model,
             condition: self.condition.condition_or(to.condition).tokens(&model.config)?,
@@ -141,11 +126,14 @@ impl Morph {
         pollster::block_on(decode(rqvae, &frames, &mut console.task("decoding")))
     }
 
-    fn end(&self, path: &Path, rqvae: &RqVae, console: &Console) -> Result<End> {
-        let codes = Codes::read_or_encode(path, rqvae, &mut console.task("encoding"))?;
-        let (stack, recipe) = codes.single(path)?;
-        let condition = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
-        Ok(End { stack, condition })
+    fn ends(&self, [from, to]: [Source; 2], rqvae: &RqVae, console: &Console) -> Result<[End; 2]> {
+        let end = |source: Source, path: &Path| {
+            let codes = source.codes(rqvae, &mut console.task("encoding"))?;
+            let (stack, recipe) = codes.single(path)?;
+            let condition = recipe.and_then(|recipe| Some(recipe.sampling?.condition));
+            Ok(End { stack, condition })
+        };
+        Ok([end(from, &self.from)?, end(to, &self.to)?])
     }
 }
 

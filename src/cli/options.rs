@@ -3,22 +3,25 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::checkpoint::{Precision, StateKind, bundled};
-use crate::device::DeviceChoice;
-use crate::engine::start::{GpuKernels, start};
-use crate::engine::{Condition, Options};
-use crate::error::{Error, Result};
-use crate::generate::{Filter, Sampling};
-use crate::image_io::run_of;
-use crate::model::RqTransformerConfig;
+use super::output::Console;
+use super::words::{DEVICES, GPU_KERNELS, PRECISIONS, WEIGHTS, one_of};
+use residua_core::config::{Precision, RqTransformerConfig, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Filter, Sampling};
+use residua_engine::start::{GpuKernels, start};
+use residua_engine::{Stage1, Stage2};
+use residua_io::assets::bundled;
+use residua_io::image_io::run_of;
+use residua_kernels::device::DeviceChoice;
+use residua_protocol::{Condition, Options, Recipe};
 
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
-    /// [default: the input picture's model if its recipe is used, else emoji-64]
+    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// .tar.gz file. [default: the input picture's model if its recipe is used, else characters-128]
     #[arg(long, short, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// RQ-VAE to use, if it is not where the transformer's configuration says.
@@ -26,8 +29,8 @@ pub struct ModelArguments {
     pub rqvae: Option<String>,
     /// Weights to load: the trained ones, or their moving average (EMA), which helps only if training updated
     /// it.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub weights: WeightsChoice,
+    #[arg(long, value_parser = one_of(WEIGHTS), default_value = "auto")]
+    pub weights: StateKind,
     #[command(flatten)]
     pub device: DeviceArguments,
 }
@@ -39,7 +42,7 @@ pub struct TransformerArguments {
     pub model: ModelArguments,
     /// Precision of the transformer's weights in memory: fewer bits need less memory and time. [default: as
     /// in the file]
-    #[arg(long, value_enum, hide_default_value = true)]
+    #[arg(long, value_parser = one_of(PRECISIONS))]
     precision: Option<Precision>,
     /// Same as --precision f16.
     #[arg(long, conflicts_with = "precision")]
@@ -51,33 +54,12 @@ pub struct TransformerArguments {
 pub struct DeviceArguments {
     /// Device to compute on. auto picks a hardware GPU if there is one and it is faster than the CPU in a
     /// short trial.
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = one_of(DEVICES), default_value = "auto")]
     pub device: DeviceChoice,
     /// Use the hand-written kernels on a GPU, each checked first, or only Burn's own operations. [default:
     /// on]
-    #[arg(long, value_enum, value_name = "ON|OFF")]
+    #[arg(long, value_parser = one_of(GPU_KERNELS), value_name = "ON|OFF")]
     gpu_kernels: Option<GpuKernels>,
-}
-
-/// Which weights of a checkpoint to load.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum WeightsChoice {
-    /// The trained weights; the moving average if the file has nothing else.
-    Auto,
-    /// The trained weights.
-    State,
-    /// The moving average.
-    Ema,
-}
-
-impl From<WeightsChoice> for StateKind {
-    fn from(choice: WeightsChoice) -> Self {
-        match choice {
-            WeightsChoice::Auto => Self::Auto,
-            WeightsChoice::State => Self::State,
-            WeightsChoice::Ema => Self::Ema,
-        }
-    }
 }
 
 impl ModelArguments {
@@ -86,7 +68,7 @@ impl ModelArguments {
         Options {
             model: self.model.as_deref().unwrap_or(bundled::BUNDLED[0].name).to_string(),
             rqvae: self.rqvae.clone(),
-            state: self.weights.into(),
+            state: self.weights,
             precision: Precision::default(),
         }
     }
@@ -104,6 +86,17 @@ impl ModelArguments {
         }
     }
 
+    /// Loads the RQ-VAE, for a command that needs nothing else: unless one is given, that of the picture with
+    /// `recipe`.
+    ///
+    /// # Errors
+    /// Both `--model` and `--rqvae` are given; the device or the model cannot be opened.
+    pub fn stage1(&self, recipe: Option<&Recipe>, console: &Console) -> Result<Stage1> {
+        let maker = recipe.map(|recipe| recipe.rqvae.name.as_str()).filter(|_| self.rqvae.is_none());
+        let options = self.model_or(maker, self.rqvae_options()?)?;
+        Stage1::load(&options, &self.device.open()?, &mut console.task("loading"))
+    }
+
     /// `options` with the model `found` in a recipe, unless `--model` is given.
     pub fn model_or(&self, found: Option<&str>, options: Options) -> Result<Options> {
         match (&self.model, found) {
@@ -117,6 +110,35 @@ impl TransformerArguments {
     /// The engine's options.
     pub fn options(&self) -> Options {
         Options { precision: self.precision().unwrap_or_default(), ..self.model.options() }
+    }
+
+    /// Loads the transformer and its RQ-VAE: unless `--model` is given, those of the picture with `recipe`.
+    ///
+    /// # Errors
+    /// The device or a model cannot be opened.
+    pub fn stage2(&self, recipe: Option<&Recipe>, console: &Console) -> Result<Stage2> {
+        let options = match recipe {
+            Some(recipe) if self.model.model.is_none() => self.made_by(recipe)?,
+            _ => self.options(),
+        };
+        Stage2::load(&options, &self.model.device.open()?, &mut console.task("loading"))
+    }
+
+    /// The engine's options for the models that made a picture. If it was not sampled, only a bundled RQ-VAE tells
+    /// its transformer.
+    fn made_by(&self, recipe: &Recipe) -> Result<Options> {
+        let mut options = self.options();
+        match &recipe.sampling {
+            Some(sampling) => {
+                options.model = present(&sampling.rqtransformer.name)?.into();
+                if options.rqvae.is_none() {
+                    options.rqvae = Some(present(&recipe.rqvae.name)?.into());
+                }
+            }
+            None if bundled::find(&recipe.rqvae.name).is_some() => options.model = recipe.rqvae.name.clone(),
+            None => (),
+        }
+        Ok(options)
     }
 
     /// The requested precision.

@@ -15,11 +15,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::progress::Progress;
 use super::target::Target;
-use crate::app::Warnings;
-use crate::engine::Task;
-use crate::error::{Error, Result};
-use crate::image_io::Picture;
-use crate::image_io::png_text::Provenance;
+use residua_core::error::{Error, Result};
+use residua_core::task::Task;
+use residua_core::warnings::Warnings;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 
 /// Where results and notes go.
 pub struct Console {
@@ -73,8 +73,8 @@ impl Write for Once {
 
 impl Console {
     /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
-    /// (end of a session, job or container) and SIGHUP (closed terminal) stop the work, too, and may arrive
-    /// several times.
+    /// (end of a session, job or container) and SIGHUP (closed terminal, except under `nohup`) stop the work, too,
+    /// and may arrive several times.
     pub fn new(json: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -86,7 +86,7 @@ impl Console {
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
         #[cfg(unix)]
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        for signal in crate::signals::stopping() {
             signal_hook::flag::register(signal, stop.clone())
                 .map_err(|e| Error::invalid(format!("cannot catch signal {signal}: {e}")))?;
         }

@@ -9,11 +9,11 @@ use super::input::{self, stem};
 use super::options::ModelArguments;
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Target};
-use crate::engine::reconstruct::{Reconstruction, reconstruct};
-use crate::engine::{Recipe, Stage1};
-use crate::error::Result;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::sheet;
+use residua_core::error::Result;
+use residua_engine::reconstruct::{Reconstruction, reconstruct};
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::sheet;
+use residua_protocol::Recipe;
 
 /// Pixels between the pictures of a strip.
 const GAP: usize = 4;
@@ -36,8 +36,7 @@ impl Reconstruct {
     /// Prints the metrics and writes both pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let picture = input::picture(&self.image)?;
-        let device = self.model.device.open()?;
-        let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
+        let stage1 = self.model.stage1(None, console)?;
         let made =
             pollster::block_on(reconstruct(&stage1.model, &picture, &mut console.task("reconstructing")))?;
 
@@ -48,8 +47,7 @@ impl Reconstruct {
         };
         let recipe = Recipe::new("reconstruct", stage1.id()?, None).to_json();
         let provenance = Provenance { recipe: Some(recipe), codes: Some(made.codes.clone()) };
-        let reconstruction = made.partials.last().expect("a stack has at least one code per cell");
-        let path = console.save(reconstruction, &named("reconstruction"), &provenance)?;
+        let path = console.save(made.picture(), &named("reconstruction"), &provenance)?;
         let mut pictures = vec![made.original.clone()];
         pictures.extend(made.partials.iter().cloned());
         let strip = sheet::strip(&pictures, GAP)?;

@@ -9,9 +9,9 @@ use super::options::{ConditionArguments, SamplingArguments, TransformerArguments
 use super::output::Console;
 use super::sample::Run;
 use super::target::ForceArguments;
-use crate::error::{Error, Result};
-use crate::generate::{Forced, Rounds, Schedule};
-use crate::model::Architecture;
+use residua_core::config::Architecture;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::{Forced, Rounds, Schedule};
 
 /// Resample a picture's cells with a contextual model, one random part at a time, each given all other cells.
 #[derive(Args)]

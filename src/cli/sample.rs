@@ -12,17 +12,20 @@ use super::input::read_recipe;
 use super::options::{ConditionArguments, SamplingArguments, TransformerArguments, present};
 use super::output::{Console, shown};
 use super::target::{self, ForceArguments, Numbered, Target};
-use crate::checkpoint::StateKind;
-use crate::codes::CodeStack;
-use crate::engine::judge::Best;
-use crate::engine::recipe::SamplingRecipe;
-use crate::engine::reconstruct::decode;
-use crate::engine::sample::{Sampled, sample};
-use crate::engine::{ModelId, Options, Recipe, Stage2, Task};
-use crate::error::{Error, Result};
-use crate::generate::{Forced, Request};
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, sheet};
+use residua_core::codes::CodeStack;
+use residua_core::config::StateKind;
+use residua_core::error::{Error, Result};
+use residua_core::sampling::Forced;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::judge::Best;
+use residua_engine::reconstruct::decode;
+use residua_engine::sample::{Sampled, request, sample};
+use residua_io::image_io::png_text::Provenance;
+use residua_io::image_io::{Picture, sheet};
+use residua_model::generate::Request;
+use residua_protocol::recipe::SamplingRecipe;
+use residua_protocol::{ModelId, Options, Recipe, SamplePlan};
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
@@ -88,9 +91,9 @@ impl Sample {
                     count: self.choosing.sampled(self.sampling.count())?,
                     schedule: self.drafting.schedule(config, &filters, None)?,
                     filters,
-                    device: crate::device::kind(&device).into(),
+                    device: residua_kernels::device::kind(&device).into(),
                     precision: options.precision,
-                    weights: self.model.model.weights.into(),
+                    weights: self.model.model.weights,
                 }
             }
         };
@@ -134,13 +137,13 @@ fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
 }
 
 fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
-    if recipe.rqtransformer.sha256 != stage2.id()?.sha256 {
+    if !stage2.checkpoint.is(&recipe.rqtransformer.sha256)? {
         tracing::warn!(
             "the recipe is for another model, {}; give it with --model",
             recipe.rqtransformer.name
         );
     }
-    let kind = crate::device::kind(stage2.model.device());
+    let kind = residua_kernels::device::kind(stage2.model.device());
     if recipe.device != kind {
         tracing::warn!(
             "the recipe was made on a {}, this is a {kind}: rounding differs, so some codes may differ",
@@ -213,20 +216,9 @@ impl Run<'_> {
         if !(1..=MOST).contains(&kept) {
             return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {kept}")));
         }
-        let end = plan.image.checked_add(plan.count).ok_or_else(|| {
-            Error::usage(format!(
-                "expected picture numbers of a seed to fit in 32 bits, found {} pictures from number {}",
-                plan.count, plan.image
-            ))
-        })?;
-        plan.filters.iter().try_for_each(crate::generate::Filter::check)?;
-        Ok(Request {
-            condition: plan.condition.tokens(&self.stage2.model.config)?,
-            filters: plan.filters.clone(),
-            seed: plan.seed,
-            images: plan.image..end,
-            forced,
-        })
+        let SamplingRecipe { condition, seed, image, count, filters, .. } = plan.clone();
+        let plan = SamplePlan { condition, seed, first: image, count, filters, forced, preview: false };
+        request(&plan, &self.stage2.model.config)
     }
 }
 

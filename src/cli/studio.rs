@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use eframe::egui::ThemePreference;
 
 use super::options::DeviceArguments;
 use super::target::{self, ForceArguments};
+use super::words::{THEMES, one_of};
 use crate::app::{self, Start};
-use crate::error::Result;
+use residua_core::error::Result;
 
 /// Open the studio: see a picture's codes, edit them, and generate new pictures. This is the default
 /// subcommand.
@@ -16,8 +17,8 @@ use crate::error::Result;
 pub struct Studio {
     /// File to open: a picture, a PNG that carries codes, or an .npy of codes.
     file: Option<PathBuf>,
-    /// Model: a bundled name (emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or .tar.gz file.
-    /// [default: the last one used]
+    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// .tar.gz file. [default: the last one used]
     #[arg(long, short, value_name = "NAME|PATH")]
     model: Option<String>,
     /// RQ-VAE to use, if it is not where the transformer's configuration says.
@@ -27,8 +28,8 @@ pub struct Studio {
     #[arg(long, value_name = "ROW,COL", value_parser = cell)]
     pin: Option<[usize; 2]>,
     /// Colour theme. [default: the last one used]
-    #[arg(long, value_enum)]
-    theme: Option<Theme>,
+    #[arg(long, value_parser = one_of(THEMES))]
+    theme: Option<ThemePreference>,
     /// Save a screenshot of the window to this file once everything is drawn, and exit.
     #[arg(long, value_name = "PNG")]
     screenshot: Option<PathBuf>,
@@ -37,24 +38,6 @@ pub struct Studio {
     force: bool,
     #[command(flatten)]
     device: DeviceArguments,
-}
-
-/// The window's colour theme.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Theme {
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
-impl From<Theme> for ThemePreference {
-    fn from(theme: Theme) -> Self {
-        match theme {
-            Theme::Light => Self::Light,
-            Theme::Dark => Self::Dark,
-        }
-    }
 }
 
 impl Studio {
@@ -69,7 +52,7 @@ impl Studio {
             model: self.model,
             rqvae: self.rqvae,
             pin: self.pin,
-            theme: self.theme.map(ThemePreference::from),
+            theme: self.theme,
             screenshot: self.screenshot,
         };
         app::open(start, self.device.device, kernels)

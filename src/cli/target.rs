@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::Console;
-use crate::error::{Error, Result};
-use crate::files::{self, Existing};
+use residua_core::error::{Error, Result};
+use residua_core::files::{self, Existing};
 
 /// Names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
@@ -172,7 +172,7 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
 /// `folder` is standard output, or cannot be created.
 pub fn folder(folder: &Path) -> Result<()> {
     check_folder(folder)?;
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))
+    files::create_folder(folder)
 }
 
 /// Checks that `folder` can be the name of a folder for several results.

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
-use crate::engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train};
-use crate::error::{Error, Result};
+use residua_core::error::{Error, Result};
+use residua_engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train};
 
 /// Train a model on a folder of pictures.
 #[derive(Args)]

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::Console;
-use crate::checkpoint::folder::config_in;
-use crate::checkpoint::{Checkpoint, StateKind};
-use crate::engine::verify::{Case, cases, verify};
-use crate::error::{Error, Result};
+use residua_core::config::StateKind;
+use residua_core::error::{Error, Result};
+use residua_engine::verify::{Case, cases, verify};
+use residua_model::Checkpoint;
+use residua_weights::folder::config_in;
 
 /// Compare the model's outputs with those in a reference folder (config.yaml, model.pt, golden.safetensors).
 #[derive(Args)]

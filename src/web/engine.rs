@@ -3,17 +3,18 @@
 mod models;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use residua::app::{Warnings, listen};
-use residua::checkpoint::bundled;
-use residua::device::{self, DeviceChoice, Opened, kind};
-use residua::engine::memory::resident;
-use residua::engine::start::{checked, trust};
-use residua::engine::studio::{Answer, Ready, Server, wire};
-use residua::error::Result;
-use residua::files::{self, Content};
-use residua::host::{self, Host};
+use residua_core::error::Result;
+use residua_core::files::{self, Content};
+use residua_core::host::{self, Host};
+use residua_core::memory::resident;
+use residua_core::trust::checked_since;
+use residua_core::warnings::{Warnings, listen};
+use residua_engine::studio::Server;
+use residua_io::assets::bundled;
+use residua_kernels::device::{self, DeviceChoice, Opened, kind};
+use residua_protocol::{Answer, Ready, wire};
 use tracing_subscriber::layer::SubscriberExt;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -27,8 +28,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `device` (`auto`, `cpu` or `gpu`), checks the GPU kernels, and reports what was found. Falls back to the CPU
-    /// if there is no usable GPU.
+    /// Opens `device` (`auto`, `cpu` or `gpu`), and reports what was found. Falls back to the CPU if there is no usable GPU.
     pub async fn start(host: Host, device: &str) -> Engine {
         begin(host);
         let opened = open_any(device).await;
@@ -36,17 +36,22 @@ impl Engine {
             device: kind(&opened.device).into(),
             said: opened.said,
             lacking: opened.lacking,
-            kernels: checked(),
         }));
-        let told = AtomicU64::new(0);
-        let (server, work) = Server::new(opened.device, move |message| {
+        let (told, known) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let (server, models, files) = Server::new(opened.device, move |message| {
+            let found = checked_since(known.load(Ordering::Relaxed));
+            if !found.is_empty() {
+                known.fetch_add(found.len(), Ordering::Relaxed);
+                answer(&Answer::Checked(found));
+            }
             answer(&Answer::Message(message));
             let memory = resident().unwrap_or_default();
             if told.swap(memory, Ordering::Relaxed) != memory {
                 answer(&Answer::Memory(memory));
             }
         });
-        spawn_local(work);
+        spawn_local(models);
+        spawn_local(files);
         Self { server }
     }
 
@@ -102,20 +107,18 @@ pub fn heap() -> f64 {
     resident().unwrap_or_default() as f64
 }
 
-/// Opens a device by its name and checks the kernels on it.
+/// Opens a device by its name.
 async fn open(device: &str) -> Result<Opened> {
     let choice = match device {
         "cpu" => DeviceChoice::Cpu,
         "gpu" => DeviceChoice::Gpu,
         _ => DeviceChoice::Auto,
     };
-    let lost = |why| host::lost(&format!("the graphics device was lost ({why})"));
-    let opened = device::open(choice, lost).await?;
-    trust(&opened.device).await?;
-    Ok(opened)
+    let lost = |why| host::lost(&format!("the graphics device was lost ({why})"), true);
+    device::open(choice, lost).await
 }
 
-/// Like [`open`], but falls back to the CPU if the GPU is missing, fails to open, or fails the kernel checks.
+/// Like [`open`], but falls back to the CPU if the GPU is missing or fails to open.
 async fn open_any(device: &str) -> Opened {
     open(device).await.unwrap_or_else(|error| Opened {
         device: device::cpu(),

@@ -1,21 +1,20 @@
 //! The engine without the studio, for use in other pages; `web/residua.js` wraps it.
 
-use burn::tensor::Device;
-use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
-use residua::checkpoint::{Checkpoint, Precision, Stage, StateKind};
-use residua::codes::CodeStack;
-use residua::engine::fetch::{fetch, fetch_tokenizer};
-use residua::engine::reconstruct::{Choice, decode, encode};
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Condition, Options, Stage1, Stage2, Task};
-use residua::error::{Error, Result};
-use residua::generate::{Filter, Request, Schedule};
-use residua::host::Host;
-use residua::image_io::Picture;
-use residua::model::{RqTransformer, RqVae};
-use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use image::RgbImage;
+use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::host::Host;
+use residua_core::task::Task;
+use residua_engine::api::{Choice, Model, Sampling};
+use residua_io::image_io::decode;
+use residua_protocol::{Condition, Options};
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
 /// A loaded model and its device.
@@ -23,21 +22,7 @@ use wasm_bindgen::prelude::*;
 pub struct Models {
     device: Device,
     said: String,
-    loaded: Option<Loaded>,
-}
-
-enum Loaded {
-    Stage1(Box<Stage1>),
-    Stage2(Box<Stage2>),
-}
-
-impl Loaded {
-    fn rqvae(&self) -> &RqVae {
-        match self {
-            Self::Stage1(stage1) => &stage1.model,
-            Self::Stage2(stage2) => &stage2.stage1.model,
-        }
-    }
+    loaded: Option<Model>,
 }
 
 /// A page's sampling request.
@@ -75,7 +60,7 @@ impl Default for Wish {
 }
 
 impl Wish {
-    fn request(self, model: &RqTransformer) -> Result<Request> {
+    fn sampling(self, model: &Model) -> Result<Sampling<'_>> {
         let Self { count, seed, first, temperature, top_k, top_p, guidance, class, prompt } = self;
         let condition = match (class, prompt) {
             (None, None) => Condition::Unconditional,
@@ -83,21 +68,13 @@ impl Wish {
             (None, Some(prompt)) => Condition::Prompt(prompt),
             (Some(_), Some(_)) => return Err(Error::usage("expected a class or a prompt, found both")),
         };
-        let filter = |default: &Filter| Filter {
-            temperature: temperature.unwrap_or(default.temperature),
-            top_k: top_k.unwrap_or(default.top_k),
-            top_p: top_p.unwrap_or(default.top_p),
-            guidance: guidance.unwrap_or(default.guidance),
-        };
-        let filters: Vec<Filter> = model.config.sampling.filters.iter().map(filter).collect();
-        filters.iter().try_for_each(Filter::check)?;
-        Ok(Request {
-            condition: condition.tokens(&model.config)?,
-            filters,
-            seed,
-            images: first..first.saturating_add(count),
-            forced: None,
-        })
+        let sampling = model.sample().condition(condition).count(count).seed(seed).first(first);
+        Ok(sampling.adjust(|_, filter| {
+            filter.temperature = temperature.unwrap_or(filter.temperature);
+            filter.top_k = top_k.unwrap_or(filter.top_k);
+            filter.top_p = top_p.unwrap_or(filter.top_p);
+            filter.guidance = guidance.unwrap_or(filter.guidance);
+        }))
     }
 }
 
@@ -115,7 +92,7 @@ impl Models {
 
     /// `cpu` or `gpu`, and details.
     pub fn device(&self) -> String {
-        format!("{}: {}", residua::device::kind(&self.device), self.said)
+        format!("{}: {}", residua_kernels::device::kind(&self.device), self.said)
     }
 
     /// Loads `model`, a name, address or path, and its RQ-VAE from `rqvae` if given. `precision` is `stored`, `f16` or
@@ -137,35 +114,25 @@ impl Models {
             }
         };
         let mut task = watched(&progress);
-        for place in std::iter::once(&model).chain(&rqvae) {
-            fetch(place, &mut task).await?;
-        }
         let options = Options { model, rqvae, state: StateKind::Auto, precision };
-        let has_stage2 = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok();
+        // Two models may not fit in memory.
         self.loaded = None;
-        let loaded = match has_stage2 {
-            true => Loaded::Stage2(Box::new(Stage2::load(&options, &self.device, &mut task)?)),
-            false => Loaded::Stage1(Box::new(Stage1::load(&options, &self.device, &mut task)?)),
-        };
-        if let Loaded::Stage2(stage2) = &loaded {
-            fetch_tokenizer(&stage2.model.config, &mut task).await?;
-        }
-        let config = &loaded.rqvae().config;
+        let loaded = Model::load_with(&options, &self.device, &mut task).await?;
+        loaded.fetch_tokenizer(&mut task).await?;
         let facts = Object::new();
         set(&facts, "device", &self.device().into());
-        set(&facts, "resolution", &(config.ddconfig.resolution as u32).into());
-        set(&facts, "shape", &shape(config.hparams.code_shape));
-        set(&facts, "canSample", &has_stage2.into());
+        set(&facts, "resolution", &(loaded.resolution() as u32).into());
+        set(&facts, "shape", &shape(loaded.code_shape()));
+        set(&facts, "canSample", &loaded.can_sample().into());
         self.loaded = Some(loaded);
         Ok(facts.into())
     }
 
     /// Encodes the central square of a picture; `picture` is the contents of an image file.
     pub async fn encode(&self, picture: &[u8], progress: Function) -> Result<JsValue, JsError> {
-        let picture = Picture::from_bytes(picture)?;
-        let stacks =
-            encode(self.loaded()?.rqvae(), &[picture], Choice::Nearest, &mut watched(&progress)).await?;
-        Ok(codes(&stacks[0])?)
+        let image = decode::decode(picture)?;
+        let model = self.loaded()?;
+        Ok(codes(&model.encode_with(&image, Choice::Nearest, &mut watched(&progress)).await?)?)
     }
 
     /// Decodes codes, row-major in (row, column, depth), to a picture.
@@ -179,34 +146,22 @@ impl Models {
             return Err(Error::usage("expected a shape of height, width and depth").into());
         };
         let stack = CodeStack::new(h, w, depth, codes.iter().map(|&code| code.into()).collect())?;
-        let pictures = decode(self.loaded()?.rqvae(), &[stack], &mut watched(&progress)).await?;
-        Ok(pixels(&pictures[0]))
+        Ok(pixels(&self.loaded()?.decode_with(&stack, &mut watched(&progress)).await?))
     }
 
     /// Samples new pictures as `wish` (JSON) specifies.
     pub async fn sample(&self, wish: &str, progress: Function) -> Result<JsValue, JsError> {
-        let Loaded::Stage2(stage2) = self.loaded()? else {
-            return Err(Error::usage("this model has no RQ-Transformer; load a stage 2").into());
-        };
         let wish: Wish = serde_json::from_str(wish).map_err(Error::usage)?;
-        let request = wish.request(&stage2.model)?;
         let made = js_sys::Array::new();
-        let keep = async |sampled| {
-            let Sampled::Whole(stacks) = sampled else { return Ok(()) };
-            let pictures = decode(self.loaded()?.rqvae(), &stacks, &mut Task::unwatched()).await?;
-            for (stack, picture) in stacks.iter().zip(&pictures) {
-                let one = codes(stack)?;
-                set(one.unchecked_ref(), "picture", &pixels(picture));
-                made.push(&one);
-            }
-            Ok(())
-        };
-        let schedule = Schedule::usual(&stage2.model.config, &request.filters);
-        sample(&stage2.model, &request, schedule.as_ref(), false, &mut watched(&progress), keep).await?;
+        for coded in wish.sampling(self.loaded()?)?.run_with(&mut watched(&progress)).await? {
+            let one = codes(&coded.codes)?;
+            set(one.unchecked_ref(), "picture", &pixels(&coded.image));
+            made.push(&one);
+        }
         Ok(made.into())
     }
 
-    fn loaded(&self) -> Result<&Loaded> {
+    fn loaded(&self) -> Result<&Model> {
         self.loaded.as_ref().ok_or_else(|| Error::usage("no model is loaded; call load first"))
     }
 }
@@ -238,12 +193,11 @@ fn shape(shape: [usize; 3]) -> JsValue {
 }
 
 /// Width, height and RGBA bytes, for `ImageData`.
-fn pixels(picture: &Picture) -> JsValue {
-    let rgb = picture.to_rgb8();
-    let rgba: Vec<u8> = rgb.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+fn pixels(image: &RgbImage) -> JsValue {
+    let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
     let object = Object::new();
-    set(&object, "width", &rgb.width().into());
-    set(&object, "height", &rgb.height().into());
+    set(&object, "width", &image.width().into());
+    set(&object, "height", &image.height().into());
     set(&object, "data", &Uint8Array::from(&rgba[..]));
     object.into()
 }

@@ -12,10 +12,10 @@ use residua::app::accessible::Accessible;
 use residua::app::choose::{Wanted, take};
 use residua::app::log::Level;
 use residua::app::{Start, Studio, fonts};
-use residua::engine::studio::{Answer, Engine, Message, wire};
-use residua::error::Result;
-use residua::files::{self, Content};
-use residua::host::{self, Host};
+use residua_core::error::Result;
+use residua_core::files::{self, Content};
+use residua_core::host::{self, Host};
+use residua_protocol::{Answer, Engine, Message, wire};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::HtmlCanvasElement;
@@ -32,7 +32,7 @@ pub struct Page {
 #[wasm_bindgen]
 impl Page {
     /// Starts the studio. Optionally opens a `model` (a bundled model's name, an address, or a path that the worker knows)
-    /// with its `rqvae` from elsewhere, and a `file` added by [`put`].
+    /// with its `rqvae` from elsewhere, and a `file` that the worker knows.
     pub async fn start(
         canvas: HtmlCanvasElement,
         host: Host,
@@ -87,14 +87,10 @@ impl Page {
             }
             Answer::Ready(ready) => self.with(|studio| studio.state.ready(ready)),
             Answer::Memory(bytes) => self.with(|studio| studio.state.models_memory = bytes),
+            Answer::Checked(found) => self.with(|studio| studio.state.kernel_checks.extend(found)),
             Answer::Warning(line) => self.with(|studio| studio.state.log.add(Level::Warning, line)),
         }
         Ok(())
-    }
-
-    /// Makes a small file available at a path.
-    pub fn put(&self, path: &str, bytes: &[u8]) {
-        put(path, bytes);
     }
 
     /// Shows fonts that have arrived.
@@ -103,7 +99,7 @@ impl Page {
         self.with(|studio| studio.refresh_fonts());
     }
 
-    /// Opens the file at `path`: a picture or codes in the page, anything else as a model in the worker.
+    /// Opens the file at `path`, which the worker knows: a picture or codes, anything else as a model.
     pub fn open(&self, path: &str) {
         self.with(|studio| studio.state.open_path(Path::new(path)));
     }
@@ -186,7 +182,7 @@ fn window(studio: impl FnOnce(&CreationContext) -> Rc<RefCell<Studio>> + 'static
     })
 }
 
-/// Makes a small file available at a path, before the studio starts.
+/// Makes a font available at a path.
 #[wasm_bindgen]
 pub fn put(path: &str, bytes: &[u8]) {
     files::put(Path::new(path), Content::Bytes(bytes.into()));

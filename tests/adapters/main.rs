@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 mod memory;
+mod opengl;
 mod profiles;
 mod real;
 mod small_bindings;

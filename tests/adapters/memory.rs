@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use residua::Error;
-use residua::device::renew;
-use residua::engine::pictures::{codes_to_tensor, from_tensor};
+use residua_core::Error;
+use residua_kernels::device::renew;
+use residua_model::tensors::{codes_to_tensor, from_tensor};
 
 use crate::alone;
 use crate::profiles::PROFILES;

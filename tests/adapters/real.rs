@@ -1,16 +1,20 @@
 //! Under the limits of each adapter, results match the CPU's.
 
 use burn::tensor::Device;
-use residua::checkpoint::{Loader, Precision, StateKind};
-use residua::codes::CodeStack;
-use residua::device::{cpu, largest_tensor};
-use residua::engine::reconstruct::{Choice, decode, encode};
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Options, Stage2, Task};
-use residua::generate::{Filter, Request};
-use residua::image_io::Picture;
-use residua::model::preset::Preset;
-use residua::model::{RqTransformer, RqVae};
+use residua_core::codes::CodeStack;
+use residua_core::config::preset::Preset;
+use residua_core::config::{Precision, StateKind};
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::{Choice, decode, encode};
+use residua_engine::sample::{Sampled, sample};
+use residua_io::image_io::Picture;
+use residua_kernels::device::{cpu, largest_tensor};
+use residua_model::Loader;
+use residua_model::generate::Request;
+use residua_model::{RqTransformer, RqVae};
+use residua_protocol::Options;
 
 use crate::alone;
 use crate::profiles::PROFILES;
@@ -32,7 +36,7 @@ pub fn bundled(device: &Device) -> Stage2 {
 pub fn sampled(model: &RqTransformer, condition: Vec<u32>, images: u32) -> Vec<CodeStack> {
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.config.depth()];
-    let request = Request { condition, filters, seed: 3, images: 0..images, forced: None };
+    let request = Request { condition, filters, seed: 3, images: (0..images).into(), forced: None };
     let mut stacks = Vec::new();
     let keep = async |sampled| {
         if let Sampled::Whole(whole) = sampled {

@@ -1,18 +1,20 @@
 //! Images can be made even if the maximum buffer binding size is smaller than a batch's layers.
 
 use burn::tensor::Device;
-use residua::device::{cpu, descriptor, largest_tensor, share};
-use residua::engine::pictures::{codes_to_tensor, from_tensor};
-use residua::engine::reconstruct::{decode, decode_partly};
-use residua::engine::sample::{Sampled, sample};
-use residua::engine::{Stage2, Task};
-use residua::generate::{Filter, Request};
+use residua_core::sampling::Filter;
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::reconstruct::{decode, decode_partly};
+use residua_engine::sample::{Sampled, sample};
+use residua_kernels::device::{cpu, descriptor, largest_tensor, share};
+use residua_model::generate::Request;
+use residua_model::tensors::{codes_to_tensor, from_tensor};
 
 use crate::alone;
 use crate::real::bundled;
 use crate::stand_in::first;
 
-/// The largest buffer that can be bound. For one image, a layer of the bundled model's decoder takes a
+/// The largest buffer that can be bound. For one image, a layer of emoji-64's decoder takes a
 /// quarter of it.
 const LARGEST: u64 = 2 << 20;
 
@@ -38,7 +40,8 @@ fn batch() {
     let model = bundled(&device);
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.model.config.depth()];
-    let request = Request { condition: vec![0], filters, seed: 3, images: 0..PICTURES, forced: None };
+    let request =
+        Request { condition: vec![0], filters, seed: 3, images: (0..PICTURES).into(), forced: None };
     let (mut previews, mut stacks) = (0, Vec::new());
     let keep = async |sampled| {
         match sampled {

@@ -3,20 +3,22 @@
 use std::pin::Pin;
 
 use burn::tensor::Device;
-use residua::device::{descriptor, instance, share};
+use residua_core::Error;
+use residua_kernels::device::{descriptor, instance, share};
 use wgpu::custom::{AdapterInterface, DispatchSurface, RequestDeviceFuture};
 use wgpu::{
-    Adapter, AdapterInfo, Backends, CooperativeMatrixProperties, DeviceDescriptor, DeviceType,
+    Adapter, AdapterInfo, Backend, Backends, CooperativeMatrixProperties, DeviceDescriptor, DeviceType,
     DownlevelCapabilities, Features, Limits, PresentationTimestamp, TextureFormat, TextureFormatFeatures,
 };
 
 use crate::profiles::Profile;
 
-/// This machine's first adapter, restricted to `limits` and `features`.
+/// This machine's first adapter, restricted to `limits` and `features`, of another kind and API.
 #[derive(Debug)]
 struct StandIn {
     adapter: Adapter,
     kind: DeviceType,
+    backend: Backend,
     limits: Limits,
     features: Features,
 }
@@ -44,7 +46,7 @@ impl AdapterInterface for StandIn {
 
     /// CubeCL uses subgroups only if the adapter is not a CPU.
     fn get_info(&self) -> AdapterInfo {
-        AdapterInfo { device_type: self.kind, ..self.adapter.get_info() }
+        AdapterInfo { device_type: self.kind, backend: self.backend, ..self.adapter.get_info() }
     }
 
     fn get_texture_format_features(&self, format: TextureFormat) -> TextureFormatFeatures {
@@ -70,10 +72,26 @@ pub fn first() -> (wgpu::Instance, Adapter) {
 /// Opens this process's GPU as if it had `profile`.
 pub fn open(profile: &Profile) -> Device {
     let (instance, adapter) = first();
+    let backend = adapter.get_info().backend;
+    open_as(profile, backend, instance, adapter).unwrap()
+}
+
+/// Opens this process's GPU as if it had `profile` and OpenGL.
+pub fn open_by_opengl(profile: &Profile) -> Result<Device, Error> {
+    let (instance, adapter) = first();
+    open_as(profile, Backend::Gl, instance, adapter)
+}
+
+fn open_as(
+    profile: &Profile,
+    backend: Backend,
+    instance: wgpu::Instance,
+    adapter: Adapter,
+) -> Result<Device, Error> {
     let limits = profile.limits.clone().or_worse_values_from(&adapter.limits());
     let features = profile.features & adapter.features();
-    let stand_in = StandIn { adapter: adapter.clone(), kind: profile.kind, limits, features };
+    let stand_in = StandIn { adapter: adapter.clone(), kind: profile.kind, backend, limits, features };
     let stand_in = Adapter::from_custom(stand_in);
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor(&stand_in))).unwrap();
-    share(instance, stand_in, device, queue).unwrap()
+    share(instance, stand_in, device, queue)
 }

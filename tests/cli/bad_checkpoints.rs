@@ -85,7 +85,7 @@ fn mismatched_stages_are_rejected() {
         desk.refuses(&line, 1, "stage 1 and stage 2 do not belong together");
     }
     desk.refuses(
-        "sample --class 0 --rqvae fixtures/rqt-class",
+        "sample --model emoji-64 --class 0 --rqvae fixtures/rqt-class",
         1,
         "expected an RQ-VAE (stage 1), found none",
     );
@@ -120,6 +120,25 @@ fn damaged_files_are_rejected() {
     for (name, bytes, message) in files {
         desk.write(name, bytes);
         desk.refuses(&format!("encode samples/pig.png --model {name}"), 1, message);
+    }
+}
+
+/// Weights are read at any place, and opening a pipe would wait for its other end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_models() {
+    let desk = Desk::new();
+    for name in ["pipe", "pipe.pt", "pipe.tar.gz"] {
+        assert!(std::process::Command::new("mkfifo").arg(desk.path(name)).status().unwrap().success());
+    }
+    for model in ["pipe", "pipe.pt", "pipe.tar.gz", "/dev/null"] {
+        let message =
+            format!("cannot read {model}: it is a pipe or a device: save its content to a file first");
+        for line in lines(model) {
+            desk.refuses(&line, 1, &message);
+        }
+        desk.refuses(&format!("info {model}"), 1, &message);
+        desk.refuses(&format!("eval statistics --data . --inception {model} --out a.npz"), 1, &message);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Codes that a model cannot decode, and recipes that cannot be repeated.
 
 use image::RgbImage;
-use residua::codes::{CodeStack, npy};
-use residua::image_io::png_text::{Provenance, encode_png};
+use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
-use super::desk::Desk;
+use super::desk::{Desk, stacks};
 
 fn stack(code: u32) -> CodeStack {
     CodeStack::new(8, 8, 4, vec![code; 256]).unwrap()
@@ -42,16 +42,42 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
     desk.refuses("decode fixtures/imageio/codes_f4.npy", 1, "expected");
     desk.refuses("decode samples/pig.png", 1, "carries none (`encode` creates them)");
     for (name, message) in [("large.npy", "expected a code from 0 to 1023"), ("small.npy", "[2, 2, 4]")] {
-        for command in ["complete --rows 1 --class 0 --out out", "explain --row 0 --col 0 --class 0"] {
+        for command in [
+            "complete --model emoji-64 --rows 1 --class 0 --out out",
+            "explain --model emoji-64 --row 0 --col 0 --class 0",
+        ] {
             desk.refuses(&format!("{command} {name}"), 1, message);
         }
+    }
+}
+
+/// The text of a PNG is damaged, its pixels are not.
+#[test]
+fn damaged_codes_are_named_and_the_picture_is_encoded() {
+    let desk = Desk::new();
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
+    let bytes = std::fs::read(desk.path("sampled/000.png")).unwrap();
+    desk.does("encode sampled/000.png --model emoji-64 --out encoded.npy");
+    for name in ["residua:codes", "residua:recipe"] {
+        let mut damaged = bytes.clone();
+        let at = damaged.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+        damaged[at + 40] ^= 1;
+        desk.write("damaged.png", damaged);
+        let message = format!("damaged.png: the picture's text chunk {name} cannot be read");
+        desk.refuses("decode damaged.png", 1, &message);
+        desk.refuses("sample --from damaged.png", 1, &message);
+        let complete = |input: &str| {
+            stacks(&desk.json(&format!("complete {input} --model emoji-64 --rows 8 --class 0")))
+        };
+        assert_eq!(complete("damaged.png"), complete("encoded.npy"));
+        desk.does("explain damaged.png --model emoji-64 --row 0 --col 0 --class 0").warns(&message);
     }
 }
 
 #[test]
 fn completing_a_batch_of_stacks_is_rejected() {
     let desk = Desk::new();
-    let line = "complete fixtures/imageio/codes_batch.npy --rows 1 --class 0";
+    let line = "complete --model emoji-64 fixtures/imageio/codes_batch.npy --rows 1 --class 0";
     desk.refuses(line, 2, "expected one code stack, found");
 }
 
@@ -67,7 +93,7 @@ fn change(desk: &Desk, change: impl FnOnce(&mut Value)) {
 #[test]
 fn invalid_recipes_are_rejected() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     let changes: [(&str, Value, i32, &str); 10] = [
         ("/sampling/count", json!(u32::MAX), 2, "expected 1 to 10000 pictures, found 4294967295"),
         ("/sampling/count", json!(0), 2, "expected 1 to 10000 pictures, found 0"),
@@ -77,7 +103,7 @@ fn invalid_recipes_are_rejected() {
         ("/sampling/filters/1/temperature", json!(-2.0), 2, "temperature: expected 0"),
         ("/sampling/filters/2/top_p", json!(7.0), 2, "top-p: expected 0"),
         ("/sampling/condition", json!({"class": "9"}), 2, "class 9 does not exist"),
-        ("/sampling/condition", json!({"prompt": "a pig"}), 2, "this model needs --class"),
+        ("/sampling/condition", json!({"prompt": "a pig"}), 2, "this model needs a class"),
         ("/sampling", Value::Null, 1, "was made by sample, not by sampling"),
     ];
     for (place, value, code, message) in changes {
@@ -92,7 +118,7 @@ fn invalid_recipes_are_rejected() {
 #[test]
 fn recipes_from_another_model_or_device_give_a_warning() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
     desk.does("sample --from changed.png --out out").warns("the recipe is for another model");
     change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
@@ -103,7 +129,7 @@ fn recipes_from_another_model_or_device_give_a_warning() {
 #[test]
 fn a_recipe_with_a_missing_model_asks_for_it() {
     let desk = Desk::new();
-    desk.does("sample --class 0 --out sampled");
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
     for name in ["/nonexistent/model.pt", "/dev/null", "http://127.0.0.1/model.pt"] {
         change(&desk, |recipe| {
             recipe["rqvae"]["name"] = json!(name);

@@ -6,31 +6,47 @@ use super::desk::Desk;
 fn impossible_requests_are_rejected() {
     let desk = Desk::new();
     let lines = [
-        ("sample --class 9", "class 9 does not exist: expected a number from 0 to 8 or one of: Smileys"),
-        ("sample --class pigs", "class pigs does not exist"),
-        ("sample", "this model needs --class"),
-        ("sample --prompt pig", "this model needs --class"),
-        ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
-        ("sample --model fixtures/rqt-text --class 0", "this model needs --prompt"),
-        ("sample --class 0 -n 0", "-n: expected 1 to 10000 pictures, found 0"),
-        ("sample --class 0 -n 4294967295", "-n: expected 1 to 10000 pictures, found 4294967295"),
-        ("sample --class 0 --temperature -1", "temperature: expected 0 (greedy) or more, found -1"),
-        ("sample --class 0 --temperature nan", "temperature: expected 0 (greedy) or more, found NaN"),
-        ("sample --class 0 --temperature inf", "temperature: expected 0 (greedy) or more, found inf"),
-        ("sample --class 0 --top-p 1.01", "top-p: expected 0 (off) to 1, found 1.01"),
-        ("sample --class 0 --top-p -0.1", "top-p: expected 0 (off) to 1, found -0.1"),
-        ("sample --class 0 --top-p NaN", "top-p: expected 0 (off) to 1, found NaN"),
-        ("sample --class 0 --top-k 1,2,3", "top-k: expected one value, or 4 for the 4 depths, found 3"),
-        ("sample --class 0 --temperature 1,1", "temperature: expected one value, or 4"),
-        ("sample --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
-        ("complete samples/pig.png --rows 9 --class 0", "--rows: the stack has 8 rows, found 9"),
         (
-            "explain samples/pig.png --row 8 --col 0 --class 0",
-            "row 8, column 0, depth 0 is outside the 8x8x4",
+            "sample --model emoji-64 --class 9",
+            "class 9 does not exist: expected a number from 0 to 8 or one of: Smileys",
         ),
-        ("explain samples/pig.png --row 0 --col 8 --class 0", "row 0, column 8, depth 0 is outside"),
-        ("explain samples/pig.png --row 0 --col 0 --depth 4 --class 0", "depth 4 is outside"),
-        ("sample --model fixtures/rqt-token-embedding --class 0", "name one with --rqvae"),
+        ("sample --model emoji-64 --class pigs", "class pigs does not exist"),
+        ("sample --model emoji-64", "this model needs a class"),
+        ("sample --class 0", "this model needs a caption"),
+        ("sample --model emoji-64 --prompt pig", "this model needs a class"),
+        ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
+        ("sample --model fixtures/rqt-text --class 0", "this model needs a caption"),
+        ("sample --model emoji-64 --class 0 -n 0", "-n: expected 1 to 10000 pictures, found 0"),
+        (
+            "sample --model emoji-64 --class 0 -n 4294967295",
+            "-n: expected 1 to 10000 pictures, found 4294967295",
+        ),
+        (
+            "sample --model emoji-64 --class 0 --temperature -1",
+            "temperature: expected 0 (greedy) or more, found -1",
+        ),
+        (
+            "sample --model emoji-64 --class 0 --temperature nan",
+            "temperature: expected 0 (greedy) or more, found NaN",
+        ),
+        (
+            "sample --model emoji-64 --class 0 --temperature inf",
+            "temperature: expected 0 (greedy) or more, found inf",
+        ),
+        ("sample --model emoji-64 --class 0 --top-p 1.01", "top-p: expected 0 (off) to 1, found 1.01"),
+        ("sample --model emoji-64 --class 0 --top-p -0.1", "top-p: expected 0 (off) to 1, found -0.1"),
+        ("sample --model emoji-64 --class 0 --top-p NaN", "top-p: expected 0 (off) to 1, found NaN"),
+        (
+            "sample --model emoji-64 --class 0 --top-k 1,2,3",
+            "top-k: expected one value, or 4 for the 4 depths, found 3",
+        ),
+        ("sample --model emoji-64 --class 0 --temperature 1,1", "temperature: expected one value, or 4"),
+        ("sample --model emoji-64 --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
+        ("complete samples/pig.png --rows 9", "--rows: the stack has 8 rows, found 9"),
+        ("explain samples/pig.png --row 8 --col 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
+        ("explain samples/pig.png --row 0 --col 8", "row 0, column 8, depth 0 is outside"),
+        ("explain samples/pig.png --row 0 --col 0 --depth 4", "depth 4 is outside"),
+        ("sample --model fixtures/rqt-token-embedding --class 0", "give one (rqvae)"),
         ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
         ("bench --preset tiny --runs 0", "expected at least one run"),
         ("bench --preset tiny --batch 0", "batches of 1 to 1024"),
@@ -59,6 +75,9 @@ fn a_wrong_command_line_is_rejected_with_a_hint() {
         "complete samples/pig.png --class 0",
         "complete samples/pig.png --class 0 --rows 1 --mask a.png",
         "explain samples/pig.png --row -1 --col 0",
+        "sample --bulk --part 2/2",
+        "eval clip --data data --clip w.pt --part 1",
+        "eval merge",
         "reconstruct",
     ] {
         let run = desk.run(line);
@@ -91,6 +110,8 @@ fn options_without_effect_are_rejected() {
         "sample --from a.png --captions captions.txt",
         "sample --bulk --captions captions.txt --force",
         "sample --bulk --acceptance 0.5",
+        "sample --part 0/2",
+        "sample --part 0/2 --class 2",
         "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
         "train rqvae c.yaml --data . --resume --anew quantizer",
         "train rqtransformer c.yaml --data . --rqvae emoji-64 --variations 3",
@@ -101,14 +122,17 @@ fn options_without_effect_are_rejected() {
         "eval reconstruction --data . --half",
         "eval rfid --data . --inception w.pth --half",
         // The model takes no captions, or neither class nor caption.
-        "sample --bulk --captions captions.txt",
-        "eval samples --data data --inception w.pth --out kept --captions captions.txt",
-        "eval samples --data data --inception w.pth --out kept --clip w.pth",
+        "sample --bulk --captions captions.txt --model emoji-64",
+        "eval samples --data data --inception w.pth --out kept --captions captions.txt --model emoji-64",
+        "eval samples --data data --inception w.pth --out kept --clip w.pth --model emoji-64",
         "eval likelihood --data data --model fixtures/rqt-unconditional --unlabelled",
         // A setting has several values only in one sweep.
         "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --sweep top-k=7",
         "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --top-k 3",
         "eval fid --data a.npz --inception w.pth --batch 4",
+        "eval clip --data data --clip w.pt --sums a.sums",
+        "eval reconstruction --data data --force",
+        "eval samples --data data --inception w.pth --out kept --classifier w.pth --acceptance 0.5 --part 0/2",
         "verify fixtures/rqvae-shared --rqvae nowhere",
         "verify fixtures/tokenizers --rqvae nowhere",
         "encode samples/pig.png --out - --force",
@@ -158,12 +182,8 @@ fn a_missing_gpu_is_reported() {
         command.env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent");
         Run::of(command.output().unwrap())
     };
-    let refused = run("sample --class 0 --device gpu");
-    refused.is_refusal(
-        "sample",
-        1,
-        "no graphics adapter was found; install a Vulkan driver, or use --device cpu",
-    );
-    assert_eq!(run("sample --class 0 --device auto").code, Some(0));
+    let refused = run("sample --model emoji-64 --class 0 --device gpu");
+    refused.is_refusal("sample", 1, "no graphics adapter was found; install a Vulkan driver, or use the CPU");
+    assert_eq!(run("sample --model emoji-64 --class 0 --device auto").code, Some(0));
     assert!(run("devices").stdout.contains("gpu  none found"));
 }

@@ -11,10 +11,10 @@ fn folders_that_cannot_be_created_are_named() {
         ("encode samples/pig.png --out file.txt/a.npy", "cannot create file.txt/a.npy"),
         ("decode pig.npy --out file.txt/a.png", "cannot create file.txt/a.png"),
         ("convert fixtures/rqvae-shared file.txt/a.safetensors", "cannot create file.txt/a.safetensors"),
-        ("sample --class 0 --out file.txt", "cannot create file.txt"),
-        ("sample --class 0 --out file.txt/below", "cannot create file.txt/below"),
+        ("sample --model emoji-64 --class 0 --out file.txt", "cannot create file.txt"),
+        ("sample --model emoji-64 --class 0 --out file.txt/below", "cannot create file.txt/below"),
         ("reconstruct samples/pig.png --out file.txt", "cannot create file.txt"),
-        ("complete pig.npy --rows 1 --class 0 --out file.txt", "cannot create file.txt"),
+        ("complete --model emoji-64 pig.npy --rows 1 --class 0 --out file.txt", "cannot create file.txt"),
     ] {
         desk.refuses(line, 1, message);
     }
@@ -44,7 +44,7 @@ fn a_full_disk_leaves_no_partial_file() {
     desk.does("reconstruct samples/pig.png --out made");
     let before = desk.files();
     for line in [
-        "sample --class 0 --out out",
+        "sample --model emoji-64 --class 0 --out out",
         "reconstruct samples/scream.png --out out",
         "decode made/pig-reconstruction.png --out out.png",
         "convert fixtures/rqvae-shared out.safetensors",
@@ -68,13 +68,13 @@ fn a_full_disk_leaves_no_partial_file() {
 fn failing_to_print_the_result_is_an_error() {
     let desk = Desk::new();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    for line in ["info", "--json info", "sample --class 0", "bench --list"] {
+    for line in ["info", "--json info", "sample --model emoji-64 --class 0", "bench --list"] {
         let run = Run::of(desk.command(line).stdout(full()).output().unwrap());
         assert_eq!(run.code, Some(1), "{line}: {run:?}");
         assert!(run.stderr.contains("residua: cannot write the result: No space left"), "{line}: {run:?}");
     }
     // The error cannot be reported here, but the work is done.
-    let run = Run::of(desk.command("sample --class 0").stderr(full()).output().unwrap());
+    let run = Run::of(desk.command("sample --model emoji-64 --class 0").stderr(full()).output().unwrap());
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 

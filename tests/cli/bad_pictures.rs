@@ -1,7 +1,7 @@
 //! Unreadable images are rejected with one line; unusual but valid ones are read.
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, Rgb, Rgba};
-use residua::image_io::folder;
+use residua_io::image_io::folder;
 
 use super::desk::{Desk, given};
 
@@ -43,12 +43,19 @@ fn files_that_are_not_images_are_rejected() {
     }
     for command in ["encode", "reconstruct", "decode"] {
         desk.refuses(&format!("{command} missing.png"), 1, "cannot read missing.png: No such file");
-        desk.refuses(&format!("{command} ."), 1, "cannot read .: Is a directory");
+        desk.refuses(&format!("{command} ."), 1, "expected a file, found a folder: .");
     }
-    for command in ["complete text.png --rows 1 --class 0", "explain text.png --row 0 --col 0 --class 0"] {
+    for command in [
+        "complete --model emoji-64 text.png --rows 1 --class 0",
+        "explain --model emoji-64 text.png --row 0 --col 0 --class 0",
+    ] {
         desk.refuses(command, 1, "text.png: expected a picture");
     }
-    desk.refuses("complete samples/pig.png --mask text.png --class 0", 1, "text.png: expected a picture");
+    desk.refuses(
+        "complete --model emoji-64 samples/pig.png --mask text.png --class 0",
+        1,
+        "text.png: expected a picture",
+    );
 }
 
 #[test]
@@ -79,6 +86,13 @@ fn unusual_images_are_read() {
     }
     for name in ["cmyk.jpg", "turned.jpg", "alpha.png", "palette.png", "thin.png", "tall.png"] {
         desk.does(&format!("encode fixtures/imageio/{name}"));
+    }
+    // The content decides, whatever the name says.
+    for (name, other) in [("cmyk.jpg", "photo.PNG"), ("alpha.png", "scan.jpeg"), ("palette.png", "drawing")] {
+        desk.copy(&format!("fixtures/imageio/{name}"), other);
+        let [as_named, renamed] = [format!("fixtures/imageio/{name}"), other.to_string()]
+            .map(|file| desk.json(&format!("encode {file}"))["codes"].clone());
+        assert_eq!(as_named, renamed, "{other}");
     }
     for name in ["animated.gif", "animated.png", "animated.webp"] {
         desk.does(&format!("encode fixtures/imageio/{name}")).warns("only its first frame is used");

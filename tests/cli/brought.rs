@@ -2,12 +2,10 @@
 //! reported.
 
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
-use std::process::{Child, Stdio};
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
-use residua::train::data::is_held_out;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_train::data::is_held_out;
 use serde_json::Value;
 
 use super::desk::{Desk, Run};
@@ -42,7 +40,7 @@ fn pictures(desk: &Desk, held_out: bool) -> Vec<PathBuf> {
 }
 
 /// Trains stage 1 for some steps.
-fn train(desk: &Desk, rest: &str) -> Run {
+pub fn train(desk: &Desk, rest: &str) -> Run {
     desk.does(&format!("train rqvae stage1.yaml --data data --sheet-every 100 {rest}"))
 }
 
@@ -108,6 +106,12 @@ fn missing_captions_are_counted() {
     desk.write("data/captions.tsv", "cat/p000.png\ta cat\n./dog/p001.png\ta dog\nnone.png\tgone\n");
     desk.refuses(line, 2, "found none for 14 of 16");
     desk.does(&format!("{line} --unlabelled")).warns("1 left out, captions of missing pictures: none.png");
+    let rows = (0..16).map(|i| format!("{}/p{i:03}.png,a picture\r\n", CLASSES[i % 2]));
+    desk.write("data/metadata.csv", format!("\u{feff}file_name,text\r\n{}", rows.collect::<String>()));
+    desk.does(&line.replace("two", "four")).warns("2 left out, captions of pictures that another table");
+    ["captions.tsv", "metadata.csv"]
+        .iter()
+        .for_each(|name| std::fs::remove_file(desk.path(&format!("data/{name}"))).unwrap());
 
     // With classes, an image outside the class folders has none.
     write_picture(&desk, "data/p100.png", 100);
@@ -170,6 +174,7 @@ fn a_run_is_not_trained_on() {
     let line = |data: &str, out: &str| format!("train rqvae stage1.yaml --data {data} --out {out} --steps 1");
     desk.refuses(&line("one", "two"), 2, "one: expected a folder of pictures, found one of a training run");
     desk.refuses(&line("data", "./data"), 2, "expected another folder than that of the pictures");
+    desk.refuses(&line("stage1.yaml", "two"), 2, "stage1.yaml: expected a folder of pictures, found a file");
     // A run below the pictures is left out.
     desk.does(&line("data", "data/run"));
     desk.does(&line("data", "two")).warns("1 left out, folders of training runs: run");
@@ -183,8 +188,8 @@ fn a_run_resumes_only_with_its_own_settings() {
     train(&desk, "--out half --steps 4 --seed 5 --all");
     std::fs::rename(desk.path("data"), desk.path("moved")).unwrap();
     let line = |rest: &str| format!("train rqvae stage1.yaml --data moved --out half --resume {rest}");
-    desk.refuses(&line("--steps 8 --seed 6"), 2, "--seed: expected 5, with which half was started, found 6");
-    desk.refuses(&line("--steps 3"), 2, "--steps: expected 4 or more, the steps that half has done, found 3");
+    desk.refuses(&line("--steps 8 --seed 6"), 2, "seed: expected 5, with which half was started, found 6");
+    desk.refuses(&line("--steps 3"), 2, "steps: expected 4 or more, the steps that half has done, found 3");
     assert_eq!(desk.run(&line("--steps 0")).code, Some(2));
     desk.write("other.yaml", STAGE1.replace("init_lr: 0.002", "init_lr: 0.001"));
     let other = line("--steps 8").replace("stage1.yaml", "other.yaml");
@@ -207,13 +212,13 @@ fn a_run_resumes_only_with_its_own_settings() {
 #[test]
 fn options_without_effect_are_refused() {
     let desk = desk();
-    let message = "--test-every: expected held-out pictures to measure on, found none";
+    let message = "test-every: expected held-out pictures to measure on, found none";
     desk.refuses("train rqvae stage1.yaml --data data --all --test-every 1", 2, message);
     assert_eq!(desk.run("train rqvae stage1.yaml --data data --unlabelled").code, Some(2));
     train(&desk, "--out one --steps 1");
     desk.write("free.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1"));
     let line = "train rqtransformer free.yaml --data data --rqvae one --out two --unlabelled";
-    desk.refuses(line, 2, "--unlabelled: expected a model that takes a class or caption");
+    desk.refuses(line, 2, "unlabelled: expected a model that takes a class or caption");
     desk.refuses("train rqvae stage1.yaml --data data --out -", 2, "--out: expected a folder for the run");
 }
 
@@ -241,40 +246,6 @@ fn a_run_without_a_terminal_prints_progress_lines() {
     }
 }
 
-/// An endless run in the folder `run`, after it has taken some steps.
-#[cfg(unix)]
-fn endless(desk: &Desk) -> Child {
-    let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --save-every 100000";
-    let mut child = desk.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while metrics(&desk.path("run")).len() < 3 {
-        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it was stopped");
-        std::thread::yield_now();
-    }
-    child
-}
-
-/// SIGTERM and SIGHUP, sent once or repeatedly, stop a run as Ctrl-C does.
-#[test]
-#[cfg(unix)]
-fn a_terminated_run_keeps_its_steps() {
-    for signal in ["-TERM", "-HUP"] {
-        let desk = desk();
-        let child = endless(&desk);
-        // Meanwhile, no other process can write to the run.
-        let line = "train rqvae stage1.yaml --data data --out run --steps 100000 --resume";
-        desk.run(line).is_refusal(line, 2, "run: expected an idle run");
-        for _ in 0..2 {
-            let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
-            assert!(sent.unwrap().success());
-        }
-        let run = Run::of(child.wait_with_output().unwrap());
-        assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
-        let steps = metrics(&desk.path("run")).len();
-        assert!(desk.path(&format!("run/checkpoints/{steps:08}/model.safetensors")).is_file(), "{signal}");
-    }
-}
-
 /// A transformer run keeps a copy of its RQ-VAE, even if the RQ-VAE's run changes or both are moved.
 #[test]
 fn a_transformer_run_keeps_its_rqvae() {
@@ -291,6 +262,7 @@ fn a_transformer_run_keeps_its_rqvae() {
     desk.does("sample --model t1 --class cat --out made");
     desk.does("decode made/000.png --out before.png");
     desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
+    desk.does("convert v1 converted.safetensors");
 
     // Resume the first run until its earlier checkpoint is gone.
     train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
@@ -302,6 +274,8 @@ fn a_transformer_run_keeps_its_rqvae() {
         "v1: expected the RQ-VAE that t1 was trained with so far",
     );
     desk.does(resumed);
+    // A converted RQ-VAE is the same one.
+    desk.does(&format!("{} --rqvae converted.safetensors", resumed.replace("--steps 3", "--steps 4")));
     desk.does("decode made/000.png --out after.png");
     assert_eq!(desk.pixels("before.png"), desk.pixels("after.png"));
     // An image made with the old v1 is decoded with the new v1, with a warning.
@@ -379,7 +353,7 @@ fn fid_of_too_few_images_is_rejected_immediately() {
     let desk = desk();
     let eval = |rest: &str| format!("eval fid --data data --inception none.pth {rest}");
     desk.refuses(&eval("-n 1"), 2, "-n: expected at least 2 samples, found 1");
-    desk.refuses(&eval("-n 8 --splits 9"), 2, "--splits: expected 1 to 8");
+    desk.refuses(&eval("-n 8 --splits 9"), 2, "splits: expected 1 to 8");
     desk.refuses(&eval("--limit 1"), 2, "data: expected at least 2 pictures, found 1");
     desk.refuses(&eval("--class cat"), 1, "none.pth");
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use residua::codes::npy;
-use residua::engine::Recipe;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::npy;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 use serde_json::json;
 
 use super::desk::{Desk, Run};
 
-const SAMPLE: &str = "sample --bulk --out all --seed 4 -n 2";
+const SAMPLE: &str = "sample --bulk --model emoji-64 --out all --seed 4 -n 2";
 
 fn contents(desk: &Desk) -> BTreeMap<PathBuf, Vec<u8>> {
     desk.files().into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
@@ -54,12 +54,16 @@ fn every_class_is_sampled_and_a_second_call_fills_gaps() {
     for other in
         ["--seed 5 -n 2", "--seed 4 -n 3", "--seed 4 -n 2 --top-k 9", "--seed 4 -n 2 --precision f16"]
     {
-        desk.refuses(&format!("sample --bulk --out all {other}"), 2, "expected samples of this model");
+        desk.refuses(
+            &format!("sample --bulk --model emoji-64 --out all {other}"),
+            2,
+            "expected samples of this model",
+        );
     }
     std::fs::remove_file(desk.path("all/samples.json")).unwrap();
     desk.refuses(SAMPLE, 2, "found other numbered pictures");
     desk.write("mine/codes.npy", b"a person's own");
-    desk.refuses("sample --bulk --out mine", 2, "numbered pictures or lists");
+    desk.refuses("sample --bulk --model emoji-64 --out mine", 2, "numbered pictures or lists");
 }
 
 #[test]

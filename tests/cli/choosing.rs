@@ -1,8 +1,8 @@
 //! `sample --clip` and `sample --classifier` keep the best samples.
 
-use residua::codes::CodeStack;
-use residua::engine::Recipe;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::Recipe;
 use serde_json::Value;
 
 use super::desk::{Desk, stacks};
@@ -119,15 +119,23 @@ fn samples_that_cannot_be_ranked_are_rejected() {
         (
             format!("{BY_CLASS} --classifier resnet.safetensors --acceptance 1.5"),
             2,
-            "--acceptance: expected above 0",
+            "acceptance: expected above 0",
         ),
         (
             format!("{BY_CLASS} --classifier resnet.safetensors -n 10001"),
             2,
             "-n: expected 1 to 10000 pictures",
         ),
-        ("sample --class 3 --classifier resnet.safetensors".into(), 1, "classes, found one of 10"),
-        ("sample --prompt cat --clip clip.safetensors".into(), 2, "this model needs --class"),
+        (
+            "sample --model emoji-64 --class 3 --classifier resnet.safetensors".into(),
+            1,
+            "classes, found one of 10",
+        ),
+        (
+            "sample --model emoji-64 --prompt cat --clip clip.safetensors".into(),
+            2,
+            "this model needs a class",
+        ),
     ] {
         desk.refuses(&line, code, message);
     }

@@ -1,15 +1,15 @@
 //! `complete`: kept codes stay exactly, and the rest is sampled as if they had come first.
 
 use image::{Rgb, RgbImage};
-use residua::codes::CodeStack;
+use residua_core::codes::CodeStack;
 
 use super::desk::{Desk, given, stacks};
 
 /// A desk with the codes of a sample image in `pig.npy`, and those codes.
 fn pig() -> (Desk, CodeStack) {
     let desk = Desk::new();
-    desk.does("encode samples/pig.png");
-    let codes = residua::codes::npy::load(&desk.path("pig.npy")).unwrap().remove(0);
+    desk.does("encode samples/pig.png --model emoji-64");
+    let codes = residua_core::codes::npy::load(&desk.path("pig.npy")).unwrap().remove(0);
     (desk, codes)
 }
 
@@ -17,7 +17,8 @@ fn pig() -> (Desk, CodeStack) {
 fn the_first_rows_are_kept_exactly() {
     let (desk, codes) = pig();
     for rows in [0, 3, 7, 8] {
-        let completed = stacks(&desk.json(&format!("complete pig.npy --rows {rows} --class 2 -n 2")));
+        let completed =
+            stacks(&desk.json(&format!("complete --model emoji-64 pig.npy --rows {rows} --class 2 -n 2")));
         let kept = rows * 8 * 4;
         for stack in &completed {
             assert_eq!(stack.codes()[..kept], codes.codes()[..kept], "{rows} rows");
@@ -30,8 +31,9 @@ fn the_first_rows_are_kept_exactly() {
 #[test]
 fn keeping_nothing_is_the_same_as_sampling() {
     let (desk, _) = pig();
-    let completed = desk.json("complete pig.npy --rows 0 --class 2 --seed 4 --out completed");
-    let sampled = desk.json("sample --class 2 --seed 4 --out sampled");
+    let completed =
+        desk.json("complete --model emoji-64 pig.npy --rows 0 --class 2 --seed 4 --out completed");
+    let sampled = desk.json("sample --model emoji-64 --class 2 --seed 4 --out sampled");
     assert_eq!(stacks(&completed), stacks(&sampled));
     assert_eq!(desk.pixels("completed/000.png"), desk.pixels("sampled/000.png"));
 }
@@ -43,7 +45,8 @@ fn cells_under_the_black_part_of_a_mask_are_kept_exactly() {
     let is_white = |row: u32, col: u32| (2..5).contains(&row) && (5..8).contains(&col);
     let mask = RgbImage::from_fn(160, 160, |x, y| Rgb([if is_white(y / 20, x / 20) { 255 } else { 0 }; 3]));
     mask.save(desk.path("mask.png")).unwrap();
-    let completed = stacks(&desk.json("complete samples/pig.png --mask mask.png --class 2 -n 3"));
+    let completed =
+        stacks(&desk.json("complete --model emoji-64 samples/pig.png --mask mask.png --class 2 -n 3"));
     for stack in completed {
         for place in codes.diff(&stack).unwrap() {
             assert!(is_white(place.0 as u32, place.1 as u32), "{place:?}");
@@ -65,24 +68,27 @@ fn a_mask_may_be_transparent() {
         .enumerate_pixels_mut()
         .for_each(|(_, y, pixel)| pixel.0[3] = if is_meant(y, height) { 0 } else { 255 });
     rubbed.save(desk.path("rubbed.png")).unwrap();
-    let complete = |mask: &str| stacks(&desk.json(&format!("complete pig.npy --mask {mask} --class 2")));
+    let complete = |mask: &str| {
+        stacks(&desk.json(&format!("complete --model emoji-64 pig.npy --mask {mask} --class 2")))
+    };
     assert_eq!(complete("bright.png"), complete("rubbed.png"));
 }
 
 #[test]
 fn a_sampled_image_keeps_its_condition() {
     let desk = Desk::new();
-    desk.does("sample --class 4 --out sampled");
+    desk.does("sample --model emoji-64 --class 4 --out sampled");
     let found = stacks(&desk.json("complete sampled/000.png --rows 2 --temperature 0"));
-    let given = stacks(&desk.json("complete sampled/000.png --rows 2 --temperature 0 --class 4"));
+    let given =
+        stacks(&desk.json("complete --model emoji-64 sampled/000.png --rows 2 --temperature 0 --class 4"));
     assert_eq!(found, given);
-    desk.refuses("complete samples/pig.png --rows 2", 2, "this model needs --class");
+    desk.refuses("complete samples/pig.png --rows 2 --model emoji-64", 2, "this model needs a class");
 }
 
 #[test]
 fn a_completed_image_cannot_be_repeated_from_its_recipe() {
     let (desk, _) = pig();
-    desk.does("complete pig.npy --rows 4 --class 2 --out completed");
+    desk.does("complete --model emoji-64 pig.npy --rows 4 --class 2 --out completed");
     desk.does("decode completed/000.png --out decoded.png");
     for name in ["completed/000.png", "decoded.png"] {
         desk.refuses(
@@ -100,7 +106,7 @@ fn the_best_completions_make_kept_codes_most_likely() {
     // Only the last cell is kept.
     let mask = RgbImage::from_fn(64, 64, |x, y| Rgb([if x < 56 || y < 56 { 255 } else { 0 }; 3]));
     mask.save(desk.path("mask.png")).unwrap();
-    let line = "complete pig.npy --mask mask.png --class 2 --seed 9";
+    let line = "complete --model emoji-64 pig.npy --mask mask.png --class 2 --seed 9";
     let all = stacks(&desk.json(&format!("{line} -n 4 --out all")));
     let score = |image: usize| -> f64 {
         let bits = (0..4).map(|depth| {
@@ -123,6 +129,10 @@ fn the_best_completions_make_kept_codes_most_likely() {
             "{scores:?} {expected}"
         );
     }
-    desk.refuses("complete pig.npy --rows 3 --class 2 --best-of 4", 2, "expected kept cells after");
+    desk.refuses(
+        "complete --model emoji-64 pig.npy --rows 3 --class 2 --best-of 4",
+        2,
+        "expected kept cells after",
+    );
     desk.refuses(&format!("{line} -n 3 --best-of 2"), 2, "--best-of: expected at least 3, the value of -n");
 }

@@ -120,6 +120,40 @@ fn a_converted_pair_stays_a_pair() {
     sample("both", "wrong").warns(another);
 }
 
+/// Pictures of a model and of its conversion are interchangeable.
+#[test]
+fn a_converted_model_is_the_same_model() {
+    let desk = Desk::new();
+    desk.does("convert fixtures/rqt-class both/stage2.safetensors");
+    desk.does("convert fixtures/rqvae-shared both/stage1.safetensors");
+    let sample = |model: &str, out: &str| {
+        desk.does(&format!("sample --class 3 --temperature 0.5 --model {model} --out {out}"));
+    };
+    sample("fixtures/rqt-class", "made");
+    sample("both", "again");
+    for (from, model, rqvae) in [
+        ("made", "both", "both/stage1.safetensors"),
+        ("again", "fixtures/rqt-class", "fixtures/rqvae-shared"),
+    ] {
+        for (line, out) in [
+            (format!("decode {from}/000.png --rqvae {rqvae} --out {from}.png"), format!("{from}.png")),
+            (
+                format!("sample --from {from}/000.png --model {model} --out {from}-repeated"),
+                format!("{from}-repeated/000.png"),
+            ),
+        ] {
+            let run = desk.does(&line);
+            assert!(!run.stderr.contains("another"), "{line}: {run:?}");
+            assert_eq!(desk.pixels(&out), desk.pixels("made/000.png"), "{line}");
+        }
+    }
+    // A completion follows the recipe of a picture that the same model made.
+    let completed = |model: &str| {
+        stacks(&desk.json(&format!("complete made/000.png --rows 2 --model {model} --out completed")))
+    };
+    assert_eq!(completed("both"), completed("fixtures/rqt-class"));
+}
+
 #[test]
 fn a_converted_file_names_no_place_on_the_machine() {
     let desk = Desk::new();
@@ -154,8 +188,11 @@ fn bundled_models_are_converted_by_name() {
     let desk = Desk::new();
     let files = desk.json("convert emoji-64 emoji")["files"].clone();
     assert_eq!(files, serde_json::json!(["emoji/stage1.safetensors", "emoji/stage2.safetensors"]));
-    let expected = stacks(&desk.json("sample --class 1 --out bundled"));
+    let expected = stacks(&desk.json("sample --model emoji-64 --class 1 --out bundled"));
     assert_eq!(expected, stacks(&desk.json("sample --class 1 --model emoji --out converted")));
+    for stage in desk.json("info emoji").as_array().unwrap() {
+        assert_eq!(stage["licence"], "MIT", "{stage}");
+    }
 }
 
 #[test]
@@ -293,11 +330,50 @@ fn weights_are_found_below_any_prefix() {
     assert_eq!(encoded(&desk, "average.safetensors"), expected);
 }
 
+/// Other programs also write metadata, perhaps of the same name.
+#[test]
+fn metadata_of_other_programs_is_not_a_configuration() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+    let (mut header, data) = parts(&plain);
+    header["__metadata__"] = serde_json::json!({ "config": "{\"width\": 1}", "format": "pt" });
+    desk.write("other/model.safetensors", joined(&Value::Object(header), data));
+    desk.refuses("info other", 1, "expected config.yaml beside the weights");
+    desk.copy("fixtures/rqvae-shared/config.yaml", "other/config.yaml");
+    for model in ["other", "other/model.safetensors"] {
+        assert_eq!(encoded(&desk, model), expected, "{model}");
+    }
+}
+
+#[test]
+fn wrappers_of_single_layers_are_ignored() {
+    let desk = Desk::new();
+    let expected = encoded(&desk, "fixtures/rqvae-shared");
+    desk.does("convert fixtures/rqvae-shared plain.safetensors");
+    let (header, data) = {
+        let plain = std::fs::read(desk.path("plain.safetensors")).unwrap();
+        let (header, data) = parts(&plain);
+        (header, data.to_vec())
+    };
+    // As after `torch.compile(model.encoder)`, and with every layer of the decoder wrapped.
+    let wrapped = |name: &str| match name.split_once('.') {
+        Some(("encoder", rest)) => format!("encoder._orig_mod.{rest}"),
+        Some(("decoder", rest)) => format!("decoder._checkpoint_wrapped_module.{rest}"),
+        _ => name.to_string(),
+    };
+    let entries: serde_json::Map<String, Value> =
+        header.into_iter().map(|(name, entry)| (wrapped(&name), entry)).collect();
+    desk.write("wrapped.safetensors", joined(&Value::Object(entries), &data));
+    assert_eq!(encoded(&desk, "wrapped.safetensors"), expected);
+}
+
 #[test]
 fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();
     desk.refuses("convert fixtures/rqvae-shared out.safetensors --weights ema", 2, "no EMA weights");
-    desk.refuses("sample --class 0 --weights ema", 2, "no EMA weights");
+    desk.refuses("sample --model emoji-64 --class 0 --weights ema", 2, "no EMA weights");
 }
 
 #[test]
@@ -326,6 +402,6 @@ fn values_beyond_half_precision_are_rejected() {
     desk.refuses(
         "convert full.safetensors half.safetensors --dtype f16",
         1,
-        "has values beyond half precision's range, or NaN; convert with --dtype f32",
+        "has values beyond half precision's range, or NaN; convert to f32",
     );
 }

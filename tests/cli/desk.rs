@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::RgbImage;
-use residua::codes::CodeStack;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,8 +22,8 @@ pub struct Run {
 }
 
 /// Words in commands that choose a device or do not compute.
-const WITHOUT_DEVICE: [&str; 8] =
-    ["info", "convert", "devices", "--device", "--list", "help", "--help", "--version"];
+const WITHOUT_DEVICE: [&str; 9] =
+    ["info", "convert", "devices", "merge", "--device", "--list", "help", "--help", "--version"];
 
 /// The path of a file in `tests/fixtures`, or in `assets/samples` if `path` starts with `samples/`.
 pub fn given(path: &str) -> PathBuf {

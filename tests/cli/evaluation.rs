@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use residua::checkpoint::Parameter;
-use residua::metrics::inception::Inception;
-use residua::random::pcg4d;
+use residua_core::random::pcg4d;
+use residua_judges::inception::Inception;
+use residua_model::Parameter;
 use serde_json::Value;
 
 use super::desk::Desk;
 use super::made_up::{MadeUp, golden};
 use super::revision::{MODEL, contextual};
 
-const SAMPLES: [&str; 6] =
+pub const SAMPLES: [&str; 6] =
     ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
 
 /// The sample images in the folder `data`, along with two files that are not images.
@@ -35,9 +35,11 @@ fn assert_near(found: &Value, expected: f64) {
 #[test]
 fn reconstruction_metrics_match_those_of_single_images() {
     let desk = desk();
-    let found = desk.json("eval reconstruction --data data --batch 4");
-    let singles: Vec<Value> =
-        SAMPLES.iter().map(|name| desk.json(&format!("reconstruct data/{name} --out out"))).collect();
+    let found = desk.json("eval reconstruction --data data --batch 4 --model emoji-64");
+    let singles: Vec<Value> = SAMPLES
+        .iter()
+        .map(|name| desk.json(&format!("reconstruct data/{name} --out out --model emoji-64")))
+        .collect();
     let mean = |key: &str| singles.iter().map(|single| number(&single[key])).sum::<f64>() / 6.0;
     assert_eq!((&found["pictures"], &found["resolution"]), (&Value::from(6), &Value::from(64)));
     assert!(found["left_out"][0]["path"].as_str().unwrap().ends_with("broken.png"), "{found}");
@@ -63,13 +65,13 @@ fn reconstruction_metrics_match_those_of_single_images() {
 
     assert_eq!(found["lpips"], Value::Null);
     let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
-    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips}"));
+    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips} --model emoji-64"));
     assert!(number(&looked["lpips"]) > 0.0, "{looked}");
     let depths = looked["depths"].as_array().unwrap();
     assert_eq!(depths[3]["lpips"], looked["lpips"]);
     assert!(number(&depths[0]["lpips"]) > number(&depths[3]["lpips"]), "{looked}");
 
-    let run = desk.does("eval reconstruction --data data --limit 3");
+    let run = desk.does("eval reconstruction --data data --limit 3 --model emoji-64");
     assert!(run.stdout.contains("64x64") && run.stdout.contains(" of 1024"), "{run:?}");
 }
 
@@ -79,12 +81,12 @@ fn likelihoods_are_better_than_chance_under_the_right_class() {
     for name in ["pig.png", "poodle.png"] {
         desk.copy(&format!("samples/{name}"), &format!("data/Animals & Nature/{name}"));
     }
-    let found = desk.json("eval likelihood --data data");
+    let found = desk.json("eval likelihood --data data --model emoji-64");
     assert_eq!(found["pictures"], 2);
     assert!(number(&found["nats_below_uniform"]) > 0.5, "{found}");
     assert_near(&found["uniform_bits_per_image"], 2560.0);
     assert!(number(&found["bits_per_image"]) < 2560.0);
-    let run = desk.does("eval likelihood --data data --precision q8");
+    let run = desk.does("eval likelihood --data data --precision q8 --model emoji-64");
     assert!(run.stdout.contains("below uniform"), "{run:?}");
 }
 
@@ -99,10 +101,10 @@ fn impossible_measurements_are_rejected_in_one_line() {
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
         ("eval reconstruction --data broken", 1, "none of 1 pictures could be read"),
-        ("eval reconstruction --data data --limit 0", 2, "--limit"),
-        ("eval reconstruction --data data --split held-out", 2, "--split all"),
-        ("eval likelihood --data data", 2, "expected a class"),
-        ("eval likelihood --data unknown", 1, "found swine"),
+        ("eval reconstruction --data data --limit 0", 2, "limit: expected at least 1"),
+        ("eval reconstruction --data data --split held-out", 2, "use the split all"),
+        ("eval likelihood --data data --model emoji-64", 2, "expected a class"),
+        ("eval likelihood --data unknown --model emoji-64", 1, "found swine"),
         ("eval rfid --data data --inception none.pth", 1, "none.pth"),
         ("eval rfid --data data --inception fixtures/checkpoint/bare.pt", 1, "Inception v3"),
     ];
@@ -124,7 +126,7 @@ fn unreadable_texts_are_counted() {
 }
 
 /// A file of made-up Inception weights.
-fn write_inception(desk: &Desk, name: &str) {
+pub fn write_inception(desk: &Desk, name: &str) {
     let value = |stream: u32, index: u32, shape: &[usize]| {
         let signed = (pcg4d([1, stream, index, 0])[0] >> 8) as f32 / (1 << 23) as f32 - 1.0;
         let fan_in: usize = shape[1..].iter().product();
@@ -152,7 +154,7 @@ fn image_sets_are_compared_by_their_inception_features() {
     SAMPLES[..3].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     write_inception(&desk, "inception.safetensors");
     let inception = "--inception inception.safetensors";
-    let rfid = desk.json(&format!("eval rfid --data data {inception}"));
+    let rfid = desk.json(&format!("eval rfid --data data --model emoji-64 {inception}"));
     assert!(number(&rfid["rfid"]) > 0.0, "{rfid}");
     let by_depth = rfid["by_depth"].as_array().unwrap();
     assert_eq!((by_depth.len(), &by_depth[3]), (4, &rfid["rfid"]));
@@ -167,7 +169,9 @@ fn image_sets_are_compared_by_their_inception_features() {
     assert!(number(&own["inception_score"]["mean"]) >= 1.0, "{own}");
     assert_eq!(own["protocol"]["reference_pictures"], Value::Null);
 
-    let run = desk.does(&format!("eval fid --data reference.npz -n 3 --seed 3 --splits 1 {inception}"));
+    let run = desk.does(&format!(
+        "eval fid --data reference.npz --model emoji-64 -n 3 --seed 3 --splits 1 {inception}"
+    ));
     let figure = run.stdout.lines().next().unwrap().strip_prefix("FID").unwrap().trim();
     assert!(figure.parse::<f64>().unwrap() > 0.0, "{run:?}");
     for part in ["pictures    3, against saved statistics", "SHA-256", "299x299"] {
@@ -221,7 +225,12 @@ fn only_the_samples_of_the_plan_are_judged() {
     let given = "--data data --inception inception.safetensors --model fixtures/rqt-class -n 2";
     let found = desk.json(&format!("eval samples {given} --out kept"));
     assert_eq!(found["rows"][0]["pictures"], 2);
-    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "--batch: expected at least 1");
+    desk.refuses(&format!("eval samples {given} --out kept --batch 0"), 2, "batch: expected at least 1");
+    // The next call would compare the samples with themselves.
+    for out in ["data", "data/kept", "./kept/../data/new"] {
+        let message = "--out: expected a folder outside data, whose pictures the samples are compared with";
+        desk.refuses(&format!("eval samples {given} --out {out}"), 2, message);
+    }
 }
 
 #[test]
@@ -235,5 +244,9 @@ fn a_contextual_model_is_judged_with_the_draft_that_is_asked_for() {
     let model = "--model contextual --rqvae fixtures/rqvae-shared";
     desk.does(&format!("eval samples {options} {model} --out kept"));
     assert_eq!(desk.recipe("kept/000000.png")["sampling"]["schedule"]["draft"], 3);
-    desk.refuses(&format!("eval fid {options}"), 2, "--draft: this model samples each cell once");
+    desk.refuses(
+        &format!("eval fid {options} --model emoji-64"),
+        2,
+        "--draft: this model samples each cell once",
+    );
 }

@@ -1,14 +1,15 @@
 //! CLIP and classifiers match PyTorch for the same images, captions and weights.
 
 use burn::tensor::{Device, Tensor};
-use residua::checkpoint::{StateKind, WeightFile};
-use residua::device::{DeviceChoice, cpu, open};
-use residua::engine::Task;
-use residua::engine::judge::{Judge, load_clip};
-use residua::image_io::Picture;
-use residua::kernels::values;
-use residua::metrics::clip::{Clip, clip_score};
-use residua::metrics::resnet::ResNet;
+use residua_core::config::StateKind;
+use residua_core::task::Task;
+use residua_engine::judge::{Judge, load_clip};
+use residua_io::image_io::Picture;
+use residua_judges::clip::{Clip, clip_score};
+use residua_judges::resnet::ResNet;
+use residua_kernels::device::{DeviceChoice, cpu, open};
+use residua_kernels::values;
+use residua_weights::WeightFile;
 use serde_json::Value;
 
 use super::desk::{Desk, given};
@@ -27,7 +28,7 @@ fn short(path: &str) -> &str {
     path.strip_prefix("tests/").or(path.strip_prefix("assets/")).unwrap()
 }
 
-fn load(desk: &Desk, weights: &MadeUp, device: &Device) -> residua::Result<Clip> {
+fn load(desk: &Desk, weights: &MadeUp, device: &Device) -> residua_core::Result<Clip> {
     let path = desk.path("clip.safetensors");
     weights.write(&path);
     let file = WeightFile::open(&path, StateKind::Auto)?;

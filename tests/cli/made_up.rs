@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use residua::checkpoint::Dtype;
-use residua::checkpoint::write::{Described, write_safetensors};
-use residua::random::uniform;
+use residua_core::random::uniform;
+use residua_weights::Dtype;
+use residua_weights::write::{Described, write_safetensors};
 use serde_json::Value;
 
 use super::desk::given;

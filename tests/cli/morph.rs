@@ -51,7 +51,10 @@ fn what_does_nothing_or_cannot_be_done_is_refused() {
         ("--fps 0", "--fps: expected 1 to 100, found 0"),
         ("--frames 1", "expected at least 2 frames, found 1"),
         ("--class 1", "--class and --prompt do nothing without --fit"),
-        ("--fit --class 1", "fitting a morph needs a model of arch.type contextual-rq-transformer"),
+        (
+            "--model emoji-64 --fit --class 1",
+            "fitting a morph needs a model of arch.type contextual-rq-transformer",
+        ),
         ("--out m.jpg", "m.jpg"),
     ] {
         desk.refuses(&format!("morph samples/pig.png samples/scream.png {options}"), 2, message);

@@ -15,8 +15,8 @@ fn names(desk: &Desk, folder: &str) -> BTreeSet<String> {
 #[test]
 fn samples_continue_from_the_highest_number() {
     let desk = Desk::new();
-    let first = stacks(&desk.json("sample --class 2 -n 3 --seed 1"));
-    let second = desk.json("sample --class 5 -n 2 --seed 2");
+    let first = stacks(&desk.json("sample --model emoji-64 --class 2 -n 3 --seed 1"));
+    let second = desk.json("sample --model emoji-64 --class 5 -n 2 --seed 2");
     assert_eq!(second["files"], serde_json::json!(["samples/003.png", "samples/004.png"]));
     let all = ["000.png", "001.png", "002.png", "003.png", "004.png", "sheet-2.png", "sheet.png"];
     assert_eq!(names(&desk, "samples"), all.map(String::from).into());
@@ -25,14 +25,17 @@ fn samples_continue_from_the_highest_number() {
     }
     // Its recipe has its number within its seed.
     assert_eq!(desk.recipe("samples/004.png")["sampling"]["image"], 1);
-    let replaced = desk.json("sample --class 5 -n 1 --seed 2 --force");
+    let replaced = desk.json("sample --model emoji-64 --class 5 -n 1 --seed 2 --force");
     assert_eq!(replaced["files"], serde_json::json!(["samples/000.png"]));
 }
 
 #[test]
 fn two_runs_into_one_folder_keep_each_others_images() {
     let desk = Desk::new();
-    let lines = ["sample --class 2 -n 9 --seed 1", "sample --class 5 -n 9 --seed 2"];
+    let lines = [
+        "sample --model emoji-64 --class 2 -n 9 --seed 1",
+        "sample --model emoji-64 --class 5 -n 9 --seed 2",
+    ];
     let run = |line: &str| {
         let mut command = desk.command(&format!("--json {line}"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -113,7 +116,7 @@ fn a_given_name_must_be_unused_and_have_the_right_extension() {
         desk.refuses(line, 2, &format!("expected a name that ends in {ending}"));
     }
     desk.does("decode pig.npy --out a.png --force");
-    assert_eq!(desk.pixels("a.png").dimensions(), (64, 64));
+    assert_eq!(desk.pixels("a.png").dimensions(), (128, 128));
 }
 
 #[test]
@@ -124,13 +127,26 @@ fn missing_folders_are_created() {
         "decode new/codes/a.npy --out new/pictures/a.png",
         "convert fixtures/rqvae-shared new/models/a.safetensors",
         "reconstruct samples/pig.png --out new/reconstructions",
-        "sample --class 0 --out new/samples/first",
+        "sample --model emoji-64 --class 0 --out new/samples/first",
     ] {
         desk.does(line);
     }
     for file in ["new/codes/a.npy", "new/pictures/a.png", "new/models/a.safetensors"] {
         assert!(desk.path(file).is_file(), "{file}");
     }
+}
+
+#[test]
+fn an_output_may_replace_its_input() {
+    let desk = Desk::new();
+    desk.does("sample --model emoji-64 --class 0 --out made");
+    let before = desk.pixels("made/000.png");
+    desk.does("decode made/000.png --out made/000.png --force");
+    assert_eq!(desk.pixels("made/000.png"), before);
+    desk.does("convert fixtures/rqvae-shared a.safetensors");
+    let before = std::fs::read(desk.path("a.safetensors")).unwrap();
+    desk.does("convert a.safetensors a.safetensors --force");
+    assert_eq!(std::fs::read(desk.path("a.safetensors")).unwrap(), before);
 }
 
 #[cfg(unix)]
@@ -185,12 +201,18 @@ fn a_dash_is_standard_input_and_output() {
     desk.does("convert fixtures/rqvae-shared file.safetensors");
     assert_eq!(converted, std::fs::read(desk.path("file.safetensors")).unwrap());
     desk.refuses("--json encode samples/pig.png --out -", 2, "--json prints on standard output");
-    desk.refuses("sample --class 0 --out -", 2, "expected a folder for several files, found standard output");
+    desk.refuses(
+        "sample --model emoji-64 --class 0 --out -",
+        2,
+        "expected a folder for several files, found standard output",
+    );
     for line in ["sample --bulk --out -", "eval samples --data . --inception w.pth --out -"] {
         desk.refuses(line, 2, "expected a folder for several files, found standard output");
     }
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
+    let line = "eval statistics --data . --inception - --out a.npz";
+    desk.refuses(line, 2, "weights cannot be read from standard input");
 }
 
 /// If redirected to a file, standard output contains only the codes, whatever the file's extension.
@@ -221,7 +243,15 @@ fn names_that_are_not_unicode_work() {
         ("--json encode", vec![name(".png"), "--out".into(), name(".npy")]),
         ("--json decode", vec![name(".npy"), "--out".into(), name("-decoded.png")]),
         ("--json reconstruct", vec![name(".png"), "--out".into(), name("")]),
-        ("--json sample --class 0", vec!["--out".into(), name("-samples")]),
+        ("--json sample --model emoji-64 --class 0", vec!["--out".into(), name("-samples")]),
+        ("--json sample", vec!["--from".into(), name("-samples/000.png"), "--out".into(), name("-again")]),
+        (
+            "--json complete --model emoji-64 --rows 1 --class 0",
+            vec![name(".png"), "--out".into(), name("-completed")],
+        ),
+        ("--json complete --model emoji-64 --class 0", vec![name(".png"), "--mask".into(), name(".png")]),
+        ("--json explain --model emoji-64 --row 0 --col 0 --class 0", vec![name(".png")]),
+        ("--json morph", vec![name(".png"), name(".png"), "--out".into(), name("-morph.png")]),
         ("--json convert fixtures/rqvae-shared", vec![name(".safetensors")]),
         ("--json eval reconstruction --data .", vec![]),
     ] {
@@ -236,7 +266,7 @@ fn names_that_are_not_unicode_work() {
 #[test]
 fn codes_of_an_edited_image_are_ignored() {
     let desk = Desk::new();
-    desk.does("sample --class 4 --seed 3 --out made");
+    desk.does("sample --model emoji-64 --class 4 --seed 3 --out made");
     // As an editor would that keeps unknown chunks.
     let bytes = std::fs::read(desk.path("made/000.png")).unwrap();
     let chunks = text_chunks(&bytes);
@@ -249,7 +279,8 @@ fn codes_of_an_edited_image_are_ignored() {
     desk.write("plain.png", &plain);
     assert_eq!(desk.codes("edited.png"), desk.codes("made/000.png"));
 
-    let complete = |input: &str| stacks(&desk.json(&format!("complete {input} --rows 8 --class 4")));
+    let complete =
+        |input: &str| stacks(&desk.json(&format!("complete --model emoji-64 {input} --rows 8 --class 4")));
     assert_ne!(complete("edited.png"), complete("made/000.png"));
     assert_eq!(complete("edited.png"), complete("plain.png"));
     for line in ["complete edited.png --rows 8", "explain edited.png --row 0 --col 0", "decode edited.png"] {

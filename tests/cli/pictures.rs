@@ -1,29 +1,38 @@
 //! `reconstruct`, `encode` and `decode`: from images to codes and back.
 
+use std::ops::Range;
+
 use super::desk::Desk;
 
-const SAMPLES: [&str; 6] = ["croissant", "metro", "pig", "poodle", "scream", "woman-girl"];
+const CHARACTERS: [&str; 6] = ["blue-beard", "brown-bun", "green-cat", "orange-cat", "red-cat", "red-hair"];
+const EMOJI: [&str; 6] = ["croissant", "metro", "pig", "poodle", "scream", "woman-girl"];
 
 #[test]
-fn every_sample_is_reconstructed_with_metrics() {
+fn every_sample_is_reconstructed_with_metrics_by_the_model_of_its_family() {
+    reconstructed("", CHARACTERS, 128, 28.0..45.0);
+    reconstructed("--model emoji-64", EMOJI, 64, 15.0..40.0);
+}
+
+/// Reconstructs samples by a model of images with this `side`; `decibels` is the PSNR to expect.
+fn reconstructed(model: &str, names: [&str; 6], side: u32, decibels: Range<f64>) {
     let desk = Desk::new();
-    for name in SAMPLES {
-        let result = desk.json(&format!("reconstruct samples/{name}.png --out out"));
+    for name in names {
+        let result = desk.json(&format!("reconstruct samples/{name}.png --out out {model}"));
         let figure = |key: &str| result[key].as_f64().unwrap();
-        assert!((15.0..40.0).contains(&figure("psnr")), "{name}: {result}");
+        assert!(decibels.contains(&figure("psnr")), "{name}: {result}");
         assert!((0.5..1.0).contains(&figure("ssim")), "{name}: {result}");
-        // 8x8x4 codes of 10 bits for 64x64 pixels.
-        assert_eq!(figure("bits_per_pixel"), 0.625);
+        // 8x8x4 codes of 10 bits.
+        assert_eq!(figure("bits_per_pixel"), 2560.0 / f64::from(side * side));
         let norms: Vec<f64> = serde_json::from_value(result["residual_norms"].clone()).unwrap();
         assert_eq!(norms.len(), 4);
         assert!(norms.is_sorted_by(|a, b| a > b) && figure("latent_norm") > norms[0], "{name}: {result}");
 
-        assert_eq!(desk.pixels(&format!("out/{name}-reconstruction.png")).dimensions(), (64, 64));
+        assert_eq!(desk.pixels(&format!("out/{name}-reconstruction.png")).dimensions(), (side, side));
         // The original and four depths, with gaps.
         let (width, height) = desk.pixels(&format!("out/{name}-strip.png")).dimensions();
-        assert!(width >= 5 * 64 && height >= 64, "{width}x{height}");
+        assert!(width >= 5 * side && height >= side, "{width}x{height}");
     }
-    assert_eq!(desk.files().len(), 2 * SAMPLES.len());
+    assert_eq!(desk.files().len(), 2 * names.len());
 }
 
 #[test]
@@ -75,6 +84,7 @@ fn published_checkpoints_encode_and_decode() {
         ("rqvae-shared", [8, 8, 4], 64),
         ("rqvae-per-depth", [4, 4, 3], 64),
         ("vqgan-depth1", [4, 4, 1], 100),
+        ("taming-vqgan", [8, 8, 1], 64),
     ] {
         let model_option = format!("--model fixtures/{model}");
         let result = desk.json(&format!("encode samples/metro.png --out codes.npy --force {model_option}"));

@@ -1,8 +1,8 @@
 //! The real program trains, describes and samples the published models. Only sizes and the number of epochs
 //! are changed in their configurations.
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::json;
 
 use super::desk::{Desk, Run, given};
@@ -68,11 +68,12 @@ fn train(desk: &Desk, line: &str, notes: &[&str]) -> Run {
     run
 }
 
-/// Trains both stages of `model`; `step` says what a step of the second one is. Describes and samples the
-/// result, whose default is to draw from `top_k` codes and the mass `top_p`.
+/// Trains both stages of `model` with this `augmentation`; `step` says what a step of the second one is.
+/// Describes and samples the result, whose default is to draw from `top_k` codes and the mass `top_p`.
 fn trains_and_samples(
     model: &str,
     [stage1, stage2]: [&[Size]; 2],
+    augmentation: &str,
     step: &str,
     (top_k, top_p): (usize, f64),
     condition: &str,
@@ -80,10 +81,11 @@ fn trains_and_samples(
     let desk = desk();
     shrink(&desk, &format!("{model}-stage1"), &[&STAGE1[..], stage1].concat());
     shrink(&desk, &format!("{model}-stage2"), &[&STAGE2[..], stage2].concat());
+    let augmentation = format!("augmentation: {augmentation}, mirrored half the time");
     let run = train(
         &desk,
         &format!("rqvae {model}-stage1.yaml --out one"),
-        &["arch.checkpointing: ignored", "the perceptual term is off"],
+        &[&augmentation, "dropout: none", "arch.checkpointing: ignored", "the perceptual term is off"],
     );
     assert!(!run.stderr.contains("a step is"), "a step has one part: {}", run.stderr);
     let lines = metrics(&desk.path("one"));
@@ -91,7 +93,12 @@ fn trains_and_samples(
     train(
         &desk,
         &format!("rqtransformer {model}-stage2.yaml --rqvae one --out two"),
-        &[step, "experiment.amp: ignored"],
+        &[
+            &augmentation,
+            "dropout: body.block.resid_pdrop 0.1, head.block.resid_pdrop 0.1",
+            step,
+            "experiment.amp: ignored",
+        ],
     );
     let lines = metrics(&desk.path("two"));
     assert!(lines.len() == 2 && lines[0]["lr"] == json!(5e-4), "{lines:?}");
@@ -122,6 +129,7 @@ fn ffhq_is_trained_and_sampled() {
                 ("epochs: 200", "epochs: 1"),
             ],
         ],
+        "a random part of at least 75 % of the area",
         "a step is 8 pictures, in 4 parts of 2",
         (250, 1.0),
         "",
@@ -144,6 +152,7 @@ fn imagenet_is_trained_and_sampled() {
                 ("epochs: 100", "epochs: 2"),
             ],
         ],
+        "the largest square, anywhere along the longer side",
         "a step is 64 pictures, in 64 parts of 1",
         (16384, 0.92),
         "--class rows",

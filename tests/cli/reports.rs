@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use residua::kernels::GpuKernel;
+use residua_kernels::GpuKernel;
 
 use super::desk::{Desk, Run};
 
@@ -14,9 +14,10 @@ fn every_subcommand_prints_one_json_document() {
         "reconstruct samples/pig.png",
         "encode samples/pig.png",
         "decode pig.npy",
-        "sample --class 0",
-        "complete pig.npy --rows 1 --class 0",
-        "explain pig.npy --row 0 --col 0 --class 0",
+        "sample",
+        "complete pig.npy --rows 7",
+        "revise pig.npy --revise 1x2",
+        "explain pig.npy --row 0 --col 0",
         "info",
         "convert fixtures/rqvae-shared shared.safetensors",
         "devices",
@@ -32,13 +33,14 @@ fn every_subcommand_prints_one_json_document() {
 }
 
 #[test]
-fn info_counts_the_parameters_of_both_stages() {
+fn info_counts_the_parameters_of_both_stages_and_names_their_licence() {
     let desk = Desk::new();
     let models = desk.json("info");
     let models = models.as_array().unwrap();
     let kinds: Vec<&Value> = models.iter().map(|model| &model["config"]["arch"]["type"]).collect();
-    assert_eq!(kinds, ["rq-vae", "rq-transformer"]);
+    assert_eq!(kinds, ["rq-vae", "contextual-rq-transformer"]);
     for model in models {
+        assert_eq!(model["licence"], "CC BY 4.0, Johan Melin and David Revoy");
         let parts = model["by_part"].as_object().unwrap();
         let sum: u64 = parts.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(model["parameters"], sum);
@@ -69,7 +71,15 @@ fn devices_names_the_cpu_and_the_choice_of_auto() {
     let result = Desk::new().json("devices");
     assert!(result["cpu_threads"].as_u64().unwrap() > 0);
     let hardware = result["gpus"].as_array().unwrap().iter().any(|gpu| gpu["hardware"] == true);
-    assert_eq!(result["auto"], if hardware { "gpu" } else { "cpu" });
+    if hardware {
+        let why = result["why"].as_str().unwrap();
+        assert!(why.starts_with("a trial took "), "{why}");
+    } else {
+        assert_eq!(
+            (&result["auto"], &result["why"]),
+            (&"cpu".into(), &"no hardware GPU can run the models".into())
+        );
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub const MODEL: &str = "--model contextual --rqvae fixtures/rqvae-shared --clas
 /// A desk with a contextual model with random weights.
 pub fn contextual() -> Desk {
     let desk = Desk::new();
-    write(&desk.path("contextual"), 64);
+    write(&desk.path("contextual"), &config(64));
     desk
 }
 
@@ -86,14 +86,17 @@ fn kept_cells_stay_and_all_others_are_resampled() {
 fn options_without_effect_and_impossible_requests_are_rejected() {
     let desk = contextual();
     for (line, message) in [
-        ("sample --class 0 --draft 4", "--draft: this model samples each cell once (rq-transformer)"),
-        ("sample --class 0 --revise 1x2", "--revise: this model samples each cell once"),
         (
-            "complete samples/pig.png --rows 2 --class 0 --revise-top-k 3",
+            "sample --model emoji-64 --class 0 --draft 4",
+            "--draft: this model samples each cell once (rq-transformer)",
+        ),
+        ("sample --model emoji-64 --class 0 --revise 1x2", "--revise: this model samples each cell once"),
+        (
+            "complete --model emoji-64 samples/pig.png --rows 2 --class 0 --revise-top-k 3",
             "--revise-top-k: this model samples",
         ),
         (
-            "revise samples/pig.png --class 0",
+            "revise --model emoji-64 samples/pig.png --class 0",
             "revising needs a model of arch.type contextual-rq-transformer, found rq-transformer",
         ),
         (

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 
 use super::desk::Desk;
@@ -30,7 +30,7 @@ experiment: {batch_size: 4}
 ";
 
 /// LPIPS and the discriminator for stage 1, from the first step.
-const JUDGES: &str = "
+pub const JUDGES: &str = "
 gan:
   disc: {arch: {in_channels: 3, num_layers: 1, ndf: 8}, optimizer: {init_lr: 0.001, betas: [0.5, 0.9]}}
   loss: {disc_loss: hinge, gen_loss: vanilla, disc_weight: 0.1, perceptual_weight: 0.2, disc_start: 0}
@@ -230,9 +230,15 @@ fn differences_from_a_published_configuration_are_reported() {
         .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
     desk.write("published.yaml", published);
     let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
-    for note in
-        ["a step is 8 pictures, in 2 parts of 4", "experiment.amp: ", "arch.checkpointing: ", "arch.ema: "]
-    {
+    for note in [
+        "augmentation: the largest square in the center, mirrored half the time, shifted by up to 3 pixels",
+        "dropout: none",
+        "a step is 8 pictures, in 2 parts of 4",
+        "optimizer.max_gn: ",
+        "experiment.amp: ",
+        "arch.checkpointing: ",
+        "arch.ema: ",
+    ] {
         assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
     }
     for key in ["experiment.totl", "optimizer.momentum"] {
@@ -408,12 +414,8 @@ fn impossible_training_is_rejected_in_one_line() {
             "features.0.weight",
         ),
         ("train rqvae stage1.yaml --data empty --out run", 1, "expected pictures"),
-        ("train rqvae stage2.yaml --data data --out run", 2, "train it with `train rqtransformer`"),
-        (
-            "train rqtransformer stage1.yaml --data data --rqvae one --out run",
-            2,
-            "train it with `train rqvae`",
-        ),
+        ("train rqvae stage2.yaml --data data --out run", 2, "train it as an RQ-Transformer"),
+        ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it as an RQ-VAE"),
         ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
         ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
         ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected a run folder"),

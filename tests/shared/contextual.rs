@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use residua::checkpoint::Loader;
-use residua::device::cpu;
-use residua::model::{Config, ModelConfig, RqTransformer};
-use residua::random::normal;
+use residua_core::config::{Config, ModelConfig};
+use residua_core::random::normal;
+use residua_kernels::device::cpu;
+use residua_model::{Loader, RqTransformer};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// For stacks of 8x8x4 codes, each one of `codes`.
+/// The configuration of one with three classes, for stacks of 8x8x4 codes, each one of `codes`.
 pub fn config(codes: usize) -> String {
     format!(
         "
@@ -27,10 +27,9 @@ sampling: {{temp: 0.9}}
     )
 }
 
-/// Writes the model into `folder`.
-pub fn write(folder: &Path, codes: usize) {
-    let text = config(codes);
-    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", &text).unwrap().model else {
+/// Writes the model of the configuration `text` into `folder`.
+pub fn write(folder: &Path, text: &str) {
+    let ModelConfig::RqTransformer(config) = Config::parse("config.yaml", text).unwrap().model else {
         panic!("expected a transformer")
     };
     let mut plan = Loader::plan(&cpu());

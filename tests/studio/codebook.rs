@@ -30,7 +30,7 @@ fn session_usage_is_counted_by_depth() {
         }
         let used = used(&desk, depth).len();
         let words = [
-            format!("{used} of 1 024 codes"),
+            format!("{used} of 1,024 codes"),
             format!("{} codes, {:.1} %", 1024 - used, (1024 - used) as f64 / 10.24),
             "1 picture".into(),
         ];
@@ -50,7 +50,7 @@ fn a_folder_is_counted_and_unreadable_files_are_reported() {
     desk.harness.state_mut().state.count_folder(folder.path().into());
     desk.settle();
     assert!(desk.shows("2 pictures; 1 file could not be read"));
-    assert!(desk.shows(&format!("{} of 1 024 codes", used(&desk, 0).len())), "same codes in both");
+    assert!(desk.shows(&format!("{} of 1,024 codes", used(&desk, 0).len())), "same codes in both");
     desk.click("this session");
     assert!(desk.shows("1 picture"));
 }

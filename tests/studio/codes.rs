@@ -5,17 +5,17 @@ use std::sync::Arc;
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Event, Key, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
-use residua::app::Start;
 use residua::app::document::Document;
 use residua::app::state::State;
-use residua::codes::CodeStack;
-use residua::image_io::Picture;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
+use residua_protocol::explanation::Suggestion;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, emoji};
 
 /// A desk large enough to show the whole panel.
 fn large() -> Desk {
-    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
 }
 
 fn state(desk: &Desk) -> &State {
@@ -232,20 +232,56 @@ fn a_choice_is_previewed_in_the_image() {
     assert!((f64::from(choice.effect) - rms).abs() < 1e-3 * rms, "{} {rms}", choice.effect);
 }
 
+/// The tooltip compares the picture before the choice with the one after it.
 #[test]
-fn choices_are_ordered_by_their_effect() {
+fn the_pointer_over_a_choice_shows_its_change() {
+    let mut desk = large();
+    click(&mut desk, "row 3, column 4");
+    let before = picture(&desk);
+    let (code, name) = neighbour(&desk);
+    let choice = state(&desk).choices.get(code).unwrap().clone();
+    desk.harness.get_by_label(&name).hover();
+    desk.harness.run_steps(8);
+    desk.harness.get_by_label("with this code");
+    desk.harness.get_by_label("the change");
+    desk.harness.get_by_label_contains(&format!("the change, amplified {} times", choice.amplified));
+    desk.harness.get_by_label_contains(&format!("pixels change by {:.1} of 255", choice.effect));
+    click(&mut desk, &name);
+    let after = picture(&desk);
+    let differences = before.data().iter().zip(after.data()).map(|(before, after)| after - before);
+    let amplified = differences.map(|change| choice.amplified * change).collect();
+    let expected = Picture::new(64, 64, amplified).unwrap().crop(24, 16, 24, 24).unwrap();
+    assert_eq!(*choice.change, expected);
+    assert!(choice.amplified > 1.0, "a code at the last depth changes little");
+}
+
+#[test]
+fn choices_are_ordered_by_likelihood_or_by_effect() {
     let mut desk = large();
     click(&mut desk, "row 3, column 4");
     click(&mut desk, "depth 1: code 1005");
-    click(&mut desk, "Largest change first");
-    let nearest = &state(&desk).neighbours.as_ref().unwrap().nearest;
-    let mut placed: Vec<(i32, i32, f32)> = Vec::new();
-    for (code, _) in nearest {
-        let rect = desk.harness.get_by_label(&format!("use code {code} (neighbour)")).rect();
-        placed.push((rect.top() as i32, rect.left() as i32, state(&desk).choices.get(*code).unwrap().effect));
+    let near = state(&desk).neighbours.clone().unwrap();
+    let near = near.nearest.iter().map(|&(code, far)| (format!("use code {code} (neighbour)"), code, -far));
+    let likely = state(&desk).explained.as_ref().unwrap().1.suggestions.clone();
+    let likely = likely.iter().map(|&Suggestion { code, probability }| {
+        (format!("use code {code} ({:.1} %)", 100.0 * probability), code, probability)
+    });
+    // The codes of a list in reading order.
+    let read = |desk: &Desk, list: &[(String, u32, f32)]| -> Vec<u32> {
+        let place = |name: &str| desk.harness.get_by_label(name).rect().min;
+        let mut placed: Vec<_> = list.iter().map(|(name, code, _)| (place(name), *code)).collect();
+        placed.sort_by_key(|(place, _)| (place.y as i32, place.x as i32));
+        placed.into_iter().map(|(_, code)| code).collect()
+    };
+    for mut list in [near.collect::<Vec<_>>(), likely.collect()] {
+        click(&mut desk, "Likeliest first");
+        list.sort_by(|a, b| b.2.total_cmp(&a.2));
+        assert_eq!(read(&desk, &list), list.iter().map(|(_, code, _)| *code).collect::<Vec<_>>());
+        click(&mut desk, "Largest change first");
+        let effect = |code: u32| state(&desk).choices.get(code).unwrap().effect;
+        let effects: Vec<f32> = read(&desk, &list).into_iter().map(effect).collect();
+        assert!(effects.windows(2).all(|pair| pair[0] >= pair[1]), "{effects:?}");
     }
-    placed.sort_by_key(|(top, left, _)| (*top, *left));
-    assert!(placed.windows(2).all(|pair| pair[0].2 >= pair[1].2), "{placed:?}");
 }
 
 #[test]

@@ -3,28 +3,38 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Vec2};
+use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
 use residua::app::{Start, Studio};
-use residua::engine::studio::Engine;
 
 /// The studio and its frames.
 pub struct Desk {
     pub harness: Harness<'static, Studio>,
 }
 
+/// The bundled class-conditional model, with an image of its family.
+pub fn emoji() -> Start {
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
+    Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() }
+}
+
 impl Desk {
-    /// Opens the studio with the bundled model and the sample image, and waits until both are loaded.
+    /// Opens the studio with [`emoji`], and waits until both are loaded.
     pub fn new() -> Self {
+        Self::with(emoji(), Vec2::new(1280.0, 800.0))
+    }
+
+    /// Opens the studio as at its first start, with the default model and the sample image.
+    pub fn first() -> Self {
         Self::with(Start::default(), Vec2::new(1280.0, 800.0))
     }
 
     /// Opens the studio with `start`.
     pub fn with(start: Start, size: Vec2) -> Self {
         let harness = Harness::builder().with_size(size).with_max_steps(64).build_eframe(|context| {
-            let engine = Engine::start(residua::device::cpu(), || ());
+            let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
             Studio::new(&context.egui_ctx, engine, "cpu", start, None)
         });
         let mut desk = Self { harness };
@@ -86,10 +96,46 @@ impl Desk {
         self.harness.run();
     }
 
+    /// Types `text` into the field with this name, and waits until all its effects are done.
+    pub fn type_into(&mut self, name: &str, text: &str) {
+        let field = self.harness.get_by_label(name);
+        field.focus();
+        field.type_text(text);
+        self.settle();
+    }
+
+    /// Presses on the first cell, moves to the last, lets go, and waits until all effects are done.
+    pub fn paint(&mut self, from: [usize; 2], to: [usize; 2]) {
+        self.begin_to_paint(from, to);
+        self.settle();
+    }
+
+    /// Presses on the first cell, moves to the last and lets go, without waiting.
+    pub fn begin_to_paint(&mut self, from: [usize; 2], to: [usize; 2]) {
+        let center = |[row, col]: [usize; 2]| -> Pos2 {
+            self.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
+        };
+        let (from, to) = (center(from), center(to));
+        self.harness.drag_at(from);
+        self.harness.run();
+        self.harness.hover_at(from + (to - from) * 0.5);
+        self.harness.run();
+        self.harness.hover_at(to);
+        self.harness.run();
+        self.harness.drop_at(to);
+        self.harness.run();
+    }
+
     /// Drops the file at `path` on the window, and waits until all its effects are done.
     pub fn drop_file(&mut self, path: &Path) {
-        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
+        self.begin_drop(path);
         self.settle();
+    }
+
+    /// Drops the file at `path` on the window without waiting.
+    pub fn begin_drop(&mut self, path: &Path) {
+        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
+        self.harness.run();
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
-use residua::app::{Warnings, dialogs, listen};
+use residua::app::dialogs;
+use residua_core::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;
@@ -73,4 +74,71 @@ fn without_portal_and_zenity_the_log_says_what_to_install() {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// The output of xdotool, which must succeed within a minute.
+#[cfg(target_os = "linux")]
+fn xdotool(words: &[&str]) -> String {
+    let output = std::process::Command::new("timeout").args(["60", "xdotool"]).args(words).output().unwrap();
+    assert!(output.status.success(), "xdotool {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Shows frames until the picture `name` is open, for at most two seconds.
+#[cfg(target_os = "linux")]
+fn opens(desk: &mut Desk, name: &str) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        desk.harness.step();
+        if desk.state().document.as_ref().is_some_and(|document| document.name == name) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Run by the next test, in a session with a portal.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by the next test"]
+fn with_a_portal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("green.png");
+    image::RgbImage::from_pixel(96, 96, image::Rgb([40, 200, 60])).save(&path).unwrap();
+    let mut desk = Desk::new();
+    choose::open(&mut desk.harness.state_mut().state, Wanted::Picture);
+    let windows = xdotool(&["search", "--sync", "--onlyvisible", "--name", "Open a picture or codes"]);
+    let window = windows.lines().last().unwrap();
+    // The dialog drops keys while its field for a path opens, so the first attempt may fail.
+    let chosen = (0..10).any(|_| {
+        xdotool(&["windowfocus", window, "key", "ctrl+l", "key", "ctrl+a"]);
+        xdotool(&["type", path.to_str().unwrap()]);
+        xdotool(&["key", "Return"]);
+        opens(&mut desk, "green.png")
+    });
+    assert!(chosen, "{:?}", desk.state().log.text());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_portals_dialog_opens_the_chosen_file() {
+    let session = tempfile::tempdir().unwrap();
+    let place = session.path().join("output.txt");
+    let output = std::fs::File::create(&place).unwrap();
+    // The session's services may outlive the test, so they must not hold a pipe that this process reads.
+    let status = std::process::Command::new("xvfb-run")
+        .args(["--auto-servernum", "--server-args=-screen 0 1280x800x24", "dbus-run-session", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "dialogs::with_a_portal", "--ignored", "--nocapture"])
+        .env("HOME", session.path())
+        .env("XDG_RUNTIME_DIR", session.path())
+        .env("XDG_CURRENT_DESKTOP", "GNOME")
+        .env_remove("WAYLAND_DISPLAY")
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .status()
+        .expect("on Linux, this test needs xvfb-run");
+    let said = String::from_utf8_lossy(&std::fs::read(&place).unwrap()).into_owned();
+    assert!(status.success() && said.contains("1 passed"), "tests/run names the packages:\n{said}");
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable;
-use residua::checkpoint::{Precision, StateKind};
-use residua::codes::CodeStack;
-use residua::engine::explain::{Explanation, explain};
-use residua::engine::{Condition, Options, Stage2, Task};
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::task::Task;
+use residua_engine::Stage2;
+use residua_engine::explain::{Explanation, explain};
+use residua_protocol::{Condition, Options};
 
 use crate::desk::Desk;
 
@@ -37,7 +39,7 @@ fn transformer() -> Stage2 {
         state: StateKind::Auto,
         precision: Precision::Stored,
     };
-    Stage2::load(&options, &residua::device::cpu(), &mut Task::unwatched()).expect("bundled")
+    Stage2::load(&options, &residua_kernels::device::cpu(), &mut Task::unwatched()).expect("bundled")
 }
 
 /// The transformer's prediction at `place`, for an image of `class`.
@@ -78,7 +80,7 @@ fn the_distribution_matches_the_transformers() {
     lists(&desk, &found);
     let entropy = format!("Entropy: {:.2} bits of at most 10.00.", found.entropy);
     assert!(desk.shows(&entropy), "{entropy}");
-    let rank = format!("rank {} of 1 024.", found.rank + 1);
+    let rank = format!("rank {} of 1,024.", found.rank + 1);
     assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
     assert!(desk.shows("chosen"), "the chosen code is labelled");
     assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "code previews exist");
@@ -128,7 +130,7 @@ fn the_map_shows_where_the_model_was_unsure() {
     }
     let bits = -surprise.chosen.iter().map(|chosen| chosen.probability.log2()).sum::<f32>();
     // 8x8x4 codes of 10 bits for 64x64 pixels.
-    for words in [format!("{:.3} bits per pixel", bits / 4096.0), "2 560 bits, 0.625 bits per pixel".into()] {
+    for words in [format!("{:.3} bits per pixel", bits / 4096.0), "2,560 bits, 0.625 bits per pixel".into()] {
         assert!(desk.harness.query_by_label_contains(&words).is_some(), "{words}");
     }
     let mean: f32 = surprise.entropy.iter().skip(2).step_by(4).sum::<f32>() / 64.0;

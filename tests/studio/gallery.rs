@@ -1,20 +1,22 @@
 //! Images of the session and of folders: selected, opened, compared, saved, dropped in again.
 
 use std::io::Cursor;
+use std::path::Path;
+use std::process::Command;
 
 use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
 use image::codecs::png::PngDecoder;
-use image::{AnimationDecoder, DynamicImage, Frame};
+use image::{AnimationDecoder, DynamicImage, RgbImage};
 use residua::app::Start;
 use residua::app::gallery::Item;
-use residua::codes::{CodeStack, npy};
-use residua::engine::{Condition, Recipe};
-use residua::image_io::Picture;
-use residua::metrics::psnr::psnr;
+use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::Picture;
+use residua_metrics::psnr::psnr;
+use residua_protocol::{Condition, Recipe, Writing};
 
-use crate::desk::Desk;
-use crate::sampled::{CLASS, provenance, sample};
+use crate::desk::{Desk, emoji};
+use crate::sampled::{CLASS, made, provenance, sample};
 
 /// A studio that has sampled two images with seed 7.
 fn two_sampled() -> Desk {
@@ -62,8 +64,9 @@ fn two_images_are_compared_saved_and_removed() {
     let at = |name: &str| folder.path().join(name);
     let state = &mut desk.harness.state_mut().state;
     state.save_item(&b, &at("one.png"));
-    state.save_item_codes(&b, &at("one.npy"));
+    state.write(&at("one.npy"), Writing::Codes(b_codes.clone()));
     state.export_grid(&[a, b.clone()], &at("grid.png"));
+    desk.settle();
     let saved = provenance(&at("one.png"));
     assert_eq!(saved.codes.as_ref(), b.stack.as_deref());
     let recipe = Recipe::from_json(&saved.recipe.unwrap()).unwrap();
@@ -82,6 +85,7 @@ fn two_images_are_compared_saved_and_removed() {
     assert!(desk.harness.query_by_label("1 picture, 0 selected").is_some());
     // A file in place of a folder.
     desk.harness.state_mut().state.save_item(&b, &at("one.npy").join("a.png"));
+    desk.settle();
     assert!(notice(&desk).contains("one.npy"), "{}", notice(&desk));
 }
 
@@ -131,8 +135,32 @@ fn a_dropped_image_from_the_command_line_restores_its_recipe() {
     let again = desk.state().gallery.items.iter().map(|item| (**item.stack.as_ref().unwrap()).clone());
     assert_eq!(again.collect::<Vec<_>>(), made);
 
-    let start = Start { file: Some(path), ..Start::default() };
+    let start = Start { file: Some(path), ..emoji() };
     check(&Desk::with(start, Vec2::new(1280.0, 800.0)));
+}
+
+#[test]
+fn an_image_without_a_caption_restores_its_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 1, &["sample", "--seed", "5", "--draft", "2", "--revise", "0"]);
+    let mut desk = Desk::first();
+    desk.drop_file(&folder.path().join("000.png"));
+    assert_eq!(open_codes(&desk), made[0]);
+    let state = desk.state();
+    assert_eq!((&state.condition, state.settings.seed), (&Condition::Unconditional, 5));
+    assert!(state.log.notice.is_none(), "{}", state.log.text());
+}
+
+/// Another model's codes may fit, but they mean another image.
+#[test]
+fn an_image_of_another_model_is_opened_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = sample(folder.path(), 7, 1, &[]);
+    let mut desk = Desk::first();
+    desk.drop_file(&folder.path().join("000.png"));
+    assert_eq!(open_codes(&desk), made[0]);
+    let warned = |text: &str| desk.state().log.lines().any(|line| line.text.contains(text));
+    assert!(warned("000.png was made with another RQ-VAE, emoji-64: load it"), "{}", desk.state().log.text());
 }
 
 #[test]
@@ -184,24 +212,58 @@ fn a_folder_is_shown_with_codes_and_recipes_of_its_images() {
     assert!(notice(&desk).ends_with("no pictures in this folder"), "{}", notice(&desk));
 }
 
+/// The frames of an animated PNG, as another crate decodes them.
+fn frames(path: &Path) -> Vec<RgbImage> {
+    let bytes = std::fs::read(path).unwrap();
+    let frames = PngDecoder::new(Cursor::new(bytes)).unwrap().apng().unwrap().into_frames();
+    let frames = frames.collect_frames().unwrap().into_iter();
+    frames.map(|frame| DynamicImage::from(frame.into_buffer()).into_rgb8()).collect()
+}
+
+/// The frames with these settings are those of the command line.
 #[test]
-fn two_pictures_are_morphed() {
+fn two_pictures_are_morphed_in_each_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
     let mut desk = two_sampled();
     desk.click("7-0");
     assert!(!can(&desk, "Morph…"));
     desk.click("7-1");
-    let pictures = ["7-0", "7-1"].map(|name| item(&desk, name).picture.to_rgb8());
-    assert!(can(&desk, "Morph…"));
-    let plan = desk.state().morph_plan().expect("two are chosen");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("morph.png");
-    desk.harness.state_mut().state.morph_to(plan, &path);
-    desk.settle();
-    let bytes = std::fs::read(path).unwrap();
-    let frames = PngDecoder::new(Cursor::new(bytes)).unwrap().apng().unwrap().into_frames();
-    let frames = frames.collect_frames().unwrap();
-    let rgb = |frame: &Frame| DynamicImage::from(frame.buffer().clone()).into_rgb8();
-    assert_eq!([rgb(&frames[0]), rgb(frames.last().unwrap())], pictures);
+    for name in ["7-0", "7-1"] {
+        let item = item(&desk, name).clone();
+        desk.harness.state_mut().state.save_item(&item, &at(&format!("{name}.png")));
+    }
+    desk.harness.state_mut().state.settings.seed = 3;
+    for (name, order) in
+        [("From the middle outward", "distance"), ("Row by row", "raster"), ("In random order", "random")]
+    {
+        desk.click("Morph…");
+        desk.click(name);
+        desk.enter("Frames", 5.0);
+        desk.enter("Time a frame", 40.0);
+        // The button to save opens the system's dialog.
+        let plan = desk.state().gallery_view.morph.clone().expect("the settings are open");
+        assert_eq!(plan.milliseconds, 40);
+        desk.harness.state_mut().state.morph_to(plan, &at("morph.png"));
+        desk.settle();
+        let seed: &[&str] = if order == "random" { &["--seed", "3"] } else { &[] };
+        let done = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(["morph", "7-0.png", "7-1.png", "--frames", "5", "--order", order, "--device", "cpu"])
+            .args(["--force", "--out", "expected.png"])
+            .args(seed)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let found = frames(&at("morph.png"));
+        assert_eq!(found.len(), 5);
+        assert!(found == frames(&at("expected.png")), "{name}");
+        for (frame, end) in [(&found[0], "7-0"), (&found[4], "7-1")] {
+            assert!(*frame == item(&desk, end).picture.to_rgb8(), "{name} ends at {end}");
+        }
+        desk.click("Close the morph");
+        assert!(!desk.shows("Frames"));
+    }
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use eframe::egui::{Key, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
-use residua::codes::CodeStack;
+use residua_core::codes::CodeStack;
+use residua_protocol::Condition;
 
 use crate::desk::Desk;
-use crate::sampled::{CLASS, sample};
+use crate::sampled::{CLASS, made, sample};
 
 const GENERATE: &str = "Generate (Ctrl+Enter)";
 
@@ -44,6 +45,29 @@ fn the_displayed_seed_gives_the_same_codes_as_the_command_line() {
     assert_eq!(desk.state().settings.seed, 77);
     desk.click("Random");
     assert_ne!(desk.state().settings.seed, 77);
+}
+
+/// The default model takes captions, and begins with one.
+#[test]
+fn the_first_picture_needs_no_typing() {
+    const CAPTION: &str = "a blue cat with a red scarf";
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::first();
+    assert_eq!(desk.harness.get_by_label("Caption").value().as_deref(), Some(CAPTION));
+    assert!(desk.shows("7 of 32 tokens"));
+    desk.enter("Pictures", 2.0);
+    desk.click(GENERATE);
+    assert_eq!(stacks(&desk), made(folder.path(), 2, &["sample", "-n", "2", "--prompt", CAPTION]));
+    let (first, document) = (&desk.state().gallery.items[0], desk.state().document.as_ref().unwrap());
+    assert_eq!((first.picture.width(), first.picture.height()), (128, 128));
+    assert_eq!(document.condition, Condition::Unconditional, "the caption is not the open image's");
+    assert!(desk.state().log.notice.is_none());
+
+    desk.click("Words that this model knows");
+    desk.harness.get_by_label("glasses").scroll_to_me();
+    desk.settle();
+    desk.click("glasses");
+    assert_eq!(desk.state().condition, Condition::Prompt(format!("{CAPTION} glasses")));
 }
 
 #[test]

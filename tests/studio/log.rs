@@ -2,8 +2,8 @@
 
 use eframe::egui::OutputCommand;
 use residua::app::log::Level;
-use residua::kernels::GpuKernel;
-use residua::kernels::check::Checked;
+use residua_kernels::GpuKernel;
+use residua_kernels::check::Checked;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -67,10 +67,10 @@ fn lines_are_copied_and_cleared() {
 #[test]
 fn warnings_of_the_engine_reach_the_log() {
     // The process has one subscriber and one listening log; no other test sets them.
-    let _ = tracing_subscriber::registry().with(residua::app::Warnings).try_init();
+    let _ = tracing_subscriber::registry().with(residua_core::warnings::Warnings).try_init();
     let mut desk = desk();
     let log = desk.state().log.sender();
-    residua::app::listen(move |line| log.send(line).expect("the log is open"));
+    residua_core::warnings::listen(move |line| log.send(line).expect("the log is open"));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.png"), b"no picture").unwrap();
     desk.harness.state_mut().state.count_folder(folder.path().into());

@@ -1,6 +1,8 @@
 //! Drives the real studio, engine and model without a window, by the names that accessibility tools see.
 
 mod accessible;
+mod brought;
+mod captions;
 mod codebook;
 mod codes;
 #[path = "../shared/contextual.rs"]
@@ -12,11 +14,14 @@ mod first_steps;
 mod gallery;
 mod generate;
 mod log;
+mod mask;
 mod models;
 mod narrow;
 mod picture;
 mod revise;
 mod sampled;
+#[cfg(unix)]
+mod slow;
 mod snapshots;
 mod touch;
 mod train;

@@ -17,6 +17,10 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rqvae-shared")
 }
 
+fn pig() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/pig.png")
+}
+
 /// A checkpoint whose weights do not have the widths in its configuration.
 fn misfit() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -37,7 +41,7 @@ fn load(desk: &mut Desk, place: &Path) {
 }
 
 #[test]
-fn the_bundled_model_is_described() {
+fn a_class_conditional_model_is_described() {
     let desk = desk();
     let loaded = desk.state().loaded.as_ref().expect("loaded");
     let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
@@ -47,7 +51,7 @@ fn the_bundled_model_is_described() {
         "MIT",
         "64 x 64 pixels",
         "8 x 8 cells of 4 codes",
-        "1 024, 1 024, 1 024, 1 024 codes, one codebook per depth",
+        "1,024 / 1,024 / 1,024 / 1,024 codes, one codebook per depth",
         "32, 32, 64, 128; 1 block per level",
         "at 8 x 8",
         "6 layers with 4 heads",
@@ -55,6 +59,27 @@ fn the_bundled_model_is_described() {
         "128",
         "one of 9 classes",
         "CPU",
+    ] {
+        assert!(desk.shows(fact), "{fact}");
+    }
+}
+
+/// Its licence asks for credit.
+#[test]
+fn the_default_model_and_its_authors_are_named() {
+    let mut desk = Desk::first();
+    desk.click("Models");
+    let loaded = desk.state().loaded.as_ref().expect("loaded");
+    let parameters = loaded.stage2.as_ref().expect("has a stage 2").parameters;
+    assert_eq!((loaded.stage1_parameters, parameters), (3_737_424, 4_415_296));
+    for fact in [
+        "characters-128",
+        "CC BY 4.0, Johan Melin and David Revoy",
+        "128 x 128 pixels",
+        "64, 96, 128; 1 block per level",
+        "none",
+        "6 layers with 6 heads",
+        "a caption of up to 32 tokens",
     ] {
         assert!(desk.shows(fact), "{fact}");
     }
@@ -119,4 +144,31 @@ fn loading_can_be_stopped() {
     desk.settle();
     assert!(std::sync::Arc::ptr_eq(desk.state().loaded.as_ref().unwrap(), &before));
     assert!(!desk.shows("Stop loading"));
+}
+
+#[test]
+fn a_picture_that_is_being_opened_survives_the_loss_of_the_models() {
+    let mut desk = Desk::new();
+    let state = &mut desk.harness.state_mut().state;
+    state.open_path(&pig());
+    while state.jobs.called("encoding").is_none() {
+        assert!(state.wait());
+    }
+    state.lost("a test lost the models");
+    desk.settle();
+    assert_eq!(desk.state().document.as_ref().expect("a picture is open").name, "pig.png");
+    let notice = desk.state().log.notice.as_ref().expect("a warning");
+    assert_eq!(notice.text, "a test lost the models; reloading the model");
+}
+
+#[test]
+fn a_file_that_is_still_read_at_the_loss_of_the_models_must_be_opened_again() {
+    let mut desk = Desk::new();
+    let state = &mut desk.harness.state_mut().state;
+    state.open_path(&pig());
+    state.lost("a test lost the models");
+    desk.settle();
+    assert_eq!(desk.state().document.as_ref().expect("a picture is open").name, "scream.png");
+    let notice = desk.state().log.notice.as_ref().expect("a warning");
+    assert_eq!(notice.text, "a test lost the models; reloading the model; open the file again");
 }

@@ -8,8 +8,8 @@ use egui_kittest::kittest::Queryable;
 use residua::app::Start;
 use residua::app::document::Document;
 use residua::app::panels::picture::View;
-use residua::image_io::Picture;
-use residua::image_io::framing::{Framing, Square};
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::{Framing, Square};
 
 use crate::desk::Desk;
 
@@ -91,8 +91,9 @@ fn residuals_and_surprise_are_maps_with_a_scale() {
 
 /// The point under the pointer stays there.
 #[test]
-fn the_wheel_zooms_about_the_pointer() {
+fn the_wheel_zooms_about_the_pointer_and_a_drag_pans() {
     let mut desk = Desk::new();
+    let fitted = desk.harness.get_by_label("Reconstruction picture").rect();
     click(&mut desk, "4:1");
     let before = desk.harness.get_by_label("Reconstruction picture").rect();
     let at = before.lerp_inside(Vec2::splat(0.5));
@@ -110,6 +111,11 @@ fn the_wheel_zooms_about_the_pointer() {
     }
     let after = desk.harness.get_by_label("Reconstruction picture").rect();
     assert!(after.width() > 1.5 * before.width(), "{before} became {after}");
+    drag(&mut desk, at, at + Vec2::new(-40.0, 30.0));
+    let moved = desk.harness.get_by_label("Reconstruction picture").rect().min - after.min;
+    assert!(moved.x < -15.0 && moved.y > 10.0, "{moved:?}");
+    click(&mut desk, "Fit");
+    assert_eq!(desk.harness.get_by_label("Reconstruction picture").rect(), fitted);
 }
 
 #[test]

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
+use eframe::egui::Vec2;
 use eframe::egui::accesskit::Role;
-use eframe::egui::{Pos2, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
-use residua::codes::CodeStack;
-use residua::generate::Rounds;
+use residua_core::codes::CodeStack;
+use residua_core::sampling::Rounds;
+use residua_protocol::Condition;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, emoji};
 
 fn desk() -> Desk {
-    Desk::with(Start::default(), Vec2::new(1600.0, 1200.0))
+    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
 }
 
 /// A desk with a contextual model of random weights.
 fn contextual() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    crate::contextual::write(folder.path(), 1024);
+    crate::contextual::write(folder.path(), &crate::contextual::config(1024));
     let model = Some(folder.path().to_str().unwrap().into());
-    let start = Start { model, rqvae: Some("emoji-64".into()), ..Start::default() };
+    let start = Start { model, rqvae: Some("emoji-64".into()), ..emoji() };
     Desk::with(start, Vec2::new(1600.0, 1200.0))
 }
 
@@ -33,22 +34,6 @@ fn changed(before: &CodeStack, after: &CodeStack) -> Vec<(usize, usize, usize)> 
     before.diff(after).expect("one shape")
 }
 
-/// Presses on the first cell, moves to the last and lets go.
-fn paint(desk: &mut Desk, from: [usize; 2], to: [usize; 2]) {
-    let center = |[row, col]: [usize; 2]| -> Pos2 {
-        desk.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
-    };
-    let (from, to) = (center(from), center(to));
-    desk.harness.drag_at(from);
-    desk.harness.run();
-    desk.harness.hover_at(from + (to - from) * 0.5);
-    desk.harness.run();
-    desk.harness.hover_at(to);
-    desk.harness.run();
-    desk.harness.drop_at(to);
-    desk.settle();
-}
-
 #[test]
 fn painted_cells_are_resampled_again_and_undone() {
     for mut desk in [desk(), contextual()] {
@@ -57,7 +42,7 @@ fn painted_cells_are_resampled_again_and_undone() {
         desk.harness.state_mut().state.settings.seed_locked = true;
         desk.click("Revise");
         assert!(desk.harness.get_by_label("Again").accesskit_node().is_disabled());
-        paint(&mut desk, [2, 1], [2, 5]);
+        desk.paint([2, 1], [2, 5]);
         let first = stack(&desk);
         let places = changed(&opened, &first);
         assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| row == 2 && (1..=5).contains(&col)));
@@ -87,19 +72,57 @@ fn painted_cells_are_resampled_again_and_undone() {
 }
 
 #[test]
+fn a_revision_is_previewed_until_it_is_done() {
+    let mut desk = contextual();
+    desk.click("Revise");
+    desk.begin_to_paint([0, 0], [7, 7]);
+    let mut previewed = false;
+    while desk.state().is_busy() && desk.harness.state_mut().state.wait() {
+        previewed |= desk.state().document.as_ref().unwrap().preview.is_some();
+    }
+    assert!(previewed);
+    desk.settle();
+    assert!(desk.state().document.as_ref().unwrap().preview.is_none());
+}
+
+#[test]
 fn a_revision_is_for_the_condition_that_is_chosen() {
     let mut desk = desk();
     desk.harness.state_mut().state.settings.seed_locked = true;
     let opened = stack(&desk);
-    desk.click("Food & Drink");
     desk.click("Revise");
-    paint(&mut desk, [2, 1], [5, 6]);
+    desk.paint([2, 1], [5, 6]);
     let own = stack(&desk);
     desk.click("Undo");
-    desk.click("As set in Generate, for class “Food & Drink”");
-    paint(&mut desk, [2, 1], [5, 6]);
-    assert_ne!(stack(&desk), own, "the same cells and seed, for another class");
-    assert_ne!(stack(&desk), opened);
+    desk.click("Another class");
+    desk.paint([2, 1], [5, 6]);
+    assert_eq!(stack(&desk), own, "at first the class of new pictures, which is the same");
+    desk.click("Undo");
+    desk.click("Revise as");
+    desk.click("Revise as Food & Drink");
+    desk.paint([2, 1], [5, 6]);
+    let other = stack(&desk);
+    assert!(other != own && other != opened, "the same cells and seed, for another class");
+    let picture = desk.state().document.as_ref().unwrap().condition.clone();
+    assert_eq!(picture, Condition::Class("Smileys & Emotion".into()), "the picture keeps its own");
+    desk.click("Undo");
+    desk.click("As in the rest of the picture, for class “Smileys & Emotion”");
+    desk.paint([2, 1], [5, 6]);
+    assert_eq!(stack(&desk), own);
+}
+
+/// A revision that is under way, and the strokes before it, are of the picture that they began in.
+#[test]
+fn another_picture_is_not_revised_by_the_strokes_of_the_last() {
+    let mut desk = desk();
+    desk.click("Revise");
+    desk.paint([2, 1], [2, 5]);
+    desk.begin("Again");
+    let other = Arc::new(CodeStack::new(8, 8, 4, vec![7; 256]).unwrap());
+    desk.harness.state_mut().state.open_stack("other", other.clone(), None);
+    desk.settle();
+    assert_eq!(stack(&desk), other);
+    assert!(desk.harness.get_by_label("Again").accesskit_node().is_disabled());
 }
 
 #[test]
@@ -126,6 +149,41 @@ fn the_worst_cells_are_revised_one_by_one() {
     }
 }
 
+#[test]
+fn the_worst_cell_is_revised_by_a_click_and_the_map_cools_down() {
+    for mut desk in [desk(), contextual()] {
+        desk.click("Surprise");
+        desk.click("Revise");
+        // The likeliest codes, so that this does not depend on luck.
+        desk.enter("Temperature at all depths", 0.0);
+        let opened = stack(&desk);
+        let (worst, bits) = desk.state().known_surprise().and_then(|surprise| surprise.worst()).unwrap();
+        let cell = format!("row {}, column {}", worst / 8, worst % 8);
+        let [said, scale] = [format!("Worst: {cell}, {bits:.1} bits"), format!("{bits:.1} bits")];
+        assert!(desk.shows(&said) && desk.shows(&scale), "{said}");
+        desk.click(&cell);
+        let places = changed(&opened, &stack(&desk));
+        assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| row * 8 + col == worst));
+        let after = desk.state().known_surprise().expect("measured again").bits_per_cell();
+        assert!(after[worst] < bits, "{cell}: {bits} bits became {}", after[worst]);
+        assert!(!desk.shows(&said), "another cell is the worst now, or the same one is less bad");
+        desk.click("Undo");
+        assert!(desk.shows(&said));
+    }
+}
+
+#[test]
+fn another_model_measures_its_own_surprise() {
+    let mut desk = contextual();
+    desk.click("Surprise");
+    let before = desk.state().known_surprise().expect("measured").clone();
+    desk.harness.state_mut().state.load("emoji-64", None);
+    desk.settle();
+    let after = desk.state().known_surprise().expect("measured again");
+    assert_eq!(after.stack, before.stack);
+    assert_ne!(after.chosen, before.chosen);
+}
+
 /// The surprise of a contextual model at a cell is that given all others.
 #[test]
 fn a_contextual_model_explains_and_samples() {
@@ -150,12 +208,16 @@ fn a_contextual_model_explains_and_samples() {
 
 #[test]
 fn the_first_steps_lead_to_a_revision_and_back() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::first();
+    let opened = stack(&desk);
     desk.harness.get_by_label_contains("Choose Revise, and paint over a part of it.");
     desk.click("Revise");
-    paint(&mut desk, [3, 2], [3, 5]);
+    desk.paint([3, 2], [3, 5]);
     desk.harness.get_by_label_contains("Now press Undo.");
+    let places = changed(&opened, &stack(&desk));
+    assert!(places.iter().all(|&(row, col, _)| row == 3 && (2..=5).contains(&col)), "{places:?}");
     desk.click("Undo");
+    assert_eq!(stack(&desk), opened);
     assert!(!desk.state().settings.hint);
     assert!(!desk.shows("First steps"));
 }

@@ -3,20 +3,25 @@
 use std::path::Path;
 use std::process::Command;
 
-use residua::codes::CodeStack;
-use residua::image_io::png_text::Provenance;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::png_text::Provenance;
 
-/// A class of the bundled model other than the first.
+/// A class of emoji-64 other than the first.
 pub const CLASS: &str = "Food & Drink";
 
-/// Runs `residua sample` with the published settings and `arguments` into `folder`, and returns the codes of
+/// Runs `residua sample` for that class with the published settings and `arguments` into `folder`, and returns the codes of
 /// its images.
 pub fn sample(folder: &Path, seed: u64, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
+    let (seed, number) = (seed.to_string(), count.to_string());
+    let sample = ["sample", "--model", "emoji-64", "--class", CLASS, "--seed", &seed, "-n", &number];
+    made(folder, count, &[&sample[..], arguments].concat())
+}
+
+/// Runs `residua` with `arguments` and `folder` for its images, and returns the codes of the first `count`.
+pub fn made(folder: &Path, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
     let done = Command::new(env!("CARGO_BIN_EXE_residua"))
-        .args(["sample", "--device", "cpu", "--class", CLASS, "--seed", &seed.to_string()])
-        .args(["-n", &count.to_string()])
         .args(arguments)
-        .arg("--out")
+        .args(["--device", "cpu", "--out"])
         .arg(folder)
         .output()
         .expect("the program runs");

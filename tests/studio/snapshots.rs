@@ -7,7 +7,8 @@ use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
-use residua::engine::studio::Engine;
+
+use crate::desk::emoji;
 
 /// Another rasterizer may draw the edges of letters differently.
 const PIXELS_THAT_MAY_DIFFER: usize = 60;
@@ -36,8 +37,8 @@ fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
         .with_max_steps(64)
         .wgpu()
         .build_eframe(|context| {
-            let engine = Engine::start(residua::device::cpu(), || ());
-            let start = Start { theme: Some(theme.into()), ..Start::default() };
+            let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
+            let start = Start { theme: Some(theme.into()), ..emoji() };
             Alone { studio: Studio::new(&context.egui_ctx, engine, "cpu", start, None), panel }
         });
     settle(&mut harness);

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui_kittest::kittest::Queryable;
 use residua::app::training::{Ended, LOSS, Training};
-use residua::device::{DeviceChoice, open};
-use residua::engine::Task;
-use residua::engine::train::{TrainOptions, train};
-use residua::error::Error;
-use residua::image_io::Picture;
-use residua::image_io::png_text::Provenance;
+use residua_core::error::Error;
+use residua_core::task::Task;
+use residua_engine::train::{TrainOptions, train};
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_kernels::device::{DeviceChoice, open};
 use tempfile::TempDir;
 
 use crate::desk::Desk;
@@ -51,6 +51,7 @@ fn desk(folder: &Path, steps: &str) -> Desk {
     type_in(&mut desk, "Pictures", &folder.join("data").display().to_string());
     type_in(&mut desk, "Run folder", &folder.join("run").display().to_string());
     type_in(&mut desk, "Steps", steps);
+    desk.settle();
     desk
 }
 
@@ -100,7 +101,7 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
 
     // Five more steps.
     desk.harness.state_mut().state.train_view.set_steps(taken as u64 + 5);
-    desk.harness.run();
+    desk.settle();
     desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());
     assert!(
@@ -170,6 +171,19 @@ fn stopping_between_two_steps_still_writes_a_checkpoint() {
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
     assert_eq!(sheets, [false, false, true]);
     assert!(options.out.join("checkpoints/00000003").is_dir());
+}
+
+/// However the window is closed: by its button or by a signal.
+#[test]
+fn closing_the_window_writes_a_checkpoint() {
+    let folder = folder();
+    let mut desk = desk(folder.path(), "100000");
+    desk.begin("Start run");
+    wait_until(&mut desk, |training| steps(training) >= 3);
+    drop(desk);
+    let metrics = std::fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let last = folder.path().join(format!("run/checkpoints/{:08}", metrics.lines().count()));
+    assert!(last.join("training.safetensors").is_file(), "{metrics}");
 }
 
 #[test]

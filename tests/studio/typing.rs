@@ -3,7 +3,7 @@
 use eframe::egui::{Event, ImeEvent, Key, Vec2};
 use egui_kittest::kittest::Queryable;
 use residua::app::{Start, fonts};
-use residua::engine::Condition;
+use residua_protocol::Condition;
 
 use crate::desk::Desk;
 
@@ -21,7 +21,7 @@ fn preedit(text: &str) -> ImeEvent {
 fn a_caption_is_composed_by_an_input_method() {
     let start = Start { model: Some("emoji-64-captions".into()), ..Start::default() };
     let mut desk = Desk::with(start, Vec2::new(1280.0, 800.0));
-    fonts::install(&desk.harness.ctx);
+    fonts::install(&desk.harness.ctx).join().expect("the fonts are listed");
     desk.harness.get_by_label("Caption").focus();
     desk.harness.run();
     assert!(desk.harness.output().platform_output.ime.is_some(), "the window enables the input method");

@@ -8,7 +8,8 @@ test.setTimeout(240_000);
 const MB = 1 << 20;
 /** Memory allowed besides the largest tensor, in bytes. */
 const BESIDES = 64 * MB;
-test('a model much larger than the heap is loaded', async ({ page, server }) => {
+
+test('a model much larger than the heap is loaded @alone', async ({ page, server }) => {
   const { bytes, largest } = await wide();
   const url = server.put('/models/wide.safetensors', bytes);
   server.put('/blank.html', '<!doctype html><link rel="icon" href="data:,"><title>A page</title>');

@@ -13,8 +13,11 @@ export const ROOT = path.resolve(import.meta.dirname, '..', '..');
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(homedir(), '.cache', 'residua', 'target');
 const PROGRAM = process.env.RESIDUA ?? path.join(TARGET, 'release', 'residua');
 
-/** The sample pictures, relative to the repository. */
-export const SAMPLES = ['croissant', 'metro', 'pig', 'poodle', 'scream', 'woman-girl']
+/** The caption that the studio and the example begin with. */
+export const CAPTION = 'a blue cat with a red scarf';
+
+/** The sample pictures of the default model's family, relative to the repository. */
+export const SAMPLES = ['blue-beard', 'brown-bun', 'green-cat', 'orange-cat', 'red-cat', 'red-hair']
   .map((name) => `assets/samples/${name}.png`);
 
 /**
@@ -38,22 +41,24 @@ export async function encode(picture, device, out) {
 }
 
 /**
- * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu' }} wish with the published settings
+ * Samples a class of a model.
+ * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu', model?: string }} wish with the published settings
  * @param {string} folder for the pictures
  * @returns {Promise<{ files: string[], stacks: { codes: number[] }[] }>}
  */
-export async function sample({ seed, class: name, count, device }, folder) {
-  const wish = ['--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
+export async function sample({ seed, class: name, count, device, model = 'emoji-64' }, folder) {
+  const wish = ['--model', model, '--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
   return run('sample', ...wish, '--out', folder);
 }
 
 /**
  * Decodes the codes that a picture carries.
  * @param {string} picture a path
+ * @param {string} model
  * @param {string} out a path
  */
-export async function decode(picture, out) {
-  await run('decode', picture, '--device', 'cpu', '--out', out, '--force');
+export async function decode(picture, model, out) {
+  await run('decode', picture, '--model', model, '--device', 'cpu', '--out', out, '--force');
 }
 
 /**
@@ -81,8 +86,8 @@ export function differing(found, expected) {
   return found.flatMap((code, place) => (code === expected[place] ? [] : [place]));
 }
 
-/** The sample picture. */
-export const SAMPLE = path.join(ROOT, 'assets', 'samples', 'scream.png');
+/** The sample picture that the studio opens. */
+export const SAMPLE = path.join(ROOT, 'assets', 'samples', 'red-cat.png');
 
 /**
  * Runs the native program on the CPU, and waits.
@@ -101,7 +106,7 @@ export function native(...words) {
  * @param {string} [picture]
  * @returns {number[]}
  */
-export function nativeCodes(folder, model = 'emoji-64', picture = SAMPLE) {
+export function nativeCodes(folder, model = 'characters-128', picture = SAMPLE) {
   mkdirSync(folder, { recursive: true });
   return native('encode', picture, '--model', model, '--out', path.join(folder, 'codes.npy'), '--force').codes;
 }

@@ -17,8 +17,12 @@ export default defineConfig({
   testIgnore: 'engines/**',
   outputDir: 'out',
   snapshotPathTemplate: 'snapshots/{testFilePath}/{arg}{ext}',
+  // Tests that use a GPU or measure time are called `@alone`: the software GPU takes all cores. `npm test` runs all others
+  // side by side.
   workers: 1,
+  fullyParallel: true,
   // A software rasterizer on a busy machine.
+  timeout: 120_000,
   expect: { timeout: 60_000 },
   forbidOnly: Boolean(process.env.CI),
   reporter: 'list',

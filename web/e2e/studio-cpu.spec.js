@@ -13,7 +13,7 @@ test.use({
 for (const wish of ['auto', 'gpu']) {
   test(`without WebGPU the models run on the CPU: ${wish}`, async ({ studio }, info) => {
     test.setTimeout(600_000);
-    const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
+    const native = await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy'));
     await studio.open(`?device=${wish}`);
     expect(await studio.codes()).toEqual(native);
     // The warning is visible without a click.

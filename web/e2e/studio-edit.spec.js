@@ -46,7 +46,7 @@ test('a code is edited by mouse and by number, and undone to the last pixel', as
 });
 
 test('arrows move the pinned cell, digits choose the depth', async ({ page, studio }) => {
-  await studio.open();
+  await studio.open('?model=emoji-64');
   await studio.click('row 3, column 4');
   await expect(studio.says('Row 3, column 4').first()).toBeAttached();
   await page.mouse.move(5, 5);
@@ -59,8 +59,17 @@ test('arrows move the pinned cell, digits choose the depth', async ({ page, stud
   await studio.keep('keys');
 });
 
-test('the Tab key moves from widget to widget, and the focus is visible', async ({ page, studio }) => {
-  await studio.open();
+test('the page is light or dark like the system, the Tab key moves from widget to widget, and the focus is visible', async ({ page, studio }) => {
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await studio.open('?model=emoji-64');
+  await studio.keep('dark');
+  expect(await brightness(page)).toBeLessThan(0.3);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await expect.poll(() => brightness(page)).toBeGreaterThan(0.7);
+  await studio.keep('light');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expect.poll(() => brightness(page)).toBeLessThan(0.3);
+
   await page.mouse.click(5, 1000);
   const looks = Object.fromEntries(await Promise.all(
     ['File', 'Edit', 'View'].map(async (name) => /** @type {const} */ ([name, await studio.look(name, 'button')])),
@@ -82,18 +91,6 @@ function focused(/** @type {import('@playwright/test').Page} */ page) {
     return id && document.getElementById(id)?.ariaLabel;
   });
 }
-
-test('the page is light or dark like the system', async ({ page, studio }) => {
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await studio.open();
-  await studio.keep('dark');
-  expect(await brightness(page)).toBeLessThan(0.3);
-  await page.emulateMedia({ colorScheme: 'light' });
-  await expect.poll(() => brightness(page)).toBeGreaterThan(0.7);
-  await studio.keep('light');
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await expect.poll(() => brightness(page)).toBeLessThan(0.3);
-});
 
 /** Brightness of an empty part of the window, from 0 to 1. */
 async function brightness(/** @type {import('@playwright/test').Page} */ page) {

@@ -9,26 +9,50 @@ import { wide } from './wide.js';
 
 test.describe.configure({ timeout: 600_000 });
 
-/** Each: the problem, lines that cause it before the worker's own script, and all warnings expected. */
+/** Lines that change each shader as `change`, a body with `code`, says. */
+const shaders = (/** @type {string} */ change) => `
+  const { createShaderModule } = GPUDevice.prototype;
+  const changed = (code) => { ${change} };
+  GPUDevice.prototype.createShaderModule = function (wish) {
+    return createShaderModule.call(this, { ...wish, code: changed(wish.code) });
+  };`;
+
+/**
+ * Each: the problem, lines that cause it before the worker's own script, where the models then run, and all warnings expected,
+ * latest first.
+ */
 const LACKING = /** @type {const} */ ([
-  ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', [/has no WebGPU adapter: update it/]],
+  ['no adapter', 'GPU.prototype.requestAdapter = async () => null;', 'CPU', [/^Warning: the models run on the CPU, which is slower: .*has no WebGPU adapter: update it/]],
   [
     'an adapter that refuses',
     `GPUAdapter.prototype.requestDevice = async () => {
       throw new DOMException('a test refuses', 'OperationError');
     };`,
-    [/open the graphics adapter \w+ \(.*a test refuses\): restart the browser$/],
+    'CPU',
+    [/^Warning: the models run on the CPU, which is slower: .*open the graphics adapter \w+ \(.*a test refuses\): restart the browser$/],
   ],
   [
-    'a kernel that is wrong',
-    `const { createShaderModule } = GPUDevice.prototype;
-    GPUDevice.prototype.createShaderModule = function (wish) {
-      const code = wish.code.replaceAll('sqrt(', 'exp(');
-      return createShaderModule.call(this, { ...wish, code });
-    };`,
+    'kernels that are wrong',
+    // Group norm, and one block size of the convolution.
+    shaders(`
+      const small = code.includes('const CHANNEL_THREADS = 16u;') && code.includes('const ROW_THREADS = 2u;');
+      return (small ? code.replace('channels.left, pixels.left', 'channels.left, pixels.right') : code).replaceAll('inverseSqrt(', 'exp(');`),
+    'GPU',
     [
-      /computes a wrong result .*: update its driver/,
-      /^Warning: the GPU kernel LayerNorm gives wrong results on this GPU/,
+      /^Warning: the GPU kernel GroupNorm is off, because it gave wrong results on this GPU \(.*\): update its driver$/,
+      /^Warning: the GPU kernel Conv2d is off, because it gave wrong results on this GPU \(3x3 5->7 at 9x11, Same\): update its driver$/,
+      /^Warning: this GPU computes a wrong result \((Conv2d|GroupNorm), .*; (Conv2d|GroupNorm), .*\): update its driver; reloading the model$/,
+      /^Warning: the GPU kernel (Conv2d|GroupNorm) gives wrong results on this GPU/,
+      /^Warning: the GPU kernel (Conv2d|GroupNorm) gives wrong results on this GPU/,
+    ],
+  ],
+  [
+    'a kernel that is wrong, and so is what replaces it',
+    shaders('return code.replaceAll(/\\b(inverseSqrt|sqrt)\\(/g, "exp(");'),
+    'CPU',
+    [
+      /^Warning: this GPU computes a wrong result \(GroupNorm, .*\): update its driver; the models continue on the CPU, which is slower; reloading the model$/,
+      /^Warning: the GPU kernel GroupNorm gives wrong results on this GPU/,
     ],
   ],
 ]);
@@ -38,20 +62,21 @@ async function stub(/** @type {import('./server.js').Server} */ server, /** @typ
   server.put('/worker.js', `${lines}\n${await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8')}`);
 }
 
-for (const [what, lines, said] of LACKING) {
-  test(`${what}: the models run on the CPU, and the page says why`, async ({ server, studio }, info) => {
+for (const [what, lines, device, said] of LACKING) {
+  test(`${what}: the models run on the ${device}, and the page says why @alone`, async ({ server, studio }, info) => {
     await stub(server, lines);
     await studio.open('?device=gpu');
-    expect(await studio.codes()).toEqual(await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy')));
+    expect(await studio.codes()).toEqual(await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy')));
     await expect(studio.find('button', 'Dismiss')).toBeAttached();
     await studio.keep(`lacking-${what.replaceAll(' ', '-')}`);
-    const wrong = (await studio.log()).filter((line) => !line.startsWith('Note: '));
+    const log = await studio.log();
+    expect(log.find((line) => line.includes('the models run on the'))).toContain(`the models run on the ${device}`);
+    const wrong = log.filter((line) => !line.startsWith('Note: '));
     expect(wrong).toEqual(said.map((line) => expect.stringMatching(line)));
-    expect(wrong[0]).toMatch(/^Warning: the models run on the CPU, which is slower: /);
   });
 }
 
-test('a model with a tensor too large for the adapter is refused, and both sizes are reported', async ({ server, studio }) => {
+test('a model with a tensor too large for the adapter is refused, and both sizes are reported @alone', async ({ server, studio }) => {
   const { bytes, largest } = await wide();
   const most = largest - 4;
   // Real devices bind at least 128 MB.
@@ -70,6 +95,6 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
   const errors = (await studio.log()).filter((line) => line.startsWith('Error: '));
   expect(errors).toEqual([expect.stringContaining(
     `takes ${mb(largest)}, but this graphics device binds at most ${mb(most)}: run the model on the CPU, or in f16 or q8`)]);
-  // The bundled model is used instead.
-  await expect(studio.mirror).toContainText('emoji-64 is loaded');
+  // The default model is used instead.
+  await expect(studio.mirror).toContainText('characters-128 is loaded');
 });

@@ -3,29 +3,17 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { nativeCodes, ROOT } from './native.js';
+import { archive, STAGE1 } from './published.js';
 import { expect, test } from './studio.js';
-import { entry, tar } from './tar.js';
 
 test.describe.configure({ timeout: 600_000 });
 
-const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
-const STAGE1 = path.join(FIXTURES, 'rqvae-shared');
-const STAGE2 = path.join(FIXTURES, 'rqt-class');
 const EMOJI = path.join(ROOT, 'assets', 'emoji-64');
-
-/** Both stages, as published. */
-async function archive() {
-  const files = [['stage1', STAGE1], ['stage2', STAGE2]].flatMap(([stage, folder]) =>
-    ['config.yaml', 'model.pt'].map((name) => /** @type {const} */ ([`m/${stage}/${name}`, path.join(folder, name)])));
-  const entries = await Promise.all(files.map(async ([name, file]) => entry(name, await readFile(file))));
-  return gzipSync(tar(...entries));
-}
 
 /** Drops the sample picture, and compares its codes with the native program's. */
 async function sameCodes(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ folder, /** @type {string} */ model) {
-  await studio.drop(path.join(ROOT, 'assets', 'samples', 'scream.png'));
+  await studio.drop(path.join(ROOT, 'assets', 'samples', 'red-cat.png'));
   await studio.idle();
   await expect.poll(() => studio.codes()).toEqual(nativeCodes(folder, model));
 }
@@ -66,14 +54,7 @@ test('a dropped published archive is loaded', async ({ studio }, info) => {
   await make(studio);
 });
 
-test('a published .pt dropped with its configuration is loaded', async ({ studio }, info) => {
-  await studio.open('?device=cpu');
-  await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
-  await sameCodes(studio, info.outputPath('native'), STAGE1);
-  await studio.keep('model-pt');
-});
-
-test('for a published .pt without its configuration, the error says what is missing', async ({ studio }) => {
+test('a published .pt is loaded with its configuration, and without it, the error says what is missing', async ({ studio }, info) => {
   await studio.open('?device=cpu');
   const before = await studio.codes();
   await studio.drop(path.join(STAGE1, 'model.pt'));
@@ -81,6 +62,10 @@ test('for a published .pt without its configuration, the error says what is miss
   await studio.keep('model-no-configuration');
   expect((await studio.log())[0]).toMatch(/^Error: .*config\.yaml/);
   expect(await studio.codes()).toEqual(before);
+
+  await studio.drop(path.join(STAGE1, 'model.pt'), path.join(STAGE1, 'config.yaml'));
+  await sameCodes(studio, info.outputPath('native'), STAGE1);
+  await studio.keep('model-pt');
 });
 
 test('an interrupted download is reported, and resumes where it stopped', async ({ server, studio }, info) => {
@@ -106,6 +91,6 @@ test('a model with the wrong hash is refused', async ({ server, studio }) => {
   await studio.open(`?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
   await studio.keep('model-other-hash');
   expect((await studio.log()).filter((line) => line.startsWith('Error: '))).toEqual([expect.stringMatching(/0{64}/)]);
-  // The bundled model is used instead.
-  await expect(studio.mirror).toContainText('emoji-64 is loaded');
+  // The default model is used instead.
+  await expect(studio.mirror).toContainText('characters-128 is loaded');
 });

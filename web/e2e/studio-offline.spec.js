@@ -12,7 +12,7 @@ async function kept(/** @type {import('@playwright/test').Page} */ page) {
 
 test('the page and its model open offline', async ({ studio, page, context, server }, info) => {
   test.setTimeout(600_000);
-  const native = await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy'));
+  const native = await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy'));
   await studio.open('?device=cpu');
   expect(await studio.codes()).toEqual(native);
   await kept(page);

@@ -59,6 +59,60 @@ test('painted cells are resampled, again, and back', async ({ studio }) => {
   await studio.keep('surprise');
 });
 
+test('the worst cell is revised by a click, and is no longer the worst', async ({ studio }) => {
+  await studio.open();
+  // The first steps disappear after the first edit, which moves what is below them.
+  await studio.click('Got it');
+  const opened = await studio.codes();
+  // The likeliest codes, so that this does not depend on luck.
+  await studio.enter('Temperature at all depths', 0);
+  await studio.click('Surprise');
+  await studio.click('Revise');
+  const said = await studio.says(/^Worst: row/).textContent();
+  const [, row, column] = /^Worst: row (\d), column (\d), [\d.]+ bits$/.exec(said ?? '') ?? [];
+  await studio.idle();
+  await studio.keep('surprise-before');
+  await studio.click(`row ${row}, column ${column}`);
+  await expect.poll(async () => cells(await studio.codes(), opened)).toEqual([8 * Number(row) + Number(column)]);
+  await studio.idle();
+  await expect(studio.says(/^Worst: row/)).toBeAttached();
+  await expect(studio.says(new RegExp(`^Worst: row ${row}, column ${column}, `))).toHaveCount(0);
+  await studio.keep('surprise-after');
+});
+
+test('the cells under a chosen mask are revised, and a weak revision keeps the first codes of each cell', async ({ page, studio }) => {
+  // White over row 2, columns 1 to 4.
+  const mask = await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(64, 64);
+    const context = canvas.getContext('2d');
+    if (!context) throw new Error('expected a canvas to draw on, found none');
+    for (const [color, ...area] of /** @type {const} */ ([['black', 0, 0, 64, 64], ['white', 8, 16, 32, 8]])) {
+      context.fillStyle = color;
+      context.fillRect(...area);
+    }
+    return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
+  });
+  await studio.open();
+  const opened = await studio.codes();
+  await studio.click('Revise');
+  const chooser = page.waitForEvent('filechooser');
+  await studio.click('Load mask…');
+  await (await chooser).setFiles({ name: 'mask.png', mimeType: 'image/png', buffer: Buffer.from(mask) });
+  await expect.poll(async () => differing(await studio.codes(), opened).length).toBeGreaterThan(0);
+  await studio.idle();
+  expect([17, 18, 19, 20]).toEqual(expect.arrayContaining(cells(await studio.codes(), opened)));
+  await studio.keep('mask');
+
+  await studio.click('Undo');
+  await expect.poll(() => studio.codes()).toEqual(opened);
+  await studio.find('slider', 'Strength').fill('1');
+  await expect(studio.find('slider', 'Strength')).toHaveValue('1');
+  await paint(studio, 'row 2, column 1', 'row 2, column 4');
+  await expect.poll(async () => differing(await studio.codes(), opened).length).toBeGreaterThan(0);
+  await studio.idle();
+  expect(differing(await studio.codes(), opened).filter((place) => place % 4 !== 3)).toEqual([]);
+});
+
 test.describe('on a phone', () => {
   test.use({ hasTouch: true, isMobile: true });
 

@@ -2,12 +2,15 @@
 
 import { readFile } from 'node:fs/promises';
 import { carried, decode, differing, sample } from './native.js';
+import { archive, STAGE1, STAGE2 } from './published.js';
 import { expect, test } from './studio.js';
+
+/** @typedef {import('./studio.js').Studio} Studio */
+/** @typedef {import('./server.js').Server} Server */
 
 test.describe.configure({ timeout: 900_000 });
 
 const SEED = 77;
-const CLASS = 'Food & Drink';
 const GENERATE = 'Generate (Ctrl+Enter)';
 
 /** The longest task allowed in the page, in milliseconds of CPU time: wall time would include other programs. */
@@ -16,14 +19,42 @@ const LONGEST = 50;
 /** The longest time allowed between two turns of the page's event loop, in milliseconds of wall time. */
 const LONGEST_GAP = 300;
 
-/** How many pictures are sampled on each device. */
-const DEVICES = /** @type {const} */ ([['cpu', 2], ['gpu', 1]]);
+/**
+ * How to sample with a model, in the native program and in the page.
+ * @typedef {object} Model
+ * @property {{ model: string, class: string }} native
+ * @property {string} rqvae
+ * @property {(server: Server) => Promise<string>} wish the page's query
+ * @property {(studio: Studio) => Promise<void>} chooseClass
+ */
 
-for (const [device, count] of DEVICES) {
-  test(`sampled pictures have the native codes: ${device}`, async ({ browser, page, studio }, info) => {
-    const native = await sample({ seed: SEED, class: CLASS, count, device }, info.outputPath('made'));
-    await studio.open(`?device=${device}`);
-    await prepare(studio, count);
+/** @type {Model} */
+const BUNDLED = {
+  native: { model: 'emoji-64', class: 'Food & Drink' },
+  rqvae: 'emoji-64',
+  wish: async () => '&model=emoji-64',
+  chooseClass: async (studio) => {
+    await studio.click('Food & Drink');
+    await expect(studio.says('Class: Food & Drink')).toBeAttached();
+  },
+};
+
+/** A software GPU takes minutes to sample with the bundled model. @type {Model} */
+const SMALL = {
+  native: { model: STAGE2, class: '3' },
+  rqvae: STAGE1,
+  wish: async (server) => `&model=${encodeURIComponent(server.put('/models/m.tar.gz', await archive()))}`,
+  chooseClass: (studio) => studio.enter('Class number', 3),
+};
+
+/** How many pictures are sampled on each device, and with which model. */
+const DEVICES = /** @type {const} */ ([['cpu', 2, BUNDLED], ['gpu', 1, SMALL]]);
+
+for (const [device, count, model] of DEVICES) {
+  test(`sampled pictures have the native codes: ${device} @alone`, async ({ browser, page, server, studio }, info) => {
+    const native = await sample({ ...model.native, seed: SEED, count, device }, info.outputPath('made'));
+    await studio.open(`?device=${device}${await model.wish(server)}`);
+    await prepare(studio, model, count);
     await observe(browser, page);
     const begun = performance.now();
     await studio.click(GENERATE);
@@ -39,15 +70,15 @@ for (const [device, count] of DEVICES) {
       expect(differ).toEqual([]);
     }
     // The native program can read the saved file.
-    await decode(info.outputPath('0.png'), info.outputPath('again.png'));
+    await decode(info.outputPath('0.png'), model.rqvae, info.outputPath('again.png'));
     await studio.keep(`sampled-${device}`);
     expect(task).toBeLessThanOrEqual(LONGEST);
     expect(gap).toBeLessThan(LONGEST_GAP);
   });
 
-  test(`sampling shows progress and can be stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, studio }) => {
-    await studio.open(`?device=${device}`);
-    await prepare(studio, 40);
+  test(`sampling shows progress and can be stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, server, studio }) => {
+    await studio.open(`?device=${device}${await model.wish(server)}`);
+    await prepare(studio, model, 40);
     await studio.click(GENERATE);
     await expect(studio.says(/^sampling/)).toBeAttached({ timeout: 180_000 });
     await expect(studio.find('button', 'Stop sampling')).toBeAttached();
@@ -64,9 +95,8 @@ for (const [device, count] of DEVICES) {
 }
 
 /** Sets class, seed and count. */
-async function prepare(/** @type {import('./studio.js').Studio} */ studio, /** @type {number} */ count) {
-  await studio.click(CLASS);
-  await expect(studio.says(`Class: ${CLASS}`)).toBeAttached();
+async function prepare(/** @type {Studio} */ studio, /** @type {Model} */ model, /** @type {number} */ count) {
+  await model.chooseClass(studio);
   await studio.enter('Seed', SEED);
   await studio.click('Lock', 'checkbox');
   await expect(studio.find('checkbox', 'Lock')).toHaveAttribute('aria-checked', 'true');
@@ -77,7 +107,7 @@ async function prepare(/** @type {import('./studio.js').Studio} */ studio, /** @
  * Saves one of the gallery's pictures.
  * @returns {Promise<number[]>} the codes in the file
  */
-async function save(/** @type {import('./studio.js').Studio} */ studio, /** @type {string} */ name, /** @type {string} */ file) {
+async function save(/** @type {Studio} */ studio, /** @type {string} */ name, /** @type {string} */ file) {
   await studio.click(name, 'option');
   await expect(studio.find('button', 'Save PNG…')).toBeEnabled();
   const downloaded = studio.page.waitForEvent('download');

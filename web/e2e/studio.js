@@ -14,6 +14,9 @@ const SIZE = { width: 1600, height: 1200 };
 /** Long enough for a software rasterizer on a busy machine. */
 const PATIENCE = { timeout: 300_000 };
 
+/** For polls, which otherwise look only once a second. */
+const OFTEN = { ...PATIENCE, intervals: [100] };
+
 /** @typedef {import('@playwright/test').Page} Page */
 /** @typedef {Parameters<Page['getByRole']>[0]} Role */
 
@@ -42,7 +45,7 @@ export class Studio {
 
   /** Waits until a picture is open and decoded, and no job is running. */
   async seen() {
-    await expect.poll(() => this.codes(), PATIENCE).not.toBeNull();
+    await expect.poll(() => this.codes(), OFTEN).not.toBeNull();
     await expect(this.find('img', 'Reconstruction picture')).toBeAttached(PATIENCE);
     await this.idle();
   }
@@ -146,7 +149,7 @@ export class Studio {
     await expect.poll(async () => {
       [before, now] = [now, await this.page.screenshot({ clip: await this.box(name, role) })];
       return before.equals(now);
-    }, PATIENCE).toBe(true);
+    }, OFTEN).toBe(true);
     return now;
   }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::describe::Tree;
 use super::element::Element;
-use crate::error::{Error, Result};
+use residua_core::error::{Error, Result};
 
 /// An action on an element.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]

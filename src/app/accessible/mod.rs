@@ -13,9 +13,9 @@ mod tests;
 
 use eframe::egui::{Context, Event, FullOutput, Plugin, RawInput};
 
-use crate::error::{Error, Result};
 use change::Change;
 use describe::Tree;
+use residua_core::error::{Error, Result};
 
 /// Reports every change in the window, and passes on the actions requested on its elements.
 pub struct Accessible {

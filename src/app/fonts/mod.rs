@@ -9,9 +9,17 @@ mod system;
 #[cfg(target_family = "wasm")]
 pub use page::{install, refresh};
 
-/// Lets `ctx` show every script for which the system has a font.
+/// Lets `ctx` show every script for which the system has a font, once the thread that it returns has listed them.
 #[cfg(not(target_family = "wasm"))]
-pub fn install(ctx: &eframe::egui::Context) {
-    ctx.add_font_provider(std::sync::Arc::new(system::SystemFonts::default()));
+pub fn install(ctx: &eframe::egui::Context) -> std::thread::JoinHandle<()> {
+    let fonts = std::sync::Arc::new(system::SystemFonts::default());
+    ctx.add_font_provider(fonts.clone());
     ctx.add_plugin(right_to_left::RightToLeft);
+    let ctx = ctx.clone();
+    std::thread::spawn(move || {
+        if fonts.list() {
+            // A provider that has no font for a character is asked again only if it is new.
+            ctx.set_font_providers(vec![fonts]);
+        }
+    })
 }

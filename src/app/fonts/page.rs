@@ -12,8 +12,8 @@ use eframe::egui::{
 };
 
 use super::right_to_left::RightToLeft;
-use crate::files::read_limited;
-use crate::host;
+use residua_core::files::read_limited;
+use residua_core::host;
 
 /// Size limit for font files, in bytes.
 const LARGEST: u64 = 1 << 20;

@@ -1,7 +1,7 @@
-//! The system's fonts, searched when a character first appears that the built-in ones lack. The files are mapped into
-//! memory, not copied. A character that no font has is shown as a square.
+//! The system's fonts, listed by a thread of their own, and searched when a character first appears that the built-in
+//! ones lack. The files are mapped into memory, not copied. A character that no font has is shown as a square.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use eframe::egui::{FallbackRequest, FontData, FontInsert, FontProvider};
 use fontique::{
@@ -24,15 +24,39 @@ const KINDS: [GenericFamily; 5] = [
     GenericFamily::Monospace,
 ];
 
-/// The system's fonts, listed on first use.
+/// The system's fonts.
 #[derive(Default)]
-pub struct SystemFonts(Mutex<Option<(Collection, SourceCache)>>);
+pub struct SystemFonts(Mutex<Listing>);
+
+/// The list of fonts.
+#[derive(Default)]
+struct Listing {
+    /// None until they are listed.
+    fonts: Option<(Collection, SourceCache)>,
+    /// Whether a character was asked for before.
+    was_early: bool,
+}
+
+impl SystemFonts {
+    /// Lists the fonts, which may take long. Returns true if a character was asked for in the meantime; it must be
+    /// asked for again.
+    pub fn list(&self) -> bool {
+        let fonts = Default::default();
+        let mut listing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listing.fonts = Some(fonts);
+        listing.was_early
+    }
+}
 
 impl FontProvider for SystemFonts {
     fn font_for(&self, request: &FallbackRequest<'_>) -> Option<FontInsert> {
         let char = request.cluster.chars().next()?;
-        let mut fonts = self.0.lock().ok()?;
-        let (collection, cache) = fonts.get_or_insert_default();
+        let mut listing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Listing { fonts, was_early } = &mut *listing;
+        let Some((collection, cache)) = fonts else {
+            *was_early = true;
+            return None;
+        };
         let font = find(&mut collection.query(cache), char)?;
         let family = collection.family_name(font.family.0).unwrap_or("unnamed");
         let name = format!("system: {family}, {}, {}", font.family.1, font.index);

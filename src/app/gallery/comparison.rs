@@ -3,35 +3,25 @@
 use std::sync::Arc;
 
 use super::Item;
-use crate::error::Result;
-use crate::image_io::Picture;
-use crate::metrics::psnr::psnr;
+use residua_io::image_io::Picture;
 
 /// Two pictures and how they differ.
 pub struct Comparison {
     /// Their names.
     pub names: [String; 2],
-    /// The pictures at full size.
+    /// The pictures, scaled down for display if they are large.
     pub pictures: [Arc<Picture>; 2],
     /// Number of differing codes, and of all codes. None unless both have codes of the same shape.
     pub codes: Option<(usize, usize)>,
-    /// PSNR between them in decibels. None if their sizes differ.
+    /// PSNR between them in decibels, at full size. None if their sizes differ.
     pub psnr: Option<f64>,
 }
 
 impl Comparison {
-    /// Compares two pictures.
-    ///
-    /// # Errors
-    /// A picture's file can no longer be read.
-    pub fn new(a: &Item, b: &Item) -> Result<Self> {
-        let pictures = [a.full()?, b.full()?];
-        let codes = a.stack.as_ref().zip(b.stack.as_ref()).and_then(|(a, b)| {
-            let differing = a.diff(b).ok()?.len();
-            Some((differing, a.codes().len()))
-        });
-        let psnr = psnr(&pictures[0], &pictures[1]).ok();
-        Ok(Self { names: [a.name.clone(), b.name.clone()], pictures, codes, psnr })
+    /// Number of differing codes of two pictures, and of all codes. None unless both have codes of the same shape.
+    pub fn of_codes(a: &Item, b: &Item) -> Option<(usize, usize)> {
+        let (a, b) = a.stack.as_ref().zip(b.stack.as_ref())?;
+        Some((a.diff(b).ok()?.len(), a.codes().len()))
     }
 
     /// How they differ, in words.
@@ -53,14 +43,13 @@ impl Comparison {
 mod tests {
     use super::super::Origin;
     use super::*;
-    use crate::codes::CodeStack;
+    use residua_core::codes::CodeStack;
 
-    fn item(size: usize, value: f32, codes: Option<Vec<u32>>) -> Item {
-        let picture = Picture::new(size, size, vec![value; 3 * size * size]).expect("whole");
+    fn item(codes: Option<Vec<u32>>) -> Item {
         Item {
-            name: format!("{value}"),
+            name: "a".into(),
             origin: Origin::Edited,
-            picture: Arc::new(picture),
+            picture: Arc::new(Picture::new(1, 1, vec![0.0; 3]).expect("whole")),
             stack: codes.map(|codes| Arc::new(CodeStack::new(1, 1, codes.len(), codes).expect("whole"))),
             recipe: None,
         }
@@ -68,12 +57,16 @@ mod tests {
 
     #[test]
     fn the_summary_says_how_two_pictures_differ() {
-        let summary = |a: &Item, b: &Item| Comparison::new(a, b).expect("in memory").summary();
-        let (a, b) = (item(1, -1.0, Some(vec![1, 2, 3])), item(1, 0.0, Some(vec![1, 5, 4])));
-        assert_eq!(summary(&a, &b), "2 of 3 codes differ; PSNR 6.02 dB");
-        assert_eq!(summary(&a, &a), "0 of 3 codes differ; identical pixels");
-        let other = item(2, 0.0, Some(vec![1, 2]));
-        assert_eq!(summary(&a, &other), "codes cannot be compared; sizes differ");
-        assert_eq!(summary(&a, &item(1, -1.0, None)), "codes cannot be compared; identical pixels");
+        let summary = |a: &Item, b: &Item, psnr| {
+            let pictures = [a.picture.clone(), b.picture.clone()];
+            let names = [a.name.clone(), b.name.clone()];
+            Comparison { names, pictures, codes: Comparison::of_codes(a, b), psnr }.summary()
+        };
+        let (a, b) = (item(Some(vec![1, 2, 3])), item(Some(vec![1, 5, 4])));
+        assert_eq!(summary(&a, &b, Some(6.0206)), "2 of 3 codes differ; PSNR 6.02 dB");
+        assert_eq!(summary(&a, &a, Some(f64::INFINITY)), "0 of 3 codes differ; identical pixels");
+        assert_eq!(summary(&a, &item(Some(vec![1, 2])), None), "codes cannot be compared; sizes differ");
+        let unknown = item(None);
+        assert_eq!(summary(&a, &unknown, Some(f64::INFINITY)), "codes cannot be compared; identical pixels");
     }
 }

@@ -5,21 +5,14 @@ mod comparison;
 
 pub use comparison::Comparison;
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::codes::CodeStack;
-use crate::engine::Recipe;
-use crate::error::{Error, Result};
-use crate::files::read_limited;
-use crate::image_io::png_text::Provenance;
-use crate::image_io::{Picture, is_edited};
-
-/// Longer side of the copy kept of a file's picture, in pixels: a folder's full pictures would fill the memory.
-const MOST_KEPT: usize = 256;
-/// Size limit for picture files, in bytes.
-const LARGEST: u64 = 512 << 20;
+use residua_core::codes::CodeStack;
+use residua_core::text::file_name;
+use residua_io::image_io::Picture;
+use residua_io::image_io::png_text::Provenance;
+use residua_protocol::{Listed, Recipe};
 
 /// Where a picture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,41 +42,14 @@ pub struct Item {
     pub recipe: Option<Arc<Recipe>>,
 }
 
+/// A picture of a folder.
+impl From<Listed> for Item {
+    fn from(Listed { path, picture, stack, recipe }: Listed) -> Self {
+        Self { name: file_name(&path), origin: Origin::File(path), picture, stack, recipe }
+    }
+}
+
 impl Item {
-    /// Reads a picture file, with the codes and recipe that it carries.
-    ///
-    /// # Errors
-    /// The file cannot be read, is not a picture, or carries codes or a recipe that this version cannot read.
-    pub fn read(path: &Path) -> Result<Self> {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let named = |error: Error| Error::invalid(format!("{name}: {error}"));
-        let bytes = read_limited(path, LARGEST)?;
-        let picture = Picture::from_bytes(&bytes).map_err(named)?;
-        let large = picture.width().max(picture.height()) > MOST_KEPT;
-        let picture = if large { picture.fit(MOST_KEPT)? } else { picture };
-        let Provenance { recipe, codes } = Provenance::read(&bytes).map_err(named)?.located(path);
-        let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose().map_err(named)?;
-        Ok(Self {
-            origin: Origin::File(path.into()),
-            picture: Arc::new(picture),
-            // Once the pixels are edited, the codes no longer match.
-            stack: codes.filter(|_| !is_edited(&bytes)).map(Arc::new),
-            recipe: recipe.map(Arc::new),
-            name,
-        })
-    }
-
-    /// The picture at full size.
-    ///
-    /// # Errors
-    /// Its file can no longer be read.
-    pub fn full(&self) -> Result<Arc<Picture>> {
-        match &self.origin {
-            Origin::File(path) => Picture::read(path).map(Arc::new),
-            Origin::Sampled | Origin::Varied | Origin::Edited => Ok(self.picture.clone()),
-        }
-    }
-
     /// The recipe and codes to save in its PNG.
     pub fn provenance(&self) -> Provenance {
         Provenance {
@@ -105,8 +71,6 @@ pub struct Gallery {
     pub items: Vec<Item>,
     /// Indices of the chosen ones, in the order they were chosen.
     pub chosen: Vec<usize>,
-    /// Files of the folder not read yet.
-    unread: VecDeque<PathBuf>,
 }
 
 impl Gallery {
@@ -213,20 +177,5 @@ mod tests {
         assert_eq!(names(gallery.chosen_or_all()), ["a.png", "a.png (2)", "a.png (3)", "b"]);
         assert_eq!(gallery.items[0].stem(), "a");
         assert_eq!(gallery.items[3].stem(), "b");
-    }
-
-    #[test]
-    fn a_large_picture_is_scaled_down_and_read_again_at_full_size() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("large.png");
-        let picture = Picture::new(300, 260, vec![0.0; 3 * 300 * 260]).expect("whole");
-        picture.save_png(&path, &Provenance::default()).expect("writable");
-        let item = Item::read(&path).expect("readable");
-        assert_eq!((item.picture.width(), item.picture.height()), (256, 256));
-        let full = item.full().expect("readable");
-        assert_eq!((full.width(), full.height()), (300, 260));
-        assert_eq!(item.provenance(), Provenance::default());
-        std::fs::write(&path, b"no picture").expect("writable");
-        assert!(Item::read(&path).expect_err("broken").to_string().starts_with("large.png: "));
     }
 }

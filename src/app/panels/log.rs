@@ -8,9 +8,9 @@ use web_time::{Duration, Instant};
 use crate::app::log::{Level, Line};
 use crate::app::panels::parts::column;
 use crate::app::state::State;
-use crate::engine::memory;
-use crate::text::{counted, size};
-use crate::trust::Checked;
+use residua_core::memory;
+use residua_core::text::{counted, size};
+use residua_core::trust::Checked;
 
 /// How long a memory figure is shown before it is measured again, which reads a file.
 const FRESH: Duration = Duration::from_secs(1);

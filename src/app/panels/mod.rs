@@ -2,6 +2,7 @@
 
 pub mod codebook;
 pub mod codes;
+mod condition;
 mod explain;
 mod gallery;
 mod generate;
@@ -16,7 +17,7 @@ pub use gallery::GalleryView;
 pub use generate::GenerateView;
 
 use eframe::egui::{Id, Ui, WidgetText};
-use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{Behavior, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
@@ -123,6 +124,14 @@ pub fn narrow_layout() -> Tree<Panel> {
     let root = tiles.insert_vertical_tile(vec![picture, below]);
     share(&mut tiles, root, &[(picture, 0.58), (below, 0.42)]);
     Tree::new(Id::unique("narrow panels"), root, tiles)
+}
+
+/// Folds all panels but the picture away, or shows them again where they were.
+pub fn fold(tree: &mut Tree<Panel>, folded: bool) {
+    let is_other = |tile: &Tile<Panel>| matches!(tile, Tile::Pane(panel) if *panel != Panel::Picture);
+    let others: Vec<TileId> =
+        tree.tiles.iter().filter(|(_, tile)| is_other(tile)).map(|(id, _)| *id).collect();
+    others.into_iter().for_each(|id| tree.set_visible(id, !folded));
 }
 
 fn tabs(tiles: &mut Tiles<Panel>, panels: &[Panel]) -> TileId {

@@ -4,11 +4,10 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 
 use crate::app::choose::{self, Wanted};
 use crate::app::state::State;
-use crate::assets::bundled::BUNDLED;
-use crate::engine::studio::{Loaded, Stage2Facts};
-use crate::model::ConditionKind;
-use crate::model::RqVaeConfig;
-use crate::text::{counted, grouped, size};
+use residua_core::config::{ConditionKind, RqVaeConfig};
+use residua_core::text::{counted, grouped, size};
+use residua_io::assets::bundled::BUNDLED;
+use residua_protocol::{Loaded, Stage2Facts};
 
 /// The state of the panel.
 #[derive(Default)]
@@ -141,7 +140,7 @@ fn codebook(sizes: &[usize], shared: bool) -> String {
         [size, ..] if shared => format!("{} codes, shared by all depths", grouped(*size)),
         _ => {
             let each: Vec<String> = sizes.iter().map(|&size| grouped(size)).collect();
-            format!("{} codes, one codebook per depth", each.join(", "))
+            format!("{} codes, one codebook per depth", each.join(" / "))
         }
     }
 }

@@ -4,7 +4,7 @@ use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInf
 
 use crate::app::colors;
 use crate::app::state::State;
-use crate::engine::studio::Choice;
+use residua_protocol::Choice;
 
 /// Side of an enlarged picture, in points.
 const LARGE: f32 = 132.0;

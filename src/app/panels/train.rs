@@ -1,6 +1,6 @@
 //! The "Train" panel: starts, shows, pauses and stops a training run of either stage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use eframe::egui::{
     Button, ComboBox, Grid, Image, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, vec2,
@@ -11,9 +11,10 @@ use super::parts::named;
 use crate::app::choose;
 use crate::app::state::State;
 use crate::app::training::{Curves, Ended, LOSS, Training};
-use crate::device::DeviceChoice;
-use crate::engine::train::TrainOptions;
-use crate::text::counted;
+use residua_core::text::counted;
+use residua_engine::train::TrainOptions;
+use residua_kernels::device::DeviceChoice;
+use residua_protocol::Reading;
 
 /// Width from which the form and the curve are shown side by side.
 const WIDE: f32 = 600.0;
@@ -38,6 +39,8 @@ pub struct TrainView {
     out: String,
     steps: String,
     unlabelled: bool,
+    /// The run folder that was last looked at, and whether it has a run, once known.
+    looked: (PathBuf, Option<bool>),
     /// The metric whose curves are shown; the loss if the run does not have it.
     metric: String,
     /// The run.
@@ -48,6 +51,13 @@ impl TrainView {
     /// Fills in the total number of steps.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps.to_string();
+    }
+
+    /// Takes in whether `folder` has a run.
+    pub fn looked(&mut self, folder: &Path, found: bool) {
+        if self.looked.0 == folder {
+            self.looked.1 = Some(found);
+        }
     }
 }
 
@@ -123,12 +133,17 @@ fn buttons(ui: &mut Ui, state: &mut State) {
 }
 
 fn start(ui: &mut Ui, state: &mut State) {
-    let view = &state.train_view;
+    let view = &mut state.train_view;
     let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
-    let goes_on = PathBuf::from(view.out.trim()).join("config.yaml").is_file();
-    let name = if goes_on { "Resume run" } else { "Start run" };
-    if ui.add_enabled(ready, Button::new(name)).clicked() {
-        begin(ui, state, goes_on);
+    let out = PathBuf::from(view.out.trim());
+    if view.looked.0 != out {
+        view.looked = (out.clone(), None);
+        state.read(Reading::Run(out));
+    }
+    let found = state.train_view.looked.1;
+    let name = if found == Some(true) { "Resume run" } else { "Start run" };
+    if ui.add_enabled(ready && found.is_some(), Button::new(name)).clicked() {
+        begin(ui, state, found == Some(true));
     }
 }
 
@@ -177,6 +192,8 @@ fn begin(ui: &Ui, state: &mut State, resume: bool) {
         unlabelled: view.unlabelled,
         seed: None,
     };
+    // Once it has ended, the folder has a run.
+    view.looked = Default::default();
     let device = if state.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
     view.training.start(options, device, ui.ctx());
 }

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 use crate::app::document::Document;
-use crate::app::gallery::{Item, Origin};
+use crate::app::gallery::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
-use crate::assets::bundled::BUNDLED;
-use crate::codes::CodeStack;
-use crate::engine::Condition;
-use crate::engine::studio::{Event, JobId, Loaded, Made, Message, Output};
-use crate::generate::Filter;
-use crate::metrics::Usage;
-use crate::model::ConditionKind;
+use residua_core::codes::CodeStack;
+use residua_core::config::ConditionKind;
+use residua_core::sampling::Filter;
+use residua_io::assets::bundled::{self, BUNDLED};
+use residua_metrics::Usage;
+use residua_protocol::Condition;
+use residua_protocol::condition::of_caption;
+use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, PATCHES, State};
+use super::{CHOICES, PATCHES, RUNS, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -57,28 +59,29 @@ impl State {
             self.ask_for_patches();
         }
         match event {
-            Event::Done(milliseconds) => {
+            Event::Done(milliseconds) if job.file.is_none() => {
                 self.log.times.insert(job.label, milliseconds);
             }
+            Event::Done(_) => (),
             Event::Failed(reason) => {
                 self.log.add(Level::Error, reason.clone());
                 if job.label == "loading" {
                     self.models_view.failure = Some(reason);
-                    self.load_bundled();
+                    self.load_default();
                 }
             }
-            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES].contains(&job.label) => {
-                self.log.add(Level::Note, format!("{} was stopped", job.label));
+            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES, RUNS].contains(&job.label) => {
+                self.log.add(Level::Note, format!("{} was stopped", job.text()));
             }
             _ => (),
         }
     }
 
-    /// Loads the bundled model if another model failed to load and none is loaded.
-    fn load_bundled(&mut self) {
-        let bundled = BUNDLED[0].name;
-        if self.loaded.is_none() && self.asked != bundled {
-            self.load(bundled, None);
+    /// Loads the default model if another model failed to load and none is loaded.
+    fn load_default(&mut self) {
+        let default = BUNDLED[0].name;
+        if self.loaded.is_none() && self.asked != default {
+            self.load(default, None);
         }
     }
 
@@ -128,26 +131,44 @@ impl State {
                     self.revise_next(&surprise);
                 }
             }
-            (Output::Tokens(found), _) => self.generate_view.counted = Some(found),
-            (Output::Preview(pictures), Purpose::Replace(_)) => {
-                if let Some(document) = &mut self.document {
+            (Output::Tokens(found), _) => self.captions.learn(found),
+            (Output::Preview(pictures), Purpose::Replace(_, opened)) => {
+                if let Some(document) = self.opened_with(&opened) {
                     document.preview = pictures.into_iter().next();
                 }
             }
             (Output::Preview(pictures), _) => self.previews = pictures,
-            (Output::Sampled(made), Purpose::Replace(what)) => self.replace(made, what),
+            (Output::Sampled(made), Purpose::Replace(what, opened)) => self.replace(made, what, &opened),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Animated(bytes), Purpose::Save(path)) => self.save_animation(&bytes, &path),
-            (Output::Animated(_), _) => (),
             (Output::Usage(usage), _) => {
                 self.codebook_view.counted();
                 self.folder_usage = Some(usage);
             }
+            (Output::Opened(opened), _) => self.take_opened(opened),
+            (Output::Masked(cells), Purpose::Revise(opened)) => self.revise_cells(cells, &opened),
+            (Output::Masked(_), _) => (),
+            (Output::Folder, _) => {
+                self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_)));
+            }
+            (Output::Listed(listed), _) => self.gallery.add(Item::from(listed)),
+            (Output::Compared { pictures, psnr }, Purpose::Compare(names, codes)) => {
+                self.gallery_view.comparison = Some(Comparison { names, pictures, codes, psnr });
+            }
+            (Output::Compared { .. }, _) => (),
+            #[cfg(not(target_family = "wasm"))]
+            (Output::Run(folder, found), _) => self.train_view.looked(&folder, found),
+            (Output::Saved(path), _) => self.log.add(Level::Note, format!("wrote {}", path.display())),
+            (Output::Warned(text), _) => self.log.add(Level::Warning, text),
         }
     }
 
     fn document_of(&mut self, stack: &Arc<CodeStack>) -> Option<&mut Document> {
         self.document.as_mut().filter(|document| document.stack() == stack)
+    }
+
+    /// The open document, if it was opened with these very codes, and not another one with equal codes.
+    pub(super) fn opened_with(&mut self, opened: &Arc<CodeStack>) -> Option<&mut Document> {
+        self.document.as_mut().filter(|document| Arc::ptr_eq(document.opened(), opened))
     }
 
     fn take_models(&mut self, loaded: Arc<Loaded>) {
@@ -178,8 +199,9 @@ impl State {
         }
     }
 
-    /// Keeps the document open, and requests its picture and previews again.
-    fn keep_open(&mut self, document: Document) {
+    /// Keeps the document open, and requests its picture and previews again. Its surprise was that of the models before.
+    fn keep_open(&mut self, mut document: Document) {
+        document.surprise = None;
         self.document = Some(document);
         self.show();
         self.look_at_pinned();
@@ -193,8 +215,10 @@ impl State {
                 ConditionKind::Class => {
                     Condition::Class(stage2.config.classes.first().cloned().unwrap_or_else(|| "0".into()))
                 }
-                ConditionKind::Text if stage2.config.null_token().is_some() => Condition::Unconditional,
-                ConditionKind::Text => Condition::Prompt(String::new()),
+                ConditionKind::Text => {
+                    let example = bundled::find(&loaded.name).map_or("", |bundled| bundled.caption);
+                    of_caption(example, &stage2.config)
+                }
             },
             None => Condition::Unconditional,
         };
@@ -205,16 +229,16 @@ impl State {
         self.explained = None;
         self.patches = Patches::default();
         self.choices = Choices::default();
-        self.generate_view.forget_counted();
+        self.captions = Captions::default();
+        self.revising = Revising::default();
         self.codebook_view = CodebookView::default();
     }
 
-    fn replace(&mut self, made: Vec<Made>, what: &'static str) {
-        if let Some(made) = made.into_iter().next() {
-            self.edit(|document| {
-                let fits = document.stack().shape() == made.stack.shape();
-                Ok(fits && document.change_codes(what, (*made.stack).clone()))
-            });
+    fn replace(&mut self, made: Vec<Made>, what: &'static str, opened: &Arc<CodeStack>) {
+        if let Some(made) = made.into_iter().next()
+            && self.opened_with(opened).is_some()
+        {
+            self.edit(|document| Ok(document.change_codes(what, (*made.stack).clone())));
             self.revised();
         }
     }

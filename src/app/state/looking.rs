@@ -5,12 +5,11 @@ use std::sync::Arc;
 use crate::app::document::Document;
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::engine::Condition;
-use crate::engine::studio::{Command, View};
-use crate::error::Result;
-use crate::image_io::Picture;
+use residua_core::error::Result;
+use residua_io::image_io::Picture;
+use residua_protocol::{CaptionTokens, Command, Condition, View};
 
-use super::{CHOICES, SUGGESTIONS, State};
+use super::{CHOICES, COUNTING, SUGGESTIONS, State};
 
 impl State {
     /// Requests the open stack's picture.
@@ -93,6 +92,15 @@ impl State {
         if let Some((depth, codes)) = self.patches.next() {
             self.send(Command::Patches { depth, codes });
         }
+    }
+
+    /// How the tokenizer reads `caption`; requested if it is not known. A request replaces the one before, so there is only
+    /// one at a time.
+    pub fn tokens_of(&mut self, caption: &str) -> Option<CaptionTokens> {
+        if self.jobs.of(COUNTING).is_none() && self.captions.want(caption) {
+            self.send(Command::CountTokens(caption.into()));
+        }
+        self.captions.get(caption).cloned()
     }
 
     /// Sets the open stack's condition, and discards the transformer's results for the old one.

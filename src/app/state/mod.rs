@@ -3,6 +3,7 @@
 
 mod answers;
 mod looking;
+mod masking;
 mod opening;
 mod remote;
 mod revising;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use eframe::egui::Context;
 
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::dialogs::{self, Dialogs};
@@ -34,19 +36,24 @@ use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
-use crate::engine::explanation::Explanation;
-use crate::engine::studio::{Command, Engine, JobId, Loaded, Neighbours};
-use crate::engine::{Condition, Recipe};
-use crate::generate::Filter;
-use crate::image_io::Picture;
-use crate::metrics::Usage;
-use crate::trust::{Checked, checked_since};
+use residua_core::sampling::Filter;
+use residua_core::trust::{Checked, checked_since};
+use residua_io::image_io::Picture;
+use residua_metrics::Usage;
+use residua_protocol::explanation::Explanation;
+use residua_protocol::{Command, Condition, Engine, JobId, Loaded, Neighbours, Recipe};
 
 /// Label of the jobs that decode single codes.
 const PATCHES: &str = "decoding codes";
 
 /// Label of the jobs that preview alternative codes at the pinned position.
 const CHOICES: &str = "decoding choices";
+
+/// Label of the jobs that count the tokens of a caption.
+const COUNTING: &str = "counting tokens";
+
+/// Label of the jobs that look whether a folder has a training run.
+const RUNS: &str = "looking at";
 
 /// Number of neighbours and of suggestions to request.
 pub const SUGGESTIONS: usize = 8;
@@ -73,6 +80,8 @@ pub struct State {
     pub textures: Textures,
     /// The condition for new pictures.
     pub condition: Condition,
+    /// How the tokenizer reads the captions on screen.
+    captions: Captions,
     /// Sampling filters, one per depth.
     pub filters: Vec<Filter>,
     /// State of the panel "Generate".
@@ -147,6 +156,7 @@ impl State {
             gallery: Gallery::default(),
             textures: Textures::default(),
             condition: Condition::Unconditional,
+            captions: Captions::default(),
             filters: Vec::new(),
             generate_view: GenerateView::default(),
             gallery_view: GalleryView::default(),
@@ -186,13 +196,13 @@ impl State {
 
     /// Sends a command; its result goes where `purpose` says.
     pub fn send_for(&mut self, command: Command, purpose: Purpose) -> JobId {
-        let label = command.label();
+        let about = (command.label(), command.file());
         let id = self.engine.send(command);
-        self.jobs.add(id, label, purpose);
+        self.jobs.add(id, about, purpose);
         id
     }
 
-    /// Stops all jobs; keeps finished results.
+    /// Stops all jobs but those that save files; keeps finished results.
     pub fn cancel(&mut self) {
         self.give_up_revising();
         self.patches.give_up();

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::app::document::{Document, Source};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::codes::CodeStack;
-use crate::engine::studio::Command;
-use crate::engine::{Options, Recipe};
-use crate::error::Error;
-use crate::image_io::Picture;
-use crate::image_io::framing::Framing;
-use crate::model::{Precision, StateKind};
+use residua_core::codes::CodeStack;
+use residua_core::config::{Precision, StateKind};
+use residua_core::error::Error;
+use residua_core::text::file_name;
+use residua_io::image_io::Picture;
+use residua_io::image_io::folder::is_picture;
+use residua_io::image_io::framing::Framing;
+use residua_protocol::{Command, Condition, Content, Opened, Options, Reading, Recipe, Writing};
 
 use super::State;
 
@@ -73,10 +74,19 @@ impl State {
             if let Err(error) = fits {
                 return self.log.add(Level::Error, format!("{name}: {error}"));
             }
+            if let Some(maker) = recipe.map(|recipe| &recipe.rqvae)
+                && maker.sha256 != loaded.rqvae_id.sha256
+            {
+                let text = format!(
+                    "{name} was made with another RQ-VAE, {}: load it to see the same picture",
+                    maker.name
+                );
+                self.log.add(Level::Warning, text);
+            }
         }
         let sampling = recipe.and_then(|recipe| recipe.sampling.as_ref());
         let condition =
-            sampling.map_or_else(|| self.condition.clone(), |sampling| sampling.condition.clone());
+            sampling.map_or_else(|| self.presumed_condition(), |sampling| sampling.condition.clone());
         if let Some(usage) = &mut self.session_usage {
             usage.add(&stack);
         }
@@ -87,7 +97,17 @@ impl State {
         self.document = Some(document);
         self.neighbours = None;
         self.explained = None;
+        self.revising.forget_picture();
         self.show();
+    }
+
+    /// The condition of a picture without a recipe: none, if the model was trained without as well, else that of new pictures.
+    fn presumed_condition(&self) -> Condition {
+        let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
+        match stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
+            true => Condition::Unconditional,
+            false => self.condition.clone(),
+        }
     }
 
     /// Restores a recipe's sampling settings (condition, seed, filters); waits until a model is loaded.
@@ -97,8 +117,8 @@ impl State {
             self.waiting_recipe = Some(recipe.clone());
             return;
         };
-        let kind = loaded.stage2.as_ref().map(|stage2| stage2.config.condition());
-        if kind != Some(sampling.condition.kind()) || self.filters.len() != sampling.filters.len() {
+        let suits = loaded.stage2.as_ref().is_some_and(|stage2| sampling.condition.suits(&stage2.config));
+        if !suits || self.filters.len() != sampling.filters.len() {
             let maker = &sampling.rqtransformer.name;
             let text =
                 format!("the recipe needs another kind of model: load {maker}, then restore the recipe");
@@ -111,10 +131,35 @@ impl State {
         self.log.add(Level::Note, format!("recipe restored: seed {}", sampling.seed));
     }
 
-    /// Opens the file or folder at `path`: a picture, codes or a model. Logs any error.
+    /// Opens the file or folder at `path` by its extension: pictures and codes, and anything else as a model.
     pub fn open_path(&mut self, path: &Path) {
-        if let Err(error) = crate::app::files::open(self, path) {
-            self.log.add(Level::Error, error.to_string());
+        let is_npy = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        if is_npy || is_picture(path) {
+            self.read(Reading::File(path.into()));
+        } else {
+            self.load(&path.display().to_string(), self.models_view.rqvae());
+        }
+    }
+
+    /// Reads files; the result goes to the usual place.
+    pub fn read(&mut self, reading: Reading) {
+        self.send(Command::Read(reading));
+    }
+
+    /// Writes a file.
+    pub fn write(&mut self, path: &Path, writing: Writing) {
+        self.send(Command::Write(path.into(), writing));
+    }
+
+    /// Opens what a file holds, and restores its recipe.
+    pub(super) fn take_opened(&mut self, Opened { path, content, recipe }: Opened) {
+        let name = file_name(&path);
+        match content {
+            Content::Codes(stack) => self.open_stack(&name, stack, recipe.as_deref()),
+            Content::Picture(picture) => self.open_picture(&name, picture),
+        }
+        if let Some(recipe) = recipe {
+            self.restore(&recipe);
         }
     }
 

@@ -1,16 +1,25 @@
-//! Handles the start and the loss of a browser page's worker.
+//! Handles the start of the models' side, and in a browser the loss of its worker.
 
 use super::State;
+use crate::app::captions::Captions;
 use crate::app::choices::Choices;
+use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use crate::app::patches::Patches;
-use crate::engine::studio::Ready;
+use residua_protocol::Ready;
+
+/// Jobs that a lost worker does not repeat, and what to do about them.
+const LOST: [(&str, &str); 3] = [
+    ("sampling", "; start sampling again"),
+    ("opening", "; open the file again"),
+    ("saving", "; save the file again"),
+];
 
 impl State {
-    /// Records where a new worker runs the models.
+    /// Records where the models run, and why.
     pub fn ready(&mut self, ready: Ready) {
-        let Ready { device, said, lacking, kernels } = ready;
-        self.kernel_checks = kernels;
+        let Ready { device, said, lacking } = ready;
+        self.kernel_checks.clear();
         self.device = if device == "gpu" { "gpu" } else { "cpu" };
         let (level, slower) = match lacking {
             true => (Level::Warning, ", which is slower"),
@@ -21,16 +30,26 @@ impl State {
     }
 
     /// Handles the loss of the worker: logs the reason, and loads the model again in the next worker. The
-    /// document stays open.
+    /// document stays open, and a picture that was about to replace it still does.
     pub fn lost(&mut self, reason: &str) {
         let lost = self.engine.lose_all("the models' worker was lost");
         let jobs: Vec<_> = lost.into_iter().filter_map(|message| self.jobs.remove(message.job)).collect();
+        let opening = jobs.iter().find_map(|job| match &job.purpose {
+            Purpose::Open(name, source) => Some((name.clone(), source.clone())),
+            _ => None,
+        });
+        let was_read = opening.is_some();
+        self.waiting = opening.or_else(|| self.waiting.take());
         self.previews.clear();
         self.patches = Patches::default();
         self.choices = Choices::default();
-        let sampled = jobs.iter().any(|job| job.label == "sampling");
-        let ended = if sampled { "; start sampling again" } else { "" };
-        self.log.add(Level::Warning, format!("{reason}; reloading the model{ended}"));
+        self.captions = Captions::default();
+        // A picture that has been read is not read again.
+        let is_kept = |label: &str| label == "opening" && was_read;
+        let is_lost = |label: &str| !is_kept(label) && jobs.iter().any(|job| job.label == label);
+        let lost = LOST.iter().filter(|(label, _)| is_lost(label));
+        let again: String = lost.map(|(_, again)| *again).collect();
+        self.log.add(Level::Warning, format!("{reason}; reloading the model{again}"));
         self.reloads = true;
         let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
         self.load(&model, rqvae);

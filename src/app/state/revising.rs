@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use crate::app::document::kept;
-use crate::app::jobs::Purpose;
-use crate::codes::CodeStack;
-use crate::engine::studio::{Command, Surprise};
-use crate::generate::Forced;
+use residua_core::codes::CodeStack;
+use residua_core::sampling::Forced;
+use residua_protocol::{Command, Condition, Surprise};
 
 use super::State;
 
@@ -19,8 +18,8 @@ const REVISE: &str = "revise cells";
 pub struct Revising {
     /// Number of codes to resample in each cell, from the deepest up; `None` for all.
     pub strength: Option<usize>,
-    /// Whether to use the condition of new pictures instead of the open picture's.
-    pub generates: bool,
+    /// The condition of the revised cells; `None` for that of the picture.
+    pub condition: Option<Condition>,
     /// The codes before the last revision, and the cells it revised.
     last: Option<(Arc<CodeStack>, Vec<bool>)>,
     /// Number of worst cells still to revise.
@@ -32,6 +31,13 @@ pub struct Revising {
 impl Revising {
     /// Discards the request for surprise, because the condition changed.
     pub(super) fn forget_surprise(&mut self) {
+        self.asked = None;
+    }
+
+    /// Forgets the last revision and what is still to revise, because another picture is opened.
+    pub(super) fn forget_picture(&mut self) {
+        self.last = None;
+        self.worst = 0;
         self.asked = None;
     }
 }
@@ -71,13 +77,17 @@ impl State {
         self.ask_surprise();
     }
 
+    /// How unlikely the transformer finds each code of the open stack, if it is known.
+    pub fn known_surprise(&self) -> Option<&Surprise> {
+        let document = self.document.as_ref()?;
+        document.surprise.as_deref().filter(|surprise| surprise.stack == *document.stack())
+    }
+
     /// Requests the surprise of the open codes, unless it is known or requested.
     pub fn keep_surprise(&mut self) {
         let Some(document) = &self.document else { return };
-        let stack = document.stack();
-        let is_known = document.surprise.as_ref().is_some_and(|surprise| surprise.stack == *stack);
-        let is_asked = self.revising.asked.as_ref().is_some_and(|asked| Arc::ptr_eq(asked, stack));
-        if !is_known && !is_asked && self.has_transformer() {
+        let is_asked = self.revising.asked.as_ref().is_some_and(|asked| Arc::ptr_eq(asked, document.stack()));
+        if self.known_surprise().is_none() && !is_asked && self.has_transformer() {
             self.ask_surprise();
         }
     }
@@ -95,8 +105,7 @@ impl State {
     pub(super) fn revise_next(&mut self, surprise: &Surprise) {
         let Some(document) = self.document.as_mut().filter(|_| self.revising.worst > 0) else { return };
         self.revising.worst -= 1;
-        let bits = surprise.bits_per_cell();
-        let worst = (0..bits.len()).max_by(|&a, &b| bits[a].total_cmp(&bits[b]));
+        let worst = surprise.worst().map(|(cell, _)| cell);
         document.selected.iter_mut().enumerate().for_each(|(cell, selected)| *selected = Some(cell) == worst);
         self.revise_selected();
     }
@@ -118,9 +127,9 @@ impl State {
         let strength = self.revising.strength.unwrap_or(stack.depth());
         let keep = kept(&cells, stack.depth(), strength);
         let mut plan = self.plan(1, Some(Forced { stack: (*stack).clone(), keep }));
-        if self.revising.generates {
-            plan.condition = self.condition.clone();
+        if let Some(condition) = &self.revising.condition {
+            plan.condition = condition.clone();
         }
-        self.send_for(Command::Sample(plan), Purpose::Replace(REVISE));
+        self.replace_by(plan, REVISE);
     }
 }

@@ -4,8 +4,8 @@ use crate::app::document::Document;
 use crate::app::gallery::{Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::engine::studio::{Command, SamplePlan};
-use crate::generate::Forced;
+use residua_core::sampling::Forced;
+use residua_protocol::{Command, SamplePlan};
 
 use super::State;
 
@@ -23,7 +23,14 @@ impl State {
             return self.log.add(Level::Warning, "select the cells to resample first");
         };
         let plan = self.plan(1, Some(forced));
-        self.send_for(Command::Sample(plan), Purpose::Replace("resample cells"));
+        self.replace_by(plan, "resample cells");
+    }
+
+    /// Samples a plan, and replaces the open codes by the result, as an edit that undo calls `what`.
+    pub(super) fn replace_by(&mut self, plan: SamplePlan, what: &'static str) {
+        let Some(document) = &self.document else { return };
+        let opened = document.opened().clone();
+        self.send_for(Command::Sample(plan), Purpose::Replace(what, opened));
     }
 
     /// Samples pictures that share the kept codes of the open stack, into the gallery.
@@ -36,13 +43,14 @@ impl State {
 
     /// Picks the next seed, derived from the current one.
     pub fn next_seed(&mut self) {
-        self.settings.seed = crate::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
+        self.settings.seed = residua_core::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
     }
 
     /// Picks a random seed.
     pub fn random_seed(&mut self) {
         let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
-        self.settings.seed = crate::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
+        self.settings.seed =
+            residua_core::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
     }
 
     /// Makes a sampling plan from the current settings and seed. Then changes the seed unless it is locked, so

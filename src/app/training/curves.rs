@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::engine::train::HELD_OUT;
+use residua_engine::train::HELD_OUT;
 
 /// The metric that is shown unless another one is chosen.
 pub const LOSS: &str = "loss";

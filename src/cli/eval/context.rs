@@ -1,8 +1,8 @@
 //! The output of `residua eval likelihood` for a contextual model.
 
 use super::measured_on;
-use crate::engine::eval::context::{AtRatio, Measured};
-use crate::train::data::Split;
+use residua_engine::eval::context::{AtRatio, Measured};
+use residua_train::data::Split;
 
 /// One line for each number of masked cells.
 pub fn text(measured: &Measured, split: Split) -> String {

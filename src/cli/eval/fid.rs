@@ -4,20 +4,25 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::drafting::DraftingArguments;
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
+use super::parts::{PartArguments, Setting, Share};
 use super::reference::{Reference, enough, parts};
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::bulk::{Given, Order, conditions, spread};
-use crate::engine::eval::sets::{Judge, Protocol, Seen};
-use crate::engine::eval::{Pictures, Selection};
-use crate::engine::{Condition, Stage2};
-use crate::error::{Error, Result};
-use crate::generate::{Filter, Schedule};
-use crate::train::data::Split;
+use residua_core::config::Precision;
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::bulk::{Given, Order, conditions, spread};
+use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
+use residua_engine::eval::{Pictures, Selection, Tally};
+use residua_kernels::device::kind;
+use residua_metrics::merge::Merge;
+use residua_protocol::Condition;
+use residua_train::data::Split;
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
 ///
@@ -48,34 +53,50 @@ pub struct Fid {
     #[command(flatten)]
     drafting: DraftingArguments,
     #[command(flatten)]
+    part: PartArguments,
+    #[command(flatten)]
     model: TransformerArguments,
 }
 
-/// What to measure, before any features are computed.
-enum Plan {
-    Folder(Pictures),
-    Samples {
-        stage2: Box<Stage2>,
-        orders: Vec<Order>,
-        filters: Vec<Filter>,
-        schedule: Option<Schedule>,
-        about: Value,
-    },
+/// What is measured.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    /// SHA-256 of Inception's weights.
+    inception: String,
+    /// How the samples are made; `None` for pictures in a folder.
+    samples: Option<Value>,
+    /// Number of pictures to measure, including those that cannot be read.
+    count: usize,
+    splits: usize,
+    resolution: Option<usize>,
+    precision: Precision,
+    split: Split,
+    device: String,
+    /// The fingerprint of the measured pictures, if they are in a folder and measured in parts.
+    pictures: Option<String>,
+    /// The fingerprint of the reference, if it is pictures and measured in parts.
+    reference: Option<String>,
 }
 
-/// The measured pictures.
-struct Judged {
-    seen: Seen,
-    /// Pixels per side, if a model sampled them.
-    resolution: Option<usize>,
-    /// Details for the result.
-    about: Value,
+/// Sums over the measured pictures and the reference.
+#[derive(Serialize, Deserialize)]
+pub struct Sums {
+    judged: Tally<Seen>,
+    reference: sets::Reference,
+}
+
+impl Merge for Sums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.judged.merge(other.judged)?;
+        self.reference.merge(other.reference)
+    }
 }
 
 impl Fid {
     /// Prints the metrics and how they were computed. Wrong options are refused before any picture is sampled
     /// or read.
     pub fn run(&self, console: &Console) -> Result<()> {
+        let share = self.part.open::<Measurement>(console)?;
         if let Some(count) = self.sampling.number {
             parts(self.splits, count as usize)?;
         }
@@ -87,42 +108,59 @@ impl Fid {
         let reference = Reference::open(&self.reference, self.resolution)?;
         let device = self.model.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
-        let plan = match &self.samples {
-            Some(folder) => self.folder(folder)?,
-            None => self.sampled(&reference, &device, console)?,
+        let measurement = Measurement {
+            inception: judge.sha256.clone(),
+            samples: None,
+            count: 0,
+            splits: 0,
+            resolution: self.resolution,
+            precision: self.model.precision().unwrap_or_default(),
+            split: self.reference.split,
+            device: kind(&device).into(),
+            pictures: None,
+            reference: share.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
         };
-        let judged = self.judged(plan, &judge, console)?;
-        let resolution = self.resolution.or(judged.resolution);
-        let (reference, reference_pictures) = reference.statistics(&judge, resolution, console)?;
-        let score = judged.seen.score(parts(self.splits, judged.seen.count())?)?;
-        let protocol = Protocol::new(&judge, judged.seen.count(), reference_pictures, resolution);
-        let distance = reference.distance(&judged.seen.statistics()?)?;
-        let deviation = score.deviation.map_or_else(|| "?".into(), |deviation| format!("{deviation:.4}"));
-        let text = format!(
-            "FID         {distance:.4}\nIS          {:.4} +- {deviation}, {} parts\n{}",
-            score.mean,
-            score.parts,
-            protocol_lines(&protocol)
-        );
-        let value = json!({
-            "fid": distance, "inception_score": score, "protocol": protocol, "judged": judged.about,
-            "split": self.reference.split,
-        });
-        console.result(value, &text)
+        let (measurement, judged) = match &self.samples {
+            Some(folder) => self.folder(folder, measurement, &judge, &share, console)?,
+            None => self.sampled(&reference, measurement, &judge, &share, &device, console)?,
+        };
+        let reference = reference.seen(&judge, measurement.resolution, share.part, console)?;
+        share.finish(&measurement, Sums { judged, reference }, console)
     }
 
-    fn folder(&self, folder: &Path) -> Result<Plan> {
+    /// Looks at the pictures in `folder`.
+    fn folder(
+        &self,
+        folder: &Path,
+        measurement: Measurement,
+        judge: &Judge,
+        share: &Share,
+        console: &Console,
+    ) -> Result<(Measurement, Tally<Seen>)> {
         let batch = self.reference.batch();
         let selection = Selection { folder: folder.into(), split: Split::All, limit: None, batch };
         let pictures = Pictures::open(&selection, &[], None)?;
-        enough(folder, pictures.items().len())?;
-        parts(self.splits, pictures.items().len())?;
-        Ok(Plan::Folder(pictures))
+        let count = pictures.items().len();
+        enough(folder, count)?;
+        let splits = parts(self.splits, count)?;
+        let fingerprint = share.of_parts(|| pictures.fingerprint(folder));
+        let (mut pictures, mut task) = (pictures.only(share.part), console.task("looking"));
+        let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
+        Ok((Measurement { count, splits, pictures: fingerprint, ..measurement }, seen))
     }
 
-    fn sampled(&self, reference: &Reference, device: &Device, console: &Console) -> Result<Plan> {
+    /// Samples pictures and looks at them.
+    fn sampled(
+        &self,
+        reference: &Reference,
+        measurement: Measurement,
+        judge: &Judge,
+        share: &Share,
+        device: &Device,
+        console: &Console,
+    ) -> Result<(Measurement, Tally<Seen>)> {
         let count = self.sampling.number.unwrap_or(reference.count());
-        parts(self.splits, count as usize)?;
+        let splits = parts(self.splits, count as usize)?;
         let stage2 = Stage2::load(&self.model.options(), device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
         let orders = match self.condition.condition() {
@@ -134,26 +172,42 @@ impl Fid {
         };
         let filters = self.sampling.filters(config, None)?;
         let schedule = self.drafting.schedule(config, &filters, None)?;
-        let about = json!({
+        let samples = json!({
             "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": self.sampling.seed,
             "filters": filters, "schedule": schedule, "condition": self.condition.condition(),
         });
-        Ok(Plan::Samples { stage2: Box::new(stage2), orders, filters, schedule, about })
+        let resolution = self.resolution.or(Some(stage2.stage1.model.config.ddconfig.resolution));
+        let plan =
+            sets::Plan { stage2: &stage2, orders, filters, schedule, seed: self.sampling.seed, splits };
+        let mut task = console.task("sampling");
+        let seen = pollster::block_on(judge.look_at_samples(&plan, share.part, &mut task))?;
+        let count = count as usize;
+        Ok((Measurement { samples: Some(samples), count, splits, resolution, ..measurement }, seen))
     }
+}
 
-    fn judged(&self, plan: Plan, judge: &Judge, console: &Console) -> Result<Judged> {
-        match plan {
-            Plan::Folder(mut pictures) => {
-                let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
-                Ok(Judged { seen, resolution: None, about: json!({ "left_out": pictures.left_out }) })
-            }
-            Plan::Samples { stage2, orders, filters, schedule, about } => {
-                let (seed, mut task) = (self.sampling.seed, console.task("sampling"));
-                let schedule = schedule.as_ref();
-                let looked = judge.look_at_samples(&stage2, orders, &filters, schedule, seed, &mut task);
-                let resolution = stage2.stage1.model.config.ddconfig.resolution;
-                Ok(Judged { seen: pollster::block_on(looked)?, resolution: Some(resolution), about })
-            }
-        }
+impl Setting for Measurement {
+    const COMMAND: &'static str = "fid";
+    type Sums = Sums;
+
+    fn result(&self, Sums { judged, reference }: Sums) -> Result<(Value, String)> {
+        let Tally { pictures, left_out, sums } = judged;
+        let (reference, reference_pictures) = reference.statistics()?;
+        let protocol = Protocol::new(&self.inception, pictures, reference_pictures, self.resolution);
+        let score = sums.score()?;
+        let distance = reference.distance(&sums.statistics()?)?;
+        let deviation = score.deviation.map_or_else(|| "?".into(), |deviation| format!("{deviation:.4}"));
+        let text = format!(
+            "FID         {distance:.4}\nIS          {:.4} +- {deviation}, {} parts\n{}",
+            score.mean,
+            score.parts,
+            protocol_lines(&protocol)
+        );
+        let value = json!({
+            "fid": distance, "inception_score": score, "protocol": protocol,
+            "judged": self.samples.clone().unwrap_or_else(|| json!({ "left_out": left_out })),
+            "split": self.split,
+        });
+        Ok((value, text))
     }
 }

@@ -1,17 +1,23 @@
 //! `residua eval likelihood`: the likelihood of a folder's pictures under a stage 2.
 
 use clap::Args;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::options::TransformerArguments;
 use super::super::output::Console;
+use super::parts::{PartArguments, Setting};
 use super::{PicturesArguments, measured_on};
-use crate::engine::Stage2;
-use crate::engine::eval::likelihood::{Depth, Measured, measure};
-use crate::engine::eval::{Pictures, context};
-use crate::error::{Error, Result};
-use crate::model::{Architecture, ConditionKind};
-use crate::train::conditions::check_labels;
+use residua_core::config::{Architecture, ConditionKind, Precision};
+use residua_core::error::{Error, Result};
+use residua_engine::Stage2;
+use residua_engine::eval::likelihood::{Depth, Measured, measure};
+use residua_engine::eval::{Pictures, Sizes, Tally, context};
+use residua_kernels::device::kind;
+use residua_metrics::merge::{Merge, differing};
+use residua_protocol::ModelId;
+use residua_train::conditions::check_labels;
+use residua_train::data::Split;
 
 /// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a
 /// contextual model: of masked cells, given all others, by the number of masked cells.
@@ -24,45 +30,113 @@ pub struct Likelihood {
     #[arg(long)]
     unlabelled: bool,
     #[command(flatten)]
+    part: PartArguments,
+    #[command(flatten)]
     model: TransformerArguments,
+}
+
+/// What is measured.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    model: ModelId,
+    rqvae: ModelId,
+    sizes: Sizes,
+    precision: Precision,
+    unlabelled: bool,
+    split: Split,
+    device: String,
+    /// The fingerprint of the pictures, if measured in parts.
+    pictures: Option<String>,
+}
+
+/// Sums over pictures.
+#[derive(Serialize, Deserialize)]
+pub enum Sums {
+    /// For an autoregressive model.
+    Whole(Tally<Vec<f64>>),
+    /// For a contextual model.
+    Masked(Tally<Vec<Vec<f64>>>),
+}
+
+impl Merge for Sums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        match (self, other) {
+            (Self::Whole(sums), Self::Whole(other)) => sums.merge(other),
+            (Self::Masked(sums), Self::Masked(other)) => sums.merge(other),
+            (Self::Whole(_), Self::Masked(_)) => Err(differing("whole pictures", "masked cells")),
+            (Self::Masked(_), Self::Whole(_)) => Err(differing("masked cells", "whole pictures")),
+        }
+    }
 }
 
 impl Likelihood {
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
+        let share = self.part.open::<Measurement>(console)?;
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
-        let resolution = stage2.stage1.model.config.ddconfig.resolution;
+        let sizes = Sizes::of(&stage2.stage1.model)?;
         let (classes, condition) = (&stage2.model.config.classes, stage2.model.config.condition());
         if self.unlabelled && condition == ConditionKind::Unconditional {
             return Err(Error::usage(
                 "--unlabelled does nothing, as this model takes no class or caption: leave it out",
             ));
         }
-        let mut pictures = Pictures::open(&self.pictures.selection(), classes, Some(resolution))?;
+        let pictures = Pictures::open(&self.pictures.selection(), classes, Some(sizes.resolution))?;
         if !self.unlabelled {
             check_labels(&self.pictures.data, pictures.items(), condition)?;
         }
-        let mut task = console.task("measuring");
-        let (mut value, text) = match stage2.model.config.kind {
-            Architecture::Autoregressive => {
-                let measured = pollster::block_on(measure(&stage2, &mut pictures, &mut task))?;
+        let measurement = Measurement {
+            model: stage2.id()?,
+            rqvae: stage2.stage1.id()?,
+            sizes,
+            precision: self.model.precision().unwrap_or_default(),
+            unlabelled: self.unlabelled,
+            split: self.pictures.split,
+            device: kind(&device).into(),
+            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+        };
+        let (mut pictures, mut task) = (pictures.only(share.part), console.task("measuring"));
+        let sums = pollster::block_on(async {
+            match stage2.model.config.kind {
+                Architecture::Autoregressive => {
+                    measure(&stage2, &mut pictures, &mut task).await.map(Sums::Whole)
+                }
+                Architecture::Contextual => {
+                    context::measure(&stage2, &mut pictures, &mut task).await.map(Sums::Masked)
+                }
+            }
+        })?;
+        share.finish(&measurement, sums, console)
+    }
+}
+
+impl Setting for Measurement {
+    const COMMAND: &'static str = "likelihood";
+    type Sums = Sums;
+
+    fn result(&self, sums: Sums) -> Result<(Value, String)> {
+        let (mut value, text) = match sums {
+            Sums::Whole(tally) => {
+                let measured = Measured::of(&self.sizes, tally)?;
                 (json!(measured), self.text(&measured))
             }
-            Architecture::Contextual => {
-                let measured = pollster::block_on(context::measure(&stage2, &mut pictures, &mut task))?;
-                (json!(measured), super::context::text(&measured, self.pictures.split))
+            Sums::Masked(tally) => {
+                let measured = context::Measured::of(&self.sizes, tally)?;
+                (json!(measured), super::context::text(&measured, self.split))
             }
         };
-        value["model"] = json!(stage2.id()?);
-        value["rqvae"] = json!(stage2.stage1.id()?);
-        value["split"] = json!(self.pictures.split);
-        console.result(value, &text)
+        value["model"] = json!(self.model);
+        value["rqvae"] = json!(self.rqvae);
+        value["split"] = json!(self.split);
+        Ok((value, text))
     }
+}
 
+impl Measurement {
     fn text(&self, measured: &Measured) -> String {
         let mut lines = vec![
-            measured_on(measured.pictures, measured.left_out.len(), self.pictures.split),
+            measured_on(measured.pictures, measured.left_out.len(), self.split),
             format!("nats per code  {:.4}", measured.nats_per_code),
             format!("below uniform  {:.4}", measured.nats_below_uniform),
             format!(

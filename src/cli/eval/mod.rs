@@ -4,6 +4,8 @@ mod clip;
 mod context;
 mod fid;
 mod likelihood;
+mod merge;
+mod parts;
 mod reconstruction;
 mod reference;
 mod rfid;
@@ -16,10 +18,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::output::Console;
-use crate::engine::eval::Selection;
-use crate::engine::eval::sets::Protocol;
-use crate::error::Result;
-use crate::train::data::Split;
+use super::words::{SPLITS, one_of};
+use residua_core::error::Result;
+use residua_engine::eval::Selection;
+use residua_engine::eval::sets::Protocol;
+use residua_train::data::Split;
 
 /// Default number of pictures in a batch.
 const BATCH: usize = 8;
@@ -40,6 +43,7 @@ enum What {
     Samples(samples::Samples),
     Statistics(statistics::SaveStatistics),
     Clip(clip::ClipScore),
+    Merge(merge::MergeParts),
 }
 
 impl Eval {
@@ -53,6 +57,7 @@ impl Eval {
             What::Samples(command) => command.run(console),
             What::Statistics(command) => command.run(console),
             What::Clip(command) => command.run(console),
+            What::Merge(command) => command.run(console),
         }
     }
 }
@@ -64,7 +69,7 @@ struct PicturesArguments {
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Pictures to measure: those that training uses, those that it holds out, or all.
-    #[arg(long, value_enum, default_value = "all")]
+    #[arg(long, value_parser = one_of(SPLITS), default_value = "all")]
     split: Split,
     /// Maximum number of pictures, spread evenly over all. [default: all]
     #[arg(long, value_name = "N")]

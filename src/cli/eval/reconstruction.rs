@@ -3,16 +3,24 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::options::ModelArguments;
 use super::super::output::Console;
+use super::parts::{PartArguments, Setting};
 use super::{PicturesArguments, measured_on};
-use crate::engine::Stage1;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::reconstruction::{Depth, Measured, measure};
-use crate::error::Result;
-use crate::metrics::Lpips;
+use residua_core::config::StateKind;
+use residua_core::error::Result;
+use residua_engine::Stage1;
+use residua_engine::eval::reconstruction::{Depth, Measured, Sums, measure};
+use residua_engine::eval::{Pictures, Sizes, Tally};
+use residua_engine::models::id_of_file;
+use residua_judges::Lpips;
+use residua_kernels::device::kind;
+use residua_protocol::ModelId;
+use residua_train::data::Split;
+use residua_weights::WeightFile;
 
 /// Stage 1: PSNR, SSIM, MSE, codebook usage, bits, and rate and distortion by depth.
 #[derive(Args)]
@@ -24,33 +32,71 @@ pub struct Reconstruction {
     #[arg(long, value_name = "PATH")]
     lpips: Vec<PathBuf>,
     #[command(flatten)]
+    part: PartArguments,
+    #[command(flatten)]
     model: ModelArguments,
+}
+
+/// What is measured.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    model: ModelId,
+    sizes: Sizes,
+    split: Split,
+    device: String,
+    /// The weights of LPIPS, if measured in parts.
+    lpips: Option<Vec<ModelId>>,
+    /// The fingerprint of the pictures, if measured in parts.
+    pictures: Option<String>,
 }
 
 impl Reconstruction {
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
+        let share = self.part.open::<Measurement>(console)?;
         let device = self.model.device.open()?;
         let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let lpips = match self.lpips.as_slice() {
             [] => None,
             paths => Some(Lpips::load(paths, &device)?),
         };
-        let resolution = stage1.model.config.ddconfig.resolution;
-        let mut pictures = Pictures::open(&self.pictures.selection(), &[], Some(resolution))?;
+        let sizes = Sizes::of(&stage1.model)?;
+        let pictures = Pictures::open(&self.pictures.selection(), &[], Some(sizes.resolution))?;
+        let mut pictures = pictures.only(share.part);
+        let id = |path: &PathBuf| id_of_file(&WeightFile::open(path, StateKind::Auto)?);
+        let measurement = Measurement {
+            model: stage1.id()?,
+            sizes,
+            split: self.pictures.split,
+            device: kind(&device).into(),
+            lpips: share.of_parts(|| self.lpips.iter().map(id).collect::<Result<_>>()).transpose()?,
+            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+        };
         let mut task = console.task("measuring");
-        let measured = pollster::block_on(measure(&stage1.model, lpips.as_ref(), &mut pictures, &mut task))?;
-        let mut value = json!(measured);
-        value["model"] = json!(stage1.id()?);
-        value["split"] = json!(self.pictures.split);
-        console.result(value, &self.text(&measured))
+        let sums = pollster::block_on(measure(&stage1.model, lpips.as_ref(), &mut pictures, &mut task))?;
+        share.finish(&measurement, sums, console)
     }
+}
 
+impl Setting for Measurement {
+    const COMMAND: &'static str = "reconstruction";
+    type Sums = Tally<Sums>;
+
+    fn result(&self, sums: Self::Sums) -> Result<(Value, String)> {
+        let measured = Measured::of(&self.sizes, sums)?;
+        let mut value = json!(measured);
+        value["model"] = json!(self.model);
+        value["split"] = json!(self.split);
+        Ok((value, self.text(&measured)))
+    }
+}
+
+impl Measurement {
     fn text(&self, measured: &Measured) -> String {
         let mut lines = vec![
             format!(
                 "{}, {resolution}x{resolution}",
-                measured_on(measured.pictures, measured.left_out.len(), self.pictures.split),
+                measured_on(measured.pictures, measured.left_out.len(), self.split),
                 resolution = measured.resolution
             ),
             format!("PSNR     {:.3} dB; of the mean MSE {:.3} dB", measured.psnr, measured.psnr_of_mean_mse),

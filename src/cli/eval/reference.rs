@@ -4,16 +4,20 @@ use std::path::Path;
 
 use super::super::output::Console;
 use super::PicturesArguments;
-use crate::engine::eval::Pictures;
-use crate::engine::eval::sets::Judge;
-use crate::error::{Error, Result};
-use crate::metrics::frechet::Statistics;
+use residua_core::error::{Error, Result};
+use residua_core::part::Part;
+use residua_engine::eval::Pictures;
+use residua_engine::eval::sets::{self, Judge};
+use residua_metrics::frechet::Statistics;
 
 /// Number of samples in published evaluations.
 const PUBLISHED: u32 = 50_000;
 
 /// Number of splits of the inception score in published evaluations.
 const PARTS: usize = 10;
+
+/// Number of splits of a set whose inception score is not asked for.
+pub const UNSCORED: usize = 1;
 
 /// Fewest pictures that have a covariance.
 const FEWEST: usize = 2;
@@ -60,20 +64,28 @@ impl Reference {
         }
     }
 
-    /// Its statistics, and the number of pictures behind them, if known.
-    pub fn statistics(
+    /// Identifies its pictures, if it has any, which are in `folder`.
+    pub fn fingerprint(&self, folder: &Path) -> Option<String> {
+        match self {
+            Self::Saved(_) => None,
+            Self::Pictures(pictures) => Some(pictures.fingerprint(folder)),
+        }
+    }
+
+    /// Its statistics, or the sums over its pictures in `part`.
+    pub fn seen(
         self,
         judge: &Judge,
         resolution: Option<usize>,
+        part: Part,
         console: &Console,
-    ) -> Result<(Statistics, Option<usize>)> {
+    ) -> Result<sets::Reference> {
         match self {
-            Self::Saved(statistics) => Ok((statistics, None)),
+            Self::Saved(statistics) => Ok(sets::Reference::Saved(statistics)),
             Self::Pictures(pictures) => {
-                let mut pictures = pictures.fitted_to(resolution);
-                let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
-                let count = seen.count();
-                Ok((seen.statistics()?, Some(count)))
+                let mut pictures = pictures.fitted_to(resolution).only(part);
+                let mut task = console.task("looking");
+                pollster::block_on(judge.look(&mut pictures, UNSCORED, &mut task)).map(sets::Reference::Seen)
             }
         }
     }

@@ -1,42 +1,49 @@
 //! `residua eval samples`: the metrics of a paper's table, for saved samples.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
-use serde::Serialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::bulk::{bulk, check_captions, read_captions};
 use super::super::drafting::DraftingArguments;
 use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::super::target::check_folder;
+use super::parts::{PartArguments, Setting, Share, sha256};
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
-use crate::checkpoint::{StateKind, WeightFile};
-use crate::engine::Stage2;
-use crate::engine::bulk::{Order, conditions, file, spread};
-use crate::engine::eval::Pictures;
-use crate::engine::eval::acceptance::{accepted, class_probabilities};
-use crate::engine::eval::clip::clip_scores;
-use crate::engine::eval::sets::{Judge, Protocol};
-use crate::engine::judge::{load_classifier, load_clip};
-use crate::error::{Error, Result};
-use crate::metrics::clip::Clip;
-use crate::metrics::frechet::Statistics;
-use crate::metrics::inception_score::InceptionScore;
-use crate::metrics::resnet::ResNet;
-use crate::model::{ConditionKind, RqTransformerConfig};
+use residua_core::config::{ConditionKind, Precision, RqTransformerConfig, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::files;
+use residua_engine::Stage2;
+use residua_engine::bulk::{Order, conditions, file, spread};
+use residua_engine::eval::acceptance::{accepted, class_probabilities};
+use residua_engine::eval::clip::{ClipScores, Scored, clip_scores};
+use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
+use residua_engine::eval::{Pictures, Tally};
+use residua_engine::judge::{load_classifier, load_clip};
+use residua_engine::models::id_of_file;
+use residua_judges::clip::Clip;
+use residua_judges::resnet::ResNet;
+use residua_kernels::device::kind;
+use residua_metrics::inception_score::InceptionScore;
+use residua_metrics::merge::Merge;
+use residua_protocol::ModelId;
+use residua_train::data::Split;
+use residua_weights::WeightFile;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
 /// acceptance rate.
 ///
 /// Samples are spread evenly over all classes, or over the captions of --captions or --data. They are saved
 /// in --out as by `sample --bulk`: run the command again to continue after a stop, or to get other metrics of
-/// the same samples.
+/// the same samples. Parts may share that folder. Rejection sampling needs the samples of all parts in it, and no
+/// --part.
 #[derive(Args)]
 pub struct Samples {
     #[command(flatten)]
@@ -59,7 +66,7 @@ pub struct Samples {
     clip: Option<PathBuf>,
     /// Accept only the samples that show their class most clearly: torchvision ResNet weights, a .pt, .pth or
     /// .safetensors file.
-    #[arg(long, value_name = "PATH", conflicts_with = "clip", requires = "acceptance")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["clip", "part"], requires = "acceptance")]
     classifier: Option<PathBuf>,
     // As in `ChoosingArguments`, the conflicts of the required option are repeated.
     /// With --classifier: fractions of each class's samples to accept, above 0 and at most 1. Each gets a row
@@ -69,7 +76,7 @@ pub struct Samples {
         value_delimiter = ',',
         value_name = "RATE[,RATE..]",
         requires = "classifier",
-        conflicts_with = "clip",
+        conflicts_with_all = ["clip", "part"],
         allow_negative_numbers = true
     )]
     acceptance: Vec<f64>,
@@ -81,7 +88,59 @@ pub struct Samples {
     #[command(flatten)]
     drafting: DraftingArguments,
     #[command(flatten)]
+    part: PartArguments,
+    #[command(flatten)]
     model: TransformerArguments,
+}
+
+/// What is measured.
+#[derive(Serialize, Deserialize)]
+pub struct Measurement {
+    /// SHA-256 of Inception's weights.
+    inception: String,
+    /// CLIP's weights, if measured in parts.
+    clip: Option<ModelId>,
+    model: ModelId,
+    rqvae: ModelId,
+    precision: Precision,
+    seed: u64,
+    /// SHA-256 of the conditions and numbers of all samples.
+    orders: String,
+    /// Number of samples of a set.
+    count: usize,
+    resolution: usize,
+    split: Split,
+    device: String,
+    /// The fingerprint of the reference, if it is pictures and measured in parts.
+    reference: Option<String>,
+    sets: Vec<Set>,
+}
+
+/// A set of samples.
+#[derive(Serialize, Deserialize)]
+struct Set {
+    /// The settings of the sweep; empty without one.
+    settings: String,
+    /// The filters and the schedule.
+    sampling: Value,
+    /// The fraction that the classifier accepted.
+    accepted: Option<f64>,
+    /// Number of splits of the inception score.
+    splits: usize,
+}
+
+/// Sums over the sets and the reference.
+#[derive(Serialize, Deserialize)]
+pub struct Sums {
+    reference: sets::Reference,
+    sets: Vec<SetSums>,
+}
+
+/// Sums over a set of samples.
+#[derive(Serialize, Deserialize)]
+struct SetSums {
+    seen: Tally<Seen>,
+    scores: Option<Tally<BTreeMap<u32, Scored>>>,
 }
 
 /// Metrics of one set of samples.
@@ -97,10 +156,26 @@ struct Row {
     clip_score: Option<f64>,
 }
 
+impl Merge for Sums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.reference.merge(other.reference)?;
+        self.sets.merge(other.sets)
+    }
+}
+
+impl Merge for SetSums {
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.seen.merge(other.seen)?;
+        self.scores.merge(other.scores)
+    }
+}
+
 impl Samples {
     /// Samples the missing pictures and prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         check_folder(&self.out)?;
+        self.check_apart()?;
+        let share = self.part.open::<Measurement>(console)?;
         let reference = Reference::open(&self.reference, None)?;
         let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());
@@ -117,22 +192,54 @@ impl Samples {
         let others = self.others(config, &device, console)?;
         let orders = spread(conditions(config, &captions)?, count);
         let judge = Judge::open(&self.inception, &device)?;
-        let resolution = Some(stage2.stage1.model.config.ddconfig.resolution);
-        let (reference, reference_pictures) = reference.statistics(&judge, resolution, console)?;
-        let mut rows = Vec::new();
+        let clip = |path: &PathBuf| id_of_file(&WeightFile::open(path, StateKind::Auto)?);
+        let mut measurement = Measurement {
+            inception: judge.sha256.clone(),
+            clip: share.of_parts(|| self.clip.as_ref().map(clip).transpose()).transpose()?.flatten(),
+            model: stage2.id()?,
+            rqvae: stage2.stage1.id()?,
+            precision: options.precision,
+            seed: self.sampling.seed,
+            orders: hash(&orders),
+            count: count as usize,
+            resolution: stage2.stage1.model.config.ddconfig.resolution,
+            split: self.reference.split,
+            device: kind(&device).into(),
+            reference: share.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
+            sets: Vec::new(),
+        };
+        let reference = reference.seen(&judge, Some(measurement.resolution), share.part, console)?;
+        let mut sums = Sums { reference, sets: Vec::new() };
         for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
-            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone())?;
+            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone(), share.part)?;
+            let sampling = json!({ "filters": bulk.filters, "schedule": bulk.schedule });
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
-            let set = Set { name, folder, orders: &orders, batch: self.reference.batch() };
-            rows.extend(self.rows(&set, &judge, &reference, &others, console)?);
+            let made = Made { folder, orders: &orders, batch: self.reference.batch() };
+            for (accepted, pictures) in self.judged(&made, &others, console)? {
+                let splits = parts(self.splits, pictures.items().len())?;
+                let settings = name.clone();
+                measurement.sets.push(Set { settings, sampling: sampling.clone(), accepted, splits });
+                let (mut pictures, mut task) = (pictures.only(share.part), console.task("looking"));
+                let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
+                sums.sets.push(SetSums { seen, scores: others.scores(&made, &share, console)? });
+            }
         }
-        let protocol = Protocol::new(&judge, count as usize, reference_pictures, resolution);
-        let value = json!({
-            "rows": rows, "protocol": protocol, "model": stage2.id()?, "rqvae": stage2.stage1.id()?,
-            "seed": self.sampling.seed, "split": self.reference.split,
-        });
-        console.result(value, &format!("{}\n{}", table(&rows), protocol_lines(&protocol)))
+        share.finish(&measurement, sums, console)
+    }
+
+    /// Refuses to save samples among the pictures that they are compared with.
+    fn check_apart(&self) -> Result<()> {
+        let data = &self.reference.data;
+        match files::is_within(&self.out, data) {
+            false => Ok(()),
+            true => Err(Error::usage(format!(
+                "--out: expected a folder outside {}, whose pictures the samples are compared with, found {}: \
+                 choose another one",
+                data.display(),
+                self.out.display()
+            ))),
+        }
     }
 
     /// Loads the judge of the samples other than Inception.
@@ -157,58 +264,72 @@ impl Samples {
         })
     }
 
-    /// The metrics of all samples of `set`, or of those accepted at each rate.
-    fn rows(
+    /// The pictures to judge: all samples, or those that are accepted at each rate.
+    fn judged(
         &self,
-        set: &Set,
-        judge: &Judge,
-        reference: &Statistics,
+        made: &Made,
         others: &Others,
         console: &Console,
-    ) -> Result<Vec<Row>> {
-        let row = |accepted: Option<f64>, files: Option<&BTreeSet<PathBuf>>| {
-            let (mut looked_at, mut task) = (set.pictures(files)?, console.task("looking"));
-            let seen = pollster::block_on(judge.look(&mut looked_at, &mut task))?;
-            let pictures = seen.count();
-            Ok(Row {
-                settings: set.name.clone(),
-                accepted,
-                pictures,
-                inception_score: seen.score(parts(self.splits, pictures)?)?,
-                fid: reference.distance(&seen.statistics()?)?,
-                clip_score: others.clip_score(set, console)?,
-            })
-        };
-        let Others::Classifier(classifier) = others else { return Ok(vec![row(None, None)?]) };
+    ) -> Result<Vec<(Option<f64>, Pictures)>> {
+        let Others::Classifier(classifier) = others else { return Ok(vec![(None, made.pictures()?)]) };
         let mut task = console.task("classifying");
-        let probabilities = class_probabilities(classifier, &set.folder, set.orders, &mut task);
+        let probabilities = class_probabilities(classifier, &made.folder, made.orders, &mut task);
         let probabilities = pollster::block_on(probabilities)?;
         let at = |&rate: &f64| {
-            let numbers = accepted(set.orders, &probabilities, rate)?;
-            let files = numbers.into_iter().map(|number| file(&set.folder, number)).collect();
-            row(Some(rate), Some(&files))
+            let numbers = accepted(made.orders, &probabilities, rate)?;
+            let files: BTreeSet<PathBuf> =
+                numbers.into_iter().map(|number| file(&made.folder, number)).collect();
+            Ok((Some(rate), made.pictures()?.among(&files)))
         };
         self.acceptance.iter().map(at).collect()
     }
 }
 
+impl Setting for Measurement {
+    const COMMAND: &'static str = "samples";
+    type Sums = Sums;
+
+    fn result(&self, Sums { reference, sets }: Sums) -> Result<(Value, String)> {
+        let (reference, reference_pictures) = reference.statistics()?;
+        let row = |(set, SetSums { seen, scores }): (&Set, SetSums)| {
+            Ok(Row {
+                settings: set.settings.clone(),
+                accepted: set.accepted,
+                pictures: seen.pictures,
+                inception_score: seen.sums.score()?,
+                fid: reference.distance(&seen.sums.statistics()?)?,
+                clip_score: scores.map(ClipScores::of).transpose()?.map(|scores| scores.clip_score),
+            })
+        };
+        let rows = self.sets.iter().zip(sets).map(row).collect::<Result<Vec<Row>>>()?;
+        let resolution = Some(self.resolution);
+        let protocol = Protocol::new(&self.inception, self.count, reference_pictures, resolution);
+        let value = json!({
+            "rows": rows, "protocol": protocol, "model": self.model, "rqvae": self.rqvae,
+            "seed": self.seed, "split": self.split,
+        });
+        Ok((value, format!("{}\n{}", table(&rows), protocol_lines(&protocol))))
+    }
+}
+
+/// SHA-256 of what `orders` ask for.
+fn hash(orders: &[Order]) -> String {
+    let asked: Vec<_> = orders.iter().map(|order| (&order.given.condition, &order.images)).collect();
+    sha256(json!(asked).to_string().as_bytes())
+}
+
 /// The samples of one setting.
-struct Set<'a> {
-    name: String,
+struct Made<'a> {
     folder: PathBuf,
     orders: &'a [Order],
     /// Number of pictures in a batch.
     batch: usize,
 }
 
-impl Set<'_> {
-    /// All its pictures, or only those in `files`.
-    fn pictures(&self, files: Option<&BTreeSet<PathBuf>>) -> Result<Pictures> {
-        let all = Pictures::sampled(&self.folder, self.orders, self.batch)?;
-        Ok(match files {
-            Some(files) => all.among(files),
-            None => all,
-        })
+impl Made<'_> {
+    /// All its pictures.
+    fn pictures(&self) -> Result<Pictures> {
+        Pictures::sampled(&self.folder, self.orders, self.batch)
     }
 }
 
@@ -220,12 +341,16 @@ enum Others {
 }
 
 impl Others {
-    fn clip_score(&self, set: &Set, console: &Console) -> Result<Option<f64>> {
+    /// How well the samples of a part match their captions, if CLIP judges them.
+    fn scores(
+        &self,
+        made: &Made,
+        share: &Share,
+        console: &Console,
+    ) -> Result<Option<Tally<BTreeMap<u32, Scored>>>> {
         let Self::Clip(clip) = self else { return Ok(None) };
-        let mut task = console.task("scoring");
-        let mut pictures = set.pictures(None)?;
-        let scores = pollster::block_on(clip_scores(clip, &mut pictures, &mut task))?;
-        Ok(Some(scores.clip_score))
+        let (mut pictures, mut task) = (made.pictures()?.only(share.part), console.task("scoring"));
+        pollster::block_on(clip_scores(clip, &mut pictures, &mut task)).map(Some)
     }
 }
 

@@ -8,10 +8,11 @@ use serde_json::json;
 use super::super::options::DeviceArguments;
 use super::super::output::{Console, shown};
 use super::super::target::{ForceArguments, Target};
+use super::reference::UNSCORED;
 use super::{PicturesArguments, protocol_lines};
-use crate::engine::eval::Pictures;
-use crate::engine::eval::sets::{Judge, Protocol};
-use crate::error::Result;
+use residua_core::error::Result;
+use residua_engine::eval::sets::{Judge, Protocol};
+use residua_engine::eval::{Pictures, Tally};
 
 /// Save the mean and covariance of a folder's Inception features as .npz, for `eval fid --data`.
 #[derive(Args)]
@@ -40,11 +41,13 @@ impl SaveStatistics {
         let device = self.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], self.resolution)?;
-        let seen = pollster::block_on(judge.look(&mut pictures, &mut console.task("looking")))?;
-        let protocol = Protocol::new(&judge, seen.count(), Some(seen.count()), self.resolution);
-        let path = target.save(&seen.statistics()?.encode())?;
+        let mut task = console.task("looking");
+        let looked = pollster::block_on(judge.look(&mut pictures, UNSCORED, &mut task))?;
+        let Tally { pictures: count, left_out, sums } = looked;
+        let protocol = Protocol::new(&judge.sha256, count, Some(count), self.resolution);
+        let path = target.save(&sums.statistics()?.encode())?;
         console.wrote(&path);
-        let value = json!({ "file": shown(&path), "protocol": protocol, "left_out": pictures.left_out });
+        let value = json!({ "file": shown(&path), "protocol": protocol, "left_out": left_out });
         console.result(value, &protocol_lines(&protocol))
     }
 }

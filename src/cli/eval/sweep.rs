@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::super::options::SamplingArguments;
-use crate::error::{Error, Result};
+use residua_core::error::{Error, Result};
 
 /// One setting and the values to try in turn, written as `top-k=100,300`.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from '../base.js';
-import { differing, encode, native, nativeCodes, ROOT, sample, SAMPLE } from '../native.js';
+import { CAPTION, differing, encode, native, nativeCodes, ROOT, SAMPLE } from '../native.js';
 import { expect, test } from './studio.js';
 
 /** These browsers have no GPU here. */
@@ -14,7 +14,7 @@ const KEEPS_NOTHING = /^Warning: this browser cannot store models, so each visit
 /** Warnings expected in each browser. */
 const WARNED = /** @type {Record<string, RegExp[]>} */ ({ webkit: [ON_CPU, KEEPS_NOTHING] });
 
-const PIG = path.join(ROOT, 'assets', 'samples', 'pig.png');
+const OTHER = path.join(ROOT, 'assets', 'samples', 'green-cat.png');
 
 /** Serves a script with extra lines at its start. */
 async function stub(/** @type {import('../server.js').Server} */ server, /** @type {string} */ script, /** @type {string} */ lines) {
@@ -39,9 +39,9 @@ test('opens, says what the browser lacks, opens files and edits a code', async (
   for (const line of expected) expect(wrong).toContainEqual(expect.stringMatching(line));
   await studio.keep('log');
 
-  await studio.drop(PIG);
-  await studio.has('pig.png');
-  await expect.poll(() => studio.codes(), { timeout: 300_000 }).toEqual(nativeCodes(folder, 'emoji-64', PIG));
+  await studio.drop(OTHER);
+  await studio.has('green-cat.png');
+  await expect.poll(() => studio.codes(), { timeout: 300_000 }).toEqual(nativeCodes(folder, 'characters-128', OTHER));
   await studio.choose(SAMPLE);
   await expect.poll(() => studio.codes(), { timeout: 300_000 }).toEqual(nativeCodes(folder));
   await studio.idle();
@@ -64,10 +64,8 @@ test('opens, says what the browser lacks, opens files and edits a code', async (
 });
 
 test('samples as the native program does', async ({ server, studio }, info) => {
-  const { stacks } = await sample({ seed: 77, class: 'Food & Drink', count: 1, device: 'cpu' }, info.outputPath('made'));
+  const { stacks } = native('sample', '--prompt', CAPTION, '--seed', '77', '-o', info.outputPath('made'));
   await studio.open(`${server.url}/?device=cpu`);
-  await studio.click('Food & Drink');
-  await studio.has('Class: Food & Drink');
   await studio.enter('Seed', 77);
   await studio.enter('Pictures', 1);
   await studio.click('Generate (Ctrl+Enter)');
@@ -88,7 +86,7 @@ test('the engine runs in another page', async ({ driver, server, studio }, info)
   expect(await status()).toMatch(/^Done on cpu: .*: 8 x 8 x 4 codes$/);
   const { codes, made } = await driver.evaluate(() => /** @type {any} */ (globalThis).result);
   expect(codes).toEqual(nativeCodes(folder));
-  const sampled = native('sample', '--class', 'Animals & Nature', '-n', '2', '--seed', '7', '-o', folder);
+  const sampled = native('sample', '--prompt', CAPTION, '-n', '2', '--seed', '7', '-o', folder);
   expect(made).toEqual(sampled.stacks.map((/** @type {any} */ stack) => stack.codes));
 });
 
@@ -97,7 +95,7 @@ test('stores models and opens offline, if the browser can', async ({ engine, ser
   const wish = `${server.url}/?device=cpu&model=${encodeURIComponent(model)}`;
   const asked = () => server.asked('/models/other.safetensors').length;
   await studio.open(wish);
-  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native')));
+  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
   const before = asked();
   expect(before).toBeGreaterThan(0);
   await studio.driver.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
@@ -111,7 +109,7 @@ test('stores models and opens offline, if the browser can', async ({ engine, ser
   await studio.keep('kept');
   await server.stop();
   await studio.open(wish);
-  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native')));
+  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
   await studio.keep('offline');
 });
 
@@ -136,6 +134,6 @@ test('when files cannot be written, models still load, and the page says so', as
     throw new DOMException('Backend does not support this operation', 'NotSupportedError');
   };`);
   await studio.open(`${server.url}/?device=cpu`);
-  expect(await studio.codes()).toEqual(await encode('assets/samples/scream.png', 'cpu', info.outputPath('codes.npy')));
+  expect(await studio.codes()).toEqual(await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy')));
   expect(await studio.wrong()).toEqual([expect.stringMatching(KEEPS_NOTHING)]);
 });

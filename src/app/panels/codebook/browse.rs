@@ -9,7 +9,7 @@ use super::usage::Summary;
 use crate::app::panels::parts::patch;
 use crate::app::patches::BATCH;
 use crate::app::state::State;
-use crate::text::counted;
+use residua_core::text::counted;
 
 /// Side of a code's picture, in points.
 const SIDE: f32 = 40.0;

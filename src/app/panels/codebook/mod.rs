@@ -10,8 +10,8 @@ use eframe::egui::{ScrollArea, Ui};
 use crate::app::choose::{self, Wanted};
 use crate::app::panels::parts::{column, depths};
 use crate::app::state::State;
-use crate::engine::studio::Neighbours;
-use crate::metrics::Usage;
+use residua_metrics::Usage;
+use residua_protocol::Neighbours;
 use usage::Summary;
 
 /// Width from which the parts are shown side by side.

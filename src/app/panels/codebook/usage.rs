@@ -6,8 +6,8 @@ use egui_plot::{Bar, BarChart, HoverPosition, Plot, VLine};
 use super::Source;
 use crate::app::panels::parts::named;
 use crate::app::state::State;
-use crate::metrics::Usage;
-use crate::text::{counted, grouped};
+use residua_core::text::{counted, grouped};
+use residua_metrics::Usage;
 
 /// Most bars in the histogram; the codes are divided evenly among them.
 const BARS: usize = 64;
@@ -122,7 +122,7 @@ fn histogram(ui: &mut Ui, summary: &Summary) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::CodeStack;
+    use residua_core::codes::CodeStack;
 
     #[test]
     fn codes_are_sorted_by_use_and_grouped_into_bars() {

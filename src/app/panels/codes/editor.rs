@@ -5,8 +5,7 @@ use eframe::egui::{DragValue, Rect, Ui, pos2};
 use super::patch::{Patch, WHOLE};
 use crate::app::panels::parts::change;
 use crate::app::state::State;
-use crate::engine::Condition;
-use crate::engine::studio::around;
+use residua_protocol::{Condition, around};
 
 /// Order of the alternative codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use eframe::egui::{Grid, Role, Ui, WidgetInfo};
 use egui_plot::{Line, Plot, PlotPoints, Points};
 
 use crate::app::state::State;
-use crate::engine::studio::Layers;
+use residua_protocol::Layers;
 
 /// Height of the curve, in points.
 const HEIGHT: f32 = 120.0;

@@ -7,8 +7,8 @@ use egui_plot::{Bar, BarChart, HoverPosition, Plot, PlotPoint, PlotUi, Text};
 
 use crate::app::panels::parts::{choice, depths, named, percent};
 use crate::app::state::State;
-use crate::engine::explanation::{Explanation, Suggestion};
-use crate::text::grouped;
+use residua_core::text::grouped;
+use residua_protocol::explanation::{Explanation, Suggestion};
 
 /// Height of the chart, in points.
 const CHART: f32 = 120.0;

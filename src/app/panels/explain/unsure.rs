@@ -7,9 +7,9 @@ use eframe::egui::{
 use crate::app::colors;
 use crate::app::panels::parts::{named, percent, scale};
 use crate::app::state::State;
-use crate::engine::studio::{Loaded, Surprise};
-use crate::metrics::bits_per_pixel;
-use crate::text::grouped;
+use residua_core::text::grouped;
+use residua_metrics::bits_per_pixel;
+use residua_protocol::{Loaded, Surprise};
 
 /// Allowed sides of a map, in points.
 const SIDES: std::ops::RangeInclusive<f32> = 88.0..=200.0;

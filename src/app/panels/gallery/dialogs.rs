@@ -3,6 +3,7 @@
 use crate::app::choose::save_as;
 use crate::app::gallery::Item;
 use crate::app::state::State;
+use residua_protocol::{MorphPlan, Writing};
 
 /// Asks where to save the chosen picture.
 pub fn save_picture(state: &mut State) {
@@ -13,9 +14,10 @@ pub fn save_picture(state: &mut State) {
 
 /// Asks where to save the chosen picture's codes.
 pub fn save_codes(state: &mut State) {
-    let Some(item) = state.gallery.single().cloned() else { return };
+    let Some(item) = state.gallery.single() else { return };
+    let Some(stack) = item.stack.clone() else { return };
     let name = format!("{}.npy", item.stem());
-    save_as(state, "Save the codes", name, move |state, path| state.save_item_codes(&item, path));
+    save_as(state, "Save the codes", name, move |state, path| state.write(path, Writing::Codes(stack)));
 }
 
 /// Asks where to save a grid of the pictures.
@@ -24,8 +26,7 @@ pub fn export_grid(state: &mut State) {
     save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));
 }
 
-/// Asks where to save the morph between the two chosen pictures, then makes it.
-pub fn morph(state: &mut State) {
-    let Some(plan) = state.morph_plan() else { return };
+/// Asks where to save a morph, then makes it.
+pub fn save_morph(state: &mut State, plan: MorphPlan) {
     save_as(state, "Save the morph", "morph.png".into(), move |state, path| state.morph_to(plan, path));
 }

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod dialogs;
+mod morph;
 mod thumbnails;
 mod toolbar;
 
@@ -9,12 +10,15 @@ use eframe::egui::Ui;
 
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
+use residua_protocol::MorphPlan;
 
 /// The state of the panel.
 pub struct GalleryView {
     /// The open comparison, if any.
     pub comparison: Option<Comparison>,
-    /// Fraction of the width, from the left, that shows the first picture; in [0, 1].
+    /// The morph whose settings are open, if any.
+    pub morph: Option<MorphPlan>,
+    /// Fraction of the width, from the left, that shows the first picture; in `[0, 1]`.
     wipe: f32,
     /// Number of pictures in the last frame.
     count: usize,
@@ -22,15 +26,12 @@ pub struct GalleryView {
 
 impl Default for GalleryView {
     fn default() -> Self {
-        Self { comparison: None, wipe: 0.5, count: 0 }
+        Self { comparison: None, morph: None, wipe: 0.5, count: 0 }
     }
 }
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &mut State) {
-    if state.read_folder() {
-        ui.ctx().request_repaint();
-    }
     toolbar::show(ui, state);
     if state.gallery.items.is_empty() {
         ui.label(
@@ -40,4 +41,5 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         thumbnails::show(ui, state);
     }
     comparison::show(ui.ctx(), state);
+    morph::show(ui.ctx(), state);
 }

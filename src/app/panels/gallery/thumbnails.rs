@@ -8,7 +8,7 @@ use eframe::egui::{
 
 use crate::app::gallery::Item;
 use crate::app::state::State;
-use crate::engine::Condition;
+use residua_protocol::Condition;
 
 /// Side of a picture, in points.
 const SIDE: f32 = 96.0;

@@ -24,7 +24,7 @@ const ACTIONS: [Action; 10] = [
         "Morph…",
         |gallery| gallery.pair().is_some(),
         "Select two pictures with codes of the same shape first.",
-        dialogs::morph,
+        |state| state.gallery_view.morph = state.morph_plan(),
     ),
     (
         "Save .npy…",

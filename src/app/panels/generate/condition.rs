@@ -2,15 +2,17 @@
 
 use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
+use crate::app::panels::condition::caption;
 use crate::app::state::State;
-use crate::engine::Condition;
-use crate::engine::condition::{class_number, class_of};
-use crate::engine::studio::Command;
-use crate::model::ConditionKind;
-use crate::model::RqTransformerConfig;
+use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_protocol::Condition;
+use residua_protocol::condition::{class_number, class_of};
 
 /// Height of the class list, in points.
 const LIST_HEIGHT: f32 = 130.0;
+
+/// Names of the caption and of the list of words.
+const CAPTION: [&str; 2] = ["Caption", "Words that this model knows"];
 
 /// Shows the kind of condition that the loaded model takes.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -22,7 +24,12 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
         ConditionKind::Class if stage2.config.classes.is_empty() => number(ui, state, &stage2.config),
         ConditionKind::Class => classes(ui, state, &stage2.config),
-        ConditionKind::Text => caption(ui, state, &stage2.config),
+        ConditionKind::Text => {
+            let now = state.condition.clone();
+            if let Some(condition) = caption(ui, state, CAPTION, &now, &stage2.config) {
+                state.condition = condition;
+            }
+        }
     }
 }
 
@@ -79,57 +86,6 @@ fn matching(classes: &[String], search: &str) -> Vec<usize> {
     let number = search.parse().ok();
     let fits = |index: usize| number == Some(index) || classes[index].to_lowercase().contains(&search);
     (0..classes.len()).filter(|&index| fits(index)).collect()
-}
-
-fn caption(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
-    let mut text = if let Condition::Prompt(text) = &state.condition { text.clone() } else { String::new() };
-    let label = ui.label("Caption");
-    let field = TextEdit::multiline(&mut text)
-        .hint_text("Describe the picture")
-        .desired_rows(3)
-        .desired_width(f32::INFINITY);
-    if ui.add(field).labelled_by(label.id).changed() {
-        let anything = config.null_token().is_some() && text.trim().is_empty();
-        state.condition = if anything { Condition::Unconditional } else { Condition::Prompt(text.clone()) };
-    }
-    let most = config.block_size_cond;
-    match &state.generate_view.counted {
-        Some(found) if found.caption == text => {
-            let cut = if found.tokens > most { "; the rest is cut off" } else { "" };
-            ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
-            if !found.unknown.is_empty() {
-                let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
-                ui.colored_label(ui.visuals().warn_fg_color, unknown);
-            }
-        }
-        // The tokenizer is on the models' side: request the count once per caption.
-        _ if state.generate_view.asked.as_ref() != Some(&text) => {
-            state.generate_view.asked = Some(text.clone());
-            state.send(Command::CountTokens(text));
-        }
-        _ => (),
-    }
-    if !config.dataset.words.is_empty() {
-        words(ui, state, &config.dataset.words);
-    }
-}
-
-/// Lists the words that the model knows; a click adds one to the caption.
-fn words(ui: &mut Ui, state: &mut State, known: &[String]) {
-    ui.collapsing("Words that this model knows", |ui| {
-        ui.horizontal_wrapped(|ui| {
-            for word in known {
-                if ui.small_button(word).clicked() {
-                    let before = match &state.condition {
-                        Condition::Prompt(text) => text.trim_end(),
-                        _ => "",
-                    };
-                    let text = [before, word].join(" ");
-                    state.condition = Condition::Prompt(text.trim_start().into());
-                }
-            }
-        });
-    });
 }
 
 #[cfg(test)]

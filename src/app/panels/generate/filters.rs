@@ -1,16 +1,37 @@
 //! Sampling filters: one set for all depths, or one for each depth.
 
-use eframe::egui::{DragValue, Grid, Response, Ui};
+use eframe::egui::{DragValue, Grid, ScrollArea, Ui};
 
 use crate::app::state::{State, published_filters};
-use crate::engine::studio::Loaded;
-use crate::generate::Filter;
+use residua_core::sampling::Filter;
+use residua_protocol::Loaded;
 
-const TEMPERATURE: &str = "Below 1, likely codes get likelier; 0 always picks the most likely code.";
-const TOP_K: &str = "Sample from this many of the most likely codes.";
-const GUIDANCE: &str = "Above 1: closer to the class or caption, but less varied; 0: ignores it.";
-const TOP_P: &str =
-    "Sample from the most likely codes whose probabilities add up to this; 0 and 1: from all codes.";
+/// One value of a filter.
+struct Field {
+    name: &'static str,
+    meaning: &'static str,
+    widget: for<'a> fn(&'a mut Filter) -> DragValue<'a>,
+}
+
+/// The values in order; the last one only for models that support guidance.
+const FIELDS: [Field; 4] = [
+    Field {
+        name: "Temperature",
+        meaning: "Below 1, likely codes get likelier; 0 always picks the most likely code.",
+        widget: |filter| DragValue::new(&mut filter.temperature).range(0.0..=10.0).speed(0.01),
+    },
+    Field { name: "Top-k", meaning: "Sample from this many of the most likely codes.", widget: top_k },
+    Field {
+        name: "Top-p",
+        meaning: "Sample from the most likely codes whose probabilities add up to this; 0 and 1: from all codes.",
+        widget: top_p,
+    },
+    Field {
+        name: "Guidance",
+        meaning: "Above 1: closer to the class or caption, but less varied; 0: ignores it.",
+        widget: |filter| DragValue::new(&mut filter.guidance).range(0.0..=Filter::MOST_GUIDANCE).speed(0.05),
+    },
+];
 
 /// Shows the filters.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -23,26 +44,16 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
     }
     let guided = state.loaded.as_ref().is_some_and(|loaded| is_guided(loaded));
-    Grid::new("filters").num_columns(4 + usize::from(guided)).show(ui, |ui| {
-        ui.label("");
-        let titles =
-            [("Temperature", TEMPERATURE), ("Top-k", TOP_K), ("Top-p", TOP_P), ("Guidance", GUIDANCE)];
-        for (title, meaning) in &titles[..3 + usize::from(guided)] {
-            ui.weak(*title).on_hover_text(*meaning);
-        }
-        ui.end_row();
-        if each {
-            for (depth, filter) in state.filters.iter_mut().enumerate() {
-                ui.label(format!("Depth {}", depth + 1));
-                row(ui, filter, guided, &format!(" at depth {}", depth + 1));
-            }
-        } else if let Some(mut filter) = state.filters.first().copied() {
-            ui.label("All depths");
-            if row(ui, &mut filter, guided, " at all depths") {
-                state.filters.fill(filter);
-            }
-        }
-    });
+    let fields = &FIELDS[..3 + usize::from(guided)];
+    if each {
+        let places: Vec<String> =
+            (1..=state.filters.len()).map(|depth| format!(" at depth {depth}")).collect();
+        table(ui, fields, &mut state.filters, &places);
+    } else if let Some(mut filter) = state.filters.first().copied()
+        && table(ui, fields, std::slice::from_mut(&mut filter), &[" at all depths".into()])
+    {
+        state.filters.fill(filter);
+    }
     let published = state.loaded.as_ref().map(|loaded| published_filters(loaded));
     let differs = published.as_ref().is_some_and(|published| *published != state.filters);
     ui.add_enabled_ui(differs, |ui| {
@@ -60,18 +71,39 @@ fn is_guided(loaded: &Loaded) -> bool {
     loaded.stage2.as_ref().is_some_and(|stage2| stage2.config.null_token().is_some())
 }
 
-/// Shows one set of filters; `place` is appended to the fields' names. Returns whether a value changed.
-fn row(ui: &mut Ui, filter: &mut Filter, guided: bool, place: &str) -> bool {
-    let named = |response: Response, name: &str, meaning: &str| {
-        response.accessible_name(format!("{name}{place}")).on_hover_text(meaning).changed()
-    };
-    let temperature = DragValue::new(&mut filter.temperature).range(0.0..=10.0).speed(0.01);
-    let mut changed = named(ui.add(temperature), "Temperature", TEMPERATURE);
-    let top_k = DragValue::new(&mut filter.top_k)
+/// Shows a row for each field and a column for each filter, whose `places` are appended to the fields' names. Returns
+/// whether a value changed.
+fn table(ui: &mut Ui, fields: &[Field], filters: &mut [Filter], places: &[String]) -> bool {
+    let mut changed = false;
+    // Models may have many depths.
+    ScrollArea::horizontal().id_salt("filters").show(ui, |ui| {
+        Grid::new("filters").num_columns(1 + filters.len()).show(ui, |ui| {
+            if filters.len() > 1 {
+                ui.weak("Depth");
+                (1..=filters.len()).for_each(|depth| drop(ui.weak(depth.to_string())));
+                ui.end_row();
+            }
+            for Field { name, meaning, widget } in fields {
+                ui.weak(*name).on_hover_text(*meaning);
+                for (filter, place) in filters.iter_mut().zip(places) {
+                    let response = ui.add(widget(filter)).accessible_name(format!("{name}{place}"));
+                    changed |= response.on_hover_text(*meaning).changed();
+                }
+                ui.end_row();
+            }
+        });
+    });
+    changed
+}
+
+fn top_k(filter: &mut Filter) -> DragValue<'_> {
+    DragValue::new(&mut filter.top_k)
         .custom_formatter(|value, _| if value == 0.0 { "all".into() } else { value.to_string() })
-        .custom_parser(|text| if text.trim() == "all" { Some(0.0) } else { text.trim().parse().ok() });
-    changed |= named(ui.add(top_k), "Top-k", TOP_K);
-    let top_p = DragValue::new(&mut filter.top_p)
+        .custom_parser(|text| if text.trim() == "all" { Some(0.0) } else { text.trim().parse().ok() })
+}
+
+fn top_p(filter: &mut Filter) -> DragValue<'_> {
+    DragValue::new(&mut filter.top_p)
         .range(0.0..=1.0)
         .speed(0.005)
         .custom_formatter(|value, decimals| match value as f32 {
@@ -81,12 +113,5 @@ fn row(ui: &mut Ui, filter: &mut Filter, guided: bool, place: &str) -> bool {
         .custom_parser(|text| match text.trim() {
             "likeliest" => Some(Filter::ONLY_THE_LIKELIEST.into()),
             number => number.parse().ok(),
-        });
-    changed |= named(ui.add(top_p), "Top-p", TOP_P);
-    if guided {
-        let guidance = DragValue::new(&mut filter.guidance).range(0.0..=Filter::MOST_GUIDANCE).speed(0.05);
-        changed |= named(ui.add(guidance), "Guidance", GUIDANCE);
-    }
-    ui.end_row();
-    changed
+        })
 }

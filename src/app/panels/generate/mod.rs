@@ -8,7 +8,6 @@ mod reuse;
 use eframe::egui::{DragValue, ScrollArea, Ui};
 
 use crate::app::state::State;
-use crate::engine::studio::CaptionTokens;
 
 /// Largest number of pictures per run.
 const MOST_PICTURES: u32 = 1000;
@@ -20,22 +19,10 @@ const LARGEST_TYPED_SEED: u64 = 1 << 53;
 pub struct GenerateView {
     /// The class search text.
     search: String,
-    /// The caption for which a token count was last requested.
-    asked: Option<String>,
-    /// The last token count.
-    pub counted: Option<CaptionTokens>,
     /// Whether to show separate filters for each depth, even if they are equal.
     each_depth: bool,
     /// Rows of the open picture to keep.
     rows: usize,
-}
-
-impl GenerateView {
-    /// Forgets the token count, which depends on the model.
-    pub fn forget_counted(&mut self) {
-        self.asked = None;
-        self.counted = None;
-    }
 }
 
 /// Shows the panel.

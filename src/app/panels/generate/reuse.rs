@@ -2,9 +2,8 @@
 
 use eframe::egui::{Button, Slider, Ui};
 
-use crate::app::document::Document;
 use crate::app::state::State;
-use crate::engine::Condition;
+use residua_protocol::Condition;
 
 /// Actions of the buttons.
 enum Start {
@@ -19,11 +18,11 @@ enum Start {
 /// Shows the actions for the open picture.
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.strong("From the open picture");
-    let Some(document) = &mut state.document else {
+    condition(ui, state);
+    let Some(document) = &state.document else {
         ui.label("Open a picture to keep a part of its codes and sample the rest.");
         return;
     };
-    condition(ui, document, &state.condition);
     let rows = document.stack().h();
     state.generate_view.rows = state.generate_view.rows.min(rows);
     ui.add(Slider::new(&mut state.generate_view.rows, 0..=rows).text("Rows kept"));
@@ -53,7 +52,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 }
 
 /// Shows the open picture's condition, and offers to replace it by the one above if they differ.
-fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
+fn condition(ui: &mut Ui, state: &mut State) {
+    let Some(document) = &state.document else { return };
     let text = match &document.condition {
         Condition::Unconditional => "unconditional".to_string(),
         Condition::Class(class) => format!("class {class}"),
@@ -61,13 +61,13 @@ fn condition(ui: &mut Ui, document: &mut Document, above: &Condition) {
         Condition::Prompt(caption) => format!("caption \"{caption}\""),
     };
     ui.label(format!("{}: {text}", document.name));
-    if document.condition != *above
+    if document.condition != state.condition
         && ui
             .button("Use this condition above")
             .on_hover_text("Applies the class or caption above.")
             .clicked()
     {
-        document.condition = above.clone();
+        state.set_condition(state.condition.clone());
     }
 }
 

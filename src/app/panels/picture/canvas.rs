@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use eframe::egui::emath::GuiRounding;
+use eframe::egui::scroll_area::{DragScroll, ScrollSource};
 use eframe::egui::{
     Color32, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
 };
@@ -11,9 +12,9 @@ use eframe::egui::{
 use super::device;
 use super::{Tool, cells};
 use crate::app::state::State;
-use crate::engine::studio::SeenOnDevice;
-use crate::image_io::Picture;
-use crate::image_io::present::Shown;
+use residua_io::image_io::Picture;
+use residua_io::image_io::present::Shown;
+use residua_protocol::SeenOnDevice;
 
 /// Limits of the zoom, in screen pixels per picture pixel.
 const SMALLEST: f32 = 0.25;
@@ -44,7 +45,9 @@ impl Pair {
 /// is smaller than the panel. The wheel or a pinch zooms, a drag pans.
 pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str) {
     let room = ui.available_size();
-    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+    // By the mouse, too: tools that need the drag take it first.
+    let sources = ScrollSource { drag: DragScroll::Always, ..ScrollSource::default() };
+    ScrollArea::both().auto_shrink(false).scroll_source(sources).show(ui, |ui| {
         let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
         let size = match state.picture_view.zoom {
             0.0 => pixels * (room / pixels).min_elem().max(0.0),

@@ -123,7 +123,7 @@ pub fn surprise_scale(ui: &mut Ui, state: &State) {
     let Some(document) = &state.document else { return };
     match &document.surprise {
         Some(surprise) => {
-            let most = surprise.bits_per_cell().into_iter().fold(0.0, f32::max);
+            let most = surprise.worst().map_or(0.0, |(_, bits)| bits);
             scale(ui, "Surprise of a cell", most, " bits");
         }
         None if state.has_transformer() => {

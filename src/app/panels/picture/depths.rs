@@ -13,9 +13,9 @@ use crate::app::colors;
 use crate::app::document::Mode;
 use crate::app::panels::codes::WHOLE;
 use crate::app::state::State;
-use crate::codes::CodeStack;
-use crate::engine::studio::Layers;
-use crate::image_io::Picture;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
+use residua_protocol::Layers;
 
 /// Width of the strip, in points.
 pub const WIDTH: f32 = 88.0;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use eframe::egui::{PaintCallback, PaintCallbackInfo, Rect};
 use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, RenderState};
 
-use crate::engine::studio::SeenOnDevice;
-use crate::image_io::present::Shown;
-use crate::kernels::present::{DeviceImage, Place, Presenter};
+use residua_io::image_io::present::Shown;
+use residua_kernels::present::{DeviceImage, Place, Presenter};
+use residua_protocol::{OnDevice, SeenOnDevice};
 
 /// Prepares the window's renderer to draw these pictures.
 pub fn register(render: &RenderState) {
@@ -15,19 +15,20 @@ pub fn register(render: &RenderState) {
     render.renderer.write().callback_resources.insert(presenter);
 }
 
-/// A callback that draws a picture and its original in `rect`. `None` if they would be scaled down: a
-/// smoothed texture looks better then.
+/// A callback that draws a picture and its original in `rect`. `None` if they would be scaled down, since a
+/// smoothed texture looks better then, or if they are not on this window's device.
 pub fn drawing(
     seen: &SeenOnDevice,
     shown: Shown,
     rect: Rect,
     pixels_per_point: f32,
 ) -> Option<PaintCallback> {
-    let SeenOnDevice { picture, original } = seen.clone();
+    let image = |image: &OnDevice| image.clone().downcast::<DeviceImage>().ok();
+    let picture = image(&seen.picture)?;
+    let original = seen.original.as_ref().and_then(image).unwrap_or_else(|| picture.clone());
     let place = place(rect, pixels_per_point);
     let [height, width] = picture.size();
     let enlarged = place.columns as usize >= width && place.rows as usize >= height;
-    let original = original.unwrap_or_else(|| picture.clone());
     (enlarged && original.size() == picture.size())
         .then(|| Callback::new_paint_callback(rect, Drawing { picture, original, shown }))
 }

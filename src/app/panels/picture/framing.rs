@@ -6,11 +6,11 @@ use eframe::egui::{
     Color32, DragValue, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
-use super::{canvas, showable};
+use super::canvas;
 use crate::app::document::Source;
 use crate::app::state::State;
-use crate::image_io::Picture;
-use crate::image_io::framing::{Framing, Square};
+use residua_io::image_io::Picture;
+use residua_io::image_io::framing::{Framing, Square};
 
 /// Longest side of the picture shown here, in pixels.
 const LONGEST: usize = 1024;
@@ -40,7 +40,7 @@ impl Draft {
                 Square::middle(source.picture.width(), source.picture.height())
             }
         };
-        let shown = showable(&source.picture, LONGEST);
+        let shown = source.picture.clone().showable(LONGEST);
         Self { source: source.clone(), shown, framing: source.framing, square, held: (square, Pos2::ZERO) }
     }
 

@@ -7,8 +7,8 @@ use eframe::egui::{ColorImage, Context, Slider, TextureHandle, TextureId, Textur
 use super::PictureView;
 use super::canvas::Pair;
 use crate::app::panels::parts::gradient;
-use crate::image_io::Picture;
-use crate::image_io::present::{Shown, present};
+use residua_io::image_io::Picture;
+use residua_io::image_io::present::{Shown, present};
 
 /// A cached error map.
 pub struct Heat {

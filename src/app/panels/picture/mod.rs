@@ -19,16 +19,16 @@ use crate::app::document::{Document, Mode};
 use crate::app::files;
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
-use crate::codes::CodeStack;
-use crate::engine::studio::Layers;
-use crate::image_io::Picture;
-use crate::image_io::present::Shown;
 use cached::Cached;
 use canvas::Pair;
 use cells::Drag;
 use depths::Map;
 use framing::Draft;
 use heat::Heat;
+use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
+use residua_io::image_io::present::Shown;
+use residua_protocol::Layers;
 
 /// One picture for each depth, the first depth first.
 type Maps = Arc<[Arc<Picture>]>;
@@ -293,13 +293,4 @@ fn pair(document: &Document, picture: &Arc<Picture>, draws_on_device: bool) -> P
 
 fn same_size(a: &Picture, b: &Picture) -> bool {
     (a.width(), a.height()) == (b.width(), b.height())
-}
-
-/// `image` itself if no side exceeds `longest` pixels, else a smaller copy.
-fn showable(image: &Arc<Picture>, longest: usize) -> Arc<Picture> {
-    if image.width().max(image.height()) <= longest {
-        image.clone()
-    } else {
-        Arc::new(image.thinned(longest))
-    }
 }

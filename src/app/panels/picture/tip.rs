@@ -6,8 +6,8 @@ use eframe::egui::{Grid, Image, Rect, TextureHandle, Ui, Vec2, pos2, vec2};
 
 use super::Maps;
 use crate::app::state::State;
-use crate::engine::studio::Layers;
-use crate::image_io::Picture;
+use residua_io::image_io::Picture;
+use residua_protocol::Layers;
 
 /// Side of a code's picture, in points.
 const SIDE: f32 = 36.0;
@@ -76,7 +76,7 @@ pub fn show(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::CodeStack;
+    use residua_core::codes::CodeStack;
 
     #[test]
     fn each_depth_adds_its_change() {

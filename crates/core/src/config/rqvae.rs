@@ -1,0 +1,247 @@
+//! Configuration of an RQ-VAE: the published keys `hparams` and `ddconfig`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{PerDepth, Unread, dropout, within};
+use crate::error::{Error, Result};
+
+/// Number of groups in every group norm of the published models.
+pub const GROUPS: usize = 32;
+
+/// Section `arch` of a stage 1 configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RqVaeConfig {
+    /// Always `rq-vae`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The bottleneck.
+    pub hparams: Hparams,
+    /// The encoder and decoder.
+    pub ddconfig: DdConfig,
+    #[serde(default, rename = "code_hier", skip_serializing)]
+    _code_hier: Unread,
+    #[serde(default, rename = "checkpointing", skip_serializing)]
+    _checkpointing: Unread,
+    #[serde(default, rename = "ema", skip_serializing)]
+    _ema: Unread,
+}
+
+/// The bottleneck: residual quantization (paper section 3.1).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Hparams {
+    /// Always `rq`.
+    pub bottleneck_type: String,
+    /// Channels of the latents.
+    pub embed_dim: usize,
+    /// Codebook size, or one per depth.
+    pub n_embed: PerDepth<usize>,
+    /// `[h', w', embed_dim]` of the encoder's output.
+    pub latent_shape: [usize; 3],
+    /// `[h, w, D]` of the code stack.
+    pub code_shape: [usize; 3],
+    /// Whether all depths share one codebook.
+    #[serde(default)]
+    pub shared_codebook: bool,
+    /// Decay of the codebooks' moving averages, or one per depth.
+    #[serde(default = "default_decay")]
+    pub decay: PerDepth<f64>,
+    /// Whether training restarts unused codes; off by default in the published code.
+    #[serde(default)]
+    pub restart_unused_codes: bool,
+    /// Codes are unused if fewer latents per batch than this are assigned to them on average; one value or one
+    /// per depth. Not a published key; the published value is 1.
+    #[serde(default = "default_restart_threshold")]
+    pub restart_threshold: PerDepth<f64>,
+    /// Whether codes restart at latents sampled by their error, rather than uniformly. Not a published key.
+    #[serde(default)]
+    pub restart_by_error: bool,
+    /// The reconstruction loss; `l1` by default in the published code.
+    #[serde(default)]
+    pub loss_type: ReconstructionLoss,
+    /// Weight of the commitment loss.
+    #[serde(default = "default_commitment")]
+    pub latent_loss_weight: f64,
+    /// Weight of the variance of white cells' latents, at which `restart_by_error` then places no codes. Not
+    /// a published key.
+    #[serde(default)]
+    pub blank_weight: f64,
+    #[serde(default, rename = "masked_dropout", skip_serializing)]
+    _masked_dropout: Unread,
+    #[serde(default, rename = "use_padding_idx", skip_serializing)]
+    _use_padding_idx: Unread,
+    #[serde(default, rename = "commitment_loss", skip_serializing)]
+    _commitment_loss: Unread,
+}
+
+/// Distance of a reconstruction from its image, averaged over all values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReconstructionLoss {
+    /// Squared difference.
+    Mse,
+    /// Absolute difference.
+    #[default]
+    L1,
+}
+
+/// The convolutional encoder and decoder, as in VQ-GAN.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DdConfig {
+    /// Whether the encoder outputs twice `z_channels`.
+    #[serde(default)]
+    pub double_z: bool,
+    /// Channels of the bottleneck before `quant_conv`.
+    pub z_channels: usize,
+    /// Height and width of the images, in pixels.
+    pub resolution: usize,
+    /// Channels of input images.
+    pub in_channels: usize,
+    /// Channels of output images.
+    pub out_ch: usize,
+    /// Channels of the first level.
+    pub ch: usize,
+    /// Multiplier of `ch` at each level, finest first.
+    pub ch_mult: Vec<usize>,
+    /// Side of the pixel squares that the first and last convolutions treat as channels: with 4, the finest
+    /// level is a quarter as wide as the images. Not a published key; the published value is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub patch: usize,
+    /// Residual blocks per level; the decoder has one more.
+    pub num_res_blocks: usize,
+    /// Resolutions, in cells, at which attention follows every block.
+    #[serde(default)]
+    pub attn_resolutions: Vec<usize>,
+    /// Whether resampling includes a convolution.
+    #[serde(default = "yes")]
+    pub resamp_with_conv: bool,
+    /// Dropout in training.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+fn one() -> usize {
+    1
+}
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+fn default_decay() -> PerDepth<f64> {
+    PerDepth::Same(0.99)
+}
+fn default_restart_threshold() -> PerDepth<f64> {
+    PerDepth::Same(1.0)
+}
+fn default_commitment() -> f64 {
+    0.25
+}
+
+impl DdConfig {
+    /// Height and width of level `level`, in cells; level 0 is the finest.
+    pub fn side(&self, level: usize) -> usize {
+        (self.resolution / self.patch) >> level
+    }
+}
+
+impl RqVaeConfig {
+    /// Codebook sizes, one per depth.
+    pub fn codebook_sizes(&self) -> Result<Vec<usize>> {
+        self.hparams.n_embed.values("n_embed", self.depth())
+    }
+
+    /// Codes in one cell, `D`.
+    pub fn depth(&self) -> usize {
+        self.hparams.code_shape[2]
+    }
+
+    /// Rows and columns of latents covered by one code: `[rH, rW]`.
+    pub fn cell(&self) -> [usize; 2] {
+        let Hparams { latent_shape, code_shape, .. } = &self.hparams;
+        [latent_shape[0] / code_shape[0], latent_shape[1] / code_shape[1]]
+    }
+
+    /// Length of one code's embedding: `rH * rW * embed_dim`.
+    pub fn code_dim(&self) -> usize {
+        let [rows, columns] = self.cell();
+        rows * columns * self.hparams.embed_dim
+    }
+
+    /// Channels that the encoder outputs and `quant_conv` takes.
+    pub fn encoder_channels(&self) -> usize {
+        self.ddconfig.z_channels * if self.ddconfig.double_z { 2 } else { 1 }
+    }
+
+    /// Rejects configurations that cannot be built, before anything of their size is allocated.
+    pub fn check(&self) -> Result<()> {
+        let (h, d) = (&self.hparams, &self.ddconfig);
+        if h.bottleneck_type != "rq" {
+            return Err(Error::invalid(format!("bottleneck_type: expected rq, found {}", h.bottleneck_type)));
+        }
+        let limits = [
+            ("resolution", d.resolution, 4096),
+            ("in_channels", d.in_channels, 16),
+            ("out_ch", d.out_ch, 16),
+            ("ch", d.ch, 4096),
+            ("z_channels", d.z_channels, 8192),
+            ("patch", d.patch, 16),
+            ("num_res_blocks", d.num_res_blocks, 16),
+            ("ch_mult's length", d.ch_mult.len(), 10),
+            ("embed_dim", h.embed_dim, 8192),
+            ("code_shape's depth", h.code_shape[2], 64),
+            ("code_shape's height", h.code_shape[0], 4096),
+            ("code_shape's width", h.code_shape[1], 4096),
+        ];
+        for (key, value, most) in limits {
+            within(key, value, most)?;
+        }
+        for &factor in &d.ch_mult {
+            within("ch_mult", factor, 64)?;
+        }
+        if d.ch % GROUPS != 0 {
+            return Err(Error::invalid(format!(
+                "ch: expected a multiple of the norm's {GROUPS} groups, found {}",
+                d.ch
+            )));
+        }
+        for size in self.codebook_sizes()? {
+            within("n_embed", size, 1 << 20)?;
+        }
+        dropout("dropout", d.dropout)?;
+        self.check_shapes()
+    }
+
+    fn check_shapes(&self) -> Result<()> {
+        let (h, d) = (&self.hparams, &self.ddconfig);
+        let levels = d.ch_mult.len();
+        let side = d.side(levels - 1);
+        let multiple = d.patch << (levels - 1);
+        if side * multiple != d.resolution {
+            return Err(Error::invalid(format!(
+                "resolution: expected a multiple of {multiple} for {levels} levels and a patch of {}, found {}",
+                d.patch, d.resolution
+            )));
+        }
+        if h.latent_shape != [side, side, h.embed_dim] {
+            return Err(Error::invalid(format!(
+                "latent_shape: expected [{side}, {side}, {}] from resolution, patch, ch_mult and embed_dim, found {:?}",
+                h.embed_dim, h.latent_shape
+            )));
+        }
+        if h.latent_shape[0] % h.code_shape[0] != 0 || h.latent_shape[1] % h.code_shape[1] != 0 {
+            return Err(Error::invalid(format!(
+                "code_shape: expected to divide the latent's {:?}, found {:?}",
+                &h.latent_shape[..2],
+                &h.code_shape[..2]
+            )));
+        }
+        let sizes = self.codebook_sizes()?;
+        if h.shared_codebook && sizes.iter().any(|&size| size != sizes[0]) {
+            return Err(Error::invalid(format!(
+                "n_embed: a shared codebook needs the same size at every depth, found {sizes:?}"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,355 @@
+//! A training run, from a configuration and a folder of pictures to checkpoints.
+
+mod document;
+mod held;
+mod notes;
+mod stage;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use document::Places;
+use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
+use notes::notes;
+use residua_core::config::{Config, ModelConfig, StateKind};
+use residua_core::error::{Error, Result};
+use residua_core::files;
+use residua_core::task::Task;
+use residua_model::Checkpoint;
+use residua_train::config::TrainConfig;
+use residua_train::data::{
+    Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
+};
+use residua_train::judges::Length;
+use residua_train::run::RunFolder;
+pub use residua_train::trainee::Told;
+use residua_train::trainee::{Name, Plan, Run, Trainee};
+pub use residua_train::validation::{HELD_OUT, HELD_OUT_LOSS};
+use stage::Stage;
+
+/// Size limit of a configuration, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// The path of a configuration that is read from standard input.
+const STDIN: &str = "-";
+
+/// Prefix of the discriminator's tensor names.
+const DISCRIMINATOR: &str = "discriminator";
+
+/// Pictures per sheet.
+const SHEET: usize = 8;
+
+/// What to train, on which pictures, and for how long.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// The configuration, with the published keys, `-` for standard input; a resumed run keeps its own.
+    pub config: PathBuf,
+    /// The folder of pictures.
+    pub data: PathBuf,
+    /// The folder of the run.
+    pub out: PathBuf,
+    /// The RQ-VAE whose codes a transformer learns; a resumed run keeps its own.
+    pub rqvae: Option<String>,
+    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`](residua_judges::Lpips::load). If empty, those
+    /// named in the configuration.
+    pub lpips: Vec<PathBuf>,
+    /// The file of latents that a transformer learns from, created if missing; `None`: every step encodes its
+    /// pictures.
+    pub cache: Option<PathBuf>,
+    /// Augmented variations of each picture in that file; `None`: as in the resumed run, or 8.
+    pub variations: Option<u32>,
+    /// A model of the same kind, whose weights a new run starts from.
+    pub from: Option<String>,
+    /// Tensors whose names start like this are initialized from scratch, even if that model has them.
+    pub anew: Vec<String>,
+    /// Whether to resume the run in that folder.
+    pub resume: bool,
+    /// Total number of steps; `None`: the resumed run's, or the configuration's epochs.
+    pub steps: Option<u64>,
+    /// Steps between checkpoints; `None`: the configuration's.
+    pub save_every: Option<u64>,
+    /// Steps between sheets; `None`: an epoch.
+    pub sheet_every: Option<u64>,
+    /// Steps between measurements on held-out pictures; `None`: the configuration's.
+    pub test_every: Option<u64>,
+    /// Whether to train on the held-out pictures, too.
+    pub all: bool,
+    /// Whether pictures may lack the class or caption that the model takes.
+    pub unlabelled: bool,
+    /// Random seed of initial weights, picture order and augmentation; `None`: the resumed run's, or 0.
+    pub seed: Option<u32>,
+}
+
+/// Measurements by name.
+pub type Measures = Vec<(Name, f64)>;
+
+/// A run, before its first step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// Number of training pictures.
+    pub pictures: usize,
+    /// Number of held-out pictures.
+    pub held_out: usize,
+    /// Steps already done.
+    pub begun: u64,
+    /// Total number of steps.
+    pub steps: u64,
+    /// Augmentation, dropout, the parts of a step, and differences from what the published trainer does with
+    /// the configuration.
+    pub notes: Vec<String>,
+}
+
+/// Trains until all steps are done and returns the last checkpoint. If `task` stops the run, it writes one
+/// first.
+///
+/// # Errors
+/// The configuration, data or folder is invalid, or differs from the resumed run's; another process
+/// trains it; the loss became NaN or infinite; [`Error::Cancelled`]. A new run that has done no step leaves
+/// nothing behind.
+pub fn train(
+    options: &TrainOptions,
+    device: &Device,
+    task: &mut Task<'_>,
+    begin: impl FnOnce(&Begun),
+    tell: impl FnMut(&Told),
+) -> Result<PathBuf> {
+    let goes_on = options.resume.then(|| Held::open(&options.out)).transpose()?;
+    let folder = goes_on.as_ref().map(|held| &held.folder);
+    let (kept, path) = match folder {
+        Some(folder) => (folder.record()?, folder.config()),
+        None => (RunFolder::check_free(&options.out).map(|()| None)?, options.config.clone()),
+    };
+    if options.resume && kept.is_none() {
+        tracing::warn!(
+            "{} was started by a version that stored neither seed nor options: using the command line's",
+            options.out.display()
+        );
+    }
+    let settled = Settled::of(options, kept.as_ref())?;
+    let config = read(&path)?;
+    let train = TrainConfig::of(&named(&path), &config)?;
+    if options.resume {
+        check_config(options, &config.document)?;
+    }
+    if let Some(kept) = &kept {
+        check_stage1(options, kept)?;
+    }
+    check_folders(options)?;
+    let stage = Stage::of(options, &config, folder, device)?;
+    let data = DataSet::open(&options.data, &classes(&config))?;
+    stage.check(options, &data, settled)?;
+    let lpips = lpips_files(options, &train)?;
+    let record = stage.record(settled, kept.as_ref(), &data, fingerprint(&options.data, &data), &lpips)?;
+    if let Some(kept) = &kept {
+        check_data(options, kept, record.pictures, &record.data)?;
+        check_lpips(options, kept, &record)?;
+    }
+    let wish = Wish {
+        items: data.of(if settled.all { Split::All } else { Split::Train }),
+        resolution: stage.resolution(),
+        size: train.experiment.batch_size,
+        augmentation: Augmentation::named(config.transforms.0.as_deref())?,
+        variations: settled.variations,
+        seed: settled.seed,
+        device: device.clone(),
+        unreadable: Unreadable::default(),
+    };
+    if wish.items.is_empty() {
+        return Err(Error::usage(format!(
+            "{}: expected pictures to train on, found all of its {} held out by their names: train on all pictures (all) to include them",
+            options.data.display(),
+            record.pictures
+        )));
+    }
+    let length = length(settled, &train, wish.items.len());
+    check_steps(options, folder, length)?;
+
+    let held = goes_on.map_or_else(|| Held::create(&options.out, &record), Ok)?;
+    let places = Places { stage1: stage.keep(&held.folder)?, lpips, classes: data.classes.clone() };
+    let kind = stage.kind();
+    let latents = stage.latents(options, &places, &record.data, &wish, task)?;
+    let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;
+    let from = options.from.as_ref().filter(|_| !options.resume);
+    if let Some(from) = from {
+        take(trainee.as_mut(), from, &options.anew, kind)?;
+    }
+    let (plan, notes) = (plan(options, &train, length), notes(&config, &train, wish.augmentation));
+    let [document, carried] = places.described(&config.document, &options.out);
+    let held_out = data.of(Split::HeldOut);
+    // Pictures that the model was trained on do not measure generalization.
+    let measured = if settled.all { Vec::new() } else { held_out.clone() };
+    let measured = Wish { items: measured, ..wish.clone() };
+    let mut run =
+        Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan, held_out: measured };
+    if from.is_some() {
+        // The run must not depend on the other model, which may be gone when it resumes.
+        run.save(0)?;
+    }
+    if options.resume {
+        held.folder.keep(&record)?;
+    }
+    // A resumed run's LPIPS weights may have moved.
+    if !options.resume || !options.lpips.is_empty() {
+        held.folder.begin(&document)?;
+    }
+    let begun = run.resume()?;
+    begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
+    let shown = shown(&wish, held_out);
+    let batches = Batches::start(wish, begun * plan.parts as u64);
+    run.train(begun, batches, shown.as_ref(), task, tell)?;
+    held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more steps"))
+}
+
+/// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.
+fn check_folders(options: &TrainOptions) -> Result<()> {
+    match [&options.out, &options.data].map(|path| files::real(path)) {
+        [Ok(out), Ok(data)] if out == data => Err(Error::usage(format!(
+            "out: expected another folder than that of the pictures, found {}: choose another one",
+            options.out.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses fewer steps than the run in `folder` has done.
+fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Length) -> Result<()> {
+    if options.steps == Some(0) {
+        return Err(Error::usage("steps: expected 1 or more, found 0"));
+    }
+    let taken = folder.map_or(Ok(0), RunFolder::taken)?;
+    match length.steps >= taken {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "steps: expected {taken} or more, the steps that {} has done, found {}",
+            options.out.display(),
+            length.steps
+        ))),
+    }
+}
+
+/// Gives `trainee` the weights of the model `from`, except those whose names start with one of `anew`.
+fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_model::Stage) -> Result<()> {
+    let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
+    let (judges_anew, anew): (Vec<String>, Vec<String>) =
+        anew.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
+    let judges = checkpoint.discriminator()?.filter(|_| judges_anew.is_empty());
+    let mut others = trainee.take(&checkpoint.weights.without(&anew)?)?;
+    if let Some((judges, prefix)) = judges {
+        others.extend(trainee.take_judges(&judges, prefix)?);
+    }
+    if !others.is_empty() {
+        tracing::warn!(
+            "{from}: missing or of another shape, so initialized from scratch: {}",
+            others.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// The LPIPS files that are given, else those in the configuration; a resumed run names them relative to its
+/// folder.
+///
+/// # Errors
+/// A file in the configuration is missing.
+fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Result<Vec<PathBuf>> {
+    if !options.lpips.is_empty() {
+        return Ok(options.lpips.clone());
+    }
+    let seen_from = if options.resume { options.out.as_path() } else { Path::new("") };
+    let known = train.gan.iter().flat_map(|gan| &gan.loss.lpips);
+    let known: Vec<PathBuf> = known.map(|path| seen_from.join(path)).collect();
+    match known.iter().find(|path| !files::is_file(path)) {
+        None => Ok(known),
+        Some(missing) => Err(Error::usage(format!(
+            "{}: expected LPIPS weights, which the configuration names, found no file: give them (lpips)",
+            missing.display()
+        ))),
+    }
+}
+
+/// As published, an epoch has as many steps as it takes to see all pictures. The published trainer's last
+/// batch may be smaller; here it goes on with the first pictures of the next epoch (see [`Batches`]).
+fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
+    let in_a_step = train.experiment.batch_size * train.experiment.parts();
+    let per_epoch = (pictures as u64).div_ceil(in_a_step as u64);
+    let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
+    Length { per_epoch, steps }
+}
+
+fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }: Length) -> Plan {
+    let experiment = &train.experiment;
+    let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
+    let test_every = options.test_every.unwrap_or(in_steps(experiment.test_freq)).max(1);
+    Plan {
+        schedule: train.optimizer.schedule(per_epoch, steps),
+        steps,
+        parts: experiment.parts(),
+        save_every: options.save_every.unwrap_or(in_steps(experiment.save_ckpt_freq)).max(1),
+        sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
+        test_every,
+        // As published, there is always a test after the first epoch.
+        first_test: options.test_every.unwrap_or(per_epoch).min(test_every),
+    }
+}
+
+/// The pictures on a run's sheets: some readable held-out ones, spread over all.
+fn shown(wish: &Wish, held_out: Vec<residua_train::data::Item>) -> Option<Loaded> {
+    let every = held_out.len().div_ceil(SHEET).max(1);
+    let items: Vec<_> = held_out.into_iter().step_by(every).collect();
+    in_order(&Wish { items, size: SHEET, ..wish.clone() }).next()
+}
+
+fn read(path: &Path) -> Result<Config> {
+    let name = named(path);
+    let text = match path == Path::new(STDIN) {
+        true => {
+            let mut text = String::new();
+            // One byte more than allowed is refused as too long.
+            let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
+            read.map_err(Error::io("read", Path::new(&name)))?;
+            text
+        }
+        false => files::read_text(path, LONGEST)?,
+    };
+    Config::parse(&name, &text)
+}
+
+/// The name in messages of the configuration at `path`.
+fn named(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".into() } else { path.display().to_string() }
+}
+
+fn classes(config: &Config) -> Vec<String> {
+    match &config.model {
+        ModelConfig::RqTransformer(config) => config.classes.clone(),
+        ModelConfig::RqVae(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE1: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqvae-shared/config.yaml"));
+
+    #[test]
+    fn an_epoch_has_as_many_steps_as_published() {
+        let settled = Settled { seed: 0, all: false, unlabelled: false, variations: None, steps: None };
+        for (experiment, pictures, per_epoch, steps) in [
+            ("{batch_size: 4, epochs: 2}", 14, 4, 8),
+            ("{batch_size: 4, epochs: 2}", 16, 4, 8),
+            ("{batch_size: 4, total_batch_size: 8, epochs: 2.5}", 17, 3, 8),
+            ("{batch_size: 4, epochs: 3}", 1, 1, 3),
+            // ImageNet.
+            ("{batch_size: 32, epochs: 10}", 1_281_167, 40_037, 400_370),
+        ] {
+            let text = format!("{STAGE1}\nexperiment: {experiment}\n");
+            let train = TrainConfig::of("c", &Config::parse("c", &text).unwrap()).unwrap();
+            assert_eq!(length(settled, &train, pictures), Length { per_epoch, steps }, "{experiment}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Notes printed when a run starts.
+
+use serde_json::Value;
+
+use residua_core::config::{Config, ModelConfig};
+use residua_train::config::TrainConfig;
+use residua_train::data::Augmentation;
+
+/// What a run with this configuration does to its pictures, and what may be unexpected about it.
+pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -> Vec<String> {
+    let experiment = &train.experiment;
+    let (parts, batch) = (experiment.parts(), experiment.batch_size);
+    let is_stage1 = matches!(config.model, ModelConfig::RqVae(_));
+    let moved =
+        if is_stage1 { "; codebooks and the discriminator's norms are updated after each part" } else { "" };
+    let checkpointing = config.document.pointer("/arch/checkpointing").and_then(Value::as_bool);
+    let ema = config.document.pointer("/arch/ema").and_then(Value::as_bool);
+    let all = [
+        Some(format!("augmentation: {}", augmentation.described())),
+        Some(format!("dropout: {}", dropout(&config.model))),
+        (parts > 1).then(|| format!("a step is {} pictures, in {parts} parts of {batch}{moved}", parts * batch)),
+        (is_stage1 && train.optimizer.max_gn.is_some())
+            .then(|| "optimizer.max_gn: gradients are clipped; the published trainer does that only in stage 2".into()),
+        experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
+        (ema == Some(true))
+            .then(|| "arch.ema: true names no decay, so no averages are kept, as the published trainer never updates its own; give a decay such as 0.999 for averages".into()),
+        (checkpointing == Some(true))
+            .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The probabilities above 0 with which training leaves something out.
+fn dropout(model: &ModelConfig) -> String {
+    let rates = match model {
+        ModelConfig::RqVae(model) => vec![("ddconfig.dropout", model.ddconfig.dropout)],
+        ModelConfig::RqTransformer(model) => model.dropout_rates().to_vec(),
+    };
+    let on = rates.iter().filter(|(_, rate)| *rate > 0.0).map(|(key, rate)| format!("{key} {rate}"));
+    let on: Vec<String> = on.collect();
+    if on.is_empty() { "none".into() } else { on.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first two notes on a published configuration, with `from` replaced by `to`.
+    fn first(name: &str, from: &str, to: &str) -> [String; 2] {
+        let path = format!("{}/../../tests/fixtures/published/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let changed = text.replace(from, to);
+        assert_eq!(changed == text, from == to, "{from}");
+        let config = Config::parse("c", &changed).unwrap();
+        let train = TrainConfig::of("c", &config).unwrap();
+        let augmentation = Augmentation::named(config.transforms.0.as_deref()).unwrap();
+        let mut all = notes(&config, &train, augmentation);
+        all.truncate(2);
+        all.try_into().expect("two notes")
+    }
+
+    #[test]
+    fn augmentation_and_dropout_are_named() {
+        let resid = "body.block.resid_pdrop 0.1, head.block.resid_pdrop 0.1";
+        for (name, [from, to], augmentation, dropout) in [
+            (
+                "ffhq-stage1",
+                ["dropout: 0.00", "dropout: 0.25"],
+                "a random part of at least 75 % of the area, mirrored half the time",
+                "ddconfig.dropout 0.25",
+            ),
+            (
+                "imagenet-stage1",
+                ["", ""],
+                "the largest square, anywhere along the longer side, mirrored half the time",
+                "none",
+            ),
+            ("church-stage1", ["", ""], "the largest square in the center", "none"),
+            (
+                "cc3m-stage2",
+                ["", ""],
+                "the largest square, near the center, and a random crop of most of it",
+                &format!("{resid}, dataset.bpe_dropout 0.1"),
+            ),
+        ] {
+            let expected = [format!("augmentation: {augmentation}"), format!("dropout: {dropout}")];
+            assert_eq!(first(name, from, to), expected, "{name}");
+        }
+    }
+}

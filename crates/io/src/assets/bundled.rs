@@ -1,0 +1,55 @@
+//! The models that come with the program.
+
+use super::{
+    Asset, CHARACTERS_128_CONTEXTUAL, CHARACTERS_128_STAGE_1, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2,
+    EMOJI_64_STAGE_2_CAPTIONS,
+};
+
+/// One bundled pair of models.
+pub struct Bundled {
+    /// Its name.
+    pub name: &'static str,
+    /// Under what terms it is given, and whom to credit.
+    pub licence: &'static str,
+    /// An example of a caption, with which the studio begins; empty if there is none.
+    pub caption: &'static str,
+    stage1: Asset,
+    stage2: Asset,
+}
+
+/// All of them; the first is the default.
+pub const BUNDLED: &[Bundled] = &[
+    Bundled {
+        name: "characters-128",
+        licence: "CC BY 4.0, Johan Melin and David Revoy",
+        caption: "a blue cat with a red scarf",
+        stage1: CHARACTERS_128_STAGE_1,
+        stage2: CHARACTERS_128_CONTEXTUAL,
+    },
+    Bundled {
+        name: "emoji-64",
+        licence: "MIT",
+        caption: "",
+        stage1: EMOJI_64_STAGE_1,
+        stage2: EMOJI_64_STAGE_2,
+    },
+    Bundled {
+        name: "emoji-64-captions",
+        licence: "MIT",
+        caption: "",
+        stage1: EMOJI_64_STAGE_1,
+        stage2: EMOJI_64_STAGE_2_CAPTIONS,
+    },
+];
+
+/// The bundled model called `name`.
+pub fn find(name: &str) -> Option<&'static Bundled> {
+    BUNDLED.iter().find(|bundled| bundled.name == name)
+}
+
+impl Bundled {
+    /// Its files: stage 1 and stage 2.
+    pub fn files(&self) -> [Asset; 2] {
+        [self.stage1, self.stage2]
+    }
+}

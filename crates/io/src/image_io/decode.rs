@@ -1,0 +1,391 @@
+//! Decodes image files (PNG, JPEG, WebP, GIF and BMP of any colour type) to upright 8-bit RGB.
+//!
+//! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; the
+//! EXIF orientation is applied; animations give their first frame, with a warning.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::{MAX_PIXELS, check_size, png_text};
+use residua_core::error::{Error, Result};
+use residua_core::files::{self, kinds};
+
+/// The supported formats, by their names in messages.
+const FORMATS: [(ImageFormat, &str); 5] = [
+    (ImageFormat::Png, "PNG"),
+    (ImageFormat::Jpeg, "JPEG"),
+    (ImageFormat::WebP, "WebP"),
+    (ImageFormat::Gif, "GIF"),
+    (ImageFormat::Bmp, "BMP"),
+];
+
+/// The size limit for an image file, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Reads the image at `path`, at full size.
+///
+/// # Errors
+/// The file is missing, empty, not an image, damaged, or has more than [`MAX_PIXELS`]; the message names
+/// `path`.
+pub fn read(path: &Path) -> Result<RgbImage> {
+    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
+
+/// Decodes the bytes of an image file, at full size.
+///
+/// # Errors
+/// The bytes are empty, not an image, damaged, or have more than [`MAX_PIXELS`].
+pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
+    let image = upright(bytes)?;
+    Ok(if image.color().has_alpha() { on_white(image) } else { image.into_rgb8() })
+}
+
+/// The image in `bytes`, upright, with its alpha.
+///
+/// # Errors
+/// Those of [`decode`].
+pub(super) fn upright(bytes: &[u8]) -> Result<DynamicImage> {
+    let (format, name) = recognise(bytes)?;
+    let image = match whole(bytes, format, name) {
+        Ok(image) => image,
+        Err(error) => without_end(bytes, format, name).ok_or(error)?,
+    };
+    if is_animated(bytes, format) {
+        tracing::warn!("an animated {name} picture: only its first frame is used");
+    }
+    Ok(image)
+}
+
+/// The image in the `bytes` of a complete file.
+fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> {
+    let damaged =
+        |error| Error::invalid(format!("the {name} picture cannot be decoded: {}", one_line(&error)));
+
+    if format == ImageFormat::Png {
+        check_png_header(bytes)?;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width.into(), height.into())?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(Error::invalid(
+            "the JPEG picture cannot be decoded: the file ends before the picture does",
+        ));
+    }
+    // Unreadable EXIF data is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+/// The end marker of a JPEG.
+const JPEG_END: &[u8] = b"\xff\xd9";
+/// Data appended to a JPEG without an end marker, to detect pixels that depend on it.
+const STRANGE_DATA: [[u8; 1024]; 2] = [[0x00; 1024], [0x55; 1024]];
+
+/// The image in the `bytes` of a file without its end, if all its pixels are there.
+fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicImage> {
+    match format {
+        ImageFormat::Png => whole(&[bytes, png_text::END].concat(), format, name).ok(),
+        ImageFormat::Jpeg if !jpeg_is_whole(bytes) => {
+            // The first half of the marker may be there.
+            let bytes = bytes.strip_suffix(&JPEG_END[..1]).unwrap_or(bytes);
+            let decoded = |more: &[u8]| whole(&[bytes, more, JPEG_END].concat(), format, name).ok();
+            let image = decoded(&[])?;
+            let is_complete = STRANGE_DATA.iter().all(|more| decoded(more).as_ref() == Some(&image));
+            is_complete.then_some(image)
+        }
+        _ => None,
+    }
+}
+
+/// The decoders' own limits, as a fallback behind [`check_size`]: memory for four 16-bit channels.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 8 + (1 << 20));
+    limits
+}
+
+/// Detects the format by the file's first bytes; its name does not matter.
+fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
+    if bytes.is_empty() {
+        return Err(Error::invalid("an empty file: expected a picture"));
+    }
+    let format = image::guess_format(bytes).ok();
+    FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
+        let found = match format {
+            Some(other) => format!("{other:?}"),
+            None => kinds::found(bytes).to_owned(),
+        };
+        let names = FORMATS.map(|(_, name)| name).join(", ");
+        Error::invalid(format!("expected a picture ({names}), found {found}"))
+    })
+}
+
+/// Checks the size in a PNG's header. The decoder allocates rows of the image's width before it reports the
+/// width.
+fn check_png_header(bytes: &[u8]) -> Result<()> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    // The decoder itself reports a damaged header.
+    decoder.read_header_info().map_or(Ok(()), |info| check_size(info.width.into(), info.height.into()))
+}
+
+/// The decoder's message in one line; some have several.
+fn one_line(error: &image::ImageError) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether there is a second frame. Errors in later frames do not matter here.
+fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+    let source = Cursor::new(bytes);
+    match format {
+        ImageFormat::Png => {
+            PngDecoder::with_limits(source, limits()).and_then(|png| png.is_apng()).unwrap_or(false)
+        }
+        ImageFormat::WebP => WebPDecoder::new(source).is_ok_and(|webp| webp.has_animation()),
+        // The end of a file without its last byte is an error, not a frame.
+        ImageFormat::Gif => {
+            GifDecoder::new(source).is_ok_and(|gif| matches!(gif.into_frames().nth(1), Some(Ok(_))))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a JPEG's scans are followed by an end marker. The decoder fills missing parts of a truncated file
+/// with grey.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    const END: u8 = 0xd9;
+    const START_OF_SCAN: u8 = 0xda;
+    // The start marker is followed by segments, each with a marker and a length. A start-of-scan segment is
+    // followed by its data, in which 0xff is either escaped by a zero or begins a restart marker (0xd0 to
+    // 0xd7).
+    let mut at = 2;
+    let mut in_scan = false;
+    loop {
+        match (in_scan, &bytes[at.min(bytes.len())..]) {
+            (_, [0xff, END, ..]) => return true,
+            (_, [0xff, 0xff, ..]) => at += 1,
+            (true, [0xff, 0 | 0xd0..=0xd7, ..]) => at += 2,
+            (_, [0xff, marker, high, low, ..]) => {
+                in_scan = *marker == START_OF_SCAN;
+                at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
+            }
+            (_, [_, _, ..]) => at += 1,
+            _ => return false,
+        }
+    }
+}
+
+/// Composites on white, with Pillow's rounding to nearest: `(s * a + 255 * (255 - a)) / 255`.
+fn on_white(image: DynamicImage) -> RgbImage {
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let over = |[r, g, b, a]: [u8; 4]| {
+        [r, g, b].map(|value| {
+            let sum = u32::from(value) * u32::from(a) + 255 * (255 - u32::from(a));
+            ((sum + 127) / 255) as u8
+        })
+    };
+    let pixels = image.pixels().flat_map(|pixel| over(pixel.0)).collect();
+    RgbImage::from_raw(width, height, pixels).expect("three values per pixel")
+}
+
+#[cfg(test)]
+mod tests {
+    use image::codecs::gif::GifEncoder;
+    use image::{Frame, ImageBuffer, Luma, Rgb, Rgba, RgbaImage};
+    use proptest::prelude::*;
+
+    use super::super::testing::{fixture, pixels};
+    use super::*;
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        let message = decode(bytes).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+
+    fn colours() -> RgbImage {
+        RgbImage::from_fn(20, 10, |x, y| Rgb([x as u8 * 12, y as u8 * 25, 77]))
+    }
+
+    fn largest_difference(a: &RgbImage, b: &RgbImage) -> u8 {
+        assert_eq!(a.dimensions(), b.dimensions());
+        a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+    }
+
+    #[test]
+    fn every_format_and_colour_type_is_read() {
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+            assert_eq!(decode(&encode(colours(), format)).unwrap(), colours(), "{format:?}");
+        }
+        assert!(largest_difference(&decode(&encode(colours(), ImageFormat::Jpeg)).unwrap(), &colours()) < 16);
+        let grey = ImageBuffer::<Luma<u8>, _>::from_fn(3, 1, |x, _| Luma([x as u8 * 9]));
+        assert_eq!(
+            decode(&encode(grey, ImageFormat::Png)).unwrap().as_raw(),
+            &[0, 0, 0, 9, 9, 9, 18, 18, 18]
+        );
+        let deep = ImageBuffer::<Rgb<u16>, _>::from_pixel(1, 1, Rgb([0, 0x8080, 0xffff]));
+        assert_eq!(decode(&encode(deep, ImageFormat::Png)).unwrap().as_raw(), &[0, 128, 255]);
+        let deep_grey = ImageBuffer::<Luma<u16>, _>::from_pixel(1, 1, Luma([0x0202u16]));
+        assert_eq!(decode(&encode(deep_grey, ImageFormat::Png)).unwrap().as_raw(), &[2; 3]);
+        let deep_alpha = ImageBuffer::<Rgba<u16>, _>::from_pixel(1, 1, Rgba([0, 0, 0, 0]));
+        assert_eq!(decode(&encode(deep_alpha, ImageFormat::Png)).unwrap().as_raw(), &[255; 3]);
+    }
+
+    #[test]
+    fn palettes_cmyk_and_orientation_match_pillow() {
+        assert_eq!(pixels("palette.png"), pixels("palette_expected.png"));
+        assert!(largest_difference(&pixels("cmyk.jpg"), &pixels("cmyk_expected.png")) <= 4);
+        assert!(largest_difference(&pixels("turned.jpg"), &pixels("turned_expected.png")) <= 3);
+    }
+
+    #[test]
+    fn alpha_is_composited_on_white() {
+        for (value, alpha, expected) in
+            [(0, 0, 255), (0, 255, 0), (0, 128, 127), (200, 51, 244), (255, 7, 255)]
+        {
+            let image = RgbaImage::from_pixel(1, 1, Rgba([value, value, value, alpha]));
+            assert_eq!(decode(&encode(image, ImageFormat::Png)).unwrap().as_raw(), &[expected; 3]);
+        }
+    }
+
+    #[test]
+    fn the_first_frame_of_an_animation_is_read() {
+        for name in ["animated.png", "animated.webp", "animated.gif"] {
+            let (format, _) = recognise(&fixture(name)).unwrap();
+            assert!(is_animated(&fixture(name), format), "{name}");
+            let image = pixels(name);
+            assert_eq!(image.dimensions(), (8, 6));
+            assert!(image.pixels().all(|pixel| pixel.0 == [255, 0, 0]), "{name}");
+        }
+        let mut still = Vec::new();
+        let transparent = RgbaImage::from_pixel(4, 4, Rgba([9, 9, 9, 0]));
+        GifEncoder::new(&mut still).encode_frame(Frame::new(transparent)).unwrap();
+        assert!(decode(&still).unwrap().pixels().all(|pixel| pixel.0 == [255; 3]));
+        assert!(!is_animated(&still, ImageFormat::Gif));
+        // Without its last byte, the trailer.
+        let cut = &still[..still.len() - 1];
+        assert_eq!(decode(cut).unwrap(), decode(&still).unwrap());
+        assert!(!is_animated(cut, ImageFormat::Gif));
+        for (format, _) in FORMATS {
+            assert!(!is_animated(&encode(colours(), format), format), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn missing_empty_and_foreign_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let message_of = |path: &Path| read(path).unwrap_err().to_string();
+        assert!(message_of(&path).starts_with("cannot read "), "{}", message_of(&path));
+        assert!(message_of(folder.path()).starts_with("cannot read "), "{}", message_of(folder.path()));
+        std::fs::write(&path, "").unwrap();
+        assert!(
+            message_of(&path).ends_with("a.png: an empty file: expected a picture"),
+            "{}",
+            message_of(&path)
+        );
+        assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
+        assert!(message(b"\xef\xbb\xbf\x89PNG\r\n\x1a\n").ends_with("found something else"));
+        assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
+    }
+
+    #[test]
+    fn truncated_files_are_refused() {
+        let mut whole = vec![fixture("cmyk.jpg"), fixture("turned.jpg"), fixture("animated.webp")];
+        whole.extend(FORMATS.map(|(format, _)| encode(colours(), format)));
+        for bytes in &whole {
+            decode(bytes).unwrap();
+            for length in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
+                let message = message(&bytes[..length]);
+                assert!(message.contains(" picture cannot be decoded: "), "{message}");
+            }
+        }
+        let jpeg = fixture("turned.jpg");
+        assert!(message(&jpeg[..jpeg.len() - 12]).ends_with("the file ends before the picture does"));
+    }
+
+    #[test]
+    fn files_with_all_pixels_but_no_end_are_read() {
+        let noise = RgbImage::from_fn(50, 41, |x, y| {
+            Rgb([0, 1, 2]
+                .map(|c| (x * 7919 + y * 104_729 + c * 31).wrapping_mul(2_654_435_761).to_be_bytes()[0]))
+        });
+        let jpegs = [fixture("cmyk.jpg"), fixture("turned.jpg"), encode(noise.clone(), ImageFormat::Jpeg)];
+        for jpeg in jpegs {
+            let cut = |by: usize| decode(&jpeg[..jpeg.len() - by]);
+            for by in [1, 2] {
+                assert_eq!(cut(by).unwrap(), decode(&jpeg).unwrap());
+            }
+            for by in [10, 20, 40, 100] {
+                assert!(cut(by).is_err(), "{by}");
+            }
+        }
+        let png = encode(noise.clone(), ImageFormat::Png);
+        assert_eq!(decode(&png[..png.len() - 12]).unwrap(), noise);
+        assert!(decode(&png[..png.len() - 40]).is_err());
+    }
+
+    /// A PNG that ends after its header.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        png::Encoder::new(&mut bytes, 1, 1).write_header().unwrap();
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+        chunk.extend([8, 2, 0, 0, 0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&chunk);
+        chunk.extend(crc.sum().to_be_bytes());
+        chunk.extend(b"\0\0\0\x0bIDAT\x78\x9c\x63\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00");
+        [&bytes[..12], &chunk].concat()
+    }
+
+    #[test]
+    fn enormous_and_empty_pictures_are_refused_by_their_header() {
+        let mut bmp = encode(colours(), ImageFormat::Bmp);
+        bmp[18..26].copy_from_slice(&[60_000u32.to_le_bytes(); 2].concat());
+        let mut gif = fixture("animated.gif");
+        gif[6..10].fill(0xff);
+        let mut jpeg = fixture("turned.jpg");
+        let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].fill(0xff);
+        for bytes in [png_header(100_000, 100_000), png_header(1 << 30, 1 << 30), bmp, gif, jpeg] {
+            let message = message(&bytes);
+            assert!(message.contains("is more than the 256 megapixels allowed"), "{message}");
+        }
+        assert!(message(&png_header(0, 5)).contains("the PNG picture cannot be decoded"));
+        let mut gif = fixture("animated.gif");
+        gif[6..10].fill(0);
+        message(&gif);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn flipped_bytes_never_panic(flips in prop::collection::vec((0usize..4096, any::<u8>()), 1..6)) {
+            for name in ["alpha.png", "cmyk.jpg", "animated.webp", "animated.gif"] {
+                let mut bytes = fixture(name);
+                for &(at, value) in &flips {
+                    let at = at % bytes.len();
+                    bytes[at] = value;
+                }
+                let _ = decode(&bytes);
+            }
+        }
+    }
+}

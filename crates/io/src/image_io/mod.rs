@@ -1,0 +1,340 @@
+//! Images: from files to the models' pixels and back.
+
+pub mod animation;
+pub mod decode;
+pub mod folder;
+pub mod framing;
+pub mod mask;
+mod names;
+mod places;
+pub mod png_text;
+pub mod present;
+pub mod resize;
+pub mod sheet;
+mod wire;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use image::RgbImage;
+
+pub use places::run_of;
+use png_text::Provenance;
+use residua_core::error::{Error, Result};
+use residua_core::files;
+pub use wire::Bytes;
+
+/// The largest image to read or create, in pixels. Checked before allocating anything of that size. In a
+/// browser, memory is limited to 4 GB and a pixel takes up to 20 bytes.
+pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else { 256_000_000 };
+
+/// An RGB image in the models' layout: planar (channel, row, column), f32. The range is `[-1, 1]`; a model's
+/// output may exceed it, and is clamped only for display.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    data: Vec<f32>,
+}
+
+impl Picture {
+    /// An image from `data`, `3 * height * width` values in (channel, row, column) order.
+    ///
+    /// # Errors
+    /// A size is zero, there are more than [`MAX_PIXELS`], or `data` has the wrong length.
+    pub fn new(width: usize, height: usize, data: Vec<f32>) -> Result<Self> {
+        check_size(width as u64, height as u64)?;
+        if data.len() != 3 * width * height {
+            let found = data.len();
+            return Err(Error::invalid(format!(
+                "a picture of {width}x{height} needs 3 values per pixel, found {found}"
+            )));
+        }
+        Ok(Self { width, height, data })
+    }
+
+    /// Reads the file at `path` at full size; see [`decode`] for the accepted formats.
+    ///
+    /// # Errors
+    /// The file is missing, not an image, damaged or too large.
+    pub fn read(path: &Path) -> Result<Self> {
+        decode::read(path).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// Decodes a file's bytes at full size; see [`decode`] for the accepted formats.
+    ///
+    /// # Errors
+    /// The bytes are not an image, damaged or too large.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        decode::decode(bytes).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// Converts pixels to `[-1, 1]` with the published code's arithmetic: `(v / 255 - 0.5) / 0.5`.
+    pub fn from_rgb8(image: &RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
+        let data = (0..3).flat_map(plane).map(|&level| from_u8(level)).collect();
+        Self { width, height, data }
+    }
+
+    /// Converts 8-bit RGBA pixels, row-major, as [`Self::from_rgb8`] does. Alpha is ignored.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn from_rgba8(width: usize, height: usize, rgba: &[u8]) -> Result<Self> {
+        let (pixels, _) = rgba.as_chunks::<4>();
+        let plane = |channel: usize| pixels.iter().map(move |pixel| from_u8(pixel[channel]));
+        Self::new(width, height, (0..3).flat_map(plane).collect())
+    }
+
+    /// Converts to 8-bit pixels: clamped to `[-1, 1]`, mapped to `[0, 255]`, and rounded as in torchvision's
+    /// `save_image`.
+    pub fn to_rgb8(&self) -> RgbImage {
+        self.to_rgb8_by(to_u8)
+    }
+
+    /// Converts to 8-bit pixels by truncation, as the published code does when it passes samples to CLIP.
+    /// Pixels that came from 8 bits keep their values.
+    pub fn to_rgb8_downwards(&self) -> RgbImage {
+        self.to_rgb8_by(to_u8_downwards)
+    }
+
+    fn to_rgb8_by(&self, to_u8: fn(f32) -> u8) -> RgbImage {
+        let plane = self.width * self.height;
+        RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
+            let pixel = y as usize * self.width + x as usize;
+            image::Rgb([0, 1, 2].map(|channel| to_u8(self.data[channel * plane + pixel])))
+        })
+    }
+
+    /// The image at a model's resolution, `resolution x resolution`: the shorter side resized, the centre
+    /// kept. Resizing works on 8-bit pixels, as in the published pipeline; see [`resize::fit`]. An image that
+    /// already has the resolution is returned unchanged.
+    ///
+    /// # Errors
+    /// `resolution` is zero, or its square is more than [`MAX_PIXELS`].
+    pub fn fit(&self, resolution: usize) -> Result<Self> {
+        if (self.width, self.height) == (resolution, resolution) {
+            return Ok(self.clone());
+        }
+        resize::fit(&self.to_rgb8(), resolution).map(|image| Self::from_rgb8(&image))
+    }
+
+    /// The part of `width x height` pixels whose top left corner is at (`left`, `top`).
+    ///
+    /// # Errors
+    /// The part is empty, or not within the image.
+    pub fn crop(&self, left: usize, top: usize, width: usize, height: usize) -> Result<Self> {
+        let within =
+            |from: usize, size: usize, all: usize| from.checked_add(size).is_some_and(|end| end <= all);
+        if !within(left, width, self.width) || !within(top, height, self.height) {
+            return Err(Error::usage(format!(
+                "{width}x{height} pixels at ({left}, {top}) are not within a picture of {}x{}",
+                self.width, self.height
+            )));
+        }
+        let row = |channel: usize, y: usize| (channel * self.height + top + y) * self.width + left;
+        let rows = (0..3).flat_map(|channel| (0..height).map(move |y| row(channel, y)));
+        let data = rows.flat_map(|start| self.data[start..start + width].iter().copied()).collect();
+        Self::new(width, height, data)
+    }
+
+    /// Every n-th pixel of every n-th row, with the smallest n for which no side is longer than `longest`: a
+    /// quick preview of an image that is too large for a screen.
+    ///
+    /// # Panics
+    /// If `longest` is zero.
+    pub fn thinned(&self, longest: usize) -> Self {
+        let step = self.width.max(self.height).div_ceil(longest);
+        let [width, height] = [self.width, self.height].map(|size| size.div_ceil(step));
+        let rows = (0..3).flat_map(|channel| {
+            let row = move |y: usize| (channel * self.height + y) * self.width;
+            (0..self.height).step_by(step).map(row)
+        });
+        let data = rows.flat_map(|start| self.data[start..start + self.width].iter().step_by(step));
+        Self { width, height, data: data.copied().collect() }
+    }
+
+    /// This picture if no side is longer than `longest`, else a smaller copy; see [`Self::thinned`].
+    ///
+    /// # Panics
+    /// If `longest` is zero.
+    pub fn showable(self: Arc<Self>, longest: usize) -> Arc<Self> {
+        if self.width.max(self.height) <= longest { self } else { Arc::new(self.thinned(longest)) }
+    }
+
+    /// Writes an 8-bit PNG that carries `provenance`, with models named relative to its folder, completely or
+    /// not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written, or the provenance is too large.
+    pub fn save_png(&self, path: &Path, provenance: &Provenance) -> Result<()> {
+        files::save(path, &self.to_png(provenance, path)?)
+    }
+
+    /// The bytes of an 8-bit PNG for `path` that carries `provenance`: models are named relative to its
+    /// folder.
+    ///
+    /// # Errors
+    /// The provenance is too large.
+    pub fn to_png(&self, provenance: &Provenance, path: &Path) -> Result<Vec<u8>> {
+        png_text::encode_png(&self.to_rgb8(), &provenance.seen_from(path))
+    }
+
+    /// The bytes of an 8-bit PNG that is marked as several pictures in one, so that it is never taken for data.
+    ///
+    /// # Errors
+    /// The picture cannot be encoded.
+    pub fn to_sheet(&self) -> Result<Vec<u8>> {
+        png_text::encode_sheet(&self.to_rgb8())
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The values, in (channel, row, column) order.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Returns the values, in (channel, row, column) order.
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+}
+
+/// The image in the file with these `bytes`, if it was changed after Residua wrote it, so that the codes in it no
+/// longer match its pixels. Pixels are decoded only if the file has a checksum to compare them with.
+pub fn edited(bytes: &[u8]) -> Option<RgbImage> {
+    let expected = png_text::pixels(bytes)?;
+    decode::decode(bytes).ok().filter(|image| png_text::checksum(image) != expected)
+}
+
+/// `[0, 255]` to `[-1, 1]`, in the order of the published code's operations.
+fn from_u8(level: u8) -> f32 {
+    (f32::from(level) / 255.0 - 0.5) / 0.5
+}
+
+/// `[-1, 1]` to `[0, 255]`, rounded half up; NaN becomes 0.
+fn to_u8(value: f32) -> u8 {
+    ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+/// The same truncated, with a margin so that an f32 rounding error does not drop a whole number to the next
+/// lower one.
+fn to_u8_downwards(value: f32) -> u8 {
+    ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 1e-3) as u8
+}
+
+/// Refuses sizes that are empty or too large.
+fn check_size(width: u64, height: u64) -> Result<()> {
+    if width == 0 || height == 0 {
+        return Err(Error::invalid(format!(
+            "a picture of {width}x{height} has no pixels: expected at least one"
+        )));
+    }
+    if width.checked_mul(height).is_none_or(|pixels| pixels > MAX_PIXELS) {
+        let limit = MAX_PIXELS / 1_000_000;
+        return Err(Error::invalid(format!(
+            "a picture of {width}x{height} is more than the {limit} megapixels allowed: make it smaller first"
+        )));
+    }
+    Ok(())
+}
+
+/// Helpers shared by the tests of this folder.
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    /// The bytes of a fixture.
+    pub fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/imageio/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    }
+
+    /// The pixels of a fixture.
+    pub fn pixels(name: &str) -> RgbImage {
+        decode::decode(&fixture(name)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bit_values_survive() {
+        let image = RgbImage::from_fn(256, 2, |x, y| image::Rgb([x as u8, 255 - x as u8, y as u8]));
+        let picture = Picture::from_rgb8(&image);
+        assert_eq!(picture.to_rgb8(), image);
+        assert_eq!((picture.width(), picture.height()), (256, 2));
+        let at = |channel: usize, row: usize, col: usize| picture.data()[(channel * 2 + row) * 256 + col];
+        assert_eq!([at(0, 0, 0), at(0, 1, 255), at(1, 0, 0)], [-1.0, 1.0, 1.0]);
+        assert_eq!(at(2, 1, 7), (1.0f32 / 255.0 - 0.5) / 0.5);
+    }
+
+    #[test]
+    fn values_are_clamped_and_rounded_for_display() {
+        let cases =
+            [(-3.0, 0), (-1.0, 0), (0.0, 128), (1.0, 255), (9.0, 255), (f32::NAN, 0), (f32::INFINITY, 255)];
+        for (value, shown) in cases {
+            assert_eq!(to_u8(value), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn values_are_truncated_and_whole_ones_kept() {
+        let image = RgbImage::from_fn(256, 1, |x, _| image::Rgb([x as u8, 255 - x as u8, x as u8]));
+        assert_eq!(Picture::from_rgb8(&image).to_rgb8_downwards(), image);
+        for (level, cut) in [(7.9, 7), (7.1, 7), (254.99, 254), (300.0, 255), (-3.0, 0)] {
+            assert_eq!(to_u8_downwards(level / 127.5 - 1.0), cut, "{level}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        for (width, height, found) in [
+            (0, 5, "0x5 has no pixels: expected at least one"),
+            (100_000, 100_000, "more than the 256 megapixels allowed"),
+            (usize::MAX, 2, "more than the 256 megapixels allowed"),
+            (2, 2, "needs 3 values per pixel, found 5"),
+        ] {
+            let message = Picture::new(width, height, vec![0.0; 5]).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_large_picture_is_thinned() {
+        let picture = Picture::new(5, 2, (0..30).map(|i| i as f32).collect()).unwrap();
+        assert_eq!(picture.thinned(5), picture);
+        let expected = Picture::new(3, 1, [0, 2, 4, 10, 12, 14, 20, 22, 24].map(|i| i as f32).to_vec());
+        assert_eq!(picture.thinned(3), expected.unwrap());
+        assert_eq!(picture.thinned(4).width(), 3);
+    }
+
+    #[test]
+    fn a_fitting_picture_keeps_its_floats() {
+        let picture = Picture::new(1, 1, vec![0.123, 5.0, -7.0]).unwrap();
+        assert_eq!(picture.fit(1).unwrap(), picture);
+        assert_eq!(picture.fit(3).unwrap().height(), 3);
+    }
+
+    #[test]
+    fn a_saved_picture_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let picture = Picture::from_rgb8(&testing::pixels("square.png"));
+        picture.save_png(&path, &Provenance::default()).unwrap();
+        assert_eq!(Picture::read(&path).unwrap(), picture);
+        assert_eq!(Picture::from_bytes(&std::fs::read(&path).unwrap()).unwrap(), picture);
+    }
+}

@@ -1,0 +1,268 @@
+//! Resize and centre crop, bit-identical to torchvision's `Resize` and `CenterCrop` on Pillow images.
+//!
+//! Pillow's filters widen their support when shrinking. Pillow works in fixed point and rounds to 8 bits
+//! after the horizontal pass and again after the vertical one (Pillow, `Resample.c`). Models were trained on
+//! these pixels, with Pillow before 13. Pillow 13 swaps the passes for tall images, where it differs by up to
+//! one level of 255. (Older versions also swapped them if the height was over a hundred times the width; that
+//! exception is not implemented.)
+
+use std::ops::Range;
+
+use image::RgbImage;
+
+use super::check_size;
+use residua_core::error::Result;
+
+/// Weights are integers, with 1 as `1 << PRECISION_BITS`: 32 bits less 8 for the pixel and 2 for the sum.
+const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// The weight of source pixels by their distance from the output pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Filter {
+    /// Decreases linearly with distance: the models' filter.
+    Bilinear,
+    /// Keys' cubic with `a = -0.5`, which sharpens edges.
+    Bicubic,
+}
+
+/// How an image becomes a square.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// The length to resize the shorter side to, at least `resolution`.
+    pub shorter: usize,
+    /// The centre `resolution x resolution` pixels are kept.
+    pub resolution: usize,
+    /// The resampling filter.
+    pub filter: Filter,
+}
+
+/// Resizes so that the shorter side is `resolution`, and keeps the centre `resolution x resolution`. Only the
+/// pixels that are kept are computed.
+///
+/// # Errors
+/// `resolution` is zero, or its square is more than [`super::MAX_PIXELS`].
+pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
+    fit_as(image, Fit { shorter: resolution, resolution, filter: Filter::Bilinear })
+}
+
+/// Like [`fit()`], with any filter or crop.
+///
+/// # Errors
+/// Those of [`fit()`], for either size.
+pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
+    let shorter = image.width().min(image.height()) as usize;
+    square(image, [shorter; 2], fit)
+}
+
+/// Resizes the whole image to `resolution x resolution`, whatever its aspect ratio.
+///
+/// # Errors
+/// Those of [`fit()`].
+pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
+    let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
+    square(image, [image.width() as usize, image.height() as usize], fit)
+}
+
+/// Resizes so that `kept` columns and rows become `fit.shorter` each, and keeps the centre.
+fn square(image: &RgbImage, kept: [usize; 2], fit: Fit) -> Result<RgbImage> {
+    let resolution = fit.resolution;
+    check_size(resolution as u64, resolution as u64)?;
+    check_size(fit.shorter as u64, fit.shorter as u64)?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let columns = Axis::new(width, kept[0], fit);
+    let rows = Axis::new(height, kept[1], fit);
+
+    let needed = rows.source();
+    let rows_from = needed.start;
+    let narrow: Vec<u8> = image
+        .as_raw()
+        .chunks_exact(width * 3)
+        .skip(rows_from)
+        .take(needed.len())
+        .flat_map(|row| {
+            columns.taps.iter().flat_map(|tap| [0, 1, 2].map(|channel| tap.apply(row, channel, 3, 0)))
+        })
+        .collect();
+    let stride = resolution * 3;
+    let fitted = rows
+        .taps
+        .iter()
+        .flat_map(|tap| {
+            let narrow = &narrow;
+            (0..stride).map(move |at| tap.apply(narrow, at, stride, rows_from))
+        })
+        .collect();
+    Ok(RgbImage::from_raw(resolution as u32, resolution as u32, fitted)
+        .expect("one value per channel and pixel"))
+}
+
+/// How the kept pixels of one axis are computed from the source.
+struct Axis {
+    taps: Vec<Tap>,
+}
+
+impl Filter {
+    /// The support radius in pixels when not shrinking.
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+
+    fn weight(self, distance: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = distance.abs();
+        match self {
+            Self::Bilinear => (1.0 - x).max(0.0),
+            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            Self::Bicubic => 0.0,
+        }
+    }
+}
+
+/// The source pixels that contribute to one output pixel.
+struct Tap {
+    first: usize,
+    weights: Vec<i32>,
+}
+
+impl Axis {
+    /// `source` pixels resized by `fit.shorter / kept`, of which the centre `fit.resolution` are kept.
+    fn new(source: usize, kept: usize, fit: Fit) -> Self {
+        // A side of up to 256 million pixels times a resolution of up to 16,000 needs 64 bits, even in a
+        // browser.
+        let resized = fit.shorter as u64 * source as u64 / kept as u64;
+        let first = half_to_even(resized - fit.resolution as u64);
+        let scale = source as f64 / resized as f64;
+        let kept = first..first + fit.resolution as u64;
+        Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.filter)).collect() }
+    }
+
+    /// The range of source pixels that contribute to any output pixel.
+    fn source(&self) -> Range<usize> {
+        let end = |tap: &Tap| tap.first + tap.weights.len();
+        self.taps.first().map_or(0, |tap| tap.first)..self.taps.last().map_or(0, end)
+    }
+}
+
+impl Tap {
+    /// Pillow's `precompute_coeffs` for the output pixel `at`, and `normalize_coeffs_8bpc`.
+    fn new(at: u64, scale: f64, source: usize, filter: Filter) -> Self {
+        // When enlarging, the filter covers its own support; when shrinking, the support is scaled by the
+        // size of the output pixel.
+        let stretch = scale.max(1.0);
+        let support = filter.support() * stretch;
+        let center = (at as f64 + 0.5) * scale;
+        let first = (center - support + 0.5).max(0.0) as usize;
+        let end = ((center + support + 0.5) as usize).min(source);
+        let weight = |pixel: usize| filter.weight((pixel as f64 - center + 0.5) * (1.0 / stretch));
+        let weights: Vec<f64> = (first..end).map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        let fixed = |weight: f64| {
+            let scaled = weight / total * f64::from(1 << PRECISION_BITS);
+            (scaled + 0.5f64.copysign(scaled)) as i32
+        };
+        Self { first, weights: weights.into_iter().map(fixed).collect() }
+    }
+
+    /// The weighted sum of values `stride` apart. `start` is the index in `values` of the axis's pixel
+    /// `origin`.
+    fn apply(&self, values: &[u8], start: usize, stride: usize, origin: usize) -> u8 {
+        let pixels = values[start + (self.first - origin) * stride..].iter().step_by(stride);
+        let products = pixels.zip(&self.weights).map(|(&pixel, &weight)| i32::from(pixel) * weight);
+        let rounded = (1 << (PRECISION_BITS - 1)) + products.sum::<i32>();
+        (rounded >> PRECISION_BITS).clamp(0, 255) as u8
+    }
+}
+
+/// Half of `margin`, rounded like Python's `round`: ties go to the even neighbour.
+fn half_to_even(margin: u64) -> u64 {
+    let half = margin / 2;
+    if margin % 2 == 1 { half + half % 2 } else { half }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::pixels;
+    use super::*;
+
+    #[test]
+    fn results_are_bit_identical_to_torchvision() {
+        for (name, resolutions) in [
+            ("landscape", &[1, 32, 61, 80][..]),
+            ("portrait", &[24, 61]),
+            ("tall", &[16]),
+            ("square", &[17, 40, 64]),
+            ("thin", &[2, 8]),
+            ("alpha", &[16]),
+        ] {
+            let source = pixels(&format!("{name}.png"));
+            for &resolution in resolutions {
+                let expected = pixels(&format!("{name}_fit{resolution}.png"));
+                assert_eq!(fit(&source, resolution).unwrap(), expected, "{name} to {resolution}");
+            }
+        }
+    }
+
+    /// The preprocessing of CLIP, and that of a classifier.
+    #[test]
+    fn other_fits_are_bit_identical_to_torchvision() {
+        let cubic = |resolution| Fit { shorter: resolution, resolution, filter: Filter::Bicubic };
+        let cropped = Fit { shorter: 80, resolution: 61, filter: Filter::Bilinear };
+        for (name, fit, expected) in [
+            ("landscape", cubic(32), "landscape_cubic32"),
+            ("landscape", cubic(80), "landscape_cubic80"),
+            ("square", cubic(64), "square_cubic64"),
+            ("portrait", cubic(24), "portrait_cubic24"),
+            ("landscape", cropped, "landscape_crop61"),
+        ] {
+            let found = fit_as(&pixels(&format!("{name}.png")), fit).unwrap();
+            assert_eq!(found, pixels(&format!("{expected}.png")), "{expected}");
+        }
+        let image = pixels("square.png");
+        let endless = Fit { shorter: 16_001, ..cropped };
+        assert!(fit_as(&image, endless).unwrap_err().to_string().contains("a picture of"));
+    }
+
+    /// The two passes are separable: an image with equal rows is resized as its columns alone are.
+    #[test]
+    fn a_squeezed_picture_is_resized_along_each_side_independently() {
+        let source = pixels("landscape.png");
+        let (width, height) = source.dimensions();
+        let stripes = |size: [u32; 2], along: usize| {
+            RgbImage::from_fn(size[0], size[1], |x, y| *source.get_pixel([x, y][along].min(height - 1), 3))
+        };
+        for (size, along) in [([height, width], 0), ([width, height], 1)] {
+            let equal = [height; 2];
+            let expected = fit(&stripes(equal, along), 40).unwrap();
+            assert_eq!(squeeze(&stripes(size, along), 40).unwrap(), expected);
+        }
+        let square = pixels("square.png");
+        assert_eq!(squeeze(&square, 17).unwrap(), fit(&square, 17).unwrap());
+        assert_ne!(squeeze(&source, 40).unwrap(), fit(&source, 40).unwrap());
+    }
+
+    #[test]
+    fn halves_round_to_even() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(half_to_even), [0, 0, 1, 2, 2, 2, 4]);
+    }
+
+    #[test]
+    fn only_the_centre_of_a_line_of_pixels_is_computed() {
+        let line =
+            RgbImage::from_fn(1, 2_000_000, |_, y| image::Rgb([if y == 1_000_000 { 255 } else { 0 }; 3]));
+        let square = fit(&line, 256).unwrap();
+        assert_eq!(square.dimensions(), (256, 256));
+        assert!(square.pixels().any(|pixel| pixel.0 == [255; 3]));
+    }
+
+    #[test]
+    fn impossible_resolutions_are_refused() {
+        let image = RgbImage::new(2, 2);
+        for resolution in [0, 16_001, usize::MAX] {
+            assert!(fit(&image, resolution).unwrap_err().to_string().contains("a picture of"));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Launches WGSL kernels.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl::ExecutionMode;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::cubecl::server::{KernelArguments, MetadataBindingInfo};
+use burn_cubecl::kernel::{cast, into_contiguous};
+use burn_cubecl::ops::numeric::empty_device_dtype;
+use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
+use burn_cubecl::tensor::CubeTensor;
+
+#[cfg(test)]
+use super::bounds;
+
+/// The contents of `shaders/FILE`, followed by those of the files in `shaders/shared` that it needs.
+macro_rules! wgsl {
+    ($file:literal $(, $shared:literal)*) => {
+        concat!(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $file)),
+            $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/shared/", $shared)),)*
+        )
+    };
+}
+
+/// A shader with a fixed source, `NAME::SOURCE`, from the same files as [`wgsl`].
+macro_rules! shader {
+    ($name:ident, $($file:literal),+) => {
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        struct $name;
+
+        impl $name {
+            const SOURCE: &'static str = $crate::cube::launch::wgsl!($($file),+);
+        }
+
+        impl $crate::cube::launch::Shader for $name {
+            fn source(&self) -> String {
+                Self::SOURCE.into()
+            }
+        }
+    };
+}
+
+pub(crate) use {shader, wgsl};
+
+/// Default number of threads per workgroup.
+pub const THREADS: u32 = 256;
+
+/// Most workgroups that WebGPU allows in one dimension.
+const MAX_WORKGROUPS: u32 = 65_535;
+
+/// A compute shader. Its source guarantees that its loops end and its accesses stay within its buffers. Equal
+/// shaders have equal sources.
+pub trait Shader: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    /// The source, in WGSL.
+    fn source(&self) -> String;
+}
+
+/// A change to the source of a shader: what it replaces, and by what.
+pub type Change = (String, String);
+
+/// The change of a constant from `written` in the source to `value`.
+pub fn constant<T: Display>(name: &str, written: T, value: T) -> Change {
+    (format!("const {name} = {written}u;"), format!("const {name} = {value}u;"))
+}
+
+/// `source` with all `changes`.
+///
+/// # Panics
+/// The text that a change replaces does not occur exactly once, so the result would not be what the host launches.
+pub fn changed(source: &str, changes: &[Change]) -> String {
+    changes.iter().fold(source.into(), |source: String, (written, special)| {
+        let count = source.matches(written.as_str()).count();
+        assert!(count == 1, "expected `{written}` once, found it {count} times in the shader:\n{source}");
+        source.replace(written, special)
+    })
+}
+
+/// `tensor` as contiguous f32.
+pub fn plain(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(cast(tensor, DType::F32))
+}
+
+/// A tensor that may be written to: `tensor` if nothing else refers to its buffer, else a copy.
+pub fn own(tensor: CubeTensor) -> CubeTensor {
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
+
+/// An uninitialized tensor of `shape` on the device of `tensor`.
+pub fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
+}
+
+/// A shader as CubeCL takes it. Because it is unchecked, CubeCL adds no counters to its loops, which would keep
+/// drivers from unrolling them.
+struct Unchecked<S>(S);
+
+impl<S: Shader> KernelSource for Unchecked<S> {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.0.source())
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<S>().info(self.0.clone()).mode(ExecutionMode::Unchecked)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// Runs `shader` with `buffers` as its first bindings and `parameters` as the last, in at least `workgroups`
+/// workgroups of `threads` threads; there may be a few extra workgroups.
+pub fn launch(
+    shader: impl Shader,
+    threads: u32,
+    workgroups: u32,
+    buffers: &[&CubeTensor],
+    parameters: &impl bytemuck::Pod,
+) {
+    let width = workgroups.clamp(1, MAX_WORKGROUPS);
+    let count = CubeCount::Static(width, workgroups.div_ceil(width), 1);
+    let bytes = bytemuck::bytes_of(parameters);
+    let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    let arguments = KernelArguments::new()
+        .with_buffers(buffers.iter().map(|tensor| tensor.handle.clone().binding()).collect())
+        .with_info(MetadataBindingInfo::custom(words.clone()));
+    #[cfg(test)]
+    let repeated = bounds::Repeated::before(&shader, buffers).map(|repeated| (repeated, count.clone()));
+    let kernel = SourceKernel::new(Unchecked(shader), CubeDim::new_1d(threads));
+    buffers[0].client.launch(Box::new(kernel), count, arguments);
+    #[cfg(test)]
+    if let Some((repeated, count)) = repeated {
+        repeated.check(threads, count, buffers, words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceChoice, open};
+    use crate::values;
+    use burn::backend::tensor::FloatTensor;
+    use burn::backend::{Backend, Dispatch, backend_extension};
+    use burn::tensor::Tensor;
+    use burn_cubecl::CubeBackend;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    struct Refused;
+
+    impl Shader for Refused {
+        fn source(&self) -> String {
+            "no shader at all".into()
+        }
+    }
+
+    #[backend_extension(Cube)]
+    trait Broken: Backend {
+        fn refused(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    }
+
+    impl Broken for CubeBackend {
+        fn refused(x: CubeTensor) -> CubeTensor {
+            let y = empty(&x, x.meta.shape().clone(), DType::F32);
+            launch(Refused, THREADS, 1, &[&x, &y], &[0u32]);
+            y
+        }
+    }
+
+    /// The kernel check relies on this: reading the result, or an input that the kernel might have written
+    /// to, is an error, and nothing else is affected.
+    #[test]
+    fn a_rejected_shader_fails_at_the_read() {
+        let device = open(DeviceChoice::Gpu).unwrap();
+        let x = Tensor::<1>::ones([5], &device);
+        let y = Tensor::<1>::from_dispatch(Dispatch::refused(x.into_dispatch()));
+        let read = pollster::block_on(y.into_data_async());
+        assert!(read.is_err(), "{read:?}");
+        let after = Tensor::<1>::ones([5], &device) + 1.0;
+        assert_eq!(values(after), [2.0; 5]);
+    }
+
+    #[test]
+    fn only_the_named_constant_changes() {
+        let changes = [constant("ROWS", 4, 8), constant("DEPTH", 2, 16)];
+        assert_eq!(
+            changed("const ROWS = 4u;\nconst OWN_ROWS = 4u;\nconst DEPTH = 2u;\n", &changes),
+            "const ROWS = 8u;\nconst OWN_ROWS = 4u;\nconst DEPTH = 16u;\n"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "expected `const ROWS = 4u;` once, found it 0 times")]
+    fn a_constant_that_the_shader_lacks_is_an_error() {
+        changed("const ROWS = 5u;", &[constant("ROWS", 4, 8)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected `const ROWS = 4u;` once, found it 2 times")]
+    fn a_constant_that_occurs_twice_is_an_error() {
+        changed("const ROWS = 4u; const ROWS = 4u;", &[constant("ROWS", 4, 8)]);
+    }
+}

@@ -1,0 +1,97 @@
+//! Launches `shaders/sample_token.wgsl`.
+
+use burn::tensor::{DType, Shape};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::launch::{THREADS, empty, launch, shader};
+#[cfg(test)]
+use super::texts::Text;
+use crate::sample_token::Draw;
+
+shader!(SampleToken, "sample_token.wgsl", "total.wgsl");
+
+/// The `Parameters` of `shaders/sample_token.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct SampleTokenParameters {
+    rows: u32,
+    classes: u32,
+    seed_low: u32,
+    seed_high: u32,
+    first_image: u32,
+    image_step: u32,
+    place: u32,
+    images: u32,
+    stride: u32,
+    top_k: u32,
+    temperature: f32,
+    top_p: f32,
+}
+
+impl SampleTokenParameters {
+    fn new(rows: usize, classes: usize, draw: &Draw) -> Self {
+        let (filter, turns) = (&draw.filter, draw.turns());
+        Self {
+            rows: rows as u32,
+            classes: classes as u32,
+            seed_low: draw.seed as u32,
+            seed_high: (draw.seed >> 32) as u32,
+            first_image: draw.first_image,
+            image_step: draw.image_step,
+            place: draw.place,
+            images: turns.images,
+            stride: turns.stride,
+            top_k: if filter.top_k < classes { filter.top_k as u32 } else { 0 },
+            temperature: normal(filter.temperature),
+            top_p: if filter.top_p < 1.0 { normal(filter.top_p) } else { 0.0 },
+        }
+    }
+}
+
+/// `x >= 0` with subnormal values raised to the smallest normal one: a shader may flush them to 0, which has
+/// a special meaning.
+fn normal(x: f32) -> f32 {
+    if x > 0.0 { x.max(f32::MIN_POSITIVE) } else { 0.0 }
+}
+
+/// [`crate::operations::Kernels::residua_sample_token`] for contiguous f32 logits.
+pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
+    let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
+    let codes = empty(&logits, Shape::new([rows]), DType::I32);
+    let parameters = SampleTokenParameters::new(rows, classes, draw);
+    launch(SampleToken, THREADS, rows as u32, &[&logits, &codes], &parameters);
+    codes
+}
+
+/// The shader sources that the host launches.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<Text> {
+    vec![Text::fixed("sample_token", THREADS, SampleToken::SOURCE)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cube::checks::assert_same_parameters;
+
+    #[test]
+    fn host_and_shader_agree() {
+        assert_same_parameters!(
+            SampleToken::SOURCE,
+            SampleTokenParameters {
+                rows: Uint,
+                classes: Uint,
+                seed_low: Uint,
+                seed_high: Uint,
+                first_image: Uint,
+                image_step: Uint,
+                place: Uint,
+                images: Uint,
+                stride: Uint,
+                top_k: Uint,
+                temperature: Float,
+                top_p: Float,
+            }
+        );
+    }
+}

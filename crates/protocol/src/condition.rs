@@ -1,0 +1,185 @@
+//! The condition of an image: nothing, a class or a caption; and its tokens.
+
+use serde::{Deserialize, Serialize};
+
+use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_core::error::{Error, Result};
+use residua_io::tokenizer::{Tokenizer, TokenizerKind};
+
+/// The condition of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Nothing.
+    Unconditional,
+    /// A class, by number or name.
+    Class(String),
+    /// A caption.
+    Prompt(String),
+}
+
+impl Condition {
+    /// Whether the model of `config` takes this kind of condition.
+    pub fn suits(&self, config: &RqTransformerConfig) -> bool {
+        match self {
+            Self::Unconditional => {
+                config.condition() == ConditionKind::Unconditional || config.null_token().is_some()
+            }
+            Self::Class(_) => config.condition() == ConditionKind::Class,
+            Self::Prompt(_) => config.condition() == ConditionKind::Text,
+        }
+    }
+
+    /// The tokens for `config`'s model. Unconditional gives those of the null condition, if the model has
+    /// one.
+    ///
+    /// # Errors
+    /// The model takes another kind of condition, or has no such class.
+    pub fn tokens(&self, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+        if let (Self::Unconditional, Some(null)) = (self, config.null_condition()) {
+            return Ok(null);
+        }
+        match (config.condition(), self) {
+            (ConditionKind::Unconditional, Self::Unconditional) => Ok(vec![0; config.block_size_cond]),
+            (ConditionKind::Class, Self::Class(class)) => Ok(vec![class_number(class, config)?]),
+            (ConditionKind::Text, Self::Prompt(prompt)) => caption(prompt, config),
+            (ConditionKind::Unconditional, _) => {
+                Err(Error::usage("this model is unconditional: leave the class or caption out"))
+            }
+            (ConditionKind::Class, _) => {
+                Err(Error::usage(format!("this model needs a class: {}", known_classes(config))))
+            }
+            (ConditionKind::Text, _) => Err(Error::usage("this model needs a caption")),
+        }
+    }
+}
+
+/// The condition that `text` describes. No text is the null condition, if the model has one.
+pub fn of_caption(text: &str, config: &RqTransformerConfig) -> Condition {
+    match text.trim().is_empty() && config.null_token().is_some() {
+        true => Condition::Unconditional,
+        false => Condition::Prompt(text.into()),
+    }
+}
+
+/// The class `number` by its name, or by its number if an earlier class has the same name.
+pub fn class_of(number: usize, config: &RqTransformerConfig) -> Condition {
+    let name =
+        config.classes.get(number).filter(|name| class_number(name, config).ok() == Some(number as u32));
+    Condition::Class(name.cloned().unwrap_or_else(|| number.to_string()))
+}
+
+/// The number of a class given by its name (case-insensitive) or number.
+///
+/// # Errors
+/// The model has no such class.
+pub fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
+    let by_name = config.classes.iter().position(|name| name.to_lowercase() == class.to_lowercase());
+    by_name
+        .or_else(|| class.parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
+        .map(|number| number as u32)
+        .ok_or_else(|| {
+            Error::usage(format!("class {class} does not exist: expected {}", known_classes(config)))
+        })
+}
+
+fn known_classes(config: &RqTransformerConfig) -> String {
+    let numbers = format!("a number from 0 to {}", config.vocab_size_cond - 1);
+    match config.classes.len() {
+        0 => numbers,
+        1..=20 => format!("{numbers} or one of: {}", config.classes.join(", ")),
+        _ => format!("{numbers} or a class name (`info` lists them)"),
+    }
+}
+
+/// The kind of tokenizer of a model's captions; `None` if it takes no captions.
+///
+/// # Errors
+/// The configuration names none, or an unknown one.
+pub fn tokenizer_kind(config: &RqTransformerConfig) -> Result<Option<TokenizerKind>> {
+    if config.condition() != ConditionKind::Text {
+        return Ok(None);
+    }
+    let name = config.dataset.txt_tok_name.as_deref().ok_or_else(|| {
+        Error::invalid(
+            "the configuration names no tokenizer (dataset.txt_tok_name), so captions cannot be read",
+        )
+    })?;
+    name.parse().map(Some)
+}
+
+/// The tokenizer of a model's captions, if it takes any.
+///
+/// # Errors
+/// The configuration names none, or an unknown one.
+pub fn tokenizer(config: &RqTransformerConfig) -> Result<Option<Tokenizer>> {
+    let kind = tokenizer_kind(config)?;
+    kind.map(|kind| Tokenizer::new(kind, &config.dataset.words)).transpose()
+}
+
+fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+    let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
+    let unknown = tokenizer.unknown(prompt);
+    if !unknown.is_empty() {
+        tracing::warn!("not in this model's vocabulary, so left out: {}", unknown.join(", "));
+    }
+    let tokens = tokenizer.encode(prompt, config.block_size_cond);
+    if tokenizer.ids(prompt).len() > config.block_size_cond {
+        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
+    }
+    match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
+        Some(token) => Err(Error::invalid(format!(
+            "the tokenizer {} gives token {token}, but the model only knows {} tokens",
+            tokenizer.kind(),
+            config.vocab_size_cond
+        ))),
+        None => Ok(tokens),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use residua_core::config::StateKind;
+    use residua_io::assets::bundled::BUNDLED;
+    use residua_model::Checkpoint;
+
+    fn config(bundled: &str) -> RqTransformerConfig {
+        let checkpoint = Checkpoint::open(bundled, None, StateKind::Auto).expect("bundled");
+        checkpoint.rqtransformer().expect("it has one").clone()
+    }
+
+    #[test]
+    fn no_caption_is_the_null_condition_if_there_is_one() {
+        for (bundled, expected) in [
+            ("characters-128", Condition::Unconditional),
+            ("emoji-64-captions", Condition::Prompt(" ".into())),
+        ] {
+            let config = config(bundled);
+            assert_eq!(of_caption(" ", &config), expected);
+            assert_eq!(of_caption("a cat", &config), Condition::Prompt("a cat".into()));
+        }
+    }
+
+    #[test]
+    fn the_first_caption_has_only_known_words() {
+        let default = &BUNDLED[0];
+        let tokenizer = tokenizer(&config(default.name)).expect("known").expect("it takes captions");
+        assert!(!default.caption.is_empty() && tokenizer.unknown(default.caption).is_empty());
+    }
+
+    #[test]
+    fn a_class_is_named_unless_an_earlier_one_has_its_name() {
+        let mut config = config("emoji-64");
+        config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();
+        let class = |name: &str| Condition::Class(name.into());
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| class_of(number, &config)),
+            [class("crane"), class("tench"), class("2"), class("3")]
+        );
+        for number in [0, 1, 2, 3] {
+            assert_eq!(class_of(number, &config).tokens(&config).expect("known"), [number as u32]);
+        }
+        assert!(class_number("trench", &config).is_err());
+    }
+}

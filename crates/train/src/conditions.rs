@@ -1,0 +1,177 @@
+//! The classes or captions of a folder's pictures, as condition tokens for a transformer.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::data::Item;
+use residua_core::config::ConditionKind;
+use residua_core::config::rqtransformer::RqTransformerConfig;
+use residua_core::error::{Error, Result};
+use residua_core::random::uniform;
+use residua_io::image_io::folder::read;
+use residua_io::tokenizer::Tokenizer;
+use residua_kernels::dropout::Noise;
+
+/// Domain separators for the random numbers.
+const MERGES: u32 = 0x6d65_7267;
+const NULL: u32 = 0x6e75_6c6c;
+
+/// Condition tokens for pictures with these `classes` and `captions`; `tokenizer` encodes the captions of a
+/// model that takes them. In training, `noise` drops BPE merges (`dataset.bpe_dropout`), which splits a
+/// caption in many ways, and replaces whole conditions by the null condition (`arch.cond_dropout`).
+///
+/// # Errors
+/// Captions need a tokenizer and there is none; a token is outside the model's vocabulary.
+pub fn condition_tokens(
+    config: &RqTransformerConfig,
+    tokenizer: Option<&Tokenizer>,
+    classes: &[usize],
+    captions: &[String],
+    noise: Option<Noise>,
+) -> Result<Vec<Vec<u32>>> {
+    let length = config.block_size_cond;
+    let tokens: Vec<Vec<u32>> = match (config.condition(), tokenizer) {
+        (ConditionKind::Unconditional, _) => vec![vec![0; length]; classes.len()],
+        (ConditionKind::Class, _) => classes.iter().map(|&class| vec![class as u32]).collect(),
+        (ConditionKind::Text, Some(tokenizer)) => {
+            let rate = config.dataset.bpe_dropout.unwrap_or(0.0) as f32;
+            let encode = |(caption, number): (&String, u32)| {
+                let mut left_out = merges_left_out(rate, noise, number);
+                tokenizer.encode_dropping(caption, length, &mut left_out)
+            };
+            captions.iter().zip(0..).map(encode).collect()
+        }
+        (ConditionKind::Text, None) => {
+            return Err(Error::usage(
+                "dataset.txt_tok_name: expected a tokenizer for the captions, found none",
+            ));
+        }
+    };
+    match tokens.iter().flatten().find(|&&token| token as usize >= config.vocab_size_cond) {
+        None => Ok(some_left_out(tokens, config, noise)),
+        Some(token) => Err(Error::invalid(format!(
+            "vocab_size_cond: expected more than {token}, a token of the data, found {}",
+            config.vocab_size_cond
+        ))),
+    }
+}
+
+/// Replaces some of `conditions` by the null condition, as determined by `noise`.
+fn some_left_out(
+    mut conditions: Vec<Vec<u32>>,
+    config: &RqTransformerConfig,
+    noise: Option<Noise>,
+) -> Vec<Vec<u32>> {
+    if let (Some(Noise { seed, pass }), Some(null)) = (noise, config.null_condition()) {
+        let left_out = |number: u32| f64::from(uniform([seed ^ NULL, pass, number, 0])) < config.cond_dropout;
+        let dropped = conditions.iter_mut().zip(0..).filter(|(_, number)| left_out(*number));
+        dropped.for_each(|(condition, _)| condition.clone_from(&null));
+    }
+    conditions
+}
+
+/// Decides merge by merge whether to drop it from caption `number` of a pass, with probability `rate`.
+fn merges_left_out(rate: f32, noise: Option<Noise>, number: u32) -> impl FnMut() -> bool {
+    let mut draws = 0..;
+    move || match noise {
+        Some(Noise { seed, pass }) if rate > 0.0 => {
+            let draw = draws.next().expect("an endless range");
+            uniform([seed ^ MERGES, pass, number, draw]) < rate
+        }
+        _ => false,
+    }
+}
+
+/// Refuses a folder with pictures that lack the class or caption that a model of this `kind` needs. Files
+/// that are left out, because they are sheets or cannot be read, need none.
+///
+/// # Errors
+/// [`Error::Usage`], with the number of these pictures and an example.
+pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Result<()> {
+    let (what, how, lacks): (_, _, fn(&Item) -> bool) = match kind {
+        ConditionKind::Unconditional => return Ok(()),
+        ConditionKind::Class => {
+            ("class", "put pictures into folders named after their classes", |item| item.class.is_none())
+        }
+        ConditionKind::Text => (
+            "caption",
+            "write captions.tsv, metadata.jsonl or metadata.csv, or a text beside each picture",
+            |item| item.captions.is_empty(),
+        ),
+    };
+    let lacking: Vec<&Item> =
+        items.par_iter().filter(|item| lacks(item) && read(&item.path).is_ok()).collect();
+    match lacking.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::usage(format!(
+            "{}: expected a {what} for each picture, as the model is conditioned on it, found none for {} of {}, such as {}; \
+             {how}, or allow this (unlabelled)",
+            folder.display(),
+            lacking.len(),
+            items.len(),
+            first.path.display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use residua_core::config::{Config, ModelConfig};
+    use residua_io::image_io::Picture;
+    use residua_io::image_io::png_text::Provenance;
+
+    #[test]
+    fn pictures_without_a_class_or_caption_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let item = |name: &str, class, caption: Option<&str>| Item {
+            path: folder.path().join(name),
+            class,
+            captions: caption.into_iter().map(String::from).collect(),
+        };
+        let mut items =
+            vec![item("a.png", Some(1), None), item("b.png", None, Some("a cat")), item("c.png", None, None)];
+        let picture = Picture::new(1, 1, vec![0.0; 3]).unwrap();
+        items.iter().for_each(|item| picture.save_png(&item.path, &Provenance::default()).unwrap());
+        // Neither is data.
+        items.extend([item("broken.png", None, None), item("sheet.png", None, None)]);
+        std::fs::write(&items[3].path, b"no picture").unwrap();
+        let recipe = Some(r#"{"sampling": {"count": 2}}"#.into());
+        picture.save_png(&items[4].path, &Provenance { recipe, codes: None }).unwrap();
+        let check = |kind| check_labels(Path::new("data"), &items, kind).map_err(|error| error.to_string());
+        assert_eq!(check(ConditionKind::Unconditional), Ok(()));
+        let class = check(ConditionKind::Class).unwrap_err();
+        assert!(class.contains("a class for each") && class.contains("2 of 5, such as"), "{class}");
+        assert!(class.contains("b.png"), "{class}");
+        let caption = check(ConditionKind::Text).unwrap_err();
+        assert!(caption.contains("a caption for each") && caption.contains("2 of 5, such as"), "{caption}");
+        assert!(caption.contains("a.png"), "{caption}");
+        assert!(check_labels(Path::new("data"), &items[..1], ConditionKind::Class).is_ok());
+    }
+
+    #[test]
+    fn conditions_are_dropped_at_the_configured_rate() {
+        let document = serde_json::json!({
+            "dataset": {"vocab_size": 8},
+            "arch": {
+                "type": "rq-transformer", "block_size": [1, 1, 1], "embed_dim": 8, "vocab_size_cond": 3, "cond_dropout": 0.25,
+                "body": {"n_layer": 1}, "head": {"n_layer": 1},
+            },
+        });
+        let ModelConfig::RqTransformer(config) = Config::from_document("test", document).unwrap().model
+        else {
+            panic!("expected a transformer")
+        };
+        let classes = vec![1; 4000];
+        let tokens = |pass| {
+            let noise = Some(Noise { seed: 7, pass });
+            condition_tokens(&config, None, &classes, &[], noise).unwrap().concat()
+        };
+        let left_out = tokens(0).iter().filter(|&&token| token == 3).count();
+        // Within five standard deviations.
+        assert!((863..1137).contains(&left_out), "{left_out}");
+        assert_ne!(tokens(0), tokens(1));
+        assert_eq!(condition_tokens(&config, None, &classes, &[], None).unwrap().concat(), vec![1; 4000]);
+    }
+}

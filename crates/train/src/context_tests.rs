@@ -1,0 +1,115 @@
+//! Inpainting: a contextual model sees everything around a hole, an autoregressive one only what comes before
+//! it.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::masks::masked_rows;
+use super::optimizer::{Descent, DescentConfig};
+use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use residua_core::config::{Architecture, Config, ModelConfig, RqTransformerConfig};
+use residua_core::random::{below, pcg4d};
+use residua_kernels::dropout::Noise;
+use residua_kernels::values;
+use residua_model::RqTransformer;
+use residua_model::rqtransformer::Masked;
+
+const PICTURES: usize = 16;
+const SIDE: usize = 4;
+const CELLS: usize = SIDE * SIDE;
+const DEPTH: usize = 2;
+const CODES: usize = 8;
+const STEPS: u32 = 700;
+const RATE: f64 = 4e-3;
+
+fn config(kind: &str) -> RqTransformerConfig {
+    let text = format!(
+        "
+dataset: {{vocab_size: {CODES}}}
+arch:
+  type: {kind}
+  block_size: [{SIDE}, {SIDE}, {DEPTH}]
+  embed_dim: 48
+  body: {{n_layer: 2, block: {{n_head: 4, resid_pdrop: 0.0}}}}
+  head: {{n_layer: 1, block: {{n_head: 4, resid_pdrop: 0.0}}}}
+"
+    );
+    match Config::parse("c", &text).unwrap().model {
+        ModelConfig::RqTransformer(config) => *config,
+        ModelConfig::RqVae(_) => panic!("expected stage 2"),
+    }
+}
+
+/// Stacks `[PICTURES, SIDE, SIDE, DEPTH]` whose lower half mirrors the upper one.
+fn stacks() -> TensorData {
+    let mut codes = Vec::new();
+    for picture in 0..PICTURES as u32 {
+        for row in 0..SIDE {
+            let from = row.min(SIDE - 1 - row);
+            let of = |i: usize| below(pcg4d([7, picture, from as u32, i as u32])[0], CODES) as i32;
+            codes.extend((0..SIDE * DEPTH).map(of));
+        }
+    }
+    TensorData::new(codes, [PICTURES, SIDE, SIDE, DEPTH])
+}
+
+/// A model of `kind`, trained on all stacks.
+fn trained(kind: &str, device: &Device) -> RqTransformer {
+    let config = config(kind);
+    let mut model = TrainedRqTransformer::initial(&config, None, 1, device).unwrap();
+    let mut descent = Descent::new(DescentConfig::default(), &model.parameters);
+    for step in 0..STEPS {
+        let codes = Tensor::<4, Int>::from_data(stacks(), device);
+        let target = Target::Hard(codes.clone().reshape([PICTURES * CELLS * DEPTH]));
+        let noise = Noise { seed: 2, pass: step };
+        let masked = (config.kind == Architecture::Contextual)
+            .then(|| Masked::all_of(&masked_rows(PICTURES, CELLS, noise), PICTURES, CELLS, device));
+        let condition = Tensor::zeros([PICTURES, 1], device);
+        let pass = model.forward(codes, condition, target, masked, Some(noise)).unwrap();
+        let loss = pass.loss(Weights { image: 1.0, text: 0.0 });
+        let gradients = pass.gradients(&loss);
+        let rate = RATE * (1.0 - f64::from(step) / f64::from(STEPS));
+        descent.step(&mut model.parameters, &gradients, rate, |_, _| false);
+    }
+    model.model(model.parameters.values(), device, None).unwrap()
+}
+
+/// Nats of the true codes of the upper half of each stack, predicted cell by cell.
+fn autoregressive(device: &Device) -> f32 {
+    let model = trained("rq-transformer", device);
+    let codes = Tensor::<4, Int>::from_data(stacks(), device);
+    let target = Target::Hard(codes.clone().reshape([PICTURES * CELLS * DEPTH]));
+    let nats = values(Likelihood::of(&model, codes, Tensor::zeros([PICTURES, 1], device), target).each);
+    let upper = |stack: &[f32]| stack[..CELLS * DEPTH / 2].iter().sum::<f32>();
+    nats.chunks(CELLS * DEPTH).map(upper).sum::<f32>() / PICTURES as f32
+}
+
+/// The same for a contextual model, which also sees the lower half: each cell is predicted from the earlier
+/// ones too.
+fn contextual(device: &Device) -> f32 {
+    let model = trained("contextual-rq-transformer", device);
+    let mut sum = 0.0;
+    for cell in 0..CELLS / 2 {
+        let codes = Tensor::<4, Int>::from_data(stacks(), device);
+        let target = Target::Hard(codes.clone().reshape([PICTURES * CELLS * DEPTH]));
+        let hidden = (0..PICTURES * CELLS).map(|row| (cell..CELLS / 2).contains(&(row % CELLS))).collect();
+        let asked: Vec<usize> = (0..PICTURES).map(|picture| picture * CELLS + cell).collect();
+        let masked = Masked::new(hidden, &asked, CELLS, device);
+        let condition = Tensor::zeros([PICTURES, 1], device);
+        let nats = Likelihood::of_masked(&model, codes, condition, target, &masked).each;
+        sum += values(nats).iter().sum::<f32>();
+    }
+    sum / PICTURES as f32
+}
+
+#[test]
+fn a_contextual_model_fills_a_hole_better() {
+    let device = Device::flex();
+    let (before, around) = (autoregressive(&device), contextual(&device));
+    let chance = (CELLS / 2 * DEPTH) as f32 * (CODES as f32).ln();
+    println!(
+        "nats of the upper half: {before:.2} given the cells before, {around:.2} given the cells around, {chance:.2} by chance"
+    );
+    // Without the lower half, a model cannot know which of the pictures it sees.
+    assert!(before > (PICTURES as f32).ln() * 0.9, "{before}");
+    assert!(around < 0.5 * before, "{around} {before}");
+}

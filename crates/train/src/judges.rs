@@ -1,0 +1,398 @@
+//! Losses on the reconstructions of stage 1 besides the pixel loss: LPIPS, and a discriminator with adaptive
+//! weight (Esser et al., arXiv 2012.09841, section 3.1).
+//!
+//! Burn's `backward` consumes the graph, but the adaptive weight needs gradients before the loss is known. So
+//! these losses are computed on a detached copy of the reconstruction, and their summed gradient goes back
+//! through the model in one pass.
+
+use burn::tensor::{Device, Tensor};
+
+use super::config::{Gan, GanLoss, TrainConfig};
+use super::discriminator::{Discriminator, Mode};
+use super::optimizer::Descent;
+use super::parameters::{Gradients, Parameters};
+use super::rqvae::Pass;
+use super::run::{Tensors, moments, tensors};
+use super::schedule::Schedule;
+use super::trainee::Measured;
+use residua_core::error::{Error, Result};
+use residua_judges::Lpips;
+use residua_judges::lpips::LEAST_SIZE;
+use residua_kernels::conv2d::conv2d;
+use residua_kernels::{Resample, values};
+use residua_model::rqvae::patches::fold;
+use residua_weights::WeightFile;
+
+/// Keeps the adaptive weight finite.
+const EPSILON: f64 = 1e-4;
+
+/// Largest adaptive weight.
+const LARGEST: f64 = 1e4;
+
+/// Prefix of the discriminator's tensors in a training file.
+const PREFIX: &str = "discriminator.";
+
+/// The discriminator's step count in a training file.
+const STEPS: &str = "discriminator.steps";
+
+/// The judges that a configuration asks for, if any.
+#[derive(Default)]
+pub struct Judges {
+    /// LPIPS and its weight.
+    perceptual: Option<(Lpips, f64)>,
+    adversary: Option<Adversary>,
+}
+
+/// The length of a run. The discriminator may start late, and has its own learning rate schedule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Length {
+    /// Steps per epoch.
+    pub per_epoch: u64,
+    /// Total number of steps.
+    pub steps: u64,
+}
+
+/// A discriminator, and its training.
+#[derive(Clone)]
+pub struct Adversary {
+    discriminator: Discriminator,
+    descent: Descent,
+    schedule: Schedule,
+    /// The step at which it starts.
+    begins: u64,
+    loss: GanLoss,
+    /// Sum of the gradients over the parts of this step so far.
+    sum: Gradients,
+}
+
+impl Judges {
+    /// The judges of section `gan` for pictures of side `resolution`; `lpips` is used if LPIPS has a weight.
+    ///
+    /// # Errors
+    /// The resolution is too low.
+    pub fn begin(
+        train: &TrainConfig,
+        lpips: Option<Lpips>,
+        resolution: usize,
+        length: Length,
+        seed: u32,
+        device: &Device,
+    ) -> Result<Self> {
+        let Some(gan) = &train.gan else { return Ok(Self::default()) };
+        let weight = gan.loss.perceptual_weight;
+        let perceptual = lpips.filter(|_| weight > 0.0).map(|lpips| (lpips, weight));
+        if perceptual.is_some() && resolution < LEAST_SIZE {
+            return Err(Error::invalid(format!(
+                "ddconfig.resolution: expected {LEAST_SIZE} or more for LPIPS, found {resolution}"
+            )));
+        }
+        let adversary = match gan.loss.disc_weight > 0.0 {
+            true => Some(Adversary::begin(gan, resolution, length, seed, device)?),
+            false => None,
+        };
+        Ok(Self { perceptual, adversary })
+    }
+
+    /// The gradients of all losses for one part of step `step`: `pass` on `images` `[B, 3, H, W]`. The
+    /// gradients of the discriminator are kept for the next [`Self::step`].
+    pub fn gradients(
+        &mut self,
+        pass: &Pass,
+        images: &Tensor<4>,
+        step: u64,
+        measured: &mut Measured,
+    ) -> Gradients {
+        let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
+        let [reconstruction, commitment] = pass.losses().map(f64::from);
+        let blank = pass.blank.as_ref().map_or(0.0, number);
+        let mut total = reconstruction + commitment * pass.commitment_weight() + blank;
+        if self.perceptual.is_none() && adversary.is_none() {
+            measured.add("loss", total);
+            return pass.gradients(&pass.loss());
+        }
+        let made = pass.images.clone().inner().autodiff().require_grad();
+        let mut loss = pass.compare(made.clone(), images.clone().autodiff());
+        if let Some((lpips, weight)) = &self.perceptual {
+            let distance = lpips.distance(made.clone(), images.clone().autodiff()).mean();
+            let found = number(&distance);
+            measured.add("perceptual", found);
+            total += found * weight;
+            loss = loss + distance * *weight;
+        }
+        measured.add("loss", total);
+        let mut wanted = gradient(&loss, &made);
+        if let Some(adversary) = adversary {
+            let made = pass.images.clone().inner();
+            adversary.discriminator.fix(&made);
+            let (loss, other) = adversary.generator(made.clone());
+            let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other]);
+            measured.add("generator", loss);
+            measured.add("adaptive_weight", adaptive);
+            measured.add("discriminator", adversary.learn(images.clone(), made));
+            wanted = wanted + other * (adaptive * adversary.loss.disc_weight);
+        }
+        pass.gradients(&pass.toward(wanted))
+    }
+
+    /// All that [`Self::gradients`] changes.
+    pub fn adversary(&self) -> Option<Adversary> {
+        self.adversary.clone()
+    }
+
+    /// Goes back to what [`Self::adversary`] gave.
+    pub fn restore(&mut self, adversary: Option<Adversary>) {
+        self.adversary = adversary;
+    }
+
+    /// The discriminator takes a step along the mean gradient of `parts` parts.
+    pub fn step(&mut self, parts: usize) {
+        if let Some(adversary) = &mut self.adversary {
+            adversary.step(parts);
+        }
+    }
+
+    /// The state needed to resume.
+    pub fn training(&self) -> Tensors {
+        let Some(adversary) = &self.adversary else { return Tensors::new() };
+        let mut all = tensors(&adversary.discriminator.parameters, PREFIX);
+        all.extend(tensors(&adversary.discriminator.running, PREFIX));
+        all.extend(moments(&adversary.descent, PREFIX));
+        all.push((STEPS.into(), vec![1], vec![adversary.descent.steps as f32]));
+        all
+    }
+
+    /// Resumes from the state written by [`Self::training`].
+    ///
+    /// # Errors
+    /// The state does not fit.
+    pub fn resume(&mut self, training: &WeightFile, device: &Device) -> Result<()> {
+        let Some(Adversary { discriminator, descent, .. }) = &mut self.adversary else { return Ok(()) };
+        let read = |known: &Parameters| Parameters::read(&known.list(), training, PREFIX, device);
+        let steps = training.read_f32(STEPS)?.first().map_or(0, |&steps| steps as u64);
+        descent.resume(training, PREFIX, steps)?;
+        discriminator.running = read(&discriminator.running)?;
+        discriminator.parameters = read(&discriminator.parameters)?;
+        Ok(())
+    }
+
+    /// Takes the discriminator's tensors in `file`, under names that begin with `prefix`, as far as the
+    /// shapes match. Returns the names of those that are missing.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take(&mut self, file: &WeightFile, prefix: &str) -> Result<Vec<String>> {
+        let Some(adversary) = &mut self.adversary else { return Ok(Vec::new()) };
+        let others = adversary.discriminator.take(file, prefix)?;
+        Ok(others.into_iter().map(|name| format!("{PREFIX}{name}")).collect())
+    }
+
+    /// Evaluates reconstructions `made` of `images`, both `[B, 3, H, W]`, without learning. LPIPS adds to the
+    /// `loss`, as in training.
+    pub fn measure(&mut self, made: &Tensor<4>, images: &Tensor<4>, step: u64, found: &mut Measured) {
+        if let Some((lpips, weight)) = &self.perceptual {
+            let distance = number(&lpips.distance(made.clone(), images.clone()).mean());
+            found.add("perceptual", distance);
+            found.add("loss", distance * weight);
+        }
+        if let Some(adversary) = self.adversary.as_mut().filter(|adversary| step > adversary.begins) {
+            let constants = adversary.discriminator.parameters.values().clone();
+            let mut logits = |of: &Tensor<4>| {
+                adversary.discriminator.logits(&constants, of.clone(), Mode::Measuring).inner()
+            };
+            let [made, real] = [logits(made), logits(images)];
+            found.add("generator", number(&adversary.loss.gen_loss.of(made.clone())));
+            found.add("discriminator", number(&adversary.loss.disc_loss.of(real, made)));
+        }
+    }
+}
+
+impl Adversary {
+    fn begin(gan: &Gan, resolution: usize, length: Length, seed: u32, device: &Device) -> Result<Self> {
+        let discriminator = Discriminator::initial(&gan.disc.arch, resolution, seed, device)?;
+        let optimizer = &gan.disc.optimizer;
+        let begins = (gan.loss.disc_start * length.per_epoch as f64).ceil() as u64;
+        Ok(Self {
+            descent: Descent::new(optimizer.descent(), &discriminator.parameters),
+            schedule: optimizer.schedule(length.per_epoch, length.steps.saturating_sub(begins)),
+            begins,
+            discriminator,
+            loss: gan.loss.clone(),
+            sum: Gradients::default(),
+        })
+    }
+
+    /// The generator's loss on reconstructions `made`, and its gradient with respect to them.
+    fn generator(&mut self, made: Tensor<4>) -> (f64, Tensor<4>) {
+        let made = made.autodiff().require_grad();
+        let constants = self.discriminator.parameters.values().clone();
+        let loss = self.loss.gen_loss.of(self.discriminator.logits(&constants, made.clone(), Mode::Training));
+        (number(&loss), gradient(&loss, &made))
+    }
+
+    /// The discriminator's loss; its gradients are kept for the step.
+    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>) -> f64 {
+        let tracked = self.discriminator.parameters.tracked();
+        let made = self.discriminator.logits(&tracked, made, Mode::Training);
+        let real = self.discriminator.logits(&tracked, images, Mode::Training);
+        let loss = self.loss.disc_loss.of(real, made);
+        self.sum.add(Gradients::of(&(loss.clone() * self.loss.disc_weight), &tracked));
+        number(&loss)
+    }
+
+    /// Takes a step, if there are gradients.
+    fn step(&mut self, parts: usize) {
+        let mut sum = std::mem::take(&mut self.sum);
+        if sum.is_empty() {
+            return;
+        }
+        sum.scale(1.0 / parts as f64);
+        let rate = self.schedule.at(self.descent.steps);
+        self.descent.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
+    }
+}
+
+/// The weight of the generator's loss at which its gradient at the last layer has the same norm as that of
+/// the other losses. `at_images` are the gradients of the other losses and of the generator's at the
+/// reconstructions, which the layer computes from `features` `[B, ch, H / patch, W / patch]` with `weights`
+/// `[3 patch patch, ch, 3, 3]`.
+fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tensor<4>; 2]) -> f64 {
+    let [wanted, other] = at_images.map(|at_images| {
+        let at_layer = fold(at_images.clone(), at_images.dims()[2] / features.dims()[2]);
+        // The layer is linear: the gradients with respect to its weights do not depend on its bias.
+        let weights = weights.clone().autodiff().require_grad();
+        let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
+        let made = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
+        let loss = (made * at_layer.autodiff()).sum();
+        number(&gradient(&loss, &weights).powi_scalar(2).sum()).sqrt()
+    });
+    (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
+}
+
+/// The gradient of `loss` with respect to `of`.
+fn gradient(loss: &Tensor<1>, of: &Tensor<4>) -> Tensor<4> {
+    of.grad(&loss.backward()).unwrap_or_else(|| of.clone().inner().zeros_like())
+}
+
+fn number(loss: &Tensor<1>) -> f64 {
+    f64::from(values(loss.clone().without_autodiff())[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rqvae::TrainedRqVae;
+    use burn::tensor::TensorData;
+    use residua_core::config::{Config, ModelConfig, RqVaeConfig, StateKind};
+    use residua_testing::{assert_close, tensor};
+    use std::path::Path;
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("tests/fixtures").join(name)
+    }
+
+    #[test]
+    fn the_adaptive_weight_matches_pytorch() {
+        let golden = WeightFile::open(&fixture("training/gan.safetensors"), StateKind::Auto).unwrap();
+        let read = |name: &str| {
+            let shape = golden.get(name).unwrap().shape.clone();
+            Tensor::from_data(TensorData::new(golden.read_f32(name).unwrap(), shape), &Device::flex())
+        };
+        let [features, weights, wanted, other] =
+            ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
+        let found = adaptive_weight(&features, &weights, [&wanted, &other]);
+        assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
+        // If the generator's gradient is zero, the weight is bounded.
+        let nothing = other.zeros_like();
+        assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing]), LARGEST);
+    }
+
+    const CONFIG: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqvae-shared/config.yaml"));
+
+    fn configs(gan: &str) -> (RqVaeConfig, TrainConfig) {
+        let config = Config::parse("c", &format!("{CONFIG}\n{gan}\n")).unwrap();
+        let train = TrainConfig::of("c", &config).unwrap();
+        let ModelConfig::RqVae(model) = config.model else { panic!("a stage 1") };
+        (*model, train)
+    }
+
+    fn judges(train: &TrainConfig) -> Judges {
+        let device = Device::flex();
+        let paths = ["lpips/vgg16.pth", "lpips/lin.pth"].map(fixture);
+        let lpips = Lpips::load(&paths, &device).unwrap();
+        Judges::begin(train, Some(lpips), 32, Length { per_epoch: 4, steps: 16 }, 7, &device).unwrap()
+    }
+
+    /// The gradients through a detached copy equal those of all losses in one graph.
+    #[test]
+    fn gradients_equal_those_of_the_sum_of_all_losses() {
+        let gan =
+            "gan: {disc: {arch: {num_layers: 2, ndf: 8}}, loss: {disc_weight: 0.7, perceptual_weight: 0.5}}";
+        let (config, train) = configs(gan);
+        let device = Device::flex();
+        let mut model = TrainedRqVae::initial(&config, 3, &device).unwrap();
+        let images = tensor([2, 3, 32, 32], 5, &device);
+        let mut judges = judges(&train);
+        let (mut measured, mut again) = (Measured::default(), model.clone());
+        let pass = model.forward(images.clone(), None).unwrap();
+        let found = judges.gradients(&pass, &images, 0, &mut measured);
+
+        let pass = again.forward(images.clone(), None).unwrap();
+        let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
+            panic!("expected both judges")
+        };
+        let constants = adversary.discriminator.parameters.values().clone();
+        let generator =
+            -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training).mean();
+        let adaptive = measured.get("adaptive_weight").unwrap();
+        assert!(adaptive > 0.0 && adaptive < LARGEST, "{adaptive}");
+        let loss = pass.loss()
+            + lpips.distance(pass.images.clone(), images.autodiff()).mean() * 0.5
+            + generator * (adaptive * 0.7);
+        let expected = pass.gradients(&loss);
+        let of = |gradients: &Gradients, name: &String| values(gradients.get(name).unwrap().clone());
+        let all: Vec<f32> = pass.tracked.keys().flat_map(|name| of(&expected, name)).collect();
+        let largest = |numbers: &[f32]| numbers.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        // The gradients of biases before norms are zero up to rounding: that of a sum over all pixels whose
+        // terms are as large as the largest gradient.
+        let terms = pass.images.dims().iter().product::<usize>() as f32;
+        let rounding = terms.sqrt() * f32::EPSILON * largest(&all);
+        for name in pass.tracked.keys() {
+            let (found, expected) = (of(&found, name), of(&expected, name));
+            let off = 1e-3 * largest(&expected) + rounding;
+            let same = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= off);
+            assert!(same, "{name}: {found:?} but expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_discriminator_starts_at_disc_start() {
+        let (config, train) =
+            configs("gan: {disc: {arch: {num_layers: 1, ndf: 4}}, loss: {disc_start: 0.5}}");
+        let device = Device::flex();
+        let mut model = TrainedRqVae::initial(&config, 3, &device).unwrap();
+        let images = tensor([1, 3, 32, 32], 5, &device);
+        let mut judges = judges(&train);
+        let first = judges.training();
+        for step in 0..4 {
+            let mut measured = Measured::default();
+            let pass = model.forward(images.clone(), None).unwrap();
+            judges.gradients(&pass, &images, step, &mut measured);
+            judges.step(1);
+            // Half an epoch is two steps.
+            assert_eq!(measured.get("discriminator").is_some(), step >= 2);
+            assert!(measured.get("perceptual").is_some_and(|distance| distance > 0.0));
+            assert_eq!(judges.training() != first, step >= 2);
+        }
+        assert_eq!(judges.training().last().unwrap().2, [2.0]);
+    }
+
+    #[test]
+    fn pictures_too_small_for_the_network_are_refused() {
+        let (_, train) = configs("gan: {loss: {disc_weight: 0}}");
+        let lpips = Lpips::load(&["lpips/vgg16.pth", "lpips/lin.pth"].map(fixture), &Device::flex()).unwrap();
+        let length = Length { per_epoch: 1, steps: 1 };
+        let error = Judges::begin(&train, Some(lpips), 8, length, 0, &Device::flex()).err().unwrap();
+        assert!(error.to_string().contains("expected 16 or more for LPIPS, found 8"), "{error}");
+    }
+}

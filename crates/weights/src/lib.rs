@@ -1,0 +1,24 @@
+//! Weight files: the published `.pt` with its `config.yaml`, archives of them, and our safetensors.
+
+#[cfg(not(target_family = "wasm"))]
+pub mod archive;
+pub mod file;
+pub mod folder;
+mod globals;
+mod legacy;
+mod machine;
+mod opcode;
+pub mod pickle;
+pub mod pt;
+mod shards;
+pub mod st;
+mod tensor;
+mod wrappers;
+#[cfg(not(target_family = "wasm"))]
+pub mod write;
+mod zipped;
+
+pub use file::{Dtype, TensorInfo, WeightFile};
+
+/// The metadata key for the configuration in our safetensors.
+pub const CONFIG_KEY: &str = "config";

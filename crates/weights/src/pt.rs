@@ -1,0 +1,492 @@
+//! PyTorch's `.pt` files: finds the tensors of one state dict, or of a TorchScript program, in the zip,
+//! without running or loading any of it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::pickle::{Id, Pickle, Tensor, Value};
+use super::tensor::{Dtype, TensorInfo};
+use super::wrappers::{NESTS_OF_AVERAGE, below, state_dict};
+use super::zipped::Archive;
+use residua_core::config::StateKind;
+use residua_core::error::{Error, Result};
+use residua_core::files::bytes::ByteSource;
+
+/// Advice for a `.pt` file of an unsupported kind.
+pub(super) const RE_SAVE: &str = "load it and save it again with torch.save of PyTorch 1.6 or newer";
+/// Limit on the total bytes of tensor names in a TorchScript program: nested modules make long ones.
+const LONGEST_NAMES: usize = 16 << 20;
+
+/// Which weights a checkpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Available {
+    /// The trained weights.
+    pub state: bool,
+    /// Their exponential moving average.
+    pub ema: bool,
+}
+
+impl Available {
+    /// The weights to load for the request `wanted`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the file does not have them.
+    pub(super) fn choose(self, wanted: StateKind) -> Result<StateKind> {
+        let missing = |what, key, other| {
+            Err(Error::usage(format!("no {what} weights ({key}) in this file: use the {other} ones")))
+        };
+        match wanted {
+            StateKind::State if !self.state => missing("trained", "state_dict", "EMA"),
+            StateKind::Ema if !self.ema => missing("EMA", "state_dict_ema", "trained"),
+            StateKind::Auto if self.state => Ok(StateKind::State),
+            StateKind::Auto => Ok(StateKind::Ema),
+            kind => Ok(kind),
+        }
+    }
+}
+
+/// The tensors of one state dict.
+#[derive(Debug)]
+pub(super) struct Pt {
+    pub tensors: Vec<TensorInfo>,
+    pub kind: StateKind,
+    pub available: Available,
+    /// The uncompressed content, if the tensors' offsets refer to that rather than to the file.
+    pub unpacked: Option<ByteSource>,
+}
+
+/// Finds the tensors of the `.pt` in `source`.
+///
+/// # Errors
+/// [`Error::Invalid`] if it is damaged, encrypted, big-endian or tries to run code; [`Error::Usage`] if it
+/// does not have the requested weights.
+pub(super) fn read(source: &ByteSource, wanted: StateKind) -> Result<Pt> {
+    let archive = Archive::open(source)?;
+    archive.check_byte_order()?;
+    let bytes = archive.read("data.pkl")?;
+    let part = |key: &str| archive.files.get(&format!("data/{key}")).copied();
+    let pt = of_pickle(&Pickle::parse(&bytes)?, wanted, archive.content().len(), part)?;
+    Ok(Pt { unpacked: archive.unpacked, ..pt })
+}
+
+/// Start and length of a part of a file.
+pub(super) type Part = (u64, u64);
+
+/// The tensors that `pickle` names, in a file of `len` bytes whose storages are at the places that `part`
+/// returns.
+pub(super) fn of_pickle(
+    pickle: &Pickle<'_>,
+    wanted: StateKind,
+    len: u64,
+    part: impl Fn(&str) -> Option<Part>,
+) -> Result<Pt> {
+    let (named, kind, available) = match pickle.root() {
+        Value::Module(attributes) => {
+            nested(below_all(pickle, pickle.value(*attributes), submodule)?, wanted)?
+        }
+        root => match choose(pickle, wanted)? {
+            Some((state, kind, available)) => {
+                let named = named_tensors(pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
+                (named.collect(), kind, available)
+            }
+            None => nested(below_all(pickle, root, dictionary)?, wanted)?,
+        },
+    };
+    let mut tensors = Vec::new();
+    for (name, tensor) in named {
+        match place(name, tensor, part(tensor.storage.key), len) {
+            // Its position does not matter.
+            Err(_) if matches!(tensor.storage.dtype, Dtype::Other(..)) => {}
+            placed => tensors.push(placed?),
+        }
+    }
+    Ok(Pt { tensors, kind, available, unpacked: None })
+}
+
+/// Tensors by name, which of a checkpoint's weights they are, and which it has.
+type Chosen<'p, 'a> = (Vec<(String, &'p Tensor<'a>)>, StateKind, Available);
+
+/// The tensors `found` somewhere below a program or a dictionary that has no state dict.
+fn nested<'p, 'a>(found: Vec<(String, &'p Tensor<'a>)>, wanted: StateKind) -> Result<Chosen<'p, 'a>> {
+    if found.is_empty() {
+        return Err(Error::invalid(
+            "expected weights, found none: save with torch.save({'state_dict': model.state_dict()}, path)",
+        ));
+    }
+    if wanted == StateKind::Discriminator {
+        return Err(no_discriminator());
+    }
+    let available = Available { state: true, ema: false };
+    Ok((found, available.choose(wanted)?, available))
+}
+
+fn no_discriminator() -> Error {
+    Error::usage("no discriminator in this file")
+}
+
+/// The requested state dict: below keys that wrappers use, or the whole pickle. `None` if there is no state dict.
+fn choose<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    wanted: StateKind,
+) -> Result<Option<(&'p Value<'a>, StateKind, Available)>> {
+    let root = pickle.root();
+    let ema = below(pickle, root, &NESTS_OF_AVERAGE).find_map(|dict| state_dict(pickle, dict));
+    let state = match state_dict(pickle, root) {
+        // A tensor beside the average, such as a step count, does not make the root a state dict.
+        Some(bare) if ema.is_some() && std::ptr::eq(bare, root) => None,
+        state => state,
+    };
+    let available = Available { state: state.is_some(), ema: ema.is_some() };
+    if state.or(ema).is_none() {
+        return Ok(None);
+    }
+    let kind = available.choose(wanted)?;
+    let chosen = match kind {
+        StateKind::Ema => ema,
+        StateKind::Discriminator => {
+            let discriminator = pickle.lookup(root, "discriminator");
+            let discriminator = discriminator.filter(|state| matches!(state, Value::Dict(_)));
+            return Ok(Some((discriminator.ok_or_else(no_discriminator)?, kind, available)));
+        }
+        StateKind::State | StateKind::Auto => state,
+    };
+    Ok(Some((chosen.expect("`Available::choose` picks weights that exist"), kind, available)))
+}
+
+/// The attributes of a module in a TorchScript program.
+fn submodule(_: Id, value: &Value) -> Option<Id> {
+    if let Value::Module(attributes) = value { Some(*attributes) } else { None }
+}
+
+/// A dictionary in another one.
+fn dictionary(id: Id, value: &Value) -> Option<Id> {
+    matches!(value, Value::Dict(_)).then_some(id)
+}
+
+/// The tensors in the dictionary `root` and in those that `inner` finds below it, under their keys joined by
+/// dots: in a TorchScript program, the names in its state dict. What several others share is listed once.
+fn below_all<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    root: &'p Value<'a>,
+    inner: fn(Id, &Value) -> Option<Id>,
+) -> Result<Vec<(String, &'p Tensor<'a>)>> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let (mut open, mut seen) = (vec![(String::new(), root)], HashSet::new());
+    while let Some((path, dict)) = open.pop() {
+        let Value::Dict(pairs) = dict else { continue };
+        for &(key, id) in pairs {
+            let (Some(key), value) = (as_text(pickle.value(key)), pickle.value(id)) else { continue };
+            let next = inner(id, value).filter(|&next| seen.insert(next));
+            if next.is_none() && !matches!(value, Value::Tensor(_)) {
+                continue;
+            }
+            bytes += path.len() + key.len();
+            if bytes > LONGEST_NAMES {
+                return Err(Error::invalid(format!(
+                    "expected tensor names of at most {LONGEST_NAMES} bytes in total, found more: the file is damaged"
+                )));
+            }
+            if let Value::Tensor(tensor) = value {
+                found.push((format!("{path}{key}"), &**tensor));
+            }
+            open.extend(next.map(|next| (format!("{path}{key}."), pickle.value(next))));
+        }
+    }
+    Ok(found)
+}
+
+/// The tensors of a dictionary by name, each name once; other keys and values are ignored.
+pub(super) fn named_tensors<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    dict: &'p Value<'a>,
+) -> impl Iterator<Item = (&'a str, &'p Tensor<'a>)> {
+    let pairs = if let Value::Dict(pairs) = dict { &pairs[..] } else { &[] };
+    let last: HashMap<&str, usize> = pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, pair)| as_text(pickle.value(pair.0)).map(|name| (name, index)))
+        .collect();
+    pairs.iter().enumerate().filter_map(move |(index, pair)| {
+        match (as_text(pickle.value(pair.0)), pickle.value(pair.1)) {
+            (Some(name), Value::Tensor(tensor)) if last[name] == index => Some((name, &**tensor)),
+            _ => None,
+        }
+    })
+}
+
+fn as_text<'a>(value: &Value<'a>) -> Option<&'a str> {
+    if let Value::Str(text) = value { Some(text) } else { None }
+}
+
+/// Checks that every element of `tensor` is inside its storage, which is `part` of a file of `file_len`
+/// bytes.
+fn place(name: String, tensor: &Tensor<'_>, part: Option<Part>, file_len: u64) -> Result<TensorInfo> {
+    let storage = tensor.storage;
+    let wrong = |what: &str| Error::invalid(format!("tensor {name:?} {what}: the file is damaged"));
+    let (start, len) = part.ok_or_else(|| wrong("has no storage in the file"))?;
+    let size = storage.dtype.size() as u64;
+    if storage.elements.checked_mul(size).is_none_or(|bytes| bytes > len) {
+        return Err(wrong("has a storage that is larger than its part of the file"));
+    }
+    let elements = product(&tensor.shape).ok_or_else(|| wrong("has a size that overflows"))?;
+    // Overlapping strides can make a tensor larger than its storage, but it must not be larger than the file.
+    if elements.checked_mul(size).is_none_or(|bytes| bytes > file_len) {
+        return Err(wrong("is larger than the file"));
+    }
+    let end = if elements == 0 { Some(0) } else { end(tensor) };
+    if end.is_none_or(|end| end > storage.elements) {
+        return Err(wrong("reaches beyond its storage"));
+    }
+    Ok(TensorInfo {
+        name,
+        dtype: storage.dtype,
+        shape: tensor.shape.clone(),
+        start: if elements == 0 { start } else { start + tensor.offset * size },
+        strides: Some(tensor.strides.clone()).filter(|_| !is_contiguous(tensor)),
+    })
+}
+
+fn product(shape: &[usize]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))
+}
+
+/// One past the last element's index in the storage, for a non-empty tensor.
+fn end(tensor: &Tensor<'_>) -> Option<u64> {
+    let steps = tensor.shape.iter().zip(&tensor.strides);
+    let last = steps.map(|(&size, &stride)| (size as u64 - 1).checked_mul(stride as u64));
+    last.into_iter().try_fold(tensor.offset.checked_add(1)?, |end, step| end.checked_add(step?))
+}
+
+fn is_contiguous(tensor: &Tensor<'_>) -> bool {
+    let mut expected = 1;
+    tensor.shape.iter().zip(&tensor.strides).rev().all(|(&size, &stride)| {
+        let fits = size == 1 || stride == expected;
+        expected = expected.saturating_mul(size);
+        fits
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pickle::MAX_BYTES;
+    use super::super::pickle::tests::{dict, global, int, pickled, storage, tensor, text, tuple};
+    use super::*;
+    use std::io::Write;
+    use zip::write::SimpleFileOptions;
+
+    /// A file's name and bytes.
+    type Part<'a> = (&'a str, &'a [u8]);
+
+    /// A `.pt` with the given files below one folder.
+    fn pt_of(files: &[Part]) -> ByteSource {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in files {
+            zip.start_file(format!("model/{name}"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        ByteSource::Memory(zip.finish().unwrap().into_inner().into())
+    }
+
+    fn of_pickle(value: &[u8]) -> Result<Pt> {
+        read(&pt_of(&[("data.pkl", &pickled(value)), ("data/0", &[0; 24])]), StateKind::Auto)
+    }
+
+    fn message(result: Result<Pt>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    fn weight() -> Vec<u8> {
+        tensor(storage("FloatStorage", "0", 6), 0, &[2, 3], &[3, 1])
+    }
+
+    fn names(pt: &Pt) -> Vec<&str> {
+        pt.tensors.iter().map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    #[test]
+    fn nested_and_circular_modules_terminate() {
+        let module =
+            |attributes: &[u8]| [&global("__torch__.m", "M")[..], b")\x81", attributes, b"b"].concat();
+        // A module that contains itself, and that another contains twice.
+        let inner = [&b"}(X\x01\0\0\0w"[..], &weight(), b"X\x01\0\0\0mh\x07u"].concat();
+        let inner = [&global("__torch__.m", "M")[..], b")\x81q\x07", &inner, b"b"].concat();
+        let outer = module(&dict(&[("a", inner), ("b", b"h\x07".to_vec()), ("n", int(1))]));
+        assert_eq!(names(&of_pickle(&outer).unwrap()), ["a.w"]);
+        // Names that would take more space than the file.
+        let long = "n".repeat(1 << 20);
+        let nested = (0..12).fold(weight(), |inner, _| module(&dict(&[(&long, inner)])));
+        let error = message(of_pickle(&nested));
+        assert!(error.contains("expected tensor names of at most 16777216 bytes"), "{error}");
+    }
+
+    #[test]
+    fn the_requested_kind_is_loaded() {
+        let (state, ema) = (dict(&[("trained", weight())]), dict(&[("averaged", weight())]));
+        let both = dict(&[("state_dict", state.clone()), ("state_dict_ema", ema.clone())]);
+        let only_state = dict(&[("state_dict", state), ("state_dict_ema", b"N".into())]);
+        let only_ema = dict(&[("state_dict_ema", ema)]);
+        let bare = dict(&[("trained", weight())]);
+        let judged = dict(&[
+            ("state_dict", dict(&[("trained", weight())])),
+            ("discriminator", dict(&[("judging", weight())])),
+        ]);
+        use StateKind::{Auto, Discriminator, Ema, State};
+        for (pickle, wanted, expected) in [
+            (&both, Auto, Ok((State, "trained"))),
+            (&both, Ema, Ok((Ema, "averaged"))),
+            (&both, State, Ok((State, "trained"))),
+            (&only_state, Auto, Ok((State, "trained"))),
+            (&only_state, Ema, Err("no EMA weights (state_dict_ema)")),
+            (&only_ema, Auto, Ok((Ema, "averaged"))),
+            (&only_ema, State, Err("no trained weights (state_dict)")),
+            (&bare, Auto, Ok((State, "trained"))),
+            (&judged, Auto, Ok((State, "trained"))),
+            (&judged, Discriminator, Ok((Discriminator, "judging"))),
+            (&both, Discriminator, Err("no discriminator")),
+            (&bare, Ema, Err("no EMA weights")),
+        ] {
+            let source = pt_of(&[("data.pkl", &pickled(pickle)), ("data/0", &[0; 24])]);
+            match (read(&source, wanted), expected) {
+                (Ok(pt), Ok((kind, name))) => assert_eq!((pt.kind, names(&pt)), (kind, vec![name])),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (found, expected) => panic!("expected {expected:?}, found {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_several_equal_names_is_kept() {
+        let pt = of_pickle(&dict(&[("a", weight()), ("a", weight()), ("b", weight())])).unwrap();
+        assert_eq!(names(&pt), ["a", "b"]);
+    }
+
+    #[test]
+    fn nested_state_dicts_are_found() {
+        let state = || dict(&[("w", weight())]);
+        let nested = |keys: &[&str]| keys.iter().rev().fold(state(), |inner, key| dict(&[(key, inner)]));
+        for keys in [
+            &["model"][..],
+            &["state_dict", "model"],
+            &["model", "state_dict"],
+            &["model_state_dict"],
+            &["state_dict", "model", "module", "net"],
+        ] {
+            let pt = of_pickle(&nested(keys)).unwrap();
+            assert_eq!((names(&pt), pt.kind), (vec!["w"], StateKind::State), "{keys:?}");
+        }
+        let lightning = dict(&[
+            ("epoch", int(3)),
+            ("callbacks", dict(&[("w", weight())])),
+            ("optimizer_states", b"]".into()),
+            ("state_dict", state()),
+        ]);
+        assert_eq!(names(&of_pickle(&lightning).unwrap()), ["w"]);
+        // Under any other key, or part by part.
+        for (keys, expected) in [(&["vae"][..], "vae.w"), (&["a", "b"], "a.b.w")] {
+            let pt = of_pickle(&nested(keys)).unwrap();
+            assert_eq!((names(&pt), pt.kind), (vec![expected], StateKind::State));
+        }
+        let parts = dict(&[("encoder", state()), ("decoder", state()), ("epoch", int(3))]);
+        let mut found = of_pickle(&parts).unwrap();
+        found.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(names(&found), ["decoder.w", "encoder.w"]);
+        let both = dict(&[("step", weight()), ("model_ema", dict(&[("averaged", weight())]))]);
+        let pt = of_pickle(&both).unwrap();
+        assert_eq!((names(&pt), pt.available), (vec!["averaged"], Available { state: false, ema: true }));
+    }
+
+    #[test]
+    fn tensors_of_unsupported_types_do_not_block_others() {
+        for (class, elements) in [("ComplexFloatStorage", 3), ("QUInt4x2Storage", 48), ("QInt8Storage", 24)] {
+            let odd = tensor(storage(class, "0", elements), 0, &[elements], &[1]);
+            let pt = of_pickle(&dict(&[("odd", odd), ("w", weight())])).unwrap();
+            assert!(names(&pt).contains(&"w"), "{class}");
+        }
+    }
+
+    #[test]
+    fn extents_are_checked_against_storage_and_file() {
+        let max = i64::MAX;
+        for (elements, offset, shape, strides, expected) in [
+            (7, 0, vec![6], vec![1], "larger than its part of the file"),
+            (max, 0, vec![6], vec![1], "larger than its part of the file"),
+            (6, 1, vec![6], vec![1], "beyond its storage"),
+            (6, max, vec![1], vec![1], "beyond its storage"),
+            (6, 0, vec![2, 3], vec![4, 1], "beyond its storage"),
+            (6, 0, vec![2, 2], vec![max, max], "beyond its storage"),
+            (6, 0, vec![max, max], vec![1, 1], "overflows"),
+            (6, 0, vec![max, 2], vec![0, 0], "larger than the file"),
+            (6, 0, vec![1 << 40], vec![0], "larger than the file"),
+        ] {
+            let tensor = tensor(storage("FloatStorage", "0", elements), offset, &shape, &strides);
+            let found = message(of_pickle(&dict(&[("w", tensor)])));
+            assert!(found.contains("tensor \"w\"") && found.contains(expected), "{expected}: {found}");
+        }
+        let elsewhere = tensor(storage("FloatStorage", "1", 1), 0, &[1], &[1]);
+        assert!(message(of_pickle(&dict(&[("w", elsewhere)]))).contains("no storage"));
+        let empty = tensor(storage("FloatStorage", "0", 0), max, &[0, max], &[max, 1]);
+        assert_eq!(of_pickle(&dict(&[("w", empty)])).unwrap().tensors[0].elements(), 0);
+    }
+
+    #[test]
+    fn a_pickle_that_tries_to_run_code_is_refused() {
+        let attack = [global("os", "system"), tuple(&[text("echo")]), b"R".into()].concat();
+        let found = message(of_pickle(&dict(&[("state_dict", dict(&[("w", weight())])), ("x", attack)])));
+        assert!(found.contains("the pickle wants to call os.system; nothing was run"), "{found}");
+    }
+
+    #[test]
+    fn files_without_weights_are_refused() {
+        let pickle = pickled(&dict(&[("w", weight())]));
+        let cases: [(&[Part], &str); 4] = [
+            (&[("other", b"")], "expected data.pkl in the zip"),
+            (&[("data.pkl", &pickled(&int(3)))], "expected weights, found none"),
+            (&[("data.pkl", &pickle), ("data/0", &[0; 24]), ("byteorder", b"big")], "not little-endian"),
+            (&[("data.pkl", &vec![b'N'; MAX_BYTES + 1])], "expected at most"),
+        ];
+        for (files, expected) in cases {
+            let found = message(read(&pt_of(files), StateKind::Auto));
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+
+    /// A `.pt` whose first directory entry has `value` at `place`.
+    fn with_directory(place: usize, value: &[u8]) -> ByteSource {
+        let ByteSource::Memory(bytes) = pt_of(&[("data.pkl", b"N.")]) else { unreachable!() };
+        let mut bytes = bytes.to_vec();
+        let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        bytes[directory + place..][..value.len()].copy_from_slice(value);
+        ByteSource::Memory(bytes.into())
+    }
+
+    #[test]
+    fn an_entry_beyond_the_file_is_refused() {
+        let found = message(read(&with_directory(20, &(1u32 << 30).to_le_bytes()), StateKind::Auto));
+        assert!(found.contains("\"data.pkl\" ends beyond the file's"), "{found}");
+    }
+
+    fn deflated(files: &[Part]) -> ByteSource {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        for (name, bytes) in files {
+            zip.start_file(format!("model/{name}"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        ByteSource::Memory(zip.finish().unwrap().into_inner().into())
+    }
+
+    #[test]
+    fn a_compressed_file_is_decompressed() {
+        let pickle = pickled(&dict(&[("w", weight())]));
+        let values: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
+        let source = deflated(&[("data/0", &values), ("data.pkl", &pickle), ("byteorder", b"little")]);
+        let pt = read(&source, StateKind::Auto).unwrap();
+        let [tensor] = &pt.tensors[..] else { panic!("{pt:?}") };
+        let mut found = Vec::new();
+        tensor.for_each_piece(pt.unpacked.as_ref().unwrap(), |piece| found.extend_from_slice(piece)).unwrap();
+        assert_eq!(found, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let bomb = deflated(&[("data.pkl", &pickle), ("data/0", &vec![0; 1 << 20])]);
+        assert!(bomb.len() < 10_000);
+        assert!(message(read(&bomb, StateKind::Auto)).contains("more than 32 times its size"));
+    }
+}

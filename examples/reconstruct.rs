@@ -1,0 +1,23 @@
+//! Encodes an image and decodes it from its codes: `cargo run --release --example reconstruct [IMAGE]`.
+
+use residua::{Coded, Model, image};
+
+/// Unless another image is given.
+const CAT: &[u8] = include_bytes!("../assets/samples/red-cat.png");
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let image = match std::env::args().nth(1) {
+        Some(path) => image::open(path)?,
+        None => image::load_from_memory(CAT)?,
+    };
+    let model = Model::load("emoji-64")?;
+    let made = model.reconstruct(&image.to_rgb8())?;
+    println!("on the {}: PSNR {:.2} dB, SSIM {:.4}", model.device(), made.psnr, made.ssim);
+    for (depth, norm) in made.residual_norms.iter().enumerate() {
+        println!("residual after depth {depth}: {norm:.3} of {:.3}", made.latent_norm);
+    }
+    let path = std::env::temp_dir().join("residua-reconstruction.png");
+    Coded { image: made.image(), codes: made.codes }.save(&path)?;
+    println!("{}", path.display());
+    Ok(())
+}

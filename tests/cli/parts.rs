@@ -1,0 +1,209 @@
+//! `--part` and `eval merge`: several processes make the files and the figures that one makes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::desk::{Desk, Run};
+use super::evaluation::{SAMPLES, write_inception};
+use super::made_up::{MadeUp, golden};
+use super::revision::contextual;
+
+/// All files below `folder`, by their names in it.
+fn contents(desk: &Desk, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let root = desk.path(folder);
+    let below = desk.files().into_iter().filter_map(|path| {
+        let name = path.strip_prefix(&root).ok()?.display().to_string();
+        Some((name, std::fs::read(&path).unwrap()))
+    });
+    below.collect()
+}
+
+/// Runs `line` for each of `count` parts, all at once.
+fn in_parts(desk: &Desk, line: &str, count: u32) {
+    let start = |part| {
+        let mut command = desk.command(&format!("{line} --part {part}/{count}"));
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let running: Vec<_> = (0..count).map(start).collect();
+    for process in running {
+        let run = Run::of(process.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(0), "{line}: {run:?}");
+    }
+}
+
+/// Asserts that all numbers are equal to a relative error of 1e-6, and all else exactly.
+fn assert_same(found: &Value, expected: &Value, at: &str) {
+    match (found, expected) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{at}: {a}, expected {b}");
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{at}");
+            a.iter().zip(b).enumerate().for_each(|(i, (a, b))| assert_same(a, b, &format!("{at}[{i}]")));
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{at}: {found}, expected {expected}");
+            b.iter().for_each(|(key, b)| assert_same(&a[key], b, &format!("{at}.{key}")));
+        }
+        _ => assert_eq!(found, expected, "{at}"),
+    }
+}
+
+/// Asserts that the merged figures of two and of three parts are those of one process.
+fn same_in_parts(desk: &Desk, line: &str) {
+    let whole = desk.json(line);
+    for count in [2, 3] {
+        let sums: Vec<String> = (0..count).map(|part| format!("{count}-{part}.sums")).collect();
+        for (part, sums) in sums.iter().enumerate() {
+            desk.does(&format!("{line} --part {part}/{count} --sums {sums}"));
+        }
+        // In any order.
+        let files = sums.iter().rev().map(String::as_str).collect::<Vec<_>>().join(" ");
+        assert_same(&desk.json(&format!("eval merge {files}")), &whole, line);
+        let said = desk.does(&format!("eval merge {files}")).stdout;
+        assert_eq!(said.lines().count(), desk.does(line).stdout.lines().count(), "{said}");
+        sums.iter().for_each(|sums| std::fs::remove_file(desk.path(sums)).unwrap());
+    }
+}
+
+/// A folder of four pictures, one file that is none, and captions.
+fn pictures() -> Desk {
+    let desk = Desk::new();
+    SAMPLES[..4].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    desk.write("data/broken.png", b"no picture");
+    let captions = SAMPLES[..4].iter().map(|name| format!("{name}\ta picture of {name}\n"));
+    desk.write("data/captions.tsv", captions.collect::<String>());
+    desk
+}
+
+#[test]
+fn parts_sample_the_files_of_one_process() {
+    let desk = Desk::new();
+    let line = "sample --bulk --model fixtures/rqt-class --seed 4 -n 3";
+    desk.does(&format!("{line} --out whole"));
+    let whole = contents(&desk, "whole");
+    assert!(whole.contains_key("codes.npy") && whole.len() > 20, "{:?}", whole.keys());
+    // At once, into one folder.
+    in_parts(&desk, &format!("{line} --out shared"), 3);
+    assert_eq!(contents(&desk, "shared"), whole);
+    // In turn: the last one writes the lists.
+    desk.does(&format!("{line} --out turns --part 1/2"));
+    let half = contents(&desk, "turns");
+    assert!(!half.contains_key("codes.npy") && half.contains_key("000001.png"), "{:?}", half.keys());
+    assert!(!half.contains_key("000000.png"), "{:?}", half.keys());
+    // A part continues, and another number of parts goes on from it.
+    std::fs::remove_file(desk.path("turns/000003.png")).unwrap();
+    assert_eq!(desk.json(&format!("{line} --out turns --part 1/2"))["made"], 1);
+    in_parts(&desk, &format!("{line} --out turns"), 4);
+    assert_eq!(contents(&desk, "turns"), whole);
+    desk.refuses(
+        "sample --bulk --model fixtures/rqt-class --seed 5 -n 3 --out turns --part 0/2",
+        2,
+        "expected samples of this model",
+    );
+}
+
+#[test]
+fn parts_with_captions_list_all_of_them() {
+    let desk = Desk::new();
+    desk.write("captions.txt", "a red cat\na blue dog\na green bird\n");
+    let line = "sample --bulk --captions captions.txt --model emoji-64-captions -n 1";
+    desk.does(&format!("{line} --out whole"));
+    for part in ["0/2", "1/2"] {
+        desk.does(&format!("{line} --out parts --part {part}"));
+    }
+    assert_eq!(contents(&desk, "parts"), contents(&desk, "whole"));
+}
+
+#[test]
+fn merged_reconstructions_are_those_of_one_process() {
+    let desk = pictures();
+    let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
+    same_in_parts(&desk, &format!("eval reconstruction --data data --model emoji-64 {lpips}"));
+}
+
+#[test]
+fn merged_likelihoods_are_those_of_one_process() {
+    let desk = pictures();
+    same_in_parts(&desk, "eval likelihood --data data --model emoji-64 --unlabelled");
+    let desk = contextual();
+    SAMPLES[..4].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
+    desk.write("data/broken.png", b"no picture");
+    let model = "--model contextual --rqvae fixtures/rqvae-shared";
+    same_in_parts(&desk, &format!("eval likelihood --data data --unlabelled {model}"));
+}
+
+#[test]
+fn merged_scores_are_those_of_one_process() {
+    let desk = pictures();
+    MadeUp::of(&golden("clip.json")).write(&desk.path("clip.safetensors"));
+    same_in_parts(&desk, "eval clip --data data --clip clip.safetensors");
+}
+
+/// Inception takes about a second for each picture, so there are two parts and few pictures.
+#[test]
+fn merged_distances_are_those_of_one_process() {
+    let desk = pictures();
+    write_inception(&desk, "inception.safetensors");
+    let given = "--data data --limit 2 --inception inception.safetensors";
+    let sampled = "--model fixtures/rqt-class --seed 3";
+    desk.does(&format!("eval statistics {given} --out reference.npz"));
+    for line in [
+        format!("eval rfid {given} --model fixtures/rqvae-shared"),
+        format!("eval fid {given} --samples data --splits 2"),
+        format!("eval fid --data reference.npz --inception inception.safetensors {sampled} -n 3"),
+        format!("eval samples {given} {sampled} -n 2 --sweep top-k=1,40 --out kept"),
+    ] {
+        in_parts(&desk, &line, 2);
+        let command = line.split(' ').nth(1).unwrap();
+        let files = format!("{command}-0-of-2.sums {command}-1-of-2.sums");
+        assert_same(&desk.json(&format!("eval merge {files}")), &desk.json(&line), &line);
+        files.split(' ').for_each(|file| std::fs::remove_file(desk.path(file)).unwrap());
+    }
+}
+
+#[test]
+fn parts_that_do_not_belong_together_are_refused() {
+    let desk = pictures();
+    let line = "eval reconstruction --data data --model fixtures/rqvae-shared";
+    let measure = |options: &str, sums: &str| desk.does(&format!("{line} {options} --sums {sums}"));
+    measure("--part 0/2", "a.sums");
+    measure("--part 1/2", "b.sums");
+    measure("--part 1/3", "third.sums");
+    measure("--part 1/2 --limit 3", "limit.sums");
+    measure("--part 1/2 --split train", "split.sums");
+    desk.does(
+        "eval reconstruction --data data --model fixtures/rqvae-per-depth --part 1/2 --sums model.sums",
+    );
+    desk.does("eval likelihood --data data --model emoji-64 --unlabelled --part 1/2 --sums command.sums");
+    desk.copy("samples/metro.png", "data/new.png");
+    measure("--part 1/2", "data.sums");
+    let whole = std::fs::read(desk.path("b.sums")).unwrap();
+    desk.write("cut.sums", &whole[..whole.len() - 1]);
+    desk.write("other.sums", "{}\n");
+    for (files, code, message) in [
+        ("a.sums third.sums", 2, "third.sums: expected number of parts 2 as in a.sums, found 3"),
+        ("a.sums limit.sums", 2, "limit.sums: expected pictures \""),
+        ("a.sums split.sums", 2, "split.sums: expected split \"all\" as in a.sums, found \"train\""),
+        ("a.sums model.sums", 2, "model.sums: expected model \""),
+        ("a.sums command.sums", 2, "command.sums: expected command \"reconstruction\" as in a.sums"),
+        ("a.sums data.sums", 2, "data.sums: expected pictures \""),
+        ("a.sums", 2, "expected all 2 parts, found none with --part 1/2"),
+        ("b.sums", 2, "expected all 2 parts, found none with --part 0/2"),
+        ("a.sums b.sums a.sums", 2, "expected each part once, found part 0/2 in a.sums and in a.sums"),
+        (
+            "a.sums cut.sums",
+            1,
+            "cut.sums: expected sums with the hash in its first line, found a damaged file",
+        ),
+        ("a.sums other.sums", 1, "other.sums: expected sums written by `residua eval` with --part"),
+        ("a.sums data/pig.png", 1, "pig.png: expected sums written by `residua eval` with --part"),
+        ("a.sums none.sums", 1, "none.sums"),
+    ] {
+        desk.refuses(&format!("eval merge {files}"), code, message);
+    }
+    desk.refuses(&format!("{line} --part 0/2 --sums a.sums"), 2, "a.sums already exists");
+    measure("--part 0/2 --force", "a.sums");
+}

@@ -1,0 +1,78 @@
+//! The crates form layers, and only the topmost know of tensors or windows.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The crates, from the bottom up: each uses only those before it.
+const LAYERS: [&str; 11] =
+    ["core", "io", "weights", "metrics", "protocol", "kernels", "model", "judges", "train", "engine", ""];
+/// The first layer that needs Burn, and the first that draws.
+const COMPUTES: &str = "kernels";
+const DRAWS: &str = "";
+/// Packages of tensors and of windows.
+const TENSORS: [&str; 3] = ["burn", "burn-flex", "cubecl"];
+const WINDOWS: [&str; 4] = ["egui", "eframe", "winit", "rfd"];
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["--offline", "--locked"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn package(layer: &str) -> String {
+    if layer.is_empty() { "residua".into() } else { format!("residua-{layer}") }
+}
+
+fn rank(layer: &str) -> usize {
+    LAYERS.iter().position(|&name| name == layer).expect("a layer")
+}
+
+/// The packages that `package` is built from, itself included.
+fn parts(package: &str) -> BTreeSet<String> {
+    let tree = cargo(&["tree", "--edges", "normal", "--prefix", "none", "--package", package]);
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
+}
+
+#[test]
+fn crates_use_only_the_layers_below_them() {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    assert_eq!(
+        packages.len(),
+        LAYERS.len() + 1,
+        "name each crate in LAYERS; residua-testing is for tests only"
+    );
+    for layer in LAYERS {
+        let name = package(layer);
+        let found =
+            packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        let used =
+            found["dependencies"].as_array().expect("a list").iter().filter(|used| used["kind"].is_null());
+        for used in used.filter_map(|used| used["name"].as_str()?.strip_prefix("residua-")) {
+            assert!(LAYERS.contains(&used), "{name} uses residua-{used} outside its tests");
+            assert!(rank(used) < rank(layer), "{name} uses residua-{used}, a layer above it");
+        }
+    }
+}
+
+#[test]
+fn lower_layers_need_no_tensors_and_draw_no_windows() {
+    for (packages, first) in [(&TENSORS[..], COMPUTES), (&WINDOWS[..], DRAWS)] {
+        for layer in &LAYERS[..rank(first)] {
+            let parts = parts(&package(layer));
+            let wrong: Vec<_> = packages.iter().filter(|&&package| parts.contains(package)).collect();
+            assert!(wrong.is_empty(), "{} is built from {wrong:?}", package(layer));
+        }
+        // Where they belong they are found, so the names above are still those of the packages.
+        let parts = parts(&package(first));
+        assert!(packages.iter().all(|&package| parts.contains(package)), "{first}: {packages:?}");
+    }
+}

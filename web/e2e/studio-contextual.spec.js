@@ -1,0 +1,40 @@
+// A contextual model in the page: what it drafts and revises is the native program's.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { differing, native, ROOT } from './native.js';
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 900_000 });
+
+/** The transformer's and the RQ-VAE's weights. */
+const [MODEL, RQVAE] = ['contextual', 'stage1'].map((name) => path.join(ROOT, 'assets', 'characters-128', `${name}.safetensors`));
+
+const CAPTION = 'a black cat';
+const SEED = 77;
+
+test('a picture has the native codes', async ({ page, server, studio }, info) => {
+  const wish = ['--prompt', CAPTION, '--seed', String(SEED), '-n', '1', '--out', info.outputPath('made')];
+  const { stacks: [expected] } = native('sample', '--model', MODEL, '--rqvae', RQVAE, ...wish);
+  const [model, rqvae] = await Promise.all([MODEL, RQVAE].map(async (file) =>
+    encodeURIComponent(server.put(`/models/${path.basename(file, '.safetensors')}/${path.basename(file)}`, await readFile(file)))));
+  await studio.open(`?device=cpu&model=${model}&rqvae=${rqvae}`);
+  await studio.click('Caption', 'textbox');
+  await page.keyboard.type(`${CAPTION} dragon`);
+  await expect(studio.says('Not in this model\'s vocabulary: dragon')).toBeAttached();
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type(CAPTION);
+  await expect(studio.says('3 of 32 tokens')).toBeAttached();
+  await studio.enter('Seed', SEED);
+  await studio.enter('Pictures', 1);
+  await studio.click('Generate (Ctrl+Enter)');
+  await expect(studio.says('1 picture, 0 selected')).toBeAttached({ timeout: 400_000 });
+  await studio.idle();
+  await studio.click(`${SEED}-0`, 'option');
+  await studio.click('Open in the editor');
+  await studio.seen();
+  const differ = differing(await studio.codes(), expected.codes);
+  console.log(`${differ.length} of ${expected.codes.length} codes differ, first ${differ[0] ?? 'none'}`);
+  expect(differ).toEqual([]);
+  await studio.keep('contextual');
+});

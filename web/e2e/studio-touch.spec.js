@@ -1,0 +1,74 @@
+// A phone: a narrow window, a touch screen, and input that comes from an on-screen keyboard or an input method.
+
+import { expect, test } from './studio.js';
+
+test.describe.configure({ timeout: 600_000 });
+test.use({ hasTouch: true });
+
+const PHONE = { width: 390, height: 844 };
+const PICTURE = 'Reconstruction picture';
+
+/** Taps the centre of a widget. */
+async function tap(
+  /** @type {import('./studio.js').Studio} */ studio,
+  /** @type {string} */ name,
+  /** @type {import('./studio.js').Role} */ role = 'button',
+) {
+  const { x, y, width, height } = await studio.box(name, role);
+  await studio.page.touchscreen.tap(x + width / 2, y + height / 2);
+}
+
+/** Moves two fingers around a point, from one distance to it to another. */
+async function pinch(
+  /** @type {import('@playwright/test').CDPSession} */ session,
+  /** @type {{ x: number, y: number }} */ { x, y },
+  /** @type {number[]} */ distances,
+) {
+  const at = (/** @type {number} */ distance) => [{ x: x - distance, y, id: 0 }, { x: x + distance, y, id: 1 }];
+  const [first, ...others] = distances;
+  await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(first) });
+  for (const distance of others) {
+    await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(distance) });
+  }
+  await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+}
+
+test('on a phone, a tap pins a cell and two fingers zoom the picture', async ({ page, studio }) => {
+  await studio.open('?device=cpu', PHONE);
+  const { x, width } = await studio.box(PICTURE, 'img');
+  expect(x).toBeGreaterThanOrEqual(0);
+  expect(x + width).toBeLessThanOrEqual(PHONE.width);
+  await tap(studio, 'Got it');
+  await expect(studio.find('button', 'Got it')).toHaveCount(0);
+  await tap(studio, 'row 3, column 4');
+  const code = (await studio.codes())?.[(3 * 8 + 4) * 4];
+  await expect(studio.find('button', `depth 1: code ${code}`)).toBeAttached();
+  await studio.keep('phone');
+
+  const before = await studio.box(PICTURE, 'img');
+  const middle = { x: before.x + before.width / 2, y: before.y + before.height / 2 };
+  await pinch(await page.context().newCDPSession(page), middle, [20, 30, 40, 50, 60]);
+  await expect.poll(async () => (await studio.box(PICTURE, 'img')).width).toBeGreaterThan(1.5 * before.width);
+  await studio.keep('phone-zoomed');
+});
+
+test('on a phone, a caption is typed with an on-screen keyboard and an input method', async ({ page, studio }) => {
+  await studio.open('?device=cpu&model=emoji-64-captions', PHONE);
+  await tap(studio, 'Got it');
+  await tap(studio, 'Generate');
+  await tap(studio, 'Caption', 'textbox');
+  // The keyboard opens for a focused field.
+  await expect.poll(() => page.evaluate(() => document.activeElement?.tagName)).toBe('INPUT');
+  // As such a keyboard does: text without keys.
+  await page.keyboard.insertText('a ');
+  await expect(studio.find('textbox', 'Caption')).toHaveValue('a ');
+
+  const session = await page.context().newCDPSession(page);
+  for (const text of ['ね', 'ねこ']) {
+    await session.send('Input.imeSetComposition', { text, selectionStart: text.length, selectionEnd: text.length });
+    await expect(studio.find('textbox', 'Caption')).toHaveValue(`a ${text}`);
+  }
+  await page.keyboard.insertText('猫');
+  await expect(studio.find('textbox', 'Caption')).toHaveValue('a 猫');
+  await studio.keep('phone-caption');
+});
