@@ -147,7 +147,7 @@ fn merged_scores_are_those_of_one_process() {
 fn merged_distances_are_those_of_one_process() {
     let desk = pictures();
     write_inception(&desk, "inception.safetensors");
-    let given = "--data data --limit 2 --inception inception.safetensors";
+    let given = "--data data --limit 3 --inception inception.safetensors";
     let sampled = "--model fixtures/rqt-class --seed 3";
     desk.does(&format!("eval statistics {given} --out reference.npz"));
     for line in [

@@ -89,15 +89,18 @@ pub fn caption(
     changed.then_some(if anything { Condition::Unconditional } else { Condition::Prompt(text) })
 }
 
-/// Shows how many of at most `most` tokens a caption has, and which of its words the model does not know.
+/// Shows how many of at most `most` tokens a caption has, and which of its words the model does not know. In a scope, because
+/// the fields below would otherwise lose the focus when the answer comes.
 fn tokens(ui: &mut Ui, state: &mut State, caption: &str, most: usize) {
-    let Some(found) = state.tokens_of(caption) else { return };
-    let cut = if found.tokens > most { "; the rest is cut off" } else { "" };
-    ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
-    if !found.unknown.is_empty() {
-        let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
-        ui.colored_label(ui.visuals().warn_fg_color, unknown);
-    }
+    ui.scope(|ui| {
+        let Some(found) = state.tokens_of(caption) else { return };
+        let cut = if found.tokens > most { "; the rest is cut off" } else { "" };
+        ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
+        if !found.unknown.is_empty() {
+            let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
+            ui.colored_label(ui.visuals().warn_fg_color, unknown);
+        }
+    });
 }
 
 /// Lists the words that the model knows, if they are listed in its configuration. Returns the clicked one.
