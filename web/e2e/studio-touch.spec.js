@@ -18,17 +18,21 @@ async function tap(
   await studio.page.touchscreen.tap(x + width / 2, y + height / 2);
 }
 
-/** Moves two fingers around a point, from one distance to it to another. */
+/** Moves two fingers around a point, from one distance to it to another, with a frame between: fingers are slower than frames. */
 async function pinch(
-  /** @type {import('@playwright/test').CDPSession} */ session,
+  /** @type {import('@playwright/test').Page} */ page,
   /** @type {{ x: number, y: number }} */ { x, y },
   /** @type {number[]} */ distances,
 ) {
+  const session = await page.context().newCDPSession(page);
+  const frame = () => page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
   const at = (/** @type {number} */ distance) => [{ x: x - distance, y, id: 0 }, { x: x + distance, y, id: 1 }];
   const [first, ...others] = distances;
   await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(first) });
+  await frame();
   for (const distance of others) {
     await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(distance) });
+    await frame();
   }
   await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
 }
@@ -47,7 +51,7 @@ test('on a phone, a tap pins a cell and two fingers zoom the picture', async ({ 
 
   const before = await studio.box(PICTURE, 'img');
   const middle = { x: before.x + before.width / 2, y: before.y + before.height / 2 };
-  await pinch(await page.context().newCDPSession(page), middle, [20, 30, 40, 50, 60]);
+  await pinch(page, middle, [20, 30, 40, 50, 60]);
   await expect.poll(async () => (await studio.box(PICTURE, 'img')).width).toBeGreaterThan(1.5 * before.width);
   await studio.keep('phone-zoomed');
 });

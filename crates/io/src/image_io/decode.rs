@@ -293,7 +293,8 @@ mod tests {
         let path = folder.path().join("a.png");
         let message_of = |path: &Path| read(path).unwrap_err().to_string();
         assert!(message_of(&path).starts_with("cannot read "), "{}", message_of(&path));
-        assert!(message_of(folder.path()).starts_with("cannot read "), "{}", message_of(folder.path()));
+        let folder = message_of(folder.path());
+        assert!(folder.starts_with("expected a file, found a folder"), "{folder}");
         std::fs::write(&path, "").unwrap();
         assert!(
             message_of(&path).ends_with("a.png: an empty file: expected a picture"),
