@@ -306,7 +306,7 @@ mod tests {
     fn the_kernel_matches_the_published_distributions() {
         let bytes = std::fs::read(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/sampling-filter/golden.safetensors"
+            "/../../tests/fixtures/sampling-filter/golden.safetensors"
         ))
         .unwrap();
         let golden = SafeTensors::deserialize(&bytes).unwrap();

@@ -84,10 +84,10 @@ pub enum Existing {
     Replace,
 }
 
-/// Writes `path` as [`write`] does, replacing an existing file.
+/// Writes `path` as [`write()`] does, replacing an existing file.
 ///
 /// # Errors
-/// Those of [`write`].
+/// Those of [`write()`].
 pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     write(path, Existing::Replace, fill)
 }
@@ -217,7 +217,7 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     tempfile::NamedTempFile::new_in(folder)
 }
 
-/// Writes `bytes` to `path`, completely or not at all, replacing an existing file; see [`write`].
+/// Writes `bytes` to `path`, completely or not at all, replacing an existing file; see [`write()`].
 ///
 /// # Errors
 /// The file cannot be written.
@@ -225,10 +225,10 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     save_as(path, Existing::Replace, bytes)
 }
 
-/// Writes `bytes` to `path`, completely or not at all; see [`write`].
+/// Writes `bytes` to `path`, completely or not at all; see [`write()`].
 ///
 /// # Errors
-/// Those of [`write`].
+/// Those of [`write()`].
 pub fn save_as(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
     write(path, existing, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }

@@ -26,7 +26,7 @@ pub enum Frame {
     Squeezed,
     /// The largest square, at a random position along the longer side.
     Along,
-    /// A random part, sized as in [`Part`].
+    /// A random part of this size.
     Anywhere(Part),
     /// The same, of the whole picture resized to a square.
     AnywhereSqueezed(Part),
