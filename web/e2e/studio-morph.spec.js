@@ -12,6 +12,7 @@ test('a morph with the chosen number of frames is saved', async ({ page, studio 
   await expect(studio.says('2 pictures, 0 selected')).toBeAttached({ timeout: 200_000 });
   await studio.idle();
   for (const name of ['0-0', '0-1']) await studio.click(name, 'option');
+  await expect(studio.find('button', 'Morph…')).toBeEnabled();
   await studio.click('Morph…');
   await studio.click('Row by row', 'radio');
   await expect(studio.find('radio', 'Row by row')).toHaveAttribute('aria-checked', 'true');
