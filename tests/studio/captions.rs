@@ -87,10 +87,12 @@ fn painted_cells_have_a_caption_of_their_own() {
     mask.save(at("mask.png")).unwrap();
     desk.click("Revise");
     desk.click("Another caption");
-    desk.type_into("Caption of the painted cells", "a blue");
+    // It begins with the caption of new pictures.
+    desk.type_into("Caption of the painted cells", " and");
     desk.click("Words for the painted cells");
-    desk.click("cat");
-    assert_eq!(desk.state().revising.condition, Some(prompt("a blue cat")));
+    desk.click("glasses");
+    let caption = "a blue cat with a red scarf and glasses";
+    assert_eq!(desk.state().revising.condition, Some(prompt(caption)));
     desk.enter("Seed", 5.0);
     desk.paint([2, 1], [2, 5]);
     let document = desk.state().document.as_ref().unwrap();
@@ -100,7 +102,7 @@ fn painted_cells_have_a_caption_of_their_own() {
         let wish = ["complete", input, "--mask", mask, "--seed", "5", "--prompt", prompt];
         made(&at(prompt), 1, &wish).remove(0)
     };
-    assert_eq!(**document.stack(), completed("a blue cat"));
+    assert_eq!(**document.stack(), completed(caption));
     assert_eq!(document.condition, Condition::Unconditional, "the picture keeps its own");
     assert_ne!(**document.stack(), completed("a person"));
     desk.harness.get_by_label("As in the rest of the picture, without a condition");
