@@ -13,7 +13,7 @@ const OPENING = ['Conv2d', 'GroupNorm', 'ResidualQuantize'];
 const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'LayerNorm', 'SampleToken'];
 
 test('GPU kernels are checked when they are first used, and not again at the next visit @alone', async ({ studio }) => {
-  await studio.open('?device=gpu');
+  await studio.open('?device=gpu&model=emoji-64');
   const log = await studio.log();
   for (const kernel of OPENING) await expect(studio.says(kernel).first()).toBeAttached();
   for (const kernel of SAMPLING) await expect(studio.says(kernel)).toHaveCount(0);
@@ -26,7 +26,7 @@ test('GPU kernels are checked when they are first used, and not again at the nex
   expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
 
   const first = await times(studio, checks);
-  await studio.open('?device=gpu');
+  await studio.open('?device=gpu&model=emoji-64');
   await studio.log();
   await expect(studio.says('correct')).toHaveCount(checks);
   expect(await times(studio, checks)).toEqual(first);
