@@ -46,6 +46,20 @@ fn parts_of_checkpoints_are_removed() {
     assert_eq!(metrics(&desk.path("run")).len(), 4);
 }
 
+/// The sheet comes after the checkpoint: here it cannot be written, because a folder has its name.
+#[test]
+fn a_run_that_ends_while_it_draws_has_its_last_checkpoint() {
+    let desk = desk();
+    train(&desk, "--out run --steps 1");
+    std::fs::create_dir(desk.path("run/sheets/00000002.png")).unwrap();
+    let run = desk.run("train rqvae stage1.yaml --data data --out run --steps 2 --resume");
+    assert!(
+        run.code == Some(2) && run.stderr.contains("run/sheets/00000002.png: expected a file"),
+        "{run:?}"
+    );
+    assert!(desk.path("run/checkpoints/00000002/training.safetensors").is_file());
+}
+
 #[test]
 fn lpips_weights_that_moved_are_asked_for() {
     let desk = desk();

@@ -233,6 +233,12 @@ impl Run<'_> {
             residua_kernels::device::failure::check()?;
             let steps = step + 1;
             self.check(steps, &measured)?;
+            let is_last = steps == self.plan.steps;
+            let saves = is_last || steps.is_multiple_of(self.plan.save_every);
+            // Before what may take minutes, so that a run that is killed meanwhile loses nothing.
+            if saves {
+                self.save(steps)?;
+            }
             if self.plan.tests_after(steps) {
                 measured.extend(self.validate(steps, task)?);
             }
@@ -242,12 +248,12 @@ impl Run<'_> {
             task.report(steps as usize, self.plan.steps as usize);
             // Checked once: if the stop comes later, the next step writes the checkpoint.
             let stopped = task.is_stopped();
-            let over = steps == self.plan.steps || stopped;
-            let drawn = shown.filter(|_| over || steps.is_multiple_of(self.plan.sheet_every));
-            let sheet = drawn.map(|shown| self.draw(steps, shown)).transpose()?;
-            if over || steps.is_multiple_of(self.plan.save_every) {
+            if stopped && !saves {
                 self.save(steps)?;
             }
+            let draws = is_last || steps.is_multiple_of(self.plan.sheet_every);
+            let drawn = shown.filter(|_| draws && !stopped);
+            let sheet = drawn.map(|shown| self.draw(steps, shown)).transpose()?;
             tell(&Told { steps, measured: &measured, speed, sheet });
             if stopped {
                 return Err(Error::Cancelled);
