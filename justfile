@@ -64,6 +64,10 @@ characters folder:
 train-characters images run:
     cargo run --release -- train rqvae assets/characters-128/stage1.yaml --data {{images}} --out {{run}} --seed 1
 
+# Checks that all crates can be published: compiles each from its package
+release:
+    cargo publish --workspace --dry-run
+
 # Packs the program for release
 pack file="residua.tar.gz": build
     tar -czf {{file}} -C "${CARGO_TARGET_DIR:-target}/release" residua

@@ -1,14 +1,12 @@
 //! Encodes an image and decodes it from its codes: `cargo run --release --example reconstruct [IMAGE]`.
 
 use residua::{Coded, Model, image};
-
-/// Unless another image is given.
-const CAT: &[u8] = include_bytes!("../assets/samples/red-cat.png");
+use residua_assets::SAMPLE;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = match std::env::args().nth(1) {
         Some(path) => image::open(path)?,
-        None => image::load_from_memory(CAT)?,
+        None => image::load_from_memory(SAMPLE.bytes)?,
     };
     let model = Model::load("emoji-64")?;
     let made = model.reconstruct(&image.to_rgb8())?;

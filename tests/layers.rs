@@ -6,8 +6,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates, from the bottom up: each uses only those before it.
-const LAYERS: [&str; 11] =
-    ["core", "io", "weights", "metrics", "protocol", "kernels", "model", "judges", "train", "engine", ""];
+const LAYERS: [&str; 13] = [
+    "assets", "shaders", "core", "io", "weights", "metrics", "protocol", "kernels", "model", "judges",
+    "train", "engine", "",
+];
 /// The first layer that needs Burn, and the first that draws.
 const COMPUTES: &str = "kernels";
 const DRAWS: &str = "";

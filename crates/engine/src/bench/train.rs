@@ -5,6 +5,7 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::SEED;
+use residua_assets::{EMOJI_64_STAGE_1_CONFIG, EMOJI_64_STAGE_2_CONFIG};
 use residua_core::config::{Config, ModelConfig};
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
@@ -15,9 +16,6 @@ use residua_train::rqvae::TrainedRqVae;
 use residua_train::stage1::Stage1Training;
 use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
-
-const STAGE1: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji-64/stage1.yaml"));
-const STAGE2: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji-64/stage2.yaml"));
 
 /// Training speed of a stage.
 #[derive(Clone, Debug, Serialize)]
@@ -37,8 +35,8 @@ pub struct TrainSpeed {
 /// # Errors
 /// [`Error::Cancelled`].
 pub fn train(batch: usize, runs: usize, device: &Device, task: &mut Task<'_>) -> Result<Vec<TrainSpeed>> {
-    let (stage1, train1) = read(STAGE1)?;
-    let (stage2, train2) = read(STAGE2)?;
+    let (stage1, train1) = read(EMOJI_64_STAGE_1_CONFIG)?;
+    let (stage2, train2) = read(EMOJI_64_STAGE_2_CONFIG)?;
     let (ModelConfig::RqVae(stage1), ModelConfig::RqTransformer(stage2)) = (stage1.model, stage2.model)
     else {
         return Err(Error::invalid("expected an RQ-VAE and an RQ-Transformer, found other models"));

@@ -8,7 +8,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files::{self, read_limited, read_watched};
 use residua_core::task::Task;
 use residua_core::text::file_name;
-use residua_io::assets::SAMPLE;
+use residua_io::assets::{self, SAMPLE};
 use residua_io::image_io::decode::decode;
 use residua_io::image_io::folder::{self, Found};
 use residua_io::image_io::framing::Framing;
@@ -43,7 +43,7 @@ pub async fn read(reading: Reading, task: &mut Task<'_>, output: &impl Fn(Output
     output(match reading {
         Reading::File(path) => Output::Opened(open(&path, &watched(&path, task)?, output)?),
         Reading::Sample => {
-            let bytes = SAMPLE.open()?;
+            let bytes = assets::open(SAMPLE)?;
             Output::Opened(open(Path::new(SAMPLE.path), &bytes.read_at(0, bytes.len())?, output)?)
         }
         Reading::Picture(path) => {

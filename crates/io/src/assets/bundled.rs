@@ -1,6 +1,6 @@
 //! The models that come with the program.
 
-use super::{
+use residua_assets::{
     Asset, CHARACTERS_128_CONTEXTUAL, CHARACTERS_128_STAGE_1, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2,
     EMOJI_64_STAGE_2_CAPTIONS,
 };

@@ -4,14 +4,15 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use crate::assets::{
+use crate::assets::open;
+use residua_assets::{
     Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES,
 };
 use residua_core::error::{Error, Result};
 
 /// The whole text of a file.
 pub(super) fn text(asset: Asset) -> Result<String> {
-    let bytes = asset.open()?;
+    let bytes = open(asset)?;
     unpacked(asset.path, &bytes.read_at(0, bytes.len())?)
 }
 
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_an_error_that_names_it() {
-        let whole = crate::assets::CLIP_MERGES.open().unwrap();
+        let whole = open(residua_assets::CLIP_MERGES).unwrap();
         let damaged = whole.read_at(0, 1000).unwrap();
         assert!(unpacked("some.txt.gz", &damaged).unwrap_err().to_string().contains("some.txt.gz"));
     }

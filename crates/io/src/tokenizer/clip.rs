@@ -8,7 +8,7 @@ use super::assets::text;
 use super::bpe::{Bpe, END_OF_WORD};
 use super::fix_text::fix_text;
 use super::html::Entities;
-use crate::assets::CLIP_MERGES;
+use residua_assets::CLIP_MERGES;
 use residua_core::error::Result;
 
 const START: &str = "<|startoftext|>";

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::assets::text;
-use crate::assets::HTML_ENTITIES;
+use residua_assets::HTML_ENTITIES;
 use residua_core::error::{Error, Result};
 
 /// Anything that may be a reference, with or without its semicolon.

@@ -21,7 +21,7 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::assets::{
+use residua_assets::{
     Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES, CLIP_MERGES,
     HTML_ENTITIES,
 };

@@ -17,7 +17,7 @@ pub fn fits(length: usize, capacity: usize, head_dim: usize) -> bool {
     length == 1 && capacity <= MOST_POSITIONS && (1..=LARGEST_HEAD).contains(&head_dim)
 }
 
-shader!(DecodeAttention, "decode_attention.wgsl", "total.wgsl");
+shader!(DecodeAttention, DECODE_ATTENTION);
 
 /// The `Parameters` of `shaders/decode_attention.wgsl`.
 #[repr(C)]
@@ -77,7 +77,7 @@ pub fn whole_fits(head_dim: usize) -> bool {
     (1..=LARGEST_WHOLE_HEAD).contains(&head_dim)
 }
 
-shader!(Attention, "attention.wgsl");
+shader!(Attention, ATTENTION);
 
 /// The `Parameters` of `shaders/attention.wgsl`.
 #[repr(C)]

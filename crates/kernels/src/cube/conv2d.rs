@@ -3,10 +3,11 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, shader, wgsl};
+use super::launch::{Shader, changed, constant, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Resample, Variant};
+use residua_shaders::CONV2D;
 
 /// The variant for `x` and `weight` of these dimensions, and the one used if it is off. Only the gathering shader
 /// has no other.
@@ -114,8 +115,6 @@ impl Block {
     }
 }
 
-const CONV2D: &str = wgsl!("conv2d.wgsl", "outer.wgsl");
-
 impl Shader for Block {
     fn source(&self) -> String {
         let Self { channel_threads, row_threads, column_threads, depth } = *self;
@@ -141,7 +140,7 @@ struct Parameters {
     shift: u32,
 }
 
-shader!(Conv2dGathered, "conv2d_gathered.wgsl", "outer.wgsl");
+shader!(Conv2dGathered, CONV2D_GATHERED);
 
 /// Channels, and also pixels, that a workgroup of `shaders/conv2d_gathered.wgsl` computes.
 const GATHERED: u32 = 64;

@@ -11,7 +11,7 @@ use crate::embed::{Lookup, Reading};
 
 const THREADS: u32 = 64;
 
-shader!(EmbedCodes, "embed_codes.wgsl");
+shader!(EmbedCodes, EMBED_CODES);
 
 /// The `Parameters` of `shaders/embed_codes.wgsl`.
 #[repr(C)]

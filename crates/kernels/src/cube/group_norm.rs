@@ -12,7 +12,7 @@ use crate::group_norm::Norm;
 /// `THREADS` of them.
 const PART: usize = 8192;
 
-shader!(Statistics, "group_norm_statistics.wgsl", "total.wgsl");
+shader!(Statistics, GROUP_NORM_STATISTICS);
 
 /// The `Parameters` of `shaders/group_norm_statistics.wgsl`.
 #[repr(C)]
@@ -24,7 +24,7 @@ struct Parts {
     parts: u32,
 }
 
-shader!(Normalize, "group_norm_silu.wgsl", "total.wgsl");
+shader!(Normalize, GROUP_NORM_SILU);
 
 /// The `Parameters` of `shaders/group_norm_silu.wgsl`.
 #[repr(C)]

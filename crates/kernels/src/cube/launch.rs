@@ -15,24 +15,14 @@ use burn_cubecl::tensor::CubeTensor;
 #[cfg(test)]
 use super::bounds;
 
-/// The contents of `shaders/FILE`, followed by those of the files in `shaders/shared` that it needs.
-macro_rules! wgsl {
-    ($file:literal $(, $shared:literal)*) => {
-        concat!(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/", $file)),
-            $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders/shared/", $shared)),)*
-        )
-    };
-}
-
-/// A shader with a fixed source, `NAME::SOURCE`, from the same files as [`wgsl`].
+/// A shader with a fixed source, `NAME::SOURCE`, which is a text of `residua_shaders`.
 macro_rules! shader {
-    ($name:ident, $($file:literal),+) => {
+    ($name:ident, $text:ident) => {
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         struct $name;
 
         impl $name {
-            const SOURCE: &'static str = $crate::cube::launch::wgsl!($($file),+);
+            const SOURCE: &'static str = residua_shaders::$text;
         }
 
         impl $crate::cube::launch::Shader for $name {
@@ -43,7 +33,7 @@ macro_rules! shader {
     };
 }
 
-pub(crate) use {shader, wgsl};
+pub(super) use shader;
 
 /// Default number of threads per workgroup.
 pub const THREADS: u32 = 256;

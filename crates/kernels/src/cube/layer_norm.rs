@@ -7,7 +7,7 @@ use super::launch::{THREADS, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 
-shader!(LayerNorm, "layer_norm.wgsl", "total.wgsl");
+shader!(LayerNorm, LAYER_NORM);
 
 /// The `Parameters` of `shaders/layer_norm.wgsl`.
 #[repr(C)]

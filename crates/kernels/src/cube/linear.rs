@@ -4,12 +4,13 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, THREADS, changed, constant, empty, launch, own, plain, wgsl};
+use super::launch::{Shader, THREADS, changed, constant, empty, launch, own, plain};
 #[cfg(test)]
 use super::texts::Text;
 use super::{Activation, CubeBackend};
 use crate::weights::{StoredWeights, Weights};
 use crate::{GpuKernel, Variant};
+use residua_shaders::DECODE_LINEAR;
 
 /// Most rows that one pass over the weights can serve.
 const MOST_ROWS: usize = 8;
@@ -97,8 +98,6 @@ fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
     let room = 16 / rows.next_power_of_two();
     room.min(if outputs < MANY_OUTPUTS { 4 } else { MOST_OUTPUTS })
 }
-
-const DECODE_LINEAR: &str = wgsl!("decode_linear.wgsl");
 
 impl Shader for DecodeLinear {
     fn source(&self) -> String {

@@ -4,12 +4,11 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, wgsl};
+use super::launch::{Shader, changed, constant, empty, launch};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Variant};
-
-const MATMUL: &str = wgsl!("matmul.wgsl", "added.wgsl");
+use residua_shaders::MATMUL;
 
 /// The tile that a workgroup computes: `8 row_threads` by `16 column_threads` elements, `depth` products of
 /// each at a time.

@@ -3,11 +3,12 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, own, plain, shader, wgsl};
+use super::launch::{Shader, changed, constant, empty, launch, own, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::embed::Place;
 use crate::{GpuKernel, Variant};
+use residua_shaders::RESIDUAL_QUANTIZE;
 
 /// Threads per workgroup of either shader.
 const THREADS: u32 = 64;
@@ -22,8 +23,6 @@ const WORKGROUPS: usize = 512;
 
 /// Largest buffer that every WebGPU device can bind, in bytes.
 const MOST_BYTES: usize = 128 << 20;
-
-const RESIDUAL_QUANTIZE: &str = wgsl!("residual_quantize.wgsl", "added.wgsl");
 
 /// The variant for `rows` of `channels` at `depths` depths. `None` if the partial sums don't fit in one
 /// buffer.
@@ -88,7 +87,7 @@ struct SearchParameters {
     tiles: u32,
 }
 
-shader!(Take, "residual_take.wgsl");
+shader!(Take, RESIDUAL_TAKE);
 
 /// The `Parameters` of `shaders/residual_take.wgsl`.
 #[repr(C)]

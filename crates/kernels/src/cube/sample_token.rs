@@ -8,7 +8,7 @@ use super::launch::{THREADS, empty, launch, shader};
 use super::texts::Text;
 use crate::sample_token::Draw;
 
-shader!(SampleToken, "sample_token.wgsl", "total.wgsl");
+shader!(SampleToken, SAMPLE_TOKEN);
 
 /// The `Parameters` of `shaders/sample_token.wgsl`.
 #[repr(C)]

@@ -128,12 +128,12 @@ fn no_shader_is_left_out() {
     }
 }
 
-/// The names, without extension, and contents of the files in a folder; at least one.
+/// The names, without extension, and contents of the WGSL files in a folder; at least one.
 fn files(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<_> = paths
-        .filter(|path| path.is_file())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "wgsl"))
         .map(|path| (path.file_stem().unwrap().to_str().unwrap().into(), fs::read_to_string(&path).unwrap()))
         .collect();
     assert!(!files.is_empty());

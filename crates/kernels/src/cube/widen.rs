@@ -10,8 +10,8 @@ use super::launch::{THREADS, empty, launch, shader};
 use super::texts::Text;
 use crate::weights::{StoredWeights, Weights};
 
-shader!(Widen, "widen.wgsl");
-shader!(WidenBlocks, "widen_blocks.wgsl");
+shader!(Widen, WIDEN);
+shader!(WidenBlocks, WIDEN_BLOCKS);
 
 /// The `Parameters` of `shaders/widen.wgsl`.
 #[repr(C)]

@@ -9,6 +9,7 @@ use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
+use residua_io::assets;
 use residua_io::assets::bundled::{self, Bundled};
 #[cfg(not(target_family = "wasm"))]
 use residua_weights::archive::Unpacked;
@@ -284,7 +285,7 @@ fn of_bundled(model: &Bundled, stage: Stage, kind: StateKind) -> Result<Checkpoi
         Stage::RqVae => stage1,
         Stage::RqTransformer => stage2,
     };
-    Checkpoint::from_source(model.name, file.open()?, kind)
+    Checkpoint::from_source(model.name, assets::open(file)?, kind)
 }
 
 /// The weights at `path`, with their configuration.
