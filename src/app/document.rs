@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use residua_core::codes::CodeStack;
 use residua_core::error::Result;
+use residua_core::text::counted;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::Framing;
 use residua_protocol::{Condition, Layers, Recipe, Seen, Surprise, View};
@@ -193,7 +194,7 @@ impl Document {
         let limit = limit.min(stack.depth());
         let cells = limits.into_iter().zip(&self.selected);
         let limits = cells.map(|(now, selected)| if *selected { limit } else { now }).collect();
-        self.change(format!("{limit} codes per cell"), stack, limits)
+        self.change(format!("{} per cell", counted(limit, "code")), stack, limits)
     }
 
     /// Restores the opened codes and depth limits of the selected cells, or of all cells if none are

@@ -58,10 +58,9 @@ impl BulkArguments {
         let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.count()));
         let total = total.filter(|&total| total > 0).ok_or_else(|| {
             Error::usage(format!(
-                "-n {}: expected 1 to {} pictures in total, found {} for each of {} conditions",
+                "-n {}: expected 1 to {} pictures in total, found that many for each condition; conditions: {}",
                 sampling.count(),
                 u32::MAX,
-                sampling.count(),
                 given.len()
             ))
         })?;

@@ -14,6 +14,7 @@ use super::target::ForceArguments;
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::sampling::Forced;
+use residua_core::text::counted;
 use residua_engine::Stage2;
 use residua_engine::fit::Fit;
 use residua_protocol::recipe::SamplingRecipe;
@@ -95,7 +96,10 @@ impl Complete {
 
 fn first_rows(rows: usize, stack: &CodeStack) -> Result<Vec<bool>> {
     if rows > stack.h() {
-        return Err(Error::usage(format!("--rows: the stack has {} rows, found {rows}", stack.h())));
+        return Err(Error::usage(format!(
+            "--rows: the stack has {}, found {rows}",
+            counted(stack.h(), "row")
+        )));
     }
     let kept = rows * stack.w() * stack.depth();
     Ok((0..stack.codes().len()).map(|place| place < kept).collect())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::output::Console;
 use residua_core::error::{Error, Result};
-use residua_core::text::size;
+use residua_core::text::{counted, size};
 use residua_engine::start::auto;
 use residua_kernels::check::{Checked, check, checks};
 use residua_kernels::cpu::vectors;
@@ -31,7 +31,8 @@ impl Devices {
         let vectors = vectors()?;
         let (device, why) = auto()?;
         let auto = kind(&device);
-        let mut lines = vec![format!("cpu  {threads} threads, {vectors}, Burn flex with Residua's kernels")];
+        let count = counted(threads, "thread");
+        let mut lines = vec![format!("cpu  {count}, {vectors}, Burn flex with Residua's kernels")];
         lines.extend(adapters.iter().map(line));
         if adapters.is_empty() {
             lines.push("gpu  none found".into());

@@ -59,7 +59,7 @@ fn text(explanation: &Explanation) -> String {
     }
     let chosen = explanation.chosen;
     lines.push(format!(
-        "chosen {} with {:.4} %, {} codes are more likely; entropy {:.2} bits",
+        "chosen {} with {:.4} %, more likely codes: {}; entropy {:.2} bits",
         chosen.code,
         100.0 * chosen.probability,
         explanation.rank,

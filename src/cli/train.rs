@@ -8,6 +8,7 @@ use serde_json::json;
 use super::options::DeviceArguments;
 use super::output::{Console, shown};
 use residua_core::error::{Error, Result};
+use residua_core::text::counted;
 use residua_engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train};
 
 /// Train a model on a folder of pictures.
@@ -140,8 +141,11 @@ impl Train {
         let mut last = json!({});
         let begin = |begun: &Begun| {
             console.note(&format!(
-                "{} pictures, {} held out; step {} of {}",
-                begun.pictures, begun.held_out, begun.begun, begun.steps
+                "{}, {} held out; step {} of {}",
+                counted(begun.pictures, "picture"),
+                begun.held_out,
+                begun.begun,
+                begun.steps
             ));
             begun.notes.iter().for_each(|note| console.note(note));
         };

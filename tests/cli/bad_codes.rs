@@ -97,9 +97,9 @@ fn invalid_recipes_are_rejected() {
     let changes: [(&str, Value, i32, &str); 10] = [
         ("/sampling/count", json!(u32::MAX), 2, "expected 1 to 10000 pictures, found 4294967295"),
         ("/sampling/count", json!(0), 2, "expected 1 to 10000 pictures, found 0"),
-        ("/sampling/image", json!(u32::MAX), 2, "to fit in 32 bits, found 1 pictures from number 4294967295"),
+        ("/sampling/image", json!(u32::MAX), 2, "to fit in 32 bits, found 1 picture from number 4294967295"),
         ("/sampling/seed", json!(-1), 1, "this version cannot read the picture's recipe"),
-        ("/sampling/filters", json!([]), 2, "expected one filter for each of 4 depths"),
+        ("/sampling/filters", json!([]), 2, "expected 4 filters, one for each depth, found 0"),
         ("/sampling/filters/1/temperature", json!(-2.0), 2, "temperature: expected 0"),
         ("/sampling/filters/2/top_p", json!(7.0), 2, "top-p: expected 0"),
         ("/sampling/condition", json!({"class": "9"}), 2, "class 9 does not exist"),

@@ -100,7 +100,7 @@ fn impossible_measurements_are_rejected_in_one_line() {
     let cases = [
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
-        ("eval reconstruction --data broken", 1, "none of 1 pictures could be read"),
+        ("eval reconstruction --data broken", 1, "expected pictures, found none in 1 file"),
         ("eval reconstruction --data data --limit 0", 2, "limit: expected at least 1"),
         ("eval reconstruction --data data --split held-out", 2, "use the split all"),
         ("eval likelihood --data data --model emoji-64", 2, "expected a class"),

@@ -11,6 +11,7 @@ use residua_core::config::RqTransformerConfig;
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
+use residua_core::text::counted;
 use residua_kernels::device::Fence;
 use residua_model::RqTransformer;
 use residua_model::generate::{DraftAndRevise, Guidance, Request, Session, Steps};
@@ -45,7 +46,8 @@ pub fn request(plan: &SamplePlan, config: &RqTransformerConfig) -> Result<Reques
     let SamplePlan { condition, seed, first, count, filters, forced, .. } = plan;
     let end = first.checked_add(*count).ok_or_else(|| {
         Error::usage(format!(
-            "expected picture numbers of a seed to fit in 32 bits, found {count} pictures from number {first}"
+            "expected picture numbers of a seed to fit in 32 bits, found {} from number {first}",
+            counted(*count as usize, "picture")
         ))
     })?;
     let request = Request {
@@ -165,7 +167,10 @@ mod tests {
                 SamplePlan { condition: Condition::Class("99".into()), ..plan.clone() },
                 "class 99 does not exist",
             ),
-            (SamplePlan { filters: vec![Filter::NONE], ..plan.clone() }, "one filter for each of 4 depths"),
+            (
+                SamplePlan { filters: vec![Filter::NONE], ..plan.clone() },
+                "expected 4 filters, one for each depth, found 1",
+            ),
             (SamplePlan { filters: vec![cold; 4], ..plan.clone() }, "temperature: expected 0"),
             (
                 SamplePlan { forced: Some(Forced { stack: small, keep: vec![true; 4] }), ..plan },

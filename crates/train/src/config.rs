@@ -13,6 +13,7 @@ use super::optimizer::DescentConfig;
 use super::schedule::Schedule;
 use residua_core::config::{Config, Unread, read_known, read_section, within};
 use residua_core::error::{Error, Result};
+use residua_core::text::counted;
 
 /// Most images per batch.
 const LARGEST_BATCH: usize = 1 << 16;
@@ -310,9 +311,10 @@ impl Experiment {
         }
         match self.accumulation {
             Some(parts) if parts != self.parts() => Err(Error::invalid(format!(
-                "experiment.total_batch_size: expected {} for {parts} parts of {batch}, found {total}: remove one of \
+                "experiment.total_batch_size: expected {} for {} of {batch}, found {total}: remove one of \
                  the two",
-                parts * batch
+                parts * batch,
+                counted(parts, "part")
             ))),
             _ => Ok(()),
         }

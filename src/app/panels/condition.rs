@@ -5,6 +5,7 @@ use eframe::egui::{ComboBox, Role, TextEdit, Ui};
 use super::parts::named;
 use crate::app::state::State;
 use residua_core::config::{ConditionKind, RqTransformerConfig};
+use residua_core::text::counted;
 use residua_protocol::Condition;
 use residua_protocol::condition::class_of;
 
@@ -95,7 +96,7 @@ fn tokens(ui: &mut Ui, state: &mut State, caption: &str, most: usize) {
     ui.scope(|ui| {
         let Some(found) = state.tokens_of(caption) else { return };
         let cut = if found.tokens > most { "; the rest is cut off" } else { "" };
-        ui.weak(format!("{} of {most} tokens{cut}", found.tokens));
+        ui.weak(format!("{} of {}{cut}", found.tokens, counted(most, "token")));
         if !found.unknown.is_empty() {
             let unknown = format!("Not in this model's vocabulary: {}", found.unknown.join(", "));
             ui.colored_label(ui.visuals().warn_fg_color, unknown);

@@ -15,6 +15,7 @@ use super::reference::{Reference, enough, parts};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
+use residua_core::text::counted;
 use residua_engine::Stage2;
 use residua_engine::bulk::{Given, Order, conditions, spread};
 use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
@@ -198,9 +199,9 @@ impl Setting for Measurement {
         let distance = reference.distance(&sums.statistics()?)?;
         let deviation = score.deviation.map_or_else(|| "?".into(), |deviation| format!("{deviation:.4}"));
         let text = format!(
-            "FID         {distance:.4}\nIS          {:.4} +- {deviation}, {} parts\n{}",
+            "FID         {distance:.4}\nIS          {:.4} +- {deviation}, {}\n{}",
             score.mean,
-            score.parts,
+            counted(score.parts, "part"),
             protocol_lines(&protocol)
         );
         let value = json!({

@@ -20,6 +20,7 @@ use clap::{Args, Subcommand};
 use super::output::Console;
 use super::words::{SPLITS, one_of};
 use residua_core::error::Result;
+use residua_core::text::counted;
 use residua_engine::eval::Selection;
 use residua_engine::eval::sets::Protocol;
 use residua_train::data::Split;
@@ -110,13 +111,13 @@ fn measured_on(pictures: usize, left_out: usize, split: Split) -> String {
         Split::HeldOut => " of the held-out split",
     };
     let left_out = if left_out > 0 { format!(", {left_out} left out") } else { String::new() };
-    format!("{pictures} pictures{split}{left_out}")
+    format!("{}{split}{left_out}", counted(pictures, "picture"))
 }
 
 /// Describes how metrics of sets were computed.
 fn protocol_lines(protocol: &Protocol) -> String {
     let reference = match protocol.reference_pictures {
-        Some(count) => format!("{count} pictures"),
+        Some(count) => counted(count, "picture"),
         None => "saved statistics".into(),
     };
     let crop = match protocol.resolution {

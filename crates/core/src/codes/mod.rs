@@ -5,6 +5,7 @@ pub mod npy;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::text::counted;
 
 /// The codes of one image, row-major in (row, column, depth), the layout of the published code. In each cell,
 /// the code at depth `d` quantizes the residual of the codes above it (paper, section 3.1).
@@ -110,7 +111,8 @@ impl CodeStack {
         if codebook_sizes.len() != self.depth() {
             let (expected, found) = (codebook_sizes.len(), self.depth());
             return Err(Error::invalid(format!(
-                "expected {expected} codes per cell, as in the model, found {found}"
+                "expected {} per cell, as in the model, found {found}",
+                counted(expected, "code")
             )));
         }
         let size_at = |index: usize| codebook_sizes[index % self.depth()];

@@ -24,6 +24,7 @@ pub use transforms::Transforms;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::text::counted;
 
 /// A known key that only training reads.
 pub type Unread = serde_json::Value;
@@ -143,7 +144,8 @@ impl<T: Clone> PerDepth<T> {
             Self::Same(value) => Ok(vec![value.clone(); depth]),
             Self::Each(values) if values.len() == depth => Ok(values.clone()),
             Self::Each(values) => Err(Error::invalid(format!(
-                "{key}: expected one value, or {depth} for {depth} depths, found {}",
+                "{key}: expected one value, or {depth} for {}, found {}",
+                counted(depth, "depth"),
                 values.len()
             ))),
         }

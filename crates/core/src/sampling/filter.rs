@@ -1,6 +1,7 @@
 //! The published sampling rules as pure functions: from logits to a distribution, and sampling from it.
 
 use crate::error::{Error, Result};
+use crate::text::counted;
 
 /// Filters applied to the logits of a code before sampling it.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -99,7 +100,8 @@ fn at<T: Copy>(name: &str, values: &[T], d: usize, depth: usize) -> Result<T> {
         [value] => Ok(*value),
         values if values.len() == depth => Ok(values[d]),
         values => Err(Error::usage(format!(
-            "{name}: expected one value, or {depth} for the {depth} depths, found {}",
+            "{name}: expected one value, or {depth} for the {}, found {}",
+            counted(depth, "depth"),
             values.len()
         ))),
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use crate::error::{Error, Result};
+use crate::text::counted;
 
 /// Default number of parts of a draft. The paper's figures use 64, which takes four times as long but is
 /// better.
@@ -100,7 +101,11 @@ impl Schedule {
             ));
         }
         if self.filters.len() != depth {
-            return Err(Error::usage(format!("expected one filter for each of {depth} depths")));
+            return Err(Error::usage(format!(
+                "expected {}, one for each depth, found {}",
+                counted(depth, "filter"),
+                self.filters.len()
+            )));
         }
         self.filters.iter().try_for_each(Filter::check)
     }

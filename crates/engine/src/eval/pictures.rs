@@ -9,6 +9,7 @@ use crate::bulk::{Order, file};
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
 use residua_core::task::Task;
+use residua_core::text::counted;
 pub use residua_io::image_io::folder::LeftOut;
 use residua_io::image_io::{Picture, folder};
 use residua_protocol::Condition;
@@ -202,8 +203,8 @@ impl Pictures {
     fn end(&self) -> Result<()> {
         match self.left_out.last() {
             Some(last) if self.read == 0 && self.part == Part::WHOLE => {
-                let count = self.items.len();
-                Err(Error::invalid(format!("none of {count} pictures could be read; {}", last.reason)))
+                let files = counted(self.items.len(), "file");
+                Err(Error::invalid(format!("expected pictures, found none in {files}; {}", last.reason)))
             }
             _ => Ok(()),
         }

@@ -12,6 +12,7 @@ use crate::models::Stage1;
 use residua_core::config::{Precision, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
+use residua_core::text::counted;
 use residua_protocol::Options;
 use residua_train::lock::{self, Lock};
 use residua_train::record::Record;
@@ -128,10 +129,10 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{}: expected the {} pictures that {} was trained on so far, with the same names, sizes, classes and captions, found \
-         {pictures} that differ: use the original ones, or {}",
+        "{}: expected the {} that {} was trained on so far, with the same names, sizes, classes and captions, found \
+         {pictures} with others: use the original ones, or {}",
         options.data.display(),
-        record.pictures,
+        counted(record.pictures, "picture"),
         options.out.display(),
         anew(options)
     )))

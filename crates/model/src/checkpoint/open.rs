@@ -9,6 +9,7 @@ use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
+use residua_core::text::counted;
 use residua_io::assets;
 use residua_io::assets::bundled::{self, Bundled};
 #[cfg(not(target_family = "wasm"))]
@@ -363,9 +364,9 @@ fn read_classes(config: &mut Config, weights: &Path) -> Result<()> {
             model.classes = names;
         } else {
             tracing::warn!(
-                "{}: expected {} class names, found {}; they are not used",
+                "{}: expected {}, found {}; they are not used",
                 place.display(),
-                model.vocab_size_cond,
+                counted(model.vocab_size_cond, "class name"),
                 names.len()
             );
         }

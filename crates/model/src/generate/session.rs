@@ -11,6 +11,7 @@ use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::filter::Filter;
 use residua_core::sampling::{Forced, Images};
+use residua_core::text::counted;
 use residua_kernels::arrived;
 use residua_kernels::sample_token::{Draw, sample_token};
 
@@ -42,8 +43,8 @@ impl Request {
     pub fn check(&self, config: &RqTransformerConfig) -> Result<()> {
         let (length, vocabulary) = (config.block_size_cond, config.vocab_size_cond);
         if self.condition.len() != length {
-            let found = self.condition.len();
-            return Err(Error::usage(format!("the model takes {length} condition tokens, found {found}")));
+            let (expected, found) = (counted(length, "condition token"), self.condition.len());
+            return Err(Error::usage(format!("the model takes {expected}, found {found}")));
         }
         let is_known = |token: u32| (token as usize) < vocabulary || self.is_null(config);
         if let Some(token) = self.condition.iter().find(|&&token| !is_known(token)) {
@@ -56,7 +57,11 @@ impl Request {
             return Err(Error::usage("expected at least one image to sample, found 0"));
         }
         if self.filters.len() != config.depth() {
-            return Err(Error::usage(format!("expected one filter for each of {} depths", config.depth())));
+            return Err(Error::usage(format!(
+                "expected {}, one for each depth, found {}",
+                counted(config.depth(), "filter"),
+                self.filters.len()
+            )));
         }
         self.filters.iter().try_for_each(Filter::check)?;
         self.forced.as_ref().map_or(Ok(()), |forced| check_forced(forced, config))

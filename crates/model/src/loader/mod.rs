@@ -10,7 +10,7 @@ use half::f16;
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
 use residua_core::random::normal;
-use residua_core::text::size;
+use residua_core::text::{counted, size};
 use residua_kernels::device::largest_tensor;
 use residua_kernels::dropout::{Dropout, Noise};
 use residua_weights::file::{TensorInfo, WeightFile};
@@ -276,7 +276,8 @@ impl<'a> Loader<'a> {
         };
         let (found, expected) = (flat.dims()[0], shape.iter().product::<usize>());
         if found != expected {
-            self.problems.misshaped.push(format!("{name} (expected {shape:?}, found {found} values)"));
+            let found = counted(found, "value");
+            self.problems.misshaped.push(format!("{name} (expected {shape:?}, found {found})"));
             return None;
         }
         Some(flat.clone())

@@ -2,6 +2,7 @@
 
 use residua_core::error::{Error, Result};
 use residua_core::random::{below, pcg4d};
+use residua_core::text::counted;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::{Framing, Square};
 
@@ -123,7 +124,7 @@ impl Augmentation {
         let all = [
             Some(self.frame.described()),
             self.flip.then(|| "mirrored half the time".into()),
-            (self.shift > 0).then(|| format!("shifted by up to {} pixels", self.shift)),
+            (self.shift > 0).then(|| format!("shifted by up to {}", counted(self.shift, "pixel"))),
         ];
         all.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }

@@ -6,6 +6,7 @@ use super::dialogs;
 use crate::app::choose::{self, Wanted};
 use crate::app::gallery::Gallery;
 use crate::app::state::State;
+use residua_core::text::counted;
 
 /// A button: its name, when it is enabled, the tooltip when it is not, and its action.
 type Action = (&'static str, fn(&Gallery) -> bool, &'static str, fn(&mut State));
@@ -53,8 +54,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             }
         }
         let (all, chosen) = (state.gallery.items.len(), state.gallery.chosen.len());
-        let pictures = if all == 1 { "picture" } else { "pictures" };
-        ui.add(Label::new(RichText::new(format!("{all} {pictures}, {chosen} selected")).weak()).extend());
+        let pictures = counted(all, "picture");
+        ui.add(Label::new(RichText::new(format!("{pictures}, {chosen} selected")).weak()).extend());
     });
 }
 
