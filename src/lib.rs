@@ -21,7 +21,7 @@
 pub mod app;
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod signals;
 
 #[cfg(feature = "models")]

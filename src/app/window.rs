@@ -103,6 +103,26 @@ fn close_on_signals(ctx: Context) {
     });
 }
 
+/// Closes the window on Ctrl-C and with its console as the user would, so that a training run writes its checkpoint
+/// first. A second Ctrl-C ends the program at once.
+#[cfg(windows)]
+fn close_on_signals(ctx: Context) {
+    let close = move || ctx.send_viewport_cmd(eframe::egui::ViewportCommand::Close);
+    let (on_end, mut pressed) = (close.clone(), false);
+    let caught = ctrlc::set_handler(move || {
+        if std::mem::replace(&mut pressed, true) {
+            std::process::exit(130);
+        }
+        close();
+    });
+    if let Err(error) = caught {
+        tracing::warn!("Ctrl-C will end the program without a checkpoint: {error}");
+    }
+    if let Err(error) = crate::signals::before_end(on_end) {
+        tracing::warn!("closing the console will end the program without a checkpoint: {error}");
+    }
+}
+
 /// Creates the studio; also returns its models' device.
 fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
     let (device, said) = match &context.wgpu_render_state {
@@ -111,7 +131,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
     };
     let kind = device::kind(&device);
     let shared = !device::is_cpu(&device);
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     close_on_signals(context.egui_ctx.clone());
     let ctx = context.egui_ctx.clone();
     let engine = residua_engine::studio::start(device.clone(), move || ctx.request_repaint());

@@ -74,7 +74,7 @@ impl Write for Once {
 impl Console {
     /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
     /// (end of a session, job or container) and SIGHUP (closed terminal, except under `nohup`) stop the work, too,
-    /// and may arrive several times.
+    /// and may arrive several times. So does closing the console on Windows.
     pub fn new(json: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -89,6 +89,12 @@ impl Console {
         for signal in crate::signals::stopping() {
             signal_hook::flag::register(signal, stop.clone())
                 .map_err(|e| Error::invalid(format!("cannot catch signal {signal}: {e}")))?;
+        }
+        #[cfg(windows)]
+        {
+            let stop = stop.clone();
+            crate::signals::before_end(move || stop.store(true, Ordering::Relaxed))
+                .map_err(|e| Error::invalid(format!("cannot catch a closing console: {e}")))?;
         }
         Ok(Self { json, stop, stdout_is_taken: Cell::new(false) })
     }
