@@ -104,8 +104,8 @@ impl Codes {
         let image = in_file(path, decode(bytes))?;
         let pixels = match has_its_pixels(bytes, &image) {
             Some(true) => Pixels::Own,
-            Some(false) => Pixels::Changed(Picture::from_rgb8(&image)),
-            None => Pixels::Unchecked(Picture::from_rgb8(&image)),
+            Some(false) => Pixels::Changed(image.into()),
+            None => Pixels::Unchecked(image.into()),
         };
         Ok(Some(Self { stacks: vec![stack], recipe, pixels }))
     }

@@ -24,6 +24,7 @@ mod explanation;
 mod guidance;
 mod interruption;
 mod judges;
+mod large_pictures;
 mod layers;
 mod made_up;
 mod morph;

@@ -1,4 +1,15 @@
-//! The resident memory of this process, on systems that report it.
+//! The resident memory of this process, on systems that report it, and what more it can have.
+
+/// Whether so many more bytes can be had at once. An allocation that fails would end the program.
+pub fn can_hold(bytes: u64) -> bool {
+    // Linux promises more memory than there is.
+    let is_free = available().is_none_or(|available| bytes <= available);
+    let mut space = Vec::<u8>::new();
+    is_free
+        && usize::try_from(bytes).is_ok_and(|bytes| space.try_reserve_exact(bytes).is_ok())
+        // Else the compiler may leave out the allocation.
+        && !std::hint::black_box(space.as_ptr()).is_null()
+}
 
 /// Resets the peak, so that the next one covers only what follows.
 pub fn reset_peak() {
@@ -22,11 +33,31 @@ fn status(_: &str) -> Option<u64> {
     Some(core::arch::wasm32::memory_size::<0>() as u64 * (64 << 10))
 }
 
-/// A field of this process's status on Linux, in bytes.
 #[cfg(not(target_family = "wasm"))]
 fn status(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(name))?;
+    field("/proc/self/status", name)
+}
+
+/// Memory that programs can still get, in bytes, if the system reports it.
+fn available() -> Option<u64> {
+    Some(field("/proc/meminfo", "MemAvailable:")? + field("/proc/meminfo", "SwapFree:")?)
+}
+
+/// A field of a table on Linux, in bytes.
+fn field(table: &str, name: &str) -> Option<u64> {
+    let table = std::fs::read_to_string(table).ok()?;
+    let line = table.lines().find(|line| line.starts_with(name))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_machine_has_is_not_to_be_had() {
+        assert!(can_hold(0) && can_hold(1 << 20));
+        assert!(!can_hold(1 << 60) && !can_hold(u64::MAX));
+    }
 }

@@ -196,7 +196,10 @@ impl Pictures {
 
     fn read(&self, item: &Item) -> Result<Picture> {
         let picture = folder::read(&item.path)?;
-        self.resolution.map_or(Ok(picture.clone()), |resolution| picture.fit(resolution))
+        match self.resolution {
+            Some(resolution) => picture.fit(resolution),
+            None => Ok(picture),
+        }
     }
 
     /// Another part may have pictures that can be read.

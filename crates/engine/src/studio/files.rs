@@ -123,7 +123,7 @@ fn open(path: &Path, bytes: &[u8], output: &impl Fn(Output)) -> Result<Opened> {
             // The picture may be whole.
             let Ok(image) = decode(bytes) else { return Err(named(error)) };
             output(Output::Warned(format!("{}; the picture itself is encoded", named(error))));
-            return Ok(found(Content::Picture(Arc::new(Picture::from_rgb8(&image))), None));
+            return Ok(found(Content::Picture(Arc::new(image.into())), None));
         }
     };
     let image = match codes.map(|stack| (stack, edited(bytes))) {
@@ -136,7 +136,7 @@ fn open(path: &Path, bytes: &[u8], output: &impl Fn(Output)) -> Result<Opened> {
         }
         None => decode(bytes).map_err(named)?,
     };
-    Ok(found(Content::Picture(Arc::new(Picture::from_rgb8(&image))), recipe))
+    Ok(found(Content::Picture(Arc::new(image.into())), recipe))
 }
 
 /// What a picture says about how it was made.
@@ -200,7 +200,7 @@ fn listed(path: &Path) -> Result<Listed> {
     let stack = codes.filter(|_| has_its_pixels(&bytes, &image) != Some(false)).map(Arc::new);
     let is_large = image.width().max(image.height()) as usize > MOST_LISTED;
     let image = if is_large { resize::fit(&image, MOST_LISTED)? } else { image };
-    Ok(Listed { path: path.into(), picture: Arc::new(Picture::from_rgb8(&image)), stack, recipe })
+    Ok(Listed { path: path.into(), picture: Arc::new(image.into()), stack, recipe })
 }
 
 fn compare([one, other]: &[Pictured; 2]) -> Result<Output> {

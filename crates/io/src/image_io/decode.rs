@@ -8,11 +8,14 @@ use std::path::Path;
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage,
+};
 
 use super::{MAX_PIXELS, check_size, png_text};
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, kinds};
+use residua_core::memory;
 
 /// The supported formats, by their names in messages.
 const FORMATS: [(ImageFormat, &str); 5] = [
@@ -74,6 +77,7 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
+    check_memory(&decoder)?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
         return Err(Error::invalid(
             "the JPEG picture cannot be decoded: the file ends before the picture does",
@@ -136,6 +140,21 @@ fn check_png_header(bytes: &[u8]) -> Result<()> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     // The decoder itself reports a damaged header.
     decoder.read_header_info().map_or(Ok(()), |info| check_size(info.width.into(), info.height.into()))
+}
+
+/// Refuses an image that does not fit in memory. Otherwise the decoder would end the program.
+fn check_memory(decoder: &impl ImageDecoder) -> Result<()> {
+    let (width, height) = decoder.dimensions();
+    // Other colours are converted: to four channels if there is transparency, then to three.
+    let conversion = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 4 };
+    let needed = decoder.total_bytes() + conversion * u64::from(width) * u64::from(height);
+    if memory::can_hold(needed) {
+        return Ok(());
+    }
+    let megabytes = needed / 1_000_000;
+    Err(Error::invalid(format!(
+        "a picture of {width}x{height} needs {megabytes} MB of memory, which are not free: make it smaller or close other programs"
+    )))
 }
 
 /// The decoder's message in one line; some have several.

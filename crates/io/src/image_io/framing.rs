@@ -1,6 +1,6 @@
 //! Which part of an image goes to a model: models take squares of one size, users' images have any size.
 
-use super::{Picture, resize};
+use super::{Picture, resize, to_u8};
 use residua_core::error::Result;
 
 /// A part of an image, and how it becomes a square.
@@ -36,9 +36,7 @@ impl Framing {
             Self::Middle => picture.fit(resolution),
             Self::Square(Square { left, top, side }) => picture.crop(left, top, side, side)?.fit(resolution),
             Self::Squeezed if picture.width() == picture.height() => picture.fit(resolution),
-            Self::Squeezed => {
-                resize::squeeze(&picture.to_rgb8(), resolution).map(|image| Picture::from_rgb8(&image))
-            }
+            Self::Squeezed => resize::squeeze(&picture.levels(to_u8), resolution).map(Picture::from),
         }
     }
 }

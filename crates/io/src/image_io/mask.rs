@@ -17,7 +17,7 @@ const WHITE: u8 = 240;
 /// # Errors
 /// The bytes are not an image, damaged or too large.
 pub fn from_bytes(bytes: &[u8]) -> Result<Picture> {
-    decode::upright(bytes).map(|image| Picture::from_rgb8(&meant(image)))
+    decode::upright(bytes).map(|image| meant(image).into())
 }
 
 /// Which cells of `h` rows and `w` columns, row-major, a mask at a model's resolution selects: those of at least middle

@@ -13,8 +13,9 @@ pub mod resize;
 pub mod sheet;
 mod wire;
 
+use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use image::RgbImage;
 
@@ -29,12 +30,41 @@ pub use wire::Bytes;
 pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else { 256_000_000 };
 
 /// An RGB image in the models' layout: planar (channel, row, column), f32. The range is `[-1, 1]`; a model's
-/// output may exceed it, and is clamped only for display.
-#[derive(Clone, Debug, PartialEq)]
+/// output may exceed it, and is clamped only for display. An image from a file is kept in 8 bits, a quarter of the memory,
+/// until its values are asked for.
+#[derive(Clone, Debug)]
 pub struct Picture {
     width: usize,
     height: usize,
-    data: Vec<f32>,
+    pixels: Pixels,
+}
+
+/// The pixels of an image.
+#[derive(Clone, Debug)]
+enum Pixels {
+    /// Values, in (channel, row, column) order.
+    Values(Vec<f32>),
+    /// 8 bits, and their values if they were asked for.
+    Levels(RgbImage, OnceLock<Vec<f32>>),
+}
+
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        let alike = (self.width, self.height) == (other.width, other.height);
+        alike
+            && match (&self.pixels, &other.pixels) {
+                (Pixels::Levels(one, _), Pixels::Levels(other, _)) => one == other,
+                _ => self.data() == other.data(),
+            }
+    }
+}
+
+/// Takes the pixels as they are; see [`Picture::from_rgb8`] for their values.
+impl From<RgbImage> for Picture {
+    fn from(image: RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        Self { width, height, pixels: Pixels::Levels(image, OnceLock::new()) }
+    }
 }
 
 impl Picture {
@@ -43,14 +73,8 @@ impl Picture {
     /// # Errors
     /// A size is zero, there are more than [`MAX_PIXELS`], or `data` has the wrong length.
     pub fn new(width: usize, height: usize, data: Vec<f32>) -> Result<Self> {
-        check_size(width as u64, height as u64)?;
-        if data.len() != 3 * width * height {
-            let found = data.len();
-            return Err(Error::invalid(format!(
-                "a picture of {width}x{height} needs 3 values per pixel, found {found}"
-            )));
-        }
-        Ok(Self { width, height, data })
+        check_values(width, height, data.len())?;
+        Ok(Self { width, height, pixels: Pixels::Values(data) })
     }
 
     /// Reads the file at `path` at full size; see [`decode`] for the accepted formats.
@@ -58,7 +82,7 @@ impl Picture {
     /// # Errors
     /// The file is missing, not an image, damaged or too large.
     pub fn read(path: &Path) -> Result<Self> {
-        decode::read(path).map(|image| Self::from_rgb8(&image))
+        decode::read(path).map(Self::from)
     }
 
     /// Decodes a file's bytes at full size; see [`decode`] for the accepted formats.
@@ -66,15 +90,12 @@ impl Picture {
     /// # Errors
     /// The bytes are not an image, damaged or too large.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        decode::decode(bytes).map(|image| Self::from_rgb8(&image))
+        decode::decode(bytes).map(Self::from)
     }
 
     /// Converts pixels to `[-1, 1]` with the published code's arithmetic: `(v / 255 - 0.5) / 0.5`.
     pub fn from_rgb8(image: &RgbImage) -> Self {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let plane = |channel| image.as_raw().iter().skip(channel).step_by(3);
-        let data = (0..3).flat_map(plane).map(|&level| from_u8(level)).collect();
-        Self { width, height, data }
+        image.clone().into()
     }
 
     /// Converts 8-bit RGBA pixels, row-major, as [`Self::from_rgb8`] does. Alpha is ignored.
@@ -83,28 +104,42 @@ impl Picture {
     /// Those of [`Self::new`].
     pub fn from_rgba8(width: usize, height: usize, rgba: &[u8]) -> Result<Self> {
         let (pixels, _) = rgba.as_chunks::<4>();
-        let plane = |channel: usize| pixels.iter().map(move |pixel| from_u8(pixel[channel]));
-        Self::new(width, height, (0..3).flat_map(plane).collect())
+        Self::from_levels(width, height, pixels.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect())
+    }
+
+    /// An image from `levels`, `3 * height * width` of them in (row, column, channel) order.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    fn from_levels(width: usize, height: usize, levels: Vec<u8>) -> Result<Self> {
+        check_values(width, height, levels.len())?;
+        let image = RgbImage::from_raw(width as u32, height as u32, levels);
+        Ok(image.expect("three values per pixel").into())
     }
 
     /// Converts to 8-bit pixels: clamped to `[-1, 1]`, mapped to `[0, 255]`, and rounded as in torchvision's
     /// `save_image`.
     pub fn to_rgb8(&self) -> RgbImage {
-        self.to_rgb8_by(to_u8)
+        self.levels(to_u8).into_owned()
     }
 
     /// Converts to 8-bit pixels by truncation, as the published code does when it passes samples to CLIP.
     /// Pixels that came from 8 bits keep their values.
     pub fn to_rgb8_downwards(&self) -> RgbImage {
-        self.to_rgb8_by(to_u8_downwards)
+        self.levels(to_u8_downwards).into_owned()
     }
 
-    fn to_rgb8_by(&self, to_u8: fn(f32) -> u8) -> RgbImage {
+    /// The 8-bit pixels: those of the file, or else the values converted by `to_u8`.
+    fn levels(&self, to_u8: fn(f32) -> u8) -> Cow<'_, RgbImage> {
+        let data = match &self.pixels {
+            Pixels::Levels(image, _) => return Cow::Borrowed(image),
+            Pixels::Values(data) => data,
+        };
         let plane = self.width * self.height;
-        RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
+        Cow::Owned(RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             let pixel = y as usize * self.width + x as usize;
-            image::Rgb([0, 1, 2].map(|channel| to_u8(self.data[channel * plane + pixel])))
-        })
+            image::Rgb([0, 1, 2].map(|channel| to_u8(data[channel * plane + pixel])))
+        }))
     }
 
     /// The image at a model's resolution, `resolution x resolution`: the shorter side resized, the centre
@@ -117,7 +152,7 @@ impl Picture {
         if (self.width, self.height) == (resolution, resolution) {
             return Ok(self.clone());
         }
-        resize::fit(&self.to_rgb8(), resolution).map(|image| Self::from_rgb8(&image))
+        resize::fit(&self.levels(to_u8), resolution).map(Self::from)
     }
 
     /// The part of `width x height` pixels whose top left corner is at (`left`, `top`).
@@ -133,9 +168,17 @@ impl Picture {
                 self.width, self.height
             )));
         }
+        check_size(width as u64, height as u64)?;
+        let data = match &self.pixels {
+            Pixels::Levels(image, _) => {
+                let [left, top, width, height] = [left, top, width, height].map(|size| size as u32);
+                return Ok(image::imageops::crop_imm(image, left, top, width, height).to_image().into());
+            }
+            Pixels::Values(data) => data,
+        };
         let row = |channel: usize, y: usize| (channel * self.height + top + y) * self.width + left;
         let rows = (0..3).flat_map(|channel| (0..height).map(move |y| row(channel, y)));
-        let data = rows.flat_map(|start| self.data[start..start + width].iter().copied()).collect();
+        let data = rows.flat_map(|start| data[start..start + width].iter().copied()).collect();
         Self::new(width, height, data)
     }
 
@@ -147,12 +190,19 @@ impl Picture {
     pub fn thinned(&self, longest: usize) -> Self {
         let step = self.width.max(self.height).div_ceil(longest);
         let [width, height] = [self.width, self.height].map(|size| size.div_ceil(step));
+        let data = match &self.pixels {
+            Pixels::Levels(image, _) => {
+                let pixel = |x: u32, y: u32| *image.get_pixel(x * step as u32, y * step as u32);
+                return RgbImage::from_fn(width as u32, height as u32, pixel).into();
+            }
+            Pixels::Values(data) => data,
+        };
         let rows = (0..3).flat_map(|channel| {
             let row = move |y: usize| (channel * self.height + y) * self.width;
             (0..self.height).step_by(step).map(row)
         });
-        let data = rows.flat_map(|start| self.data[start..start + self.width].iter().step_by(step));
-        Self { width, height, data: data.copied().collect() }
+        let data = rows.flat_map(|start| data[start..start + self.width].iter().step_by(step));
+        Self { width, height, pixels: Pixels::Values(data.copied().collect()) }
     }
 
     /// This picture if no side is longer than `longest`, else a smaller copy; see [`Self::thinned`].
@@ -178,7 +228,7 @@ impl Picture {
     /// # Errors
     /// The provenance is too large.
     pub fn to_png(&self, provenance: &Provenance, path: &Path) -> Result<Vec<u8>> {
-        png_text::encode_png(&self.to_rgb8(), &provenance.seen_from(path))
+        png_text::encode_png(&self.levels(to_u8), &provenance.seen_from(path))
     }
 
     /// The bytes of an 8-bit PNG that is marked as several pictures in one, so that it is never taken for data.
@@ -186,7 +236,7 @@ impl Picture {
     /// # Errors
     /// The picture cannot be encoded.
     pub fn to_sheet(&self) -> Result<Vec<u8>> {
-        png_text::encode_sheet(&self.to_rgb8())
+        png_text::encode_sheet(&self.levels(to_u8))
     }
 
     /// Columns.
@@ -201,12 +251,18 @@ impl Picture {
 
     /// The values, in (channel, row, column) order.
     pub fn data(&self) -> &[f32] {
-        &self.data
+        match &self.pixels {
+            Pixels::Values(data) => data,
+            Pixels::Levels(image, data) => data.get_or_init(|| values(image)),
+        }
     }
 
     /// Returns the values, in (channel, row, column) order.
     pub fn into_data(self) -> Vec<f32> {
-        self.data
+        match self.pixels {
+            Pixels::Values(data) => data,
+            Pixels::Levels(image, data) => data.into_inner().unwrap_or_else(|| values(&image)),
+        }
     }
 }
 
@@ -231,6 +287,27 @@ fn to_u8(value: f32) -> u8 {
 /// lower one.
 fn to_u8_downwards(value: f32) -> u8 {
     ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0 + 1e-3) as u8
+}
+
+/// Refuses sizes that are empty or too large, and another number of values than three for each pixel.
+fn check_values(width: usize, height: usize, found: usize) -> Result<()> {
+    check_size(width as u64, height as u64)?;
+    if found != 3 * width * height {
+        return Err(Error::invalid(format!(
+            "a picture of {width}x{height} needs 3 values per pixel, found {found}"
+        )));
+    }
+    Ok(())
+}
+
+/// The values of 8-bit pixels, in (channel, row, column) order.
+fn values(image: &RgbImage) -> Vec<f32> {
+    let levels = image.as_raw();
+    let mut values = Vec::with_capacity(levels.len());
+    for channel in 0..3 {
+        values.extend(levels.iter().skip(channel).step_by(3).map(|&level| from_u8(level)));
+    }
+    values
 }
 
 /// Refuses sizes that are empty or too large.
@@ -319,6 +396,28 @@ mod tests {
         let expected = Picture::new(3, 1, [0, 2, 4, 10, 12, 14, 20, 22, 24].map(|i| i as f32).to_vec());
         assert_eq!(picture.thinned(3), expected.unwrap());
         assert_eq!(picture.thinned(4).width(), 3);
+    }
+
+    /// Pixels of a file, kept in 8 bits, and the same values as floats.
+    #[test]
+    fn a_file_and_its_values_are_one_picture() {
+        for name in ["landscape.png", "portrait.png"] {
+            let image = testing::pixels(name);
+            let file = Picture::from(image.clone());
+            let (width, height) = (file.width(), file.height());
+            let channels =
+                (0..3usize).flat_map(|channel| image.pixels().map(move |pixel| from_u8(pixel.0[channel])));
+            let floats = Picture::new(width, height, channels.collect()).unwrap();
+            assert_eq!(file.clone(), file);
+            assert_eq!(file, floats);
+            assert_ne!(file, Picture::from(testing::pixels("square.png")));
+            assert_eq!(file.clone().into_data(), floats.data());
+            assert_eq!(file.to_rgb8_downwards(), floats.to_rgb8_downwards());
+            assert_eq!(file.thinned(9), floats.thinned(9));
+            assert_eq!(file.crop(3, 2, 7, 5).unwrap(), floats.crop(3, 2, 7, 5).unwrap());
+            assert!(file.crop(0, 0, 0, 1).is_err() && file.crop(width - 1, 0, 2, 1).is_err());
+            assert_eq!(file.fit(17).unwrap(), floats.fit(17).unwrap());
+        }
     }
 
     #[test]

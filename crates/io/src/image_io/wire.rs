@@ -1,12 +1,12 @@
 //! The serialized form of an image between a page and its worker: sizes, and the values as bytes. An image from a file
-//! has 8-bit values, so it takes a quarter of its memory.
+//! takes one byte for each.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Picture, check_size, from_u8, to_u8};
+use super::{Picture, Pixels, check_size};
 
 /// Bytes that are serialized in one piece, not one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +44,16 @@ impl<'de> Deserialize<'de> for Bytes {
 struct Wire {
     width: usize,
     height: usize,
-    /// A byte for each value, or little-endian f32, the byte order of all supported machines.
+    /// 8-bit pixels (row, column, channel), or values as little-endian f32, the byte order of all supported machines.
     data: Bytes,
-}
-
-/// `value` in 8 bits, if they give exactly this value again.
-fn level(value: f32) -> Option<u8> {
-    let level = to_u8(value);
-    (from_u8(level) == value).then_some(level)
 }
 
 impl Serialize for Picture {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let levels: Option<Vec<u8>> = self.data.iter().map(|&value| level(value)).collect();
-        let data = levels.unwrap_or_else(|| bytemuck::cast_slice::<f32, u8>(&self.data).to_vec());
+        let data = match &self.pixels {
+            Pixels::Levels(image, _) => image.as_raw().clone(),
+            Pixels::Values(values) => bytemuck::cast_slice::<f32, u8>(values).to_vec(),
+        };
         Wire { width: self.width, height: self.height, data: Bytes(data) }.serialize(serializer)
     }
 }
@@ -66,15 +62,14 @@ impl<'de> Deserialize<'de> for Picture {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { width, height, data: Bytes(bytes) } = Wire::deserialize(deserializer)?;
         check_size(width as u64, height as u64).map_err(D::Error::custom)?;
-        let data = if bytes.len() == 3 * width * height {
-            bytes.into_iter().map(from_u8).collect()
-        } else {
-            let (values, rest) = bytes.as_chunks::<4>();
-            if !rest.is_empty() {
-                return Err(D::Error::invalid_length(bytes.len(), &"bytes of f32"));
-            }
-            values.iter().map(|&value| f32::from_le_bytes(value)).collect()
-        };
+        if bytes.len() == 3 * width * height {
+            return Self::from_levels(width, height, bytes).map_err(D::Error::custom);
+        }
+        let (values, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(D::Error::invalid_length(bytes.len(), &"bytes of f32"));
+        }
+        let data = values.iter().map(|&value| f32::from_le_bytes(value)).collect();
         Self::new(width, height, data).map_err(D::Error::custom)
     }
 }

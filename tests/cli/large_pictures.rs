@@ -1,0 +1,50 @@
+//! Pictures of 200 megapixels are read if memory allows.
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::process::Command;
+
+use super::desk::{Desk, Run};
+
+/// Width and height of the picture.
+const SIZE: [u32; 2] = [20_000, 10_000];
+/// Kilobytes of its 8-bit pixels.
+const PIXELS: usize = 600_000_000 / 1024;
+
+/// Writes a picture whose rows have one colour each, row by row.
+fn write_large(desk: &Desk) {
+    let file = BufWriter::new(File::create(desk.path("large.png")).unwrap());
+    let mut encoder = png::Encoder::new(file, SIZE[0], SIZE[1]);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::Fastest);
+    let mut writer = encoder.write_header().unwrap().into_stream_writer().unwrap();
+    for row in 0..SIZE[1] {
+        writer.write_all(&vec![(row / 40) as u8; 3 * SIZE[0] as usize]).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Runs the program with so many kilobytes of memory for its data.
+fn limited(desk: &Desk, kilobytes: usize, line: &str) -> Run {
+    let program = desk.command(line);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -d {kilobytes}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(program.get_args()).current_dir(desk.path(""));
+    Run::of(command.output().unwrap())
+}
+
+#[test]
+fn a_picture_of_200_megapixels_needs_memory_for_its_pixels_once() {
+    let desk = Desk::new();
+    write_large(&desk);
+    let line = "encode large.png";
+    limited(&desk, PIXELS, line).is_refusal(
+        line,
+        1,
+        "large.png: a picture of 20000x10000 needs 600 MB of memory",
+    );
+    let run = limited(&desk, 2 * PIXELS, line);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(desk.path("large.npy").is_file());
+}
