@@ -49,8 +49,8 @@ impl Target {
     /// The target at `path`, whose extension must be `ending`; pipes, devices and `-` need none.
     ///
     /// # Errors
-    /// The extension is wrong, the path is a folder, or the file exists and must not be replaced; there is
-    /// nothing to replace on standard output.
+    /// The extension is wrong, the path is a folder or cannot be written, or the file exists and must not be
+    /// replaced; there is nothing to replace on standard output.
     pub fn given(path: &Path, ending: &str, force: ForceArguments, console: &Console) -> Result<Self> {
         if is_stdout(path) {
             if force.existing() == Existing::Replace {
@@ -162,17 +162,18 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
     }
     match force.existing() {
         Existing::Keep if replaces => Err(there_already(path)),
-        _ => Ok(()),
+        _ => files::check_writable(path),
     }
 }
 
 /// Creates the folder for several results, if it does not exist.
 ///
 /// # Errors
-/// `folder` is standard output, or cannot be created.
+/// `folder` is standard output, or cannot be created or written.
 pub fn folder(folder: &Path) -> Result<()> {
     check_folder(folder)?;
-    files::create_folder(folder)
+    files::create_folder(folder)?;
+    files::check_folder_writable(folder)
 }
 
 /// Checks that `folder` can be the name of a folder for several results.

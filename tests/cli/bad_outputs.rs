@@ -36,6 +36,58 @@ fn only_regular_files_are_overwritten() {
     assert_ne!(std::fs::read(desk.path("old.npy")).unwrap(), b"old");
 }
 
+/// Before the work whose result would be lost: here, before the missing weights are found missing.
+#[test]
+fn what_cannot_be_written_is_refused_before_the_work() {
+    let desk = Desk::new();
+    desk.write("file.txt", "in the way");
+    let too_long = "n".repeat(300);
+    for name in ["file.txt/a", "file.txt/more/a", too_long.as_str()] {
+        for (line, ending) in [
+            ("encode none.png --out", "npy"),
+            ("decode none.npy --out", "png"),
+            ("convert fixtures/rqvae-shared", "safetensors"),
+            ("eval statistics --data none --inception none.pth --out", "npz"),
+            ("eval reconstruction --data none --part 0/2 --sums", "sums"),
+        ] {
+            let file = format!("{name}.{ending}");
+            desk.refuses(&format!("{line} {file}"), 1, &format!("cannot create {file}: "));
+        }
+    }
+    desk.refuses(&format!("sample --model emoji-64 --class 0 --out {too_long}"), 1, "cannot create n");
+}
+
+/// They take no data, whoever writes it.
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_that_take_no_data_are_named() {
+    let desk = Desk::new();
+    desk.does("encode samples/pig.png");
+    for line in ["encode samples/pig.png --out", "decode pig.npy --out", "convert fixtures/rqvae-shared"] {
+        desk.refuses(&format!("{line} /dev/full"), 1, "cannot write /dev/full: No space left");
+        desk.refuses(&format!("{line} /proc/version"), 1, "cannot write /proc/version: ");
+    }
+}
+
+/// The settings and the verdicts on GPU kernels have no place then, which is no reason to stop.
+#[cfg(unix)]
+#[test]
+fn no_home_is_needed() {
+    let desk = Desk::new();
+    for home in [None, Some("/dev/null")] {
+        for line in ["sample --model emoji-64 --class 0", "info"] {
+            let mut command = desk.command(line);
+            for name in ["HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+                command.env_remove(name);
+            }
+            command.envs(home.map(|home| ("HOME", home)));
+            let run = Run::of(command.output().unwrap());
+            assert_eq!(run.code, Some(0), "{home:?}: {run:?}");
+            assert!(!run.stderr.contains("WARN"), "{home:?}: {run:?}");
+        }
+    }
+}
+
 /// A file size limit emulates a full disk: writes fail the same way after the first kilobyte.
 #[cfg(unix)]
 #[test]

@@ -10,6 +10,7 @@ mod bad_configs;
 mod bad_options;
 mod bad_outputs;
 mod bad_pictures;
+mod bad_places;
 mod brought;
 mod bulk;
 mod choosing;

@@ -205,16 +205,54 @@ pub fn is_stream(path: &Path) -> bool {
     matches!(place(path), Ok(Place::Stream))
 }
 
-/// A temporary file with normal permissions, since it will become the output. By default it would be private.
-#[cfg(unix)]
+/// Refuses a `path` that [`write()`] cannot write, before the work whose result it is for. Nothing is changed.
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    let Place::File(target) = place(path)? else { return Ok(()) };
+    let unlike_missing =
+        |error: &std::io::Error| !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    // For example a name that is too long.
+    if let Some(error) = target.symlink_metadata().err().filter(unlike_missing) {
+        return Err(Error::io("create", path)(error));
+    }
+    let nearest = target.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let tried = match nearest.is_dir() {
+        true => temporary(nearest).map(drop),
+        false => Err(ErrorKind::NotADirectory.into()),
+    };
+    tried.map_err(Error::io("create", path))
+}
+
+/// Refuses an existing `folder` to which no file can be written. Nothing is changed.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn check_folder_writable(folder: &Path) -> Result<()> {
+    temporary(folder).map(drop).map_err(Error::io("write", folder))
+}
+
+/// A temporary file in `folder`. Its name, which users do not know, is not in the error.
 fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    tempfile::Builder::new().permissions(permissions).tempfile_in(folder)
+    with_usual_permissions().tempfile_in(folder).map_err(|error| {
+        let text = error.to_string();
+        let reason = text.split_once(" at path ").map_or(text.as_str(), |(reason, _)| reason);
+        std::io::Error::new(error.kind(), reason)
+    })
+}
+
+/// Temporary files with normal permissions, since they will become outputs. By default they would be private.
+#[cfg(unix)]
+fn with_usual_permissions() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 #[cfg(windows)]
-fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    tempfile::NamedTempFile::new_in(folder)
+fn with_usual_permissions() -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
 }
 
 /// Writes `bytes` to `path`, completely or not at all, replacing an existing file; see [`write()`].
@@ -262,6 +300,29 @@ mod tests {
         assert!(message.starts_with("cannot create ") && message.contains("b.txt"), "{message}");
         let message = create_folder(&path).unwrap_err().to_string();
         assert!(message.ends_with("a.txt: not a directory"), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        save(&at("file"), b"").unwrap();
+        for name in ["new", "file", "some/more/new"] {
+            check_writable(&at(name)).unwrap();
+        }
+        check_folder_writable(folder.path()).unwrap();
+        let too_long = "n".repeat(300);
+        for name in ["file/new", "file/more/new", too_long.as_str()] {
+            let [before, then] = [check_writable(&at(name)), save(&at(name), b"")]
+                .map(|refused| refused.unwrap_err().to_string());
+            for message in [before, then] {
+                assert!(message.contains(name) && !message.contains(".tmp"), "{message}");
+            }
+        }
+        let message = check_folder_writable(&at("file")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot write ") && !message.contains(".tmp"), "{message}");
+        assert!(check_writable(folder.path()).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
     }
 
     #[test]

@@ -16,7 +16,8 @@ use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
 pub use disk::{
-    Existing, Opened, create_folder, is_stream, save, save_as, would_replace, write, write_atomically,
+    Existing, Opened, check_folder_writable, check_writable, create_folder, is_stream, save, save_as,
+    would_replace, write, write_atomically,
 };
 #[cfg(target_family = "wasm")]
 pub use page::{Content, Opened, put, read_watched, remove, save};
