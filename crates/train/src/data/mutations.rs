@@ -1,12 +1,16 @@
 //! Random folders: each is read correctly, down to a batch of training, or refused with a one-line message.
 //! `RESIDUA_MUTATIONS=10000` tries that many folders; the default is as many as fit in three seconds.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+
+use texts::{SAVED, TABLES};
 
 use super::*;
 use crate::conditions::check_labels;
@@ -25,8 +29,8 @@ const TRANSFORMS: [&str; 6] = ["none", "ffhq256x256", "imagenet256x256", "dalle-
 /// Widths and heights of pictures.
 const SIZES: [[usize; 2]; 4] = [[2, 2], [1, 1], [1, 9], [9, 2]];
 
-/// Ends of captions.
-const ENDS: [&str; 3] = ["", " &amp; \u{1f9c0}\u{200d}\u{fe0f} ÄÖ", " \u{202e}\u{301}[UNK]"];
+/// Begins of names, with what tables quote or escape and decomposed letters. Windows has no quotes in names.
+const BEGINS: [&str; 4] = ["", "", if cfg!(windows) { "it's, " } else { "it's, \"so\" #1 " }, "e\u{301}; "];
 
 /// A seeded random number generator.
 struct Dice {
@@ -63,13 +67,19 @@ struct Made {
 }
 
 /// Random changes to a folder.
-const MUTATIONS: [fn(&mut Made); 19] = [
+const MUTATIONS: [fn(&mut Made); 20] = [
     |made| drop(made.add_picture("")),
     |made| drop(made.add_picture("")),
     |made| {
         let folder = made
             .dice
-            .one(&["deep/".repeat(12), "x.png/".into(), "ÄÖ ü/🧀/".into(), "n".repeat(200) + "/"])
+            .one(&[
+                "deep/".repeat(12),
+                "x.png/".into(),
+                "cat/val_list.txt/".into(),
+                "ÄÖ ü/🧀/".into(),
+                "n".repeat(200) + "/",
+            ])
             .clone();
         made.add_picture(&folder);
     },
@@ -123,20 +133,8 @@ const MUTATIONS: [fn(&mut Made); 19] = [
     },
     |made| made.special(),
     // Captions.
-    |made| {
-        if let Some(name) = made.any_picture() {
-            let text = name.rsplit_once('.').unwrap().0.to_string() + *made.dice.one(&[".txt", ".caption"]);
-            let (mark, end) = (*made.dice.one(&["", "\u{feff}"]), *made.dice.one(&ENDS));
-            let caption = format!("beside {}{end}", made.names);
-            made.write(&text, format!("{mark}\r\n {caption}\r\nmore").as_bytes());
-            made.names += 1;
-            // The .txt takes precedence.
-            let earlier = text.ends_with(".caption") && made.at(&text).with_extension("txt").exists();
-            if !earlier {
-                made.beside.insert(name, caption);
-            }
-        }
-    },
+    |made| made.caption_beside(),
+    |made| made.caption_beside(),
     |made| made.table(),
     |made| made.table(),
     |made| {
@@ -147,8 +145,8 @@ const MUTATIONS: [fn(&mut Made); 19] = [
     |made| {
         let mut classes: Vec<String> = made.classes().into_iter().rev().collect();
         classes.push("unused".into());
-        let text = *made.dice.one(&["\u{feff}", ""]);
-        made.write("classes.txt", format!("{text}{}\r\n", classes.join("\r\n")).as_bytes());
+        let saved = *made.dice.one(&SAVED);
+        made.write("classes.txt", &saved.bytes(&format!("{}\r\n", classes.join("\r\n"))));
         made.listed = Some(classes);
     },
 ];
@@ -209,7 +207,8 @@ impl Made {
 
     fn add_picture(&mut self, within: &str) -> String {
         let ending = *self.dice.one(&[".png", ".JPG", ".webp", "~dark.gif", " copy.bmp", ".jpeg"]);
-        let name = format!("{within}{}{}", self.folder(), self.name(ending));
+        let begin = *self.dice.one(&BEGINS);
+        let name = format!("{within}{}{begin}{}", self.folder(), self.name(ending));
         let size = *self.dice.one(&SIZES);
         self.write(&name, &picture(size, None));
         self.pictures.insert(name.clone(), true);
@@ -237,37 +236,12 @@ impl Made {
         drop(name);
     }
 
-    /// Adds a table of captions, in the style of some operating system and editor.
-    fn table(&mut self) {
-        let name = *self.dice.one(&["captions.tsv", "metadata.jsonl", "metadata.csv"]);
-        let (mark, end) = (*self.dice.one(&["", "\u{feff}"]), *self.dice.one(&["\n", "\r\n"]));
-        let before = *self.dice.one(&["", "./", "./././", "cat/../", "new/../"]);
-        let mut rows: Vec<(String, String)> = Vec::new();
-        for _ in 0..self.dice.below(4) {
-            rows.extend(self.any_picture().map(|picture| (picture, self.name(", \"of\" a cat"))));
-        }
-        rows.push(("gone.png".into(), "of nothing".into()));
-        let line = |(path, caption): &(String, String)| match name {
-            "captions.tsv" => format!("{before}{path}\t {caption}"),
-            "metadata.jsonl" => {
-                serde_json::json!({ "file_name": format!("{before}{path}"), "text": caption }).to_string()
-            }
-            _ => format!("{before}{path},\"{}\"", caption.replace('"', "\"\"")),
-        };
-        let header = (name == "metadata.csv").then(|| "file_name,text".to_string());
-        let lines: Vec<String> = header.into_iter().chain(rows.iter().map(line)).collect();
-        self.write(name, format!("{mark}{}", lines.join(end)).as_bytes());
-        self.wrong.retain(|_| name != "metadata.jsonl");
-        self.tables.insert(name, rows);
-    }
-
     fn classes(&self) -> BTreeSet<String> {
         self.pictures.keys().filter_map(|name| Some(name.split_once('/')?.0.to_string())).collect()
     }
 
     fn caption(&self, picture: &str) -> Option<String> {
-        let tables = ["captions.tsv", "metadata.jsonl", "metadata.csv"];
-        let mut rows = tables.into_iter().filter_map(|table| self.tables.get(table)).flatten();
+        let mut rows = TABLES.into_iter().filter_map(|table| self.tables.get(table)).flatten();
         let row = rows.find(|(path, _)| path == picture);
         row.map(|(_, caption)| caption).or(self.beside.get(picture)).cloned()
     }
