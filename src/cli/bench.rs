@@ -12,8 +12,8 @@ use residua_core::config::preset::{PRESETS, Preset};
 use residua_core::error::{Error, Result};
 use residua_core::text::size;
 use residua_engine::bench::{
-    Bench as Measured, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, compare, drafting, kernels,
-    train,
+    Bench as Measured, Brushed, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, brush, compare,
+    drafting, kernels, train,
 };
 
 /// Studio frames to time.
@@ -52,6 +52,10 @@ pub struct Bench {
     /// Time the studio's frames with a 16x16x8 stack open.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "preset", "batch", "runs", "precision", "f32", "device", "gpu_kernels"])]
     studio: bool,
+    /// Time the studio's brush: from its release over 1, 4, 16 and 64 cells to the picture that the bundled
+    /// contextual model revised.
+    #[arg(long, conflicts_with_all = ["list", "compare", "drafting", "kernels", "studio", "train", "preset", "batch", "precision", "f32"])]
+    brush: bool,
     /// Time training steps of both stages of emoji-64.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
@@ -86,6 +90,10 @@ impl Bench {
         if let Some(name) = &self.kernels {
             let measured = kernels(name, self.runs, &device, &mut console.task("measuring"))?;
             return console.result(json!(measured), &against_burn(&measured));
+        }
+        if self.brush {
+            let measured = brush(self.runs, &device, &mut console.task("measuring"))?;
+            return console.result(json!(measured), &of_brush(&measured));
         }
         if self.train {
             let measured =
@@ -127,6 +135,14 @@ fn of_frames(frames: &Frames) -> String {
         frames.most_ms,
         if frames.draws_at_rest { "keeps drawing" } else { "draws nothing" }
     )
+}
+
+fn of_brush(regions: &[Brushed]) -> String {
+    let line = |Brushed { cells, ms }: &Brushed| format!("{cells:>5} {ms:>8.1}");
+    std::iter::once("cells       ms".to_string())
+        .chain(regions.iter().map(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn of_training(speeds: &[TrainSpeed]) -> String {

@@ -162,6 +162,8 @@ fn options_without_effect_are_rejected() {
         "bench --kernels --batch 2",
         "bench --drafting --compare",
         "bench --drafting --train",
+        "bench --brush --preset tiny",
+        "bench --brush --studio",
         "--json studio",
         "studio --force",
     ] {

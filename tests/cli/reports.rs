@@ -143,6 +143,17 @@ fn bench_times_every_stage() {
     }
 }
 
+#[test]
+fn bench_times_the_brush() {
+    let result = Desk::new().json("bench --brush --runs 1");
+    let regions = result.as_array().unwrap();
+    assert_eq!(
+        regions.iter().map(|region| region["cells"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 4, 16, 64]
+    );
+    assert!(regions.iter().all(|region| region["ms"].as_f64().unwrap() > 0.0), "{result}");
+}
+
 /// A batch of 1 is not mistaken for none given.
 #[test]
 fn bench_trains_with_the_batch_that_is_given() {

@@ -1,5 +1,6 @@
 //! Timings of the published models' shapes, with random weights.
 
+mod brush;
 mod drafting;
 mod kernels;
 mod stages;
@@ -8,6 +9,7 @@ mod train;
 use burn::tensor::Device;
 use serde::Serialize;
 
+pub use brush::{Brushed, brush};
 pub use drafting::{Drafted, drafting};
 pub use kernels::{Kernel, kernels};
 use residua_core::config::Precision;
