@@ -1,6 +1,7 @@
 //! Drives the real studio, engine and model without a window, by the names that accessibility tools see.
 
 mod accessible;
+mod animation;
 mod brought;
 mod captions;
 mod codebook;
