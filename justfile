@@ -32,6 +32,10 @@ fuzz seconds="60":
 snapshots:
     UPDATE_SNAPSHOTS=1 cargo test --release --test studio snapshots
 
+# Records docs/src/images/editor.png, the animation of the studio; look at it before you commit it
+animation:
+    cargo test --release --test studio animation -- --ignored --nocapture
+
 # Builds the page into web/dist
 page *options:
     web/build.sh {{options}}
