@@ -6,7 +6,7 @@ import { expect, test } from './studio.js';
 test.describe.configure({ timeout: 600_000 });
 
 test('a morph with the chosen number of frames is saved', async ({ page, studio }, info) => {
-  await studio.open();
+  await studio.open('?model=emoji-64');
   await studio.enter('Pictures', 2);
   await studio.click('Generate (Ctrl+Enter)');
   await expect(studio.says('2 pictures, 0 selected')).toBeAttached({ timeout: 200_000 });
