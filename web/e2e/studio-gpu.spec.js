@@ -88,7 +88,7 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
   const model = encodeURIComponent(server.put('/models/wide.safetensors', bytes));
   const rqvae = encodeURIComponent(server.put('/models/rqvae.safetensors',
     await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'))));
-  await studio.open(`?device=gpu&model=${model}&rqvae=${rqvae}`);
+  await studio.visit(`?device=gpu&model=${model}&rqvae=${rqvae}`);
   await expect(studio.find('button', 'Dismiss')).toBeAttached();
   await studio.keep('lacking-buffers');
   const mb = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

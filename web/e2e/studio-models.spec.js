@@ -88,7 +88,7 @@ test('an interrupted download is reported, and resumes where it stopped', async 
 
 test('a model with the wrong hash is refused', async ({ server, studio }) => {
   const url = server.put('/models/other.safetensors', await readFile(path.join(EMOJI, 'stage1.safetensors')));
-  await studio.open(`?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
+  await studio.visit(`?device=cpu&model=${encodeURIComponent(`${url}#sha256=${'0'.repeat(64)}`)}`);
   await studio.keep('model-other-hash');
   expect((await studio.log()).filter((line) => line.startsWith('Error: '))).toEqual([expect.stringMatching(/0{64}/)]);
   // The default model is used instead.

@@ -37,15 +37,30 @@ export class Studio {
    * @param {{ width: number, height: number }} [size] the window's size
    */
   async open(wishes = '', size = SIZE) {
+    await this.visit(wishes, size);
+    await this.seen();
+  }
+
+  /**
+   * Opens the page and waits until a picture is encoded, which is long before it is shown on a software GPU.
+   * @param {string} wishes the URL's query
+   * @param {{ width: number, height: number }} [size] the window's size
+   */
+  async visit(wishes, size = SIZE) {
     await this.page.setViewportSize(size);
     await this.page.goto(`/${wishes}`);
     await expect(this.page.locator('#loading')).toBeHidden(PATIENCE);
-    await this.seen();
+    await this.encoded();
+  }
+
+  /** Waits until a picture is open. */
+  async encoded() {
+    await expect.poll(() => this.codes(), OFTEN).not.toBeNull();
   }
 
   /** Waits until a picture is open and decoded, and no job is running. */
   async seen() {
-    await expect.poll(() => this.codes(), OFTEN).not.toBeNull();
+    await this.encoded();
     await expect(this.find('img', 'Reconstruction picture')).toBeAttached(PATIENCE);
     await this.idle();
   }
