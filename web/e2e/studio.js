@@ -14,7 +14,7 @@ const SIZE = { width: 1600, height: 1200 };
 /** Long enough for a software rasterizer on a busy machine. */
 const PATIENCE = { timeout: 300_000 };
 
-/** For polls, which otherwise look only once a second. */
+/** For polls, which otherwise look only once a second, as other expectations do. */
 const OFTEN = { ...PATIENCE, intervals: [100] };
 
 /** @typedef {import('@playwright/test').Page} Page */
@@ -49,7 +49,7 @@ export class Studio {
   async visit(wishes, size = SIZE) {
     await this.page.setViewportSize(size);
     await this.page.goto(`/${wishes}`);
-    await expect(this.page.locator('#loading')).toBeHidden(PATIENCE);
+    await expect.poll(() => this.page.locator('#loading').isHidden(), OFTEN).toBe(true);
     await this.encoded();
   }
 
@@ -61,7 +61,7 @@ export class Studio {
   /** Waits until a picture is open and decoded, and no job is running. */
   async seen() {
     await this.encoded();
-    await expect(this.find('img', 'Reconstruction picture')).toBeAttached(PATIENCE);
+    await expect.poll(() => this.find('img', 'Reconstruction picture').count(), OFTEN).toBe(1);
     await this.idle();
   }
 
@@ -74,7 +74,7 @@ export class Studio {
 
   /** Waits until no job is running. */
   async idle() {
-    await expect(this.says('Ready')).toBeAttached(PATIENCE);
+    await expect.poll(() => this.says('Ready').count(), OFTEN).toBe(1);
   }
 
   /** @returns {Promise<number[] | null>} the open stack's codes */

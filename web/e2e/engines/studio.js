@@ -10,8 +10,8 @@ export { expect } from '../base.js';
 /** Folder for screenshots. */
 const OUT = path.join(import.meta.dirname, '..', 'out');
 
-/** Long enough for models on two busy cores. */
-const PATIENCE = { timeout: 300_000 };
+/** Long enough for models on two busy cores. By default, polls look only once a second. */
+const PATIENCE = { timeout: 300_000, intervals: [200] };
 
 /**
  * An element of the mirror.
