@@ -13,8 +13,8 @@ use residua_core::config::{Precision, RqTransformerConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::Forced;
 use residua_core::task::Task;
-use residua_io::assets::SAMPLE;
 use residua_io::assets::bundled::BUNDLED;
+use residua_io::assets::{self, SAMPLE};
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::Framing;
 use residua_protocol::condition::of_caption;
@@ -73,7 +73,7 @@ pub fn brush(runs: usize, device: &Device, task: &mut Task) -> Result<Vec<Brushe
 
 /// The codes of the bundled picture.
 fn opened(engine: &mut Engine) -> Result<CodeStack> {
-    let bytes = SAMPLE.open()?;
+    let bytes = assets::open(SAMPLE)?;
     let picture = Picture::from_bytes(&bytes.read_at(0, bytes.len())?)?;
     let encode = Command::Encode(picture.into(), Framing::Middle);
     let encoded = first(engine, encode, |output| match output {
