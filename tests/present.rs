@@ -219,7 +219,7 @@ fn the_studio_draws_images_straight_from_the_device() {
     }
 
     harness.state_mut().state.settings.count = 1;
-    let (seed, filters) = (harness.state().state.settings.seed, harness.state().state.filters.clone());
+    let (seed, filters) = (harness.state().state.settings.seed, harness.state().state.filters().draft);
     harness.get_by_label("Generate (Ctrl+Enter)").click();
     settle(&mut harness);
     let made: Vec<_> = harness.state().state.gallery.items.iter().map(|item| item.stack.clone()).collect();

@@ -13,6 +13,7 @@ pub mod dialogs;
 mod display;
 pub mod document;
 pub mod files;
+pub mod filters;
 pub mod fonts;
 pub mod gallery;
 mod hint;

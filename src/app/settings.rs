@@ -3,6 +3,8 @@
 use eframe::egui::ThemePreference;
 use serde::{Deserialize, Serialize};
 
+use super::filters::Filters;
+
 /// Number of recent models kept.
 const MOST_RECENT: usize = 8;
 
@@ -28,6 +30,8 @@ pub struct Settings {
     pub seed: u64,
     /// Pictures to sample at once.
     pub count: u32,
+    /// The filters that were set last, unless they are the published ones. They apply only to their model.
+    pub filters: Option<Filters>,
     /// Show the first steps.
     pub hint: bool,
     /// Fold all other panels away.
@@ -46,6 +50,7 @@ impl Default for Settings {
             seed_locked: false,
             seed: 0,
             count: 4,
+            filters: None,
             hint: true,
             only_picture: false,
         }

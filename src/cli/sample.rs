@@ -217,7 +217,16 @@ impl Run<'_> {
             return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {kept}")));
         }
         let SamplingRecipe { condition, seed, image, count, filters, .. } = plan.clone();
-        let plan = SamplePlan { condition, seed, first: image, count, filters, forced, preview: false };
+        let plan = SamplePlan {
+            condition,
+            seed,
+            first: image,
+            count,
+            filters,
+            revise: None,
+            forced,
+            preview: false,
+        };
         request(&plan, &self.stage2.model.config)
     }
 }

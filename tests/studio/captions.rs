@@ -14,7 +14,7 @@ use crate::sampled::made;
 
 /// A desk with a contextual model of random weights that takes captions of up to three words, and a folder with the model as
 /// `model`.
-fn captioned() -> (TempDir, Desk) {
+pub fn captioned() -> (TempDir, Desk) {
     let words = "{vocab_size: 1024, txt_tok_name: words, words: [a, red, cat, dog]}";
     let tokens = "vocab_size_cond: 5\n  block_size_cond: 3\n  cond_dropout: 0.1";
     let text = config(1024).replace("{vocab_size: 1024}", words).replace("vocab_size_cond: 3", tokens);
@@ -28,7 +28,7 @@ fn captioned() -> (TempDir, Desk) {
 }
 
 /// The codes that the command line makes with the model in `folder`.
-fn by_command(folder: &TempDir, name: &str, arguments: &[&str]) -> CodeStack {
+pub fn by_command(folder: &TempDir, name: &str, arguments: &[&str]) -> CodeStack {
     let model = folder.path().join("model");
     let models = ["--model", model.to_str().unwrap(), "--rqvae", "emoji-64"];
     made(&folder.path().join(name), 1, &[arguments, &models[..]].concat()).remove(0)

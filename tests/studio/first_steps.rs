@@ -68,7 +68,7 @@ fn an_edited_image_is_saved_with_its_codes_and_model() {
 
 /// In-memory storage for one test.
 #[derive(Default)]
-struct Memory(HashMap<String, String>);
+pub struct Memory(HashMap<String, String>);
 
 impl Storage for Memory {
     fn get_string(&self, key: &str) -> Option<String> {

@@ -103,7 +103,7 @@ fn an_image_is_opened_and_its_recipe_restored() {
     desk.click("Restore recipe");
     let sampling = recipe.sampling.as_ref().unwrap();
     assert_eq!(desk.state().condition, sampling.condition);
-    assert_eq!(desk.state().filters, sampling.filters);
+    assert_eq!(desk.state().filters().draft, sampling.filters);
     assert_eq!(desk.state().settings.seed, 7);
 
     let first = (**item(&desk, "7-0").stack.as_ref().unwrap()).clone();
@@ -124,7 +124,7 @@ fn a_dropped_image_from_the_command_line_restores_its_recipe() {
         assert_eq!(state.condition, Condition::Class(CLASS.into()));
         assert_eq!(state.document.as_ref().unwrap().condition, state.condition);
         assert_eq!((state.settings.seed, state.settings.seed_locked), (1 << 60, true));
-        assert_eq!([0, 1, 2, 3].map(|depth| state.filters[depth].temperature), [0.5, 1.0, 1.5, 2.0]);
+        assert_eq!([0, 1, 2, 3].map(|depth| state.filters().draft[depth].temperature), [0.5, 1.0, 1.5, 2.0]);
         let shown = desk.harness.get_by_label("Seed").value();
         assert_eq!(shown.as_deref(), Some("1152921504606846976"), "the seed is shown in full");
     };

@@ -74,9 +74,9 @@ fn the_first_picture_needs_no_typing() {
 fn each_depth_has_its_own_filters_until_reset_to_the_published_ones() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = set(5, 1);
-    let published = desk.state().filters.clone();
+    let published = desk.state().filters().draft;
     desk.enter("Temperature at all depths", 0.7);
-    assert!(desk.state().filters.iter().all(|filter| filter.temperature == 0.7));
+    assert!(desk.state().filters().draft.iter().all(|filter| filter.temperature == 0.7));
     desk.click("Each depth separately");
     desk.enter("Temperature at depth 2", 1.5);
     desk.enter("Top-k at depth 3", 3.0);
@@ -91,7 +91,7 @@ fn each_depth_has_its_own_filters_until_reset_to_the_published_ones() {
     let arguments = arguments.each_ref().map(String::as_str);
     assert_eq!(stacks(&desk), sample(folder.path(), 5, 1, &arguments));
     desk.click("Published settings");
-    assert_eq!(desk.state().filters, published);
+    assert_eq!(desk.state().filters().draft, published);
     assert!(desk.harness.query_by_label("Temperature at depth 2").is_none());
 }
 

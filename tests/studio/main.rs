@@ -10,6 +10,7 @@ mod codes;
 mod contextual;
 mod desk;
 mod dialogs;
+mod drafting;
 mod explain;
 mod first_steps;
 mod gallery;

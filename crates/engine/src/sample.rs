@@ -154,6 +154,7 @@ mod tests {
             first: 5,
             count: 2,
             filters: vec![Filter::NONE; config.depth()],
+            revise: None,
             forced: None,
             preview: false,
         };

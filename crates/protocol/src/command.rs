@@ -48,8 +48,10 @@ pub struct SamplePlan {
     pub first: u32,
     /// Number of pictures.
     pub count: u32,
-    /// One filter per depth.
+    /// One filter per depth; for a contextual model, those of the draft.
     pub filters: Vec<Filter>,
+    /// Filters for the revisions of a contextual model, one per depth; `None` for those of the draft.
+    pub revise: Option<Vec<Filter>>,
     /// Codes to keep.
     pub forced: Option<Forced>,
     /// Whether to send previews of unfinished pictures.

@@ -53,7 +53,7 @@ impl State {
             morph: Morph { order: MorphOrder::Distance, frames: MORPH_FRAMES, seed: self.settings.seed },
             milliseconds: MORPH_MILLISECONDS,
             condition: self.condition.clone(),
-            filters: self.filters.clone(),
+            filters: self.filters().of_revisions().to_vec(),
         })
     }
 

@@ -12,7 +12,6 @@ use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
 use residua_core::codes::CodeStack;
 use residua_core::config::ConditionKind;
-use residua_core::sampling::Filter;
 use residua_io::assets::bundled::{self, BUNDLED};
 use residua_metrics::Usage;
 use residua_protocol::Condition;
@@ -222,7 +221,6 @@ impl State {
             },
             None => Condition::Unconditional,
         };
-        self.filters = published_filters(loaded);
         self.session_usage = Some(Usage::new(&loaded.codebook_sizes));
         self.folder_usage = None;
         self.neighbours = None;
@@ -261,13 +259,5 @@ impl State {
                 recipe: Some(made.recipe),
             });
         }
-    }
-}
-
-/// The model's published filters, or [`Filter::NONE`] at each depth without a stage 2.
-pub fn published_filters(loaded: &Loaded) -> Vec<Filter> {
-    match &loaded.stage2 {
-        Some(stage2) => stage2.config.sampling.filters.clone(),
-        None => vec![Filter::NONE; loaded.codebook_sizes.len()],
     }
 }

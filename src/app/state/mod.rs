@@ -9,7 +9,6 @@ mod remote;
 mod revising;
 mod sampling;
 
-pub use answers::published_filters;
 pub use revising::Revising;
 
 use std::sync::Arc;
@@ -36,7 +35,6 @@ use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
-use residua_core::sampling::Filter;
 use residua_core::trust::{Checked, checked_since};
 use residua_io::image_io::Picture;
 use residua_metrics::Usage;
@@ -82,8 +80,6 @@ pub struct State {
     pub condition: Condition,
     /// How the tokenizer reads the captions on screen.
     captions: Captions,
-    /// Sampling filters, one per depth.
-    pub filters: Vec<Filter>,
     /// State of the panel "Generate".
     pub generate_view: GenerateView,
     /// State of the panel "Gallery".
@@ -157,7 +153,6 @@ impl State {
             textures: Textures::default(),
             condition: Condition::Unconditional,
             captions: Captions::default(),
-            filters: Vec::new(),
             generate_view: GenerateView::default(),
             gallery_view: GalleryView::default(),
             waiting_recipe: None,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::document::{Document, Source};
+use crate::app::filters::Filters;
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use residua_core::codes::CodeStack;
@@ -118,7 +119,8 @@ impl State {
             return;
         };
         let suits = loaded.stage2.as_ref().is_some_and(|stage2| sampling.condition.suits(&stage2.config));
-        if !suits || self.filters.len() != sampling.filters.len() {
+        let Filters { model, draft, .. } = Filters::published(loaded);
+        if !suits || draft.len() != sampling.filters.len() {
             let maker = &sampling.rqtransformer.name;
             let text =
                 format!("the recipe needs another kind of model: load {maker}, then restore the recipe");
@@ -127,7 +129,9 @@ impl State {
         self.condition = sampling.condition.clone();
         self.settings.seed = sampling.seed;
         self.settings.seed_locked = true;
-        self.filters = sampling.filters.clone();
+        let revise = sampling.schedule.as_ref().map(|schedule| schedule.filters.clone());
+        let revise = revise.filter(|filters| *filters != sampling.filters);
+        self.settings.filters = Some(Filters { model, draft: sampling.filters.clone(), revise });
         self.log.add(Level::Note, format!("recipe restored: seed {}", sampling.seed));
     }
 

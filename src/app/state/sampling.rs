@@ -1,6 +1,7 @@
 //! Samples new pictures, and new codes for part of a picture.
 
 use crate::app::document::Document;
+use crate::app::filters::Filters;
 use crate::app::gallery::{Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
@@ -53,6 +54,14 @@ impl State {
             residua_core::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
     }
 
+    /// The filters that apply to the loaded model: those that the user set for it, or else the published ones.
+    pub fn filters(&self) -> Filters {
+        let Some(loaded) = &self.loaded else { return Filters::default() };
+        let published = Filters::published(loaded);
+        let set = self.settings.filters.clone().filter(|set| set.are_for_model_of(&published));
+        set.unwrap_or(published)
+    }
+
     /// Makes a sampling plan from the current settings and seed. Then changes the seed unless it is locked, so
     /// that the next pictures differ.
     pub(super) fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
@@ -61,12 +70,14 @@ impl State {
             self.next_seed();
         }
         let document = self.document.as_ref().filter(|_| forced.is_some());
+        let Filters { draft, revise, .. } = self.filters();
         SamplePlan {
             condition: document.map_or(&self.condition, |document| &document.condition).clone(),
             seed,
             first: 0,
             count: count.max(1),
-            filters: self.filters.clone(),
+            filters: draft,
+            revise,
             forced,
             preview: self.settings.preview,
         }

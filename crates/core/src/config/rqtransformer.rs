@@ -181,8 +181,8 @@ impl RqTransformerConfig {
         self.block_size[0] * self.block_size[1]
     }
 
-    /// How a contextual model generates an image by default, with the same `filters` for draft and revisions; `None`
-    /// for an autoregressive model.
+    /// How a contextual model generates an image by default, with `filters` for the revisions; `None` for an
+    /// autoregressive model.
     pub fn schedule(&self, filters: &[Filter]) -> Option<Schedule> {
         (self.kind == Architecture::Contextual).then(|| Schedule::usual(filters))
     }

@@ -75,7 +75,7 @@ impl FromStr for Rounds {
 }
 
 impl Schedule {
-    /// The default, with the same `filters` for draft and revisions.
+    /// The default, with `filters` for the revisions.
     pub fn usual(filters: &[Filter]) -> Self {
         Self { draft: DRAFT, revise: Rounds::default(), filters: filters.to_vec() }
     }

@@ -24,6 +24,7 @@ impl<'a> Sampling<'a> {
             first: 0,
             count: 1,
             filters: filters.unwrap_or_default(),
+            revise: None,
             forced,
             preview: false,
         };

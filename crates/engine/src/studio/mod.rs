@@ -101,6 +101,7 @@ mod tests {
             first: 0,
             count,
             filters: vec![Filter::NONE; 4],
+            revise: None,
             forced: None,
             preview,
         }

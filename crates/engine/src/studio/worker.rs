@@ -241,7 +241,7 @@ impl Worker {
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
         let request = request(plan, &model.config)?;
-        let schedule = model.config.schedule(&plan.filters);
+        let schedule = model.config.schedule(plan.revise.as_ref().unwrap_or(&plan.filters));
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {

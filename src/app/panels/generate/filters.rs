@@ -1,10 +1,11 @@
-//! Sampling filters: one set for all depths, or one for each depth.
+//! Sampling filters: the same at all depths and in draft and revisions, or others for each depth, or for the revisions.
 
 use eframe::egui::{DragValue, Grid, ScrollArea, Ui};
 
-use crate::app::state::{State, published_filters};
+use crate::app::filters::Filters;
+use crate::app::state::State;
+use residua_core::config::Architecture;
 use residua_core::sampling::Filter;
-use residua_protocol::Loaded;
 
 /// One value of a filter.
 struct Field {
@@ -33,67 +34,114 @@ const FIELDS: [Field; 4] = [
     },
 ];
 
+/// The heading of each set of filters, and how the names of its fields go on.
+const SETS: [(&str, &str); 2] = [("Draft", ""), ("Revisions", " of revisions")];
+
+/// A column of the table.
+struct Column<'a> {
+    heading: String,
+    /// How the names of its fields go on.
+    of: String,
+    /// The filters that it sets, all to the same values.
+    filters: &'a mut [Filter],
+}
+
 /// Shows the filters.
 pub fn show(ui: &mut Ui, state: &mut State) {
-    let same = state.filters.windows(2).all(|pair| pair[0] == pair[1]);
-    let mut each = state.generate_view.each_depth || !same;
-    if ui.checkbox(&mut each, "Each depth separately").changed() {
-        state.generate_view.each_depth = each;
-        if let (false, Some(&first)) = (each, state.filters.first()) {
-            state.filters.fill(first);
-        }
+    let Some(loaded) = state.loaded.clone() else { return };
+    let (published, before) = (Filters::published(&loaded), state.filters());
+    let mut filters = before.clone();
+    let each = each_depth(ui, &mut state.generate_view.each_depth, &mut filters);
+    let config = loaded.stage2.as_ref().map(|stage2| &stage2.config);
+    if config.is_some_and(|config| config.kind == Architecture::Contextual) {
+        each_phase(ui, &mut filters);
     }
-    let guided = state.loaded.as_ref().is_some_and(|loaded| is_guided(loaded));
-    let fields = &FIELDS[..3 + usize::from(guided)];
-    if each {
-        let places: Vec<String> =
-            (1..=state.filters.len()).map(|depth| format!(" at depth {depth}")).collect();
-        table(ui, fields, &mut state.filters, &places);
-    } else if let Some(mut filter) = state.filters.first().copied()
-        && table(ui, fields, std::slice::from_mut(&mut filter), &[" at all depths".into()])
-    {
-        state.filters.fill(filter);
-    }
-    let published = state.loaded.as_ref().map(|loaded| published_filters(loaded));
-    let differs = published.as_ref().is_some_and(|published| *published != state.filters);
-    ui.add_enabled_ui(differs, |ui| {
+    let guided = config.is_some_and(|config| config.null_token().is_some());
+    table(ui, &FIELDS[..3 + usize::from(guided)], &mut filters, each);
+    ui.add_enabled_ui(filters != published, |ui| {
         let button =
             ui.button("Published settings").on_disabled_hover_text("These are the published settings.");
-        if let (true, Some(published)) = (button.clicked(), published) {
-            state.filters = published;
+        if button.clicked() {
+            filters = published.clone();
             state.generate_view.each_depth = false;
         }
     });
+    if filters != before {
+        state.settings.filters = (filters != published).then_some(filters);
+    }
 }
 
-/// Whether the model supports guidance.
-fn is_guided(loaded: &Loaded) -> bool {
-    loaded.stage2.as_ref().is_some_and(|stage2| stage2.config.null_token().is_some())
+/// Switches between filters for all depths and filters for each one, which are `wanted` or needed. Returns whether each
+/// depth has its own.
+fn each_depth(ui: &mut Ui, wanted: &mut bool, filters: &mut Filters) -> bool {
+    let differ = |set: &mut Vec<Filter>| set.windows(2).any(|pair| pair[0] != pair[1]);
+    let mut each = *wanted || filters.sets().any(differ);
+    if ui.checkbox(&mut each, "Each depth separately").changed() {
+        *wanted = each;
+        if !each {
+            filters.sets().for_each(|set| make_equal(set));
+        }
+    }
+    each
 }
 
-/// Shows a row for each field and a column for each filter, whose `places` are appended to the fields' names. Returns
-/// whether a value changed.
-fn table(ui: &mut Ui, fields: &[Field], filters: &mut [Filter], places: &[String]) -> bool {
-    let mut changed = false;
+/// Switches between filters for draft and revisions alike, and filters for each of the two.
+fn each_phase(ui: &mut Ui, filters: &mut Filters) {
+    let mut apart = filters.revise.is_some();
+    let help =
+        "Settings of their own for the revisions: the draft is for variety, the revisions are for quality.";
+    if ui.checkbox(&mut apart, "Revise separately").on_hover_text(help).changed() {
+        filters.revise = apart.then(|| filters.draft.clone());
+    }
+}
+
+fn make_equal(filters: &mut [Filter]) {
+    if let Some(&first) = filters.first() {
+        filters.fill(first);
+    }
+}
+
+/// A column for each set, or for `each` depth of it.
+fn columns(filters: &mut Filters, each: bool) -> Vec<Column<'_>> {
+    let alone = filters.revise.is_none();
+    let mut columns = Vec::new();
+    for (set, (title, of)) in filters.sets().zip(SETS) {
+        let size = if each { 1 } else { set.len().max(1) };
+        let title = if alone { "" } else { title };
+        for (depth, filters) in (1..).zip(set.chunks_mut(size)) {
+            let (heading, of) = match each {
+                true => (format!("{title} {depth}").trim().into(), format!("{of} at depth {depth}")),
+                false => (title.into(), format!("{of} at all depths")),
+            };
+            columns.push(Column { heading, of, filters });
+        }
+    }
+    columns
+}
+
+/// Shows a row for each field.
+fn table(ui: &mut Ui, fields: &[Field], filters: &mut Filters, each: bool) {
+    let mut columns = columns(filters, each);
     // Models may have many depths.
     ScrollArea::horizontal().id_salt("filters").show(ui, |ui| {
-        Grid::new("filters").num_columns(1 + filters.len()).show(ui, |ui| {
-            if filters.len() > 1 {
-                ui.weak("Depth");
-                (1..=filters.len()).for_each(|depth| drop(ui.weak(depth.to_string())));
+        Grid::new("filters").num_columns(1 + columns.len()).show(ui, |ui| {
+            if columns.len() > 1 {
+                ui.weak(if each { "Depth" } else { "" });
+                columns.iter().for_each(|column| drop(ui.weak(&column.heading)));
                 ui.end_row();
             }
             for Field { name, meaning, widget } in fields {
                 ui.weak(*name).on_hover_text(*meaning);
-                for (filter, place) in filters.iter_mut().zip(places) {
-                    let response = ui.add(widget(filter)).accessible_name(format!("{name}{place}"));
-                    changed |= response.on_hover_text(*meaning).changed();
+                for Column { of, filters, .. } in &mut columns {
+                    let response = ui.add(widget(&mut filters[0])).accessible_name(format!("{name}{of}"));
+                    if response.on_hover_text(*meaning).changed() {
+                        make_equal(filters);
+                    }
                 }
                 ui.end_row();
             }
         });
     });
-    changed
 }
 
 fn top_k(filter: &mut Filter) -> DragValue<'_> {
