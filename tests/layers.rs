@@ -1,6 +1,7 @@
 //! The crates form layers, and only the topmost know of tensors or windows.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -77,4 +78,39 @@ fn lower_layers_need_no_tensors_and_draw_no_windows() {
         let parts = parts(&package(first));
         assert!(packages.iter().all(|&package| parts.contains(package)), "{first}: {packages:?}");
     }
+}
+
+/// The files of the studio that may know its panels: the window, its menu, and a test of the stored layout.
+const ABOVE_PANELS: [&str; 3] = ["mod.rs", "menu.rs", "memory.rs"];
+/// What panels share.
+const SHARED: [&str; 2] = ["parts", "condition"];
+
+/// The files in `folder` and below.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A panel reads the state and returns actions. It knows no other panel, and the state knows none.
+#[test]
+fn the_studios_panels_do_not_know_each_other() {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app");
+    let mut uses = 0;
+    for file in files(&app) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let place =
+            file.strip_prefix(&app).expect("in the folder").to_str().expect("UTF-8").replace('\\', "/");
+        let panel = place.strip_prefix("panels/").filter(|panel| *panel != "mod.rs");
+        if panel.is_none() && (ABOVE_PANELS.contains(&place.as_str()) || place == "panels/mod.rs") {
+            continue;
+        }
+        assert!(panel.is_none() || !text.contains("state: &mut State"), "{place} changes the state itself");
+        for line in text.lines().filter(|line| line.trim_start().starts_with("use ")) {
+            let Some((_, used)) = line.split_once("panels::") else { continue };
+            let used = used.split([':', ';']).next().expect("never empty");
+            assert!(panel.is_some() && SHARED.contains(&used), "{place} uses panels::{used}");
+            uses += 1;
+        }
+    }
+    assert!(uses > 10, "the patterns above still match: {uses}");
 }

@@ -111,7 +111,7 @@ pub fn take(state: &mut State, wanted: Wanted, path: &Path) {
         Wanted::Picture => state.open_path(path),
         Wanted::Mask => state.revise_by_mask(path),
         Wanted::Model | Wanted::ModelFolder => {
-            state.load(&path.display().to_string(), state.models_view.rqvae());
+            state.load(&path.display().to_string(), state.named_rqvae());
         }
         Wanted::CountedFolder => state.count_folder(path.to_path_buf()),
         Wanted::GalleryFolder => state.show_folder(path),

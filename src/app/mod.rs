@@ -1,6 +1,7 @@
 //! The studio: the window and panels on top of the engine. Nothing here touches a tensor or waits for one.
 
 pub mod accessible;
+mod action;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 mod captions;
@@ -33,6 +34,7 @@ pub mod state;
 mod status;
 pub mod stored;
 mod textures;
+pub mod tool;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
 #[cfg(not(target_family = "wasm"))]
@@ -51,7 +53,7 @@ use eframe::{App, Frame, Storage};
 use egui_tiles::Tree;
 
 use memory::{recall, remember};
-use panels::{Panel, Panes};
+use panels::{Panel, Panes, Views};
 use residua_protocol::{Engine, Reading};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
@@ -83,8 +85,10 @@ pub struct Start {
 
 /// The app.
 pub struct Studio {
-    /// What the panels show.
+    /// The open document, the models and the jobs.
     pub state: State,
+    /// How each panel shows them.
+    pub views: Views,
     ctx: Context,
     /// The layout of the panels.
     tree: Tree<Panel>,
@@ -122,6 +126,7 @@ impl Studio {
         }
         Self {
             state,
+            views: Views::default(),
             ctx: ctx.clone(),
             tree: tree.unwrap_or_else(panels::first_layout),
             narrow: panels::narrow_layout(),
@@ -137,7 +142,7 @@ impl Studio {
         hint::show(ui, &mut self.state);
         status::show(ui, &mut self.state);
         CentralPanel::no_frame().show(ui, |ui| {
-            let mut panes = Panes { state: &mut self.state };
+            let mut panes = Panes { state: &mut self.state, views: &mut self.views };
             let tree = if ui.available_width() < NARROW { &mut self.narrow } else { &mut self.tree };
             panels::fold(tree, panes.state.settings.only_picture);
             tree.ui(&mut panes, ui);
@@ -155,6 +160,7 @@ impl Studio {
     pub fn move_to(&mut self, ctx: &Context) {
         dress(ctx, self.state.settings.theme, self.state.settings.zoom);
         self.state.forget_textures();
+        self.views.picture.forget_textures();
         self.ctx = ctx.clone();
     }
 

@@ -4,6 +4,7 @@ use eframe::egui::ThemePreference;
 use serde::{Deserialize, Serialize};
 
 use super::filters::Filters;
+use residua_core::random::pcg4d;
 
 /// Number of recent models kept.
 const MOST_RECENT: usize = 8;
@@ -58,6 +59,17 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Picks the next seed, derived from the current one.
+    pub fn next_seed(&mut self) {
+        self.seed = pcg4d([self.seed as u32, 1, 2, 3])[0].into();
+    }
+
+    /// Picks a random seed.
+    pub fn random_seed(&mut self) {
+        let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
+        self.seed = pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
+    }
+
     /// Puts `model` first among the recent ones. `rqvae` is the path of its RQ-VAE, if given.
     pub fn opened(&mut self, model: &str, rqvae: Option<&str>) {
         if !lasts(model) || rqvae.is_some_and(|rqvae| !lasts(rqvae)) {

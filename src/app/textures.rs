@@ -1,6 +1,7 @@
 //! Textures of pictures. Each picture is uploaded once; its texture is freed at the first upload after the picture
 //! is dropped.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
@@ -11,22 +12,23 @@ use residua_io::image_io::Picture;
 /// The textures of pictures.
 #[derive(Default)]
 pub struct Textures {
-    held: HashMap<*const Picture, (Weak<Picture>, TextureHandle)>,
+    held: RefCell<HashMap<*const Picture, (Weak<Picture>, TextureHandle)>>,
 }
 
 impl Textures {
     /// The texture of `picture`; its pixels stay square when enlarged.
-    pub fn get(&mut self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
+    pub fn get(&self, ctx: &Context, picture: &Arc<Picture>) -> TextureHandle {
         let key = Arc::as_ptr(picture);
         // The weak reference keeps the address in use, so no other picture can get the same key.
-        if let Some((_, texture)) = self.held.get(&key) {
+        let mut held = self.held.borrow_mut();
+        if let Some((_, texture)) = held.get(&key) {
             return texture.clone();
         }
-        self.held.retain(|_, (picture, _)| picture.strong_count() > 0);
+        held.retain(|_, (picture, _)| picture.strong_count() > 0);
         let options =
             TextureOptions { magnification: eframe::egui::TextureFilter::Nearest, ..TextureOptions::LINEAR };
         let texture = ctx.load_texture("picture", to_color_image(picture), options);
-        self.held.insert(key, (Arc::downgrade(picture), texture.clone()));
+        held.insert(key, (Arc::downgrade(picture), texture.clone()));
         texture
     }
 }

@@ -22,6 +22,8 @@ use residua_train::run::RunFolder;
 #[derive(Default)]
 pub struct Training {
     running: Option<Running>,
+    /// The folder in which a run was last looked for, and whether it has one, once known.
+    pub folder: (PathBuf, Option<bool>),
     /// Facts about the run, once it has started.
     pub begun: Option<Begun>,
     /// All metrics so far.
@@ -73,7 +75,14 @@ impl Training {
         let work = Work { sender, ctx: ctx.clone(), stop: stop.clone(), pause: pause.clone() };
         let thread = std::thread::spawn(move || work.run(&options, device));
         let running = Running { thread: Some(thread), news, stop, pause };
+        // Forgets what was found in the folder, too: once the run has ended, there is one.
         *self = Self { running: Some(running), ..Self::default() };
+    }
+
+    /// Says why no run can start.
+    pub fn refuse(&mut self, reason: String) {
+        let folder = std::mem::take(&mut self.folder);
+        *self = Self { folder, ended: Some(Ended::Failed(reason)), ..Self::default() };
     }
 
     /// Takes in the thread's new messages.

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use egui_kittest::kittest::{NodeT, Queryable};
+use residua_protocol::Neighbours;
 
 use crate::desk::Desk;
 
@@ -13,6 +15,12 @@ fn desk() -> Desk {
     desk.click("Got it");
     desk.click("Codebook");
     desk
+}
+
+/// The neighbours of the code that is looked up.
+fn browsed(desk: &Desk) -> Arc<Neighbours> {
+    let browsed = desk.state().browsed.as_ref().expect("a code is chosen");
+    browsed.neighbours.clone().expect("looked up")
 }
 
 /// The distinct codes of the open stack at `depth`.
@@ -87,7 +95,7 @@ fn a_codes_neighbours_are_shown_next_to_it() {
     let pinned = desk.state().neighbours.clone().expect("neighbours of the pinned code");
     desk.harness.get_by_label_contains("Code 3 of depth 1").click();
     desk.settle();
-    let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
+    let found = browsed(&desk);
     assert_eq!((found.code, found.depth, found.nearest.len()), (3, 0, 8));
     for (code, distance) in &found.nearest {
         assert!(desk.shows(&format!("Neighbour {code}")));
@@ -97,7 +105,7 @@ fn a_codes_neighbours_are_shown_next_to_it() {
     assert_eq!(desk.state().neighbours.as_ref().unwrap().code, pinned.code, "the code stack keeps its own");
     let (next, back) = (found.nearest[0].0, found.nearest[0].1);
     desk.click(&format!("Neighbour {next}"));
-    let found = desk.state().codebook_view.neighbours.clone().expect("looked up");
+    let found = browsed(&desk);
     let distance = found.nearest.iter().find(|(code, _)| *code == 3).map(|(_, distance)| *distance);
     assert!(found.code == next && distance.is_none_or(|distance| (distance - back).abs() < 1e-5));
 }

@@ -242,7 +242,7 @@ fn two_pictures_are_morphed_in_each_order() {
         desk.enter("Frames", 5.0);
         desk.enter("Time a frame", 40.0);
         // The button to save opens the system's dialog.
-        let plan = desk.state().gallery_view.morph.clone().expect("the settings are open");
+        let plan = desk.harness.state().views.gallery.morph.clone().expect("the settings are open");
         assert_eq!(plan.milliseconds, 40);
         desk.harness.state_mut().state.morph_to(plan, &at("morph.png"));
         desk.settle();

@@ -131,7 +131,7 @@ fn fewer_codes_have_their_own_metrics() {
 fn the_wipe_follows_its_slider_and_the_pointer() {
     let mut desk = Desk::new();
     click(&mut desk, "Overlay");
-    let wipe = |desk: &Desk| desk.harness.state().state.picture_view.wipe;
+    let wipe = |desk: &Desk| desk.harness.state().views.picture.wipe;
     assert_eq!(wipe(&desk), 0.5);
     let slider = desk.harness.get_by_role_and_label(Role::Slider, "Wipe");
     let place = slider.rect();
@@ -152,7 +152,7 @@ fn errors_are_shown_as_a_map_with_a_scale() {
     click(&mut desk, "Errors");
     assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
     desk.harness.get_by_role_and_label(Role::Slider, "Brightest error");
-    assert_eq!(desk.harness.state().state.picture_view.view, View::Errors);
+    assert_eq!(desk.harness.state().views.picture.view, View::Errors);
     let map = |desk: &Desk| {
         let manager = desk.harness.ctx.tex_manager();
         let manager = manager.read();
@@ -161,7 +161,7 @@ fn errors_are_shown_as_a_map_with_a_scale() {
     let first = map(&desk);
     desk.harness.step();
     assert_eq!(map(&desk), first, "the map is cached");
-    desk.harness.state_mut().state.picture_view.brightest = 32;
+    desk.harness.state_mut().views.picture.brightest = 32;
     desk.harness.step();
     let second = map(&desk);
     assert!(second.len() == 1 && second != first, "another scale gives another map: {first:?}, {second:?}");

@@ -25,7 +25,8 @@ impl App for Alone {
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
-        CentralPanel::default().show(ui, |ui| self.panel.show(ui, &mut self.studio.state));
+        let Studio { state, views, .. } = &mut self.studio;
+        CentralPanel::default().show(ui, |ui| self.panel.show(ui, state, views));
     }
 }
 

@@ -63,7 +63,7 @@ fn type_in(desk: &mut Desk, field: &str, text: &str) {
 }
 
 fn training(desk: &mut Desk) -> &mut Training {
-    &mut desk.harness.state_mut().state.train_view.training
+    &mut desk.harness.state_mut().state.training
 }
 
 /// Steps for which the loss is known.
@@ -99,7 +99,7 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
     let taken = steps(training(&mut desk));
 
     // Five more steps.
-    desk.harness.state_mut().state.train_view.set_steps(taken as u64 + 5);
+    desk.harness.state_mut().views.train.set_steps(taken as u64 + 5);
     desk.settle();
     desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());

@@ -2,6 +2,7 @@
 
 mod actions;
 mod comparison;
+pub mod dialogs;
 
 pub use comparison::Comparison;
 
@@ -71,6 +72,8 @@ pub struct Gallery {
     pub items: Vec<Item>,
     /// Indices of the chosen ones, in the order they were chosen.
     pub chosen: Vec<usize>,
+    /// The comparison of two of them, while it is open.
+    pub comparison: Option<Comparison>,
 }
 
 impl Gallery {

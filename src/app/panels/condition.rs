@@ -3,6 +3,7 @@
 use eframe::egui::{ComboBox, Role, TextEdit, Ui};
 
 use super::parts::named;
+use crate::app::action::Action;
 use crate::app::state::State;
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::text::counted;
@@ -25,7 +26,8 @@ pub struct Names {
 /// Shows the field for the conditions of `config`'s model. Returns the condition that the user changes `now` to.
 pub fn show(
     ui: &mut Ui,
-    state: &mut State,
+    state: &State,
+    actions: &mut Vec<Action>,
     names: &Names,
     now: &Condition,
     config: &RqTransformerConfig,
@@ -33,7 +35,7 @@ pub fn show(
     match config.condition() {
         ConditionKind::Unconditional => None,
         ConditionKind::Class => class(ui, names.class, now, config),
-        ConditionKind::Text => caption(ui, state, [names.caption, names.words], now, config),
+        ConditionKind::Text => caption(ui, state, actions, [names.caption, names.words], now, config),
     }
 }
 
@@ -69,7 +71,8 @@ fn label(number: usize, config: &RqTransformerConfig) -> String {
 /// of the field and of the list of words. Returns the condition that the user changes `now` to.
 pub fn caption(
     ui: &mut Ui,
-    state: &mut State,
+    state: &State,
+    actions: &mut Vec<Action>,
     [name, title]: [&str; 2],
     now: &Condition,
     config: &RqTransformerConfig,
@@ -81,7 +84,7 @@ pub fn caption(
         .desired_rows(3)
         .desired_width(f32::INFINITY);
     let mut changed = ui.add(field).labelled_by(label.id).changed();
-    tokens(ui, state, &text, config.block_size_cond);
+    tokens(ui, state, actions, &text, config.block_size_cond);
     if let Some(word) = words(ui, title, &config.dataset.words) {
         text = [text.trim_end(), word].join(" ").trim_start().into();
         changed = true;
@@ -92,7 +95,10 @@ pub fn caption(
 
 /// Shows how many of at most `most` tokens a caption has, and which of its words the model does not know. In a scope, because
 /// the fields below would otherwise lose the focus when the answer comes.
-fn tokens(ui: &mut Ui, state: &mut State, caption: &str, most: usize) {
+fn tokens(ui: &mut Ui, state: &State, actions: &mut Vec<Action>, caption: &str, most: usize) {
+    if state.needs_tokens_of(caption) {
+        actions.push(Action::CountTokens(caption.into()));
+    }
     ui.scope(|ui| {
         let Some(found) = state.tokens_of(caption) else { return };
         let cut = if found.tokens > most { "; the rest is cut off" } else { "" };

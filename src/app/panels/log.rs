@@ -5,6 +5,7 @@ use std::num::NonZero;
 use eframe::egui::{Grid, Label, RichText, ScrollArea, Ui};
 use web_time::{Duration, Instant};
 
+use crate::app::action::Action;
 use crate::app::log::{Level, Line};
 use crate::app::panels::parts::column;
 use crate::app::state::State;
@@ -36,28 +37,28 @@ impl LogView {
 }
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, view: &mut LogView, actions: &mut Vec<Action>) {
     if ui.available_width() < WIDE {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            facts(ui, state);
+            facts(ui, state, view);
             ui.separator();
-            lines(ui, state);
+            lines(ui, state, actions);
         });
         return;
     }
     ui.columns(2, |columns| {
-        column(&mut columns[0], "device", |ui| facts(ui, state));
-        column(&mut columns[1], "log", |ui| lines(ui, state));
+        column(&mut columns[0], "device", |ui| facts(ui, state, view));
+        column(&mut columns[1], "log", |ui| lines(ui, state, actions));
     });
 }
 
-fn facts(ui: &mut Ui, state: &mut State) {
-    device(ui, state);
+fn facts(ui: &mut Ui, state: &State, view: &mut LogView) {
+    device(ui, state, view);
     kernels(ui, state);
     times(ui, state);
 }
 
-fn device(ui: &mut Ui, state: &mut State) {
+fn device(ui: &mut Ui, state: &State, view: &mut LogView) {
     ui.heading("Device");
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let name = match (state.device, &state.adapter) {
@@ -65,7 +66,7 @@ fn device(ui: &mut Ui, state: &mut State) {
         ("gpu", None) => "GPU".into(),
         _ => format!("CPU: {}", counted(threads, "thread")),
     };
-    let memory = state.log_view.memory().map(|bytes| bytes + state.models_memory);
+    let memory = view.memory().map(|bytes| bytes + state.models_memory);
     let memory = memory.map_or_else(|| "not reported by this system".into(), size);
     let weights =
         state.loaded.as_ref().map_or_else(|| "no model is loaded".into(), |loaded| size(loaded.bytes));
@@ -124,14 +125,14 @@ fn times(ui: &mut Ui, state: &State) {
     });
 }
 
-fn lines(ui: &mut Ui, state: &mut State) {
+fn lines(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.heading("Log");
         if ui.button("Copy all").clicked() {
             ui.copy_text(state.log.text());
         }
         if ui.button("Clear").clicked() {
-            state.log.clear();
+            actions.push(Action::Do(|state| state.log.clear()));
         }
     });
     if state.log.lines().len() == 0 {

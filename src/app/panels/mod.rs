@@ -13,14 +13,34 @@ pub mod picture;
 #[cfg(not(target_family = "wasm"))]
 pub mod train;
 
-pub use gallery::GalleryView;
-pub use generate::GenerateView;
-
 use eframe::egui::{Id, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
 
+use super::action::{Action, apply};
 use super::state::State;
+
+/// What each panel shows, and what is being typed or drawn in it.
+#[derive(Default)]
+pub struct Views {
+    /// Of "Models".
+    pub models: models::ModelsView,
+    /// Of "Picture".
+    pub picture: picture::PictureView,
+    /// Of "Codes".
+    pub codes: codes::CodesView,
+    /// Of "Generate".
+    pub generate: generate::GenerateView,
+    /// Of "Codebook".
+    pub codebook: codebook::CodebookView,
+    /// Of "Gallery".
+    pub gallery: gallery::GalleryView,
+    /// Of "Train".
+    #[cfg(not(target_family = "wasm"))]
+    pub train: train::TrainView,
+    /// Of "Log and device".
+    pub log: log::LogView,
+}
 
 /// A panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,21 +66,34 @@ pub enum Panel {
     Log,
 }
 
+/// Shows a panel, and adds what the user asks for in it.
+type Show = fn(&mut Ui, &State, &mut Views, &mut Vec<Action>);
+
 /// A panel, its title, and the function that shows it.
-type Entry = (Panel, &'static str, fn(&mut Ui, &mut State));
+type Entry = (Panel, &'static str, Show);
 
 /// All panels. There is no training in a browser.
 pub const PANELS: &[Entry] = &[
-    (Panel::Models, "Models", models::show),
-    (Panel::Picture, "Picture", picture::show),
-    (Panel::Codes, "Codes", codes::show),
-    (Panel::Generate, "Generate", generate::show),
-    (Panel::Explain, "Explain", explain::show),
-    (Panel::Codebook, "Codebook", codebook::show),
-    (Panel::Gallery, "Gallery", gallery::show),
+    (Panel::Models, "Models", |ui, state, views, actions| {
+        models::show(ui, state, &mut views.models, actions)
+    }),
+    (Panel::Picture, "Picture", |ui, state, views, actions| {
+        picture::show(ui, state, &mut views.picture, actions)
+    }),
+    (Panel::Codes, "Codes", |ui, state, views, actions| codes::show(ui, state, &mut views.codes, actions)),
+    (Panel::Generate, "Generate", |ui, state, views, actions| {
+        generate::show(ui, state, &mut views.generate, actions)
+    }),
+    (Panel::Explain, "Explain", |ui, state, _, actions| explain::show(ui, state, actions)),
+    (Panel::Codebook, "Codebook", |ui, state, views, actions| {
+        codebook::show(ui, state, &mut views.codebook, actions)
+    }),
+    (Panel::Gallery, "Gallery", |ui, state, views, actions| {
+        gallery::show(ui, state, &mut views.gallery, actions)
+    }),
     #[cfg(not(target_family = "wasm"))]
-    (Panel::Train, "Train", train::show),
-    (Panel::Log, "Log and device", log::show),
+    (Panel::Train, "Train", |ui, state, views, actions| train::show(ui, state, &mut views.train, actions)),
+    (Panel::Log, "Log and device", |ui, state, views, actions| log::show(ui, state, &mut views.log, actions)),
 ];
 
 impl Panel {
@@ -73,9 +106,11 @@ impl Panel {
         self.entry().1
     }
 
-    /// Shows its contents.
-    pub fn show(self, ui: &mut Ui, state: &mut State) {
-        (self.entry().2)(ui, state);
+    /// Shows its contents, and then does what the user asked for in it.
+    pub fn show(self, ui: &mut Ui, state: &mut State, views: &mut Views) {
+        let mut actions = Vec::new();
+        (self.entry().2)(ui, state, views, &mut actions);
+        apply(actions, state, ui.ctx());
     }
 }
 
@@ -147,15 +182,17 @@ fn share(tiles: &mut Tiles<Panel>, parent: TileId, shares: &[(TileId, f32)]) {
 
 /// Shows the panels in their tiles.
 pub struct Panes<'a> {
-    /// What the panels show.
+    /// The open document, the models and the jobs.
     pub state: &'a mut State,
+    /// How each panel shows them.
+    pub views: &'a mut Views,
 }
 
 impl Behavior<Panel> for Panes<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, _: TileId, panel: &mut Panel) -> UiResponse {
         eframe::egui::Frame::central_panel(ui.style()).show(ui, |ui| {
             ui.expand_to_include_rect(ui.max_rect());
-            panel.show(ui, self.state);
+            panel.show(ui, self.state, self.views);
         });
         UiResponse::None
     }

@@ -2,7 +2,8 @@
 
 use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 
-use crate::app::choose::{self, Wanted};
+use crate::app::action::Action;
+use crate::app::choose::Wanted;
 use crate::app::state::State;
 use residua_core::config::{ConditionKind, RqVaeConfig};
 use residua_core::text::{counted, grouped, size};
@@ -14,18 +15,6 @@ use residua_protocol::{Loaded, Stage2Facts};
 pub struct ModelsView {
     /// Path, name or address of a model to load.
     place: String,
-    /// Path, name or address of its RQ-VAE; empty if not given.
-    rqvae: String,
-    /// Why the last load failed.
-    pub failure: Option<String>,
-}
-
-impl ModelsView {
-    /// The RQ-VAE to load a transformer with, if the user named one.
-    pub fn rqvae(&self) -> Option<String> {
-        let typed = self.rqvae.trim();
-        (!typed.is_empty()).then(|| typed.into())
-    }
 }
 
 /// What can be typed to name a model.
@@ -35,43 +24,43 @@ const PLACES: &str = if cfg!(target_family = "wasm") { "name or address" } else 
 type Fact = (&'static str, String);
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, view: &mut ModelsView, actions: &mut Vec<Action>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        progress(ui, state);
-        failure(ui, state);
-        match state.loaded.clone() {
-            Some(loaded) => describe(ui, &loaded),
+        progress(ui, state, actions);
+        failure(ui, state, actions);
+        match &state.loaded {
+            Some(loaded) => describe(ui, loaded),
             None => {
                 ui.label("No model is loaded: open one below, or drop its file or folder on the window.");
             }
         }
         ui.separator();
-        choices(ui, state);
+        choices(ui, state, &mut view.place, actions);
     });
 }
 
-fn progress(ui: &mut Ui, state: &mut State) {
+fn progress(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let Some((id, job)) = state.jobs.called("loading") else { return };
     let (done, total) = job.progress.unwrap_or((0, 0));
     ui.horizontal(|ui| {
         ui.label(format!("Loading: {done} of {} read", counted(total, "tensor")));
         if ui.button("Stop loading").clicked() {
-            state.stop(id);
+            actions.push(Action::Stop(id));
         }
     });
     ui.add(ProgressBar::new(done as f32 / total.max(1) as f32));
     ui.separator();
 }
 
-fn failure(ui: &mut Ui, state: &mut State) {
-    let Some(reason) = state.models_view.failure.clone() else { return };
+fn failure(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let Some(reason) = &state.load_failure else { return };
     ui.label(RichText::new("Could not load this model").strong());
     ui.add(Label::new(RichText::new(reason).color(ui.visuals().error_fg_color)).wrap());
     if state.loaded.is_some() {
         ui.label("The model below is still in use.");
     }
     if ui.button("Dismiss this report").clicked() {
-        state.models_view.failure = None;
+        actions.push(Action::Do(|state| state.load_failure = None));
     }
     ui.separator();
 }
@@ -162,61 +151,64 @@ fn stage2(facts: &Stage2Facts) -> Vec<Fact> {
     ]
 }
 
-fn choices(ui: &mut Ui, state: &mut State) {
+fn choices(ui: &mut Ui, state: &State, typed: &mut String, actions: &mut Vec<Action>) {
     ui.heading("Open");
     ui.horizontal_wrapped(|ui| {
         for bundled in BUNDLED {
             if ui.button(format!("{} (bundled)", bundled.name)).clicked() {
-                state.load(bundled.name, None);
+                actions.push(Action::Load(bundled.name.into(), None));
             }
         }
         if ui.button("Open file…").clicked() {
-            choose::open(state, Wanted::Model);
+            actions.push(Action::Choose(Wanted::Model));
         }
         if ui.button("Open folder…").clicked() {
-            choose::open(state, Wanted::ModelFolder);
+            actions.push(Action::Choose(Wanted::ModelFolder));
         }
     });
-    place(ui, state);
+    place(ui, state, typed, actions);
     let name = ui.label("Its RQ-VAE, if the transformer does not find it");
-    let field = TextEdit::singleline(&mut state.models_view.rqvae).hint_text(PLACES);
-    ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id);
-    recent(ui, state);
-    stored(ui, state);
+    let mut rqvae = state.rqvae.clone();
+    let field = TextEdit::singleline(&mut rqvae).hint_text(PLACES);
+    if ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id).changed() {
+        actions.push(Action::NameRqVae(rqvae));
+    }
+    recent(ui, state, actions);
+    stored(ui, state, actions);
 }
 
-fn place(ui: &mut Ui, state: &mut State) {
+fn place(ui: &mut Ui, state: &State, typed: &mut String, actions: &mut Vec<Action>) {
     let name = ui.label("Model to load");
     ui.horizontal(|ui| {
-        let field = TextEdit::singleline(&mut state.models_view.place).hint_text(PLACES);
+        let field = TextEdit::singleline(typed).hint_text(PLACES);
         ui.add(field.desired_width(ui.available_width() - 60.0)).labelled_by(name.id);
-        let typed = state.models_view.place.trim().to_string();
+        let typed = typed.trim();
         if ui.add_enabled(!typed.is_empty(), Button::new("Load")).clicked() {
-            state.load(&typed, state.models_view.rqvae());
+            actions.push(Action::Load(typed.into(), state.named_rqvae()));
         }
     });
 }
 
-fn recent(ui: &mut Ui, state: &mut State) {
+fn recent(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if state.settings.recent.is_empty() {
         return;
     }
     ui.label(RichText::new("Recent").strong());
-    for place in state.settings.recent.clone() {
-        if ui.add(Button::new(&place).truncate()).on_hover_text(&place).clicked() {
-            state.load(&place, state.models_view.rqvae());
+    for place in &state.settings.recent {
+        if ui.add(Button::new(place).truncate()).on_hover_text(place).clicked() {
+            actions.push(Action::Load(place.clone(), state.named_rqvae()));
         }
     }
 }
 
 /// Models in the browser's storage, with their sizes.
-fn stored(ui: &mut Ui, state: &mut State) {
+fn stored(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if state.stored.is_empty() {
         return;
     }
     ui.label(RichText::new("Stored in this browser").strong());
     Grid::new("stored").num_columns(4).striped(true).show(ui, |ui| {
-        for stored in state.stored.clone() {
+        for stored in &state.stored {
             let path = stored.place.split('?').next().unwrap_or_default();
             let name = path.rsplit('/').next().unwrap_or(path).to_string();
             ui.label(&name).on_hover_text(&stored.place);
@@ -226,7 +218,7 @@ fn stored(ui: &mut Ui, state: &mut State) {
                 format!("{}, incomplete", size(stored.bytes))
             });
             if named(ui, "Load", &format!("Load {name}")) {
-                state.load(&stored.place, state.models_view.rqvae());
+                actions.push(Action::Load(stored.place.clone(), state.named_rqvae()));
             }
             if named(ui, "Delete", &format!("Delete {name} from this browser")) {
                 stored.forget();

@@ -1,6 +1,6 @@
 //! Small widgets shared by several panels.
 
-use eframe::egui::{Image, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
+use eframe::egui::{Image, Rect, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2};
 
 use crate::app::colors;
 use crate::app::state::State;
@@ -8,6 +8,9 @@ use residua_protocol::Choice;
 
 /// Side of an enlarged picture, in points.
 const LARGE: f32 = 132.0;
+
+/// Texture coordinates of a whole texture.
+pub const WHOLE: Rect = Rect { min: pos2(0.0, 0.0), max: pos2(1.0, 1.0) };
 
 /// A column that scrolls independently.
 pub fn column(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
@@ -44,11 +47,11 @@ pub fn depths(ui: &mut Ui, name: &str, count: usize, now: usize) -> Option<usize
 }
 
 /// A code's picture, `side` points wide and high; a blank square until it is known.
-pub fn patch(ui: &mut Ui, state: &mut State, depth: usize, code: u32, side: f32) {
+pub fn patch(ui: &mut Ui, state: &State, depth: usize, code: u32, side: f32) {
     let size = Vec2::splat(side);
-    match state.patch(depth, code).cloned() {
+    match state.patch(depth, code) {
         Some(picture) => {
-            let texture = state.texture(ui.ctx(), &picture);
+            let texture = state.texture(ui.ctx(), picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {}", depth + 1)));
         }
         None => nothing_yet(ui, size),
@@ -61,20 +64,20 @@ fn nothing_yet(ui: &mut Ui, size: Vec2) {
 }
 
 /// The picture around the pinned cell with `code` in it, `side` points wide and high; a blank square until it is known.
-pub fn choice(ui: &mut Ui, state: &mut State, code: u32, side: f32) {
+pub fn choice(ui: &mut Ui, state: &State, code: u32, side: f32) {
     let size = Vec2::splat(side);
-    match state.choices.get(code).cloned() {
+    match state.choices.get(code) {
         Some(choice) => {
             let texture = state.texture(ui.ctx(), &choice.picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("the picture with code {code}")))
-                .on_hover_ui(|ui| change(ui, state, &choice));
+                .on_hover_ui(|ui| change(ui, state, choice));
         }
         None => nothing_yet(ui, size),
     }
 }
 
 /// The picture around the cell with a choice applied, enlarged, and the change that it makes.
-pub fn change(ui: &mut Ui, state: &mut State, choice: &Choice) {
+pub fn change(ui: &mut Ui, state: &State, choice: &Choice) {
     ui.horizontal(|ui| {
         for (picture, name) in [(&choice.picture, "with this code"), (&choice.change, "the change")] {
             let texture = state.texture(ui.ctx(), picture);

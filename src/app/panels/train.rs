@@ -1,6 +1,7 @@
 //! The "Train" panel: starts, shows, pauses and stops a training run of either stage.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use eframe::egui::{
     Button, ComboBox, Grid, Image, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, vec2,
@@ -8,13 +9,11 @@ use eframe::egui::{
 use egui_plot::{Legend, Line, Plot, PlotPoints, Points};
 
 use super::parts::named;
-use crate::app::choose;
+use crate::app::action::Action;
 use crate::app::state::State;
 use crate::app::training::{Curves, Ended, LOSS, Training};
 use residua_core::text::counted;
 use residua_engine::train::TrainOptions;
-use residua_kernels::device::DeviceChoice;
-use residua_protocol::Reading;
 
 /// Width from which the form and the curve are shown side by side.
 const WIDE: f32 = 600.0;
@@ -28,7 +27,7 @@ const LIST: f32 = 320.0;
 /// Starts of the names of metrics that are shown as they are. Others are shown as logarithms, if positive.
 const LINEAR: [&str; 2] = ["psnr", "used_at_depth"];
 
-/// The state of the panel: the form and the run.
+/// The state of the panel: what is typed into the form, and which metric is shown.
 #[derive(Default)]
 pub struct TrainView {
     config: String,
@@ -39,12 +38,10 @@ pub struct TrainView {
     out: String,
     steps: String,
     unlabelled: bool,
-    /// The run folder that was last looked at, and whether it has a run, once known.
-    looked: (PathBuf, Option<bool>),
+    /// The fields for which a dialog is open, and the path that the user chooses there.
+    picking: Vec<(Field, Receiver<PathBuf>)>,
     /// The metric whose curves are shown; the loss if the run does not have it.
     metric: String,
-    /// The run.
-    pub training: Training,
 }
 
 impl TrainView {
@@ -53,19 +50,64 @@ impl TrainView {
         self.steps = steps.to_string();
     }
 
-    /// Takes in whether `folder` has a run.
-    pub fn looked(&mut self, folder: &Path, found: bool) {
-        if self.looked.0 == folder {
-            self.looked.1 = Some(found);
-        }
+    /// Fills in the paths that were chosen in dialogs.
+    fn take_picked(&mut self) {
+        let mut picking = std::mem::take(&mut self.picking);
+        picking.retain(|(field, path)| match path.try_recv() {
+            Ok(path) => {
+                *field(self) = path.display().to_string();
+                false
+            }
+            // Without a sender, the dialog was closed.
+            Err(error) => error == TryRecvError::Empty,
+        });
+        self.picking = picking;
+    }
+
+    /// The run that the form describes.
+    ///
+    /// # Errors
+    /// The number of steps is not one.
+    fn options(&mut self, resume: bool) -> Result<TrainOptions, String> {
+        let [config, data, rqvae, lpips, from, out] =
+            FIELDS.map(|(_, _, field, _)| field(self).trim().to_string());
+        let steps = match self.steps.trim() {
+            "" => None,
+            typed => Some(
+                typed
+                    .parse()
+                    .map_err(|_| format!("Steps: expected a whole number, 1 or more, found {typed}"))?,
+            ),
+        };
+        Ok(TrainOptions {
+            config: config.into(),
+            data: data.into(),
+            out: out.into(),
+            rqvae: (!rqvae.is_empty()).then_some(rqvae),
+            lpips: lpips.split(';').map(str::trim).filter(|path| !path.is_empty()).map(Into::into).collect(),
+            cache: None,
+            variations: None,
+            from: (!from.is_empty()).then_some(from),
+            anew: Vec::new(),
+            resume,
+            steps,
+            save_every: None,
+            sheet_every: None,
+            test_every: None,
+            all: false,
+            unlabelled: self.unlabelled,
+            seed: None,
+        })
     }
 }
 
 /// Accessor of a path field.
 type Field = fn(&mut TrainView) -> &mut String;
 
-/// Path fields: label, hint, accessor, and whether to choose a folder.
-const FIELDS: [(&str, &str, Field, bool); 6] = [
+/// A path field: label, hint, accessor, and whether to choose a folder.
+type Entry = (&'static str, &'static str, Field, bool);
+
+const FIELDS: [Entry; 6] = [
     ("Configuration", "config.yaml", |view| &mut view.config, false),
     ("Pictures", "folder; folders in it are classes", |view| &mut view.data, true),
     ("RQ-VAE, for an RQ-Transformer", "file, folder or run", |view| &mut view.rqvae, true),
@@ -80,128 +122,90 @@ const FIELDS: [(&str, &str, Field, bool); 6] = [
 ];
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    state.train_view.training.receive();
+pub fn show(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Action>) {
+    view.take_picked();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if ui.available_width() < WIDE {
-            form(ui, state);
-            watch(ui, state);
+            form(ui, state, view, actions);
+            watch(ui, state, &mut view.metric);
             return;
         }
         ui.columns(2, |columns| {
-            columns[0].vertical(|ui| form(ui, state));
-            columns[1].vertical(|ui| watch(ui, state));
+            columns[0].vertical(|ui| form(ui, state, view, actions));
+            columns[1].vertical(|ui| watch(ui, state, &mut view.metric));
         });
     });
 }
 
-fn form(ui: &mut Ui, state: &mut State) {
+fn form(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Action>) {
+    let running = state.training.is_running();
     // First, so that the buttons are visible without scrolling.
-    buttons(ui, state);
-    let running = state.train_view.training.is_running();
+    ui.horizontal_wrapped(|ui| match running {
+        true => control(ui, &state.training, actions),
+        false => start(ui, state, view, actions),
+    });
     ui.add_enabled_ui(!running, |ui| {
-        for (name, hint, field, is_folder) in FIELDS {
-            path(ui, state, name, hint, field, is_folder);
+        for entry in FIELDS {
+            path(ui, view, entry, actions);
         }
         let name = ui.label("Steps");
-        let steps = TextEdit::singleline(&mut state.train_view.steps).hint_text("from the configuration");
+        let steps = TextEdit::singleline(&mut view.steps).hint_text("from the configuration");
         ui.add(steps.desired_width(160.0)).labelled_by(name.id);
-        let unlabelled = &mut state.train_view.unlabelled;
-        ui.checkbox(unlabelled, "Allow unlabelled pictures");
+        ui.checkbox(&mut view.unlabelled, "Allow unlabelled pictures");
     });
 }
 
-fn path(ui: &mut Ui, state: &mut State, name: &str, hint: &str, field: Field, is_folder: bool) {
+fn path(ui: &mut Ui, view: &mut TrainView, (name, hint, field, is_folder): Entry, actions: &mut Vec<Action>) {
     let label = ui.label(name);
     ui.horizontal(|ui| {
-        let typed = TextEdit::singleline(field(&mut state.train_view)).hint_text(hint);
+        let typed = TextEdit::singleline(field(view)).hint_text(hint);
         ui.add(typed.desired_width((ui.available_width() - 80.0).max(80.0))).labelled_by(label.id);
         let choose = ui.button("Choose…");
         if named(choose, Role::Button, &format!("Choose: {name}")).clicked() {
-            choose::pick(state, name, is_folder, &[], move |state, path| {
-                *field(&mut state.train_view) = path.display().to_string();
-            });
+            let (sender, path) = channel();
+            view.picking.push((field, path));
+            actions.push(Action::Pick(name, is_folder, sender));
         }
     });
 }
 
-fn buttons(ui: &mut Ui, state: &mut State) {
-    ui.horizontal_wrapped(|ui| match state.train_view.training.is_running() {
-        true => control(ui, &state.train_view.training),
-        false => start(ui, state),
-    });
-}
-
-fn start(ui: &mut Ui, state: &mut State) {
-    let view = &mut state.train_view;
+fn start(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Action>) {
     let ready = [&view.config, &view.data, &view.out].iter().all(|typed| !typed.trim().is_empty());
     let out = PathBuf::from(view.out.trim());
-    if view.looked.0 != out {
-        view.looked = (out.clone(), None);
-        state.read(Reading::Run(out));
-    }
-    let found = state.train_view.looked.1;
+    let found = match &state.training.folder {
+        (folder, found) if *folder == out => *found,
+        _ => {
+            actions.push(Action::LookForRun(out));
+            None
+        }
+    };
     let name = if found == Some(true) { "Resume run" } else { "Start run" };
     if ui.add_enabled(ready && found.is_some(), Button::new(name)).clicked() {
-        begin(ui, state, found == Some(true));
+        actions.push(match view.options(found == Some(true)) {
+            Ok(options) => Action::Train(Box::new(options), ui.ctx().clone()),
+            Err(reason) => Action::RefuseRun(reason),
+        });
     }
 }
 
-fn control(ui: &mut Ui, training: &Training) {
+fn control(ui: &mut Ui, training: &Training, actions: &mut Vec<Action>) {
     let paused = training.is_paused();
-    if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
-        training.pause(!paused);
+    let (name, action): (&str, fn(&mut State)) = match paused {
+        true => ("Continue", |state| state.training.pause(false)),
+        false => ("Pause", |state| state.training.pause(true)),
+    };
+    if ui.button(name).clicked() {
+        actions.push(Action::Do(action));
     }
     if ui.button("Stop run").on_hover_text("Writes a checkpoint first").clicked() {
-        training.stop();
+        actions.push(Action::Do(|state| state.training.stop()));
     }
 }
 
-fn begin(ui: &Ui, state: &mut State, resume: bool) {
-    let view = &mut state.train_view;
-    let [config, data, rqvae, lpips, from, out] =
-        FIELDS.map(|(_, _, field, _)| field(view).trim().to_string());
-    let steps = match view.steps.trim() {
-        "" => None,
-        typed => match typed.parse() {
-            Ok(steps) => Some(steps),
-            Err(_) => {
-                let reason = format!("Steps: expected a whole number, 1 or more, found {typed}");
-                view.training = Training::default();
-                view.training.ended = Some(Ended::Failed(reason));
-                return;
-            }
-        },
-    };
-    let options = TrainOptions {
-        config: config.into(),
-        data: data.into(),
-        out: out.into(),
-        rqvae: (!rqvae.is_empty()).then_some(rqvae),
-        lpips: lpips.split(';').map(str::trim).filter(|path| !path.is_empty()).map(Into::into).collect(),
-        cache: None,
-        variations: None,
-        from: (!from.is_empty()).then_some(from),
-        anew: Vec::new(),
-        resume,
-        steps,
-        save_every: None,
-        sheet_every: None,
-        test_every: None,
-        all: false,
-        unlabelled: view.unlabelled,
-        seed: None,
-    };
-    // Once it has ended, the folder has a run.
-    view.looked = Default::default();
-    let device = if state.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
-    view.training.start(options, device, ui.ctx());
-}
-
-fn watch(ui: &mut Ui, state: &mut State) {
-    let view = &mut state.train_view;
-    match (&view.training.begun, &view.training.ended) {
-        (None, None) if view.training.is_running() => {
+fn watch(ui: &mut Ui, state: &State, metric: &mut String) {
+    let training = &state.training;
+    match (&training.begun, &training.ended) {
+        (None, None) if training.is_running() => {
             ui.label("Reading the pictures…");
         }
         (None, None) => {
@@ -211,15 +215,15 @@ fn watch(ui: &mut Ui, state: &mut State) {
         }
         _ => (),
     }
-    progress(ui, &view.training);
-    ended(ui, &view.training);
-    if !view.training.curves.names().is_empty() {
-        curves(ui, view);
+    progress(ui, training);
+    ended(ui, training);
+    if !training.curves.names().is_empty() {
+        curves(ui, &training.curves, metric);
     }
-    numbers(ui, &view.training);
-    if let Some(sheet) = view.training.sheet.clone() {
+    numbers(ui, training);
+    if let Some(sheet) = &training.sheet {
         ui.label("Held-out pictures, and the model's results for them");
-        let texture = state.texture(ui.ctx(), &sheet);
+        let texture = state.texture(ui.ctx(), sheet);
         let width = ui.available_width().min(2.0 * sheet.width() as f32);
         let size = vec2(width, width * sheet.height() as f32 / sheet.width() as f32);
         ui.add(Image::new((texture.id(), size)).alt_text("Sheet of held-out pictures"));
@@ -247,8 +251,8 @@ fn ended(ui: &mut Ui, training: &Training) {
 }
 
 /// A choice among the run's metrics, and the curves of the chosen one.
-fn curves(ui: &mut Ui, TrainView { metric, training, .. }: &mut TrainView) {
-    let names = training.curves.names();
+fn curves(ui: &mut Ui, curves: &Curves, metric: &mut String) {
+    let names = curves.names();
     let shown = if names.contains(metric.as_str()) { metric.as_str() } else { LOSS };
     let list = ComboBox::from_label("Plot").selected_text(spaced(shown)).truncate().height(LIST);
     let list = list.show_ui(ui, |ui| {
@@ -261,7 +265,7 @@ fn curves(ui: &mut Ui, TrainView { metric, training, .. }: &mut TrainView) {
         }
         chosen
     });
-    plot(ui, &training.curves, shown);
+    plot(ui, curves, shown);
     if let Some(chosen) = list.inner.flatten() {
         *metric = chosen;
     }

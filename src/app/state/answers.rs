@@ -8,7 +8,6 @@ use crate::app::document::Document;
 use crate::app::gallery::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::app::panels::codebook::CodebookView;
 use crate::app::patches::Patches;
 use residua_core::codes::CodeStack;
 use residua_core::config::ConditionKind;
@@ -65,7 +64,7 @@ impl State {
             Event::Failed(reason) => {
                 self.log.add(Level::Error, reason.clone());
                 if job.label == "loading" {
-                    self.models_view.failure = Some(reason);
+                    self.load_failure = Some(reason);
                     self.load_default();
                 }
             }
@@ -107,7 +106,7 @@ impl State {
                 match purpose {
                     Purpose::Browse => {
                         self.need_patches(neighbours.depth, codes);
-                        self.codebook_view.neighbours = Some(neighbours);
+                        self.found_neighbours(neighbours);
                     }
                     _ => {
                         self.need_choices(&codes);
@@ -139,10 +138,7 @@ impl State {
             (Output::Preview(pictures), _) => self.previews = pictures,
             (Output::Sampled(made), Purpose::Replace(what, opened)) => self.replace(made, what, &opened),
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Usage(usage), _) => {
-                self.codebook_view.counted();
-                self.folder_usage = Some(usage);
-            }
+            (Output::Usage(usage), _) => self.folder_usage = Some(usage),
             (Output::Opened(opened), _) => self.take_opened(opened),
             (Output::Masked(cells), Purpose::Revise(opened)) => self.revise_cells(cells, &opened),
             (Output::Masked(_), _) => (),
@@ -151,11 +147,11 @@ impl State {
             }
             (Output::Listed(listed), _) => self.gallery.add(Item::from(listed)),
             (Output::Compared { pictures, psnr }, Purpose::Compare(names, codes)) => {
-                self.gallery_view.comparison = Some(Comparison { names, pictures, codes, psnr });
+                self.gallery.comparison = Some(Comparison { names, pictures, codes, psnr });
             }
             (Output::Compared { .. }, _) => (),
             #[cfg(not(target_family = "wasm"))]
-            (Output::Run(folder, found), _) => self.train_view.looked(&folder, found),
+            (Output::Run(folder, found), _) => self.found_run(&folder, found),
             (Output::Saved(path), _) => self.log.add(Level::Note, format!("wrote {}", path.display())),
             (Output::Warned(text), _) => self.log.add(Level::Warning, text),
         }
@@ -173,7 +169,7 @@ impl State {
     fn take_models(&mut self, loaded: Arc<Loaded>) {
         self.log.add(Level::Note, format!("{} is loaded", loaded.name));
         self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
-        self.models_view.failure = None;
+        self.load_failure = None;
         let again = std::mem::take(&mut self.reloads);
         let before = self.loaded.replace(loaded.clone());
         if !(again && before.as_ref().is_some_and(|before| before.name == loaded.name)) {
@@ -229,7 +225,7 @@ impl State {
         self.choices = Choices::default();
         self.captions = Captions::default();
         self.revising = Revising::default();
-        self.codebook_view = CodebookView::default();
+        self.browsed = None;
     }
 
     fn replace(&mut self, made: Vec<Made>, what: &'static str, opened: &Arc<CodeStack>) {

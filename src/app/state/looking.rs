@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::app::document::Document;
+use crate::app::document::{Document, Mode};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
-use residua_protocol::{CaptionTokens, Command, Condition, View};
+use residua_protocol::{CaptionTokens, Command, Condition, Neighbours, View};
 
 use super::{CHOICES, COUNTING, SUGGESTIONS, State};
+
+/// A code that the user looks up in the codebook.
+pub struct Browsed {
+    /// Its depth, from 0.
+    pub depth: usize,
+    /// Its number.
+    pub code: u32,
+    /// The codes near it, once known.
+    pub neighbours: Option<Arc<Neighbours>>,
+}
 
 impl State {
     /// Requests the open stack's picture.
@@ -70,6 +80,27 @@ impl State {
         }
     }
 
+    /// Chooses whether layers are viewed summed or alone.
+    pub fn choose_mode(&mut self, mode: Mode) {
+        if let Some(document) = &mut self.document {
+            document.mode = mode;
+        }
+    }
+
+    /// Selects cells of the open document, or deselects them.
+    pub fn select(&mut self, cells: &[[usize; 2]], selected: bool) {
+        let Some(document) = &mut self.document else { return };
+        let w = document.stack().w();
+        cells.iter().for_each(|[row, col]| document.selected[row * w + col] = selected);
+    }
+
+    /// Selects the cells for which `selector` is true, given whether they are selected now.
+    pub fn select_by(&mut self, selector: fn(bool) -> bool) {
+        if let Some(document) = &mut self.document {
+            document.selected.iter_mut().for_each(|selected| *selected = selector(*selected));
+        }
+    }
+
     /// The picture of `code` at `depth`, if it has arrived.
     pub fn patch(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
         self.patches.get(depth, code)
@@ -94,13 +125,23 @@ impl State {
         }
     }
 
-    /// How the tokenizer reads `caption`; requested if it is not known. A request replaces the one before, so there is only
+    /// How the tokenizer reads `caption`, if it has answered.
+    pub fn tokens_of(&self, caption: &str) -> Option<&CaptionTokens> {
+        self.captions.get(caption)
+    }
+
+    /// Whether [`Self::count_tokens`] would request anything for `caption`. A request replaces the one before, so there is only
     /// one at a time.
-    pub fn tokens_of(&mut self, caption: &str) -> Option<CaptionTokens> {
-        if self.jobs.of(COUNTING).is_none() && self.captions.want(caption) {
+    pub fn needs_tokens_of(&self, caption: &str) -> bool {
+        self.jobs.of(COUNTING).is_none() && self.captions.is_new(caption)
+    }
+
+    /// Requests how the tokenizer reads `caption`, unless it is known or another request is running.
+    pub fn count_tokens(&mut self, caption: &str) {
+        if self.needs_tokens_of(caption) {
+            self.captions.want(caption);
             self.send(Command::CountTokens(caption.into()));
         }
-        self.captions.get(caption).cloned()
     }
 
     /// Sets the open stack's condition, and discards the transformer's results for the old one.
@@ -115,8 +156,19 @@ impl State {
 
     /// Looks up the neighbours of a code for the codebook panel.
     pub fn browse(&mut self, depth: usize, code: u32) {
+        self.browsed = Some(Browsed { depth, code, neighbours: None });
         let command = Command::Neighbours { depth, code, count: SUGGESTIONS };
         self.send_for(command, Purpose::Browse);
+    }
+
+    /// Takes the neighbours of the code that is looked up; ignores those of another one.
+    pub(super) fn found_neighbours(&mut self, found: Arc<Neighbours>) {
+        let browsed = self.browsed.as_mut();
+        if let Some(browsed) =
+            browsed.filter(|browsed| (browsed.depth, browsed.code) == (found.depth, found.code))
+        {
+            browsed.neighbours = Some(found);
+        }
     }
 
     /// Undoes an edit if `back`, else redoes one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::app::panels::picture::Tool;
+use crate::app::tool::Tool;
 use residua_core::codes::CodeStack;
 use residua_core::text::file_name;
 use residua_protocol::{Command, Masking, Reading};
@@ -33,7 +33,7 @@ impl State {
     pub(super) fn revise_cells(&mut self, cells: Vec<bool>, opened: &Arc<CodeStack>) {
         let Some(document) = self.opened_with(opened) else { return };
         document.selected = cells;
-        self.picture_view.tool = Tool::Revise;
+        self.tool = Tool::Revise;
         self.revise_selected();
     }
 }

@@ -1,5 +1,5 @@
-//! The state behind the panels: the open document, the loaded models, the running jobs. The panels hold no
-//! state that matters; tests drive the studio through the panels and read its state here.
+//! The state behind the panels: the open document, the loaded models, the running jobs. What a panel only shows, such as its
+//! zoom or a text being typed, is in the panel's own view.
 
 mod answers;
 mod looking;
@@ -8,7 +8,10 @@ mod opening;
 mod remote;
 mod revising;
 mod sampling;
+#[cfg(not(target_family = "wasm"))]
+mod training;
 
+pub use looking::Browsed;
 pub use revising::Revising;
 
 use std::sync::Arc;
@@ -23,18 +26,13 @@ use crate::app::document::{Document, Source};
 use crate::app::gallery::Gallery;
 use crate::app::jobs::{Jobs, Purpose};
 use crate::app::log::Log;
-use crate::app::panels::codebook::CodebookView;
-use crate::app::panels::codes::CodesView;
-use crate::app::panels::log::LogView;
-use crate::app::panels::models::ModelsView;
-use crate::app::panels::picture::PictureView;
-#[cfg(not(target_family = "wasm"))]
-use crate::app::panels::train::TrainView;
-use crate::app::panels::{GalleryView, GenerateView};
 use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
 use crate::app::textures::Textures;
+use crate::app::tool::Tool;
+#[cfg(not(target_family = "wasm"))]
+use crate::app::training::Training;
 use residua_core::trust::{Checked, checked_since};
 use residua_io::image_io::Picture;
 use residua_metrics::Usage;
@@ -80,10 +78,6 @@ pub struct State {
     pub condition: Condition,
     /// How the tokenizer reads the captions on screen.
     captions: Captions,
-    /// State of the panel "Generate".
-    pub generate_view: GenerateView,
-    /// State of the panel "Gallery".
-    pub gallery_view: GalleryView,
     /// A recipe to restore once a model is loaded.
     waiting_recipe: Option<Recipe>,
     /// Previews of the pictures being sampled.
@@ -96,12 +90,12 @@ pub struct State {
     pub choices: Choices,
     /// Settings and progress of cell revision.
     pub revising: Revising,
-    /// State of the canvas.
-    pub picture_view: PictureView,
-    /// State of the panel "Codes".
-    pub codes_view: CodesView,
+    /// What the pointer does to the picture's cells.
+    pub tool: Tool,
     /// The transformer's distribution at a position (row, column, depth).
     pub explained: Option<([usize; 3], Arc<Explanation>)>,
+    /// The code that is looked up in the codebook.
+    pub browsed: Option<Browsed>,
     /// Code usage of the stacks opened or sampled in this session.
     pub session_usage: Option<Usage>,
     /// Code usage of a folder's pictures.
@@ -120,18 +114,16 @@ pub struct State {
     pub models_memory: u64,
     /// Models in the browser's storage.
     pub stored: Vec<Stored>,
-    /// State of the panel "Models".
-    pub models_view: ModelsView,
+    /// Path, name or address of the RQ-VAE of the transformers to load; empty if they name it themselves.
+    pub rqvae: String,
+    /// Why the last load failed.
+    pub load_failure: Option<String>,
     /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
     pub dialogs: Dialogs,
     /// The training run.
     #[cfg(not(target_family = "wasm"))]
-    pub train_view: TrainView,
-    /// State of the panel "Codebook".
-    pub codebook_view: CodebookView,
-    /// Measurements of the log panel.
-    pub log_view: LogView,
+    pub training: Training,
     /// Whether the models share the window's graphics device, so that it can draw pictures from their
     /// buffers.
     pub draws_on_device: bool,
@@ -153,17 +145,15 @@ impl State {
             textures: Textures::default(),
             condition: Condition::Unconditional,
             captions: Captions::default(),
-            generate_view: GenerateView::default(),
-            gallery_view: GalleryView::default(),
             waiting_recipe: None,
             previews: Vec::new(),
             neighbours: None,
             patches: Patches::default(),
             choices: Choices::default(),
             revising: Revising::default(),
-            picture_view: PictureView::default(),
-            codes_view: CodesView::default(),
+            tool: Tool::default(),
             explained: None,
+            browsed: None,
             session_usage: None,
             folder_usage: None,
             device,
@@ -173,13 +163,12 @@ impl State {
             reloads: false,
             models_memory: 0,
             stored: Vec::new(),
-            models_view: ModelsView::default(),
+            rqvae: String::new(),
+            load_failure: None,
             #[cfg(not(target_family = "wasm"))]
             dialogs: Dialogs::new(ctx.clone()),
             #[cfg(not(target_family = "wasm"))]
-            train_view: TrainView::default(),
-            codebook_view: CodebookView::default(),
-            log_view: LogView::default(),
+            training: Training::default(),
             draws_on_device: false,
         }
     }
@@ -219,7 +208,10 @@ impl State {
         self.log.collect();
         self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
         #[cfg(not(target_family = "wasm"))]
-        dialogs::receive(self);
+        {
+            dialogs::receive(self);
+            self.training.receive();
+        }
         while let Some(message) = self.engine.receive() {
             self.take(message);
         }
@@ -233,14 +225,13 @@ impl State {
     }
 
     /// The texture of a picture.
-    pub fn texture(&mut self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
+    pub fn texture(&self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
         self.textures.get(ctx, picture)
     }
 
     /// Drops the textures of a lost graphics context.
     pub fn forget_textures(&mut self) {
         self.textures = Textures::default();
-        self.picture_view.forget_textures();
     }
 
     /// How the open stack was made: its file's recipe, or an edit once it has changed.

@@ -21,11 +21,17 @@ use super::State;
 impl State {
     /// Loads a model by name or path, with stage 1 from `rqvae` if given.
     pub fn load(&mut self, model: &str, rqvae: Option<String>) {
-        self.models_view.failure = None;
+        self.load_failure = None;
         self.asked = model.into();
         let options =
             Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
         self.send(Command::Load(options));
+    }
+
+    /// The RQ-VAE to load a transformer with, if the user named one.
+    pub fn named_rqvae(&self) -> Option<String> {
+        let named = self.rqvae.trim();
+        (!named.is_empty()).then(|| named.into())
     }
 
     /// Encodes the middle of a picture and opens its codes; waits until a model is loaded.
@@ -141,7 +147,7 @@ impl State {
         if is_npy || is_picture(path) {
             self.read(Reading::File(path.into()));
         } else {
-            self.load(&path.display().to_string(), self.models_view.rqvae());
+            self.load(&path.display().to_string(), self.named_rqvae());
         }
     }
 

@@ -66,7 +66,7 @@ impl State {
     /// Repeats the last revision with another seed.
     pub fn revise_again(&mut self) {
         if self.can_revise_again() {
-            self.next_seed();
+            self.settings.next_seed();
             self.revise();
         }
     }
@@ -83,13 +83,11 @@ impl State {
         document.surprise.as_deref().filter(|surprise| surprise.stack == *document.stack())
     }
 
-    /// Requests the surprise of the open codes, unless it is known or requested.
-    pub fn keep_surprise(&mut self) {
-        let Some(document) = &self.document else { return };
+    /// Whether the surprise of the open codes is neither known nor requested.
+    pub fn lacks_surprise(&self) -> bool {
+        let Some(document) = &self.document else { return false };
         let is_asked = self.revising.asked.as_ref().is_some_and(|asked| Arc::ptr_eq(asked, document.stack()));
-        if self.known_surprise().is_none() && !is_asked && self.has_transformer() {
-            self.ask_surprise();
-        }
+        self.known_surprise().is_none() && !is_asked && self.has_transformer()
     }
 
     /// Requests how unlikely the transformer finds each code of the open stack.

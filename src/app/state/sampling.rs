@@ -42,18 +42,6 @@ impl State {
         self.send_for(Command::Sample(plan), Purpose::Collect(Origin::Varied));
     }
 
-    /// Picks the next seed, derived from the current one.
-    pub fn next_seed(&mut self) {
-        self.settings.seed = residua_core::random::pcg4d([self.settings.seed as u32, 1, 2, 3])[0].into();
-    }
-
-    /// Picks a random seed.
-    pub fn random_seed(&mut self) {
-        let now = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
-        self.settings.seed =
-            residua_core::random::pcg4d([now.as_secs() as u32, now.subsec_nanos(), 0, 0])[0].into();
-    }
-
     /// The filters that apply to the loaded model: those that the user set for it, or else the published ones.
     pub fn filters(&self) -> Filters {
         let Some(loaded) = &self.loaded else { return Filters::default() };
@@ -67,7 +55,7 @@ impl State {
     pub(super) fn plan(&mut self, count: u32, forced: Option<Forced>) -> SamplePlan {
         let seed = self.settings.seed;
         if !self.settings.seed_locked {
-            self.next_seed();
+            self.settings.next_seed();
         }
         let document = self.document.as_ref().filter(|_| forced.is_some());
         let Filters { draft, revise, .. } = self.filters();

@@ -107,6 +107,7 @@ fn plan(
         filters: config.sampling.filters.clone(),
         forced: Some(Forced { stack: stack.clone(), keep }),
         preview: true,
+        revise: None,
     }
 }
 

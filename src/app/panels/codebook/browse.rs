@@ -5,7 +5,9 @@ use eframe::egui::{
     pos2,
 };
 
+use super::CodebookView;
 use super::usage::Summary;
+use crate::app::action::Action;
 use crate::app::panels::parts::patch;
 use crate::app::patches::BATCH;
 use crate::app::state::State;
@@ -17,14 +19,19 @@ const SIDE: f32 = 40.0;
 /// Size of a code's cell: its picture, number and uses.
 const CELL: Vec2 = Vec2::new(62.0, 70.0);
 
-/// The list of all codes. Pictures are requested and drawn only for the codes in view.
-pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
-    let depth = state.codebook_view.depth;
-    let Some(codes) = state.loaded.as_ref().map(|loaded| loaded.codebook_sizes[depth]) else { return };
-    let order = summary.filter(|_| state.codebook_view.by_use).map(|summary| &summary.order);
+/// The list of all `codes`. Pictures are requested and drawn only for the codes in view.
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    view: &CodebookView,
+    codes: usize,
+    summary: Option<&Summary>,
+    actions: &mut Vec<Action>,
+) {
+    let depth = view.depth;
+    let order = summary.filter(|_| view.by_use).map(|summary| &summary.order);
     let columns = ((ui.available_width() / (CELL.x + ui.spacing().item_spacing.x)) as usize).max(1);
     let mut visible = Vec::new();
-    let mut clicked = None;
     let area = ScrollArea::vertical().id_salt(("codes", depth)).auto_shrink(false);
     area.show_rows(ui, CELL.y, codes.div_ceil(columns), |ui, rows| {
         for row in rows {
@@ -32,8 +39,8 @@ pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
                 for place in row * columns..((row + 1) * columns).min(codes) {
                     let code = order.map_or(place as u32, |order| order[place]);
                     visible.push(code);
-                    if cell(ui, state, code, summary) {
-                        clicked = Some(code);
+                    if cell(ui, state, depth, code, summary) {
+                        actions.push(Action::Browse(depth, code));
                     }
                 }
             });
@@ -42,17 +49,13 @@ pub fn show(ui: &mut Ui, state: &mut State, summary: Option<&Summary>) {
     visible.retain(|&code| state.patch(depth, code).is_none());
     if state.patches.is_idle() && !visible.is_empty() {
         visible.truncate(BATCH);
-        state.need_patches(depth, visible);
-    }
-    if let Some(code) = clicked {
-        choose(state, code);
+        actions.push(Action::NeedPatches(depth, visible));
     }
 }
 
 /// Shows one code; returns true if it is clicked.
-fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) -> bool {
-    let depth = state.codebook_view.depth;
-    let chosen = state.codebook_view.code == Some(code);
+fn cell(ui: &mut Ui, state: &State, depth: usize, code: u32, summary: Option<&Summary>) -> bool {
+    let chosen = state.browsed.as_ref().is_some_and(|browsed| (browsed.depth, browsed.code) == (depth, code));
     let uses = summary.map(|summary| summary.counts[code as usize]);
     let (rect, response) = ui.allocate_exact_size(CELL, Sense::click());
     let words = match uses {
@@ -68,9 +71,9 @@ fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) ->
     ui.painter().rect_filled(rect, 2.0, visuals.weak_bg_fill);
     let picture =
         Rect::from_center_size(pos2(rect.center().x, rect.top() + 2.0 + SIDE / 2.0), Vec2::splat(SIDE));
-    match state.patch(depth, code).cloned() {
+    match state.patch(depth, code) {
         Some(patch) => {
-            let texture = state.texture(ui.ctx(), &patch);
+            let texture = state.texture(ui.ctx(), patch);
             eframe::egui::Image::new((texture.id(), picture.size())).paint_at(ui, picture);
         }
         None => {
@@ -91,20 +94,14 @@ fn cell(ui: &mut Ui, state: &mut State, code: u32, summary: Option<&Summary>) ->
     response.clicked()
 }
 
-fn choose(state: &mut State, code: u32) {
-    state.codebook_view.code = Some(code);
-    state.browse(state.codebook_view.depth, code);
-}
-
-/// The codes nearest to the chosen one.
-pub fn show_neighbours(ui: &mut Ui, state: &mut State) {
-    let depth = state.codebook_view.depth;
-    let Some(code) = state.codebook_view.code else {
+/// The codes nearest to the chosen one, if that is one of this `depth`.
+pub fn show_neighbours(ui: &mut Ui, state: &State, depth: usize, actions: &mut Vec<Action>) {
+    let Some(browsed) = state.browsed.as_ref().filter(|browsed| browsed.depth == depth) else {
         ui.label("Click a code to see its nearest neighbours.");
         return;
     };
-    let found = state.codebook_view.neighbours.clone();
-    let Some(found) = found.filter(|found| (found.depth, found.code) == (depth, code)) else {
+    let code = browsed.code;
+    let Some(found) = &browsed.neighbours else {
         ui.label(format!("Looking for the neighbours of code {code}."));
         return;
     };
@@ -112,18 +109,14 @@ pub fn show_neighbours(ui: &mut Ui, state: &mut State) {
         patch(ui, state, depth, code, SIDE);
         ui.strong(format!("Neighbours of code {code}"));
     });
-    let mut clicked = None;
     Grid::new("neighbours").num_columns(3).striped(true).show(ui, |ui| {
         for (neighbour, distance) in &found.nearest {
             patch(ui, state, depth, *neighbour, 28.0);
             if ui.link(format!("Neighbour {neighbour}")).clicked() {
-                clicked = Some(*neighbour);
+                actions.push(Action::Browse(depth, *neighbour));
             }
             ui.label(format!("distance {distance:.3}"));
             ui.end_row();
         }
     });
-    if let Some(code) = clicked {
-        choose(state, code);
-    }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use eframe::egui::{ScrollArea, Ui};
 
-use crate::app::choose::{self, Wanted};
+use crate::app::action::Action;
+use crate::app::choose::Wanted;
 use crate::app::panels::parts::{column, depths};
 use crate::app::state::State;
 use residua_metrics::Usage;
-use residua_protocol::Neighbours;
+use residua_protocol::Loaded;
 use usage::Summary;
 
 /// Width from which the parts are shown side by side.
@@ -33,25 +34,31 @@ pub enum Source {
 /// The state of the panel.
 #[derive(Default)]
 pub struct CodebookView {
+    /// The models of the codebook.
+    loaded: Option<Arc<Loaded>>,
+    /// The latest counts of a folder.
+    folder: Option<Arc<Usage>>,
     /// Depth of the codebook, from 0.
-    pub depth: usize,
+    depth: usize,
     /// Which counts are shown.
-    pub source: Source,
+    source: Source,
     /// Sort by use, the most used code first, instead of by number.
-    pub by_use: bool,
-    /// The code whose neighbours are shown.
-    pub code: Option<u32>,
-    /// Its neighbours, once known.
-    pub neighbours: Option<Arc<Neighbours>>,
+    by_use: bool,
     /// The sorted counts.
     summary: Option<Arc<Summary>>,
 }
 
 impl CodebookView {
-    /// Switches to a folder's counts, once they are complete.
-    pub fn counted(&mut self) {
-        self.source = Source::Folder;
-        self.summary = None;
+    /// Starts anew with other models, and switches to a folder's counts once they are complete.
+    fn follow(&mut self, loaded: &Arc<Loaded>, folder: Option<&Arc<Usage>>) {
+        if !self.loaded.as_ref().is_some_and(|of| Arc::ptr_eq(of, loaded)) {
+            *self = Self { loaded: Some(loaded.clone()), ..Self::default() };
+        }
+        if self.folder.as_ref().map(Arc::as_ptr) != folder.map(Arc::as_ptr) {
+            self.folder = folder.cloned();
+            self.source = if folder.is_some() { Source::Folder } else { Source::Session };
+            self.summary = None;
+        }
     }
 
     /// The counts to show, sorted again only if they have changed.
@@ -65,59 +72,57 @@ impl CodebookView {
 }
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(loaded) = state.loaded.clone() else {
+pub fn show(ui: &mut Ui, state: &State, view: &mut CodebookView, actions: &mut Vec<Action>) {
+    let Some(loaded) = &state.loaded else {
         ui.label("Load a model: choose one in Models.");
         return;
     };
-    controls(ui, state, loaded.codebook_sizes.len());
-    let summary = summary(state);
+    view.follow(loaded, state.folder_usage.as_ref());
+    controls(ui, view, loaded.codebook_sizes.len(), actions);
+    let summary = summary(state, view);
+    let codes = loaded.codebook_sizes[view.depth];
     if ui.available_width() < WIDE {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             usage::show(ui, state, summary.as_deref());
             ui.scope(|ui| {
                 ui.set_max_height(LIST);
-                browse::show(ui, state, summary.as_deref());
+                browse::show(ui, state, view, codes, summary.as_deref(), actions);
             });
-            browse::show_neighbours(ui, state);
+            browse::show_neighbours(ui, state, view.depth, actions);
         });
         return;
     }
     ui.columns(3, |columns| {
         column(&mut columns[0], "usage", |ui| usage::show(ui, state, summary.as_deref()));
-        browse::show(&mut columns[1], state, summary.as_deref());
-        column(&mut columns[2], "neighbours", |ui| browse::show_neighbours(ui, state));
+        browse::show(&mut columns[1], state, view, codes, summary.as_deref(), actions);
+        column(&mut columns[2], "neighbours", |ui| browse::show_neighbours(ui, state, view.depth, actions));
     });
 }
 
-fn controls(ui: &mut Ui, state: &mut State, count: usize) {
+fn controls(ui: &mut Ui, view: &mut CodebookView, count: usize, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
-        if let Some(depth) = depths(ui, "Codebook of depth", count, state.codebook_view.depth) {
-            state.codebook_view.depth = depth;
-            state.codebook_view.code = None;
+        if let Some(depth) = depths(ui, "Codebook of depth", count, view.depth) {
+            view.depth = depth;
         }
         ui.separator();
         ui.label("Used by");
-        ui.radio_value(&mut state.codebook_view.source, Source::Session, "this session");
-        let counted = state.folder_usage.is_some();
-        ui.add_enabled_ui(counted, |ui| {
-            ui.radio_value(&mut state.codebook_view.source, Source::Folder, "a folder");
+        ui.radio_value(&mut view.source, Source::Session, "this session");
+        ui.add_enabled_ui(view.folder.is_some(), |ui| {
+            ui.radio_value(&mut view.source, Source::Folder, "a folder");
         });
         if ui.button("Count a folder…").clicked() {
-            choose::open(state, Wanted::CountedFolder);
+            actions.push(Action::Choose(Wanted::CountedFolder));
         }
         ui.separator();
-        ui.checkbox(&mut state.codebook_view.by_use, "Most used first");
+        ui.checkbox(&mut view.by_use, "Most used first");
     });
 }
 
 /// The counts to show, if anything has been counted.
-fn summary(state: &mut State) -> Option<Arc<Summary>> {
-    let usage = match state.codebook_view.source {
+fn summary(state: &State, view: &mut CodebookView) -> Option<Arc<Summary>> {
+    let usage = match view.source {
         Source::Session => state.session_usage.as_ref(),
         Source::Folder => state.folder_usage.as_deref(),
     };
-    usage
-        .filter(|usage| usage.pictures + usage.unreadable > 0)
-        .map(|usage| state.codebook_view.summary(usage))
+    usage.filter(|usage| usage.pictures + usage.unreadable > 0).map(|usage| view.summary(usage))
 }

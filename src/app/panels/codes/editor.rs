@@ -2,8 +2,11 @@
 
 use eframe::egui::{DragValue, Rect, Ui, pos2};
 
-use super::patch::{Patch, WHOLE};
-use crate::app::panels::parts::change;
+use super::CodesView;
+use super::patch::Patch;
+use crate::app::action::Action;
+use crate::app::document::Document;
+use crate::app::panels::parts::{WHOLE, change};
 use crate::app::state::State;
 use residua_protocol::{Condition, around};
 
@@ -24,51 +27,59 @@ const ORDERS: [(Order, &str, &str); 2] = [
 ];
 
 /// Shows the pinned cell, and replaces its code at the chosen depth if the user picks another.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(document) = &state.document else { return };
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut CodesView,
+    actions: &mut Vec<Action>,
+) {
     let Some([row, col]) = document.pinned else {
         ui.label("Click a cell to see and change its codes. Arrow keys move to neighbouring cells.");
         return;
     };
-    let (stack, depth) = (document.stack().clone(), document.depth);
+    let (stack, depth) = (document.stack(), document.depth);
     let cell = (row * stack.w() + col) * stack.depth();
     let codes = &stack.codes()[cell..cell + stack.depth()];
     let code = codes[depth];
     ui.strong(format!("Row {row}, column {col}"));
-    if let Some(depth) = own(ui, state, codes) {
-        return state.choose_depth(depth);
+    if let Some(depth) = own(ui, state, document, [row, col], codes) {
+        return actions.push(Action::ChooseDepth(depth));
     }
     ui.separator();
     ui.strong(format!("Replace code {code} at depth {}", depth + 1));
     ui.horizontal_wrapped(|ui| {
         for (order, name, help) in ORDERS {
-            ui.selectable_value(&mut state.codes_view.order, order, name).on_hover_text(help);
+            ui.selectable_value(&mut view.order, order, name).on_hover_text(help);
         }
     });
     let place = [row, col, depth];
-    let typed = number(ui, state, place, code);
-    let near = neighbours(ui, state, depth, code);
-    let likely = suggestions(ui, state, place, code);
+    let typed = number(ui, state, &mut view.number, place, code);
+    let near = neighbours(ui, state, view.order, depth, code);
+    let likely = suggestions(ui, state, document, view.order, place, code);
     if let Some(code) = typed.or(near).or(likely) {
-        state.edit(|document| document.set_code([row, col], depth, code));
+        actions.push(Action::SetCode(place, code));
     }
 }
 
 /// Shows the cell's codes, each with the picture around the cell decoded down to its depth. Returns the
 /// clicked depth.
-fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
-    let document = state.document.as_ref()?;
-    let [row, col] = document.pinned?;
+fn own(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    [row, col]: [usize; 2],
+    codes: &[u32],
+) -> Option<usize> {
     let (chosen, limit) = (document.depth, document.edit().limits[row * document.stack().w() + col]);
     let (h, w) = (document.stack().h(), document.stack().w());
     let [rows, cols] = around([row, col], h, w);
     let corner = |row: usize, col: usize| pos2(col as f32 / w as f32, row as f32 / h as f32);
     let part = Rect::from_min_max(corner(rows.start, cols.start), corner(rows.end, cols.end));
-    let layers = document.layers.clone();
     let mut clicked = None;
     side_by_side(ui, |ui| {
         for (d, &code) in codes.iter().enumerate() {
-            let layer = layers.as_ref().and_then(|layers| layers.add.get(d));
+            let layer = document.layers.as_ref().and_then(|layers| layers.add.get(d));
             let texture = layer.map(|picture| state.texture(ui.ctx(), picture));
             let note = if d < limit { format!("depth {}", d + 1) } else { "unused".into() };
             let look = texture.as_ref().map(|texture| (texture, part));
@@ -84,10 +95,16 @@ fn own(ui: &mut Ui, state: &mut State, codes: &[u32]) -> Option<usize> {
 }
 
 /// Shows a field for the code's number. Returns a newly entered number.
-fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
+fn number(
+    ui: &mut Ui,
+    state: &State,
+    dragged: &mut Option<([usize; 3], u32)>,
+    place: [usize; 3],
+    code: u32,
+) -> Option<u32> {
     let size = state.loaded.as_ref().and_then(|loaded| loaded.codebook_sizes.get(place[2]).copied());
     let last = size.map_or(u32::MAX, |size| size.saturating_sub(1) as u32);
-    let held = state.codes_view.number.take().filter(|(of, _)| *of == place).map(|(_, number)| number);
+    let held = dragged.take().filter(|(of, _)| *of == place).map(|(_, number)| number);
     let mut number = held.unwrap_or(code);
     let value = ui.horizontal(|ui| {
         let label = ui.label("Code");
@@ -100,7 +117,7 @@ fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Optio
     });
     // A dragged number takes effect on release, not at each step.
     if value.inner.dragged() {
-        state.codes_view.number = Some((place, number));
+        *dragged = Some((place, number));
         return None;
     }
     let done = value.inner.drag_stopped() || value.inner.changed();
@@ -108,9 +125,9 @@ fn number(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Optio
 }
 
 /// Shows the nearest codes in the codebook. Returns the clicked one.
-fn neighbours(ui: &mut Ui, state: &mut State, depth: usize, code: u32) -> Option<u32> {
+fn neighbours(ui: &mut Ui, state: &State, order: Order, depth: usize, code: u32) -> Option<u32> {
     ui.label("Nearest in the codebook, by distance");
-    let found = state.neighbours.clone().filter(|found| found.depth == depth && found.code == code);
+    let found = state.neighbours.as_ref().filter(|found| found.depth == depth && found.code == code);
     let Some(found) = found else {
         ui.weak("looking…");
         return None;
@@ -121,18 +138,24 @@ fn neighbours(ui: &mut Ui, state: &mut State, depth: usize, code: u32) -> Option
         note: format!("{distance:.2}"),
         chosen: false,
     });
-    choices(ui, state, entries.collect())
+    choices(ui, state, order, entries.collect())
 }
 
 /// Shows the transformer's suggestions. Returns the clicked code.
-fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> Option<u32> {
+fn suggestions(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    order: Order,
+    place: [usize; 3],
+    code: u32,
+) -> Option<u32> {
     if state.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_none()) {
         ui.weak("This model has no RQ-Transformer to suggest codes.");
         return None;
     }
-    let condition = state.document.as_ref().map(|document| named(&document.condition))?;
-    ui.label(format!("Likeliest by the transformer{condition}"));
-    let found = state.explained.clone().filter(|(of, found)| *of == place && found.chosen.code == code);
+    ui.label(format!("Likeliest by the transformer{}", named(&document.condition)));
+    let found = state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
     let Some((_, found)) = found else {
         ui.weak("looking…");
         return None;
@@ -142,7 +165,7 @@ fn suggestions(ui: &mut Ui, state: &mut State, place: [usize; 3], code: u32) -> 
         let name = format!("use code {} ({percent})", suggestion.code);
         Entry { name, code: suggestion.code, note: percent, chosen: suggestion.code == code }
     });
-    let clicked = choices(ui, state, entries.collect());
+    let clicked = choices(ui, state, order, entries.collect());
     let percent = found.chosen.probability * 100.0;
     ui.weak(format!(
         "Code {code}: {percent:.1} %, rank {}; entropy {:.1} bits",
@@ -172,8 +195,8 @@ struct Entry {
 }
 
 /// Shows codes side by side, each with a preview of the picture around the cell. Returns the clicked code.
-fn choices(ui: &mut Ui, state: &mut State, mut entries: Vec<Entry>) -> Option<u32> {
-    if state.codes_view.order == Order::Effect {
+fn choices(ui: &mut Ui, state: &State, order: Order, mut entries: Vec<Entry>) -> Option<u32> {
+    if order == Order::Effect {
         let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
         entries.sort_by(|a, b| effect(b.code).total_cmp(&effect(a.code)));
         for entry in &mut entries {
@@ -184,12 +207,12 @@ fn choices(ui: &mut Ui, state: &mut State, mut entries: Vec<Entry>) -> Option<u3
     let mut clicked = None;
     side_by_side(ui, |ui| {
         for Entry { name, code, note, chosen } in entries {
-            let choice = state.choices.get(code).cloned();
-            let texture = choice.as_ref().map(|choice| state.texture(ui.ctx(), &choice.picture));
+            let choice = state.choices.get(code);
+            let texture = choice.map(|choice| state.texture(ui.ctx(), &choice.picture));
             let look = texture.as_ref().map(|texture| (texture, WHOLE));
             let mut button = Patch { name, code, note, look, chosen }.show(ui);
             if let Some(choice) = choice {
-                button = button.on_hover_ui(|ui| change(ui, state, &choice));
+                button = button.on_hover_ui(|ui| change(ui, state, choice));
             }
             if button.clicked() {
                 clicked = Some(code);

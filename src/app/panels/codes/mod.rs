@@ -8,9 +8,9 @@ mod selection;
 
 use eframe::egui::{ScrollArea, Ui};
 
-use crate::app::panels::picture::Tool;
+use crate::app::action::Action;
 use crate::app::state::State;
-pub use patch::WHOLE;
+use crate::app::tool::Tool;
 
 /// State of the panel.
 #[derive(Default)]
@@ -26,18 +26,20 @@ pub struct CodesView {
 }
 
 /// Shows the panel; its contents depend on the tool.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    if state.document.is_none() {
+pub fn show(ui: &mut Ui, state: &State, view: &mut CodesView, actions: &mut Vec<Action>) {
+    let Some(document) = &state.document else {
         ui.label("Open a picture to see its codes.");
         return;
-    }
+    };
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        match state.picture_view.tool {
-            Tool::Pin => editor::show(ui, state),
-            Tool::Brush | Tool::Rectangle => selection::show(ui, state),
-            Tool::Revise => revise::show(ui, state),
+        match state.tool {
+            Tool::Pin => editor::show(ui, state, document, view, actions),
+            Tool::Brush | Tool::Rectangle => {
+                selection::show(ui, state, document, &mut view.limit, actions);
+            }
+            Tool::Revise => revise::show(ui, state, document, &mut view.worst, actions),
         }
         ui.separator();
-        ui.collapsing("Rate by depth", |ui| rates::show(ui, state));
+        ui.collapsing("Rate by depth", |ui| rates::show(ui, document, actions));
     });
 }

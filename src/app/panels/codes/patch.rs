@@ -9,8 +9,6 @@ use eframe::egui::{
 const SIDE: f32 = 44.0;
 /// Height of a line of text, in points.
 const LINE: f32 = 13.0;
-/// Texture coordinates of a whole texture.
-pub const WHOLE: Rect = Rect { min: pos2(0.0, 0.0), max: pos2(1.0, 1.0) };
 
 /// A code's button.
 pub struct Patch<'a> {

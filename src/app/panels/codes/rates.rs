@@ -3,23 +3,21 @@
 use eframe::egui::{Grid, Role, Ui, WidgetInfo};
 use egui_plot::{Line, Plot, PlotPoints, Points};
 
-use crate::app::state::State;
+use crate::app::action::Action;
+use crate::app::document::Document;
 use residua_protocol::Layers;
 
 /// Height of the curve, in points.
 const HEIGHT: f32 = 120.0;
 
 /// Shows the curve and a table of its points; a click on a depth chooses it.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(document) = &state.document else { return };
-    let (Some(layers), depth) = (document.layers.clone(), document.depth) else {
+pub fn show(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
+    let (Some(layers), depth) = (&document.layers, document.depth) else {
         ui.weak("decoding…");
         return;
     };
-    curve(ui, &layers, depth);
-    if let Some(depth) = numbers(ui, &layers, depth) {
-        state.choose_depth(depth);
-    }
+    curve(ui, layers, depth);
+    actions.extend(numbers(ui, layers, depth).map(Action::ChooseDepth));
 }
 
 /// Shows the curve's points as a table. Returns the clicked depth.

@@ -3,7 +3,9 @@
 use eframe::egui::{Button, DragValue, Slider, Ui};
 
 use super::editor::named;
-use crate::app::choose::{self, Wanted};
+use crate::app::action::Action;
+use crate::app::choose::Wanted;
+use crate::app::document::Document;
 use crate::app::panels::condition::{self, Names};
 use crate::app::state::State;
 use residua_core::config::{Architecture, ConditionKind, RqTransformerConfig};
@@ -20,10 +22,9 @@ const NAMES: Names = Names {
 };
 
 /// Shows the tool's settings, and the actions after a stroke.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, document: &Document, worst: &mut u32, actions: &mut Vec<Action>) {
     ui.strong("Revise cells");
-    let loaded = state.loaded.clone();
-    let Some(stage2) = loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref()) else {
+    let Some(stage2) = state.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref()) else {
         ui.label("This model has no RQ-Transformer to resample cells with. Load one in Models.");
         return;
     };
@@ -36,27 +37,31 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
     });
     ui.separator();
-    strength(ui, state);
-    condition(ui, state, &stage2.config);
+    strength(ui, state, document.stack().depth(), actions);
+    condition(ui, state, document, &stage2.config, actions);
     ui.separator();
-    strokes(ui, state);
-    worst(ui, state);
+    strokes(ui, state, actions);
+    worst_cells(ui, state, worst, actions);
 }
 
-fn strength(ui: &mut Ui, state: &mut State) {
-    let Some(depth) = state.document.as_ref().map(|document| document.stack().depth()) else { return };
+fn strength(ui: &mut Ui, state: &State, depth: usize, actions: &mut Vec<Action>) {
     let mut strength = state.revising.strength.unwrap_or(depth).min(depth);
     let slider = Slider::new(&mut strength, 1..=depth).text("Strength");
     let help =
         "How many codes of each painted cell are resampled, from the deepest up. Fewer change details only.";
     if ui.add(slider).on_hover_text(help).changed() {
-        state.revising.strength = (strength < depth).then_some(strength);
+        actions.push(Action::SetStrength((strength < depth).then_some(strength)));
     }
 }
 
 /// Chooses the condition of the painted cells: the picture's, or one of their own.
-fn condition(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
-    let Some(document) = &state.document else { return };
+fn condition(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    config: &RqTransformerConfig,
+    actions: &mut Vec<Action>,
+) {
     let another = match config.condition() {
         ConditionKind::Unconditional => return,
         ConditionKind::Class => "Another class",
@@ -66,53 +71,51 @@ fn condition(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
         Condition::Unconditional => ", without a condition".into(),
         condition => named(condition),
     };
-    let own = &mut state.revising.condition;
+    let own = &state.revising.condition;
     if ui.radio(own.is_none(), format!("As in the rest of the picture{of_picture}")).clicked() {
-        *own = None;
+        actions.push(Action::ReviseAs(None));
     }
     if ui.radio(own.is_some(), another).clicked() && own.is_none() {
         // The one for new pictures is a start.
-        *own = Some(state.condition.clone());
+        actions.push(Action::ReviseAs(Some(state.condition.clone())));
     }
-    if let Some(now) = own.clone()
-        && let Some(changed) = condition::show(ui, state, &NAMES, &now, config)
+    if let Some(now) = own
+        && let Some(changed) = condition::show(ui, state, actions, &NAMES, now, config)
     {
-        state.revising.condition = Some(changed);
+        actions.push(Action::ReviseAs(Some(changed)));
     }
 }
 
 /// Revises other cells, or the same ones again.
-fn strokes(ui: &mut Ui, state: &mut State) {
+fn strokes(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         let button = ui.add_enabled(state.can_revise_again(), Button::new("Again"));
         let help = "Resamples the painted cells with another seed";
         if button.on_hover_text(help).on_disabled_hover_text("Paint over some cells first").clicked() {
-            state.revise_again();
+            actions.push(Action::Do(State::revise_again));
         }
         let help = "Revises the cells under the white part of another picture, or under its transparent part";
         if ui.button("Load mask…").on_hover_text(help).clicked() {
-            choose::open(state, Wanted::Mask);
+            actions.push(Action::Choose(Wanted::Mask));
         }
     });
 }
 
 /// Revises the cells that the model finds least likely.
-fn worst(ui: &mut Ui, state: &mut State) {
+fn worst_cells(ui: &mut Ui, state: &State, count: &mut u32, actions: &mut Vec<Action>) {
     ui.separator();
     ui.strong("Where does it not fit?");
     ui.weak("The view Surprise shows which cells the model finds unlikely.");
     ui.horizontal_wrapped(|ui| {
-        let count = &mut state.codes_view.worst;
         *count = (*count).max(1);
         let label = ui.label("Worst cells");
         ui.add(DragValue::new(count).range(1..=MOST_CELLS)).labelled_by(label.id);
-        let count = *count;
         if ui
             .button("Revise worst")
             .on_hover_text("Revises one cell at a time, always the currently worst one")
             .clicked()
         {
-            state.revise_worst(count);
+            actions.push(Action::ReviseWorst(*count));
         }
     });
     if let Some(surprise) = state.known_surprise()

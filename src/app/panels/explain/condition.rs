@@ -2,6 +2,7 @@
 
 use eframe::egui::Ui;
 
+use crate::app::action::Action;
 use crate::app::panels::condition::{self, Names};
 use crate::app::state::State;
 use residua_core::config::ConditionKind;
@@ -11,15 +12,15 @@ const NAMES: Names =
     Names { class: "Explain as", caption: "Explain as a picture of", words: "Words to explain it with" };
 
 /// Shows the condition and lets the user change it.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let (Some(loaded), Some(document)) = (&state.loaded, &state.document) else { return };
     let Some(stage2) = &loaded.stage2 else { return };
-    let now = document.condition.clone();
+    let now = &document.condition;
     let chosen = match stage2.config.condition() {
-        ConditionKind::Unconditional => (now != Condition::Unconditional).then_some(Condition::Unconditional),
-        _ => condition::show(ui, state, &NAMES, &now, &stage2.config),
+        ConditionKind::Unconditional => {
+            (*now != Condition::Unconditional).then_some(Condition::Unconditional)
+        }
+        _ => condition::show(ui, state, actions, &NAMES, now, &stage2.config),
     };
-    if let Some(condition) = chosen {
-        state.set_condition(condition);
-    }
+    actions.extend(chosen.map(Action::SetOpenCondition));
 }

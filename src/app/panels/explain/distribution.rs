@@ -1,10 +1,9 @@
 //! The transformer's distribution at the pinned position.
 
-use std::sync::Arc;
-
 use eframe::egui::{Align2, Grid, Role, Ui};
 use egui_plot::{Bar, BarChart, HoverPosition, Plot, PlotPoint, PlotUi, Text};
 
+use crate::app::action::Action;
 use crate::app::panels::parts::{choice, depths, named, percent};
 use crate::app::state::State;
 use residua_core::text::grouped;
@@ -14,7 +13,7 @@ use residua_protocol::explanation::{Explanation, Suggestion};
 const CHART: f32 = 120.0;
 
 /// The likeliest codes and the chosen one as bars.
-pub fn show_chart(ui: &mut Ui, state: &mut State) {
+pub fn show_chart(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let Some(document) = &state.document else { return };
     let (pinned, depth, count) = (document.pinned, document.depth, document.stack().depth());
     let Some([row, col]) = pinned else {
@@ -23,15 +22,13 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
     };
     ui.horizontal_wrapped(|ui| {
         ui.label(format!("Row {row}, column {col}."));
-        if let Some(depth) = depths(ui, "Explain depth", count, depth) {
-            state.choose_depth(depth);
-        }
+        actions.extend(depths(ui, "Explain depth", count, depth).map(Action::ChooseDepth));
     });
     match explanation(state) {
         Some((_, explanation)) => {
             let codes = state.loaded.as_ref().map_or(1, |loaded| loaded.codebook_sizes[depth]);
-            facts(ui, &explanation, codes);
-            chart(ui, &explanation);
+            facts(ui, explanation, codes);
+            chart(ui, explanation);
         }
         None if state.is_busy() => {
             ui.label("Asking the transformer…");
@@ -39,19 +36,18 @@ pub fn show_chart(ui: &mut Ui, state: &mut State) {
         None => {
             ui.label("No answer. If something went wrong, the log says what.");
             if ui.button("Ask the transformer").clicked() {
-                state.look_at_pinned();
+                actions.push(Action::Do(State::look_at_pinned));
             }
         }
     }
 }
 
 /// The likeliest codes with their pictures, and buttons to use them.
-pub fn show_suggestions(ui: &mut Ui, state: &mut State) {
-    let Some(([row, col, depth], explanation)) = explanation(state) else { return };
+pub fn show_suggestions(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let Some((place, explanation)) = explanation(state) else { return };
     ui.strong("Likeliest codes");
-    let mut used = None;
     Grid::new("suggestions").num_columns(4).striped(true).show(ui, |ui| {
-        for (rank, suggestion) in listed(&explanation) {
+        for (rank, suggestion) in listed(explanation) {
             choice(ui, state, suggestion.code, 28.0);
             ui.label(format!("{}. code {}", rank + 1, suggestion.code));
             ui.label(percent(suggestion.probability));
@@ -60,26 +56,23 @@ pub fn show_suggestions(ui: &mut Ui, state: &mut State) {
             } else {
                 let name = format!("Use suggestion {}: code {}", rank + 1, suggestion.code);
                 if named(ui.button("Use"), Role::Button, &name).clicked() {
-                    used = Some(suggestion.code);
+                    actions.push(Action::SetCode(place, suggestion.code));
                 }
             }
             ui.end_row();
         }
     });
-    if let Some(code) = used {
-        state.edit(|document| document.set_code([row, col], depth, code));
-    }
 }
 
 /// The explanation of the current code at the pinned position, if it has arrived.
-fn explanation(state: &State) -> Option<([usize; 3], Arc<Explanation>)> {
+fn explanation(state: &State) -> Option<([usize; 3], &Explanation)> {
     let document = state.document.as_ref()?;
     let [row, col] = document.pinned?;
     let place = [row, col, document.depth];
     let code = document.stack().at(row, col, document.depth).ok()?;
     let (_, explanation) =
         state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code)?;
-    Some((place, explanation.clone()))
+    Some((place, explanation.as_ref()))
 }
 
 /// The suggestions with their ranks from 0, and the chosen code if it is not among them.

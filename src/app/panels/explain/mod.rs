@@ -6,6 +6,7 @@ mod unsure;
 
 use eframe::egui::{ScrollArea, Ui};
 
+use crate::app::action::Action;
 use crate::app::panels::parts::column;
 use crate::app::state::State;
 
@@ -13,28 +14,28 @@ use crate::app::state::State;
 const WIDE: f32 = 700.0;
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if let Some(missing) = missing(state) {
         ui.label(missing);
         return;
     }
     if ui.available_width() < WIDE {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            condition::show(ui, state);
-            distribution::show_chart(ui, state);
-            distribution::show_suggestions(ui, state);
+            condition::show(ui, state, actions);
+            distribution::show_chart(ui, state, actions);
+            distribution::show_suggestions(ui, state, actions);
             ui.separator();
-            unsure::show(ui, state);
+            unsure::show(ui, state, actions);
         });
         return;
     }
     ui.columns(3, |columns| {
         column(&mut columns[0], "chart", |ui| {
-            condition::show(ui, state);
-            distribution::show_chart(ui, state);
+            condition::show(ui, state, actions);
+            distribution::show_chart(ui, state, actions);
         });
-        column(&mut columns[1], "suggestions", |ui| distribution::show_suggestions(ui, state));
-        column(&mut columns[2], "unsure", |ui| unsure::show(ui, state));
+        column(&mut columns[1], "suggestions", |ui| distribution::show_suggestions(ui, state, actions));
+        column(&mut columns[2], "unsure", |ui| unsure::show(ui, state, actions));
     });
 }
 

@@ -4,6 +4,7 @@ use eframe::egui::{
     Align, Color32, Layout, Mesh, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2,
 };
 
+use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::panels::parts::{named, percent, scale};
 use crate::app::state::State;
@@ -18,12 +19,12 @@ const SIDES: std::ops::RangeInclusive<f32> = 88.0..=200.0;
 const IN_A_ROW: usize = 4;
 
 /// Shows the maps, or how to get them.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if ui.button("Where was the model unsure?").clicked() {
-        state.ask_surprise();
+        actions.push(Action::Do(State::ask_surprise));
     }
-    let (Some(loaded), Some(document)) = (state.loaded.clone(), &state.document) else { return };
-    let Some(surprise) = document.surprise.clone() else {
+    let (Some(loaded), Some(document)) = (&state.loaded, &state.document) else { return };
+    let Some(surprise) = &document.surprise else {
         ui.label("Computes the transformer's entropy at each position in the stack.");
         return;
     };
@@ -31,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.label("The codes have changed since: ask again.");
         return;
     }
-    ui.label(cost(&surprise, &loaded));
+    ui.label(cost(surprise, loaded));
     let most = loaded.codebook_sizes.iter().max().map_or(0.0, |&size| (size as f32).log2());
     scale(ui, "Entropy", most, " bits");
     let pinned = document.pinned.map(|cell| (cell, document.depth));
@@ -44,15 +45,14 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         for depth in 0..depths {
             let mark = pinned.filter(|(_, of)| *of == depth).map(|(cell, _)| cell);
             let upright = Layout::top_down(Align::Min);
-            let map = |ui: &mut Ui| map(ui, &surprise, depth, most, mark);
+            let map = |ui: &mut Ui| map(ui, surprise, depth, most, mark);
             if let Some(cell) = ui.allocate_ui_with_layout(size, upright, map).inner {
                 clicked = Some((cell, depth));
             }
         }
     });
     if let Some((cell, depth)) = clicked {
-        state.choose_depth(depth);
-        state.pin(Some(cell));
+        actions.extend([Action::ChooseDepth(depth), Action::Pin(cell)]);
     }
 }
 

@@ -4,6 +4,7 @@ use eframe::egui::{
     Align2, Context, Image, Rect, Sense, Slider, TextureHandle, Ui, Vec2, Window, pos2, vec2,
 };
 
+use crate::app::action::Action;
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
 
@@ -11,22 +12,20 @@ use crate::app::state::State;
 const SIDE: f32 = 200.0;
 
 /// Shows the comparison, if there is one.
-pub fn show(ctx: &Context, state: &mut State) {
-    let Some(comparison) = state.gallery_view.comparison.take() else { return };
+pub fn show(ctx: &Context, state: &State, wipe: &mut f32, actions: &mut Vec<Action>) {
+    let Some(comparison) = &state.gallery.comparison else { return };
     let textures = comparison.pictures.each_ref().map(|picture| state.texture(ctx, picture));
-    let mut closed = false;
     Window::new("Comparison")
         .pivot(Align2::CENTER_CENTER)
         .default_pos(ctx.content_rect().center())
         .resizable(false)
         .collapsible(false)
         .show(ctx, |ui| {
-            contents(ui, &comparison, &textures, &mut state.gallery_view.wipe);
-            closed = ui.button("Close the comparison").clicked();
+            contents(ui, comparison, &textures, wipe);
+            if ui.button("Close the comparison").clicked() {
+                actions.push(Action::Do(|state| state.gallery.comparison = None));
+            }
         });
-    if !closed {
-        state.gallery_view.comparison = Some(comparison);
-    }
 }
 
 fn contents(ui: &mut Ui, comparison: &Comparison, textures: &[TextureHandle; 2], wipe: &mut f32) {

@@ -1,21 +1,18 @@
 //! The "Gallery" panel: the pictures of the session and of a folder, and actions on them.
 
 mod comparison;
-mod dialogs;
 mod morph;
 mod thumbnails;
 mod toolbar;
 
 use eframe::egui::Ui;
 
-use crate::app::gallery::Comparison;
+use crate::app::action::Action;
 use crate::app::state::State;
 use residua_protocol::MorphPlan;
 
 /// The state of the panel.
 pub struct GalleryView {
-    /// The open comparison, if any.
-    pub comparison: Option<Comparison>,
     /// The morph whose settings are open, if any.
     pub morph: Option<MorphPlan>,
     /// Fraction of the width, from the left, that shows the first picture; in `[0, 1]`.
@@ -26,20 +23,20 @@ pub struct GalleryView {
 
 impl Default for GalleryView {
     fn default() -> Self {
-        Self { comparison: None, morph: None, wipe: 0.5, count: 0 }
+        Self { morph: None, wipe: 0.5, count: 0 }
     }
 }
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    toolbar::show(ui, state);
+pub fn show(ui: &mut Ui, state: &State, view: &mut GalleryView, actions: &mut Vec<Action>) {
+    toolbar::show(ui, state, &mut view.morph, actions);
     if state.gallery.items.is_empty() {
         ui.label(
             "No pictures yet: press Generate, keep one from the File menu, or show a folder of pictures.",
         );
     } else {
-        thumbnails::show(ui, state);
+        thumbnails::show(ui, state, &mut view.count, actions);
     }
-    comparison::show(ui.ctx(), state);
-    morph::show(ui.ctx(), state);
+    comparison::show(ui.ctx(), state, &mut view.wipe, actions);
+    morph::show(ui.ctx(), state, &mut view.morph, actions);
 }

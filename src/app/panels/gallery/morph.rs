@@ -2,7 +2,7 @@
 
 use eframe::egui::{Align2, Context, DragValue, Ui, Window};
 
-use super::dialogs;
+use crate::app::action::Action;
 use crate::app::state::State;
 use residua_core::config::Architecture;
 use residua_core::sampling::morph::MorphOrder;
@@ -19,8 +19,8 @@ const ORDERS: [(MorphOrder, &str, &str); 3] = [
 ];
 
 /// Shows the settings, if a morph is being set up.
-pub fn show(ctx: &Context, state: &mut State) {
-    let Some(mut plan) = state.gallery_view.morph.take() else { return };
+pub fn show(ctx: &Context, state: &State, morph: &mut Option<MorphPlan>, actions: &mut Vec<Action>) {
+    let Some(mut plan) = morph.take() else { return };
     let kind = state.loaded.as_ref().and_then(|loaded| Some(loaded.stage2.as_ref()?.config.kind));
     let [mut saved, mut closed] = [false; 2];
     Window::new("Morph between two pictures")
@@ -39,9 +39,9 @@ pub fn show(ctx: &Context, state: &mut State) {
             });
         });
     if saved {
-        dialogs::save_morph(state, plan);
+        actions.push(Action::SaveMorph(plan));
     } else if !closed {
-        state.gallery_view.morph = Some(plan);
+        *morph = Some(plan);
     }
 }
 

@@ -6,6 +6,7 @@ use eframe::egui::{
     vec2,
 };
 
+use crate::app::action::Action;
 use crate::app::gallery::Item;
 use crate::app::state::State;
 use residua_protocol::Condition;
@@ -16,13 +17,13 @@ const SIDE: f32 = 96.0;
 const MARGIN: f32 = 4.0;
 
 /// Shows all pictures.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, shown: &mut usize, actions: &mut Vec<Action>) {
     let place = vec2(SIDE + 2.0 * MARGIN, SIDE + 2.0 * MARGIN + ui.text_style_height(&TextStyle::Small));
     let spacing = ui.spacing().item_spacing.x;
     let width = ui.available_width() - ui.spacing().scroll.allocated_width();
     let columns = (((width + spacing) / (place.x + spacing)) as usize).max(1);
     let count = state.gallery.items.len();
-    if std::mem::replace(&mut state.gallery_view.count, count) != count {
+    if std::mem::replace(shown, count) != count {
         // The list scrolls to its end one frame after it has grown.
         ui.ctx().request_repaint();
     }
@@ -33,15 +34,15 @@ pub fn show(ui: &mut Ui, state: &mut State) {
                 for index in row * columns..count.min((row + 1) * columns) {
                     let (rect, response) = ui.allocate_exact_size(place, Sense::click());
                     thumbnail(ui, state, index, rect, &response);
-                    answer(state, index, &response);
+                    answer(index, &response, actions);
                 }
             });
         }
     });
 }
 
-fn thumbnail(ui: &Ui, state: &mut State, index: usize, rect: Rect, response: &Response) {
-    let item = state.gallery.items[index].clone();
+fn thumbnail(ui: &Ui, state: &State, index: usize, rect: Rect, response: &Response) {
+    let item = &state.gallery.items[index];
     let chosen = state.gallery.chosen.contains(&index);
     response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), chosen, &item.name));
     let visuals = ui.style().interact_selectable(response, chosen);
@@ -58,16 +59,16 @@ fn thumbnail(ui: &Ui, state: &mut State, index: usize, rect: Rect, response: &Re
     let foot = pos2(rect.center().x, rect.bottom() - MARGIN / 2.0);
     let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
     painter.text(foot, Align2::CENTER_BOTTOM, &item.name, font, visuals.text_color());
-    response.clone().on_hover_text(description(&item));
+    response.clone().on_hover_text(description(item));
 }
 
 /// A click toggles the choice; a double click opens the picture.
-fn answer(state: &mut State, index: usize, response: &Response) {
+fn answer(index: usize, response: &Response, actions: &mut Vec<Action>) {
     if response.clicked() {
-        state.gallery.toggle(index);
+        actions.push(Action::Toggle(index));
     }
     if response.double_clicked() {
-        state.open_item(index);
+        actions.push(Action::OpenItem(index));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use eframe::egui::{Button, DragValue, ScrollArea, TextEdit, Ui};
 
+use crate::app::action::Action;
 use crate::app::panels::condition::caption;
 use crate::app::state::State;
 use residua_core::config::{ConditionKind, RqTransformerConfig};
@@ -15,22 +16,18 @@ const LIST_HEIGHT: f32 = 130.0;
 const CAPTION: [&str; 2] = ["Caption", "Words that this model knows"];
 
 /// Shows the kind of condition that the loaded model takes.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(loaded) = state.loaded.clone() else { return };
-    let Some(stage2) = &loaded.stage2 else { return };
-    match stage2.config.condition() {
+pub fn show(ui: &mut Ui, state: &State, search: &mut String, actions: &mut Vec<Action>) {
+    let Some(stage2) = state.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref()) else { return };
+    let chosen = match stage2.config.condition() {
         ConditionKind::Unconditional => {
             ui.label("This model is unconditional: it makes pictures from nothing but the seed.");
+            None
         }
         ConditionKind::Class if stage2.config.classes.is_empty() => number(ui, state, &stage2.config),
-        ConditionKind::Class => classes(ui, state, &stage2.config),
-        ConditionKind::Text => {
-            let now = state.condition.clone();
-            if let Some(condition) = caption(ui, state, CAPTION, &now, &stage2.config) {
-                state.condition = condition;
-            }
-        }
-    }
+        ConditionKind::Class => classes(ui, state, search, &stage2.config),
+        ConditionKind::Text => caption(ui, state, actions, CAPTION, &state.condition, &stage2.config),
+    };
+    actions.extend(chosen.map(Action::SetCondition));
 }
 
 /// The chosen class's number.
@@ -39,31 +36,34 @@ fn chosen(state: &State, config: &RqTransformerConfig) -> Option<usize> {
     class_number(class, config).ok().map(|number| number as usize)
 }
 
-fn number(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
+/// Shows a field for a class's number. Returns the class that the user changes to.
+fn number(ui: &mut Ui, state: &State, config: &RqTransformerConfig) -> Option<Condition> {
     let mut number = chosen(state, config).unwrap_or(0);
-    ui.horizontal(|ui| {
+    let field = ui.horizontal(|ui| {
         let label = ui.label("Class number");
         let field = DragValue::new(&mut number).range(0..=config.vocab_size_cond - 1);
-        if ui.add(field).labelled_by(label.id).changed() {
-            state.condition = Condition::Class(number.to_string());
-        }
+        ui.add(field).labelled_by(label.id)
     });
+    field.inner.changed().then(|| Condition::Class(number.to_string()))
 }
 
-fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
+/// Shows the classes whose names contain `search`. Returns the condition that the user changes to.
+fn classes(
+    ui: &mut Ui,
+    state: &State,
+    search: &mut String,
+    config: &RqTransformerConfig,
+) -> Option<Condition> {
+    let mut picked = None;
     let chosen = chosen(state, config);
     let name = chosen.and_then(|number| config.classes.get(number)).map_or("none chosen", String::as_str);
     ui.label(format!("Class: {name}"));
     if config.null_token().is_some() && ui.add_enabled(chosen.is_some(), Button::new("Any class")).clicked() {
-        state.condition = Condition::Unconditional;
+        picked = Some(Condition::Unconditional);
     }
-    ui.add(
-        TextEdit::singleline(&mut state.generate_view.search)
-            .hint_text("Search by name or number")
-            .desired_width(f32::INFINITY),
-    )
-    .accessible_name("Search classes");
-    let found = matching(&config.classes, &state.generate_view.search);
+    ui.add(TextEdit::singleline(search).hint_text("Search by name or number").desired_width(f32::INFINITY))
+        .accessible_name("Search classes");
+    let found = matching(&config.classes, search);
     if found.is_empty() {
         ui.label("No class with this name or number.");
     }
@@ -74,10 +74,11 @@ fn classes(ui: &mut Ui, state: &mut State, config: &RqTransformerConfig) {
             let name = &config.classes[number];
             let entry = Button::selectable(chosen == Some(number), name).truncate();
             if ui.add(entry).clicked() {
-                state.condition = class_of(number, config);
+                picked = Some(class_of(number, config));
             }
         }
     });
+    picked
 }
 
 /// The classes whose name contains `search`, ignoring case, or whose number it is.

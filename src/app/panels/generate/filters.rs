@@ -3,9 +3,9 @@
 use eframe::egui::{DragValue, Grid, ScrollArea, Ui};
 
 use crate::app::filters::Filters;
-use crate::app::state::State;
 use residua_core::config::Architecture;
 use residua_core::sampling::Filter;
+use residua_protocol::Loaded;
 
 /// One value of a filter.
 struct Field {
@@ -46,12 +46,17 @@ struct Column<'a> {
     filters: &'a mut [Filter],
 }
 
-/// Shows the filters.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(loaded) = state.loaded.clone() else { return };
-    let (published, before) = (Filters::published(&loaded), state.filters());
-    let mut filters = before.clone();
-    let each = each_depth(ui, &mut state.generate_view.each_depth, &mut filters);
+/// Shows the `filters` that apply to the `loaded` model, and keeps in `set` those that the user sets; none if they are the
+/// published ones. `wanted`: whether to show those of each depth even if they are equal.
+pub fn show(
+    ui: &mut Ui,
+    loaded: &Loaded,
+    mut filters: Filters,
+    wanted: &mut bool,
+    set: &mut Option<Filters>,
+) {
+    let (published, before) = (Filters::published(loaded), filters.clone());
+    let each = each_depth(ui, wanted, &mut filters);
     let config = loaded.stage2.as_ref().map(|stage2| &stage2.config);
     if config.is_some_and(|config| config.kind == Architecture::Contextual) {
         each_phase(ui, &mut filters);
@@ -63,11 +68,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             ui.button("Published settings").on_disabled_hover_text("These are the published settings.");
         if button.clicked() {
             filters = published.clone();
-            state.generate_view.each_depth = false;
+            *wanted = false;
         }
     });
     if filters != before {
-        state.settings.filters = (filters != published).then_some(filters);
+        *set = (filters != published).then_some(filters);
     }
 }
 

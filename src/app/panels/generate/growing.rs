@@ -2,13 +2,14 @@
 
 use eframe::egui::{Image, ProgressBar, Ui};
 
+use crate::app::action::Action;
 use crate::app::state::State;
 
 /// Width of a preview, in points.
 const SIZE: f32 = 64.0;
 
 /// Shows the sampling job, if there is one.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let Some(job) = state.jobs.of("sampling") else { return };
     let mut text = match job.progress {
         Some((done, total)) => format!("{done} of {total} cells"),
@@ -20,10 +21,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
     ui.add(ProgressBar::new(part).text(text));
     if ui.button("Stop sampling").on_hover_text("Finished pictures stay in the gallery (Esc).").clicked() {
-        state.cancel();
+        actions.push(Action::Do(State::cancel));
     }
     ui.horizontal_wrapped(|ui| {
-        for (index, picture) in state.previews.clone().iter().enumerate() {
+        for (index, picture) in state.previews.iter().enumerate() {
             let texture = state.texture(ui.ctx(), picture);
             let name = format!("Preview {}", index + 1);
             ui.add(Image::new(&texture).fit_to_exact_size([SIZE; 2].into()).alt_text(name));

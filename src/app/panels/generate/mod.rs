@@ -7,6 +7,8 @@ mod reuse;
 
 use eframe::egui::{DragValue, ScrollArea, Ui};
 
+use crate::app::action::Action;
+use crate::app::settings::Settings;
 use crate::app::state::State;
 
 /// Largest number of pictures per run.
@@ -26,26 +28,23 @@ pub struct GenerateView {
 }
 
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, view: &mut GenerateView, actions: &mut Vec<Action>) {
     let missing = missing(state);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if let Some(missing) = missing {
             ui.label(missing);
         }
         ui.add_enabled_ui(missing.is_none(), |ui| {
-            condition::show(ui, state);
+            condition::show(ui, state, &mut view.search, actions);
             ui.separator();
-            seed(ui, state);
-            count(ui, state);
-            ui.separator();
-            filters::show(ui, state);
+            settings(ui, state, &mut view.each_depth, actions);
             ui.separator();
             if ui.button("Generate (Ctrl+Enter)").clicked() {
-                state.generate();
+                actions.push(Action::Do(State::generate));
             }
-            growing::show(ui, state);
+            growing::show(ui, state, actions);
             ui.separator();
-            reuse::show(ui, state);
+            reuse::show(ui, state, &mut view.rows, actions);
         });
     });
 }
@@ -61,31 +60,45 @@ fn missing(state: &State) -> Option<&'static str> {
     }
 }
 
-fn seed(ui: &mut Ui, state: &mut State) {
+/// Shows the settings of the next pictures.
+fn settings(ui: &mut Ui, state: &State, each_depth: &mut bool, actions: &mut Vec<Action>) {
+    let mut settings = state.settings.clone();
+    seed(ui, &mut settings);
+    count(ui, &mut settings);
+    ui.separator();
+    if let Some(loaded) = &state.loaded {
+        filters::show(ui, loaded, state.filters(), each_depth, &mut settings.filters);
+    }
+    if settings != state.settings {
+        actions.push(Action::Set(Box::new(settings)));
+    }
+}
+
+fn seed(ui: &mut Ui, settings: &mut Settings) {
     ui.horizontal_wrapped(|ui| {
         let label = ui.label("Seed");
-        let exact = state.settings.seed.to_string();
-        let field = DragValue::new(&mut state.settings.seed)
+        let exact = settings.seed.to_string();
+        let field = DragValue::new(&mut settings.seed)
             .range(0..=LARGEST_TYPED_SEED)
             .clamp_existing_to_range(false)
             .custom_formatter(move |_, _| exact.clone());
         ui.add(field)
             .labelled_by(label.id)
             .on_hover_text("The seed of the next pictures; the same seed makes the same pictures.");
-        ui.checkbox(&mut state.settings.seed_locked, "Lock")
+        ui.checkbox(&mut settings.seed_locked, "Lock")
             .on_hover_text("Keep the seed. If unlocked, it changes after each use.");
         if ui.button("Random").clicked() {
-            state.random_seed();
+            settings.random_seed();
         }
     });
 }
 
-fn count(ui: &mut Ui, state: &mut State) {
+fn count(ui: &mut Ui, settings: &mut Settings) {
     ui.horizontal_wrapped(|ui| {
         let label = ui.label("Pictures");
-        let field = DragValue::new(&mut state.settings.count).range(1..=MOST_PICTURES);
+        let field = DragValue::new(&mut settings.count).range(1..=MOST_PICTURES);
         ui.add(field).labelled_by(label.id);
-        ui.checkbox(&mut state.settings.preview, "Show previews")
+        ui.checkbox(&mut settings.preview, "Show previews")
             .on_hover_text("Decoding the unfinished pictures takes some time.");
     });
 }

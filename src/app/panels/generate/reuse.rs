@@ -2,6 +2,8 @@
 
 use eframe::egui::{Button, Slider, Ui};
 
+use crate::app::action::Action;
+use crate::app::document::Document;
 use crate::app::state::State;
 use residua_protocol::Condition;
 
@@ -16,17 +18,17 @@ enum Start {
 }
 
 /// Shows the actions for the open picture.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, kept: &mut usize, actions: &mut Vec<Action>) {
     ui.strong("From the open picture");
-    condition(ui, state);
     let Some(document) = &state.document else {
         ui.label("Open a picture to keep a part of its codes and sample the rest.");
         return;
     };
+    condition(ui, state, document, actions);
     let rows = document.stack().h();
-    state.generate_view.rows = state.generate_view.rows.min(rows);
-    ui.add(Slider::new(&mut state.generate_view.rows, 0..=rows).text("Rows kept"));
-    let (below, selected) = (state.generate_view.rows < rows, document.has_selection());
+    *kept = (*kept).min(rows);
+    ui.add(Slider::new(kept, 0..=rows).text("Rows kept"));
+    let (below, selected) = (*kept < rows, document.has_selection());
     let buttons = [
         (Start::Rows, "Complete below", below, "Samples all cells below the kept rows, with the seed above."),
         (Start::Selected, "Complete selected", selected, "Samples the selected cells and keeps the others."),
@@ -46,14 +48,18 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             }
         }
     });
-    if let Some(start) = start {
-        begin(state, start);
+    if let Some(Start::Variations) = start {
+        actions.push(Action::Do(|state| state.settings.next_seed()));
     }
+    let keep = start.map(|start| match start {
+        Start::Rows | Start::Variations => document.first_rows(*kept),
+        Start::Selected => document.kept(),
+    });
+    actions.extend(keep.map(Action::Vary));
 }
 
 /// Shows the open picture's condition, and offers to replace it by the one above if they differ.
-fn condition(ui: &mut Ui, state: &mut State) {
-    let Some(document) = &state.document else { return };
+fn condition(ui: &mut Ui, state: &State, document: &Document, actions: &mut Vec<Action>) {
     let text = match &document.condition {
         Condition::Unconditional => "unconditional".to_string(),
         Condition::Class(class) => format!("class {class}"),
@@ -67,18 +73,6 @@ fn condition(ui: &mut Ui, state: &mut State) {
             .on_hover_text("Applies the class or caption above.")
             .clicked()
     {
-        state.set_condition(state.condition.clone());
+        actions.push(Action::SetOpenCondition(state.condition.clone()));
     }
-}
-
-fn begin(state: &mut State, start: Start) {
-    let Some(document) = &state.document else { return };
-    let keep = match start {
-        Start::Rows | Start::Variations => document.first_rows(state.generate_view.rows),
-        Start::Selected => document.kept(),
-    };
-    if let Start::Variations = start {
-        state.next_seed();
-    }
-    state.vary(keep);
 }

@@ -10,8 +10,11 @@ use eframe::egui::{
 
 #[cfg(not(target_family = "wasm"))]
 use super::device;
-use super::{Tool, cells};
+use super::{PictureView, cells};
+use crate::app::action::Action;
+use crate::app::document::Document;
 use crate::app::state::State;
+use crate::app::tool::Tool;
 use residua_io::image_io::Picture;
 use residua_io::image_io::present::Shown;
 use residua_protocol::SeenOnDevice;
@@ -41,15 +44,23 @@ impl Pair {
     }
 }
 
-/// Shows a pair at the current zoom, with its cells on top; `name` is its accessible name. Centres it if it
-/// is smaller than the panel. The wheel or a pinch zooms, a drag pans.
-pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &str) {
+/// Shows a pair at the current zoom, with its cells on top. Centres it if it is smaller than the panel. The wheel or a pinch
+/// zooms, a drag pans.
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+    pair: &Pair,
+) {
     let room = ui.available_size();
+    let (shown, name) = view.shown();
     // By the mouse, too: tools that need the drag take it first.
     let sources = ScrollSource { drag: DragScroll::Always, ..ScrollSource::default() };
     ScrollArea::both().auto_shrink(false).scroll_source(sources).show(ui, |ui| {
         let pixels = Vec2::new(pair.picture.width() as f32, pair.picture.height() as f32);
-        let size = match state.picture_view.zoom {
+        let size = match view.zoom {
             0.0 => pixels * (room / pixels).min_elem().max(0.0),
             zoom => pixels * zoom / ui.pixels_per_point(),
         };
@@ -58,25 +69,24 @@ pub fn show(ui: &mut Ui, state: &mut State, pair: &Pair, shown: Shown, name: &st
         let rect = Rect::from_center_size(area.center(), size).round_to_pixels(ui.pixels_per_point());
         let picture = ui.interact(rect, ui.scope_id().with("picture"), Sense::hover());
         picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
-        zoom(ui, &mut state.picture_view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
-        paint(ui, state, pair, shown, rect);
+        zoom(ui, &mut view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
+        paint(ui, state, view, pair, shown, rect);
         if let Shown::Wipe { .. } = shown {
-            wipe(ui, state, rect);
+            wipe(ui, state.tool, &mut view.wipe, rect);
         }
-        cells::show(ui, state, rect);
+        cells::show(ui, state, document, view, actions, rect);
     });
 }
 
 /// Draws the line of the wipe, and moves it unless a tool uses the drag.
-fn wipe(ui: &Ui, state: &mut State, rect: Rect) {
-    let view = &mut state.picture_view;
-    if view.tool == Tool::Pin {
+fn wipe(ui: &Ui, tool: Tool, wipe: &mut f32, rect: Rect) {
+    if tool == Tool::Pin {
         let line = ui.interact(rect, ui.scope_id().with("wipe"), Sense::DRAG);
         if let Some(pointer) = line.interact_pointer_pos() {
-            view.wipe = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+            *wipe = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
         }
     }
-    let x = rect.left() + view.wipe * rect.width();
+    let x = rect.left() + *wipe * rect.width();
     ui.painter().vline(x, rect.y_range(), Stroke::new(3.0, Color32::BLACK));
     ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, Color32::WHITE));
 }
@@ -101,7 +111,7 @@ fn zoom(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
 }
 
 /// Paints a pair within `rect`.
-fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
+fn paint(ui: &Ui, state: &State, view: &mut PictureView, pair: &Pair, shown: Shown, rect: Rect) {
     // In a browser page, the models run in a worker with its own device.
     #[cfg(not(target_family = "wasm"))]
     if let Some(seen) = &pair.on_device
@@ -110,17 +120,16 @@ fn paint(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
         ui.painter().add(drawing);
         return;
     }
-    paint_textures(ui, state, pair, shown, rect);
+    paint_textures(ui, state, view, pair, shown, rect);
 }
 
-fn paint_textures(ui: &Ui, state: &mut State, pair: &Pair, shown: Shown, rect: Rect) {
+fn paint_textures(ui: &Ui, state: &State, view: &mut PictureView, pair: &Pair, shown: Shown, rect: Rect) {
     let (ctx, painter) = (ui.ctx(), ui.painter());
     match shown {
         Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
         Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),
         Shown::Errors { brightest } => {
-            let heat = state.picture_view.heat_of(ctx, pair, brightest);
-            whole(painter, heat, rect);
+            whole(painter, view.heat_of(ctx, pair, brightest), rect);
         }
         Shown::Wipe { place } => {
             let (original, picture) =

@@ -6,11 +6,13 @@ use eframe::egui::{
 };
 
 use super::depths::largest_residual;
-use super::{Tool, View, tip};
+use super::{PictureView, View, tip};
+use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::document::Document;
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
+use crate::app::tool::Tool;
 
 /// Opacity of a map over the picture.
 const HEAT: f32 = 0.75;
@@ -71,39 +73,44 @@ impl Cells {
 }
 
 /// Shows the cells of the picture that fills `rect`, coloured by the view's values if it has any.
-pub fn show(ui: &mut Ui, state: &mut State, rect: Rect) {
-    let Some(document) = &state.document else { return };
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+    rect: Rect,
+) {
     let cells = Cells { rect, h: document.stack().h(), w: document.stack().w() };
     // A drag that no tool uses pans the canvas.
-    let sense = if state.picture_view.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
+    let sense = if state.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
     let area = ui.interact(rect, ui.scope_id().with("cells"), sense);
-    drag(ui, state, &area, cells);
-    click(ui, state, &area, cells);
-    if let Some(values) = values(state) {
+    drag(ui, state.tool, &mut view.drag, actions, &area, cells);
+    click(ui, state, document, view, actions, &area, cells);
+    if view.view == View::Surprise && state.lacks_surprise() {
+        actions.push(Action::Do(State::ask_surprise));
+    }
+    if let Some(values) = values(document, view.view) {
         heat(ui.painter(), cells, &values);
     }
-    if let Some(document) = &state.document {
-        paint(ui, document, cells, state.picture_view.lines);
-    }
-    if let (Tool::Rectangle, Some(Drag { from, to })) = (state.picture_view.tool, state.picture_view.drag) {
+    paint(ui, document, cells, view.lines);
+    if let (Tool::Rectangle, Some(Drag { from, to })) = (state.tool, view.drag) {
         let marked = cells.spanned(from, to).into_iter().map(|cell| cells.of(cell));
         outline(ui.painter(), marked.fold(Rect::NOTHING, |all, cell| all.union(cell)), 1.5);
     }
 }
 
 /// The view's values for the cells, row-major, relative to the largest.
-fn values(state: &mut State) -> Option<Vec<f32>> {
-    match state.picture_view.view {
+fn values(document: &Document, view: View) -> Option<Vec<f32>> {
+    match view {
         View::Residuals => {
-            let document = state.document.as_ref()?;
             let (layers, depth, depths) =
                 (document.layers.as_ref()?, document.depth, document.stack().depth());
             let most = largest_residual(layers);
             Some(layers.residual_norms.iter().skip(depth).step_by(depths).map(|norm| norm / most).collect())
         }
         View::Surprise => {
-            state.keep_surprise();
-            let bits = state.document.as_ref()?.surprise.as_ref()?.bits_per_cell();
+            let bits = document.surprise.as_ref()?.bits_per_cell();
             let most = bits.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
             Some(bits.into_iter().map(|bits| bits / most).collect())
         }
@@ -119,8 +126,7 @@ fn heat(painter: &Painter, cells: Cells, values: &[f32]) {
 }
 
 /// Shows the scale of the surprise, or why it is missing.
-pub fn surprise_scale(ui: &mut Ui, state: &State) {
-    let Some(document) = &state.document else { return };
+pub fn surprise_scale(ui: &mut Ui, state: &State, document: &Document) {
     match &document.surprise {
         Some(surprise) => {
             let most = surprise.worst().map_or(0.0, |(_, bits)| bits);
@@ -136,7 +142,15 @@ pub fn surprise_scale(ui: &mut Ui, state: &State) {
 }
 
 /// Gives each visible cell an accessible name; a click pins, selects or revises it.
-fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
+fn click(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+    area: &Response,
+    cells: Cells,
+) {
     for place in cells.all() {
         let rect = cells.of(place);
         if !ui.clip_rect().intersects(rect) {
@@ -145,73 +159,75 @@ fn click(ui: &mut Ui, state: &mut State, area: &Response, cells: Cells) {
         let [row, col] = place;
         // The arrow keys move between cells; as Tab stops, thousands of cells would be in the way.
         let response = ui.interact(rect, area.id.with(place), Sense::CLICK);
-        let pinned = state.document.as_ref().is_some_and(|document| document.pinned == Some(place));
+        let pinned = document.pinned == Some(place);
         response.widget_info(|| {
             WidgetInfo::selected(Role::Button, true, pinned, format!("row {row}, column {col}"))
         });
         if response.clicked() {
-            match state.picture_view.tool {
-                Tool::Pin => state.pin(Some(place)),
-                Tool::Brush | Tool::Rectangle => select(ui, state, &[place]),
+            match state.tool {
+                Tool::Pin => actions.push(Action::Pin(place)),
+                Tool::Brush | Tool::Rectangle => actions.push(select(ui, vec![place])),
                 Tool::Revise => {
-                    begin_stroke(state);
-                    select(ui, state, &[place]);
-                    state.revise_selected();
+                    actions.extend([BEGIN_STROKE, select(ui, vec![place]), END_STROKE]);
                 }
             }
         }
-        if state.picture_view.drag.is_none() {
-            response.on_hover_ui(|ui| tip::show(ui, state, place));
+        if view.drag.is_none() {
+            response.on_hover_ui(|ui| tip::show(ui, state, document, view, place));
         }
     }
 }
 
 /// Draws a selection; the tool "Revise" resamples it on release.
-fn drag(ui: &Ui, state: &mut State, area: &Response, cells: Cells) {
-    let tool = state.picture_view.tool;
+fn drag(
+    ui: &Ui,
+    tool: Tool,
+    drawn: &mut Option<Drag>,
+    actions: &mut Vec<Action>,
+    area: &Response,
+    cells: Cells,
+) {
     if tool == Tool::Pin {
         return;
     }
     let origin = ui.input(|input| input.pointer.press_origin());
     if area.drag_started() {
-        state.picture_view.drag =
-            origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
-        if tool == Tool::Revise && state.picture_view.drag.is_some() {
-            begin_stroke(state);
+        *drawn = origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
+        if tool == Tool::Revise && drawn.is_some() {
+            actions.push(BEGIN_STROKE);
         }
     }
-    let Some(Drag { from, to }) = state.picture_view.drag else { return };
+    let Some(Drag { from, to }) = *drawn else { return };
     let now = area.interact_pointer_pos().unwrap_or(to);
     match tool {
         Tool::Brush | Tool::Revise => {
-            select(ui, state, &cells.between(to, now));
-            state.picture_view.drag = Some(Drag { from, to: now });
+            // A pointer at rest selects nothing new.
+            if now != to || area.drag_started() {
+                actions.push(select(ui, cells.between(to, now)));
+            }
+            *drawn = Some(Drag { from, to: now });
         }
-        Tool::Rectangle | Tool::Pin => state.picture_view.drag = Some(Drag { from, to: now }),
+        Tool::Rectangle | Tool::Pin => *drawn = Some(Drag { from, to: now }),
     }
     if !area.dragged() {
-        state.picture_view.drag = None;
+        *drawn = None;
         match tool {
-            Tool::Rectangle => select(ui, state, &cells.spanned(from, now)),
-            Tool::Revise => state.revise_selected(),
+            Tool::Rectangle => actions.push(select(ui, cells.spanned(from, now))),
+            Tool::Revise => actions.push(END_STROKE),
             Tool::Brush | Tool::Pin => (),
         }
     }
 }
 
 /// Clears the selection, so that a stroke of the tool "Revise" resamples only its own cells.
-fn begin_stroke(state: &mut State) {
-    if let Some(document) = &mut state.document {
-        document.selected.fill(false);
-    }
-}
+const BEGIN_STROKE: Action = Action::SelectBy(|_| false);
+
+/// Resamples the cells of a stroke.
+const END_STROKE: Action = Action::Do(State::revise_selected);
 
 /// Selects cells, or deselects them with Shift.
-fn select(ui: &Ui, state: &mut State, cells: &[[usize; 2]]) {
-    let selects = !ui.input(|input| input.modifiers.shift);
-    let Some(document) = &mut state.document else { return };
-    let w = document.stack().w();
-    cells.iter().for_each(|[row, col]| document.selected[row * w + col] = selects);
+fn select(ui: &Ui, cells: Vec<[usize; 2]>) -> Action {
+    Action::Select(cells, !ui.input(|input| input.modifiers.shift))
 }
 
 fn paint(ui: &Ui, document: &Document, cells: Cells, lines: bool) {

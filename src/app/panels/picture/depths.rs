@@ -8,10 +8,11 @@ use eframe::egui::{
 };
 use image::{Rgb, RgbImage};
 
-use super::Maps;
+use super::{Maps, PictureView};
+use crate::app::action::Action;
 use crate::app::colors;
-use crate::app::document::Mode;
-use crate::app::panels::codes::WHOLE;
+use crate::app::document::{Document, Mode};
+use crate::app::panels::parts::WHOLE;
 use crate::app::state::State;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
@@ -47,43 +48,50 @@ const MODES: [(Mode, &str, &str); 2] = [
 ];
 
 /// Shows the maps, with the first depth at the top.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    kind(ui, state);
-    let Some(document) = &mut state.document else { return };
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+) {
+    kind(ui, &mut view.map);
     ui.horizontal(|ui| {
         ui.spacing_mut().button_padding.x = 3.0;
         for (mode, name, help) in MODES {
-            ui.selectable_value(&mut document.mode, mode, name).on_hover_text(help);
+            if ui.selectable_label(document.mode == mode, name).on_hover_text(help).clicked() {
+                actions.push(Action::ChooseMode(mode));
+            }
         }
     });
-    let (stack, layers, mode) = (document.stack().clone(), document.layers.clone(), document.mode);
-    let maps: Maps = match (state.picture_view.map, layers) {
-        (Map::Codes, _) => state.picture_view.codes.get(&stack, codes),
+    let maps: Maps = match (view.map, &document.layers) {
+        (Map::Codes, _) => view.codes.get(document.stack(), codes),
         (_, None) => return,
-        (Map::Pictures, Some(layers)) => match mode {
+        (Map::Pictures, Some(layers)) => match document.mode {
             Mode::Add => layers.add.clone().into(),
             Mode::Select => layers.select.clone().into(),
         },
-        (Map::Residuals, Some(layers)) => state.picture_view.residuals.get(&layers, residuals),
+        (Map::Residuals, Some(layers)) => view.residuals.get(layers, residuals),
     };
-    strip(ui, state, &maps);
+    if let Some(depth) = strip(ui, state, document.depth, &maps) {
+        actions.push(Action::ChooseDepth(depth));
+    }
 }
 
-fn kind(ui: &mut Ui, state: &mut State) {
-    let chosen = MAPS.iter().find(|(map, ..)| *map == state.picture_view.map).expect("the table has all").1;
+fn kind(ui: &mut Ui, now: &mut Map) {
+    let chosen = MAPS.iter().find(|(map, ..)| *map == *now).expect("the table has all").1;
     let list = ComboBox::from_id_salt("what is shown of each depth").selected_text(chosen).width(WIDTH - 8.0);
     let list = list.show_ui(ui, |ui| {
         for (map, name, help) in MAPS {
-            ui.selectable_value(&mut state.picture_view.map, map, name).on_hover_text(help);
+            ui.selectable_value(now, map, name).on_hover_text(help);
         }
     });
     list.response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Shown by depth"));
 }
 
-/// Shows one map per depth, from top to bottom.
-fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
-    let Some(document) = &state.document else { return };
-    let (depth, mut chosen) = (document.depth, None);
+/// Shows one map per depth, from top to bottom. Returns the clicked depth; `depth` is the chosen one.
+fn strip(ui: &mut Ui, state: &State, depth: usize, maps: &[Arc<Picture>]) -> Option<usize> {
+    let mut chosen = None;
     let textures: Vec<TextureHandle> = maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
     ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(ui, |ui| {
         let side = WIDTH - 12.0;
@@ -102,9 +110,7 @@ fn strip(ui: &mut Ui, state: &mut State, maps: &[Arc<Picture>]) {
             }
         }
     });
-    if let Some(depth) = chosen {
-        state.choose_depth(depth);
-    }
+    chosen
 }
 
 /// Draws a depth's number in the corner of its map.

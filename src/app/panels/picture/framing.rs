@@ -6,8 +6,9 @@ use eframe::egui::{
     Color32, DragValue, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
-use super::canvas;
-use crate::app::document::Source;
+use super::{PictureView, canvas};
+use crate::app::action::Action;
+use crate::app::document::{Document, Source};
 use crate::app::state::State;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::{Framing, Square};
@@ -62,23 +63,28 @@ impl Draft {
 }
 
 /// Shows the draft, or starts one for the open picture.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(source) = state.document.as_ref().and_then(|document| document.source.as_ref()) else {
+pub fn show(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+) {
+    let Some(source) = &document.source else {
         ui.label("There is no picture to crop: these codes were opened without one.");
         return;
     };
-    let mut draft = state.picture_view.draft.take().unwrap_or_else(|| Draft::new(source));
-    choices(ui, &mut draft);
+    let draft = view.draft.get_or_insert_with(|| Draft::new(source));
+    choices(ui, draft);
     ui.horizontal_wrapped(|ui| {
         let encode = eframe::egui::Button::new("Encode this part");
         if ui.add_enabled(draft.framing != draft.source.framing, encode).clicked() {
-            state.reframe(draft.framing);
+            actions.push(Action::Reframe(draft.framing));
         }
         let [width, height] = draft.size();
         ui.label(format!("of {width} x {height} pixels; discards all edits"));
     });
-    canvas(ui, state, &mut draft);
-    state.picture_view.draft = Some(draft);
+    canvas(ui, state, draft);
 }
 
 fn choices(ui: &mut Ui, draft: &mut Draft) {
@@ -109,7 +115,7 @@ fn choices(ui: &mut Ui, draft: &mut Draft) {
 }
 
 /// Shows the whole picture, darkened outside the part to encode.
-fn canvas(ui: &mut Ui, state: &mut State, draft: &mut Draft) {
+fn canvas(ui: &mut Ui, state: &State, draft: &mut Draft) {
     let [width, height] = draft.size().map(|size| size as f32);
     let scale = (ui.available_size() / vec2(width, height)).min_elem().max(0.0);
     let (rect, picture) = ui.allocate_exact_size(vec2(width, height) * scale, Sense::hover());

@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 use eframe::egui::{Button, CentralPanel, Frame, Margin, Panel, Slider, Ui};
 
-use crate::app::choose::{self, Wanted};
+use crate::app::action::Action;
+use crate::app::choose::Wanted;
 use crate::app::document::{Document, Mode};
 use crate::app::files;
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
+use crate::app::tool::Tool;
 use cached::Cached;
 use canvas::Pair;
 use cells::Drag;
@@ -64,20 +66,6 @@ const VIEWS: [(View, &str, &str); 7] = [
     (View::Crop, "Crop", "Which part of the picture is encoded"),
 ];
 
-/// What the pointer does to cells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tool {
-    /// Pins a cell.
-    #[default]
-    Pin,
-    /// Selects the cells it passes.
-    Brush,
-    /// Selects a rectangle of cells.
-    Rectangle,
-    /// Resamples the cells it passes.
-    Revise,
-}
-
 /// Tools with their names and descriptions.
 const TOOLS: [(Tool, &str, &str); 4] = [
     (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
@@ -93,8 +81,6 @@ const ZOOMS: [(f32, &str); 3] = [(0.0, "Fit"), (1.0, "1:1"), (4.0, "4:1")];
 pub struct PictureView {
     /// What the canvas shows.
     pub view: View,
-    /// What the pointer does.
-    pub tool: Tool,
     /// Screen pixels per picture pixel; 0 fits the picture into the panel.
     pub zoom: f32,
     /// Position of the wipe, from 0 at the left to 1.
@@ -118,7 +104,6 @@ impl Default for PictureView {
     fn default() -> Self {
         Self {
             view: View::default(),
-            tool: Tool::default(),
             zoom: 0.0,
             wipe: 0.5,
             brightest: 64,
@@ -134,9 +119,26 @@ impl Default for PictureView {
     }
 }
 
+impl PictureView {
+    /// What the canvas shows of a pair, and its accessible name.
+    fn shown(&self) -> (Shown, &'static str) {
+        match self.view {
+            View::Original => (Shown::Original, "Original picture"),
+            View::Overlaid => (Shown::Wipe { place: self.wipe }, "Original and reconstruction"),
+            View::Errors => (
+                Shown::Errors { brightest: f32::from(self.brightest) / 255.0 },
+                "Errors of the reconstruction",
+            ),
+            View::Reconstruction | View::Residuals | View::Surprise | View::Crop => {
+                (Shown::Picture, "Reconstruction picture")
+            }
+        }
+    }
+}
+
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    toolbar(ui, state);
+pub fn show(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Vec<Action>) {
+    toolbar(ui, state, view, actions);
     let Some(document) = &state.document else {
         ui.centered_and_justified(|ui| {
             ui.label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
@@ -144,97 +146,94 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         return;
     };
     // Pictures can be large: drop a draft of one that is no longer open.
-    state
-        .picture_view
-        .draft
-        .take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
-    views(ui, state);
-    if state.picture_view.view == View::Crop {
-        return framing::show(ui, state);
+    view.draft.take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
+    views(ui, view);
+    if view.view == View::Crop {
+        return framing::show(ui, state, document, view, actions);
     }
     let margin = Frame::new().inner_margin(Margin { top: 4, ..Margin::ZERO });
-    Panel::bottom("about the view").frame(margin).show_separator_line(false).show(ui, |ui| about(ui, state));
+    let below = Panel::bottom("about the view").frame(margin).show_separator_line(false);
+    below.show(ui, |ui| about(ui, state, document, view));
     let margin = Frame::new().inner_margin(Margin { right: 4, ..Margin::ZERO });
     let strip = Panel::left("depths").exact_size(depths::WIDTH).resizable(false).frame(margin);
-    strip.show(ui, |ui| depths::show(ui, state));
-    CentralPanel::no_frame().show(ui, |ui| picture(ui, state));
+    strip.show(ui, |ui| depths::show(ui, state, document, view, actions));
+    CentralPanel::no_frame().show(ui, |ui| picture(ui, state, document, view, actions));
 }
 
 /// Shows file buttons, tools, undo and redo.
-fn toolbar(ui: &mut Ui, state: &mut State) {
+fn toolbar(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         if ui.button("Open picture…").clicked() {
-            choose::open(state, Wanted::Picture);
+            actions.push(Action::Choose(Wanted::Picture));
         }
         let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
         if ui.add_enabled(seen, Button::new("Save picture…")).clicked() {
-            files::save_picture(state);
+            actions.push(Action::Do(files::save_picture));
         }
-        if state.document.is_none() {
-            return;
-        }
+        let Some(document) = &state.document else { return };
         ui.separator();
         for (tool, name, help) in TOOLS {
-            ui.selectable_value(&mut state.picture_view.tool, tool, name).on_hover_text(help);
+            if ui.selectable_label(state.tool == tool, name).on_hover_text(help).clicked() {
+                actions.push(Action::Use(tool));
+            }
         }
         ui.separator();
-        history(ui, state);
-        ui.checkbox(&mut state.picture_view.lines, "Grid lines");
+        history(ui, document, actions);
+        ui.checkbox(&mut view.lines, "Grid lines");
     });
 }
 
-fn history(ui: &mut Ui, state: &mut State) {
-    let past = state.document.as_ref().map(|document| (document.undoable(), document.redoable()));
-    let (undoable, redoable) = past.unwrap_or_default();
-    let steps = [("Undo", undoable, true), ("Redo", redoable, false)];
-    let buttons = steps.map(|(name, what, back)| {
+fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
+    let steps: [(&str, Option<&str>, fn(&mut State)); 2] = [
+        ("Undo", document.undoable(), |state| state.step_history(true)),
+        ("Redo", document.redoable(), |state| state.step_history(false)),
+    ];
+    for (name, what, step) in steps {
         let button = ui.add_enabled(what.is_some(), Button::new(name));
-        (button.on_hover_text(what.unwrap_or_default()).clicked(), back)
-    });
-    for (_, back) in buttons.into_iter().filter(|(clicked, _)| *clicked) {
-        state.step_history(back);
+        if button.on_hover_text(what.unwrap_or_default()).clicked() {
+            actions.push(Action::Do(step));
+        }
     }
 }
 
-/// Shows the view, zoom and grid settings.
-fn views(ui: &mut Ui, state: &mut State) {
+/// Shows the view and zoom settings.
+fn views(ui: &mut Ui, PictureView { view: chosen, zoom: now, .. }: &mut PictureView) {
     ui.horizontal_wrapped(|ui| {
         for (view, name, help) in VIEWS {
-            ui.selectable_value(&mut state.picture_view.view, view, name).on_hover_text(help);
+            ui.selectable_value(chosen, view, name).on_hover_text(help);
         }
         ui.separator();
         for (zoom, name) in ZOOMS {
-            ui.selectable_value(&mut state.picture_view.zoom, zoom, name);
+            ui.selectable_value(now, zoom, name);
         }
     });
 }
 
 /// Shows the picture's name and quality, and the view's colour scale.
-fn about(ui: &mut Ui, state: &mut State) {
-    match state.picture_view.view {
-        View::Overlaid => wipe_slider(ui, state),
-        View::Errors => heat::scale(ui, &mut state.picture_view.brightest),
+fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView) {
+    match view.view {
+        View::Overlaid => wipe_slider(ui, &mut view.wipe),
+        View::Errors => heat::scale(ui, &mut view.brightest),
         View::Residuals => {
-            if let Some(layers) = state.document.as_ref().and_then(|document| document.layers.clone()) {
+            if let Some(layers) = &document.layers {
                 let of = if layers.of_original { "the original" } else { "the sum of all codes" };
-                scale(ui, &format!("Norm left over of {of}"), depths::largest_residual(&layers), "");
+                scale(ui, &format!("Norm left over of {of}"), depths::largest_residual(layers), "");
             }
         }
-        View::Surprise => cells::surprise_scale(ui, state),
+        View::Surprise => cells::surprise_scale(ui, state, document),
         View::Reconstruction | View::Original | View::Crop => (),
     }
-    let Some(document) = &state.document else { return };
     ui.horizontal_wrapped(|ui| {
         ui.label(&document.name);
         ui.weak(quality(document));
     });
 }
 
-fn wipe_slider(ui: &mut Ui, state: &mut State) {
-    let mut percent = state.picture_view.wipe * 100.0;
+fn wipe_slider(ui: &mut Ui, wipe: &mut f32) {
+    let mut percent = *wipe * 100.0;
     let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").fixed_decimals(0).text("Wipe");
     if ui.add(slider).on_hover_text("The original on the left, the reconstruction on the right").changed() {
-        state.picture_view.wipe = percent / 100.0;
+        *wipe = percent / 100.0;
     }
 }
 
@@ -261,26 +260,23 @@ fn quality(document: &Document) -> String {
 }
 
 /// Shows the canvas: the picture with its cells on top.
-fn picture(ui: &mut Ui, state: &mut State) {
-    let Some(document) = &state.document else { return };
+fn picture(
+    ui: &mut Ui,
+    state: &State,
+    document: &Document,
+    view: &mut PictureView,
+    actions: &mut Vec<Action>,
+) {
     let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
     let Some(pair) = pair else {
         ui.centered_and_justified(|ui| ui.label("decoding…"));
         return;
     };
-    let view = state.picture_view.view;
-    if pair.original.is_none() && matches!(view, View::Original | View::Overlaid | View::Errors) {
+    if pair.original.is_none() && matches!(view.view, View::Original | View::Overlaid | View::Errors) {
         ui.label("There is no original: these codes were opened without a picture.");
         return;
     }
-    let brightest = f32::from(state.picture_view.brightest) / 255.0;
-    let (shown, name) = match view {
-        View::Original => (Shown::Original, "Original picture"),
-        View::Overlaid => (Shown::Wipe { place: state.picture_view.wipe }, "Original and reconstruction"),
-        View::Errors => (Shown::Errors { brightest }, "Errors of the reconstruction"),
-        _ => (Shown::Picture, "Reconstruction picture"),
-    };
-    canvas::show(ui, state, &pair, shown, name);
+    canvas::show(ui, state, document, view, actions, &pair);
 }
 
 /// The reconstruction and original of a document.

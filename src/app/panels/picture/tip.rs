@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use eframe::egui::{Grid, Image, Rect, TextureHandle, Ui, Vec2, pos2, vec2};
 
-use super::Maps;
+use super::{Maps, PictureView};
+use crate::app::document::Document;
 use crate::app::state::State;
 use residua_io::image_io::Picture;
 use residua_protocol::Layers;
@@ -31,15 +32,14 @@ pub fn part([row, col]: [usize; 2], h: usize, w: usize) -> Rect {
 }
 
 /// Shows a cell's codes, with what each adds and the residual after it.
-pub fn show(ui: &mut Ui, state: &mut State, cell: [usize; 2]) {
-    let Some(document) = &state.document else { return };
-    let (stack, layers) = (document.stack().clone(), document.layers.clone());
+pub fn show(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView, cell: [usize; 2]) {
+    let (stack, layers) = (document.stack(), &document.layers);
     let [row, col] = cell;
     let (place, depth) = (row * stack.w() + col, stack.depth());
     let limit = document.edit().limits[place];
-    let textures: Vec<TextureHandle> = match &layers {
+    let textures: Vec<TextureHandle> = match layers {
         Some(layers) => {
-            let maps = state.picture_view.added.get(layers, added);
+            let maps = view.added.get(layers, added);
             maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect()
         }
         None => Vec::new(),

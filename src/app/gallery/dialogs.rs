@@ -1,7 +1,7 @@
 //! Save dialogs. They save the pictures that were chosen when the dialog opened.
 
+use super::Item;
 use crate::app::choose::save_as;
-use crate::app::gallery::Item;
 use crate::app::state::State;
 use residua_protocol::{MorphPlan, Writing};
 
