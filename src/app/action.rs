@@ -10,7 +10,7 @@ use eframe::egui::Context;
 
 use super::choose::{self, Wanted};
 use super::document::Mode;
-use super::gallery::dialogs;
+use super::files;
 use super::settings::Settings;
 use super::state::State;
 use super::tool::Tool;
@@ -132,7 +132,7 @@ impl Action {
             Self::Browse(depth, code) => state.browse(depth, code),
             Self::Toggle(index) => state.gallery.toggle(index),
             Self::OpenItem(index) => state.open_item(index),
-            Self::SaveMorph(plan) => dialogs::save_morph(state, plan),
+            Self::SaveMorph(plan) => files::save_morph(state, plan),
             #[cfg(not(target_family = "wasm"))]
             Self::LookForRun(folder) => state.look_for_run(folder),
             #[cfg(not(target_family = "wasm"))]

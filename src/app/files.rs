@@ -1,4 +1,4 @@
-//! Opens pasted pictures, and saves the open picture and its codes.
+//! Opens pasted pictures, and saves the open picture, those of the gallery, and their codes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use eframe::egui::ColorImage;
 
 use super::choose::save_as;
+use super::gallery::Item;
 use super::log::Level;
 use super::state::State;
 use residua_io::image_io::png_text::Provenance;
 use residua_io::image_io::{Bytes, Picture};
-use residua_protocol::{Pictured, Reading, Writing};
+use residua_protocol::{MorphPlan, Pictured, Reading, Writing};
 
 /// Opens a picture from the clipboard.
 pub fn open_pasted(state: &mut State, image: &ColorImage) {
@@ -37,6 +38,32 @@ pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
     let (name, stack) = (format!("{}.npy", document.name), document.stack().clone());
     save_as(state, "Save the codes", name, move |state, path| state.write(path, Writing::Codes(stack)));
+}
+
+/// Asks where to save the picture that is chosen in the gallery, with its codes and recipe.
+pub fn save_chosen(state: &mut State) {
+    let Some(item) = state.gallery.single().cloned() else { return };
+    let name = format!("{}.png", item.stem());
+    save_as(state, "Save the picture", name, move |state, path| state.save_item(&item, path));
+}
+
+/// Asks where to save the codes of the picture that is chosen in the gallery.
+pub fn save_chosen_codes(state: &mut State) {
+    let Some(item) = state.gallery.single() else { return };
+    let Some(stack) = item.stack.clone() else { return };
+    let name = format!("{}.npy", item.stem());
+    save_as(state, "Save the codes", name, move |state, path| state.write(path, Writing::Codes(stack)));
+}
+
+/// Asks where to save a grid of the pictures that are chosen now, or of all pictures if none is.
+pub fn export_grid(state: &mut State) {
+    let items: Vec<Item> = state.gallery.chosen_or_all().into_iter().cloned().collect();
+    save_as(state, "Export a grid", "grid.png".into(), move |state, path| state.export_grid(&items, path));
+}
+
+/// Asks where to save a morph, then makes it.
+pub fn save_morph(state: &mut State, plan: MorphPlan) {
+    save_as(state, "Save the morph", "morph.png".into(), move |state, path| state.morph_to(plan, path));
 }
 
 /// The open stack's picture, codes and recipe, as they were when the user asked to save.

@@ -1,8 +1,6 @@
-//! The gallery: the pictures of this session and of one folder, and actions on them.
+//! The gallery: the pictures of this session and of one folder.
 
-mod actions;
 mod comparison;
-pub mod dialogs;
 
 pub use comparison::Comparison;
 

@@ -2,6 +2,7 @@
 //! zoom or a text being typed, is in the panel's own view.
 
 mod answers;
+mod gallery;
 mod looking;
 mod masking;
 mod opening;

@@ -4,7 +4,8 @@ use eframe::egui::{Button, Label, RichText, Ui};
 
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
-use crate::app::gallery::{Gallery, dialogs};
+use crate::app::files;
+use crate::app::gallery::Gallery;
 use crate::app::state::State;
 use residua_core::text::counted;
 use residua_protocol::MorphPlan;
@@ -38,7 +39,7 @@ const BUTTONS: [Entry; 10] = [
         "Save PNG…",
         |gallery| gallery.single().is_some(),
         "Select one picture first.",
-        |_, _| Some(Action::Do(dialogs::save_picture)),
+        |_, _| Some(Action::Do(files::save_chosen)),
     ),
     (
         "Morph…",
@@ -53,13 +54,13 @@ const BUTTONS: [Entry; 10] = [
         "Save .npy…",
         |gallery| gallery.single().is_some_and(|item| item.stack.is_some()),
         "Select one picture with codes first.",
-        |_, _| Some(Action::Do(dialogs::save_codes)),
+        |_, _| Some(Action::Do(files::save_chosen_codes)),
     ),
     (
         "Export grid…",
         |gallery| !gallery.items.is_empty(),
         "There are no pictures yet.",
-        |_, _| Some(Action::Do(dialogs::export_grid)),
+        |_, _| Some(Action::Do(files::export_grid)),
     ),
     (
         "Remove",

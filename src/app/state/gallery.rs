@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{Comparison, Item, Origin};
+use crate::app::gallery::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
-use crate::app::state::State;
 use residua_core::sampling::morph::{Morph, MorphOrder};
 use residua_protocol::{Command, MorphPlan, Pictured, Reading, Writing};
+
+use super::State;
 
 /// Frames of a morph, and how long each is shown.
 const MORPH_FRAMES: u32 = 32;
