@@ -184,14 +184,14 @@ fn toolbar(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Vec
 }
 
 fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
-    let steps: [(&str, Option<&str>, fn(&mut State)); 2] = [
-        ("Undo", document.undoable(), |state| state.step_history(true)),
-        ("Redo", document.redoable(), |state| state.step_history(false)),
+    let steps = [
+        ("Undo", document.undoable(), Action::Do(|state| state.step_history(true))),
+        ("Redo", document.redoable(), Action::Do(|state| state.step_history(false))),
     ];
     for (name, what, step) in steps {
         let button = ui.add_enabled(what.is_some(), Button::new(name));
         if button.on_hover_text(what.unwrap_or_default()).clicked() {
-            actions.push(Action::Do(step));
+            actions.push(step);
         }
     }
 }
