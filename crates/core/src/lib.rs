@@ -10,6 +10,7 @@ pub mod host;
 pub mod memory;
 pub mod part;
 pub mod random;
+pub mod ranks;
 pub mod sampling;
 pub mod task;
 pub mod text;

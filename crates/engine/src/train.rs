@@ -17,14 +17,18 @@ use notes::notes;
 use residua_core::config::{Config, ModelConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
+use residua_core::ranks::{World, agree, alone};
 use residua_core::task::Task;
+use residua_kernels::device::kind;
 use residua_model::Checkpoint;
 use residua_train::config::TrainConfig;
 use residua_train::data::{
     Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
 };
 use residua_train::judges::Length;
+use residua_train::record::Record;
 use residua_train::run::RunFolder;
+use residua_train::share::Share;
 pub use residua_train::trainee::Told;
 use residua_train::trainee::{Name, Plan, Run, Trainee};
 pub use residua_train::validation::{HELD_OUT, HELD_OUT_LOSS};
@@ -116,7 +120,24 @@ pub fn train(
     begin: impl FnOnce(&Begun),
     tell: impl FnMut(&Told),
 ) -> Result<PathBuf> {
-    let goes_on = options.resume.then(|| Held::open(&options.out)).transpose()?;
+    train_shared(options, device, &alone(), task, begin, tell)
+}
+
+/// The same on all ranks of `world` together: each does a share of every step, and rank 0 writes the run. The steps are
+/// those of one process, up to rounding, so a run may be resumed by any number of ranks.
+///
+/// # Errors
+/// Those of [`train`]; the ranks have different configurations, data or devices.
+pub fn train_shared(
+    options: &TrainOptions,
+    device: &Device,
+    world: &World,
+    task: &mut Task<'_>,
+    begin: impl FnOnce(&Begun),
+    tell: impl FnMut(&Told),
+) -> Result<PathBuf> {
+    check_config_file(options, world)?;
+    let goes_on = options.resume.then(|| Held::open(&options.out, world.leads())).transpose()?;
     let folder = goes_on.as_ref().map(|held| &held.folder);
     let (kept, path) = match folder {
         Some(folder) => (folder.record()?, folder.config()),
@@ -166,24 +187,49 @@ pub fn train(
     }
     let length = length(settled, &train, wish.items.len());
     check_steps(options, folder, length)?;
+    let experiment = &train.experiment;
+    let share =
+        Share::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
+    let plan = plan(options, &train, length);
+    let taken = folder.map_or(Ok(0), RunFolder::taken)?;
+    agree(world, &determining(&config, &record, &format!("{settled:?} {plan:?} {taken}"), device))?;
 
-    let held = goes_on.map_or_else(|| Held::create(&options.out, &record), Ok)?;
+    let held = match goes_on {
+        Some(held) => held,
+        None if world.leads() => Held::create(&options.out, &record)?,
+        None => Held::of_another(&options.out),
+    };
     let places = Places { stage1: stage.keep(&held.folder)?, lpips, classes: data.classes.clone() };
     let kind = stage.kind();
+    // Rank 0 makes what the others then read.
+    if !world.leads() {
+        world.wait();
+    }
     let latents = stage.latents(options, &places, &record.data, &wish, task)?;
+    if world.leads() {
+        world.wait();
+    }
     let mut trainee = stage.begin(options, &train, &wish, &places, latents, length)?;
+    trainee.learn_only(share.clone());
     let from = options.from.as_ref().filter(|_| !options.resume);
     if let Some(from) = from {
         take(trainee.as_mut(), from, &options.anew, kind)?;
     }
-    let (plan, notes) = (plan(options, &train, length), notes(&config, &train, wish.augmentation));
+    let mut notes = notes(&config, &train, wish.augmentation);
+    notes.extend(share.described(plan.parts));
     let [document, carried] = places.described(&config.document, &options.out);
     let held_out = data.of(Split::HeldOut);
     // Pictures that the model was trained on do not measure generalization.
     let measured = if settled.all { Vec::new() } else { held_out.clone() };
     let measured = Wish { items: measured, ..wish.clone() };
-    let mut run =
-        Run { trainee: trainee.as_mut(), folder: &held.folder, document: &carried, plan, held_out: measured };
+    let mut run = Run {
+        trainee: trainee.as_mut(),
+        folder: &held.folder,
+        document: &carried,
+        plan,
+        held_out: measured,
+        share: share.clone(),
+    };
     if from.is_some() {
         // The run must not depend on the other model, which may be gone when it resumes.
         run.save(0)?;
@@ -195,12 +241,41 @@ pub fn train(
     if !options.resume || !options.lpips.is_empty() {
         held.folder.begin(&document)?;
     }
-    let begun = run.resume()?;
+    // In a new run, other ranks already have what rank 0 has just written.
+    let begun = if options.resume || world.leads() { run.resume()? } else { 0 };
     begin(&Begun { pictures: wish.items.len(), held_out: held_out.len(), begun, steps: plan.steps, notes });
-    let shown = shown(&wish, held_out);
-    let batches = Batches::start(wish, begun * plan.parts as u64);
+    let shown = world.leads().then(|| shown(&wish, held_out)).flatten();
+    let batches = Batches::shared(wish, begun * plan.parts as u64, &share);
     run.train(begun, batches, shown.as_ref(), task, tell)?;
+    if !world.leads() {
+        return Ok(options.out.clone());
+    }
     held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more steps"))
+}
+
+/// What determines the run of a rank, by names for the user: all ranks must have the same.
+fn determining(
+    config: &Config,
+    record: &Record,
+    settings: &str,
+    device: &Device,
+) -> [(&'static str, String); 6] {
+    [
+        ("configuration", config.document.to_string()),
+        ("pictures", record.data.clone()),
+        ("RQ-VAE", record.stage1.clone().unwrap_or_default()),
+        ("LPIPS weights", record.lpips.clone().unwrap_or_default().join(" ")),
+        ("options and steps done", settings.into()),
+        ("kind of device", kind(device).into()),
+    ]
+}
+
+/// Refuses a configuration from standard input for several ranks, as only one of them gets it.
+fn check_config_file(options: &TrainOptions, world: &World) -> Result<()> {
+    match options.config == Path::new(STDIN) && !world.is_alone() {
+        true => Err(Error::usage("config: expected a file that all ranks can read, found standard input")),
+        false => Ok(()),
+    }
 }
 
 /// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.

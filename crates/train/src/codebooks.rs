@@ -4,6 +4,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::share::Share;
 use residua_core::random::{normal, permutation, uniform};
 use residua_kernels::quantize::Codebook;
 use residua_kernels::values;
@@ -197,7 +198,7 @@ pub struct MovingCodebooks {
 
 /// The result of quantizing a batch.
 pub struct Assigned {
-    /// Codes `[D][N]`.
+    /// Codes `[D][N]`, including those of other ranks' latents.
     pub codes: Vec<Vec<usize>>,
     /// Sums of the embeddings of codes `0..=d`, `[N, C]` for each depth.
     pub partial_sums: Vec<Tensor<2>>,
@@ -230,23 +231,29 @@ impl MovingCodebooks {
 
     /// Quantizes `latents` `[N, C]`, without gradients, and updates the codebooks as set by `moving`.
     pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
+        self.quantize_shared(latents, moving, &Share::alone())
+    }
+
+    /// The same for `latents` that are a `share` of a batch. All ranks update their codebooks from the latents of all,
+    /// in the same order, so that these stay equal.
+    pub fn quantize_shared(&mut self, latents: Tensor<2>, moving: &Moving, share: &Share) -> Assigned {
         let device = latents.device();
         let mut residual = latents;
         let mut assigned = Assigned { codes: Vec::new(), partial_sums: Vec::new() };
         for d in 0..self.depth {
             let index = d.min(self.each.len() - 1);
-            let numbers = values(residual.clone());
+            let numbers = share.gather(values(residual.clone()));
             let moved = &mut self.each[index];
             let restart = moving.restart.as_ref();
             if let Some(restart) = restart.filter(|restart| restart.by_error && moved.is_new()) {
-                let codes = indices(moved.on(&device).nearest(residual.clone()));
+                let codes = share.gather_codes(indices(moved.on(&device).nearest(residual.clone())));
                 moved.restart(&numbers, &codes, restart, d);
                 moved.settle();
             }
             let codebook = moved.on(&device);
             let codes = codebook.nearest(residual.clone());
             let embeddings = codebook.embed(codes.clone());
-            let codes = indices(codes);
+            let codes = share.gather_codes(indices(codes));
             moved.count(&numbers, &codes, moving.decay[d]);
             if let Some(restart) = restart {
                 moved.restart(&numbers, &codes, restart, d);

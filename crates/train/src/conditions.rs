@@ -63,8 +63,9 @@ fn some_left_out(
     config: &RqTransformerConfig,
     noise: Option<Noise>,
 ) -> Vec<Vec<u32>> {
-    if let (Some(Noise { seed, pass }), Some(null)) = (noise, config.null_condition()) {
-        let left_out = |number: u32| f64::from(uniform([seed ^ NULL, pass, number, 0])) < config.cond_dropout;
+    if let (Some(Noise { seed, pass, first, .. }), Some(null)) = (noise, config.null_condition()) {
+        let left_out =
+            |number: u32| f64::from(uniform([seed ^ NULL, pass, first + number, 0])) < config.cond_dropout;
         let dropped = conditions.iter_mut().zip(0..).filter(|(_, number)| left_out(*number));
         dropped.for_each(|(condition, _)| condition.clone_from(&null));
     }
@@ -75,9 +76,9 @@ fn some_left_out(
 fn merges_left_out(rate: f32, noise: Option<Noise>, number: u32) -> impl FnMut() -> bool {
     let mut draws = 0..;
     move || match noise {
-        Some(Noise { seed, pass }) if rate > 0.0 => {
+        Some(Noise { seed, pass, first, .. }) if rate > 0.0 => {
             let draw = draws.next().expect("an endless range");
-            uniform([seed ^ MERGES, pass, number, draw]) < rate
+            uniform([seed ^ MERGES, pass, first + number, draw]) < rate
         }
         _ => false,
     }
@@ -165,7 +166,7 @@ mod tests {
         };
         let classes = vec![1; 4000];
         let tokens = |pass| {
-            let noise = Some(Noise { seed: 7, pass });
+            let noise = Some(Noise::new(7, pass));
             condition_tokens(&config, None, &classes, &[], noise).unwrap().concat()
         };
         let left_out = tokens(0).iter().filter(|&&token| token == 3).count();

@@ -60,7 +60,7 @@ fn trained(kind: &str, device: &Device) -> RqTransformer {
     for step in 0..STEPS {
         let codes = Tensor::<4, Int>::from_data(stacks(), device);
         let target = Target::Hard(codes.clone().reshape([PICTURES * CELLS * DEPTH]));
-        let noise = Noise { seed: 2, pass: step };
+        let noise = Noise::new(2, step);
         let masked = (config.kind == Architecture::Contextual)
             .then(|| Masked::all_of(&masked_rows(PICTURES, CELLS, noise), PICTURES, CELLS, device));
         let condition = Tensor::zeros([PICTURES, 1], device);

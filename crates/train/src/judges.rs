@@ -14,6 +14,7 @@ use super::parameters::{Gradients, Parameters};
 use super::rqvae::Pass;
 use super::run::{Tensors, moments, tensors};
 use super::schedule::Schedule;
+use super::share::Share;
 use super::trainee::Measured;
 use residua_core::error::{Error, Result};
 use residua_judges::Lpips;
@@ -95,11 +96,16 @@ impl Judges {
 
     /// The gradients of all losses for one part of step `step`: `pass` on `images` `[B, 3, H, W]`. The
     /// gradients of the discriminator are kept for the next [`Self::step`].
+    ///
+    /// If the pictures are a `share` of the part, so are the gradients and what is measured: the part's are the means
+    /// over the ranks, by the weights of their shares. The discriminator, whose batch normalization depends on all
+    /// pictures together, looks at the whole part on each rank.
     pub fn gradients(
         &mut self,
         pass: &Pass,
         images: &Tensor<4>,
         step: u64,
+        share: &Share,
         measured: &mut Measured,
     ) -> Gradients {
         let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
@@ -122,13 +128,15 @@ impl Judges {
         measured.add("loss", total);
         let mut wanted = gradient(&loss, &made);
         if let Some(adversary) = adversary {
-            let made = pass.images.clone().inner();
+            let [made, real] = [pass.images.clone().inner(), images.clone()].map(|own| share.whole(own));
             adversary.discriminator.fix(&made);
             let (loss, other) = adversary.generator(made.clone());
-            let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other]);
+            // The other losses are means over this rank's pictures, this one over all.
+            let other = share.own(other) * share.weight().recip();
+            let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other], share);
             measured.add("generator", loss);
             measured.add("adaptive_weight", adaptive);
-            measured.add("discriminator", adversary.learn(images.clone(), made));
+            measured.add("discriminator", adversary.learn(real, made));
             wanted = wanted + other * (adaptive * adversary.loss.disc_weight);
         }
         pass.gradients(&pass.toward(wanted))
@@ -144,10 +152,10 @@ impl Judges {
         self.adversary = adversary;
     }
 
-    /// The discriminator takes a step along the mean gradient of `parts` parts.
-    pub fn step(&mut self, parts: usize) {
+    /// The discriminator takes a step along the mean gradient of `parts` parts, which all ranks of `share` have.
+    pub fn step(&mut self, parts: usize, share: &Share) {
         if let Some(adversary) = &mut self.adversary {
-            adversary.step(parts);
+            adversary.step(parts, share);
         }
     }
 
@@ -240,12 +248,14 @@ impl Adversary {
     }
 
     /// Takes a step, if there are gradients.
-    fn step(&mut self, parts: usize) {
+    fn step(&mut self, parts: usize, share: &Share) {
         let mut sum = std::mem::take(&mut self.sum);
         if sum.is_empty() {
             return;
         }
-        sum.scale(1.0 / parts as f64);
+        // Equal up to rounding before, in every bit afterwards.
+        sum.sum(share);
+        sum.scale(1.0 / (parts * share.world().size()) as f64);
         let rate = self.schedule.at(self.descent.steps);
         self.descent.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
     }
@@ -254,8 +264,13 @@ impl Adversary {
 /// The weight of the generator's loss at which its gradient at the last layer has the same norm as that of
 /// the other losses. `at_images` are the gradients of the other losses and of the generator's at the
 /// reconstructions, which the layer computes from `features` `[B, ch, H / patch, W / patch]` with `weights`
-/// `[3 patch patch, ch, 3, 3]`.
-fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tensor<4>; 2]) -> f64 {
+/// `[3 patch patch, ch, 3, 3]`, each for the pictures of a `share`.
+fn adaptive_weight(
+    features: &Tensor<4>,
+    weights: &Tensor<4>,
+    at_images: [&Tensor<4>; 2],
+    share: &Share,
+) -> f64 {
     let [wanted, other] = at_images.map(|at_images| {
         let at_layer = fold(at_images.clone(), at_images.dims()[2] / features.dims()[2]);
         // The layer is linear: the gradients with respect to its weights do not depend on its bias.
@@ -263,7 +278,8 @@ fn adaptive_weight(features: &Tensor<4>, weights: &Tensor<4>, at_images: [&Tenso
         let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
         let made = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
         let loss = (made * at_layer.autodiff()).sum();
-        number(&gradient(&loss, &weights).powi_scalar(2).sum()).sqrt()
+        let whole = share.sum(gradient(&loss, &weights) * share.weight());
+        number(&whole.powi_scalar(2).sum()).sqrt()
     });
     (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
 }
@@ -299,11 +315,12 @@ mod tests {
         };
         let [features, weights, wanted, other] =
             ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
-        let found = adaptive_weight(&features, &weights, [&wanted, &other]);
+        let share = Share::alone();
+        let found = adaptive_weight(&features, &weights, [&wanted, &other], &share);
         assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
         // If the generator's gradient is zero, the weight is bounded.
         let nothing = other.zeros_like();
-        assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing]), LARGEST);
+        assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing], &share), LARGEST);
     }
 
     const CONFIG: &str =
@@ -335,7 +352,7 @@ mod tests {
         let mut judges = judges(&train);
         let (mut measured, mut again) = (Measured::default(), model.clone());
         let pass = model.forward(images.clone(), None).unwrap();
-        let found = judges.gradients(&pass, &images, 0, &mut measured);
+        let found = judges.gradients(&pass, &images, 0, &Share::alone(), &mut measured);
 
         let pass = again.forward(images.clone(), None).unwrap();
         let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
@@ -377,8 +394,8 @@ mod tests {
         for step in 0..4 {
             let mut measured = Measured::default();
             let pass = model.forward(images.clone(), None).unwrap();
-            judges.gradients(&pass, &images, step, &mut measured);
-            judges.step(1);
+            judges.gradients(&pass, &images, step, &Share::alone(), &mut measured);
+            judges.step(1, &Share::alone());
             // Half an epoch is two steps.
             assert_eq!(measured.get("discriminator").is_some(), step >= 2);
             assert!(measured.get("perceptual").is_some_and(|distance| distance > 0.0));

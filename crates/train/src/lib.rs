@@ -18,6 +18,7 @@ pub mod latents;
 pub mod lock;
 pub mod masks;
 pub mod optimizer;
+mod pace;
 pub mod parameters;
 #[cfg(test)]
 mod parts_tests;
@@ -28,6 +29,9 @@ pub mod rqtransformer;
 pub mod rqvae;
 pub mod run;
 pub mod schedule;
+pub mod share;
+#[cfg(test)]
+mod share_tests;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;

@@ -14,9 +14,9 @@ pub fn masked_count(r: f32, cells: usize) -> usize {
 
 /// The masked cells of `images` stacks of `cells` each, as rows `image * cells + cell`: for each stack, a
 /// random number of random cells.
-pub fn masked_rows(images: usize, cells: usize, Noise { seed, pass }: Noise) -> Vec<usize> {
+pub fn masked_rows(images: usize, cells: usize, noise: Noise) -> Vec<usize> {
     let of = |image: usize| {
-        let key = [seed ^ MASKS, pass, image as u32];
+        let key = [noise.seed ^ MASKS, noise.pass, noise.first + image as u32];
         let [a, b, c] = key;
         let count = masked_count(uniform([a, b, c, 0]), cells);
         random_cells(count, cells, key).into_iter().map(move |cell| image * cells + cell)
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn stacks_have_their_own_masks_and_cells_are_masked_equally_often() {
         let (images, cells) = (4000, 8);
-        let rows = masked_rows(images, cells, Noise { seed: 3, pass: 5 });
+        let rows = masked_rows(images, cells, Noise::new(3, 5));
         let mut by_cell = [0; 8];
         let mut by_image = vec![0; images];
         for &row in &rows {
@@ -59,7 +59,7 @@ mod tests {
         // On average 2 / pi of 8 cells, plus half a cell for rounding up, are masked.
         assert!(by_cell.iter().all(|&count| (2600..3000).contains(&count)), "{by_cell:?}");
         assert!((1..=8).all(|count| by_image.contains(&count)));
-        assert_ne!(rows, masked_rows(images, cells, Noise { seed: 3, pass: 6 }));
-        assert_ne!(rows, masked_rows(images, cells, Noise { seed: 4, pass: 5 }));
+        assert_ne!(rows, masked_rows(images, cells, Noise::new(3, 6)));
+        assert_ne!(rows, masked_rows(images, cells, Noise::new(4, 5)));
     }
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
+use super::share::Share;
 use residua_core::error::{Error, Result};
 use residua_kernels::values;
 use residua_model::Parameter;
 use residua_weights::WeightFile;
+
+/// Values that ranks sum at a time.
+const BUCKET: usize = 1 << 22;
 
 /// Tensors by name, each flattened.
 pub type Named = BTreeMap<String, Tensor<1>>;
@@ -181,6 +185,23 @@ impl Gradients {
         self.0.values_mut().for_each(scaled);
     }
 
+    /// Replaces all gradients by their sums over the ranks of `share`, which have gradients of the same names.
+    pub fn sum(&mut self, share: &Share) {
+        if share.world().is_alone() {
+            return;
+        }
+        let (mut bucket, mut count) = (Vec::new(), 0);
+        for (name, gradient) in std::mem::take(&mut self.0) {
+            count += gradient.dims()[0];
+            bucket.push((name, gradient));
+            if count >= BUCKET {
+                self.0.extend(summed(std::mem::take(&mut bucket), share));
+                count = 0;
+            }
+        }
+        self.0.extend(summed(bucket, share));
+    }
+
     /// The norm of all gradients as one vector.
     pub fn norm(&self) -> f64 {
         let squares = self.0.values().map(|gradient| gradient.clone().powi_scalar(2).sum());
@@ -196,4 +217,20 @@ impl Gradients {
         }
         norm
     }
+}
+
+/// The sums of the tensors in `bucket` over the ranks of `share`, in one message.
+fn summed(bucket: Vec<(String, Tensor<1>)>, share: &Share) -> Vec<(String, Tensor<1>)> {
+    if bucket.is_empty() {
+        return bucket;
+    }
+    let (names, tensors): (Vec<String>, Vec<Tensor<1>>) = bucket.into_iter().unzip();
+    let counts: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
+    let all = share.sum(Tensor::cat(tensors, 0));
+    let mut from = 0;
+    let part = |(name, count): (String, usize)| {
+        from += count;
+        (name, all.clone().slice([from - count..from]))
+    };
+    names.into_iter().zip(counts).map(part).collect()
 }

@@ -141,7 +141,7 @@ fn stage_1_has_new_dropout_in_each_pass() {
     let mut config = rqvae();
     let made = |config: &RqVaeConfig, pass: Option<u32>| {
         let mut model = TrainedRqVae::initial(config, 3, &device).unwrap();
-        let noise = pass.map(|pass| Noise { seed: 1, pass });
+        let noise = pass.map(|pass| Noise::new(1, pass));
         model.forward(images.clone(), noise).unwrap().losses()
     };
     assert_eq!(made(&config, Some(1)), made(&config, Some(2)), "no dropout by default");

@@ -62,6 +62,8 @@ pub struct Likelihood {
     pub each: Tensor<1>,
     /// Mean over the caption's tokens, if the condition is a caption.
     pub text: Option<Tensor<1>>,
+    /// The number of these tokens, without those of null conditions.
+    tokens: Option<Tensor<1>>,
 }
 
 impl Likelihood {
@@ -77,7 +79,11 @@ impl Likelihood {
         let logits = model.masked_logits(codes, condition, masked);
         let [cells, depth, classes] = logits.dims();
         let target = target.of_cells(masked, depth);
-        Self { each: unlikelihood(logits.reshape([cells * depth, classes]), target), text: None }
+        Self {
+            each: unlikelihood(logits.reshape([cells * depth, classes]), target),
+            text: None,
+            tokens: None,
+        }
     }
 
     /// The likelihood of stacks `[B, h, w, D]` with conditions `[B, length]`. Either all of these tensors
@@ -99,17 +105,25 @@ impl Likelihood {
             let next = next.mask_fill(learned.clone().bool_not(), 0);
             let each = unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next));
             let learned = learned.float();
-            (each * learned.clone()).sum() / learned.sum().clamp_min(1.0)
+            let tokens = learned.clone().sum();
+            ((each * learned).sum() / tokens.clone().clamp_min(1.0), tokens)
         });
-        Self { each, text }
+        let (text, tokens) = text.unzip();
+        Self { each, text, tokens }
     }
 
     /// The weighted sum of the likelihoods; without a caption, the likelihood of the codes alone.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
+        self.part_of_loss(weights, [1.0; 2])
+    }
+
+    /// What these stacks add to the loss of a batch that has more: they have these `fractions` of all codes, and of all
+    /// tokens of captions.
+    fn part_of_loss(&self, weights: Weights, [codes, tokens]: [f64; 2]) -> Tensor<1> {
         let image = self.each.clone().mean();
         match &self.text {
-            Some(text) => image * weights.image + text.clone() * weights.text,
-            None => image,
+            Some(text) => image * (weights.image * codes) + text.clone() * (weights.text * tokens),
+            None => image * codes,
         }
     }
 }
@@ -214,6 +228,18 @@ impl Pass {
         self.likelihood.loss(weights)
     }
 
+    /// What these stacks add to the loss of a batch: they have these `fractions` of its codes and of its tokens.
+    pub fn part_of_loss(&self, weights: Weights, fractions: [f64; 2]) -> Tensor<1> {
+        self.likelihood.part_of_loss(weights, fractions)
+    }
+
+    /// How many codes are learned, and how many tokens of captions.
+    pub fn counts(&self) -> [f64; 2] {
+        let Likelihood { each, tokens, .. } = &self.likelihood;
+        let tokens = tokens.as_ref().map_or(0.0, |tokens| f64::from(values(tokens.clone().inner())[0]));
+        [each.dims()[0] as f64, tokens]
+    }
+
     /// Gradients of `loss`.
     pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
         Gradients::of(loss, &self.tracked)
@@ -221,7 +247,7 @@ impl Pass {
 
     /// Mean negative log-likelihood per code, and per caption token, as numbers.
     pub fn losses(&self) -> (f32, Option<f32>) {
-        let Likelihood { each, text } = &self.likelihood;
+        let Likelihood { each, text, .. } = &self.likelihood;
         let number = |loss: Tensor<1>| values(loss.inner())[0];
         (number(each.clone().mean()), text.clone().map(number))
     }

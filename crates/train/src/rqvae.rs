@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
+use super::share::Share;
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
@@ -47,7 +48,7 @@ pub struct Pass {
     pub commitment: Tensor<1>,
     /// The variance of latents of white cells, times its weight, if the configuration sets one.
     pub blank: Option<Tensor<1>>,
-    /// The codes at each depth.
+    /// The codes at each depth, including those of other ranks' pictures.
     pub codes: Vec<Vec<usize>>,
 }
 
@@ -104,6 +105,12 @@ impl TrainedRqVae {
     /// Runs the model on `images` `[B, 3, H, W]` in `[-1, 1]` and updates its codebooks. `noise` determines
     /// dropout, and the latents that restart unused codes; `None` disables both.
     pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
+        self.forward_shared(images, noise, &Share::alone())
+    }
+
+    /// The same for `images` that are a `share` of a batch: the codebooks are updated by all of it. The terms of the
+    /// batch's loss are the means over the ranks, by the weights of their shares.
+    pub fn forward_shared(&mut self, images: Tensor<4>, noise: Option<Noise>, share: &Share) -> Result<Pass> {
         let tracked = self.parameters.tracked();
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
         let images = images.autodiff();
@@ -113,11 +120,12 @@ impl TrainedRqVae {
         let [r, c] = self.config.cell();
         let is_white =
             (hparams.blank_weight > 0.0).then(|| white(images.clone().inner(), [rows / r, columns / c]));
-        let moving = moving(&self.config, noise, is_white.as_ref())?;
+        let moving = moving(&self.config, noise, is_white.as_ref(), share)?;
         let cells = model.quantizer.to_cells(latents.clone());
-        let Assigned { codes, partial_sums } = self.codebooks.quantize(cells.clone().inner(), &moving);
+        let Assigned { codes, partial_sums } =
+            self.codebooks.quantize_shared(cells.clone().inner(), &moving, share);
         let commitment = commitment(&cells, &partial_sums);
-        let blank = is_white.map(|white| blank(&cells, white) * hparams.blank_weight);
+        let blank = is_white.map(|white| blank(&cells, white, share) * hparams.blank_weight);
         // Straight-through estimator: the forward pass uses the codes, the backward pass the latents.
         let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
         let passed = cells.clone() + (quantized - cells.detach());
@@ -148,7 +156,7 @@ impl TrainedRqVae {
         let [_, h, w, _] = codes.dims();
         let blank = (hparams.blank_weight > 0.0).then(|| {
             let cells = model.quantizer.to_cells(latents.clone()).autodiff();
-            blank(&cells, white(images.clone(), [h, w])).inner() * hparams.blank_weight
+            blank(&cells, white(images.clone(), [h, w]), &Share::alone()).inner() * hparams.blank_weight
         });
         let made = model.decode_codes(codes.clone());
         let number = |loss: Tensor<1>| f64::from(values(loss)[0]);
@@ -247,16 +255,22 @@ impl Pass {
 }
 
 /// How the codebooks of `config` are updated: `noise` determines restarts, which never use latents where
-/// `is_white` `[N, 1]` is 1.
-fn moving(config: &RqVaeConfig, noise: Option<Noise>, is_white: Option<&Tensor<2>>) -> Result<Moving> {
+/// `is_white` `[N, 1]` is 1, on any rank of `share`.
+fn moving(
+    config: &RqVaeConfig,
+    noise: Option<Noise>,
+    is_white: Option<&Tensor<2>>,
+    share: &Share,
+) -> Result<Moving> {
     let (hparams, depth) = (&config.hparams, config.depth());
     let threshold = hparams.restart_threshold.values("restart_threshold", depth)?;
-    let is_blank = |white: &Tensor<2>| values(white.clone()).iter().map(|&white| white > 0.0).collect();
+    let is_blank =
+        |white: &Tensor<2>| share.gather(values(white.clone())).iter().map(|&white| white > 0.0).collect();
     let blank = is_white.map_or_else(Vec::new, is_blank);
     let by_error = hparams.restart_by_error;
     let restart = noise.filter(|_| hparams.restart_unused_codes);
     let restart =
-        restart.map(|Noise { seed, pass }| Restart { seed, step: pass, threshold, by_error, blank });
+        restart.map(|Noise { seed, pass, .. }| Restart { seed, step: pass, threshold, by_error, blank });
     Ok(Moving { decay: hparams.decay.values("decay", depth)?, restart })
 }
 

@@ -16,6 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::optimizer::Descent;
 use super::parameters::Parameters;
@@ -66,6 +67,8 @@ const STEPS: &str = "steps";
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    /// False for a rank that leaves writing to another: it changes no file.
+    writes: bool,
 }
 
 /// Tensors to write to one file: name, shape and values.
@@ -79,7 +82,7 @@ impl RunFolder {
     /// The folder is in use (see [`Self::check_free`]), or cannot be written.
     pub fn free(root: &Path) -> Result<Self> {
         Self::check_free(root)?;
-        let folder = Self { root: root.into() };
+        let folder = Self { root: root.into(), writes: true };
         folder.forget_start()?;
         let left = FILES.map(|name| root.join(name));
         for path in folder.sheets()?.iter().chain(&left).filter(|path| is_taken(path)) {
@@ -95,7 +98,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Usage`].
     pub fn check_free(root: &Path) -> Result<()> {
-        let folder = Self { root: root.into() };
+        let folder = Self { root: root.into(), writes: false };
         if folder.taken()? > 0 {
             return Err(Error::usage(format!(
                 "{} already holds a run: resume it, or choose another folder",
@@ -135,7 +138,7 @@ impl RunFolder {
     /// The folder cannot be written.
     pub fn begin(&self, document: &Value) -> Result<()> {
         // JSON is YAML.
-        write_json(&self.config(), document)
+        if self.writes { write_json(&self.config(), document) } else { Ok(()) }
     }
 
     /// Removes the checkpoint before the first step, which holds what a run took over from another.
@@ -161,7 +164,7 @@ impl RunFolder {
     /// # Errors
     /// `root` has no config.yaml.
     pub fn open(root: &Path) -> Result<Self> {
-        let folder = Self { root: root.into() };
+        let folder = Self { root: root.into(), writes: true };
         match folder.config().is_file() {
             true => Ok(folder),
             false => {
@@ -172,8 +175,18 @@ impl RunFolder {
 
     /// Whether `root` is a run's folder, whose sheets are not data.
     pub fn is_run(root: &Path) -> bool {
-        let folder = Self { root: root.into() };
+        let folder = Self { root: root.into(), writes: false };
         folder.config().is_file() && root.join("checkpoints").is_dir()
+    }
+
+    /// The folder at `root`, which another rank writes.
+    pub fn of_another(root: &Path) -> Self {
+        Self { root: root.into(), writes: false }
+    }
+
+    /// True unless another rank writes the run.
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// The run's folder.
@@ -218,7 +231,7 @@ impl RunFolder {
     /// # Errors
     /// The record cannot be written.
     pub fn keep(&self, record: &Record) -> Result<()> {
-        write_json(&self.record_path(), record)
+        if self.writes { write_json(&self.record_path(), record) } else { Ok(()) }
     }
 
     fn record_path(&self) -> PathBuf {
@@ -320,6 +333,9 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn measure(&self, line: &Value) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         let path = self.metrics();
         let mut file = fs::OpenOptions::new()
             .create(true)
@@ -348,6 +364,9 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn forget_after(&self, steps: u64) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
         let kept = self
             .measured()?
             .into_iter()
@@ -373,6 +392,16 @@ pub fn steps_of(training: &WeightFile) -> Result<u64> {
 /// The file is missing or cannot be read.
 pub fn open_training(checkpoint: &Path) -> Result<WeightFile> {
     WeightFile::open(&checkpoint.join("training.safetensors"), StateKind::Auto)
+}
+
+/// SHA-256 of the names and values of `tensors`.
+pub fn hash(tensors: &Tensors) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for (name, _, values) in tensors {
+        hash.update(name);
+        hash.update(bytemuck::cast_slice::<f32, u8>(values));
+    }
+    hash.finalize().to_vec()
 }
 
 /// All of `parameters`, with `prefix` before each name.

@@ -13,11 +13,11 @@ use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
+use super::share::Share;
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::Validation;
 use residua_core::error::Result;
 use residua_io::image_io::Picture;
-use residua_kernels::dropout::Noise;
 use residua_kernels::values;
 use residua_metrics::psnr;
 use residua_model::rqvae::RqVaeConfig;
@@ -32,6 +32,7 @@ pub struct Stage1Training {
     average: Option<Average>,
     longest_gradient: Option<f64>,
     judges: Judges,
+    share: Share,
     seed: u32,
 }
 
@@ -47,6 +48,7 @@ impl Stage1Training {
             average: train.ema.map(|decay| Average::new(&model.parameters, Some(&model.codebooks), decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
+            share: Share::alone(),
             model,
             seed,
         })
@@ -70,13 +72,13 @@ impl Stage1Training {
 
     /// The mean gradient of `parts` in step `step`, and their metrics.
     fn gradients(&mut self, parts: &mut Parts<'_>, step: u64) -> Result<(Gradients, Measured)> {
-        let count = parts.len() as f64;
+        let (count, share) = (parts.len() as f64, self.share.clone());
         let (mut sum, mut measured) = (Gradients::default(), Measured::default());
-        for pass in passes(step, parts) {
+        for pass in passes(step, parts, &share) {
             let (number, part) = pass?;
-            let noise = Noise { seed: self.seed, pass: number };
-            let pass = self.model.forward(part.images.clone(), Some(noise))?;
-            sum.add(self.judges.gradients(&pass, &part.images, step, &mut measured));
+            let noise = share.noise(self.seed, number, part.len());
+            let pass = self.model.forward_shared(part.images.clone(), Some(noise), &share)?;
+            sum.add(self.judges.gradients(&pass, &part.images, step, &share, &mut measured));
             let [reconstruction, commitment] = pass.losses();
             measured.add("reconstruction", f64::from(reconstruction));
             measured.add("commitment", f64::from(commitment));
@@ -86,8 +88,10 @@ impl Stage1Training {
             let used: HashSet<usize> = pass.codes[0].iter().copied().collect();
             measured.add("used_at_depth_1", used.len() as f64);
         }
-        sum.scale(1.0 / count);
-        measured.divide(count);
+        sum.scale(share.weight() / count);
+        measured.divide(count / share.weight());
+        sum.sum(&share);
+        measured.sum(&share);
         Ok((sum, measured))
     }
 
@@ -120,6 +124,10 @@ impl Trainee for Stage1Training {
         self.judges.take(file, prefix)
     }
 
+    fn learn_only(&mut self, share: Share) {
+        self.share = share;
+    }
+
     fn learn(&mut self, parts: &mut Parts<'_>, step: u64, rate: f64) -> Result<Measured> {
         let count = parts.len();
         // Each part moves the codebooks and the discriminator: if a later one fails, they move back.
@@ -137,7 +145,7 @@ impl Trainee for Stage1Training {
         if let Some(average) = &mut self.average {
             average.follow(&self.model.parameters, Some(&self.model.codebooks), step);
         }
-        self.judges.step(count);
+        self.judges.step(count, &self.share);
         Ok(measured)
     }
 

@@ -12,6 +12,7 @@ use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use super::run::{Tensors, moments, tensors};
+use super::share::Share;
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
 use residua_core::config::Architecture;
@@ -47,6 +48,7 @@ pub struct Stage2Training {
     tokenizer: Option<Tokenizer>,
     codes: Codes,
     weights: Weights,
+    share: Share,
     seed: u32,
 }
 
@@ -112,6 +114,7 @@ impl Stage2Training {
             rqvae,
             latents: None,
             tokenizer,
+            share: Share::alone(),
             seed,
         })
     }
@@ -157,20 +160,21 @@ impl Stage2Training {
         condition_tokens(&self.model.config, self.tokenizer.as_ref(), &batch.classes, &batch.captions, noise)
     }
 
-    /// The masked cells of `images` stacks in pass `pass`, for a contextual model.
-    fn masked(&self, images: usize, pass: u32) -> Option<Masked> {
+    /// The masked cells of `images` stacks, as determined by `noise`, for a contextual model.
+    fn masked(&self, images: usize, noise: Noise) -> Option<Masked> {
         let config = &self.model.config;
-        let noise = Noise { seed: self.seed, pass };
         (config.kind == Architecture::Contextual).then(|| {
             let rows = masked_rows(images, config.cells(), noise);
             Masked::all_of(&rows, images, config.cells(), &self.model.parameters.device())
         })
     }
 
-    /// Codes and targets for `latents` `[B, h', w', C]` in pass `pass`.
-    fn stacks(&self, latents: Tensor<4>, codes: Codes, pass: u32) -> Stacks {
+    /// Codes and targets for `latents` `[B, h', w', C]`; `noise` determines sampled codes.
+    fn stacks(&self, latents: Tensor<4>, codes: Codes, noise: Noise) -> Stacks {
         let filter = Filter { temperature: codes.temperature, ..Filter::NONE };
-        let seed = u64::from(self.seed) << 32 ^ u64::from(pass);
+        let seed = u64::from(noise.seed) << 32 ^ u64::from(noise.pass);
+        let [h, w, _] = self.rqvae.config.hparams.code_shape;
+        let first_image = noise.first * (h * w) as u32;
         let mut soft: Vec<Tensor<3>> = Vec::new();
         let chosen = self.rqvae.quantizer.quantize_by(latents, |depth, codebook, residual| {
             if codes.soft {
@@ -179,7 +183,7 @@ impl Stage2Training {
             match codes.drawn {
                 true => codebook.stochastic(
                     residual,
-                    &Draw { filter, seed, first_image: 0, image_step: 1, place: depth as u32, turns: None },
+                    &Draw { filter, seed, first_image, image_step: 1, place: depth as u32, turns: None },
                 ),
                 false => codebook.nearest(residual),
             }
@@ -228,31 +232,39 @@ impl Trainee for Stage2Training {
         Ok(others)
     }
 
+    fn learn_only(&mut self, share: Share) {
+        self.share = share;
+    }
+
     fn learn(&mut self, parts: &mut Parts<'_>, step: u64, rate: f64) -> Result<Measured> {
-        let count = parts.len();
+        let share = self.share.clone();
+        let count = parts.len() * share.teams();
         let mut measured = Measured::default();
         let mut sum = Gradients::default();
-        for pass in passes(step, parts) {
+        for pass in passes(step, parts, &share) {
             let (number, part) = pass?;
+            let noise = share.noise(self.seed, number, part.len());
             let latents = match &self.latents {
                 Some(latents) => latents.of(&part)?,
                 None => self.rqvae.encode(part.images.clone()),
             };
-            let Stacks { codes, target } = self.stacks(latents, self.codes, number);
-            let noise = Noise { seed: self.seed, pass: number };
-            let (condition, masked) = (self.conditions(&part, Some(noise))?, self.masked(part.len(), number));
+            let Stacks { codes, target } = self.stacks(latents, self.codes, noise);
+            let (condition, masked) = (self.conditions(&part, Some(noise))?, self.masked(part.len(), noise));
             let pass = self.model.forward(codes, condition, target, masked, Some(noise))?;
-            let loss = pass.loss(self.weights);
+            let [of_codes, of_tokens] = share.fractions(|| pass.counts());
+            let loss = pass.part_of_loss(self.weights, [of_codes, of_tokens]);
             sum.add(pass.gradients(&loss));
             let (image, text) = pass.losses();
             measured.add("loss", f64::from(values(loss.inner())[0]));
-            measured.add("image", f64::from(image));
+            measured.add("image", f64::from(image) * of_codes);
             if let Some(text) = text {
-                measured.add("text", f64::from(text));
+                measured.add("text", f64::from(text) * of_tokens);
             }
         }
         measured.divide(count as f64);
         sum.scale(1.0 / count as f64);
+        sum.sum(&share);
+        measured.sum(&share);
         if let Some(longest) = self.longest_gradient {
             measured.add("gradient", sum.clip(longest));
         }
@@ -289,9 +301,9 @@ impl Trainee for Stage2Training {
         let model = self.model.model(self.shown().values(), &self.shown().device(), None)?;
         let condition = self.conditions(held_out, None)?;
         // The same codes are sampled, and the same cells masked, in each evaluation.
-        let pass = held_out.indices.first().map_or(0, |&index| index as u32);
-        let Stacks { codes, target } = self.stacks(latents.clone(), self.codes, pass);
-        let masked = self.masked(held_out.len(), pass);
+        let noise = Noise::new(self.seed, held_out.indices.first().map_or(0, |&index| index as u32));
+        let Stacks { codes, target } = self.stacks(latents.clone(), self.codes, noise);
+        let masked = self.masked(held_out.len(), noise);
         let likelihood = |codes, target| match &masked {
             Some(masked) => Likelihood::of_masked(&model, codes, condition.clone(), target, masked),
             None => Likelihood::of(&model, codes, condition.clone(), target),
@@ -305,7 +317,7 @@ impl Trainee for Stage2Training {
             measured.add("text", number(text.clone()));
         }
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
-        let Stacks { codes, target } = self.stacks(latents, nearest, pass);
+        let Stacks { codes, target } = self.stacks(latents, nearest, noise);
         let nats = likelihood(codes, target).each;
         let depths = self.model.config.depth();
         let cells = nats.dims()[0] / depths;
@@ -317,7 +329,8 @@ impl Trainee for Stage2Training {
 
     fn sheet(&mut self, held_out: &Loaded) -> Result<Vec<Picture>> {
         let nearest = Codes { drawn: false, soft: false, ..self.codes };
-        let codes = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, 0).codes;
+        let noise = Noise::new(self.seed, 0);
+        let codes = self.stacks(self.rqvae.encode(held_out.images.clone()), nearest, noise).codes;
         let sampled = self.sample(held_out)?;
         pictures(&[held_out.images.clone(), self.rqvae.decode_codes(codes), self.rqvae.decode_codes(sampled)])
     }

@@ -7,9 +7,11 @@ use burn::tensor::Tensor;
 use serde_json::Value;
 use web_time::Instant;
 
-use super::data::{Batches, Loaded, Wish, in_order};
-use super::run::{RunFolder, Tensors, line, open_training, steps_of};
+use super::data::{Batches, Loaded, Wish, in_order_by_turns};
+use super::pace::Pace;
+use super::run::{RunFolder, Tensors, hash, line, open_training, steps_of};
 use super::schedule::Schedule;
+use super::share::Share;
 use super::validation::Validation;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
@@ -20,6 +22,9 @@ use residua_weights::WeightFile;
 
 /// Pixels between the pictures of a sheet.
 const GAP: usize = 2;
+
+/// Steps between two comparisons of the ranks' weights. They are also compared before each checkpoint.
+const COMPARED_EVERY: u64 = 250;
 
 /// The name of a metric.
 pub type Name = Cow<'static, str>;
@@ -41,6 +46,13 @@ impl Measured {
     /// Appends all metrics of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// Replaces all values by their sums over the ranks of `share`, which have metrics of the same names.
+    pub fn sum(&mut self, share: &Share) {
+        let mut values: Vec<f64> = self.0.iter().map(|(_, value)| *value).collect();
+        share.world().sum_f64(&mut values);
+        self.0.iter_mut().zip(values).for_each(|((_, value), sum)| *value = sum);
     }
 
     /// Turns sums into means.
@@ -84,7 +96,11 @@ pub trait Trainee {
         Ok(Vec::new())
     }
 
-    /// Takes step `step`, counted from 0, with the mean gradient of `parts`, which are loaded one at a time.
+    /// Learns only a `share` of each step from now on. Without this, it learns all.
+    fn learn_only(&mut self, share: Share);
+
+    /// Takes step `step`, counted from 0, with the mean gradient of `parts`, which are loaded one at a time. If ranks
+    /// share the run, they are this rank's share, and the gradient is that of all.
     ///
     /// # Errors
     /// A part cannot be loaded, which leaves the model as it was; the data do not fit the model.
@@ -164,6 +180,8 @@ pub struct Run<'a> {
     pub plan: Plan,
     /// The held-out pictures to evaluate on, or none.
     pub held_out: Wish,
+    /// This rank's share of the steps.
+    pub share: Share,
 }
 
 /// Progress reported to the caller after each step.
@@ -176,6 +194,8 @@ pub struct Told<'a> {
     pub speed: f64,
     /// The sheet that was just written.
     pub sheet: Option<PathBuf>,
+    /// The rank that the others wait for, if there is one, and how many times their time it takes.
+    pub slow: Option<(usize, f64)>,
 }
 
 impl Run<'_> {
@@ -201,11 +221,11 @@ impl Run<'_> {
         Ok(steps)
     }
 
-    /// Takes the remaining steps after `begun`. If `task` stops it, it first writes a checkpoint.
+    /// Takes the remaining steps after `begun`. If `task` stops it, on any rank, it first writes a checkpoint.
     ///
     /// # Errors
-    /// The loss became NaN or infinite; a file cannot be written; [`Error::Cancelled`]. The last checkpoint
-    /// stays.
+    /// The loss became NaN or infinite; the ranks' weights differ; a file cannot be written; [`Error::Cancelled`]. The
+    /// last checkpoint stays.
     pub fn train(
         &mut self,
         begun: u64,
@@ -215,26 +235,38 @@ impl Run<'_> {
         mut tell: impl FnMut(&Told),
     ) -> Result<()> {
         let (started, mut images) = (Instant::now(), 0);
+        let world = self.share.world().clone();
+        let mut pace = Pace::new(world.clone());
+        self.compare(begun)?;
         for step in begun..self.plan.steps {
-            let mut parts = (0..self.plan.parts).map(|part| {
+            pace.begin();
+            let mut parts = (0..self.plan.parts / self.share.teams()).map(|part| {
                 // Steps of many parts take minutes. The loop below checks between steps.
-                if part > 0 {
-                    task.check()?;
+                if part > 0 && world.any(task.is_stopped()) {
+                    return Err(Error::Cancelled);
                 }
                 batches.next_batch()
             });
             let rate = self.plan.schedule.at(step);
             let learned = self.trainee.learn(&mut parts, step, rate);
-            if matches!(learned, Err(Error::Cancelled)) && self.folder.taken()? < step {
-                self.save(step)?;
+            if matches!(learned, Err(Error::Cancelled)) {
+                if self.folder.taken()? < step {
+                    self.save(step)?;
+                }
+                // A rank that ends may end the others, so not before rank 0 has written.
+                world.wait();
             }
             let mut measured = learned?;
+            let slow = pace.end();
             images += self.plan.parts * batches.size();
             residua_kernels::device::failure::check()?;
             let steps = step + 1;
             self.check(steps, &measured)?;
             let is_last = steps == self.plan.steps;
             let saves = is_last || steps.is_multiple_of(self.plan.save_every);
+            if saves || steps.is_multiple_of(COMPARED_EVERY) {
+                self.compare(steps)?;
+            }
             // Before what may take minutes, so that a run that is killed meanwhile loses nothing.
             if saves {
                 self.save(steps)?;
@@ -247,38 +279,63 @@ impl Run<'_> {
             // The receiver may pause the run here, and then stop it.
             task.report(steps as usize, self.plan.steps as usize);
             // Checked once: if the stop comes later, the next step writes the checkpoint.
-            let stopped = task.is_stopped();
+            let stopped = world.any(task.is_stopped());
             if stopped && !saves {
                 self.save(steps)?;
             }
             let draws = is_last || steps.is_multiple_of(self.plan.sheet_every);
-            let drawn = shown.filter(|_| draws && !stopped);
+            let drawn = shown.filter(|_| draws && !stopped && world.leads());
             let sheet = drawn.map(|shown| self.draw(steps, shown)).transpose()?;
-            tell(&Told { steps, measured: &measured, speed, sheet });
+            tell(&Told { steps, measured: &measured, speed, sheet, slow });
             if stopped {
+                world.wait();
                 return Err(Error::Cancelled);
             }
         }
         Ok(())
     }
 
-    /// Metrics on held-out pictures; empty if there are none or the run is stopped meanwhile.
+    /// Metrics on held-out pictures, of which ranks take batches in turn; empty if there are none or the run is stopped
+    /// meanwhile.
     fn validate(&mut self, steps: u64, task: &Task<'_>) -> Result<Measured> {
+        let world = self.share.world().clone();
         let mut found = Validation::default();
-        for batch in in_order(&self.held_out) {
+        for batch in in_order_by_turns(&self.held_out, [world.rank(), world.size()]) {
             if task.is_stopped() {
-                return Ok(Measured::default());
+                break;
             }
             self.trainee.validate(&batch, steps, &mut found)?;
         }
+        if world.any(task.is_stopped()) {
+            return Ok(Measured::default());
+        }
+        found.merge(world.as_ref())?;
         Ok(found.finish().unwrap_or_default())
     }
 
-    /// Writes a checkpoint after `steps` steps.
+    /// Refuses ranks whose weights differ from those of rank 0 after `steps` steps: they would learn different models.
+    fn compare(&self, steps: u64) -> Result<()> {
+        let world = self.share.world();
+        if world.is_alone() {
+            return Ok(());
+        }
+        let all = world.gather([hash(&self.trainee.model()), hash(&self.trainee.training())].concat());
+        let Some(rank) = all.iter().position(|hash| *hash != all[0]) else { return Ok(()) };
+        Err(Error::invalid(format!(
+            "expected the same weights on all ranks after step {steps}, found others on rank {rank} than on rank 0; {}: use \
+             devices of the same kind with the same driver on all ranks, and resume",
+            self.kept()?
+        )))
+    }
+
+    /// Writes a checkpoint after `steps` steps, unless another rank does.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn save(&self, steps: u64) -> Result<()> {
+        if !self.folder.writes() {
+            return Ok(());
+        }
         let (model, training) = (self.trainee.model(), self.trainee.training());
         self.folder.save(steps, self.document, &model, &training).map(drop)
     }
@@ -293,22 +350,32 @@ impl Run<'_> {
 
     fn check(&self, steps: u64, measured: &Measured) -> Result<()> {
         let Some((name, value)) = measured.first_not_finite() else { return Ok(()) };
+        Err(Error::invalid(format!(
+            "{name} became {value} at step {steps}; {}: train with a lower init_lr, or set optimizer.max_gn",
+            self.kept()?
+        )))
+    }
+
+    /// Says which checkpoint is left.
+    fn kept(&self) -> Result<String> {
         let kept = self.folder.latest()?;
         let kept = kept.as_deref().map(Path::display);
-        let kept = kept.map_or_else(
+        Ok(kept.map_or_else(
             || "there is no checkpoint yet".into(),
             |path| format!("the last good checkpoint is {path}"),
-        );
-        Err(Error::invalid(format!(
-            "{name} became {value} at step {steps}; {kept}: train with a lower init_lr, or set optimizer.max_gn"
-        )))
+        ))
     }
 }
 
-/// The parts of step `step`, each with a number that is unique in the run and seeds its sampling and dropout.
-pub fn passes(step: u64, parts: &mut Parts<'_>) -> impl Iterator<Item = Result<(u32, Loaded)>> {
-    let first = step * parts.len() as u64;
-    (first..).zip(parts).map(|(pass, part)| part.map(|part| (pass as u32, part)))
+/// The parts of step `step` that are in `share`, each with a number that is unique in the run and seeds its sampling and
+/// dropout.
+pub fn passes(
+    step: u64,
+    parts: &mut Parts<'_>,
+    share: &Share,
+) -> impl Iterator<Item = Result<(u32, Loaded)>> {
+    let first = step * (parts.len() * share.teams()) as u64;
+    share.numbers(first).zip(parts).map(|(pass, part)| part.map(|part| (pass as u32, part)))
 }
 
 /// Rows of `images` `[B, 3, H, W]` as pictures, row by row.

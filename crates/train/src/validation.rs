@@ -2,7 +2,10 @@
 
 use super::trainee::Measured;
 use residua_core::codes::CodeStack;
+use residua_core::error::{Error, Result};
+use residua_core::ranks::Ranks;
 use residua_metrics::Usage;
+use residua_metrics::merge::Merge;
 
 /// Prefix of the names of metrics on held-out pictures.
 pub const HELD_OUT: &str = "held_out_";
@@ -33,6 +36,31 @@ impl Validation {
     pub fn count(&mut self, sizes: &[usize], stacks: &[CodeStack]) {
         let usage = self.usage.get_or_insert_with(|| Usage::new(sizes));
         stacks.iter().for_each(|stack| usage.add(stack));
+    }
+
+    /// Replaces these metrics by those of all ranks of `world` together, each of which measured other pictures.
+    ///
+    /// # Errors
+    /// The ranks counted the codes of different codebooks.
+    pub fn merge(&mut self, world: &dyn Ranks) -> Result<()> {
+        if world.is_alone() {
+            return Ok(());
+        }
+        let sums: Vec<(&str, u64)> =
+            self.sums.all().iter().map(|(name, sum)| (name.as_ref(), sum.to_bits())).collect();
+        let own = serde_json::to_vec(&(sums, self.pictures, &self.usage)).map_err(Error::invalid)?;
+        *self = Self::default();
+        for bytes in world.gather(own) {
+            let (sums, pictures, usage): (Vec<(String, u64)>, usize, Option<Usage>) =
+                serde_json::from_slice(&bytes).map_err(Error::invalid)?;
+            sums.into_iter().for_each(|(name, sum)| self.sums.add(name, f64::from_bits(sum)));
+            self.pictures += pictures;
+            match (&mut self.usage, usage) {
+                (Some(all), Some(usage)) => all.merge(usage)?,
+                (all, usage) => *all = all.take().or(usage),
+            }
+        }
+        Ok(())
     }
 
     /// Means over all pictures, and codes used and perplexity at each depth; `None` if there were no

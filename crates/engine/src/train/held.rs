@@ -47,13 +47,21 @@ impl Held {
         Ok(held)
     }
 
-    /// Opens the folder of a run to resume.
+    /// Opens the folder of a run to resume; unless this process `writes` it, another rank does.
     ///
     /// # Errors
     /// There is no run, or another process writes it.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open(root: &Path, writes: bool) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() })
+        match writes {
+            true => Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() }),
+            false => Ok(Self::of_another(root)),
+        }
+    }
+
+    /// The folder of a run that another rank writes.
+    pub fn of_another(root: &Path) -> Self {
+        Self { folder: RunFolder::of_another(root), lock: None, new: Vec::new() }
     }
 }
 

@@ -138,20 +138,25 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Copies the RQ-VAE, if there is one, into `folder` unless the same is already there; returns the SHA-256
-    /// of its tensors.
+    /// Copies the RQ-VAE, if there is one, into `folder` unless the same is already there or another rank writes it;
+    /// returns the SHA-256 of its tensors.
     pub fn keep(&self, folder: &RunFolder) -> Result<Option<String>> {
         let Self::RqTransformer(_, rqvae) = self else { return Ok(None) };
         let own = rqvae.id()?.sha256;
         // Warnings about keys were given when the RQ-VAE was opened.
         let there = with_default(NoSubscriber::default(), || kept_rqvae(folder, Some(&own)));
-        if there.is_none() {
+        if there.is_none() && folder.writes() {
             let path = folder.stage1();
             let parent = path.parent().unwrap_or(folder.root());
             files::create_folder(parent)?;
             keep(&rqvae.checkpoint, &path)?;
         }
         Ok(Some(own))
+    }
+
+    /// Whether each part of a step changes what the next one learns with: codebooks move with every part.
+    pub fn moves_with_parts(&self) -> bool {
+        matches!(self, Self::RqVae(_))
     }
 
     /// Which of the two stages it is.

@@ -1,6 +1,7 @@
 //! Batches in an endless order, prefetched on a thread of their own.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Augmentation, Item};
+use crate::share::Share;
 use residua_core::error::{Error, Result};
 use residua_core::random::{pcg4d, permutation};
 use residua_io::image_io::folder;
@@ -109,13 +111,19 @@ pub struct Batches {
 impl Batches {
     /// Starts at batch `first`, on a thread that ends when this is dropped.
     pub fn start(wish: Wish, first: u64) -> Self {
+        Self::shared(wish, first, &Share::alone())
+    }
+
+    /// The same for a process that loads only its `share`: some of the batches, and some of the pictures of each.
+    pub fn shared(wish: Wish, first: u64, share: &Share) -> Self {
         let (sender, queue) = sync_channel(AHEAD);
         let size = wish.size;
-        std::thread::spawn(move || fill(&Source::new(wish), first, &sender));
+        let (numbers, rows) = (share.numbers(first), share.rows(size));
+        std::thread::spawn(move || fill(&Source::new(wish), numbers, &rows, &sender));
         Self { size, queue }
     }
 
-    /// Pictures per batch.
+    /// Pictures per batch, including those that other processes load.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -132,21 +140,27 @@ impl Batches {
 /// The readable `items` in order, in batches, framed like held-out pictures and not augmented. A batch with
 /// unreadable pictures is smaller.
 pub fn in_order(wish: &Wish) -> impl Iterator<Item = Loaded> + use<> {
-    ordered(Wish { augmentation: wish.augmentation.held_out(), ..wish.clone() }, 0, false)
+    in_order_by_turns(wish, [0, 1])
+}
+
+/// The batches of [`in_order`] that are one of several processes' turn: every `count`-th, from batch `first`.
+pub fn in_order_by_turns(wish: &Wish, [first, count]: [usize; 2]) -> impl Iterator<Item = Loaded> + use<> {
+    let wish = Wish { augmentation: wish.augmentation.held_out(), ..wish.clone() };
+    ordered(wish, 0, false, [first, count])
 }
 
 /// All `items` in order, in batches, augmented as in `epoch`. Unreadable pictures are black; batches of a run
 /// skip them, see `Source::place`.
 pub fn in_epoch(wish: &Wish, epoch: u32) -> impl Iterator<Item = Loaded> + use<> {
-    ordered(wish.clone(), epoch, true)
+    ordered(wish.clone(), epoch, true, [0, 1])
 }
 
-/// `all`: include unreadable pictures.
-fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
+/// `all`: include unreadable pictures. Every `step`-th batch, from batch `first`.
+fn ordered(wish: Wish, epoch: u32, all: bool, [first, step]: [usize; 2]) -> impl Iterator<Item = Loaded> {
     let source = Source::new(wish);
     let count = source.wish.items.len();
     let size = source.wish.size;
-    (0..count.div_ceil(size)).filter_map(move |batch| {
+    (first..count.div_ceil(size)).step_by(step).filter_map(move |batch| {
         let places: Vec<usize> = (batch * size..count.min((batch + 1) * size)).collect();
         let read = places.par_iter().map(|&index| {
             let mut pixels = vec![0.0; source.pixels()];
@@ -159,10 +173,15 @@ fn ordered(wish: Wish, epoch: u32, all: bool) -> impl Iterator<Item = Loaded> {
     })
 }
 
-fn fill(source: &Source, first: u64, queue: &SyncSender<Result<Loaded>>) {
-    for batch in first.. {
+fn fill(
+    source: &Source,
+    numbers: impl Iterator<Item = u64>,
+    rows: &Range<usize>,
+    queue: &SyncSender<Result<Loaded>>,
+) {
+    for number in numbers {
         // Stop if there is no receiver any more, or nothing can be read.
-        let prepared = source.batch(batch);
+        let prepared = source.batch(number, rows);
         let failed = prepared.is_err();
         if queue.send(prepared).is_err() || failed {
             return;
@@ -190,11 +209,12 @@ impl Source {
         3 * self.wish.resolution * self.wish.resolution
     }
 
-    fn batch(&self, number: u64) -> Result<Loaded> {
-        let size = self.wish.size;
-        let mut pixels = vec![0.0; size * self.pixels()];
+    /// The pictures `rows` of batch `number`.
+    fn batch(&self, number: u64, rows: &Range<usize>) -> Result<Loaded> {
+        let first = number * self.wish.size as u64 + rows.start as u64;
+        let mut pixels = vec![0.0; rows.len() * self.pixels()];
         let parts = pixels.par_chunks_exact_mut(self.pixels()).enumerate();
-        let placed = parts.map(|(i, to)| self.place(number * size as u64 + i as u64, to));
+        let placed = parts.map(|(i, to)| self.place(first + i as u64, to));
         let placed = placed.collect::<Result<Vec<_>>>()?;
         Ok(self.loaded(pixels, placed))
     }

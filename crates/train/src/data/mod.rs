@@ -8,7 +8,7 @@ mod fingerprint;
 mod mutations;
 
 pub use augment::{Augmentation, Frame};
-pub use batches::{Batches, Loaded, Unreadable, Wish, in_epoch, in_order};
+pub use batches::{Batches, Loaded, Unreadable, Wish, in_epoch, in_order, in_order_by_turns};
 pub use fingerprint::fingerprint;
 
 use std::collections::{BTreeMap, BTreeSet};
