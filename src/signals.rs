@@ -7,12 +7,13 @@ pub use windows::before_end;
 
 #[cfg(unix)]
 mod unix {
-    use signal_hook::consts::{SIGHUP, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 
     /// The signals to stop at: SIGTERM and SIGHUP. Under `nohup`, which has a program go on without its terminal, not
-    /// SIGHUP.
-    pub fn stopping() -> Vec<i32> {
-        [SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(signal)).collect()
+    /// SIGHUP. For one of several ranks also SIGUSR1: `mpirun` passes it on, while it follows SIGTERM by a kill.
+    pub fn stopping(is_rank: bool) -> Vec<i32> {
+        let signals = [SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(signal));
+        signals.chain(is_rank.then_some(SIGUSR1)).collect()
     }
 
     /// Whether `signal` is ignored. It is asked before there is a handler: then the program was started like that.

@@ -85,7 +85,7 @@ fn report_opening(ctx: &Context, begun: Instant) {
 #[cfg(unix)]
 fn close_on_signals(ctx: Context) {
     use signal_hook::consts::SIGINT;
-    let signals = crate::signals::stopping().into_iter().chain([SIGINT]);
+    let signals = crate::signals::stopping(false).into_iter().chain([SIGINT]);
     let signals = signal_hook::iterator::Signals::new(signals);
     let Ok(mut signals) = signals
         .inspect_err(|error| tracing::warn!("signals will end the program without a checkpoint: {error}"))

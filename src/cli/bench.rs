@@ -12,8 +12,8 @@ use residua_core::config::preset::{PRESETS, Preset};
 use residua_core::error::{Error, Result};
 use residua_core::text::size;
 use residua_engine::bench::{
-    Bench as Measured, Brushed, Compared, Drafted, Kernel, Settings, TrainSpeed, bench, brush, compare,
-    drafting, kernels, train,
+    Bench as Measured, Brushed, Compared, Drafted, Kernel, RankSpeed, Settings, TrainSpeed, bench, brush,
+    compare, drafting, kernels, train,
 };
 
 /// Studio frames to time.
@@ -56,7 +56,7 @@ pub struct Bench {
     /// contextual model revised.
     #[arg(long, conflicts_with_all = ["list", "compare", "drafting", "kernels", "studio", "train", "preset", "batch", "precision", "f32"])]
     brush: bool,
-    /// Time training steps of both stages of emoji-64.
+    /// Time training steps of both stages of emoji-64; under mpirun, with a --batch of images for each rank.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
@@ -70,6 +70,11 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Whether several ranks can do it together.
+    pub fn is_shared(&self) -> bool {
+        self.train
+    }
+
     /// Prints the medians.
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.list {
@@ -96,8 +101,8 @@ impl Bench {
             return console.result(json!(measured), &of_brush(&measured));
         }
         if self.train {
-            let measured =
-                train(self.batches(TRAINED)[0], self.runs, &device, &mut console.task("measuring"))?;
+            let (batch, world) = (self.batches(TRAINED)[0], console.world());
+            let measured = train(batch, self.runs, &device, world, &mut console.task("measuring"))?;
             return console.result(json!(measured), &of_training(&measured));
         }
         let precision = if self.f32 { Precision::Stored } else { self.precision };
@@ -147,10 +152,20 @@ fn of_brush(regions: &[Brushed]) -> String {
 
 fn of_training(speeds: &[TrainSpeed]) -> String {
     let line = |speed: &TrainSpeed| {
-        let TrainSpeed { stage, batch, ms, images_per_second } = speed;
-        format!("{stage:<14} batch {batch}: {ms:>8.1} ms a step, {images_per_second:>6.1} images/s")
+        let TrainSpeed { stage, batch, ms, images_per_second, ranks } = speed;
+        let whole =
+            format!("{stage:<14} batch {batch}: {ms:>8.1} ms a step, {images_per_second:>6.1} images/s");
+        std::iter::once(whole).chain(ranks.iter().enumerate().map(of_rank)).collect::<Vec<_>>()
     };
-    speeds.iter().map(line).collect::<Vec<_>>().join("\n")
+    speeds.iter().flat_map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn of_rank((rank, speed): (usize, &RankSpeed)) -> String {
+    let RankSpeed { images_per_second, waiting } = speed;
+    format!(
+        "  rank {rank:<3} {images_per_second:>8.1} images/s when it computes, {:>3.0} % waiting",
+        waiting * 100.0
+    )
 }
 
 fn list(console: &Console) -> Result<()> {

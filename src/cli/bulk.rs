@@ -9,7 +9,7 @@ use serde_json::json;
 use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
-use super::{input, target};
+use super::{input, ranks, target};
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
@@ -39,7 +39,7 @@ pub struct BulkArguments {
 }
 
 impl BulkArguments {
-    /// Samples the pictures that `out` lacks.
+    /// Samples the pictures that `out` lacks; each rank its part.
     pub fn run(
         &self,
         out: &Path,
@@ -65,14 +65,18 @@ impl BulkArguments {
             ))
         })?;
         let orders = spread(given, total);
-        let bulk = bulk(&stage2, &options, sampling, drafting, orders, self.part.unwrap_or(Part::WHOLE))?;
+        let part = ranks::part(console.world(), self.part)?;
+        let bulk = bulk(&stage2, &options, sampling, drafting, orders, part)?;
         let filled = pollster::block_on(bulk.fill(out, &mut console.task("sampling")))?;
-        let text = match filled.found {
-            0 => format!("{} sampled into {}", filled.made, out.display()),
-            found => format!("{} sampled into {}, {found} already there", filled.made, out.display()),
+        let mut counts = [filled.made as f64, filled.found as f64];
+        console.world().sum_f64(&mut counts);
+        let [made, found] = counts.map(|count| count as usize);
+        let text = match found {
+            0 => format!("{made} sampled into {}", out.display()),
+            found => format!("{made} sampled into {}, {found} already there", out.display()),
         };
         let folder = out.display().to_string();
-        console.result(json!({"folder": folder, "made": filled.made, "found": filled.found}), &text)
+        console.result(json!({"folder": folder, "made": made, "found": found}), &text)
     }
 }
 

@@ -18,6 +18,7 @@ mod morph;
 mod options;
 mod output;
 mod progress;
+mod ranks;
 mod reconstruct;
 mod revise;
 mod sample;
@@ -33,6 +34,7 @@ use clap::{Parser, Subcommand};
 
 use output::Console;
 use residua_core::error::{Error, Result};
+use residua_core::ranks::{World, alone};
 use residua_kernels::{cpu, verdicts};
 
 /// See how a picture is built from stacked codes, edit them, and generate new pictures.
@@ -66,6 +68,19 @@ enum Command {
     Studio(studio::Studio),
 }
 
+impl Command {
+    /// Whether several ranks can do it together.
+    fn is_shared(&self) -> bool {
+        match self {
+            Self::Train(_) => true,
+            Self::Sample(command) => command.is_shared(),
+            Self::Eval(command) => command.is_shared(),
+            Self::Bench(command) => command.is_shared(),
+            _ => false,
+        }
+    }
+}
+
 /// Without a subcommand, the studio opens.
 impl Default for Command {
     fn default() -> Self {
@@ -77,21 +92,29 @@ impl Default for Command {
 pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     residua_kernels::device::quiet_without_desktop();
-    let Arguments { command, json } = Arguments::parse();
-    output::start_log();
+    let world = match ranks::join() {
+        Ok(world) => world,
+        Err(error) => return failed(&error, &alone()),
+    };
+    let Arguments { command, json } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misunderstood(&error, &world),
+    };
+    output::start_log(&world);
     if let Some(folder) = eframe::storage_dir("residua") {
         verdicts::remember_in(folder.join("kernels.json"));
     }
-    match run(command.unwrap_or_default(), json) {
+    match run(command.unwrap_or_default(), json, &world) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, &world),
     }
 }
 
-fn run(command: Command, json: bool) -> Result<()> {
+fn run(command: Command, json: bool, world: &World) -> Result<()> {
     cpu::vectors()?;
+    ranks::check(world, command.is_shared())?;
     // A console catches Ctrl-C, so the studio gets none: there Ctrl-C must close the window.
-    let console = || Console::new(json);
+    let console = || Console::new(json, world.clone());
     match command {
         Command::Reconstruct(command) => command.run(&console()?),
         Command::Encode(command) => command.run(&console()?),
@@ -113,11 +136,19 @@ fn run(command: Command, json: bool) -> Result<()> {
     }
 }
 
-fn failed(error: &Error) -> ExitCode {
-    // Names in damaged files may contain line breaks and terminal control codes.
-    output::say(&format!("residua: {error}").replace(char::is_control, " "));
-    match error {
-        Error::Usage(_) => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
-    }
+/// Prints what is wrong with the arguments, or the help that they ask for.
+fn misunderstood(error: &clap::Error, world: &World) -> ExitCode {
+    let code = error.exit_code() as u8;
+    // There is no other place to report that it cannot be printed.
+    ranks::end(world, code, |_| error.print().unwrap_or_default());
+    ExitCode::from(code)
+}
+
+fn failed(error: &Error, world: &World) -> ExitCode {
+    let code = if matches!(error, Error::Usage(_)) { 2 } else { 1 };
+    ranks::end(world, code, |rank| {
+        // Names in damaged files may contain line breaks and terminal control codes.
+        output::say(&format!("residua: {rank}{error}").replace(char::is_control, " "));
+    });
+    ExitCode::from(code)
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::progress::Progress;
 use super::target::Target;
 use residua_core::error::{Error, Result};
+use residua_core::ranks::World;
 use residua_core::task::Task;
 use residua_core::warnings::Warnings;
 use residua_io::image_io::Picture;
@@ -24,17 +25,20 @@ use residua_io::image_io::png_text::Provenance;
 /// Where results and notes go.
 pub struct Console {
     json: bool,
+    /// All processes of the job; only rank 0 prints.
+    world: World,
     stop: Arc<AtomicBool>,
     /// True if a file goes to stdout, so nothing else may.
     stdout_is_taken: Cell<bool>,
 }
 
-/// Starts logging. Each warning goes to stderr once, unless `RUST_LOG` asks for more, and to the studio if it
+/// Starts logging. Each warning goes to stderr once, on rank 0, unless `RUST_LOG` asks for more, and to the studio if it
 /// is open.
-pub fn start_log() {
+pub fn start_log(world: &World) {
     let asked = tracing_subscriber::EnvFilter::try_from_default_env().ok();
     let all = asked.is_some();
-    let filter = asked.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("residua=warn,error"));
+    let usual = if world.leads() { "residua=warn,error" } else { "off" };
+    let filter = asked.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(usual));
     let said = Arc::new(Mutex::new(HashSet::new()));
     let lines = tracing_subscriber::fmt::layer()
         .without_time()
@@ -74,19 +78,22 @@ impl Write for Once {
 impl Console {
     /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
     /// (end of a session, job or container) and SIGHUP (closed terminal, except under `nohup`) stop the work, too,
-    /// and may arrive several times. So does closing the console on Windows.
-    pub fn new(json: bool) -> Result<Self> {
+    /// and may arrive several times. So do closing the console on Windows, and SIGUSR1 under `mpirun`, which passes it
+    /// on and kills at most others.
+    pub fn new(json: bool, world: World) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
+        let (seen, leads) = (stop.clone(), world.leads());
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            say("stopping; press Ctrl-C again to quit immediately");
+            if leads {
+                say("stopping; press Ctrl-C again to quit immediately");
+            }
         })
         .map_err(|e| Error::invalid(format!("cannot catch Ctrl-C: {e}")))?;
         #[cfg(unix)]
-        for signal in crate::signals::stopping() {
+        for signal in crate::signals::stopping(!world.is_alone()) {
             signal_hook::flag::register(signal, stop.clone())
                 .map_err(|e| Error::invalid(format!("cannot catch signal {signal}: {e}")))?;
         }
@@ -96,7 +103,12 @@ impl Console {
             crate::signals::before_end(move || stop.store(true, Ordering::Relaxed))
                 .map_err(|e| Error::invalid(format!("cannot catch a closing console: {e}")))?;
         }
-        Ok(Self { json, stop, stdout_is_taken: Cell::new(false) })
+        Ok(Self { json, world, stop, stdout_is_taken: Cell::new(false) })
+    }
+
+    /// All processes of the job.
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Reserves stdout for a file: the result goes to stderr.
@@ -113,13 +125,16 @@ impl Console {
 
     /// A progress bar with a time estimate, for work called `label`.
     pub fn task(&self, label: &'static str) -> Task<'static> {
+        if !self.world.leads() {
+            return Task::new(self.stop.clone(), |_, _| ());
+        }
         let mut progress = Progress::quiet(label);
         Task::new(self.stop.clone(), move |done, total| progress.set(done, total))
     }
 
     /// The progress and the task of a training run. The caller reports the last step.
     pub fn training(&self) -> (Progress, Task<'static>) {
-        let progress = Progress::long();
+        let progress = if self.world.leads() { Progress::long() } else { Progress::hidden() };
         let bar = progress.bar();
         let task = Task::new(self.stop.clone(), move |done, total| {
             bar.set_length(total as u64);
@@ -130,6 +145,9 @@ impl Console {
 
     /// Prints the result: `value` with `--json`, else `text`. A closed pipe (`| head`) is not an error.
     pub fn result(&self, value: Value, text: &str) -> Result<()> {
+        if !self.world.leads() {
+            return Ok(());
+        }
         if self.stdout_is_taken.get() {
             say(text);
             return Ok(());
@@ -149,7 +167,9 @@ impl Console {
 
     /// Prints a note that is not part of the result.
     pub fn note(&self, text: &str) {
-        say(text);
+        if self.world.leads() {
+            say(text);
+        }
     }
 
     /// Prints that a file was written, unless it went to standard output.

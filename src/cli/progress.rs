@@ -54,6 +54,11 @@ impl Progress {
         Self::after(Duration::ZERO)
     }
 
+    /// Progress that is shown on another rank.
+    pub fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden(), lines: None }
+    }
+
     /// The bar.
     pub fn bar(&self) -> ProgressBar {
         self.bar.clone()

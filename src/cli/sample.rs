@@ -60,6 +60,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether several ranks can do it together.
+    pub fn is_shared(&self) -> bool {
+        self.bulk.bulk
+    }
+
     /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         if self.bulk.bulk {

@@ -9,7 +9,7 @@ use super::options::DeviceArguments;
 use super::output::{Console, shown};
 use residua_core::error::{Error, Result};
 use residua_core::text::counted;
-use residua_engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train};
+use residua_engine::train::{Begun, HELD_OUT, HELD_OUT_LOSS, Told, TrainOptions, train_shared};
 
 /// Train a model on a folder of pictures.
 #[derive(Args)]
@@ -150,13 +150,14 @@ impl Train {
             begun.notes.iter().for_each(|note| console.note(note));
         };
         let (mut held_out, mut unseen) = (None, String::new());
-        let checkpoint = train(&options, &device, &mut task, begin, |told| {
+        let checkpoint = train_shared(&options, &device, console.world(), &mut task, begin, |told| {
             let loss = told.measured.get("loss").unwrap_or(f64::NAN);
             held_out = told.measured.get(HELD_OUT_LOSS).or(held_out);
             if let Some(said) = on_held_out(told) {
                 unseen = said;
             }
-            progress.tell(told.steps, &format!("loss {loss:.4}{unseen}, {:.1} images/s", told.speed));
+            let slow = told.slow.map_or_else(String::new, of_slow);
+            progress.tell(told.steps, &format!("loss {loss:.4}{unseen}, {:.1} images/s{slow}", told.speed));
             last = json!({
                 "steps": told.steps, "loss": loss, "held_out_loss": held_out, "images_per_second": told.speed,
             });
@@ -164,6 +165,11 @@ impl Train {
         last["checkpoint"] = json!(shown(&checkpoint));
         console.result(last, &format!("trained: {}", checkpoint.display()))
     }
+}
+
+/// What the progress line says about a slow rank, which takes `times` as long as the others.
+fn of_slow((rank, times): (usize, f64)) -> String {
+    format!(", rank {rank} takes {times:.1} times as long as the others")
 }
 
 /// What the progress line says after an evaluation on held-out pictures.

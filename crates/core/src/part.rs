@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ranks::Ranks;
+
 /// A share of a job's pictures: those whose number, divided by the number of shares, leaves its index. As text: `0/4`
 /// is the first of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,11 @@ pub struct Part {
 impl Part {
     /// The only share: all pictures.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// The share of a rank of `world`.
+    pub fn of(world: &dyn Ranks) -> Self {
+        Self { index: world.rank() as u32, count: world.size() as u32 }
+    }
 
     /// Its number among the shares, from 0.
     pub fn index(self) -> u32 {

@@ -15,8 +15,8 @@ pub trait Ranks: Send + Sync {
     /// The number of processes.
     fn size(&self) -> usize;
 
-    /// Its number among those of this machine, and how many these are.
-    fn local(&self) -> [usize; 2];
+    /// Its number among those of this machine.
+    fn local(&self) -> usize;
 
     /// Replaces each value by its sum over all ranks. All get the same bits.
     fn sum(&self, values: &mut [f32]);
@@ -72,8 +72,8 @@ impl Ranks for Alone {
         1
     }
 
-    fn local(&self) -> [usize; 2] {
-        [0, 1]
+    fn local(&self) -> usize {
+        0
     }
 
     fn sum(&self, _: &mut [f32]) {}
@@ -132,8 +132,8 @@ mod tests {
             2
         }
 
-        fn local(&self) -> [usize; 2] {
-            [0, 2]
+        fn local(&self) -> usize {
+            0
         }
 
         fn sum(&self, _: &mut [f32]) {}

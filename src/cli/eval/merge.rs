@@ -43,6 +43,11 @@ const fn of<S: Setting>() -> (&'static str, Figures) {
 }
 
 impl MergeParts {
+    /// The parts in `files`.
+    pub fn of(files: Vec<PathBuf>) -> Self {
+        Self { files }
+    }
+
     /// Prints what the command would have printed for all pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
         let read = |path| Ok(Part { path, head: Head::read(path)? });

@@ -48,6 +48,11 @@ enum What {
 }
 
 impl Eval {
+    /// Whether several ranks can do it together.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.what, What::Statistics(_) | What::Merge(_))
+    }
+
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
         match &self.what {

@@ -1,4 +1,5 @@
-//! `--part`: measures a part of the pictures and writes the sums to a file, for `eval merge`.
+//! `--part`: measures a part of the pictures and writes the sums to a file, for `eval merge`. Under `mpirun`, each rank
+//! measures its part, and rank 0 merges the sums of all.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::output::{Console, shown};
+use super::super::ranks;
 use super::super::target::{ForceArguments, Target};
+use super::merge::MergeParts;
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::part::Part;
@@ -54,7 +57,7 @@ pub struct PartArguments {
 pub struct Share {
     /// The part.
     pub part: Part,
-    /// The file of sums; `None` for all pictures, whose figures are printed.
+    /// The file of sums; `None` if the figures of all pictures are printed.
     target: Option<Target>,
 }
 
@@ -64,7 +67,10 @@ impl PartArguments {
     /// # Errors
     /// The file of sums cannot be written.
     pub fn open<S: Setting>(&self, console: &Console) -> Result<Share> {
-        let Some(part) = self.part else { return Ok(Share { part: Part::WHOLE, target: None }) };
+        let part = ranks::part(console.world(), self.part)?;
+        if self.part.is_none() {
+            return Ok(Share { part, target: None });
+        }
         let name = format!("{}-{}-of-{}.{ENDING}", S::COMMAND, part.index(), part.count());
         let path = self.sums.clone().unwrap_or_else(|| PathBuf::from(name));
         let target = Target::given(&path, ENDING, ForceArguments::new(self.force), console)?;
@@ -75,12 +81,15 @@ impl PartArguments {
 impl Share {
     /// What only a setting of parts needs, as it takes time to compute; `None` for all pictures.
     pub fn of_parts<T>(&self, compute: impl FnOnce() -> T) -> Option<T> {
-        self.target.as_ref().map(|_| compute())
+        (self.target.is_some() || self.part != Part::WHOLE).then(compute)
     }
 
-    /// Prints the figures, or writes the sums of a part.
+    /// Prints the figures, of all ranks together, or writes the sums of a part.
     pub fn finish<S: Setting>(&self, setting: &S, sums: S::Sums, console: &Console) -> Result<()> {
         let Some(target) = &self.target else {
+            if !console.world().is_alone() {
+                return merged(encode(self.part, setting, &sums)?, console);
+            }
             let (value, text) = setting.result(sums)?;
             return console.result(value, &text);
         };
@@ -89,6 +98,21 @@ impl Share {
         let text = format!("sums of part {}: give the files of all parts to `residua eval merge`", self.part);
         console.result(json!({ "sums": shown(&path), "part": self.part }), &text)
     }
+}
+
+/// Prints the figures from the sums of all ranks; `own` are this rank's, as in a file.
+fn merged(own: Vec<u8>, console: &Console) -> Result<()> {
+    let all = console.world().gather(own);
+    if !console.world().leads() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
+    let save = |(rank, bytes): (usize, &Vec<u8>)| {
+        let path = folder.path().join(format!("rank-{rank}.{ENDING}"));
+        files::save(&path, bytes).map(|()| path)
+    };
+    let files = all.iter().enumerate().map(save).collect::<Result<Vec<PathBuf>>>()?;
+    MergeParts::of(files).run(console)
 }
 
 /// The first line of a file of sums, in JSON. The sums follow as MessagePack, which keeps every bit of a float.

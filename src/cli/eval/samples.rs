@@ -176,6 +176,11 @@ impl Samples {
         check_folder(&self.out)?;
         self.check_apart()?;
         let share = self.part.open::<Measurement>(console)?;
+        if self.classifier.is_some() && !console.world().is_alone() {
+            return Err(Error::usage(
+                "--classifier: compares samples of all ranks: sample them under mpirun without it, then run this without mpirun",
+            ));
+        }
         let reference = Reference::open(&self.reference, None)?;
         let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());

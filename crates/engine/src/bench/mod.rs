@@ -18,7 +18,7 @@ use residua_core::error::Result;
 use residua_core::task::Task;
 use residua_model::{Loader, RqTransformer, RqVae};
 use stages::Sampled;
-pub use train::{TrainSpeed, train};
+pub use train::{RankSpeed, TrainSpeed, train};
 
 /// Seed of weights, images and sampling.
 const SEED: u32 = 1;

@@ -1,4 +1,4 @@
-//! Training speed of both stages of emoji-64, on noise.
+//! Training speed of both stages of emoji-64, on noise, by one process or by ranks together.
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -8,11 +8,13 @@ use super::SEED;
 use residua_assets::{EMOJI_64_STAGE_1_CONFIG, EMOJI_64_STAGE_2_CONFIG};
 use residua_core::config::{Config, ModelConfig};
 use residua_core::error::{Error, Result};
+use residua_core::ranks::World;
 use residua_core::task::Task;
 use residua_kernels::noise;
 use residua_train::config::TrainConfig;
 use residua_train::data::Loaded;
 use residua_train::rqvae::TrainedRqVae;
+use residua_train::share::Share;
 use residua_train::stage1::Stage1Training;
 use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
@@ -22,19 +24,37 @@ use residua_train::trainee::Trainee;
 pub struct TrainSpeed {
     /// `rqvae` or `rqtransformer`.
     pub stage: &'static str,
-    /// Images in a step.
+    /// Images in a step, of all ranks together.
     pub batch: usize,
     /// Median milliseconds per step.
     pub ms: f64,
     /// Images per second.
     pub images_per_second: f64,
+    /// The speed of each rank, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<RankSpeed>,
 }
 
-/// Trains both stages for `runs` steps of `batch` images each, after one warm-up step.
+/// Training speed of a rank.
+#[derive(Clone, Debug, Serialize)]
+pub struct RankSpeed {
+    /// Images per second that it would reach if it never waited.
+    pub images_per_second: f64,
+    /// The fraction of its time in which it waits for others and for their numbers.
+    pub waiting: f64,
+}
+
+/// Trains both stages for `runs` steps, after one warm-up step, in which each rank of `world` has `batch` images.
 ///
 /// # Errors
 /// [`Error::Cancelled`].
-pub fn train(batch: usize, runs: usize, device: &Device, task: &mut Task<'_>) -> Result<Vec<TrainSpeed>> {
+pub fn train(
+    batch: usize,
+    runs: usize,
+    device: &Device,
+    world: &World,
+    task: &mut Task<'_>,
+) -> Result<Vec<TrainSpeed>> {
     let (stage1, train1) = read(EMOJI_64_STAGE_1_CONFIG)?;
     let (stage2, train2) = read(EMOJI_64_STAGE_2_CONFIG)?;
     let (ModelConfig::RqVae(stage1), ModelConfig::RqTransformer(stage2)) = (stage1.model, stage2.model)
@@ -54,20 +74,45 @@ pub fn train(batch: usize, runs: usize, device: &Device, task: &mut Task<'_>) ->
     let mut second = Stage2Training::begin(&stage2, &train2, rqvae, None, SEED, device)?;
     let stages: [(&str, &mut dyn Trainee); 2] = [("rqvae", &mut first), ("rqtransformer", &mut second)];
     let mut speeds = Vec::new();
+    let batch_of_all = batch * world.size();
+    let share = Share::new(world.clone(), 1, batch_of_all, true)?;
     for (i, (stage, trainee)) in stages.into_iter().enumerate() {
-        let mut times = Vec::with_capacity(runs);
+        trainee.learn_only(share.clone());
+        let (mut times, mut waited) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
         for run in 0..=runs {
             task.report(i * (runs + 1) + run, 2 * (runs + 1));
-            task.check()?;
-            let begun = Instant::now();
+            if world.any(task.is_stopped()) {
+                return Err(Error::Cancelled);
+            }
+            let (begun, before) = (Instant::now(), world.waited());
             // A step reads its measurements back from the device, so no work is left after it.
             trainee.step(std::slice::from_ref(&images), run as u64, 1e-4)?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
+            waited.push((world.waited() - before).as_secs_f64() * 1e3);
         }
-        let ms = super::median(times.split_off(1));
-        speeds.push(TrainSpeed { stage, batch, ms, images_per_second: batch as f64 / ms * 1e3 });
+        let [ms, waited] = [times, waited].map(|mut all| super::median(all.split_off(1)));
+        speeds.push(TrainSpeed {
+            stage,
+            batch: batch_of_all,
+            ms,
+            images_per_second: batch_of_all as f64 / ms * 1e3,
+            ranks: of_ranks(world, batch, ms, waited),
+        });
     }
     Ok(speeds)
+}
+
+/// The speed of each rank, if there are several; this one takes `ms` for a step of its `batch` images, and waits for
+/// `waited` ms of these.
+fn of_ranks(world: &World, batch: usize, ms: f64, waited: f64) -> Vec<RankSpeed> {
+    if world.is_alone() {
+        return Vec::new();
+    }
+    let mut all = vec![0.0; 2 * world.size()];
+    all[2 * world.rank()..][..2].copy_from_slice(&[batch as f64 / (ms - waited) * 1e3, waited / ms]);
+    world.sum_f64(&mut all);
+    let speed = |&[images_per_second, waiting]: &[f64; 2]| RankSpeed { images_per_second, waiting };
+    all.as_chunks::<2>().0.iter().map(speed).collect()
 }
 
 fn read(text: &str) -> Result<(Config, TrainConfig)> {

@@ -1,6 +1,7 @@
 //! Devices of native builds (all builds except the browser's).
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use wgpu::{Backends, DeviceType, InstanceDescriptor, MemoryBudgetThresholds};
@@ -93,6 +94,21 @@ fn enumerate() -> &'static (wgpu::Instance, Vec<wgpu::Adapter>) {
     })
 }
 
+/// Which of several equally good adapters to use.
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes processes with different `turn`s use different adapters, as far as there are equally good ones. Call this
+/// before opening the device.
+pub fn take_turn(turn: usize) {
+    TURN.store(turn, Ordering::Relaxed);
+}
+
+/// The number of the adapter for `turn` if the adapters, best first, have these `ranks`.
+fn in_turn<R: PartialEq>(ranks: &[R], turn: usize) -> Option<usize> {
+    let best = ranks.iter().take_while(|&rank| *rank == ranks[0]).count();
+    turn.checked_rem(best)
+}
+
 /// Opens the device for `choice`.
 ///
 /// # Errors
@@ -117,9 +133,11 @@ fn gpu() -> Result<Device> {
 
 fn create() -> Result<Device> {
     let (instance, found) = enumerate();
-    let adapter = found.first().ok_or_else(|| {
+    let ranks: Vec<_> = found.iter().map(|adapter| rank(&adapter.get_info())).collect();
+    let chosen = in_turn(&ranks, TURN.load(Ordering::Relaxed)).ok_or_else(|| {
         Error::invalid("no graphics adapter was found; install a Vulkan driver, or use the CPU")
     })?;
+    let adapter = &found[chosen];
     let (device, queue) =
         pollster::block_on(adapter.request_device(&descriptor(adapter))).map_err(|error| {
             let name = adapter.get_info().name;
@@ -128,4 +146,18 @@ fn create() -> Result<Device> {
             Error::invalid(format!("could not open the graphics adapter {name}: {why}; use the CPU"))
         })?;
     share(instance.clone(), adapter.clone(), device, queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_go_round_the_best_adapters() {
+        // Two discrete GPUs, an integrated one and a software rasterizer.
+        let turns = |ranks: &[u8]| [0, 1, 2, 3].map(|turn| in_turn(ranks, turn));
+        assert_eq!(turns(&[0, 0, 1, 4]), [Some(0), Some(1), Some(0), Some(1)]);
+        assert_eq!(turns(&[4]), [Some(0); 4]);
+        assert_eq!(turns(&[]), [None; 4]);
+    }
 }
