@@ -23,6 +23,8 @@ mod documentation;
 mod evaluation;
 mod explanation;
 mod guidance;
+#[path = "../shared/inception.rs"]
+mod inception;
 mod interruption;
 mod judges;
 mod large_pictures;

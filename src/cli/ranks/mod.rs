@@ -21,7 +21,7 @@ const LOCAL_SIZES: [&str; 2] = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]
 const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// How long a rank with an error waits for rank 0, which most likely has the same error and says so.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(4);
 
 /// All processes of the job: this one alone, unless `mpirun` started several.
 ///

@@ -1,0 +1,79 @@
+//! Sampling and evaluation on several ranks make the files and the figures of one process.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::desk::Desk;
+use super::inception;
+use super::ranks::{does, json};
+
+/// All files below `folder`, by their names in it.
+fn contents(desk: &Desk, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let root = desk.path(folder);
+    let below = desk.files().into_iter().filter_map(|path| {
+        let name = path.strip_prefix(&root).ok()?.display().to_string();
+        Some((name, std::fs::read(&path).unwrap()))
+    });
+    below.collect()
+}
+
+/// Asserts that all numbers are equal to a relative error of 1e-6, and all else exactly.
+fn assert_same(found: &Value, expected: &Value, at: &str) {
+    match (found, expected) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{at}: {a}, expected {b}");
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{at}");
+            a.iter().zip(b).enumerate().for_each(|(i, (a, b))| assert_same(a, b, &format!("{at}[{i}]")));
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{at}: {found}, expected {expected}");
+            b.iter().for_each(|(key, b)| assert_same(&a[key], b, &format!("{at}.{key}")));
+        }
+        _ => assert_eq!(found, expected, "{at}"),
+    }
+}
+
+#[test]
+fn ranks_sample_the_files_of_one_process() {
+    let desk = Desk::new();
+    let line = "sample --bulk --model fixtures/rqt-class --seed 4 -n 3";
+    let whole = desk.json(&format!("{line} --out whole"));
+    for count in [2, 3] {
+        let out = format!("of-{count}");
+        let found = json(&desk, count, &format!("{line} --out {out}"));
+        assert_eq!(found["made"], whole["made"]);
+        assert_eq!(contents(&desk, &out), contents(&desk, "whole"));
+    }
+    // Nothing is sampled twice.
+    assert_eq!(json(&desk, 2, &format!("{line} --out of-3"))["made"], 0);
+}
+
+/// Inception takes about a second for each picture, so there are few.
+#[test]
+fn ranks_measure_the_figures_of_one_process() {
+    let desk = Desk::new();
+    for name in ["croissant.png", "metro.png", "pig.png"] {
+        desk.copy(&format!("samples/{name}"), &format!("data/{name}"));
+    }
+    desk.write("data/broken.png", b"no picture");
+    desk.write("inception.safetensors", inception::weights());
+    let given = "--data data --inception inception.safetensors";
+    let before = desk.files();
+    for line in [
+        "eval reconstruction --data data --model fixtures/rqvae-shared".to_string(),
+        "eval likelihood --data data --model emoji-64 --unlabelled".to_string(),
+        format!("eval rfid {given} --model fixtures/rqvae-shared"),
+        format!("eval fid {given} --samples data --splits 2"),
+        format!("eval fid {given} --model fixtures/rqt-class --seed 3 -n 3"),
+    ] {
+        assert_same(&json(&desk, 2, &line), &desk.json(&line), &line);
+    }
+    assert_eq!(desk.files(), before, "no sums are left");
+    // People see each line once.
+    let line = "eval reconstruction --data data --model fixtures/rqvae-shared";
+    assert_eq!(does(&desk, 2, line).stdout.lines().count(), desk.does(line).stdout.lines().count());
+}
