@@ -7,6 +7,8 @@ use burn::tensor::Tensor;
 
 use super::attention::{Reach, StoredCache};
 use super::embed::{Lookup, StoredTable};
+#[cfg(not(target_family = "wasm"))]
+use super::gradient::over_ranks::OverRanks;
 use super::group_norm::Norm;
 use super::sample_token::Draw;
 use super::weights::StoredWeights;
@@ -123,6 +125,12 @@ pub trait Kernels: Backend {
     #[cfg(not(target_family = "wasm"))]
     fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self> {
         absent((logits, target))
+    }
+
+    /// The sum of a tensor of any shape over ranks, in training.
+    #[cfg(not(target_family = "wasm"))]
+    fn residua_sum_over(x: FloatTensor<Self>, ranks: OverRanks) -> FloatTensor<Self> {
+        ranks.sum::<Self>(x)
     }
 }
 

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{DiscArch, DiscLoss, GenLoss};
 use super::parameters::{Named, Parameters};
+use super::share::Share;
 use norm::{Norm, fixed_by};
 use residua_core::error::{Error, Result};
 use residua_core::random::{normal, uniform};
@@ -84,7 +85,7 @@ impl Discriminator {
 
     /// Logits `[B, 1, h, w]` of pictures `[B, in_channels, H, W]`, with `parameters`, which may track
     /// gradients.
-    pub fn logits(&mut self, parameters: &Named, images: Tensor<4>, mode: Mode) -> Tensor<4> {
+    pub fn logits(&mut self, parameters: &Named, images: Tensor<4>, mode: Mode<'_>) -> Tensor<4> {
         let mut x = images.autodiff();
         for layer in &self.layers {
             x = layer.convolve(x, parameters);
@@ -96,8 +97,8 @@ impl Discriminator {
         x
     }
 
-    /// Initializes ActNorms from `images` `[B, in_channels, H, W]`, unless that has been done.
-    pub fn fix(&mut self, images: &Tensor<4>) {
+    /// Initializes ActNorms from a batch that has `images` `[B, in_channels, H, W]` as a `share`, unless that has been done.
+    pub fn fix(&mut self, images: &Tensor<4>, share: &Share) {
         let is_fixed =
             |(name, value): (&String, &Tensor<1>)| !name.ends_with(FIXED) || values(value.clone())[0] > 0.0;
         if self.running.values().iter().all(is_fixed) {
@@ -108,11 +109,12 @@ impl Discriminator {
             x = layer.convolve(x, self.parameters.values());
             if let Some(norm) = layer.norm {
                 let place = layer.place + 1;
-                let [shift, factor] = fixed_by(&x.clone().inner());
+                let [shift, factor] = fixed_by(&x.clone().inner(), share);
                 self.running.set(&format!("main.{place}{FIXED}"), Tensor::ones([1], &shift.device()));
                 self.parameters.set(&format!("main.{place}.loc"), shift);
                 self.parameters.set(&format!("main.{place}.scale"), factor);
-                x = norm.apply(x, self.parameters.values(), &mut self.running, place, Mode::Training);
+                let mode = Mode::Training(share);
+                x = norm.apply(x, self.parameters.values(), &mut self.running, place, mode);
             }
             x = layer.activate(x);
         }
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn logits_losses_gradients_and_statistics_match_pytorch() {
-        let golden = golden();
+        let (golden, alone) = (golden(), Share::alone());
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
             let mut discriminator = read(&golden, &device);
             let [real, made] = ["real", "made"].map(|name| images(&golden, name, &device));
@@ -277,7 +279,7 @@ mod tests {
             // Generator: gradients with respect to the images.
             let seen = made.clone().autodiff().require_grad();
             let constants = discriminator.parameters.values().clone();
-            let logits = discriminator.logits(&constants, seen.clone(), Mode::Training);
+            let logits = discriminator.logits(&constants, seen.clone(), Mode::Training(&alone));
             close(logits.clone().inner().flatten(0, 3), "generator.logits");
             let loss = GenLoss::Vanilla.of(logits);
             close(loss.clone().inner(), "generator.loss");
@@ -286,8 +288,8 @@ mod tests {
 
             // Discriminator: gradients with respect to its parameters.
             let tracked = discriminator.parameters.tracked();
-            let made = discriminator.logits(&tracked, made, Mode::Training);
-            let real = discriminator.logits(&tracked, real, Mode::Training);
+            let made = discriminator.logits(&tracked, made, Mode::Training(&alone));
+            let real = discriminator.logits(&tracked, real, Mode::Training(&alone));
             close(real.clone().inner().flatten(0, 3), "discriminator.logits");
             close(DiscLoss::Vanilla.of(real.clone(), made.clone()).inner(), "discriminator.vanilla");
             let loss = DiscLoss::Hinge.of(real, made);
@@ -310,14 +312,15 @@ mod tests {
             let mut discriminator = Discriminator::initial(&arch, 16, 1, &device).unwrap();
             let list = discriminator.parameters.list();
             discriminator.parameters = Parameters::read(&list, &golden, "before.", &device).unwrap();
-            discriminator.fix(&images(&golden, "real", &device));
+            discriminator.fix(&images(&golden, "real", &device), &Share::alone());
             assert_all(discriminator.parameters.values(), &golden, "fixed.");
             let made = images(&golden, "made", &device);
-            discriminator.fix(&made);
+            discriminator.fix(&made, &Share::alone());
             assert_all(discriminator.parameters.values(), &golden, "fixed.");
 
             let tracked = discriminator.parameters.tracked();
-            let logits = discriminator.logits(&tracked, made, Mode::Training);
+            let alone = Share::alone();
+            let logits = discriminator.logits(&tracked, made, Mode::Training(&alone));
             let found = values(logits.clone().inner().flatten::<1>(0, 3));
             assert_close(&found, &golden.read_f32("logits").unwrap(), 1e-4);
             let gradients = Gradients::of(&logits.powi_scalar(2).mean(), &tracked);

@@ -98,8 +98,7 @@ impl Judges {
     /// gradients of the discriminator are kept for the next [`Self::step`].
     ///
     /// If the pictures are a `share` of the part, so are the gradients and what is measured: the part's are the means
-    /// over the ranks, by the weights of their shares. The discriminator, whose batch normalization depends on all
-    /// pictures together, looks at the whole part on each rank.
+    /// over the ranks, by the weights of their shares.
     pub fn gradients(
         &mut self,
         pass: &Pass,
@@ -128,15 +127,13 @@ impl Judges {
         measured.add("loss", total);
         let mut wanted = gradient(&loss, &made);
         if let Some(adversary) = adversary {
-            let [made, real] = [pass.images.clone().inner(), images.clone()].map(|own| share.whole(own));
-            adversary.discriminator.fix(&made);
-            let (loss, other) = adversary.generator(made.clone());
-            // The other losses are means over this rank's pictures, this one over all.
-            let other = share.own(other) * share.weight().recip();
+            let made = pass.images.clone().inner();
+            adversary.discriminator.fix(&made, share);
+            let (loss, other) = adversary.generator(made.clone(), share);
             let adaptive = adaptive_weight(&pass.features, &pass.last_layer(), [&wanted, &other], share);
             measured.add("generator", loss);
             measured.add("adaptive_weight", adaptive);
-            measured.add("discriminator", adversary.learn(real, made));
+            measured.add("discriminator", adversary.learn(images.clone(), made, share));
             wanted = wanted + other * (adaptive * adversary.loss.disc_weight);
         }
         pass.gradients(&pass.toward(wanted))
@@ -152,7 +149,7 @@ impl Judges {
         self.adversary = adversary;
     }
 
-    /// The discriminator takes a step along the mean gradient of `parts` parts, which all ranks of `share` have.
+    /// The discriminator takes a step along the mean gradient of `parts` parts, of which each rank has a `share`.
     pub fn step(&mut self, parts: usize, share: &Share) {
         if let Some(adversary) = &mut self.adversary {
             adversary.step(parts, share);
@@ -229,21 +226,25 @@ impl Adversary {
         })
     }
 
-    /// The generator's loss on reconstructions `made`, and its gradient with respect to them.
-    fn generator(&mut self, made: Tensor<4>) -> (f64, Tensor<4>) {
+    /// The generator's loss on reconstructions `made`, and its gradient with respect to them: of this rank's share, which
+    /// also affects the losses of other ranks through the statistics of the batch.
+    fn generator(&mut self, made: Tensor<4>, share: &Share) -> (f64, Tensor<4>) {
         let made = made.autodiff().require_grad();
         let constants = self.discriminator.parameters.values().clone();
-        let loss = self.loss.gen_loss.of(self.discriminator.logits(&constants, made.clone(), Mode::Training));
-        (number(&loss), gradient(&loss, &made))
+        let logits = self.discriminator.logits(&constants, made.clone(), Mode::Training(share));
+        let loss = self.loss.gen_loss.of(logits);
+        let in_all = gradient(&(loss.clone() * share.weight()), &made);
+        (number(&loss), in_all * share.weight().recip())
     }
 
     /// The discriminator's loss; its gradients are kept for the step.
-    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>) -> f64 {
+    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>, share: &Share) -> f64 {
         let tracked = self.discriminator.parameters.tracked();
-        let made = self.discriminator.logits(&tracked, made, Mode::Training);
-        let real = self.discriminator.logits(&tracked, images, Mode::Training);
+        let made = self.discriminator.logits(&tracked, made, Mode::Training(share));
+        let real = self.discriminator.logits(&tracked, images, Mode::Training(share));
         let loss = self.loss.disc_loss.of(real, made);
-        self.sum.add(Gradients::of(&(loss.clone() * self.loss.disc_weight), &tracked));
+        let weight = self.loss.disc_weight * share.weight();
+        self.sum.add(Gradients::of(&(loss.clone() * weight), &tracked));
         number(&loss)
     }
 
@@ -253,9 +254,8 @@ impl Adversary {
         if sum.is_empty() {
             return;
         }
-        // Equal up to rounding before, in every bit afterwards.
         sum.sum(share);
-        sum.scale(1.0 / (parts * share.world().size()) as f64);
+        sum.scale(1.0 / parts as f64);
         let rate = self.schedule.at(self.descent.steps);
         self.descent.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
     }
@@ -278,7 +278,7 @@ fn adaptive_weight(
         let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
         let made = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
         let loss = (made * at_layer.autodiff()).sum();
-        let whole = share.sum(gradient(&loss, &weights) * share.weight());
+        let whole = share.mean(gradient(&loss, &weights));
         number(&whole.powi_scalar(2).sum()).sqrt()
     });
     (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
@@ -358,9 +358,9 @@ mod tests {
         let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
             panic!("expected both judges")
         };
-        let constants = adversary.discriminator.parameters.values().clone();
+        let (constants, alone) = (adversary.discriminator.parameters.values().clone(), Share::alone());
         let generator =
-            -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training).mean();
+            -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training(&alone)).mean();
         let adaptive = measured.get("adaptive_weight").unwrap();
         assert!(adaptive > 0.0 && adaptive < LARGEST, "{adaptive}");
         let loss = pass.loss()

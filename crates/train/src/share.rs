@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use residua_core::error::{Error, Result};
 use residua_core::ranks::{World, alone};
 use residua_kernels::dropout::Noise;
-use residua_kernels::values;
+use residua_kernels::gradient::over_ranks::sum_over;
 
 /// A rank's share of each step.
 #[derive(Clone)]
@@ -109,15 +109,15 @@ impl Share {
         std::array::from_fn(|i| if own[i] > 0.0 { own[i] / counts[place + i] } else { 0.0 })
     }
 
-    /// The sum of `x` over all ranks, without gradients.
+    /// The sum of `x` over all ranks, of which each computes the gradients for the sum of all losses.
     pub fn sum<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.world.is_alone() {
-            return x;
-        }
-        let (shape, device) = (x.dims(), x.device());
-        let mut numbers = values(x);
-        self.world.sum(&mut numbers);
-        Tensor::from_data(TensorData::new(numbers, shape), &device)
+        if self.world.is_alone() { x } else { sum_over(x, &self.world) }
+    }
+
+    /// The mean over a part of something of which `own` is the mean over this rank's pictures, if there is one team. Its
+    /// gradients are those of [`Self::sum`].
+    pub fn mean<const D: usize>(&self, own: Tensor<D>) -> Tensor<D> {
+        if self.world.is_alone() { own } else { self.sum(own * self.weight()) }
     }
 
     /// The `numbers` of all ranks, one rank after another.
@@ -137,26 +137,6 @@ impl Share {
         let bytes: Vec<u8> = codes.into_iter().flat_map(|code| (code as u32).to_ne_bytes()).collect();
         let all = self.world.gather(bytes).concat();
         all.as_chunks::<4>().0.iter().map(|&code| u32::from_ne_bytes(code) as usize).collect()
-    }
-
-    /// The `pictures` `[B, C, H, W]` of all ranks, without gradients: those of the whole part, if there is one team.
-    pub fn whole(&self, pictures: Tensor<4>) -> Tensor<4> {
-        if self.world.is_alone() {
-            return pictures;
-        }
-        let ([_, channels, height, width], device) = (pictures.dims(), pictures.device());
-        let all = self.gather(values(pictures));
-        let count = all.len() / (channels * height * width);
-        Tensor::from_data(TensorData::new(all, [count, channels, height, width]), &device)
-    }
-
-    /// This rank's rows of `whole` `[B, C, H, W]`, for all pictures of a part.
-    pub fn own(&self, whole: Tensor<4>) -> Tensor<4> {
-        if self.members == 1 {
-            return whole;
-        }
-        let [count, channels, height, width] = whole.dims();
-        whole.slice([self.rows(count), 0..channels, 0..height, 0..width])
     }
 }
 

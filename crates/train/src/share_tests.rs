@@ -285,6 +285,20 @@ fn wish(folder: &Path, count: usize) -> Wish {
     }
 }
 
+/// The losses of ranks `r` are `(r + 1) (x0 + x1 + x2)^2`, so each `x` has the gradient `12 (x0 + x1 + x2)` of their sum.
+#[test]
+fn sums_have_the_gradients_of_all_losses() {
+    let found = together(3, |world| {
+        let own = world.rank() as f64 + 1.0;
+        let share = Share::new(world, 1, 3, true).unwrap();
+        let x = Tensor::<1>::from_floats([own as f32], &Device::flex()).autodiff().require_grad();
+        let loss = share.sum(x.clone()).powi_scalar(2) * own;
+        let number = values(loss.clone().inner())[0];
+        [number, values(x.grad(&loss.backward()).unwrap())[0]]
+    });
+    assert_eq!(found, [[36.0, 72.0], [72.0, 72.0], [108.0, 72.0]]);
+}
+
 /// One of the ranks has no batch to measure.
 #[test]
 fn ranks_measure_as_one_process_does() {

@@ -5,6 +5,7 @@ mod conv2d;
 mod cpu;
 mod gpu;
 mod group_norm;
+pub mod over_ranks;
 mod step;
 pub mod transformer;
 
@@ -19,6 +20,7 @@ use super::group_norm::Norm;
 use super::operations::Kernels;
 use super::{Activation, Resample};
 use conv2d::Conv2d;
+use over_ranks::OverRanks;
 use step::recorded;
 use transformer::{Activate, Attend, CrossEntropy, LayerNorm};
 
@@ -92,6 +94,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn residua_cross_entropy(logits: FloatTensor<Self>, target: FloatTensor<Self>) -> FloatTensor<Self> {
         recorded::<Flex, C, _, 2>(CrossEntropy, [logits, target])
     }
+
+    fn residua_sum_over(x: FloatTensor<Self>, ranks: OverRanks) -> FloatTensor<Self> {
+        recorded::<Flex, C, _, 1>(ranks, [x])
+    }
 }
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<CubeBackend, C> {
@@ -111,6 +117,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<CubeBackend, C> {
         norm: Norm,
     ) -> FloatTensor<Self> {
         recorded::<CubeBackend, C, _, 3>(norm, [x, gamma, beta])
+    }
+
+    fn residua_sum_over(x: FloatTensor<Self>, ranks: OverRanks) -> FloatTensor<Self> {
+        recorded::<CubeBackend, C, _, 1>(ranks, [x])
     }
 }
 

@@ -4,6 +4,7 @@
 use burn::tensor::Tensor;
 
 use crate::parameters::{Named, Parameters};
+use crate::share::Share;
 use residua_model::Parameter;
 
 /// Added to the variance in batch normalization.
@@ -25,10 +26,11 @@ pub enum Norm {
 }
 
 /// The purpose of a forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Training: batch normalization uses the statistics of the batch, and updates the running ones.
-    Training,
+#[derive(Clone, Copy)]
+pub enum Mode<'a> {
+    /// Training: batch normalization uses the statistics of the batch, of which this process may have only a share, and
+    /// updates the running ones.
+    Training(&'a Share),
     /// Evaluation: batch normalization uses the running statistics.
     Measuring,
 }
@@ -61,7 +63,7 @@ impl Norm {
         parameters: &Named,
         running: &mut Parameters,
         place: usize,
-        mode: Mode,
+        mode: Mode<'_>,
     ) -> Tensor<4> {
         let channels = x.dims()[1];
         let of = |kind: &str| {
@@ -71,7 +73,7 @@ impl Norm {
         match self {
             Self::Batch => {
                 let normed = match mode {
-                    Mode::Training => by_batch(x, running, place),
+                    Mode::Training(share) => by_batch(x, running, place, share),
                     Mode::Measuring => by_memory(x, running, place),
                 };
                 normed * of("weight") + of("bias")
@@ -81,24 +83,24 @@ impl Norm {
     }
 }
 
-/// The shift and the scale, both `[C]`, with which ActNorm normalizes `x` `[B, C, H, W]`.
-pub fn fixed_by(x: &Tensor<4>) -> [Tensor<1>; 2] {
-    let [images, channels, height, width] = x.dims();
-    let count = (images * height * width) as f64;
-    let mean = by_channel(x.clone());
-    let variance = by_channel((x.clone() - mean.clone()).powi_scalar(2)) * (count / (count - 1.0).max(1.0));
+/// The shift and the scale, both `[C]`, with which ActNorm normalizes a batch that has `x` `[B, C, H, W]` as a `share`.
+pub fn fixed_by(x: &Tensor<4>, share: &Share) -> [Tensor<1>; 2] {
+    let channels = x.dims()[1];
+    let mean = share.mean(by_channel(x.clone()));
+    let variance = share.mean(by_channel((x.clone() - mean.clone()).powi_scalar(2))) * bias(x, share);
     [-mean, (variance.sqrt() + DEVIATION).recip()].map(|values| values.reshape([channels]))
 }
 
-/// Normalizes `x` with its own statistics, and updates those in `running` for the norm at `place`.
-fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize) -> Tensor<4> {
-    let [images, channels, height, width] = x.dims();
-    let mean = by_channel(x.clone());
-    let centred = x - mean.clone();
-    let variance = by_channel(centred.clone().powi_scalar(2));
-    let count = (images * height * width) as f64;
+/// Normalizes `x` with the statistics of the batch of which it is a `share`, and updates those in `running` for the norm at
+/// `place`.
+fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize, share: &Share) -> Tensor<4> {
+    let channels = x.dims()[1];
     // Running statistics use the unbiased variance.
-    let unbiased = variance.clone().inner() * (count / (count - 1.0).max(1.0));
+    let bias = bias(&x, share);
+    let mean = share.mean(by_channel(x.clone()));
+    let centred = x - mean.clone();
+    let variance = share.mean(by_channel(centred.clone().powi_scalar(2)));
+    let unbiased = variance.clone().inner() * bias;
     for (kind, seen) in [("mean", mean.inner()), ("var", unbiased)] {
         let name = format!("main.{place}.running_{kind}");
         let moved = running.get(&name) * (1.0 - MOMENTUM) + seen.reshape([channels]) * MOMENTUM;
@@ -114,6 +116,13 @@ fn by_memory(x: Tensor<4>, running: &Parameters, place: usize) -> Tensor<4> {
         running.get(&format!("main.{place}.running_{kind}")).reshape([1, channels, 1, 1]).autodiff()
     });
     (x - mean) / (variance + EPSILON).sqrt()
+}
+
+/// What the variance by channel of a batch, which has `x` as a `share`, is to be multiplied by to have no bias.
+fn bias(x: &Tensor<4>, share: &Share) -> f64 {
+    let [images, _, height, width] = x.dims();
+    let count = (images * height * width) as f64 / share.weight();
+    count / (count - 1.0).max(1.0)
 }
 
 fn by_channel(x: Tensor<4>) -> Tensor<4> {
