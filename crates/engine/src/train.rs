@@ -3,6 +3,7 @@
 mod document;
 mod held;
 mod notes;
+mod ranks;
 mod stage;
 
 use std::io::Read;
@@ -14,19 +15,18 @@ use serde::{Deserialize, Serialize};
 use document::Places;
 use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;
+use ranks::{check_alike, check_source};
 use residua_core::config::{Config, ModelConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::ranks::{World, agree, alone};
+use residua_core::ranks::{World, alone};
 use residua_core::task::Task;
-use residua_kernels::device::kind;
 use residua_model::Checkpoint;
 use residua_train::config::TrainConfig;
 use residua_train::data::{
     Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
 };
 use residua_train::judges::Length;
-use residua_train::record::Record;
 use residua_train::run::RunFolder;
 use residua_train::share::Share;
 pub use residua_train::trainee::Told;
@@ -136,7 +136,7 @@ pub fn train_shared(
     begin: impl FnOnce(&Begun),
     tell: impl FnMut(&Told),
 ) -> Result<PathBuf> {
-    check_config_file(options, world)?;
+    check_source(options, world)?;
     let goes_on = options.resume.then(|| Held::open(&options.out, world.leads())).transpose()?;
     let folder = goes_on.as_ref().map(|held| &held.folder);
     let (kept, path) = match folder {
@@ -192,7 +192,7 @@ pub fn train_shared(
         Share::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
     let plan = plan(options, &train, length);
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
-    agree(world, &determining(&config, &record, &format!("{settled:?} {plan:?} {taken}"), device))?;
+    check_alike(world, &config, &record, format!("{settled:?} {plan:?} {taken}"), device)?;
 
     let held = match goes_on {
         Some(held) => held,
@@ -251,31 +251,6 @@ pub fn train_shared(
         return Ok(options.out.clone());
     }
     held.folder.latest()?.ok_or_else(|| Error::usage("the run has no steps left: ask for more steps"))
-}
-
-/// What determines the run of a rank, by names for the user: all ranks must have the same.
-fn determining(
-    config: &Config,
-    record: &Record,
-    settings: &str,
-    device: &Device,
-) -> [(&'static str, String); 6] {
-    [
-        ("configuration", config.document.to_string()),
-        ("pictures", record.data.clone()),
-        ("RQ-VAE", record.stage1.clone().unwrap_or_default()),
-        ("LPIPS weights", record.lpips.clone().unwrap_or_default().join(" ")),
-        ("options and steps done", settings.into()),
-        ("kind of device", kind(device).into()),
-    ]
-}
-
-/// Refuses a configuration from standard input for several ranks, as only one of them gets it.
-fn check_config_file(options: &TrainOptions, world: &World) -> Result<()> {
-    match options.config == Path::new(STDIN) && !world.is_alone() {
-        true => Err(Error::usage("config: expected a file that all ranks can read, found standard input")),
-        false => Ok(()),
-    }
 }
 
 /// Refuses to write a run among its pictures, as its sheets would be among them when it resumes.
