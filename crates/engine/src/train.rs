@@ -192,7 +192,8 @@ pub fn train_shared(
         Share::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
     let plan = plan(options, &train, length);
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
-    check_alike(world, &config, &record, format!("{settled:?} {plan:?} {taken}"), device)?;
+    let settings = format!("{settled:?} {plan:?} {taken} {:?} {:?}", options.from, options.anew);
+    check_alike(world, &config, &record, settings, device)?;
 
     let held = match goes_on {
         Some(held) => held,
