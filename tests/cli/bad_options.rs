@@ -162,6 +162,9 @@ fn options_without_effect_are_rejected() {
         "bench --kernels --batch 2",
         "bench --drafting --compare",
         "bench --drafting --train",
+        "bench --plan --device gpu",
+        "bench --plan --runs 1",
+        "bench --model emoji-64",
         "--json studio",
         "studio --force",
     ] {

@@ -15,6 +15,7 @@ pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
 pub mod matmul;
+pub mod plan;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;

@@ -2,6 +2,7 @@
 
 mod drafting;
 mod kernels;
+mod plan;
 mod stages;
 mod train;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub use drafting::{Drafted, drafting};
 pub use kernels::{Kernel, kernels};
+pub use plan::{Floor, Plan, Planned, plan, plan_preset};
 use residua_core::config::Precision;
 use residua_core::config::preset::Preset;
 use residua_core::error::Result;

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, shader, wgsl};
+use super::launch::{Bound, Shader, changed, constant, empty, launch, shader, wgsl};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Resample, Variant};
@@ -32,7 +32,7 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     if y.meta.num_elements() == 0 {
         return y;
     }
-    let buffers = [&x, weight, bias, &y];
+    let buffers = [Bound::values(&x), Bound::weights(weight), Bound::weights(bias), Bound::values(&y)];
     let [images, in_channels, out_channels, height, width] =
         [images, in_channels, out_channels, height, width].map(|size| size as u32);
     let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
@@ -117,6 +117,8 @@ impl Block {
 const CONV2D: &str = wgsl!("conv2d.wgsl", "outer.wgsl");
 
 impl Shader for Block {
+    const FILE: &'static str = "conv2d.wgsl";
+
     fn source(&self) -> String {
         let Self { channel_threads, row_threads, column_threads, depth } = *self;
         let changes = [

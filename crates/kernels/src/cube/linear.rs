@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, THREADS, changed, constant, empty, launch, own, plain, wgsl};
+use super::launch::{Bound, Shader, THREADS, changed, constant, empty, launch, own, plain, wgsl};
 #[cfg(test)]
 use super::texts::Text;
 use super::{Activation, CubeBackend};
@@ -101,6 +101,8 @@ fn outputs_of_a_thread(rows: usize, outputs: usize) -> usize {
 const DECODE_LINEAR: &str = wgsl!("decode_linear.wgsl");
 
 impl Shader for DecodeLinear {
+    const FILE: &'static str = "decode_linear.wgsl";
+
     fn source(&self) -> String {
         let Reading { stored, widened, bindings } = &READINGS[self.reading];
         let changes = [
@@ -159,7 +161,9 @@ pub fn decode_linear(
         None => empty(&x, Shape::new([rows, outputs]), DType::F32),
     };
     let workgroups = outputs.div_ceil(TEAMS * kernel.outputs) as u32;
-    let buffers: Vec<&CubeTensor> = [&x, &weight, &bias, &y].into_iter().chain(&scales).collect();
+    let mut buffers =
+        vec![Bound::values(&x), Bound::weights(&weight), Bound::weights(&bias), Bound::values(&y)];
+    buffers.extend(scales.as_ref().map(Bound::weights));
     launch(kernel, THREADS, workgroups, &buffers, &parameters);
     y
 }

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, wgsl};
+use super::launch::{Bound, Shader, changed, constant, empty, launch, wgsl};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Variant};
@@ -76,6 +76,8 @@ impl Tile {
 }
 
 impl Shader for Tile {
+    const FILE: &'static str = "matmul.wgsl";
+
     fn source(&self) -> String {
         let Self { row_threads, column_threads, depth } = *self;
         let changes = [
@@ -195,7 +197,8 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
         b_column,
     };
     let workgroups = (matrices * row_tiles * column_tiles) as u32;
-    launch(tile, tile.threads(), workgroups, &[&a.tensor, &b.tensor, &product], &parameters);
+    let buffers = [&a.tensor, &b.tensor, &product].map(Bound::values);
+    launch(tile, tile.threads(), workgroups, &buffers, &parameters);
     product
 }
 

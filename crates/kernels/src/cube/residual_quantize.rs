@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, own, plain, shader, wgsl};
+use super::launch::{Bound, Shader, changed, constant, empty, launch, own, plain, shader, wgsl};
 #[cfg(test)]
 use super::texts::Text;
 use crate::embed::Place;
@@ -65,6 +65,8 @@ impl Search {
 }
 
 impl Shader for Search {
+    const FILE: &'static str = "residual_quantize.wgsl";
+
     fn source(&self) -> String {
         let Self { row_threads, code_threads, depth } = *self;
         let changes = [
@@ -135,7 +137,17 @@ pub fn residual_quantize(
             first: place.first as u32,
             parts,
         };
-        let buffers = [&nearest, &table, &residuals, &partial_sums, &codes, &squares];
+        let layer = rows * channels;
+        let buffers = [
+            Bound::values(&nearest),
+            // One code for each residual.
+            Bound::weights(&table).part(layer),
+            Bound::values(&residuals),
+            // The sums of the depth before, if there is one, and of this one.
+            Bound::values(&partial_sums).part((1 + depth.min(1)) * layer),
+            Bound::values(&codes).part(rows),
+            Bound::values(&squares).part(rows),
+        ];
         launch(Take, THREADS, rows as u32, &buffers, &parameters);
     }
     (codes, partial_sums, squares)
@@ -165,7 +177,13 @@ fn search(
         tiles: tiles as u32,
     };
     let workgroups = (row_blocks * parts) as u32;
-    launch(kernel, THREADS, workgroups, &[residuals, table, norms, &nearest], &parameters);
+    let buffers = [
+        Bound::values(residuals),
+        Bound::weights(table).part(place.size * channels),
+        Bound::weights(norms).part(place.size),
+        Bound::values(&nearest),
+    ];
+    launch(kernel, THREADS, workgroups, &buffers, &parameters);
     (nearest, parts as u32)
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{THREADS, empty, launch, shader};
+use super::launch::{Bound, THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::sample_token::Draw;
@@ -59,7 +59,8 @@ pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
     let codes = empty(&logits, Shape::new([rows]), DType::I32);
     let parameters = SampleTokenParameters::new(rows, classes, draw);
-    launch(SampleToken, THREADS, rows as u32, &[&logits, &codes], &parameters);
+    let buffers = [Bound::values(&logits), Bound::values(&codes)];
+    launch(SampleToken, THREADS, rows as u32, &buffers, &parameters);
     codes
 }
 
