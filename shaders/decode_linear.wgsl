@@ -6,22 +6,26 @@
 // of inputs, so a row's result does not depend on the other rows.
 
 const THREADS = 256u;
-const LANES = 16u;
 const TEAMS = THREADS / LANES;
-// Lanes that read a segment of a row together. On a GPU they read one memory line at a time; a software
-// rasterizer, whose vectors are this long, reads sequentially.
-const RUN = 8u;
 // Partial sums that one thread adds at a time. LANES is a power of FOLD.
 const FOLD = 4u;
 
-// crates/kernels/src/cube/linear.rs replaces these constants, types and function bodies to suit the layer.
+// crates/kernels/src/cube/linear.rs replaces these constants, types and function bodies to suit the layer and the
+// device.
 const ROWS = 1u;
 const OUTPUTS = 4u;
+// Threads of a team.
+const LANES = 16u;
+// Lanes that read a segment of a row together. On a GPU that is the whole team; a software rasterizer, whose vectors
+// are this long, reads sequentially.
+const RUN = 8u;
+// Chunks in what one load reads.
+const PIECES = 1u;
 alias Stored = vec4<f32>;
 alias Chunk = vec4<f32>;
 
-// Widens the chunk of weights stored at index `at`.
-fn widened(stored: Stored, at: u32) -> Chunk {
+// Widens a piece of the weights stored at index `at`.
+fn widened(stored: Stored, piece: u32, at: u32) -> Chunk {
     return stored;
 }
 
@@ -31,8 +35,8 @@ fn total(chunk: Chunk) -> f32 {
 
 struct Parameters {
     outputs: u32,
-    // Chunks in a row of inputs.
-    chunks: u32,
+    // Loads that read a row of weights.
+    loads: u32,
     // 0 none, 1 GELU, 2 x sigmoid(1.702 x).
     activation: u32,
     // 1 if `y` holds a residual to add to.
@@ -84,22 +88,28 @@ fn activated(sum: f32) -> f32 {
 fn accumulate(first: u32, index: u32) {
     var starts: array<u32, OUTPUTS>;
     for (var o = 0u; o < OUTPUTS; o++) {
-        starts[o] = min(first + o, parameters.outputs - 1u) * parameters.chunks;
+        starts[o] = min(first + o, parameters.outputs - 1u) * parameters.loads;
     }
     var sums: array<Chunk, SUMS>;
     let lane = index % LANES;
-    let segment = (parameters.chunks + LANES - 1u) / LANES * RUN;
+    let segment = (parameters.loads + LANES - 1u) / LANES * RUN;
     let start = lane / RUN * segment;
-    let end = min(start + segment, parameters.chunks);
+    let end = min(start + segment, parameters.loads);
     for (var i = start + lane % RUN; i < end; i += RUN) {
-        var w: array<Chunk, OUTPUTS>;
+        var stored: array<Stored, OUTPUTS>;
         for (var o = 0u; o < OUTPUTS; o++) {
-            w[o] = widened(weights[starts[o] + i], starts[o] + i);
+            stored[o] = weights[starts[o] + i];
         }
-        for (var row = 0u; row < ROWS; row++) {
-            let inputs = x[row * parameters.chunks + i];
+        for (var piece = 0u; piece < PIECES; piece++) {
+            var w: array<Chunk, OUTPUTS>;
             for (var o = 0u; o < OUTPUTS; o++) {
-                sums[row * OUTPUTS + o] = fma(inputs, w[o], sums[row * OUTPUTS + o]);
+                w[o] = widened(stored[o], piece, starts[o] + i);
+            }
+            for (var row = 0u; row < ROWS; row++) {
+                let inputs = x[(row * parameters.loads + i) * PIECES + piece];
+                for (var o = 0u; o < OUTPUTS; o++) {
+                    sums[row * OUTPUTS + o] = fma(inputs, w[o], sums[row * OUTPUTS + o]);
+                }
             }
         }
     }

@@ -60,12 +60,14 @@ pub fn checks() -> Vec<Check> {
         quantization(77),
         embedding(),
     ];
-    for (rows, outputs) in LAYERS {
-        checks.extend([
-            layer([rows, 36, outputs], SINGLE, Some(Activation::Gelu)),
-            layer([rows, 36, outputs], HALF, None),
-            layer([rows, 64, outputs], EIGHT_BITS, Some(Activation::QuickGelu)),
-        ]);
+    for rows in 1..=8 {
+        for (kept, inputs, activation) in LAYERS {
+            let mut of_rows =
+                Vec::from(OUTPUTS.map(|outputs| layer([rows, inputs, outputs], kept, activation)));
+            // With many rows, the number of outputs makes no difference.
+            of_rows.dedup_by_key(|check| check.variant);
+            checks.extend(of_rows);
+        }
     }
     checks
 }
@@ -75,9 +77,13 @@ pub fn checks_of(variant: Variant) -> Vec<Check> {
     checks().into_iter().filter(|check| check.variant == variant).collect()
 }
 
-/// Rows and outputs of layers that cover every variant of the kernel.
-const LAYERS: [(usize, usize); 10] =
-    [(1, 19), (1, 2051), (2, 19), (2, 2051), (3, 19), (4, 19), (5, 19), (6, 19), (7, 19), (8, 19)];
+/// Few and many outputs of a layer.
+const OUTPUTS: [usize; 2] = [19, 2051];
+
+/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of the kernel: weights, inputs, and the
+/// activation or a residual.
+const LAYERS: [(Kept, usize, Option<Activation>); 3] =
+    [(SINGLE, 36, Some(Activation::Gelu)), (HALF, 40, None), (EIGHT_BITS, 64, Some(Activation::QuickGelu))];
 
 /// A way to store the weights of a layer.
 #[derive(Clone, Copy)]

@@ -25,6 +25,7 @@ pub mod weights;
 mod arrived;
 mod cube;
 mod flex;
+mod grain;
 mod operations;
 mod route;
 
@@ -32,6 +33,7 @@ pub use arrived::arrived;
 pub use attention::KvCache;
 pub use cpu::conv2d::Resample;
 pub use cpu::linear::Activation;
+pub use grain::Grain;
 pub use residua_core::trust::{self, GpuKernel, Variant};
 pub use route::has_gpu_kernel;
 pub use weights::Weights;

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::cpu::linear::Block;
     use crate::device::{DeviceChoice, open};
-    use crate::values;
+    use crate::{Grain, values};
     use burn::tensor::{DType, Device, Int, TensorData};
     use residua_core::random::pcg4d;
     use residua_testing::{assert_close, tensor};
@@ -119,6 +119,10 @@ mod tests {
     /// weights in each precision.
     #[test]
     fn gpu_and_cpu_agree() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(layers_agree));
+    }
+
+    fn layers_agree() {
         let host = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
         for case in 0..120 {
@@ -155,9 +159,13 @@ mod tests {
 
     #[test]
     fn a_row_does_not_depend_on_other_rows() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(rows_are_independent));
+    }
+
+    fn rows_are_independent() {
         const OUTPUTS: usize = 2077;
         let host = Device::flex();
-        for inputs in [1024, 332] {
+        for inputs in [1024, 344] {
             let bias = moved(&tensor([OUTPUTS], 2, &host));
             let x: Tensor<2> = moved(&tensor([8, inputs], 3, &host));
             for weights in kept(&tensor([OUTPUTS, inputs], 1, &host)) {

@@ -8,6 +8,7 @@ use super::{SEED, transformer};
 use residua_core::config::Precision;
 use residua_core::config::preset::Preset;
 use residua_core::error::{Error, Result};
+use residua_kernels::Grain;
 use residua_kernels::device::is_cpu;
 use residua_kernels::plan::{Launch, planned};
 use residua_model::generate::{Request, Session, Steps};
@@ -103,13 +104,17 @@ pub fn plan(name: &str, model: &RqTransformer, batch: usize) -> Result<Plan> {
         forced: None,
     };
     let cell = config.cells() / 2;
-    let (session, _) = planned(|| {
-        let mut session = Session::new(model, request)?;
-        (0..cell).for_each(|_| session.step());
-        Ok::<_, Error>(session)
-    });
-    let mut session = session?;
-    let ((), launches) = planned(|| session.step());
+    // Whatever adapter makes the plan, it is one for hardware.
+    let launches = Grain::Fine.during(|| {
+        let (session, _) = planned(|| {
+            let mut session = Session::new(model, request)?;
+            (0..cell).for_each(|_| session.step());
+            Ok::<_, Error>(session)
+        });
+        let mut session = session?;
+        let ((), launches) = planned(|| session.step());
+        Ok::<_, Error>(launches)
+    })?;
     let weights: u64 = launches.iter().map(|launch| launch.weights).sum();
     let values: u64 = launches.iter().map(|launch| launch.values).sum();
     let floor = |&(adapter, gigabytes_per_second): &(&'static str, f64)| {
