@@ -55,20 +55,22 @@ pub fn checks() -> Vec<Check> {
         whole_attention(Reach::All),
         whole_attention(Reach::Before),
         draw(),
-        quantization(5),
-        quantization(13),
-        quantization(77),
         embedding(),
     ];
+    checks.extend(different([5, 13, 77, 530].map(quantization)));
     for rows in 1..=8 {
         for (kept, inputs, activation) in LAYERS {
-            let mut of_rows =
-                Vec::from(OUTPUTS.map(|outputs| layer([rows, inputs, outputs], kept, activation)));
-            // With many rows, the number of outputs makes no difference.
-            of_rows.dedup_by_key(|check| check.variant);
-            checks.extend(of_rows);
+            checks.extend(different(OUTPUTS.map(|outputs| layer([rows, inputs, outputs], kept, activation))));
         }
     }
+    checks
+}
+
+/// `checks` without those of the same variant as the one before. Which sizes have variants of their own depends on the
+/// device.
+fn different<const N: usize>(checks: [Check; N]) -> Vec<Check> {
+    let mut checks = Vec::from(checks);
+    checks.dedup_by_key(|check| check.variant);
     checks
 }
 
