@@ -33,6 +33,7 @@ use launch::plain;
 pub(super) use linear::variant as decode_linear_variant;
 pub(super) use matmul::variants as matmul_variants;
 pub(super) use residual_quantize::variant as residual_quantize_variant;
+pub(super) use sample_token::variant as sample_token_variant;
 
 impl Kernels for CubeBackend {
     fn residua_conv2d(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, resample: Resample) -> CubeTensor {
