@@ -9,7 +9,7 @@ use web_time::Instant;
 
 use super::attention::Reach;
 use super::cpu::linear::Block;
-use super::cube::{conv2d_variants, decode_linear_variant, matmul_variants, residual_quantize_variant};
+use super::cube::{conv2d_variants, few_rows_variant, matmul_variants, residual_quantize_variant};
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
@@ -60,7 +60,10 @@ pub fn checks() -> Vec<Check> {
     checks.extend(different([5, 13, 77, 530].map(quantization)));
     for rows in 1..=8 {
         for (kept, inputs, activation) in LAYERS {
-            checks.extend(different(OUTPUTS.map(|outputs| layer([rows, inputs, outputs], kept, activation))));
+            for of in [layer, normed_layer] {
+                checks
+                    .extend(different(OUTPUTS.map(|outputs| of([rows, inputs, outputs], kept, activation))));
+            }
         }
     }
     checks
@@ -82,8 +85,8 @@ pub fn checks_of(variant: Variant) -> Vec<Check> {
 /// Few and many outputs of a layer.
 const OUTPUTS: [usize; 2] = [19, 2051];
 
-/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of the kernel: weights, inputs, and the
-/// activation or a residual.
+/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of their kernels: weights, inputs, and the
+/// activation, or a residual unless the rows are normalized first.
 const LAYERS: [(Kept, usize, Option<Activation>); 3] =
     [(SINGLE, 36, Some(Activation::Gelu)), (HALF, 40, None), (EIGHT_BITS, 64, Some(Activation::QuickGelu))];
 
@@ -212,16 +215,28 @@ fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
 }
 
 fn layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
-    let variant =
-        decode_linear_variant(rows, inputs, kept.dtype, outputs).expect("the kernel supports few rows");
+    let variant = few_rows_variant(GpuKernel::DecodeLinear, rows, inputs, kept.dtype, outputs);
     let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
-    close(variant, shape, move |device| {
+    close(variant.expect("the kernel supports few rows"), shape, move |device| {
         let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
         let x = noise([rows, inputs], 1, device);
         read(match activation {
             Some(activation) => linear::linear(x, &weights, &bias, activation),
             None => linear::linear_onto(x, &weights, &bias, noise([rows, outputs], 4, device)),
         })
+    })
+}
+
+/// A layer after a norm, of rows with a mean far from zero.
+fn normed_layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
+    let variant = few_rows_variant(GpuKernel::NormedLinear, rows, inputs, kept.dtype, outputs);
+    let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
+    close(variant.expect("the kernel supports few rows"), shape, move |device| {
+        let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
+        let (gamma, beta) = (noise([inputs], 4, device), noise([inputs], 5, device));
+        let x = noise([rows, inputs], 1, device) + 2.0;
+        let activation = activation.unwrap_or(Activation::None);
+        read(linear::normed_linear(x, [&gamma, &beta], 1e-5, &weights, &bias, activation))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Launches `shaders/decode_linear.wgsl`.
+//! Launches `shaders/decode_linear.wgsl`, and prepares the layers of `shaders/normed_linear.wgsl` too.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
@@ -38,18 +38,13 @@ static SHARES: [Share; 2] =
 const CHUNK: usize = 4;
 
 /// How the shader reads a row of weights: its `Stored` type, the chunks in it, the body of
-/// `widened(stored, piece, at)` and its last bindings.
+/// `widened(stored, piece, at)` and whether that needs scales.
 struct Reading {
     stored: &'static str,
     pieces: usize,
     widened: &'static str,
-    bindings: &'static str,
+    scaled: bool,
 }
-
-/// The line of the shader that declares the parameters.
-const PARAMETERS: &str = "@group(0) @binding(4) var<uniform> parameters: Parameters;";
-const SCALES_AND_PARAMETERS: &str = "@group(0) @binding(4) var<storage, read_write> scales: array<f32>;
-@group(0) @binding(5) var<uniform> parameters: Parameters;";
 
 /// For f32, f16 and 8-bit weights: coarse, where a load reads one chunk, and fine, where it reads 16 bytes. Eight chunks
 /// of 8-bit weights form a block.
@@ -60,13 +55,13 @@ static READINGS: [[Reading; 2]; 3] = [
             stored: "vec2<u32>",
             pieces: 1,
             widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
-            bindings: PARAMETERS,
+            scaled: false,
         },
         Reading {
             stored: "vec4<u32>",
             pieces: 2,
             widened: "Chunk(unpack2x16float(stored[2u * piece]), unpack2x16float(stored[2u * piece + 1u]))",
-            bindings: PARAMETERS,
+            scaled: false,
         },
     ],
     [
@@ -74,21 +69,22 @@ static READINGS: [[Reading; 2]; 3] = [
             stored: "u32",
             pieces: 1,
             widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
-            bindings: SCALES_AND_PARAMETERS,
+            scaled: true,
         },
         Reading {
             stored: "vec4<u32>",
             pieces: 4,
             widened: "scales[at / 2u] * Chunk(vec4<i32>(vec4<u32>(stored[piece]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
-            bindings: SCALES_AND_PARAMETERS,
+            scaled: true,
         },
     ],
 ];
 
-const SINGLE: Reading = Reading { stored: "vec4<f32>", pieces: 1, widened: "stored", bindings: PARAMETERS };
+const SINGLE: Reading = Reading { stored: "vec4<f32>", pieces: 1, widened: "stored", scaled: false };
 
+/// A kernel for few rows, of `shaders/decode_linear.wgsl` or `shaders/normed_linear.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct DecodeLinear {
+pub(super) struct FewRows {
     /// Index into [`READINGS`].
     kind: usize,
     grain: Grain,
@@ -97,7 +93,7 @@ struct DecodeLinear {
     outputs: usize,
 }
 
-impl DecodeLinear {
+impl FewRows {
     /// The kernel for `rows` of `inputs` and weights stored in elements of type `weights` (i32: four 8-bit
     /// weights). `None` if a matrix product should be used instead.
     fn of(rows: usize, inputs: usize, weights: DType, outputs: usize, grain: Grain) -> Option<Self> {
@@ -124,17 +120,70 @@ impl DecodeLinear {
         THREADS as usize / self.share().lanes * self.outputs
     }
 
-    /// A number unique to this kernel among those of its grain, which are the only ones that an adapter runs.
+    /// A number unique to this kernel among those of its shader and grain. An adapter runs those of one grain.
     fn number(self) -> usize {
         let many = self.outputs == self.share().outputs[1];
         (self.kind * MOST_ROWS + self.rows - 1) * 2 + usize::from(many)
     }
+
+    /// `source`, whose parameters are binding `last`, as it suits the layer.
+    pub fn suited(self, source: &str, last: usize) -> String {
+        let (Reading { stored, pieces, widened, scaled }, Share { lanes, run, .. }) =
+            (self.reading(), self.share());
+        let mut changes = vec![
+            constant("ROWS", 1, self.rows),
+            constant("OUTPUTS", 4, self.outputs),
+            constant("LANES", 16, *lanes),
+            constant("RUN", 8, *run),
+            constant("PIECES", 1, *pieces),
+            ("alias Stored = vec4<f32>;".into(), format!("alias Stored = {stored};")),
+            ("return stored;".into(), format!("return {widened};")),
+        ];
+        if *scaled {
+            let parameters = |at| format!("@group(0) @binding({at}) var<uniform> parameters: Parameters;");
+            let scales = format!("@group(0) @binding({last}) var<storage, read_write> scales: array<f32>;");
+            changes.push((parameters(last), format!("{scales}\n{}", parameters(last + 1))));
+        }
+        changed(source, &changes)
+    }
+
+    /// Every kernel that the host builds from a shader.
+    #[cfg(test)]
+    pub fn all() -> Vec<Self> {
+        let mut kernels = Vec::new();
+        for rows in 1..=MOST_ROWS {
+            for weights in [DType::F32, DType::F16, DType::I32] {
+                for grain in Grain::ALL {
+                    let of = |outputs| Self::of(rows, Block::SIZE, weights, outputs, grain);
+                    kernels.extend([1, MANY_OUTPUTS].into_iter().filter_map(of));
+                }
+            }
+        }
+        // With many rows, the number of outputs makes no difference.
+        kernels.dedup();
+        kernels
+    }
+
+    /// The source of [`Self::suited`] as that of the shader `name`.
+    #[cfg(test)]
+    pub fn text(self, name: &'static str, source: String) -> Text {
+        let (weights, lanes) = (["f32", "f16", "q8"][self.kind], self.share().lanes);
+        let kind = format!("{weights}-{}x{}x{lanes}", self.rows, self.outputs);
+        Text::new(name, kind, THREADS, source)
+    }
 }
 
-/// The variant for a layer, or `None` if a matrix product should be used instead.
-pub fn variant(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Variant> {
-    let kernel = DecodeLinear::of(rows, inputs, weights, outputs, Grain::current())?;
-    Some(GpuKernel::DecodeLinear.variant(kernel.number()))
+/// The variant of `kernel` for a layer, [`GpuKernel::DecodeLinear`] or [`GpuKernel::NormedLinear`]; `None` if a matrix
+/// product should be used instead.
+pub fn variant(
+    kernel: GpuKernel,
+    rows: usize,
+    inputs: usize,
+    weights: DType,
+    outputs: usize,
+) -> Option<Variant> {
+    let number = FewRows::of(rows, inputs, weights, outputs, Grain::current())?.number();
+    Some(kernel.variant(number))
 }
 
 /// Outputs whose sums a thread holds. More outputs per thread load the inputs less often; fewer give more
@@ -144,36 +193,90 @@ fn outputs_of_a_thread(rows: usize, outputs: usize, grain: Grain) -> usize {
     room.min(SHARES[grain as usize].outputs[usize::from(outputs >= MANY_OUTPUTS)])
 }
 
-const DECODE_LINEAR: &str = wgsl!("decode_linear.wgsl");
+/// The `Parameters` of `shaders/shared/few_rows.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct Parameters {
+    pub outputs: u32,
+    pub loads: u32,
+    pub activation: u32,
+    pub onto: u32,
+    pub epsilon: f32,
+}
+
+/// A layer and its inputs, ready to launch.
+pub(super) struct Layer {
+    pub kernel: FewRows,
+    /// `[rows, inputs]`.
+    pub x: CubeTensor,
+    pub weight: CubeTensor,
+    pub bias: CubeTensor,
+    pub scales: Option<CubeTensor>,
+    pub parameters: Parameters,
+}
+
+impl Layer {
+    /// A layer with a [`variant`].
+    pub fn new(
+        x: CubeTensor,
+        weights: StoredWeights<CubeBackend>,
+        bias: CubeTensor,
+        activation: Activation,
+    ) -> Self {
+        let (x, bias) = (plain(x), plain(bias));
+        let (weight, scales) = in_order(weights);
+        let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
+        let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
+        let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
+        assert_eq!(weights_of_an_output, inputs, "the weights must be [outputs, inputs]");
+        assert_eq!(bias.meta.shape()[0], outputs, "the bias must be [outputs]");
+        let kernel = FewRows::of(rows, inputs, weight.dtype, outputs, Grain::current());
+        let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs need a matrix product"));
+        let parameters = Parameters {
+            outputs: outputs as u32,
+            loads: (inputs / CHUNK / kernel.reading().pieces) as u32,
+            activation: match activation {
+                Activation::None => 0,
+                Activation::Gelu => 1,
+                Activation::QuickGelu => 2,
+            },
+            onto: 0,
+            epsilon: 0.0,
+        };
+        Self { kernel, x, weight, bias, scales, parameters }
+    }
+
+    /// The shape of its result.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.kernel.rows, self.parameters.outputs as usize]
+    }
+
+    /// Launches `shader` with its buffers in order: inputs, weights, bias, result `y`, `others` and scales.
+    pub fn launch(&self, shader: impl Shader, y: &CubeTensor, others: &[Bound<'_>]) {
+        let mut buffers = vec![
+            Bound::values(&self.x),
+            Bound::weights(&self.weight),
+            Bound::weights(&self.bias),
+            Bound::values(y),
+        ];
+        buffers.extend(others);
+        buffers.extend(self.scales.as_ref().map(Bound::weights));
+        let workgroups = self.shape()[1].div_ceil(self.kernel.outputs_of_a_workgroup()) as u32;
+        launch(shader, THREADS, workgroups, &buffers, &self.parameters);
+    }
+}
+
+const DECODE_LINEAR: &str = wgsl!("decode_linear.wgsl", "few_rows.wgsl");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct DecodeLinear(FewRows);
 
 impl Shader for DecodeLinear {
     const FILE: &'static str = "decode_linear.wgsl";
 
     fn source(&self) -> String {
-        let (Reading { stored, pieces, widened, bindings }, Share { lanes, run, .. }) =
-            (self.reading(), self.share());
-        let changes = [
-            constant("ROWS", 1, self.rows),
-            constant("OUTPUTS", 4, self.outputs),
-            constant("LANES", 16, *lanes),
-            constant("RUN", 8, *run),
-            constant("PIECES", 1, *pieces),
-            ("alias Stored = vec4<f32>;".into(), format!("alias Stored = {stored};")),
-            ("return stored;".into(), format!("return {widened};")),
-            (PARAMETERS.into(), bindings.to_string()),
-        ];
-        changed(DECODE_LINEAR, &changes)
+        self.0.suited(DECODE_LINEAR, 4)
     }
-}
-
-/// The `Parameters` of `shaders/decode_linear.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct DecodeLinearParameters {
-    outputs: u32,
-    loads: u32,
-    activation: u32,
-    onto: u32,
 }
 
 /// [`crate::operations::Kernels::residua_linear`] for layers with a [`variant`].
@@ -184,37 +287,16 @@ pub fn decode_linear(
     activation: Activation,
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
-    let (x, bias) = (plain(x), plain(bias));
-    let (weight, scales) = in_order(weights);
-    let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
-    let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
-    let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
-    assert_eq!(weights_of_an_output, inputs, "the weights must be [outputs, inputs]");
-    assert_eq!(bias.meta.shape()[0], outputs, "the bias must be [outputs]");
-    let kernel = DecodeLinear::of(rows, inputs, weight.dtype, outputs, Grain::current());
-    let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs need a matrix product"));
-    let parameters = DecodeLinearParameters {
-        outputs: outputs as u32,
-        loads: (inputs / CHUNK / kernel.reading().pieces) as u32,
-        activation: match activation {
-            Activation::None => 0,
-            Activation::Gelu => 1,
-            Activation::QuickGelu => 2,
-        },
-        onto: residual.is_some() as u32,
-    };
+    let mut layer = Layer::new(x, weights, bias, activation);
+    layer.parameters.onto = residual.is_some() as u32;
     let y = match residual {
         Some(residual) => {
-            assert_eq!(residual.meta.shape()[..], [rows, outputs], "the residual must be [rows, outputs]");
+            assert_eq!(residual.meta.shape()[..], layer.shape(), "the residual must be [rows, outputs]");
             own(plain(residual))
         }
-        None => empty(&x, Shape::new([rows, outputs]), DType::F32),
+        None => empty(&layer.x, Shape::new(layer.shape()), DType::F32),
     };
-    let workgroups = outputs.div_ceil(kernel.outputs_of_a_workgroup()) as u32;
-    let mut buffers =
-        vec![Bound::values(&x), Bound::weights(&weight), Bound::weights(&bias), Bound::values(&y)];
-    buffers.extend(scales.as_ref().map(Bound::weights));
-    launch(kernel, THREADS, workgroups, &buffers, &parameters);
+    layer.launch(DecodeLinear(layer.kernel), &y, &[]);
     y
 }
 
@@ -226,33 +308,11 @@ fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTens
     }
 }
 
-/// Every kernel that the host builds from the shader.
-#[cfg(test)]
-fn kernels() -> Vec<DecodeLinear> {
-    let mut kernels = Vec::new();
-    for rows in 1..=MOST_ROWS {
-        for weights in [DType::F32, DType::F16, DType::I32] {
-            for grain in Grain::ALL {
-                let of = |outputs| DecodeLinear::of(rows, Block::SIZE, weights, outputs, grain);
-                kernels.extend([1, MANY_OUTPUTS].into_iter().filter_map(of));
-            }
-        }
-    }
-    // With many rows, the number of outputs makes no difference.
-    kernels.dedup();
-    kernels
-}
-
 /// The shader sources that the host launches.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
-    let text = |kernel: DecodeLinear| {
-        let DecodeLinear { rows, outputs, .. } = kernel;
-        let (weights, lanes) = (["f32", "f16", "q8"][kernel.kind], kernel.share().lanes);
-        let kind = format!("{weights}-{rows}x{outputs}x{lanes}");
-        Text::new("decode_linear", kind, THREADS, kernel.source())
-    };
-    kernels().into_iter().map(text).collect()
+    let text = |kernel: FewRows| kernel.text("decode_linear", DecodeLinear(kernel).source());
+    FewRows::all().into_iter().map(text).collect()
 }
 
 #[cfg(test)]
@@ -262,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_thread_writes_at_most_one_result() {
-        for kernel in kernels() {
+        for kernel in FewRows::all() {
             assert!(kernel.rows * kernel.outputs_of_a_workgroup() <= THREADS as usize);
         }
     }
@@ -271,7 +331,7 @@ mod tests {
     #[test]
     fn a_gpu_gets_workgroups_for_all_its_units() {
         for (rows, outputs) in [(1, 1024), (1, 2048), (1, 3072), (1, 4096), (2, 1024), (8, 1024)] {
-            let kernel = DecodeLinear::of(rows, 1024, DType::F16, outputs, Grain::Fine).unwrap();
+            let kernel = FewRows::of(rows, 1024, DType::F16, outputs, Grain::Fine).unwrap();
             let workgroups = outputs.div_ceil(kernel.outputs_of_a_workgroup());
             assert!(workgroups >= 92, "{rows} rows to {outputs}: {workgroups} workgroups");
         }
@@ -281,7 +341,7 @@ mod tests {
     fn host_and_shader_agree_on_the_parameters() {
         assert_same_parameters!(
             DECODE_LINEAR,
-            DecodeLinearParameters { outputs: Uint, loads: Uint, activation: Uint, onto: Uint }
+            Parameters { outputs: Uint, loads: Uint, activation: Uint, onto: Uint, epsilon: Float }
         );
     }
 }

@@ -12,6 +12,7 @@ pub(super) mod launch;
 mod layer_norm;
 mod linear;
 mod matmul;
+mod normed_linear;
 mod residual_quantize;
 mod sample_token;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use super::{Activation, Resample};
 pub(super) use attention::{fits as decode_attention_fits, whole_fits as whole_attention_fits};
 pub(super) use conv2d::variants as conv2d_variants;
 use launch::plain;
-pub(super) use linear::variant as decode_linear_variant;
+pub(super) use linear::variant as few_rows_variant;
 pub(super) use matmul::variants as matmul_variants;
 pub(super) use residual_quantize::variant as residual_quantize_variant;
 pub(super) use sample_token::variant as sample_token_variant;
@@ -56,6 +57,18 @@ impl Kernels for CubeBackend {
         residual: Addend<Self>,
     ) -> CubeTensor {
         linear::decode_linear(x, weights, bias, activation, residual.values())
+    }
+
+    fn residua_normed_linear(
+        x: CubeTensor,
+        gamma: CubeTensor,
+        beta: CubeTensor,
+        epsilon: f32,
+        weights: StoredWeights<Self>,
+        bias: CubeTensor,
+        activation: Activation,
+    ) -> CubeTensor {
+        normed_linear::normed_linear(x, [gamma, beta], epsilon, weights, bias, activation)
     }
 
     fn residua_matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
