@@ -4,19 +4,20 @@
 //
 // A workgroup compares some residuals with one part of the codebook, a tile of codes at a time. Splitting the
 // codebook lets a few residuals occupy a whole GPU. The workgroup loads `DEPTH` channels at a time into
-// workgroup memory, and a thread accumulates 8 residuals by 16 codes in registers. With only 8 codes, reads
-// from workgroup memory would be the bottleneck. The summation order depends only on the channels, so a row's
-// code does not depend on the other rows.
+// workgroup memory, and a thread accumulates 8 residuals by 4 `GROUPS` codes in registers. With few codes, reads
+// from workgroup memory are the bottleneck; with many, there are few workgroups. The summation order depends only
+// on the channels, so a row's code does not depend on the other rows.
 // Followed by shaders/shared/added.wgsl.
 
-// The host replaces these three constants to suit the number of residuals.
+// The host replaces these four constants to suit the number of residuals and the device.
 const ROW_THREADS = 8u;
 const CODE_THREADS = 8u;
+const GROUPS = 4u;
 const DEPTH = 8u;
 
 const THREADS = ROW_THREADS * CODE_THREADS;
 const ROWS = 8u * ROW_THREADS;
-const CODES = 16u * CODE_THREADS;
+const CODES = 4u * GROUPS * CODE_THREADS;
 
 // The largest f32, in place of infinity, which WGSL has no literal for. Hexadecimal because browsers reject
 // the decimal form as too large.
@@ -43,7 +44,7 @@ struct Parameters {
 
 // Indexed by channel and group of four residuals or codes.
 var<workgroup> seen_residuals: array<vec4<f32>, DEPTH * 2u * ROW_THREADS>;
-var<workgroup> seen_codes: array<vec4<f32>, DEPTH * 4u * CODE_THREADS>;
+var<workgroup> seen_codes: array<vec4<f32>, DEPTH * GROUPS * CODE_THREADS>;
 // Indexed by row and by thread along the codes.
 var<workgroup> distances: array<f32, 8u * THREADS>;
 var<workgroup> nearest_codes: array<u32, 8u * THREADS>;
@@ -67,13 +68,13 @@ fn gather_residuals(thread: u32, first_row: u32, first_channel: u32) {
 }
 
 fn gather_codes(thread: u32, first_code: u32, first_channel: u32) {
-    for (var i = thread; i < DEPTH * 4u * CODE_THREADS; i += THREADS) {
+    for (var i = thread; i < DEPTH * GROUPS * CODE_THREADS; i += THREADS) {
         let channel = first_channel + i % DEPTH;
         let code = first_code + i / DEPTH * 4u + FOUR;
         let exists = (code < vec4<u32>(parameters.codes)) & vec4<bool>(channel < parameters.channels);
         let at = select(vec4<u32>(0u), (parameters.first + code) * parameters.channels + channel, exists);
         let values = vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
-        seen_codes[i % DEPTH * 4u * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
+        seen_codes[i % DEPTH * GROUPS * CODE_THREADS + i / DEPTH] = select(vec4<f32>(0.0), values, exists);
     }
 }
 
@@ -118,14 +119,8 @@ fn main(
     for (var tile = 0u; tile < parameters.tiles; tile++) {
         let first_code = (part * parameters.tiles + tile) * CODES;
         // Sums for the upper and lower four rows, and each group of four codes.
-        var upper_0 = mat4x4<f32>();
-        var upper_1 = mat4x4<f32>();
-        var upper_2 = mat4x4<f32>();
-        var upper_3 = mat4x4<f32>();
-        var lower_0 = mat4x4<f32>();
-        var lower_1 = mat4x4<f32>();
-        var lower_2 = mat4x4<f32>();
-        var lower_3 = mat4x4<f32>();
+        var uppers = array<mat4x4<f32>, GROUPS>();
+        var lowers = array<mat4x4<f32>, GROUPS>();
         for (var channel = 0u; channel < parameters.channels; channel += DEPTH) {
             workgroupBarrier();
             gather_residuals(thread, first_row, channel);
@@ -134,30 +129,18 @@ fn main(
             for (var i = 0u; i < DEPTH; i++) {
                 let upper = seen_residuals[i * 2u * ROW_THREADS + own_row];
                 let lower = seen_residuals[i * 2u * ROW_THREADS + ROW_THREADS + own_row];
-                let slot = i * 4u * CODE_THREADS + own_code;
-                var codes = seen_codes[slot];
-                upper_0 = added(upper_0, upper, codes);
-                lower_0 = added(lower_0, lower, codes);
-                codes = seen_codes[slot + CODE_THREADS];
-                upper_1 = added(upper_1, upper, codes);
-                lower_1 = added(lower_1, lower, codes);
-                codes = seen_codes[slot + 2u * CODE_THREADS];
-                upper_2 = added(upper_2, upper, codes);
-                lower_2 = added(lower_2, lower, codes);
-                codes = seen_codes[slot + 3u * CODE_THREADS];
-                upper_3 = added(upper_3, upper, codes);
-                lower_3 = added(lower_3, lower, codes);
+                for (var four = 0u; four < GROUPS; four++) {
+                    let codes = seen_codes[(i * GROUPS + four) * CODE_THREADS + own_code];
+                    uppers[four] = added(uppers[four], upper, codes);
+                    lowers[four] = added(lowers[four], lower, codes);
+                }
             }
         }
-        let code = first_code + 4u * own_code;
-        consider_all(0u, code, upper_0);
-        consider_all(4u, code, lower_0);
-        consider_all(0u, code + 4u * CODE_THREADS, upper_1);
-        consider_all(4u, code + 4u * CODE_THREADS, lower_1);
-        consider_all(0u, code + 8u * CODE_THREADS, upper_2);
-        consider_all(4u, code + 8u * CODE_THREADS, lower_2);
-        consider_all(0u, code + 12u * CODE_THREADS, upper_3);
-        consider_all(4u, code + 12u * CODE_THREADS, lower_3);
+        for (var four = 0u; four < GROUPS; four++) {
+            let code = first_code + 4u * (four * CODE_THREADS + own_code);
+            consider_all(0u, code, uppers[four]);
+            consider_all(4u, code, lowers[four]);
+        }
     }
 
     for (var i = 0u; i < 8u; i++) {

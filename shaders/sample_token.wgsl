@@ -1,17 +1,24 @@
 // Samples one code per row, by the rules of crates/core/src/sampling/filter.rs. CPU reference:
 // crates/kernels/src/cpu/sample_token.rs.
 //
-// One workgroup handles one row. Nothing is sorted: the k-th largest logit, the top-p cutoff and the sampled
-// code are each found by bisection, with a count or a sum over the row at every step. Sums of non-negative
-// floats in a fixed order grow with their terms even when rounded, so each bisected quantity is monotonic.
-// Loops around barriers run a number of steps that depends only on uniforms: Direct3D's older compiler
-// rejects others.
-// Followed by shaders/shared/total.wgsl.
+// One workgroup handles one row. Nothing is sorted: the k-th largest logit and the top-p cutoff are each found
+// eight bits at a time, from the highest, with a histogram over the row at every step. A code at a given sum is
+// found from the sums of as many stretches of the row as there are threads, and then within one stretch. With
+// top-k and top-p, the row is read 11 times.
+// Weights are added as whole numbers, whose sums are the same in any order. Every comparison of sums is thus
+// consistent with the others.
+// Loops around barriers run a number of steps that depends only on constants: Direct3D's older compiler rejects
+// others.
 
+// Also the number of values of eight bits.
 const THREADS = 256u;
 
-// Bits above those of any weight: weights are at most 1, apart from rounding in `exp`.
-const ABOVE_ALL_WEIGHTS = 0x40000000u;
+// Units of a weight of 1. A row has at most 65,536 codes, so that the sums of both digits fit in 32 bits.
+const UNITS = 1073741824.0;
+// A digit of an amount.
+const DIGIT_BITS = 15u;
+const DIGIT = 32768u;
+
 // Weights below exp of this are subnormal and count as 0.
 const SMALLEST_EXPONENT = -87.0;
 
@@ -45,6 +52,13 @@ struct Parameters {
 @group(0) @binding(2) var<uniform> parameters: Parameters;
 
 var<workgroup> words: array<u32, THREADS>;
+// Amounts by the value of eight bits of their key: sums of the high and of the low digits.
+var<workgroup> high_sums: array<atomic<u32>, THREADS>;
+var<workgroup> low_sums: array<atomic<u32>, THREADS>;
+// Running sums over the threads.
+var<workgroup> sums: array<vec2<u32>, THREADS>;
+// What one thread found for all.
+var<workgroup> found: vec3<u32>;
 
 var<private> thread: u32;
 var<private> row_start: u32;
@@ -57,17 +71,6 @@ var<private> largest: f32;
 var<private> cut: u32;
 var<private> tie_end: u32;
 
-fn total_count(count: u32) -> u32 {
-    words[thread] = count;
-    for (var width = THREADS / 4u; width > 0u; width /= 4u) {
-        workgroupBarrier();
-        if (thread < width) {
-            words[thread] += words[thread + width] + words[thread + 2u * width] + words[thread + 3u * width];
-        }
-    }
-    return workgroupUniformLoad(&words[0]);
-}
-
 fn maximum(word: u32) -> u32 {
     words[thread] = word;
     for (var width = THREADS / 4u; width > 0u; width /= 4u) {
@@ -78,6 +81,40 @@ fn maximum(word: u32) -> u32 {
         }
     }
     return workgroupUniformLoad(&words[0]);
+}
+
+// An amount is a high and a low digit. This carries what exceeds the low one.
+fn carried(amount: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(amount.x + (amount.y >> DIGIT_BITS), amount.y % DIGIT);
+}
+
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    return carried(a + b);
+}
+
+// Grows with the amount even when rounded.
+fn value(amount: vec2<u32>) -> f32 {
+    return f32(amount.x) * f32(DIGIT) + f32(amount.y);
+}
+
+fn amount_of(weight: f32) -> vec2<u32> {
+    return carried(vec2<u32>(0u, u32(weight * UNITS + 0.5)));
+}
+
+// The sum of `own` over all threads before this one. Afterwards, `sums` ends with the sum over all threads.
+fn sum_before(own: vec2<u32>) -> vec2<u32> {
+    sums[thread] = own;
+    for (var width = 1u; width < THREADS; width *= 2u) {
+        workgroupBarrier();
+        var sum = sums[thread];
+        if (thread >= width) {
+            sum = plus(sum, sums[thread - width]);
+        }
+        workgroupBarrier();
+        sums[thread] = sum;
+    }
+    workgroupBarrier();
+    return select(vec2<u32>(0u), sums[max(thread, 1u) - 1u], thread > 0u);
 }
 
 // An integer key that orders logits; 0 for NaN and minus infinity, which are never sampled.
@@ -110,121 +147,147 @@ fn is_kept(i: u32, weight_bits: u32) -> bool {
     return weight_bits > cut || (weight_bits == cut && i < tie_end);
 }
 
-// The sum of the weights kept below index `end`.
-fn kept_mass(end: u32) -> f32 {
-    var sum = 0.0;
-    for (var i = thread; i < end; i += THREADS) {
-        let w = weight(i);
-        sum += select(0.0, w, is_kept(i, bitcast<u32>(w)));
-    }
-    return total(thread, sum);
+struct Best {
+    rank: u32,
+    // The first code of this rank.
+    code: u32,
 }
 
-fn largest_rank() -> u32 {
-    var found = 0u;
+fn best_code() -> Best {
+    var own = Best(0u, parameters.classes);
     for (var i = thread; i < parameters.classes; i += THREADS) {
-        found = max(found, rank(i));
-    }
-    return maximum(found);
-}
-
-fn first_of_rank(wanted: u32) -> u32 {
-    var found = 0u;
-    for (var i = thread; i < parameters.classes; i += THREADS) {
-        if (rank(i) == wanted) {
-            found = max(found, parameters.classes - i);
+        let other = rank(i);
+        if (other > own.rank || own.code == parameters.classes) {
+            own = Best(other, i);
         }
     }
-    return parameters.classes - maximum(found);
+    let top = maximum(own.rank);
+    let code = select(parameters.classes, own.code, own.rank == top);
+    return Best(top, parameters.classes - maximum(parameters.classes - code));
 }
 
-fn count_from_rank(least: u32) -> u32 {
-    var count = 0u;
+// Adds the row's amounts to the histogram of eight bits of their keys, from `shift` on: each code as 1 by its
+// rank, or its weight by the weight's bits. Only of keys with the same bits as `key` where `mask` has ones.
+fn fill(by_weight: bool, key: u32, mask: u32, shift: u32) {
     for (var i = thread; i < parameters.classes; i += THREADS) {
-        count += select(0u, 1u, rank(i) >= least);
-    }
-    return total_count(count);
-}
-
-fn count_of_weight(bits: u32, end: u32) -> u32 {
-    var count = 0u;
-    for (var i = thread; i < end; i += THREADS) {
-        count += select(0u, 1u, bitcast<u32>(weight(i)) == bits);
-    }
-    return total_count(count);
-}
-
-fn last_kept() -> u32 {
-    var found = 0u;
-    for (var i = thread; i < parameters.classes; i += THREADS) {
-        if (is_kept(i, bitcast<u32>(weight(i)))) {
-            found = i;
+        var own = rank(i);
+        var amount = vec2<u32>(0u, min(own, 1u));
+        if (by_weight) {
+            let own_weight = weight(i);
+            own = bitcast<u32>(own_weight);
+            amount = amount_of(own_weight);
+        }
+        if (((own ^ key) & mask) == 0u && (amount.x | amount.y) > 0u) {
+            let bin = (own >> shift) % THREADS;
+            atomicAdd(&high_sums[bin], amount.x);
+            atomicAdd(&low_sums[bin], amount.y);
         }
     }
-    return maximum(found);
+}
+
+struct Reached {
+    key: u32,
+    // The sum of the amounts of higher keys.
+    above: f32,
+    // The sum to reach.
+    wanted: f32,
+}
+
+// The key at which the sum of amounts, from the highest key down, reaches `wanted`; of weights, the share `wanted`
+// of them all. 0 if it never does.
+fn reach(by_weight: bool, wanted: f32) -> Reached {
+    var key = 0u;
+    var mask = 0u;
+    var above = vec2<u32>(0u);
+    var enough = wanted;
+    for (var step = 0u; step < 4u; step++) {
+        let shift = 24u - 8u * step;
+        atomicStore(&high_sums[thread], 0u);
+        atomicStore(&low_sums[thread], 0u);
+        workgroupBarrier();
+        fill(by_weight, key, mask, shift);
+        workgroupBarrier();
+        // From the highest bin down.
+        let bin = THREADS - 1u - thread;
+        let own = carried(vec2<u32>(atomicLoad(&high_sums[bin]), atomicLoad(&low_sums[bin])));
+        let before = plus(above, sum_before(own));
+        let all = workgroupUniformLoad(&sums[THREADS - 1u]);
+        if (by_weight && step == 0u) {
+            enough = wanted * value(all);
+        }
+        if (value(before) < enough && (enough <= value(plus(before, own)) || bin == 0u)) {
+            found = vec3<u32>(bin, before);
+        }
+        let chosen = workgroupUniformLoad(&found);
+        key |= chosen.x << shift;
+        mask |= (THREADS - 1u) << shift;
+        above = chosen.yz;
+    }
+    return Reached(key, value(above), enough);
+}
+
+// The amount of code `i`: its kept weight, or 1 if it is tied at the cutoff of top-p.
+fn amount_at(i: u32, of_ties: bool) -> vec2<u32> {
+    let own_weight = weight(i);
+    let bits = bitcast<u32>(own_weight);
+    if (of_ties) {
+        return vec2<u32>(0u, select(0u, 1u, bits == cut));
+    }
+    return select(vec2<u32>(0u), amount_of(own_weight), is_kept(i, bits));
+}
+
+// The first code at which the sum of amounts, from the first code on, exceeds `bound`; of kept weights, the share
+// `bound` of them all. The number of codes if it never does.
+fn code_beyond(of_ties: bool, bound: f32) -> u32 {
+    let stretch = (parameters.classes + THREADS - 1u) / THREADS;
+    let start = min(thread * stretch, parameters.classes);
+    let end = min(start + stretch, parameters.classes);
+    var own = vec2<u32>(0u);
+    for (var i = start; i < end; i++) {
+        own = plus(own, amount_at(i, of_ties));
+    }
+    if (thread == 0u) {
+        found.x = parameters.classes;
+    }
+    let before = sum_before(own);
+    let all = value(workgroupUniformLoad(&sums[THREADS - 1u]));
+    // A share below 1 of all may be rounded up to all.
+    let below_all = bitcast<f32>(max(bitcast<u32>(all), 1u) - 1u);
+    let limit = select(min(bound * all, below_all), bound, of_ties);
+    if (value(before) <= limit && limit < value(plus(before, own))) {
+        var sum = before;
+        var code = start;
+        for (var i = start; i < end; i++) {
+            let amount = amount_at(i, of_ties);
+            if ((amount.x | amount.y) > 0u) {
+                code = i;
+            }
+            sum = plus(sum, amount);
+            if (value(sum) > limit) {
+                break;
+            }
+        }
+        found.x = code;
+    }
+    return workgroupUniformLoad(&found).x;
 }
 
 // The rank of the k-th largest logit. At least 1, which excludes codes that are never sampled.
-fn rank_of_kth(top: u32) -> u32 {
-    var low = 1u;
+fn rank_of_kth() -> u32 {
     if (parameters.top_k == 0u) {
-        return low;
+        return 1u;
     }
-    var high = top;
-    for (var step = 0u; step < 32u; step++) {
-        let middle = high - (high - low) / 2u;
-        if (count_from_rank(middle) >= parameters.top_k) {
-            low = middle;
-        } else if (low < high) {
-            high = middle - 1u;
-        }
-    }
-    return low;
+    return max(reach(false, f32(parameters.top_k)).key, 1u);
 }
 
 // Sets `cut` and `tie_end` so that a code is kept if the weights of likelier codes, and of equally likely
-// codes with a lower index, sum to less than `limit`.
-fn keep_likeliest(limit: f32) {
-    var low = 0u;
-    var high = ABOVE_ALL_WEIGHTS;
-    for (var step = 0u; step < 31u; step++) {
-        let middle = low + (high - low) / 2u;
-        cut = middle;
-        if (kept_mass(parameters.classes) < limit) {
-            high = middle;
-        } else if (low < high) {
-            low = middle + 1u;
-        }
-    }
-    cut = low;
-    let tied = bitcast<f32>(low);
-    let above = kept_mass(parameters.classes);
-    var first = 0u;
-    var end = parameters.classes;
-    for (var step = 0u; (parameters.classes >> step) > 0u; step++) {
-        let middle = first + (end - first) / 2u;
-        if (above + tied * f32(count_of_weight(low, middle)) >= limit) {
-            end = middle;
-        } else if (first < end) {
-            first = middle + 1u;
-        }
-    }
-    tie_end = first;
-}
-
-// The first code at which the cumulative kept weight exceeds `bound`.
-fn code_at(bound: f32) -> u32 {
-    var low = 0u;
-    var high = last_kept();
-    for (var step = 0u; (parameters.classes >> step) > 0u; step++) {
-        let middle = low + (high - low) / 2u;
-        if (kept_mass(middle + 1u) > bound) {
-            high = middle;
-        } else if (low < high) {
-            low = middle + 1u;
-        }
-    }
-    return low;
+// codes with a lower index, sum to less than the share top-p.
+fn keep_likeliest() {
+    let reached = reach(true, parameters.top_p);
+    cut = reached.key;
+    let tied = value(amount_of(bitcast<f32>(cut)));
+    let kept = max(ceil((reached.wanted - reached.above) / tied), 1.0);
+    tie_end = code_beyond(true, kept - 0.5) + 1u;
 }
 
 // As in crates/core/src/random.rs: the first word of PCG4D as a number in [0, 1) with 24 bits.
@@ -247,22 +310,21 @@ fn mix_words(before: vec4<u32>) -> vec4<u32> {
 }
 
 fn draw(row: u32) -> i32 {
-    let top = largest_rank();
-    let best = first_of_rank(top);
-    var code = best;
+    let best = best_code();
+    var code = best.code;
     if (parameters.temperature > 0.0) {
-        largest = bitcast<f32>(logits[row_start + best]);
-        lowest_rank = rank_of_kth(top);
+        largest = bitcast<f32>(logits[row_start + best.code]);
+        lowest_rank = rank_of_kth();
         cut = 0u;
         tie_end = 0u;
         if (parameters.top_p > 0.0) {
-            keep_likeliest(parameters.top_p * kept_mass(parameters.classes));
+            keep_likeliest();
         }
-        let drawn = code_at(code_uniform(row) * kept_mass(parameters.classes));
+        let drawn = min(code_beyond(false, code_uniform(row)), parameters.classes - 1u);
         // Relative to an infinite weight, all others vanish.
-        code = select(drawn, best, top == INFINITY_RANK);
+        code = select(drawn, best.code, best.rank == INFINITY_RANK);
     }
-    return select(i32(code), -1, top == 0u);
+    return select(i32(code), -1, best.rank == 0u);
 }
 
 @compute @workgroup_size(THREADS, 1, 1)

@@ -7,14 +7,17 @@ use super::options::DeviceArguments;
 use super::output::Console;
 use super::words::{PRECISIONS, one_of};
 use crate::app::bench::{Frames, frames};
-use residua_core::config::Precision;
 use residua_core::config::preset::{PRESETS, Preset};
+use residua_core::config::{Precision, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::text::size;
+use residua_engine::Stage2;
 use residua_engine::bench::{
-    Bench as Measured, Brushed, Compared, Drafted, Kernel, RankSpeed, Settings, TrainSpeed, bench, brush,
-    compare, drafting, kernels, train,
+    Bench as Measured, Brushed, Compared, Drafted, Kernel, Plan, RankSpeed, Settings, TrainSpeed, bench,
+    brush, compare, drafting, kernels, plan, plan_preset, train,
 };
+use residua_kernels::device::{DeviceChoice, open};
+use residua_protocol::Options;
 
 /// Studio frames to time.
 const FRAMES: usize = 200;
@@ -29,7 +32,7 @@ pub struct Bench {
     #[arg(long, default_value = "ffhq-355m")]
     preset: String,
     /// List the presets.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "precision", "f32", "device", "gpu_kernels"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "plan", "model", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
     /// Batch size in images; several values, separated by commas, are timed in turn, except with --train.
     /// [default: 1; with --train: 32]
@@ -59,6 +62,13 @@ pub struct Bench {
     /// Time training steps of both stages of emoji-64; under mpirun, with a --batch of images for each rank.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
+    /// List the kernels that sample one cell on a GPU, with their workgroups and bytes, and how long some GPUs need at
+    /// least to read the weights. Runs no kernel, so any adapter will do.
+    #[arg(long, conflicts_with_all = ["brush", "compare", "drafting", "kernels", "studio", "train", "runs", "device", "gpu_kernels"])]
+    plan: bool,
+    /// Model to plan instead of a preset: a bundled name, a folder or a file, as for `sample`.
+    #[arg(long, value_name = "NAME|PATH", requires = "plan", conflicts_with = "preset")]
+    model: Option<String>,
     /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f16")]
     precision: Precision,
@@ -91,6 +101,11 @@ impl Bench {
             return console.result(json!(measured), &of_frames(&measured));
         }
         let preset = Preset::find(&self.preset)?;
+        if self.plan {
+            let plans = self.plans(preset, console)?;
+            let text: Vec<String> = plans.iter().map(planned).collect();
+            return console.result(json!(plans), &text.join("\n\n"));
+        }
         let device = self.device.open()?;
         if let Some(name) = &self.kernels {
             let measured = kernels(name, self.runs, &device, &mut console.task("measuring"))?;
@@ -105,7 +120,7 @@ impl Bench {
             let measured = train(batch, self.runs, &device, world, &mut console.task("measuring"))?;
             return console.result(json!(measured), &of_training(&measured));
         }
-        let precision = if self.f32 { Precision::Stored } else { self.precision };
+        let precision = self.precision();
         let batches = self.batches(1);
         let settings = |batch| Settings { batch, runs: self.runs, precision };
         let mut task = console.task("measuring");
@@ -124,6 +139,26 @@ impl Bench {
         }
         let text: Vec<String> = measured.iter().map(text).collect();
         console.result(json!(measured), &text.join("\n\n"))
+    }
+
+    fn precision(&self) -> Precision {
+        if self.f32 { Precision::Stored } else { self.precision }
+    }
+
+    /// A plan for each batch size, of the model if one is given, else of `preset`.
+    fn plans(&self, preset: &Preset, console: &Console) -> Result<Vec<Plan>> {
+        let (device, batches) = (open(DeviceChoice::Gpu)?, self.batches(1));
+        let Some(model) = &self.model else {
+            return plan_preset(preset, &batches, self.precision(), &device);
+        };
+        let options = Options {
+            model: model.clone(),
+            rqvae: None,
+            state: StateKind::Auto,
+            precision: self.precision(),
+        };
+        let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
+        batches.iter().map(|&batch| plan(model, &stage2.model, batch)).collect()
     }
 
     /// The batch sizes that are given, else the `usual` one.
@@ -214,6 +249,31 @@ fn drafted(preset: &Preset, rows: &[Drafted]) -> String {
             _ => "cell by cell".into(),
         };
         format!("{way:<26} {:>5}  {:>6}  {:>9.3}", row.batch, row.passes, row.seconds)
+    }));
+    lines.join("\n")
+}
+
+fn planned(plan: &Plan) -> String {
+    let Plan { model, batch, cell, kernels, launches, weights, values, floors } = plan;
+    let mut lines = vec![
+        format!("{model}, batch {batch}, cell {cell}; Burn's own additions and copies come on top"),
+        format!(
+            "{:<18} {:>8} {:>10} {:>7} {:>12} {:>12}",
+            "kernel", "launches", "workgroups", "threads", "weights", "values"
+        ),
+    ];
+    lines.extend(kernels.iter().map(|one| {
+        let [weights, values] = [one.weights, one.values].map(size);
+        format!(
+            "{:<18} {:>8} {:>10} {:>7} {weights:>12} {values:>12}",
+            one.kernel, one.launches, one.workgroups, one.threads
+        )
+    }));
+    let [weights, values] = [*weights, *values].map(size);
+    lines.push(format!("{:<18} {launches:>8} {:>10} {:>7} {weights:>12} {values:>12}", "all", "", ""));
+    lines.extend(floors.iter().map(|floor| {
+        let (adapter, rate) = (floor.adapter, floor.gigabytes_per_second);
+        format!("weights take at least {:.1} ms at {rate:.0} GB/s ({adapter})", floor.ms)
     }));
     lines.join("\n")
 }

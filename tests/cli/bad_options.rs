@@ -164,6 +164,9 @@ fn options_without_effect_are_rejected() {
         "bench --drafting --train",
         "bench --brush --preset tiny",
         "bench --brush --studio",
+        "bench --plan --device gpu",
+        "bench --plan --runs 1",
+        "bench --model emoji-64",
         "--json studio",
         "studio --force",
     ] {

@@ -22,8 +22,8 @@ pub struct Run {
 }
 
 /// Words in commands that choose a device or do not compute.
-const WITHOUT_DEVICE: [&str; 9] =
-    ["info", "convert", "devices", "merge", "--device", "--list", "help", "--help", "--version"];
+const WITHOUT_DEVICE: [&str; 10] =
+    ["info", "convert", "devices", "merge", "--device", "--list", "--plan", "help", "--help", "--version"];
 
 /// The path of a file in `tests/fixtures`, or in `assets/samples` if `path` starts with `samples/`.
 pub fn given(path: &str) -> PathBuf {

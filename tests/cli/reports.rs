@@ -25,6 +25,7 @@ fn every_subcommand_prints_one_json_document() {
         "verify fixtures/tokenizers",
         "bench --preset tiny --runs 1",
         "bench --preset tiny --runs 1 --compare --batch 1,2",
+        "bench --plan --preset tiny",
         "bench --list",
     ] {
         let result = desk.json(line);
@@ -152,6 +153,31 @@ fn bench_times_the_brush() {
         [1, 4, 16, 64]
     );
     assert!(regions.iter().all(|region| region["ms"].as_f64().unwrap() > 0.0), "{result}");
+}
+
+/// The floor of an adapter is the time that its memory takes for all weights of the table.
+#[test]
+fn bench_plans_a_cell_of_presets_and_models() {
+    let lines =
+        [("bench --plan --preset tiny --batch 1,3", vec![1, 3]), ("bench --plan --model emoji-64", vec![1])];
+    for (line, batches) in lines {
+        let plans = Desk::new().json(line);
+        let plans = plans.as_array().unwrap();
+        let found: Vec<u64> = plans.iter().map(|plan| plan["batch"].as_u64().unwrap()).collect();
+        assert_eq!(found, batches, "{line}");
+        for plan in plans {
+            let kernels = plan["kernels"].as_array().unwrap();
+            let sum = |key: &str| kernels.iter().map(|kernel| kernel[key].as_u64().unwrap()).sum::<u64>();
+            for key in ["launches", "weights", "values"] {
+                assert_eq!(plan[key], sum(key), "{key}: {plan}");
+            }
+            for floor in plan["floors"].as_array().unwrap() {
+                let rate = floor["gigabytes_per_second"].as_f64().unwrap();
+                let expected = sum("weights") as f64 / (rate * 1e9) * 1e3;
+                assert!((floor["ms"].as_f64().unwrap() / expected - 1.0).abs() < 1e-9, "{floor}");
+            }
+        }
+    }
 }
 
 /// A batch of 1 is not mistaken for none given.

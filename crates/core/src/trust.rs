@@ -19,6 +19,8 @@ pub enum GpuKernel {
     LayerNorm,
     /// A linear layer with few rows.
     DecodeLinear,
+    /// Layer norm and a linear layer with few rows.
+    NormedLinear,
     /// Matrix product.
     Matmul,
     /// Converts weights from f16 to f32. Without it, weights are loaded in f32.
@@ -80,11 +82,12 @@ static SETTLED: Switches = [const { AtomicU64::new(0) }; GpuKernel::ALL.len()];
 
 impl GpuKernel {
     /// All kernels.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Conv2d,
         Self::GroupNorm,
         Self::LayerNorm,
         Self::DecodeLinear,
+        Self::NormedLinear,
         Self::Matmul,
         Self::Widen,
         Self::DecodeAttention,

@@ -9,7 +9,7 @@ use web_time::Instant;
 
 use super::attention::Reach;
 use super::cpu::linear::Block;
-use super::cube::{conv2d_variants, decode_linear_variant, matmul_variants, residual_quantize_variant};
+use super::cube::{conv2d_variants, few_rows_variant, matmul_variants, residual_quantize_variant};
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
@@ -55,18 +55,25 @@ pub fn checks() -> Vec<Check> {
         whole_attention(Reach::All),
         whole_attention(Reach::Before),
         draw(),
-        quantization(5),
-        quantization(13),
-        quantization(77),
         embedding(),
     ];
-    for (rows, outputs) in LAYERS {
-        checks.extend([
-            layer([rows, 36, outputs], SINGLE, Some(Activation::Gelu)),
-            layer([rows, 36, outputs], HALF, None),
-            layer([rows, 64, outputs], EIGHT_BITS, Some(Activation::QuickGelu)),
-        ]);
+    checks.extend(different([5, 13, 77, 530].map(quantization)));
+    for rows in 1..=8 {
+        for (kept, inputs, activation) in LAYERS {
+            for of in [layer, normed_layer] {
+                checks
+                    .extend(different(OUTPUTS.map(|outputs| of([rows, inputs, outputs], kept, activation))));
+            }
+        }
     }
+    checks
+}
+
+/// `checks` without those of the same variant as the one before. Which sizes have variants of their own depends on the
+/// device.
+fn different<const N: usize>(checks: [Check; N]) -> Vec<Check> {
+    let mut checks = Vec::from(checks);
+    checks.dedup_by_key(|check| check.variant);
     checks
 }
 
@@ -75,9 +82,13 @@ pub fn checks_of(variant: Variant) -> Vec<Check> {
     checks().into_iter().filter(|check| check.variant == variant).collect()
 }
 
-/// Rows and outputs of layers that cover every variant of the kernel.
-const LAYERS: [(usize, usize); 10] =
-    [(1, 19), (1, 2051), (2, 19), (2, 2051), (3, 19), (4, 19), (5, 19), (6, 19), (7, 19), (8, 19)];
+/// Few and many outputs of a layer.
+const OUTPUTS: [usize; 2] = [19, 2051];
+
+/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of their kernels: weights, inputs, and the
+/// activation, or a residual unless the rows are normalized first.
+const LAYERS: [(Kept, usize, Option<Activation>); 3] =
+    [(SINGLE, 36, Some(Activation::Gelu)), (HALF, 40, None), (EIGHT_BITS, 64, Some(Activation::QuickGelu))];
 
 /// A way to store the weights of a layer.
 #[derive(Clone, Copy)]
@@ -204,16 +215,28 @@ fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
 }
 
 fn layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
-    let variant =
-        decode_linear_variant(rows, inputs, kept.dtype, outputs).expect("the kernel supports few rows");
+    let variant = few_rows_variant(GpuKernel::DecodeLinear, rows, inputs, kept.dtype, outputs);
     let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
-    close(variant, shape, move |device| {
+    close(variant.expect("the kernel supports few rows"), shape, move |device| {
         let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
         let x = noise([rows, inputs], 1, device);
         read(match activation {
             Some(activation) => linear::linear(x, &weights, &bias, activation),
             None => linear::linear_onto(x, &weights, &bias, noise([rows, outputs], 4, device)),
         })
+    })
+}
+
+/// A layer after a norm, of rows with a mean far from zero.
+fn normed_layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
+    let variant = few_rows_variant(GpuKernel::NormedLinear, rows, inputs, kept.dtype, outputs);
+    let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
+    close(variant.expect("the kernel supports few rows"), shape, move |device| {
+        let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
+        let (gamma, beta) = (noise([inputs], 4, device), noise([inputs], 5, device));
+        let x = noise([rows, inputs], 1, device) + 2.0;
+        let activation = activation.unwrap_or(Activation::None);
+        read(linear::normed_linear(x, [&gamma, &beta], 1e-5, &weights, &bias, activation))
     })
 }
 

@@ -4,13 +4,15 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, sigmoid};
 
-use super::cube::decode_linear_variant;
+use super::cube::few_rows_variant;
 #[cfg(not(target_family = "wasm"))]
 use super::gradient::transformer::{self, has_transformer_steps};
+use super::layer_norm::layer_norm;
 use super::matmul::matmul;
 use super::operations::Kernels;
-use super::route::{Gradient, Route, route};
-use super::{Activation, Weights};
+use super::route::{Gradient, Route, has_gpu_kernel, route};
+use super::{Activation, GpuKernel, Weights};
+use crate::device::is_cpu;
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is
 /// `[rows, out]`. On a GPU, more than a few rows go through [`matmul`].
@@ -23,6 +25,27 @@ pub fn linear_onto(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, residual: 
     layer(x, weights, bias, Activation::None, Some(residual))
 }
 
+/// [`linear`] of `x` after [`layer_norm`] with `gamma` and `beta`, `[in]` each.
+pub fn normed_linear(
+    x: Tensor<2>,
+    [gamma, beta]: [&Tensor<1>; 2],
+    epsilon: f32,
+    weights: &Weights,
+    bias: &Tensor<1>,
+    activation: Activation,
+) -> Tensor<2> {
+    let ([rows, inputs], device) = (x.dims(), x.device());
+    let variant = few_rows_variant(GpuKernel::NormedLinear, rows, inputs, weights.dtype(), weights.outputs());
+    // A CPU has nothing to launch, so there the two are as fast.
+    let serves = !is_cpu(&device) && variant.is_some_and(|variant| has_gpu_kernel(variant, &device));
+    if !serves {
+        return linear(layer_norm(x, gamma, beta, epsilon), weights, bias, activation);
+    }
+    let [gamma, beta, bias] = [gamma, beta, bias].map(|values| values.clone().into_dispatch());
+    let (x, weights) = (x.into_dispatch(), weights.stored());
+    Tensor::from_dispatch(Dispatch::residua_normed_linear(x, gamma, beta, epsilon, weights, bias, activation))
+}
+
 /// `activation(x w^T + bias)`, plus the residual if there is one.
 fn layer(
     x: Tensor<2>,
@@ -32,7 +55,7 @@ fn layer(
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
     let [rows, inputs] = x.dims();
-    let variant = decode_linear_variant(rows, inputs, weights.dtype(), weights.outputs());
+    let variant = few_rows_variant(GpuKernel::DecodeLinear, rows, inputs, weights.dtype(), weights.outputs());
     if route(&x.device(), variant, Gradient::Nowhere) == Route::Kernel {
         let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
         let y = Dispatch::residua_linear(x, weights.stored(), bias, activation, residual.into());
@@ -64,7 +87,7 @@ mod tests {
     use super::*;
     use crate::cpu::linear::Block;
     use crate::device::{DeviceChoice, open};
-    use crate::values;
+    use crate::{Grain, values};
     use burn::tensor::{DType, Device, Int, TensorData};
     use residua_core::random::pcg4d;
     use residua_testing::{assert_close, tensor};
@@ -119,6 +142,10 @@ mod tests {
     /// weights in each precision.
     #[test]
     fn gpu_and_cpu_agree() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(layers_agree));
+    }
+
+    fn layers_agree() {
         let host = Device::flex();
         let activations = [Activation::None, Activation::Gelu, Activation::QuickGelu];
         for case in 0..120 {
@@ -153,21 +180,62 @@ mod tests {
         }
     }
 
+    /// Rows far from zero, whose variance is easily lost.
+    #[test]
+    fn a_layer_after_a_norm_matches_the_two() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(normed_layers_agree));
+    }
+
+    fn normed_layers_agree() {
+        let host = Device::flex();
+        let shapes = [(1, 1024, 2077), (2, 32, 5), (3, 1056, 70), (5, 344, 300), (8, 64, 2100), (9, 64, 30)];
+        for (rows, inputs, outputs) in shapes {
+            let x: Tensor<2> = tensor([rows, inputs], 1, &host) * 2.0 + 20.0;
+            let [gamma, beta] = [2, 3].map(|seed| tensor::<1>([inputs], seed, &host));
+            let bias: Tensor<1> = tensor([outputs], 4, &host);
+            let there = [&gamma, &beta].map(moved);
+            for weights in kept(&tensor([outputs, inputs], 5, &host)) {
+                println!("{rows} x {inputs} to {outputs}, {:?}", weights.dtype());
+                let normed = layer_norm(x.clone(), &gamma, &beta, 1e-5);
+                let expected = values(linear(normed, &weights, &bias, Activation::Gelu));
+                drop(Tensor::<2>::full([rows, outputs], f32::NAN, &gpu()));
+                let found = normed_linear(
+                    moved(&x),
+                    there.each_ref(),
+                    1e-5,
+                    &weights_on_gpu(&weights),
+                    &moved(&bias),
+                    Activation::Gelu,
+                );
+                assert_close(&values(found), &expected, 1e-4);
+            }
+        }
+    }
+
     #[test]
     fn a_row_does_not_depend_on_other_rows() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(rows_are_independent));
+    }
+
+    fn rows_are_independent() {
         const OUTPUTS: usize = 2077;
         let host = Device::flex();
-        for inputs in [1024, 332] {
+        for inputs in [1024, 344] {
             let bias = moved(&tensor([OUTPUTS], 2, &host));
             let x: Tensor<2> = moved(&tensor([8, inputs], 3, &host));
+            let norm = [4, 5].map(|seed| moved(&tensor::<1>([inputs], seed, &host)));
             for weights in kept(&tensor([OUTPUTS, inputs], 1, &host)) {
                 let weights = weights_on_gpu(&weights);
-                let all = values(linear(x.clone(), &weights, &bias, Activation::Gelu));
+                let plain = |x| values(linear(x, &weights, &bias, Activation::Gelu));
+                let normed =
+                    |x| values(normed_linear(x, norm.each_ref(), 1e-5, &weights, &bias, Activation::Gelu));
+                let all = [plain(x.clone()), normed(x.clone())];
                 for rows in 1..8 {
                     let part = x.clone().slice([8 - rows..8, 0..inputs]);
-                    let part = values(linear(part, &weights, &bias, Activation::Gelu));
+                    let parts = [plain(part.clone()), normed(part)];
                     let dtype = weights.dtype();
-                    assert_eq!(part, all[(8 - rows) * OUTPUTS..], "{rows} rows of {inputs}, {dtype:?}");
+                    let expected = all.each_ref().map(|all| &all[(8 - rows) * OUTPUTS..]);
+                    assert_eq!(parts, expected, "{rows} rows of {inputs}, {dtype:?}");
                 }
             }
         }

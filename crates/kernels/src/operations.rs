@@ -57,6 +57,19 @@ pub trait Kernels: Backend {
         absent((x, weights, bias, activation, residual))
     }
 
+    /// [`Self::residua_linear`] without a residual, of `x` after [`Self::residua_layer_norm`].
+    fn residua_normed_linear(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+        #[extension_type] weights: StoredWeights<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        absent((x, gamma, beta, epsilon, weights, bias, activation))
+    }
+
     /// `[.., M, K]` by `[.., K, N]`, with equal batch dimensions.
     fn residua_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(a, b)

@@ -97,7 +97,7 @@ impl Presenter {
     pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("present"),
-            source: wgpu::ShaderSource::Wgsl(PRESENT.into()),
+            source: wgpu::ShaderSource::Wgsl(PRESENT.source.into()),
         });
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("present"),
@@ -172,7 +172,7 @@ impl Presenter {
 /// The shader sources that the host uses.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
-    vec![Text::fixed("present", 0, PRESENT)]
+    vec![Text::fixed("present", 0, PRESENT.source)]
 }
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn parameters_match_the_shader() {
         assert_same_parameters!(
-            PRESENT,
+            PRESENT.source,
             Parameters {
                 width: Uint,
                 height: Uint,
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_shader_has_the_same_colours() {
-        let table = PRESENT.split("const VIRIDIS").nth(1).and_then(|text| text.split(");\n\n").next());
+        let table = PRESENT.source.split("const VIRIDIS").nth(1).and_then(|text| text.split(");\n\n").next());
         let rows = table.expect("the table").lines().filter_map(|line| line.trim().strip_prefix("vec3("));
         let colours: Vec<Vec<f32>> = rows
             .map(|row| row.trim_end_matches("),").split(", ").map(|value| value.parse().unwrap()).collect())

@@ -176,7 +176,7 @@ pub fn residual_quantize_by(
 mod tests {
     use super::*;
     use crate::device::{DeviceChoice, open};
-    use crate::values;
+    use crate::{Grain, values};
     use burn::tensor::{Device, TensorData};
     use residua_core::random::pcg4d;
     use residua_core::sampling::Filter;
@@ -265,6 +265,10 @@ mod tests {
     /// duplicated.
     #[test]
     fn both_kernels_find_the_nearest_codes() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(nearest_codes_are_found));
+    }
+
+    fn nearest_codes_are_found() {
         let host = Device::flex();
         for case in 0..40u32 {
             let size = |word, most: u32| 1 + (pcg4d([case, word, 5, 5])[0] % most) as usize;
@@ -295,6 +299,10 @@ mod tests {
     /// An image's codes do not depend on the other images.
     #[test]
     fn a_row_does_not_depend_on_other_rows() {
+        Grain::ALL.into_iter().for_each(|grain| grain.during(rows_are_independent));
+    }
+
+    fn rows_are_independent() {
         let host = Device::flex();
         let (codebook, latents) = (tensor::<2>([3000, 100], 1, &host), tensor::<2>([70, 100], 2, &host));
         for device in [host, gpu()] {

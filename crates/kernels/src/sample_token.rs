@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::GpuKernel;
+use super::cube::sample_token_variant;
 use super::operations::Kernels;
 use super::route::{Gradient, Route, route};
 use residua_core::random::code_uniform;
@@ -53,11 +53,12 @@ impl Draw {
 /// Codes `[B]` sampled from `logits` `[B, V]`; -1 if a row has nothing to sample from (only NaN and minus
 /// infinity). Row `i` is image `first_image + i * image_step`, unless [`Draw::turns`] gives another layout.
 ///
-/// The codes stay on the device. All devices use the same random number and the same rules, but a GPU sums in
-/// f32. If the random number, or the top-p threshold, is within rounding error (about 1e-6) of the boundary
-/// between two codes, a GPU may sample a different code than a CPU.
+/// The codes stay on the device. All devices use the same random number and the same rules, but a GPU rounds
+/// weights to 2^-30 of the largest. If the random number, or the top-p threshold, is within rounding error (about
+/// 1e-6) of the boundary between two codes, a GPU may sample a different code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
-    match route(&logits.device(), Some(GpuKernel::SampleToken.into()), Gradient::Nowhere) {
+    let variant = sample_token_variant(logits.dims()[1]);
+    match route(&logits.device(), variant, Gradient::Nowhere) {
         Route::Kernel => Tensor::from_dispatch(Dispatch::residua_sample_token(logits.into_dispatch(), *draw)),
         Route::Composed => composed(logits, draw),
     }
@@ -145,7 +146,7 @@ mod tests {
     use crate::device::{DeviceChoice, open};
     use residua_core::random::{pcg4d, uniform};
 
-    /// Largest error of sums in f32.
+    /// Largest error of a sum of rounded weights.
     const ROUNDING: f64 = 1e-5;
 
     fn gpu() -> Device {
@@ -285,8 +286,23 @@ mod tests {
 
     #[test]
     fn the_kernel_matches_the_cpu_reference() {
-        let large = [16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 20_000];
+        let large = [16_384, 20_000, 19_999, 20_000, 16_385, 8193, 20_000, 65_536];
         draws_what_the_twin_draws(on_gpu, 300, &large);
+    }
+
+    /// More codes than the kernel takes.
+    #[test]
+    fn very_many_codes_are_drawn_from_by_burns_operations() {
+        let logits: Vec<f32> = (0..70_000).map(|i| (i % 65_537) as f32).collect();
+        let draw = Draw {
+            filter: Filter { top_k: 1, ..Filter::NONE },
+            seed: 1,
+            first_image: 0,
+            image_step: 1,
+            place: 0,
+            turns: None,
+        };
+        assert_eq!(on_gpu(&logits, 1, &draw), [65_536]);
     }
 
     #[test]

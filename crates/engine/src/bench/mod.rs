@@ -3,6 +3,7 @@
 mod brush;
 mod drafting;
 mod kernels;
+mod plan;
 mod stages;
 mod train;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub use brush::{Brushed, brush};
 pub use drafting::{Drafted, drafting};
 pub use kernels::{Kernel, kernels};
+pub use plan::{Floor, Plan, Planned, plan, plan_preset};
 use residua_core::config::Precision;
 use residua_core::config::preset::Preset;
 use residua_core::error::Result;

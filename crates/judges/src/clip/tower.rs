@@ -51,10 +51,10 @@ impl Block {
     /// Runs the block on `x` `[B T, C]` of `batch` sequences; the shape stays the same.
     fn forward(&self, x: Tensor<2>, batch: usize, attend: Attend) -> Tensor<2> {
         let [rows, width] = x.dims();
-        let qkv = self.qkv.forward(self.norms[0].forward(x.clone()));
+        let qkv = self.qkv.forward_normed(x.clone(), &self.norms[0], Activation::None);
         let y = attend(qkv.reshape([batch, rows / batch, 3 * width]), self.heads);
         let x = x + self.out.forward(y.reshape([rows, width]));
-        let hidden = self.mlp[0].forward_activated(self.norms[1].forward(x.clone()), self.activation);
+        let hidden = self.mlp[0].forward_normed(x.clone(), &self.norms[1], self.activation);
         x + self.mlp[1].forward(hidden)
     }
 }

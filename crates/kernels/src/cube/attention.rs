@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{THREADS, empty, launch, plain, shader};
+use super::launch::{Bound, THREADS, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::attention::Reach;
@@ -61,7 +61,11 @@ pub fn decode_attention(
         position: position as u32,
         scale: (head_dim as f32).powf(-0.5),
     };
-    launch(DecodeAttention, THREADS, parameters.heads_in_all, &[&qkv, &keys, &values, &y], &parameters);
+    // Of the caches, the positions so far.
+    let cached = batch * heads * (position + 1) * head_dim;
+    let [keys, values] = [&keys, &values].map(|cache| Bound::values(cache).part(cached));
+    let buffers = [Bound::values(&qkv), keys, values, Bound::values(&y)];
+    launch(DecodeAttention, THREADS, parameters.heads_in_all, &buffers, &parameters);
     y
 }
 
@@ -112,7 +116,8 @@ pub fn attention(qkv: CubeTensor, heads: usize, reach: Reach) -> CubeTensor {
         causal: u32::from(reach == Reach::Before),
         scale: (head_dim as f32).powf(-0.5),
     };
-    launch(Attention, WHOLE_THREADS, parameters.tiles_in_all, &[&qkv, &y], &parameters);
+    let buffers = [&qkv, &y].map(Bound::values);
+    launch(Attention, WHOLE_THREADS, parameters.tiles_in_all, &buffers, &parameters);
     y
 }
 

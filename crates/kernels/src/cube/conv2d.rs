@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, shader};
+use super::launch::{Bound, Shader, changed, constant, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Resample, Variant};
@@ -33,7 +33,7 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     if y.meta.num_elements() == 0 {
         return y;
     }
-    let buffers = [&x, weight, bias, &y];
+    let buffers = [Bound::values(&x), Bound::weights(weight), Bound::weights(bias), Bound::values(&y)];
     let [images, in_channels, out_channels, height, width] =
         [images, in_channels, out_channels, height, width].map(|size| size as u32);
     let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
@@ -116,6 +116,8 @@ impl Block {
 }
 
 impl Shader for Block {
+    const FILE: &'static str = CONV2D.file;
+
     fn source(&self) -> String {
         let Self { channel_threads, row_threads, column_threads, depth } = *self;
         let changes = [
@@ -124,7 +126,7 @@ impl Shader for Block {
             constant("COLUMN_THREADS", LARGE.column_threads, column_threads),
             constant("DEPTH", LARGE.depth, depth),
         ];
-        changed(CONV2D, &changes)
+        changed(CONV2D.source, &changes)
     }
 }
 
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn host_and_shaders_agree() {
         assert_same_parameters!(
-            CONV2D,
+            CONV2D.source,
             Parameters {
                 images: Uint,
                 in_channels: Uint,

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{empty, launch, plain, shader};
+use super::launch::{Bound, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::embed::{Lookup, Reading};
@@ -60,7 +60,15 @@ pub fn embed_codes(
     let onto = onto.unwrap_or_else(|| empty(&table, Shape::new([1]), DType::F32));
     let y = empty(&table, Shape::new([rows, lookup.outputs(), channels]), DType::F32);
     let workgroups = rows as u32 * (channels as u32).div_ceil(THREADS);
-    launch(EmbedCodes, THREADS, workgroups, &[&codes, &table, &places, &onto, &y], &parameters);
+    let buffers = [
+        Bound::values(&codes).part(rows * lookup.depths),
+        // One row for each code.
+        Bound::weights(&table).part(rows * lookup.depths * channels),
+        Bound::weights(&places).part(2 * lookup.depths),
+        Bound::values(&onto),
+        Bound::values(&y),
+    ];
+    launch(EmbedCodes, THREADS, workgroups, &buffers, &parameters);
     y
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{THREADS, empty, launch, shader};
+use super::launch::{Bound, THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::group_norm::Norm;
@@ -59,7 +59,8 @@ pub fn group_norm(x: CubeTensor, gamma: &CubeTensor, beta: &CubeTensor, norm: No
     if workgroups == 0 {
         return y;
     }
-    launch(Statistics, THREADS, workgroups, &[&x, &statistics], &of);
+    let [x, statistics, output] = [&x, &statistics, &y].map(Bound::values);
+    launch(Statistics, THREADS, workgroups, &[x, statistics], &of);
     let Parts { groups, group_size, part_size, parts } = of;
     let parameters = Parameters {
         groups,
@@ -71,7 +72,8 @@ pub fn group_norm(x: CubeTensor, gamma: &CubeTensor, beta: &CubeTensor, norm: No
         epsilon,
         silu: silu.into(),
     };
-    launch(Normalize, THREADS, workgroups, &[&x, &statistics, gamma, beta, &y], &parameters);
+    let buffers = [x, statistics, Bound::weights(gamma), Bound::weights(beta), output];
+    launch(Normalize, THREADS, workgroups, &buffers, &parameters);
     y
 }
 

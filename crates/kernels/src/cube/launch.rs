@@ -14,6 +14,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
 use super::bounds;
+use crate::plan;
 
 /// A shader with a fixed source, `NAME::SOURCE`, which is a text of `residua_shaders`.
 macro_rules! shader {
@@ -22,10 +23,12 @@ macro_rules! shader {
         struct $name;
 
         impl $name {
-            const SOURCE: &'static str = residua_shaders::$text;
+            const SOURCE: &'static str = residua_shaders::$text.source;
         }
 
         impl $crate::cube::launch::Shader for $name {
+            const FILE: &'static str = residua_shaders::$text.file;
+
             fn source(&self) -> String {
                 Self::SOURCE.into()
             }
@@ -44,6 +47,9 @@ const MAX_WORKGROUPS: u32 = 65_535;
 /// A compute shader. Its source guarantees that its loops end and its accesses stay within its buffers. Equal
 /// shaders have equal sources.
 pub trait Shader: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    /// Its file in `shaders/`.
+    const FILE: &'static str;
+
     /// The source, in WGSL.
     fn source(&self) -> String;
 }
@@ -83,6 +89,37 @@ pub fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
 }
 
+/// A buffer that a kernel binds, and how much of it one launch reads or writes.
+#[derive(Clone, Copy)]
+pub struct Bound<'a> {
+    tensor: &'a CubeTensor,
+    /// Whether it holds weights of the model.
+    is_weights: bool,
+    /// Elements that are read or written.
+    elements: usize,
+}
+
+impl<'a> Bound<'a> {
+    /// Weights of the model, all of which are read.
+    pub fn weights(tensor: &'a CubeTensor) -> Self {
+        Self { is_weights: true, ..Self::values(tensor) }
+    }
+
+    /// Inputs or results, all of which are read or written.
+    pub fn values(tensor: &'a CubeTensor) -> Self {
+        Self { tensor, is_weights: false, elements: tensor.meta.num_elements() }
+    }
+
+    /// The same, of which only so many elements are read or written.
+    pub fn part(self, elements: usize) -> Self {
+        Self { elements, ..self }
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.elements * self.tensor.dtype.size()) as u64
+    }
+}
+
 /// A shader as CubeCL takes it. Because it is unchecked, CubeCL adds no counters to its loops, which would keep
 /// drivers from unrolling them.
 struct Unchecked<S>(S);
@@ -102,30 +139,44 @@ impl<S: Shader> KernelSource for Unchecked<S> {
 }
 
 /// Runs `shader` with `buffers` as its first bindings and `parameters` as the last, in at least `workgroups`
-/// workgroups of `threads` threads; there may be a few extra workgroups.
-pub fn launch(
-    shader: impl Shader,
+/// workgroups of `threads` threads; there may be a few extra workgroups. While this thread plans, it is only recorded.
+pub fn launch<S: Shader>(
+    shader: S,
     threads: u32,
     workgroups: u32,
-    buffers: &[&CubeTensor],
+    buffers: &[Bound<'_>],
     parameters: &impl bytemuck::Pod,
 ) {
     let width = workgroups.clamp(1, MAX_WORKGROUPS);
-    let count = CubeCount::Static(width, workgroups.div_ceil(width), 1);
+    let height = workgroups.div_ceil(width);
+    if plan::is_planning() {
+        return plan::add(planned::<S>(threads, width * height, buffers));
+    }
+    let count = CubeCount::Static(width, height, 1);
     let bytes = bytemuck::bytes_of(parameters);
     let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
     bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    let tensors: Vec<&CubeTensor> = buffers.iter().map(|buffer| buffer.tensor).collect();
     let arguments = KernelArguments::new()
-        .with_buffers(buffers.iter().map(|tensor| tensor.handle.clone().binding()).collect())
+        .with_buffers(tensors.iter().map(|tensor| tensor.handle.clone().binding()).collect())
         .with_info(MetadataBindingInfo::custom(words.clone()));
     #[cfg(test)]
-    let repeated = bounds::Repeated::before(&shader, buffers).map(|repeated| (repeated, count.clone()));
+    let repeated = bounds::Repeated::before(&shader, &tensors).map(|repeated| (repeated, count.clone()));
     let kernel = SourceKernel::new(Unchecked(shader), CubeDim::new_1d(threads));
-    buffers[0].client.launch(Box::new(kernel), count, arguments);
+    tensors[0].client.launch(Box::new(kernel), count, arguments);
     #[cfg(test)]
     if let Some((repeated, count)) = repeated {
-        repeated.check(threads, count, buffers, words);
+        repeated.check(threads, count, &tensors, words);
     }
+}
+
+/// The launch of `S` as a plan lists it.
+fn planned<S: Shader>(threads: u32, workgroups: u32, buffers: &[Bound<'_>]) -> plan::Launch {
+    let bytes = |of_weights: bool| -> u64 {
+        buffers.iter().filter(|buffer| buffer.is_weights == of_weights).map(Bound::bytes).sum()
+    };
+    let kernel = S::FILE.trim_end_matches(".wgsl");
+    plan::Launch { kernel, workgroups, threads, weights: bytes(true), values: bytes(false) }
 }
 
 #[cfg(test)]
@@ -142,6 +193,8 @@ mod tests {
     struct Refused;
 
     impl Shader for Refused {
+        const FILE: &'static str = "none";
+
         fn source(&self) -> String {
             "no shader at all".into()
         }
@@ -155,7 +208,7 @@ mod tests {
     impl Broken for CubeBackend {
         fn refused(x: CubeTensor) -> CubeTensor {
             let y = empty(&x, x.meta.shape().clone(), DType::F32);
-            launch(Refused, THREADS, 1, &[&x, &y], &[0u32]);
+            launch(Refused, THREADS, 1, &[Bound::values(&x), Bound::values(&y)], &[0u32]);
             y
         }
     }

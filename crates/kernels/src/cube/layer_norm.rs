@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{THREADS, empty, launch, plain, shader};
+use super::launch::{Bound, THREADS, empty, launch, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 
@@ -27,7 +27,8 @@ pub fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f
     }
     let y = empty(&x, Shape::new([rows, width]), DType::F32);
     let parameters = LayerNormParameters { rows: rows as u32, width: width as u32, epsilon };
-    launch(LayerNorm, THREADS, parameters.rows, &[&x, &gamma, &beta, &y], &parameters);
+    let buffers = [Bound::values(&x), Bound::weights(&gamma), Bound::weights(&beta), Bound::values(&y)];
+    launch(LayerNorm, THREADS, parameters.rows, &buffers, &parameters);
     y
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch};
+use super::launch::{Bound, Shader, changed, constant, empty, launch};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Variant};
@@ -75,6 +75,8 @@ impl Tile {
 }
 
 impl Shader for Tile {
+    const FILE: &'static str = MATMUL.file;
+
     fn source(&self) -> String {
         let Self { row_threads, column_threads, depth } = *self;
         let changes = [
@@ -82,7 +84,7 @@ impl Shader for Tile {
             constant("COLUMN_THREADS", LARGE.column_threads, column_threads),
             constant("DEPTH", LARGE.depth, depth),
         ];
-        changed(MATMUL, &changes)
+        changed(MATMUL.source, &changes)
     }
 }
 
@@ -194,7 +196,8 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
         b_column,
     };
     let workgroups = (matrices * row_tiles * column_tiles) as u32;
-    launch(tile, tile.threads(), workgroups, &[&a.tensor, &b.tensor, &product], &parameters);
+    let buffers = [&a.tensor, &b.tensor, &product].map(Bound::values);
+    launch(tile, tile.threads(), workgroups, &buffers, &parameters);
     product
 }
 
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn host_and_shader_agree_on_the_parameters() {
         assert_same_parameters!(
-            MATMUL,
+            MATMUL.source,
             Parameters {
                 matrices: Uint,
                 rows: Uint,

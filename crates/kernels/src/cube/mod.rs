@@ -12,6 +12,7 @@ pub(super) mod launch;
 mod layer_norm;
 mod linear;
 mod matmul;
+mod normed_linear;
 mod residual_quantize;
 mod sample_token;
 #[cfg(test)]
@@ -30,9 +31,10 @@ use super::{Activation, Resample};
 pub(super) use attention::{fits as decode_attention_fits, whole_fits as whole_attention_fits};
 pub(super) use conv2d::variants as conv2d_variants;
 use launch::plain;
-pub(super) use linear::variant as decode_linear_variant;
+pub(super) use linear::variant as few_rows_variant;
 pub(super) use matmul::variants as matmul_variants;
 pub(super) use residual_quantize::variant as residual_quantize_variant;
+pub(super) use sample_token::variant as sample_token_variant;
 
 impl Kernels for CubeBackend {
     fn residua_conv2d(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, resample: Resample) -> CubeTensor {
@@ -55,6 +57,18 @@ impl Kernels for CubeBackend {
         residual: Addend<Self>,
     ) -> CubeTensor {
         linear::decode_linear(x, weights, bias, activation, residual.values())
+    }
+
+    fn residua_normed_linear(
+        x: CubeTensor,
+        gamma: CubeTensor,
+        beta: CubeTensor,
+        epsilon: f32,
+        weights: StoredWeights<Self>,
+        bias: CubeTensor,
+        activation: Activation,
+    ) -> CubeTensor {
+        normed_linear::normed_linear(x, [gamma, beta], epsilon, weights, bias, activation)
     }
 
     fn residua_matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
@@ -101,9 +115,10 @@ impl Kernels for CubeBackend {
 #[cfg(test)]
 mod tests {
     use super::{bounds, texts};
-    use crate::Variant;
     use crate::check::{Check, checks};
     use crate::device::{DeviceChoice, open};
+    use crate::{Grain, Variant};
+    use burn::tensor::Device;
     use std::collections::BTreeSet;
 
     /// No kernel reads or writes outside its buffers, and the checks, which let the host choose the variant,
@@ -111,26 +126,35 @@ mod tests {
     #[test]
     fn checks_cover_every_shader_and_stay_within_buffers() {
         let device = open(DeviceChoice::Gpu).unwrap();
+        let mut launched = BTreeSet::new();
+        for grain in Grain::ALL {
+            let by_variant = grain.during(|| launched_by_variant(&device));
+            // Each variant needs its own source: a verdict on one says nothing about another.
+            let different: BTreeSet<&BTreeSet<String>> = by_variant.iter().map(|(_, texts)| texts).collect();
+            assert_eq!(different.len(), by_variant.len(), "two variants have the same source");
+            launched.extend(by_variant.into_iter().flat_map(|(_, texts)| texts));
+        }
+        let unchecked: Vec<String> = texts::computing()
+            .filter(|text| !launched.contains(&text.source))
+            .map(|text| text.name())
+            .collect();
+        assert!(unchecked.is_empty(), "no check launches {unchecked:?}");
+    }
+
+    /// The sources that the checks of each variant launch.
+    fn launched_by_variant(device: &Device) -> Vec<(Variant, BTreeSet<String>)> {
         let mut by_variant: Vec<(Variant, BTreeSet<String>)> = Vec::new();
         for Check { variant, shape, work, .. } in checks() {
             println!("{variant:?} {shape}");
             // Otherwise its first use would start another check.
             variant.switch(true);
-            let (reading, launched) = bounds::watched(|| work(&device));
+            let (reading, launched) = bounds::watched(|| work(device));
             pollster::block_on(reading).unwrap();
             match by_variant.iter_mut().find(|(other, _)| *other == variant) {
                 Some((_, texts)) => texts.extend(launched),
                 None => by_variant.push((variant, launched)),
             }
         }
-        let launched: BTreeSet<&String> = by_variant.iter().flat_map(|(_, texts)| texts).collect();
-        let unchecked: Vec<String> = texts::computing()
-            .filter(|text| !launched.contains(&text.source))
-            .map(|text| text.name())
-            .collect();
-        assert!(unchecked.is_empty(), "no check launches {unchecked:?}");
-        // Each variant needs its own source: a verdict on one says nothing about another.
-        let different: BTreeSet<&BTreeSet<String>> = by_variant.iter().map(|(_, texts)| texts).collect();
-        assert_eq!(different.len(), by_variant.len(), "two variants have the same source");
+        by_variant
     }
 }

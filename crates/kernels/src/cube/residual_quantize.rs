@@ -3,19 +3,21 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Shader, changed, constant, empty, launch, own, plain, shader};
+use super::launch::{Bound, Shader, changed, constant, empty, launch, own, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::embed::Place;
-use crate::{GpuKernel, Variant};
+use crate::{GpuKernel, Grain, Variant};
 use residua_shaders::RESIDUAL_QUANTIZE;
 
 /// Threads per workgroup of either shader.
 const THREADS: u32 = 64;
 
-/// Residuals and codes whose products one thread sums.
+/// Residuals whose products one thread sums.
 const ROWS_OF_A_THREAD: usize = 8;
-const CODES_OF_A_THREAD: usize = 16;
+
+/// Number of residuals from which a GPU has enough workgroups even with many codes per thread.
+const MANY_ROWS: usize = 512;
 
 /// Enough workgroups to fill a GPU. More would not help, and each part that the codes are split into costs a
 /// little.
@@ -29,29 +31,40 @@ const MOST_BYTES: usize = 128 << 20;
 pub fn variant(rows: usize, channels: usize, depths: usize) -> Option<Variant> {
     let values = depths * rows * channels;
     let fits = values > 0 && values * size_of::<f32>() <= MOST_BYTES;
-    fits.then(|| GpuKernel::ResidualQuantize.variant(Search::place(rows)))
+    fits.then(|| GpuKernel::ResidualQuantize.variant(Search::place(rows, Grain::current())))
 }
 
-/// The block that a workgroup computes: `8 row_threads` residuals by `16 code_threads` codes, `depth`
+/// The block that a workgroup computes: `8 row_threads` residuals by `4 groups code_threads` codes, `depth`
 /// channels at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Search {
     row_threads: usize,
     code_threads: usize,
+    groups: usize,
     depth: usize,
 }
 
-/// In order of the number of residuals. The last handles any number.
-const SEARCHES: [Search; 3] = [
-    Search { row_threads: 1, code_threads: 64, depth: 2 },
-    Search { row_threads: 4, code_threads: 16, depth: 8 },
-    Search { row_threads: 8, code_threads: 8, depth: 8 },
+/// For few, more, and any number of residuals; then for a GPU, unless there are [`MANY_ROWS`]: 64 residuals have 64
+/// workgroups for 2048 codes, and 512 for 16,384.
+const SEARCHES: [Search; 4] = [
+    Search { row_threads: 1, code_threads: 64, groups: 4, depth: 2 },
+    Search { row_threads: 4, code_threads: 16, groups: 4, depth: 8 },
+    Search { row_threads: 8, code_threads: 8, groups: 4, depth: 8 },
+    Search { row_threads: 8, code_threads: 8, groups: 1, depth: 8 },
 ];
+
+/// The search of [`SEARCHES`] for any number of residuals, and that for a GPU.
+const ANY: usize = 2;
+const SPREAD: usize = 3;
 
 impl Search {
     /// Index into [`SEARCHES`] for `rows` residuals.
-    fn place(rows: usize) -> usize {
-        SEARCHES.iter().position(|search| rows <= search.rows()).unwrap_or(SEARCHES.len() - 1)
+    fn place(rows: usize, grain: Grain) -> usize {
+        match grain {
+            Grain::Fine if rows < MANY_ROWS => SPREAD,
+            Grain::Fine => ANY,
+            Grain::Coarse => SEARCHES.iter().position(|search| rows <= search.rows()).unwrap_or(ANY),
+        }
     }
 
     fn rows(&self) -> usize {
@@ -59,19 +72,22 @@ impl Search {
     }
 
     fn codes(&self) -> usize {
-        CODES_OF_A_THREAD * self.code_threads
+        4 * self.groups * self.code_threads
     }
 }
 
 impl Shader for Search {
+    const FILE: &'static str = RESIDUAL_QUANTIZE.file;
+
     fn source(&self) -> String {
-        let Self { row_threads, code_threads, depth } = *self;
+        let Self { row_threads, code_threads, groups, depth } = *self;
         let changes = [
             constant("ROW_THREADS", 8, row_threads),
             constant("CODE_THREADS", 8, code_threads),
+            constant("GROUPS", 4, groups),
             constant("DEPTH", 8, depth),
         ];
-        changed(RESIDUAL_QUANTIZE, &changes)
+        changed(RESIDUAL_QUANTIZE.source, &changes)
     }
 }
 
@@ -134,7 +150,17 @@ pub fn residual_quantize(
             first: place.first as u32,
             parts,
         };
-        let buffers = [&nearest, &table, &residuals, &partial_sums, &codes, &squares];
+        let layer = rows * channels;
+        let buffers = [
+            Bound::values(&nearest),
+            // One code for each residual.
+            Bound::weights(&table).part(layer),
+            Bound::values(&residuals),
+            // The sums of the depth before, if there is one, and of this one.
+            Bound::values(&partial_sums).part((1 + depth.min(1)) * layer),
+            Bound::values(&codes).part(rows),
+            Bound::values(&squares).part(rows),
+        ];
         launch(Take, THREADS, rows as u32, &buffers, &parameters);
     }
     (codes, partial_sums, squares)
@@ -149,7 +175,7 @@ fn search(
     place: &Place,
 ) -> (CubeTensor, u32) {
     let [rows, channels] = [0, 1].map(|dim| residuals.meta.shape()[dim]);
-    let kernel = SEARCHES[Search::place(rows)];
+    let kernel = SEARCHES[Search::place(rows, Grain::current())];
     let row_blocks = rows.div_ceil(kernel.rows());
     let all_tiles = place.size.div_ceil(kernel.codes());
     let tiles = all_tiles.div_ceil(WORKGROUPS.div_ceil(row_blocks));
@@ -164,7 +190,13 @@ fn search(
         tiles: tiles as u32,
     };
     let workgroups = (row_blocks * parts) as u32;
-    launch(kernel, THREADS, workgroups, &[residuals, table, norms, &nearest], &parameters);
+    let buffers = [
+        Bound::values(residuals),
+        Bound::weights(table).part(place.size * channels),
+        Bound::weights(norms).part(place.size),
+        Bound::values(&nearest),
+    ];
+    launch(kernel, THREADS, workgroups, &buffers, &parameters);
     (nearest, parts as u32)
 }
 
@@ -172,8 +204,8 @@ fn search(
 #[cfg(test)]
 pub(super) fn texts() -> Vec<Text> {
     let searches = SEARCHES.map(|search| {
-        let Search { row_threads, code_threads, depth } = search;
-        let kind = format!("{row_threads}x{code_threads}x{depth}");
+        let Search { row_threads, code_threads, groups, depth } = search;
+        let kind = format!("{row_threads}x{code_threads}x{groups}x{depth}");
         Text::new("residual_quantize", kind, THREADS, search.source())
     });
     searches.into_iter().chain([Text::fixed("residual_take", THREADS, Take::SOURCE)]).collect()
@@ -190,10 +222,20 @@ mod tests {
         assert!(SEARCHES.iter().all(|search| search.rows() <= THREADS as usize));
     }
 
+    /// The residuals of one image.
+    #[test]
+    fn a_gpu_gets_workgroups_for_all_its_units() {
+        for (rows, codes, least) in [(64, 2048, 64), (64, 16_384, 92), (8, 16_384, 92), (512, 2048, 92)] {
+            let search = SEARCHES[Search::place(rows, Grain::Fine)];
+            let workgroups = rows.div_ceil(search.rows()) * usize::div_ceil(codes, search.codes());
+            assert!(workgroups >= least, "{rows} residuals, {codes} codes: {workgroups} workgroups");
+        }
+    }
+
     #[test]
     fn host_and_shaders_agree_on_the_parameters() {
         assert_same_parameters!(
-            RESIDUAL_QUANTIZE,
+            RESIDUAL_QUANTIZE.source,
             SearchParameters {
                 rows: Uint,
                 channels: Uint,

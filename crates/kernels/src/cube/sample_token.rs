@@ -3,12 +3,21 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{THREADS, empty, launch, shader};
+use super::launch::{Bound, THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::sample_token::Draw;
+use crate::{GpuKernel, Variant};
 
 shader!(SampleToken, SAMPLE_TOKEN);
+
+/// Most classes for which the shader's sums fit in 32 bits.
+const MOST_CLASSES: usize = 65_536;
+
+/// The variant for rows of `classes` logits, if the kernel takes so many.
+pub fn variant(classes: usize) -> Option<Variant> {
+    (1..=MOST_CLASSES).contains(&classes).then(|| GpuKernel::SampleToken.into())
+}
 
 /// The `Parameters` of `shaders/sample_token.wgsl`.
 #[repr(C)]
@@ -57,9 +66,11 @@ fn normal(x: f32) -> f32 {
 /// [`crate::operations::Kernels::residua_sample_token`] for contiguous f32 logits.
 pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
     let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
+    assert!(variant(classes).is_some(), "rows of {classes} logits do not fit the kernel");
     let codes = empty(&logits, Shape::new([rows]), DType::I32);
     let parameters = SampleTokenParameters::new(rows, classes, draw);
-    launch(SampleToken, THREADS, rows as u32, &[&logits, &codes], &parameters);
+    let buffers = [Bound::values(&logits), Bound::values(&codes)];
+    launch(SampleToken, THREADS, rows as u32, &buffers, &parameters);
     codes
 }
 

@@ -51,6 +51,7 @@ fn all() -> Vec<Text> {
         super::layer_norm::texts(),
         super::linear::texts(),
         super::matmul::texts(),
+        super::normed_linear::texts(),
         super::residual_quantize::texts(),
         super::sample_token::texts(),
         super::widen::texts(),

@@ -5,7 +5,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::CubeBackend;
-use super::launch::{THREADS, empty, launch, shader};
+use super::launch::{Bound, THREADS, empty, launch, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::weights::{StoredWeights, Weights};
@@ -41,7 +41,8 @@ fn widen_half(half: CubeTensor) -> CubeTensor {
     assert!(half.dtype == DType::F16, "expected f16 weights");
     let single = empty(&half, half.meta.shape().clone(), DType::F32);
     let count = half.meta.shape().num_elements() as u32;
-    launch(Widen, THREADS, count.div_ceil(2 * THREADS), &[&half, &single], &WidenParameters { count });
+    let buffers = [Bound::weights(&half), Bound::values(&single)];
+    launch(Widen, THREADS, count.div_ceil(2 * THREADS), &buffers, &WidenParameters { count });
     single
 }
 
@@ -49,7 +50,7 @@ fn widen_blocks(packed: CubeTensor, scales: CubeTensor) -> CubeTensor {
     let [outputs, columns] = [0, 1].map(|dim| packed.meta.shape()[dim]);
     let single = empty(&scales, Shape::new([outputs, columns * Weights::PACKED]), DType::F32);
     let words = (outputs * columns) as u32;
-    let buffers = [&packed, &scales, &single];
+    let buffers = [Bound::weights(&packed), Bound::weights(&scales), Bound::values(&single)];
     launch(WidenBlocks, THREADS, words.div_ceil(THREADS), &buffers, &WidenBlocksParameters { words });
     single
 }

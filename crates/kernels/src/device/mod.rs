@@ -27,6 +27,7 @@ pub use native::{adapters, choose, instance, open, take_turn};
 pub use page::{Opened, open};
 pub use request::descriptor;
 
+use crate::grain::Grain;
 use residua_core::error::{Error, Result};
 
 /// Where to compute.
@@ -91,6 +92,10 @@ pub fn share(
     }
     let backend = info.backend;
     ADAPTER.get_or_init(|| format!("{}, {backend}, {} {}", info.name, info.driver, info.driver_info));
+    GRAIN.get_or_init(|| match info.device_type {
+        wgpu::DeviceType::Cpu => Grain::Coarse,
+        _ => Grain::Fine,
+    });
     LARGEST_BINDING.get_or_init(|| device.limits().max_storage_buffer_binding_size);
     let setup = WgpuSetup { instance, adapter, device, queue, backend };
     let opened = init(&setup)?;
@@ -132,6 +137,13 @@ pub fn adapter() -> &'static str {
 }
 
 static ADAPTER: OnceLock<String> = OnceLock::new();
+
+static GRAIN: OnceLock<Grain> = OnceLock::new();
+
+/// The grain of work that suits the adapter in use.
+pub(crate) fn grain() -> Grain {
+    GRAIN.get().copied().unwrap_or(Grain::Fine)
+}
 
 /// Setup of the shared device.
 static SETUP: OnceLock<WgpuSetup> = OnceLock::new();

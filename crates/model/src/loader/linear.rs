@@ -92,18 +92,18 @@ impl Loader<'_> {
     }
 
     /// The precision for linear weights such as `name`; `Stored` means f32. Q8 needs whole blocks, a GPU
-    /// reads f16 in groups of four, and both need the widening kernel: a layer whose input count does not fit
+    /// reads f16 in groups of eight, and both need the widening kernel: a layer whose input count does not fit
     /// gets the next higher precision.
     fn kept_in(&self, name: &str, inputs: usize) -> Precision {
         let stored_half = matches!(&self.source, Source::File(file)
             if file.get(name).is_some_and(|info| info.dtype == Dtype::F16));
         let widens = is_cpu(&self.device) || has_gpu_kernel(GpuKernel::Widen, &self.device);
-        let fours = is_cpu(&self.device) || inputs.is_multiple_of(4);
+        let eights = is_cpu(&self.device) || inputs.is_multiple_of(8);
         match self.precision {
             _ if !widens => Precision::Stored,
             Precision::Q8 if inputs.is_multiple_of(Block::SIZE) => Precision::Q8,
-            Precision::F16 | Precision::Q8 if fours => Precision::F16,
-            _ if stored_half && fours => Precision::F16,
+            Precision::F16 | Precision::Q8 if eights => Precision::F16,
+            _ if stored_half && eights => Precision::F16,
             _ => Precision::Stored,
         }
     }

@@ -4,7 +4,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::layers::{LayerNorm, Linear};
 use crate::Loader;
-use residua_kernels::Weights;
+use residua_kernels::{Activation, Weights};
 
 /// The classifier for codes or for text tokens.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ impl Classifier {
 
     /// `[rows, width]` to `[rows, classes]` at `depth`.
     pub fn forward(&self, x: Tensor<2>, depth: usize) -> Tensor<2> {
-        self.linear[depth.min(self.linear.len() - 1)].forward(self.norm.forward(x))
+        let linear = &self.linear[depth.min(self.linear.len() - 1)];
+        linear.forward_normed(x, &self.norm, Activation::None)
     }
 }

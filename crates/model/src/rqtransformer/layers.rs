@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use crate::Loader;
 use residua_kernels::dropout::Dropout;
 use residua_kernels::layer_norm::layer_norm;
-use residua_kernels::linear::{linear, linear_onto};
+use residua_kernels::linear::{linear, linear_onto, normed_linear};
 use residua_kernels::{Activation, Weights};
 
 /// Epsilon of every layer norm in the published models.
@@ -55,9 +55,9 @@ impl Linear {
         linear(x, &self.weights, &self.bias, Activation::None)
     }
 
-    /// Like [`Self::forward`], followed by `activation`.
-    pub fn forward_activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
-        linear(x, &self.weights, &self.bias, activation)
+    /// Like [`Self::forward`] after `norm`, followed by `activation`.
+    pub fn forward_normed(&self, x: Tensor<2>, norm: &LayerNorm, activation: Activation) -> Tensor<2> {
+        normed_linear(x, [&norm.gamma, &norm.beta], EPSILON, &self.weights, &self.bias, activation)
     }
 
     /// Like [`Self::forward`], with `dropout` applied and added to `residual` `[rows, out]`.

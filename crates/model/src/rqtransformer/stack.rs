@@ -51,7 +51,7 @@ impl Block {
     /// `x` `[B T, C]` of `batch` sequences to the same shape.
     fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>) -> Tensor<2> {
         let [rows, width] = x.dims();
-        let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
+        let qkv = self.qkv.forward_normed(x.clone(), &self.norm1, Activation::None);
         let qkv = qkv.reshape([batch, rows / batch, 3 * width]);
         let y = match (self.attention_dropout.is_off(), self.reach) {
             (true, Reach::Before) => attend(qkv, self.heads, cache),
@@ -59,7 +59,7 @@ impl Block {
             (false, reach) => attend_dropping(qkv, self.heads, reach, &self.attention_dropout),
         };
         let x = self.proj.forward_onto(y.reshape([rows, width]), x, &self.dropouts[0]);
-        let hidden = self.mlp[0].forward_activated(self.norm2.forward(x.clone()), self.activation);
+        let hidden = self.mlp[0].forward_normed(x.clone(), &self.norm2, self.activation);
         self.mlp[1].forward_onto(hidden, x, &self.dropouts[1])
     }
 }

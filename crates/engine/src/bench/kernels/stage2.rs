@@ -39,6 +39,7 @@ pub fn cases(device: &Device) -> Vec<Make<'_>> {
                 cases.push(Box::new(move || linear(batch, [inputs, outputs], precision, device)));
             }
         }
+        cases.push(Box::new(move || normed_linear(batch, width, device)));
         cases.push(Box::new(move || attention(batch, width, device)));
         cases.push(Box::new(move || whole_attention(batch, width, device)));
         cases.push(Box::new(move || normalization(batch, width, device)));
@@ -72,6 +73,31 @@ fn linear(rows: usize, [inputs, outputs]: [usize; 2], precision: Precision, devi
         Precision::Q8 => "q8",
     };
     Case::reading("decode_linear", format!("{rows} x {inputs}->{outputs} {kept}"), bytes, ways)
+}
+
+/// Queries, keys and values of a block.
+fn normed_linear(rows: usize, width: usize, device: &Device) -> Case {
+    let x: Tensor<2> = noise([rows, width], 1, device);
+    let weights = Weights::from(half_noise([3 * width, width], 2, device));
+    let bias: Tensor<1> = noise([3 * width], 3, device);
+    let norm = [4, 5].map(|seed| noise::<1>([width], seed, device));
+    let bytes = weights.bytes();
+    let ways = [linear::normed_linear, normed_composed].map(|way| -> Work {
+        let (x, weights, bias, norm) = (x.clone(), weights.clone(), bias.clone(), norm.clone());
+        work(move || way(x.clone(), norm.each_ref(), 1e-5, &weights, &bias, Activation::None))
+    });
+    Case::reading("normed_linear", format!("{rows} x {width}->{} f16", 3 * width), bytes, ways)
+}
+
+fn normed_composed(
+    x: Tensor<2>,
+    [gamma, beta]: [&Tensor<1>; 2],
+    epsilon: f32,
+    weights: &Weights,
+    bias: &Tensor<1>,
+    activation: Activation,
+) -> Tensor<2> {
+    linear::composed(layer_norm::composed(x, gamma, beta, epsilon), weights, bias, activation)
 }
 
 fn attention(batch: usize, width: usize, device: &Device) -> Case {
