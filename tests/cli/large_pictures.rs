@@ -25,12 +25,14 @@ fn write_large(desk: &Desk) {
     writer.finish().unwrap();
 }
 
-/// Runs the program with so many kilobytes of memory for its data.
+/// Runs the program with this many kilobytes of memory for its data.
 fn limited(desk: &Desk, kilobytes: usize, line: &str) -> Run {
     let program = desk.command(line);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -d {kilobytes}; exec \"$@\""), "sh"]);
     command.arg(program.get_program()).args(program.get_args()).current_dir(desk.path(""));
+    // Each thread takes some of it for its stack.
+    command.env("RAYON_NUM_THREADS", "1");
     Run::of(command.output().unwrap())
 }
 

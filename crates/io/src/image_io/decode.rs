@@ -77,14 +77,14 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
-    check_memory(&decoder)?;
+    // Unreadable EXIF data is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    check_memory(&decoder, orientation)?;
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
         return Err(Error::invalid(
             "the JPEG picture cannot be decoded: the file ends before the picture does",
         ));
     }
-    // Unreadable EXIF data is no reason to refuse the pixels.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(image)
@@ -143,18 +143,28 @@ fn check_png_header(bytes: &[u8]) -> Result<()> {
 }
 
 /// Refuses an image that does not fit in memory. Otherwise the decoder would end the program.
-fn check_memory(decoder: &impl ImageDecoder) -> Result<()> {
-    let (width, height) = decoder.dimensions();
-    // Other colours are converted: to four channels if there is transparency, then to three.
-    let conversion = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 4 };
-    let needed = decoder.total_bytes() + conversion * u64::from(width) * u64::from(height);
+fn check_memory(decoder: &impl ImageDecoder, orientation: Orientation) -> Result<()> {
+    let needed = memory_needed(decoder, orientation);
     if memory::can_hold(needed) {
         return Ok(());
     }
-    let megabytes = needed / 1_000_000;
+    let ((width, height), megabytes) = (decoder.dimensions(), needed / 1_000_000);
     Err(Error::invalid(format!(
-        "a picture of {width}x{height} needs {megabytes} MB of memory, which are not free: make it smaller or close other programs"
+        "a picture of {width}x{height} needs {megabytes} MB of memory, more than is free: make it smaller or close other programs"
     )))
+}
+
+/// The most bytes that the image takes while it is decoded, turned upright and converted, one after the other.
+fn memory_needed(decoder: &impl ImageDecoder, orientation: Orientation) -> u64 {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    let (width, height) = decoder.dimensions();
+    let decoded = decoder.total_bytes();
+    // Rows become columns of a copy. Other orientations are reached in place.
+    let is_turned = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
+    let turned = if is_turned { decoded } else { 0 };
+    // Other colours are converted: to four channels if there is transparency, then to three.
+    let channels = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 4 };
+    decoded + turned.max(channels * u64::from(width) * u64::from(height))
 }
 
 /// The decoder's message in one line; some have several.
@@ -392,6 +402,20 @@ mod tests {
         let mut gif = fixture("animated.gif");
         gif[6..10].fill(0);
         message(&gif);
+    }
+
+    #[test]
+    fn copies_that_turn_or_convert_count_as_memory() {
+        let opaque = encode(colours(), ImageFormat::Png);
+        let transparent = encode(DynamicImage::from(colours()).into_rgba8(), ImageFormat::Png);
+        for (bytes, bytes_per_pixel) in [(opaque, 3), (transparent, 4 + 4), (fixture("turned.jpg"), 3 + 3)] {
+            let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().unwrap();
+            let mut decoder = reader.into_decoder().unwrap();
+            let orientation = decoder.orientation().unwrap();
+            let (width, height) = decoder.dimensions();
+            let expected = bytes_per_pixel * u64::from(width) * u64::from(height);
+            assert_eq!(memory_needed(&decoder, orientation), expected);
+        }
     }
 
     proptest! {
