@@ -13,6 +13,7 @@ use super::{input, ranks, target};
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
+use residua_core::text::counted;
 use residua_engine::Stage2;
 use residua_engine::bulk::{Bulk, Order, conditions, spread};
 use residua_protocol::Options;
@@ -58,10 +59,10 @@ impl BulkArguments {
         let total = u32::try_from(given.len()).ok().and_then(|kinds| kinds.checked_mul(sampling.count()));
         let total = total.filter(|&total| total > 0).ok_or_else(|| {
             Error::usage(format!(
-                "-n {}: expected 1 to {} pictures in total, found that many for each condition; conditions: {}",
+                "-n {0}: expected 1 to {1} pictures in total, found {0} each for {2}",
                 sampling.count(),
                 u32::MAX,
-                given.len()
+                counted(given.len(), "condition")
             ))
         })?;
         let orders = spread(given, total);

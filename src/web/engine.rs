@@ -15,6 +15,7 @@ use residua_engine::studio::Server;
 use residua_io::assets::bundled;
 use residua_kernels::device::{self, DeviceChoice, Opened, kind};
 use residua_protocol::{Answer, Ready, wire};
+use residua_weights::file::hexadecimal;
 use tracing_subscriber::layer::SubscriberExt;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -97,7 +98,7 @@ impl Hasher {
 
     /// The hash in hexadecimal.
     pub fn finish(self) -> String {
-        sha2::Digest::finalize(self.state).iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&sha2::Digest::finalize(self.state))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Run};
 use super::ranks::{does, mpirun, refusals, run};
@@ -30,10 +29,7 @@ fn after_signal(desk: &Desk, line: &str, signal: &str, which: impl Fn(&Desk, u32
     }
     let process = which(desk, job.id());
     assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
-    let since = Instant::now();
-    let run = Run::of(job.wait_with_output().unwrap());
-    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
-    run
+    Run::of(job.wait_with_output().unwrap())
 }
 
 const ENDLESS: &str =
@@ -82,7 +78,8 @@ fn ranks_that_do_not_belong_together_are_refused() {
     ] {
         let run = Run::of(mpirun(&desk, &[(1, line), (1, &other)]).output().unwrap());
         assert_eq!(run.code, Some(2), "{other}: {run:?}");
-        let message = format!("expected the same {name} on all ranks, found another on rank 1");
+        let message =
+            format!("expected the same {name} on all ranks, found a difference between ranks 0 and 1");
         assert!(matches!(refusals(&run)[..], [only] if only.contains(&message)), "{other}: {run:?}");
         assert_eq!(desk.files(), before, "{other}");
     }
@@ -108,7 +105,7 @@ fn wrong_requests_are_refused_once() {
     }
 }
 
-/// Only one rank cannot read its pictures, so that it must say so itself.
+/// Only rank 1 cannot read its pictures, so it must say so itself.
 #[test]
 fn an_error_of_one_rank_ends_all() {
     let desk = desk();

@@ -1,4 +1,4 @@
-//! The processes of one job, which compute together. Each has a rank, and rank 0 leads: it alone talks and writes.
+//! The processes of one job, which compute together. Each has a rank, and rank 0 leads: it alone prints and writes.
 //!
 //! All ranks call the same functions of [`Ranks`] in the same order, and each call returns when all have made it.
 
@@ -89,11 +89,11 @@ impl Ranks for Alone {
     }
 }
 
-/// Refuses ranks that do not have the same as rank 0. `own` is what this one has: names for the user, each with text or
-/// a hash. All ranks pass the same names, and all return the same error.
+/// Refuses ranks that differ from rank 0. `own` is what this one has: names for the user, each with text or a hash. All
+/// ranks pass the same names, and all return the same error.
 ///
 /// # Errors
-/// [`Error::Usage`], with the first rank that differs.
+/// [`Error::Usage`], with the first rank that differs and what differs there.
 pub fn agree(world: &World, own: &[(&str, String)]) -> Result<()> {
     let texts: Vec<&String> = own.iter().map(|(_, text)| text).collect();
     let all = world.gather(serde_json::to_vec(&texts).map_err(Error::invalid)?);
@@ -106,8 +106,8 @@ pub fn agree(world: &World, own: &[(&str, String)]) -> Result<()> {
         let differs = |&(at, _): &(usize, &(&str, String))| texts.get(at) != all[0].get(at);
         if let Some((_, (name, _))) = own.iter().enumerate().find(differs) {
             return Err(Error::usage(format!(
-                "expected the same {name} on all ranks, found another on rank {rank} than on rank 0: start all ranks with \
-                 the same one"
+                "expected the same {name} on all ranks, found a difference between ranks 0 and {rank}: start all ranks with \
+                 the same"
             )));
         }
     }

@@ -322,8 +322,8 @@ impl Run<'_> {
         let all = world.gather([hash(&self.trainee.model()), hash(&self.trainee.training())].concat());
         let Some(rank) = all.iter().position(|hash| *hash != all[0]) else { return Ok(()) };
         Err(Error::invalid(format!(
-            "expected the same weights on all ranks after step {steps}, found others on rank {rank} than on rank 0; {}: use \
-             devices of the same kind with the same driver on all ranks, and resume",
+            "expected the same weights on all ranks after step {steps}, found a difference between ranks 0 and {rank}; {}: \
+             use devices of the same kind with the same driver on all ranks, and resume",
             self.kept()?
         )))
     }

@@ -17,6 +17,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::part::Part;
 use residua_metrics::merge::Merge;
+use residua_weights::file::hexadecimal;
 
 /// The file extension of sums.
 const ENDING: &str = "sums";
@@ -180,5 +181,5 @@ fn not_sums(path: &Path) -> Error {
 
 /// SHA-256 of `bytes`, in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
 }

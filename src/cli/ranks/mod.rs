@@ -8,19 +8,20 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use residua_core::error::{Error, Result};
-use residua_core::files;
 use residua_core::part::Part;
 use residua_core::ranks::{World, agree, alone};
 use residua_kernels::device;
+use residua_weights::file::hexadecimal;
 
-/// Environment variables in which MPI's starters tell a process how many there are, in all and on this machine.
+/// Environment variables in which `mpirun` tells a process how many there are: by Open MPI, and by MPICH.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+/// The same for the processes on this machine.
 const LOCAL_SIZES: [&str; 2] = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"];
 
-/// The number of threads of a process that computes on the CPU.
+/// The environment variable that sets how many threads a process computes with.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
-/// How long a rank with an error waits for rank 0, which most likely has the same error and says so.
+/// How long a rank with an error waits for rank 0, which has most likely found the same error and reports it.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// All processes of the job: this one alone, unless `mpirun` started several.
@@ -68,10 +69,8 @@ pub fn check(world: &World, is_shared: bool) -> Result<()> {
         ));
     }
     let path = std::env::current_exe().map_err(Error::invalid)?;
-    let file = files::open(&path)?;
-    let mut program = vec![0; file.size() as usize];
-    file.read_exact_at(&mut program, 0).map_err(Error::io("read", &path))?;
-    agree(world, &[("program", Sha256::digest(&program).iter().map(|byte| format!("{byte:02x}")).collect())])
+    let program = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    agree(world, &[("program", hexadecimal(&Sha256::digest(&program)))])
 }
 
 /// The part of a job that is this rank's; `given` is what the user asked for.

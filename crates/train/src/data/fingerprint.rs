@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 use sha2::{Digest, Sha256};
 
 use super::DataSet;
+use residua_weights::file::hexadecimal;
 
 /// SHA-256 of all that `data`, in `folder`, knows about its pictures, except their pixels. Moving the folder
 /// does not change it.
@@ -18,7 +19,7 @@ pub fn fingerprint(folder: &Path, data: &DataSet) -> String {
         let said = (names, size, item.class.map(|class| &data.classes[class]), &item.captions);
         hash.update(serde_json::to_vec(&said).expect("text and numbers"));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize())
 }
 
 #[cfg(test)]
