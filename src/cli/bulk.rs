@@ -13,6 +13,7 @@ use super::{input, ranks, target};
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
+use residua_core::ranks::World;
 use residua_core::text::counted;
 use residua_engine::Stage2;
 use residua_engine::bulk::{Bulk, Order, conditions, spread};
@@ -52,7 +53,8 @@ impl BulkArguments {
     ) -> Result<()> {
         target::check_folder(out)?;
         let options = model.options();
-        let captions = self.captions.as_deref().map(read_captions).transpose()?.unwrap_or_default();
+        let captions = self.captions.as_deref().map(|path| read_captions(path, console.world()));
+        let captions = captions.transpose()?.unwrap_or_default();
         let stage2 = Stage2::load(&options, device, &mut console.task("loading"))?;
         check_captions(self.captions.as_deref(), &stage2.model.config)?;
         let given = conditions(&stage2.model.config, &captions)?;
@@ -106,8 +108,14 @@ pub fn check_captions(given: Option<&Path>, config: &RqTransformerConfig) -> Res
     }
 }
 
-/// Reads one caption per line, skipping empty lines, from the file at `path`, or standard input if it is `-`.
-pub fn read_captions(path: &Path) -> Result<Vec<String>> {
+/// Reads one caption per line, skipping empty lines, from the file at `path`, or standard input if it is `-`. Several ranks
+/// need a file, as only one of them gets standard input.
+pub fn read_captions(path: &Path, world: &World) -> Result<Vec<String>> {
+    if path == Path::new(input::STDIN) && !world.is_alone() {
+        return Err(Error::usage(
+            "--captions: expected a file that all ranks can read, found standard input: save the captions to a file",
+        ));
+    }
     let text = input::text(path)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let captions: Vec<String> = lines.map(String::from).collect();

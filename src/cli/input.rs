@@ -21,7 +21,7 @@ const LARGEST: u64 = 1 << 30;
 /// from the same codes.
 const MOST_ROUNDING: u64 = 4;
 /// The name of standard input.
-const STDIN: &str = "-";
+pub const STDIN: &str = "-";
 
 /// Codes, and the recipe that came with them.
 pub struct Codes {

@@ -92,6 +92,7 @@ fn wrong_requests_are_refused_once() {
     for (line, message) in [
         ("train rqvae none.yaml --data data", "none.yaml"),
         ("train rqvae stage1.yaml --data data --out run --resume", "expected a run folder"),
+        ("sample --bulk --captions - --out captions", "--captions: expected a file that all ranks can read"),
         ("info fixtures/rqvae-shared", "run it without mpirun"),
         (
             "eval reconstruction --data data --model fixtures/rqvae-shared --part 0/2",

@@ -178,7 +178,8 @@ impl Samples {
         let share = self.part.open::<Measurement>(console)?;
         if self.classifier.is_some() && !console.world().is_alone() {
             return Err(Error::usage(
-                "--classifier: compares samples of all ranks: sample them under mpirun without it, then run this without mpirun",
+                "--classifier: expected one process, which compares all samples, found several under mpirun: sample under mpirun \
+                 without it, then run this without mpirun",
             ));
         }
         let reference = Reference::open(&self.reference, None)?;
@@ -186,7 +187,7 @@ impl Samples {
         let count = self.sampling.number.unwrap_or(reference.count());
         parts(self.splits, count as usize)?;
         let captions = match &self.captions {
-            Some(path) => read_captions(path)?,
+            Some(path) => read_captions(path, console.world())?,
             None => reference.captions(),
         };
         let device = self.model.model.device.open()?;

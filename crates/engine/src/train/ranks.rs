@@ -17,7 +17,9 @@ use residua_train::record::Record;
 /// [`Error::Usage`].
 pub fn check_source(options: &TrainOptions, world: &World) -> Result<()> {
     match options.config == Path::new(STDIN) && !world.is_alone() {
-        true => Err(Error::usage("config: expected a file that all ranks can read, found standard input")),
+        true => Err(Error::usage(
+            "config: expected a file that all ranks can read, found standard input: save the configuration to a file",
+        )),
         false => Ok(()),
     }
 }
