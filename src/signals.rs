@@ -9,14 +9,14 @@ pub use windows::before_end;
 mod unix {
     use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 
-    /// The signals to stop at: SIGTERM and SIGHUP. Under `nohup`, which has a program go on without its terminal, not
-    /// SIGHUP. For one of several ranks also SIGUSR1: `mpirun` passes it on, while it follows SIGTERM by a kill.
+    /// The signals to stop at: SIGTERM, and SIGHUP except under `nohup`, which keeps programs running without their
+    /// terminal. For one of several ranks also SIGUSR1, which `mpirun` passes on; soon after SIGTERM, it kills its ranks.
     pub fn stopping(is_rank: bool) -> Vec<i32> {
         let signals = [SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(signal));
         signals.chain(is_rank.then_some(SIGUSR1)).collect()
     }
 
-    /// Whether `signal` is ignored. It is asked before there is a handler: then the program was started like that.
+    /// Whether `signal` is ignored. Before there is a handler, that is how the program was started.
     fn is_ignored(signal: i32) -> bool {
         // SAFETY: zeros are a valid action, and without a new one the call only reads the current one.
         unsafe {
@@ -54,8 +54,8 @@ mod windows {
         }
     }
 
-    /// Windows calls it in a thread of its own and ends the program as soon as it returns. So it does not: the program
-    /// ends by itself, or Windows ends it when the time is over.
+    /// Windows calls it on a thread of its own and ends the program as soon as it returns. So it never returns: the
+    /// program ends by itself, or Windows ends it when the time is over.
     unsafe extern "system" fn handle(event: u32) -> i32 {
         // Ctrl-C and Ctrl-Break are for the next handler.
         if !matches!(event, CTRL_CLOSE_EVENT | CTRL_LOGOFF_EVENT | CTRL_SHUTDOWN_EVENT) {

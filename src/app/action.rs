@@ -20,7 +20,7 @@ use residua_engine::train::TrainOptions;
 use residua_io::image_io::framing::Framing;
 use residua_protocol::{Condition, JobId, MorphPlan};
 
-/// One of them.
+/// Something that the user asks for.
 pub enum Action {
     /// What needs no details.
     Do(fn(&mut State)),
@@ -78,7 +78,7 @@ pub enum Action {
     OpenItem(usize),
     /// Asks where to save a morph, and makes it.
     SaveMorph(MorphPlan),
-    /// Looks whether a folder has a training run.
+    /// Checks whether a folder has a training run.
     #[cfg(not(target_family = "wasm"))]
     LookForRun(PathBuf),
     /// Opens a dialog with this title for a file, or for a folder if true. Its path is sent.

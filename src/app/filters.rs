@@ -27,7 +27,8 @@ impl Filters {
 
     /// Whether these and the `published` ones are for the same model.
     pub fn are_for_model_of(&self, published: &Self) -> bool {
-        self.model == published.model && self.draft.len() == published.draft.len()
+        let fits = |set: &Vec<Filter>| set.len() == published.draft.len();
+        self.model == published.model && fits(&self.draft) && self.revise.as_ref().is_none_or(fits)
     }
 
     /// The filters of a contextual model's revisions, one per depth.
@@ -35,7 +36,7 @@ impl Filters {
         self.revise.as_ref().unwrap_or(&self.draft)
     }
 
-    /// Those of the draft, and then those of the revisions if they are others.
+    /// Those of the draft, and then those of the revisions if they have their own.
     pub fn sets(&mut self) -> impl Iterator<Item = &mut Vec<Filter>> {
         std::iter::once(&mut self.draft).chain(&mut self.revise)
     }

@@ -103,8 +103,8 @@ fn close_on_signals(ctx: Context) {
     });
 }
 
-/// Closes the window on Ctrl-C and with its console as the user would, so that a training run writes its checkpoint
-/// first. A second Ctrl-C ends the program at once.
+/// Closes the window on Ctrl-C or when its console closes, as the user would: a training run first writes its checkpoint.
+/// A second Ctrl-C ends the program at once.
 #[cfg(windows)]
 fn close_on_signals(ctx: Context) {
     let close = move || ctx.send_viewport_cmd(eframe::egui::ViewportCommand::Close);

@@ -78,8 +78,8 @@ impl Write for Once {
 impl Console {
     /// Also catches Ctrl-C: the first stops the work at its next unit, the second kills the process. SIGTERM
     /// (end of a session, job or container) and SIGHUP (closed terminal, except under `nohup`) stop the work, too,
-    /// and may arrive several times. So do closing the console on Windows, and SIGUSR1 under `mpirun`, which passes it
-    /// on and kills at most others.
+    /// and may arrive several times. So do a closing console on Windows, and SIGUSR1 under `mpirun`, which passes it on
+    /// to all ranks; after most other signals, it kills them.
     pub fn new(json: bool, world: World) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (seen, leads) = (stop.clone(), world.leads());

@@ -54,7 +54,7 @@ impl Progress {
         Self::after(Duration::ZERO)
     }
 
-    /// Progress that is shown on another rank.
+    /// Progress that another rank shows.
     pub fn hidden() -> Self {
         Self { bar: ProgressBar::hidden(), lines: None }
     }

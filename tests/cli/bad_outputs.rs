@@ -57,7 +57,7 @@ fn what_cannot_be_written_is_refused_before_the_work() {
     desk.refuses(&format!("sample --model emoji-64 --class 0 --out {too_long}"), 1, "cannot create n");
 }
 
-/// They take no data, whoever writes it.
+/// Nobody can write to them, not even root.
 #[cfg(target_os = "linux")]
 #[test]
 fn devices_that_take_no_data_are_named() {
@@ -69,7 +69,7 @@ fn devices_that_take_no_data_are_named() {
     }
 }
 
-/// The settings and the verdicts on GPU kernels have no place then, which is no reason to stop.
+/// Without one, settings and verdicts on GPU kernels are not kept, which is no reason to stop.
 #[cfg(unix)]
 #[test]
 fn no_home_is_needed() {

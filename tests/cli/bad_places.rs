@@ -10,7 +10,7 @@ use super::training::metrics;
 
 const LINE: &str = "train rqvae stage1.yaml --data data --sheet-every 100";
 
-/// Runs the program with so many blocks of 512 bytes for each file, as on a full disk.
+/// Runs the program with this many blocks of 512 bytes for each file, as on a full disk.
 fn on_a_full_disk(desk: &Desk, blocks: u32, line: &str) -> Run {
     let program = desk.command(line);
     let mut command = std::process::Command::new("sh");
@@ -72,7 +72,7 @@ fn a_full_disk_loses_no_checkpoint() {
     assert_eq!(metrics(&desk.path("run")).len(), 4);
 }
 
-/// For root, permissions do not count: then everything works.
+/// Permissions do not bind root, for whom everything works.
 #[test]
 fn what_may_not_be_read_or_written_is_named() {
     let desk = desk();

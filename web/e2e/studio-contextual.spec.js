@@ -27,7 +27,7 @@ test('a picture has the native codes', async ({ page, server, studio }, info) =>
   await expect(studio.says('3 of 32 tokens')).toBeAttached();
   await studio.enter('Seed', SEED);
   await studio.enter('Pictures', 1);
-  // There would be one after each of its steps.
+  // One after each step of the model would take most of the time.
   await studio.click('Show previews', 'checkbox');
   await studio.click('Generate (Ctrl+Enter)');
   await expect(studio.says('1 picture, 0 selected')).toBeAttached({ timeout: 400_000 });

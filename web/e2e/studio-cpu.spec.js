@@ -10,8 +10,8 @@ test.use({
   },
 });
 
-// Firefox and WebKit test the same without a wish for a device.
-test('without WebGPU the models run on the CPU, even if the GPU is wished for', async ({ studio }, info) => {
+// The tests in Firefox and WebKit do the same without requesting a device.
+test('without WebGPU the models run on the CPU, even if the GPU is requested', async ({ studio }, info) => {
   test.setTimeout(600_000);
   const native = await encode('assets/samples/red-cat.png', 'cpu', info.outputPath('codes.npy'));
   await studio.open('?device=gpu');

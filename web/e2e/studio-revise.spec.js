@@ -60,7 +60,7 @@ test('painted cells are resampled, again, and back', async ({ studio }) => {
 });
 
 test('the worst cell is revised by a click, and is no longer the worst', async ({ studio }) => {
-  // Its transformer finds the surprise of all cells at once, a contextual one that of each cell by itself.
+  // Its transformer computes the surprise of all cells in one pass; a contextual one needs a pass for each cell.
   await studio.open('?model=emoji-64');
   // The first steps disappear after the first edit, which moves what is below them.
   await studio.click('Got it');

@@ -1,13 +1,13 @@
-//! The resident memory of this process, on systems that report it, and what more it can have.
+//! The resident memory of this process, on systems that report it, and whether it can get more.
 
-/// Whether so many more bytes can be had at once. An allocation that fails would end the program.
+/// Whether `bytes` more can be allocated at once. A failed allocation would end the program.
 pub fn can_hold(bytes: u64) -> bool {
-    // Linux promises more memory than there is.
+    // Linux promises more memory than it has.
     let is_free = available().is_none_or(|available| bytes <= available);
     let mut space = Vec::<u8>::new();
     is_free
         && usize::try_from(bytes).is_ok_and(|bytes| space.try_reserve_exact(bytes).is_ok())
-        // Else the compiler may leave out the allocation.
+        // Otherwise the compiler may leave out the allocation.
         && !std::hint::black_box(space.as_ptr()).is_null()
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_machine_has_is_not_to_be_had() {
+    fn more_memory_than_any_machine_has_is_refused() {
         assert!(can_hold(0) && can_hold(1 << 20));
         assert!(!can_hold(1 << 60) && !can_hold(u64::MAX));
     }

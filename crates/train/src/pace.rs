@@ -6,10 +6,10 @@ use web_time::Instant;
 
 use residua_core::ranks::World;
 
-/// How much longer than the others a rank takes to be called slow.
+/// A rank is slow if it takes more than this many times as long as the others.
 const SLOW: f64 = 1.25;
 
-/// Share of the last step in the running means, so that one slow step does not make a rank slow.
+/// Share of the last step in the running means: one slow step does not make a rank slow.
 const NEW: f64 = 0.1;
 
 /// How long each rank computes in a step, without waiting for others.

@@ -11,7 +11,7 @@ use residua_protocol::Reading;
 use super::State;
 
 impl State {
-    /// Looks whether `folder` has a run that can be resumed.
+    /// Checks whether `folder` has a run that can be resumed.
     pub fn look_for_run(&mut self, folder: PathBuf) {
         self.training.folder = (folder.clone(), None);
         self.read(Reading::Run(folder));

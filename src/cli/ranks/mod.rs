@@ -1,4 +1,4 @@
-//! The processes that `mpirun` started together. Rank 0 alone talks; an error of one ends all.
+//! The processes that `mpirun` started together. Only rank 0 prints; an error of one ends all.
 
 #[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
 mod over_mpi;

@@ -1,4 +1,4 @@
-//! Ranks that talk over MPI. Only the main thread does.
+//! Ranks that communicate over MPI, each from its main thread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -68,7 +68,7 @@ test('samples as the native program does', async ({ server, studio }, info) => {
   await studio.open(`${server.url}/?device=cpu`);
   await studio.enter('Seed', 77);
   await studio.enter('Pictures', 1);
-  // There would be one after each step of the model.
+  // One after each step of the model would take most of the time.
   await studio.click('Show previews', 'checkbox');
   await studio.click('Generate (Ctrl+Enter)');
   await studio.has('1 picture, 0 selected');

@@ -205,7 +205,7 @@ pub fn is_stream(path: &Path) -> bool {
     matches!(place(path), Ok(Place::Stream))
 }
 
-/// Refuses a `path` that [`write()`] cannot write, before the work whose result it is for. Nothing is changed.
+/// Refuses a `path` that [`write()`] could not write, before the work that makes its contents. Nothing is changed.
 ///
 /// # Errors
 /// Those of [`write()`].
@@ -233,7 +233,7 @@ pub fn check_folder_writable(folder: &Path) -> Result<()> {
     temporary(folder).map(drop).map_err(Error::io("write", folder))
 }
 
-/// A temporary file in `folder`. Its name, which users do not know, is not in the error.
+/// A temporary file in `folder`. Errors leave out its name, which means nothing to users.
 fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     with_usual_permissions().tempfile_in(folder).map_err(|error| {
         let text = error.to_string();

@@ -40,7 +40,7 @@ pub struct TrainSpeed {
 pub struct RankSpeed {
     /// Images per second that it would reach if it never waited.
     pub images_per_second: f64,
-    /// The fraction of its time in which it waits for others and for their numbers.
+    /// The fraction of its time that it spends waiting for others and for their numbers.
     pub waiting: f64,
 }
 

@@ -138,10 +138,11 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
     }
     Err(Error::usage(format!(
         "{}: expected the {} that {} was trained on so far, with the same names, sizes, classes and captions, found \
-         {pictures} with others: use the original ones, or {}",
+         others ({}): use the original ones, or {}",
         options.data.display(),
         counted(record.pictures, "picture"),
         options.out.display(),
+        counted(pictures, "picture"),
         anew(options)
     )))
 }

@@ -29,8 +29,8 @@ const TRANSFORMS: [&str; 6] = ["none", "ffhq256x256", "imagenet256x256", "dalle-
 /// Widths and heights of pictures.
 const SIZES: [[usize; 2]; 4] = [[2, 2], [1, 1], [1, 9], [9, 2]];
 
-/// Begins of names, with what tables quote or escape and decomposed letters. Windows has no quotes in names.
-const BEGINS: [&str; 4] = ["", "", if cfg!(windows) { "it's, " } else { "it's, \"so\" #1 " }, "e\u{301}; "];
+/// Starts of names, with what tables quote or escape, and decomposed letters. Windows allows no quotes in names.
+const STARTS: [&str; 4] = ["", "", if cfg!(windows) { "it's, " } else { "it's, \"so\" #1 " }, "e\u{301}; "];
 
 /// A seeded random number generator.
 struct Dice {
@@ -207,8 +207,8 @@ impl Made {
 
     fn add_picture(&mut self, within: &str) -> String {
         let ending = *self.dice.one(&[".png", ".JPG", ".webp", "~dark.gif", " copy.bmp", ".jpeg"]);
-        let begin = *self.dice.one(&BEGINS);
-        let name = format!("{within}{}{begin}{}", self.folder(), self.name(ending));
+        let start = *self.dice.one(&STARTS);
+        let name = format!("{within}{}{start}{}", self.folder(), self.name(ending));
         let size = *self.dice.one(&SIZES);
         self.write(&name, &picture(size, None));
         self.pictures.insert(name.clone(), true);

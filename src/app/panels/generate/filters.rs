@@ -1,4 +1,4 @@
-//! Sampling filters: the same at all depths and in draft and revisions, or others for each depth, or for the revisions.
+//! Sampling filters: the same for everything, or separate ones for each depth or for the revisions.
 
 use eframe::egui::{DragValue, Grid, ScrollArea, Ui};
 
@@ -34,13 +34,13 @@ const FIELDS: [Field; 4] = [
     },
 ];
 
-/// The heading of each set of filters, and how the names of its fields go on.
+/// The heading of each set of filters, and what follows the names of its fields.
 const SETS: [(&str, &str); 2] = [("Draft", ""), ("Revisions", " of revisions")];
 
 /// A column of the table.
 struct Column<'a> {
     heading: String,
-    /// How the names of its fields go on.
+    /// What follows the names of its fields.
     of: String,
     /// The filters that it sets, all to the same values.
     filters: &'a mut [Filter],
@@ -90,11 +90,10 @@ fn each_depth(ui: &mut Ui, wanted: &mut bool, filters: &mut Filters) -> bool {
     each
 }
 
-/// Switches between filters for draft and revisions alike, and filters for each of the two.
+/// Switches between the same filters for draft and revisions, and separate ones.
 fn each_phase(ui: &mut Ui, filters: &mut Filters) {
     let mut apart = filters.revise.is_some();
-    let help =
-        "Settings of their own for the revisions: the draft is for variety, the revisions are for quality.";
+    let help = "Separate settings for the revisions: the draft brings variety, the revisions quality.";
     if ui.checkbox(&mut apart, "Revise separately").on_hover_text(help).changed() {
         filters.revise = apart.then(|| filters.draft.clone());
     }
