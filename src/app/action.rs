@@ -64,6 +64,8 @@ pub enum Action {
     Limit(usize),
     /// Sets how many codes of a cell a revision resamples; `None`: all.
     SetStrength(Option<usize>),
+    /// Sets whether strokes revise rectangles, rather than the cells that they pass.
+    ReviseRectangles(bool),
     /// Sets the condition of revised cells; `None`: the picture's.
     ReviseAs(Option<Condition>),
     /// Revises this many of the worst cells.
@@ -126,6 +128,7 @@ impl Action {
             Self::Swap(stack) => state.edit(|document| document.take_selected(&stack)),
             Self::Limit(limit) => state.edit(|document| Ok(document.limit_selected(limit))),
             Self::SetStrength(strength) => state.revising.strength = strength,
+            Self::ReviseRectangles(rectangle) => state.revising.rectangle = rectangle,
             Self::ReviseAs(condition) => state.revising.condition = condition,
             Self::ReviseWorst(count) => state.revise_worst(count),
             Self::NeedPatches(depth, codes) => state.need_patches(depth, codes),

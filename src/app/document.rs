@@ -179,13 +179,17 @@ impl Document {
     /// # Errors
     /// The shapes differ.
     pub fn take_selected(&mut self, other: &CodeStack) -> Result<bool> {
-        let mut stack = (**self.stack()).clone();
-        for (row, col, depth) in self.stack().diff(other)? {
-            if self.selected[row * stack.w() + col] {
-                stack.set(row, col, depth, other.at(row, col, depth)?)?;
-            }
-        }
-        Ok(self.change_codes("swap cells", stack))
+        let selected = self.selected.clone();
+        self.take_cells("swap cells", &selected, other)
+    }
+
+    /// Replaces the codes of `cells`, row-major, by those of `other`, which must have the same shape.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn take_cells(&mut self, what: &str, cells: &[bool], other: &CodeStack) -> Result<bool> {
+        let stack = self.stack().with_cells(cells, other)?;
+        Ok(self.change_codes(what, stack))
     }
 
     /// Limits the selected cells to their first `limit` codes.
@@ -200,16 +204,11 @@ impl Document {
     /// Restores the opened codes and depth limits of the selected cells, or of all cells if none are
     /// selected.
     pub fn reset_selected(&mut self) -> bool {
-        let (mut stack, mut limits) = ((**self.stack()).clone(), self.edit().limits.to_vec());
-        let (opened, all, depth) = (self.edits[0].clone(), !self.has_selection(), stack.depth());
-        let mut codes = stack.into_codes();
-        for cell in (0..limits.len()).filter(|&cell| all || self.selected[cell]) {
-            let places = cell * depth..(cell + 1) * depth;
-            codes[places.clone()].copy_from_slice(&opened.stack.codes()[places]);
-            limits[cell] = opened.limits[cell];
-        }
-        let [h, w, _] = opened.stack.shape();
-        stack = CodeStack::new(h, w, depth, codes).expect("the opened shape");
+        let (opened, all) = (&self.edits[0], !self.has_selection());
+        let reset: Vec<bool> = self.selected.iter().map(|&selected| all || selected).collect();
+        let stack = self.stack().with_cells(&reset, &opened.stack).expect("all edits have one shape");
+        let limits = self.edit().limits.iter().zip(opened.limits.iter()).zip(&reset);
+        let limits = limits.map(|((&now, &then), &reset)| if reset { then } else { now }).collect();
         self.change("revert to opened", stack, limits)
     }
 

@@ -15,9 +15,15 @@ use residua_protocol::JobId;
 pub enum Purpose {
     /// The usual place for results of its kind.
     Usual,
-    /// The sampled stack replaces the open one, as an edit that undo calls by this name, if the document opened with these
-    /// codes is still open.
-    Replace(&'static str, Arc<CodeStack>),
+    /// The sampled cells replace those of the open stack.
+    Replace {
+        /// What undo calls this edit.
+        what: &'static str,
+        /// The codes with which the document was opened that must still be open.
+        opened: Arc<CodeStack>,
+        /// The cells, row-major. All others keep the codes that they have by then.
+        cells: Vec<bool>,
+    },
     /// The cells under a mask are revised, if the document opened with these codes is still open.
     Revise(Arc<CodeStack>),
     /// Sampled pictures go to the gallery.
@@ -95,6 +101,11 @@ impl Jobs {
     /// The oldest job with this label.
     pub fn of(&self, label: &str) -> Option<&Job> {
         self.jobs.values().find(|job| job.label == label)
+    }
+
+    /// Whether the result of a job will change the open codes.
+    pub fn are_replacing(&self) -> bool {
+        self.jobs.values().any(|job| matches!(job.purpose, Purpose::Replace { .. }))
     }
 
     /// Number of jobs.

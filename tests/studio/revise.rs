@@ -72,6 +72,54 @@ fn painted_cells_are_resampled_again_and_undone() {
 }
 
 #[test]
+fn a_rectangle_is_revised_when_it_is_let_go() {
+    let mut desk = desk();
+    let opened = stack(&desk);
+    desk.click("Revise");
+    desk.click("Paint a rectangle");
+    desk.paint([2, 1], [4, 5]);
+    let is_inside = |row: usize, col: usize| (2..=4).contains(&row) && (1..=5).contains(&col);
+    let selected = desk.state().document.as_ref().unwrap().selected.clone();
+    assert!(selected.iter().enumerate().all(|(cell, &selected)| selected == is_inside(cell / 8, cell % 8)));
+    let places = changed(&opened, &stack(&desk));
+    assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| is_inside(row, col)), "{places:?}");
+    desk.click("Undo");
+    assert_eq!(stack(&desk), opened);
+}
+
+/// A stroke waits for the one before, and what is edited in the meantime stays.
+#[test]
+fn strokes_and_edits_may_follow_a_stroke_at_once() {
+    for mut desk in [desk(), contextual()] {
+        let opened = stack(&desk);
+        let edited = (opened.at(7, 7, 0).unwrap() + 1) % 1024;
+        let state = &mut desk.harness.state_mut().state;
+        for row in [1, 5] {
+            state.select_by(|_| false);
+            state.select(&[1, 2, 3, 4, 5].map(|col| [row, col]), true);
+            state.revise_selected();
+        }
+        state.edit(|document| document.set_code([7, 7], 0, edited));
+        desk.settle();
+        let rows = |before: &CodeStack, after: &CodeStack| {
+            let mut rows: Vec<usize> = changed(before, after).into_iter().map(|(row, ..)| row).collect();
+            rows.dedup();
+            rows
+        };
+        let both = stack(&desk);
+        assert_eq!(rows(&opened, &both), [1, 5, 7]);
+        assert_eq!(both.at(7, 7, 0).unwrap(), edited);
+        desk.click("Revise");
+        desk.click("Again");
+        assert_eq!(rows(&both, &stack(&desk)), [5], "the last stroke");
+        for left in [&[1, 5, 7][..], &[1, 7], &[7], &[]] {
+            desk.click("Undo");
+            assert_eq!(rows(&opened, &stack(&desk)), left);
+        }
+    }
+}
+
+#[test]
 fn a_revision_is_previewed_until_it_is_done() {
     let mut desk = contextual();
     desk.click("Revise");
@@ -212,6 +260,7 @@ fn the_first_steps_lead_to_a_revision_and_back() {
     let opened = stack(&desk);
     desk.harness.get_by_label_contains("Choose Revise, and paint over a part of it.");
     desk.click("Revise");
+    desk.harness.get_by_label_contains("Paint over a part of the picture, and let go");
     desk.paint([3, 2], [3, 5]);
     desk.harness.get_by_label_contains("Now press Undo.");
     let places = changed(&opened, &stack(&desk));

@@ -52,6 +52,9 @@ impl State {
         if matches!(event, Event::Failed(_)) {
             self.give_up_revising();
         }
+        if matches!(job.purpose, Purpose::Replace { .. }) {
+            self.revise_waiting();
+        }
         if job.label == PATCHES {
             self.patches.over();
             self.ask_for_patches();
@@ -130,13 +133,15 @@ impl State {
                 }
             }
             (Output::Tokens(found), _) => self.captions.learn(found),
-            (Output::Preview(pictures), Purpose::Replace(_, opened)) => {
+            (Output::Preview(pictures), Purpose::Replace { opened, .. }) => {
                 if let Some(document) = self.opened_with(&opened) {
                     document.preview = pictures.into_iter().next();
                 }
             }
             (Output::Preview(pictures), _) => self.previews = pictures,
-            (Output::Sampled(made), Purpose::Replace(what, opened)) => self.replace(made, what, &opened),
+            (Output::Sampled(made), Purpose::Replace { what, opened, cells }) => {
+                self.replace(made, what, &opened, &cells);
+            }
             (Output::Sampled(made), purpose) => self.collect(made, purpose),
             (Output::Usage(usage), _) => self.folder_usage = Some(usage),
             (Output::Opened(opened), _) => self.take_opened(opened),
@@ -228,11 +233,11 @@ impl State {
         self.browsed = None;
     }
 
-    fn replace(&mut self, made: Vec<Made>, what: &'static str, opened: &Arc<CodeStack>) {
+    fn replace(&mut self, made: Vec<Made>, what: &str, opened: &Arc<CodeStack>, cells: &[bool]) {
         if let Some(made) = made.into_iter().next()
             && self.opened_with(opened).is_some()
         {
-            self.edit(|document| Ok(document.change_codes(what, (*made.stack).clone())));
+            self.edit(|document| document.take_cells(what, cells, &made.stack));
             self.revised();
         }
     }

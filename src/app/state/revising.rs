@@ -20,8 +20,12 @@ pub struct Revising {
     pub strength: Option<usize>,
     /// The condition of the revised cells; `None` for that of the picture.
     pub condition: Option<Condition>,
+    /// Whether a stroke is of the rectangle that it spans, rather than of the cells that it passes.
+    pub rectangle: bool,
     /// The codes before the last revision, and the cells it revised.
     last: Option<(Arc<CodeStack>, Vec<bool>)>,
+    /// Cells painted while a revision is under way.
+    waiting: Option<Vec<bool>>,
     /// Number of worst cells still to revise.
     worst: u32,
     /// The codes for which surprise was last requested.
@@ -34,9 +38,16 @@ impl Revising {
         self.asked = None;
     }
 
+    /// Adds cells to those that wait.
+    fn wait_for(&mut self, cells: Vec<bool>) {
+        let waiting = self.waiting.get_or_insert_with(|| vec![false; cells.len()]);
+        waiting.iter_mut().zip(cells).for_each(|(waiting, painted)| *waiting |= painted);
+    }
+
     /// Forgets the last revision and what is still to revise, because another picture is opened.
     pub(super) fn forget_picture(&mut self) {
         self.last = None;
+        self.waiting = None;
         self.worst = 0;
         self.asked = None;
     }
@@ -48,12 +59,29 @@ impl State {
         self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some())
     }
 
-    /// Resamples the selected cells of the open stack, as an edit.
+    /// Resamples the selected cells of the open stack, as an edit. If a revision is under way, they wait for its result, so
+    /// that they fit it.
     pub fn revise_selected(&mut self) {
         let Some(document) = self.document.as_ref().filter(|document| document.has_selection()) else {
             return;
         };
-        self.revising.last = Some((document.stack().clone(), document.selected.clone()));
+        let cells = document.selected.clone();
+        match self.jobs.are_replacing() {
+            true => self.revising.wait_for(cells),
+            false => self.revise_cells_now(cells),
+        }
+    }
+
+    /// Revises the cells that were painted in the meantime.
+    pub(super) fn revise_waiting(&mut self) {
+        if let Some(cells) = self.revising.waiting.take() {
+            self.revise_cells_now(cells);
+        }
+    }
+
+    fn revise_cells_now(&mut self, cells: Vec<bool>) {
+        let Some(document) = &self.document else { return };
+        self.revising.last = Some((document.stack().clone(), cells));
         self.revise();
     }
 
@@ -115,19 +143,24 @@ impl State {
         }
     }
 
-    /// Stops revising the worst cells.
+    /// Stops revising the worst cells, and forgets those that wait.
     pub(super) fn give_up_revising(&mut self) {
         self.revising.worst = 0;
+        self.revising.waiting = None;
     }
 
     fn revise(&mut self) {
-        let Some((stack, cells)) = self.revising.last.clone() else { return };
+        let (Some((before, cells)), Some(document)) = (self.revising.last.clone(), &self.document) else {
+            return;
+        };
+        // Other cells may have changed since.
+        let Ok(stack) = document.stack().with_cells(&cells, &before) else { return };
         let strength = self.revising.strength.unwrap_or(stack.depth());
         let keep = kept(&cells, stack.depth(), strength);
-        let mut plan = self.plan(1, Some(Forced { stack: (*stack).clone(), keep }));
+        let mut plan = self.plan(1, Some(Forced { stack, keep }));
         if let Some(condition) = &self.revising.condition {
             plan.condition = condition.clone();
         }
-        self.replace_by(plan, REVISE);
+        self.replace_by(plan, REVISE, cells);
     }
 }

@@ -19,19 +19,19 @@ impl State {
 
     /// Resamples the selected cells of the open stack, as an edit.
     pub fn resample_selected(&mut self) {
-        let Some(forced) = self.document.as_ref().filter(|document| document.has_selection()).map(forced)
-        else {
+        let Some(document) = self.document.as_ref().filter(|document| document.has_selection()) else {
             return self.log.add(Level::Warning, "select the cells to resample first");
         };
+        let (forced, cells) = (forced(document), document.selected.clone());
         let plan = self.plan(1, Some(forced));
-        self.replace_by(plan, "resample cells");
+        self.replace_by(plan, "resample cells", cells);
     }
 
-    /// Samples a plan, and replaces the open codes by the result, as an edit that undo calls `what`.
-    pub(super) fn replace_by(&mut self, plan: SamplePlan, what: &'static str) {
+    /// Samples a plan, and replaces the open codes of `cells` by the result, as an edit that undo calls `what`.
+    pub(super) fn replace_by(&mut self, plan: SamplePlan, what: &'static str, cells: Vec<bool>) {
         let Some(document) = &self.document else { return };
         let opened = document.opened().clone();
-        self.send_for(Command::Sample(plan), Purpose::Replace(what, opened));
+        self.send_for(Command::Sample(plan), Purpose::Replace { what, opened, cells });
     }
 
     /// Samples pictures that share the kept codes of the open stack, into the gallery.

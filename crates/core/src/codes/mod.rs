@@ -144,6 +144,23 @@ impl CodeStack {
         Ok(pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| self.place(index)).collect())
     }
 
+    /// This stack with the cells of `other` for which `taken` is true, row-major.
+    ///
+    /// # Errors
+    /// The stacks have different shapes.
+    ///
+    /// # Panics
+    /// `taken` has fewer values than there are cells.
+    pub fn with_cells(&self, taken: &[bool], other: &Self) -> Result<Self> {
+        let mut stack = self.clone();
+        for (row, col, depth) in self.diff(other)? {
+            if taken[row * self.w() + col] {
+                stack.set(row, col, depth, other.at(row, col, depth)?)?;
+            }
+        }
+        Ok(stack)
+    }
+
     fn index(&self, row: usize, col: usize, depth: usize) -> Result<usize> {
         let [h, w, depths] = self.shape;
         if row >= h || col >= w || depth >= depths {
@@ -189,6 +206,16 @@ mod tests {
         assert_eq!(stack.codes()[13], 99);
         assert_eq!(stack.diff(&counting()).unwrap(), [(1, 0, 1)]);
         assert_eq!(stack.diff(&stack).unwrap(), []);
+    }
+
+    #[test]
+    fn cells_are_taken_with_all_their_codes() {
+        let (stack, other) = (counting(), CodeStack::new(2, 3, 4, vec![99; 24]).unwrap());
+        let found = stack.with_cells(&[false, true, false, false, true, false], &other).unwrap();
+        let taken: Vec<bool> = found.cells().map(|codes| codes == [99; 4]).collect();
+        assert_eq!(taken, [false, true, false, false, true, false]);
+        assert_eq!(found.cells().nth(3), stack.cells().nth(3));
+        assert!(stack.with_cells(&[true; 6], &CodeStack::new(3, 2, 4, vec![0; 24]).unwrap()).is_err());
     }
 
     #[test]

@@ -37,11 +37,29 @@ pub fn show(ui: &mut Ui, state: &State, document: &Document, worst: &mut u32, ac
         }
     });
     ui.separator();
+    shape(ui, state, actions);
     strength(ui, state, document.stack().depth(), actions);
     condition(ui, state, document, &stage2.config, actions);
     ui.separator();
     strokes(ui, state, actions);
     worst_cells(ui, state, worst, actions);
+}
+
+/// Shapes of a stroke: whether it is a rectangle, its name and description.
+const SHAPES: [(bool, &str, &str); 2] = [
+    (false, "Paint cells", "A stroke revises the cells that it passes"),
+    (true, "Paint a rectangle", "A stroke revises the cells in the rectangle that it spans"),
+];
+
+fn shape(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    ui.horizontal_wrapped(|ui| {
+        for (rectangle, name, help) in SHAPES {
+            let chosen = state.revising.rectangle == rectangle;
+            if ui.selectable_label(chosen, name).on_hover_text(help).clicked() {
+                actions.push(Action::ReviseRectangles(rectangle));
+            }
+        }
+    });
 }
 
 fn strength(ui: &mut Ui, state: &State, depth: usize, actions: &mut Vec<Action>) {

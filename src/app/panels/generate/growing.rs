@@ -4,6 +4,7 @@ use eframe::egui::{Image, ProgressBar, Ui};
 
 use crate::app::action::Action;
 use crate::app::state::State;
+use residua_core::config::Architecture;
 
 /// Width of a preview, in points.
 const SIZE: f32 = 64.0;
@@ -12,7 +13,7 @@ const SIZE: f32 = 64.0;
 pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let Some(job) = state.jobs.of("sampling") else { return };
     let mut text = match job.progress {
-        Some((done, total)) => format!("{done} of {total} cells"),
+        Some((done, total)) => format!("{done} of {total} {}", unit(state)),
         None => "waiting".to_string(),
     };
     if let Some(seconds) = job.seconds_left().filter(|seconds| *seconds >= 1.0) {
@@ -30,4 +31,12 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
             ui.add(Image::new(&texture).fit_to_exact_size([SIZE; 2].into()).alt_text(name));
         }
     });
+}
+
+/// What the model samples at a time.
+fn unit(state: &State) -> &'static str {
+    match state.loaded.as_ref().and_then(|loaded| Some(loaded.stage2.as_ref()?.config.kind)) {
+        Some(Architecture::Contextual) => "parts",
+        Some(Architecture::Autoregressive) | None => "cells",
+    }
 }

@@ -85,7 +85,7 @@ pub fn show(
     // A drag that no tool uses pans the canvas.
     let sense = if state.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
     let area = ui.interact(rect, ui.scope_id().with("cells"), sense);
-    drag(ui, state.tool, &mut view.drag, actions, &area, cells);
+    drag(ui, state, &mut view.drag, actions, &area, cells);
     click(ui, state, document, view, actions, &area, cells);
     if view.view == View::Surprise && state.lacks_surprise() {
         actions.push(Action::Do(State::ask_surprise));
@@ -94,7 +94,7 @@ pub fn show(
         heat(ui.painter(), cells, &values);
     }
     paint(ui, document, cells, view.lines);
-    if let (Tool::Rectangle, Some(Drag { from, to })) = (state.tool, view.drag) {
+    if let Some(Drag { from, to }) = view.drag.filter(|_| spans(state)) {
         let marked = cells.spanned(from, to).into_iter().map(|cell| cells.of(cell));
         outline(ui.painter(), marked.fold(Rect::NOTHING, |all, cell| all.union(cell)), 1.5);
     }
@@ -178,43 +178,49 @@ fn click(
     }
 }
 
+/// Whether a drag marks the rectangle that it spans, rather than the cells that it passes.
+fn spans(state: &State) -> bool {
+    match state.tool {
+        Tool::Rectangle => true,
+        Tool::Revise => state.revising.rectangle,
+        Tool::Brush | Tool::Pin => false,
+    }
+}
+
 /// Draws a selection; the tool "Revise" resamples it on release.
 fn drag(
     ui: &Ui,
-    tool: Tool,
+    state: &State,
     drawn: &mut Option<Drag>,
     actions: &mut Vec<Action>,
     area: &Response,
     cells: Cells,
 ) {
-    if tool == Tool::Pin {
+    if state.tool == Tool::Pin {
         return;
     }
     let origin = ui.input(|input| input.pointer.press_origin());
     if area.drag_started() {
         *drawn = origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
-        if tool == Tool::Revise && drawn.is_some() {
+        if state.tool == Tool::Revise && drawn.is_some() {
             actions.push(BEGIN_STROKE);
         }
     }
     let Some(Drag { from, to }) = *drawn else { return };
     let now = area.interact_pointer_pos().unwrap_or(to);
-    match tool {
-        Tool::Brush | Tool::Revise => {
-            // A pointer at rest selects nothing new.
-            if now != to || area.drag_started() {
-                actions.push(select(ui, cells.between(to, now)));
-            }
-            *drawn = Some(Drag { from, to: now });
-        }
-        Tool::Rectangle | Tool::Pin => *drawn = Some(Drag { from, to: now }),
+    let spans = spans(state);
+    // A pointer at rest selects nothing new.
+    if !spans && (now != to || area.drag_started()) {
+        actions.push(select(ui, cells.between(to, now)));
     }
+    *drawn = Some(Drag { from, to: now });
     if !area.dragged() {
         *drawn = None;
-        match tool {
-            Tool::Rectangle => actions.push(select(ui, cells.spanned(from, now))),
-            Tool::Revise => actions.push(END_STROKE),
-            Tool::Brush | Tool::Pin => (),
+        if spans {
+            actions.push(select(ui, cells.spanned(from, now)));
+        }
+        if state.tool == Tool::Revise {
+            actions.push(END_STROKE);
         }
     }
 }
