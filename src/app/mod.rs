@@ -18,6 +18,7 @@ pub mod filters;
 pub mod fonts;
 pub mod gallery;
 mod hint;
+mod icons;
 pub mod jobs;
 pub mod log;
 mod memory;
@@ -34,6 +35,7 @@ pub mod state;
 mod status;
 pub mod stored;
 mod textures;
+mod theme;
 pub mod tool;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
@@ -227,8 +229,9 @@ impl Studio {
     }
 }
 
-/// Applies theme and zoom to a context.
+/// Applies the look, the theme and the zoom to a context.
 fn dress(ctx: &Context, theme: ThemePreference, zoom: f32) {
+    theme::install(ctx);
     ctx.set_theme(theme);
     ctx.set_zoom_factor(zoom);
 }

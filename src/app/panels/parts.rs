@@ -1,6 +1,8 @@
 //! Small widgets shared by several panels.
 
-use eframe::egui::{Image, Rect, Response, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2};
+use eframe::egui::{
+    Button, Image, Rect, Response, RichText, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2,
+};
 
 use crate::app::colors;
 use crate::app::state::State;
@@ -22,6 +24,12 @@ pub fn column(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
 pub fn named(response: Response, role: Role, name: &str) -> Response {
     response.widget_info(|| WidgetInfo::labeled(role, response.enabled(), name));
     response
+}
+
+/// A button for the main action of a panel.
+pub fn main_button(ui: &Ui, name: &str) -> Button<'static> {
+    let accent = ui.visuals().selection;
+    Button::new(RichText::new(name).color(accent.stroke.color)).fill(accent.bg_fill)
 }
 
 /// Buttons for `count` depths, numbered from 1; their accessible names are `name` and the number. Returns the clicked

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use eframe::egui::{
-    Button, ComboBox, Grid, Image, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, vec2,
+    ComboBox, Grid, Image, Label, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui, vec2,
 };
 use egui_plot::{Legend, Line, Plot, PlotPoints, Points};
 
-use super::parts::named;
+use super::parts::{main_button, named};
 use crate::app::action::Action;
 use crate::app::state::State;
 use crate::app::training::{Curves, Ended, LOSS, Training};
@@ -180,7 +180,7 @@ fn start(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Act
         }
     };
     let name = if found == Some(true) { "Resume run" } else { "Start run" };
-    if ui.add_enabled(ready && found.is_some(), Button::new(name)).clicked() {
+    if ui.add_enabled(ready && found.is_some(), main_button(ui, name)).clicked() {
         actions.push(match view.options(found == Some(true)) {
             Ok(options) => Action::Train(Box::new(options), ui.ctx().clone()),
             Err(reason) => Action::RefuseRun(reason),

@@ -17,7 +17,7 @@ use residua_core::text::counted;
 const SIDE: f32 = 40.0;
 
 /// Size of a code's cell: its picture, number and uses.
-const CELL: Vec2 = Vec2::new(62.0, 70.0);
+const CELL: Vec2 = Vec2::new(62.0, 76.0);
 
 /// The list of all `codes`. Pictures are requested and drawn only for the codes in view.
 pub fn show(

@@ -20,8 +20,8 @@ pub fn show_chart(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         ui.label("Click a cell of the picture to see what the transformer would put there.");
         return;
     };
+    ui.label(format!("Row {row}, column {col}."));
     ui.horizontal_wrapped(|ui| {
-        ui.label(format!("Row {row}, column {col}."));
         actions.extend(depths(ui, "Explain depth", count, depth).map(Action::ChooseDepth));
     });
     match explanation(state) {

@@ -8,6 +8,7 @@ mod reuse;
 use eframe::egui::{DragValue, ScrollArea, Ui};
 
 use crate::app::action::Action;
+use crate::app::panels::parts::main_button;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 
@@ -39,7 +40,7 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut GenerateView, actions: &mut V
             ui.separator();
             settings(ui, state, &mut view.each_depth, actions);
             ui.separator();
-            if ui.button("Generate (Ctrl+Enter)").clicked() {
+            if ui.add(main_button(ui, "Generate (Ctrl+Enter)")).clicked() {
                 actions.push(Action::Do(State::generate));
             }
             growing::show(ui, state, actions);

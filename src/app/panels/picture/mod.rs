@@ -12,12 +12,13 @@ mod tip;
 
 use std::sync::Arc;
 
-use eframe::egui::{Button, CentralPanel, Frame, Margin, Panel, Slider, Ui};
+use eframe::egui::{CentralPanel, Frame, Margin, Panel, Slider, Ui};
 
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
 use crate::app::document::{Document, Mode};
 use crate::app::files;
+use crate::app::icons::{Icon, IconButton};
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
 use crate::app::tool::Tool;
@@ -66,12 +67,17 @@ const VIEWS: [(View, &str, &str); 7] = [
     (View::Crop, "Crop", "Which part of the picture is encoded"),
 ];
 
-/// Tools with their names and descriptions.
-const TOOLS: [(Tool, &str, &str); 4] = [
-    (Tool::Pin, "Pin", "Click a cell to see and change its codes"),
-    (Tool::Revise, "Revise", "Paint over cells: the model resamples them"),
-    (Tool::Brush, "Brush", "Drag over cells to select them; hold Shift to deselect"),
-    (Tool::Rectangle, "Rectangle", "Drag over the picture to select its cells; hold Shift to deselect"),
+/// Tools with their icons, names and descriptions.
+const TOOLS: [(Tool, Icon, &str, &str); 4] = [
+    (Tool::Pin, Icon::Pin, "Pin", "Click a cell to see and change its codes"),
+    (Tool::Revise, Icon::Revise, "Revise", "Paint over cells: the model resamples them"),
+    (Tool::Brush, Icon::Brush, "Brush", "Drag over cells to select them; hold Shift to deselect"),
+    (
+        Tool::Rectangle,
+        Icon::Rectangle,
+        "Rectangle",
+        "Drag over the picture to select its cells; hold Shift to deselect",
+    ),
 ];
 
 /// Screen pixels per picture pixel, by name; 0 fits the picture into the panel.
@@ -138,7 +144,7 @@ impl PictureView {
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Vec<Action>) {
-    toolbar(ui, state, view, actions);
+    toolbar(ui, state, actions);
     let Some(document) = &state.document else {
         ui.centered_and_justified(|ui| {
             ui.label("Open a picture to see its codes: drop it on the window, paste it, or press Ctrl+O.");
@@ -161,43 +167,44 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Ve
 }
 
 /// Shows file buttons, tools, undo and redo.
-fn toolbar(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Vec<Action>) {
+fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
-        if ui.button("Open picture…").clicked() {
+        let file = |icon, name| IconButton { icon, name, has_word: false, chosen: None };
+        if ui.add(file(Icon::Open, "Open picture…")).clicked() {
             actions.push(Action::Choose(Wanted::Picture));
         }
         let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
-        if ui.add_enabled(seen, Button::new("Save picture…")).clicked() {
+        if ui.add_enabled(seen, file(Icon::Save, "Save picture…")).clicked() {
             actions.push(Action::Do(files::save_picture));
         }
         let Some(document) = &state.document else { return };
         ui.separator();
-        for (tool, name, help) in TOOLS {
-            if ui.selectable_label(state.tool == tool, name).on_hover_text(help).clicked() {
+        for (tool, icon, name, help) in TOOLS {
+            let button = IconButton { icon, name, has_word: true, chosen: Some(state.tool == tool) };
+            if ui.add(button).on_hover_text(help).clicked() {
                 actions.push(Action::Use(tool));
             }
         }
         ui.separator();
         history(ui, document, actions);
-        ui.checkbox(&mut view.lines, "Grid lines");
     });
 }
 
 fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
     let steps = [
-        ("Undo", document.undoable(), Action::Do(|state| state.step_history(true))),
-        ("Redo", document.redoable(), Action::Do(|state| state.step_history(false))),
+        (Icon::Undo, "Undo", document.undoable(), Action::Do(|state| state.step_history(true))),
+        (Icon::Redo, "Redo", document.redoable(), Action::Do(|state| state.step_history(false))),
     ];
-    for (name, what, step) in steps {
-        let button = ui.add_enabled(what.is_some(), Button::new(name));
-        if button.on_hover_text(what.unwrap_or_default()).clicked() {
+    for (icon, name, what, step) in steps {
+        let button = IconButton { icon, name, has_word: true, chosen: None };
+        if ui.add_enabled(what.is_some(), button).on_hover_text(what.unwrap_or_default()).clicked() {
             actions.push(step);
         }
     }
 }
 
-/// Shows the view and zoom settings.
-fn views(ui: &mut Ui, PictureView { view: chosen, zoom: now, .. }: &mut PictureView) {
+/// Shows the view and zoom settings, and whether there are grid lines.
+fn views(ui: &mut Ui, PictureView { view: chosen, zoom: now, lines, .. }: &mut PictureView) {
     ui.horizontal_wrapped(|ui| {
         for (view, name, help) in VIEWS {
             ui.selectable_value(chosen, view, name).on_hover_text(help);
@@ -206,6 +213,7 @@ fn views(ui: &mut Ui, PictureView { view: chosen, zoom: now, .. }: &mut PictureV
         for (zoom, name) in ZOOMS {
             ui.selectable_value(now, zoom, name);
         }
+        ui.checkbox(lines, "Grid lines");
     });
 }
 
