@@ -6,11 +6,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::masks::masked_rows;
 use super::optimizer::{Descent, DescentConfig};
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, Config, ModelConfig, RqTransformerConfig};
 use residua_core::random::{below, pcg4d};
+use residua_core::sampling::{Filter, Forced, Schedule};
 use residua_kernels::dropout::Noise;
 use residua_kernels::values;
 use residua_model::RqTransformer;
+use residua_model::generate::{DraftAndRevise, Request, Session, Steps};
 use residua_model::rqtransformer::Masked;
 
 const PICTURES: usize = 16;
@@ -39,8 +42,8 @@ arch:
     }
 }
 
-/// Stacks `[PICTURES, SIDE, SIDE, DEPTH]` whose lower half mirrors the upper one.
-fn stacks() -> TensorData {
+/// The codes of stacks whose lower half mirrors the upper one.
+fn codes() -> Vec<i32> {
     let mut codes = Vec::new();
     for picture in 0..PICTURES as u32 {
         for row in 0..SIDE {
@@ -49,7 +52,12 @@ fn stacks() -> TensorData {
             codes.extend((0..SIDE * DEPTH).map(of));
         }
     }
-    TensorData::new(codes, [PICTURES, SIDE, SIDE, DEPTH])
+    codes
+}
+
+/// The same as `[PICTURES, SIDE, SIDE, DEPTH]`.
+fn stacks() -> TensorData {
+    TensorData::new(codes(), [PICTURES, SIDE, SIDE, DEPTH])
 }
 
 /// A model of `kind`, trained on all stacks.
@@ -74,19 +82,17 @@ fn trained(kind: &str, device: &Device) -> RqTransformer {
 }
 
 /// Nats of the true codes of the upper half of each stack, predicted cell by cell.
-fn autoregressive(device: &Device) -> f32 {
-    let model = trained("rq-transformer", device);
+fn autoregressive(model: &RqTransformer, device: &Device) -> f32 {
     let codes = Tensor::<4, Int>::from_data(stacks(), device);
     let target = Target::Hard(codes.clone().reshape([PICTURES * CELLS * DEPTH]));
-    let nats = values(Likelihood::of(&model, codes, Tensor::zeros([PICTURES, 1], device), target).each);
+    let nats = values(Likelihood::of(model, codes, Tensor::zeros([PICTURES, 1], device), target).each);
     let upper = |stack: &[f32]| stack[..CELLS * DEPTH / 2].iter().sum::<f32>();
     nats.chunks(CELLS * DEPTH).map(upper).sum::<f32>() / PICTURES as f32
 }
 
 /// The same for a contextual model, which also sees the lower half: each cell is predicted from the earlier
 /// ones too.
-fn contextual(device: &Device) -> f32 {
-    let model = trained("contextual-rq-transformer", device);
+fn contextual(model: &RqTransformer, device: &Device) -> f32 {
     let mut sum = 0.0;
     for cell in 0..CELLS / 2 {
         let codes = Tensor::<4, Int>::from_data(stacks(), device);
@@ -95,16 +101,48 @@ fn contextual(device: &Device) -> f32 {
         let asked: Vec<usize> = (0..PICTURES).map(|picture| picture * CELLS + cell).collect();
         let masked = Masked::new(hidden, &asked, CELLS, device);
         let condition = Tensor::zeros([PICTURES, 1], device);
-        let nats = Likelihood::of_masked(&model, codes, condition, target, &masked).each;
+        let nats = Likelihood::of_masked(model, codes, condition, target, &masked).each;
         sum += values(nats).iter().sum::<f32>();
     }
     sum / PICTURES as f32
 }
 
+/// The part of the codes of the upper half that a model fills in right, where the lower half is kept.
+fn filled(model: &RqTransformer) -> f32 {
+    const HALF: usize = CELLS * DEPTH / 2;
+    let right = |codes: &[i32]| {
+        let codes: Vec<u32> = codes.iter().map(|&code| code as u32).collect();
+        let stack = CodeStack::new(SIDE, SIDE, DEPTH, codes.clone()).unwrap();
+        let keep = (0..2 * HALF).map(|place| place >= HALF).collect();
+        let found = completed(model, Forced { stack, keep });
+        assert_eq!(found.codes()[HALF..], codes[HALF..]);
+        codes[..HALF].iter().zip(found.codes()).filter(|(code, found)| code == found).count()
+    };
+    codes().chunks(2 * HALF).map(right).sum::<usize>() as f32 / (PICTURES * HALF) as f32
+}
+
+/// A stack completed with the likeliest codes.
+fn completed(model: &RqTransformer, given: Forced) -> CodeStack {
+    let filters = vec![Filter::GREEDY; DEPTH];
+    let schedule = Schedule::usual(&filters);
+    let request =
+        Request { condition: vec![0], filters, seed: 0, images: (0..1).into(), forced: Some(given) };
+    match model.config.kind {
+        Architecture::Autoregressive => finished(Session::new(model, request).unwrap()),
+        Architecture::Contextual => finished(DraftAndRevise::new(model, request, schedule).unwrap()),
+    }
+}
+
+fn finished(mut session: impl Steps) -> CodeStack {
+    session.finish();
+    pollster::block_on(session.stacks()).unwrap().remove(0)
+}
+
 #[test]
 fn a_contextual_model_fills_a_hole_better() {
     let device = Device::flex();
-    let (before, around) = (autoregressive(&device), contextual(&device));
+    let [blind, seeing] = ["rq-transformer", "contextual-rq-transformer"].map(|kind| trained(kind, &device));
+    let (before, around) = (autoregressive(&blind, &device), contextual(&seeing, &device));
     let chance = (CELLS / 2 * DEPTH) as f32 * (CODES as f32).ln();
     println!(
         "nats of the upper half: {before:.2} given the cells before, {around:.2} given the cells around, {chance:.2} by chance"
@@ -112,4 +150,7 @@ fn a_contextual_model_fills_a_hole_better() {
     // Without the lower half, a model cannot know which of the pictures it sees.
     assert!(before > (PICTURES as f32).ln() * 0.9, "{before}");
     assert!(around < 0.5 * before, "{around} {before}");
+    let [before, around] = [&blind, &seeing].map(filled);
+    println!("filled in right: {before:.2} by completion, {around:.2} by draft and revisions");
+    assert!(around > 0.75 && before < 0.5 * around, "{around} {before}");
 }

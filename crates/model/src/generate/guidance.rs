@@ -90,7 +90,7 @@ mod tests {
     use crate::rqtransformer::Masked;
     use crate::{Loader, RqTransformer};
     use residua_core::codes::CodeStack;
-    use residua_core::config::{Config, ModelConfig, Precision};
+    use residua_core::config::{Architecture, Config, ModelConfig, Precision};
     use residua_core::sampling::{Rounds, Schedule};
     use residua_kernels::values;
 
@@ -120,10 +120,25 @@ mod tests {
         Request { condition: condition.to_vec(), filters, seed: 3, images: (0..2).into(), forced: None }
     }
 
-    fn sampled(model: &RqTransformer, request: Request) -> Vec<CodeStack> {
-        let mut session = Session::new(model, request).unwrap();
+    /// The stacks of a request, drafted and revised by a contextual model.
+    fn made(model: &RqTransformer, request: Request) -> Result<Vec<CodeStack>> {
+        match model.config.kind {
+            Architecture::Autoregressive => Ok(finished(Session::new(model, request)?)),
+            Architecture::Contextual => {
+                let revise = Rounds { rounds: 1, parts: 2 };
+                let schedule = Schedule { draft: 2, revise, filters: request.filters.clone() };
+                Ok(finished(DraftAndRevise::new(model, request, schedule)?))
+            }
+        }
+    }
+
+    fn finished(mut session: impl Steps) -> Vec<CodeStack> {
         session.finish();
         pollster::block_on(session.stacks()).unwrap()
+    }
+
+    fn sampled(model: &RqTransformer, request: Request) -> Vec<CodeStack> {
+        made(model, request).unwrap()
     }
 
     /// The logits of each code of `stack` from one pass: given the earlier codes, or if `masked`, given no
@@ -203,17 +218,34 @@ mod tests {
 
     #[test]
     fn guidance_of_1_uses_only_the_condition_and_0_the_null_condition() {
-        let with = |guidance: f32| vec![Filter { guidance, ..Filter::NONE }; DEPTHS];
-        let [guided, plain] = [0.1, 0.0].map(|dropout| model("rq-transformer", 1, dropout));
-        let found = sampled(&guided, request(&[2], with(1.0)));
-        assert_ne!(found, sampled(&guided, request(&[2], with(0.0))));
-        assert_eq!(sampled(&guided, request(&[4], with(1.0))), sampled(&guided, request(&[2], with(0.0))));
-        // The null condition is its own guide, and takes one row.
-        assert_eq!(sampled(&guided, request(&[4], with(3.0))), sampled(&guided, request(&[4], with(1.0))));
-        assert_eq!(Guidance::of(&with(3.0), true).rows_an_image(), 1);
-        let refused = Session::new(&plain, request(&[2], with(2.0))).map(drop).unwrap_err().to_string();
-        assert!(refused.contains("arch.cond_dropout"), "{refused}");
-        let unknown = Session::new(&plain, request(&[4], with(1.0))).map(drop).unwrap_err().to_string();
-        assert!(unknown.contains("0 to 3, found 4"), "{unknown}");
+        let filters = |guidance: f32| vec![Filter { guidance, ..Filter::NONE }; DEPTHS];
+        let with = |class: u32, guidance: f32| Request {
+            images: (0..32).into(),
+            ..request(&[class], filters(guidance))
+        };
+        for kind in ["rq-transformer", "contextual-rq-transformer"] {
+            let [guided, plain] = [0.1, 0.0].map(|dropout| model(kind, 1, dropout));
+            assert_ne!(sampled(&guided, with(2, 1.0)), sampled(&guided, with(2, 0.0)), "{kind}");
+            assert_eq!(sampled(&guided, with(4, 1.0)), sampled(&guided, with(2, 0.0)), "{kind}");
+            // The null condition is its own guide, and takes one row.
+            assert_eq!(sampled(&guided, with(4, 3.0)), sampled(&guided, with(4, 1.0)), "{kind}");
+            let refused = made(&plain, with(2, 2.0)).unwrap_err().to_string();
+            assert!(refused.contains("arch.cond_dropout"), "{refused}");
+            let unknown = made(&plain, with(4, 1.0)).unwrap_err().to_string();
+            assert!(unknown.contains("0 to 3, found 4"), "{unknown}");
+        }
+        assert_eq!(Guidance::of(&filters(3.0), true).rows_an_image(), 1);
+    }
+
+    /// Where only some depths are guided, the others have the logits of one condition to the last bit, which sums of the two
+    /// would not give.
+    #[test]
+    fn a_depth_of_guidance_1_or_0_has_the_logits_of_one_condition() {
+        let (given, null) = ([0.1f32, -7.0], [1e8f32, 3.0]);
+        let logits = Tensor::<2>::from_data(TensorData::new([given, null].concat(), [2, 2]), &Device::flex());
+        let both = Guidance::Both(vec![1.0, 0.0, 2.0]);
+        assert_eq!(values(both.logits(logits.clone(), 0, 2)), given);
+        assert_eq!(values(both.logits(logits.clone(), 1, 2)), null);
+        assert_eq!(values(both.logits(logits, 2, 2)), [-1e8, -17.0]);
     }
 }
