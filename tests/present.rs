@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor};
 use eframe::egui::Vec2;
+use eframe::egui::accesskit::Role;
 use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -216,6 +217,26 @@ fn the_studio_draws_images_straight_from_the_device() {
         let found = found.flat_map(|(x, y)| frame.get_pixel(x, y).0);
         let most = found.zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(most <= 1, "{name}: {most}");
+    }
+
+    // The wipe of a map: errors on the left, the reconstruction on the right of a line.
+    harness.get_by_role_and_label(Role::Slider, "Wipe").set_value_accesskit(50.0);
+    settle(&mut harness);
+    let rect = harness.get_by_label("Errors of the reconstruction").rect();
+    let frame = harness.render().unwrap();
+    let size = [rect.height(), rect.width()].map(|size| size.round() as usize);
+    let [errors, whole] = [Shown::Errors { brightest: 64.0 / 255.0 }, Shown::Picture]
+        .map(|shown| present(seen.picture.data(), original.data(), [64, 64], size, shown));
+    for (x, expected) in [(size[1] / 4, errors), (size[1] * 3 / 4, whole)] {
+        for y in 0..size[0] {
+            let pixel =
+                frame.get_pixel(rect.left().round() as u32 + x as u32, rect.top().round() as u32 + y as u32);
+            let expected = &expected[4 * (y * size[1] + x)..][..4];
+            assert!(
+                pixel.0.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1),
+                "{x} {y}: {pixel:?} {expected:?}"
+            );
+        }
     }
 
     harness.state_mut().state.settings.count = 1;

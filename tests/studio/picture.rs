@@ -147,6 +147,23 @@ fn the_wipe_follows_its_slider_and_the_pointer() {
 }
 
 #[test]
+fn each_map_has_a_wipe_that_uncovers_the_picture() {
+    let mut desk = Desk::new();
+    let cover = |desk: &Desk| desk.harness.state().views.picture.cover;
+    for (view, percent) in [("Errors", 70.0), ("Residual", 40.0), ("Surprise", 10.0)] {
+        let before = cover(&desk);
+        click(&mut desk, view);
+        assert_eq!(cover(&desk), before, "all maps share it");
+        desk.harness.get_by_role_and_label(Role::Slider, "Wipe").set_value_accesskit(percent);
+        desk.settle();
+        assert!((cover(&desk) - percent as f32 / 100.0).abs() < 1e-3, "{}", cover(&desk));
+    }
+    assert_eq!(desk.harness.state().views.picture.wipe, 0.5, "that of the original is apart");
+    click(&mut desk, "Reconstruction");
+    assert!(desk.harness.query_by_role_and_label(Role::Slider, "Wipe").is_none());
+}
+
+#[test]
 fn errors_are_shown_as_a_map_with_a_scale() {
     let mut desk = Desk::new();
     click(&mut desk, "Errors");

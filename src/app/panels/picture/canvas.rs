@@ -5,7 +5,8 @@ use std::sync::Arc;
 use eframe::egui::emath::GuiRounding;
 use eframe::egui::scroll_area::{DragScroll, ScrollSource};
 use eframe::egui::{
-    Color32, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2, WidgetInfo, pos2,
+    Color32, Context, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2,
+    WidgetInfo, pos2,
 };
 
 #[cfg(not(target_family = "wasm"))]
@@ -70,9 +71,17 @@ pub fn show(
         let picture = ui.interact(rect, ui.scope_id().with("picture"), Sense::hover());
         picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
         zoom(ui, &mut view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
-        paint(ui, state, view, pair, shown, rect);
+        match shown {
+            Shown::Errors { .. } => {
+                paint(ui, ui.painter(), state, view, pair, Shown::Picture, rect);
+                paint(ui, &covered(ui, view.cover, rect), state, view, pair, shown, rect);
+            }
+            _ => paint(ui, ui.painter(), state, view, pair, shown, rect),
+        }
         if let Shown::Wipe { .. } = shown {
             wipe(ui, state.tool, &mut view.wipe, rect);
+        } else if view.is_map() && view.cover < 1.0 {
+            line(ui, view.cover, rect);
         }
         cells::show(ui, state, document, view, actions, rect);
     });
@@ -86,7 +95,12 @@ fn wipe(ui: &Ui, tool: Tool, wipe: &mut f32, rect: Rect) {
             *wipe = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
         }
     }
-    let x = rect.left() + *wipe * rect.width();
+    line(ui, *wipe, rect);
+}
+
+/// Draws a line at a part of the width of `rect`.
+fn line(ui: &Ui, place: f32, rect: Rect) {
+    let x = rect.left() + place * rect.width();
     ui.painter().vline(x, rect.y_range(), Stroke::new(3.0, Color32::BLACK));
     ui.painter().vline(x, rect.y_range(), Stroke::new(1.0, Color32::WHITE));
 }
@@ -110,21 +124,42 @@ fn zoom(ui: &Ui, zoom: &mut f32, picture: &Response, scale: f32) {
     }
 }
 
+/// A painter for the part of `rect` that a map covers.
+pub fn covered(ui: &Ui, cover: f32, rect: Rect) -> Painter {
+    let part = rect.with_max_x(rect.left() + cover * rect.width());
+    ui.painter().with_clip_rect(part.intersect(ui.clip_rect()))
+}
+
 /// Paints a pair within `rect`.
-fn paint(ui: &Ui, state: &State, view: &mut PictureView, pair: &Pair, shown: Shown, rect: Rect) {
+fn paint(
+    ui: &Ui,
+    painter: &Painter,
+    state: &State,
+    view: &mut PictureView,
+    pair: &Pair,
+    shown: Shown,
+    rect: Rect,
+) {
     // In a browser page, the models run in a worker with its own device.
     #[cfg(not(target_family = "wasm"))]
     if let Some(seen) = &pair.on_device
         && let Some(drawing) = device::drawing(seen, shown, rect, ui.pixels_per_point())
     {
-        ui.painter().add(drawing);
+        painter.add(drawing);
         return;
     }
-    paint_textures(ui, state, view, pair, shown, rect);
+    paint_textures(ui.ctx(), painter, state, view, pair, shown, rect);
 }
 
-fn paint_textures(ui: &Ui, state: &State, view: &mut PictureView, pair: &Pair, shown: Shown, rect: Rect) {
-    let (ctx, painter) = (ui.ctx(), ui.painter());
+fn paint_textures(
+    ctx: &Context,
+    painter: &Painter,
+    state: &State,
+    view: &mut PictureView,
+    pair: &Pair,
+    shown: Shown,
+    rect: Rect,
+) {
     match shown {
         Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
         Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),

@@ -5,6 +5,7 @@ use eframe::egui::{
     WidgetInfo, vec2,
 };
 
+use super::canvas::covered;
 use super::depths::largest_residual;
 use super::{PictureView, View, tip};
 use crate::app::action::Action;
@@ -91,7 +92,7 @@ pub fn show(
         actions.push(Action::Do(State::ask_surprise));
     }
     if let Some(values) = values(document, view.view) {
-        heat(ui.painter(), cells, &values);
+        heat(&covered(ui, view.cover, rect), cells, &values);
     }
     paint(ui, document, cells, view.lines);
     if let Some(Drag { from, to }) = view.drag.filter(|_| spans(state)) {

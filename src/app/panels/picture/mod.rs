@@ -91,6 +91,8 @@ pub struct PictureView {
     pub zoom: f32,
     /// Position of the wipe, from 0 at the left to 1.
     pub wipe: f32,
+    /// How much of the picture a map covers, from the left, from 0 to 1.
+    pub cover: f32,
     /// The error that gets the brightest colour, in levels of 255.
     pub brightest: u8,
     /// Whether to draw grid lines between cells.
@@ -112,6 +114,7 @@ impl Default for PictureView {
             view: View::default(),
             zoom: 0.0,
             wipe: 0.5,
+            cover: 1.0,
             brightest: 64,
             lines: true,
             map: Map::default(),
@@ -126,6 +129,11 @@ impl Default for PictureView {
 }
 
 impl PictureView {
+    /// Whether the canvas shows a map over the picture.
+    fn is_map(&self) -> bool {
+        matches!(self.view, View::Errors | View::Residuals | View::Surprise)
+    }
+
     /// What the canvas shows of a pair, and its accessible name.
     fn shown(&self) -> (Shown, &'static str) {
         match self.view {
@@ -220,7 +228,10 @@ fn views(ui: &mut Ui, PictureView { view: chosen, zoom: now, lines, .. }: &mut P
 /// Shows the picture's name and quality, and the view's colour scale.
 fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView) {
     match view.view {
-        View::Overlaid => wipe_slider(ui, &mut view.wipe),
+        View::Overlaid => {
+            let help = "The original on the left, the reconstruction on the right";
+            wipe_slider(ui, &mut view.wipe, help);
+        }
         View::Errors => heat::scale(ui, &mut view.brightest),
         View::Residuals => {
             if let Some(layers) = &document.layers {
@@ -231,16 +242,19 @@ fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView
         View::Surprise => cells::surprise_scale(ui, state, document),
         View::Reconstruction | View::Original | View::Crop => (),
     }
+    if view.is_map() {
+        wipe_slider(ui, &mut view.cover, "The map on the left, the reconstruction on the right");
+    }
     ui.horizontal_wrapped(|ui| {
         ui.label(&document.name);
         ui.weak(quality(document));
     });
 }
 
-fn wipe_slider(ui: &mut Ui, wipe: &mut f32) {
+fn wipe_slider(ui: &mut Ui, wipe: &mut f32, help: &str) {
     let mut percent = *wipe * 100.0;
     let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").fixed_decimals(0).text("Wipe");
-    if ui.add(slider).on_hover_text("The original on the left, the reconstruction on the right").changed() {
+    if ui.add(slider).on_hover_text(help).changed() {
         *wipe = percent / 100.0;
     }
 }
