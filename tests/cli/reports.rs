@@ -155,6 +155,28 @@ fn bench_times_the_brush() {
     assert!(regions.iter().all(|region| region["ms"].as_f64().unwrap() > 0.0), "{result}");
 }
 
+#[test]
+fn bench_times_drafts_beside_sampling_cell_by_cell() {
+    let run = Desk::new().does("bench --drafting --preset tiny --runs 1");
+    let rows: Vec<&str> = run.stdout.lines().collect();
+    assert!(rows[0].ends_with("batch  passes  s/picture"), "{rows:?}");
+    let passes = [
+        ("cell by cell", "64"),
+        ("--draft 8 --revise 2x2", "12"),
+        ("--draft 32 --revise 2x2", "36"),
+        ("--draft 64 --revise 2x2", "68"),
+    ];
+    for (row, (way, passes)) in rows[1..].iter().zip(passes) {
+        let [seconds, found, batch] = {
+            let mut words = row.split_whitespace().rev();
+            std::array::from_fn(|_| words.next().expect("three numbers"))
+        };
+        assert!(row.starts_with(way) && (found, batch) == (passes, "1"), "{row}");
+        assert!(seconds.parse::<f64>().is_ok(), "{row}");
+    }
+    assert_eq!(rows.len(), 1 + passes.len());
+}
+
 /// The floor of an adapter is the time that its memory takes for all weights of the table.
 #[test]
 fn bench_plans_a_cell_of_presets_and_models() {

@@ -266,6 +266,33 @@ fn two_pictures_are_morphed_in_each_order() {
     }
 }
 
+/// The ends are given; between them, the cells where the two pictures meet are revised.
+#[test]
+fn a_contextual_model_fits_the_frames_of_a_morph() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut desk = two_sampled();
+    desk.click("7-0");
+    desk.click("7-1");
+    let morphed = |desk: &mut Desk, name: &str| {
+        let mut plan = desk.state().morph_plan().expect("two pictures are chosen");
+        plan.morph.frames = 5;
+        desk.harness.state_mut().state.morph_to(plan, &at(name));
+        desk.settle();
+        frames(&at(name))
+    };
+    let plain = morphed(&mut desk, "plain.png");
+    crate::contextual::write(&at("model"), &crate::contextual::config(1024));
+    let place = at("model").display().to_string();
+    desk.harness.state_mut().state.load(&place, Some("emoji-64".into()));
+    desk.settle();
+    desk.click("Morph…");
+    assert!(desk.shows("In each frame, the model revises the cells where the two pictures meet."));
+    let fitted = morphed(&mut desk, "fitted.png");
+    assert!(fitted[0] == plain[0] && fitted[4] == plain[4]);
+    assert!((1..4).all(|frame| fitted[frame] != plain[frame]));
+}
+
 #[test]
 fn the_gallery_scrolls_to_the_latest_images() {
     let mut desk = Desk::new();
