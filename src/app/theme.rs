@@ -56,6 +56,8 @@ pub fn install(ctx: &Context) {
 /// Sets sizes. Rows of buttons, which are 20 points high, are 24 points apart.
 fn measure(style: &mut Style) {
     style.spacing.item_spacing = vec2(8.0, 4.0);
+    // Room for a dozen choices, so that short lists need no scrolling.
+    style.spacing.combo_height = 300.0;
     for (name, size) in SIZES {
         if let Some(font) = style.text_styles.get_mut(&name) {
             font.size = size;
