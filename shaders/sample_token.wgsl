@@ -44,6 +44,9 @@ struct Parameters {
     temperature: f32,
     // 0 keeps all; never subnormal.
     top_p: f32,
+    // Codes in a row of `codes`, and which of them is sampled.
+    columns: u32,
+    column: u32,
 }
 
 // As the bits of f32: shader arithmetic may not handle NaN and infinity.
@@ -341,6 +344,6 @@ fn main(
     row_start = row * parameters.classes;
     let code = draw(row);
     if (thread == 0u) {
-        codes[row] = code;
+        codes[row * parameters.columns + parameters.column] = code;
     }
 }

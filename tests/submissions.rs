@@ -230,6 +230,10 @@ fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
     counts.iter().map(|counts| counts.dispatches).min().unwrap()
 }
 
+/// Most launches of Burn's own in a cell: an adapter that aligns buffers to more bytes than a narrow model's position
+/// embedding has needs a copy of each position.
+const COPIES: usize = 5;
+
 /// An upper bound, to notice an extra kernel in every block or for every code.
 #[test]
 fn a_cell_takes_few_kernels() {
@@ -244,7 +248,7 @@ fn a_cell_takes_few_kernels() {
     let composed = dispatches_of_a_cell(&gpu, &model);
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
     println!("kernels a cell of emoji-64 by Burn's own operations: {composed}");
-    assert!(deep <= 231 && emoji <= 99, "{deep} and {emoji}");
+    assert!(deep <= 216 + COPIES && emoji <= 86 + COPIES, "{deep} and {emoji}");
     assert!(composed > 2 * emoji, "{composed}");
 }
 
@@ -280,7 +284,7 @@ fn a_plan_lists_what_a_cell_runs() {
     assert_eq!(plan.launches, launches);
     let dispatches = dispatches_of_a_cell(&gpu, &model);
     let by_burn = dispatches.checked_sub(launches).expect("a plan has no launch that does not run");
-    assert!(by_burn <= 12, "{by_burn}");
+    assert!(by_burn <= COPIES, "{by_burn}");
 }
 
 /// A contextual model dispatches as many kernels for a small part as for a large one, and needs one readback.

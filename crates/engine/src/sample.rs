@@ -26,7 +26,7 @@ const AHEAD: Duration = Duration::from_millis(200);
 
 /// What [`sample`] passes to its callback.
 pub enum Sampled {
-    /// The current batch, with some cells known and the others filled with code 0.
+    /// The current batch, of which some cells are known.
     Partly {
         /// The codes `[B, h, w, D]`, on the device.
         codes: Box<Tensor<4, Int>>,

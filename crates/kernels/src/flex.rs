@@ -38,6 +38,10 @@ pub(super) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, dims.to_vec()))
 }
 
+fn integers(tensor: FlexTensor) -> Vec<i32> {
+    tensor.into_data().convert::<i32>().try_to_vec().expect("converted to i32 just above")
+}
+
 /// The sizes of the convolution of `x` with `weight`.
 pub(super) fn conv_shape(x: &Contiguous, weight: &Contiguous, resample: Resample) -> ConvShape {
     ConvShape {
@@ -124,10 +128,13 @@ impl Kernels for Flex {
         tensor(y, &[qkv.dims[0], qkv.dims[1], qkv.dims[2] / 3])
     }
 
-    fn residua_sample_token(logits: FlexTensor, draw: Draw) -> FlexTensor {
+    fn residua_sample_token(logits: FlexTensor, codes: FlexTensor, column: usize, draw: Draw) -> FlexTensor {
         let logits = Contiguous::new(logits);
-        let codes = cpu::sample_token::sample_token(logits.values(), logits.dims[0], &draw);
-        FlexTensor::from_data(TensorData::new(codes, [logits.dims[0]]))
+        let [rows, columns] = [0, 1].map(|dim| codes.layout().shape()[dim]);
+        let mut codes = integers(codes);
+        let drawn = cpu::sample_token::sample_token(logits.values(), rows, &draw);
+        codes.chunks_exact_mut(columns).zip(drawn).for_each(|(row, code)| row[column] = code);
+        FlexTensor::from_data(TensorData::new(codes, [rows, columns]))
     }
 
     fn residua_softmax(x: FlexTensor, factor: f32) -> FlexTensor {
@@ -167,8 +174,7 @@ impl Kernels for Flex {
         let onto = onto.values().map(Contiguous::new);
         let onto = onto.as_ref().map(Contiguous::values);
         let [rows, columns] = [0, 1].map(|dim| codes.layout().shape()[dim]);
-        let codes: Vec<i32> =
-            codes.into_data().convert::<i32>().try_to_vec().expect("converted to i32 just above");
+        let codes = integers(codes);
         let StoredTable { rows: table, places, .. } = table;
         let table = Contiguous::new(table);
         let (values, channels) = (table.values(), table.dims[1]);

@@ -95,9 +95,15 @@ pub trait Kernels: Backend {
         absent((qkv, cache, position))
     }
 
-    /// [`super::cpu::sample_token::sample_token`]: `[B, V]` to `[B]`.
-    fn residua_sample_token(logits: FloatTensor<Self>, draw: Draw) -> IntTensor<Self> {
-        absent((logits, draw))
+    /// `codes` `[B, columns]` with those of [`super::cpu::sample_token::sample_token`] from logits `[B, V]` in
+    /// `column`. May reuse the buffer of `codes`.
+    fn residua_sample_token(
+        logits: FloatTensor<Self>,
+        codes: IntTensor<Self>,
+        column: usize,
+        draw: Draw,
+    ) -> IntTensor<Self> {
+        absent((logits, codes, column, draw))
     }
 
     /// [`super::cpu::cross_entropy::softmax`]: `[rows, K]` to the same shape.

@@ -57,10 +57,24 @@ impl Draw {
 /// weights to 2^-30 of the largest. If the random number, or the top-p threshold, is within rounding error (about
 /// 1e-6) of the boundary between two codes, a GPU may sample a different code than a CPU.
 pub fn sample_token(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
-    let variant = sample_token_variant(logits.dims()[1]);
-    match route(&logits.device(), variant, Gradient::Nowhere) {
-        Route::Kernel => Tensor::from_dispatch(Dispatch::residua_sample_token(logits.into_dispatch(), *draw)),
-        Route::Composed => composed(logits, draw),
+    let rows = logits.dims()[0];
+    let codes = Tensor::empty([rows, 1], &logits.device());
+    sample_into(logits, draw, codes, 0).reshape([rows])
+}
+
+/// `codes` `[B, columns]` with those of [`sample_token`] in `column`: written in place, unless something else refers to
+/// `codes`.
+pub fn sample_into(logits: Tensor<2>, draw: &Draw, codes: Tensor<2, Int>, column: usize) -> Tensor<2, Int> {
+    let [rows, classes] = logits.dims();
+    match route(&logits.device(), sample_token_variant(classes), Gradient::Nowhere) {
+        Route::Kernel => {
+            let (logits, codes) = (logits.into_dispatch(), codes.into_dispatch());
+            Tensor::from_dispatch(Dispatch::residua_sample_token(logits, codes, column, *draw))
+        }
+        Route::Composed => {
+            let drawn = composed(logits, draw).unsqueeze_dim(1);
+            codes.slice_assign([0..rows, column..column + 1], drawn)
+        }
     }
 }
 
@@ -370,6 +384,33 @@ mod tests {
         assert_eq!(drawn(whole.clone().slice([3..7, 0..130]), &part), expected[3..]);
         let wide = Tensor::cat(vec![whole.clone() + 9.0, whole], 1);
         assert_eq!(drawn(wide.slice([3..7, 130..260]), &part), expected[3..]);
+    }
+
+    /// The other columns stay as they are, in the codes before too.
+    #[test]
+    fn codes_are_written_to_one_column() {
+        let logits: Vec<f32> = (0..5).flat_map(|i| row(300, KINDS[0], i)).collect();
+        let draw =
+            Draw { filter: Filter::NONE, seed: 4, first_image: 0, image_step: 1, place: 0, turns: None };
+        let expected = cpu::sample_token::sample_token(&logits, 5, &draw);
+        let before: Vec<i32> = (0..15).collect();
+        for device in [Device::flex(), gpu()] {
+            let read = |codes: Tensor<2, Int>| -> Vec<i32> {
+                codes.into_data().convert::<i32>().try_to_vec().unwrap()
+            };
+            let logits = || Tensor::<2>::from_data(TensorData::new(logits.clone(), [5, 300]), &device);
+            let begun = Tensor::<2, Int>::from_data(TensorData::new(before.clone(), [5, 3]), &device);
+            let first = sample_into(logits(), &draw, begun.clone(), 1);
+            let by_hand = |columns: &[usize]| -> Vec<i32> {
+                (0..15)
+                    .map(|i| if columns.contains(&(i % 3)) { expected[i / 3] } else { before[i] })
+                    .collect()
+            };
+            assert_eq!(read(first.clone()), by_hand(&[1]));
+            // A row's own random number depends on its index only, so the second column gets the same codes.
+            assert_eq!(read(sample_into(logits(), &draw, first, 2)), by_hand(&[1, 2]));
+            assert_eq!(read(begun), before);
+        }
     }
 
     /// Sampling rows of several places at once gives the same codes as sampling each place alone.

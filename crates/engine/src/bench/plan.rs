@@ -34,7 +34,7 @@ pub struct Plan {
     pub cell: usize,
     /// The kernels. Launches that differ only in the values that they read are one entry.
     pub kernels: Vec<Planned>,
-    /// All launches. Burn's own operations, a few additions and copies, are not counted.
+    /// All launches. Burn's own operations are not counted; a cell needs none.
     pub launches: usize,
     /// Bytes of weights read.
     pub weights: u64,

@@ -10,7 +10,7 @@ use residua_core::memory;
 use residua_core::sampling::Filter;
 use residua_core::task::Task;
 use residua_kernels::device::wait;
-use residua_kernels::sample_token::{Draw, sample_token};
+use residua_kernels::sample_token::{Draw, sample_into};
 use residua_model::{RqTransformer, RqVae};
 
 /// The filter of the published FFHQ samples, which costs more than none.
@@ -73,29 +73,29 @@ pub fn sample(model: &RqTransformer, batch: usize, task: &Task) -> Result<Sample
     let condition = Tensor::<2, Int>::zeros([batch, config.block_size_cond], &device);
     let (mut decoding, mut body) = timed(&device, || model.begin(condition, None))?;
     let (mut head, mut drawing) = (Duration::ZERO, Duration::ZERO);
+    let mut codes = Tensor::<2, Int>::zeros([batch, config.cells() * config.depth()], &device);
     for cell in 0..config.cells() {
         task.check()?;
-        let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(config.depth());
         for depth in 0..config.depth() {
-            let above = codes.last().cloned();
-            let (logits, time) = timed(&device, || model.code_logits(&mut decoding, above, depth))?;
+            let above = (depth > 0).then(|| codes.clone());
+            let (logits, time) = timed(&device, || model.code_logits(&mut decoding, above, cell, depth))?;
             head += time;
-            let place = (cell * config.depth() + depth) as u32;
+            let place = cell * config.depth() + depth;
             let draw = Draw {
                 filter: FILTER,
                 seed: u64::from(SEED),
                 first_image: 0,
                 image_step: 1,
-                place,
+                place: place as u32,
                 turns: None,
             };
-            let (drawn, time) = timed(&device, || sample_token(logits, &draw))?;
+            let (written, time) = timed(&device, || sample_into(logits, &draw, codes, place))?;
             drawing += time;
-            codes.push(drawn);
+            codes = written;
         }
         if cell + 1 < config.cells() {
-            let cells = Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1);
-            let ((), time) = timed(&device, || model.read_cell(&mut decoding, cells, cell))?;
+            let read = codes.clone();
+            let ((), time) = timed(&device, || model.read_cell(&mut decoding, read, cell))?;
             body += time;
         }
     }

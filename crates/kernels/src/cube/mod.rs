@@ -90,8 +90,8 @@ impl Kernels for CubeBackend {
         attention::decode_attention(qkv, keys, values, position)
     }
 
-    fn residua_sample_token(logits: CubeTensor, draw: Draw) -> CubeTensor {
-        sample_token::sample_token(plain(logits), &draw)
+    fn residua_sample_token(logits: CubeTensor, codes: CubeTensor, column: usize, draw: Draw) -> CubeTensor {
+        sample_token::sample_token(logits, codes, column, &draw)
     }
 
     fn residua_residual_quantize(

@@ -1,9 +1,10 @@
 //! Launches `shaders/sample_token.wgsl`.
 
-use burn::tensor::{DType, Shape};
+use burn::tensor::DType;
+use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Bound, THREADS, empty, launch, shader};
+use super::launch::{Bound, THREADS, launch, own, plain, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::sample_token::Draw;
@@ -35,10 +36,12 @@ struct SampleTokenParameters {
     top_k: u32,
     temperature: f32,
     top_p: f32,
+    columns: u32,
+    column: u32,
 }
 
 impl SampleTokenParameters {
-    fn new(rows: usize, classes: usize, draw: &Draw) -> Self {
+    fn new([rows, classes]: [usize; 2], [columns, column]: [usize; 2], draw: &Draw) -> Self {
         let (filter, turns) = (&draw.filter, draw.turns());
         Self {
             rows: rows as u32,
@@ -53,6 +56,8 @@ impl SampleTokenParameters {
             top_k: if filter.top_k < classes { filter.top_k as u32 } else { 0 },
             temperature: normal(filter.temperature),
             top_p: if filter.top_p < 1.0 { normal(filter.top_p) } else { 0.0 },
+            columns: columns as u32,
+            column: column as u32,
         }
     }
 }
@@ -63,13 +68,16 @@ fn normal(x: f32) -> f32 {
     if x > 0.0 { x.max(f32::MIN_POSITIVE) } else { 0.0 }
 }
 
-/// [`crate::operations::Kernels::residua_sample_token`] for contiguous f32 logits.
-pub fn sample_token(logits: CubeTensor, draw: &Draw) -> CubeTensor {
+/// [`crate::operations::Kernels::residua_sample_token`].
+pub fn sample_token(logits: CubeTensor, codes: CubeTensor, column: usize, draw: &Draw) -> CubeTensor {
+    let (logits, codes) = (plain(logits), own(into_contiguous(cast(codes, DType::I32))));
     let [rows, classes] = [0, 1].map(|dim| logits.meta.shape()[dim]);
+    let [rows_of_codes, columns] = [0, 1].map(|dim| codes.meta.shape()[dim]);
     assert!(variant(classes).is_some(), "rows of {classes} logits do not fit the kernel");
-    let codes = empty(&logits, Shape::new([rows]), DType::I32);
-    let parameters = SampleTokenParameters::new(rows, classes, draw);
-    let buffers = [Bound::values(&logits), Bound::values(&codes)];
+    assert_eq!(rows_of_codes, rows, "logits and codes must have equally many rows");
+    assert!(column < columns, "column {column} of {columns}");
+    let parameters = SampleTokenParameters::new([rows, classes], [columns, column], draw);
+    let buffers = [Bound::values(&logits), Bound::values(&codes).part(rows)];
     launch(SampleToken, THREADS, rows as u32, &buffers, &parameters);
     codes
 }
@@ -102,6 +110,8 @@ mod tests {
                 top_k: Uint,
                 temperature: Float,
                 top_p: Float,
+                columns: Uint,
+                column: Uint,
             }
         );
     }

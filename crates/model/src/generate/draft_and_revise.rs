@@ -14,7 +14,7 @@ use residua_core::config::Architecture;
 use residua_core::error::{Error, Result};
 use residua_core::sampling::partition::{order, parts};
 use residua_core::sampling::{Filter, Schedule};
-use residua_kernels::sample_token::{Draw, Turns, sample_token};
+use residua_kernels::sample_token::{Draw, Turns, sample_into};
 
 /// A batch in progress: each step generates one part in one pass through the body.
 pub struct DraftAndRevise<'a> {
@@ -127,20 +127,29 @@ impl<'a> DraftAndRevise<'a> {
         let asked: Vec<usize> = (0..times).flat_map(|i| rows.iter().map(move |row| i * next + row)).collect();
         let masked = Masked::new(hidden, &asked, model.config.cells(), model.device());
         let mut cells = model.begin_masked(guidance.rows(self.codes.clone()), condition.clone(), &masked);
-        let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(depth);
+        let given = self.given(rows);
+        let mut codes = Tensor::<2, Int>::zeros([rows.len(), depth], model.device());
         for d in 0..depth {
-            let above = codes.last().cloned().map(|codes| guidance.rows(codes));
+            let above = (d > 0).then(|| guidance.rows(codes.clone()));
             let logits = guidance.logits(model.cell_logits(&mut cells, above, d), d, self.sizes[d]);
-            let drawn = self.draw_depth(logits, step, d);
-            codes.push(self.with_given(drawn, rows, d));
+            codes = self.draw_depth(logits, codes, step, d);
+            if let Some((is_given, given)) = &given {
+                codes = codes.mask_where(is_given.clone(), given.clone());
+            }
         }
-        Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1)
+        codes
     }
 
-    /// Samples one code for each row of `logits` `[N, V]`, in the row order of [`Self::step`]. The random
-    /// number depends on the pass, the cell's rank in it and the depth, so no two draws of an image share
-    /// one.
-    fn draw_depth(&self, logits: Tensor<2>, step: &Step, depth: usize) -> Tensor<1, Int> {
+    /// Samples one code at `depth` of `codes` `[N, D]` for each row of `logits` `[N, V]`, in the row order of
+    /// [`Self::step`]. The random number depends on the pass, the cell's rank in it and the depth, so no two draws of
+    /// an image share one.
+    fn draw_depth(
+        &self,
+        logits: Tensor<2>,
+        codes: Tensor<2, Int>,
+        step: &Step,
+        depth: usize,
+    ) -> Tensor<2, Int> {
         let [cells, depths] = [self.model.config.cells(), self.model.config.depth()];
         let Request { seed, images, .. } = &self.request;
         let draw = Draw {
@@ -151,26 +160,26 @@ impl<'a> DraftAndRevise<'a> {
             place: ((step.pass as usize * cells + step.ranks.start) * depths + depth) as u32,
             turns: Some(Turns { images: images.count, stride: depths as u32 }),
         };
-        sample_token(logits, &draw)
+        sample_into(logits, &draw, codes, depth)
     }
 
     fn phase(&self, step: &Step) -> &Phase {
         &self.phases[usize::from(step.pass > 0)]
     }
 
-    /// `drawn` `[N]` at `depth` of the cells at `rows`, with the given codes filled in.
-    fn with_given(&self, drawn: Tensor<1, Int>, rows: &[usize], depth: usize) -> Tensor<1, Int> {
+    /// Which codes of the cells at `rows` are given, and these codes, `[N, D]`; `None` if none is.
+    fn given(&self, rows: &[usize]) -> Option<(Tensor<2, Bool>, Tensor<2, Int>)> {
         let (cells, depths) = (self.model.config.cells(), self.model.config.depth());
-        let given: Vec<Option<u32>> =
-            rows.iter().map(|row| given_code(&self.request, row % cells * depths + depth)).collect();
+        let places = rows.iter().flat_map(|row| (0..depths).map(move |d| row % cells * depths + d));
+        let given: Vec<Option<u32>> = places.map(|place| given_code(&self.request, place)).collect();
         if given.iter().all(Option::is_none) {
-            return drawn;
+            return None;
         }
-        let (device, count) = (drawn.device(), rows.len());
+        let (device, shape) = (self.model.device(), [rows.len(), depths]);
         let codes: Vec<i32> = given.iter().map(|code| code.unwrap_or(0) as i32).collect();
         let is_given: Vec<bool> = given.iter().map(Option::is_some).collect();
-        let is_given = Tensor::<1, Bool>::from_data(TensorData::new(is_given, [count]), &device);
-        drawn.mask_where(is_given, Tensor::from_data(TensorData::new(codes, [count]), &device))
+        let is_given = Tensor::from_data(TensorData::new(is_given, shape), device);
+        Some((is_given, Tensor::from_data(TensorData::new(codes, shape), device)))
     }
 }
 
@@ -385,10 +394,11 @@ mod tests {
         let masked = Masked::new(session.hidden(step, &orders), &[row], CELLS, device);
         let mut cells =
             session.model.begin_masked(session.codes.clone(), session.phase(step).condition.clone(), &masked);
+        let above: Vec<i32> = codes[row * 3..][..3].iter().map(|&code| code as i32).collect();
+        let above = Tensor::from_data(TensorData::new(above, [1, 3]), device);
         let mut logits = session.model.cell_logits(&mut cells, None, 0);
-        for (d, &code) in codes[row * 3..row * 3 + depth].iter().enumerate() {
-            let above = Tensor::from_data(TensorData::new(vec![code as i32], [1]), device);
-            logits = session.model.cell_logits(&mut cells, Some(above), d + 1);
+        for d in 1..=depth {
+            logits = session.model.cell_logits(&mut cells, Some(above.clone()), d);
         }
         let kept = distribution(&values(logits), &session.phase(step).filters[depth]).unwrap();
         let place = ((step.pass as usize * CELLS + rank) * 3 + depth) as u32;

@@ -13,7 +13,7 @@ use residua_core::sampling::filter::Filter;
 use residua_core::sampling::{Forced, Images};
 use residua_core::text::counted;
 use residua_kernels::arrived;
-use residua_kernels::sample_token::{Draw, sample_token};
+use residua_kernels::sample_token::{Draw, sample_into};
 
 /// What to sample.
 #[derive(Clone, Debug)]
@@ -91,8 +91,11 @@ pub struct Session<'a> {
     /// Codebook sizes.
     sizes: Vec<usize>,
     decoding: Decoding,
-    /// The cells so far, `[B, D]` each, in raster order.
-    cells: Vec<Tensor<2, Int>>,
+    /// The codes so far, `[B, cells D]`; code 0 where there is none yet. `None` only while one is written, so that a
+    /// second handle does not turn the write into a copy.
+    codes: Option<Tensor<2, Int>>,
+    /// Cells done.
+    done: usize,
 }
 
 impl<'a> Session<'a> {
@@ -107,41 +110,47 @@ impl<'a> Session<'a> {
         let (batch, device) = (request.images.len(), model.device());
         let guidance = Guidance::of(&request.filters, request.is_null(&model.config));
         let condition = conditions(model, &request, &guidance)?;
-        let cells: Vec<Tensor<2, Int>> = (0..model.config.cells())
-            .map_while(|cell| given(&request, cell, model.config.depth()))
-            .map(|codes| repeat(&codes, [batch, codes.len()], device))
-            .collect();
+        let (cells, depth) = (model.config.cells(), model.config.depth());
+        let begun = (0..cells * depth).map(|place| given_code(&request, place).unwrap_or(0));
+        let codes = repeat(&begun.collect::<Vec<_>>(), [batch, cells * depth], device);
+        let is_given = |cell: &usize| {
+            (cell * depth..(cell + 1) * depth).all(|place| given_code(&request, place).is_some())
+        };
+        let done = (0..cells).take_while(is_given).count();
         // The last cell is never read: nothing comes after it.
-        let read = cells.len().min(model.config.cells() - 1);
+        let read = done.min(cells - 1);
         let known = (read > 0).then(|| {
-            Tensor::cat(cells[..read].iter().map(|cell| cell.clone().unsqueeze_dim::<3>(1)).collect(), 1)
+            let known = codes.clone().slice([0..batch, 0..read * depth]).reshape([batch, read, depth]);
+            guidance.rows(known)
         });
-        let decoding = model.begin(condition, known.map(|known| guidance.rows(known)));
-        Ok(Self { model, sizes: model.config.codebook_sizes()?, request, guidance, decoding, cells })
+        let decoding = model.begin(condition, known);
+        let sizes = model.config.codebook_sizes()?;
+        Ok(Self { model, sizes, request, guidance, decoding, codes: Some(codes), done })
     }
 
-    /// Generates the codes `[B, D]` of the next cell.
-    fn next_cell(&mut self, cell: usize) -> Tensor<2, Int> {
-        let (batch, depth) = (self.request.images.len(), self.model.config.depth());
+    /// The codes so far, `[B, cells D]`.
+    fn stacks_so_far(&self) -> Tensor<2, Int> {
+        self.codes.clone().expect("every write puts the codes back")
+    }
+
+    /// Generates the codes of `cell`, the next one.
+    fn write_cell(&mut self, cell: usize) {
+        let depth = self.model.config.depth();
+        let is_drawn = |d: usize| given_code(&self.request, cell * depth + d).is_none();
         // No logits are needed below the last code that is not given.
-        let last = (0..depth).rev().find(|&d| given_code(&self.request, cell * depth + d).is_none());
-        let mut codes: Vec<Tensor<1, Int>> = Vec::with_capacity(depth);
-        for d in 0..depth {
-            let place = cell * depth + d;
-            let logits = last.is_some_and(|last| d <= last).then(|| {
-                let above = codes.last().cloned().map(|codes| self.guidance.rows(codes));
-                self.model.code_logits(&mut self.decoding, above, d)
-            });
-            codes.push(match (given_code(&self.request, place), logits) {
-                (None, Some(logits)) => self.draw(logits, d, place),
-                (Some(code), _) => repeat(&[code], [batch, 1], self.model.device()).reshape([batch]),
-                (None, None) => unreachable!("a code that is not given is at or above the last such one"),
-            });
+        let end = (0..depth).rev().find(|&d| is_drawn(d)).map_or(0, |last| last + 1);
+        let drawn: Vec<bool> = (0..end).map(is_drawn).collect();
+        for (d, is_drawn) in drawn.into_iter().enumerate() {
+            let above = (d > 0).then(|| self.guidance.rows(self.stacks_so_far()));
+            let logits = self.model.code_logits(&mut self.decoding, above, cell, d);
+            if is_drawn {
+                self.draw(logits, d, cell * depth + d);
+            }
         }
-        Tensor::cat(codes.into_iter().map(|codes| codes.unsqueeze_dim(1)).collect(), 1)
     }
 
-    fn draw(&self, logits: Tensor<2>, depth: usize, place: usize) -> Tensor<1, Int> {
+    /// Writes a code for each image at `place`, which is at `depth`.
+    fn draw(&mut self, logits: Tensor<2>, depth: usize, place: usize) {
         let Request { filters, seed, images, .. } = &self.request;
         let logits = self.guidance.logits(logits, depth, self.sizes[depth]);
         let draw = Draw {
@@ -152,7 +161,8 @@ impl<'a> Session<'a> {
             place: place as u32,
             turns: None,
         };
-        sample_token(logits, &draw)
+        let codes = self.codes.take().expect("every write puts the codes back");
+        self.codes = Some(sample_into(logits, &draw, codes, place));
     }
 }
 
@@ -172,7 +182,7 @@ pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>>
 /// A step is a cell; images are shown after each row of cells.
 impl Steps for Session<'_> {
     fn done(&self) -> usize {
-        self.cells.len()
+        self.done
     }
 
     fn total(&self) -> usize {
@@ -184,25 +194,21 @@ impl Steps for Session<'_> {
     }
 
     fn step(&mut self) {
-        let cell = self.cells.len();
+        let cell = self.done;
         if cell == self.total() {
             return;
         }
-        let codes = self.next_cell(cell);
+        self.write_cell(cell);
         if cell + 1 < self.total() {
-            self.model.read_cell(&mut self.decoding, self.guidance.rows(codes.clone()), cell);
+            let codes = self.guidance.rows(self.stacks_so_far());
+            self.model.read_cell(&mut self.decoding, codes, cell);
         }
-        self.cells.push(codes);
+        self.done += 1;
     }
 
     fn codes(&self) -> Tensor<4, Int> {
         let [h, w, depth] = self.model.config.block_size;
-        let (batch, to_come) = (self.request.images.len(), self.total() - self.cells.len());
-        let mut cells = self.cells.clone();
-        if to_come > 0 {
-            cells.push(Tensor::zeros([batch, to_come * depth], self.model.device()));
-        }
-        Tensor::cat(cells, 1).reshape([batch, h, w, depth])
+        self.stacks_so_far().reshape([self.request.images.len(), h, w, depth])
     }
 
     fn known(&self) -> Vec<bool> {
@@ -215,11 +221,6 @@ impl Steps for Session<'_> {
 pub(super) fn given_code(request: &Request, place: usize) -> Option<u32> {
     let forced = request.forced.as_ref()?;
     forced.keep[place].then(|| forced.stack.codes()[place])
-}
-
-/// The codes of a cell, if all are given.
-fn given(request: &Request, cell: usize, depth: usize) -> Option<Vec<u32>> {
-    (cell * depth..(cell + 1) * depth).map(|place| given_code(request, place)).collect()
 }
 
 /// The condition for each row of a batch, `[rows, length]`.

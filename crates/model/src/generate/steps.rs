@@ -21,7 +21,7 @@ pub trait Steps {
     /// Runs the next step for every image; does nothing when all are done.
     fn step(&mut self);
 
-    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 in cells that are not done.
+    /// The codes of all images so far, `[B, h, w, D]`, on the device; code 0 where there is none yet.
     fn codes(&self) -> Tensor<4, Int>;
 
     /// Which cells are done, image by image.
@@ -34,7 +34,7 @@ pub trait Steps {
         }
     }
 
-    /// The stacks of all images so far, read back in one transfer; code 0 in cells that are not done.
+    /// The stacks of all images so far, read back in one transfer; code 0 where there is none yet.
     ///
     /// # Errors
     /// The device failed, or the model's logits are NaN.

@@ -83,7 +83,8 @@ impl RqTransformer {
         condition: Tensor<2, Int>,
         masked: &Masked,
     ) -> CellDecoding {
-        self.begin_cells(self.masked_outputs(codes, condition, masked))
+        let outputs = self.masked_outputs(codes, condition, masked);
+        self.begin_cells(outputs + self.position_of_first_depth().unsqueeze())
     }
 
     /// The body's outputs `[N, width]` at the positions of the requested cells.
@@ -210,10 +211,8 @@ mod tests {
             let codes = codes.reshape([8, 3]);
             let mut cells = model.begin_masked(codes.clone(), condition, &masked);
             let above = masked.rows_of(codes);
-            let rows = asked.len();
-            let by_depth = (0..3usize).map(|d| {
-                let above =
-                    d.checked_sub(1).map(|d| above.clone().slice([0..rows, d..d + 1]).reshape([rows]));
+            let by_depth = (0..3).map(|d| {
+                let above = (d > 0).then(|| above.clone());
                 model.cell_logits(&mut cells, above, d).unsqueeze_dim::<3>(1)
             });
             let by_depth = values(Tensor::cat(by_depth.collect(), 1));

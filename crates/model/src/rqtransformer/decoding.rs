@@ -3,12 +3,19 @@
 use burn::tensor::{Int, Tensor};
 
 use super::RqTransformer;
+use super::embedding::Placed;
+use super::layers::Linear;
 use super::stack::StackCache;
+use residua_kernels::embed::{Lookup, Reading};
 
 /// The state of a batch of stacks in progress. Each step computes only what is new.
 #[derive(Debug)]
 pub struct Decoding {
     body: StackCache,
+    /// Embeds a cell that has been decoded.
+    input: Placed,
+    /// The last layer of the body, which adds the position of the head's first depth too.
+    last: Linear,
     /// The next cell of each image.
     cells: CellDecoding,
 }
@@ -17,10 +24,10 @@ pub struct Decoding {
 #[derive(Debug)]
 pub struct CellDecoding {
     head: StackCache,
-    /// The body's outputs for these cells, `[N, width]`.
-    outputs: Tensor<2>,
-    /// The head's context so far, `[N, C']`.
-    context: Option<Tensor<2>>,
+    /// The head's inputs at depth 0, `[N, width]`, until they are used.
+    inputs: Option<Tensor<2>>,
+    /// Embeds the codes above a depth.
+    above: Placed,
 }
 
 impl RqTransformer {
@@ -33,56 +40,83 @@ impl RqTransformer {
         if let Some(known) = known {
             inputs = Tensor::cat(vec![inputs, self.embed_cells(known, 0)], 1);
         }
-        let outputs = self.advance_body(&mut body, inputs);
-        Decoding { body, cells: self.begin_cells(outputs) }
+        let last = self.body.last_plus(self.position_of_first_depth());
+        let inputs = self.advance_body(&mut body, inputs, &last);
+        let (cells, width) = (self.config.cells(), self.config.embed_dim);
+        let input = self.input.cells_at(self.pos_emb_hw.clone().reshape([cells, width]));
+        Decoding { body, input, last, cells: self.begin_cells(inputs) }
     }
 
-    /// Reads the cell `[B, D]` at index `cell`; then the next one can be decoded.
+    /// Reads the cell at index `cell` of the stacks `codes` `[B, cells D]`; then the next one can be decoded.
     pub fn read_cell(&self, decoding: &mut Decoding, codes: Tensor<2, Int>, cell: usize) {
-        let inputs = self.embed_cells(codes.unsqueeze_dim(1), cell);
-        decoding.cells.outputs = self.advance_body(&mut decoding.body, inputs);
+        let depth = self.config.depth();
+        let lookup = Lookup { first_column: cell * depth, ..Lookup::first(depth, Reading::Sum) };
+        let inputs = decoding.input.embed(codes, lookup, cell).unsqueeze_dim(1);
+        decoding.cells.inputs = Some(self.advance_body(&mut decoding.body, inputs, &decoding.last));
     }
 
-    /// Logits `[B, V]` for the code at `depth` of the next cell, given the code `above` `[B]` it (`None` at
-    /// depth 0).
+    /// Logits `[B, V]` for the code at `depth` of the next cell, which is at index `cell` of the stacks `codes`
+    /// `[B, cells D]` with the codes above (`None` at depth 0).
+    ///
+    /// # Panics
+    /// Depth 0 is not the first depth of the cell, or comes twice.
     pub fn code_logits(
         &self,
         decoding: &mut Decoding,
-        above: Option<Tensor<1, Int>>,
+        codes: Option<Tensor<2, Int>>,
+        cell: usize,
         depth: usize,
     ) -> Tensor<2> {
-        self.cell_logits(&mut decoding.cells, above, depth)
+        self.logits_at(&mut decoding.cells, codes, cell * self.config.depth(), depth)
     }
 
-    /// Begins cells with the body's outputs `[N, width]`.
-    pub(super) fn begin_cells(&self, outputs: Tensor<2>) -> CellDecoding {
-        let head = self.head.cache(outputs.dims()[0], self.config.depth(), self.device());
-        CellDecoding { head, outputs, context: None }
+    /// Begins cells with the head's inputs `[N, width]` at depth 0.
+    pub(super) fn begin_cells(&self, inputs: Tensor<2>) -> CellDecoding {
+        let (depth, width) = (self.config.depth(), self.config.embed_dim);
+        let head = self.head.cache(inputs.dims()[0], depth, self.device());
+        let above = self.context.codes_at(self.pos_emb_d.clone().reshape([depth, width]));
+        CellDecoding { head, inputs: Some(inputs), above }
     }
 
-    /// Logits `[N, V]` for the codes at `depth` of the cells in progress, given the codes `above` `[N]` them
+    /// Logits `[N, V]` for the codes at `depth` of the cells in progress, given `codes` `[N, D]` with those above
     /// (`None` at depth 0).
+    ///
+    /// # Panics
+    /// Depth 0 is not the first depth of the cells, or comes twice.
     pub fn cell_logits(
         &self,
         cells: &mut CellDecoding,
-        above: Option<Tensor<1, Int>>,
+        codes: Option<Tensor<2, Int>>,
         depth: usize,
     ) -> Tensor<2> {
-        let input = match above {
+        self.logits_at(cells, codes, 0, depth)
+    }
+
+    /// [`Self::cell_logits`] with the first codes of the cells in column `first`.
+    fn logits_at(
+        &self,
+        cells: &mut CellDecoding,
+        codes: Option<Tensor<2, Int>>,
+        first: usize,
+        depth: usize,
+    ) -> Tensor<2> {
+        let input = match codes {
             None => {
                 cells.head.clear();
-                cells.context = None;
-                self.at_depth(cells.outputs.clone(), 0)
+                // Taken, so that the head may write to it.
+                cells.inputs.take().expect("depth 0 comes once for each cell")
             }
-            Some(above) => {
-                let (input, context) = self.depth_input(cells.context.take(), above, depth);
-                cells.context = context;
-                input
-            }
+            Some(codes) => cells.above.embed(codes, self.above(first, depth), depth),
         };
+        let [rows, width] = input.dims();
         let head = self.head.forward(input.unsqueeze_dim(1), Some(&mut cells.head));
-        let rows = cells.outputs.dims()[0];
-        self.classifier.forward(head.reshape([rows, self.config.embed_dim]), depth)
+        self.classifier.forward(head.reshape([rows, width]), depth)
+    }
+
+    /// The codes that the head sees at `depth` of a cell whose first code is in column `first`.
+    fn above(&self, first: usize, depth: usize) -> Lookup {
+        let top = if self.config.sums_depth_context() { 0 } else { depth - 1 };
+        Lookup { first_column: first + top, first_depth: top, depths: depth - top, reading: Reading::Sum }
     }
 
     /// Embeds cells `[B, n, D]` as inputs of the body `[B, n, width]`; the first cell is at index `first`.
@@ -94,10 +128,10 @@ impl RqTransformer {
         self.input.cells(cells, positions.reshape([count, width])).reshape([batch, count, width])
     }
 
-    /// The body's output `[B, width]` at the last of the inputs `[B, n, width]`.
-    fn advance_body(&self, cache: &mut StackCache, inputs: Tensor<3>) -> Tensor<2> {
+    /// The body's output `[B, width]` at the last of the inputs `[B, n, width]`, with `last` as its last layer.
+    fn advance_body(&self, cache: &mut StackCache, inputs: Tensor<3>, last: &Linear) -> Tensor<2> {
         let [batch, length, width] = inputs.dims();
-        let outputs = self.body.forward(inputs, Some(cache));
+        let outputs = self.body.forward_ending(inputs, cache, last);
         outputs.slice([0..batch, length - 1..length, 0..width]).reshape([batch, width])
     }
 }
@@ -157,18 +191,21 @@ mod tests {
             let classes = logits.dims()[2];
             let expected = values(logits);
             let mut decoding = model.begin(condition, None);
-            for (cell, cell_codes) in codes.chunks(3).enumerate() {
+            for cell in 0..4 {
                 let mut found = Vec::new();
-                for depth in 0..3usize {
-                    let above = depth.checked_sub(1).map(|d| ints(&[cell_codes[d]], [1], &device));
-                    found.extend(values(model.code_logits(&mut decoding, above, depth)));
+                for depth in 0..3 {
+                    // The codes from this depth on are unknown, and must not matter.
+                    let mut known = codes;
+                    known[cell * 3 + depth..].fill(-1);
+                    let known = (depth > 0).then(|| ints(&known, [1, 12], &device));
+                    found.extend(values(model.code_logits(&mut decoding, known, cell, depth)));
                 }
                 let expected = &expected[cell * 3 * classes..][..3 * classes];
                 let pairs = found.iter().zip(expected).filter(|(_, expected)| expected.is_finite());
                 let (found, finite): (Vec<f32>, Vec<f32>) = pairs.map(|(a, b)| (*a, *b)).unzip();
                 assert_close(&found, &finite, 1e-5);
                 if cell < 3 {
-                    model.read_cell(&mut decoding, ints(cell_codes, [1, 3], &device), cell);
+                    model.read_cell(&mut decoding, ints(&codes, [1, 12], &device), cell);
                 }
             }
         }

@@ -30,7 +30,7 @@ impl CodeEmbedding {
     ) -> Result<Self> {
         let dim = config.input_embed_dim.unwrap_or(0);
         let projection = Linear::load(loader, path, [config.embed_dim, dim], true);
-        let cell_projection = projection.with_bias_times(config.depth() as f32);
+        let cell_projection = projection.with_bias(projection.bias() * config.depth() as f32);
         let table = match codebooks {
             Some(codebooks) => {
                 check_codebooks(codebooks, config, dim)?;
@@ -88,21 +88,45 @@ impl CodeEmbedding {
         projected.reshape([rows, depths, width])
     }
 
-    /// The context `[N, width]` at `position` `[1, width]` after `codes` `[N]` of `depth`. Also returns the
-    /// context before projection, added to that of the codes above if given, for the next depth; `None`
-    /// without a projection, since only stage 1's embeddings are summed.
-    pub fn next_context(
-        &self,
-        codes: Tensor<1, Int>,
-        depth: usize,
-        above: Option<Tensor<2>>,
-        position: Tensor<2>,
-    ) -> (Tensor<2>, Option<Tensor<2>>) {
-        let lookup = Lookup { first_column: 0, first_depth: depth, depths: 1, reading: Reading::Sum };
-        let embed = |onto| embed_codes(codes.unsqueeze_dim(1), &self.table, lookup, onto).squeeze_dim(1);
-        let Some(projection) = &self.projection else { return (embed(Some(position)), None) };
-        let context: Tensor<2> = embed(above);
-        (projection.forward(context.clone()) + position, Some(context))
+    /// Embeddings of whole cells at places with these `positions` `[places, width]`.
+    pub fn cells_at(&self, positions: Tensor<2>) -> Placed {
+        Placed::new(&self.table, self.cell_projection.as_ref(), positions)
+    }
+
+    /// Embeddings of codes above a depth, at depths with these `positions` `[D, width]`.
+    pub fn codes_at(&self, positions: Tensor<2>) -> Placed {
+        Placed::new(&self.table, self.projection.as_ref(), positions)
+    }
+}
+
+/// Embeddings for one place at a time, at which they all are. Adding its position takes no kernel of its own.
+#[derive(Debug)]
+pub struct Placed {
+    table: CodeTable,
+    projection: Option<Linear>,
+    /// For each place, what is added to its embeddings: the position, and the projection's bias if there is one,
+    /// `[places, width]`.
+    addends: Tensor<2>,
+}
+
+impl Placed {
+    fn new(table: &CodeTable, projection: Option<&Linear>, positions: Tensor<2>) -> Self {
+        let addends = match projection {
+            Some(projection) => positions + projection.bias().unsqueeze(),
+            None => positions,
+        };
+        Self { table: table.clone(), projection: projection.cloned(), addends }
+    }
+
+    /// The sum `[N, width]` of the embeddings of the columns `lookup` of `codes` `[N, columns]`, at `place`.
+    pub fn embed(&self, codes: Tensor<2, Int>, lookup: Lookup, place: usize) -> Tensor<2> {
+        let width = self.addends.dims()[1];
+        let addend = self.addends.clone().slice([place..place + 1, 0..width]);
+        let embed = |onto| embed_codes(codes, &self.table, lookup, onto).squeeze_dim(1);
+        match &self.projection {
+            Some(projection) => projection.with_bias(addend.reshape([width])).forward(embed(None)),
+            None => embed(Some(addend)),
+        }
     }
 }
 

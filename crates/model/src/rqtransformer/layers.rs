@@ -11,8 +11,8 @@ use residua_kernels::{Activation, Weights};
 /// Epsilon of every layer norm in the published models.
 const EPSILON: f32 = 1e-5;
 
-/// A linear layer, or several with the same input, computed together.
-#[derive(Debug)]
+/// A linear layer, or several with the same input, computed together. Clones share their weights.
+#[derive(Clone, Debug)]
 pub struct Linear {
     /// `[out, in]`.
     weights: Weights,
@@ -45,9 +45,14 @@ impl Linear {
         Self { weights, bias }
     }
 
-    /// The same layer with its bias multiplied by `factor`.
-    pub fn with_bias_times(&self, factor: f32) -> Self {
-        Self { weights: self.weights.clone(), bias: self.bias.clone() * factor }
+    /// The bias, `[out]`.
+    pub fn bias(&self) -> Tensor<1> {
+        self.bias.clone()
+    }
+
+    /// The same layer with another bias, `[out]`.
+    pub fn with_bias(&self, bias: Tensor<1>) -> Self {
+        Self { weights: self.weights.clone(), bias }
     }
 
     /// `[rows, in]` to `[rows, out]`.

@@ -182,27 +182,10 @@ impl RqTransformer {
         Tensor::cat(inputs, 1) + self.pos_emb_d.clone()
     }
 
-    /// The head's input `[N, width]` at depth `d >= 1` after the code `above` `[N]`, and the context so far,
-    /// which the next depth needs if it sums embeddings.
-    fn depth_input(
-        &self,
-        context: Option<Tensor<2>>,
-        above: Tensor<1, Int>,
-        d: usize,
-    ) -> (Tensor<2>, Option<Tensor<2>>) {
-        let context = context.filter(|_| self.config.sums_depth_context());
-        self.context.next_context(above, d - 1, context, self.position_of_depth(d))
-    }
-
-    /// Adds the position embedding of depth `d` to `x` `[N, width]`.
-    fn at_depth(&self, x: Tensor<2>, d: usize) -> Tensor<2> {
-        x + self.position_of_depth(d)
-    }
-
-    /// The position embedding of depth `d`, `[1, width]`.
-    fn position_of_depth(&self, d: usize) -> Tensor<2> {
+    /// The position embedding of the first depth, `[width]`.
+    fn position_of_first_depth(&self) -> Tensor<1> {
         let width = self.config.embed_dim;
-        self.pos_emb_d.clone().slice([0..1, d..d + 1, 0..width]).reshape([1, width])
+        self.pos_emb_d.clone().slice([0..1, 0..1, 0..width]).reshape([width])
     }
 }
 

@@ -49,7 +49,8 @@ impl Block {
     }
 
     /// `x` `[B T, C]` of `batch` sequences to the same shape.
-    fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>) -> Tensor<2> {
+    /// `last` is the block's own last layer or one that takes its place.
+    fn forward(&self, x: Tensor<2>, batch: usize, cache: Option<&mut KvCache>, last: &Linear) -> Tensor<2> {
         let [rows, width] = x.dims();
         let qkv = self.qkv.forward_normed(x.clone(), &self.norm1, Activation::None);
         let qkv = qkv.reshape([batch, rows / batch, 3 * width]);
@@ -60,7 +61,7 @@ impl Block {
         };
         let x = self.proj.forward_onto(y.reshape([rows, width]), x, &self.dropouts[0]);
         let hidden = self.mlp[0].forward_normed(x.clone(), &self.norm2, self.activation);
-        self.mlp[1].forward_onto(hidden, x, &self.dropouts[1])
+        last.forward_onto(hidden, x, &self.dropouts[1])
     }
 }
 
@@ -110,11 +111,31 @@ impl Stack {
 
     /// `x` `[B, T, C]` to the same shape. With a cache, the `T` positions follow the cached ones; this needs
     /// causal attention.
-    pub fn forward(&self, x: Tensor<3>, mut cache: Option<&mut StackCache>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, cache: Option<&mut StackCache>) -> Tensor<3> {
+        self.through(x, cache, None)
+    }
+
+    /// [`Self::forward`] with a cache, and with `last` in place of the last layer.
+    pub fn forward_ending(&self, x: Tensor<3>, cache: &mut StackCache, last: &Linear) -> Tensor<3> {
+        self.through(x, Some(cache), Some(last))
+    }
+
+    /// The last layer, which adds `addend` `[C]` to the outputs too.
+    ///
+    /// # Panics
+    /// There are no blocks.
+    pub fn last_plus(&self, addend: Tensor<1>) -> Linear {
+        let [.., last] = &self.blocks.last().expect("a stack with blocks").mlp;
+        last.with_bias(last.bias() + addend)
+    }
+
+    fn through(&self, x: Tensor<3>, mut cache: Option<&mut StackCache>, last: Option<&Linear>) -> Tensor<3> {
         let [batch, length, width] = x.dims();
         let mut x = x.reshape([batch * length, width]);
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, batch, cache.as_mut().map(|cache| &mut cache.0[i]));
+            let own = &block.mlp[1];
+            let last = if i + 1 == self.blocks.len() { last.unwrap_or(own) } else { own };
+            x = block.forward(x, batch, cache.as_mut().map(|cache| &mut cache.0[i]), last);
         }
         x.reshape([batch, length, width])
     }
