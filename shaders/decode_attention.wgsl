@@ -24,7 +24,10 @@ struct Parameters {
 
 // Each sequence's query, key and value, concatenated.
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
+// For each head, its dimensions by positions. A thread computes the score of one position, so this way threads next to
+// each other read elements next to each other.
 @group(0) @binding(1) var<storage, read_write> keys: array<f32>;
+// For each head, positions by its dimensions: here, a thread sums one dimension.
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> parameters: Parameters;
@@ -53,11 +56,10 @@ fn take(head: u32) {
     let head_dim = parameters.head_dim;
     let width = parameters.heads * head_dim;
     let start = head / parameters.heads * 3u * width + head % parameters.heads * head_dim;
-    let new_row = cache_start + parameters.position * head_dim;
     for (var i = thread; i < head_dim; i += THREADS) {
         query[i] = qkv[start + i] * parameters.scale;
-        keys[new_row + i] = qkv[start + width + i];
-        values[new_row + i] = qkv[start + 2u * width + i];
+        keys[cache_start + i * parameters.capacity + parameters.position] = qkv[start + width + i];
+        values[cache_start + parameters.position * head_dim + i] = qkv[start + 2u * width + i];
     }
     storageBarrier();
     workgroupBarrier();
@@ -65,10 +67,9 @@ fn take(head: u32) {
 
 // The dot product of the query and the key at `position`.
 fn score(position: u32) -> f32 {
-    let row = cache_start + position * parameters.head_dim;
     var sum = 0.0;
     for (var i = 0u; i < parameters.head_dim; i++) {
-        sum = fma(query[i], keys[row + i], sum);
+        sum = fma(query[i], keys[cache_start + i * parameters.capacity + position], sum);
     }
     return sum;
 }

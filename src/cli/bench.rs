@@ -256,7 +256,7 @@ fn drafted(preset: &Preset, rows: &[Drafted]) -> String {
 fn planned(plan: &Plan) -> String {
     let Plan { model, batch, cell, kernels, launches, weights, values, floors } = plan;
     let mut lines = vec![
-        format!("{model}, batch {batch}, cell {cell}; Burn's own additions and copies come on top"),
+        format!("{model}, batch {batch}, cell {cell}"),
         format!(
             "{:<18} {:>8} {:>10} {:>7} {:>12} {:>12}",
             "kernel", "launches", "workgroups", "threads", "weights", "values"

@@ -29,7 +29,8 @@ pub struct KvCache {
 #[derive(Debug)]
 enum Buffers {
     Host(HostCache),
-    /// Keys and values, `[B, heads, capacity, head_dim]` each. `None` only while they are being written, so
+    /// Keys `[B, heads, head_dim, capacity]` and values `[B, heads, capacity, head_dim]`: threads next to each other read
+    /// one element of keys next to each other, and elements of one value. `None` only while they are being written, so
     /// that a second handle does not turn the write into a copy.
     Device(Option<Box<[Tensor<4>; 2]>>),
 }
@@ -39,11 +40,11 @@ enum Buffers {
 pub enum StoredCache<B: Backend> {
     /// For the CPU kernel.
     Host(HostCache),
-    /// For the GPU kernel, `[B, heads, capacity, head_dim]` each.
+    /// For the GPU kernel.
     Device {
-        /// Keys.
+        /// Keys, `[B, heads, head_dim, capacity]`.
         keys: FloatTensor<B>,
-        /// Values.
+        /// Values, `[B, heads, capacity, head_dim]`.
         values: FloatTensor<B>,
     },
 }
@@ -74,8 +75,8 @@ impl KvCache {
         head_dim: usize,
         device: &Device,
     ) -> Buffers {
-        let zeros = || Tensor::zeros([batch, heads, capacity, head_dim], device);
-        Buffers::Device(Some(Box::new([zeros(), zeros()])))
+        let zeros = |[rows, columns]: [usize; 2]| Tensor::zeros([batch, heads, rows, columns], device);
+        Buffers::Device(Some(Box::new([[head_dim, capacity], [capacity, head_dim]].map(zeros))))
     }
 
     /// Number of cached positions.
@@ -97,7 +98,7 @@ impl KvCache {
     fn route(&self, count: usize, device: &Device) -> Route {
         let variant = match &self.buffers {
             Buffers::Device(Some(buffers)) => {
-                let [_, _, capacity, head_dim] = buffers[0].dims();
+                let [_, _, head_dim, capacity] = buffers[0].dims();
                 decode_attention_fits(count, capacity, head_dim).then(|| GpuKernel::DecodeAttention.into())
             }
             _ => None,
@@ -228,14 +229,16 @@ fn append(cache: &mut KvCache, added: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
         unreachable!("a cache is on the device of its tensors")
     };
     let [batch, heads, count, head_dim] = added[0].dims();
-    let at = [0..batch, 0..heads, cache.length..cache.length + count, 0..head_dim];
+    let new = cache.length..cache.length + count;
     cache.length += count;
     let [keys, values] = *buffers.take().expect("every write puts the buffers back");
     let [new_keys, new_values] = added;
-    let written = [keys.slice_assign(at.clone(), new_keys), values.slice_assign(at, new_values)];
-    let held = written.clone().map(|all| all.slice([0..batch, 0..heads, 0..cache.length, 0..head_dim]));
-    *buffers = Some(Box::new(written));
-    held
+    let keys = keys.slice_assign([0..batch, 0..heads, 0..head_dim, new.clone()], new_keys.swap_dims(2, 3));
+    let values = values.slice_assign([0..batch, 0..heads, new, 0..head_dim], new_values);
+    let held_keys = keys.clone().slice([0..batch, 0..heads, 0..head_dim, 0..cache.length]);
+    let held_values = values.clone().slice([0..batch, 0..heads, 0..cache.length, 0..head_dim]);
+    *buffers = Some(Box::new([keys, values]));
+    [held_keys.swap_dims(2, 3), held_values]
 }
 
 /// The causal mask `[1, 1, length, before + length]`: true where a key comes after the query.
@@ -280,8 +283,10 @@ mod tests {
 
     /// A cache filled with NaN: a read beyond its length would show in every result.
     fn poisoned(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> KvCache {
-        let nans = || Tensor::full([batch, heads, capacity, head_dim], f32::NAN, device);
-        KvCache { buffers: Buffers::Device(Some(Box::new([nans(), nans()]))), length: 0 }
+        let nans =
+            |[rows, columns]: [usize; 2]| Tensor::full([batch, heads, rows, columns], f32::NAN, device);
+        let buffers = [[head_dim, capacity], [capacity, head_dim]].map(nans);
+        KvCache { buffers: Buffers::Device(Some(Box::new(buffers))), length: 0 }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn decode_attention(
     position: usize,
 ) -> CubeTensor {
     let qkv = plain(qkv);
-    let [batch, heads, capacity, head_dim] = [0, 1, 2, 3].map(|dim| keys.meta.shape()[dim]);
+    let [batch, heads, capacity, head_dim] = [0, 1, 2, 3].map(|dim| values.meta.shape()[dim]);
     assert!(fits(qkv.meta.shape()[1], capacity, head_dim), "the cache does not fit the kernel");
     assert!(position < capacity, "position {position} in a cache of {capacity}");
     assert_eq!(
@@ -47,7 +47,11 @@ pub fn decode_attention(
         [batch, 1, 3 * heads * head_dim],
         "qkv is [batch, 1, 3, heads, head_dim]"
     );
-    assert_eq!(keys.meta.shape(), values.meta.shape(), "keys and values differ in shape");
+    assert_eq!(
+        keys.meta.shape()[..],
+        [batch, heads, head_dim, capacity],
+        "keys are [batch, heads, head_dim, capacity]"
+    );
     for cache in [&keys, &values] {
         // Otherwise the kernel would write to a copy.
         assert!(cache.is_contiguous() && cache.dtype == DType::F32, "caches must be contiguous f32");
