@@ -32,6 +32,8 @@ struct Parameters {
     height: u32,
     width: u32,
     shift: u32,
+    // The launch's first block.
+    first: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -138,7 +140,7 @@ fn main(
     // Computed from the parameters only: barriers follow, and private variables may differ between threads.
     let column_blocks = ((parameters.width << parameters.shift) + COLUMNS - 1u) / COLUMNS;
     let row_blocks = ((parameters.height << parameters.shift) + ROWS - 1u) / ROWS;
-    let block = group.x + group.y * groups.x;
+    let block = parameters.first + group.x + group.y * groups.x;
     let block_image = block / channel_blocks / column_blocks / row_blocks;
     if (block_image >= parameters.images) {
         return;

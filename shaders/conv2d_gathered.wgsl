@@ -28,6 +28,8 @@ struct Parameters {
     all_pixels: u32,
     kernel: u32,
     stride: u32,
+    // The launch's first tile.
+    first: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -119,7 +121,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let tile = group.x + group.y * groups.x;
+    let tile = parameters.first + group.x + group.y * groups.x;
     let channel_tiles = (parameters.out_channels + 4u * CHANNEL_VECTORS - 1u) / (4u * CHANNEL_VECTORS);
     first_channel = tile % channel_tiles * (4u * CHANNEL_VECTORS);
     // Not a private variable: barriers follow, and private variables may differ between threads.

@@ -32,6 +32,8 @@ struct Parameters {
     b_matrix: u32,
     b_inner: u32,
     b_column: u32,
+    // The launch's first tile.
+    first: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> a: array<f32>;
@@ -102,7 +104,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tile = group.x + group.y * groups.x;
+    let tile = parameters.first + group.x + group.y * groups.x;
     let first_column = tile % parameters.column_tiles * 4u * COLUMN_FOURS;
     let tile_row = tile / parameters.column_tiles;
     let first_row = tile_row % parameters.row_tiles * 4u * ROW_FOURS;

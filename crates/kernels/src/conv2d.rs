@@ -102,6 +102,13 @@ mod tests {
         compare(Resample::Same, 1, [1, 1, 2050, 2050], 1);
     }
 
+    /// More work than one launch may have.
+    #[test]
+    fn gpu_and_cpu_agree_on_several_launches() {
+        compare(Resample::Same, 3, [1, 1024, 40, 40], 1024);
+        compare(Resample::Down, 3, [1, 1024, 80, 81], 1024);
+    }
+
     #[test]
     fn slices_and_transposes_are_read_correctly() {
         let device = open(DeviceChoice::Gpu).unwrap();

@@ -95,6 +95,8 @@ mod tests {
         compare(2, [5, 30, 1100], [false, true]);
         compare(2, [1100, 30, 5], [true, false]);
         compare(66_000, [1, 2, 1], [false, false]);
+        // More work than one launch may have.
+        compare(1, [2200, 2200, 2200], [false, true]);
     }
 
     #[test]

@@ -8,6 +8,11 @@ thread_local! {
     static PLANNED: RefCell<Option<Vec<Launch>>> = const { RefCell::new(None) };
 }
 
+/// Most multiply-adds of one launch of a convolution or a matrix product; larger ones take several launches. While a
+/// launch runs, nothing else is drawn, and a driver that waits for seconds gives up. On an integrated GPU that computes
+/// 200 billion operations per second, this many take 100 ms.
+pub const MOST_MULTIPLY_ADDS: u64 = 10_000_000_000;
+
 /// One launch of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
@@ -21,6 +26,8 @@ pub struct Launch {
     pub weights: u64,
     /// Bytes of all other values that it reads or writes, each counted once.
     pub values: u64,
+    /// Multiply-adds of a convolution or a matrix product; 0 for other kernels.
+    pub multiply_adds: u64,
 }
 
 /// Does `work` on this thread without running any hand-written kernel, and returns the kernels that would run, in order.
@@ -60,8 +67,14 @@ mod tests {
         let (y, launches) = planned(norm);
         assert_eq!(y.dims(), [16, 48]);
         let (weights, of_values) = (2 * 48 * 4, 2 * 16 * 48 * 4);
-        let launch =
-            Launch { kernel: "layer_norm", workgroups: 16, threads: 256, weights, values: of_values };
+        let launch = Launch {
+            kernel: "layer_norm",
+            workgroups: 16,
+            threads: 256,
+            weights,
+            values: of_values,
+            multiply_adds: 0,
+        };
         assert_eq!(launches, [launch]);
         assert_eq!(values(norm()), before, "kernels run again after a plan");
     }

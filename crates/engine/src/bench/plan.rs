@@ -156,15 +156,37 @@ fn grouped(launches: &[Launch]) -> Vec<Planned> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Tensor;
+    use residua_kernels::device::{DeviceChoice, open};
+    use residua_kernels::plan::MOST_MULTIPLY_ADDS;
 
     #[test]
     fn launches_that_differ_in_their_values_only_are_one_group() {
-        let launch =
-            |weights, values| Launch { kernel: "linear", workgroups: 3, threads: 64, weights, values };
+        let (kernel, workgroups, threads, multiply_adds) = ("linear", 3, 64, 0);
+        let launch = |weights, values| Launch { kernel, workgroups, threads, weights, values, multiply_adds };
         let groups = grouped(&[launch(8, 1), launch(9, 1), launch(8, 2)]);
         let found: Vec<_> =
             groups.iter().map(|group| (group.launches, group.weights, group.values)).collect();
         assert_eq!(found, [(2, 16, 3), (1, 9, 1)]);
+    }
+
+    /// One picture, and two at once, of the published resolution.
+    #[test]
+    fn no_launch_of_a_picture_exceeds_the_bound() {
+        let (preset, device) = (Preset::find("ffhq-355m").unwrap(), open(DeviceChoice::Gpu).unwrap());
+        let mut loader = Loader::random(SEED, &device, Precision::Stored);
+        let model = RqVae::load(&mut loader, &preset.rqvae().unwrap()).unwrap();
+        let ([h, w, depth], side) = (preset.code_shape, preset.resolution);
+        for images in [1, 2] {
+            let (_, launches) = planned(|| {
+                let latents = model.encode(Tensor::zeros([images, 3, side, side], &device));
+                (latents, model.decode_codes(Tensor::zeros([images, h, w, depth], &device)))
+            });
+            let largest = launches.iter().map(|launch| launch.multiply_adds).max().unwrap();
+            // A layer of 128 channels at full resolution nearly fills a launch.
+            let layer = (128 * 128 * 9 * side * side) as u64;
+            assert!((layer..=MOST_MULTIPLY_ADDS).contains(&largest), "{largest}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Bound, Shader, changed, constant, empty, launch, shader};
+use super::launch::{Bound, Shader, changed, constant, empty, launch_in_parts, shader};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Resample, Variant};
@@ -37,27 +37,38 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     let [images, in_channels, out_channels, height, width] =
         [images, in_channels, out_channels, height, width].map(|size| size as u32);
     let [out_height, out_width, kernel] = [out_height, out_width, kernel].map(|size| size as u32);
+    let taps = u64::from(kernel * kernel * in_channels);
+    let multiply_adds = y.meta.num_elements() as u64 * taps;
     let out = [images, out_channels, out_height, out_width];
     if let Some(best) = Block::of(out, kernel, resample) {
         let block = if variant(Some(best)).is_on() { best } else { best.spare() };
         let workgroups = block.workgroups(out);
         let shift = (resample == Resample::Up).into();
-        let parameters = Parameters { images, in_channels, out_channels, height, width, shift };
-        launch(block, block.threads(), workgroups, &buffers, &parameters);
+        launch_in_parts(block, block.threads(), workgroups, multiply_adds, &buffers, |first| Parameters {
+            images,
+            in_channels,
+            out_channels,
+            height,
+            width,
+            shift,
+            first,
+        });
     } else {
-        let parameters = GatheredParameters {
+        let all_pixels = images * out_height * out_width;
+        let workgroups = out_channels.div_ceil(GATHERED) * all_pixels.div_ceil(GATHERED);
+        let parameters = |first| GatheredParameters {
             in_channels,
             out_channels,
             height,
             width,
             image_pixels: out_height * out_width,
             out_width,
-            all_pixels: images * out_height * out_width,
+            all_pixels,
             kernel,
             stride: if resample == Resample::Down { 2 } else { 1 },
+            first,
         };
-        let workgroups = out_channels.div_ceil(GATHERED) * parameters.all_pixels.div_ceil(GATHERED);
-        launch(Conv2dGathered, GATHERED_THREADS, workgroups, &buffers, &parameters);
+        launch_in_parts(Conv2dGathered, GATHERED_THREADS, workgroups, multiply_adds, &buffers, parameters);
     }
     y
 }
@@ -140,6 +151,7 @@ struct Parameters {
     height: u32,
     width: u32,
     shift: u32,
+    first: u32,
 }
 
 shader!(Conv2dGathered, CONV2D_GATHERED);
@@ -163,6 +175,7 @@ struct GatheredParameters {
     all_pixels: u32,
     kernel: u32,
     stride: u32,
+    first: u32,
 }
 
 /// Every shader source that the host launches.
@@ -193,6 +206,7 @@ mod tests {
                 height: Uint,
                 width: Uint,
                 shift: Uint,
+                first: Uint,
             }
         );
         assert_same_parameters!(
@@ -207,6 +221,7 @@ mod tests {
                 all_pixels: Uint,
                 kernel: Uint,
                 stride: Uint,
+                first: Uint,
             }
         );
     }

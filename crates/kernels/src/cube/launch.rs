@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
+use std::ops::Range;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::ExecutionMode;
@@ -14,7 +15,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 #[cfg(test)]
 use super::bounds;
-use crate::plan;
+use crate::plan::{self, MOST_MULTIPLY_ADDS};
 
 /// A shader with a fixed source, `NAME::SOURCE`, which is a text of `residua_shaders`.
 macro_rules! shader {
@@ -147,10 +148,59 @@ pub fn launch<S: Shader>(
     buffers: &[Bound<'_>],
     parameters: &impl bytemuck::Pod,
 ) {
+    launch_counted(shader, threads, workgroups, 0, buffers, parameters);
+}
+
+/// [`launch`] of a convolution or a matrix product with so many `multiply_adds`, in as many launches as
+/// [`MOST_MULTIPLY_ADDS`] asks for. `parameters` are those of a launch whose workgroups begin with the given one.
+pub fn launch_in_parts<S: Shader, P: bytemuck::Pod>(
+    shader: S,
+    threads: u32,
+    workgroups: u32,
+    multiply_adds: u64,
+    buffers: &[Bound<'_>],
+    parameters: impl Fn(u32) -> P,
+) {
+    // The product of the two may take more than 64 bits.
+    let share = |whole: u64, part: u32| {
+        (u128::from(whole) * u128::from(part)).div_ceil(u128::from(workgroups.max(1))) as u64
+    };
+    for Range { start, end } in parts(workgroups, multiply_adds) {
+        let count = end - start;
+        let buffers: Vec<Bound<'_>> = buffers
+            .iter()
+            .map(|buffer| match buffer.is_weights {
+                true => *buffer,
+                false => buffer.part(share(buffer.elements as u64, count) as usize),
+            })
+            .collect();
+        let multiply_adds = share(multiply_adds, count);
+        launch_counted(shader.clone(), threads, count, multiply_adds, &buffers, &parameters(start));
+    }
+}
+
+/// Splits `workgroups`, which share `multiply_adds` evenly, into the fewest equal parts that are small enough.
+fn parts(workgroups: u32, multiply_adds: u64) -> impl Iterator<Item = Range<u32>> {
+    let most = u64::from(workgroups).saturating_mul(MOST_MULTIPLY_ADDS) / multiply_adds.max(1);
+    // A single workgroup can't be split.
+    let size = most.clamp(1, u64::from(workgroups.max(1))) as u32;
+    let size = workgroups.div_ceil(workgroups.div_ceil(size).max(1)).max(1);
+    (0..workgroups).step_by(size as usize).map(move |start| start..workgroups.min(start + size))
+}
+
+fn launch_counted<S: Shader>(
+    shader: S,
+    threads: u32,
+    workgroups: u32,
+    multiply_adds: u64,
+    buffers: &[Bound<'_>],
+    parameters: &impl bytemuck::Pod,
+) {
     let width = workgroups.clamp(1, MAX_WORKGROUPS);
     let height = workgroups.div_ceil(width);
     if plan::is_planning() {
-        return plan::add(planned::<S>(threads, width * height, buffers));
+        let launch = planned::<S>(threads, width * height, buffers);
+        return plan::add(plan::Launch { multiply_adds, ..launch });
     }
     let count = CubeCount::Static(width, height, 1);
     let bytes = bytemuck::bytes_of(parameters);
@@ -176,7 +226,8 @@ fn planned<S: Shader>(threads: u32, workgroups: u32, buffers: &[Bound<'_>]) -> p
         buffers.iter().filter(|buffer| buffer.is_weights == of_weights).map(Bound::bytes).sum()
     };
     let kernel = S::FILE.trim_end_matches(".wgsl");
-    plan::Launch { kernel, workgroups, threads, weights: bytes(true), values: bytes(false) }
+    let (weights, values) = (bytes(true), bytes(false));
+    plan::Launch { kernel, workgroups, threads, weights, values, multiply_adds: 0 }
 }
 
 #[cfg(test)]
@@ -224,6 +275,19 @@ mod tests {
         assert!(read.is_err(), "{read:?}");
         let after = Tensor::<1>::ones([5], &device) + 1.0;
         assert_eq!(values(after), [2.0; 5]);
+    }
+
+    #[test]
+    fn large_launches_are_split_evenly() {
+        let split = |workgroups, multiply_adds| {
+            parts(workgroups, multiply_adds).map(|part| [part.start, part.end]).collect::<Vec<_>>()
+        };
+        assert_eq!(split(9, 0), [[0, 9]]);
+        assert_eq!(split(9, MOST_MULTIPLY_ADDS), [[0, 9]]);
+        assert_eq!(split(9, MOST_MULTIPLY_ADDS + 1), [[0, 5], [5, 9]]);
+        assert_eq!(split(9, 2 * MOST_MULTIPLY_ADDS), [[0, 3], [3, 6], [6, 9]]);
+        assert_eq!(split(2, 20 * MOST_MULTIPLY_ADDS), [[0, 1], [1, 2]]);
+        assert!(split(0, 1).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Bound, Shader, changed, constant, empty, launch};
+use super::launch::{Bound, Shader, changed, constant, empty, launch_in_parts};
 #[cfg(test)]
 use super::texts::Text;
 use crate::{GpuKernel, Variant};
@@ -104,6 +104,7 @@ struct Parameters {
     b_matrix: u32,
     b_inner: u32,
     b_column: u32,
+    first: u32,
 }
 
 /// Matrices at a constant stride in memory.
@@ -181,7 +182,7 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let (row_tiles, column_tiles) = (rows.div_ceil(tile.rows()), columns.div_ceil(tile.columns()));
     let [a_matrix, a_row, a_inner] = a.strides;
     let [b_matrix, b_inner, b_column] = b.strides;
-    let parameters = Parameters {
+    let parameters = |first| Parameters {
         matrices: matrices as u32,
         rows: rows as u32,
         inner: inner as u32,
@@ -194,10 +195,12 @@ pub fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
         b_matrix,
         b_inner,
         b_column,
+        first,
     };
     let workgroups = (matrices * row_tiles * column_tiles) as u32;
     let buffers = [&a.tensor, &b.tensor, &product].map(Bound::values);
-    launch(tile, tile.threads(), workgroups, &buffers, &parameters);
+    let multiply_adds = (product.meta.num_elements() * inner) as u64;
+    launch_in_parts(tile, tile.threads(), workgroups, multiply_adds, &buffers, parameters);
     product
 }
 
@@ -233,6 +236,7 @@ mod tests {
                 b_matrix: Uint,
                 b_inner: Uint,
                 b_column: Uint,
+                first: Uint,
             }
         );
     }
