@@ -1,5 +1,5 @@
 // A linear layer over a few rows, for decoding. CPU reference: crates/kernels/src/cpu/linear.rs.
-// Followed by shaders/shared/few_rows.wgsl.
+// Followed by shaders/shared/few_rows.wgsl and shaders/shared/activated.wgsl.
 
 @group(0) @binding(4) var<uniform> parameters: Parameters;
 

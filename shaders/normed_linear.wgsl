@@ -2,7 +2,7 @@
 // crates/kernels/src/cpu/layer_norm.rs and linear.rs.
 //
 // Each workgroup computes mean and variance of the rows for itself, which is faster than another launch.
-// Followed by shaders/shared/few_rows.wgsl.
+// Followed by shaders/shared/few_rows.wgsl and shaders/shared/activated.wgsl.
 
 @group(0) @binding(4) var<storage, read_write> gamma: array<Chunk>;
 @group(0) @binding(5) var<storage, read_write> beta: array<Chunk>;

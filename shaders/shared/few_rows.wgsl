@@ -38,7 +38,6 @@ struct Parameters {
     outputs: u32,
     // Loads that read a row of weights.
     loads: u32,
-    // 0 none, 1 GELU, 2 x sigmoid(1.702 x).
     activation: u32,
     // 1 if `y` holds a residual to add to.
     onto: u32,
@@ -55,35 +54,6 @@ const SUMS = ROWS * OUTPUTS;
 
 // Indexed by sum, team and lane.
 var<workgroup> partial: array<f32, SUMS * THREADS>;
-
-// x Phi(x), accurate to 2e-7 |x| (error function: Abramowitz and Stegun 7.1.26).
-fn gelu(x: f32) -> f32 {
-    let z = abs(x) * 0.70710678;
-    let t = 1.0 / (1.0 + 0.3275911 * z);
-    let p = t * (0.2548296 + t * (-0.28449674 + t * (1.4214137 + t * (-1.453152 + t * 1.0614054))));
-    // The one-sided tail probability beyond |x|. Used directly for negative x, where 1 - erf would cancel.
-    let beyond = 0.5 * p * exp(max(-z * z, -87.0));
-    return x * select(1.0 - beyond, beyond, x < 0.0);
-}
-
-// x sigmoid(1.702 x).
-fn quick_gelu(x: f32) -> f32 {
-    return x / (1.0 + exp(min(-1.702 * x, 87.0)));
-}
-
-fn activated(sum: f32) -> f32 {
-    switch parameters.activation {
-        case 1u: {
-            return gelu(sum);
-        }
-        case 2u: {
-            return quick_gelu(sum);
-        }
-        default: {
-            return sum;
-        }
-    }
-}
 
 // Computes the thread's partial sums for the outputs from `first` on. Outputs past the end repeat the last
 // one.

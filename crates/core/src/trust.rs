@@ -17,7 +17,7 @@ pub enum GpuKernel {
     GroupNorm,
     /// Layer norm.
     LayerNorm,
-    /// A linear layer with few rows.
+    /// A linear layer of up to 256 rows.
     DecodeLinear,
     /// Layer norm and a linear layer with few rows.
     NormedLinear,

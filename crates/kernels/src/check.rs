@@ -9,7 +9,9 @@ use web_time::Instant;
 
 use super::attention::Reach;
 use super::cpu::linear::Block;
-use super::cube::{conv2d_variants, few_rows_variant, matmul_variants, residual_quantize_variant};
+use super::cube::{
+    conv2d_variants, few_rows_variant, linear_variant, matmul_variants, residual_quantize_variant,
+};
 use super::embed::{self, Lookup, embed_codes};
 use super::quantize::{Codebook, Codebooks, residual_quantize};
 use super::sample_token::{Draw, sample_token};
@@ -66,6 +68,20 @@ pub fn checks() -> Vec<Check> {
             }
         }
     }
+    checks.extend(layers_of_many_rows());
+    checks
+}
+
+/// Layers of many rows, for each tile; none on a device that computes them as matrix products.
+fn layers_of_many_rows() -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (kept, inputs, activation) in LAYERS {
+        for (rows, outputs) in MANY_ROWS {
+            if linear_variant(rows, inputs, kept.dtype, outputs).is_some() {
+                checks.push(layer([rows, inputs, outputs], kept, activation));
+            }
+        }
+    }
     checks
 }
 
@@ -84,6 +100,9 @@ pub fn checks_of(variant: Variant) -> Vec<Check> {
 
 /// Few and many outputs of a layer.
 const OUTPUTS: [usize; 2] = [19, 2051];
+
+/// Many rows and the outputs of a layer, for each tile of its kernel.
+const MANY_ROWS: [(usize, usize); 3] = [(9, 19), (9, 1481), (33, 1500)];
 
 /// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of their kernels: weights, inputs, and the
 /// activation, or a residual unless the rows are normalized first.
@@ -215,9 +234,9 @@ fn product(matrices: usize, [rows, inner, columns]: [usize; 3]) -> Check {
 }
 
 fn layer([rows, inputs, outputs]: [usize; 3], kept: Kept, activation: Option<Activation>) -> Check {
-    let variant = few_rows_variant(GpuKernel::DecodeLinear, rows, inputs, kept.dtype, outputs);
+    let variant = linear_variant(rows, inputs, kept.dtype, outputs);
     let shape = format!("{rows} rows of {inputs} to {outputs}, {}", kept.name);
-    close(variant.expect("the kernel supports few rows"), shape, move |device| {
+    close(variant.expect("a kernel supports so many rows"), shape, move |device| {
         let (weights, bias) = ((kept.weights)([outputs, inputs], device), noise([outputs], 3, device));
         let x = noise([rows, inputs], 1, device);
         read(match activation {

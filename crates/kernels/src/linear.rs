@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, sigmoid};
 
-use super::cube::few_rows_variant;
+use super::cube::{few_rows_variant, linear_variant};
 #[cfg(not(target_family = "wasm"))]
 use super::gradient::transformer::{self, has_transformer_steps};
 use super::layer_norm::layer_norm;
@@ -15,7 +15,7 @@ use super::{Activation, GpuKernel, Weights};
 use crate::device::is_cpu;
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is
-/// `[rows, out]`. On a GPU, more than a few rows go through [`matmul`].
+/// `[rows, out]`. On a GPU, more than 256 rows go through [`matmul`].
 pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     layer(x, weights, bias, activation, None)
 }
@@ -55,7 +55,7 @@ fn layer(
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
     let [rows, inputs] = x.dims();
-    let variant = few_rows_variant(GpuKernel::DecodeLinear, rows, inputs, weights.dtype(), weights.outputs());
+    let variant = linear_variant(rows, inputs, weights.dtype(), weights.outputs());
     if route(&x.device(), variant, Gradient::Nowhere) == Route::Kernel {
         let (x, bias) = (x.into_dispatch(), bias.clone().into_dispatch());
         let y = Dispatch::residua_linear(x, weights.stored(), bias, activation, residual.into());
@@ -241,7 +241,34 @@ mod tests {
         }
     }
 
-    /// Used for more rows than the kernel supports.
+    /// Rows and outputs that do and do not fill tiles of each size. A row is the same in every batch.
+    #[test]
+    fn many_rows_agree_on_gpu_and_cpu_and_are_independent() {
+        Grain::Fine.during(|| {
+            let host = Device::flex();
+            for (inputs, outputs) in [(96, 1500), (160, 37), (32, 2100)] {
+                let (x, bias): (Tensor<2>, Tensor<1>) =
+                    (tensor([256, inputs], 1, &host), tensor([outputs], 2, &host));
+                for weights in kept(&tensor([outputs, inputs], 3, &host)) {
+                    let (gpu_weights, gpu_bias) = (weights_on_gpu(&weights), moved(&bias));
+                    let on_gpu = |rows: std::ops::Range<usize>| {
+                        let part = moved(&x.clone().slice([rows.clone(), 0..inputs]));
+                        drop(Tensor::<2>::full([rows.len(), outputs], f32::NAN, &gpu()));
+                        values(linear(part, &gpu_weights, &gpu_bias, Activation::Gelu))
+                    };
+                    println!("{inputs} to {outputs}, {:?}", weights.dtype());
+                    let all = on_gpu(0..256);
+                    let expected = values(linear(x.clone(), &weights, &bias, Activation::Gelu));
+                    assert_close(&all, &expected, 1e-4);
+                    for rows in [0..9, 5..21, 100..141, 1..256] {
+                        assert_eq!(on_gpu(rows.clone()), all[rows.start * outputs..rows.end * outputs]);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Used for more rows than the kernels support.
     #[test]
     fn widening_on_the_gpu_matches_burn() {
         for shape in [[1, 32], [77, 96], [300, 1024]] {

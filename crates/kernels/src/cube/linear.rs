@@ -1,16 +1,15 @@
 //! Launches `shaders/decode_linear.wgsl`, and prepares the layers of `shaders/normed_linear.wgsl` too.
 
-use burn::tensor::{DType, Shape};
-use burn_cubecl::kernel::into_contiguous;
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Bound, Shader, THREADS, changed, constant, empty, launch, own, plain};
+use super::Activation;
+use super::launch::{Bound, Shader, THREADS, changed, constant, launch};
+use super::layer::{CHUNK, KINDS, Operands, READINGS, Reading, kind, number};
 #[cfg(test)]
 use super::texts::Text;
-use super::{Activation, CubeBackend};
 #[cfg(test)]
 use crate::cpu::linear::Block;
-use crate::weights::{StoredWeights, Weights};
 use crate::{GpuKernel, Grain, Variant};
 use residua_shaders::DECODE_LINEAR;
 
@@ -35,54 +34,6 @@ struct Share {
 static SHARES: [Share; 2] =
     [Share { lanes: 16, run: 8, outputs: [4, 8] }, Share { lanes: 64, run: 64, outputs: [2, 4] }];
 
-/// Inputs multiplied at once.
-const CHUNK: usize = 4;
-
-/// How the shader reads a row of weights: its `Stored` type, the chunks in it, the body of
-/// `widened(stored, piece, at)` and whether that needs scales.
-struct Reading {
-    stored: &'static str,
-    pieces: usize,
-    widened: &'static str,
-    scaled: bool,
-}
-
-/// For f32, f16 and 8-bit weights: coarse, where a load reads one chunk, and fine, where it reads 16 bytes. Eight chunks
-/// of 8-bit weights form a block.
-static READINGS: [[Reading; 2]; 3] = [
-    [SINGLE, SINGLE],
-    [
-        Reading {
-            stored: "vec2<u32>",
-            pieces: 1,
-            widened: "Chunk(unpack2x16float(stored.x), unpack2x16float(stored.y))",
-            scaled: false,
-        },
-        Reading {
-            stored: "vec4<u32>",
-            pieces: 2,
-            widened: "Chunk(unpack2x16float(stored[2u * piece]), unpack2x16float(stored[2u * piece + 1u]))",
-            scaled: false,
-        },
-    ],
-    [
-        Reading {
-            stored: "u32",
-            pieces: 1,
-            widened: "scales[at / 8u] * Chunk(vec4<i32>(vec4<u32>(stored) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
-            scaled: true,
-        },
-        Reading {
-            stored: "vec4<u32>",
-            pieces: 4,
-            widened: "scales[at / 2u] * Chunk(vec4<i32>(vec4<u32>(stored[piece]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u))",
-            scaled: true,
-        },
-    ],
-];
-
-const SINGLE: Reading = Reading { stored: "vec4<f32>", pieces: 1, widened: "stored", scaled: false };
-
 /// A kernel for few rows, of `shaders/decode_linear.wgsl` or `shaders/normed_linear.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FewRows {
@@ -96,13 +47,9 @@ pub(super) struct FewRows {
 
 impl FewRows {
     /// The kernel for `rows` of `inputs` and weights stored in elements of type `weights` (i32: four 8-bit
-    /// weights). `None` if a matrix product should be used instead.
+    /// weights). `None` if it does not take them.
     fn of(rows: usize, inputs: usize, weights: DType, outputs: usize, grain: Grain) -> Option<Self> {
-        let kind = match weights {
-            DType::F16 => 1,
-            DType::I32 => 2,
-            _ => 0,
-        };
+        let kind = kind(weights);
         let step = CHUNK * READINGS[kind][grain as usize].pieces;
         let fits = (1..=MOST_ROWS).contains(&rows) && inputs > 0 && inputs.is_multiple_of(step);
         fits.then(|| Self { kind, grain, rows, outputs: outputs_of_a_thread(rows, outputs, grain) })
@@ -129,22 +76,15 @@ impl FewRows {
 
     /// `source`, whose parameters are binding `last`, as it suits the layer.
     pub fn suited(self, source: &str, last: usize) -> String {
-        let (Reading { stored, pieces, widened, scaled }, Share { lanes, run, .. }) =
-            (self.reading(), self.share());
-        let mut changes = vec![
+        let (reading, Share { lanes, run, .. }) = (self.reading(), self.share());
+        let mut changes = reading.changes(last);
+        changes.extend([
             constant("ROWS", 1, self.rows),
             constant("OUTPUTS", 4, self.outputs),
             constant("LANES", 16, *lanes),
             constant("RUN", 8, *run),
-            constant("PIECES", 1, *pieces),
-            ("alias Stored = vec4<f32>;".into(), format!("alias Stored = {stored};")),
-            ("return stored;".into(), format!("return {widened};")),
-        ];
-        if *scaled {
-            let parameters = |at| format!("@group(0) @binding({at}) var<uniform> parameters: Parameters;");
-            let scales = format!("@group(0) @binding({last}) var<storage, read_write> scales: array<f32>;");
-            changes.push((parameters(last), format!("{scales}\n{}", parameters(last + 1))));
-        }
+            constant("PIECES", 1, reading.pieces),
+        ]);
         changed(source, &changes)
     }
 
@@ -168,14 +108,17 @@ impl FewRows {
     /// The source of [`Self::suited`] as that of the shader `name`.
     #[cfg(test)]
     pub fn text(self, name: &'static str, source: String) -> Text {
-        let (weights, lanes) = (["f32", "f16", "q8"][self.kind], self.share().lanes);
+        let (weights, lanes) = (KINDS[self.kind], self.share().lanes);
         let kind = format!("{weights}-{}x{}x{lanes}", self.rows, self.outputs);
         Text::new(name, kind, THREADS, source)
     }
 }
 
-/// The variant of `kernel` for a layer, [`GpuKernel::DecodeLinear`] or [`GpuKernel::NormedLinear`]; `None` if a matrix
-/// product should be used instead.
+/// Numbers of [`FewRows`].
+pub(super) const VARIANTS: usize = KINDS.len() * MOST_ROWS * 2;
+
+/// The variant of `kernel` for a layer, [`GpuKernel::DecodeLinear`] or [`GpuKernel::NormedLinear`], if it takes so many
+/// rows and inputs.
 pub fn variant(
     kernel: GpuKernel,
     rows: usize,
@@ -205,65 +148,33 @@ pub(super) struct Parameters {
     pub epsilon: f32,
 }
 
-/// A layer and its inputs, ready to launch.
+/// A layer and its operands, ready to launch.
 pub(super) struct Layer {
     pub kernel: FewRows,
-    /// `[rows, inputs]`.
-    pub x: CubeTensor,
-    pub weight: CubeTensor,
-    pub bias: CubeTensor,
-    pub scales: Option<CubeTensor>,
+    pub operands: Operands,
     pub parameters: Parameters,
 }
 
 impl Layer {
     /// A layer with a [`variant`].
-    pub fn new(
-        x: CubeTensor,
-        weights: StoredWeights<CubeBackend>,
-        bias: CubeTensor,
-        activation: Activation,
-    ) -> Self {
-        let (x, bias) = (plain(x), plain(bias));
-        let (weight, scales) = in_order(weights);
-        let [rows, inputs] = [0, 1].map(|dim| x.meta.shape()[dim]);
-        let [outputs, columns] = [0, 1].map(|dim| weight.meta.shape()[dim]);
-        let weights_of_an_output = if scales.is_some() { columns * Weights::PACKED } else { columns };
-        assert_eq!(weights_of_an_output, inputs, "the weights must be [outputs, inputs]");
-        assert_eq!(bias.meta.shape()[0], outputs, "the bias must be [outputs]");
-        let kernel = FewRows::of(rows, inputs, weight.dtype, outputs, Grain::current());
-        let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs need a matrix product"));
+    pub fn new(operands: Operands, activation: Activation) -> Self {
+        let Operands { rows, inputs, outputs, .. } = operands;
+        let kernel = FewRows::of(rows, inputs, operands.weight.dtype, outputs, Grain::current());
+        let kernel = kernel.unwrap_or_else(|| panic!("{rows} rows of {inputs} inputs need another kernel"));
         let parameters = Parameters {
             outputs: outputs as u32,
             loads: (inputs / CHUNK / kernel.reading().pieces) as u32,
-            activation: match activation {
-                Activation::None => 0,
-                Activation::Gelu => 1,
-                Activation::QuickGelu => 2,
-            },
+            activation: number(activation),
             onto: 0,
             epsilon: 0.0,
         };
-        Self { kernel, x, weight, bias, scales, parameters }
+        Self { kernel, operands, parameters }
     }
 
-    /// The shape of its result.
-    pub fn shape(&self) -> [usize; 2] {
-        [self.kernel.rows, self.parameters.outputs as usize]
-    }
-
-    /// Launches `shader` with its buffers in order: inputs, weights, bias, result `y`, `others` and scales.
+    /// Launches `shader`, which binds `others` after the result `y`.
     pub fn launch(&self, shader: impl Shader, y: &CubeTensor, others: &[Bound<'_>]) {
-        let mut buffers = vec![
-            Bound::values(&self.x),
-            Bound::weights(&self.weight),
-            Bound::weights(&self.bias),
-            Bound::values(y),
-        ];
-        buffers.extend(others);
-        buffers.extend(self.scales.as_ref().map(Bound::weights));
-        let workgroups = self.shape()[1].div_ceil(self.kernel.outputs_of_a_workgroup()) as u32;
-        launch(shader, THREADS, workgroups, &buffers, &self.parameters);
+        let workgroups = self.operands.outputs.div_ceil(self.kernel.outputs_of_a_workgroup()) as u32;
+        launch(shader, THREADS, workgroups, &self.operands.buffers(y, others), &self.parameters);
     }
 }
 
@@ -278,33 +189,17 @@ impl Shader for DecodeLinear {
     }
 }
 
-/// [`crate::operations::Kernels::residua_linear`] for layers with a [`variant`].
-pub fn decode_linear(
-    x: CubeTensor,
-    weights: StoredWeights<CubeBackend>,
-    bias: CubeTensor,
+/// A layer with a [`variant`].
+pub(super) fn decode_linear(
+    operands: Operands,
     activation: Activation,
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
-    let mut layer = Layer::new(x, weights, bias, activation);
+    let mut layer = Layer::new(operands, activation);
     layer.parameters.onto = residual.is_some() as u32;
-    let y = match residual {
-        Some(residual) => {
-            assert_eq!(residual.meta.shape()[..], layer.shape(), "the residual must be [rows, outputs]");
-            own(plain(residual))
-        }
-        None => empty(&layer.x, Shape::new(layer.shape()), DType::F32),
-    };
+    let y = layer.operands.result(residual);
     layer.launch(DecodeLinear(layer.kernel), &y, &[]);
     y
-}
-
-/// The contiguous buffer of the weights, and that of their scales if they have any.
-fn in_order(weights: StoredWeights<CubeBackend>) -> (CubeTensor, Option<CubeTensor>) {
-    match weights {
-        StoredWeights::Dense(weight) => (into_contiguous(weight), None),
-        StoredWeights::Blocks { packed, scales } => (into_contiguous(packed), Some(into_contiguous(scales))),
-    }
 }
 
 /// The shader sources that the host launches.

@@ -9,6 +9,7 @@ mod conv2d;
 mod embed_codes;
 mod group_norm;
 pub(super) mod launch;
+mod layer;
 mod layer_norm;
 mod linear;
 mod matmul;
@@ -17,6 +18,7 @@ mod residual_quantize;
 mod sample_token;
 #[cfg(test)]
 pub(super) mod texts;
+mod tiled_linear;
 mod widen;
 
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
@@ -31,6 +33,7 @@ use super::{Activation, Resample};
 pub(super) use attention::{fits as decode_attention_fits, whole_fits as whole_attention_fits};
 pub(super) use conv2d::variants as conv2d_variants;
 use launch::plain;
+pub(super) use layer::variant as linear_variant;
 pub(super) use linear::variant as few_rows_variant;
 pub(super) use matmul::variants as matmul_variants;
 pub(super) use residual_quantize::variant as residual_quantize_variant;
@@ -56,7 +59,7 @@ impl Kernels for CubeBackend {
         activation: Activation,
         residual: Addend<Self>,
     ) -> CubeTensor {
-        linear::decode_linear(x, weights, bias, activation, residual.values())
+        layer::layer(x, weights, bias, activation, residual.values())
     }
 
     fn residua_normed_linear(

@@ -1,9 +1,9 @@
 //! Launches `shaders/normed_linear.wgsl`.
 
-use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Bound, Shader, empty, plain};
+use super::launch::{Bound, Shader, plain};
+use super::layer::Operands;
 use super::linear::{FewRows, Layer};
 #[cfg(test)]
 use super::texts::Text;
@@ -31,17 +31,17 @@ pub fn normed_linear(
     bias: CubeTensor,
     activation: Activation,
 ) -> CubeTensor {
-    let mut layer = Layer::new(x, weights, bias, activation);
+    let mut layer = Layer::new(Operands::new(x, weights, bias), activation);
     layer.parameters.epsilon = epsilon;
     let (gamma, beta) = (plain(gamma), plain(beta));
     for scale in [&gamma, &beta] {
         assert_eq!(
             scale.meta.shape()[..],
-            layer.x.meta.shape()[1..],
+            layer.operands.x.meta.shape()[1..],
             "gamma and beta must be as wide as a row"
         );
     }
-    let y = empty(&layer.x, Shape::new(layer.shape()), DType::F32);
+    let y = layer.operands.result(None);
     layer.launch(NormedLinear(layer.kernel), &y, &[&gamma, &beta].map(Bound::weights));
     y
 }

@@ -22,6 +22,9 @@ const CLASSES: usize = 16_384;
 /// Batch sizes in images.
 const BATCHES: [usize; 2] = [1, 8];
 
+/// Rows of a layer in larger batches.
+const MANY_ROWS: [usize; 3] = [16, 64, 256];
+
 /// Width of an attention head.
 const HEAD: usize = 64;
 
@@ -43,6 +46,10 @@ pub fn cases(device: &Device) -> Vec<Make<'_>> {
         cases.push(Box::new(move || attention(batch, width, device)));
         cases.push(Box::new(move || whole_attention(batch, width, device)));
         cases.push(Box::new(move || normalization(batch, width, device)));
+    }
+    let [width, _] = WIDTHS;
+    for rows in MANY_ROWS {
+        cases.push(Box::new(move || linear(rows, [width, 4 * width], Precision::F16, device)));
     }
     for batch in BATCHES {
         cases.push(Box::new(move || draw(batch, device)));
