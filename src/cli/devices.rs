@@ -4,12 +4,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Console;
+use residua_core::config::Precision;
+use residua_core::config::preset::Preset;
 use residua_core::error::{Error, Result};
 use residua_core::text::{counted, size};
+use residua_engine::bench::tune_preset;
 use residua_engine::start::auto;
 use residua_kernels::check::{Checked, check, checks};
 use residua_kernels::cpu::vectors;
 use residua_kernels::device::{Adapter, DeviceChoice, adapters, kind, open};
+use residua_kernels::tune::Timing;
 
 /// List the CPU and the graphics adapters.
 #[derive(Args)]
@@ -17,15 +21,25 @@ pub struct Devices {
     /// Check each hand-written kernel on the GPU that --device gpu picks, against a plain CPU version.
     #[arg(long)]
     check: bool,
+    /// Measure the variants of GPU kernels on the GPU that --device gpu picks, for the layers of a published model with
+    /// f16 weights, one image and 16 at once; the fastest are used from now on. Takes about a minute.
+    #[arg(long, value_name = "PRESET", num_args = 0..=1, default_missing_value = "ffhq-355m", conflicts_with = "check")]
+    tune: Option<String>,
 }
+
+/// The batches to tune for: one image, and enough to need the kernels for many rows.
+const BATCHES: [usize; 2] = [1, 16];
 
 impl Devices {
     /// Prints the devices, and which one `--device auto` picks; or the check of the kernels, which fails if
-    /// one is wrong.
+    /// one is wrong; or the time that each variant of a kernel takes.
     pub fn run(&self, console: &Console) -> Result<()> {
         let adapters = adapters();
         if self.check {
             return check_kernels(adapters.first(), console);
+        }
+        if let Some(preset) = &self.tune {
+            return tune_kernels(Preset::find(preset)?, adapters.first(), console);
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let vectors = vectors()?;
@@ -63,6 +77,26 @@ fn check_kernels(adapter: Option<&Adapter>, console: &Console) -> Result<()> {
             table.len()
         ))),
     }
+}
+
+fn tune_kernels(preset: &Preset, adapter: Option<&Adapter>, console: &Console) -> Result<()> {
+    let Some(adapter) = adapter else {
+        let text = "gpu  none found: there are no GPU kernels to tune";
+        return console.result(json!({"gpu": null, "kernels": []}), text);
+    };
+    let device = open(DeviceChoice::Gpu)?;
+    let table = tune_preset(preset, &BATCHES, Precision::F16, &device)?;
+    let result = json!({"gpu": value(adapter), "preset": preset.name, "kernels": table});
+    let lines: Vec<String> = std::iter::once(line(adapter)).chain(table.iter().map(measured)).collect();
+    console.result(result, &lines.join("\n"))
+}
+
+fn measured(timing: &Timing) -> String {
+    let Timing { kernel, layer, variant, microseconds, chosen } = timing;
+    let time = microseconds.map_or("WRONG".into(), |time| format!("{time:.1} us"));
+    let name = format!("{kernel:?}");
+    let chosen = if *chosen { "  chosen" } else { "" };
+    format!("  {name:<16} {layer:<40} {variant:<20} {time:>12}{chosen}")
 }
 
 fn verdict(checked: &Checked) -> String {

@@ -22,6 +22,7 @@ fn every_subcommand_prints_one_json_document() {
         "convert fixtures/rqvae-shared shared.safetensors",
         "devices",
         "devices --check",
+        "devices --tune tiny",
         "verify fixtures/tokenizers",
         "bench --preset tiny --runs 1",
         "bench --preset tiny --runs 1 --compare --batch 1,2",
@@ -118,6 +119,25 @@ fn devices_checks_every_gpu_kernel() {
             "{text}"
         );
     }
+}
+
+/// The table has one chosen variant for each layer, and what was chosen is stored with the verdicts on kernels.
+#[test]
+fn devices_tunes_the_kernels_for_a_preset() {
+    let desk = Desk::new();
+    let result = desk.json("devices --tune tiny");
+    let table = result["kernels"].as_array().unwrap();
+    let (mut layers, mut chosen): (Vec<&Value>, usize) = (Vec::new(), 0);
+    for row in table {
+        assert!(row["microseconds"].as_f64().unwrap() > 0.0, "{row}");
+        layers.push(&row["layer"]);
+        chosen += usize::from(row["chosen"] == true);
+    }
+    layers.dedup();
+    assert!(!layers.is_empty());
+    assert_eq!(layers.len(), chosen, "{result}");
+    let text = desk.does("devices --tune tiny").stdout;
+    assert_eq!(text.lines().filter(|line| line.ends_with("chosen")).count(), chosen, "{text}");
 }
 
 /// Without a driver, the Vulkan loader finds no GPU.

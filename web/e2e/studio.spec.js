@@ -10,7 +10,7 @@ test.describe.configure({ timeout: 900_000 });
 
 /** Kernels that opening a picture uses, and some that only sampling does. */
 const OPENING = ['Conv2d', 'GroupNorm', 'ResidualQuantize'];
-const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'LayerNorm', 'SampleToken'];
+const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'NormedLinear', 'SampleToken'];
 
 test('GPU kernels are checked when they are first used, and not again at the next visit @alone', async ({ studio }) => {
   await studio.open('?device=gpu&model=emoji-64');

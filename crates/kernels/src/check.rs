@@ -111,12 +111,16 @@ const LAYERS: [(Kept, usize, Option<Activation>); 3] =
 
 /// A way to store the weights of a layer.
 #[derive(Clone, Copy)]
-struct Kept {
-    name: &'static str,
-    dtype: DType,
+pub(super) struct Kept {
+    pub name: &'static str,
+    pub dtype: DType,
     /// Makes weights of this shape.
-    weights: fn([usize; 2], &Device) -> Weights,
+    pub weights: fn([usize; 2], &Device) -> Weights,
 }
+
+/// All ways.
+#[cfg(not(target_family = "wasm"))]
+pub(super) const KEPT: [Kept; 3] = [SINGLE, HALF, EIGHT_BITS];
 
 const SINGLE: Kept =
     Kept { name: "f32", dtype: DType::F32, weights: |shape, device| noise(shape, 2, device).into() };
@@ -176,7 +180,7 @@ async fn on(device: &Device, work: &dyn Fn(&Device) -> Reading) -> Result<Vec<f3
 }
 
 /// The largest difference, relative to the largest expected magnitude. NaN counts as infinite.
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
+pub(super) fn difference(found: &[f32], expected: &[f32]) -> f32 {
     if found.len() != expected.len() {
         return f32::INFINITY;
     }

@@ -19,6 +19,9 @@ pub mod plan;
 pub mod present;
 pub mod quantize;
 pub mod sample_token;
+#[cfg(not(target_family = "wasm"))]
+pub mod tune;
+pub mod tuned;
 pub mod verdicts;
 pub mod weights;
 

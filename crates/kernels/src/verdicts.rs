@@ -9,11 +9,11 @@ mod page;
 use burn::tensor::Device;
 
 #[cfg(not(target_family = "wasm"))]
-use native::{recall, remember};
+pub use native::{keep_tuned, remember_in, seconds, settle, tuned};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{remember_in, seconds, settle};
+use native::{recall, remember};
 #[cfg(target_family = "wasm")]
-pub use page::{confirm, restore, settle};
+pub use page::{confirm, restore, settle, tuned};
 #[cfg(target_family = "wasm")]
 use page::{recall, remember};
 

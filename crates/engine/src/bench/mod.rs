@@ -6,6 +6,7 @@ mod kernels;
 mod plan;
 mod stages;
 mod train;
+mod tune;
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -21,6 +22,7 @@ use residua_core::task::Task;
 use residua_model::{Loader, RqTransformer, RqVae};
 use stages::Sampled;
 pub use train::{RankSpeed, TrainSpeed, train};
+pub use tune::tune_preset;
 
 /// Seed of weights, images and sampling.
 const SEED: u32 = 1;

@@ -95,15 +95,8 @@ pub fn plan(name: &str, model: &RqTransformer, batch: usize) -> Result<Plan> {
     if is_cpu(model.device()) {
         return Err(Error::usage("expected a model on a GPU, found one on the CPU: only a GPU has a plan"));
     }
-    let config = &model.config;
-    let request = Request {
-        condition: vec![0; config.block_size_cond],
-        filters: vec![FILTER; config.depth()],
-        seed: u64::from(SEED),
-        images: (0..batch as u32).into(),
-        forced: None,
-    };
-    let cell = config.cells() / 2;
+    let request = request(model, batch);
+    let cell = model.config.cells() / 2;
     // Whatever adapter makes the plan, it is one for hardware.
     let launches = Grain::Fine.during(|| {
         let (session, _) = planned(|| {
@@ -131,6 +124,17 @@ pub fn plan(name: &str, model: &RqTransformer, batch: usize) -> Result<Plan> {
         values,
         floors: ADAPTERS.iter().map(floor).collect(),
     })
+}
+
+/// A request for `batch` images of `model`.
+pub(super) fn request(model: &RqTransformer, batch: usize) -> Request {
+    Request {
+        condition: vec![0; model.config.block_size_cond],
+        filters: vec![FILTER; model.config.depth()],
+        seed: u64::from(SEED),
+        images: (0..batch as u32).into(),
+        forced: None,
+    }
 }
 
 /// Equal launches together, in the order in which each is first seen.

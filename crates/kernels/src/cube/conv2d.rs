@@ -6,16 +6,17 @@ use burn_cubecl::tensor::CubeTensor;
 use super::launch::{Bound, Shader, changed, constant, empty, launch_in_parts, shader};
 #[cfg(test)]
 use super::texts::Text;
-use crate::{GpuKernel, Resample, Variant};
+use crate::tuned::{Layer, choice};
+use crate::{GpuKernel, Grain, Resample, Variant};
 use residua_shaders::CONV2D;
 
 /// The variant for `x` and `weight` of these dimensions, and the one used if it is off. Only the gathering shader
 /// has no other.
 pub fn variants(x: [usize; 4], weight: [usize; 4], resample: Resample) -> [Variant; 2] {
-    let [images, _, height, width] = x;
+    let [images, in_channels, height, width] = x;
     let [out_channels, _, kernel, _] = weight;
     let out = [images, out_channels, resample.size(height), resample.size(width)].map(|size| size as u32);
-    let block = Block::of(out, kernel as u32, resample);
+    let block = Block::of(in_channels as u32, out, kernel as u32, resample);
     [block, block.map(Block::spare)].map(variant)
 }
 
@@ -40,7 +41,7 @@ pub fn conv2d(x: CubeTensor, weight: &CubeTensor, bias: &CubeTensor, resample: R
     let taps = u64::from(kernel * kernel * in_channels);
     let multiply_adds = y.meta.num_elements() as u64 * taps;
     let out = [images, out_channels, out_height, out_width];
-    if let Some(best) = Block::of(out, kernel, resample) {
+    if let Some(best) = Block::of(in_channels, out, kernel, resample) {
         let block = if variant(Some(best)).is_on() { best } else { best.spare() };
         let workgroups = block.workgroups(out);
         let shift = (resample == Resample::Up).into();
@@ -95,18 +96,26 @@ const THIN: Block = Block { channel_threads: 1, row_threads: 8, column_threads: 
 
 const BLOCKS: [Block; 3] = [LARGE, SMALL, THIN];
 
+/// The first two in words.
+const NAMES: [&str; 2] = ["blocks of 64x16x16", "blocks of 64x8x8"];
+
 /// Minimum number of workgroups for the large block: enough to occupy most devices.
 const MANY: u32 = 32;
 
 impl Block {
     /// The block for an output of these dimensions; `None` for the gathering shader.
-    fn of(out: [u32; 4], kernel: u32, resample: Resample) -> Option<Self> {
-        match out[1] {
-            _ if kernel != 3 || resample == Resample::Down => None,
-            0..=4 => Some(THIN),
-            _ if LARGE.workgroups(out) >= MANY => Some(LARGE),
-            _ => Some(SMALL),
+    fn of(in_channels: u32, out: [u32; 4], kernel: u32, resample: Resample) -> Option<Self> {
+        if kernel != 3 || resample == Resample::Down {
+            return None;
         }
+        let [images, out_channels, height, width] = out.map(|size| size as usize);
+        if out_channels <= 4 {
+            return Some(THIN);
+        }
+        let (in_channels, up) = (in_channels as usize, resample == Resample::Up);
+        let layer = Layer::Conv2d { images, in_channels, out_channels, height, width, up };
+        let default = usize::from(LARGE.workgroups(out) < MANY);
+        Some(BLOCKS[choice(Grain::current(), layer, &NAMES, default)])
     }
 
     /// Another block for the same convolutions.

@@ -10,6 +10,7 @@ use super::layer::{CHUNK, KINDS, Operands, READINGS, Reading, kind, number};
 use super::texts::Text;
 #[cfg(test)]
 use crate::cpu::linear::Block;
+use crate::tuned::{Layer, choice};
 use crate::{GpuKernel, Grain, Variant};
 use residua_shaders::DECODE_LINEAR;
 
@@ -25,14 +26,18 @@ struct Share {
     lanes: usize,
     /// Threads that read a segment of a row together.
     run: usize,
-    /// Most outputs per thread of a layer with fewer than [`MANY_OUTPUTS`], and of others.
+    /// Most outputs per thread: by default of a layer with fewer than [`MANY_OUTPUTS`], and of others.
     outputs: [usize; 2],
+    /// The same in words.
+    names: [&'static str; 2],
 }
 
 /// With 16 lanes, a software rasterizer has enough to do between the workgroup's start and its final sums. With 64 lanes
 /// and few outputs, a layer of 1024 outputs has 128 workgroups instead of 16.
-static SHARES: [Share; 2] =
-    [Share { lanes: 16, run: 8, outputs: [4, 8] }, Share { lanes: 64, run: 64, outputs: [2, 4] }];
+static SHARES: [Share; 2] = [
+    Share { lanes: 16, run: 8, outputs: [4, 8], names: ["4 outputs a thread", "8 outputs a thread"] },
+    Share { lanes: 64, run: 64, outputs: [2, 4], names: ["2 outputs a thread", "4 outputs a thread"] },
+];
 
 /// A kernel for few rows, of `shaders/decode_linear.wgsl` or `shaders/normed_linear.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +57,8 @@ impl FewRows {
         let kind = kind(weights);
         let step = CHUNK * READINGS[kind][grain as usize].pieces;
         let fits = (1..=MOST_ROWS).contains(&rows) && inputs > 0 && inputs.is_multiple_of(step);
-        fits.then(|| Self { kind, grain, rows, outputs: outputs_of_a_thread(rows, outputs, grain) })
+        let layer = Layer::Linear { rows, inputs, outputs, kind };
+        fits.then(|| Self { kind, grain, rows, outputs: outputs_of_a_thread(rows, outputs, grain, layer) })
     }
 
     fn reading(self) -> &'static Reading {
@@ -132,9 +138,12 @@ pub fn variant(
 
 /// Outputs whose sums a thread holds. More outputs per thread load the inputs less often; fewer give more
 /// workgroups, which a layer with few outputs needs. Workgroup memory has room for 16 sums per thread.
-fn outputs_of_a_thread(rows: usize, outputs: usize, grain: Grain) -> usize {
-    let room = 16 / rows.next_power_of_two();
-    room.min(SHARES[grain as usize].outputs[usize::from(outputs >= MANY_OUTPUTS)])
+fn outputs_of_a_thread(rows: usize, outputs: usize, grain: Grain, layer: Layer) -> usize {
+    let (room, share) = (16 / rows.next_power_of_two(), &SHARES[grain as usize]);
+    let [few, many] = share.outputs.map(|outputs| room.min(outputs));
+    let choices = if few == many { 1 } else { 2 };
+    let default = usize::from(outputs >= MANY_OUTPUTS).min(choices - 1);
+    [few, many][choice(grain, layer, &share.names[..choices], default)]
 }
 
 /// The `Parameters` of `shaders/shared/few_rows.wgsl`.
@@ -149,13 +158,13 @@ pub(super) struct Parameters {
 }
 
 /// A layer and its operands, ready to launch.
-pub(super) struct Layer {
+pub(super) struct Prepared {
     pub kernel: FewRows,
     pub operands: Operands,
     pub parameters: Parameters,
 }
 
-impl Layer {
+impl Prepared {
     /// A layer with a [`variant`].
     pub fn new(operands: Operands, activation: Activation) -> Self {
         let Operands { rows, inputs, outputs, .. } = operands;
@@ -195,7 +204,7 @@ pub(super) fn decode_linear(
     activation: Activation,
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
-    let mut layer = Layer::new(operands, activation);
+    let mut layer = Prepared::new(operands, activation);
     layer.parameters.onto = residual.is_some() as u32;
     let y = layer.operands.result(residual);
     layer.launch(DecodeLinear(layer.kernel), &y, &[]);

@@ -4,7 +4,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Bound, Shader, plain};
 use super::layer::Operands;
-use super::linear::{FewRows, Layer};
+use super::linear::{FewRows, Prepared};
 #[cfg(test)]
 use super::texts::Text;
 use super::{Activation, CubeBackend};
@@ -31,7 +31,7 @@ pub fn normed_linear(
     bias: CubeTensor,
     activation: Activation,
 ) -> CubeTensor {
-    let mut layer = Layer::new(Operands::new(x, weights, bias), activation);
+    let mut layer = Prepared::new(Operands::new(x, weights, bias), activation);
     layer.parameters.epsilon = epsilon;
     let (gamma, beta) = (plain(gamma), plain(beta));
     for scale in [&gamma, &beta] {

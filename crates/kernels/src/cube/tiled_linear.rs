@@ -10,6 +10,7 @@ use super::layer::KINDS;
 use super::layer::{CHUNK, Operands, READINGS, kind, number};
 #[cfg(test)]
 use super::texts::Text;
+use crate::tuned::{Layer, choice};
 use crate::{GpuKernel, Grain, Variant};
 use residua_shaders::TILED_LINEAR;
 
@@ -28,6 +29,9 @@ const TILES: [Tile; 3] = [
     Tile { row_threads: 4, column_threads: 2, depth: 64 },
 ];
 
+/// The same in words.
+const NAMES: [&str; TILES.len()] = ["tiles of 32x32", "tiles of 16x16", "tiles of 16x8"];
+
 /// Threads that share the sums of four rows by four outputs.
 const TEAMS: usize = 4;
 
@@ -35,12 +39,14 @@ const TEAMS: usize = 4;
 const ENOUGH: usize = 92;
 
 impl Tile {
-    /// The tile for a layer of these dimensions: the largest that is not mostly empty and gives enough workgroups.
-    fn of(rows: usize, outputs: usize) -> Self {
-        let [.., smallest] = TILES;
-        let is_full = |tile: &Self| tile.rows() <= rows.next_multiple_of(smallest.rows());
+    /// The tile for a layer: by default, the largest that is not mostly empty and gives enough workgroups.
+    fn of(rows: usize, inputs: usize, outputs: usize, kind: usize) -> Self {
+        let smallest = TILES.len() - 1;
+        let is_full = |tile: &Self| tile.rows() <= rows.next_multiple_of(TILES[smallest].rows());
         let suits = |tile: &Self| is_full(tile) && tile.workgroups(rows, outputs) >= ENOUGH;
-        TILES.into_iter().find(suits).unwrap_or(smallest)
+        let default = TILES.iter().position(suits).unwrap_or(smallest);
+        let layer = Layer::Linear { rows, inputs, outputs, kind };
+        TILES[choice(Grain::current(), layer, &NAMES, default)]
     }
 
     fn rows(self) -> usize {
@@ -94,7 +100,8 @@ impl Shader for TiledLinear {
 /// The variant for a layer, if the shader takes so many inputs.
 pub fn variant(rows: usize, inputs: usize, weights: DType, outputs: usize) -> Option<Variant> {
     let fits = inputs > 0 && inputs.is_multiple_of(CHUNK);
-    let shader = TiledLinear { kind: kind(weights), tile: Tile::of(rows, outputs) };
+    let kind = kind(weights);
+    let shader = TiledLinear { kind, tile: Tile::of(rows, inputs, outputs, kind) };
     fits.then(|| GpuKernel::DecodeLinear.variant(shader.number()))
 }
 
@@ -117,8 +124,9 @@ pub(super) fn tiled_linear(
     residual: Option<CubeTensor>,
 ) -> CubeTensor {
     let Operands { rows, inputs, outputs, .. } = operands;
-    let tile = Tile::of(rows, outputs);
-    let shader = TiledLinear { kind: kind(operands.weight.dtype), tile };
+    let kind = kind(operands.weight.dtype);
+    let tile = Tile::of(rows, inputs, outputs, kind);
+    let shader = TiledLinear { kind, tile };
     let onto = u32::from(residual.is_some());
     let y = operands.result(residual);
     let parameters = |first| Parameters {
@@ -155,7 +163,7 @@ mod tests {
     #[test]
     fn a_gpu_gets_workgroups_for_all_its_units() {
         for (rows, outputs) in [(9, 1024), (16, 1024), (16, 3072), (64, 1024), (256, 1024), (256, 16_384)] {
-            let tile = Tile::of(rows, outputs);
+            let tile = Tile::of(rows, 1024, outputs, 1);
             let workgroups = tile.workgroups(rows, outputs);
             assert!(workgroups >= ENOUGH, "{rows} rows to {outputs}: {workgroups} workgroups");
             assert!(tile.rows() * rows.div_ceil(tile.rows()) < rows + 16, "{rows} rows: {tile:?}");
@@ -169,5 +177,8 @@ mod tests {
             Parameters { rows: Uint, outputs: Uint, chunks: Uint, activation: Uint, onto: Uint, first: Uint }
         );
         assert!(TILED_LINEAR.source.contains(&format!("const TEAMS = {TEAMS}u;")));
+        for (tile, name) in TILES.into_iter().zip(NAMES) {
+            assert_eq!(name, format!("tiles of {}x{}", tile.rows(), tile.columns()));
+        }
     }
 }

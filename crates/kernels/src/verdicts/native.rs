@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verify;
 use crate::device::adapter;
+use crate::tuned::Tuned;
 use residua_core::files;
 use residua_core::trust::{Checked, Variant};
 
@@ -35,6 +36,9 @@ struct Found {
     checks: Vec<Checked>,
     /// Seconds that the same work takes on the adapter and on the CPU.
     seconds: Option<[f64; 2]>,
+    /// The fastest variants.
+    #[serde(default)]
+    tuned: Vec<Tuned>,
 }
 
 /// Stores verdicts in the file `place` from now on. Otherwise they are lost when the process ends.
@@ -57,6 +61,16 @@ pub fn seconds(measure: impl FnOnce() -> [f64; 2]) -> [f64; 2] {
         Verdicts::change(|here| here.seconds = Some(seconds));
         seconds
     })
+}
+
+/// The fastest variants on the adapter in use.
+pub fn tuned() -> Vec<Tuned> {
+    Verdicts::read().take().tuned
+}
+
+/// Stores the fastest variants on the adapter in use, in place of those stored before.
+pub fn keep_tuned(tuned: Vec<Tuned>) {
+    Verdicts::change(|here| here.tuned = tuned);
 }
 
 /// Checks that passed in earlier runs.
