@@ -67,9 +67,11 @@ fn take(head: u32) {
 
 // The dot product of the query and the key at `position`.
 fn score(position: u32) -> f32 {
+    var at = cache_start + position;
     var sum = 0.0;
     for (var i = 0u; i < parameters.head_dim; i++) {
-        sum = fma(query[i], keys[cache_start + i * parameters.capacity + position], sum);
+        sum = fma(query[i], keys[at], sum);
+        at += parameters.capacity;
     }
     return sum;
 }
