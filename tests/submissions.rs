@@ -274,8 +274,8 @@ fn a_plan_lists_what_a_cell_runs() {
     // A code's embedding, and where its depth starts and ends in the table.
     let embedding = channels * single + 2 * size_of::<i32>();
     let classifier = norm + linear(width, codes);
-    // The cell before, and the codes above each code.
-    let read = 2 * depth - 1;
+    // The cell before, and all codes above each code.
+    let read = depth + (1..depth).sum::<usize>();
     let weights = blocks * block + depth * classifier + read * embedding + depth * linear(channels, width);
     assert_eq!(plan.weights, weights as u64);
     // Product, attention, product; two products. Product and draw. Look-up and product. A norm is part of the product
