@@ -13,7 +13,7 @@ use crate::{Grain, verdicts};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
-    /// A linear layer.
+    /// A linear layer, with or without a norm before it.
     Linear {
         /// Rows of inputs.
         rows: usize,

@@ -37,7 +37,6 @@ struct Found {
     /// Seconds that the same work takes on the adapter and on the CPU.
     seconds: Option<[f64; 2]>,
     /// The fastest variants.
-    #[serde(default)]
     tuned: Vec<Tuned>,
 }
 
