@@ -135,9 +135,10 @@ fn emoji(device: &Device) -> (RqVae, RqTransformer) {
 }
 
 /// Two tiny models, and one as deep as the published FFHQ model (24 blocks in the body, 4 in the head) but
-/// narrow: the number of kernels does not depend on the width.
+/// narrow: the number of kernels does not depend on the width. A position embedding of 64 values begins where every
+/// adapter can bind it, so Burn copies none.
 fn presets() -> [Preset; 3] {
-    let tiny = *Preset::find("tiny").unwrap();
+    let tiny = Preset { width: 64, head_width: 16, ..*Preset::find("tiny").unwrap() };
     let small = Preset { code_shape: [4, 4, 2], multipliers: &[1, 2, 2, 2], layers: [1, 2], ..tiny };
     [tiny, small, Preset { layers: [24, 4], ..tiny }]
 }
@@ -230,9 +231,8 @@ fn dispatches_of_a_cell(gpu: &Gpu, model: &RqTransformer) -> usize {
     counts.iter().map(|counts| counts.dispatches).min().unwrap()
 }
 
-/// Most launches of Burn's own in a cell: an adapter that aligns buffers to more bytes than a narrow model's position
-/// embedding has needs a copy of each position.
-const COPIES: usize = 5;
+/// Most launches of Burn's own in a cell: it occasionally adds one.
+const OF_BURN: usize = 1;
 
 /// An upper bound, to notice an extra kernel in every block or for every code.
 #[test]
@@ -248,7 +248,7 @@ fn a_cell_takes_few_kernels() {
     let composed = dispatches_of_a_cell(&gpu, &model);
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
     println!("kernels a cell of emoji-64 by Burn's own operations: {composed}");
-    assert!(deep <= 216 + COPIES && emoji <= 86 + COPIES, "{deep} and {emoji}");
+    assert!(deep <= 216 + OF_BURN && emoji <= 86 + OF_BURN, "{deep} and {emoji}");
     assert!(composed > 2 * emoji, "{composed}");
 }
 
@@ -284,7 +284,7 @@ fn a_plan_lists_what_a_cell_runs() {
     assert_eq!(plan.launches, launches);
     let dispatches = dispatches_of_a_cell(&gpu, &model);
     let by_burn = dispatches.checked_sub(launches).expect("a plan has no launch that does not run");
-    assert!(by_burn <= COPIES, "{by_burn}");
+    assert!(by_burn <= OF_BURN, "{by_burn}");
 }
 
 /// A contextual model dispatches as many kernels for a small part as for a large one, and needs one readback.
