@@ -13,6 +13,7 @@ use crate::linear::linear;
 use crate::tuned::{Asked, Layer, Tuned, forcing, keep};
 use crate::{Activation, GpuKernel, Resample, Variant, Weights, noise, values};
 use residua_core::error::Result;
+use residua_core::text::counted;
 
 /// Seconds of one round of repetitions, and how many rounds there are. The best round counts.
 const ROUND: f64 = 0.02;
@@ -123,7 +124,7 @@ impl Layer {
     fn words(self) -> String {
         match self {
             Self::Linear { rows, inputs, outputs, kind } => {
-                format!("{rows} rows of {inputs} to {outputs}, {}", KEPT[kind].name)
+                format!("{} of {inputs} to {outputs}, {}", counted(rows, "row"), KEPT[kind].name)
             }
             Self::Conv2d { images, in_channels, out_channels, height, width, up } => {
                 let doubled = if up { ", doubled" } else { "" };
