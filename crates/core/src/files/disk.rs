@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_known_before() {
-        let folder = tempfile::tempdir().unwrap();
+        // Unlike those of the temporary files that no message may name.
+        let folder = tempfile::Builder::new().prefix("folder").tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         save(&at("file"), b"").unwrap();
         for name in ["new", "file", "some/more/new"] {

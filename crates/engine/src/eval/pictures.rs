@@ -256,7 +256,10 @@ mod tests {
         std::fs::write(folder.path().join("005.png"), b"none").unwrap();
         let mut pictures = Pictures::open(&selection, &[], None).unwrap();
         let error = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).err().unwrap();
-        assert!(error.to_string().contains("none of 6") && error.to_string().contains("005.png"), "{error}");
+        assert!(
+            error.to_string().contains("none in 6 files") && error.to_string().contains("005.png"),
+            "{error}"
+        );
         assert_eq!(pictures.left_out.len(), 6);
     }
 

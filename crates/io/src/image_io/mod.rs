@@ -14,6 +14,7 @@ pub mod sheet;
 mod wire;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -32,7 +33,7 @@ pub const MAX_PIXELS: u64 = if cfg!(target_family = "wasm") { 64_000_000 } else 
 /// An RGB image in the models' layout: planar (channel, row, column), f32. The range is `[-1, 1]`; a model's
 /// output may exceed it, and is clamped only for display. An image from a file is kept in 8 bits, a quarter of the memory,
 /// until its values are asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Picture {
     width: usize,
     height: usize,
@@ -46,6 +47,17 @@ enum Pixels {
     Values(Vec<f32>),
     /// 8 bits, and their values if they were asked for.
     Levels(RgbImage, OnceLock<Vec<f32>>),
+}
+
+/// Equal pictures look equal, however their pixels are kept.
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picture")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("data", &self.data())
+            .finish()
+    }
 }
 
 impl PartialEq for Picture {
