@@ -67,7 +67,7 @@ pub struct Bench {
     #[arg(long, conflicts_with_all = ["brush", "compare", "drafting", "kernels", "studio", "train", "runs", "device", "gpu_kernels"])]
     plan: bool,
     /// Model to plan instead of a preset: a bundled name, a folder or a file, as for `sample`.
-    #[arg(long, value_name = "NAME|PATH", requires = "plan", conflicts_with = "preset")]
+    #[arg(long, value_name = "NAME|PATH", conflicts_with = "preset")]
     model: Option<String>,
     /// Precision of the transformer's weights in memory; stored is f32, the type of the random weights.
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f16")]
@@ -92,6 +92,9 @@ impl Bench {
         }
         if self.runs == 0 || self.batch.iter().any(|&batch| batch == 0 || batch > 1024) {
             return Err(Error::usage("expected at least one run, and batches of 1 to 1024"));
+        }
+        if self.model.is_some() && !self.plan {
+            return Err(Error::usage("--model needs --plan"));
         }
         if self.train && self.batch.len() > 1 {
             return Err(Error::usage("--train takes one --batch"));

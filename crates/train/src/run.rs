@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -434,9 +434,12 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     files::save(path, text.as_bytes())
 }
 
+/// Removes a folder if it is there. A file in its place is for whoever needs the place to report.
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(error)),
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(Error::io("remove", folder)(error))
+        }
         _ => Ok(()),
     }
 }
