@@ -24,7 +24,7 @@ arch:
     loss_type: mse
   ddconfig:
     {z_channels: 8, resolution: 16, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, dropout: 0.1}
-optimizer: {type: adam, init_lr: 0.002, max_gn: 1.0}
+optimizer: {type: adam, init_lr: 0.0001, max_gn: 1.0}
 experiment: {batch_size: 4, total_batch_size: 8, test_freq: 1}
 gan:
   disc: {arch: {in_channels: 3, num_layers: 1, ndf: 8}, optimizer: {init_lr: 0.001, betas: [0.5, 0.9]}}
@@ -80,13 +80,18 @@ pub fn metrics(desk: &Desk, run: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Asserts that all metrics are the same up to rounding; the adaptive weight is a ratio of small numbers.
+/// Asserts that all metrics are the same up to rounding, which Adam's first steps amplify. The adaptive weight is a ratio
+/// of small numbers, and follows the norm of the gradient.
 fn assert_same(found: &[Value], expected: &[Value]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         for (name, value) in expected.as_object().unwrap() {
             let (a, b) = (found[name].as_f64().unwrap(), value.as_f64().unwrap());
-            let tolerance = if name == "adaptive_weight" { 1e-3 } else { 1e-5 };
+            let tolerance = match name.as_str() {
+                "loss" | "held_out_loss" => 1e-5,
+                "adaptive_weight" | "gradient" => 1e-3,
+                _ => 1e-4,
+            };
             assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}: {found}, not {expected}");
         }
     }
