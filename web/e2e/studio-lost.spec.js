@@ -39,7 +39,7 @@ async function change(/** @type {import('./studio.js').Studio} */ studio, /** @t
 test('a lost device: the model is loaded on another, edits survive, sampling stops @slow', async ({ page, server, studio }) => {
   server.put('/worker.js', LOSABLE + await readFile(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
   await studio.open('?device=gpu');
-  await studio.click('Got it');
+  await studio.gotIt();
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);
   const codes = await studio.codes();
@@ -65,7 +65,7 @@ test('a lost device: the model is loaded on another, edits survive, sampling sto
 
 test('the graphics context is lost and restored', async ({ browser, page, studio }) => {
   await studio.open('?device=cpu');
-  await studio.click('Got it');
+  await studio.gotIt();
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);
   const codes = await studio.codes();

@@ -29,10 +29,16 @@ async function paint(studio, from, to) {
   await mouse.up();
 }
 
+/** Chooses the tool Revise, which then shows its settings. */
+async function choose(/** @type {import('./studio.js').Studio} */ studio) {
+  await studio.click('Revise');
+  await expect(studio.find('button', 'Paint cells')).toBeAttached();
+}
+
 test('painted cells are resampled, again, and back', async ({ studio }) => {
   await studio.open();
   const opened = await studio.codes();
-  await studio.click('Revise');
+  await choose(studio);
   await paint(studio, 'row 2, column 1', 'row 2, column 4');
   const painted = [17, 18, 19, 20];
   await expect.poll(async () => differing(await studio.codes(), opened).length).toBeGreaterThan(0);
@@ -63,12 +69,12 @@ test('the worst cell is revised by a click, and is no longer the worst', async (
   // Its transformer computes the surprise of all cells in one pass; a contextual one needs a pass for each cell.
   await studio.open('?model=emoji-64');
   // The first steps disappear after the first edit, which moves what is below them.
-  await studio.click('Got it');
+  await studio.gotIt();
   const opened = await studio.codes();
   // The likeliest codes, so that this does not depend on luck.
   await studio.enter('Temperature at all depths', 0);
   await studio.click('Surprise');
-  await studio.click('Revise');
+  await choose(studio);
   const said = await studio.says(/^Worst: row/).textContent();
   const [, row, column] = /^Worst: row (\d), column (\d), [\d.]+ bits$/.exec(said ?? '') ?? [];
   await studio.idle();
@@ -95,7 +101,7 @@ test('the cells under a chosen mask are revised, and a weak revision keeps the f
   });
   await studio.open();
   const opened = await studio.codes();
-  await studio.click('Revise');
+  await choose(studio);
   const chooser = page.waitForEvent('filechooser');
   await studio.click('Load mask…');
   await (await chooser).setFiles({ name: 'mask.png', mimeType: 'image/png', buffer: Buffer.from(mask) });
@@ -119,7 +125,7 @@ test.describe('on a phone', () => {
 
   test('the picture is above its codes, and a tap pins a cell', async ({ page, studio }) => {
     await studio.open('', PHONE);
-    await studio.click('Got it');
+    await studio.gotIt();
     const picture = await studio.box('Reconstruction picture', 'img');
     expect(picture.width).toBeGreaterThan(230);
     for (const name of ['Open picture…', 'Save picture…', 'Revise', 'Undo', 'Surprise', 'show depth 4']) {

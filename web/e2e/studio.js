@@ -99,13 +99,20 @@ export class Studio {
   }
 
   /**
-   * Clicks the centre of a widget with the mouse.
+   * Clicks the centre of a widget with the mouse, once it is enabled.
    * @param {string | RegExp} name
    * @param {Role} [role]
    */
   async click(name, role = 'button') {
+    await expect(this.find(role, name).first()).toBeEnabled(PATIENCE);
     const { x, y, width, height } = await this.box(name, role);
     await this.page.mouse.click(x + width / 2, y + height / 2);
+  }
+
+  /** Closes the first steps, after which the window below them moves up. */
+  async gotIt() {
+    await this.click('Got it');
+    await expect(this.find('button', 'Got it')).toHaveCount(0);
   }
 
   /**
