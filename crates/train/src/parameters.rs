@@ -230,7 +230,7 @@ fn summed(bucket: Vec<(String, Tensor<1>)>, share: &Share) -> Vec<(String, Tenso
     let mut from = 0;
     let part = |(name, count): (String, usize)| {
         from += count;
-        (name, all.clone().slice([from - count..from]))
+        (name, all.clone().narrow(0, from - count, count))
     };
     names.into_iter().zip(counts).map(part).collect()
 }
