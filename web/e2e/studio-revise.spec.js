@@ -25,7 +25,9 @@ async function paint(studio, from, to) {
   const { mouse } = studio.page;
   await mouse.move(first.x + first.width / 2, first.y + first.height / 2);
   await mouse.down();
+  await studio.frame();
   await mouse.move(last.x + last.width / 2, last.y + last.height / 2, { steps: 8 });
+  await studio.frame();
   await mouse.up();
 }
 

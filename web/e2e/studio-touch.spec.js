@@ -18,26 +18,25 @@ async function tap(
   await studio.page.touchscreen.tap(x + width / 2, y + height / 2);
 }
 
-/** Moves two fingers around a point, from one distance to it to another, with a frame between: fingers are slower than frames. */
+/** Moves two fingers around a point, from one distance to it to another. */
 async function pinch(
-  /** @type {import('@playwright/test').Page} */ page,
+  /** @type {import('./studio.js').Studio} */ studio,
   /** @type {{ x: number, y: number }} */ { x, y },
   /** @type {number[]} */ distances,
 ) {
-  const session = await page.context().newCDPSession(page);
-  const frame = () => page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+  const session = await studio.page.context().newCDPSession(studio.page);
   const at = (/** @type {number} */ distance) => [{ x: x - distance, y, id: 0 }, { x: x + distance, y, id: 1 }];
   const [first, ...others] = distances;
   await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(first) });
-  await frame();
+  await studio.frame();
   for (const distance of others) {
     await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(distance) });
-    await frame();
+    await studio.frame();
   }
   await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
 }
 
-test('on a phone, a tap pins a cell and two fingers zoom the picture', async ({ page, studio }) => {
+test('on a phone, a tap pins a cell and two fingers zoom the picture', async ({ studio }) => {
   await studio.open('?device=cpu', PHONE);
   const { x, width } = await studio.box(PICTURE, 'img');
   expect(x).toBeGreaterThanOrEqual(0);
@@ -54,7 +53,7 @@ test('on a phone, a tap pins a cell and two fingers zoom the picture', async ({ 
   // The picture's own box ends at the edge of its panel.
   const cell = async () => (await studio.box('row 4, column 4')).width;
   const before = await cell();
-  await pinch(page, middle, [20, 30, 40, 50, 60]);
+  await pinch(studio, middle, [20, 30, 40, 50, 60]);
   await expect.poll(cell).toBeGreaterThan(1.5 * before);
   await studio.keep('phone-zoomed');
 });

@@ -109,6 +109,11 @@ export class Studio {
     await this.page.mouse.click(x + width / 2, y + height / 2);
   }
 
+  /** Waits for a frame of the window: people are slower than frames. */
+  async frame() {
+    await this.page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+  }
+
   /** Closes the first steps, after which the window below them moves up. */
   async gotIt() {
     await this.click('Got it');
