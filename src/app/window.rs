@@ -125,9 +125,10 @@ fn close_on_signals(ctx: Context) {
 
 /// Creates the studio; also returns its models' device.
 fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice) -> Result<(Studio, Device)> {
-    let (device, said) = match &context.wgpu_render_state {
+    let window = context.wgpu_render_state.as_ref().filter(|render| can_share(render));
+    let (device, said) = match window {
         Some(render) => models_device(choice, render)?,
-        None => (device::open(choice)?, "the window has no graphics device".into()),
+        None => own_device(choice)?,
     };
     let kind = device::kind(&device);
     let shared = !device::is_cpu(&device);
@@ -143,7 +144,7 @@ fn studio(context: &eframe::CreationContext, start: Start, choice: DeviceChoice)
         let _ = log.send(line);
     });
     studio.state.ready(Ready { device: kind.into(), said, lacking: false });
-    if let Some(render) = context.wgpu_render_state.as_ref().filter(|_| shared) {
+    if let Some(render) = window.filter(|_| shared) {
         studio.draw_on_device(render);
     }
     Ok((studio, device))
@@ -157,6 +158,26 @@ fn select(adapters: &[wgpu::Adapter], surface: Option<&wgpu::Surface<'_>>) -> Re
     device::choose(&drawing)
         .cloned()
         .ok_or_else(|| "no graphics adapter can draw a window; install a graphics driver".into())
+}
+
+/// Whether the models may share the window's device. They never run on OpenGL, which draws the window where a driver for
+/// Vulkan cannot.
+fn can_share(render: &RenderState) -> bool {
+    render.adapter.get_info().backend != wgpu::Backend::Gl
+}
+
+/// Opens a device for the models alone, as the command line does, and says which.
+///
+/// # Errors
+/// A GPU was requested, but there is none or it could not be opened.
+fn own_device(choice: DeviceChoice) -> Result<(Device, String)> {
+    let device = device::open(choice)?;
+    let said = if device::is_cpu(&device) {
+        "the window's graphics device can't run models".into()
+    } else {
+        format!("{}; the window has another device", device::adapter())
+    };
+    Ok((device, said))
 }
 
 /// Chooses the models' device, and says why. They share the window's device if a GPU was requested, or by default if
