@@ -38,5 +38,7 @@ mod published;
 mod reports;
 mod resumption;
 mod revision;
+#[path = "../shared/sameness.rs"]
+mod sameness;
 mod sampling;
 mod training;

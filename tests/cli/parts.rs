@@ -1,23 +1,10 @@
 //! `--part` and `eval merge`: several processes make the files and the figures that one makes.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
 use super::desk::{Desk, Run};
 use super::evaluation::{SAMPLES, write_inception};
 use super::made_up::{MadeUp, golden};
 use super::revision::contextual;
-
-/// All files below `folder`, by their names in it.
-fn contents(desk: &Desk, folder: &str) -> BTreeMap<String, Vec<u8>> {
-    let root = desk.path(folder);
-    let below = desk.files().into_iter().filter_map(|path| {
-        let name = path.strip_prefix(&root).ok()?.display().to_string();
-        Some((name, std::fs::read(&path).unwrap()))
-    });
-    below.collect()
-}
+use super::sameness::{assert_same, contents};
 
 /// Runs `line` for each of `count` parts, all at once.
 fn in_parts(desk: &Desk, line: &str, count: u32) {
@@ -29,25 +16,6 @@ fn in_parts(desk: &Desk, line: &str, count: u32) {
     for process in running {
         let run = Run::of(process.wait_with_output().unwrap());
         assert_eq!(run.code, Some(0), "{line}: {run:?}");
-    }
-}
-
-/// Asserts that all numbers are equal to a relative error of 1e-6, and all else exactly.
-fn assert_same(found: &Value, expected: &Value, at: &str) {
-    match (found, expected) {
-        (Value::Number(a), Value::Number(b)) => {
-            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
-            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{at}: {a}, expected {b}");
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            assert_eq!(a.len(), b.len(), "{at}");
-            a.iter().zip(b).enumerate().for_each(|(i, (a, b))| assert_same(a, b, &format!("{at}[{i}]")));
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            assert!(a.keys().eq(b.keys()), "{at}: {found}, expected {expected}");
-            b.iter().for_each(|(key, b)| assert_same(&a[key], b, &format!("{at}.{key}")));
-        }
-        _ => assert_eq!(found, expected, "{at}"),
     }
 }
 

@@ -7,5 +7,7 @@ mod faults;
 #[path = "../shared/inception.rs"]
 mod inception;
 mod ranks;
+#[path = "../shared/sameness.rs"]
+mod sameness;
 mod sharing;
 mod training;
