@@ -93,7 +93,7 @@ pub fn bulk<'a>(
     part: Part,
 ) -> Result<Bulk<'a>> {
     let filters = sampling.filters(&stage2.model.config, None)?;
-    let schedule = drafting.schedule(&stage2.model.config, &filters, None)?;
+    let schedule = drafting.schedule(&stage2.model.config, &filters, None, None)?;
     let (precision, weights) = (options.precision, options.state);
     Ok(Bulk { stage2, filters, schedule, seed: sampling.seed, precision, weights, orders, part })
 }

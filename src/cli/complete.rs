@@ -63,9 +63,9 @@ impl Complete {
         let (config, same) = (&begun.stage2.model.config, begun.same());
         let filters = self.sampling.filters(config, same.map(|found| &found.filters[..]))?;
         let recipe = same.and_then(|found| found.schedule.as_ref());
-        let schedule = self.drafting.schedule(config, &filters, recipe)?;
-        let mut plan = begun.plan(&self.condition, &self.sampling, filters, schedule);
         let forced = Forced { stack: begun.stack.clone(), keep };
+        let schedule = self.drafting.schedule(config, &filters, Some(&forced), recipe)?;
+        let mut plan = begun.plan(&self.condition, &self.sampling, filters, schedule);
         let choosing =
             self.best_of.map(|most| self.choosing(most, &begun.stage2, &plan, &forced)).transpose()?;
         plan.count = self.best_of.unwrap_or(plan.count);

@@ -5,12 +5,13 @@ use clap::Args;
 use super::options::SamplingArguments;
 use residua_core::config::RqTransformerConfig;
 use residua_core::error::{Error, Result};
-use residua_core::sampling::{Filter, Rounds, Schedule};
+use residua_core::sampling::{Filter, Forced, Rounds, Schedule};
 
 /// How a contextual model makes pictures.
 #[derive(Args, Clone)]
 pub struct DraftingArguments {
-    /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16]
+    /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16;
+    /// for a part of a picture, its share of them]
     #[arg(long, value_name = "N")]
     draft: Option<u32>,
     /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is
@@ -32,8 +33,9 @@ pub struct DraftingArguments {
 }
 
 impl DraftingArguments {
-    /// How the model of `config` drafts, with `filters`, and revises: from the options, else from `recipe`,
-    /// else the default. `None` for an autoregressive model.
+    /// How the model of `config` drafts what `forced` does not give, with `filters`, and revises: from the
+    /// options, else from `recipe`, except for the number of parts of the draft, else the default. `None` for an
+    /// autoregressive model.
     ///
     /// # Errors
     /// An option has no effect with this model or these options.
@@ -41,10 +43,11 @@ impl DraftingArguments {
         &self,
         config: &RqTransformerConfig,
         filters: &[Filter],
+        forced: Option<&Forced>,
         recipe: Option<&Schedule>,
     ) -> Result<Option<Schedule>> {
         let given = self.given();
-        let Some(usual) = config.schedule(filters) else {
+        let Some(usual) = config.schedule(filters, forced) else {
             return match given.first() {
                 None => Ok(None),
                 Some(option) => Err(Error::usage(format!(

@@ -94,7 +94,7 @@ impl Sample {
                     seed: self.sampling.seed,
                     image: 0,
                     count: self.choosing.sampled(self.sampling.count())?,
-                    schedule: self.drafting.schedule(config, &filters, None)?,
+                    schedule: self.drafting.schedule(config, &filters, None, None)?,
                     filters,
                     device: residua_kernels::device::kind(&device).into(),
                     precision: options.precision,

@@ -73,6 +73,19 @@ fn kept_cells_stay_and_all_others_are_resampled() {
         }
         assert_ne!(found[0], found[1], "{line}");
     }
+    // A part of the draft has as many cells as in a whole picture, unless the number of parts is given.
+    let completed = |option: &str| {
+        let line =
+            format!("complete made/000.png --mask mask.png {MODEL} --seed 1 {option} --out part --force");
+        let found = stacks(&desk.json(&line));
+        (found, desk.recipe("part/000.png")["sampling"]["schedule"]["draft"].clone())
+    };
+    let (usual, parts) = completed("");
+    assert_eq!(parts, 3, "9 of 64 cells");
+    assert_eq!(completed("--draft 3").0, usual);
+    let (finer, parts) = completed("--draft 16");
+    assert_eq!(parts, 16);
+    assert_ne!(finer, usual);
     // By default, all cells are revised. The class comes from the image's recipe.
     let model = "--model contextual --rqvae fixtures/rqvae-shared";
     let revised = stacks(&desk.json(&format!("revise made/000.png {model} --out revised")));

@@ -9,7 +9,7 @@ use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, Config, ModelConfig, RqTransformerConfig};
 use residua_core::random::{below, pcg4d};
-use residua_core::sampling::{Filter, Forced, Schedule};
+use residua_core::sampling::{Filter, Forced};
 use residua_kernels::dropout::Noise;
 use residua_kernels::values;
 use residua_model::RqTransformer;
@@ -124,12 +124,12 @@ fn filled(model: &RqTransformer) -> f32 {
 /// A stack completed with the likeliest codes.
 fn completed(model: &RqTransformer, given: Forced) -> CodeStack {
     let filters = vec![Filter::GREEDY; DEPTH];
-    let schedule = Schedule::usual(&filters);
+    let schedule = model.config.schedule(&filters, Some(&given));
     let request =
         Request { condition: vec![0], filters, seed: 0, images: (0..1).into(), forced: Some(given) };
-    match model.config.kind {
-        Architecture::Autoregressive => finished(Session::new(model, request).unwrap()),
-        Architecture::Contextual => finished(DraftAndRevise::new(model, request, schedule).unwrap()),
+    match schedule {
+        None => finished(Session::new(model, request).unwrap()),
+        Some(schedule) => finished(DraftAndRevise::new(model, request, schedule).unwrap()),
     }
 }
 

@@ -172,7 +172,7 @@ impl Fid {
             }
         };
         let filters = self.sampling.filters(config, None)?;
-        let schedule = self.drafting.schedule(config, &filters, None)?;
+        let schedule = self.drafting.schedule(config, &filters, None, None)?;
         let samples = json!({
             "model": stage2.id()?, "rqvae": stage2.stage1.id()?, "seed": self.sampling.seed,
             "filters": filters, "schedule": schedule, "condition": self.condition.condition(),

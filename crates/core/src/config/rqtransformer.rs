@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::architecture::Architecture;
 use crate::config::{Dataset, DefaultSampling, PerDepth, Unread, WORDS, dropout, within};
 use crate::error::{Error, Result};
-use crate::sampling::{Filter, Schedule};
+use crate::sampling::{Filter, Forced, Schedule};
 
 /// Section `arch` of a stage 2 configuration, with the other sections that the model needs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -181,10 +181,11 @@ impl RqTransformerConfig {
         self.block_size[0] * self.block_size[1]
     }
 
-    /// How a contextual model generates an image by default, with `filters` for the revisions; `None` for an
-    /// autoregressive model.
-    pub fn schedule(&self, filters: &[Filter]) -> Option<Schedule> {
-        (self.kind == Architecture::Contextual).then(|| Schedule::usual(filters))
+    /// How a contextual model generates an image by default, or what `forced` leaves of it, with `filters` for
+    /// the revisions; `None` for an autoregressive model.
+    pub fn schedule(&self, filters: &[Filter], forced: Option<&Forced>) -> Option<Schedule> {
+        let free = forced.map_or(self.cells(), |forced| forced.free().len());
+        (self.kind == Architecture::Contextual).then(|| Schedule::usual(filters, free, self.cells()))
     }
 
     /// Codes in one cell, `D`.

@@ -10,8 +10,8 @@ use super::filter::Filter;
 use crate::error::{Error, Result};
 use crate::text::counted;
 
-/// Default number of parts of a draft. The paper's figures use 64, which takes four times as long but is
-/// better.
+/// Default number of parts of a draft of a whole stack. The paper's figures use 64, which takes four times as
+/// long but is better.
 const DRAFT: u32 = 16;
 
 /// Limit on the parts of a pass: there are no more cells.
@@ -75,9 +75,12 @@ impl FromStr for Rounds {
 }
 
 impl Schedule {
-    /// The default, with `filters` for the revisions.
-    pub fn usual(filters: &[Filter]) -> Self {
-        Self { draft: DRAFT, revise: Rounds::default(), filters: filters.to_vec() }
+    /// The default for `free` of a stack's `cells` cells, with `filters` for the revisions. Each part of the
+    /// draft has as many cells as in a draft of the whole stack, so a region needs only its share of the
+    /// parts. The revisions draw every free cell again, in as many parts whatever the region.
+    pub fn usual(filters: &[Filter], free: usize, cells: usize) -> Self {
+        let draft = (DRAFT as usize * free).div_ceil(cells.max(1)).max(1) as u32;
+        Self { draft, revise: Rounds::default(), filters: filters.to_vec() }
     }
 
     /// Checks the schedule for stacks of `depth` depths.
@@ -124,6 +127,17 @@ mod tests {
         assert_eq!("0".parse::<Rounds>().unwrap().rounds, 0);
         for wrong in ["", "2", "x", "2x", "x4", "2x0", "-1x4", "2x4x4", "2 x 4"] {
             assert!(wrong.parse::<Rounds>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_drafted_in_its_share_of_the_parts() {
+        for (free, cells, expected) in
+            [(64, 64, 16), (16, 64, 4), (5, 64, 2), (4, 64, 1), (0, 64, 1), (64, 256, 4), (8, 16, 8)]
+        {
+            let usual = Schedule::usual(&[Filter::NONE], free, cells);
+            assert_eq!((usual.draft, usual.revise), (expected, Rounds::default()), "{free} of {cells}");
+            assert!(usual.check(1).is_ok());
         }
     }
 

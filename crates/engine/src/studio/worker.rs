@@ -241,7 +241,8 @@ impl Worker {
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
         let request = request(plan, &model.config)?;
-        let schedule = model.config.schedule(plan.revise.as_ref().unwrap_or(&plan.filters));
+        let revise = plan.revise.as_ref().unwrap_or(&plan.filters);
+        let schedule = model.config.schedule(revise, plan.forced.as_ref());
         let mut image = plan.first;
         let keep = async |sampled| {
             match sampled {

@@ -13,7 +13,7 @@ use crate::rqtransformer::Masked;
 use residua_core::config::Architecture;
 use residua_core::error::{Error, Result};
 use residua_core::sampling::partition::{order, parts};
-use residua_core::sampling::{Filter, Schedule};
+use residua_core::sampling::{Filter, Forced, Schedule};
 use residua_kernels::sample_token::{Draw, Turns, sample_into};
 
 /// A batch in progress: each step generates one part in one pass through the body.
@@ -77,8 +77,8 @@ impl<'a> DraftAndRevise<'a> {
             return Err(Error::usage("expected codes to revise, found none: draft some first"));
         }
         let depth = config.depth();
-        let is_free = |cell: &usize| (0..depth).any(|d| given_code(&request, cell * depth + d).is_none());
-        let free: Vec<usize> = (0..config.cells()).filter(is_free).collect();
+        let all = || (0..config.cells()).collect();
+        let free: Vec<usize> = request.forced.as_ref().map_or_else(all, Forced::free);
         let batch = request.images.len();
         let begun = (0..config.cells() * depth).map(|place| match schedule.draft {
             0 => request.forced.as_ref().map_or(0, |forced| forced.stack.codes()[place]),
@@ -260,7 +260,7 @@ mod tests {
     use residua_core::config::{Config, ModelConfig, Precision};
     use residua_core::random::code_uniform;
     use residua_core::sampling::filter::distribution;
-    use residua_core::sampling::{Forced, Images, Rounds};
+    use residua_core::sampling::{Images, Rounds};
     use residua_kernels::device::{DeviceChoice, open};
     use residua_kernels::values;
     use serde_json::json;
