@@ -4,6 +4,7 @@ mod choices;
 mod facts;
 mod files;
 mod inspect;
+mod pace;
 mod server;
 #[cfg(not(target_family = "wasm"))]
 mod threads;
@@ -152,7 +153,9 @@ mod tests {
     fn sampling_is_previewed_and_repeatable() {
         let mut engine = engine();
         let (previews, made) = sampled(&mut engine, plan(2, true));
-        assert_eq!((previews.len(), made.len()), (7, 2), "one preview per row except the last");
+        assert!((1..=7).contains(&previews.len()), "one after the first row, then at most one a row");
+        assert!(previews.iter().all(|pictures| pictures.len() == 2));
+        assert_eq!(made.len(), 2);
         let (none, again) = sampled(&mut engine, plan(2, false));
         assert!(none.is_empty());
         let stacks = |made: &[Made]| made.iter().map(|made| made.stack.clone()).collect::<Vec<_>>();

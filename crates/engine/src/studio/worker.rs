@@ -13,6 +13,7 @@ use super::choices::choices;
 use super::facts::facts;
 use super::files::{read, write};
 use super::inspect::{self, Latents, Uploaded};
+use super::pace::Pace;
 use crate::api::Model;
 use crate::explain::{explain, surprise};
 use crate::models::Stage2;
@@ -243,12 +244,15 @@ impl Worker {
         let request = request(plan, &model.config)?;
         let revise = plan.revise.as_ref().unwrap_or(&plan.filters);
         let schedule = model.config.schedule(revise, plan.forced.as_ref());
-        let mut image = plan.first;
+        let (mut image, mut pace) = (plan.first, Pace::default());
         let keep = async |sampled| {
+            let begun = Instant::now();
             match sampled {
+                Sampled::Partly { .. } if !pace.is_due(begun) => (),
                 Sampled::Partly { codes, known } => {
                     let pictures = decode_partly(rqvae, *codes, &known).await?;
                     output(Output::Preview(pictures.into_iter().map(Arc::new).collect()));
+                    pace.made(begun, Instant::now());
                 }
                 Sampled::Whole(stacks) => {
                     let pictures = decode(rqvae, &stacks, &mut Task::unwatched()).await?;
