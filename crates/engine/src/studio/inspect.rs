@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::reconstruct::check_codes;
+use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
@@ -13,7 +14,7 @@ use residua_metrics::{bits_per_pixel, psnr, ssim};
 use residua_model::RqVae;
 use residua_model::rqvae::Partial;
 use residua_model::tensors::{codes_to_tensor, from_tensor, read, to_tensor};
-use residua_protocol::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice, View};
+use residua_protocol::{CodePatches, Layers, Made, Neighbours, Seen, SeenOnDevice, View};
 
 /// Which of a cell's codes to decode.
 #[derive(Clone, Copy)]
@@ -69,6 +70,25 @@ impl Uploaded {
     }
 }
 
+/// The picture that was sampled last. After a revision, the window asks for it next.
+#[derive(Default)]
+pub struct Latest {
+    of: Option<(Arc<CodeStack>, Arc<Picture>)>,
+}
+
+impl Latest {
+    /// Keeps a sampled picture.
+    pub fn set(&mut self, made: &Made) {
+        self.of = Some((made.stack.clone(), made.picture.clone()));
+    }
+
+    /// The picture of `view`, if it is this one.
+    fn get(&self, view: &View) -> Option<&Arc<Picture>> {
+        let (_, picture) = self.of.as_ref().filter(|(stack, _)| *stack == view.stack && is_whole(view))?;
+        Some(picture)
+    }
+}
+
 /// Compares contents too: a page and its worker share no memory, so each message brings its own copy.
 fn same(one: &Arc<Picture>, other: &Arc<Picture>) -> bool {
     Arc::ptr_eq(one, other) || one == other
@@ -84,10 +104,19 @@ pub(super) fn check(model: &RqVae, view: &View) -> Result<()> {
     Ok(())
 }
 
-/// Decodes a view.
-pub async fn see(model: &RqVae, view: &View, uploaded: &mut Uploaded) -> Result<Seen> {
+/// Whether a view shows all codes of each cell.
+fn is_whole(view: &View) -> bool {
+    view.limits.iter().all(|&limit| limit == view.stack.depth())
+}
+
+/// Decodes a view, unless it is of the `latest` picture.
+pub async fn see(model: &RqVae, view: &View, latest: &Latest, uploaded: &mut Uploaded) -> Result<Seen> {
     check(model, view)?;
-    let image = decode(model, view, Codes::Add(view.stack.depth() - 1));
+    let latest = latest.get(view);
+    let image = match latest {
+        Some(picture) => to_tensor(std::slice::from_ref(picture), model.device()),
+        None => decode(model, view, Codes::Add(view.stack.depth() - 1)),
+    };
     let on_device = DeviceImage::new(image.clone()).map(|image| SeenOnDevice {
         picture: Arc::new(image),
         original: view
@@ -96,7 +125,10 @@ pub async fn see(model: &RqVae, view: &View, uploaded: &mut Uploaded) -> Result<
             .and_then(|original| uploaded.get(model, original))
             .map(|image| image as _),
     });
-    let picture = picture_of(image).await?;
+    let picture = match latest {
+        Some(picture) => picture.clone(),
+        None => picture_of(image).await?,
+    };
     let quality = match &view.original {
         Some(original) => Some((psnr(original, &picture)?, ssim(original, &picture)?)),
         None => None,
@@ -163,9 +195,7 @@ fn decode(model: &RqVae, view: &View, which: Codes) -> Tensor<4> {
         (codes_to_tensor(std::slice::from_ref(&*view.stack), model.device()), view.stack.depth());
     match which {
         // The same path as for saved pictures, so that both are bit-identical.
-        Codes::Add(d) if d + 1 == depth && view.limits.iter().all(|&limit| limit == depth) => {
-            model.decode_codes(codes)
-        }
+        Codes::Add(d) if d + 1 == depth && is_whole(view) => model.decode_codes(codes),
         _ => {
             let counts = view.limits.iter().flat_map(|&limit| {
                 (0..depth).map(move |d| if d < limit && which.has(d) { 1.0 } else { 0.0 })

@@ -171,6 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sampled_picture_is_not_decoded_again_to_show_it() {
+        let mut engine = engine();
+        let (_, made) = sampled(&mut engine, plan(1, false));
+        let (view, picture) = (View::from(made[0].stack.clone()), &made[0].picture);
+        let (seen, _) = shown(&mut engine, view.clone());
+        assert!(Arc::ptr_eq(&seen.picture, picture));
+        let (limited, _) = shown(&mut engine, View { limits: Arc::new(vec![2; 64]), ..view.clone() });
+        assert_ne!(limited.picture, *picture, "other codes of the same stack");
+        let loaded = engine.send(Command::Load(options("emoji-64")));
+        outputs(&mut engine, loaded).unwrap();
+        let (decoded, _) = shown(&mut engine, view);
+        assert!(!Arc::ptr_eq(&decoded.picture, picture), "the models that made it are gone");
+        assert_eq!(decoded.picture, *picture);
+    }
+
+    #[test]
     fn codes_are_explained() {
         let mut engine = engine();
         let stack = encoded(&mut engine).stack.clone();

@@ -12,7 +12,7 @@ use web_time::Instant;
 use super::choices::choices;
 use super::facts::facts;
 use super::files::{read, write};
-use super::inspect::{self, Latents, Uploaded};
+use super::inspect::{self, Latents, Latest, Uploaded};
 use super::pace::Pace;
 use crate::api::Model;
 use crate::explain::{explain, surprise};
@@ -66,8 +66,7 @@ impl Sink {
 
 /// Runs commands until all senders are dropped.
 pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
-    let mut worker =
-        Worker { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+    let mut worker = Worker::new(device);
     while let Ok(Job { id, command, stop }) = queue.recv().await {
         let send = |event| sink.send(id, event);
         let mut task = Task::new(stop, |done, total| send(Event::Progress(done, total)));
@@ -105,9 +104,15 @@ struct Worker {
     models: Option<Models>,
     latents: Latents,
     uploaded: Uploaded,
+    latest: Latest,
 }
 
 impl Worker {
+    fn new(device: Device) -> Self {
+        let (latents, uploaded, latest) = (Latents::default(), Uploaded::default(), Latest::default());
+        Self { device, models: None, latents, uploaded, latest }
+    }
+
     /// Replaces a failed device. Its memory is lost, so this reloads the models.
     async fn renew(&mut self) {
         let device = match device::renew(&self.device).await {
@@ -116,7 +121,7 @@ impl Worker {
             Err(error) => return tracing::warn!("{error}"),
         };
         let options = self.models.take().map(|models| models.options);
-        *self = Self { device, models: None, latents: Latents::default(), uploaded: Uploaded::default() };
+        *self = Self::new(device);
         if let Some(options) = options
             && let Err(error) = self.load(options, &mut Task::unwatched()).await
         {
@@ -214,6 +219,7 @@ impl Worker {
         let loaded = facts(&options, &model)?;
         self.models = Some(Models { options, model, tokenizer });
         self.latents = Latents::default();
+        self.latest = Latest::default();
         Ok(loaded)
     }
 
@@ -229,7 +235,7 @@ impl Worker {
 
     async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
         let model = &loaded(self.models.as_ref())?.model.stage1().model;
-        let seen = inspect::see(model, view, &mut self.uploaded).await?;
+        let seen = inspect::see(model, view, &self.latest, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
         output(Output::Seen(Arc::new(seen)));
         let layers = inspect::layers(model, view, &whole, &mut self.latents, task).await?;
@@ -237,8 +243,13 @@ impl Worker {
         Ok(())
     }
 
-    async fn sample(&self, plan: &SamplePlan, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
-        let models = self.models()?;
+    async fn sample(
+        &mut self,
+        plan: &SamplePlan,
+        task: &mut Task<'_>,
+        output: &impl Fn(Output),
+    ) -> Result<()> {
+        let (models, latest) = (loaded(self.models.as_ref())?, &mut self.latest);
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
         let request = request(plan, &model.config)?;
@@ -261,7 +272,11 @@ impl Worker {
                         image += 1;
                         Ok(Made { picture: Arc::new(picture), stack: Arc::new(stack), recipe })
                     });
-                    output(Output::Sampled(made.collect::<Result<_>>()?));
+                    let made: Vec<Made> = made.collect::<Result<_>>()?;
+                    if let Some(last) = made.last() {
+                        latest.set(last);
+                    }
+                    output(Output::Sampled(made));
                 }
             }
             Ok(())
