@@ -80,13 +80,8 @@ impl Desk {
         let pos = self.harness.get_by_label(name).rect().center();
         self.harness.hover_at(pos);
         self.harness.run();
-        let button = |pressed| Event::PointerButton {
-            pos,
-            button: PointerButton::Primary,
-            pressed,
-            modifiers: Modifiers::NONE,
-        };
-        self.harness.input_mut().events.extend([true, false, true, false].map(button));
+        let clicks = [true, false, true, false].map(|pressed| button(pos, pressed));
+        self.harness.input_mut().events.extend(clicks);
         self.settle();
     }
 
@@ -112,10 +107,7 @@ impl Desk {
 
     /// Presses on the first cell, moves to the last and lets go, without waiting.
     pub fn begin_to_paint(&mut self, from: [usize; 2], to: [usize; 2]) {
-        let center = |[row, col]: [usize; 2]| -> Pos2 {
-            self.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
-        };
-        let (from, to) = (center(from), center(to));
+        let (from, to) = (self.center(from), self.center(to));
         self.harness.drag_at(from);
         self.harness.run();
         self.harness.hover_at(from + (to - from) * 0.5);
@@ -124,6 +116,26 @@ impl Desk {
         self.harness.run();
         self.harness.drop_at(to);
         self.harness.run();
+    }
+
+    /// For each stroke, presses on its first cell, moves over the others and lets go, all within one frame. Waits until all
+    /// effects are done.
+    pub fn paint_at_once(&mut self, strokes: &[&[[usize; 2]]]) {
+        let mut events = Vec::new();
+        for stroke in strokes {
+            let points: Vec<Pos2> = stroke.iter().map(|&cell| self.center(cell)).collect();
+            let (first, last) = (points[0], points[points.len() - 1]);
+            events.push(button(first, true));
+            events.extend(points.into_iter().map(Event::PointerMoved));
+            events.push(button(last, false));
+        }
+        self.harness.input_mut().events.extend(events);
+        self.settle();
+    }
+
+    /// The middle of a cell.
+    pub fn center(&self, [row, col]: [usize; 2]) -> Pos2 {
+        self.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
     }
 
     /// Drops the file at `path` on the window, and waits until all its effects are done.
@@ -137,6 +149,11 @@ impl Desk {
         self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.into())));
         self.harness.run();
     }
+}
+
+/// A press of the mouse, or its release.
+fn button(pos: Pos2, pressed: bool) -> Event {
+    Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE }
 }
 
 /// A file as the window system provides it.

@@ -25,6 +25,7 @@ mod sampled;
 #[cfg(unix)]
 mod slow;
 mod snapshots;
+mod strokes;
 mod touch;
 mod train;
 mod typing;

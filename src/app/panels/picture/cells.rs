@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::canvas::covered;
 use super::depths::largest_residual;
+use super::drag::{Drag, Step, steps};
 use super::{PictureView, View, tip};
 use crate::app::action::Action;
 use crate::app::colors;
@@ -21,15 +22,6 @@ const HEAT: f32 = 0.75;
 /// Marks are light with a dark outline, so that they show on any picture.
 const LIGHT: Color32 = Color32::from_rgb(255, 255, 255);
 const DARK: Color32 = Color32::from_rgb(0, 0, 0);
-
-/// A selection being drawn.
-#[derive(Clone, Copy, Debug)]
-pub struct Drag {
-    /// Start point.
-    from: Pos2,
-    /// Current end point.
-    to: Pos2,
-}
 
 /// A grid of cells that fills a rectangle on screen.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +87,7 @@ pub fn show(
         heat(&covered(ui, view.cover, rect), cells, &values);
     }
     paint(ui, document, cells, view.lines);
-    if let Some(Drag { from, to }) = view.drag.filter(|_| spans(state)) {
+    if let Some(Drag { from, to, .. }) = view.drag.filter(|_| spans(state)) {
         let marked = cells.spanned(from, to).into_iter().map(|cell| cells.of(cell));
         outline(ui.painter(), marked.fold(Rect::NOTHING, |all, cell| all.union(cell)), 1.5);
     }
@@ -188,7 +180,7 @@ fn spans(state: &State) -> bool {
     }
 }
 
-/// Draws a selection; the tool "Revise" resamples it on release.
+/// Draws a selection; the tool "Revise" resamples it on release. A click is left to [`click`].
 fn drag(
     ui: &Ui,
     state: &State,
@@ -198,30 +190,21 @@ fn drag(
     cells: Cells,
 ) {
     if state.tool == Tool::Pin {
+        *drawn = None;
         return;
     }
-    let origin = ui.input(|input| input.pointer.press_origin());
-    if area.drag_started() {
-        *drawn = origin.filter(|at| cells.rect.contains(*at)).map(|at| Drag { from: at, to: at });
-        if state.tool == Tool::Revise && drawn.is_some() {
-            actions.push(BEGIN_STROKE);
-        }
-    }
-    let Some(Drag { from, to }) = *drawn else { return };
-    let now = area.interact_pointer_pos().unwrap_or(to);
-    let spans = spans(state);
-    // A pointer at rest selects nothing new.
-    if !spans && (now != to || area.drag_started()) {
-        actions.push(select(ui, cells.between(to, now)));
-    }
-    *drawn = Some(Drag { from, to: now });
-    if !area.dragged() {
-        *drawn = None;
-        if spans {
-            actions.push(select(ui, cells.spanned(from, now)));
-        }
-        if state.tool == Tool::Revise {
-            actions.push(END_STROKE);
+    let (spans, revises) = (spans(state), state.tool == Tool::Revise);
+    for step in steps(area, drawn) {
+        match step {
+            Step::Begin(at) => {
+                actions.extend(revises.then_some(BEGIN_STROKE));
+                actions.extend((!spans).then(|| select(ui, vec![cells.at(at)])));
+            }
+            Step::Move(from, to) => actions.extend((!spans).then(|| select(ui, cells.between(from, to)))),
+            Step::End(from, to) => {
+                actions.extend(spans.then(|| select(ui, cells.spanned(from, to))));
+                actions.extend(revises.then_some(END_STROKE));
+            }
         }
     }
 }

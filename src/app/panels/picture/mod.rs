@@ -6,6 +6,7 @@ mod cells;
 mod depths;
 #[cfg(not(target_family = "wasm"))]
 pub(in crate::app) mod device;
+mod drag;
 mod framing;
 mod heat;
 mod tip;
@@ -24,8 +25,8 @@ use crate::app::state::State;
 use crate::app::tool::Tool;
 use cached::Cached;
 use canvas::Pair;
-use cells::Drag;
 use depths::Map;
+use drag::Drag;
 use framing::Draft;
 use heat::Heat;
 use residua_core::codes::CodeStack;
