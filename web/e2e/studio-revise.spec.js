@@ -21,7 +21,7 @@ function cells(/** @type {number[]} */ some, /** @type {number[]} */ others) {
  * @param {string} to
  */
 async function paint(studio, from, to) {
-  const [first, last] = await Promise.all([from, to].map((name) => studio.box(name)));
+  const [first, last] = await studio.boxes([from, to]);
   const { mouse } = studio.page;
   await mouse.move(first.x + first.width / 2, first.y + first.height / 2);
   await mouse.down();
@@ -135,7 +135,7 @@ test.describe('on a phone', () => {
       expect(x, name).toBeGreaterThanOrEqual(0);
       expect(x + width, name).toBeLessThanOrEqual(PHONE.width);
     }
-    const cell = await studio.box('row 3, column 4');
+    const [cell] = await studio.boxes(['row 3, column 4']);
     await page.touchscreen.tap(cell.x + cell.width / 2, cell.y + cell.height / 2);
     const code = (await studio.codes())?.[(3 * 8 + 4) * 4];
     const below = await studio.box(`depth 1: code ${code}`);

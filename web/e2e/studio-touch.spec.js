@@ -14,7 +14,7 @@ async function tap(
   /** @type {string} */ name,
   /** @type {import('./studio.js').Role} */ role = 'button',
 ) {
-  const { x, y, width, height } = await studio.box(name, role);
+  const [{ x, y, width, height }] = await studio.boxes([name], role);
   await studio.page.touchscreen.tap(x + width / 2, y + height / 2);
 }
 

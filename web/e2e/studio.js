@@ -134,6 +134,23 @@ export class Studio {
   }
 
   /**
+   * The bounding boxes of widgets, once a frame leaves them where they are: the window moves while something appears in it.
+   * @param {string[]} names
+   * @param {Role} [role]
+   */
+  async boxes(names, role = 'button') {
+    const look = () => Promise.all(names.map((name) => this.box(name, role)));
+    let now = await look();
+    await expect.poll(async () => {
+      const before = now;
+      await this.frame();
+      now = await look();
+      return JSON.stringify(now) === JSON.stringify(before);
+    }, OFTEN).toBe(true);
+    return now;
+  }
+
+  /**
    * Types a number into a field.
    * @param {string} name
    * @param {number} value
