@@ -27,8 +27,8 @@ use residua_train::data::{
     Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
 };
 use residua_train::judges::Length;
+use residua_train::rank_share::RankShare;
 use residua_train::run::RunFolder;
-use residua_train::share::Share;
 pub use residua_train::trainee::Told;
 use residua_train::trainee::{Name, Plan, Run, Trainee};
 pub use residua_train::validation::{HELD_OUT, HELD_OUT_LOSS};
@@ -189,7 +189,7 @@ pub fn train_shared(
     check_steps(options, folder, length)?;
     let experiment = &train.experiment;
     let share =
-        Share::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
+        RankShare::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
     let plan = plan(options, &train, length);
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
     let settings = format!("{settled:?} {plan:?} {taken} {:?} {:?}", options.from, options.anew);

@@ -11,10 +11,10 @@ use super::config::{Gan, GanLoss, TrainConfig};
 use super::discriminator::{Discriminator, Mode};
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
+use super::rank_share::RankShare;
 use super::rqvae::Pass;
 use super::run::{Tensors, moments, tensors};
 use super::schedule::Schedule;
-use super::share::Share;
 use super::trainee::Measured;
 use residua_core::error::{Error, Result};
 use residua_judges::Lpips;
@@ -104,7 +104,7 @@ impl Judges {
         pass: &Pass,
         images: &Tensor<4>,
         step: u64,
-        share: &Share,
+        share: &RankShare,
         measured: &mut Measured,
     ) -> Gradients {
         let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
@@ -150,7 +150,7 @@ impl Judges {
     }
 
     /// The discriminator takes a step along the mean gradient of `parts` parts, of which each rank has a `share`.
-    pub fn step(&mut self, parts: usize, share: &Share) {
+    pub fn step(&mut self, parts: usize, share: &RankShare) {
         if let Some(adversary) = &mut self.adversary {
             adversary.step(parts, share);
         }
@@ -228,7 +228,7 @@ impl Adversary {
 
     /// The generator's loss on reconstructions `made`, and its gradient with respect to them: of this rank's share, which
     /// also affects the losses of other ranks through the statistics of the batch.
-    fn generator(&mut self, made: Tensor<4>, share: &Share) -> (f64, Tensor<4>) {
+    fn generator(&mut self, made: Tensor<4>, share: &RankShare) -> (f64, Tensor<4>) {
         let made = made.autodiff().require_grad();
         let constants = self.discriminator.parameters.values().clone();
         let logits = self.discriminator.logits(&constants, made.clone(), Mode::Training(share));
@@ -238,7 +238,7 @@ impl Adversary {
     }
 
     /// The discriminator's loss; its gradients are kept for the step.
-    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>, share: &Share) -> f64 {
+    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>, share: &RankShare) -> f64 {
         let tracked = self.discriminator.parameters.tracked();
         let made = self.discriminator.logits(&tracked, made, Mode::Training(share));
         let real = self.discriminator.logits(&tracked, images, Mode::Training(share));
@@ -249,7 +249,7 @@ impl Adversary {
     }
 
     /// Takes a step, if there are gradients.
-    fn step(&mut self, parts: usize, share: &Share) {
+    fn step(&mut self, parts: usize, share: &RankShare) {
         let mut sum = std::mem::take(&mut self.sum);
         if sum.is_empty() {
             return;
@@ -269,7 +269,7 @@ fn adaptive_weight(
     features: &Tensor<4>,
     weights: &Tensor<4>,
     at_images: [&Tensor<4>; 2],
-    share: &Share,
+    share: &RankShare,
 ) -> f64 {
     let [wanted, other] = at_images.map(|at_images| {
         let at_layer = fold(at_images.clone(), at_images.dims()[2] / features.dims()[2]);
@@ -315,7 +315,7 @@ mod tests {
         };
         let [features, weights, wanted, other] =
             ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
-        let share = Share::alone();
+        let share = RankShare::alone();
         let found = adaptive_weight(&features, &weights, [&wanted, &other], &share);
         assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
         // If the generator's gradient is zero, the weight is bounded.
@@ -352,13 +352,13 @@ mod tests {
         let mut judges = judges(&train);
         let (mut measured, mut again) = (Measured::default(), model.clone());
         let pass = model.forward(images.clone(), None).unwrap();
-        let found = judges.gradients(&pass, &images, 0, &Share::alone(), &mut measured);
+        let found = judges.gradients(&pass, &images, 0, &RankShare::alone(), &mut measured);
 
         let pass = again.forward(images.clone(), None).unwrap();
         let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
             panic!("expected both judges")
         };
-        let (constants, alone) = (adversary.discriminator.parameters.values().clone(), Share::alone());
+        let (constants, alone) = (adversary.discriminator.parameters.values().clone(), RankShare::alone());
         let generator =
             -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training(&alone)).mean();
         let adaptive = measured.get("adaptive_weight").unwrap();
@@ -394,8 +394,8 @@ mod tests {
         for step in 0..4 {
             let mut measured = Measured::default();
             let pass = model.forward(images.clone(), None).unwrap();
-            judges.gradients(&pass, &images, step, &Share::alone(), &mut measured);
-            judges.step(1, &Share::alone());
+            judges.gradients(&pass, &images, step, &RankShare::alone(), &mut measured);
+            judges.step(1, &RankShare::alone());
             // Half an epoch is two steps.
             assert_eq!(measured.get("discriminator").is_some(), step >= 2);
             assert!(measured.get("perceptual").is_some_and(|distance| distance > 0.0));

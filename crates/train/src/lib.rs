@@ -29,9 +29,9 @@ pub mod rqtransformer;
 pub mod rqvae;
 pub mod run;
 pub mod schedule;
-pub mod share;
+pub mod rank_share;
 #[cfg(test)]
-mod share_tests;
+mod rank_share_tests;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;

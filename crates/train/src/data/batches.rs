@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Augmentation, Item};
-use crate::share::Share;
+use crate::rank_share::RankShare;
 use residua_core::error::{Error, Result};
 use residua_core::random::{pcg4d, permutation};
 use residua_io::image_io::folder;
@@ -111,11 +111,11 @@ pub struct Batches {
 impl Batches {
     /// Starts at batch `first`, on a thread that ends when this is dropped.
     pub fn start(wish: Wish, first: u64) -> Self {
-        Self::shared(wish, first, &Share::alone())
+        Self::shared(wish, first, &RankShare::alone())
     }
 
     /// The same for a process that loads only its `share`: some of the batches, and some of the pictures of each.
-    pub fn shared(wish: Wish, first: u64, share: &Share) -> Self {
+    pub fn shared(wish: Wish, first: u64, share: &RankShare) -> Self {
         let (sender, queue) = sync_channel(AHEAD);
         let size = wish.size;
         let (numbers, rows) = (share.numbers(first), share.rows(size));
