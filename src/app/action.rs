@@ -1,4 +1,4 @@
-//! What the user asks for in a panel. Panels only read the state; their actions are applied here, after the panel is drawn.
+//! What the user asks for. Whatever draws only reads the state; the actions are applied here, after it is drawn.
 
 #[cfg(not(target_family = "wasm"))]
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ pub enum Action {
     Use(Tool),
     /// Pins the cell in this row and column.
     Pin([usize; 2]),
+    /// Moves the pin by rows and columns.
+    MovePin([isize; 2]),
     /// Views a depth, from 0.
     ChooseDepth(usize),
     /// Views the layers summed or alone.
@@ -94,7 +96,7 @@ pub enum Action {
     RefuseRun(String),
 }
 
-/// Applies a panel's `actions` in their order, and shows the result in another frame.
+/// Applies `actions` in their order, and shows the result in another frame.
 pub fn apply(actions: Vec<Action>, state: &mut State, ctx: &Context) {
     if !actions.is_empty() {
         ctx.request_repaint();
@@ -103,6 +105,11 @@ pub fn apply(actions: Vec<Action>, state: &mut State, ctx: &Context) {
 }
 
 impl Action {
+    /// Undoes the last edit.
+    pub const UNDO: Self = Self::Do(|state| state.step_history(true));
+    /// Redoes the edit that was undone last.
+    pub const REDO: Self = Self::Do(|state| state.step_history(false));
+
     fn apply(self, state: &mut State) {
         match self {
             Self::Do(action) => action(state),
@@ -117,6 +124,7 @@ impl Action {
             Self::Vary(keep) => state.vary(keep),
             Self::Use(tool) => state.tool = tool,
             Self::Pin(cell) => state.pin(Some(cell)),
+            Self::MovePin(by) => state.move_pin(by),
             Self::ChooseDepth(depth) => state.choose_depth(depth),
             Self::ChooseMode(mode) => state.choose_mode(mode),
             Self::Reframe(framing) => state.reframe(framing),

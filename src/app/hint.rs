@@ -2,24 +2,25 @@
 
 use eframe::egui::{Panel, Ui};
 
+use super::action::Action;
 use super::state::State;
 use super::tool::Tool;
 
+/// Dismisses the hint.
+const DISMISS: Action = Action::Do(|state| state.settings.hint = false);
+
 /// Shows the next step, until a change is undone or the hint is dismissed.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if !state.settings.hint {
         return;
     }
-    let Some(step) = next_step(state) else {
-        state.settings.hint = false;
-        return;
-    };
+    let Some(step) = next_step(state) else { return actions.push(DISMISS) };
     Panel::top("first steps").show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.strong("First steps");
             ui.label(step);
             if ui.button("Got it").clicked() {
-                state.settings.hint = false;
+                actions.push(DISMISS);
             }
         });
     });

@@ -16,16 +16,3 @@ pub fn remember(storage: &mut dyn Storage, key: &str, value: &impl Serialize) {
         storage.set_string(key, text);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use egui_tiles::Tree;
-
-    use crate::app::panels::{Panel, first_layout};
-
-    #[test]
-    fn a_layout_survives_json() {
-        let text = serde_json::to_string(&first_layout()).unwrap();
-        assert_eq!(serde_json::from_str::<Tree<Panel>>(&text).unwrap(), first_layout());
-    }
-}

@@ -1,89 +1,99 @@
 //! The menu bar.
 
-use eframe::egui::{MenuBar, Panel as Bar, ThemePreference, Ui};
+use eframe::egui::{Button, MenuBar, Panel as Bar, ThemePreference, Ui};
 
-use super::Studio;
-use super::choose::{self, Wanted};
+use super::action::Action;
+use super::choose::Wanted;
+use super::document::Document;
+use super::files;
+use super::layout::Layout;
 use super::panels::PANELS;
+use super::state::State;
+
+/// What can be done with an open picture.
+const SAVING: [(&str, fn(&mut State)); 3] = [
+    ("Save picture… (Ctrl+S)", files::save_picture),
+    ("Save codes…", files::save_codes),
+    ("Keep in the gallery", State::keep),
+];
+
+/// Themes in the menu.
+const THEMES: [(ThemePreference, &str); 3] = [
+    (ThemePreference::System, "Follow system"),
+    (ThemePreference::Light, "Light"),
+    (ThemePreference::Dark, "Dark"),
+];
 
 /// Zoom factors in the menu.
 const ZOOMS: [f32; 5] = [0.8, 1.0, 1.25, 1.5, 2.0];
 
 /// Shows the menu bar.
-pub fn show(ui: &mut Ui, studio: &mut Studio) {
+pub fn show(ui: &mut Ui, state: &State, layout: &mut Layout, actions: &mut Vec<Action>) {
     Bar::top("menu").show(ui, |ui| {
         MenuBar::new().ui(ui, |ui| {
-            ui.menu_button("File", |ui| file(ui, studio));
-            ui.menu_button("Edit", |ui| edit(ui, studio));
-            ui.menu_button("View", |ui| view(ui, studio));
+            ui.menu_button("File", |ui| file(ui, state, actions));
+            ui.menu_button("Edit", |ui| edit(ui, state, actions));
+            ui.menu_button("View", |ui| view(ui, state, layout, actions));
         });
     });
 }
 
-fn file(ui: &mut Ui, studio: &mut Studio) {
-    let state = &mut studio.state;
+fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if ui.button("Open picture or codes… (Ctrl+O)").clicked() {
-        choose::open(state, Wanted::Picture);
+        actions.push(Action::Choose(Wanted::Picture));
     }
     let open = state.document.as_ref().is_some_and(|document| document.seen.is_some());
     ui.add_enabled_ui(open, |ui| {
-        if ui.button("Save picture… (Ctrl+S)").clicked() {
-            super::files::save_picture(state);
-        }
-        if ui.button("Save codes…").clicked() {
-            super::files::save_codes(state);
-        }
-        if ui.button("Keep in the gallery").clicked() {
-            state.keep();
+        for (name, save) in SAVING {
+            if ui.button(name).clicked() {
+                actions.push(Action::Do(save));
+            }
         }
     });
 }
 
-fn edit(ui: &mut Ui, studio: &mut Studio) {
-    let state = &mut studio.state;
-    let name = |what: Option<&str>| what.map(String::from);
-    let undoable = state.document.as_ref().and_then(|document| name(document.undoable()));
-    let redoable = state.document.as_ref().and_then(|document| name(document.redoable()));
-    for (verb, keys, what, back) in
-        [("Undo", "Ctrl+Z", undoable, true), ("Redo", "Ctrl+Shift+Z", redoable, false)]
-    {
-        let text = format!("{verb} {} ({keys})", what.as_deref().unwrap_or(""));
-        let button = eframe::egui::Button::new(text);
+fn edit(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let document = state.document.as_ref();
+    let steps = [
+        ("Undo", "Ctrl+Z", document.and_then(Document::undoable), Action::UNDO),
+        ("Redo", "Ctrl+Shift+Z", document.and_then(Document::redoable), Action::REDO),
+    ];
+    for (verb, keys, what, step) in steps {
+        let button = Button::new(format!("{verb} {} ({keys})", what.unwrap_or_default()));
         if ui.add_enabled(what.is_some(), button).clicked() {
-            state.step_history(back);
+            actions.push(step);
         }
     }
 }
 
-fn view(ui: &mut Ui, studio: &mut Studio) {
+fn view(ui: &mut Ui, state: &State, layout: &mut Layout, actions: &mut Vec<Action>) {
+    let mut settings = state.settings.clone();
     for &(panel, title, _) in PANELS {
         if ui.button(title).clicked() {
-            studio.bring_to_front(panel);
+            settings.only_picture = false;
+            layout.bring_to_front(panel);
         }
     }
-    ui.checkbox(&mut studio.state.settings.only_picture, "Only the picture");
+    ui.checkbox(&mut settings.only_picture, "Only the picture");
     if ui.button("Reset layout").clicked() {
-        studio.reset_layout();
+        settings.only_picture = false;
+        *layout = Layout::default();
     }
     ui.separator();
-    let ctx = ui.ctx().clone();
-    let settings = &mut studio.state.settings;
-    let themes = [
-        (ThemePreference::System, "Follow system"),
-        (ThemePreference::Light, "Light"),
-        (ThemePreference::Dark, "Dark"),
-    ];
-    for (theme, name) in themes {
+    for (theme, name) in THEMES {
         if ui.radio_value(&mut settings.theme, theme, name).clicked() {
-            ctx.set_theme(theme);
+            ui.ctx().set_theme(theme);
         }
     }
     ui.separator();
     for zoom in ZOOMS {
         if ui.radio_value(&mut settings.zoom, zoom, format!("{} %", zoom * 100.0)).clicked() {
-            ctx.set_zoom_factor(zoom);
+            ui.ctx().set_zoom_factor(zoom);
         }
     }
     ui.separator();
     ui.checkbox(&mut settings.hint, "Show the first steps");
+    if settings != state.settings {
+        actions.push(Action::Set(Box::new(settings)));
+    }
 }

@@ -1,7 +1,7 @@
 //! The studio: the window and panels on top of the engine. Nothing here touches a tensor or waits for one.
 
 pub mod accessible;
-mod action;
+pub mod action;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 mod captions;
@@ -20,6 +20,7 @@ pub mod gallery;
 mod hint;
 mod icons;
 pub mod jobs;
+mod layout;
 pub mod log;
 mod memory;
 mod menu;
@@ -52,21 +53,18 @@ use eframe::egui::{CentralPanel, Context, Event, ThemePreference, Ui};
 #[cfg(not(target_family = "wasm"))]
 use eframe::egui_wgpu::RenderState;
 use eframe::{App, Frame, Storage};
-use egui_tiles::Tree;
 
+use action::apply;
+use layout::Layout;
 use memory::{recall, remember};
-use panels::{Panel, Panes, Views};
+use panels::Views;
 use residua_protocol::{Engine, Reading};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
 use state::State;
 
-/// Storage keys of the settings and the layout.
+/// Storage key of the settings.
 const SETTINGS: &str = "settings";
-const LAYOUT: &str = "layout";
-
-/// Width in points below which the panels stand below the picture.
-const NARROW: f32 = 760.0;
 
 /// What the studio opens with.
 #[derive(Clone, Debug, Default)]
@@ -92,10 +90,8 @@ pub struct Studio {
     /// How each panel shows them.
     pub views: Views,
     ctx: Context,
-    /// The layout of the panels.
-    tree: Tree<Panel>,
-    /// The layout of the panels in a narrow window.
-    narrow: Tree<Panel>,
+    /// Where the panels are.
+    layout: Layout,
     /// A cell to pin once the codes are available.
     pin: Option<[usize; 2]>,
     /// A pending screenshot.
@@ -113,7 +109,6 @@ impl Studio {
         storage: Option<&dyn Storage>,
     ) -> Self {
         let settings: Settings = storage.and_then(|storage| recall(storage, SETTINGS)).unwrap_or_default();
-        let tree = storage.and_then(|storage| recall(storage, LAYOUT)).filter(is_whole);
         let theme = start.theme.unwrap_or(settings.theme);
         dress(ctx, theme, settings.zoom);
         let mut state = State::new(ctx, engine, settings, device);
@@ -130,25 +125,24 @@ impl Studio {
             state,
             views: Views::default(),
             ctx: ctx.clone(),
-            tree: tree.unwrap_or_else(panels::first_layout),
-            narrow: panels::narrow_layout(),
+            layout: storage.map_or_else(Layout::default, Layout::recall),
             pin: start.pin,
             #[cfg(not(target_family = "wasm"))]
             screenshot: start.screenshot.map(Screenshot::new),
         }
     }
 
-    /// Draws everything.
+    /// Draws everything, and does what the user asks for in it.
     pub fn show(&mut self, ui: &mut Ui) {
-        menu::show(ui, self);
-        hint::show(ui, &mut self.state);
-        status::show(ui, &mut self.state);
-        CentralPanel::no_frame().show(ui, |ui| {
-            let mut panes = Panes { state: &mut self.state, views: &mut self.views };
-            let tree = if ui.available_width() < NARROW { &mut self.narrow } else { &mut self.tree };
-            panels::fold(tree, panes.state.settings.only_picture);
-            tree.ui(&mut panes, ui);
-        });
+        let mut actions = Vec::new();
+        menu::show(ui, &self.state, &mut self.layout, &mut actions);
+        hint::show(ui, &self.state, &mut actions);
+        status::show(ui, &self.state, &mut actions);
+        // Before the panels: one that the menu brings to the front must be unfolded by then.
+        apply(std::mem::take(&mut actions), &mut self.state, ui.ctx());
+        CentralPanel::no_frame()
+            .show(ui, |ui| self.layout.show(ui, &self.state, &mut self.views, &mut actions));
+        apply(actions, &mut self.state, ui.ctx());
     }
 
     #[cfg(not(target_family = "wasm"))]
@@ -195,21 +189,6 @@ impl Studio {
         }
     }
 
-    /// Restores the default layout.
-    fn reset_layout(&mut self) {
-        self.state.settings.only_picture = false;
-        self.tree = panels::first_layout();
-        self.narrow = panels::narrow_layout();
-    }
-
-    /// Brings a panel's tab to the front.
-    fn bring_to_front(&mut self, panel: Panel) {
-        self.state.settings.only_picture = false;
-        for tree in [&mut self.tree, &mut self.narrow] {
-            tree.make_active(|_, tile| *tile == egui_tiles::Tile::Pane(panel));
-        }
-    }
-
     /// Opens dropped files and pasted pictures.
     fn take_files(&mut self, ctx: &Context) {
         let (dropped, pasted) = ctx.input(|input| {
@@ -236,17 +215,11 @@ fn dress(ctx: &Context, theme: ThemePreference, zoom: f32) {
     ctx.set_zoom_factor(zoom);
 }
 
-/// True if the layout has every panel; one saved by an older version may not.
-fn is_whole(tree: &Tree<Panel>) -> bool {
-    let has = |panel| tree.tiles.iter().any(|(_, tile)| *tile == egui_tiles::Tile::Pane(panel));
-    panels::PANELS.iter().all(|&(panel, ..)| has(panel))
-}
-
 impl App for Studio {
     fn logic(&mut self, ctx: &Context, _: &mut Frame) {
         self.state.receive();
         self.take_files(ctx);
-        shortcuts::handle(ctx, &mut self.state);
+        apply(shortcuts::pressed(ctx), &mut self.state, ctx);
         self.pin_at_start();
         #[cfg(not(target_family = "wasm"))]
         if let Some(screenshot) = &mut self.screenshot {
@@ -260,7 +233,7 @@ impl App for Studio {
 
     fn save(&mut self, storage: &mut dyn Storage) {
         remember(storage, SETTINGS, &self.state.settings);
-        remember(storage, LAYOUT, &self.tree);
+        self.layout.remember(storage);
     }
 
     /// A screenshot shows the window as without a pointer over it.

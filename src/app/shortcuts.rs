@@ -2,21 +2,22 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
 
-use super::choose::{self, Wanted};
+use super::action::Action;
+use super::choose::Wanted;
 use super::files;
 use super::state::State;
 
 /// A shortcut and its action.
-type Shortcut = (Modifiers, Key, fn(&mut State));
+type Shortcut = (Modifiers, Key, Action);
 
 /// Redo comes before undo, because its keys include undo's.
 const SHORTCUTS: [Shortcut; 6] = [
-    (Modifiers::COMMAND, Key::Enter, State::generate),
-    (Modifiers::NONE, Key::Escape, State::cancel),
-    (Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z, |state| state.step_history(false)),
-    (Modifiers::COMMAND, Key::Z, |state| state.step_history(true)),
-    (Modifiers::COMMAND, Key::O, |state| choose::open(state, Wanted::Picture)),
-    (Modifiers::COMMAND, Key::S, files::save_picture),
+    (Modifiers::COMMAND, Key::Enter, Action::Do(State::generate)),
+    (Modifiers::NONE, Key::Escape, Action::Do(State::cancel)),
+    (Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z, Action::REDO),
+    (Modifiers::COMMAND, Key::Z, Action::UNDO),
+    (Modifiers::COMMAND, Key::O, Action::Choose(Wanted::Picture)),
+    (Modifiers::COMMAND, Key::S, Action::Do(files::save_picture)),
 ];
 
 const DEPTHS: [Key; 9] =
@@ -26,8 +27,9 @@ const DEPTHS: [Key; 9] =
 const ARROWS: [(Key, [isize; 2]); 4] =
     [(Key::ArrowUp, [-1, 0]), (Key::ArrowDown, [1, 0]), (Key::ArrowLeft, [0, -1]), (Key::ArrowRight, [0, 1])];
 
-/// Runs the actions of the pressed shortcuts.
-pub fn handle(ctx: &Context, state: &mut State) {
+/// What the pressed shortcuts ask for.
+pub fn pressed(ctx: &Context) -> Vec<Action> {
+    let mut actions = Vec::new();
     // Escape closes an open menu; it must not cancel a job then.
     let in_menu = Popup::is_any_open(ctx);
     for (modifiers, key, action) in SHORTCUTS {
@@ -35,25 +37,17 @@ pub fn handle(ctx: &Context, state: &mut State) {
             continue;
         }
         if ctx.input_mut(|input| input.consume_shortcut(&KeyboardShortcut::new(modifiers, key))) {
-            action(state);
+            actions.push(action);
         }
     }
     // A focused widget uses digits and arrows itself.
     if ctx.memory(|memory| memory.focused().is_some()) {
-        return;
+        return actions;
     }
     let pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-    for (depth, key) in DEPTHS.into_iter().enumerate() {
-        if pressed(key) {
-            state.choose_depth(depth);
-        }
-    }
-    for (key, [rows, columns]) in ARROWS {
-        if pressed(key)
-            && let Some(document) = &mut state.document
-        {
-            document.move_pin(rows, columns);
-            state.look_at_pinned();
-        }
-    }
+    let depths = DEPTHS.into_iter().enumerate().filter(|(_, key)| pressed(*key));
+    actions.extend(depths.map(|(depth, _)| Action::ChooseDepth(depth)));
+    let arrows = ARROWS.into_iter().filter(|(key, _)| pressed(*key));
+    actions.extend(arrows.map(|(_, by)| Action::MovePin(by)));
+    actions
 }

@@ -2,20 +2,21 @@
 
 use eframe::egui::{Label, Panel, ProgressBar, RichText, Ui};
 
+use super::action::Action;
 use super::log::Level;
 use super::state::State;
 
 /// Shows the status bar.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     Panel::bottom("status").show(ui, |ui| {
         ui.horizontal(|ui| {
-            work(ui, state);
-            notice(ui, state);
+            work(ui, state, actions);
+            notice(ui, state, actions);
         });
     });
 }
 
-fn work(ui: &mut Ui, state: &mut State) {
+fn work(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let Some(job) = state.jobs.current() else {
         ui.label("Ready");
         return;
@@ -32,18 +33,18 @@ fn work(ui: &mut Ui, state: &mut State) {
     ui.add(ProgressBar::new(part).desired_width(120.0));
     ui.label(text);
     if ui.button("Cancel (Esc)").clicked() {
-        state.cancel();
+        actions.push(Action::Do(State::cancel));
     }
 }
 
-fn notice(ui: &mut Ui, state: &mut State) {
-    let Some(line) = state.log.notice.clone() else { return };
+fn notice(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let Some(line) = &state.log.notice else { return };
     let color =
         if line.level == Level::Error { ui.visuals().error_fg_color } else { ui.visuals().warn_fg_color };
     ui.separator();
     if ui.button("Dismiss").clicked() {
-        state.log.notice = None;
+        actions.push(Action::Do(|state| state.log.notice = None));
     }
     // The log has the full text.
-    ui.add(Label::new(RichText::new(line.text).color(color)).truncate());
+    ui.add(Label::new(RichText::new(&line.text).color(color)).truncate());
 }

@@ -1,5 +1,4 @@
-//! Training both stages on images: runs are interrupted and resumed, used by other commands, and rejected in
-//! one line if invalid.
+//! Training both stages on images: runs are interrupted and resumed, evaluated, and used by other commands.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -37,7 +36,7 @@ gan:
 ";
 
 /// A small LPIPS network.
-const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
+pub const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
 
 pub const STAGE2: &str = "
 dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
@@ -62,7 +61,7 @@ loss: {type: soft_target_cross_entropy, temp: 0.5, stochastic_codes: true}
 ";
 
 /// Two classes of images: bright at the top, and bright on the left.
-fn desk() -> Desk {
+pub fn desk() -> Desk {
     let desk = Desk::new();
     for i in 0..40 {
         let (class, along) = [("rows", 16), ("columns", 1)][i % 2];
@@ -105,7 +104,7 @@ pub fn assert_same(found: &[Value], expected: &[Value]) {
     }
 }
 
-fn mean_loss(lines: &[Value]) -> f64 {
+pub fn mean_loss(lines: &[Value]) -> f64 {
     lines.iter().map(|line| line["loss"].as_f64().unwrap()).sum::<f64>() / lines.len() as f64
 }
 
@@ -216,69 +215,6 @@ fn both_stages_are_evaluated_on_held_out_images() {
     assert!(metrics(&desk.path("whole"))[0].get("held_out_loss").is_none());
 }
 
-/// Differences from the published trainer are reported once, when a run starts.
-#[test]
-fn differences_from_a_published_configuration_are_reported() {
-    let desk = desk();
-    let published = STAGE1
-        .replace(
-            "experiment: {batch_size: 4}",
-            "experiment: {batch_size: 4, total_batch_size: 8, amp: true, totl: 1}",
-        )
-        .replace("type: rq-vae", "type: rq-vae\n  checkpointing: true")
-        .replace("ema: 0.9", "ema: true")
-        .replace("type: adam, ", "type: SGD, momentum: 0.9, ");
-    desk.write("published.yaml", published);
-    let run = desk.does("train rqvae published.yaml --data data --out run --steps 2");
-    for note in [
-        "augmentation: the largest square in the center, mirrored half the time, shifted by up to 3 pixels",
-        "dropout: none",
-        "a step is 8 pictures, in 2 parts of 4",
-        "optimizer.max_gn: ",
-        "experiment.amp: ",
-        "arch.checkpointing: ",
-        "arch.ema: ",
-    ] {
-        assert_eq!(run.stderr.matches(note).count(), 1, "{note}: {}", run.stderr);
-    }
-    for key in ["experiment.totl", "optimizer.momentum"] {
-        assert_eq!(
-            run.stderr.matches(&format!("unknown key {key} is ignored")).count(),
-            1,
-            "{key}: {}",
-            run.stderr
-        );
-    }
-    desk.write("odd.yaml", STAGE1.replace("batch_size: 4", "batch_size: 4, total_batch_size: 6"));
-    desk.refuses(
-        "train rqvae odd.yaml --data data --out odd",
-        1,
-        "expected a multiple of batch_size 4, found 6",
-    );
-}
-
-/// With --from, a run also takes over the discriminator, unless --anew excludes it.
-#[test]
-fn a_run_starts_with_the_discriminator_of_another() {
-    let desk = desk();
-    let judged = STAGE1.to_string() + &JUDGES.replace("ndf: 8", "ndf: 8, use_actnorm: true");
-    desk.write("judged.yaml", &judged);
-    desk.does("train rqvae judged.yaml --data data --out one --steps 30");
-    let begin = |out: &str, rest: &str| {
-        let line = format!("train rqvae judged.yaml --data data --out {out} --steps 1 --seed 3 {rest}");
-        let said = desk.does(&line).stderr;
-        (metrics(&desk.path(out))[0]["discriminator"].as_f64().unwrap(), said)
-    };
-    let (taken, said) = begin("two", "--from one");
-    assert!(!said.contains("from scratch"), "{said}");
-    let (anew, said) = begin("three", "--from one --anew discriminator");
-    assert!(!said.contains("from scratch"), "{said}");
-    assert!(taken < anew, "{taken} {anew}");
-    desk.write("judged.yaml", judged.replace("ndf: 8", "ndf: 4"));
-    let (_, said) = begin("four", "--from one");
-    assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
-}
-
 #[test]
 fn a_run_resumes_only_with_its_own_lpips_weights() {
     let desk = desk();
@@ -315,64 +251,6 @@ fn a_cache_does_not_change_training() {
     desk.refuses(&line("--out other --cache latents.png"), 2, "expected a name that ends in .safetensors");
 }
 
-/// With --from, a run starts with another model's weights as far as they fit, and reports those that do not.
-#[test]
-fn a_run_starts_with_the_weights_of_a_model() {
-    let desk = desk();
-    let loss = |line: &str, out: &str| {
-        let run = desk.does(&format!("train {line} --data data --out {out} --sheet-every 100"));
-        (mean_loss(&metrics(&desk.path(out))[..1]), run.stderr)
-    };
-    loss("rqvae stage1.yaml --steps 24", "one");
-    let (anew, _) = loss("rqvae stage1.yaml --steps 1 --seed 7", "anew");
-    let (further, said) = loss("rqvae stage1.yaml --steps 1 --seed 7 --from one", "further");
-    assert!(further < 0.7 * anew, "{further} {anew}");
-    assert!(!said.contains("from scratch"), "{said}");
-    desk.write("small.yaml", STAGE1.replace("n_embed: 16", "n_embed: 8"));
-    let (_, said) = loss("rqvae small.yaml --steps 1 --from one", "small");
-    assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
-    let (_, said) = loss("rqvae stage1.yaml --steps 1 --from one --anew quantizer", "codebooks");
-    assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
-    assert!(!said.contains("coder"), "{said}");
-    desk.refuses(
-        "train rqvae stage1.yaml --data data --out typo --from one --anew quantiser",
-        2,
-        "expected tensors named quantiser…",
-    );
-
-    loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");
-    desk.write("other.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
-    let line = "rqtransformer other.yaml --rqvae one --steps 1 --seed 7";
-    let (anew, _) = loss(line, "other");
-    let (further, said) = loss(&format!("{line} --from two"), "other-further");
-    assert!(further < anew, "{further} {anew}");
-    assert!(said.contains("from scratch: ") && said.contains("cond"), "{said}");
-    desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
-}
-
-/// A run that was killed before its first checkpoint still resumes from the weights that it started with.
-#[test]
-fn a_run_that_started_with_other_weights_resumes_with_them() {
-    let desk = desk();
-    desk.write("judged.yaml", format!("{STAGE1}{JUDGES}"));
-    desk.does("train rqvae judged.yaml --data data --out one --steps 8");
-    let line = |out: &str, rest: &str| {
-        let every = "--save-every 100000 --test-every 100000 --sheet-every 100000";
-        format!("train rqvae judged.yaml --data data --out {out} --seed 3 {every} {rest}")
-    };
-    desk.does(&line("whole", "--steps 4 --from one --anew quantizer"));
-    kill_after(&desk, &line("killed", "--steps 100000 --from one --anew quantizer"), "killed", 1);
-    std::fs::remove_dir_all(desk.path("one")).unwrap();
-    desk.does(&line("killed", "--steps 4 --resume"));
-    assert_same(&metrics(&desk.path("killed")), &metrics(&desk.path("whole")));
-    // Nothing of it stays if there is no first step.
-    desk.write("none/0.png", b"no picture");
-    let line = line("failed", "--from whole").replace("--data data", "--data none");
-    let run = desk.run(&line.replace("--test-every 100000", "--all"));
-    assert!(run.code == Some(1) && run.stderr.contains("0.png"), "{run:?}");
-    assert!(!desk.path("failed").exists());
-}
-
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_writes_a_checkpoint() {
@@ -396,59 +274,6 @@ fn an_interrupted_run_writes_a_checkpoint() {
     assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
     let steps = metrics(&desk.path("run")).len();
     assert!(desk.path(&format!("run/checkpoints/{steps:08}/model.safetensors")).is_file());
-}
-
-#[test]
-fn impossible_training_is_rejected_in_one_line() {
-    let desk = desk();
-    std::fs::create_dir(desk.path("empty")).unwrap();
-    desk.write("wild.yaml", STAGE1.replace("init_lr: 0.002, max_gn: 1.0", "init_lr: 1e30"));
-    desk.write("odd.yaml", STAGE1.replace("batch_size: 4", "batch_size: 0"));
-    desk.write("mad.yaml", format!("{STAGE1}{JUDGES}").replace("init_lr: 0.001", "init_lr: 1e30"));
-    let judged = format!("train rqvae stage1.yaml --data data --out run {LPIPS}");
-    let cases = [
-        (&*judged, 2, "expected a gan.loss.perceptual_weight above 0"),
-        (
-            "train rqvae judged.yaml --data data --out run --lpips fixtures/lpips/lin.pth",
-            1,
-            "features.0.weight",
-        ),
-        ("train rqvae stage1.yaml --data empty --out run", 1, "expected pictures"),
-        ("train rqvae stage2.yaml --data data --out run", 2, "train it as an RQ-Transformer"),
-        ("train rqtransformer stage1.yaml --data data --rqvae one --out run", 2, "train it as an RQ-VAE"),
-        ("train rqvae odd.yaml --data data --out run", 1, "batch_size"),
-        ("train rqvae none.yaml --data data --out run", 1, "none.yaml"),
-        ("train rqvae stage1.yaml --data data --out run --resume", 2, "expected a run folder"),
-    ];
-    for (line, code, message) in cases {
-        desk.refuses(line, code, message);
-    }
-    let run = desk.run("train rqvae wild.yaml --data data --out wild --steps 50 --save-every 1");
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
-    // The discriminator's losses are checked too; missing LPIPS weights are reported.
-    let run = desk.run("train rqvae mad.yaml --data data --out mad --steps 50 --save-every 1");
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.contains("the last good checkpoint is"), "{run:?}");
-    assert_eq!(run.stderr.matches("the perceptual term is off").count(), 1, "{run:?}");
-    let run = desk.run("train rqvae stage1.yaml --data data --out wild");
-    assert!(run.code == Some(2) && run.stderr.contains("already holds a run"), "{run:?}");
-}
-
-#[test]
-fn a_failed_write_leaves_the_last_checkpoint() {
-    let desk = desk();
-    let line = "train rqvae stage1.yaml --data data --out run --save-every 2";
-    desk.does(&format!("{line} --steps 4"));
-    let before = desk.files();
-    // A file in place of the next checkpoint's temporary folder.
-    desk.write("run/checkpoints/00000006.part", b"in the way");
-    let run = desk.run(&format!("{line} --steps 8 --resume"));
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(before.iter().all(|path| path.exists()), "{run:?}");
-    std::fs::remove_file(desk.path("run/checkpoints/00000006.part")).unwrap();
-    desk.does(&format!("{line} --steps 8 --resume"));
-    assert_eq!(metrics(&desk.path("run")).len(), 8);
 }
 
 /// The configuration's type decides what is trained. The model can be evaluated and sampled like any other.

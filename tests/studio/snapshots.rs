@@ -5,6 +5,7 @@ use eframe::egui::{CentralPanel, Rect, Theme, Ui, Vec2};
 use eframe::{App, Frame};
 use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
+use residua::app::action::apply;
 use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
 
@@ -26,7 +27,9 @@ impl App for Alone {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
         let Studio { state, views, .. } = &mut self.studio;
-        CentralPanel::default().show(ui, |ui| self.panel.show(ui, state, views));
+        let mut actions = Vec::new();
+        CentralPanel::default().show(ui, |ui| self.panel.show(ui, state, views, &mut actions));
+        apply(actions, state, ui.ctx());
     }
 }
 

@@ -3,6 +3,8 @@
 mod document;
 mod held;
 mod notes;
+mod options;
+mod plan;
 mod ranks;
 mod stage;
 
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use document::Places;
 use held::{Held, Settled, check_config, check_data, check_lpips, check_stage1};
 use notes::notes;
+pub use options::TrainOptions;
+use plan::{check_steps, length, plan};
 use ranks::{check_alike, check_source};
 use residua_core::config::{Config, ModelConfig, StateKind};
 use residua_core::error::{Error, Result};
@@ -26,11 +30,10 @@ use residua_train::config::TrainConfig;
 use residua_train::data::{
     Augmentation, Batches, DataSet, Loaded, Split, Unreadable, Wish, fingerprint, in_order,
 };
-use residua_train::judges::Length;
+use residua_train::rank_share::RankShare;
 use residua_train::run::RunFolder;
-use residua_train::share::Share;
 pub use residua_train::trainee::Told;
-use residua_train::trainee::{Name, Plan, Run, Trainee};
+use residua_train::trainee::{Name, Run, Trainee};
 pub use residua_train::validation::{HELD_OUT, HELD_OUT_LOSS};
 use stage::Stage;
 
@@ -45,47 +48,6 @@ const DISCRIMINATOR: &str = "discriminator";
 
 /// Pictures per sheet.
 const SHEET: usize = 8;
-
-/// What to train, on which pictures, and for how long.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct TrainOptions {
-    /// The configuration, with the published keys, `-` for standard input; a resumed run keeps its own.
-    pub config: PathBuf,
-    /// The folder of pictures.
-    pub data: PathBuf,
-    /// The folder of the run.
-    pub out: PathBuf,
-    /// The RQ-VAE whose codes a transformer learns; a resumed run keeps its own.
-    pub rqvae: Option<String>,
-    /// Weights of LPIPS, for an RQ-VAE: see [`Lpips::load`](residua_judges::Lpips::load). If empty, those
-    /// named in the configuration.
-    pub lpips: Vec<PathBuf>,
-    /// The file of latents that a transformer learns from, created if missing; `None`: every step encodes its
-    /// pictures.
-    pub cache: Option<PathBuf>,
-    /// Augmented variations of each picture in that file; `None`: as in the resumed run, or 8.
-    pub variations: Option<u32>,
-    /// A model of the same kind, whose weights a new run starts from.
-    pub from: Option<String>,
-    /// Tensors whose names start like this are initialized from scratch, even if that model has them.
-    pub anew: Vec<String>,
-    /// Whether to resume the run in that folder.
-    pub resume: bool,
-    /// Total number of steps; `None`: the resumed run's, or the configuration's epochs.
-    pub steps: Option<u64>,
-    /// Steps between checkpoints; `None`: the configuration's.
-    pub save_every: Option<u64>,
-    /// Steps between sheets; `None`: an epoch.
-    pub sheet_every: Option<u64>,
-    /// Steps between measurements on held-out pictures; `None`: the configuration's.
-    pub test_every: Option<u64>,
-    /// Whether to train on the held-out pictures, too.
-    pub all: bool,
-    /// Whether pictures may lack the class or caption that the model takes.
-    pub unlabelled: bool,
-    /// Random seed of initial weights, picture order and augmentation; `None`: the resumed run's, or 0.
-    pub seed: Option<u32>,
-}
 
 /// Measurements by name.
 pub type Measures = Vec<(Name, f64)>;
@@ -189,7 +151,7 @@ pub fn train_shared(
     check_steps(options, folder, length)?;
     let experiment = &train.experiment;
     let share =
-        Share::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
+        RankShare::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
     let plan = plan(options, &train, length);
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
     let settings = format!("{settled:?} {plan:?} {taken} {:?} {:?}", options.from, options.anew);
@@ -265,22 +227,6 @@ fn check_folders(options: &TrainOptions) -> Result<()> {
     }
 }
 
-/// Refuses fewer steps than the run in `folder` has done.
-fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: Length) -> Result<()> {
-    if options.steps == Some(0) {
-        return Err(Error::usage("steps: expected 1 or more, found 0"));
-    }
-    let taken = folder.map_or(Ok(0), RunFolder::taken)?;
-    match length.steps >= taken {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
-            "steps: expected {taken} or more, the steps that {} has done, found {}",
-            options.out.display(),
-            length.steps
-        ))),
-    }
-}
-
 /// Gives `trainee` the weights of the model `from`, except those whose names start with one of `anew`.
 fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_model::Stage) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
@@ -321,31 +267,6 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Result<Vec<PathBu
     }
 }
 
-/// As published, an epoch has as many steps as it takes to see all pictures. The published trainer's last
-/// batch may be smaller; here it goes on with the first pictures of the next epoch (see [`Batches`]).
-fn length(settled: Settled, train: &TrainConfig, pictures: usize) -> Length {
-    let in_a_step = train.experiment.batch_size * train.experiment.parts();
-    let per_epoch = (pictures as u64).div_ceil(in_a_step as u64);
-    let steps = settled.steps.unwrap_or((train.experiment.epochs * per_epoch as f64).ceil() as u64).max(1);
-    Length { per_epoch, steps }
-}
-
-fn plan(options: &TrainOptions, train: &TrainConfig, Length { per_epoch, steps }: Length) -> Plan {
-    let experiment = &train.experiment;
-    let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
-    let test_every = options.test_every.unwrap_or(in_steps(experiment.test_freq)).max(1);
-    Plan {
-        schedule: train.optimizer.schedule(per_epoch, steps),
-        steps,
-        parts: experiment.parts(),
-        save_every: options.save_every.unwrap_or(in_steps(experiment.save_ckpt_freq)).max(1),
-        sheet_every: options.sheet_every.unwrap_or(per_epoch).max(1),
-        test_every,
-        // As published, there is always a test after the first epoch.
-        first_test: options.test_every.unwrap_or(per_epoch).min(test_every),
-    }
-}
-
 /// The pictures on a run's sheets: some readable held-out ones, spread over all.
 fn shown(wish: &Wish, held_out: Vec<residua_train::data::Item>) -> Option<Loaded> {
     let every = held_out.len().div_ceil(SHEET).max(1);
@@ -377,30 +298,5 @@ fn classes(config: &Config) -> Vec<String> {
     match &config.model {
         ModelConfig::RqTransformer(config) => config.classes.clone(),
         ModelConfig::RqVae(_) => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STAGE1: &str =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqvae-shared/config.yaml"));
-
-    #[test]
-    fn an_epoch_has_as_many_steps_as_published() {
-        let settled = Settled { seed: 0, all: false, unlabelled: false, variations: None, steps: None };
-        for (experiment, pictures, per_epoch, steps) in [
-            ("{batch_size: 4, epochs: 2}", 14, 4, 8),
-            ("{batch_size: 4, epochs: 2}", 16, 4, 8),
-            ("{batch_size: 4, total_batch_size: 8, epochs: 2.5}", 17, 3, 8),
-            ("{batch_size: 4, epochs: 3}", 1, 1, 3),
-            // ImageNet.
-            ("{batch_size: 32, epochs: 10}", 1_281_167, 40_037, 400_370),
-        ] {
-            let text = format!("{STAGE1}\nexperiment: {experiment}\n");
-            let train = TrainConfig::of("c", &Config::parse("c", &text).unwrap()).unwrap();
-            assert_eq!(length(settled, &train, pictures), Length { per_epoch, steps }, "{experiment}");
-        }
     }
 }

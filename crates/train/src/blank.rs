@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-use super::share::Share;
+use super::rank_share::RankShare;
 
 /// A pixel is white if all its channels are above this value, in `[-1, 1]`.
 const WHITE: f32 = 0.98;
@@ -22,7 +22,7 @@ pub fn white(images: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<2> {
 ///
 /// The cells may be a `share` of those of a batch. The loss of the batch is then the mean over the ranks, by the weights
 /// of their shares.
-pub fn blank(cells: &Tensor<2>, is_white: Tensor<2>, share: &Share) -> Tensor<1> {
+pub fn blank(cells: &Tensor<2>, is_white: Tensor<2>, share: &RankShare) -> Tensor<1> {
     let dim = cells.dims()[1];
     let count = share.sum(is_white.clone().sum()).clamp_min(1.0);
     let sum = share.sum((cells.clone().inner() * is_white.clone()).sum_dim(0));
@@ -52,7 +52,7 @@ mod tests {
         let two = Tensor::cat(vec![image.clone(), image], 0);
         let four = Tensor::cat(vec![cells.clone(), cells + 2.0], 0).autodiff();
         // The white cells are (1, 2) and (3, 4): each channel is 1 away from its mean.
-        assert_close(&values(blank(&four, white(two, [1, 2]), &Share::alone()).inner()), &[1.0], 1e-6);
+        assert_close(&values(blank(&four, white(two, [1, 2]), &RankShare::alone()).inner()), &[1.0], 1e-6);
     }
 
     #[test]
@@ -60,7 +60,7 @@ mod tests {
         let device = Device::flex();
         let cells = Tensor::<2>::ones([4, 2], &device).autodiff();
         let white = white(Tensor::zeros([1, 3, 4, 4], &device), [2, 2]);
-        let found = blank(&cells, white, &Share::alone());
+        let found = blank(&cells, white, &RankShare::alone());
         assert_eq!(values(found.inner()), [0.0]);
     }
 }

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::share::Share;
+use super::rank_share::RankShare;
 use residua_core::random::{normal, permutation, uniform};
 use residua_kernels::quantize::Codebook;
 use residua_kernels::values;
@@ -231,12 +231,12 @@ impl MovingCodebooks {
 
     /// Quantizes `latents` `[N, C]`, without gradients, and updates the codebooks as set by `moving`.
     pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
-        self.quantize_shared(latents, moving, &Share::alone())
+        self.quantize_shared(latents, moving, &RankShare::alone())
     }
 
     /// The same for `latents` that are a `share` of a batch. All ranks update their codebooks from the latents of all,
     /// in the same order, so that these stay equal.
-    pub fn quantize_shared(&mut self, latents: Tensor<2>, moving: &Moving, share: &Share) -> Assigned {
+    pub fn quantize_shared(&mut self, latents: Tensor<2>, moving: &Moving, share: &RankShare) -> Assigned {
         let device = latents.device();
         let mut residual = latents;
         let mut assigned = Assigned { codes: Vec::new(), partial_sums: Vec::new() };

@@ -1,28 +1,21 @@
 //! The training part of a configuration: the published sections `optimizer`, `experiment`, `loss` and `gan`.
 
+mod experiment;
 mod gan;
+mod loss;
+mod optimizer;
+mod ranges;
 
+pub use experiment::Experiment;
 pub use gan::{DiscArch, DiscLoss, Gan, GanLoss, GenLoss};
+pub use loss::{Loss, LossKind};
+pub use optimizer::{Optimizer, OptimizerKind, Warmup, WarmupMode};
 
-use std::ops::RangeInclusive;
-
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::optimizer::DescentConfig;
-use super::schedule::Schedule;
-use residua_core::config::{Config, Unread, read_known, read_section, within};
+use ranges::all_parts;
+use residua_core::config::{Config, read_known, read_section};
 use residua_core::error::{Error, Result};
-use residua_core::text::counted;
-
-/// Most images per batch.
-const LARGEST_BATCH: usize = 1 << 16;
-
-/// Most parts per step.
-const MOST_PARTS: usize = 1 << 16;
-
-/// Range of the temperature of soft targets, which are computed in f32.
-const TEMPERATURES: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// The training sections.
 #[derive(Clone, Debug)]
@@ -38,203 +31,6 @@ pub struct TrainConfig {
     /// `arch.ema`: EMA decay of the weights; `None` disables the EMA, as does the published `true`, which
     /// names no decay.
     pub ema: Option<f64>,
-}
-
-/// Section `optimizer`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Optimizer {
-    /// The kind of optimizer; as published, AdamW by default.
-    #[serde(rename = "type", default)]
-    pub kind: OptimizerKind,
-    /// Learning rate.
-    #[serde(default = "default_rate")]
-    pub init_lr: f64,
-    /// Weight decay.
-    #[serde(default)]
-    pub weight_decay: f64,
-    /// Decay rates of the moments.
-    #[serde(default = "default_betas")]
-    pub betas: [f64; 2],
-    /// Maximum gradient norm; `None` disables clipping.
-    #[serde(default, alias = "grad_clip_norm")]
-    pub max_gn: Option<f64>,
-    /// The learning rate schedule; `None` keeps the rate constant.
-    #[serde(default)]
-    pub warmup: Option<Warmup>,
-    #[serde(default, rename = "grad_accm_steps")]
-    _grad_accm_steps: Unread,
-}
-
-/// The published optimizers; names are case-insensitive.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(try_from = "String")]
-pub enum OptimizerKind {
-    /// Adam.
-    Adam,
-    /// Adam with decoupled weight decay.
-    #[default]
-    AdamW,
-    /// Gradient descent with momentum.
-    Sgd,
-}
-
-impl TryFrom<String> for OptimizerKind {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.to_lowercase().as_str() {
-            "adam" => Ok(Self::Adam),
-            "adamw" => Ok(Self::AdamW),
-            "sgd" => Ok(Self::Sgd),
-            _ => Err(format!("expected the type adam, adamW or sgd, found {name}")),
-        }
-    }
-}
-
-/// `optimizer.warmup`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Warmup {
-    /// Epochs until the peak rate.
-    #[serde(default)]
-    pub epoch: f64,
-    /// Peak rate, in units of `init_lr`.
-    #[serde(default = "one")]
-    pub multiplier: f64,
-    /// Epochs at the peak rate.
-    #[serde(default)]
-    pub buffer_epoch: f64,
-    /// Final rate.
-    #[serde(default)]
-    pub min_lr: f64,
-    /// How the published trainer scales `multiplier` with its number of processes; here there is one.
-    #[serde(default)]
-    pub mode: WarmupMode,
-    /// True if the rate starts at 0.
-    #[serde(default = "yes")]
-    pub start_from_zero: bool,
-}
-
-/// `optimizer.warmup.mode`. On one device, all but `none` mean the same: a multiplier of at least 1.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum WarmupMode {
-    /// In proportion to the number of devices.
-    #[default]
-    Linear,
-    /// In proportion to the square root of the number of devices.
-    Sqrt,
-    /// The multiplier unchanged, but at least 1.
-    Fix,
-    /// The multiplier unchanged.
-    None,
-}
-
-/// Section `experiment`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Experiment {
-    /// Images per batch.
-    #[serde(default = "default_batch")]
-    pub batch_size: usize,
-    /// Images per step over all devices of the published trainer; here a step is taken in parts of
-    /// `batch_size`.
-    #[serde(default)]
-    pub total_batch_size: Option<usize>,
-    /// Gradient accumulation: parts per step, unless `total_batch_size` determines it.
-    #[serde(default, alias = "accu_step")]
-    pub accumulation: Option<usize>,
-    /// Passes over the data.
-    #[serde(default = "default_epochs")]
-    pub epochs: f64,
-    /// Epochs between evaluations on held-out pictures; the first comes after one epoch.
-    #[serde(default = "default_test_freq")]
-    pub test_freq: f64,
-    /// Epochs between checkpoints.
-    #[serde(default = "one")]
-    pub save_ckpt_freq: f64,
-    /// True if the published trainer uses mixed precision; here everything is f32.
-    #[serde(default)]
-    pub amp: bool,
-}
-
-/// Section `loss`.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Loss {
-    /// Hard or soft targets (paper section 3.2.2).
-    #[serde(rename = "type", default)]
-    pub kind: LossKind,
-    /// Temperature of the soft targets.
-    #[serde(default)]
-    pub temp: Option<f64>,
-    /// True if the input codes are sampled at that temperature too.
-    #[serde(default)]
-    pub stochastic_codes: bool,
-    /// Weight of the caption's likelihood.
-    #[serde(default)]
-    pub txt_weight: Option<f64>,
-    /// Weight of the codes' likelihood.
-    #[serde(default)]
-    pub img_weight: Option<f64>,
-}
-
-/// `loss.type`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// Hard targets: the nearest codes.
-    #[default]
-    CrossEntropy,
-    /// Soft targets: a distribution over all codes, by their distances.
-    SoftTargetCrossEntropy,
-}
-
-fn default_rate() -> f64 {
-    4e-5
-}
-fn default_betas() -> [f64; 2] {
-    DescentConfig::default().betas
-}
-fn default_batch() -> usize {
-    32
-}
-fn default_epochs() -> f64 {
-    10.0
-}
-fn default_test_freq() -> f64 {
-    10.0
-}
-fn one() -> f64 {
-    1.0
-}
-fn yes() -> bool {
-    true
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::default(),
-            init_lr: default_rate(),
-            weight_decay: 0.0,
-            betas: default_betas(),
-            max_gn: None,
-            warmup: None,
-            _grad_accm_steps: Unread::Null,
-        }
-    }
-}
-
-impl Default for Experiment {
-    fn default() -> Self {
-        Self {
-            batch_size: default_batch(),
-            total_batch_size: None,
-            accumulation: None,
-            epochs: default_epochs(),
-            test_freq: default_test_freq(),
-            save_ckpt_freq: one(),
-            amp: false,
-        }
-    }
 }
 
 impl TrainConfig {
@@ -265,111 +61,10 @@ impl TrainConfig {
 
     fn check(&self) -> Result<()> {
         self.optimizer.check("optimizer")?;
-        let (experiment, loss) = (&self.experiment, &self.loss);
-        all_positive(&[
-            ("experiment.epochs", experiment.epochs),
-            ("experiment.test_freq", experiment.test_freq),
-            ("experiment.save_ckpt_freq", experiment.save_ckpt_freq),
-        ])?;
-        within("experiment.batch_size", experiment.batch_size, LARGEST_BATCH)?;
-        within("experiment.accumulation", experiment.accumulation.unwrap_or(1), MOST_PARTS)?;
-        experiment.check_parts()?;
-        within("experiment.total_batch_size / batch_size", experiment.parts(), MOST_PARTS)?;
-        let temperature = loss.temp.unwrap_or(1.0);
-        if !TEMPERATURES.contains(&temperature) {
-            return Err(Error::invalid(format!(
-                "loss.temp: expected {} to {}, found {temperature}",
-                TEMPERATURES.start(),
-                TEMPERATURES.end()
-            )));
-        }
-        none_negative(&[
-            ("loss.txt_weight", loss.txt_weight.unwrap_or(0.0)),
-            ("loss.img_weight", loss.img_weight.unwrap_or(0.0)),
-        ])?;
+        self.experiment.check()?;
+        self.loss.check()?;
         all_parts(&[("arch.ema", self.ema.unwrap_or(0.0))])?;
         self.gan.as_ref().map_or(Ok(()), Gan::check)
-    }
-}
-
-impl Experiment {
-    /// Parts per step, of `batch_size` images each.
-    pub fn parts(&self) -> usize {
-        match self.total_batch_size {
-            Some(total) => total / self.batch_size,
-            None => self.accumulation.unwrap_or(1),
-        }
-    }
-
-    /// Refuses a total that is not a multiple of the batch size, or contradicts `accumulation`.
-    fn check_parts(&self) -> Result<()> {
-        let (Some(total), batch) = (self.total_batch_size, self.batch_size) else { return Ok(()) };
-        if total == 0 || !total.is_multiple_of(batch) {
-            return Err(Error::invalid(format!(
-                "experiment.total_batch_size: expected a multiple of batch_size {batch}, found {total}"
-            )));
-        }
-        match self.accumulation {
-            Some(parts) if parts != self.parts() => Err(Error::invalid(format!(
-                "experiment.total_batch_size: expected {} for {} of {batch}, found {total}: remove one of \
-                 the two",
-                parts * batch,
-                counted(parts, "part")
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Optimizer {
-    /// Refuses invalid values; error messages call this section `section`.
-    fn check(&self, section: &str) -> Result<()> {
-        let key = |key: &str| format!("{section}.{key}");
-        all_positive(&[(key("init_lr"), self.init_lr), (key("max_gn"), self.max_gn.unwrap_or(1.0))])?;
-        none_negative(&[(key("weight_decay"), self.weight_decay)])?;
-        if let Some(warmup) = &self.warmup {
-            none_negative(&[
-                (key("warmup.epoch"), warmup.epoch),
-                (key("warmup.multiplier"), warmup.multiplier),
-                (key("warmup.buffer_epoch"), warmup.buffer_epoch),
-                (key("warmup.min_lr"), warmup.min_lr),
-            ])?;
-        }
-        all_parts(&self.betas.map(|beta| (key("betas"), beta)))
-    }
-
-    /// The optimizer's parameters.
-    pub fn descent(&self) -> DescentConfig {
-        DescentConfig {
-            kind: self.kind,
-            betas: self.betas,
-            decay: self.weight_decay,
-            ..DescentConfig::default()
-        }
-    }
-
-    /// The learning rate schedule of a run of `steps` steps, with `per_epoch` steps per epoch.
-    pub fn schedule(&self, per_epoch: u64, steps: u64) -> Schedule {
-        let rate = self.init_lr;
-        let Some(warmup) = &self.warmup else { return Schedule::constant(rate) };
-        let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
-        let (rise, hold) = (in_steps(warmup.epoch), in_steps(warmup.buffer_epoch));
-        let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
-        // As published, only a warm-up leads to a multiple of the rate and stays there. Without one, the
-        // decay starts at once, and the buffer makes it end earlier.
-        let (multiplier, hold, steps) = match rise > 0 {
-            true => (warmup.multiplier.max(least), hold, steps),
-            false => (1.0, 0, steps.saturating_sub(hold)),
-        };
-        Schedule {
-            rate,
-            multiplier,
-            warmup: rise,
-            from_zero: warmup.start_from_zero,
-            hold,
-            least: warmup.min_lr,
-            steps,
-        }
     }
 }
 
@@ -380,34 +75,6 @@ fn decay(ema: Option<&Value>) -> Result<Option<f64>> {
         Some(value) => value.as_f64().map(Some).ok_or_else(|| {
             Error::invalid(format!("arch.ema: expected a decay of 0 or more and less than 1, found {value}"))
         }),
-    }
-}
-
-/// Refuses values that are not above 0.
-fn all_positive<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
-    match values.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
-        None => Ok(()),
-        Some((key, value)) => Err(Error::invalid(format!("{key}: expected a number above 0, found {value}"))),
-    }
-}
-
-/// Refuses values below 0.
-fn none_negative<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
-    match values.iter().find(|(_, value)| !(*value >= 0.0 && value.is_finite())) {
-        None => Ok(()),
-        Some((key, value)) => {
-            Err(Error::invalid(format!("{key}: expected a number of 0 or more, found {value}")))
-        }
-    }
-}
-
-/// Refuses values outside [0, 1).
-fn all_parts<K: std::fmt::Display>(values: &[(K, f64)]) -> Result<()> {
-    match values.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
-        None => Ok(()),
-        Some((key, value)) => {
-            Err(Error::invalid(format!("{key}: expected 0 or more and less than 1, found {value}")))
-        }
     }
 }
 

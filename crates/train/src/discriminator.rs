@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{DiscArch, DiscLoss, GenLoss};
 use super::parameters::{Named, Parameters};
-use super::share::Share;
+use super::rank_share::RankShare;
 use norm::{Norm, fixed_by};
 use residua_core::error::{Error, Result};
 use residua_core::random::{normal, uniform};
@@ -98,7 +98,7 @@ impl Discriminator {
     }
 
     /// Initializes ActNorms from a batch that has `images` `[B, in_channels, H, W]` as a `share`, unless that has been done.
-    pub fn fix(&mut self, images: &Tensor<4>, share: &Share) {
+    pub fn fix(&mut self, images: &Tensor<4>, share: &RankShare) {
         let is_fixed =
             |(name, value): (&String, &Tensor<1>)| !name.ends_with(FIXED) || values(value.clone())[0] > 0.0;
         if self.running.values().iter().all(is_fixed) {
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn logits_losses_gradients_and_statistics_match_pytorch() {
-        let (golden, alone) = (golden(), Share::alone());
+        let (golden, alone) = (golden(), RankShare::alone());
         for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
             let mut discriminator = read(&golden, &device);
             let [real, made] = ["real", "made"].map(|name| images(&golden, name, &device));
@@ -312,14 +312,14 @@ mod tests {
             let mut discriminator = Discriminator::initial(&arch, 16, 1, &device).unwrap();
             let list = discriminator.parameters.list();
             discriminator.parameters = Parameters::read(&list, &golden, "before.", &device).unwrap();
-            discriminator.fix(&images(&golden, "real", &device), &Share::alone());
+            discriminator.fix(&images(&golden, "real", &device), &RankShare::alone());
             assert_all(discriminator.parameters.values(), &golden, "fixed.");
             let made = images(&golden, "made", &device);
-            discriminator.fix(&made, &Share::alone());
+            discriminator.fix(&made, &RankShare::alone());
             assert_all(discriminator.parameters.values(), &golden, "fixed.");
 
             let tracked = discriminator.parameters.tracked();
-            let alone = Share::alone();
+            let alone = RankShare::alone();
             let logits = discriminator.logits(&tracked, made, Mode::Training(&alone));
             let found = values(logits.clone().inner().flatten::<1>(0, 3));
             assert_close(&found, &golden.read_f32("logits").unwrap(), 1e-4);

@@ -5,30 +5,26 @@
 //! these losses are computed on a detached copy of the reconstruction, and their summed gradient goes back
 //! through the model in one pass.
 
+mod adaptive_weight;
+mod adversary;
+
+pub use adversary::Adversary;
+
 use burn::tensor::{Device, Tensor};
 
-use super::config::{Gan, GanLoss, TrainConfig};
-use super::discriminator::{Discriminator, Mode};
-use super::optimizer::Descent;
+use super::config::TrainConfig;
+use super::discriminator::Mode;
 use super::parameters::{Gradients, Parameters};
+use super::rank_share::RankShare;
 use super::rqvae::Pass;
 use super::run::{Tensors, moments, tensors};
-use super::schedule::Schedule;
-use super::share::Share;
 use super::trainee::Measured;
+use adaptive_weight::adaptive_weight;
 use residua_core::error::{Error, Result};
 use residua_judges::Lpips;
 use residua_judges::lpips::LEAST_SIZE;
-use residua_kernels::conv2d::conv2d;
-use residua_kernels::{Resample, values};
-use residua_model::rqvae::patches::fold;
+use residua_kernels::values;
 use residua_weights::WeightFile;
-
-/// Keeps the adaptive weight finite.
-const EPSILON: f64 = 1e-4;
-
-/// Largest adaptive weight.
-const LARGEST: f64 = 1e4;
 
 /// Prefix of the discriminator's tensors in a training file.
 const PREFIX: &str = "discriminator.";
@@ -51,19 +47,6 @@ pub struct Length {
     pub per_epoch: u64,
     /// Total number of steps.
     pub steps: u64,
-}
-
-/// A discriminator, and its training.
-#[derive(Clone)]
-pub struct Adversary {
-    discriminator: Discriminator,
-    descent: Descent,
-    schedule: Schedule,
-    /// The step at which it starts.
-    begins: u64,
-    loss: GanLoss,
-    /// Sum of the gradients over the parts of this step so far.
-    sum: Gradients,
 }
 
 impl Judges {
@@ -104,7 +87,7 @@ impl Judges {
         pass: &Pass,
         images: &Tensor<4>,
         step: u64,
-        share: &Share,
+        share: &RankShare,
         measured: &mut Measured,
     ) -> Gradients {
         let adversary = self.adversary.as_mut().filter(|adversary| step >= adversary.begins);
@@ -150,7 +133,7 @@ impl Judges {
     }
 
     /// The discriminator takes a step along the mean gradient of `parts` parts, of which each rank has a `share`.
-    pub fn step(&mut self, parts: usize, share: &Share) {
+    pub fn step(&mut self, parts: usize, share: &RankShare) {
         if let Some(adversary) = &mut self.adversary {
             adversary.step(parts, share);
         }
@@ -211,79 +194,6 @@ impl Judges {
     }
 }
 
-impl Adversary {
-    fn begin(gan: &Gan, resolution: usize, length: Length, seed: u32, device: &Device) -> Result<Self> {
-        let discriminator = Discriminator::initial(&gan.disc.arch, resolution, seed, device)?;
-        let optimizer = &gan.disc.optimizer;
-        let begins = (gan.loss.disc_start * length.per_epoch as f64).ceil() as u64;
-        Ok(Self {
-            descent: Descent::new(optimizer.descent(), &discriminator.parameters),
-            schedule: optimizer.schedule(length.per_epoch, length.steps.saturating_sub(begins)),
-            begins,
-            discriminator,
-            loss: gan.loss.clone(),
-            sum: Gradients::default(),
-        })
-    }
-
-    /// The generator's loss on reconstructions `made`, and its gradient with respect to them: of this rank's share, which
-    /// also affects the losses of other ranks through the statistics of the batch.
-    fn generator(&mut self, made: Tensor<4>, share: &Share) -> (f64, Tensor<4>) {
-        let made = made.autodiff().require_grad();
-        let constants = self.discriminator.parameters.values().clone();
-        let logits = self.discriminator.logits(&constants, made.clone(), Mode::Training(share));
-        let loss = self.loss.gen_loss.of(logits);
-        let in_all = gradient(&(loss.clone() * share.weight()), &made);
-        (number(&loss), in_all * share.weight().recip())
-    }
-
-    /// The discriminator's loss; its gradients are kept for the step.
-    fn learn(&mut self, images: Tensor<4>, made: Tensor<4>, share: &Share) -> f64 {
-        let tracked = self.discriminator.parameters.tracked();
-        let made = self.discriminator.logits(&tracked, made, Mode::Training(share));
-        let real = self.discriminator.logits(&tracked, images, Mode::Training(share));
-        let loss = self.loss.disc_loss.of(real, made);
-        let weight = self.loss.disc_weight * share.weight();
-        self.sum.add(Gradients::of(&(loss.clone() * weight), &tracked));
-        number(&loss)
-    }
-
-    /// Takes a step, if there are gradients.
-    fn step(&mut self, parts: usize, share: &Share) {
-        let mut sum = std::mem::take(&mut self.sum);
-        if sum.is_empty() {
-            return;
-        }
-        sum.sum(share);
-        sum.scale(1.0 / parts as f64);
-        let rate = self.schedule.at(self.descent.steps);
-        self.descent.step(&mut self.discriminator.parameters, &sum, rate, |_, _| true);
-    }
-}
-
-/// The weight of the generator's loss at which its gradient at the last layer has the same norm as that of
-/// the other losses. `at_images` are the gradients of the other losses and of the generator's at the
-/// reconstructions, which the layer computes from `features` `[B, ch, H / patch, W / patch]` with `weights`
-/// `[3 patch patch, ch, 3, 3]`, each for the pictures of a `share`.
-fn adaptive_weight(
-    features: &Tensor<4>,
-    weights: &Tensor<4>,
-    at_images: [&Tensor<4>; 2],
-    share: &Share,
-) -> f64 {
-    let [wanted, other] = at_images.map(|at_images| {
-        let at_layer = fold(at_images.clone(), at_images.dims()[2] / features.dims()[2]);
-        // The layer is linear: the gradients with respect to its weights do not depend on its bias.
-        let weights = weights.clone().autodiff().require_grad();
-        let bias = Tensor::zeros([weights.dims()[0]], &at_images.device()).autodiff();
-        let made = conv2d(features.clone().autodiff(), &weights, &bias, Resample::Same);
-        let loss = (made * at_layer.autodiff()).sum();
-        let whole = share.mean(gradient(&loss, &weights));
-        number(&whole.powi_scalar(2).sum()).sqrt()
-    });
-    (wanted / (other + EPSILON)).clamp(0.0, LARGEST)
-}
-
 /// The gradient of `loss` with respect to `of`.
 fn gradient(loss: &Tensor<1>, of: &Tensor<4>) -> Tensor<4> {
     of.grad(&loss.backward()).unwrap_or_else(|| of.clone().inner().zeros_like())
@@ -295,32 +205,15 @@ fn number(loss: &Tensor<1>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::adaptive_weight::LARGEST;
     use super::*;
     use crate::rqvae::TrainedRqVae;
-    use burn::tensor::TensorData;
-    use residua_core::config::{Config, ModelConfig, RqVaeConfig, StateKind};
-    use residua_testing::{assert_close, tensor};
+    use residua_core::config::{Config, ModelConfig, RqVaeConfig};
+    use residua_testing::tensor;
     use std::path::Path;
 
-    fn fixture(name: &str) -> std::path::PathBuf {
+    pub fn fixture(name: &str) -> std::path::PathBuf {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("tests/fixtures").join(name)
-    }
-
-    #[test]
-    fn the_adaptive_weight_matches_pytorch() {
-        let golden = WeightFile::open(&fixture("training/gan.safetensors"), StateKind::Auto).unwrap();
-        let read = |name: &str| {
-            let shape = golden.get(name).unwrap().shape.clone();
-            Tensor::from_data(TensorData::new(golden.read_f32(name).unwrap(), shape), &Device::flex())
-        };
-        let [features, weights, wanted, other] =
-            ["features", "last_layer", "wanted", "other"].map(|name| read(&format!("adaptive.{name}")));
-        let share = Share::alone();
-        let found = adaptive_weight(&features, &weights, [&wanted, &other], &share);
-        assert_close(&[found as f32], &golden.read_f32("adaptive.weight").unwrap(), 1e-4);
-        // If the generator's gradient is zero, the weight is bounded.
-        let nothing = other.zeros_like();
-        assert_eq!(adaptive_weight(&features, &weights, [&(wanted * 1e3), &nothing], &share), LARGEST);
     }
 
     const CONFIG: &str =
@@ -352,13 +245,13 @@ mod tests {
         let mut judges = judges(&train);
         let (mut measured, mut again) = (Measured::default(), model.clone());
         let pass = model.forward(images.clone(), None).unwrap();
-        let found = judges.gradients(&pass, &images, 0, &Share::alone(), &mut measured);
+        let found = judges.gradients(&pass, &images, 0, &RankShare::alone(), &mut measured);
 
         let pass = again.forward(images.clone(), None).unwrap();
         let Judges { perceptual: Some((lpips, _)), adversary: Some(adversary) } = &mut judges else {
             panic!("expected both judges")
         };
-        let (constants, alone) = (adversary.discriminator.parameters.values().clone(), Share::alone());
+        let (constants, alone) = (adversary.discriminator.parameters.values().clone(), RankShare::alone());
         let generator =
             -adversary.discriminator.logits(&constants, pass.images.clone(), Mode::Training(&alone)).mean();
         let adaptive = measured.get("adaptive_weight").unwrap();
@@ -394,8 +287,8 @@ mod tests {
         for step in 0..4 {
             let mut measured = Measured::default();
             let pass = model.forward(images.clone(), None).unwrap();
-            judges.gradients(&pass, &images, step, &Share::alone(), &mut measured);
-            judges.step(1, &Share::alone());
+            judges.gradients(&pass, &images, step, &RankShare::alone(), &mut measured);
+            judges.step(1, &RankShare::alone());
             // Half an epoch is two steps.
             assert_eq!(measured.get("discriminator").is_some(), step >= 2);
             assert!(measured.get("perceptual").is_some_and(|distance| distance > 0.0));

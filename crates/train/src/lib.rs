@@ -24,14 +24,14 @@ pub mod parameters;
 mod parts_tests;
 #[cfg(test)]
 mod published_tests;
+pub mod rank_share;
+#[cfg(test)]
+mod rank_share_tests;
 pub mod record;
 pub mod rqtransformer;
 pub mod rqvae;
 pub mod run;
 pub mod schedule;
-pub mod share;
-#[cfg(test)]
-mod share_tests;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
-use super::share::Share;
+use super::rank_share::RankShare;
 use residua_core::error::{Error, Result};
 use residua_kernels::values;
 use residua_model::Parameter;
@@ -186,7 +186,7 @@ impl Gradients {
     }
 
     /// Replaces all gradients by their sums over the ranks of `share`, which have gradients of the same names.
-    pub fn sum(&mut self, share: &Share) {
+    pub fn sum(&mut self, share: &RankShare) {
         if share.world().is_alone() {
             return;
         }
@@ -220,7 +220,7 @@ impl Gradients {
 }
 
 /// The sums of the tensors in `bucket` over the ranks of `share`, in one message.
-fn summed(bucket: Vec<(String, Tensor<1>)>, share: &Share) -> Vec<(String, Tensor<1>)> {
+fn summed(bucket: Vec<(String, Tensor<1>)>, share: &RankShare) -> Vec<(String, Tensor<1>)> {
     if bucket.is_empty() {
         return bucket;
     }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
-use super::share::Share;
+use super::rank_share::RankShare;
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
@@ -105,12 +105,17 @@ impl TrainedRqVae {
     /// Runs the model on `images` `[B, 3, H, W]` in `[-1, 1]` and updates its codebooks. `noise` determines
     /// dropout, and the latents that restart unused codes; `None` disables both.
     pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
-        self.forward_shared(images, noise, &Share::alone())
+        self.forward_shared(images, noise, &RankShare::alone())
     }
 
     /// The same for `images` that are a `share` of a batch: the codebooks are updated by all of it. The terms of the
     /// batch's loss are the means over the ranks, by the weights of their shares.
-    pub fn forward_shared(&mut self, images: Tensor<4>, noise: Option<Noise>, share: &Share) -> Result<Pass> {
+    pub fn forward_shared(
+        &mut self,
+        images: Tensor<4>,
+        noise: Option<Noise>,
+        share: &RankShare,
+    ) -> Result<Pass> {
         let tracked = self.parameters.tracked();
         let model = self.model(&tracked, &self.parameters.device().autodiff(), noise)?;
         let images = images.autodiff();
@@ -156,7 +161,7 @@ impl TrainedRqVae {
         let [_, h, w, _] = codes.dims();
         let blank = (hparams.blank_weight > 0.0).then(|| {
             let cells = model.quantizer.to_cells(latents.clone()).autodiff();
-            blank(&cells, white(images.clone(), [h, w]), &Share::alone()).inner() * hparams.blank_weight
+            blank(&cells, white(images.clone(), [h, w]), &RankShare::alone()).inner() * hparams.blank_weight
         });
         let made = model.decode_codes(codes.clone());
         let number = |loss: Tensor<1>| f64::from(values(loss)[0]);
@@ -260,7 +265,7 @@ fn moving(
     config: &RqVaeConfig,
     noise: Option<Noise>,
     is_white: Option<&Tensor<2>>,
-    share: &Share,
+    share: &RankShare,
 ) -> Result<Moving> {
     let (hparams, depth) = (&config.hparams, config.depth());
     let threshold = hparams.restart_threshold.values("restart_threshold", depth)?;

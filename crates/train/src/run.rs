@@ -10,26 +10,22 @@
 //!                                of step 0 only if the run started from another model
 //! ```
 
-use std::collections::BTreeMap;
+mod checkpoints;
+mod metrics;
+mod tensors;
+
+pub use checkpoints::{open_training, steps_of};
+pub use metrics::line;
+pub use tensors::{Tensors, hash, moments, tensors};
+
 use std::fs;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
-use super::optimizer::Descent;
-use super::parameters::Parameters;
 use super::record::Record;
-use super::trainee::Name;
-use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
-use residua_core::files::{self, write_atomically};
-use residua_weights::write::{Described, write_safetensors};
-use residua_weights::{Dtype, WeightFile};
-
-/// How many checkpoints to keep: the latest ones.
-const KEPT: usize = 2;
+use residua_core::files;
 
 /// Maximum size of a run record, in bytes.
 const LONGEST_RECORD: u64 = 1 << 20;
@@ -39,9 +35,6 @@ const CONFIG: &str = "config.yaml";
 
 /// Everything else that determines the run, in its folder.
 const RECORD: &str = "run.json";
-
-/// Extension of a checkpoint's folder until it is complete.
-const PART: &str = "part";
 
 /// One line per step, in the run's folder.
 const METRICS: &str = "metrics.jsonl";
@@ -60,9 +53,6 @@ const FILES: [&str; 4] = [CONFIG, METRICS, STAGE1, RECORD];
 /// Path of the run's folder, relative to a checkpoint's folder.
 pub const UP: &str = "../../";
 
-/// The metadata key for the step count in a training file.
-const STEPS: &str = "steps";
-
 /// A run's folder.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -70,9 +60,6 @@ pub struct RunFolder {
     /// False for a rank that leaves writing to another: it changes no file.
     writes: bool,
 }
-
-/// Tensors to write to one file: name, shape and values.
-pub type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
 impl RunFolder {
     /// The folder at `root`, for a new run. What a run that was killed before its first checkpoint left there
@@ -139,14 +126,6 @@ impl RunFolder {
     pub fn begin(&self, document: &Value) -> Result<()> {
         // JSON is YAML.
         if self.writes { write_json(&self.config(), document) } else { Ok(()) }
-    }
-
-    /// Removes the checkpoint before the first step, which holds what a run took over from another.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn forget_start(&self) -> Result<()> {
-        remove(&self.checkpoint(0))
     }
 
     /// What a run has in its folder besides sheets and checkpoints; folders come before their contents.
@@ -255,178 +234,6 @@ impl RunFolder {
             false => Ok(Vec::new()),
         }
     }
-
-    fn metrics(&self) -> PathBuf {
-        self.root.join(METRICS)
-    }
-
-    fn checkpoint(&self, step: u64) -> PathBuf {
-        self.root.join("checkpoints").join(format!("{step:08}"))
-    }
-
-    /// Steps that have complete checkpoints, in order.
-    fn checkpoints(&self) -> Result<Vec<u64>> {
-        let folder = self.root.join("checkpoints");
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
-        let named = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-        let mut steps: Vec<u64> = entries.filter_map(named).collect();
-        steps.sort_unstable();
-        Ok(steps)
-    }
-
-    /// Step of the latest checkpoint, or 0 if there are no checkpoints.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn taken(&self) -> Result<u64> {
-        Ok(self.checkpoints()?.last().copied().unwrap_or(0))
-    }
-
-    /// Path of the latest checkpoint.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn latest(&self) -> Result<Option<PathBuf>> {
-        Ok(self.checkpoints()?.last().map(|&step| self.checkpoint(step)))
-    }
-
-    /// Writes the checkpoint for `step` as a whole or not at all, then removes older ones.
-    ///
-    /// # Errors
-    /// The disk is full or not writable; earlier checkpoints stay.
-    pub fn save(&self, step: u64, document: &Value, model: &Tensors, training: &Tensors) -> Result<PathBuf> {
-        let target = self.checkpoint(step);
-        // Not a number, so a leftover of a killed process is never taken for a checkpoint.
-        let part = target.with_extension(PART);
-        let prepared = self.forget_parts().and_then(|()| files::create_folder(&part)).and_then(|()| {
-            let text = document.to_string();
-            let metadata = [("config", text.as_str()), ("format", "residua")];
-            write(&part.join("model.safetensors"), model, &metadata)?;
-            write(&part.join("training.safetensors"), training, &[(STEPS, &step.to_string())])
-        });
-        if let Err(error) = prepared {
-            remove(&part)?;
-            return Err(error);
-        }
-        remove(&target)?;
-        fs::rename(&part, &target).map_err(Error::io("write", &target))?;
-        let steps = self.checkpoints()?;
-        for &old in &steps[..steps.len().saturating_sub(KEPT)] {
-            remove(&self.checkpoint(old))?;
-        }
-        Ok(target)
-    }
-
-    /// Removes what killed processes left of checkpoints, of any step.
-    fn forget_parts(&self) -> Result<()> {
-        let folder = self.root.join("checkpoints");
-        let all = if folder.is_dir() { files::list(&folder)? } else { Vec::new() };
-        let is_part = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == PART);
-        all.iter().filter(is_part).try_for_each(|path| remove(path))
-    }
-
-    /// Appends a line to the metrics.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn measure(&self, line: &Value) -> Result<()> {
-        if !self.writes {
-            return Ok(());
-        }
-        let path = self.metrics();
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("write", &path))?;
-        file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &path))
-    }
-
-    /// The metrics, line by line.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn measured(&self) -> Result<Vec<Value>> {
-        let path = self.metrics();
-        if !path.is_file() {
-            return Ok(Vec::new());
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        // A kill may have cut the last line short.
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
-    }
-
-    /// Drops metrics after step `steps`, from which the run resumes.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn forget_after(&self, steps: u64) -> Result<()> {
-        if !self.writes {
-            return Ok(());
-        }
-        let kept = self
-            .measured()?
-            .into_iter()
-            .filter(|line| line["step"].as_u64().is_some_and(|step| step <= steps));
-        let text: String = kept.map(|line| format!("{line}\n")).collect();
-        let path = self.metrics();
-        write_atomically(&path, |file| file.write_all(text.as_bytes()).map_err(Error::io("write", &path)))
-    }
-}
-
-/// The step count of a training file.
-///
-/// # Errors
-/// The file has no step count.
-pub fn steps_of(training: &WeightFile) -> Result<u64> {
-    let steps = training.metadata().get(STEPS).and_then(|steps| steps.parse().ok());
-    steps.ok_or_else(|| Error::invalid(format!("{}: expected a step count, found none", training.name())))
-}
-
-/// Opens the training file of a checkpoint.
-///
-/// # Errors
-/// The file is missing or cannot be read.
-pub fn open_training(checkpoint: &Path) -> Result<WeightFile> {
-    WeightFile::open(&checkpoint.join("training.safetensors"), StateKind::Auto)
-}
-
-/// SHA-256 of the names and values of `tensors`.
-pub fn hash(tensors: &Tensors) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    for (name, _, values) in tensors {
-        hash.update(name);
-        hash.update(bytemuck::cast_slice::<f32, u8>(values));
-    }
-    hash.finalize().to_vec()
-}
-
-/// All of `parameters`, with `prefix` before each name.
-pub fn tensors(parameters: &Parameters, prefix: &str) -> Tensors {
-    let mut values = parameters.read_back();
-    let described = |(name, shape): (&String, &Vec<usize>)| {
-        (format!("{prefix}{name}"), shape.clone(), values.remove(name).unwrap_or_default())
-    };
-    parameters.shapes().iter().map(described).collect()
-}
-
-/// The moments in `descent`, with `prefix` before each name.
-pub fn moments(descent: &Descent, prefix: &str) -> Tensors {
-    let mut all = tensors(&descent.means, &format!("{prefix}means."));
-    all.extend(tensors(&descent.squares, &format!("{prefix}squares.")));
-    all
-}
-
-fn write(path: &Path, tensors: &Tensors, metadata: &[(&str, &str)]) -> Result<()> {
-    let described: Vec<Described> =
-        tensors.iter().map(|(name, shape, _)| (name.clone(), Dtype::F32, shape.clone())).collect();
-    let values: BTreeMap<&str, &Vec<f32>> =
-        tensors.iter().map(|(name, _, values)| (name.as_str(), values)).collect();
-    let metadata = metadata.iter().map(|&(key, value)| (key.into(), value.into())).collect();
-    write_safetensors(path, &described, &metadata, |name| Ok(bytemuck::cast_slice::<f32, u8>(values[name])))
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
@@ -434,26 +241,7 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     files::save(path, text.as_bytes())
 }
 
-/// Removes a folder if it is there. A file in its place is for whoever needs the place to report.
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(Error::io("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Whether something is at `path`, even a broken link.
 pub fn is_taken(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
-}
-
-/// One line of metrics.
-pub fn line(step: u64, rate: f64, measures: &[(Name, f64)]) -> Value {
-    let mut line = json!({ "step": step, "lr": rate });
-    for (name, value) in measures {
-        line[name.as_ref()] = json!(value);
-    }
-    line
 }

@@ -11,9 +11,9 @@ use super::data::Loaded;
 use super::judges::Judges;
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
+use super::rank_share::RankShare;
 use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
-use super::share::Share;
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::Validation;
 use residua_core::error::Result;
@@ -32,7 +32,7 @@ pub struct Stage1Training {
     average: Option<Average>,
     longest_gradient: Option<f64>,
     judges: Judges,
-    share: Share,
+    share: RankShare,
     seed: u32,
 }
 
@@ -48,7 +48,7 @@ impl Stage1Training {
             average: train.ema.map(|decay| Average::new(&model.parameters, Some(&model.codebooks), decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
-            share: Share::alone(),
+            share: RankShare::alone(),
             model,
             seed,
         })
@@ -124,7 +124,7 @@ impl Trainee for Stage1Training {
         self.judges.take(file, prefix)
     }
 
-    fn learn_only(&mut self, share: Share) {
+    fn learn_only(&mut self, share: RankShare) {
         self.share = share;
     }
 

@@ -10,9 +10,9 @@ use super::latents::Latents;
 use super::masks::masked_rows;
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
+use super::rank_share::RankShare;
 use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
 use super::run::{Tensors, moments, tensors};
-use super::share::Share;
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
 use residua_core::config::Architecture;
@@ -48,7 +48,7 @@ pub struct Stage2Training {
     tokenizer: Option<Tokenizer>,
     codes: Codes,
     weights: Weights,
-    share: Share,
+    share: RankShare,
     seed: u32,
 }
 
@@ -114,7 +114,7 @@ impl Stage2Training {
             rqvae,
             latents: None,
             tokenizer,
-            share: Share::alone(),
+            share: RankShare::alone(),
             seed,
         })
     }
@@ -232,7 +232,7 @@ impl Trainee for Stage2Training {
         Ok(others)
     }
 
-    fn learn_only(&mut self, share: Share) {
+    fn learn_only(&mut self, share: RankShare) {
         self.share = share;
     }
 

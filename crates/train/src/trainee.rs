@@ -9,9 +9,9 @@ use web_time::Instant;
 
 use super::data::{Batches, Loaded, Wish, in_order_by_turns};
 use super::pace::Pace;
+use super::rank_share::RankShare;
 use super::run::{RunFolder, Tensors, hash, line, open_training, steps_of};
 use super::schedule::Schedule;
-use super::share::Share;
 use super::validation::Validation;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
@@ -49,7 +49,7 @@ impl Measured {
     }
 
     /// Replaces all values by their sums over the ranks of `share`, which have metrics of the same names.
-    pub fn sum(&mut self, share: &Share) {
+    pub fn sum(&mut self, share: &RankShare) {
         let mut values: Vec<f64> = self.0.iter().map(|(_, value)| *value).collect();
         share.world().sum_f64(&mut values);
         self.0.iter_mut().zip(values).for_each(|((_, value), sum)| *value = sum);
@@ -97,7 +97,7 @@ pub trait Trainee {
     }
 
     /// Learns only a `share` of each step from now on. Without this, it learns all.
-    fn learn_only(&mut self, share: Share);
+    fn learn_only(&mut self, share: RankShare);
 
     /// Takes step `step`, counted from 0, with the mean gradient of `parts`, which are loaded one at a time. If ranks
     /// share the run, they are this rank's share, and the gradient is that of all.
@@ -181,7 +181,7 @@ pub struct Run<'a> {
     /// The held-out pictures to evaluate on, or none.
     pub held_out: Wish,
     /// This rank's share of the steps.
-    pub share: Share,
+    pub share: RankShare,
 }
 
 /// Progress reported to the caller after each step.
@@ -372,7 +372,7 @@ impl Run<'_> {
 pub fn passes(
     step: u64,
     parts: &mut Parts<'_>,
-    share: &Share,
+    share: &RankShare,
 ) -> impl Iterator<Item = Result<(u32, Loaded)>> {
     let first = step * (parts.len() * share.teams()) as u64;
     share.numbers(first).zip(parts).map(|(pass, part)| part.map(|part| (pass as u32, part)))

@@ -1,6 +1,9 @@
 //! A weight file, PyTorch's `.pt` or safetensors: its contents, and its tensors one at a time.
 
-use std::collections::{BTreeMap, HashSet};
+mod format;
+mod names;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -8,14 +11,14 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
-pub use super::pt::Available;
+pub use super::available::Available;
+use super::shards;
 pub use super::tensor::{Dtype, TensorInfo};
-use super::wrappers::{in_average, unwrap_names, unwrap_wanted};
-use super::{legacy, pt, shards, st};
-use residua_core::config::{Renamed, StateKind};
+use super::wrappers::unwrap_names;
+use format::{Parts, parts};
+use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
-use residua_core::files::kinds;
 
 /// An open weight file. Only its index is in memory; tensors are read on request, from any thread.
 #[derive(Debug)]
@@ -99,35 +102,6 @@ impl WeightFile {
         Self { name, source, unpacked, tensors, kind, available, metadata, sha256 }.sorted()
     }
 
-    fn sorted(mut self) -> Self {
-        self.tensors.sort_by(|one, other| one.name.cmp(&other.name));
-        self
-    }
-
-    /// Removes the prefix of the tensors named `wanted`, if a wrapper gave them one.
-    pub fn fitted(mut self, wanted: &HashSet<&str>) -> Self {
-        unwrap_wanted(&mut self.tensors, wanted);
-        self.sorted()
-    }
-
-    /// Renames tensors to our models' names, and drops others, as `names` says.
-    pub fn renamed(mut self, names: &[Renamed]) -> Self {
-        let renamed = |tensor: &TensorInfo| {
-            let known =
-                |(theirs, ours): &Renamed| Some((tensor.name.strip_prefix(theirs)?.to_owned(), *ours));
-            names.iter().find_map(known)
-        };
-        self.tensors.retain_mut(|tensor| match renamed(tensor) {
-            Some((rest, Some(ours))) => {
-                tensor.name = format!("{ours}{rest}");
-                true
-            }
-            Some((_, None)) => false,
-            None => true,
-        });
-        self.sorted()
-    }
-
     /// The name of the file in messages.
     pub fn name(&self) -> &str {
         &self.name
@@ -167,24 +141,6 @@ impl WeightFile {
     /// The tensors, sorted by name.
     pub fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
-    }
-
-    /// Removes the tensors whose names start with one of `prefixes`.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if no name starts with one of them.
-    pub fn without(mut self, prefixes: &[String]) -> Result<Self> {
-        for prefix in prefixes {
-            let count = self.tensors.len();
-            self.tensors.retain(|tensor| !tensor.name.starts_with(prefix.as_str()));
-            if self.tensors.len() == count {
-                return Err(Error::usage(format!(
-                    "{}: expected tensors named {prefix}…, found none",
-                    self.name
-                )));
-            }
-        }
-        Ok(self)
     }
 
     /// The tensor named `name`.
@@ -265,59 +221,6 @@ impl WeightFile {
     /// Which weights the file has.
     pub fn available(&self) -> Available {
         self.available
-    }
-}
-
-/// The contents of a file.
-struct Parts {
-    tensors: Vec<TensorInfo>,
-    kind: StateKind,
-    available: Available,
-    metadata: BTreeMap<String, String>,
-    unpacked: Option<ByteSource>,
-}
-
-impl From<pt::Pt> for Parts {
-    fn from(pt: pt::Pt) -> Self {
-        let pt::Pt { tensors, kind, available, unpacked } = pt;
-        Self { tensors, kind, available, metadata: BTreeMap::new(), unpacked }
-    }
-}
-
-/// Detects the format by content, and reads its index.
-fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
-    let start = source.read_at(0, source.len().min(kinds::LONGEST_START as u64))?;
-    match start[..] {
-        // First: the file begins with its header's length, which may equal any of the magic numbers below.
-        _ if st::is_likely(&start[..start.len().min(9)], source.len()) => {
-            let st::Header { mut tensors, metadata } = st::read(source)?;
-            let is_average = |tensor: &TensorInfo| in_average(&tensor.name).is_some();
-            let ema = tensors.iter().any(is_average);
-            let available = Available { state: !ema || !tensors.iter().all(is_average), ema };
-            let kind = available.choose(wanted)?;
-            tensors.retain(|tensor| is_average(tensor) == (kind == StateKind::Ema));
-            for tensor in &mut tensors {
-                if let Some(name) = in_average(&tensor.name) {
-                    tensor.name = name.to_owned();
-                }
-            }
-            Ok(Parts { tensors, kind, available, metadata, unpacked: None })
-        }
-        [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),
-        _ if start.starts_with(&legacy::START) => legacy::read(source, wanted).map(Parts::from),
-        [0x80, 0..=5, ..] => {
-            Err(Error::invalid(format!("a pickle, but not a complete PyTorch file: {}", pt::RE_SAVE)))
-        }
-        _ => Err(Error::invalid(match kinds::known(&start) {
-            Some(found) => format!("expected a .pt or safetensors file, found {found}"),
-            None if start.is_empty() => {
-                "expected a .pt or safetensors file, found an empty file: copy it again".into()
-            }
-            None => {
-                "expected a .pt or safetensors file, found something else or a truncated file: copy it again"
-                    .into()
-            }
-        })),
     }
 }
 
@@ -410,7 +313,7 @@ mod tests {
     }
 
     /// A safetensors file with one element of each type.
-    fn safetensors(tensors: &[(&str, &str, usize)]) -> Arc<[u8]> {
+    pub fn safetensors(tensors: &[(&str, &str, usize)]) -> Arc<[u8]> {
         let mut end = 0;
         let entries: Vec<String> = tensors
             .iter()
@@ -443,37 +346,6 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_common_to_all_names_are_removed() {
-        let named = |names: &[&str]| {
-            let tensors: Vec<_> = names.iter().map(|&name| (name, "F32", 4)).collect();
-            let file = WeightFile::from_bytes("w", safetensors(&tensors), StateKind::Auto).unwrap();
-            file.tensors().iter().map(|tensor| tensor.name.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(named(&["module.a", "module.b"]), ["a", "b"]);
-        assert_eq!(named(&["module.module.a", "module.b"]), ["b", "module.a"]);
-        assert_eq!(named(&["module.a", "b"]), ["b", "module.a"]);
-        assert_eq!(named(&["state_dict.model._orig_mod.a", "state_dict.model._orig_mod.b"]), ["a", "b"]);
-        // Tensors beside the model do not count.
-        assert_eq!(named(&["model.a", "model.b", "loss.model.c"]), ["a", "b", "loss.model.c"]);
-        // Wrappers of single layers.
-        assert_eq!(
-            named(&["a._orig_mod.b", "_fsdp_wrapped_module.a._checkpoint_wrapped_module.c", "d"]),
-            ["a.b", "a.c", "d"]
-        );
-        assert!(named(&[]).is_empty());
-    }
-
-    #[test]
-    fn tensors_are_renamed_by_their_prefixes() {
-        let bytes = safetensors(&[("a.b", "F32", 4), ("loss.x", "F32", 4), ("q.weight", "F32", 4)]);
-        let file = WeightFile::from_bytes("w", bytes, StateKind::Auto).unwrap();
-        let file = file.renamed(&[("q.", Some("a.a.")), ("loss.", None)]);
-        let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name[..]).collect();
-        assert_eq!(names, ["a.a.weight", "a.b"]);
-        assert!(file.get("a.a.weight").is_some());
-    }
-
-    #[test]
     fn safetensors_are_read_as_their_own_crate_reads_them() {
         let path = fixture("rqt-class/golden.safetensors");
         let bytes = std::fs::read(&path).unwrap();
@@ -497,40 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_file_and_say_what_to_do() {
-        let open = |bytes: &[u8]| WeightFile::from_bytes("w.bin", bytes.into(), StateKind::Auto).unwrap_err();
-        let header = |json: &str, data: usize| {
-            [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &vec![0; data]].concat()
-        };
-        let tensor = |fields: &str| format!(r#"{{"t":{{{fields}}}}}"#);
-        for (bytes, expected) in [
-            (vec![], "found an empty file"),
-            (b"just text".to_vec(), "something else"),
-            (b"\x80\x02\x8a\x0al\xfc\x9c".to_vec(), "not a complete PyTorch file: load it and save it again"),
-            (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9".to_vec(), "the pickle is cut short"),
-            (b"\x1f\x8b\x08".to_vec(), "found gzip"),
-            (b"PK\x03\x04".to_vec(), "not a complete .pt file"),
-            (header("{}", 5), "expected 0 bytes of data, found 5"),
-            (header("{nonsense}", 0), "not a complete safetensors file"),
-            (
-                header(&tensor(r#""dtype":"F32","shape":[2],"data_offsets":[0,8]"#), 7),
-                "expected 8 bytes of data, found 7",
-            ),
-            (header(&tensor(r#""dtype":"F32","shape":[3],"data_offsets":[0,8]"#), 8), "invalid shape"),
-            (header(&tensor(r#""dtype":"F32","shape":[2],"data_offsets":[4,12]"#), 12), "invalid offset"),
-            (
-                header(&tensor(r#""dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]"#), 0),
-                "overflow",
-            ),
-            (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "found a Git LFS pointer"),
-            (b"<!DOCTYPE html>".to_vec(), "found a web page"),
-            (b"GGUF\x03\0\0\0\0\0\0\0".to_vec(), "found a GGUF file"),
-            ([&(1u64 << 60).to_le_bytes()[..], b"{}"].concat(), "something else or a truncated file"),
-            ([&(17u64 << 20).to_le_bytes()[..], &vec![b'{'; 18 << 20]].concat(), "larger than any model's"),
-        ] {
-            let message = open(&bytes).to_string();
-            assert!(message.starts_with("w.bin: ") && message.contains(expected), "{expected}: {message}");
-        }
+    fn missing_tensors_and_weights_are_named() {
         let file = WeightFile::open(&fixture("checkpoint/bare.pt"), StateKind::Auto).unwrap();
         assert!(
             matches!(file.read_f32("absent"), Err(Error::Usage(message)) if message.contains("\"absent\""))

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
+use super::extent::Part;
 use super::pickle::{self, Pickle};
-use super::pt::{Part, Pt, RE_SAVE, of_pickle};
+use super::pt::{Pt, RE_SAVE, of_pickle};
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;

@@ -2,6 +2,8 @@
 
 #[cfg(not(target_family = "wasm"))]
 pub mod archive;
+mod available;
+mod extent;
 pub mod file;
 pub mod folder;
 mod globals;
@@ -9,7 +11,7 @@ mod legacy;
 mod machine;
 mod opcode;
 pub mod pickle;
-pub mod pt;
+mod pt;
 mod shards;
 pub mod st;
 mod tensor;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek};
 
+use super::extent::Part;
 use super::pickle;
-use super::pt::{Part, RE_SAVE};
+use super::pt::RE_SAVE;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
 

@@ -55,6 +55,14 @@ impl State {
         self.look_at_pinned();
     }
 
+    /// Moves the pin by rows and columns, and requests the details of the codes there.
+    pub fn move_pin(&mut self, [rows, columns]: [isize; 2]) {
+        if let Some(document) = &mut self.document {
+            document.move_pin(rows, columns);
+            self.look_at_pinned();
+        }
+    }
+
     /// Requests the details of the pinned code: its neighbours and the transformer's suggestions.
     pub fn look_at_pinned(&mut self) {
         let Some(document) = &self.document else { return };

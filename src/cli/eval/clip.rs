@@ -52,7 +52,7 @@ pub struct Measurement {
 impl ClipScore {
     /// Prints the mean, and each picture's score.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         let pictures = Pictures::open(&self.pictures.selection(), &[], None)?;
         let device = self.device.open()?;
         let file = WeightFile::open(&self.clip, StateKind::Auto)?;
@@ -61,11 +61,11 @@ impl ClipScore {
             clip: id_of_file(&file)?,
             split: self.pictures.split,
             device: kind(&device).into(),
-            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+            pictures: own.of_parts(|| pictures.fingerprint(&self.pictures.data)),
         };
-        let (mut pictures, mut task) = (pictures.only(share.part), console.task("scoring"));
+        let (mut pictures, mut task) = (pictures.only(own.part), console.task("scoring"));
         let scores = pollster::block_on(clip_scores(&clip, &mut pictures, &mut task))?;
-        share.finish(&measurement, scores, console)
+        own.finish(&measurement, scores, console)
     }
 }
 

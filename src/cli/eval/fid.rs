@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::drafting::DraftingArguments;
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
-use super::parts::{PartArguments, Setting, Share};
+use super::parts::{OwnPart, PartArguments, Setting};
 use super::reference::{Reference, enough, parts};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::config::Precision;
@@ -97,7 +97,7 @@ impl Fid {
     /// Prints the metrics and how they were computed. Wrong options are refused before any picture is sampled
     /// or read.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         if let Some(count) = self.sampling.number {
             parts(self.splits, count as usize)?;
         }
@@ -119,14 +119,14 @@ impl Fid {
             split: self.reference.split,
             device: kind(&device).into(),
             pictures: None,
-            reference: share.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
+            reference: own.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
         };
         let (measurement, judged) = match &self.samples {
-            Some(folder) => self.folder(folder, measurement, &judge, &share, console)?,
-            None => self.sampled(&reference, measurement, &judge, &share, &device, console)?,
+            Some(folder) => self.folder(folder, measurement, &judge, &own, console)?,
+            None => self.sampled(&reference, measurement, &judge, &own, &device, console)?,
         };
-        let reference = reference.seen(&judge, measurement.resolution, share.part, console)?;
-        share.finish(&measurement, Sums { judged, reference }, console)
+        let reference = reference.seen(&judge, measurement.resolution, own.part, console)?;
+        own.finish(&measurement, Sums { judged, reference }, console)
     }
 
     /// Looks at the pictures in `folder`.
@@ -135,7 +135,7 @@ impl Fid {
         folder: &Path,
         measurement: Measurement,
         judge: &Judge,
-        share: &Share,
+        own: &OwnPart,
         console: &Console,
     ) -> Result<(Measurement, Tally<Seen>)> {
         let batch = self.reference.batch();
@@ -144,8 +144,8 @@ impl Fid {
         let count = pictures.items().len();
         enough(folder, count)?;
         let splits = parts(self.splits, count)?;
-        let fingerprint = share.of_parts(|| pictures.fingerprint(folder));
-        let (mut pictures, mut task) = (pictures.only(share.part), console.task("looking"));
+        let fingerprint = own.of_parts(|| pictures.fingerprint(folder));
+        let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
         let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
         Ok((Measurement { count, splits, pictures: fingerprint, ..measurement }, seen))
     }
@@ -156,7 +156,7 @@ impl Fid {
         reference: &Reference,
         measurement: Measurement,
         judge: &Judge,
-        share: &Share,
+        own: &OwnPart,
         device: &Device,
         console: &Console,
     ) -> Result<(Measurement, Tally<Seen>)> {
@@ -181,7 +181,7 @@ impl Fid {
         let plan =
             sets::Plan { stage2: &stage2, orders, filters, schedule, seed: self.sampling.seed, splits };
         let mut task = console.task("sampling");
-        let seen = pollster::block_on(judge.look_at_samples(&plan, share.part, &mut task))?;
+        let seen = pollster::block_on(judge.look_at_samples(&plan, own.part, &mut task))?;
         let count = count as usize;
         Ok((Measurement { samples: Some(samples), count, splits, resolution, ..measurement }, seen))
     }

@@ -72,7 +72,7 @@ impl Merge for Sums {
 impl Likelihood {
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let sizes = Sizes::of(&stage2.stage1.model)?;
@@ -94,9 +94,9 @@ impl Likelihood {
             unlabelled: self.unlabelled,
             split: self.pictures.split,
             device: kind(&device).into(),
-            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+            pictures: own.of_parts(|| pictures.fingerprint(&self.pictures.data)),
         };
-        let (mut pictures, mut task) = (pictures.only(share.part), console.task("measuring"));
+        let (mut pictures, mut task) = (pictures.only(own.part), console.task("measuring"));
         let sums = pollster::block_on(async {
             match stage2.model.config.kind {
                 Architecture::Autoregressive => {
@@ -107,7 +107,7 @@ impl Likelihood {
                 }
             }
         })?;
-        share.finish(&measurement, sums, console)
+        own.finish(&measurement, sums, console)
     }
 }
 

@@ -54,8 +54,8 @@ pub struct PartArguments {
     force: bool,
 }
 
-/// The part to measure, and where its result goes.
-pub struct Share {
+/// The part that this process measures, and where its result goes.
+pub struct OwnPart {
     /// The part.
     pub part: Part,
     /// The file of sums; `None` if the figures of all pictures are printed.
@@ -67,19 +67,19 @@ impl PartArguments {
     ///
     /// # Errors
     /// The file of sums cannot be written.
-    pub fn open<S: Setting>(&self, console: &Console) -> Result<Share> {
+    pub fn open<S: Setting>(&self, console: &Console) -> Result<OwnPart> {
         let part = ranks::part(console.world(), self.part)?;
         if self.part.is_none() {
-            return Ok(Share { part, target: None });
+            return Ok(OwnPart { part, target: None });
         }
         let name = format!("{}-{}-of-{}.{ENDING}", S::COMMAND, part.index(), part.count());
         let path = self.sums.clone().unwrap_or_else(|| PathBuf::from(name));
         let target = Target::given(&path, ENDING, ForceArguments::new(self.force), console)?;
-        Ok(Share { part, target: Some(target) })
+        Ok(OwnPart { part, target: Some(target) })
     }
 }
 
-impl Share {
+impl OwnPart {
     /// What only a setting of parts needs, as it takes time to compute; `None` for all pictures.
     pub fn of_parts<T>(&self, compute: impl FnOnce() -> T) -> Option<T> {
         (self.target.is_some() || self.part != Part::WHOLE).then(compute)

@@ -53,7 +53,7 @@ pub struct Measurement {
 impl Reconstruction {
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         let device = self.model.device.open()?;
         let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let lpips = match self.lpips.as_slice() {
@@ -62,19 +62,19 @@ impl Reconstruction {
         };
         let sizes = Sizes::of(&stage1.model)?;
         let pictures = Pictures::open(&self.pictures.selection(), &[], Some(sizes.resolution))?;
-        let mut pictures = pictures.only(share.part);
+        let mut pictures = pictures.only(own.part);
         let id = |path: &PathBuf| id_of_file(&WeightFile::open(path, StateKind::Auto)?);
         let measurement = Measurement {
             model: stage1.id()?,
             sizes,
             split: self.pictures.split,
             device: kind(&device).into(),
-            lpips: share.of_parts(|| self.lpips.iter().map(id).collect::<Result<_>>()).transpose()?,
-            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+            lpips: own.of_parts(|| self.lpips.iter().map(id).collect::<Result<_>>()).transpose()?,
+            pictures: own.of_parts(|| pictures.fingerprint(&self.pictures.data)),
         };
         let mut task = console.task("measuring");
         let sums = pollster::block_on(measure(&stage1.model, lpips.as_ref(), &mut pictures, &mut task))?;
-        share.finish(&measurement, sums, console)
+        own.finish(&measurement, sums, console)
     }
 }
 

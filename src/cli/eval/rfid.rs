@@ -48,7 +48,7 @@ pub struct Measurement {
 impl Rfid {
     /// Prints the distance at each depth and how it was computed.
     pub fn run(&self, console: &Console) -> Result<()> {
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         let device = self.model.device.open()?;
         let judge = Judge::open(&self.inception, &device)?;
         let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
@@ -60,11 +60,11 @@ impl Rfid {
             resolution,
             split: self.pictures.split,
             device: kind(&device).into(),
-            pictures: share.of_parts(|| pictures.fingerprint(&self.pictures.data)),
+            pictures: own.of_parts(|| pictures.fingerprint(&self.pictures.data)),
         };
-        let (mut pictures, mut task) = (pictures.only(share.part), console.task("looking"));
+        let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
         let looked = judge.look_by_depth(&stage1.model, &mut pictures, &mut task);
-        share.finish(&measurement, pollster::block_on(looked)?, console)
+        own.finish(&measurement, pollster::block_on(looked)?, console)
     }
 }
 

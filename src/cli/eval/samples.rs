@@ -13,7 +13,7 @@ use super::super::drafting::DraftingArguments;
 use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::super::target::check_folder;
-use super::parts::{PartArguments, Setting, Share, sha256};
+use super::parts::{OwnPart, PartArguments, Setting, sha256};
 use super::reference::{Reference, parts};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
@@ -175,7 +175,7 @@ impl Samples {
     pub fn run(&self, console: &Console) -> Result<()> {
         check_folder(&self.out)?;
         self.check_apart()?;
-        let share = self.part.open::<Measurement>(console)?;
+        let own = self.part.open::<Measurement>(console)?;
         if self.classifier.is_some() && !console.world().is_alone() {
             return Err(Error::usage(
                 "--classifier: expected one process, which compares all samples, found several under mpirun: sample under mpirun \
@@ -201,7 +201,7 @@ impl Samples {
         let clip = |path: &PathBuf| id_of_file(&WeightFile::open(path, StateKind::Auto)?);
         let mut measurement = Measurement {
             inception: judge.sha256.clone(),
-            clip: share.of_parts(|| self.clip.as_ref().map(clip).transpose()).transpose()?.flatten(),
+            clip: own.of_parts(|| self.clip.as_ref().map(clip).transpose()).transpose()?.flatten(),
             model: stage2.id()?,
             rqvae: stage2.stage1.id()?,
             precision: options.precision,
@@ -211,14 +211,14 @@ impl Samples {
             resolution: stage2.stage1.model.config.ddconfig.resolution,
             split: self.reference.split,
             device: kind(&device).into(),
-            reference: share.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
+            reference: own.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
             sets: Vec::new(),
         };
-        let reference = reference.seen(&judge, Some(measurement.resolution), share.part, console)?;
+        let reference = reference.seen(&judge, Some(measurement.resolution), own.part, console)?;
         let mut sums = Sums { reference, sets: Vec::new() };
         for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
-            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone(), share.part)?;
+            let bulk = bulk(&stage2, &options, &sampling, &self.drafting, orders.clone(), own.part)?;
             let sampling = json!({ "filters": bulk.filters, "schedule": bulk.schedule });
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
             let made = Made { folder, orders: &orders, batch: self.reference.batch() };
@@ -226,12 +226,12 @@ impl Samples {
                 let splits = parts(self.splits, pictures.items().len())?;
                 let settings = name.clone();
                 measurement.sets.push(Set { settings, sampling: sampling.clone(), accepted, splits });
-                let (mut pictures, mut task) = (pictures.only(share.part), console.task("looking"));
+                let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
                 let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
-                sums.sets.push(SetSums { seen, scores: others.scores(&made, &share, console)? });
+                sums.sets.push(SetSums { seen, scores: others.scores(&made, &own, console)? });
             }
         }
-        share.finish(&measurement, sums, console)
+        own.finish(&measurement, sums, console)
     }
 
     /// Refuses to save samples among the pictures that they are compared with.
@@ -351,11 +351,11 @@ impl Others {
     fn scores(
         &self,
         made: &Made,
-        share: &Share,
+        own: &OwnPart,
         console: &Console,
     ) -> Result<Option<Tally<BTreeMap<u32, Scored>>>> {
         let Self::Clip(clip) = self else { return Ok(None) };
-        let (mut pictures, mut task) = (made.pictures()?.only(share.part), console.task("scoring"));
+        let (mut pictures, mut task) = (made.pictures()?.only(own.part), console.task("scoring"));
         pollster::block_on(clip_scores(clip, &mut pictures, &mut task)).map(Some)
     }
 }

@@ -11,18 +11,22 @@ mod page;
 #[cfg(not(target_family = "wasm"))]
 mod read;
 mod text;
+#[cfg(not(target_family = "wasm"))]
+mod write;
 
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::{
-    Existing, Opened, check_folder_writable, check_writable, create_folder, is_stream, save, save_as,
-    would_replace, write, write_atomically,
-};
+pub use disk::Opened;
 #[cfg(target_family = "wasm")]
 pub use page::{Content, Opened, put, read_watched, remove, save};
 #[cfg(not(target_family = "wasm"))]
 pub use read::read_watched;
+#[cfg(not(target_family = "wasm"))]
+pub use write::{
+    Existing, check_folder_writable, check_writable, create_folder, is_stream, save, save_as, would_replace,
+    write, write_atomically,
+};
 
 #[cfg(not(target_family = "wasm"))]
 use disk as system;

@@ -13,8 +13,8 @@ use residua_core::task::Task;
 use residua_kernels::noise;
 use residua_train::config::TrainConfig;
 use residua_train::data::Loaded;
+use residua_train::rank_share::RankShare;
 use residua_train::rqvae::TrainedRqVae;
-use residua_train::share::Share;
 use residua_train::stage1::Stage1Training;
 use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
@@ -75,7 +75,7 @@ pub fn train(
     let stages: [(&str, &mut dyn Trainee); 2] = [("rqvae", &mut first), ("rqtransformer", &mut second)];
     let mut speeds = Vec::new();
     let batch_of_all = batch * world.size();
-    let share = Share::new(world.clone(), 1, batch_of_all, true)?;
+    let share = RankShare::new(world.clone(), 1, batch_of_all, true)?;
     for (i, (stage, trainee)) in stages.into_iter().enumerate() {
         trainee.learn_only(share.clone());
         let (mut times, mut waited) = (Vec::with_capacity(runs), Vec::with_capacity(runs));

@@ -3,6 +3,8 @@
 //! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; the
 //! EXIF orientation is applied; animations give their first frame, with a warning.
 
+mod truncated;
+
 use std::io::Cursor;
 use std::path::Path;
 
@@ -12,10 +14,11 @@ use image::{
     AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage,
 };
 
-use super::{MAX_PIXELS, check_size, png_text};
+use super::{MAX_PIXELS, check_size};
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, kinds};
 use residua_core::memory;
+use truncated::{jpeg_is_whole, without_end};
 
 /// The supported formats, by their names in messages.
 const FORMATS: [(ImageFormat, &str); 5] = [
@@ -88,27 +91,6 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(image)
-}
-
-/// The end marker of a JPEG.
-const JPEG_END: &[u8] = b"\xff\xd9";
-/// Data appended to a JPEG without an end marker, to detect pixels that depend on it.
-const STRANGE_DATA: [[u8; 1024]; 2] = [[0x00; 1024], [0x55; 1024]];
-
-/// The image in the `bytes` of a file without its end, if all its pixels are there.
-fn without_end(bytes: &[u8], format: ImageFormat, name: &str) -> Option<DynamicImage> {
-    match format {
-        ImageFormat::Png => whole(&[bytes, png_text::END].concat(), format, name).ok(),
-        ImageFormat::Jpeg if !jpeg_is_whole(bytes) => {
-            // The first half of the marker may be there.
-            let bytes = bytes.strip_suffix(&JPEG_END[..1]).unwrap_or(bytes);
-            let decoded = |more: &[u8]| whole(&[bytes, more, JPEG_END].concat(), format, name).ok();
-            let image = decoded(&[])?;
-            let is_complete = STRANGE_DATA.iter().all(|more| decoded(more).as_ref() == Some(&image));
-            is_complete.then_some(image)
-        }
-        _ => None,
-    }
 }
 
 /// The decoders' own limits, as a fallback behind [`check_size`]: memory for four 16-bit channels.
@@ -188,31 +170,6 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Whether a JPEG's scans are followed by an end marker. The decoder fills missing parts of a truncated file
-/// with grey.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    const END: u8 = 0xd9;
-    const START_OF_SCAN: u8 = 0xda;
-    // The start marker is followed by segments, each with a marker and a length. A start-of-scan segment is
-    // followed by its data, in which 0xff is either escaped by a zero or begins a restart marker (0xd0 to
-    // 0xd7).
-    let mut at = 2;
-    let mut in_scan = false;
-    loop {
-        match (in_scan, &bytes[at.min(bytes.len())..]) {
-            (_, [0xff, END, ..]) => return true,
-            (_, [0xff, 0xff, ..]) => at += 1,
-            (true, [0xff, 0 | 0xd0..=0xd7, ..]) => at += 2,
-            (_, [0xff, marker, high, low, ..]) => {
-                in_scan = *marker == START_OF_SCAN;
-                at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
-            }
-            (_, [_, _, ..]) => at += 1,
-            _ => return false,
-        }
-    }
-}
-
 /// Composites on white, with Pillow's rounding to nearest: `(s * a + 255 * (255 - a)) / 255`.
 fn on_white(image: DynamicImage) -> RgbImage {
     let image = image.into_rgba8();
@@ -236,19 +193,19 @@ mod tests {
     use super::super::testing::{fixture, pixels};
     use super::*;
 
-    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    pub fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         image.into().write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
 
-    fn message(bytes: &[u8]) -> String {
+    pub fn message(bytes: &[u8]) -> String {
         let message = decode(bytes).unwrap_err().to_string();
         assert!(!message.contains('\n'), "{message}");
         message
     }
 
-    fn colours() -> RgbImage {
+    pub fn colours() -> RgbImage {
         RgbImage::from_fn(20, 10, |x, y| Rgb([x as u8 * 12, y as u8 * 25, 77]))
     }
 
@@ -333,42 +290,6 @@ mod tests {
         assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
         assert!(message(b"\xef\xbb\xbf\x89PNG\r\n\x1a\n").ends_with("found something else"));
         assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
-    }
-
-    #[test]
-    fn truncated_files_are_refused() {
-        let mut whole = vec![fixture("cmyk.jpg"), fixture("turned.jpg"), fixture("animated.webp")];
-        whole.extend(FORMATS.map(|(format, _)| encode(colours(), format)));
-        for bytes in &whole {
-            decode(bytes).unwrap();
-            for length in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
-                let message = message(&bytes[..length]);
-                assert!(message.contains(" picture cannot be decoded: "), "{message}");
-            }
-        }
-        let jpeg = fixture("turned.jpg");
-        assert!(message(&jpeg[..jpeg.len() - 12]).ends_with("the file ends before the picture does"));
-    }
-
-    #[test]
-    fn files_with_all_pixels_but_no_end_are_read() {
-        let noise = RgbImage::from_fn(50, 41, |x, y| {
-            Rgb([0, 1, 2]
-                .map(|c| (x * 7919 + y * 104_729 + c * 31).wrapping_mul(2_654_435_761).to_be_bytes()[0]))
-        });
-        let jpegs = [fixture("cmyk.jpg"), fixture("turned.jpg"), encode(noise.clone(), ImageFormat::Jpeg)];
-        for jpeg in jpegs {
-            let cut = |by: usize| decode(&jpeg[..jpeg.len() - by]);
-            for by in [1, 2] {
-                assert_eq!(cut(by).unwrap(), decode(&jpeg).unwrap());
-            }
-            for by in [10, 20, 40, 100] {
-                assert!(cut(by).is_err(), "{by}");
-            }
-        }
-        let png = encode(noise.clone(), ImageFormat::Png);
-        assert_eq!(decode(&png[..png.len() - 12]).unwrap(), noise);
-        assert!(decode(&png[..png.len() - 40]).is_err());
     }
 
     /// A PNG that ends after its header.

@@ -1,6 +1,7 @@
 //! Which part of an image goes to a model: models take squares of one size, users' images have any size.
 
-use super::{Picture, resize, to_u8};
+use super::levels::to_u8;
+use super::{Picture, resize};
 use residua_core::error::Result;
 
 /// A part of an image, and how it becomes a square.

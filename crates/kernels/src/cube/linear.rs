@@ -21,7 +21,7 @@ const MOST_ROWS: usize = 8;
 const MANY_OUTPUTS: usize = 2048;
 
 /// How the threads of a workgroup share a layer.
-struct Share {
+struct ThreadSplit {
     /// Threads that share an output.
     lanes: usize,
     /// Threads that read a segment of a row together.
@@ -34,9 +34,9 @@ struct Share {
 
 /// With 16 lanes, a software rasterizer has enough to do between the workgroup's start and its final sums. With 64 lanes
 /// and few outputs, a layer of 1024 outputs has 128 workgroups instead of 16.
-static SHARES: [Share; 2] = [
-    Share { lanes: 16, run: 8, outputs: [4, 8], names: ["4 outputs a thread", "8 outputs a thread"] },
-    Share { lanes: 64, run: 64, outputs: [2, 4], names: ["2 outputs a thread", "4 outputs a thread"] },
+static SPLITS: [ThreadSplit; 2] = [
+    ThreadSplit { lanes: 16, run: 8, outputs: [4, 8], names: ["4 outputs a thread", "8 outputs a thread"] },
+    ThreadSplit { lanes: 64, run: 64, outputs: [2, 4], names: ["2 outputs a thread", "4 outputs a thread"] },
 ];
 
 /// A kernel for few rows, of `shaders/decode_linear.wgsl` or `shaders/normed_linear.wgsl`.
@@ -65,24 +65,24 @@ impl FewRows {
         &READINGS[self.kind][self.grain as usize]
     }
 
-    fn share(self) -> &'static Share {
-        &SHARES[self.grain as usize]
+    fn split(self) -> &'static ThreadSplit {
+        &SPLITS[self.grain as usize]
     }
 
     /// Outputs of a workgroup.
     fn outputs_of_a_workgroup(self) -> usize {
-        THREADS as usize / self.share().lanes * self.outputs
+        THREADS as usize / self.split().lanes * self.outputs
     }
 
     /// A number unique to this kernel among those of its shader and grain. An adapter runs those of one grain.
     fn number(self) -> usize {
-        let many = self.outputs == self.share().outputs[1];
+        let many = self.outputs == self.split().outputs[1];
         (self.kind * MOST_ROWS + self.rows - 1) * 2 + usize::from(many)
     }
 
     /// `source`, whose parameters are binding `last`, as it suits the layer.
     pub fn suited(self, source: &str, last: usize) -> String {
-        let (reading, Share { lanes, run, .. }) = (self.reading(), self.share());
+        let (reading, ThreadSplit { lanes, run, .. }) = (self.reading(), self.split());
         let mut changes = reading.changes(last);
         changes.extend([
             constant("ROWS", 1, self.rows),
@@ -114,7 +114,7 @@ impl FewRows {
     /// The source of [`Self::suited`] as that of the shader `name`.
     #[cfg(test)]
     pub fn text(self, name: &'static str, source: String) -> Text {
-        let (weights, lanes) = (KINDS[self.kind], self.share().lanes);
+        let (weights, lanes) = (KINDS[self.kind], self.split().lanes);
         let kind = format!("{weights}-{}x{}x{lanes}", self.rows, self.outputs);
         Text::new(name, kind, THREADS, source)
     }
@@ -139,11 +139,11 @@ pub fn variant(
 /// Outputs whose sums a thread holds. More outputs per thread load the inputs less often; fewer give more
 /// workgroups, which a layer with few outputs needs. Workgroup memory has room for 16 sums per thread.
 fn outputs_of_a_thread(rows: usize, outputs: usize, grain: Grain, layer: Layer) -> usize {
-    let (room, share) = (16 / rows.next_power_of_two(), &SHARES[grain as usize]);
-    let [few, many] = share.outputs.map(|outputs| room.min(outputs));
+    let (room, split) = (16 / rows.next_power_of_two(), &SPLITS[grain as usize]);
+    let [few, many] = split.outputs.map(|outputs| room.min(outputs));
     let choices = if few == many { 1 } else { 2 };
     let default = usize::from(outputs >= MANY_OUTPUTS).min(choices - 1);
-    [few, many][choice(grain, layer, &share.names[..choices], default)]
+    [few, many][choice(grain, layer, &split.names[..choices], default)]
 }
 
 /// The `Parameters` of `shaders/shared/few_rows.wgsl`.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Optimizer, none_negative};
+use super::Optimizer;
+use super::ranges::none_negative;
 use residua_core::config::{Config, Unread, read_known, read_section, within};
 use residua_core::error::Result;
 

@@ -6,10 +6,12 @@ mod captions;
 mod fingerprint;
 #[cfg(test)]
 mod mutations;
+mod source;
 
 pub use augment::{Augmentation, Frame};
-pub use batches::{Batches, Loaded, Unreadable, Wish, in_epoch, in_order, in_order_by_turns};
+pub use batches::{Batches, Loaded, Wish, in_epoch, in_order, in_order_by_turns};
 pub use fingerprint::fingerprint;
+pub use source::Unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

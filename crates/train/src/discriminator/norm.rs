@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use crate::parameters::{Named, Parameters};
-use crate::share::Share;
+use crate::rank_share::RankShare;
 use residua_model::Parameter;
 
 /// Added to the variance in batch normalization.
@@ -30,7 +30,7 @@ pub enum Norm {
 pub enum Mode<'a> {
     /// Training: batch normalization uses the statistics of the batch, of which this process may have only a share, and
     /// updates the running ones.
-    Training(&'a Share),
+    Training(&'a RankShare),
     /// Evaluation: batch normalization uses the running statistics.
     Measuring,
 }
@@ -84,7 +84,7 @@ impl Norm {
 }
 
 /// The shift and the scale, both `[C]`, with which ActNorm normalizes a batch that has `x` `[B, C, H, W]` as a `share`.
-pub fn fixed_by(x: &Tensor<4>, share: &Share) -> [Tensor<1>; 2] {
+pub fn fixed_by(x: &Tensor<4>, share: &RankShare) -> [Tensor<1>; 2] {
     let channels = x.dims()[1];
     let mean = share.mean(by_channel(x.clone()));
     let variance = share.mean(by_channel((x.clone() - mean.clone()).powi_scalar(2))) * bias(x, share);
@@ -93,7 +93,7 @@ pub fn fixed_by(x: &Tensor<4>, share: &Share) -> [Tensor<1>; 2] {
 
 /// Normalizes `x` with the statistics of the batch of which it is a `share`, and updates those in `running` for the norm at
 /// `place`.
-fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize, share: &Share) -> Tensor<4> {
+fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize, share: &RankShare) -> Tensor<4> {
     let channels = x.dims()[1];
     // Running statistics use the unbiased variance.
     let bias = bias(&x, share);
@@ -119,7 +119,7 @@ fn by_memory(x: Tensor<4>, running: &Parameters, place: usize) -> Tensor<4> {
 }
 
 /// What the variance by channel of a batch, which has `x` as a `share`, is to be multiplied by to have no bias.
-fn bias(x: &Tensor<4>, share: &Share) -> f64 {
+fn bias(x: &Tensor<4>, share: &RankShare) -> f64 {
     let [images, _, height, width] = x.dims();
     let count = (images * height * width) as f64 / share.weight();
     count / (count - 1.0).max(1.0)

@@ -201,8 +201,8 @@ fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 
 fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
     let steps = [
-        (Icon::Undo, "Undo", document.undoable(), Action::Do(|state| state.step_history(true))),
-        (Icon::Redo, "Redo", document.redoable(), Action::Do(|state| state.step_history(false))),
+        (Icon::Undo, "Undo", document.undoable(), Action::UNDO),
+        (Icon::Redo, "Redo", document.redoable(), Action::REDO),
     ];
     for (icon, name, what, step) in steps {
         let button = IconButton { icon, name, has_word: true, chosen: None };

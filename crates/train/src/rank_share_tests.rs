@@ -10,9 +10,9 @@ use burn::tensor::{Device, Tensor};
 use super::config::TrainConfig;
 use super::data::{Augmentation, Batches, Frame, Item, Loaded, Unreadable, Wish};
 use super::judges::{Judges, Length};
+use super::rank_share::RankShare;
 use super::rqvae::TrainedRqVae;
 use super::run::hash;
-use super::share::Share;
 use super::stage1::Stage1Training;
 use super::stage2::Stage2Training;
 use super::trainee::{Measured, Trainee};
@@ -167,7 +167,7 @@ struct Learned {
 }
 
 /// The rank of `world` learns its share of some steps.
-fn learned(mut trainee: Box<dyn Trainee>, share: Share) -> Learned {
+fn learned(mut trainee: Box<dyn Trainee>, share: RankShare) -> Learned {
     trainee.learn_only(share.clone());
     let taken = PARTS / share.teams();
     let step = |step: u64| {
@@ -184,10 +184,11 @@ fn learned(mut trainee: Box<dyn Trainee>, share: Share) -> Learned {
 
 /// Asserts that ranks learn what one process does, and stay equal to each other.
 fn assert_alike(begin: impl Fn() -> Box<dyn Trainee> + Sync, in_turn: bool) {
-    let whole = learned(begin(), Share::new(alone(), PARTS, PICTURES, in_turn).unwrap());
+    let whole = learned(begin(), RankShare::new(alone(), PARTS, PICTURES, in_turn).unwrap());
     for size in [2, 3, 4] {
-        let ranks =
-            together(size, |world| learned(begin(), Share::new(world, PARTS, PICTURES, in_turn).unwrap()));
+        let ranks = together(size, |world| {
+            learned(begin(), RankShare::new(world, PARTS, PICTURES, in_turn).unwrap())
+        });
         for rank in &ranks {
             assert!(rank.hash == ranks[0].hash, "{size} ranks have different weights");
             for (found, expected) in rank.measured.iter().zip(&whole.measured) {
@@ -249,7 +250,7 @@ fn ranks_load_the_pictures_of_one_process() {
     let whole: Vec<Loaded> = (0..4).map(|_| whole.next_batch().unwrap()).collect();
     for (size, in_turn) in [(2, false), (2, true), (3, true), (4, false)] {
         let found = together(size, |world| {
-            let share = Share::new(world, PARTS, PICTURES, in_turn).unwrap();
+            let share = RankShare::new(world, PARTS, PICTURES, in_turn).unwrap();
             let mut batches = Batches::shared(wish.clone(), 4, &share);
             let loaded = share.numbers(4).take(4 / share.teams()).map(|number| {
                 let batch = batches.next_batch().unwrap();
@@ -290,7 +291,7 @@ fn wish(folder: &Path, count: usize) -> Wish {
 fn sums_have_the_gradients_of_all_losses() {
     let found = together(3, |world| {
         let own = world.rank() as f64 + 1.0;
-        let share = Share::new(world, 1, 3, true).unwrap();
+        let share = RankShare::new(world, 1, 3, true).unwrap();
         let x = Tensor::<1>::from_floats([own as f32], &Device::flex()).autodiff().require_grad();
         let loss = share.sum(x.clone()).powi_scalar(2) * own;
         let number = values(loss.clone().inner())[0];
@@ -324,7 +325,7 @@ fn ranks_measure_as_one_process_does() {
 #[test]
 fn more_ranks_than_pictures_are_refused() {
     let refused = together(5, |world| {
-        let share = Share::new(world, 1, 4, true).map(drop);
+        let share = RankShare::new(world, 1, 4, true).map(drop);
         share.unwrap_err().to_string()
     });
     assert!(refused[0].contains("experiment.batch_size: expected 5 or more"), "{}", refused[0]);

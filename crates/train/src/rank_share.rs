@@ -14,7 +14,7 @@ use residua_kernels::gradient::over_ranks::sum_over;
 
 /// A rank's share of each step.
 #[derive(Clone)]
-pub struct Share {
+pub struct RankShare {
     world: World,
     /// Teams, which take turns with the parts.
     teams: usize,
@@ -24,7 +24,7 @@ pub struct Share {
     pictures: usize,
 }
 
-impl Share {
+impl RankShare {
     /// The share of a process on its own: everything.
     pub fn alone() -> Self {
         Self { world: alone(), teams: 1, members: 1, pictures: 1 }
