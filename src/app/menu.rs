@@ -11,10 +11,10 @@ use super::panels::PANELS;
 use super::state::State;
 
 /// What can be done with an open picture.
-const SAVING: [(&str, fn(&mut State)); 3] = [
-    ("Save picture… (Ctrl+S)", files::save_picture),
-    ("Save codes…", files::save_codes),
-    ("Keep in the gallery", State::keep),
+const SAVING: [(&str, Action); 3] = [
+    ("Save picture… (Ctrl+S)", Action::Do(files::save_picture)),
+    ("Save codes…", Action::Do(files::save_codes)),
+    ("Keep in the gallery", Action::Do(State::keep)),
 ];
 
 /// Themes in the menu.
@@ -46,7 +46,7 @@ fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(open, |ui| {
         for (name, save) in SAVING {
             if ui.button(name).clicked() {
-                actions.push(Action::Do(save));
+                actions.push(save);
             }
         }
     });
