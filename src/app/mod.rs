@@ -58,6 +58,7 @@ use action::apply;
 use layout::Layout;
 use memory::{recall, remember};
 use panels::Views;
+use residua_io::assets::bundled;
 use residua_protocol::{Engine, Reading};
 #[cfg(not(target_family = "wasm"))]
 use screenshot::Screenshot;
@@ -75,6 +76,8 @@ pub struct Start {
     pub model: Option<String>,
     /// The RQ-VAE, if it is not where the transformer's configuration says.
     pub rqvae: Option<String>,
+    /// Whether the RQ-VAE of a bundled model is loaded first, because it takes long to fetch the files.
+    pub in_steps: bool,
     /// Row and column of the cell to pin once the codes are available.
     pub pin: Option<[usize; 2]>,
     /// Light or dark. Default: as in the settings.
@@ -116,7 +119,10 @@ impl Studio {
             Some(model) => (model, start.rqvae),
             None => (state.settings.model.clone(), start.rqvae.or(state.settings.rqvae.clone())),
         };
-        state.load(&model, rqvae);
+        match bundled::find(&model).filter(|_| start.in_steps && rqvae.is_none()) {
+            Some(bundled) => state.load_in_steps(bundled),
+            None => state.load(&model, rqvae),
+        }
         match &start.file {
             Some(file) => state.open_path(file),
             None => state.read(Reading::Sample),

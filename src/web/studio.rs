@@ -51,7 +51,7 @@ impl Page {
             }
         });
         let runner = WebRunner::new();
-        let start = Start { file: file.map(Into::into), model, rqvae, ..Start::default() };
+        let start = Start { file: file.map(Into::into), model, rqvae, in_steps: true, ..Start::default() };
         let create = window(|context| {
             let studio = Studio::new(&context.egui_ctx, engine, "cpu", start, context.storage);
             Rc::new(RefCell::new(studio))

@@ -31,15 +31,20 @@ impl Desk {
         Self::with(Start::default(), Vec2::new(1280.0, 800.0))
     }
 
-    /// Opens the studio with `start`.
+    /// Opens the studio with `start`, and waits until all is loaded.
     pub fn with(start: Start, size: Vec2) -> Self {
+        let mut desk = Self::begun(start, size);
+        desk.settle();
+        desk
+    }
+
+    /// Opens the studio with `start`.
+    pub fn begun(start: Start, size: Vec2) -> Self {
         let harness = Harness::builder().with_size(size).with_max_steps(64).build_eframe(|context| {
             let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
             Studio::new(&context.egui_ctx, engine, "cpu", start, None)
         });
-        let mut desk = Self { harness };
-        desk.settle();
-        desk
+        Self { harness }
     }
 
     /// Shows frames until nothing changes, waiting for the engine while it is busy.

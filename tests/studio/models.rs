@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use eframe::egui::Vec2;
 use egui_kittest::kittest::Queryable;
+use residua::app::Start;
 use tempfile::TempDir;
 
 use crate::desk::Desk;
@@ -125,6 +127,29 @@ fn a_dropped_model_is_loaded_and_remembered() {
     desk.harness.run();
     desk.click(&place);
     assert_eq!(desk.state().loaded.as_ref().expect("loaded").name, place);
+}
+
+#[test]
+fn a_picture_is_opened_before_the_transformer_is_loaded() {
+    let start = Start { in_steps: true, ..Start::default() };
+    let mut desk = Desk::begun(start, Vec2::new(1280.0, 800.0));
+    while desk.state().document.is_none() {
+        assert!(desk.harness.state_mut().state.wait());
+        assert!(desk.state().loaded.as_ref().is_none_or(|loaded| loaded.stage2.is_none()));
+    }
+    desk.harness.run();
+    assert!(desk.state().loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_none()));
+    let opened = desk.state().document.as_ref().unwrap().stack().clone();
+    assert!(desk.shows("The RQ-Transformer is being loaded."));
+    desk.settle();
+    let loaded = desk.state().loaded.as_ref().unwrap();
+    assert_eq!((loaded.name.as_str(), loaded.stage2.is_some()), ("characters-128", true));
+    let document = desk.state().document.as_ref().unwrap();
+    assert!(std::sync::Arc::ptr_eq(document.stack(), &opened), "the picture is not opened twice");
+    assert!(!desk.shows("The RQ-Transformer is being loaded."));
+    assert_eq!(desk.state().settings.model, "characters-128");
+    desk.click("Generate (Ctrl+Enter)");
+    assert!(!desk.state().gallery.items.is_empty());
 }
 
 #[test]

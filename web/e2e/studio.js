@@ -43,10 +43,10 @@ export class Studio {
 
   /**
    * Opens the page and waits until a picture is encoded, which is long before it is shown on a software GPU.
-   * @param {string} wishes the URL's query
+   * @param {string} [wishes] the URL's query
    * @param {{ width: number, height: number }} [size] the window's size
    */
-  async visit(wishes, size = SIZE) {
+  async visit(wishes = '', size = SIZE) {
     await this.page.setViewportSize(size);
     await this.page.goto(`/${wishes}`);
     await expect.poll(() => this.page.locator('#loading').isHidden(), OFTEN).toBe(true);

@@ -65,6 +65,25 @@ test('the sample opens without a click, and progress is shown until then', async
   await studio.keep('opened');
 });
 
+test('a picture is open and can be edited before the transformer has arrived', async ({ server, studio }) => {
+  const file = '/assets/characters-128/contextual.safetensors';
+  const weights = await readFile(path.join(WEB, 'dist', file));
+  server.put(file, weights, { holdAt: weights.length / 2 | 0 });
+  await studio.visit();
+  await expect(studio.find('img', 'Reconstruction picture')).toBeAttached();
+  await expect(studio.says('The RQ-Transformer is being loaded.').first()).toBeAttached();
+  const opened = await studio.codes();
+  await studio.click('row 3, column 4');
+  await studio.click(/^use code \d+ \(neighbour\)$/);
+  await expect.poll(async () => differing(await studio.codes(), opened).length).toBe(1);
+  const edited = await studio.codes();
+  await studio.keep('transformer-to-come');
+  server.release(file);
+  await studio.idle();
+  await expect(studio.find('button', 'Generate (Ctrl+Enter)')).toBeEnabled();
+  expect(await studio.codes()).toEqual(edited);
+});
+
 test('all samples have the native codes', async ({ studio }, info) => {
   const [first, ...others] = SAMPLES;
   const hasNativeCodes = async (/** @type {string} */ sample) => {

@@ -141,6 +141,8 @@ pub enum Writing {
 pub enum Command {
     /// Loads a stage 2 with its stage 1, or a stage 1 alone, in place of the loaded models.
     Load(Options),
+    /// Fetches the files of the model at a place, so that it can be loaded without waiting for them. Only a page has to.
+    Fetch(String),
     /// Encodes part of a picture of any size.
     Encode(Arc<Picture>, Framing),
     /// Decodes a stack, then all its layers. A newer `Show` replaces it.
@@ -218,6 +220,7 @@ pub enum Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
     Load,
+    Fetch,
     Show,
     Neighbours,
     Choices,
@@ -238,6 +241,7 @@ impl Command {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Load(_) => "loading",
+            Self::Fetch(_) => "fetching",
             Self::Encode(..) => "encoding",
             Self::Show(_) => "decoding",
             Self::Neighbours { .. } => "looking for neighbours",
@@ -270,6 +274,7 @@ impl Command {
             Self::Read(Reading::Pasted { .. }) => Path::new(PASTED),
             Self::Read(Reading::Pair(_)) => return Some("two pictures".into()),
             Self::Write(path, _) => path,
+            Self::Fetch(place) => return Some(place.clone()),
             _ => return None,
         };
         Some(file_name(path))
@@ -278,7 +283,7 @@ impl Command {
     /// Where it runs.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Read(_) => Lane::Reads,
+            Self::Read(_) | Self::Fetch(_) => Lane::Reads,
             Self::Write(..) => Lane::Writes,
             _ => Lane::Models,
         }
@@ -287,6 +292,7 @@ impl Command {
     pub(super) fn slot(&self) -> Option<Slot> {
         match self {
             Self::Load(_) => Some(Slot::Load),
+            Self::Fetch(_) => Some(Slot::Fetch),
             Self::Show(_) => Some(Slot::Show),
             Self::Neighbours { .. } => Some(Slot::Neighbours),
             Self::Choices { .. } => Some(Slot::Choices),

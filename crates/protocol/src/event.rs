@@ -52,6 +52,8 @@ pub struct Message {
 pub enum Output {
     /// Models were loaded.
     Loaded(Arc<Loaded>),
+    /// The files of a model were fetched.
+    Fetched,
     /// A picture was encoded.
     Encoded(Arc<Encoded>),
     /// A stack was decoded.

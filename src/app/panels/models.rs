@@ -4,7 +4,7 @@ use eframe::egui::{Button, Grid, Label, ProgressBar, RichText, Role, ScrollArea,
 
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
-use crate::app::state::State;
+use crate::app::state::{LOADING, State};
 use residua_core::config::{ConditionKind, RqVaeConfig};
 use residua_core::text::{counted, grouped, size};
 use residua_io::assets::bundled::BUNDLED;
@@ -29,7 +29,7 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut ModelsView, actions: &mut Vec
         progress(ui, state, actions);
         failure(ui, state, actions);
         match &state.loaded {
-            Some(loaded) => describe(ui, loaded),
+            Some(loaded) => describe(ui, state, loaded),
             None => {
                 ui.label("No model is loaded: open one below, or drop its file or folder on the window.");
             }
@@ -40,10 +40,13 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut ModelsView, actions: &mut Vec
 }
 
 fn progress(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
-    let Some((id, job)) = state.jobs.called("loading") else { return };
+    let Some((id, job)) = LOADING.into_iter().find_map(|label| state.jobs.called(label)) else { return };
     let (done, total) = job.progress.unwrap_or((0, 0));
     ui.horizontal(|ui| {
-        ui.label(format!("Loading: {done} of {} read", counted(total, "tensor")));
+        ui.label(match job.file {
+            Some(_) => format!("Fetching: {} of {}", size(done as u64), size(total as u64)),
+            None => format!("Loading: {done} of {} read", counted(total, "tensor")),
+        });
         if ui.button("Stop loading").clicked() {
             actions.push(Action::Stop(id));
         }
@@ -65,7 +68,7 @@ fn failure(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.separator();
 }
 
-fn describe(ui: &mut Ui, loaded: &Loaded) {
+fn describe(ui: &mut Ui, state: &State, loaded: &Loaded) {
     ui.heading(&loaded.name);
     table(ui, "model", &about(loaded));
     ui.label(RichText::new("Stage 1: RQ-VAE").strong());
@@ -73,6 +76,9 @@ fn describe(ui: &mut Ui, loaded: &Loaded) {
     ui.label(RichText::new("Stage 2: RQ-Transformer").strong());
     match &loaded.stage2 {
         Some(facts) => table(ui, "stage 2", &stage2(facts)),
+        None if state.is_coming() => {
+            ui.label("It is being loaded.");
+        }
         None => {
             ui.label("None: pictures can be encoded and edited, but not sampled or explained.");
         }

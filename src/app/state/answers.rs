@@ -13,11 +13,10 @@ use residua_core::codes::CodeStack;
 use residua_core::config::ConditionKind;
 use residua_io::assets::bundled::{self, BUNDLED};
 use residua_metrics::Usage;
-use residua_protocol::Condition;
 use residua_protocol::condition::of_caption;
-use residua_protocol::{Event, JobId, Loaded, Made, Message, Output};
+use residua_protocol::{Command, Condition, Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, PATCHES, RUNS, Revising, State};
+use super::{CHOICES, LOADING, PATCHES, RUNS, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -59,6 +58,9 @@ impl State {
             self.patches.over();
             self.ask_for_patches();
         }
+        if LOADING.contains(&job.label) && !matches!(event, Event::Done(_)) {
+            self.coming = None;
+        }
         match event {
             Event::Done(milliseconds) if job.file.is_none() => {
                 self.log.times.insert(job.label, milliseconds);
@@ -66,7 +68,7 @@ impl State {
             Event::Done(_) => (),
             Event::Failed(reason) => {
                 self.log.add(Level::Error, reason.clone());
-                if job.label == "loading" {
+                if LOADING.contains(&job.label) {
                     self.load_failure = Some(reason);
                     self.load_default();
                 }
@@ -89,6 +91,7 @@ impl State {
     fn accept(&mut self, output: Output, purpose: Purpose) {
         match (output, purpose) {
             (Output::Loaded(loaded), _) => self.take_models(loaded),
+            (Output::Fetched, _) => self.load_rest(),
             (Output::Encoded(encoded), Purpose::Open(name, source)) => {
                 let pictures = Some((encoded.original.clone(), source));
                 self.open_document(&name, encoded.stack.clone(), pictures, None);
@@ -172,8 +175,16 @@ impl State {
     }
 
     fn take_models(&mut self, loaded: Arc<Loaded>) {
-        self.log.add(Level::Note, format!("{} is loaded", loaded.name));
-        self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
+        match self.coming {
+            Some(model) if loaded.stage2.is_none() => {
+                self.send(Command::Fetch(model.into()));
+            }
+            _ => {
+                self.coming = None;
+                self.log.add(Level::Note, format!("{} is loaded", loaded.name));
+                self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
+            }
+        }
         self.load_failure = None;
         let again = std::mem::take(&mut self.reloads);
         let before = self.loaded.replace(loaded.clone());
@@ -199,9 +210,14 @@ impl State {
         }
     }
 
-    /// Keeps the document open, and requests its picture and previews again. Its surprise was that of the models before.
+    /// Keeps the document open, and requests its picture and previews again. Its surprise was that of the models before, and
+    /// so may be its condition.
     fn keep_open(&mut self, mut document: Document) {
         document.surprise = None;
+        let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
+        if stage2.is_some_and(|stage2| !document.condition.suits(&stage2.config)) {
+            document.condition = self.presumed_condition();
+        }
         self.document = Some(document);
         self.show();
         self.look_at_pinned();

@@ -52,6 +52,9 @@ const COUNTING: &str = "counting tokens";
 /// Label of the jobs that look whether a folder has a training run.
 const RUNS: &str = "looking at";
 
+/// Labels of the jobs that load a model.
+pub const LOADING: [&str; 2] = ["loading", "fetching"];
+
 /// Number of neighbours and of suggestions to request.
 pub const SUGGESTIONS: usize = 8;
 
@@ -109,6 +112,8 @@ pub struct State {
     pub kernel_checks: Vec<Checked>,
     /// The last requested model.
     asked: String,
+    /// The bundled model whose RQ-Transformer is still to come, after its RQ-VAE.
+    coming: Option<&'static str>,
     /// Whether the loading model replaces one lost with its worker.
     reloads: bool,
     /// Memory of the models' worker, in bytes, if it shares none with the window.
@@ -161,6 +166,7 @@ impl State {
             adapter: None,
             kernel_checks: Vec::new(),
             asked: String::new(),
+            coming: None,
             reloads: false,
             models_memory: 0,
             stored: Vec::new(),

@@ -11,6 +11,7 @@ use residua_core::codes::CodeStack;
 use residua_core::config::{Precision, StateKind};
 use residua_core::error::Error;
 use residua_core::text::file_name;
+use residua_io::assets::bundled::Bundled;
 use residua_io::image_io::Picture;
 use residua_io::image_io::folder::is_picture;
 use residua_io::image_io::framing::Framing;
@@ -23,9 +24,42 @@ impl State {
     pub fn load(&mut self, model: &str, rqvae: Option<String>) {
         self.load_failure = None;
         self.asked = model.into();
+        self.coming = None;
         let options =
             Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
         self.send(Command::Load(options));
+    }
+
+    /// Loads the RQ-VAE of a bundled model, which is enough to open pictures, and then the whole model. In a page, its files
+    /// are fetched meanwhile.
+    pub fn load_in_steps(&mut self, model: &'static Bundled) {
+        let [rqvae, _] = model.files();
+        self.load(&format!("assets/{}", rqvae.path), None);
+        self.asked = model.name.into();
+        self.coming = Some(model.name);
+    }
+
+    /// Loads the rest of the model of which only the RQ-VAE is loaded, once its files are there.
+    pub(super) fn load_rest(&mut self) {
+        if let Some(model) = self.coming {
+            self.load(model, None);
+            self.coming = Some(model);
+        }
+    }
+
+    /// Whether an RQ-Transformer is being loaded after its RQ-VAE.
+    pub fn is_coming(&self) -> bool {
+        self.coming.is_some()
+    }
+
+    /// Why nothing can be sampled with the loaded models; `None` if it can.
+    pub fn lacks_transformer(&self) -> Option<&'static str> {
+        match (&self.loaded, self.coming) {
+            (Some(loaded), _) if loaded.stage2.is_some() => None,
+            (_, Some(_)) => Some("The RQ-Transformer is being loaded."),
+            (None, None) => Some("No model is loaded yet: choose one in Models."),
+            (Some(_), None) => Some("This model has no RQ-Transformer: load one in Models."),
+        }
     }
 
     /// The RQ-VAE to load a transformer with, if the user named one.
@@ -109,7 +143,7 @@ impl State {
     }
 
     /// The condition of a picture without a recipe: none, if the model was trained without as well, else that of new pictures.
-    fn presumed_condition(&self) -> Condition {
+    pub(super) fn presumed_condition(&self) -> Condition {
         let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
         match stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
             true => Condition::Unconditional,

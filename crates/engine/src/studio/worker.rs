@@ -16,6 +16,7 @@ use super::inspect::{self, Latents, Latest, Uploaded};
 use super::pace::Pace;
 use crate::api::Model;
 use crate::explain::{explain, surprise};
+use crate::fetch::fetch;
 use crate::models::Stage2;
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
@@ -137,6 +138,10 @@ impl Worker {
     ) -> Result<()> {
         match command {
             Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task).await?))),
+            Command::Fetch(place) => {
+                fetch(&place, task).await?;
+                output(Output::Fetched);
+            }
             Command::Encode(picture, framing) => {
                 let encoded = self.encode(&picture, framing, task).await?;
                 output(Output::Encoded(Arc::new(encoded)));

@@ -150,8 +150,8 @@ fn suggestions(
     place: [usize; 3],
     code: u32,
 ) -> Option<u32> {
-    if state.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_none()) {
-        ui.weak("This model has no RQ-Transformer to suggest codes.");
+    if let Some(why) = state.lacks_transformer() {
+        ui.weak(why);
         return None;
     }
     ui.label(format!("Likeliest by the transformer{}", named(&document.condition)));

@@ -25,7 +25,7 @@ const NAMES: Names = Names {
 pub fn show(ui: &mut Ui, state: &State, document: &Document, worst: &mut u32, actions: &mut Vec<Action>) {
     ui.strong("Revise cells");
     let Some(stage2) = state.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref()) else {
-        ui.label("This model has no RQ-Transformer to resample cells with. Load one in Models.");
+        ui.label(state.lacks_transformer().unwrap_or_default());
         return;
     };
     ui.label("Paint over a part of the picture. When you let go, the model resamples its codes.");

@@ -47,14 +47,14 @@ pub fn show(
 }
 
 fn resample(ui: &mut Ui, state: &State, document: &Document, actions: &mut Vec<Action>) {
-    let possible = state.has_transformer();
-    if ui.add_enabled(possible, Button::new("Resample selected")).clicked() {
+    let lacking = state.lacks_transformer();
+    if ui.add_enabled(lacking.is_none(), Button::new("Resample selected")).clicked() {
         actions.push(Action::Do(State::resample_selected));
     }
-    ui.weak(match possible {
-        true => format!("Samples new codes from the transformer{}.", named(&document.condition)),
-        false => "This model has no RQ-Transformer to sample with.".into(),
-    });
+    ui.weak(lacking.map_or_else(
+        || format!("Samples new codes from the transformer{}.", named(&document.condition)),
+        Into::into,
+    ));
 }
 
 /// Offers to swap in cells from the gallery's stacks of the same shape.

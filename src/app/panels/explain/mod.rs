@@ -41,11 +41,6 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 
 /// What the user has to do before anything can be explained.
 fn missing(state: &State) -> Option<&'static str> {
-    let stage2 = state.loaded.as_ref().map(|loaded| loaded.stage2.is_some());
-    match (stage2, &state.document) {
-        (None, _) => Some("Load a model: choose one in Models."),
-        (Some(false), _) => Some("This model has no RQ-Transformer: load a stage 2 in Models."),
-        (_, None) => Some("Open a picture or codes: drop a file on the window."),
-        _ => None,
-    }
+    let closed = state.document.is_none().then_some("Open a picture or codes: drop a file on the window.");
+    state.lacks_transformer().or(closed)
 }

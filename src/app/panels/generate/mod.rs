@@ -30,7 +30,7 @@ pub struct GenerateView {
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, state: &State, view: &mut GenerateView, actions: &mut Vec<Action>) {
-    let missing = missing(state);
+    let missing = state.lacks_transformer();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if let Some(missing) = missing {
             ui.label(missing);
@@ -48,17 +48,6 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut GenerateView, actions: &mut V
             reuse::show(ui, state, &mut view.rows, actions);
         });
     });
-}
-
-/// What to do before sampling is possible.
-fn missing(state: &State) -> Option<&'static str> {
-    match &state.loaded {
-        None => Some("No model is loaded yet: choose one in Models."),
-        Some(loaded) if loaded.stage2.is_none() => Some(
-            "This model has no RQ-Transformer, which sampling needs: load a model with a stage 2 in Models.",
-        ),
-        Some(_) => None,
-    }
 }
 
 /// Shows the settings of the next pictures.

@@ -125,11 +125,8 @@ pub fn surprise_scale(ui: &mut Ui, state: &State, document: &Document) {
             let most = surprise.worst().map_or(0.0, |(_, bits)| bits);
             scale(ui, "Surprise of a cell", most, " bits");
         }
-        None if state.has_transformer() => {
-            ui.weak("measuring…");
-        }
         None => {
-            ui.weak("This model has no RQ-Transformer to measure surprise with.");
+            ui.weak(state.lacks_transformer().unwrap_or("measuring…"));
         }
     }
 }
