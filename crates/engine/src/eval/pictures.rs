@@ -148,7 +148,8 @@ impl Pictures {
     /// Identifies the entries of all parts, which are in `folder`: their names, sizes, classes and captions.
     pub fn fingerprint(&self, folder: &Path) -> String {
         let (items, classes) = (self.items.clone(), self.classes.clone());
-        fingerprint(folder, &DataSet { items, classes, left_out: Vec::new() })
+        let (validation, left_out) = (BTreeSet::new(), Vec::new());
+        fingerprint(folder, &DataSet { items, classes, validation, left_out })
     }
 
     /// The captions, if all pictures that can be read have one.
