@@ -97,6 +97,7 @@ fn trains_and_samples(
             &augmentation,
             "dropout: body.block.resid_pdrop 0.1, head.block.resid_pdrop 0.1",
             step,
+            "the published code has no trainer for this stage",
             "experiment.amp: ignored",
         ],
     );
