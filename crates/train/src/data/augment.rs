@@ -184,7 +184,10 @@ impl Variation {
         match self.frame {
             Frame::Middle => picture.fit(resolution),
             Frame::Squeezed => Framing::Squeezed.apply(picture, resolution),
-            Frame::Along => self.along(picture).apply(picture, resolution),
+            Frame::Along => {
+                let along = draw(self.key, 0)[0];
+                picture.fit_along(resolution, |left_over| below(along, left_over as usize + 1) as u64)
+            }
             Frame::Anywhere(part) => self.part(picture, part, resolution),
             Frame::AnywhereSqueezed(part) => {
                 self.part(&Framing::Squeezed.apply(picture, resolution)?, part, resolution)
@@ -200,13 +203,6 @@ impl Variation {
             Frame::Along => width == height,
             Frame::Anywhere(_) | Frame::AnywhereSqueezed(_) | Frame::NearMiddle => false,
         }
-    }
-
-    fn along(self, picture: &Picture) -> Framing {
-        let (width, height) = (picture.width(), picture.height());
-        let (side, along) = (width.min(height), draw(self.key, 0)[0]);
-        let place = |size: usize| below(along, size - side + 1);
-        Framing::Square(Square { left: place(width), top: place(height), side })
     }
 
     fn part(self, picture: &Picture, part: Part, resolution: usize) -> Result<Picture> {
@@ -227,7 +223,7 @@ impl Variation {
             first + below(word, end.saturating_sub(first).max(1))
         };
         let square = Square { left: place(width, across), top: place(height, down), side };
-        let most = side.min((ENLARGED * resolution as f64).round() as usize).max(resolution);
+        let most = side.min((ENLARGED * resolution as f64).round_ties_even() as usize).max(resolution);
         let larger = resolution + below(enlarged, most - resolution + 1);
         let [across, down, ..] = draw(self.key, FRAME + 1);
         let [left, top] = [across, down].map(|word| below(word, larger - resolution + 1));
