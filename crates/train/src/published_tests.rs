@@ -94,8 +94,8 @@ fn ffhq_stage_2_is_trained_as_published() {
 fn imagenet_is_trained_as_published() {
     let (model, train) = stage1(IMAGENET1);
     assert_eq!((model.ddconfig.attn_resolutions, train.experiment.epochs), (vec![8], 10.0));
-    // Half an epoch, rounded up; an epoch has 40,037 steps.
-    assert_eq!(train.optimizer.schedule(40_037, 400_370).warmup, 20_019);
+    // Half an epoch, which has 40,037 steps.
+    assert_eq!(train.optimizer.schedule(40_037, 400_370).warmup, 20_018.5);
     let (model, train) = stage2(IMAGENET2);
     assert_eq!((train.experiment.parts(), train.experiment.test_freq), (64, 2.0));
     assert_eq!((model.body.n_layer, model.head.block.resid_pdrop), (12, 0.1));
