@@ -32,7 +32,7 @@ pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -
         (is_stage1 && train.optimizer.max_gn.is_some())
             .then(|| "optimizer.max_gn: gradients are clipped; the published trainer ignores this in stage 1".into()),
         (is_stage1 && experiment.total_batch_size.is_some_and(|total| total > batch))
-            .then(|| "experiment.total_batch_size: reached in parts; the published trainer ignores this in stage 1".into()),
+            .then(|| "experiment.total_batch_size: the published trainer divides it among processes that update codebooks together; for that, set batch_size to it".into()),
         experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
         (ema == Some(true))
             .then(|| "arch.ema: true names no decay, so no averages are kept, as the published trainer never updates its own; give a decay such as 0.999 for averages".into()),
