@@ -93,6 +93,10 @@ fn is(name: &str, word: &str) -> bool {
     name == word
 }
 
+fn known(kind: &str) -> Option<Augmentation> {
+    NAMED.iter().find(|(compare, word, _)| compare(kind, word)).map(|(_, _, augmentation)| *augmentation)
+}
+
 impl Augmentation {
     /// The augmentation for the published key `dataset.transforms.type`, or for `dataset.transforms` of
     /// datasets with captions.
@@ -106,17 +110,21 @@ impl Augmentation {
                 "dataset.transforms: expected dalle-vqvae or clip for this kind of model, found {kind}"
             )));
         }
-        let known = NAMED.iter().find(|(compare, word, _)| compare(kind, word));
-        Ok(known.map_or_else(
-            || {
-                let words = NAMED.map(|(_, word, _)| word).join(", ");
-                tracing::warn!(
-                    "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and flipped as for imagenet"
-                );
-                ALONG
-            },
-            |(_, _, augmentation)| *augmentation,
-        ))
+        Ok(known(kind).unwrap_or_else(|| {
+            let words = NAMED.map(|(_, word, _)| word).join(", ");
+            tracing::warn!(
+                "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and flipped as for imagenet"
+            );
+            ALONG
+        }))
+    }
+
+    /// How to frame the pictures that a model with this `dataset.transforms` is measured on, as published.
+    pub fn measured(kind: Option<&str>) -> Framing {
+        match kind.and_then(known).map(|known| known.held_out().frame) {
+            Some(Frame::Squeezed) => Framing::Squeezed,
+            _ => Framing::Middle,
+        }
     }
 
     /// What training does with each picture, for people.
@@ -387,6 +395,9 @@ mod tests {
         }
         assert_eq!(named("clip").unwrap().held_out().frame, Frame::Squeezed);
         assert_eq!(named("ffhq1024x1024").unwrap().held_out(), PLAIN);
+        let measured = ["dalle-vqvae", "clip", "imagenet256x256", "other"]
+            .map(|name| Augmentation::measured(Some(name)));
+        assert_eq!(measured, [Framing::Squeezed, Framing::Squeezed, Framing::Middle, Framing::Middle]);
         let error = named("clip-dvae").unwrap_err().to_string();
         assert!(error.contains("expected dalle-vqvae or clip") && error.contains("clip-dvae"), "{error}");
     }
