@@ -36,6 +36,8 @@ pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -
         experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
         (ema == Some(true))
             .then(|| "arch.ema: true names no decay, so no averages are kept, as the published trainer never updates its own; give a decay such as 0.999 for averages".into()),
+        train.ema
+            .map(|decay| format!("arch.ema: averages with decay {decay} are the model that is saved; the published trainer never updates its own")),
         (checkpointing == Some(true))
             .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
     ];
