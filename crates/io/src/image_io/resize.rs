@@ -275,6 +275,10 @@ mod tests {
         let square = pixels("square.png");
         assert_eq!(squeeze(&square, 17).unwrap(), fit(&square, 17).unwrap());
         assert_ne!(squeeze(&source, 40).unwrap(), fit(&source, 40).unwrap());
+        for (name, resolution) in [("landscape", 40), ("portrait", 80)] {
+            let expected = pixels(&format!("{name}_squeeze{resolution}.png"));
+            assert_eq!(squeeze(&pixels(&format!("{name}.png")), resolution).unwrap(), expected, "{name}");
+        }
     }
 
     #[test]
