@@ -249,8 +249,8 @@ mod tests {
         for (name, resolution, before) in [("landscape", 32, 5), ("landscape", 80, 47), ("portrait", 24, 3)] {
             let seen = std::cell::Cell::new(0);
             let place = |left_over: u64| {
-                seen.set(seen.get().max(left_over));
-                before.min(left_over)
+                seen.set(left_over.max(seen.get()));
+                left_over.min(before)
             };
             let found = fit_along(&pixels(&format!("{name}.png")), resolution, place).unwrap();
             assert_eq!(found, pixels(&format!("{name}_along{resolution}.png")), "{name} to {resolution}");
