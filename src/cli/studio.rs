@@ -54,6 +54,7 @@ impl Studio {
             pin: self.pin,
             theme: self.theme,
             screenshot: self.screenshot,
+            in_steps: false,
         };
         app::open(start, self.device.device, kernels)
     }

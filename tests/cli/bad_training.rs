@@ -19,8 +19,10 @@ fn differences_from_a_published_configuration_are_reported() {
     for note in [
         "augmentation: the largest square in the center, mirrored half the time, shifted by up to 3 pixels",
         "dropout: none",
+        "unlike the published code, this makes transparent pixels white",
         "a step is 8 pictures, in 2 parts of 4",
         "optimizer.max_gn: ",
+        "experiment.total_batch_size: ",
         "experiment.amp: ",
         "arch.checkpointing: ",
         "arch.ema: ",

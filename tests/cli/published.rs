@@ -3,7 +3,7 @@
 
 use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::desk::{Desk, Run, given};
 use super::training::metrics;
@@ -97,6 +97,7 @@ fn trains_and_samples(
             &augmentation,
             "dropout: body.block.resid_pdrop 0.1, head.block.resid_pdrop 0.1",
             step,
+            "the published code has no trainer for this stage",
             "experiment.amp: ignored",
         ],
     );
@@ -157,4 +158,24 @@ fn imagenet_is_trained_and_sampled() {
         (16384, 0.92),
         "--class rows",
     );
+}
+
+/// A run made of the published trainer's parts (`make_run_golden.py`), step by step: its losses, the adaptive weight,
+/// codebooks in moving averages, and two optimizers with schedules of their own.
+#[test]
+fn stage_1_learns_as_in_the_published_code() {
+    let (desk, run) = (Desk::new(), "fixtures/training/run");
+    desk.does(&format!("train rqvae {run}/config.yaml --data {run}/data --from {run} --out run --all"));
+    let golden = std::fs::read(given(&format!("{run}/metrics.json"))).unwrap();
+    let golden: Vec<Value> = serde_json::from_slice(&golden).unwrap();
+    let found = metrics(&desk.path("run"));
+    assert_eq!((golden.len(), found.len()), (8, 8));
+    for (expected, found) in golden.iter().zip(&found) {
+        assert_eq!(expected.get("discriminator").is_some(), found.get("discriminator").is_some(), "{found}");
+        for (name, expected) in expected.as_object().unwrap() {
+            let (number, expected) = (found[name.as_str()].as_f64().unwrap(), expected.as_f64().unwrap());
+            // Rounding adds up over the steps to 1e-5.
+            assert!((number - expected).abs() <= 1e-3 * expected.abs(), "{name}: {expected}, found {found}");
+        }
+    }
 }

@@ -142,7 +142,7 @@ pub fn train_shared(
     };
     if wish.items.is_empty() {
         return Err(Error::usage(format!(
-            "{}: expected pictures to train on, found all of its {} held out by their names: train on all pictures (all) to include them",
+            "{}: expected pictures to train on, found all of its {} held out: train on all pictures (all) to include them",
             options.data.display(),
             record.pictures
         )));

@@ -117,7 +117,9 @@ impl MovingCodebook {
         let chosen = if by_error {
             self.drawn_by_error(latents, codes, blank, dead.len(), [seed ^ stream::ERROR, step, depth])
         } else {
-            let order = permutation(count.max(self.size()), [seed ^ stream::ORDER, step, depth]);
+            // As published, the latents are repeated as a whole until there are enough.
+            let repeated = count * self.size().div_ceil(count);
+            let order = permutation(repeated, [seed ^ stream::ORDER, step, depth]);
             dead.iter().map(|&code| order[code]).collect()
         };
         for (code, chosen) in dead.into_iter().zip(chosen) {
@@ -385,6 +387,21 @@ mod tests {
         assert_eq!(least_used(1), [1.0, 1.0, 0.0]);
         let [first, second, third] = least_used(30);
         assert!(first >= 1.0 && second < 0.5 && third == 0.0, "{first} {second} {third}");
+    }
+
+    /// With 12 latents for 16 codes, each latent is among the 24 copies to choose from as often as the others.
+    #[test]
+    fn no_latent_is_preferred_when_there_are_few() {
+        let latents: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let mut first_four = 0;
+        for step in 0..500 {
+            let mut book = MovingCodebook::initial(16, 1, 5, 0);
+            book.restart(&latents, &[0; 12], &Restart { step, ..restart() }, 0);
+            first_four += book.sums.iter().filter(|sum| **sum < 3.5).count();
+        }
+        // A third of 8,000, within five standard deviations of 25. If only the first four were repeated, it
+        // would be half.
+        assert!((2542..2792).contains(&first_four), "{first_four}");
     }
 
     #[test]

@@ -94,12 +94,55 @@ fn ffhq_stage_2_is_trained_as_published() {
 fn imagenet_is_trained_as_published() {
     let (model, train) = stage1(IMAGENET1);
     assert_eq!((model.ddconfig.attn_resolutions, train.experiment.epochs), (vec![8], 10.0));
-    // Half an epoch, rounded up; an epoch has 40,037 steps.
-    assert_eq!(train.optimizer.schedule(40_037, 400_370).warmup, 20_019);
+    // Half an epoch, which has 40,037 steps.
+    assert_eq!(train.optimizer.schedule(40_037, 400_370).warmup, 20_018.5);
     let (model, train) = stage2(IMAGENET2);
     assert_eq!((train.experiment.parts(), train.experiment.test_freq), (64, 2.0));
     assert_eq!((model.body.n_layer, model.head.block.resid_pdrop), (12, 0.1));
     assert!((model.sampling.filters[3].top_p - 0.92).abs() < 1e-6);
+}
+
+/// The published trainer saves configurations with all defaults filled in (see `make_saved.py`). They mean what the
+/// given ones do.
+#[test]
+fn saved_configurations_mean_the_same() {
+    let read = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/published");
+        let text = std::fs::read_to_string(format!("{folder}/{name}.yaml")).unwrap();
+        let config = Config::parse(name, &text).unwrap();
+        let train = TrainConfig::of(name, &config).unwrap();
+        (config, train)
+    };
+    for name in ["ffhq-stage1", "ffhq-stage2", "cc3m-stage2"] {
+        let [(given, train), (saved, train_saved)] =
+            [name.into(), format!("saved/{name}")].map(|name: String| read(&name));
+        assert_eq!(given.transforms, saved.transforms, "{name}");
+        let model = |config: &Config| match &config.model {
+            ModelConfig::RqVae(model) => serde_json::json!(model),
+            ModelConfig::RqTransformer(model) => serde_json::json!([
+                model.codebook_sizes().unwrap(),
+                model.body,
+                model.head,
+                model.dropout_rates(),
+                model.dataset,
+                model.sampling
+            ]),
+        };
+        assert_eq!(model(&given), model(&saved), "{name}");
+        let optimizers = |train: &TrainConfig| {
+            let all = [Some(&train.optimizer), train.gan.as_ref().map(|gan| &gan.disc.optimizer)];
+            all.map(|one| one.map(|one| (one.descent(), one.max_gn, one.schedule(500, 200 * 500))))
+        };
+        assert_eq!(optimizers(&train), optimizers(&train_saved), "{name}");
+        let others = |train: &TrainConfig| {
+            let TrainConfig { experiment, loss, gan, ema, .. } = train;
+            let gan = gan.as_ref().map(|gan| &gan.loss);
+            format!("{} {} {loss:?} {gan:?} {ema:?}", experiment.epochs, experiment.test_freq)
+        };
+        assert_eq!(others(&train), others(&train_saved), "{name}");
+        // As for the four processes that the script names.
+        assert_eq!(train_saved.experiment.parts(), if name.starts_with("cc3m") { 64 } else { 4 }, "{name}");
+    }
 }
 
 /// Missing keys get the defaults of `rqvae/utils/config.py`.

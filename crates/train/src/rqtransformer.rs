@@ -17,7 +17,8 @@ use residua_model::rqtransformer::Masked;
 use residua_model::{Loader, Parameter};
 use residua_weights::WeightFile;
 
-/// Standard deviation of the initial weights, as published.
+/// Standard deviation of the initial weights: that of the published `_init_weights`. (No published file calls it,
+/// as the trainer of stage 2 is not published.)
 const SPREAD: f32 = 0.02;
 
 /// An RQ-Transformer in training.

@@ -1,24 +1,22 @@
 //! Learning rate schedule: linear warm-up, then cosine decay.
 
-use serde::{Deserialize, Serialize};
-
 /// A learning rate for each step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// The configured rate.
     pub rate: f64,
     /// Factor on `rate` after the warm-up.
     pub multiplier: f64,
-    /// Steps of warm-up.
-    pub warmup: u64,
+    /// Steps of warm-up; not always a whole number, as half an epoch may have an odd number of steps.
+    pub warmup: f64,
     /// True if the warm-up starts at 0, not at `rate`.
     pub from_zero: bool,
     /// Steps at the peak rate.
-    pub hold: u64,
+    pub hold: f64,
     /// Final rate.
     pub least: f64,
     /// Total number of steps.
-    pub steps: u64,
+    pub steps: f64,
 }
 
 impl Schedule {
@@ -27,25 +25,28 @@ impl Schedule {
         Self {
             rate,
             multiplier: 1.0,
-            warmup: 0,
+            warmup: 0.0,
             from_zero: false,
-            hold: u64::MAX,
+            hold: f64::MAX,
             least: rate,
-            steps: u64::MAX,
+            steps: f64::MAX,
         }
     }
 
-    /// The rate at step `step`, counted from 0. As published, the warm-up starts at its first rate, and
-    /// reaches the peak one step after its last.
+    /// The rate at step `step`, counted from 0. As published, the warm-up starts at its first rate, reaches the
+    /// peak one step after its last, and ends with its last whole step.
     pub fn at(&self, step: u64) -> f64 {
-        let peak = self.rate * self.multiplier;
+        let (step, begin) = (step as f64, if self.from_zero { 0.0 } else { self.rate });
+        let risen = |steps: f64| match self.warmup > 0.0 {
+            true => begin + (self.rate * self.multiplier - begin) * (steps / self.warmup),
+            false => self.rate * self.multiplier,
+        };
         if step < self.warmup {
-            let begin = if self.from_zero { 0.0 } else { self.rate };
-            return begin + (peak - begin) * step as f64 / self.warmup as f64;
+            return risen(step);
         }
-        let gone = (step - self.warmup).saturating_sub(self.hold);
-        let left = self.steps.saturating_sub(self.warmup).saturating_sub(self.hold).max(1);
-        let part = (gone as f64 / left as f64).min(1.0);
+        let (peak, held) = (risen(self.warmup.floor()), self.warmup + self.hold);
+        let gone = (step - held.floor()).max(0.0);
+        let part = (gone / (self.steps - held).max(1.0)).min(1.0);
         self.least + (peak - self.least) * (1.0 + (std::f64::consts::PI * part).cos()) / 2.0
     }
 }
@@ -53,23 +54,34 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
+    use residua_core::config::Config;
+    use serde_json::{Value, json};
+
+    const STAGE1: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqvae-shared/config.yaml"));
 
     #[test]
-    fn it_rises_holds_and_falls() {
-        let schedule = Schedule {
-            rate: 1.0,
-            multiplier: 2.0,
-            warmup: 4,
-            from_zero: true,
-            hold: 2,
-            least: 0.5,
-            steps: 14,
-        };
-        let rates: Vec<f64> = (0..20).map(|step| schedule.at(step)).collect();
-        assert_eq!(rates[..6], [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]);
-        assert!(rates[6..14].windows(2).all(|pair| pair[0] > pair[1]), "{rates:?}");
-        assert!((rates[10] - 1.25).abs() < 1e-12, "halfway down the cosine");
-        assert!(rates[14..].iter().all(|&rate| rate == 0.5));
+    fn rates_match_the_published_scheduler() {
+        let golden: Value = serde_json::from_str(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/training/schedule.json"
+        )))
+        .expect("our own file");
+        let (rate, per_epoch) = (&golden["rate"], golden["steps_per_epoch"].as_u64().unwrap());
+        let cases = golden["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 8);
+        for case in cases {
+            let mut document = Config::parse("c", STAGE1).unwrap().document;
+            document["optimizer"] = json!({ "init_lr": rate, "warmup": case["warmup"] });
+            let config = Config::from_document("c", document).unwrap();
+            let steps = case["epochs"].as_u64().unwrap() * per_epoch;
+            let schedule = TrainConfig::of("c", &config).unwrap().optimizer.schedule(per_epoch, steps);
+            for (step, expected) in (0..).zip(case["rates"].as_array().unwrap()) {
+                let (found, expected) = (schedule.at(step), expected.as_f64().unwrap());
+                assert!((found - expected).abs() < 1e-15, "{case}: step {step}: {found}");
+            }
+        }
     }
 
     #[test]

@@ -20,10 +20,11 @@ use residua_engine::Stage2;
 use residua_engine::bulk::{Given, Order, conditions, spread};
 use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
 use residua_engine::eval::{Pictures, Selection, Tally};
+use residua_io::image_io::framing::Framing;
 use residua_kernels::device::kind;
 use residua_metrics::merge::Merge;
 use residua_protocol::Condition;
-use residua_train::data::Split;
+use residua_train::data::{Augmentation, Split};
 
 /// Stage 2: Fréchet inception distance and inception score of samples, or of the pictures in a folder.
 ///
@@ -40,8 +41,9 @@ pub struct Fid {
     /// Measure the pictures in this folder instead of sampling new ones.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "draft", "revise", "revise_temperature", "revise_top_k", "revise_top_p", "revise_guidance"])]
     samples: Option<PathBuf>,
-    /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. [default:
-    /// the model's resolution; with --samples, use pictures as they are]
+    /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. Pictures for a
+    /// model of dataset.transforms dalle-vqvae or clip are squeezed instead, as published. [default: the model's
+    /// resolution; with --samples, use pictures as they are]
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
     /// Number of splits for the inception score. [default: 10, or the number of pictures if smaller]
@@ -70,6 +72,7 @@ pub struct Measurement {
     count: usize,
     splits: usize,
     resolution: Option<usize>,
+    framing: Framing,
     precision: Precision,
     split: Split,
     device: String,
@@ -115,6 +118,7 @@ impl Fid {
             count: 0,
             splits: 0,
             resolution: self.resolution,
+            framing: Framing::Middle,
             precision: self.model.precision().unwrap_or_default(),
             split: self.reference.split,
             device: kind(&device).into(),
@@ -125,7 +129,8 @@ impl Fid {
             Some(folder) => self.folder(folder, measurement, &judge, &own, console)?,
             None => self.sampled(&reference, measurement, &judge, &own, &device, console)?,
         };
-        let reference = reference.seen(&judge, measurement.resolution, own.part, console)?;
+        let Measurement { resolution, framing, .. } = measurement;
+        let reference = reference.seen(&judge, resolution, framing, own.part, console)?;
         own.finish(&measurement, Sums { judged, reference }, console)
     }
 
@@ -178,12 +183,13 @@ impl Fid {
             "filters": filters, "schedule": schedule, "condition": self.condition.condition(),
         });
         let resolution = self.resolution.or(Some(stage2.stage1.model.config.ddconfig.resolution));
+        let framing = Augmentation::measured(config.dataset.transforms.0.as_deref());
         let plan =
             sets::Plan { stage2: &stage2, orders, filters, schedule, seed: self.sampling.seed, splits };
         let mut task = console.task("sampling");
         let seen = pollster::block_on(judge.look_at_samples(&plan, own.part, &mut task))?;
         let count = count as usize;
-        Ok((Measurement { samples: Some(samples), count, splits, resolution, ..measurement }, seen))
+        Ok((Measurement { samples: Some(samples), count, splits, resolution, framing, ..measurement }, seen))
     }
 }
 
@@ -195,6 +201,7 @@ impl Setting for Measurement {
         let Tally { pictures, left_out, sums } = judged;
         let (reference, reference_pictures) = reference.statistics()?;
         let protocol = Protocol::new(&self.inception, pictures, reference_pictures, self.resolution);
+        let protocol = Protocol { framing: self.framing, ..protocol };
         let score = sums.score()?;
         let distance = reference.distance(&sums.statistics()?)?;
         let deviation = score.deviation.map_or_else(|| "?".into(), |deviation| format!("{deviation:.4}"));

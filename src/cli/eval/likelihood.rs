@@ -17,7 +17,7 @@ use residua_kernels::device::kind;
 use residua_metrics::merge::{Merge, differing};
 use residua_protocol::ModelId;
 use residua_train::conditions::check_labels;
-use residua_train::data::Split;
+use residua_train::data::{Augmentation, Split};
 
 /// Stage 2: negative log-likelihood of the pictures' nearest codes, given their classes or captions. For a
 /// contextual model: of masked cells, given all others, by the number of masked cells.
@@ -82,7 +82,9 @@ impl Likelihood {
                 "--unlabelled does nothing, as this model takes no class or caption: leave it out",
             ));
         }
-        let pictures = Pictures::open(&self.pictures.selection(), classes, Some(sizes.resolution))?;
+        let framing = Augmentation::measured(stage2.model.config.dataset.transforms.0.as_deref());
+        let pictures =
+            Pictures::open(&self.pictures.selection(), classes, Some(sizes.resolution))?.framed(framing);
         if !self.unlabelled {
             check_labels(&self.pictures.data, pictures.items(), condition)?;
         }

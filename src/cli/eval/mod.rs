@@ -23,6 +23,7 @@ use residua_core::error::Result;
 use residua_core::text::counted;
 use residua_engine::eval::Selection;
 use residua_engine::eval::sets::Protocol;
+use residua_io::image_io::framing::Framing;
 use residua_train::data::Split;
 
 /// Default number of pictures in a batch.
@@ -125,11 +126,12 @@ fn protocol_lines(protocol: &Protocol) -> String {
         Some(count) => counted(count, "picture"),
         None => "saved statistics".into(),
     };
-    let crop = match protocol.resolution {
-        Some(side) => {
+    let crop = match (protocol.resolution, protocol.framing) {
+        (Some(side), Framing::Squeezed) => format!("pictures in folders: as a whole to {side}x{side}; then "),
+        (Some(side), _) => {
             format!("pictures in folders: shorter side to {side}, cropped to {side}x{side}; then ")
         }
-        None => String::new(),
+        (None, _) => String::new(),
     };
     format!(
         "pictures    {}, against {reference}\nresize      {crop}{}\ncovariance  {}\ninception   SHA-256 {}",

@@ -8,6 +8,7 @@ use residua_core::error::{Error, Result};
 use residua_core::part::Part;
 use residua_engine::eval::Pictures;
 use residua_engine::eval::sets::{self, Judge};
+use residua_io::image_io::framing::Framing;
 use residua_metrics::frechet::Statistics;
 
 /// Number of samples in published evaluations.
@@ -72,18 +73,19 @@ impl Reference {
         }
     }
 
-    /// Its statistics, or the sums over its pictures in `part`.
+    /// Its statistics, or the sums over its pictures in `part`, resized like this.
     pub fn seen(
         self,
         judge: &Judge,
         resolution: Option<usize>,
+        framing: Framing,
         part: Part,
         console: &Console,
     ) -> Result<sets::Reference> {
         match self {
             Self::Saved(statistics) => Ok(sets::Reference::Saved(statistics)),
             Self::Pictures(pictures) => {
-                let mut pictures = pictures.fitted_to(resolution).only(part);
+                let mut pictures = pictures.fitted_to(resolution).framed(framing).only(part);
                 let mut task = console.task("looking");
                 pollster::block_on(judge.look(&mut pictures, UNSCORED, &mut task)).map(sets::Reference::Seen)
             }

@@ -28,13 +28,14 @@ use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
 use residua_engine::eval::{Pictures, Tally};
 use residua_engine::judge::{load_classifier, load_clip};
 use residua_engine::models::id_of_file;
+use residua_io::image_io::framing::Framing;
 use residua_judges::clip::Clip;
 use residua_judges::resnet::ResNet;
 use residua_kernels::device::kind;
 use residua_metrics::inception_score::InceptionScore;
 use residua_metrics::merge::Merge;
 use residua_protocol::ModelId;
-use residua_train::data::Split;
+use residua_train::data::{Augmentation, Split};
 use residua_weights::WeightFile;
 
 /// Stage 2: FID, inception score and CLIP score of saved samples, by sampling settings and by a classifier's
@@ -109,6 +110,7 @@ pub struct Measurement {
     /// Number of samples of a set.
     count: usize,
     resolution: usize,
+    framing: Framing,
     split: Split,
     device: String,
     /// The fingerprint of the reference, if it is pictures and measured in parts.
@@ -209,12 +211,14 @@ impl Samples {
             orders: hash(&orders),
             count: count as usize,
             resolution: stage2.stage1.model.config.ddconfig.resolution,
+            framing: Augmentation::measured(config.dataset.transforms.0.as_deref()),
             split: self.reference.split,
             device: kind(&device).into(),
             reference: own.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
             sets: Vec::new(),
         };
-        let reference = reference.seen(&judge, Some(measurement.resolution), own.part, console)?;
+        let (resolution, framing) = (Some(measurement.resolution), measurement.framing);
+        let reference = reference.seen(&judge, resolution, framing, own.part, console)?;
         let mut sums = Sums { reference, sets: Vec::new() };
         for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
@@ -310,6 +314,7 @@ impl Setting for Measurement {
         let rows = self.sets.iter().zip(sets).map(row).collect::<Result<Vec<Row>>>()?;
         let resolution = Some(self.resolution);
         let protocol = Protocol::new(&self.inception, self.count, reference_pictures, resolution);
+        let protocol = Protocol { framing: self.framing, ..protocol };
         let value = json!({
             "rows": rows, "protocol": protocol, "model": self.model, "rqvae": self.rqvae,
             "seed": self.seed, "split": self.split,

@@ -113,8 +113,11 @@ pub struct Dataset {
     #[serde(default, alias = "bpe_pdrop", skip_serializing)]
     pub bpe_dropout: Option<f64>,
     /// Image transforms in training.
-    #[serde(default, alias = "transform", skip_serializing)]
+    #[serde(default, skip_serializing)]
     pub transforms: Transforms,
+    /// The same, if `transforms` is absent. The published trainer saves an empty one beside the other.
+    #[serde(default, skip_serializing)]
+    transform: Transforms,
     #[serde(default, rename = "root", skip_serializing)]
     _root: Unread,
     #[serde(default, rename = "image_resolution", skip_serializing)]
@@ -234,7 +237,10 @@ impl Config {
             Some(translated) => (translated, taming::NAMES),
             None => (document, &[][..]),
         };
-        let parts: Document = read_section(name, "", &document)?;
+        let mut parts: Document = read_section(name, "", &document)?;
+        if parts.dataset.transforms.0.is_none() {
+            parts.dataset.transforms = std::mem::take(&mut parts.dataset.transform);
+        }
         let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
         let transforms = parts.dataset.transforms.clone();
         let model = match kind {
@@ -337,20 +343,21 @@ mod tests {
         assert_eq!(rqt.stage1.as_deref(), Some("../rqvae-shared/model.pt"));
     }
 
-    /// This includes keys that the published trainer adds when it saves a configuration.
+    /// This includes the configurations that the published trainer saves.
     #[test]
     fn no_published_key_is_unknown() {
         let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .join("tests/fixtures/published");
-        let added = "seed: 0\nruntime: {args: {}}\nresult_path: /tmp\nsampling: {temp: 1.0, top_k: null, top_p: null}\n";
+        let added = "sampling: {temp: 1.0, top_k: null, top_p: null}";
         let mut read = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
+        let listed = [folder.clone(), folder.join("saved")].map(|folder| std::fs::read_dir(folder).unwrap());
+        for entry in listed.into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "yaml") {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            let document: serde_json::Value = serde_saphyr::from_str(&format!("{text}\n{added}")).unwrap();
+            let document: serde_json::Value = serde_saphyr::from_str(&format!("{text}\n{added}\n")).unwrap();
             let unknown = |key: &str, _: &str| panic!("{}: {key}", path.display());
             let parts: Document = keys::read(&document, "", &unknown).unwrap();
             match parts.arch["type"].as_str().unwrap() {
@@ -359,7 +366,7 @@ mod tests {
             }
             read += 1;
         }
-        assert_eq!(read, 6);
+        assert_eq!(read, 9);
     }
 
     #[test]

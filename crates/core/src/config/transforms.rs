@@ -55,7 +55,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::keys;
+    use super::super::{Config, keys};
     use super::*;
 
     #[test]
@@ -78,5 +78,23 @@ mod tests {
         }
         let error = keys::read::<Transforms>(&json!([1]), "transforms", &|_, _| ()).unwrap_err();
         assert_eq!(error, "transforms: expected a name, or a mapping with the key type, found a list");
+    }
+
+    #[test]
+    fn an_empty_transform_beside_the_other_is_ignored() {
+        let transforms = |dataset: serde_json::Value| {
+            let stage2 = include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../tests/fixtures/published/saved/ffhq-stage2.yaml"
+            ));
+            let mut document = Config::parse("c", stage2).unwrap().document;
+            document["dataset"] = dataset;
+            Config::from_document("c", document).unwrap().transforms
+        };
+        let name = Transforms(Some("ffhq256x256".into()));
+        let (none, given) = (json!({"type": null}), json!({"type": "ffhq256x256"}));
+        assert_eq!(transforms(json!({"transform": none, "transforms": given})), name);
+        assert_eq!(transforms(json!({"transform": given})), name);
+        assert_eq!(transforms(json!({"transform": none})), Transforms(None));
     }
 }

@@ -11,6 +11,7 @@ use residua_core::part::Part;
 use residua_core::task::Task;
 use residua_core::text::counted;
 pub use residua_io::image_io::folder::LeftOut;
+use residua_io::image_io::framing::Framing;
 use residua_io::image_io::{Picture, folder};
 use residua_protocol::Condition;
 use residua_train::data::{DataSet, Item, Split, fingerprint};
@@ -36,6 +37,7 @@ pub struct Pictures {
     /// The numbers of the items in the part.
     numbers: Vec<u32>,
     resolution: Option<usize>,
+    framing: Framing,
     batch: usize,
     /// How many of these were tried.
     taken: usize,
@@ -110,7 +112,8 @@ impl Pictures {
         }
         let (part, numbers) = (Part::WHOLE, (0..items.len() as u32).collect());
         let (classes, left_out) = (Vec::new(), Vec::new());
-        Ok(Self { items, part, numbers, resolution: None, batch, taken: 0, read: 0, classes, left_out })
+        let (resolution, framing) = (None, Framing::Middle);
+        Ok(Self { items, part, numbers, resolution, framing, batch, taken: 0, read: 0, classes, left_out })
     }
 
     /// The same, but batches have only those in `part`. The first part alone has the files that were left out when the
@@ -126,6 +129,11 @@ impl Pictures {
     /// The same, resized and cropped for a model of `resolution`.
     pub fn fitted_to(self, resolution: Option<usize>) -> Self {
         Self { resolution, ..self }
+    }
+
+    /// The same, but framed like this when they are resized: by default, they are cropped to the middle square.
+    pub fn framed(self, framing: Framing) -> Self {
+        Self { framing, ..self }
     }
 
     /// Only those in `files`.
@@ -148,7 +156,8 @@ impl Pictures {
     /// Identifies the entries of all parts, which are in `folder`: their names, sizes, classes and captions.
     pub fn fingerprint(&self, folder: &Path) -> String {
         let (items, classes) = (self.items.clone(), self.classes.clone());
-        fingerprint(folder, &DataSet { items, classes, left_out: Vec::new() })
+        let (validation, left_out) = (BTreeSet::new(), Vec::new());
+        fingerprint(folder, &DataSet { items, classes, validation, left_out })
     }
 
     /// The captions, if all pictures that can be read have one.
@@ -197,7 +206,7 @@ impl Pictures {
     fn read(&self, item: &Item) -> Result<Picture> {
         let picture = folder::read(&item.path)?;
         match self.resolution {
-            Some(resolution) => picture.fit(resolution),
+            Some(resolution) => self.framing.apply(&picture, resolution),
             None => Ok(picture),
         }
     }
@@ -246,6 +255,21 @@ mod tests {
         let (_folder, selection) = selection(10, Split::All, Some(4));
         assert_eq!(names(&selection), ["000", "002", "005", "007"]);
         assert_eq!(names(&Selection { limit: Some(99), ..selection }).len(), 10);
+    }
+
+    #[test]
+    fn pictures_are_cropped_or_squeezed() {
+        let (folder, selection) = selection(1, Split::All, None);
+        let sides = Picture::new(6, 4, (0..72).map(|i| (i % 6) as f32 / 3.0 - 1.0).collect()).unwrap();
+        sides.save_png(&folder.path().join("000.png"), &Provenance::default()).unwrap();
+        let read = |framing| {
+            let mut pictures = Pictures::open(&selection, &[], Some(4)).unwrap().framed(framing);
+            let batch = pollster::block_on(pictures.next_batch(&mut Task::unwatched())).unwrap();
+            batch.unwrap().pictures.remove(0).data()[0]
+        };
+        // The middle square lacks the darkest column.
+        assert!((read(Framing::Middle) + 2.0 / 3.0).abs() < 0.01, "{}", read(Framing::Middle));
+        assert!(read(Framing::Squeezed) < -0.75, "{}", read(Framing::Squeezed));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use residua_core::random::permutation;
 use residua_core::sampling::{Filter, Schedule};
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
+use residua_io::image_io::framing::Framing;
 use residua_judges::inception::{CLASSES, FEATURES, Inception, input};
 use residua_metrics::frechet::{Moments, Statistics};
 use residua_metrics::inception_score::{InceptionScore, Splits, split_of};
@@ -70,9 +71,10 @@ pub struct Protocol {
     pub pictures: usize,
     /// Pictures that they were compared with; `None`: saved statistics.
     pub reference_pictures: Option<usize>,
-    /// Pixels per side to which pictures in folders were resized and cropped first: the middle square after
-    /// resizing the shorter side. `None`: they were used as they are.
+    /// Pixels per side to which pictures in folders were resized first. `None`: they were used as they are.
     pub resolution: Option<usize>,
+    /// How they became squares: the middle one after resizing the shorter side, or the whole.
+    pub framing: Framing,
     /// How Inception's input was made.
     pub resize: &'static str,
     /// The divisor of covariances.
@@ -280,7 +282,7 @@ impl Seen {
 }
 
 impl Protocol {
-    /// The protocol for `pictures` pictures and Inception's weights of this hash.
+    /// The protocol for `pictures` pictures and Inception's weights of this hash. Pictures are cropped.
     pub fn new(
         inception_sha256: &str,
         pictures: usize,
@@ -292,6 +294,7 @@ impl Protocol {
             pictures,
             reference_pictures,
             resolution,
+            framing: Framing::Middle,
             resize: "whole picture to 299x299, bilinear without antialiasing, values clamped to [-1, 1]",
             covariance: "divided by the number of pictures minus one",
         }

@@ -6,6 +6,14 @@ use residua_core::config::{Config, ModelConfig};
 use residua_train::config::TrainConfig;
 use residua_train::data::Augmentation;
 
+/// What differs from the published code, whatever the configuration.
+const ALWAYS: &str = "unlike the published code, this makes transparent pixels white, turns pictures as their EXIF data say, and \
+                      fills an epoch's last batch with pictures of the next epoch";
+
+/// What stage 2 follows instead of a trainer.
+const STAGE2: &str = "the published code has no trainer for this stage: initial weights are those of its _init_weights, and only \
+                      the weights of linear layers decay";
+
 /// What a run with this configuration does to its pictures, and what may be unexpected about it.
 pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -> Vec<String> {
     let experiment = &train.experiment;
@@ -18,12 +26,18 @@ pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -
     let all = [
         Some(format!("augmentation: {}", augmentation.described())),
         Some(format!("dropout: {}", dropout(&config.model))),
+        Some(ALWAYS.into()),
+        (!is_stage1).then(|| STAGE2.into()),
         (parts > 1).then(|| format!("a step is {} pictures, in {parts} parts of {batch}{moved}", parts * batch)),
         (is_stage1 && train.optimizer.max_gn.is_some())
-            .then(|| "optimizer.max_gn: gradients are clipped; the published trainer does that only in stage 2".into()),
+            .then(|| "optimizer.max_gn: gradients are clipped; the published trainer ignores this in stage 1".into()),
+        (is_stage1 && experiment.total_batch_size.is_some_and(|total| total > batch))
+            .then(|| "experiment.total_batch_size: the published trainer divides it among processes that update codebooks together; for that, set batch_size to it".into()),
         experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
         (ema == Some(true))
             .then(|| "arch.ema: true names no decay, so no averages are kept, as the published trainer never updates its own; give a decay such as 0.999 for averages".into()),
+        train.ema
+            .map(|decay| format!("arch.ema: averages with decay {decay} are the model that is saved; the published trainer never updates its own")),
         (checkpointing == Some(true))
             .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
     ];

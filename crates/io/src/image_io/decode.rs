@@ -1,7 +1,8 @@
 //! Decodes image files (PNG, JPEG, WebP, GIF and BMP of any colour type) to upright 8-bit RGB.
 //!
-//! Alpha is composited on white at full size, as in the published pipeline; 16 bits are rounded to 8; the
-//! EXIF orientation is applied; animations give their first frame, with a warning.
+//! Alpha is composited on white at full size, and the EXIF orientation is applied: what people see. (The
+//! published loader drops alpha, which shows colours that were never visible, and ignores the orientation.)
+//! 16 bits are rounded to 8; animations give their first frame, with a warning.
 
 mod truncated;
 

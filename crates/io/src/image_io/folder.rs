@@ -21,6 +21,8 @@ const NAMED: usize = 8;
 pub struct Found {
     /// Files with the names of images, sorted.
     pub pictures: Vec<PathBuf>,
+    /// Files without an extension: images only if a text says so.
+    pub unnamed: BTreeSet<PathBuf>,
     /// Files that may describe the images.
     pub texts: BTreeSet<PathBuf>,
     /// The folder and all subfolders that were searched.
@@ -227,6 +229,7 @@ impl Walk {
             Ok(Kind::Folder) => self.waiting.push((path, real)),
             Ok(Kind::File) if is_picture(&path) => drop(self.pictures.insert(path)),
             Ok(Kind::File) if is_text(&path) => drop(self.found.texts.insert(path)),
+            Ok(Kind::File) if path.extension().is_none() => drop(self.found.unnamed.insert(path)),
             Ok(Kind::File) => {
                 if let Some(reason) = names::unsupported(&path) {
                     self.leave_out(path, reason);

@@ -42,6 +42,20 @@ impl Framing {
     }
 }
 
+impl Picture {
+    /// Like [`Picture::fit`], but keeps another square of the longer side once that is resized: `before` maps
+    /// the number of pixels left over to how many of them come before the square.
+    ///
+    /// # Errors
+    /// Those of [`Picture::fit`].
+    pub fn fit_along(&self, resolution: usize, before: impl Fn(u64) -> u64) -> Result<Self> {
+        if self.width() == self.height() {
+            return self.fit(resolution);
+        }
+        resize::fit_along(&self.levels(to_u8), resolution, before).map(Self::from)
+    }
+}
+
 impl Square {
     /// The largest centred square in `width x height` pixels.
     pub fn middle(width: usize, height: usize) -> Self {

@@ -1,4 +1,4 @@
-//! Resize and centre crop, bit-identical to torchvision's `Resize` and `CenterCrop` on Pillow images.
+//! Resize and crop, bit-identical to torchvision's `Resize`, `CenterCrop` and `RandomCrop` on Pillow images.
 //!
 //! Pillow's filters widen their support when shrinking. Pillow works in fixed point and rounds to 8 bits
 //! after the horizontal pass and again after the vertical one (Pillow, `Resample.c`). Models were trained on
@@ -50,8 +50,18 @@ pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
 /// # Errors
 /// Those of [`fit()`], for either size.
 pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
-    let shorter = image.width().min(image.height()) as usize;
-    square(image, [shorter; 2], fit)
+    square(image, [shorter(image); 2], fit, half_to_even)
+}
+
+/// Like [`fit()`], but keeps another square of the longer side: `before` maps the number of pixels that are
+/// left over along it to how many of them come before the square. This is torchvision's `Resize` and
+/// `RandomCrop`.
+///
+/// # Errors
+/// Those of [`fit()`].
+pub fn fit_along(image: &RgbImage, resolution: usize, before: impl Fn(u64) -> u64) -> Result<RgbImage> {
+    let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
+    square(image, [shorter(image); 2], fit, before)
 }
 
 /// Resizes the whole image to `resolution x resolution`, whatever its aspect ratio.
@@ -60,17 +70,22 @@ pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
 /// Those of [`fit()`].
 pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
     let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
-    square(image, [image.width() as usize, image.height() as usize], fit)
+    square(image, [image.width() as usize, image.height() as usize], fit, half_to_even)
 }
 
-/// Resizes so that `kept` columns and rows become `fit.shorter` each, and keeps the centre.
-fn square(image: &RgbImage, kept: [usize; 2], fit: Fit) -> Result<RgbImage> {
+fn shorter(image: &RgbImage) -> usize {
+    image.width().min(image.height()) as usize
+}
+
+/// Resizes so that `kept` columns and rows become `fit.shorter` each, and keeps a square, before which
+/// `before` leaves out some of the pixels left over.
+fn square(image: &RgbImage, kept: [usize; 2], fit: Fit, before: impl Fn(u64) -> u64) -> Result<RgbImage> {
     let resolution = fit.resolution;
     check_size(resolution as u64, resolution as u64)?;
     check_size(fit.shorter as u64, fit.shorter as u64)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let columns = Axis::new(width, kept[0], fit);
-    let rows = Axis::new(height, kept[1], fit);
+    let columns = Axis::new(width, kept[0], fit, &before);
+    let rows = Axis::new(height, kept[1], fit, &before);
 
     let needed = rows.source();
     let rows_from = needed.start;
@@ -129,12 +144,14 @@ struct Tap {
 }
 
 impl Axis {
-    /// `source` pixels resized by `fit.shorter / kept`, of which the centre `fit.resolution` are kept.
-    fn new(source: usize, kept: usize, fit: Fit) -> Self {
+    /// `source` pixels resized by `fit.shorter / kept`, of which `fit.resolution` are kept: those after
+    /// `before` of the pixels left over.
+    fn new(source: usize, kept: usize, fit: Fit, before: &impl Fn(u64) -> u64) -> Self {
         // A side of up to 256 million pixels times a resolution of up to 16,000 needs 64 bits, even in a
         // browser.
         let resized = fit.shorter as u64 * source as u64 / kept as u64;
-        let first = half_to_even(resized - fit.resolution as u64);
+        let left_over = resized - fit.resolution as u64;
+        let first = before(left_over).min(left_over);
         let scale = source as f64 / resized as f64;
         let kept = first..first + fit.resolution as u64;
         Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.filter)).collect() }
@@ -226,6 +243,22 @@ mod tests {
         assert!(fit_as(&image, endless).unwrap_err().to_string().contains("a picture of"));
     }
 
+    /// The published augmentation for ImageNet: the last square is as far to the right as possible.
+    #[test]
+    fn squares_beside_the_centre_are_bit_identical_to_torchvision() {
+        for (name, resolution, before) in [("landscape", 32, 5), ("landscape", 80, 47), ("portrait", 24, 3)] {
+            let seen = std::cell::Cell::new(0);
+            let place = |left_over: u64| {
+                seen.set(left_over.max(seen.get()));
+                left_over.min(before)
+            };
+            let found = fit_along(&pixels(&format!("{name}.png")), resolution, place).unwrap();
+            assert_eq!(found, pixels(&format!("{name}_along{resolution}.png")), "{name} to {resolution}");
+            // The longer side is shortened by rounding down: 80 * 97 / 61 is 127.2.
+            assert!(resolution != 80 || seen.get() == 47, "{}", seen.get());
+        }
+    }
+
     /// The two passes are separable: an image with equal rows is resized as its columns alone are.
     #[test]
     fn a_squeezed_picture_is_resized_along_each_side_independently() {
@@ -242,6 +275,10 @@ mod tests {
         let square = pixels("square.png");
         assert_eq!(squeeze(&square, 17).unwrap(), fit(&square, 17).unwrap());
         assert_ne!(squeeze(&source, 40).unwrap(), fit(&source, 40).unwrap());
+        for (name, resolution) in [("landscape", 40), ("portrait", 80)] {
+            let expected = pixels(&format!("{name}_squeeze{resolution}.png"));
+            assert_eq!(squeeze(&pixels(&format!("{name}.png")), resolution).unwrap(), expected, "{name}");
+        }
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Gan {
         };
         let mut gan: Self = read_section(name, "gan", section)?;
         let mut optimizer = config.document.get("optimizer").cloned().unwrap_or_default();
+        settle_start(&mut optimizer);
         if let Some(overlay) = section.pointer("/disc/optimizer") {
             lay_over(&mut optimizer, overlay);
         }
@@ -141,6 +142,14 @@ impl Gan {
         ])?;
         self.disc.optimizer.check("gan.disc.optimizer")
     }
+}
+
+/// As published, the generator's `warmup.epoch` decides whether rates start at 0 by default, also those of a
+/// discriminator with a warm-up of its own.
+fn settle_start(optimizer: &mut Value) {
+    let Some(warmup) = optimizer.pointer_mut("/warmup").and_then(Value::as_object_mut) else { return };
+    let is_warmed = warmup.get("epoch").and_then(Value::as_f64).is_some_and(|epochs| epochs > 0.0);
+    warmup.entry("start_from_zero").or_insert(is_warmed.into());
 }
 
 /// Merges `over` into `base` key by key; values in `over` win.
@@ -184,8 +193,22 @@ mod tests {
         let optimizer = gan.disc.optimizer;
         assert_eq!((optimizer.init_lr, optimizer.betas), (1e-5, [0.5, 0.9]));
         let warmup = optimizer.warmup.unwrap();
-        assert_eq!((warmup.epoch, warmup.min_lr), (1.0, 4e-5));
+        assert_eq!((warmup.epoch, warmup.min_lr, warmup.start_from_zero), (1.0, 4e-5, true));
         assert!(read("").unwrap().gan.is_none());
+    }
+
+    /// `augment_optimizer_defaults` in `rqvae/utils/config.py` reads section `optimizer` alone.
+    #[test]
+    fn a_warm_up_of_the_discriminator_alone_starts_at_the_full_rate() {
+        let rates = |own: &str| {
+            let text = format!(
+                "optimizer: {{init_lr: 0.5, warmup: {{epoch: 0}}}}\ngan: {{disc: {{optimizer: {{warmup: {own}}}}}}}"
+            );
+            let schedule = read(&text).unwrap().gan.unwrap().disc.optimizer.schedule(4, 40);
+            [0, 2, 4].map(|step| schedule.at(step))
+        };
+        assert_eq!(rates("{epoch: 1}"), [0.5; 3]);
+        assert_eq!(rates("{epoch: 1, start_from_zero: true}"), [0.0, 0.25, 0.5]);
     }
 
     #[test]

@@ -147,14 +147,14 @@ impl Optimizer {
     pub fn schedule(&self, per_epoch: u64, steps: u64) -> Schedule {
         let rate = self.init_lr;
         let Some(warmup) = &self.warmup else { return Schedule::constant(rate) };
-        let in_steps = |epochs: f64| (epochs * per_epoch as f64).round() as u64;
+        let (in_steps, steps) = (|epochs: f64| epochs * per_epoch as f64, steps as f64);
         let (rise, hold) = (in_steps(warmup.epoch), in_steps(warmup.buffer_epoch));
         let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
         // As published, only a warm-up leads to a multiple of the rate and stays there. Without one, the
         // decay starts at once, and the buffer makes it end earlier.
-        let (multiplier, hold, steps) = match rise > 0 {
-            true => (warmup.multiplier.max(least), hold, steps),
-            false => (1.0, 0, steps.saturating_sub(hold)),
+        let (multiplier, rise, hold, steps) = match rise >= 1.0 {
+            true => (warmup.multiplier.max(least), rise, hold, steps),
+            false => (1.0, 0.0, 0.0, steps - hold),
         };
         Schedule {
             rate,

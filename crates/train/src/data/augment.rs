@@ -93,6 +93,10 @@ fn is(name: &str, word: &str) -> bool {
     name == word
 }
 
+fn known(kind: &str) -> Option<Augmentation> {
+    NAMED.iter().find(|(compare, word, _)| compare(kind, word)).map(|(_, _, augmentation)| *augmentation)
+}
+
 impl Augmentation {
     /// The augmentation for the published key `dataset.transforms.type`, or for `dataset.transforms` of
     /// datasets with captions.
@@ -106,17 +110,21 @@ impl Augmentation {
                 "dataset.transforms: expected dalle-vqvae or clip for this kind of model, found {kind}"
             )));
         }
-        let known = NAMED.iter().find(|(compare, word, _)| compare(kind, word));
-        Ok(known.map_or_else(
-            || {
-                let words = NAMED.map(|(_, word, _)| word).join(", ");
-                tracing::warn!(
-                    "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and flipped as for imagenet"
-                );
-                ALONG
-            },
-            |(_, _, augmentation)| *augmentation,
-        ))
+        Ok(known(kind).unwrap_or_else(|| {
+            let words = NAMED.map(|(_, word, _)| word).join(", ");
+            tracing::warn!(
+                "dataset.transforms: expected one of {words}, found {kind}; pictures are cropped and flipped as for imagenet"
+            );
+            ALONG
+        }))
+    }
+
+    /// How to frame the pictures that a model with this `dataset.transforms` is measured on, as published.
+    pub fn measured(kind: Option<&str>) -> Framing {
+        match kind.and_then(known).map(|known| known.held_out().frame) {
+            Some(Frame::Squeezed) => Framing::Squeezed,
+            _ => Framing::Middle,
+        }
     }
 
     /// What training does with each picture, for people.
@@ -184,7 +192,10 @@ impl Variation {
         match self.frame {
             Frame::Middle => picture.fit(resolution),
             Frame::Squeezed => Framing::Squeezed.apply(picture, resolution),
-            Frame::Along => self.along(picture).apply(picture, resolution),
+            Frame::Along => {
+                let along = draw(self.key, 0)[0];
+                picture.fit_along(resolution, |left_over| below(along, left_over as usize + 1) as u64)
+            }
             Frame::Anywhere(part) => self.part(picture, part, resolution),
             Frame::AnywhereSqueezed(part) => {
                 self.part(&Framing::Squeezed.apply(picture, resolution)?, part, resolution)
@@ -200,13 +211,6 @@ impl Variation {
             Frame::Along => width == height,
             Frame::Anywhere(_) | Frame::AnywhereSqueezed(_) | Frame::NearMiddle => false,
         }
-    }
-
-    fn along(self, picture: &Picture) -> Framing {
-        let (width, height) = (picture.width(), picture.height());
-        let (side, along) = (width.min(height), draw(self.key, 0)[0]);
-        let place = |size: usize| below(along, size - side + 1);
-        Framing::Square(Square { left: place(width), top: place(height), side })
     }
 
     fn part(self, picture: &Picture, part: Part, resolution: usize) -> Result<Picture> {
@@ -227,7 +231,7 @@ impl Variation {
             first + below(word, end.saturating_sub(first).max(1))
         };
         let square = Square { left: place(width, across), top: place(height, down), side };
-        let most = side.min((ENLARGED * resolution as f64).round() as usize).max(resolution);
+        let most = side.min((ENLARGED * resolution as f64).round_ties_even() as usize).max(resolution);
         let larger = resolution + below(enlarged, most - resolution + 1);
         let [across, down, ..] = draw(self.key, FRAME + 1);
         let [left, top] = [across, down].map(|word| below(word, larger - resolution + 1));
@@ -391,6 +395,9 @@ mod tests {
         }
         assert_eq!(named("clip").unwrap().held_out().frame, Frame::Squeezed);
         assert_eq!(named("ffhq1024x1024").unwrap().held_out(), PLAIN);
+        let measured = ["dalle-vqvae", "clip", "imagenet256x256", "other"]
+            .map(|name| Augmentation::measured(Some(name)));
+        assert_eq!(measured, [Framing::Squeezed, Framing::Squeezed, Framing::Middle, Framing::Middle]);
         let error = named("clip-dvae").unwrap_err().to_string();
         assert!(error.contains("expected dalle-vqvae or clip") && error.contains("clip-dvae"), "{error}");
     }

@@ -4,14 +4,16 @@
 //! captions.tsv      path, tab, caption
 //! metadata.jsonl    {"file_name": "a.png", "text": "a red cat"}
 //! metadata.csv      with the columns file_name and text
-//! train_list.txt    as captions.tsv: the lists of the published code, also val_list.txt
+//! train_list.txt    as captions.tsv: the lists of the published code
+//! val_list.txt      the same, of pictures that are held out
 //! a.txt, a.caption  for a.png: the first line
 //! ```
 //!
 //! A table may have several rows for a picture, each with one of its captions. A last line that was cut off
-//! while it was written is left out.
+//! while it was written is left out. Pictures in a table may have names without an extension, as the published
+//! script for CC3M saves them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -46,17 +48,28 @@ const TABLES: [(&str, Parse); 5] = [
     ("metadata.jsonl", json),
     ("metadata.csv", comma_separated),
     ("train_list.txt", listed),
-    ("val_list.txt", listed),
+    (VALIDATION, listed),
 ];
 
-/// Captions of the pictures `found` in `root`, by path, in the order of the table. Warns about captions of
-/// missing pictures.
+/// The table of pictures to hold out.
+const VALIDATION: &str = "val_list.txt";
+
+/// What tables and texts say about pictures.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Captions by path, in the order of the table.
+    pub captions: BTreeMap<PathBuf, Vec<String>>,
+    /// Pictures in a `val_list.txt`.
+    pub validation: BTreeSet<PathBuf>,
+}
+
+/// What is said about the pictures `found` in `root`. Warns about captions of missing pictures.
 ///
 /// # Errors
 /// A table cannot be read.
-pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>> {
+pub fn read(root: &Path, found: &Found) -> Result<Told> {
     let (pictures, texts) = (Pictures::of(found), Texts::of(found));
-    let mut captions: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    let Told { mut captions, mut validation } = Told::default();
     let mut left_out = Vec::new();
     for folder in &found.folders {
         for (name, parse) in TABLES {
@@ -68,16 +81,19 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
             }
             let mut here: BTreeMap<&PathBuf, Vec<String>> = BTreeMap::new();
             for (path, caption) in rows {
-                let reason =
-                    match (pictures.find(folder, &path), caption.filter(|text| !text.trim().is_empty())) {
-                        (Some(picture), Some(caption)) if !captions.contains_key(picture) => {
-                            here.entry(picture).or_default().push(caption.trim().to_string());
-                            continue;
-                        }
-                        (Some(_), None) => continue,
-                        (Some(_), Some(_)) => "captions of pictures that another table already describes",
-                        (None, _) => "captions of missing pictures",
-                    };
+                let picture = pictures.find(folder, &path);
+                if name == VALIDATION {
+                    validation.extend(picture.cloned());
+                }
+                let reason = match (picture, caption.filter(|text| !text.trim().is_empty())) {
+                    (Some(picture), Some(caption)) if !captions.contains_key(picture) => {
+                        here.entry(picture).or_default().push(caption.trim().to_string());
+                        continue;
+                    }
+                    (Some(_), None) => continue,
+                    (Some(_), Some(_)) => "captions of pictures that another table already describes",
+                    (None, _) => "captions of missing pictures",
+                };
                 left_out.push(LeftOut { path: path.into(), reason: reason.into() });
             }
             captions.extend(here.into_iter().map(|(picture, captions)| (picture.clone(), captions)));
@@ -93,15 +109,15 @@ pub fn read(root: &Path, found: &Found) -> Result<BTreeMap<PathBuf, Vec<String>>
         }
     }
     folder::warn(root, &left_out);
-    Ok(captions)
+    Ok(Told { captions, validation })
 }
 
-/// The pictures of a folder, by their paths without `.` and `..` and in composed form (NFC).
+/// The files of a folder that may be pictures, by their paths without `.` and `..` and in composed form (NFC).
 struct Pictures<'f>(HashMap<String, &'f PathBuf>);
 
 impl<'f> Pictures<'f> {
     fn of(found: &'f Found) -> Self {
-        Self(found.pictures.iter().map(|path| (key(path), path)).collect())
+        Self(found.pictures.iter().chain(&found.unnamed).map(|path| (key(path), path)).collect())
     }
 
     /// The picture that a table in `folder` calls `name`, with slashes or backslashes.
@@ -247,7 +263,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let captions = read(root.path(), &folder::all_pictures(root.path()).unwrap())?;
+        let Told { captions, .. } = read(root.path(), &folder::all_pictures(root.path()).unwrap())?;
         let short =
             |path: PathBuf| path.strip_prefix(root.path()).unwrap().to_str().unwrap().replace('\\', "/");
         Ok(captions.into_iter().map(|(path, captions)| (short(path), captions.join(" | "))).collect())

@@ -1,4 +1,4 @@
-//! A fingerprint of a folder of pictures: their names, sizes, classes and captions.
+//! A fingerprint of a folder of pictures: their names, sizes, classes, captions and listed split.
 
 use std::path::{Component, Path};
 
@@ -18,6 +18,9 @@ pub fn fingerprint(folder: &Path, data: &DataSet) -> String {
         let size = std::fs::metadata(&item.path).map_or(0, |found| found.len());
         let said = (names, size, item.class.map(|class| &data.classes[class]), &item.captions);
         hash.update(serde_json::to_vec(&said).expect("text and numbers"));
+        if data.validation.contains(&item.path) {
+            hash.update(b"validation");
+        }
     }
     hexadecimal(&hash.finalize())
 }
@@ -40,11 +43,13 @@ mod tests {
         fs::rename(&folder, &moved).unwrap();
         fs::write(moved.join(".DS_Store"), b"").unwrap();
         assert_eq!(of(&moved), seen[0]);
-        let changes: [fn(&Path); 4] = [
+        let changes: [fn(&Path); 6] = [
             |folder| fs::write(folder.join("2.png"), b"three").unwrap(),
             |folder| fs::write(folder.join("3.png"), b"three").unwrap(),
             |folder| fs::write(folder.join("2.txt"), b"a caption").unwrap(),
             |folder| fs::rename(folder.join("a"), folder.join("b")).unwrap(),
+            |folder| fs::write(folder.join("train_list.txt"), "3.png\tanother").unwrap(),
+            |folder| fs::rename(folder.join("train_list.txt"), folder.join("val_list.txt")).unwrap(),
         ];
         for change in changes {
             change(&moved);

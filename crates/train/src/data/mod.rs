@@ -22,6 +22,8 @@ use residua_core::files;
 use residua_core::text::composed;
 use residua_io::image_io::folder::{self, LeftOut};
 
+use captions::Told;
+
 /// One in this many names is held out.
 const HELD_OUT: u64 = 16;
 
@@ -53,6 +55,9 @@ pub struct DataSet {
     pub items: Vec<Item>,
     /// Names of the classes, in the order of their indices.
     pub classes: Vec<String>,
+    /// Pictures in a `val_list.txt`. If there are any, these are held out, as published, instead of some chosen
+    /// by their names.
+    pub validation: BTreeSet<PathBuf>,
     /// Files that look like data but are skipped.
     pub left_out: Vec<LeftOut>,
 }
@@ -63,15 +68,16 @@ pub struct DataSet {
 pub enum Split {
     /// Pictures to learn from.
     Train,
-    /// Held-out pictures: those whose name's hash is a multiple of 16.
+    /// Held-out pictures: those in a `val_list.txt`, or else those whose name's hash is a multiple of 16.
     HeldOut,
     /// All pictures.
     All,
 }
 
 impl DataSet {
-    /// Finds the pictures in `folder` and below, see [`folder::all_pictures`]. The folders directly in it are
-    /// classes, in the order of `classes`, of `classes.txt`, or of their names. Warns about skipped files.
+    /// Finds the pictures in `folder` and below: see [`folder::all_pictures`], and files without an extension
+    /// that a table of captions lists. The folders directly in it are classes, in the order of `classes`, of
+    /// `classes.txt`, or of their names. Warns about skipped files.
     ///
     /// # Errors
     /// There are no pictures; the folder is a training run's; a class is not in `classes`; captions cannot be
@@ -83,8 +89,12 @@ impl DataSet {
                 folder.display()
             )));
         }
-        let found = folder::all_pictures(folder)?;
+        let mut found = folder::all_pictures(folder)?;
         folder::warn(folder, &found.left_out);
+        let Told { mut captions, validation } = captions::read(folder, &found)?;
+        let named = found.unnamed.iter().filter(|path| captions.contains_key(*path)).cloned();
+        found.pictures.extend(named);
+        found.pictures.sort();
         if found.pictures.is_empty() {
             return Err(Error::invalid(format!(
                 "{}: expected pictures (PNG, JPEG, WebP, GIF, BMP) in it, found none",
@@ -114,27 +124,33 @@ impl DataSet {
                 classes.join(", ")
             )));
         }
-        let mut captions = captions::read(folder, &found)?;
         let items = found.pictures.into_iter().map(|path| {
             let class = class_of(folder, &path).map(|name| index[&name]);
             let captions = captions.remove(&path).unwrap_or_default();
             Item { path, class, captions }
         });
-        Ok(Self { items: items.collect(), classes, left_out: found.left_out })
+        Ok(Self { items: items.collect(), classes, validation, left_out: found.left_out })
     }
 
     /// The pictures of `split`.
     pub fn of(&self, split: Split) -> Vec<Item> {
         let wanted = |item: &&Item| match split {
             Split::All => true,
-            Split::Train => !is_held_out(&item.path),
-            Split::HeldOut => is_held_out(&item.path),
+            Split::Train => !self.holds_out(item),
+            Split::HeldOut => self.holds_out(item),
         };
         self.items.iter().filter(wanted).cloned().collect()
     }
+
+    fn holds_out(&self, item: &Item) -> bool {
+        match self.validation.is_empty() {
+            true => is_held_out(&item.path),
+            false => self.validation.contains(&item.path),
+        }
+    }
 }
 
-/// True if the picture at `path` is held out: the hash (FNV-1a, 64 bits) of its name up to a `~` is a
+/// True if the picture at `path` is held out by its name: the hash (FNV-1a, 64 bits) of its name up to a `~` is a
 /// multiple of 16.
 pub fn is_held_out(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -207,6 +223,23 @@ mod tests {
         fs::write(made.path().join("captions.tsv"), "\u{e4}/1.png\tk\u{e4}se\n").unwrap();
         let item = DataSet::open(made.path(), &[]).unwrap().items.remove(0);
         assert_eq!((item.class, item.caption()), (Some(1), Some("k\u{e4}se")));
+    }
+
+    /// The layout that the published `data/cc3m/README.md` shows: names without extensions, and a list for each
+    /// split.
+    #[test]
+    fn published_lists_name_the_pictures_and_their_split() {
+        let made = folder(&["train/246f24", "train/6a8701", "train/LICENSE", "val/d4473a", "val/8b1248"]);
+        let list = |name: &str, text: &str| fs::write(made.path().join(name), text).unwrap();
+        list("train_list.txt", "./train/246f24\tauthor : a life\n./train/6a8701\tphotograph of the sign\n");
+        let captions = |split| -> Vec<String> {
+            let items = DataSet::open(made.path(), &[]).unwrap().of(split);
+            items.iter().map(|item| item.caption().unwrap().into()).collect()
+        };
+        assert_eq!(captions(Split::All), ["author : a life", "photograph of the sign"]);
+        list("val_list.txt", "./val/d4473a\tthe player\n./val/8b1248\tthe cottage\n");
+        assert_eq!(captions(Split::Train), ["author : a life", "photograph of the sign"]);
+        assert_eq!(captions(Split::HeldOut), ["the cottage", "the player"]);
     }
 
     #[test]

@@ -254,7 +254,8 @@ impl Made {
     /// Reads the folder and compares; `tokenizer` encodes its captions.
     fn check(mut self, tokenizer: &Tokenizer) {
         if self.pictures.is_empty() {
-            self.wrong = vec!["expected pictures"];
+            // Captions are read first: they may name pictures.
+            self.wrong.push("expected pictures");
         } else if self
             .listed
             .as_ref()
