@@ -11,7 +11,9 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 use tempfile::TempDir;
 
-use super::folder::{ModelFiles, endings, is_config, is_weights, listed, models, weights_in};
+use super::folder::{
+    CHECKPOINTS, ModelFiles, endings, is_config, is_weights, latest, listed, models, weights_of,
+};
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, kinds};
 
@@ -56,39 +58,57 @@ impl Unpacked {
 
 /// Unpacks only configurations, weights and class names from the `.tar` or `.tar.gz` at `path` into a
 /// temporary folder (in `TMPDIR` or the system's default). It never reads a whole file into memory and trusts
-/// no declared size.
+/// no declared size. As in a folder, the latest checkpoint stands for a training run, and what is only part of a
+/// model is passed over.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the archive is damaged, has no model, or has a link, a device or a path that leads
-/// outside (named in the message); [`Error::Io`] if the archive cannot be read or the disk cannot be written.
+/// [`Error::Invalid`] if the archive is damaged, has no model, has a model's file as a link, or has a path that
+/// leads outside (named in the message); [`Error::Io`] if the archive cannot be read or the disk cannot be
+/// written.
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     // It is opened several times, which a pipe cannot be.
     files::open(path)?;
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let folders = unpack_into(path, folder.path())?;
-    let mut found: Vec<ModelFiles> = Vec::new();
+    let (mut found, mut lacking) = (Vec::<ModelFiles>::new(), None);
     for below in folders {
         let (inside, shown) = (folder.path().join(&below), path.join(&below));
-        let models = models(&inside, &shown)?;
-        if models.is_empty() && !weights_in(&inside)?.is_empty() {
-            return Err(Error::invalid(format!(
-                "{}: expected config.yaml beside the weights, found none",
-                shown.display()
-            )));
+        if is_outdated(&inside)? {
+            continue;
         }
-        // Checkpoints were found with the folder of their run already.
-        let is_known = |model: &ModelFiles| found.iter().any(|known| known.weights == model.weights);
-        let new: Vec<ModelFiles> = models.into_iter().filter(|model| !is_known(model)).collect();
-        found.extend(new);
+        let has_weights = !weights_of(&inside)?.is_empty();
+        match models(&inside, &shown) {
+            Err(error) if !has_weights => lacking = lacking.or(Some(error)),
+            Ok(models) if has_weights && models.is_empty() => {
+                let what =
+                    format!("{}: expected config.yaml beside the weights, found none", shown.display());
+                lacking = lacking.or(Some(Error::invalid(what)));
+            }
+            models => {
+                // Checkpoints were found with the folder of their run already.
+                let is_known = |model: &ModelFiles| found.iter().any(|known| known.weights == model.weights);
+                let new: Vec<ModelFiles> = models?.into_iter().filter(|model| !is_known(model)).collect();
+                found.extend(new);
+            }
+        }
     }
     if found.is_empty() {
-        return Err(Error::invalid(format!(
-            "{}: expected config.yaml and weights ({}), found none",
-            path.display(),
-            endings()
-        )));
+        let nothing = || {
+            Error::invalid(format!(
+                "{}: expected config.yaml and weights ({}), found none",
+                path.display(),
+                endings()
+            ))
+        };
+        return Err(lacking.unwrap_or_else(nothing));
     }
     Ok(Unpacked { folder, models: found })
+}
+
+/// Whether `folder` is a checkpoint of a training run that has a later one.
+fn is_outdated(folder: &Path) -> Result<bool> {
+    let run = folder.parent().filter(|parent| parent.ends_with(CHECKPOINTS)).and_then(Path::parent);
+    run.map_or(Ok(false), |run| latest(run).map(|last| last != run && !last.starts_with(folder)))
 }
 
 /// Unpacks the files of models, and returns the folders that received any.
@@ -107,9 +127,9 @@ fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
         allowance.set(u64::MAX);
         let mut entry = entry.map_err(damaged)?;
         let name = entry.path().map_err(damaged)?.into_owned();
-        let is_file = check(&name, entry.header().entry_type())
+        let is_taken = takes(&name, entry.header().entry_type())
             .map_err(|what| Error::invalid(format!("{}: entry {name:?} {what}", path.display())))?;
-        if is_file && (is_weights(&name) || is_config(&name) || name.ends_with(CLASSES)) {
+        if is_taken {
             folders.insert(name.parent().unwrap_or(Path::new("")).to_owned());
             copy(&mut entry, &target.join(&name), damaged)?;
         }
@@ -123,27 +143,30 @@ fn unpack_into(path: &Path, target: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(folders)
 }
 
-/// Whether the entry is a file; the reason for refusing it if it could lead outside.
-fn check(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
+/// Whether the entry is a file of a model; the reason for refusing it if it could lead outside, or if a model's
+/// file is something else. Whatever else is in the archive is not unpacked, so it may be anything.
+fn takes(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
     if !name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         return Err("leads outside the folder: do not trust this archive");
     }
     match kind {
-        EntryType::Regular | EntryType::Continuous => Ok(true),
         EntryType::Directory | EntryType::XGlobalHeader => Ok(false),
-        EntryType::Symlink | EntryType::Link => Err("is a link: expected files and folders only"),
-        EntryType::Char | EntryType::Block | EntryType::Fifo => {
-            Err("is a device: expected files and folders only")
+        _ if !(is_weights(name) || is_config(name) || name.ends_with(CLASSES)) => Ok(false),
+        EntryType::Regular | EntryType::Continuous => Ok(true),
+        EntryType::Symlink | EntryType::Link => {
+            Err("is a link: pack the file itself, for example with `tar --dereference --hard-dereference`")
         }
-        _ => Err("is of an unknown kind: expected files and folders only"),
+        EntryType::Char | EntryType::Block | EntryType::Fifo => Err("is a device: expected a file"),
+        _ => Err("is of an unknown kind: expected a file"),
     }
 }
 
-/// Copies an entry to a new file. A truncated archive is detected when looking for the next entry.
+/// Copies an entry to a file. As everywhere in tar, the last of several entries of a name is the file: `tar -r`
+/// adds them. A truncated archive is detected when looking for the next entry.
 fn copy(entry: &mut impl Read, target: &Path, damaged: impl Fn(std::io::Error) -> Error) -> Result<()> {
     let parent = target.parent().unwrap_or(target);
     files::create_folder(parent)?;
-    let mut file = File::create_new(target).map_err(Error::io("create", target))?;
+    let mut file = File::create(target).map_err(Error::io("create", target))?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         match entry.read(&mut buffer).map_err(&damaged)? {
@@ -339,7 +362,7 @@ mod tests {
             (vec![config], "beside the configuration, found none"),
             (vec![("m/a.pt", FILE, &b""[..])], "expected config.yaml beside the weights"),
             (vec![config, ("m/a.pt", FILE, b""), ("m/b.pt", FILE, b"")], "found a.pt, b.pt"),
-            (vec![config, ("m/a.pt", FILE, b""), ("m/a.pt", FILE, b"")], "cannot create"),
+            (vec![config, ("m/sub/a.pt", FILE, b"")], "beside the configuration, found none"),
         ] {
             let found = message(&tar_of(&entries));
             assert!(found.contains(expected), "{found}");
@@ -347,6 +370,62 @@ mod tests {
         let unpacked =
             unpack_bytes(&tar_of(&[config, ("m/a.pt", FILE, b""), ("m/model.pt", FILE, b"")])).unwrap();
         assert!(unpacked.only().unwrap().weights.ends_with("m/model.pt"));
+    }
+
+    #[test]
+    fn whatever_is_no_models_file_is_passed_over() {
+        let extra = [
+            ("ffhq/latest", EntryType::Symlink, &b""[..]),
+            ("ffhq/notes.txt", EntryType::Link, b""),
+            ("ffhq/pipe", EntryType::Fifo, b""),
+            ("ffhq/odd", EntryType::new(b'V'), b""),
+            ("judges/vgg.pth", FILE, b"without a configuration"),
+            ("settings/config.yaml", FILE, b"without weights"),
+        ];
+        let unpacked = unpack_bytes(&tar_of(&[&MODEL[..], &extra].concat())).unwrap();
+        assert!(unpacked.only().unwrap().weights.ends_with("ffhq/model.pt"));
+        assert!(!unpacked.folder.path().join("ffhq/latest").is_symlink());
+    }
+
+    #[test]
+    fn the_last_entry_of_a_name_is_the_file() {
+        let newer = [("ffhq/model.pt", FILE, &b"newer"[..])];
+        let unpacked = unpack_bytes(&tar_of(&[&MODEL[..], &newer].concat())).unwrap();
+        assert_eq!(std::fs::read(&unpacked.only().unwrap().weights).unwrap(), b"newer");
+    }
+
+    #[test]
+    fn the_latest_checkpoint_stands_for_a_run() {
+        let header = r#"{"__metadata__":{"config":"arch:","format":"residua"}}"#;
+        let carried = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        let file = |name| (name, FILE, &carried[..]);
+        let entries = [
+            ("run/config.yaml", FILE, &b"arch:"[..]),
+            ("run/run.json", FILE, b"{}"),
+            file("run/checkpoints/00000090/model.safetensors"),
+            ("run/checkpoints/00000090/training.safetensors", FILE, b"none"),
+            file("run/checkpoints/00000100/model.safetensors"),
+            file("run/stage1/model.safetensors"),
+        ];
+        let unpacked = unpack_bytes(&tar_of(&entries)).unwrap();
+        let found: Vec<_> = unpacked.models().iter().map(|model| &model.weights).collect();
+        let [stage2, stage1] = found[..] else { panic!("{found:?}") };
+        assert!(stage2.ends_with("run/checkpoints/00000100/model.safetensors"), "{stage2:?}");
+        assert!(stage1.ends_with("run/stage1/model.safetensors"), "{stage1:?}");
+    }
+
+    #[test]
+    fn a_taming_run_keeps_its_configuration_in_another_folder() {
+        let entries = [
+            ("logs/checkpoints/last.ckpt", FILE, &b""[..]),
+            ("logs/configs/2021-01-01T00-00-00-lightning.yaml", FILE, b""),
+            ("logs/configs/2021-01-01T00-00-00-project.yaml", FILE, b""),
+        ];
+        let unpacked = unpack_bytes(&tar_of(&entries)).unwrap();
+        let model = unpacked.only().unwrap();
+        assert!(
+            model.config.as_ref().is_some_and(|config| config.ends_with("2021-01-01T00-00-00-project.yaml"))
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ const CONFIG_ENDING: &str = "project.yaml";
 const CONFIG_FOLDER: &str = "../configs";
 /// The folder of a training run's checkpoints: ours are in subfolders named after their steps, Lightning's are
 /// files.
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// The file of a model that carries its configuration.
 const OWN: &str = "model.safetensors";
 /// File extensions of weights.
