@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path, is_folder = self.find()
         if path is None:
             return self.send_error(404)
-        if is_folder and not self.asked().path.endswith("/"):
+        if is_folder and not f"/{self.asked().path}".endswith("/"):
             return self.send_folder()
         wanted = self.headers.get("Range")
         # Ranges refer to the uncompressed file.
