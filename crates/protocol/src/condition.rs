@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
+use residua_core::text::composed;
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 
 /// The condition of an image.
@@ -69,14 +70,17 @@ pub fn class_of(number: usize, config: &RqTransformerConfig) -> Condition {
     Condition::Class(name.cloned().unwrap_or_else(|| number.to_string()))
 }
 
-/// The number of a class given by its name (case-insensitive) or number.
+/// The number of a class given by its name or number. Neither case, surrounding spaces nor decomposed letters, as in
+/// the names of folders on a Mac, matter.
 ///
 /// # Errors
 /// The model has no such class.
 pub fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
-    let by_name = config.classes.iter().position(|name| name.to_lowercase() == class.to_lowercase());
+    let plain = |name: &str| composed(&name.trim().to_lowercase());
+    let wanted = plain(class);
+    let by_name = config.classes.iter().position(|name| plain(name) == wanted);
     by_name
-        .or_else(|| class.parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
+        .or_else(|| class.trim().parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
         .map(|number| number as u32)
         .ok_or_else(|| {
             Error::usage(format!("class {class} does not exist: expected {}", known_classes(config)))
@@ -124,7 +128,7 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
         tracing::warn!("not in this model's vocabulary, so left out: {}", unknown.join(", "));
     }
     let tokens = tokenizer.encode(prompt, config.block_size_cond);
-    if tokenizer.ids(prompt).len() > config.block_size_cond {
+    if tokenizer.length(prompt) > config.block_size_cond {
         tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
     }
     match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
@@ -181,5 +185,9 @@ mod tests {
             assert_eq!(class_of(number, &config).tokens(&config).expect("known"), [number as u32]);
         }
         assert!(class_number("trench", &config).is_err());
+        config.classes = ["k\u{e4}se".into(), "O\u{308}l".into()].to_vec();
+        for (name, number) in [("Ka\u{308}se", 0), (" K\u{c4}SE\n", 0), ("\u{f6}l", 1), (" 1", 1)] {
+            assert_eq!(class_number(name, &config).expect("known"), number);
+        }
     }
 }
