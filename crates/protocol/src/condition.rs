@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
-use residua_core::text::composed;
+use residua_core::text::{composed, counted};
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 
 /// The condition of an image.
@@ -121,24 +121,73 @@ pub fn tokenizer(config: &RqTransformerConfig) -> Result<Option<Tokenizer>> {
     kind.map(|kind| Tokenizer::new(kind, &config.dataset.words)).transpose()
 }
 
-fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
-    let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
-    let unknown = tokenizer.unknown(prompt);
-    if !unknown.is_empty() {
-        tracing::warn!("not in this model's vocabulary, so left out: {}", unknown.join(", "));
-    }
-    let tokens = tokenizer.encode(prompt, config.block_size_cond);
-    if tokenizer.length(prompt) > config.block_size_cond {
-        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
-    }
+/// A caption as a model reads it.
+struct Understood {
+    tokens: Vec<u32>,
+    /// Words that are left out.
+    unknown: Vec<String>,
+    /// Whether it has more tokens than the model takes.
+    is_cut: bool,
+}
+
+fn understood(caption: &str, tokenizer: &Tokenizer, config: &RqTransformerConfig) -> Result<Understood> {
+    let tokens = tokenizer.encode(caption, config.block_size_cond);
     match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
         Some(token) => Err(Error::invalid(format!(
             "the tokenizer {} gives token {token}, but the model only knows {} tokens",
             tokenizer.kind(),
             config.vocab_size_cond
         ))),
-        None => Ok(tokens),
+        None => Ok(Understood {
+            tokens,
+            unknown: tokenizer.unknown(caption),
+            is_cut: tokenizer.length(caption) > config.block_size_cond,
+        }),
     }
+}
+
+fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+    let understood = understood(prompt, &known_tokenizer(config)?, config)?;
+    if !understood.unknown.is_empty() {
+        tracing::warn!("not in this model's vocabulary, so left out: {}", understood.unknown.join(", "));
+    }
+    if understood.is_cut {
+        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
+    }
+    Ok(understood.tokens)
+}
+
+/// The tokens of many captions, as [`Condition::tokens`] gives those of one. Captions that the model does not read
+/// completely are counted in one warning.
+///
+/// # Errors
+/// The model takes no captions, or knows fewer tokens than its tokenizer.
+pub fn tokens_of_all(captions: &[String], config: &RqTransformerConfig) -> Result<Vec<Vec<u32>>> {
+    let tokenizer = known_tokenizer(config)?;
+    let all: Vec<Understood> =
+        captions.iter().map(|caption| understood(caption, &tokenizer, config)).collect::<Result<_>>()?;
+    let report = |is_meant: fn(&Understood) -> bool, what: &str| {
+        let meant: Vec<&String> = captions
+            .iter()
+            .zip(&all)
+            .filter(|(_, read)| is_meant(read))
+            .map(|(caption, _)| caption)
+            .collect();
+        if let Some(first) = meant.first() {
+            tracing::warn!(
+                "{} of {} {what}, such as {first:?}",
+                meant.len(),
+                counted(captions.len(), "caption")
+            );
+        }
+    };
+    report(|read| !read.unknown.is_empty(), "have words outside this model's vocabulary, which are left out");
+    report(|read| read.is_cut, "have more tokens than the model takes, so their ends are cut off");
+    Ok(all.into_iter().map(|read| read.tokens).collect())
+}
+
+fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
+    tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))
 }
 
 #[cfg(test)]
@@ -170,6 +219,17 @@ mod tests {
         let default = &BUNDLED[0];
         let tokenizer = tokenizer(&config(default.name)).expect("known").expect("it takes captions");
         assert!(!default.caption.is_empty() && tokenizer.unknown(default.caption).is_empty());
+    }
+
+    #[test]
+    fn many_captions_have_the_tokens_of_each() {
+        let mut config = config("emoji-64-captions");
+        let captions = ["red cat", "", "a very long caption that does not fit"].map(String::from);
+        let each = captions.clone().map(|caption| Condition::Prompt(caption).tokens(&config).expect("known"));
+        assert_eq!(tokens_of_all(&captions, &config).expect("known"), each);
+        config.vocab_size_cond = 2;
+        let error = tokens_of_all(&captions, &config).expect_err("too few").to_string();
+        assert!(error.contains("the model only knows 2 tokens"), "{error}");
     }
 
     #[test]
