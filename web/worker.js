@@ -17,7 +17,7 @@ const archives = new Map();
 
 /** Interval for checking whether the user has stopped a download, in milliseconds. */
 const WATCHED_EVERY = 250;
-const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
+const ARCHIVE = /(?<!\.(pt|pth|ckpt))\.(tar|tgz|tar\.gz)$/i;
 
 /** Functions that the program calls; see src/host.rs. */
 const host = {

@@ -153,6 +153,8 @@ fn the_configuration_sets_defaults_and_info_names_the_section() {
         let line = info.lines().find(|line| line.starts_with("sampling ")).unwrap();
         assert!(line.ends_with(&format!("({told})")), "{line}");
     }
+    published(&desk, "sampling: {top_k: [9, 9, 8, 9]}");
+    assert!(desk.does("info model").stdout.contains("top-k 9,9,8,9,"));
     // Each option overrides the configured value.
     published(&desk, "sampling: {temp: 0.8, top_k: 9, top_p: 0.9}");
     let asked = stacks(&desk.json(&format!("{sample} --top-k 3")));

@@ -163,7 +163,10 @@ pub fn weights_of(folder: &Path) -> Result<Vec<PathBuf>> {
 
 pub(super) fn is_weights(path: &Path) -> bool {
     let is_known = |ending: &OsStr| WEIGHTS.iter().any(|known| ending.eq_ignore_ascii_case(known));
-    !is_hidden(path) && (path.extension().is_some_and(is_known) || shards::is_index(path))
+    // PyTorch's weights are no archive, but often called one: model.pth.tar.
+    let named = if path.extension() == Some(OsStr::new("tar")) { path.file_stem() } else { path.file_name() };
+    let ending = Path::new(named.unwrap_or_default()).extension();
+    !is_hidden(path) && (ending.is_some_and(is_known) || shards::is_index(path))
 }
 
 /// Whether the name begins with a dot, as do the resource forks that macOS puts beside files: `._model.pt`.
@@ -201,6 +204,7 @@ mod tests {
                 "model.ckpt",
             ),
             (&["config.yaml", "pytorch_model.bin", "optimizer.bin"], "config.yaml", "pytorch_model.bin"),
+            (&["config.yaml", "best.pth.tar", "code.tar", "code.tar.gz"], "config.yaml", "best.pth.tar"),
             (&["._config.yaml", "config.yaml", "._a.pt", "a.pt"], "config.yaml", "a.pt"),
         ] {
             let folder = folder_of(names);

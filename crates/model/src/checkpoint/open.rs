@@ -328,9 +328,12 @@ fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
     Err(Error::invalid(format!("{}: expected an unpacked archive, found a packed one", path.display())))
 }
 
+/// Whether `path` has the name of an archive, and not PyTorch's weights: those are often called `model.pth.tar`.
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    [".tar.gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending))
+    let start = ByteSource::open(path).and_then(|source| source.read_at(0, source.len().min(4)));
+    let is_torch = start.is_ok_and(|start| matches!(start[..], [b'P', b'K', 3, 4] | [0x80, ..]));
+    [".tar.gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending)) && !is_torch
 }
 
 fn read_text(path: &Path) -> Result<String> {
