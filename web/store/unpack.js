@@ -9,7 +9,7 @@ import { readTar, wrong } from './tar.js';
 
 // Names that begin with a dot do not belong to a model: macOS adds `._model.pt` to `model.pt`.
 const WEIGHTS = /(^|\/)[^./][^/]*\.(pt|pth|ckpt|bin|safetensors)$/i;
-const KEPT = /(^|\/)((config|model)\.ya?ml|hparams\.yaml|(?!\.)[^/]*(project\.yaml|\.(safetensors|bin)\.index\.json)|classes\.txt)$/;
+const KEPT = /(^|\/)((config|model)\.ya?ml|config\.json|hparams\.yaml|(?!\.)[^/]*(project\.yaml|\.(safetensors|bin)\.index\.json)|classes\.txt)$/;
 
 /**
  * @typedef {object} Job
