@@ -229,7 +229,7 @@ pub(super) mod tests {
             ("numpy.core.multiarray", "scalar"),
             ("builtins", "set"),
             ("torch.optim.lr_scheduler", "StepLR"),
-            ("collections", "defaultdict"),
+            ("collections", "Counter"),
             // Protocol 2 uses Python 2's names for the types of Python 3.
             ("__builtin__", "long"),
             ("__builtin__", "unicode"),
@@ -248,6 +248,31 @@ pub(super) mod tests {
         ] {
             let bytes = pickled(&object(module, name));
             assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque), "{module}.{name}");
+        }
+    }
+
+    /// `defaultdict(int, w=..)`, an object of a class of the user's, and one whose items come in two batches.
+    #[test]
+    fn a_dictionary_may_be_of_any_class() {
+        let int = [&global("collections", "defaultdict")[..], &global("builtins", "int"), b"\x85R"].concat();
+        let own = [&global("easydict", "EasyDict")[..], b")\x81q\x00"].concat();
+        let weight = |name| [text(name), tensor(storage("FloatStorage", "0", 1), 0, &[1], &[1])].concat();
+        for object in [int, own] {
+            let items = [b"(", &weight("v")[..], b"u(", &weight("w"), b"u", &weight("x"), b"s}b"].concat();
+            let bytes = pickled(&[object, items].concat());
+            let pickle = Pickle::parse(&bytes).unwrap();
+            for name in ["v", "w", "x"] {
+                assert!(matches!(pickle.lookup(pickle.root(), name), Some(Value::Tensor(_))), "{pickle:?}");
+            }
+        }
+    }
+
+    /// Bytes that Python 2 wrote as text, and the lone surrogate of a name that is not Unicode.
+    #[test]
+    fn what_is_no_text_is_ignored() {
+        for text in [&b"U\x02\xff\x80"[..], b"X\x03\0\0\0\xed\xb3\xbf"] {
+            let bytes = pickled(text);
+            assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque), "{text:?}");
         }
     }
 
@@ -305,7 +330,7 @@ pub(super) mod tests {
             (b"\x80\x02h\x05.", "at byte 2: value 5 is read from the memo, but was never stored"),
             (b"\x80\x02X\xff\xff\xff\xffa.", "cut short"),
             (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffa.", "cut short"),
-            (b"\x80\x02X\x01\0\0\0\xff.", "text in UTF-8"),
+            (b"\x80\x02c\xff\nx\n.", "a name in UTF-8"),
             (b"\x80\x02}(Nu.", "a value for each key"),
             (b"\x80\x02cos", "cut short"),
             (b"\x80\x02NN\x93.", "as text"),
