@@ -67,6 +67,7 @@ impl Sample {
 
     /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
+        target::check_folder(&self.out)?;
         if self.bulk.bulk {
             let device = self.model.model.device.open()?;
             return self.bulk.run(&self.out, &self.sampling, &self.drafting, &self.model, &device, console);

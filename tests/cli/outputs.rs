@@ -209,6 +209,18 @@ fn a_dash_is_standard_input_and_output() {
     for line in ["sample --bulk --out -", "eval samples --data . --inception w.pth --out -"] {
         desk.refuses(line, 2, "expected a folder for several files, found standard output");
     }
+    for (line, ending) in [
+        ("sample --model emoji-64 --class 0 --out cat.png", "png"),
+        ("sample --model emoji-64 --bulk --out all.NPY", "npy"),
+        ("complete samples/pig.png --model emoji-64 --rows 1 --class 0 --out cat.jpg", "jpg"),
+        ("reconstruct samples/pig.png --out cat.png", "png"),
+    ] {
+        let message =
+            format!("expected a folder for several files, found the name of a file: leave .{ending} out");
+        desk.refuses(line, 2, &message);
+    }
+    std::fs::create_dir(desk.path("folder.png")).unwrap();
+    desk.does("sample --model emoji-64 --class 0 --out folder.png");
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
     let line = "eval statistics --data . --inception - --out a.npz";
