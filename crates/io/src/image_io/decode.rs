@@ -125,9 +125,9 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     }
     let format = image::guess_format(bytes).ok();
     FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
-        let found = match format {
-            Some(other) => format!("{other:?}"),
-            None => kinds::found(bytes).to_owned(),
+        let found = match (kinds::known(bytes), format) {
+            (None, Some(other)) => format!("{other:?}"),
+            _ => kinds::found(bytes).to_owned(),
         };
         let names = FORMATS.map(|(_, name)| name).join(", ");
         Error::invalid(format!("expected a picture ({names}), found {found}"))
@@ -332,7 +332,11 @@ mod tests {
         );
         assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
         assert!(message(b"\xef\xbb\xbf\x89PNG\r\n\x1a\n").ends_with("found something else"));
-        assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
+        let found = |bytes: &[u8]| {
+            message(bytes).replace("expected a picture (PNG, JPEG, WebP, GIF, BMP), found ", "")
+        };
+        assert_eq!(found(b"II*\0...."), "a TIFF picture, or a camera's raw one: save it as PNG or JPEG");
+        assert_eq!(found(b"P6 1 1 255 abc"), "Pnm");
     }
 
     #[test]
