@@ -202,6 +202,14 @@ impl<'a> Machine<'a> {
             }
             (Value::Global(Global::Module), _) => self.push(Value::Module(OPAQUE)),
             (Value::Global(Global::Parameter), &[tensor, ..]) => self.push_id(tensor),
+            (Value::Global(Global::Subclass), &[function, _, arguments, ..]) => match self.value(function) {
+                Value::Global(Global::Tensor | Global::Parameter) => {
+                    self.push_id(function)?;
+                    self.push_id(arguments)?;
+                    self.call()
+                }
+                _ => self.opaque(),
+            },
             (Value::Global(Global::Tensor), &[storage, offset, shape, strides, ..]) => {
                 match self.tensor(storage, offset, shape, strides) {
                     Some(tensor) => self.push(Value::Tensor(Box::new(tensor))),

@@ -182,6 +182,27 @@ pub(super) mod tests {
         assert!(pickle.lookup(pickle.root(), "v").is_none());
     }
 
+    /// As torch.save writes a tensor with attributes, or of a subclass.
+    #[test]
+    fn a_tensor_may_be_of_a_subclass() {
+        let ints = |numbers: [i64; 2]| tuple(&numbers.map(int));
+        let arguments = tuple(&[storage("FloatStorage", "5", 6), int(0), ints([2, 3]), ints([3, 1])]);
+        let storage = Storage { key: "5", dtype: Dtype::F32, elements: 6 };
+        let expected = Tensor { storage, offset: 0, shape: vec![2, 3], strides: vec![3, 1] };
+        for name in ["_rebuild_from_type", "_rebuild_from_type_v2"] {
+            let rebuilt = |inner: Vec<u8>| {
+                let all = [inner, global("my_project", "Weight"), arguments.clone(), b"}".to_vec()];
+                pickled(&[global("torch._tensor", name), tuple(&all), b"R".to_vec()].concat())
+            };
+            let bytes = rebuilt(global("torch._utils", "_rebuild_tensor_v2"));
+            let pickle = Pickle::parse(&bytes).unwrap();
+            assert!(matches!(pickle.root(), Value::Tensor(found) if **found == expected), "{pickle:?}");
+            // Of itself.
+            let bytes = rebuilt(global("torch._tensor", name));
+            assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque));
+        }
+    }
+
     #[test]
     fn the_last_of_equal_keys_wins() {
         let bytes = pickled(&dict(&[("w", int(1)), ("w", int(2))]));
