@@ -21,6 +21,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::ranks::{World, alone};
 use residua_core::task::Task;
+use residua_core::text::some_of;
 use residua_model::Checkpoint;
 use residua_train::config::TrainConfig;
 use residua_train::data::{
@@ -294,7 +295,7 @@ fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_mo
     if !others.is_empty() {
         tracing::warn!(
             "{from}: missing or of another shape, so initialized from scratch: {}",
-            others.join(", ")
+            some_of(&others)
         );
     }
     Ok(())

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
-use residua_core::text::{composed, counted};
+use residua_core::text::{composed, counted, some_of};
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 
 /// The condition of an image.
@@ -149,7 +149,7 @@ fn understood(caption: &str, tokenizer: &Tokenizer, config: &RqTransformerConfig
 fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
     let understood = understood(prompt, &known_tokenizer(config)?, config)?;
     if !understood.unknown.is_empty() {
-        tracing::warn!("not in this model's vocabulary, so left out: {}", understood.unknown.join(", "));
+        tracing::warn!("not in this model's vocabulary, so left out: {}", some_of(&understood.unknown));
     }
     if understood.is_cut {
         tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);

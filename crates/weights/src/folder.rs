@@ -7,6 +7,7 @@ use super::{shards, st};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
+use residua_core::text::some_of;
 
 /// Names of configurations; if a folder has several, the first of these wins. Published models use
 /// `config.yaml`; the others come with taming-transformers checkpoints, the last with Lightning's.
@@ -197,7 +198,7 @@ fn is_hidden(path: &Path) -> bool {
 
 pub(super) fn listed(paths: &[PathBuf], below: &Path) -> String {
     let names = paths.iter().map(|path| path.strip_prefix(below).unwrap_or(path).display().to_string());
-    names.collect::<Vec<_>>().join(", ")
+    some_of(&names.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ use super::png_text::is_sheet;
 use super::{Picture, decode};
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::shown_path;
-
-/// How many names a warning lists.
-const NAMED: usize = 8;
+use residua_core::text::{shown_path, some_of};
 
 /// The contents of a folder.
 #[derive(Debug, Default)]
@@ -78,10 +75,8 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
         reasons.entry(reason).or_default().push(name);
     }
     for (reason, names) in reasons {
-        let more = names.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (count, names) = (names.len(), names[..names.len().min(NAMED)].join(", "));
-        tracing::warn!("{}: {count} left out, {reason}: {names}{more}", folder.display());
+        let (count, names) = (names.len(), some_of(&names));
+        tracing::warn!("{}: {count} left out, {reason}: {names}", folder.display());
     }
 }
 

@@ -9,7 +9,7 @@ use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
-use residua_core::text::counted;
+use residua_core::text::{counted, some_of};
 use residua_io::assets;
 use residua_io::assets::bundled::{self, Bundled};
 #[cfg(not(target_family = "wasm"))]
@@ -91,8 +91,8 @@ impl Checkpoint {
                 Err(Error::invalid(format!("{place}: expected {wanted}, found none in it")))
             }
             (_, _) => {
-                let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.weights.name()).collect();
-                Err(Error::invalid(format!("{place} has several models; name one of {}", names.join(", "))))
+                let names: Vec<String> = found.iter().map(|found| found.weights.name().into()).collect();
+                Err(Error::invalid(format!("{place} has several models; name one of {}", some_of(&names))))
             }
         }
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::composed;
+use residua_core::text::{composed, some_of};
 use residua_io::image_io::folder::{self, Found, LeftOut};
 
 /// Maximum size of a table, in bytes.
@@ -211,7 +211,7 @@ fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
         names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
     let Some(path) = column(&PATHS) else {
-        let found = header.iter().collect::<Vec<_>>().join(", ");
+        let found = some_of(&header.iter().map(String::from).collect::<Vec<_>>());
         return Err(format!("expected the columns file_name and text, found {found}"));
     };
     let caption = column(&CAPTIONS);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::run::RunFolder;
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::composed;
+use residua_core::text::{composed, some_of};
 use residua_io::image_io::folder::{self, LeftOut};
 
 /// One in this many names is held out.
@@ -109,7 +109,7 @@ impl DataSet {
             return Err(Error::invalid(format!(
                 "{}: expected folders named after the classes ({}), found {unknown}",
                 folder.display(),
-                classes.join(", ")
+                some_of(&classes)
             )));
         }
         let mut captions = captions::read(folder, &found)?;
