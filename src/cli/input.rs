@@ -6,9 +6,9 @@ use std::path::Path;
 use residua_core::codes::{CodeStack, npy};
 use residua_core::error::{Error, Result};
 use residua_core::files::npy::MAGIC;
-use residua_core::files::{as_text, read_limited};
+use residua_core::files::{as_text, kinds, read_limited};
 use residua_core::task::Task;
-use residua_engine::reconstruct::{self, Choice};
+use residua_engine::reconstruct::{self, Choice, check_codes};
 use residua_io::image_io::Picture;
 use residua_io::image_io::decode::decode;
 use residua_io::image_io::png_text::{Provenance, has_its_pixels};
@@ -48,8 +48,12 @@ impl Codes {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = bytes(path)?;
         let codes = Self::carried(path, &bytes)?.ok_or_else(|| {
+            let found = match decode(&bytes) {
+                Ok(_) => "a picture that carries none (`encode` creates them)",
+                Err(_) => kinds::found(&bytes),
+            };
             Error::invalid(format!(
-                "{}: expected an .npy of codes, or a PNG that carries codes; this picture carries none (`encode` creates them)",
+                "{}: expected an .npy of codes, or a PNG that carries codes, found {found}",
                 name(path)
             ))
         })?;
@@ -57,6 +61,17 @@ impl Codes {
             codes.warn_of_edits(path, "they decode to the picture before that change");
         }
         Ok(codes)
+    }
+
+    /// Refuses codes that `model` cannot decode; the error names the file at `path`.
+    pub fn check(&self, path: &Path, model: &RqVae) -> Result<()> {
+        self.stacks.iter().zip(1..).try_for_each(|(stack, number)| {
+            let checked = check_codes(model, stack).map_err(|error| match self.stacks.len() {
+                1 => error,
+                count => Error::invalid(format!("stack {number} of {count}: {error}")),
+            });
+            in_file(path, checked)
+        })
     }
 
     /// True if the file was changed, or has no checksum and `model` decodes its codes to a different picture.
@@ -143,8 +158,13 @@ impl<'a> Source<'a> {
                 (picture, None)
             }
             Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
-            Ok(Some(codes)) if !codes.show_another(model)? => return Ok(codes),
             Ok(Some(codes)) => {
+                if !matches!(codes.pixels, Pixels::Changed(_)) {
+                    codes.check(path, model)?;
+                }
+                if !codes.show_another(model)? {
+                    return Ok(codes);
+                }
                 codes.warn_of_edits(path, "the changed picture is encoded again");
                 match codes.pixels {
                     Pixels::Own => return Ok(codes),

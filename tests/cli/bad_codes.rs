@@ -19,14 +19,25 @@ fn png(recipe: Option<String>, codes: Option<CodeStack>) -> Vec<u8> {
 fn codes_that_do_not_fit_the_model_are_rejected() {
     let whole = npy::encode(&stack(3));
     let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
-    let files: [(&str, Vec<u8>, &str); 9] = [
+    let files: [(&str, Vec<u8>, &str); 12] = [
         (
             "large.npy",
             npy::encode(&stack(1024)),
-            "row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024",
+            "large.npy: row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024",
         ),
+        (
+            "second.npy",
+            npy::encode_all(&[stack(3), stack(1024)]).unwrap(),
+            "second.npy: stack 2 of 2: row 0, column 0, depth 0: expected a code from 0 to 1023",
+        ),
+        (
+            "codes.csv",
+            b"1,2,3\n".to_vec(),
+            "expected an .npy of codes, or a PNG that carries codes, found something else",
+        ),
+        ("codes.npz", b"PK\x03\x04".to_vec(), "found a zip archive, such as an .npz: unpack it first"),
         ("large.png", png(None, Some(stack(u32::MAX))), "expected a code from 0 to 1023, found 4294967295"),
-        ("small.npy", npy::encode(&small), "expected codes of shape [8, 8, 4]"),
+        ("small.npy", npy::encode(&small), "small.npy: expected codes of shape [8, 8, 4]"),
         ("small.png", png(None, Some(small)), "expected codes of shape [8, 8, 4]"),
         ("cut.npy", whole[..whole.len() - 1].to_vec(), "the .npy header promises [8, 8, 4]"),
         ("text.npy", b"1 2 3".to_vec(), "expected a .npy file"),
@@ -45,7 +56,9 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
         for command in [
             "complete --model emoji-64 --rows 1 --class 0 --out out",
             "explain --model emoji-64 --row 0 --col 0 --class 0",
+            "morph --model emoji-64 samples/pig.png",
         ] {
+            desk.refuses(&format!("{command} {name}"), 1, &format!("{name}: "));
             desk.refuses(&format!("{command} {name}"), 1, message);
         }
     }

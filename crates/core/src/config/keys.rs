@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::fmt::Display;
 
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
@@ -74,6 +76,11 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        // Otherwise a list would be read by position.
+        if self.value.is_array() {
+            let error = serde::de::Error::invalid_type(Unexpected::Seq, &"a map");
+            return Self::noted(self.failed, &self.path, Err(error));
+        }
         let keys = self.value.as_object().into_iter().flat_map(|object| object.keys());
         for key in keys.filter(|key| !fields.contains(&key.as_str())) {
             let nearest = fields.iter().max_by(|a, b| likeness(key, a).total_cmp(&likeness(key, b)));
@@ -220,6 +227,8 @@ mod tests {
                 "inner.0.batch_size: expected a whole number",
             ),
             (json!(7), "expected a mapping, found 7"),
+            (json!(["a", []]), "expected a mapping, found a list"),
+            (json!({"type": "a", "inner": [[3]]}), "inner.0: expected a mapping, found a list"),
         ] {
             let error = read::<Outer>(&value, "", &|_, _| ()).unwrap_err();
             assert!(error.starts_with(expected), "{value}: {error}");

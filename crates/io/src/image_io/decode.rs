@@ -72,18 +72,18 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
     if format == ImageFormat::Png {
         check_png_header(bytes)?;
     }
+    let is_cut = format == ImageFormat::Jpeg && !jpeg_is_whole(bytes);
+    let cut = || Error::invalid("the JPEG picture cannot be decoded: the file ends before the picture does");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits());
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(|error| if is_cut { cut() } else { damaged(error) })?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
     // Unreadable EXIF data is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     check_memory(&decoder, orientation)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(Error::invalid(
-            "the JPEG picture cannot be decoded: the file ends before the picture does",
-        ));
+    if is_cut {
+        return Err(cut());
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
