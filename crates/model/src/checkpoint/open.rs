@@ -105,10 +105,13 @@ impl Checkpoint {
             let stages = stages.filter(|of| stage.is_none_or(|stage| stage == *of));
             return stages.map(|stage| of_bundled(files, stage, kind)).collect();
         }
-        if place == "-" {
-            return Err(Error::usage(
-                "expected a model's file or folder, found -: a model cannot be read from standard input",
-            ));
+        let unreadable = match place {
+            "-" => Some("found -: a model cannot be read from standard input"),
+            "" => Some("found an empty name"),
+            _ => None,
+        };
+        if let Some(found) = unreadable {
+            return Err(Error::usage(format!("expected a model's file or folder, {found}")));
         }
         let path = files::located(place);
         let latest = if files::is_folder(path)? { folder::latest(path)? } else { path.into() };
