@@ -1,5 +1,7 @@
 //! Metrics over folders: reconstructions, likelihoods, and Inception's metrics of image sets.
 
+use residua_metrics::frechet::Statistics;
+use residua_metrics::symmetric::Matrix;
 use serde_json::Value;
 
 use super::desk::Desk;
@@ -92,7 +94,15 @@ fn impossible_measurements_are_rejected_in_one_line() {
     desk.copy("samples/pig.png", "data/pig.png");
     desk.copy("samples/pig.png", "unknown/swine/pig.png");
     desk.write("broken/a.png", b"no picture");
+    let few = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(3, 3) };
+    desk.write("few.npz", few.encode());
     let cases = [
+        // Before the weights are looked for, not after hours of sampling.
+        (
+            "eval fid --data few.npz --inception none.pth --model emoji-64",
+            1,
+            "few.npz: expected statistics of Inception's 2048 features, found 3",
+        ),
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
         ("eval reconstruction --data broken", 1, "expected pictures, found none in 1 file"),

@@ -34,10 +34,11 @@ impl Statistics {
 
     fn decode(source: &ByteSource) -> Result<Self> {
         let start = source.read_at(0, source.len().min(kinds::LONGEST_START as u64))?;
-        let mut zip = ZipArchive::new(BufReader::new(source.reader())).map_err(|error| {
-            // One that is cut off is of the right kind.
-            let another = kinds::known(&start).filter(|_| !start.starts_with(b"PK"));
-            Error::invalid(another.map_or(error.to_string(), |found| format!("found {found}")))
+        let mut zip = ZipArchive::new(BufReader::new(source.reader())).map_err(|_| {
+            let is_zip = start.starts_with(b"PK");
+            let found =
+                if is_zip { "one that is cut short or damaged: copy it again" } else { kinds::found(&start) };
+            Error::invalid(format!("found {found}"))
         })?;
         let (shape, mean) = floats(&mut zip, "mu.npy")?;
         let (square, covariance) = floats(&mut zip, "sigma.npy")?;
@@ -153,10 +154,16 @@ mod tests {
         files::save(&path, &statistics.encode()).unwrap();
         assert_eq!(Statistics::read(&path).unwrap(), statistics);
         let whole = std::fs::read(&path).unwrap();
-        for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        for (length, found) in [
+            (0, "an empty file"),
+            (10, "one that is cut short"),
+            (whole.len() / 2, "one that is cut short"),
+            (whole.len() - 1, "one that is cut short"),
+        ] {
             std::fs::write(&path, &whole[..length]).unwrap();
             let error = Statistics::read(&path).unwrap_err().to_string();
-            assert!(error.contains("s.npz: expected statistics"), "{error}");
+            let expected = format!("s.npz: expected statistics, an .npz with mu and sigma; found {found}");
+            assert!(error.contains(&expected), "{error}");
         }
         std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
         let error = Statistics::read(&path).unwrap_err().to_string();
