@@ -91,6 +91,10 @@ impl DataSet {
         }
         let names: BTreeSet<String> =
             found.pictures.iter().filter_map(|path| class_of(folder, path)).collect();
+        let empty = empty_folders(folder, &found.folders, &names);
+        if !empty.is_empty() {
+            tracing::warn!("{}: folders without pictures: {}", folder.display(), some_of(&empty));
+        }
         let classes = match classes {
             [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
             given => given.to_vec(),
@@ -151,6 +155,14 @@ fn class_of(folder: &Path, path: &Path) -> Option<String> {
     Some(composed(&first.as_os_str().to_string_lossy()))
 }
 
+/// The names of the `folders` directly in `folder` that have no pictures, and so are no classes: `names` are those that
+/// have some.
+fn empty_folders(folder: &Path, folders: &BTreeSet<PathBuf>, names: &BTreeSet<String>) -> Vec<String> {
+    let direct = folders.iter().filter(|path| path.parent() == Some(folder));
+    let direct = direct.filter_map(|path| Some(composed(&path.file_name()?.to_string_lossy())));
+    direct.filter(|name| !names.contains(name)).collect()
+}
+
 /// The classes that `classes.txt` lists, if any.
 fn listed(folder: &Path) -> Result<Option<Vec<String>>> {
     let path = folder.join("classes.txt");
@@ -205,6 +217,16 @@ mod tests {
         fs::write(made.path().join("captions.tsv"), "\u{e4}/1.png\tk\u{e4}se\n").unwrap();
         let item = DataSet::open(made.path(), &[]).unwrap().items.remove(0);
         assert_eq!((item.class, item.caption()), (Some(1), Some("k\u{e4}se")));
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_no_class() {
+        let made = folder(&["b/2.png", "a/notes.txt", "c/deep/3.png", "d/deep/e.txt"]);
+        let data = DataSet::open(made.path(), &[]).unwrap();
+        assert_eq!(data.classes, ["b", "c"]);
+        let found = folder::all_pictures(made.path()).unwrap();
+        let names = ["b", "c"].map(String::from).into();
+        assert_eq!(empty_folders(made.path(), &found.folders, &names), ["a", "d"]);
     }
 
     #[test]
