@@ -39,7 +39,7 @@ enum Pixels {
     Own,
     /// They were changed to this picture.
     Changed(Picture),
-    /// An older version wrote this picture without a checksum.
+    /// An older version wrote this picture without a checksum, or nothing says which model has made it.
     Unchecked(Picture),
 }
 
@@ -74,28 +74,37 @@ impl Codes {
         })
     }
 
-    /// True if the file was changed, or has no checksum and `model` decodes its codes to a different picture.
+    /// True if the file was changed, or if that is unknown and `model` cannot decode its codes, or decodes them to a
+    /// different picture.
     fn show_another(&self, model: &RqVae) -> Result<bool> {
         let shown = match &self.pixels {
             Pixels::Own => return Ok(false),
             Pixels::Changed(_) => return Ok(true),
+            Pixels::Unchecked(_) if self.stacks.iter().any(|stack| check_codes(model, stack).is_err()) => {
+                return Ok(true);
+            }
             Pixels::Unchecked(shown) => shown,
         };
         let made = pollster::block_on(reconstruct::decode(model, &self.stacks, &mut Task::unwatched()))?;
         Ok(made.first().is_some_and(|made| differ(made, shown)))
     }
 
-    /// Warns if the file has no checksum and its picture differs from `made`, the one decoded from its codes.
+    /// Warns if it is unknown whether the file's picture was changed, and it differs from `made`, the one decoded from
+    /// its codes.
     pub fn compare(&self, path: &Path, made: &Picture) {
         if let Pixels::Unchecked(shown) = &self.pixels
             && differ(made, shown)
         {
-            self.warn_of_edits(path, "they decode to the picture before that change");
+            self.warn_of_edits(path, "they decode to another picture");
         }
     }
 
     fn warn_of_edits(&self, path: &Path, outcome: &str) {
-        tracing::warn!("{} was changed after its codes were written: {outcome}", name(path));
+        let or = match self.pixels {
+            Pixels::Unchecked(_) => ", or they are another model's",
+            Pixels::Own | Pixels::Changed(_) => "",
+        };
+        tracing::warn!("{} was changed after its codes were written{or}: {outcome}", name(path));
     }
 
     /// The only stack and its recipe; an error if there are several.
@@ -114,13 +123,15 @@ impl Codes {
         }
         let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
-        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose();
-        let recipe = in_file(path, recipe)?;
+        // A newer version may have written it. The codes are the same.
+        let unread = |error: Error| tracing::warn!("{}: {error}; give its model with --model", name(path));
+        let recipe = provenance.recipe.as_ref();
+        let recipe = recipe.and_then(|text| Recipe::from_json(text).map_err(unread).ok());
         let image = in_file(path, decode(bytes))?;
         let pixels = match has_its_pixels(bytes, &image) {
-            Some(true) => Pixels::Own,
+            Some(true) if recipe.is_some() => Pixels::Own,
             Some(false) => Pixels::Changed(image.into()),
-            None => Pixels::Unchecked(image.into()),
+            Some(true) | None => Pixels::Unchecked(image.into()),
         };
         Ok(Some(Self { stacks: vec![stack], recipe, pixels }))
     }
@@ -159,10 +170,8 @@ impl<'a> Source<'a> {
             }
             Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
             Ok(Some(codes)) => {
-                if !matches!(codes.pixels, Pixels::Changed(_)) {
-                    codes.check(path, model)?;
-                }
                 if !codes.show_another(model)? {
+                    codes.check(path, model)?;
                     return Ok(codes);
                 }
                 codes.warn_of_edits(path, "the changed picture is encoded again");

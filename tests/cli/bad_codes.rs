@@ -2,6 +2,7 @@
 
 use image::RgbImage;
 use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
@@ -126,6 +127,28 @@ fn invalid_recipes_are_rejected() {
     desk.write("nothing.png", png(Some("[1, 2]".into()), None));
     desk.refuses("sample --from nothing.png", 1, "this version cannot read the picture's recipe");
     desk.refuses("sample --from samples/pig.png", 1, "expected a PNG that carries its recipe");
+}
+
+/// A newer version wrote the recipe, or another program removed it: the codes are the same.
+#[test]
+fn codes_without_a_readable_recipe_are_used_if_they_show_the_picture() {
+    let desk = Desk::new();
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
+    let codes = desk.codes("sampled/000.png");
+    let picture = Picture::from(desk.pixels("sampled/000.png"));
+    let unread = "this version cannot read the picture's recipe";
+    for (recipe, message) in [(Some(r#"{"made_by": "later"}"#.to_string()), unread), (None, "")] {
+        let provenance = Provenance { recipe, codes: Some(codes.clone()) };
+        picture.save_png(&desk.path("later.png"), &provenance).unwrap();
+        let decoded = desk.does("decode later.png --model emoji-64 --out decoded.png --force");
+        assert_eq!(decoded.stderr.contains("WARN"), !message.is_empty(), "{decoded:?}");
+        assert!(decoded.stderr.contains(message), "{decoded:?}");
+        assert_eq!(desk.pixels("decoded.png"), desk.pixels("sampled/000.png"));
+        let kept = stacks(&desk.json("complete later.png --model emoji-64 --rows 8 --class 0"));
+        assert_eq!(kept, [codes.clone()]);
+        // The default model is another one.
+        desk.does("decode later.png --out other.png --force").warns("they decode to another picture");
+    }
 }
 
 #[test]
