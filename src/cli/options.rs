@@ -260,7 +260,12 @@ impl ConditionArguments {
     pub fn condition(&self) -> Condition {
         match (&self.class, &self.prompt) {
             (Some(class), _) => Condition::Class(class.clone()),
-            (None, Some(prompt)) => Condition::Prompt(prompt.clone()),
+            (None, Some(prompt)) => {
+                if prompt.trim().is_empty() {
+                    tracing::warn!("--prompt is empty");
+                }
+                Condition::Prompt(prompt.clone())
+            }
             (None, None) => Condition::Unconditional,
         }
     }

@@ -1,7 +1,7 @@
 //! `sample`: the same seed gives the same images, each independent of the others, and each image records how
 //! it was made.
 
-use super::desk::{Desk, given, stacks};
+use super::desk::{Desk, Run, given, stacks};
 
 #[test]
 fn a_seed_determines_the_codes() {
@@ -239,6 +239,21 @@ fn warmth(desk: &Desk, folder: &str, count: usize) -> f64 {
 }
 
 /// emoji-64-captions has learned that faces are yellow.
+#[test]
+fn a_caption_without_known_words_gives_a_warning() {
+    let desk = Desk::new();
+    for (prompt, message) in [
+        ("\u{1f431}", "nothing in the caption \"\u{1f431}\" is known to this model"),
+        ("-", "nothing in the caption \"-\" is known to this model"),
+        ("", "--prompt is empty"),
+    ] {
+        let mut command = desk.command("sample");
+        let run = Run::of(command.args(["--prompt", prompt]).output().unwrap());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        run.warns(message);
+    }
+}
+
 #[test]
 fn a_bundled_model_follows_captions() {
     let desk = Desk::new();

@@ -128,6 +128,8 @@ struct Understood {
     unknown: Vec<String>,
     /// Whether it has more tokens than the model takes.
     is_cut: bool,
+    /// Whether it says something, but nothing that the model knows.
+    is_strange: bool,
 }
 
 fn understood(caption: &str, tokenizer: &Tokenizer, config: &RqTransformerConfig) -> Result<Understood> {
@@ -142,6 +144,7 @@ fn understood(caption: &str, tokenizer: &Tokenizer, config: &RqTransformerConfig
             tokens,
             unknown: tokenizer.unknown(caption),
             is_cut: tokenizer.length(caption) > config.block_size_cond,
+            is_strange: !caption.trim().is_empty() && tokenizer.ids(caption).is_empty(),
         }),
     }
 }
@@ -153,6 +156,9 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
     }
     if understood.is_cut {
         tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
+    }
+    if understood.is_strange {
+        tracing::warn!("nothing in the caption {prompt:?} is known to this model: it counts as an empty one");
     }
     Ok(understood.tokens)
 }
@@ -182,6 +188,7 @@ pub fn tokens_of_all(captions: &[String], config: &RqTransformerConfig) -> Resul
         }
     };
     report(|read| !read.unknown.is_empty(), "have words outside this model's vocabulary, which are left out");
+    report(|read| read.is_strange, "have nothing that this model knows, and count as empty");
     report(|read| read.is_cut, "have more tokens than the model takes, so their ends are cut off");
     Ok(all.into_iter().map(|read| read.tokens).collect())
 }
