@@ -176,6 +176,10 @@ fn misunderstood(error: &clap::Error, world: &World) -> ExitCode {
             let plain = |text: String, (theirs, ours): &(&str, &str)| text.replace(theirs, ours);
             output::say(NO_NUMBERS.iter().fold(text, plain).trim_end());
         }
+        ErrorKind::InvalidUtf8 => output::say(
+            "error: expected text in UTF-8, found other bytes: captions, classes, and the names of models must be text; \
+             rename a model's file or folder",
+        ),
         // There is no other place to report that it cannot be printed.
         _ => error.print().unwrap_or_default(),
     });
