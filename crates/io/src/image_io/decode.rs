@@ -167,9 +167,13 @@ fn memory_needed(decoder: &impl ImageDecoder, orientation: Orientation) -> u64 {
     decoded + turned.max(channels * u64::from(width) * u64::from(height))
 }
 
-/// The decoder's message in one line; some have several.
+/// The decoder's message in one line, as some have several, without the names of its own parts.
 fn one_line(error: &image::ImageError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = error.to_string();
+    let of_format = text.split_once(": ").filter(|(start, _)| start.starts_with("Format error decoding"));
+    let reason = of_format.map_or(text.as_str(), |(_, reason)| reason);
+    let reason = reason.split_once(" while decoding ChunkType").map_or(reason, |(reason, _)| reason);
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether there is a second frame. Errors in later frames do not matter here.
@@ -337,6 +341,17 @@ mod tests {
         };
         assert_eq!(found(b"II*\0...."), "a TIFF picture, or a camera's raw one: save it as PNG or JPEG");
         assert_eq!(found(b"P6 1 1 255 abc"), "Pnm");
+    }
+
+    #[test]
+    fn messages_do_not_mention_the_decoders_parts() {
+        let mut damaged = encode(colours(), ImageFormat::Png);
+        let at = damaged.windows(4).position(|name| name == b"IDAT").unwrap();
+        let length = u32::from_be_bytes(damaged[at - 4..at].try_into().unwrap()) as usize;
+        damaged[at + 4 + length] ^= 1;
+        let message = message(&damaged);
+        assert!(message.starts_with("the PNG picture cannot be decoded: CRC error: "), "{message}");
+        assert!(!message.contains(['{', '`']), "{message}");
     }
 
     #[test]
