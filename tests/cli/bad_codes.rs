@@ -157,6 +157,10 @@ fn recipes_from_another_model_or_device_give_a_warning() {
     desk.does("sample --model emoji-64 --class 0 --out sampled");
     change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
     desk.does("sample --from changed.png --out out").warns("the recipe is for another model");
+    change(&desk, |recipe| recipe["rqvae"]["sha256"] = json!("0"));
+    desk.does("sample --from changed.png --out out").warns("the recipe is for another RQ-VAE, emoji-64");
+    desk.does("sample --from sampled/000.png --rqvae characters-128 --out out")
+        .warns("emoji-64 was trained on the codes of another RQ-VAE than characters-128");
     change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
     desk.does("sample --from changed.png --out out").warns("the recipe was made on a gpu, this is a cpu");
 }
