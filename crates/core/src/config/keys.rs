@@ -86,7 +86,11 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
             let nearest = fields.iter().max_by(|a, b| likeness(key, a).total_cmp(&likeness(key, b)));
             (self.report)(&self.below(self.value, key).path, nearest.unwrap_or(&""));
         }
-        self.deserialize_any(visitor)
+        let Some(object) = self.value.as_object() else { return self.deserialize_any(visitor) };
+        // A key of nothing is an absent one, such as a section whose lines are all comments.
+        let present = object.iter().filter(|(_, value)| !value.is_null());
+        let below = present.map(|(key, value)| (key.as_str(), self.below(value, key)));
+        Self::noted(self.failed, &self.path, visitor.visit_map(Fields { left: below, value: None }))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -215,6 +219,16 @@ mod tests {
             let inner = json!({"batch_size": number});
             assert!(read::<Outer>(&json!({"type": "a", "inner": [inner]}), "", &|_, _| ()).is_err());
         }
+    }
+
+    #[test]
+    fn a_key_of_nothing_is_absent() {
+        let inner = json!({"batch_size": 2, "epochs": null});
+        let value = json!({"type": "a", "inner": [inner], "raw": null, "shape": null});
+        let outer: Outer = read(&value, "", &|_, _| ()).unwrap();
+        assert_eq!((outer.inner[0].epochs, outer.raw, outer.shape), (0.0, Value::Null, None));
+        let error = read::<Outer>(&json!({"type": null, "inner": []}), "", &|_, _| ()).unwrap_err();
+        assert_eq!(error, "expected a key type, found none");
     }
 
     #[test]
