@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::target::Target;
 use residua_core::error::{Error, Result};
 use residua_core::ranks::World;
-use residua_core::task::Task;
+use residua_core::task::{self, Task};
 use residua_core::warnings::Warnings;
 use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
@@ -81,7 +81,7 @@ impl Console {
     /// and may arrive several times. So do a closing console on Windows, and SIGUSR1 under `mpirun`, which passes it on
     /// to all ranks; after most other signals, it kills them.
     pub fn new(json: bool, world: World) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = task::ending();
         let (seen, leads) = (stop.clone(), world.leads());
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::Relaxed) {
