@@ -37,6 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::Console;
 use residua_core::error::{Error, Result};
 use residua_core::ranks::{World, alone};
+use residua_kernels::device::memory_share;
 use residua_kernels::{cpu, verdicts};
 
 /// See how a picture is built from stacked codes, edit them, and generate new pictures.
@@ -94,6 +95,8 @@ impl Default for Command {
 pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     residua_kernels::device::quiet_without_desktop();
+    #[cfg(unix)]
+    crate::signals::fail_beyond_limits();
     let world = match ranks::join() {
         Ok(world) => world,
         Err(error) => return failed(&error, &alone()),
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, json: bool, world: &World) -> Result<()> {
     cpu::vectors()?;
+    memory_share()?;
     ranks::check(world, command.is_shared())?;
     // A console catches Ctrl-C, so the studio gets none: there Ctrl-C must close the window.
     let console = || Console::new(json, world.clone());
