@@ -118,6 +118,16 @@ fn impossible_measurements_are_rejected_in_one_line() {
     }
 }
 
+/// The folders of a model that takes captions may have any names.
+#[test]
+fn folders_are_classes_only_to_a_model_that_takes_one() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "data/animals/pig.png");
+    desk.write("data/animals/pig.txt", b"a pig");
+    let found = desk.json("eval likelihood --data data --model characters-128");
+    assert_eq!(found["pictures"], 1);
+}
+
 /// One line tells of all texts that cannot be read.
 #[test]
 fn unreadable_texts_are_counted() {

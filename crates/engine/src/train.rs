@@ -376,7 +376,7 @@ fn named(path: &Path) -> String {
 
 fn classes(config: &Config) -> Vec<String> {
     match &config.model {
-        ModelConfig::RqTransformer(config) => config.classes.clone(),
+        ModelConfig::RqTransformer(config) => config.class_folders().to_vec(),
         ModelConfig::RqVae(_) => Vec::new(),
     }
 }

@@ -76,7 +76,7 @@ impl Likelihood {
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let sizes = Sizes::of(&stage2.stage1.model)?;
-        let (classes, condition) = (&stage2.model.config.classes, stage2.model.config.condition());
+        let (classes, condition) = (stage2.model.config.class_folders(), stage2.model.config.condition());
         if self.unlabelled && condition == ConditionKind::Unconditional {
             return Err(Error::usage(
                 "--unlabelled does nothing, as this model takes no class or caption: leave it out",
