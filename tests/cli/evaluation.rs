@@ -128,6 +128,18 @@ fn folders_are_classes_only_to_a_model_that_takes_one() {
     assert_eq!(found["pictures"], 1);
 }
 
+#[test]
+fn folders_of_a_model_without_class_names_may_be_other_classes() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "data/3/pig.png");
+    let measure = || desk.does("eval likelihood --data data --model fixtures/rqt-class");
+    measure().warns("the folders count as its classes 0 to 0, in the order of their names");
+    let classes: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    desk.write("data/classes.txt", classes.join("\n"));
+    let run = measure();
+    assert!(!run.stderr.contains("does not name its classes"), "{run:?}");
+}
+
 /// One line tells of all texts that cannot be read.
 #[test]
 fn unreadable_texts_are_counted() {
