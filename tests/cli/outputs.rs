@@ -275,6 +275,20 @@ fn names_that_are_not_unicode_work() {
     assert!(!run.stderr.contains("panicked"), "{run:?}");
 }
 
+/// Names with line breaks and codes for the terminal, as an archive from elsewhere may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_do_not_break_lines_or_reach_the_terminal() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "a\n\u{1b}[31m.png");
+    let run = Run::of(desk.command("encode").arg("a\n\u{1b}[31m.png").output().unwrap());
+    assert!(run.code == Some(0) && run.stderr.contains("wrote a  [31m.npy\n"), "{run:?}");
+    desk.copy("samples/pig.png", "data/b.png");
+    desk.write("data/c\nd.png", "no picture");
+    let run = desk.does("eval reconstruction --data data");
+    run.warns("left out: data/c d.png: expected a picture");
+}
+
 #[test]
 fn codes_of_an_edited_image_are_ignored() {
     let desk = Desk::new();
