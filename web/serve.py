@@ -3,6 +3,7 @@
 import argparse
 import functools
 import http.server
+import os
 import pathlib
 import re
 import sys
@@ -37,9 +38,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(with_body=False)
 
     def answer(self, with_body):
-        path = self.find()
+        path, is_folder = self.find()
         if path is None:
             return self.send_error(404)
+        if is_folder and not f"/{self.asked().path}".endswith("/"):
+            return self.send_folder()
         wanted = self.headers.get("Range")
         # Ranges refer to the uncompressed file.
         packed = None if wanted else self.find_packed(path)
@@ -60,19 +63,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 file.seek(start)
                 send(file, self.wfile, end - start)
 
+    def asked(self):
+        return urllib.parse.urlsplit(self.path)
+
     def find(self):
-        """The requested file, if it exists in the folder."""
-        name = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).lstrip("/")
-        if "\0" in name:
-            return None
-        path = (self.folder / name).resolve()
-        if path.is_dir():
-            path /= "index.html"
-        return path if path.is_relative_to(self.folder) and path.is_file() else None
+        """The requested file, if it exists in the folder and can be read, and whether the request names its folder."""
+        try:
+            path = (self.folder / urllib.parse.unquote(self.asked().path).lstrip("/")).resolve(strict=True)
+            is_folder = path.is_dir()
+            if is_folder:
+                path = (path / "index.html").resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            # It is missing, or its name is too long, a circular link or malformed.
+            return None, False
+        is_found = path.is_relative_to(self.folder) and path.is_file() and os.access(path, os.R_OK)
+        return path if is_found else None, is_folder
 
     def find_packed(self, path):
+        """Its gzipped copy, if the client accepts that and the file has not changed since."""
         packed = path.with_name(path.name + ".gz")
-        return packed if "gzip" in self.headers.get("Accept-Encoding", "") and packed.is_file() else None
+        if "gzip" not in self.headers.get("Accept-Encoding", "") or not packed.is_file():
+            return None
+        return packed if packed.stat().st_mtime_ns >= path.stat().st_mtime_ns else None
+
+    def send_folder(self):
+        """Sends the client to the folder's address, from which relative links in its page lead into the folder."""
+        asked = self.asked()
+        self.send_response(301)
+        self.send_header("Location", f"/{asked.path.lstrip('/')}/{'?' if asked.query else ''}{asked.query}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def send_head(self, code, path, packed, tag, more={}):
         headers = {
@@ -96,8 +116,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def span(wanted, size):
-    """Status, first byte and end (exclusive) for a `Range` header. Multiple ranges get the whole file."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted or "")
+    """Status, first byte and end (exclusive) for a `Range` header. Multiple ranges, and numbers beyond any file's size,
+    get the whole file."""
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", wanted or "")
     if not match or match.group(0) == "bytes=-":
         return 200, 0, size
     first, last = match.groups()
@@ -121,15 +142,23 @@ class Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def port(text):
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, found {text}")
+    return number
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).parent / "dist")
-    parser.add_argument("--port", type=int, default=8080, help="0 picks a free port")
+    parser.add_argument("--port", type=port, default=8080, help="0 picks a free port")
     parser.add_argument("--cors", action="store_true", help="let other sites' pages read the files")
     options = parser.parse_args()
     folder = options.folder.resolve()
     if not folder.is_dir():
-        sys.exit(f"{options.folder}: expected a folder, found none: run web/build.sh first, or name another folder")
+        found = "a file" if folder.exists() else "none"
+        sys.exit(f"{options.folder}: expected a folder, found {found}: run web/build.sh first, or name another folder")
     try:
         server = Server(("localhost", options.port), functools.partial(Handler, folder, options.cors))
     except OSError as error:

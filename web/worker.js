@@ -18,6 +18,8 @@ const archives = new Map();
 /** Interval for checking whether the user has stopped a download, in milliseconds. */
 const WATCHED_EVERY = 250;
 const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
+/** Names of PyTorch's weights, which are no archives. */
+const WEIGHTS = /\.(pt|pth|ckpt)\.tar$/i;
 
 /** Functions that the program calls; see src/host.rs. */
 const host = {
@@ -107,7 +109,7 @@ const actions = {
   order: ({ bytes }) => engine.take(bytes),
   files: ({ files }) => {
     for (const [path, file] of files) {
-      if (ARCHIVE.test(path)) archives.set(path, file);
+      if (ARCHIVE.test(path) && !WEIGHTS.test(path)) archives.set(path, file);
       else put(path, file);
     }
   },

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::drafting::DraftingArguments;
 use super::options::{SamplingArguments, TransformerArguments};
 use super::output::Console;
-use super::{input, ranks, target};
+use super::{input, ranks};
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
@@ -51,7 +51,6 @@ impl BulkArguments {
         device: &Device,
         console: &Console,
     ) -> Result<()> {
-        target::check_folder(out)?;
         let options = model.options();
         let captions = self.captions.as_deref().map(|path| read_captions(path, console.world()));
         let captions = captions.transpose()?.unwrap_or_default();

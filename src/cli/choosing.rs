@@ -35,7 +35,7 @@ pub struct ChoosingArguments {
     #[arg(long, value_name = "PATH", requires = "class", conflicts_with_all = ["prompt", "clip", "from"])]
     classifier: Option<PathBuf>,
     /// With --classifier: fraction of the samples to accept, above 0 and at most 1. [default: 0.25]
-    #[arg(long, value_name = "RATE", requires = "classifier", conflicts_with_all = ["prompt", "clip", "from"], allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", requires = "classifier", conflicts_with_all = ["prompt", "clip", "from"])]
     acceptance: Option<f64>,
 }
 

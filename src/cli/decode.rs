@@ -40,6 +40,7 @@ impl Decode {
             several => (0..several).map(|i| target.numbered(i)).collect::<Result<_>>()?,
         };
         let stage1 = self.model.stage1(codes.recipe.as_ref(), console)?;
+        codes.check(&self.codes, &stage1.model)?;
         let id = stage1.id()?;
         let maker = codes.recipe.as_ref().map(|recipe| &recipe.rqvae.sha256);
         let is_another = maker.map_or(Ok(false), |maker| stage1.checkpoint.is(maker).map(|same| !same))?;

@@ -19,16 +19,16 @@ pub struct DraftingArguments {
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
     /// Like --temperature, for revisions. [default: the draft's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
+    #[arg(long, value_delimiter = ',', value_name = "T[,T..]")]
     revise_temperature: Option<Vec<f32>>,
     /// Like --top-k, for revisions. [default: the draft's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     revise_top_k: Option<Vec<usize>>,
     /// Like --top-p, for revisions. [default: the draft's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
+    #[arg(long, value_delimiter = ',', value_name = "P[,P..]")]
     revise_top_p: Option<Vec<f32>>,
     /// Like --guidance, for revisions. [default: the draft's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
+    #[arg(long, value_delimiter = ',', value_name = "S[,S..]")]
     revise_guidance: Option<Vec<f32>>,
 }
 

@@ -22,7 +22,7 @@ pub struct Encode {
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Sample codes by distance at this temperature; 0 takes the nearest codes.
-    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true, value_name = "T")]
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
     temperature: f32,
     /// Random seed for sampling at --temperature. [default: 0]
     #[arg(long, requires = "temperature")]

@@ -90,11 +90,14 @@ impl Info {
     }
 }
 
-/// The default sampling settings, and the section of the configuration that they come from.
+/// The default sampling settings, with one value for all depths or one for each, and the section of the configuration
+/// that they come from.
 fn drawn(sampling: &DefaultSampling) -> String {
     let of = |value: fn(&Filter) -> String| {
         let mut values: Vec<String> = sampling.filters.iter().map(value).collect();
-        values.dedup();
+        if values.windows(2).all(|two| two[0] == two[1]) {
+            values.truncate(1);
+        }
         values.join(",")
     };
     format!(

@@ -6,9 +6,9 @@ use std::path::Path;
 use residua_core::codes::{CodeStack, npy};
 use residua_core::error::{Error, Result};
 use residua_core::files::npy::MAGIC;
-use residua_core::files::{as_text, read_limited};
+use residua_core::files::{as_text, kinds, read_limited};
 use residua_core::task::Task;
-use residua_engine::reconstruct::{self, Choice};
+use residua_engine::reconstruct::{self, Choice, check_codes};
 use residua_io::image_io::Picture;
 use residua_io::image_io::decode::decode;
 use residua_io::image_io::png_text::{Provenance, has_its_pixels};
@@ -39,7 +39,7 @@ enum Pixels {
     Own,
     /// They were changed to this picture.
     Changed(Picture),
-    /// An older version wrote this picture without a checksum.
+    /// An older version wrote this picture without a checksum, or nothing says which model has made it.
     Unchecked(Picture),
 }
 
@@ -48,8 +48,12 @@ impl Codes {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = bytes(path)?;
         let codes = Self::carried(path, &bytes)?.ok_or_else(|| {
+            let found = match decode(&bytes) {
+                Ok(_) => "a picture that carries none (`encode` creates them)",
+                Err(_) => kinds::found(&bytes),
+            };
             Error::invalid(format!(
-                "{}: expected an .npy of codes, or a PNG that carries codes; this picture carries none (`encode` creates them)",
+                "{}: expected an .npy of codes, or a PNG that carries codes, found {found}",
                 name(path)
             ))
         })?;
@@ -59,28 +63,48 @@ impl Codes {
         Ok(codes)
     }
 
-    /// True if the file was changed, or has no checksum and `model` decodes its codes to a different picture.
+    /// Refuses codes that `model` cannot decode; the error names the file at `path`.
+    pub fn check(&self, path: &Path, model: &RqVae) -> Result<()> {
+        self.stacks.iter().zip(1..).try_for_each(|(stack, number)| {
+            let checked = check_codes(model, stack).map_err(|error| match self.stacks.len() {
+                1 => error,
+                count => Error::invalid(format!("stack {number} of {count}: {error}")),
+            });
+            in_file(path, checked)
+        })
+    }
+
+    /// True if the file was changed, or if that is unknown and `model` cannot decode its codes, or decodes them to a
+    /// different picture.
     fn show_another(&self, model: &RqVae) -> Result<bool> {
         let shown = match &self.pixels {
             Pixels::Own => return Ok(false),
             Pixels::Changed(_) => return Ok(true),
+            Pixels::Unchecked(_) if self.stacks.iter().any(|stack| check_codes(model, stack).is_err()) => {
+                return Ok(true);
+            }
             Pixels::Unchecked(shown) => shown,
         };
         let made = pollster::block_on(reconstruct::decode(model, &self.stacks, &mut Task::unwatched()))?;
         Ok(made.first().is_some_and(|made| differ(made, shown)))
     }
 
-    /// Warns if the file has no checksum and its picture differs from `made`, the one decoded from its codes.
+    /// Warns if it is unknown whether the file's picture was changed, and it differs from `made`, the one decoded from
+    /// its codes.
     pub fn compare(&self, path: &Path, made: &Picture) {
         if let Pixels::Unchecked(shown) = &self.pixels
             && differ(made, shown)
         {
-            self.warn_of_edits(path, "they decode to the picture before that change");
+            self.warn_of_edits(path, "they decode to another picture");
         }
     }
 
     fn warn_of_edits(&self, path: &Path, outcome: &str) {
-        tracing::warn!("{} was changed after its codes were written: {outcome}", name(path));
+        let or = match self.pixels {
+            Pixels::Unchecked(_) => ", or they are another model's",
+            Pixels::Own | Pixels::Changed(_) => "",
+        };
+        tracing::warn!("{} was changed after its codes were written{or}: {outcome}", name(path));
     }
 
     /// The only stack and its recipe; an error if there are several.
@@ -99,13 +123,15 @@ impl Codes {
         }
         let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
-        let recipe = provenance.recipe.as_ref().map(|text| Recipe::from_json(text)).transpose();
-        let recipe = in_file(path, recipe)?;
+        // A newer version may have written it. The codes are the same.
+        let unread = |error: Error| tracing::warn!("{}: {error}; give its model with --model", name(path));
+        let recipe = provenance.recipe.as_ref();
+        let recipe = recipe.and_then(|text| Recipe::from_json(text).map_err(unread).ok());
         let image = in_file(path, decode(bytes))?;
         let pixels = match has_its_pixels(bytes, &image) {
-            Some(true) => Pixels::Own,
+            Some(true) if recipe.is_some() => Pixels::Own,
             Some(false) => Pixels::Changed(image.into()),
-            None => Pixels::Unchecked(image.into()),
+            Some(true) | None => Pixels::Unchecked(image.into()),
         };
         Ok(Some(Self { stacks: vec![stack], recipe, pixels }))
     }
@@ -143,8 +169,11 @@ impl<'a> Source<'a> {
                 (picture, None)
             }
             Ok(None) => (in_file(path, Picture::from_bytes(&bytes))?, None),
-            Ok(Some(codes)) if !codes.show_another(model)? => return Ok(codes),
             Ok(Some(codes)) => {
+                if !codes.show_another(model)? {
+                    codes.check(path, model)?;
+                    return Ok(codes);
+                }
                 codes.warn_of_edits(path, "the changed picture is encoded again");
                 match codes.pixels {
                     Pixels::Own => return Ok(codes),

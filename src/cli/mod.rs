@@ -28,13 +28,16 @@ mod train;
 mod verify;
 mod words;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use output::Console;
 use residua_core::error::{Error, Result};
 use residua_core::ranks::{World, alone};
+use residua_kernels::device::memory_share;
 use residua_kernels::{cpu, verdicts};
 
 /// See how a picture is built from stacked codes, edit them, and generate new pictures.
@@ -92,11 +95,13 @@ impl Default for Command {
 pub fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     residua_kernels::device::quiet_without_desktop();
+    #[cfg(unix)]
+    crate::signals::fail_beyond_limits();
     let world = match ranks::join() {
         Ok(world) => world,
         Err(error) => return failed(&error, &alone()),
     };
-    let Arguments { command, json } = match Arguments::try_parse() {
+    let Arguments { command, json } = match parsed() {
         Ok(arguments) => arguments,
         Err(error) => return misunderstood(&error, &world),
     };
@@ -112,6 +117,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, json: bool, world: &World) -> Result<()> {
     cpu::vectors()?;
+    memory_share()?;
     ranks::check(world, command.is_shared())?;
     // A console catches Ctrl-C, so the studio gets none: there Ctrl-C must close the window.
     let console = || Console::new(json, world.clone());
@@ -136,11 +142,51 @@ fn run(command: Command, json: bool, world: &World) -> Result<()> {
     }
 }
 
+fn parsed() -> Result<Arguments, clap::Error> {
+    let mut parser = with_negative_numbers(Arguments::command());
+    let matches = parser.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut parser))
+}
+
+/// `command`, but `--seed -1` gives the seed -1, which is refused with what is expected, rather than an option -1 that
+/// does not exist.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |argument: clap::Arg| {
+        let has_value = !argument.is_positional() && argument.get_action().takes_values();
+        if has_value { argument.allow_negative_numbers(true) } else { argument }
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
+}
+
+/// What Rust says about text that is no number of the expected type, and what is said here.
+const NO_NUMBERS: [(&str, &str); 5] = [
+    ("invalid digit found in string", "expected a whole number, 0 or more"),
+    ("cannot parse integer from empty string", "expected a whole number, 0 or more"),
+    ("number too large to fit in target type", "expected a smaller number"),
+    ("invalid float literal", "expected a number"),
+    ("cannot parse float from empty string", "expected a number"),
+];
+
 /// Prints what is wrong with the arguments, or the help that they ask for.
 fn misunderstood(error: &clap::Error, world: &World) -> ExitCode {
     let code = error.exit_code() as u8;
-    // There is no other place to report that it cannot be printed.
-    ranks::end(world, code, |_| error.print().unwrap_or_default());
+    ranks::end(world, code, |_| match error.kind() {
+        ErrorKind::ValueValidation => {
+            let styled = error.render();
+            let text = match std::io::stderr().is_terminal() {
+                true => styled.ansi().to_string(),
+                false => styled.to_string(),
+            };
+            let plain = |text: String, (theirs, ours): &(&str, &str)| text.replace(theirs, ours);
+            output::say(NO_NUMBERS.iter().fold(text, plain).trim_end());
+        }
+        ErrorKind::InvalidUtf8 => output::say(
+            "error: expected text in UTF-8, found other bytes: captions, classes, and the names of models must be text; \
+             rename a model's file or folder",
+        ),
+        // There is no other place to report that it cannot be printed.
+        _ => error.print().unwrap_or_default(),
+    });
     ExitCode::from(code)
 }
 

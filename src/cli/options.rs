@@ -195,7 +195,7 @@ pub struct SamplingArguments {
     pub seed: u64,
     /// Sampling temperature: below 1 favours likely codes, 0 always takes the most likely. [default: the
     /// model's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "T[,T..]")]
+    #[arg(long, value_delimiter = ',', value_name = "T[,T..]")]
     pub temperature: Option<Vec<f32>>,
     /// Sample from the K most likely codes; 0: from all. [default: the model's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
@@ -203,11 +203,11 @@ pub struct SamplingArguments {
     /// Sample from the most likely codes whose probabilities add up to P; 0 or 1: from all. (In a
     /// configuration file, 0 keeps only the most likely code, as in the published code.) [default: the
     /// model's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "P[,P..]")]
+    #[arg(long, value_delimiter = ',', value_name = "P[,P..]")]
     pub top_p: Option<Vec<f32>>,
     /// Classifier-free guidance scale: above 1 follows the class or caption more closely, with less variety;
     /// 1: off; 0: ignores it. Only for models trained with `arch.cond_dropout`. [default: the model's]
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_name = "S[,S..]")]
+    #[arg(long, value_delimiter = ',', value_name = "S[,S..]")]
     pub guidance: Option<Vec<f32>>,
 }
 
@@ -260,7 +260,12 @@ impl ConditionArguments {
     pub fn condition(&self) -> Condition {
         match (&self.class, &self.prompt) {
             (Some(class), _) => Condition::Class(class.clone()),
-            (None, Some(prompt)) => Condition::Prompt(prompt.clone()),
+            (None, Some(prompt)) => {
+                if prompt.trim().is_empty() {
+                    tracing::warn!("--prompt is empty");
+                }
+                Condition::Prompt(prompt.clone())
+            }
             (None, None) => Condition::Unconditional,
         }
     }

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::target::Target;
 use residua_core::error::{Error, Result};
 use residua_core::ranks::World;
-use residua_core::task::Task;
+use residua_core::task::{self, Task};
 use residua_core::warnings::Warnings;
 use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
@@ -53,21 +53,24 @@ pub fn start_log(world: &World) {
     tracing_subscriber::registry().with(lines).with(warnings).init();
 }
 
-/// Stderr, without lines that were already `said`.
+/// Stderr, without lines that were already `said`. Each message is a line, even if it has a name with line breaks.
 struct Once {
     said: Option<Arc<Mutex<HashSet<Vec<u8>>>>>,
 }
 
 impl Write for Once {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, message: &[u8]) -> std::io::Result<usize> {
+        let text = message.strip_suffix(b"\n").unwrap_or(message);
+        let unbroken = text.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
+        let line: Vec<u8> = unbroken.chain(*b"\n").collect();
         let is_new = self
             .said
             .as_ref()
-            .is_none_or(|said| said.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_vec()));
+            .is_none_or(|said| said.lock().unwrap_or_else(PoisonError::into_inner).insert(line.clone()));
         if is_new {
-            std::io::stderr().write_all(line)?
+            std::io::stderr().write_all(&line)?
         };
-        Ok(line.len())
+        Ok(message.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -81,7 +84,7 @@ impl Console {
     /// and may arrive several times. So do a closing console on Windows, and SIGUSR1 under `mpirun`, which passes it on
     /// to all ranks; after most other signals, it kills them.
     pub fn new(json: bool, world: World) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = task::ending();
         let (seen, leads) = (stop.clone(), world.leads());
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::Relaxed) {
@@ -175,7 +178,8 @@ impl Console {
     /// Prints that a file was written, unless it went to standard output.
     pub fn wrote(&self, path: &Path) {
         if !self.stdout_is_taken.get() {
-            self.note(&format!("wrote {}", path.display()));
+            // The name may come from elsewhere.
+            self.note(&format!("wrote {}", path.display()).replace(char::is_control, " "));
         }
     }
 

@@ -35,6 +35,7 @@ pub struct Reconstruct {
 impl Reconstruct {
     /// Prints the metrics and writes both pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
+        target::check_folder(&self.out)?;
         let picture = input::picture(&self.image)?;
         let stage1 = self.model.stage1(None, console)?;
         let made =

@@ -67,6 +67,7 @@ impl Sample {
 
     /// Samples, decodes and saves; on Ctrl-C, saves the finished pictures.
     pub fn run(&self, console: &Console) -> Result<()> {
+        target::check_folder(&self.out)?;
         if self.bulk.bulk {
             let device = self.model.model.device.open()?;
             return self.bulk.run(&self.out, &self.sampling, &self.drafting, &self.model, &device, console);
@@ -74,7 +75,7 @@ impl Sample {
         let (options, recipe) = match &self.from {
             Some(path) => {
                 let (rqvae, recipe) = sampling_recipe(path)?;
-                (self.options_of(&rqvae, &recipe)?, Some(recipe))
+                (self.options_of(&rqvae, &recipe)?, Some((rqvae, recipe)))
             }
             None => (self.model.options(), None),
         };
@@ -82,8 +83,8 @@ impl Sample {
         let stage2 = Stage2::load(&options, &device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
         let plan = match recipe {
-            Some(recipe) => {
-                warn_of_differences(&recipe, &stage2)?;
+            Some((rqvae, recipe)) => {
+                warn_of_differences(&rqvae, &recipe, &stage2)?;
                 SamplingRecipe { precision: options.precision, ..recipe }
             }
             None => {
@@ -141,7 +142,10 @@ fn sampling_recipe(path: &Path) -> Result<(ModelId, SamplingRecipe)> {
     }
 }
 
-fn warn_of_differences(recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
+fn warn_of_differences(rqvae: &ModelId, recipe: &SamplingRecipe, stage2: &Stage2) -> Result<()> {
+    if !stage2.stage1.checkpoint.is(&rqvae.sha256)? {
+        tracing::warn!("the recipe is for another RQ-VAE, {}; give it with --rqvae", rqvae.name);
+    }
     if !stage2.checkpoint.is(&recipe.rqtransformer.sha256)? {
         tracing::warn!(
             "the recipe is for another model, {}; give it with --model",

@@ -10,6 +10,9 @@ use super::output::Console;
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, Existing};
 
+/// Extensions of files that commands write. A folder has no such name, unless it exists.
+const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy", "npz", "safetensors", "pt"];
+
 /// Names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
@@ -169,7 +172,7 @@ pub fn check(path: &Path, ending: &str, force: ForceArguments) -> Result<()> {
 /// Creates the folder for several results, if it does not exist.
 ///
 /// # Errors
-/// `folder` is standard output, or cannot be created or written.
+/// Those of [`check_folder`], or `folder` cannot be created or written.
 pub fn folder(folder: &Path) -> Result<()> {
     check_folder(folder)?;
     files::create_folder(folder)?;
@@ -179,14 +182,16 @@ pub fn folder(folder: &Path) -> Result<()> {
 /// Checks that `folder` can be the name of a folder for several results.
 ///
 /// # Errors
-/// It is standard output.
+/// It is standard output, or has the name of a file.
 pub fn check_folder(folder: &Path) -> Result<()> {
-    match is_stdout(folder) {
-        false => Ok(()),
-        true => Err(Error::usage(format!(
-            "{}: expected a folder for several files, found standard output",
-            folder.display()
-        ))),
+    let expected = |found: &str| {
+        Err(Error::usage(format!("{}: expected a folder for several files, found {found}", folder.display())))
+    };
+    let ending = folder.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.filter(|ending| ENDINGS.contains(&ending.as_str())) {
+        _ if is_stdout(folder) => expected("standard output"),
+        Some(ending) if !folder.is_dir() => expected(&format!("the name of a file: leave .{ending} out")),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 use zip::write::SimpleFileOptions;
 
-use super::desk::{Desk, given};
+use super::desk::{Desk, Run, given};
 
 /// A command that needs both stages of `model`, and one that needs stage 1.
 fn lines(model: &str) -> [String; 2] {
@@ -208,6 +208,27 @@ fn tar_of(name: &str, kind: EntryType, target: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     tar.append(&header, &[][..]).unwrap();
     tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn configurations_are_no_weights() {
+    let desk = Desk::new();
+    for name in ["m/config.yaml", "m/config.JSON"] {
+        desk.copy("fixtures/rqvae-shared/config.yaml", name);
+        let message =
+            format!("{name}: expected weights, found a configuration: name the weights, or their folder");
+        desk.refuses(&format!("info {name}"), 1, &message);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn models_of_another_name_than_text_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::new();
+    let name = std::ffi::OsStr::from_bytes(b"m\xff");
+    let run = Run::of(desk.command("info").arg(name).output().unwrap());
+    assert!(run.code == Some(2) && run.stderr.contains("rename a model's file or folder"), "{run:?}");
 }
 
 #[test]

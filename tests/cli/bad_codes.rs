@@ -2,6 +2,7 @@
 
 use image::RgbImage;
 use residua_core::codes::{CodeStack, npy};
+use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
@@ -19,14 +20,25 @@ fn png(recipe: Option<String>, codes: Option<CodeStack>) -> Vec<u8> {
 fn codes_that_do_not_fit_the_model_are_rejected() {
     let whole = npy::encode(&stack(3));
     let small = CodeStack::new(2, 2, 4, vec![1; 16]).unwrap();
-    let files: [(&str, Vec<u8>, &str); 9] = [
+    let files: [(&str, Vec<u8>, &str); 12] = [
         (
             "large.npy",
             npy::encode(&stack(1024)),
-            "row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024",
+            "large.npy: row 0, column 0, depth 0: expected a code from 0 to 1023, found 1024",
         ),
+        (
+            "second.npy",
+            npy::encode_all(&[stack(3), stack(1024)]).unwrap(),
+            "second.npy: stack 2 of 2: row 0, column 0, depth 0: expected a code from 0 to 1023",
+        ),
+        (
+            "codes.csv",
+            b"1,2,3\n".to_vec(),
+            "expected an .npy of codes, or a PNG that carries codes, found something else",
+        ),
+        ("codes.npz", b"PK\x03\x04".to_vec(), "found a zip archive, such as an .npz: unpack it first"),
         ("large.png", png(None, Some(stack(u32::MAX))), "expected a code from 0 to 1023, found 4294967295"),
-        ("small.npy", npy::encode(&small), "expected codes of shape [8, 8, 4]"),
+        ("small.npy", npy::encode(&small), "small.npy: expected codes of shape [8, 8, 4]"),
         ("small.png", png(None, Some(small)), "expected codes of shape [8, 8, 4]"),
         ("cut.npy", whole[..whole.len() - 1].to_vec(), "the .npy header promises [8, 8, 4]"),
         ("text.npy", b"1 2 3".to_vec(), "expected a .npy file"),
@@ -45,7 +57,9 @@ fn codes_that_do_not_fit_the_model_are_rejected() {
         for command in [
             "complete --model emoji-64 --rows 1 --class 0 --out out",
             "explain --model emoji-64 --row 0 --col 0 --class 0",
+            "morph --model emoji-64 samples/pig.png",
         ] {
+            desk.refuses(&format!("{command} {name}"), 1, &format!("{name}: "));
             desk.refuses(&format!("{command} {name}"), 1, message);
         }
     }
@@ -115,12 +129,38 @@ fn invalid_recipes_are_rejected() {
     desk.refuses("sample --from samples/pig.png", 1, "expected a PNG that carries its recipe");
 }
 
+/// A newer version wrote the recipe, or another program removed it: the codes are the same.
+#[test]
+fn codes_without_a_readable_recipe_are_used_if_they_show_the_picture() {
+    let desk = Desk::new();
+    desk.does("sample --model emoji-64 --class 0 --out sampled");
+    let codes = desk.codes("sampled/000.png");
+    let picture = Picture::from(desk.pixels("sampled/000.png"));
+    let unread = "this version cannot read the picture's recipe";
+    for (recipe, message) in [(Some(r#"{"made_by": "later"}"#.to_string()), unread), (None, "")] {
+        let provenance = Provenance { recipe, codes: Some(codes.clone()) };
+        picture.save_png(&desk.path("later.png"), &provenance).unwrap();
+        let decoded = desk.does("decode later.png --model emoji-64 --out decoded.png --force");
+        assert_eq!(decoded.stderr.contains("WARN"), !message.is_empty(), "{decoded:?}");
+        assert!(decoded.stderr.contains(message), "{decoded:?}");
+        assert_eq!(desk.pixels("decoded.png"), desk.pixels("sampled/000.png"));
+        let kept = stacks(&desk.json("complete later.png --model emoji-64 --rows 8 --class 0"));
+        assert_eq!(kept, [codes.clone()]);
+        // The default model is another one.
+        desk.does("decode later.png --out other.png --force").warns("they decode to another picture");
+    }
+}
+
 #[test]
 fn recipes_from_another_model_or_device_give_a_warning() {
     let desk = Desk::new();
     desk.does("sample --model emoji-64 --class 0 --out sampled");
     change(&desk, |recipe| recipe["sampling"]["rqtransformer"]["sha256"] = json!("0"));
     desk.does("sample --from changed.png --out out").warns("the recipe is for another model");
+    change(&desk, |recipe| recipe["rqvae"]["sha256"] = json!("0"));
+    desk.does("sample --from changed.png --out out").warns("the recipe is for another RQ-VAE, emoji-64");
+    desk.does("sample --from sampled/000.png --rqvae characters-128 --out out")
+        .warns("emoji-64 was trained on the codes of another RQ-VAE than characters-128");
     change(&desk, |recipe| recipe["sampling"]["device"] = json!("gpu"));
     desk.does("sample --from changed.png --out out").warns("the recipe was made on a gpu, this is a cpu");
 }

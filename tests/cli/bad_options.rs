@@ -87,6 +87,25 @@ fn a_wrong_command_line_is_rejected_with_a_hint() {
     }
 }
 
+/// Other programs take -1 for a random seed.
+#[test]
+fn negative_numbers_are_refused_as_numbers() {
+    let desk = Desk::new();
+    for (line, message) in [
+        ("sample --class 0 --seed -1", "'-1' for '--seed <SEED>': expected a whole number, 0 or more"),
+        ("sample --class 0 --top-k -1,5", "for '--top-k <K[,K..]>': expected a whole number, 0 or more"),
+        ("sample --class 0 -n -1", "-1 is not in 0..=4294967295"),
+        ("explain samples/pig.png --row -1 --col 0", "for '--row <ROW>': expected a whole number, 0 or more"),
+        ("sample --class 0 --seed 99999999999999999999", "expected a smaller number"),
+        ("sample --class 0 --temperature hot", "for '--temperature <T[,T..]>': expected a number"),
+    ] {
+        let run = desk.run(line);
+        assert!(run.code == Some(2) && run.stderr.contains(message), "{line}: {run:?}");
+    }
+    desk.refuses("sample --model emoji-64 --class -5", 2, "class -5 does not exist");
+    desk.refuses("sample --model emoji-64 --class 0 --temperature -1", 2, "found -1");
+}
+
 /// An option without effect is an error, in any combination with others.
 #[test]
 fn options_without_effect_are_rejected() {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
 use residua_train::data::is_held_out;
@@ -260,6 +262,13 @@ fn a_transformer_run_keeps_its_rqvae() {
     };
     let before = likelihood("");
     desk.does("sample --model t1 --class cat --out made");
+    // An archive of the run is the run.
+    let packed = std::fs::File::create(desk.path("t1.tar.gz")).unwrap();
+    let mut archive = tar::Builder::new(GzEncoder::new(packed, Compression::fast()));
+    archive.append_dir_all("t1", desk.path("t1")).unwrap();
+    archive.into_inner().unwrap().finish().unwrap();
+    desk.does("sample --model t1.tar.gz --class cat --out packed");
+    assert_eq!(desk.pixels("packed/000.png"), desk.pixels("made/000.png"));
     desk.does("decode made/000.png --out before.png");
     desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
     desk.does("convert v1 converted.safetensors");

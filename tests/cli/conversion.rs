@@ -80,6 +80,20 @@ fn a_recipe_names_the_archive_and_is_repeated_from_it() {
     }
 }
 
+/// PyTorch's examples call their weights so.
+#[test]
+fn weights_called_a_tar_are_weights() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "m/config.yaml");
+    desk.copy("fixtures/rqvae-shared/model.pt", "m/model_best.pth.tar");
+    let tensors = |model: &str| desk.json(&format!("info {model}"))[0]["tensors"].clone();
+    let expected = tensors("fixtures/rqvae-shared");
+    assert!(!expected.as_array().unwrap().is_empty());
+    for model in ["m", "m/model_best.pth.tar"] {
+        assert_eq!(tensors(model), expected, "{model}");
+    }
+}
+
 #[test]
 fn a_converted_pair_stays_a_pair() {
     let desk = Desk::new();

@@ -1,5 +1,7 @@
 //! Metrics over folders: reconstructions, likelihoods, and Inception's metrics of image sets.
 
+use residua_metrics::frechet::Statistics;
+use residua_metrics::symmetric::Matrix;
 use serde_json::Value;
 
 use super::desk::Desk;
@@ -92,7 +94,15 @@ fn impossible_measurements_are_rejected_in_one_line() {
     desk.copy("samples/pig.png", "data/pig.png");
     desk.copy("samples/pig.png", "unknown/swine/pig.png");
     desk.write("broken/a.png", b"no picture");
+    let few = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(3, 3) };
+    desk.write("few.npz", few.encode());
     let cases = [
+        // Before the weights are looked for, not after hours of sampling.
+        (
+            "eval fid --data few.npz --inception none.pth --model emoji-64",
+            1,
+            "few.npz: expected statistics of Inception's 2048 features, found 3",
+        ),
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
         ("eval reconstruction --data broken", 1, "expected pictures, found none in 1 file"),
@@ -106,6 +116,28 @@ fn impossible_measurements_are_rejected_in_one_line() {
     for (line, code, message) in cases {
         desk.refuses(line, code, message);
     }
+}
+
+/// The folders of a model that takes captions may have any names.
+#[test]
+fn folders_are_classes_only_to_a_model_that_takes_one() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "data/animals/pig.png");
+    desk.write("data/animals/pig.txt", b"a pig");
+    let found = desk.json("eval likelihood --data data --model characters-128");
+    assert_eq!(found["pictures"], 1);
+}
+
+#[test]
+fn folders_of_a_model_without_class_names_may_be_other_classes() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "data/3/pig.png");
+    let measure = || desk.does("eval likelihood --data data --model fixtures/rqt-class");
+    measure().warns("the folders count as its classes 0 to 0, in the order of their names");
+    let classes: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    desk.write("data/classes.txt", classes.join("\n"));
+    let run = measure();
+    assert!(!run.stderr.contains("does not name its classes"), "{run:?}");
 }
 
 /// One line tells of all texts that cannot be read.

@@ -87,7 +87,7 @@ fn send(signal: &str, child: &Child) {
 /// SIGTERM and SIGHUP, sent once or repeatedly, stop a run as Ctrl-C does.
 #[test]
 fn a_terminated_run_keeps_its_steps() {
-    for signal in ["-TERM", "-HUP"] {
+    for signal in ["-TERM", "-HUP", "-XCPU"] {
         let desk = brought::desk();
         let child = endless(&desk, TERMINAL);
         // Meanwhile, no other process can write to the run.

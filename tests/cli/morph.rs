@@ -49,7 +49,8 @@ fn what_does_nothing_or_cannot_be_done_is_refused() {
     let desk = Desk::new();
     for (options, message) in [
         ("--fps 0", "--fps: expected 1 to 100, found 0"),
-        ("--frames 1", "expected at least 2 frames, found 1"),
+        ("--frames 1", "expected 2 to 10000 frames, found 1"),
+        ("--frames 4294967295", "expected 2 to 10000 frames, found 4294967295"),
         ("--class 1", "--class and --prompt do nothing without --fit"),
         (
             "--model emoji-64 --fit --class 1",

@@ -209,6 +209,18 @@ fn a_dash_is_standard_input_and_output() {
     for line in ["sample --bulk --out -", "eval samples --data . --inception w.pth --out -"] {
         desk.refuses(line, 2, "expected a folder for several files, found standard output");
     }
+    for (line, ending) in [
+        ("sample --model emoji-64 --class 0 --out cat.png", "png"),
+        ("sample --model emoji-64 --bulk --out all.NPY", "npy"),
+        ("complete samples/pig.png --model emoji-64 --rows 1 --class 0 --out cat.jpg", "jpg"),
+        ("reconstruct samples/pig.png --out cat.png", "png"),
+    ] {
+        let message =
+            format!("expected a folder for several files, found the name of a file: leave .{ending} out");
+        desk.refuses(line, 2, &message);
+    }
+    std::fs::create_dir(desk.path("folder.png")).unwrap();
+    desk.does("sample --model emoji-64 --class 0 --out folder.png");
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
     let line = "eval statistics --data . --inception - --out a.npz";
@@ -261,6 +273,20 @@ fn names_that_are_not_unicode_work() {
     }
     let run = Run::of(desk.command("info").arg(name(".safetensors")).output().unwrap());
     assert!(!run.stderr.contains("panicked"), "{run:?}");
+}
+
+/// Names with line breaks and codes for the terminal, as an archive from elsewhere may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_do_not_break_lines_or_reach_the_terminal() {
+    let desk = Desk::new();
+    desk.copy("samples/pig.png", "a\n\u{1b}[31m.png");
+    let run = Run::of(desk.command("encode").arg("a\n\u{1b}[31m.png").output().unwrap());
+    assert!(run.code == Some(0) && run.stderr.contains("wrote a  [31m.npy\n"), "{run:?}");
+    desk.copy("samples/pig.png", "data/b.png");
+    desk.write("data/c\nd.png", "no picture");
+    let run = desk.does("eval reconstruction --data data");
+    run.warns("left out: data/c d.png: expected a picture");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `sample`: the same seed gives the same images, each independent of the others, and each image records how
 //! it was made.
 
-use super::desk::{Desk, given, stacks};
+use super::desk::{Desk, Run, given, stacks};
 
 #[test]
 fn a_seed_determines_the_codes() {
@@ -153,6 +153,8 @@ fn the_configuration_sets_defaults_and_info_names_the_section() {
         let line = info.lines().find(|line| line.starts_with("sampling ")).unwrap();
         assert!(line.ends_with(&format!("({told})")), "{line}");
     }
+    published(&desk, "sampling: {top_k: [9, 9, 8, 9]}");
+    assert!(desk.does("info model").stdout.contains("top-k 9,9,8,9,"));
     // Each option overrides the configured value.
     published(&desk, "sampling: {temp: 0.8, top_k: 9, top_p: 0.9}");
     let asked = stacks(&desk.json(&format!("{sample} --top-k 3")));
@@ -237,6 +239,21 @@ fn warmth(desk: &Desk, folder: &str, count: usize) -> f64 {
 }
 
 /// emoji-64-captions has learned that faces are yellow.
+#[test]
+fn a_caption_without_known_words_gives_a_warning() {
+    let desk = Desk::new();
+    for (prompt, message) in [
+        ("\u{1f431}", "nothing in the caption \"\u{1f431}\" is known to this model"),
+        ("-", "nothing in the caption \"-\" is known to this model"),
+        ("", "--prompt is empty"),
+    ] {
+        let mut command = desk.command("sample");
+        let run = Run::of(command.args(["--prompt", prompt]).output().unwrap());
+        assert_eq!(run.code, Some(0), "{run:?}");
+        run.warns(message);
+    }
+}
+
 #[test]
 fn a_bundled_model_follows_captions() {
     let desk = Desk::new();

@@ -1,7 +1,7 @@
 // The small server that users run: MIME types, ranges, gzipped files, and nothing outside its folder.
 
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -65,6 +65,23 @@ test('gzipped files are sent to clients that accept gzip', async ({ serve }) => 
   expect(plain.headers.etag).not.toBe(packed.headers.etag);
 });
 
+test('a gzipped copy of an older file is not sent', async ({ serve }, info) => {
+  const url = `${await serve()}app_bg.wasm`;
+  const later = new Date(Date.now() + 60_000);
+  await utimes(info.outputPath('page/app_bg.wasm'), later, later);
+  const plain = await get(url, { headers: { 'Accept-Encoding': 'gzip' } });
+  expect([plain.headers['content-encoding'], plain.body]).toEqual([undefined, WASM]);
+});
+
+test('a folder has an address that ends in a slash', async ({ serve }, info) => {
+  const url = await serve();
+  await mkdir(info.outputPath('page/sub'));
+  await writeFile(info.outputPath('page/sub/index.html'), 'below');
+  const { status, headers } = await get(`${url}sub?a=1`);
+  expect([status, headers.location]).toEqual([301, '/sub/?a=1']);
+  expect(String((await get(`${url}sub/`)).body)).toBe('below');
+});
+
 test('ranges refer to the uncompressed file', async ({ serve }) => {
   const url = `${await serve()}app_bg.wasm`;
   const { headers } = await get(url);
@@ -75,6 +92,7 @@ test('ranges refer to the uncompressed file', async ({ serve }) => {
     ['bytes=5-400', 206, 'bytes 5-18/19', 'wasm, unpacked'],
     ['bytes=19-', 416, 'bytes */19', ''],
     ['bytes=0-1,3-4', 200, undefined, String(WASM)],
+    [`bytes=${'9'.repeat(5000)}-`, 200, undefined, String(WASM)],
   ])) {
     const part = await get(url, { headers: { Range: range, 'Accept-Encoding': 'gzip', 'If-Range': headers.etag } });
     expect([part.status, part.headers['content-range'], String(part.body)]).toEqual([status, found, body]);
@@ -83,9 +101,13 @@ test('ranges refer to the uncompressed file', async ({ serve }) => {
   expect([changed.status, changed.body]).toEqual([200, WASM]);
 });
 
-test('nothing outside the folder is served', async ({ serve }) => {
+test('nothing outside the folder is served', async ({ serve }, info) => {
   const { port } = new URL(await serve());
-  for (const name of ['/../secret.txt', '/%2e%2e/secret.txt', '//etc/passwd', '/%00', '/none']) {
+  await mkdir(info.outputPath('page/linked'));
+  await symlink(info.outputPath('secret.txt'), info.outputPath('page/linked/index.html'));
+  await symlink('loop', info.outputPath('page/loop'));
+  const others = ['/linked/', '/loop', `/${'n'.repeat(300)}`];
+  for (const name of ['/../secret.txt', '/%2e%2e/secret.txt', '//etc/passwd', '/%00', '/none', ...others]) {
     expect((await get(`http://localhost:${port}`, { path: name })).status).toBe(404);
   }
 });

@@ -13,10 +13,13 @@ import { shown } from './messages.js';
  * @property {string | null} sha256 expected of the file
  */
 
-/** Kinds by file extension. Only PyTorch weights have their configuration in a separate file. @type {[RegExp, Kind][]} */
+/**
+ * Kinds by file extension. Only PyTorch weights have their configuration in a separate file; they are often called
+ * `model.pth.tar`. @type {[RegExp, Kind][]}
+ */
 const KINDS = [
   [/\.safetensors$/i, 'weights'],
-  [/\.(pt|pth|ckpt|bin)$/i, 'weights with config'],
+  [/\.((pt|pth|ckpt)(\.tar)?|bin)$/i, 'weights with config'],
   [/\.(tar|tgz|tar\.gz)$/i, 'archive'],
   [/\.ya?ml$/i, 'config'],
   [/\.(txt|json)\.gz$/i, 'vocabulary'],

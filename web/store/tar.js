@@ -4,6 +4,7 @@
  * @typedef {object} TarEntry
  * @property {string} name as in the archive
  * @property {boolean} isFile
+ * @property {string | null} refused why it cannot be unpacked, if it is neither a file nor a folder
  * @property {() => AsyncGenerator<Uint8Array<ArrayBuffer>>} body its bytes; unread ones are skipped
  */
 
@@ -11,18 +12,21 @@ const BLOCK = 512;
 /** Limit for the names and attributes before an entry, in bytes: tar sets none, and they are read into memory. */
 const MAX_ENTRY_HEADER = 1 << 20;
 
-/** @type {Record<string, boolean | string>} by kind: whether an entry is a file, or why it is refused */
+const LINK = 'is a link: pack the file itself, for example with `tar --dereference --hard-dereference`';
+const DEVICE = 'is a device: expected a file';
+
+/** @type {Record<string, boolean | string>} by kind: whether an entry is a file, or why it cannot be unpacked */
 const KINDS = {
   '0': true,
   '\0': true,
   '7': true,
   '5': false,
   g: false,
-  1: 'is a link: expected files and folders only',
-  2: 'is a link: expected files and folders only',
-  3: 'is a device: expected files and folders only',
-  4: 'is a device: expected files and folders only',
-  6: 'is a device: expected files and folders only',
+  1: LINK,
+  2: LINK,
+  3: DEVICE,
+  4: DEVICE,
+  6: DEVICE,
 };
 
 /**
@@ -36,7 +40,7 @@ export async function* readTar(stream, archive) {
   const input = new Input(stream, archive);
   try {
     for (let header; (header = await nextHeader(input)); ) {
-      const entry = { name: header.name, isFile: checked(header, archive) };
+      const entry = { name: header.name, ...checked(header, archive) };
       const body = input.pieces(header.size);
       yield { ...entry, body: () => body };
       await drain(body);
@@ -151,17 +155,21 @@ function parsePax(bytes, input) {
 }
 
 /**
- * Whether the entry is a file; throws if it must be refused.
+ * Whether the entry is a file that can be unpacked; throws if its path leads outside the folder.
  * @param {Header} header
  * @param {string} archive
  */
 function checked({ name, kind }, archive) {
-  const outside = name.startsWith('/') || name.split('/').includes('..');
-  const isFile = outside
-    ? 'leads outside the folder: do not trust this archive'
-    : (KINDS[kind] ?? 'is of an unknown kind: expected files and folders only');
-  if (typeof isFile === 'string') throw new Error(`${archive}: entry ${JSON.stringify(name)} ${isFile}`);
-  return isFile && !name.endsWith('/');
+  if (name.startsWith('/') || name.split('/').includes('..')) {
+    throw wrong(archive, name, 'leads outside the folder: do not trust this archive');
+  }
+  const isFile = KINDS[kind] ?? 'is of an unknown kind: expected a file';
+  return { isFile: isFile === true && !name.endsWith('/'), refused: typeof isFile === 'string' ? isFile : null };
+}
+
+/** @param {string} archive @param {string} name @param {string} what */
+export function wrong(archive, name, what) {
+  return new Error(`${archive}: entry ${JSON.stringify(name)} ${what}`);
 }
 
 /** Reads a stream in pieces of chosen lengths. */

@@ -1,7 +1,7 @@
 // Unpacks an archive into the flat folder of one model: only configurations and weights.
 
 import { openFile, writeAll } from './entry.js';
-import { readTar } from './tar.js';
+import { readTar, wrong } from './tar.js';
 
 /** @typedef {import('./entry.js').StoredFile} StoredFile */
 /** @typedef {import('./hash.js').Hasher} Hasher */
@@ -9,7 +9,7 @@ import { readTar } from './tar.js';
 
 // Names that begin with a dot do not belong to a model: macOS adds `._model.pt` to `model.pt`.
 const WEIGHTS = /(^|\/)[^./][^/]*\.(pt|pth|ckpt|bin|safetensors)$/i;
-const KEPT = /(^|\/)((config|model)\.ya?ml|(?!\.)[^/]*project\.yaml|classes\.txt)$/;
+const KEPT = /(^|\/)((config|model)\.ya?ml|config\.json|hparams\.yaml|(?!\.)[^/]*(project\.yaml|\.(safetensors|bin)\.index\.json)|classes\.txt)$/;
 
 /**
  * @typedef {object} Job
@@ -31,12 +31,16 @@ export async function unpack(archive, job) {
   /** @type {StoredFile[]} */
   const files = [];
   try {
-    for await (const { name, isFile, body } of readTar(await decompressed(archive, job), job.name)) {
-      if (!isFile || !(WEIGHTS.test(name) || KEPT.test(name))) continue;
+    for await (const { name, isFile, refused, body } of readTar(await decompressed(archive, job), job.name)) {
+      // Whatever else is in the archive may be anything.
+      if (!(WEIGHTS.test(name) || KEPT.test(name))) continue;
+      if (refused) throw wrong(job.name, name, refused);
+      if (!isFile) continue;
       const path = name.split('/').filter((part) => part && part !== '.').join('/');
-      if (files.some((file) => file.path === path)) throw twice(job.name, path);
-      const file = { path, stored: `unpacked-${files.length}`, bytes: 0, sha256: '' };
-      files.push(file);
+      // As everywhere in tar, the last of several entries of a name is the file: `tar -r` adds them.
+      const known = files.find((file) => file.path === path);
+      const file = known ?? { path, stored: `unpacked-${files.length}`, bytes: 0, sha256: '' };
+      if (!known) files.push(file);
       Object.assign(file, await copy(body(), file.stored, job));
     }
     if (!files.some(({ path }) => WEIGHTS.test(path))) throw nothing(job.name);
@@ -99,11 +103,6 @@ function withoutTopFolder(files) {
   const [top, ...others] = new Set(files.map(({ path }) => path.slice(0, path.indexOf('/') + 1)));
   const shared = others.length === 0 ? top.length : 0;
   return files.map((file) => ({ ...file, path: file.path.slice(shared) }));
-}
-
-/** @param {string} archive @param {string} path */
-function twice(archive, path) {
-  return new Error(`${archive}: entry "${path}" occurs twice: expected each file once; unpack it and drop the files here`);
 }
 
 /** @param {string} archive */

@@ -1,9 +1,25 @@
 //! Progress and cancellation of long work.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use crate::error::{Error, Result};
+
+static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Whether the process was asked to end. The command line sets it on Ctrl-C, for all its tasks; a studio does not, as
+/// each of its jobs has a task of its own.
+pub fn ending() -> Arc<AtomicBool> {
+    ENDING.clone()
+}
+
+/// To be called between steps of long work that has no task, such as unpacking an archive.
+///
+/// # Errors
+/// [`Error::Cancelled`] if the process was asked to end.
+pub fn check_ending() -> Result<()> {
+    if ENDING.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+}
 
 /// Takes progress reports and tells the work when to stop. A user interface creates one and passes it to the
 /// work.

@@ -36,6 +36,18 @@ pub fn counted(count: usize, thing: &str) -> String {
     format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
+/// How many names a message lists.
+const NAMED: usize = 8;
+
+/// Lists the first `names`, and how many more there are: a message is a line, whatever the number of names.
+pub fn some_of(names: &[String]) -> String {
+    let first = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {} more", grouped(more)),
+    }
+}
+
 /// Serializes a path as text, even if it is not UTF-8.
 ///
 /// # Errors
@@ -54,6 +66,14 @@ mod tests {
         for (number, expected) in cases {
             assert_eq!(grouped(number), expected);
         }
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..2000).map(|i| i.to_string()).collect();
+        assert_eq!(some_of(&names[..8]), "0, 1, 2, 3, 4, 5, 6, 7");
+        assert_eq!(some_of(&names), "0, 1, 2, 3, 4, 5, 6, 7 and 1,992 more");
+        assert_eq!(some_of(&[]), "");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use residua_core::task::Task;
 use residua_io::image_io;
 use residua_io::image_io::png_text::Provenance;
 use residua_model::generate::Request;
-use residua_protocol::condition::{class_of, tokenizer};
+use residua_protocol::condition::{class_of, tokens_of_all};
 use residua_protocol::recipe::SamplingRecipe;
 use residua_protocol::{Condition, ModelId, Recipe};
 
@@ -67,7 +67,7 @@ pub struct Order {
 /// one.
 ///
 /// # Errors
-/// The model takes captions, and there are none.
+/// The model takes captions, and there are none, or it knows fewer tokens than its tokenizer.
 pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<Vec<Given>> {
     let length = config.block_size_cond;
     match config.condition() {
@@ -84,12 +84,11 @@ pub fn conditions(config: &RqTransformerConfig, captions: &[String]) -> Result<V
             "this model needs captions: give one, a file of captions, or a folder of pictures with captions.tsv",
         )),
         ConditionKind::Text => {
-            let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
-            let given = |caption: &String| Given {
+            let given = |(caption, tokens): (&String, Vec<u32>)| Given {
                 condition: Condition::Prompt(caption.clone()),
-                tokens: tokenizer.encode(caption, length),
+                tokens,
             };
-            Ok(captions.iter().map(given).collect())
+            Ok(captions.iter().zip(tokens_of_all(captions, config)?).map(given).collect())
         }
     }
 }

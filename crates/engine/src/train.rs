@@ -25,6 +25,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::ranks::{World, alone};
 use residua_core::task::Task;
+use residua_core::text::some_of;
 use residua_model::Checkpoint;
 use residua_train::config::TrainConfig;
 use residua_train::data::{
@@ -240,7 +241,7 @@ fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_mo
     if !others.is_empty() {
         tracing::warn!(
             "{from}: missing or of another shape, so initialized from scratch: {}",
-            others.join(", ")
+            some_of(&others)
         );
     }
     Ok(())
@@ -296,7 +297,7 @@ fn named(path: &Path) -> String {
 
 fn classes(config: &Config) -> Vec<String> {
     match &config.model {
-        ModelConfig::RqTransformer(config) => config.classes.clone(),
+        ModelConfig::RqTransformer(config) => config.class_folders().to_vec(),
         ModelConfig::RqVae(_) => Vec::new(),
     }
 }

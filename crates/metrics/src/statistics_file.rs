@@ -1,6 +1,6 @@
 //! Feature statistics in numpy's `.npz` format: arrays `mu` and `sigma`, as common tools save and read them.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{BufReader, Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use flate2::read::DeflateDecoder;
@@ -10,20 +10,21 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::frechet::Statistics;
 use super::symmetric::Matrix;
 use residua_core::error::{Error, Result};
+use residua_core::files::bytes::ByteSource;
 use residua_core::files::npy::Array;
-use residua_core::files::{self, kinds, npy};
+use residua_core::files::{kinds, npy};
 
-/// Maximum size of files and arrays, in bytes; 2,048 features take 34 MB.
+/// Maximum size of an array, in bytes; 2,048 features take 34 MB.
 const LARGEST: u64 = 1 << 30;
 
 impl Statistics {
-    /// Reads statistics from `path`.
+    /// Reads statistics from `path`. Other arrays in the file are not read: the reference batches of guided
+    /// diffusion (ADM) have gigabytes of pictures beside their statistics.
     ///
     /// # Errors
     /// The file cannot be read, or is not an `.npz` with `mu` `[D]` and `sigma` `[D, D]`.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = files::read_limited(path, LARGEST)?;
-        Self::decode(&bytes).map_err(|error| {
+        Self::decode(&ByteSource::open(path)?).map_err(|error| {
             Error::invalid(format!(
                 "{}: expected statistics, an .npz with mu and sigma; {error}",
                 path.display()
@@ -31,11 +32,13 @@ impl Statistics {
         })
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
-            // One that is cut off is of the right kind.
-            let another = kinds::known(bytes).filter(|_| !bytes.starts_with(b"PK"));
-            Error::invalid(another.map_or(error.to_string(), |found| format!("found {found}")))
+    fn decode(source: &ByteSource) -> Result<Self> {
+        let start = source.read_at(0, source.len().min(kinds::LONGEST_START as u64))?;
+        let mut zip = ZipArchive::new(BufReader::new(source.reader())).map_err(|_| {
+            let is_zip = start.starts_with(b"PK");
+            let found =
+                if is_zip { "one that is cut short or damaged: copy it again" } else { kinds::found(&start) };
+            Error::invalid(format!("found {found}"))
         })?;
         let (shape, mean) = floats(&mut zip, "mu.npy")?;
         let (square, covariance) = floats(&mut zip, "sigma.npy")?;
@@ -65,7 +68,7 @@ impl Statistics {
 }
 
 /// Shape and values of an array in the archive.
-fn floats(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+fn floats(zip: &mut ZipArchive<impl Read + Seek>, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
     let index = zip.index_for_name(name).ok_or_else(|| Error::invalid(format!("it has no {name}")))?;
     let entry = zip.by_index_raw(index).map_err(Error::invalid)?;
     let compression = entry.compression();
@@ -105,6 +108,7 @@ fn floats(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<(Vec<usize>
 mod tests {
     use super::*;
     use crate::testing::golden;
+    use residua_core::files;
 
     fn fixture(name: &str) -> Statistics {
         let path = format!("{}/../../tests/fixtures/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -127,6 +131,21 @@ mod tests {
         }
     }
 
+    /// As the reference batches of guided diffusion: a sparse file of more than a gigabyte, of which little is read.
+    #[test]
+    fn pictures_beside_the_statistics_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("batch.npz");
+        let statistics = fixture("statistics.npz");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.set_len(LARGEST).unwrap();
+        file.seek(std::io::SeekFrom::End(0)).unwrap();
+        // What precedes a zip is no part of it.
+        file.write_all(&statistics.encode()).unwrap();
+        drop(file);
+        assert_eq!(Statistics::read(&path).unwrap(), statistics);
+    }
+
     #[test]
     fn written_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
@@ -135,10 +154,16 @@ mod tests {
         files::save(&path, &statistics.encode()).unwrap();
         assert_eq!(Statistics::read(&path).unwrap(), statistics);
         let whole = std::fs::read(&path).unwrap();
-        for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        for (length, found) in [
+            (0, "an empty file"),
+            (10, "one that is cut short"),
+            (whole.len() / 2, "one that is cut short"),
+            (whole.len() - 1, "one that is cut short"),
+        ] {
             std::fs::write(&path, &whole[..length]).unwrap();
             let error = Statistics::read(&path).unwrap_err().to_string();
-            assert!(error.contains("s.npz: expected statistics"), "{error}");
+            let expected = format!("s.npz: expected statistics, an .npz with mu and sigma; found {found}");
+            assert!(error.contains(&expected), "{error}");
         }
         std::fs::write(&path, "version https://git-lfs.github.com/spec/v1\n").unwrap();
         let error = Statistics::read(&path).unwrap_err().to_string();

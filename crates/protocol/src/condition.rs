@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use residua_core::config::{ConditionKind, RqTransformerConfig};
 use residua_core::error::{Error, Result};
+use residua_core::text::{composed, counted, some_of};
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 
 /// The condition of an image.
@@ -69,14 +70,17 @@ pub fn class_of(number: usize, config: &RqTransformerConfig) -> Condition {
     Condition::Class(name.cloned().unwrap_or_else(|| number.to_string()))
 }
 
-/// The number of a class given by its name (case-insensitive) or number.
+/// The number of a class given by its name or number. Neither case, surrounding spaces nor decomposed letters, as in
+/// the names of folders on a Mac, matter.
 ///
 /// # Errors
 /// The model has no such class.
 pub fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
-    let by_name = config.classes.iter().position(|name| name.to_lowercase() == class.to_lowercase());
+    let plain = |name: &str| composed(&name.trim().to_lowercase());
+    let wanted = plain(class);
+    let by_name = config.classes.iter().position(|name| plain(name) == wanted);
     by_name
-        .or_else(|| class.parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
+        .or_else(|| class.trim().parse().ok().filter(|&number: &usize| number < config.vocab_size_cond))
         .map(|number| number as u32)
         .ok_or_else(|| {
             Error::usage(format!("class {class} does not exist: expected {}", known_classes(config)))
@@ -117,24 +121,80 @@ pub fn tokenizer(config: &RqTransformerConfig) -> Result<Option<Tokenizer>> {
     kind.map(|kind| Tokenizer::new(kind, &config.dataset.words)).transpose()
 }
 
-fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
-    let tokenizer = tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))?;
-    let unknown = tokenizer.unknown(prompt);
-    if !unknown.is_empty() {
-        tracing::warn!("not in this model's vocabulary, so left out: {}", unknown.join(", "));
-    }
-    let tokens = tokenizer.encode(prompt, config.block_size_cond);
-    if tokenizer.ids(prompt).len() > config.block_size_cond {
-        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
-    }
+/// A caption as a model reads it.
+struct Understood {
+    tokens: Vec<u32>,
+    /// Words that are left out.
+    unknown: Vec<String>,
+    /// Whether it has more tokens than the model takes.
+    is_cut: bool,
+    /// Whether it says something, but nothing that the model knows.
+    is_strange: bool,
+}
+
+fn understood(caption: &str, tokenizer: &Tokenizer, config: &RqTransformerConfig) -> Result<Understood> {
+    let tokens = tokenizer.encode(caption, config.block_size_cond);
     match tokens.iter().find(|&&token| token as usize >= config.vocab_size_cond) {
         Some(token) => Err(Error::invalid(format!(
             "the tokenizer {} gives token {token}, but the model only knows {} tokens",
             tokenizer.kind(),
             config.vocab_size_cond
         ))),
-        None => Ok(tokens),
+        None => Ok(Understood {
+            tokens,
+            unknown: tokenizer.unknown(caption),
+            is_cut: tokenizer.length(caption) > config.block_size_cond,
+            is_strange: !caption.trim().is_empty() && tokenizer.ids(caption).is_empty(),
+        }),
     }
+}
+
+fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
+    let understood = understood(prompt, &known_tokenizer(config)?, config)?;
+    if !understood.unknown.is_empty() {
+        tracing::warn!("not in this model's vocabulary, so left out: {}", some_of(&understood.unknown));
+    }
+    if understood.is_cut {
+        tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
+    }
+    if understood.is_strange {
+        tracing::warn!("nothing in the caption {prompt:?} is known to this model: it counts as an empty one");
+    }
+    Ok(understood.tokens)
+}
+
+/// The tokens of many captions, as [`Condition::tokens`] gives those of one. Captions that the model does not read
+/// completely are counted in one warning.
+///
+/// # Errors
+/// The model takes no captions, or knows fewer tokens than its tokenizer.
+pub fn tokens_of_all(captions: &[String], config: &RqTransformerConfig) -> Result<Vec<Vec<u32>>> {
+    let tokenizer = known_tokenizer(config)?;
+    let all: Vec<Understood> =
+        captions.iter().map(|caption| understood(caption, &tokenizer, config)).collect::<Result<_>>()?;
+    let report = |is_meant: fn(&Understood) -> bool, what: &str| {
+        let meant: Vec<&String> = captions
+            .iter()
+            .zip(&all)
+            .filter(|(_, read)| is_meant(read))
+            .map(|(caption, _)| caption)
+            .collect();
+        if let Some(first) = meant.first() {
+            tracing::warn!(
+                "{} of {} {what}, such as {first:?}",
+                meant.len(),
+                counted(captions.len(), "caption")
+            );
+        }
+    };
+    report(|read| !read.unknown.is_empty(), "have words outside this model's vocabulary, which are left out");
+    report(|read| read.is_strange, "have nothing that this model knows, and count as empty");
+    report(|read| read.is_cut, "have more tokens than the model takes, so their ends are cut off");
+    Ok(all.into_iter().map(|read| read.tokens).collect())
+}
+
+fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
+    tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))
 }
 
 #[cfg(test)]
@@ -169,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn many_captions_have_the_tokens_of_each() {
+        let mut config = config("emoji-64-captions");
+        let captions = ["red cat", "", "a very long caption that does not fit"].map(String::from);
+        let each = captions.clone().map(|caption| Condition::Prompt(caption).tokens(&config).expect("known"));
+        assert_eq!(tokens_of_all(&captions, &config).expect("known"), each);
+        config.vocab_size_cond = 2;
+        let error = tokens_of_all(&captions, &config).expect_err("too few").to_string();
+        assert!(error.contains("the model only knows 2 tokens"), "{error}");
+    }
+
+    #[test]
     fn a_class_is_named_unless_an_earlier_one_has_its_name() {
         let mut config = config("emoji-64");
         config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();
@@ -181,5 +252,9 @@ mod tests {
             assert_eq!(class_of(number, &config).tokens(&config).expect("known"), [number as u32]);
         }
         assert!(class_number("trench", &config).is_err());
+        config.classes = ["k\u{e4}se".into(), "O\u{308}l".into()].to_vec();
+        for (name, number) in [("Ka\u{308}se", 0), (" K\u{c4}SE\n", 0), ("\u{f6}l", 1), (" 1", 1)] {
+            assert_eq!(class_number(name, &config).expect("known"), number);
+        }
     }
 }

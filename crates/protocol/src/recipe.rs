@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
-use residua_core::config::{Precision, StateKind};
+use residua_core::config::{Precision, StateKind, read_known};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::{Filter, Schedule};
 
@@ -110,15 +110,17 @@ impl Recipe {
 
     /// From PNG text.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .map_err(|e| Error::invalid(format!("this version cannot read the picture's recipe: {e}")))
+        const NAME: &str = "this version cannot read the picture's recipe";
+        let value =
+            serde_json::from_str(text).map_err(|_| Error::invalid(format!("{NAME}: it is not JSON")))?;
+        read_known(NAME, "", &value)
     }
 }
 
 /// Reads the precision; older recipes only say if it was `half`.
 fn precision_or_half<'de, D: Deserializer<'de>>(recipe: D) -> std::result::Result<Precision, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected stored, f16 or q8, found something else")]
     enum Told {
         Half(bool),
         Precision(Precision),
@@ -165,6 +167,31 @@ mod tests {
         for recipe in [recipe(), Recipe { judgement, ..recipe() }, drafted] {
             assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
         }
+    }
+
+    /// A newer version may write what this one does not know.
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (place, value, expected) in [
+            ("/sampling/seed", json!(-1), "sampling.seed: expected a whole number, 0 or more, found -1"),
+            (
+                "/sampling/condition",
+                json!({"image": "a"}),
+                "expected one of unconditional, class, prompt, found image",
+            ),
+            ("/sampling/precision", json!("q2"), "sampling.precision: expected stored, f16 or q8"),
+            ("/sampling/filters", json!("none"), "sampling.filters: expected a list, found \"none\""),
+            ("/rqvae", json!([1, 2]), "rqvae: expected a mapping, found a list"),
+        ] {
+            let mut newer: Value = serde_json::from_str(&recipe().to_json()).unwrap();
+            *newer.pointer_mut(place).unwrap() = value;
+            let error = Recipe::from_json(&newer.to_string()).unwrap_err().to_string();
+            assert!(error.starts_with("this version cannot read the picture's recipe: "), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+        let mut newer: Value = serde_json::from_str(&recipe().to_json()).unwrap();
+        newer["more"] = json!({"of": "it"});
+        assert_eq!(Recipe::from_json(&newer.to_string()).unwrap(), recipe());
     }
 
     /// Pictures outlive versions: older ones only say if weights were halved.

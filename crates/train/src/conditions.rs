@@ -9,6 +9,7 @@ use residua_core::config::ConditionKind;
 use residua_core::config::rqtransformer::RqTransformerConfig;
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
+use residua_core::text::counted;
 use residua_io::image_io::folder::read;
 use residua_io::tokenizer::Tokenizer;
 use residua_kernels::dropout::Noise;
@@ -116,12 +117,49 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
     }
 }
 
+/// Refuses captions with a token outside the model's vocabulary, before a step meets them, and warns of those with
+/// words that `tokenizer` does not know.
+///
+/// # Errors
+/// [`Error::Invalid`], with such a caption.
+pub fn check_captions(
+    folder: &Path,
+    items: &[Item],
+    config: &RqTransformerConfig,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
+    let captions = || items.par_iter().flat_map_iter(|item| &item.captions);
+    let most = config.vocab_size_cond;
+    let is_outside = |caption: &&String| {
+        tokenizer.encode(caption, config.block_size_cond).iter().any(|&token| token as usize >= most)
+    };
+    // Most tokenizers have no such token.
+    let can_be = tokenizer.vocab_size() > most;
+    if let Some(caption) = can_be.then(|| captions().find_any(is_outside)).flatten() {
+        return Err(Error::invalid(format!(
+            "vocab_size_cond: expected {}, the size of the vocabulary {}, found {most}: {caption:?} has a token beyond that",
+            tokenizer.vocab_size(),
+            tokenizer.kind()
+        )));
+    }
+    let unknown = captions().filter(|caption| !tokenizer.unknown(caption).is_empty()).count();
+    if unknown > 0 {
+        tracing::warn!(
+            "{}: {} with words that are not in dataset.words and are left out",
+            folder.display(),
+            counted(unknown, "caption")
+        );
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use residua_core::config::{Config, ModelConfig};
+    use residua_core::config::{Config, ModelConfig, WORDS};
     use residua_io::image_io::Picture;
     use residua_io::image_io::png_text::Provenance;
+    use residua_io::tokenizer::TokenizerKind;
 
     #[test]
     fn pictures_without_a_class_or_caption_are_counted() {
@@ -149,6 +187,32 @@ mod tests {
         assert!(caption.contains("a caption for each") && caption.contains("2 of 5, such as"), "{caption}");
         assert!(caption.contains("a.png"), "{caption}");
         assert!(check_labels(Path::new("data"), &items[..1], ConditionKind::Class).is_ok());
+    }
+
+    #[test]
+    fn captions_beyond_the_vocabulary_are_refused() {
+        let config = |most: usize| {
+            let document = serde_json::json!({
+                "dataset": {"vocab_size": 8, "txt_tok_name": WORDS, "words": ["red"]},
+                "arch": {
+                    "type": "rq-transformer", "block_size": [1, 1, 1], "embed_dim": 8, "vocab_size_cond": most,
+                    "block_size_cond": 4, "body": {"n_layer": 1}, "head": {"n_layer": 1},
+                },
+            });
+            match Config::from_document("test", document).unwrap().model {
+                ModelConfig::RqTransformer(config) => config,
+                ModelConfig::RqVae(_) => panic!("expected a transformer"),
+            }
+        };
+        let words = ["red", "cat"].map(String::from);
+        let tokenizer = Tokenizer::new(TokenizerKind::Words, &words).unwrap();
+        let item = |caption: &str| Item { path: "a.png".into(), class: None, captions: vec![caption.into()] };
+        let items = [item("a red thing"), item("red cat")];
+        let check =
+            |items: &[Item], most| check_captions(Path::new("data"), items, &config(most), &tokenizer);
+        assert!(check(&items, 3).is_ok() && check(&items[..1], 2).is_ok());
+        let error = check(&items, 2).unwrap_err().to_string();
+        assert!(error.contains("vocab_size_cond: expected 3") && error.contains("\"red cat\""), "{error}");
     }
 
     #[test]

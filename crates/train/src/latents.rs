@@ -44,7 +44,8 @@ impl Latents {
             check_ending(path)?;
             make(path, rqvae, &of, wish, task)?;
         }
-        let file = WeightFile::open(path, StateKind::Auto)?;
+        let anew = |error| Error::invalid(format!("{error}, or delete it to encode the pictures again"));
+        let file = WeightFile::open(path, StateKind::Auto).map_err(anew)?;
         if file.metadata().get(OF) != Some(&of) {
             return Err(Error::usage(format!(
                 "{}: expected latents of these pictures from this RQ-VAE and seed, found others: choose another file",

@@ -7,17 +7,24 @@ use super::{shards, st};
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
+use residua_core::text::some_of;
 
 /// Names of configurations; if a folder has several, the first of these wins. Published models use
 /// `config.yaml`; the others come with taming-transformers checkpoints, the last with Lightning's.
 const CONFIGS: [&str; 5] = ["config.yaml", "config.yml", "model.yaml", "model.yml", "hparams.yaml"];
+/// A configuration in JSON. Other programs' models have one of this name, too, so it only counts if it is of ours.
+const JSON: &str = "config.json";
+/// The key that every configuration of ours has.
+const ARCH: &str = "arch";
+/// Size limit of a configuration, in bytes.
+const LONGEST_CONFIG: u64 = 1 << 20;
 /// How taming-transformers ends the names of its configurations, after their dates.
 const CONFIG_ENDING: &str = "project.yaml";
 /// Where taming-transformers keeps them, relative to its checkpoint folder.
 const CONFIG_FOLDER: &str = "../configs";
 /// The folder of a training run's checkpoints: ours are in subfolders named after their steps, Lightning's are
 /// files.
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// The file of a model that carries its configuration.
 const OWN: &str = "model.safetensors";
 /// File extensions of weights.
@@ -111,14 +118,29 @@ pub fn config_of(path: &Path) -> Result<Option<PathBuf>> {
 pub fn config_in(folder: &Path) -> Result<Option<PathBuf>> {
     let found = files::list(folder)?;
     let named = |name: &&str| found.iter().find(|path| path.file_name() == Some(OsStr::new(name)));
-    let by_ending = || found.iter().find(|path| is_config(path));
-    Ok(CONFIGS.iter().find_map(named).or_else(by_ending).filter(|path| files::is_file(path)).cloned())
+    let by_ending = || found.iter().find(|path| is_project(path));
+    let in_json = || named(&JSON).filter(|path| is_ours(path));
+    let config = CONFIGS.iter().find_map(named).or_else(by_ending).filter(|path| files::is_file(path));
+    Ok(config.or_else(in_json).cloned())
 }
 
 /// Whether `path` has the name of a configuration.
 pub(super) fn is_config(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-    !is_hidden(path) && (CONFIGS.contains(&&*name) || name.ends_with(CONFIG_ENDING))
+    CONFIGS.contains(&&*name) || name == JSON || is_project(path)
+}
+
+/// Whether `path` has the name of a configuration of taming-transformers.
+fn is_project(path: &Path) -> bool {
+    let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    !is_hidden(path) && name.ends_with(CONFIG_ENDING)
+}
+
+/// Whether the JSON document at `path` describes a model of ours.
+fn is_ours(path: &Path) -> bool {
+    let text = files::read_text(path, LONGEST_CONFIG).ok();
+    let document: Option<serde_json::Value> = text.and_then(|text| serde_json::from_str(&text).ok());
+    document.is_some_and(|document| document.get(ARCH).is_some())
 }
 
 /// Picks the weights that the folder stands for.
@@ -163,7 +185,10 @@ pub fn weights_of(folder: &Path) -> Result<Vec<PathBuf>> {
 
 pub(super) fn is_weights(path: &Path) -> bool {
     let is_known = |ending: &OsStr| WEIGHTS.iter().any(|known| ending.eq_ignore_ascii_case(known));
-    !is_hidden(path) && (path.extension().is_some_and(is_known) || shards::is_index(path))
+    // PyTorch's weights are no archive, but often called one: model.pth.tar.
+    let named = if path.extension() == Some(OsStr::new("tar")) { path.file_stem() } else { path.file_name() };
+    let ending = Path::new(named.unwrap_or_default()).extension();
+    !is_hidden(path) && (ending.is_some_and(is_known) || shards::is_index(path))
 }
 
 /// Whether the name begins with a dot, as do the resource forks that macOS puts beside files: `._model.pt`.
@@ -173,7 +198,7 @@ fn is_hidden(path: &Path) -> bool {
 
 pub(super) fn listed(paths: &[PathBuf], below: &Path) -> String {
     let names = paths.iter().map(|path| path.strip_prefix(below).unwrap_or(path).display().to_string());
-    names.collect::<Vec<_>>().join(", ")
+    some_of(&names.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -201,6 +226,7 @@ mod tests {
                 "model.ckpt",
             ),
             (&["config.yaml", "pytorch_model.bin", "optimizer.bin"], "config.yaml", "pytorch_model.bin"),
+            (&["config.yaml", "best.pth.tar", "code.tar", "code.tar.gz"], "config.yaml", "best.pth.tar"),
             (&["._config.yaml", "config.yaml", "._a.pt", "a.pt"], "config.yaml", "a.pt"),
         ] {
             let folder = folder_of(names);
@@ -216,6 +242,18 @@ mod tests {
             assert_eq!(shown, &Path::new("shown").join(weights));
             assert_eq!(config_of(found_weights).unwrap().as_ref(), Some(found_config));
         }
+    }
+
+    #[test]
+    fn a_configuration_may_be_in_json() {
+        let folder = folder_of(&["model.pt", "config.json"]);
+        let path = folder.path().join("config.json");
+        for (text, is_one) in [("", false), (r#"{"model_type": "bert"}"#, false), (r#"{"arch": {}}"#, true)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(config_in(folder.path()).unwrap(), is_one.then(|| path.clone()), "{text}");
+        }
+        std::fs::write(folder.path().join("config.yaml"), "").unwrap();
+        assert_eq!(config_in(folder.path()).unwrap(), Some(folder.path().join("config.yaml")));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Global {
     Tensor,
     /// A function that builds a parameter from a tensor.
     Parameter,
+    /// A function that calls one of the other two, and makes the result a tensor of a subclass or with attributes.
+    Subclass,
     /// A storage class.
     Storage(Dtype),
     /// A class of a TorchScript program. Its code is elsewhere in the file and is ignored.
@@ -140,6 +142,8 @@ const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch._utils", "_rebuild_qtensor", Global::Tensor),
     ("torch._utils", "_rebuild_parameter", Global::Parameter),
     ("torch._utils", "_rebuild_parameter_with_state", Global::Parameter),
+    ("torch._tensor", "_rebuild_from_type", Global::Subclass),
+    ("torch._tensor", "_rebuild_from_type_v2", Global::Subclass),
     ("torch", "DoubleStorage", Global::Storage(Dtype::F64)),
     ("torch", "FloatStorage", Global::Storage(Dtype::F32)),
     ("torch", "HalfStorage", Global::Storage(Dtype::F16)),

@@ -4,17 +4,29 @@
 use std::collections::HashMap;
 
 use super::extent::Part;
+use super::opcode::FRAME;
 use super::pickle::{self, Pickle};
 use super::pt::{Pt, RE_SAVE, of_pickle};
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
 
-/// How such a file begins: a pickle of the format's magic number.
-pub(super) const START: [u8; 8] = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46];
+/// The start of the format's magic number, as pickled.
+const MAGIC: [u8; 6] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46];
 
 /// Pickles before the weights: magic number, version and system information.
 const BEFORE: usize = 3;
+
+/// Whether `start` is how such a file begins: a pickle of the magic number, in any protocol that can hold large
+/// tensors. Since protocol 4, the length of a frame precedes the number.
+pub(super) fn begins(start: &[u8]) -> bool {
+    match start {
+        [0x80, 4..=5, FRAME, _, _, _, _, _, _, _, _, number @ ..] | [0x80, 2..=5, number @ ..] => {
+            number.starts_with(&MAGIC)
+        }
+        _ => false,
+    }
+}
 
 /// Finds the tensors of the file in `source`.
 ///
@@ -69,7 +81,7 @@ mod tests {
 
     /// A file with the weights in the pickle `weights` and storages of `lengths` floats.
     fn file(weights: &[u8], storages: &[(&str, u64)]) -> Vec<u8> {
-        let magic = [&START[..], &[0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.']].concat();
+        let magic = [&[0x80, 2][..], &MAGIC, &[0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.']].concat();
         let keys: Vec<u8> = storages.iter().flat_map(|(key, _)| text(key)).collect();
         let keys = [b"](", &keys[..], b"e"].concat();
         let mut bytes =
@@ -88,6 +100,16 @@ mod tests {
     fn weights() -> Vec<u8> {
         let of = |key, shape: &[i64]| tensor(storage("FloatStorage", key, 4), 0, shape, &[1]);
         dict(&[("a", of("7", &[4])), ("b", of("5", &[3]))])
+    }
+
+    #[test]
+    fn files_of_all_protocols_are_recognized() {
+        for header in [&[0x80, 2][..], &[0x80, 3], b"\x80\x04\x95\x0d\0\0\0\0\0\0\0", &[0x80, 5]] {
+            assert!(begins(&[header, &MAGIC, &[0xf9]].concat()), "{header:?}");
+        }
+        for other in [&[0x80, 2][..], &[0x80, 2, 0x8a, 10, 0], &[0x80, 1, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46]] {
+            assert!(!begins(other), "{other:?}");
+        }
     }
 
     #[test]

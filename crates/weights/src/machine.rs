@@ -114,12 +114,18 @@ impl<'a> Machine<'a> {
         self.push(Value::Dict(pairs))
     }
 
-    /// Adds the `items` that `take` removes from the stack to the dictionary below them; ignored for objects.
+    /// Adds the `items` that `take` removes from the stack to the dictionary below them. An object that has items is a
+    /// dictionary of another class, such as `defaultdict`, `EasyDict` or the user's own.
     fn set_items(&mut self, take: impl Fn(&mut Self) -> Result<Vec<Id>>) -> Result<()> {
         let added = pairs(&take(self)?)?;
         let target = self.top()?;
-        if let Value::Dict(pairs) = &mut self.values[target.0 as usize] {
-            pairs.extend(added);
+        match &mut self.values[target.0 as usize] {
+            Value::Dict(pairs) => pairs.extend(added),
+            Value::Opaque => {
+                self.pop()?;
+                self.push(Value::Dict(added))?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -196,6 +202,14 @@ impl<'a> Machine<'a> {
             }
             (Value::Global(Global::Module), _) => self.push(Value::Module(OPAQUE)),
             (Value::Global(Global::Parameter), &[tensor, ..]) => self.push_id(tensor),
+            (Value::Global(Global::Subclass), &[function, _, arguments, ..]) => match self.value(function) {
+                Value::Global(Global::Tensor | Global::Parameter) => {
+                    self.push_id(function)?;
+                    self.push_id(arguments)?;
+                    self.call()
+                }
+                _ => self.opaque(),
+            },
             (Value::Global(Global::Tensor), &[storage, offset, shape, strides, ..]) => {
                 match self.tensor(storage, offset, shape, strides) {
                     Some(tensor) => self.push(Value::Tensor(Box::new(tensor))),
@@ -330,10 +344,14 @@ impl<'a> Machine<'a> {
         self.push(Value::Int(i64::from_le_bytes(padded)))
     }
 
+    /// A text in UTF-8. Any other is ignored, as no name of a weight is one: the bytes of Python 2, or a path that is
+    /// not Unicode.
     fn text<const N: usize>(&mut self) -> Result<()> {
         let bytes = self.counted::<N>()?;
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::invalid("expected text in UTF-8"))?;
-        self.push(Value::Str(text))
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.push(Value::Str(text)),
+            Err(_) => self.opaque(),
+        }
     }
 
     fn blob<const N: usize>(&mut self) -> Result<()> {

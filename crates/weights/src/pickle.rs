@@ -182,6 +182,27 @@ pub(super) mod tests {
         assert!(pickle.lookup(pickle.root(), "v").is_none());
     }
 
+    /// As torch.save writes a tensor with attributes, or of a subclass.
+    #[test]
+    fn a_tensor_may_be_of_a_subclass() {
+        let ints = |numbers: [i64; 2]| tuple(&numbers.map(int));
+        let arguments = tuple(&[storage("FloatStorage", "5", 6), int(0), ints([2, 3]), ints([3, 1])]);
+        let storage = Storage { key: "5", dtype: Dtype::F32, elements: 6 };
+        let expected = Tensor { storage, offset: 0, shape: vec![2, 3], strides: vec![3, 1] };
+        for name in ["_rebuild_from_type", "_rebuild_from_type_v2"] {
+            let rebuilt = |inner: Vec<u8>| {
+                let all = [inner, global("my_project", "Weight"), arguments.clone(), b"}".to_vec()];
+                pickled(&[global("torch._tensor", name), tuple(&all), b"R".to_vec()].concat())
+            };
+            let bytes = rebuilt(global("torch._utils", "_rebuild_tensor_v2"));
+            let pickle = Pickle::parse(&bytes).unwrap();
+            assert!(matches!(pickle.root(), Value::Tensor(found) if **found == expected), "{pickle:?}");
+            // Of itself.
+            let bytes = rebuilt(global("torch._tensor", name));
+            assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque));
+        }
+    }
+
     #[test]
     fn the_last_of_equal_keys_wins() {
         let bytes = pickled(&dict(&[("w", int(1)), ("w", int(2))]));
@@ -229,7 +250,7 @@ pub(super) mod tests {
             ("numpy.core.multiarray", "scalar"),
             ("builtins", "set"),
             ("torch.optim.lr_scheduler", "StepLR"),
-            ("collections", "defaultdict"),
+            ("collections", "Counter"),
             // Protocol 2 uses Python 2's names for the types of Python 3.
             ("__builtin__", "long"),
             ("__builtin__", "unicode"),
@@ -248,6 +269,31 @@ pub(super) mod tests {
         ] {
             let bytes = pickled(&object(module, name));
             assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque), "{module}.{name}");
+        }
+    }
+
+    /// `defaultdict(int, w=..)`, an object of a class of the user's, and one whose items come in two batches.
+    #[test]
+    fn a_dictionary_may_be_of_any_class() {
+        let int = [&global("collections", "defaultdict")[..], &global("builtins", "int"), b"\x85R"].concat();
+        let own = [&global("easydict", "EasyDict")[..], b")\x81q\x00"].concat();
+        let weight = |name| [text(name), tensor(storage("FloatStorage", "0", 1), 0, &[1], &[1])].concat();
+        for object in [int, own] {
+            let items = [b"(", &weight("v")[..], b"u(", &weight("w"), b"u", &weight("x"), b"s}b"].concat();
+            let bytes = pickled(&[object, items].concat());
+            let pickle = Pickle::parse(&bytes).unwrap();
+            for name in ["v", "w", "x"] {
+                assert!(matches!(pickle.lookup(pickle.root(), name), Some(Value::Tensor(_))), "{pickle:?}");
+            }
+        }
+    }
+
+    /// Bytes that Python 2 wrote as text, and the lone surrogate of a name that is not Unicode.
+    #[test]
+    fn what_is_no_text_is_ignored() {
+        for text in [&b"U\x02\xff\x80"[..], b"X\x03\0\0\0\xed\xb3\xbf"] {
+            let bytes = pickled(text);
+            assert!(matches!(Pickle::parse(&bytes).unwrap().root(), Value::Opaque), "{text:?}");
         }
     }
 
@@ -305,7 +351,7 @@ pub(super) mod tests {
             (b"\x80\x02h\x05.", "at byte 2: value 5 is read from the memo, but was never stored"),
             (b"\x80\x02X\xff\xff\xff\xffa.", "cut short"),
             (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffa.", "cut short"),
-            (b"\x80\x02X\x01\0\0\0\xff.", "text in UTF-8"),
+            (b"\x80\x02c\xff\nx\n.", "a name in UTF-8"),
             (b"\x80\x02}(Nu.", "a value for each key"),
             (b"\x80\x02cos", "cut short"),
             (b"\x80\x02NN\x93.", "as text"),

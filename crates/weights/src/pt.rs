@@ -54,7 +54,7 @@ pub(super) fn of_pickle(
         Value::Module(attributes) => {
             nested(below_all(pickle, pickle.value(*attributes), submodule)?, wanted)?
         }
-        root => match choose(pickle, wanted)? {
+        root => match choose_among(pickle, wanted)? {
             Some((state, kind, available)) => {
                 let named = named_tensors(pickle, state).map(|(name, tensor)| (name.to_owned(), tensor));
                 (named.collect(), kind, available)
@@ -94,12 +94,27 @@ fn no_discriminator() -> Error {
     Error::usage("no discriminator in this file")
 }
 
-/// The requested state dict: below keys that wrappers use, or the whole pickle. `None` if there is no state dict.
-fn choose<'p, 'a>(
+/// The requested state dict of the pickle, or of the first part of a list or tuple that has one: some programs save
+/// the weights with other things, without naming them.
+fn choose_among<'p, 'a>(
     pickle: &'p Pickle<'a>,
     wanted: StateKind,
 ) -> Result<Option<(&'p Value<'a>, StateKind, Available)>> {
-    let root = pickle.root();
+    match pickle.root() {
+        Value::Tuple(parts) | Value::List(parts) => {
+            let chosen = parts.iter().map(|&part| choose(pickle, pickle.value(part), wanted));
+            chosen.filter_map(Result::transpose).next().transpose()
+        }
+        root => choose(pickle, root, wanted),
+    }
+}
+
+/// The requested state dict: below keys that wrappers use, or all of `root`. `None` if there is no state dict.
+fn choose<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    root: &'p Value<'a>,
+    wanted: StateKind,
+) -> Result<Option<(&'p Value<'a>, StateKind, Available)>> {
     let ema = below(pickle, root, &NESTS_OF_AVERAGE).find_map(|dict| state_dict(pickle, dict));
     let state = match state_dict(pickle, root) {
         // A tensor beside the average, such as a step count, does not make the root a state dict.
@@ -263,6 +278,8 @@ pub(super) mod tests {
             (&only_ema, Auto, Ok((Ema, "averaged"))),
             (&only_ema, State, Err("no trained weights (state_dict)")),
             (&bare, Auto, Ok((State, "trained"))),
+            (&tuple(&[int(3), bare.clone(), both.clone()]), Auto, Ok((State, "trained"))),
+            (&[b"](", &both[..], &int(3), b"e"].concat(), Ema, Ok((Ema, "averaged"))),
             (&judged, Auto, Ok((State, "trained"))),
             (&judged, Discriminator, Ok((Discriminator, "judging"))),
             (&both, Discriminator, Err("no discriminator")),

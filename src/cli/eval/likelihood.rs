@@ -8,7 +8,7 @@ use super::super::options::TransformerArguments;
 use super::super::output::Console;
 use super::parts::{PartArguments, Setting};
 use super::{PicturesArguments, measured_on};
-use residua_core::config::{Architecture, ConditionKind, Precision};
+use residua_core::config::{Architecture, ConditionKind, Precision, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_engine::Stage2;
 use residua_engine::eval::likelihood::{Depth, Measured, measure};
@@ -69,6 +69,23 @@ impl Merge for Sums {
     }
 }
 
+/// Warns if the folders of pictures, whose names in order are `classes`, may be other classes than those that they count
+/// as: a published model does not name its classes.
+fn warn_of_order(config: &RqTransformerConfig, classes: &[String]) {
+    let expected = config.vocab_size_cond;
+    let is_unnamed = config.condition() == ConditionKind::Class && config.classes.is_empty();
+    let is_another =
+        |(place, name): (usize, &String)| name.parse().is_ok_and(|number: usize| number != place);
+    let is_odd = classes.len() != expected || classes.iter().enumerate().any(is_another);
+    if is_unnamed && is_odd && !classes.is_empty() {
+        tracing::warn!(
+            "this model does not name its classes, so the folders count as its classes 0 to {}, in the order of their names: if \
+             they are others, list all {expected} classes in classes.txt, in the model's order",
+            classes.len() - 1
+        );
+    }
+}
+
 impl Likelihood {
     /// Prints the metrics.
     pub fn run(&self, console: &Console) -> Result<()> {
@@ -76,7 +93,7 @@ impl Likelihood {
         let device = self.model.model.device.open()?;
         let stage2 = Stage2::load(&self.model.options(), &device, &mut console.task("loading"))?;
         let sizes = Sizes::of(&stage2.stage1.model)?;
-        let (classes, condition) = (&stage2.model.config.classes, stage2.model.config.condition());
+        let (classes, condition) = (stage2.model.config.class_folders(), stage2.model.config.condition());
         if self.unlabelled && condition == ConditionKind::Unconditional {
             return Err(Error::usage(
                 "--unlabelled does nothing, as this model takes no class or caption: leave it out",
@@ -88,6 +105,7 @@ impl Likelihood {
         if !self.unlabelled {
             check_labels(&self.pictures.data, pictures.items(), condition)?;
         }
+        warn_of_order(&stage2.model.config, &pictures.classes);
         let measurement = Measurement {
             model: stage2.id()?,
             rqvae: stage2.stage1.id()?,

@@ -9,6 +9,7 @@ use residua_core::part::Part;
 use residua_engine::eval::Pictures;
 use residua_engine::eval::sets::{self, Judge};
 use residua_io::image_io::framing::Framing;
+use residua_judges::inception::FEATURES;
 use residua_metrics::frechet::Statistics;
 
 /// Number of samples in published evaluations.
@@ -33,7 +34,7 @@ pub enum Reference {
 
 impl Reference {
     /// Opens the reference that `arguments` name: statistics if it ends in `.npz`, else pictures. Statistics
-    /// refuse a `resolution`.
+    /// refuse a `resolution`, and must be of as many features as samples will have.
     pub fn open(arguments: &PicturesArguments, resolution: Option<usize>) -> Result<Self> {
         let data = &arguments.data;
         if !arguments.is_saved() {
@@ -46,7 +47,15 @@ impl Reference {
                 "--data names saved statistics: leave out --split, --limit and --resolution, which only apply to pictures",
             ));
         }
-        Statistics::read(data).map(Self::Saved)
+        let statistics = Statistics::read(data)?;
+        match statistics.mean.len() {
+            FEATURES => Ok(Self::Saved(statistics)),
+            found => Err(Error::invalid(format!(
+                "{}: expected statistics of Inception's {FEATURES} features, found {found}: choose a file made with its last \
+                 pooling layer",
+                data.display()
+            ))),
+        }
     }
 
     /// The default number of samples to compare with it.

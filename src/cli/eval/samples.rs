@@ -77,8 +77,7 @@ pub struct Samples {
         value_delimiter = ',',
         value_name = "RATE[,RATE..]",
         requires = "classifier",
-        conflicts_with_all = ["clip", "part"],
-        allow_negative_numbers = true
+        conflicts_with_all = ["clip", "part"]
     )]
     acceptance: Vec<f64>,
     /// Number of splits for the inception score. [default: 10, or the number of pictures if smaller]

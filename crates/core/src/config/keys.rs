@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::fmt::Display;
 
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
@@ -74,12 +76,21 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        // Otherwise a list would be read by position.
+        if self.value.is_array() {
+            let error = serde::de::Error::invalid_type(Unexpected::Seq, &"a map");
+            return Self::noted(self.failed, &self.path, Err(error));
+        }
         let keys = self.value.as_object().into_iter().flat_map(|object| object.keys());
         for key in keys.filter(|key| !fields.contains(&key.as_str())) {
             let nearest = fields.iter().max_by(|a, b| likeness(key, a).total_cmp(&likeness(key, b)));
             (self.report)(&self.below(self.value, key).path, nearest.unwrap_or(&""));
         }
-        self.deserialize_any(visitor)
+        let Some(object) = self.value.as_object() else { return self.deserialize_any(visitor) };
+        // A key of nothing is an absent one, such as a section whose lines are all comments.
+        let present = object.iter().filter(|(_, value)| !value.is_null());
+        let below = present.map(|(key, value)| (key.as_str(), self.below(value, key)));
+        Self::noted(self.failed, &self.path, visitor.visit_map(Fields { left: below, value: None }))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -211,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_nothing_is_absent() {
+        let inner = json!({"batch_size": 2, "epochs": null});
+        let value = json!({"type": "a", "inner": [inner], "raw": null, "shape": null});
+        let outer: Outer = read(&value, "", &|_, _| ()).unwrap();
+        assert_eq!((outer.inner[0].epochs, outer.raw, outer.shape), (0.0, Value::Null, None));
+        let error = read::<Outer>(&json!({"type": null, "inner": []}), "", &|_, _| ()).unwrap_err();
+        assert_eq!(error, "expected a key type, found none");
+    }
+
+    #[test]
     fn unreadable_values_are_reported_with_their_path() {
         for (value, expected) in [
             (json!({"type": "a", "inner": [{}]}), "inner.0: expected a key batch_size, found none"),
@@ -220,6 +241,8 @@ mod tests {
                 "inner.0.batch_size: expected a whole number",
             ),
             (json!(7), "expected a mapping, found 7"),
+            (json!(["a", []]), "expected a mapping, found a list"),
+            (json!({"type": "a", "inner": [[3]]}), "inner.0: expected a mapping, found a list"),
         ] {
             let error = read::<Outer>(&value, "", &|_, _| ()).unwrap_err();
             assert!(error.starts_with(expected), "{value}: {error}");

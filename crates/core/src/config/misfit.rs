@@ -33,6 +33,11 @@ fn sentence(message: &str) -> String {
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("expected a key {field}, found none");
     }
+    if let Some((found, expected)) =
+        message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once("`, expected "))
+    {
+        return format!("expected {}, found {found}", expected.replace('`', ""));
+    }
     let parts = ["invalid type: ", "invalid value: ", "invalid length "]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split_once(", expected "));
@@ -87,6 +92,7 @@ mod tests {
                 "c: arch.hparams.embed_dim: expected a whole number, 0 or more, found \"${arch.ddconfig.z_channels}\": \
                  an OmegaConf reference, to be replaced by its value",
             ),
+            (arch(json!({"loss_type": "l3"})), "c: arch.hparams.loss_type: expected mse or l1, found l3"),
             (
                 arch(json!({"latent_shape": [1, 2]})),
                 "c: arch.hparams.latent_shape: expected a list of 3, found 2",

@@ -222,6 +222,14 @@ impl RqTransformerConfig {
         }
     }
 
+    /// The names that folders of pictures may have, as classes; none if they are unknown, or if the model takes no class.
+    pub fn class_folders(&self) -> &[String] {
+        match self.condition() {
+            ConditionKind::Class => &self.classes,
+            ConditionKind::Unconditional | ConditionKind::Text => &[],
+        }
+    }
+
     /// The token at every position of the null condition, one after the last real token; `None` if training
     /// never drops the condition.
     pub fn null_token(&self) -> Option<u32> {

@@ -9,7 +9,8 @@ const TEXTS: &[(&[u8], &str)] = &[
     (b"<!doctype html", HTML),
     (b"<html", HTML),
     (b"<head", HTML),
-    (b"<?xml", "an XML document, probably a server's error: download the file again"),
+    (b"<svg", "an SVG drawing: save it as PNG"),
+    (b"<?xml", "an XML document: save it as PNG if it is a drawing, else download the file again"),
 ];
 /// The first bytes of other files, which no text has, and their kinds with advice.
 const FORMATS: &[(&[u8], &str)] = &[
@@ -28,6 +29,12 @@ const FORMATS: &[(&[u8], &str)] = &[
     (b"%PDF-", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"II*\0", TIFF),
+    (b"MM\0*", TIFF),
+    (b"8BPS\0\x01", "a Photoshop document: save it as PNG or JPEG"),
+    (b"\xff\x0a", JXL),
+    (b"\0\0\0\x0cJXL ", JXL),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture: save it as PNG or JPEG"),
 ];
 /// What follows the first four bytes of other files.
 const BRANDS: &[(&[u8], &str)] = &[
@@ -38,6 +45,8 @@ const BRANDS: &[(&[u8], &str)] = &[
     (b"ftyp", "a video"),
 ];
 
+const TIFF: &str = "a TIFF picture, or a camera's raw one: save it as PNG or JPEG";
+const JXL: &str = "a JPEG XL picture: save it as PNG or JPEG";
 const HEIC: &str = "a HEIC picture: save it as PNG or JPEG";
 const GGUF: &str = "a GGUF file, a format of llama.cpp";
 const HTML: &str =
@@ -83,6 +92,9 @@ mod tests {
             (b"\0\0\0\x24ftypheic\0\0\0\0", "HEIC"),
             (b"\0\0\0\x1cftypmif1", "HEIC"),
             (b"\0\0\0\x20ftypavif", "AVIF"),
+            (b"II*\0\x08\0\0\0", "TIFF"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+            (b"\n<svg xmlns", "an SVG drawing"),
             (b"\0\0\0\x20ftypisom", "a video"),
         ] {
             assert!(known(start).unwrap().contains(expected), "{expected}");

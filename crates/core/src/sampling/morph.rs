@@ -1,5 +1,7 @@
 //! From one stack to another, cell by cell.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::partition;
@@ -18,12 +20,15 @@ pub enum MorphOrder {
     Random,
 }
 
+/// How many frames there may be: all stay in memory until the animation is written.
+const FRAMES: RangeInclusive<u32> = 2..=10_000;
+
 /// How one stack becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Morph {
     /// The order of the cells.
     pub order: MorphOrder,
-    /// Frames, the first and the last included; at least 2.
+    /// Frames, the first and the last included; 2 to 10,000.
     pub frames: u32,
     /// Seed of a random order.
     pub seed: u64,
@@ -43,10 +48,11 @@ impl Morph {
     /// The frames from one stack to another. Cells that are equal in both are not waited for.
     ///
     /// # Errors
-    /// The shapes differ, or there are fewer than two frames.
+    /// The shapes differ, or there are too few or too many frames.
     pub fn frames(&self, from: &CodeStack, to: &CodeStack) -> Result<Vec<Frame>> {
-        if self.frames < 2 {
-            return Err(Error::usage(format!("expected at least 2 frames, found {}", self.frames)));
+        if !FRAMES.contains(&self.frames) {
+            let (least, most) = (FRAMES.start(), FRAMES.end());
+            return Err(Error::usage(format!("expected {least} to {most} frames, found {}", self.frames)));
         }
         let mut differing: Vec<usize> =
             from.diff(to)?.into_iter().map(|(row, col, _)| row * from.w() + col).collect();
@@ -151,6 +157,8 @@ mod tests {
     fn stacks_of_two_shapes_and_single_frames_are_refused() {
         let morph = Morph { order: MorphOrder::Raster, frames: 2, seed: 0 };
         assert!(morph.frames(&stack(2, 2, |_| 0), &stack(2, 3, |_| 0)).is_err());
-        assert!(Morph { frames: 1, ..morph }.frames(&stack(2, 2, |_| 0), &stack(2, 2, |_| 0)).is_err());
+        for frames in [0, 1, FRAMES.end() + 1, u32::MAX] {
+            assert!(Morph { frames, ..morph }.frames(&stack(2, 2, |_| 0), &stack(2, 2, |_| 0)).is_err());
+        }
     }
 }

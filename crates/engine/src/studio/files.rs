@@ -147,7 +147,9 @@ struct Carried {
 
 fn carried(path: &Path, bytes: &[u8]) -> Result<Carried> {
     let Provenance { recipe, codes } = Provenance::read(bytes)?.located(path);
-    let recipe = recipe.map(|text| Recipe::from_json(&text)).transpose()?;
+    // A newer version may have written it. The codes are the same.
+    let unread = |error: Error| tracing::warn!("{}: {error}", file_name(path));
+    let recipe = recipe.and_then(|text| Recipe::from_json(&text).map_err(unread).ok());
     Ok(Carried { codes, recipe: recipe.map(Arc::new) })
 }
 

@@ -173,7 +173,7 @@ impl Worker {
             }
             Command::CountTokens(caption) => {
                 let tokenizer = self.tokenizer()?;
-                let (tokens, unknown) = (tokenizer.ids(&caption).len(), tokenizer.unknown(&caption));
+                let (tokens, unknown) = (tokenizer.length(&caption), tokenizer.unknown(&caption));
                 output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
             }
             Command::Sample(plan) => self.sample(&plan, task, output).await?,

@@ -18,7 +18,7 @@ use residua_judges::Lpips;
 use residua_model::Checkpoint;
 use residua_model::checkpoint::convert::convert;
 use residua_protocol::condition::tokenizer;
-use residua_train::conditions::check_labels;
+use residua_train::conditions::{check_captions, check_labels};
 use residua_train::config::TrainConfig;
 use residua_train::data::{DataSet, Wish};
 use residua_train::judges::{Judges, Length};
@@ -105,7 +105,10 @@ impl<'a> Stage<'a> {
                 config.vocab_size_cond
             )));
         }
-        if settled.unlabelled { Ok(()) } else { check_labels(folder, &data.items, condition) }
+        if !settled.unlabelled {
+            check_labels(folder, &data.items, condition)?;
+        }
+        tokenizer(config)?.map_or(Ok(()), |tokenizer| check_captions(folder, &data.items, config, &tokenizer))
     }
 
     /// What determines the run, which learns from `lpips`; `kept` is the record of a resumed one.

@@ -76,18 +76,18 @@ fn whole(bytes: &[u8], format: ImageFormat, name: &str) -> Result<DynamicImage> 
     if format == ImageFormat::Png {
         check_png_header(bytes)?;
     }
+    let is_cut = format == ImageFormat::Jpeg && !jpeg_is_whole(bytes);
+    let cut = || Error::invalid("the JPEG picture cannot be decoded: the file ends before the picture does");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits());
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(|error| if is_cut { cut() } else { damaged(error) })?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
     // Unreadable EXIF data is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     check_memory(&decoder, orientation)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(Error::invalid(
-            "the JPEG picture cannot be decoded: the file ends before the picture does",
-        ));
+    if is_cut {
+        return Err(cut());
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
@@ -108,9 +108,9 @@ fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str)> {
     }
     let format = image::guess_format(bytes).ok();
     FORMATS.into_iter().find(|&(known, _)| Some(known) == format).ok_or_else(|| {
-        let found = match format {
-            Some(other) => format!("{other:?}"),
-            None => kinds::found(bytes).to_owned(),
+        let found = match (kinds::known(bytes), format) {
+            (None, Some(other)) => format!("{other:?}"),
+            _ => kinds::found(bytes).to_owned(),
         };
         let names = FORMATS.map(|(_, name)| name).join(", ");
         Error::invalid(format!("expected a picture ({names}), found {found}"))
@@ -150,9 +150,13 @@ fn memory_needed(decoder: &impl ImageDecoder, orientation: Orientation) -> u64 {
     decoded + turned.max(channels * u64::from(width) * u64::from(height))
 }
 
-/// The decoder's message in one line; some have several.
+/// The decoder's message in one line, as some have several, without the names of its own parts.
 fn one_line(error: &image::ImageError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = error.to_string();
+    let of_format = text.split_once(": ").filter(|(start, _)| start.starts_with("Format error decoding"));
+    let reason = of_format.map_or(text.as_str(), |(_, reason)| reason);
+    let reason = reason.split_once(" while decoding ChunkType").map_or(reason, |(reason, _)| reason);
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether there is a second frame. Errors in later frames do not matter here.
@@ -290,7 +294,22 @@ mod tests {
         );
         assert_eq!(message(b"hello"), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found something else");
         assert!(message(b"\xef\xbb\xbf\x89PNG\r\n\x1a\n").ends_with("found something else"));
-        assert_eq!(message(b"II*\0...."), "expected a picture (PNG, JPEG, WebP, GIF, BMP), found Tiff");
+        let found = |bytes: &[u8]| {
+            message(bytes).replace("expected a picture (PNG, JPEG, WebP, GIF, BMP), found ", "")
+        };
+        assert_eq!(found(b"II*\0...."), "a TIFF picture, or a camera's raw one: save it as PNG or JPEG");
+        assert_eq!(found(b"P6 1 1 255 abc"), "Pnm");
+    }
+
+    #[test]
+    fn messages_do_not_mention_the_decoders_parts() {
+        let mut damaged = encode(colours(), ImageFormat::Png);
+        let at = damaged.windows(4).position(|name| name == b"IDAT").unwrap();
+        let length = u32::from_be_bytes(damaged[at - 4..at].try_into().unwrap()) as usize;
+        damaged[at + 4 + length] ^= 1;
+        let message = message(&damaged);
+        assert!(message.starts_with("the PNG picture cannot be decoded: CRC error: "), "{message}");
+        assert!(!message.contains(['{', '`']), "{message}");
     }
 
     /// A PNG that ends after its header.

@@ -11,10 +11,8 @@ use super::png_text::is_sheet;
 use super::{Picture, decode};
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::shown_path;
-
-/// How many names a warning lists.
-const NAMED: usize = 8;
+use residua_core::task::check_ending;
+use residua_core::text::{shown_path, some_of};
 
 /// The contents of a folder.
 #[derive(Debug, Default)]
@@ -53,7 +51,7 @@ pub fn pictures(folder: &Path) -> Result<Found> {
 /// is included once. Hidden files and folders and folders of training runs are left out.
 ///
 /// # Errors
-/// The folder itself cannot be read.
+/// The folder itself cannot be read, or the process was asked to end.
 pub fn all_pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, true)?.run()
 }
@@ -80,10 +78,8 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
         reasons.entry(reason).or_default().push(name);
     }
     for (reason, names) in reasons {
-        let more = names.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (count, names) = (names.len(), names[..names.len().min(NAMED)].join(", "));
-        tracing::warn!("{}: {count} left out, {reason}: {names}{more}", folder.display());
+        let (count, names) = (names.len(), some_of(&names));
+        tracing::warn!("{}: {count} left out, {reason}: {names}", folder.display());
     }
 }
 
@@ -160,6 +156,7 @@ impl Walk {
         let (root, real_root) = (self.root.clone(), self.real_root.clone());
         self.look_into(root, &real_root)?;
         loop {
+            check_ending()?;
             if let Some((folder, real)) = self.waiting.pop() {
                 if let Err(error) = self.look_into(folder.clone(), &real) {
                     self.leave_out(folder, &unread(&error));

@@ -150,6 +150,12 @@ impl Tokenizer {
         }
     }
 
+    /// How many ids a model needs for all of `caption`: with the start and end tokens of `simple`, without padding.
+    pub fn length(&self, caption: &str) -> usize {
+        let around = if let Scheme::Clip(_) = &*self.scheme { 2 } else { 0 };
+        self.ids(caption).len() + around
+    }
+
     /// The words of `caption` that have no ids and are dropped; only `words` drops any.
     pub fn unknown(&self, caption: &str) -> Vec<String> {
         match &*self.scheme {
@@ -340,6 +346,10 @@ mod tests {
         assert_eq!(simple.encode("a", 5), [49_406, 320, 49_407, 0, 0]);
         assert_eq!(simple.encode("a", 2), [49_406, 49_407]);
         assert!(simple.encode("a", 0).is_empty());
+        for tokenizer in [bpe16k, simple] {
+            let padded = tokenizer.encode(caption, 64);
+            assert_eq!(tokenizer.length(caption), padded.iter().filter(|&&id| id != PAD).count());
+        }
     }
 
     /// Each of these would take minutes if the time were quadratic in the length.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use residua_core::text::composed;
+
 /// A list of words; the id of each is its position, from 1.
 pub struct Words {
     /// Tokens by id, starting with the padding token.
@@ -12,8 +14,8 @@ pub struct Words {
 impl Words {
     /// A vocabulary of `words`, ignoring case; the first of equal words counts.
     pub fn new(words: &[String]) -> Self {
-        let tokens: Vec<String> =
-            std::iter::once("[PAD]".into()).chain(words.iter().map(|word| word.to_lowercase())).collect();
+        let words = words.iter().map(|word| composed(word).to_lowercase());
+        let tokens: Vec<String> = std::iter::once("[PAD]".into()).chain(words).collect();
         let last_first = tokens.iter().enumerate().skip(1).rev();
         let ids = last_first.map(|(id, word)| (word.clone(), id as u32)).collect();
         Self { tokens, ids }
@@ -40,9 +42,12 @@ impl Words {
     }
 }
 
-/// The words of `text`: runs of letters and digits, in lower case.
+/// The words of `text`: runs of letters and digits, in lower case and composed, as a mark of a decomposed letter is
+/// neither.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+    let text = composed(text);
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(test)]
@@ -54,6 +59,8 @@ mod tests {
         let words = Words::new(&["A", "red", "cat", "red", "Über"].map(String::from));
         assert_eq!(words.ids("a Red-cat, über; a DRAGON"), [1, 2, 3, 5, 1]);
         assert_eq!(words.unknown("a Red-cat, über; a DRAGON"), ["dragon"]);
+        assert_eq!(words.ids("U\u{308}BER cat"), [5, 3]);
+        assert_eq!(Words::new(&["u\u{308}ber".into()]).ids("über"), [1]);
         assert_eq!(
             (words.len(), words.token(0), words.token(2), words.token(6)),
             (6, Some("[PAD]"), Some("red"), None)

@@ -115,7 +115,7 @@ impl Clip {
 
     /// The embedding `[1, E]` of a caption, truncated if it is too long.
     pub fn caption(&self, caption: &str) -> Tensor<2> {
-        if self.tokenizer.ids(caption).len() + 2 > self.context {
+        if self.tokenizer.length(caption) > self.context {
             tracing::warn!("CLIP reads at most {} tokens; the end of {caption:?} is cut off", self.context);
         }
         let mut tokens: Vec<i32> =

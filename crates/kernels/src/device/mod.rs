@@ -22,7 +22,7 @@ pub use hold::hold;
 #[cfg(target_os = "linux")]
 pub use native::quiet_without_desktop;
 #[cfg(not(target_family = "wasm"))]
-pub use native::{adapters, choose, instance, open, take_turn};
+pub use native::{adapters, choose, instance, memory_share, open, take_turn};
 #[cfg(target_family = "wasm")]
 pub use page::{Opened, open};
 pub use request::descriptor;

@@ -67,14 +67,27 @@ fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
     (info.backend == wgpu::Backend::Gl, kind)
 }
 
+/// How much of a GPU's memory may be used, in percent.
+///
+/// # Errors
+/// The environment variable for it is no percentage.
+pub fn memory_share() -> Result<u8> {
+    let Some(given) = std::env::var_os(MEMORY_SHARE).filter(|given| !given.is_empty()) else {
+        return Ok(MOST_MEMORY);
+    };
+    let given = given.to_string_lossy();
+    given.parse().ok().filter(|share| (1..=100).contains(share)).ok_or_else(|| {
+        Error::usage(format!("{MEMORY_SHARE}: expected 1 to 100, a percentage, found {given}"))
+    })
+}
+
 /// The instance descriptor for `backends`. Its memory budget makes an allocation fail, which ends the job
 /// with a message, before the GPU's memory is so full that the whole desktop suffers.
 pub fn instance(backends: Backends) -> InstanceDescriptor {
-    let share = std::env::var(MEMORY_SHARE).ok().and_then(|share| share.parse().ok());
     InstanceDescriptor {
         backends,
         memory_budget_thresholds: MemoryBudgetThresholds {
-            for_resource_creation: Some(share.unwrap_or(MOST_MEMORY).min(100)),
+            for_resource_creation: Some(memory_share().unwrap_or(MOST_MEMORY)),
             for_device_loss: None,
         },
         ..InstanceDescriptor::new_without_display_handle()

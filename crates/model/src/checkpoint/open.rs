@@ -9,7 +9,7 @@ use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig
 use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::files::bytes::ByteSource;
-use residua_core::text::counted;
+use residua_core::text::{counted, some_of};
 use residua_io::assets;
 use residua_io::assets::bundled::{self, Bundled};
 #[cfg(not(target_family = "wasm"))]
@@ -91,8 +91,8 @@ impl Checkpoint {
                 Err(Error::invalid(format!("{place}: expected {wanted}, found none in it")))
             }
             (_, _) => {
-                let names: Vec<&str> = found.iter().map(|checkpoint| checkpoint.weights.name()).collect();
-                Err(Error::invalid(format!("{place} has several models; name one of {}", names.join(", "))))
+                let names: Vec<String> = found.iter().map(|found| found.weights.name().into()).collect();
+                Err(Error::invalid(format!("{place} has several models; name one of {}", some_of(&names))))
             }
         }
     }
@@ -105,10 +105,13 @@ impl Checkpoint {
             let stages = stages.filter(|of| stage.is_none_or(|stage| stage == *of));
             return stages.map(|stage| of_bundled(files, stage, kind)).collect();
         }
-        if place == "-" {
-            return Err(Error::usage(
-                "expected a model's file or folder, found -: a model cannot be read from standard input",
-            ));
+        let unreadable = match place {
+            "-" => Some("found -: a model cannot be read from standard input"),
+            "" => Some("found an empty name"),
+            _ => None,
+        };
+        if let Some(found) = unreadable {
+            return Err(Error::usage(format!("expected a model's file or folder, {found}")));
         }
         let path = files::located(place);
         let latest = if files::is_folder(path)? { folder::latest(path)? } else { path.into() };
@@ -291,9 +294,22 @@ fn of_bundled(model: &Bundled, stage: Stage, kind: StateKind) -> Result<Checkpoi
 
 /// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
+    if is_text(path) {
+        return Err(Error::invalid(format!(
+            "{}: expected weights, found a configuration: name the weights, or their folder",
+            path.display()
+        )));
+    }
     let carried = st::has_config(&ByteSource::open(path)?);
     let config = if carried { None } else { folder::config_of(path)? };
     Ok(ModelFiles { config, weights: path.into(), shown: path.into() })
+}
+
+/// Whether `path` has the name of a configuration, rather than that of weights or of their index.
+fn is_text(path: &Path) -> bool {
+    let is = |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    let is_index = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".index"));
+    ["yaml", "yml", "json"].iter().any(|ending| is(ending)) && !is_index
 }
 
 /// The models in `folder`, or those in its direct subfolders.
@@ -328,9 +344,12 @@ fn unpacked(path: &Path) -> Result<Arc<Unpacked>> {
     Err(Error::invalid(format!("{}: expected an unpacked archive, found a packed one", path.display())))
 }
 
+/// Whether `path` has the name of an archive, and not PyTorch's weights: those are often called `model.pth.tar`.
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    [".tar.gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending))
+    let start = ByteSource::open(path).and_then(|source| source.read_at(0, source.len().min(4)));
+    let is_torch = start.is_ok_and(|start| matches!(start[..], [b'P', b'K', 3, 4] | [0x80, ..]));
+    [".tar.gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending)) && !is_torch
 }
 
 fn read_text(path: &Path) -> Result<String> {

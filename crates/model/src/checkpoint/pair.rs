@@ -3,17 +3,29 @@
 use half::f16;
 use sha2::{Digest, Sha256};
 
-use crate::Checkpoint;
+use crate::{Checkpoint, Stage};
+use residua_core::config::StateKind;
 use residua_core::error::Result;
+use residua_core::task::check_ending;
+use residua_io::assets::bundled;
 use residua_weights::file::hexadecimal;
 
 impl Checkpoint {
-    /// Whether this transformer learned from the codes of `stage1`, as far as its configuration says.
+    /// Whether this transformer learned from the codes of `stage1`, as far as its configuration says. A bundled one
+    /// learned from the RQ-VAE of its name.
     ///
     /// # Errors
     /// This is not a transformer, or `stage1` cannot be read.
     pub fn learned_from(&self, stage1: &Self) -> Result<bool> {
-        self.rqtransformer()?.stage1_sha256.as_ref().map_or(Ok(true), |learned| stage1.is(learned))
+        if let Some(learned) = &self.rqtransformer()?.stage1_sha256 {
+            return stage1.is(learned);
+        }
+        let is_bundled = bundled::find(&self.name).is_some() && stage1.name != self.name;
+        match is_bundled.then(|| Self::open(&self.name, Some(Stage::RqVae), StateKind::Auto)) {
+            Some(Ok(own)) => stage1.is(own.content()?),
+            // A page may not have fetched it.
+            Some(Err(_)) | None => Ok(true),
+        }
     }
 
     /// Whether `hash` is this model's: that of its tensors, or that of its file, which earlier versions
@@ -29,9 +41,9 @@ impl Checkpoint {
     /// therefore of their values in half precision. The tensors are read only for the first call.
     ///
     /// # Errors
-    /// A tensor is missing or cannot be read.
+    /// A tensor is missing or cannot be read; the process was asked to end.
     pub fn content(&self) -> Result<&str> {
-        self.content_unless(|| Ok(()))
+        self.content_unless(check_ending)
     }
 
     /// Like [`Self::content`], but ends with the error that `stop` returns; it is called before each tensor.
@@ -59,7 +71,6 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::convert::convert;
-    use residua_core::config::StateKind;
     use residua_core::files::bytes::ByteSource;
     use residua_weights::Dtype;
 
@@ -80,6 +91,15 @@ mod tests {
             let source = ByteSource::Memory(bytes.into());
             let converted = Checkpoint::from_source("one.safetensors", source, StateKind::Auto).unwrap();
             assert!(converted.is(hash).unwrap() && !converted.is(file).unwrap(), "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn bundled_transformers_know_their_rqvae() {
+        let bundled = |name, stage| Checkpoint::open(name, Some(stage), StateKind::Auto).unwrap();
+        let transformer = bundled("emoji-64", Stage::RqTransformer);
+        for (rqvae, is_its) in [("emoji-64", true), ("emoji-64-captions", true), ("characters-128", false)] {
+            assert_eq!(transformer.learned_from(&bundled(rqvae, Stage::RqVae)).unwrap(), is_its, "{rqvae}");
         }
     }
 

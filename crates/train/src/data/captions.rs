@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! captions.tsv      path, tab, caption
-//! metadata.jsonl    {"file_name": "a.png", "text": "a red cat"}
-//! metadata.csv      with the columns file_name and text
+//! metadata.jsonl    {"file_name": "a.png", "text": "a red cat"}, or a list of texts
+//! metadata.csv      with the columns file_name and text, separated by commas, semicolons or tabs
 //! train_list.txt    as captions.tsv: the lists of the published code
 //! val_list.txt      the same, of pictures that are held out
 //! a.txt, a.caption  for a.png: the first line
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::composed;
+use residua_core::text::{composed, some_of};
 use residua_io::image_io::folder::{self, Found, LeftOut};
 
 /// Maximum size of a table, in bytes.
@@ -34,7 +34,9 @@ const BESIDE: [&str; 2] = ["txt", "caption"];
 
 /// Column names in tables: paths and captions of pictures.
 const PATHS: [&str; 4] = ["file_name", "filename", "image", "path"];
-const CAPTIONS: [&str; 3] = ["text", "caption", "prompt"];
+const CAPTIONS: [&str; 4] = ["text", "caption", "captions", "prompt"];
+/// What separates columns, the usual first: spreadsheets write what their user's country does.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// A path as written in a table, and its caption, if any.
 type Row = (String, Option<String>);
@@ -203,22 +205,39 @@ fn tabbed(text: &str) -> Result<Vec<Row>, String> {
 }
 
 fn json(text: &str) -> Result<Vec<Row>, String> {
-    rows(text, |line| {
+    let all = rows(text, |line| {
         let row: Value = serde_json::from_str(line).ok()?;
-        let first = |names: &[&str]| names.iter().find_map(|name| row[name].as_str().map(String::from));
-        Some((first(&PATHS)?, first(&CAPTIONS)))
-    })
+        let path = PATHS.iter().find_map(|name| row[name].as_str().map(String::from))?;
+        Some((path, CAPTIONS.iter().find_map(|name| texts(&row[name])).unwrap_or_default()))
+    })?;
+    let each = |(path, captions): (String, Vec<String>)| match captions.is_empty() {
+        true => vec![(path, None)],
+        false => captions.into_iter().map(|caption| (path.clone(), Some(caption))).collect(),
+    };
+    Ok(all.into_iter().flat_map(each).collect())
+}
+
+/// A text, or all of a list.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(texts) => texts.iter().map(|text| text.as_str().map(String::from)).collect(),
+        _ => None,
+    }
 }
 
 /// Parses each line that is not blank.
-fn rows(text: &str, parse: fn(&str) -> Option<Row>) -> Result<Vec<Row>, String> {
+fn rows<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let row = |(number, line)| parse(line).ok_or(format!("line {} is not a file with a caption", number + 1));
     lines.map(row).collect()
 }
 
 fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
-    let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let first = text.lines().next().unwrap_or_default().as_bytes();
+    let separator = SEPARATORS.into_iter().find(|separator| first.contains(separator)).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new();
+    let mut table = reader.trim(csv::Trim::All).delimiter(separator).from_reader(text.as_bytes());
     let header = table.headers().map_err(|error| wrong_row(&error))?.clone();
     if header.is_empty() {
         return Ok(Vec::new());
@@ -227,7 +246,7 @@ fn comma_separated(text: &str) -> Result<Vec<Row>, String> {
         names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
     let Some(path) = column(&PATHS) else {
-        let found = header.iter().collect::<Vec<_>>().join(", ");
+        let found = some_of(&header.iter().map(String::from).collect::<Vec<_>>());
         return Err(format!("expected the columns file_name and text, found {found}"));
     };
     let caption = column(&CAPTIONS);
@@ -277,7 +296,7 @@ mod tests {
 
     #[test]
     fn all_formats_are_read_alike() {
-        let forms: [&[(&str, &[u8])]; 9] = [
+        let forms: [&[(&str, &[u8])]; 11] = [
             &[("captions.tsv", b"a/1.png\ta red cat\n\nb/2.png\ttwo, or \"three\" dogs\n")],
             &[("captions.tsv", b"\xef\xbb\xbf./a/1.png\ta red cat\r\n.\\b\\2.png\ttwo, or \"three\" dogs\r\n")],
             &[
@@ -293,6 +312,8 @@ mod tests {
                 "metadata.csv",
                 b"\xef\xbb\xbfid,Caption,file_name\r\n1,a red cat,./a/1.png\r\n2,\"two, or \"\"three\"\" dogs\",b/2.png\r\n",
             )],
+            &[("metadata.csv", b"file_name;text\na/1.png;a red cat\nb/2.png;\"two, or \"\"three\"\" dogs\"\n")],
+            &[("metadata.csv", b"file_name\ttext\na/1.png\ta red cat\nb/2.png\t\"two, or \"\"three\"\" dogs\"\n")],
             &[("a/1.txt", b"a red cat\r\n"), ("b/2.caption", b"\n  two, or \"three\" dogs \nanother")],
             &[("a/1.txt", b"\xff\xfea\0 \0r\0e\0d\0 \0c\0a\0t\0"), ("b/2.txt", b"two, or \"three\" dogs")],
             // Earlier tables win; a text file beside a picture is used if no table has a caption.
@@ -306,6 +327,14 @@ mod tests {
         for texts in forms {
             assert_eq!(captions(texts).unwrap(), both(), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn a_picture_may_have_a_list_of_captions() {
+        let lines = br#"{"file_name": "a/1.png", "text": ["a cat", "a red cat"]}
+            {"file_name": "b/2.png", "captions": []}"#;
+        let found = captions(&[("metadata.jsonl", lines)]).unwrap();
+        assert_eq!(found, [("a/1.png".into(), "a cat | a red cat".into())]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use super::run::RunFolder;
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::text::composed;
+use residua_core::text::{composed, some_of};
 use residua_io::image_io::folder::{self, LeftOut};
 
 use captions::Told;
@@ -103,6 +103,10 @@ impl DataSet {
         }
         let names: BTreeSet<String> =
             found.pictures.iter().filter_map(|path| class_of(folder, path)).collect();
+        let empty = empty_folders(folder, &found.folders, &names);
+        if !empty.is_empty() {
+            tracing::warn!("{}: folders without pictures: {}", folder.display(), some_of(&empty));
+        }
         let classes = match classes {
             [] => listed(folder)?.unwrap_or_else(|| names.iter().cloned().collect()),
             given => given.to_vec(),
@@ -121,7 +125,7 @@ impl DataSet {
             return Err(Error::invalid(format!(
                 "{}: expected folders named after the classes ({}), found {unknown}",
                 folder.display(),
-                classes.join(", ")
+                some_of(&classes)
             )));
         }
         let items = found.pictures.into_iter().map(|path| {
@@ -167,6 +171,14 @@ fn class_of(folder: &Path, path: &Path) -> Option<String> {
     let first = parts.next()?;
     parts.next()?;
     Some(composed(&first.as_os_str().to_string_lossy()))
+}
+
+/// The names of the `folders` directly in `folder` that have no pictures, and so are no classes: `names` are those that
+/// have some.
+fn empty_folders(folder: &Path, folders: &BTreeSet<PathBuf>, names: &BTreeSet<String>) -> Vec<String> {
+    let direct = folders.iter().filter(|path| path.parent() == Some(folder));
+    let direct = direct.filter_map(|path| Some(composed(&path.file_name()?.to_string_lossy())));
+    direct.filter(|name| !names.contains(name)).collect()
 }
 
 /// The classes that `classes.txt` lists, if any.
@@ -240,6 +252,16 @@ mod tests {
         list("val_list.txt", "./val/d4473a\tthe player\n./val/8b1248\tthe cottage\n");
         assert_eq!(captions(Split::Train), ["author : a life", "photograph of the sign"]);
         assert_eq!(captions(Split::HeldOut), ["the cottage", "the player"]);
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_no_class() {
+        let made = folder(&["b/2.png", "a/notes.txt", "c/deep/3.png", "d/deep/e.txt"]);
+        let data = DataSet::open(made.path(), &[]).unwrap();
+        assert_eq!(data.classes, ["b", "c"]);
+        let found = folder::all_pictures(made.path()).unwrap();
+        let names = ["b", "c"].map(String::from).into();
+        assert_eq!(empty_folders(made.path(), &found.folders, &names), ["a", "d"]);
     }
 
     #[test]

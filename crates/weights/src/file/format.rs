@@ -47,7 +47,7 @@ pub fn parts(source: &ByteSource, wanted: StateKind) -> Result<Parts> {
             Ok(Parts { tensors, kind, available, metadata, unpacked: None })
         }
         [b'P', b'K', ..] => pt::read(source, wanted).map(Parts::from),
-        _ if start.starts_with(&legacy::START) => legacy::read(source, wanted).map(Parts::from),
+        _ if legacy::begins(&start) => legacy::read(source, wanted).map(Parts::from),
         [0x80, 0..=5, ..] => {
             Err(Error::invalid(format!("a pickle, but not a complete PyTorch file: {}", pt::RE_SAVE)))
         }
