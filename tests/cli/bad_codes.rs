@@ -145,7 +145,7 @@ fn codes_without_a_readable_recipe_are_used_if_they_show_the_picture() {
         assert!(decoded.stderr.contains(message), "{decoded:?}");
         assert_eq!(desk.pixels("decoded.png"), desk.pixels("sampled/000.png"));
         let kept = stacks(&desk.json("complete later.png --model emoji-64 --rows 8 --class 0"));
-        assert_eq!(kept, [codes.clone()]);
+        assert_eq!(kept, std::slice::from_ref(&codes));
         // The default model is another one.
         desk.does("decode later.png --out other.png --force").warns("they decode to another picture");
     }
