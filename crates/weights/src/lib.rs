@@ -3,10 +3,12 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod archive;
 mod available;
+mod chosen;
 mod extent;
 pub mod file;
 pub mod folder;
 mod globals;
+mod input;
 mod legacy;
 mod machine;
 mod opcode;

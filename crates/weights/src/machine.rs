@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::globals::{self, Global};
+use super::input::Input;
 use super::opcode as op;
 use super::pickle::{Id, Storage, Tensor, Value};
 use residua_core::error::{Error, Result};
@@ -18,8 +19,7 @@ const EMPTY_TUPLE: Id = Id(1);
 
 /// A pickle being read.
 pub(super) struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    input: Input<'a>,
     values: Vec<Value<'a>>,
     stack: Vec<Id>,
     /// The stack's heights where collections begin.
@@ -30,8 +30,7 @@ pub(super) struct Machine<'a> {
 impl<'a> Machine<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
-            bytes,
-            at: 0,
+            input: Input::new(bytes),
             values: vec![Value::Opaque, Value::Tuple(Vec::new())],
             stack: Vec::new(),
             marks: Vec::new(),
@@ -42,9 +41,9 @@ impl<'a> Machine<'a> {
     /// Runs the pickle. Returns all values, the root value and the number of bytes consumed.
     pub fn run(mut self) -> Result<(Vec<Value<'a>>, Id, usize)> {
         loop {
-            let at = self.at;
-            match self.byte()? {
-                op::STOP => return self.pop().map(|root| (self.values, root, self.at)),
+            let at = self.input.at();
+            match self.input.byte()? {
+                op::STOP => return self.pop().map(|root| (self.values, root, self.input.at())),
                 opcode => self.step(opcode).map_err(|error| match error {
                     Error::Invalid(what) => Error::invalid(format!("in the pickle at byte {at}: {what}")),
                     other => other,
@@ -56,15 +55,15 @@ impl<'a> Machine<'a> {
     /// Executes one opcode.
     fn step(&mut self, opcode: u8) -> Result<()> {
         match opcode {
-            op::PROTO => self.skip(1),
-            op::FRAME => self.skip(8),
+            op::PROTO => self.input.skip(1),
+            op::FRAME => self.input.skip(8),
             op::NONE | op::NEWTRUE | op::NEWFALSE => self.opaque(),
             op::BININT1 => self.integer::<1>(false),
             op::BININT2 => self.integer::<2>(false),
             op::BININT => self.integer::<4>(true),
             op::LONG1 => self.long::<1>(),
             op::LONG4 => self.long::<4>(),
-            op::BINFLOAT => self.skip(8).and_then(|()| self.opaque()),
+            op::BINFLOAT => self.input.skip(8).and_then(|()| self.opaque()),
             op::SHORT_BINSTRING | op::SHORT_BINUNICODE => self.text::<1>(),
             op::BINSTRING | op::BINUNICODE => self.text::<4>(),
             op::BINUNICODE8 => self.text::<8>(),
@@ -92,11 +91,11 @@ impl<'a> Machine<'a> {
             op::BUILD => self.build(),
             op::DUP => self.top().and_then(|id| self.push_id(id)),
             op::MARK => self.mark(),
-            op::BINPUT => self.number::<1>().and_then(|key| self.memoize(key)),
-            op::LONG_BINPUT => self.number::<4>().and_then(|key| self.memoize(key)),
+            op::BINPUT => self.input.number::<1>().and_then(|key| self.memoize(key)),
+            op::LONG_BINPUT => self.input.number::<4>().and_then(|key| self.memoize(key)),
             op::MEMOIZE => self.memoize(self.memo.len() as u64),
-            op::BINGET => self.number::<1>().and_then(|key| self.recall(key)),
-            op::LONG_BINGET => self.number::<4>().and_then(|key| self.recall(key)),
+            op::BINGET => self.input.number::<1>().and_then(|key| self.recall(key)),
+            op::LONG_BINGET => self.input.number::<4>().and_then(|key| self.recall(key)),
             op::GLOBAL => self.global_in_lines(),
             op::STACK_GLOBAL => self.global_on_stack(),
             op::BINPERSID => self.persistent(),
@@ -154,7 +153,7 @@ impl<'a> Machine<'a> {
 
     /// `module\nname\n`.
     fn global_in_lines(&mut self) -> Result<()> {
-        let (module, name) = (self.line()?, self.line()?);
+        let (module, name) = (self.input.line()?, self.input.line()?);
         self.global(module, name)
     }
 
@@ -327,14 +326,14 @@ impl<'a> Machine<'a> {
     }
 
     fn integer<const N: usize>(&mut self, signed: bool) -> Result<()> {
-        let unsigned = self.number::<N>()?;
+        let unsigned = self.input.number::<N>()?;
         let number = if signed { i64::from(unsigned as u32 as i32) } else { unsigned as i64 };
         self.push(Value::Int(number))
     }
 
     /// An integer of any length; larger than 64 bits, it cannot be a count and is ignored.
     fn long<const N: usize>(&mut self) -> Result<()> {
-        let bytes = self.counted::<N>()?;
+        let bytes = self.input.counted::<N>()?;
         if bytes.len() > 8 {
             return self.opaque();
         }
@@ -347,7 +346,7 @@ impl<'a> Machine<'a> {
     /// A text in UTF-8. Any other is ignored, as no name of a weight is one: the bytes of Python 2, or a path that is
     /// not Unicode.
     fn text<const N: usize>(&mut self) -> Result<()> {
-        let bytes = self.counted::<N>()?;
+        let bytes = self.input.counted::<N>()?;
         match std::str::from_utf8(bytes) {
             Ok(text) => self.push(Value::Str(text)),
             Err(_) => self.opaque(),
@@ -355,48 +354,9 @@ impl<'a> Machine<'a> {
     }
 
     fn blob<const N: usize>(&mut self) -> Result<()> {
-        self.counted::<N>()?;
+        self.input.counted::<N>()?;
         self.opaque()
     }
-
-    fn skip(&mut self, len: usize) -> Result<()> {
-        self.take(len).map(drop)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        Ok(self.take(1)?[0])
-    }
-
-    /// An unsigned little-endian number of `N` bytes.
-    fn number<const N: usize>(&mut self) -> Result<u64> {
-        let mut padded = [0; 8];
-        padded[..N].copy_from_slice(self.take(N)?);
-        Ok(u64::from_le_bytes(padded))
-    }
-
-    /// As many bytes as the preceding length says.
-    fn counted<const N: usize>(&mut self) -> Result<&'a [u8]> {
-        let len = self.number::<N>()?;
-        self.take(usize::try_from(len).unwrap_or(usize::MAX))
-    }
-
-    fn line(&mut self) -> Result<&'a str> {
-        let rest = &self.bytes[self.at..];
-        let len = rest.iter().position(|&byte| byte == b'\n').ok_or_else(cut_short)?;
-        let line = self.take(len)?;
-        self.skip(1)?;
-        std::str::from_utf8(line).map_err(|_| Error::invalid("expected a name in UTF-8"))
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        let taken = self.bytes[self.at..].get(..len).ok_or_else(cut_short)?;
-        self.at += len;
-        Ok(taken)
-    }
-}
-
-fn cut_short() -> Error {
-    Error::invalid("expected more bytes, found the end: the pickle is cut short or damaged")
 }
 
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>> {

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+use super::chosen::named_tensors;
 use super::pickle::{Pickle, Value};
-use super::pt::named_tensors;
 use super::tensor::TensorInfo;
 
 /// Keys under which wrappers keep a state dict, possibly nested, most likely first.
