@@ -84,7 +84,7 @@ impl Console {
     /// and may arrive several times. So do a closing console on Windows, and SIGUSR1 under `mpirun`, which passes it on
     /// to all ranks; after most other signals, it kills them.
     pub fn new(json: bool, world: World) -> Result<Self> {
-        let stop = task::ending();
+        let stop = task::interrupted();
         let (seen, leads) = (stop.clone(), world.leads());
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::Relaxed) {

@@ -5,20 +5,20 @@ use std::sync::{Arc, LazyLock};
 
 use crate::error::{Error, Result};
 
-static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Whether the process was asked to end. The command line sets it on Ctrl-C, for all its tasks; a studio does not, as
+/// Whether the process was interrupted. The command line sets it on Ctrl-C, for all its tasks; a studio does not, as
 /// each of its jobs has a task of its own.
-pub fn ending() -> Arc<AtomicBool> {
-    ENDING.clone()
+pub fn interrupted() -> Arc<AtomicBool> {
+    INTERRUPTED.clone()
 }
 
 /// To be called between steps of long work that has no task, such as unpacking an archive.
 ///
 /// # Errors
-/// [`Error::Cancelled`] if the process was asked to end.
-pub fn check_ending() -> Result<()> {
-    if ENDING.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+/// [`Error::Cancelled`] if the process was interrupted.
+pub fn check_interrupted() -> Result<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// Takes progress reports and tells the work when to stop. A user interface creates one and passes it to the

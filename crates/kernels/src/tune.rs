@@ -13,7 +13,7 @@ use crate::linear::linear;
 use crate::tuned::{Asked, Layer, Tuned, forcing, keep};
 use crate::{Activation, GpuKernel, Resample, Variant, Weights, noise, values};
 use residua_core::error::Result;
-use residua_core::task::check_ending;
+use residua_core::task::check_interrupted;
 use residua_core::text::counted;
 
 /// Seconds of one round of repetitions, and how many rounds there are. The best round counts.
@@ -51,7 +51,7 @@ pub struct Timing {
 /// The variants of a layer follow each other.
 ///
 /// # Errors
-/// The device failed, or the process was asked to end.
+/// The device failed, or the process was interrupted.
 pub fn tune(asked: &[Asked], device: &Device) -> Result<Vec<Timing>> {
     let (mut timings, mut found) = (Vec::new(), Vec::with_capacity(asked.len()));
     for asked in asked {
@@ -77,7 +77,7 @@ fn measured(asked: &Asked, device: &Device) -> Result<Vec<Option<f64>>> {
     let work = layer.work(device);
     let expected = forcing(Tuned { layer, choice: default }, || values(work(0)));
     let seconds = |choice| {
-        check_ending()?;
+        check_interrupted()?;
         forcing(Tuned { layer, choice }, || {
             // The first run builds the shader and checks the variant.
             let found = values(work(0));

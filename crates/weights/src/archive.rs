@@ -16,7 +16,7 @@ use super::folder::{
 };
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, kinds};
-use residua_core::task::check_ending;
+use residua_core::task::check_interrupted;
 
 /// File with the names of a model's classes.
 const CLASSES: &str = "classes.txt";
@@ -65,13 +65,13 @@ impl Unpacked {
 /// # Errors
 /// [`Error::Invalid`] if the archive is damaged, has no model, has a model's file as a link, or has a path that
 /// leads outside (named in the message), or the disk cannot be written; [`Error::Io`] if the archive cannot be read;
-/// [`Error::Cancelled`] if the process was asked to end.
+/// [`Error::Cancelled`] if the process was interrupted.
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     // It is opened several times, which a pipe cannot be.
     files::open(path)?;
     let folder = tempfile::tempdir().map_err(unwritable)?;
-    // A stop is no damage.
-    let folders = unpack_into(path, folder.path()).or_else(|error| check_ending().and(Err(error)))?;
+    // An interruption is no damage.
+    let folders = unpack_into(path, folder.path()).or_else(|error| check_interrupted().and(Err(error)))?;
     let (mut found, mut lacking) = (Vec::<ModelFiles>::new(), None);
     for below in folders {
         let (inside, shown) = (folder.path().join(&below), path.join(&below));
@@ -228,7 +228,7 @@ impl Read for Metered {
                 "an entry's header is larger than {MAX_ENTRY_HEADER} bytes"
             )));
         }
-        check_ending().map_err(std::io::Error::other)?;
+        check_interrupted().map_err(std::io::Error::other)?;
         let read = self.inner.read(&mut buffer[..allowed])?;
         self.allowance.set(self.allowance.get() - read as u64);
         Ok(read)

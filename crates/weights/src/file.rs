@@ -19,7 +19,7 @@ use format::{Parts, parts};
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
-use residua_core::task::check_ending;
+use residua_core::task::check_interrupted;
 
 /// An open weight file. Only its index is in memory; tensors are read on request, from any thread.
 #[derive(Debug)]
@@ -111,13 +111,13 @@ impl WeightFile {
     /// Passes all bytes of the file to `take`, in order and piece by piece.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read; [`Error::Cancelled`] if the process was asked to end; or the error from
+    /// [`Error::Io`] if the file cannot be read; [`Error::Cancelled`] if the process was interrupted; or the error from
     /// `take`.
     pub fn for_each_chunk(&self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         const CHUNK: u64 = 1 << 20;
         let mut offset = 0;
         while offset < self.source.len() {
-            check_ending()?;
+            check_interrupted()?;
             let length = CHUNK.min(self.source.len() - offset);
             take(&self.source.read_at(offset, length)?)?;
             offset += length;

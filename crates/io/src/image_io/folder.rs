@@ -11,7 +11,7 @@ use super::png_text::is_sheet;
 use super::{Picture, decode};
 use residua_core::error::{Error, Result};
 use residua_core::files;
-use residua_core::task::check_ending;
+use residua_core::task::check_interrupted;
 use residua_core::text::{shown_path, some_of};
 
 /// The contents of a folder.
@@ -51,7 +51,7 @@ pub fn pictures(folder: &Path) -> Result<Found> {
 /// is included once. Hidden files and folders and folders of training runs are left out.
 ///
 /// # Errors
-/// The folder itself cannot be read, or the process was asked to end.
+/// The folder itself cannot be read, or the process was interrupted.
 pub fn all_pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, true)?.run()
 }
@@ -156,7 +156,7 @@ impl Walk {
         let (root, real_root) = (self.root.clone(), self.real_root.clone());
         self.look_into(root, &real_root)?;
         loop {
-            check_ending()?;
+            check_interrupted()?;
             if let Some((folder, real)) = self.waiting.pop() {
                 if let Err(error) = self.look_into(folder.clone(), &real) {
                     self.leave_out(folder, &unread(&error));

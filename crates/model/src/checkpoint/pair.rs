@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::{Checkpoint, Stage};
 use residua_core::config::StateKind;
 use residua_core::error::Result;
-use residua_core::task::check_ending;
+use residua_core::task::check_interrupted;
 use residua_io::assets::bundled;
 use residua_weights::file::hexadecimal;
 
@@ -41,9 +41,9 @@ impl Checkpoint {
     /// therefore of their values in half precision. The tensors are read only for the first call.
     ///
     /// # Errors
-    /// A tensor is missing or cannot be read; the process was asked to end.
+    /// A tensor is missing or cannot be read; the process was interrupted.
     pub fn content(&self) -> Result<&str> {
-        self.content_unless(check_ending)
+        self.content_unless(check_interrupted)
     }
 
     /// Like [`Self::content`], but ends with the error that `stop` returns; it is called before each tensor.
