@@ -294,7 +294,7 @@ fn of_bundled(model: &Bundled, stage: Stage, kind: StateKind) -> Result<Checkpoi
 
 /// The weights at `path`, with their configuration.
 fn of_weights(path: &Path) -> Result<ModelFiles> {
-    if is_text(path) {
+    if is_config(path) {
         return Err(Error::invalid(format!(
             "{}: expected weights, found a configuration: name the weights, or their folder",
             path.display()
@@ -306,7 +306,7 @@ fn of_weights(path: &Path) -> Result<ModelFiles> {
 }
 
 /// Whether `path` has the name of a configuration, rather than that of weights or of their index.
-fn is_text(path: &Path) -> bool {
+fn is_config(path: &Path) -> bool {
     let is = |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
     let is_index = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".index"));
     ["yaml", "yml", "json"].iter().any(|ending| is(ending)) && !is_index
