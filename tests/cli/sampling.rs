@@ -238,7 +238,6 @@ fn warmth(desk: &Desk, folder: &str, count: usize) -> f64 {
     sum / pixels().count() as f64
 }
 
-/// emoji-64-captions has learned that faces are yellow.
 #[test]
 fn a_caption_without_known_words_gives_a_warning() {
     let desk = Desk::new();
@@ -254,6 +253,7 @@ fn a_caption_without_known_words_gives_a_warning() {
     }
 }
 
+/// emoji-64-captions has learned that faces are yellow.
 #[test]
 fn a_bundled_model_follows_captions() {
     let desk = Desk::new();
