@@ -56,7 +56,7 @@ impl Revising {
 impl State {
     /// True if the loaded model samples codes.
     pub fn has_transformer(&self) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some())
+        self.lacks_transformer().is_none()
     }
 
     /// Resamples the selected cells of the open stack, as an edit. If a revision is under way, they wait for its result, so
