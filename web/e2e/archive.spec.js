@@ -86,14 +86,19 @@ test('what is no file of a model may be anything, and the last entry of a name c
     entry('m/pipe', '', { type: '6' }),
     entry('m/odd', '', { type: 'V' }),
   ];
-  const split = [entry('m/hparams.yaml', 'arch: 3'), entry('m/model.safetensors.index.json', '{}')];
-  const { result } = await store.drop('m.tar', tar(CONFIG, WEIGHTS, ...others, ...split, entry('m/model.pt', 'newer')));
+  const more = [
+    entry('m/hparams.yaml', 'arch: 3'),
+    entry('m/model.safetensors.index.json', '{}'),
+    entry('m/model_best.pth.tar', 'best'),
+  ];
+  const { result } = await store.drop('m.tar', tar(CONFIG, WEIGHTS, ...others, ...more, entry('m/model.pt', 'newer')));
   expect(result).toEqual(
     [
       ['config.yaml', 'arch:'],
       ['hparams.yaml', 'arch: 3'],
       ['model.pt', 'newer'],
       ['model.safetensors.index.json', '{}'],
+      ['model_best.pth.tar', 'best'],
     ].map(([path, bytes]) => [`m.tar/${path}`, bytes.length, sha256(bytes)]),
   );
 });

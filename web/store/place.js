@@ -15,7 +15,8 @@ import { shown } from './messages.js';
 
 /**
  * Kinds by file extension. Only PyTorch weights have their configuration in a separate file; they are often called
- * `model.pth.tar`. @type {[RegExp, Kind][]}
+ * `model.pth.tar`.
+ * @type {[RegExp, Kind][]}
  */
 const KINDS = [
   [/\.safetensors$/i, 'weights'],

@@ -8,7 +8,7 @@ import { readTar, wrong } from './tar.js';
 /** @typedef {import('./hash.js').Progress} Progress */
 
 // Names that begin with a dot do not belong to a model: macOS adds `._model.pt` to `model.pt`.
-const WEIGHTS = /(^|\/)[^./][^/]*\.(pt|pth|ckpt|bin|safetensors)$/i;
+const WEIGHTS = /(^|\/)[^./][^/]*\.((pt|pth|ckpt)(\.tar)?|bin|safetensors)$/i;
 const KEPT = /(^|\/)((config|model)\.ya?ml|config\.json|hparams\.yaml|(?!\.)[^/]*(project\.yaml|\.(safetensors|bin)\.index\.json)|classes\.txt)$/;
 
 /**
