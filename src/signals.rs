@@ -9,15 +9,16 @@ pub use windows::before_end;
 mod unix {
     use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1, SIGXCPU};
 
-    /// Makes a file beyond the largest allowed size (`ulimit -f`) an error of its writer, as a full disk is, rather than
-    /// the end of the program.
+    /// Makes writing beyond the largest allowed file size (`ulimit -f`) an error, as on a full disk, rather than the end
+    /// of the program.
     pub fn fail_beyond_limits() {
         // SAFETY: ignoring a signal runs no code.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     }
 
     /// The signals to stop at: SIGTERM, SIGXCPU at the limit of processor time (`ulimit -t`), and SIGHUP except under
-    /// `nohup`, which keeps programs running without their terminal. For one of several ranks also SIGUSR1, which `mpirun` passes on; soon after SIGTERM, it kills its ranks.
+    /// `nohup`, which keeps programs running without their terminal. For one of several ranks also SIGUSR1, which
+    /// `mpirun` passes on; soon after SIGTERM, it kills its ranks.
     pub fn stopping(is_rank: bool) -> Vec<i32> {
         let signals =
             [SIGTERM, SIGXCPU, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(signal));

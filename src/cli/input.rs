@@ -39,7 +39,7 @@ enum Pixels {
     Own,
     /// They were changed to this picture.
     Changed(Picture),
-    /// An older version wrote this picture without a checksum, or nothing says which model has made it.
+    /// Unknown: an older version wrote this picture without a checksum, or no recipe says which model made it.
     Unchecked(Picture),
 }
 

@@ -148,8 +148,8 @@ fn parsed() -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut parser))
 }
 
-/// `command`, but `--seed -1` gives the seed -1, which is refused with what is expected, rather than an option -1 that
-/// does not exist.
+/// `command`, in which -1 after an option is its value. `--seed -1` is then refused as a seed, with what is expected,
+/// rather than as an unknown option `-1`.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let allow = |argument: clap::Arg| {
         let has_value = !argument.is_positional() && argument.get_action().takes_values();
@@ -158,7 +158,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
     command.mut_args(allow).mut_subcommands(with_negative_numbers)
 }
 
-/// What Rust says about text that is no number of the expected type, and what is said here.
+/// Rust's messages about text that is no number of the expected type, and what we say instead.
 const NO_NUMBERS: [(&str, &str); 5] = [
     ("invalid digit found in string", "expected a whole number, 0 or more"),
     ("cannot parse integer from empty string", "expected a whole number, 0 or more"),

@@ -10,7 +10,7 @@ use super::output::Console;
 use residua_core::error::{Error, Result};
 use residua_core::files::{self, Existing};
 
-/// Extensions of files that commands write. A folder has no such name, unless it exists.
+/// Extensions of pictures, codes, statistics and weights. A new folder with such a name is a file by mistake.
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy", "npz", "safetensors", "pt"];
 
 /// Names of standard output.

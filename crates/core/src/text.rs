@@ -39,7 +39,7 @@ pub fn counted(count: usize, thing: &str) -> String {
 /// How many names a message lists.
 const NAMED: usize = 8;
 
-/// Lists the first `names`, and how many more there are: a message is a line, whatever the number of names.
+/// Lists the first `names`, and says how many more there are: a message stays one line, however many names it has.
 pub fn some_of(names: &[String]) -> String {
     let first = names[..names.len().min(NAMED)].join(", ");
     match names.len().saturating_sub(NAMED) {

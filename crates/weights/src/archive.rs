@@ -63,9 +63,9 @@ impl Unpacked {
 /// model is passed over.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the archive is damaged, has no model, has a model's file as a link, or has a path that
-/// leads outside (named in the message), or the disk cannot be written; [`Error::Io`] if the archive cannot be read;
-/// [`Error::Cancelled`] if the process was interrupted.
+/// [`Error::Invalid`] if the archive is damaged, or has no model, a link in place of a model's file, or a path that
+/// leads outside (named in the message), and if the temporary folder cannot be written; [`Error::Io`] if the archive
+/// cannot be read; [`Error::Cancelled`] if the process was interrupted.
 pub fn unpack(path: &Path) -> Result<Unpacked> {
     // It is opened several times, which a pipe cannot be.
     files::open(path)?;

@@ -12,7 +12,7 @@ use residua_core::text::some_of;
 /// Names of configurations; if a folder has several, the first of these wins. Published models use
 /// `config.yaml`; the others come with taming-transformers checkpoints, the last with Lightning's.
 const CONFIGS: [&str; 5] = ["config.yaml", "config.yml", "model.yaml", "model.yml", "hparams.yaml"];
-/// A configuration in JSON. Other programs' models have one of this name, too, so it only counts if it is of ours.
+/// A configuration in JSON. Other programs' models have one of this name, too, so it only counts if it is one of ours.
 const JSON: &str = "config.json";
 /// The key that every configuration of ours has.
 const ARCH: &str = "arch";

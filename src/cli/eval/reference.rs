@@ -34,7 +34,7 @@ pub enum Reference {
 
 impl Reference {
     /// Opens the reference that `arguments` name: statistics if it ends in `.npz`, else pictures. Statistics
-    /// refuse a `resolution`, and must be of as many features as samples will have.
+    /// refuse a `resolution`, and must have as many features as those of samples.
     pub fn open(arguments: &PicturesArguments, resolution: Option<usize>) -> Result<Self> {
         let data = &arguments.data;
         if !arguments.is_saved() {

@@ -87,7 +87,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
             (self.report)(&self.below(self.value, key).path, nearest.unwrap_or(&""));
         }
         let Some(object) = self.value.as_object() else { return self.deserialize_any(visitor) };
-        // A key of nothing is an absent one, such as a section whose lines are all comments.
+        // A key without a value counts as absent, such as a section whose lines are all commented out.
         let present = object.iter().filter(|(_, value)| !value.is_null());
         let below = present.map(|(key, value)| (key.as_str(), self.below(value, key)));
         Self::noted(self.failed, &self.path, visitor.visit_map(Fields { left: below, value: None }))
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_nothing_is_absent() {
+    fn a_key_without_a_value_is_absent() {
         let inner = json!({"batch_size": 2, "epochs": null});
         let value = json!({"type": "a", "inner": [inner], "raw": null, "shape": null});
         let outer: Outer = read(&value, "", &|_, _| ()).unwrap();

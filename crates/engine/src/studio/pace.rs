@@ -2,7 +2,7 @@
 
 use web_time::{Duration, Instant};
 
-/// Least time between two previews. Nobody can follow more.
+/// Least time between two previews. Nobody can follow faster ones.
 const APART: Duration = Duration::from_millis(100);
 
 /// Least time between two previews, in multiples of what one takes: they take at most a third of the time.

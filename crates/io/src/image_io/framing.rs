@@ -43,8 +43,8 @@ impl Framing {
 }
 
 impl Picture {
-    /// Like [`Picture::fit`], but keeps another square of the longer side once that is resized: `before` maps
-    /// the number of pixels left over to how many of them come before the square.
+    /// Like [`Picture::fit`], but the square is anywhere along the longer side: `before` maps the number of pixels
+    /// that are left over there after resizing to how many of them come before the square.
     ///
     /// # Errors
     /// Those of [`Picture::fit`].

@@ -53,8 +53,8 @@ pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
     square(image, [shorter(image); 2], fit, half_to_even)
 }
 
-/// Like [`fit()`], but keeps another square of the longer side: `before` maps the number of pixels that are
-/// left over along it to how many of them come before the square. This is torchvision's `Resize` and
+/// Like [`fit()`], but the square is anywhere along the longer side: `before` maps the number of pixels that
+/// are left over there to how many of them come before the square. This is torchvision's `Resize` and
 /// `RandomCrop`.
 ///
 /// # Errors

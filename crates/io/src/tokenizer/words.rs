@@ -42,8 +42,8 @@ impl Words {
     }
 }
 
-/// The words of `text`: runs of letters and digits, in lower case and composed, as a mark of a decomposed letter is
-/// neither.
+/// The words of `text`: runs of letters and digits, in lower case and composed form. In a decomposed letter, the mark
+/// is neither letter nor digit, and would end the word.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let text = composed(text);
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());

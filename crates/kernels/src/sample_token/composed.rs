@@ -10,8 +10,8 @@ const HALVINGS: usize = 36;
 /// An exponent whose exponential is 0 in f32.
 const VANISHING: f32 = -200.0;
 
-/// [`sample_token`](super::sample_token) built from Burn's own operations. A browser has no sort operation, so cutoffs are found
-/// by bisecting the range of the logits.
+/// [`sample_token`](super::sample_token) built from Burn's own operations. A browser has no sort operation, so
+/// cutoffs are found by bisecting the range of the logits.
 pub fn composed(logits: Tensor<2>, draw: &Draw) -> Tensor<1, Int> {
     let ([rows, classes], device, filter) = (logits.dims(), logits.device(), &draw.filter);
     // Only finite numbers from here on: shader compilers may assume that there are no others, and then even drop a

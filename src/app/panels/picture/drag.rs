@@ -1,5 +1,5 @@
-//! Drags over the picture, from the events of the pointer. A slow frame gets many of these at once, up to a press, the moves
-//! and the release of a whole drag; egui tells only where the pointer is at the end of a frame, and nothing of such a drag.
+//! Drags over the picture, from the events of the pointer. A slow frame gets many of these at once, even the press, the moves
+//! and the release of a whole drag. egui only says where the pointer is at the end of a frame, so it misses such a drag.
 
 use eframe::egui::{Event, PointerButton, Pos2, Response};
 
@@ -17,7 +17,7 @@ pub struct Drag {
 }
 
 impl Drag {
-    /// Leads to a point, unless this may become a click.
+    /// Moves its end to a point, unless it may still become a click.
     fn lead(&mut self, to: Pos2) -> Option<Step> {
         let from = self.is_far.then(|| std::mem::replace(&mut self.to, to))?;
         Some(Step::Move(from, to))

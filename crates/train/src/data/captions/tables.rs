@@ -25,7 +25,7 @@ pub(super) const VALIDATION: &str = "val_list.txt";
 /// Column names in tables: paths and captions of pictures.
 const PATHS: [&str; 4] = ["file_name", "filename", "image", "path"];
 const CAPTIONS: [&str; 4] = ["text", "caption", "captions", "prompt"];
-/// What separates columns, the usual first: spreadsheets write what their user's country does.
+/// Column separators, the usual one first: which one a spreadsheet writes depends on the user's country.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// The rows of a table, and whether its last line was left out because it is cut off: it does not end, and
