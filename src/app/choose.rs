@@ -44,7 +44,8 @@ struct Asked {
 const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp", "npy"];
 const MASKS: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 const MODELS: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "gz", "tgz", "tar"];
-const MODEL_FILES: &[&str] = &["pt", "pth", "ckpt", "bin", "safetensors", "yaml", "yml", "txt"];
+const MODEL_FILES: &[&str] =
+    &["pt", "pth", "tar", "ckpt", "bin", "safetensors", "yaml", "yml", "json", "txt"];
 
 const ASKED: &[Asked] = &[
     Asked {
