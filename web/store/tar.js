@@ -12,7 +12,7 @@ const BLOCK = 512;
 /** Limit for the names and attributes before an entry, in bytes: tar sets none, and they are read into memory. */
 const MAX_ENTRY_HEADER = 1 << 20;
 
-const LINK = 'is a link: pack the file itself, for example with `tar --dereference --hard-dereference`';
+const LINK = 'is a link: pack the file itself, for example with `tar -h`';
 const DEVICE = 'is a device: expected a file';
 
 /** @type {Record<string, boolean | string>} by kind: whether an entry is a file, or why it cannot be unpacked */

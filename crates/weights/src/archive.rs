@@ -156,7 +156,7 @@ fn takes(name: &Path, kind: EntryType) -> Result<bool, &'static str> {
         _ if !(is_weights(name) || is_config(name) || name.ends_with(CLASSES)) => Ok(false),
         EntryType::Regular | EntryType::Continuous => Ok(true),
         EntryType::Symlink | EntryType::Link => {
-            Err("is a link: pack the file itself, for example with `tar --dereference --hard-dereference`")
+            Err("is a link: pack the file itself, for example with `tar -h`")
         }
         EntryType::Char | EntryType::Block | EntryType::Fifo => Err("is a device: expected a file"),
         _ => Err("is of an unknown kind: expected a file"),
