@@ -119,6 +119,39 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
     }
 }
 
+/// A picture is decoded before the stroke that waits, and its layers after it, even if nothing comes of the stroke.
+#[test]
+fn the_layers_of_a_picture_give_way_to_the_next_stroke() {
+    for is_stopped in [false, true] {
+        let mut desk = desk();
+        let other = (stack(&desk).at(7, 7, 0).unwrap() + 1) % 1024;
+        let state = &mut desk.harness.state_mut().state;
+        // Keeps the models busy until all is sent.
+        state.settings.count = 1;
+        state.generate();
+        state.edit(|document| document.set_code([7, 7], 0, other));
+        let edited = state.document.as_ref().unwrap().stack().clone();
+        state.select(&[1, 2, 3].map(|col| [2, col]), true);
+        state.revise_selected();
+        if is_stopped {
+            let (revision, _) = state.jobs.called("sampling").expect("it waits");
+            state.stop(revision);
+        }
+        let mut is_seen = false;
+        while state.is_busy() && state.wait() {
+            let document = state.document.as_ref().unwrap();
+            if state.jobs.are_replacing() {
+                is_seen |= document.seen.as_ref().unwrap().stack == edited;
+                assert_ne!(document.layers.as_ref().unwrap().stack, edited, "they would delay the stroke");
+            }
+        }
+        assert!(is_seen);
+        let document = state.document.as_ref().unwrap();
+        assert_eq!(*document.stack() == edited, is_stopped);
+        assert_eq!(document.layers.as_ref().unwrap().stack, *document.stack());
+    }
+}
+
 #[test]
 fn a_revision_is_previewed_until_it_is_done() {
     let mut desk = contextual();

@@ -16,7 +16,7 @@ use residua_metrics::Usage;
 use residua_protocol::condition::of_caption;
 use residua_protocol::{Command, Condition, Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, LOADING, PATCHES, RUNS, Revising, State};
+use super::{CHOICES, DECODING, LOADING, PATCHES, RUNS, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -73,10 +73,13 @@ impl State {
                     self.load_default();
                 }
             }
-            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES, RUNS].contains(&job.label) => {
+            _ if job.begun.is_some() && ![DECODING, PATCHES, CHOICES, RUNS].contains(&job.label) => {
                 self.log.add(Level::Note, format!("{} was stopped", job.text()));
             }
             _ => (),
+        }
+        if self.layers_wait && self.jobs.leave_models_idle() {
+            self.show();
         }
     }
 
@@ -105,8 +108,10 @@ impl State {
             (Output::Layers(layers), _) => {
                 if let Some(document) = self.document_of(&layers.stack) {
                     document.layers = Some(layers);
+                    self.layers_wait = false;
                 }
             }
+            (Output::Postponed, _) => self.layers_wait = true,
             (Output::Neighbours(neighbours), purpose) => {
                 let codes: Vec<u32> = neighbours.nearest.iter().map(|(code, _)| *code).collect();
                 match purpose {
