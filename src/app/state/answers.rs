@@ -43,10 +43,8 @@ impl State {
         let Some(job) = self.jobs.remove(job) else { return };
         if job.label == "sampling" {
             self.previews.clear();
-            if let Some(document) = &mut self.document {
-                document.preview = None;
-            }
         }
+        self.end_preview(matches!(job.purpose, Purpose::Replace { .. }) && !matches!(event, Event::Done(_)));
         // A job that another one supersedes is cancelled too, and means nothing here.
         if matches!(event, Event::Failed(_)) {
             self.give_up_revising();
@@ -83,6 +81,14 @@ impl State {
         }
     }
 
+    /// Drops the preview of a revision that was `given_up`, or in whose place nothing comes.
+    fn end_preview(&mut self, given_up: bool) {
+        let comes = self.jobs.are_replacing() || self.jobs.of(DECODING).is_some() || self.layers_wait;
+        if let Some(document) = self.document.as_mut().filter(|_| given_up || !comes) {
+            document.preview = None;
+        }
+    }
+
     /// Loads the default model if another model failed to load and none is loaded.
     fn load_default(&mut self) {
         let default = BUNDLED[0].name;
@@ -102,12 +108,12 @@ impl State {
             (Output::Encoded(_), _) => (),
             (Output::Seen(seen), _) => {
                 if let Some(document) = self.document_of(&seen.stack) {
-                    document.seen = Some(seen);
+                    document.take_seen(seen);
                 }
             }
             (Output::Layers(layers), _) => {
                 if let Some(document) = self.document_of(&layers.stack) {
-                    document.layers = Some(layers);
+                    document.take_layers(layers);
                     self.layers_wait = false;
                 }
             }
@@ -256,8 +262,9 @@ impl State {
 
     fn replace(&mut self, made: Vec<Made>, what: &str, opened: &Arc<CodeStack>, cells: &[bool]) {
         if let Some(made) = made.into_iter().next()
-            && self.opened_with(opened).is_some()
+            && let Some(document) = self.opened_with(opened)
         {
+            document.preview = Some(made.picture);
             self.edit(|document| document.take_cells(what, cells, &made.stack));
             self.revised();
         }
