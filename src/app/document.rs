@@ -66,7 +66,7 @@ pub struct Document {
     pub depth: usize,
     /// Whether layers are shown summed or alone.
     pub mode: Mode,
-    /// Preview of an unfinished revision.
+    /// Preview of a revision, until what it changes is decoded.
     pub preview: Option<Arc<Picture>>,
     /// The decoded stack; an earlier one until the current stack is decoded.
     pub seen: Option<Arc<Seen>>,
@@ -131,13 +131,31 @@ impl Document {
         if self.preview.is_some() {
             return self.preview.as_ref();
         }
-        let last = self.depth + 1 == self.stack().depth();
-        match (&self.seen, &self.layers, self.mode) {
-            (Some(seen), _, Mode::Add) if last => Some(&seen.picture),
-            (_, Some(layers), Mode::Add) => layers.add.get(self.depth),
-            (_, Some(layers), Mode::Select) => layers.select.get(self.depth),
-            (seen, None, _) => seen.as_ref().map(|seen| &seen.picture),
+        match (&self.layers, self.mode) {
+            (Some(layers), Mode::Add) if !self.is_at_last() => layers.add.get(self.depth),
+            (Some(layers), Mode::Select) => layers.select.get(self.depth),
+            _ => self.seen.as_ref().map(|seen| &seen.picture),
         }
+    }
+
+    /// Takes the decoded stack.
+    pub fn take_seen(&mut self, seen: Arc<Seen>) {
+        self.seen = Some(seen);
+        // In place of the preview, layers would show the codes before the revision.
+        if self.is_at_last() || self.layers.is_none() {
+            self.preview = None;
+        }
+    }
+
+    /// Takes the layers.
+    pub fn take_layers(&mut self, layers: Arc<Layers>) {
+        self.layers = Some(layers);
+        self.preview = None;
+    }
+
+    /// Whether the codes of all depths are viewed, summed.
+    fn is_at_last(&self) -> bool {
+        self.mode == Mode::Add && self.depth + 1 == self.stack().depth()
     }
 
     /// Replaces the current `stack` and `limits`, and clears the redo history. Returns false and does nothing

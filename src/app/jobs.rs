@@ -108,6 +108,11 @@ impl Jobs {
         self.jobs.values().any(|job| matches!(job.purpose, Purpose::Replace { .. }))
     }
 
+    /// Whether no job needs the models.
+    pub fn leave_models_idle(&self) -> bool {
+        self.jobs.values().all(|job| job.file.is_some())
+    }
+
     /// Number of jobs.
     pub fn count(&self) -> usize {
         self.jobs.len()

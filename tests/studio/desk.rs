@@ -8,6 +8,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use residua::app::state::State;
 use residua::app::{Start, Studio};
+use residua_core::codes::CodeStack;
 
 /// The studio and its frames.
 pub struct Desk {
@@ -61,6 +62,17 @@ impl Desk {
     /// The state that the panels show.
     pub fn state(&self) -> &State {
         &self.harness.state().state
+    }
+
+    /// The open codes.
+    pub fn stack(&self) -> Arc<CodeStack> {
+        self.state().document.as_ref().expect("the sample is open").stack().clone()
+    }
+
+    /// The selected cells of the sample, which has 8 rows and columns.
+    pub fn selected(&self) -> Vec<[usize; 2]> {
+        let selected = &self.state().document.as_ref().expect("the sample is open").selected;
+        (0..64).filter(|&cell| selected[cell]).map(|cell| [cell / 8, cell % 8]).collect()
     }
 
     /// Clicks the widget with this name, and waits until all its effects are done.
@@ -126,13 +138,20 @@ impl Desk {
     /// For each stroke, presses on its first cell, moves over the others and lets go, all within one frame. Waits until all
     /// effects are done.
     pub fn paint_at_once(&mut self, strokes: &[&[[usize; 2]]]) {
+        let points =
+            |cells: &&[[usize; 2]]| cells.iter().map(|&cell| self.center(cell)).collect::<Vec<Pos2>>();
+        let drags: Vec<Vec<Pos2>> = strokes.iter().map(points).collect();
+        self.drag_at_once(&drags);
+    }
+
+    /// For each drag, presses at its first point, moves to the others and lets go, all within one frame. Waits until all
+    /// effects are done.
+    pub fn drag_at_once(&mut self, drags: &[Vec<Pos2>]) {
         let mut events = Vec::new();
-        for stroke in strokes {
-            let points: Vec<Pos2> = stroke.iter().map(|&cell| self.center(cell)).collect();
-            let (first, last) = (points[0], points[points.len() - 1]);
-            events.push(button(first, true));
-            events.extend(points.into_iter().map(Event::PointerMoved));
-            events.push(button(last, false));
+        for points in drags {
+            events.push(button(points[0], true));
+            events.extend(points.iter().copied().map(Event::PointerMoved));
+            events.push(button(points[points.len() - 1], false));
         }
         self.harness.input_mut().events.extend(events);
         self.settle();
@@ -157,7 +176,7 @@ impl Desk {
 }
 
 /// A press of the mouse, or its release.
-fn button(pos: Pos2, pressed: bool) -> Event {
+pub fn button(pos: Pos2, pressed: bool) -> Event {
     Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE }
 }
 

@@ -144,6 +144,11 @@ fn the_wipe_follows_its_slider_and_the_pointer() {
     let at = |part: f32| picture.lerp_inside(Vec2::new(part, 0.5));
     drag(&mut desk, at(0.6), at(0.2));
     assert!((wipe(&desk) - 0.2).abs() < 0.01, "{}", wipe(&desk));
+    desk.drag_at_once(&[vec![at(0.2), at(0.4), at(0.7)]]);
+    assert!((wipe(&desk) - 0.7).abs() < 0.01, "{} after a drag within a frame", wipe(&desk));
+    desk.harness.hover_at(at(0.3));
+    desk.settle();
+    assert!((wipe(&desk) - 0.7).abs() < 0.01, "{} after it was let go", wipe(&desk));
 }
 
 #[test]
@@ -239,6 +244,27 @@ fn a_crop_is_chosen_by_dragging() {
     };
     assert_eq!(square, Square { left: 10, top: 20, side: 50 });
     let expected = wide().crop(10, 20, 50, 50).unwrap().fit(64).unwrap();
+    expect_encoded(&desk, Framing::Square(square), &expected);
+}
+
+/// A slow frame gets a whole drag at once, or several.
+#[test]
+fn a_crop_is_dragged_within_a_frame() {
+    let mut desk = with_wide();
+    click(&mut desk, "Crop");
+    let scale = desk.harness.get_by_label("Whole picture").rect().width() / 120.0;
+    let by = |from: Pos2, x: f32, y: f32| from + Vec2::new(x, y) * scale;
+    let grip = desk.harness.get_by_label("Corner of the square").rect().center();
+    desk.drag_at_once(&[vec![grip, by(grip, -10.0, -40.0), by(grip, -30.0, -30.0)]]);
+    let body = desk.harness.get_by_label("Square").rect().center();
+    // The second drag goes on from where the first one ends, and may be as short as a click.
+    desk.drag_at_once(&[
+        vec![body, by(body, 5.0, 0.0), by(body, -10.0, 20.0)],
+        vec![body, by(body, 1.0, 0.0)],
+    ]);
+    click(&mut desk, "Encode this part");
+    let square = Square { left: 11, top: 20, side: 50 };
+    let expected = wide().crop(11, 20, 50, 50).unwrap().fit(64).unwrap();
     expect_encoded(&desk, Framing::Square(square), &expected);
 }
 

@@ -6,8 +6,10 @@ use eframe::egui::Vec2;
 use eframe::egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 use residua::app::Start;
+use residua::app::state::State;
 use residua_core::codes::CodeStack;
 use residua_core::sampling::Rounds;
+use residua_io::image_io::Picture;
 use residua_protocol::Condition;
 
 use crate::desk::{Desk, emoji};
@@ -27,6 +29,11 @@ fn contextual() -> Desk {
 
 fn stack(desk: &Desk) -> Arc<CodeStack> {
     desk.state().document.as_ref().expect("the sample is open").stack().clone()
+}
+
+/// The picture on the canvas.
+fn shown(state: &State) -> Arc<Picture> {
+    state.document.as_ref().and_then(|document| document.shown()).expect("the sample is open").clone()
 }
 
 /// The places in which two stacks differ.
@@ -119,6 +126,39 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
     }
 }
 
+/// A picture is decoded before the stroke that waits, and its layers after it, even if nothing comes of the stroke.
+#[test]
+fn the_layers_of_a_picture_give_way_to_the_next_stroke() {
+    for is_stopped in [false, true] {
+        let mut desk = desk();
+        let other = (stack(&desk).at(7, 7, 0).unwrap() + 1) % 1024;
+        let state = &mut desk.harness.state_mut().state;
+        // Keeps the models busy until all is sent.
+        state.settings.count = 1;
+        state.generate();
+        state.edit(|document| document.set_code([7, 7], 0, other));
+        let edited = state.document.as_ref().unwrap().stack().clone();
+        state.select(&[1, 2, 3].map(|col| [2, col]), true);
+        state.revise_selected();
+        if is_stopped {
+            let (revision, _) = state.jobs.called("sampling").expect("it waits");
+            state.stop(revision);
+        }
+        let mut is_seen = false;
+        while state.is_busy() && state.wait() {
+            let document = state.document.as_ref().unwrap();
+            if state.jobs.are_replacing() {
+                is_seen |= document.seen.as_ref().unwrap().stack == edited;
+                assert_ne!(document.layers.as_ref().unwrap().stack, edited, "they would delay the stroke");
+            }
+        }
+        assert!(is_seen);
+        let document = state.document.as_ref().unwrap();
+        assert_eq!(*document.stack() == edited, is_stopped);
+        assert_eq!(document.layers.as_ref().unwrap().stack, *document.stack());
+    }
+}
+
 #[test]
 fn a_revision_is_previewed_until_it_is_done() {
     let mut desk = contextual();
@@ -131,6 +171,33 @@ fn a_revision_is_previewed_until_it_is_done() {
     assert!(previewed);
     desk.settle();
     assert!(desk.state().document.as_ref().unwrap().preview.is_none());
+}
+
+/// The picture before a revision does not come back while the one after it is decoded, nor while its layers are.
+#[test]
+fn the_picture_before_a_revision_is_not_shown_after_it() {
+    for depth in [3, 1] {
+        let mut desk = desk();
+        let opened = stack(&desk);
+        let state = &mut desk.harness.state_mut().state;
+        state.choose_depth(depth);
+        let before = shown(state);
+        state.select(&[1, 2, 3, 4, 5].map(|col| [2, col]), true);
+        state.revise_selected();
+        while *state.document.as_ref().unwrap().stack() == opened {
+            assert!(state.wait(), "the stroke changes the codes");
+        }
+        let sampled = shown(state);
+        assert_ne!(sampled, before);
+        while state.is_busy() && state.wait() {
+            assert_ne!(shown(state), before);
+        }
+        let document = state.document.as_ref().unwrap();
+        assert!(document.preview.is_none());
+        assert_eq!(sampled, document.seen.as_ref().unwrap().picture, "the sampled picture is shown at once");
+        let last = if depth == 3 { &sampled } else { &document.layers.as_ref().unwrap().add[depth] };
+        assert_eq!(shown(state), *last);
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Strokes and clicks of the pointer, of which a slow frame gets several events at once.
 
-use std::sync::Arc;
-
 use eframe::egui::Vec2;
 use egui_kittest::kittest::Queryable;
 use residua_core::codes::CodeStack;
@@ -10,15 +8,6 @@ use crate::desk::{Desk, emoji};
 
 fn desk() -> Desk {
     Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
-}
-
-fn stack(desk: &Desk) -> Arc<CodeStack> {
-    desk.state().document.as_ref().expect("the sample is open").stack().clone()
-}
-
-fn selected(desk: &Desk) -> Vec<[usize; 2]> {
-    let selected = &desk.state().document.as_ref().expect("the sample is open").selected;
-    (0..64).filter(|&cell| selected[cell]).map(|cell| [cell / 8, cell % 8]).collect()
 }
 
 /// The cells in which two stacks differ.
@@ -33,35 +22,35 @@ fn strokes_within_a_frame_are_drawn() {
     desk.click("Brush");
     desk.paint_at_once(&[&[[1, 1], [1, 4], [3, 4]], &[[6, 0], [6, 1]]]);
     let passed = [[1, 1], [1, 2], [1, 3], [1, 4], [2, 4], [3, 4], [6, 0], [6, 1]];
-    assert_eq!(selected(&desk), passed, "round the corner, and none between the two");
+    assert_eq!(desk.selected(), passed, "round the corner, and none between the two");
     desk.harness.hover_at(desk.center([7, 7]));
     desk.settle();
-    assert_eq!(selected(&desk), passed, "both are over");
+    assert_eq!(desk.selected(), passed, "both are over");
 
     desk.harness.state_mut().state.select_by(|_| false);
     desk.click("Rectangle");
     desk.paint_at_once(&[&[[4, 5], [3, 1], [2, 3]]]);
     let spanned = [[2, 3], [2, 4], [2, 5], [3, 3], [3, 4], [3, 5], [4, 3], [4, 4], [4, 5]];
-    assert_eq!(selected(&desk), spanned);
+    assert_eq!(desk.selected(), spanned);
 }
 
 #[test]
 fn a_stroke_within_a_frame_is_revised() {
     let mut desk = desk();
-    let opened = stack(&desk);
+    let opened = desk.stack();
     desk.click("Revise");
     desk.paint_at_once(&[&[[2, 1], [2, 5]]]);
-    let cells = changed(&opened, &stack(&desk));
+    let cells = changed(&opened, &desk.stack());
     assert!(!cells.is_empty() && cells.iter().all(|&[row, col]| row == 2 && (1..=5).contains(&col)));
     desk.click("Undo");
-    assert_eq!(stack(&desk), opened);
+    assert_eq!(desk.stack(), opened);
 }
 
 /// A press and a release at one place are a click, or a stroke if they are long apart.
 #[test]
 fn a_press_revises_a_cell_once() {
     let mut desk = desk();
-    let opened = stack(&desk);
+    let opened = desk.stack();
     desk.click("Revise");
     // Frames are a quarter of a second apart. After 0.8 s, it is no longer a click.
     for frames in [0, 1, 8] {
@@ -75,10 +64,10 @@ fn a_press_revises_a_cell_once() {
                 desk.settle();
             }
         }
-        let cells = changed(&opened, &stack(&desk));
+        let cells = changed(&opened, &desk.stack());
         assert!(!cells.is_empty() && cells.iter().all(|&cell| cell == [6, 6]), "{frames}: {cells:?}");
         desk.click("Undo");
-        assert_eq!(stack(&desk), opened, "{frames}");
+        assert_eq!(desk.stack(), opened, "{frames}");
     }
 }
 
@@ -96,8 +85,8 @@ fn a_stroke_does_not_paint_what_is_under_a_window() {
     let stroke = [under[0], under[under.len() - 1]];
     desk.paint_at_once(&[&stroke]);
     desk.paint(stroke[0], stroke[1]);
-    assert!(selected(&desk).is_empty(), "{:?}", selected(&desk));
+    assert!(desk.selected().is_empty(), "{:?}", desk.selected());
     desk.click("Close the comparison");
     desk.paint_at_once(&[&stroke]);
-    assert!(stroke.iter().all(|cell| selected(&desk).contains(cell)));
+    assert!(stroke.iter().all(|cell| desk.selected().contains(cell)));
 }

@@ -145,7 +145,7 @@ pub enum Command {
     Fetch(String),
     /// Encodes part of a picture of any size.
     Encode(Arc<Picture>, Framing),
-    /// Decodes a stack, then all its layers. A newer `Show` replaces it.
+    /// Decodes a stack, then all its layers unless other commands wait. A newer `Show` replaces it.
     Show(View),
     /// Finds the codes nearest to a code, in the codebook at a depth.
     Neighbours {

@@ -60,6 +60,8 @@ pub enum Output {
     Seen(Arc<Seen>),
     /// The picture's layers.
     Layers(Arc<Layers>),
+    /// The picture's layers were left out, because other commands waited. Ask again once the models are idle.
+    Postponed,
     /// Codes near a code.
     Neighbours(Arc<Neighbours>),
     /// Pictures of single codes.

@@ -16,7 +16,7 @@ use residua_metrics::Usage;
 use residua_protocol::condition::of_caption;
 use residua_protocol::{Command, Condition, Event, JobId, Loaded, Made, Message, Output};
 
-use super::{CHOICES, LOADING, PATCHES, RUNS, Revising, State};
+use super::{CHOICES, DECODING, LOADING, PATCHES, RUNS, Revising, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -43,10 +43,8 @@ impl State {
         let Some(job) = self.jobs.remove(job) else { return };
         if job.label == "sampling" {
             self.previews.clear();
-            if let Some(document) = &mut self.document {
-                document.preview = None;
-            }
         }
+        self.end_preview(matches!(job.purpose, Purpose::Replace { .. }) && !matches!(event, Event::Done(_)));
         // A job that another one supersedes is cancelled too, and means nothing here.
         if matches!(event, Event::Failed(_)) {
             self.give_up_revising();
@@ -73,10 +71,21 @@ impl State {
                     self.load_default();
                 }
             }
-            _ if job.begun.is_some() && !["decoding", PATCHES, CHOICES, RUNS].contains(&job.label) => {
+            _ if job.begun.is_some() && ![DECODING, PATCHES, CHOICES, RUNS].contains(&job.label) => {
                 self.log.add(Level::Note, format!("{} was stopped", job.text()));
             }
             _ => (),
+        }
+        if self.layers_wait && self.jobs.leave_models_idle() {
+            self.show();
+        }
+    }
+
+    /// Drops the preview of a revision that was `given_up`, or in whose place nothing comes.
+    fn end_preview(&mut self, given_up: bool) {
+        let comes = self.jobs.are_replacing() || self.jobs.of(DECODING).is_some() || self.layers_wait;
+        if let Some(document) = self.document.as_mut().filter(|_| given_up || !comes) {
+            document.preview = None;
         }
     }
 
@@ -99,14 +108,16 @@ impl State {
             (Output::Encoded(_), _) => (),
             (Output::Seen(seen), _) => {
                 if let Some(document) = self.document_of(&seen.stack) {
-                    document.seen = Some(seen);
+                    document.take_seen(seen);
                 }
             }
             (Output::Layers(layers), _) => {
                 if let Some(document) = self.document_of(&layers.stack) {
-                    document.layers = Some(layers);
+                    document.take_layers(layers);
+                    self.layers_wait = false;
                 }
             }
+            (Output::Postponed, _) => self.layers_wait = true,
             (Output::Neighbours(neighbours), purpose) => {
                 let codes: Vec<u32> = neighbours.nearest.iter().map(|(code, _)| *code).collect();
                 match purpose {
@@ -251,8 +262,9 @@ impl State {
 
     fn replace(&mut self, made: Vec<Made>, what: &str, opened: &Arc<CodeStack>, cells: &[bool]) {
         if let Some(made) = made.into_iter().next()
-            && self.opened_with(opened).is_some()
+            && let Some(document) = self.opened_with(opened)
         {
+            document.preview = Some(made.picture);
             self.edit(|document| document.take_cells(what, cells, &made.stack));
             self.revised();
         }

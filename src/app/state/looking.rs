@@ -22,8 +22,9 @@ pub struct Browsed {
 }
 
 impl State {
-    /// Requests the open stack's picture.
+    /// Requests the open stack's picture and layers.
     pub fn show(&mut self) {
+        self.layers_wait = false;
         if let Some(document) = &self.document {
             let view = document.view();
             self.send(Command::Show(view));

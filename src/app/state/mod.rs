@@ -40,6 +40,9 @@ use residua_metrics::Usage;
 use residua_protocol::explanation::Explanation;
 use residua_protocol::{Command, Condition, Engine, JobId, Loaded, Neighbours, Recipe};
 
+/// Label of the jobs that decode the open stack.
+const DECODING: &str = "decoding";
+
 /// Label of the jobs that decode single codes.
 const PATCHES: &str = "decoding codes";
 
@@ -72,6 +75,8 @@ pub struct State {
     pub loaded: Option<Arc<Loaded>>,
     /// The open document.
     pub document: Option<Document>,
+    /// Whether the layers of the open document wait until the models are idle.
+    layers_wait: bool,
     /// A picture to encode once a model is loaded, with its name.
     waiting: Option<(String, Source)>,
     /// The pictures of this session.
@@ -146,6 +151,7 @@ impl State {
             settings,
             loaded: None,
             document: None,
+            layers_wait: false,
             waiting: None,
             gallery: Gallery::default(),
             textures: Textures::default(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::reconstruct::check_codes;
-use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
@@ -14,7 +13,7 @@ use residua_metrics::{bits_per_pixel, psnr, ssim};
 use residua_model::RqVae;
 use residua_model::rqvae::Partial;
 use residua_model::tensors::{codes_to_tensor, from_tensor, read, to_tensor};
-use residua_protocol::{CodePatches, Layers, Made, Neighbours, Seen, SeenOnDevice, View};
+use residua_protocol::{CodePatches, Layers, Neighbours, Seen, SeenOnDevice, View};
 
 /// Which of a cell's codes to decode.
 #[derive(Clone, Copy)]
@@ -70,22 +69,22 @@ impl Uploaded {
     }
 }
 
-/// The picture that was sampled last. After a revision, the window asks for it next.
+/// The picture that was sampled or shown last: the window asks for it next after a revision, and again for its layers.
 #[derive(Default)]
 pub struct Latest {
-    of: Option<(Arc<CodeStack>, Arc<Picture>)>,
+    of: Option<(View, Arc<Picture>)>,
 }
 
 impl Latest {
-    /// Keeps a sampled picture.
-    pub fn set(&mut self, made: &Made) {
-        self.of = Some((made.stack.clone(), made.picture.clone()));
+    /// Keeps the picture of `view`.
+    pub fn set(&mut self, view: View, picture: Arc<Picture>) {
+        self.of = Some((view, picture));
     }
 
     /// The picture of `view`, if it is this one.
-    fn get(&self, view: &View) -> Option<&Arc<Picture>> {
-        let (_, picture) = self.of.as_ref().filter(|(stack, _)| *stack == view.stack && is_whole(view))?;
-        Some(picture)
+    pub fn get(&self, view: &View) -> Option<Arc<Picture>> {
+        let same = |(of, _): &&(View, _)| of.stack == view.stack && of.limits == view.limits;
+        self.of.as_ref().filter(same).map(|(_, picture)| picture.clone())
     }
 }
 
@@ -109,11 +108,15 @@ fn is_whole(view: &View) -> bool {
     view.limits.iter().all(|&limit| limit == view.stack.depth())
 }
 
-/// Decodes a view, unless it is of the `latest` picture.
-pub async fn see(model: &RqVae, view: &View, latest: &Latest, uploaded: &mut Uploaded) -> Result<Seen> {
+/// Decodes a view, unless its picture is `known`.
+pub async fn see(
+    model: &RqVae,
+    view: &View,
+    known: Option<Arc<Picture>>,
+    uploaded: &mut Uploaded,
+) -> Result<Seen> {
     check(model, view)?;
-    let latest = latest.get(view);
-    let image = match latest {
+    let image = match &known {
         Some(picture) => to_tensor(std::slice::from_ref(picture), model.device()),
         None => decode(model, view, Codes::Add(view.stack.depth() - 1)),
     };
@@ -125,8 +128,8 @@ pub async fn see(model: &RqVae, view: &View, latest: &Latest, uploaded: &mut Upl
             .and_then(|original| uploaded.get(model, original))
             .map(|image| image as _),
     });
-    let picture = match latest {
-        Some(picture) => picture.clone(),
+    let picture = match known {
+        Some(picture) => picture,
         None => picture_of(image).await?,
     };
     let quality = match &view.original {
@@ -137,39 +140,53 @@ pub async fn see(model: &RqVae, view: &View, latest: &Latest, uploaded: &mut Upl
     Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel, on_device })
 }
 
-/// Decodes a view's layers. `whole` is its picture from [`see`].
+/// Decodes a view's layers; `None` if this gave way, because other work `waits`. `whole` is the view's picture from [`see`].
 pub async fn layers(
     model: &RqVae,
     view: &View,
     whole: &Arc<Picture>,
     latents: &mut Latents,
     task: &mut Task<'_>,
-) -> Result<Layers> {
+    waits: &impl Fn() -> bool,
+) -> Result<Option<Layers>> {
     check(model, view)?;
     let depth = view.stack.depth();
     let (mut add, mut select, mut rate_distortion) = (Vec::new(), Vec::new(), Vec::new());
     for d in 0..depth {
-        task.pause().await?;
+        if gives_way(task, waits).await? {
+            return Ok(None);
+        }
         add.push(if d + 1 == depth {
             whole.clone()
         } else {
             picture_of(decode(model, view, Codes::Add(d))).await?
         });
-        task.pause().await?;
+        if gives_way(task, waits).await? {
+            return Ok(None);
+        }
         select.push(picture_of(decode(model, view, Codes::Select(d))).await?);
         let target = view.original.as_ref().unwrap_or(whole);
         rate_distortion.push((rate(model, d + 1)?, psnr(target, &add[d])?));
         task.report(d + 1, depth);
     }
     let original = view.original.as_ref().map(|original| latents.get(model, original));
-    Ok(Layers {
+    Ok(Some(Layers {
         stack: view.stack.clone(),
         add,
         select,
         of_original: original.is_some(),
         residual_norms: residual_norms(model, view, original).await?,
         rate_distortion,
-    })
+    }))
+}
+
+/// Whether other work `waits`, unless `task` was stopped.
+async fn gives_way(task: &Task<'_>, waits: &impl Fn() -> bool) -> Result<bool> {
+    task.pause().await?;
+    let waits = waits();
+    // A newer view stops this one before it waits itself. Then nobody needs these layers any more.
+    task.check()?;
+    Ok(waits)
 }
 
 /// Bits per pixel of the first `depth` codes of each cell.

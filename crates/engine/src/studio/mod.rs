@@ -187,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn layers_give_way_to_the_next_command() {
+        let mut engine = engine();
+        let view = View::from(encoded(&mut engine).stack.clone());
+        // Keeps the models busy until the others are sent.
+        engine.send(Command::Sample(plan(1, false)));
+        let show = engine.send(Command::Show(view.clone()));
+        engine.send(Command::Neighbours { depth: 0, code: 7, count: 6 });
+        let found = outputs(&mut engine, show).unwrap();
+        let [Output::Seen(seen), Output::Postponed] = &found[..] else { panic!("{found:?}") };
+        let (again, layers) = shown(&mut engine, view);
+        assert!(Arc::ptr_eq(&again.picture, &seen.picture), "it is not decoded again");
+        assert_eq!(layers.stack, seen.stack);
+    }
+
+    #[test]
     fn codes_are_explained() {
         let mut engine = engine();
         let stack = encoded(&mut engine).stack.clone();

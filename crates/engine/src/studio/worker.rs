@@ -77,7 +77,8 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
                 send(Event::Begun);
                 let begun = Instant::now();
                 let output = |output| send(Event::Output(output));
-                worker.perform(command, &mut task, &output).await.map(|()| begun.elapsed())
+                let waits = || !queue.is_empty();
+                worker.perform(command, &mut task, &output, &waits).await.map(|()| begun.elapsed())
             }
             Err(stopped) => Err(stopped),
         };
@@ -105,13 +106,14 @@ struct Worker {
     models: Option<Models>,
     latents: Latents,
     uploaded: Uploaded,
-    latest: Latest,
+    sampled: Latest,
+    shown: Latest,
 }
 
 impl Worker {
     fn new(device: Device) -> Self {
-        let (latents, uploaded, latest) = (Latents::default(), Uploaded::default(), Latest::default());
-        Self { device, models: None, latents, uploaded, latest }
+        let (latents, uploaded) = (Latents::default(), Uploaded::default());
+        Self { device, models: None, latents, uploaded, sampled: Latest::default(), shown: Latest::default() }
     }
 
     /// Replaces a failed device. Its memory is lost, so this reloads the models.
@@ -130,11 +132,13 @@ impl Worker {
         }
     }
 
+    /// Performs `command`. What is not urgent gives way to another command that `waits`.
     async fn perform(
         &mut self,
         command: Command,
         task: &mut Task<'_>,
         output: &impl Fn(Output),
+        waits: &impl Fn() -> bool,
     ) -> Result<()> {
         match command {
             Command::Load(options) => output(Output::Loaded(Arc::new(self.load(options, task).await?))),
@@ -146,7 +150,7 @@ impl Worker {
                 let encoded = self.encode(&picture, framing, task).await?;
                 output(Output::Encoded(Arc::new(encoded)));
             }
-            Command::Show(view) => self.show(&view, task, output).await?,
+            Command::Show(view) => self.show(view, task, output, waits).await?,
             Command::Neighbours { depth, code, count } => {
                 let found = inspect::neighbours(self.rqvae()?, depth, code, count).await?;
                 output(Output::Neighbours(Arc::new(found)));
@@ -224,7 +228,7 @@ impl Worker {
         let loaded = facts(&options, &model)?;
         self.models = Some(Models { options, model, tokenizer });
         self.latents = Latents::default();
-        self.latest = Latest::default();
+        (self.sampled, self.shown) = (Latest::default(), Latest::default());
         Ok(loaded)
     }
 
@@ -238,13 +242,22 @@ impl Worker {
         Ok(Encoded { original, stack })
     }
 
-    async fn show(&mut self, view: &View, task: &mut Task<'_>, output: &impl Fn(Output)) -> Result<()> {
+    /// Decodes a view's picture in any case, and its layers unless another command `waits`.
+    async fn show(
+        &mut self,
+        view: View,
+        task: &mut Task<'_>,
+        output: &impl Fn(Output),
+        waits: &impl Fn() -> bool,
+    ) -> Result<()> {
         let model = &loaded(self.models.as_ref())?.model.stage1().model;
-        let seen = inspect::see(model, view, &self.latest, &mut self.uploaded).await?;
+        let known = self.sampled.get(&view).or_else(|| self.shown.get(&view));
+        let seen = inspect::see(model, &view, known, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
+        self.shown.set(view.clone(), whole.clone());
         output(Output::Seen(Arc::new(seen)));
-        let layers = inspect::layers(model, view, &whole, &mut self.latents, task).await?;
-        output(Output::Layers(Arc::new(layers)));
+        let layers = inspect::layers(model, &view, &whole, &mut self.latents, task, waits).await?;
+        output(layers.map_or(Output::Postponed, |layers| Output::Layers(Arc::new(layers))));
         Ok(())
     }
 
@@ -254,7 +267,7 @@ impl Worker {
         task: &mut Task<'_>,
         output: &impl Fn(Output),
     ) -> Result<()> {
-        let (models, latest) = (loaded(self.models.as_ref())?, &mut self.latest);
+        let (models, latest) = (loaded(self.models.as_ref())?, &mut self.sampled);
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
         let request = request(plan, &model.config)?;
@@ -279,7 +292,7 @@ impl Worker {
                     });
                     let made: Vec<Made> = made.collect::<Result<_>>()?;
                     if let Some(last) = made.last() {
-                        latest.set(last);
+                        latest.set(last.stack.clone().into(), last.picture.clone());
                     }
                     output(Output::Sampled(made));
                 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use eframe::egui::emath::GuiRounding;
 use eframe::egui::scroll_area::{DragScroll, ScrollSource};
 use eframe::egui::{
-    Color32, Context, Painter, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2,
+    Color32, Context, Painter, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, TextureId, Ui, Vec2,
     WidgetInfo, pos2,
 };
 
 #[cfg(not(target_family = "wasm"))]
 use super::device;
+use super::drag::Step;
 use super::{PictureView, cells};
 use crate::app::action::Action;
 use crate::app::document::Document;
@@ -79,7 +80,7 @@ pub fn show(
             _ => paint(ui, ui.painter(), state, view, pair, shown, rect),
         }
         if let Shown::Wipe { .. } = shown {
-            wipe(ui, state.tool, &mut view.wipe, rect);
+            wipe(ui, state.tool, view, rect);
         } else if view.is_map() && view.cover < 1.0 {
             line(ui, view.cover, rect);
         }
@@ -88,14 +89,19 @@ pub fn show(
 }
 
 /// Draws the line of the wipe, and moves it unless a tool uses the drag.
-fn wipe(ui: &Ui, tool: Tool, wipe: &mut f32, rect: Rect) {
+fn wipe(ui: &Ui, tool: Tool, view: &mut PictureView, rect: Rect) {
     if tool == Tool::Pin {
-        let line = ui.interact(rect, ui.scope_id().with("wipe"), Sense::DRAG);
-        if let Some(pointer) = line.interact_pointer_pos() {
-            *wipe = ((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+        let area = ui.interact(rect, ui.scope_id().with("wipe"), Sense::DRAG);
+        let place = |to: Pos2| ((to.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+        for step in view.wiping.pulls(&area) {
+            match step {
+                Step::Begin(to) => (view.wiped, view.wipe) = (view.wipe, place(to)),
+                Step::Move(_, to) | Step::End(_, to) => view.wipe = place(to),
+                Step::Drop => view.wipe = view.wiped,
+            }
         }
     }
-    line(ui, *wipe, rect);
+    line(ui, view.wipe, rect);
 }
 
 /// Draws a line at a part of the width of `rect`.

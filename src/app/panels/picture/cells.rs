@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use super::canvas::covered;
 use super::depths::largest_residual;
-use super::drag::{Drag, Step, steps};
+use super::drag::{Drag, Step};
 use super::{PictureView, View, tip};
 use crate::app::action::Action;
 use crate::app::colors;
@@ -78,7 +78,7 @@ pub fn show(
     // A drag that no tool uses pans the canvas.
     let sense = if state.tool == Tool::Pin { Sense::hover() } else { Sense::DRAG };
     let area = ui.interact(rect, ui.scope_id().with("cells"), sense);
-    drag(ui, state, &mut view.drag, actions, &area, cells);
+    drag(ui, state, document, view, actions, &area, cells);
     click(ui, state, document, view, actions, &area, cells);
     if view.view == View::Surprise && state.lacks_surprise() {
         actions.push(Action::Do(State::ask_surprise));
@@ -87,7 +87,7 @@ pub fn show(
         heat(&covered(ui, view.cover, rect), cells, &values);
     }
     paint(ui, document, cells, view.lines);
-    if let Some(Drag { from, to, .. }) = view.drag.filter(|_| spans(state)) {
+    if let Some(Drag { from, to, .. }) = view.strokes.now.filter(|_| spans(state)) {
         let marked = cells.spanned(from, to).into_iter().map(|cell| cells.of(cell));
         outline(ui.painter(), marked.fold(Rect::NOTHING, |all, cell| all.union(cell)), 1.5);
     }
@@ -153,16 +153,16 @@ fn click(
         response.widget_info(|| {
             WidgetInfo::selected(Role::Button, true, pinned, format!("row {row}, column {col}"))
         });
-        if response.clicked() {
+        if response.clicked() && !view.strokes.is_dropped() {
             match state.tool {
                 Tool::Pin => actions.push(Action::Pin(place)),
                 Tool::Brush | Tool::Rectangle => actions.push(select(ui, vec![place])),
                 Tool::Revise => {
-                    actions.extend([BEGIN_STROKE, select(ui, vec![place]), END_STROKE]);
+                    actions.extend([SELECT_NONE, select(ui, vec![place]), END_STROKE]);
                 }
             }
         }
-        if view.drag.is_none() {
+        if view.strokes.now.is_none() {
             response.on_hover_ui(|ui| tip::show(ui, state, document, view, place));
         }
     }
@@ -177,24 +177,29 @@ fn spans(state: &State) -> bool {
     }
 }
 
-/// Draws a selection; the tool "Revise" resamples it on release. A click is left to [`click`].
+/// Draws a selection; the tool "Revise" resamples it on release. A stroke that is dropped leaves the selection as it was. A
+/// click is left to [`click`].
 fn drag(
     ui: &Ui,
     state: &State,
-    drawn: &mut Option<Drag>,
+    document: &Document,
+    view: &mut PictureView,
     actions: &mut Vec<Action>,
     area: &Response,
     cells: Cells,
 ) {
+    let steps = view.strokes.strokes(area);
     if state.tool == Tool::Pin {
-        *drawn = None;
+        view.strokes.now = None;
         return;
     }
     let (spans, revises) = (spans(state), state.tool == Tool::Revise);
-    for step in steps(area, drawn) {
+    for step in steps {
         match step {
             Step::Begin(at) => {
-                actions.extend(revises.then_some(BEGIN_STROKE));
+                let selected = cells.all().zip(&document.selected).filter(|(_, selected)| **selected);
+                view.before = selected.map(|(cell, _)| cell).collect();
+                actions.extend(revises.then_some(SELECT_NONE));
                 actions.extend((!spans).then(|| select(ui, vec![cells.at(at)])));
             }
             Step::Move(from, to) => actions.extend((!spans).then(|| select(ui, cells.between(from, to)))),
@@ -202,12 +207,13 @@ fn drag(
                 actions.extend(spans.then(|| select(ui, cells.spanned(from, to))));
                 actions.extend(revises.then_some(END_STROKE));
             }
+            Step::Drop => actions.extend([SELECT_NONE, Action::Select(view.before.clone(), true)]),
         }
     }
 }
 
 /// Clears the selection, so that a stroke of the tool "Revise" resamples only its own cells.
-const BEGIN_STROKE: Action = Action::SelectBy(|_| false);
+const SELECT_NONE: Action = Action::SelectBy(|_| false);
 
 /// Resamples the cells of a stroke.
 const END_STROKE: Action = Action::Do(State::revise_selected);

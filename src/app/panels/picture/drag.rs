@@ -1,7 +1,9 @@
 //! Drags over the picture, from the events of the pointer. A slow frame gets many of these at once, even the press, the moves
 //! and the release of a whole drag. egui only says where the pointer is at the end of a frame, so it misses such a drag.
 
-use eframe::egui::{Event, PointerButton, Pos2, Response};
+use std::collections::BTreeSet;
+
+use eframe::egui::{Event, PointerButton, Pos2, Response, TouchId, TouchPhase};
 
 /// A drag that has begun.
 #[derive(Clone, Copy, Debug)]
@@ -33,47 +35,104 @@ pub enum Step {
     Move(Pos2, Pos2),
     /// It ends, after leading from a point to another.
     End(Pos2, Pos2),
+    /// It is dropped: there is a second finger, or the system has taken the touch.
+    Drop,
 }
 
-/// The steps of drags over `area` in this frame, in order. `drag` is the one that has begun, and is kept up to date. A drag
-/// that egui reports as a click has no end.
-pub fn steps(area: &Response, drag: &mut Option<Drag>) -> Vec<Step> {
-    let (events, time, is_down) =
-        area.ctx.input(|input| (input.events.clone(), input.time, input.pointer.primary_down()));
-    let limits = area.ctx.options(|options| options.input_options);
-    let mut steps = Vec::new();
-    let end = |drag: Drag| {
-        let is_click = !drag.is_far && time - drag.since <= limits.max_click_duration;
-        (!is_click).then_some(Step::End(drag.from, drag.to))
-    };
-    for event in events {
-        match event {
-            Event::PointerButton { pos, button: PointerButton::Primary, pressed: true, .. }
-                if takes(area, pos) =>
-            {
-                *drag = Some(Drag { from: pos, to: pos, since: time, is_far: false });
-                steps.push(Step::Begin(pos));
-            }
-            Event::PointerMoved(pos) => {
-                if let Some(drag) = drag {
-                    drag.is_far |= drag.from.distance(pos) > limits.max_click_dist;
-                    steps.extend(drag.lead(pos));
+/// The drags of one area, by the mouse or one finger. More fingers zoom.
+#[derive(Default)]
+pub struct Drags {
+    /// The drag that has begun.
+    pub now: Option<Drag>,
+    /// The fingers on the screen.
+    fingers: BTreeSet<TouchId>,
+    /// Whether the last press became something else than a drag or a click.
+    is_dropped: bool,
+}
+
+impl Drags {
+    /// The steps of strokes over `area` in this frame, in order. A stroke that egui reports as a click has no end.
+    pub fn strokes(&mut self, area: &Response) -> Vec<Step> {
+        self.steps(area, area.ctx.options(|options| options.input_options.max_click_dist))
+    }
+
+    /// The steps of drags of the handle `area` in this frame, in order. It follows the pointer from the press on.
+    pub fn pulls(&mut self, area: &Response) -> Vec<Step> {
+        self.steps(area, 0.0)
+    }
+
+    /// Whether a click in this frame is none, because there was a second finger.
+    pub fn is_dropped(&self) -> bool {
+        self.is_dropped
+    }
+
+    /// A drag begins to lead once the pointer is further from its start than `most_of_click`.
+    fn steps(&mut self, area: &Response, most_of_click: f32) -> Vec<Step> {
+        let (events, time) = area.ctx.input(|input| (input.events.clone(), input.time));
+        let longest_click = area.ctx.options(|options| options.input_options.max_click_duration);
+        let mut steps = Vec::new();
+        let end = |drag: Drag| {
+            let is_click = !drag.is_far && time - drag.since <= longest_click;
+            (!is_click).then_some(Step::End(drag.from, drag.to))
+        };
+        self.is_dropped &= !self.fingers.is_empty();
+        for event in events {
+            match event {
+                Event::Touch { id, phase, .. } => {
+                    self.touch(id, phase);
+                    if self.is_dropped {
+                        steps.extend(self.now.take().map(|_| Step::Drop));
+                    }
                 }
-            }
-            Event::PointerButton { pos, button: PointerButton::Primary, pressed: false, .. } => {
-                if let Some(mut drag) = drag.take() {
-                    steps.extend(drag.lead(pos));
-                    steps.extend(end(drag));
+                // Some systems report a press for the second finger, too.
+                Event::PointerButton { pos, button: PointerButton::Primary, pressed: true, .. }
+                    if self.fingers.len() < 2 && self.now.is_none() =>
+                {
+                    self.is_dropped = false;
+                    if takes(area, pos) {
+                        self.now = Some(Drag { from: pos, to: pos, since: time, is_far: false });
+                        steps.push(Step::Begin(pos));
+                    }
                 }
+                Event::PointerMoved(pos) => {
+                    if let Some(drag) = &mut self.now {
+                        drag.is_far |= drag.from.distance(pos) > most_of_click;
+                        steps.extend(drag.lead(pos));
+                    }
+                }
+                Event::PointerButton { pos, button: PointerButton::Primary, pressed: false, .. } => {
+                    if let Some(mut drag) = self.now.take() {
+                        steps.extend(drag.lead(pos));
+                        steps.extend(end(drag));
+                    }
+                }
+                _ => (),
             }
-            _ => (),
         }
+        // Releases are not seen while the picture is not shown.
+        let (is_down, touches) = area.ctx.input(|input| (input.pointer.primary_down(), input.any_touches()));
+        if !is_down {
+            steps.extend(self.now.take().and_then(end));
+        }
+        if !touches {
+            self.fingers.clear();
+        }
+        steps
     }
-    // The release was not seen if the picture was not shown at the time.
-    if !is_down {
-        steps.extend(drag.take().and_then(end));
+
+    /// Follows a finger.
+    fn touch(&mut self, id: TouchId, phase: TouchPhase) {
+        match phase {
+            TouchPhase::Start => {
+                self.fingers.insert(id);
+            }
+            TouchPhase::End | TouchPhase::Cancel => {
+                self.fingers.remove(&id);
+            }
+            TouchPhase::Move => (),
+        }
+        self.is_dropped |= self.fingers.len() > 1 || phase == TouchPhase::Cancel;
     }
-    steps
 }
 
 /// Whether a press at `pos` begins a drag of `area`: no other layer and no other widget that can be dragged is above it.

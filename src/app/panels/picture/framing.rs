@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, DragValue, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
+    Color32, DragValue, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
+use super::drag::{Drags, Step};
 use super::{PictureView, canvas};
 use crate::app::action::Action;
 use crate::app::document::{Document, Source};
@@ -31,6 +32,10 @@ pub struct Draft {
     square: Square,
     /// The square and the pointer position at the start of a drag.
     held: (Square, Pos2),
+    /// Drags of the square.
+    moving: Drags,
+    /// Drags of its corner.
+    sizing: Drags,
 }
 
 impl Draft {
@@ -42,7 +47,15 @@ impl Draft {
             }
         };
         let shown = source.picture.clone().showable(LONGEST);
-        Self { source: source.clone(), shown, framing: source.framing, square, held: (square, Pos2::ZERO) }
+        Self {
+            source: source.clone(),
+            shown,
+            framing: source.framing,
+            square,
+            held: (square, Pos2::ZERO),
+            moving: Drags::default(),
+            sizing: Drags::default(),
+        }
     }
 
     /// Whether this draft belongs to `source`.
@@ -59,6 +72,19 @@ impl Draft {
         let [width, height] = self.size();
         self.square = square.within(width, height);
         self.framing = Framing::Square(self.square);
+    }
+
+    /// Takes a step of a drag in a picture shown at `scale`. `changed` makes the new square from the one held at first, how far
+    /// the pointer has moved since, in pixels, and the picture's size.
+    fn drag(&mut self, step: Step, scale: f32, changed: fn(Square, Vec2, [usize; 2]) -> Square) {
+        match step {
+            Step::Begin(at) => self.held = (seen_square(self).unwrap_or(self.square), at),
+            Step::Move(_, to) | Step::End(_, to) => {
+                let (held, began) = self.held;
+                self.choose(changed(held, (to - began) / scale, self.size()));
+            }
+            Step::Drop => self.choose(self.held.0),
+        }
     }
 }
 
@@ -125,23 +151,27 @@ fn canvas(ui: &mut Ui, state: &State, draft: &mut Draft) {
     let corner = rect.min + vec2(square.left as f32, square.top as f32) * scale;
     let kept = Rect::from_min_size(corner, Vec2::splat(square.side as f32 * scale));
     darken(ui, rect, kept);
-    let body = handle(ui, kept, "Square", square, draft);
+    let body = handle(ui, kept, "Square", &mut draft.moving);
     let grip = Rect::from_min_max(kept.max - Vec2::splat(CORNER), kept.max);
-    let grip_moved = handle(ui, grip, "Corner of the square", square, draft);
+    let corner = handle(ui, grip, "Corner of the square", &mut draft.sizing);
     ui.painter().rect_filled(grip, 0.0, Color32::WHITE);
     ui.painter().rect_stroke(grip, 0.0, Stroke::new(1.0, Color32::BLACK), StrokeKind::Inside);
-    let (held, began) = draft.held;
-    // Distance that the pointer has moved since the drag began, in pixels.
-    let moved = |handle: &Response| handle.interact_pointer_pos().map(|pointer| (pointer - began) / scale);
-    if let Some(by) = moved(&grip_moved) {
-        let side = held.side.saturating_add_signed(by.max_elem().round() as isize);
-        let room = (width as usize - held.left).min(height as usize - held.top);
-        draft.choose(Square { side: side.clamp(1, room), ..held });
-    } else if let Some(by) = moved(&body) {
-        let [left, top] = [(held.left, by.x), (held.top, by.y)]
-            .map(|(from, by)| from.saturating_add_signed(by.round() as isize));
-        draft.choose(Square { left, top, ..held });
-    }
+    body.into_iter().for_each(|step| draft.drag(step, scale, moved));
+    corner.into_iter().for_each(|step| draft.drag(step, scale, resized));
+}
+
+/// `held`, moved.
+fn moved(held: Square, by: Vec2, _: [usize; 2]) -> Square {
+    let [left, top] = [(held.left, by.x), (held.top, by.y)]
+        .map(|(from, by)| from.saturating_add_signed(by.round() as isize));
+    Square { left, top, ..held }
+}
+
+/// `held` with its corner moved, within the picture.
+fn resized(held: Square, by: Vec2, [width, height]: [usize; 2]) -> Square {
+    let side = held.side.saturating_add_signed(by.max_elem().round() as isize);
+    let room = (width - held.left).min(height - held.top);
+    Square { side: side.clamp(1, room), ..held }
 }
 
 /// The square to encode; `None` if the whole picture is squeezed.
@@ -154,16 +184,11 @@ fn seen_square(draft: &Draft) -> Option<Square> {
     }
 }
 
-/// Adds a drag handle, and records where a drag begins.
-fn handle(ui: &Ui, rect: Rect, name: &str, square: Square, draft: &mut Draft) -> Response {
+/// Adds a drag handle. Returns what `drags` it.
+fn handle(ui: &Ui, rect: Rect, name: &str, drags: &mut Drags) -> Vec<Step> {
     let response = ui.interact(rect, ui.scope_id().with(name), Sense::drag());
     response.widget_info(|| WidgetInfo::labeled(Role::GenericContainer, true, name));
-    if response.drag_started()
-        && let Some(began) = ui.input(|input| input.pointer.press_origin())
-    {
-        draft.held = (square, began);
-    }
-    response.on_hover_cursor(eframe::egui::CursorIcon::Grab)
+    drags.pulls(&response.on_hover_cursor(eframe::egui::CursorIcon::Grab))
 }
 
 /// Darkens `all` except `kept`, and draws a frame around `kept`.

@@ -26,7 +26,7 @@ use crate::app::tool::Tool;
 use cached::Cached;
 use canvas::Pair;
 use depths::Map;
-use drag::Drag;
+use drag::Drags;
 use framing::Draft;
 use heat::Heat;
 use residua_core::codes::CodeStack;
@@ -100,8 +100,14 @@ pub struct PictureView {
     lines: bool,
     /// What the maps by depth show.
     map: Map,
-    /// The selection being drawn.
-    drag: Option<Drag>,
+    /// Drags over the cells.
+    strokes: Drags,
+    /// The cells that were selected before the last stroke.
+    before: Vec<[usize; 2]>,
+    /// Drags of the wipe's line.
+    wiping: Drags,
+    /// Position of the wipe before the last drag.
+    wiped: f32,
     draft: Option<Draft>,
     heat: Option<Heat>,
     codes: Cached<CodeStack, Maps>,
@@ -119,7 +125,10 @@ impl Default for PictureView {
             brightest: 64,
             lines: true,
             map: Map::default(),
-            drag: None,
+            strokes: Drags::default(),
+            before: Vec::new(),
+            wiping: Drags::default(),
+            wiped: 0.5,
             draft: None,
             heat: None,
             codes: Cached::default(),
