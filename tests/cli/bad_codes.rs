@@ -91,7 +91,8 @@ fn damaged_codes_are_named_and_the_picture_is_encoded() {
 #[test]
 fn completing_a_batch_of_stacks_is_rejected() {
     let desk = Desk::new();
-    let line = "complete --model emoji-64 fixtures/imageio/codes_batch.npy --rows 1 --class 0";
+    desk.write("two.npy", npy::encode_all(&[stack(0), stack(1)]).unwrap());
+    let line = "complete --model emoji-64 two.npy --rows 1 --class 0";
     desk.refuses(line, 2, "expected one code stack, found");
 }
 

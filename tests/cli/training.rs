@@ -147,7 +147,7 @@ fn both_stages_are_trained_killed_resumed_and_used() {
         let lines = metrics(&desk.path("one"));
         assert!(lines.iter().all(|line| line[measure].is_number()), "{measure}: {lines:?}");
     }
-    let made = desk.json("reconstruct data/rows/0.png --model one.safetensors --out made.png");
+    let made = desk.json("reconstruct data/rows/0.png --model one.safetensors --out made");
     assert!(made["psnr"].as_f64().unwrap() > 5.0, "{made}");
     let sampled = desk.json("sample --model two/checkpoints/00000024 --class rows -n 2 --out samples");
     assert_eq!(sampled["files"].as_array().unwrap().len(), 2, "{sampled}");
