@@ -202,7 +202,7 @@ impl State {
         if !(again && before.as_ref().is_some_and(|before| before.name == loaded.name)) {
             self.begin_with(&loaded);
         }
-        let same = before.is_some_and(|before| before.rqvae_id == loaded.rqvae_id);
+        let same = before.is_some_and(|before| before.rqvae_id.sha256 == loaded.rqvae_id.sha256);
         // Another model's codes are meaningless to this one, but it can encode the picture.
         let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
         match self.document.take() {
