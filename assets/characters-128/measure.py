@@ -126,9 +126,11 @@ def differences(measuring, read):
     print('| | largest difference | of the word | data | samples | by chance |\n| --- | ---: | --- | ---: | ---: | ---: |')
     for key, words in measuring.probe.heads.items():
         (known, total), (found, count) = frequencies(data, key), frequencies(read, key)
+        if not count:
+            continue
         share = np.array([known.get(word, 0) for word in words]) / total
-        sampled = np.array([found.get(word, 0) for word in words]) / max(count, 1)
-        chance = abs(draw.multinomial(max(count, 1), share, DRAWS) / max(count, 1) - share).max(1).mean()
+        sampled = np.array([found.get(word, 0) for word in words]) / count
+        chance = abs(draw.multinomial(count, share, DRAWS) / count - share).max(1).mean()
         most = abs(sampled - share).argmax()
         print(f'| {key} | {100 * abs(sampled - share)[most]:.1f} points | {words[most]} | {share[most]:.1%} | {sampled[most]:.1%} of {count} '
               f'| {100 * chance:.1f} points |')

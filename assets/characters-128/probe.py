@@ -209,7 +209,7 @@ def compared(wanted, found):
 def table(columns):
     """Prints the shares that are right as Markdown: a row for each attribute, a column for each title."""
     print(f"| | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
-    keys = dict.fromkeys(key for right in columns.values() for key in right)
+    keys = sorted({key for right in columns.values() for key in right})
     rows = {key: [right.get(key, []) for right in columns.values()] for key in keys}
     rows['all'] = [sum(right.values(), []) for right in columns.values()]
     for key, cells in rows.items():
