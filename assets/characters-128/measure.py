@@ -191,7 +191,7 @@ def context(measuring, count):
 
 
 # The measures, and how many pictures each takes unless told.
-MEASURES = {reconstructions: 500, attributes: 1000, variety: 1000, context: 100}
+MEASURES = {reconstructions: 1000, attributes: 1000, variety: 1000, context: 100}
 
 
 def main():
@@ -215,4 +215,5 @@ def main():
     measure(Measuring(arguments), count)
 
 
-main()
+if __name__ == '__main__':
+    main()

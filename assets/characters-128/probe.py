@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 
 PIXELS = 128
-EPOCHS = 6
-BATCH = 128
+EPOCHS = 3
+BATCH = 64
 # The word for a missing attribute.
 ABSENT = 'absent'
 # What nobody can see: an attribute, and the words of another one that hide it.
@@ -180,7 +180,7 @@ def learn(rows, shown):
     train = torch.tensor([i for i, row in enumerate(rows) if not is_held_out(row)])
     batches = len(train) // BATCH
     optimizer = torch.optim.AdamW(probe.parameters(), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=EPOCHS * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=EPOCHS * batches)
     for epoch in range(EPOCHS):
         probe.train()
         for part in train[torch.randperm(len(train))].split(BATCH)[:batches]:
