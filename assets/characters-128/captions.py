@@ -44,12 +44,17 @@ def person(shown, shuffle):
 FAMILIES = {'cat': cat, 'person': person}
 
 
-def captions(attributes):
-    """The distinct captions of one picture."""
-    rng = random.Random(attributes['file_name'])
+def captioned(attributes):
+    """What a complete caption mentions: the attributes, and that there is no hair."""
     shown = {key: word for key, word in attributes.items() if key not in ('file_name', 'family')}
     if attributes['family'] == 'person':
         shown.setdefault('hairColor', 'no')
+    return shown
+
+
+def captions(attributes):
+    """The distinct captions of one picture."""
+    rng, shown = random.Random(attributes['file_name']), captioned(attributes)
     say = FAMILIES[attributes['family']]
     said = {say(shown, list): None}
     for _ in range(COUNT - 1):
@@ -66,4 +71,5 @@ def main(folder):
             table.writelines(f"{picture['file_name']}\t{caption}\n" for caption in captions(picture))
 
 
-main(sys.argv[1])
+if __name__ == '__main__':
+    main(sys.argv[1])
