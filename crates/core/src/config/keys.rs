@@ -78,7 +78,7 @@ impl<'de> Deserializer<'de> for Node<'de, '_> {
     ) -> Result<V::Value, Error> {
         // Otherwise a list would be read by position.
         if self.value.is_array() {
-            let error = serde::de::Error::invalid_type(Unexpected::Seq, &"a map");
+            let error = serde::de::Error::invalid_type(Unexpected::Seq, &visitor);
             return Self::noted(self.failed, &self.path, Err(error));
         }
         let keys = self.value.as_object().into_iter().flat_map(|object| object.keys());
