@@ -18,11 +18,11 @@ pub struct Filters {
 impl Filters {
     /// The model's published filters, or [`Filter::NONE`] at each depth without a stage 2.
     pub fn published(loaded: &Loaded) -> Self {
-        let draft = match &loaded.stage2 {
-            Some(stage2) => stage2.config.sampling.filters.clone(),
-            None => vec![Filter::NONE; loaded.codebook_sizes.len()],
+        let (draft, revise) = match &loaded.stage2 {
+            Some(stage2) => (stage2.config.sampling.filters.clone(), stage2.config.sampling.revise.clone()),
+            None => (vec![Filter::NONE; loaded.codebook_sizes.len()], None),
         };
-        Self { model: loaded.name.clone(), draft, revise: None }
+        Self { model: loaded.name.clone(), draft, revise }
     }
 
     /// Whether these and the `published` ones are for the same model.

@@ -18,16 +18,16 @@ pub struct DraftingArguments {
     /// resampled given all other cells. 0: no revisions. [default: 2x2]
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
-    /// Like --temperature, for revisions. [default: the draft's]
+    /// Like --temperature, for revisions. [default: the model's, or the draft's if that has been changed]
     #[arg(long, value_delimiter = ',', value_name = "T[,T..]")]
     revise_temperature: Option<Vec<f32>>,
-    /// Like --top-k, for revisions. [default: the draft's]
+    /// Like --top-k, for revisions. [default: the model's, or the draft's if that has been changed]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     revise_top_k: Option<Vec<usize>>,
-    /// Like --top-p, for revisions. [default: the draft's]
+    /// Like --top-p, for revisions. [default: the model's, or the draft's if that has been changed]
     #[arg(long, value_delimiter = ',', value_name = "P[,P..]")]
     revise_top_p: Option<Vec<f32>>,
-    /// Like --guidance, for revisions. [default: the draft's]
+    /// Like --guidance, for revisions. [default: the model's, or the draft's if that has been changed]
     #[arg(long, value_delimiter = ',', value_name = "S[,S..]")]
     revise_guidance: Option<Vec<f32>>,
 }
@@ -47,7 +47,7 @@ impl DraftingArguments {
         recipe: Option<&Schedule>,
     ) -> Result<Option<Schedule>> {
         let given = self.given();
-        let Some(usual) = config.schedule(filters, forced) else {
+        let Some(usual) = config.schedule(filters, None, forced) else {
             return match given.first() {
                 None => Ok(None),
                 Some(option) => Err(Error::usage(format!(

@@ -78,7 +78,7 @@ impl Info {
             yes_no(available.state),
             yes_no(available.ema)
         ));
-        lines.extend(sampling.map(|sampling| format!("sampling   {}", drawn(sampling))));
+        lines.extend(sampling.into_iter().flat_map(drawn));
         lines.extend(checkpoint.licence().map(|licence| format!("licence    {licence}")));
         lines.push(format!("tensors    {} in the file, {} read", weights.tensors().len(), parameters.len()));
         if self.tensors {
@@ -90,18 +90,25 @@ impl Info {
     }
 }
 
-/// The default sampling settings, with one value for all depths or one for each, and the section of the configuration
+/// The default sampling settings, also of the revisions if they have their own, and the section of the configuration
 /// that they come from.
-fn drawn(sampling: &DefaultSampling) -> String {
+fn drawn(sampling: &DefaultSampling) -> Vec<String> {
+    let line = |name, filters| format!("{name:<10} {} ({})", described(filters), sampling.from.key());
+    let revise = sampling.revise.iter().map(|filters| line("revisions", filters));
+    [line("sampling", &sampling.filters)].into_iter().chain(revise).collect()
+}
+
+/// Filters, with one value for all depths or one for each.
+fn described(filters: &[Filter]) -> String {
     let of = |value: fn(&Filter) -> String| {
-        let mut values: Vec<String> = sampling.filters.iter().map(value).collect();
+        let mut values: Vec<String> = filters.iter().map(value).collect();
         if values.windows(2).all(|two| two[0] == two[1]) {
             values.truncate(1);
         }
         values.join(",")
     };
     format!(
-        "temperature {}, top-k {}, top-p {}, guidance {} ({})",
+        "temperature {}, top-k {}, top-p {}, guidance {}",
         of(|filter| filter.temperature.to_string()),
         of(|filter| if filter.top_k == 0 { "all".into() } else { filter.top_k.to_string() }),
         of(|filter| match filter.top_p {
@@ -112,8 +119,7 @@ fn drawn(sampling: &DefaultSampling) -> String {
         of(|filter| match filter.guidance {
             1.0 => "none".into(),
             scale => scale.to_string(),
-        }),
-        sampling.from.key()
+        })
     )
 }
 

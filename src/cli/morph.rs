@@ -119,7 +119,7 @@ impl Morph {
         let fitting = Fitting {
             model,
             condition: self.condition.condition_or(to.condition).tokens(&model.config)?,
-            filters: model.config.sampling.filters.clone(),
+            filters: model.config.sampling.of_revisions(&model.config.sampling.filters),
         };
         let mut task = console.task("morphing");
         let frames = pollster::block_on(morph(&from.stack, &to.stack, plan, Some(&fitting), &mut task))?;

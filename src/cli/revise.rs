@@ -57,7 +57,8 @@ impl Revise {
         };
         let revised = |schedule: &Schedule| schedule.filters.clone();
         let recipe = begun.same().and_then(|same| same.schedule.as_ref()).map(revised);
-        let filters = self.sampling.filters(config, recipe.as_deref())?;
+        let usual = || config.sampling.of_revisions(&config.sampling.filters);
+        let filters = self.sampling.filters(config, Some(&recipe.unwrap_or_else(usual)))?;
         let schedule = Schedule { draft: 0, revise: self.revise, filters: filters.clone() };
         let plan = begun.plan(&self.condition, &self.sampling, filters, Some(schedule));
         let (out, force, stack) = (&self.out, self.force, begun.stack.clone());

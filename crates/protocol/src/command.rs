@@ -50,7 +50,7 @@ pub struct SamplePlan {
     pub count: u32,
     /// One filter per depth; for a contextual model, those of the draft.
     pub filters: Vec<Filter>,
-    /// Filters for the revisions of a contextual model, one per depth; `None` for those of the draft.
+    /// Filters for the revisions of a contextual model, one per depth; `None` for its default.
     pub revise: Option<Vec<Filter>>,
     /// Codes to keep.
     pub forced: Option<Forced>,

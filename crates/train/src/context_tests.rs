@@ -124,7 +124,7 @@ fn filled(model: &RqTransformer) -> f32 {
 /// A stack completed with the likeliest codes.
 fn completed(model: &RqTransformer, given: Forced) -> CodeStack {
     let filters = vec![Filter::GREEDY; DEPTH];
-    let schedule = model.config.schedule(&filters, Some(&given));
+    let schedule = model.config.schedule(&filters, None, Some(&given));
     let request =
         Request { condition: vec![0], filters, seed: 0, images: (0..1).into(), forced: Some(given) };
     match schedule {

@@ -139,7 +139,7 @@ impl Stage2Training {
             let images = (image as u32..image as u32 + 1).into();
             let filters = config.sampling.filters.clone();
             let request = Request { condition, filters, seed: u64::from(self.seed), images, forced: None };
-            match config.schedule(&request.filters, None) {
+            match config.schedule(&request.filters, None, None) {
                 Some(schedule) => Ok(finished(DraftAndRevise::new(&model, request, schedule)?)),
                 None => Ok(finished(Session::new(&model, request)?)),
             }

@@ -58,14 +58,14 @@ impl State {
             self.settings.next_seed();
         }
         let document = self.document.as_ref().filter(|_| forced.is_some());
-        let Filters { draft, revise, .. } = self.filters();
+        let filters = self.filters();
         SamplePlan {
             condition: document.map_or(&self.condition, |document| &document.condition).clone(),
             seed,
             first: 0,
             count: count.max(1),
-            filters: draft,
-            revise,
+            revise: Some(filters.of_revisions().to_vec()),
+            filters: filters.draft,
             forced,
             preview: self.settings.preview,
         }

@@ -181,11 +181,18 @@ impl RqTransformerConfig {
         self.block_size[0] * self.block_size[1]
     }
 
-    /// How a contextual model generates an image by default, or what `forced` leaves of it, with `filters` for
-    /// the revisions; `None` for an autoregressive model.
-    pub fn schedule(&self, filters: &[Filter], forced: Option<&Forced>) -> Option<Schedule> {
+    /// How a contextual model generates an image by default, or what `forced` leaves of it, after a draft with
+    /// the filters `draft` and with `revise` for the revisions, if they are chosen; `None` for an
+    /// autoregressive model.
+    pub fn schedule(
+        &self,
+        draft: &[Filter],
+        revise: Option<&[Filter]>,
+        forced: Option<&Forced>,
+    ) -> Option<Schedule> {
         let free = forced.map_or(self.cells(), |forced| forced.free().len());
-        (self.kind == Architecture::Contextual).then(|| Schedule::usual(filters, free, self.cells()))
+        let filters = revise.map_or_else(|| self.sampling.of_revisions(draft), <[Filter]>::to_vec);
+        (self.kind == Architecture::Contextual).then(|| Schedule::usual(&filters, free, self.cells()))
     }
 
     /// Codes in one cell, `D`.

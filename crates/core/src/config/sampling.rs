@@ -27,13 +27,35 @@ pub(super) struct Settings {
     /// Scale of classifier-free guidance; our own key.
     #[serde(default)]
     guidance: Option<PerDepth<f32>>,
+    /// Those of a contextual model's revisions that differ; our own key.
+    #[serde(default)]
+    revise: Option<Box<Settings>>,
+}
+
+impl Settings {
+    /// One filter per depth; what is absent is as in `usual`.
+    fn filters(self, usual: &Sampling, depth: usize) -> Result<(Sampling, Vec<Filter>)> {
+        let usual = usual.clone();
+        let sampling = Sampling {
+            temperature: list(self.temp, usual.temperature),
+            top_k: list(self.top_k, usual.top_k),
+            top_p: self.top_p.map_or(usual.top_p, |top_p| {
+                list(Some(top_p), Vec::new()).into_iter().map(kept_mass).collect()
+            }),
+            guidance: list(self.guidance, usual.guidance),
+        };
+        let filters = sampling.filters(depth)?;
+        Ok((sampling, filters))
+    }
 }
 
 /// A model's default sampling settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DefaultSampling {
-    /// One per depth.
+    /// One per depth; for a contextual model, those of the draft.
     pub filters: Vec<Filter>,
+    /// Those of a contextual model's revisions, one per depth; `None` for those of the draft.
+    pub revise: Option<Vec<Filter>>,
     /// The section they come from.
     pub from: SamplingSection,
 }
@@ -66,16 +88,26 @@ impl DefaultSampling {
     pub(super) fn of(sections: [Option<Settings>; 2], depth: usize) -> Result<Self> {
         let there =
             SECTIONS.into_iter().zip(sections).find_map(|((from, _), settings)| Some((from, settings?)));
-        let (from, settings) = there.unwrap_or_default();
-        let sampling = Sampling {
-            temperature: list(settings.temp, Filter::NONE.temperature),
-            top_k: list(settings.top_k, Filter::NONE.top_k),
-            top_p: list(settings.top_p, 1.0).into_iter().map(kept_mass).collect(),
-            guidance: list(settings.guidance, Filter::NONE.guidance),
+        let (from, mut settings): (_, Settings) = there.unwrap_or_default();
+        let revise = settings.revise.take();
+        let named = |key: &str, error| Error::invalid(format!("{}{key}: {error}", from.key()));
+        let none = Sampling {
+            temperature: vec![Filter::NONE.temperature],
+            top_k: vec![Filter::NONE.top_k],
+            top_p: vec![kept_mass(1.0)],
+            guidance: vec![Filter::NONE.guidance],
         };
-        let filters = sampling.filters(depth);
-        let filters = filters.map_err(|error| Error::invalid(format!("{}: {error}", from.key())))?;
-        Ok(Self { filters, from })
+        let (sampling, filters) = settings.filters(&none, depth).map_err(|error| named("", error))?;
+        let revise = revise.map(|revise| revise.filters(&sampling, depth)).transpose();
+        let revise = revise.map_err(|error| named(".revise", error))?.map(|(_, filters)| filters);
+        Ok(Self { filters, revise, from })
+    }
+
+    /// The filters of revisions after a draft with the filters `draft`: the model's own if the draft's are too, else the
+    /// draft's.
+    pub fn of_revisions(&self, draft: &[Filter]) -> Vec<Filter> {
+        let own = self.revise.as_ref().filter(|_| self.filters == draft);
+        own.map_or(draft, Vec::as_slice).to_vec()
     }
 }
 
@@ -84,11 +116,11 @@ fn kept_mass(top_p: f32) -> f32 {
     top_p.clamp(Filter::ONLY_THE_LIKELIEST, 1.0)
 }
 
-fn list<T>(values: Option<PerDepth<T>>, absent: T) -> Vec<T> {
+fn list<T>(values: Option<PerDepth<T>>, absent: Vec<T>) -> Vec<T> {
     match values {
         Some(PerDepth::Same(value)) => vec![value],
         Some(PerDepth::Each(values)) => values,
-        None => vec![absent],
+        None => absent,
     }
 }
 
@@ -135,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn revisions_have_the_settings_of_the_draft_except_for_their_own() {
+        let found = sampling("sampling: {temp: 0.9, top_k: 7, revise: {temp: [0.7], top_p: 0}}").unwrap();
+        let draft = Filter { temperature: 0.9, top_k: 7, ..Filter::NONE };
+        let own = Filter { temperature: 0.7, top_p: Filter::ONLY_THE_LIKELIEST, ..draft };
+        assert_eq!((&found.filters[..], found.revise.as_deref()), (&[draft; 4][..], Some(&[own; 4][..])));
+        assert_eq!(found.of_revisions(&[draft; 4]), [own; 4]);
+        let chosen = [Filter { temperature: 0.5, ..draft }; 4];
+        assert_eq!(found.of_revisions(&chosen), chosen, "another draft's revisions are like it");
+        assert_eq!(sampling("sampling: {temp: 0.9}").unwrap().of_revisions(&chosen), chosen);
+    }
+
+    #[test]
     fn a_top_p_of_0_keeps_the_likeliest_code_as_published() {
         let [filter, ..] = sampling("sampling: {temp: 1.0, top_k: 0, top_p: 0}").unwrap().filters[..] else {
             panic!("four depths")
@@ -150,6 +194,7 @@ mod tests {
         for (section, expected) in [
             ("sampling: {top_k: [1, 2]}", "sampling: top-k: expected one value, or 4"),
             ("sampling: {temp: -1}", "sampling: temperature: expected 0"),
+            ("sampling: {revise: {temp: -1}}", "sampling.revise: temperature: expected 0"),
             ("sampling: {top_k: most}", "sampling.top_k: expected one value, or a list"),
         ] {
             let error = sampling(section).expect_err(section).to_string();

@@ -117,7 +117,7 @@ impl<'a> Sampling<'a> {
     pub async fn run_with(self, task: &mut Task<'_>) -> Result<Vec<Coded>> {
         let Stage2 { model, stage1, .. } = self.model.stage2()?;
         let request = request(&self.plan, &model.config)?;
-        let schedule = model.config.schedule(&request.filters, request.forced.as_ref());
+        let schedule = model.config.schedule(&request.filters, None, request.forced.as_ref());
         let mut made = Vec::new();
         let keep = async |sampled| {
             let Sampled::Whole(stacks) = sampled else { return Ok(()) };
