@@ -271,8 +271,7 @@ impl Worker {
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
         let request = request(plan, &model.config)?;
-        let schedule =
-            model.config.schedule(&plan.filters, plan.revise.as_deref(), plan.forced.as_ref());
+        let schedule = model.config.schedule(&plan.filters, plan.revise.as_deref(), plan.forced.as_ref());
         let (mut image, mut pace) = (plan.first, Pace::default());
         let keep = async |sampled| {
             let begun = Instant::now();
