@@ -86,7 +86,7 @@ fn ffhq_stage_2_is_trained_as_published() {
         (loss.kind, loss.temp, loss.stochastic_codes),
         (LossKind::SoftTargetCrossEntropy, Some(0.5), true)
     );
-    let DefaultSampling { filters, from } = &model.sampling;
+    let DefaultSampling { filters, from, .. } = &model.sampling;
     assert_eq!((*from, filters[0].top_k, filters[0].top_p), (SamplingSection::Experiment, 250, 1.0));
 }
 
