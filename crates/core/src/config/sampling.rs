@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn revisions_have_the_settings_of_the_draft_except_for_their_own() {
         let found = sampling("sampling: {temp: 0.9, top_k: 7, revise: {temp: [0.7], top_p: 0}}").unwrap();
-        let draft = Filter { temperature: 0.9, top_k: 7, ..Filter::NONE };
+        let draft = Filter { temperature: 0.9, top_k: 7, top_p: 1.0, ..Filter::NONE };
         let own = Filter { temperature: 0.7, top_p: Filter::ONLY_THE_LIKELIEST, ..draft };
         assert_eq!((&found.filters[..], found.revise.as_deref()), (&[draft; 4][..], Some(&[own; 4][..])));
         assert_eq!(found.of_revisions(&[draft; 4]), [own; 4]);
