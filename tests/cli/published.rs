@@ -174,8 +174,8 @@ fn stage_1_learns_as_in_the_published_code() {
         assert_eq!(expected.get("discriminator").is_some(), found.get("discriminator").is_some(), "{found}");
         for (name, expected) in expected.as_object().unwrap() {
             let (number, expected) = (found[name.as_str()].as_f64().unwrap(), expected.as_f64().unwrap());
-            // Rounding adds up over the steps to 1e-5.
-            assert!((number - expected).abs() <= 1e-3 * expected.abs(), "{name}: {expected}, found {found}");
+            // Rounding adds up to 5e-6, with any vector instructions.
+            assert!((number - expected).abs() <= 1e-4 * expected.abs(), "{name}: {expected}, found {found}");
         }
     }
 }

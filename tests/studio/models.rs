@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable;
 use residua::app::Start;
 use tempfile::TempDir;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, emoji};
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
@@ -150,6 +150,21 @@ fn a_picture_is_opened_before_the_transformer_is_loaded() {
     assert_eq!(desk.state().settings.model, "characters-128");
     desk.click("Generate (Ctrl+Enter)");
     assert!(!desk.state().gallery.items.is_empty());
+}
+
+#[test]
+fn a_model_of_which_the_transformer_is_to_come_is_reloaded_whole() {
+    let start = Start { in_steps: true, ..emoji() };
+    let mut desk = Desk::begun(start, Vec2::new(1280.0, 800.0));
+    let state = &mut desk.harness.state_mut().state;
+    while state.loaded.is_none() {
+        assert!(state.wait());
+    }
+    assert!(state.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_none()));
+    state.lost("a test lost the models");
+    desk.settle();
+    let loaded = desk.state().loaded.as_ref().unwrap();
+    assert_eq!((loaded.name.as_str(), loaded.stage2.is_some()), ("emoji-64", true));
 }
 
 #[test]

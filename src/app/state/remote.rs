@@ -51,7 +51,10 @@ impl State {
         let again: String = lost.map(|(_, again)| *again).collect();
         self.log.add(Level::Warning, format!("{reason}; reloading the model{again}"));
         self.reloads = true;
-        let (model, rqvae) = (self.settings.model.clone(), self.settings.rqvae.clone());
+        let (model, rqvae) = match self.coming {
+            Some(model) => (model.into(), None),
+            None => (self.settings.model.clone(), self.settings.rqvae.clone()),
+        };
         self.load(&model, rqvae);
     }
 }
