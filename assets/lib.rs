@@ -31,20 +31,16 @@ macro_rules! assets {
 assets! {
     CHARACTERS_128_STAGE_1 = "characters-128/stage1.safetensors";
     CHARACTERS_128_CONTEXTUAL = "characters-128/contextual.safetensors";
-    EMOJI_64_STAGE_1 = "emoji-64/stage1.safetensors";
-    EMOJI_64_STAGE_2 = "emoji-64/stage2.safetensors";
-    EMOJI_64_STAGE_2_CAPTIONS = "emoji-64/stage2-captions.safetensors";
+    CHARACTERS_128_AUTOREGRESSIVE = "characters-128/autoregressive.safetensors";
     SAMPLE = "samples/red-cat.png";
     BPE_16K_ALPHABET = "tokenizers/bpe-16k-alphabet.txt.gz";
     BPE_30K_ALPHABET = "tokenizers/bpe-30k-alphabet.txt.gz";
-    BPE_EMOJI_ALPHABET = "tokenizers/bpe-emoji-alphabet.txt.gz";
-    BPE_EMOJI_MERGES = "tokenizers/bpe-emoji-merges.txt.gz";
     BPE_MERGES = "tokenizers/bpe-merges.txt.gz";
     CLIP_MERGES = "tokenizers/clip-merges.txt.gz";
     HTML_ENTITIES = "tokenizers/html-entities.json.gz";
 }
 
-/// The configuration that trains stage 1 of emoji-64.
-pub const EMOJI_64_STAGE_1_CONFIG: &str = include_str!("emoji-64/stage1.yaml");
-/// The configuration that trains stage 2 of emoji-64.
-pub const EMOJI_64_STAGE_2_CONFIG: &str = include_str!("emoji-64/stage2.yaml");
+/// The configuration that trains the RQ-VAE of characters-128.
+pub const CHARACTERS_128_STAGE_1_CONFIG: &str = include_str!("characters-128/stage1.yaml");
+/// The configuration that trains the autoregressive model of characters-128.
+pub const CHARACTERS_128_AUTOREGRESSIVE_CONFIG: &str = include_str!("characters-128/autoregressive.yaml");

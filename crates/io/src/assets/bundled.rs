@@ -1,8 +1,7 @@
 //! The models that come with the program.
 
 use residua_assets::{
-    Asset, CHARACTERS_128_CONTEXTUAL, CHARACTERS_128_STAGE_1, EMOJI_64_STAGE_1, EMOJI_64_STAGE_2,
-    EMOJI_64_STAGE_2_CAPTIONS,
+    Asset, CHARACTERS_128_AUTOREGRESSIVE, CHARACTERS_128_CONTEXTUAL, CHARACTERS_128_STAGE_1,
 };
 
 /// One bundled pair of models.
@@ -11,34 +10,30 @@ pub struct Bundled {
     pub name: &'static str,
     /// Under what terms it is given, and whom to credit.
     pub licence: &'static str,
-    /// An example of a caption, with which the studio begins; empty if there is none.
+    /// An example of a caption, with which the studio begins.
     pub caption: &'static str,
     stage1: Asset,
     stage2: Asset,
 }
 
+const CREDIT: &str = "CC BY 4.0, Johan Melin and David Revoy";
+const CAPTION: &str = "a blue cat with a red scarf";
+
 /// All of them; the first is the default.
 pub const BUNDLED: &[Bundled] = &[
     Bundled {
         name: "characters-128",
-        licence: "CC BY 4.0, Johan Melin and David Revoy",
-        caption: "a blue cat with a red scarf",
+        licence: CREDIT,
+        caption: CAPTION,
         stage1: CHARACTERS_128_STAGE_1,
         stage2: CHARACTERS_128_CONTEXTUAL,
     },
     Bundled {
-        name: "emoji-64",
-        licence: "MIT",
-        caption: "",
-        stage1: EMOJI_64_STAGE_1,
-        stage2: EMOJI_64_STAGE_2,
-    },
-    Bundled {
-        name: "emoji-64-captions",
-        licence: "MIT",
-        caption: "",
-        stage1: EMOJI_64_STAGE_1,
-        stage2: EMOJI_64_STAGE_2_CAPTIONS,
+        name: "characters-128-ar",
+        licence: CREDIT,
+        caption: CAPTION,
+        stage1: CHARACTERS_128_STAGE_1,
+        stage2: CHARACTERS_128_AUTOREGRESSIVE,
     },
 ];
 
