@@ -5,9 +5,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 
 use crate::assets::open;
-use residua_assets::{
-    Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES,
-};
+use residua_assets::{Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET};
 use residua_core::error::{Error, Result};
 
 /// The whole text of a file.
@@ -24,26 +22,19 @@ fn unpacked(name: &str, gzip: &[u8]) -> Result<String> {
     Ok(text)
 }
 
-/// The files of a vocabulary: the tokens that no merge produces, one per line, and the merges, one per line,
-/// in the order of their ids.
+/// A vocabulary of which the merges are the first lines of `BPE_MERGES`, in the order of their ids.
 pub(super) struct Vocabulary {
+    /// The tokens that no merge produces, one per line.
     pub(super) alphabet: Asset,
-    pub(super) merges: Asset,
-    /// How many lines of `merges` belong to the vocabulary.
+    /// The number of merges.
     pub(super) merge_count: usize,
 }
 
-/// `bpe1k_emoji`.
-pub(super) static BPE_EMOJI: Vocabulary =
-    Vocabulary { alphabet: BPE_EMOJI_ALPHABET, merges: BPE_EMOJI_MERGES, merge_count: 927 };
-
-/// `bpe16k_huggingface`: its merges are the first ones of `bpe30k_huggingface`.
-pub(super) static BPE_16K: Vocabulary =
-    Vocabulary { alphabet: BPE_16K_ALPHABET, merges: BPE_MERGES, merge_count: 14_425 };
+/// `bpe16k_huggingface`.
+pub(super) static BPE_16K: Vocabulary = Vocabulary { alphabet: BPE_16K_ALPHABET, merge_count: 14_425 };
 
 /// `bpe30k_huggingface`.
-pub(super) static BPE_30K: Vocabulary =
-    Vocabulary { alphabet: BPE_30K_ALPHABET, merges: BPE_MERGES, merge_count: 28_041 };
+pub(super) static BPE_30K: Vocabulary = Vocabulary { alphabet: BPE_30K_ALPHABET, merge_count: 28_041 };
 
 #[cfg(test)]
 mod tests {

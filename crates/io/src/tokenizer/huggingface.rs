@@ -1,5 +1,5 @@
-//! `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji`: the lower-casing `CharBPETokenizer` of
-//! Hugging Face's `tokenizers`, set up as in the published code.
+//! `bpe16k_huggingface` and `bpe30k_huggingface`: the lower-casing `CharBPETokenizer` of Hugging Face's
+//! `tokenizers`, set up as in the published code.
 //!
 //! That library uses the punctuation of Unicode 8, this module today's: the ids differ only for about 160
 //! characters added since, none of which are in these vocabularies.
@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::assets::{Vocabulary, text};
 use super::bpe::{Bpe, END_OF_WORD};
+use residua_assets::BPE_MERGES;
 use residua_core::error::{Error, Result};
 
 /// Replaces characters that are not in the vocabulary.
@@ -62,7 +63,7 @@ impl CharBpe {
         let unknown = *special
             .get(UNKNOWN)
             .ok_or_else(|| Error::invalid(format!("the vocabulary has no {UNKNOWN} token: rebuild")))?;
-        let merges = text(vocabulary.merges)?;
+        let merges = text(BPE_MERGES)?;
         let bpe = Bpe::new(alphabet, merges.lines().take(vocabulary.merge_count))?;
         Ok(Self { bpe, inner, last, special, unknown })
     }

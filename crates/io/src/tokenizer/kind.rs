@@ -3,18 +3,13 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use residua_assets::{
-    Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES, BPE_MERGES, CLIP_MERGES,
-    HTML_ENTITIES,
-};
+use residua_assets::{Asset, BPE_16K_ALPHABET, BPE_30K_ALPHABET, BPE_MERGES, CLIP_MERGES, HTML_ENTITIES};
 use residua_core::config::WORDS;
 use residua_core::error::{Error, Result};
 
 /// A tokenizer; its text form is the value of `txt_tok_name` in a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenizerKind {
-    /// `bpe1k_emoji`: 1,024 tokens, made from the names of emoji.
-    Bpe1kEmoji,
     /// `bpe16k_huggingface`: 16,384 tokens.
     Bpe16kHuggingface,
     /// `bpe30k_huggingface`: 30,000 tokens.
@@ -27,13 +22,11 @@ pub enum TokenizerKind {
 
 impl TokenizerKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Bpe1kEmoji, Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple, Self::Words];
+    pub const ALL: [Self; 4] = [Self::Bpe16kHuggingface, Self::Bpe30kHuggingface, Self::Simple, Self::Words];
 
     /// The name that configurations use.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Bpe1kEmoji => "bpe1k_emoji",
             Self::Bpe16kHuggingface => "bpe16k_huggingface",
             Self::Bpe30kHuggingface => "bpe30k_huggingface",
             Self::Simple => "simple",
@@ -44,7 +37,6 @@ impl TokenizerKind {
     /// The vocabulary files it needs.
     pub const fn files(self) -> &'static [Asset] {
         match self {
-            Self::Bpe1kEmoji => &[BPE_EMOJI_ALPHABET, BPE_EMOJI_MERGES],
             Self::Bpe16kHuggingface => &[BPE_16K_ALPHABET, BPE_MERGES],
             Self::Bpe30kHuggingface => &[BPE_30K_ALPHABET, BPE_MERGES],
             Self::Simple => &[CLIP_MERGES, HTML_ENTITIES],

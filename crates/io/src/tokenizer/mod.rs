@@ -1,11 +1,10 @@
-//! Converts captions to token ids: the three tokenizers of the published text-conditional models, the one of
-//! emoji-64, and one with words that the configuration lists.
+//! Converts captions to token ids: the three tokenizers of the published text-conditional models, and one with
+//! words that the configuration lists.
 //!
 //! * `kind`: their names in configurations.
 //! * `assets`: the vocabulary files.
 //! * `bpe`: vocabulary and merging, shared by all of them.
-//! * `huggingface`: how `bpe16k_huggingface`, `bpe30k_huggingface` and `bpe1k_emoji` split a caption into
-//!   symbols.
+//! * `huggingface`: how `bpe16k_huggingface` and `bpe30k_huggingface` split a caption into symbols.
 //! * `clip`: the same for `simple`, the tokenizer of OpenAI's CLIP; it first repairs the text (`fix_text`)
 //!   and decodes HTML references (`html`).
 //! * `words`: the tokenizer `words`.
@@ -59,7 +58,6 @@ impl Tokenizer {
             return Ok(Self { kind, scheme: scheme.clone() });
         }
         let scheme = Arc::new(match kind {
-            TokenizerKind::Bpe1kEmoji => Scheme::CharBpe(CharBpe::new(&assets::BPE_EMOJI)?),
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
             TokenizerKind::Bpe30kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_30K)?),
             TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
@@ -170,13 +168,13 @@ mod tests {
         value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
     }
 
-    static ALL: LazyLock<[Tokenizer; 5]> = LazyLock::new(|| {
+    static ALL: LazyLock<[Tokenizer; 4]> = LazyLock::new(|| {
         let words = ["a", "red", "cat"].map(String::from);
         TokenizerKind::ALL.map(|kind| Tokenizer::new(kind, &words).unwrap())
     });
 
     fn published() -> &'static [Tokenizer] {
-        &ALL[1..4]
+        &ALL[..3]
     }
 
     #[test]
@@ -191,7 +189,7 @@ mod tests {
 
     #[test]
     fn vocabularies_have_the_published_sizes() {
-        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [1024, 16_384, 30_000, 49_408, 4]);
+        assert_eq!(ALL.each_ref().map(Tokenizer::vocab_size), [16_384, 30_000, 49_408, 4]);
         for tokenizer in &*ALL {
             assert_eq!(tokenizer.token(tokenizer.vocab_size() as u32), None);
         }
@@ -211,16 +209,6 @@ mod tests {
                 };
                 assert_eq!(found, ids(row), "{} {caption:?}", tokenizer.kind());
             }
-        }
-    }
-
-    /// `emoji.json`: captions with the ids of `tokenizers` 0.23.3 (assets/emoji-64/make_tokenizer.py).
-    #[test]
-    fn emoji_captions_get_the_ids_of_the_library_that_made_the_vocabulary() {
-        let pairs = fixture("emoji.json");
-        for pair in pairs.as_array().unwrap() {
-            let caption = pair[0].as_str().unwrap();
-            assert_eq!(ALL[0].ids(caption), ids(&pair[1]), "{caption:?}");
         }
     }
 
@@ -265,7 +253,7 @@ mod tests {
 
     #[test]
     fn captions_are_truncated_and_the_end_token_kept() {
-        let [_, bpe16k, _, simple, _] = &*ALL;
+        let [bpe16k, _, simple, _] = &*ALL;
         let caption = "a painting by Vincent Van Gogh";
         assert_eq!(bpe16k.encode(caption, 3), [1022, 2690, 2046]);
         assert_eq!(simple.encode(caption, 5), [49_406, 320, 3086, 638, 49_407]);

@@ -24,7 +24,7 @@ use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 const TIME: Duration = Duration::from_secs(3);
 
 /// Values of `dataset.transforms`, with all ways to crop.
-const TRANSFORMS: [&str; 6] = ["none", "ffhq256x256", "imagenet256x256", "dalle-vqvae", "clip", "emoji64x64"];
+const TRANSFORMS: [&str; 6] = ["none", "ffhq256x256", "imagenet256x256", "dalle-vqvae", "clip", "shift64x64"];
 
 /// Widths and heights of pictures.
 const SIZES: [[usize; 2]; 4] = [[2, 2], [1, 1], [1, 9], [9, 2]];
@@ -345,7 +345,7 @@ impl Made {
 #[test]
 fn every_folder_is_read_or_refused() {
     let number = std::env::var("RESIDUA_MUTATIONS").ok().map(|number| number.parse().expect("a number"));
-    let tokenizer = Tokenizer::new(TokenizerKind::Bpe1kEmoji, &[]).unwrap();
+    let tokenizer = Tokenizer::new(TokenizerKind::Bpe16kHuggingface, &[]).unwrap();
     let begun = Instant::now();
     let is_enough = |seed: u32| number.map_or(begun.elapsed() >= TIME, |number| seed >= number);
     for seed in (0..).take_while(|&seed| !is_enough(seed)) {
