@@ -6,7 +6,7 @@ use residua::{Model, Task, device};
 
 /// The keys of the published configurations.
 const CONFIG: &str = "
-dataset: {transforms: {type: emoji16x16}}
+dataset: {transforms: {type: shift16x16}}
 arch:
   type: rq-vae
   hparams: {bottleneck_type: rq, embed_dim: 8, n_embed: 16, latent_shape: [8, 8, 8], code_shape: [4, 4, 2],

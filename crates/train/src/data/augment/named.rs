@@ -19,7 +19,7 @@ const NAMED: [(Compare, &str, Augmentation); 8] = [
     (begins, "none", PLAIN),
     (is, "dalle-vqvae", Augmentation { frame: Frame::NearMiddle, ..PLAIN }),
     (is, "clip", Augmentation { frame: Frame::AnywhereSqueezed(CLIP), ..PLAIN }),
-    (begins, "emoji", Augmentation { flip: true, shift: 3, ..PLAIN }),
+    (begins, "shift", Augmentation { flip: true, shift: 3, ..PLAIN }),
     (begins, "flip", ALONG),
 ];
 
@@ -76,13 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn published_names_are_known() {
+    fn published_names_and_our_own_are_known() {
         let named = |name| Augmentation::named(Some(name));
         for name in ["LSUN", "LSUN-cat", "LSUN-church", "LSUN-bedroom", "none"] {
             assert_eq!(named(name).unwrap(), PLAIN, "{name}");
         }
         assert_eq!(named("clip").unwrap().held_out().frame, Frame::Squeezed);
         assert_eq!(named("ffhq1024x1024").unwrap().held_out(), PLAIN);
+        assert_eq!(named("shift64x64").unwrap(), Augmentation { flip: true, shift: 3, ..PLAIN });
         let measured = ["dalle-vqvae", "clip", "imagenet256x256", "other"]
             .map(|name| Augmentation::measured(Some(name)));
         assert_eq!(measured, [Framing::Squeezed, Framing::Squeezed, Framing::Middle, Framing::Middle]);
