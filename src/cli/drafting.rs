@@ -52,7 +52,7 @@ impl DraftingArguments {
                 None => Ok(None),
                 Some(option) => Err(Error::usage(format!(
                     "{option}: this model samples each cell once ({}): leave it out, or choose a contextual model",
-                    config.kind.name()
+                    config.kind
                 ))),
             };
         };

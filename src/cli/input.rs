@@ -123,10 +123,8 @@ impl Codes {
         }
         let provenance = provenance(path, bytes)?;
         let Some(stack) = provenance.codes else { return Ok(None) };
-        // A newer version may have written it. The codes are the same.
-        let unread = |error: Error| tracing::warn!("{}: {error}; give its model with --model", name(path));
-        let recipe = provenance.recipe.as_ref();
-        let recipe = recipe.and_then(|text| Recipe::from_json(text).map_err(unread).ok());
+        let (recipe, advice) = (provenance.recipe.as_ref(), "; give its model with --model");
+        let recipe = recipe.and_then(|text| Recipe::if_readable(&name(path), text, advice));
         let image = in_file(path, decode(bytes))?;
         let pixels = match has_its_pixels(bytes, &image) {
             Some(true) if recipe.is_some() => Pixels::Own,

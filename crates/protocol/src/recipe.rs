@@ -115,6 +115,13 @@ impl Recipe {
             serde_json::from_str(text).map_err(|_| Error::invalid(format!("{NAME}: it is not JSON")))?;
         read_known(NAME, "", &value)
     }
+
+    /// From the PNG text of the picture `name`, if this version can read it. Otherwise there is a warning that ends with
+    /// `advice`, but no error: a newer version may have written it, and the codes beside it are the same.
+    pub fn if_readable(name: &str, text: &str, advice: &str) -> Option<Self> {
+        let unread = |error: Error| tracing::warn!("{name}: {error}{advice}");
+        Self::from_json(text).map_err(unread).ok()
+    }
 }
 
 /// Reads the precision; older recipes only say if it was `half`.
@@ -139,7 +146,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn recipe() -> Recipe {
-        let model = ModelId { name: "emoji-64".into(), sha256: "0".into() };
+        let model = ModelId { name: "characters-128".into(), sha256: "0".into() };
         let sampling = SamplingRecipe {
             rqtransformer: model.clone(),
             condition: Condition::Unconditional,

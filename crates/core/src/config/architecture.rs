@@ -1,10 +1,12 @@
 //! The transformer architecture of a stage 2: `arch.type`.
 
+use std::fmt::{self, Display};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a transformer reads the cells of a stack.
+/// How a transformer reads the cells of a stack; its text form is the published name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Architecture {
     /// In order, each given the previous ones.
@@ -17,14 +19,6 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The published name, as in `arch.type`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Autoregressive => "rq-transformer",
-            Self::Contextual => "contextual-rq-transformer",
-        }
-    }
-
     /// Checks that the model has the architecture that `what` needs; `instead` says what to do if not.
     ///
     /// # Errors
@@ -33,7 +27,12 @@ impl Architecture {
         if self == expected {
             return Ok(());
         }
-        let (expected, found) = (expected.name(), self.name());
-        Err(Error::usage(format!("{what} needs a model of arch.type {expected}, found {found}: {instead}")))
+        Err(Error::usage(format!("{what} needs a model of arch.type {expected}, found {self}: {instead}")))
+    }
+}
+
+impl Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

@@ -147,9 +147,7 @@ struct Carried {
 
 fn carried(path: &Path, bytes: &[u8]) -> Result<Carried> {
     let Provenance { recipe, codes } = Provenance::read(bytes)?.located(path);
-    // A newer version may have written it. The codes are the same.
-    let unread = |error: Error| tracing::warn!("{}: {error}", file_name(path));
-    let recipe = recipe.and_then(|text| Recipe::from_json(&text).map_err(unread).ok());
+    let recipe = recipe.and_then(|text| Recipe::if_readable(&file_name(path), &text, ""));
     Ok(Carried { codes, recipe: recipe.map(Arc::new) })
 }
 
