@@ -3,29 +3,18 @@
 use half::f16;
 use sha2::{Digest, Sha256};
 
-use crate::{Checkpoint, Stage};
-use residua_core::config::StateKind;
+use crate::Checkpoint;
 use residua_core::error::Result;
 use residua_core::task::check_interrupted;
-use residua_io::assets::bundled;
 use residua_weights::file::hexadecimal;
 
 impl Checkpoint {
-    /// Whether this transformer learned from the codes of `stage1`, as far as its configuration says. A bundled one
-    /// learned from the RQ-VAE of its name.
+    /// Whether this transformer learned from the codes of `stage1`, as far as its configuration says.
     ///
     /// # Errors
     /// This is not a transformer, or `stage1` cannot be read.
     pub fn learned_from(&self, stage1: &Self) -> Result<bool> {
-        if let Some(learned) = &self.rqtransformer()?.stage1_sha256 {
-            return stage1.is(learned);
-        }
-        let is_bundled = bundled::find(&self.name).is_some() && stage1.name != self.name;
-        match is_bundled.then(|| Self::open(&self.name, Some(Stage::RqVae), StateKind::Auto)) {
-            Some(Ok(own)) => stage1.is(own.content()?),
-            // A page may not have fetched it.
-            Some(Err(_)) | None => Ok(true),
-        }
+        self.rqtransformer()?.stage1_sha256.as_ref().map_or(Ok(true), |learned| stage1.is(learned))
     }
 
     /// Whether `hash` is this model's: that of its tensors, or that of its file, which earlier versions
@@ -70,8 +59,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::Stage;
     use crate::checkpoint::convert::convert;
+    use residua_core::config::StateKind;
     use residua_core::files::bytes::ByteSource;
+    use residua_io::assets::bundled::BUNDLED;
     use residua_weights::Dtype;
 
     fn open(name: &str, kind: StateKind) -> Checkpoint {
@@ -96,10 +88,14 @@ mod tests {
 
     #[test]
     fn bundled_transformers_know_their_rqvae() {
-        let bundled = |name, stage| Checkpoint::open(name, Some(stage), StateKind::Auto).unwrap();
-        let transformer = bundled("emoji-64", Stage::RqTransformer);
-        for (rqvae, is_its) in [("emoji-64", true), ("emoji-64-captions", true), ("characters-128", false)] {
-            assert_eq!(transformer.learned_from(&bundled(rqvae, Stage::RqVae)).unwrap(), is_its, "{rqvae}");
+        let open_bundled = |name, stage| Checkpoint::open(name, Some(stage), StateKind::Auto).unwrap();
+        let other = open("rqvae-shared", StateKind::Auto);
+        for transformer in BUNDLED.iter().map(|model| open_bundled(model.name, Stage::RqTransformer)) {
+            let learned_from = |rqvae: &Checkpoint| transformer.learned_from(rqvae).unwrap();
+            for rqvae in BUNDLED.iter().map(|model| open_bundled(model.name, Stage::RqVae)) {
+                assert!(learned_from(&rqvae), "{} from {}", transformer.name, rqvae.name);
+            }
+            assert!(!learned_from(&other), "{}", transformer.name);
         }
     }
 
