@@ -9,7 +9,7 @@
 //! ```no_run
 //! use residua::{Error, Model, image};
 //!
-//! let model = Model::load("emoji-64")?;
+//! let model = Model::load("characters-128")?;
 //! let cat = image::open("cat.png").expect("an image").to_rgb8();
 //! println!("{:.2} dB", model.reconstruct(&cat)?.psnr);
 //! # Ok::<(), Error>(())

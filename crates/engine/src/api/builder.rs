@@ -21,7 +21,7 @@ impl Builder {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model};
-    /// let model = Model::builder("emoji-64").rqvae("emoji-64").load()?;
+    /// let model = Model::builder("characters-128-ar").rqvae("characters-128").load()?;
     /// assert!(model.can_sample());
     /// # Ok::<(), Error>(())
     /// ```
@@ -34,7 +34,7 @@ impl Builder {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model, StateKind};
-    /// let model = Model::builder("emoji-64").weights(StateKind::Auto).load()?;
+    /// let model = Model::builder("characters-128").weights(StateKind::Auto).load()?;
     /// # Ok::<(), Error>(())
     /// ```
     pub fn weights(mut self, state: StateKind) -> Self {
@@ -46,7 +46,7 @@ impl Builder {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model, Precision};
-    /// let model = Model::builder("emoji-64").precision(Precision::F16).load()?;
+    /// let model = Model::builder("characters-128").precision(Precision::F16).load()?;
     /// # Ok::<(), Error>(())
     /// ```
     pub fn precision(mut self, precision: Precision) -> Self {
@@ -58,7 +58,7 @@ impl Builder {
     ///
     /// ```
     /// # use residua_engine::api::{DeviceChoice, Error, Model};
-    /// assert_eq!(Model::builder("emoji-64").device(DeviceChoice::Cpu).load()?.device(), "cpu");
+    /// assert_eq!(Model::builder("characters-128").device(DeviceChoice::Cpu).load()?.device(), "cpu");
     /// # Ok::<(), Error>(())
     /// ```
     pub fn device(mut self, device: DeviceChoice) -> Self {
@@ -70,8 +70,8 @@ impl Builder {
     ///
     /// ```
     /// # use residua_engine::api::Model;
-    /// let error = Model::builder("emoji-65").load().unwrap_err().to_string();
-    /// assert!(error.contains("emoji-65"), "{error}");
+    /// let error = Model::builder("characters-129").load().unwrap_err().to_string();
+    /// assert!(error.contains("characters-129"), "{error}");
     /// ```
     ///
     /// # Errors

@@ -26,8 +26,8 @@ impl Coded {
     ///
     /// ```no_run
     /// # use residua_engine::api::{Error, Model};
-    /// let model = Model::load("emoji-64")?;
-    /// model.sample().class(0).run()?[0].save("sample.png")?;
+    /// let model = Model::load("characters-128")?;
+    /// model.sample().prompt("a red cat").run()?[0].save("sample.png")?;
     /// # Ok::<(), Error>(())
     /// ```
     ///

@@ -13,8 +13,8 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model};
-    /// let model = Model::load("emoji-64")?;
-    /// assert_eq!((model.resolution(), model.code_shape()), (64, [8, 8, 4]));
+    /// let model = Model::load("characters-128")?;
+    /// assert_eq!((model.resolution(), model.code_shape()), (128, [8, 8, 4]));
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -29,7 +29,7 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{DeviceChoice, Error, Model, Precision};
-    /// let model = Model::builder("emoji-64").device(DeviceChoice::Cpu).precision(Precision::Q8).load()?;
+    /// let model = Model::builder("characters-128").device(DeviceChoice::Cpu).precision(Precision::Q8).load()?;
     /// assert_eq!(model.device(), "cpu");
     /// # Ok::<(), Error>(())
     /// ```
@@ -45,7 +45,7 @@ impl Model {
     /// # use residua_engine::api::{Error, Model, Options, Precision, StateKind, Task, device};
     /// # pollster::block_on(async {
     /// let (state, precision) = (StateKind::Auto, Precision::Stored);
-    /// let options = Options { model: "emoji-64".into(), rqvae: None, state, precision };
+    /// let options = Options { model: "characters-128".into(), rqvae: None, state, precision };
     /// let mut task = Task::new(Default::default(), |done, total| assert!(done <= total));
     /// let model = Model::load_with(&options, &device::cpu(), &mut task).await?;
     /// assert!(model.can_sample());

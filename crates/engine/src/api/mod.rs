@@ -3,11 +3,11 @@
 //! ```
 //! use residua_engine::api::{Error, Model};
 //!
-//! let model = Model::load("emoji-64")?;
-//! let samples = model.sample().class("Animals & Nature").seed(7).run()?;
-//! let explanation = model.explain(&samples[0].codes, [4, 4, 0]).class("Animals & Nature").run()?;
+//! let (model, caption) = (Model::load("characters-128")?, "a blue cat with a red scarf");
+//! let samples = model.sample().prompt(caption).seed(7).run()?;
+//! let explanation = model.explain(&samples[0].codes, [4, 4, 0]).prompt(caption).run()?;
 //! let edited = model.edit(&samples[0].codes).set([4, 4, 0], explanation.suggestions[1].code).run()?;
-//! assert_ne!(samples[0].image, edited.image);
+//! assert_eq!(edited.codes.at(4, 4, 0)?, explanation.suggestions[1].code);
 //! # Ok::<(), Error>(())
 //! ```
 //!
@@ -107,22 +107,23 @@ impl Model {
         self.rqvae().config.hparams.code_shape
     }
 
-    /// Names of its classes; empty if they have none.
+    /// Names of its classes; empty if they have none, or if it takes no class.
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model};
-    /// assert!(Model::load("emoji-64")?.classes().contains(&"Food & Drink".into()));
+    /// assert!(Model::load("characters-128")?.classes().is_empty(), "it takes captions");
     /// # Ok::<(), Error>(())
     /// ```
     pub fn classes(&self) -> &[String] {
-        self.stage2().map_or(&[][..], |stage2| &stage2.model.config.classes[..])
+        self.stage2().map_or(&[][..], |stage2| stage2.model.config.class_folders())
     }
 
     /// The codes of an image of any size: its central square, at the model's resolution.
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model, image::{Rgb, RgbImage}};
-    /// let codes = Model::load("emoji-64")?.encode(&RgbImage::from_pixel(320, 240, Rgb([255, 200, 0])))?;
+    /// let image = RgbImage::from_pixel(320, 240, Rgb([255, 200, 0]));
+    /// let codes = Model::load("characters-128")?.encode(&image)?;
     /// assert_eq!(codes.shape(), [8, 8, 4]);
     /// # Ok::<(), Error>(())
     /// ```
@@ -151,8 +152,8 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{CodeStack, Error, Model};
-    /// let image = Model::load("emoji-64")?.decode(&CodeStack::new(8, 8, 4, vec![0; 256])?)?;
-    /// assert_eq!(image.dimensions(), (64, 64));
+    /// let image = Model::load("characters-128")?.decode(&CodeStack::new(8, 8, 4, vec![0; 256])?)?;
+    /// assert_eq!(image.dimensions(), (128, 128));
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -175,9 +176,9 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model, image::{Rgb, RgbImage}};
-    /// let made = Model::load("emoji-64")?.reconstruct(&RgbImage::from_pixel(64, 64, Rgb([255; 3])))?;
-    /// assert!(made.psnr > 30.0, "{} dB", made.psnr);
-    /// assert_eq!(made.image().dimensions(), (64, 64));
+    /// let made = Model::load("characters-128")?.reconstruct(&RgbImage::from_pixel(64, 64, Rgb([255; 3])))?;
+    /// assert_eq!(made.partials.len(), 4);
+    /// assert_eq!(made.image().dimensions(), (128, 128));
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -200,8 +201,8 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model};
-    /// let model = Model::load("emoji-64")?;
-    /// let samples = model.sample().class("Food & Drink").count(2).seed(1).temperature(0.9).run()?;
+    /// let model = Model::load("characters-128")?;
+    /// let samples = model.sample().prompt("a red cat").count(2).seed(1).temperature(0.9).run()?;
     /// assert_eq!(samples.len(), 2);
     /// # Ok::<(), Error>(())
     /// ```
@@ -213,9 +214,9 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{CodeStack, Error, Model};
-    /// let model = Model::load("emoji-64")?;
+    /// let model = Model::load("characters-128")?;
     /// let codes = CodeStack::new(8, 8, 4, vec![0; 256])?;
-    /// let completed = model.complete(&codes, |row, _| row < 4).class("Food & Drink").run()?;
+    /// let completed = model.complete(&codes, |row, _| row < 4).prompt("a red cat").run()?;
     /// assert_eq!(completed[0].codes.codes()[..128], [0; 128]);
     /// # Ok::<(), Error>(())
     /// ```
@@ -230,9 +231,9 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{CodeStack, Error, Model};
-    /// let model = Model::load("emoji-64")?;
+    /// let model = Model::load("characters-128")?;
     /// let codes = CodeStack::new(8, 8, 4, vec![0; 256])?;
-    /// let explanation = model.explain(&codes, [4, 4, 0]).class("Food & Drink").count(3).run()?;
+    /// let explanation = model.explain(&codes, [4, 4, 0]).prompt("a red cat").count(3).run()?;
     /// assert!(explanation.suggestions[0].probability >= explanation.suggestions[1].probability);
     /// # Ok::<(), Error>(())
     /// ```
@@ -244,7 +245,7 @@ impl Model {
     ///
     /// ```
     /// # use residua_engine::api::{CodeStack, Error, Model};
-    /// let model = Model::load("emoji-64")?;
+    /// let model = Model::load("characters-128")?;
     /// let codes = CodeStack::new(8, 8, 4, vec![0; 256])?;
     /// let edited = model.edit(&codes).set([4, 4, 0], 17).set([4, 4, 1], 3).run()?;
     /// assert_eq!(codes.diff(&edited.codes)?, [(4, 4, 0), (4, 4, 1)]);
@@ -281,8 +282,8 @@ mod tests {
         (Model::builder(place).device(DeviceChoice::Cpu).weights(weights).load().unwrap(), golden)
     }
 
-    fn on_cpu(place: &str) -> Model {
-        Model::builder(place).device(DeviceChoice::Cpu).load().unwrap()
+    fn on_cpu(name: &str) -> Model {
+        Model::builder(format!("{FIXTURES}/{name}")).device(DeviceChoice::Cpu).load().unwrap()
     }
 
     #[test]
@@ -315,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_edit_follows_the_explanation() {
-        let model = on_cpu("emoji-64");
+        let model = on_cpu("rqt-class");
         let codes = model.sample().class(3).first(2).run().unwrap().remove(0).codes;
         let place = [4, 5, 1];
         let explanation = model.explain(&codes, place).class(3).count(2).run().unwrap();
@@ -328,8 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn classes_go_by_name_or_number() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["config.yaml", "model.pt"] {
+            std::fs::copy(format!("{FIXTURES}/rqt-class/{file}"), folder.path().join(file)).unwrap();
+        }
+        let names: Vec<String> = (0..10).map(|number| format!("Kind {number}")).collect();
+        std::fs::write(folder.path().join("classes.txt"), names.join("\n")).unwrap();
+        let model = Model::builder(folder.path().display().to_string())
+            .rqvae(format!("{FIXTURES}/rqvae-shared"))
+            .device(DeviceChoice::Cpu)
+            .load()
+            .unwrap();
+        assert_eq!(model.classes(), names);
+        let sampled = |class: &str| model.sample().class(class).run().unwrap().remove(0).codes;
+        assert_eq!(sampled("kind 3"), sampled("3"));
+        assert!(on_cpu("rqt-class").classes().is_empty());
+    }
+
+    #[test]
     fn an_rqvae_alone_does_not_sample() {
-        let model = on_cpu(&format!("{FIXTURES}/rqvae-shared"));
+        let model = on_cpu("rqvae-shared");
         assert!(!model.can_sample() && model.classes().is_empty());
         let error = model.sample().run().unwrap_err().to_string();
         assert!(error.contains("no RQ-Transformer"), "{error}");
@@ -337,7 +357,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let model = on_cpu("emoji-64");
+        let model = on_cpu("rqt-class");
         let codes = CodeStack::new(8, 8, 4, vec![0; 256]).unwrap();
         let small = CodeStack::new(1, 1, 1, vec![0]).unwrap();
         for (error, expected) in [
@@ -360,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_stopped_task_stops_the_work() {
-        let model = on_cpu("emoji-64");
+        let model = on_cpu("rqt-class");
         let stopped = || Task::new(std::sync::Arc::new(true.into()), |_, _| ());
         let sampled = pollster::block_on(model.sample().class(0).run_with(&mut stopped()));
         assert!(matches!(sampled, Err(Error::Cancelled)), "{sampled:?}");

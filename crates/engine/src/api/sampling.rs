@@ -89,8 +89,8 @@ impl<'a> Sampling<'a> {
     ///
     /// ```
     /// # use residua_engine::api::{Error, Model};
-    /// let model = Model::load("emoji-64")?;
-    /// let careful_at_depth_0 = model.sample().class(0).adjust(|depth, filter| {
+    /// let model = Model::load("characters-128")?;
+    /// let careful_at_depth_0 = model.sample().prompt("a red cat").adjust(|depth, filter| {
     ///     filter.top_p = if depth == 0 { 0.8 } else { 0.95 };
     /// });
     /// assert_eq!(careful_at_depth_0.run()?.len(), 1);
