@@ -98,10 +98,10 @@ mod tests {
     #[test]
     fn recent_models_are_listed_once_latest_first() {
         let mut settings = Settings::default();
-        for model in ["a", "b", "a", "emoji-64"] {
+        for model in ["a", "b", "a", "characters-128-ar"] {
             settings.opened(model, None);
         }
         assert_eq!(settings.recent, ["a", "b"]);
-        assert_eq!(settings.model, "emoji-64");
+        assert_eq!(settings.model, "characters-128-ar");
     }
 }

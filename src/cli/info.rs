@@ -18,7 +18,7 @@ use residua_model::{Checkpoint, Parameter};
 /// Show a checkpoint's configuration, parameter counts, memory use and tensors.
 #[derive(Args)]
 pub struct Info {
-    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// Model: a bundled name (characters-128, characters-128-ar), a folder, or a .pt, .safetensors or
     /// .tar.gz file.
     #[arg(default_value = bundled::BUNDLED[0].name)]
     model: String,

@@ -20,7 +20,7 @@ use residua_protocol::{Condition, Options, Recipe};
 /// The model and the device that it runs on.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// Model: a bundled name (characters-128, characters-128-ar), a folder, or a .pt, .safetensors or
     /// .tar.gz file. [default: the input picture's model if its recipe is used, else characters-128]
     #[arg(long, short, value_name = "NAME|PATH")]
     pub model: Option<String>,

@@ -17,7 +17,7 @@ use residua_core::error::Result;
 pub struct Studio {
     /// File to open: a picture, a PNG that carries codes, or an .npy of codes.
     file: Option<PathBuf>,
-    /// Model: a bundled name (characters-128, emoji-64, emoji-64-captions), a folder, or a .pt, .safetensors or
+    /// Model: a bundled name (characters-128, characters-128-ar), a folder, or a .pt, .safetensors or
     /// .tar.gz file. [default: the last one used]
     #[arg(long, short, value_name = "NAME|PATH")]
     model: Option<String>,

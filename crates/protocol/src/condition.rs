@@ -201,37 +201,42 @@ fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
 mod tests {
     use super::*;
     use residua_core::config::StateKind;
-    use residua_io::assets::bundled::BUNDLED;
+    use residua_io::assets::bundled::{BUNDLED, Bundled};
     use residua_model::Checkpoint;
 
-    fn config(bundled: &str) -> RqTransformerConfig {
-        let checkpoint = Checkpoint::open(bundled, None, StateKind::Auto).expect("bundled");
+    const OF_CLASSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqt-class");
+    const OF_CAPTIONS_ALONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqt-text");
+
+    fn config(model: &str) -> RqTransformerConfig {
+        let checkpoint = Checkpoint::open(model, None, StateKind::Auto).expect("a model");
         checkpoint.rqtransformer().expect("it has one").clone()
     }
 
     #[test]
     fn no_caption_is_the_null_condition_if_there_is_one() {
-        for (bundled, expected) in [
+        for (model, expected) in [
             ("characters-128", Condition::Unconditional),
-            ("emoji-64-captions", Condition::Prompt(" ".into())),
+            ("characters-128-ar", Condition::Unconditional),
+            (OF_CAPTIONS_ALONE, Condition::Prompt(" ".into())),
         ] {
-            let config = config(bundled);
+            let config = config(model);
             assert_eq!(of_caption(" ", &config), expected);
             assert_eq!(of_caption("a cat", &config), Condition::Prompt("a cat".into()));
         }
     }
 
     #[test]
-    fn the_first_caption_has_only_known_words() {
-        let default = &BUNDLED[0];
-        let tokenizer = tokenizer(&config(default.name)).expect("known").expect("it takes captions");
-        assert!(!default.caption.is_empty() && tokenizer.unknown(default.caption).is_empty());
+    fn the_first_captions_have_only_known_words() {
+        for Bundled { name, caption, .. } in BUNDLED {
+            let tokenizer = tokenizer(&config(name)).expect("known").expect("it takes captions");
+            assert!(!caption.is_empty() && tokenizer.unknown(caption).is_empty(), "{name}");
+        }
     }
 
     #[test]
     fn many_captions_have_the_tokens_of_each() {
-        let mut config = config("emoji-64-captions");
-        let captions = ["red cat", "", "a very long caption that does not fit"].map(String::from);
+        let mut config = config("characters-128");
+        let captions = ["red cat".into(), String::new(), "too long a caption for a cat ".repeat(16)];
         let each = captions.clone().map(|caption| Condition::Prompt(caption).tokens(&config).expect("known"));
         assert_eq!(tokens_of_all(&captions, &config).expect("known"), each);
         config.vocab_size_cond = 2;
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_class_is_named_unless_an_earlier_one_has_its_name() {
-        let mut config = config("emoji-64");
+        let mut config = config(OF_CLASSES);
         config.classes = ["crane", "tench", "Crane"].map(String::from).to_vec();
         let class = |name: &str| Condition::Class(name.into());
         assert_eq!(

@@ -100,14 +100,14 @@ mod tests {
         ["home/run", "home/out"].iter().for_each(|name| std::fs::create_dir_all(at(name)).unwrap());
         std::fs::write(at("home/run/model.safetensors"), "").unwrap();
         let model = at("home/run/model.safetensors").display().to_string();
-        let saved = recipe(&model, "emoji-64").seen_from(&at("home/out/000.png"));
-        assert_eq!(names(&saved), ["../run/model.safetensors", "emoji-64"]);
+        let saved = recipe(&model, "characters-128").seen_from(&at("home/out/000.png"));
+        assert_eq!(names(&saved), ["../run/model.safetensors", "characters-128"]);
         std::fs::rename(at("home"), at("moved")).unwrap();
         let [found, other] = names(&saved.clone().located(&at("moved/out/000.png")));
-        assert!(files::is_file(Path::new(&found)) && other == "emoji-64", "{found}");
+        assert!(files::is_file(Path::new(&found)) && other == "characters-128", "{found}");
         // Saved elsewhere, the picture names the model relative to the new folder.
         let again = saved.located(&at("moved/out/000.png")).seen_from(&at("moved/again.png"));
-        assert_eq!(names(&again), ["run/model.safetensors", "emoji-64"]);
+        assert_eq!(names(&again), ["run/model.safetensors", "characters-128"]);
     }
 
     #[test]
