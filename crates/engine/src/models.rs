@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn without_memory_the_error_says_what_the_weights_take_and_what_would_fit() {
         let told = |stage, precision| {
-            let checkpoint = Checkpoint::open("emoji-64", Some(stage), StateKind::Auto).unwrap();
+            let checkpoint = Checkpoint::open("characters-128", Some(stage), StateKind::Auto).unwrap();
             too_large(Error::OutOfMemory, &checkpoint, precision).to_string()
         };
         let most = "more than the graphics device has left: use";
@@ -196,12 +196,12 @@ mod tests {
             (
                 Stage::RqTransformer,
                 Precision::Stored,
-                format!("3.5 MB, {most} precision q8 (2.0 MB) or the CPU"),
+                format!("8.9 MB, {most} precision q8 (5.1 MB) or the CPU"),
             ),
-            (Stage::RqTransformer, Precision::Q8, format!("2.0 MB, {most} the CPU")),
-            (Stage::RqVae, Precision::Stored, format!("13.5 MB, {most} the CPU")),
+            (Stage::RqTransformer, Precision::Q8, format!("5.1 MB, {most} the CPU")),
+            (Stage::RqVae, Precision::Stored, format!("14.9 MB, {most} the CPU")),
         ] {
-            assert_eq!(told(stage, precision), format!("the weights of emoji-64 take {expected}"));
+            assert_eq!(told(stage, precision), format!("the weights of characters-128 take {expected}"));
         }
     }
 }

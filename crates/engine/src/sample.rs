@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_plan_that_does_not_fit_the_model_is_refused() {
-        let checkpoint = Checkpoint::open("emoji-64", None, StateKind::Auto).unwrap();
+        let of_classes = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqt-class");
+        let checkpoint = Checkpoint::open(of_classes, None, StateKind::Auto).unwrap();
         let config = checkpoint.rqtransformer().unwrap();
         let plan = SamplePlan {
             condition: Condition::Class("0".into()),
