@@ -22,8 +22,8 @@ use residua_protocol::Options;
 /// Studio frames to time.
 const FRAMES: usize = 200;
 
-/// Images per training step to time.
-const TRAINED: usize = 32;
+/// Images per training step to time, as in the configuration of stage 1.
+const TRAINED: usize = 16;
 
 /// Time encoding, quantization, sampling and decoding with random weights of a published shape.
 #[derive(Args)]
@@ -35,7 +35,7 @@ pub struct Bench {
     #[arg(long, conflicts_with_all = ["preset", "batch", "runs", "compare", "drafting", "kernels", "studio", "train", "plan", "model", "precision", "f32", "device", "gpu_kernels"])]
     list: bool,
     /// Batch size in images; several values, separated by commas, are timed in turn, except with --train.
-    /// [default: 1; with --train: 32]
+    /// [default: 1; with --train: 16]
     #[arg(long, value_delimiter = ',', value_name = "B[,B..]")]
     batch: Vec<usize>,
     /// Number of timed runs, after one warm-up run.
@@ -59,7 +59,8 @@ pub struct Bench {
     /// contextual model revised.
     #[arg(long, conflicts_with_all = ["list", "compare", "drafting", "kernels", "studio", "train", "preset", "batch", "precision", "f32"])]
     brush: bool,
-    /// Time training steps of both stages of emoji-64; under mpirun, with a --batch of images for each rank.
+    /// Time training steps of both stages of characters-128, the second autoregressive; under mpirun, with a --batch of
+    /// images for each rank.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
     /// List the kernels that sample one cell on a GPU, with their workgroups and bytes, and how long some GPUs need at

@@ -1,16 +1,18 @@
-//! Training speed of both stages of emoji-64, on noise, by one process or by ranks together.
+//! Training speed of both stages of characters-128, on noise, by one process or by ranks together.
 
 use burn::tensor::Device;
 use serde::Serialize;
 use web_time::Instant;
 
 use super::SEED;
-use residua_assets::{EMOJI_64_STAGE_1_CONFIG, EMOJI_64_STAGE_2_CONFIG};
+use residua_assets::{CHARACTERS_128_AUTOREGRESSIVE_CONFIG, CHARACTERS_128_STAGE_1_CONFIG};
 use residua_core::config::{Config, ModelConfig};
 use residua_core::error::{Error, Result};
 use residua_core::ranks::World;
 use residua_core::task::Task;
+use residua_io::assets::bundled::BUNDLED;
 use residua_kernels::noise;
+use residua_protocol::condition::tokenizer;
 use residua_train::config::TrainConfig;
 use residua_train::data::Loaded;
 use residua_train::rank_share::RankShare;
@@ -55,8 +57,8 @@ pub fn train(
     world: &World,
     task: &mut Task<'_>,
 ) -> Result<Vec<TrainSpeed>> {
-    let (stage1, train1) = read(EMOJI_64_STAGE_1_CONFIG)?;
-    let (stage2, train2) = read(EMOJI_64_STAGE_2_CONFIG)?;
+    let (stage1, train1) = read(CHARACTERS_128_STAGE_1_CONFIG)?;
+    let (stage2, train2) = read(CHARACTERS_128_AUTOREGRESSIVE_CONFIG)?;
     let (ModelConfig::RqVae(stage1), ModelConfig::RqTransformer(stage2)) = (stage1.model, stage2.model)
     else {
         return Err(Error::invalid("expected an RQ-VAE and an RQ-Transformer, found other models"));
@@ -68,10 +70,10 @@ pub fn train(
         indices: (0..batch).collect(),
         variations: vec![0; batch],
         classes: vec![0; batch],
-        captions: Vec::new(),
+        captions: vec![BUNDLED[0].caption.into(); batch],
     };
     let mut first = Stage1Training::begin(&stage1, &train1, SEED, device)?;
-    let mut second = Stage2Training::begin(&stage2, &train2, rqvae, None, SEED, device)?;
+    let mut second = Stage2Training::begin(&stage2, &train2, rqvae, tokenizer(&stage2)?, SEED, device)?;
     let stages: [(&str, &mut dyn Trainee); 2] = [("rqvae", &mut first), ("rqtransformer", &mut second)];
     let mut speeds = Vec::new();
     let batch_of_all = batch * world.size();
@@ -116,7 +118,7 @@ fn of_ranks(world: &World, batch: usize, ms: f64, waited: f64) -> Vec<RankSpeed>
 }
 
 fn read(text: &str) -> Result<(Config, TrainConfig)> {
-    let config = Config::parse("emoji-64", text)?;
-    let train = TrainConfig::of("emoji-64", &config)?;
+    let config = Config::parse("characters-128", text)?;
+    let train = TrainConfig::of("characters-128", &config)?;
     Ok((config, train))
 }
