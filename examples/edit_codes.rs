@@ -3,12 +3,12 @@
 use residua::{Error, Model};
 
 fn main() -> Result<(), Error> {
-    let model = Model::load("emoji-64")?;
-    let class = "Animals & Nature";
-    let sample = model.sample().class(class).seed(3).run()?.remove(0);
+    let model = Model::load("characters-128")?;
+    let caption = "a blue cat with a red scarf";
+    let sample = model.sample().prompt(caption).seed(3).run()?.remove(0);
     let [h, w, _] = model.code_shape();
     let place = [h / 2, w / 2, 0];
-    let explanation = model.explain(&sample.codes, place).class(class).count(5).run()?;
+    let explanation = model.explain(&sample.codes, place).prompt(caption).count(5).run()?;
     let chosen = explanation.chosen;
     println!(
         "code {} has {:.1} %, entropy {:.2} bits",

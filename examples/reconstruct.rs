@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(path) => image::open(path)?,
         None => image::load_from_memory(SAMPLE.bytes)?,
     };
-    let model = Model::load("emoji-64")?;
+    let model = Model::load("characters-128")?;
     let made = model.reconstruct(&image.to_rgb8())?;
     println!("on the {}: PSNR {:.2} dB, SSIM {:.4}", model.device(), made.psnr, made.ssim);
     for (depth, norm) in made.residual_norms.iter().enumerate() {
