@@ -89,7 +89,7 @@ test.describe('residua.js', () => {
       const error = await window.errorOf(() => residua.sample(wish));
       const [one] = await residua.sample({ class: '2' });
       return { error, steps: told.length, total: told[0][1], again: one.codes.length };
-    }, await publishBoth(server));
+    }, await publishBoth(server, STAGE2));
     expect(error).toBe('Error: the person left');
     // Only the steps already running when the signal was given are still reported.
     expect(steps).toBeLessThan(total / 4);
@@ -200,7 +200,7 @@ test.describe('residua.js', () => {
       found['closed meanwhile'] = await closed;
       found['closed before'] = await window.errorOf(() => residua.memory());
       return found;
-    }, await publishBoth(server));
+    }, await publishBoth(server, STAGE2));
     const expected = {
       'no such model': /characters-129/,
       'a number as model': /TypeError: expected a name, an address or a File as model/,

@@ -14,8 +14,11 @@ const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
 /** The folder of an RQ-VAE with 8x8x4 codes. */
 export const STAGE1 = path.join(FIXTURES, 'rqvae-shared');
 
-/** The folder of its transformer, which takes one of ten classes. */
+/** The folder of its transformer, which takes one of ten classes. A warning says that its average is of other weights. */
 export const STAGE2 = path.join(FIXTURES, 'rqt-class');
+
+/** The folder of another transformer of that RQ-VAE, which takes no class. */
+const UNCONDITIONAL = path.join(FIXTURES, 'rqt-unconditional');
 
 /** The folder of another RQ-VAE, with 4x4x3 codes. */
 export const OTHER = path.join(FIXTURES, 'rqvae-per-depth');
@@ -49,7 +52,11 @@ export async function publish(server, folder, answer) {
   return server.put(`${place}/model.pt`, weights, answer);
 }
 
-/** Serves both stages, each at its own address. */
-export async function publishBoth(/** @type {Server} */ server) {
-  return { model: await publish(server, STAGE2), rqvae: await publish(server, STAGE1) };
+/**
+ * Serves a transformer and its RQ-VAE, each at its own address.
+ * @param {Server} server
+ * @param {string} [transformer] its folder
+ */
+export async function publishBoth(server, transformer = UNCONDITIONAL) {
+  return { model: await publish(server, transformer), rqvae: await publish(server, STAGE1) };
 }

@@ -70,7 +70,7 @@ test('codes are opened from an address, as an array or in a picture', async ({ s
     ['codes.npy', info.outputPath('native', 'codes.npy'), expected],
     ['made.png', path.resolve(ROOT, files[0]), stacks[0].codes],
   ]);
-  const models = await publishBoth(server);
+  const models = await publishBoth(server, STAGE2);
   for (const [name, file, codes] of given) {
     const url = server.put(`/given/${name}`, await readFile(file));
     await studio.open(`?${new URLSearchParams({ device: 'cpu', ...models, codes: url })}`);
