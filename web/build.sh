@@ -70,9 +70,8 @@ shrink() {
 # open offline.
 collect() {
   cp -r web/*.html web/*.js web/*.d.ts web/icon.svg web/accessible web/store "$DIST"
-  mkdir -p "$DIST"/assets/{characters-128,emoji-64,samples,tokenizers}
+  mkdir -p "$DIST"/assets/{characters-128,samples,tokenizers}
   cp assets/characters-128/*.safetensors "$DIST/assets/characters-128"
-  cp assets/emoji-64/*.safetensors "$DIST/assets/emoji-64"
   cp assets/samples/*.png "$DIST/assets/samples"
   cp assets/tokenizers/*.gz "$DIST/assets/tokenizers"
   # The desktop window's fonts, which come with egui.

@@ -61,8 +61,8 @@ export interface Made extends Codes {
 /** A model in its own worker. */
 export class Residua {
   /**
-   * Loads a model: `characters-128` (default), `emoji-64` or `emoji-64-captions`, the address of a `.safetensors`, `.pt` or
-   * `.tar.gz`, a file, or files (a `.pt` and its `config.yaml`). The browser stores downloads.
+   * Loads a model: `characters-128` (default) or `characters-128-ar`, the address of a `.safetensors`, `.pt` or `.tar.gz`,
+   * a file, or files (a `.pt` and its `config.yaml`). The browser stores downloads.
    */
   static load(model?: string | File | File[], options?: LoadOptions): Promise<Residua>;
   /** `cpu` or `gpu`, and details. Changes if the model moves to the CPU. */

@@ -3,12 +3,14 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test, WEB } from './base.js';
-import { CAPTION, native, nativeCodes, ROOT, SAMPLE } from './native.js';
+import { CAPTION, native, nativeCodes, ROOT } from './native.js';
+import { publish, publishBoth, STAGE1, STAGE2 } from './published.js';
 
 // A software GPU compiles each shader slowly.
 test.setTimeout(600_000);
 
-const FIXTURES = path.join(ROOT, 'tests', 'fixtures');
+/** Weights of the default model, in the page. */
+const [RQVAE, TRANSFORMER] = ['stage1', 'contextual'].map((name) => `/assets/characters-128/${name}.safetensors`);
 
 /** Pixels of a PNG or of a canvas of the page, as RGBA bytes. */
 async function pixels(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ source) {
@@ -74,9 +76,9 @@ test.describe('residua.js', () => {
     });
   });
 
-  test('a signal stops sampling at its next step, and the engine stays usable', async ({ page }) => {
-    const { error, steps, total, again } = await page.evaluate(async () => {
-      const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
+  test('a signal stops sampling at its next step, and the engine stays usable', async ({ page, server }) => {
+    const { error, steps, total, again } = await page.evaluate(async ({ model, rqvae }) => {
+      const residua = await window.api.Residua.load(model, { device: 'cpu', rqvae });
       const stop = new AbortController();
       const told = [];
       const onProgress = (done, total) => {
@@ -87,7 +89,7 @@ test.describe('residua.js', () => {
       const error = await window.errorOf(() => residua.sample(wish));
       const [one] = await residua.sample({ class: '2' });
       return { error, steps: told.length, total: told[0][1], again: one.codes.length };
-    });
+    }, await publishBoth(server, STAGE2));
     expect(error).toBe('Error: the person left');
     // Only the steps already running when the signal was given are still reported.
     expect(steps).toBeLessThan(total / 4);
@@ -120,8 +122,8 @@ test.describe('residua.js', () => {
       server.put('/worker.js', LOST(at, again) + readFileSync(path.join(WEB, 'dist', 'worker.js'), 'utf8'));
       let started = 0;
       page.on('worker', () => { started += 1; });
-      const { found, error } = await page.evaluate(async (device) => {
-        const file = await window.fileOf('/assets/emoji-64/stage1.safetensors', 'stage1.safetensors');
+      const { found, error } = await page.evaluate(async ([device, rqvae]) => {
+        const file = await window.fileOf(rqvae, 'stage1.safetensors');
         const picture = await (await fetch('/assets/samples/red-cat.png')).blob();
         let found;
         const error = await window.errorOf(async () => {
@@ -130,52 +132,48 @@ test.describe('residua.js', () => {
           found = { codes: [...one.codes], other: [...other.codes], device: residua.device };
         });
         return { found, error };
-      }, device);
+      }, [device, RQVAE]);
       expect(error).toBe(said);
       expect(started).toBe(workers);
       if (!found) return;
       expect(found.device).toBe('cpu: the CPU was requested');
-      expect(found.codes).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
+      expect(found.codes).toEqual(nativeCodes(info.outputPath('native')));
       expect(found.other).toEqual(found.codes);
     });
   }
 
   test('with an aborted signal nothing starts', async ({ page, server }) => {
     const error = await page.evaluate(() =>
-      window.errorOf(() => window.api.Residua.load('emoji-64', { device: 'cpu', signal: AbortSignal.abort(new Error('never mind')) })));
+      window.errorOf(() => window.api.Residua.load('characters-128', { device: 'cpu', signal: AbortSignal.abort(new Error('never mind')) })));
     expect(error).toBe('Error: never mind');
-    expect(server.asked('/assets/emoji-64/stage1.safetensors')).toEqual([]);
+    expect(server.asked(RQVAE)).toEqual([]);
   });
 
   test('a signal stops a download, and the next load resumes it', async ({ page, server }) => {
-    const file = '/assets/emoji-64/stage2.safetensors';
-    const bytes = readFileSync(path.join(ROOT, file));
-    const url = server.put('/big.safetensors', bytes, { holdAt: 3_000_000 });
+    const url = await publish(server, STAGE2, { holdAt: 500_000 });
     const error = await page.evaluate(async (url) => {
       const stop = new AbortController();
-      const onProgress = (done) => done >= 3_000_000 && stop.abort(new Error('too long'));
+      const onProgress = (done) => done >= 500_000 && stop.abort(new Error('too long'));
       return window.errorOf(() => window.api.Residua.load(url, { device: 'cpu', signal: stop.signal, onProgress }));
     }, url);
     expect(error).toBe('Error: too long');
-    const canSample = await page.evaluate(async (url) => {
-      const rqvae = '/assets/emoji-64/stage1.safetensors';
-      return (await window.api.Residua.load(url, { device: 'cpu', rqvae })).canSample;
-    }, url);
+    const canSample = await page.evaluate(async ([url, rqvae]) =>
+      (await window.api.Residua.load(url, { device: 'cpu', rqvae })).canSample, [url, await publish(server, STAGE1)]);
     expect(canSample).toBe(true);
-    expect(server.asked('/big.safetensors').map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=3000000-']);
+    expect(server.asked(new URL(url).pathname).map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=500000-']);
   });
 
-  test('wrong arguments are rejected in one clear line', async ({ page }) => {
-    const errors = await page.evaluate(async () => {
+  test('wrong arguments are rejected in one clear line', async ({ page, server }) => {
+    const errors = await page.evaluate(async ({ model, rqvae }) => {
       const { Residua } = window.api;
-      const residua = await Residua.load('emoji-64', { device: 'cpu' });
+      const residua = await Residua.load(model, { device: 'cpu', rqvae });
       const { codes, shape } = await residua.encode(await (await fetch('/assets/samples/red-cat.png')).blob());
       const tries = {
-        'no such model': () => Residua.load('emoji-65'),
+        'no such model': () => Residua.load('characters-129'),
         'a number as model': () => Residua.load(/** @type {any} */ (5)),
         'no files': () => Residua.load([]),
-        'a device': () => Residua.load('emoji-64', { device: 'tpu' }),
-        'a precision': () => Residua.load('emoji-64', { device: 'cpu', precision: 'q4' }),
+        'a device': () => Residua.load('characters-128', { device: 'tpu' }),
+        'a precision': () => Residua.load('characters-128', { device: 'cpu', precision: 'q4' }),
         'a page as model': () => Residua.load('/blank.html', { device: 'cpu' }),
         'not found': () => Residua.load('/none.safetensors', { device: 'cpu' }),
         'not a picture': () => residua.encode(new Blob(['text'])),
@@ -202,9 +200,9 @@ test.describe('residua.js', () => {
       found['closed meanwhile'] = await closed;
       found['closed before'] = await window.errorOf(() => residua.memory());
       return found;
-    });
+    }, await publishBoth(server, STAGE2));
     const expected = {
-      'no such model': /emoji-65/,
+      'no such model': /characters-129/,
       'a number as model': /TypeError: expected a name, an address or a File as model/,
       'no files': /expected a name, an address or a File as model/,
       'a device': /expected the device auto, cpu or gpu, found tpu/,
@@ -235,8 +233,8 @@ test.describe('residua.js', () => {
   });
 
   test('every kind of picture in a page is encoded to the same codes', async ({ page }, info) => {
-    const found = await page.evaluate(async () => {
-      const residua = await window.api.Residua.load('emoji-64', { device: 'cpu' });
+    const found = await page.evaluate(async (rqvae) => {
+      const residua = await window.api.Residua.load(rqvae, { device: 'cpu' });
       const blob = await (await fetch('/assets/samples/red-cat.png')).blob();
       const bitmap = await createImageBitmap(blob);
       const image = new Image();
@@ -251,18 +249,18 @@ test.describe('residua.js', () => {
       const codes = {};
       for (const [name, picture] of Object.entries(pictures)) codes[name] = [...(await residua.encode(picture)).codes];
       return codes;
-    });
-    const expected = nativeCodes(info.outputPath('native'), 'emoji-64');
+    }, RQVAE);
+    const expected = nativeCodes(info.outputPath('native'));
     for (const [name, codes] of Object.entries(found)) expect(codes, name).toEqual(expected);
     expect(Object.keys(found).length).toBe(7);
   });
 
-  test('the bundled caption model samples the native codes', async ({ page }, info) => {
-    const wish = { prompt: 'grinning face', seed: 7 };
-    const { stacks: [{ codes: expected }] } = native('sample', '--model', 'emoji-64-captions', '--prompt', wish.prompt, '--seed', '7',
+  test('the bundled autoregressive model samples the native codes', async ({ page }, info) => {
+    const wish = { prompt: CAPTION, seed: 7 };
+    const { stacks: [{ codes: expected }] } = native('sample', '--model', 'characters-128-ar', '--prompt', wish.prompt, '--seed', '7',
       '--out', info.outputPath('native'));
     const codes = await page.evaluate(async (wish) => {
-      const residua = await window.api.Residua.load('emoji-64-captions', { device: 'cpu' });
+      const residua = await window.api.Residua.load('characters-128-ar', { device: 'cpu' });
       const [one] = await residua.sample(wish);
       return [...one.codes];
     }, wish);
@@ -270,15 +268,14 @@ test.describe('residua.js', () => {
   });
 
   test('models load from local files', async ({ page, server }, info) => {
-    for (const name of ['model.pt', 'config.yaml']) {
-      server.put(`/given/${name}`, readFileSync(path.join(FIXTURES, 'rqvae-shared', name)));
-    }
-    const found = await page.evaluate(async () => {
+    const addresses = [RQVAE, TRANSFORMER, await publish(server, STAGE1)];
+    const found = await page.evaluate(async ([rqvae, transformer, weights]) => {
       const { Residua } = window.api;
       const picture = await (await fetch('/assets/samples/red-cat.png')).blob();
-      const stage1 = await window.fileOf('/assets/emoji-64/stage1.safetensors', 'stage1.safetensors');
-      const stage2 = await window.fileOf('/assets/emoji-64/stage2.safetensors', 'stage2.safetensors');
-      const published = [await window.fileOf('/given/model.pt', 'model.pt'), await window.fileOf('/given/config.yaml', 'config.yaml')];
+      const stage1 = await window.fileOf(rqvae, 'stage1.safetensors');
+      const stage2 = await window.fileOf(transformer, 'stage2.safetensors');
+      const config = await window.fileOf(new URL('config.yaml', weights), 'config.yaml');
+      const published = [await window.fileOf(weights, 'model.pt'), config];
       const whole = await Residua.load(stage2, { device: 'cpu', rqvae: stage1 });
       const alone = await Residua.load(stage1, { device: 'cpu' });
       const pt = await Residua.load(published, { device: 'cpu' });
@@ -290,16 +287,16 @@ test.describe('residua.js', () => {
         alone: await window.errorOf(() => Residua.load(published[0], { device: 'cpu' })),
         memory: await whole.memory(),
       };
-    });
+    }, addresses);
     expect(found.can).toEqual([true, false, false]);
-    expect(found.sizes).toEqual([64, 64, 32]);
-    const emoji = nativeCodes(info.outputPath('native'), 'emoji-64');
-    const shared = nativeCodes(info.outputPath('native'), path.join(FIXTURES, 'rqvae-shared'), SAMPLE);
-    expect(found.codes).toEqual([emoji, emoji, shared]);
+    expect(found.sizes).toEqual([128, 128, 32]);
+    const bundled = nativeCodes(info.outputPath('native'));
+    const shared = nativeCodes(info.outputPath('native'), STAGE1);
+    expect(found.codes).toEqual([bundled, bundled, shared]);
     expect(found.alone).toContain('config.yaml');
     // Its weights, and the program itself.
-    const stages = ['stage1', 'stage2'].map((stage) => statSync(path.join(ROOT, 'assets', 'emoji-64', `${stage}.safetensors`)).size);
-    expect(found.memory).toBeGreaterThan(stages[0] + stages[1]);
+    const [stage1, stage2] = [RQVAE, TRANSFORMER].map((file) => statSync(path.join(ROOT, file)).size);
+    expect(found.memory).toBeGreaterThan(stage1 + stage2);
     expect(found.memory).toBeLessThan(400e6);
   });
 });

@@ -42,11 +42,11 @@ export async function encode(picture, device, out) {
 
 /**
  * Samples a class of a model.
- * @param {{ seed: number, class: string, count: number, device: 'cpu' | 'gpu', model?: string }} wish with the published settings
+ * @param {{ model: string, seed: number, class: string, count: number, device: 'cpu' | 'gpu' }} wish with the published settings
  * @param {string} folder for the pictures
  * @returns {Promise<{ files: string[], stacks: { codes: number[] }[] }>}
  */
-export async function sample({ seed, class: name, count, device, model = 'emoji-64' }, folder) {
+export async function sample({ model, seed, class: name, count, device }, folder) {
   const wish = ['--model', model, '--seed', String(seed), '--class', name, '-n', String(count), '--device', device];
   return run('sample', ...wish, '--out', folder);
 }

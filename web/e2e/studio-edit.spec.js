@@ -1,6 +1,7 @@
 // Editing codes with mouse and keyboard, keyboard navigation, and the system's colour scheme.
 
 import { differing } from './native.js';
+import { publish, STAGE1 } from './published.js';
 import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 600_000 });
@@ -12,12 +13,22 @@ function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {
   return (row * 8 + col) * 4 + depth - 1;
 }
 
-test('a code is edited by mouse and by number, and undone to the last pixel', async ({ page, studio }) => {
+test('arrows move the pinned cell, digits choose the depth, and a code is edited by mouse and number, and undone to the last pixel', async ({ page, studio }) => {
   await studio.open();
   // The first steps disappear after the first edit, which moves what is below them.
   await studio.gotIt();
   const opened = await studio.codes();
   await studio.click('row 3, column 4');
+  await expect(studio.says('Row 3, column 4').first()).toBeAttached();
+  await page.mouse.move(5, 5);
+  for (const [key, text] of [['Right', 'Row 3, column 5'], ['Down', 'Row 4, column 5'], ['Left', 'Row 4, column 4'], ['Up', 'Row 3, column 4']]) {
+    await page.keyboard.press(`Arrow${key}`);
+    await expect(studio.says(text)).toBeAttached();
+  }
+  await page.keyboard.press('2');
+  await expect(studio.find('button', 'show depth 2')).toHaveAttribute('aria-pressed', 'true');
+  await studio.keep('keys');
+
   await studio.click(`depth 2: code ${opened[place(3, 4, 2)]}`);
   await expect(studio.says(`Replace code ${opened[place(3, 4, 2)]} at depth 2`)).toBeAttached();
   await studio.idle();
@@ -44,23 +55,9 @@ test('a code is edited by mouse and by number, and undone to the last pixel', as
   await expect.poll(async () => (await studio.codes())[place(3, 4, 2)]).toBe(17);
 });
 
-test('arrows move the pinned cell, digits choose the depth', async ({ page, studio }) => {
-  await studio.open('?model=emoji-64');
-  await studio.click('row 3, column 4');
-  await expect(studio.says('Row 3, column 4').first()).toBeAttached();
-  await page.mouse.move(5, 5);
-  for (const [key, text] of [['Right', 'Row 3, column 5'], ['Down', 'Row 4, column 5'], ['Left', 'Row 4, column 4'], ['Up', 'Row 3, column 4']]) {
-    await page.keyboard.press(`Arrow${key}`);
-    await expect(studio.says(text)).toBeAttached();
-  }
-  await page.keyboard.press('2');
-  await expect(studio.find('button', 'show depth 2')).toHaveAttribute('aria-pressed', 'true');
-  await studio.keep('keys');
-});
-
-test('the page is light or dark like the system, the Tab key moves from widget to widget, and the focus is visible', async ({ page, studio }) => {
+test('the page is light or dark like the system, the Tab key moves from widget to widget, and the focus is visible', async ({ page, server, studio }) => {
   await page.emulateMedia({ colorScheme: 'dark' });
-  await studio.open('?model=emoji-64');
+  await studio.open(`?model=${await publish(server, STAGE1)}`);
   await studio.keep('dark');
   expect(await brightness(page)).toBeLessThan(0.3);
   await page.emulateMedia({ colorScheme: 'light' });

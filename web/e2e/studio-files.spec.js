@@ -2,17 +2,20 @@
 
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { carried, differing, encode, ROOT, sample, SAMPLES } from './native.js';
+import { carried, differing, encode, nativeCodes, ROOT, sample, SAMPLES } from './native.js';
+import { archive, CLASSES, publish, publishBoth, STAGE1, STAGE2 } from './published.js';
 import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 900_000 });
 
 /** Settings for the native pictures. */
-const WISH = /** @type {const} */ ({ seed: 77, class: 'Food & Drink', count: 2, device: 'cpu' });
+const WISH = /** @type {const} */ ({ model: STAGE2, seed: 77, class: '3', count: 2, device: 'cpu' });
 
-test('a picture from the native program is opened with its codes and recipe', async ({ studio }, info) => {
+const GREEN_CAT = path.join(ROOT, 'assets', 'samples', 'green-cat.png');
+
+test('a picture from the native program is opened with its codes and recipe', async ({ server, studio }, info) => {
   const { files, stacks } = await sample(WISH, info.outputPath('made'));
-  await studio.open('?model=emoji-64');
+  await studio.open(`?model=${server.put('/models/m.tar.gz', await archive(CLASSES))}`);
   for (const [index, file] of files.entries()) {
     await studio.drop(path.resolve(ROOT, file));
     await expect.poll(() => studio.codes()).toEqual(stacks[index].codes);
@@ -20,16 +23,16 @@ test('a picture from the native program is opened with its codes and recipe', as
   }
   await expect(studio.find('spinbutton', 'Seed')).toHaveValue('77');
   await expect(studio.find('checkbox', 'Lock')).toHaveAttribute('aria-checked', 'true');
-  await expect(studio.says('Class: Food & Drink')).toBeAttached();
+  await expect(studio.says(`Class: ${CLASSES[3]}`)).toBeAttached();
   await studio.seen();
   await studio.keep('dropped');
 });
 
-test('the font of a joining script is fetched when its first letter appears', async ({ page, studio }, info) => {
+test('the font of a joining script is fetched when its first letter appears', async ({ page, server, studio }, info) => {
   /** @type {string[]} */
   const fetched = [];
   page.on('requestfinished', (request) => fetched.push(path.basename(new URL(request.url()).pathname)));
-  await studio.open('?device=cpu&model=emoji-64');
+  await studio.open(`?device=cpu&model=${await publish(server, STAGE1)}`);
   expect(fetched.filter((name) => name.startsWith('Noto'))).toEqual([]);
   const named = info.outputPath('قطة سوداء.png');
   await copyFile(path.join(ROOT, SAMPLES[0]), named);
@@ -61,26 +64,25 @@ for (const [title, [first, ...others]] of /** @type {const} */ ([
 }
 
 test('codes are opened from an address, as an array or in a picture', async ({ server, studio }, info) => {
-  const array = info.outputPath('codes.npy');
-  const expected = await encode(path.join(ROOT, 'assets', 'samples', 'green-cat.png'), 'cpu', array);
+  const expected = nativeCodes(info.outputPath('native'), STAGE1, GREEN_CAT);
   const { files, stacks } = await sample({ ...WISH, count: 1 }, info.outputPath('made'));
   const given = /** @type {const} */ ([
-    ['codes.npy', array, expected],
+    ['codes.npy', info.outputPath('native', 'codes.npy'), expected],
     ['made.png', path.resolve(ROOT, files[0]), stacks[0].codes],
   ]);
+  const models = await publishBoth(server, STAGE2);
   for (const [name, file, codes] of given) {
     const url = server.put(`/given/${name}`, await readFile(file));
-    await studio.open(`?device=cpu&model=emoji-64&codes=${encodeURIComponent(url)}`);
+    await studio.open(`?${new URLSearchParams({ device: 'cpu', ...models, codes: url })}`);
     await expect(studio.says(name).first()).toBeAttached();
     expect(await studio.codes()).toEqual(codes);
   }
   await studio.keep('codes-from-address');
 });
 
-test('files without entries, dropped by a script, are opened', async ({ page, studio }) => {
-  await studio.open('?model=emoji-64');
-  const before = await studio.codes();
-  const bytes = [...await readFile(path.join(ROOT, 'assets', 'samples', 'green-cat.png'))];
+test('files without entries, dropped by a script, are opened', async ({ page, server, studio }, info) => {
+  await studio.open(`?model=${await publish(server, STAGE1)}`);
+  const bytes = [...await readFile(GREEN_CAT)];
   await page.evaluate((bytes) => {
     const transfer = new DataTransfer();
     transfer.items.add(new File([new Uint8Array(bytes)], 'green-cat.png', { type: 'image/png' }));
@@ -89,7 +91,7 @@ test('files without entries, dropped by a script, are opened', async ({ page, st
     document.getElementById('studio')?.dispatchEvent(event);
   }, bytes);
   await expect(studio.says('green-cat.png')).toBeAttached({ timeout: 30_000 });
-  expect(await studio.codes()).not.toEqual(before);
+  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native'), STAGE1, GREEN_CAT));
 });
 
 /** Each: a file's name, what the error says, and a cell to edit afterwards. */
@@ -98,8 +100,8 @@ const BROKEN = /** @type {const} */ ([
   ['broken.safetensors', 'safetensors', 'row 4, column 5'],
 ]);
 
-test('a broken file is reported in one line, and the studio stays usable', async ({ studio }, info) => {
-  await studio.open('?model=emoji-64');
+test('a broken file is reported in one line, and the studio stays usable', async ({ server, studio }, info) => {
+  await studio.open(`?model=${await publish(server, STAGE1)}`);
   for (const [index, [name, said, cell]] of BROKEN.entries()) {
     const file = info.outputPath(name);
     await writeFile(file, 'this is no such file\n'.repeat(20));

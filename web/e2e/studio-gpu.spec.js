@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from './base.js';
-import { encode, ROOT } from './native.js';
+import { encode } from './native.js';
 import { expect, test } from './studio.js';
-import { wide } from './wide.js';
+import { RQVAE, wide } from './wide.js';
 
 test.describe.configure({ timeout: 600_000 });
 
@@ -85,10 +85,8 @@ test('a model with a tensor too large for the adapter is refused, and both sizes
     const less = { get: (limits, key) => (key === 'maxStorageBufferBindingSize' ? ${most} : limits[key]) };
     Object.defineProperty(GPUDevice.prototype, 'limits', { get() { return new Proxy(get.call(this), less); } });
   `);
-  const model = encodeURIComponent(server.put('/models/wide.safetensors', bytes));
-  const rqvae = encodeURIComponent(server.put('/models/rqvae.safetensors',
-    await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'))));
-  await studio.visit(`?device=gpu&model=${model}&rqvae=${rqvae}`);
+  const model = server.put('/models/wide.safetensors', bytes);
+  await studio.visit(`?${new URLSearchParams({ device: 'gpu', model, rqvae: RQVAE })}`);
   await expect(studio.find('button', 'Dismiss')).toBeAttached();
   await studio.keep('lacking-buffers');
   const mb = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

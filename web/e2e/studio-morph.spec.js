@@ -1,12 +1,13 @@
 // Two pictures are morphed: the animation is a download.
 
 import { readFile } from 'node:fs/promises';
+import { publishBoth } from './published.js';
 import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 600_000 });
 
-test('a morph with the chosen number of frames is saved', async ({ page, studio }, info) => {
-  await studio.open('?model=emoji-64');
+test('a morph with the chosen number of frames is saved', async ({ page, server, studio }, info) => {
+  await studio.open(`?${new URLSearchParams(await publishBoth(server))}`);
   await studio.enter('Pictures', 2);
   await studio.click('Generate (Ctrl+Enter)');
   await expect(studio.says('2 pictures, 0 selected')).toBeAttached({ timeout: 200_000 });

@@ -1,8 +1,9 @@
 // The page after its first visit: it opens offline, and finds the stored models.
 
 import { expect, test } from './studio.js';
-import { encode, ROOT } from './native.js';
-import { readFile } from 'node:fs/promises';
+import { encode } from './native.js';
+import { publish, STAGE1 } from './published.js';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Waits until the browser has stored all of the page's files. */
@@ -27,17 +28,18 @@ test('the page and its model open offline', async ({ studio, page, context, serv
 
 test('a model from an address is stored, listed with its size, and deleted', async ({ studio, page, server }) => {
   test.setTimeout(600_000);
-  const bytes = await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors'));
-  server.put('/models/other.safetensors', bytes);
-  await studio.open(`?device=cpu&model=${encodeURIComponent(`${server.url}/models/other.safetensors`)}`);
-  expect(server.asked('/models/other.safetensors').length).toBeGreaterThan(0);
-  const before = server.asked('/models/other.safetensors').length;
+  const model = await publish(server, STAGE1);
+  const asked = () => server.asked(new URL(model).pathname).length;
+  await studio.open(`?device=cpu&model=${model}`);
+  expect(asked()).toBeGreaterThan(0);
+  const before = asked();
   await page.reload();
   await studio.seen();
-  expect(server.asked('/models/other.safetensors').length).toBe(before);
+  expect(asked()).toBe(before);
   await studio.click('Models');
-  await expect(studio.says(`${(bytes.length / 1e6).toFixed(1)} MB`).first()).toBeAttached({ timeout: 20_000 });
+  const { size } = await stat(path.join(STAGE1, 'model.pt'));
+  await expect(studio.says(`${(size / 1e6).toFixed(1)} MB`).first()).toBeAttached({ timeout: 20_000 });
   await studio.keep('kept-models');
-  await studio.click('Delete other.safetensors from this browser');
-  await expect(studio.find('button', 'Delete other.safetensors from this browser')).toHaveCount(0);
+  await studio.click('Delete model.pt from this browser');
+  await expect(studio.find('button', 'Delete model.pt from this browser')).toHaveCount(0);
 });

@@ -1,6 +1,7 @@
 // Cells that are painted over are resampled, on a desktop and on a phone.
 
 import { differing } from './native.js';
+import { publishBoth } from './published.js';
 import { expect, test } from './studio.js';
 
 /** @typedef {import('./studio.js').Studio} Studio */
@@ -67,9 +68,9 @@ test('painted cells are resampled, again, and back', async ({ studio }) => {
   await studio.keep('surprise');
 });
 
-test('the worst cell is revised by a click, and is no longer the worst', async ({ studio }) => {
+test('the worst cell is revised by a click, and is no longer the worst', async ({ server, studio }) => {
   // Its transformer computes the surprise of all cells in one pass; a contextual one needs a pass for each cell.
-  await studio.open('?model=emoji-64');
+  await studio.open(`?${new URLSearchParams(await publishBoth(server))}`);
   // The first steps disappear after the first edit, which moves what is below them.
   await studio.gotIt();
   const opened = await studio.codes();

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from './base.js';
 import { differing, encode, native, ROOT, SAMPLE, SAMPLES } from './native.js';
+import { publishBoth } from './published.js';
 import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 900_000 });
@@ -12,8 +13,9 @@ test.describe.configure({ timeout: 900_000 });
 const OPENING = ['Conv2d', 'GroupNorm', 'ResidualQuantize'];
 const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'NormedLinear', 'SampleToken'];
 
-test('GPU kernels are checked when they are first used, and not again at the next visit @alone', async ({ studio }) => {
-  await studio.open('?device=gpu&model=emoji-64');
+test('GPU kernels are checked when they are first used, and not again at the next visit @alone', async ({ server, studio }) => {
+  const wish = `?${new URLSearchParams({ device: 'gpu', ...await publishBoth(server) })}`;
+  await studio.open(wish);
   const log = await studio.log();
   for (const kernel of OPENING) await expect(studio.says(kernel).first()).toBeAttached();
   for (const kernel of SAMPLING) await expect(studio.says(kernel)).toHaveCount(0);
@@ -26,7 +28,7 @@ test('GPU kernels are checked when they are first used, and not again at the nex
   expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
 
   const first = await times(studio, checks);
-  await studio.open('?device=gpu&model=emoji-64');
+  await studio.open(wish);
   await studio.log();
   await expect(studio.says('correct')).toHaveCount(checks);
   expect(await times(studio, checks)).toEqual(first);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from '../base.js';
 import { CAPTION, differing, encode, native, nativeCodes, ROOT, SAMPLE } from '../native.js';
+import { publish, STAGE1 } from '../published.js';
 import { expect, test } from './studio.js';
 
 /** These browsers have no GPU here. */
@@ -93,11 +94,12 @@ test('the engine runs in another page', async ({ driver, server, studio }, info)
 });
 
 test('stores models and opens offline, if the browser can', async ({ engine, server, studio }, info) => {
-  const model = server.put('/models/other.safetensors', await readFile(path.join(ROOT, 'assets', 'emoji-64', 'stage1.safetensors')));
-  const wish = `${server.url}/?device=cpu&model=${encodeURIComponent(model)}`;
-  const asked = () => server.asked('/models/other.safetensors').length;
+  const model = await publish(server, STAGE1);
+  const wish = `${server.url}/?device=cpu&model=${model}`;
+  const asked = () => server.asked(new URL(model).pathname).length;
+  const expected = nativeCodes(info.outputPath('native'), STAGE1);
   await studio.open(wish);
-  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
+  expect(await studio.codes()).toEqual(expected);
   const before = asked();
   expect(before).toBeGreaterThan(0);
   await studio.driver.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
@@ -107,11 +109,11 @@ test('stores models and opens offline, if the browser can', async ({ engine, ser
     return;
   }
   await studio.click('Models');
-  await studio.has('Delete other.safetensors from this browser', 'button');
+  await studio.has('Delete model.pt from this browser', 'button');
   await studio.keep('kept');
   await server.stop();
   await studio.open(wish);
-  expect(await studio.codes()).toEqual(nativeCodes(info.outputPath('native'), 'emoji-64'));
+  expect(await studio.codes()).toEqual(expected);
   await studio.keep('offline');
 });
 
