@@ -164,7 +164,9 @@ fn unreadable_texts_are_counted() {
         .iter()
         .for_each(|name| desk.write(&format!("data/{name}").replace("png", "txt"), b"K\xe4se"));
     let run = desk.does("eval reconstruction --data data --limit 2");
-    run.warns("2 left out, texts that are not in UTF-8 or have more than 1 MB: blue-beard.txt, brown-bun.txt");
+    run.warns(
+        "2 left out, texts that are not in UTF-8 or have more than 1 MB: blue-beard.txt, brown-bun.txt",
+    );
     assert_eq!(run.stderr.matches("brown-bun.txt").count(), 1, "{run:?}");
 }
 
