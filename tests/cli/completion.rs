@@ -70,9 +70,8 @@ fn a_mask_may_be_transparent() {
         .enumerate_pixels_mut()
         .for_each(|(_, y, pixel)| pixel.0[3] = if is_meant(y, height) { 0 } else { 255 });
     rubbed.save(desk.path("rubbed.png")).unwrap();
-    let complete = |mask: &str| {
-        stacks(&desk.json(&format!("complete {MODEL} red-cat.npy --mask {mask} --class 2")))
-    };
+    let complete =
+        |mask: &str| stacks(&desk.json(&format!("complete {MODEL} red-cat.npy --mask {mask} --class 2")));
     assert_eq!(complete("bright.png"), complete("rubbed.png"));
 }
 

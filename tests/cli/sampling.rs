@@ -59,7 +59,7 @@ fn a_recipe_is_repeated_exactly() {
 fn a_recipe_records_the_precision() {
     let desk = Desk::new();
     let sample = |options: &str| {
-        stacks(&desk.json(&format!("sample --model fixtures/rqt-class --class 3 --seed 4 -n 2 {options}")))
+        stacks(&desk.json(&format!("sample --model characters-128-ar --seed 4 -n 2 {options}")))
     };
     let eight = sample("--precision q8 --out made");
     assert_eq!(eight, stacks(&desk.json("sample --from made/sheet.png --out again")));
