@@ -76,7 +76,7 @@ fn likelihoods_are_better_than_chance_under_the_right_caption() {
     let desk = Desk::new();
     for colour in ["red", "orange"] {
         desk.copy(&format!("samples/{colour}-cat.png"), &format!("data/{colour}.png"));
-        desk.write(&format!("data/{colour}.txt"), format!("a {colour} cat"));
+        desk.write(&format!("data/{colour}.txt"), format!("{colour} cat"));
     }
     let found = desk.json("eval likelihood --data data");
     assert_eq!(found["pictures"], 2);
