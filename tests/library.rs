@@ -36,9 +36,9 @@ fn model() -> Stage2 {
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap()
 }
 
-/// emoji-64, with its transformer weights in `precision`.
+/// characters-128-ar, with its transformer weights in `precision`.
 fn bundled(precision: Precision) -> RqTransformer {
-    let (model, rqvae, state) = ("emoji-64".into(), None, StateKind::Auto);
+    let (model, rqvae, state) = ("characters-128-ar".into(), None, StateKind::Auto);
     let options = Options { model, rqvae, state, precision };
     Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model
 }
@@ -48,12 +48,13 @@ fn bundled(precision: Precision) -> RqTransformer {
 fn lower_precision_barely_changes_the_logits() {
     let full = bundled(Precision::Stored);
     let [h, w, depth] = full.config.block_size;
-    let request = Request { filters: vec![Filter::NONE; depth], ..request(0..4) };
+    let length = full.config.block_size_cond;
+    let request = Request { condition: vec![3; length], filters: vec![Filter::NONE; depth], ..request(0..4) };
     let stacks = collect(&full, &request, &mut Task::unwatched()).1;
     let codes: Vec<i32> = stacks.iter().flat_map(|stack| stack.codes()).map(|&code| code as i32).collect();
     let codes = Tensor::<4, Int>::from_data(TensorData::new(codes, [4, h, w, depth]), &cpu());
     let logits = |model: &RqTransformer| {
-        let condition = Tensor::<2, Int>::full([4, 1], 3, &cpu());
+        let condition = Tensor::<2, Int>::full([4, length], 3, &cpu());
         model.logits(codes.clone(), condition).codes.flatten::<2>(0, 1)
     };
     let expected = logits(&full);

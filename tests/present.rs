@@ -24,6 +24,9 @@ use residua_kernels::{noise, values};
 use residua_model::generate::{Request, Session, Steps};
 use residua_protocol::Options;
 
+/// A small model with ten classes, of pictures of 32x32 pixels.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class");
+
 /// Rows and columns of the render target.
 const TARGET: [u32; 2] = [150, 192];
 
@@ -177,8 +180,8 @@ fn the_studio_draws_images_straight_from_the_device() {
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
     let mut harness = harness.renderer(renderer).build_eframe(|context| {
         let engine = residua_engine::studio::start(models.clone(), || ());
-        let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
-        let start = Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() };
+        let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/red-cat.png");
+        let start = Start { model: Some(MODEL.into()), file: Some(image.into()), ..Start::default() };
         let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", start, None);
         studio.draw_on_device(window);
         studio
@@ -212,7 +215,7 @@ fn the_studio_draws_images_straight_from_the_device() {
             [rect.left(), rect.top(), rect.right(), rect.bottom()].map(|edge| edge.round() as u32);
         let size = [bottom - top, right - left].map(|size| size as usize);
         assert!(size[1] > 150, "{rect}");
-        let expected = present(seen.picture.data(), original.data(), [64, 64], size, shown);
+        let expected = present(seen.picture.data(), original.data(), [32, 32], size, shown);
         let found = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
         let found = found.flat_map(|(x, y)| frame.get_pixel(x, y).0);
         let most = found.zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -226,7 +229,7 @@ fn the_studio_draws_images_straight_from_the_device() {
     let frame = harness.render().unwrap();
     let size = [rect.height(), rect.width()].map(|size| size.round() as usize);
     let [errors, whole] = [Shown::Errors { brightest: 64.0 / 255.0 }, Shown::Picture]
-        .map(|shown| present(seen.picture.data(), original.data(), [64, 64], size, shown));
+        .map(|shown| present(seen.picture.data(), original.data(), [32, 32], size, shown));
     for (x, expected) in [(size[1] / 4, errors), (size[1] * 3 / 4, whole)] {
         for y in 0..size[0] {
             let pixel =
@@ -247,10 +250,10 @@ fn the_studio_draws_images_straight_from_the_device() {
     assert_eq!(made, [Some(Arc::new(sampled_on_the_cpu(seed, filters)))]);
 }
 
-/// The first image of emoji-64's first class, sampled on the CPU.
+/// The first image of the model's first class, sampled on the CPU.
 fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
     let options = Options {
-        model: "emoji-64".into(),
+        model: MODEL.into(),
         rqvae: None,
         state: StateKind::Auto,
         precision: Precision::Stored,

@@ -126,10 +126,10 @@ fn random(preset: &Preset, device: &Device) -> (RqVae, RqTransformer) {
     (rqvae, transformer)
 }
 
-/// The smallest bundled model.
-fn emoji(device: &Device) -> (RqVae, RqTransformer) {
-    let options =
-        Options { model: "emoji-64".into(), rqvae: None, state: StateKind::Auto, precision: Precision::F16 };
+/// The bundled autoregressive model.
+fn bundled(device: &Device) -> (RqVae, RqTransformer) {
+    let (model, rqvae, state) = ("characters-128-ar".into(), None, StateKind::Auto);
+    let options = Options { model, rqvae, state, precision: Precision::F16 };
     let stage2 = Stage2::load(&options, device, &mut Task::unwatched()).unwrap();
     (stage2.stage1.model, stage2.model)
 }
@@ -162,7 +162,7 @@ fn an_image_without_previews_is_read_back_once_at_any_size() {
     for (name, (_, model)) in [
         ("tiny", random(&tiny, &gpu.device)),
         ("small", random(&small, &gpu.device)),
-        ("emoji-64", emoji(&gpu.device)),
+        ("characters-128-ar", bundled(&gpu.device)),
     ] {
         for images in [0..1, 0..3] {
             let count = images.len();
@@ -198,7 +198,7 @@ fn an_image_without_previews_is_read_back_once_at_any_size() {
 fn a_preview_adds_one_readback() {
     let gpu = Gpu::new();
     let [_, small, _] = presets();
-    for (rqvae, model) in [random(&small, &gpu.device), emoji(&gpu.device)] {
+    for (rqvae, model) in [random(&small, &gpu.device), bundled(&gpu.device)] {
         let mut previews = 0;
         let (done, counts) = gpu.counted(|| {
             pollster::block_on(sample(
@@ -241,15 +241,15 @@ fn a_cell_takes_few_kernels() {
     let [.., deep] = presets();
     let (_, model) = random(&deep, &gpu.device);
     let deep = dispatches_of_a_cell(&gpu, &model);
-    let (_, model) = emoji(&gpu.device);
-    let emoji = dispatches_of_a_cell(&gpu, &model);
-    println!("kernels a cell: {deep} in the depth of FFHQ, {emoji} in emoji-64");
+    let (_, model) = bundled(&gpu.device);
+    let bundled = dispatches_of_a_cell(&gpu, &model);
+    println!("kernels a cell: {deep} in the depth of FFHQ, {bundled} in characters-128-ar");
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(false));
     let composed = dispatches_of_a_cell(&gpu, &model);
     GpuKernel::ALL.into_iter().for_each(|kernel| kernel.switch(true));
-    println!("kernels a cell of emoji-64 by Burn's own operations: {composed}");
-    assert!(deep <= 216 + OF_BURN && emoji <= 86 + OF_BURN, "{deep} and {emoji}");
-    assert!(composed > 2 * emoji, "{composed}");
+    println!("kernels a cell of characters-128-ar by Burn's own operations: {composed}");
+    assert!(deep <= 216 + OF_BURN && bundled <= 76 + OF_BURN, "{deep} and {bundled}");
+    assert!(composed > 2 * bundled, "{composed}");
 }
 
 /// The totals of the tiny preset, counted by hand from its configuration, and the launches that wgpu reports, which

@@ -15,7 +15,7 @@ use crate::stand_in::open;
 const ROOM: u64 = 128 << 20;
 
 /// A batch size for which one layer is a buffer of 48 MiB; several layers are alive at once.
-const MANY: usize = 96;
+const MANY: usize = 128;
 
 /// Limits this process's memory to [`ROOM`] more than it uses now.
 fn cap_memory() {
@@ -32,7 +32,7 @@ fn a_failed_allocation_ends_only_its_own_job() {
     alone("memory::a_failed_allocation_ends_only_its_own_job", "", || {
         let device = open(&PROFILES[0]);
         let model = bundled(&device);
-        let one = sampled(&model.model, vec![2], 1);
+        let one = sampled(&model.model, 2, 1);
         let picture = decoded(&model.stage1.model, &one);
         cap_memory();
         let many = codes_to_tensor(&vec![one[0].clone(); MANY], &device);

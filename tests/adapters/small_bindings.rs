@@ -1,6 +1,7 @@
 //! Images can be made even if the maximum buffer binding size is smaller than a batch's layers.
 
 use burn::tensor::Device;
+use residua_core::config::{Precision, StateKind};
 use residua_core::sampling::Filter;
 use residua_core::task::Task;
 use residua_engine::Stage2;
@@ -9,14 +10,14 @@ use residua_engine::sample::{Sampled, sample};
 use residua_kernels::device::{cpu, descriptor, largest_tensor, share};
 use residua_model::generate::Request;
 use residua_model::tensors::{codes_to_tensor, from_tensor};
+use residua_protocol::Options;
 
 use crate::alone;
-use crate::real::bundled;
 use crate::stand_in::first;
 
-/// The largest buffer that can be bound. For one image, a layer of emoji-64's decoder takes a
+/// The largest buffer that can be bound. For one image, a layer of the fixture's decoder takes a
 /// quarter of it.
-const LARGEST: u64 = 2 << 20;
+const LARGEST: u64 = 1 << 20;
 
 /// The batch size for sampling.
 const PICTURES: u32 = 5;
@@ -29,6 +30,17 @@ fn weak() -> Device {
     share(instance, adapter, device, queue).unwrap()
 }
 
+/// The class-conditional fixture, of pictures of 32x32 pixels.
+fn small(device: &Device) -> Stage2 {
+    let options = Options {
+        model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class").into(),
+        rqvae: None,
+        state: StateKind::Auto,
+        precision: Precision::Stored,
+    };
+    Stage2::load(&options, device, &mut Task::unwatched()).unwrap()
+}
+
 #[test]
 fn a_batch_is_split_where_its_layers_exceed_the_binding_size() {
     alone("small_bindings::a_batch_is_split_where_its_layers_exceed_the_binding_size", "", batch);
@@ -37,7 +49,7 @@ fn a_batch_is_split_where_its_layers_exceed_the_binding_size() {
 fn batch() {
     let device = weak();
     assert_eq!(largest_tensor(&device), Some(LARGEST));
-    let model = bundled(&device);
+    let model = small(&device);
     let filter = Filter { top_k: 40, top_p: 0.95, ..Filter::NONE };
     let filters = vec![filter; model.model.config.depth()];
     let request =
@@ -57,7 +69,7 @@ fn batch() {
     let pictures = |model: &Stage2| {
         pollster::block_on(decode(&model.stage1.model, &stacks, &mut Task::unwatched())).unwrap()
     };
-    for (found, expected) in pictures(&model).iter().zip(pictures(&bundled(&cpu()))) {
+    for (found, expected) in pictures(&model).iter().zip(pictures(&small(&cpu()))) {
         let apart =
             found.data().iter().zip(expected.data()).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(apart < 1e-3, "{apart}");

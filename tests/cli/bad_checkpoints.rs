@@ -11,7 +11,10 @@ use super::desk::{Desk, Run, given};
 
 /// A command that needs both stages of `model`, and one that needs stage 1.
 fn lines(model: &str) -> [String; 2] {
-    [format!("sample --class 0 --out out --model {model}"), format!("encode samples/pig.png --model {model}")]
+    [
+        format!("sample --class 0 --out out --model {model}"),
+        format!("encode samples/red-cat.png --model {model}"),
+    ]
 }
 
 /// A folder with the configuration of one case and the weights of another.
@@ -57,9 +60,9 @@ fn weights_of_another_model_are_rejected_and_missing_tensors_named() {
     mixed(&desk, "other", "rqvae-per-depth", "rqvae-shared");
     let rqvae = "--rqvae fixtures/rqvae-shared";
     for (line, message) in [
-        ("encode samples/pig.png --model one".to_string(), "missing: encoder.conv_in.weight"),
+        ("encode samples/red-cat.png --model one".to_string(), "missing: encoder.conv_in.weight"),
         (format!("sample --model two {rqvae}"), "missing: input_mlp.weight"),
-        ("encode samples/pig.png --model other".to_string(), "wrong shape: "),
+        ("encode samples/red-cat.png --model other".to_string(), "wrong shape: "),
         ("convert one out.safetensors".to_string(), "does not fit its configuration"),
         ("convert two out.safetensors".to_string(), "does not fit its configuration"),
     ] {
@@ -76,8 +79,8 @@ fn weights_of_another_model_are_rejected_and_missing_tensors_named() {
 fn mismatched_stages_are_rejected() {
     let desk = Desk::new();
     for (model, rqvae) in [
-        ("emoji-64 --class 0", "rqvae-per-depth"),
-        ("emoji-64 --class 0", "rqvae-shared"),
+        ("characters-128-ar", "rqvae-per-depth"),
+        ("characters-128-ar", "rqvae-shared"),
         // Same code shape, but its own embeddings have a different codebook size.
         ("fixtures/rqt-token-embedding --class 0", "rqvae-per-depth"),
     ] {
@@ -85,7 +88,7 @@ fn mismatched_stages_are_rejected() {
         desk.refuses(&line, 1, "stage 1 and stage 2 do not belong together");
     }
     desk.refuses(
-        "sample --model emoji-64 --class 0 --rqvae fixtures/rqt-class",
+        "sample --model fixtures/rqt-class --class 0 --rqvae fixtures/rqt-class",
         1,
         "expected an RQ-VAE (stage 1), found none",
     );
@@ -119,7 +122,7 @@ fn damaged_files_are_rejected() {
     ];
     for (name, bytes, message) in files {
         desk.write(name, bytes);
-        desk.refuses(&format!("encode samples/pig.png --model {name}"), 1, message);
+        desk.refuses(&format!("encode samples/red-cat.png --model {name}"), 1, message);
     }
 }
 
@@ -189,9 +192,11 @@ fn pickled_code_is_never_run() {
         // 0x80 0x02 is the protocol header; encoded as a string, 0x80 would become two bytes.
         let pickle = [b"\x80\x02", &pickle.as_bytes()[2..]].concat();
         desk.write("model.pt", pt(&pickle));
-        for line in
-            ["info model.pt", "encode samples/pig.png --model model.pt", "convert model.pt out.safetensors"]
-        {
+        for line in [
+            "info model.pt",
+            "encode samples/red-cat.png --model model.pt",
+            "convert model.pt out.safetensors",
+        ] {
             desk.refuses(line, 1, &format!("{module}.{name}"));
         }
     }

@@ -6,15 +6,18 @@ use super::desk::{Desk, Run};
 fn folders_that_cannot_be_created_are_named() {
     let desk = Desk::new();
     desk.write("file.txt", "in the way");
-    desk.does("encode samples/pig.png");
+    desk.does("encode samples/red-cat.png");
     for (line, message) in [
-        ("encode samples/pig.png --out file.txt/a.npy", "cannot create file.txt/a.npy"),
-        ("decode pig.npy --out file.txt/a.png", "cannot create file.txt/a.png"),
+        ("encode samples/red-cat.png --out file.txt/a.npy", "cannot create file.txt/a.npy"),
+        ("decode red-cat.npy --out file.txt/a.png", "cannot create file.txt/a.png"),
         ("convert fixtures/rqvae-shared file.txt/a.safetensors", "cannot create file.txt/a.safetensors"),
-        ("sample --model emoji-64 --class 0 --out file.txt", "cannot create file.txt"),
-        ("sample --model emoji-64 --class 0 --out file.txt/below", "cannot create file.txt/below"),
-        ("reconstruct samples/pig.png --out file.txt", "cannot create file.txt"),
-        ("complete --model emoji-64 pig.npy --rows 1 --class 0 --out file.txt", "cannot create file.txt"),
+        ("sample --model fixtures/rqt-class --class 0 --out file.txt", "cannot create file.txt"),
+        ("sample --model fixtures/rqt-class --class 0 --out file.txt/below", "cannot create file.txt/below"),
+        ("reconstruct samples/red-cat.png --out file.txt", "cannot create file.txt"),
+        (
+            "complete --model fixtures/rqt-class red-cat.npy --rows 1 --class 0 --out file.txt",
+            "cannot create file.txt",
+        ),
     ] {
         desk.refuses(line, 1, message);
     }
@@ -26,13 +29,13 @@ fn only_regular_files_are_overwritten() {
     let desk = Desk::new();
     desk.write("folder/inside.txt", "");
     desk.refuses(
-        "encode samples/pig.png --out folder",
+        "encode samples/red-cat.png --out folder",
         2,
         "folder: expected a file to write, found a folder",
     );
     desk.refuses("convert fixtures/rqvae-shared folder --force", 2, "folder: expected a file to write");
     desk.write("old.npy", "old");
-    desk.does("encode samples/pig.png --out old.npy --force");
+    desk.does("encode samples/red-cat.png --out old.npy --force");
     assert_ne!(std::fs::read(desk.path("old.npy")).unwrap(), b"old");
 }
 
@@ -54,7 +57,8 @@ fn what_cannot_be_written_is_refused_before_the_work() {
             desk.refuses(&format!("{line} {file}"), 1, &format!("cannot create {file}: "));
         }
     }
-    desk.refuses(&format!("sample --model emoji-64 --class 0 --out {too_long}"), 1, "cannot create n");
+    let line = format!("sample --model fixtures/rqt-class --class 0 --out {too_long}");
+    desk.refuses(&line, 1, "cannot create n");
 }
 
 /// Nobody can write to them, not even root.
@@ -62,8 +66,12 @@ fn what_cannot_be_written_is_refused_before_the_work() {
 #[test]
 fn devices_that_take_no_data_are_named() {
     let desk = Desk::new();
-    desk.does("encode samples/pig.png");
-    for line in ["encode samples/pig.png --out", "decode pig.npy --out", "convert fixtures/rqvae-shared"] {
+    desk.does("encode samples/red-cat.png");
+    for line in [
+        "encode samples/red-cat.png --out",
+        "decode red-cat.npy --out",
+        "convert fixtures/rqvae-shared",
+    ] {
         desk.refuses(&format!("{line} /dev/full"), 1, "cannot write /dev/full: No space left");
         desk.refuses(&format!("{line} /proc/version"), 1, "cannot write /proc/version: ");
     }
@@ -75,7 +83,7 @@ fn devices_that_take_no_data_are_named() {
 fn no_home_is_needed() {
     let desk = Desk::new();
     for home in [None, Some("/dev/null")] {
-        for line in ["sample --model emoji-64 --class 0", "info"] {
+        for line in ["sample", "info"] {
             let mut command = desk.command(line);
             for name in ["HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
                 command.env_remove(name);
@@ -93,25 +101,25 @@ fn no_home_is_needed() {
 #[test]
 fn a_full_disk_leaves_no_partial_file() {
     let desk = Desk::new();
-    desk.does("reconstruct samples/pig.png --out made");
+    desk.does("reconstruct samples/red-cat.png --out made");
     let before = desk.files();
     for line in [
-        "sample --model emoji-64 --class 0 --out out",
-        "reconstruct samples/scream.png --out out",
-        "decode made/pig-reconstruction.png --out out.png",
+        "sample --model fixtures/rqt-class --class 0 --out out",
+        "reconstruct samples/blue-beard.png --out out",
+        "decode made/red-cat-reconstruction.png --out out.png",
         "convert fixtures/rqvae-shared out.safetensors",
         // An existing file stays unchanged.
-        "decode made/pig-reconstruction.png --out made/pig-strip.png --force",
+        "decode made/red-cat-reconstruction.png --out made/red-cat-strip.png --force",
     ] {
         let program = desk.command(line);
         let mut limited = std::process::Command::new("sh");
         limited.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]);
         limited.arg(program.get_program()).args(program.get_args());
         limited.current_dir(program.get_current_dir().unwrap());
-        let strip = std::fs::read(desk.path("made/pig-strip.png")).unwrap();
+        let strip = std::fs::read(desk.path("made/red-cat-strip.png")).unwrap();
         Run::of(limited.output().unwrap()).is_refusal(line, 1, "File too large");
         assert_eq!(desk.files(), before, "{line}");
-        assert_eq!(std::fs::read(desk.path("made/pig-strip.png")).unwrap(), strip, "{line}");
+        assert_eq!(std::fs::read(desk.path("made/red-cat-strip.png")).unwrap(), strip, "{line}");
     }
 }
 
@@ -120,13 +128,14 @@ fn a_full_disk_leaves_no_partial_file() {
 fn failing_to_print_the_result_is_an_error() {
     let desk = Desk::new();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    for line in ["info", "--json info", "sample --model emoji-64 --class 0", "bench --list"] {
+    for line in ["info", "--json info", "sample --model fixtures/rqt-class --class 0", "bench --list"] {
         let run = Run::of(desk.command(line).stdout(full()).output().unwrap());
         assert_eq!(run.code, Some(1), "{line}: {run:?}");
         assert!(run.stderr.contains("residua: cannot write the result: No space left"), "{line}: {run:?}");
     }
     // The error cannot be reported here, but the work is done.
-    let run = Run::of(desk.command("sample --model emoji-64 --class 0").stderr(full()).output().unwrap());
+    let mut sample = desk.command("sample --model fixtures/rqt-class --class 0");
+    let run = Run::of(sample.stderr(full()).output().unwrap());
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 

@@ -17,7 +17,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn files_that_are_not_images_are_rejected() {
-    let whole = std::fs::read(given("samples/pig.png")).unwrap();
+    let whole = std::fs::read(given("samples/red-cat.png")).unwrap();
     let files: [(&str, Vec<u8>, &str); 7] = [
         ("empty.png", Vec::new(), "an empty file"),
         ("truncated.png", whole[..whole.len() / 2].to_vec(), "cannot be decoded"),
@@ -46,13 +46,13 @@ fn files_that_are_not_images_are_rejected() {
         desk.refuses(&format!("{command} ."), 1, "expected a file, found a folder: .");
     }
     for command in [
-        "complete --model emoji-64 text.png --rows 1 --class 0",
-        "explain --model emoji-64 text.png --row 0 --col 0 --class 0",
+        "complete --model fixtures/rqt-class text.png --rows 1 --class 0",
+        "explain --model fixtures/rqt-class text.png --row 0 --col 0 --class 0",
     ] {
         desk.refuses(command, 1, "text.png: expected a picture");
     }
     desk.refuses(
-        "complete --model emoji-64 samples/pig.png --mask text.png --class 0",
+        "complete --model fixtures/rqt-class samples/red-cat.png --mask text.png --class 0",
         1,
         "text.png: expected a picture",
     );
@@ -61,22 +61,21 @@ fn files_that_are_not_images_are_rejected() {
 #[test]
 fn our_own_strips_are_not_data() {
     let desk = Desk::new();
-    desk.does("reconstruct samples/pig.png --out out");
-    assert!(folder::read(&desk.path("out/pig-reconstruction.png")).is_ok());
-    let error = folder::read(&desk.path("out/pig-strip.png")).unwrap_err().to_string();
+    desk.does("reconstruct samples/red-cat.png --out out");
+    assert!(folder::read(&desk.path("out/red-cat-reconstruction.png")).is_ok());
+    let error = folder::read(&desk.path("out/red-cat-strip.png")).unwrap_err().to_string();
     assert!(error.contains("a sheet of several pictures in one"), "{error}");
 }
 
 #[test]
 fn unusual_images_are_read() {
     let desk = Desk::new();
-    let pig = image::open(given("samples/pig.png")).unwrap();
-    assert!(pig.color().has_alpha());
-    let (width, height) = pig.dimensions();
+    let cat = image::open(given("samples/red-cat.png")).unwrap();
+    let (width, height) = cat.dimensions();
     let odd: [(&str, DynamicImage); 5] = [
-        ("deep.png", pig.to_rgb16().into()),
-        ("grey.png", pig.to_luma8().into()),
-        ("opaque.bmp", pig.to_rgb8().into()),
+        ("deep.png", cat.to_rgb16().into()),
+        ("grey.png", cat.to_luma8().into()),
+        ("opaque.bmp", cat.to_rgb8().into()),
         ("dot.png", ImageBuffer::from_pixel(1, 1, Rgb([1u8, 2, 3])).into()),
         ("clear.webp", ImageBuffer::from_pixel(width, height, Rgba([9u8, 9, 9, 0])).into()),
     ];

@@ -97,8 +97,8 @@ fn what_may_not_be_read_or_written_is_named() {
     fs::create_dir(desk.path("closed")).unwrap();
     permit("closed", 0o500);
     for line in [
-        "sample --model emoji-64 --class 0 --out closed".to_string(),
-        "encode samples/pig.png --out closed/a.npy".to_string(),
+        "sample --model fixtures/rqt-class --class 0 --out closed".to_string(),
+        "encode samples/red-cat.png --out closed/a.npy".to_string(),
         format!("{LINE} --steps 1 --out closed/run"),
     ] {
         let run = desk.run(&line);

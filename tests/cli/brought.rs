@@ -95,9 +95,9 @@ fn missing_captions_are_counted() {
     let desk = desk();
     train(&desk, "--out one --steps 1");
     let text = STAGE2
-        .replace("vocab_size_cond: 2", "vocab_size_cond: 1024")
+        .replace("vocab_size_cond: 2", "vocab_size_cond: 5")
         .replace("block_size_cond: 1", "block_size_cond: 4")
-        .replace("dataset: {", "dataset: {txt_tok_name: bpe1k_emoji, ");
+        .replace("dataset: {", "dataset: {txt_tok_name: words, words: [a, cat, dog, picture], ");
     desk.write("text.yaml", text);
     let line = "train rqtransformer text.yaml --data data --rqvae one --steps 1 --out two";
     desk.refuses(

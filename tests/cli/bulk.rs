@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::desk::{Desk, Run};
 
-const SAMPLE: &str = "sample --bulk --model emoji-64 --out all --seed 4 -n 2";
+const SAMPLE: &str = "sample --bulk --model fixtures/rqt-class --out all --seed 4 -n 2";
 
 fn contents(desk: &Desk) -> BTreeMap<PathBuf, Vec<u8>> {
     desk.files().into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
@@ -49,13 +49,13 @@ fn every_class_is_sampled_and_a_second_call_fills_gaps() {
         run.warns(name);
     }
     assert_eq!(contents(&desk), whole);
-    desk.copy("samples/pig.png", "all/000001.png");
+    desk.copy("samples/red-cat.png", "all/000001.png");
     desk.refuses(SAMPLE, 1, "000001.png: expected a picture with its codes, found no codes: delete it");
     for other in
         ["--seed 5 -n 2", "--seed 4 -n 3", "--seed 4 -n 2 --top-k 9", "--seed 4 -n 2 --precision f16"]
     {
         desk.refuses(
-            &format!("sample --bulk --model emoji-64 --out all {other}"),
+            &format!("sample --bulk --model fixtures/rqt-class --out all {other}"),
             2,
             "expected samples of this model",
         );
@@ -63,14 +63,14 @@ fn every_class_is_sampled_and_a_second_call_fills_gaps() {
     std::fs::remove_file(desk.path("all/samples.json")).unwrap();
     desk.refuses(SAMPLE, 2, "found other numbered pictures");
     desk.write("mine/codes.npy", b"a person's own");
-    desk.refuses("sample --bulk --model emoji-64 --out mine", 2, "numbered pictures or lists");
+    desk.refuses("sample --bulk --model fixtures/rqt-class --out mine", 2, "numbered pictures or lists");
 }
 
 #[test]
 fn every_caption_of_a_file_is_sampled_and_listed() {
     let desk = Desk::new();
     desk.write("captions.txt", "\u{feff}a red cat\r\n\r\na blue dog\n");
-    desk.does("sample --bulk --captions captions.txt --model emoji-64-captions -n 1 --out all");
+    desk.does("sample --bulk --captions captions.txt --model characters-128-ar -n 1 --out all");
     let listed = std::fs::read_to_string(desk.path("all/captions.tsv")).unwrap();
     assert_eq!(listed, "000000.png\ta red cat\n000001.png\ta blue dog\n");
     let bytes = std::fs::read(desk.path("all/000001.png")).unwrap();
@@ -84,7 +84,7 @@ fn every_caption_of_a_file_is_sampled_and_listed() {
         ("", 2, "this model needs captions"),
         ("--captions captions.txt -n 0", 2, "expected 1 to"),
     ] {
-        desk.refuses(&format!("sample --bulk --model emoji-64-captions {options} --out none"), code, message);
+        desk.refuses(&format!("sample --bulk --model characters-128-ar {options} --out none"), code, message);
     }
     for line in ["sample --bulk --captions captions.txt --prompt cat", "sample --captions captions.txt"] {
         let run = desk.run(line);
@@ -98,7 +98,7 @@ fn captions_may_be_piped_and_in_utf_16() {
     let units = "a red cat\r\nein Käse\r\n".encode_utf16().flat_map(u16::to_le_bytes);
     desk.write("wide.txt", [0xff, 0xfe].into_iter().chain(units).collect::<Vec<u8>>());
     for (captions, out) in [("wide.txt", "named"), ("-", "piped")] {
-        let line = format!("sample --bulk --captions {captions} --model emoji-64-captions -n 1 --out {out}");
+        let line = format!("sample --bulk --captions {captions} --model characters-128-ar -n 1 --out {out}");
         let mut command = desk.command(&line);
         command.stdin(std::fs::File::open(desk.path("wide.txt")).unwrap());
         let run = Run::of(command.output().unwrap());

@@ -5,8 +5,10 @@ use residua_io::image_io::png_text::Provenance;
 use residua_protocol::Recipe;
 use serde_json::Value;
 
+use super::contextual;
 use super::desk::{Desk, stacks};
 use super::made_up::{MadeUp, golden};
+use super::revision::MODEL;
 
 /// The small model has no vocabulary, so its captions are empty.
 const BY_CAPTION: &str = "sample --model fixtures/rqt-text --prompt=";
@@ -97,6 +99,8 @@ fn a_classifier_keeps_the_most_confident_samples() {
 fn samples_that_cannot_be_ranked_are_rejected() {
     let desk = desk();
     desk.write("text.txt", "no weights");
+    // It has three classes.
+    contextual::write(&desk.path("contextual"), &contextual::config(64));
     for (line, code, message) in [
         (
             format!("{BY_CAPTION} -n 2 --clip clip.safetensors --keep 3"),
@@ -126,13 +130,9 @@ fn samples_that_cannot_be_ranked_are_rejected() {
             2,
             "-n: expected 1 to 10000 pictures",
         ),
+        (format!("sample {MODEL} --classifier resnet.safetensors"), 1, "classes, found one of 10"),
         (
-            "sample --model emoji-64 --class 3 --classifier resnet.safetensors".into(),
-            1,
-            "classes, found one of 10",
-        ),
-        (
-            "sample --model emoji-64 --prompt cat --clip clip.safetensors".into(),
+            "sample --model fixtures/rqt-class --prompt cat --clip clip.safetensors".into(),
             2,
             "this model needs a class",
         ),

@@ -21,7 +21,7 @@ fn archive(desk: &Desk, name: &str) {
 
 /// The codes of a sample image.
 pub fn encoded(desk: &Desk, model: &str) -> Value {
-    desk.json(&format!("encode samples/poodle.png --out codes.npy --force --model {model}"))["codes"].clone()
+    desk.json(&format!("encode samples/red-cat.png --out codes.npy --force --model {model}"))["codes"].clone()
 }
 
 #[test]
@@ -200,12 +200,12 @@ fn a_folder_with_one_converted_file_is_a_model() {
 #[test]
 fn bundled_models_are_converted_by_name() {
     let desk = Desk::new();
-    let files = desk.json("convert emoji-64 emoji")["files"].clone();
-    assert_eq!(files, serde_json::json!(["emoji/stage1.safetensors", "emoji/stage2.safetensors"]));
-    let expected = stacks(&desk.json("sample --model emoji-64 --class 1 --out bundled"));
-    assert_eq!(expected, stacks(&desk.json("sample --class 1 --model emoji --out converted")));
-    for stage in desk.json("info emoji").as_array().unwrap() {
-        assert_eq!(stage["licence"], "MIT", "{stage}");
+    let files = desk.json("convert characters-128-ar own")["files"].clone();
+    assert_eq!(files, serde_json::json!(["own/stage1.safetensors", "own/stage2.safetensors"]));
+    let expected = stacks(&desk.json("sample --model characters-128-ar --out bundled"));
+    assert_eq!(expected, stacks(&desk.json("sample --model own --out converted")));
+    for stage in desk.json("info own").as_array().unwrap() {
+        assert_eq!(stage["licence"], "CC BY 4.0, Johan Melin and David Revoy", "{stage}");
     }
 }
 
@@ -238,7 +238,7 @@ fn half_precision_is_half_the_size_and_nearly_the_same() {
     let size = |name| std::fs::metadata(desk.path(name)).unwrap().len() as f64;
     let ratio = size("half.safetensors") / size("full.safetensors");
     assert!((0.5..0.53).contains(&ratio), "{ratio}");
-    desk.does("encode samples/poodle.png --out codes.npy --model full.safetensors");
+    desk.does("encode samples/orange-cat.png --out codes.npy --model full.safetensors");
     desk.does("decode codes.npy --out full.png --model full.safetensors");
     desk.does("decode codes.npy --out half.png --model half.safetensors");
     let [full, half] = ["full.png", "half.png"].map(|name| desk.pixels(name));
@@ -250,7 +250,7 @@ fn half_precision_is_half_the_size_and_nearly_the_same() {
 fn missing_kinds_of_weights_are_rejected() {
     let desk = Desk::new();
     desk.refuses("convert fixtures/rqvae-shared out.safetensors --weights ema", 2, "no EMA weights");
-    desk.refuses("sample --model emoji-64 --class 0 --weights ema", 2, "no EMA weights");
+    desk.refuses("sample --weights ema", 2, "no EMA weights");
 }
 
 #[test]

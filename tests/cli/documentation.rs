@@ -7,16 +7,7 @@ use std::process::Command;
 /// All pages with their text.
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = [
-        "",
-        "docs/src",
-        "web",
-        "shaders",
-        "assets",
-        "assets/emoji-64",
-        "assets/characters-128",
-        "assets/tokenizers",
-    ];
+    let folders = ["", "docs/src", "web", "shaders", "assets", "assets/characters-128", "assets/tokenizers"];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
     let pages =
         files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "md"));

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::desk::Desk;
 use super::inception;
 use super::made_up::{MadeUp, golden};
+use super::named;
 use super::revision::{MODEL, contextual};
 
 pub const SAMPLES: [&str; 6] =
-    ["croissant.png", "metro.png", "pig.png", "poodle.png", "scream.png", "woman-girl.png"];
+    ["blue-beard.png", "brown-bun.png", "green-cat.png", "orange-cat.png", "red-cat.png", "red-hair.png"];
 
 /// The sample images in the folder `data`, along with two files that are not images.
 fn desk() -> Desk {
@@ -32,13 +33,11 @@ fn assert_near(found: &Value, expected: f64) {
 #[test]
 fn reconstruction_metrics_match_those_of_single_images() {
     let desk = desk();
-    let found = desk.json("eval reconstruction --data data --batch 4 --model emoji-64");
-    let singles: Vec<Value> = SAMPLES
-        .iter()
-        .map(|name| desk.json(&format!("reconstruct data/{name} --out out --model emoji-64")))
-        .collect();
+    let found = desk.json("eval reconstruction --data data --batch 4");
+    let singles: Vec<Value> =
+        SAMPLES.iter().map(|name| desk.json(&format!("reconstruct data/{name} --out out"))).collect();
     let mean = |key: &str| singles.iter().map(|single| number(&single[key])).sum::<f64>() / 6.0;
-    assert_eq!((&found["pictures"], &found["resolution"]), (&Value::from(6), &Value::from(64)));
+    assert_eq!((&found["pictures"], &found["resolution"]), (&Value::from(6), &Value::from(128)));
     assert!(found["left_out"][0]["path"].as_str().unwrap().ends_with("broken.png"), "{found}");
     for (key, expected) in [("psnr", mean("psnr")), ("ssim", mean("ssim"))] {
         assert_near(&found[key], expected);
@@ -62,44 +61,61 @@ fn reconstruction_metrics_match_those_of_single_images() {
 
     assert_eq!(found["lpips"], Value::Null);
     let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
-    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips} --model emoji-64"));
+    let looked = desk.json(&format!("eval reconstruction --data data --limit 2 {lpips}"));
     assert!(number(&looked["lpips"]) > 0.0, "{looked}");
     let depths = looked["depths"].as_array().unwrap();
     assert_eq!(depths[3]["lpips"], looked["lpips"]);
     assert!(number(&depths[0]["lpips"]) > number(&depths[3]["lpips"]), "{looked}");
 
-    let run = desk.does("eval reconstruction --data data --limit 3 --model emoji-64");
-    assert!(run.stdout.contains("64x64") && run.stdout.contains(" of 1024"), "{run:?}");
+    let run = desk.does("eval reconstruction --data data --limit 3");
+    assert!(run.stdout.contains("128x128") && run.stdout.contains(" of 1024"), "{run:?}");
 }
 
 #[test]
-fn likelihoods_are_better_than_chance_under_the_right_class() {
+fn likelihoods_are_better_than_chance_under_the_right_caption() {
     let desk = Desk::new();
-    for name in ["pig.png", "poodle.png"] {
-        desk.copy(&format!("samples/{name}"), &format!("data/Animals & Nature/{name}"));
+    for colour in ["red", "orange"] {
+        desk.copy(&format!("samples/{colour}-cat.png"), &format!("data/{colour}.png"));
+        desk.write(&format!("data/{colour}.txt"), format!("{colour} cat"));
     }
-    let found = desk.json("eval likelihood --data data --model emoji-64");
+    let found = desk.json("eval likelihood --data data");
     assert_eq!(found["pictures"], 2);
     assert!(number(&found["nats_below_uniform"]) > 0.5, "{found}");
     assert_near(&found["uniform_bits_per_image"], 2560.0);
     assert!(number(&found["bits_per_image"]) < 2560.0);
-    let run = desk.does("eval likelihood --data data --precision q8 --model emoji-64");
+    let run = desk.does("eval likelihood --data data --precision q8");
     assert!(run.stdout.contains("below uniform"), "{run:?}");
+}
+
+#[test]
+fn folders_are_the_classes_that_a_model_names() {
+    let desk = Desk::new();
+    named::write(&desk.path("named"));
+    let measured = |folder: &str, model: &str| {
+        desk.copy("samples/red-cat.png", &format!("{folder}/{}/cat.png", named::CLASSES[3]));
+        desk.json(&format!("eval likelihood --data {folder} --model {model}"))["bits_per_image"].clone()
+    };
+    let found = measured("data", "named");
+    // The only folder counts as the first class to a model without names, unless the folders are listed.
+    assert_ne!(found, measured("unlisted", "fixtures/rqt-class"));
+    desk.write("listed/classes.txt", named::CLASSES.join("\n"));
+    assert_eq!(found, measured("listed", "fixtures/rqt-class"));
 }
 
 #[test]
 fn impossible_measurements_are_rejected_in_one_line() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).unwrap();
-    desk.copy("samples/pig.png", "data/pig.png");
-    desk.copy("samples/pig.png", "unknown/swine/pig.png");
+    desk.copy("samples/red-cat.png", "data/red-cat.png");
+    desk.copy("samples/red-cat.png", "unknown/lions/red-cat.png");
+    named::write(&desk.path("named"));
     desk.write("broken/a.png", b"no picture");
     let few = Statistics { mean: vec![0.0; 3], covariance: Matrix::zeros(3, 3) };
     desk.write("few.npz", few.encode());
     let cases = [
         // Before the weights are looked for, not after hours of sampling.
         (
-            "eval fid --data few.npz --inception none.pth --model emoji-64",
+            "eval fid --data few.npz --inception none.pth --model fixtures/rqt-class",
             1,
             "few.npz: expected statistics of Inception's 2048 features, found 3",
         ),
@@ -108,8 +124,8 @@ fn impossible_measurements_are_rejected_in_one_line() {
         ("eval reconstruction --data broken", 1, "expected pictures, found none in 1 file"),
         ("eval reconstruction --data data --limit 0", 2, "limit: expected at least 1"),
         ("eval reconstruction --data data --split held-out", 2, "use the split all"),
-        ("eval likelihood --data data --model emoji-64", 2, "expected a class"),
-        ("eval likelihood --data unknown --model emoji-64", 1, "found swine"),
+        ("eval likelihood --data data --model fixtures/rqt-class", 2, "expected a class"),
+        ("eval likelihood --data unknown --model named", 1, "found lions"),
         ("eval rfid --data data --inception none.pth", 1, "none.pth"),
         ("eval rfid --data data --inception fixtures/checkpoint/bare.pt", 1, "Inception v3"),
     ];
@@ -122,8 +138,8 @@ fn impossible_measurements_are_rejected_in_one_line() {
 #[test]
 fn folders_are_classes_only_to_a_model_that_takes_one() {
     let desk = Desk::new();
-    desk.copy("samples/pig.png", "data/animals/pig.png");
-    desk.write("data/animals/pig.txt", b"a pig");
+    desk.copy("samples/red-cat.png", "data/animals/red-cat.png");
+    desk.write("data/animals/red-cat.txt", b"a red cat");
     let found = desk.json("eval likelihood --data data --model characters-128");
     assert_eq!(found["pictures"], 1);
 }
@@ -131,7 +147,7 @@ fn folders_are_classes_only_to_a_model_that_takes_one() {
 #[test]
 fn folders_of_a_model_without_class_names_may_be_other_classes() {
     let desk = Desk::new();
-    desk.copy("samples/pig.png", "data/3/pig.png");
+    desk.copy("samples/red-cat.png", "data/3/red-cat.png");
     let measure = || desk.does("eval likelihood --data data --model fixtures/rqt-class");
     measure().warns("the folders count as its classes 0 to 0, in the order of their names");
     let classes: Vec<String> = (0..10).map(|number| number.to_string()).collect();
@@ -148,8 +164,10 @@ fn unreadable_texts_are_counted() {
         .iter()
         .for_each(|name| desk.write(&format!("data/{name}").replace("png", "txt"), b"K\xe4se"));
     let run = desk.does("eval reconstruction --data data --limit 2");
-    run.warns("2 left out, texts that are not in UTF-8 or have more than 1 MB: croissant.txt, metro.txt");
-    assert_eq!(run.stderr.matches("metro.txt").count(), 1, "{run:?}");
+    run.warns(
+        "2 left out, texts that are not in UTF-8 or have more than 1 MB: blue-beard.txt, brown-bun.txt",
+    );
+    assert_eq!(run.stderr.matches("brown-bun.txt").count(), 1, "{run:?}");
 }
 
 /// Writes a file of made-up Inception weights.
@@ -164,12 +182,13 @@ fn image_sets_are_compared_by_their_inception_features() {
     SAMPLES[..3].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     write_inception(&desk, "inception.safetensors");
     let inception = "--inception inception.safetensors";
-    let rfid = desk.json(&format!("eval rfid --data data --model emoji-64 {inception}"));
+    let line = format!("eval rfid --data data --model fixtures/rqvae-shared {inception}");
+    let rfid = desk.json(&line);
     assert!(number(&rfid["rfid"]) > 0.0, "{rfid}");
     let by_depth = rfid["by_depth"].as_array().unwrap();
     assert_eq!((by_depth.len(), &by_depth[3]), (4, &rfid["rfid"]));
     assert_ne!(by_depth[0], by_depth[3]);
-    assert_eq!((&rfid["protocol"]["pictures"], &rfid["protocol"]["resolution"]), (&3.into(), &64.into()));
+    assert_eq!((&rfid["protocol"]["pictures"], &rfid["protocol"]["resolution"]), (&3.into(), &32.into()));
 
     let saved = desk.json(&format!("eval statistics --data data --out reference.npz {inception}"));
     assert_eq!(saved["protocol"]["inception_sha256"], rfid["protocol"]["inception_sha256"]);
@@ -180,7 +199,7 @@ fn image_sets_are_compared_by_their_inception_features() {
     assert_eq!(own["protocol"]["reference_pictures"], Value::Null);
 
     let run = desk.does(&format!(
-        "eval fid --data reference.npz --model emoji-64 -n 3 --seed 3 --splits 1 {inception}"
+        "eval fid --data reference.npz --model fixtures/rqt-class -n 3 --seed 3 --splits 1 {inception}"
     ));
     let figure = run.stdout.lines().next().unwrap().strip_prefix("FID").unwrap().trim();
     assert!(figure.parse::<f64>().unwrap() > 0.0, "{run:?}");
@@ -228,9 +247,9 @@ fn metrics_of_kept_samples_match_those_of_their_folders() {
 fn only_the_samples_of_the_plan_are_judged() {
     let desk = Desk::new();
     for name in ["data/a.png", "kept/top-k-5/000000.png", "kept/000.png", "kept/mine.png"] {
-        desk.copy("samples/pig.png", name);
+        desk.copy("samples/red-cat.png", name);
     }
-    desk.copy("samples/metro.png", "data/b.png");
+    desk.copy("samples/green-cat.png", "data/b.png");
     write_inception(&desk, "inception.safetensors");
     let given = "--data data --inception inception.safetensors --model fixtures/rqt-class -n 2";
     let found = desk.json(&format!("eval samples {given} --out kept"));
@@ -255,7 +274,7 @@ fn a_contextual_model_is_judged_with_the_draft_that_is_asked_for() {
     desk.does(&format!("eval samples {options} {model} --out kept"));
     assert_eq!(desk.recipe("kept/000000.png")["sampling"]["schedule"]["draft"], 3);
     desk.refuses(
-        &format!("eval fid {options} --model emoji-64"),
+        &format!("eval fid {options} --model fixtures/rqt-class"),
         2,
         "--draft: this model samples each cell once",
     );

@@ -12,11 +12,11 @@ fn suggestions(explanation: &Value) -> Vec<(u64, f64)> {
 
 #[test]
 fn all_probabilities_sum_to_one_and_give_rank_and_entropy() {
-    let result = Desk::new()
-        .json("explain --model emoji-64 samples/pig.png --row 3 --col 4 --depth 1 --class 2 --count 99999");
+    let place = "--row 3 --col 4 --depth 1 --class 2 --count 99999";
+    let result = Desk::new().json(&format!("explain --model fixtures/rqt-class samples/red-cat.png {place}"));
     let explanation = &result["explanation"];
     let all = suggestions(explanation);
-    assert_eq!(all.len(), 1024);
+    assert_eq!(all.len(), 64);
     assert!(all.is_sorted_by(|a, b| a.1 >= b.1));
     let sum: f64 = all.iter().map(|(_, p)| p).sum();
     assert!((sum - 1.0).abs() < 1e-4, "{sum}");
@@ -30,7 +30,7 @@ fn all_probabilities_sum_to_one_and_give_rank_and_entropy() {
 #[test]
 fn the_most_likely_code_is_the_greedy_sample() {
     let desk = Desk::new();
-    desk.does("sample --model emoji-64 --class 6 --temperature 0 --out greedy");
+    desk.does("sample --model fixtures/rqt-class --class 6 --temperature 0 --out greedy");
     let stack = desk.codes("greedy/000.png");
     for (row, col, depth) in [(0, 0, 0), (0, 0, 3), (3, 5, 2), (7, 7, 3)] {
         let place = format!("--row {row} --col {col} --depth {depth} --count 3");
@@ -45,21 +45,21 @@ fn the_most_likely_code_is_the_greedy_sample() {
 #[test]
 fn the_condition_matters_and_later_codes_do_not() {
     let desk = Desk::new();
-    desk.does("encode samples/pig.png --out pig.npy --model emoji-64");
-    desk.does("complete --model emoji-64 pig.npy --rows 2 --class 2 --out completed");
+    desk.does("encode samples/red-cat.png --out red-cat.npy --model fixtures/rqt-class");
+    desk.does("complete --model fixtures/rqt-class red-cat.npy --rows 2 --class 2 --out completed");
     let at = |input: &str, class: u32| {
-        desk.json(&format!("explain --model emoji-64 {input} --row 1 --col 7 --depth 3 --class {class}"))["explanation"]
-            .clone()
+        let place = format!("--row 1 --col 7 --depth 3 --class {class}");
+        desk.json(&format!("explain --model fixtures/rqt-class {input} {place}"))["explanation"].clone()
     };
     // At the position itself, only the mark on the chosen code depends on the stack, and that code was kept.
-    assert_eq!(at("pig.npy", 2), at("completed/000.png", 2));
-    assert_ne!(at("pig.npy", 2), at("pig.npy", 3));
+    assert_eq!(at("red-cat.npy", 2), at("completed/000.png", 2));
+    assert_ne!(at("red-cat.npy", 2), at("red-cat.npy", 3));
 }
 
 #[test]
 fn the_chosen_code_is_marked_in_the_text_output() {
-    let run =
-        Desk::new().does("explain --model emoji-64 samples/pig.png --row 0 --col 0 --class 2 --count 1024");
+    let place = "--row 0 --col 0 --class 2 --count 64";
+    let run = Desk::new().does(&format!("explain --model fixtures/rqt-class samples/red-cat.png {place}"));
     assert_eq!(run.stdout.lines().filter(|line| line.ends_with("  chosen")).count(), 1, "{run:?}");
     assert!(run.stdout.lines().last().unwrap().contains("entropy"), "{run:?}");
 }

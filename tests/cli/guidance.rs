@@ -45,17 +45,21 @@ fn samples_are_guided_and_repeated() {
 fn impossible_guidance_is_rejected() {
     let desk = Desk::new();
     desk.refuses(
-        "sample --model emoji-64 --class 1 --guidance 3",
+        "sample --model fixtures/rqt-class --class 1 --guidance 3",
         2,
         "trained only with its condition (arch.cond_dropout)",
     );
     desk.refuses(
-        "sample --model emoji-64 --class 1 --guidance -1",
+        "sample --model fixtures/rqt-class --class 1 --guidance -1",
         2,
         "guidance: expected 0 to 100, found -1",
     );
-    desk.refuses("sample --model emoji-64 --class 1 --guidance 1,2", 2, "guidance: expected one value, or 4");
+    desk.refuses(
+        "sample --model fixtures/rqt-class --class 1 --guidance 1,2",
+        2,
+        "guidance: expected one value, or 4",
+    );
     desk.write("text.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 1\n  cond_dropout: 0.1"));
-    let train = "train rqtransformer text.yaml --data . --rqvae emoji-64 --out run";
+    let train = "train rqtransformer text.yaml --data . --rqvae fixtures/rqvae-shared --out run";
     desk.refuses(train, 1, "cond_dropout: expected 0");
 }

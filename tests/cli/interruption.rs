@@ -29,7 +29,8 @@ fn interrupted_sampling_leaves_complete_images_or_none() {
     let desk = Desk::new();
     // The folder is created after the models are loaded, when sampling starts.
     let out = desk.path("out");
-    let run = interrupted(&desk, "sample --model emoji-64 --class 0 -n 9000 --out out", || out.exists());
+    let line = "sample --model fixtures/rqt-class --class 0 -n 9000 --out out";
+    let run = interrupted(&desk, line, || out.exists());
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.ends_with("residua: stopped\n"), "{run:?}");
     let files = desk.files();

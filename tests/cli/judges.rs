@@ -174,8 +174,8 @@ fn clip_is_read_with_hugging_faces_names_too() {
     embeds_as_pytorch_does(&load(&desk, &renamed, &cpu()).unwrap(), &golden);
 
     // These names do not say who trained the model, but its configuration does.
-    desk.copy("samples/pig.png", "seen/0.png");
-    desk.write("seen/captions.tsv", "0.png\ta pig\n");
+    desk.copy("samples/red-cat.png", "seen/0.png");
+    desk.write("seen/captions.tsv", "0.png\ta red cat\n");
     let score = || desk.does("eval clip --data seen --clip clip.safetensors");
     score().warns("assuming OpenAI, with QuickGELU");
     let encoder = r#"{"num_attention_heads": 1}"#;

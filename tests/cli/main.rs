@@ -33,6 +33,8 @@ mod large_pictures;
 mod layers;
 mod made_up;
 mod morph;
+#[path = "../shared/named.rs"]
+mod named;
 mod outputs;
 mod parts;
 mod pictures;

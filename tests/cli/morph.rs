@@ -18,23 +18,24 @@ fn frames(desk: &Desk, name: &str) -> Vec<RgbImage> {
 #[test]
 fn a_morph_begins_and_ends_with_the_reconstructions() {
     let desk = Desk::new();
-    let made = desk.json("morph samples/pig.png samples/scream.png --out between/m.png --frames 7 --fps 20");
+    let pictures = "samples/red-cat.png samples/blue-beard.png";
+    let made = desk.json(&format!("morph {pictures} --out between/m.png --frames 7 --fps 20"));
     assert_eq!(made["frames"], 7);
     let frames = frames(&desk, "between/m.png");
     assert_eq!(frames.len(), 7);
-    for (name, frame) in [("pig", &frames[0]), ("scream", &frames[6])] {
+    for (name, frame) in [("red-cat", &frames[0]), ("blue-beard", &frames[6])] {
         desk.does(&format!("encode samples/{name}.png --out {name}.npy"));
         desk.does(&format!("decode {name}.npy --out {name}.png"));
         assert_eq!(desk.pixels(&format!("{name}.png")), *frame, "{name}");
     }
     assert!(frames.windows(2).all(|pair| pair[0] != pair[1]));
-    desk.refuses("morph samples/pig.png samples/scream.png --out between/m.png", 2, "m.png");
+    desk.refuses(&format!("morph {pictures} --out between/m.png"), 2, "m.png");
 }
 
 #[test]
 fn a_contextual_model_fits_the_frames() {
     let desk = contextual();
-    let pictures = "samples/pig.png samples/scream.png --frames 6 --order random --seed 3";
+    let pictures = "samples/red-cat.png samples/blue-beard.png --frames 6 --order random --seed 3";
     desk.json(&format!("morph {pictures} {MODEL} --fit --out fitted.png"));
     desk.json(&format!("morph {pictures} --rqvae fixtures/rqvae-shared --out plain.png"));
     let (fitted, plain) = (frames(&desk, "fitted.png"), frames(&desk, "plain.png"));
@@ -53,11 +54,11 @@ fn what_does_nothing_or_cannot_be_done_is_refused() {
         ("--frames 4294967295", "expected 2 to 10000 frames, found 4294967295"),
         ("--class 1", "--class and --prompt do nothing without --fit"),
         (
-            "--model emoji-64 --fit --class 1",
+            "--model fixtures/rqt-class --fit --class 1",
             "fitting a morph needs a model of arch.type contextual-rq-transformer",
         ),
         ("--out m.jpg", "m.jpg"),
     ] {
-        desk.refuses(&format!("morph samples/pig.png samples/scream.png {options}"), 2, message);
+        desk.refuses(&format!("morph samples/red-cat.png samples/blue-beard.png {options}"), 2, message);
     }
 }

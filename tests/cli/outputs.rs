@@ -15,8 +15,8 @@ fn names(desk: &Desk, folder: &str) -> BTreeSet<String> {
 #[test]
 fn samples_continue_from_the_highest_number() {
     let desk = Desk::new();
-    let first = stacks(&desk.json("sample --model emoji-64 --class 2 -n 3 --seed 1"));
-    let second = desk.json("sample --model emoji-64 --class 5 -n 2 --seed 2");
+    let first = stacks(&desk.json("sample --model fixtures/rqt-class --class 2 -n 3 --seed 1"));
+    let second = desk.json("sample --model fixtures/rqt-class --class 5 -n 2 --seed 2");
     assert_eq!(second["files"], serde_json::json!(["samples/003.png", "samples/004.png"]));
     let all = ["000.png", "001.png", "002.png", "003.png", "004.png", "sheet-2.png", "sheet.png"];
     assert_eq!(names(&desk, "samples"), all.map(String::from).into());
@@ -25,7 +25,7 @@ fn samples_continue_from_the_highest_number() {
     }
     // Its recipe has its number within its seed.
     assert_eq!(desk.recipe("samples/004.png")["sampling"]["image"], 1);
-    let replaced = desk.json("sample --model emoji-64 --class 5 -n 1 --seed 2 --force");
+    let replaced = desk.json("sample --model fixtures/rqt-class --class 5 -n 1 --seed 2 --force");
     assert_eq!(replaced["files"], serde_json::json!(["samples/000.png"]));
 }
 
@@ -33,8 +33,8 @@ fn samples_continue_from_the_highest_number() {
 fn two_runs_into_one_folder_keep_each_others_images() {
     let desk = Desk::new();
     let lines = [
-        "sample --model emoji-64 --class 2 -n 9 --seed 1",
-        "sample --model emoji-64 --class 5 -n 9 --seed 2",
+        "sample --model fixtures/rqt-class --class 2 -n 9 --seed 1",
+        "sample --model fixtures/rqt-class --class 5 -n 9 --seed 2",
     ];
     let run = |line: &str| {
         let mut command = desk.command(&format!("--json {line}"));
@@ -61,8 +61,8 @@ fn files(result: &serde_json::Value) -> Vec<String> {
 #[test]
 fn default_names_are_counted_up() {
     let desk = Desk::new();
-    desk.copy("samples/pig.png", "a/cat.png");
-    desk.copy("samples/metro.png", "b/cat.png");
+    desk.copy("samples/red-cat.png", "a/cat.png");
+    desk.copy("samples/green-cat.png", "b/cat.png");
     let [a, b] = ["a", "b"].map(|folder| desk.json(&format!("encode {folder}/cat.png")));
     assert_eq!((a["file"].as_str(), b["file"].as_str()), (Some("cat.npy"), Some("cat-2.npy")));
     for line in [
@@ -96,26 +96,26 @@ fn a_given_name_must_be_unused_and_have_the_right_extension() {
     for name in ["a.npy", "a.png", "a.safetensors"] {
         desk.write(name, "mine");
     }
-    desk.does("encode samples/pig.png");
+    desk.does("encode samples/red-cat.png");
     for line in [
-        "encode samples/pig.png --out a.npy",
-        "decode pig.npy --out a.png",
+        "encode samples/red-cat.png --out a.npy",
+        "decode red-cat.npy --out a.png",
         "convert fixtures/rqvae-shared a.safetensors",
         "studio --screenshot a.png",
     ] {
         desk.refuses(line, 2, "already exists: choose another name, or use --force to replace it");
     }
     for (line, ending) in [
-        ("encode samples/pig.png --out x.npz", ".npy"),
-        ("encode samples/pig.png --out codes", ".npy"),
-        ("decode pig.npy --out x.jpg", ".png"),
+        ("encode samples/red-cat.png --out x.npz", ".npy"),
+        ("encode samples/red-cat.png --out codes", ".npy"),
+        ("decode red-cat.npy --out x.jpg", ".png"),
         ("convert fixtures/rqvae-shared x.pt", ".safetensors"),
         ("eval statistics --data . --inception w.pth --out x.npy", ".npz"),
         ("studio --screenshot x.jpg", ".png"),
     ] {
         desk.refuses(line, 2, &format!("expected a name that ends in {ending}"));
     }
-    desk.does("decode pig.npy --out a.png --force");
+    desk.does("decode red-cat.npy --out a.png --force");
     assert_eq!(desk.pixels("a.png").dimensions(), (128, 128));
 }
 
@@ -123,11 +123,11 @@ fn a_given_name_must_be_unused_and_have_the_right_extension() {
 fn missing_folders_are_created() {
     let desk = Desk::new();
     for line in [
-        "encode samples/pig.png --out new/codes/a.npy",
+        "encode samples/red-cat.png --out new/codes/a.npy",
         "decode new/codes/a.npy --out new/pictures/a.png",
         "convert fixtures/rqvae-shared new/models/a.safetensors",
-        "reconstruct samples/pig.png --out new/reconstructions",
-        "sample --model emoji-64 --class 0 --out new/samples/first",
+        "reconstruct samples/red-cat.png --out new/reconstructions",
+        "sample --model fixtures/rqt-class --class 0 --out new/samples/first",
     ] {
         desk.does(line);
     }
@@ -139,7 +139,7 @@ fn missing_folders_are_created() {
 #[test]
 fn an_output_may_replace_its_input() {
     let desk = Desk::new();
-    desk.does("sample --model emoji-64 --class 0 --out made");
+    desk.does("sample --model fixtures/rqt-class --class 0 --out made");
     let before = desk.pixels("made/000.png");
     desk.does("decode made/000.png --out made/000.png --force");
     assert_eq!(desk.pixels("made/000.png"), before);
@@ -154,22 +154,22 @@ fn an_output_may_replace_its_input() {
 fn links_and_pipes_are_written_through() {
     use std::os::unix::fs::symlink;
     let desk = Desk::new();
-    desk.does("encode samples/pig.png --out expected.npy");
+    desk.does("encode samples/red-cat.png --out expected.npy");
     let expected = std::fs::read(desk.path("expected.npy")).unwrap();
     desk.write("store/real.npy", "keep");
     symlink("store/real.npy", desk.path("out.npy")).unwrap();
-    desk.refuses("encode samples/pig.png --out out.npy", 2, "out.npy already exists");
+    desk.refuses("encode samples/red-cat.png --out out.npy", 2, "out.npy already exists");
     assert_eq!(std::fs::read(desk.path("store/real.npy")).unwrap(), b"keep");
-    desk.does("encode samples/pig.png --out out.npy --force");
+    desk.does("encode samples/red-cat.png --out out.npy --force");
     assert_eq!(std::fs::read(desk.path("store/real.npy")).unwrap(), expected);
     assert!(desk.path("out.npy").is_symlink());
 
     let pipe = desk.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let reader = std::thread::spawn(move || std::fs::read(pipe).unwrap());
-    desk.does("encode samples/pig.png --out pipe");
+    desk.does("encode samples/red-cat.png --out pipe");
     assert_eq!(reader.join().unwrap(), expected);
-    desk.does("encode samples/pig.png --out /dev/null");
+    desk.does("encode samples/red-cat.png --out /dev/null");
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn a_dash_is_standard_input_and_output() {
         assert!(output.status.success(), "{line}: {output:?}");
         output.stdout
     };
-    desk.does("encode samples/pig.png");
-    desk.does("decode pig.npy --out pig.png");
-    let picture = std::fs::read(given("samples/pig.png")).unwrap();
+    desk.does("encode samples/red-cat.png");
+    desk.does("decode red-cat.npy --out red-cat.png");
+    let picture = std::fs::read(given("samples/red-cat.png")).unwrap();
     let codes = piped("encode - --out -", picture.clone());
-    assert_eq!(codes, std::fs::read(desk.path("pig.npy")).unwrap());
-    assert_eq!(piped("decode - --out -", codes), std::fs::read(desk.path("pig.png")).unwrap());
+    assert_eq!(codes, std::fs::read(desk.path("red-cat.npy")).unwrap());
+    assert_eq!(piped("decode - --out -", codes), std::fs::read(desk.path("red-cat.png")).unwrap());
     piped("reconstruct - --out read", picture);
     assert_eq!(
         names(&desk, "read"),
@@ -200,9 +200,9 @@ fn a_dash_is_standard_input_and_output() {
     let converted = piped("convert fixtures/rqvae-shared -", Vec::new());
     desk.does("convert fixtures/rqvae-shared file.safetensors");
     assert_eq!(converted, std::fs::read(desk.path("file.safetensors")).unwrap());
-    desk.refuses("--json encode samples/pig.png --out -", 2, "--json prints on standard output");
+    desk.refuses("--json encode samples/red-cat.png --out -", 2, "--json prints on standard output");
     desk.refuses(
-        "sample --model emoji-64 --class 0 --out -",
+        "sample --model fixtures/rqt-class --class 0 --out -",
         2,
         "expected a folder for several files, found standard output",
     );
@@ -210,17 +210,17 @@ fn a_dash_is_standard_input_and_output() {
         desk.refuses(line, 2, "expected a folder for several files, found standard output");
     }
     for (line, ending) in [
-        ("sample --model emoji-64 --class 0 --out cat.png", "png"),
-        ("sample --model emoji-64 --bulk --out all.NPY", "npy"),
-        ("complete samples/pig.png --model emoji-64 --rows 1 --class 0 --out cat.jpg", "jpg"),
-        ("reconstruct samples/pig.png --out cat.png", "png"),
+        ("sample --model fixtures/rqt-class --class 0 --out cat.png", "png"),
+        ("sample --model fixtures/rqt-class --bulk --out all.NPY", "npy"),
+        ("complete samples/red-cat.png --model fixtures/rqt-class --rows 1 --class 0 --out cat.jpg", "jpg"),
+        ("reconstruct samples/red-cat.png --out cat.png", "png"),
     ] {
         let message =
             format!("expected a folder for several files, found the name of a file: leave .{ending} out");
         desk.refuses(line, 2, &message);
     }
     std::fs::create_dir(desk.path("folder.png")).unwrap();
-    desk.does("sample --model emoji-64 --class 0 --out folder.png");
+    desk.does("sample --model fixtures/rqt-class --class 0 --out folder.png");
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
     let line = "eval statistics --data . --inception - --out a.npz";
@@ -232,10 +232,10 @@ fn a_dash_is_standard_input_and_output() {
 #[test]
 fn standard_output_may_be_a_file() {
     let desk = Desk::new();
-    desk.does("encode samples/pig.png --out expected.npy");
+    desk.does("encode samples/red-cat.png --out expected.npy");
     for name in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
         let file = std::fs::File::create(desk.path("codes.npy")).unwrap();
-        let mut command = desk.command(&format!("encode samples/pig.png --out {name}"));
+        let mut command = desk.command(&format!("encode samples/red-cat.png --out {name}"));
         assert!(command.stdout(file).status().unwrap().success(), "{name}");
         let [found, expected] =
             ["codes.npy", "expected.npy"].map(|name| std::fs::read(desk.path(name)).unwrap());
@@ -250,19 +250,22 @@ fn names_that_are_not_unicode_work() {
     use std::os::unix::ffi::OsStrExt;
     let desk = Desk::new();
     let name = |ending: &str| OsStr::from_bytes(&[b"caf\xe9", ending.as_bytes()].concat()).to_owned();
-    std::fs::copy(given("samples/pig.png"), desk.path("x").with_file_name(name(".png"))).unwrap();
+    std::fs::copy(given("samples/red-cat.png"), desk.path("x").with_file_name(name(".png"))).unwrap();
     for (line, arguments) in [
         ("--json encode", vec![name(".png"), "--out".into(), name(".npy")]),
         ("--json decode", vec![name(".npy"), "--out".into(), name("-decoded.png")]),
         ("--json reconstruct", vec![name(".png"), "--out".into(), name("")]),
-        ("--json sample --model emoji-64 --class 0", vec!["--out".into(), name("-samples")]),
+        ("--json sample --model fixtures/rqt-class --class 0", vec!["--out".into(), name("-samples")]),
         ("--json sample", vec!["--from".into(), name("-samples/000.png"), "--out".into(), name("-again")]),
         (
-            "--json complete --model emoji-64 --rows 1 --class 0",
+            "--json complete --model fixtures/rqt-class --rows 1 --class 0",
             vec![name(".png"), "--out".into(), name("-completed")],
         ),
-        ("--json complete --model emoji-64 --class 0", vec![name(".png"), "--mask".into(), name(".png")]),
-        ("--json explain --model emoji-64 --row 0 --col 0 --class 0", vec![name(".png")]),
+        (
+            "--json complete --model fixtures/rqt-class --class 0",
+            vec![name(".png"), "--mask".into(), name(".png")],
+        ),
+        ("--json explain --model fixtures/rqt-class --row 0 --col 0 --class 0", vec![name(".png")]),
         ("--json morph", vec![name(".png"), name(".png"), "--out".into(), name("-morph.png")]),
         ("--json convert fixtures/rqvae-shared", vec![name(".safetensors")]),
         ("--json eval reconstruction --data .", vec![]),
@@ -280,10 +283,10 @@ fn names_that_are_not_unicode_work() {
 #[test]
 fn names_do_not_break_lines_or_reach_the_terminal() {
     let desk = Desk::new();
-    desk.copy("samples/pig.png", "a\n\u{1b}[31m.png");
+    desk.copy("samples/red-cat.png", "a\n\u{1b}[31m.png");
     let run = Run::of(desk.command("encode").arg("a\n\u{1b}[31m.png").output().unwrap());
     assert!(run.code == Some(0) && run.stderr.contains("wrote a  [31m.npy\n"), "{run:?}");
-    desk.copy("samples/pig.png", "data/b.png");
+    desk.copy("samples/red-cat.png", "data/b.png");
     desk.write("data/c\nd.png", "no picture");
     let run = desk.does("eval reconstruction --data data");
     run.warns("left out: data/c d.png: expected a picture");
@@ -292,7 +295,7 @@ fn names_do_not_break_lines_or_reach_the_terminal() {
 #[test]
 fn codes_of_an_edited_image_are_ignored() {
     let desk = Desk::new();
-    desk.does("sample --model emoji-64 --class 4 --seed 3 --out made");
+    desk.does("sample --model fixtures/rqt-class --class 4 --seed 3 --out made");
     // As an editor would that keeps unknown chunks.
     let bytes = std::fs::read(desk.path("made/000.png")).unwrap();
     let chunks = text_chunks(&bytes);
@@ -301,29 +304,35 @@ fn codes_of_an_edited_image_are_ignored() {
     let mut plain = std::io::Cursor::new(Vec::new());
     edited.write_to(&mut plain, image::ImageFormat::Png).unwrap();
     let plain = plain.into_inner();
-    desk.write("edited.png", [&plain[..33], &chunks, &plain[33..]].concat());
+    // In the folder of the original, since a recipe names models relative to its picture.
+    desk.write("made/edited.png", [&plain[..33], &chunks, &plain[33..]].concat());
     desk.write("plain.png", &plain);
-    assert_eq!(desk.codes("edited.png"), desk.codes("made/000.png"));
+    assert_eq!(desk.codes("made/edited.png"), desk.codes("made/000.png"));
 
-    let complete =
-        |input: &str| stacks(&desk.json(&format!("complete --model emoji-64 {input} --rows 8 --class 4")));
-    assert_ne!(complete("edited.png"), complete("made/000.png"));
-    assert_eq!(complete("edited.png"), complete("plain.png"));
-    for line in ["complete edited.png --rows 8", "explain edited.png --row 0 --col 0", "decode edited.png"] {
+    let complete = |input: &str| {
+        stacks(&desk.json(&format!("complete --model fixtures/rqt-class {input} --rows 8 --class 4")))
+    };
+    assert_ne!(complete("made/edited.png"), complete("made/000.png"));
+    assert_eq!(complete("made/edited.png"), complete("plain.png"));
+    for line in [
+        "complete made/edited.png --rows 8",
+        "explain made/edited.png --row 0 --col 0",
+        "decode made/edited.png",
+    ] {
         desk.does(line).warns("edited.png was changed after its codes were written");
     }
     assert!(!desk.does("decode made/000.png").stderr.contains("WARN"));
 
     // Images from older versions have no checksum: they are compared with their decoded codes.
     let older = |bytes: &[u8]| without_chunk(bytes, b"residua:pixels");
-    desk.write("older.png", older(&bytes));
-    desk.write("older-edited.png", older(&std::fs::read(desk.path("edited.png")).unwrap()));
-    for line in ["complete older-edited.png --rows 8", "decode older-edited.png"] {
+    desk.write("made/older.png", older(&bytes));
+    desk.write("made/older-edited.png", older(&std::fs::read(desk.path("made/edited.png")).unwrap()));
+    for line in ["complete made/older-edited.png --rows 8", "decode made/older-edited.png"] {
         desk.does(line).warns("older-edited.png was changed after its codes were written");
     }
-    assert_eq!(complete("older-edited.png"), complete("plain.png"));
-    assert_eq!(complete("older.png"), complete("made/000.png"));
-    assert!(!desk.does("decode older.png").stderr.contains("WARN"));
+    assert_eq!(complete("made/older-edited.png"), complete("plain.png"));
+    assert_eq!(complete("made/older.png"), complete("made/000.png"));
+    assert!(!desk.does("decode made/older.png").stderr.contains("WARN"));
 }
 
 /// The PNG without the text chunk `name`.

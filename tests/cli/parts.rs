@@ -77,7 +77,7 @@ fn parts_sample_the_files_of_one_process() {
 fn parts_with_captions_list_all_of_them() {
     let desk = Desk::new();
     desk.write("captions.txt", "a red cat\na blue dog\na green bird\n");
-    let line = "sample --bulk --captions captions.txt --model emoji-64-captions -n 1";
+    let line = "sample --bulk --captions captions.txt --model characters-128-ar -n 1";
     desk.does(&format!("{line} --out whole"));
     for part in ["0/2", "1/2"] {
         desk.does(&format!("{line} --out parts --part {part}"));
@@ -89,13 +89,13 @@ fn parts_with_captions_list_all_of_them() {
 fn merged_reconstructions_are_those_of_one_process() {
     let desk = pictures();
     let lpips = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
-    same_in_parts(&desk, &format!("eval reconstruction --data data --model emoji-64 {lpips}"));
+    same_in_parts(&desk, &format!("eval reconstruction --data data --model fixtures/rqvae-shared {lpips}"));
 }
 
 #[test]
 fn merged_likelihoods_are_those_of_one_process() {
     let desk = pictures();
-    same_in_parts(&desk, "eval likelihood --data data --model emoji-64 --unlabelled");
+    same_in_parts(&desk, "eval likelihood --data data --model fixtures/rqt-class --unlabelled");
     let desk = contextual();
     SAMPLES[..4].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
     desk.write("data/broken.png", b"no picture");
@@ -145,8 +145,9 @@ fn parts_that_do_not_belong_together_are_refused() {
     desk.does(
         "eval reconstruction --data data --model fixtures/rqvae-per-depth --part 1/2 --sums model.sums",
     );
-    desk.does("eval likelihood --data data --model emoji-64 --unlabelled --part 1/2 --sums command.sums");
-    desk.copy("samples/metro.png", "data/new.png");
+    let likelihood = "eval likelihood --data data --model fixtures/rqt-class --unlabelled";
+    desk.does(&format!("{likelihood} --part 1/2 --sums command.sums"));
+    desk.copy("samples/green-cat.png", "data/new.png");
     measure("--part 1/2", "data.sums");
     let whole = std::fs::read(desk.path("b.sums")).unwrap();
     desk.write("cut.sums", &whole[..whole.len() - 1]);
@@ -167,7 +168,7 @@ fn parts_that_do_not_belong_together_are_refused() {
             "cut.sums: expected sums with the hash in its first line, found a damaged file",
         ),
         ("a.sums other.sums", 1, "other.sums: expected sums written by `residua eval` with --part"),
-        ("a.sums data/pig.png", 1, "pig.png: expected sums written by `residua eval` with --part"),
+        ("a.sums data/red-cat.png", 1, "red-cat.png: expected sums written by `residua eval` with --part"),
         ("a.sums none.sums", 1, "none.sums"),
     ] {
         desk.refuses(&format!("eval merge {files}"), code, message);

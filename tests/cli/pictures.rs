@@ -1,43 +1,33 @@
 //! `reconstruct`, `encode` and `decode`: from images to codes and back.
 
-use std::ops::Range;
-
 use super::desk::Desk;
-
-const CHARACTERS: [&str; 6] = ["blue-beard", "brown-bun", "green-cat", "orange-cat", "red-cat", "red-hair"];
-const EMOJI: [&str; 6] = ["croissant", "metro", "pig", "poodle", "scream", "woman-girl"];
+use super::evaluation::SAMPLES;
 
 #[test]
-fn every_sample_is_reconstructed_with_metrics_by_the_model_of_its_family() {
-    reconstructed("", CHARACTERS, 128, 28.0..45.0);
-    reconstructed("--model emoji-64", EMOJI, 64, 15.0..40.0);
-}
-
-/// Reconstructs samples by a model of images with this `side`; `decibels` is the PSNR to expect.
-fn reconstructed(model: &str, names: [&str; 6], side: u32, decibels: Range<f64>) {
+fn every_sample_is_reconstructed_with_metrics() {
     let desk = Desk::new();
-    for name in names {
-        let result = desk.json(&format!("reconstruct samples/{name}.png --out out {model}"));
+    for name in SAMPLES.map(|file| file.strip_suffix(".png").unwrap()) {
+        let result = desk.json(&format!("reconstruct samples/{name}.png --out out"));
         let figure = |key: &str| result[key].as_f64().unwrap();
-        assert!(decibels.contains(&figure("psnr")), "{name}: {result}");
+        assert!((28.0..45.0).contains(&figure("psnr")), "{name}: {result}");
         assert!((0.5..1.0).contains(&figure("ssim")), "{name}: {result}");
         // 8x8x4 codes of 10 bits.
-        assert_eq!(figure("bits_per_pixel"), 2560.0 / f64::from(side * side));
+        assert_eq!(figure("bits_per_pixel"), 2560.0 / (128.0 * 128.0));
         let norms: Vec<f64> = serde_json::from_value(result["residual_norms"].clone()).unwrap();
         assert_eq!(norms.len(), 4);
         assert!(norms.is_sorted_by(|a, b| a > b) && figure("latent_norm") > norms[0], "{name}: {result}");
 
-        assert_eq!(desk.pixels(&format!("out/{name}-reconstruction.png")).dimensions(), (side, side));
+        assert_eq!(desk.pixels(&format!("out/{name}-reconstruction.png")).dimensions(), (128, 128));
         // The original and four depths, with gaps.
         let (width, height) = desk.pixels(&format!("out/{name}-strip.png")).dimensions();
-        assert!(width >= 5 * side && height >= side, "{width}x{height}");
+        assert!(width >= 5 * 128 && height >= 128, "{width}x{height}");
     }
-    assert_eq!(desk.files().len(), 2 * names.len());
+    assert_eq!(desk.files().len(), 2 * SAMPLES.len());
 }
 
 #[test]
 fn metrics_are_printed_as_text() {
-    let run = Desk::new().does("reconstruct samples/pig.png");
+    let run = Desk::new().does("reconstruct samples/red-cat.png");
     for figure in ["PSNR ", "SSIM ", "bits per pixel ", "code stack ", "residual by depth "] {
         assert!(run.stdout.contains(figure), "{run:?}");
     }
@@ -46,23 +36,23 @@ fn metrics_are_printed_as_text() {
 #[test]
 fn codes_give_the_same_pixels_from_any_file_format() {
     let desk = Desk::new();
-    desk.does("reconstruct samples/pig.png");
-    desk.does("encode samples/pig.png --out codes.npy");
+    desk.does("reconstruct samples/red-cat.png");
+    desk.does("encode samples/red-cat.png --out codes.npy");
     desk.does("decode codes.npy --out of-npy.png");
     desk.does("decode of-npy.png");
-    desk.does("decode pig-reconstruction.png --out of-png.png");
-    let expected = desk.pixels("pig-reconstruction.png");
+    desk.does("decode red-cat-reconstruction.png --out of-png.png");
+    let expected = desk.pixels("red-cat-reconstruction.png");
     for name in ["of-npy.png", "of-npy-decoded.png", "of-png.png"] {
         assert_eq!(desk.pixels(name), expected, "{name}");
-        assert_eq!(desk.codes(name), desk.codes("pig-reconstruction.png"), "{name}");
+        assert_eq!(desk.codes(name), desk.codes("red-cat-reconstruction.png"), "{name}");
     }
 }
 
 #[test]
 fn several_stacks_are_decoded_into_numbered_images() {
     let desk = Desk::new();
-    desk.does("reconstruct samples/pig.png");
-    let stack = desk.codes("pig-reconstruction.png");
+    desk.does("reconstruct samples/red-cat.png");
+    let stack = desk.codes("red-cat-reconstruction.png");
     let mut bytes = b"\x93NUMPY\x01\0".to_vec();
     let header = format!("{:<117}\n", "{'descr': '<u2', 'fortran_order': False, 'shape': (2, 8, 8, 4), }");
     bytes.extend((header.len() as u16).to_le_bytes());
@@ -72,7 +62,7 @@ fn several_stacks_are_decoded_into_numbered_images() {
     desk.write("two.npy", bytes);
     desk.does("decode two.npy --out two.png");
     for name in ["two-000.png", "two-001.png"] {
-        assert_eq!(desk.pixels(name), desk.pixels("pig-reconstruction.png"), "{name}");
+        assert_eq!(desk.pixels(name), desk.pixels("red-cat-reconstruction.png"), "{name}");
     }
 }
 
@@ -87,7 +77,8 @@ fn published_checkpoints_encode_and_decode() {
         ("taming-vqgan", [8, 8, 1], 64),
     ] {
         let model_option = format!("--model fixtures/{model}");
-        let result = desk.json(&format!("encode samples/metro.png --out codes.npy --force {model_option}"));
+        let line = format!("encode samples/green-cat.png --out codes.npy --force {model_option}");
+        let result = desk.json(&line);
         assert_eq!(result["code_shape"], serde_json::json!(shape), "{model}");
         let codes: Vec<u32> = serde_json::from_value(result["codes"].clone()).unwrap();
         assert!(codes.iter().all(|&code| code < codebook), "{model}: {codes:?}");
@@ -97,9 +88,10 @@ fn published_checkpoints_encode_and_decode() {
     // A different model than the image's own is allowed if it fits, with a warning.
     let other = desk.run("decode vqgan-depth1.png --model fixtures/rqvae-shared");
     other.is_refusal("decode", 1, "expected codes of shape [8, 8, 4] for this model, found [4, 4, 1]");
-    desk.does("encode samples/metro.png --out codes.npy --force --model fixtures/rqvae-shared");
+    desk.does("encode samples/green-cat.png --out codes.npy --force --model fixtures/rqvae-shared");
     desk.does("decode codes.npy --out a.png --model fixtures/rqvae-shared");
     desk.does("decode a.png --out b.png");
     assert_eq!(desk.pixels("a.png"), desk.pixels("b.png"), "an image's recipe names its model");
-    desk.does("decode a.png --out b.png --force --model emoji-64").warns("was made with another RQ-VAE");
+    desk.does("decode a.png --out b.png --force --model characters-128")
+        .warns("was made with another RQ-VAE");
 }

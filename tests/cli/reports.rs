@@ -9,15 +9,15 @@ use super::desk::{Desk, Run};
 #[test]
 fn every_subcommand_prints_one_json_document() {
     let desk = Desk::new();
-    desk.does("encode samples/pig.png");
+    desk.does("encode samples/red-cat.png");
     for line in [
-        "reconstruct samples/pig.png",
-        "encode samples/pig.png",
-        "decode pig.npy",
+        "reconstruct samples/red-cat.png",
+        "encode samples/red-cat.png",
+        "decode red-cat.npy",
         "sample",
-        "complete pig.npy --rows 7",
-        "revise pig.npy --revise 1x2",
-        "explain pig.npy --row 0 --col 0",
+        "complete red-cat.npy --rows 7",
+        "revise red-cat.npy --revise 1x2",
+        "explain red-cat.npy --row 0 --col 0",
         "info",
         "convert fixtures/rqvae-shared shared.safetensors",
         "devices",
@@ -105,7 +105,7 @@ fn an_environment_variable_limits_simd_width() {
 fn an_environment_variable_limits_gpu_memory() {
     let desk = Desk::new();
     for (share, is_valid) in [("all", false), ("0", false), ("101", false), ("", true), ("50", true)] {
-        let mut command = desk.command("info emoji-64");
+        let mut command = desk.command("info");
         let run = Run::of(command.env("RESIDUA_GPU_MEMORY", share).output().unwrap());
         match is_valid {
             true => assert_eq!(run.code, Some(0), "{run:?}"),
@@ -213,8 +213,10 @@ fn bench_times_drafts_beside_sampling_cell_by_cell() {
 /// The floor of an adapter is the time that its memory takes for all weights of the table.
 #[test]
 fn bench_plans_a_cell_of_presets_and_models() {
-    let lines =
-        [("bench --plan --preset tiny --batch 1,3", vec![1, 3]), ("bench --plan --model emoji-64", vec![1])];
+    let lines = [
+        ("bench --plan --preset tiny --batch 1,3", vec![1, 3]),
+        ("bench --plan --model characters-128-ar", vec![1]),
+    ];
     for (line, batches) in lines {
         let plans = Desk::new().json(line);
         let plans = plans.as_array().unwrap();

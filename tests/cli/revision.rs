@@ -98,16 +98,19 @@ fn options_without_effect_and_impossible_requests_are_rejected() {
     let desk = contextual();
     for (line, message) in [
         (
-            "sample --model emoji-64 --class 0 --draft 4",
+            "sample --model fixtures/rqt-class --class 0 --draft 4",
             "--draft: this model samples each cell once (rq-transformer)",
         ),
-        ("sample --model emoji-64 --class 0 --revise 1x2", "--revise: this model samples each cell once"),
         (
-            "complete --model emoji-64 samples/pig.png --rows 2 --class 0 --revise-top-k 3",
+            "sample --model fixtures/rqt-class --class 0 --revise 1x2",
+            "--revise: this model samples each cell once",
+        ),
+        (
+            "complete --model fixtures/rqt-class samples/red-cat.png --rows 2 --class 0 --revise-top-k 3",
             "--revise-top-k: this model samples",
         ),
         (
-            "revise --model emoji-64 samples/pig.png --class 0",
+            "revise --model fixtures/rqt-class samples/red-cat.png --class 0",
             "revising needs a model of arch.type contextual-rq-transformer, found rq-transformer",
         ),
         (
@@ -116,7 +119,7 @@ fn options_without_effect_and_impossible_requests_are_rejected() {
         ),
         (&format!("sample {MODEL} --draft 0"), "--draft: expected 1 or more, found 0"),
         (&format!("sample {MODEL} --draft 70000"), "parts of the draft: expected at most 65536, found 70000"),
-        (&format!("revise samples/pig.png {MODEL} --revise 0"), "--revise: expected at least one round"),
+        (&format!("revise samples/red-cat.png {MODEL} --revise 0"), "--revise: expected at least one round"),
     ] {
         desk.refuses(line, 2, message);
     }

@@ -1,13 +1,17 @@
 //! `sample`: the same seed gives the same images, each independent of the others, and each image records how
 //! it was made.
 
+use serde_json::Value;
+
 use super::desk::{Desk, Run, given, stacks};
+use super::named;
 
 #[test]
 fn a_seed_determines_the_codes() {
     let desk = Desk::new();
     let [a, b, c] = ["--seed 7 --out a", "--seed 7 --out b", "--seed 8 --out c"]
-        .map(|options| stacks(&desk.json(&format!("sample --model emoji-64 --class 3 -n 2 {options}"))));
+        .map(|options| format!("sample --model fixtures/rqt-class --class 3 -n 2 {options}"))
+        .map(|line| stacks(&desk.json(&line)));
     assert_eq!(a, b);
     assert_ne!(a, c);
     assert_ne!(a[0], a[1]);
@@ -19,9 +23,9 @@ fn a_seed_determines_the_codes() {
 #[test]
 fn an_image_does_not_depend_on_the_sample_count() {
     let desk = Desk::new();
-    let all = stacks(&desk.json("sample --model emoji-64 --class 2 --seed 5 -n 10 --out ten"));
-    let first = stacks(&desk.json("sample --model emoji-64 --class 2 --seed 5 -n 1 --out one"));
-    let three = stacks(&desk.json("sample --model emoji-64 --class 2 --seed 5 -n 3 --out three"));
+    let all = stacks(&desk.json("sample --model fixtures/rqt-class --class 2 --seed 5 -n 10 --out ten"));
+    let first = stacks(&desk.json("sample --model fixtures/rqt-class --class 2 --seed 5 -n 1 --out one"));
+    let three = stacks(&desk.json("sample --model fixtures/rqt-class --class 2 --seed 5 -n 3 --out three"));
     assert_eq!(all[..1], first);
     assert_eq!(all[..3], three);
     // The recipe of the tenth image samples only that image.
@@ -33,7 +37,7 @@ fn an_image_does_not_depend_on_the_sample_count() {
 #[test]
 fn a_recipe_is_repeated_exactly() {
     let desk = Desk::new();
-    let options = "--model emoji-64 --class symbols --seed 18446744073709551615 -n 3 --half";
+    let options = "--model fixtures/rqt-class --class 7 --seed 18446744073709551615 -n 3 --half";
     let filters = "--temperature 0.9,1,1.1,1.2 --top-k 50 --top-p 0.9,0.8,0.7,0";
     let made = stacks(&desk.json(&format!("sample {options} {filters} --out made")));
     let one = stacks(&desk.json("sample --from made/001.png --out one"));
@@ -55,7 +59,7 @@ fn a_recipe_is_repeated_exactly() {
 fn a_recipe_records_the_precision() {
     let desk = Desk::new();
     let sample = |options: &str| {
-        stacks(&desk.json(&format!("sample --model emoji-64 --class 3 --seed 4 -n 2 {options}")))
+        stacks(&desk.json(&format!("sample --model characters-128-ar --seed 4 -n 2 {options}")))
     };
     let eight = sample("--precision q8 --out made");
     assert_eq!(eight, stacks(&desk.json("sample --from made/sheet.png --out again")));
@@ -88,23 +92,25 @@ fn a_recipe_names_its_models() {
 #[test]
 fn a_class_can_be_given_by_number_or_name() {
     let desk = Desk::new();
-    let by_number = stacks(&desk.json("sample --model emoji-64 --class 7"));
-    assert_eq!(by_number, stacks(&desk.json("sample --model emoji-64 --class Symbols")));
-    assert_eq!(by_number, stacks(&desk.json("sample --model emoji-64 --class sYMBOLS")));
-    assert_ne!(by_number, stacks(&desk.json("sample --model emoji-64 --class 8")));
+    named::write(&desk.path("named"));
+    let by_number = stacks(&desk.json("sample --model named --class 7"));
+    assert_eq!(by_number, stacks(&desk.json("sample --model named --class People")));
+    assert_eq!(by_number, stacks(&desk.json("sample --model named --class pEOPLE --out made")));
+    assert_ne!(by_number, stacks(&desk.json("sample --model named --class 8")));
+    assert_eq!(by_number, stacks(&desk.json("sample --from made/000.png --out again")));
 }
 
 #[test]
 fn greedy_sampling_ignores_the_seed_and_says_so() {
     let desk = Desk::new();
-    desk.does("sample --model emoji-64 --class 1 --temperature 0").warns("temperature 0 is greedy");
-    let greedy = stacks(&desk.json("sample --model emoji-64 --class 1 --temperature 0 --seed 1"));
+    desk.does("sample --model fixtures/rqt-class --class 1 --temperature 0").warns("temperature 0 is greedy");
+    let greedy = stacks(&desk.json("sample --model fixtures/rqt-class --class 1 --temperature 0 --seed 1"));
     for options in
         ["--temperature 0 --seed 2", "--top-k 1 --seed 3", "--top-k 1,1,1,1", "--temperature 0,0,0,0"]
     {
         assert_eq!(
             greedy,
-            stacks(&desk.json(&format!("sample --model emoji-64 --class 1 {options}"))),
+            stacks(&desk.json(&format!("sample --model fixtures/rqt-class --class 1 {options}"))),
             "{options}"
         );
     }
@@ -113,11 +119,11 @@ fn greedy_sampling_ignores_the_seed_and_says_so() {
 #[test]
 fn disabled_filters_keep_all_codes() {
     let desk = Desk::new();
-    desk.does("sample --model emoji-64 --class 1 --top-p 0").warns("top-p 0 is off");
-    let off = stacks(&desk.json("sample --model emoji-64 --class 1 --top-k 0 --top-p 0"));
-    assert_eq!(off, stacks(&desk.json("sample --model emoji-64 --class 1 --top-k 0 --top-p 1")));
-    assert_eq!(off, stacks(&desk.json("sample --model emoji-64 --class 1 --top-k 1024 --top-p 1")));
-    assert_ne!(off, stacks(&desk.json("sample --model emoji-64 --class 1 --top-k 5 --top-p 1")));
+    desk.does("sample --model fixtures/rqt-class --class 1 --top-p 0").warns("top-p 0 is off");
+    let off = stacks(&desk.json("sample --model fixtures/rqt-class --class 1 --top-k 0 --top-p 0"));
+    assert_eq!(off, stacks(&desk.json("sample --model fixtures/rqt-class --class 1 --top-k 0 --top-p 1")));
+    assert_eq!(off, stacks(&desk.json("sample --model fixtures/rqt-class --class 1 --top-k 64 --top-p 1")));
+    assert_ne!(off, stacks(&desk.json("sample --model fixtures/rqt-class --class 1 --top-k 5 --top-p 1")));
 }
 
 /// A copy of a fixture, with `section` added to its configuration, whose `experiment.sample` has top-k 64 and
@@ -165,13 +171,12 @@ fn the_configuration_sets_defaults_and_info_names_the_section() {
 #[test]
 fn a_completion_follows_the_images_recipe() {
     let desk = Desk::new();
-    desk.does(
-        "sample --model emoji-64 --class 3 --seed 5 --temperature 0.3 --top-k 7 --top-p 0.6 --out made",
-    );
+    let filters = "--temperature 0.3 --top-k 7 --top-p 0.6";
+    desk.does(&format!("sample --model fixtures/rqt-class --class 3 --seed 5 {filters} --out made"));
     let complete =
         |rest: &str| stacks(&desk.json(&format!("complete made/000.png --rows 2 --seed 9 {rest}")));
     let found = complete("");
-    assert_eq!(found, complete("--temperature 0.3 --top-k 7 --top-p 0.6"));
+    assert_eq!(found, complete(filters));
     assert_ne!(found, complete("--temperature 1 --top-k 0 --top-p 1"));
 }
 
@@ -225,14 +230,14 @@ fn the_default_model_follows_captions() {
     let [red, blue] = ["red", "blue"].map(|colour| {
         let mut sample = desk.command(&format!("sample -n 2 --out {colour}"));
         assert!(sample.args(["--prompt", &format!("a {colour} cat")]).status().unwrap().success());
-        warmth(&desk, colour, 2)
+        warmth(&desk, colour)
     });
     assert!(red > 20.0 && blue < 0.0, "{red} {blue}");
 }
 
-/// How much more red than blue the images in a folder are, on average, in levels of 255.
-fn warmth(desk: &Desk, folder: &str, count: usize) -> f64 {
-    let pictures: Vec<_> = (0..count).map(|i| desk.pixels(&format!("{folder}/00{i}.png"))).collect();
+/// How much more red than blue the two images in a folder are, on average, in levels of 255.
+fn warmth(desk: &Desk, folder: &str) -> f64 {
+    let pictures = ["000.png", "001.png"].map(|name| desk.pixels(&format!("{folder}/{name}")));
     let pixels = || pictures.iter().flat_map(|picture| picture.pixels());
     let sum: f64 = pixels().map(|pixel| f64::from(pixel.0[0]) - f64::from(pixel.0[2])).sum();
     sum / pixels().count() as f64
@@ -253,15 +258,22 @@ fn a_caption_without_known_words_gives_a_warning() {
     }
 }
 
-/// emoji-64-captions has learned that faces are yellow.
+/// The autoregressive model of the same family takes the same captions, and needs none either.
 #[test]
-fn a_bundled_model_follows_captions() {
+fn the_autoregressive_model_takes_captions() {
     let desk = Desk::new();
-    let yellow = |caption: &str, out: &str| {
-        let mut sample = desk.command(&format!("sample --model emoji-64-captions -n 6 --out {out}"));
-        assert!(sample.args(["--prompt", caption]).status().unwrap().success());
-        warmth(&desk, out, 6)
+    let sample = |out: &str, prompt: &[&str]| {
+        let mut command = desk.command(&format!("sample --model characters-128-ar --seed 2 --out {out}"));
+        let run = Run::of(command.args(prompt).output().unwrap());
+        assert!(run.code == Some(0) && !run.stderr.contains("WARN"), "{run:?}");
+        (desk.codes(&format!("{out}/000.png")), desk.recipe(&format!("{out}/000.png"))["sampling"].clone())
     };
-    let [face, heart] = [yellow("grinning face", "face"), yellow("blue heart", "heart")];
-    assert!(face > 60.0 && heart < 30.0, "{face} {heart}");
+    let (red, recipe) = sample("red", &["--prompt", "a red cat"]);
+    assert_eq!(recipe["rqtransformer"]["name"], "characters-128-ar");
+    assert_eq!((&recipe["condition"]["prompt"], &recipe["schedule"]), (&"a red cat".into(), &Value::Null));
+    assert_eq!(red, stacks(&desk.json("sample --from red/000.png --out again"))[0]);
+    assert_ne!(red, sample("blue", &["--prompt", "a blue cat"]).0);
+    let (without, recipe) = sample("without", &[]);
+    assert_eq!(recipe["condition"], "unconditional");
+    assert_ne!(red, without);
 }

@@ -67,7 +67,7 @@ fn ranks_that_do_not_belong_together_are_refused() {
     let config = std::fs::read_to_string(desk.path("stage1.yaml")).unwrap();
     desk.write("other.yaml", config.replace("init_lr: 0.0001", "init_lr: 0.0002"));
     let line = "train rqvae stage1.yaml --data data --out run --steps 3";
-    for name in ["pig.png", "metro.png", "poodle.png"] {
+    for name in ["red-cat.png", "green-cat.png", "orange-cat.png"] {
         desk.copy(&format!("samples/{name}"), &format!("more/{name}"));
     }
     let before = desk.files();

@@ -24,7 +24,7 @@ fn ranks_sample_the_files_of_one_process() {
 #[test]
 fn ranks_measure_the_figures_of_one_process() {
     let desk = Desk::new();
-    for name in ["croissant.png", "metro.png", "pig.png"] {
+    for name in ["brown-bun.png", "green-cat.png", "red-cat.png"] {
         desk.copy(&format!("samples/{name}"), &format!("data/{name}"));
     }
     desk.write("data/broken.png", b"no picture");
@@ -33,7 +33,7 @@ fn ranks_measure_the_figures_of_one_process() {
     let before = desk.files();
     for line in [
         "eval reconstruction --data data --model fixtures/rqvae-shared".to_string(),
-        "eval likelihood --data data --model emoji-64 --unlabelled".to_string(),
+        "eval likelihood --data data --model fixtures/rqt-class --unlabelled".to_string(),
         format!("eval rfid {given} --model fixtures/rqvae-shared"),
         format!("eval fid {given} --samples data --splits 2"),
         format!("eval fid {given} --model fixtures/rqt-class --seed 3 -n 3"),

@@ -39,7 +39,7 @@ fn inputs<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
 
 #[test]
 fn every_input_widget_is_exposed_with_its_name() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::with_names();
     let sent = Arc::new(Mutex::new(Vec::<String>::new()));
     let sender = sent.clone();
     Accessible::install(&desk.harness.ctx, move |json| sender.lock().unwrap().push(json));

@@ -66,7 +66,7 @@ fn what_cannot_be_opened_is_named_and_changes_nothing() {
 fn damaged_codes_are_said_and_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged.png");
-    let codes = CodeStack::new(8, 8, 4, (0..256).map(|place| place * 7 % 1024).collect()).unwrap();
+    let codes = CodeStack::new(8, 8, 4, (0..256).map(|place| place * 7 % 64).collect()).unwrap();
     let picture = Picture::new(64, 64, vec![0.5; 3 * 64 * 64]).unwrap();
     let provenance = Provenance { recipe: None, codes: Some(codes.clone()) };
     picture.save_png(&path, &provenance).unwrap();

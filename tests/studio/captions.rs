@@ -9,20 +9,20 @@ use residua_protocol::Condition;
 use tempfile::TempDir;
 
 use crate::contextual::{config, write};
-use crate::desk::Desk;
+use crate::desk::{Desk, SMALL_RQVAE};
 use crate::sampled::made;
 
 /// A desk with a contextual model of random weights that takes captions of up to three words, and a folder with the model as
 /// `model`.
 pub fn captioned() -> (TempDir, Desk) {
-    let words = "{vocab_size: 1024, txt_tok_name: words, words: [a, red, cat, dog]}";
+    let words = "{vocab_size: 64, txt_tok_name: words, words: [a, red, cat, dog]}";
     let tokens = "vocab_size_cond: 5\n  block_size_cond: 3\n  cond_dropout: 0.1";
-    let text = config(1024).replace("{vocab_size: 1024}", words).replace("vocab_size_cond: 3", tokens);
+    let text = config(64).replace("{vocab_size: 64}", words).replace("vocab_size_cond: 3", tokens);
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("model");
     write(&place, &text);
     let model = Some(place.to_str().unwrap().into());
-    let start = Start { model, rqvae: Some("emoji-64".into()), ..Start::default() };
+    let start = Start { model, rqvae: Some(SMALL_RQVAE.into()), ..Start::default() };
     let desk = Desk::with(start, Vec2::new(1600.0, 1200.0));
     (folder, desk)
 }
@@ -30,7 +30,7 @@ pub fn captioned() -> (TempDir, Desk) {
 /// The codes that the command line makes with the model in `folder`.
 pub fn by_command(folder: &TempDir, name: &str, arguments: &[&str]) -> CodeStack {
     let model = folder.path().join("model");
-    let models = ["--model", model.to_str().unwrap(), "--rqvae", "emoji-64"];
+    let models = ["--model", model.to_str().unwrap(), "--rqvae", SMALL_RQVAE];
     made(&folder.path().join(name), 1, &[arguments, &models[..]].concat()).remove(0)
 }
 

@@ -1,16 +1,18 @@
 //! The panel "Codebook": which codes are used, and what they look like.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
+use eframe::egui::Vec2;
 use egui_kittest::kittest::{NodeT, Queryable};
+use residua::app::Start;
 use residua_protocol::Neighbours;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, PICTURE};
 
 fn desk() -> Desk {
-    let mut desk = Desk::new();
+    let start = Start { file: Some(PICTURE.into()), ..Start::default() };
+    let mut desk = Desk::with(start, Vec2::new(1280.0, 800.0));
     // The overlay with first steps covers the corner of the panel.
     desk.click("Got it");
     desk.click("Codebook");
@@ -50,9 +52,8 @@ fn session_usage_is_counted_by_depth() {
 fn a_folder_is_counted_and_unreadable_files_are_reported() {
     let mut desk = desk();
     let folder = tempfile::tempdir().unwrap();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/scream.png");
     ["a.png", "b.png"].iter().for_each(|name| {
-        std::fs::copy(&samples, folder.path().join(name)).unwrap();
+        std::fs::copy(PICTURE, folder.path().join(name)).unwrap();
     });
     std::fs::write(folder.path().join("c.png"), b"no picture").unwrap();
     desk.harness.state_mut().state.count_folder(folder.path().into());

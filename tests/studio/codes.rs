@@ -11,11 +11,11 @@ use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_protocol::explanation::Suggestion;
 
-use crate::desk::{Desk, emoji};
+use crate::desk::{Desk, autoregressive};
 
-/// A desk large enough to show the whole panel.
+/// A desk large enough to show the whole panel, with a trained model: its codes change the picture around their cells.
 fn large() -> Desk {
-    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
+    Desk::with(autoregressive(), Vec2::new(1600.0, 1200.0))
 }
 
 fn state(desk: &Desk) -> &State {
@@ -224,8 +224,8 @@ fn a_choice_is_previewed_in_the_image() {
     let choice = state(&desk).choices.get(code).unwrap().clone();
     click(&mut desk, &name);
     let after = picture(&desk);
-    // 3x3 cells of 8x8 pixels, from row 2 and column 3.
-    assert_eq!(*choice.picture, after.crop(24, 16, 24, 24).unwrap());
+    // 3x3 cells of 16x16 pixels, from row 2 and column 3.
+    assert_eq!(*choice.picture, after.crop(48, 32, 48, 48).unwrap());
     let differences =
         before.data().iter().zip(after.data()).map(|(before, after)| f64::from(after - before).powi(2));
     let rms = (differences.sum::<f64>() / before.data().len() as f64).sqrt() * 127.5;
@@ -250,7 +250,7 @@ fn the_pointer_over_a_choice_shows_its_change() {
     let after = picture(&desk);
     let differences = before.data().iter().zip(after.data()).map(|(before, after)| after - before);
     let amplified = differences.map(|change| choice.amplified * change).collect();
-    let expected = Picture::new(64, 64, amplified).unwrap().crop(24, 16, 24, 24).unwrap();
+    let expected = Picture::new(128, 128, amplified).unwrap().crop(48, 32, 48, 48).unwrap();
     assert_eq!(*choice.change, expected);
     assert!(choice.amplified > 1.0, "a code at the last depth changes little");
 }
@@ -259,7 +259,8 @@ fn the_pointer_over_a_choice_shows_its_change() {
 fn choices_are_ordered_by_likelihood_or_by_effect() {
     let mut desk = large();
     click(&mut desk, "row 3, column 4");
-    click(&mut desk, "depth 1: code 1005");
+    let code = document(&desk).stack().at(3, 4, 0).unwrap();
+    click(&mut desk, &format!("depth 1: code {code}"));
     let near = state(&desk).neighbours.clone().unwrap();
     let near = near.nearest.iter().map(|&(code, far)| (format!("use code {code} (neighbour)"), code, -far));
     let likely = state(&desk).explained.as_ref().unwrap().1.suggestions.clone();
@@ -321,7 +322,7 @@ fn cells_are_swapped_with_another_stack() {
     draw(&mut desk, &[[2, 3], [0, 1]], Modifiers::NONE);
     assert_eq!(selected(&desk).len(), 9);
     click(&mut desk, "Swap from");
-    click(&mut desk, "1: scream.png");
+    click(&mut desk, "1: blue-beard.png");
     assert_eq!(changed(document(&desk).opened(), document(&desk).stack()), [[1, 1]]);
     assert_eq!(document(&desk).stack().at(1, 1, 3).unwrap(), code);
 }

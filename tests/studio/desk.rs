@@ -10,21 +10,44 @@ use residua::app::state::State;
 use residua::app::{Start, Studio};
 use residua_core::codes::CodeStack;
 
+use crate::named;
+
 /// The studio and its frames.
 pub struct Desk {
     pub harness: Harness<'static, Studio>,
 }
 
-/// The bundled class-conditional model, with an image of its family.
-pub fn emoji() -> Start {
-    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/scream.png");
-    Start { model: Some("emoji-64".into()), file: Some(image.into()), ..Start::default() }
+/// An autoregressive model of random weights, with ten classes without names, pictures of 32x32 pixels and 64 codes.
+pub const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class");
+
+/// Its RQ-VAE.
+pub const SMALL_RQVAE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqvae-shared");
+
+/// A picture of 128x128 pixels, of the family that the bundled models know. The studio begins with another one.
+pub const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/blue-beard.png");
+
+/// The small model and the picture.
+pub fn small() -> Start {
+    Start { model: Some(SMALL.into()), file: Some(PICTURE.into()), ..Start::default() }
+}
+
+/// The bundled autoregressive model and the picture.
+pub fn autoregressive() -> Start {
+    Start { model: Some("characters-128-ar".into()), ..small() }
 }
 
 impl Desk {
-    /// Opens the studio with [`emoji`], and waits until both are loaded.
+    /// Opens the studio with [`small`], and waits until both are loaded.
     pub fn new() -> Self {
-        Self::with(emoji(), Vec2::new(1280.0, 800.0))
+        Self::with(small(), Vec2::new(1280.0, 800.0))
+    }
+
+    /// The same, with names for the classes.
+    pub fn with_names() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        named::write(folder.path());
+        let model = folder.path().to_str().map(String::from);
+        Self::with(Start { model, ..small() }, Vec2::new(1280.0, 800.0))
     }
 
     /// Opens the studio as at its first start, with the default model and the sample image.

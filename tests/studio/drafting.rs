@@ -8,7 +8,7 @@ use residua::app::{Start, Studio};
 use residua_core::sampling::Filter;
 
 use crate::captions::{by_command, captioned};
-use crate::desk::Desk;
+use crate::desk::{Desk, SMALL, small};
 use crate::first_steps::Memory;
 
 const SWITCH: &str = "Revise separately";
@@ -90,8 +90,8 @@ fn they_are_set_for_each_depth_kept_and_reset() {
         state.filters()
     };
     assert_eq!(again(Start::default()), set);
-    let other = again(Start { model: Some("emoji-64".into()), ..Start::default() });
-    assert_eq!((other.model.as_str(), other.revise), ("emoji-64", None), "they are for their model only");
+    let other = again(small());
+    assert_eq!((other.model.as_str(), other.revise), (SMALL, None), "they are for their model only");
 
     desk.click("Published settings");
     assert_eq!(filters(&desk), published);

@@ -10,7 +10,7 @@ use residua_engine::Stage2;
 use residua_engine::explain::{Explanation, explain};
 use residua_protocol::{Condition, Options};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, SMALL};
 
 const CELL: [usize; 2] = [3, 4];
 
@@ -31,15 +31,15 @@ fn pinned() -> Desk {
     desk
 }
 
-/// The bundled transformer, without a studio.
+/// The transformer, without a studio.
 fn transformer() -> Stage2 {
     let options = Options {
-        model: "emoji-64".into(),
+        model: SMALL.into(),
         rqvae: None,
         state: StateKind::Auto,
         precision: Precision::Stored,
     };
-    Stage2::load(&options, &residua_kernels::device::cpu(), &mut Task::unwatched()).expect("bundled")
+    Stage2::load(&options, &residua_kernels::device::cpu(), &mut Task::unwatched()).expect("a fixture")
 }
 
 /// The transformer's prediction at `place`, for an image of `class`.
@@ -76,11 +76,11 @@ fn the_distribution_matches_the_transformers() {
     desk.settle();
     desk.click("Explain depth 2");
     let stage2 = transformer();
-    let found = expected(&stage2, &stack(&desk), "Smileys & Emotion", [CELL[0], CELL[1], 1]);
+    let found = expected(&stage2, &stack(&desk), "0", [CELL[0], CELL[1], 1]);
     lists(&desk, &found);
-    let entropy = format!("Entropy: {:.2} bits of at most 10.00.", found.entropy);
+    let entropy = format!("Entropy: {:.2} bits of at most 6.00.", found.entropy);
     assert!(desk.shows(&entropy), "{entropy}");
-    let rank = format!("rank {} of 1,024.", found.rank + 1);
+    let rank = format!("rank {} of 64.", found.rank + 1);
     assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
     assert!(desk.shows("chosen"), "the chosen code is labelled");
     assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "code previews exist");
@@ -108,12 +108,12 @@ fn the_class_changes_the_distribution() {
     let stage2 = transformer();
     let place = [CELL[0], CELL[1], 1];
     desk.begin("Explain as");
-    desk.click("Explain as Flags");
-    let found = expected(&stage2, &stack(&desk), "Flags", place);
-    let before = expected(&stage2, &stack(&desk), "Smileys & Emotion", place);
+    desk.click("Explain as 2");
+    let found = expected(&stage2, &stack(&desk), "2", place);
+    let before = expected(&stage2, &stack(&desk), "0", place);
     assert_ne!(found.suggestions, before.suggestions);
     lists(&desk, &found);
-    assert_eq!(desk.state().document.as_ref().unwrap().condition, Condition::Class("Flags".into()));
+    assert_eq!(desk.state().document.as_ref().unwrap().condition, Condition::Class("2".into()));
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn the_map_shows_where_the_model_was_unsure() {
     let surprise = desk.state().document.as_ref().unwrap().surprise.clone().expect("asked");
     let (stage2, codes) = (transformer(), stack(&desk));
     for [row, col, depth] in [[0, 0, 0], [3, 4, 1], [7, 7, 3]] {
-        let found = expected(&stage2, &codes, "Smileys & Emotion", [row, col, depth]);
+        let found = expected(&stage2, &codes, "0", [row, col, depth]);
         let place = (row * 8 + col) * 4 + depth;
         assert!((surprise.entropy[place] - found.entropy).abs() < 1e-3);
         assert!((surprise.chosen[place].probability - found.chosen.probability).abs() < 1e-4);
     }
     let bits = -surprise.chosen.iter().map(|chosen| chosen.probability.log2()).sum::<f32>();
-    // 8x8x4 codes of 10 bits for 64x64 pixels.
-    for words in [format!("{:.3} bits per pixel", bits / 4096.0), "2,560 bits, 0.625 bits per pixel".into()] {
+    // 8x8x4 codes of 6 bits for 32x32 pixels.
+    for words in [format!("{:.3} bits per pixel", bits / 1024.0), "1,536 bits, 1.500 bits per pixel".into()] {
         assert!(desk.harness.query_by_label_contains(&words).is_some(), "{words}");
     }
     let mean: f32 = surprise.entropy.iter().skip(2).step_by(4).sum::<f32>() / 64.0;
@@ -140,7 +140,8 @@ fn the_map_shows_where_the_model_was_unsure() {
     desk.click(&map);
     let document = desk.state().document.as_ref().unwrap();
     assert_eq!((document.pinned, document.depth), (Some([4, 4]), 2), "the middle of the map");
-    desk.harness.state_mut().state.edit(|document| document.set_code([0, 0], 0, 1));
+    let other = (codes.at(0, 0, 0).unwrap() + 1) % 64;
+    desk.harness.state_mut().state.edit(|document| document.set_code([0, 0], 0, other));
     desk.settle();
     assert!(desk.shows("The codes have changed since: ask again."));
     desk.harness.state_mut().state.step_history(true);

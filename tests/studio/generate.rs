@@ -6,7 +6,8 @@ use residua::app::Start;
 use residua_core::codes::CodeStack;
 use residua_protocol::Condition;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, SMALL_RQVAE};
+use crate::named::CLASSES;
 use crate::sampled::{CLASS, made, sample};
 
 const GENERATE: &str = "Generate (Ctrl+Enter)";
@@ -20,7 +21,7 @@ fn stacks(desk: &Desk) -> Vec<CodeStack> {
 /// A studio set to sample `count` images of the class with `seed`.
 fn set(seed: u64, count: usize) -> Desk {
     let mut desk = Desk::new();
-    desk.click(CLASS);
+    desk.enter("Class number", CLASS.into());
     desk.enter("Seed", seed as f64);
     desk.enter("Pictures", count as f64);
     desk
@@ -97,7 +98,7 @@ fn each_depth_has_its_own_filters_until_reset_to_the_published_ones() {
 
 #[test]
 fn cancelling_keeps_finished_images() {
-    let mut desk = set(3, 80);
+    let mut desk = set(3, 400);
     desk.begin(GENERATE);
     while desk.state().gallery.items.is_empty() {
         assert!(desk.harness.state_mut().state.wait());
@@ -105,7 +106,7 @@ fn cancelling_keeps_finished_images() {
     desk.harness.key_press(Key::Escape);
     desk.settle();
     let kept = stacks(&desk);
-    assert!((8..80).contains(&kept.len()) && kept.len().is_multiple_of(8), "{}", kept.len());
+    assert!((8..400).contains(&kept.len()) && kept.len().is_multiple_of(8), "{}", kept.len());
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(kept[..8], sample(folder.path(), 3, 8, &[]));
     assert!(desk.state().log.lines().any(|line| line.text == "sampling was stopped"));
@@ -113,7 +114,7 @@ fn cancelling_keeps_finished_images() {
 
 #[test]
 fn previews_are_shown_unless_turned_off() {
-    let mut desk = set(3, 2);
+    let mut desk = set(3, 8);
     for expected in [true, false] {
         desk.begin(GENERATE);
         let mut shown = false;
@@ -126,7 +127,7 @@ fn previews_are_shown_unless_turned_off() {
         assert!(desk.harness.query_by_label("Stop sampling").is_none());
         desk.click("Show previews");
     }
-    assert_eq!(stacks(&desk).len(), 4);
+    assert_eq!(stacks(&desk).len(), 16);
 }
 
 #[test]
@@ -172,16 +173,26 @@ fn selected_cells_are_completed() {
 }
 
 #[test]
-fn classes_can_be_searched_and_a_missing_transformer_is_reported() {
-    let mut desk = Desk::new();
+fn named_classes_are_searched_and_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::with_names();
+    let (wanted, other) = (CLASSES[CLASS as usize], CLASSES[1]);
+    assert!(desk.shows(wanted) && desk.shows(other));
     desk.harness.get_by_label("Search classes").focus();
     desk.harness.get_by_label("Search classes").type_text("drink");
     desk.harness.run();
-    assert!(desk.harness.query_by_label(CLASS).is_some());
-    assert!(desk.harness.query_by_label("Animals & Nature").is_none());
+    assert!(!desk.shows(other));
+    desk.click(wanted);
+    assert_eq!(desk.state().condition, Condition::Class(wanted.into()));
+    desk.enter("Seed", 5.0);
+    desk.enter("Pictures", 1.0);
+    desk.click(GENERATE);
+    assert_eq!(stacks(&desk), sample(folder.path(), 5, 1, &[]), "the same class by its number");
+}
 
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqvae-shared");
-    let start = Start { model: Some(model.into()), ..Start::default() };
+#[test]
+fn a_missing_transformer_is_reported() {
+    let start = Start { model: Some(SMALL_RQVAE.into()), ..Start::default() };
     let desk = Desk::with(start, Vec2::new(1280.0, 800.0));
     assert!(desk.harness.query_by_label_contains("has no RQ-Transformer").is_some());
     assert!(desk.harness.get_by_label(GENERATE).accesskit_node().is_disabled());

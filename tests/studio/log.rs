@@ -7,7 +7,7 @@ use residua_kernels::check::Checked;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, SMALL};
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
@@ -45,7 +45,7 @@ fn lines_are_copied_and_cleared() {
     let mut desk = desk();
     desk.harness.state_mut().state.log.add(Level::Error, "a thing that went wrong");
     desk.harness.run();
-    assert!(desk.shows("Note: emoji-64 is loaded") && desk.shows("Error: a thing that went wrong"));
+    assert!(desk.shows(&format!("Note: {SMALL} is loaded")) && desk.shows("Error: a thing that went wrong"));
     let copied = |desk: &Desk| {
         desk.harness.output().platform_output.commands.iter().find_map(|command| match command {
             OutputCommand::CopyText(text) => Some(text.clone()),
@@ -58,7 +58,8 @@ fn lines_are_copied_and_cleared() {
         desk.harness.step();
         copied(&desk)
     });
-    assert_eq!(text.as_deref(), Some("Note: emoji-64 is loaded\nError: a thing that went wrong\n"));
+    let expected = format!("Note: {SMALL} is loaded\nError: a thing that went wrong\n");
+    assert_eq!(text, Some(expected));
     desk.click("Clear");
     assert_eq!(desk.state().log.lines().len(), 0);
     assert!(desk.shows("Nothing yet.") && desk.state().log.notice.is_none());

@@ -18,6 +18,8 @@ mod generate;
 mod log;
 mod mask;
 mod models;
+#[path = "../shared/named.rs"]
+mod named;
 mod narrow;
 mod picture;
 mod revise;

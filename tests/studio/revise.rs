@@ -12,18 +12,18 @@ use residua_core::sampling::Rounds;
 use residua_io::image_io::Picture;
 use residua_protocol::Condition;
 
-use crate::desk::{Desk, emoji};
+use crate::desk::{Desk, SMALL, SMALL_RQVAE, small};
 
 fn desk() -> Desk {
-    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
+    Desk::with(small(), Vec2::new(1600.0, 1200.0))
 }
 
 /// A desk with a contextual model of random weights.
 fn contextual() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    crate::contextual::write(folder.path(), &crate::contextual::config(1024));
+    crate::contextual::write(folder.path(), &crate::contextual::config(64));
     let model = Some(folder.path().to_str().unwrap().into());
-    let start = Start { model, rqvae: Some("emoji-64".into()), ..emoji() };
+    let start = Start { model, rqvae: Some(SMALL_RQVAE.into()), ..small() };
     Desk::with(start, Vec2::new(1600.0, 1200.0))
 }
 
@@ -99,7 +99,7 @@ fn a_rectangle_is_revised_when_it_is_let_go() {
 fn strokes_and_edits_may_follow_a_stroke_at_once() {
     for mut desk in [desk(), contextual()] {
         let opened = stack(&desk);
-        let edited = (opened.at(7, 7, 0).unwrap() + 1) % 1024;
+        let edited = (opened.at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
         for row in [1, 5] {
             state.select_by(|_| false);
@@ -131,7 +131,7 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
 fn the_layers_of_a_picture_give_way_to_the_next_stroke() {
     for is_stopped in [false, true] {
         let mut desk = desk();
-        let other = (stack(&desk).at(7, 7, 0).unwrap() + 1) % 1024;
+        let other = (stack(&desk).at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
         // Keeps the models busy until all is sent.
         state.settings.count = 1;
@@ -214,14 +214,14 @@ fn a_revision_is_for_the_condition_that_is_chosen() {
     assert_eq!(stack(&desk), own, "at first the class of new pictures, which is the same");
     desk.click("Undo");
     desk.click("Revise as");
-    desk.click("Revise as Food & Drink");
+    desk.click("Revise as 4");
     desk.paint([2, 1], [5, 6]);
     let other = stack(&desk);
     assert!(other != own && other != opened, "the same cells and seed, for another class");
     let picture = desk.state().document.as_ref().unwrap().condition.clone();
-    assert_eq!(picture, Condition::Class("Smileys & Emotion".into()), "the picture keeps its own");
+    assert_eq!(picture, Condition::Class("0".into()), "the picture keeps its own");
     desk.click("Undo");
-    desk.click("As in the rest of the picture, for class “Smileys & Emotion”");
+    desk.click("As in the rest of the picture, for class “0”");
     desk.paint([2, 1], [5, 6]);
     assert_eq!(stack(&desk), own);
 }
@@ -292,7 +292,7 @@ fn another_model_measures_its_own_surprise() {
     let mut desk = contextual();
     desk.click("Surprise");
     let before = desk.state().known_surprise().expect("measured").clone();
-    desk.harness.state_mut().state.load("emoji-64", None);
+    desk.harness.state_mut().state.load(SMALL, None);
     desk.settle();
     let after = desk.state().known_surprise().expect("measured again");
     assert_eq!(after.stack, before.stack);

@@ -6,14 +6,16 @@ use std::process::Command;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::png_text::Provenance;
 
-/// A class of emoji-64 other than the first.
-pub const CLASS: &str = "Food & Drink";
+use crate::desk::SMALL;
+
+/// A class of the small model other than the first.
+pub const CLASS: u32 = 4;
 
 /// Runs `residua sample` for that class with the published settings and `arguments` into `folder`, and returns the codes of
 /// its images.
 pub fn sample(folder: &Path, seed: u64, count: usize, arguments: &[&str]) -> Vec<CodeStack> {
-    let (seed, number) = (seed.to_string(), count.to_string());
-    let sample = ["sample", "--model", "emoji-64", "--class", CLASS, "--seed", &seed, "-n", &number];
+    let [class, seed, number] = [CLASS.to_string(), seed.to_string(), count.to_string()];
+    let sample = ["sample", "--model", SMALL, "--class", &class, "--seed", &seed, "-n", &number];
     made(folder, count, &[&sample[..], arguments].concat())
 }
 

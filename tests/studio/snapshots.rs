@@ -9,7 +9,7 @@ use residua::app::action::apply;
 use residua::app::panels::{PANELS, Panel};
 use residua::app::{Start, Studio};
 
-use crate::desk::emoji;
+use crate::desk::small;
 
 /// Another rasterizer may draw the edges of letters differently.
 const PIXELS_THAT_MAY_DIFFER: usize = 60;
@@ -42,7 +42,9 @@ fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
         .wgpu()
         .build_eframe(|context| {
             let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
-            let start = Start { theme: Some(theme.into()), ..emoji() };
+            // Relative, since panels show it.
+            let model = Some("tests/fixtures/rqt-class".into());
+            let start = Start { model, theme: Some(theme.into()), ..small() };
             Alone { studio: Studio::new(&context.egui_ctx, engine, "cpu", start, None), panel }
         });
     settle(&mut harness);

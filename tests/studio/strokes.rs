@@ -4,10 +4,10 @@ use eframe::egui::Vec2;
 use egui_kittest::kittest::Queryable;
 use residua_core::codes::CodeStack;
 
-use crate::desk::{Desk, emoji};
+use crate::desk::{Desk, small};
 
 fn desk() -> Desk {
-    Desk::with(emoji(), Vec2::new(1600.0, 1200.0))
+    Desk::with(small(), Vec2::new(1600.0, 1200.0))
 }
 
 /// The cells in which two stacks differ.

@@ -1,10 +1,11 @@
 //! Input method (IME) events as the window reports them.
 
-use eframe::egui::{Event, ImeEvent, Key, Vec2};
+use eframe::egui::{Event, ImeEvent, Key};
 use egui_kittest::kittest::Queryable;
-use residua::app::{Start, fonts};
+use residua::app::fonts;
 use residua_protocol::Condition;
 
+use crate::captions::captioned;
 use crate::desk::Desk;
 
 /// Sends one input method event and shows a frame.
@@ -19,8 +20,7 @@ fn preedit(text: &str) -> ImeEvent {
 
 #[test]
 fn a_caption_is_composed_by_an_input_method() {
-    let start = Start { model: Some("emoji-64-captions".into()), ..Start::default() };
-    let mut desk = Desk::with(start, Vec2::new(1280.0, 800.0));
+    let (_folder, mut desk) = captioned();
     fonts::install(&desk.harness.ctx).join().expect("the fonts are listed");
     desk.harness.get_by_label("Caption").focus();
     desk.harness.run();
