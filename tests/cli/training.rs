@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::desk::Desk;
 
 pub const STAGE1: &str = "
-dataset: {transforms: {type: emoji16x16}}
+dataset: {transforms: {type: shift16x16}}
 arch:
   type: rq-vae
   ema: 0.9
@@ -39,7 +39,7 @@ gan:
 pub const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
 
 pub const STAGE2: &str = "
-dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
+dataset: {vocab_size: 16, transforms: {type: shift16x16}}
 arch:
   type: rq-transformer
   ema: 0.9

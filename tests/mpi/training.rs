@@ -9,7 +9,7 @@ use super::ranks::{does, json};
 
 /// Moving codebooks with restarts, dropout, LPIPS and a discriminator, for parts of four pictures.
 const STAGE1: &str = "
-dataset: {transforms: {type: emoji16x16}}
+dataset: {transforms: {type: shift16x16}}
 arch:
   type: rq-vae
   ema: 0.9
@@ -33,7 +33,7 @@ gan:
 
 /// Sampled codes, dropout and classes, for two parts of two pictures.
 const STAGE2: &str = "
-dataset: {vocab_size: 16, transforms: {type: emoji16x16}}
+dataset: {vocab_size: 16, transforms: {type: shift16x16}}
 arch:
   type: rq-transformer
   ema: 0.9

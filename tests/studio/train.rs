@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::desk::Desk;
 
 const CONFIG: &str = "
-dataset: {transforms: {type: emoji16x16}}
+dataset: {transforms: {type: shift16x16}}
 arch:
   type: rq-vae
   hparams:
