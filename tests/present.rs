@@ -252,12 +252,8 @@ fn the_studio_draws_images_straight_from_the_device() {
 
 /// The first image of the model's first class, sampled on the CPU.
 fn sampled_on_the_cpu(seed: u64, filters: Vec<Filter>) -> CodeStack {
-    let options = Options {
-        model: MODEL.into(),
-        rqvae: None,
-        state: StateKind::Auto,
-        precision: Precision::Stored,
-    };
+    let options =
+        Options { model: MODEL.into(), rqvae: None, state: StateKind::Auto, precision: Precision::Stored };
     let model = Stage2::load(&options, &cpu(), &mut Task::unwatched()).unwrap().model;
     let request = Request { condition: vec![0], filters, seed, images: (0..1).into(), forced: None };
     let mut session = Session::new(&model, request).unwrap();

@@ -67,11 +67,9 @@ fn what_cannot_be_written_is_refused_before_the_work() {
 fn devices_that_take_no_data_are_named() {
     let desk = Desk::new();
     desk.does("encode samples/red-cat.png");
-    for line in [
-        "encode samples/red-cat.png --out",
-        "decode red-cat.npy --out",
-        "convert fixtures/rqvae-shared",
-    ] {
+    for line in
+        ["encode samples/red-cat.png --out", "decode red-cat.npy --out", "convert fixtures/rqvae-shared"]
+    {
         desk.refuses(&format!("{line} /dev/full"), 1, "cannot write /dev/full: No space left");
         desk.refuses(&format!("{line} /proc/version"), 1, "cannot write /proc/version: ");
     }

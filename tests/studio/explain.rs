@@ -33,12 +33,8 @@ fn pinned() -> Desk {
 
 /// The transformer, without a studio.
 fn transformer() -> Stage2 {
-    let options = Options {
-        model: SMALL.into(),
-        rqvae: None,
-        state: StateKind::Auto,
-        precision: Precision::Stored,
-    };
+    let options =
+        Options { model: SMALL.into(), rqvae: None, state: StateKind::Auto, precision: Precision::Stored };
     Stage2::load(&options, &residua_kernels::device::cpu(), &mut Task::unwatched()).expect("a fixture")
 }
 
