@@ -6,7 +6,7 @@ use super::desk::{Desk, Run};
 fn folders_that_cannot_be_created_are_named() {
     let desk = Desk::new();
     desk.write("file.txt", "in the way");
-    desk.does("encode samples/red-cat.png");
+    desk.does("encode samples/red-cat.png --model fixtures/rqt-class");
     for (line, message) in [
         ("encode samples/red-cat.png --out file.txt/a.npy", "cannot create file.txt/a.npy"),
         ("decode red-cat.npy --out file.txt/a.png", "cannot create file.txt/a.png"),

@@ -78,12 +78,12 @@ fn likelihoods_are_better_than_chance_under_the_right_caption() {
         desk.copy(&format!("samples/{colour}-cat.png"), &format!("data/{colour}.png"));
         desk.write(&format!("data/{colour}.txt"), format!("{colour} cat"));
     }
-    let found = desk.json("eval likelihood --data data");
+    let found = desk.json("eval likelihood --data data --model characters-128-ar");
     assert_eq!(found["pictures"], 2);
     assert!(number(&found["nats_below_uniform"]) > 0.5, "{found}");
     assert_near(&found["uniform_bits_per_image"], 2560.0);
     assert!(number(&found["bits_per_image"]) < 2560.0);
-    let run = desk.does("eval likelihood --data data --precision q8");
+    let run = desk.does("eval likelihood --data data --model characters-128-ar --precision q8");
     assert!(run.stdout.contains("below uniform"), "{run:?}");
 }
 

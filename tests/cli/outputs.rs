@@ -255,7 +255,7 @@ fn names_that_are_not_unicode_work() {
         ("--json encode", vec![name(".png"), "--out".into(), name(".npy")]),
         ("--json decode", vec![name(".npy"), "--out".into(), name("-decoded.png")]),
         ("--json reconstruct", vec![name(".png"), "--out".into(), name("")]),
-        ("--json sample --model fixtures/rqt-class --class 0", vec!["--out".into(), name("-samples")]),
+        ("--json sample --model characters-128-ar", vec!["--out".into(), name("-samples")]),
         ("--json sample", vec!["--from".into(), name("-samples/000.png"), "--out".into(), name("-again")]),
         (
             "--json complete --model fixtures/rqt-class --rows 1 --class 0",

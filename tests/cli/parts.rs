@@ -168,7 +168,11 @@ fn parts_that_do_not_belong_together_are_refused() {
             "cut.sums: expected sums with the hash in its first line, found a damaged file",
         ),
         ("a.sums other.sums", 1, "other.sums: expected sums written by `residua eval` with --part"),
-        ("a.sums data/red-cat.png", 1, "red-cat.png: expected sums written by `residua eval` with --part"),
+        (
+            "a.sums data/blue-beard.png",
+            1,
+            "blue-beard.png: expected sums written by `residua eval` with --part",
+        ),
         ("a.sums none.sums", 1, "none.sums"),
     ] {
         desk.refuses(&format!("eval merge {files}"), code, message);
