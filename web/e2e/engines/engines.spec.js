@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from '../base.js';
-import { CAPTION, differing, encode, native, nativeCodes, ROOT, SAMPLE } from '../native.js';
+import { CAPTION, differing, encode, native, nativeCodes, ROOT, SAMPLE, strays } from '../native.js';
 import { publish, STAGE1 } from '../published.js';
 import { expect, test } from './studio.js';
 
@@ -76,7 +76,7 @@ test('samples as the native program does', async ({ server, studio }, info) => {
   await studio.idle();
   await studio.click('77-0', 'option');
   await studio.click('Open in the editor');
-  await expect.poll(() => studio.codes()).toEqual(stacks[0].codes);
+  await expect.poll(async () => differing(await studio.codes(), stacks[0].codes).length).toBeLessThanOrEqual(strays(256));
   await studio.keep('sampled');
 });
 
@@ -90,7 +90,8 @@ test('the engine runs in another page', async ({ driver, server, studio }, info)
   const { codes, made } = await driver.evaluate(() => /** @type {any} */ (globalThis).result);
   expect(codes).toEqual(nativeCodes(folder));
   const sampled = native('sample', '--prompt', CAPTION, '-n', '2', '--seed', '7', '-o', folder);
-  expect(made).toEqual(sampled.stacks.map((/** @type {any} */ stack) => stack.codes));
+  const differ = differing(made.flat(), sampled.stacks.flatMap((/** @type {any} */ stack) => stack.codes));
+  expect(differ.length).toBeLessThanOrEqual(strays(512));
 });
 
 test('stores models and opens offline, if the browser can', async ({ engine, server, studio }, info) => {
