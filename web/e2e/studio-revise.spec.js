@@ -61,7 +61,7 @@ test('painted cells are resampled, again, and back', async ({ studio }) => {
   await expect(studio.find('button', 'Got it')).toHaveCount(0);
 
   await studio.click('Surprise');
-  await expect(studio.says(/^Surprise of a cell: 0$/)).toBeAttached();
+  await expect(studio.says(/^Surprise of a cell: 0$/)).toBeAttached({ timeout: 300_000 });
   await studio.idle();
   await studio.click('Revise worst');
   await expect.poll(async () => cells(await studio.codes(), opened).length).toBe(1);
