@@ -8,14 +8,15 @@ use residua_model::tensors::{codes_to_tensor, from_tensor};
 
 use crate::alone;
 use crate::profiles::PROFILES;
-use crate::real::{bundled, decoded, sampled};
+use crate::real::{decoded, sampled};
+use crate::small_bindings::small;
 use crate::stand_in::open;
 
 /// Bytes that may be allocated beyond those in use: enough for one image, not for [`MANY`] at once.
 const ROOM: u64 = 128 << 20;
 
-/// A batch size for which one layer is a buffer of 48 MiB; several layers are alive at once.
-const MANY: usize = 128;
+/// A batch size for which one layer is a buffer of 96 MiB; several layers are alive at once.
+const MANY: usize = 384;
 
 /// Limits this process's memory to [`ROOM`] more than it uses now.
 fn cap_memory() {
@@ -31,7 +32,7 @@ fn cap_memory() {
 fn a_failed_allocation_ends_only_its_own_job() {
     alone("memory::a_failed_allocation_ends_only_its_own_job", "", || {
         let device = open(&PROFILES[0]);
-        let model = bundled(&device);
+        let model = small(&device);
         let one = sampled(&model.model, 2, 1);
         let picture = decoded(&model.stage1.model, &one);
         cap_memory();
@@ -40,7 +41,7 @@ fn a_failed_allocation_ends_only_its_own_job() {
         assert!(matches!(failed, Err(Error::OutOfMemory)), "{:?}", failed.map(|_| "images"));
         drop(model);
         let device = pollster::block_on(renew(&device)).unwrap().expect("the device has failed");
-        assert_eq!(decoded(&bundled(&device).stage1.model, &one)[0].data(), picture[0].data());
+        assert_eq!(decoded(&small(&device).stage1.model, &one)[0].data(), picture[0].data());
         assert!(pollster::block_on(renew(&device)).unwrap().is_none());
     });
 }

@@ -31,7 +31,7 @@ fn weak() -> Device {
 }
 
 /// The class-conditional fixture, of pictures of 32x32 pixels.
-fn small(device: &Device) -> Stage2 {
+pub fn small(device: &Device) -> Stage2 {
     let options = Options {
         model: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rqt-class").into(),
         rqvae: None,
