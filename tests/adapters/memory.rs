@@ -29,6 +29,7 @@ fn cap_memory() {
 
 /// Needs a system where a process can limit its own memory and a software adapter allocates from it.
 #[test]
+#[ignore = "a driver that finds no memory for itself may end the process; tests/run full runs it"]
 fn a_failed_allocation_ends_only_its_own_job() {
     alone("memory::a_failed_allocation_ends_only_its_own_job", "", || {
         let device = open(&PROFILES[0]);
