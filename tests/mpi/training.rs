@@ -80,8 +80,8 @@ pub fn metrics(desk: &Desk, run: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Asserts that all metrics are the same up to rounding, which Adam's first steps amplify. The adaptive weight is a ratio
-/// of small numbers, and follows the norm of the gradient.
+/// Asserts that all metrics are the same up to rounding, which Adam's first steps amplify. Where rounding changes the
+/// sign of an input of a leaky ReLU, gradients jump, but losses don't.
 fn assert_same(found: &[Value], expected: &[Value]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
@@ -89,7 +89,7 @@ fn assert_same(found: &[Value], expected: &[Value]) {
             let (a, b) = (found[name].as_f64().unwrap(), value.as_f64().unwrap());
             let tolerance = match name.as_str() {
                 "loss" | "held_out_loss" => 1e-5,
-                "adaptive_weight" | "gradient" => 1e-3,
+                "adaptive_weight" | "gradient" => 1e-2,
                 _ => 1e-4,
             };
             assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{name}: {found}, not {expected}");
