@@ -67,11 +67,6 @@ fn draw(desk: &mut Desk, cells: &[[usize; 2]], modifiers: Modifiers) {
     desk.settle();
 }
 
-fn selected(desk: &Desk) -> Vec<[usize; 2]> {
-    let cells = document(desk).selected.iter().enumerate().filter(|(_, selected)| **selected);
-    cells.map(|(cell, _)| [cell / 8, cell % 8]).collect()
-}
-
 /// The cells in which two stacks differ.
 fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
     let mut cells: Vec<[usize; 2]> =
@@ -292,14 +287,14 @@ fn only_brushed_cells_are_resampled() {
     click(&mut desk, "Brush");
     draw(&mut desk, &[[5, 1], [5, 4], [6, 4]], Modifiers::NONE);
     let brushed = [[5, 1], [5, 2], [5, 3], [5, 4], [6, 4]];
-    assert_eq!(selected(&desk), brushed);
+    assert_eq!(desk.selected(), brushed);
     draw(&mut desk, &[[5, 1], [5, 2]], Modifiers::SHIFT);
-    assert_eq!(selected(&desk), brushed[2..]);
+    assert_eq!(desk.selected(), brushed[2..]);
     click(&mut desk, "row 0, column 0");
-    assert_eq!(selected(&desk)[0], [0, 0], "a click is a short stroke");
+    assert_eq!(desk.selected()[0], [0, 0], "a click is a short stroke");
     click(&mut desk, "Resample selected");
     let cells = changed(&opened, document(&desk).stack());
-    assert!(!cells.is_empty() && cells.iter().all(|cell| selected(&desk).contains(cell)), "{cells:?}");
+    assert!(!cells.is_empty() && cells.iter().all(|cell| desk.selected().contains(cell)), "{cells:?}");
     assert_ne!(picture(&desk), before);
     assert!(document(&desk).pinned.is_none(), "the brush does not pin a cell");
     click(&mut desk, "Undo");
@@ -320,7 +315,7 @@ fn cells_are_swapped_with_another_stack() {
     press(&mut desk, Modifiers::COMMAND, Key::Z);
     click(&mut desk, "Rectangle");
     draw(&mut desk, &[[2, 3], [0, 1]], Modifiers::NONE);
-    assert_eq!(selected(&desk).len(), 9);
+    assert_eq!(desk.selected().len(), 9);
     click(&mut desk, "Swap from");
     click(&mut desk, "1: blue-beard.png");
     assert_eq!(changed(document(&desk).opened(), document(&desk).stack()), [[1, 1]]);
@@ -334,7 +329,7 @@ fn depth_limits_are_set_and_reverted() {
     click(&mut desk, "Rectangle");
     draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);
     click(&mut desk, "Invert selection");
-    assert_eq!(selected(&desk).len(), 60);
+    assert_eq!(desk.selected().len(), 60);
     click(&mut desk, "Select none");
     assert!(desk.harness.get_by_label("Limit selected").accesskit_node().is_disabled());
     draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);

@@ -1,7 +1,5 @@
 //! The panel "Explain" matches the model's own predictions.
 
-use std::sync::Arc;
-
 use egui_kittest::kittest::Queryable;
 use residua_core::codes::CodeStack;
 use residua_core::config::{Precision, StateKind};
@@ -44,10 +42,6 @@ fn expected(stage2: &Stage2, stack: &CodeStack, class: &str, place: [usize; 3]) 
     pollster::block_on(explain(&stage2.model, stack, &tokens, place, 8)).expect("fits")
 }
 
-fn stack(desk: &Desk) -> Arc<CodeStack> {
-    desk.state().document.as_ref().expect("open").stack().clone()
-}
-
 /// `probability` in percent, rounded down to tenths: the start of the panel's text.
 fn begins(probability: f32) -> String {
     let text = format!("{:.4}", 100.0 * probability);
@@ -72,7 +66,7 @@ fn the_distribution_matches_the_transformers() {
     desk.settle();
     desk.click("Explain depth 2");
     let stage2 = transformer();
-    let found = expected(&stage2, &stack(&desk), "0", [CELL[0], CELL[1], 1]);
+    let found = expected(&stage2, &desk.stack(), "0", [CELL[0], CELL[1], 1]);
     lists(&desk, &found);
     let entropy = format!("Entropy: {:.2} bits of at most 6.00.", found.entropy);
     assert!(desk.shows(&entropy), "{entropy}");
@@ -85,13 +79,13 @@ fn the_distribution_matches_the_transformers() {
 #[test]
 fn a_suggestion_can_be_put_into_the_stack() {
     let mut desk = pinned();
-    let before = stack(&desk);
+    let before = desk.stack();
     let (_, explanation) = desk.state().explained.clone().expect("explained");
     let place = explanation.suggestions.iter().position(|s| s.code != explanation.chosen.code).unwrap();
     let code = explanation.suggestions[place].code;
     desk.click(&format!("Use suggestion {}: code {code}", place + 1));
-    assert_eq!(before.diff(&stack(&desk)).unwrap(), [(CELL[0], CELL[1], 1)]);
-    assert_eq!(stack(&desk).at(CELL[0], CELL[1], 1).unwrap(), code);
+    assert_eq!(before.diff(&desk.stack()).unwrap(), [(CELL[0], CELL[1], 1)]);
+    assert_eq!(desk.stack().at(CELL[0], CELL[1], 1).unwrap(), code);
     let document = desk.state().document.as_ref().unwrap();
     assert_eq!(document.seen.as_ref().unwrap().stack, *document.stack(), "the image is updated");
     let (_, explanation) = desk.state().explained.as_ref().expect("explained again");
@@ -105,8 +99,8 @@ fn the_class_changes_the_distribution() {
     let place = [CELL[0], CELL[1], 1];
     desk.begin("Explain as");
     desk.click("Explain as 2");
-    let found = expected(&stage2, &stack(&desk), "2", place);
-    let before = expected(&stage2, &stack(&desk), "0", place);
+    let found = expected(&stage2, &desk.stack(), "2", place);
+    let before = expected(&stage2, &desk.stack(), "0", place);
     assert_ne!(found.suggestions, before.suggestions);
     lists(&desk, &found);
     assert_eq!(desk.state().document.as_ref().unwrap().condition, Condition::Class("2".into()));
@@ -117,7 +111,7 @@ fn the_map_shows_where_the_model_was_unsure() {
     let mut desk = desk();
     desk.click("Where was the model unsure?");
     let surprise = desk.state().document.as_ref().unwrap().surprise.clone().expect("asked");
-    let (stage2, codes) = (transformer(), stack(&desk));
+    let (stage2, codes) = (transformer(), desk.stack());
     for [row, col, depth] in [[0, 0, 0], [3, 4, 1], [7, 7, 3]] {
         let found = expected(&stage2, &codes, "0", [row, col, depth]);
         let place = (row * 8 + col) * 4 + depth;

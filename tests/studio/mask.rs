@@ -27,11 +27,6 @@ fn load(desk: &mut Desk, path: &Path) {
     desk.settle();
 }
 
-fn selected(desk: &Desk) -> Vec<[usize; 2]> {
-    let selected = desk.state().document.as_ref().expect("open").selected.iter().enumerate();
-    selected.filter(|(_, selected)| **selected).map(|(cell, _)| [cell / 8, cell % 8]).collect()
-}
-
 #[test]
 fn the_cells_under_a_mask_are_revised_as_by_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +37,7 @@ fn the_cells_under_a_mask_are_revised_as_by_the_command_line() {
     desk.enter("Seed", 5.0);
     load(&mut desk, &path);
     let expected: Vec<[usize; 2]> = (2..4).flat_map(|row| (1..5).map(move |col| [row, col])).collect();
-    assert_eq!(selected(&desk), expected);
+    assert_eq!(desk.selected(), expected);
     let arguments = ["complete", PICTURE, "--mask", path.to_str().unwrap()];
     // A picture without a recipe is of the first class in the studio.
     let wish = ["--model", SMALL, "--class", "0", "--seed", "5"];
@@ -70,11 +65,11 @@ fn a_mask_is_cut_like_the_picture() {
     desk.settle();
     // The middle, from column 20: the white part begins at three quarters of it.
     load(&mut desk, &path);
-    assert!(selected(&desk).iter().all(|[_, col]| *col >= 6) && selected(&desk).len() == 16);
+    assert!(desk.selected().iter().all(|[_, col]| *col >= 6) && desk.selected().len() == 16);
     desk.harness.state_mut().state.reframe(Framing::Square(Square { left: 40, top: 0, side: 80 }));
     desk.settle();
     load(&mut desk, &path);
-    assert!(selected(&desk).iter().all(|[_, col]| *col >= 4) && selected(&desk).len() == 32);
+    assert!(desk.selected().iter().all(|[_, col]| *col >= 4) && desk.selected().len() == 32);
 }
 
 #[test]
@@ -92,6 +87,6 @@ fn a_mask_that_selects_nothing_or_is_none_is_refused() {
         let said = desk.state().log.notice.as_ref().expect("refused").text.clone();
         assert!(said.contains(message), "{said}");
         let document = desk.state().document.as_ref().unwrap();
-        assert!(document.stack() == document.opened() && selected(&desk).is_empty());
+        assert!(document.stack() == document.opened() && desk.selected().is_empty());
     }
 }

@@ -27,10 +27,6 @@ fn contextual() -> Desk {
     Desk::with(start, Vec2::new(1600.0, 1200.0))
 }
 
-fn stack(desk: &Desk) -> Arc<CodeStack> {
-    desk.state().document.as_ref().expect("the sample is open").stack().clone()
-}
-
 /// The picture on the canvas.
 fn shown(state: &State) -> Arc<Picture> {
     state.document.as_ref().and_then(|document| document.shown()).expect("the sample is open").clone()
@@ -44,32 +40,32 @@ fn changed(before: &CodeStack, after: &CodeStack) -> Vec<(usize, usize, usize)> 
 #[test]
 fn painted_cells_are_resampled_again_and_undone() {
     for mut desk in [desk(), contextual()] {
-        let opened = stack(&desk);
+        let opened = desk.stack();
         // "Again" takes another seed all the same.
         desk.harness.state_mut().state.settings.seed_locked = true;
         desk.click("Revise");
         assert!(desk.harness.get_by_label("Again").accesskit_node().is_disabled());
         desk.paint([2, 1], [2, 5]);
-        let first = stack(&desk);
+        let first = desk.stack();
         let places = changed(&opened, &first);
         assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| row == 2 && (1..=5).contains(&col)));
         let seen = desk.state().document.as_ref().unwrap().seen.clone().expect("it is decoded");
         assert_eq!(seen.stack, first);
 
         desk.click("Again");
-        let second = stack(&desk);
+        let second = desk.stack();
         assert_ne!(second, first, "another seed");
         assert!(changed(&opened, &second).iter().all(|&(row, col, _)| row == 2 && (1..=5).contains(&col)));
         desk.click("Undo");
-        assert_eq!(stack(&desk), first, "one variation back");
+        assert_eq!(desk.stack(), first, "one variation back");
         desk.click("Undo");
-        assert_eq!(stack(&desk), opened);
+        assert_eq!(desk.stack(), opened);
 
         // A click is a stroke of one cell, and a weak one keeps the first codes.
         desk.harness.get_by_role_and_label(Role::Slider, "Strength").set_value_accesskit(2.0);
         desk.settle();
         desk.click("row 6, column 6");
-        let places = changed(&opened, &stack(&desk));
+        let places = changed(&opened, &desk.stack());
         assert!(
             !places.is_empty() && places.iter().all(|&(row, col, depth)| [row, col] == [6, 6] && depth >= 2)
         );
@@ -81,24 +77,24 @@ fn painted_cells_are_resampled_again_and_undone() {
 #[test]
 fn a_rectangle_is_revised_when_it_is_let_go() {
     let mut desk = desk();
-    let opened = stack(&desk);
+    let opened = desk.stack();
     desk.click("Revise");
     desk.click("Paint a rectangle");
     desk.paint([2, 1], [4, 5]);
     let is_inside = |row: usize, col: usize| (2..=4).contains(&row) && (1..=5).contains(&col);
     let selected = desk.state().document.as_ref().unwrap().selected.clone();
     assert!(selected.iter().enumerate().all(|(cell, &selected)| selected == is_inside(cell / 8, cell % 8)));
-    let places = changed(&opened, &stack(&desk));
+    let places = changed(&opened, &desk.stack());
     assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| is_inside(row, col)), "{places:?}");
     desk.click("Undo");
-    assert_eq!(stack(&desk), opened);
+    assert_eq!(desk.stack(), opened);
 }
 
 /// A stroke waits for the one before, and what is edited in the meantime stays.
 #[test]
 fn strokes_and_edits_may_follow_a_stroke_at_once() {
     for mut desk in [desk(), contextual()] {
-        let opened = stack(&desk);
+        let opened = desk.stack();
         let edited = (opened.at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
         for row in [1, 5] {
@@ -113,15 +109,15 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
             rows.dedup();
             rows
         };
-        let both = stack(&desk);
+        let both = desk.stack();
         assert_eq!(rows(&opened, &both), [1, 5, 7]);
         assert_eq!(both.at(7, 7, 0).unwrap(), edited);
         desk.click("Revise");
         desk.click("Again");
-        assert_eq!(rows(&both, &stack(&desk)), [5], "the last stroke");
+        assert_eq!(rows(&both, &desk.stack()), [5], "the last stroke");
         for left in [&[1, 5, 7][..], &[1, 7], &[7], &[]] {
             desk.click("Undo");
-            assert_eq!(rows(&opened, &stack(&desk)), left);
+            assert_eq!(rows(&opened, &desk.stack()), left);
         }
     }
 }
@@ -131,7 +127,7 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
 fn the_layers_of_a_picture_give_way_to_the_next_stroke() {
     for is_stopped in [false, true] {
         let mut desk = desk();
-        let other = (stack(&desk).at(7, 7, 0).unwrap() + 1) % 64;
+        let other = (desk.stack().at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
         // Keeps the models busy until all is sent.
         state.settings.count = 1;
@@ -178,7 +174,7 @@ fn a_revision_is_previewed_until_it_is_done() {
 fn the_picture_before_a_revision_is_not_shown_after_it() {
     for depth in [3, 1] {
         let mut desk = desk();
-        let opened = stack(&desk);
+        let opened = desk.stack();
         let state = &mut desk.harness.state_mut().state;
         state.choose_depth(depth);
         let before = shown(state);
@@ -209,26 +205,26 @@ fn a_revision_is_for_the_condition_that_is_chosen() {
     let mut filters = state.filters();
     filters.draft.iter_mut().for_each(|filter| filter.temperature = 0.2);
     state.settings.filters = Some(filters);
-    let opened = stack(&desk);
+    let opened = desk.stack();
     desk.click("Revise");
     desk.paint([2, 1], [5, 6]);
-    let own = stack(&desk);
+    let own = desk.stack();
     desk.click("Undo");
     desk.click("Another class");
     desk.paint([2, 1], [5, 6]);
-    assert_eq!(stack(&desk), own, "at first the class of new pictures, which is the same");
+    assert_eq!(desk.stack(), own, "at first the class of new pictures, which is the same");
     desk.click("Undo");
     desk.click("Revise as");
     desk.click("Revise as 4");
     desk.paint([2, 1], [5, 6]);
-    let other = stack(&desk);
+    let other = desk.stack();
     assert!(other != own && other != opened, "the same cells and seed, for another class");
     let picture = desk.state().document.as_ref().unwrap().condition.clone();
     assert_eq!(picture, Condition::Class("0".into()), "the picture keeps its own");
     desk.click("Undo");
     desk.click("As in the rest of the picture, for class “0”");
     desk.paint([2, 1], [5, 6]);
-    assert_eq!(stack(&desk), own);
+    assert_eq!(desk.stack(), own);
 }
 
 /// A revision that is under way, and the strokes before it, are of the picture that they began in.
@@ -241,7 +237,7 @@ fn another_picture_is_not_revised_by_the_strokes_of_the_last() {
     let other = Arc::new(CodeStack::new(8, 8, 4, vec![7; 256]).unwrap());
     desk.harness.state_mut().state.open_stack("other", other.clone(), None);
     desk.settle();
-    assert_eq!(stack(&desk), other);
+    assert_eq!(desk.stack(), other);
     assert!(desk.harness.get_by_label("Again").accesskit_node().is_disabled());
 }
 
@@ -249,13 +245,13 @@ fn another_picture_is_not_revised_by_the_strokes_of_the_last() {
 fn the_worst_cells_are_revised_one_by_one() {
     for mut desk in [desk(), contextual()] {
         desk.click("Surprise");
-        let opened = stack(&desk);
+        let opened = desk.stack();
         let bits = desk.state().document.as_ref().unwrap().surprise.as_ref().unwrap().bits_per_cell();
         let worst = (0..64).max_by(|&a, &b| bits[a].total_cmp(&bits[b])).unwrap();
         desk.click("Revise");
         desk.enter("Worst cells", 1.0);
         desk.click("Revise worst");
-        let places = changed(&opened, &stack(&desk));
+        let places = changed(&opened, &desk.stack());
         assert!(places.iter().all(|&(row, col, _)| row * 8 + col == worst), "{places:?}");
         desk.enter("Worst cells", 3.0);
         desk.click("Revise worst");
@@ -276,13 +272,13 @@ fn the_worst_cell_is_revised_by_a_click_and_the_map_cools_down() {
         desk.click("Revise");
         // The likeliest codes, so that this does not depend on luck.
         desk.enter("Temperature at all depths", 0.0);
-        let opened = stack(&desk);
+        let opened = desk.stack();
         let (worst, bits) = desk.state().known_surprise().and_then(|surprise| surprise.worst()).unwrap();
         let cell = format!("row {}, column {}", worst / 8, worst % 8);
         let [said, scale] = [format!("Worst: {cell}, {bits:.1} bits"), format!("{bits:.1} bits")];
         assert!(desk.shows(&said) && desk.shows(&scale), "{said}");
         desk.click(&cell);
-        let places = changed(&opened, &stack(&desk));
+        let places = changed(&opened, &desk.stack());
         assert!(!places.is_empty() && places.iter().all(|&(row, col, _)| row * 8 + col == worst));
         let after = desk.state().known_surprise().expect("measured again").bits_per_cell();
         assert!(after[worst] < bits, "{cell}: {bits} bits became {}", after[worst]);
@@ -329,16 +325,16 @@ fn a_contextual_model_explains_and_samples() {
 #[test]
 fn the_first_steps_lead_to_a_revision_and_back() {
     let mut desk = Desk::first();
-    let opened = stack(&desk);
+    let opened = desk.stack();
     desk.harness.get_by_label_contains("Choose Revise, and paint over a part of it.");
     desk.click("Revise");
     desk.harness.get_by_label_contains("Paint over a part of the picture, and let go");
     desk.paint([3, 2], [3, 5]);
     desk.harness.get_by_label_contains("Now press Undo.");
-    let places = changed(&opened, &stack(&desk));
+    let places = changed(&opened, &desk.stack());
     assert!(places.iter().all(|&(row, col, _)| row == 3 && (2..=5).contains(&col)), "{places:?}");
     desk.click("Undo");
-    assert_eq!(stack(&desk), opened);
+    assert_eq!(desk.stack(), opened);
     assert!(!desk.state().settings.hint);
     assert!(!desk.shows("First steps"));
 }
