@@ -92,8 +92,7 @@ def reconstructions(measuring, count):
 
 def caption(row, share, rng):
     """A caption that mentions a share of what can be seen, and the words to read back."""
-    family, gone = row['family'], probe.hidden(probe.said(row))
-    shown = {key: word for key, word in captions.captioned(row).items() if f'{family} {key}' not in gone}
+    family, shown = row['family'], captions.captioned(row)
     kept = set(rng.sample(list(shown), round(share * len(shown))))
     shown = {key: word for key, word in shown.items() if key in kept}
     words = {f'{family} {key}': probe.ABSENT if word == 'no' else word for key, word in shown.items()}

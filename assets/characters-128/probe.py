@@ -16,13 +16,15 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
+import captions
+
 PIXELS = 128
 EPOCHS = 3
 BATCH = 64
 # The word for a missing attribute.
 ABSENT = 'absent'
 # What nobody can see: an attribute, and the words of another one that hide it.
-HIDDEN = [('cat mouth', 'cat wears', {'a red scarf', 'a blue scarf'})]
+HIDDEN = [('cat mouth', 'cat wears', captions.SCARVES)]
 
 CELLS = 8
 # First and last row and column of the cells that are the face: where the average picture changes most with the eyes or the mouth, at
