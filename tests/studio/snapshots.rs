@@ -14,6 +14,10 @@ use crate::desk::small;
 /// Another rasterizer may draw the edges of letters differently.
 const PIXELS_THAT_MAY_DIFFER: usize = 60;
 
+/// Panels that show what the RQ-VAE makes. They get the bundled one, so that pictures look as they should. The bundled
+/// transformers may still be trained on, so the other panels get the small model.
+const OF_THE_RQVAE: [Panel; 2] = [Panel::Picture, Panel::Codebook];
+
 /// The studio with only one panel.
 struct Alone {
     studio: Studio,
@@ -33,8 +37,12 @@ impl App for Alone {
     }
 }
 
-/// A panel with the sample image open, a cell pinned and two images sampled.
+/// A panel with a picture open, a cell pinned and, if the model can, two images sampled.
 fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
+    let only_rqvae = OF_THE_RQVAE.contains(&panel);
+    // Relative, since panels show it.
+    let model =
+        if only_rqvae { "assets/characters-128/stage1.safetensors" } else { "tests/fixtures/rqt-class" };
     let mut harness = Harness::builder()
         .with_size(Vec2::new(760.0, 560.0))
         .with_theme(theme)
@@ -42,9 +50,7 @@ fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
         .wgpu()
         .build_eframe(|context| {
             let engine = residua_engine::studio::start(residua_kernels::device::cpu(), || ());
-            // Relative, since panels show it.
-            let model = Some("tests/fixtures/rqt-class".into());
-            let start = Start { model, theme: Some(theme.into()), ..small() };
+            let start = Start { model: Some(model.into()), theme: Some(theme.into()), ..small() };
             Alone { studio: Studio::new(&context.egui_ctx, engine, "cpu", start, None), panel }
         });
     settle(&mut harness);
@@ -53,7 +59,9 @@ fn alone(panel: Panel, theme: Theme) -> Harness<'static, Alone> {
     state.settings.seed_locked = true;
     state.settings.count = 2;
     state.pin(Some([3, 4]));
-    state.generate();
+    if !only_rqvae {
+        state.generate();
+    }
     settle(&mut harness);
     harness
 }
