@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 use zip::write::SimpleFileOptions;
 
-use super::desk::{Desk, Run, given};
+use super::desk::{Desk, given};
 
 /// A command that needs both stages of `model`, and one that needs stage 1.
 fn lines(model: &str) -> [String; 2] {
@@ -229,6 +229,7 @@ fn configurations_are_no_weights() {
 #[cfg(target_os = "linux")]
 #[test]
 fn models_of_another_name_than_text_are_refused() {
+    use super::desk::Run;
     use std::os::unix::ffi::OsStrExt;
     let desk = Desk::new();
     let name = std::ffi::OsStr::from_bytes(b"m\xff");
