@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test, WEB } from './base.js';
-import { alike, CAPTION, native, nativeCodes, ROOT } from './native.js';
+import { CAPTION, native, nativeCodes, ROOT, strayed } from './native.js';
 import { publish, publishBoth, STAGE1, STAGE2 } from './published.js';
 
 // A software GPU compiles each shader slowly.
@@ -42,7 +42,7 @@ for (const device of ['cpu', 'gpu']) {
     expect(made[0]).not.toEqual(made[1]);
     const sampled = native('sample', '--prompt', CAPTION, '-n', '2', '--seed', '7', '-o', folder);
     // On a software GPU, more codes may differ.
-    if (device === 'cpu') expect(alike(made, sampled.stacks)).toBe(true);
+    if (device === 'cpu') expect(strayed(made, sampled.stacks)).toBeLessThan(2);
 
     native('decode', path.join(folder, 'codes.npy'), '--out', path.join(folder, 'decoded.png'));
     const decoded = await pixels(page, dataUrl(path.join(folder, 'decoded.png')));
@@ -263,7 +263,7 @@ test.describe('residua.js', () => {
       const residua = await window.api.Residua.load('characters-128-ar', { device: 'cpu' });
       return (await residua.sample(wish)).map(({ codes }) => [...codes]);
     }, wish);
-    expect(alike(made, stacks)).toBe(true);
+    expect(strayed(made, stacks)).toBeLessThan(2);
   });
 
   test('models load from local files', async ({ page, server }, info) => {
