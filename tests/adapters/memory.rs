@@ -25,7 +25,7 @@ fn cap_memory() {
     limit_memory(&(pages * 4096 + ROOM).to_string());
 }
 
-/// Sets the soft limit of this process's memory, in bytes.
+/// Sets the soft limit of this process's memory: in bytes, or `unlimited`.
 fn limit_memory(most: &str) {
     let (pid, most) = (std::process::id().to_string(), format!("--as={most}:"));
     assert!(Command::new("prlimit").args(["--pid", &pid, &most]).status().unwrap().success());
@@ -43,7 +43,7 @@ fn a_failed_allocation_ends_only_its_own_job() {
         let many = codes_to_tensor(&vec![one[0].clone(); MANY], &device);
         let failed = pollster::block_on(from_tensor(model.stage1.model.decode_codes(many)));
         assert!(matches!(failed, Err(Error::OutOfMemory)), "{:?}", failed.map(|_| "images"));
-        // A GPU has its own memory. Here, a compiler takes some of it for each new pipeline.
+        // The driver compiles each new pipeline. A GPU's memory is not the compiler's; a software adapter's is.
         limit_memory("unlimited");
         drop(model);
         let device = pollster::block_on(renew(&device)).unwrap().expect("the device has failed");
