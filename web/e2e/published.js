@@ -20,6 +20,9 @@ export const STAGE2 = path.join(FIXTURES, 'rqt-class');
 /** The folder of another transformer of that RQ-VAE, which takes no class. */
 const UNCONDITIONAL = path.join(FIXTURES, 'rqt-unconditional');
 
+/** The folder of a contextual transformer of that RQ-VAE, with the same classes. */
+export const CONTEXTUAL = path.join(FIXTURES, 'rqt-contextual');
+
 /** The folder of another RQ-VAE, with 4x4x3 codes. */
 export const OTHER = path.join(FIXTURES, 'rqvae-per-depth');
 

@@ -1,7 +1,7 @@
 // Cells that are painted over are resampled, on a desktop and on a phone.
 
 import { differing } from './native.js';
-import { publishBoth } from './published.js';
+import { CONTEXTUAL, publishBoth } from './published.js';
 import { expect, test } from './studio.js';
 
 /** @typedef {import('./studio.js').Studio} Studio */
@@ -38,8 +38,8 @@ async function choose(/** @type {import('./studio.js').Studio} */ studio) {
   await expect(studio.find('button', 'Paint cells')).toBeAttached();
 }
 
-test('painted cells are resampled, again, and back', async ({ studio }) => {
-  await studio.open();
+test('painted cells are resampled, again, and back', async ({ server, studio }) => {
+  await studio.open(`?${new URLSearchParams(await publishBoth(server, CONTEXTUAL))}`);
   const opened = await studio.codes();
   await choose(studio);
   await paint(studio, 'row 2, column 1', 'row 2, column 4');

@@ -1,4 +1,5 @@
-// Sampled pictures match the native program's; the page stays responsive meanwhile, and sampling can be stopped.
+// Sampled pictures match the native program's; the page stays responsive meanwhile, and sampling can be stopped. On a GPU, kernels are
+// checked first.
 
 import { readFile } from 'node:fs/promises';
 import { carried, decode, sample, strayed } from './native.js';
@@ -18,34 +19,47 @@ const LONGEST = 50;
 /** The longest time allowed between two turns of the page's event loop, in milliseconds of wall time. */
 const LONGEST_GAP = 300;
 
-/** How many pictures are sampled on each device, and the names of the model's classes, if they have any. */
-const DEVICES = /** @type {const} */ ([['cpu', 2, CLASSES], ['gpu', 1, []]]);
+/** Kernels that opening a picture uses, and some that only sampling does. */
+const OPENING = ['Conv2d', 'GroupNorm', 'ResidualQuantize'];
+const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'NormedLinear', 'SampleToken'];
 
-for (const [device, count, classes] of DEVICES) {
-  test(`sampled pictures have the native codes: ${device} @alone`, async ({ browser, page, server, studio }, info) => {
-    const native = await sample({ model: STAGE2, seed: SEED, class: '3', count, device }, info.outputPath('made'));
-    await studio.open(`?device=${device}&model=${server.put('/models/m.tar.gz', await archive(classes))}`);
-    await prepare(studio, classes[3], count);
-    await observe(browser, page);
-    const begun = performance.now();
-    await studio.click(GENERATE);
-    await expect(studio.says(new RegExp(`^${count} pictures?, 0 selected$`))).toBeAttached({ timeout: 200_000 });
-    console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
-    const { task, gap } = await observed(browser, page);
-    console.log(`${device}: longest task ${Math.round(task)} ms of CPU time, longest gap ${Math.round(gap)} ms`);
-    await studio.idle();
-    const made = [];
-    for (const index of native.stacks.keys()) {
-      made.push(await save(studio, `${SEED}-${index}`, info.outputPath(`${index}.png`)));
-    }
-    expect(strayed(made, native.stacks)).toBe(0);
-    // The native program can read the saved file.
-    await decode(info.outputPath('0.png'), STAGE1, info.outputPath('again.png'));
-    await studio.keep(`sampled-${device}`);
-    expect(task).toBeLessThanOrEqual(LONGEST);
-    expect(gap).toBeLessThan(LONGEST_GAP);
-  });
+test('sampled pictures have the native codes: cpu @alone', async ({ browser, page, server, studio }, info) => {
+  await studio.open(`?device=cpu&model=${server.put('/models/m.tar.gz', await archive(CLASSES))}`);
+  await hasNativeSamples({ browser, page, studio }, { device: 'cpu', count: 2, name: CLASSES[3] }, info);
+});
 
+// One test, because a software GPU takes most of a minute to compile the kernels of sampling.
+test('GPU kernels are checked when they are first used, and not again at the next visit; sampled pictures have the native codes: gpu @alone', async ({ browser, page, server, studio }, info) => {
+  const wish = `?device=gpu&model=${server.put('/models/m.tar.gz', await archive())}`;
+  await studio.open(wish);
+  const log = await studio.log();
+  for (const kernel of OPENING) await expect(studio.says(kernel).first()).toBeAttached();
+  for (const kernel of SAMPLING) await expect(studio.says(kernel)).toHaveCount(0);
+  const checks = await studio.says('correct').count();
+  expect(checks).toBeGreaterThan(OPENING.length);
+  await expect(studio.says('wrong, not used')).toHaveCount(0);
+  await expect(studio.mirror).toContainText('GPU: ');
+  await studio.keep('kernels');
+  expect(log.filter((line) => !line.startsWith('Note: '))).toEqual([]);
+  expect(log.at(-1)).toMatch(/^Note: the models run on the GPU: /);
+
+  const first = await times(studio, checks);
+  await studio.open(wish);
+  await studio.log();
+  await expect(studio.says('correct')).toHaveCount(checks);
+  expect(await times(studio, checks)).toEqual(first);
+
+  // Later uses add to what is stored.
+  await studio.click('Gallery');
+  await hasNativeSamples({ browser, page, studio }, { device: 'gpu', count: 1 }, info);
+  await studio.log();
+  for (const kernel of SAMPLING) await expect(studio.says(kernel).first()).toBeAttached();
+  await expect(studio.says('wrong, not used')).toHaveCount(0);
+  const all = await times(studio, await studio.says('correct').count());
+  expect(all.slice(0, checks)).toEqual(first);
+});
+
+for (const device of /** @type {const} */ (['cpu', 'gpu'])) {
   test(`sampling shows progress and can be stopped: ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page, server, studio }) => {
     // On a CPU, the small model would be done too soon; on a software GPU, the bundled one would take minutes.
     const isSmall = device === 'gpu';
@@ -65,6 +79,40 @@ for (const [device, count, classes] of DEVICES) {
     expect(lines[0]).toBe('Note: sampling was stopped');
     await studio.keep(`stopped-${device}`);
   });
+}
+
+/**
+ * Samples class 3 of STAGE2, which is open, and compares the pictures with the native program's. Meanwhile the page responds.
+ * @param {{ browser: import('@playwright/test').Browser, page: import('@playwright/test').Page, studio: Studio }} fixtures
+ * @param {{ device: 'cpu' | 'gpu', count: number, name?: string }} wish the class has a name if the model's file names classes
+ * @param {import('@playwright/test').TestInfo} info
+ */
+async function hasNativeSamples({ browser, page, studio }, { device, count, name }, info) {
+  const native = await sample({ model: STAGE2, seed: SEED, class: '3', count, device }, info.outputPath('made'));
+  await prepare(studio, name, count);
+  await observe(browser, page);
+  const begun = performance.now();
+  await studio.click(GENERATE);
+  await expect(studio.says(new RegExp(`^${count} pictures?, 0 selected$`))).toBeAttached({ timeout: 200_000 });
+  console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  const { task, gap } = await observed(browser, page);
+  console.log(`${device}: longest task ${Math.round(task)} ms of CPU time, longest gap ${Math.round(gap)} ms`);
+  await studio.idle();
+  const made = [];
+  for (const index of native.stacks.keys()) {
+    made.push(await save(studio, `${SEED}-${index}`, info.outputPath(`${index}.png`)));
+  }
+  expect(strayed(made, native.stacks)).toBe(0);
+  // The native program can read the saved file.
+  await decode(info.outputPath('0.png'), STAGE1, info.outputPath('again.png'));
+  await studio.keep(`sampled-${device}`);
+  expect(task).toBeLessThanOrEqual(LONGEST);
+  expect(gap).toBeLessThan(LONGEST_GAP);
+}
+
+/** @returns {Promise<string[]>} how long each check took, as the log panel shows it above other timings */
+async function times(/** @type {Studio} */ studio, /** @type {number} */ checks) {
+  return (await studio.mirror.getByText(/^[0-9.]+ ms$/).allTextContents()).slice(0, checks);
 }
 
 /** Chooses class 3, by its name if it has one, and sets seed and count. */
