@@ -37,7 +37,7 @@ fn a_failed_allocation_ends_only_its_own_job() {
     alone("memory::a_failed_allocation_ends_only_its_own_job", "", || {
         let device = open(&PROFILES[0]);
         let model = small(&device);
-        let one = sampled(&model.model, 2, 1);
+        let one = sampled(&model.model, 2, 1, None);
         let picture = decoded(&model.stage1.model, &one);
         cap_memory();
         let many = codes_to_tensor(&vec![one[0].clone(); MANY], &device);

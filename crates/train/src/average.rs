@@ -45,8 +45,7 @@ impl Average {
     /// # Errors
     /// The file belongs to another model.
     pub fn resume(&mut self, file: &WeightFile, device: &Device) -> Result<()> {
-        self.weights = Parameters::read(&self.weights.list(), file, "", device)?;
-        Ok(())
+        self.weights.read_again(file, "", device)
     }
 }
 

@@ -291,9 +291,7 @@ impl Trainee for Stage2Training {
         if let Some(average) = &mut self.average {
             average.resume(model, &device)?;
         }
-        self.model.parameters =
-            Parameters::read(&self.model.parameters.list(), training, "weights.", &device)?;
-        Ok(())
+        self.model.parameters.read_again(training, "weights.", &device)
     }
 
     fn validate(&mut self, held_out: &Loaded, _steps: u64, found: &mut Validation) -> Result<()> {
