@@ -59,30 +59,6 @@ fn a_run_starts_with_the_weights_of_a_model() {
     desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
 }
 
-/// With `fixed_codes`, a run changes only the decoder of another.
-#[test]
-fn a_decoder_is_trained_for_the_codes_of_a_model() {
-    let desk = desk();
-    desk.does("train rqvae stage1.yaml --data data --out one --steps 12");
-    desk.write(
-        "fixed.yaml",
-        STAGE1.replace("bottleneck_type: rq", "bottleneck_type: rq\n    fixed_codes: true"),
-    );
-    let line = "train rqvae fixed.yaml --data data --out two --steps 4";
-    desk.refuses(line, 2, "fixed_codes: expected a trained RQ-VAE to start from");
-    desk.does(&format!("{line} --from one"));
-    desk.does("train rqvae fixed.yaml --data data --out two --steps 8 --resume");
-    let of = |model: &str| {
-        let codes =
-            desk.json(&format!("encode data/rows/0.png --model {model} --out {model}.npy"))["codes"].clone();
-        let made = desk.json(&format!("reconstruct data/rows/0.png --model {model} --out {model}-made"));
-        (codes, made["psnr"].clone())
-    };
-    let ((before, psnr), (after, other)) = (of("one"), of("two"));
-    assert_eq!(before, after);
-    assert_ne!(psnr, other);
-}
-
 /// A run that was killed before its first checkpoint still resumes from the weights that it started with.
 #[test]
 fn a_run_that_started_with_other_weights_resumes_with_them() {

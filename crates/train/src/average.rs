@@ -45,7 +45,8 @@ impl Average {
     /// # Errors
     /// The file belongs to another model.
     pub fn resume(&mut self, file: &WeightFile, device: &Device) -> Result<()> {
-        self.weights.read_again(file, "", device)
+        self.weights = Parameters::read(&self.weights.list(), file, "", device)?;
+        Ok(())
     }
 }
 

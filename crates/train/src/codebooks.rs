@@ -141,17 +141,12 @@ impl MovingCodebooks {
 
     /// Quantizes `latents` `[N, C]`, without gradients, and updates the codebooks as set by `moving`.
     pub fn quantize(&mut self, latents: Tensor<2>, moving: &Moving) -> Assigned {
-        self.quantize_shared(latents, Some(moving), &RankShare::alone())
+        self.quantize_shared(latents, moving, &RankShare::alone())
     }
 
-    /// The same for `latents` that are a `share` of a batch; without `moving`, the codebooks stay as they are. All ranks update their codebooks from the latents of all,
+    /// The same for `latents` that are a `share` of a batch. All ranks update their codebooks from the latents of all,
     /// in the same order, so that these stay equal.
-    pub fn quantize_shared(
-        &mut self,
-        latents: Tensor<2>,
-        moving: Option<&Moving>,
-        share: &RankShare,
-    ) -> Assigned {
+    pub fn quantize_shared(&mut self, latents: Tensor<2>, moving: &Moving, share: &RankShare) -> Assigned {
         let device = latents.device();
         let mut residual = latents;
         let mut assigned = Assigned { codes: Vec::new(), partial_sums: Vec::new() };
@@ -159,7 +154,7 @@ impl MovingCodebooks {
             let index = d.min(self.each.len() - 1);
             let numbers = share.gather(values(residual.clone()));
             let moved = &mut self.each[index];
-            let restart = moving.and_then(|moving| moving.restart.as_ref());
+            let restart = moving.restart.as_ref();
             if let Some(restart) = restart.filter(|restart| restart.by_error && moved.is_new()) {
                 let codes = share.gather_codes(indices(moved.on(&device).nearest(residual.clone())));
                 moved.restart(&numbers, &codes, restart, d);
@@ -169,13 +164,11 @@ impl MovingCodebooks {
             let codes = codebook.nearest(residual.clone());
             let embeddings = codebook.embed(codes.clone());
             let codes = share.gather_codes(indices(codes));
-            if let Some(moving) = moving {
-                moved.count(&numbers, &codes, moving.decay[d]);
-                if let Some(restart) = restart {
-                    moved.restart(&numbers, &codes, restart, d);
-                }
-                moved.settle();
+            moved.count(&numbers, &codes, moving.decay[d]);
+            if let Some(restart) = restart {
+                moved.restart(&numbers, &codes, restart, d);
             }
+            moved.settle();
             residual = residual - embeddings.clone();
             let sum = match assigned.partial_sums.last() {
                 Some(above) => above.clone() + embeddings,

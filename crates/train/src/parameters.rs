@@ -1,6 +1,6 @@
 //! The trained values, under their published names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
@@ -21,8 +21,6 @@ pub type Named = BTreeMap<String, Tensor<1>>;
 pub struct Parameters {
     shapes: BTreeMap<String, Vec<usize>>,
     values: Named,
-    /// Names of parameters that stay as they are.
-    fixed: BTreeSet<String>,
 }
 
 impl Parameters {
@@ -34,8 +32,7 @@ impl Parameters {
             (parameter.name.clone(), Tensor::from_floats(values.as_slice(), device))
         };
         let values = list.iter().map(made).collect();
-        let shapes = list.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
-        Self { shapes, values, fixed: BTreeSet::new() }
+        Self { shapes: list.iter().map(|p| (p.name.clone(), p.shape.clone())).collect(), values }
     }
 
     /// Reads the parameters in `list` from `file`, where `prefix` comes before each name.
@@ -60,20 +57,6 @@ impl Parameters {
         Ok(Self::new(list, device, |parameter| read.remove(&parameter.name).unwrap_or_default()))
     }
 
-    /// Reads these parameters from `file`, where `prefix` comes before each name.
-    ///
-    /// # Errors
-    /// A tensor is missing, or has another shape.
-    pub fn read_again(&mut self, file: &WeightFile, prefix: &str, device: &Device) -> Result<()> {
-        self.values = Self::read(&self.list(), file, prefix, device)?.values;
-        Ok(())
-    }
-
-    /// Fixes the parameters whose names `is_fixed` accepts: they track no gradients and follow no others.
-    pub fn fix(&mut self, is_fixed: impl Fn(&str) -> bool) {
-        self.fixed = self.shapes.keys().filter(|name| is_fixed(name)).cloned().collect();
-    }
-
     /// Takes those tensors of `file` whose name, after `prefix`, and shape match a parameter. Returns the
     /// names of the other parameters.
     ///
@@ -96,7 +79,7 @@ impl Parameters {
 
     /// The same names and shapes, all zeros.
     pub fn zeros(&self) -> Self {
-        Self { values: self.map(|_, value| value.zeros_like()), ..self.clone() }
+        Self { shapes: self.shapes.clone(), values: self.map(|_, value| value.zeros_like()) }
     }
 
     /// The device of the parameters.
@@ -142,12 +125,9 @@ impl Parameters {
         self.values.insert(name.into(), value);
     }
 
-    /// Copies that track gradients, except for fixed ones.
+    /// Copies that track gradients.
     pub fn tracked(&self) -> Named {
-        self.map(|name, value| match self.fixed.contains(name) {
-            true => value.autodiff(),
-            false => value.autodiff().require_grad(),
-        })
+        self.map(|_, value| value.autodiff().require_grad())
     }
 
     /// The values by name, read back from the device.
@@ -157,10 +137,7 @@ impl Parameters {
 
     /// Moves each parameter towards `other`: `decay` times the old value plus `1 - decay` times the other.
     pub fn follow(&mut self, other: &Self, decay: f64) {
-        let moved = |name: &str, value: Tensor<1>| match self.fixed.contains(name) {
-            true => value,
-            false => value * decay + other.get(name) * (1.0 - decay),
-        };
+        let moved = |name: &str, value: Tensor<1>| value * decay + other.get(name) * (1.0 - decay);
         self.values = self.map(moved);
     }
 

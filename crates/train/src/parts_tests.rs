@@ -132,28 +132,6 @@ fn a_step_that_is_stopped_between_two_parts_changes_nothing() {
     assert!(state(&training) != before);
 }
 
-/// `hparams.fixed_codes`: every other weight keeps its bits, in the EMA too.
-#[test]
-fn fixed_codes_stay_as_they_are() {
-    let device = Device::flex();
-    let text =
-        STAGE1.replace("rq-vae", "rq-vae\n  ema: 0.5").replace("n_embed", "fixed_codes: true\n    n_embed");
-    let parsed = Config::parse("c", &format!("{text}optimizer: {{type: adam}}\n")).unwrap();
-    let train = TrainConfig::of("c", &parsed).unwrap();
-    let ModelConfig::RqVae(config) = parsed.model else { panic!("expected stage 1") };
-    let mut training = Stage1Training::begin(&config, &train, 3, &device).unwrap();
-    let before = training.model();
-    let part = batch(tensor([4, 3, 8, 8], 7, &device));
-    let losses: Vec<f64> = (0..8)
-        .map(|step| training.step(std::slice::from_ref(&part), step, 1e-2).unwrap().get("loss").unwrap())
-        .collect();
-    assert!(losses[7] < losses[0], "{losses:?}");
-    for (old, new) in before.iter().zip(training.model()) {
-        let is_decoder = ["decoder.", "post_quant_conv."].iter().any(|prefix| new.0.starts_with(prefix));
-        assert_eq!(*old != new, is_decoder, "{}", new.0);
-    }
-}
-
 /// `ddconfig.dropout`.
 #[test]
 fn stage_1_has_new_dropout_in_each_pass() {

@@ -46,7 +46,6 @@ arch:
     restart_unused_codes: true
     restart_by_error: true
     blank_weight: 0.5
-    fixed_codes: FIXED
   ddconfig:
     {z_channels: 8, resolution: 8, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, dropout: 0.1}
 optimizer: {type: sgd, init_lr: 0.02, max_gn: 1.0}
@@ -204,8 +203,8 @@ fn assert_alike(begin: impl Fn() -> Box<dyn Trainee> + Sync, in_turn: bool) {
     }
 }
 
-fn stage1(fixed_codes: bool) -> (RqVaeConfig, TrainConfig) {
-    let config = Config::parse("c", &STAGE1.replace("FIXED", &fixed_codes.to_string())).unwrap();
+fn stage1() -> (RqVaeConfig, TrainConfig) {
+    let config = Config::parse("c", STAGE1).unwrap();
     let train = TrainConfig::of("c", &config).unwrap();
     match config.model {
         ModelConfig::RqVae(model) => (*model, train),
@@ -215,15 +214,13 @@ fn stage1(fixed_codes: bool) -> (RqVaeConfig, TrainConfig) {
 
 #[test]
 fn ranks_learn_stage_1_as_one_process_does() {
-    for fixed_codes in [false, true] {
-        let begin = || -> Box<dyn Trainee> {
-            let ((config, train), device) = (stage1(fixed_codes), Device::flex());
-            let length = Length { per_epoch: 1, steps: STEPS };
-            let judges = Judges::begin(&train, None, 8, length, 3, &device).unwrap();
-            Box::new(Stage1Training::begin(&config, &train, 3, &device).unwrap().judged_by(judges))
-        };
-        assert_alike(begin, true);
-    }
+    let begin = || -> Box<dyn Trainee> {
+        let ((config, train), device) = (stage1(), Device::flex());
+        let length = Length { per_epoch: 1, steps: STEPS };
+        let judges = Judges::begin(&train, None, 8, length, 3, &device).unwrap();
+        Box::new(Stage1Training::begin(&config, &train, 3, &device).unwrap().judged_by(judges))
+    };
+    assert_alike(begin, true);
 }
 
 /// With sampled codes and dropped conditions; with dropout too, or with masked cells, whose number differs between
@@ -234,7 +231,7 @@ fn ranks_learn_stage_2_as_one_process_does() {
         let text = STAGE2.replace("KIND", kind).replace("RATE", rate);
         let begin = || -> Box<dyn Trainee> {
             let device = Device::flex();
-            let rqvae = TrainedRqVae::initial(&stage1(false).0, 3, &device).unwrap().plain().unwrap();
+            let rqvae = TrainedRqVae::initial(&stage1().0, 3, &device).unwrap().plain().unwrap();
             let config = Config::parse("c", &text).unwrap();
             let train = TrainConfig::of("c", &config).unwrap();
             let ModelConfig::RqTransformer(model) = config.model else { panic!("expected stage 2") };

@@ -21,9 +21,6 @@ const CODEBOOKS: &str = "quantizer.codebooks.";
 /// Name of the last layer's weights.
 const LAST_LAYER: &str = "decoder.conv_out.weight";
 
-/// Prefixes of the names of parameters that do not change a picture's codes.
-const DECODER: [&str; 2] = ["post_quant_conv.", "decoder."];
-
 /// An RQ-VAE in training.
 #[derive(Clone, Debug)]
 pub struct TrainedRqVae {
@@ -71,8 +68,7 @@ impl TrainedRqVae {
     /// A model with initial weights determined by `seed`.
     pub fn initial(config: &RqVaeConfig, seed: u32, device: &Device) -> Result<Self> {
         let (list, _) = plan(config, device)?;
-        let mut parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
-        fix(&mut parameters, config);
+        let parameters = Parameters::new(&list, device, |parameter| initial(parameter, &list, seed));
         let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
         let count = if config.hparams.shared_codebook { 1 } else { sizes.len() };
         let each = (0..count).map(|d| MovingCodebook::initial(sizes[d], dim, seed, d)).collect();
@@ -85,8 +81,7 @@ impl TrainedRqVae {
     /// A tensor is missing or of another shape.
     pub fn read(config: &RqVaeConfig, file: &WeightFile, device: &Device) -> Result<Self> {
         let (list, _) = plan(config, device)?;
-        let mut parameters = Parameters::read(&list, file, "", device)?;
-        fix(&mut parameters, config);
+        let parameters = Parameters::read(&list, file, "", device)?;
         Ok(Self { config: config.clone(), parameters, codebooks: read_codebooks(config, file, "")? })
     }
 
@@ -105,11 +100,6 @@ impl TrainedRqVae {
             }
         }
         Ok(others)
-    }
-
-    /// The codebooks, unless codes are fixed.
-    pub fn moving_codebooks(&self) -> Option<&MovingCodebooks> {
-        Some(&self.codebooks).filter(|_| !self.config.hparams.fixed_codes)
     }
 
     /// Runs the model on `images` `[B, 3, H, W]` in `[-1, 1]` and updates its codebooks. `noise` determines
@@ -135,13 +125,10 @@ impl TrainedRqVae {
         let [r, c] = self.config.cell();
         let is_white =
             (hparams.blank_weight > 0.0).then(|| white(images.clone().inner(), [rows / r, columns / c]));
-        let moving = match hparams.fixed_codes {
-            true => None,
-            false => Some(moving(&self.config, noise, is_white.as_ref(), share)?),
-        };
+        let moving = moving(&self.config, noise, is_white.as_ref(), share)?;
         let cells = model.quantizer.to_cells(latents.clone());
         let Assigned { codes, partial_sums } =
-            self.codebooks.quantize_shared(cells.clone().inner(), moving.as_ref(), share);
+            self.codebooks.quantize_shared(cells.clone().inner(), &moving, share);
         let commitment = commitment(&cells, &partial_sums);
         let blank = is_white.map(|white| blank(&cells, white, share) * hparams.blank_weight);
         // Straight-through estimator: the forward pass uses the codes, the backward pass the latents.
@@ -269,13 +256,6 @@ impl Pass {
     /// Reconstruction loss and commitment loss as numbers.
     pub fn losses(&self) -> [f32; 2] {
         [&self.reconstruction, &self.commitment].map(|loss| values(loss.clone().inner())[0])
-    }
-}
-
-/// Fixes the parameters that determine codes, if `config` does.
-fn fix(parameters: &mut Parameters, config: &RqVaeConfig) {
-    if config.hparams.fixed_codes {
-        parameters.fix(|name| !DECODER.iter().any(|prefix| name.starts_with(prefix)));
     }
 }
 

@@ -10,7 +10,7 @@ use super::config::TrainConfig;
 use super::data::Loaded;
 use super::judges::Judges;
 use super::optimizer::Descent;
-use super::parameters::Gradients;
+use super::parameters::{Gradients, Parameters};
 use super::rank_share::RankShare;
 use super::rqvae::{Looked, TrainedRqVae, read_codebooks};
 use super::run::{Tensors, moments, tensors};
@@ -45,7 +45,7 @@ impl Stage1Training {
         let model = TrainedRqVae::initial(config, seed, device)?;
         Ok(Self {
             descent: Descent::new(train.optimizer.descent(), &model.parameters),
-            average: train.ema.map(|decay| Average::new(&model.parameters, model.moving_codebooks(), decay)),
+            average: train.ema.map(|decay| Average::new(&model.parameters, Some(&model.codebooks), decay)),
             longest_gradient: train.optimizer.max_gn,
             judges: Judges::default(),
             share: RankShare::alone(),
@@ -63,11 +63,10 @@ impl Stage1Training {
     fn shown(&self) -> TrainedRqVae {
         let model = self.model.clone();
         match &self.average {
-            Some(Average { weights, codebooks, .. }) => {
-                let codebooks = codebooks.clone().unwrap_or(model.codebooks);
-                TrainedRqVae { parameters: weights.clone(), codebooks, config: model.config }
+            Some(Average { weights, codebooks: Some(codebooks), .. }) => {
+                TrainedRqVae { parameters: weights.clone(), codebooks: codebooks.clone(), ..model }
             }
-            None => model,
+            _ => model,
         }
     }
 
@@ -116,8 +115,8 @@ const WEIGHTS: &str = "weights.";
 impl Trainee for Stage1Training {
     fn take(&mut self, file: &WeightFile) -> Result<Vec<String>> {
         let others = self.model.take(file)?;
-        let (parameters, codebooks) = (&self.model.parameters, self.model.moving_codebooks());
-        self.average = self.average.take().map(|average| average.restarted(parameters, codebooks));
+        let TrainedRqVae { parameters, codebooks, .. } = &self.model;
+        self.average = self.average.take().map(|average| average.restarted(parameters, Some(codebooks)));
         Ok(others)
     }
 
@@ -144,7 +143,7 @@ impl Trainee for Stage1Training {
         }
         self.descent.step(&mut self.model.parameters, &sum, rate, |_, _| true);
         if let Some(average) = &mut self.average {
-            average.follow(&self.model.parameters, self.model.moving_codebooks(), step);
+            average.follow(&self.model.parameters, Some(&self.model.codebooks), step);
         }
         self.judges.step(count, &self.share);
         Ok(measured)
@@ -170,12 +169,10 @@ impl Trainee for Stage1Training {
         self.descent.resume(training, "", steps)?;
         if let Some(average) = &mut self.average {
             average.resume(model, &device)?;
-            if average.codebooks.is_some() {
-                average.codebooks = Some(read_codebooks(&self.model.config, model, "")?);
-            }
+            average.codebooks = Some(read_codebooks(&self.model.config, model, "")?);
         }
         self.model.codebooks = self.codebooks_of(model, training)?;
-        self.model.parameters.read_again(training, WEIGHTS, &device)?;
+        self.model.parameters = Parameters::read(&self.model.parameters.list(), training, WEIGHTS, &device)?;
         self.judges.resume(training, &device)
     }
 

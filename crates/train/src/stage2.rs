@@ -291,7 +291,9 @@ impl Trainee for Stage2Training {
         if let Some(average) = &mut self.average {
             average.resume(model, &device)?;
         }
-        self.model.parameters.read_again(training, "weights.", &device)
+        self.model.parameters =
+            Parameters::read(&self.model.parameters.list(), training, "weights.", &device)?;
+        Ok(())
     }
 
     fn validate(&mut self, held_out: &Loaded, _steps: u64, found: &mut Validation) -> Result<()> {

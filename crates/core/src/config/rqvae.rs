@@ -65,10 +65,6 @@ pub struct Hparams {
     /// a published key.
     #[serde(default)]
     pub blank_weight: f64,
-    /// Whether training changes only the decoder. Pictures keep their codes, so RQ-Transformers of the model stay valid. Not a
-    /// published key.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub fixed_codes: bool,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
     _masked_dropout: Unread,
     #[serde(default, rename = "use_padding_idx", skip_serializing)]

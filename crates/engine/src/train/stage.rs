@@ -86,15 +86,6 @@ impl<'a> Stage<'a> {
                  two out",
             ));
         }
-        if let Self::RqVae(config) = self
-            && config.hparams.fixed_codes
-            && options.from.is_none()
-            && !options.resume
-        {
-            return Err(Error::usage(
-                "fixed_codes: expected a trained RQ-VAE to start from, whose codes stay: name it (from)",
-            ));
-        }
         let condition = match self {
             Self::RqVae(_) => ConditionKind::Unconditional,
             Self::RqTransformer(config, _) => config.condition(),
