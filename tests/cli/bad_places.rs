@@ -50,7 +50,7 @@ fn a_cache_that_cannot_be_written_ends_the_start() {
         desk.refuses(&format!("{line} {cache}"), code, message);
         assert!(!desk.path("two").exists());
     }
-    let run = on_a_full_disk(&desk, 2048, &format!("{line} a.safetensors --variations 32"));
+    let run = on_a_full_disk(&desk, 2048, &format!("{line} a.safetensors --variations 64"));
     assert!(run.code == Some(1) && run.stderr.contains("a.safetensors: File too large"), "{run:?}");
     assert!(!desk.path("two").exists() && !desk.path("a.safetensors").exists());
 }
