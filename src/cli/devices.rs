@@ -119,3 +119,20 @@ fn value(adapter: &Adapter) -> Value {
         "max_binding": adapter.max_binding, "shader_f16": adapter.shader_f16, "hardware": adapter.hardware,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use residua_core::trust::GpuKernel;
+
+    #[test]
+    fn a_measured_variant_is_a_line() {
+        let line = |microseconds, chosen| {
+            let (kernel, layer) = (GpuKernel::Conv2d, "1 x 3x3 4->8 at 16x16".into());
+            measured(&Timing { kernel, layer, variant: "large blocks", microseconds, chosen })
+        };
+        let [chosen, wrong] = [line(Some(12.34), true), line(None, false)];
+        assert!(chosen.ends_with("large blocks              12.3 us  chosen"), "{chosen}");
+        assert!(wrong.starts_with("  Conv2d ") && wrong.ends_with("WRONG"), "{wrong}");
+    }
+}

@@ -22,7 +22,6 @@ fn every_subcommand_prints_one_json_document() {
         "convert fixtures/rqvae-shared shared.safetensors",
         "devices",
         "devices --check",
-        "devices --tune tiny",
         "verify fixtures/tokenizers",
         "bench --preset tiny --runs 1",
         "bench --preset tiny --runs 1 --compare --batch 1,2",
@@ -134,7 +133,7 @@ fn devices_checks_every_gpu_kernel() {
     }
 }
 
-/// The table has one chosen variant for each layer, and what was chosen is stored with the verdicts on kernels.
+/// The table has one chosen variant for each layer.
 #[test]
 fn devices_tunes_the_kernels_for_a_preset() {
     let desk = Desk::new();
@@ -149,8 +148,6 @@ fn devices_tunes_the_kernels_for_a_preset() {
     layers.dedup();
     assert!(!layers.is_empty());
     assert_eq!(layers.len(), chosen, "{result}");
-    let text = desk.does("devices --tune tiny").stdout;
-    assert_eq!(text.lines().filter(|line| line.ends_with("chosen")).count(), chosen, "{text}");
 }
 
 /// Without a driver, the Vulkan loader finds no GPU.
