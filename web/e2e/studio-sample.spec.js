@@ -2,7 +2,8 @@
 // checked first.
 
 import { readFile } from 'node:fs/promises';
-import { carried, decode, sample, strayed } from './native.js';
+import { openedCodes } from './gallery.js';
+import { carried, decode, differing, native, sample, strayed } from './native.js';
 import { archive, CLASSES, publishBoth, STAGE1, STAGE2 } from './published.js';
 import { expect, test } from './studio.js';
 
@@ -57,6 +58,24 @@ test('GPU kernels are checked when they are first used, and not again at the nex
   await expect(studio.says('wrong, not used')).toHaveCount(0);
   const all = await times(studio, await studio.says('correct').count());
   expect(all.slice(0, checks)).toEqual(first);
+});
+
+// The likeliest codes: a draw that rounding changes would change all that follow.
+test('a caption gives the native codes', async ({ page, studio }, info) => {
+  const wish = ['--model', 'characters-128-ar', '--prompt', 'a black cat', '--temperature', '0', '-n', '1'];
+  const { stacks } = native('sample', ...wish, '--out', info.outputPath('made'));
+  await studio.open('?device=cpu&model=characters-128-ar');
+  await studio.click('Caption', 'textbox');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('a black cat');
+  await studio.enter('Temperature at all depths', 0);
+  await studio.enter('Seed', SEED);
+  await studio.enter('Pictures', 1);
+  await studio.click(GENERATE);
+  await expect(studio.says('1 picture, 0 selected')).toBeAttached({ timeout: 200_000 });
+  await studio.idle();
+  const [made] = await openedCodes(studio, [`${SEED}-0`]);
+  expect(differing(made, stacks[0].codes)).toEqual([]);
 });
 
 for (const device of /** @type {const} */ (['cpu', 'gpu'])) {
