@@ -13,8 +13,8 @@ function place(/** @type {number} */ row, /** @type {number} */ col, /** @type {
   return (row * 8 + col) * 4 + depth - 1;
 }
 
-test('arrows move the pinned cell, digits choose the depth, and a code is edited by mouse and number, and undone to the last pixel', async ({ page, studio }) => {
-  await studio.open();
+test('arrows move the pinned cell, digits choose the depth, and a code is edited by mouse and number, and undone to the last pixel', async ({ page, server, studio }) => {
+  await studio.open(`?device=cpu&model=${await publish(server, STAGE1)}`);
   // The first steps disappear after the first edit, which moves what is below them.
   await studio.gotIt();
   const opened = await studio.codes();

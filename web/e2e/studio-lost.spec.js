@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WEB } from './base.js';
+import { publish, STAGE1 } from './published.js';
 import { expect, test } from './studio.js';
 
 test.describe.configure({ timeout: 900_000 });
@@ -63,8 +64,8 @@ test('a lost device: the model is loaded on another, edits survive, sampling sto
   expect(log.filter((line) => !line.startsWith('Note: '))).toEqual([`Warning: ${said}`]);
 });
 
-test('the graphics context is lost and restored', async ({ browser, page, studio }) => {
-  await studio.open('?device=cpu');
+test('the graphics context is lost and restored', async ({ browser, page, server, studio }) => {
+  await studio.open(`?device=cpu&model=${await publish(server, STAGE1)}`);
   await studio.gotIt();
   await studio.click('row 3, column 4');
   const edited = await change(studio, 17);

@@ -31,10 +31,10 @@ test('a transformer and its RQ-VAE are loaded from two addresses', async ({ serv
   await studio.keep('model-two-addresses');
 });
 
-test('a dropped published archive is loaded; then a .pt, but only with its configuration', async ({ studio }, info) => {
+test('a dropped published archive is loaded; then a .pt, but only with its configuration', async ({ server, studio }, info) => {
   const file = info.outputPath('m.tar.gz');
   await writeFile(file, await archive());
-  await studio.open('?device=cpu');
+  await studio.open(`?device=cpu&model=${await publish(server, OTHER)}`);
   await studio.drop(file);
   await expect(studio.find('spinbutton', 'Class number')).toBeAttached({ timeout: 20_000 });
   await sameCodes(studio, info.outputPath('native'), STAGE1);

@@ -99,14 +99,16 @@ export class Studio {
   }
 
   /**
-   * Clicks the centre of a widget with the mouse, once it is enabled.
+   * Clicks the centre of a widget with the mouse, once it is enabled and stays where it is. Then waits for a frame, after
+   * which the mirror shows what the click has changed: a widget that it removed can no longer be found.
    * @param {string | RegExp} name
    * @param {Role} [role]
    */
   async click(name, role = 'button') {
     await expect(this.find(role, name).first()).toBeEnabled(PATIENCE);
-    const { x, y, width, height } = await this.box(name, role);
+    const [{ x, y, width, height }] = await this.boxes([name], role);
     await this.page.mouse.click(x + width / 2, y + height / 2);
+    await this.frame();
   }
 
   /** Waits for a frame of the window: people are slower than frames. */
@@ -135,7 +137,7 @@ export class Studio {
 
   /**
    * The bounding boxes of widgets, once a frame leaves them where they are: the window moves while something appears in it.
-   * @param {string[]} names
+   * @param {(string | RegExp)[]} names
    * @param {Role} [role]
    */
   async boxes(names, role = 'button') {
