@@ -131,7 +131,6 @@ fn write_row(channel: u32, row: u32, column: u32, sums: mat4x4<f32>) {
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
     height = parameters.height << parameters.shift;
@@ -140,7 +139,7 @@ fn main(
     // Computed from the parameters only: barriers follow, and private variables may differ between threads.
     let column_blocks = ((parameters.width << parameters.shift) + COLUMNS - 1u) / COLUMNS;
     let row_blocks = ((parameters.height << parameters.shift) + ROWS - 1u) / ROWS;
-    let block = parameters.first + group.x + group.y * groups.x;
+    let block = parameters.first + group.x;
     let block_image = block / channel_blocks / column_blocks / row_blocks;
     if (block_image >= parameters.images) {
         return;

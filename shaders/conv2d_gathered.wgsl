@@ -118,10 +118,9 @@ fn write_block(channel: u32, first: u32, sums: mat4x4<f32>) {
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let tile = parameters.first + group.x + group.y * groups.x;
+    let tile = parameters.first + group.x;
     let channel_tiles = (parameters.out_channels + 4u * CHANNEL_VECTORS - 1u) / (4u * CHANNEL_VECTORS);
     first_channel = tile % channel_tiles * (4u * CHANNEL_VECTORS);
     // Not a private variable: barriers follow, and private variables may differ between threads.

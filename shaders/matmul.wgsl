@@ -101,10 +101,9 @@ fn write_all(matrix: u32, row: u32, column: u32, sums: mat4x4<f32>) {
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tile = parameters.first + group.x + group.y * groups.x;
+    let tile = parameters.first + group.x;
     let first_column = tile % parameters.column_tiles * 4u * COLUMN_FOURS;
     let tile_row = tile / parameters.column_tiles;
     let first_row = tile_row % parameters.row_tiles * 4u * ROW_FOURS;

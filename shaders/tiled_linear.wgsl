@@ -96,10 +96,9 @@ fn gather_weights(thread: u32, first_column: u32, first_chunk: u32) {
 @compute @workgroup_size(THREADS, 1, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tile = parameters.first + group.x + group.y * groups.x;
+    let tile = parameters.first + group.x;
     let column_tiles = (parameters.outputs + COLUMNS - 1u) / COLUMNS;
     let first_row = tile / column_tiles * ROWS;
     let first_column = tile % column_tiles * COLUMNS;

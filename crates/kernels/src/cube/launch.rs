@@ -42,8 +42,8 @@ pub(super) use shader;
 /// Default number of threads per workgroup.
 pub const THREADS: u32 = 256;
 
-/// Most workgroups that WebGPU allows in one dimension.
-const MAX_WORKGROUPS: u32 = 65_535;
+/// Most workgroups in one dimension: as many as WebGPU allows. In this crate's tests, small launches have two dimensions too.
+const MAX_WORKGROUPS: u32 = if cfg!(test) { 8 } else { 65_535 };
 
 /// A compute shader. Its source guarantees that its loops end and its accesses stay within its buffers. Equal
 /// shaders have equal sources.
@@ -179,11 +179,12 @@ pub fn launch_in_parts<S: Shader, P: bytemuck::Pod>(
     }
 }
 
-/// Splits `workgroups`, which share `multiply_adds` evenly, into the fewest equal parts that are small enough.
+/// Splits `workgroups`, which share `multiply_adds` evenly, into the fewest equal parts that are small enough and have
+/// one dimension: with two, the last workgroups of a part would be the first of the next.
 fn parts(workgroups: u32, multiply_adds: u64) -> impl Iterator<Item = Range<u32>> {
     let most = u64::from(workgroups).saturating_mul(MOST_MULTIPLY_ADDS) / multiply_adds.max(1);
     // A single workgroup can't be split.
-    let size = most.clamp(1, u64::from(workgroups.max(1))) as u32;
+    let size = most.clamp(1, u64::from(workgroups.clamp(1, MAX_WORKGROUPS))) as u32;
     let size = workgroups.div_ceil(workgroups.div_ceil(size).max(1)).max(1);
     (0..workgroups).step_by(size as usize).map(move |start| start..workgroups.min(start + size))
 }
@@ -282,10 +283,12 @@ mod tests {
         let split = |workgroups, multiply_adds| {
             parts(workgroups, multiply_adds).map(|part| [part.start, part.end]).collect::<Vec<_>>()
         };
-        assert_eq!(split(9, 0), [[0, 9]]);
-        assert_eq!(split(9, MOST_MULTIPLY_ADDS), [[0, 9]]);
-        assert_eq!(split(9, MOST_MULTIPLY_ADDS + 1), [[0, 5], [5, 9]]);
-        assert_eq!(split(9, 2 * MOST_MULTIPLY_ADDS), [[0, 3], [3, 6], [6, 9]]);
+        assert_eq!(split(7, 0), [[0, 7]]);
+        assert_eq!(split(7, MOST_MULTIPLY_ADDS), [[0, 7]]);
+        assert_eq!(split(7, MOST_MULTIPLY_ADDS + 1), [[0, 4], [4, 7]]);
+        assert_eq!(split(7, 2 * MOST_MULTIPLY_ADDS), [[0, 3], [3, 6], [6, 7]]);
+        assert_eq!(split(MAX_WORKGROUPS, 0), [[0, MAX_WORKGROUPS]]);
+        assert_eq!(split(MAX_WORKGROUPS + 1, 0).len(), 2);
         assert_eq!(split(2, 20 * MOST_MULTIPLY_ADDS), [[0, 1], [1, 2]]);
         assert!(split(0, 1).is_empty());
     }
