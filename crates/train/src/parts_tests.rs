@@ -150,3 +150,34 @@ fn stage_1_has_new_dropout_in_each_pass() {
     assert_ne!(made(&config, Some(1)), made(&config, None));
     assert_eq!(made(&config, Some(1)), made(&config, Some(1)));
 }
+
+/// `unquantized_rate`.
+#[test]
+fn some_training_pictures_are_decoded_from_their_latents() {
+    use residua_kernels::{dropout::Noise, values};
+    let device = Device::flex();
+    let images = tensor([8, 3, 8, 8], 7, &device);
+    let mut config = rqvae();
+    config.hparams.unquantized_rate = 0.5;
+    let mut training = TrainedRqVae::initial(&config, 3, &device).unwrap();
+    let model = training.plain().unwrap();
+    let latents = model.encode(images.clone());
+    let from_latents = model.decode(latents.clone());
+    let from_codes = model.decode_codes(model.quantizer.quantize(latents).codes);
+    let is_like = |made: &Tensor<4>, other: &Tensor<4>, i: usize| {
+        let difference = made.clone().narrow(0, i, 1) - other.clone().narrow(0, i, 1);
+        values(difference.abs().max())[0] < 1e-5
+    };
+    let made = training.forward(images.clone(), Some(Noise::new(1, 0))).unwrap().images.inner();
+    let direct: Vec<usize> = (0..8).filter(|&i| is_like(&made, &from_latents, i)).collect();
+    assert!((1..8).contains(&direct.len()), "{direct:?}");
+    for i in (0..8).filter(|i| !direct.contains(i)) {
+        assert!(is_like(&made, &from_codes, i), "picture {i}");
+    }
+    let mut training = TrainedRqVae::initial(&config, 3, &device).unwrap();
+    let made = training.forward(images, None).unwrap().images.inner();
+    assert!(
+        (0..8).all(|i| is_like(&made, &from_codes, i)),
+        "without noise, all are decoded from their codes"
+    );
+}

@@ -21,6 +21,9 @@ const CODEBOOKS: &str = "quantizer.codebooks.";
 /// Name of the last layer's weights.
 const LAST_LAYER: &str = "decoder.conv_out.weight";
 
+/// The stream of random numbers that chooses pictures decoded without quantization.
+const UNQUANTIZED: u32 = 0x756e_0000;
+
 /// An RQ-VAE in training.
 #[derive(Clone, Debug)]
 pub struct TrainedRqVae {
@@ -103,7 +106,8 @@ impl TrainedRqVae {
     }
 
     /// Runs the model on `images` `[B, 3, H, W]` in `[-1, 1]` and updates its codebooks. `noise` determines
-    /// dropout, and the latents that restart unused codes; `None` disables both.
+    /// dropout, the latents that restart unused codes, and the pictures that are not quantized; `None` disables
+    /// all three.
     pub fn forward(&mut self, images: Tensor<4>, noise: Option<Noise>) -> Result<Pass> {
         self.forward_shared(images, noise, &RankShare::alone())
     }
@@ -132,8 +136,13 @@ impl TrainedRqVae {
         let commitment = commitment(&cells, &partial_sums);
         let blank = is_white.map(|white| blank(&cells, white, share) * hparams.blank_weight);
         // Straight-through estimator: the forward pass uses the codes, the backward pass the latents.
+        // Pictures that are not quantized use the latents in both.
         let quantized = partial_sums.last().expect("a stack has a code").clone().autodiff();
-        let passed = cells.clone() + (quantized - cells.detach());
+        let mut change = quantized - cells.clone().detach();
+        if let Some(kept) = quantized_pictures(hparams.unquantized_rate, noise, batch, &cells) {
+            change = change * kept.autodiff();
+        }
+        let passed = cells + change;
         let latents = model.quantizer.to_latents(passed, [batch, rows / r, columns / c]);
         let [features, made] = model.decode_with_features(latents);
         let reconstruction = compare(hparams, made.clone(), images);
@@ -277,6 +286,22 @@ fn moving(
     let restart =
         restart.map(|Noise { seed, pass, .. }| Restart { seed, step: pass, threshold, by_error, blank });
     Ok(Moving { decay: hparams.decay.values("decay", depth)?, restart })
+}
+
+/// 1 for `cells` `[N, C]` of pictures that are decoded from their codes, 0 for the others, `[N, 1]`: the latter have
+/// probability `rate`, determined by `noise`. `None` if all are decoded from their codes.
+fn quantized_pictures(
+    rate: f64,
+    noise: Option<Noise>,
+    pictures: usize,
+    cells: &Tensor<2>,
+) -> Option<Tensor<2>> {
+    let Noise { seed, pass, first, .. } = noise.filter(|_| rate > 0.0)?;
+    let is_kept = |picture: u32| f64::from(uniform([seed ^ UNQUANTIZED, pass, first + picture, 0])) >= rate;
+    let of_cell =
+        |picture| std::iter::repeat_n(f32::from(u8::from(is_kept(picture))), cells.dims()[0] / pictures);
+    let kept: Vec<f32> = (0..pictures as u32).flat_map(of_cell).collect();
+    Some(Tensor::<1>::from_floats(kept.as_slice(), &cells.device().inner()).unsqueeze_dim(1))
 }
 
 /// The configured reconstruction loss.

@@ -61,10 +61,16 @@ pub struct Hparams {
     /// Weight of the commitment loss.
     #[serde(default = "default_commitment")]
     pub latent_loss_weight: f64,
-    /// Weight of the variance of white cells' latents, at which `restart_by_error` then places no codes. Not
+    /// Weight of a loss on the variance of white cells' latents. Above 0, `restart_by_error` places no codes
+    /// there. Not
     /// a published key.
     #[serde(default)]
     pub blank_weight: f64,
+    /// Probability that a training picture is decoded from its latents instead of its codes, so that the encoder
+    /// also learns details that the codes don't hold yet ("Moshi", arXiv 2410.00037, section 3.3.2). Not a
+    /// published key.
+    #[serde(default)]
+    pub unquantized_rate: f64,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
     _masked_dropout: Unread,
     #[serde(default, rename = "use_padding_idx", skip_serializing)]
@@ -209,6 +215,7 @@ impl RqVaeConfig {
             within("n_embed", size, 1 << 20)?;
         }
         dropout("dropout", d.dropout)?;
+        dropout("unquantized_rate", h.unquantized_rate)?;
         self.check_shapes()
     }
 
