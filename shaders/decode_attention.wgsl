@@ -24,8 +24,8 @@ struct Parameters {
 
 // Each sequence's query, key and value, concatenated.
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
-// For each head, its dimensions by positions. A thread computes the score of one position, so this way threads next to
-// each other read elements next to each other.
+// For each head, its dimensions by positions. A thread computes the score of one position, so adjacent threads
+// read adjacent elements.
 @group(0) @binding(1) var<storage, read_write> keys: array<f32>;
 // For each head, positions by its dimensions: here, a thread sums one dimension.
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;

@@ -169,8 +169,8 @@ fn best_code() -> Best {
     return Best(top, parameters.classes - maximum(parameters.classes - code));
 }
 
-// Adds the row's amounts to the histogram of eight bits of their keys, from `shift` on: each code as 1 by its
-// rank, or its weight by the weight's bits. Only of keys with the same bits as `key` where `mask` has ones.
+// Adds the row's amounts to the histogram of eight bits of their keys, from `shift` on: 1 for each code, by its
+// rank, or its weight, by the weight's bits. Counts only keys that match `key` where `mask` has ones.
 fn fill(by_weight: bool, key: u32, mask: u32, shift: u32) {
     for (var i = thread; i < parameters.classes; i += THREADS) {
         var own = rank(i);
@@ -196,8 +196,8 @@ struct Reached {
     wanted: f32,
 }
 
-// The key at which the sum of amounts, from the highest key down, reaches `wanted`; of weights, the share `wanted`
-// of them all. 0 if it never does.
+// The key at which the sum of amounts, from the highest key down, reaches `wanted`, which for weights is a
+// share of their sum. 0 if it never does.
 fn reach(by_weight: bool, wanted: f32) -> Reached {
     var key = 0u;
     var mask = 0u;
@@ -239,8 +239,8 @@ fn amount_at(i: u32, of_ties: bool) -> vec2<u32> {
     return select(vec2<u32>(0u), amount_of(own_weight), is_kept(i, bits));
 }
 
-// The first code at which the sum of amounts, from the first code on, exceeds `bound`; of kept weights, the share
-// `bound` of them all. The number of codes if it never does.
+// The first code at which the sum of amounts, from the first code on, exceeds `bound`, which for kept weights
+// is a share of their sum. The number of codes if it never does.
 fn code_beyond(of_ties: bool, bound: f32) -> u32 {
     let stretch = (parameters.classes + THREADS - 1u) / THREADS;
     let start = min(thread * stretch, parameters.classes);
@@ -254,7 +254,7 @@ fn code_beyond(of_ties: bool, bound: f32) -> u32 {
     }
     let before = sum_before(own);
     let all = value(workgroupUniformLoad(&sums[THREADS - 1u]));
-    // A share below 1 of all may be rounded up to all.
+    // A share below 1 may be rounded up to the whole.
     let below_all = bitcast<f32>(max(bitcast<u32>(all), 1u) - 1u);
     let limit = select(min(bound * all, below_all), bound, of_ties);
     if (value(before) <= limit && limit < value(plus(before, own))) {

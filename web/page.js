@@ -67,7 +67,7 @@ function save(name, bytes) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Functions that the program calls; see src/host.rs. */
+/** Functions that the program calls; see crates/core/src/host.rs. */
 const host = {
   post: (bytes) => worker.postMessage({ kind: 'order', bytes }, [bytes.buffer]),
   choose: (wanted, endings, folder) => {

@@ -15,7 +15,7 @@ export interface Codes {
 export interface Watch {
   /** Stops the work at its next step; the promise then rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Gets the units done and in total: bytes while downloading, tensors while loading, cells while sampling. */
+  /** Gets the units done and in total: bytes while downloading, tensors while loading, steps over all pictures while sampling. */
   onProgress?: (done: number, total: number) => void;
 }
 

@@ -21,7 +21,7 @@ const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
 /** Names of PyTorch's weights, which are no archives. */
 const WEIGHTS = /\.(pt|pth|ckpt)\.tar$/i;
 
-/** Functions that the program calls; see src/host.rs. */
+/** Functions that the program calls; see crates/core/src/host.rs. */
 const host = {
   fetch: async (place, progress) => {
     const files = await find(place, progress);

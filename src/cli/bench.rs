@@ -59,12 +59,12 @@ pub struct Bench {
     /// contextual model revised.
     #[arg(long, conflicts_with_all = ["list", "compare", "drafting", "kernels", "studio", "train", "preset", "batch", "precision", "f32"])]
     brush: bool,
-    /// Time training steps of both stages of characters-128, the second autoregressive; under mpirun, with a --batch of
+    /// Time training steps of both stages of characters-128 (stage 2 autoregressive); under mpirun, with a --batch of
     /// images for each rank.
     #[arg(long, conflicts_with_all = ["compare", "drafting", "kernels", "studio", "preset", "precision", "f32"])]
     train: bool,
-    /// List the kernels that sample one cell on a GPU, with their workgroups and bytes, and how long some GPUs need at
-    /// least to read the weights. Runs no kernel, so any adapter will do.
+    /// List the kernels that sample one cell on a GPU, with their workgroups and bytes, and the least time that some
+    /// GPUs need to read the weights. Runs no kernel, so any adapter will do.
     #[arg(long, conflicts_with_all = ["brush", "compare", "drafting", "kernels", "studio", "train", "runs", "device", "gpu_kernels"])]
     plan: bool,
     /// Model to plan instead of a preset: a bundled name, a folder or a file, as for `sample`.

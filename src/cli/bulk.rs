@@ -102,7 +102,7 @@ pub fn check_captions(given: Option<&Path>, config: &RqTransformerConfig) -> Res
     match (given, config.condition()) {
         (None, _) | (Some(_), ConditionKind::Text) => Ok(()),
         (Some(_), ConditionKind::Class | ConditionKind::Unconditional) => Err(Error::usage(
-            "--captions: expected a model that takes captions, found another: leave it out, or choose such a model",
+            "--captions: expected a model that takes captions, found one that takes none: leave it out, or choose such a model",
         )),
     }
 }

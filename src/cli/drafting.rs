@@ -10,24 +10,24 @@ use residua_core::sampling::{Filter, Forced, Rounds, Schedule};
 /// How a contextual model makes pictures.
 #[derive(Args, Clone)]
 pub struct DraftingArguments {
-    /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16;
-    /// for a part of a picture, its share of them]
+    /// For a contextual model: draft the cells in N random parts, each given those before it. [default: 16,
+    /// or proportionally fewer if only some cells are sampled]
     #[arg(long, value_name = "N")]
     draft: Option<u32>,
     /// For a contextual model: revise the draft in ROUNDS rounds of PARTS random parts; each part is
     /// resampled given all other cells. 0: no revisions. [default: 2x2]
     #[arg(long, value_name = "ROUNDSxPARTS")]
     revise: Option<Rounds>,
-    /// Like --temperature, for revisions. [default: the model's, or the draft's if that has been changed]
+    /// Like --temperature, for revisions. [default: --temperature if given, else the model's]
     #[arg(long, value_delimiter = ',', value_name = "T[,T..]")]
     revise_temperature: Option<Vec<f32>>,
-    /// Like --top-k, for revisions. [default: the model's, or the draft's if that has been changed]
+    /// Like --top-k, for revisions. [default: --top-k if given, else the model's]
     #[arg(long, value_delimiter = ',', value_name = "K[,K..]")]
     revise_top_k: Option<Vec<usize>>,
-    /// Like --top-p, for revisions. [default: the model's, or the draft's if that has been changed]
+    /// Like --top-p, for revisions. [default: --top-p if given, else the model's]
     #[arg(long, value_delimiter = ',', value_name = "P[,P..]")]
     revise_top_p: Option<Vec<f32>>,
-    /// Like --guidance, for revisions. [default: the model's, or the draft's if that has been changed]
+    /// Like --guidance, for revisions. [default: --guidance if given, else the model's]
     #[arg(long, value_delimiter = ',', value_name = "S[,S..]")]
     revise_guidance: Option<Vec<f32>>,
 }

@@ -17,7 +17,7 @@ use residua_protocol::Recipe;
 
 /// Size limit of a picture or code file, in bytes.
 const LARGEST: u64 = 1 << 30;
-/// Mean difference, in levels of 255, allowed between pictures that different devices or compilers decode
+/// Mean difference, in 8-bit levels, allowed between pictures that different devices or compilers decode
 /// from the same codes.
 const MOST_ROUNDING: u64 = 4;
 /// The name of standard input.
@@ -95,13 +95,13 @@ impl Codes {
         if let Pixels::Unchecked(shown) = &self.pixels
             && differ(made, shown)
         {
-            self.warn_of_edits(path, "they decode to another picture");
+            self.warn_of_edits(path, "they decode to a different picture");
         }
     }
 
     fn warn_of_edits(&self, path: &Path, outcome: &str) {
         let or = match self.pixels {
-            Pixels::Unchecked(_) => ", or they are another model's",
+            Pixels::Unchecked(_) => ", or they belong to another model",
             Pixels::Own | Pixels::Changed(_) => "",
         };
         tracing::warn!("{} was changed after its codes were written{or}: {outcome}", name(path));

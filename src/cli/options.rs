@@ -247,7 +247,7 @@ impl SamplingArguments {
 /// The condition of pictures: a class or a caption.
 #[derive(Args, Clone)]
 pub struct ConditionArguments {
-    /// Class to show, by name or number.
+    /// Class to condition on, by name or number.
     #[arg(long, value_name = "NAME|ID", conflicts_with = "prompt")]
     pub class: Option<String>,
     /// Caption that describes the picture.

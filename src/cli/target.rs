@@ -19,8 +19,8 @@ const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// What to do with existing files.
 #[derive(Args, Clone, Copy, Default)]
 pub struct ForceArguments {
-    /// Replace existing files. Without it, a name that you give must be free, and automatic names get a free
-    /// number.
+    /// Replace existing files. Without it, a file that you name must not exist yet, and automatic names get
+    /// the next free number.
     #[arg(long)]
     force: bool,
 }

@@ -86,7 +86,7 @@ struct Common {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     save_every: Option<u64>,
     /// Steps between measurements on the held-out pictures. [default: the configuration's test_freq, else
-    /// after the first epoch and every ten]
+    /// after the first epoch and every ten epochs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     test_every: Option<u64>,
     /// Steps between sheets of held-out pictures. [default: one epoch]

@@ -15,7 +15,11 @@ type Word<T> = (&'static str, T, &'static str);
 
 /// `--device`
 pub const DEVICES: &[Word<DeviceChoice>] = &[
-    ("auto", DeviceChoice::Auto, "A hardware GPU if there is one, else the CPU"),
+    (
+        "auto",
+        DeviceChoice::Auto,
+        "A hardware GPU if there is one and it is faster than the CPU in a short trial, else the CPU",
+    ),
     ("cpu", DeviceChoice::Cpu, "The CPU, with Burn's `flex` backend and our own kernels"),
     ("gpu", DeviceChoice::Gpu, "A GPU, or a software rasterizer if there is no GPU"),
 ];
@@ -56,7 +60,11 @@ pub const DTYPES: &[Word<Dtype>] =
 /// `--split`
 pub const SPLITS: &[Word<Split>] = &[
     ("train", Split::Train, "Pictures to learn from"),
-    ("held-out", Split::HeldOut, "Held-out pictures: those whose name's hash is a multiple of 16"),
+    (
+        "held-out",
+        Split::HeldOut,
+        "Held-out pictures: those in val_list.txt, or else those whose name's hash is a multiple of 16",
+    ),
     ("all", Split::All, "All pictures"),
 ];
 

@@ -148,7 +148,7 @@ fn codes_without_a_readable_recipe_are_used_if_they_show_the_picture() {
         let kept = stacks(&desk.json("complete later.png --model fixtures/rqt-class --rows 8 --class 0"));
         assert_eq!(kept, std::slice::from_ref(&codes));
         // The default model is another one.
-        desk.does("decode later.png --out other.png --force").warns("they decode to another picture");
+        desk.does("decode later.png --out other.png --force").warns("they decode to a different picture");
     }
 }
 
@@ -178,7 +178,7 @@ fn a_bundled_model_knows_its_rqvae() {
     *bytes.last_chunk_mut().unwrap() = 1.0f32.to_le_bytes();
     desk.write("own/stage1.safetensors", bytes);
     sample("own/stage1.safetensors")
-        .warns("characters-128-ar was trained on the codes of another RQ-VAE than own/stage1.safetensors");
+        .warns("characters-128-ar was trained on the codes of an RQ-VAE other than own/stage1.safetensors");
 }
 
 /// Recipes are untrusted: a path in one is opened only if it is a local file or folder.

@@ -175,7 +175,7 @@ fn a_run_is_not_trained_on() {
     train(&desk, "--out one --steps 1");
     let line = |data: &str, out: &str| format!("train rqvae stage1.yaml --data {data} --out {out} --steps 1");
     desk.refuses(&line("one", "two"), 2, "one: expected a folder of pictures, found one of a training run");
-    desk.refuses(&line("data", "./data"), 2, "expected another folder than that of the pictures");
+    desk.refuses(&line("data", "./data"), 2, "expected a folder other than that of the pictures");
     desk.refuses(&line("stage1.yaml", "two"), 2, "stage1.yaml: expected a folder of pictures, found a file");
     // A run below the pictures is left out.
     desk.does(&line("data", "data/run"));

@@ -149,7 +149,7 @@ fn folders_of_a_model_without_class_names_may_be_other_classes() {
     let desk = Desk::new();
     desk.copy("samples/red-cat.png", "data/3/red-cat.png");
     let measure = || desk.does("eval likelihood --data data --model fixtures/rqt-class");
-    measure().warns("the folders count as its classes 0 to 0, in the order of their names");
+    measure().warns("the folders are taken as its classes 0 to 0, in the order of their names");
     let classes: Vec<String> = (0..10).map(|number| number.to_string()).collect();
     desk.write("data/classes.txt", classes.join("\n"));
     let run = measure();

@@ -36,7 +36,7 @@ fn same_in_parts(desk: &Desk, line: &str) {
     }
 }
 
-/// A folder of four pictures, one file that is none, and captions.
+/// A folder of four pictures, one file that is not a picture, and captions.
 fn pictures() -> Desk {
     let desk = Desk::new();
     SAMPLES[..4].iter().for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));

@@ -248,7 +248,7 @@ fn two_pictures_are_morphed_in_each_order() {
         desk.click("Morph…");
         desk.click(name);
         desk.enter("Frames", 5.0);
-        desk.enter("Time a frame", 40.0);
+        desk.enter("Time per frame", 40.0);
         // The button to save opens the system's dialog.
         let plan = desk.harness.state().views.gallery.morph.clone().expect("the settings are open");
         assert_eq!(plan.milliseconds, 40);

@@ -146,13 +146,13 @@ fn a_completion_keeps_the_kept_codes_and_variations_differ() {
     assert!(made.iter().all(|stack| stack.codes()[..kept.len()] == kept));
     let differ = |a: usize, b: usize| made[a].codes() != made[b].codes();
     assert!((0..6).all(|a| (0..a).all(|b| differ(a, b))));
-    // The open image keeps its own class. Its condition can be copied to the settings above.
+    // The open image keeps its own class. The condition in the settings above can be applied to it.
     let classes = |desk: &Desk| {
         let state = desk.state();
         state.condition == state.document.as_ref().unwrap().condition
     };
     assert!(!classes(&desk));
-    desk.click("Use this condition above");
+    desk.click("Apply the condition above");
     assert!(classes(&desk));
 }
 

@@ -20,7 +20,7 @@ fn fixture() -> &'static Path {
     Path::new(SMALL_RQVAE)
 }
 
-/// Another picture than the open one.
+/// A picture other than the open one.
 fn cat() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/red-cat.png"))
 }

@@ -73,7 +73,7 @@ fn residuals_and_surprise_are_maps_with_a_scale() {
     click(&mut desk, "Residual");
     let norms = &document(&desk).layers.as_ref().unwrap().residual_norms;
     let most = norms.iter().copied().fold(0.0, f32::max);
-    desk.harness.get_by_label("Norm left over of the original: 0");
+    desk.harness.get_by_label("Residual norm, as a share of the original: 0");
     desk.harness.get_by_label(&format!("{most:.1}"));
     assert!(document(&desk).surprise.is_none(), "nothing is measured that nobody looks at");
     click(&mut desk, "Surprise");

@@ -108,7 +108,7 @@ fn a_second_finger_drops_the_stroke_of_the_first() {
     assert_eq!(desk.selected(), [[2, 1], [2, 2], [2, 3], [2, 4]]);
 }
 
-/// The first finger rests in its place so shortly that this would be a tap, if it were alone.
+/// The first finger stays in place so briefly that this would be a tap, if it were alone.
 #[test]
 fn two_fingers_are_no_tap() {
     let mut desk = Desk::new();

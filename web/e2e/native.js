@@ -87,9 +87,10 @@ export function differing(found, expected) {
 }
 
 /**
- * How many sampled pictures differ from the native ones in more than one code of fifty. Vector instructions round differently, so now
+ * How many sampled pictures differ from the native ones in more than one code in fifty. Vector instructions
+ * round differently, so now
  * and then a draw falls on the other side of the edge between two codes. With a trained model, all that follows may then differ too:
- * about one picture of thirty by the bundled contextual model. With random weights, it is only that code.
+ * about one picture in thirty with the bundled contextual model. With random weights, it is only that code.
  * @param {number[][]} made
  * @param {{ codes: number[] }[]} stacks of the native program
  */

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ranks::Ranks;
 
-/// A share of a job's pictures: those whose number, divided by the number of shares, leaves its index. As text: `0/4`
+/// A share of a job's pictures: those whose number modulo the number of shares is its index. As text: `0/4`
 /// is the first of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -1,4 +1,5 @@
-//! The processes of one job, which compute together. Each has a rank, and rank 0 leads: it alone prints and writes.
+//! The processes of one job, which compute together. Each has a rank, and rank 0 leads: it alone prints, and
+//! writes what the ranks compute together.
 //!
 //! All ranks call the same functions of [`Ranks`] in the same order, and each call returns when all have made it.
 
@@ -24,7 +25,7 @@ pub trait Ranks: Send + Sync {
     /// The same in double precision.
     fn sum_f64(&self, values: &mut [f64]);
 
-    /// What each rank gives, by rank.
+    /// The `bytes` of every rank, in the order of ranks. All ranks get the same.
     fn gather(&self, bytes: Vec<u8>) -> Vec<Vec<u8>>;
 
     /// How long this process has spent in these calls, mostly waiting for others.

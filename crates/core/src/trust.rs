@@ -17,13 +17,13 @@ pub enum GpuKernel {
     GroupNorm,
     /// Layer norm.
     LayerNorm,
-    /// A linear layer of up to 256 rows.
+    /// A linear layer of up to 256 rows, or 8 on a software rasterizer.
     DecodeLinear,
     /// Layer norm and a linear layer with few rows.
     NormedLinear,
     /// Matrix product.
     Matmul,
-    /// Converts weights from f16 to f32. Without it, weights are loaded in f32.
+    /// Converts weights from f16 or 8 bits to f32. Without it, weights are loaded in f32.
     Widen,
     /// Attention of one position over a cache.
     DecodeAttention,

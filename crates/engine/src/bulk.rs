@@ -234,7 +234,7 @@ impl Bulk<'_> {
         };
         let path = folder.join(PLAN);
         files::create_folder(folder)?;
-        // Before the plan: another part writes it before any picture.
+        // Looked for before the plan: another part writes its plan before any picture.
         let is_used = LISTS.iter().any(|name| folder.join(name).exists()) || !numbers(folder)?.is_empty();
         if !path.exists() {
             if is_used {
@@ -320,7 +320,7 @@ fn codes(path: &Path) -> Result<Option<CodeStack>> {
             path.display()
         ))),
         Err(error) => {
-            tracing::warn!("{}: {error}: it is to be sampled again", path.display());
+            tracing::warn!("{}: {error}: it will be sampled again", path.display());
             Ok(None)
         }
     }

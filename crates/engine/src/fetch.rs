@@ -8,10 +8,10 @@ use residua_core::files::{self, Content};
 use residua_core::task::Task;
 use residua_protocol::condition::tokenizer_kind;
 
-/// Fetches the model at `place`; `task` counts bytes.
+/// Fetches nothing, as files on disk need no fetching.
 ///
 /// # Errors
-/// The download failed.
+/// None.
 #[cfg(not(target_family = "wasm"))]
 pub async fn fetch(_: &str, _: &mut Task<'_>) -> Result<()> {
     Ok(())

@@ -83,7 +83,7 @@ impl Judge {
     }
 }
 
-/// How many pictures to sample so that `count` of them are the fraction `acceptance`.
+/// How many pictures to sample so that `count` is the fraction `acceptance` of them.
 ///
 /// # Errors
 /// `acceptance` is not above 0 and at most 1, or so small that the number overflows.

@@ -75,7 +75,7 @@ impl Stage2 {
         let stage1 = Stage1::from_checkpoint(stage1, device, task)?;
         if !checkpoint.learned_from(&stage1.checkpoint)? {
             tracing::warn!(
-                "{} was trained on the codes of another RQ-VAE than {}: its pictures may be noise",
+                "{} was trained on the codes of an RQ-VAE other than {}: its pictures may be noise",
                 checkpoint.name,
                 stage1.checkpoint.name
             );

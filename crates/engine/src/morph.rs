@@ -16,7 +16,7 @@ pub struct Fitting<'a> {
     pub model: &'a RqTransformer,
     /// Tokens of the condition.
     pub condition: Vec<u32>,
-    /// One filter a depth.
+    /// One filter per depth.
     pub filters: Vec<Filter>,
 }
 

@@ -93,7 +93,7 @@ pub async fn sample(
 
 /// Images per batch, for phases with these filters, and a condition that may be the null condition.
 fn at_a_time(phases: &[&[Filter]], is_null: bool) -> u32 {
-    let rows = phases.iter().map(|filters| Guidance::of(filters, is_null).rows_an_image());
+    let rows = phases.iter().map(|filters| Guidance::of(filters, is_null).rows_per_image());
     ROWS / rows.max().unwrap_or(1)
 }
 

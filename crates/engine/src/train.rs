@@ -221,7 +221,7 @@ pub fn train_shared(
 fn check_folders(options: &TrainOptions) -> Result<()> {
     match [&options.out, &options.data].map(|path| files::real(path)) {
         [Ok(out), Ok(data)] if out == data => Err(Error::usage(format!(
-            "out: expected another folder than that of the pictures, found {}: choose another one",
+            "out: expected a folder other than that of the pictures, found {}: choose another one",
             options.out.display()
         ))),
         _ => Ok(()),

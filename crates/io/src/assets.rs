@@ -13,7 +13,7 @@ use residua_core::files::bytes::ByteSource;
 /// The bytes of a file.
 ///
 /// # Errors
-/// The page has not fetched it.
+/// None: the program contains the file.
 #[cfg(not(target_family = "wasm"))]
 pub fn open(file: Asset) -> Result<ByteSource> {
     Ok(ByteSource::Memory(file.bytes.into()))

@@ -29,8 +29,9 @@ pub struct KvCache {
 #[derive(Debug)]
 enum Buffers {
     Host(HostCache),
-    /// Keys `[B, heads, head_dim, capacity]` and values `[B, heads, capacity, head_dim]`: threads next to each other read
-    /// one element of keys next to each other, and elements of one value. `None` only while they are being written, so
+    /// Keys `[B, heads, head_dim, capacity]` and values `[B, heads, capacity, head_dim]`: adjacent threads read
+    /// the same element of adjacent keys, and adjacent elements of one value. `None` only while they are being
+    /// written, so
     /// that a second handle does not turn the write into a copy.
     Device(Option<Box<[Tensor<4>; 2]>>),
 }
@@ -52,7 +53,7 @@ pub enum StoredCache<B: Backend> {
 impl KvCache {
     /// A cache with room for `capacity` positions of `batch` sequences.
     pub fn new(batch: usize, heads: usize, capacity: usize, head_dim: usize, device: &Device) -> Self {
-        // Without a GPU kernel, because that one takes tensors.
+        // The GPU kernel takes tensors, so only the CPU kernel has a cache of its own.
         let buffers = match route(device, None, Gradient::Nowhere) {
             Route::Kernel => {
                 let cache = cpu::attention::KvCache::new(batch, heads, head_dim, capacity);

@@ -104,8 +104,9 @@ const OUTPUTS: [usize; 2] = [19, 2051];
 /// Many rows and the outputs of a layer, for each tile of its kernel.
 const MANY_ROWS: [(usize, usize); 3] = [(9, 19), (9, 1481), (33, 1500)];
 
-/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of their kernels: weights, inputs, and the
-/// activation, or a residual unless the rows are normalized first.
+/// Layers that, with 1 to 8 rows and few and many outputs, cover every variant of their kernels: how the
+/// weights are stored, the number of inputs, and the activation. `None` adds a residual, unless the rows are
+/// normalized first.
 const LAYERS: [(Kept, usize, Option<Activation>); 3] =
     [(SINGLE, 36, Some(Activation::Gelu)), (HALF, 40, None), (EIGHT_BITS, 64, Some(Activation::QuickGelu))];
 

@@ -15,7 +15,7 @@ use super::{Activation, GpuKernel, Weights};
 use crate::device::is_cpu;
 
 /// `activation(x w^T + bias)`: `x` `[rows, in]`, `weights` `[out, in]`, `bias` `[out]`; the result is
-/// `[rows, out]`. On a GPU, more than 256 rows go through [`matmul`].
+/// `[rows, out]`. On a GPU, more than 256 rows (on a software rasterizer, more than 8) go through [`matmul`].
 pub fn linear(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: Activation) -> Tensor<2> {
     layer(x, weights, bias, activation, None)
 }

@@ -13,7 +13,7 @@ pub struct InceptionScore {
     /// Unbiased standard deviation over the splits; `None` for a single one.
     pub deviation: Option<f64>,
     /// Number of splits that have pictures.
-    pub parts: usize,
+    pub splits: usize,
 }
 
 /// Sums over the pictures of each split.
@@ -25,9 +25,9 @@ pub struct Splits(Vec<Split>);
 struct Split {
     /// Number of pictures.
     pictures: u32,
-    /// The probability of each class.
+    /// Sum of the probabilities of each class.
     probabilities: Vec<f64>,
-    /// `p ln p` of all probabilities `p`.
+    /// Sum of `p ln p` over all probabilities `p`.
     logarithms: f64,
 }
 
@@ -56,11 +56,11 @@ impl Splits {
         if scores.is_empty() {
             return Err(Error::invalid("an inception score needs at least one picture, found none"));
         }
-        let parts = scores.len();
-        let mean = scores.iter().sum::<f64>() / parts as f64;
+        let splits = scores.len();
+        let mean = scores.iter().sum::<f64>() / splits as f64;
         let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
-        let deviation = (parts > 1).then(|| (squares / (parts - 1) as f64).sqrt());
-        Ok(InceptionScore { mean, deviation, parts })
+        let deviation = (splits > 1).then(|| (squares / (splits - 1) as f64).sqrt());
+        Ok(InceptionScore { mean, deviation, splits })
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         // A split may have lost its pictures.
         let mut lost = Splits::new(3, 2);
         sure.iter().for_each(|row| lost.add(1, row));
-        assert_eq!(lost.score().unwrap().parts, 1);
+        assert_eq!(lost.score().unwrap().splits, 1);
         assert!(Splits::new(3, 2).score().unwrap_err().to_string().contains("found none"));
     }
 

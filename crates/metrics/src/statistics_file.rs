@@ -131,7 +131,8 @@ mod tests {
         }
     }
 
-    /// As the reference batches of guided diffusion: a sparse file of more than a gigabyte, of which little is read.
+    /// Like the reference batches of guided diffusion: a sparse file of more than a gigabyte, of which little
+    /// is read.
     #[test]
     fn pictures_beside_the_statistics_are_not_read() {
         let folder = tempfile::tempdir().unwrap();

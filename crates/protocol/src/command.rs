@@ -87,8 +87,8 @@ pub enum Pictured {
 /// How a mask lies over the open picture.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Masking {
-    /// Width and height of the whole picture, and which part of it is open, if known: the same part of a mask of this
-    /// size counts. Of any other mask, the middle counts, as of any picture.
+    /// Width and height of the whole picture, and which part of it is open, if known: a mask of the same size
+    /// is cropped in the same way, any other mask to its middle square.
     pub source: Option<([usize; 2], Framing)>,
     /// Columns and rows of the part that is open, in pixels.
     pub resolution: usize,
@@ -209,8 +209,8 @@ pub enum Command {
 pub enum Lane {
     /// With the models, one after the other.
     Models,
-    /// Alone: the system may never return from reading a file, so nothing waits for it, not even its end when it is
-    /// stopped.
+    /// On its own thread: the system may never return from reading a file, so nothing waits for it, and a
+    /// stopped read ends at once.
     Reads,
     /// Apart from the models, one after the other, and always to the end: a file that the user saved must not be lost.
     Writes,

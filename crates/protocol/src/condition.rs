@@ -158,7 +158,7 @@ fn caption(prompt: &str, config: &RqTransformerConfig) -> Result<Vec<u32>> {
         tracing::warn!("the caption is longer than {} tokens; the rest is cut off", config.block_size_cond);
     }
     if understood.is_strange {
-        tracing::warn!("nothing in the caption {prompt:?} is known to this model: it counts as an empty one");
+        tracing::warn!("this model knows nothing in the caption {prompt:?}, so it counts as empty");
     }
     Ok(understood.tokens)
 }
@@ -188,7 +188,7 @@ pub fn tokens_of_all(captions: &[String], config: &RqTransformerConfig) -> Resul
         }
     };
     report(|read| !read.unknown.is_empty(), "have words outside this model's vocabulary, which are left out");
-    report(|read| read.is_strange, "have nothing that this model knows, and count as empty");
+    report(|read| read.is_strange, "contain nothing that this model knows, and count as empty");
     report(|read| read.is_cut, "have more tokens than the model takes, so their ends are cut off");
     Ok(all.into_iter().map(|read| read.tokens).collect())
 }

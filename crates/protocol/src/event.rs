@@ -298,7 +298,7 @@ pub struct Choice {
     pub change: Arc<Picture>,
     /// Amplification of `change`.
     pub amplified: f32,
-    /// Root mean square change over the whole picture, in levels of 255.
+    /// Root mean square change over the whole picture, in 8-bit levels.
     pub effect: f32,
 }
 

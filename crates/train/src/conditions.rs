@@ -98,7 +98,7 @@ pub fn check_labels(folder: &Path, items: &[Item], kind: ConditionKind) -> Resul
         }
         ConditionKind::Text => (
             "caption",
-            "write captions.tsv, metadata.jsonl or metadata.csv, or a text beside each picture",
+            "write captions.tsv, metadata.jsonl or metadata.csv, or a text file beside each picture",
             |item| item.captions.is_empty(),
         ),
     };

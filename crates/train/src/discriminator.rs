@@ -97,7 +97,8 @@ impl Discriminator {
         x
     }
 
-    /// Initializes ActNorms from a batch that has `images` `[B, in_channels, H, W]` as a `share`, unless that has been done.
+    /// Initializes ActNorms from a batch, of which `images` `[B, in_channels, H, W]` are this rank's `share`,
+    /// unless that has been done.
     pub fn fix(&mut self, images: &Tensor<4>, share: &RankShare) {
         let is_fixed =
             |(name, value): (&String, &Tensor<1>)| !name.ends_with(FIXED) || values(value.clone())[0] > 0.0;
@@ -207,7 +208,7 @@ fn initial(parameter: &Parameter, list: &[Parameter], seed: u32) -> Vec<f32> {
 }
 
 impl DiscLoss {
-    /// The loss for the logits of pictures and of reconstructions.
+    /// The loss, one element, for the logits `[B, 1, h, w]` of pictures and of reconstructions.
     pub fn of(self, real: Tensor<4>, made: Tensor<4>) -> Tensor<1> {
         let [real, made] = match self {
             Self::Hinge => [relu(-real + 1.0), relu(made + 1.0)],
@@ -218,7 +219,7 @@ impl DiscLoss {
 }
 
 impl GenLoss {
-    /// The loss for the logits of reconstructions.
+    /// The loss, one element, for the logits `[B, 1, h, w]` of reconstructions.
     pub fn of(self, made: Tensor<4>) -> Tensor<1> {
         match self {
             Self::Vanilla => -made.mean(),

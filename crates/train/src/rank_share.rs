@@ -96,7 +96,8 @@ impl RankShare {
         Noise { first, pictures: pictures as u32, ..Noise::new(seed, pass) }
     }
 
-    /// The fractions of the team's counts that are this rank's `own`; 0 if there is nothing to count.
+    /// The fractions of the team's counts that are this rank's `own`: 1 for a team of one, and 0 if there is
+    /// nothing to count.
     pub fn fractions<const N: usize>(&self, own: impl FnOnce() -> [f64; N]) -> [f64; N] {
         if self.members == 1 {
             return [1.0; N];

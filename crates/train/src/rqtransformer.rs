@@ -53,7 +53,7 @@ pub struct Weights {
 pub struct Pass {
     /// The parameters, tracking gradients.
     pub tracked: Named,
-    /// The likelihood of the stacks and their captions.
+    /// Negative log-likelihoods of the stacks and their captions.
     likelihood: Likelihood,
 }
 
@@ -81,7 +81,7 @@ impl Likelihood {
         let [cells, depth, classes] = logits.dims();
         let target = target.of_cells(masked, depth);
         Self {
-            each: unlikelihood(logits.reshape([cells * depth, classes]), target),
+            each: cross_entropy(logits.reshape([cells * depth, classes]), target),
             text: None,
             tokens: None,
         }
@@ -97,14 +97,14 @@ impl Likelihood {
     ) -> Self {
         let logits = model.logits(codes, condition.clone());
         let [batch, places, classes] = logits.codes.dims();
-        let each = unlikelihood(logits.codes.reshape([batch * places, classes]), target);
+        let each = cross_entropy(logits.codes.reshape([batch * places, classes]), target);
         let text = logits.condition.map(|logits| {
             let [batch, length, classes] = logits.dims();
             let next = condition.slice([0..batch, 1..length + 1]).reshape([batch * length]);
             // The null condition's tokens are not part of a caption, and are not learned.
             let learned = next.clone().lower_elem(classes as i64);
             let next = next.mask_fill(learned.clone().bool_not(), 0);
-            let each = unlikelihood(logits.reshape([batch * length, classes]), Target::Hard(next));
+            let each = cross_entropy(logits.reshape([batch * length, classes]), Target::Hard(next));
             let learned = learned.float();
             let tokens = learned.clone().sum();
             ((each * learned).sum() / tokens.clone().clamp_min(1.0), tokens)
@@ -113,7 +113,7 @@ impl Likelihood {
         Self { each, text, tokens }
     }
 
-    /// The weighted sum of the likelihoods; without a caption, the likelihood of the codes alone.
+    /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
         self.part_of_loss(weights, [1.0; 2])
     }
@@ -224,7 +224,7 @@ impl Target {
 }
 
 impl Pass {
-    /// The weighted sum of the likelihoods; without a caption, the likelihood of the codes alone.
+    /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
     pub fn loss(&self, weights: Weights) -> Tensor<1> {
         self.likelihood.loss(weights)
     }
@@ -256,21 +256,23 @@ impl Pass {
 
 /// Cross entropy between each row of `logits` `[N, K]` and its target, in nats: `[N]`. Either both track
 /// gradients, or neither.
-pub fn unlikelihood(logits: Tensor<2>, target: Target) -> Tensor<1> {
+pub fn cross_entropy(logits: Tensor<2>, target: Target) -> Tensor<1> {
     let [rows, classes] = logits.dims();
     match target {
         Target::Soft(soft) if has_transformer_steps(&logits.device()) => cross_entropy_recorded(logits, soft),
         Target::Soft(soft) => {
             debug_assert_eq!(soft.dims(), [rows, classes]);
-            (likelihoods(logits) * soft).sum_dim(1).reshape([rows]).neg()
+            (log_probabilities(logits) * soft).sum_dim(1).reshape([rows]).neg()
         }
-        Target::Hard(codes) => likelihoods(logits).gather(1, codes.reshape([rows, 1])).reshape([rows]).neg(),
+        Target::Hard(codes) => {
+            log_probabilities(logits).gather(1, codes.reshape([rows, 1])).reshape([rows]).neg()
+        }
     }
 }
 
 /// Log-probabilities, clamped to be finite: codes that a depth does not have get -inf, and 0 times infinity
 /// is NaN.
-fn likelihoods(logits: Tensor<2>) -> Tensor<2> {
+fn log_probabilities(logits: Tensor<2>) -> Tensor<2> {
     log_softmax(logits, 1).clamp_min(f32::MIN)
 }
 

@@ -106,8 +106,8 @@ impl RunFolder {
         }
     }
 
-    /// Starts the run: creates its folders, and writes its record, which tells the files that follow from a
-    /// user's. The run can be resumed once [`Self::begin`] has written its configuration.
+    /// Starts the run: creates its folders, and writes its record, which tells the run's files from a user's.
+    /// The run can be resumed once [`Self::begin`] has written its configuration.
     ///
     /// # Errors
     /// The folder cannot be written.

@@ -33,8 +33,8 @@ impl Schedule {
         }
     }
 
-    /// The rate at step `step`, counted from 0. As published, the warm-up starts at its first rate, reaches the
-    /// peak one step after its last, and ends with its last whole step.
+    /// The rate at step `step`, counted from 0. As published, step 0 has the first rate and step `warmup` the
+    /// peak; if `warmup` is not whole, later steps keep the rate of its whole part.
     pub fn at(&self, step: u64) -> f64 {
         let (step, begin) = (step as f64, if self.from_zero { 0.0 } else { self.rate });
         let risen = |steps: f64| match self.warmup > 0.0 {

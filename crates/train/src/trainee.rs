@@ -253,7 +253,7 @@ impl Run<'_> {
                 if self.folder.taken()? < step {
                     self.save(step)?;
                 }
-                // A rank that ends may end the others, so not before rank 0 has written.
+                // The exit of a rank may kill the others, so wait until rank 0 has written.
                 world.wait();
             }
             let mut measured = learned?;

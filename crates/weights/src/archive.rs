@@ -202,7 +202,7 @@ fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
 }
 
 /// The kind of the file at `path`, if it is one that is neither a tar nor compressed with gzip. The first bytes
-/// of a tar are a name of the user's, so this is only for a file that is no tar.
+/// of a tar are a name that a user chose, so this is only for a file that is not a tar.
 fn of_another_kind(path: &Path) -> Option<&'static str> {
     kinds::known(&start(path).ok().filter(|start| !start.starts_with(&GZIP))?)
 }

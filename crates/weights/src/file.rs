@@ -128,7 +128,7 @@ impl WeightFile {
     /// SHA-256 of the file, in hexadecimal. The file is read only for the first call.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read.
+    /// [`Error::Io`] if the file cannot be read; [`Error::Cancelled`] if the process was interrupted.
     pub fn sha256(&self) -> Result<&str> {
         if let Some(known) = self.sha256.get() {
             return Ok(known);

@@ -43,7 +43,7 @@ pub(super) fn listed(path: &Path) -> Result<Vec<PathBuf>> {
         .map_err(|_| wrong("expected an index of weight files (weight_map), found something else".into()))?;
     let names: BTreeSet<&String> = index.weight_map.values().collect();
     if names.is_empty() {
-        return Err(wrong("expected an index of weight files, found one of none: download it again".into()));
+        return Err(wrong("expected an index of weight files, found an empty one: download it again".into()));
     }
     let beside = |name: &String| {
         let mut parts = Path::new(name).components();
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(found.unwrap(), ["1.bin", "2.bin"].map(|name| folder.path().join(name)));
         for (text, expected) in [
             ("[]", "expected an index of weight files (weight_map), found something else"),
-            (r#"{"weight_map": {}}"#, "found one of none"),
+            (r#"{"weight_map": {}}"#, "found an empty one"),
             (r#"{"weight_map": {"a": "../b"}}"#, "in its folder, found \"../b\""),
             (r#"{"weight_map": {"a": "/etc/passwd"}}"#, "found \"/etc/passwd\""),
             (r#"{"weight_map": {"a": ""}}"#, "found \"\""),

@@ -173,7 +173,7 @@ fn choices(ui: &mut Ui, state: &State, typed: &mut String, actions: &mut Vec<Act
         }
     });
     place(ui, state, typed, actions);
-    let name = ui.label("Its RQ-VAE, if the transformer does not find it");
+    let name = ui.label("Its RQ-VAE, if it is not found automatically");
     let mut rqvae = state.rqvae.clone();
     let field = TextEdit::singleline(&mut rqvae).hint_text(PLACES);
     if ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id).changed() {

@@ -109,7 +109,7 @@ type Entry = (&'static str, &'static str, Field, bool);
 
 const FIELDS: [Entry; 6] = [
     ("Configuration", "config.yaml", |view| &mut view.config, false),
-    ("Pictures", "folder; folders in it are classes", |view| &mut view.data, true),
+    ("Pictures", "folder; its subfolders are classes", |view| &mut view.data, true),
     ("RQ-VAE, for an RQ-Transformer", "file, folder or run", |view| &mut view.rqvae, true),
     (
         "LPIPS weights, for an RQ-VAE",

@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Drops the preview of a revision that was `given_up`, or in whose place nothing comes.
+    /// Drops the preview of a revision that was `given_up`, or that nothing will replace.
     fn end_preview(&mut self, given_up: bool) {
         let comes = self.jobs.are_replacing() || self.jobs.of(DECODING).is_some() || self.layers_wait;
         if let Some(document) = self.document.as_mut().filter(|_| given_up || !comes) {

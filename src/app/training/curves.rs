@@ -9,7 +9,7 @@ use residua_engine::train::HELD_OUT;
 /// The metric that is shown unless another one is chosen.
 pub const LOSS: &str = "loss";
 
-/// Entries of a line of metrics that are none.
+/// Entries of a line of metrics that are not metrics.
 const NOT_METRICS: [&str; 2] = ["step", "lr"];
 
 /// A point of a curve: steps taken, value.

@@ -11,7 +11,7 @@ use super::super::drafting::DraftingArguments;
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::parts::{OwnPart, PartArguments, Setting};
-use super::reference::{Reference, enough, parts};
+use super::reference::{Reference, enough, splits};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
@@ -41,8 +41,8 @@ pub struct Fid {
     /// Measure the pictures in this folder instead of sampling new ones.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["model", "rqvae", "weights", "precision", "half", "class", "prompt", "number", "seed", "temperature", "top_k", "top_p", "guidance", "draft", "revise", "revise_temperature", "revise_top_k", "revise_top_p", "revise_guidance"])]
     samples: Option<PathBuf>,
-    /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. Pictures for a
-    /// model of dataset.transforms dalle-vqvae or clip are squeezed instead, as published. [default: the model's
+    /// Resize the shorter side of the pictures in --data to N pixels and crop to the middle square. For a model
+    /// whose dataset.transforms is dalle-vqvae or clip, they are squeezed instead, as published. [default: the model's
     /// resolution; with --samples, use pictures as they are]
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
@@ -102,7 +102,7 @@ impl Fid {
     pub fn run(&self, console: &Console) -> Result<()> {
         let own = self.part.open::<Measurement>(console)?;
         if let Some(count) = self.sampling.number {
-            parts(self.splits, count as usize)?;
+            splits(self.splits, count as usize)?;
         }
         if self.reference.batch.is_some() && self.reference.is_saved() && self.samples.is_none() {
             return Err(Error::usage(
@@ -148,7 +148,7 @@ impl Fid {
         let pictures = Pictures::open(&selection, &[], None)?;
         let count = pictures.items().len();
         enough(folder, count)?;
-        let splits = parts(self.splits, count)?;
+        let splits = splits(self.splits, count)?;
         let fingerprint = own.of_parts(|| pictures.fingerprint(folder));
         let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
         let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
@@ -166,7 +166,7 @@ impl Fid {
         console: &Console,
     ) -> Result<(Measurement, Tally<Seen>)> {
         let count = self.sampling.number.unwrap_or(reference.count());
-        let splits = parts(self.splits, count as usize)?;
+        let splits = splits(self.splits, count as usize)?;
         let stage2 = Stage2::load(&self.model.options(), device, &mut console.task("loading"))?;
         let config = &stage2.model.config;
         let orders = match self.condition.condition() {
@@ -208,7 +208,7 @@ impl Setting for Measurement {
         let text = format!(
             "FID         {distance:.4}\nIS          {:.4} +- {deviation}, {}\n{}",
             score.mean,
-            counted(score.parts, "part"),
+            counted(score.splits, "split"),
             protocol_lines(&protocol)
         );
         let value = json!({

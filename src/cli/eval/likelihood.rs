@@ -79,8 +79,8 @@ fn warn_of_order(config: &RqTransformerConfig, classes: &[String]) {
     let is_odd = classes.len() != expected || classes.iter().enumerate().any(is_another);
     if is_unnamed && is_odd && !classes.is_empty() {
         tracing::warn!(
-            "this model does not name its classes, so the folders count as its classes 0 to {}, in the order of their names: if \
-             they are others, list all {expected} classes in classes.txt, in the model's order",
+            "this model does not name its classes, so the folders are taken as its classes 0 to {}, in the order of their names: if \
+             that is wrong, list all {expected} classes in classes.txt, in the model's order",
             classes.len() - 1
         );
     }

@@ -11,7 +11,7 @@ use super::{clip, fid, likelihood, reconstruction, rfid, samples};
 use residua_core::error::{Error, Result};
 use residua_metrics::merge::Merge;
 
-/// Print the figures of pictures that were measured in parts, from the .sums files of all parts.
+/// Print the metrics of pictures that were measured in parts, from the .sums files of all parts.
 #[derive(Args)]
 pub struct MergeParts {
     /// The files that the parts wrote, in any order.
@@ -78,7 +78,7 @@ fn figures<S: Setting>(parts: &[Part]) -> Result<(Value, String)> {
     setting.result(sums)
 }
 
-/// Refuses a part of something else than the `first`.
+/// Refuses a part of something other than the `first`.
 fn check_same(first: &Part, part: &Part) -> Result<()> {
     let expected = said(&first.head);
     for (name, found) in said(&part.head) {

@@ -42,8 +42,8 @@ pub trait Setting: Serialize + DeserializeOwned {
 /// Measures only a part.
 #[derive(Args)]
 pub struct PartArguments {
-    /// Measure only pictures I, I + N, I + 2 N and so on, and write sums instead of figures. N processes, with I from
-    /// 0 to N - 1, measure all pictures; then `eval merge` prints the figures.
+    /// Measure only pictures I, I + N, I + 2 N and so on, and write partial sums instead of metrics. N processes, with I from
+    /// 0 to N - 1, measure all pictures; then `eval merge` prints the metrics.
     #[arg(long, value_name = "I/N")]
     part: Option<Part>,
     /// With --part: .sums file to write. [default: named after the command and the part, such as fid-0-of-4.sums]

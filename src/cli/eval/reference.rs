@@ -16,7 +16,7 @@ use residua_metrics::frechet::Statistics;
 const PUBLISHED: u32 = 50_000;
 
 /// Number of splits of the inception score in published evaluations.
-const PARTS: usize = 10;
+const SPLITS: usize = 10;
 
 /// Number of splits of a set whose inception score is not asked for.
 pub const UNSCORED: usize = 1;
@@ -118,15 +118,15 @@ pub fn enough(folder: &Path, count: usize) -> Result<()> {
 ///
 /// # Errors
 /// There are fewer than two pictures, or fewer than splits.
-pub fn parts(asked: Option<usize>, count: usize) -> Result<usize> {
+pub fn splits(asked: Option<usize>, count: usize) -> Result<usize> {
     if count < FEWEST {
         return Err(Error::usage(format!("-n: expected at least {FEWEST} samples, found {count}")));
     }
-    let parts = asked.unwrap_or(PARTS.min(count));
-    match (1..=count).contains(&parts) {
-        true => Ok(parts),
+    let splits = asked.unwrap_or(SPLITS.min(count));
+    match (1..=count).contains(&splits) {
+        true => Ok(splits),
         false => Err(Error::usage(format!(
-            "--splits: expected 1 to {count}, the number of pictures, found {parts}"
+            "--splits: expected 1 to {count}, the number of pictures, found {splits}"
         ))),
     }
 }

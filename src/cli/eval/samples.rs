@@ -14,7 +14,7 @@ use super::super::options::{SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::super::target::check_folder;
 use super::parts::{OwnPart, PartArguments, Setting, sha256};
-use super::reference::{Reference, parts};
+use super::reference::{Reference, splits};
 use super::sweep::{Sweep, settings};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::config::{ConditionKind, Precision, RqTransformerConfig, StateKind};
@@ -186,7 +186,7 @@ impl Samples {
         let reference = Reference::open(&self.reference, None)?;
         let settings = settings(&self.sweep, &self.sampling)?;
         let count = self.sampling.number.unwrap_or(reference.count());
-        parts(self.splits, count as usize)?;
+        splits(self.splits, count as usize)?;
         let captions = match &self.captions {
             Some(path) => read_captions(path, console.world())?,
             None => reference.captions(),
@@ -226,7 +226,7 @@ impl Samples {
             pollster::block_on(bulk.fill(&folder, &mut console.task("sampling")))?;
             let made = Made { folder, orders: &orders, batch: self.reference.batch() };
             for (accepted, pictures) in self.judged(&made, &others, console)? {
-                let splits = parts(self.splits, pictures.items().len())?;
+                let splits = splits(self.splits, pictures.items().len())?;
                 let settings = name.clone();
                 measurement.sets.push(Set { settings, sampling: sampling.clone(), accepted, splits });
                 let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
@@ -260,14 +260,18 @@ impl Samples {
                 Others::Clip(Box::new(load_clip(&file, device, &mut task)?))
             }
             (Some(_), ..) => {
-                return Err(Error::usage("--clip: expected a model that takes captions, found another"));
+                return Err(Error::usage(
+                    "--clip: expected a model that takes captions, found one that takes none",
+                ));
             }
             (None, Some(path), ConditionKind::Class) => {
                 let classes = config.vocab_size_cond;
                 Others::Classifier(Box::new(load_classifier(path, classes, device, &mut task)?.0))
             }
             (None, Some(_), _) => {
-                return Err(Error::usage("--classifier: expected a class-conditional model, found another"));
+                return Err(Error::usage(
+                    "--classifier: expected a class-conditional model, found one without classes",
+                ));
             }
             (None, None, _) => Others::None,
         })

@@ -13,7 +13,7 @@ use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence};
 use residua_core::error::{Error, Result};
 use residua_core::ranks::{Ranks, World};
 
-/// Values of a message. MPI counts them in 32 bits.
+/// Most values in a message: MPI counts them in 32 bits.
 const LARGEST: usize = 1 << 26;
 
 /// The exit code of a panic.

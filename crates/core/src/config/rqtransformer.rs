@@ -181,9 +181,8 @@ impl RqTransformerConfig {
         self.block_size[0] * self.block_size[1]
     }
 
-    /// How a contextual model generates an image by default, or what `forced` leaves of it, after a draft with
-    /// the filters `draft` and with `revise` for the revisions, if they are chosen; `None` for an
-    /// autoregressive model.
+    /// A contextual model's schedule for the cells that `forced` leaves free. Revisions use the filters
+    /// `revise`, or else those that go with the filters `draft`. `None` for an autoregressive model.
     pub fn schedule(
         &self,
         draft: &[Filter],

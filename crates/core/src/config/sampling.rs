@@ -27,7 +27,7 @@ pub(super) struct Settings {
     /// Scale of classifier-free guidance; our own key.
     #[serde(default)]
     guidance: Option<PerDepth<f32>>,
-    /// Those of a contextual model's revisions that differ; our own key.
+    /// Settings in which a contextual model's revisions differ; our own key.
     #[serde(default)]
     revise: Option<Box<Settings>>,
 }

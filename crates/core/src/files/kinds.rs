@@ -1,6 +1,6 @@
 //! Recognizes files of the wrong kind by their first bytes.
 
-/// How texts begin that are given out in place of a file, in lower case, and their kinds with advice.
+/// Beginnings, in lower case, of texts that servers send instead of a file, with their kinds and advice.
 const TEXTS: &[(&[u8], &str)] = &[
     (
         b"version https://git-lfs",
@@ -12,7 +12,7 @@ const TEXTS: &[(&[u8], &str)] = &[
     (b"<svg", "an SVG drawing: save it as PNG"),
     (b"<?xml", "an XML document: save it as PNG if it is a drawing, else download the file again"),
 ];
-/// The first bytes of other files, which no text has, and their kinds with advice.
+/// First bytes of other formats, with which no text begins, and their kinds with advice.
 const FORMATS: &[(&[u8], &str)] = &[
     (b"GGUF\x01\0\0\0", GGUF),
     (b"GGUF\x02\0\0\0", GGUF),
@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert!(known(start).unwrap().contains(expected), "{expected}");
         }
-        // A picture after a byte order mark is none.
+        // Binary formats have no byte order mark.
         for start in
             [&b"PK"[..], b"version 2", b"<h", b"\xef\xbb\xbf\x89PNG", b"GGUF is a format", b"an  ftyp"]
         {

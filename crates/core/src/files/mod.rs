@@ -112,7 +112,7 @@ pub fn relative(path: &Path, folder: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// `path` without `.` and `..`, whatever is a link.
+/// `path` without `.` and `..`, ignoring links.
 pub fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

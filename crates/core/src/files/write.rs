@@ -24,8 +24,9 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result
 }
 
 /// Writes `path` through a temporary file in the same folder, renamed once `fill` has succeeded: a reader
-/// never sees a partial file, and a failure leaves the old one unchanged. A file that replaces another has its
-/// permissions. Missing folders are created. A link stays a link: its target is written. Anything other than a
+/// never sees a partial file, and a failure leaves the old one unchanged. A file that replaces another keeps
+/// its permissions. Missing folders are created. A link stays a link: its target is written. Anything other
+/// than a
 /// file, such as a pipe or a device, is written to directly.
 ///
 /// # Errors
@@ -44,7 +45,7 @@ pub fn write(path: &Path, existing: Existing, fill: impl FnOnce(&mut dyn Write) 
     create(folder).map_err(Error::io("create", path))?;
     let mut file = temporary(folder).map_err(Error::io("create", path))?;
     if let (Existing::Replace, Ok(replaced)) = (existing, target.metadata()) {
-        // Before there is anything to read in it.
+        // Set before there is anything to read in the file.
         file.as_file().set_permissions(replaced.permissions()).map_err(Error::io("create", path))?;
     }
     fill(file.as_file_mut())?;

@@ -45,7 +45,7 @@ pub struct Frame {
 }
 
 impl Morph {
-    /// The frames from one stack to another. Cells that are equal in both are not waited for.
+    /// The frames from one stack to another. Only cells that differ are spread over the frames.
     ///
     /// # Errors
     /// The shapes differ, or there are too few or too many frames.

@@ -14,7 +14,8 @@ pub fn order(things: &[usize], seed: u64, image: u32, pass: u32) -> Vec<usize> {
     permutation(things.len(), [a, b, c]).into_iter().map(|place| things[place]).collect()
 }
 
-/// The ranks of `parts` parts of `count` things, in order. Sizes differ by at most one and no part is empty,
+/// The positions of `parts` parts of `count` things, in order. Sizes differ by at most one and no part is
+/// empty,
 /// so there are at most as many parts as things.
 pub fn parts(count: usize, parts: usize) -> Vec<Range<usize>> {
     let parts = parts.min(count);

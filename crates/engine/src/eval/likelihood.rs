@@ -13,7 +13,7 @@ use residua_io::tokenizer::Tokenizer;
 use residua_model::tensors::{read, to_tensor};
 use residua_protocol::condition::tokenizer;
 use residua_train::conditions::condition_tokens;
-use residua_train::rqtransformer::{Target, unlikelihood};
+use residua_train::rqtransformer::{Target, cross_entropy};
 
 /// The measurements.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +81,7 @@ pub async fn measure(
         let logits = stage2.model.logits(codes.clone(), condition).codes;
         let [images, places, classes] = logits.dims();
         let target = Target::Hard(codes.reshape([images * places]));
-        let nats = read(unlikelihood(logits.reshape([images * places, classes]), target)).await?;
+        let nats = read(cross_entropy(logits.reshape([images * places, classes]), target)).await?;
         for cell in nats.chunks_exact(depths) {
             sums.iter_mut().zip(cell).for_each(|(sum, &nats)| *sum += f64::from(nats));
         }

@@ -268,13 +268,13 @@ impl Seen {
     /// # Errors
     /// There are fewer than two pictures.
     pub fn statistics(self) -> Result<Statistics> {
-        // One command may compute several sets.
+        // One warning, even if a command computes several sets.
         static SAID: Once = Once::new();
         let count = self.moments.count();
         if count < FEATURES {
             SAID.call_once(|| tracing::warn!(
-                "{count} pictures are fewer than the {FEATURES} features: distances are larger than with more pictures, and \
-                 only comparable at the same number of pictures"
+                "{count} pictures are fewer than the {FEATURES} features: FID is higher than with more pictures, and only \
+                 comparable at the same number of pictures"
             ));
         }
         self.moments.finish()

@@ -10,7 +10,7 @@ use residua_io::image_io::Picture;
 use residua_model::RqVae;
 use residua_protocol::{Choice, Choices, View, around};
 
-/// Converts a difference of values in -1..1 to levels of 255.
+/// Converts a difference of values in -1..1 to 8-bit levels.
 const LEVELS: f32 = 127.5;
 /// Largest amplification of a change.
 const MOST_AMPLIFIED: f32 = 64.0;

@@ -184,7 +184,7 @@ pub async fn layers(
 async fn gives_way(task: &Task<'_>, waits: &impl Fn() -> bool) -> Result<bool> {
     task.pause().await?;
     let waits = waits();
-    // A newer view stops this one before it waits itself. Then nobody needs these layers any more.
+    // A newer view stops this one before it waits itself. These layers are then not needed any more.
     task.check()?;
     Ok(waits)
 }

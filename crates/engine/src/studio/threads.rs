@@ -54,7 +54,7 @@ impl Threads {
             (Lane::Reads, _) => self.read(job),
             // Fails only if the writer has ended, with the engine.
             (Lane::Writes, Some(writes)) => drop(writes.try_send(job)),
-            // If the models' thread has ended, the engine notices that its messages have.
+            // If the models' thread has ended, the engine notices by its closed channel.
             _ => drop(self.models.try_send(job)),
         }
     }
@@ -98,6 +98,9 @@ fn run(job: Job, sink: &Sink) {
     drop(sender);
     let work = || pollster::block_on(worker::run(residua_kernels::device::cpu(), queue, sink.clone()));
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        sink.send(id, Event::Failed("this file makes Residua fail; please report it with the file".into()));
+        sink.send(
+            id,
+            Event::Failed("Residua crashed on this file; please report it and attach the file".into()),
+        );
     }
 }

@@ -32,12 +32,12 @@ pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -
         (is_stage1 && train.optimizer.max_gn.is_some())
             .then(|| "optimizer.max_gn: gradients are clipped; the published trainer ignores this in stage 1".into()),
         (is_stage1 && experiment.total_batch_size.is_some_and(|total| total > batch))
-            .then(|| "experiment.total_batch_size: the published trainer divides it among processes that update codebooks together; for that, set batch_size to it".into()),
+            .then(|| "experiment.total_batch_size: the published trainer divides it among processes that update the codebooks together; to match it, set batch_size to the same value".into()),
         experiment.amp.then(|| "experiment.amp: ignored, everything is computed in f32".into()),
         (ema == Some(true))
-            .then(|| "arch.ema: true names no decay, so no averages are kept, as the published trainer never updates its own; give a decay such as 0.999 for averages".into()),
+            .then(|| "arch.ema: true gives no decay, so no EMA is kept; the published trainer never updates its EMA. Set a decay such as 0.999 to keep one".into()),
         train.ema
-            .map(|decay| format!("arch.ema: averages with decay {decay} are the model that is saved; the published trainer never updates its own")),
+            .map(|decay| format!("arch.ema: the saved model is the EMA with decay {decay}; the published trainer never updates its EMA")),
         (checkpointing == Some(true))
             .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
     ];

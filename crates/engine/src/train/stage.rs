@@ -82,8 +82,8 @@ impl<'a> Stage<'a> {
     pub fn check(&self, options: &TrainOptions, data: &DataSet, settled: Settled) -> Result<()> {
         if options.test_every.is_some() && settled.all {
             return Err(Error::usage(
-                "test-every: expected held-out pictures to measure on, found none, as the run trains on all: leave one of the \
-                 two out",
+                "test-every: expected held-out pictures to measure on, found none, as the run trains on all: leave out test-every or \
+                 all",
             ));
         }
         let condition = match self {

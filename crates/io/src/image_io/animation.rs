@@ -54,7 +54,7 @@ fn encode(first: &Frame, frames: &[Frame]) -> Result<Vec<u8>, png::EncodingError
     writer.write_image_data(DynamicImage::from(first.pixels.clone()).into_rgba8().as_raw())?;
     for pair in frames.windows(2) {
         let Change { left, top, pixels } = Change::between(&pair[0].pixels, &pair[1].pixels);
-        // The place must fit the size at each step.
+        // Position plus size must stay within the canvas after each call.
         writer.set_frame_position(0, 0)?;
         writer.set_frame_dimension(pixels.width(), pixels.height())?;
         writer.set_frame_position(left, top)?;

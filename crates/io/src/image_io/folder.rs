@@ -56,7 +56,7 @@ pub fn all_pictures(folder: &Path) -> Result<Found> {
     Walk::new(folder, true)?.run()
 }
 
-/// Reads an image in a folder as data. A sheet of several images is refused: they are not to be learned or
+/// Reads an image in a folder as data. A sheet of several images is refused, because it would be learned or
 /// measured as one.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn warn(folder: &Path, left_out: &[LeftOut]) {
     }
 }
 
-/// Why something was not read: without its name, so that one line tells of all.
+/// Why a file was not read, without its name, so that one line covers several files.
 fn unread(error: &Error) -> String {
     match error {
         Error::Io { source, .. } => format!("cannot be read ({source})"),

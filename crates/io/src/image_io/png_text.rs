@@ -102,7 +102,7 @@ fn write_png(image: &RgbImage, chunks: &[ITXtChunk]) -> Result<Vec<u8>, png::Enc
 }
 
 /// Whether `image`, decoded from the image file in `bytes`, has the pixels that belong to the file's codes;
-/// `None` if the file has no checksum, as those of older versions.
+/// `None` if the file has no checksum, like those of older versions.
 pub fn has_its_pixels(bytes: &[u8], image: &RgbImage) -> Option<bool> {
     Some(pixels(bytes)? == checksum(image))
 }
@@ -128,7 +128,7 @@ fn chunk(keyword: &str, text: String) -> Result<ITXtChunk> {
 /// An 8-bit RGB PNG file of several pictures in one.
 ///
 /// # Errors
-/// The size is not one of a PNG.
+/// PNG does not allow the size.
 pub(super) fn encode_sheet(image: &RgbImage) -> Result<Vec<u8>> {
     let chunks = [chunk(SHEET, String::new())?];
     write_png(image, &chunks).map_err(|error| Error::invalid(format!("cannot encode a PNG picture: {error}")))

@@ -100,7 +100,7 @@ const HUGGING_FACE: Names = Names {
     },
     class: "vision_model.embeddings.class_embedding",
     patches: "vision_model.embeddings.patch_embedding.weight",
-    // Spelt like this there.
+    // The misspelling is Hugging Face's own.
     norm_before: "vision_model.pre_layrnorm",
     tokens: "text_model.embeddings.token_embedding.weight",
     block: Block {

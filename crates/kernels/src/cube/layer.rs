@@ -21,8 +21,9 @@ enum Kernel {
     Tiled,
 }
 
-/// The most rows that each kernel takes, by grain. The first that takes the rows of a layer computes it. Of layers with
-/// more rows, the weights are widened for a matrix product, which is faster on a software rasterizer.
+/// The most rows that each kernel takes, by grain. The first kernel that takes so many rows computes the layer.
+/// With more rows, the weights are widened for a matrix product, which a software rasterizer computes faster
+/// from 9 rows on.
 static MOST_ROWS: [&[(usize, Kernel)]; 2] =
     [&[(8, Kernel::FewRows)], &[(8, Kernel::FewRows), (256, Kernel::Tiled)]];
 

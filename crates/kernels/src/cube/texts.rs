@@ -111,8 +111,8 @@ fn no_two_variants_are_the_same() {
     assert_eq!([names.len(), sources.len()], [variants.len(); 2]);
 }
 
-/// Each file is itself how one of its variants starts, and each shared file is part of several shaders, so the source
-/// that one reads is a source that runs.
+/// Each file is, unchanged, the beginning of one of its variants, and each shared file is part of several
+/// shaders, so the source that one reads is source that runs.
 #[test]
 fn no_shader_is_left_out() {
     let variants = all();

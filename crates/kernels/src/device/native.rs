@@ -70,7 +70,7 @@ fn rank(info: &wgpu::AdapterInfo) -> (bool, u8) {
 /// How much of a GPU's memory may be used, in percent.
 ///
 /// # Errors
-/// The environment variable for it is no percentage.
+/// `RESIDUA_GPU_MEMORY` is not a percentage.
 pub fn memory_share() -> Result<u8> {
     let Some(given) = std::env::var_os(MEMORY_SHARE).filter(|given| !given.is_empty()) else {
         return Ok(MOST_MEMORY);

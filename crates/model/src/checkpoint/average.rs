@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// The fixture's two kinds of weights are independent: as far apart as two of equal norm can be.
+    /// The fixture's two kinds of weights are independent, so they are nearly orthogonal.
     #[test]
     fn unrelated_weights_are_far_apart() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

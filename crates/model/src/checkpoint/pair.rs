@@ -26,8 +26,8 @@ impl Checkpoint {
         Ok(self.content()? == hash || self.weights.sha256()? == hash)
     }
 
-    /// SHA-256 of the tensors that the model reads, which stays the same when the model is converted:
-    /// therefore of their values in half precision. The tensors are read only for the first call.
+    /// SHA-256 of the tensors that the model reads, in half precision, so that it stays the same when the model
+    /// is converted. The tensors are read only for the first call.
     ///
     /// # Errors
     /// A tensor is missing or cannot be read; the process was interrupted.

@@ -51,7 +51,7 @@ impl Phase {
     }
 }
 
-/// A part of the cells to sample, as ranks in the order of a pass.
+/// A part of the cells to sample, as positions in the order of a pass.
 #[derive(Clone)]
 struct Step {
     /// 0 is the draft, others are revisions.
@@ -124,7 +124,7 @@ impl<'a> DraftAndRevise<'a> {
         let (model, depth) = (self.model, self.model.config.depth());
         let Phase { guidance, condition, .. } = self.phase(step);
         // With both conditions, each image has two rows with the same masked and requested cells.
-        let times = guidance.rows_an_image() as usize;
+        let times = guidance.rows_per_image() as usize;
         let hidden = self.hidden(step, orders).repeat(times);
         let next = self.codes.dims()[0];
         let asked: Vec<usize> = (0..times).flat_map(|i| rows.iter().map(move |row| i * next + row)).collect();

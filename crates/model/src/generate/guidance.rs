@@ -30,7 +30,7 @@ impl Guidance {
     }
 
     /// Batch rows per image.
-    pub fn rows_an_image(&self) -> u32 {
+    pub fn rows_per_image(&self) -> u32 {
         match self {
             Self::Condition | Self::Null => 1,
             Self::Both(_) => 2,
@@ -64,8 +64,8 @@ impl Guidance {
         }
     }
 
-    /// Combines the logits of all rows into those that codes at `depth` are sampled from; the depth has
-    /// `size` codes.
+    /// Combines the logits `[rows, V]` of all rows into those that codes at `depth` are sampled from. The depth
+    /// has `size` codes.
     pub fn logits(&self, logits: Tensor<2>, depth: usize, size: usize) -> Tensor<2> {
         let Self::Both(scales) = self else { return logits };
         let images = logits.dims()[0] / 2;
@@ -234,7 +234,7 @@ mod tests {
             let unknown = made(&plain, with(4, 1.0)).unwrap_err().to_string();
             assert!(unknown.contains("0 to 3, found 4"), "{unknown}");
         }
-        assert_eq!(Guidance::of(&filters(3.0), true).rows_an_image(), 1);
+        assert_eq!(Guidance::of(&filters(3.0), true).rows_per_image(), 1);
     }
 
     /// Where only some depths are guided, the others have the logits of one condition to the last bit, which sums of the two

@@ -90,7 +90,7 @@ impl RqVae {
         self.decode(self.quantizer.latents(codes, Partial::Add(depth - 1)))
     }
 
-    /// Decodes only some of the codes.
+    /// Decodes only some of the codes `[B, h, w, D]`, to `[B, 3, H, W]`, not clamped.
     pub fn decode_partial(&self, codes: Tensor<4, Int>, partial: Partial) -> Tensor<4> {
         self.decode(self.quantizer.latents(codes, partial))
     }

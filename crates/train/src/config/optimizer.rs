@@ -82,7 +82,8 @@ pub struct Warmup {
     pub buffer_epoch: f64,
     /// Final rate.
     pub min_lr: f64,
-    /// How the published trainer scales `multiplier` with its number of processes; here there is one.
+    /// How the published trainer scales `multiplier` with its number of processes; here the number of ranks
+    /// does not matter.
     pub mode: WarmupMode,
     /// True if the rate starts at 0.
     pub start_from_zero: bool,
@@ -101,7 +102,7 @@ impl Default for Warmup {
     }
 }
 
-/// `optimizer.warmup.mode`. On one device, all but `none` mean the same: a multiplier of at least 1.
+/// `optimizer.warmup.mode`. Here all but `none` mean the same: a multiplier of at least 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum WarmupMode {

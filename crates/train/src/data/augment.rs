@@ -66,7 +66,7 @@ const ENLARGED: f64 = 9.0 / 8.0;
 const PLAIN: Augmentation = Augmentation { frame: Frame::Middle, flip: false, shift: 0 };
 
 impl Augmentation {
-    /// What training does with each picture, for people.
+    /// What training does with each picture, in words.
     pub fn described(self) -> String {
         let all = [
             Some(self.frame.described()),

@@ -63,8 +63,8 @@ impl Loaded {
     }
 }
 
-/// An endless sequence of full batches: if an epoch's pictures do not fill its last one, that goes on with
-/// the first of the next epoch. Each depends only on the request and its number, so a run that resumes sees
+/// An endless sequence of full batches: if an epoch's pictures do not fill its last batch, the first of the
+/// next epoch do. Each depends only on the request and its number, so a run that resumes sees
 /// the same batches as an uninterrupted one.
 pub struct Batches {
     size: usize,

@@ -132,7 +132,7 @@ impl<'f> Texts<'f> {
     }
 }
 
-/// Why texts beside pictures were not read: without their names, so that one line tells of all.
+/// Why text files beside pictures were not read, without their names, so that one line covers them all.
 fn unread(error: &Error) -> String {
     match error {
         Error::Io { source, .. } => format!("texts that cannot be read ({source})"),

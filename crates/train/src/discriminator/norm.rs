@@ -83,11 +83,13 @@ impl Norm {
     }
 }
 
-/// The shift and the scale, both `[C]`, with which ActNorm normalizes a batch that has `x` `[B, C, H, W]` as a `share`.
+/// The shift and the scale, both `[C]`, with which ActNorm normalizes a batch, of which `x` `[B, C, H, W]` is
+/// this rank's `share`.
 pub fn fixed_by(x: &Tensor<4>, share: &RankShare) -> [Tensor<1>; 2] {
     let channels = x.dims()[1];
     let mean = share.mean(by_channel(x.clone()));
-    let variance = share.mean(by_channel((x.clone() - mean.clone()).powi_scalar(2))) * bias(x, share);
+    let variance =
+        share.mean(by_channel((x.clone() - mean.clone()).powi_scalar(2))) * bessel_correction(x, share);
     [-mean, (variance.sqrt() + DEVIATION).recip()].map(|values| values.reshape([channels]))
 }
 
@@ -96,11 +98,11 @@ pub fn fixed_by(x: &Tensor<4>, share: &RankShare) -> [Tensor<1>; 2] {
 fn by_batch(x: Tensor<4>, running: &mut Parameters, place: usize, share: &RankShare) -> Tensor<4> {
     let channels = x.dims()[1];
     // Running statistics use the unbiased variance.
-    let bias = bias(&x, share);
+    let correction = bessel_correction(&x, share);
     let mean = share.mean(by_channel(x.clone()));
     let centred = x - mean.clone();
     let variance = share.mean(by_channel(centred.clone().powi_scalar(2)));
-    let unbiased = variance.clone().inner() * bias;
+    let unbiased = variance.clone().inner() * correction;
     for (kind, seen) in [("mean", mean.inner()), ("var", unbiased)] {
         let name = format!("main.{place}.running_{kind}");
         let moved = running.get(&name) * (1.0 - MOMENTUM) + seen.reshape([channels]) * MOMENTUM;
@@ -118,8 +120,9 @@ fn by_memory(x: Tensor<4>, running: &Parameters, place: usize) -> Tensor<4> {
     (x - mean) / (variance + EPSILON).sqrt()
 }
 
-/// What the variance by channel of a batch, which has `x` as a `share`, is to be multiplied by to have no bias.
-fn bias(x: &Tensor<4>, share: &RankShare) -> f64 {
+/// Bessel's correction `n / (n - 1)` for the per-channel variance of a batch, of which `x` is this rank's
+/// `share`.
+fn bessel_correction(x: &Tensor<4>, share: &RankShare) -> f64 {
     let [images, _, height, width] = x.dims();
     let count = (images * height * width) as f64 / share.weight();
     count / (count - 1.0).max(1.0)

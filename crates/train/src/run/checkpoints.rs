@@ -127,7 +127,7 @@ fn write(path: &Path, tensors: &Tensors, metadata: &[(&str, &str)]) -> Result<()
     write_safetensors(path, &described, &metadata, |name| Ok(bytemuck::cast_slice::<f32, u8>(values[name])))
 }
 
-/// Removes a folder if it is there. A file in its place is for whoever needs the place to report.
+/// Removes a folder if it is there. A file in its place stays; whoever then creates the folder reports it.
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

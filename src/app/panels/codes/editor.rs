@@ -154,7 +154,7 @@ fn suggestions(
         ui.weak(why);
         return None;
     }
-    ui.label(format!("Likeliest by the transformer{}", named(&document.condition)));
+    ui.label(format!("Most likely codes of the transformer{}", named(&document.condition)));
     let found = state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
     let Some((_, found)) = found else {
         ui.weak("looking…");

@@ -57,7 +57,7 @@ fn settings(ui: &mut Ui, plan: &mut MorphPlan) {
             .on_hover_text(help);
     });
     ui.horizontal(|ui| {
-        let label = ui.label("Time a frame");
+        let label = ui.label("Time per frame");
         ui.add(DragValue::new(&mut plan.milliseconds).range(10..=5000).suffix(" ms")).labelled_by(label.id);
     });
 }

@@ -69,8 +69,8 @@ fn condition(ui: &mut Ui, state: &State, document: &Document, actions: &mut Vec<
     ui.label(format!("{}: {text}", document.name));
     if document.condition != state.condition
         && ui
-            .button("Use this condition above")
-            .on_hover_text("Applies the class or caption above.")
+            .button("Apply the condition above")
+            .on_hover_text("Gives the open picture the class or caption above.")
             .clicked()
     {
         actions.push(Action::SetOpenCondition(state.condition.clone()));

@@ -46,7 +46,7 @@ pub struct Drags {
     pub now: Option<Drag>,
     /// The fingers on the screen.
     fingers: BTreeSet<TouchId>,
-    /// Whether the last press became something else than a drag or a click.
+    /// Whether the last press became something other than a drag or a click.
     is_dropped: bool,
 }
 
@@ -61,7 +61,7 @@ impl Drags {
         self.steps(area, 0.0)
     }
 
-    /// Whether a click in this frame is none, because there was a second finger.
+    /// Whether a click in this frame does not count, because there was a second finger.
     pub fn is_dropped(&self) -> bool {
         self.is_dropped
     }

@@ -94,7 +94,7 @@ pub struct PictureView {
     pub wipe: f32,
     /// How much of the picture a map covers, from the left, from 0 to 1.
     pub cover: f32,
-    /// The error that gets the brightest colour, in levels of 255.
+    /// The error that gets the brightest colour, in 8-bit levels.
     pub brightest: u8,
     /// Whether to draw grid lines between cells.
     lines: bool,
@@ -246,7 +246,12 @@ fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView
         View::Residuals => {
             if let Some(layers) = &document.layers {
                 let of = if layers.of_original { "the original" } else { "the sum of all codes" };
-                scale(ui, &format!("Norm left over of {of}"), depths::largest_residual(layers), "");
+                scale(
+                    ui,
+                    &format!("Residual norm, as a share of {of}"),
+                    depths::largest_residual(layers),
+                    "",
+                );
             }
         }
         View::Surprise => cells::surprise_scale(ui, state, document),
