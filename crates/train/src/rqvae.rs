@@ -6,6 +6,8 @@ use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
 use super::rank_share::RankShare;
+use super::ssim::ssim;
+use residua_core::config::SSIM_WINDOW;
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
@@ -306,11 +308,15 @@ fn quantized_pictures(
 
 /// The configured reconstruction loss.
 fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
-    let difference = made - images;
-    match hparams.loss_type {
+    let difference = made.clone() - images.clone();
+    let distance = match hparams.loss_type {
         ReconstructionLoss::L1 => difference.abs().mean(),
         ReconstructionLoss::Mse => difference.powi_scalar(2).mean(),
+    };
+    if hparams.ssim_weight == 0.0 {
+        return distance;
     }
+    distance + (ssim(made, images, SSIM_WINDOW).neg() + 1.0) * hparams.ssim_weight
 }
 
 /// The squared distance between `cells` `[N, C]` and the partial sums of codes, averaged over depths

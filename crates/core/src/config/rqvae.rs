@@ -71,6 +71,10 @@ pub struct Hparams {
     /// published key.
     #[serde(default)]
     pub unquantized_rate: f64,
+    /// Weight of 1 minus the structural similarity in windows of [`SSIM_WINDOW`] pixels a side, added to the reconstruction loss. Not a
+    /// published key.
+    #[serde(default)]
+    pub ssim_weight: f64,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
     _masked_dropout: Unread,
     #[serde(default, rename = "use_padding_idx", skip_serializing)]
@@ -128,6 +132,9 @@ pub struct DdConfig {
 fn yes() -> bool {
     true
 }
+/// Side of the windows of `ssim_weight`, in pixels.
+pub const SSIM_WINDOW: usize = 8;
+
 fn one() -> usize {
     1
 }
@@ -241,6 +248,12 @@ impl RqVaeConfig {
                 "code_shape: expected to divide the latent's {:?}, found {:?}",
                 &h.latent_shape[..2],
                 &h.code_shape[..2]
+            )));
+        }
+        if h.ssim_weight != 0.0 && d.resolution % SSIM_WINDOW != 0 {
+            return Err(Error::invalid(format!(
+                "resolution: expected a multiple of {SSIM_WINDOW} for ssim_weight, found {}",
+                d.resolution
             )));
         }
         let sizes = self.codebook_sizes()?;
