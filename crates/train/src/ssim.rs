@@ -32,3 +32,29 @@ fn windows(x: Tensor<4>, side: usize) -> Tensor<2> {
         .swap_dims(1, 2)
         .reshape([batch * channels * rows * columns, side * side])
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use residua_kernels::values;
+    use residua_testing::assert_close;
+
+    /// From scikit-image 0.26: the mean over pictures and channels of `map[3::7, 3::7]`, where `map` is the full result of
+    /// `structural_similarity(x / 2 + 0.5, y / 2 + 0.5, win_size=7, data_range=1, use_sample_covariance=False)`.
+    const EXPECTED: f32 = 0.953_590_5;
+
+    fn pictures(value: impl Fn(f64) -> f64) -> Tensor<4> {
+        let values: Vec<f32> = (0..2 * 3 * 28 * 28).map(|i| value(f64::from(i)) as f32).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &Device::flex()).reshape([2, 3, 28, 28])
+    }
+
+    #[test]
+    fn it_is_that_of_scikit_image() {
+        let x = pictures(|i| (i * 0.37).sin());
+        let y = pictures(|i| 0.8 * (i * 0.37 + 0.3 * (i * 0.011).cos()).sin());
+        assert_close(&values(ssim(x.clone(), y, 7)), &[EXPECTED], 1e-5);
+        assert_close(&values(ssim(x.clone(), x, 7)), &[1.0], 1e-6);
+    }
+}
