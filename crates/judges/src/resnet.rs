@@ -125,10 +125,11 @@ impl Reader<'_> {
             .map(|part| self.loader.tensor(&format!("{norm}.{part}"), [to]));
         let factor = gain / (variance + EPSILON).sqrt();
         let bias = shift - mean * factor.clone();
-        let weight = match self.loader.is_whole() {
-            true => weight * factor.reshape([to, 1, 1, 1]),
+        let weight = if self.loader.is_whole() {
+            weight * factor.reshape([to, 1, 1, 1])
+        } else {
             // `finish` reports the error.
-            false => Tensor::zeros([to, each, kernel, kernel], self.loader.device()),
+            Tensor::zeros([to, each, kernel, kernel], self.loader.device())
         };
         Ok(Conv { weight, bias, stride, groups })
     }

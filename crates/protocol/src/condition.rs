@@ -57,9 +57,10 @@ impl Condition {
 
 /// The condition that `text` describes. No text is the null condition, if the model has one.
 pub fn of_caption(text: &str, config: &RqTransformerConfig) -> Condition {
-    match text.trim().is_empty() && config.null_token().is_some() {
-        true => Condition::Unconditional,
-        false => Condition::Prompt(text.into()),
+    if text.trim().is_empty() && config.null_token().is_some() {
+        Condition::Unconditional
+    } else {
+        Condition::Prompt(text.into())
     }
 }
 

@@ -162,11 +162,11 @@ fn patch(file: &WeightFile, image: Sizes, names: &Names) -> Result<usize> {
 }
 
 fn check(file: &WeightFile, what: &str, expected: usize, found: usize) -> Result<()> {
-    match expected == found {
-        true => Ok(()),
-        false => Err(Error::invalid(format!(
-            "{} is not a supported CLIP model; {what}: expected {expected}, found {found}",
-            file.name()
-        ))),
+    if expected == found {
+        return Ok(());
     }
+    Err(Error::invalid(format!(
+        "{} is not a supported CLIP model; {what}: expected {expected}, found {found}",
+        file.name()
+    )))
 }

@@ -130,9 +130,10 @@ impl Tower {
             positions: loader.tensor(tower.positions, [positions, width]),
             blocks: (0..layers).map(|i| Block::load(loader, &path(i), sizes, &names.block)).collect(),
             norm: LayerNorm::load(loader, tower.norm, width),
-            projection: match names.projections_are_layers {
-                true => loader.tensor(tower.projection, [embedding, width]).transpose(),
-                false => loader.tensor(tower.projection, [width, embedding]),
+            projection: if names.projections_are_layers {
+                loader.tensor(tower.projection, [embedding, width]).transpose()
+            } else {
+                loader.tensor(tower.projection, [width, embedding])
             },
         }
     }
