@@ -71,7 +71,7 @@ struct Document {
     #[serde(default)]
     sampling: Option<sampling::Settings>,
     #[serde(default)]
-    vqvae: Stage1,
+    vqvae: Vqvae,
     #[serde(default, rename = "optimizer")]
     _optimizer: Unread,
     #[serde(default, rename = "gan")]
@@ -193,7 +193,7 @@ struct Experiment {
 
 /// Section `vqvae`: the path of stage 1. The published trainer also writes the stage 1 configuration there.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Stage1 {
+struct Vqvae {
     #[serde(default)]
     ckpt: Option<String>,
     /// Hash of its weights, which our own runs record.

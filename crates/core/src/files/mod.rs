@@ -17,9 +17,9 @@ mod write;
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::Opened;
+pub use disk::OpenFile;
 #[cfg(target_family = "wasm")]
-pub use page::{Content, Opened, put, read_watched, remove, save};
+pub use page::{Content, OpenFile, put, read_watched, remove, save};
 #[cfg(not(target_family = "wasm"))]
 pub use read::read_watched;
 #[cfg(not(target_family = "wasm"))]
@@ -39,8 +39,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be opened; [`Error::Invalid`] if it is a folder.
-pub fn open(path: &Path) -> Result<Opened> {
-    Opened::open(path).map_err(|error| match error.kind() {
+pub fn open(path: &Path) -> Result<OpenFile> {
+    OpenFile::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::IsADirectory => found_folder(path),
         _ => Error::io("read", path)(error),
     })
