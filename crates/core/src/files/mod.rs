@@ -54,6 +54,15 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_watched(path, limit, &mut |_, _| Ok(()))
 }
 
+/// What `decode` finds in the bytes of the file at `path`, which has at most `limit`.
+///
+/// # Errors
+/// Those of [`read_limited`], and those of `decode` after the file's name.
+pub fn read_with<T>(path: &Path, limit: u64, decode: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    let bytes = read_limited(path, limit)?;
+    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
+
 /// The error for a folder at `path`, where a file should be.
 fn found_folder(path: &Path) -> Error {
     Error::invalid(format!("expected a file, found a folder: {}", path.display()))

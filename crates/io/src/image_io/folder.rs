@@ -62,12 +62,12 @@ pub fn all_pictures(folder: &Path) -> Result<Found> {
 /// # Errors
 /// The image cannot be read, or is a sheet.
 pub fn read(path: &Path) -> Result<Picture> {
-    let named = |error: Error| Error::invalid(format!("{}: {error}", path.display()));
-    let bytes = files::read_limited(path, decode::MAX_FILE_BYTES)?;
-    if is_sheet(&bytes) {
-        return Err(named(Error::invalid("a sheet of several pictures in one; expected separate pictures")));
-    }
-    Picture::from_bytes(&bytes).map_err(named)
+    files::read_with(path, decode::MAX_FILE_BYTES, |bytes| {
+        if is_sheet(bytes) {
+            return Err(Error::invalid("a sheet of several pictures in one; expected separate pictures"));
+        }
+        Picture::from_bytes(bytes)
+    })
 }
 
 /// Warns of entries left out of `folder`, with a line for each reason.
