@@ -224,7 +224,7 @@ fn a_dash_is_standard_input_and_output() {
     assert!(!desk.path("-").exists());
     desk.refuses("info -", 2, "a model cannot be read from standard input");
     let line = "eval statistics --data . --inception - --out a.npz";
-    desk.refuses(line, 2, "weights cannot be read from standard input");
+    desk.refuses(line, 2, "weights are not read from a stream");
 }
 
 /// If redirected to a file, standard output contains only the codes, whatever the file's extension.

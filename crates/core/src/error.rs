@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The GPU ran out of memory.
     #[error(
-        "the graphics device ran out of memory: generate fewer images at once, or use precision q8 or the CPU"
+        "the graphics device ran out of memory: work on fewer images at once, in a lower precision, or on the CPU"
     )]
     OutOfMemory,
     /// The user stopped the work; finished results are kept.

@@ -125,10 +125,11 @@ impl Variant {
     pub fn switch(self, on: bool) {
         self.settle();
         let off = &OFF[self.kernel as usize];
-        match on {
-            true => off.fetch_and(!self.bit(), Ordering::Relaxed),
-            false => off.fetch_or(self.bit(), Ordering::Relaxed),
-        };
+        if on {
+            off.fetch_and(!self.bit(), Ordering::Relaxed);
+        } else {
+            off.fetch_or(self.bit(), Ordering::Relaxed);
+        }
     }
 
     /// True for the first caller if the variant has not been checked or switched yet; that caller has to

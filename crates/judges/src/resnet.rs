@@ -14,7 +14,7 @@ use super::prepare::{Preparation, Rounding};
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
 use residua_io::image_io::Picture;
-use residua_io::image_io::resize::{Filter, Fit};
+use residua_io::image_io::resize::{Fit, Interpolation};
 use residua_kernels::Resample;
 use residua_kernels::conv2d::conv2d;
 use residua_model::Loader;
@@ -25,7 +25,7 @@ use residua_weights::WeightFile;
 const EPSILON: f32 = 1e-5;
 /// The usual preprocessing for ImageNet evaluation.
 const PREPARATION: Preparation = Preparation {
-    fit: Fit { shorter: 256, resolution: 224, filter: Filter::Bilinear },
+    fit: Fit { shorter: 256, resolution: 224, interpolation: Interpolation::Bilinear },
     mean: [0.485, 0.456, 0.406],
     deviation: [0.229, 0.224, 0.225],
     rounding: Rounding::Nearest,
@@ -125,10 +125,11 @@ impl Reader<'_> {
             .map(|part| self.loader.tensor(&format!("{norm}.{part}"), [to]));
         let factor = gain / (variance + EPSILON).sqrt();
         let bias = shift - mean * factor.clone();
-        let weight = match self.loader.is_whole() {
-            true => weight * factor.reshape([to, 1, 1, 1]),
+        let weight = if self.loader.is_whole() {
+            weight * factor.reshape([to, 1, 1, 1])
+        } else {
             // `finish` reports the error.
-            false => Tensor::zeros([to, each, kernel, kernel], self.loader.device()),
+            Tensor::zeros([to, each, kernel, kernel], self.loader.device())
         };
         Ok(Conv { weight, bias, stride, groups })
     }

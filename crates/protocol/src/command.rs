@@ -121,7 +121,6 @@ pub enum Reading {
     /// Two pictures to compare.
     Pair([Pictured; 2]),
     /// Whether a folder has a training run.
-    #[cfg(not(target_family = "wasm"))]
     Run(PathBuf),
 }
 
@@ -232,7 +231,6 @@ pub(super) enum Slot {
     Mask,
     Folder,
     Pair,
-    #[cfg(not(target_family = "wasm"))]
     Run,
 }
 
@@ -255,7 +253,6 @@ impl Command {
             Self::Usage(_) => "counting codes",
             Self::Read(Reading::Folder(_)) => "reading",
             Self::Read(Reading::Pair(_)) => "comparing",
-            #[cfg(not(target_family = "wasm"))]
             Self::Read(Reading::Run(_)) => "looking at",
             Self::Read(_) => "opening",
             Self::Write(..) => "saving",
@@ -266,10 +263,12 @@ impl Command {
     pub fn file(&self) -> Option<String> {
         let path: &Path = match self {
             Self::Read(
-                Reading::File(path) | Reading::Picture(path) | Reading::Mask(path, _) | Reading::Folder(path),
+                Reading::File(path)
+                | Reading::Picture(path)
+                | Reading::Mask(path, _)
+                | Reading::Folder(path)
+                | Reading::Run(path),
             ) => path,
-            #[cfg(not(target_family = "wasm"))]
-            Self::Read(Reading::Run(path)) => path,
             Self::Read(Reading::Sample) => Path::new(SAMPLE.path),
             Self::Read(Reading::Pasted { .. }) => Path::new(PASTED),
             Self::Read(Reading::Pair(_)) => return Some("two pictures".into()),
@@ -303,7 +302,6 @@ impl Command {
             Self::Read(Reading::Mask(..)) => Some(Slot::Mask),
             Self::Read(Reading::Folder(_)) => Some(Slot::Folder),
             Self::Read(Reading::Pair(_)) => Some(Slot::Pair),
-            #[cfg(not(target_family = "wasm"))]
             Self::Read(Reading::Run(_)) => Some(Slot::Run),
             Self::Read(_) => Some(Slot::Open),
             Self::Encode(..) | Self::Sample(_) | Self::Morph(..) | Self::Patches { .. } | Self::Write(..) => {

@@ -57,9 +57,10 @@ impl Condition {
 
 /// The condition that `text` describes. No text is the null condition, if the model has one.
 pub fn of_caption(text: &str, config: &RqTransformerConfig) -> Condition {
-    match text.trim().is_empty() && config.null_token().is_some() {
-        true => Condition::Unconditional,
-        false => Condition::Prompt(text.into()),
+    if text.trim().is_empty() && config.null_token().is_some() {
+        Condition::Unconditional
+    } else {
+        Condition::Prompt(text.into())
     }
 }
 
@@ -89,11 +90,10 @@ pub fn class_number(class: &str, config: &RqTransformerConfig) -> Result<u32> {
 
 fn known_classes(config: &RqTransformerConfig) -> String {
     let numbers = format!("a number from 0 to {}", config.vocab_size_cond - 1);
-    match config.classes.len() {
-        0 => numbers,
-        1..=20 => format!("{numbers} or one of: {}", config.classes.join(", ")),
-        _ => format!("{numbers} or a class name (`info` lists them)"),
+    if config.classes.is_empty() {
+        return numbers;
     }
+    format!("{numbers} or one of: {}", some_of(&config.classes))
 }
 
 /// The kind of tokenizer of a model's captions; `None` if it takes no captions.

@@ -101,7 +101,6 @@ pub enum Output {
         psnr: Option<f64>,
     },
     /// Whether this folder has a training run.
-    #[cfg(not(target_family = "wasm"))]
     Run(PathBuf, bool),
     /// A file was written.
     Saved(PathBuf),

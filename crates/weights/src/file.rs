@@ -56,7 +56,7 @@ impl WeightFile {
     pub fn open_as(name: &str, path: &Path, kind: StateKind) -> Result<Self> {
         if path == Path::new("-") {
             return Err(Error::usage(
-                "expected a file of weights, found -: weights cannot be read from standard input",
+                "expected a file of weights, found -: weights are not read from a stream",
             ));
         }
         if !shards::is_index(path) {

@@ -84,12 +84,8 @@ pub fn models(folder: &Path, shown: &Path) -> Result<Vec<ModelFiles>> {
 pub fn latest(folder: &Path) -> Result<PathBuf> {
     let checkpoints = folder.join(CHECKPOINTS);
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
-    let last = match files::exists(&checkpoints) {
-        true => {
-            files::list(&checkpoints)?.into_iter().filter(|path| number(path).is_some()).max_by_key(number)
-        }
-        false => None,
-    };
+    let inside = if files::exists(&checkpoints) { files::list(&checkpoints)? } else { Vec::new() };
+    let last = inside.into_iter().filter(|path| number(path).is_some()).max_by_key(number);
     let checkpoint = last.unwrap_or_else(|| folder.into());
     let model = checkpoint.join(OWN);
     let carries_own = files::is_file(&model) && config_in(&checkpoint)?.is_none() && carries_config(&model);

@@ -171,6 +171,8 @@ impl State {
             (Output::Compared { .. }, _) => (),
             #[cfg(not(target_family = "wasm"))]
             (Output::Run(folder, found), _) => self.found_run(&folder, found),
+            #[cfg(target_family = "wasm")]
+            (Output::Run(..), _) => (),
             (Output::Saved(path), _) => self.log.add(Level::Note, format!("wrote {}", path.display())),
             (Output::Warned(text), _) => self.log.add(Level::Warning, text),
         }

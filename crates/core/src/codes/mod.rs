@@ -74,11 +74,6 @@ impl CodeStack {
         &self.codes
     }
 
-    /// Returns all codes, row-major in (row, column, depth).
-    pub fn into_codes(self) -> Vec<u32> {
-        self.codes
-    }
-
     /// The cells in row-major order, `depth` codes each.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.codes.chunks_exact(self.depth())

@@ -17,8 +17,7 @@ const MAX_STACKS: usize = 1 << 22;
 /// # Errors
 /// The file cannot be read, or is not an array of codes.
 pub fn load(path: &Path) -> Result<Vec<CodeStack>> {
-    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
-    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+    files::read_with(path, MAX_FILE_BYTES, decode)
 }
 
 /// One stack as an array of shape (h, w, depth), in the smallest of `<u2`, `<i4` and `<i8` that holds its

@@ -71,7 +71,7 @@ struct Document {
     #[serde(default)]
     sampling: Option<sampling::Settings>,
     #[serde(default)]
-    vqvae: Stage1,
+    vqvae: Vqvae,
     #[serde(default, rename = "optimizer")]
     _optimizer: Unread,
     #[serde(default, rename = "gan")]
@@ -193,7 +193,7 @@ struct Experiment {
 
 /// Section `vqvae`: the path of stage 1. The published trainer also writes the stage 1 configuration there.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Stage1 {
+struct Vqvae {
     #[serde(default)]
     ckpt: Option<String>,
     /// Hash of its weights, which our own runs record.
@@ -243,17 +243,23 @@ impl Config {
         }
         let kind = parts.arch.get("type").and_then(|t| t.as_str()).unwrap_or("nothing");
         let transforms = parts.dataset.transforms.clone();
+        let named = |error: Error| Error::invalid(format!("{name}: {error}"));
         let model = match kind {
-            "rq-vae" => ModelConfig::RqVae(Box::new(read_section(name, "arch", &parts.arch)?)),
+            "rq-vae" => {
+                let config: RqVaeConfig = read_section(name, "arch", &parts.arch)?;
+                config.check().map_err(named)?;
+                ModelConfig::RqVae(Box::new(config))
+            }
             "rq-transformer" | "contextual-rq-transformer" => {
                 let mut config: RqTransformerConfig = read_section(name, "arch", &parts.arch)?;
                 config.dataset = parts.dataset;
-                let sections = [parts.sampling, parts.experiment.sample];
-                config.sampling = DefaultSampling::of(sections, config.depth())
-                    .map_err(|error| Error::invalid(format!("{name}: {error}")))?;
                 config.stage1 = parts.vqvae.ckpt;
                 config.stage1_sha256 = parts.vqvae.sha256;
                 config.classes = parts.classes;
+                config.check().map_err(named)?;
+                // Now that its depth is known to be small.
+                let sections = [parts.sampling, parts.experiment.sample];
+                config.sampling = DefaultSampling::of(sections, config.depth()).map_err(named)?;
                 ModelConfig::RqTransformer(Box::new(config))
             }
             other => {
@@ -262,11 +268,6 @@ impl Config {
                 )));
             }
         };
-        let checked = match &model {
-            ModelConfig::RqVae(config) => config.check(),
-            ModelConfig::RqTransformer(config) => config.check(),
-        };
-        checked.map_err(|e| Error::invalid(format!("{name}: {e}")))?;
         Ok(Self { model, document, transforms, names })
     }
 }

@@ -258,11 +258,11 @@ impl RqTransformerConfig {
             ("block_size_cond", self.block_size_cond, 4096),
             ("body.n_layer", self.body.n_layer, 512),
             ("head.n_layer + 1", self.head.n_layer.saturating_add(1), 512),
-            ("cells", self.cells(), 1 << 16),
         ];
         for (key, value, most) in limits {
             within(key, value, most)?;
         }
+        within("cells", self.cells(), 1 << 16)?;
         for size in self.codebook_sizes()? {
             within("vocab_size", size, 1 << 20)?;
         }

@@ -189,6 +189,22 @@ mod tests {
         assert_eq!(sampling("sampling: {top_p: 1.5}").unwrap().filters[0].top_p, 1.0);
     }
 
+    /// Filters for any depth that a file gives could fill the memory.
+    #[test]
+    fn sizes_are_checked_before_there_is_a_filter_for_each_depth() {
+        for (from, to, expected) in [
+            ("- 4\n", "- 65\n", "c: block_size's depth: expected 1 to 64, found 65"),
+            (
+                "- 8\n  - 8\n",
+                "- 4294967296\n  - 4294967296\n",
+                "c: block_size's height: expected 1 to 1024, found 4294967296",
+            ),
+        ] {
+            let text = format!("{}\nsampling: {{top_k: [1, 2]}}\n", STAGE2.replacen(from, to, 1));
+            assert_eq!(Config::parse("c", &text).unwrap_err().to_string(), expected);
+        }
+    }
+
     #[test]
     fn settings_that_make_no_sense_are_refused_in_one_line() {
         for (section, expected) in [

@@ -40,9 +40,10 @@ impl<'de> Visitor<'de> for Either {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Transforms, M::Error> {
         let mut name = None;
         while let Some(key) = map.next_key::<String>()? {
-            match KEYS.contains(&key.as_str()) {
-                true => name = map.next_value()?,
-                false => drop(map.next_value::<IgnoredAny>()?),
+            if KEYS.contains(&key.as_str()) {
+                name = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(Transforms(name))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::files::{self, Opened};
+use crate::files::{self, OpenFile};
 
 /// Bytes that are read by range, possibly from several threads at once.
 ///
@@ -15,7 +15,7 @@ pub enum ByteSource {
     /// A file.
     File {
         /// The open file.
-        file: Opened,
+        file: OpenFile,
         /// The path, for messages.
         path: PathBuf,
     },

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// An open file, read at offsets, possibly from several threads at once.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenFile {
     file: File,
     len: u64,
 }
 
-impl Opened {
+impl OpenFile {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
         // Opening a pipe would wait for its other end.
         let metadata = std::fs::metadata(path)?;

@@ -17,9 +17,9 @@ mod write;
 use std::path::{Component, Path, PathBuf};
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::Opened;
+pub use disk::OpenFile;
 #[cfg(target_family = "wasm")]
-pub use page::{Content, Opened, put, read_watched, remove, save};
+pub use page::{Content, OpenFile, put, read_watched, remove, save};
 #[cfg(not(target_family = "wasm"))]
 pub use read::read_watched;
 #[cfg(not(target_family = "wasm"))]
@@ -39,8 +39,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be opened; [`Error::Invalid`] if it is a folder.
-pub fn open(path: &Path) -> Result<Opened> {
-    Opened::open(path).map_err(|error| match error.kind() {
+pub fn open(path: &Path) -> Result<OpenFile> {
+    OpenFile::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::IsADirectory => found_folder(path),
         _ => Error::io("read", path)(error),
     })
@@ -52,6 +52,15 @@ pub fn open(path: &Path) -> Result<Opened> {
 /// The file is missing, unreadable or larger than `limit`.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_watched(path, limit, &mut |_, _| Ok(()))
+}
+
+/// What `decode` finds in the bytes of the file at `path`, which has at most `limit`.
+///
+/// # Errors
+/// Those of [`read_limited`], and those of `decode` after the file's name.
+pub fn read_with<T>(path: &Path, limit: u64, decode: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    let bytes = read_limited(path, limit)?;
+    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
 }
 
 /// The error for a folder at `path`, where a file should be.

@@ -62,6 +62,9 @@ impl<'a> Array<'a> {
 
     /// Reorders `values` so that the last index varies fastest.
     pub fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        if !self.fortran_order {
+            return values;
+        }
         let fortran_index = |mut c_index: usize| {
             let mut index = 0;
             for &size in self.shape.iter().rev() {
@@ -70,10 +73,7 @@ impl<'a> Array<'a> {
             }
             index
         };
-        match self.fortran_order {
-            true => (0..values.len()).map(|c_index| values[fortran_index(c_index)]).collect(),
-            false => values,
-        }
+        (0..values.len()).map(|c_index| values[fortran_index(c_index)]).collect()
     }
 }
 

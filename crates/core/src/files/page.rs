@@ -66,12 +66,12 @@ pub fn remove(path: &Path) {
 
 /// A file of the page. Each read looks up the content, so any thread may hold this.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenFile {
     path: PathBuf,
     len: u64,
 }
 
-impl Opened {
+impl OpenFile {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
         if is_folder(path)? {
             return Err(ErrorKind::IsADirectory.into());

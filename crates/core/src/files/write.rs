@@ -150,10 +150,8 @@ pub fn check_writable(path: &Path) -> Result<()> {
         return Err(Error::io("create", path)(error));
     }
     let nearest = target.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    let tried = match nearest.is_dir() {
-        true => temporary(nearest).map(drop),
-        false => Err(ErrorKind::NotADirectory.into()),
-    };
+    let tried =
+        if nearest.is_dir() { temporary(nearest).map(drop) } else { Err(ErrorKind::NotADirectory.into()) };
     tried.map_err(Error::io("create", path))
 }
 

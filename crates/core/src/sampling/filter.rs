@@ -117,9 +117,8 @@ pub fn distribution(logits: &[f32], filter: &Filter) -> Option<Vec<f32>> {
         return Some(probabilities);
     }
     let floor = kth_largest(logits, filter.top_k);
-    let weigh = |&logit: &f32| match logit >= floor {
-        true => ((logit - logits[best]) / filter.temperature).exp(),
-        false => 0.0,
+    let weigh = |&logit: &f32| {
+        if logit >= floor { ((logit - logits[best]) / filter.temperature).exp() } else { 0.0 }
     };
     let mut probabilities: Vec<f32> = logits.iter().map(weigh).collect();
     normalize(&mut probabilities);

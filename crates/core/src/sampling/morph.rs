@@ -69,10 +69,8 @@ impl Morph {
                 }
                 done = order.len() * frame / last;
                 let is_between = done > 0 && done < order.len();
-                let seam = match is_between {
-                    true => seam(&changed, from.h(), from.w()),
-                    false => vec![false; changed.len()],
-                };
+                let seam =
+                    if is_between { seam(&changed, from.h(), from.w()) } else { vec![false; changed.len()] };
                 Ok(Frame { stack: stack.clone(), seam })
             })
             .collect()

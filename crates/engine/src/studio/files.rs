@@ -56,7 +56,6 @@ pub async fn read(reading: Reading, task: &mut Task<'_>, output: &impl Fn(Output
         Reading::Mask(path, masking) => Output::Masked(selected(&path, &masking, task)?),
         Reading::Folder(place) => return list(&place, task, output).await,
         Reading::Pair(pair) => compare(&pair)?,
-        #[cfg(not(target_family = "wasm"))]
         Reading::Run(folder) => {
             let found = files::is_file(&folder.join("config.yaml"));
             Output::Run(folder, found)

@@ -39,8 +39,7 @@ pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The file is missing, empty, not an image, damaged, or has more than [`MAX_PIXELS`]; the message names
 /// `path`.
 pub fn read(path: &Path) -> Result<RgbImage> {
-    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
-    decode(&bytes).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+    files::read_with(path, MAX_FILE_BYTES, decode)
 }
 
 /// Decodes the bytes of an image file, at full size.

@@ -62,12 +62,12 @@ pub fn all_pictures(folder: &Path) -> Result<Found> {
 /// # Errors
 /// The image cannot be read, or is a sheet.
 pub fn read(path: &Path) -> Result<Picture> {
-    let named = |error: Error| Error::invalid(format!("{}: {error}", path.display()));
-    let bytes = files::read_limited(path, decode::MAX_FILE_BYTES)?;
-    match is_sheet(&bytes) {
-        true => Err(named(Error::invalid("a sheet of several pictures in one; expected separate pictures"))),
-        false => Picture::from_bytes(&bytes).map_err(named),
-    }
+    files::read_with(path, decode::MAX_FILE_BYTES, |bytes| {
+        if is_sheet(bytes) {
+            return Err(Error::invalid("a sheet of several pictures in one; expected separate pictures"));
+        }
+        Picture::from_bytes(bytes)
+    })
 }
 
 /// Warns of entries left out of `folder`, with a line for each reason.
@@ -106,10 +106,12 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Result<Kind> {
-    Ok(match files::is_folder(path)? {
-        true => Kind::Folder,
-        false if files::is_file(path) => Kind::File,
-        false => Kind::Special,
+    Ok(if files::is_folder(path)? {
+        Kind::Folder
+    } else if files::is_file(path) {
+        Kind::File
+    } else {
+        Kind::Special
     })
 }
 

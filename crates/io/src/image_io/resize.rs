@@ -18,7 +18,7 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// The weight of source pixels by their distance from the output pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Filter {
+pub enum Interpolation {
     /// Decreases linearly with distance: the models' filter.
     Bilinear,
     /// Keys' cubic with `a = -0.5`, which sharpens edges.
@@ -32,8 +32,8 @@ pub struct Fit {
     pub shorter: usize,
     /// The centre `resolution x resolution` pixels are kept.
     pub resolution: usize,
-    /// The resampling filter.
-    pub filter: Filter,
+    /// How pixels between those of the source are computed.
+    pub interpolation: Interpolation,
 }
 
 /// Resizes so that the shorter side is `resolution`, and keeps the centre `resolution x resolution`. Only the
@@ -42,10 +42,10 @@ pub struct Fit {
 /// # Errors
 /// `resolution` is zero, or its square is more than [`super::MAX_PIXELS`].
 pub fn fit(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
-    fit_as(image, Fit { shorter: resolution, resolution, filter: Filter::Bilinear })
+    fit_as(image, Fit { shorter: resolution, resolution, interpolation: Interpolation::Bilinear })
 }
 
-/// Like [`fit()`], with any filter or crop.
+/// Like [`fit()`], with any interpolation or crop.
 ///
 /// # Errors
 /// Those of [`fit()`], for either size.
@@ -60,7 +60,7 @@ pub fn fit_as(image: &RgbImage, fit: Fit) -> Result<RgbImage> {
 /// # Errors
 /// Those of [`fit()`].
 pub fn fit_along(image: &RgbImage, resolution: usize, before: impl Fn(u64) -> u64) -> Result<RgbImage> {
-    let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
+    let fit = Fit { shorter: resolution, resolution, interpolation: Interpolation::Bilinear };
     square(image, [shorter(image); 2], fit, before)
 }
 
@@ -69,7 +69,7 @@ pub fn fit_along(image: &RgbImage, resolution: usize, before: impl Fn(u64) -> u6
 /// # Errors
 /// Those of [`fit()`].
 pub fn squeeze(image: &RgbImage, resolution: usize) -> Result<RgbImage> {
-    let fit = Fit { shorter: resolution, resolution, filter: Filter::Bilinear };
+    let fit = Fit { shorter: resolution, resolution, interpolation: Interpolation::Bilinear };
     square(image, [image.width() as usize, image.height() as usize], fit, half_to_even)
 }
 
@@ -116,7 +116,7 @@ struct Axis {
     taps: Vec<Tap>,
 }
 
-impl Filter {
+impl Interpolation {
     /// The support radius in pixels when not shrinking.
     fn support(self) -> f64 {
         match self {
@@ -154,7 +154,7 @@ impl Axis {
         let first = before(left_over).min(left_over);
         let scale = source as f64 / resized as f64;
         let kept = first..first + fit.resolution as u64;
-        Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.filter)).collect() }
+        Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.interpolation)).collect() }
     }
 
     /// The range of source pixels that contribute to any output pixel.
@@ -166,15 +166,15 @@ impl Axis {
 
 impl Tap {
     /// Pillow's `precompute_coeffs` for the output pixel `at`, and `normalize_coeffs_8bpc`.
-    fn new(at: u64, scale: f64, source: usize, filter: Filter) -> Self {
+    fn new(at: u64, scale: f64, source: usize, interpolation: Interpolation) -> Self {
         // When enlarging, the filter covers its own support; when shrinking, the support is scaled by the
         // size of the output pixel.
         let stretch = scale.max(1.0);
-        let support = filter.support() * stretch;
+        let support = interpolation.support() * stretch;
         let center = (at as f64 + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(source);
-        let weight = |pixel: usize| filter.weight((pixel as f64 - center + 0.5) * (1.0 / stretch));
+        let weight = |pixel: usize| interpolation.weight((pixel as f64 - center + 0.5) * (1.0 / stretch));
         let weights: Vec<f64> = (first..end).map(weight).collect();
         let total: f64 = weights.iter().sum();
         let fixed = |weight: f64| {
@@ -226,8 +226,9 @@ mod tests {
     /// The preprocessing of CLIP, and that of a classifier.
     #[test]
     fn other_fits_are_bit_identical_to_torchvision() {
-        let cubic = |resolution| Fit { shorter: resolution, resolution, filter: Filter::Bicubic };
-        let cropped = Fit { shorter: 80, resolution: 61, filter: Filter::Bilinear };
+        let cubic =
+            |resolution| Fit { shorter: resolution, resolution, interpolation: Interpolation::Bicubic };
+        let cropped = Fit { shorter: 80, resolution: 61, interpolation: Interpolation::Bilinear };
         for (name, fit, expected) in [
             ("landscape", cubic(32), "landscape_cubic32"),
             ("landscape", cubic(80), "landscape_cubic80"),

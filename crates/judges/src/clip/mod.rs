@@ -18,7 +18,7 @@ use super::prepare::{Preparation, Rounding};
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
 use residua_io::image_io::Picture;
-use residua_io::image_io::resize::{Filter, Fit};
+use residua_io::image_io::resize::{Fit, Interpolation};
 use residua_io::tokenizer::{Tokenizer, TokenizerKind};
 use residua_kernels::attention::{attend, attend_all};
 use residua_kernels::matmul::matmul;
@@ -81,7 +81,7 @@ impl Clip {
             tokenizer,
             context: text.positions,
             preparation: Preparation {
-                fit: Fit { shorter: resolution, resolution, filter: Filter::Bicubic },
+                fit: Fit { shorter: resolution, resolution, interpolation: Interpolation::Bicubic },
                 mean: MEAN,
                 deviation: DEVIATION,
                 rounding: Rounding::Down,
@@ -162,11 +162,11 @@ fn patch(file: &WeightFile, image: Sizes, names: &Names) -> Result<usize> {
 }
 
 fn check(file: &WeightFile, what: &str, expected: usize, found: usize) -> Result<()> {
-    match expected == found {
-        true => Ok(()),
-        false => Err(Error::invalid(format!(
-            "{} is not a supported CLIP model; {what}: expected {expected}, found {found}",
-            file.name()
-        ))),
+    if expected == found {
+        return Ok(());
     }
+    Err(Error::invalid(format!(
+        "{} is not a supported CLIP model; {what}: expected {expected}, found {found}",
+        file.name()
+    )))
 }

@@ -4,9 +4,9 @@
 #[derive(Debug)]
 pub(super) struct Names {
     /// Names of the image encoder.
-    pub image: Tower,
+    pub image: TowerNames,
     /// Names of the text encoder.
-    pub text: Tower,
+    pub text: TowerNames,
     /// The class token before the patches, `[width]`.
     pub class: &'static str,
     /// The convolution that embeds patches, `[width, 3, patch, patch]`.
@@ -16,7 +16,7 @@ pub(super) struct Names {
     /// Token embeddings, `[vocabulary, width]`.
     pub tokens: &'static str,
     /// Names within a block of either encoder.
-    pub block: Block,
+    pub block: BlockNames,
     /// True if projections are linear layers, `[embedding, width]`; false if they are matrices to multiply
     /// by.
     pub projections_are_layers: bool,
@@ -28,7 +28,7 @@ pub(super) struct Names {
 
 /// Names that both encoders have.
 #[derive(Debug)]
-pub(super) struct Tower {
+pub(super) struct TowerNames {
     /// Position embeddings, `[positions, width]`.
     pub positions: &'static str,
     /// Prefix of a block's number.
@@ -41,7 +41,7 @@ pub(super) struct Tower {
 
 /// Names within a block.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct BlockNames {
     /// The norms before attention and before the MLP.
     pub norms: [&'static str; 2],
     /// Weights of queries, keys and values: separate, or in one tensor.
@@ -56,13 +56,13 @@ pub(super) struct Block {
 
 /// The names in OpenAI's and OpenCLIP's weights.
 const OPENAI: Names = Names {
-    image: Tower {
+    image: TowerNames {
         positions: "visual.positional_embedding",
         blocks: "visual.transformer.resblocks.",
         norm: "visual.ln_post",
         projection: "visual.proj",
     },
-    text: Tower {
+    text: TowerNames {
         positions: "positional_embedding",
         blocks: "transformer.resblocks.",
         norm: "ln_final",
@@ -72,7 +72,7 @@ const OPENAI: Names = Names {
     patches: "visual.conv1.weight",
     norm_before: "visual.ln_pre",
     tokens: "token_embedding.weight",
-    block: Block {
+    block: BlockNames {
         norms: ["ln_1", "ln_2"],
         qkv_weights: &["attn.in_proj_weight"],
         qkv_biases: &["attn.in_proj_bias"],
@@ -86,13 +86,13 @@ const OPENAI: Names = Names {
 
 /// The names in Hugging Face's `CLIPModel`.
 const HUGGING_FACE: Names = Names {
-    image: Tower {
+    image: TowerNames {
         positions: "vision_model.embeddings.position_embedding.weight",
         blocks: "vision_model.encoder.layers.",
         norm: "vision_model.post_layernorm",
         projection: "visual_projection.weight",
     },
-    text: Tower {
+    text: TowerNames {
         positions: "text_model.embeddings.position_embedding.weight",
         blocks: "text_model.encoder.layers.",
         norm: "text_model.final_layer_norm",
@@ -103,7 +103,7 @@ const HUGGING_FACE: Names = Names {
     // The misspelling is Hugging Face's own.
     norm_before: "vision_model.pre_layrnorm",
     tokens: "text_model.embeddings.token_embedding.weight",
-    block: Block {
+    block: BlockNames {
         norms: ["layer_norm1", "layer_norm2"],
         qkv_weights: &["self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"],
         qkv_biases: &["self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"],

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::names::{self, Names};
+use super::names::{BlockNames, Names, TowerNames};
 use super::variant::Variant;
 use residua_core::error::Result;
 use residua_kernels::Activation;
@@ -28,7 +28,7 @@ struct Block {
 
 impl Block {
     /// Loads the block whose tensor names start with `path`.
-    fn load(loader: &mut Loader, path: &str, sizes: Sizes, names: &names::Block) -> Self {
+    fn load(loader: &mut Loader, path: &str, sizes: Sizes, names: &BlockNames) -> Self {
         let Sizes { width, hidden, heads, activation, .. } = sizes;
         let [norm1, norm2] =
             names.norms.map(|name| LayerNorm::load(loader, &format!("{path}.{name}"), width));
@@ -97,7 +97,7 @@ impl Sizes {
     /// A tensor is missing.
     pub fn of(
         file: &WeightFile,
-        tower: &names::Tower,
+        tower: &TowerNames,
         names: &Names,
         (variant, which): (Variant, usize),
     ) -> Result<Self> {
@@ -123,16 +123,17 @@ impl Sizes {
 
 impl Tower {
     /// Loads everything from the blocks on, and the positions.
-    pub fn load(loader: &mut Loader, sizes: Sizes, tower: &names::Tower, names: &Names) -> Self {
+    pub fn load(loader: &mut Loader, sizes: Sizes, tower: &TowerNames, names: &Names) -> Self {
         let Sizes { positions, width, embedding, layers, .. } = sizes;
         let path = |layer: usize| format!("{}{layer}", tower.blocks);
         Self {
             positions: loader.tensor(tower.positions, [positions, width]),
             blocks: (0..layers).map(|i| Block::load(loader, &path(i), sizes, &names.block)).collect(),
             norm: LayerNorm::load(loader, tower.norm, width),
-            projection: match names.projections_are_layers {
-                true => loader.tensor(tower.projection, [embedding, width]).transpose(),
-                false => loader.tensor(tower.projection, [width, embedding]),
+            projection: if names.projections_are_layers {
+                loader.tensor(tower.projection, [embedding, width]).transpose()
+            } else {
+                loader.tensor(tower.projection, [width, embedding])
             },
         }
     }
