@@ -173,10 +173,8 @@ fn misunderstood(error: &clap::Error, world: &World) -> ExitCode {
     ranks::end(world, code, |_| match error.kind() {
         ErrorKind::ValueValidation => {
             let styled = error.render();
-            let text = match std::io::stderr().is_terminal() {
-                true => styled.ansi().to_string(),
-                false => styled.to_string(),
-            };
+            let is_terminal = std::io::stderr().is_terminal();
+            let text = if is_terminal { styled.ansi().to_string() } else { styled.to_string() };
             let plain = |text: String, (theirs, ours): &(&str, &str)| text.replace(theirs, ours);
             output::say(NO_NUMBERS.iter().fold(text, plain).trim_end());
         }
