@@ -15,11 +15,14 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! The feature `models` covers everything that computes. Without it, only the parts remain that a window
-//! needs when its models run elsewhere, such as a page with a worker.
+//! The feature `models` covers everything that computes, and `studio` the window; both are defaults. A page has each in
+//! a program of its own. Programs that only use the models leave the window out.
 
+#[cfg(feature = "studio")]
+#[doc(hidden)]
 pub mod app;
 #[cfg(not(target_family = "wasm"))]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(any(unix, windows))]
 mod signals;

@@ -17,6 +17,10 @@ const DRAWS: &str = "";
 /// Packages of tensors and of windows.
 const TENSORS: [&str; 3] = ["burn", "burn-flex", "cubecl"];
 const WINDOWS: [&str; 4] = ["egui", "eframe", "winit", "rfd"];
+/// The features of the topmost package without its window.
+const WITHOUT_WINDOW: [&str; 3] = ["--no-default-features", "--features", "models"];
+/// A crate that only tests use.
+const TESTING: &str = "residua-testing";
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
@@ -37,9 +41,10 @@ fn rank(layer: &str) -> usize {
     LAYERS.iter().position(|&name| name == layer).expect("a layer")
 }
 
-/// The packages that `package` is built from, itself included.
-fn parts(package: &str) -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--edges", "normal", "--prefix", "none", "--package", package]);
+/// The packages that `package` is built from with `features`, itself included.
+fn parts(package: &str, features: &[&str]) -> BTreeSet<String> {
+    let tree = ["tree", "--edges", "normal", "--prefix", "none", "--package", package];
+    let tree = cargo(&[&tree, features].concat());
     tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
 }
 
@@ -57,8 +62,9 @@ fn crates_use_only_the_layers_below_them() {
         let name = package(layer);
         let found =
             packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("{name}"));
-        let used =
-            found["dependencies"].as_array().expect("a list").iter().filter(|used| used["kind"].is_null());
+        let is_for_tests = |used: &Value| used["kind"] == "dev" && used["name"] == TESTING;
+        let used = found["dependencies"].as_array().expect("a list").iter();
+        let used = used.filter(|used| used["kind"] != "build" && !is_for_tests(used));
         for used in used.filter_map(|used| used["name"].as_str()?.strip_prefix("residua-")) {
             assert!(LAYERS.contains(&used), "{name} uses residua-{used} outside its tests");
             assert!(rank(used) < rank(layer), "{name} uses residua-{used}, a layer above it");
@@ -70,14 +76,28 @@ fn crates_use_only_the_layers_below_them() {
 fn lower_layers_need_no_tensors_and_draw_no_windows() {
     for (packages, first) in [(&TENSORS[..], COMPUTES), (&WINDOWS[..], DRAWS)] {
         for layer in &LAYERS[..rank(first)] {
-            let parts = parts(&package(layer));
-            let wrong: Vec<_> = packages.iter().filter(|&&package| parts.contains(package)).collect();
-            assert!(wrong.is_empty(), "{} is built from {wrong:?}", package(layer));
+            has_none(packages, &package(layer), &[]);
         }
         // Where they belong they are found, so the names above are still those of the packages.
-        let parts = parts(&package(first));
-        assert!(packages.iter().all(|&package| parts.contains(package)), "{first}: {packages:?}");
+        has_all(packages, &package(first), &[]);
     }
+}
+
+#[test]
+fn programs_that_only_compute_need_no_windows() {
+    has_none(&WINDOWS, &package(DRAWS), &WITHOUT_WINDOW);
+    has_all(&TENSORS, &package(DRAWS), &WITHOUT_WINDOW);
+}
+
+fn has_none(packages: &[&str], package: &str, features: &[&str]) {
+    let parts = parts(package, features);
+    let wrong: Vec<_> = packages.iter().filter(|&&package| parts.contains(package)).collect();
+    assert!(wrong.is_empty(), "{package} is built from {wrong:?}");
+}
+
+fn has_all(packages: &[&str], package: &str, features: &[&str]) {
+    let parts = parts(package, features);
+    assert!(packages.iter().all(|&package| parts.contains(package)), "{package}: {packages:?}");
 }
 
 /// The files of the studio that may know its panels: the list, the window, its menu, and the layout.

@@ -205,21 +205,19 @@ fn weights_survive_a_safetensors_round_trip() {
             .collect();
         let notes = BTreeMap::from([("note".to_string(), note.clone())]);
         write_safetensors(&path, &described, &notes, |name| {
-            let bytes = |value: &f32| match tensors[name].1 {
-                true => f16::from_f32(*value).to_le_bytes().to_vec(),
-                false => value.to_le_bytes().to_vec(),
+            let half = tensors[name].1;
+            let bytes = |value: f32| {
+                if half { f16::from_f32(value).to_le_bytes().to_vec() } else { value.to_le_bytes().to_vec() }
             };
-            Ok(values(name).iter().flat_map(bytes).collect::<Vec<u8>>())
+            Ok(values(name).into_iter().flat_map(bytes).collect::<Vec<u8>>())
         })
         .unwrap();
         let file = WeightFile::open(&path, StateKind::Auto).unwrap();
         prop_assert_eq!(file.tensors().len(), tensors.len());
         prop_assert_eq!(&file.metadata()["note"], &note);
         for (name, (shape, half, _)) in &tensors {
-            let expected: Vec<f32> = match half {
-                true => values(name).iter().map(|&value| f16::from_f32(value).to_f32()).collect(),
-                false => values(name),
-            };
+            let read_back = |value: f32| if *half { f16::from_f32(value).to_f32() } else { value };
+            let expected: Vec<f32> = values(name).into_iter().map(read_back).collect();
             prop_assert_eq!(&file.get(name).unwrap().shape, shape);
             prop_assert_eq!(file.read_f32(name).unwrap(), expected);
         }

@@ -9,13 +9,12 @@ use image::RgbImage;
 fn studio(home: &Path) -> Command {
     let binary = env!("CARGO_BIN_EXE_residua");
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
-    let mut command = match cfg!(target_os = "linux") && !has_display {
-        true => {
-            let mut command = Command::new("xvfb-run");
-            command.args(["--auto-servernum", "--server-args=-screen 0 1280x800x24", binary]);
-            command
-        }
-        false => Command::new(binary),
+    let mut command = if cfg!(target_os = "linux") && !has_display {
+        let mut command = Command::new("xvfb-run");
+        command.args(["--auto-servernum", "--server-args=-screen 0 1280x800x24", binary]);
+        command
+    } else {
+        Command::new(binary)
     };
     command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_RUNTIME_DIR", home);
     command.arg("studio");

@@ -99,9 +99,10 @@ if $quick; then
     export "CARGO_PROFILE_${profile}_LTO=off" "CARGO_PROFILE_${profile}_CODEGEN_UNITS=16"
   done
 fi
-# The page's own program runs no models and is compiled without them. Link-time optimization uses one core per program.
-compile residua-engine --profile web-engine --features web &
-compile residua-studio --profile web --no-default-features --features web
+# The page's own program is compiled without models, the other without a window. Link-time optimization uses one core per
+# program.
+compile residua-engine --profile web-engine --no-default-features --features models,web &
+compile residua-studio --profile web --no-default-features --features studio,web
 wait $!
 rm -rf "$DIST" && mkdir -p "$DIST"
 bind residua-engine web-engine

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::options::DeviceArguments;
 use super::output::Console;
+use super::studio;
 use super::words::{PRECISIONS, one_of};
-use crate::app::bench::{Frames, frames};
 use residua_core::config::preset::{PRESETS, Preset};
 use residua_core::config::{Precision, StateKind};
 use residua_core::error::{Error, Result};
@@ -18,9 +18,6 @@ use residua_engine::bench::{
 };
 use residua_kernels::device::{DeviceChoice, open};
 use residua_protocol::Options;
-
-/// Studio frames to time.
-const FRAMES: usize = 200;
 
 /// Images per training step to time, as in the configuration of stage 1.
 const TRAINED: usize = 16;
@@ -101,8 +98,7 @@ impl Bench {
             return Err(Error::usage("--train takes one --batch"));
         }
         if self.studio {
-            let measured = frames(FRAMES)?;
-            return console.result(json!(measured), &of_frames(&measured));
+            return studio::time(console);
         }
         let preset = Preset::find(&self.preset)?;
         if self.plan {
@@ -169,16 +165,6 @@ impl Bench {
     fn batches(&self, usual: usize) -> Vec<usize> {
         if self.batch.is_empty() { vec![usual] } else { self.batch.clone() }
     }
-}
-
-fn of_frames(frames: &Frames) -> String {
-    format!(
-        "studio, 16x16x8 stack, {} frames: median {:.2} ms, longest {:.2} ms; when idle it {}",
-        frames.frames,
-        frames.median_ms,
-        frames.most_ms,
-        if frames.draws_at_rest { "keeps drawing" } else { "draws nothing" }
-    )
 }
 
 fn of_brush(regions: &[Brushed]) -> String {

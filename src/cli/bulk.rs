@@ -118,8 +118,8 @@ pub fn read_captions(path: &Path, world: &World) -> Result<Vec<String>> {
     let text = input::text(path)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let captions: Vec<String> = lines.map(String::from).collect();
-    match captions.is_empty() {
-        true => input::in_file(path, Err(Error::invalid("expected captions, one per line, found none"))),
-        false => Ok(captions),
+    if captions.is_empty() {
+        return input::in_file(path, Err(Error::invalid("expected captions, one per line, found none")));
     }
+    Ok(captions)
 }

@@ -12,6 +12,7 @@ mod drafting;
 mod encode;
 mod eval;
 mod explain;
+mod folder;
 mod info;
 mod input;
 mod morph;
@@ -22,6 +23,7 @@ mod ranks;
 mod reconstruct;
 mod revise;
 mod sample;
+#[cfg_attr(not(feature = "studio"), path = "without_studio.rs")]
 mod studio;
 mod target;
 mod train;
@@ -106,7 +108,7 @@ pub fn main() -> ExitCode {
         Err(error) => return misunderstood(&error, &world),
     };
     output::start_log(&world);
-    if let Some(folder) = eframe::storage_dir("residua") {
+    if let Some(folder) = folder::of_settings() {
         verdicts::remember_in(folder.join("kernels.json"));
     }
     match run(command.unwrap_or_default(), json, &world) {
@@ -173,10 +175,8 @@ fn misunderstood(error: &clap::Error, world: &World) -> ExitCode {
     ranks::end(world, code, |_| match error.kind() {
         ErrorKind::ValueValidation => {
             let styled = error.render();
-            let text = match std::io::stderr().is_terminal() {
-                true => styled.ansi().to_string(),
-                false => styled.to_string(),
-            };
+            let is_terminal = std::io::stderr().is_terminal();
+            let text = if is_terminal { styled.ansi().to_string() } else { styled.to_string() };
             let plain = |text: String, (theirs, ours): &(&str, &str)| text.replace(theirs, ours);
             output::say(NO_NUMBERS.iter().fold(text, plain).trim_end());
         }

@@ -156,10 +156,7 @@ impl Console {
             return Ok(());
         }
         let mut stdout = std::io::stdout();
-        let written = match self.json {
-            true => writeln!(stdout, "{value}"),
-            false => writeln!(stdout, "{text}"),
-        };
+        let written = if self.json { writeln!(stdout, "{value}") } else { writeln!(stdout, "{text}") };
         match written {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(Error::io("write", Path::new("the result"))(error))

@@ -79,11 +79,9 @@ impl Progress {
     pub fn tell(&mut self, steps: u64, news: &str) {
         self.bar.set_message(news.to_string());
         let (total, left) = (self.bar.length().unwrap_or(steps), self.bar.eta());
-        let line = || match steps == total {
-            true => format!("step {steps} of {total}: {news}"),
-            false => format!("step {steps} of {total}: {news}, {} left", HumanDuration(left)),
-        };
-        self.line(line, steps == total);
+        let is_last = steps == total;
+        let left = if is_last { String::new() } else { format!(", {} left", HumanDuration(left)) };
+        self.line(|| format!("step {steps} of {total}: {news}{left}"), is_last);
     }
 
     fn line(&mut self, line: impl FnOnce() -> String, always: bool) {

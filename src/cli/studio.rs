@@ -1,15 +1,25 @@
-//! `residua studio`: the window.
+//! `residua studio`: the window, and how long it takes to draw.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use eframe::egui::ThemePreference;
+use serde_json::json;
 
 use super::options::DeviceArguments;
+use super::output::Console;
 use super::target::{self, ForceArguments};
-use super::words::{THEMES, one_of};
+use super::words::{Word, one_of};
+use crate::app::bench::frames;
 use crate::app::{self, Start};
 use residua_core::error::Result;
+
+/// `--theme`
+const THEMES: &[Word<ThemePreference>] =
+    &[("light", ThemePreference::Light, "Dark on light"), ("dark", ThemePreference::Dark, "Light on dark")];
+
+/// Frames to time.
+const FRAMES: usize = 200;
 
 /// Open the studio: see a picture's codes, edit them, and generate new pictures. This is the default
 /// subcommand.
@@ -58,6 +68,19 @@ impl Studio {
         };
         app::open(start, self.device.device, kernels)
     }
+}
+
+/// Prints how long the window takes to draw a frame.
+pub fn time(console: &Console) -> Result<()> {
+    let measured = frames(FRAMES)?;
+    let text = format!(
+        "studio, 16x16x8 stack, {} frames: median {:.2} ms, longest {:.2} ms; when idle it {}",
+        measured.frames,
+        measured.median_ms,
+        measured.most_ms,
+        if measured.draws_at_rest { "keeps drawing" } else { "draws nothing" }
+    );
+    console.result(json!(measured), &text)
 }
 
 fn cell(text: &str) -> Result<[usize; 2], String> {

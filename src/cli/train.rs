@@ -75,7 +75,7 @@ struct Common {
     /// With --from: initialize the tensors whose names start with NAME from scratch, such as quantizer for
     /// the codebooks. Can be given more than once.
     #[arg(long, value_name = "NAME", requires = "from", conflicts_with = "resume")]
-    anew: Vec<String>,
+    reinitialize: Vec<String>,
     /// Resume the run in --out, on the same pictures and with its own settings.
     #[arg(long)]
     resume: bool,
@@ -126,7 +126,7 @@ impl Train {
             cache,
             variations,
             from: common.from.clone(),
-            anew: common.anew.clone(),
+            reinitialize: common.reinitialize.clone(),
             resume: common.resume,
             steps: common.steps,
             save_every: common.save_every,

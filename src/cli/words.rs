@@ -1,7 +1,6 @@
 //! The words that options accept, each with its value and its help.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use eframe::egui::ThemePreference;
 
 use residua_core::config::{Precision, StateKind};
 use residua_core::sampling::morph::MorphOrder;
@@ -11,7 +10,7 @@ use residua_train::data::Split;
 use residua_weights::Dtype;
 
 /// A word, its value and its help.
-type Word<T> = (&'static str, T, &'static str);
+pub type Word<T> = (&'static str, T, &'static str);
 
 /// `--device`
 pub const DEVICES: &[Word<DeviceChoice>] = &[
@@ -74,10 +73,6 @@ pub const ORDERS: &[Word<MorphOrder>] = &[
     ("raster", MorphOrder::Raster, "Row by row"),
     ("random", MorphOrder::Random, "At random"),
 ];
-
-/// `--theme`
-pub const THEMES: &[Word<ThemePreference>] =
-    &[("light", ThemePreference::Light, "Dark on light"), ("dark", ThemePreference::Dark, "Light on dark")];
 
 /// A parser that accepts only `words`.
 pub fn one_of<T: Clone + Send + Sync>(words: &'static [Word<T>]) -> impl TypedValueParser<Value = T> {

@@ -152,7 +152,7 @@ fn options_without_effect_are_rejected() {
         "sample --part 0/2",
         "sample --part 0/2 --class 2",
         "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
-        "train rqvae c.yaml --data . --resume --anew quantizer",
+        "train rqvae c.yaml --data . --resume --reinitialize quantizer",
         "train rqtransformer c.yaml --data . --rqvae fixtures/rqvae-shared --variations 3",
         // These commands do not load the transformer.
         "encode samples/red-cat.png --precision q8",

@@ -35,10 +35,8 @@ pub fn given(path: &str) -> PathBuf {
 /// Splits a command line into words, and expands the paths of fixtures and samples.
 pub fn words(line: &str) -> Vec<String> {
     let is_given = |word: &str| word.starts_with("fixtures/") || word.starts_with("samples/");
-    let resolve = |word: &str| match is_given(word) {
-        true => given(word).display().to_string(),
-        false => word.to_string(),
-    };
+    let resolve =
+        |word: &str| if is_given(word) { given(word).display().to_string() } else { word.to_string() };
     let mut words: Vec<String> = line.split_whitespace().map(resolve).collect();
     if !words.iter().any(|word| WITHOUT_DEVICE.contains(&word.as_str())) {
         words.extend(["--device".into(), "cpu".into()]);

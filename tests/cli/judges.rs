@@ -152,9 +152,8 @@ fn clip_is_read_with_hugging_faces_names_too() {
     for (name, (shape, values)) in MadeUp::of(&golden).0 {
         let new = match name.as_str() {
             "positional_embedding" => "text_model.embeddings.position_embedding.weight".into(),
-            name => WORDS.iter().fold(name.to_string(), |name, (ours, theirs)| match name.contains(theirs) {
-                true => name,
-                false => name.replacen(ours, theirs, 1),
+            name => WORDS.iter().fold(name.to_string(), |name, (ours, theirs)| {
+                if name.contains(theirs) { name } else { name.replacen(ours, theirs, 1) }
             }),
         };
         if let Some((block, kind)) = new.split_once("attn.in_proj_") {

@@ -106,9 +106,10 @@ fn an_environment_variable_limits_gpu_memory() {
     for (share, is_valid) in [("all", false), ("0", false), ("101", false), ("", true), ("50", true)] {
         let mut command = desk.command("info");
         let run = Run::of(command.env("RESIDUA_GPU_MEMORY", share).output().unwrap());
-        match is_valid {
-            true => assert_eq!(run.code, Some(0), "{run:?}"),
-            false => run.is_refusal("info", 2, "RESIDUA_GPU_MEMORY: expected 1 to 100, a percentage, found"),
+        if is_valid {
+            assert_eq!(run.code, Some(0), "{run:?}");
+        } else {
+            run.is_refusal("info", 2, "RESIDUA_GPU_MEMORY: expected 1 to 100, a percentage, found");
         }
     }
 }

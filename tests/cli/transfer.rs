@@ -2,7 +2,7 @@
 
 use super::training::{JUDGES, STAGE1, STAGE2, assert_same, desk, kill_after, mean_loss, metrics};
 
-/// With --from, a run also takes over the discriminator, unless --anew excludes it.
+/// With --from, a run also takes over the discriminator, unless --reinitialize excludes it.
 #[test]
 fn a_run_starts_with_the_discriminator_of_another() {
     let desk = desk();
@@ -16,9 +16,9 @@ fn a_run_starts_with_the_discriminator_of_another() {
     };
     let (taken, said) = begin("two", "--from one");
     assert!(!said.contains("from scratch"), "{said}");
-    let (anew, said) = begin("three", "--from one --anew discriminator");
+    let (scratch, said) = begin("three", "--from one --reinitialize discriminator");
     assert!(!said.contains("from scratch"), "{said}");
-    assert!(taken < anew, "{taken} {anew}");
+    assert!(taken < scratch, "{taken} {scratch}");
     desk.write("judged.yaml", judged.replace("ndf: 8", "ndf: 4"));
     let (_, said) = begin("four", "--from one");
     assert!(said.contains("from scratch: discriminator.main.0"), "{said}");
@@ -33,18 +33,18 @@ fn a_run_starts_with_the_weights_of_a_model() {
         (mean_loss(&metrics(&desk.path(out))[..1]), run.stderr)
     };
     loss("rqvae stage1.yaml --steps 24", "one");
-    let (anew, _) = loss("rqvae stage1.yaml --steps 1 --seed 7", "anew");
+    let (scratch, _) = loss("rqvae stage1.yaml --steps 1 --seed 7", "scratch");
     let (further, said) = loss("rqvae stage1.yaml --steps 1 --seed 7 --from one", "further");
-    assert!(further < 0.7 * anew, "{further} {anew}");
+    assert!(further < 0.7 * scratch, "{further} {scratch}");
     assert!(!said.contains("from scratch"), "{said}");
     desk.write("small.yaml", STAGE1.replace("n_embed: 16", "n_embed: 8"));
     let (_, said) = loss("rqvae small.yaml --steps 1 --from one", "small");
     assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
-    let (_, said) = loss("rqvae stage1.yaml --steps 1 --from one --anew quantizer", "codebooks");
+    let (_, said) = loss("rqvae stage1.yaml --steps 1 --from one --reinitialize quantizer", "codebooks");
     assert!(said.contains("from scratch: quantizer.codebooks.0.weight"), "{said}");
     assert!(!said.contains("coder"), "{said}");
     desk.refuses(
-        "train rqvae stage1.yaml --data data --out typo --from one --anew quantiser",
+        "train rqvae stage1.yaml --data data --out typo --from one --reinitialize quantiser",
         2,
         "expected tensors named quantiser…",
     );
@@ -52,9 +52,9 @@ fn a_run_starts_with_the_weights_of_a_model() {
     loss("rqtransformer stage2.yaml --rqvae one --steps 24", "two");
     desk.write("other.yaml", STAGE2.replace("vocab_size_cond: 2", "vocab_size_cond: 3"));
     let line = "rqtransformer other.yaml --rqvae one --steps 1 --seed 7";
-    let (anew, _) = loss(line, "other");
+    let (scratch, _) = loss(line, "other");
     let (further, said) = loss(&format!("{line} --from two"), "other-further");
-    assert!(further < anew, "{further} {anew}");
+    assert!(further < scratch, "{further} {scratch}");
     assert!(said.contains("from scratch: ") && said.contains("cond"), "{said}");
     desk.refuses("train rqvae stage1.yaml --data data --out three --from nowhere", 1, "nowhere");
 }
@@ -69,8 +69,8 @@ fn a_run_that_started_with_other_weights_resumes_with_them() {
         let every = "--save-every 100000 --test-every 100000 --sheet-every 100000";
         format!("train rqvae judged.yaml --data data --out {out} --seed 3 {every} {rest}")
     };
-    desk.does(&line("whole", "--steps 4 --from one --anew quantizer"));
-    kill_after(&desk, &line("killed", "--steps 100000 --from one --anew quantizer"), "killed", 1);
+    desk.does(&line("whole", "--steps 4 --from one --reinitialize quantizer"));
+    kill_after(&desk, &line("killed", "--steps 100000 --from one --reinitialize quantizer"), "killed", 1);
     std::fs::remove_dir_all(desk.path("one")).unwrap();
     desk.does(&line("killed", "--steps 4 --resume"));
     assert_same(&metrics(&desk.path("killed")), &metrics(&desk.path("whole")));

@@ -143,7 +143,7 @@ fn stopping_between_two_steps_still_writes_a_checkpoint() {
         cache: None,
         variations: None,
         from: None,
-        anew: Vec::new(),
+        reinitialize: Vec::new(),
         resume: false,
         steps: Some(9),
         save_every: Some(9),

@@ -183,6 +183,17 @@ pub fn footprint(checkpoint: &Checkpoint, precision: Precision) -> Result<(usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use residua_io::assets::bundled::{BUNDLED, Bundled};
+    use residua_protocol::condition::tokenizer;
+
+    #[test]
+    fn the_first_captions_have_only_known_words() {
+        for Bundled { name, caption, .. } in BUNDLED {
+            let checkpoint = Checkpoint::open(name, None, StateKind::Auto).unwrap();
+            let tokenizer = tokenizer(checkpoint.rqtransformer().unwrap()).unwrap().unwrap();
+            assert!(!caption.is_empty() && tokenizer.unknown(caption).is_empty(), "{name}");
+        }
+    }
 
     #[test]
     fn without_memory_the_error_says_what_the_weights_take_and_what_would_fit() {

@@ -155,7 +155,7 @@ pub fn train_shared(
         RankShare::new(world.clone(), experiment.parts(), experiment.batch_size, stage.moves_with_parts())?;
     let plan = plan(options, &train, length);
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
-    let settings = format!("{settled:?} {plan:?} {taken} {:?} {:?}", options.from, options.anew);
+    let settings = format!("{settled:?} {plan:?} {taken} {:?} {:?}", options.from, options.reinitialize);
     check_alike(world, &config, &record, settings, device)?;
 
     let held = match goes_on {
@@ -177,7 +177,7 @@ pub fn train_shared(
     trainee.learn_only(share.clone());
     let from = options.from.as_ref().filter(|_| !options.resume);
     if let Some(from) = from {
-        take(trainee.as_mut(), from, &options.anew, kind)?;
+        take(trainee.as_mut(), from, &options.reinitialize, kind)?;
     }
     let mut notes = notes(&config, &train, wish.augmentation);
     notes.extend(share.described(plan.parts));
@@ -228,13 +228,18 @@ fn check_folders(options: &TrainOptions) -> Result<()> {
     }
 }
 
-/// Gives `trainee` the weights of the model `from`, except those whose names start with one of `anew`.
-fn take(trainee: &mut dyn Trainee, from: &str, anew: &[String], kind: residua_model::Stage) -> Result<()> {
+/// Gives `trainee` the weights of the model `from`, except those whose names start with one of `reinitialize`.
+fn take(
+    trainee: &mut dyn Trainee,
+    from: &str,
+    reinitialize: &[String],
+    kind: residua_model::Stage,
+) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(kind), StateKind::Auto)?;
-    let (judges_anew, anew): (Vec<String>, Vec<String>) =
-        anew.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
-    let judges = checkpoint.discriminator()?.filter(|_| judges_anew.is_empty());
-    let mut others = trainee.take(&checkpoint.weights.without(&anew)?)?;
+    let (of_judges, of_model): (Vec<String>, Vec<String>) =
+        reinitialize.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
+    let judges = checkpoint.discriminator()?.filter(|_| of_judges.is_empty());
+    let mut others = trainee.take(&checkpoint.weights.without(&of_model)?)?;
     if let Some((judges, prefix)) = judges {
         others.extend(trainee.take_judges(&judges, prefix)?);
     }

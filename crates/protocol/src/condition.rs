@@ -200,42 +200,35 @@ fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use residua_core::config::StateKind;
-    use residua_io::assets::bundled::{BUNDLED, Bundled};
-    use residua_model::Checkpoint;
+    use residua_core::config::{Config, ModelConfig};
 
-    const OF_CLASSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqt-class");
-    const OF_CAPTIONS_ALONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqt-text");
+    const OF_CAPTIONS: &str = "assets/characters-128/contextual.yaml";
+    const OF_CAPTIONS_ALONE: &str = "tests/fixtures/rqt-text/config.yaml";
+    const OF_CLASSES: &str = "tests/fixtures/rqt-class/config.yaml";
 
-    fn config(model: &str) -> RqTransformerConfig {
-        let checkpoint = Checkpoint::open(model, None, StateKind::Auto).expect("a model");
-        checkpoint.rqtransformer().expect("it has one").clone()
+    fn config(path: &str) -> RqTransformerConfig {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let text = std::fs::read_to_string(format!("{root}/{path}")).expect("a configuration");
+        match Config::parse(path, &text).expect("a configuration").model {
+            ModelConfig::RqTransformer(config) => *config,
+            ModelConfig::RqVae(_) => panic!("{path}: expected a transformer"),
+        }
     }
 
     #[test]
     fn no_caption_is_the_null_condition_if_there_is_one() {
-        for (model, expected) in [
-            ("characters-128", Condition::Unconditional),
-            ("characters-128-ar", Condition::Unconditional),
-            (OF_CAPTIONS_ALONE, Condition::Prompt(" ".into())),
-        ] {
-            let config = config(model);
+        for (path, expected) in
+            [(OF_CAPTIONS, Condition::Unconditional), (OF_CAPTIONS_ALONE, Condition::Prompt(" ".into()))]
+        {
+            let config = config(path);
             assert_eq!(of_caption(" ", &config), expected);
             assert_eq!(of_caption("a cat", &config), Condition::Prompt("a cat".into()));
         }
     }
 
     #[test]
-    fn the_first_captions_have_only_known_words() {
-        for Bundled { name, caption, .. } in BUNDLED {
-            let tokenizer = tokenizer(&config(name)).expect("known").expect("it takes captions");
-            assert!(!caption.is_empty() && tokenizer.unknown(caption).is_empty(), "{name}");
-        }
-    }
-
-    #[test]
     fn many_captions_have_the_tokens_of_each() {
-        let mut config = config("characters-128");
+        let mut config = config(OF_CAPTIONS);
         let captions = ["red cat".into(), String::new(), "too long a caption for a cat ".repeat(16)];
         let each = captions.clone().map(|caption| Condition::Prompt(caption).tokens(&config).expect("known"));
         assert_eq!(tokens_of_all(&captions, &config).expect("known"), each);

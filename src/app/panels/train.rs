@@ -88,7 +88,7 @@ impl TrainView {
             cache: None,
             variations: None,
             from: (!from.is_empty()).then_some(from),
-            anew: Vec::new(),
+            reinitialize: Vec::new(),
             resume,
             steps,
             save_every: None,

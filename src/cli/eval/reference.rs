@@ -104,13 +104,13 @@ impl Reference {
 
 /// Refuses a folder with too few pictures.
 pub fn enough(folder: &Path, count: usize) -> Result<()> {
-    match count >= FEWEST {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
+    if count < FEWEST {
+        return Err(Error::usage(format!(
             "{}: expected at least {FEWEST} pictures, found {count}",
             folder.display()
-        ))),
+        )));
     }
+    Ok(())
 }
 
 /// The number of splits of the inception score of `count` pictures: as `asked`, else the published number, or
@@ -123,10 +123,10 @@ pub fn splits(asked: Option<usize>, count: usize) -> Result<usize> {
         return Err(Error::usage(format!("-n: expected at least {FEWEST} samples, found {count}")));
     }
     let splits = asked.unwrap_or(SPLITS.min(count));
-    match (1..=count).contains(&splits) {
-        true => Ok(splits),
-        false => Err(Error::usage(format!(
+    if !(1..=count).contains(&splits) {
+        return Err(Error::usage(format!(
             "--splits: expected 1 to {count}, the number of pictures, found {splits}"
-        ))),
+        )));
     }
+    Ok(splits)
 }

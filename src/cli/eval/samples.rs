@@ -240,15 +240,15 @@ impl Samples {
     /// Refuses to save samples among the pictures that they are compared with.
     fn check_apart(&self) -> Result<()> {
         let data = &self.reference.data;
-        match files::is_within(&self.out, data) {
-            false => Ok(()),
-            true => Err(Error::usage(format!(
+        if files::is_within(&self.out, data) {
+            return Err(Error::usage(format!(
                 "--out: expected a folder outside {}, whose pictures the samples are compared with, found {}: \
                  choose another one",
                 data.display(),
                 self.out.display()
-            ))),
+            )));
         }
+        Ok(())
     }
 
     /// Loads the judge of the samples other than Inception.

@@ -88,7 +88,7 @@ pub fn part(world: &World, given: Option<Part>) -> Result<Part> {
 }
 
 /// Ends all ranks with `code` after `tell`, which tells the user why: rank 0 at once, another only if rank 0 does not.
-/// A process on its own goes on.
+/// A process that runs alone continues.
 pub fn end(world: &World, code: u8, tell: impl FnOnce(&str)) {
     if world.is_alone() {
         return tell("");

@@ -26,7 +26,7 @@ pub struct TrainOptions {
     /// A model of the same kind, whose weights a new run starts from.
     pub from: Option<String>,
     /// Tensors whose names start like this are initialized from scratch, even if that model has them.
-    pub anew: Vec<String>,
+    pub reinitialize: Vec<String>,
     /// Whether to resume the run in that folder.
     pub resume: bool,
     /// Total number of steps; `None`: the resumed run's, or the configuration's epochs.
