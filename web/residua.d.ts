@@ -13,7 +13,7 @@ export interface Codes {
 
 /** How to watch and stop work. */
 export interface Watch {
-  /** Stops the work at its next step; the promise then rejects with the signal's reason. */
+  /** Stops the work at its next step. The promise rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Gets the units done and in total: bytes while downloading, tensors while loading, steps over all pictures while sampling. */
   onProgress?: (done: number, total: number) => void;
@@ -32,30 +32,107 @@ export interface LoadOptions extends Watch {
   precision?: "stored" | "f16" | "q8";
 }
 
-export interface SampleOptions extends Watch {
-  /** Number of pictures. Default: 1. */
-  count?: number;
-  /** Random seed. Default: 0. */
-  seed?: number;
-  /** Index of the first picture in the seed's sequence. Default: 0. */
-  first?: number;
-  /** Divides the logits. The default for this and the next three is the model's configuration. */
-  temperature?: number;
-  /** Keeps the K likeliest codes; 0 keeps all. */
-  topK?: number;
-  /** Probability mass kept; 0 and 1 keep all. */
-  topP?: number;
-  /** Above 1: closer to the class or prompt, and less varied. 0: ignores it. Only for models also trained without their condition. */
-  guidance?: number;
+/** A picture, in any form that a page may have. */
+export type Picture = Blob | BufferSource | ImageData | HTMLImageElement | HTMLCanvasElement | ImageBitmap;
+
+/** Codes to read. Each is a whole number, from 0 to the size of its codebook less 1. */
+export interface AnyCodes {
+  /** Row-major in (row, column, depth). */
+  codes: ArrayLike<number>;
+  /** Height and width in cells, and codes per cell. */
+  shape: ArrayLike<number>;
+}
+
+/** Row, column and depth of a code, each from 0. */
+export type Place = [row: number, column: number, depth: number];
+
+/** One value for all depths, or a list with one for each depth. */
+export type PerDepth = number | number[];
+
+/** What pictures show. A model takes either classes, captions or neither. */
+export interface ConditionOptions extends Watch {
   /** A class by name or number, for class-conditional models. */
-  class?: string;
+  class?: string | number;
   /** A caption, for text-conditional models. */
   prompt?: string;
 }
 
-/** A sampled picture and its codes. */
+/** Other names than these are refused. */
+export interface SampleOptions extends ConditionOptions {
+  /** Number of pictures, at least 1. Default: 1. */
+  count?: number;
+  /** Random seed, a whole number from 0: the same seed gives the same pictures. Default: 0. */
+  seed?: number;
+  /** Number of the first picture within the seed, from 0. Default: 0. */
+  first?: number;
+  /**
+   * Below 1, likely codes are favoured; 0 always takes the most likely. The default for this and the next three is the model's
+   * configuration.
+   */
+  temperature?: PerDepth;
+  /** Samples from the K most likely codes; 0: from all. */
+  topK?: PerDepth;
+  /** From 0 to 1. Samples from the most likely codes whose probabilities add up to this; 0 or 1: from all. */
+  topP?: PerDepth;
+  /**
+   * From 0 to 100. Above 1: closer to the class or prompt, and less varied. 0: ignores it. Only for models also trained without
+   * their condition.
+   */
+  guidance?: PerDepth;
+}
+
+/** Other names than these are refused. */
+export interface ExplainOptions extends ConditionOptions {
+  /** Number of suggestions. Default: 10. */
+  count?: number;
+}
+
+/** A picture and its codes. */
 export interface Made extends Codes {
   picture: ImageData;
+}
+
+/** A picture's codes, and what they keep of it. */
+export interface Reconstruction extends Made {
+  /** The picture as the model saw it: its central square, at the model's size. */
+  original: ImageData;
+  /** Decoded from one code per cell, from two, and so on. The last is `picture`. */
+  partials: ImageData[];
+  /** Mean length, over cells, of what one code, two and so on leave of the latent. */
+  residualNorms: number[];
+  /** Mean length of the latents themselves. */
+  latentNorm: number;
+  /** Of `picture`, in decibels; `Infinity` if it equals `original`. */
+  psnr: number;
+  /** Of `picture`, at most 1. */
+  ssim: number;
+  /** Size of the codes. */
+  bitsPerPixel: number;
+}
+
+/** A code that the transformer predicts. */
+export interface Suggestion {
+  code: number;
+  /** From 0 to 1, before temperature, top-k and top-p. */
+  probability: number;
+}
+
+/** What the transformer predicts at one place. */
+export interface Explanation {
+  /** The most likely codes, best first. */
+  suggestions: Suggestion[];
+  /** Of the whole distribution, in bits. */
+  entropy: number;
+  /** The code that is there. The surprise in bits is `-Math.log2(chosen.probability)`. */
+  chosen: Suggestion;
+  /** Number of codes more likely than the chosen one. */
+  rank: number;
+}
+
+/** A new code at a place. */
+export interface Change {
+  place: Place;
+  code: number;
 }
 
 /** A model in its own worker. */
@@ -71,17 +148,24 @@ export class Residua {
   readonly resolution: number;
   /** Shape of the codes. */
   readonly shape: [number, number, number];
-  /** Whether the model has a transformer. */
+  /** Whether the model has a transformer, and so can sample, complete and explain. */
   readonly canSample: boolean;
+  /** Names of the model's classes; empty if they have none, or if it takes no class. */
+  readonly classes: string[];
   /** Encodes the central square of a picture, scaled to the model's size. */
-  encode(
-    picture: Blob | BufferSource | ImageData | HTMLImageElement | HTMLCanvasElement | ImageBitmap,
-    options?: Watch,
-  ): Promise<Codes>;
+  encode(picture: Picture, options?: Watch): Promise<Codes>;
   /** Decodes codes to a picture. */
-  decode(codes: { codes: ArrayLike<number>; shape: ArrayLike<number> }, options?: Watch): Promise<ImageData>;
+  decode(codes: AnyCodes, options?: Watch): Promise<ImageData>;
+  /** Encodes a picture, and decodes it from one code per cell, from two, and so on. */
+  reconstruct(picture: Picture, options?: Watch): Promise<Reconstruction>;
   /** Samples new pictures. The same seed, model and kind of device give the same codes. */
   sample(options?: SampleOptions): Promise<Made[]>;
+  /** Samples the cells for which `keep` returns false. The others keep their codes. */
+  complete(codes: AnyCodes, keep: (row: number, column: number) => boolean, options?: SampleOptions): Promise<Made[]>;
+  /** What the transformer predicts at a place given the codes before it, or for a contextual model, all other cells. */
+  explain(codes: AnyCodes, place: Place, options?: ExplainOptions): Promise<Explanation>;
+  /** Changes codes, in order, and decodes them. `codes` itself stays as it is. */
+  edit(codes: AnyCodes, changes: Change[], options?: Watch): Promise<Made>;
   /** The engine's memory in bytes, without GPU memory. */
   memory(): Promise<number>;
   /** Stops the worker and frees all memory. */

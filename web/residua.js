@@ -62,19 +62,37 @@ export class Residua {
     }
   }
 
-  async encode(picture, options = {}) {
-    const bytes = new Uint8Array(await (await blobOf(picture)).arrayBuffer());
-    return this.#call('encode', [bytes], options);
+  async encode(picture, options) {
+    return this.#call('encode', [await bytesOf(picture)], options);
   }
 
-  async decode({ codes, shape }, options = {}) {
-    const values = [Uint16Array.from(whole(codes, 'codes')), Uint32Array.from(whole(shape, 'shape'))];
-    return imageOf(await this.#call('decode', values, options));
+  async decode(stack, options) {
+    return this.#call('decode', valuesOf(stack), options);
+  }
+
+  async reconstruct(picture, options) {
+    return this.#call('reconstruct', [await bytesOf(picture)], options);
   }
 
   async sample({ signal, onProgress, ...wish } = {}) {
-    const made = await this.#call('sample', [JSON.stringify(wish)], { signal, onProgress });
-    return made.map(({ codes, shape, picture }) => ({ codes, shape, picture: imageOf(picture) }));
+    return this.#call('sample', [JSON.stringify(wish)], { signal, onProgress });
+  }
+
+  async complete(stack, keep, { signal, onProgress, ...wish } = {}) {
+    const [codes, shape] = valuesOf(stack);
+    const [, width, depth] = shape;
+    const keeps = (_, cell) => (keep(Math.floor(cell / width), cell % width) ? 1 : 0);
+    const kept = Uint8Array.from({ length: codes.length / depth }, keeps);
+    return this.#call('complete', [codes, shape, kept, JSON.stringify(wish)], { signal, onProgress });
+  }
+
+  async explain(stack, place, { signal, onProgress, ...question } = {}) {
+    const values = [...valuesOf(stack), JSON.stringify({ ...question, place })];
+    return this.#call('explain', values, { signal, onProgress });
+  }
+
+  async edit(stack, changes = [], options = {}) {
+    return this.#call('edit', [...valuesOf(stack), JSON.stringify(changes)], options);
   }
 
   async memory() {
@@ -128,8 +146,9 @@ export class Residua {
     if (method === 'load') Object.assign(this, value);
     if (!KEPT.includes(method)) this.#calls.delete(id);
     else this.#calls.set(id, { message, done: () => {}, failed: ({ message }) => this.#fail(message) });
-    if (error === undefined) done(value);
-    else failed(signal?.aborted ? signal.reason : new Error(error));
+    if (signal?.aborted) failed(signal.reason);
+    else if (error === undefined) done(value);
+    else failed(new Error(error));
   }
 
   /** Repeats what the lost worker had to do in another one: on the GPU if it may be opened `again`, or else on the CPU. */
@@ -151,8 +170,9 @@ export class Residua {
   }
 }
 
-function imageOf({ width, height, data }) {
-  return new ImageData(new Uint8ClampedArray(data.buffer, data.byteOffset, data.length), width, height);
+/** A stack's codes and shape, as the program takes them. */
+function valuesOf({ codes, shape }) {
+  return [Uint16Array.from(whole(codes, 'codes')), Uint32Array.from(whole(shape, 'shape'))];
 }
 
 /** The numbers as an array, checked to fit 16 bits: a typed array would silently wrap others. */
@@ -163,7 +183,11 @@ function whole(numbers, name) {
   return found;
 }
 
-/** An image file as a Blob, from any kind of picture that a page may have. */
+/** The bytes of an image file, from any kind of picture that a page may have. */
+async function bytesOf(picture) {
+  return new Uint8Array(await (await blobOf(picture)).arrayBuffer());
+}
+
 async function blobOf(picture) {
   if (picture instanceof Blob) return picture;
   if (picture instanceof ArrayBuffer || ArrayBuffer.isView(picture)) return new Blob([picture]);

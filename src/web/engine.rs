@@ -1,6 +1,7 @@
 //! The program in a page's worker: the models and all computation. `web/worker.js` runs it.
 
 mod models;
+mod requests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

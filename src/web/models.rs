@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use image::RgbImage;
-use js_sys::{Function, Object, Reflect, Uint8Array, Uint16Array};
+use js_sys::{Array, Function, JSON, Object, Reflect, Uint8ClampedArray, Uint16Array};
 use residua_core::codes::CodeStack;
 use residua_core::config::{Precision, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::host::Host;
 use residua_core::task::Task;
-use residua_engine::api::{Choice, Model, Sampling};
+use residua_engine::api::{Choice, Coded, Model, Sampling};
 use residua_io::image_io::decode;
-use residua_protocol::{Condition, Options};
-use serde::Deserialize;
+use residua_protocol::Options;
 use wasm_bindgen::prelude::*;
+
+use super::requests::{Change, Question, Wish, read};
 
 /// A loaded model and its device.
 #[wasm_bindgen]
@@ -25,57 +26,12 @@ pub struct Models {
     loaded: Option<Model>,
 }
 
-/// A page's sampling request.
-#[derive(Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-struct Wish {
-    count: u32,
-    seed: u64,
-    first: u32,
-    /// Default for this and the next three: the model's configuration.
-    temperature: Option<f32>,
-    top_k: Option<usize>,
-    top_p: Option<f32>,
-    guidance: Option<f32>,
-    /// A class, by name or number.
-    class: Option<String>,
-    /// A caption.
-    prompt: Option<String>,
-}
-
-impl Default for Wish {
-    fn default() -> Self {
-        Self {
-            count: 1,
-            seed: 0,
-            first: 0,
-            temperature: None,
-            top_k: None,
-            top_p: None,
-            guidance: None,
-            class: None,
-            prompt: None,
-        }
-    }
-}
-
-impl Wish {
-    fn sampling(self, model: &Model) -> Result<Sampling<'_>> {
-        let Self { count, seed, first, temperature, top_k, top_p, guidance, class, prompt } = self;
-        let condition = match (class, prompt) {
-            (None, None) => Condition::Unconditional,
-            (Some(class), None) => Condition::Class(class),
-            (None, Some(prompt)) => Condition::Prompt(prompt),
-            (Some(_), Some(_)) => return Err(Error::usage("expected a class or a prompt, found both")),
-        };
-        let sampling = model.sample().condition(condition).count(count).seed(seed).first(first);
-        Ok(sampling.adjust(|_, filter| {
-            filter.temperature = temperature.unwrap_or(filter.temperature);
-            filter.top_k = top_k.unwrap_or(filter.top_k);
-            filter.top_p = top_p.unwrap_or(filter.top_p);
-            filter.guidance = guidance.unwrap_or(filter.guidance);
-        }))
-    }
+#[wasm_bindgen]
+extern "C" {
+    /// JavaScript's pixels.
+    type ImageData;
+    #[wasm_bindgen(constructor)]
+    fn new(rgba: &Uint8ClampedArray, width: u32, height: u32) -> ImageData;
 }
 
 #[wasm_bindgen]
@@ -119,20 +75,22 @@ impl Models {
         self.loaded = None;
         let loaded = Model::load_with(&options, &self.device, &mut task).await?;
         loaded.fetch_tokenizer(&mut task).await?;
-        let facts = Object::new();
-        set(&facts, "device", &self.device().into());
-        set(&facts, "resolution", &(loaded.resolution() as u32).into());
-        set(&facts, "shape", &shape(loaded.code_shape()));
-        set(&facts, "canSample", &loaded.can_sample().into());
+        let facts = object([
+            ("device", self.device().into()),
+            ("resolution", (loaded.resolution() as u32).into()),
+            ("shape", shape(loaded.code_shape())),
+            ("canSample", loaded.can_sample().into()),
+            ("classes", array(loaded.classes(), |name| name.into())),
+        ]);
         self.loaded = Some(loaded);
-        Ok(facts.into())
+        Ok(facts)
     }
 
     /// Encodes the central square of a picture; `picture` is the contents of an image file.
     pub async fn encode(&self, picture: &[u8], progress: Function) -> Result<JsValue, JsError> {
         let image = decode::decode(picture)?;
-        let model = self.loaded()?;
-        Ok(codes(&model.encode_with(&image, Choice::Nearest, &mut watched(&progress)).await?)?)
+        let found = self.loaded()?.encode_with(&image, Choice::Nearest, &mut watched(&progress)).await?;
+        Ok(object(codes(&found)?))
     }
 
     /// Decodes codes, row-major in (row, column, depth), to a picture.
@@ -142,23 +100,83 @@ impl Models {
         shape: &[usize],
         progress: Function,
     ) -> Result<JsValue, JsError> {
-        let &[h, w, depth] = shape else {
-            return Err(Error::usage("expected a shape of height, width and depth").into());
-        };
-        let stack = CodeStack::new(h, w, depth, codes.iter().map(|&code| code.into()).collect())?;
+        let stack = stack(codes, shape)?;
         Ok(pixels(&self.loaded()?.decode_with(&stack, &mut watched(&progress)).await?))
+    }
+
+    /// Encodes a picture, and decodes it from one code per cell, from two, and so on.
+    pub async fn reconstruct(&self, picture: &[u8], progress: Function) -> Result<JsValue, JsError> {
+        let image = decode::decode(picture)?;
+        let made = self.loaded()?.reconstruct_with(&image, &mut watched(&progress)).await?;
+        let facts = [
+            ("picture", pixels(&made.image())),
+            ("original", pixels(&made.original.to_rgb8())),
+            ("partials", array(&made.partials, |partial| pixels(&partial.to_rgb8()))),
+            ("residualNorms", array(&made.residual_norms, |&norm| norm.into())),
+            ("latentNorm", made.latent_norm.into()),
+            ("psnr", made.psnr.into()),
+            ("ssim", made.ssim.into()),
+            ("bitsPerPixel", made.bits_per_pixel.into()),
+        ];
+        Ok(object(codes(&made.codes)?.into_iter().chain(facts)))
     }
 
     /// Samples new pictures as `wish` (JSON) specifies.
     pub async fn sample(&self, wish: &str, progress: Function) -> Result<JsValue, JsError> {
-        let wish: Wish = serde_json::from_str(wish).map_err(Error::usage)?;
-        let made = js_sys::Array::new();
-        for coded in wish.sampling(self.loaded()?)?.run_with(&mut watched(&progress)).await? {
-            let one = codes(&coded.codes)?;
-            set(one.unchecked_ref(), "picture", &pixels(&coded.image));
-            made.push(&one);
-        }
-        Ok(made.into())
+        let model = self.loaded()?;
+        self.run(model.sample(), wish, &progress).await
+    }
+
+    /// Samples the cells of a stack for which `keep`, row-major, has 0, as `wish` (JSON) specifies.
+    pub async fn complete(
+        &self,
+        codes: &[u16],
+        shape: &[usize],
+        keep: &[u8],
+        wish: &str,
+        progress: Function,
+    ) -> Result<JsValue, JsError> {
+        let (model, stack) = (self.loaded()?, stack(codes, shape)?);
+        let sampling = model.complete(&stack, |row, col| keep[row * stack.w() + col] != 0);
+        self.run(sampling, wish, &progress).await
+    }
+
+    /// Explains a code of a stack, as `question` (JSON) asks.
+    pub async fn explain(
+        &self,
+        codes: &[u16],
+        shape: &[usize],
+        question: &str,
+        progress: Function,
+    ) -> Result<JsValue, JsError> {
+        let (stack, mut task) = (stack(codes, shape)?, watched(&progress));
+        let question: Question = read(question)?;
+        let explanation = question.ask(self.loaded()?, &stack)?.run_with(&task).await?;
+        task.report(1, 1);
+        let text = serde_json::to_string(&explanation)?;
+        Ok(JSON::parse(&text).expect("serde_json writes JSON"))
+    }
+
+    /// Applies `changes` (JSON) to a stack, and decodes it.
+    pub async fn edit(
+        &self,
+        codes: &[u16],
+        shape: &[usize],
+        changes: &str,
+        progress: Function,
+    ) -> Result<JsValue, JsError> {
+        let changes: Vec<Change> = read(changes)?;
+        let editing = self.loaded()?.edit(&stack(codes, shape)?);
+        let editing =
+            changes.into_iter().fold(editing, |editing, Change { place, code }| editing.set(place, code));
+        Ok(coded(&editing.run_with(&mut watched(&progress)).await?)?)
+    }
+
+    /// Samples as `wish` (JSON) specifies.
+    async fn run(&self, sampling: Sampling<'_>, wish: &str, progress: &Function) -> Result<JsValue, JsError> {
+        let wish: Wish = read(wish)?;
+        let made = wish.apply(sampling, self.loaded()?)?.run_with(&mut watched(progress)).await?;
+        Ok(made.iter().map(coded).collect::<Result<Array>>()?.into())
     }
 
     fn loaded(&self) -> Result<&Model> {
@@ -177,31 +195,48 @@ fn watched(progress: &Function) -> Task<'_> {
     })
 }
 
-fn codes(stack: &CodeStack) -> Result<JsValue> {
+/// The stack of `codes` that JavaScript describes.
+fn stack(codes: &[u16], shape: &[usize]) -> Result<CodeStack> {
+    let &[h, w, depth] = shape else {
+        return Err(Error::usage("expected a shape of height, width and depth"));
+    };
+    CodeStack::new(h, w, depth, codes.iter().map(|&code| code.into()).collect())
+}
+
+/// The entries that describe a stack.
+fn codes(stack: &CodeStack) -> Result<[Entry; 2]> {
     let narrow = stack.codes().iter().map(|&code| {
         u16::try_from(code).map_err(|_| Error::invalid(format!("expected codes below 65536, found {code}")))
     });
     let narrow: Vec<u16> = narrow.collect::<Result<_>>()?;
-    let object = Object::new();
-    set(&object, "codes", &Uint16Array::from(&narrow[..]));
-    set(&object, "shape", &shape(stack.shape()));
-    Ok(object.into())
+    Ok([("codes", Uint16Array::from(&narrow[..]).into()), ("shape", shape(stack.shape()))])
+}
+
+/// A picture and its codes.
+fn coded(coded: &Coded) -> Result<JsValue> {
+    Ok(object(codes(&coded.codes)?.into_iter().chain([("picture", pixels(&coded.image))])))
 }
 
 fn shape(shape: [usize; 3]) -> JsValue {
-    shape.into_iter().map(|size| JsValue::from(size as u32)).collect::<js_sys::Array>().into()
+    array(&shape, |&size| JsValue::from(size as u32))
 }
 
-/// Width, height and RGBA bytes, for `ImageData`.
 fn pixels(image: &RgbImage) -> JsValue {
     let rgba: Vec<u8> = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
-    let object = Object::new();
-    set(&object, "width", &image.width().into());
-    set(&object, "height", &image.height().into());
-    set(&object, "data", &Uint8Array::from(&rgba[..]));
-    object.into()
+    ImageData::new(&Uint8ClampedArray::from(&rgba[..]), image.width(), image.height()).into()
 }
 
-fn set(object: &Object, key: &str, value: &JsValue) {
-    Reflect::set(object, &key.into(), value).expect("a new object takes all keys");
+fn array<T>(items: &[T], value: impl Fn(&T) -> JsValue) -> JsValue {
+    items.iter().map(value).collect::<Array>().into()
+}
+
+/// A key of an object, and its value.
+type Entry = (&'static str, JsValue);
+
+fn object(entries: impl IntoIterator<Item = Entry>) -> JsValue {
+    let object = Object::new();
+    for (key, value) in entries {
+        Reflect::set(&object, &key.into(), &value).expect("a new object takes all keys");
+    }
+    object.into()
 }

@@ -2,6 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { dataUrl, furthest, open, pixels } from './api.js';
 import { expect, test, WEB } from './base.js';
 import { CAPTION, native, nativeCodes, ROOT, strayed } from './native.js';
 import { publish, publishBoth, STAGE1, STAGE2 } from './published.js';
@@ -11,22 +12,6 @@ test.setTimeout(600_000);
 
 /** Weights of the default model, in the page. */
 const [RQVAE, TRANSFORMER] = ['stage1', 'contextual'].map((name) => `/assets/characters-128/${name}.safetensors`);
-
-/** Pixels of a PNG or of a canvas of the page, as RGBA bytes. */
-async function pixels(/** @type {import('@playwright/test').Page} */ page, /** @type {string} */ source) {
-  return page.evaluate(async (source) => {
-    const isFile = source.startsWith('data:');
-    const picture = isFile ? await createImageBitmap(await (await fetch(source)).blob()) : document.querySelector(source);
-    const canvas = new OffscreenCanvas(picture.width, picture.height);
-    const context = canvas.getContext('2d');
-    context.drawImage(picture, 0, 0);
-    return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
-  }, source);
-}
-
-const dataUrl = (/** @type {string} */ file) => `data:image/png;base64,${readFileSync(file).toString('base64')}`;
-const furthest = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
 for (const device of ['cpu', 'gpu']) {
   test(`the example runs on the ${device}${device === 'gpu' ? ' @slow' : ''}`, async ({ page }, info) => {
@@ -58,26 +43,10 @@ for (const device of ['cpu', 'gpu']) {
 }
 
 test.describe('residua.js', () => {
-  test.beforeEach(async ({ page, server }) => {
-    server.put('/blank.html', '<!doctype html><link rel="icon" href="data:,"><title>A page</title>');
-    await page.goto('/blank.html');
-    await page.evaluate(async () => {
-      window.api = await import('/residua.js');
-      /** The error thrown, as one line. */
-      window.errorOf = async (work) => {
-        try {
-          await work();
-          return 'no error';
-        } catch (error) {
-          return `${error.name}: ${error.message}`;
-        }
-      };
-      window.fileOf = async (address, name) => new File([await (await fetch(address)).blob()], name);
-    });
-  });
+  test.beforeEach(({ page, server }) => open(page, server));
 
   test('a signal stops sampling at its next step, and the engine stays usable', async ({ page, server }) => {
-    const { error, steps, total, again } = await page.evaluate(async ({ model, rqvae }) => {
+    const { error, steps, total, again, inOneStep } = await page.evaluate(async ({ model, rqvae }) => {
       const residua = await window.api.Residua.load(model, { device: 'cpu', rqvae });
       const stop = new AbortController();
       const told = [];
@@ -88,12 +57,16 @@ test.describe('residua.js', () => {
       const wish = { class: '2', count: 500, onProgress, signal: stop.signal };
       const error = await window.errorOf(() => residua.sample(wish));
       const [one] = await residua.sample({ class: '2' });
-      return { error, steps: told.length, total: told[0][1], again: one.codes.length };
+      const leave = new AbortController();
+      const asked = window.errorOf(() => residua.explain(one, [0, 0, 0], { class: '2', signal: leave.signal }));
+      leave.abort(new Error('never mind'));
+      return { error, steps: told.length, total: told[0][1], again: one.codes.length, inOneStep: await asked };
     }, await publishBoth(server, STAGE2));
     expect(error).toBe('Error: the person left');
     // Only the steps already running when the signal was given are still reported.
     expect(steps).toBeLessThan(total / 4);
     expect(again).toBe(256);
+    expect(inOneStep).toBe('Error: never mind');
   });
 
   /** Lines before the worker's own script: unless it is on the CPU, it is lost at a call of `at`. */
@@ -191,6 +164,16 @@ test.describe('residua.js', () => {
         'a misspelt option': () => residua.sample({ class: '1', top_k: 5 }),
         'a temperature': () => residua.sample({ class: '1', temperature: -1 }),
         'a count': () => residua.sample({ class: '1', count: -1 }),
+        'a class of another model': () => residua.sample({ class: 10 }),
+        'too few temperatures': () => residua.sample({ class: '1', temperature: [1, 1] }),
+        'no function': () => residua.complete({ codes, shape }, /** @type {any} */ (5), { class: '1' }),
+        'a small stack': () => residua.complete({ codes: [0], shape: [1, 1, 1] }, () => true, { class: '1' }),
+        'a place of two': () => residua.explain({ codes, shape }, [4, 4], { class: '1' }),
+        'a place outside': () => residua.explain({ codes, shape }, [0, 0, 4], { class: '1' }),
+        'a misspelt question': () => residua.explain({ codes, shape }, [0, 0, 0], { class: '1', topK: 5 }),
+        'an edit outside': () => residua.edit({ codes, shape }, [{ place: [8, 0, 0], code: 1 }]),
+        'an edit too large': () => residua.edit({ codes, shape }, [{ place: [0, 0, 0], code: 5000 }]),
+        'a reconstruction of nothing': () => residua.reconstruct(new Blob([])),
       };
       const found = {};
       for (const [name, work] of Object.entries(tries)) found[name] = await window.errorOf(work);
@@ -221,9 +204,19 @@ test.describe('residua.js', () => {
       'an unknown class': /Dragons/,
       'a prompt': /class/,
       both: /expected a class or a prompt, found both/,
-      'a misspelt option': /top_k/,
+      'a misspelt option': /unknown field `top_k`, expected one of .*`topK`/,
       'a temperature': /temperature/,
       'a count': /-1/,
+      'a class of another model': /class 10 does not exist: expected a number from 0 to 9/,
+      'too few temperatures': /temperature: expected one value, or 4 for 4 depths, found 2/,
+      'no function': /keep is not a function/,
+      'a small stack': /code stacks are/,
+      'a place of two': /expected an array of length 3/,
+      'a place outside': /outside the 8x8x4/,
+      'a misspelt question': /unknown field `topK`, expected one of .*`count`/,
+      'an edit outside': /outside the 8x8x4/,
+      'an edit too large': /found 5000/,
+      'a reconstruction of nothing': /picture/,
       'closed meanwhile': /the engine was closed/,
       'closed before': /the engine was closed/,
     };
@@ -253,17 +246,6 @@ test.describe('residua.js', () => {
     const expected = nativeCodes(info.outputPath('native'));
     for (const [name, codes] of Object.entries(found)) expect(codes, name).toEqual(expected);
     expect(Object.keys(found).length).toBe(7);
-  });
-
-  test('the bundled autoregressive model samples the native codes', async ({ page }, info) => {
-    const wish = { prompt: CAPTION, seed: 7, count: 2 };
-    const { stacks } = native('sample', '--model', 'characters-128-ar', '--prompt', wish.prompt, '--seed', '7', '-n', '2',
-      '--out', info.outputPath('native'));
-    const made = await page.evaluate(async (wish) => {
-      const residua = await window.api.Residua.load('characters-128-ar', { device: 'cpu' });
-      return (await residua.sample(wish)).map(({ codes }) => [...codes]);
-    }, wish);
-    expect(strayed(made, stacks)).toBeLessThan(2);
   });
 
   test('models load from local files', async ({ page, server }, info) => {
