@@ -277,15 +277,14 @@ fn shown(wish: &Wish, held_out: Vec<residua_train::data::Item>) -> Option<Loaded
 
 fn read(path: &Path) -> Result<Config> {
     let name = named(path);
-    let text = match path == Path::new(STDIN) {
-        true => {
-            let mut text = String::new();
-            // One byte more than allowed is refused as too long.
-            let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
-            read.map_err(Error::io("read", Path::new(&name)))?;
-            text
-        }
-        false => files::read_text(path, LONGEST)?,
+    let text = if path == Path::new(STDIN) {
+        let mut text = String::new();
+        // One byte more than allowed is refused as too long.
+        let read = std::io::stdin().take(LONGEST + 1).read_to_string(&mut text);
+        read.map_err(Error::io("read", Path::new(&name)))?;
+        text
+    } else {
+        files::read_text(path, LONGEST)?
     };
     Config::parse(&name, &text)
 }

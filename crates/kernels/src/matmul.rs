@@ -48,9 +48,10 @@ mod tests {
     /// `[batch, rows, columns]`, transposed in memory if `turned`.
     fn matrices(dims: [usize; 3], turned: bool, seed: u32, device: &Device) -> Tensor<3> {
         let [batch, rows, columns] = dims;
-        match turned {
-            true => tensor([batch, columns, rows], seed, device).swap_dims(1, 2),
-            false => tensor(dims, seed, device),
+        if turned {
+            tensor([batch, columns, rows], seed, device).swap_dims(1, 2)
+        } else {
+            tensor(dims, seed, device)
         }
     }
 

@@ -82,9 +82,10 @@ fn measured(asked: &Asked, device: &Device) -> Result<Vec<Option<f64>>> {
             // The first run builds the shader and checks the variant.
             let found = values(work(0));
             let is_right = layer.variant().is_some_and(Variant::is_on);
-            match is_right && difference(&found, &expected) <= TOLERANCE {
-                true => repeated(&work, device).map(Some),
-                false => Ok(None),
+            if is_right && difference(&found, &expected) <= TOLERANCE {
+                repeated(&work, device).map(Some)
+            } else {
+                Ok(None)
             }
         })
     };

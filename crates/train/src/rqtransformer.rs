@@ -186,9 +186,10 @@ impl TrainedRqTransformer {
     /// The tensors belong to another model.
     pub fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqTransformer> {
         let mut loader = Loader::from_given(tensors, device).dropping(noise);
-        let codebooks = match differentiates(device) {
-            true => self.codebooks.as_ref().map(constant),
-            false => self.codebooks.clone(),
+        let codebooks = if differentiates(device) {
+            self.codebooks.as_ref().map(constant)
+        } else {
+            self.codebooks.clone()
         };
         let model = RqTransformer::load(&mut loader, &self.config, codebooks.as_ref())?;
         loader.finish()?;
@@ -280,9 +281,10 @@ fn log_probabilities(logits: Tensor<2>) -> Tensor<2> {
 fn constant(codebooks: &Codebooks) -> Codebooks {
     let of = |codebook: &Codebook| Codebook::new(codebook.embeddings.clone().autodiff());
     let each = codebooks.each();
-    match codebooks.is_shared() {
-        true => Codebooks::shared(of(&each[0]), each.len()),
-        false => Codebooks::per_depth(each.iter().map(of).collect()),
+    if codebooks.is_shared() {
+        Codebooks::shared(of(&each[0]), each.len())
+    } else {
+        Codebooks::per_depth(each.iter().map(of).collect())
     }
 }
 

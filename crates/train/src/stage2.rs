@@ -180,23 +180,23 @@ impl Stage2Training {
             if codes.soft {
                 soft.push(codebook.soft(residual.clone(), codes.temperature).unsqueeze_dim(1));
             }
-            match codes.drawn {
-                true => codebook.stochastic(
+            if codes.drawn {
+                codebook.stochastic(
                     residual,
                     &Draw { filter, seed, first_image, image_step: 1, place: depth as u32, turns: None },
-                ),
-                false => codebook.nearest(residual),
+                )
+            } else {
+                codebook.nearest(residual)
             }
         });
         let [batch, h, w, depth] = chosen.codes.dims();
         let places = batch * h * w * depth;
-        let target = match soft.is_empty() {
-            true => Target::Hard(chosen.codes.clone().reshape([places])),
-            false => {
-                let classes = soft.iter().map(|soft| soft.dims()[2]).max().unwrap_or(0);
-                let padded = soft.into_iter().map(|soft| padded(soft, classes)).collect();
-                Target::Soft(Tensor::cat(padded, 1).reshape([places, classes]))
-            }
+        let target = if soft.is_empty() {
+            Target::Hard(chosen.codes.clone().reshape([places]))
+        } else {
+            let classes = soft.iter().map(|soft| soft.dims()[2]).max().unwrap_or(0);
+            let padded = soft.into_iter().map(|soft| padded(soft, classes)).collect();
+            Target::Soft(Tensor::cat(padded, 1).reshape([places, classes]))
         };
         Stacks { codes: chosen.codes, target }
     }

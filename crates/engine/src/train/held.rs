@@ -53,9 +53,10 @@ impl Held {
     /// There is no run, or another process writes it.
     pub fn open(root: &Path, writes: bool) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        match writes {
-            true => Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() }),
-            false => Ok(Self::of_another(root)),
+        if writes {
+            Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() })
+        } else {
+            Ok(Self::of_another(root))
         }
     }
 
@@ -154,14 +155,15 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
 pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     let Some(place) = &options.rqvae else { return Ok(()) };
     let found = Stage1::open(&stage1_options(place))?;
-    match record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
+    if record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
+        Ok(())
+    } else {
+        Err(Error::usage(format!(
             "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave it out to continue with \
              the run's own copy, or {}",
             options.out.display(),
             anew(options)
-        ))),
+        )))
     }
 }
 

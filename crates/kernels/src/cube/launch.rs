@@ -169,9 +169,12 @@ pub fn launch_in_parts<S: Shader, P: bytemuck::Pod>(
         let count = end - start;
         let buffers: Vec<Bound<'_>> = buffers
             .iter()
-            .map(|buffer| match buffer.is_weights {
-                true => *buffer,
-                false => buffer.part(share(buffer.elements as u64, count) as usize),
+            .map(|buffer| {
+                if buffer.is_weights {
+                    *buffer
+                } else {
+                    buffer.part(share(buffer.elements as u64, count) as usize)
+                }
             })
             .collect();
         let multiply_adds = share(multiply_adds, count);

@@ -326,9 +326,10 @@ fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     if !found.is_empty() {
         return Ok(found);
     }
-    let expected = match folder::weights_in(folder)?.is_empty() {
-        true => format!("expected config.yaml and weights ({})", folder::endings()),
-        false => "expected config.yaml beside the weights".into(),
+    let expected = if folder::weights_in(folder)?.is_empty() {
+        format!("expected config.yaml and weights ({})", folder::endings())
+    } else {
+        "expected config.yaml beside the weights".into()
     };
     Err(Error::invalid(format!("{}: {expected}, found none", folder.display())))
 }

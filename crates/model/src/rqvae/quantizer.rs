@@ -37,13 +37,13 @@ impl Quantizer {
         let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
         let name = |depth: usize| format!("quantizer.codebooks.{depth}.weight");
         let mut codebook = |depth: usize| Codebook::new(loader.codebook(&name(depth), [sizes[depth], dim]));
-        let codebooks = match config.hparams.shared_codebook {
-            true => Codebooks::shared(codebook(0), sizes.len()),
-            false => Codebooks::per_depth((0..sizes.len()).map(codebook).collect()),
-        };
-        if config.hparams.shared_codebook {
+        let codebooks = if config.hparams.shared_codebook {
+            let shared = codebook(0);
             (1..sizes.len()).for_each(|depth| loader.ignore(name(depth)));
-        }
+            Codebooks::shared(shared, sizes.len())
+        } else {
+            Codebooks::per_depth((0..sizes.len()).map(codebook).collect())
+        };
         // Moving averages, which only training needs.
         loader.ignore(".cluster_size_ema");
         loader.ignore(".embed_ema");

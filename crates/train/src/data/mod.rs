@@ -147,9 +147,10 @@ impl DataSet {
     }
 
     fn holds_out(&self, item: &Item) -> bool {
-        match self.validation.is_empty() {
-            true => is_held_out(&item.path),
-            false => self.validation.contains(&item.path),
+        if self.validation.is_empty() {
+            is_held_out(&item.path)
+        } else {
+            self.validation.contains(&item.path)
         }
     }
 }
