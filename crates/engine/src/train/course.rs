@@ -167,7 +167,7 @@ fn lpips_files(options: &TrainOptions, train: &TrainConfig) -> Result<Vec<PathBu
     match known.iter().find(|path| !files::is_file(path)) {
         None => Ok(known),
         Some(missing) => Err(Error::usage(format!(
-            "{}: expected LPIPS weights, which the configuration names, found no file: give them (lpips)",
+            "{}: expected LPIPS weights, which the configuration names, found no file: name their file",
             missing.display()
         ))),
     }

@@ -64,13 +64,13 @@ impl Goal {
             (None, Some(place), _) => Stage1::load(&stage1_options(place), device, &mut Task::unwatched())?,
             (None, None, Some(folder)) => {
                 return Err(Error::usage(format!(
-                    "{}: expected the RQ-VAE that this run learns from, found none or another: give it (rqvae)",
+                    "{}: expected the RQ-VAE that this run learns from, found none or another: name that RQ-VAE",
                     folder.stage1().display()
                 )));
             }
             (None, None, None) => {
                 return Err(Error::usage(format!(
-                    "{}: expected arch.type rq-vae, found rq-transformer: train it as an RQ-Transformer, with its RQ-VAE (rqvae)",
+                    "{}: expected arch.type rq-vae, found rq-transformer: train it as an RQ-Transformer, with its RQ-VAE",
                     named(&options.config)
                 )));
             }
@@ -263,7 +263,7 @@ fn lpips(
         (true, false) => Lpips::load(paths, device).map(Some),
         (true, true) => {
             tracing::warn!(
-                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given (lpips): the perceptual term is off"
+                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given: the perceptual term is off"
             );
             Ok(None)
         }

@@ -18,7 +18,7 @@ use residua_train::record::Record;
 pub fn check_source(options: &TrainOptions, world: &World) -> Result<()> {
     if options.config == Path::new(STDIN) && !world.is_alone() {
         return Err(Error::usage(
-            "config: expected a file that all ranks can read, found standard input: save the configuration to a file",
+            "config: expected a file that all ranks can read, found -, standard input: save the configuration to a file",
         ));
     }
     Ok(())

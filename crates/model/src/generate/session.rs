@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
         model.config.kind.must_be(
             Architecture::Autoregressive,
             "sampling cell by cell",
-            "use `sample`, `complete` or `revise`, which draft and revise",
+            "draft and revise with it",
         )?;
         request.check(&model.config)?;
         let (batch, device) = (request.images.len(), model.device());
