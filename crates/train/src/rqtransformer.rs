@@ -42,7 +42,7 @@ pub enum Target {
 
 /// Weights of the likelihoods in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weights {
+pub struct LossWeights {
     /// Weight of the codes.
     pub image: f64,
     /// Weight of the caption's tokens.
@@ -114,13 +114,13 @@ impl Likelihood {
     }
 
     /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
-    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+    pub fn loss(&self, weights: LossWeights) -> Tensor<1> {
         self.part_of_loss(weights, [1.0; 2])
     }
 
     /// What these stacks add to the loss of a batch that has more: they have these `fractions` of all codes, and of all
     /// tokens of captions.
-    fn part_of_loss(&self, weights: Weights, [codes, tokens]: [f64; 2]) -> Tensor<1> {
+    fn part_of_loss(&self, weights: LossWeights, [codes, tokens]: [f64; 2]) -> Tensor<1> {
         let image = self.each.clone().mean();
         match &self.text {
             Some(text) => image * (weights.image * codes) + text.clone() * (weights.text * tokens),
@@ -226,12 +226,12 @@ impl Target {
 
 impl Pass {
     /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
-    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+    pub fn loss(&self, weights: LossWeights) -> Tensor<1> {
         self.likelihood.loss(weights)
     }
 
     /// What these stacks add to the loss of a batch: they have these `fractions` of its codes and of its tokens.
-    pub fn part_of_loss(&self, weights: Weights, fractions: [f64; 2]) -> Tensor<1> {
+    pub fn part_of_loss(&self, weights: LossWeights, fractions: [f64; 2]) -> Tensor<1> {
         self.likelihood.part_of_loss(weights, fractions)
     }
 

@@ -11,7 +11,7 @@ use super::masks::masked_rows;
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rank_share::RankShare;
-use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use super::rqtransformer::{Likelihood, LossWeights, Target, TrainedRqTransformer};
 use super::run::{Tensors, moments, tensors};
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
@@ -47,7 +47,7 @@ pub struct Stage2Training {
     latents: Option<Latents>,
     tokenizer: Option<Tokenizer>,
     codes: Codes,
-    weights: Weights,
+    weights: LossWeights,
     share: RankShare,
     seed: u32,
 }
@@ -109,7 +109,7 @@ impl Stage2Training {
                 drawn: train.loss.stochastic_codes,
                 soft: train.loss.kind == LossKind::SoftTargetCrossEntropy,
             },
-            weights: Weights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
+            weights: LossWeights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
             model,
             rqvae,
             latents: None,

@@ -71,7 +71,7 @@ struct Layer<'a, W> {
     outputs: usize,
 }
 
-impl<'a, W: block::Weights> Layer<'a, W> {
+impl<'a, W: block::WeightSlice> Layer<'a, W> {
     fn new(
         x: &'a [f32],
         inputs: usize,
@@ -127,7 +127,7 @@ struct Panel<'a, W> {
     y: Vec<&'a mut [f32]>,
 }
 
-impl<W: block::Weights> Kernel for Panel<'_, W> {
+impl<W: block::WeightSlice> Kernel for Panel<'_, W> {
     type Output = ();
 
     #[inline(always)]
@@ -153,7 +153,7 @@ impl<W: block::Weights> Kernel for Panel<'_, W> {
     }
 }
 
-impl<W: block::Weights> Panel<'_, W> {
+impl<W: block::WeightSlice> Panel<'_, W> {
     /// Computes the outputs `from..to` of the panel, `R` rows by `O` outputs at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const O: usize>(
