@@ -191,7 +191,7 @@ impl Layer {
 mod tests {
     use super::*;
     use crate::Grain;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::tuned::asked;
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
     /// The variants that a tuner forces are those that it names, and all give the default's result.
     #[test]
     fn every_variant_of_a_layer_is_measured_and_right() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let compute = || {
             let linear = |rows| Layer::Linear { rows, inputs: 64, outputs: 2100, kind: 1 };
             let [same, up] = [false, true].map(|up| Layer::Conv2d {
