@@ -9,6 +9,8 @@ mod mutations;
 mod source;
 
 pub use augment::{Augmentation, Frame};
+#[cfg(test)]
+pub(crate) use batches::tests::wish;
 pub use batches::{Batches, Loaded, Wish, in_epoch, in_order, in_order_by_turns};
 pub use fingerprint::fingerprint;
 pub use source::Unreadable;
