@@ -114,13 +114,6 @@ impl Quantizer {
         soft
     }
 
-    /// The commitment loss (equation 6): the mean over depths of the mean squared distance between the
-    /// latents and the partial sums, all `[B, h', w', C]`. A tensor with one element.
-    pub fn commitment_loss(&self, latents: &Tensor<4>, partial_sums: &[Tensor<4>]) -> Tensor<1> {
-        let losses = partial_sums.iter().map(|sum| (latents.clone() - sum.clone()).powi_scalar(2).mean());
-        Tensor::cat(losses.collect(), 0).mean()
-    }
-
     /// Embeddings `[N, D, C']` of the codes `[B, h, w, D]`, `N = B h w`.
     pub fn embeddings(&self, codes: Tensor<4, Int>) -> Tensor<3> {
         self.embed(codes, Lookup::first(self.depth(), Reading::Each))
@@ -170,4 +163,14 @@ impl Quantizer {
         let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
         blocks.reshape([batch, h * r, w * c, channels])
     }
+}
+
+/// The commitment loss (equation 6): the mean over depths of the mean squared distance between `latents` and the partial
+/// sums of their codes, all of one shape. A tensor with one element.
+pub fn commitment_loss<const N: usize>(
+    latents: &Tensor<N>,
+    partial_sums: impl Iterator<Item = Tensor<N>>,
+) -> Tensor<1> {
+    let losses = partial_sums.map(|sum| (latents.clone() - sum).powi_scalar(2).mean());
+    Tensor::cat(losses.collect(), 0).mean()
 }
