@@ -222,7 +222,7 @@ fn a_dash_is_standard_input_and_output() {
     std::fs::create_dir(desk.path("folder.png")).unwrap();
     desk.does("sample --model fixtures/rqt-class --class 0 --out folder.png");
     assert!(!desk.path("-").exists());
-    desk.refuses("info -", 2, "a model cannot be read from standard input");
+    desk.refuses("info -", 2, "expected a model's file or folder, found -, standard input");
     let line = "eval statistics --data . --inception - --out a.npz";
     desk.refuses(line, 2, "weights are not read from a stream");
 }

@@ -70,7 +70,7 @@ fn lpips_weights_that_moved_are_asked_for() {
     let line = |rest: &str| format!("train rqvae judged.yaml --data data --out run --sheet-every 100 {rest}");
     desk.does(&line("--steps 1 --lpips weights/vgg16.pth --lpips weights/lin.pth"));
     std::fs::rename(desk.path("weights"), desk.path("moved")).unwrap();
-    let message = "expected LPIPS weights, which the configuration names, found no file: give them (lpips)";
+    let message = "expected LPIPS weights, which the configuration names, found no file: name their file";
     desk.refuses(&line("--steps 2 --resume"), 2, message);
     desk.does(&line("--steps 2 --resume --lpips moved/vgg16.pth --lpips moved/lin.pth"));
     // It remembers the new place.

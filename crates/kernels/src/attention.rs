@@ -252,7 +252,7 @@ fn later(length: usize, before: usize, device: &Device) -> Tensor<4, Bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use residua_testing::{assert_close, poison, tensor};
 
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn gpu_and_cpu_agree() {
-        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let (host, gpu) = (Device::flex(), gpu());
         let shapes = [
             (1, 1, 1, 5),
             (1, 16, 64, 20),
@@ -333,7 +333,7 @@ mod tests {
     /// Of lengths around the kernel's tiles; the last head is too large for it.
     #[test]
     fn whole_sequences_agree_on_gpu_and_cpu() {
-        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let (host, gpu) = (Device::flex(), gpu());
         // A kernel that fails its own check would be replaced, and nothing compared.
         GpuKernel::Attention.switch(true);
         let shapes = [
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn full_attention_is_permutation_equivariant() {
         let (batch, length, heads, head_dim) = (2, 7, 3, 10);
-        for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
+        for device in [Device::flex(), gpu()] {
             let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 4, &device);
             let y = attend_all(qkv.clone(), heads);
             assert_close(
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn gpu_results_do_not_depend_on_the_batch() {
-        let gpu = open(DeviceChoice::Gpu).unwrap();
+        let gpu = gpu();
         let (batch, heads, head_dim, length) = (5, 3, 40, 7);
         let qkv = tensor::<3>([batch, length, 3 * heads * head_dim], 8, &gpu);
         let decoded = |sequences: std::ops::Range<usize>| {

@@ -58,7 +58,7 @@ pub fn downsample(x: Tensor<4>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use burn::tensor::Device;
     use burn::tensor::module::{avg_pool2d, interpolate};
@@ -74,7 +74,7 @@ mod tests {
             poison([dims[0], out, resample.size(dims[2]), resample.size(dims[3])], device);
             conv2d(x, &weight, &bias, resample)
         };
-        let (found, expected) = (on(&open(DeviceChoice::Gpu).unwrap()), on(&Device::flex()));
+        let (found, expected) = (on(&gpu()), on(&Device::flex()));
         println!("{resample:?} {k}x{k} {dims:?} to {out} channels");
         assert_eq!(found.dims(), expected.dims());
         assert_close(&values(found), &values(expected), 1e-4);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn slices_and_transposes_are_read_correctly() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let x = tensor([2, 6, 9, 7], 1, &device);
         let (weight, bias) = (tensor([5, 3, 3, 3], 2, &device), tensor([5], 3, &device));
         let part = x.clone().slice([1..2, 2..5, 0..9, 0..7]);
@@ -130,7 +130,7 @@ mod tests {
             let x = tensor(dims, 1, &Device::flex());
             let smaller = values(avg_pool2d(x.clone(), halved.clone()));
             let larger = values(interpolate(x, doubled.clone()));
-            for device in [Device::flex(), open(DeviceChoice::Gpu).unwrap()] {
+            for device in [Device::flex(), gpu()] {
                 let x = tensor(dims, 1, &device);
                 assert_eq!(values(downsample(x.clone())), smaller, "{dims:?}");
                 assert_eq!(values(upsample(x)), larger, "{dims:?}");

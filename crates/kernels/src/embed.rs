@@ -189,7 +189,7 @@ pub fn composed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use residua_core::random::pcg4d;
     use residua_testing::{assert_close, poison, tensor};
@@ -204,7 +204,7 @@ mod tests {
     /// subsets of the columns, codes out of range.
     #[test]
     fn the_kernels_match_burn() {
-        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let (host, gpu) = (Device::flex(), gpu());
         for case in 0..48 {
             let depth = size(case, 0, 6);
             let first_depth = size(case, 1, depth as u32) - 1;

@@ -60,7 +60,7 @@ pub fn composed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use burn::tensor::Device;
     use residua_core::random::uniform;
@@ -75,7 +75,7 @@ mod tests {
             values(group_norm(x, &gamma, &beta, groups, 1e-6, silu))
         };
         println!("{dims:?} in {groups} groups, {scale} x + {offset}, SiLU {silu}");
-        assert_close(&on(&open(DeviceChoice::Gpu).unwrap()), &on(&Device::flex()), tolerance);
+        assert_close(&on(&gpu()), &on(&Device::flex()), tolerance);
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn silu_is_right_at_the_extremes() {
         compare([1, 2, 1, 512], 1, [0.0, 5.0], true, 1e-4);
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let x = tensor([1, 1, 64, 64], 1, &device);
         let (gamma, beta) = (Tensor::full([1], 200.0, &device), Tensor::zeros([1], &device));
         let y = values(group_norm(x.clone(), &gamma, &beta, 1, 1e-6, true));

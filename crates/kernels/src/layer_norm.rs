@@ -26,14 +26,14 @@ pub fn composed(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, epsilon: f32)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use burn::tensor::Device;
     use residua_testing::{assert_close, tensor};
 
     #[test]
     fn the_kernels_match_burn() {
-        let (host, gpu) = (Device::flex(), open(DeviceChoice::Gpu).unwrap());
+        let (host, gpu) = (Device::flex(), gpu());
         for dims in [[1, 48], [7, 33], [64, 1024], [3, 1], [9, 257], [2, 1536], [660, 3]] {
             let made = |device| {
                 let x = tensor(dims, 1, device) * 2.0 - 0.5;

@@ -65,3 +65,9 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let data: TensorData = tensor.into_data().convert::<f32>();
     data.try_to_vec().expect("converted to f32 just above")
 }
+
+/// The GPU of tests.
+#[cfg(test)]
+fn gpu() -> Device {
+    device::open(device::DeviceChoice::Gpu).unwrap()
+}

@@ -86,7 +86,7 @@ pub fn composed(x: Tensor<2>, weights: &Weights, bias: &Tensor<1>, activation: A
 mod tests {
     use super::*;
     use crate::cpu::linear::Block;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::{Grain, values};
     use burn::tensor::{DType, Device, Int, TensorData};
     use residua_core::random::pcg4d;
@@ -116,10 +116,6 @@ mod tests {
         let dense = [DType::F32, DType::F16].map(|dtype| weight.clone().cast(dtype).into());
         let blocks = || Weights::from_blocks(&Block::round(&values(weight.clone())), shape, &weight.device());
         dense.into_iter().chain(shape[1].is_multiple_of(Block::SIZE).then(blocks)).collect()
-    }
-
-    fn gpu() -> Device {
-        open(DeviceChoice::Gpu).unwrap()
     }
 
     /// Copies a tensor to the GPU.

@@ -35,22 +35,20 @@ pub fn composed<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, cpu, open};
+    use crate::device::cpu;
+    use crate::gpu;
     use crate::values;
     use burn::tensor::Device;
     use residua_core::random::uniform;
     use residua_testing::{assert_close, poison, tensor};
 
-    fn gpu() -> Device {
-        open(DeviceChoice::Gpu).unwrap()
-    }
-
     /// `[batch, rows, columns]`, transposed in memory if `turned`.
     fn matrices(dims: [usize; 3], turned: bool, seed: u32, device: &Device) -> Tensor<3> {
         let [batch, rows, columns] = dims;
-        match turned {
-            true => tensor([batch, columns, rows], seed, device).swap_dims(1, 2),
-            false => tensor(dims, seed, device),
+        if turned {
+            tensor([batch, columns, rows], seed, device).swap_dims(1, 2)
+        } else {
+            tensor(dims, seed, device)
         }
     }
 

@@ -52,14 +52,14 @@ pub(crate) fn add(launch: Launch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::layer_norm::layer_norm;
     use crate::{noise, values};
 
     /// 16 rows of 48 numbers, in and out, with a scale and a shift each as wide as a row.
     #[test]
     fn a_plan_names_what_would_run_and_runs_nothing() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let (x, gamma, beta) =
             (noise([16, 48], 1, &device), noise([48], 2, &device), noise([48], 3, &device));
         let norm = || layer_norm(x.clone(), &gamma, &beta, 1e-5);

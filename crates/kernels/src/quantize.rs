@@ -175,7 +175,7 @@ pub fn residual_quantize_by(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::{Grain, values};
     use burn::tensor::{Device, TensorData};
     use residua_core::random::pcg4d;
@@ -212,10 +212,6 @@ mod tests {
         for (count, p) in counts.iter().zip(expected) {
             assert!((*count as f32 / draws as f32 - p).abs() < 0.015, "{counts:?}");
         }
-    }
-
-    fn gpu() -> Device {
-        open(DeviceChoice::Gpu).unwrap()
     }
 
     /// Copies a tensor to the GPU.

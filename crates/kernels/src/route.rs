@@ -84,12 +84,13 @@ fn is_right(variant: Variant, device: &Device) -> bool {
 mod tests {
     use super::*;
     use crate::GpuKernel;
-    use crate::device::{DeviceChoice, cpu, open};
+    use crate::device::cpu;
+    use crate::gpu;
 
     /// For each kind of gradient: on a CPU, on a GPU, and the same with gradients.
     #[test]
     fn a_kernel_serves_only_devices_whose_gradient_it_has() {
-        let (cpu, gpu) = (cpu(), open(DeviceChoice::Gpu).unwrap());
+        let (cpu, gpu) = (cpu(), gpu());
         let devices = [cpu.clone(), gpu.clone(), cpu.autodiff(), gpu.autodiff()];
         let variant = Some(GpuKernel::LayerNorm.into());
         let served = |gradient| devices.each_ref().map(|on| route(on, variant, gradient) == Route::Kernel);
@@ -105,7 +106,7 @@ mod tests {
         let [wrong, right] = [62, 63].map(|number| GpuKernel::Matmul.variant(number));
         wrong.switch(false);
         right.switch(true);
-        let gpu = open(DeviceChoice::Gpu).unwrap();
+        let gpu = gpu();
         assert_eq!(route(&gpu, Some(wrong), Gradient::Nowhere), Route::Composed);
         assert_eq!(route(&gpu, [wrong, right], Gradient::Nowhere), Route::Composed);
         assert_eq!(route(&gpu, [right, wrong], Gradient::Nowhere), Route::Kernel);
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn without_a_variant_only_a_cpu_has_a_kernel() {
         assert_eq!(route(&cpu(), None, Gradient::Nowhere), Route::Kernel);
-        let gpu = open(DeviceChoice::Gpu).unwrap();
+        let gpu = gpu();
         assert_eq!(route(&gpu, None, Gradient::Everywhere), Route::Composed);
     }
 }

@@ -89,15 +89,11 @@ mod tests {
 
     use super::*;
     use crate::cpu;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use residua_core::random::{pcg4d, uniform};
 
     /// Largest error of a sum of rounded weights.
     const ROUNDING: f64 = 1e-5;
-
-    fn gpu() -> Device {
-        open(DeviceChoice::Gpu).unwrap()
-    }
 
     fn on_gpu(logits: &[f32], rows: usize, draw: &Draw) -> Vec<i32> {
         let data = TensorData::new(logits.to_vec(), [rows, logits.len() / rows]);

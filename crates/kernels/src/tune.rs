@@ -82,9 +82,10 @@ fn measured(asked: &Asked, device: &Device) -> Result<Vec<Option<f64>>> {
             // The first run builds the shader and checks the variant.
             let found = values(work(0));
             let is_right = layer.variant().is_some_and(Variant::is_on);
-            match is_right && difference(&found, &expected) <= TOLERANCE {
-                true => repeated(&work, device).map(Some),
-                false => Ok(None),
+            if is_right && difference(&found, &expected) <= TOLERANCE {
+                repeated(&work, device).map(Some)
+            } else {
+                Ok(None)
             }
         })
     };
@@ -190,7 +191,7 @@ impl Layer {
 mod tests {
     use super::*;
     use crate::Grain;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::tuned::asked;
 
     #[test]
@@ -205,7 +206,7 @@ mod tests {
     /// The variants that a tuner forces are those that it names, and all give the default's result.
     #[test]
     fn every_variant_of_a_layer_is_measured_and_right() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let compute = || {
             let linear = |rows| Layer::Linear { rows, inputs: 64, outputs: 2100, kind: 1 };
             let [same, up] = [false, true].map(|up| Layer::Conv2d {

@@ -32,12 +32,18 @@ pub fn codes_to_tensor(stacks: &[CodeStack], device: &Device) -> Tensor<4, Int> 
     Tensor::from_data(TensorData::new(codes, [stacks.len(), h, w, depth]), device)
 }
 
-/// Stacks `[B, h, w, D]` read back from the device.
+/// Stacks `[B, h, w, D]`, read back from the device in one transfer.
+///
+/// # Errors
+/// The device failed, or a code is none, as when the model's logits are NaN.
 pub async fn codes_from_tensor(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
     let ([_, h, w, depth], device) = (codes.dims(), codes.device());
     let data = arrived(&device, codes.into_data_async()).await?;
     let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
-    let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(|&code| code as u32).collect());
+    let code = |&code: &i64| {
+        u32::try_from(code).map_err(|_| Error::invalid("the model computed NaN; its weights may be damaged"))
+    };
+    let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
     codes.chunks(h * w * depth).map(stack).collect()
 }
 

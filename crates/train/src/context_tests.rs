@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::masks::masked_rows;
 use super::optimizer::{Descent, DescentConfig};
-use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use super::rqtransformer::{Likelihood, LossWeights, Target, TrainedRqTransformer};
 use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, Config, ModelConfig, RqTransformerConfig};
 use residua_core::random::{below, pcg4d};
@@ -73,7 +73,7 @@ fn trained(kind: &str, device: &Device) -> RqTransformer {
             .then(|| Masked::all_of(&masked_rows(PICTURES, CELLS, noise), PICTURES, CELLS, device));
         let condition = Tensor::zeros([PICTURES, 1], device);
         let pass = model.forward(codes, condition, target, masked, Some(noise)).unwrap();
-        let loss = pass.loss(Weights { image: 1.0, text: 0.0 });
+        let loss = pass.loss(LossWeights { image: 1.0, text: 0.0 });
         let gradients = pass.gradients(&loss);
         let rate = RATE * (1.0 - f64::from(step) / f64::from(STEPS));
         descent.step(&mut model.parameters, &gradients, rate, |_, _| false);

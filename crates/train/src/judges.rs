@@ -70,10 +70,9 @@ impl Judges {
                 "ddconfig.resolution: expected {LEAST_SIZE} or more for LPIPS, found {resolution}"
             )));
         }
-        let adversary = match gan.loss.disc_weight > 0.0 {
-            true => Some(Adversary::begin(gan, resolution, length, seed, device)?),
-            false => None,
-        };
+        let has_adversary = gan.loss.disc_weight > 0.0;
+        let adversary =
+            has_adversary.then(|| Adversary::begin(gan, resolution, length, seed, device)).transpose()?;
         Ok(Self { perceptual, adversary })
     }
 

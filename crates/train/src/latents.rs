@@ -75,12 +75,13 @@ impl Latents {
 
 /// Refuses a new file of latents that would be taken for a picture or a model of another format.
 fn check_ending(path: &Path) -> Result<()> {
-    match path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
+        Ok(())
+    } else {
+        Err(Error::usage(format!(
             "{}: expected a name that ends in .safetensors, the format of cached latents",
             path.display()
-        ))),
+        )))
     }
 }
 

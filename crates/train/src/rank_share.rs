@@ -38,12 +38,13 @@ impl RankShare {
     pub fn new(world: World, parts: usize, pictures: usize, in_turn: bool) -> Result<Self> {
         let teams = if in_turn { 1 } else { common_divisor(parts, world.size()) };
         let members = world.size() / teams;
-        match members <= pictures {
-            true => Ok(Self { world, teams, members, pictures }),
-            false => Err(Error::usage(format!(
+        if members <= pictures {
+            Ok(Self { world, teams, members, pictures })
+        } else {
+            Err(Error::usage(format!(
                 "experiment.batch_size: expected {members} or more, as {members} ranks share each part of a step, found \
                  {pictures}: raise it, or start fewer ranks"
-            ))),
+            )))
         }
     }
 

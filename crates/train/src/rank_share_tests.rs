@@ -1,14 +1,13 @@
 //! Ranks that share a run learn what one process does. Here they are threads.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor};
 
 use super::config::TrainConfig;
-use super::data::{Augmentation, Batches, Frame, Item, Loaded, Unreadable, Wish};
+use super::data::{Batches, Loaded, wish};
 use super::judges::{Judges, Length};
 use super::rank_share::RankShare;
 use super::rqvae::TrainedRqVae;
@@ -21,8 +20,6 @@ use residua_core::codes::CodeStack;
 use residua_core::config::{Config, ModelConfig, RqVaeConfig};
 use residua_core::error::Result;
 use residua_core::ranks::{Ranks, World, alone};
-use residua_io::image_io::Picture;
-use residua_io::image_io::png_text::Provenance;
 use residua_kernels::values;
 use residua_testing::{assert_close, tensor};
 
@@ -266,25 +263,6 @@ fn ranks_load_the_pictures_of_one_process() {
         assert!(found.iter().flat_map(|found| found.2.clone()).eq(expected), "{size} ranks, {in_turn}");
         let expected = whole.iter().flat_map(|batch| values(batch.images.clone()));
         assert!(found.into_iter().flat_map(|found| found.3).eq(expected), "{size} ranks, {in_turn}");
-    }
-}
-
-fn wish(folder: &Path, count: usize) -> Wish {
-    let items = (0..count).map(|i| {
-        let path = folder.join(format!("{i}.png"));
-        let values = (0..3 * 64).map(|j| ((i * 7 + j) % 50) as f32 / 50.0).collect();
-        Picture::new(8, 8, values).unwrap().save_png(&path, &Provenance::default()).unwrap();
-        Item { path, class: None, captions: Vec::new() }
-    });
-    Wish {
-        items: items.collect(),
-        resolution: 8,
-        size: PICTURES,
-        augmentation: Augmentation { frame: Frame::Along, flip: true, shift: 1 },
-        variations: None,
-        seed: 5,
-        device: Device::flex(),
-        unreadable: Unreadable::default(),
     }
 }
 

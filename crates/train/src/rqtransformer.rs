@@ -42,7 +42,7 @@ pub enum Target {
 
 /// Weights of the likelihoods in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weights {
+pub struct LossWeights {
     /// Weight of the codes.
     pub image: f64,
     /// Weight of the caption's tokens.
@@ -114,13 +114,13 @@ impl Likelihood {
     }
 
     /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
-    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+    pub fn loss(&self, weights: LossWeights) -> Tensor<1> {
         self.part_of_loss(weights, [1.0; 2])
     }
 
     /// What these stacks add to the loss of a batch that has more: they have these `fractions` of all codes, and of all
     /// tokens of captions.
-    fn part_of_loss(&self, weights: Weights, [codes, tokens]: [f64; 2]) -> Tensor<1> {
+    fn part_of_loss(&self, weights: LossWeights, [codes, tokens]: [f64; 2]) -> Tensor<1> {
         let image = self.each.clone().mean();
         match &self.text {
             Some(text) => image * (weights.image * codes) + text.clone() * (weights.text * tokens),
@@ -186,9 +186,10 @@ impl TrainedRqTransformer {
     /// The tensors belong to another model.
     pub fn model(&self, tensors: &Named, device: &Device, noise: Option<Noise>) -> Result<RqTransformer> {
         let mut loader = Loader::from_given(tensors, device).dropping(noise);
-        let codebooks = match differentiates(device) {
-            true => self.codebooks.as_ref().map(constant),
-            false => self.codebooks.clone(),
+        let codebooks = if differentiates(device) {
+            self.codebooks.as_ref().map(constant)
+        } else {
+            self.codebooks.clone()
         };
         let model = RqTransformer::load(&mut loader, &self.config, codebooks.as_ref())?;
         loader.finish()?;
@@ -225,12 +226,12 @@ impl Target {
 
 impl Pass {
     /// The weighted sum of the negative log-likelihoods; without a caption, that of the codes alone.
-    pub fn loss(&self, weights: Weights) -> Tensor<1> {
+    pub fn loss(&self, weights: LossWeights) -> Tensor<1> {
         self.likelihood.loss(weights)
     }
 
     /// What these stacks add to the loss of a batch: they have these `fractions` of its codes and of its tokens.
-    pub fn part_of_loss(&self, weights: Weights, fractions: [f64; 2]) -> Tensor<1> {
+    pub fn part_of_loss(&self, weights: LossWeights, fractions: [f64; 2]) -> Tensor<1> {
         self.likelihood.part_of_loss(weights, fractions)
     }
 
@@ -280,9 +281,10 @@ fn log_probabilities(logits: Tensor<2>) -> Tensor<2> {
 fn constant(codebooks: &Codebooks) -> Codebooks {
     let of = |codebook: &Codebook| Codebook::new(codebook.embeddings.clone().autodiff());
     let each = codebooks.each();
-    match codebooks.is_shared() {
-        true => Codebooks::shared(of(&each[0]), each.len()),
-        false => Codebooks::per_depth(each.iter().map(of).collect()),
+    if codebooks.is_shared() {
+        Codebooks::shared(of(&each[0]), each.len())
+    } else {
+        Codebooks::per_depth(each.iter().map(of).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
 use residua_kernels::values;
 use residua_model::RqVae;
-use residua_model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig};
+use residua_model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig, commitment_loss};
 use residua_model::{Loader, Parameter};
 use residua_weights::WeightFile;
 
@@ -135,7 +135,7 @@ impl TrainedRqVae {
         let cells = model.quantizer.to_cells(latents.clone());
         let Assigned { codes, partial_sums } =
             self.codebooks.quantize_shared(cells.clone().inner(), &moving, share);
-        let commitment = commitment(&cells, &partial_sums);
+        let commitment = commitment_loss(&cells, partial_sums.iter().map(|sum| sum.clone().autodiff()));
         let blank = is_white.map(|white| blank(&cells, white, share) * hparams.blank_weight);
         // Straight-through estimator: the forward pass uses the codes, the backward pass the latents.
         // Pictures that are not quantized use the latents in both.
@@ -178,7 +178,7 @@ impl TrainedRqVae {
         let number = |loss: Tensor<1>| f64::from(values(loss)[0]);
         let losses = [
             compare(hparams, made.clone(), images.clone()),
-            model.quantizer.commitment_loss(&latents, &partial_sums),
+            commitment_loss(&latents, partial_sums.into_iter()),
         ];
         Ok(Looked { images: made, codes, losses: losses.map(number), blank: blank.map_or(0.0, number) })
     }
@@ -317,14 +317,6 @@ fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
         return distance;
     }
     distance + (ssim(made, images, SSIM_WINDOW).neg() + 1.0) * hparams.ssim_weight
-}
-
-/// The squared distance between `cells` `[N, C]` and the partial sums of codes, averaged over depths
-/// (equation 6).
-fn commitment(cells: &Tensor<2>, partial_sums: &[Tensor<2>]) -> Tensor<1> {
-    let losses =
-        partial_sums.iter().map(|sum| (cells.clone() - sum.clone().autodiff()).powi_scalar(2).mean());
-    Tensor::cat(losses.collect(), 0).mean()
 }
 
 /// Reads the codebooks of `config` from `file`, where `prefix` comes before each name.

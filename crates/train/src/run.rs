@@ -144,11 +144,10 @@ impl RunFolder {
     /// `root` has no config.yaml.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = Self { root: root.into(), writes: true };
-        match folder.config().is_file() {
-            true => Ok(folder),
-            false => {
-                Err(Error::usage(format!("{}: expected a run folder, found no config.yaml", root.display())))
-            }
+        if folder.config().is_file() {
+            Ok(folder)
+        } else {
+            Err(Error::usage(format!("{}: expected a run folder, found no config.yaml", root.display())))
         }
     }
 
@@ -229,9 +228,10 @@ impl RunFolder {
             let step = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
             step.is_some() && path.extension().is_some_and(|ending| ending == "png")
         };
-        match folder.is_dir() {
-            true => Ok(files::list(&folder)?.into_iter().filter(is_sheet).collect()),
-            false => Ok(Vec::new()),
+        if folder.is_dir() {
+            Ok(files::list(&folder)?.into_iter().filter(is_sheet).collect())
+        } else {
+            Ok(Vec::new())
         }
     }
 }

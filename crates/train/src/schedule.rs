@@ -37,9 +37,12 @@ impl Schedule {
     /// peak; if `warmup` is not whole, later steps keep the rate of its whole part.
     pub fn at(&self, step: u64) -> f64 {
         let (step, begin) = (step as f64, if self.from_zero { 0.0 } else { self.rate });
-        let risen = |steps: f64| match self.warmup > 0.0 {
-            true => begin + (self.rate * self.multiplier - begin) * (steps / self.warmup),
-            false => self.rate * self.multiplier,
+        let risen = |steps: f64| {
+            if self.warmup > 0.0 {
+                begin + (self.rate * self.multiplier - begin) * (steps / self.warmup)
+            } else {
+                self.rate * self.multiplier
+            }
         };
         if step < self.warmup {
             return risen(step);

@@ -11,7 +11,7 @@ use super::masks::masked_rows;
 use super::optimizer::Descent;
 use super::parameters::{Gradients, Parameters};
 use super::rank_share::RankShare;
-use super::rqtransformer::{Likelihood, Target, TrainedRqTransformer, Weights};
+use super::rqtransformer::{Likelihood, LossWeights, Target, TrainedRqTransformer};
 use super::run::{Tensors, moments, tensors};
 use super::trainee::{Measured, Parts, Trainee, passes, pictures};
 use super::validation::{Validation, nats_at};
@@ -47,7 +47,7 @@ pub struct Stage2Training {
     latents: Option<Latents>,
     tokenizer: Option<Tokenizer>,
     codes: Codes,
-    weights: Weights,
+    weights: LossWeights,
     share: RankShare,
     seed: u32,
 }
@@ -109,7 +109,7 @@ impl Stage2Training {
                 drawn: train.loss.stochastic_codes,
                 soft: train.loss.kind == LossKind::SoftTargetCrossEntropy,
             },
-            weights: Weights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
+            weights: LossWeights { image, text: train.loss.txt_weight.unwrap_or(1.0 - image) },
             model,
             rqvae,
             latents: None,
@@ -180,23 +180,23 @@ impl Stage2Training {
             if codes.soft {
                 soft.push(codebook.soft(residual.clone(), codes.temperature).unsqueeze_dim(1));
             }
-            match codes.drawn {
-                true => codebook.stochastic(
+            if codes.drawn {
+                codebook.stochastic(
                     residual,
                     &Draw { filter, seed, first_image, image_step: 1, place: depth as u32, turns: None },
-                ),
-                false => codebook.nearest(residual),
+                )
+            } else {
+                codebook.nearest(residual)
             }
         });
         let [batch, h, w, depth] = chosen.codes.dims();
         let places = batch * h * w * depth;
-        let target = match soft.is_empty() {
-            true => Target::Hard(chosen.codes.clone().reshape([places])),
-            false => {
-                let classes = soft.iter().map(|soft| soft.dims()[2]).max().unwrap_or(0);
-                let padded = soft.into_iter().map(|soft| padded(soft, classes)).collect();
-                Target::Soft(Tensor::cat(padded, 1).reshape([places, classes]))
-            }
+        let target = if soft.is_empty() {
+            Target::Hard(chosen.codes.clone().reshape([places]))
+        } else {
+            let classes = soft.iter().map(|soft| soft.dims()[2]).max().unwrap_or(0);
+            let padded = soft.into_iter().map(|soft| padded(soft, classes)).collect();
+            Target::Soft(Tensor::cat(padded, 1).reshape([places, classes]))
         };
         Stacks { codes: chosen.codes, target }
     }

@@ -240,23 +240,8 @@ impl Run<'_> {
         self.compare(begun)?;
         for step in begun..self.plan.steps {
             pace.begin();
-            let mut parts = (0..self.plan.parts / self.share.teams()).map(|part| {
-                // Steps of many parts take minutes. The loop below checks between steps.
-                if part > 0 && world.any(task.is_stopped()) {
-                    return Err(Error::Cancelled);
-                }
-                batches.next_batch()
-            });
             let rate = self.plan.schedule.at(step);
-            let learned = self.trainee.learn(&mut parts, step, rate);
-            if matches!(learned, Err(Error::Cancelled)) {
-                if self.folder.taken()? < step {
-                    self.save(step)?;
-                }
-                // The exit of a rank may kill the others, so wait until rank 0 has written.
-                world.wait();
-            }
-            let mut measured = learned?;
+            let mut measured = self.learn(step, rate, &mut batches, task)?;
             let slow = pace.end();
             images += self.plan.parts * batches.size();
             residua_kernels::device::failure::check()?;
@@ -293,6 +278,27 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes step `step`. If `task` stops it between two parts, on any rank, it first writes a checkpoint.
+    fn learn(&mut self, step: u64, rate: f64, batches: &mut Batches, task: &Task<'_>) -> Result<Measured> {
+        let world = self.share.world();
+        let mut parts = (0..self.plan.parts / self.share.teams()).map(|part| {
+            // Steps of many parts take minutes. The run checks between steps.
+            if part > 0 && world.any(task.is_stopped()) {
+                return Err(Error::Cancelled);
+            }
+            batches.next_batch()
+        });
+        let learned = self.trainee.learn(&mut parts, step, rate);
+        if matches!(learned, Err(Error::Cancelled)) {
+            if self.folder.taken()? < step {
+                self.save(step)?;
+            }
+            // The exit of a rank may kill the others, so wait until rank 0 has written.
+            world.wait();
+        }
+        learned
     }
 
     /// Metrics on held-out pictures, of which ranks take batches in turn; empty if there are none or the run is stopped

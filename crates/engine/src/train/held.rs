@@ -53,9 +53,10 @@ impl Held {
     /// There is no run, or another process writes it.
     pub fn open(root: &Path, writes: bool) -> Result<Self> {
         let folder = RunFolder::open(root)?;
-        match writes {
-            true => Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() }),
-            false => Ok(Self::of_another(root)),
+        if writes {
+            Ok(Self { folder, lock: Some(Lock::take(root)?), new: Vec::new() })
+        } else {
+            Ok(Self::of_another(root))
         }
     }
 
@@ -103,6 +104,12 @@ impl Settled {
     pub fn of(options: &TrainOptions, record: Option<&Record>) -> Result<Self> {
         let asked = options.cache.as_ref().map(|_| options.variations);
         let Some(kept) = record else {
+            if options.resume {
+                tracing::warn!(
+                    "{} was started by a version that stored neither seed nor options: using those given now",
+                    options.out.display()
+                );
+            }
             return Ok(Self {
                 seed: options.seed.unwrap_or(0),
                 all: options.all,
@@ -128,21 +135,26 @@ impl Settled {
     }
 }
 
-/// Refuses data other than what the run was started with.
+/// Refuses pictures and LPIPS weights other than those the run was started with.
 ///
 /// # Errors
-/// The `fingerprint` of these `pictures` is not that of `record`.
-pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fingerprint: &str) -> Result<()> {
-    if record.data == fingerprint {
+/// Those of `record` are not those of `kept`, the run's own record.
+pub fn check_record(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
+    check_data(options, kept, record)?;
+    check_lpips(options, kept, record)
+}
+
+fn check_data(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
+    if kept.data == record.data {
         return Ok(());
     }
     Err(Error::usage(format!(
         "{}: expected the {} that {} was trained on so far, with the same names, sizes, classes and captions, found \
          others ({}): use the original ones, or {}",
         options.data.display(),
-        counted(record.pictures, "picture"),
+        counted(kept.pictures, "picture"),
         options.out.display(),
-        counted(pictures, "picture"),
+        counted(record.pictures, "picture"),
         anew(options)
     )))
 }
@@ -154,22 +166,19 @@ pub fn check_data(options: &TrainOptions, record: &Record, pictures: usize, fing
 pub fn check_stage1(options: &TrainOptions, record: &Record) -> Result<()> {
     let Some(place) = &options.rqvae else { return Ok(()) };
     let found = Stage1::open(&stage1_options(place))?;
-    match record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
+    if record.stage1.as_ref().map_or(Ok(true), |kept| found.is(kept))? {
+        Ok(())
+    } else {
+        Err(Error::usage(format!(
             "{place}: expected the RQ-VAE that {} was trained with so far, found another: leave it out to continue with \
              the run's own copy, or {}",
             options.out.display(),
             anew(options)
-        ))),
+        )))
     }
 }
 
-/// Refuses LPIPS weights other than the run's own.
-///
-/// # Errors
-/// Those of `record` are not those of `kept`, the run's own record.
-pub fn check_lpips(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
+fn check_lpips(options: &TrainOptions, kept: &Record, record: &Record) -> Result<()> {
     let (wanted, found) = match &kept.lpips {
         own if own.is_none() || *own == record.lpips => return Ok(()),
         Some(own) if own.is_empty() => ("no LPIPS weights, as", "some"),

@@ -41,13 +41,14 @@ pub fn check_steps(options: &TrainOptions, folder: Option<&RunFolder>, length: L
         return Err(Error::usage("steps: expected 1 or more, found 0"));
     }
     let taken = folder.map_or(Ok(0), RunFolder::taken)?;
-    match length.steps >= taken {
-        true => Ok(()),
-        false => Err(Error::usage(format!(
+    if length.steps >= taken {
+        Ok(())
+    } else {
+        Err(Error::usage(format!(
             "steps: expected {taken} or more, the steps that {} has done, found {}",
             options.out.display(),
             length.steps
-        ))),
+        )))
     }
 }
 

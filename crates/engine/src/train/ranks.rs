@@ -16,12 +16,12 @@ use residua_train::record::Record;
 /// # Errors
 /// [`Error::Usage`].
 pub fn check_source(options: &TrainOptions, world: &World) -> Result<()> {
-    match options.config == Path::new(STDIN) && !world.is_alone() {
-        true => Err(Error::usage(
-            "config: expected a file that all ranks can read, found standard input: save the configuration to a file",
-        )),
-        false => Ok(()),
+    if options.config == Path::new(STDIN) && !world.is_alone() {
+        return Err(Error::usage(
+            "config: expected a file that all ranks can read, found -, standard input: save the configuration to a file",
+        ));
     }
+    Ok(())
 }
 
 /// Refuses ranks that would take other steps: `config` and `record` determine these, and `settings`, as text.

@@ -8,7 +8,7 @@ use crate::models::Stage1;
 use residua_core::codes::CodeStack;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
-use residua_model::rqvae::Partial;
+use residua_model::rqvae::{Partial, commitment_loss};
 use residua_model::tensors::{codes_from_tensor, codes_to_tensor, read};
 use residua_model::{Checkpoint, RqVae};
 
@@ -66,9 +66,8 @@ impl Run {
             "z_q" => read(quantizer.latents(self.given.clone(), Partial::Add(depth - 1))).await?,
             "recon" | "decode_code" => read(self.model.decode_codes(self.given.clone())).await?,
             "commitment_loss" => {
-                let sums: Vec<_> =
-                    (0..depth).map(|d| quantizer.latents(self.given.clone(), Partial::Add(d))).collect();
-                read(quantizer.commitment_loss(&self.latents, &sums)).await?
+                let sums = (0..depth).map(|d| quantizer.latents(self.given.clone(), Partial::Add(d)));
+                read(commitment_loss(&self.latents, sums)).await?
             }
             "code_embeddings" => {
                 let [b, h, w, _] = self.given.dims();

@@ -30,10 +30,8 @@ pub async fn verify(
         "verify",
         "the published programs only have outputs of such models",
     )?;
-    let codebooks = match config.input_emb_vqvae || config.head_emb_vqvae {
-        true => Some(codebooks(&checkpoint, rqvae, device, task)?),
-        false => None,
-    };
+    let shares_codebooks = config.input_emb_vqvae || config.head_emb_vqvae;
+    let codebooks = shares_codebooks.then(|| codebooks(&checkpoint, rqvae, device, task)).transpose()?;
     let model = load(&checkpoint, device, Precision::Stored, task, |loader| {
         RqTransformer::load(loader, &config, codebooks.as_ref())
     })?;

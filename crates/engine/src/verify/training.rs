@@ -9,14 +9,14 @@ use residua_kernels::quantize::Codebooks;
 use residua_model::Checkpoint;
 use residua_model::tensors::{codes_to_tensor, read};
 use residua_train::parameters::Gradients;
-use residua_train::rqtransformer::{Target, TrainedRqTransformer, Weights};
+use residua_train::rqtransformer::{LossWeights, Target, TrainedRqTransformer};
 use residua_train::rqvae::TrainedRqVae;
 
 /// Relative tolerance.
 const TOLERANCE: f64 = 1e-3;
 
 /// The loss weights of the reference.
-const WEIGHTS: Weights = Weights { image: 0.9, text: 0.1 };
+const WEIGHTS: LossWeights = LossWeights { image: 0.9, text: 0.1 };
 
 /// Prefix of the names of training outputs.
 const PREFIX: &str = "train.";

@@ -71,7 +71,7 @@ struct Layer<'a, W> {
     outputs: usize,
 }
 
-impl<'a, W: block::Weights> Layer<'a, W> {
+impl<'a, W: block::WeightSlice> Layer<'a, W> {
     fn new(
         x: &'a [f32],
         inputs: usize,
@@ -127,7 +127,7 @@ struct Panel<'a, W> {
     y: Vec<&'a mut [f32]>,
 }
 
-impl<W: block::Weights> Kernel for Panel<'_, W> {
+impl<W: block::WeightSlice> Kernel for Panel<'_, W> {
     type Output = ();
 
     #[inline(always)]
@@ -153,7 +153,7 @@ impl<W: block::Weights> Kernel for Panel<'_, W> {
     }
 }
 
-impl<W: block::Weights> Panel<'_, W> {
+impl<W: block::WeightSlice> Panel<'_, W> {
     /// Computes the outputs `from..to` of the panel, `R` rows by `O` outputs at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const O: usize>(
@@ -232,30 +232,21 @@ fn add(y: &mut [f32], other: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::noise::noise;
     use proptest::prelude::*;
 
     const ACTIVATIONS: [Activation; 3] = [Activation::None, Activation::Gelu, Activation::QuickGelu];
 
-    /// Pseudorandom numbers in -1..1.
-    fn values(len: usize, seed: u32) -> Vec<f32> {
-        let value = |i: u32| {
-            let mixed = (i ^ seed.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0x9e37_79b1);
-            let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0xc2b2_ae35);
-            (mixed ^ (mixed >> 13)) as f32 / 2f32.powi(31) - 1.0
-        };
-        (0..len as u32).map(value).collect()
-    }
-
     /// Weights in half precision, and the same widened to single.
-    fn weights(len: usize, seed: u32) -> (Vec<f16>, Vec<f32>) {
-        let half: Vec<f16> = values(len, seed).into_iter().map(f16::from_f32).collect();
+    fn weights(len: usize, seed: u64) -> (Vec<f16>, Vec<f32>) {
+        let half: Vec<f16> = noise(len, seed).into_iter().map(f16::from_f32).collect();
         let wide = half.iter().map(|w| w.to_f32()).collect();
         (half, wide)
     }
 
     /// Numbers and scales of weights in blocks, and the same widened to single.
-    fn in_blocks(len: usize, seed: u32) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
-        let blocks = Block::round(&values(len, seed));
+    fn in_blocks(len: usize, seed: u64) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
+        let blocks = Block::round(&noise(len, seed));
         let numbers = blocks.iter().flat_map(|block| block.numbers).collect();
         let scales = blocks.iter().map(|block| block.scale).collect();
         (numbers, scales, blocks.iter().flat_map(Block::weights).collect())
@@ -292,10 +283,10 @@ mod tests {
     proptest! {
         #[test]
         fn matches_double_precision(
-            rows in 1usize..40, inputs in 1usize..150, outputs in 1usize..150, seed in 0u32..1000, kind in 0usize..3,
+            rows in 1usize..40, inputs in 1usize..150, outputs in 1usize..150, seed in 0u64..1000, kind in 0usize..3,
         ) {
-            let (x, bias) = (values(rows * inputs, seed), values(outputs, seed + 1));
-            let residual = values(rows * outputs, seed + 2);
+            let (x, bias) = (noise(rows * inputs, seed), noise(outputs, seed + 1));
+            let residual = noise(rows * outputs, seed + 2);
             let (half, wide) = weights(outputs * inputs, seed + 3);
             let activation = ACTIVATIONS[kind];
             let expected: Vec<f64> = x
@@ -318,11 +309,11 @@ mod tests {
 
         #[test]
         fn blocks_match_their_widened_weights(
-            rows in 1usize..40, blocks in 1usize..9, outputs in 1usize..150, seed in 0u32..1000, kind in 0usize..3,
+            rows in 1usize..40, blocks in 1usize..9, outputs in 1usize..150, seed in 0u64..1000, kind in 0usize..3,
         ) {
             let inputs = blocks * Block::SIZE;
-            let (x, bias) = (values(rows * inputs, seed), values(outputs, seed + 1));
-            let residual = values(rows * outputs, seed + 2);
+            let (x, bias) = (noise(rows * inputs, seed), noise(outputs, seed + 1));
+            let residual = noise(rows * outputs, seed + 2);
             let (numbers, scales, wide) = in_blocks(outputs * inputs, seed + 3);
             let blocks = Blocks::new(&numbers, &scales);
             let with = (Some(&bias[..]), ACTIVATIONS[kind], Some(&residual[..]));
@@ -336,9 +327,9 @@ mod tests {
         /// An image must not depend on its batch.
         #[test]
         fn rows_do_not_depend_on_each_other(
-            rows in 2usize..20, inputs in 1usize..150, outputs in 1usize..150, seed in 0u32..1000,
+            rows in 2usize..20, inputs in 1usize..150, outputs in 1usize..150, seed in 0u64..1000,
         ) {
-            let x = values(rows * inputs, seed);
+            let x = noise(rows * inputs, seed);
             let (half, _) = weights(outputs * inputs, seed + 3);
             for instructions in Instructions::all() {
                 let compute = |x| {
@@ -354,9 +345,9 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_threads() {
         let (inputs, outputs) = (1024, 3072);
-        let ((half, _), bias) = (weights(outputs * inputs, 1), values(outputs, 2));
+        let ((half, _), bias) = (weights(outputs * inputs, 1), noise(outputs, 2));
         for rows in [1, 8] {
-            let (x, residual) = (values(rows * inputs, 3), values(rows * outputs, 4));
+            let (x, residual) = (noise(rows * inputs, 3), noise(rows * outputs, 4));
             let layer = |first: usize, count: usize| {
                 let weights = Weights::F16(&half[first * inputs..][..count * inputs]);
                 let residual: Vec<f32> =

@@ -169,9 +169,12 @@ pub fn launch_in_parts<S: Shader, P: bytemuck::Pod>(
         let count = end - start;
         let buffers: Vec<Bound<'_>> = buffers
             .iter()
-            .map(|buffer| match buffer.is_weights {
-                true => *buffer,
-                false => buffer.part(share(buffer.elements as u64, count) as usize),
+            .map(|buffer| {
+                if buffer.is_weights {
+                    *buffer
+                } else {
+                    buffer.part(share(buffer.elements as u64, count) as usize)
+                }
             })
             .collect();
         let multiply_adds = share(multiply_adds, count);
@@ -234,7 +237,7 @@ fn planned<S: Shader>(threads: u32, workgroups: u32, buffers: &[Bound<'_>]) -> p
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::values;
     use burn::backend::tensor::FloatTensor;
     use burn::backend::{Backend, Dispatch, backend_extension};
@@ -269,7 +272,7 @@ mod tests {
     /// to, is an error, and nothing else is affected.
     #[test]
     fn a_rejected_shader_fails_at_the_read() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let x = Tensor::<1>::ones([5], &device);
         let y = Tensor::<1>::from_dispatch(Dispatch::refused(x.into_dispatch()));
         let read = pollster::block_on(y.into_data_async());

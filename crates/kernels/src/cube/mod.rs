@@ -119,7 +119,7 @@ impl Kernels for CubeBackend {
 mod tests {
     use super::{bounds, texts};
     use crate::check::{Check, checks};
-    use crate::device::{DeviceChoice, open};
+    use crate::gpu;
     use crate::{Grain, Variant};
     use burn::tensor::Device;
     use std::collections::BTreeSet;
@@ -128,7 +128,7 @@ mod tests {
     /// launch every shader source that the host can build.
     #[test]
     fn checks_cover_every_shader_and_stay_within_buffers() {
-        let device = open(DeviceChoice::Gpu).unwrap();
+        let device = gpu();
         let mut launched = BTreeSet::new();
         for grain in Grain::ALL {
             let by_variant = grain.during(|| launched_by_variant(&device));

@@ -53,11 +53,12 @@ mod tests {
     use burn::tensor::Tensor;
 
     use super::*;
-    use crate::device::{DeviceChoice, cpu, open};
+    use crate::device::cpu;
+    use crate::gpu;
 
     #[test]
     fn fences_pass_in_any_order() {
-        for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
+        for device in [cpu(), gpu()] {
             let mut x = Tensor::<2>::ones([64, 64], &device);
             let mut fences = Vec::new();
             for _ in 0..4 {

@@ -35,12 +35,13 @@ mod tests {
     use burn::tensor::Tensor;
 
     use super::*;
-    use crate::device::{DeviceChoice, cpu, open};
+    use crate::device::cpu;
+    use crate::gpu;
     use crate::values;
 
     #[test]
     fn models_wait_while_the_device_is_held() {
-        for device in [cpu(), open(DeviceChoice::Gpu).unwrap()] {
+        for device in [cpu(), gpu()] {
             let ended = AtomicBool::new(false);
             let on_gpu = !crate::device::is_cpu(&device);
             std::thread::scope(|scope| {

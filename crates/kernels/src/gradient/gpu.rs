@@ -48,12 +48,11 @@ impl Gradients for CubeBackend {
         let normal = B::float_mul(centred, inverse.clone());
         let normal_pixels = B::float_reshape(normal.clone(), whole.clone());
         let gamma = each_channel(gamma);
-        let dy = match norm.silu {
-            true => {
-                let y = B::float_add(B::float_mul(normal_pixels.clone(), gamma.clone()), each_channel(beta));
-                before_silu(y, dy)
-            }
-            false => dy,
+        let dy = if norm.silu {
+            let y = B::float_add(B::float_mul(normal_pixels.clone(), gamma.clone()), each_channel(beta));
+            before_silu(y, dy)
+        } else {
+            dy
         };
         let for_gamma = by_channel(B::float_mul(dy.clone(), normal_pixels));
         let for_normal = B::float_reshape(B::float_mul(dy.clone(), gamma), grouped);

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::device::{DeviceChoice, open};
+use crate::gpu;
 use crate::group_norm::Norm;
 use crate::{Resample, conv2d, group_norm, values};
 use residua_core::random::uniform;
@@ -130,7 +130,7 @@ fn cpu_convolution_gradients_match_burn() {
 #[test]
 fn gpu_convolution_gradients_match_burn() {
     for case in 0..12 {
-        Conv::case(case, [3, 9, 9, 9, 9]).compare(&open(DeviceChoice::Gpu).unwrap());
+        Conv::case(case, [3, 9, 9, 9, 9]).compare(&gpu());
     }
 }
 
@@ -148,7 +148,7 @@ fn cpu_norm_gradients_match_burn() {
 #[test]
 fn gpu_norm_gradients_match_burn() {
     for case in 0..8 {
-        Normed::case(case, [3, 3, 3, 6, 6]).compare(&open(DeviceChoice::Gpu).unwrap());
+        Normed::case(case, [3, 3, 3, 6, 6]).compare(&gpu());
     }
 }
 

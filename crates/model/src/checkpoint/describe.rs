@@ -33,9 +33,10 @@ pub(super) fn described(checkpoint: &Checkpoint, path: &Path) -> Result<Value> {
         if checkpoint.rqtransformer().is_ok() {
             let named = sections.get(STAGE1).and_then(Value::as_object).cloned().unwrap_or_default();
             let named = stage1(checkpoint, named, path)?;
-            match named.is_empty() {
-                true => sections.shift_remove(STAGE1),
-                false => sections.insert(STAGE1.into(), named.into()),
+            if named.is_empty() {
+                sections.shift_remove(STAGE1)
+            } else {
+                sections.insert(STAGE1.into(), named.into())
             };
         }
     }

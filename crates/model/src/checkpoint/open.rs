@@ -106,7 +106,7 @@ impl Checkpoint {
             return stages.map(|stage| of_bundled(files, stage, kind)).collect();
         }
         let unreadable = match place {
-            "-" => Some("found -: a model cannot be read from standard input"),
+            "-" => Some("found -, standard input"),
             "" => Some("found an empty name"),
             _ => None,
         };
@@ -205,7 +205,7 @@ impl Checkpoint {
                 None => Self::open(&place.display().to_string(), Some(Stage::RqVae), kind),
             },
             None => Err(Error::usage(format!(
-                "{}: no RQ-VAE (stage 1) found beside it: give one (rqvae)",
+                "{}: no RQ-VAE (stage 1) found beside it: name its RQ-VAE, too",
                 self.name
             ))),
         }
@@ -326,9 +326,10 @@ fn models_in(folder: &Path) -> Result<Vec<ModelFiles>> {
     if !found.is_empty() {
         return Ok(found);
     }
-    let expected = match folder::weights_in(folder)?.is_empty() {
-        true => format!("expected config.yaml and weights ({})", folder::endings()),
-        false => "expected config.yaml beside the weights".into(),
+    let expected = if folder::weights_in(folder)?.is_empty() {
+        format!("expected config.yaml and weights ({})", folder::endings())
+    } else {
+        "expected config.yaml beside the weights".into()
     };
     Err(Error::invalid(format!("{}: {expected}, found none", folder.display())))
 }

@@ -150,11 +150,10 @@ mod tests {
         let shape = [1, condition.len()];
         let codes = Tensor::from_data(TensorData::new(codes, [1, 2, 2, DEPTHS]), &device);
         let condition = Tensor::from_data(TensorData::new(condition, shape), &device);
-        let logits = match masked {
-            true => {
-                values(model.masked_logits(codes, condition, &Masked::all_of(&[0, 1, 2, 3], 1, 4, &device)))
-            }
-            false => values(model.logits(codes, condition).codes),
+        let logits = if masked {
+            values(model.masked_logits(codes, condition, &Masked::all_of(&[0, 1, 2, 3], 1, 4, &device)))
+        } else {
+            values(model.logits(codes, condition).codes)
         };
         logits.into_iter().map(f64::from).collect()
     }

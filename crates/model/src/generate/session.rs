@@ -6,13 +6,11 @@ use super::guidance::Guidance;
 use super::steps::Steps;
 use crate::RqTransformer;
 use crate::rqtransformer::Decoding;
-use residua_core::codes::CodeStack;
 use residua_core::config::{Architecture, RqTransformerConfig};
 use residua_core::error::{Error, Result};
 use residua_core::sampling::filter::Filter;
 use residua_core::sampling::{Forced, Images};
 use residua_core::text::counted;
-use residua_kernels::arrived;
 use residua_kernels::sample_token::{Draw, sample_into};
 
 /// What to sample.
@@ -104,7 +102,7 @@ impl<'a> Session<'a> {
         model.config.kind.must_be(
             Architecture::Autoregressive,
             "sampling cell by cell",
-            "use `sample`, `complete` or `revise`, which draft and revise",
+            "draft and revise with it",
         )?;
         request.check(&model.config)?;
         let (batch, device) = (request.images.len(), model.device());
@@ -164,19 +162,6 @@ impl<'a> Session<'a> {
         let codes = self.codes.take().expect("every write puts the codes back");
         self.codes = Some(sample_into(logits, &draw, codes, place));
     }
-}
-
-/// The stacks of `codes` `[B, h, w, D]`, read back in one transfer.
-pub(super) async fn read_stacks(codes: Tensor<4, Int>) -> Result<Vec<CodeStack>> {
-    let ([_, h, w, depth], device) = (codes.dims(), codes.device());
-    let data = arrived(&device, codes.into_data_async()).await?;
-    let codes: Vec<i64> = data.convert::<i64>().try_to_vec().expect("converted to i64 just above");
-    let code = |&code: &i64| {
-        u32::try_from(code)
-            .map_err(|_| Error::invalid("the model's logits are NaN; its weights may be damaged"))
-    };
-    let stack = |codes: &[i64]| CodeStack::new(h, w, depth, codes.iter().map(code).collect::<Result<_>>()?);
-    codes.chunks(h * w * depth).map(stack).collect()
 }
 
 /// A step is a cell; images are shown after each row of cells.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::session::read_stacks;
+use crate::tensors::codes_from_tensor;
 use residua_core::codes::CodeStack;
 use residua_core::error::Result;
 
@@ -39,6 +39,6 @@ pub trait Steps {
     /// # Errors
     /// The device failed, or the model's logits are NaN.
     fn stacks(&self) -> impl Future<Output = Result<Vec<CodeStack>>> {
-        read_stacks(self.codes())
+        codes_from_tensor(self.codes())
     }
 }

@@ -284,48 +284,33 @@ impl<'a> Loader<'a> {
     }
 
     fn values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
-        let found = self.find(name, shape);
-        match &self.source {
-            Source::Plan | Source::Given(_) => None,
-            Source::Random { seed } => Some(made_up(*seed, name, shape).collect()),
-            Source::File(file) => {
-                let read = file.read_f32(&found?.name);
-                self.checked(name, read, |x| x.is_finite())
-            }
-        }
+        self.read(name, shape, |x| x, WeightFile::read_f32, |x| x.is_finite())
     }
 
     fn half_values(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f16>> {
-        let found = self.find(name, shape);
-        match &self.source {
-            Source::Plan | Source::Given(_) => None,
-            Source::Random { seed } => Some(made_up(*seed, name, shape).map(f16::from_f32).collect()),
-            Source::File(file) => {
-                let read = file.read_f16(&found?.name);
-                self.checked(name, read, |x| x.is_finite())
-            }
-        }
+        self.read(name, shape, f16::from_f32, WeightFile::read_f16, |x| x.is_finite())
     }
 
-    fn checked<T>(
+    fn read<T>(
         &mut self,
         name: &str,
-        read: Result<Vec<T>>,
-        is_finite: impl Fn(&T) -> bool,
+        shape: &[usize],
+        made: fn(f32) -> T,
+        read: fn(&WeightFile, &str) -> Result<Vec<T>>,
+        is_finite: fn(&T) -> bool,
     ) -> Option<Vec<T>> {
+        let found = self.find(name, shape);
+        let read = match &self.source {
+            Source::Plan | Source::Given(_) => return None,
+            Source::Random { seed } => return Some(made_up(*seed, name, shape).map(made).collect()),
+            Source::File(file) => read(file, &found?.name),
+        };
         match read {
-            Ok(values) => {
-                if !values.iter().all(is_finite) {
-                    self.problems.not_finite.push(name.into());
-                    return None;
-                }
-                Some(values)
-            }
-            Err(error) => {
-                self.problems.unreadable.push(format!("{name} ({error})"));
-                None
-            }
+            Ok(values) if values.iter().all(is_finite) => return Some(values),
+            Ok(_) => self.problems.not_finite.push(name.into()),
+            Err(error) => self.problems.unreadable.push(format!("{name} ({error})")),
         }
+        None
     }
 }
 

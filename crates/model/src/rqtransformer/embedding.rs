@@ -40,7 +40,7 @@ impl CodeEmbedding {
             None if loader.is_plan() => CodeTable::new(Tensor::zeros([1, 1], loader.device()), Vec::new()),
             None => {
                 return Err(Error::usage(
-                    "this RQ-Transformer embeds codes with its RQ-VAE's codebook: give that RQ-VAE (rqvae) too",
+                    "this RQ-Transformer embeds codes with its RQ-VAE's codebook: name that RQ-VAE, too",
                 ));
             }
         };

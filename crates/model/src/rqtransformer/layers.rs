@@ -30,12 +30,11 @@ impl Linear {
     pub fn load_joined(loader: &mut Loader, paths: &[String], shape: [usize; 2], bias: bool) -> Self {
         let names: Vec<String> = paths.iter().map(|path| format!("{path}.weight")).collect();
         let weights = loader.linear_weights(&names, shape);
-        let bias = match bias {
-            true => {
-                let parts = paths.iter().map(|path| loader.tensor(&format!("{path}.bias"), [shape[0]]));
-                Tensor::cat(parts.collect(), 0)
-            }
-            false => Tensor::zeros([shape[0] * paths.len()], loader.device()),
+        let bias = if bias {
+            let parts = paths.iter().map(|path| loader.tensor(&format!("{path}.bias"), [shape[0]]));
+            Tensor::cat(parts.collect(), 0)
+        } else {
+            Tensor::zeros([shape[0] * paths.len()], loader.device())
         };
         Self { weights, bias }
     }
@@ -67,9 +66,10 @@ impl Linear {
 
     /// Like [`Self::forward`], with `dropout` applied and added to `residual` `[rows, out]`.
     pub fn forward_onto(&self, x: Tensor<2>, residual: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
-        match dropout.is_off() {
-            true => linear_onto(x, &self.weights, &self.bias, residual),
-            false => dropout.apply(self.forward(x)) + residual,
+        if dropout.is_off() {
+            linear_onto(x, &self.weights, &self.bias, residual)
+        } else {
+            dropout.apply(self.forward(x)) + residual
         }
     }
 }

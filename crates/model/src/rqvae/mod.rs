@@ -6,7 +6,7 @@ mod encoder;
 pub mod patches;
 mod quantizer;
 
-pub use quantizer::{Bottleneck, Quantizer};
+pub use quantizer::{Bottleneck, Quantizer, commitment_loss};
 pub use residua_core::config::rqvae::{DdConfig, GROUPS, Hparams, ReconstructionLoss, RqVaeConfig};
 
 use burn::tensor::{Device, Int, Tensor};

@@ -37,13 +37,13 @@ impl Quantizer {
         let (sizes, dim) = (config.codebook_sizes()?, config.code_dim());
         let name = |depth: usize| format!("quantizer.codebooks.{depth}.weight");
         let mut codebook = |depth: usize| Codebook::new(loader.codebook(&name(depth), [sizes[depth], dim]));
-        let codebooks = match config.hparams.shared_codebook {
-            true => Codebooks::shared(codebook(0), sizes.len()),
-            false => Codebooks::per_depth((0..sizes.len()).map(codebook).collect()),
-        };
-        if config.hparams.shared_codebook {
+        let codebooks = if config.hparams.shared_codebook {
+            let shared = codebook(0);
             (1..sizes.len()).for_each(|depth| loader.ignore(name(depth)));
-        }
+            Codebooks::shared(shared, sizes.len())
+        } else {
+            Codebooks::per_depth((0..sizes.len()).map(codebook).collect())
+        };
         // Moving averages, which only training needs.
         loader.ignore(".cluster_size_ema");
         loader.ignore(".embed_ema");
@@ -114,13 +114,6 @@ impl Quantizer {
         soft
     }
 
-    /// The commitment loss (equation 6): the mean over depths of the mean squared distance between the
-    /// latents and the partial sums, all `[B, h', w', C]`. A tensor with one element.
-    pub fn commitment_loss(&self, latents: &Tensor<4>, partial_sums: &[Tensor<4>]) -> Tensor<1> {
-        let losses = partial_sums.iter().map(|sum| (latents.clone() - sum.clone()).powi_scalar(2).mean());
-        Tensor::cat(losses.collect(), 0).mean()
-    }
-
     /// Embeddings `[N, D, C']` of the codes `[B, h, w, D]`, `N = B h w`.
     pub fn embeddings(&self, codes: Tensor<4, Int>) -> Tensor<3> {
         self.embed(codes, Lookup::first(self.depth(), Reading::Each))
@@ -170,4 +163,14 @@ impl Quantizer {
         let blocks = cells.reshape([batch, h, w, r, c, channels]).permute([0, 1, 3, 2, 4, 5]);
         blocks.reshape([batch, h * r, w * c, channels])
     }
+}
+
+/// The commitment loss (equation 6): the mean over depths of the mean squared distance between `latents` and the partial
+/// sums of their codes, all of one shape. A tensor with one element.
+pub fn commitment_loss<const N: usize>(
+    latents: &Tensor<N>,
+    partial_sums: impl Iterator<Item = Tensor<N>>,
+) -> Tensor<1> {
+    let losses = partial_sums.map(|sum| (latents.clone() - sum).powi_scalar(2).mean());
+    Tensor::cat(losses.collect(), 0).mean()
 }

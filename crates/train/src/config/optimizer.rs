@@ -153,9 +153,10 @@ impl Optimizer {
         let least = if warmup.mode == WarmupMode::None { 0.0 } else { 1.0 };
         // As published, only a warm-up leads to a multiple of the rate and stays there. Without one, the
         // decay starts at once, and the buffer makes it end earlier.
-        let (multiplier, rise, hold, steps) = match rise >= 1.0 {
-            true => (warmup.multiplier.max(least), rise, hold, steps),
-            false => (1.0, 0.0, 0.0, steps - hold),
+        let (multiplier, rise, hold, steps) = if rise >= 1.0 {
+            (warmup.multiplier.max(least), rise, hold, steps)
+        } else {
+            (1.0, 0.0, 0.0, steps - hold)
         };
         Schedule {
             rate,

@@ -153,7 +153,7 @@ fn fill(
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::HashSet;
 
     use super::*;
@@ -162,7 +162,8 @@ mod tests {
     use residua_io::image_io::png_text::Provenance;
     use residua_kernels::values;
 
-    fn wish(folder: &std::path::Path, count: usize) -> Wish {
+    /// `count` pictures in `folder`, with classes and captions, in batches of four.
+    pub fn wish(folder: &std::path::Path, count: usize) -> Wish {
         let items = (0..count).map(|i| {
             let path = folder.join(format!("{i}.png"));
             let values = (0..3 * 64).map(|j| ((i * 7 + j) % 50) as f32 / 50.0).collect();

@@ -9,6 +9,8 @@ mod mutations;
 mod source;
 
 pub use augment::{Augmentation, Frame};
+#[cfg(test)]
+pub(crate) use batches::tests::wish;
 pub use batches::{Batches, Loaded, Wish, in_epoch, in_order, in_order_by_turns};
 pub use fingerprint::fingerprint;
 pub use source::Unreadable;
@@ -147,9 +149,10 @@ impl DataSet {
     }
 
     fn holds_out(&self, item: &Item) -> bool {
-        match self.validation.is_empty() {
-            true => is_held_out(&item.path),
-            false => self.validation.contains(&item.path),
+        if self.validation.is_empty() {
+            is_held_out(&item.path)
+        } else {
+            self.validation.contains(&item.path)
         }
     }
 }

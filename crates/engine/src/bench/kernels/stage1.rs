@@ -140,9 +140,10 @@ fn normalization(channels: usize, side: usize, device: &Device) -> Case {
 fn product(product: Product, device: &Device) -> Case {
     let Product { batch, shape: [rows, inner, columns], right } = product;
     let side = |rows, columns, turned, seed| -> Tensor<3> {
-        match turned {
-            true => noise([batch, columns, rows], seed, device).swap_dims(1, 2),
-            false => noise([batch, rows, columns], seed, device),
+        if turned {
+            noise([batch, columns, rows], seed, device).swap_dims(1, 2)
+        } else {
+            noise([batch, rows, columns], seed, device)
         }
     };
     let (a, b) = (side(rows, inner, !right, 1), side(inner, columns, right, 2));

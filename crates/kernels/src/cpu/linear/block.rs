@@ -11,7 +11,7 @@ use crate::cpu::vector::{Simd, WIDEST};
 const LINE: usize = 64;
 
 /// Stored weights, output by output, read as `f32`.
-pub(in crate::cpu) trait Weights: Copy + Send + Sync {
+pub(in crate::cpu) trait WeightSlice: Copy + Send + Sync {
     /// Bytes per weight, which set the pace of prefetching.
     const BYTES: usize;
 
@@ -36,10 +36,10 @@ pub(in crate::cpu) trait Weights: Copy + Send + Sync {
     unsafe fn load_some<S: Simd>(self, at: usize, count: usize) -> S::Vector;
 }
 
-/// Implements [`Weights`] for a slice, loaded with a method of [`Simd`].
+/// Implements [`WeightSlice`] for a slice, loaded with a method of [`Simd`].
 macro_rules! slice_of {
     ($element:ty, $zero:expr, $load:ident) => {
-        impl Weights for &[$element] {
+        impl WeightSlice for &[$element] {
             const BYTES: usize = size_of::<$element>();
 
             #[inline(always)]
@@ -75,7 +75,7 @@ macro_rules! slice_of {
 slice_of!(f32, 0.0, load);
 slice_of!(f16, f16::ZERO, load_f16);
 
-impl Weights for Blocks<'_> {
+impl WeightSlice for Blocks<'_> {
     // There are few enough scales for the processor's own prefetching.
     const BYTES: usize = size_of::<i8>();
 
@@ -160,7 +160,7 @@ impl Ahead {
 /// # Safety
 /// As [`Simd`]; each of `x` is valid for `inputs` elements, and there are `O * inputs` weights.
 #[inline(always)]
-pub(in crate::cpu) unsafe fn block<S: Simd, W: Weights, const R: usize, const O: usize>(
+pub(in crate::cpu) unsafe fn block<S: Simd, W: WeightSlice, const R: usize, const O: usize>(
     x: [*const f32; R],
     weights: W,
     inputs: usize,

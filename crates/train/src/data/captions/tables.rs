@@ -60,9 +60,12 @@ fn json(text: &str) -> Result<Vec<Row>, String> {
         let path = PATHS.iter().find_map(|name| row[name].as_str().map(String::from))?;
         Some((path, CAPTIONS.iter().find_map(|name| texts(&row[name])).unwrap_or_default()))
     })?;
-    let each = |(path, captions): (String, Vec<String>)| match captions.is_empty() {
-        true => vec![(path, None)],
-        false => captions.into_iter().map(|caption| (path.clone(), Some(caption))).collect(),
+    let each = |(path, captions): (String, Vec<String>)| {
+        if captions.is_empty() {
+            vec![(path, None)]
+        } else {
+            captions.into_iter().map(|caption| (path.clone(), Some(caption))).collect()
+        }
     };
     Ok(all.into_iter().flat_map(each).collect())
 }

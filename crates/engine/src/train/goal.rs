@@ -1,4 +1,4 @@
-//! What a run trains: either stage, with everything it learns from.
+//! What a run trains: a model of either stage, with everything it learns from.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ use residua_core::files;
 use residua_core::files::bytes::ByteSource;
 use residua_core::task::Task;
 use residua_judges::Lpips;
-use residua_model::Checkpoint;
 use residua_model::checkpoint::convert::convert;
+use residua_model::{Checkpoint, Stage};
 use residua_protocol::condition::tokenizer;
 use residua_train::conditions::{check_captions, check_labels};
 use residua_train::config::TrainConfig;
@@ -30,27 +30,27 @@ use residua_train::stage2::Stage2Training;
 use residua_train::trainee::Trainee;
 use residua_weights::{Dtype, WeightFile};
 
-/// The stage to train.
-pub enum Stage<'a> {
-    RqVae(&'a RqVaeConfig),
+/// The model to train.
+pub enum Goal {
+    RqVae(Box<RqVaeConfig>),
     /// On the codes of this RQ-VAE.
-    RqTransformer(&'a RqTransformerConfig, Box<Stage1>),
+    RqTransformer(Box<RqTransformerConfig>, Box<Stage1>),
 }
 
-impl<'a> Stage<'a> {
+impl Goal {
     /// `folder` is that of a resumed run, which has its own RQ-VAE.
     ///
     /// # Errors
     /// The configuration is for the other stage; the RQ-VAE is missing or cannot be loaded.
     pub fn of(
         options: &TrainOptions,
-        config: &'a Config,
+        config: &Config,
         folder: Option<&RunFolder>,
         device: &Device,
     ) -> Result<Self> {
         let model = match (&config.model, &options.rqvae) {
             (ModelConfig::RqTransformer(model), _) => model,
-            (ModelConfig::RqVae(model), None) => return Ok(Self::RqVae(model)),
+            (ModelConfig::RqVae(model), None) => return Ok(Self::RqVae(model.clone())),
             (ModelConfig::RqVae(_), Some(_)) => {
                 return Err(Error::usage(format!(
                     "{}: expected arch.type rq-transformer, found rq-vae: train it as an RQ-VAE",
@@ -64,18 +64,18 @@ impl<'a> Stage<'a> {
             (None, Some(place), _) => Stage1::load(&stage1_options(place), device, &mut Task::unwatched())?,
             (None, None, Some(folder)) => {
                 return Err(Error::usage(format!(
-                    "{}: expected the RQ-VAE that this run learns from, found none or another: give it (rqvae)",
+                    "{}: expected the RQ-VAE that this run learns from, found none or another: name that RQ-VAE",
                     folder.stage1().display()
                 )));
             }
             (None, None, None) => {
                 return Err(Error::usage(format!(
-                    "{}: expected arch.type rq-vae, found rq-transformer: train it as an RQ-Transformer, with its RQ-VAE (rqvae)",
+                    "{}: expected arch.type rq-vae, found rq-transformer: train it as an RQ-Transformer, with its RQ-VAE",
                     named(&options.config)
                 )));
             }
         };
-        Ok(Self::RqTransformer(model, Box::new(rqvae)))
+        Ok(Self::RqTransformer(model.clone(), Box::new(rqvae)))
     }
 
     /// Refuses data that the model cannot learn from, and options that would do nothing.
@@ -163,10 +163,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Which of the two stages it is.
-    pub fn kind(&self) -> residua_model::Stage {
+    pub fn stage(&self) -> Stage {
         match self {
-            Self::RqVae(_) => residua_model::Stage::RqVae,
-            Self::RqTransformer(..) => residua_model::Stage::RqTransformer,
+            Self::RqVae(_) => Stage::RqVae,
+            Self::RqTransformer(..) => Stage::RqTransformer,
         }
     }
 
@@ -211,13 +211,13 @@ impl<'a> Stage<'a> {
             Self::RqVae(config) => {
                 let lpips = lpips(options, train, &places.lpips, device)?;
                 let judges = Judges::begin(train, lpips, wish.resolution, length, seed, device)?;
-                let training = Stage1Training::begin(config, train, seed, device)?;
+                let training = Stage1Training::begin(&config, train, seed, device)?;
                 return Ok(Box::new(training.judged_by(judges)));
             }
             Self::RqTransformer(config, rqvae) => (config, rqvae),
         };
-        let tokenizer = tokenizer(config)?;
-        let training = Stage2Training::begin(config, train, rqvae.model, tokenizer, seed, device)?;
+        let tokenizer = tokenizer(&config)?;
+        let training = Stage2Training::begin(&config, train, rqvae.model, tokenizer, seed, device)?;
         Ok(match latents {
             Some(latents) => Box::new(training.with_latents(latents)),
             None => Box::new(training),
@@ -263,7 +263,7 @@ fn lpips(
         (true, false) => Lpips::load(paths, device).map(Some),
         (true, true) => {
             tracing::warn!(
-                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given (lpips): the perceptual term is off"
+                "gan.loss.perceptual_weight is {weight}, but no LPIPS weights are given: the perceptual term is off"
             );
             Ok(None)
         }
