@@ -172,7 +172,7 @@ fn start(options: &TrainOptions, run: &mut Run<'_>, document: &Value, record: &R
 fn take(trainee: &mut dyn Trainee, from: &str, reinitialize: &[String], stage: Stage) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(stage), StateKind::Auto)?;
     let (judges_anew, anew): (Vec<String>, Vec<String>) =
-        anew.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
+        reinitialize.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
     let judges = checkpoint.discriminator()?.filter(|_| judges_anew.is_empty());
     let mut others = trainee.take(&checkpoint.weights.without(&anew)?)?;
     if let Some((judges, prefix)) = judges {
