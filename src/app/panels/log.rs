@@ -102,10 +102,11 @@ fn kernels(ui: &mut Ui, state: &State) {
 fn kernel(ui: &mut Ui, checked: &Checked) {
     ui.label(format!("{:?}", checked.kernel));
     ui.label(&*checked.shape);
-    match checked.ok {
-        true => ui.label("correct"),
-        false => ui.colored_label(ui.visuals().error_fg_color, "wrong, not used"),
-    };
+    if checked.ok {
+        ui.label("correct");
+    } else {
+        ui.colored_label(ui.visuals().error_fg_color, "wrong, not used");
+    }
     ui.label(format!("{:.1e} ({:.0e})", checked.difference, checked.tolerance));
     ui.label(format!("{:.1} ms", checked.ms));
     ui.end_row();
@@ -132,7 +133,7 @@ fn lines(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
             ui.copy_text(state.log.text());
         }
         if ui.button("Clear").clicked() {
-            actions.push(Action::Do(|state| state.log.clear()));
+            actions.push(Action::ClearLog);
         }
     });
     if state.log.lines().len() == 0 {

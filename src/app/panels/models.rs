@@ -63,7 +63,7 @@ fn failure(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         ui.label("The model below is still in use.");
     }
     if ui.button("Dismiss this report").clicked() {
-        actions.push(Action::Do(|state| state.load_failure = None));
+        actions.push(Action::DismissFailure);
     }
     ui.separator();
 }

@@ -140,9 +140,12 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<
 fn form(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Action>) {
     let running = state.training.is_running();
     // First, so that the buttons are visible without scrolling.
-    ui.horizontal_wrapped(|ui| match running {
-        true => control(ui, &state.training, actions),
-        false => start(ui, state, view, actions),
+    ui.horizontal_wrapped(|ui| {
+        if running {
+            control(ui, &state.training, actions);
+        } else {
+            start(ui, state, view, actions);
+        }
     });
     ui.add_enabled_ui(!running, |ui| {
         for entry in FIELDS {
@@ -190,15 +193,11 @@ fn start(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Act
 
 fn control(ui: &mut Ui, training: &Training, actions: &mut Vec<Action>) {
     let paused = training.is_paused();
-    let (name, action): (&str, fn(&mut State)) = match paused {
-        true => ("Continue", |state| state.training.pause(false)),
-        false => ("Pause", |state| state.training.pause(true)),
-    };
-    if ui.button(name).clicked() {
-        actions.push(Action::Do(action));
+    if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
+        actions.push(Action::PauseRun(!paused));
     }
     if ui.button("Stop run").on_hover_text("Writes a checkpoint first").clicked() {
-        actions.push(Action::Do(|state| state.training.stop()));
+        actions.push(Action::StopRun);
     }
 }
 

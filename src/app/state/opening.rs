@@ -105,12 +105,13 @@ impl State {
     ) {
         if let Some(loaded) = &self.loaded {
             let expected = loaded.rqvae.hparams.code_shape;
-            let fits = match stack.shape() == expected {
-                true => stack.validate(&loaded.codebook_sizes),
-                false => Err(Error::invalid(format!(
+            let fits = if stack.shape() == expected {
+                stack.validate(&loaded.codebook_sizes)
+            } else {
+                Err(Error::invalid(format!(
                     "the loaded model needs codes of shape {expected:?}, found {:?}; load the model that made them",
                     stack.shape()
-                ))),
+                )))
             };
             if let Err(error) = fits {
                 return self.log.add(Level::Error, format!("{name}: {error}"));
@@ -145,9 +146,10 @@ impl State {
     /// The condition of a picture without a recipe: none, if the model was trained without as well, else that of new pictures.
     pub(super) fn presumed_condition(&self) -> Condition {
         let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
-        match stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
-            true => Condition::Unconditional,
-            false => self.condition.clone(),
+        if stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
+            Condition::Unconditional
+        } else {
+            self.condition.clone()
         }
     }
 

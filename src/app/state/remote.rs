@@ -21,10 +21,7 @@ impl State {
         let Ready { device, said, lacking } = ready;
         self.kernel_checks.clear();
         self.device = if device == "gpu" { "gpu" } else { "cpu" };
-        let (level, slower) = match lacking {
-            true => (Level::Warning, ", which is slower"),
-            false => (Level::Note, ""),
-        };
+        let (level, slower) = if lacking { (Level::Warning, ", which is slower") } else { (Level::Note, "") };
         self.log.add(level, format!("the models run on the {}{slower}: {said}", self.device.to_uppercase()));
         self.adapter = Some(said);
     }

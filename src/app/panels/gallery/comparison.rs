@@ -23,7 +23,7 @@ pub fn show(ctx: &Context, state: &State, wipe: &mut f32, actions: &mut Vec<Acti
         .show(ctx, |ui| {
             contents(ui, comparison, &textures, wipe);
             if ui.button("Close the comparison").clicked() {
-                actions.push(Action::Do(|state| state.gallery.comparison = None));
+                actions.push(Action::CloseComparison);
             }
         });
 }

@@ -22,7 +22,7 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
     ui.add(ProgressBar::new(part).text(text));
     if ui.button("Stop sampling").on_hover_text("Finished pictures stay in the gallery (Esc).").clicked() {
-        actions.push(Action::Do(State::cancel));
+        actions.push(Action::Cancel);
     }
     ui.horizontal_wrapped(|ui| {
         for (index, picture) in state.previews.iter().enumerate() {

@@ -81,7 +81,7 @@ pub fn show(
     drag(ui, state, document, view, actions, &area, cells);
     click(ui, state, document, view, actions, &area, cells);
     if view.view == View::Surprise && state.lacks_surprise() {
-        actions.push(Action::Do(State::ask_surprise));
+        actions.push(Action::AskSurprise);
     }
     if let Some(values) = values(document, view.view) {
         heat(&covered(ui, view.cover, rect), cells, &values);
@@ -158,7 +158,7 @@ fn click(
                 Tool::Pin => actions.push(Action::Pin(place)),
                 Tool::Brush | Tool::Rectangle => actions.push(select(ui, vec![place])),
                 Tool::Revise => {
-                    actions.extend([SELECT_NONE, select(ui, vec![place]), END_STROKE]);
+                    actions.extend([SELECT_NONE, select(ui, vec![place]), Action::ReviseSelected]);
                 }
             }
         }
@@ -205,7 +205,7 @@ fn drag(
             Step::Move(from, to) => actions.extend((!spans).then(|| select(ui, cells.between(from, to)))),
             Step::End(from, to) => {
                 actions.extend(spans.then(|| select(ui, cells.spanned(from, to))));
-                actions.extend(revises.then_some(END_STROKE));
+                actions.extend(revises.then_some(Action::ReviseSelected));
             }
             Step::Drop => actions.extend([SELECT_NONE, Action::Select(view.before.clone(), true)]),
         }
@@ -214,9 +214,6 @@ fn drag(
 
 /// Clears the selection, so that a stroke of the tool "Revise" resamples only its own cells.
 const SELECT_NONE: Action = Action::SelectBy(|_| false);
-
-/// Resamples the cells of a stroke.
-const END_STROKE: Action = Action::Do(State::revise_selected);
 
 /// Selects cells, or deselects them with Shift.
 fn select(ui: &Ui, cells: Vec<[usize; 2]>) -> Action {

@@ -18,7 +18,6 @@ use eframe::egui::{CentralPanel, Frame, Margin, Panel, Slider, Ui};
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
 use crate::app::document::{Document, Mode};
-use crate::app::files;
 use crate::app::icons::{Icon, IconButton};
 use crate::app::panels::parts::scale;
 use crate::app::state::State;
@@ -193,7 +192,7 @@ fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         }
         let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
         if ui.add_enabled(seen, file(Icon::Save, "Save picture…")).clicked() {
-            actions.push(Action::Do(files::save_picture));
+            actions.push(Action::SavePicture);
         }
         let Some(document) = &state.document else { return };
         ui.separator();
@@ -210,8 +209,8 @@ fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 
 fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
     let steps = [
-        (Icon::Undo, "Undo", document.undoable(), Action::UNDO),
-        (Icon::Redo, "Redo", document.redoable(), Action::REDO),
+        (Icon::Undo, "Undo", document.undoable(), Action::Undo),
+        (Icon::Redo, "Redo", document.redoable(), Action::Redo),
     ];
     for (icon, name, what, step) in steps {
         let button = IconButton { icon, name, has_word: true, chosen: None };
